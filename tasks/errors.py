@@ -1,0 +1,39 @@
+"""What can go wrong, and what the person in front of it reads.
+
+    RealtimeStrategiesError       anything below; commands print it as one line and exit with 1
+    ├── SettingsError             the environment or a file says something that we can't work with
+    ├── RecordingError            a recording is missing or is not one
+    ├── ServerAwayError           NATS or Redis is not there
+    ├── LedgerError               the ledger holds something else than was asked for
+    └── TrimmedError              the signal stream no longer holds every signal
+
+The docstring of a class is its message when it is raised without one.
+"""
+
+
+class RealtimeStrategiesError(Exception):
+    """Something went wrong."""
+
+    def __init__(self, message: str | None = None) -> None:
+        """Take `message`, or the class's docstring."""
+        super().__init__(message or (type(self).__doc__ or "").strip())
+
+
+class SettingsError(RealtimeStrategiesError):
+    """The settings can't be used."""
+
+
+class RecordingError(RealtimeStrategiesError):
+    """The recording can't be read."""
+
+
+class ServerAwayError(RealtimeStrategiesError):
+    """A server that is needed is not there."""
+
+
+class LedgerError(RealtimeStrategiesError):
+    """The ledger does not hold what was asked for."""
+
+
+class TrimmedError(LedgerError):
+    """The signal stream was trimmed, so there is no digest of all signals. Raise SIGNALS_KEEP to keep more."""

@@ -1,0 +1,65 @@
+"""Recordings: newline-delimited JSON, optionally gzipped, one envelope a line, in arrival order.
+
+    {"stream": "btcusdt@trade", "data": {...}, "received_at": 1723161254087896568}
+"""
+
+import gzip
+import heapq
+import zlib
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import msgspec
+
+from tasks.errors import RecordingError
+
+_GZIP_MAGIC = b"\x1f\x8b"
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of a recording."""
+
+    #: The envelope's bytes, without the newline.
+    raw: bytes
+    stream: str
+    #: The recorder's clock, unix nanoseconds.
+    received_at_ns: int
+
+
+class _Envelope(msgspec.Struct):
+    received_at: int
+    stream: str = ""
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def read(path: Path) -> Iterator[Line]:
+    """Yield the lines of a recording. Raises RecordingError: no such file, cut short, or not a recording."""
+    try:
+        with path.open("rb") as probe:
+            compressed = probe.read(2) == _GZIP_MAGIC
+        with gzip.open(path) if compressed else path.open("rb") as file:
+            for number, raw in enumerate(file, start=1):
+                if line := raw.rstrip():
+                    yield _line(path, number, line)
+    except (EOFError, gzip.BadGzipFile, zlib.error) as error:
+        message = f"{path} is damaged or cut short: {error}"
+        raise RecordingError(message) from None
+    except OSError as error:
+        message = f"can't read {path}: {error.strerror or error}"
+        raise RecordingError(message) from None
+
+
+def _line(path: Path, number: int, raw: bytes) -> Line:
+    try:
+        envelope = _decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        message = f'{path}, line {number} is not {{"stream", "data", "received_at"}}: {error}'
+        raise RecordingError(message) from None
+    return Line(raw, envelope.stream, envelope.received_at)
+
+
+def merge(paths: Iterable[Path]) -> Iterator[Line]:
+    """Yield the lines of several recordings by `received_at`, each recording in its own order."""
+    return heapq.merge(*(read(path) for path in paths), key=lambda line: line.received_at_ns)

@@ -1,0 +1,67 @@
+"""Which lanes an event goes to. Pure: the same event goes to the same lanes on every machine, for ever."""
+
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+from zlib import crc32
+
+import msgspec
+
+from tasks.events import Kind, Venue
+
+
+class LaneId(NamedTuple):
+    """One ordered channel to the workers."""
+
+    pool: str
+    partition: int
+
+    def __str__(self) -> str:
+        """Give the form that logs, task ids and the ledger use: depth-3."""
+        return f"{self.pool}-{self.partition}"
+
+
+class Pool(msgspec.Struct, frozen=True):
+    """A named set of strategies with its own Celery queue of the same name."""
+
+    name: str
+    #: The kinds of events that its strategies want.
+    kinds: tuple[Kind, ...]
+    #: "symbol": a state a symbol, lanes by symbol. "all": one state and one lane for all symbols.
+    key: Literal["symbol", "all"] = "symbol"
+    #: How many lanes, 1 to 1,024; a pool keyed by "all" has one, whatever stands here.
+    partitions: int = 8
+    #: Only these symbols; empty for every symbol.
+    symbols: frozenset[str] = frozenset()
+
+    @property
+    def lanes(self) -> tuple[LaneId, ...]:
+        """All lanes of this pool, in the order of their numbers."""
+        return tuple(LaneId(self.name, number) for number in range(1 if self.key == "all" else self.partitions))
+
+    def wants(self, symbol: str, kind: Kind) -> bool:
+        """Whether this pool's strategies see such an event."""
+        return kind in self.kinds and (not self.symbols or symbol in self.symbols)
+
+
+def partition(venue: Venue, symbol: str, partitions: int) -> int:
+    """Give the partition of a symbol: crc32 of "venue:symbol", modulo `partitions`."""
+    return crc32(f"{venue}:{symbol}".encode()) % partitions
+
+
+class Router:
+    """Looks up the lanes of (venue, symbol, kind), and remembers what it found."""
+
+    def __init__(self, pools: Iterable[Pool]) -> None:
+        """Route to `pools`, in the order given."""
+        self.pools = tuple(pools)
+        self.lanes = tuple(lane for pool in self.pools for lane in pool.lanes)
+        self._known: dict[tuple[Venue, str, Kind], tuple[LaneId, ...]] = {}
+
+    def lanes_of(self, venue: Venue, symbol: str, kind: Kind) -> tuple[LaneId, ...]:
+        """Give one lane for each pool that wants the event; none when no pool does."""
+        key = (venue, symbol, kind)
+        lanes = self._known.get(key)
+        if lanes is None:
+            lanes = tuple(pool.lanes[partition(venue, symbol, len(pool.lanes))] for pool in self.pools if pool.wants(symbol, kind))
+            self._known[key] = lanes
+        return lanes

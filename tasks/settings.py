@@ -1,0 +1,174 @@
+"""Every setting of every process, from the environment. `python -m tasks config show` prints what is in force.
+
+Any secret NAME can also be given as NAME_FILE, the path of a file that holds it.
+"""
+
+import difflib
+import os
+from collections.abc import Mapping
+from functools import lru_cache
+from pathlib import Path
+from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit, urlunsplit
+
+import structlog
+from pydantic import Field, ValidationError, field_validator
+from pydantic.fields import FieldInfo
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from tasks.errors import SettingsError
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+
+#: May hold passwords: can be given as NAME_FILE, and are shown without the password.
+SECRETS = ("nats_url", "redis_url", "broker_url", "result_url", "ledger_url")
+
+#: Names of other software that look like one of ours.
+_NOT_OURS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
+
+
+class Settings(BaseSettings):
+    """The settings; each field is an environment variable of the same name in upper case."""
+
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+
+    nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server, or several with commas between")
+    nats_subjects: str = Field("binance.>", description="what ingest listens to; several with commas between")
+    ingest_source: Literal["core"] = Field("core", description="where frames come from")
+    ingest_shard: Literal["0/1"] = Field("0/1", description="which ingest process of how many this is")
+    ingest_lane_bytes: int = Field(64 * 2**20, ge=2**20, description="bound of the events that wait in one lane")
+    ingest_total_bytes: int = Field(256 * 2**20, ge=2**20, description="bound of the events that wait in all lanes")
+    ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is on its way")
+    run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
+    redis_url: str = Field("redis://127.0.0.1:6379/0", description="broker, results and ledger, unless split below")
+    broker_url: str = Field("", description="Celery's broker; default REDIS_URL")
+    result_url: str = Field("", description="Celery's results; default REDIS_URL")
+    ledger_url: str = Field("", description="our ledger; default REDIS_URL")
+    namespace: str = Field("rs", pattern=r"^[\w.-]{1,64}$", description="prefix of every Redis key of ours")
+    strategies_file: Path = Field(
+        Path(__file__).with_name("strategies.toml"), description="pools, strategies and their parameters"
+    )
+    http_host: str = Field("127.0.0.1", description="where /healthz, /ready and /metrics listen")
+    http_port: Port = Field(8080, description="port of ingest's endpoints; 0 takes a free one")
+    worker_http_port: Port = Field(8081, description="port of a worker's endpoints; 0 takes a free one")
+    metrics_strict_port: bool = Field(False, description="a taken port is an error instead of a free one instead")
+    signal_subject: str = Field("signals.{strategy}.{symbol}", description="NATS subject of a signal")
+    signal_max_age_s: float = Field(300, ge=0, description="older signals are held back; 0 relays all")
+    signals_keep: int = Field(1_000_000, ge=1, description="how many relayed signals the stream keeps")
+    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severity that is logged")
+    log_format: Literal["json", "console", ""] = Field("", description="json, or console; default: by the terminal")
+    binance_spot_url: str = Field("wss://data-stream.binance.vision/stream", description="spot websocket")
+    binance_usdm_depth_url: str = Field("wss://fstream.binance.com/public/stream", description="futures books")
+    binance_usdm_trade_url: str = Field("wss://fstream.binance.com/market/stream", description="futures trades")
+
+    @field_validator("log_level", mode="before")
+    @classmethod
+    def _upper(cls, value: Any) -> Any:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("signal_subject")
+    @classmethod
+    def _known_fields(cls, value: str) -> str:
+        try:
+            subject = value.format(strategy="s", symbol="S", action="a", venue="v")
+        except (KeyError, IndexError, ValueError):
+            subject = ""
+        if not subject or any(not token or set(token) & set("*> \t") for token in subject.split(".")):
+            message = "not a NATS subject made of {strategy}, {symbol}, {action} and {venue}"
+            raise ValueError(message)
+        return value
+
+    @property
+    def broker(self) -> str:
+        """URL of Celery's broker."""
+        return self.broker_url or self.redis_url
+
+    @property
+    def results(self) -> str:
+        """URL of Celery's result store."""
+        return self.result_url or self.redis_url
+
+    @property
+    def ledger(self) -> str:
+        """URL of the ledger."""
+        return self.ledger_url or self.redis_url
+
+    @property
+    def celery_prefix(self) -> str:
+        """Prefix of Celery's own keys in Redis."""
+        return f"{self.namespace}:celery:"
+
+    @classmethod
+    def settings_customise_sources(
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        **_: PydanticBaseSettingsSource,
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Read the environment, then the files that it names."""
+        return init_settings, env_settings, _SecretFiles(settings_cls)
+
+    def shown(self) -> dict[str, str]:
+        """Give every setting by its environment name, passwords masked."""
+        values = {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
+        return values | {name.upper(): mask(getattr(self, name)) for name in SECRETS}
+
+
+class _SecretFiles(PydanticBaseSettingsSource):
+    """Reads NAME_FILE for each secret NAME."""
+
+    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 given by the base
+        path = os.environ.get(f"{field_name.upper()}_FILE") if field_name in SECRETS else None
+        if not path:
+            return None, field_name, False
+        try:
+            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
+        except OSError as error:
+            message = f"{field_name.upper()}_FILE: can't read {path}: {error.strerror}"
+            raise SettingsError(message) from None
+
+    def __call__(self) -> dict[str, Any]:
+        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
+        return {name: value for name, value in found.items() if value is not None}
+
+
+def mask(urls: str) -> str:
+    """Give `urls`, comma-separated, without their passwords."""
+
+    def masked(url: str) -> str:
+        parts = urlsplit(url)
+        if parts.password is None and not (parts.scheme == "nats" and parts.username):
+            return url
+        return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
+
+    return ",".join(masked(url) for url in urls.split(","))
+
+
+def _unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    known = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRETS}
+    faults, warnings = [], []
+    for name in sorted(environ.keys() - known - _NOT_OURS):
+        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
+        hint = f"; did you mean {close[0]}?" if close else ""
+        if name.startswith("INGEST_"):
+            faults.append(f"{name}: there is no such setting{hint}")
+        elif close:
+            warnings.append(f"{name} is not a setting{hint}")
+    return faults, warnings
+
+
+@lru_cache(maxsize=1)
+def load() -> Settings:
+    """Read the settings, once. Raises SettingsError, one message with every fault."""
+    faults, warnings = _unknown_names(os.environ)
+    settings = None
+    try:
+        settings = Settings()
+    except ValidationError as error:
+        faults += [f"{str(fault['loc'][0]).upper()}: {fault['msg']}, not {fault['input']!r}" for fault in error.errors()]
+    if faults or settings is None:
+        raise SettingsError("the settings can't be used:\n  " + "\n  ".join(faults))
+    for warning in warnings:
+        structlog.get_logger().warning("settings", hint=warning)
+    return settings

@@ -1,0 +1,141 @@
+"""The base of every strategy: what you write, and what the runner promises in return.
+
+    class Wide(Strategy[WideParams, WideState]):
+        '''Sell when the spread doubles.'''
+
+        name = "wide"
+
+        def on_depth(self, book: Depth, state: WideState) -> Iterable[Signal]:
+            if state.last_spread and book.spread > 2 * state.last_spread:
+                yield Signal(action="sell", confidence=0.7, price=book.asks[0][0], current_price=book.mid)
+            state.last_spread = book.spread
+"""
+
+import difflib
+from collections.abc import Iterable
+from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
+
+import msgspec
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+from tasks.events import Depth, Trade
+
+Action = Literal["buy", "sell", "hold", "close"]
+
+
+class Params(BaseModel):
+    """The parameters of a strategy: typed, bounded, immutable. Subclass it; give each field a description."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
+
+    notional: Annotated[float, Field(gt=0, le=1e12, description="Order value in quote currency; quantity = notional / price.")] = 100.0
+    min_signal_interval_s: Annotated[
+        float, Field(ge=0, le=86_400, description="Event time between two signals of one symbol and action, in seconds.")
+    ] = 5.0
+
+    @model_validator(mode="before")
+    @classmethod
+    def _say_what_was_meant(cls, values: Any) -> Any:
+        for name in values if isinstance(values, dict) else ():
+            close = difflib.get_close_matches(str(name), cls.model_fields, n=1)
+            if name not in cls.model_fields:
+                hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(cls.model_fields))}"
+                message = f"unknown parameter {name!r}; {hint}"
+                raise ValueError(message)
+        return values
+
+
+class State(msgspec.Struct):
+    """What a strategy remembers of one symbol between events.
+
+    Every field needs a default: `State()` is the state before the first event. Plain values, lists, dicts and other
+    msgspec structs only; at most 4 KiB packed, unless the class says why it needs more.
+    """
+
+
+class Signal(msgspec.Struct, frozen=True, kw_only=True):
+    """What a strategy says. The runner adds ids, times, quantity and the rest of the contract."""
+
+    action: Action
+    #: 0 to 1.
+    confidence: float
+    #: The price at which the strategy would trade; above zero.
+    price: float
+    #: The market now: mid price of a book, or last trade; above zero.
+    current_price: float
+    #: Whose signal it is; None: the symbol of the event.
+    symbol: str | None = None
+    #: Price at which to give up, above zero.
+    stop_loss: float | None = None
+    #: Price at which to take the profit, above zero.
+    take_profit: float | None = None
+    #: One sentence for a person.
+    rationale: str = ""
+    #: The numbers behind the decision.
+    indicators: dict[str, float] = {}
+
+
+P = TypeVar("P", bound=Params)
+S = TypeVar("S", bound=State)
+
+
+class Strategy(Generic[P, S]):
+    """A rule that turns events into signals. One object serves all symbols; what differs by symbol is in `State`.
+
+    The runner promises:
+
+    * order: the events of a symbol come in the exchange's order, each exactly once, whatever dies meanwhile;
+    * state: `state` is what the last event left behind, also when that ran in another process;
+    * isolation: an exception drops this event's signals and its change of state, for this strategy only; the state
+      is rebuilt without the event, which goes to the dead letters with the traceback;
+    * warm-up: signals of the first `warmup` events of a state are dropped;
+    * cool-down: at most one signal per (symbol, action) in `min_signal_interval_s` of event time, the first wins;
+    * one signal at most per (symbol, action, event).
+
+    In return: no clock, no I/O, no randomness, nothing kept on `self`. Time is `event.time_ms`.
+    """
+
+    #: The name in configuration, signals and metrics.
+    name: ClassVar[str]
+    #: Raise it when the meaning of `State` changes: older states are then given to `migrate`.
+    version: ClassVar[int] = 1
+    #: "symbol": a state a symbol. "all": one state for all symbols of the pool.
+    key: ClassVar[Literal["symbol", "all"]] = "symbol"
+    params_type: ClassVar[type[Params]]
+    state_type: ClassVar[type[State]]
+
+    def __init__(self, params: P) -> None:
+        """Keep `params`. Called once for each configuration in each process."""
+        self.params = params
+
+    def __init_subclass__(cls, **kwargs: Any) -> None:
+        """Read the types of parameters and state from `Strategy[Params, State]`."""
+        super().__init_subclass__(**kwargs)
+        for base in getattr(cls, "__orig_bases__", ()):
+            if get_origin(base) is Strategy:
+                cls.params_type, cls.state_type = get_args(base)
+
+    @classmethod
+    def create(cls, params: dict[str, Any]) -> Self:
+        """Validate `params` and build the strategy. Raises pydantic.ValidationError."""
+        return cls(cls.params_type.model_validate(params))  # type: ignore[arg-type]  # params_type is P's own class
+
+    @property
+    def warmup(self) -> int:
+        """How many events of a state are needed before its signals mean anything; 0 by default."""
+        return 0
+
+    def on_depth(self, book: Depth, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores books
+        """Called once for each book, in order. Change `state` in place, yield signals."""
+        return ()
+
+    def on_trade(self, trade: Trade, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores trades
+        """Called once for each trade, in order. Change `state` in place, yield signals."""
+        return ()
+
+    def migrate(self, version: int, state: Any) -> S | None:  # noqa: ARG002 the default starts anew
+        """Turn a state (builtin types) of an older `version` into today's; None starts anew, with a new warm-up."""
+        return None
+
+
+AnyStrategy = Strategy[Any, Any]
