@@ -34,7 +34,9 @@ class Configuration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    pools: Annotated[dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], PoolConfiguration], Field(min_length=1)]
+    pools: Annotated[
+        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], PoolConfiguration], Field(min_length=1)
+    ]
 
     def routes(self) -> tuple[Pool, ...]:
         """Give the pools as routing sees them."""

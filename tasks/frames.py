@@ -11,8 +11,11 @@ An event's time is, in this order: the exchange's `E`; the envelope's `received_
 """
 
 import re
+from collections.abc import Iterable
 from datetime import datetime
 from functools import lru_cache
+from itertools import chain
+from operator import ge, le
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -106,8 +109,11 @@ class Stream(NamedTuple):
 
 
 _STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20))|(?P<trade>trade)|\w+)(?:@\w+)?")
-_MARKET_TRADES = frozenset({"MARKET", "RPI"})
-_OTHER_TRADES = frozenset({"INSURANCE_FUND", "NA"})
+#: Longer names are no stream's; the bound keeps `parse_stream` from remembering megabytes.
+_MAX_STREAM_CHARS = 128
+# Tuples, because `in` then also works for what JSON gives and a set can't look up.
+_MARKET_TRADES = ("MARKET", "RPI")
+_OTHER_TRADES = ("INSURANCE_FUND", "NA")
 _REASONS = {
     "missing": "missing_field",
     "finite_number": "not_finite",
@@ -166,11 +172,13 @@ def _parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped:
     if not isinstance(payload, dict):
         raise _RefusedError("not_an_object", f"`data` is a JSON {type(payload).__name__}")
     name = envelope.get("stream") or arrival.subject.rpartition(".")[2]
-    stream = parse_stream(name) if isinstance(name, str) else None
+    stream = parse_stream(name) if isinstance(name, str) and len(name) <= _MAX_STREAM_CHARS else None
     return _read(payload, stream, envelope, arrival)
 
 
-def _read(payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival) -> AnyEvent | Skipped:
+def _read(
+    payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival
+) -> AnyEvent | Skipped:
     said = stream.kind if stream else None
     match payload.get("e"):
         case "trade":
@@ -201,6 +209,7 @@ def _trade(payload: dict[str, Any], stream: Stream | None, arrival: Arrival) -> 
     if market not in _MARKET_TRADES:
         return Skipped(f"trade:{market}" if market in _OTHER_TRADES else "trade:other")
     trade = AnyTrade.model_validate(payload)
+    _refuse_odd_numbers([(payload["p"], payload["q"])])
     return Trade(
         "usdm" if "X" in payload else "spot",
         _symbol(trade.s, stream, "trade"),
@@ -216,6 +225,7 @@ def _trade(payload: dict[str, Any], stream: Stream | None, arrival: Arrival) -> 
 
 def _usdm_depth(payload: dict[str, Any], stream: Stream, arrival: Arrival) -> Depth:
     book = UsdmDepth.model_validate(payload)
+    _refuse_odd_numbers(chain(payload["b"], payload["a"]))
     symbol = _symbol(book.s, stream, "depth")
     bids, asks = _sides(book.b, book.a)
     return Depth("usdm", symbol, book.u, book.E, arrival.seq, arrival.ingested_at_ns, bids, asks)
@@ -225,9 +235,23 @@ def _spot_depth(payload: dict[str, Any], stream: Stream | None, envelope: dict[s
     if stream is None:
         raise _RefusedError("no_symbol", "a spot book without a stream name, in the envelope or the subject")
     book = SpotDepth.model_validate(payload)
+    _refuse_odd_numbers(chain(payload["bids"], payload["asks"]))
     symbol = _symbol(stream.symbol, stream, "depth")
     bids, asks = _sides(book.bids, book.asks)
-    return Depth("spot", symbol, book.lastUpdateId, _time_ms(envelope, arrival), arrival.seq, arrival.ingested_at_ns, bids, asks)
+    return Depth(
+        "spot", symbol, book.lastUpdateId, _time_ms(envelope, arrival), arrival.seq, arrival.ingested_at_ns, bids, asks
+    )
+
+
+def _refuse_odd_numbers(levels: Iterable[Iterable[Any]]) -> None:
+    """Refuse what pydantic takes for a number and no market means as one: `true` and "1_000"."""
+    values = tuple(chain.from_iterable(levels))
+    try:
+        odd = "_" in "".join(values)
+    except TypeError:  # Not only strings: JSON numbers are welcome, booleans are not.
+        odd = any(isinstance(value, bool) or "_" in str(value) for value in values)
+    if odd:
+        raise _RefusedError("not_a_number", "a boolean or an underscore among prices and quantities")
 
 
 def _symbol(symbol: str, stream: Stream | None, kind: Literal["depth", "trade"]) -> str:
@@ -242,9 +266,10 @@ def _symbol(symbol: str, stream: Stream | None, kind: Literal["depth", "trade"])
 def _sides(bids: list[Level], asks: list[Level]) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
     if not bids or not asks:
         raise _RefusedError("empty_side", f"{len(bids)} bids, {len(asks)} asks")
-    if any(better[0] <= worse[0] for better, worse in zip(bids, bids[1:], strict=False)):
+    bid_prices, ask_prices = [level[0] for level in bids], [level[0] for level in asks]
+    if any(map(le, bid_prices, bid_prices[1:])):
         raise _RefusedError("unsorted", "bids do not fall")
-    if any(better[0] >= worse[0] for better, worse in zip(asks, asks[1:], strict=False)):
+    if any(map(ge, ask_prices, ask_prices[1:])):
         raise _RefusedError("unsorted", "asks do not rise")
     if bids[0][0] >= asks[0][0]:
         raise _RefusedError("crossed", f"best bid {bids[0][0]!r}, best ask {asks[0][0]!r}")

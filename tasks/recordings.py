@@ -1,6 +1,6 @@
 """Recordings: newline-delimited JSON, optionally gzipped, one envelope a line, in arrival order.
 
-    {"stream": "btcusdt@trade", "data": {...}, "received_at": 1723161254087896568}
+{"stream": "btcusdt@trade", "data": {...}, "received_at": 1723161254087896568}
 """
 
 import gzip

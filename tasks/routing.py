@@ -62,6 +62,8 @@ class Router:
         key = (venue, symbol, kind)
         lanes = self._known.get(key)
         if lanes is None:
-            lanes = tuple(pool.lanes[partition(venue, symbol, len(pool.lanes))] for pool in self.pools if pool.wants(symbol, kind))
+            lanes = tuple(
+                pool.lanes[partition(venue, symbol, len(pool.lanes))] for pool in self.pools if pool.wants(symbol, kind)
+            )
             self._known[key] = lanes
         return lanes

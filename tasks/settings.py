@@ -166,7 +166,9 @@ def load() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        faults += [f"{str(fault['loc'][0]).upper()}: {fault['msg']}, not {fault['input']!r}" for fault in error.errors()]
+        faults += [
+            f"{str(fault['loc'][0]).upper()}: {fault['msg']}, not {fault['input']!r}" for fault in error.errors()
+        ]
     if faults or settings is None:
         raise SettingsError("the settings can't be used:\n  " + "\n  ".join(faults))
     for warning in warnings:

@@ -1,14 +1,14 @@
 """The base of every strategy: what you write, and what the runner promises in return.
 
-    class Wide(Strategy[WideParams, WideState]):
-        '''Sell when the spread doubles.'''
+class Wide(Strategy[WideParams, WideState]):
+    '''Sell when the spread doubles.'''
 
-        name = "wide"
+    name = "wide"
 
-        def on_depth(self, book: Depth, state: WideState) -> Iterable[Signal]:
-            if state.last_spread and book.spread > 2 * state.last_spread:
-                yield Signal(action="sell", confidence=0.7, price=book.asks[0][0], current_price=book.mid)
-            state.last_spread = book.spread
+    def on_depth(self, book: Depth, state: WideState) -> Iterable[Signal]:
+        if state.last_spread and book.spread > 2 * state.last_spread:
+            yield Signal(action="sell", confidence=0.7, price=book.asks[0][0], current_price=book.mid)
+        state.last_spread = book.spread
 """
 
 import difflib
@@ -28,9 +28,12 @@ class Params(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
-    notional: Annotated[float, Field(gt=0, le=1e12, description="Order value in quote currency; quantity = notional / price.")] = 100.0
+    notional: Annotated[
+        float, Field(gt=0, le=1e12, description="Order value in quote currency; quantity = notional / price.")
+    ] = 100.0
     min_signal_interval_s: Annotated[
-        float, Field(ge=0, le=86_400, description="Event time between two signals of one symbol and action, in seconds.")
+        float,
+        Field(ge=0, le=86_400, description="Event time between two signals of one symbol and action, in seconds."),
     ] = 5.0
 
     @model_validator(mode="before")

@@ -1,0 +1,49 @@
+"""Celery's configuration, for workers, ingest and Flower alike. Celery loads it by name."""
+
+from tasks import codec
+from tasks.settings import load
+
+codec.install()
+_settings = load()
+#: Nothing hangs for ever: a broker that does not answer within 5 s is away.
+_socket = {
+    "socket_timeout": 5,
+    "socket_connect_timeout": 5,
+    "socket_keepalive": True,
+    "health_check_interval": 5,
+}
+
+broker_url = _settings.broker
+broker_transport_options = {
+    **_socket,
+    "global_keyprefix": _settings.celery_prefix,
+    # One Redis list a queue, instead of four for priorities that nobody uses.
+    "priority_steps": [0],
+}
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+# Redis out of memory or read-only must not end the worker.
+broker_channel_error_retry = True
+
+result_backend = _settings.results
+result_backend_transport_options = {"global_keyprefix": _settings.celery_prefix, "retry_policy": {"timeout": 5.0}}
+redis_socket_timeout = 5
+redis_socket_connect_timeout = 5
+redis_socket_keepalive = True
+redis_backend_health_check_interval = 5
+result_expires = 3600
+result_serializer = "json"
+
+task_serializer = codec.NAME
+accept_content = [codec.NAME, "json"]
+# A task that dies with its worker is sent again by ingest, which knows better than the queue whether it is needed.
+task_acks_late = False
+task_default_queue = "celery"
+task_track_started = False
+
+# A worker takes a task only when it is free to run it.
+worker_disable_prefetch = True
+worker_prefetch_multiplier = 1
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+worker_cancel_long_running_tasks_on_connection_loss = False

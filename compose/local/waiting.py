@@ -1,0 +1,19 @@
+"""Waiting for something that other processes do."""
+
+import time
+from collections.abc import Callable
+from typing import TypeVar
+
+T = TypeVar("T")
+
+_POLL_S = 0.02
+
+
+def wait_for(condition: Callable[[], T], timeout_s: float, what: str = "it") -> T:
+    """Ask `condition` every 20 ms and give its first true answer. Raises TimeoutError, which names `what`."""
+    deadline_s = time.monotonic() + timeout_s
+    while not (answer := condition()):
+        if time.monotonic() > deadline_s:
+            raise TimeoutError(f"waited {timeout_s:g} s for {what} in vain")
+        time.sleep(_POLL_S)
+    return answer

@@ -1,0 +1,180 @@
+"""One lane: the sender's half of a stop-and-wait channel. Pure: time is an argument, in monotonic seconds.
+
+    waiting ──launch──► in flight ──settle (its commit is known)──► gone
+                           │  ▲
+                           └──┘ resend, or halve, when no commit is known in time
+
+At most one batch is in flight. What comes in meanwhile waits, and becomes the next batch: so a batch is one event
+when it is quiet and hundreds when it is busy.
+"""
+
+from collections import OrderedDict
+from collections.abc import Iterable
+from typing import Literal, NamedTuple
+
+import msgspec
+
+from ingest.roundtrip import MIN_TIMEOUT_S, RoundTrip
+from tasks.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch
+from tasks.events import Kind, Position
+from tasks.routing import LaneId
+
+MAX_COPIES = 3
+MAX_STARTS_OF_A_BATCH = 3
+MAX_STARTS_OF_AN_EVENT = 5
+
+DropReason = Literal["conflated", "overflow"]
+Judgement = Literal["resend", "wait", "condemn"]
+
+
+class Item(NamedTuple):
+    """One event on its way through a lane."""
+
+    seq: int
+    packed: msgspec.Raw
+    size: int
+    kind: Kind
+    #: Venue and symbol.
+    stream: tuple[str, str]
+    ingested_at_ns: int
+
+
+class Lane:
+    """The events of one lane that are not committed yet."""
+
+    def __init__(self, lane: LaneId) -> None:
+        self.id = lane
+        self.source = ""
+        #: The lane's committed position.
+        self.prev: Position | None = None
+        self.waiting: OrderedDict[int, Item] = OrderedDict()
+        self.flight: list[Item] = []
+        #: When the copies of the batch in flight were sent.
+        self.sent_s: list[float] = []
+        self.tries = 0
+        #: When to ask the ledger about it.
+        self.check_s = 0.0
+        self.held_bytes = 0
+        self.round_trip = RoundTrip()
+        self._last_book: dict[tuple[str, str], int] = {}
+
+    @property
+    def held(self) -> int:
+        """How many events are not committed yet."""
+        return len(self.waiting) + len(self.flight)
+
+    @property
+    def first(self) -> Item | None:
+        """The oldest event that is not committed yet."""
+        return self.flight[0] if self.flight else next(iter(self.waiting.values()), None)
+
+    # What comes in
+
+    def offer(self, item: Item, room_bytes: int) -> list[tuple[DropReason, Item]]:
+        """Take an event; return what had to go because less than its size was left of `room_bytes`."""
+        dropped: list[tuple[DropReason, Item]] = []
+        if item.size > room_bytes and item.kind == "depth":
+            older = self.waiting.pop(self._last_book.get(item.stream, -1), None)
+            if older is not None:
+                dropped.append(("conflated", older))
+        while item.size > room_bytes + sum(gone.size for _, gone in dropped) and self.waiting:
+            dropped.append(("overflow", self.waiting.popitem(last=False)[1]))
+        self.waiting[item.seq] = item
+        if item.kind == "depth":
+            self._last_book[item.stream] = item.seq
+        self.held_bytes += item.size - sum(gone.size for _, gone in dropped)
+        return dropped
+
+    # What goes out
+
+    def launch(self) -> bool:
+        """Make the next batch of what waits, if none is in flight. Tell `sent` when it is on its way."""
+        if self.flight or not self.waiting:
+            return False
+        size = 0
+        for item in self.waiting.values():
+            size += item.size
+            if self.flight and (len(self.flight) >= MAX_BATCH_EVENTS or size > MAX_BATCH_BYTES):
+                break
+            self.flight.append(item)
+        for item in self.flight:
+            del self.waiting[item.seq]
+        self.sent_s, self.tries = [], 0
+        return True
+
+    def batch(self, shard: int, epoch: Epoch, configuration: str) -> Batch[msgspec.Raw]:
+        """Give the batch in flight."""
+        to = Position(self.source, self.flight[-1].seq)
+        packed = tuple(item.packed for item in self.flight)
+        return Batch(self.id.pool, self.id.partition, shard, epoch, self.prev, to, configuration, packed)
+
+    def sent(self, now_s: float) -> None:
+        """Note that a copy of the batch in flight goes out."""
+        self.sent_s.append(now_s)
+        self.tries += 1
+        self.check_s = now_s + self.round_trip.timeout_s(self.tries)
+
+    # What is known of it
+
+    def overdue(self, now_s: float) -> bool:
+        """Whether it is time to ask the ledger about the batch in flight."""
+        return bool(self.sent_s) and now_s >= self.check_s
+
+    def settle(self, position: Position, now_s: float) -> list[Item]:
+        """Learn where the lane stands in the ledger; return the events that this commits."""
+        if position.source != self.source or (self.prev and self.prev.covers(position)):
+            return []
+        if self.flight and self.tries == 1 and position.seq == self.flight[-1].seq:
+            self.round_trip.sample(now_s - self.sent_s[0])
+        self.recall()
+        done = []
+        for seq in self.waiting:
+            if seq > position.seq:
+                break
+            done.append(self.waiting[seq])
+        for item in done:
+            del self.waiting[item.seq]
+        self.prev = position
+        self.held_bytes -= sum(item.size for item in done)
+        return done
+
+    def judge(self, starts: int, now_s: float, *, copy_life_s: float, queue_full: bool) -> Judgement:
+        """Decide about a batch that is overdue and not committed, after `starts` runs of it that have not ended.
+
+        A run lasts `copy_life_s` at most, so an older copy is not at work any more. A batch that was started too
+        often is halved here, its first half to be sent.
+        """
+        if len(self.flight) > 1 and starts >= MAX_STARTS_OF_A_BATCH:
+            self._halve()
+            return "resend"
+        if starts >= MAX_STARTS_OF_AN_EVENT:
+            return "condemn"
+        if queue_full or sum(now_s - sent_s < copy_life_s for sent_s in self.sent_s) >= MAX_COPIES:
+            self.check_s = now_s + MIN_TIMEOUT_S
+            return "wait"
+        return "resend"
+
+    def _halve(self) -> None:
+        """Put the second half back in front of what waits. Another `to` with the same `prev` is safe."""
+        half = (len(self.flight) + 1) // 2
+        self._put_back(self.flight[half:])
+        self.flight = self.flight[:half]
+        self.sent_s, self.tries = [], 0
+
+    def recall(self) -> None:
+        """Put what is in flight back in front of what waits."""
+        self._put_back(self.flight)
+        self.flight, self.sent_s, self.tries = [], [], 0
+
+    def _put_back(self, items: list[Item]) -> None:
+        for item in reversed(items):
+            self.waiting[item.seq] = item
+            self.waiting.move_to_end(item.seq, last=False)
+
+    def begin(self, source: str, prev: Position | None, renumbered: Iterable[Item]) -> None:
+        """Start anew under another epoch, from where the ledger says the lane stands."""
+        self.source, self.prev = source, prev
+        self.flight, self.sent_s, self.tries = [], [], 0
+        self.waiting = OrderedDict((item.seq, item) for item in renumbered)
+        self._last_book = {item.stream: item.seq for item in self.waiting.values() if item.kind == "depth"}
+        self.held_bytes = sum(item.size for item in self.waiting.values())

@@ -1,0 +1,108 @@
+"""All lanes of one ingest process: numbering, bounds, the frontier. Pure."""
+
+from collections.abc import Iterator, Mapping
+from typing import NamedTuple
+
+import msgspec
+
+from ingest.lane import DropReason, Item, Lane
+from tasks.batches import pack_event, unpack_event
+from tasks.events import AnyEvent, Position
+from tasks.routing import LaneId, Router
+
+
+class Bounds(NamedTuple):
+    """How much may wait."""
+
+    lane_bytes: int
+    total_bytes: int
+
+
+class Offered(NamedTuple):
+    """What became of an event."""
+
+    lanes: tuple[Lane, ...]
+    #: What had to go for it.
+    dropped: tuple[tuple[DropReason, Item], ...]
+
+
+class Lanes:
+    """The lanes, and the number of the last frame."""
+
+    def __init__(self, router: Router, bounds: Bounds) -> None:
+        self._router = router
+        self._bounds = bounds
+        self._lanes = {lane: Lane(lane) for lane in router.lanes}
+        self.source = ""
+        self.last_seq = 0
+        self.held_bytes = 0
+
+    def __iter__(self) -> Iterator[Lane]:
+        return iter(self._lanes.values())
+
+    def __getitem__(self, lane: LaneId) -> Lane:
+        return self._lanes[lane]
+
+    def __contains__(self, lane: LaneId) -> bool:
+        return lane in self._lanes
+
+    @property
+    def held(self) -> int:
+        """How many events wait or are in flight; one that two pools want counts twice."""
+        return sum(lane.held for lane in self._lanes.values())
+
+    @property
+    def frontier(self) -> int:
+        """The highest number up to which everything is committed, skipped or in the dead letters."""
+        firsts = [lane.first.seq for lane in self._lanes.values() if lane.first]
+        return min(firsts) - 1 if firsts else self.last_seq
+
+    def next_seq(self) -> int:
+        """Give the next frame its number."""
+        self.last_seq += 1
+        return self.last_seq
+
+    def offer(self, event: AnyEvent) -> Offered:
+        """Put an event into its lanes, within the bounds."""
+        lanes = self._router.lanes_of(event.venue, event.symbol, event.kind)
+        if not lanes:
+            return Offered((), ())
+        packed = pack_event(event)
+        item = Item(event.seq, packed, len(packed), event.kind, (event.venue, event.symbol), event.ingested_at_ns)
+        dropped: list[tuple[DropReason, Item]] = []
+        for name in lanes:
+            lane = self._lanes[name]
+            room = min(self._bounds.lane_bytes - lane.held_bytes, self._bounds.total_bytes - self.held_bytes)
+            gone = lane.offer(item, room)
+            self.held_bytes += item.size - sum(out.size for _, out in gone)
+            dropped += gone
+        return Offered(tuple(self._lanes[name] for name in lanes), tuple(dropped))
+
+    def settle(self, lane: LaneId, position: Position, now_s: float) -> list[Item]:
+        """Learn where a lane stands in the ledger; return the events that this commits."""
+        done = self._lanes[lane].settle(position, now_s)
+        self.held_bytes -= sum(item.size for item in done)
+        return done
+
+    def begin(self, source: str, positions: Mapping[LaneId, Position | None], now_s: float) -> None:
+        """Start under a new epoch whose source is `source`, from where the ledger says the lanes stand.
+
+        What no position covers is still to be done, and gets new numbers in the old order: an event that waits in
+        two lanes has one number in both.
+        """
+        for name, lane in self._lanes.items():
+            position = positions[name]
+            if position is not None:
+                lane.settle(position, now_s)
+            lane.recall()
+        old = sorted({seq for lane in self._lanes.values() for seq in lane.waiting})
+        new = {seq: number for number, seq in enumerate(old, start=1)}
+        for name, lane in self._lanes.items():
+            lane.begin(source, positions[name], [_renumber(item, new[item.seq]) for item in lane.waiting.values()])
+        self.source, self.last_seq = source, len(new)
+        self.held_bytes = sum(lane.held_bytes for lane in self._lanes.values())
+
+
+def _renumber(item: Item, seq: int) -> Item:
+    packed = pack_event(msgspec.structs.replace(unpack_event(item.packed), seq=seq))
+    return item._replace(seq=seq, packed=packed, size=len(packed))

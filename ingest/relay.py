@@ -1,0 +1,148 @@
+"""The relay: signals from the ledger's stream to NATS, at least once, with an id to drop repeats by.
+
+It reads as a consumer group: first what an earlier relay had taken and not acknowledged, then what is new. A signal
+is acknowledged after NATS has flushed it.
+"""
+
+import asyncio
+import time
+from typing import Any
+
+import msgspec
+import redis.asyncio as redis
+import structlog
+from nats.aio.client import Client
+from redis.exceptions import ResponseError
+
+from ingest.tally import Tally
+from tasks import deadletters
+from tasks.deadletters import DeadLetter
+from tasks.ledger import Keys, script
+from tasks.settings import Settings
+
+GROUP = "relay"
+CONSUMER = "relay"
+CHUNK = 256
+BLOCK_MS = 500
+TRIM_INTERVAL_S = 10.0
+log = structlog.get_logger()
+
+Entry = tuple[bytes, dict[bytes, bytes]]
+
+
+class _Head(msgspec.Struct):
+    """What the relay reads of a signal."""
+
+    id: str
+    strategy: str
+    symbol: str
+    action: str
+    event_time_ms: int
+    metadata: dict[str, str] = {}
+
+
+_decode = msgspec.json.Decoder(_Head).decode
+
+
+class Relay:
+    """Publishes what the workers committed."""
+
+    def __init__(self, settings: Settings, client: redis.Redis, nats: Client, tally: Tally) -> None:
+        self._settings, self._redis, self._nats, self._tally = settings, client, nats, tally
+        self._keys = Keys(settings.namespace)
+        self._trim = client.register_script(script("trim"))
+        self._trimmed_s = 0.0
+
+    async def run(self) -> None:
+        """Relay for ever. Raises what Redis and NATS raise; what was not acknowledged comes again in the next run."""
+        try:
+            await self._redis.xgroup_create(self._keys.signals, GROUP, id="0", mkstream=True)
+        except ResponseError as error:
+            if "BUSYGROUP" not in str(error):
+                raise
+        await self._relay_pending()
+        while True:
+            await self.relay_new(BLOCK_MS)
+            if time.monotonic() - self._trimmed_s >= TRIM_INTERVAL_S:
+                await self._trim(keys=[self._keys.signals], args=[GROUP, self._settings.signals_keep])
+                self._trimmed_s = time.monotonic()
+
+    async def relay_new(self, block_ms: int | None) -> int:
+        """Relay what is new; return how many signals that were."""
+        answer: Any = await self._redis.xreadgroup(
+            GROUP, CONSUMER, {self._keys.signals: ">"}, count=CHUNK, block=block_ms
+        )
+        entries = _entries(answer)
+        await self._publish(entries)
+        return len(entries)
+
+    async def _relay_pending(self) -> None:
+        start: Any = "0-0"
+        while True:
+            start, entries, *_ = await self._redis.xautoclaim(
+                self._keys.signals, GROUP, CONSUMER, min_idle_time=0, start_id=start, count=CHUNK
+            )
+            await self._publish(entries)
+            if start in (b"0-0", "0-0"):
+                return
+
+    async def drain(self) -> None:
+        """Relay until nothing is left."""
+        await self._relay_pending()
+        while await self.relay_new(None):
+            pass
+
+    async def _publish(self, entries: list[Entry]) -> None:
+        if not entries:
+            return
+        for _, fields in entries:
+            await self._publish_one(fields.get(b"signal", b""))
+        await self._nats.flush()
+        await self._redis.xack(self._keys.signals, GROUP, *(name for name, _ in entries))
+
+    async def _publish_one(self, packed: bytes) -> None:
+        try:
+            head = _decode(packed)
+        except msgspec.MsgspecError as error:
+            await self._give_up(packed, f"not a signal: {error}")
+            return
+        age_s = time.time() - head.event_time_ms / 1000
+        if 0 < self._settings.signal_max_age_s < age_s:
+            self._tally.add("held:stale")
+            return
+        subject = self._settings.signal_subject.format(
+            strategy=_token(head.strategy), symbol=head.symbol, action=head.action, venue=head.metadata.get("venue", "")
+        )
+        if len(packed) > self._nats.max_payload:
+            await self._give_up(packed, f"{len(packed)} bytes, and NATS takes {self._nats.max_payload} at most")
+            return
+        await self._nats.publish(subject, packed, headers={"Nats-Msg-Id": head.id})
+        self._tally.add("relayed")
+
+    async def _give_up(self, packed: bytes, why: str) -> None:
+        letter = DeadLetter("unpublishable", why, raw=packed[: deadletters.MAX_KEPT_BYTES])
+        await self._redis.xadd(self._keys.deadletters, {"letter": deadletters.pack(letter)}, maxlen=deadletters.KEEP)
+        self._tally.add("unpublishable")
+
+
+def _token(name: str) -> str:
+    """Give a name the form of one NATS token."""
+    return "".join("_" if sign in ".*> \t:" else sign for sign in name)
+
+
+def _entries(answer: Any) -> list[Entry]:
+    """Take the entries out of an XREADGROUP reply, whose form differs between protocol versions."""
+    if not answer:
+        return []
+    streams = list(answer.values())[0] if isinstance(answer, dict) else answer[0][1]
+    return streams[0] if isinstance(answer, dict) else streams
+
+
+async def forever(relay: Relay) -> None:
+    """Run a relay for as long as this process lives, whatever goes away meanwhile."""
+    while True:
+        try:
+            await relay.run()
+        except (redis.RedisError, OSError, TimeoutError) as error:
+            log.debug("relay waits", why=str(error))
+            await asyncio.sleep(0.5)

@@ -1,0 +1,25 @@
+"""How long to wait for a commit before asking the ledger: TCP's estimator (RFC 6298), with our bounds. Pure."""
+
+MIN_TIMEOUT_S = 1.0
+MAX_TIMEOUT_S = 10.0
+
+
+class RoundTrip:
+    """The smoothed round trip of one lane and how far it strays."""
+
+    def __init__(self) -> None:
+        self.smoothed_s: float | None = None
+        self._deviation_s = 0.0
+
+    def sample(self, seconds: float) -> None:
+        """Take a measured round trip. Never of a batch that was sent twice: nobody knows which copy was answered."""
+        if self.smoothed_s is None:
+            self.smoothed_s, self._deviation_s = seconds, seconds / 2
+            return
+        self._deviation_s += (abs(seconds - self.smoothed_s) - self._deviation_s) / 4
+        self.smoothed_s += (seconds - self.smoothed_s) / 8
+
+    def timeout_s(self, tries: int) -> float:
+        """Give how long to wait after so many sends (from 1): doubling, between the bounds."""
+        base_s = (self.smoothed_s or 0.0) + 4 * self._deviation_s
+        return min(MAX_TIMEOUT_S, max(MIN_TIMEOUT_S, base_s) * 2.0 ** min(tries - 1, 8))

@@ -1,0 +1,185 @@
+"""Moves the lanes: what the pure state machine decides, done with the queue and the ledger."""
+
+import asyncio
+import time
+from contextlib import suppress
+
+import msgspec
+import redis
+import structlog
+from kombu.exceptions import OperationalError
+
+from ingest.dispatcher import Dispatcher
+from ingest.lane import Item, Lane
+from ingest.lanes import Lanes
+from ingest.ledger import IngestLedger, Reading, SupersededError
+from ingest.tally import Tally
+from tasks import latency
+from tasks.batches import Batch, Epoch, describe
+from tasks.configuration import Configuration
+from tasks.events import AnyEvent, Position
+from tasks.ledger import Notice
+from tasks.routing import LaneId
+
+AWAY = (redis.RedisError, OSError)
+log = structlog.get_logger()
+
+
+class Sender:
+    """The lanes of this process, under one epoch at a time."""
+
+    def __init__(
+        self,
+        lanes: Lanes,
+        ledger: IngestLedger,
+        dispatcher: Dispatcher,
+        tally: Tally,
+        configuration: Configuration,
+        run_limit_s: float,
+    ) -> None:
+        self.lanes = lanes
+        self._ledger, self._dispatcher, self._tally = ledger, dispatcher, tally
+        self._configuration, self._run_limit_s = configuration, run_limit_s
+        self.epoch = Epoch(0, "")
+        self._sending: set[asyncio.Task[None]] = set()
+
+    # Epochs
+
+    async def begin(self) -> None:
+        """Start a new epoch. Raises SupersededError, and what Redis raises."""
+        layout = {lane.id.pool: 0 for lane in self.lanes}
+        for lane in self.lanes:
+            layout[lane.id.pool] += 1
+        names = [lane.id for lane in self.lanes]
+        self.epoch, positions = await self._ledger.claim(self.epoch.number, names, layout, self._configuration)
+        self.lanes.begin(f"core-{self.epoch}", positions, time.monotonic())
+        log.info(
+            "epoch started", epoch=str(self.epoch), configuration=self._configuration.version, held=self.lanes.held
+        )
+        for lane in self.lanes:
+            self.pump(lane)
+
+    def check_epoch(self, stored: Epoch | None) -> bool:
+        """Whether `stored` is ours. False: Redis went back. Raises SupersededError."""
+        if stored == self.epoch:
+            return True
+        if stored is not None and stored.number >= self.epoch.number:
+            raise SupersededError(f"another ingest process has taken over: epoch {stored} instead of {self.epoch}")
+        return False
+
+    # Events in, batches out
+
+    def offer(self, event: AnyEvent) -> None:
+        """Put an event into its lanes and send what can be sent."""
+        offered = self.lanes.offer(event)
+        for reason, _ in offered.dropped:
+            self._tally.add(f"dropped:{reason}")
+        for lane in offered.lanes:
+            if not lane.flight:
+                self.pump(lane)
+
+    def pump(self, lane: Lane) -> None:
+        """Send the next batch of a lane, if there is one and none is in flight."""
+        if lane.launch():
+            self._tally.add("batches_sent")
+            self._send(lane)
+
+    def _batch(self, lane: Lane) -> Batch[msgspec.Raw]:
+        return lane.batch(0, self.epoch, self._configuration.version)
+
+    def _send(self, lane: Lane) -> None:
+        batch = self._batch(lane)
+        description = describe(batch.events, [item.stream[1] for item in lane.flight])
+        lane.sent(time.monotonic())
+        task = asyncio.ensure_future(self._publish(batch, description))
+        self._sending.add(task)
+        task.add_done_callback(self._sending.discard)
+
+    async def _publish(self, batch: Batch[msgspec.Raw], description: str) -> None:
+        try:
+            await self._dispatcher.send(batch, description)
+        except (*AWAY, OperationalError) as error:
+            # It may have arrived all the same; if not, it is sent again when it is overdue.
+            log.debug("publish failed", task_id=batch.task_id, error=str(error))
+
+    # Commits
+
+    def on_notice(self, text: str) -> None:
+        """Take a notice from the ledger's channel."""
+        try:
+            notice = Notice.parse(text)
+        except ValueError:
+            log.warning("not a notice", text=text[:100])
+            return
+        if notice.epoch == str(self.epoch) and notice.lane in self.lanes:
+            self._settle(notice.lane, notice.to)
+
+    def _settle(self, name: LaneId, position: Position) -> None:
+        done = self.lanes.settle(name, position, time.monotonic())
+        if done:
+            self._count(done)
+            self.pump(self.lanes[name])
+
+    def _count(self, done: list[Item]) -> None:
+        now_ns = time.time_ns()
+        self._tally.add("committed", len(done))
+        for item in done:
+            self._tally.add(f"latency:{latency.bucket(now_ns - item.ingested_at_ns)}")
+
+    # What the ledger says
+
+    async def look(self, *, everywhere: bool = False) -> None:
+        """Ask the ledger about batches that are overdue, or about all lanes, and do what follows.
+
+        Raises SupersededError, and what Redis raises.
+        """
+        now_s = time.monotonic()
+        lanes = [lane for lane in self.lanes if everywhere or lane.overdue(now_s)]
+        if not lanes:
+            return
+        asked = [(lane, self._batch(lane) if lane.flight else None) for lane in lanes]
+        reading = await self._ledger.read(asked)
+        went_back = any(_fell(lane.prev, reading.lanes[lane.id][0], self.lanes.source) for lane in lanes)
+        if not self.check_epoch(reading.epoch) or went_back:
+            log.warning(
+                "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(reading.epoch)
+            )
+            self._tally.add("redis_went_back")
+            await self.begin()
+            return
+        for lane, batch in asked:
+            await self._follow(lane, batch, reading)
+
+    async def _follow(self, lane: Lane, batch: Batch[msgspec.Raw] | None, reading: Reading) -> None:
+        position, starts = reading.lanes[lane.id]
+        if position is not None:
+            self._settle(lane.id, position)
+        now_s = time.monotonic()
+        # A notice may have settled it while the ledger was asked.
+        if batch is None or not lane.overdue(now_s) or self._batch(lane).identity != batch.identity:
+            return
+        full = reading.queued.get(lane.id.pool, 0) >= sum(1 for each in self.lanes if each.id.pool == lane.id.pool)
+        judgement = lane.judge(starts, now_s, copy_life_s=self._run_limit_s, queue_full=full)
+        if judgement == "resend":
+            self._tally.add("resends")
+            self._send(lane)
+        elif judgement == "condemn":
+            log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)
+            await self._ledger.condemn(batch, f"{starts} runs of this event were started and never ended")
+
+    async def settled(self) -> None:
+        """Wait until all that is being sent has left."""
+        while self._sending:
+            with suppress(*AWAY):
+                await asyncio.gather(*self._sending)
+
+
+def _fell(known: Position | None, stored: Position | None, current: str) -> bool:
+    """Whether a lane stands below where it was seen to stand; `current` is the source of this epoch's positions."""
+    if known is None or stored == known:
+        return False
+    if stored is None:
+        return True
+    if stored.source == known.source:
+        return stored.seq < known.seq
+    return stored.source != current

@@ -1,0 +1,272 @@
+"""The ingest service, in four verbs: startup, main loop, shutdown, capture signals."""
+
+import asyncio
+import signal
+import time
+from collections import Counter
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
+from typing import Any, NamedTuple
+
+import redis
+import structlog
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from prometheus_client import CollectorRegistry
+
+from ingest.dispatcher import Dispatcher
+from ingest.endpoints import serve
+from ingest.intake import Intake
+from ingest.lanes import Bounds, Lanes
+from ingest.ledger import IngestLedger, SupersededError
+from ingest.parts import Parts
+from ingest.relay import Relay
+from ingest.sender import Sender
+from ingest.source import CoreSource, Nats
+from ingest.status import STATUS_SUBJECT, Status, encode
+from ingest.tally import Collector, Tally
+from tasks import configuration
+from tasks.errors import RealtimeStrategiesError
+from tasks.events import Position
+from tasks.routing import Router
+from tasks.settings import Settings, mask
+from tasks.telemetry import configure_logging
+
+TICK_S = 0.05
+CHECKPOINT_S = 1.0
+#: /healthz says no when the event loop has not come round for so long.
+HEARTBEAT_S = 10.0
+#: /ready says no when an event has waited for its commit for so long.
+STUCK_S = 30.0
+AWAY = (redis.RedisError, OSError, TimeoutError)
+log = structlog.get_logger()
+
+
+class _Checkpoint(NamedTuple):
+    name: str
+    letters: tuple[bytes, ...]
+    counts: Counter[str]
+
+
+class Service:
+    """One ingest process."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Put the parts together; nothing is opened yet. Raises SettingsError for a bad strategies file."""
+        self._settings = settings
+        chosen = configuration.read(settings.strategies_file)
+        self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
+        self._tally = Tally()
+        self._lanes = Lanes(Router(chosen.routes()), Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes))
+        self._ledger = IngestLedger(settings)
+        self._dispatcher = Dispatcher()
+        self._sender = Sender(self._lanes, self._ledger, self._dispatcher, self._tally, chosen, settings.run_limit_s)
+        self._intake = Intake(self._lanes, self._tally, self._sender.offer)
+        self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
+        self._source = CoreSource(self._nats, settings.nats_subjects)
+        self._relay = Relay(settings, self._ledger.client, self._nats.client, self._tally)
+        self._registry = CollectorRegistry()
+        self._registry.register(Collector(self._tally, self._lanes, self._parts.up))
+        self._started = False
+        self._stop = asyncio.Event()
+        self._signal: signal.Signals | None = None
+        self._superseded: SupersededError | None = None
+        self._beat_s = time.monotonic()
+        self._checkpoint: _Checkpoint | None = None
+        self._checkpoints = 0
+
+    async def run(self) -> int:
+        """Serve until a signal; return 0, or 1 when something was left undone."""
+        with self._capture_signals():
+            self._server, self._port = serve(self._settings, self._healthz, self._ready, self._registry)
+            work = [asyncio.create_task(self._until_stopped(self._work()))]
+            await self._stop.wait()
+            status = await self.shutdown() if self._started and not self._superseded else int(bool(self._superseded))
+            for task in work:
+                task.cancel()
+            await asyncio.gather(*work, return_exceptions=True)
+            self._server.stop()
+            self._dispatcher.close()
+            await self._nats.client.close()
+            await self._ledger.close()
+        if self._superseded:
+            log.error("superseded: stopping", why=str(self._superseded))
+        return status
+
+    async def _until_stopped(self, work: Awaitable[None]) -> None:
+        try:
+            await work
+        except SupersededError as error:
+            self._superseded = error
+        finally:
+            self._stop.set()
+
+    @contextmanager
+    def _capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(each, self._on_signal, each)
+        yield
+        for each in (signal.SIGTERM, signal.SIGINT):
+            loop.remove_signal_handler(each)
+
+    def _on_signal(self, received: signal.Signals) -> None:
+        if self._signal is not None:
+            log.warning("second signal: not waiting any longer")
+            self._settings = self._settings.model_copy(update={"ingest_drain_s": 0.0})
+        self._signal = received
+        self._stop.set()
+
+    @property
+    def signal(self) -> signal.Signals | None:
+        """The signal that ended it."""
+        return self._signal
+
+    # Startup and main loop
+
+    async def startup(self) -> None:
+        """Wait for Redis and NATS, start an epoch, and only then let frames in."""
+        while not self._parts.up["redis"]:
+            await self._with_redis(self._sender.begin)
+            if not self._parts.up["redis"]:
+                await asyncio.sleep(0.5)
+        await self._nats.connect()
+        await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
+        await self._source.open(self._intake.deliver)
+        self._started = True
+        log.info("ingest is up", subjects=self._settings.nats_subjects, lanes=len(list(self._lanes)))
+
+    async def _work(self) -> None:
+        await self.startup()
+        async with asyncio.TaskGroup() as group:
+            group.create_task(self._every(TICK_S, self._tick))
+            group.create_task(self._every(CHECKPOINT_S, self._write_checkpoint))
+            group.create_task(self._every(0.2, self._listen))
+            self._relaying = group.create_task(self._every(0.2, self._relay.run))
+
+    async def _every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            await self._with_redis(step)
+            await asyncio.sleep(interval_s)
+
+    async def _with_redis(self, step: Callable[[], Awaitable[None]]) -> None:
+        try:
+            await step()
+        except AWAY as error:
+            self._parts.lost("redis", str(error) or type(error).__name__)
+        except NatsError as error:
+            log.debug("NATS refused", why=str(error))
+        else:
+            self._parts.back("redis")
+
+    async def _tick(self) -> None:
+        self._beat_s = time.monotonic()
+        await self._sender.look()
+
+    async def _listen(self) -> None:
+        """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
+        pubsub = await self._ledger.subscribe()
+        try:
+            await self._sender.look(everywhere=True)
+            self._parts.back("redis")
+            while True:
+                message = await pubsub.get_message(timeout=1.0)
+                if message is not None:
+                    self._sender.on_notice(message["data"].decode())
+        finally:
+            with suppress(*AWAY):
+                await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def _write_checkpoint(self) -> None:
+        if self._checkpoint is None:
+            letters = tuple(self._intake.letters)
+            self._intake.letters.clear()
+            self._checkpoints += 1
+            name = f"{self._sender.epoch}#{self._checkpoints}"
+            self._checkpoint = _Checkpoint(name, letters, self._tally.take_unwritten())
+        frontier = Position(self._lanes.source, self._lanes.frontier)
+        if await self._ledger.checkpoint(self._sender.epoch, self._checkpoint.name, frontier, *self._checkpoint[1:]):
+            self._checkpoint = None
+        else:
+            await self._sender.look(everywhere=True)
+
+    # Shutdown
+
+    async def shutdown(self) -> int:
+        """Close the source, wait a bounded time for commits and the relay; return 1 when something is left."""
+        log.info("stopping", signal=self._signal.name if self._signal else "", held=self._lanes.held)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._source.close(), max(self._settings.ingest_drain_s, 0.1))
+        deadline_s = time.monotonic() + self._settings.ingest_drain_s
+        while self._lanes.held and not self._superseded and time.monotonic() < min(deadline_s, self._deadline_s()):
+            await asyncio.sleep(0.01)
+        left = self._lanes.held
+        if left:
+            self._tally.add("dropped:stop", left)
+        signals_left = not await self._drain_relay()
+        with suppress(*AWAY, SupersededError):
+            await self._write_checkpoint()
+            await self._write_checkpoint()
+        if left or signals_left:
+            log.error("stopped with work left", events=left, signals_not_relayed=signals_left)
+        else:
+            log.info("stopped", frames=self._tally.totals["frames"], relayed=self._tally.totals["relayed"])
+        return int(bool(left or signals_left))
+
+    def _deadline_s(self) -> float:
+        return 0.0 if self._settings.ingest_drain_s == 0 else float("inf")
+
+    async def _drain_relay(self) -> bool:
+        self._relaying.cancel()
+        with suppress(asyncio.CancelledError):
+            await self._relaying
+        try:
+            await asyncio.wait_for(self._relay.drain(), max(self._settings.ingest_drain_s, 1.0))
+        except (*AWAY, NatsError):
+            return False
+        return True
+
+    # What others ask
+
+    def _healthz(self) -> tuple[bool, dict[str, Any]]:
+        age_s = time.monotonic() - self._beat_s
+        return age_s < HEARTBEAT_S or not self._started, {"heartbeat_age_s": round(age_s, 3)}
+
+    def _ready(self) -> tuple[bool, dict[str, Any]]:
+        stuck = self._stuck_lanes()
+        parts = dict(self._parts.up) | {"lanes": not stuck, "started": self._started, "stopping": self._stop.is_set()}
+        well = self._started and self._parts.all_up and not stuck and not self._stop.is_set()
+        return well, {**parts, "stuck": stuck, "held_events": self._lanes.held, "port": self._port}
+
+    def _stuck_lanes(self) -> dict[str, float]:
+        now_ns = time.time_ns()
+        ages = {str(lane.id): (now_ns - lane.first.ingested_at_ns) / 1e9 for lane in self._lanes if lane.first}
+        return {lane: round(age_s, 3) for lane, age_s in ages.items() if age_s > STUCK_S}
+
+    async def _answer_status(self, message: Msg) -> None:
+        held = self._source.pending + self._lanes.held
+        await message.respond(encode(Status(self._lanes.held_bytes, self._settings.ingest_total_bytes, held)))
+
+
+def run(settings: Settings) -> int:
+    """Run the service; the exit status, unless a signal ended it cleanly: then that signal ends the process."""
+    configure_logging(settings)
+    try:
+        from uvloop import new_event_loop  # noqa: PLC0415 not on every platform
+    except ImportError:
+        new_event_loop = asyncio.new_event_loop
+
+    async def main() -> tuple[int, signal.Signals | None]:
+        service = Service(settings)
+        return await service.run(), service.signal
+
+    try:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+            status, received = runner.run(main())
+    except RealtimeStrategiesError as error:
+        log.error("can't start", why=str(error))
+        return 1
+    if status == 0 and received is not None:
+        signal.signal(received, signal.SIG_DFL)
+        signal.raise_signal(received)
+    return status

@@ -1,0 +1,107 @@
+"""Where frames come from. `CoreSource` is plain NATS: at most once by nature, no acks."""
+
+from collections.abc import Callable
+from typing import Protocol
+
+import structlog
+from nats.aio.client import Client
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error, SlowConsumerError
+
+from ingest.parts import Parts
+from tasks.settings import Settings
+
+log = structlog.get_logger()
+
+#: Called for each frame, in order, on the event loop: (subject, bytes). Must not block or raise.
+Deliver = Callable[[str, bytes], None]
+
+
+class Source(Protocol):
+    """What gives frames to ingest, in order, each once."""
+
+    @property
+    def pending(self) -> int:
+        """How many frames have arrived and are not delivered yet."""
+
+    async def open(self, deliver: Deliver) -> None:
+        """Start to deliver. Called once, when everything behind it is ready."""
+
+    async def close(self) -> None:
+        """Stop the flow; everything that had arrived is delivered before this returns."""
+
+
+class Nats:
+    """The one connection to NATS of this process: it reconnects for ever."""
+
+    def __init__(self, settings: Settings, parts: Parts, on_slow_consumer: Callable[[], None]) -> None:
+        self._servers = [url.strip() for url in settings.nats_url.split(",")]
+        self._parts, self._on_slow_consumer = parts, on_slow_consumer
+        self.client = Client()
+
+    async def connect(self) -> None:
+        """Connect, for as long as it takes."""
+        await self.client.connect(
+            self._servers,
+            name="realtime-strategies ingest",
+            allow_reconnect=True,
+            max_reconnect_attempts=-1,
+            reconnect_time_wait=0.5,
+            connect_timeout=5,
+            # A dead link is found within 20 s.
+            ping_interval=10,
+            max_outstanding_pings=2,
+            error_cb=self._on_error,
+            disconnected_cb=self._on_disconnect,
+            reconnected_cb=self._on_reconnect,
+        )
+        self._parts.back("nats")
+
+    async def _on_error(self, error: Exception) -> None:
+        why = str(error) or type(error).__name__
+        if isinstance(error, SlowConsumerError):
+            self._on_slow_consumer()
+            log.warning("NATS dropped a frame because ingest was slow", subject=error.subject)
+        elif self.client.is_connected:
+            log.warning("NATS reports an error", why=why)
+        else:
+            self._parts.lost("nats", why)
+
+    async def _on_disconnect(self) -> None:
+        self._parts.lost("nats", "the connection was lost")
+
+    async def _on_reconnect(self) -> None:
+        self._parts.back("nats")
+
+
+class CoreSource:
+    """Subscriptions on core NATS. What is published while nobody listens is gone."""
+
+    def __init__(self, nats: Nats, subjects: str) -> None:
+        self._nats = nats
+        self._subjects = [subject.strip() for subject in subjects.split(",")]
+        self._subscriptions: list[Subscription] = []
+
+    @property
+    def pending(self) -> int:
+        """How many frames have arrived and are not delivered yet."""
+        return sum(subscription.pending_msgs for subscription in self._subscriptions)
+
+    async def open(self, deliver: Deliver) -> None:
+        """Subscribe. No queue group: it would share the frames of a symbol out, and their order with them."""
+
+        async def on_message(message: Msg) -> None:
+            deliver(message.subject, message.data)
+
+        for subject in self._subjects:
+            self._subscriptions.append(await self._nats.client.subscribe(subject, cb=on_message))
+        await self._nats.client.flush()
+
+    async def close(self) -> None:
+        """Unsubscribe; what NATS had sent by then is delivered."""
+        for subscription in self._subscriptions:
+            try:
+                await subscription.drain()
+            except Error as error:
+                log.warning("the subscription could not be drained", why=str(error) or type(error).__name__)

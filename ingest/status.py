@@ -1,0 +1,30 @@
+"""How full ingest is: what it answers when somebody asks on `STATUS_SUBJECT`, so that a replay can wait for it."""
+
+import msgspec
+
+#: NATS subject of the request; the request's bytes are ignored.
+STATUS_SUBJECT = "ingest.status"
+
+
+class Status(msgspec.Struct, frozen=True):
+    """What ingest holds in memory at this moment."""
+
+    #: Bytes of the events that wait for a batch or for its commit.
+    held_bytes: int
+    #: The bound of `held_bytes`; above it ingest drops.
+    bound_bytes: int
+    #: Frames that were received and are not yet committed, skipped or refused.
+    held_frames: int
+
+
+_decoder = msgspec.json.Decoder(Status)
+
+
+def encode(status: Status) -> bytes:
+    """Give the answer's bytes: a JSON object."""
+    return msgspec.json.encode(status)
+
+
+def decode(answer: bytes) -> Status:
+    """Read an answer. Raises msgspec.DecodeError on anything else."""
+    return _decoder.decode(answer)

@@ -1,0 +1,98 @@
+"""What one Celery task carries: the ordered events of one lane, and where they belong. Pure, with its codec."""
+
+from collections.abc import Sequence
+from typing import Generic, TypeVar
+
+import msgspec
+
+from tasks.events import AnyEvent, Position
+from tasks.routing import LaneId
+
+MAX_BATCH_EVENTS = 500
+MAX_BATCH_BYTES = 1024 * 1024
+
+E = TypeVar("E", AnyEvent, msgspec.Raw)
+
+
+class Epoch(msgspec.Struct, frozen=True, array_like=True, order=True):
+    """One start of a shard. Compared whole, never issued twice."""
+
+    number: int
+    #: Random, so that two processes that choose the same number differ.
+    nonce: str
+
+    def __str__(self) -> str:
+        """Give the form in which the ledger stores it: 7.3f9a02c1."""
+        return f"{self.number}.{self.nonce}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Epoch":
+        """Read what `str` wrote. Raises ValueError on anything else."""
+        number, _, nonce = text.partition(".")
+        return cls(int(number), nonce)
+
+
+class Batch(msgspec.Struct, Generic[E], frozen=True, array_like=True):
+    """The events of one lane after `prev`, up to and with `to`.
+
+    The sender holds events already packed (`Batch[Raw]`), so that each is packed once, however often it is sent.
+    """
+
+    pool: str
+    partition: int
+    shard: int
+    epoch: Epoch
+    #: The lane's committed position before this batch; None before the first.
+    prev: Position | None
+    #: The position of the last event.
+    to: Position
+    #: Content hash of the configuration under which it runs.
+    configuration: str
+    events: tuple[E, ...]
+
+    @property
+    def lane(self) -> LaneId:
+        """The lane it belongs to."""
+        return LaneId(self.pool, self.partition)
+
+    @property
+    def identity(self) -> str:
+        """What tells one run from another: a copy has the same, a half has not."""
+        return f"{self.epoch}|{self.prev or ''}|{self.to}"
+
+    @property
+    def task_id(self) -> str:
+        """The Celery task id: pool, partition, epoch, last position. Copies share it."""
+        return f"{self.lane}-{self.epoch}-{self.to.seq}"
+
+
+_packer = msgspec.msgpack.Encoder()
+_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)  # type: ignore[arg-type]  # a union
+_batch_decoder: msgspec.msgpack.Decoder[Batch[AnyEvent]] = msgspec.msgpack.Decoder(Batch[AnyEvent])
+
+
+def pack_event(event: AnyEvent) -> msgspec.Raw:
+    """Pack one event for `Batch.events`."""
+    return msgspec.Raw(_packer.encode(event))
+
+
+def unpack_event(packed: msgspec.Raw) -> AnyEvent:
+    """Undo `pack_event`. Raises msgspec.MsgspecError."""
+    return _event_decoder.decode(packed)
+
+
+def pack(batch: Batch[msgspec.Raw]) -> bytes:
+    """Pack a batch for the queue."""
+    return _packer.encode(batch)
+
+
+def unpack(payload: bytes) -> Batch[AnyEvent]:
+    """Undo `pack`. Raises msgspec.MsgspecError."""
+    return _batch_decoder.decode(payload)
+
+
+def describe(events: Sequence[msgspec.Raw], symbols: Sequence[str]) -> str:
+    """Say for a person what a batch holds: `42 events BTCUSDT,ETHUSDT`."""
+    named = list(dict.fromkeys(symbols))
+    more = f" and {len(named) - 5} more" if len(named) > 5 else ""
+    return f"{len(events)} event{'s' if len(events) != 1 else ''} {','.join(named[:5])}{more}"

@@ -1,0 +1,115 @@
+"""The engine: a pure function of (states, events, configuration). The same code runs live and in the backtest.
+
+    outcome = run(batch's events, what the ledger holds, strategies)
+
+Nothing here opens a socket, asks a clock or keeps anything from one call to the next.
+"""
+
+import traceback
+from collections import Counter
+from collections.abc import Mapping, Sequence
+
+import msgspec
+
+from tasks import deadletters, records, state
+from tasks.deadletters import DeadLetter
+from tasks.events import AnyEvent
+from tasks.outcome import Outcome
+from tasks.state import StateRun
+from tasks.strategy import AnyStrategy
+
+#: Exceptions that are the machine's fault, not the event's: they abort the batch.
+MACHINE_FAULTS: tuple[type[BaseException], ...] = (MemoryError,)
+
+
+def fields(events: Sequence[AnyEvent], strategies: Sequence[AnyStrategy]) -> tuple[str, ...]:
+    """Give the names of the records and states that `run` will want, each once."""
+    named = {records.field(event): None for event in events}
+    named |= {state.field(event, strategy): None for strategy in strategies for event in events}
+    return tuple(named)
+
+
+class Run:
+    """One batch on its way through the strategies."""
+
+    def __init__(
+        self,
+        pool: str,
+        source: str,
+        strategies: Sequence[AnyStrategy],
+        config_version: str,
+        held: Mapping[str, bytes | None],
+        machine_faults: tuple[type[BaseException], ...] = MACHINE_FAULTS,
+    ) -> None:
+        """Start from what the ledger holds: `held` has a value or None for each of `fields`."""
+        self._pool, self._source, self._config_version = pool, source, config_version
+        self._strategies, self._held, self._machine_faults = strategies, held, machine_faults
+        self._records: dict[str, records.Record] = {}
+        self._states: dict[str, StateRun] = {}
+        self._outcome = Outcome({}, [], [], [], Counter())
+
+    def finish(self, events: Sequence[AnyEvent]) -> Outcome:
+        """Give every event to the strategies. Raises NewerStateError and the machine's faults."""
+        for event in events:
+            self._take(event)
+        outcome = self._outcome
+        outcome.fields = {name: records.pack(record) for name, record in self._records.items()}
+        outcome.fields |= {name: run.pack() for name, run in self._states.items()}
+        return outcome
+
+    def _take(self, event: AnyEvent) -> None:
+        name = records.field(event)
+        record = self._records.get(name)
+        if record is None:
+            record = self._records[name] = records.unpack(self._held.get(name))
+        verdict = record.judge(event, self._source)
+        if verdict == "repeat":
+            record.pass_over(event, self._source)
+            self._outcome.counts["repeats"] += 1
+        elif verdict == "new":
+            gaps = record.gaps
+            record.take(event, self._source)
+            self._outcome.counts["applied"] += 1
+            self._outcome.counts["gaps"] += record.gaps - gaps
+            self._note_configuration(record, event)
+            for strategy in self._strategies:
+                self._give(event, strategy)
+
+    def _note_configuration(self, record: records.Record, event: AnyEvent) -> None:
+        if record.configuration == self._config_version:
+            return
+        record.configuration = self._config_version
+        line = {
+            "config_version": self._config_version,
+            "pool": self._pool,
+            "venue": event.venue,
+            "symbol": event.symbol,
+            "kind": event.kind,
+            "id": event.id,
+            "time_ms": event.time_ms,
+        }
+        self._outcome.audit.append(msgspec.json.encode(line))
+
+    def _give(self, event: AnyEvent, strategy: AnyStrategy) -> None:
+        run = self._state(event, strategy)
+        try:
+            signals = run.apply(event)
+        except self._machine_faults:
+            raise
+        except Exception:  # noqa: BLE001 a strategy may raise anything; it is told of in the dead letter
+            detail = traceback.format_exc(limit=-12)
+            letter = DeadLetter("strategy_error", detail, pool=self._pool, strategy=strategy.name, event=event)
+            self._outcome.letters.append(deadletters.pack(letter))
+            self._outcome.counts[f"errors:{strategy.name}"] += 1
+            run.rebuild()
+            return
+        if signals:
+            self._outcome.signals.extend(signals)
+            self._outcome.counts[f"signals:{strategy.name}"] += len(signals)
+
+    def _state(self, event: AnyEvent, strategy: AnyStrategy) -> StateRun:
+        name = state.field(event, strategy)
+        run = self._states.get(name)
+        if run is None:
+            run = self._states[name] = StateRun(strategy, self._held.get(name), self._config_version)
+        return run

@@ -1,0 +1,191 @@
+"""The ledger in Redis, as a worker sees it: begin a batch, commit it through the fence.
+
+Keys, each behind the namespace:
+
+    shard:0          hash    epoch, frontier, checkpoint of an ingest process
+    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack
+    starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended
+    signals          stream  the contract's JSON
+    deadletters      stream  JSON
+    audit            stream  JSON: which configuration a record went on under, from which event
+    counters         hash    what summaries add up
+    configurations   hash    content hash → JSON
+    notices          channel lane|epoch|position, published by each commit
+
+The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
+unless the epoch is current and the lane stands at the batch's `prev`. So it does not matter how many workers hold a
+copy of a batch, or how late one of them wakes up.
+"""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+import redis
+from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.retry import Retry
+
+from tasks import deadletters, records
+from tasks.batches import Batch
+from tasks.events import AnyEvent, Position
+from tasks.outcome import Outcome
+from tasks.routing import LaneId
+from tasks.settings import Settings
+
+STARTS_EXPIRE_S = 3600
+
+Committed = Literal["committed", "repeat", "epoch", "position"]
+
+
+def script(name: str) -> str:
+    """Give the text of one of the ledger's Lua scripts."""
+    return Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
+
+
+class Keys:
+    """The names of the ledger's keys."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.signals = f"{namespace}:signals"
+        self.deadletters = f"{namespace}:deadletters"
+        self.audit = f"{namespace}:audit"
+        self.counters = f"{namespace}:counters"
+        self.configurations = f"{namespace}:configurations"
+        self.layout = f"{namespace}:layout"
+        self.notices = f"{namespace}:notices"
+
+    def shard(self, number: int) -> str:
+        """Give the key of one ingest process."""
+        return f"{self.namespace}:shard:{number}"
+
+    def pool(self, name: str) -> str:
+        """Give the key of a pool's positions, records and states."""
+        return f"{self.namespace}:pool:{name}"
+
+    def starts(self, lane: LaneId) -> str:
+        """Give the key of the starts of a lane's batches."""
+        return f"{self.namespace}:starts:{lane}"
+
+
+def lane_field(lane: LaneId) -> str:
+    """Give the field of a lane's position in the hash of its pool."""
+    return f"lane:{lane.partition}"
+
+
+class Notice(NamedTuple):
+    """What a commit tells the sender."""
+
+    lane: LaneId
+    epoch: str
+    to: Position
+
+    def __str__(self) -> str:
+        """Give what goes over the channel."""
+        return f"{self.lane.pool}|{self.lane.partition}|{self.epoch}|{self.to}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Notice":
+        """Read what `str` wrote. Raises ValueError on anything else."""
+        pool, partition, epoch, to = text.split("|", 3)
+        return cls(LaneId(pool, int(partition)), epoch, Position.parse(to))
+
+
+def connection_options(*, retries: int = 0) -> dict[str, Any]:
+    """Give options of every Redis client of ours: nothing hangs, nothing is sent twice unless `retries` asks for it."""
+    return {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 5,
+        "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05) if retries else NoBackoff(), retries),
+    }
+
+
+class Begun(msgspec.Struct, frozen=True):
+    """What the ledger answered when a run was started."""
+
+    #: How many runs of this batch were started and have not ended, this one included.
+    starts: int
+    epoch: str
+    #: Where the lane stands; None before its first commit.
+    position: Position | None
+    #: Records and states by field name.
+    held: Mapping[str, bytes | None]
+
+
+def commit_arguments(keys: Keys, batch: Batch[Any], outcome: Outcome) -> tuple[list[str], list[bytes | str | int]]:
+    """Give KEYS and ARGV of `commit.lua`."""
+    notice = Notice(batch.lane, str(batch.epoch), batch.to)
+    counters = {"batches": 1, **{name: count for name, count in outcome.counts.items() if count}}
+    arguments: list[bytes | str | int] = [
+        str(batch.epoch), lane_field(batch.lane), str(batch.prev or ""), str(batch.to), keys.notices, str(notice),
+        deadletters.KEEP, len(outcome.fields), len(outcome.signals), len(outcome.letters), len(outcome.audit),
+        len(counters),
+    ]  # fmt: skip
+    arguments += [part for item in outcome.fields.items() for part in item]
+    arguments += outcome.signals + outcome.letters + outcome.audit
+    arguments += [part for item in counters.items() for part in item]
+    names = [keys.shard(batch.shard), keys.pool(batch.pool), keys.starts(batch.lane)]
+    return [*names, keys.signals, keys.deadletters, keys.audit, keys.counters], arguments
+
+
+class Ledger:
+    """A worker's connection to the ledger."""
+
+    def __init__(self, client: redis.Redis, namespace: str) -> None:
+        self._client = client
+        self.keys = Keys(namespace)
+        self._commit = client.register_script(script("commit"))
+
+    @classmethod
+    def connect(cls, settings: Settings, *, retries: int = 0) -> "Ledger":
+        """Make a ledger; the connection opens at the first call."""
+        return cls(redis.Redis.from_url(settings.ledger, **connection_options(retries=retries)), settings.namespace)
+
+    def begin(self, batch: Batch[AnyEvent], fields: Sequence[str]) -> Begun:
+        """Count a start of this batch and read what it needs, in one round trip."""
+        pool, starts = self.keys.pool(batch.pool), self.keys.starts(batch.lane)
+        with self._client.pipeline(transaction=True) as pipe:
+            pipe.hincrby(starts, batch.identity, 1)
+            pipe.expire(starts, STARTS_EXPIRE_S)
+            pipe.hget(self.keys.shard(batch.shard), "epoch")
+            pipe.hget(pool, lane_field(batch.lane))
+            pipe.hmget(pool, list(fields))
+            count, _, epoch, position, values = pipe.execute()
+        held = dict(zip(fields, values, strict=True))
+        return Begun(count, (epoch or b"").decode(), Position.parse(position.decode()) if position else None, held)
+
+    def commit(self, batch: Batch[AnyEvent], outcome: Outcome) -> Committed:
+        """Write all that the batch changed, or nothing. Safe to call again when the answer got lost."""
+        keys, arguments = commit_arguments(self.keys, batch, outcome)
+        answer: bytes = self._commit(keys=keys, args=arguments)
+        return answer.decode()  # type: ignore[return-value]  # the script's four words
+
+    def take_back(self, batch: Batch[AnyEvent]) -> None:
+        """Say that a run has ended alive."""
+        self._client.hincrby(self.keys.starts(batch.lane), batch.identity, -1)
+
+    def notify(self, batch: Batch[AnyEvent], position: Position) -> None:
+        """Publish the notice of an earlier commit again."""
+        self._client.publish(self.keys.notices, str(Notice(batch.lane, str(batch.epoch), position)))
+
+    def count(self, counter: str) -> None:
+        """Add one to a counter."""
+        self._client.hincrby(self.keys.counters, counter, 1)
+
+    def configuration(self, version: str) -> bytes | None:
+        """Give the JSON of a configuration by its content hash."""
+        return self._client.hget(self.keys.configurations, version)  # type: ignore[return-value]  # a sync client
+
+
+def is_past(settings: Settings, event: AnyEvent) -> bool:
+    """Whether any pool has seen this event already. Raises redis.RedisError when Redis is away."""
+    keys = Keys(settings.namespace)
+    with redis.Redis.from_url(settings.ledger, **connection_options()) as client:
+        for pool in client.scan_iter(match=f"{keys.pool('*')}"):
+            packed = client.hget(pool, records.field(event))
+            if packed and records.unpack(packed).judge(event, "") == "repeat":  # type: ignore[arg-type]  # a sync client
+                return True
+    return False

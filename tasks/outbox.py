@@ -1,0 +1,87 @@
+"""What the live pipeline committed: the signal stream, the records, and the digest over both."""
+
+import hashlib
+from collections.abc import Iterable, Iterator
+
+import redis
+
+from tasks.contract import digest_line
+from tasks.errors import TrimmedError
+from tasks.ledger import Keys, connection_options
+from tasks.records import Record, unpack
+from tasks.settings import Settings
+
+CHUNK = 1_000
+
+
+def digest(signals: Iterable[bytes], records: Iterable[tuple[str, str, Record]]) -> str:
+    """Give the digest of signals (the contract's JSON) and records (pool, field in the ledger, record).
+
+    SHA-256 over every signal, sorted by event time, id and bytes, a line each without the fields that may differ
+    between equal runs; then a line per record, sorted, with its count and running hash.
+    """
+    sha = hashlib.sha256()
+    for _, _, line in sorted(digest_line(packed) for packed in signals):
+        sha.update(line + b"\n")
+    lines = (
+        f"{pool} {field.removeprefix('record:').replace(':', ' ')} {record.count} {record.hash.hex()}\n"
+        for pool, field, record in records
+        if record.count
+    )
+    for text in sorted(lines):
+        sha.update(text.encode())
+    return sha.hexdigest()
+
+
+class Outbox:
+    """Reads the ledger for people and summaries."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.client = redis.Redis.from_url(settings.ledger, **connection_options(retries=3))
+        self.keys = Keys(settings.namespace)
+
+    def signals(self) -> Iterator[bytes]:
+        """Yield every signal that the stream holds, oldest first."""
+        yield from (packed for _, packed in self.entries(self.keys.signals, b"signal"))
+
+    def entries(self, stream: str, field: bytes) -> Iterator[tuple[str, bytes]]:
+        """Yield (entry id, value) of a stream, oldest first."""
+        after = "-"
+        while True:
+            chunk: list[tuple[bytes, dict[bytes, bytes]]] = self.client.xrange(stream, min=after, count=CHUNK)  # type: ignore[assignment]  # a sync client
+            for name, fields in chunk:
+                yield name.decode(), fields[field]
+            if len(chunk) < CHUNK:
+                return
+            after = f"({chunk[-1][0].decode()}"
+
+    def follow(self) -> Iterator[bytes]:
+        """Yield signals as they are committed, from now on, for ever."""
+        after = "$"
+        while True:
+            found = self.client.xread({self.keys.signals: after}, count=CHUNK, block=1_000)
+            streams = list(found.values())[0] if isinstance(found, dict) else found[0][1] if found else []  # type: ignore[index]
+            for name, fields in streams[0] if isinstance(found, dict) and streams else streams:
+                after = name.decode()
+                yield fields[b"signal"]
+
+    def records(self) -> Iterator[tuple[str, str, Record]]:
+        """Yield (pool, field, record) of every record."""
+        prefix = self.keys.pool("")
+        for key in self.client.scan_iter(match=f"{prefix}*", count=CHUNK):
+            pool = key.decode().removeprefix(prefix)
+            for field, packed in self.client.hscan_iter(key, match="record:*", count=CHUNK):
+                yield pool, field.decode(), unpack(packed)
+
+    def counters(self) -> dict[str, int]:
+        """Give every counter of the ledger."""
+        stored: dict[bytes, bytes] = self.client.hgetall(self.keys.counters)  # type: ignore[assignment]  # a sync client
+        return {name.decode(): int(count) for name, count in stored.items()}
+
+    def digest(self) -> str:
+        """Give the digest of all that was committed. Raises TrimmedError when signals are missing."""
+        if self.client.exists(self.keys.signals):
+            about = self.client.xinfo_stream(self.keys.signals)
+            if about["entries-added"] != about["length"]:  # type: ignore[index]  # a sync client
+                raise TrimmedError
+        return digest(self.signals(), self.records())

@@ -1,0 +1,34 @@
+"""What a batch leaves behind, to be committed whole or not at all. Pure."""
+
+from collections import Counter
+
+import msgspec
+
+from tasks import deadletters, records
+from tasks.deadletters import DeadLetter
+from tasks.events import AnyEvent
+
+
+class Outcome(msgspec.Struct):
+    """The writes of one commit."""
+
+    #: Records and states, by field name, packed.
+    fields: dict[str, bytes]
+    #: The contract's JSON, in the order of the events.
+    signals: list[bytes]
+    letters: list[bytes]
+    #: One line for each record that goes on under another configuration.
+    audit: list[bytes]
+    #: What the commit adds to the ledger's counters.
+    counts: Counter[str]
+
+
+def condemn(pool: str, source: str, event: AnyEvent, record: bytes | None, detail: str) -> Outcome:
+    """Pass over one event that no worker survives: it goes to the dead letters."""
+    stands = records.unpack(record)
+    if stands.judge(event, source) != "known":
+        stands.pass_over(event, source)
+    letter = DeadLetter("condemned", detail, pool=pool, event=event)
+    return Outcome(
+        {records.field(event): records.pack(stands)}, [], [deadletters.pack(letter)], [], Counter({"condemned": 1})
+    )

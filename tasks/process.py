@@ -1,0 +1,72 @@
+"""The Celery task: one batch. Thin: what happens to a batch is in `runner`."""
+
+import faulthandler
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from time import perf_counter
+from typing import Any
+
+import msgspec
+from billiard.exceptions import SoftTimeLimitExceeded
+from celery.exceptions import Ignore
+
+from tasks import batches, registry, runner
+from tasks.celery import app
+from tasks.configuration import Configuration
+from tasks.errors import LedgerError
+from tasks.ledger import Ledger
+from tasks.settings import load
+from tasks.strategy import AnyStrategy
+
+NAME = "tasks.process"
+
+
+@lru_cache(maxsize=1)
+def _ledger() -> Ledger:
+    return Ledger.connect(load())
+
+
+class Strategies:
+    """The strategies of the configurations that this process has met."""
+
+    def __init__(self) -> None:
+        self._known: dict[str, dict[str, tuple[AnyStrategy, ...]]] = {}
+
+    def find(self, ledger: Ledger, version: str, pool: str) -> Sequence[AnyStrategy]:
+        """Give a pool's strategies. Raises LedgerError: the ledger does not hold this configuration."""
+        if version not in self._known:
+            packed = ledger.configuration(version)
+            if packed is None:
+                raise LedgerError(f"the ledger holds no configuration {version}")
+            self._known[version] = registry.build(Configuration.parse(packed))
+        return self._known[version][pool]
+
+
+_strategies = Strategies()
+
+
+@contextmanager
+def bounded(limit_s: float) -> Iterator[None]:
+    """End this process, with a traceback on standard error, if the block takes longer. Works in every pool of ours.
+
+    The timer is a thread in C: it also ends a strategy that loops for ever in C code or holds the interpreter's lock.
+    """
+    faulthandler.dump_traceback_later(limit_s, exit=True, file=sys.__stderr__ or sys.stderr)
+    try:
+        yield
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@app.task(name=NAME)
+def process(payload: bytes) -> dict[str, Any]:
+    """Run one batch; the result is its summary. No result for a copy that was not needed."""
+    started_s = perf_counter()
+    with bounded(load().run_limit_s):
+        batch = batches.unpack(payload)
+        summary = runner.run(batch, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
+    if summary is None:
+        raise Ignore
+    return {**msgspec.to_builtins(summary), "seconds": round(perf_counter() - started_s, 6)}

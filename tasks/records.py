@@ -1,0 +1,81 @@
+"""What the ledger knows of each stream of events, and how one event moves it on. Pure.
+
+A record stands for one (pool, venue, symbol, kind). It is what makes every event count exactly once: an event at or
+before `applied` was here already; an event whose exchange id does not rise is a repeat of the feed.
+"""
+
+import hashlib
+import struct
+from typing import Literal
+
+import msgspec
+
+from tasks.events import AnyEvent, Event, Position
+
+#: An id may fall only where time rose by more than this: then the feed began anew.
+NEW_GENERATION_MS = 60_000
+
+Verdict = Literal["known", "repeat", "new"]
+_pack_id_and_time = struct.Struct(">qq").pack
+
+
+class Record(msgspec.Struct, array_like=True):
+    """Where one (pool, venue, symbol, kind) stands. A fresh one has seen nothing."""
+
+    #: The last event that was decided on: applied, repeat or condemned.
+    applied: Position | None = None
+    #: Exchange id and time of the last event given to strategies.
+    id: int = -1
+    time_ms: int = 0
+    #: Rises when the feed begins anew.
+    generation: int = 0
+    #: How many events were given to strategies.
+    count: int = 0
+    #: How many trade ids were jumped over.
+    gaps: int = 0
+    #: SHA-256 over the previous hash, exchange id and time of every event given to strategies; starts as zeros.
+    hash: bytes = bytes(32)
+    #: The configuration of the last event.
+    configuration: str = ""
+
+    def judge(self, event: AnyEvent, source: str) -> Verdict:
+        """Say whether `event` was decided on before, repeats an earlier one, or is new."""
+        if self.applied is not None and self.applied.source == source and event.seq <= self.applied.seq:
+            return "known"
+        if event.id <= self.id and event.time_ms <= self.time_ms + NEW_GENERATION_MS:
+            return "repeat"
+        return "new"
+
+    def pass_over(self, event: AnyEvent, source: str) -> None:
+        """Count a repeat or a condemned event as decided."""
+        self.applied = Position(source, event.seq)
+
+    def take(self, event: AnyEvent, source: str) -> None:
+        """Move on by an event that is given to strategies."""
+        if event.id <= self.id:
+            self.generation += 1
+        elif event.kind == "trade" and self.count:
+            self.gaps += event.id - self.id - 1
+        self.applied = Position(source, event.seq)
+        self.id, self.time_ms = event.id, event.time_ms
+        self.count += 1
+        self.hash = hashlib.sha256(self.hash + _pack_id_and_time(event.id, event.time_ms)).digest()
+
+
+_packer = msgspec.msgpack.Encoder()
+_decoder = msgspec.msgpack.Decoder(Record)
+
+
+def field(event: Event) -> str:
+    """Give the name of an event's record in the hash of its pool."""
+    return f"record:{event.venue}:{event.symbol}:{event.kind}"
+
+
+def pack(record: Record) -> bytes:
+    """Pack a record for the ledger."""
+    return _packer.encode(record)
+
+
+def unpack(packed: bytes | None) -> Record:
+    """Undo `pack`; None gives a fresh record."""
+    return Record() if packed is None else _decoder.decode(packed)

@@ -1,0 +1,90 @@
+"""From the names in a configuration to strategies: the built-in ones by name, anybody's as `module:Class`."""
+
+import difflib
+from collections.abc import Iterator
+from importlib import import_module
+from typing import Any
+
+from pydantic import ValidationError
+
+from tasks.configuration import Configuration, PoolConfiguration
+from tasks.errors import SettingsError
+from tasks.events import Kind
+from tasks.strategy import AnyStrategy, Strategy
+
+#: Imported when asked for, so that a worker loads what it runs and nothing else.
+_BUILTIN = {
+    "orderbook_skew": "tasks.strategies.orderbook_skew:OrderbookSkew",
+    "spread_liquidity": "tasks.strategies.spread_liquidity:SpreadLiquidity",
+    "trade_momentum": "tasks.strategies.trade_momentum:TradeMomentum",
+}
+_HOOKS: dict[Kind, str] = {"depth": "on_depth", "trade": "on_trade"}
+
+
+def builtin_names() -> tuple[str, ...]:
+    """Give the names of the strategies that come with the project."""
+    return tuple(_BUILTIN)
+
+
+def create(name: str, params: dict[str, Any]) -> AnyStrategy:
+    """Make the strategy `name`. Raises SettingsError: no such strategy, or a line for each fault of `params`."""
+    strategy_type = find(name)
+    try:
+        return strategy_type.create(params)
+    except ValidationError as error:
+        faults = [
+            f"{name}: {_place(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()
+        ]
+    raise SettingsError("\n".join(faults))
+
+
+def find(name: str) -> type[AnyStrategy]:
+    """Import the class of the strategy `name`. Raises SettingsError when there is none that can be used."""
+    module_name, separator, class_name = _BUILTIN.get(name, name).partition(":")
+    if not separator or not module_name or not class_name:
+        close = difflib.get_close_matches(name, _BUILTIN, n=1)
+        hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(_BUILTIN)}, or module:Class"
+        raise SettingsError(f"{name}: there is no such strategy; {hint}")
+    try:
+        found = getattr(import_module(module_name), class_name)
+    except Exception as error:  # Importing runs somebody's code: it may raise anything.
+        raise SettingsError(f"{name}: can't be imported: {type(error).__name__}: {error}") from error
+    if not isinstance(found, type) or not issubclass(found, Strategy):
+        raise SettingsError(f"{name}: {class_name} is not a Strategy")
+    if not isinstance(getattr(found, "name", None), str) or not hasattr(found, "params_type"):
+        raise SettingsError(f"{name}: {class_name} needs a `name` and a base of Strategy[itsParams, itsState]")
+    return found
+
+
+def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
+    """Make the strategies of every pool, in the file's order. Raises SettingsError, one message with every fault."""
+    built: dict[str, tuple[AnyStrategy, ...]] = {}
+    faults: list[str] = []
+    for pool_name, pool in configuration.pools.items():
+        strategies: list[AnyStrategy] = []
+        for name, params in pool.strategies.items():
+            try:
+                strategy = create(name, params)
+            except SettingsError as error:
+                found = str(error).splitlines()
+            else:
+                found = [f"{name}: {misfit}" for misfit in _misfits(strategy, pool, strategies)]
+                strategies.append(strategy)
+            faults += [f"pool {pool_name}: {fault}" for fault in found]
+        built[pool_name] = tuple(strategies)
+    if faults:
+        raise SettingsError("the strategies can't be used:\n  " + "\n  ".join(faults))
+    return built
+
+
+def _misfits(strategy: AnyStrategy, pool: PoolConfiguration, others: list[AnyStrategy]) -> Iterator[str]:
+    if strategy.key != pool.key:
+        yield f"is keyed by {strategy.key!r}, the pool by {pool.key!r}"
+    if all(getattr(type(strategy), _HOOKS[kind]) is getattr(Strategy, _HOOKS[kind]) for kind in pool.kinds):
+        yield f"sees nothing of the pool's events ({', '.join(pool.kinds)})"
+    if any(strategy.name == other.name for other in others):
+        yield f"the pool already has a strategy named {strategy.name!r}"
+
+
+def _place(location: tuple[int | str, ...]) -> str:
+    return f"{'.'.join(str(part) for part in location)}: " if location else ""

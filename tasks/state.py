@@ -1,0 +1,112 @@
+"""The state of one strategy for one symbol, while a batch runs: restored, changed, saved. Pure.
+
+This is where the runner's promises of `strategy.Strategy` are kept: isolation, warm-up, cool-down.
+"""
+
+import msgspec
+
+from tasks.contract import message
+from tasks.events import AnyEvent, Event
+from tasks.strategy import AnyStrategy, Signal, State
+
+
+class NewerStateError(Exception):
+    """A newer release wrote this state; it alone may go on with it."""
+
+
+class Saved(msgspec.Struct, array_like=True):
+    """What the ledger holds of a state."""
+
+    #: `Strategy.version` of the code that wrote it.
+    version: int
+    #: How many events the state has seen, for the warm-up.
+    seen: int
+    #: Event time of the last signal, by "symbol action", for the cool-down.
+    signalled_ms: dict[str, int]
+    state: msgspec.Raw
+
+
+_packer = msgspec.msgpack.Encoder()
+_unpack_saved = msgspec.msgpack.Decoder(Saved).decode
+
+
+def field(event: Event, strategy: AnyStrategy) -> str:
+    """Give the name of the state's field in the hash of its pool."""
+    return f"state:{event.venue}:{event.symbol if strategy.key == 'symbol' else 'all'}:{strategy.name}"
+
+
+class StateRun:
+    """A strategy and its state, from a batch's start to its end."""
+
+    def __init__(self, strategy: AnyStrategy, packed: bytes | None, config_version: str) -> None:
+        """Restore the state that `packed` holds, or start anew. Raises NewerStateError."""
+        self._strategy = strategy
+        self._config_version = config_version
+        self._decode = msgspec.msgpack.Decoder(strategy.state_type).decode
+        self._restore(packed)
+
+    def _restore(self, packed: bytes | None) -> None:
+        """Take `packed` as the state from which a rebuild starts."""
+        saved = _unpack_saved(packed) if packed else Saved(self._strategy.version, 0, {}, msgspec.Raw())
+        if saved.version > self._strategy.version:
+            raise NewerStateError(
+                f"{self._strategy.name}: state of version {saved.version}, code of {self._strategy.version}"
+            )
+        self._start = packed
+        self._since: list[AnyEvent] = []
+        self._seen, self._signalled_ms = saved.seen, saved.signalled_ms
+        state = self._read(saved) if packed else None
+        if state is None:
+            self._seen, self._signalled_ms = 0, {}
+        self._state = self._strategy.state_type() if state is None else state
+
+    def _read(self, saved: Saved) -> State | None:
+        """Give the state that was saved; None when today's code can't go on with it, so that it warms up again."""
+        try:
+            if saved.version == self._strategy.version:
+                return self._decode(saved.state)
+            return self._strategy.migrate(saved.version, msgspec.msgpack.decode(saved.state))
+        except Exception:  # noqa: BLE001 a lane must not stand still for ever because a state can't be read
+            return None
+
+    def apply(self, event: AnyEvent) -> list[bytes]:
+        """Give `event` to the strategy; return its signals as the contract's JSON.
+
+        Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
+        """
+        self._seen += 1
+        call = self._strategy.on_depth if event.kind == "depth" else self._strategy.on_trade
+        signals = [signal for signal in call(event, self._state) if self._passes(signal, event)]
+        packed = [message(signal, self._strategy, event, self._config_version) for signal in signals]
+        self._since.append(event)
+        return packed
+
+    def _passes(self, signal: Signal, event: AnyEvent) -> bool:
+        if self._seen <= self._strategy.warmup:
+            return False
+        key = f"{signal.symbol or event.symbol} {signal.action}"
+        last_ms = self._signalled_ms.get(key)
+        # The clock of a feed may step back by a second: that counts as no time passed.
+        if last_ms is not None and (
+            event.time_ms <= last_ms or event.time_ms - last_ms < self._strategy.params.min_signal_interval_s * 1000
+        ):
+            return False
+        self._signalled_ms[key] = event.time_ms
+        return True
+
+    def rebuild(self) -> None:
+        """Bring the state to where it was before the event that raised, by running the batch's events again."""
+        events = self._since
+        self._restore(self._start)
+        try:
+            for event in events:
+                self.apply(event)
+        except Exception:  # noqa: BLE001 it did not raise the first time, so it is not deterministic: warm up again
+            self._restore(None)
+        # From here on, a rebuild starts here: a batch in which every event raises stays linear.
+        self._restore(self.pack())
+
+    def pack(self) -> bytes:
+        """Save the state for the ledger."""
+        state = msgspec.Raw(_packer.encode(self._state))
+        return _packer.encode(Saved(self._strategy.version, self._seen, self._signalled_ms, state))

@@ -1,0 +1,191 @@
+"""Sell when liquidity leaves the book, buy when a spread that was wide for long snaps back (book depth)."""
+
+from collections.abc import Iterable
+from itertools import chain
+from math import fsum
+from typing import Annotated, NamedTuple
+
+import msgspec
+from pydantic import Field
+
+from tasks.events import Depth
+from tasks.strategy import Params, Signal, State, Strategy
+
+
+class SpreadLiquidityParams(Params):
+    """What counts as wide, as fast and as long."""
+
+    min_signal_interval_s: Annotated[
+        float,
+        Field(ge=0, le=86_400, description="Event time between two signals of one symbol and action, in seconds."),
+    ] = 60.0
+    history: Annotated[int, Field(ge=2, le=100, description="Books compared, the present one included.")] = 20
+    levels: Annotated[int, Field(ge=1, le=20, description="Best levels of each side that count as depth.")] = 5
+    wide_ratio: Annotated[float, Field(gt=1, le=1_000, description="Spread over its mean that counts as wide.")] = 2.5
+    wide_bps: Annotated[
+        float, Field(ge=0, le=10_000, description="A spread up to this is never wide, in basis points of mid.")
+    ] = 10.0
+    min_episode_s: Annotated[
+        float, Field(ge=0, le=86_400, description="An episode must be older than this for a buy, in seconds.")
+    ] = 30.0
+    velocity_per_s: Annotated[
+        float, Field(gt=0, le=1_000, description="Relative change of the spread per second that counts as fast.")
+    ] = 0.5
+    leaving_ratio: Annotated[float, Field(gt=1, le=1_000, description="Spread over its mean for a sell.")] = 3.0
+    leaving_reduction: Annotated[
+        float, Field(ge=0, lt=1, description="Share of the mean depth that must be gone for a sell.")
+    ] = 0.5
+
+
+class Episode(msgspec.Struct):
+    """A time of wide spread."""
+
+    #: Event time of the book that began it, unix milliseconds.
+    since_ms: int
+    #: Mean spread before that book, price units: what is wide is measured from here.
+    normal: float
+    #: Books in a row that were not wide.
+    narrow: int = 0
+
+
+class SpreadLiquidityState(State):
+    """The books before the present one, oldest first; the three lists are equally long."""
+
+    #: Price units.
+    spreads: list[float] = msgspec.field(default_factory=list)
+    #: Quantity of the best levels of both sides, base units.
+    depths: list[float] = msgspec.field(default_factory=list)
+    #: Event times, unix milliseconds.
+    times_ms: list[int] = msgspec.field(default_factory=list)
+    episode: Episode | None = None
+    #: Whether liquidity was leaving at the last book.
+    leaving: bool = False
+
+
+class Measures(NamedTuple):
+    """A book beside those before it."""
+
+    #: Mean spread before, price units.
+    normal: float
+    #: Spread over that mean.
+    ratio: float
+    #: Relative change of the spread since the oldest book, per second.
+    velocity: float
+    #: Share of the mean depth that is gone; negative when there is more.
+    reduction: float
+
+
+class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
+    """Read the spread and the depth against the last 20 books, the present one included.
+
+        ratio     = spread / mean spread of the 19 books before                  (no unit)
+        velocity  = (spread - oldest spread) / oldest spread / seconds between   (1/s)
+        reduction = 1 - depth / mean depth of the 19 books before                (no unit)
+
+    where spread = best ask - best bid in price units and depth = quantity of the best 5 levels of both sides.
+
+    * Liquidity is leaving: velocity > 0.5, ratio > 3 and reduction > 0.5. The first such book in a row sells,
+      confidence min(0.95, 0.70 + 0.10 velocity + 0.15 reduction); stop at mid + 2 spreads, target at mid - 4 spreads.
+    * An episode begins with a book of ratio > 2.5 and more than 10 bps of mid, when there is none yet. Its normal is the
+      mean spread before that book: within 20 books the mean itself gets wide, so it can't tell when an episode is over.
+    * The spread normalises: the episode is older than 30 s, velocity < -0.5 and ratio < 2.5. That ends the episode and
+      buys, confidence 0.70 + min(0.10, age / 300 s * 0.10); stop at mid - 2 spreads, target at mid + 4 spreads.
+    * An episode also ends, in silence, when 20 books in a row were not wide (at most 2.5 times its normal, or at most
+      10 bps): the wide spread has left the history, and nothing is left to come back from.
+
+    Both signals take the mid as their price. A stop or target that would not be above zero is left out. When the oldest
+    book is not older than this one (equal or backward time), velocity is 0. A spread can at most vanish, so velocity
+    stays above -1 / (seconds in the history): 20 books at 100 ms reach -0.53, a slower feed never buys.
+
+    Source: Glosten and Milgrom (1985), Kyle (1985); the numbers are those of petrosa-realtime-strategies.
+    """
+
+    name = "spread_liquidity"
+
+    @property
+    def warmup(self) -> int:
+        """Books needed before there are enough to compare with."""
+        return self.params.history - 1
+
+    def on_depth(self, book: Depth, state: SpreadLiquidityState) -> Iterable[Signal]:
+        """Measure the book against those before it, then remember it."""
+        levels = self.params.levels
+        depth = fsum([quantity for _, quantity in chain(book.bids[:levels], book.asks[:levels])])
+        if state.spreads:
+            measures = _measure(book, depth, state)
+            yield from self._leaving(book, measures, state)
+            yield from self._normalising(book, measures, state)
+        self._remember(book, depth, state)
+
+    def _leaving(self, book: Depth, now: Measures, state: SpreadLiquidityState) -> Iterable[Signal]:
+        params, before = self.params, state.leaving
+        state.leaving = (
+            now.velocity > params.velocity_per_s
+            and now.ratio > params.leaving_ratio
+            and now.reduction > params.leaving_reduction
+        )
+        if state.leaving and not before:
+            yield Signal(
+                action="sell",
+                confidence=min(0.95, 0.70 + 0.10 * now.velocity + 0.15 * now.reduction),
+                price=book.mid,
+                current_price=book.mid,
+                stop_loss=book.mid + 2 * book.spread,
+                take_profit=_above_zero(book.mid - 4 * book.spread),
+                rationale=f"the spread grew to {now.ratio:.1f} times its mean while {now.reduction:.0%} of the depth left",
+                indicators=_indicators(book, now),
+            )
+
+    def _normalising(self, book: Depth, now: Measures, state: SpreadLiquidityState) -> Iterable[Signal]:
+        params, episode = self.params, state.episode
+        if episode is None:
+            if now.ratio > params.wide_ratio and book.spread_bps > params.wide_bps:
+                state.episode = Episode(book.time_ms, now.normal)
+            return
+        age_s = (book.time_ms - episode.since_ms) / 1000
+        if age_s > params.min_episode_s and now.velocity < -params.velocity_per_s and now.ratio < params.wide_ratio:
+            state.episode = None
+            yield Signal(
+                action="buy",
+                confidence=0.70 + min(0.10, age_s / 300 * 0.10),
+                price=book.mid,
+                current_price=book.mid,
+                stop_loss=_above_zero(book.mid - 2 * book.spread),
+                take_profit=book.mid + 4 * book.spread,
+                rationale=f"the spread normalises after {age_s:.0f} s",
+                indicators=_indicators(book, now) | {"episode_s": age_s},
+            )
+            return
+        wide = book.spread > params.wide_ratio * episode.normal and book.spread_bps > params.wide_bps
+        episode.narrow = 0 if wide else episode.narrow + 1
+        if episode.narrow >= params.history:
+            state.episode = None
+
+    def _remember(self, book: Depth, depth: float, state: SpreadLiquidityState) -> None:
+        state.spreads.append(book.spread)
+        state.depths.append(depth)
+        state.times_ms.append(book.time_ms)
+        if len(state.spreads) >= self.params.history:
+            del state.spreads[0], state.depths[0], state.times_ms[0]
+
+
+def _measure(book: Depth, depth: float, state: SpreadLiquidityState) -> Measures:
+    # fsum: summed anew for each book, so nothing drifts, and rounded once, so every Python gives the same float.
+    books = len(state.spreads)
+    normal, oldest = fsum(state.spreads) / books, state.spreads[0]
+    seconds = (book.time_ms - state.times_ms[0]) / 1000
+    velocity = (book.spread - oldest) / oldest / seconds if seconds > 0 else 0.0
+    return Measures(normal, book.spread / normal, velocity, 1 - depth / (fsum(state.depths) / books))
+
+
+def _indicators(book: Depth, now: Measures) -> dict[str, float]:
+    return {
+        "spread_bps": book.spread_bps,
+        "spread_ratio": now.ratio,
+        "spread_velocity_per_s": now.velocity,
+        "depth_reduction": now.reduction,
+    }
+
+
+def _above_zero(price: float) -> float | None:
+    return price if price > 0 else None
