@@ -63,8 +63,12 @@ class IngestLedger:
 
     async def epoch(self) -> Epoch | None:
         """Give the stored epoch; None where there is none."""
-        stored = await self.client.hget(self.keys.shard(SHARD), "epoch")  # type: ignore[misc]  # redis-py's union
+        stored = await self._field(self.keys.shard(SHARD), "epoch")
         return Epoch.parse(stored.decode()) if stored else None
+
+    async def _field(self, key: str, field: str) -> bytes | None:
+        value: Any = await self.client.hget(key, field)
+        return value  # type: ignore[no-any-return]  # bytes, since responses are not decoded
 
     async def claim(
         self, above: int, lanes: Sequence[LaneId], layout: Mapping[str, int], configuration: Configuration
@@ -117,7 +121,7 @@ class IngestLedger:
     async def condemn(self, batch: Batch[msgspec.Raw], detail: str) -> None:
         """Commit a batch of one event by passing over it: it goes to the dead letters."""
         event = unpack_event(batch.events[0])
-        record = await self.client.hget(self.keys.pool(batch.pool), record_field(event))  # type: ignore[misc]  # as above
+        record = await self._field(self.keys.pool(batch.pool), record_field(event))
         keys, arguments = commit_arguments(
             self.keys, batch, condemn(batch.pool, batch.to.source, event, record, detail)
         )

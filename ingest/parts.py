@@ -19,14 +19,14 @@ class Parts:
         self.up[part] = False
         if part not in self._warned:
             self._warned.add(part)
-            log.warning(f"{part} is away: trying for ever", url=self._where[part], why=why)
+            log.warning("away: trying for ever", part=part, url=self._where[part], why=why)
 
     def back(self, part: str) -> None:
         """Note that a part is there."""
         if self.up[part]:
             return
         self.up[part] = True
-        log.info(f"{part} is there", url=self._where[part])
+        log.info("connected", part=part, url=self._where[part])
         self._warned.discard(part)
 
     @property

@@ -4,7 +4,6 @@ It reads as a consumer group: first what an earlier relay had taken and not ackn
 is acknowledged after NATS has flushed it.
 """
 
-import asyncio
 import time
 from typing import Any
 
@@ -131,18 +130,5 @@ def _token(name: str) -> str:
 
 
 def _entries(answer: Any) -> list[Entry]:
-    """Take the entries out of an XREADGROUP reply, whose form differs between protocol versions."""
-    if not answer:
-        return []
-    streams = list(answer.values())[0] if isinstance(answer, dict) else answer[0][1]
-    return streams[0] if isinstance(answer, dict) else streams
-
-
-async def forever(relay: Relay) -> None:
-    """Run a relay for as long as this process lives, whatever goes away meanwhile."""
-    while True:
-        try:
-            await relay.run()
-        except (redis.RedisError, OSError, TimeoutError) as error:
-            log.debug("relay waits", why=str(error))
-            await asyncio.sleep(0.5)
+    """Take the entries of the one stream out of an XREADGROUP reply (RESP3: stream → [entries])."""
+    return [entry for batches in (answer or {}).values() for entries in batches for entry in entries]

@@ -54,6 +54,7 @@ class Service:
     def __init__(self, settings: Settings) -> None:
         """Put the parts together; nothing is opened yet. Raises SettingsError for a bad strategies file."""
         self._settings = settings
+        self._drain_s = settings.ingest_drain_s
         chosen = configuration.read(settings.strategies_file)
         self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
         self._tally = Tally()
@@ -87,7 +88,7 @@ class Service:
             await asyncio.gather(*work, return_exceptions=True)
             self._server.stop()
             self._dispatcher.close()
-            await self._nats.client.close()
+            await self._nats.close()
             await self._ledger.close()
         if self._superseded:
             log.error("superseded: stopping", why=str(self._superseded))
@@ -113,7 +114,7 @@ class Service:
     def _on_signal(self, received: signal.Signals) -> None:
         if self._signal is not None:
             log.warning("second signal: not waiting any longer")
-            self._settings = self._settings.model_copy(update={"ingest_drain_s": 0.0})
+            self._drain_s = 0.0
         self._signal = received
         self._stop.set()
 
@@ -126,10 +127,10 @@ class Service:
 
     async def startup(self) -> None:
         """Wait for Redis and NATS, start an epoch, and only then let frames in."""
+        await self._with_redis(self._sender.begin)
         while not self._parts.up["redis"]:
+            await asyncio.sleep(0.5)
             await self._with_redis(self._sender.begin)
-            if not self._parts.up["redis"]:
-                await asyncio.sleep(0.5)
         await self._nats.connect()
         await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
         await self._source.open(self._intake.deliver)
@@ -196,9 +197,10 @@ class Service:
         """Close the source, wait a bounded time for commits and the relay; return 1 when something is left."""
         log.info("stopping", signal=self._signal.name if self._signal else "", held=self._lanes.held)
         with suppress(TimeoutError):
-            await asyncio.wait_for(self._source.close(), max(self._settings.ingest_drain_s, 0.1))
-        deadline_s = time.monotonic() + self._settings.ingest_drain_s
-        while self._lanes.held and not self._superseded and time.monotonic() < min(deadline_s, self._deadline_s()):
+            await asyncio.wait_for(self._source.close(), max(self._drain_s, 0.1))
+        started_s = time.monotonic()
+        # A second signal may end the wait, a commit may, or its time: so it looks again and again.
+        while self._lanes.held and not self._superseded and time.monotonic() - started_s < self._drain_s:
             await asyncio.sleep(0.01)
         left = self._lanes.held
         if left:
@@ -213,15 +215,12 @@ class Service:
             log.info("stopped", frames=self._tally.totals["frames"], relayed=self._tally.totals["relayed"])
         return int(bool(left or signals_left))
 
-    def _deadline_s(self) -> float:
-        return 0.0 if self._settings.ingest_drain_s == 0 else float("inf")
-
     async def _drain_relay(self) -> bool:
         self._relaying.cancel()
         with suppress(asyncio.CancelledError):
             await self._relaying
         try:
-            await asyncio.wait_for(self._relay.drain(), max(self._settings.ingest_drain_s, 1.0))
+            await asyncio.wait_for(self._relay.drain(), max(self._drain_s, 1.0))
         except (*AWAY, NatsError):
             return False
         return True
@@ -248,23 +247,27 @@ class Service:
         await message.respond(encode(Status(self._lanes.held_bytes, self._settings.ingest_total_bytes, held)))
 
 
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 not on every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
+
+
 def run(settings: Settings) -> int:
     """Run the service; the exit status, unless a signal ended it cleanly: then that signal ends the process."""
     configure_logging(settings)
-    try:
-        from uvloop import new_event_loop  # noqa: PLC0415 not on every platform
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
 
     async def main() -> tuple[int, signal.Signals | None]:
         service = Service(settings)
         return await service.run(), service.signal
 
     try:
-        with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
             status, received = runner.run(main())
     except RealtimeStrategiesError as error:
-        log.error("can't start", why=str(error))
+        log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback
         return 1
     if status == 0 and received is not None:
         signal.signal(received, signal.SIG_DFL)

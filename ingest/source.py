@@ -38,7 +38,13 @@ class Nats:
     def __init__(self, settings: Settings, parts: Parts, on_slow_consumer: Callable[[], None]) -> None:
         self._servers = [url.strip() for url in settings.nats_url.split(",")]
         self._parts, self._on_slow_consumer = parts, on_slow_consumer
+        self._closing = False
         self.client = Client()
+
+    async def close(self) -> None:
+        """Let go of NATS."""
+        self._closing = True
+        await self.client.close()
 
     async def connect(self) -> None:
         """Connect, for as long as it takes."""
@@ -47,7 +53,7 @@ class Nats:
             name="realtime-strategies ingest",
             allow_reconnect=True,
             max_reconnect_attempts=-1,
-            reconnect_time_wait=0.5,
+            reconnect_time_wait=1,
             connect_timeout=5,
             # A dead link is found within 20 s.
             ping_interval=10,
@@ -69,7 +75,8 @@ class Nats:
             self._parts.lost("nats", why)
 
     async def _on_disconnect(self) -> None:
-        self._parts.lost("nats", "the connection was lost")
+        if not self._closing:
+            self._parts.lost("nats", "the connection was lost")
 
     async def _on_reconnect(self) -> None:
         self._parts.back("nats")
@@ -102,6 +109,6 @@ class CoreSource:
         """Unsubscribe; what NATS had sent by then is delivered."""
         for subscription in self._subscriptions:
             try:
-                await subscription.drain()
+                await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py's gap
             except Error as error:
                 log.warning("the subscription could not be drained", why=str(error) or type(error).__name__)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import msgspec
 
-from tasks import engine, outbox, records, recordings, registry
+from tasks import engine, outbox, recordings, records, registry
 from tasks.batches import MAX_BATCH_EVENTS, pack_event, unpack_event
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent

@@ -67,7 +67,7 @@ class Batch(msgspec.Struct, Generic[E], frozen=True, array_like=True):
 
 
 _packer = msgspec.msgpack.Encoder()
-_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)  # type: ignore[arg-type]  # a union
+_event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 _batch_decoder: msgspec.msgpack.Decoder[Batch[AnyEvent]] = msgspec.msgpack.Decoder(Batch[AnyEvent])
 
 

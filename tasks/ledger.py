@@ -186,6 +186,6 @@ def is_past(settings: Settings, event: AnyEvent) -> bool:
     with redis.Redis.from_url(settings.ledger, **connection_options()) as client:
         for pool in client.scan_iter(match=f"{keys.pool('*')}"):
             packed = client.hget(pool, records.field(event))
-            if packed and records.unpack(packed).judge(event, "") == "repeat":  # type: ignore[arg-type]  # a sync client
+            if packed and records.unpack(packed).judge(event, "") == "repeat":
                 return True
     return False

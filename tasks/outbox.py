@@ -59,9 +59,9 @@ class Outbox:
         """Yield signals as they are committed, from now on, for ever."""
         after = "$"
         while True:
-            found = self.client.xread({self.keys.signals: after}, count=CHUNK, block=1_000)
-            streams = list(found.values())[0] if isinstance(found, dict) else found[0][1] if found else []  # type: ignore[index]
-            for name, fields in streams[0] if isinstance(found, dict) and streams else streams:
+            found: dict[bytes, list[list[tuple[bytes, dict[bytes, bytes]]]]]
+            found = self.client.xread({self.keys.signals: after}, count=CHUNK, block=1_000) or {}  # type: ignore[assignment]  # RESP3
+            for name, fields in (entry for chunks in found.values() for entries in chunks for entry in entries):
                 after = name.decode()
                 yield fields[b"signal"]
 
@@ -82,6 +82,6 @@ class Outbox:
         """Give the digest of all that was committed. Raises TrimmedError when signals are missing."""
         if self.client.exists(self.keys.signals):
             about = self.client.xinfo_stream(self.keys.signals)
-            if about["entries-added"] != about["length"]:  # type: ignore[index]  # a sync client
+            if about["entries-added"] != about["length"]:
                 raise TrimmedError
         return digest(self.signals(), self.records())

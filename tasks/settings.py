@@ -51,7 +51,9 @@ class Settings(BaseSettings):
     http_host: str = Field("127.0.0.1", description="where /healthz, /ready and /metrics listen")
     http_port: Port = Field(8080, description="port of ingest's endpoints; 0 takes a free one")
     worker_http_port: Port = Field(8081, description="port of a worker's endpoints; 0 takes a free one")
-    metrics_strict_port: bool = Field(False, description="a taken port is an error instead of a free one instead")
+    metrics_strict_port: bool = Field(
+        default=False, description="a taken port is an error instead of a free one instead"
+    )
     signal_subject: str = Field("signals.{strategy}.{symbol}", description="NATS subject of a signal")
     signal_max_age_s: float = Field(300, ge=0, description="older signals are held back; 0 relays all")
     signals_keep: int = Field(1_000_000, ge=1, description="how many relayed signals the stream keeps")
@@ -104,7 +106,8 @@ class Settings(BaseSettings):
         settings_cls: type[BaseSettings],
         init_settings: PydanticBaseSettingsSource,
         env_settings: PydanticBaseSettingsSource,
-        **_: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,  # noqa: ARG003 there is no .env file of ours
+        file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 NAME_FILE says where a secret is
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the environment, then the files that it names."""
         return init_settings, env_settings, _SecretFiles(settings_cls)

@@ -6,7 +6,7 @@ This is where the runner's promises of `strategy.Strategy` are kept: isolation, 
 import msgspec
 
 from tasks.contract import message
-from tasks.events import AnyEvent, Event
+from tasks.events import AnyEvent, Depth, Event
 from tasks.strategy import AnyStrategy, Signal, State
 
 
@@ -75,8 +75,12 @@ class StateRun:
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
         """
         self._seen += 1
-        call = self._strategy.on_depth if event.kind == "depth" else self._strategy.on_trade
-        signals = [signal for signal in call(event, self._state) if self._passes(signal, event)]
+        said = (
+            self._strategy.on_depth(event, self._state)
+            if isinstance(event, Depth)
+            else self._strategy.on_trade(event, self._state)
+        )
+        signals = [signal for signal in said if self._passes(signal, event)]
         packed = [message(signal, self._strategy, event, self._config_version) for signal in signals]
         self._since.append(event)
         return packed

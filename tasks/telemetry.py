@@ -1,4 +1,4 @@
-"""What the processes say about themselves: structured logs. (Metrics stand beside what they measure.)"""
+"""What the processes say about themselves: structured logs."""
 
 import logging
 import sys
@@ -37,3 +37,6 @@ def configure_logging(settings: Settings) -> None:
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    # Two lines for each task are for who looks for a fault, not for every day.
+    for name in ("celery.worker.strategy", "celery.app.trace"):
+        logging.getLogger(name).setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)

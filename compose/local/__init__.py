@@ -1,0 +1,1 @@
+"""The stack as plain processes on embedded servers: for the demo, the tests and the benchmarks."""

@@ -204,8 +204,9 @@ class Instance:
         return self._reaper.stdin
 
     def _reaped(self) -> bool:
-        # Asking every child too: one that has ended counts as there until its parent has asked.
-        return all([process.returncode is not None for process in self.processes]) & (self._reaper.poll() is not None)
+        # Ask every child, each time: for the reaper one that has ended is there until its parent has asked.
+        running = [process for process in self.processes if process.returncode is None]
+        return not running and self._reaper.poll() is not None
 
     def _forget(self, process: Process) -> None:
         """Take what is left of an ended process's group off the reaper's list, and off the machine."""

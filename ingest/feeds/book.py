@@ -14,11 +14,19 @@ _CHANGED_TOP = 0.6
 #: Deep levels that differ from one book to the next, on average.
 _CHANGED_LEVELS = 2.0
 #: How often a gap that an order ate is still open in the next book.
-_OPEN_GAP = 0.04
+_OPEN_GAP = 0.03
 #: How far the twentieth level may be, as a multiple of its ordinary distance.
 _REACH = 1.5
 #: How strongly the price is pulled back to where it started: at 10 % off, as strongly as it ever is.
 _PULL = 2.0
+
+
+def change_share(instrument: Instrument) -> float:
+    """Give the share of the tenths of a second in which the book changes."""
+    liveliness = instrument.pace**0.5
+    deep_stays = 1 - math.exp(-1 / (_CHANGED_LEVELS * liveliness))
+    top_stays = max(0.0, 1 - (_NEW_TOP + _CHANGED_TOP) * liveliness)
+    return 1 - (deep_stays * top_stays) ** 2
 
 
 class Side:
@@ -140,7 +148,7 @@ class Book:
             self._new_top(side)
 
     def _new_top(self, side: Side) -> None:
-        normal = self._rng.gauss(0, 0.5) - side.away * 0.87 * self.tide
+        normal = self._rng.gauss(0, 0.4) - side.away * 1.2 * self.tide
         side.set_top(self._instrument.profile.top_usd.at(normal))
 
     def set_liquidity(self, spread_ticks: int, supply: float) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from ingest.feeds.book import Book, Side
+from ingest.feeds.book import Book, Side, change_share
 from ingest.feeds.profiles import Instrument
 from tasks.events import Venue
 
@@ -164,5 +164,7 @@ class Market:
 def _natural_rate(instrument: Instrument) -> float:
     """Give the events a second that an instrument makes at the exchange's own pace: its trades and its books."""
     profile = instrument.profile
-    fills_less_rounding = sum(int(profile.fills.draw(rng)) for rng in [Random(1)] for _ in range(20_000)) / 20_000
-    return fills_less_rounding * instrument.pace * 1000 / profile.gap_ms.mean + 1e6 / _BOOK_US
+    # A table counts broken trades; an order makes whole ones.
+    trades_each_order = profile.fills.mean - 0.25
+    trades = trades_each_order * instrument.pace * 1000 / profile.gap_ms.mean
+    return trades + change_share(instrument) * 1e6 / _BOOK_US

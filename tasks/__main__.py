@@ -1,0 +1,172 @@
+"""The command line for what the workers do: `python -m tasks --help`."""
+
+import sys
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import redis
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+
+from tasks import backtest as backtesting
+from tasks import configuration, deadletters, recordings
+from tasks.contract import SignalMessage
+from tasks.errors import RealtimeStrategiesError, ServerAwayError
+from tasks.outbox import Outbox
+from tasks.settings import load, mask
+
+app = typer.Typer(
+    help="Backtest strategies, look at signals and dead letters, show the settings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+)
+deadletters_app = typer.Typer(help="What could not be worked on, and why.", no_args_is_help=True)
+config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
+app.add_typer(deadletters_app, name="deadletters")
+app.add_typer(config_app, name="config")
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
+out = Console()
+err = Console(stderr=True)
+
+
+@app.command()
+def backtest(
+    *,
+    files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; several are merged by time.")],
+    as_json: AsJson = False,
+    as_digest: AsDigest = False,
+) -> None:
+    """Run the strategies over recordings, in this process, without servers.
+
+    Example: python -m tasks backtest recording.jsonl.gz
+    """
+    run = backtesting.Backtest(configuration.read(load().strategies_file))
+    with _progress() as progress:
+        bar = progress.add_task("frames", total=None)
+        result = run.run(recordings.merge(files), lambda: progress.advance(bar))
+    if as_digest:
+        print(result.digest)
+    elif as_json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        out.print(_facts(msgspec.to_builtins(result)))
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def _facts(facts: dict[str, Any]) -> Table:
+    table = Table(show_header=False, box=None, pad_edge=False)
+    for name, value in facts.items():
+        text = ", ".join(f"{key} {count:,}" for key, count in value.items()) if isinstance(value, dict) else value
+        table.add_row(f"[bold]{name}[/]", f"{text:,}" if isinstance(text, int) else str(text or "none"))
+    return table
+
+
+@app.command()
+def signals(
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new signals until Ctrl-C.")] = False,
+    as_json: AsJson = False,
+    as_digest: AsDigest = False,
+) -> None:
+    """Show the signals that the live pipeline has committed, oldest first."""
+    outbox = _outbox()
+    if as_digest:
+        print(outbox.digest())
+        return
+    for packed in outbox.signals():
+        print(packed.decode() if as_json else _line(packed), flush=follow)
+    for packed in outbox.follow() if follow else ():
+        print(packed.decode() if as_json else _line(packed), flush=True)
+
+
+def _line(packed: bytes) -> str:
+    signal = msgspec.json.decode(packed)
+    facts = f"{signal['symbol']:<12} {signal['action']:<5} {signal['price']:<12g} {signal['confidence']:.2f}"
+    return f"{signal['timestamp'][:23]}  {signal['strategy']:<18} {facts}  {signal['rationale']}"
+
+
+@app.command()
+def schema() -> None:
+    """Print the signal contract as JSON Schema."""
+    print(msgspec.json.format(msgspec.json.encode(SignalMessage.model_json_schema()), indent=2).decode())
+
+
+@deadletters_app.command("list")
+def list_deadletters(*, as_json: AsJson = False) -> None:
+    """List refused frames, events on which a strategy raised or workers died, and unpublishable signals."""
+    rows = _letters(_outbox())
+    if as_json:
+        for name, letter in rows:
+            print(msgspec.json.encode({"id": name, **msgspec.to_builtins(letter)}).decode())
+        return
+    table = Table("when (UTC)", "id", "reason", "what", "detail", box=None, pad_edge=False)
+    for name, letter in rows:
+        when = datetime.fromtimestamp(int(name.partition("-")[0]) / 1000, UTC)
+        what = letter.subject or f"{letter.strategy or letter.pool} {letter.symbol}"
+        reason = letter.refusal or letter.reason
+        table.add_row(f"{when:%Y-%m-%d %H:%M:%S}", name, reason, what, letter.detail.strip().splitlines()[-1])
+    out.print(table if table.row_count else "no dead letters")
+
+
+def _letters(outbox: Outbox) -> Iterator[tuple[str, deadletters.DeadLetter]]:
+    for name, packed in outbox.entries(outbox.keys.deadletters, b"letter"):
+        yield name, deadletters.unpack(packed)
+
+
+@config_app.command("show")
+def show_config(*, as_json: AsJson = False) -> None:
+    """Show every setting: its environment name, its value (passwords masked), and what it means."""
+    settings = load()
+    shown = settings.shown()
+    if as_json:
+        print(msgspec.json.encode(shown).decode())
+        return
+    table = Table("setting", Column("value", overflow="fold"), "what it is", box=None, pad_edge=False)
+    for name, field in type(settings).model_fields.items():
+        value = shown[name.upper()]
+        table.add_row(
+            name.upper(), f"[bold]{value}[/]" if name in settings.model_fields_set else value, field.description
+        )
+    out.print(table)
+
+
+def _outbox() -> Outbox:
+    outbox = Outbox(load())
+    try:
+        outbox.client.ping()
+    except redis.RedisError as error:
+        raise ServerAwayError(f"Redis does not answer at {mask(load().ledger)} (REDIS_URL): {error}") from None
+    return outbox
+
+
+def main() -> None:
+    """Run a command; one line and exit code 1 for what a person can mend."""
+    try:
+        app()
+    except RealtimeStrategiesError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except redis.RedisError as error:
+        print(f"error: Redis at {mask(load().ledger)}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None
+
+
+if __name__ == "__main__":
+    main()

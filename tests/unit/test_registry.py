@@ -1,0 +1,142 @@
+"""From names to strategies."""
+
+import subprocess
+import sys
+from typing import Any
+
+import pytest
+
+from tasks import registry
+from tasks.configuration import Configuration
+from tasks.errors import SettingsError
+from tasks.strategies.orderbook_skew import OrderbookSkew
+from tasks.strategy import Params, State, Strategy
+
+
+class ForAll(Strategy[Params, State]):
+    """Somebody's strategy, keyed by all."""
+
+    name = "for_all"
+    key = "all"
+
+    def on_trade(self, trade: Any, state: Any) -> Any:
+        return ()
+
+
+class Namesake(OrderbookSkew):
+    """Somebody's strategy, with a name that is taken."""
+
+
+class Bare(Strategy):  # type: ignore[type-arg]  # what a beginner may forget
+    name = "bare"
+
+
+class Nameless(Strategy[Params, State]):
+    pass
+
+
+HERE = __name__
+
+
+def pools(**strategies_by_pool: Any) -> Configuration:
+    return Configuration.model_validate({"pools": strategies_by_pool})
+
+
+@pytest.mark.parametrize("name", registry.builtin_names())
+def test_a_built_in_strategy_is_found_under_its_own_name(name):
+    strategy = registry.create(name, {"notional": 7})
+    assert strategy.name == name
+    assert strategy.params.notional == 7
+
+
+def test_a_foreign_strategy_is_found_by_its_import_path():
+    assert registry.create(f"{HERE}:ForAll", {}).name == "for_all"
+
+
+@pytest.mark.parametrize(
+    ("name", "params", "said"),
+    [
+        ("orderbok_skew", {}, "orderbok_skew: there is no such strategy; did you mean orderbook_skew?"),
+        (
+            "xyz",
+            {},
+            "xyz: there is no such strategy; known: orderbook_skew, spread_liquidity, trade_momentum, or module:Class",
+        ),
+        ("nowhere.at_all:X", {}, "nowhere.at_all:X: can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
+        ("json:Nope", {}, "json:Nope: can't be imported: AttributeError: module 'json' has no attribute 'Nope'"),
+        ("json:loads", {}, "json:loads: loads is not a Strategy"),
+        ("json:JSONDecoder", {}, "json:JSONDecoder: JSONDecoder is not a Strategy"),
+        (f"{HERE}:Bare", {}, f"{HERE}:Bare: Bare needs a `name` and a base of Strategy[itsParams, itsState]"),
+        (f"{HERE}:Nameless", {}, f"{HERE}:Nameless: Nameless needs a `name` and a base of Strategy[itsParams, itsState]"),
+        (":", {}, ":: there is no such strategy; known: orderbook_skew, spread_liquidity, trade_momentum, or module:Class"),
+        ("orderbook_skew", {"levls": 3}, "orderbook_skew: unknown parameter 'levls'; did you mean 'levels'?"),
+        (
+            "orderbook_skew",
+            {"levels": 0, "buy_ratio": "much"},
+            "orderbook_skew: levels: Input should be greater than or equal to 1\n"
+            "orderbook_skew: buy_ratio: Input should be a valid number, unable to parse string as a number",
+        ),
+    ],
+)
+def test_what_cannot_be_a_strategy_is_refused_with_a_line_for_each_fault(name, params, said):
+    with pytest.raises(SettingsError) as refusal:
+        registry.create(name, params)
+    assert str(refusal.value) == said
+
+
+def test_a_module_that_fails_while_it_is_imported_is_a_fault_of_the_settings(tmp_path, monkeypatch):
+    (tmp_path / "broken_strategy.py").write_text("1 / 0\n")
+    monkeypatch.syspath_prepend(str(tmp_path))
+    with pytest.raises(SettingsError, match="broken_strategy:X: can't be imported: ZeroDivisionError"):
+        registry.create("broken_strategy:X", {})
+
+
+def test_pools_get_their_strategies_in_the_order_of_the_file():
+    built = registry.build(
+        pools(
+            trade={"kinds": ["trade"], "strategies": {"trade_momentum": {"threshold": 0.5}}},
+            depth={"kinds": ["depth"], "strategies": {"spread_liquidity": {}, "orderbook_skew": {}}},
+            basket={"kinds": ["trade"], "key": "all", "strategies": {f"{HERE}:ForAll": {}}},
+        )
+    )
+    assert {pool: [strategy.name for strategy in strategies] for pool, strategies in built.items()} == {
+        "trade": ["trade_momentum"],
+        "depth": ["spread_liquidity", "orderbook_skew"],
+        "basket": ["for_all"],
+    }
+    assert built["trade"][0].params.threshold == 0.5
+
+
+def test_every_fault_of_every_pool_is_in_one_message():
+    configuration = pools(
+        depth={
+            "kinds": ["depth"],
+            "strategies": {
+                "orderbook_skew": {},
+                f"{HERE}:Namesake": {},
+                "spread_liquidity": {"levels": 0, "history": 1},
+                "trade_momentum": {},
+            },
+        },
+        basket={"kinds": ["trade"], "key": "all", "strategies": {"trade_momentum": {}, "trade_momentun": {}}},
+    )
+    with pytest.raises(SettingsError) as refusal:
+        registry.build(configuration)
+    assert str(refusal.value).splitlines() == [
+        "the strategies can't be used:",
+        f"  pool depth: {HERE}:Namesake: the pool already has a strategy named 'orderbook_skew'",
+        "  pool depth: spread_liquidity: history: Input should be greater than or equal to 2",
+        "  pool depth: spread_liquidity: levels: Input should be greater than or equal to 1",
+        "  pool depth: trade_momentum: sees nothing of the pool's events (depth)",
+        "  pool basket: trade_momentum: is keyed by 'symbol', the pool by 'all'",
+        "  pool basket: trade_momentun: there is no such strategy; did you mean trade_momentum?",
+    ]
+
+
+def test_a_strategy_is_imported_only_when_it_is_asked_for():
+    code = (
+        "import sys; from tasks import registry; registry.create('orderbook_skew', {});"
+        "print(*sorted(name for name in sys.modules if name.startswith('tasks.strategies.')))"
+    )
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert shown.stdout.split() == ["tasks.strategies.orderbook_skew"]
