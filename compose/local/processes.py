@@ -67,6 +67,7 @@ class Process:
         self._popen: subprocess.Popen[bytes] | None = None
         self._started_s = 0.0
         self._pause_s = 0.0
+        self._read_bytes = 0
 
     def __repr__(self) -> str:
         return f"<{self.name}, pid {self.pid}>"
@@ -93,6 +94,14 @@ class Process:
         """Give the last lines of its log, indented."""
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return "".join(f"\n  {line}" for line in text.splitlines()[-lines:])
+
+    def new_lines(self) -> list[str]:
+        """Give the whole lines that its log got since the last call."""
+        with self.log.open("rb") as log:
+            log.seek(self._read_bytes)
+            whole, newline, _ = log.read().rpartition(b"\n")
+        self._read_bytes += len(whole) + len(newline)
+        return whole.decode(errors="replace").splitlines()
 
     def launch(self, register: IO[bytes]) -> None:
         """Start it; `register` is the reaper's pipe."""

@@ -18,11 +18,11 @@ _START_S = 15.0
 _ATTEMPTS = 5
 
 
-def free_port() -> int:
-    """Give a port that was free a moment ago."""
-    with socket.create_server((HOST, 0)) as server:
-        port: int = server.getsockname()[1]
-        return port
+def free_port(port: int = 0) -> int:
+    """Give a port that was free a moment ago: any, or this one. Raises OSError when this one is taken."""
+    with socket.create_server((HOST, port)) as server:
+        number: int = server.getsockname()[1]
+        return number
 
 
 def start_nats(instance: Instance, name: str = "nats", port: int = -1) -> tuple[Process, str]:

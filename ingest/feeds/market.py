@@ -164,7 +164,5 @@ class Market:
 def _natural_rate(instrument: Instrument) -> float:
     """Give the events a second that an instrument makes at the exchange's own pace: its trades and its books."""
     profile = instrument.profile
-    # A table counts broken trades; an order makes whole ones.
-    trades_each_order = profile.fills.mean - 0.25
-    trades = trades_each_order * instrument.pace * 1000 / profile.gap_ms.mean
+    trades = profile.fills.floor_mean * instrument.pace * 1000 / profile.gap_ms.mean
     return trades + change_share(instrument) * 1e6 / _BOOK_US

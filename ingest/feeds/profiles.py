@@ -20,6 +20,8 @@ class Table:
         """Interpolate between `quantiles`, on a logarithmic scale; they stand at `_PROBABILITIES`."""
         self._values = [self._interpolate(quantiles, (cell + 0.5) / _CELLS) for cell in range(_CELLS)]
         self.mean = sum(self._values) / _CELLS
+        #: The mean of the whole part.
+        self.floor_mean = sum(map(int, self._values)) / _CELLS
 
     @staticmethod
     def _interpolate(quantiles: tuple[float, ...], probability: float) -> float:

@@ -1,9 +1,8 @@
-"""What all feeds share: the connection to NATS, the subject of a frame, and a clean end on a signal."""
+"""What all feeds share: the connection to NATS, and the subject of a frame."""
 
 import asyncio
-import signal
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
@@ -17,8 +16,10 @@ log = structlog.get_logger()
 
 #: A frame's subject is this and the name of its stream.
 PREFIX = "binance."
-#: How long the last frames may take to reach the server, in seconds.
-_FLUSH_S = 10.0
+#: How long the server may take to confirm what it was sent, in seconds.
+_FLUSH_S = 5
+#: Frames between two confirmations: a server that is slower than the feed slows it down here.
+_FLUSH_EVERY = 256
 
 
 class Rarely:
@@ -38,8 +39,8 @@ class Rarely:
         return True
 
 
-class Publisher:
-    """One connection to NATS, which reconnects for ever; warns once each time when the server goes away."""
+class Connection:
+    """A connection to NATS that comes back for ever, and warns once each time the server goes away."""
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""
@@ -47,14 +48,11 @@ class Publisher:
         self._where = mask(settings.nats_url)
         self._up = asyncio.Event()
         self._warned = False
-        self._rarely = Rarely()
+        #: How often the connection was lost.
+        self.cuts = 0
         self.client = Client()
-        #: Frames given to the server.
-        self.published = 0
-        #: Frames that `offer` dropped because the server was away.
-        self.dropped = 0
 
-    async def connect(self) -> None:
+    async def open(self) -> None:
         """Connect, for as long as it takes. Raises ServerAwayError: the address is none."""
         try:
             await self.client.connect(
@@ -64,38 +62,100 @@ class Publisher:
                 reconnect_time_wait=0.5,
                 connect_timeout=5,
                 ping_interval=10,
-                # What cannot be sent is ours to keep or to drop: the client holds back nothing while it is away.
+                # While the server is away the client takes nothing: whether a frame waits or is dropped, we decide.
                 pending_size=0,
                 error_cb=self._on_error,
-                disconnected_cb=self._on_disconnect,
-                reconnected_cb=self._on_connect,
+                disconnected_cb=self._on_cut,
+                reconnected_cb=self._on_up,
             )
         except (Error, ValueError) as error:
             raise ServerAwayError(f"can't use NATS at {self._where}: {error}") from None
-        await self._on_connect()
-
-    async def close(self) -> None:
-        """Send what is left, and disconnect."""
-        if self.client.is_connected:
-            try:
-                await self.client.flush(round(_FLUSH_S))
-                await self.client.drain()
-            except Error as error:
-                log.warning("the last frames may not have reached NATS", why=str(error) or type(error).__name__)
-        await self.client.close()
-
-    async def publish(self, stream: str, raw: bytes) -> None:
-        """Publish one frame of `stream`; waits while the server is away."""
-        while not self.offer(stream, raw, count=False):
-            await self.wait()
-        await self._yield()
+        await self._on_up()
 
     async def wait(self) -> None:
         """Wait until the server is there."""
         await self._up.wait()
-    
-    async def _on_error(self, error: Exception) -> None:
-        await self._on_away(str(error) or type(error).__name__)
 
-    async def _on_disconnect(self) -> None:
-        await self._on_away("the connection was lost")
+    async def flush(self) -> bool:
+        """Wait until the server has all that it was sent; tell whether it does."""
+        if not self.client.is_connected:
+            return False
+        try:
+            # Shielded: the client's reader fails when the answer comes to a question that was cancelled.
+            await asyncio.shield(self.client.flush(_FLUSH_S))
+        except (Error, OSError):
+            return False
+        return True
+
+    async def close(self) -> None:
+        """Send what is left, and disconnect."""
+        if self.client.is_connected and not await self.flush():
+            log.warning("the last frames may not have reached NATS", where=self._where)
+        await self.client.close()
+
+    async def _on_error(self, error: Exception) -> None:
+        if self.client.is_connected:
+            log.warning("NATS reports an error", why=str(error) or type(error).__name__)
+        else:
+            self._away(str(error) or type(error).__name__)
+
+    async def _on_cut(self) -> None:
+        self.cuts += 1
+        self._up.clear()
+        if not self.client.is_closed:
+            self._away("the connection was lost")
+
+    async def _on_up(self) -> None:
+        if self._warned:
+            log.info("NATS is there", where=self._where)
+        self._warned = False
+        self._up.set()
+
+    def _away(self, why: str) -> None:
+        if not self._warned:
+            log.warning("NATS is away, trying again until it is there", where=self._where, why=why)
+        self._warned = True
+
+
+class Publisher(Connection):
+    """Publishes frames. Live data waits for nobody: while the server is away, frames are dropped and counted."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open nothing yet."""
+        super().__init__(settings)
+        self._rarely = Rarely()
+        #: Frames given to the server.
+        self.published = 0
+        #: Frames dropped because the server was away.
+        self.dropped = 0
+
+    async def offer(self, stream: str, raw: bytes) -> bool:
+        """Publish one frame, unless the server is away; tell whether it went. Does not wait."""
+        if not self.client.is_connected:
+            return False
+        await self.client.publish(PREFIX + stream, raw)
+        self.published += 1
+        return True
+
+    async def publish(self, stream: str, raw: bytes) -> None:
+        """Publish one frame, or drop it when the server is away. Waits for a server that is slow."""
+        if not await self.offer(stream, raw):
+            self.dropped += 1
+            if self._rarely:
+                log.warning("NATS is away: live frames are dropped", dropped=self.dropped)
+        elif self.published % _FLUSH_EVERY == 0:
+            await self.flush()
+        if self.dropped % _FLUSH_EVERY == 1:
+            await asyncio.sleep(0)
+
+
+@asynccontextmanager
+async def publishing(settings: Settings) -> AsyncIterator[Publisher]:
+    """Give a connected publisher; at the end what it has is sent, whatever ended it."""
+    publisher = Publisher(settings)
+    try:
+        await publisher.open()
+        yield publisher
+    finally:
+        await publisher.close()
+        log.info("the feed has ended", published=publisher.published, dropped=publisher.dropped)

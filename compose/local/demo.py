@@ -1,0 +1,131 @@
+"""`./run demo`: start everything, feed it, show what comes out, end it in order, sum it up."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+import nats
+from nats.aio.msg import Msg
+
+from compose.local.processes import Instance, LocalStackError, Process
+from compose.local.screen import Screen
+from compose.local.stack import Plan, Stack
+from tasks import summary
+
+_POLL_S = 0.05
+_FEED_STOP_S = 15.0
+
+
+class Request(NamedTuple):
+    """What the command line asked for."""
+
+    plan: Plan
+    #: Arguments of `python -m ingest` that make the feed.
+    feed: Sequence[str]
+    #: How long to feed; infinite: until the feed ends or Ctrl-C.
+    seconds: float
+    flower_port: int | None
+
+
+class Session:
+    """From the start of the feed to the end of ingest."""
+
+    def __init__(self, stack: Stack, screen: Screen) -> None:
+        """Take a stack that is ready."""
+        self._stack = stack
+        self._screen = screen
+        #: The signal that asked for the end; 0: none.
+        self.interrupted = 0
+
+    async def run(self, request: Request) -> None:
+        """Feed, show signals, then end feed and ingest in order. A second Ctrl-C raises KeyboardInterrupt."""
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGINT, signal.SIGTERM):
+            loop.add_signal_handler(number, self._interrupt, number)
+        client = await nats.connect(self._stack.nats_url, error_cb=_ignore)
+        await client.subscribe("signals.>", cb=self._show)
+        await client.flush()
+        feed = self._stack.start_feed(request.feed)
+        await self._follow(feed, lambda: feed.returncode is not None or bool(self.interrupted), request.seconds)
+        await self._end_feed(feed)
+        await self._end_ingest(feed)
+        await client.drain()
+        self._screen.tick(time.monotonic() + 1)
+
+    def _interrupt(self, number: int) -> None:
+        self.interrupted = number
+        # The next one does what it does to any program; the reaper cleans up behind it.
+        for each in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().remove_signal_handler(each)
+
+    async def _show(self, message: Msg) -> None:
+        self._screen.signal(message.data, time.monotonic())
+
+    async def _follow(self, feed: Process, until: Callable[[], bool], timeout_s: float) -> bool:
+        """Keep everything running and shown until something is so; give whether it was so in time."""
+        deadline_s = time.monotonic() + timeout_s
+        while not (reached := until()) and time.monotonic() < deadline_s:
+            for line in [*self._stack.instance.watch(), *feed.new_lines()]:
+                self._screen.say(line)
+            self._screen.tick(time.monotonic())
+            await asyncio.sleep(_POLL_S)
+        return reached
+
+    async def _end_feed(self, feed: Process) -> None:
+        if feed.returncode is None:
+            feed.terminate()
+            if not await self._follow(feed, lambda: feed.returncode is not None, _FEED_STOP_S):
+                self._stack.instance.kill(feed)
+        elif feed.returncode:
+            raise self._stack.instance.failure(feed)
+        feed.wanted = False
+
+    async def _end_ingest(self, feed: Process) -> None:
+        ingest = self._stack.ingest
+        self._screen.say("The feed has ended; what is on its way is worked off.")
+        ingest.terminate()
+        await self._follow(feed, lambda: ingest.returncode is not None, 3 * self._stack.settings.ingest_drain_s + 10)
+
+
+def run(request: Request, screen: Screen) -> int:
+    """Run the demo; give the exit status. Raises RealtimeStrategiesError."""
+    with Instance("demo") as instance:
+        try:
+            return _run(request, screen, instance)
+        except KeyboardInterrupt:
+            screen.say("Stopped at once.")
+            return 128 + signal.SIGINT
+
+
+def _run(request: Request, screen: Screen, instance: Instance) -> int:
+    screen.say("Starting NATS, Valkey, ingest, workers and Flower ...")
+    stack = Stack(instance, request.plan)
+    flower_url = stack.start_flower(request.flower_port)
+    stack.wait_until_ready()
+    ingest_url = f"http://127.0.0.1:{stack.http_port}"
+    screen.welcome(
+        {
+            "Flower": flower_url,
+            "ingest": f"{ingest_url}/ready  {ingest_url}/metrics",
+            "NATS": f"{stack.nats_url}  (signals on signals.>)",
+            "Redis": stack.redis_url,
+            "logs": f"{os.path.relpath(instance.directory)}/*.log",
+        }
+    )
+    started_s = time.monotonic()
+    session = Session(stack, screen)
+    asyncio.run(session.run(request))
+    screen.summary(summary.read(stack.settings), time.monotonic() - started_s)
+    if stack.ingest.returncode not in {0, -signal.SIGTERM, 128 + signal.SIGTERM}:
+        raise LocalStackError(
+            f"something was left undone: ingest {stack.ingest.ended}; its log ends with:{stack.ingest.tail()}"
+        )
+    instance.stop(stack.flower, *stack.workers)
+    return 128 + session.interrupted if session.interrupted else 0
+
+
+async def _ignore(_: Exception) -> None:
+    """The client reports what the demo sees anyway: that a server process has ended."""

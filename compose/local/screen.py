@@ -1,0 +1,110 @@
+"""What the demo shows: a welcome, signals as they come, the summary."""
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+from rich.text import Text
+
+from tasks.summary import Summary
+
+LINES_PER_S = 10
+_COLOURS = {"buy": "green", "sell": "red"}
+
+
+class Shown(msgspec.Struct):
+    """What is shown of a signal."""
+
+    strategy: str
+    symbol: str
+    action: str
+    price: float
+    confidence: float
+    event_time_ms: int
+    rationale: str = ""
+
+
+_decoder = msgspec.json.Decoder(Shown)
+
+
+class Screen:
+    """Writes to standard output or, when the one JSON object is to stand there alone, to standard error."""
+
+    def __init__(self, *, as_json: bool) -> None:
+        """Take where to write from `as_json`."""
+        self._as_json = as_json
+        self.console = Console(stderr=as_json, highlight=False)
+        self._second = 0
+        self._shown = 0
+        self._left_out = 0
+
+    def say(self, text: str) -> None:
+        """Print a line of the demo's own."""
+        self.console.print(escape(text), style="dim", soft_wrap=True)
+
+    def welcome(self, places: Mapping[str, str]) -> None:
+        """Print where everything is."""
+        self.console.print("[bold]Realtime Strategies[/bold] is running. Ctrl-C ends it, orderly, with a summary.")
+        grid = Table.grid(padding=(0, 2))
+        for name, where in places.items():
+            grid.add_row(f"  {name}", Text(where, style="cyan", overflow="fold"))
+        self.console.print(grid)
+
+    def signal(self, raw: bytes, now_s: float) -> None:
+        """Print a signal, unless this second already had ten."""
+        self.tick(now_s)
+        if self._shown >= LINES_PER_S:
+            self._left_out += 1
+            return
+        self._shown += 1
+        signal = _decoder.decode(raw)
+        cells = (
+            f"{datetime.fromtimestamp(signal.event_time_ms / 1000, UTC):%H:%M:%S}",
+            f"{signal.strategy:<17}",
+            f"{signal.symbol:<10}",
+            Text(f"{signal.action:<5}", style=_COLOURS.get(signal.action, "yellow")),
+            f"{signal.price:>14,.8g}",
+            f"{signal.confidence:.2f}",
+            Text(signal.rationale, style="dim"),
+        )
+        line = Text("  ").join(cell if isinstance(cell, Text) else Text(cell) for cell in cells)
+        self.console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=not self.console.is_terminal)
+
+    def tick(self, now_s: float) -> None:
+        """Begin a new second when it is time, and say how many signals the last one left out."""
+        if int(now_s) == self._second:
+            return
+        if self._left_out:
+            self.say(f"... and {self._left_out} more")
+        self._second, self._shown, self._left_out = int(now_s), 0, 0
+
+    def summary(self, summary: Summary, seconds: float) -> None:
+        """Print the summary: the one JSON object, or a table."""
+        values = in_order(summary, seconds)
+        if self._as_json:
+            sys.stdout.write(json.dumps(values) + "\n")
+            sys.stdout.flush()
+            return
+        table = Table(title="Summary", show_header=False, title_justify="left")
+        for name, value in values.items():
+            table.add_row(name, _cell(value))
+        self.console.print(table)
+
+
+def in_order(summary: Summary, seconds: float) -> dict[str, Any]:
+    """Give the summary's fields by name, with `seconds` before the digest."""
+    values = msgspec.to_builtins(summary)
+    digest = values.pop("digest")
+    return {**values, "seconds": round(seconds, 3), "digest": digest}
+
+
+def _cell(value: Any) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {_cell(part)}" for key, part in value.items()) or "none"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)

@@ -1,0 +1,161 @@
+"""The whole pipeline as processes of one instance: servers, ingest, workers; Flower and a feed when asked for."""
+
+import http.client
+import json
+import os
+import sys
+import tomllib
+from collections.abc import Mapping, Sequence
+from contextlib import suppress
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import redis
+
+from compose.local.processes import ROOT, Instance, LocalStackError, Process
+from compose.local.servers import HOST, free_port, start_nats, start_redis
+from compose.local.waiting import wait_for
+from tasks import configuration
+from tasks.settings import SECRETS, Settings
+
+#: Settings of the surroundings that would lead the stack's processes elsewhere.
+_NOT_INHERITED = {
+    "NATS_SUBJECTS",
+    "SIGNAL_SUBJECT",
+    *(f"{name}{end}".upper() for name in SECRETS for end in ("", "_file")),
+}
+_START_S = 60.0
+
+
+class Plan(NamedTuple):
+    """What to start."""
+
+    workers: int = 2
+    pool: str = "prefork"
+    #: Lanes of each pool that is keyed by symbol; None leaves them as configured.
+    partitions: int | None = None
+    #: More environment variables for every process.
+    environment: Mapping[str, str] = {}
+
+
+class Stack:
+    """A running pipeline. Starting it takes a few seconds."""
+
+    def __init__(self, instance: Instance, plan: Plan) -> None:
+        """Start servers, ingest and workers. Raises SettingsError for a strategies file that can't be used."""
+        self.instance = instance
+        self.strategies_file = _strategies_file(instance.directory, plan)
+        self.nats, self.nats_url = start_nats(instance)
+        self.redis, self.redis_url = start_redis(instance)
+        self.http_port = free_port()
+        self.environment = self._environment(plan)
+        self.ingest = self._start("ingest", ["-m", "ingest"])
+        pools = ",".join(configuration.read(self.strategies_file).pools)
+        self.workers = [self._start_worker(number, plan.pool, pools) for number in range(1, plan.workers + 1)]
+
+    def wait_until_ready(self) -> None:
+        """Wait for ingest and every worker. Raises LocalStackError with the log of what failed."""
+        try:
+            wait_for(lambda: not self.instance.watch() and self._ingest_ready() and self._workers_ready(), _START_S)
+        except TimeoutError:
+            late = self.workers[0] if self._ingest_ready() else self.ingest
+            raise LocalStackError(
+                f"{late.name} is not ready after {_START_S:g} s; its log ends with:{late.tail()}"
+            ) from None
+        for worker in self.workers:
+            worker.restart = True
+
+    @property
+    def settings(self) -> Settings:
+        """The settings under which the processes run."""
+        ours = {
+            name.lower(): value for name, value in self.environment.items() if name.lower() in Settings.model_fields
+        }
+        return Settings.model_validate(dict.fromkeys(SECRETS, "") | ours)
+
+    def start_flower(self, port: int | None = None) -> str:
+        """Start the dashboard and give its URL. Raises LocalStackError if `port` is given and taken."""
+        number = port or free_port()
+        if not _is_free(number):
+            raise LocalStackError(f"Flower's port {number} is taken; choose another one with --flower-port")
+        self.flower = self._start(
+            "flower", ["-m", "celery", "-A", "tasks", "flower", f"--address={HOST}", f"--port={number}"], restart=True
+        )
+        return f"http://{HOST}:{number}"
+
+    def start_feed(self, arguments: Sequence[str]) -> Process:
+        """Start `python -m ingest ARGUMENTS`, which puts frames on NATS."""
+        return self._start("feed", ["-m", "ingest", *arguments], {"LOG_LEVEL": "WARNING"})
+
+    def _environment(self, plan: Plan) -> dict[str, str]:
+        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
+        return inherited | {
+            "PYTHONPATH": str(ROOT),
+            "PYTHONUNBUFFERED": "1",
+            "NATS_URL": self.nats_url,
+            "REDIS_URL": self.redis_url,
+            "NAMESPACE": "local",
+            "STRATEGIES_FILE": str(self.strategies_file),
+            "HTTP_HOST": HOST,
+            "HTTP_PORT": str(self.http_port),
+            "METRICS_STRICT_PORT": "1",
+            "WORKER_HTTP_PORT": "0",
+            "LOG_FORMAT": "console",
+            **plan.environment,
+        }
+
+    def _start(
+        self, name: str, arguments: Sequence[str], more: Mapping[str, str] | None = None, *, restart: bool = False
+    ) -> Process:
+        environment = self.environment | dict(more or {})
+        return self.instance.start(name, [sys.executable, *arguments], environment, restart=restart)
+
+    def _start_worker(self, number: int, pool: str, queues: str) -> Process:
+        name = f"worker-{number}"
+        celery = ["-m", "celery", "-A", "tasks", "worker", "-Q", queues, "--pool", pool, "--concurrency", "1"]
+        quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING", "-n", f"{name}@%h"]
+        return self._start(name, [*celery, *quiet], {"LOG_LEVEL": "WARNING"})
+
+    def _ingest_ready(self) -> bool:
+        connection = http.client.HTTPConnection(HOST, self.http_port, timeout=1)
+        with suppress(OSError, http.client.HTTPException):
+            connection.request("GET", "/ready")
+            return connection.getresponse().status == http.HTTPStatus.OK
+        return False
+
+    def _workers_ready(self) -> bool:
+        # An idle worker waits in BRPOP, each with one connection: that it got there says that all of it works.
+        with suppress(redis.ConnectionError), redis.Redis.from_url(self.redis_url, retry=None) as client:
+            waiting = [each for each in client.client_list() if each["cmd"] == "brpop"]
+            return len(waiting) >= len(self.workers)
+        return False
+
+
+def _is_free(port: int) -> bool:
+    with suppress(OSError):
+        free_port(port)
+        return True
+    return False
+
+
+def _strategies_file(directory: Path, plan: Plan) -> Path:
+    """Give the configured file, or a copy of it with `plan.partitions`."""
+    file = Settings().strategies_file.resolve()
+    configuration.read(file)
+    if plan.partitions is None:
+        return file
+    document = tomllib.loads(file.read_text(encoding="utf-8"))
+    for pool in document["pools"].values():
+        pool["partitions"] = plan.partitions if pool.get("key", "symbol") == "symbol" else 1
+    copy = directory / "strategies.toml"
+    copy.write_text(to_toml(document), encoding="utf-8")
+    return copy
+
+
+def to_toml(table: Mapping[str, Any], path: tuple[str, ...] = ()) -> str:
+    """Write nested tables of numbers, strings, booleans and lists of them: JSON's notation of these is TOML's too."""
+    plain = {key: value for key, value in table.items() if not isinstance(value, Mapping)}
+    lines = [f"[{'.'.join(map(json.dumps, path))}]"] if path else []
+    lines += [f"{json.dumps(key)} = {json.dumps(value)}" for key, value in plain.items()]
+    below = (to_toml(value, (*path, key)) for key, value in table.items() if key not in plain)
+    return "\n".join([*lines, *below]) + "\n"

@@ -1,0 +1,121 @@
+"""Writes what comes over NATS into a recording: the payloads' bytes unchanged, one envelope a line."""
+
+import asyncio
+import gzip
+import re
+import time
+from collections import Counter
+from contextlib import suppress
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import BinaryIO, cast
+
+import msgspec
+import structlog
+from nats.aio.msg import Msg
+
+from ingest.feeds.publisher import Connection, Rarely
+from tasks.errors import RecordingError
+from tasks.frames import parse_stream
+from tasks.settings import Settings
+
+log = structlog.get_logger()
+
+#: How much a crash can take with it, in seconds.
+_FLUSH_EVERY_S = 1.0
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_NEWLINE = re.compile(rb"[\r\n]+")
+
+
+class _Envelope(msgspec.Struct):
+    stream: str | None = None
+    data: msgspec.Raw | None = None
+    received_at: int | None = None
+    timestamp: str | None = None
+
+
+_decoder = msgspec.json.Decoder(_Envelope)
+
+
+def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
+    """Give the line of a recording for a frame, without the newline; None: it is no JSON object of a known stream."""
+    try:
+        envelope = _decoder.decode(raw)
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return None
+    stream = envelope.stream or subject.rpartition(".")[2]
+    if parse_stream(stream) is None:
+        return None
+    data = bytes(envelope.data) if envelope.data is not None else raw.strip()
+    # Outside of a JSON string, where it cannot stand, a newline is as good as a space.
+    data = _NEWLINE.sub(b" ", data)
+    return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, _received_at_ns(envelope, now_ns))
+
+
+def _received_at_ns(envelope: _Envelope, now_ns: int) -> int:
+    if envelope.received_at is not None and envelope.received_at > 0:
+        return envelope.received_at
+    with suppress(ValueError, TypeError):
+        moment = datetime.fromisoformat(envelope.timestamp or "")
+        # A time without a zone is UTC. Whole microseconds: a float would lose some.
+        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
+        return since // timedelta(microseconds=1) * 1000
+    return now_ns
+
+
+def open_file(path: Path, *, force: bool) -> BinaryIO:
+    """Open a new recording, gzipped when its name ends in .gz. Raises RecordingError: it is there, or can't be written."""
+    try:
+        if path.suffix == ".gz":
+            return cast("BinaryIO", gzip.open(path, "wb" if force else "xb"))
+        return path.open("wb" if force else "xb")
+    except FileExistsError:
+        raise RecordingError(f"{path} is there already; --force replaces it") from None
+    except OSError as error:
+        raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
+
+
+class Recorder:
+    """Writes the frames it is given."""
+
+    def __init__(self, file: BinaryIO) -> None:
+        """Write to `file`, which the caller closes."""
+        self._file = file
+        self._rarely = Rarely()
+        self.counts: Counter[str] = Counter()
+
+    async def on_message(self, message: Msg) -> None:
+        """Write one frame, or count it as left out."""
+        written = line(message.subject, message.data, time.time_ns())
+        if written is not None:
+            self._file.write(written + b"\n")
+            self.counts["written"] += 1
+            return
+        self.counts["left_out"] += 1
+        if self._rarely:
+            log.warning("left out: no JSON object of a known stream", subject=message.subject, **self.counts)
+
+    async def run(self) -> None:
+        """Put what was written on the disk about once a second, for ever. Raises OSError: the disk is full."""
+        while True:
+            await asyncio.sleep(_FLUSH_EVERY_S)
+            self._file.flush()
+
+
+async def record(settings: Settings, path: Path, *, seconds: float | None, force: bool) -> None:
+    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled."""
+    with open_file(path, force=force) as file:
+        recorder, connection = Recorder(file), Connection(settings)
+        try:
+            await connection.open()
+            for subject in settings.nats_subjects.split(","):
+                await connection.client.subscribe(subject.strip(), cb=recorder.on_message)
+            await connection.flush()
+            log.info("recording", file=str(path), subjects=settings.nats_subjects)
+            with suppress(TimeoutError):
+                await asyncio.wait_for(recorder.run(), seconds)
+        except OSError as error:
+            raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
+        finally:
+            await connection.drain()
+            log.info("recorded", file=str(path), **recorder.counts)

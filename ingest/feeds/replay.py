@@ -1,0 +1,161 @@
+"""Puts recordings on NATS again: their bytes unchanged, at their own pace, faster, or as fast as ingest takes them."""
+
+import asyncio
+import itertools
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+import structlog
+from nats.errors import Error, NoRespondersError
+from redis.exceptions import RedisError
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+
+from ingest.feeds.publisher import Publisher, publishing
+from ingest.status import STATUS_SUBJECT, Status, decode
+from tasks import frames, recordings
+from tasks.errors import LedgerError, RecordingError
+from tasks.events import AnyEvent, Depth, Trade
+from tasks.recordings import Line
+from tasks.settings import Settings, mask
+
+log = structlog.get_logger()
+
+#: Lines between two looks at how full ingest is.
+CHUNK_LINES = 256
+#: Ingest is given no more while it holds this many frames, or half its bound of bytes.
+FULL_FRAMES = 20_000
+_ASK_S = 1.0
+_POLL_S = 0.02
+_POLL_MAX_S = 0.25
+#: How many lines of a file are searched for its first event.
+_HEAD_LINES = 1000
+
+AlreadyPast = Callable[[AnyEvent], bool]
+
+
+class Survey(NamedTuple):
+    """What the files hold."""
+
+    lines: int
+    first_ns: int
+
+
+def survey(paths: list[Path]) -> Survey:
+    """Read all files once, so that a damaged one is refused before anything is published. Raises RecordingError."""
+    lines, first_ns = 0, 0
+    for line in recordings.merge(paths):
+        first_ns = first_ns or line.received_at_ns
+        lines += 1
+    if not lines:
+        raise RecordingError(f"nothing to replay: {', '.join(map(str, paths))} is empty")
+    return Survey(lines, first_ns)
+
+
+def first_event(path: Path) -> AnyEvent | None:
+    """Give the first book or trade at the head of a recording; None when there is none."""
+    for seq, line in enumerate(itertools.islice(recordings.read(path), _HEAD_LINES), start=1):
+        arrival = frames.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
+        event = frames.parse(line.raw, arrival)
+        if isinstance(event, Depth | Trade):
+            return event
+    return None
+
+
+def refuse_if_past(settings: Settings, paths: list[Path], already_past: AlreadyPast) -> None:
+    """Raise LedgerError when the ledger has seen the beginning of a file; warn when there is no ledger to ask."""
+    for path in paths:
+        event = first_event(path)
+        try:
+            is_past = event is not None and already_past(event)
+        except RedisError as error:
+            log.warning("can't ask the ledger: Redis is away", where=mask(settings.ledger), why=str(error))
+            return
+        if is_past:
+            raise LedgerError(
+                f"NAMESPACE {settings.namespace!r} is already past {path}: its events would be dropped as repeats. "
+                f"Set NAMESPACE to a new name, for ingest, workers and replay, to play it once more."
+            )
+
+
+class Replay:
+    """One replay on its way."""
+
+    def __init__(self, publisher: Publisher, found: Survey, speed: float | None) -> None:
+        """Play `speed` times as fast as it was recorded; None: as fast as ingest takes it."""
+        self._publisher = publisher
+        self._found = found
+        self._speed = speed
+        self._started_s = time.monotonic()
+        self._asks = True
+
+    async def run(self, lines: Iterator[Line], advance: Callable[[int], None]) -> None:
+        """Publish all lines; `advance` is told of each chunk that the server has."""
+        while chunk := list(itertools.islice(lines, CHUNK_LINES)):
+            await self._until_there_is_room()
+            await self._send(chunk)
+            advance(len(chunk))
+
+    async def _send(self, chunk: list[Line]) -> None:
+        """Publish a chunk until the server has it whole: a cut in between begins it again, and ingest drops the repeats."""
+        while True:
+            cuts = self._publisher.cuts
+            for line in chunk:
+                await self._until_due(line)
+                if cuts != self._publisher.cuts or not await self._publisher.offer(line.stream, line.raw):
+                    break
+            else:
+                if await self._publisher.flush() and cuts == self._publisher.cuts:
+                    return
+            await self._publisher.wait()
+
+    async def _until_due(self, line: Line) -> None:
+        if self._speed is None:
+            return
+        due_s = self._started_s + (line.received_at_ns - self._found.first_ns) / 1e9 / self._speed
+        ahead_s = due_s - time.monotonic()
+        if ahead_s > 0.001:
+            await asyncio.sleep(ahead_s)
+
+    async def _until_there_is_room(self) -> None:
+        pause_s = _POLL_S
+        while self._asks and (status := await self._ask()) is not None and _is_full(status):
+            await asyncio.sleep(pause_s)
+            pause_s = min(_POLL_MAX_S, pause_s * 1.5)
+
+    async def _ask(self) -> Status | None:
+        """Ask ingest how full it is; None: nobody can say."""
+        await self._publisher.wait()
+        try:
+            answer = await self._publisher.client.request(STATUS_SUBJECT, b"", timeout=_ASK_S)
+            return decode(answer.data)
+        except NoRespondersError:
+            self._asks = False
+            log.warning("no ingest answers on NATS: publishing without waiting for it", subject=STATUS_SUBJECT)
+        except (Error, msgspec.DecodeError) as error:
+            log.warning("ingest does not say how full it is", why=str(error) or type(error).__name__)
+        return None
+
+
+def _is_full(status: Status) -> bool:
+    return status.held_bytes > status.bound_bytes / 2 or status.held_frames > FULL_FRAMES
+
+
+async def replay(settings: Settings, paths: list[Path], speed: float | None, already_past: AlreadyPast) -> None:
+    """Publish `paths`, merged by the time they were received. Raises RecordingError and LedgerError before it begins."""
+    found = survey(paths)
+    refuse_if_past(settings, paths, already_past)
+    console = Console(stderr=True)
+    with _progress(console) as progress:
+        task: TaskID = progress.add_task("replay", total=found.lines)
+        async with publishing(settings) as publisher:
+            for_each = lambda count: progress.advance(task, count)  # noqa: E731 one short hook
+            await Replay(publisher, found, speed).run(recordings.merge(paths), for_each)
+
+
+def _progress(console: Console) -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TextColumn("{task.speed:,.0f}/s"))
+    return Progress(*columns, TimeRemainingColumn(), console=console, disable=not console.is_terminal)

@@ -1,0 +1,129 @@
+"""The strategies file."""
+
+import pytest
+
+from tasks.configuration import Configuration, read
+from tasks.errors import SettingsError
+
+FILE = """
+[pools.depth]
+kinds = ["depth"]
+partitions = 4
+[pools.depth.strategies.spread_liquidity]
+history = 30
+[pools.depth.strategies.orderbook_skew]
+
+[pools.basket]
+kinds = ["trade"]
+key = "all"
+symbols = ["ETHUSDT", "BTCUSDT"]
+[pools.basket.strategies."somebody.module:Theirs"]
+"""
+
+
+@pytest.fixture
+def written(tmp_path):
+    def write(text: str):
+        path = tmp_path / "strategies.toml"
+        path.write_text(text)
+        return path
+
+    return write
+
+
+def test_a_file_gives_pools_strategies_and_parameters(written):
+    configuration = read(written(FILE))
+    assert list(configuration.pools) == ["depth", "basket"]
+    assert configuration.pools["depth"].strategies == {"spread_liquidity": {"history": 30}, "orderbook_skew": {}}
+    assert configuration.pools["basket"].symbols == {"BTCUSDT", "ETHUSDT"}
+
+
+def test_routing_sees_the_pools_of_the_file(written):
+    depth, basket = read(written(FILE)).routes()
+    assert (depth.name, depth.kinds, depth.key, len(depth.lanes)) == ("depth", ("depth",), "symbol", 4)
+    assert (basket.name, basket.key, len(basket.lanes)) == ("basket", "all", 1)
+    assert basket.wants("BTCUSDT", "trade")
+    assert not basket.wants("BNBUSDT", "trade")
+
+
+# The version.
+def test_the_version_is_16_hexadecimal_digits_and_the_same_each_time(written):
+    versions = {read(written(FILE)).version for _ in range(3)}
+    assert len(versions) == 1
+    assert len(bytes.fromhex(versions.pop())) == 8
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("partitions = 4", "partitions = 1"), ('["ETHUSDT", "BTCUSDT"]', '["BTCUSDT", "ETHUSDT"]'), ("[pools.depth]", "# x\n[pools.depth]")],
+)
+def test_partitions_order_of_symbols_and_comments_leave_the_version_as_it_is(written, old, new):
+    assert read(written(FILE.replace(old, new))).version == read(written(FILE)).version
+
+
+@pytest.mark.parametrize(
+    ("old", "new"),
+    [("history = 30", "history = 31"), ("history = 30", ""), ('"BTCUSDT"]', '"BNBUSDT"]'), ("pools.depth", "pools.books")],
+)
+def test_what_changes_the_signals_changes_the_version(written, old, new):
+    assert read(written(FILE.replace(old, new))).version != read(written(FILE)).version
+
+
+def test_what_workers_read_is_the_configuration_but_for_partitions(written):
+    configuration = read(written(FILE))
+    copy = Configuration.parse(configuration.canonical())
+    assert copy.version == configuration.version
+    assert {name: pool.strategies for name, pool in copy.pools.items()} == {
+        name: pool.strategies for name, pool in configuration.pools.items()
+    }
+    assert copy.pools["basket"].symbols == configuration.pools["basket"].symbols
+
+
+# What can't be read.
+@pytest.mark.parametrize(
+    ("text", "faults"),
+    [
+        ("", ["pools: Field required"]),
+        ("[pools]", ["pools: Dictionary should have at least 1 item after validation, not 0"]),
+        (
+            '[pools.depth]\nkinds = ["dept"]\npartitions = 0\ncolour = 1\n[pools.depth.strategies.x]\n',
+            [
+                "pools.depth.kinds.0: Input should be 'depth' or 'trade'",
+                "pools.depth.partitions: Input should be greater than or equal to 1",
+                "pools.depth.colour: Extra inputs are not permitted",
+            ],
+        ),
+        (
+            '[pools.depth]\nkinds = []\n[pools.depth.strategies]\n',
+            [
+                "pools.depth.kinds: Tuple should have at least 1 item after validation, not 0",
+                "pools.depth.strategies: Dictionary should have at least 1 item after validation, not 0",
+            ],
+        ),
+    ],
+)
+def test_every_fault_of_a_file_is_in_one_message(written, text, faults):
+    path = written(text)
+    with pytest.raises(SettingsError) as refusal:
+        read(path)
+    assert str(refusal.value).splitlines() == [f"{path} can't be used:", *(f"  {fault}" for fault in faults)]
+
+
+@pytest.mark.parametrize("name", ["Depth", "a.b", "a b", "9lives", "x" * 33])
+def test_a_pools_name_is_a_short_lower_case_word(written, name):
+    with pytest.raises(SettingsError, match="pattern"):
+        read(written(f'[pools."{name}"]\nkinds = ["depth"]\n[pools."{name}".strategies.x]\n'))
+
+
+def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
+    with pytest.raises(SettingsError) as refusal:
+        read(tmp_path / "nowhere.toml")
+    assert str(refusal.value) == f"can't read the strategies file {tmp_path / 'nowhere.toml'}: No such file or directory"
+
+
+@pytest.mark.parametrize("content", [b"[pools", b"\xff\xfe"])
+def test_a_file_that_is_not_toml_is_one_clear_line(tmp_path, content):
+    path = tmp_path / "strategies.toml"
+    path.write_bytes(content)
+    with pytest.raises(SettingsError, match=r"strategies\.toml is not TOML: "):
+        read(path)

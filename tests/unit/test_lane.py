@@ -1,0 +1,190 @@
+"""The sender's state machine, step by step; `test_channel` shows what it comes to over a queue that misbehaves."""
+
+import msgspec
+import pytest
+
+from ingest.lane import Item, Lane
+from tasks.batches import Epoch
+from tasks.events import Kind, Position
+from tasks.routing import LaneId
+
+SOURCE = "core-1.aa"
+ROOM = 10**9
+
+
+def item(seq: int, *, size: int = 100, kind: Kind = "trade", symbol: str = "BTCUSDT") -> Item:
+    return Item(seq, msgspec.Raw(b"x" * size), size, kind, ("spot", symbol), 0)
+
+
+@pytest.fixture
+def lane() -> Lane:
+    lane = Lane(LaneId("trade", 0))
+    lane.begin(SOURCE, None, [])
+    return lane
+
+
+def offer(lane: Lane, *seqs: int) -> None:
+    for seq in seqs:
+        lane.offer(item(seq), ROOM)
+
+
+def launch(lane: Lane, now_s: float = 0.0) -> list[int]:
+    assert lane.launch()
+    lane.sent(now_s)
+    return [each.seq for each in lane.flight]
+
+
+def at(seq: int) -> Position:
+    return Position(SOURCE, seq)
+
+
+def overdue(lane: Lane, starts: int, now_s: float, *, queue_full: bool = False) -> str:
+    return lane.judge(starts, now_s, copy_life_s=20, queue_full=queue_full)
+
+
+def test_a_quiet_lane_sends_one_event_and_a_busy_one_all_that_gathered(lane: Lane):
+    offer(lane, 1)
+    assert launch(lane) == [1]
+    offer(lane, 2, 3, 4)
+    assert not lane.launch(), "one batch at a time"
+    lane.settle(at(1), 0.1)
+    assert launch(lane) == [2, 3, 4]
+
+
+def test_a_batch_says_where_it_belongs(lane: Lane):
+    lane.begin(SOURCE, Position("core-0.bb", 7), [item(5), item(9)])
+    launch(lane)
+    batch = lane.batch(0, Epoch(1, "aa"), "c0ffee")
+    assert (batch.prev, batch.to, len(batch.events)) == (Position("core-0.bb", 7), at(9), 2)
+    assert batch.task_id == "trade-0-1.aa-9"
+
+
+def test_a_batch_holds_at_most_500_events(lane: Lane):
+    offer(lane, *range(1, 1202))
+    sizes = []
+    while lane.held:
+        sizes.append(len(launch(lane)))
+        lane.settle(at(lane.flight[-1].seq), 0.1)
+    assert sizes == [500, 500, 201]
+
+
+def test_a_batch_holds_at_most_one_mebibyte_but_always_one_event(lane: Lane):
+    for seq in (1, 2, 3, 4):
+        lane.offer(item(seq, size=500_000 if seq < 4 else 2_000_000), ROOM)
+    assert launch(lane) == [1, 2]
+    lane.settle(at(2), 0.1)
+    assert launch(lane) == [3]
+    lane.settle(at(3), 0.1)
+    assert launch(lane) == [4]
+
+
+def test_a_notice_of_an_older_position_or_another_source_changes_nothing(lane: Lane):
+    offer(lane, 1, 2)
+    launch(lane)
+    lane.settle(at(2), 0.1)
+    offer(lane, 3)
+    launch(lane)
+    for position in (at(2), at(1), Position("core-0.bb", 99)):
+        assert lane.settle(position, 0.2) == []
+    assert [each.seq for each in lane.flight] == [3]
+
+
+def test_it_is_overdue_after_the_timeout_and_later_after_each_copy(lane: Lane):
+    offer(lane, 1)
+    launch(lane, now_s=10.0)
+    assert not lane.overdue(10.99)
+    assert lane.overdue(11.0)
+    assert overdue(lane, 0, 11.0) == "resend"
+    lane.sent(11.0)
+    assert not lane.overdue(12.99)
+    assert lane.overdue(13.0)
+
+
+def test_only_a_batch_that_was_sent_once_is_a_sample_of_the_round_trip(lane: Lane):
+    offer(lane, 1)
+    launch(lane, now_s=0.0)
+    lane.sent(1.0)
+    lane.settle(at(1), 1.5)
+    assert lane.round_trip.smoothed_s is None
+    offer(lane, 2)
+    launch(lane, now_s=2.0)
+    lane.settle(at(2), 2.25)
+    assert lane.round_trip.smoothed_s == pytest.approx(0.25)
+
+
+def test_nothing_is_sent_again_while_the_queue_is_full(lane: Lane):
+    offer(lane, 1)
+    launch(lane)
+    assert overdue(lane, 0, 1.0, queue_full=True) == "wait"
+    assert not lane.overdue(1.5), "it does not ask the ledger at every tick"
+    assert lane.overdue(2.0)
+
+
+def test_at_most_three_copies_are_at_work_at_a_time(lane: Lane):
+    offer(lane, 1)
+    launch(lane, now_s=0.0)
+    for now_s in (1.0, 3.0):
+        assert overdue(lane, 0, now_s) == "resend"
+        lane.sent(now_s)
+    assert overdue(lane, 0, 7.0) == "wait"
+    assert overdue(lane, 0, 20.5) == "resend", "the first copy can't be at work any more"
+
+
+def test_a_batch_that_was_started_three_times_in_vain_is_halved_with_the_same_prev(lane: Lane):
+    offer(lane, 1, 2, 3, 4, 5)
+    launch(lane)
+    assert overdue(lane, 2, 1.0) == "resend"
+    assert [each.seq for each in lane.flight] == [1, 2, 3, 4, 5]
+    assert overdue(lane, 3, 3.0) == "resend"
+    assert [each.seq for each in lane.flight] == [1, 2, 3]
+    assert list(lane.waiting) == [4, 5]
+    assert lane.prev is None
+
+
+def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):
+    offer(lane, 1, 2, 3, 4)
+    launch(lane)
+    overdue(lane, 3, 1.0)
+    lane.sent(1.0)
+    assert [each.seq for each in lane.settle(at(4), 2.0)] == [1, 2, 3, 4]
+    assert lane.held == 0
+
+
+def test_a_single_event_is_condemned_only_after_five_starts_in_vain(lane: Lane):
+    offer(lane, 1)
+    launch(lane)
+    verdicts = [overdue(lane, starts, 100.0 * starts) for starts in range(6)]
+    assert verdicts == ["resend"] * 5 + ["condemn"]
+
+
+def test_absent_workers_never_condemn_anything(lane: Lane):
+    offer(lane, 1)
+    launch(lane)
+    for now_s in range(1, 600):
+        if lane.overdue(now_s):
+            assert overdue(lane, 0, now_s) != "condemn"
+            lane.sent(now_s)
+
+
+def test_at_the_bound_a_book_takes_the_place_of_the_older_book_of_its_symbol(lane: Lane):
+    lane.offer(item(1, kind="depth", symbol="BTCUSDT"), 300)
+    lane.offer(item(2, kind="depth", symbol="ETHUSDT"), 200)
+    dropped = lane.offer(item(3, kind="depth", symbol="BTCUSDT"), 50)
+    assert [(reason, gone.seq) for reason, gone in dropped] == [("conflated", 1)]
+    assert list(lane.waiting) == [2, 3]
+    assert lane.held_bytes == 200
+
+
+def test_at_the_bound_a_trade_takes_the_place_of_the_oldest(lane: Lane):
+    offer(lane, 1, 2)
+    dropped = lane.offer(item(3, size=150), 0)
+    assert [(reason, gone.seq) for reason, gone in dropped] == [("overflow", 1), ("overflow", 2)]
+    assert lane.held_bytes == 150
+
+
+def test_what_is_in_flight_is_never_dropped(lane: Lane):
+    offer(lane, 1, 2)
+    launch(lane)
+    dropped = lane.offer(item(3), 0)
+    assert dropped == []
+    assert [each.seq for each in lane.flight] == [1, 2]

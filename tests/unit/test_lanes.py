@@ -1,0 +1,84 @@
+import pytest
+
+from ingest.lanes import Bounds, Lanes
+from tasks.batches import unpack_event
+from tasks.events import Depth, Position, Trade
+from tasks.routing import LaneId, Pool, Router
+
+POOLS = (Pool("trade", ("trade",), partitions=1), Pool("both", ("trade", "depth"), partitions=1))
+TRADE, BOTH = LaneId("trade", 0), LaneId("both", 0)
+
+
+@pytest.fixture
+def lanes() -> Lanes:
+    lanes = Lanes(Router(POOLS), Bounds(10**6, 10**6))
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+    return lanes
+
+
+def trade(lanes: Lanes, symbol: str = "BTCUSDT") -> Trade:
+    seq = lanes.next_seq()
+    return Trade("spot", symbol, 100 + seq, 1_000, seq, 0, 1.0, 1.0, buyer_is_maker=False)
+
+
+def book(lanes: Lanes) -> Depth:
+    seq = lanes.next_seq()
+    return Depth("spot", "BTCUSDT", 100 + seq, 1_000, seq, 0, ((1.0, 1.0),), ((2.0, 1.0),))
+
+
+def test_an_event_goes_to_every_pool_that_wants_it_under_one_number(lanes: Lanes):
+    assert [lane.id for lane in lanes.offer(trade(lanes)).lanes] == [TRADE, BOTH]
+    assert [lane.id for lane in lanes.offer(book(lanes)).lanes] == [BOTH]
+    assert list(lanes[TRADE].waiting) == [1]
+    assert list(lanes[BOTH].waiting) == [1, 2]
+
+
+def test_the_frontier_is_just_below_the_oldest_event_that_is_not_committed(lanes: Lanes):
+    assert lanes.frontier == 0
+    lanes.next_seq()  # a frame that was skipped
+    assert lanes.frontier == 1
+    lanes.offer(trade(lanes))
+    lanes.offer(book(lanes))
+    assert lanes.frontier == 1
+    lanes.settle(TRADE, Position("core-1.aa", 2), 0.1)
+    assert lanes.frontier == 1, "the other pool still has it"
+    lanes.settle(BOTH, Position("core-1.aa", 2), 0.1)
+    assert lanes.frontier == 2
+    lanes.settle(BOTH, Position("core-1.aa", 3), 0.1)
+    assert lanes.frontier == 3
+
+
+def test_the_bound_of_all_lanes_holds_whatever_comes():
+    lanes = Lanes(Router(POOLS), Bounds(10**6, 500))
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+    dropped = 0
+    for _ in range(100):
+        dropped += len(lanes.offer(trade(lanes)).dropped)
+        assert lanes.held_bytes <= 500 + 100, "one event above, where nothing of its lane could go"
+    assert dropped + lanes.held == 200
+    assert dropped > 150
+
+
+def test_a_new_epoch_keeps_the_order_and_numbers_what_is_left_alike_in_all_lanes(lanes: Lanes):
+    for _ in range(4):
+        lanes.offer(trade(lanes))
+    lanes[TRADE].launch()
+    lanes[TRADE].sent(0.0)
+    lanes.begin("core-2.bb", {TRADE: Position("core-1.aa", 1), BOTH: Position("core-1.aa", 2)}, 1.0)
+    assert list(lanes[TRADE].waiting) == [1, 2, 3]
+    assert list(lanes[BOTH].waiting) == [2, 3]
+    left = [unpack_event(item.packed) for item in lanes[TRADE].waiting.values()]
+    assert [(event.seq, event.id) for event in left] == [(1, 102), (2, 103), (3, 104)]
+    assert lanes.next_seq() == 4
+    assert not lanes[TRADE].flight
+    assert lanes[TRADE].prev == Position("core-1.aa", 1)
+
+
+def test_after_a_rollback_of_the_ledger_everything_that_is_still_held_is_sent_again(lanes: Lanes):
+    lanes.offer(trade(lanes))
+    lanes.offer(trade(lanes))
+    lanes.settle(TRADE, Position("core-1.aa", 1), 0.1)
+    lanes.begin("core-2.bb", {TRADE: None, BOTH: None}, 1.0)
+    assert list(lanes[TRADE].waiting) == [2]
+    assert list(lanes[BOTH].waiting) == [1, 2]
+    assert lanes[TRADE].prev is None

@@ -1,0 +1,163 @@
+"""Settings from the environment."""
+
+import os
+
+import pytest
+from structlog.testing import capture_logs
+
+from tasks import settings
+from tasks.errors import SettingsError
+from tasks.settings import Settings, load, mask
+
+
+@pytest.fixture(autouse=True)
+def empty_environment(monkeypatch):
+    for name in os.environ:
+        monkeypatch.delenv(name)
+    load.cache_clear()
+    yield
+    load.cache_clear()
+
+
+def refusal() -> list[str]:
+    with pytest.raises(SettingsError) as raised:
+        load()
+    return str(raised.value).splitlines()
+
+
+def test_an_empty_environment_gives_the_defaults():
+    assert load() == Settings()
+    assert load().nats_url == "nats://127.0.0.1:4222"
+
+
+def test_an_empty_value_counts_as_not_given(monkeypatch):
+    monkeypatch.setenv("HTTP_PORT", "")
+    assert load().http_port == 8080
+
+
+def test_a_value_is_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("HTTP_PORT", "0")
+    monkeypatch.setenv("LOG_LEVEL", "debug")
+    monkeypatch.setenv("METRICS_STRICT_PORT", "1")
+    assert (load().http_port, load().log_level, load().metrics_strict_port) == (0, "DEBUG", True)
+
+
+def test_every_fault_is_in_one_message(monkeypatch):
+    monkeypatch.setenv("HTTP_PORT", "70000")
+    monkeypatch.setenv("SIGNAL_MAX_AGE_S", "old")
+    monkeypatch.setenv("INGEST_SORCE", "core")
+    monkeypatch.setenv("INGEST_COLOUR_OF_THE_SKY", "blue")
+    first, *faults = refusal()
+    assert first == "the settings can't be used:"
+    assert sorted(fault.strip().partition(":")[0] for fault in faults) == [
+        "HTTP_PORT",
+        "INGEST_COLOUR_OF_THE_SKY",
+        "INGEST_SORCE",
+        "SIGNAL_MAX_AGE_S",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("name", "said"),
+    [
+        ("INGEST_SORCE", "INGEST_SORCE: there is no such setting; did you mean INGEST_SOURCE?"),
+        ("INGEST_COLOUR_OF_THE_SKY", "INGEST_COLOUR_OF_THE_SKY: there is no such setting"),
+    ],
+)
+def test_an_unknown_name_that_begins_with_ingest_is_refused(monkeypatch, name, said):
+    monkeypatch.setenv(name, "1")
+    assert refusal()[1:] == [f"  {said}"]
+
+
+@pytest.mark.parametrize(
+    ("name", "hints"),
+    [
+        ("REDIS_ULR", ["REDIS_ULR is not a setting; did you mean REDIS_URL?"]),
+        ("SIGNALS_KEPT", ["SIGNALS_KEPT is not a setting; did you mean SIGNALS_KEEP?"]),
+        ("EDITOR", []),
+        ("HTTP_PROXY", []),
+        ("REDIS_URL_FILE", []),
+    ],
+)
+def test_a_near_miss_of_a_name_warns(monkeypatch, tmp_path, name, hints):
+    (tmp_path / "secret").write_text("redis://:5")
+    monkeypatch.setenv(name, str(tmp_path / "secret"))
+    with capture_logs() as logs:
+        load()
+    assert [(log["log_level"], log["hint"]) for log in logs] == [("warning", hint) for hint in hints]
+
+
+@pytest.mark.parametrize(
+    "value",
+    ["signals", "signals.{strategy}.{symbol}", "s.{venue}.{action}"],
+)
+def test_a_subject_template_of_known_fields_is_taken(monkeypatch, value):
+    monkeypatch.setenv("SIGNAL_SUBJECT", value)
+    assert load().signal_subject == value
+
+
+@pytest.mark.parametrize("value", ["signals.{price}", "signals.{}", "signals.>", "signals..x", "signals.*", "a b", "{strategy"])
+def test_a_subject_template_that_makes_no_subject_is_refused(monkeypatch, value):
+    monkeypatch.setenv("SIGNAL_SUBJECT", value)
+    assert "SIGNAL_SUBJECT" in refusal()[1]
+
+
+@pytest.mark.parametrize("value", ["a:b", "", "x" * 65])
+def test_a_namespace_is_a_short_word(monkeypatch, value):
+    monkeypatch.setenv("NAMESPACE", value)
+    if value:
+        assert "NAMESPACE" in refusal()[1]
+    else:
+        assert load().namespace == "rs"
+
+
+def test_a_secret_is_read_from_the_file_that_name_file_names(monkeypatch, tmp_path):
+    (tmp_path / "url").write_text("redis://:hunter2@redis:6379/1\n")
+    monkeypatch.setenv("BROKER_URL_FILE", str(tmp_path / "url"))
+    assert load().broker == "redis://:hunter2@redis:6379/1"
+
+
+def test_a_secret_in_the_environment_goes_before_its_file(monkeypatch, tmp_path):
+    (tmp_path / "url").write_text("redis://from-file")
+    monkeypatch.setenv("REDIS_URL_FILE", str(tmp_path / "url"))
+    monkeypatch.setenv("REDIS_URL", "redis://from-environment")
+    assert load().redis_url == "redis://from-environment"
+
+
+def test_a_secrets_file_that_is_not_there_is_one_clear_line(monkeypatch, tmp_path):
+    monkeypatch.setenv("NATS_URL_FILE", str(tmp_path / "nowhere"))
+    assert refusal() == [f"NATS_URL_FILE: can't read {tmp_path / 'nowhere'}: No such file or directory"]
+
+
+def test_one_redis_serves_for_all_three_unless_it_is_split(monkeypatch):
+    monkeypatch.setenv("REDIS_URL", "redis://one")
+    monkeypatch.setenv("LEDGER_URL", "redis://two")
+    assert (load().broker, load().results, load().ledger) == ("redis://one", "redis://one", "redis://two")
+
+
+@pytest.mark.parametrize(
+    ("urls", "shown"),
+    [
+        ("redis://127.0.0.1:6379/0", "redis://127.0.0.1:6379/0"),
+        ("redis://:hunter2@h:6379/0", "redis://***@h:6379/0"),
+        ("rediss://me:hunter2@h/0?ssl_cert_reqs=none", "rediss://***@h/0?ssl_cert_reqs=none"),
+        ("nats://token@h:4222", "nats://***@h:4222"),  # a user without a password is a token
+        ("nats://a:hunter2@h1:4222,nats://h2:4222", "nats://***@h1:4222,nats://h2:4222"),
+        ("redis://:p@ss@h/0", "redis://***@h/0"),
+        ("", ""),
+    ],
+)
+def test_passwords_and_tokens_are_masked(urls, shown):
+    assert mask(urls) == shown
+
+
+def test_what_is_shown_names_every_setting_and_no_password(monkeypatch):
+    for name in settings.SECRETS:
+        monkeypatch.setenv(name.upper(), "redis://:hunter2@h/0")
+    shown = load().shown()
+    assert shown.keys() == {name.upper() for name in Settings.model_fields}
+    assert "hunter2" not in str(shown)
+
+
+def test_every_setting_is_described():
+    assert all(field.description for field in Settings.model_fields.values())
