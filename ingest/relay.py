@@ -130,5 +130,5 @@ def _token(name: str) -> str:
 
 
 def _entries(answer: Any) -> list[Entry]:
-    """Take the entries of the one stream out of an XREADGROUP reply (RESP3: stream → [entries])."""
-    return [entry for batches in (answer or {}).values() for entries in batches for entry in entries]
+    """Take the entries of the one stream out of an XREADGROUP reply: [[stream, entries]], or nothing."""
+    return [entry for _, entries in answer or () for entry in entries]

@@ -34,6 +34,7 @@ from tasks.telemetry import configure_logging
 
 TICK_S = 0.05
 CHECKPOINT_S = 1.0
+RETRY_S = 0.2
 #: /healthz says no when the event loop has not come round for so long.
 HEARTBEAT_S = 10.0
 #: /ready says no when an event has waited for its commit for so long.
@@ -69,9 +70,11 @@ class Service:
         self._registry = CollectorRegistry()
         self._registry.register(Collector(self._tally, self._lanes, self._parts.up))
         self._started = False
+        self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._signal: signal.Signals | None = None
-        self._superseded: SupersededError | None = None
+        #: What ended the work unasked; nothing may be written any more.
+        self._failure: Exception | None = None
         self._beat_s = time.monotonic()
         self._checkpoint: _Checkpoint | None = None
         self._checkpoints = 0
@@ -80,25 +83,27 @@ class Service:
         """Serve until a signal; return 0, or 1 when something was left undone."""
         with self._capture_signals():
             self._server, self._port = serve(self._settings, self._healthz, self._ready, self._registry)
-            work = [asyncio.create_task(self._until_stopped(self._work()))]
+            self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
-            status = await self.shutdown() if self._started and not self._superseded else int(bool(self._superseded))
-            for task in work:
-                task.cancel()
-            await asyncio.gather(*work, return_exceptions=True)
+            status = 1 if self._failure else await self.shutdown() if self._started else 0
+            await _end(*self._tasks.values())
             self._server.stop()
             self._dispatcher.close()
             await self._nats.close()
             await self._ledger.close()
-        if self._superseded:
-            log.error("superseded: stopping", why=str(self._superseded))
-        return status
+        return 1 if self._failure else status
 
-    async def _until_stopped(self, work: Awaitable[None]) -> None:
+    async def _until_stopped(self) -> None:
         try:
-            await work
-        except SupersededError as error:
-            self._superseded = error
+            await self.startup()
+            done, _ = await asyncio.wait(self._main_loop(), return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        except SupersededError as superseded:
+            self._failure = superseded
+            log.error("superseded: stopping", why=str(superseded))  # noqa: TRY400 one line, no traceback
+        except Exception as error:
+            self._failure = error
+            log.exception("a fault of ours: stopping")
         finally:
             self._stop.set()
 
@@ -137,13 +142,17 @@ class Service:
         self._started = True
         log.info("ingest is up", subjects=self._settings.nats_subjects, lanes=len(list(self._lanes)))
 
-    async def _work(self) -> None:
-        await self.startup()
-        async with asyncio.TaskGroup() as group:
-            group.create_task(self._every(TICK_S, self._tick))
-            group.create_task(self._every(CHECKPOINT_S, self._write_checkpoint))
-            group.create_task(self._every(0.2, self._listen))
-            self._relaying = group.create_task(self._every(0.2, self._relay.run))
+    def _main_loop(self) -> list[asyncio.Task[None]]:
+        """Start what runs until the end. None of these ends by itself."""
+        steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
+            "tick": (TICK_S, self._tick),
+            "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
+            "notices": (RETRY_S, self._listen),
+            "relay": (RETRY_S, self._relay.run),
+        }
+        loops = {name: asyncio.create_task(self._every(*step), name=name) for name, step in steps.items()}
+        self._tasks |= loops
+        return list(loops.values())
 
     async def _every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -200,7 +209,7 @@ class Service:
             await asyncio.wait_for(self._source.close(), max(self._drain_s, 0.1))
         started_s = time.monotonic()
         # A second signal may end the wait, a commit may, or its time: so it looks again and again.
-        while self._lanes.held and not self._superseded and time.monotonic() - started_s < self._drain_s:
+        while self._lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
             await asyncio.sleep(0.01)
         left = self._lanes.held
         if left:
@@ -216,9 +225,7 @@ class Service:
         return int(bool(left or signals_left))
 
     async def _drain_relay(self) -> bool:
-        self._relaying.cancel()
-        with suppress(asyncio.CancelledError):
-            await self._relaying
+        await _end(self._tasks["relay"])
         try:
             await asyncio.wait_for(self._relay.drain(), max(self._drain_s, 1.0))
         except (*AWAY, NatsError):
@@ -245,6 +252,14 @@ class Service:
     async def _answer_status(self, message: Msg) -> None:
         held = self._source.pending + self._lanes.held
         await message.respond(encode(Status(self._lanes.held_bytes, self._settings.ingest_total_bytes, held)))
+
+
+async def _end(*tasks: asyncio.Task[None]) -> None:
+    """Cancel tasks until they have ended: a client library may take a cancellation for a time-out and go on."""
+    while left := [task for task in tasks if not task.done()]:
+        for task in left:
+            task.cancel()
+        await asyncio.wait(left, timeout=0.2)
 
 
 def _new_event_loop() -> asyncio.AbstractEventLoop:

@@ -85,10 +85,8 @@ def signals(
     if as_digest:
         print(outbox.digest())
         return
-    for packed in outbox.signals():
+    for packed in outbox.signals(follow=follow):
         print(packed.decode() if as_json else _line(packed), flush=follow)
-    for packed in outbox.follow() if follow else ():
-        print(packed.decode() if as_json else _line(packed), flush=True)
 
 
 def _line(packed: bytes) -> str:

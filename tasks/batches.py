@@ -28,7 +28,9 @@ class Epoch(msgspec.Struct, frozen=True, array_like=True, order=True):
     @classmethod
     def parse(cls, text: str) -> "Epoch":
         """Read what `str` wrote. Raises ValueError on anything else."""
-        number, _, nonce = text.partition(".")
+        number, separator, nonce = text.partition(".")
+        if not separator:
+            raise ValueError(f"not an epoch: {text!r}")
         return cls(int(number), nonce)
 
 

@@ -56,7 +56,7 @@ class SignalMessage(BaseModel):
     stop_loss: Price | None = None
     take_profit: Price | None = None
     stop_loss_pct: Fraction | None = None
-    take_profit_pct: Annotated[float, Field(ge=0)] | None = None
+    take_profit_pct: Annotated[float, Field(ge=0, allow_inf_nan=False)] | None = None
     timeframe: Literal["tick"] = "tick"
     order_type: Literal["market"] = "market"
     time_in_force: Literal["GTC"] = "GTC"

@@ -6,7 +6,7 @@ import msgspec
 
 from tasks.events import AnyEvent
 
-#: How much of a frame is kept.
+#: How much of a frame or a traceback is kept.
 MAX_KEPT_BYTES = 64 * 1024
 #: About how many dead letters the stream keeps; the oldest go first.
 KEEP = 100_000
@@ -27,7 +27,7 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
     raw: bytes = b""
     pool: str = ""
     strategy: str = ""
-    #: The event on which a strategy raised or a worker died.
+    #: The event on which a strategy raised or a worker died; None for a state that could not be saved.
     event: AnyEvent | None = None
 
     @property
@@ -42,6 +42,13 @@ _decoder = msgspec.json.Decoder(DeadLetter)
 def refused(refusal: str, detail: str, subject: str, raw: bytes) -> DeadLetter:
     """Make the letter of a refused frame."""
     return DeadLetter("refused", detail, refusal=refusal, subject=subject, raw=raw[:MAX_KEPT_BYTES])
+
+
+def raised(trace: str, pool: str, strategy: str, event: AnyEvent | None) -> DeadLetter:
+    """Make the letter of an exception of a strategy; no event: its state could not be saved."""
+    # Its words are the strategy's own: of any length, and perhaps no valid text. The end of them says most.
+    detail = trace.encode(errors="backslashreplace")[-MAX_KEPT_BYTES:].decode(errors="ignore")
+    return DeadLetter("strategy_error", detail, pool=pool, strategy=strategy, event=event)
 
 
 def pack(letter: DeadLetter) -> bytes:

@@ -12,7 +12,6 @@ from collections.abc import Mapping, Sequence
 import msgspec
 
 from tasks import deadletters, records, state
-from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent
 from tasks.outcome import Outcome
 from tasks.state import StateRun
@@ -54,8 +53,18 @@ class Run:
             self._take(event)
         outcome = self._outcome
         outcome.fields = {name: records.pack(record) for name, record in self._records.items()}
-        outcome.fields |= {name: run.pack() for name, run in self._states.items()}
+        outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
         return outcome
+
+    def _saved(self, run: StateRun) -> bytes:
+        try:
+            return run.pack()
+        except self._machine_faults:
+            raise
+        except Exception:  # noqa: BLE001 a state of what can't be saved must not hold up the lane
+            self._tell(run.strategy, None)
+            run.start_anew()
+            return run.pack()
 
     def _take(self, event: AnyEvent) -> None:
         name = records.field(event)
@@ -97,19 +106,24 @@ class Run:
         except self._machine_faults:
             raise
         except Exception:  # noqa: BLE001 a strategy may raise anything; it is told of in the dead letter
-            detail = traceback.format_exc(limit=-12)
-            letter = DeadLetter("strategy_error", detail, pool=self._pool, strategy=strategy.name, event=event)
-            self._outcome.letters.append(deadletters.pack(letter))
-            self._outcome.counts[f"errors:{strategy.name}"] += 1
+            self._tell(strategy, event)
             run.rebuild()
             return
         if signals:
             self._outcome.signals.extend(signals)
             self._outcome.counts[f"signals:{strategy.name}"] += len(signals)
 
+    def _tell(self, strategy: AnyStrategy, event: AnyEvent | None) -> None:
+        """Write the dead letter of the exception that is being handled."""
+        letter = deadletters.raised(traceback.format_exc(limit=-12), self._pool, strategy.name, event)
+        self._outcome.letters.append(deadletters.pack(letter))
+        self._outcome.counts[f"errors:{strategy.name}"] += 1
+
     def _state(self, event: AnyEvent, strategy: AnyStrategy) -> StateRun:
         name = state.field(event, strategy)
         run = self._states.get(name)
         if run is None:
-            run = self._states[name] = StateRun(strategy, self._held.get(name), self._config_version)
+            run = self._states[name] = StateRun(
+                strategy, self._held.get(name), self._config_version, self._machine_faults
+            )
         return run

@@ -138,6 +138,7 @@ class Ledger:
         self._client = client
         self.keys = Keys(namespace)
         self._commit = client.register_script(script("commit"))
+        self._take_back = client.register_script(script("take_back"))
 
     @classmethod
     def connect(cls, settings: Settings, *, retries: int = 0) -> "Ledger":
@@ -165,7 +166,7 @@ class Ledger:
 
     def take_back(self, batch: Batch[AnyEvent]) -> None:
         """Say that a run has ended alive."""
-        self._client.hincrby(self.keys.starts(batch.lane), batch.identity, -1)
+        self._take_back(keys=[self.keys.starts(batch.lane)], args=[batch.identity])
 
     def notify(self, batch: Batch[AnyEvent], position: Position) -> None:
         """Publish the notice of an earlier commit again."""

@@ -2,6 +2,7 @@
 
 import hashlib
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import redis
 
@@ -23,11 +24,12 @@ def digest(signals: Iterable[bytes], records: Iterable[tuple[str, str, Record]])
     sha = hashlib.sha256()
     for _, _, line in sorted(digest_line(packed) for packed in signals):
         sha.update(line + b"\n")
-    lines = (
+    # A set, because a scan of Redis may give the same record twice.
+    lines = {
         f"{pool} {field.removeprefix('record:').replace(':', ' ')} {record.count} {record.hash.hex()}\n"
         for pool, field, record in records
         if record.count
-    )
+    }
     for text in sorted(lines):
         sha.update(text.encode())
     return sha.hexdigest()
@@ -40,9 +42,13 @@ class Outbox:
         self.client = redis.Redis.from_url(settings.ledger, **connection_options(retries=3))
         self.keys = Keys(settings.namespace)
 
-    def signals(self) -> Iterator[bytes]:
-        """Yield every signal that the stream holds, oldest first."""
-        yield from (packed for _, packed in self.entries(self.keys.signals, b"signal"))
+    def signals(self, *, follow: bool = False) -> Iterator[bytes]:
+        """Yield every signal that the stream holds, oldest first; then, to `follow`, each as it is committed, for ever."""
+        last = "0-0"
+        for last, packed in self.entries(self.keys.signals, b"signal"):  # noqa: B007 where to follow from
+            yield packed
+        if follow:
+            yield from self._after(last)
 
     def entries(self, stream: str, field: bytes) -> Iterator[tuple[str, bytes]]:
         """Yield (entry id, value) of a stream, oldest first."""
@@ -55,13 +61,10 @@ class Outbox:
                 return
             after = f"({chunk[-1][0].decode()}"
 
-    def follow(self) -> Iterator[bytes]:
-        """Yield signals as they are committed, from now on, for ever."""
-        after = "$"
+    def _after(self, after: str) -> Iterator[bytes]:
         while True:
-            found: dict[bytes, list[list[tuple[bytes, dict[bytes, bytes]]]]]
-            found = self.client.xread({self.keys.signals: after}, count=CHUNK, block=1_000) or {}  # type: ignore[assignment]  # RESP3
-            for name, fields in (entry for chunks in found.values() for entries in chunks for entry in entries):
+            found: Any = self.client.xread({self.keys.signals: after}, count=CHUNK, block=1_000)
+            for name, fields in (entry for _, entries in found for entry in entries):
                 after = name.decode()
                 yield fields[b"signal"]
 

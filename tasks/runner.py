@@ -49,52 +49,58 @@ def max_starts(events: int) -> int:
     return MAX_STARTS_OF_A_BATCH if events > 1 else MAX_STARTS_OF_AN_EVENT
 
 
-def run(batch: Batch[AnyEvent], ledger: Ledger, find_strategies: FindStrategies, machine_faults: Any) -> Summary | None:
+def run(
+    batch: Batch[AnyEvent],
+    ledger: Ledger,
+    find_strategies: FindStrategies,
+    machine_faults: tuple[type[BaseException], ...],
+) -> Summary | None:
     """Run a batch once; None when there was nothing to do. A run that ends alive takes its start back.
 
-    Raises what Redis raises, and the machine's faults, which count as a run that never ended.
+    Raises what Redis raises, and the machine's faults, which count as a run that never ended; so does whatever ends
+    the process, such as SystemExit.
     """
+    strategies = find_strategies(ledger, batch.configuration, batch.pool)
+    machine_faults = (*engine.MACHINE_FAULTS, *machine_faults)
     try:
-        return _run(batch, ledger, find_strategies, machine_faults)
+        done = _run(batch, ledger, strategies, machine_faults)
     except machine_faults:
         raise
-    except BaseException:
+    except Exception:
         _take_back(batch, ledger)
         raise
+    if isinstance(done, Summary):
+        return done
+    _take_back(batch, ledger)
+    ledger.count("fenced")
+    log.info("batch not needed", lane=str(batch.lane), task_id=batch.task_id, why=done)
+    return None
 
 
 def _run(
-    batch: Batch[AnyEvent], ledger: Ledger, find_strategies: FindStrategies, machine_faults: Any
-) -> Summary | None:
-    strategies = find_strategies(ledger, batch.configuration, batch.pool)
+    batch: Batch[AnyEvent],
+    ledger: Ledger,
+    strategies: Sequence[AnyStrategy],
+    machine_faults: tuple[type[BaseException], ...],
+) -> Summary | str:
+    """Give the summary of what was committed, or say why nothing was."""
     begun = ledger.begin(batch, engine.fields(batch.events, strategies))
     refusal = _refusal(batch, begun)
     if refusal == "repeat" and begun.position is not None:
         ledger.notify(batch, begun.position)
-    if refusal is None:
-        run_ = engine.Run(
-            batch.pool,
-            batch.to.source,
-            strategies,
-            batch.configuration,
-            begun.held,
-            (*engine.MACHINE_FAULTS, *machine_faults),
-        )
-        try:
-            outcome = run_.finish(batch.events)
-        except NewerStateError as error:
-            refusal = str(error)
-        else:
-            committed = _when_redis_is_back(ledger.commit, batch, outcome)
-            if committed == "committed":
-                counts = outcome.counts
-                errors = sum(count for name, count in counts.items() if name.startswith("errors:"))
-                return Summary(len(batch.events), counts["repeats"], len(outcome.signals), errors)
-            refusal = f"fenced by {committed}"
-    _take_back(batch, ledger)
-    ledger.count("fenced")
-    log.info("batch not needed", lane=str(batch.lane), task_id=batch.task_id, why=refusal)
-    return None
+    if refusal is not None:
+        return refusal
+    run_ = engine.Run(batch.pool, batch.to.source, strategies, batch.configuration, begun.held, machine_faults)
+    try:
+        outcome = run_.finish(batch.events)
+    except NewerStateError as error:
+        return str(error)
+    committed = _when_redis_is_back(ledger.commit, batch, outcome)
+    if committed != "committed":
+        return f"fenced by {committed}"
+    counts = outcome.counts
+    errors = sum(count for name, count in counts.items() if name.startswith("errors:"))
+    return Summary(len(batch.events), counts["repeats"], len(outcome.signals), errors)
 
 
 def _refusal(batch: Batch[AnyEvent], begun: Begun) -> str | None:

@@ -38,19 +38,26 @@ def field(event: Event, strategy: AnyStrategy) -> str:
 class StateRun:
     """A strategy and its state, from a batch's start to its end."""
 
-    def __init__(self, strategy: AnyStrategy, packed: bytes | None, config_version: str) -> None:
-        """Restore the state that `packed` holds, or start anew. Raises NewerStateError."""
-        self._strategy = strategy
+    def __init__(
+        self,
+        strategy: AnyStrategy,
+        packed: bytes | None,
+        config_version: str,
+        machine_faults: tuple[type[BaseException], ...],
+    ) -> None:
+        """Restore the state that `packed` holds, or start anew. Raises NewerStateError and the machine's faults."""
+        self.strategy = strategy
+        self._machine_faults = machine_faults
         self._config_version = config_version
         self._decode = msgspec.msgpack.Decoder(strategy.state_type).decode
         self._restore(packed)
 
     def _restore(self, packed: bytes | None) -> None:
         """Take `packed` as the state from which a rebuild starts."""
-        saved = _unpack_saved(packed) if packed else Saved(self._strategy.version, 0, {}, msgspec.Raw())
-        if saved.version > self._strategy.version:
+        saved = _unpack_saved(packed) if packed else Saved(self.strategy.version, 0, {}, msgspec.Raw())
+        if saved.version > self.strategy.version:
             raise NewerStateError(
-                f"{self._strategy.name}: state of version {saved.version}, code of {self._strategy.version}"
+                f"{self.strategy.name}: state of version {saved.version}, code of {self.strategy.version}"
             )
         self._start = packed
         self._since: list[AnyEvent] = []
@@ -58,14 +65,16 @@ class StateRun:
         state = self._read(saved) if packed else None
         if state is None:
             self._seen, self._signalled_ms = 0, {}
-        self._state = self._strategy.state_type() if state is None else state
+        self._state = self.strategy.state_type() if state is None else state
 
     def _read(self, saved: Saved) -> State | None:
         """Give the state that was saved; None when today's code can't go on with it, so that it warms up again."""
         try:
-            if saved.version == self._strategy.version:
+            if saved.version == self.strategy.version:
                 return self._decode(saved.state)
-            return self._strategy.migrate(saved.version, msgspec.msgpack.decode(saved.state))
+            return self.strategy.migrate(saved.version, msgspec.msgpack.decode(saved.state))
+        except self._machine_faults:
+            raise
         except Exception:  # noqa: BLE001 a lane must not stand still for ever because a state can't be read
             return None
 
@@ -76,25 +85,28 @@ class StateRun:
         """
         self._seen += 1
         said = (
-            self._strategy.on_depth(event, self._state)
+            self.strategy.on_depth(event, self._state)
             if isinstance(event, Depth)
-            else self._strategy.on_trade(event, self._state)
+            else self.strategy.on_trade(event, self._state)
         )
-        signals = [signal for signal in said if self._passes(signal, event)]
-        packed = [message(signal, self._strategy, event, self._config_version) for signal in signals]
+        spoken: set[str] = set()
+        signals = [signal for signal in said if self._passes(signal, event, spoken)]
+        packed = [message(signal, self.strategy, event, self._config_version) for signal in signals]
         self._since.append(event)
         return packed
 
-    def _passes(self, signal: Signal, event: AnyEvent) -> bool:
-        if self._seen <= self._strategy.warmup:
-            return False
+    def _passes(self, signal: Signal, event: AnyEvent, spoken: set[str]) -> bool:
+        """Say whether a signal goes out; `spoken` collects what this event's signals said."""
         key = f"{signal.symbol or event.symbol} {signal.action}"
+        if self._seen <= self.strategy.warmup or key in spoken:
+            return False
         last_ms = self._signalled_ms.get(key)
         # The clock of a feed may step back by a second: that counts as no time passed.
         if last_ms is not None and (
-            event.time_ms <= last_ms or event.time_ms - last_ms < self._strategy.params.min_signal_interval_s * 1000
+            max(0, event.time_ms - last_ms) < self.strategy.params.min_signal_interval_s * 1000
         ):
             return False
+        spoken.add(key)
         self._signalled_ms[key] = event.time_ms
         return True
 
@@ -105,12 +117,19 @@ class StateRun:
         try:
             for event in events:
                 self.apply(event)
+            packed = self.pack()
+        except self._machine_faults:
+            raise
         except Exception:  # noqa: BLE001 it did not raise the first time, so it is not deterministic: warm up again
-            self._restore(None)
+            packed = None
         # From here on, a rebuild starts here: a batch in which every event raises stays linear.
-        self._restore(self.pack())
+        self._restore(packed)
+
+    def start_anew(self) -> None:
+        """Forget everything, and warm up again."""
+        self._restore(None)
 
     def pack(self) -> bytes:
-        """Save the state for the ledger."""
+        """Save the state for the ledger. Raises what msgspec raises when the strategy put something else into it."""
         state = msgspec.Raw(_packer.encode(self._state))
-        return _packer.encode(Saved(self._strategy.version, self._seen, self._signalled_ms, state))
+        return _packer.encode(Saved(self.strategy.version, self._seen, self._signalled_ms, state))

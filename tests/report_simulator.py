@@ -17,11 +17,11 @@ from tasks import frames, recordings
 from tasks.events import AnyEvent, Depth, Trade, Venue
 
 mpl.use("Agg")
-import matplotlib.pyplot as plt  # noqa: E402 the backend is chosen first
+import matplotlib.pyplot as plt
 
 Numbers = NDArray[np.float64]
 ROOT = Path(__file__).parents[1]
-RECORDINGS = Path(os.environ.get("RECORDINGS_DIR", ROOT / "../shared/data"))
+RECORDINGS = Path(os.environ.get("RECORDINGS_DIR") or ROOT / "../shared/data")
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
 COLOURS = {"BTCUSDT": "#e07b00", "ETHUSDT": "#2b5fb8"}
 SIMULATED_S = 650
@@ -38,15 +38,19 @@ def events(lines: Iterable[tuple[str, bytes]]) -> dict[str, list[AnyEvent]]:
     return found
 
 
-def recorded(venue: Venue) -> dict[str, list[AnyEvent]]:
-    lines = recordings.read(RECORDINGS / f"binance-{venue}-20240808.jsonl.gz")
+def recorded(venue: Venue, folder: Path = RECORDINGS) -> dict[str, list[AnyEvent]]:
+    lines = recordings.read(folder / f"binance-{venue}-20240808.jsonl.gz")
     return events((line.stream, line.raw) for line in lines)
 
 
-def simulated(venue: Venue) -> dict[str, list[AnyEvent]]:
-    market = Market([instrument(name, venue) for name in SYMBOLS], venue, seed=7, first_id=1, start_ns=START_NS, rate=None)
-    end_ns = START_NS + SIMULATED_S * 10**9
-    return events((frame.stream, frame.raw) for frame in itertools.takewhile(lambda f: f.at_ns < end_ns, market.frames()))
+def simulated(venue: Venue, seconds: int = SIMULATED_S) -> dict[str, list[AnyEvent]]:
+    market = Market(
+        [instrument(name, venue) for name in SYMBOLS], venue, seed=7, first_id=1, start_ns=START_NS, rate=None
+    )
+    end_ns = START_NS + seconds * 10**9
+    return events(
+        (frame.stream, frame.raw) for frame in itertools.takewhile(lambda f: f.at_ns < end_ns, market.frames())
+    )
 
 
 def orders(trades: list[AnyEvent]) -> list[list[Trade]]:
@@ -128,13 +132,20 @@ def draw(venue: Venue, sources: dict[str, dict[str, list[AnyEvent]]], picture: P
         axis.set_ylabel("share of values at least as large")
     handles, labels = axes[0, 0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside lower center", ncols=4, frameon=False)
-    figure.suptitle(f"The simulator beside ten minutes of Binance {venue}" if venue == "spot" else "The simulator beside Binance USD-M futures")
+    figure.suptitle(
+        f"The simulator beside ten minutes of Binance {venue}"
+        if venue == "spot"
+        else "The simulator beside Binance USD-M futures"
+    )
     figure.savefig(picture, dpi=110)
 
 
 def table(sources: dict[str, dict[str, list[AnyEvent]]]) -> str:
     """Give the quantiles as a Markdown table."""
-    rows = ["| | | " + " | ".join(f"{quantile:.0%}" for quantile in QUANTILES) + " |", "|---|---|" + "---:|" * len(QUANTILES)]
+    rows = [
+        "| | | " + " | ".join(f"{quantile:.0%}" for quantile in QUANTILES) + " |",
+        "|---|---|" + "---:|" * len(QUANTILES),
+    ]
     for (title, kind, measure, _), symbol in itertools.product(PANELS, SYMBOLS):
         for source, found in sources.items():
             values = np.quantile(measure(found[f"{symbol} {kind}"]), QUANTILES)

@@ -6,6 +6,6 @@ if __name__ == "__main__":
     try:
         from compose.local.commands import app  # importing takes a moment, in which Ctrl-C must work too
 
-        app()
+        app(prog_name="./run")
     except KeyboardInterrupt:
         sys.exit(130)

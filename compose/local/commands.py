@@ -30,7 +30,12 @@ Feed = Annotated[
 ]
 Speed = Annotated[str, typer.Option(help="How fast a recording is replayed: 20 is twenty times real time; max.")]
 Seconds = Annotated[
-    float, typer.Option(min=0, help="Stop after so many seconds; default: at the end of the recording, or at Ctrl-C.")
+    float,
+    typer.Option(
+        min=0,
+        show_default=False,
+        help="Stop after so many seconds; without it at the end of the recording, or at Ctrl-C.",
+    ),
 ]
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Number of Celery worker processes.")]
 Pool = Annotated[Literal["prefork", "solo"], typer.Option(help="Celery's pool in each worker.")]

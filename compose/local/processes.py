@@ -163,6 +163,10 @@ class Instance:
         process.launch(self._pipe)
         return process
 
+    def start_again(self, process: Process) -> None:
+        """Start a process that was stopped or killed on purpose."""
+        process.launch(self._pipe)
+
     def watch(self) -> list[str]:
         """Start again what ended unasked; give a line for each end. Raises LocalStackError if it must not end."""
         said = []

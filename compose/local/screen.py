@@ -74,7 +74,10 @@ class Screen:
             Text(signal.rationale, style="dim"),
         )
         line = Text("  ").join(cell if isinstance(cell, Text) else Text(cell) for cell in cells)
-        self.console.print(line, no_wrap=True, overflow="ellipsis", soft_wrap=not self.console.is_terminal)
+        if self.console.is_terminal:
+            self.console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            self.console.print(line, soft_wrap=True)
 
     def tick(self, now_s: float) -> None:
         """Begin a new second when it is time, and say how many signals the last one left out."""
@@ -91,9 +94,10 @@ class Screen:
             sys.stdout.write(json.dumps(values) + "\n")
             sys.stdout.flush()
             return
-        table = Table(title="Summary", show_header=False, title_justify="left")
+        table = Table.grid(padding=(0, 2), pad_edge=True)
         for name, value in values.items():
-            table.add_row(name, _cell(value))
+            table.add_row(Text(name, style="dim"), Text(_cell(value), overflow="fold"))
+        self.console.print("\n[bold]Summary[/bold]")
         self.console.print(table)
 
 
@@ -107,4 +111,4 @@ def in_order(summary: Summary, seconds: float) -> dict[str, Any]:
 def _cell(value: Any) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {_cell(part)}" for key, part in value.items()) or "none"
-    return f"{value:,}" if isinstance(value, int | float) else str(value)
+    return "-" if value is None else f"{value:,}" if isinstance(value, int | float) else str(value)

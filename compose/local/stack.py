@@ -6,7 +6,7 @@ import os
 import sys
 import tomllib
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
+from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -16,7 +16,7 @@ from compose.local.processes import ROOT, Instance, LocalStackError, Process
 from compose.local.servers import HOST, free_port, start_nats, start_redis
 from compose.local.waiting import wait_for
 from tasks import configuration
-from tasks.settings import SECRETS, Settings
+from tasks.settings import SECRETS, Settings, load
 
 #: Settings of the surroundings that would lead the stack's processes elsewhere.
 _NOT_INHERITED = {
@@ -44,7 +44,7 @@ class Stack:
     def __init__(self, instance: Instance, plan: Plan) -> None:
         """Start servers, ingest and workers. Raises SettingsError for a strategies file that can't be used."""
         self.instance = instance
-        self.strategies_file = _strategies_file(instance.directory, plan)
+        self.strategies_file = strategies_file(instance.directory, plan)
         self.nats, self.nats_url = start_nats(instance)
         self.redis, self.redis_url = start_redis(instance)
         self.http_port = free_port()
@@ -118,7 +118,7 @@ class Stack:
 
     def _ingest_ready(self) -> bool:
         connection = http.client.HTTPConnection(HOST, self.http_port, timeout=1)
-        with suppress(OSError, http.client.HTTPException):
+        with closing(connection), suppress(OSError, http.client.HTTPException):
             connection.request("GET", "/ready")
             return connection.getresponse().status == http.HTTPStatus.OK
         return False
@@ -138,9 +138,9 @@ def _is_free(port: int) -> bool:
     return False
 
 
-def _strategies_file(directory: Path, plan: Plan) -> Path:
+def strategies_file(directory: Path, plan: Plan) -> Path:
     """Give the configured file, or a copy of it with `plan.partitions`."""
-    file = Settings().strategies_file.resolve()
+    file = load().strategies_file.resolve()
     configuration.read(file)
     if plan.partitions is None:
         return file

@@ -23,7 +23,7 @@ _PULL = 2.0
 
 def change_share(instrument: Instrument) -> float:
     """Give the share of the tenths of a second in which the book changes."""
-    liveliness = instrument.pace**0.5
+    liveliness = math.sqrt(instrument.pace)
     deep_stays = 1 - math.exp(-1 / (_CHANGED_LEVELS * liveliness))
     top_stays = max(0.0, 1 - (_NEW_TOP + _CHANGED_TOP) * liveliness)
     return 1 - (deep_stays * top_stays) ** 2
@@ -42,11 +42,12 @@ class Side:
         self.supply = 1.0
         self._instrument = instrument
         self._rng = rng
-        self._scale = 10**instrument.price_digits
-        # Spot prints eight decimals whatever the tick; futures print the tick's.
-        self._price = f"%.{instrument.price_digits}f" + ("0" * (8 - instrument.price_digits) if venue == "spot" else "")
+        self._scale = math.pow(10, instrument.price_digits)
+        digits = instrument.price_digits if instrument.printed_digits is None else instrument.printed_digits
+        # Spot prints eight decimals, whatever the tick.
+        self._price = f"%.{8 if venue == 'spot' else digits}f"
         self._quantity = f"%.{8 if venue == 'spot' else instrument.quantity_digits}f"
-        self._step = 10.0**-instrument.quantity_digits
+        self._step = math.pow(10, -instrument.quantity_digits)
 
     def price(self, ticks: int) -> str:
         """Print a price."""
@@ -163,11 +164,11 @@ class Book:
         changed = self._close_gap()
         for side in (self.bids, self.asks):
             side.extend()
-            for _ in range(int(rng.expovariate(1 / (_CHANGED_LEVELS * self._instrument.pace**0.5)))):
+            for _ in range(int(rng.expovariate(1 / (_CHANGED_LEVELS * math.sqrt(self._instrument.pace))))):
                 side.change_level()
                 changed = True
             side.extend()
-            choice = rng.random() / self._instrument.pace**0.5
+            choice = rng.random() / math.sqrt(self._instrument.pace)
             if choice < _NEW_TOP:
                 self._new_top(side)
             elif choice < _NEW_TOP + _CHANGED_TOP:

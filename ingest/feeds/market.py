@@ -1,6 +1,6 @@
 """A seeded market in the exchange's exact bytes. Pure: randomness from the seed, time from the caller.
 
-    Market ──heap of what happens next──► Actor (one a symbol) ──► taker order: trades │ tenth of a second: book
+Market ──heap of what happens next──► Actor (one a symbol) ──► taker order: trades │ tenth of a second: book
 """
 
 import heapq
@@ -135,17 +135,24 @@ class Market:
     """All symbols on one clock."""
 
     def __init__(
-        self, instruments: list[Instrument], venue: Venue, *, seed: int, first_id: int | None, start_ns: int, rate: float | None
+        self,
+        instruments: list[Instrument],
+        venue: Venue,
+        *,
+        seed: int,
+        first_id: int | None,
+        start_ns: int,
+        rate: float | None,
     ) -> None:
         """Open at `start_ns`; `rate` is in events a second: the whole market runs faster or slower to give about that many."""
-        rng = Random(seed)
+        rng = Random(seed)  # noqa: S311 a market needs no secrets
         self._start_ns = start_ns
         self.natural_rate = sum(_natural_rate(instrument) for instrument in instruments)
         self._speed = rate / self.natural_rate if rate else 1.0
         self._agenda: list[tuple[float, int, Actor, bool]] = []
         self._turn = itertools.count()
         for instrument in instruments:
-            actor = Actor(instrument, venue, Random(rng.random()), first_id, start_ns)
+            actor = Actor(instrument, venue, Random(rng.random()), first_id, start_ns)  # noqa: S311 the same
             self._plan(rng.uniform(0, _BOOK_US), actor, is_book=True)
             self._plan(rng.uniform(0, _BOOK_US), actor, is_book=False)
 

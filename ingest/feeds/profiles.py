@@ -78,6 +78,8 @@ class Instrument(msgspec.Struct, frozen=True):
     spread_ticks: int = 1
     #: Whether its market makers leave now and then.
     thin: bool = False
+    #: Decimals of a printed price; None: the tick's.
+    printed_digits: int | None = None
 
 
 _SPOT_BTC = Profile(
@@ -134,7 +136,7 @@ def _measured(venue: Venue) -> list[Instrument]:
             Instrument("ETHUSDT", 2_680, 2, 4, _SPOT_ETH),
         ]
     return [
-        Instrument("BTCUSDT", 61_800, 1, 3, _USDM_BTC),
+        Instrument("BTCUSDT", 61_800, 1, 3, _USDM_BTC, printed_digits=2),
         Instrument("ETHUSDT", 2_680, 2, 3, _USDM_ETH),
     ]
 
@@ -154,7 +156,7 @@ def instrument(symbol: str, venue: Venue) -> Instrument:
     for known in (*_measured(venue), *_invented(venue)):
         if known.symbol == symbol:
             return known
-    rng = Random(symbol)
+    rng = Random(symbol)  # noqa: S311 a market needs no secrets
     price = 10 ** rng.uniform(-1, 2.5)
     digits = 4 - math.floor(math.log10(price))  # ticks of 0.1 to 1 basis point
     thin = rng.random() < 0.5

@@ -59,9 +59,10 @@ class Connection:
                 self._servers,
                 name="realtime-strategies feed",
                 max_reconnect_attempts=-1,
-                reconnect_time_wait=0.5,
+                reconnect_time_wait=1,
                 connect_timeout=5,
                 ping_interval=10,
+                drain_timeout=_FLUSH_S,
                 # While the server is away the client takes nothing: whether a frame waits or is dropped, we decide.
                 pending_size=0,
                 error_cb=self._on_error,
@@ -88,9 +89,13 @@ class Connection:
         return True
 
     async def close(self) -> None:
-        """Send what is left, and disconnect."""
-        if self.client.is_connected and not await self.flush():
-            log.warning("the last frames may not have reached NATS", where=self._where)
+        """Take in and send what is on its way, and disconnect."""
+        try:
+            await self.client.drain()
+        except Error as error:
+            # Before the first connection there is nothing to lose.
+            if self._up.is_set() or self.cuts:
+                log.warning("the last frames may be lost", where=self._where, why=str(error) or type(error).__name__)
         await self.client.close()
 
     async def _on_error(self, error: Exception) -> None:

@@ -22,14 +22,14 @@ from tasks.settings import Settings
 log = structlog.get_logger()
 
 #: How much a crash can take with it, in seconds.
-_FLUSH_EVERY_S = 1.0
+_WRITE_EVERY_S = 1.0
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWLINE = re.compile(rb"[\r\n]+")
 
 
 class _Envelope(msgspec.Struct):
     stream: str | None = None
-    data: msgspec.Raw | None = None
+    data: msgspec.Raw = msgspec.Raw(b"")
     received_at: int | None = None
     timestamp: str | None = None
 
@@ -46,7 +46,7 @@ def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
     stream = envelope.stream or subject.rpartition(".")[2]
     if parse_stream(stream) is None:
         return None
-    data = bytes(envelope.data) if envelope.data is not None else raw.strip()
+    data = bytes(envelope.data) or raw.strip()
     # Outside of a JSON string, where it cannot stand, a newline is as good as a space.
     data = _NEWLINE.sub(b" ", data)
     return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, _received_at_ns(envelope, now_ns))
@@ -76,46 +76,62 @@ def open_file(path: Path, *, force: bool) -> BinaryIO:
 
 
 class Recorder:
-    """Writes the frames it is given."""
+    """Takes frames and writes them to the disk once in a while."""
 
-    def __init__(self, file: BinaryIO) -> None:
-        """Write to `file`, which the caller closes."""
-        self._file = file
+    def __init__(self) -> None:
+        """Hold nothing yet."""
+        self._held: list[bytes] = []
         self._rarely = Rarely()
         self.counts: Counter[str] = Counter()
 
     async def on_message(self, message: Msg) -> None:
-        """Write one frame, or count it as left out."""
-        written = line(message.subject, message.data, time.time_ns())
-        if written is not None:
-            self._file.write(written + b"\n")
-            self.counts["written"] += 1
+        """Hold one frame, or count it as left out."""
+        recorded = line(message.subject, message.data, time.time_ns())
+        if recorded is not None:
+            self._held.append(recorded)
+            self.counts["recorded"] += 1
             return
         self.counts["left_out"] += 1
         if self._rarely:
-            log.warning("left out: no JSON object of a known stream", subject=message.subject, **self.counts)
+            log.warning(
+                "left out: no JSON object of a known stream", subject=message.subject, so_far=self.counts["left_out"]
+            )
 
-    async def run(self) -> None:
-        """Put what was written on the disk about once a second, for ever. Raises OSError: the disk is full."""
+    def write(self, file: BinaryIO) -> None:
+        """Put what is held on the disk. Raises OSError: it is full."""
+        file.writelines(held + b"\n" for held in self._held)
+        self._held.clear()
+        file.flush()
+
+    async def keep_writing(self, file: BinaryIO) -> None:
+        """Write for ever. Raises OSError: the disk is full."""
         while True:
-            await asyncio.sleep(_FLUSH_EVERY_S)
-            self._file.flush()
+            await asyncio.sleep(_WRITE_EVERY_S)
+            self.write(file)
 
 
 async def record(settings: Settings, path: Path, *, seconds: float | None, force: bool) -> None:
-    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled."""
-    with open_file(path, force=force) as file:
-        recorder, connection = Recorder(file), Connection(settings)
-        try:
-            await connection.open()
-            for subject in settings.nats_subjects.split(","):
-                await connection.client.subscribe(subject.strip(), cb=recorder.on_message)
-            await connection.flush()
-            log.info("recording", file=str(path), subjects=settings.nats_subjects)
-            with suppress(TimeoutError):
-                await asyncio.wait_for(recorder.run(), seconds)
-        except OSError as error:
-            raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
-        finally:
-            await connection.drain()
-            log.info("recorded", file=str(path), **recorder.counts)
+    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled. Raises RecordingError."""
+    recorder, opened = Recorder(), open_file(path, force=force)
+    try:
+        with opened as file:
+            await _listen(settings, recorder, file, seconds)
+    except OSError as error:
+        raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
+    finally:
+        log.info("the recording has ended", file=str(path), **recorder.counts)
+
+
+async def _listen(settings: Settings, recorder: Recorder, file: BinaryIO, seconds: float | None) -> None:
+    connection = Connection(settings)
+    try:
+        await connection.open()
+        for subject in settings.nats_subjects.split(","):
+            await connection.client.subscribe(subject.strip(), cb=recorder.on_message)
+        await connection.flush()
+        log.info("recording", subjects=settings.nats_subjects)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(recorder.keep_writing(file), seconds)
+    finally:
+        await connection.close()
+        recorder.write(file)

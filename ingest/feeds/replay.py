@@ -4,6 +4,7 @@ import asyncio
 import itertools
 import time
 from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,9 +13,9 @@ import structlog
 from nats.errors import Error, NoRespondersError
 from redis.exceptions import RedisError
 from rich.console import Console
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingest.feeds.publisher import Publisher, publishing
+from ingest.feeds.publisher import Publisher, Rarely, publishing
 from ingest.status import STATUS_SUBJECT, Status, decode
 from tasks import frames, recordings
 from tasks.errors import LedgerError, RecordingError
@@ -91,6 +92,8 @@ class Replay:
         self._speed = speed
         self._started_s = time.monotonic()
         self._asks = True
+        self._answered = False
+        self._rarely = Rarely()
 
     async def run(self, lines: Iterator[Line], advance: Callable[[int], None]) -> None:
         """Publish all lines; `advance` is told of each chunk that the server has."""
@@ -122,22 +125,26 @@ class Replay:
 
     async def _until_there_is_room(self) -> None:
         pause_s = _POLL_S
-        while self._asks and (status := await self._ask()) is not None and _is_full(status):
+        while self._asks and not await self._has_room():
             await asyncio.sleep(pause_s)
             pause_s = min(_POLL_MAX_S, pause_s * 1.5)
 
-    async def _ask(self) -> Status | None:
-        """Ask ingest how full it is; None: nobody can say."""
+    async def _has_room(self) -> bool:
+        """Ask ingest how full it is. One that never answered is not waited for; one that did is, until it is back."""
         await self._publisher.wait()
         try:
             answer = await self._publisher.client.request(STATUS_SUBJECT, b"", timeout=_ASK_S)
-            return decode(answer.data)
-        except NoRespondersError:
-            self._asks = False
-            log.warning("no ingest answers on NATS: publishing without waiting for it", subject=STATUS_SUBJECT)
+            status = decode(answer.data)
         except (Error, msgspec.DecodeError) as error:
-            log.warning("ingest does not say how full it is", why=str(error) or type(error).__name__)
-        return None
+            if isinstance(error, NoRespondersError) and not self._answered:
+                self._asks = False
+                log.warning("no ingest answers on NATS: publishing without waiting for one", subject=STATUS_SUBJECT)
+                return True
+            if self._rarely:
+                log.warning("waiting until ingest says how full it is", why=str(error) or type(error).__name__)
+            return False
+        self._answered = True
+        return not _is_full(status)
 
 
 def _is_full(status: Status) -> bool:
@@ -150,10 +157,9 @@ async def replay(settings: Settings, paths: list[Path], speed: float | None, alr
     refuse_if_past(settings, paths, already_past)
     console = Console(stderr=True)
     with _progress(console) as progress:
-        task: TaskID = progress.add_task("replay", total=found.lines)
+        advance = partial(progress.advance, progress.add_task("replay", total=found.lines))
         async with publishing(settings) as publisher:
-            for_each = lambda count: progress.advance(task, count)  # noqa: E731 one short hook
-            await Replay(publisher, found, speed).run(recordings.merge(paths), for_each)
+            await Replay(publisher, found, speed).run(recordings.merge(paths), advance)
 
 
 def _progress(console: Console) -> Progress:

@@ -8,15 +8,19 @@ from typing import Any
 
 def run(feed: Coroutine[Any, Any, None]) -> None:
     """Run `feed`. SIGINT and SIGTERM cancel it; when it has cleaned up, that signal ends the process."""
-    try:
-        from uvloop import new_event_loop  # noqa: PLC0415 not on every platform
-    except ImportError:
-        new_event_loop = asyncio.new_event_loop
-    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
         received = runner.run(_until_signal(feed))
     if received is not None:
         signal.signal(received, signal.SIG_DFL)
         signal.raise_signal(received)
+
+
+def _new_event_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop  # noqa: PLC0415 not on every platform
+    except ImportError:
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()
 
 
 async def _until_signal(feed: Coroutine[Any, Any, None]) -> signal.Signals | None:

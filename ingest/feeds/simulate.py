@@ -52,7 +52,9 @@ async def simulate(settings: Settings, plan: Plan) -> None:
 async def _pace(publisher: Publisher, plan: Plan) -> None:
     start_ns, started_ns = time.time_ns(), time.monotonic_ns()
     opened = market(plan, start_ns)
-    log.info("simulating", symbols=len(plan.symbols), venue=plan.venue, events_per_s=round(plan.rate or opened.natural_rate))
+    log.info(
+        "simulating", symbols=len(plan.symbols), venue=plan.venue, events_per_s=round(plan.rate or opened.natural_rate)
+    )
     late = Rarely()
     for frame in opened.frames():
         since_start_ns = frame.at_ns - start_ns

@@ -12,7 +12,7 @@ from tasks.strategy import AnyStrategy, Signal
 TIME_MS = 1_723_161_600_000
 
 
-def book(  # noqa: PLR0913 a builder has as many arguments as the event has fields
+def book(
     bids: Sequence[Level] = ((1999.0, 1.0),),
     asks: Sequence[Level] = ((2001.0, 1.0),),
     *,
@@ -25,7 +25,7 @@ def book(  # noqa: PLR0913 a builder has as many arguments as the event has fiel
     return Depth(venue, symbol, id, time_ms, seq, 0, tuple(bids), tuple(asks))
 
 
-def trade(  # noqa: PLR0913 as above
+def trade(
     price: float = 100.0,
     quantity: float = 1.0,
     *,

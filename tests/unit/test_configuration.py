@@ -55,7 +55,11 @@ def test_the_version_is_16_hexadecimal_digits_and_the_same_each_time(written):
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("partitions = 4", "partitions = 1"), ('["ETHUSDT", "BTCUSDT"]', '["BTCUSDT", "ETHUSDT"]'), ("[pools.depth]", "# x\n[pools.depth]")],
+    [
+        ("partitions = 4", "partitions = 1"),
+        ('["ETHUSDT", "BTCUSDT"]', '["BTCUSDT", "ETHUSDT"]'),
+        ("[pools.depth]", "# x\n[pools.depth]"),
+    ],
 )
 def test_partitions_order_of_symbols_and_comments_leave_the_version_as_it_is(written, old, new):
     assert read(written(FILE.replace(old, new))).version == read(written(FILE)).version
@@ -63,7 +67,12 @@ def test_partitions_order_of_symbols_and_comments_leave_the_version_as_it_is(wri
 
 @pytest.mark.parametrize(
     ("old", "new"),
-    [("history = 30", "history = 31"), ("history = 30", ""), ('"BTCUSDT"]', '"BNBUSDT"]'), ("pools.depth", "pools.books")],
+    [
+        ("history = 30", "history = 31"),
+        ("history = 30", ""),
+        ('"BTCUSDT"]', '"BNBUSDT"]'),
+        ("pools.depth", "pools.books"),
+    ],
 )
 def test_what_changes_the_signals_changes_the_version(written, old, new):
     assert read(written(FILE.replace(old, new))).version != read(written(FILE)).version
@@ -86,15 +95,15 @@ def test_what_workers_read_is_the_configuration_but_for_partitions(written):
         ("", ["pools: Field required"]),
         ("[pools]", ["pools: Dictionary should have at least 1 item after validation, not 0"]),
         (
-            '[pools.depth]\nkinds = ["dept"]\npartitions = 0\ncolour = 1\n[pools.depth.strategies.x]\n',
+            '[pools.depth]\nkinds = ["depth", "dept"]\npartitions = 0\ncolour = 1\n[pools.depth.strategies.x]\n',
             [
-                "pools.depth.kinds.0: Input should be 'depth' or 'trade'",
+                "pools.depth.kinds.1: Input should be 'depth' or 'trade'",
                 "pools.depth.partitions: Input should be greater than or equal to 1",
                 "pools.depth.colour: Extra inputs are not permitted",
             ],
         ),
         (
-            '[pools.depth]\nkinds = []\n[pools.depth.strategies]\n',
+            "[pools.depth]\nkinds = []\n[pools.depth.strategies]\n",
             [
                 "pools.depth.kinds: Tuple should have at least 1 item after validation, not 0",
                 "pools.depth.strategies: Dictionary should have at least 1 item after validation, not 0",
@@ -118,7 +127,9 @@ def test_a_pools_name_is_a_short_lower_case_word(written, name):
 def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
     with pytest.raises(SettingsError) as refusal:
         read(tmp_path / "nowhere.toml")
-    assert str(refusal.value) == f"can't read the strategies file {tmp_path / 'nowhere.toml'}: No such file or directory"
+    assert (
+        str(refusal.value) == f"can't read the strategies file {tmp_path / 'nowhere.toml'}: No such file or directory"
+    )
 
 
 @pytest.mark.parametrize("content", [b"[pools", b"\xff\xfe"])

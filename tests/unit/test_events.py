@@ -4,9 +4,9 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from tests.unit.examples import TIME_MS, book, books, trade, trades
 
 from tasks.events import AnyEvent, Position
+from tests.unit.examples import TIME_MS, book, books, trade, trades
 
 
 @pytest.mark.parametrize(
@@ -29,7 +29,7 @@ def test_a_position_survives_its_written_form(position):
 
 @pytest.mark.parametrize("text", ["", "5", "core@", "core@x", "@"])
 def test_what_is_no_position_is_refused(text):
-    with pytest.raises(ValueError, match="not a position|invalid literal"):
+    with pytest.raises(ValueError, match=r"not a position|invalid literal"):
         Position.parse(text)
 
 
@@ -56,7 +56,9 @@ def test_events_survive_the_journey_to_the_workers(events):
 
 # The order of the fields is the wire format: workers of another release read it.
 def test_the_wire_format_is_this_one():
-    written = [msgspec.msgpack.decode(msgspec.msgpack.encode(event)) for event in (book(id=7, seq=3), trade(id=8, seq=4))]
+    written = [
+        msgspec.msgpack.decode(msgspec.msgpack.encode(event)) for event in (book(id=7, seq=3), trade(id=8, seq=4))
+    ]
     assert written == [
         ["depth", "spot", "BTCUSDT", 7, TIME_MS, 3, 0, [[1999.0, 1.0]], [[2001.0, 1.0]]],
         ["trade", "spot", "BTCUSDT", 8, TIME_MS, 4, 0, 100.0, 1.0, False],

@@ -23,7 +23,10 @@ def recording(path: Path, *lines: bytes, pack: bool = False) -> Path:
 @pytest.mark.parametrize("pack", [False, True])
 def test_a_recording_is_read_line_by_line_packed_or_not_whatever_its_name(tmp_path, pack):
     path = recording(tmp_path / "recording", line(5), b"", line(6, "ethusdt@depth20") + b"\r", pack=pack)
-    assert list(read(path)) == [Line(line(5), "btcusdt@trade", 5), Line(line(6, "ethusdt@depth20"), "ethusdt@depth20", 6)]
+    assert list(read(path)) == [
+        Line(line(5), "btcusdt@trade", 5),
+        Line(line(6, "ethusdt@depth20"), "ethusdt@depth20", 6),
+    ]
 
 
 def test_an_empty_file_is_an_empty_recording(tmp_path):
@@ -34,7 +37,9 @@ def test_a_line_may_lack_the_stream_but_not_the_time(tmp_path):
     assert list(read(recording(tmp_path / "r", b'{"received_at": 5}'))) == [Line(b'{"received_at": 5}', "", 5)]
 
 
-@pytest.mark.parametrize("bad", [b"not json", b"[]", b'{"stream": "btcusdt@trade"}', b'{"received_at": "5"}', b'{"stream":"\xff"}'])
+@pytest.mark.parametrize(
+    "bad", [b"not json", b"[]", b'{"stream": "btcusdt@trade"}', b'{"received_at": "5"}', b'{"stream":"\xff"}']
+)
 def test_a_line_that_is_no_envelope_is_named_by_its_number(tmp_path, bad):
     path = recording(tmp_path / "r", line(5), bad)
     with pytest.raises(RecordingError) as refusal:

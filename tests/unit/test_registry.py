@@ -20,7 +20,7 @@ class ForAll(Strategy[Params, State]):
     key = "all"
 
     def on_trade(self, trade: Any, state: Any) -> Any:
-        return ()
+        raise NotImplementedError(trade, state)
 
 
 class Namesake(OrderbookSkew):
@@ -67,14 +67,24 @@ def test_a_foreign_strategy_is_found_by_its_import_path():
         ("json:loads", {}, "json:loads: loads is not a Strategy"),
         ("json:JSONDecoder", {}, "json:JSONDecoder: JSONDecoder is not a Strategy"),
         (f"{HERE}:Bare", {}, f"{HERE}:Bare: Bare needs a `name` and a base of Strategy[itsParams, itsState]"),
-        (f"{HERE}:Nameless", {}, f"{HERE}:Nameless: Nameless needs a `name` and a base of Strategy[itsParams, itsState]"),
-        (":", {}, ":: there is no such strategy; known: orderbook_skew, spread_liquidity, trade_momentum, or module:Class"),
+        (
+            f"{HERE}:Nameless",
+            {},
+            f"{HERE}:Nameless: Nameless needs a `name` and a base of Strategy[itsParams, itsState]",
+        ),
+        (
+            ":",
+            {},
+            ":: there is no such strategy; known: orderbook_skew, spread_liquidity, trade_momentum, or module:Class",
+        ),
         ("orderbook_skew", {"levls": 3}, "orderbook_skew: unknown parameter 'levls'; did you mean 'levels'?"),
         (
             "orderbook_skew",
             {"levels": 0, "buy_ratio": "much"},
-            "orderbook_skew: levels: Input should be greater than or equal to 1\n"
-            "orderbook_skew: buy_ratio: Input should be a valid number, unable to parse string as a number",
+            (
+                "orderbook_skew: levels: Input should be greater than or equal to 1"
+                "\norderbook_skew: buy_ratio: Input should be a valid number, unable to parse string as a number"
+            ),
         ),
     ],
 )

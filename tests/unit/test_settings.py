@@ -96,7 +96,9 @@ def test_a_subject_template_of_known_fields_is_taken(monkeypatch, value):
     assert load().signal_subject == value
 
 
-@pytest.mark.parametrize("value", ["signals.{price}", "signals.{}", "signals.>", "signals..x", "signals.*", "a b", "{strategy"])
+@pytest.mark.parametrize(
+    "value", ["signals.{price}", "signals.{}", "signals.>", "signals..x", "signals.*", "a b", "{strategy"]
+)
 def test_a_subject_template_that_makes_no_subject_is_refused(monkeypatch, value):
     monkeypatch.setenv("SIGNAL_SUBJECT", value)
     assert "SIGNAL_SUBJECT" in refusal()[1]

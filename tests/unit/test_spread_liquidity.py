@@ -3,10 +3,10 @@
 from collections.abc import Iterable
 
 import pytest
-from tests.unit.examples import TIME_MS, actions, book, feed, play
 
 from tasks.events import Depth
 from tasks.strategies.spread_liquidity import SpreadLiquidity, SpreadLiquidityState
+from tests.unit.examples import TIME_MS, actions, book, feed, play
 
 
 def at(seconds: float, spread: float = 1.0, depth: float = 20.0, mid: float = 2000.0) -> Depth:
@@ -37,7 +37,8 @@ def test_liquidity_that_leaves_is_sold():
         {"spread_bps": 20.0, "spread_ratio": 4.0, "spread_velocity_per_s": 0.75, "depth_reduction": 0.6}
     )
     # 0.70 + 0.10 * 0.75 + 0.15 * 0.6 = 0.865; stop 2000 + 2 * 4, target 2000 - 4 * 4
-    assert (signal.action, signal.confidence) == ("sell", pytest.approx(0.865))
+    assert signal.action == "sell"
+    assert signal.confidence == pytest.approx(0.865)
     assert (signal.price, signal.current_price) == (2000.0, 2000.0)
     assert (signal.stop_loss, signal.take_profit) == (2008.0, 1984.0)
 
@@ -80,7 +81,8 @@ def test_a_long_wide_spread_that_snaps_back_is_bought():
     *silence, (signal,) = play(SpreadLiquidity.create({}), events)
     assert not any(silence)
     # 60 s old: 0.70 + 60/300 * 0.10 = 0.72; stop 2000 - 2 * 0.25, target 2000 + 4 * 0.25
-    assert (signal.action, signal.confidence) == ("buy", pytest.approx(0.72))
+    assert signal.action == "buy"
+    assert signal.confidence == pytest.approx(0.72)
     assert (signal.price, signal.stop_loss, signal.take_profit) == (2000.0, 1999.5, 2001.0)
     assert signal.indicators["episode_s"] == 60
     assert signal.indicators["spread_velocity_per_s"] == pytest.approx(-7.75 / 8 / 1.9)
@@ -93,7 +95,7 @@ def test_a_long_wide_spread_that_snaps_back_is_bought():
         pytest.param([*steady(0, 2, 1), *steady(2, 32, 8), at(32, 0.25)], [], id="30 s old exactly"),
         pytest.param([*steady(0, 2, 1), *steady(2, 62, 8), at(62, 0.5)], [], id="velocity -7.5/8/1.9 = -0.493"),
         pytest.param([*steady(0, 2, 0.25), *steady(2, 62, 2), at(62, 0.0625)], [], id="2/2000 = 10 bps is never wide"),
-        pytest.param([*steady(0, 2, 1), *steady(2, 62, 2.5), at(62, 0.0625)], [], id="ratio 2.5 exactly is not wide"),
+        pytest.param([*steady(0, 2, 1), *steady(2, 62, 8), at(59, 18)], [], id="time ran backwards: velocity 0"),
         pytest.param(
             [*steady(0, 2, 1), *steady(2, 62, 8), at(62, 0.25), at(62.1, 0.25), at(62.2, 0.25)], ["buy"], id="only once"
         ),
@@ -109,6 +111,53 @@ def test_twenty_narrow_books_in_a_row_end_an_episode(narrow_books, said):
     back_s = 10 + narrow_books / 10
     events = [*steady(0, 2, 1), *steady(2, 10, 8), *steady(10, back_s, 1), *steady(back_s, 38, 8), at(38, 0.25)]
     assert spoken(events) == said
+
+
+@pytest.mark.parametrize(("spread", "said"), [(2.5, ""), (2.75, "buy")])
+def test_a_ratio_of_just_two_and_a_half_is_not_wide(spread, said):
+    # The 19 wide books are the whole history, and too few to end an episode: (0.0625 - spread)/spread/1.9 < -0.5.
+    events = [*steady(0, 2, 1), *steady(2, 3.9, spread), at(3.9, 0.0625)]
+    assert actions(SpreadLiquidity.create({"min_episode_s": 1}), events)[-1] == said
+
+
+@pytest.mark.parametrize(("spread", "said"), [(7.5, ""), (6, "buy")])
+def test_a_spread_that_is_still_wide_beside_the_last_books_is_not_normal(spread, said):
+    # Before the last book: 8, 0.125, 0.125, all at 40 s; mean 2.75. Velocity (7.5 - 8)/8/0.1 = -0.625, ratio 2.73; or
+    # (6 - 8)/8/0.1 = -2.5, ratio 2.18.
+    wide = [at(second, 8) for second in range(6, 42, 2)]
+    events = [at(0), at(2), at(4), *wide, at(40, 0.125), at(40, 0.125), at(40.1, spread)]
+    assert actions(SpreadLiquidity.create({"history": 4}), events)[-1] == said
+
+
+def test_a_wide_book_begins_the_count_of_narrow_ones_anew():
+    shaky = [*steady(10, 11.5, 1), *steady(11.5, 12, 8), *steady(12, 13.5, 1)]  # 15 narrow, 5 wide, 15 narrow
+    assert spoken([*steady(0, 2, 1), *steady(2, 10, 8), *shaky, *steady(13.5, 38, 8), at(38, 0.25)]) == ["buy"]
+
+
+@pytest.mark.parametrize(
+    ("normal", "wide", "settled"),
+    [
+        pytest.param(0.25, 8, 1.5, id="1.5/2000 = 7.5 bps, six times the normal"),
+        pytest.param(5, 40, 6, id="6/2000 = 30 bps, 1.2 times the normal"),
+    ],
+)
+def test_a_book_is_narrow_when_it_is_near_its_normal_or_within_ten_basis_points(normal, wide, settled):
+    events = [*steady(0, 2, normal), *steady(2, 10, wide), *steady(10, 13, settled), *steady(13, 38, wide)]
+    assert spoken([*events, at(38, wide / 32)]) == []
+
+
+def test_the_confidence_of_a_buy_grows_with_age_up_to_080():
+    wide = [at(second, 8) for second in range(2, 500)]
+    *_, (signal,) = play(SpreadLiquidity.create({}), [*steady(0, 2, 1), *wide, *steady(500, 502, 8), at(502, 0.25)])
+    assert signal.confidence == pytest.approx(0.80)  # 0.70 + min(0.10, 500/300 * 0.10)
+
+
+def test_depth_is_the_best_five_levels_of_both_sides():
+    bids = [(1999.0 - level, 1.0) for level in range(5)] + [(1990.0, 1000.0)]
+    asks = [(2001.0 + level, 2.0) for level in range(5)] + [(2010.0, 1000.0)]
+    state = SpreadLiquidityState()
+    feed(SpreadLiquidity.create({}), book(bids, asks), state)
+    assert state.depths == [15]
 
 
 def test_the_state_holds_the_history_but_for_the_present_book():

@@ -5,11 +5,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
-from tests.unit.examples import TIME_MS, book, books, feed, trade, trades
 
 from tasks import registry
 from tasks.events import AnyEvent
 from tasks.strategy import Params, Signal, State, Strategy
+from tests.unit.examples import TIME_MS, book, books, feed, trade, trades
 
 
 class NodParams(Params):
@@ -60,9 +60,9 @@ def test_a_parameter_that_is_unknown_or_out_of_bounds_is_refused(params, said):
 
 def test_parameters_and_signals_do_not_change():
     with pytest.raises(ValidationError, match="frozen"):
-        NodParams().notional = 5
+        NodParams().notional = 5  # type: ignore[misc]  # what is tested
     with pytest.raises(AttributeError):
-        Signal(action="buy", confidence=1, price=1, current_price=1).price = 2  # type: ignore[misc]
+        Signal(action="buy", confidence=1, price=1, current_price=1).price = 2  # type: ignore[misc]  # as above
 
 
 def test_two_states_share_nothing():
@@ -73,7 +73,13 @@ def test_two_states_share_nothing():
 # What follows holds for each built-in strategy, with windows short enough that a drawn market fills them.
 SHORT = {
     "orderbook_skew": {},
-    "spread_liquidity": {"history": 4, "wide_ratio": 1.1, "leaving_ratio": 1.1, "leaving_reduction": 0, "velocity_per_s": 0.01},
+    "spread_liquidity": {
+        "history": 4,
+        "wide_ratio": 1.1,
+        "leaving_ratio": 1.1,
+        "leaving_reduction": 0,
+        "velocity_per_s": 0.01,
+    },
     "trade_momentum": {"window": 4, "half_life": 3, "flow_s": 5, "threshold": 0.2},
 }
 LONGEST = {

@@ -5,10 +5,10 @@ from math import e, exp, log, sqrt, tanh
 
 import pytest
 from hypothesis import given
-from tests.unit.examples import TIME_MS, actions, feed, play, trade, trades
 
 from tasks.events import Trade
 from tasks.strategies.trade_momentum import TradeMomentum, TradeMomentumState
+from tests.unit.examples import TIME_MS, actions, feed, play, trade, trades
 
 #: Two trades of window, a half-life of one trade (weight 1/2), and a threshold that everything passes.
 SMALL = {"window": 2, "half_life": 1, "threshold": 1e-9}
@@ -52,7 +52,9 @@ def test_trend_is_the_return_over_the_window_in_units_of_its_own_deviation(price
 def test_the_first_returns_weigh_equally():
     # Returns 1, 2, 3 with a half-life of 100: mean 2, variance 2/3; z = 3/sqrt(2/3). Log prices 0, 0, 1, 2, 4.
     prices = [exp(power) for power in (0, 0, 1, 2, 4)]
-    assert terms([trade(price) for price in prices], {"half_life": 100})["trend"] == pytest.approx(tanh(3 / sqrt(2 / 3)))
+    assert terms([trade(price) for price in prices], {"half_life": 100})["trend"] == pytest.approx(
+        tanh(3 / sqrt(2 / 3))
+    )
 
 
 @pytest.mark.parametrize(
@@ -88,14 +90,29 @@ def test_flow_is_the_balance_of_taker_volume_over_the_last_30_seconds(events, fl
     assert terms([*events, trade(101, 1e-12, time_ms=events[-1].time_ms)])["flow"] == pytest.approx(flow, abs=1e-9)
 
 
+def test_trades_that_go_back_and_forth_in_time_share_a_bucket():
+    strategy, state = TradeMomentum.create({}), TradeMomentumState()
+    for seconds in (10, 9, 10, 8, 10):
+        feed(strategy, after(seconds), state)
+    assert state.seconds == [TIME_MS // 1000 + 10]
+    assert (state.bought, state.sold) == ([5.0], [0.0])
+
+
+@pytest.mark.parametrize(("threshold", "said"), [(0.6, ""), (0.59, "buy")])
+def test_a_score_at_the_threshold_is_not_above_it(threshold, said):
+    # A first trade: trend 0, size 1, flow 1: 0.3 + 0.3 = 0.6.
+    assert actions(TradeMomentum.create({"threshold": threshold}), [trade()]) == [said]
+
+
 def test_the_score_weighs_trend_size_and_flow():
     # From above: trend tanh(4); quantities 1, 1, 1, 1, 2 over mean 1: size 1; flow (6 - 0)/6 = 1.
     events = [trade(price, quantity) for price, quantity in zip([1, 1, e, e, e**3], [1, 1, 1, 1, 2], strict=True)]
     *_, (signal,) = play(TradeMomentum.create(SMALL | {"threshold": 0.9}), events)
     score = 0.4 * tanh(4) + 0.3 + 0.3
     assert signal.indicators["score"] == pytest.approx(score)
-    assert (signal.action, signal.confidence) == ("buy", pytest.approx(0.65 + 0.2 * score))
-    assert (signal.price, signal.current_price) == (pytest.approx(e**3), pytest.approx(e**3))
+    assert signal.action == "buy"
+    assert signal.confidence == pytest.approx(0.65 + 0.2 * score)
+    assert signal.price == signal.current_price == e**3
 
 
 def test_selling_mirrors_buying():
@@ -104,6 +121,8 @@ def test_selling_mirrors_buying():
     strategy = TradeMomentum.create(SMALL | {"threshold": 0.5})
     bought, sold = actions(strategy, up), actions(strategy, down)
     assert "buy" in bought
+    confidences = [[signal.confidence for signals in play(strategy, side) for signal in signals] for side in (up, down)]
+    assert confidences[0] == pytest.approx(confidences[1])
     assert sold == [action.replace("buy", "sell") for action in bought]
 
 

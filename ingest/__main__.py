@@ -1,0 +1,160 @@
+"""The command line of ingest: the service, the feeds that put frames on NATS, and the recorder."""
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tasks.errors import RealtimeStrategiesError, SettingsError
+from tasks.events import Venue
+from tasks.settings import Settings, load
+from tasks.telemetry import configure_logging
+
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+VenueOption = Annotated[Venue, typer.Option(help="The market: spot, or USD-M futures.")]
+SecondsOption = Annotated[
+    float | None, typer.Option(min=0.001, help="Stop after so many seconds.", show_default="never")
+]
+
+
+@contextmanager
+def _told_in_one_line() -> Iterator[Settings]:
+    """Give the settings; what goes wrong is one line on standard error and exit status 1."""
+    try:
+        settings = load()
+        configure_logging(settings)
+        yield settings
+    except RealtimeStrategiesError as error:
+        typer.echo(f"error: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.callback(invoke_without_command=True)
+def service(context: typer.Context) -> None:
+    """Without a command: run the ingest service. It takes frames from NATS_URL and gives them to the workers.
+
+    The commands are feeds, which put frames on NATS, and `record`, which writes them down. All of them, like the
+    service, are set up by environment variables; `python -m tasks config show` lists them.
+    """
+    if context.invoked_subcommand is None:
+        with _told_in_one_line() as settings:
+            from ingest.service import run  # noqa: PLC0415 feeds need none of it
+
+            raise typer.Exit(run(settings))
+
+
+@app.command()
+def simulate(
+    symbols: Annotated[
+        str, typer.Option(help="Names with commas between, or how many symbols.", show_default="six")
+    ] = "6",
+    venue: VenueOption = "spot",
+    rate: Annotated[
+        float | None,
+        typer.Option(min=0.1, max=1e6, help="Events a second, on average.", show_default="the market's own pace"),
+    ] = None,
+    seed: Annotated[
+        int | None,
+        typer.Option(
+            help="Make the same market each time: the same ids, prices, sizes and order. Only the times are those of the clock. "
+            "Its ids begin at the same number, so a second one within a minute is all repeats to a ledger that has seen the first."
+        ),
+    ] = None,
+    seconds: SecondsOption = None,
+) -> None:
+    """Put a simulated market on NATS: trades and books in Binance's exact bytes.
+
+    Example: python -m ingest simulate --symbols BTCUSDT,ETHUSDT --rate 500 --seconds 60
+    """
+    with _told_in_one_line() as settings:
+        from ingest.feeds import binance, profiles, running  # noqa: PLC0415 each command loads only its own
+        from ingest.feeds import simulate as feed  # noqa: PLC0415 the same
+
+        if re.fullmatch(r"\d+", symbols):
+            if not 1 <= int(symbols) <= 10_000:
+                raise SettingsError("--symbols takes names, or a number from 1 to 10000")
+            names = profiles.symbols(int(symbols))
+        else:
+            names = binance.check(symbols.split(","))
+        running.run(feed.simulate(settings, feed.Plan(names, venue, rate, seed, seconds)))
+
+
+def _speed(text: str) -> float | None:
+    if text == "max":
+        return None
+    try:
+        speed = float(text)
+    except ValueError:
+        speed = 0.0
+    if not 0 < speed < float("inf"):
+        raise SettingsError(f"--speed takes a number above 0, or max, not {text!r}")
+    return speed
+
+
+@app.command()
+def replay(
+    files: Annotated[list[Path], typer.Argument(help="Recordings; several are merged by the time of receipt.")],
+    speed: Annotated[
+        str, typer.Option(help="How many times as fast as it was recorded, or max: as fast as ingest takes it.")
+    ] = "1",
+) -> None:
+    """Put recordings on NATS again, their bytes unchanged.
+
+    Waits while ingest holds too much. Refuses when the ledger is already past a file: ingest would drop all of it
+    as repeats.
+
+    Example: python -m ingest replay monday.jsonl.gz --speed 20
+    """
+    with _told_in_one_line() as settings:
+        pace = _speed(speed)
+        from ingest.feeds import replay as feed  # noqa: PLC0415 each command loads only its own
+        from ingest.feeds import running  # noqa: PLC0415 the same
+        from tasks.ledger import is_past  # noqa: PLC0415 the same
+
+        running.run(feed.replay(settings, files, pace, lambda event: is_past(settings, event)))
+
+
+@app.command()
+def binance(
+    symbols: Annotated[list[str], typer.Argument(help="Such as BTCUSDT ETHUSDT.")],
+    venue: VenueOption = "spot",
+) -> None:
+    """Put Binance's live public market data on NATS; no account needed.
+
+    Example: python -m ingest binance BTCUSDT ETHUSDT
+    """
+    with _told_in_one_line() as settings:
+        from ingest.feeds import binance as feed  # noqa: PLC0415 each command loads only its own
+        from ingest.feeds import running  # noqa: PLC0415 the same
+
+        running.run(feed.binance(settings, symbols, venue))
+
+
+@app.command()
+def record(
+    file: Annotated[Path, typer.Argument(help="Where to write; gzipped when the name ends in .gz.")],
+    seconds: SecondsOption = None,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,  # noqa: FBT002 a command-line switch
+) -> None:
+    """Write the frames on NATS into a recording, until Ctrl-C or for some seconds.
+
+    Example: python -m ingest record monday.jsonl.gz --seconds 3600
+    """
+    with _told_in_one_line() as settings:
+        from ingest.feeds import record as feed  # noqa: PLC0415 each command loads only its own
+        from ingest.feeds import running  # noqa: PLC0415 the same
+
+        running.run(feed.record(settings, file, seconds=seconds, force=force))
+
+
+if __name__ == "__main__":
+    app(prog_name="python -m ingest")

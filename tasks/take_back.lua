@@ -1,0 +1,8 @@
+-- Takes one start of a batch back. Never below none: the commit of another copy has removed them all.
+--
+-- KEYS  1 starts
+-- ARGV  1 identity of the batch
+
+local starts = tonumber(redis.call('HGET', KEYS[1], ARGV[1]) or '0')
+if starts > 1 then return redis.call('HINCRBY', KEYS[1], ARGV[1], -1) end
+return redis.call('HDEL', KEYS[1], ARGV[1])

@@ -1,0 +1,60 @@
+"""The whole pipeline as processes, driven by a test."""
+
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+
+from compose.local.processes import Instance
+from compose.local.stack import Plan, Stack
+from tasks import backtest, configuration, summary
+from tasks.outbox import Outbox
+from tasks.settings import Settings
+from tasks.summary import Summary
+
+POLL_S = 0.05
+
+
+@contextmanager
+def running(plan: Plan) -> Iterator[Stack]:
+    """Start servers, ingest and workers; end them all behind the test."""
+    environment = {"SIGNAL_MAX_AGE_S": "0", "INGEST_DRAIN_S": "90", "LOG_FORMAT": "json", **plan.environment}
+    with Instance("test") as instance:
+        stack = Stack(instance, plan._replace(environment=environment))
+        stack.wait_until_ready()
+        yield stack
+
+
+def replay(stack: Stack, files: Sequence[Path], speed: str, each: Callable[[], None] = lambda: None) -> None:
+    """Replay recordings; call `each` every 50 ms meanwhile."""
+    feed = stack.start_feed(["replay", *map(str, files), "--speed", speed])
+    while feed.returncode is None:
+        stack.instance.watch()
+        each()
+        time.sleep(POLL_S)
+    feed.wanted = False
+    assert feed.returncode == 0, feed.tail()
+
+
+def finish(stack: Stack) -> Summary:
+    """Stop ingest, which works off what is left, and sum up."""
+    stack.ingest.terminate()
+    deadline_s = time.monotonic() + 120
+    while stack.ingest.returncode is None:
+        assert time.monotonic() < deadline_s, f"ingest does not end:{stack.ingest.tail()}"
+        stack.instance.watch()
+        time.sleep(POLL_S)
+    assert stack.ingest.returncode == -signal.SIGTERM, stack.ingest.tail()
+    return summary.read(stack.settings)
+
+
+def deadletters(stack: Stack) -> list[bytes]:
+    """Give every dead letter."""
+    outbox = Outbox(stack.settings)
+    return [letter for _, letter in outbox.entries(outbox.keys.deadletters, b"letter")]
+
+
+def backtested(files: Sequence[Path]) -> backtest.Result:
+    """Run the same strategies over the recordings in this process."""
+    return backtest.run(list(files), configuration.read(Settings().strategies_file))

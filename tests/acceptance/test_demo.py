@@ -1,0 +1,203 @@
+import contextlib
+import json
+import os
+import re
+import signal
+import socket
+import subprocess
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import psutil
+import pytest
+
+from compose.local.processes import ROOT
+from tests.waiting import wait_for
+
+KEYS = [
+    "frames", "events", "skipped", "refused", "repeats", "dropped", "batches", "resends", "fenced", "signals",
+    "latency_ms", "seconds", "digest",
+]  # fmt: skip
+
+
+class Demo:
+    """A demo that runs, and what it left on its two outputs."""
+
+    def __init__(self, folder: Path, *arguments: str, **environment: str) -> None:
+        self._out = folder / "out"
+        self._err = folder / "err"
+        with self._out.open("wb") as out, self._err.open("wb") as err:
+            self.process = psutil.Popen(
+                [sys.executable, "-m", "compose.local", "demo", *arguments],
+                cwd=ROOT,
+                stdin=subprocess.DEVNULL,
+                stdout=out,
+                stderr=err,
+                env=os.environ | {"PYTHONWARNINGS": "default::ResourceWarning"} | environment,
+            )
+        self.family: set[psutil.Process] = set()
+
+    @property
+    def out(self) -> str:
+        return self._out.read_text()
+
+    @property
+    def err(self) -> str:
+        return self._err.read_text()
+
+    def shows(self, text: str, within_s: float = 60) -> None:
+        """Wait until it has printed something."""
+
+        def seen() -> bool:
+            ended = self.process.poll() is not None
+            self.remember()
+            assert not ended or text in self.out + self.err, f"it ended without {text!r}: {self.out}{self.err}"
+            return text in self.out + self.err
+
+        wait_for(seen, within_s, text)
+
+    def remember(self) -> None:
+        """Note the processes that it has now."""
+        with contextlib.suppress(psutil.NoSuchProcess):
+            self.family |= set(self.process.children(recursive=True))
+
+    def ends(self, within_s: float = 60) -> int:
+        status: int = wait_for(
+            lambda: [code for code in (self.process.poll(),) if code is not None], within_s, "its end"
+        )[0]
+        return status
+
+    @property
+    def directory(self) -> Path:
+        [name] = re.findall(r"\.run/demo-\w+", self.out + self.err)
+        return ROOT / str(name)
+
+    def leaves_nothing(self) -> bool:
+        wait_for(lambda: not any(map(alive, self.family)), 10, f"the end of {self.family}")
+        wait_for(lambda: not self.directory.exists(), 10, "the directory to go")
+        return len(self.family) > 5  # reaper, two servers, ingest, workers, Flower, feed: it did have some
+
+
+def alive(process: psutil.Process) -> bool:
+    with contextlib.suppress(psutil.NoSuchProcess):
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    return False
+
+
+@pytest.fixture
+def demo(tmp_path) -> Iterator[Callable[..., Demo]]:
+    started: list[Demo] = []
+
+    def start(*arguments: str, **environment: str) -> Demo:
+        started.append(Demo(tmp_path, *arguments, **environment))
+        return started[-1]
+
+    yield start
+    for each in started:
+        if each.process.poll() is None:
+            each.process.kill()
+        each.process.wait()
+
+
+def test_a_demo_of_seconds_shows_signals_sums_up_and_leaves_nothing(demo):
+    run = demo("--seconds", "4", "--workers", "1", "--pool", "solo")
+    run.shows("is running")
+    run.shows("orderbook_skew")
+    run.shows("The feed has ended")
+    assert run.ends() == 0, run.out + run.err
+    assert re.search(r"digest +[0-9a-f]{64}", run.out)
+    assert "ResourceWarning" not in run.err
+    assert run.leaves_nothing()
+
+
+def test_with_json_one_object_stands_alone_on_standard_output(demo):
+    run = demo("--seconds", "2", "--workers", "1", "--json")
+    run.shows("The feed has ended")
+    assert run.ends() == 0, run.err
+    [line] = run.out.splitlines()
+    summary = json.loads(line)
+    assert list(summary) == KEYS
+    assert summary["frames"] == summary["events"] + sum(summary["skipped"].values()) + sum(summary["refused"].values())
+    assert summary["events"] > 0
+    assert run.leaves_nothing()
+
+
+def test_ctrl_c_ends_it_in_order_with_a_summary_and_status_130(demo):
+    run = demo("--workers", "1")
+    run.shows("orderbook_skew")
+    run.process.send_signal(signal.SIGINT)
+    run.shows("The feed has ended")
+    assert run.ends() == 130, run.out + run.err
+    assert "dropped     none" in run.out
+    assert run.leaves_nothing()
+
+
+def test_ctrl_c_while_it_starts_is_heard_at_once(demo):
+    run = demo()
+    run.shows("Starting")
+    wait_for(lambda: run.remember() or len(run.family) > 3, 10, "the first processes")
+    run.process.send_signal(signal.SIGINT)
+    run.shows("Stopped at once", within_s=2)
+    assert run.ends() == 130
+    wait_for(lambda: not any(map(alive, run.family)), 10, "all to end")
+
+
+def test_kill_9_leaves_nothing(demo):
+    run = demo("--workers", "1")
+    run.shows("orderbook_skew")
+    run.process.kill()
+    assert run.leaves_nothing()
+
+
+def test_a_worker_that_is_killed_is_started_again(demo):
+    run = demo("--workers", "1", "--pool", "solo")
+    run.shows("orderbook_skew")
+    [worker] = [each for each in run.family if "worker" in each.cmdline()]
+    worker.kill()
+    run.shows("worker-1 was ended by SIGKILL and is started again")
+    run.process.send_signal(signal.SIGINT)
+    assert run.ends() == 130
+    assert "dropped     none" in run.out
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (("--feed", "nowhere.jsonl"), r"error: can't read .*nowhere\.jsonl: No such file or directory\n"),
+        (("--feed", "run"), r'error: .*run, line 1 is not \{"stream", "data", "received_at"\}.*\n'),
+        (("--feed", "simulate", "--speed", "2"), r"error: --speed needs a recording: --feed FILE\n"),
+        (("--feed", "simulate", "--feed", "binance"), r"error: --feed can be repeated for recordings only\n"),
+        (("--feed", "run", "--speed", "fast"), r"error: --speed fast: a number above 0, or max\n"),
+    ],
+)
+def test_a_feed_that_can_not_be_gets_one_line(demo, arguments, message):
+    run = demo(*arguments)
+    assert run.ends() == 1
+    assert re.fullmatch(message, run.err)
+    assert run.out == ""
+
+
+def test_a_flower_port_that_is_taken_gets_one_line(demo):
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        port = taken.getsockname()[1]
+        run = demo("--flower-port", str(port))
+        assert run.ends() == 1
+    assert run.err == f"error: Flower's port {port} is taken; choose another one with --flower-port\n"
+
+
+@pytest.mark.parametrize(
+    ("environment", "message"),
+    [
+        (
+            {"STRATEGIES_FILE": "nowhere.toml"},
+            r"error: can't read the strategies file .*nowhere\.toml: No such file.*\n",
+        ),
+        ({"LOG_LEVEL": "loud"}, r"error: the settings can't be used:\n  LOG_LEVEL: .*\n"),
+    ],
+)
+def test_settings_that_can_not_be_are_told_before_anything_starts(demo, environment, message):
+    run = demo(**environment)
+    assert run.ends() == 1
+    assert re.fullmatch(r"Starting .*\n", run.out)
+    assert re.fullmatch(message, run.err)

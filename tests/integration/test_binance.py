@@ -1,0 +1,233 @@
+"""The live feed against a local exchange that plays a recording and misbehaves."""
+
+import asyncio
+import itertools
+import json
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from http import HTTPStatus
+
+import pytest
+
+from ingest.feeds import binance as feed
+from tasks import frames
+from tasks.errors import ServerAwayError, SettingsError
+from tasks.events import Depth, Trade
+from tasks.settings import Settings
+from tests import exchange as scripts
+from tests.exchange import SPOT, USDM, Exchange, recorded
+from tests.feeds import Listener, cancelled, listening, logged, until
+
+#: Short enough for a test, and still in the proportions of the real ones.
+IMPATIENT = feed.Patience(stall_s=0.5, silence_s=0.5, backoff_s=0.01, backoff_max_s=0.05)
+BOTH = ["BTCUSDT", "ETHUSDT"]
+
+
+@pytest.fixture
+def spot(recordings) -> list[str]:
+    return recorded(recordings / SPOT, 300)
+
+
+def settings(nats_url: str, server: Exchange) -> Settings:
+    return Settings(
+        nats_url=nats_url,
+        binance_spot_url=server.url,
+        binance_usdm_depth_url=server.url,
+        binance_usdm_trade_url=server.url,
+    )
+
+
+@asynccontextmanager
+async def live(
+    nats_url: str, server: Exchange, symbols=BOTH, venue="spot", patience=IMPATIENT
+) -> AsyncIterator[tuple[Listener, "asyncio.Task[None]"]]:
+    async with server.open(), listening(nats_url) as listener:
+        task = asyncio.create_task(feed.binance(settings(nats_url, server), list(symbols), venue, patience))
+        try:
+            yield listener, task
+        finally:
+            await cancelled(task)
+
+
+def original(frame: bytes) -> str:
+    """A published frame without the time that the feed added."""
+    text = frame.decode()
+    return text[: text.rindex(',"received_at":')] + "}"
+
+
+def test_each_frame_is_published_on_its_streams_subject_with_every_byte_of_the_exchange(nats_url, spot):
+    async def main() -> None:
+        async with live(nats_url, Exchange(spot)) as (listener, _):
+            await until(lambda: len(listener.messages) == len(spot), "all frames")
+
+            assert [original(frame) for frame in listener.frames] == spot
+            assert listener.subjects == [f"binance.{json.loads(frame)['stream']}" for frame in spot]
+            assert all(type(json.loads(frame)["received_at"]) is int for frame in listener.frames)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize(("venue", "name"), [("spot", SPOT), ("usdm", USDM)])
+def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recordings, venue, name):
+    real = recorded(recordings / name, 300)
+
+    async def main() -> None:
+        async with live(nats_url, Exchange(real), venue=venue) as (listener, _):
+            await until(lambda: len(listener.messages) == len(real), "all frames")
+            for subject, raw in listener.messages:
+                event = frames.parse(raw, frames.Arrival(subject, 1, 1))
+                assert isinstance(event, Depth | Trade)
+                assert event.venue == venue
+
+    asyncio.run(main())
+
+
+def test_futures_books_and_trades_come_over_two_connections(nats_url, recordings):
+    server = Exchange(recorded(recordings / USDM, 300))
+
+    async def main() -> None:
+        async with live(nats_url, server, venue="usdm"):
+            await until(lambda: server.connections == 2, "two connections")
+
+    asyncio.run(main())
+    assert sorted(map(sorted, server.asked_for)) == [
+        ["btcusdt@depth20@100ms", "ethusdt@depth20@100ms"],
+        ["btcusdt@trade", "ethusdt@trade"],
+    ]
+
+
+def test_more_streams_than_a_connection_carries_are_split():
+    urls = feed.endpoints(Settings(), "spot", [f"SIM{number}USDT" for number in range(450)])
+
+    asked = [url.partition("?streams=")[2].split("/") for url in urls]
+    assert [len(streams) for streams in asked] == [200, 200, 200, 200, 100]
+    assert len({name for streams in asked for name in streams}) == 900
+
+
+@pytest.mark.parametrize(
+    "misbehaviour", [scripts.send_some_and_close, scripts.send_some_and_abort, scripts.send_some_and_stall]
+)
+def test_a_link_that_closes_breaks_or_stalls_is_opened_again(nats_url, spot, misbehaviour):
+    server = Exchange(spot, misbehaviour, misbehaviour, scripts.send_all)
+
+    async def main() -> None:
+        async with live(nats_url, server) as (listener, _):
+            await until(lambda: len(listener.messages) == 10 + 10 + len(spot), "what all three connections sent")
+            assert server.connections == 3
+
+    asyncio.run(main())
+
+
+def test_an_exchange_that_refuses_for_a_while_is_asked_again(nats_url, spot):
+    server = Exchange(spot)
+    server.refusals = 4
+
+    async def main() -> None:
+        async with live(nats_url, server) as (listener, _):
+            await until(lambda: len(listener.messages) == len(spot), "all frames")
+
+    asyncio.run(main())
+    assert server.refusals == 0
+
+
+def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot):
+    server = Exchange(spot)
+    server.refusals, server.refuse_with = 10, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS
+
+    async def main() -> None:
+        async with live(nats_url, server) as (_, task):
+            with pytest.raises(ServerAwayError, match="451"):
+                await asyncio.wait_for(task, 10)
+
+    asyncio.run(main())
+    assert server.refusals == 9
+
+
+def test_waits_grow_with_every_failure_and_differ_between_feeds():
+    link = feed.Link(
+        "ws://127.0.0.1/stream?streams=", lambda *_: asyncio.sleep(0), feed.Patience(backoff_s=1, backoff_max_s=8)
+    )
+    waits = {}
+    for failures in (1, 2, 3, 4, 5, 50):
+        link._failures = failures
+        waits[failures] = {link._backoff_s() for _ in range(200)}
+
+    # Half of 1, 2, 4, 8 and then always 8 seconds, and up to all of it.
+    assert {failures: (min(some) >= half, max(some) <= 2 * half) for (failures, some), half in zip(waits.items(), (0.5, 1, 2, 4, 4, 4), strict=True)} == dict.fromkeys(waits, (True, True))  # fmt: skip
+    assert all(len(some) > 100 for some in waits.values())
+
+
+def test_garbage_is_dropped_and_what_stands_between_it_goes_on(nats_url, spot, monkeypatch):
+    entries = logged(monkeypatch, feed)
+    server = Exchange(spot, scripts.send_garbage)
+
+    async def main() -> None:
+        async with live(nats_url, server) as (listener, _):
+            await until(lambda: len(listener.messages) == len(spot), "all frames")
+            assert [original(frame) for frame in listener.frames] == spot
+            assert server.connections == 1
+
+    asyncio.run(main())
+    # 300 pieces of garbage within ten seconds: one line.
+    assert len([entry for entry in entries if "no frame" in entry["event"]]) == 1
+
+
+def test_pings_are_answered(nats_url, spot):
+    server = Exchange(spot, scripts.ping_then_send)
+
+    async def main() -> None:
+        async with live(nats_url, server) as (listener, _):
+            await until(lambda: len(listener.messages) == 5, "frames behind pings")
+
+    asyncio.run(main())
+    assert server.pongs == 5
+
+
+def test_an_old_link_is_replaced_by_a_fresh_one_without_a_gap(nats_url, recordings):
+    trades = [frame for frame in recorded(recordings / SPOT, 3000) if "btcusdt@trade" in frame]
+    server = Exchange(trades, scripts.send_again_and_again)
+
+    async def main() -> None:
+        async with live(nats_url, server, ["BTCUSDT"], patience=IMPATIENT._replace(max_age_s=0.3)) as (listener, task):
+            await until(lambda: server.connections >= 4, "three changes")
+            # Every connection begins with the first frame: after a change the feed goes back, it never jumps ahead.
+            order = [trades.index(original(frame)) for frame in listener.frames]
+            steps = {later - earlier for earlier, later in itertools.pairwise(order)}
+            assert {step for step in steps if step > 0} == {1}
+            assert not task.done()
+
+    asyncio.run(main())
+
+
+def test_one_unknown_symbol_among_others_is_named_in_one_warning(nats_url, spot, monkeypatch):
+    entries = logged(monkeypatch, feed)
+
+    async def main() -> None:
+        async with live(nats_url, Exchange(spot), ["BTCUSDT", "ETHUSDT", "BTCUSTD"]) as (_, task):
+            await until(lambda: any("BTCUSTD" in entry["event"] for entry in entries), "a warning")
+            assert not task.done()
+
+    asyncio.run(main())
+    warnings = [entry for entry in entries if "is there such a symbol" in entry["event"]]
+    assert len(warnings) == 1
+    assert "ETHUSDT" not in warnings[0]["event"]
+
+
+def test_when_no_symbol_is_known_the_feed_ends_and_names_them(nats_url, spot):
+    async def main() -> None:
+        async with live(nats_url, Exchange(spot, scripts.stay_silent), ["BTCUSTD", "ETHUSTD"]) as (_, task):
+            with pytest.raises(ServerAwayError, match="BTCUSTD, ETHUSTD") as ended:
+                await asyncio.wait_for(task, 10)
+            assert "\n" not in str(ended.value)
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC USDT", "B", "", "btcusdt@trade", "x" * 41])
+def test_what_cannot_be_a_symbol_is_refused_at_once(symbol):
+    with pytest.raises(SettingsError, match="is not a symbol"):
+        feed.check([symbol])
+
+
+def test_symbols_are_taken_in_any_case_and_once():
+    assert feed.check(["btcusdt", "ETHUSDT", "BTCUSDT"]) == ["BTCUSDT", "ETHUSDT"]

@@ -1,0 +1,180 @@
+"""The recorder on a real NATS server."""
+
+import asyncio
+import gzip
+import json
+import signal
+import subprocess
+import sys
+from datetime import UTC, datetime
+
+import nats
+import pytest
+
+from ingest.feeds import record as feed
+from tasks.errors import RecordingError
+from tasks.recordings import read
+from tasks.settings import Settings
+from tests.exchange import SPOT, USDM
+from tests.feeds import cancelled, envelope, trade, until
+
+STREAM = "btcusdt@trade"
+
+
+def text(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
+def test_a_recorded_envelope_keeps_every_byte_and_its_own_time():
+    raw = text(envelope(trade(1), 1_723_161_254_087_896_568))
+
+    assert feed.line("binance.websocket.data", raw, now_ns=5) == raw
+
+
+def test_the_times_of_other_publishers_become_nanoseconds_to_the_last_microsecond():
+    raw = b'{"stream":"btcusdt@trade","data":{"p": "0.10"},"timestamp":"2026-11-22T06:30:09.781711Z","version":"1.0"}'
+    moment_s = int(datetime(2026, 11, 22, 6, 30, 9, tzinfo=UTC).timestamp())
+
+    line = feed.line("binance.websocket.data", raw, now_ns=5)
+
+    assert line == b'{"stream":"btcusdt@trade","data":{"p": "0.10"},"received_at":%d}' % (
+        moment_s * 10**9 + 781_711_000
+    )
+
+
+@pytest.mark.parametrize(
+    ("timestamp", "received_at"),
+    [
+        ('"1970-01-01T00:00:01"', 10**9),  # without a zone: UTC
+        ('"1970-01-01T01:00:01+01:00"', 10**9),
+        ('"yesterday"', 77),
+        ("null", 77),
+    ],
+)
+def test_a_time_without_zone_is_utc_and_one_that_cannot_be_read_is_now(timestamp, received_at):
+    raw = b'{"stream":"btcusdt@trade","data":{},"timestamp":%b}' % timestamp.encode()
+
+    assert json.loads(feed.line("x", raw, now_ns=77) or b"")["received_at"] == received_at
+
+
+def test_a_bare_payload_takes_its_stream_from_the_subject_and_its_time_from_now():
+    line = feed.line(f"binance.{STREAM}", b' {"e":"trade",\n "p":"0.10"} \n', now_ns=77)
+
+    assert line == b'{"stream":"btcusdt@trade","data":{"e":"trade",  "p":"0.10"},"received_at":77}'
+
+
+@pytest.mark.parametrize(
+    ("subject", "raw"),
+    [
+        ("binance.websocket.data", b'{"e":"trade"}'),
+        ("binance.websocket.data", b'{"result":null,"id":1}'),
+        (f"binance.{STREAM}", b"not JSON"),
+        (f"binance.{STREAM}", b"[1,2]"),
+        (f"binance.{STREAM}", b'{"stream":7,"data":{}}'),
+    ],
+)
+def test_a_frame_of_no_known_stream_is_left_out(subject, raw):
+    assert feed.line(subject, raw, now_ns=77) is None
+
+
+@pytest.mark.parametrize("suffix", [".jsonl", ".jsonl.gz"])
+def test_an_existing_file_is_kept_unless_force_is_given(tmp_path, suffix):
+    path = tmp_path / f"precious{suffix}"
+    path.write_bytes(b"precious")
+
+    with pytest.raises(RecordingError, match="--force"):
+        feed.open_file(path, force=False)
+    assert path.read_bytes() == b"precious"
+
+    feed.open_file(path, force=True).close()
+    assert path.read_bytes() != b"precious"
+
+
+def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
+    with pytest.raises(RecordingError, match="No such file or directory"):
+        feed.open_file(tmp_path / "none" / "file.jsonl", force=False)
+
+
+@pytest.mark.parametrize("name", [SPOT, USDM])
+def test_what_is_replayed_and_recorded_is_the_same_file(nats_url, recordings, tmp_path, name):
+    path = tmp_path / "again.jsonl.gz"
+    with gzip.open(recordings / name) as file:
+        lines = [next(file).rstrip() for _ in range(2000)]
+
+    async def main() -> None:
+        client = await nats.connect(nats_url)
+        settings = Settings(nats_url=nats_url, nats_subjects="again.>")
+        task = asyncio.create_task(feed.record(settings, path, seconds=None, force=False))
+        await until(path.exists, "the file")
+        await _until_recording(client, "again.btcusdt@trade")
+        for line in lines:
+            await client.publish(f"again.{json.loads(line)['stream']}", line)
+        await client.flush()
+        await cancelled(task)
+        await client.close()
+
+    asyncio.run(main())
+    kept = [line.raw for line in read(path) if b'"probe"' not in line.raw]
+    assert kept == lines
+
+
+async def _until_recording(client, subject: str) -> None:
+    """Publish probes until the recorder has subscribed: the server tells the publisher that somebody listens."""
+    for _ in range(500):
+        try:
+            await client.request(subject, b'{"probe":1}', timeout=0.02)
+        except nats.errors.NoRespondersError:
+            await asyncio.sleep(0.01)
+        except nats.errors.TimeoutError:
+            return
+    pytest.fail("the recorder never subscribed")
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_a_signal_ends_a_recording_with_a_whole_file(nats_url, tmp_path, number):
+    path = tmp_path / "cut.jsonl.gz"
+    environment = {"NATS_URL": nats_url, "NATS_SUBJECTS": "cut.>", "LOG_FORMAT": "json"}
+    process = subprocess.Popen(
+        [sys.executable, "-m", "ingest", "record", str(path)], env=environment, stderr=subprocess.PIPE
+    )
+    frames = [text(envelope(trade(number), 10**18 + number)) for number in range(1000)]
+
+    async def main() -> None:
+        client = await nats.connect(nats_url)
+        await _until_recording(client, f"cut.{STREAM}")
+        for frame in frames:
+            await client.publish(f"cut.{STREAM}", frame)
+        await client.flush()
+        await client.close()
+
+    try:
+        asyncio.run(main())
+        process.send_signal(number)
+        _, errors = process.communicate(timeout=20)
+    finally:
+        process.kill()
+        process.wait()
+
+    assert process.returncode == -number
+    assert b"Traceback" not in errors
+    assert [line.raw for line in read(path) if b'"probe"' not in line.raw] == frames
+
+
+def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp_path):
+    path = tmp_path / "some.jsonl"
+    recorder = feed.Recorder()
+
+    async def main() -> None:
+        client = await nats.connect(nats_url)
+        await client.subscribe("some.>", cb=recorder.on_message)
+        await client.publish(f"some.{STREAM}", text(trade(1)))
+        await client.publish(f"some.{STREAM}", b"not JSON")
+        await client.publish("some.thing", text(trade(2)))
+        await until(lambda: recorder.counts.total() == 3, "three frames")
+        await client.close()
+
+    asyncio.run(main())
+    with feed.open_file(path, force=False) as file:
+        recorder.write(file)
+    assert recorder.counts == {"recorded": 1, "left_out": 2}
+    assert [json.loads(line.raw)["data"]["t"] for line in read(path)] == [1]

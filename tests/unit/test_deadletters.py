@@ -1,0 +1,56 @@
+"""Dead letters: what they keep."""
+
+import msgspec
+import pytest
+
+from tasks import deadletters
+from tasks.deadletters import MAX_KEPT_BYTES, DeadLetter
+from tests.unit.examples import book, trade
+
+
+@pytest.mark.parametrize(
+    "letter",
+    [
+        deadletters.refused("not_json", "invalid byte", "binance.x", b"\x00\xff not text"),
+        deadletters.raised("Traceback ...", "depth", "echo", book()),
+        deadletters.raised("Traceback ...", "depth", "echo", None),
+        DeadLetter("condemned", "5 runs", pool="trade", event=trade(id=2**62)),
+        DeadLetter("unpublishable", "not a signal", raw=b"?"),
+    ],
+    ids=lambda letter: letter.reason,
+)
+def test_a_letter_survives_its_stream(letter):
+    assert deadletters.unpack(deadletters.pack(letter)) == letter
+
+
+def test_the_raw_bytes_of_a_refused_frame_are_cut_at_64_kib():
+    assert deadletters.refused("too_long", "", "s", b"x" * (64 * 1024 + 1)).raw == b"x" * 64 * 1024
+
+
+def test_of_a_long_traceback_the_end_is_kept():
+    letter = deadletters.raised("ü" * MAX_KEPT_BYTES + "ValueError: why", "p", "s", None)
+    assert letter.detail.endswith("üValueError: why")
+    assert len(letter.detail.encode()) <= MAX_KEPT_BYTES
+
+
+def test_a_traceback_that_is_no_valid_text_is_kept_readable():
+    assert deadletters.raised("ValueError: \ud800", "p", "s", None).detail == "ValueError: \\ud800"
+
+
+def test_a_letter_is_json_that_leaves_out_what_it_has_not():
+    assert msgspec.json.decode(deadletters.pack(DeadLetter("condemned", "why", pool="p"))) == {
+        "reason": "condemned",
+        "detail": "why",
+        "pool": "p",
+    }
+
+
+def test_a_letter_names_the_symbol_of_its_event_if_it_has_one():
+    assert DeadLetter("condemned", "", event=trade(symbol="ETHUSDT")).symbol == "ETHUSDT"
+    assert DeadLetter("refused", "").symbol == ""
+
+
+@pytest.mark.parametrize("packed", [b"", b"{}", b'{"reason":"bored","detail":""}'])
+def test_what_is_no_letter_is_refused(packed):
+    with pytest.raises(msgspec.MsgspecError):
+        deadletters.unpack(packed)

@@ -1,0 +1,288 @@
+"""The engine: a batch in, what it leaves behind out."""
+
+from collections import Counter
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from tasks import deadletters, engine, records
+from tasks.deadletters import MAX_KEPT_BYTES
+from tasks.events import Position
+from tasks.state import NewerStateError
+from tasks.strategy import AnyStrategy
+from tests.unit.examples import TIME_MS, trade
+from tests.unit.strategies_for_tests import (
+    BAD,
+    Echo,
+    Grumpy,
+    Hoarder,
+    Moody,
+    Raising,
+    Together,
+    Version2,
+    Warming,
+    Worker,
+    Wrong,
+    cut,
+    feeds,
+    trades,
+)
+
+
+def everybody() -> list[AnyStrategy]:
+    return [Echo.create({"min_signal_interval_s": 1}), Grumpy.create({}), Warming.create({}), Wrong.create({})]
+
+
+def test_every_event_goes_to_every_strategy_once_and_in_order():
+    echo, together = Echo.create({}), Together.create({})
+    worker = Worker(echo, together)
+    worker.run(trades(1, 1, 1))
+    assert worker.state(echo)[3]["ids"] == worker.state(together, "all")[3]["ids"] == [1, 2, 3]
+
+
+def test_signals_come_in_the_order_of_events_then_of_strategies():
+    worker = Worker(Together.create({}), Echo.create({}))
+    worker.run(trades(1, 1))
+    assert [(signal["trigger"]["id"], signal["strategy"]) for signal in worker.spoken()] == [
+        (1, "together"),
+        (1, "echo"),
+        (2, "together"),
+        (2, "echo"),
+    ]
+
+
+def test_a_strategy_keyed_by_all_sees_all_symbols_in_one_state():
+    together = Together.create({})
+    worker = Worker(together)
+    worker.run([trade(symbol="BTCUSDT", seq=1, id=1), trade(symbol="ETHUSDT", seq=2, id=1)])
+    assert worker.state(together, "all")[3]["ids"] == [1, 1]
+    assert sum(name.startswith("state:") for name in worker.held) == 1
+
+
+def test_fields_names_each_record_and_state_once():
+    strategies = [Echo.create({}), Together.create({})]
+    events = [*trades(1, 1), trade(symbol="ETHUSDT")]
+    assert sorted(engine.fields(events, strategies)) == [
+        "record:spot:BTCUSDT:trade",
+        "record:spot:ETHUSDT:trade",
+        "state:spot:BTCUSDT:echo",
+        "state:spot:ETHUSDT:echo",
+        "state:spot:all:together",
+    ]
+
+
+@given(feeds(), st.lists(st.integers(0, 40)))
+def test_the_places_where_a_feed_is_cut_into_batches_change_nothing(events, places):
+    whole, parts = Worker(*everybody()), Worker(*everybody())
+    whole.run(events)
+    for batch in cut(events, places):
+        parts.run(batch)
+    assert (parts.signals, parts.held, parts.audit) == (whole.signals, whole.held, whole.audit)
+    assert [letter.event for letter in map(deadletters.unpack, parts.letters)] == [
+        letter.event for letter in map(deadletters.unpack, whole.letters)
+    ]
+
+
+@given(feeds(), st.lists(st.tuples(st.integers(0, 40), st.integers(0, 40)), max_size=6))
+def test_batches_that_come_again_change_nothing(events, again):
+    once, often = Worker(*everybody()), Worker(*everybody())
+    once.run(events)
+    fed = 0
+    for first, length in sorted(again, key=sum):
+        # Whatever overlaps with what was fed before, and leaves no hole before it.
+        batch = events[min(first, fed) : first + length]
+        often.run(batch)
+        fed = max(fed, first + length if batch else 0)
+    often.run(events)
+    assert (often.signals, often.held, often.audit) == (once.signals, once.held, once.audit)
+
+
+def test_repeats_of_the_feed_are_counted_and_given_to_nobody():
+    echo = Echo.create({})
+    worker = Worker(echo)
+    outcome = worker.run([trade(id=5, seq=1), trade(id=5, seq=2), trade(id=4, seq=3), trade(id=8, seq=4)])
+    assert +outcome.counts == Counter({"applied": 2, "repeats": 2, "gaps": 2, "signals:echo": 2})
+    assert worker.state(echo)[3]["ids"] == [5, 8]
+    assert records.unpack(worker.held["record:spot:BTCUSDT:trade"]).applied == Position("s", 4)
+
+
+def test_what_is_known_already_is_not_counted_again():
+    worker = Worker(Echo.create({}))
+    worker.run(trades(1, 1))
+    outcome = worker.run(trades(1, 1))
+    assert +outcome.counts == Counter()
+    assert outcome.signals == outcome.letters == outcome.audit == []
+
+
+def test_an_exception_drops_the_signals_of_that_event_and_strategy_only():
+    worker = Worker(Grumpy.create({}), Echo.create({}))
+    outcome = worker.run(trades(1, BAD, 1))
+    spoken = [(signal["strategy"], signal["trigger"]["id"]) for signal in worker.spoken()]
+    assert spoken == [("grumpy", 1), ("echo", 1), ("echo", 2), ("grumpy", 3), ("echo", 3)]
+    assert outcome.counts["errors:grumpy"] == 1
+    assert outcome.counts["applied"] == 3
+
+
+@given(st.lists(st.sampled_from([1.0, 2.5, BAD]), min_size=1, max_size=40))
+def test_after_exceptions_a_state_is_what_it_would_be_without_those_events(quantities):
+    grumpy, events = Grumpy.create({"min_signal_interval_s": 2}), trades(1.0, *quantities)
+    with_bad, without = Worker(grumpy), Worker(grumpy)
+    with_bad.run(events)
+    without.run([event for event in events if event.quantity != BAD])
+    assert with_bad.state(grumpy) == without.state(grumpy)
+    assert with_bad.signals == without.signals
+    assert len(with_bad.letters) == quantities.count(BAD)
+
+
+def test_an_event_that_raised_counts_as_given_in_its_record():
+    raised, fine = Worker(Grumpy.create({})), Worker(Grumpy.create({}))
+    raised.run([trade(quantity=BAD)])
+    fine.run([trade(quantity=1)])
+    assert raised.held["record:spot:BTCUSDT:trade"] == fine.held["record:spot:BTCUSDT:trade"]
+
+
+def test_the_dead_letter_names_pool_strategy_and_event_and_ends_with_the_exception():
+    worker = Worker(Grumpy.create({}))
+    worker.run(trades(1, BAD))
+    (letter,) = map(deadletters.unpack, worker.letters)
+    assert (letter.reason, letter.pool, letter.strategy) == ("strategy_error", "trade", "grumpy")
+    assert letter.event == trades(1, BAD)[1]
+    assert letter.detail.strip().endswith("ValueError: a bad trade")
+    assert "strategies_for_tests.py" in letter.detail
+
+
+@pytest.mark.parametrize("words", ["\ud800 no valid text", "much" * MAX_KEPT_BYTES], ids=["surrogate", "long"])
+def test_no_words_of_an_exception_can_stop_the_lane(words):
+    strategy = Raising.create({})
+    strategy.error = ValueError(words)
+    worker = Worker(strategy)
+    worker.run(trades(BAD, 1))
+    assert len(worker.signals) == 1
+    assert len(deadletters.unpack(worker.letters[0]).detail) <= MAX_KEPT_BYTES
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"price": float("nan")},
+        {"price": 0.0},
+        {"price": -1.0},
+        {"price": 1e-320},  # its quantity would be infinite
+        {"current_price": float("inf")},
+        {"confidence": 1.01},
+        {"confidence": -0.01},
+        {"confidence": float("nan")},
+        {"stop_loss": 0.0},
+        {"price": 1e-10, "take_profit": 1e308},  # infinitely far
+        {"action": "panic"},
+        {"indicators": {"x": float("inf")}},
+        {"rationale": "\ud800"},
+    ],
+    ids=str,
+)
+def test_a_signal_that_the_contract_does_not_allow_goes_to_the_dead_letters(said):
+    wrong = Wrong.create({})
+    wrong.said = said
+    worker = Worker(wrong)
+    worker.run(trades(1, BAD, 1))
+    assert len(worker.letters) == 1
+    assert [signal["trigger"]["id"] for signal in worker.spoken()] == [1, 3]
+    assert worker.state(wrong)[3]["ids"] == [1, 3]
+
+
+def test_a_strategy_that_returns_nothing_at_all_is_told_of():
+    class Forgetful(Echo):
+        def on_trade(self, *_):
+            return None
+
+    worker = Worker(Forgetful.create({}))
+    worker.run(trades(1))
+    assert "'NoneType' object is not iterable" in deadletters.unpack(worker.letters[0]).detail
+
+
+def test_a_state_that_cannot_be_saved_is_told_of_and_starts_anew():
+    hoarder = Hoarder.create({})
+    worker = Worker(hoarder)
+    worker.run(trades(1, BAD))
+    (letter,) = map(deadletters.unpack, worker.letters)
+    assert (letter.strategy, letter.event) == ("hoarder", None)
+    assert worker.state(hoarder) == [1, 0, {}, {"total": 0.0, "ids": []}]
+    worker.run(trades(1, start=3))
+    assert worker.state(hoarder)[3]["ids"] == [3]
+
+
+def test_a_state_that_cannot_be_saved_does_not_stop_a_rebuild():
+    class HoarderAndGrump(Hoarder):
+        def on_trade(self, trade, state):
+            if trade.id == 2:
+                raise ValueError
+            yield from super().on_trade(trade, state)
+
+    strategy = HoarderAndGrump.create({})
+    worker = Worker(strategy)
+    worker.run(trades(BAD, 1, 1))
+    assert worker.state(strategy)[3]["ids"] == [3]
+
+
+def test_a_strategy_without_rules_cannot_stop_the_lane():
+    worker = Worker(Moody.create({}), Echo.create({}))
+    outcome = worker.run(trades(1, BAD, 1, BAD, BAD, 1))
+    assert outcome.counts["applied"] == outcome.counts["signals:echo"] == 6
+    assert outcome.counts["errors:moody"] == 3
+
+
+@pytest.mark.parametrize("fault", [MemoryError(), SystemExit(1), KeyboardInterrupt()])
+def test_a_fault_of_the_machine_aborts_the_batch(fault):
+    strategy = Raising.create({})
+    strategy.error = fault
+    with pytest.raises(type(fault)):
+        Worker(strategy).run(trades(1, BAD))
+
+
+def test_what_else_counts_as_a_fault_of_the_machine_is_the_callers_choice():
+    strategy = Raising.create({})
+    strategy.error = TimeoutError()
+    events = trades(BAD)
+    with pytest.raises(TimeoutError):
+        engine.Run("trade", "s", [strategy], "c1", {}, (TimeoutError,)).finish(events)
+    assert len(engine.Run("trade", "s", [strategy], "c1", {}).finish(events).letters) == 1
+
+
+def test_a_state_from_the_future_aborts_the_batch():
+    worker = Worker(Version2.create({}))
+    worker.run(trades(1))
+    worker.strategies = (Echo.create({}),)
+    with pytest.raises(NewerStateError):
+        worker.run(trades(1, start=2))
+
+
+def test_the_audit_names_the_first_event_of_each_record_under_each_configuration():
+    worker = Worker(Echo.create({}))
+    worker.run([*trades(1, 1), trade(symbol="ETHUSDT", id=9, seq=3)])
+    worker.configuration = "c2"
+    worker.run([trade(id=2, seq=4), *trades(1, start=5)])  # a repeat first: it is not processed
+    lines = [msgspec.json.decode(line) for line in worker.audit]
+    assert [(line["config_version"], line["symbol"], line["id"]) for line in lines] == [
+        ("c1", "BTCUSDT", 1),
+        ("c1", "ETHUSDT", 9),
+        ("c2", "BTCUSDT", 5),
+    ]
+    assert lines[0] == {
+        "config_version": "c1",
+        "pool": "trade",
+        "venue": "spot",
+        "symbol": "BTCUSDT",
+        "kind": "trade",
+        "id": 1,
+        "time_ms": TIME_MS + 1000,
+    }
+
+
+def test_nothing_is_kept_from_one_run_to_the_next():
+    strategies = everybody()
+    first, second = Worker(*strategies), Worker(*strategies)
+    first.run(trades(1, 2, BAD, 4, 5))
+    second.run(trades(1, 2, BAD, 4, 5))
+    assert (second.signals, second.held) == (first.signals, first.held)

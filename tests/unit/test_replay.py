@@ -1,0 +1,125 @@
+"""What replay decides before it publishes, and when it waits."""
+
+import asyncio
+import gzip
+import json
+import time
+
+import pytest
+from redis.exceptions import ConnectionError as RedisAwayError
+
+from ingest.feeds.replay import FULL_FRAMES, Replay, Survey, _is_full, first_event, refuse_if_past, survey
+from ingest.status import Status, decode, encode
+from tasks.errors import LedgerError, RecordingError
+from tasks.recordings import Line
+from tasks.settings import Settings
+from tests.feeds import envelope, trade, write_recording
+
+
+def test_a_survey_counts_the_lines_of_all_files_and_finds_the_first_moment(tmp_path):
+    early = write_recording(tmp_path / "early.jsonl", [envelope(trade(1), 10), envelope(trade(2), 30)])
+    late = write_recording(tmp_path / "late.jsonl.gz", [envelope(trade(3), 20)])
+
+    assert survey([late, early]) == Survey(lines=3, first_ns=10)
+
+
+def test_a_file_that_is_cut_short_is_refused_before_anything_is_published(tmp_path):
+    path = tmp_path / "cut.jsonl.gz"
+    path.write_bytes(gzip.compress(json.dumps(envelope(trade(1), 10)).encode())[:-9])
+
+    with pytest.raises(RecordingError, match="cut short"):
+        survey([path])
+
+
+def test_an_empty_file_is_refused(tmp_path):
+    with pytest.raises(RecordingError, match="nothing to replay"):
+        survey([write_recording(tmp_path / "empty.jsonl", [])])
+
+
+def test_the_first_event_is_the_first_frame_that_is_one(tmp_path):
+    other = {"stream": "btcusdt@kline_1m", "data": {"e": "kline"}, "received_at": 5}
+    path = write_recording(tmp_path / "mixed.jsonl", [other, envelope(trade(7), 10)])
+
+    event = first_event(path)
+
+    assert event is not None
+    assert (event.symbol, event.id) == ("BTCUSDT", 7)
+
+
+def test_a_file_without_events_has_no_first_event_and_is_not_refused(tmp_path):
+    path = write_recording(
+        tmp_path / "other.jsonl", [{"stream": "btcusdt@kline_1m", "data": {"e": "kline"}, "received_at": 5}]
+    )
+
+    assert first_event(path) is None
+    refuse_if_past(Settings(), [path], lambda _: True)
+
+
+def test_a_ledger_that_is_past_a_file_refuses_it_in_one_line_that_names_namespace(tmp_path):
+    path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), 10)])
+
+    with pytest.raises(LedgerError) as refused:
+        refuse_if_past(Settings(namespace="monday"), [path], lambda event: event.id == 7)
+
+    assert "NAMESPACE 'monday'" in str(refused.value)
+    assert str(path) in str(refused.value)
+    assert "\n" not in str(refused.value)
+
+
+def test_without_redis_a_replay_goes_on(tmp_path):
+    path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), 10)])
+    asked = []
+
+    def away(event):
+        asked.append(event.id)
+        raise RedisAwayError("nobody there")
+
+    refuse_if_past(Settings(), [path, path], away)
+
+    assert asked == [7], "it asked once, and did not wait for a second refusal"
+
+
+@pytest.mark.parametrize(
+    ("held_bytes", "held_frames", "full"),
+    [(0, 0, False), (500, 0, False), (501, 0, True), (0, FULL_FRAMES, False), (0, FULL_FRAMES + 1, True)],
+)
+def test_ingest_is_full_above_half_its_bytes_or_its_frames(held_bytes, held_frames, full):
+    status = Status(held_bytes=held_bytes, bound_bytes=1000, held_frames=held_frames)
+
+    assert _is_full(decode(encode(status))) is full
+
+
+class Wire:
+    """Stands for the publisher: keeps what it is given, and when."""
+
+    cuts = 0
+
+    def __init__(self) -> None:
+        self.sent: list[tuple[str, float]] = []
+
+    async def offer(self, _stream, raw):
+        self.sent.append((raw.decode(), time.monotonic()))
+        return True
+
+    async def flush(self):
+        return True
+
+
+@pytest.mark.parametrize("speed", [1.0, 4.0])
+def test_no_line_is_published_before_its_time_and_order_is_kept(speed):
+    # Given lines 40 ms apart.
+    lines = [Line(str(number).encode(), "btcusdt@trade", 10**18 + number * 40_000_000) for number in range(6)]
+    wire = Wire()
+
+    async def play() -> float:
+        replay = Replay(wire, Survey(6, 10**18), speed)  # type: ignore[arg-type]
+        replay._asks = False
+        started_s = time.monotonic()
+        await replay.run(iter(lines), lambda _: None)
+        return started_s
+
+    started_s = asyncio.run(play())
+
+    assert [raw for raw, _ in wire.sent] == ["0", "1", "2", "3", "4", "5"]
+    # The pause ends up to a millisecond early, never more.
+    assert all(sent_s - started_s >= number * 0.040 / speed - 0.002 for number, (_, sent_s) in enumerate(wire.sent))

@@ -1,0 +1,179 @@
+import os
+import re
+import shutil
+import stat
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from compose.local.processes import ROOT
+
+# Stands for a Python: makes a `.venv` that holds itself, notes what pip is asked for, and does the rest for real.
+FAKE_PYTHON = f"""#!/bin/sh
+case "$*" in
+*ensurepip*) [ ! -e "$FAKE/no-ensurepip" ] ;;
+"-m venv --clear "*) rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
+"-m pip "*) echo "$*" >>"$FAKE/pip" && [ ! -e "$FAKE/no-network" ] ;;
+"-m pytest"* | "-m compose.local"*) echo "ran $*" ;;
+*realpath*) echo "$FAKE/python3" ;;
+*) exec "{sys.executable}" "$@" ;;
+esac
+"""
+OLD_PYTHON = '#!/bin/sh\n[ "$*" != --version ] && exit 1\necho "Python 3.9.2"\n'
+NAMES = ("python", "python3", *(f"python3.{minor}" for minor in range(11, 16)))
+
+
+class Checkout:
+    """A copy of what `run` needs, and a machine whose only Python is `python`."""
+
+    def __init__(self, folder: Path, python: str) -> None:
+        self.root = folder / "checkout"
+        self.fake = folder / "fake"
+        for directory in (self.root, self.fake):
+            directory.mkdir()
+        shutil.copy(ROOT / "run", self.root)
+        for name in ("demo", "dev"):
+            (self.root / f"requirements-{name}.txt").write_text(f"{name}==1\n")
+        for name in NAMES:
+            program = self.fake / name
+            program.write_text(python)
+            program.chmod(program.stat().st_mode | stat.S_IXUSR)
+
+    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        clean = {name: value for name, value in os.environ.items() if name != "PYTHON"}
+        path = f"{self.fake}:{os.environ['PATH']}"
+        return subprocess.run(
+            [self.root / "run", *arguments],
+            env=clean | {"PATH": path, "FAKE": str(self.fake)} | environment,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=60,
+        )
+
+    @property
+    def installs(self) -> list[str]:
+        log = self.fake / "pip"
+        return log.read_text().splitlines() if log.exists() else []
+
+
+@pytest.fixture
+def checkout(tmp_path):
+    return Checkout(tmp_path, FAKE_PYTHON)
+
+
+def test_without_a_command_the_menu_names_each_command(checkout):
+    menu = checkout.run()
+    assert menu.returncode == 0
+    assert re.findall(r"^  (\w+) {2,}\S", menu.stdout, re.MULTILINE) == [
+        "demo",
+        "test",
+        "check",
+        "fix",
+        "lock",
+        "clean",
+    ]
+
+
+def test_an_unknown_command_gets_one_line(checkout):
+    answer = checkout.run("dmeo")
+    assert answer.returncode == 2
+    assert answer.stderr == "error: there is no './run dmeo'; './run' shows the menu\n"
+
+
+def test_a_python_that_is_too_old_gets_one_line(tmp_path):
+    answer = Checkout(tmp_path, OLD_PYTHON).run("demo")
+    assert answer.returncode == 1
+    assert answer.stderr.startswith("error: Python 3.11 or newer is needed (found: Python 3.9.2)")
+    assert answer.stderr.count("\n") == 1
+
+
+def test_a_python_that_was_asked_for_and_is_too_old_is_named(tmp_path, checkout):
+    old = tmp_path / "old"
+    old.write_text(OLD_PYTHON)
+    old.chmod(0o755)
+    answer = checkout.run("demo", PYTHON=str(old))
+    assert answer.returncode == 1
+    assert answer.stderr == f"error: PYTHON={old} is no Python 3.11 or newer\n"
+
+
+def test_a_python_without_venv_gets_one_line_that_says_what_to_install(checkout):
+    (checkout.fake / "no-ensurepip").touch()
+    answer = checkout.run("demo")
+    assert answer.returncode == 1
+    assert answer.stderr == "error: python3.13 has no venv module; on Debian and Ubuntu: apt install python3-venv\n"
+
+
+def test_the_first_run_installs_with_hashes_and_the_second_asks_nothing_of_pip(checkout):
+    first = checkout.run("demo", "--seconds", "3")
+    assert first.stdout == "ran -m compose.local demo --seconds 3\n"
+    assert first.stderr.count("\n") == 1, "one line says what is going on"
+    [install] = checkout.installs
+    assert "--require-hashes" in install
+    assert install.endswith("requirements-demo.txt")
+
+    (checkout.fake / "no-network").touch()
+    second = checkout.run("demo")
+    assert second.stdout == "ran -m compose.local demo\n"
+    assert second.stderr == ""
+    assert len(checkout.installs) == 1
+
+
+def test_an_install_that_broke_off_is_begun_anew(checkout):
+    (checkout.fake / "no-network").touch()
+    broken = checkout.run("test")
+    assert broken.returncode == 1
+    assert "error: can't install" in broken.stderr
+    left_over = checkout.root / ".venv" / "half-installed"
+    left_over.touch()
+
+    (checkout.fake / "no-network").unlink()
+    assert checkout.run("test").stdout == "ran -m pytest\n"
+    assert len(checkout.installs) == 2
+    assert not left_over.exists()
+
+
+def test_other_requirements_are_installed(checkout):
+    checkout.run("demo")
+    (checkout.root / "requirements-demo.txt").write_text("demo==2\n")
+    assert checkout.run("demo").returncode == 0
+    assert len(checkout.installs) == 2
+
+
+def test_what_the_tests_need_serves_the_demo_too(checkout):
+    checkout.run("test")
+    assert checkout.run("demo").stdout == "ran -m compose.local demo\n"
+    assert len(checkout.installs) == 1
+
+
+def test_the_demos_requirements_are_locked_to_the_same_versions_as_the_tests():
+    def pins(name: str) -> set[str]:
+        return set(re.findall(r"^[\w.-]+==[\w.]+", (ROOT / name).read_text(), re.MULTILINE))
+
+    assert pins("requirements.txt") < pins("requirements-demo.txt") < pins("requirements-dev.txt")
+
+
+def test_locked_requirements_name_no_index():
+    for file in ROOT.glob("requirements*.txt"):
+        assert "index-url" not in file.read_text()
+        assert "find-links" not in file.read_text()
+
+
+def test_clean_removes_what_was_made_and_nothing_else(checkout):
+    before = {*checkout.root.rglob("*")}
+    checkout.run("demo")
+    made = [
+        ".run/demo-1/x.log",
+        ".mypy_cache/x",
+        ".ruff_cache/x",
+        ".pytest_cache/x",
+        ".hypothesis/x",
+        "tasks/__pycache__/x",
+    ]
+    for name in made:
+        (checkout.root / name).parent.mkdir(parents=True, exist_ok=True)
+        (checkout.root / name).touch()
+    assert checkout.run("clean").returncode == 0
+    assert {*checkout.root.rglob("*")} - before == {checkout.root / "tasks"}

@@ -1,0 +1,83 @@
+import json
+
+import pytest
+
+from compose.local.screen import Screen, in_order
+from tasks.summary import Summary
+
+SUMMARY = Summary(
+    frames=12,
+    events=10,
+    skipped={"ack": 2},
+    refused={},
+    repeats=0,
+    dropped={},
+    batches=3,
+    resends=0,
+    fenced=0,
+    signals={"wide": 1},
+    latency_ms={"p50": 1.5, "p99": None},
+    digest="d" * 64,
+)
+
+
+def signal(symbol: str = "BTCUSDT") -> bytes:
+    return json.dumps(
+        {
+            "strategy": "orderbook_skew",
+            "symbol": symbol,
+            "action": "buy",
+            "price": 61675.5,
+            "confidence": 0.951,
+            "event_time_ms": 1_723_161_793_500,
+            "rationale": "the best 5 bids hold more",
+            "more": "than is shown",
+        }
+    ).encode()
+
+
+def test_a_signal_is_one_aligned_line(capsys):
+    Screen(as_json=False).signal(signal(), 7.0)
+    assert capsys.readouterr().out == (
+        "00:03:13  orderbook_skew     BTCUSDT     buy          61,675.5  0.95  the best 5 bids hold more\n"
+    )
+
+
+def test_a_second_shows_ten_signals_and_says_how_many_more_there_were(capsys):
+    screen = Screen(as_json=False)
+    for number in range(42):
+        screen.signal(signal(f"S{number}"), 7.5)
+    screen.signal(signal("NEXT"), 8.1)
+    lines = capsys.readouterr().out.splitlines()
+    assert [line.split()[2] for line in lines if "orderbook_skew" in line] == [
+        *(f"S{number}" for number in range(10)),
+        "NEXT",
+    ]
+    assert lines[10] == "... and 32 more"
+
+
+def test_a_line_of_the_demo_keeps_its_brackets(capsys):
+    Screen(as_json=False).say("[bold]not markup")
+    assert capsys.readouterr().out == "[bold]not markup\n"
+
+
+def test_the_json_object_has_the_seconds_before_the_digest():
+    assert list(in_order(SUMMARY, 1.23456).items())[-2:] == [("seconds", 1.235), ("digest", "d" * 64)]
+
+
+def test_with_json_only_the_object_goes_to_standard_output(capsys):
+    screen = Screen(as_json=True)
+    screen.welcome({"NATS": "nats://somewhere"})
+    screen.signal(signal(), 7.0)
+    screen.summary(SUMMARY, 2.0)
+    captured = capsys.readouterr()
+    assert json.loads(captured.out)["latency_ms"] == {"p50": 1.5, "p99": None}
+    assert captured.out.count("\n") == 1
+    assert "nats://somewhere" in captured.err
+    assert "BTCUSDT" in captured.err
+
+
+@pytest.mark.parametrize("row", ["frames      12", "skipped     ack 2", "dropped     none", f"digest      {'d' * 64}"])
+def test_the_summary_fits_a_terminal_of_80_columns(capsys, row):
+    Screen(as_json=False).summary(SUMMARY, 2.0)
+    assert row in capsys.readouterr().out
