@@ -112,7 +112,9 @@ def message(signal: Signal, strategy: AnyStrategy, event: AnyEvent, config_versi
 
 
 def _distance(target: float | None, price: float) -> float | None:
-    return None if target is None or not price else abs(target - price) / price
+    """Give how far a target is from the price, as a fraction; None where there is none, or none up to 1."""
+    distance = abs(target - price) / price if target is not None and price else 2.0
+    return distance if distance <= 1 else None
 
 
 def canonical(fields: dict[str, Any]) -> bytes:

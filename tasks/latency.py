@@ -22,6 +22,6 @@ def quantile_ms(counts: Mapping[int, int], share: float) -> float | None:
     seen = 0
     for number in sorted(counts):
         seen += counts[number]
-        if seen >= wanted:
+        if counts[number] and seen >= wanted:
             return round(milliseconds(number), 3)
     return None

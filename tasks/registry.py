@@ -57,12 +57,12 @@ def find(name: str) -> type[AnyStrategy]:
 
 
 def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
-    """Make the strategies of every pool, in the file's order. Raises SettingsError, one message with every fault."""
+    """Make the strategies of every pool, by name. Raises SettingsError, one message with every fault."""
     built: dict[str, tuple[AnyStrategy, ...]] = {}
     faults: list[str] = []
     for pool_name, pool in configuration.pools.items():
         strategies: list[AnyStrategy] = []
-        for name, params in pool.strategies.items():
+        for name, params in sorted(pool.strategies.items()):
             try:
                 strategy = create(name, params)
             except SettingsError as error:

@@ -1,11 +1,10 @@
 """`python -m compose.local`: what `./run demo` calls."""
 
-import sys
+import signal
 
 if __name__ == "__main__":
-    try:
-        from compose.local.commands import app  # importing takes a moment, in which Ctrl-C must work too
+    # Importing takes a moment, in which Ctrl-C just ends it; an exception could get lost in somebody's import.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    from compose.local.commands import app
 
-        app(prog_name="./run")
-    except KeyboardInterrupt:
-        sys.exit(130)
+    app(prog_name="./run")

@@ -5,7 +5,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from typing import NamedTuple
+from types import FrameType
+from typing import NamedTuple, NoReturn
 
 import nats
 from nats.aio.msg import Msg
@@ -17,6 +18,10 @@ from tasks import summary
 
 _POLL_S = 0.05
 _FEED_STOP_S = 15.0
+_ENDING = (signal.SIGINT, signal.SIGTERM)
+
+#: Handler of a signal that ends everything, here and now.
+AtOnce = Callable[[int, FrameType | None], NoReturn]
 
 
 class Request(NamedTuple):
@@ -33,17 +38,18 @@ class Request(NamedTuple):
 class Session:
     """From the start of the feed to the end of ingest."""
 
-    def __init__(self, stack: Stack, screen: Screen) -> None:
-        """Take a stack that is ready."""
+    def __init__(self, stack: Stack, screen: Screen, at_once: AtOnce) -> None:
+        """Take a stack that is ready, and what a second Ctrl-C calls."""
         self._stack = stack
+        self._at_once = at_once
         self._screen = screen
         #: The signal that asked for the end; 0: none.
         self.interrupted = 0
 
     async def run(self, request: Request) -> None:
-        """Feed, show signals, then end feed and ingest in order. A second Ctrl-C raises KeyboardInterrupt."""
+        """Feed, show signals, then end feed and ingest in order."""
         loop = asyncio.get_running_loop()
-        for number in (signal.SIGINT, signal.SIGTERM):
+        for number in _ENDING:
             loop.add_signal_handler(number, self._interrupt, number)
         client = await nats.connect(self._stack.nats_url, error_cb=_ignore)
         await client.subscribe("signals.>", cb=self._show)
@@ -57,9 +63,9 @@ class Session:
 
     def _interrupt(self, number: int) -> None:
         self.interrupted = number
-        # The next one does what it does to any program; the reaper cleans up behind it.
-        for each in (signal.SIGINT, signal.SIGTERM):
+        for each in _ENDING:
             asyncio.get_running_loop().remove_signal_handler(each)
+        _on_ending(self._at_once)
 
     async def _show(self, message: Msg) -> None:
         self._screen.signal(message.data, time.monotonic())
@@ -81,7 +87,6 @@ class Session:
                 self._stack.instance.kill(feed)
         elif feed.returncode:
             raise self._stack.instance.failure(feed)
-        feed.wanted = False
 
     async def _end_ingest(self, feed: Process) -> None:
         ingest = self._stack.ingest
@@ -93,18 +98,22 @@ class Session:
 def run(request: Request, screen: Screen) -> int:
     """Run the demo; give the exit status. Raises RealtimeStrategiesError."""
     with Instance("demo") as instance:
-        try:
-            return _run(request, screen, instance)
-        except KeyboardInterrupt:
+
+        def at_once(number: int, _: FrameType | None) -> NoReturn:
+            # Not by an exception: raised at the wrong moment, in a finalizer say, it would be lost.
             screen.say("Stopped at once.")
-            return 128 + signal.SIGINT
+            instance.close()
+            os._exit(128 + number)
+
+        _on_ending(at_once)
+        return _run(request, screen, instance, at_once)
 
 
-def _run(request: Request, screen: Screen, instance: Instance) -> int:
+def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) -> int:
     screen.say("Starting NATS, Valkey, ingest, workers and Flower ...")
     stack = Stack(instance, request.plan)
-    flower_url = stack.start_flower(request.flower_port)
     stack.wait_until_ready()
+    flower_url = stack.start_flower(request.flower_port)
     ingest_url = f"http://127.0.0.1:{stack.http_port}"
     screen.welcome(
         {
@@ -116,8 +125,9 @@ def _run(request: Request, screen: Screen, instance: Instance) -> int:
         }
     )
     started_s = time.monotonic()
-    session = Session(stack, screen)
+    session = Session(stack, screen, at_once)
     asyncio.run(session.run(request))
+    _on_ending(at_once)
     screen.summary(summary.read(stack.settings), time.monotonic() - started_s)
     if stack.ingest.returncode not in {0, -signal.SIGTERM, 128 + signal.SIGTERM}:
         raise LocalStackError(
@@ -125,6 +135,11 @@ def _run(request: Request, screen: Screen, instance: Instance) -> int:
         )
     instance.stop(stack.flower, *stack.workers)
     return 128 + session.interrupted if session.interrupted else 0
+
+
+def _on_ending(handler: AtOnce) -> None:
+    for number in _ENDING:
+        signal.signal(number, handler)
 
 
 async def _ignore(_: Exception) -> None:

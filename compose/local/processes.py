@@ -56,7 +56,7 @@ class Process:
         self.command = tuple(command)
         self.environment = dict(environment)
         self.log = log
-        #: Whether it should run: no after it was told to stop.
+        #: Whether it must run: no once it was told to stop, and for what ends by itself.
         self.wanted = False
         #: Whether `Instance.watch` starts it again when it ends unasked.
         self.restart = restart
@@ -145,7 +145,10 @@ class Instance:
         self.directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=below))
         self.processes: list[Process] = []
         self._reaper = subprocess.Popen(
-            [sys.executable, "-I", reaper.__file__, str(self.directory)], stdin=subprocess.PIPE, start_new_session=True
+            [sys.executable, "-I", reaper.__file__, str(self.directory)],
+            bufsize=0,  # a line is with the reaper as soon as it is written
+            stdin=subprocess.PIPE,
+            start_new_session=True,
         )
 
     def __enter__(self) -> Self:
@@ -226,4 +229,3 @@ class Instance:
         reaper.send(process.pid, signal.SIGKILL)
         with contextlib.suppress(BrokenPipeError):
             self._pipe.write(f"-{process.pid}\n".encode())
-            self._pipe.flush()

@@ -84,8 +84,10 @@ class Stack:
         return f"http://{HOST}:{number}"
 
     def start_feed(self, arguments: Sequence[str]) -> Process:
-        """Start `python -m ingest ARGUMENTS`, which puts frames on NATS."""
-        return self._start("feed", ["-m", "ingest", *arguments], {"LOG_LEVEL": "WARNING"})
+        """Start `python -m ingest ARGUMENTS`, which puts frames on NATS and ends when it has no more."""
+        feed = self._start("feed", ["-m", "ingest", *arguments], {"LOG_LEVEL": "WARNING"})
+        feed.wanted = False
+        return feed
 
     def _environment(self, plan: Plan) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
@@ -124,7 +126,8 @@ class Stack:
         return False
 
     def _workers_ready(self) -> bool:
-        # An idle worker waits in BRPOP, each with one connection: that it got there says that all of it works.
+        # An idle worker waits in BRPOP, each with one connection: that it got there says that all of it works. (So does
+        # Flower now and then; it starts later.)
         with suppress(redis.ConnectionError), redis.Redis.from_url(self.redis_url, retry=None) as client:
             waiting = [each for each in client.client_list() if each["cmd"] == "brpop"]
             return len(waiting) >= len(self.workers)

@@ -160,7 +160,7 @@ class Book:
     def step(self) -> bool:
         """Move on by a tenth of a second; tell whether anything changed."""
         rng = self._rng
-        self.tide = 0.96 * self.tide + rng.gauss(0, 0.28)
+        self.tide = 0.93 * self.tide + rng.gauss(0, 0.37)
         changed = self._close_gap()
         for side in (self.bids, self.asks):
             side.extend()

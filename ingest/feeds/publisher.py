@@ -48,6 +48,7 @@ class Connection:
         self._where = mask(settings.nats_url)
         self._up = asyncio.Event()
         self._warned = False
+        self._flushing: asyncio.Task[None] | None = None
         #: How often the connection was lost.
         self.cuts = 0
         self.client = Client()
@@ -81,15 +82,15 @@ class Connection:
         """Wait until the server has all that it was sent; tell whether it does."""
         if not self.client.is_connected:
             return False
-        try:
-            # Shielded: the client's reader fails when the answer comes to a question that was cancelled.
-            await asyncio.shield(self.client.flush(_FLUSH_S))
-        except (Error, OSError):
-            return False
-        return True
+        # A task of its own: the client's reader fails when the answer comes to a question that was cancelled.
+        self._flushing = asyncio.create_task(self.client.flush(_FLUSH_S))
+        await asyncio.wait({self._flushing})
+        return not self._flushing.cancelled() and self._flushing.exception() is None
 
     async def close(self) -> None:
         """Take in and send what is on its way, and disconnect."""
+        # Asked first, the server sends all that it has; a bare drain has been seen to lose the last messages.
+        await self.flush()
         try:
             await self.client.drain()
         except Error as error:
@@ -107,6 +108,8 @@ class Connection:
     async def _on_cut(self) -> None:
         self.cuts += 1
         self._up.clear()
+        if self._flushing:
+            self._flushing.cancel()
         if not self.client.is_closed:
             self._away("the connection was lost")
 

@@ -62,6 +62,13 @@ class Demo:
         with contextlib.suppress(psutil.NoSuchProcess):
             self.family |= set(self.process.children(recursive=True))
 
+    @property
+    def worker(self) -> psutil.Process:
+        """The main process of its only worker."""
+        children: list[psutil.Process] = self.process.children()
+        [worker] = [each for each in children if "worker-1@%h" in each.cmdline()]
+        return worker
+
     def ends(self, within_s: float = 60) -> int:
         status: int = wait_for(
             lambda: [code for code in (self.process.poll(),) if code is not None], within_s, "its end"
@@ -143,6 +150,18 @@ def test_ctrl_c_while_it_starts_is_heard_at_once(demo):
     wait_for(lambda: not any(map(alive, run.family)), 10, "all to end")
 
 
+def test_a_second_ctrl_c_does_not_wait(demo):
+    run = demo("--workers", "1", INGEST_DRAIN_S="60")
+    run.shows("orderbook_skew")
+    run.worker.suspend()  # so that there is something to wait for
+    run.process.send_signal(signal.SIGINT)
+    run.shows("The feed has ended")
+    run.process.send_signal(signal.SIGINT)
+    run.shows("Stopped at once", within_s=2)
+    assert run.ends() == 130
+    assert run.leaves_nothing()
+
+
 def test_kill_9_leaves_nothing(demo):
     run = demo("--workers", "1")
     run.shows("orderbook_skew")
@@ -153,8 +172,7 @@ def test_kill_9_leaves_nothing(demo):
 def test_a_worker_that_is_killed_is_started_again(demo):
     run = demo("--workers", "1", "--pool", "solo")
     run.shows("orderbook_skew")
-    [worker] = [each for each in run.family if "worker" in each.cmdline()]
-    worker.kill()
+    run.worker.kill()
     run.shows("worker-1 was ended by SIGKILL and is started again")
     run.process.send_signal(signal.SIGINT)
     assert run.ends() == 130

@@ -64,7 +64,7 @@ def test_an_epoch_survives_its_written_form(number, nonce):
 
 @pytest.mark.parametrize("text", ["", "7", ".", "x.3f9a02c1"])
 def test_what_is_no_epoch_is_refused(text):
-    with pytest.raises(ValueError, match="not an epoch|invalid literal"):
+    with pytest.raises(ValueError, match=r"not an epoch|invalid literal"):
         Epoch.parse(text)
 
 

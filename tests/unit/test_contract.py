@@ -101,7 +101,7 @@ def complaints(schema: dict[str, Any], value: Any, definitions: dict[str, Any]) 
 
 def _within(schema: dict[str, Any], value: float) -> bool:
     above = "exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"]
-    return above and schema.get("minimum", value) <= value <= schema.get("maximum", value)
+    return bool(above and schema.get("minimum", value) <= value <= schema.get("maximum", value))
 
 
 def _complaints_of_object(schema: dict[str, Any], value: dict[str, Any], definitions: dict[str, Any]) -> Iterator[str]:

@@ -1,0 +1,48 @@
+"""A batch carries one event when it is quiet and hundreds when it is busy, without tuning."""
+
+import json
+from pathlib import Path
+
+import redis
+
+from compose.local.stack import Plan, Stack
+from compose.local.waiting import wait_for
+from tasks.outbox import Outbox
+from tests.acceptance.pipeline import finish, replay, running
+
+PREFIX = "local:celery:celery-task-meta-"
+
+
+def results(stack: Stack) -> dict[str, dict[str, int]]:
+    """Give the results of all tasks by task id, as Celery stored them."""
+    client = redis.Redis.from_url(stack.redis_url, decode_responses=True)
+    stored = {key.removeprefix(PREFIX): json.loads(client.get(key) or "") for key in client.scan_iter(f"{PREFIX}*")}
+    assert all(each["status"] == "SUCCESS" for each in stored.values())
+    return {task_id: each["result"] for task_id, each in stored.items()}
+
+
+def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path: Path, recordings: Path):
+    file = recordings / "binance-usdm-20240808.jsonl.gz"
+    with running(Plan(1, "solo", 1)) as stack:
+        outbox = Outbox(stack.settings)
+        for number in range(1, 6):
+            one = tmp_path / f"{number}.jsonl"
+            one.write_text(
+                '{"stream":"xusdt@trade","data":{"e":"trade","E":1700000000000,"s":"XUSDT","t":%d,"p":"1.5","q":"1",'
+                '"T":1,"m":true,"M":true},"received_at":1700000000000000000}\n' % number
+            )
+            replay(stack, [one], "max")
+            wait_for(lambda number=number: outbox.counters().get("applied") == number, 10)
+        quiet = results(stack)
+        replay(stack, [file], "max")
+        live = finish(stack)
+        busy = results(stack)
+    assert [result["events"] for result in quiet.values()] == [1] * 5
+    sizes = sorted(result["events"] for task_id, result in busy.items() if task_id not in quiet)
+    print(f"{len(sizes)} batches, median {sizes[len(sizes) // 2]}, largest {sizes[-1]} events")
+    assert sum(sizes) == 15_000
+    assert 100 <= sizes[len(sizes) // 2] <= sizes[-1] <= 500
+    # The ids say pool, partition, epoch and position; the result says what it came to.
+    assert all(task_id.startswith(("trade-0-1.", "depth-0-1.")) for task_id in busy)
+    assert all(result.keys() == {"events", "repeats", "signals", "errors", "seconds"} for result in busy.values())
+    assert live.batches == len(busy)

@@ -1,0 +1,75 @@
+"""An event that ends every worker that touches it ends in the dead letters; everything around it is worked off."""
+
+import asyncio
+from collections.abc import Sequence
+from pathlib import Path
+
+import nats
+import pytest
+
+from compose.local.stack import Plan, Stack
+from compose.local.waiting import wait_for
+from tasks import deadletters as letters
+from tasks.outbox import Outbox
+from tests.acceptance.pipeline import deadletters, finish, running
+from tests.acceptance.strategies import POISON_ID
+
+FILE = """
+[pools.trade]
+kinds = ["trade"]
+partitions = 1
+[pools.trade.strategies."tests.acceptance.strategies:{name}"]
+"""
+FRAME = '{{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":{id},"p":"61837.63","q":"0.02","T":1,"m":true,"M":true}}'
+
+
+async def publish(stack: Stack, ids: Sequence[int]) -> None:
+    client = await nats.connect(stack.nats_url)
+    for number in ids:
+        await client.publish("binance.btcusdt@trade", FRAME.format(id=number).encode())
+    await client.flush()
+    await client.close()
+
+
+def plan(tmp_path: Path, name: str, pool: str) -> Plan:
+    file = tmp_path / "strategies.toml"
+    file.write_text(FILE.format(name=name))
+    return Plan(2, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": "1"})
+
+
+@pytest.mark.parametrize(
+    ("name", "pool"),
+    [
+        ("Segfault", "prefork"),
+        ("Endless", "solo"),
+        pytest.param("Segfault", "solo", marks=pytest.mark.slow),
+        pytest.param("Endless", "prefork", marks=pytest.mark.slow),
+    ],
+)
+def test_a_deadly_event_is_condemned_and_its_neighbours_are_applied(tmp_path: Path, name: str, pool: str):
+    with running(plan(tmp_path, name, pool)) as stack:
+        asyncio.run(publish(stack, [POISON_ID - 1, POISON_ID, POISON_ID + 1]))
+        outbox = Outbox(stack.settings)
+        wait_for(lambda: stack.instance.watch() is not None and deadletters(stack), 120, "the dead letter")
+        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().get("applied") == 2, 30, "the others")
+        live = finish(stack)
+        [letter] = map(letters.unpack, deadletters(stack))
+        [(_, _, record)] = outbox.records()
+    assert (letter.reason, letter.event and letter.event.id) == ("condemned", POISON_ID)
+    assert (record.count, record.id) == (2, POISON_ID + 1)
+    assert (live.dropped, live.repeats) == ({}, 0)
+
+
+def test_an_event_on_which_a_strategy_raises_is_kept_with_the_traceback_and_counted(tmp_path: Path):
+    with running(plan(tmp_path, "Raising", "solo")) as stack:
+        asyncio.run(publish(stack, range(1, 20)))
+        live = finish(stack)
+        [letter] = map(letters.unpack, deadletters(stack))
+        [(_, _, record)] = Outbox(stack.settings).records()
+    assert (letter.reason, letter.strategy, letter.event and letter.event.id) == (
+        "strategy_error",
+        "raising",
+        POISON_ID,
+    )
+    assert "ArithmeticError: thirteen" in letter.detail
+    assert (live.events, record.count) == (19, 19)

@@ -1,0 +1,57 @@
+"""Batches of trades, and a look at every byte of a ledger."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import redis
+
+from tasks.batches import Batch, Epoch
+from tasks.events import AnyEvent, Position
+from tasks.ledger import Keys, Notice
+from tests.unit.strategies_for_tests import trades
+from tests.waiting import wait_for
+
+EPOCH = Epoch(7, "3f9a02c1")
+SOURCE = f"core-{EPOCH}"
+
+
+def at(seq: int | None, source: str = SOURCE) -> Position | None:
+    return None if seq is None else Position(source, seq)
+
+
+def batch(
+    prev: int | None = None,
+    *quantities: float,
+    epoch: Epoch = EPOCH,
+    events: tuple[AnyEvent, ...] = (),
+    partition: int = 0,
+) -> Batch[AnyEvent]:
+    """Make a batch of the pool "trade" after `prev`: by default of two trades."""
+    held = events or tuple(trades(*(quantities or (1.0, 1.0)), start=(prev or 0) + 1))
+    return Batch("trade", partition, 0, epoch, at(prev), Position(SOURCE, held[-1].seq), "c1", held)
+
+
+def dump(client: redis.Redis, namespace: str, *, but: str = "") -> dict[bytes, object]:
+    """Give everything that a ledger holds, byte by byte, `but` for one key."""
+    return {key: client.dump(key) for key in client.scan_iter(match=f"{namespace}:*") if key.decode() != but}
+
+
+def start_epoch(client: redis.Redis, keys: Keys, epoch: Epoch = EPOCH) -> None:
+    client.hset(keys.shard(0), "epoch", str(epoch))
+
+
+@contextmanager
+def listening(client: redis.Redis, keys: Keys) -> Iterator[list[Notice]]:
+    """Collect the notices of the block into a list, which is filled at its end."""
+    heard: list[Notice] = []
+    anybody: Any = client
+    with anybody.pubsub(ignore_subscribe_messages=True) as listener:
+        listener.subscribe(keys.notices)
+        wait_for(lambda: anybody.pubsub_numsub(keys.notices)[0][1] == 1, 10, "the subscription")
+        yield heard
+        client.publish(keys.notices, b"the end")
+        for message in listener.listen():
+            if message["data"] == b"the end":
+                return
+            heard.append(Notice.parse(message["data"].decode()))

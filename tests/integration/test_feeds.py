@@ -1,0 +1,237 @@
+"""Simulator and replay on a real NATS server, and what their command lines say."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from contextlib import asynccontextmanager
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from ingest.feeds import replay as replay_feed
+from ingest.feeds.replay import CHUNK_LINES, replay
+from ingest.feeds.simulate import Plan, simulate
+from ingest.status import STATUS_SUBJECT, Status, encode
+from tasks import frames
+from tasks.events import Depth, Trade
+from tasks.settings import Settings
+from tests.feeds import Listener, cancelled, envelope, listening, logged, trade, until, write_recording
+
+#: Nothing listens there.
+NOWHERE = "nats://127.0.0.1:1"
+
+
+def recording(path: Path, count: int) -> list[bytes]:
+    write_recording(path, [envelope(trade(number), 10**18 + number) for number in range(1, count + 1)])
+    return path.read_bytes().splitlines()
+
+
+async def never_past(settings: Settings, path: Path, speed: float | None = None) -> None:
+    await replay(settings, [path], speed, lambda _: False)
+
+
+def _more_than(listener: Listener, count: int) -> bool:
+    return len(listener.messages) > count
+
+
+class Proxy:
+    """Stands between a client and a server, and can cut every line."""
+
+    def __init__(self, url: str) -> None:
+        self._host, self._port = url.removeprefix("nats://").split(":")
+        self._writers: list[asyncio.StreamWriter] = []
+        self.url = ""
+        self.accepted = 0
+
+    @asynccontextmanager
+    async def open(self):
+        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
+        self.url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
+        try:
+            yield self
+        finally:
+            self.cut()
+            server.close()
+            await server.wait_closed()
+
+    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
+        there, back = await asyncio.open_connection(self._host, int(self._port))
+        self._writers += [writer, back]
+        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
+
+    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        try:
+            while data := await reader.read(4096):
+                writer.write(data)
+                await writer.drain()
+        except OSError:
+            pass
+        finally:
+            writer.close()
+
+    def cut(self) -> None:
+        for writer in self._writers:
+            writer.transport.abort()
+        self._writers.clear()
+
+
+def test_a_simulation_puts_events_on_their_subjects_and_ends_after_its_seconds(nats_url):
+    async def main() -> None:
+        async with listening(nats_url) as listener:
+            plan = Plan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)
+            await asyncio.wait_for(simulate(Settings(nats_url=nats_url), plan), 20)
+            await listener.client.flush()
+
+            assert 500 < len(listener.messages) < 2000
+            for subject, raw in listener.messages:
+                assert subject == f"binance.{json.loads(raw)['stream']}"
+                event = frames.parse(raw, frames.Arrival(subject, 1, 1))
+                assert isinstance(event, Depth | Trade)
+                assert event.venue == "usdm"
+
+    asyncio.run(main())
+
+
+def test_a_replay_publishes_every_line_unchanged_and_in_order(nats_url, tmp_path):
+    lines = recording(tmp_path / "some.jsonl", 3 * CHUNK_LINES + 5)
+
+    async def main() -> None:
+        async with listening(nats_url) as listener:
+            await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
+            await until(lambda: len(listener.messages) == len(lines), "all lines")
+            assert listener.frames == lines
+            assert set(listener.subjects) == {"binance.btcusdt@trade"}
+
+    asyncio.run(main())
+
+
+def test_nobody_answering_means_one_warning_and_no_waiting(nats_url, tmp_path, monkeypatch):
+    entries = logged(monkeypatch, replay_feed)
+    lines = recording(tmp_path / "some.jsonl", 4 * CHUNK_LINES)
+
+    async def main() -> None:
+        async with listening(nats_url) as listener:
+            await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
+            await until(lambda: len(listener.messages) == len(lines), "all lines")
+
+    asyncio.run(main())
+    assert [entry["log_level"] for entry in entries] == ["warning"]
+
+
+def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url, tmp_path, monkeypatch):
+    monkeypatch.setattr(replay_feed, "_POLL_MAX_S", 0.02)
+    entries = logged(monkeypatch, replay_feed)
+    lines = recording(tmp_path / "some.jsonl", 3 * CHUNK_LINES)
+    held, asked = 0, 0
+
+    async def answer(message) -> None:
+        nonlocal asked
+        asked += 1
+        await message.respond(encode(Status(held_bytes=held, bound_bytes=100, held_frames=0)))
+
+    async def asked_again(times: int) -> None:
+        before = asked
+        await until(lambda: asked >= before + times, "further questions")
+
+    async def main() -> None:
+        nonlocal held
+        async with listening(nats_url) as listener, listening(nats_url, "none.>") as ingest:
+            subscription = await ingest.client.subscribe(STATUS_SUBJECT, cb=answer)
+            await ingest.client.flush()
+            # Given an ingest that is full from the beginning.
+            held = 51
+            task = asyncio.create_task(never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl"))
+            await asked_again(5)
+            assert listener.messages == []
+            # When it has gone away, it is waited for, since it had answered.
+            await subscription.unsubscribe()
+            await until(lambda: any("waiting until ingest" in entry["event"] for entry in entries), "a warning")
+            assert listener.messages == []
+            # When it is back and empty, all comes.
+            held = 0
+            await ingest.client.subscribe(STATUS_SUBJECT, cb=answer)
+            await asyncio.wait_for(task, 10)
+            await until(lambda: len(listener.messages) == len(lines), "all lines")
+            assert listener.frames == lines
+
+    asyncio.run(main())
+
+
+def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
+    lines = recording(tmp_path / "some.jsonl", 40 * CHUNK_LINES)
+
+    async def main() -> None:
+        async with Proxy(nats_url).open() as proxy, listening(nats_url) as listener:
+            task = asyncio.create_task(never_past(Settings(nats_url=proxy.url), tmp_path / "some.jsonl"))
+            for count in (2000, 6000):
+                await until(partial(_more_than, listener, count), "some of the lines")
+                proxy.cut()
+            await asyncio.wait_for(task, 30)
+            await until(lambda: lines[-1] in listener.frames, "the last line")
+            assert proxy.accepted == 3
+            # Repeats are fine: ingest drops them. What ingest keeps is every line, in order.
+            assert list(dict.fromkeys(listener.frames)) == lines
+
+    asyncio.run(main())
+
+
+def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked(monkeypatch):
+    from ingest.feeds import publisher  # noqa: PLC0415 only here
+
+    entries = logged(monkeypatch, publisher)
+
+    async def main() -> None:
+        connection = publisher.Connection(Settings(nats_url="nats://user:secret@127.0.0.1:1"))
+        task = asyncio.create_task(connection.open())
+        await until(
+            lambda: sum(server.reconnects for server in connection.client._server_pool) >= 2, "a second attempt"
+        )
+        await cancelled(task)
+        await connection.close()
+
+    asyncio.run(main())
+    assert len(entries) == 1
+    assert entries[0]["where"] == "nats://***@127.0.0.1:1"
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (["simulate", "--symbols", "BTC/USDT"], "'BTC/USDT' is not a symbol; did you mean BTCUSDT?"),
+        (["simulate", "--symbols", "0"], "a number from 1 to 10000"),
+        (["replay", "none.jsonl"], "can't read none.jsonl: No such file or directory"),
+        (["replay", "none.jsonl", "--speed", "0"], "--speed takes a number above 0, or max"),
+        (["binance", "BTC/USDT"], "did you mean BTCUSDT?"),
+        (["record", "none/here.jsonl"], "can't write none/here.jsonl: No such file or directory"),
+    ],
+)
+def test_what_goes_wrong_is_one_line_and_status_1(arguments, said):
+    environment = os.environ | {"NATS_URL": NOWHERE}
+
+    ended = subprocess.run(
+        [sys.executable, "-m", "ingest", *arguments],
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+    assert ended.returncode == 1
+    errors = ended.stderr.splitlines()
+    assert len(errors) == 1, ended.stderr
+    assert errors[0].startswith("error: ")
+    assert said in errors[0]
+
+
+@pytest.mark.parametrize("command", ["simulate", "replay", "binance", "record"])
+def test_each_help_has_an_example(command):
+    ended = subprocess.run(
+        [sys.executable, "-m", "ingest", command, "--help"], capture_output=True, text=True, timeout=60, check=True
+    )
+
+    assert f"Example: python -m ingest {command}" in " ".join(ended.stdout.split())

@@ -1,0 +1,336 @@
+"""The ledger's scripts on a real server: what each refuses, and that it leaves no trace then."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from ingest.ledger import IngestLedger
+from tasks import batches, deadletters
+from tasks.batches import Batch, Epoch
+from tasks.configuration import Configuration
+from tasks.events import Position
+from tasks.ledger import Keys, Ledger, Notice, connection_options, is_past, lane_field, script
+from tasks.outcome import Outcome
+from tasks.records import Record, pack, unpack
+from tasks.routing import LaneId
+from tasks.settings import Settings
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, start_epoch
+from tests.unit.examples import trade
+
+LANE = LaneId("trade", 0)
+OTHER_EPOCH = Epoch(7, "another1")
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url, **connection_options()) as client:
+        yield client
+
+
+@pytest.fixture
+def keys(namespace: str) -> Keys:
+    return Keys(namespace)
+
+
+@pytest.fixture
+def ledger(client: redis.Redis, keys: Keys) -> Ledger:
+    """A ledger whose epoch is EPOCH and whose lanes are empty."""
+    start_epoch(client, keys)
+    return Ledger(client, keys.namespace)
+
+
+@pytest.fixture
+def settings(redis_url: str, namespace: str) -> Settings:
+    return Settings(redis_url=redis_url, namespace=namespace)
+
+
+def outcome(name: str = "x") -> Outcome:
+    """Give something of everything that a batch can leave behind."""
+    fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
+    return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
+
+
+# Commit
+
+
+@pytest.mark.parametrize(
+    ("stored_epoch", "stands", "sent", "answer"),
+    [
+        (OTHER_EPOCH, None, batch(), "epoch"),
+        (Epoch(8, EPOCH.nonce), None, batch(), "epoch"),
+        (None, None, batch(), "epoch"),
+        (EPOCH, at(2), batch(), "repeat"),
+        (EPOCH, at(1), batch(), "position"),  # the lane began without this batch
+        (EPOCH, at(9), batch(), "position"),
+        (EPOCH, None, batch(2), "position"),  # the lane lost its past
+        (EPOCH, at(3), batch(2), "position"),
+        (EPOCH, at(2, "elsewhere"), batch(2), "position"),
+    ],
+)
+def test_a_commit_that_a_check_refuses_leaves_no_trace(client, keys, stored_epoch, stands, sent, answer):
+    client.hset(keys.shard(0), mapping={"frontier": "s@1"} | ({"epoch": str(stored_epoch)} if stored_epoch else {}))
+    if stands:
+        client.hset(keys.pool("trade"), lane_field(LANE), str(stands))
+    client.hset(keys.starts(LANE), sent.identity, 1)
+    before = dump(client, keys.namespace)
+    assert Ledger(client, keys.namespace).commit(sent, outcome()) == answer
+    assert dump(client, keys.namespace) == before
+
+
+def test_a_commit_writes_everything_at_once(client, keys, ledger):
+    ledger.begin(batch(), ["record:x"])
+    assert ledger.commit(batch(), outcome()) == "committed"
+    assert client.hgetall(keys.pool("trade")) == {
+        b"lane:0": f"{SOURCE}@2".encode(),
+        b"record:x": b"r",
+        b"state:x": b"s",
+    }
+    streams = [client.xrange(name) for name in (keys.signals, keys.deadletters, keys.audit)]
+    assert [[fields for _, fields in entries] for entries in streams] == [
+        [{b"signal": b"signal 1"}, {b"signal": b"signal 2"}],
+        [{b"letter": b"letter"}],
+        [{b"line": b"line"}],
+    ]
+    assert client.hgetall(keys.counters) == {b"batches": b"1", b"applied": b"2"}
+    assert not client.exists(keys.starts(LANE))
+
+
+def test_a_commit_that_comes_again_is_a_repeat_and_doubles_nothing(client, keys, ledger):
+    ledger.commit(batch(), outcome())
+    before = dump(client, keys.namespace)
+    assert ledger.commit(batch(), outcome("y")) == "repeat"
+    assert dump(client, keys.namespace) == before
+
+
+def test_batches_of_a_lane_commit_one_after_the_other_and_lanes_do_not_touch(client, keys, ledger):
+    assert ledger.commit(batch(), outcome()) == "committed"
+    assert ledger.commit(batch(2), outcome()) == "committed"
+    assert ledger.commit(batch(partition=1), outcome()) == "committed"
+    assert client.hmget(keys.pool("trade"), "lane:0", "lane:1") == [f"{SOURCE}@4".encode(), f"{SOURCE}@2".encode()]
+    assert client.hget(keys.counters, "applied") == b"6"
+
+
+def test_a_half_and_its_whole_cannot_both_commit(ledger):
+    whole = batch(None, 1, 1, 1, 1)
+    assert ledger.commit(batch(), outcome()) == "committed"
+    assert ledger.commit(whole, outcome()) == "position"
+
+
+def test_of_many_copies_at_the_same_time_one_commits(redis_url, client, keys, ledger):
+    def commit(_: int) -> str:
+        with redis.Redis.from_url(redis_url, **connection_options()) as own:
+            return Ledger(own, keys.namespace).commit(batch(), outcome())
+
+    with ThreadPoolExecutor(8) as pool:
+        answers = Counter(pool.map(commit, range(16)))
+    assert answers == Counter({"committed": 1, "repeat": 15})
+    assert client.xlen(keys.signals) == 2
+
+
+@pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1_000, 1_001, 4_500])
+def test_any_number_of_fields_is_committed(client, keys, ledger, count):
+    many = {f"state:{number}": str(number).encode() for number in range(count)}
+    assert ledger.commit(batch(), Outcome(many, [], [], [], Counter())) == "committed"
+    held = client.hgetall(keys.pool("trade"))
+    assert held == {name.encode(): value for name, value in many.items()} | {b"lane:0": f"{SOURCE}@2".encode()}
+
+
+def test_more_than_8000_signals_letters_and_lines_are_committed_in_order(client, keys, ledger):
+    many = [str(number).encode() for number in range(8_001)]
+    counts = Counter({f"counter {number}": 1 for number in range(4_001)})
+    assert ledger.commit(batch(), Outcome({}, many, many, many, counts)) == "committed"
+    for stream, name in ((keys.signals, b"signal"), (keys.deadletters, b"letter"), (keys.audit, b"line")):
+        assert [fields[name] for _, fields in client.xrange(stream)] == many
+    assert client.hlen(keys.counters) == 4_002
+
+
+def test_a_commit_tells_the_sender_and_a_refused_one_does_not(client, keys, ledger):
+    with listening(client, keys) as heard:
+        ledger.commit(batch(), outcome())
+        ledger.commit(batch(), outcome())
+        ledger.commit(batch(9), outcome())
+    assert heard == [Notice(LANE, str(EPOCH), Position(SOURCE, 2))]
+
+
+def test_a_notice_survives_its_written_form_also_with_a_strange_source():
+    notice = Notice(LaneId("trade", 3), "7.ab", Position("a|b@c", 9))
+    assert Notice.parse(str(notice)) == notice
+
+
+@pytest.mark.parametrize("text", ["", "a|1|2", "a|x|7.ab|s@1", "a|1|7.ab|s"])
+def test_what_is_no_notice_is_refused(text):
+    with pytest.raises(ValueError, match=r"not enough values|invalid literal|not a position"):
+        Notice.parse(text)
+
+
+# Begin and take back
+
+
+def test_begin_gives_what_the_batch_needs_and_counts_its_starts(ledger):
+    ledger.commit(batch(), outcome())
+    begun = ledger.begin(batch(2), ["record:x", "state:unheard"])
+    assert (begun.starts, begun.epoch, begun.position) == (1, str(EPOCH), Position(SOURCE, 2))
+    assert begun.held == {"record:x": b"r", "state:unheard": None}
+    assert ledger.begin(batch(2), ["record:x"]).starts == 2
+
+
+def test_begin_in_an_empty_ledger_finds_nothing(client, keys):
+    begun = Ledger(client, keys.namespace).begin(batch(), ["record:x"])
+    assert (begun.starts, begun.epoch, begun.position, begun.held) == (1, "", None, {"record:x": None})
+
+
+def test_starts_are_counted_for_each_identity_and_are_forgotten_in_the_end(client, keys, ledger):
+    ledger.begin(batch(), ["record:x"])
+    assert ledger.begin(batch(None, 1.0), ["record:x"]).starts == 1
+    assert 0 < client.ttl(keys.starts(LANE)) <= 3600
+
+
+def test_a_start_that_is_taken_back_leaves_no_trace(client, keys, ledger):
+    before = dump(client, keys.namespace)
+    ledger.begin(batch(), ["record:x"])
+    ledger.begin(batch(), ["record:x"])
+    ledger.take_back(batch())
+    assert client.hgetall(keys.starts(LANE)) == {batch().identity.encode(): b"1"}
+    ledger.take_back(batch())
+    assert dump(client, keys.namespace) == before
+
+
+def test_a_start_that_a_commit_has_removed_is_not_taken_back_below_none(client, keys, ledger):
+    ledger.begin(batch(), ["record:x"])
+    ledger.begin(batch(), ["record:x"])
+    ledger.commit(batch(), outcome())
+    ledger.take_back(batch())
+    assert not client.exists(keys.starts(LANE))
+
+
+# What else a worker and a feed ask
+
+
+def test_a_configuration_is_found_by_its_version(client, keys, ledger):
+    client.hset(keys.configurations, "c1", b"{}")
+    assert (ledger.configuration("c1"), ledger.configuration("c2")) == (b"{}", None)
+
+
+def test_counters_count(client, keys, ledger):
+    ledger.count("fenced")
+    ledger.count("fenced")
+    assert client.hgetall(keys.counters) == {b"fenced": b"2"}
+
+
+@pytest.mark.parametrize(
+    ("event", "past"),
+    [
+        (trade(id=10), True),
+        (trade(id=9), True),
+        (trade(id=11), False),
+        (trade(id=9, symbol="ETHUSDT"), False),
+        (trade(id=9, venue="usdm"), False),
+        (trade(id=9, time_ms=trade().time_ms + 60_001), False),  # a feed that begins anew
+    ],
+)
+def test_a_ledger_is_past_what_any_of_its_pools_has_seen(client, keys, settings, event, past):
+    record = Record()
+    record.take(trade(id=10), "s")
+    client.hset(keys.pool("depth"), "lane:0", "s@1")
+    client.hset(keys.pool("trade"), "record:spot:BTCUSDT:trade", pack(record))
+    assert is_past(settings, event) is past
+
+
+# Epochs and checkpoints, as ingest writes them
+
+CONFIGURATION = Configuration.model_validate({"pools": {"trade": {"kinds": ["trade"], "strategies": {"x": {}}}}})
+
+
+def ingest(settings: Settings, use: Any) -> Any:
+    """Run `use` with ingest's ledger."""
+
+    async def run() -> Any:
+        ledger = IngestLedger(settings)
+        try:
+            return await use(ledger)
+        finally:
+            await ledger.close()
+
+    return asyncio.run(run())
+
+
+def claim(ledger: IngestLedger, above: int = 0) -> Any:
+    return ledger.claim(above, [LANE, LaneId("trade", 1)], {"trade": 2}, CONFIGURATION)
+
+
+def test_the_first_epoch_finds_lanes_without_positions_and_writes_layout_and_configuration(client, keys, settings):
+    epoch, positions = ingest(settings, claim)
+    assert epoch.number == 1
+    assert positions == {LANE: None, LaneId("trade", 1): None}
+    assert client.hget(keys.shard(0), "epoch") == str(epoch).encode()
+    assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
+    assert client.hget(keys.configurations, CONFIGURATION.version) == CONFIGURATION.canonical()
+
+
+def test_an_epoch_is_never_issued_twice_and_gives_each_lane_its_position(client, keys, ledger, settings):
+    ledger.commit(batch(), outcome())
+    epoch, positions = ingest(settings, claim)
+    assert epoch.number == EPOCH.number + 1
+    assert positions == {LANE: Position(SOURCE, 2), LaneId("trade", 1): None}
+    later, _ = ingest(settings, lambda ledger: claim(ledger, above=100))
+    assert later.number == 101
+    assert len({EPOCH.nonce, epoch.nonce, later.nonce}) == 3
+
+
+def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
+    ingest(settings, claim)
+    assert ledger.commit(batch(), outcome()) == "epoch"
+
+
+def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, ledger):
+    run = client.register_script(script("claim"))
+    names = [keys.shard(0), keys.layout, keys.configurations, keys.pool("trade")]
+    assert run(names, [str(EPOCH), "8.aa", "layout", "c1", "{}", "lane:0"]) == [1, b""]
+    before = dump(client, keys.namespace)
+    assert run(names, [str(EPOCH), "8.bb", "other", "c2", "{}", "lane:0"]) == [0, b"8.aa"]
+    assert dump(client, keys.namespace) == before
+
+
+def checkpoint(name: str, epoch: Epoch = EPOCH) -> Any:
+    return lambda ledger: ledger.checkpoint(epoch, name, Position("s", 9), [b"letter"], {"frames": 3, "events": 2})
+
+
+def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
+    assert ingest(settings, checkpoint("one"))
+    before = dump(client, keys.namespace)
+    assert ingest(settings, checkpoint("one"))
+    assert dump(client, keys.namespace) == before
+    assert ingest(settings, checkpoint("two"))
+    assert client.hgetall(keys.counters) == {b"frames": b"6", b"events": b"4"}
+    assert client.xlen(keys.deadletters) == 2
+    assert client.hget(keys.shard(0), "frontier") == b"s@9"
+
+
+def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):
+    before = dump(client, keys.namespace)
+    assert not ingest(settings, checkpoint("one", OTHER_EPOCH))
+    assert dump(client, keys.namespace) == before
+
+
+def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):
+    letters, counts = [b"letter"] * 8_001, {f"counter {number}": 1 for number in range(4_001)}
+    assert ingest(settings, lambda own: own.checkpoint(EPOCH, "one", Position("s", 9), letters, counts))
+    assert (client.xlen(keys.deadletters), client.hlen(keys.counters)) == (8_001, 4_001)
+
+
+def test_a_condemned_event_is_committed_through_the_same_fence(client, keys, ledger, settings):
+    (event,) = batch(None, 1.0).events
+    sent = Batch("trade", 0, 0, EPOCH, None, Position(SOURCE, 1), "c1", (batches.pack_event(event),))
+    for _ in range(2):
+        ingest(settings, lambda own: own.condemn(sent, "5 runs"))
+    (letter,) = (deadletters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters))
+    assert (letter.reason, letter.event) == ("condemned", event)
+    record = unpack(client.hget(keys.pool("trade"), "record:spot:BTCUSDT:trade"))
+    assert (record.applied, record.count) == (Position(SOURCE, 1), 0)
+    assert client.hgetall(keys.counters) == {b"batches": b"1", b"condemned": b"1"}

@@ -1,0 +1,119 @@
+"""The backtest over parts of the recordings: nothing about how it is run changes what comes out."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Mapping
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from tasks import backtest
+from tasks.backtest import Backtest
+from tasks.configuration import Configuration
+from tasks.errors import RecordingError
+from tasks.recordings import read
+
+ROOT = Path(__file__).resolve().parents[2]
+SPOT, USDM = "binance-spot-20240808.jsonl.gz", "binance-usdm-20240808.jsonl.gz"
+#: Lines of each recording; enough for a few hundred signals.
+PART = 3_000
+
+
+def configuration(partitions: int = 8, skew: Mapping[str, Any] | None = None) -> Configuration:
+    depth = {"orderbook_skew": dict(skew or {}), "spread_liquidity": {"wide_ratio": 1.2}}
+    return Configuration.model_validate(
+        {
+            "pools": {
+                "depth": {"kinds": ["depth"], "partitions": partitions, "strategies": depth},
+                "trade": {"kinds": ["trade"], "partitions": partitions, "strategies": {"trade_momentum": {}}},
+            }
+        }
+    )
+
+
+@pytest.fixture(scope="session")
+def part(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give the first lines of both recordings, as files."""
+    folder = tmp_path_factory.mktemp("parts")
+    made = {}
+    for name in (SPOT, USDM):
+        made[name] = folder / name.removesuffix(".gz")
+        made[name].write_bytes(b"".join(line.raw + b"\n" for line in islice(read(recordings / name), PART)))
+    return made
+
+
+@pytest.fixture(scope="session")
+def spot(part: dict[str, Path]) -> backtest.Result:
+    return backtest.run([part[SPOT]], configuration())
+
+
+def test_every_frame_is_an_event_or_skipped_or_refused(spot):
+    assert spot.frames == PART
+    assert spot.events + sum(spot.skipped.values()) + sum(spot.refused.values()) == PART
+
+
+def test_the_part_does_give_signals_of_trades_and_books(spot):
+    # Guards the claims below against being true of silence.
+    assert spot.signals.keys() >= {"orderbook_skew", "trade_momentum"}
+    assert spot.errors == {}
+
+
+@pytest.mark.parametrize("batch_events", [1, 7, 100, 10**9])
+def test_the_batch_size_never_changes_the_digest(part, spot, batch_events):
+    again = Backtest(configuration(), batch_events).run(read(part[SPOT]))
+    assert (again.digest, again.signals) == (spot.digest, spot.signals)
+
+
+@pytest.mark.parametrize("partitions", [1, 3, 1024])
+def test_the_number_of_partitions_never_changes_the_digest(part, spot, partitions):
+    assert backtest.run([part[SPOT]], configuration(partitions)).digest == spot.digest
+
+
+def test_other_parameters_do_change_the_digest(part, spot):
+    assert backtest.run([part[SPOT]], configuration(skew={"buy_ratio": 5.0})).digest != spot.digest
+
+
+def test_two_recordings_interleaved_or_one_after_the_other_give_the_same_digest(part):
+    interleaved = backtest.run([part[SPOT], part[USDM]], configuration())
+    in_turn = (line for name in (USDM, SPOT) for line in read(part[name]))
+    assert Backtest(configuration()).run(in_turn).digest == interleaved.digest
+    assert interleaved.frames == 2 * PART
+
+
+def test_a_recording_that_is_played_twice_gives_repeats_and_the_same_digest(part, spot):
+    twice = (line for _ in range(2) for line in read(part[SPOT]))
+    result = Backtest(configuration()).run(twice)
+    assert (result.digest, result.repeats) == (spot.digest, spot.repeats + spot.events)
+
+
+def test_a_lost_frame_changes_the_digest(part, spot):
+    lines = list(read(part[SPOT]))
+    assert Backtest(configuration()).run(lines[: PART // 2] + lines[PART // 2 + 1 :]).digest != spot.digest
+
+
+def test_two_processes_with_other_hash_seeds_give_the_same_digest(part):
+    def run(seed: str) -> str:
+        environment = os.environ | {"PYTHONHASHSEED": seed}
+        command = [sys.executable, "-m", "tasks", "backtest", str(part[SPOT]), "--digest"]
+        done = subprocess.run(
+            command, env=environment, cwd=ROOT, capture_output=True, text=True, check=True, timeout=60
+        )
+        return done.stdout.strip()
+
+    first, second = run("1"), run("2")
+    assert len(first) == 64
+    assert first == second
+
+
+def test_progress_is_told_of_each_line(part):
+    told = []
+    Backtest(configuration()).run(islice(read(part[SPOT]), 10), lambda: told.append(1))
+    assert len(told) == 10
+
+
+def test_a_recording_that_is_not_there_is_one_clear_line(tmp_path):
+    with pytest.raises(RecordingError, match=r"nowhere\.jsonl"):
+        backtest.run([tmp_path / "nowhere.jsonl"], configuration())
