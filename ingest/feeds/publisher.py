@@ -76,6 +76,9 @@ class Connection:
 
     async def wait(self) -> None:
         """Wait until the server is there."""
+        # The client knows of a cut before it tells us: without this, a caller who tries again would never pause.
+        if not self.client.is_connected:
+            self._up.clear()
         await self._up.wait()
 
     async def flush(self) -> bool:

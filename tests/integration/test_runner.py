@@ -7,9 +7,8 @@ from typing import Any
 import pytest
 import redis
 
-from tasks import deadletters, runner
+from tasks import runner
 from tasks.batches import Epoch
-from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Ledger, Notice, connection_options, lane_field
 from tasks.routing import LaneId
@@ -190,105 +189,6 @@ def test_of_two_copies_at_the_same_time_one_is_committed(client, keys, ledger):
     assert client.xlen(keys.signals) == 2
     assert client.hget(keys.counters, "applied") == b"2"
     assert starts(client, keys) == {}
-
-
-# Redis in trouble
-
-
-class Unlucky(Ledger):
-    """A ledger whose named call fails once, before or after the server has done it."""
-
-    def trouble(self, name: str, error: Exception, *, done: bool) -> "Unlucky":
-        call, left = getattr(self, name), [error]
-
-        def fail_once(*arguments: Any) -> Any:
-            if not left:
-                return call(*arguments)
-            if done:
-                call(*arguments)
-            raise left.pop()
-
-        setattr(self, name, fail_once)
-        return self
-
-
-@pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError()])
-def test_a_commit_whose_answer_got_lost_is_committed_once(client, keys, ledger, error):
-    unlucky = Unlucky(client, keys.namespace).trouble("commit", error, done=True)
-    assert run(unlucky, batch()) is None
-    assert client.hget(keys.pool("trade"), lane_field(LANE)) == f"{SOURCE}@2".encode()
-    assert client.xlen(keys.signals) == 2
-    assert client.hget(keys.counters, "applied") == b"2"
-    assert starts(client, keys) == {}
-
-
-@pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError()])
-def test_a_commit_that_never_arrived_is_sent_again(client, keys, ledger, error):
-    unlucky = Unlucky(client, keys.namespace).trouble("commit", error, done=False)
-    assert run(unlucky, batch()) == Summary(2, 0, 2, 0)
-    assert client.xlen(keys.signals) == 2
-
-
-@pytest.mark.parametrize("call", ["commit", "notify", "count"])
-def test_a_run_that_redis_cuts_short_takes_its_own_start_back_and_no_other(client, keys, ledger, call):
-    run(ledger, batch())
-    sent = batch(2) if call == "commit" else batch()
-    for _ in range(2):  # other copies that are being run
-        ledger.begin(sent, ["record:x"])
-    unlucky = Unlucky(client, keys.namespace).trouble(call, redis.ResponseError("no"), done=False)
-    with pytest.raises(redis.ResponseError):
-        run(unlucky, sent)
-    assert starts(client, keys) == {sent.identity.encode(): b"2"}
-
-
-@pytest.mark.parametrize("done", [True, False])
-def test_a_run_that_could_not_begin_leaves_no_start_whether_it_was_counted_or_not(client, keys, ledger, done):
-    before = dump(client, keys.namespace)
-    unlucky = Unlucky(client, keys.namespace).trouble("begin", redis.TimeoutError(), done=done)
-    with pytest.raises(redis.TimeoutError):
-        run(unlucky, batch())
-    assert dump(client, keys.namespace) == before
-
-
-def test_a_start_that_cannot_be_taken_back_is_left_standing(client, keys, ledger):
-    unlucky = Unlucky(client, keys.namespace).trouble("take_back", redis.ResponseError("no"), done=False)
-    assert run(unlucky, batch(2)) is None
-    assert starts(client, keys) == {batch(2).identity.encode(): b"1"}
-
-
-def test_a_configuration_that_is_not_there_is_no_start(client, keys, ledger):
-    def find(*_: object) -> Sequence[AnyStrategy]:
-        raise LedgerError("the ledger holds no configuration c1")
-
-    before = dump(client, keys.namespace)
-    with pytest.raises(LedgerError):
-        runner.run(batch(), ledger, find, ())
-    assert dump(client, keys.namespace) == before
-
-
-# Poison
-
-
-class TimeLimitError(Exception):
-    """What the caller names as a fault of the machine."""
-
-
-@pytest.mark.parametrize("fault", [MemoryError(), TimeLimitError(), SystemExit(1), KeyboardInterrupt()])
-def test_a_fault_of_the_machine_leaves_its_start_counted_and_nothing_else(client, keys, ledger, fault):
-    strategy = Raising.create({})
-    strategy.error = fault
-    before = dump(client, keys.namespace)
-    sent = batch(None, 1.0, BAD)
-    with pytest.raises(type(fault)):
-        runner.run(sent, ledger, having(strategy), (TimeLimitError,))
-    assert starts(client, keys) == {sent.identity.encode(): b"1"}
-    assert dump(client, keys.namespace, but=keys.starts(LANE)) == before
-
-
-def test_a_broken_strategy_is_no_poison_so_its_batch_is_committed(client, keys, ledger):
-    assert run(ledger, batch(None, BAD, BAD), Grumpy.create({})) == Summary(2, 0, 0, 2)
-    letters = [deadletters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters)]
-    assert [letter.reason for letter in letters] == ["strategy_error"] * 2
 
 
 # All of it at once

@@ -70,6 +70,25 @@ def test_what_a_strategy_does_not_say_is_left_out():
     assert fields().keys().isdisjoint({"stop_loss", "take_profit", "stop_loss_pct", "take_profit_pct"})
 
 
+@pytest.mark.parametrize(
+    ("stop_loss", "distance"),
+    [
+        (100.0, 1.0),
+        (100.1, None),  # consumers take fractions up to 1
+        (1e308, None),
+    ],
+)
+def test_a_target_further_than_the_price_itself_has_no_distance(stop_loss, distance):
+    said = fields(stop_loss=stop_loss)
+    assert (said["stop_loss"], said.get("stop_loss_pct")) == (stop_loss, distance)
+
+
+def test_a_distance_that_is_infinite_is_left_out():
+    said = fields(price=1e-10, take_profit=1e308)
+    assert said["take_profit"] == 1e308
+    assert "take_profit_pct" not in said
+
+
 @given(st.integers(0, 4_102_444_800_000))
 def test_the_timestamp_is_the_events_time_to_the_millisecond(time_ms):
     stamp = datetime.fromisoformat(msgspec.json.decode(packed(event=trade(time_ms=time_ms)))["timestamp"])
@@ -242,8 +261,7 @@ def test_strength_is_the_word_for_a_confidence(confidence, word):
         ({"price": float("inf")}, "price"),
         ({"current_price": -1.0}, "current_price"),
         ({"stop_loss": -1.0}, "stop_loss"),
-        ({"stop_loss": 101.0}, "stop_loss_pct"),  # more than the whole price away
-        ({"price": 1e-10, "take_profit": 1e308}, "take_profit_pct"),  # infinitely far, which is no JSON
+        ({"take_profit": float("inf")}, "take_profit"),
         ({"indicators": {"x": float("nan")}}, "indicators"),
     ],
     ids=str,

@@ -1,0 +1,146 @@
+"""The ledger as ingest writes it, on a real server: epochs, checkpoints, condemned events."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from ingest.ledger import IngestLedger
+from tasks import batches, deadletters
+from tasks.batches import Batch, Epoch
+from tasks.configuration import Configuration
+from tasks.events import Position
+from tasks.ledger import Keys, Ledger, connection_options, script
+from tasks.outcome import Outcome
+from tasks.records import unpack
+from tasks.routing import LaneId
+from tasks.settings import Settings
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, dump, start_epoch
+
+LANE = LaneId("trade", 0)
+OTHER_EPOCH = Epoch(7, "another1")
+
+
+@pytest.fixture
+def client(redis_url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(redis_url, **connection_options()) as client:
+        yield client
+
+
+@pytest.fixture
+def keys(namespace: str) -> Keys:
+    return Keys(namespace)
+
+
+@pytest.fixture
+def ledger(client: redis.Redis, keys: Keys) -> Ledger:
+    """A ledger whose epoch is EPOCH and whose lanes are empty."""
+    start_epoch(client, keys)
+    return Ledger(client, keys.namespace)
+
+
+@pytest.fixture
+def settings(redis_url: str, namespace: str) -> Settings:
+    return Settings(redis_url=redis_url, namespace=namespace)
+
+
+def outcome(name: str = "x") -> Outcome:
+    """Give something of everything that a batch can leave behind."""
+    fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
+    return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
+
+
+CONFIGURATION = Configuration.model_validate({"pools": {"trade": {"kinds": ["trade"], "strategies": {"x": {}}}}})
+
+
+def ingest(settings: Settings, use: Any) -> Any:
+    """Run `use` with ingest's ledger."""
+
+    async def run() -> Any:
+        ledger = IngestLedger(settings)
+        try:
+            return await use(ledger)
+        finally:
+            await ledger.close()
+
+    return asyncio.run(run())
+
+
+def claim(ledger: IngestLedger, above: int = 0) -> Any:
+    return ledger.claim(above, [LANE, LaneId("trade", 1)], {"trade": 2}, CONFIGURATION)
+
+
+def test_the_first_epoch_finds_lanes_without_positions_and_writes_layout_and_configuration(client, keys, settings):
+    epoch, positions = ingest(settings, claim)
+    assert epoch.number == 1
+    assert positions == {LANE: None, LaneId("trade", 1): None}
+    assert client.hget(keys.shard(0), "epoch") == str(epoch).encode()
+    assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
+    assert client.hget(keys.configurations, CONFIGURATION.version) == CONFIGURATION.canonical()
+
+
+def test_an_epoch_is_never_issued_twice_and_gives_each_lane_its_position(client, keys, ledger, settings):
+    ledger.commit(batch(), outcome())
+    epoch, positions = ingest(settings, claim)
+    assert epoch.number == EPOCH.number + 1
+    assert positions == {LANE: Position(SOURCE, 2), LaneId("trade", 1): None}
+    later, _ = ingest(settings, lambda ledger: claim(ledger, above=100))
+    assert later.number == 101
+    assert len({EPOCH.nonce, epoch.nonce, later.nonce}) == 3
+
+
+def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
+    ingest(settings, claim)
+    assert ledger.commit(batch(), outcome()) == "epoch"
+
+
+def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, ledger):
+    run = client.register_script(script("claim"))
+    names = [keys.shard(0), keys.layout, keys.configurations, keys.pool("trade")]
+    assert run(names, [str(EPOCH), "8.aa", "layout", "c1", "{}", "lane:0"]) == [1, b""]
+    before = dump(client, keys.namespace)
+    assert run(names, [str(EPOCH), "8.bb", "other", "c2", "{}", "lane:0"]) == [0, b"8.aa"]
+    assert dump(client, keys.namespace) == before
+
+
+def checkpoint(name: str, epoch: Epoch = EPOCH) -> Any:
+    return lambda ledger: ledger.checkpoint(epoch, name, Position("s", 9), [b"letter"], {"frames": 3, "events": 2})
+
+
+def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
+    assert ingest(settings, checkpoint("one"))
+    before = dump(client, keys.namespace)
+    assert ingest(settings, checkpoint("one"))
+    assert dump(client, keys.namespace) == before
+    assert ingest(settings, checkpoint("two"))
+    assert client.hgetall(keys.counters) == {b"frames": b"6", b"events": b"4"}
+    assert client.xlen(keys.deadletters) == 2
+    assert client.hget(keys.shard(0), "frontier") == b"s@9"
+
+
+def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):
+    before = dump(client, keys.namespace)
+    assert not ingest(settings, checkpoint("one", OTHER_EPOCH))
+    assert dump(client, keys.namespace) == before
+
+
+def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):
+    letters, counts = [b"letter"] * 8_001, {f"counter {number}": 1 for number in range(4_001)}
+    assert ingest(settings, lambda own: own.checkpoint(EPOCH, "one", Position("s", 9), letters, counts))
+    assert (client.xlen(keys.deadletters), client.hlen(keys.counters)) == (8_001, 4_001)
+
+
+def test_a_condemned_event_is_committed_through_the_same_fence(client, keys, ledger, settings):
+    (event,) = batch(None, 1.0).events
+    sent = Batch("trade", 0, 0, EPOCH, None, Position(SOURCE, 1), "c1", (batches.pack_event(event),))
+    for _ in range(2):
+        ingest(settings, lambda own: own.condemn(sent, "5 runs"))
+    (letter,) = (deadletters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters))
+    assert (letter.reason, letter.event) == ("condemned", event)
+    record = unpack(client.hget(keys.pool("trade"), "record:spot:BTCUSDT:trade"))
+    assert (record.applied, record.count) == (Position(SOURCE, 1), 0)
+    assert client.hgetall(keys.counters) == {b"batches": b"1", b"condemned": b"1"}
