@@ -1,6 +1,7 @@
 """Where frames come from. `CoreSource` is plain NATS: at most once by nature, no acks."""
 
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Protocol
 
 import structlog
@@ -107,6 +108,9 @@ class CoreSource:
 
     async def close(self) -> None:
         """Unsubscribe; what NATS had sent by then is delivered."""
+        # Draining alone was seen to lose frames that the server had sent and the client had not read yet.
+        with suppress(Error):
+            await self._nats.client.flush()
         for subscription in self._subscriptions:
             try:
                 await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py's gap

@@ -88,7 +88,9 @@ class Connection:
         # A task of its own: the client's reader fails when the answer comes to a question that was cancelled.
         self._flushing = asyncio.create_task(self.client.flush(_FLUSH_S))
         await asyncio.wait({self._flushing})
-        return not self._flushing.cancelled() and self._flushing.exception() is None
+        # In the moment of a cut the client's flush returns without an answer.
+        answered = not self._flushing.cancelled() and self._flushing.exception() is None
+        return answered and self.client.is_connected
 
     async def close(self) -> None:
         """Take in and send what is on its way, and disconnect."""

@@ -1,6 +1,7 @@
 """A batch carries one event when it is quiet and hundreds when it is busy, without tuning."""
 
 import json
+from functools import partial
 from pathlib import Path
 
 import redis
@@ -21,6 +22,10 @@ def results(stack: Stack) -> dict[str, dict[str, int]]:
     return {task_id: each["result"] for task_id, each in stored.items()}
 
 
+def applied(outbox: Outbox, count: int) -> bool:
+    return outbox.counters().get("applied") == count
+
+
 def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path: Path, recordings: Path):
     file = recordings / "binance-usdm-20240808.jsonl.gz"
     with running(Plan(1, "solo", 1)) as stack:
@@ -32,7 +37,7 @@ def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path
                 '"T":1,"m":true,"M":true},"received_at":1700000000000000000}\n' % number
             )
             replay(stack, [one], "max")
-            wait_for(lambda number=number: outbox.counters().get("applied") == number, 10)
+            wait_for(partial(applied, outbox, number), 10)
         quiet = results(stack)
         replay(stack, [file], "max")
         live = finish(stack)

@@ -1,5 +1,6 @@
 """Batches of trades, and a look at every byte of a ledger."""
 
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import Any
@@ -9,6 +10,7 @@ import redis
 from tasks.batches import Batch, Epoch
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Notice
+from tasks.outcome import Outcome
 from tests.unit.strategies_for_tests import trades
 from tests.waiting import wait_for
 
@@ -30,6 +32,12 @@ def batch(
     """Make a batch of the pool "trade" after `prev`: by default of two trades."""
     held = events or tuple(trades(*(quantities or (1.0, 1.0)), start=(prev or 0) + 1))
     return Batch("trade", partition, 0, epoch, at(prev), Position(SOURCE, held[-1].seq), "c1", held)
+
+
+def outcome(name: str = "x") -> Outcome:
+    """Give something of everything that a batch can leave behind."""
+    fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
+    return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
 
 
 def dump(client: redis.Redis, namespace: str, *, but: str = "") -> dict[bytes, object]:

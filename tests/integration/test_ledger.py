@@ -14,7 +14,7 @@ from tasks.outcome import Outcome
 from tasks.records import Record, pack
 from tasks.routing import LaneId
 from tasks.settings import Settings
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, start_epoch
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, outcome, start_epoch
 from tests.unit.examples import trade
 
 LANE = LaneId("trade", 0)
@@ -42,12 +42,6 @@ def ledger(client: redis.Redis, keys: Keys) -> Ledger:
 @pytest.fixture
 def settings(redis_url: str, namespace: str) -> Settings:
     return Settings(redis_url=redis_url, namespace=namespace)
-
-
-def outcome(name: str = "x") -> Outcome:
-    """Give something of everything that a batch can leave behind."""
-    fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
-    return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
 
 
 # Commit

@@ -1,7 +1,6 @@
 """The ledger as ingest writes it, on a real server: epochs, checkpoints, condemned events."""
 
 import asyncio
-from collections import Counter
 from collections.abc import Iterator
 from typing import Any
 
@@ -15,11 +14,10 @@ from tasks.batches import Batch, Epoch
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import Keys, Ledger, connection_options, script
-from tasks.outcome import Outcome
 from tasks.records import unpack
 from tasks.routing import LaneId
 from tasks.settings import Settings
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, dump, start_epoch
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, dump, outcome, start_epoch
 
 LANE = LaneId("trade", 0)
 OTHER_EPOCH = Epoch(7, "another1")
@@ -46,12 +44,6 @@ def ledger(client: redis.Redis, keys: Keys) -> Ledger:
 @pytest.fixture
 def settings(redis_url: str, namespace: str) -> Settings:
     return Settings(redis_url=redis_url, namespace=namespace)
-
-
-def outcome(name: str = "x") -> Outcome:
-    """Give something of everything that a batch can leave behind."""
-    fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
-    return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
 
 
 CONFIGURATION = Configuration.model_validate({"pools": {"trade": {"kinds": ["trade"], "strategies": {"x": {}}}}})

@@ -85,14 +85,15 @@ def test_what_nobody_had_worked_off_at_a_stop_is_in_the_queue_but_the_next_start
 ):
     with ingest(nats_url, redis_url, namespace) as service:
         service.wait_ready()
-        first = redis.Redis.from_url(redis_url).hget(f"{namespace}:shard:0", "epoch")
+        ledger = redis.Redis.from_url(redis_url, decode_responses=True)
+        first = ledger.hget(f"{namespace}:shard:0", "epoch")
         service.process.send(signal.SIGKILL)
         service.wait_end()
         service.instance.start_again(service.process)
         service.wait_ready()
-        second = redis.Redis.from_url(redis_url).hget(f"{namespace}:shard:0", "epoch")
-    assert (first or b"").startswith(b"1.")
-    assert (second or b"").startswith(b"2.")
+        second = ledger.hget(f"{namespace}:shard:0", "epoch")
+    assert str(first).startswith("1.")
+    assert str(second).startswith("2.")
 
 
 def test_an_ingest_that_was_superseded_stops_and_says_why(nats_url, redis_url, namespace):

@@ -71,7 +71,7 @@ def test_an_event_that_raised_does_not_warm_up():
     [
         ([0, 4_999, 5_000], [1, 0, 1]),
         ([0, 3_000, 6_000, 9_000, 12_000], [1, 0, 1, 0, 1]),  # counted from the last that went out
-        ([0, -1_000, 4_999, 5_000], [1, 0, 0, 1]),  # a step back counts as no time
+        ([0, -6_000, 4_999, 5_000], [1, 0, 0, 1]),  # a step back counts as no time
         ([0, 0], [1, 0]),
     ],
 )

@@ -1,0 +1,46 @@
+"""What the README shows works as it stands there."""
+
+import json
+import re
+import sys
+from pathlib import Path
+
+import pytest
+
+from compose.local.processes import ROOT
+from tasks import configuration, registry
+from tasks.backtest import Backtest
+from tasks.recordings import Line
+
+README = (ROOT / "README.md").read_text()
+
+
+def block(language: str, holding: str) -> str:
+    """Give the one block of code that holds a text."""
+    [found] = [code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in code]
+    return str(found)
+
+
+def line(seq: int, price: str) -> Line:
+    payload = {"e": "trade", "E": 1_700_000_000_000 + seq, "s": "BTCUSDT", "t": seq, "p": price, "q": "1", "m": False}
+    return Line(json.dumps({"stream": "btcusdt@trade", "data": payload}).encode(), "btcusdt@trade", 1)
+
+
+def test_the_strategy_of_the_readme_runs_from_its_strategies_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    (tmp_path / "mine.py").write_text(block("python", "class Jump"))
+    (tmp_path / "mine.toml").write_text(block("toml", "mine:Jump"))
+    monkeypatch.syspath_prepend(tmp_path)
+    chosen = configuration.read(tmp_path / "mine.toml")
+    result = Backtest(chosen).run([line(1, "100"), line(2, "100.05"), line(3, "100.5")])
+    assert result.signals == {"jump": 1}
+    assert registry.build(chosen)["trade"][0].params.min_signal_interval_s == 30
+    sys.modules.pop("mine")
+
+
+def test_the_links_of_the_readme_lead_somewhere():
+    for target in re.findall(r"\]\(([^)#]+)\)", README):
+        assert (ROOT / target).exists(), target
+
+
+def test_the_consumer_of_the_readme_is_python():
+    compile(block("python", "async def main"), "README", "exec")
