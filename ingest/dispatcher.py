@@ -28,7 +28,7 @@ class Dispatcher:
         await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch, description)
 
     def _send(self, batch: Batch[msgspec.Raw], description: str) -> None:
-        options: dict[str, Any] = {"argsrepr": f"({description!r},)", "kwargsrepr": "{}", "retry": False}
+        options: dict[str, Any] = {"argsrepr": description, "kwargsrepr": "{}", "retry": False}
         self._app.send_task(TASK, (batches.pack(batch),), task_id=batch.task_id, queue=batch.pool, **options)
 
     def close(self) -> None:
