@@ -15,13 +15,11 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from ingest.roundtrip import MIN_TIMEOUT_S, RoundTrip
-from tasks.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch
+from tasks.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
 from tasks.events import Kind, Position
 from tasks.routing import LaneId
 
 MAX_COPIES = 3
-MAX_STARTS_OF_A_BATCH = 3
-MAX_STARTS_OF_AN_EVENT = 5
 
 DropReason = Literal["conflated", "overflow"]
 Judgement = Literal["resend", "wait", "condemn"]
@@ -52,6 +50,9 @@ class Lane:
         #: When the copies of the batch in flight were sent.
         self.sent_s: list[float] = []
         self.tries = 0
+        #: How many runs were seen to have begun in vain, and since when there were no more and no fewer.
+        self._vain_starts = 0
+        self._vain_since_s = 0.0
         #: When to ask the ledger about it.
         self.check_s = 0.0
         self.held_bytes = 0
@@ -99,7 +100,7 @@ class Lane:
             self.flight.append(item)
         for item in self.flight:
             del self.waiting[item.seq]
-        self.sent_s, self.tries = [], 0
+        self.sent_s, self.tries, self._vain_starts = [], 0, 0
         return True
 
     def batch(self, shard: int, epoch: Epoch, configuration: str) -> Batch[msgspec.Raw]:
@@ -144,27 +145,34 @@ class Lane:
         A run lasts `copy_life_s` at most, so an older copy is not at work any more. A batch that was started too
         often is halved here, its first half to be sent.
         """
-        if len(self.flight) > 1 and starts >= MAX_STARTS_OF_A_BATCH:
+        if starts >= max_starts(len(self.flight)):
+            if len(self.flight) == 1:
+                return self._doom(starts, now_s, copy_life_s)
             self._halve()
             return "resend"
-        if starts >= MAX_STARTS_OF_AN_EVENT:
-            return "condemn"
         if queue_full or sum(now_s - sent_s < copy_life_s for sent_s in self.sent_s) >= MAX_COPIES:
             self.check_s = now_s + MIN_TIMEOUT_S
             return "wait"
         return "resend"
+
+    def _doom(self, starts: int, now_s: float, copy_life_s: float) -> Judgement:
+        """Condemn the event once none of its runs can be at work any more: none ended or began for a whole life."""
+        if starts != self._vain_starts:
+            self._vain_starts, self._vain_since_s = starts, now_s
+        self.check_s = self._vain_since_s + copy_life_s
+        return "condemn" if now_s >= self.check_s else "wait"
 
     def _halve(self) -> None:
         """Put the second half back in front of what waits. Another `to` with the same `prev` is safe."""
         half = (len(self.flight) + 1) // 2
         self._put_back(self.flight[half:])
         self.flight = self.flight[:half]
-        self.sent_s, self.tries = [], 0
+        self.sent_s, self.tries, self._vain_starts = [], 0, 0
 
     def recall(self) -> None:
         """Put what is in flight back in front of what waits."""
         self._put_back(self.flight)
-        self.flight, self.sent_s, self.tries = [], [], 0
+        self.flight, self.sent_s, self.tries, self._vain_starts = [], [], 0, 0
 
     def _put_back(self, items: list[Item]) -> None:
         for item in reversed(items):
@@ -174,7 +182,7 @@ class Lane:
     def begin(self, source: str, prev: Position | None, renumbered: Iterable[Item]) -> None:
         """Start anew under another epoch, from where the ledger says the lane stands."""
         self.source, self.prev = source, prev
-        self.flight, self.sent_s, self.tries = [], [], 0
+        self.flight, self.sent_s, self.tries, self._vain_starts = [], [], 0, 0
         self.waiting = OrderedDict((item.seq, item) for item in renumbered)
         self._last_book = {item.stream: item.seq for item in self.waiting.values() if item.kind == "depth"}
         self.held_bytes = sum(item.size for item in self.waiting.values())

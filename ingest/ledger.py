@@ -52,6 +52,9 @@ class IngestLedger:
         self._broker = redis.Redis.from_url(settings.broker, **options)
         self._queue_prefix = settings.celery_prefix
         self.keys = Keys(settings.namespace)
+        #: In every epoch of this process: so it knows its own, also where the answer to a claim got lost.
+        self._nonce = secrets.token_hex(4)
+        self._highest = 0
         self._claim = self.client.register_script(script("claim"))
         self._checkpoint = self.client.register_script(script("checkpoint"))
         self._commit = self.client.register_script(script("commit"))
@@ -66,6 +69,10 @@ class IngestLedger:
         stored = await self._field(self.keys.shard(SHARD), "epoch")
         return Epoch.parse(stored.decode()) if stored else None
 
+    def issued(self, epoch: Epoch) -> bool:
+        """Whether this process started `epoch`, or tried to."""
+        return epoch.nonce == self._nonce
+
     async def _field(self, key: str, field: str) -> bytes | None:
         value: Any = await self.client.hget(key, field)
         return value  # type: ignore[no-any-return]  # bytes, since responses are not decoded
@@ -78,7 +85,8 @@ class IngestLedger:
         Returns it, and where each lane stands. Raises SupersededError: somebody else started one at the same moment.
         """
         stored = await self.epoch()
-        epoch = Epoch(max(above, stored.number if stored else 0) + 1, secrets.token_hex(4))
+        self._highest = max(above, self._highest, stored.number if stored else 0) + 1
+        epoch = Epoch(self._highest, self._nonce)
         keys = [self.keys.shard(SHARD), self.keys.layout, self.keys.configurations]
         keys += [self.keys.pool(lane.pool) for lane in lanes]
         layout_text = msgspec.json.encode({"shards": 1, "partitions": dict(layout)}, order="sorted")
@@ -86,7 +94,11 @@ class IngestLedger:
         arguments += [configuration.version, configuration.canonical(), *map(lane_field, lanes)]
         won, *positions = await self._claim(keys=keys, args=arguments)
         if not won:
-            raise SupersededError(f"another ingest process started epoch {positions[0].decode()} at the same moment")
+            winner = Epoch.parse(positions[0].decode())
+            if self.issued(winner):
+                # An earlier claim of ours, which had seemed to fail, came through meanwhile.
+                return await self.claim(above, lanes, layout, configuration)
+            raise SupersededError(f"another ingest process started epoch {winner} at the same moment")
         return epoch, {lane: _position(stored) for lane, stored in zip(lanes, positions, strict=True)}
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:

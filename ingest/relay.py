@@ -5,12 +5,13 @@ is acknowledged after NATS has flushed it.
 """
 
 import time
-from typing import Any
+from typing import Annotated, Any
 
 import msgspec
 import redis.asyncio as redis
 import structlog
 from nats.aio.client import Client
+from nats.errors import ConnectionReconnectingError
 from redis.exceptions import ResponseError
 
 from ingest.tally import Tally
@@ -24,6 +25,10 @@ CONSUMER = "relay"
 CHUNK = 256
 BLOCK_MS = 500
 TRIM_INTERVAL_S = 10.0
+#: NATS counts the headers to the payload: their frame, beside the id.
+HEADERS_BYTES = len(b"NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")
+#: NATS ends a connection whose line is longer than 4,096 bytes.
+MAX_SUBJECT_BYTES = 1_024
 log = structlog.get_logger()
 
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -36,7 +41,7 @@ class _Head(msgspec.Struct):
     strategy: str
     symbol: str
     action: str
-    event_time_ms: int
+    event_time_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     metadata: dict[str, str] = {}
 
 
@@ -94,34 +99,55 @@ class Relay:
     async def _publish(self, entries: list[Entry]) -> None:
         if not entries:
             return
-        for _, fields in entries:
-            await self._publish_one(fields.get(b"signal", b""))
+        self._check_connection()
+        outcomes = [await self._publish_one(fields.get(b"signal", b"")) for _, fields in entries]
         await self._nats.flush()
-        await self._redis.xack(self._keys.signals, GROUP, *(name for name, _ in entries))
+        # Without a connection, nats-py's flush comes back at once, and what it says it sent is only in its memory.
+        self._check_connection()
+        async with self._redis.pipeline(transaction=True) as pipe:
+            for letter in outcomes:
+                if isinstance(letter, DeadLetter):
+                    pipe.xadd(self._keys.deadletters, {"letter": deadletters.pack(letter)}, maxlen=deadletters.KEEP)
+            pipe.xack(self._keys.signals, GROUP, *(name for name, _ in entries))
+            await pipe.execute()
+        for outcome in outcomes:
+            self._tally.add(outcome if isinstance(outcome, str) else "unpublishable")
 
-    async def _publish_one(self, packed: bytes) -> None:
+    def _check_connection(self) -> None:
+        if not self._nats.is_connected:
+            raise ConnectionReconnectingError
+
+    async def _publish_one(self, packed: bytes) -> str | DeadLetter:
+        """Publish a signal, or not; return what to count it as, or its dead letter."""
         try:
             head = _decode(packed)
-        except msgspec.MsgspecError as error:
-            await self._give_up(packed, f"not a signal: {error}")
-            return
+        except ValueError as error:
+            return _letter(packed, f"not a signal: {error}")
         age_s = time.time() - head.event_time_ms / 1000
         if 0 < self._settings.signal_max_age_s < age_s:
-            self._tally.add("held:stale")
-            return
+            return "held:stale"
         subject = self._settings.signal_subject.format(
             strategy=_token(head.strategy), symbol=head.symbol, action=head.action, venue=head.metadata.get("venue", "")
         )
-        if len(packed) > self._nats.max_payload:
-            await self._give_up(packed, f"{len(packed)} bytes, and NATS takes {self._nats.max_payload} at most")
-            return
+        size = len(packed) + HEADERS_BYTES + len(head.id.encode())
+        if size > self._nats.max_payload:
+            return _letter(packed, f"{size} bytes with its headers, and NATS takes {self._nats.max_payload} at most")
+        if not _is_subject(subject):
+            return _letter(packed, f"not a NATS subject: {subject[:100]!r}")
         await self._nats.publish(subject, packed, headers={"Nats-Msg-Id": head.id})
-        self._tally.add("relayed")
+        return "relayed"
 
-    async def _give_up(self, packed: bytes, why: str) -> None:
-        letter = DeadLetter("unpublishable", why, raw=packed[: deadletters.MAX_KEPT_BYTES])
-        await self._redis.xadd(self._keys.deadletters, {"letter": deadletters.pack(letter)}, maxlen=deadletters.KEEP)
-        self._tally.add("unpublishable")
+
+def _letter(packed: bytes, why: str) -> DeadLetter:
+    return DeadLetter("unpublishable", why, raw=packed[: deadletters.MAX_KEPT_BYTES])
+
+
+def _is_subject(subject: str) -> bool:
+    """Say whether NATS takes a message under `subject`: it ends the connection over some that it does not take."""
+    tokens = subject.split(".")
+    return len(subject.encode()) <= MAX_SUBJECT_BYTES and all(
+        token and token.isprintable() and not set(token) & set("*> ") for token in tokens
+    )
 
 
 def _token(name: str) -> str:

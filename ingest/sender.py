@@ -2,7 +2,6 @@
 
 import asyncio
 import time
-from contextlib import suppress
 
 import msgspec
 import redis
@@ -42,11 +41,17 @@ class Sender:
         self._configuration, self._run_limit_s = configuration, run_limit_s
         self.epoch = Epoch(0, "")
         self._sending: set[asyncio.Task[None]] = set()
+        #: One at a time asks the ledger and follows: two that find the same would start two epochs.
+        self._asking = asyncio.Lock()
 
     # Epochs
 
     async def begin(self) -> None:
         """Start a new epoch. Raises SupersededError, and what Redis raises."""
+        async with self._asking:
+            await self._begin()
+
+    async def _begin(self) -> None:
         layout = {lane.id.pool: 0 for lane in self.lanes}
         for lane in self.lanes:
             layout[lane.id.pool] += 1
@@ -60,10 +65,13 @@ class Sender:
             self.pump(lane)
 
     def check_epoch(self, stored: Epoch | None) -> bool:
-        """Whether `stored` is ours. False: Redis went back. Raises SupersededError."""
+        """Whether `stored` is this epoch. False: Redis went back, or the answer to a claim got lost.
+
+        Raises SupersededError.
+        """
         if stored == self.epoch:
             return True
-        if stored is not None and stored.number >= self.epoch.number:
+        if stored is not None and stored.number >= self.epoch.number and not self._ledger.issued(stored):
             raise SupersededError(f"another ingest process has taken over: epoch {stored} instead of {self.epoch}")
         return False
 
@@ -133,19 +141,24 @@ class Sender:
 
         Raises SupersededError, and what Redis raises.
         """
-        now_s = time.monotonic()
-        lanes = [lane for lane in self.lanes if everywhere or lane.overdue(now_s)]
-        if not lanes:
-            return
+        async with self._asking:
+            now_s = time.monotonic()
+            lanes = [lane for lane in self.lanes if everywhere or lane.overdue(now_s)]
+            if lanes:
+                await self._ask(lanes)
+
+    async def _ask(self, lanes: list[Lane]) -> None:
         asked = [(lane, self._batch(lane) if lane.flight else None) for lane in lanes]
+        # A notice may move a lane on while the answer is on its way: that is no fall.
+        known = {lane.id: lane.prev for lane in lanes}
         reading = await self._ledger.read(asked)
-        went_back = any(_fell(lane.prev, reading.lanes[lane.id][0], self.lanes.source) for lane in lanes)
+        went_back = any(_fell(known[lane.id], reading.lanes[lane.id][0], self.lanes.source) for lane in lanes)
         if not self.check_epoch(reading.epoch) or went_back:
             log.warning(
                 "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(reading.epoch)
             )
             self._tally.add("redis_went_back")
-            await self.begin()
+            await self._begin()
             return
         for lane, batch in asked:
             await self._follow(lane, batch, reading)
@@ -166,12 +179,6 @@ class Sender:
         elif judgement == "condemn":
             log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)
             await self._ledger.condemn(batch, f"{starts} runs of this event were started and never ended")
-
-    async def settled(self) -> None:
-        """Wait until all that is being sent has left."""
-        while self._sending:
-            with suppress(*AWAY):
-                await asyncio.gather(*self._sending)
 
 
 def _fell(known: Position | None, stored: Position | None, current: str) -> bool:

@@ -3,10 +3,9 @@
 import asyncio
 import signal
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple
+from typing import Any
 
 import redis
 import structlog
@@ -14,6 +13,7 @@ from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from prometheus_client import CollectorRegistry
 
+from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
 from ingest.endpoints import serve
 from ingest.intake import Intake
@@ -26,8 +26,7 @@ from ingest.source import CoreSource, Nats
 from ingest.status import STATUS_SUBJECT, Status, encode
 from ingest.tally import Collector, Tally
 from tasks import configuration
-from tasks.errors import RealtimeStrategiesError
-from tasks.events import Position
+from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.routing import Router
 from tasks.settings import Settings, mask
 from tasks.telemetry import configure_logging
@@ -41,12 +40,6 @@ HEARTBEAT_S = 10.0
 STUCK_S = 30.0
 AWAY = (redis.RedisError, OSError, TimeoutError)
 log = structlog.get_logger()
-
-
-class _Checkpoint(NamedTuple):
-    name: str
-    letters: tuple[bytes, ...]
-    counts: Counter[str]
 
 
 class Service:
@@ -64,6 +57,7 @@ class Service:
         self._dispatcher = Dispatcher()
         self._sender = Sender(self._lanes, self._ledger, self._dispatcher, self._tally, chosen, settings.run_limit_s)
         self._intake = Intake(self._lanes, self._tally, self._sender.offer)
+        self._checkpoints = Checkpoints(self._ledger, self._sender, self._lanes, self._intake, self._tally)
         self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
         self._source = CoreSource(self._nats, settings.nats_subjects)
         self._relay = Relay(settings, self._ledger.client, self._nats.client, self._tally)
@@ -75,9 +69,8 @@ class Service:
         self._signal: signal.Signals | None = None
         #: What ended the work unasked; nothing may be written any more.
         self._failure: Exception | None = None
+        self._nats_gone = False
         self._beat_s = time.monotonic()
-        self._checkpoint: _Checkpoint | None = None
-        self._checkpoints = 0
 
     async def run(self) -> int:
         """Serve until a signal; return 0, or 1 when something was left undone."""
@@ -91,7 +84,7 @@ class Service:
             self._dispatcher.close()
             await self._nats.close()
             await self._ledger.close()
-        return 1 if self._failure else status
+        return 1 if self._failure or self._nats_gone else status
 
     async def _until_stopped(self) -> None:
         try:
@@ -101,6 +94,9 @@ class Service:
         except SupersededError as superseded:
             self._failure = superseded
             log.error("superseded: stopping", why=str(superseded))  # noqa: TRY400 one line, no traceback
+        except ServerAwayError as gone:
+            self._nats_gone = True
+            log.error("NATS is gone: stopping", why=str(gone))  # noqa: TRY400 one line, no traceback
         except Exception as error:
             self._failure = error
             log.exception("a fault of ours: stopping")
@@ -132,23 +128,29 @@ class Service:
 
     async def startup(self) -> None:
         """Wait for Redis and NATS, start an epoch, and only then let frames in."""
-        await self._with_redis(self._sender.begin)
+        await self._with_redis(self._begin)
         while not self._parts.up["redis"]:
             await asyncio.sleep(0.5)
-            await self._with_redis(self._sender.begin)
+            await self._with_redis(self._begin)
         await self._nats.connect()
         await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
         await self._source.open(self._intake.deliver)
         self._started = True
         log.info("ingest is up", subjects=self._settings.nats_subjects, lanes=len(list(self._lanes)))
 
+    async def _begin(self) -> None:
+        await self._sender.begin()
+        self._parts.back("redis")
+
     def _main_loop(self) -> list[asyncio.Task[None]]:
         """Start what runs until the end. None of these ends by itself."""
         steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
-            "tick": (TICK_S, self._tick),
+            "heartbeat": (TICK_S, self._beat),
+            "tick": (TICK_S, self._sender.look),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
             "notices": (RETRY_S, self._listen),
             "relay": (RETRY_S, self._relay.run),
+            "nats": (RETRY_S, self._nats.watch),
         }
         loops = {name: asyncio.create_task(self._every(*step), name=name) for name, step in steps.items()}
         self._tasks |= loops
@@ -162,16 +164,14 @@ class Service:
     async def _with_redis(self, step: Callable[[], Awaitable[None]]) -> None:
         try:
             await step()
+        except NatsError as error:  # first, because some of these are a TimeoutError too
+            log.debug("NATS refused", why=str(error))
         except AWAY as error:
             self._parts.lost("redis", str(error) or type(error).__name__)
-        except NatsError as error:
-            log.debug("NATS refused", why=str(error))
-        else:
-            self._parts.back("redis")
 
-    async def _tick(self) -> None:
+    async def _beat(self) -> None:
+        # Apart from all that asks Redis: whether this process lives is no matter of what it waits for.
         self._beat_s = time.monotonic()
-        await self._sender.look()
 
     async def _listen(self) -> None:
         """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
@@ -182,23 +182,14 @@ class Service:
             while True:
                 message = await pubsub.get_message(timeout=1.0)
                 if message is not None:
-                    self._sender.on_notice(message["data"].decode())
+                    self._sender.on_notice(message["data"].decode(errors="replace"))
         finally:
             with suppress(*AWAY):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
 
     async def _write_checkpoint(self) -> None:
-        if self._checkpoint is None:
-            letters = tuple(self._intake.letters)
-            self._intake.letters.clear()
-            self._checkpoints += 1
-            name = f"{self._sender.epoch}#{self._checkpoints}"
-            self._checkpoint = _Checkpoint(name, letters, self._tally.take_unwritten())
-        frontier = Position(self._lanes.source, self._lanes.frontier)
-        if await self._ledger.checkpoint(self._sender.epoch, self._checkpoint.name, frontier, *self._checkpoint[1:]):
-            self._checkpoint = None
-        else:
-            await self._sender.look(everywhere=True)
+        await self._checkpoints.write()
+        self._parts.back("redis")
 
     # Shutdown
 
@@ -215,14 +206,23 @@ class Service:
         if left:
             self._tally.add("dropped:stop", left)
         signals_left = not await self._drain_relay()
-        with suppress(*AWAY, SupersededError):
-            await self._write_checkpoint()
-            await self._write_checkpoint()
-        if left or signals_left:
-            log.error("stopped with work left", events=left, signals_not_relayed=signals_left)
+        uncounted = not await self._write_last_checkpoint()
+        if left or signals_left or uncounted:
+            log.error(
+                "stopped with work left", events=left, signals_not_relayed=signals_left, counts_not_written=uncounted
+            )
         else:
             log.info("stopped", frames=self._tally.totals["frames"], relayed=self._tally.totals["relayed"])
-        return int(bool(left or signals_left))
+        return int(bool(left or signals_left or uncounted))
+
+    async def _write_last_checkpoint(self) -> bool:
+        await _end(self._tasks["checkpoint"])
+        try:
+            while self._checkpoints.left:
+                await self._checkpoints.write()
+        except (*AWAY, SupersededError):
+            return False
+        return True
 
     async def _drain_relay(self) -> bool:
         await _end(self._tasks["relay"])

@@ -1,5 +1,7 @@
 """Where frames come from. `CoreSource` is plain NATS: at most once by nature, no acks."""
 
+import asyncio
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -11,8 +13,11 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
 
 from ingest.parts import Parts
+from tasks.errors import ServerAwayError
 from tasks.settings import Settings
 
+#: nats-py reports each frame that it drops; that is logged at most once in this time.
+LOG_INTERVAL_S = 10.0
 log = structlog.get_logger()
 
 #: Called for each frame, in order, on the event loop: (subject, bytes). Must not block or raise.
@@ -40,6 +45,8 @@ class Nats:
         self._servers = [url.strip() for url in settings.nats_url.split(",")]
         self._parts, self._on_slow_consumer = parts, on_slow_consumer
         self._closing = False
+        self._closed = asyncio.Event()
+        self._logged_s = -LOG_INTERVAL_S
         self.client = Client()
 
     async def close(self) -> None:
@@ -62,14 +69,26 @@ class Nats:
             error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
+            closed_cb=self._on_close,
         )
         self._parts.back("nats")
+
+    async def watch(self) -> None:
+        """Wait for what never happens while all is well. Raises ServerAwayError: nats-py won't connect again.
+
+        It gives up after any fault that the server reports, such as a message that is too large.
+        """
+        await self._closed.wait()
+        raise ServerAwayError(f"the connection to NATS was closed for good: {self.client.last_error}")
 
     async def _on_error(self, error: Exception) -> None:
         why = str(error) or type(error).__name__
         if isinstance(error, SlowConsumerError):
             self._on_slow_consumer()
-            log.warning("NATS dropped a frame because ingest was slow", subject=error.subject)
+            now_s = time.monotonic()
+            if now_s - self._logged_s >= LOG_INTERVAL_S:
+                self._logged_s = now_s
+                log.warning("frames are dropped because ingest is slow", subject=error.subject)
         elif self.client.is_connected:
             log.warning("NATS reports an error", why=why)
         else:
@@ -81,6 +100,11 @@ class Nats:
 
     async def _on_reconnect(self) -> None:
         self._parts.back("nats")
+
+    async def _on_close(self) -> None:
+        if not self._closing:
+            self._parts.lost("nats", "the connection was closed for good")
+            self._closed.set()
 
 
 class CoreSource:
@@ -116,3 +140,6 @@ class CoreSource:
                 await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py's gap
             except Error as error:
                 log.warning("the subscription could not be drained", why=str(error) or type(error).__name__)
+        # What had arrived is delivered all the same when NATS is away.
+        while self.pending and not self._nats.client.is_closed:
+            await asyncio.sleep(0.01)

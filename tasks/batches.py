@@ -10,6 +10,9 @@ from tasks.routing import LaneId
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 1024 * 1024
+#: A batch whose run was started this often and never ended is not run again, but halved; a single event a bit later.
+MAX_STARTS_OF_A_BATCH = 3
+MAX_STARTS_OF_AN_EVENT = 5
 
 E = TypeVar("E", AnyEvent, msgspec.Raw)
 
@@ -91,6 +94,11 @@ def pack(batch: Batch[msgspec.Raw]) -> bytes:
 def unpack(payload: bytes) -> Batch[AnyEvent]:
     """Undo `pack`. Raises msgspec.MsgspecError."""
     return _batch_decoder.decode(payload)
+
+
+def max_starts(events: int) -> int:
+    """How often a batch of so many events may be started in vain."""
+    return MAX_STARTS_OF_A_BATCH if events > 1 else MAX_STARTS_OF_AN_EVENT
 
 
 def describe(events: Sequence[msgspec.Raw], symbols: Sequence[str]) -> str:

@@ -18,15 +18,11 @@ import stamina
 import structlog
 
 from tasks import engine
-from tasks.batches import Batch
+from tasks.batches import Batch, max_starts
 from tasks.events import AnyEvent
 from tasks.ledger import Begun, Ledger
 from tasks.state import NewerStateError
 from tasks.strategy import AnyStrategy
-
-#: A batch whose run was started this often and never ended is not run again, but halved; a single event a bit later.
-MAX_STARTS_OF_A_BATCH = 3
-MAX_STARTS_OF_AN_EVENT = 5
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 log = structlog.get_logger()
@@ -42,11 +38,6 @@ class Summary(msgspec.Struct):
     repeats: int
     signals: int
     errors: int
-
-
-def max_starts(events: int) -> int:
-    """How often a batch of so many events may be started in vain."""
-    return MAX_STARTS_OF_A_BATCH if events > 1 else MAX_STARTS_OF_AN_EVENT
 
 
 def run(

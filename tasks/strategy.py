@@ -41,14 +41,14 @@ class Params(BaseModel):
     def _say_what_was_meant(cls, values: Any) -> Any:
         unknown = [str(name) for name in values if name not in cls.model_fields] if isinstance(values, dict) else []
         if unknown:
-            raise ValueError("; ".join(cls._hint(name) for name in unknown))
+            raise ValueError(", ".join(cls._hint(name) for name in unknown))
         return values
 
     @classmethod
     def _hint(cls, name: str) -> str:
         close = difflib.get_close_matches(name, cls.model_fields, n=1)
         hint = f"did you mean {close[0]!r}?" if close else f"known: {', '.join(sorted(cls.model_fields))}"
-        return f"unknown parameter {name!r}, {hint}"
+        return f"unknown parameter {name!r}; {hint}"
 
 
 class State(msgspec.Struct):

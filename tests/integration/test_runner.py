@@ -8,11 +8,11 @@ import pytest
 import redis
 
 from tasks import runner
-from tasks.batches import Epoch
+from tasks.batches import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Epoch
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Ledger, Notice, connection_options, lane_field
 from tasks.routing import LaneId
-from tasks.runner import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Summary
+from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, start_epoch
 from tests.unit.examples import TIME_MS, trade

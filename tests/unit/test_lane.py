@@ -150,11 +150,15 @@ def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):
     assert lane.held == 0
 
 
-def test_a_single_event_is_condemned_only_after_five_starts_in_vain(lane: Lane):
+def test_a_single_event_is_condemned_only_after_five_starts_in_vain_and_when_none_can_be_at_work(lane: Lane):
     offer(lane, 1)
     launch(lane)
-    verdicts = [overdue(lane, starts, 100.0 * starts) for starts in range(6)]
-    assert verdicts == ["resend"] * 5 + ["condemn"]
+    assert [overdue(lane, starts, 100.0 * starts) for starts in range(5)] == ["resend"] * 5
+    assert overdue(lane, 5, 500.0) == "wait"
+    assert not lane.overdue(519.9)
+    assert overdue(lane, 6, 520.0) == "wait", "another copy has begun"
+    assert overdue(lane, 6, 539.9) == "wait"
+    assert overdue(lane, 6, 540.0) == "condemn"
 
 
 def test_absent_workers_never_condemn_anything(lane: Lane):

@@ -101,7 +101,7 @@ def test_a_module_that_fails_while_it_is_imported_is_a_fault_of_the_settings(tmp
         registry.create("broken_strategy:X", {})
 
 
-def test_pools_get_their_strategies_in_the_order_of_the_file():
+def test_pools_get_their_strategies_by_name_whatever_order_the_file_has():
     built = registry.build(
         pools(
             trade={"kinds": ["trade"], "strategies": {"trade_momentum": {"threshold": 0.5}}},
@@ -111,7 +111,7 @@ def test_pools_get_their_strategies_in_the_order_of_the_file():
     )
     assert {pool: [strategy.name for strategy in strategies] for pool, strategies in built.items()} == {
         "trade": ["trade_momentum"],
-        "depth": ["spread_liquidity", "orderbook_skew"],
+        "depth": ["orderbook_skew", "spread_liquidity"],
         "basket": ["for_all"],
     }
     assert built["trade"][0].params.threshold == 0.5
@@ -134,9 +134,9 @@ def test_every_fault_of_every_pool_is_in_one_message():
         registry.build(configuration)
     assert str(refusal.value).splitlines() == [
         "the strategies can't be used:",
-        f"  pool depth: {HERE}:Namesake: the pool already has a strategy named 'orderbook_skew'",
         "  pool depth: spread_liquidity: history: Input should be greater than or equal to 2",
         "  pool depth: spread_liquidity: levels: Input should be greater than or equal to 1",
+        f"  pool depth: {HERE}:Namesake: the pool already has a strategy named 'orderbook_skew'",
         "  pool depth: trade_momentum: sees nothing of the pool's events (depth)",
         "  pool basket: trade_momentum: is keyed by 'symbol', the pool by 'all'",
         "  pool basket: trade_momentun: there is no such strategy; did you mean trade_momentum?",
