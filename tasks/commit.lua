@@ -1,10 +1,10 @@
 -- Commits one batch, or changes nothing: the fence. Every check comes before the first write, because a script that
 -- fails half-way does not roll back.
 --
--- KEYS  1 shard  2 pool  3 starts  4 signals  5 dead letters  6 audit  7 counters
--- ARGV  1 epoch  2 lane's field  3 prev  4 to  5 channel  6 notice  7 dead letters kept
---       8-12 how many fields, signals, dead letters, audit lines and counters follow, in this order
---       then: field, value, ...   signal, ...   letter, ...   line, ...   counter, increment, ...
+-- KEYS  1 shard  2 pool  3 starts  4 signals  5 held signals  6 dead letters  7 audit  8 counters
+-- ARGV  1 epoch  2 lane's field  3 prev  4 to  5 channel  6 notice  7 dead letters and held signals kept
+--       8-13 how many fields, signals, held signals, dead letters, audit lines and counters follow, in this order
+--       then: field, value, ...   signal, ...   held, ...   letter, ...   line, ...   counter, increment, ...
 -- Returns committed | repeat | epoch | position.
 
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end
@@ -12,27 +12,31 @@ local position = redis.call('HGET', KEYS[2], ARGV[2]) or ''
 if position == ARGV[4] then return 'repeat' end
 if position ~= ARGV[3] then return 'position' end
 
-local at = 13  -- the first argument that is not read yet
+local at = 14  -- the first argument that is not read yet
 
 for _ = 1, tonumber(ARGV[8]), 500 do  -- 500 fields a call: unpack fails near 8,000 values
-  local last = math.min(at + 999, 12 + 2 * tonumber(ARGV[8]))
+  local last = math.min(at + 999, 13 + 2 * tonumber(ARGV[8]))
   redis.call('HSET', KEYS[2], unpack(ARGV, at, last))
   at = last + 1
 end
-for _ = 1, tonumber(ARGV[9]) do
-  redis.call('XADD', KEYS[4], '*', 'signal', ARGV[at])
-  at = at + 1
+
+local function append(stream, count, field, keep)
+  for _ = 1, tonumber(count) do
+    if keep then
+      redis.call('XADD', stream, 'MAXLEN', '~', keep, '*', field, ARGV[at])
+    else
+      redis.call('XADD', stream, '*', field, ARGV[at])
+    end
+    at = at + 1
+  end
 end
-for _ = 1, tonumber(ARGV[10]) do
-  redis.call('XADD', KEYS[5], 'MAXLEN', '~', ARGV[7], '*', 'letter', ARGV[at])
-  at = at + 1
-end
-for _ = 1, tonumber(ARGV[11]) do
-  redis.call('XADD', KEYS[6], '*', 'line', ARGV[at])
-  at = at + 1
-end
-for _ = 1, tonumber(ARGV[12]) do
-  redis.call('HINCRBY', KEYS[7], ARGV[at], ARGV[at + 1])
+append(KEYS[4], ARGV[9], 'signal')
+append(KEYS[5], ARGV[10], 'held', ARGV[7])
+append(KEYS[6], ARGV[11], 'letter', ARGV[7])
+append(KEYS[7], ARGV[12], 'line')
+
+for _ = 1, tonumber(ARGV[13]) do
+  redis.call('HINCRBY', KEYS[8], ARGV[at], ARGV[at + 1])
   at = at + 2
 end
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[4])

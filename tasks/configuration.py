@@ -1,4 +1,16 @@
-"""Pools, strategies and parameters: read from a file by ingest, carried to the workers by content hash.
+"""Pools, strategies, parameters and gates: read from a file, carried to the workers by content hash. Pure but `read`.
+
+    [gate]                                            # for all strategies
+    max_signals_per_hour = 720
+
+    [pools.depth]
+    kinds = ["depth"]
+    [pools.depth.strategies.orderbook_skew]           # a built-in name, or "module:Class"
+    levels = 5
+    [pools.depth.strategies.orderbook_skew.gate]      # for this strategy
+    min_confidence = 0.7
+    [pools.depth.strategies.orderbook_skew.symbols.BTCUSDT]
+    levels = 10                                       # for this symbol
 
 The version names what strategies do, not how it is spread: partitions do not count.
 """
@@ -9,11 +21,38 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
 from tasks.errors import SettingsError
 from tasks.events import Kind
+from tasks.gate import OPEN, Gate
 from tasks.routing import Pool
+
+_RESERVED = ("gate", "symbols")
+
+
+class StrategyConfiguration(BaseModel):
+    """One strategy of a pool. In files its parameters stand beside `gate` and `symbols`."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    params: dict[str, Any] = {}
+    gate: Gate = OPEN
+    #: Parameters that differ for a symbol.
+    symbols: dict[str, dict[str, Any]] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, table: Any) -> Any:
+        if not isinstance(table, dict):
+            return table
+        params = {name: value for name, value in table.items() if name not in _RESERVED}
+        return {"params": params} | {name: table[name] for name in _RESERVED if name in table}
+
+    @model_serializer
+    def _together(self) -> dict[str, Any]:
+        rest = {"gate": self.gate.model_dump(exclude_defaults=True), "symbols": self.symbols}
+        return self.params | {name: value for name, value in rest.items() if value}
 
 
 class PoolConfiguration(BaseModel):
@@ -25,8 +64,10 @@ class PoolConfiguration(BaseModel):
     key: Literal["symbol", "all"] = "symbol"
     partitions: Annotated[int, Field(ge=1, le=1024)] = 8
     symbols: frozenset[str] = frozenset()
-    #: Parameters by strategy: a name from the registry, or an import path `module:Class`.
-    strategies: Annotated[dict[str, dict[str, Any]], Field(min_length=1)]
+    #: Hold the signals of all its strategies back, for a while.
+    paused: bool = False
+    #: By name from the registry, or import path `module:Class`.
+    strategies: Annotated[dict[str, StrategyConfiguration], Field(min_length=1)]
 
 
 class Configuration(BaseModel):
@@ -34,6 +75,7 @@ class Configuration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    gate: Gate = OPEN
     pools: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], PoolConfiguration], Field(min_length=1)
     ]
@@ -44,13 +86,25 @@ class Configuration(BaseModel):
             Pool(name, pool.kinds, pool.key, pool.partitions, pool.symbols) for name, pool in self.pools.items()
         )
 
+    def gate_of(self, pool: str, strategy: str) -> Gate:
+        """Give the gate through which a strategy's signals go."""
+        chosen = self.pools[pool]
+        return self.gate.and_also(chosen.strategies[strategy].gate).and_also(Gate(paused=chosen.paused))
+
+    def tables(self) -> dict[str, Any]:
+        """Give nested tables as a file would hold them, defaults left out, symbols sorted."""
+        tables = self.model_dump(mode="json", exclude_defaults=True)
+        for pool in tables["pools"].values():
+            if "symbols" in pool:
+                pool["symbols"].sort()
+        return tables
+
     def canonical(self) -> bytes:
         """Give the JSON that is hashed and stored; `parse` reads it."""
-        pools = {
-            name: {**pool.model_dump(exclude={"partitions", "symbols"}), "symbols": sorted(pool.symbols)}
-            for name, pool in self.pools.items()
-        }
-        return msgspec.json.encode({"pools": pools}, order="sorted")
+        tables = self.tables()
+        for pool in tables["pools"].values():
+            pool.pop("partitions", None)
+        return msgspec.json.encode(tables, order="sorted")
 
     @property
     def version(self) -> str:
@@ -63,15 +117,20 @@ class Configuration(BaseModel):
         return cls.model_validate_json(canonical)
 
 
+def check(tables: Any, what: str) -> Configuration:
+    """Make a configuration of nested tables. Raises SettingsError, one message with every fault; `what` begins it."""
+    try:
+        return Configuration.model_validate(tables)
+    except ValidationError as error:
+        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
+        raise SettingsError(f"{what} can't be used:\n  " + "\n  ".join(faults)) from None
+
+
 def read(path: Path) -> Configuration:
     """Read a strategies file. Raises SettingsError, one message with every fault."""
     try:
-        return Configuration.model_validate(tomllib.loads(path.read_text(encoding="utf-8")))
+        return check(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
-        message = f"can't read the strategies file {path}: {error.strerror}"
+        raise SettingsError(f"can't read the strategies file {path}: {error.strerror}") from None
     except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
-        message = f"{path} is not TOML: {error}"
-    except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-        message = f"{path} can't be used:\n  " + "\n  ".join(faults)
-    raise SettingsError(message)
+        raise SettingsError(f"{path} is not TOML: {error}") from None

@@ -102,16 +102,18 @@ class Run:
     def _give(self, event: AnyEvent, strategy: AnyStrategy) -> None:
         run = self._state(event, strategy)
         try:
-            signals = run.apply(event)
+            said = run.apply(event)
         except self._machine_faults:
             raise
         except Exception:  # noqa: BLE001 a strategy may raise anything; it is told of in the dead letter
             self._tell(strategy, event)
             run.rebuild()
             return
-        if signals:
-            self._outcome.signals.extend(signals)
-            self._outcome.counts[f"signals:{strategy.name}"] += len(signals)
+        if said.signals:
+            self._outcome.signals += said.signals
+            self._outcome.counts[f"signals:{strategy.name}"] += len(said.signals)
+        self._outcome.held += said.held
+        self._outcome.counts.update(f"held:{reason}" for reason in said.reasons)
 
     def _tell(self, strategy: AnyStrategy, event: AnyEvent | None) -> None:
         """Write the dead letter of the exception that is being handled."""

@@ -6,11 +6,14 @@ Keys, each behind the namespace:
     pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack
     starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended
     signals          stream  the contract's JSON
+    signals:held     stream  JSON of what the gate held back: reason and signal
     deadletters      stream  JSON
     audit            stream  JSON: which configuration a record went on under, from which event
     counters         hash    what summaries add up
-    configurations   hash    content hash → JSON
-    notices          channel lane|epoch|position, published by each commit
+    configuration    hash    version in force, version of the strategies file
+    configurations   hash    version (content hash) → JSON
+    configuration:history  stream  JSON: version, previous, author, reason, time
+    notices          channel lane|epoch|position, published by each commit; `configuration`, by a change of it
 
 The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
 unless the epoch is current and the lane stands at the batch's `prev`. So it does not matter how many workers hold a
@@ -49,10 +52,13 @@ class Keys:
     def __init__(self, namespace: str) -> None:
         self.namespace = namespace
         self.signals = f"{namespace}:signals"
+        self.held = f"{namespace}:signals:held"
         self.deadletters = f"{namespace}:deadletters"
         self.audit = f"{namespace}:audit"
         self.counters = f"{namespace}:counters"
+        self.configuration = f"{namespace}:configuration"
         self.configurations = f"{namespace}:configurations"
+        self.history = f"{namespace}:configuration:history"
         self.layout = f"{namespace}:layout"
         self.notices = f"{namespace}:notices"
 
@@ -121,14 +127,14 @@ def commit_arguments(keys: Keys, batch: Batch[Any], outcome: Outcome) -> tuple[l
     counters = {"batches": 1, **{name: count for name, count in outcome.counts.items() if count}}
     arguments: list[bytes | str | int] = [
         str(batch.epoch), lane_field(batch.lane), str(batch.prev or ""), str(batch.to), keys.notices, str(notice),
-        deadletters.KEEP, len(outcome.fields), len(outcome.signals), len(outcome.letters), len(outcome.audit),
-        len(counters),
+        deadletters.KEEP, len(outcome.fields), len(outcome.signals), len(outcome.held), len(outcome.letters),
+        len(outcome.audit), len(counters),
     ]  # fmt: skip
     arguments += [part for item in outcome.fields.items() for part in item]
-    arguments += outcome.signals + outcome.letters + outcome.audit
+    arguments += outcome.signals + outcome.held + outcome.letters + outcome.audit
     arguments += [part for item in counters.items() for part in item]
     names = [keys.shard(batch.shard), keys.pool(batch.pool), keys.starts(batch.lane)]
-    return [*names, keys.signals, keys.deadletters, keys.audit, keys.counters], arguments
+    return [*names, keys.signals, keys.held, keys.deadletters, keys.audit, keys.counters], arguments
 
 
 class Ledger:

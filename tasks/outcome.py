@@ -21,6 +21,8 @@ class Outcome(msgspec.Struct):
     audit: list[bytes]
     #: What the commit adds to the ledger's counters.
     counts: Counter[str]
+    #: What the gate held back: JSON of reason and signal.
+    held: list[bytes] = []
 
 
 def condemn(pool: str, source: str, event: AnyEvent, record: bytes | None, detail: str) -> Outcome:

@@ -7,14 +7,18 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from tasks.configuration import Configuration, PoolConfiguration
+from tasks.configuration import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
 from tasks.events import Kind
 from tasks.strategy import AnyStrategy, Strategy
 
 #: Imported when asked for, so that a worker loads what it runs and nothing else.
 _BUILTIN = {
+    "depth_pressure": "tasks.strategies.depth_pressure:DepthPressure",
+    "iceberg": "tasks.strategies.iceberg:Iceberg",
+    "market_dominance": "tasks.strategies.market_dominance:MarketDominance",
     "orderbook_skew": "tasks.strategies.orderbook_skew:OrderbookSkew",
+    "price_velocity": "tasks.strategies.price_velocity:PriceVelocity",
     "spread_liquidity": "tasks.strategies.spread_liquidity:SpreadLiquidity",
     "trade_momentum": "tasks.strategies.trade_momentum:TradeMomentum",
 }
@@ -62,13 +66,15 @@ def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
     faults: list[str] = []
     for pool_name, pool in configuration.pools.items():
         strategies: list[AnyStrategy] = []
-        for name, params in sorted(pool.strategies.items()):
+        for name, chosen in sorted(pool.strategies.items()):
             try:
-                strategy = create(name, params)
+                strategy = _with_overrides(name, chosen)
             except SettingsError as error:
                 found = str(error).splitlines()
             else:
-                found = [f"{name}: {misfit}" for misfit in _misfits(strategy, pool, strategies)]
+                found = [f"{name}: {misfit}" for misfit in _misfits(strategy, pool, chosen, strategies)]
+                for each in (strategy, *strategy.overrides.values()):
+                    each.gate = configuration.gate_of(pool_name, name)
                 strategies.append(strategy)
             faults += [f"pool {pool_name}: {fault}" for fault in found]
         built[pool_name] = tuple(strategies)
@@ -77,7 +83,28 @@ def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
     return built
 
 
-def _misfits(strategy: AnyStrategy, pool: PoolConfiguration, others: list[AnyStrategy]) -> Iterator[str]:
+def _with_overrides(name: str, chosen: StrategyConfiguration) -> AnyStrategy:
+    """Make a strategy, and the same with other parameters for some symbols. Raises SettingsError."""
+    faults: list[str] = []
+    made: dict[str, AnyStrategy] = {}
+    for symbol, params in {"": {}, **chosen.symbols}.items():
+        try:
+            made[symbol] = create(name, chosen.params | params)
+        except SettingsError as error:
+            faults += [f"{symbol}: {fault}" if symbol else fault for fault in str(error).splitlines()]
+    if faults:
+        # A fault of the common parameters is one of every symbol's too: it is said once.
+        raise SettingsError("\n".join(fault for fault in faults if fault.partition(": ")[2] not in faults))
+    strategy = made.pop("")
+    strategy.overrides = made
+    return strategy
+
+
+def _misfits(
+    strategy: AnyStrategy, pool: PoolConfiguration, chosen: StrategyConfiguration, others: list[AnyStrategy]
+) -> Iterator[str]:
+    if chosen.symbols and pool.key == "all":
+        yield "has parameters by symbol, but one state for all symbols"
     if strategy.key != pool.key:
         yield f"is keyed by {strategy.key!r}, the pool by {pool.key!r}"
     if all(getattr(type(strategy), _HOOKS[kind]) is getattr(Strategy, _HOOKS[kind]) for kind in pool.kinds):

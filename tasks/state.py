@@ -3,10 +3,13 @@
 This is where the runner's promises of `strategy.Strategy` are kept: isolation, warm-up, cool-down.
 """
 
+from typing import NamedTuple
+
 import msgspec
 
 from tasks.contract import message
 from tasks.events import AnyEvent, Depth, Event
+from tasks.gate import HeldReason, Passed
 from tasks.strategy import AnyStrategy, Signal, State
 
 
@@ -21,9 +24,18 @@ class Saved(msgspec.Struct, array_like=True):
     version: int
     #: How many events the state has seen, for the warm-up.
     seen: int
-    #: Event time of the last signal, by "symbol action", for the cool-down.
-    signalled_ms: dict[str, int]
+    #: What the gate counts.
+    passed: Passed
     state: msgspec.Raw
+
+
+class Said(NamedTuple):
+    """What a strategy said to one event, as the contract's JSON."""
+
+    signals: list[bytes]
+    #: What the gate held back: JSON of reason and signal.
+    held: list[bytes]
+    reasons: list[HeldReason]
 
 
 _packer = msgspec.msgpack.Encoder()
@@ -54,17 +66,17 @@ class StateRun:
 
     def _restore(self, packed: bytes | None) -> None:
         """Take `packed` as the state from which a rebuild starts."""
-        saved = _unpack_saved(packed) if packed else Saved(self.strategy.version, 0, {}, msgspec.Raw())
+        saved = _unpack_saved(packed) if packed else Saved(self.strategy.version, 0, Passed(), msgspec.Raw())
         if saved.version > self.strategy.version:
             raise NewerStateError(
                 f"{self.strategy.name}: state of version {saved.version}, code of {self.strategy.version}"
             )
         self._start = packed
         self._since: list[AnyEvent] = []
-        self._seen, self._signalled_ms = saved.seen, saved.signalled_ms
+        self._seen, self._passed = saved.seen, saved.passed
         state = self._read(saved) if packed else None
         if state is None:
-            self._seen, self._signalled_ms = 0, {}
+            self._seen, self._passed = 0, Passed()
         self._state = self.strategy.state_type() if state is None else state
 
     def _read(self, saved: Saved) -> State | None:
@@ -78,37 +90,40 @@ class StateRun:
         except Exception:  # noqa: BLE001 a lane must not stand still for ever because a state can't be read
             return None
 
-    def apply(self, event: AnyEvent) -> list[bytes]:
-        """Give `event` to the strategy; return its signals as the contract's JSON.
+    def apply(self, event: AnyEvent) -> Said:
+        """Give `event` to the strategy; return what it said, after warm-up and gate.
 
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
         """
         self._seen += 1
-        said = (
+        signals = (
             self.strategy.on_depth(event, self._state)
             if isinstance(event, Depth)
             else self.strategy.on_trade(event, self._state)
         )
+        said = Said([], [], [])
         spoken: set[str] = set()
-        signals = [signal for signal in said if self._passes(signal, event, spoken)]
-        packed = [message(signal, self.strategy, event, self._config_version) for signal in signals]
+        for signal in signals:
+            self._pass(signal, event, spoken, said)
         self._since.append(event)
-        return packed
+        return said
 
-    def _passes(self, signal: Signal, event: AnyEvent, spoken: set[str]) -> bool:
-        """Say whether a signal goes out; `spoken` collects what this event's signals said."""
-        key = f"{signal.symbol or event.symbol} {signal.action}"
+    def _pass(self, signal: Signal, event: AnyEvent, spoken: set[str], said: Said) -> None:
+        """Let a signal through or hold it back; `spoken` collects what this event's signals were about."""
+        symbol = signal.symbol or event.symbol
+        key = f"{symbol} {signal.action}"
         if self._seen <= self.strategy.warmup or key in spoken:
-            return False
-        last_ms = self._signalled_ms.get(key)
-        # The clock of a feed may step back by a second: that counts as no time passed.
-        if last_ms is not None and (
-            max(0, event.time_ms - last_ms) < self.strategy.params.min_signal_interval_s * 1000
-        ):
-            return False
+            return
         spoken.add(key)
-        self._signalled_ms[key] = event.time_ms
-        return True
+        packed = message(signal, self.strategy, event, self._config_version)
+        interval_s = self.strategy.params.min_signal_interval_s
+        held = self._passed.held(self.strategy.gate, symbol, key, signal.confidence, event.time_ms, interval_s)
+        if held is None:
+            self._passed.note(symbol, key, event.time_ms)
+            said.signals.append(packed)
+        else:
+            said.held.append(b'{"reason":"%s","signal":%s}' % (held.encode(), packed))
+            said.reasons.append(held)
 
     def rebuild(self) -> None:
         """Bring the state to where it was before the event that raised, by running the batch's events again."""
@@ -132,4 +147,4 @@ class StateRun:
     def pack(self) -> bytes:
         """Save the state for the ledger. Raises what msgspec raises when the strategy put something else into it."""
         state = msgspec.Raw(_packer.encode(self._state))
-        return _packer.encode(Saved(self.strategy.version, self._seen, self._signalled_ms, state))
+        return _packer.encode(Saved(self.strategy.version, self._seen, self._passed, state))

@@ -2,8 +2,10 @@
 
 import pytest
 
+from tasks import registry
 from tasks.configuration import Configuration, read
 from tasks.errors import SettingsError
+from tasks.gate import Gate
 
 FILE = """
 [pools.depth]
@@ -34,7 +36,11 @@ def written(tmp_path):
 def test_a_file_gives_pools_strategies_and_parameters(written):
     configuration = read(written(FILE))
     assert list(configuration.pools) == ["depth", "basket"]
-    assert configuration.pools["depth"].strategies == {"spread_liquidity": {"history": 30}, "orderbook_skew": {}}
+    strategies = configuration.pools["depth"].strategies
+    assert {name: chosen.params for name, chosen in strategies.items()} == {
+        "spread_liquidity": {"history": 30},
+        "orderbook_skew": {},
+    }
     assert configuration.pools["basket"].symbols == {"BTCUSDT", "ETHUSDT"}
 
 
@@ -138,3 +144,43 @@ def test_a_file_that_is_not_toml_is_one_clear_line(tmp_path, content):
     path.write_bytes(content)
     with pytest.raises(SettingsError, match=r"strategies\.toml is not TOML: "):
         read(path)
+
+
+OVERRIDES = """
+[pools.depth]
+kinds = ["depth"]
+[pools.depth.strategies.orderbook_skew]
+levels = 5
+[pools.depth.strategies.orderbook_skew.symbols.BTCUSDT]
+levels = 10
+[pools.depth.strategies.orderbook_skew.gate]
+min_confidence = 0.7
+[gate]
+max_signals_per_hour = 100
+"""
+
+
+def test_a_symbol_may_have_parameters_of_its_own_and_gates_add_up(written):
+    chosen = read(written(OVERRIDES))
+    [strategy] = registry.build(chosen)["depth"]
+    assert strategy.params.levels == strategy.for_symbol("ETHUSDT").params.levels == 5
+    assert strategy.for_symbol("BTCUSDT").params.levels == 10
+    for each in (strategy, strategy.for_symbol("BTCUSDT")):
+        assert each.gate == Gate(min_confidence=0.7, max_signals_per_hour=100)
+
+
+def test_a_fault_of_a_symbols_parameters_names_the_symbol_and_a_common_one_is_said_once(written):
+    with pytest.raises(SettingsError) as refusal:
+        registry.build(read(written(OVERRIDES.replace("levels = 10", "levels = 0"))))
+    assert str(refusal.value).splitlines()[1:] == [
+        "  pool depth: BTCUSDT: orderbook_skew: levels: Input should be greater than or equal to 1"
+    ]
+    with pytest.raises(SettingsError) as refusal:
+        registry.build(read(written(OVERRIDES.replace("levels = 5", "levls = 5"))))
+    assert str(refusal.value).count("did you mean 'levels'?") == 1
+
+
+def test_gates_and_overrides_survive_the_way_to_the_workers_and_change_the_version(written):
+    chosen, plain = read(written(OVERRIDES)), read(written(OVERRIDES.replace("0.7", "0.0")))
+    assert Configuration.parse(chosen.canonical()) == chosen
+    assert chosen.version != plain.version

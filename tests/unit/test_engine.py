@@ -213,7 +213,7 @@ def test_a_state_that_cannot_be_saved_is_told_of_and_starts_anew():
     worker.run(trades(1, BAD))
     (letter,) = map(deadletters.unpack, worker.letters)
     assert (letter.strategy, letter.event) == ("hoarder", None)
-    assert worker.state(hoarder) == [1, 0, {}, {"total": 0.0, "ids": []}]
+    assert worker.state(hoarder) == [1, 0, [{}, {}], {"total": 0.0, "ids": []}]
     worker.run(trades(1, start=3))
     assert worker.state(hoarder)[3]["ids"] == [3]
 

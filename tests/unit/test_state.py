@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import state
+from tasks.gate import HOUR_MS
 from tasks.state import NewerStateError, StateRun
 from tasks.strategy import AnyStrategy
 from tests.unit.examples import TIME_MS, book, trade
@@ -33,20 +34,20 @@ def start(strategy: AnyStrategy, packed: bytes | None = None) -> StateRun:
 
 def test_a_state_that_was_never_saved_is_the_strategys_first_one():
     _, seen, signalled, inner = msgspec.msgpack.decode(start(Echo.create({})).pack())
-    assert (seen, signalled, inner) == (0, {}, {"total": 0.0, "ids": []})
+    assert (seen, signalled, inner) == (0, [{}, {}], {"total": 0.0, "ids": []})
 
 
 def test_a_state_is_what_the_last_event_left_behind_also_in_another_process():
     first = start(Echo.create({}))
     first.apply(trades(2.0)[0])
     second = start(Echo.create({}), first.pack())
-    packed = second.apply(trades(3.0, start=2)[0])
+    packed = second.apply(trades(3.0, start=2)[0]).signals
     assert msgspec.json.decode(packed[0])["indicators"] == {"total": 5.0}
 
 
 def test_warm_up_drops_the_signals_of_the_first_events_and_no_others():
     run = start(Warming.create({}))
-    assert [len(run.apply(event)) for event in trades(1, 1, 1, 1, 1)] == [0, 0, 0, 1, 1]
+    assert [len(run.apply(event).signals) for event in trades(1, 1, 1, 1, 1)] == [0, 0, 0, 1, 1]
 
 
 def test_warm_up_goes_on_where_the_last_batch_left_it():
@@ -54,7 +55,7 @@ def test_warm_up_goes_on_where_the_last_batch_left_it():
     for event in trades(1, 1):
         run.apply(event)
     run = start(Warming.create({}), run.pack())
-    assert [len(run.apply(event)) for event in trades(1, 1, start=3)] == [0, 1]
+    assert [len(run.apply(event).signals) for event in trades(1, 1, start=3)] == [0, 1]
 
 
 def test_an_event_that_raised_does_not_warm_up():
@@ -78,25 +79,25 @@ def test_an_event_that_raised_does_not_warm_up():
 def test_cool_down_lets_the_first_of_each_interval_pass(times_ms, passed):
     run = start(Echo.create({"min_signal_interval_s": 5}))
     events = [trade(id=n, time_ms=TIME_MS + ms) for n, ms in enumerate(times_ms)]
-    assert [len(run.apply(event)) for event in events] == passed
+    assert [len(run.apply(event).signals) for event in events] == passed
 
 
 def test_cool_down_outlives_the_batch():
     run = start(Echo.create({"min_signal_interval_s": 5}))
     run.apply(trade(time_ms=TIME_MS))
     run = start(Echo.create({"min_signal_interval_s": 5}), run.pack())
-    assert run.apply(trade(id=2, time_ms=TIME_MS + 4_000)) == []
+    assert run.apply(trade(id=2, time_ms=TIME_MS + 4_000)).signals == []
 
 
 def test_without_an_interval_events_of_the_same_millisecond_all_speak():
     run = start(Echo.create({}))
-    assert [len(run.apply(trade(id=n, time_ms=TIME_MS + back))) for n, back in enumerate([0, 0, -500])] == [1, 1, 1]
+    assert [len(run.apply(trade(id=n, time_ms=TIME_MS + back)).signals) for n, back in enumerate([0, 0, -500])] == [1, 1, 1]
 
 
 @pytest.mark.parametrize("interval_s", [0, 5])
 def test_an_event_gives_one_signal_at_most_of_each_symbol_and_action_and_the_first_wins(interval_s):
     run = start(Chatty.create({"min_signal_interval_s": interval_s}))
-    packed = run.apply(trades(1)[0])
+    packed = run.apply(trades(1)[0]).signals
     spoken = [msgspec.json.decode(each) for each in packed]
     assert [(each["symbol"], each["action"], each["confidence"]) for each in spoken] == [
         ("BTCUSDT", "buy", 0.5),
@@ -146,7 +147,8 @@ def test_a_rebuild_that_raises_too_starts_the_state_anew_and_goes_on():
     worker = Worker(strategy)
     worker.run(trades(1, 1, BAD, 1))
     assert len(worker.letters) == 1
-    assert worker.state(strategy)[1:] == [1, {"BTCUSDT buy": TIME_MS + 4000}, {"total": 1.0, "ids": [4]}]
+    passed = [{"BTCUSDT buy": TIME_MS + 4000}, {"BTCUSDT": [TIME_MS // HOUR_MS, 1]}]
+    assert worker.state(strategy)[1:] == [1, passed, {"total": 1.0, "ids": [4]}]
 
 
 @pytest.mark.parametrize("when", ["error", "error_when_rebuilt"])
@@ -177,7 +179,7 @@ def test_a_state_of_an_older_version_is_migrated_with_its_warm_up_and_cool_down(
     old = start(Echo.create({"min_signal_interval_s": 5}))
     old.apply(trade(quantity=2.0, id=7, time_ms=TIME_MS))
     new = start(Version2.create({"min_signal_interval_s": 5}), old.pack())
-    assert msgspec.msgpack.decode(new.pack()) == [2, 1, {"BTCUSDT buy": TIME_MS}, {"total": 2000.0, "ids": [7]}]
+    assert msgspec.msgpack.decode(new.pack()) == [2, 1, [{"BTCUSDT buy": TIME_MS}, {"BTCUSDT": [TIME_MS // HOUR_MS, 1]}], {"total": 2000.0, "ids": [7]}]
 
 
 class Other(Echo):
@@ -192,7 +194,7 @@ def test_a_state_that_cannot_be_migrated_or_read_starts_anew_with_a_new_warm_up(
     old, unreadable = start(Echo.create({})), start(Other.create({}))
     old.apply(trade(id=7))
     unreadable.apply(trade(id=7))
-    fresh = [0, {}, {"total": 0.0, "ids": []}]
+    fresh = [0, [{}, {}], {"total": 0.0, "ids": []}]
     assert msgspec.msgpack.decode(start(Clueless.create({}), old.pack()).pack()) == [2, *fresh]
     assert msgspec.msgpack.decode(start(Echo.create({}), unreadable.pack()).pack()) == [1, *fresh]
 

@@ -1,0 +1,42 @@
+# One image for every role; the command picks it:
+#   python -m ingest | celery -A tasks worker -Q depth,trade,basket | celery -A tasks flower | python -m ingest simulate
+# To pin the bases by digest: --build-arg PYTHON_IMAGE=python@sha256:... --build-arg UV_IMAGE=...@sha256:...
+ARG PYTHON_IMAGE=python:3.13-slim-bookworm
+ARG UV_IMAGE=ghcr.io/astral-sh/uv:0.13.9
+
+FROM ${UV_IMAGE} AS uv
+
+FROM ${PYTHON_IMAGE} AS builder
+# Bytecode is made here once: the file system of a running container can't be written to.
+ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never PATH=/opt/venv/bin:$PATH
+WORKDIR /app
+COPY --from=uv /uv /usr/local/bin/uv
+COPY requirements.txt ./
+# Wheels only: nothing is built, so there is no compiler here, and none of the packages runs code of its own.
+RUN uv venv --no-project --python "$(command -v python3)" /opt/venv \
+    && VIRTUAL_ENV=/opt/venv uv pip install --require-hashes --only-binary :all: --requirement requirements.txt
+COPY . ./
+# By hash, not by time: what it says stays true whatever a copy does to the times.
+RUN python -m compileall -q --invalidation-mode unchecked-hash .
+
+FROM ${PYTHON_IMAGE} AS production
+ARG VERSION=0.0.0
+ARG REVISION=unknown
+LABEL org.opencontainers.image.title="Realtime Strategies" \
+      org.opencontainers.image.description="Streams of market data in over NATS, trading signals out, computed by Celery workers" \
+      org.opencontainers.image.licenses="Apache-2.0" \
+      org.opencontainers.image.version="${VERSION}" \
+      org.opencontainers.image.revision="${REVISION}"
+# The two directories are the mount points of volumes, which take their owner from here.
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
+    && install -d -o app -g app -m 0755 /run/passwords /jetstream
+ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LOG_FORMAT=json
+COPY --from=builder /opt/venv /opt/venv
+COPY --from=builder /app /app
+WORKDIR /app
+USER 10001:10001
+EXPOSE 8080
+# Right for ingest, which is what runs unless told otherwise; the other roles say their own.
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s --retries=3 \
+    CMD ["python", "-c", "import os, urllib.request as r; r.urlopen(f\"http://127.0.0.1:{os.environ.get('HTTP_PORT') or 8080}/healthz\", timeout=4)"]
+CMD ["python", "-m", "ingest"]

@@ -1,0 +1,98 @@
+"""Configurations in force: which one, since when, by whom and why. Changed by compare-and-set, never overwritten.
+
+The strategies file gives the first one. Changes at run time go on top of it and outlive restarts; a file that was
+edited since takes over again at the next start of ingest.
+"""
+
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+import redis
+
+from tasks import registry
+from tasks.configuration import Configuration
+from tasks.errors import LedgerError
+from tasks.ledger import Keys, connection_options, script
+from tasks.settings import Settings
+
+
+class ConflictError(LedgerError):
+    """Somebody else changed the configuration meanwhile; nothing was changed. Look at it and try again."""
+
+
+class Change(msgspec.Struct, frozen=True):
+    """One change of the configuration."""
+
+    version: str
+    #: The version before; empty for the first.
+    previous: str
+    author: str
+    reason: str
+    #: Unix milliseconds.
+    at_ms: int
+
+    @property
+    def at(self) -> str:
+        """When it was, for a person: UTC."""
+        return f"{datetime.fromtimestamp(self.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+_decode_change = msgspec.json.Decoder(Change).decode
+
+
+class Changes:
+    """The configurations in the ledger."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._client = redis.Redis.from_url(settings.ledger, **connection_options())
+        self._keys = Keys(settings.namespace)
+        self._configure = self._client.register_script(script("configure"))
+
+    def version(self) -> str:
+        """Give the version in force; empty when there is none yet."""
+        return self._field(self._keys.configuration, "version").decode()
+
+    def _field(self, key: str, field: str) -> bytes:
+        value: Any = self._client.hget(key, field)
+        return value or b""
+
+    def read(self, version: str) -> Configuration:
+        """Give a configuration. Raises LedgerError when the ledger does not hold it."""
+        packed = self._field(self._keys.configurations, version)
+        if not packed:
+            raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
+        return Configuration.parse(packed)
+
+    def history(self) -> list[Change]:
+        """Give all changes, oldest first."""
+        entries: Any = self._client.xrange(self._keys.history)
+        return [_decode_change(fields[b"change"]) for _, fields in entries]
+
+    def put(self, configuration: Configuration, previous: str, author: str, reason: str, file: str = "") -> Change:
+        """Put a configuration in force instead of `previous`.
+
+        Raises SettingsError with every fault of it, and ConflictError when another one is in force by now.
+        """
+        registry.build(configuration)
+        now_ms = int(datetime.now(UTC).timestamp() * 1000)
+        change = Change(configuration.version, previous, author, reason, now_ms)
+        keys = [self._keys.configuration, self._keys.configurations, self._keys.history]
+        packed = msgspec.json.encode(change)
+        arguments: list[str | bytes] = [previous, change.version, configuration.canonical(), packed, file, self._keys.notices]
+        instead: bytes = self._configure(keys=keys, args=arguments)
+        if instead:
+            raise ConflictError(f"version {instead.decode()} is in force by now, not {previous}; look and try again")
+        return change
+
+    def adopt(self, configuration: Configuration) -> Configuration:
+        """Give what is in force; the file's `configuration` if there is nothing, or if the file is another by now.
+
+        Partitions and symbols of pools are the file's: they are fixed for the life of ingest.
+        """
+        version, file = self.version(), self._field(self._keys.configuration, "file").decode()
+        if version and file == configuration.version:
+            return self.read(version)
+        reason = "the strategies file was edited" if version else "first start"
+        self.put(configuration, version, "strategies file", reason, configuration.version)
+        return configuration

@@ -1,0 +1,105 @@
+"""Follow a price that has moved fast for a minute and goes on moving (trades)."""
+
+from bisect import bisect_right
+from collections.abc import Iterable
+from itertools import pairwise
+from math import fsum
+from typing import Annotated
+
+import msgspec
+from pydantic import Field
+
+from tasks.events import Trade
+from tasks.strategy import Params, Signal, State, Strategy
+
+
+class PriceVelocityParams(Params):
+    """How far back to look, and how fast is fast."""
+
+    window_s: Annotated[int, Field(ge=2, le=120, description="Over how long the change is taken, in seconds.")] = 60
+    threshold: Annotated[
+        float, Field(gt=0, le=1_000, description="Velocity beyond which to signal, in % of the price a minute.")
+    ] = 0.25
+    min_change: Annotated[
+        float, Field(ge=0, le=100, description="The change itself must be at least this, in % of the price.")
+    ] = 0.1
+
+
+class PriceVelocityState(State):
+    """The last price of each second with trades, oldest first; the newest that left the window is kept."""
+
+    seconds: list[int] = msgspec.field(default_factory=list)
+    prices: list[float] = msgspec.field(default_factory=list)
+    #: What the price says: +1 buy, -1 sell, 0 neither.
+    side: int = 0
+
+
+class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
+    """Compare the price with that of 60 seconds ago.
+
+        change   = (price / last price at or before 60 s ago - 1) * 100                 (%)
+        velocity = change / minutes in the window                                       (% a minute)
+        straight = |price now - price then| / sum of |price of a second - that of the one before|    (0 to 1)
+
+    velocity > 0.25 buys and < -0.25 sells, at the price of the trade, when |change| >= 0.1 % and the price also moved
+    that way in the second half of the window. A side once taken holds until the velocity is within half of 0.25, so a
+    price that trembles about the threshold speaks once. Confidence min(0.95, 0.60 + |velocity| / 10 + straight / 4):
+    at a crossing the velocity is always near the threshold, and what tells one from another is how straight the way was.
+
+    Whole seconds of event time. Silent until a window is full, so there is no warm-up to count. A trade whose time runs
+    backwards counts as of the newest second; one that runs back by the window or more starts anew.
+
+    Source: petrosa-realtime-strategies announces a ticker_velocity and never wrote it. Its threshold of 0.5 % a minute
+    was never reached in the recordings, whose fastest minute was 0.39 %. Straightness is Kaufman's efficiency ratio.
+    """
+
+    name = "price_velocity"
+
+    def on_trade(self, trade: Trade, state: PriceVelocityState) -> Iterable[Signal]:
+        """Take the trade in, and compare."""
+        self._remember(trade, state)
+        second = state.seconds[-1]
+        if state.seconds[0] > second - self.params.window_s:
+            return
+        change = (trade.price / state.prices[0] - 1) * 100
+        velocity = change * 60 / self.params.window_s
+        side = self._side(velocity, change, trade.price - _price_at(state, second - self.params.window_s // 2), state)
+        changed, state.side = side not in {0, state.side}, side
+        if changed:
+            straight = _straight(state)
+            yield Signal(
+                action="buy" if side > 0 else "sell",
+                confidence=min(0.95, 0.60 + abs(velocity) / 10 + straight / 4),
+                price=trade.price,
+                current_price=trade.price,
+                rationale=f"the price moves by {velocity:+.2f} % a minute",
+                indicators={"velocity": velocity, "change": change, "straight": straight},
+            )
+
+    def _remember(self, trade: Trade, state: PriceVelocityState) -> None:
+        second = trade.time_ms // 1000
+        if state.seconds and second <= state.seconds[-1] - self.params.window_s:
+            state.seconds, state.prices, state.side = [], [], 0
+        if not state.seconds or second > state.seconds[-1]:
+            state.seconds.append(second)
+            state.prices.append(trade.price)
+            while len(state.seconds) > 1 and state.seconds[1] <= second - self.params.window_s:
+                del state.seconds[0], state.prices[0]
+        state.prices[-1] = trade.price
+
+    def _side(self, velocity: float, change: float, second_half: float, state: PriceVelocityState) -> int:
+        direction = 1 if velocity > 0 else -1
+        fast = abs(velocity) > self.params.threshold and abs(change) >= self.params.min_change
+        if fast and direction * second_half > 0:
+            return direction
+        return state.side if state.side * velocity >= self.params.threshold / 2 else 0
+
+
+def _price_at(state: PriceVelocityState, second: int) -> float:
+    """Give the last price at or before `second`, which is not before the oldest."""
+    return state.prices[bisect_right(state.seconds, second) - 1]
+
+
+def _straight(state: PriceVelocityState) -> float:
+    """Give the way made over the way travelled; above 0, as a change was made."""
+    return abs(state.prices[-1] - state.prices[0]) / fsum([abs(new - old) for old, new in pairwise(state.prices)])

@@ -1,0 +1,133 @@
+"""The sending half of ingest without the service around it, on a real queue and a real ledger."""
+
+import asyncio
+import base64
+import json
+import sys
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+import redis
+
+from ingest.dispatcher import Dispatcher
+from ingest.lanes import Bounds, Lanes
+from ingest.ledger import IngestLedger
+from ingest.sender import Sender
+from ingest.tally import Tally
+from tasks import batches
+from tasks.batches import Batch
+from tasks.codec import CONTENT_TYPE
+from tasks.configuration import Configuration
+from tasks.events import AnyEvent, Trade
+from tasks.ledger import Ledger
+from tasks.outcome import Outcome
+from tasks.routing import Router
+from tasks.settings import Settings, load
+
+CONFIGURATION = Configuration.model_validate(
+    {"pools": {"trade": {"kinds": ["trade"], "partitions": 2, "strategies": {"x": {}}}}}
+)
+
+
+def one_pool(directory: Path) -> str:
+    """Write a strategies file with trades in one pool only; give its name for STRATEGIES_FILE."""
+    file = directory / "strategies.toml"
+    file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies.trade_momentum]\n', encoding="utf-8")
+    return str(file)
+
+
+@contextmanager
+def dispatching(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Dispatcher]:
+    """Give a dispatcher whose Celery configuration, which is loaded by name, is that of `settings`."""
+    monkeypatch.setenv("REDIS_URL", settings.redis_url)
+    monkeypatch.setenv("NAMESPACE", settings.namespace)
+    load.cache_clear()
+    sys.modules.pop("celeryconfig", None)
+    dispatcher = Dispatcher()
+    try:
+        yield dispatcher
+    finally:
+        dispatcher.close()
+        sys.modules.pop("celeryconfig", None)
+        load.cache_clear()
+
+
+class Queue:
+    """A pool's queue in Redis, read as a worker would read it."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, pool: str = "trade") -> None:
+        self._client: Any = client
+        self.key = f"{settings.celery_prefix}{pool}"
+        self._ledger = Ledger(client, settings.namespace)
+
+    def __len__(self) -> int:
+        return int(self._client.llen(self.key))
+
+    def take(self) -> dict[str, Any]:
+        """Take the oldest message as it stands in Redis."""
+        message: dict[str, Any] = json.loads(self._client.rpop(self.key))
+        return message
+
+    def take_batch(self) -> Batch[AnyEvent]:
+        return carried(self.take())
+
+    def commit(self, batch: Batch[AnyEvent]) -> str:
+        """Commit a batch as a worker does that has nothing to say."""
+        return self._ledger.commit(batch, Outcome({}, [], [], [], Counter()))
+
+
+def carried(message: dict[str, Any]) -> Batch[AnyEvent]:
+    """Give the batch that a raw message of the queue carries."""
+    assert message["content-type"] == CONTENT_TYPE
+    (payload,), _, _ = msgspec.msgpack.decode(base64.b64decode(message["body"]))
+    return batches.unpack(payload)
+
+
+class Rig:
+    """A sender with all that it needs, and a look at what it did."""
+
+    def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
+        self.client = redis.Redis.from_url(settings.redis_url)
+        self.queue = Queue(self.client, settings)
+        self.tally = Tally()
+        self.lanes = Lanes(Router(CONFIGURATION.routes()), Bounds(10**6, 10**6))
+        self.ledger = IngestLedger(settings)
+        self.keys = self.ledger.keys
+        #: A run lasts a second at most.
+        self.sender = Sender(self.lanes, self.ledger, dispatcher, self.tally, CONFIGURATION, 1)
+        self._id = 0
+
+    def offer(self, symbol: str = "BTCUSDT") -> None:
+        self._id += 1
+        seq = self.lanes.next_seq()
+        self.sender.offer(Trade("spot", symbol, self._id, 1_000, seq, time.time_ns(), 1.0, 1.0, buyer_is_maker=False))
+
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 5, *, looking: bool = False) -> float:
+        """Wait for a condition, asking the ledger as the service's tick does if `looking`; give the seconds."""
+        started_s = time.monotonic()
+        while not condition():
+            assert time.monotonic() - started_s < timeout_s, "waited in vain"
+            if looking:
+                await self.sender.look()
+            await asyncio.sleep(0.01)
+        return time.monotonic() - started_s
+
+    async def sent(self, count: int = 1) -> None:
+        """Wait until the queue holds so many tasks."""
+        await self.until(lambda: len(self.queue) >= count)
+        assert len(self.queue) == count
+
+    def forget(self) -> None:
+        """Make Redis forget all of this namespace, as one does that comes back empty."""
+        for key in self.client.scan_iter(f"{self.keys.namespace}:*"):
+            self.client.delete(key)
+
+    async def close(self) -> None:
+        await self.ledger.close()
+        self.client.close()

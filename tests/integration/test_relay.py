@@ -1,0 +1,298 @@
+"""The relay between a real signal stream and a real NATS server."""
+
+import asyncio
+import json
+import signal
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any
+
+import nats
+import pytest
+import redis.asyncio as redis
+from nats.errors import ConnectionReconnectingError
+
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
+from ingest import relay as relay_module
+from ingest.relay import CONSUMER, GROUP, Relay
+from ingest.tally import Tally
+from tasks import deadletters
+from tasks.ledger import Keys, connection_options
+from tasks.settings import Settings
+
+
+@pytest.fixture
+def settings(nats_url: str, redis_url: str, namespace: str) -> Settings:
+    return Settings(
+        nats_url=nats_url,
+        redis_url=redis_url,
+        namespace=namespace,
+        signal_subject=f"{namespace}.{{strategy}}.{{symbol}}.{{action}}.{{venue}}",
+    )
+
+
+def packed(name: str = "a", symbol: str = "BTCUSDT", *, age_s: float = 0, **more: Any) -> bytes:
+    fields = {"id": name, "strategy": "my:Strategy", "symbol": symbol, "action": "buy", "metadata": {"venue": "spot"}}
+    return json.dumps(fields | {"event_time_ms": int((time.time() - age_s) * 1000)} | more).encode()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 5) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not await condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+class Stage:
+    """A relay, its stream, and a consumer of signals."""
+
+    def __init__(self, settings: Settings, client: redis.Redis, connection: Any, heard: list[Any]) -> None:
+        self.redis, self.nats, self.heard = client, connection, heard
+        self.keys = Keys(settings.namespace)
+        self.tally = Tally()
+        self.relay = Relay(settings, client, connection, self.tally)
+
+    async def add(self, *signals: bytes) -> None:
+        for each in signals:
+            await self.redis.xadd(self.keys.signals, {"signal": each})
+
+    async def create_group(self) -> None:
+        await self.redis.xgroup_create(self.keys.signals, GROUP, id="0", mkstream=True)
+
+    async def unacknowledged(self) -> int:
+        about: Any = await self.redis.xpending(self.keys.signals, GROUP)
+        return int(about["pending"])
+
+    async def hears(self, *names: str) -> None:
+        """Wait until the consumer has heard exactly these signals."""
+
+        async def heard() -> bool:
+            return len(self.heard) >= len(names)
+
+        await until(heard)
+        assert [json.loads(message.data)["id"] for message in self.heard] == list(names)
+
+    async def letters(self) -> list[deadletters.DeadLetter]:
+        entries: Any = await self.redis.xrange(self.keys.deadletters)
+        return [deadletters.unpack(fields[b"letter"]) for _, fields in entries]
+
+
+@asynccontextmanager
+async def stage(settings: Settings, **nats_options: Any) -> AsyncIterator[Stage]:
+    client = redis.Redis.from_url(settings.ledger, **connection_options())
+    connection = await nats.connect(settings.nats_url, **nats_options)
+    heard: list[Any] = []
+
+    async def hear(message: Any) -> None:
+        heard.append(message)
+
+    await connection.subscribe(f"{settings.namespace}.>", cb=hear)
+    await connection.flush()
+    try:
+        yield Stage(settings, client, connection, heard)
+    finally:
+        await connection.close()
+        await client.aclose()
+
+
+@asynccontextmanager
+async def running(on: Stage) -> AsyncIterator[None]:
+    task = asyncio.create_task(on.relay.run())
+    try:
+        yield
+    finally:
+        task.cancel()
+        await asyncio.wait([task])
+
+
+def test_a_signal_goes_to_the_templated_subject_with_its_id_and_is_acknowledged(settings):
+    async def run() -> None:
+        async with stage(settings) as on, running(on):
+            await on.add(packed("one"))
+            await on.hears("one")
+            [message] = on.heard
+            assert message.subject == f"{settings.namespace}.my_Strategy.BTCUSDT.buy.spot"
+            assert message.headers == {"Nats-Msg-Id": "one"}
+
+            async def counted() -> bool:
+                return on.tally.totals["relayed"] == 1
+
+            await until(counted)
+            assert await on.unacknowledged() == 0
+
+    asyncio.run(run())
+
+
+def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
+    async def run(server: Any) -> None:
+        async with stage(settings.model_copy(update={"nats_url": url})) as on:
+            await on.create_group()
+            await on.add(packed("one"))
+            server.send(signal.SIGSTOP)
+            relaying = asyncio.create_task(on.relay.relay_new(None))
+
+            async def published() -> bool:
+                return on.nats.stats["out_msgs"] == 1
+
+            await until(published)
+            assert (await on.unacknowledged(), on.tally.totals["relayed"]) == (1, 0)
+            server.send(signal.SIGCONT)
+            assert await relaying == 1
+            assert (await on.unacknowledged(), on.tally.totals["relayed"]) == (0, 1)
+
+    with Instance("relay") as instance:
+        process, url = start_nats(instance)
+        asyncio.run(run(process))
+
+
+def test_what_is_published_without_a_connection_is_not_acknowledged_and_comes_once_nats_is_back(settings):
+    async def run(instance: Instance) -> None:
+        process, url = start_nats(instance)
+        own = settings.model_copy(update={"nats_url": url})
+        async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on:
+            await on.create_group()
+            await on.add(packed("one"))
+            instance.stop(process)
+
+            async def cut() -> bool:
+                return not on.nats.is_connected
+
+            await until(cut)
+            with pytest.raises(ConnectionReconnectingError):
+                await on.relay.relay_new(None)
+            assert (await on.unacknowledged(), on.tally.totals["relayed"]) == (1, 0)
+            start_nats(instance, "nats-again", port=int(url.rpartition(":")[2]))
+
+            async def back() -> bool:
+                return bool(on.nats.is_connected)
+
+            await until(back)
+            await on.relay.drain()
+            await on.hears("one")
+            assert await on.unacknowledged() == 0
+
+    with Instance("relay") as instance:
+        asyncio.run(run(instance))
+
+
+def test_what_an_earlier_relay_took_and_did_not_acknowledge_is_relayed_first(settings):
+    async def run() -> None:
+        async with stage(settings) as on:
+            await on.create_group()
+            await on.add(packed("one"), packed("two"))
+            await on.redis.xreadgroup(GROUP, "earlier", {on.keys.signals: ">"}, count=2)
+            await on.add(packed("three"))
+            async with running(on):
+                await on.hears("one", "two", "three")
+            await on.relay.drain()
+            assert await on.unacknowledged() == 0
+
+    asyncio.run(run())
+
+
+def test_a_relay_that_is_cancelled_before_the_acknowledgement_leaves_its_signals_to_the_next(settings):
+    async def run() -> None:
+        async with stage(settings) as on:
+            await on.create_group()
+            await on.add(packed("one"))
+            await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=1)
+            await on.relay.drain()
+            await on.hears("one")
+            assert await on.unacknowledged() == 0
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize(("max_age_s", "relayed", "held"), [(300, ["fresh"], 1), (0, ["stale", "fresh"], 0)])
+def test_a_stale_signal_is_held_back_and_counted_unless_the_limit_is_0(settings, max_age_s, relayed, held):
+    own = settings.model_copy(update={"signal_max_age_s": max_age_s})
+
+    async def run() -> None:
+        async with stage(own) as on:
+            await on.create_group()
+            await on.add(packed("stale", age_s=301), packed("fresh", age_s=290))
+            await on.relay.drain()
+            await on.hears(*relayed)
+            assert on.tally.totals["held:stale"] == held
+            assert on.tally.totals["relayed"] == len(relayed)
+            assert (await on.unacknowledged(), await on.letters()) == (0, [])
+
+    asyncio.run(run())
+
+
+def test_what_can_never_be_published_goes_to_the_dead_letters_and_blocks_nothing(settings):
+    mebibyte = 1024 * 1024
+    filler = "x" * (mebibyte - len(packed("a", note="")))
+    hopeless = [
+        b"no json",
+        packed("\xff").replace(b"\\u00ff", b"\xff"),
+        b"{}",
+        packed("a", event_time_ms=10**400),
+        packed("a", note=filler),
+        packed("a", note=filler * 2),
+        packed("a", "BTC USDT"),
+        packed("a", "BTC\r\nUSDT"),
+        packed("a", "BTC*"),
+        packed("a", "BTC..USDT"),
+        packed("a", "x" * 5_000),
+    ]
+    assert len(hopeless[4]) == mebibyte, "it is the headers that make it too large"
+
+    async def run() -> None:
+        async with stage(settings) as on:
+            await on.create_group()
+            await on.add(packed("before"), *hopeless, packed("after"))
+            await on.relay.drain()
+            await on.hears("before", "after")
+            letters = await on.letters()
+            assert {letter.reason for letter in letters} == {"unpublishable"}
+            assert [letter.raw for letter in letters] == [each[: deadletters.MAX_KEPT_BYTES] for each in hopeless]
+            assert on.tally.totals["unpublishable"] == len(hopeless)
+            assert (await on.unacknowledged(), on.nats.stats["reconnects"], on.nats.is_connected) == (0, 0, True)
+
+    asyncio.run(run())
+
+
+def test_the_stream_is_trimmed_to_what_is_kept_once_it_is_relayed(settings, monkeypatch):
+    monkeypatch.setattr(relay_module, "TRIM_INTERVAL_S", 0)
+    own = settings.model_copy(update={"signals_keep": 10})
+    names = [str(number) for number in range(1_000)]
+
+    async def run() -> None:
+        async with stage(own) as on:
+            await on.add(*map(packed, names))
+            async with running(on):
+                await on.hears(*names)
+
+                # Redis trims whole nodes of 100 entries.
+                async def trimmed() -> bool:
+                    return 10 <= await on.redis.xlen(on.keys.signals) < 10 + 100
+
+                await until(trimmed)
+
+    asyncio.run(run())
+
+
+def test_nothing_goes_of_what_is_not_relayed_yet_however_much_it_is(settings):
+    script = (Path(relay_module.__file__).parents[1] / "tasks" / "trim.lua").read_text()
+
+    async def run() -> None:
+        async with stage(settings) as on:
+            await on.create_group()
+            await on.add(*(packed(str(number)) for number in range(1_000)))
+            trim = on.redis.register_script(script)
+            assert await trim(keys=[on.keys.signals], args=[GROUP, 10]) == 0
+            # 400 are relayed, 256 are taken and not acknowledged, the rest nobody has read.
+            await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=400)
+            await on.relay._relay_pending()
+            taken: Any = await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=256)
+            assert await trim(keys=[on.keys.signals], args=[GROUP, 10]) > 0
+            [(first, _)] = await on.redis.xrange(on.keys.signals, count=1)
+            oldest = dict(taken)[on.keys.signals.encode()] if isinstance(taken, dict) else taken[0][1]
+            assert tuple(map(int, first.split(b"-"))) <= tuple(map(int, oldest[0][0].split(b"-")))
+            assert await on.redis.xlen(on.keys.signals) >= 600
+
+    asyncio.run(run())

@@ -1,0 +1,110 @@
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from pydantic import ValidationError
+
+from tasks import configuration, engine, registry
+from tasks.gate import HOUR_MS, OPEN, Gate, Passed
+from tasks.outcome import Outcome
+from tests.unit.examples import TIME_MS, trade
+
+HERE = "tests.unit.strategies_for_tests"
+
+
+def held(gate: Gate, passed: Passed, time_ms: int = TIME_MS, confidence: float = 0.6, interval_s: float = 0.0):
+    return passed.held(gate, "BTCUSDT", "BTCUSDT buy", confidence, time_ms, interval_s)
+
+
+@pytest.mark.parametrize(
+    ("gate", "reason"),
+    [
+        (OPEN, None),
+        (Gate(killed=True, paused=True, min_confidence=1), "killed"),
+        (Gate(paused=True, min_confidence=1), "paused"),
+        (Gate(min_confidence=0.61), "confidence"),
+        (Gate(min_confidence=0.6), None),
+        (Gate(max_signals_per_hour=0), "per_hour"),
+    ],
+)
+def test_the_first_reason_that_holds_is_given(gate: Gate, reason: str | None):
+    assert held(gate, Passed()) == reason
+
+
+def test_two_gates_let_through_only_what_both_let_through():
+    one, other = Gate(min_confidence=0.5, max_signals_per_hour=9), Gate(killed=True, max_signals_per_hour=3)
+    assert one.and_also(other) == Gate(killed=True, min_confidence=0.5, max_signals_per_hour=3)
+    assert OPEN.and_also(OPEN) == OPEN
+
+
+def test_the_limit_counts_in_clock_hours_of_event_time():
+    gate, passed = Gate(max_signals_per_hour=2), Passed()
+    hour_ms = TIME_MS // HOUR_MS * HOUR_MS
+    reasons = []
+    for time_ms in (hour_ms, hour_ms + 1, hour_ms + HOUR_MS - 1, hour_ms + HOUR_MS):
+        reasons.append(held(gate, passed, time_ms))
+        if reasons[-1] is None:
+            passed.note("BTCUSDT", "BTCUSDT buy", time_ms)
+    assert reasons == [None, None, "per_hour", None]
+
+
+def test_what_is_held_back_does_not_start_a_cool_down():
+    passed = Passed()
+    assert held(Gate(min_confidence=0.9), passed, interval_s=5) == "confidence"
+    assert held(OPEN, passed, interval_s=5) is None
+
+
+@pytest.mark.parametrize("fault", [{"min_confidence": 1.1}, {"max_signals_per_hour": -1}, {"kiled": True}])
+def test_a_gate_that_makes_no_sense_is_refused(fault: dict[str, object]):
+    with pytest.raises(ValidationError):
+        Gate.model_validate(fault)
+
+
+def run(gates: dict[str, object], pool: dict[str, object], seconds: list[int]) -> Outcome:
+    tables = {"pools": {"trade": {"kinds": ["trade"], "strategies": {f"{HERE}:Echo": gates}, **pool}}}
+    chosen = configuration.check(tables, "it")
+    strategies = registry.build(chosen)["trade"]
+    events = [trade(id=n, seq=n, time_ms=TIME_MS + 1000 * second) for n, second in enumerate(seconds, start=1)]
+    return engine.Run("trade", "source", strategies, chosen.version, {}).finish(events)
+
+
+def test_what_is_held_back_is_kept_with_its_reason_and_counted():
+    outcome = run({"min_signal_interval_s": 5, "gate": {"max_signals_per_hour": 1}}, {}, [0, 2, 6, 12])
+    assert len(outcome.signals) == 1
+    kept = [json.loads(line) for line in outcome.held]
+    assert [(line["reason"], line["signal"]["trigger"]["id"]) for line in kept] == [
+        ("cool_down", 2),
+        ("per_hour", 3),
+        ("per_hour", 4),
+    ]
+    assert Counter({name: n for name, n in outcome.counts.items() if name.startswith(("held", "signals"))}) == Counter(
+        {"signals:echo": 1, "held:cool_down": 1, "held:per_hour": 2}
+    )
+
+
+def test_a_pool_that_is_paused_holds_everything_back_and_its_states_go_on():
+    paused, running = run({}, {"paused": True}, [0, 10]), run({}, {}, [0, 10])
+    assert paused.signals == []
+    assert [json.loads(line)["reason"] for line in paused.held] == ["paused", "paused"]
+    assert len(running.signals) == 2
+    assert paused.counts["applied"] == running.counts["applied"] == 2
+
+
+@given(st.lists(st.integers(0, 8000), max_size=40), st.integers(1, 39), st.integers(1, 3))
+def test_cutting_the_stream_anywhere_holds_back_the_same(seconds: list[int], cut: int, limit: int):
+    chosen = configuration.check(
+        {
+            "gate": {"max_signals_per_hour": limit},
+            "pools": {"trade": {"kinds": ["trade"], "strategies": {f"{HERE}:Echo": {}}}},
+        },
+        "it",
+    )
+    strategies = registry.build(chosen)["trade"]
+    events = [trade(id=n, seq=n, time_ms=TIME_MS + 1000 * s) for n, s in enumerate(sorted(seconds), start=1)]
+    whole = engine.Run("trade", "source", strategies, "v", {}).finish(events)
+    first = engine.Run("trade", "source", strategies, "v", {}).finish(events[:cut])
+    second = engine.Run("trade", "source", strategies, "v", first.fields).finish(events[cut:])
+    assert first.signals + second.signals == whole.signals
+    assert first.held + second.held == whole.held

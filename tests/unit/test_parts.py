@@ -1,0 +1,43 @@
+from structlog.testing import capture_logs
+
+from ingest.parts import Parts
+
+
+def parts() -> Parts:
+    return Parts({"nats": "nats://a", "redis": "redis://b"})
+
+
+def test_at_first_nothing_is_there_and_nothing_was_said():
+    with capture_logs() as logged:
+        assert parts().up == {"nats": False, "redis": False}
+        assert not parts().all_up
+    assert logged == []
+
+
+def test_a_part_that_is_away_is_named_once_with_its_place_however_often_it_is_missed():
+    with capture_logs() as logged:
+        own = parts()
+        for why in ("refused", "refused", "timed out"):
+            own.lost("redis", why)
+    [line] = logged
+    assert (line["log_level"], line["part"], line["url"], line["why"]) == ("warning", "redis", "redis://b", "refused")
+
+
+def test_a_part_that_is_back_is_named_once_and_missed_anew_the_next_time():
+    own = parts()
+    with capture_logs() as logged:
+        own.lost("redis", "x")
+        own.back("redis")
+        own.back("redis")
+        own.lost("redis", "x")
+    assert [line["event"] for line in logged] == ["away: trying for ever", "connected", "away: trying for ever"]
+
+
+def test_all_are_up_only_when_each_is():
+    own = parts()
+    own.back("nats")
+    assert not own.all_up
+    own.back("redis")
+    assert own.all_up
+    own.lost("nats", "x")
+    assert (own.up, own.all_up) == ({"nats": False, "redis": True}, False)
