@@ -50,6 +50,7 @@ class Lane:
         #: When the copies of the batch in flight were sent.
         self.sent_s: list[float] = []
         self.tries = 0
+        self._configuration = ""
         #: How many runs were seen to have begun in vain, and since when there were no more and no fewer.
         self._vain_starts = 0
         self._vain_since_s = 0.0
@@ -88,8 +89,11 @@ class Lane:
 
     # What goes out
 
-    def launch(self) -> bool:
-        """Make the next batch of what waits, if none is in flight. Tell `sent` when it is on its way."""
+    def launch(self, configuration: str = "") -> bool:
+        """Make the next batch of what waits, if none is in flight. Tell `sent` when it is on its way.
+
+        It runs under `configuration`, however often it is sent.
+        """
         if self.flight or not self.waiting:
             return False
         size = 0
@@ -101,13 +105,14 @@ class Lane:
         for item in self.flight:
             del self.waiting[item.seq]
         self.sent_s, self.tries, self._vain_starts = [], 0, 0
+        self._configuration = configuration
         return True
 
-    def batch(self, shard: int, epoch: Epoch, configuration: str) -> Batch[msgspec.Raw]:
+    def batch(self, shard: int, epoch: Epoch) -> Batch[msgspec.Raw]:
         """Give the batch in flight."""
         to = Position(self.source, self.flight[-1].seq)
         packed = tuple(item.packed for item in self.flight)
-        return Batch(self.id.pool, self.id.partition, shard, epoch, self.prev, to, configuration, packed)
+        return Batch(self.id.pool, self.id.partition, shard, epoch, self.prev, to, self._configuration, packed)
 
     def sent(self, now_s: float) -> None:
         """Note that a copy of the batch in flight goes out."""

@@ -9,13 +9,13 @@ import structlog
 from kombu.exceptions import OperationalError
 
 from ingest.dispatcher import Dispatcher
+from ingest.inforce import InForce
 from ingest.lane import Item, Lane
 from ingest.lanes import Lanes
 from ingest.ledger import IngestLedger, Reading, SupersededError
 from ingest.tally import Tally
 from tasks import latency
 from tasks.batches import Batch, Epoch, describe
-from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Notice
 from tasks.routing import LaneId
@@ -33,12 +33,12 @@ class Sender:
         ledger: IngestLedger,
         dispatcher: Dispatcher,
         tally: Tally,
-        configuration: Configuration,
+        in_force: InForce,
         run_limit_s: float,
     ) -> None:
         self.lanes = lanes
         self._ledger, self._dispatcher, self._tally = ledger, dispatcher, tally
-        self._configuration, self._run_limit_s = configuration, run_limit_s
+        self._in_force, self._run_limit_s = in_force, run_limit_s
         self.epoch = Epoch(0, "")
         self._sending: set[asyncio.Task[None]] = set()
         #: One at a time asks the ledger and follows: two that find the same would start two epochs.
@@ -52,15 +52,14 @@ class Sender:
             await self._begin()
 
     async def _begin(self) -> None:
+        await self._in_force.refresh()
         layout = {lane.id.pool: 0 for lane in self.lanes}
         for lane in self.lanes:
             layout[lane.id.pool] += 1
         names = [lane.id for lane in self.lanes]
-        self.epoch, positions = await self._ledger.claim(self.epoch.number, names, layout, self._configuration)
+        self.epoch, positions = await self._ledger.claim(self.epoch.number, names, layout, self._in_force.configuration)
         self.lanes.begin(f"core-{self.epoch}", positions, time.monotonic())
-        log.info(
-            "epoch started", epoch=str(self.epoch), configuration=self._configuration.version, held=self.lanes.held
-        )
+        log.info("epoch started", epoch=str(self.epoch), configuration=self._in_force.version, held=self.lanes.held)
         for lane in self.lanes:
             self.pump(lane)
 
@@ -88,12 +87,12 @@ class Sender:
 
     def pump(self, lane: Lane) -> None:
         """Send the next batch of a lane, if there is one and none is in flight."""
-        if lane.launch():
+        if lane.launch(self._in_force.version):
             self._tally.add("batches_sent")
             self._send(lane)
 
     def _batch(self, lane: Lane) -> Batch[msgspec.Raw]:
-        return lane.batch(0, self.epoch, self._configuration.version)
+        return lane.batch(0, self.epoch)
 
     def _send(self, lane: Lane) -> None:
         batch = self._batch(lane)

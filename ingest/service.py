@@ -16,17 +16,20 @@ from prometheus_client import CollectorRegistry
 from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
 from ingest.endpoints import serve
+from ingest.inforce import InForce
 from ingest.intake import Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger, SupersededError
+from ingest.loops import end, new_event_loop
 from ingest.parts import Parts
 from ingest.relay import Relay
 from ingest.sender import Sender
 from ingest.source import CoreSource, Nats
 from ingest.status import STATUS_SUBJECT, Status, encode
 from ingest.tally import Collector, Tally
-from tasks import configuration
+from tasks.changes import read_file
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
+from tasks.ledger import CONFIGURATION_NOTICE
 from tasks.routing import Router
 from tasks.settings import Settings, mask
 from tasks.telemetry import configure_logging
@@ -49,13 +52,16 @@ class Service:
         """Put the parts together; nothing is opened yet. Raises SettingsError for a bad strategies file."""
         self._settings = settings
         self._drain_s = settings.ingest_drain_s
-        chosen = configuration.read(settings.strategies_file)
+        chosen = read_file(settings.strategies_file)
         self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
         self._tally = Tally()
         self._lanes = Lanes(Router(chosen.routes()), Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes))
         self._ledger = IngestLedger(settings)
         self._dispatcher = Dispatcher()
-        self._sender = Sender(self._lanes, self._ledger, self._dispatcher, self._tally, chosen, settings.run_limit_s)
+        self._in_force = InForce(settings, chosen)
+        self._sender = Sender(
+            self._lanes, self._ledger, self._dispatcher, self._tally, self._in_force, settings.run_limit_s
+        )
         self._intake = Intake(self._lanes, self._tally, self._sender.offer)
         self._checkpoints = Checkpoints(self._ledger, self._sender, self._lanes, self._intake, self._tally)
         self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
@@ -79,7 +85,7 @@ class Service:
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
             status = 1 if self._failure else await self.shutdown() if self._started else 0
-            await _end(*self._tasks.values())
+            await end(*self._tasks.values())
             self._server.stop()
             self._dispatcher.close()
             await self._nats.close()
@@ -97,6 +103,9 @@ class Service:
         except ServerAwayError as gone:
             self._nats_gone = True
             log.error("NATS is gone: stopping", why=str(gone))  # noqa: TRY400 one line, no traceback
+        except RealtimeStrategiesError as error:
+            self._failure = error
+            log.error("can't go on", why=str(error))  # noqa: TRY400 one line, no traceback
         except Exception as error:
             self._failure = error
             log.exception("a fault of ours: stopping")
@@ -177,15 +186,22 @@ class Service:
         """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
         pubsub = await self._ledger.subscribe()
         try:
+            await self._in_force.refresh()
             await self._sender.look(everywhere=True)
             self._parts.back("redis")
             while True:
                 message = await pubsub.get_message(timeout=1.0)
                 if message is not None:
-                    self._sender.on_notice(message["data"].decode(errors="replace"))
+                    await self._on_notice(message["data"].decode(errors="replace"))
         finally:
             with suppress(*AWAY):
                 await pubsub.aclose()  # type: ignore[no-untyped-call]
+
+    async def _on_notice(self, text: str) -> None:
+        if text == CONFIGURATION_NOTICE:
+            await self._in_force.refresh()
+        else:
+            self._sender.on_notice(text)
 
     async def _write_checkpoint(self) -> None:
         await self._checkpoints.write()
@@ -216,7 +232,7 @@ class Service:
         return int(bool(left or signals_left or uncounted))
 
     async def _write_last_checkpoint(self) -> bool:
-        await _end(self._tasks["checkpoint"])
+        await end(self._tasks["checkpoint"])
         try:
             while self._checkpoints.left:
                 await self._checkpoints.write()
@@ -225,7 +241,7 @@ class Service:
         return True
 
     async def _drain_relay(self) -> bool:
-        await _end(self._tasks["relay"])
+        await end(self._tasks["relay"])
         try:
             await asyncio.wait_for(self._relay.drain(), max(self._drain_s, 1.0))
         except (*AWAY, NatsError):
@@ -254,22 +270,6 @@ class Service:
         await message.respond(encode(Status(self._lanes.held_bytes, self._settings.ingest_total_bytes, held)))
 
 
-async def _end(*tasks: asyncio.Task[None]) -> None:
-    """Cancel tasks until they have ended: a client library may take a cancellation for a time-out and go on."""
-    while left := [task for task in tasks if not task.done()]:
-        for task in left:
-            task.cancel()
-        await asyncio.wait(left, timeout=0.2)
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # noqa: PLC0415 not on every platform
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
-
-
 def run(settings: Settings) -> int:
     """Run the service; the exit status, unless a signal ended it cleanly: then that signal ends the process."""
     configure_logging(settings)
@@ -279,7 +279,7 @@ def run(settings: Settings) -> int:
         return await service.run(), service.signal
 
     try:
-        with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+        with asyncio.Runner(loop_factory=new_event_loop) as runner:
             status, received = runner.run(main())
     except RealtimeStrategiesError as error:
         log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback

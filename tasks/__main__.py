@@ -14,11 +14,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from tasks import backtest as backtesting
-from tasks import configuration, deadletters, recordings
+from tasks import configuration, deadletters, edits, recordings
+from tasks.changes_commands import app as changes_app
 from tasks.contract import SignalMessage
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.outbox import Outbox
 from tasks.settings import load, mask
+from tasks.strategies_commands import app as strategies_app
 
 app = typer.Typer(
     help="Backtest strategies, look at signals and dead letters, show the settings.",
@@ -30,6 +32,8 @@ deadletters_app = typer.Typer(help="What could not be worked on, and why.", no_a
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(config_app, name="config")
+strategies_app.add_typer(changes_app)
+app.add_typer(strategies_app, name="strategies")
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
@@ -41,14 +45,26 @@ err = Console(stderr=True)
 def backtest(
     *,
     files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; several are merged by time.")],
+    symbols: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
+    strategies: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
+    changes: Annotated[
+        list[str] | None, typer.Option("--set", help="STRATEGY.NAME=VALUE, as in `strategies set`; repeatable.")
+    ] = None,
+    audit: Annotated[
+        bool, typer.Option(help="Run each event under the configuration it had in the live run of this NAMESPACE.")
+    ] = False,
     as_json: AsJson = False,
     as_digest: AsDigest = False,
 ) -> None:
     """Run the strategies over recordings, in this process, without servers.
 
-    Example: python -m tasks backtest recording.jsonl.gz
+    Example: python -m tasks backtest recording.jsonl.gz --set orderbook_skew.levels=10
     """
-    run = backtesting.Backtest(configuration.read(load().strategies_file))
+    chosen = edits.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
+    for change in changes or ():
+        name, _, word = change.partition(".")
+        chosen = edits.apply(chosen, name, edits.assignments([word]))
+    run = backtesting.Backtest(chosen, audit=_outbox().audit() if audit else None)
     with _progress() as progress:
         bar = progress.add_task("frames", total=None)
         result = run.run(recordings.merge(files), lambda: progress.advance(bar))
@@ -58,6 +74,10 @@ def backtest(
         print(msgspec.json.encode(result).decode())
     else:
         out.print(_facts(msgspec.to_builtins(result)))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
 
 
 def _progress() -> Progress:

@@ -8,6 +8,7 @@ from pathlib import Path
 import msgspec
 
 from tasks import engine, outbox, recordings, records, registry
+from tasks.audit import Audit
 from tasks.batches import MAX_BATCH_EVENTS, pack_event, unpack_event
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
@@ -34,13 +35,21 @@ class Result(msgspec.Struct):
 class Backtest:
     """A ledger in memory and the lanes before it."""
 
-    def __init__(self, configuration: Configuration, batch_events: int = MAX_BATCH_EVENTS) -> None:
-        """Run under `configuration`, in batches of `batch_events`; the size never changes what comes out."""
+    def __init__(
+        self, configuration: Configuration, batch_events: int = MAX_BATCH_EVENTS, audit: Audit | None = None
+    ) -> None:
+        """Run under `configuration`, in batches of `batch_events`; the size never changes what comes out.
+
+        With `audit`, each event runs under the configuration of the audited run. Raises SettingsError.
+        """
         self._router = Router(configuration.routes())
-        self._strategies = registry.build(configuration)
+        self._audit = audit
         self._version = configuration.version
+        chosen = {self._version: configuration} | dict(audit.configurations if audit else {})
+        self._strategies = {version: registry.build(each) for version, each in chosen.items()}
         self._batch_events = batch_events
         self._lanes: dict[LaneId, list[msgspec.Raw]] = defaultdict(list)
+        self._versions: dict[LaneId, str] = {}
         self._held: dict[str, dict[str, bytes]] = {pool.name: {} for pool in self._router.pools}
         self._counts: Counter[str] = Counter()
         #: The contract's JSON, in no particular order between lanes.
@@ -53,7 +62,7 @@ class Backtest:
         for seq, line in enumerate(lines, start=1):
             self._take(parse(line.raw, Arrival(line.stream, seq, line.received_at_ns)))
             progress()
-        for lane in self._lanes:
+        for lane in list(self._lanes):
             self._flush(lane)
         return Result(
             frames=self._counts["frames"],
@@ -76,16 +85,26 @@ class Backtest:
         else:
             self._counts["events"] += 1
             for lane in self._router.lanes_of(outcome.venue, outcome.symbol, outcome.kind):
-                self._lanes[lane].append(pack_event(outcome))
-                if len(self._lanes[lane]) >= self._batch_events:
-                    self._flush(lane)
+                self._put(lane, outcome)
+
+    def _put(self, lane: LaneId, event: AnyEvent) -> None:
+        version = self._audit.version(lane.pool, event) if self._audit else self._version
+        if self._versions.get(lane) != version:
+            self._flush(lane)
+            self._versions[lane] = version
+        self._lanes[lane].append(pack_event(event))
+        if len(self._lanes[lane]) >= self._batch_events:
+            self._flush(lane)
 
     def _flush(self, lane: LaneId) -> None:
         events = [unpack_event(packed) for packed in self._lanes[lane]]
+        if not events:
+            return
         self._lanes[lane].clear()
-        strategies, held = self._strategies[lane.pool], self._held[lane.pool]
+        version = self._versions[lane]
+        strategies, held = self._strategies[version][lane.pool], self._held[lane.pool]
         wanted = {name: held.get(name) for name in engine.fields(events, strategies)}
-        outcome = engine.Run(lane.pool, SOURCE, strategies, self._version, wanted).finish(events)
+        outcome = engine.Run(lane.pool, SOURCE, strategies, version, wanted).finish(events)
         held.update(outcome.fields)
         self.signals += outcome.signals
         self.letters += outcome.letters

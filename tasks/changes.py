@@ -5,15 +5,16 @@ edited since takes over again at the next start of ingest.
 """
 
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import redis
 
-from tasks import registry
+from tasks import configuration, registry
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
-from tasks.ledger import Keys, connection_options, script
+from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
 from tasks.settings import Settings
 
 
@@ -39,6 +40,13 @@ class Change(msgspec.Struct, frozen=True):
 
 
 _decode_change = msgspec.json.Decoder(Change).decode
+
+
+def read_file(path: Path) -> Configuration:
+    """Read a strategies file and try everything in it. Raises SettingsError, one message with every fault."""
+    chosen = configuration.read(path)
+    registry.build(chosen)
+    return chosen
 
 
 class Changes:
@@ -69,30 +77,31 @@ class Changes:
         entries: Any = self._client.xrange(self._keys.history)
         return [_decode_change(fields[b"change"]) for _, fields in entries]
 
-    def put(self, configuration: Configuration, previous: str, author: str, reason: str, file: str = "") -> Change:
+    def put(self, chosen: Configuration, previous: str, author: str, reason: str, file: str = "") -> Change:
         """Put a configuration in force instead of `previous`.
 
         Raises SettingsError with every fault of it, and ConflictError when another one is in force by now.
         """
-        registry.build(configuration)
+        registry.build(chosen)
         now_ms = int(datetime.now(UTC).timestamp() * 1000)
-        change = Change(configuration.version, previous, author, reason, now_ms)
+        change = Change(chosen.version, previous, author, reason, now_ms)
         keys = [self._keys.configuration, self._keys.configurations, self._keys.history]
         packed = msgspec.json.encode(change)
-        arguments: list[str | bytes] = [previous, change.version, configuration.canonical(), packed, file, self._keys.notices]
+        arguments: list[str | bytes] = [previous, change.version, chosen.canonical(), packed, file]
+        arguments += [self._keys.notices, CONFIGURATION_NOTICE]
         instead: bytes = self._configure(keys=keys, args=arguments)
         if instead:
             raise ConflictError(f"version {instead.decode()} is in force by now, not {previous}; look and try again")
         return change
 
-    def adopt(self, configuration: Configuration) -> Configuration:
-        """Give what is in force; the file's `configuration` if there is nothing, or if the file is another by now.
+    def adopt(self, chosen: Configuration) -> Configuration:
+        """Give what is in force; the file's `chosen` if there is nothing, or if the file is another by now.
 
         Partitions and symbols of pools are the file's: they are fixed for the life of ingest.
         """
         version, file = self.version(), self._field(self._keys.configuration, "file").decode()
-        if version and file == configuration.version:
+        if version and file == chosen.version:
             return self.read(version)
         reason = "the strategies file was edited" if version else "first start"
-        self.put(configuration, version, "strategies file", reason, configuration.version)
-        return configuration
+        self.put(chosen, version, "strategies file", reason, chosen.version)
+        return chosen

@@ -9,27 +9,39 @@ counts them.
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from typing import Any, NamedTuple
+from itertools import islice
+from typing import Literal, NamedTuple
 
 import msgspec
 from pydantic import ValidationError
 
-from tasks import engine, simulated, sourcescan
-from tasks.events import AnyEvent, Depth
+from tasks import check_events, check_source, engine
+from tasks.events import AnyEvent, Kind
 from tasks.strategy import AnyStrategy, Strategy
 
-#: Bytes a state may have before its class has to say why.
-MOST_STATE_BYTES = 4_096
-#: A state of more than this is refused, whatever the class says.
-MOST_STATE_BYTES_EXPLAINED = 65_536
-_UNKNOWN = "no_strategy_has_such_a_parameter"
+#: Bytes a packed state may have; where the docstring of the state's class names its KiB, the second.
+MOST_STATE_BYTES, MOST_STATE_BYTES_EXPLAINED = 4_096, 65_536
+_CUTS = (1, 7, 100)
+_DAY_S = 86_400
+_DAY_SYMBOLS = 50
+
+Status = Literal["passed", "failed"]
+
+
+class Size(NamedTuple):
+    """How much is tried."""
+
+    #: Events of the checks on replay, cuts, repeats and warm-up: 10 ticks a second of three symbols.
+    events: int = 12_000
+    #: Seconds between two ticks of a symbol on the day of 50 symbols: with 60, 72,000 events of each kind.
+    day_step_s: int = 60
 
 
 class Finding(NamedTuple):
     """What one check came to."""
 
     name: str
-    passed: bool
+    status: Status
     #: What was seen, or what is wrong; one line.
     detail: str
 
@@ -43,26 +55,187 @@ class Report(NamedTuple):
     @property
     def passed(self) -> bool:
         """Whether every check passed."""
-        return all(finding.passed for finding in self.findings)
+        return not self.failed
+
+    @property
+    def failed(self) -> tuple[str, ...]:
+        """The names of the checks that failed."""
+        return tuple(finding.name for finding in self.findings if finding.status == "failed")
 
 
-class BrokenError(Exception):
-    """What a check found wrong; its text becomes the finding."""
+class _BrokenError(Exception):
+    """What a check found wrong: its text becomes the finding."""
 
 
-class Size(NamedTuple):
-    """How much is tried."""
-
-    #: Events of the checks on replay, cuts, repeats and warm-up.
-    events: int = 6_000
-    #: Event seconds between two events of a symbol on the simulated day of 50 symbols.
-    day_step_s: int = 120
-
-
-class Ran(NamedTuple):
-    """What an engine run left behind."""
+class _Ran(NamedTuple):
+    """What the engine made of some events."""
 
     signals: list[bytes]
-    letters: int
+    errors: list[bytes]
     #: The fields of the ledger: records and states.
     held: dict[str, bytes]
+    seconds: float
+
+    @property
+    def state_bytes(self) -> int:
+        """The largest state, packed."""
+        return max((len(packed) for name, packed in self.held.items() if name.startswith("state:")), default=0)
+
+
+def check(strategy_type: type[AnyStrategy], size: Size = Size()) -> Report:  # noqa: B008 a constant
+    """Try everything; never raises what the strategy raises."""
+    tried = _Tried(strategy_type, size)
+    checks: tuple[tuple[str, Callable[[], str]], ...] = (
+        ("unknown parameters are refused", tried.parameters),
+        ("no event makes it raise", tried.no_exception),
+        ("replay is deterministic", tried.replay),
+        ("a cut and a restored state change nothing", tried.resume),
+        ("a repeated event yields nothing", tried.repeats),
+        ("no signal in warm-up", tried.warmup),
+        ("the state stays bounded", tried.bounded),
+        ("cost per event", tried.cost),
+        ("no clock, I/O, randomness or Celery (lint)", tried.source),
+    )
+    return Report(strategy_type.name, tuple(_try(name, run) for name, run in checks))
+
+
+def _try(name: str, run: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, "passed", run())
+    except _BrokenError as broken:
+        return Finding(name, "failed", str(broken))
+    except Exception as error:  # noqa: BLE001 somebody's code may raise anything
+        return Finding(name, "failed", f"{type(error).__name__}: {error}".splitlines()[0])
+
+
+class _Tried:
+    """One class on trial."""
+
+    def __init__(self, strategy_type: type[AnyStrategy], size: Size) -> None:
+        self._type, self._size = strategy_type, size
+        self._kinds = kinds(strategy_type)
+        names = check_events.symbols(len(check_events.BASKET))
+        self._events = list(islice(check_events.market(names, self._kinds, 100), size.events if self._kinds else 0))
+        self._once: _Ran | None = None
+
+    def parameters(self) -> str:
+        self._type.create({})
+        try:
+            self._type.create({"no_strategy_has_this": 1})
+        except ValidationError:
+            return f"{len(self._type.params_type.model_fields)} parameters"
+        raise _BrokenError("create({'no_strategy_has_this': 1}) was not refused")
+
+    def no_exception(self) -> str:
+        if not self._kinds:
+            raise _BrokenError("it overrides neither on_depth nor on_trade")
+        ran = self._whole()
+        if ran.errors:
+            detail = msgspec.msgpack.decode(ran.errors[0])["detail"].strip().splitlines()[-1]
+            raise _BrokenError(f"{len(ran.errors)} events raised, the first: {detail}")
+        return f"{len(self._events):,} events, {len(ran.signals):,} signals"
+
+    def replay(self) -> str:
+        _same(self._whole(), self._run([self._events]), "a second replay")
+        return "signals and states equal to the byte"
+
+    def resume(self) -> str:
+        for length in _CUTS:
+            # Every cut costs a restored state, so the shorter ones are tried on the last events only.
+            first = max(0, len(self._events) - 600 * length)
+            tail = self._events[first:]
+            batches = [self._events[:first], *(tail[at : at + length] for at in range(0, len(tail), length))]
+            _same(self._whole(), self._run(batches), f"cut every {length} events")
+        return f"cut every {', '.join(map(str, _CUTS))} events"
+
+    def repeats(self) -> str:
+        twice = [event for event in self._events for _ in range(2)]
+        ran, seen = self._whole(), self._run([twice])
+        if sorted(ran.signals) != sorted(seen.signals) or _states(ran) != _states(seen):
+            raise _BrokenError(f"{len(seen.signals)} signals instead of {len(ran.signals)} with each event twice")
+        return f"{len(self._events):,} events given twice"
+
+    def warmup(self) -> str:
+        needed = self._type.create({}).warmup
+        if type(needed) is not int or needed < 0:
+            raise _BrokenError(f"warmup is {needed!r}, not a number of events")
+        by_state = self._by_state()
+        early = [event for events in by_state for event in events[:needed]]
+        signals = self._run([early]).signals
+        if signals:
+            raise _BrokenError(f"{len(signals)} signals in the first {needed} events of a state")
+        if any(len(events) <= needed for events in by_state):
+            raise _BrokenError(f"a warm-up of {needed} events is longer than this suite: it can't show what follows")
+        return f"{needed} events"
+
+    def bounded(self) -> str:
+        ticks = _DAY_S // self._size.day_step_s
+        names = check_events.symbols(_DAY_SYMBOLS)
+        count = ticks * len(names) * len(self._kinds)
+        day = islice(check_events.market(names, self._kinds, self._size.day_step_s * 1000), count)
+        largest = max(self._run(_batches(day)).state_bytes, self._whole().state_bytes)
+        explained = "kib" in (self._type.state_type.__doc__ or "").lower()
+        most = MOST_STATE_BYTES_EXPLAINED if explained else MOST_STATE_BYTES
+        if largest > most:
+            raise _BrokenError(f"a state of {largest:,} bytes, at most {most:,}")
+        return f"at most {largest:,} bytes a state, {count:,} events in a day of {_DAY_SYMBOLS} symbols"
+
+    def cost(self) -> str:
+        return f"{self._whole().seconds / max(1, len(self._events)) * 1e6:.1f} µs, engine and codec included"
+
+    def source(self) -> str:
+        faults = check_source.faults(self._type)
+        if faults:
+            raise _BrokenError("; ".join(faults))
+        return "nothing found"
+
+    def _by_state(self) -> list[list[AnyEvent]]:
+        if self._type.key == "all":
+            return [self._events]
+        names = {event.symbol for event in self._events}
+        return [[event for event in self._events if event.symbol == name] for name in sorted(names)]
+
+    def _whole(self) -> _Ran:
+        if self._once is None:
+            self._once = self._run([self._events])
+        return self._once
+
+    def _run(self, batches: Sequence[Sequence[AnyEvent]] | Iterator[Sequence[AnyEvent]]) -> _Ran:
+        """Run batches as workers would, each in a new one: a new strategy, restored states, a number for each event."""
+        ran, started_s = _Ran([], [], {}, 0.0), time.perf_counter()
+        seq = 0
+        for batch in batches:
+            events = [msgspec.structs.replace(event, seq=seq + n) for n, event in enumerate(batch, start=1)]
+            seq += len(events)
+            strategies = (self._type.create({}),)
+            wanted = {name: ran.held.get(name) for name in engine.fields(events, strategies)}
+            outcome = engine.Run("check", "check", strategies, "check", wanted).finish(events)
+            ran.held.update(outcome.fields)
+            ran.signals.extend(outcome.signals)
+            ran.errors.extend(outcome.letters)
+        return ran._replace(seconds=time.perf_counter() - started_s)
+
+
+def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
+    """Give the kinds of events that a strategy looks at."""
+    hooks: tuple[tuple[Kind, bool], ...] = (
+        ("depth", strategy_type.on_depth is not Strategy.on_depth),
+        ("trade", strategy_type.on_trade is not Strategy.on_trade),
+    )
+    return tuple(kind for kind, overridden in hooks if overridden)
+
+
+def _batches(events: Iterator[AnyEvent]) -> Iterator[list[AnyEvent]]:
+    while batch := list(islice(events, 500)):
+        yield batch
+
+
+def _states(ran: _Ran) -> dict[str, bytes]:
+    return {name: packed for name, packed in ran.held.items() if name.startswith("state:")}
+
+
+def _same(one: _Ran, other: _Ran, how: str) -> None:
+    if one.signals != other.signals:
+        raise _BrokenError(f"{how} gave {len(other.signals)} signals instead of {len(one.signals)}, or others")
+    if _states(one) != _states(other):
+        raise _BrokenError(f"{how} left another state behind")

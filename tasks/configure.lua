@@ -2,7 +2,7 @@
 --
 -- KEYS  1 which one is in force  2 configurations  3 history
 -- ARGV  1 the version that must be in force ('' for none)  2 new version  3 its JSON  4 the change as JSON
---       5 the version of the strategies file ('' when it is not about the file)  6 channel
+--       5 the version of the strategies file ('' when it is not about the file)  6 channel  7 notice
 -- Returns '' or the version that is in force instead.
 
 local current = redis.call('HGET', KEYS[1], 'version') or ''
@@ -12,5 +12,5 @@ redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('XADD', KEYS[3], '*', 'change', ARGV[4])
 redis.call('HSET', KEYS[1], 'version', ARGV[2])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'file', ARGV[5]) end
-redis.call('PUBLISH', ARGV[6], 'configuration')
+redis.call('PUBLISH', ARGV[6], ARGV[7])
 return ''

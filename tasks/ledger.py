@@ -80,6 +80,10 @@ def lane_field(lane: LaneId) -> str:
     return f"lane:{lane.partition}"
 
 
+#: The notice of a change of the configuration.
+CONFIGURATION_NOTICE = "configuration"
+
+
 class Notice(NamedTuple):
     """What a commit tells the sender."""
 

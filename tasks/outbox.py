@@ -6,8 +6,10 @@ from typing import Any
 
 import redis
 
+from tasks.audit import Audit
+from tasks.configuration import Configuration
 from tasks.contract import digest_line
-from tasks.errors import TrimmedError
+from tasks.errors import LedgerError, TrimmedError
 from tasks.ledger import Keys, connection_options
 from tasks.records import Record, unpack
 from tasks.settings import Settings
@@ -80,6 +82,14 @@ class Outbox:
         """Give every counter of the ledger."""
         stored: dict[bytes, bytes] = self.client.hgetall(self.keys.counters)  # type: ignore[assignment]  # a sync client
         return {name.decode(): int(count) for name, count in stored.items()}
+
+    def audit(self) -> Audit:
+        """Give the configurations of the run. Raises LedgerError when the ledger holds none."""
+        lines = [line for _, line in self.entries(self.keys.audit, b"line")]
+        if not lines:
+            raise LedgerError(f"namespace {self.keys.namespace!r} holds no audit: nothing ran in it")
+        stored: Any = self.client.hgetall(self.keys.configurations)
+        return Audit(lines, {version.decode(): Configuration.parse(packed) for version, packed in stored.items()})
 
     def digest(self) -> str:
         """Give the digest of all that was committed. Raises TrimmedError when signals are missing."""

@@ -5,22 +5,16 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
+from ingest.loops import new_event_loop
+
 
 def run(feed: Coroutine[Any, Any, None]) -> None:
     """Run `feed`. SIGINT and SIGTERM cancel it; when it has cleaned up, that signal ends the process."""
-    with asyncio.Runner(loop_factory=_new_event_loop) as runner:
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
         received = runner.run(_until_signal(feed))
     if received is not None:
         signal.signal(received, signal.SIG_DFL)
         signal.raise_signal(received)
-
-
-def _new_event_loop() -> asyncio.AbstractEventLoop:
-    try:
-        import uvloop  # noqa: PLC0415 not on every platform
-    except ImportError:
-        return asyncio.new_event_loop()
-    return uvloop.new_event_loop()
 
 
 async def _until_signal(feed: Coroutine[Any, Any, None]) -> signal.Signals | None:

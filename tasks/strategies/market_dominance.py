@@ -106,8 +106,10 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
         """Bring the points up to the trade's time; what did not trade meanwhile keeps its price."""
         steps = trade.time_ms // self._step_ms - state.point
         if not state.dominance or abs(steps) > _POINTS:
+            # Twice: the first stays as the start of the window, the second is the present.
             even = 30 + 50 / len(self._symbols)
-            state.prices, state.dominance = {name: [state.last[name]] for name in self._symbols}, [even]
+            state.prices = {name: [state.last[name]] * 2 for name in self._symbols}
+            state.dominance = [even] * 2
             state.point, state.minutes, state.starts, state.side = state.point + steps, [], [], 0
             return
         for _ in range(steps):

@@ -16,6 +16,7 @@ import pytest
 import redis
 
 from ingest.dispatcher import Dispatcher
+from ingest.inforce import InForce
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
 from ingest.sender import Sender
@@ -31,7 +32,7 @@ from tasks.routing import Router
 from tasks.settings import Settings, load
 
 CONFIGURATION = Configuration.model_validate(
-    {"pools": {"trade": {"kinds": ["trade"], "partitions": 2, "strategies": {"x": {}}}}}
+    {"pools": {"trade": {"kinds": ["trade"], "partitions": 2, "strategies": {"trade_momentum": {}}}}}
 )
 
 
@@ -100,7 +101,7 @@ class Rig:
         self.ledger = IngestLedger(settings)
         self.keys = self.ledger.keys
         #: A run lasts a second at most.
-        self.sender = Sender(self.lanes, self.ledger, dispatcher, self.tally, CONFIGURATION, 1)
+        self.sender = Sender(self.lanes, self.ledger, dispatcher, self.tally, InForce(settings, CONFIGURATION), 1)
         self._id = 0
 
     def offer(self, symbol: str = "BTCUSDT") -> None:

@@ -4,6 +4,7 @@ import asyncio
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -16,7 +17,7 @@ from tasks.ledger import Keys, Notice, lane_field
 from tasks.outbox import Outbox
 from tasks.settings import Settings
 from tests.integration.sending import CONFIGURATION, Queue, Rig, dispatching, one_pool
-from tests.integration.service import ingest, publish
+from tests.integration.service import Ingest, ingest, publish
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 
@@ -126,9 +127,14 @@ def test_an_empty_redis_leads_to_a_new_epoch_and_what_is_held_is_sent_again_in_o
             rig.offer()
         await rig.sent()
         before = rig.sender.epoch
+
+        async def look_from_all_sides() -> None:
+            await asyncio.gather(*(rig.sender.look(everywhere=True) for _ in range(4)))
+
+        await look_from_all_sides()  # every one has its connection now
         rig.forget()
-        # All that look at the ledger find it at the same moment: one of them starts the epoch.
-        await asyncio.gather(*(rig.sender.look(everywhere=True) for _ in range(4)))
+        # All find it at the same moment: one of them starts the epoch.
+        await look_from_all_sides()
         assert rig.sender.epoch.number == before.number + 1
         assert rig.tally.totals["redis_went_back"] == 1
         await rig.sent()
@@ -209,7 +215,8 @@ def test_an_event_that_was_started_five_times_in_vain_is_condemned_through_the_f
         batch = rig.queue.take_batch()
         rig.client.hset(rig.keys.starts(batch.lane), batch.identity, 5)
         await rig.until(lambda: rig.lanes.held == 0, looking=True)
-        [(_, fields)] = rig.client.xrange(rig.keys.deadletters)
+        entries: Any = rig.client.xrange(rig.keys.deadletters)
+        [(_, fields)] = entries
         letter = deadletters.unpack(fields[b"letter"])
         assert (letter.reason, letter.pool, letter.event) == ("condemned", "trade", batch.events[0])
         assert "5 runs" in letter.detail
@@ -247,8 +254,8 @@ def test_a_batch_that_was_started_three_times_in_vain_is_sent_as_two_halves(play
 # With the whole service around it
 
 
-def held(service) -> int:
-    return (service.ready() or {"held_events": -1})["held_events"]
+def held(service: Ingest) -> int:
+    return int((service.ready() or {"held_events": -1})["held_events"])
 
 
 def test_after_the_notices_connection_died_a_commit_is_found_well_before_the_resend_time(

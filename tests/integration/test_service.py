@@ -13,7 +13,7 @@ from tasks import deadletters
 from tasks.outbox import Outbox
 from tests.integration.service import Ingest, ingest, publish
 
-TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
+TRADE = b'{"e":"trade","E":1723161255343,"s":"SOLUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 
 
 def send(nats_url: str, *messages: tuple[str, bytes]) -> None:
@@ -31,7 +31,7 @@ def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on
         service.wait_ready()
         send(
             nats_url,
-            (f"{namespace}.btcusdt@trade", crossed),
+            (f"{namespace}.solusdt@trade", crossed),
             (f"{namespace}.x", b"\x00" * 70_000),
             (f"{namespace}.y", TRADE % 2),
         )
@@ -40,7 +40,7 @@ def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on
         letters = [deadletters.unpack(each) for _, each in outbox.entries(outbox.keys.deadletters, b"letter")]
         status, metrics = service.get("/metrics")
     assert [(each.reason, each.refusal, each.subject) for each in letters] == [
-        ("refused", "not_positive", f"{namespace}.btcusdt@trade"),
+        ("refused", "not_positive", f"{namespace}.solusdt@trade"),
         ("refused", "not_json", f"{namespace}.x"),
     ]
     assert letters[0].raw == crossed

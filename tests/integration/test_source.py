@@ -10,15 +10,17 @@ from typing import Any
 
 import nats
 import pytest
+from nats.errors import FlushTimeoutError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from compose.local.waiting import wait_for
 from ingest.parts import Parts
+from ingest.service import Service
 from ingest.source import CoreSource, Nats
 from tasks.errors import ServerAwayError
 from tasks.outbox import Outbox
-from tasks.settings import Settings
+from tasks.settings import Settings, load
 from tests.integration.service import ingest, publish
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
@@ -166,3 +168,20 @@ def test_a_connection_that_nats_closed_for_good_is_noticed_with_its_reason(nats_
             assert not listener.parts.all_up
 
     asyncio.run(run())
+
+
+def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
+    service = Service(Settings(nats_url=nats_url, redis_url=redis_url))
+    load.cache_clear()
+    service._parts.back("redis")
+
+    async def flush() -> None:
+        raise FlushTimeoutError
+
+    async def ask_redis() -> None:
+        raise TimeoutError
+
+    asyncio.run(service._with_redis(flush))
+    assert service._parts.up["redis"]
+    asyncio.run(service._with_redis(ask_redis))
+    assert not service._parts.up["redis"]

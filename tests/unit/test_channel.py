@@ -55,7 +55,7 @@ class World:
             self.send()
 
     def send(self) -> None:
-        self.queue.append(self.lane.batch(0, EPOCH, ""))
+        self.queue.append(self.lane.batch(0, EPOCH))
         self.lane.sent(self.now_s)
 
     def hear(self) -> None:
@@ -72,7 +72,7 @@ class World:
         if self.position and self.lane.settle(self.position, self.now_s):
             self.pump()
             return
-        batch = self.lane.batch(0, EPOCH, "")
+        batch = self.lane.batch(0, EPOCH)
         match self.lane.judge(
             self.starts.get(batch.identity, 0), self.now_s, copy_life_s=COPY_LIFE_S, queue_full=len(self.queue) > 4
         ):

@@ -1,9 +1,9 @@
 import json
+import time
 
 import pytest
 from structlog.testing import capture_logs
 
-from ingest import intake as intake_module
 from ingest.intake import LOG_INTERVAL_S, MAX_LETTERS, Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.tally import Tally
@@ -61,7 +61,7 @@ def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s_with_th
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ):
     now_s = 100.0
-    monkeypatch.setattr(intake_module.time, "monotonic", lambda: now_s)
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
     with capture_logs() as logged:
         desk.take(BROKEN, BROKEN, BROKEN)
         assert [line["count"] for line in logged] == [1]

@@ -53,8 +53,9 @@ def test_a_quiet_lane_sends_one_event_and_a_busy_one_all_that_gathered(lane: Lan
 
 def test_a_batch_says_where_it_belongs(lane: Lane):
     lane.begin(SOURCE, Position("core-0.bb", 7), [item(5), item(9)])
-    launch(lane)
-    batch = lane.batch(0, Epoch(1, "aa"), "c0ffee")
+    lane.launch("c0ffee")
+    batch = lane.batch(0, Epoch(1, "aa"))
+    assert batch.configuration == "c0ffee"
     assert (batch.prev, batch.to, len(batch.events)) == (Position("core-0.bb", 7), at(9), 2)
     assert batch.task_id == "trade-0-1.aa-9"
 

@@ -35,9 +35,10 @@ def test_a_part_that_is_back_is_named_once_and_missed_anew_the_next_time():
 
 def test_all_are_up_only_when_each_is():
     own = parts()
-    own.back("nats")
-    assert not own.all_up
-    own.back("redis")
-    assert own.all_up
+    seen = []
+    for part in ("nats", "redis"):
+        own.back(part)
+        seen.append(own.all_up)
     own.lost("nats", "x")
-    assert (own.up, own.all_up) == ({"nats": False, "redis": True}, False)
+    assert [*seen, own.all_up] == [False, True, False]
+    assert own.up == {"nats": False, "redis": True}

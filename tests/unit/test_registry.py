@@ -60,7 +60,7 @@ def test_a_foreign_strategy_is_found_by_its_import_path():
         (
             "xyz",
             {},
-            "xyz: there is no such strategy; known: orderbook_skew, spread_liquidity, trade_momentum, or module:Class",
+            f"xyz: there is no such strategy; known: {', '.join(registry.builtin_names())}, or module:Class",
         ),
         ("nowhere.at_all:X", {}, "nowhere.at_all:X: can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
         ("json:Nope", {}, "json:Nope: can't be imported: AttributeError: module 'json' has no attribute 'Nope'"),
@@ -75,7 +75,7 @@ def test_a_foreign_strategy_is_found_by_its_import_path():
         (
             ":",
             {},
-            ":: there is no such strategy; known: orderbook_skew, spread_liquidity, trade_momentum, or module:Class",
+            f":: there is no such strategy; known: {', '.join(registry.builtin_names())}, or module:Class",
         ),
         ("orderbook_skew", {"levls": 3}, "orderbook_skew: unknown parameter 'levls'; did you mean 'levels'?"),
         (

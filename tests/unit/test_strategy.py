@@ -1,5 +1,7 @@
 """The base of strategies, and what every built-in strategy promises."""
 
+from typing import Any
+
 import msgspec
 import pytest
 from hypothesis import given
@@ -71,19 +73,29 @@ def test_two_states_share_nothing():
 
 
 # What follows holds for each built-in strategy, with windows short enough that a drawn market fills them.
-SHORT = {
-    "orderbook_skew": {},
+SHORT: dict[str, dict[str, Any]] = {
+    "depth_pressure": {"window_s": 0.5, "threshold": 0.1, "warmup_books": 0},
+    "iceberg": {"refills": 1, "refill_s": 60, "steady_s": 1, "variation": 0.9, "level_interval_s": 0, "levels": 6},
+    "market_dominance": {"window_s": 60, "jump": 1, "leader": "BTCUSDT", "others": ["BTCUSDT"]},
+    "orderbook_skew": {"buy_ratio": 1.2, "sell_ratio": 0.8, "hold_s": 0.5, "max_spread_bps": 1000},
+    "price_velocity": {"window_s": 5, "threshold": 0.1, "min_change": 0},
     "spread_liquidity": {
         "history": 4,
         "wide_ratio": 1.1,
         "leaving_ratio": 1.1,
         "leaving_reduction": 0,
         "velocity_per_s": 0.01,
+        "wide_bps": 0.0,
     },
     "trade_momentum": {"window": 4, "half_life": 3, "flow_s": 5, "threshold": 0.2},
 }
-LONGEST = {
+LONGEST: dict[str, dict[str, Any]] = {
+    "depth_pressure": {},
+    # With 200 levels it takes more, as its class says.
+    "iceberg": {"levels": 10},
+    "market_dominance": {},
     "orderbook_skew": {},
+    "price_velocity": {"window_s": 120},
     "spread_liquidity": {"history": 100},
     "trade_momentum": {"window": 100, "flow_s": 60},
 }
@@ -144,7 +156,9 @@ def test_every_parameter_is_documented_and_its_default_within_its_bounds(name):
     assert params_type.model_validate(params_type().model_dump()) == params_type()
 
 
-@pytest.mark.parametrize("name", ["orderbook_skew", "spread_liquidity", "trade_momentum"])
+@pytest.mark.parametrize(
+    "name", ["depth_pressure", "iceberg", "orderbook_skew", "price_velocity", "spread_liquidity", "trade_momentum"]
+)
 def test_the_drawn_markets_do_make_every_strategy_speak(name):
     # Guards the properties above against being true of silence.
     up_and_down = [1 + number % 5 for number in range(60)]

@@ -111,7 +111,7 @@ def test_the_score_weighs_trend_size_and_flow():
     score = 0.4 * tanh(4) + 0.3 + 0.3
     assert signal.indicators["score"] == pytest.approx(score)
     assert signal.action == "buy"
-    assert signal.confidence == pytest.approx(0.65 + 0.2 * score)
+    assert signal.confidence == pytest.approx(0.65 + 0.30 * (score - 0.9) / 0.1)
     assert signal.price == signal.current_price == e**3
 
 

@@ -1,0 +1,53 @@
+"""Which configuration each record ran under, from which event on: what `backtest --audit` goes by. Pure."""
+
+from collections import defaultdict, deque
+from collections.abc import Iterable, Mapping
+
+import msgspec
+
+from tasks.configuration import Configuration
+from tasks.errors import LedgerError
+from tasks.events import AnyEvent, Kind, Venue
+
+
+class Line(msgspec.Struct, frozen=True):
+    """One line of the audit stream: the first event of a record under a configuration."""
+
+    config_version: str
+    pool: str
+    venue: Venue
+    symbol: str
+    kind: Kind
+    id: int
+    time_ms: int
+
+
+_decode = msgspec.json.Decoder(Line).decode
+RecordKey = tuple[str, Venue, str, Kind]
+
+
+class Audit:
+    """A run's configurations, in the order in which each record met them."""
+
+    def __init__(self, lines: Iterable[bytes], configurations: Mapping[str, Configuration]) -> None:
+        """Take the audit stream's lines. Raises LedgerError when they name a configuration that is not there."""
+        self.configurations = configurations
+        self._turns: dict[RecordKey, deque[Line]] = defaultdict(deque)
+        self._now: dict[RecordKey, str] = {}
+        for line in map(_decode, lines):
+            if line.config_version not in configurations:
+                raise LedgerError(f"the audit names configuration {line.config_version}, which is not in the ledger")
+            self._turns[line.pool, line.venue, line.symbol, line.kind].append(line)
+
+    def version(self, pool: str, event: AnyEvent) -> str:
+        """Give the configuration under which `event` ran; call it with every event, in order.
+
+        Raises LedgerError for an event of a record that the run never met.
+        """
+        key = (pool, event.venue, event.symbol, event.kind)
+        turns = self._turns[key]
+        if turns and turns[0].id == event.id and turns[0].time_ms == event.time_ms:
+            self._now[key] = turns.popleft().config_version
+        if key not in self._now:
+            raise LedgerError(f"the audited run did not see {event.symbol} {event.kind} {event.id} in pool {pool}")
+        return self._now[key]

@@ -1,0 +1,66 @@
+"""A seeded market in which every habit of a strategy gets its chance: the events of the contract suite. Pure.
+
+Prices trend, turn and tremble on a grid; the book leans to one side for seconds; spreads widen and depth goes for some
+seconds; the best levels are eaten and refilled. It is built to provoke, not to resemble a market.
+"""
+
+import random
+from collections.abc import Iterator, Sequence
+from itertools import count
+
+from tasks.events import AnyEvent, Depth, Kind, Level, Trade
+
+#: 2024-01-01 00:00:00 UTC.
+START_MS = 1_704_067_200_000
+BASKET = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
+_LEVELS = 10
+_TICK = 0.01
+
+
+def symbols(how_many: int) -> tuple[str, ...]:
+    """Give `how_many` symbols; the first three are those that baskets are made of."""
+    return (*BASKET, *(f"S{number:02d}USDT" for number in range(how_many)))[:how_many]
+
+
+def market(names: Sequence[str], kinds: Sequence[Kind], step_ms: int, seed: int = 1) -> Iterator[AnyEvent]:
+    """Yield events for ever: every `step_ms`, one of each of `kinds` for each symbol; equal for equal arguments."""
+    chance = random.Random(seed)  # noqa: S311 a seeded market is what is wanted
+    prices = dict.fromkeys(names, 20.0)
+    seq = 0
+    for tick in count():
+        time_ms = START_MS + tick * step_ms
+        for number, name in enumerate(names):
+            # Trends of 60 s that differ by symbol, so that baskets drift apart; within them the price stands still often.
+            trend = 1 if (tick // 600 + number) % 2 else -1
+            if chance.random() < 0.3:
+                prices[name] = max(
+                    1.0, prices[name] + _TICK * (trend * chance.choice((0, 1, 3)) - chance.choice((0, 1)))
+                )
+            for kind in kinds:
+                seq += 1
+                make = _book if kind == "depth" else _trade
+                yield make(name, tick, time_ms, seq, prices[name], chance)
+
+
+def _book(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Depth:
+    # Every 200 books the spread is wide and the book thin for 60; the sides take turns in being heavy for 150.
+    wide = tick % 200 >= 140
+    half = 8 if wide else 1
+    bid_size, ask_size = (6.0, 1.0) if tick // 150 % 2 else (1.0, 6.0)
+    if wide:
+        bid_size, ask_size = bid_size / 5, ask_size / 5
+    middle = round(price / _TICK)
+    bids = _side(middle - half, -1, bid_size, chance)
+    return Depth("spot", name, tick + 1, time_ms, seq, 0, bids, _side(middle + half, 1, ask_size, chance))
+
+
+def _side(best: int, step: int, size: float, chance: random.Random) -> tuple[Level, ...]:
+    return tuple(
+        (round((best + step * level) * _TICK, 2), round(size * chance.uniform(0.1, 1.0), 5) + 0.001)
+        for level in range(_LEVELS)
+    )
+
+
+def _trade(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Trade:
+    selling = chance.random() < (0.9 if tick // 150 % 2 else 0.1)
+    return Trade("spot", name, tick + 1, time_ms, seq, 0, round(price, 2), chance.choice((0.1, 0.5, 2.0)), selling)

@@ -1,0 +1,97 @@
+"""`python -m tasks strategies`: what strategies there are, what they mean, whether they keep the contract, what they did."""
+
+import inspect
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.table import Column, Table
+
+from tasks import check as checking
+from tasks import configuration, registry, report
+from tasks.report_text import page
+from tasks.settings import load
+
+app = typer.Typer(help="What strategies there are, what they mean, and what they did.", no_args_is_help=True)
+out = Console()
+err = Console(stderr=True)
+
+Name = Annotated[str, typer.Argument(help="A built-in strategy's name, or the import path of any, module:Class.")]
+
+
+@app.command("list")
+def list_strategies() -> None:
+    """List the built-in strategies and those that the strategies file names, with the pools they run in."""
+    pools = configuration.read(load().strategies_file).pools
+    named = [name for pool in pools.values() for name in pool.strategies]
+    table = Table("strategy", "pools", "sees", "what it does", box=None, pad_edge=False)
+    for name in sorted({*registry.builtin_names(), *named}):
+        found = registry.find(name)
+        runs_in = [pool_name for pool_name, pool in pools.items() if name in pool.strategies]
+        summary = (inspect.getdoc(found) or "").partition("\n")[0]
+        table.add_row(f"[bold]{name}[/]", ", ".join(runs_in) or "none", ", ".join(checking.kinds(found)), summary)
+    out.print(table)
+
+
+@app.command()
+def describe(name: Name) -> None:
+    """Show what a strategy does, and its parameters: default, bounds, meaning.
+
+    Example: python -m tasks strategies describe iceberg
+    """
+    found = registry.find(name)
+    out.print(inspect.getdoc(found) or "It has no docstring.", markup=False, highlight=False)
+    table = Table("parameter", "default", "bounds", Column("what it is", overflow="fold"), box=None, pad_edge=False)
+    for parameter, field in found.params_type.model_fields.items():
+        bounds = ", ".join(_bounds(field.metadata))
+        table.add_row(f"[bold]{parameter}[/]", str(field.default), bounds, field.description or "")
+    out.print()
+    out.print(table)
+
+
+def _bounds(rules: list[Any]) -> Iterator[str]:
+    for rule in rules:
+        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
+            if hasattr(rule, name):
+                yield f"{sign} {getattr(rule, name):g}"
+
+
+@app.command()
+def check(name: Name) -> None:
+    """Run the contract suite on a strategy; exit code 1 when a check fails.
+
+    Example: python -m tasks strategies check my_package.my_module:MyStrategy
+    """
+    # As with `python -m`, a module of the present folder can be named.
+    sys.path.insert(0, str(Path.cwd()))
+    found = registry.find(name)
+    with err.status(f"checking {name}"):
+        result = checking.check(found)
+    table = Table("check", "result", Column("what was seen", overflow="fold"), box=None, pad_edge=False)
+    for finding in result.findings:
+        colour = "green" if finding.status == "passed" else "red"
+        table.add_row(finding.name, f"[{colour}]{finding.status}[/]", finding.detail)
+    out.print(table)
+    if not result.passed:
+        raise typer.Exit(1)
+
+
+@app.command("report")
+def write_report(
+    files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; each is reported by itself.")],
+) -> None:
+    """Print docs/strategies.md: definitions, and what each strategy did on each recording.
+
+    Example: python -m tasks strategies report recording.jsonl.gz > docs/strategies.md
+    """
+    settings = configuration.read(load().strategies_file)
+    tables: dict[str, str] = {}
+    with err.status("reading") as status:
+        for path in files:
+            market = report.events(path)
+            found = list(report.rows(market, settings, status.update))
+            tables[path.name] = report.table(market, found)
+    sys.stdout.write(page(tables))

@@ -1,0 +1,64 @@
+"""The configuration is changed while a recording is replayed; the backtest with the audit reproduces the run."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+from compose.local.stack import Plan, Stack
+from tasks.outbox import Outbox
+from tests.acceptance.pipeline import backtested, finish, replay, running
+
+FILE = "binance-usdm-20240808.jsonl.gz"
+
+
+def command(stack: Stack, *words: str) -> str:
+    """Run `python -m tasks WORDS` against the stack."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", *words],
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_the_audit_reproduces_it(recordings: Path):
+    file = recordings / FILE
+    with running(Plan(2, "prefork")) as stack:
+        outbox = Outbox(stack.settings)
+        due = [
+            (3_000, ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann")),
+            (8_000, ("strategies", "kill", "trade_momentum")),
+            (11_000, ("strategies", "rollback", "--author", "bob")),
+        ]
+        said: list[str] = []
+
+        def act() -> None:
+            if due and outbox.counters().get("applied", 0) >= due[0][0]:
+                said.append(command(stack, *due.pop(0)[1]))
+
+        replay(stack, [file], "20", act)
+        live = finish(stack)
+        history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
+        audited = command(stack, "backtest", str(file), "--audit", "--digest").strip()
+        audit = [json.loads(line) for _, line in outbox.entries(outbox.keys.audit, b"line")]
+        versions = {json.loads(packed)["config_version"] for packed in outbox.signals()}
+        held = [json.loads(line) for _, line in outbox.entries(outbox.keys.held, b"held")]
+    # Three changes after the first start; the rollback leads back to what the second had changed.
+    assert len(said) == 3
+    assert [change["author"] for change in history[:2] + history[3:]] == ["strategies file", "ann", "bob"]
+    first, levels, killed, last = (change["version"] for change in history)
+    assert last == levels
+    assert len({first, levels, killed}) == 3
+    # Every record names the first event under each, and signals name what they came from.
+    assert {line["config_version"] for line in audit} == {first, levels, killed}
+    assert versions <= {first, levels, killed}
+    assert len(versions) > 1
+    assert {line["signal"]["strategy"] for line in held if line["reason"] == "killed"} <= {"trade_momentum"}
+    # The run differs from one without changes, and the audit reproduces it.
+    assert live.digest != backtested([file]).digest
+    assert audited == live.digest

@@ -1,0 +1,133 @@
+"""What the Compose files promise, read from them as they stand."""
+
+import re
+from typing import Any
+
+import pytest
+import yaml
+
+from compose.local.processes import ROOT
+from tasks.settings import SECRETS, Settings
+
+TEXT = (ROOT / "compose" / "stack.yaml").read_text()
+STACK: dict[str, Any] = yaml.safe_load(TEXT)
+SERVICES: dict[str, dict[str, Any]] = STACK["services"]
+SETTINGS = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRETS}
+#: Read by what is not ours, or by compose/passwords.py.
+OTHERS = {"GOMEMLIMIT", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH"}
+#: Settings that the containers get from the files, not from who starts them.
+FIXED = {"NATS_URL", "REDIS_URL", "BROKER_URL", "RESULT_URL", "LEDGER_URL", "HTTP_HOST", "METRICS_STRICT_PORT"}
+#: Not used by any process yet.
+UNUSED = {"WORKER_HTTP_PORT"}
+each_service = pytest.mark.parametrize("name", SERVICES)
+
+
+def after(name: str) -> set[str]:
+    """Give every service that `name` waits for, directly or not."""
+    direct = set(SERVICES[name].get("depends_on", ()))
+    return direct.union(*map(after, direct))
+
+
+def test_the_file_at_the_root_only_includes():
+    root = yaml.safe_load((ROOT / "compose.yaml").read_text())
+    assert root.keys() == {"name", "include"}
+    assert all((ROOT / each["path"]).is_file() for each in root["include"])
+
+
+@each_service
+def test_a_service_can_do_and_use_no_more_than_it_needs(name: str):
+    service = SERVICES[name]
+    assert service["read_only"] is True
+    assert service["cap_drop"] == ["ALL"]
+    assert service["security_opt"] == ["no-new-privileges:true"]
+    assert service["mem_limit"]
+    assert service["pids_limit"]
+    assert service["logging"]["options"].keys() == {"max-size", "max-file"}
+    assert not service.keys() & {"privileged", "cap_add", "container_name", "pid"}
+    assert service.get("user") not in {"root", "0"}
+
+
+@each_service
+def test_a_service_comes_back_and_gets_time_to_stop(name: str):
+    restart = "unless-stopped" if name not in {"passwords", "simulate"} else "on-failure"
+    assert SERVICES[name]["restart"].partition(":")[0] == restart
+    assert SERVICES[name]["stop_grace_period"]
+
+
+@each_service
+def test_a_port_is_published_on_the_loopback_of_the_host_or_not_at_all(name: str):
+    for port in SERVICES[name].get("ports", ()):
+        assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+", port)
+
+
+def test_workers_can_be_many():
+    assert not SERVICES["worker"].keys() & {"ports", "container_name", "hostname", "network_mode"}
+
+
+@each_service
+def test_a_service_says_how_its_health_is_asked_or_that_it_is_not(name: str):
+    check = SERVICES[name]["healthcheck"]
+    assert check.get("disable") is True or check["test"][0] in {"CMD", "CMD-SHELL"}
+    assert "curl" not in str(check)
+
+
+@each_service
+def test_nobody_waits_for_the_health_of_a_service_that_is_never_asked(name: str):
+    for other, how in SERVICES[name].get("depends_on", {}).items():
+        assert how["condition"] != "service_healthy" or "test" in SERVICES[other]["healthcheck"]
+
+
+def test_feed_ingest_workers_and_servers_stop_in_this_order():
+    assert "ingest" in after("simulate") & after("live")
+    assert {"worker", "nats", "redis"} <= after("ingest")
+    assert "redis" in after("worker") & after("flower")
+    assert not after("redis") & {"worker", "ingest", "simulate", "live"}
+
+
+@each_service
+def test_every_variable_of_a_container_is_a_setting_or_known_by_who_reads_it(name: str):
+    assert set(SERVICES[name].get("environment", ())) <= SETTINGS | OTHERS
+
+
+def test_every_setting_reaches_the_process_that_reads_it():
+    passed = set().union(*(service.get("environment", ()) for service in SERVICES.values()))
+    # HTTP_PORT becomes the port on the host.
+    assert set(Settings.model_fields) == {
+        name.lower() for name in (passed & SETTINGS) - {"REDIS_URL_FILE"} | FIXED | UNUSED | {"HTTP_PORT"}
+    }
+
+
+@each_service
+def test_no_secret_stands_in_the_files(name: str):
+    for variable, value in SERVICES[name].get("environment", {}).items():
+        assert value is None or not re.search(r"PASSWORD|AUTH|SECRET", variable)
+        assert "@" not in str(value)
+
+
+def test_each_of_the_applications_roles_runs_the_same_image():
+    ours = {name for name in SERVICES if name not in {"redis", "nats"}}
+    assert {SERVICES[name]["image"] for name in ours} == {"${IMAGE:-realtime-strategies}"}
+    assert {SERVICES[name]["build"]["target"] for name in ours} == {"production"}
+
+
+def test_every_variable_of_the_files_stands_in_the_example_with_its_default():
+    example = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
+    for name, default in re.findall(r"\$\{([A-Z_]+)(?::-([^}]*))?\}", TEXT):
+        assert example[name] == default, name
+    for service in SERVICES.values():
+        assert {name for name, value in service.get("environment", {}).items() if value is None} <= example.keys()
+
+
+def test_what_the_images_build_copies_is_there():
+    names = re.findall(r"^!(.+)$", (ROOT / ".dockerignore").read_text(), re.MULTILINE)
+    assert names
+    assert all((ROOT / name).exists() for name in names)
+
+
+def test_the_image_is_built_from_locked_wheels_and_runs_as_nobody_special():
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    assert "--require-hashes --only-binary :all:" in dockerfile
+    assert re.findall(r"^FROM .* AS (\w+)$", dockerfile, re.MULTILINE)[-1] == "production"
+    assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)[-1] == "10001:10001"
+    assert not re.search(r"^#\s*syntax", dockerfile, re.MULTILINE)
+    assert all(command.startswith("[") for command in re.findall(r"^\s*CMD (.+)$", dockerfile, re.MULTILINE))
