@@ -116,7 +116,7 @@ class Lane:
 
     def sent(self, now_s: float) -> None:
         """Note that a copy of the batch in flight goes out."""
-        self.sent_s.append(now_s)
+        self.sent_s = [*self.sent_s[1 - MAX_COPIES :], now_s]
         self.tries += 1
         self.check_s = now_s + self.round_trip.timeout_s(self.tries)
 

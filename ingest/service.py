@@ -212,16 +212,17 @@ class Service:
     async def shutdown(self) -> int:
         """Close the source, wait a bounded time for commits and the relay; return 1 when something is left."""
         log.info("stopping", signal=self._signal.name if self._signal else "", held=self._lanes.held)
-        with suppress(TimeoutError):
-            await asyncio.wait_for(self._source.close(), max(self._drain_s, 0.1))
         started_s = time.monotonic()
+        with suppress(TimeoutError):
+            async with asyncio.timeout(max(self._drain_s, 0.1)):
+                await self._source.close()
         # A second signal may end the wait, a commit may, or its time: so it looks again and again.
         while self._lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
             await asyncio.sleep(0.01)
         left = self._lanes.held
         if left:
             self._tally.add("dropped:stop", left)
-        signals_left = not await self._drain_relay()
+        signals_left = not await self._drain_relay(self._drain_s - (time.monotonic() - started_s))
         uncounted = not await self._write_last_checkpoint()
         if left or signals_left or uncounted:
             log.error(
@@ -240,10 +241,12 @@ class Service:
             return False
         return True
 
-    async def _drain_relay(self) -> bool:
+    async def _drain_relay(self, time_left_s: float) -> bool:
         await end(self._tasks["relay"])
         try:
-            await asyncio.wait_for(self._relay.drain(), max(self._drain_s, 1.0))
+            # Signals that are committed get a moment, even when the events took all the time there was.
+            async with asyncio.timeout(max(time_left_s, 1.0)):
+                await self._relay.drain()
         except (*AWAY, NatsError):
             return False
         return True

@@ -21,6 +21,9 @@ _PLAIN = {
     "batches_sent": ("ingest_batches_sent", "Batches sent to the queue, copies not counted"),
     "resends": ("ingest_batches_resent", "Copies of batches sent because no commit was known in time"),
     "relayed": ("ingest_signals_relayed", "Signals published to NATS"),
+    "unpublishable": ("ingest_signals_unpublishable", "Signals that can never be published, now dead letters"),
+    "letters_lost": ("ingest_deadletters_lost", "Refused frames that were not kept, because Redis was away too long"),
+    "redis_went_back": ("ingest_redis_went_back", "Times that Redis had forgotten what it had acknowledged"),
     "slow_consumer": ("ingest_slow_consumer", "Times NATS said that frames were dropped because we were slow"),
 }
 

@@ -15,7 +15,7 @@ from tasks.strategy import Action, Params, Signal, State, Strategy
 BUY: Action = "buy"
 SELL: Action = "sell"
 #: More tell nothing: the confidence no longer grows.
-_MOST_REFILLS = 12
+_MOST_REFILLS = 8
 
 
 class IcebergParams(Params):
@@ -30,7 +30,7 @@ class IcebergParams(Params):
     ] = 120.0
     window_s: Annotated[float, Field(gt=0, le=3_600, description="Refills older than this are forgotten.")] = 300.0
     refill_s: Annotated[float, Field(gt=0, le=60, description="A refill comes within this of the fall.")] = 5.0
-    refills: Annotated[int, Field(ge=1, le=8, description="Refills for a signal.")] = 3
+    refills: Annotated[int, Field(ge=1, le=5, description="Refills for a signal.")] = 3
     steady_s: Annotated[float, Field(gt=0, le=3_600, description="How long a level must hold, in seconds.")] = 120.0
     variation: Annotated[
         float, Field(gt=0, lt=1, description="Standard deviation over mean below which a quantity is steady.")
@@ -75,7 +75,7 @@ class Side(msgspec.Struct):
 
 
 class IcebergState(State):
-    """Both sides. At most 400 levels of up to 135 bytes: 56 KiB at the bound, as every level has a history of its own."""
+    """Both sides. At most 400 levels, 58 KiB packed: every level has a history of its own."""
 
     bids: Side = msgspec.field(default_factory=Side)
     asks: Side = msgspec.field(default_factory=Side)
@@ -122,7 +122,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         state.time_ms = max(state.time_ms, book.time_ms)
         found: list[Found] = []
         for side, quotes, action in ((state.bids, book.bids, BUY), (state.asks, book.asks, SELL)):
-            self._see_gone(side, quotes, state.time_ms)
+            self._see_gone(side, quotes, state.time_ms, action)
             found += self._see_shown(side, quotes, state.time_ms, book.mid, action)
             side.best = quotes[0][0]
             self._forget(side, state.time_ms)
@@ -131,11 +131,12 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             strongest.level.said_ms = state.time_ms
             yield _signal(strongest, book)
 
-    def _see_gone(self, side: Side, quotes: tuple[Quote, ...], now_ms: int) -> None:
+    def _see_gone(self, side: Side, quotes: tuple[Quote, ...], now_ms: int, action: Action) -> None:
         """Give quantity 0 to the levels of the last book that this one reaches beyond and does not list."""
-        listed, (low, high) = dict(quotes), sorted((quotes[-1][0], side.best))
+        listed, worst = dict(quotes), quotes[-1][0]
         for price, level in islice(reversed(side.levels.items()), side.shown):
-            if low <= price <= high and price not in listed:
+            reached = price > worst if action == BUY else price < worst
+            if reached and price not in listed:
                 self._see(level, 0.0, now_ms, attacked=price == side.best)
 
     def _see_shown(

@@ -39,16 +39,20 @@ class Stack:
         return run(["docker", "compose", *arguments], self._environment, check=check)
 
     def containers(self, service: str) -> list[dict[str, Any]]:
-        names = self.compose("ps", "--all", "--quiet", service).split()
+        """What the engine knows of a service's containers, without those that `run` started."""
+        labels = {"project": self.name, "service": service, "oneoff": "False"}
+        filters = [f"--filter=label=com.docker.compose.{label}={value}" for label, value in labels.items()]
+        names = run(["docker", "ps", "--all", "--quiet", *filters]).split()
         return json.loads(run(["docker", "inspect", *names])) if names else []
 
     def logs(self, service: str) -> str:
         # Some versions of Compose clear the line first, terminal or not.
         return self.compose("logs", "--no-log-prefix", service).replace("\x1b[2K", "")
 
-    def kill(self, service: str, index: int) -> None:
-        """SIGKILL every process of a container but its init, which then ends; an engine's kill would bar a restart."""
-        self.compose("exec", "-T", "--index", str(index), service, "sh", "-c", "kill -9 -1", check=False)
+    def kill_worker(self, index: int) -> None:
+        """SIGKILL every process of a worker but its init, which then ends; an engine's kill would bar a restart."""
+        container = self.containers("worker")[index]["Id"]
+        run(["docker", "exec", container, "sh", "-c", "kill -9 -1"], check=False)
 
     def left(self) -> str:
         """What the engine still holds of this project."""
@@ -162,7 +166,7 @@ def test_the_live_feed_refuses_to_run_beside_the_simulator(stack: Stack):
 def test_more_workers_share_the_work_and_a_killed_one_comes_back(stack: Stack):
     stack.compose("up", "--detach", "--scale", "worker=4")
     wait_for(lambda: stack.logs("worker").count(" ready.") >= 4, 60, "four workers")
-    stack.kill("worker", 2)
+    stack.kill_worker(1)
     wait_for(lambda: restarts(stack) == 1, 30, "a restart")
     wait_for(lambda: stack.logs("worker").count(" ready.") >= 5, 60, "the worker that was killed")
     assert asyncio.run(next_signal(stack.ports["NATS_PORT"]))
@@ -194,7 +198,7 @@ def test_four_workers_that_are_killed_give_the_signals_of_the_backtest(image: No
         feed = stack.compose("run", "--detach", "--no-deps", *mount, "worker", *replay).strip()
         kills = 0
         while run(["docker", "inspect", "--format", "{{.State.Running}}", feed]).strip() == "true":
-            stack.kill("worker", kills % 4 + 1)
+            stack.kill_worker(kills % 4)
             kills += 1
             wait_for(lambda kills=kills: restarts(stack) >= kills, 30, "the worker's restart")
         assert kills >= 4

@@ -1,0 +1,231 @@
+"""The contract suite: the built-in strategies pass it, and who breaks a promise fails that check and no other."""
+
+import itertools
+import random
+from collections.abc import Iterable
+from itertools import islice
+from typing import Any
+
+import msgspec
+import pytest
+from typer.testing import CliRunner
+
+from tasks import check_events, check_source, registry
+from tasks.check import Size, check, kinds
+from tasks.events import Depth, Trade
+from tasks.strategies_commands import app
+from tasks.strategy import Params, Signal, State, Strategy
+
+#: Enough for each built-in strategy to speak, and quick.
+SMALL = Size(events=2_400, day_step_s=14_400)
+TINY = Size(events=700, day_step_s=43_200)
+
+
+class Memory(State):
+    """What the strategies below remember."""
+
+    count: int = 0
+    kept: list[int] = msgspec.field(default_factory=list)
+
+
+class Good(Strategy[Params, Memory]):
+    """Speaks on every tenth trade of a symbol."""
+
+    name = "good"
+    warmup = 20
+
+    def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
+        state.count += 1
+        if state.count % 10 == 0:
+            yield self.say(trade, state.count)
+
+    def say(self, trade: Trade, number: float) -> Signal:
+        return Signal(
+            action="buy",
+            confidence=0.5,
+            price=trade.price,
+            current_price=trade.price,
+            indicators={"number": float(number)},
+        )
+
+
+class Lucky(Good):
+    """Speaks of what it drew."""
+
+    def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
+        yield self.say(trade, DRAW.random())
+
+
+class Hoarder(Good):
+    """Forgets nothing."""
+
+    def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
+        state.kept += [trade.time_ms] * 4
+        yield self.say(trade, len(state.kept))
+
+
+class Selfish(Good):
+    """Remembers on itself instead of in the state."""
+
+    count = 0
+
+    def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
+        self.count += 1
+        yield self.say(trade, self.count)
+
+
+class Lenient(Good):
+    """Takes any parameter."""
+
+    @classmethod
+    def create(cls, params: dict[str, Any]) -> "Lenient":
+        return cls(Params())
+
+
+class Fragile(Good):
+    """Raises now and then."""
+
+    def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
+        state.count += 1
+        if state.count == 30:
+            raise ValueError("thirty is too much")
+        return ()
+
+
+class Eternal(Good):
+    """Never warm."""
+
+    warmup = 10**6
+
+
+class Undecided(Good):
+    """A warm-up that is no number of events."""
+
+    warmup = 2.5  # type: ignore[assignment]  # what is tested
+
+
+class Deaf(Strategy[Params, Memory]):
+    """Overrides nothing."""
+
+    name = "deaf"
+
+
+#: Drawn from at every event, by a strategy that may not.
+DRAW = random.Random(1)
+
+REPLAY, CUT, REPEATED = (
+    "replay is deterministic",
+    "a cut and a restored state change nothing",
+    "a repeated event yields nothing",
+)
+LINT = "no clock, I/O, randomness or Celery (lint)"
+
+
+@pytest.fixture(autouse=True)
+def _clean_source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let this module pass the lint, so that each strategy fails only by what it does."""
+    if "source" not in request.node.name:
+        monkeypatch.setattr(check_source, "faults", lambda strategy_type: [])
+
+
+@pytest.mark.parametrize("name", registry.builtin_names())
+def test_a_built_in_strategy_passes_and_speaks(name, monkeypatch):
+    monkeypatch.undo()
+    report = check(registry.find(name), SMALL)
+    assert report.passed, report.failed
+    spoken = next(finding.detail for finding in report.findings if finding.name == "no event makes it raise")
+    # Guards the suite against being true of silence.
+    assert ", 0 signals" not in spoken
+
+
+@pytest.mark.parametrize(
+    ("strategy_type", "failed"),
+    [
+        (Good, set()),
+        (Lucky, {REPLAY, CUT, REPEATED}),  # each of them compares two runs
+        (Hoarder, {"the state stays bounded"}),
+        (Selfish, {CUT}),
+        (Lenient, {"unknown parameters are refused"}),
+        (Fragile, {"no event makes it raise"}),
+        (Eternal, {"no signal in warm-up"}),
+        (Undecided, {"no signal in warm-up"}),
+        (Deaf, {"no event makes it raise"}),
+    ],
+)
+def test_a_strategy_fails_exactly_the_checks_of_the_promise_it_breaks(strategy_type, failed):
+    assert set(check(strategy_type, TINY).failed) == failed
+
+
+def test_what_is_wrong_is_said_in_one_line():
+    details = {finding.name: finding.detail for finding in check(Fragile, TINY).findings}
+    assert details["no event makes it raise"] == "3 events raised, the first: ValueError: thirty is too much"
+
+
+def test_the_source_of_this_module_is_found_to_draw_random_numbers():
+    faults = check_source.faults(Good)
+    assert any(fault.endswith(": random") for fault in faults)
+    assert any(fault.endswith(": .random") for fault in faults)
+    assert LINT in check(Good, TINY).failed
+
+
+@pytest.mark.parametrize(
+    ("line", "fault"),
+    [
+        ("import time", "line 1: time"),
+        ("import os.path", "line 1: os.path"),
+        ("from celery import Celery", "line 1: celery"),
+        ("open('/tmp/x')", "line 1: open"),
+        ("import datetime; datetime.datetime.now()", "line 1: .now"),
+        ("from math import log; log(2)", None),
+        ("from tasks.events import Trade", None),
+    ],
+)
+def test_the_source_scan_names_what_a_strategy_must_not_use(line, fault, tmp_path, monkeypatch):
+    name = f"scanned_{abs(hash(line))}"
+    body = f"{line}\nfrom tasks.strategy import *\nclass S(Strategy[Params, State]):\n    name = 's'\n"
+    (tmp_path / f"{name}.py").write_text(body.replace("open(", "lambda: open("))
+    monkeypatch.syspath_prepend(str(tmp_path))
+    assert check_source.faults(registry.find(f"{name}:S")) == ([fault] if fault else [])
+
+
+def test_the_market_of_the_suite_is_the_same_each_time_and_another_for_another_seed():
+    def events(seed: int) -> list[Depth | Trade]:
+        return list(islice(check_events.market(check_events.symbols(2), ("depth", "trade"), 100, seed), 50))
+
+    assert events(1) == events(1) != events(2)
+
+
+def test_every_book_of_the_suite_is_sorted_and_not_crossed():
+    for book in islice(check_events.market(check_events.BASKET, ("depth",), 100), 3000):
+        assert isinstance(book, Depth)
+        assert book.bids[0][0] < book.asks[0][0]
+        assert all(a[0] > b[0] for a, b in itertools.pairwise(book.bids))
+        assert all(a[0] < b[0] for a, b in itertools.pairwise(book.asks))
+        assert min(quantity for _, quantity in (*book.bids, *book.asks)) > 0
+
+
+def test_kinds_are_those_of_the_hooks_that_a_strategy_overrides():
+    assert kinds(Good) == ("trade",)
+    assert kinds(Deaf) == ()
+
+
+def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypatch):
+    monkeypatch.setattr("tasks.strategies_commands.checking.check", lambda found: check(found, TINY))
+    good = CliRunner().invoke(app, ["check", f"{__name__}:Good"])
+    bad = CliRunner().invoke(app, ["check", f"{__name__}:Selfish"])
+    assert (good.exit_code, bad.exit_code) == (0, 1)
+    assert "passed" in good.stdout
+    assert "failed" not in good.stdout
+    assert "failed" in bad.stdout
+
+
+@pytest.mark.parametrize("name", registry.builtin_names())
+def test_the_command_describes_a_strategy_with_every_parameter(name):
+    shown = CliRunner().invoke(app, ["describe", name], env={"COLUMNS": "200"})
+    assert shown.exit_code == 0
+    assert all(parameter in shown.stdout for parameter in registry.find(name).params_type.model_fields)
+
+
+def test_the_command_lists_every_built_in_strategy():
+    shown = CliRunner().invoke(app, ["list"])
+    assert all(name in shown.stdout for name in registry.builtin_names())
