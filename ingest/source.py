@@ -130,7 +130,9 @@ class CoreSource:
 
         for subject in self._subjects:
             self._subscriptions.append(await self._nats.client.subscribe(subject, cb=on_message))
-        await self._nats.client.flush()
+        # Without an answer the subscriptions stand all the same, at the latest when the connection is back.
+        with suppress(Error):
+            await self._nats.client.flush()
 
     async def close(self) -> None:
         """Unsubscribe; what NATS had sent by then is delivered."""

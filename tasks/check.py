@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from tasks import check_events, check_source, engine
+from tasks import check_events, check_source, deadletters, engine
 from tasks.events import AnyEvent, Kind
 from tasks.strategy import AnyStrategy, Strategy
 
@@ -131,7 +131,7 @@ class _Tried:
             raise _BrokenError("it overrides neither on_depth nor on_trade")
         ran = self._whole()
         if ran.errors:
-            detail = msgspec.msgpack.decode(ran.errors[0])["detail"].strip().splitlines()[-1]
+            detail = deadletters.unpack(ran.errors[0]).detail.strip().splitlines()[-1]
             raise _BrokenError(f"{len(ran.errors)} events raised, the first: {detail}")
         return f"{len(self._events):,} events, {len(ran.signals):,} signals"
 

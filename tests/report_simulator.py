@@ -157,7 +157,7 @@ def table(sources: dict[str, dict[str, list[AnyEvent]]]) -> str:
 def main(venue: Venue = "spot", picture: str = "") -> None:
     sources = {"recorded": recorded(venue), "simulated": simulated(venue)}
     draw(venue, sources, Path(picture or ROOT / "docs/pictures/simulator.png"))
-    print(table(sources))  # noqa: T201 this is a report
+    print(table(sources))
 
 
 if __name__ == "__main__":

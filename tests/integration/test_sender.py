@@ -289,8 +289,10 @@ def test_what_is_no_notice_is_passed_over(nats_url, redis_url, namespace, tmp_pa
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
     with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
         service.wait_ready()
-        for rubbish in (b"\xff\xfe", b"", b"a|b|c|d", b"nowhere|0|1.a|core@1"):
-            assert client.publish(Keys(namespace).notices, rubbish) == 1
+        channel = Keys(namespace).notices
+        wait_for(lambda: client.publish(channel, b"nowhere|0|1.a|core@1") == 1, 5, "ingest to listen")
+        for rubbish in (b"\xff\xfe", b"", b"a|b|c|d"):
+            assert client.publish(channel, rubbish) == 1
         wait_for(lambda: len(service.logged("not a notice")) == 3, 5)
         queue = Queue(client, service.settings)
         asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))

@@ -53,6 +53,7 @@ class Lucky(Good):
     """Speaks of what it drew."""
 
     def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
+        state.count += 1
         yield self.say(trade, DRAW.random())
 
 
@@ -71,6 +72,7 @@ class Selfish(Good):
 
     def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
         self.count += 1
+        state.count = 0
         yield self.say(trade, self.count)
 
 
@@ -79,7 +81,7 @@ class Lenient(Good):
 
     @classmethod
     def create(cls, params: dict[str, Any]) -> "Lenient":
-        return cls(Params())
+        return cls(Params(**{name: value for name, value in params.items() if name in Params.model_fields}))
 
 
 class Fragile(Good):
@@ -89,7 +91,7 @@ class Fragile(Good):
         state.count += 1
         if state.count == 30:
             raise ValueError("thirty is too much")
-        return ()
+        return [self.say(trade, state.count)]
 
 
 class Eternal(Good):
@@ -125,7 +127,7 @@ LINT = "no clock, I/O, randomness or Celery (lint)"
 def _clean_source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this module pass the lint, so that each strategy fails only by what it does."""
     if "source" not in request.node.name:
-        monkeypatch.setattr(check_source, "faults", lambda strategy_type: [])
+        monkeypatch.setattr(check_source, "faults", lambda _: [])
 
 
 @pytest.mark.parametrize("name", registry.builtin_names())
