@@ -91,7 +91,11 @@ def test_cool_down_outlives_the_batch():
 
 def test_without_an_interval_events_of_the_same_millisecond_all_speak():
     run = start(Echo.create({}))
-    assert [len(run.apply(trade(id=n, time_ms=TIME_MS + back)).signals) for n, back in enumerate([0, 0, -500])] == [1, 1, 1]
+    assert [len(run.apply(trade(id=n, time_ms=TIME_MS + back)).signals) for n, back in enumerate([0, 0, -500])] == [
+        1,
+        1,
+        1,
+    ]
 
 
 @pytest.mark.parametrize("interval_s", [0, 5])
@@ -179,7 +183,12 @@ def test_a_state_of_an_older_version_is_migrated_with_its_warm_up_and_cool_down(
     old = start(Echo.create({"min_signal_interval_s": 5}))
     old.apply(trade(quantity=2.0, id=7, time_ms=TIME_MS))
     new = start(Version2.create({"min_signal_interval_s": 5}), old.pack())
-    assert msgspec.msgpack.decode(new.pack()) == [2, 1, [{"BTCUSDT buy": TIME_MS}, {"BTCUSDT": [TIME_MS // HOUR_MS, 1]}], {"total": 2000.0, "ids": [7]}]
+    assert msgspec.msgpack.decode(new.pack()) == [
+        2,
+        1,
+        [{"BTCUSDT buy": TIME_MS}, {"BTCUSDT": [TIME_MS // HOUR_MS, 1]}],
+        {"total": 2000.0, "ids": [7]},
+    ]
 
 
 class Other(Echo):
