@@ -57,6 +57,10 @@ def find(name: str) -> type[AnyStrategy]:
         raise SettingsError(f"{name}: {class_name} is not a Strategy")
     if not isinstance(getattr(found, "name", None), str) or not hasattr(found, "params_type"):
         raise SettingsError(f"{name}: {class_name} needs a `name` and a base of Strategy[itsParams, itsState]")
+    try:
+        found.state_type()
+    except TypeError:
+        raise SettingsError(f"{name}: every field of {found.state_type.__name__} needs a default") from None
     return found
 
 
@@ -77,6 +81,7 @@ def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
                     each.gate = configuration.gate_of(pool_name, name)
                 strategies.append(strategy)
             faults += [f"pool {pool_name}: {fault}" for fault in found]
+        faults += _twins(configuration, pool_name, strategies, built)
         built[pool_name] = tuple(strategies)
     if faults:
         raise SettingsError("the strategies can't be used:\n  " + "\n  ".join(faults))
@@ -111,6 +116,21 @@ def _misfits(
         yield f"sees nothing of the pool's events ({', '.join(pool.kinds)})"
     if any(strategy.name == other.name for other in others):
         yield f"the pool already has a strategy named {strategy.name!r}"
+
+
+def _twins(
+    configuration: Configuration, name: str, strategies: list[AnyStrategy], built: dict[str, tuple[AnyStrategy, ...]]
+) -> Iterator[str]:
+    """Find strategies that see the same events in an earlier pool: they would give the same signals again."""
+    pool = configuration.pools[name]
+    for other_name, others in built.items():
+        other = configuration.pools[other_name]
+        apart = pool.symbols and other.symbols and not pool.symbols & other.symbols
+        if apart or not set(pool.kinds) & set(other.kinds):
+            continue
+        for strategy in strategies:
+            if strategy.name in {each.name for each in others}:
+                yield f"pool {name}: {strategy.name}: sees the same events in pool {other_name}"
 
 
 def _place(location: tuple[int | str, ...]) -> str:

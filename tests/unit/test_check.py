@@ -160,7 +160,7 @@ def test_a_strategy_fails_exactly_the_checks_of_the_promise_it_breaks(strategy_t
 
 def test_what_is_wrong_is_said_in_one_line():
     details = {finding.name: finding.detail for finding in check(Fragile, TINY).findings}
-    assert details["no event makes it raise"] == "3 events raised, the first: ValueError: thirty is too much"
+    assert details["no event makes it raise"].endswith(" events raised, the first: ValueError: thirty is too much")
 
 
 def test_the_source_of_this_module_is_found_to_draw_random_numbers():

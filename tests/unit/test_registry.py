@@ -35,6 +35,16 @@ class Nameless(Strategy[Params, State]):
     pass
 
 
+class Empty(State):
+    """A state that nobody can begin with."""
+
+    last: float  # type: ignore[misc]  # what a beginner may forget
+
+
+class NoBeginning(Strategy[Params, Empty]):
+    name = "no_beginning"
+
+
 HERE = __name__
 
 
@@ -72,6 +82,7 @@ def test_a_foreign_strategy_is_found_by_its_import_path():
             {},
             f"{HERE}:Nameless: Nameless needs a `name` and a base of Strategy[itsParams, itsState]",
         ),
+        (f"{HERE}:NoBeginning", {}, f"{HERE}:NoBeginning: every field of Empty needs a default"),
         (
             ":",
             {},
@@ -150,3 +161,21 @@ def test_a_strategy_is_imported_only_when_it_is_asked_for():
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
     assert shown.stdout.split() == ["tasks.strategies.orderbook_skew"]
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "clash"),
+    [
+        ({}, {}, True),
+        ({"symbols": ["BTCUSDT"]}, {"symbols": ["BTCUSDT", "ETHUSDT"]}, True),
+        ({"symbols": ["BTCUSDT"]}, {"symbols": ["ETHUSDT"]}, False),
+    ],
+)
+def test_a_strategy_runs_in_two_pools_only_if_they_share_no_events(one, other, clash):
+    strategies = {"strategies": {"trade_momentum": {}}, "kinds": ["trade"]}
+    configuration = pools(one={**strategies, **one}, other={**strategies, **other})
+    if not clash:
+        assert len(registry.build(configuration)) == 2
+        return
+    with pytest.raises(SettingsError, match="pool other: trade_momentum: sees the same events in pool one"):
+        registry.build(configuration)
