@@ -85,14 +85,14 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
 
 
 def _row(strategy: AnyStrategy, market: Sequence[AnyEvent], prices: dict[str, Prices]) -> Row:
-    started_s, signals, held = time.perf_counter(), list[bytes](), dict[str, bytes]()
+    started_s, signals, held = time.process_time(), list[bytes](), dict[str, bytes]()
     for first in range(0, len(market), MAX_BATCH_EVENTS):
         batch = market[first : first + MAX_BATCH_EVENTS]
         wanted = {name: held.get(name) for name in engine.fields(batch, (strategy,))}
         outcome = engine.Run("report", "report", (strategy,), "report", wanted).finish(batch)
         held.update(outcome.fields)
         signals += outcome.signals
-    seconds = time.perf_counter() - started_s
+    seconds = time.process_time() - started_s
     spoken = [msgspec.json.decode(packed, type=Spoken) for packed in signals]
     return Row(
         strategy.name,

@@ -51,7 +51,7 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
     neither, and so does a time of more than 2 s without books. A book needs no past to be judged, so there is no warm-up.
 
     Mended: with petrosa's 1.2, 0.8 and no time to hold, nine of ten recorded books were lopsided, only the cool-down
-    paced the signals, and at 0.60 + (ratio - 1.2) / 2 three of four had a confidence of 0.95. Ratios multiply, so their
+    paced the signals, and at 0.60 + (ratio - 1.2) / 2 three of four buys had a confidence of 0.95. Ratios multiply, so their
     logarithm is what is compared: 3 and 1/3 are equally lopsided.
 
     Source: petrosa-realtime-strategies announces it in its README; the ratio is from there.

@@ -94,12 +94,14 @@ def image() -> Iterator[None]:
 
 @contextmanager
 def running(name: str, *options: str, **settings: str) -> Iterator[Stack]:
+    """Give a started stack; behind the test nothing may be left of it."""
     stack = Stack(f"rs-test-{os.getpid()}-{name}", **settings)
     try:
         stack.compose("up", "--detach", *options)
         yield stack
     finally:
-        stack.compose("--profile", "live", "down", "--volumes", "--timeout", "20", check=False)
+        stack.compose("--profile", "live", "down", "--volumes", "--remove-orphans", check=False)
+    assert stack.left() == ""
 
 
 @pytest.fixture(scope="module")
@@ -190,8 +192,6 @@ def test_stop_ends_feed_ingest_workers_and_servers_in_this_order_with_nothing_le
         assert max(ended["worker"]) < min(ended["redis"])
         assert {each["State"]["ExitCode"] for each in stack.containers("ingest")} == {0}
         assert json.loads(stack.logs("ingest").splitlines()[-1])["event"] == "stopped"
-        stack.compose("down", "--volumes")
-        assert stack.left() == ""
 
 
 def test_killed_workers_and_a_restarted_redis_give_the_signals_of_the_backtest(image: None, recordings: Path):

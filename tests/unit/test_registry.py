@@ -38,7 +38,7 @@ class Nameless(Strategy[Params, State]):
 class Empty(State):
     """A state that nobody can begin with."""
 
-    last: float  # type: ignore[misc]  # what a beginner may forget
+    last: float
 
 
 class NoBeginning(Strategy[Params, Empty]):
