@@ -1,7 +1,6 @@
 """The ledger's scripts on a real server: what each refuses, and that it leaves no trace then."""
 
 from collections import Counter
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
@@ -9,39 +8,15 @@ import redis
 
 from tasks.batches import Epoch
 from tasks.events import Position
-from tasks.ledger import Keys, Ledger, Notice, connection_options, is_past, lane_field
+from tasks.ledger import Ledger, Notice, connection_options, is_past, lane_field
 from tasks.outcome import Outcome
 from tasks.records import Record, pack
 from tasks.routing import LaneId
-from tasks.settings import Settings
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, outcome, start_epoch
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, outcome
 from tests.unit.examples import trade
 
 LANE = LaneId("trade", 0)
 OTHER_EPOCH = Epoch(7, "another1")
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, **connection_options()) as client:
-        yield client
-
-
-@pytest.fixture
-def keys(namespace: str) -> Keys:
-    return Keys(namespace)
-
-
-@pytest.fixture
-def ledger(client: redis.Redis, keys: Keys) -> Ledger:
-    """A ledger whose epoch is EPOCH and whose lanes are empty."""
-    start_epoch(client, keys)
-    return Ledger(client, keys.namespace)
-
-
-@pytest.fixture
-def settings(redis_url: str, namespace: str) -> Settings:
-    return Settings(redis_url=redis_url, namespace=namespace)
 
 
 # Commit

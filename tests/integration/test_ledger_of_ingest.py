@@ -1,49 +1,23 @@
 """The ledger as ingest writes it, on a real server: epochs, checkpoints, condemned events."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import pytest
-import redis
 
 from ingest.ledger import IngestLedger
 from tasks import batches, deadletters
 from tasks.batches import Batch, Epoch
 from tasks.configuration import Configuration
 from tasks.events import Position
-from tasks.ledger import Keys, Ledger, connection_options, script
+from tasks.ledger import script
 from tasks.records import unpack
 from tasks.routing import LaneId
 from tasks.settings import Settings
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, dump, outcome, start_epoch
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, dump, outcome
 
 LANE = LaneId("trade", 0)
 OTHER_EPOCH = Epoch(7, "another1")
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, **connection_options()) as client:
-        yield client
-
-
-@pytest.fixture
-def keys(namespace: str) -> Keys:
-    return Keys(namespace)
-
-
-@pytest.fixture
-def ledger(client: redis.Redis, keys: Keys) -> Ledger:
-    """A ledger whose epoch is EPOCH and whose lanes are empty."""
-    start_epoch(client, keys)
-    return Ledger(client, keys.namespace)
-
-
-@pytest.fixture
-def settings(redis_url: str, namespace: str) -> Settings:
-    return Settings(redis_url=redis_url, namespace=namespace)
 
 
 CONFIGURATION = Configuration.model_validate({"pools": {"trade": {"kinds": ["trade"], "strategies": {"x": {}}}}})

@@ -1,55 +1,19 @@
 """What a worker does with one batch on a real ledger: every way out, and what it leaves behind."""
 
 import random
-from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
 import pytest
 import redis
 
-from tasks import runner
 from tasks.batches import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Epoch
 from tasks.events import AnyEvent, Position
-from tasks.ledger import Keys, Ledger, Notice, connection_options, lane_field
-from tasks.routing import LaneId
+from tasks.ledger import Keys, Ledger, Notice, lane_field
 from tasks.runner import Summary
-from tasks.strategy import AnyStrategy
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, start_epoch
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening
+from tests.integration.running import LANE, run, starts
 from tests.unit.examples import TIME_MS, trade
 from tests.unit.strategies_for_tests import BAD, Echo, Grumpy, Raising, Version2, Warming, Worker
-
-LANE = LaneId("trade", 0)
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, **connection_options()) as client:
-        yield client
-
-
-@pytest.fixture
-def keys(namespace: str) -> Keys:
-    return Keys(namespace)
-
-
-@pytest.fixture
-def ledger(client: redis.Redis, keys: Keys) -> Ledger:
-    """A ledger whose epoch is EPOCH and whose lanes are empty."""
-    start_epoch(client, keys)
-    return Ledger(client, keys.namespace)
-
-
-def having(*strategies: AnyStrategy) -> Callable[..., Sequence[AnyStrategy]]:
-    return lambda *_: strategies
-
-
-def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy) -> Summary | None:
-    return runner.run(sent, ledger, having(*(strategies or (Echo.create({}),))), ())
-
-
-def starts(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:
-    found: Any = client.hgetall(keys.starts(LANE))
-    return found  # type: ignore[no-any-return]  # bytes, since responses are not decoded
 
 
 def test_a_batch_is_run_and_committed_and_its_summary_says_what_it_came_to(client, keys, ledger):

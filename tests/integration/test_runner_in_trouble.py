@@ -1,6 +1,6 @@
 """What a worker does with one batch when Redis fails in the middle of it, or its strategies do."""
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -8,46 +8,12 @@ import redis
 
 from tasks import deadletters, runner
 from tasks.errors import LedgerError
-from tasks.ledger import Keys, Ledger, connection_options, lane_field
-from tasks.routing import LaneId
+from tasks.ledger import Ledger, lane_field
 from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
-from tests.integration.ledger_for_tests import SOURCE, batch, dump, start_epoch
-from tests.unit.strategies_for_tests import BAD, Echo, Grumpy, Raising
-
-LANE = LaneId("trade", 0)
-
-
-@pytest.fixture
-def client(redis_url: str) -> Iterator[redis.Redis]:
-    with redis.Redis.from_url(redis_url, **connection_options()) as client:
-        yield client
-
-
-@pytest.fixture
-def keys(namespace: str) -> Keys:
-    return Keys(namespace)
-
-
-@pytest.fixture
-def ledger(client: redis.Redis, keys: Keys) -> Ledger:
-    """A ledger whose epoch is EPOCH and whose lanes are empty."""
-    start_epoch(client, keys)
-    return Ledger(client, keys.namespace)
-
-
-def having(*strategies: AnyStrategy) -> Callable[..., Sequence[AnyStrategy]]:
-    return lambda *_: strategies
-
-
-def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy) -> Summary | None:
-    return runner.run(sent, ledger, having(*(strategies or (Echo.create({}),))), ())
-
-
-def starts(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:
-    found: Any = client.hgetall(keys.starts(LANE))
-    return found  # type: ignore[no-any-return]  # bytes, since responses are not decoded
-
+from tests.integration.ledger_for_tests import SOURCE, batch, dump
+from tests.integration.running import LANE, having, run, starts
+from tests.unit.strategies_for_tests import BAD, Grumpy, Raising
 
 # Redis in trouble
 
