@@ -220,8 +220,11 @@ class Instance:
         return self._reaper.stdin
 
     def _reaped(self) -> bool:
-        # Ask every child, each time: for the reaper one that has ended is there until its parent has asked.
-        running = [process for process in self.processes if process.returncode is None]
+        # Ask every child, each time: for the reaper one that has ended is there until its parent has asked. Also one
+        # whose start a signal cut short, so that nobody here knows it.
+        running = [process for process in self.processes if process.pid and process.returncode is None]
+        with contextlib.suppress(ChildProcessError):
+            os.waitpid(-1, os.WNOHANG)
         return not running and self._reaper.poll() is not None
 
     def _forget(self, process: Process) -> None:

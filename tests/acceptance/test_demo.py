@@ -21,6 +21,10 @@ KEYS = [
 ]  # fmt: skip
 
 
+#: What every line of a signal has and no other line.
+SIGNAL = "USDT  "
+
+
 class Demo:
     """A demo that runs, and what it left on its two outputs."""
 
@@ -108,9 +112,9 @@ def demo(tmp_path) -> Iterator[Callable[..., Demo]]:
 
 
 def test_a_demo_of_seconds_shows_signals_sums_up_and_leaves_nothing(demo):
-    run = demo("--seconds", "4", "--workers", "1", "--pool", "solo")
+    run = demo("--seconds", "12", "--workers", "1", "--pool", "solo")
     run.shows("is running")
-    run.shows("orderbook_skew")
+    run.shows(SIGNAL)
     run.shows("The feed has ended")
     assert run.ends() == 0, run.out + run.err
     assert re.search(r"digest +[0-9a-f]{64}", run.out)
@@ -132,7 +136,7 @@ def test_with_json_one_object_stands_alone_on_standard_output(demo):
 
 def test_ctrl_c_ends_it_in_order_with_a_summary_and_status_130(demo):
     run = demo("--workers", "1")
-    run.shows("orderbook_skew")
+    run.shows(SIGNAL)
     run.process.send_signal(signal.SIGINT)
     run.shows("The feed has ended")
     assert run.ends() == 130, run.out + run.err
@@ -152,7 +156,7 @@ def test_ctrl_c_while_it_starts_is_heard_at_once(demo):
 
 def test_a_second_ctrl_c_does_not_wait(demo):
     run = demo("--workers", "1", INGEST_DRAIN_S="60")
-    run.shows("orderbook_skew")
+    run.shows(SIGNAL)
     run.worker.suspend()  # so that there is something to wait for
     run.process.send_signal(signal.SIGINT)
     run.shows("The feed has ended")
@@ -164,14 +168,14 @@ def test_a_second_ctrl_c_does_not_wait(demo):
 
 def test_kill_9_leaves_nothing(demo):
     run = demo("--workers", "1")
-    run.shows("orderbook_skew")
+    run.shows(SIGNAL)
     run.process.kill()
     assert run.leaves_nothing()
 
 
 def test_a_worker_that_is_killed_is_started_again(demo):
     run = demo("--workers", "1", "--pool", "solo")
-    run.shows("orderbook_skew")
+    run.shows(SIGNAL)
     run.worker.kill()
     run.shows("worker-1 was ended by SIGKILL and is started again")
     run.process.send_signal(signal.SIGINT)

@@ -6,6 +6,7 @@ import re
 import signal
 import subprocess
 import sys
+import time
 import tomllib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -15,7 +16,8 @@ import psutil
 import pytest
 import redis
 
-from compose.local.processes import ROOT, Instance, LocalStackError, next_pause_s
+from compose.local import processes
+from compose.local.processes import ROOT, Instance, LocalStackError, Process, next_pause_s
 from compose.local.servers import start_nats, start_redis
 from compose.local.stack import Plan, strategies_file, to_toml
 from tasks import configuration
@@ -89,6 +91,18 @@ def test_nothing_is_left_after_the_with(tmp_path):
         assert all(map(runs, pids))
     assert not any(map(runs, pids))
     assert list(tmp_path.iterdir()) == []
+
+
+def test_a_start_that_a_signal_cut_short_does_not_hold_up_the_end(tmp_path):
+    instance = Instance("cut", tmp_path)
+    command = ["sleep", "60"]
+    instance.processes.append(Process("never", command, os.environ, tmp_path / "never.log", restart=False))
+    # The child is there and known to the reaper, but the parent never got to note it.
+    child = subprocess.Popen([*processes._REGISTERED, *command], stdin=instance._pipe, start_new_session=True)
+    started_s = time.monotonic()
+    instance.close()
+    assert time.monotonic() - started_s < 3
+    assert child.wait() is not None
 
 
 def test_nothing_is_left_after_kill_9_of_the_parent(tmp_path):
