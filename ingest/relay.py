@@ -1,7 +1,7 @@
 """The relay: signals from the ledger's stream to NATS, at least once, with an id to drop repeats by.
 
 It reads as a consumer group: first what an earlier relay had taken and not acknowledged, then what is new. A signal
-is acknowledged after NATS has flushed it.
+is acknowledged when NATS has it.
 """
 
 import time
@@ -14,6 +14,7 @@ from nats.aio.client import Client
 from nats.errors import ConnectionReconnectingError
 from redis.exceptions import ResponseError
 
+from ingest.delivery import delivered
 from ingest.tally import Tally
 from tasks import deadletters
 from tasks.deadletters import DeadLetter
@@ -101,8 +102,7 @@ class Relay:
             return
         self._check_connection()
         outcomes = [await self._publish_one(fields.get(b"signal", b"")) for _, fields in entries]
-        await self._nats.flush()
-        # Without a connection, nats-py's flush comes back at once, and what it says it sent is only in its memory.
+        await delivered(self._nats)
         self._check_connection()
         async with self._redis.pipeline(transaction=True) as pipe:
             for letter in outcomes:

@@ -269,7 +269,7 @@ class Service:
         return {lane: round(age_s, 3) for lane, age_s in ages.items() if age_s > STUCK_S}
 
     async def _answer_status(self, message: Msg) -> None:
-        held = self._source.pending + self._lanes.held
+        held = self._source.pending + max(lane.held for lane in self._lanes)
         await message.respond(encode(Status(self._lanes.held_bytes, self._settings.ingest_total_bytes, held)))
 
 

@@ -13,7 +13,7 @@ class Status(msgspec.Struct, frozen=True):
     held_bytes: int
     #: The bound of `held_bytes`; above it ingest drops.
     bound_bytes: int
-    #: Frames that were received and are not yet committed, skipped or refused.
+    #: Frames that have arrived and were not looked at yet, and the events of the fullest lane.
     held_frames: int
 
 

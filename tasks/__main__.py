@@ -13,11 +13,10 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from tasks import backtest as backtesting
-from tasks import configuration, deadletters, edits, recordings
+from tasks import configuration, deadletters, edits, jobs, page
 from tasks.changes_commands import app as changes_app
 from tasks.contract import SignalMessage
-from tasks.errors import RealtimeStrategiesError, ServerAwayError
+from tasks.errors import RealtimeStrategiesError, RecordingError, ServerAwayError
 from tasks.outbox import Outbox
 from tasks.settings import load, mask
 from tasks.strategies_commands import app as strategies_app
@@ -42,7 +41,7 @@ err = Console(stderr=True)
 
 
 @app.command()
-def backtest(
+def backtest(  # noqa: PLR0913 each argument is an option of the command line
     *,
     files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; several are merged by time.")],
     symbols: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
@@ -53,21 +52,36 @@ def backtest(
     audit: Annotated[
         bool, typer.Option(help="Run each event under the configuration it had in the live run of this NAMESPACE.")
     ] = False,
+    html: Annotated[
+        Path | None, typer.Option(help="Write a page with prices, signals and what came of them; needs plotly.")
+    ] = None,
+    processes: Annotated[
+        int, typer.Option("--jobs", min=0, help="Processes to share the symbols out to; 0: as many as pay.")
+    ] = 0,
     as_json: AsJson = False,
     as_digest: AsDigest = False,
 ) -> None:
     """Run the strategies over recordings, in this process, without servers.
 
-    Example: python -m tasks backtest recording.jsonl.gz --set orderbook_skew.levels=10
+    Examples: python -m tasks backtest recording.jsonl.gz --set orderbook_skew.levels=10
+
+    python -m tasks backtest monday.jsonl.gz tuesday.jsonl.gz --html page.html
     """
     chosen = edits.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
     for change in changes or ():
         name, _, word = change.partition(".")
         chosen = edits.apply(chosen, name, edits.assignments([word]))
-    run = backtesting.Backtest(chosen, audit=_outbox().audit() if audit else None)
+    if html:
+        page.plotly()  # Better missed now than after the run.
+    task = jobs.Task(files, chosen, _outbox().audit() if audit else None, watch=html is not None)
     with _progress() as progress:
-        bar = progress.add_task("frames", total=None)
-        result = run.run(recordings.merge(files), lambda: progress.advance(bar))
+        bar = progress.add_task("lines", total=None)
+        ran = jobs.run(task, processes or jobs.jobs_for(files), lambda lines: progress.advance(bar, lines))
+    _refuse_unknown(_words(symbols), ran.symbols)
+    result = ran.result
+    if html and ran.market:
+        size = page.write(html, page.Content(files, chosen, result, ran.signals, ran.market))
+        err.print(f"{html}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
     if as_digest:
         print(result.digest)
     elif as_json:
@@ -78,6 +92,11 @@ def backtest(
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _refuse_unknown(wanted: list[str], known: list[str]) -> None:
+    if unknown := sorted({symbol.upper() for symbol in wanted} - set(known)):
+        raise RecordingError(f"no {', '.join(unknown)} in what was read; it has {', '.join(known) or 'no symbols'}")
 
 
 def _progress() -> Progress:

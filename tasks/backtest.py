@@ -1,21 +1,30 @@
-"""The backtest: the same routing, records, engine and codec over recordings, in this process, without servers."""
+"""The backtest: the same routing, records and engine over recordings, in this process, without servers.
+
+Events go to the engine as `frames.parse` made them: the codec of the batches gives back what it got (tested), so
+nothing is packed on the way. Records and states do pass through their codec, at the end of each batch, as live.
+"""
 
 import time
 from collections import Counter, defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
+from typing import NamedTuple
 
 import msgspec
 
 from tasks import engine, outbox, recordings, records, registry
 from tasks.audit import Audit
-from tasks.batches import MAX_BATCH_EVENTS, pack_event, unpack_event
+from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
-from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.frames import Arrival, Refused, Skipped, Stream, parse
+from tasks.market import Market
 from tasks.routing import LaneId, Router
+from tasks.share import Share
 
 SOURCE = "backtest"
+#: How many lines there are from one call of `progress` to the next.
+PROGRESS_LINES = 1_000
 
 
 class Result(msgspec.Struct):
@@ -32,38 +41,84 @@ class Result(msgspec.Struct):
     digest: str
 
 
+class Part(NamedTuple):
+    """What one process found out about its share of the symbols."""
+
+    counts: Counter[str]
+    signals: list[bytes]
+    letters: list[bytes]
+    held: Mapping[str, Mapping[str, bytes]]
+    market: Market | None
+
+
 class Backtest:
     """A ledger in memory and the lanes before it."""
 
     def __init__(
-        self, configuration: Configuration, batch_events: int = MAX_BATCH_EVENTS, audit: Audit | None = None
+        self,
+        configuration: Configuration,
+        batch_events: int = MAX_BATCH_EVENTS,
+        audit: Audit | None = None,
+        share: Share | None = None,
+        market: Market | None = None,
     ) -> None:
         """Run under `configuration`, in batches of `batch_events`; the size never changes what comes out.
 
-        With `audit`, each event runs under the configuration of the audited run. Raises SettingsError.
+        With `audit`, each event runs under the configuration of the audited run. With `share`, only its symbols are
+        worked on. `market`, if there is one, sees every event once. Raises SettingsError.
         """
-        self._router = Router(configuration.routes())
+        self.share = share or Share()
+        pools = configuration.routes()
+        self._router = Router(pool for pool in pools if pool.key == "symbol")
+        self._all_router = Router(pool for pool in pools if pool.key == "all" and self.share.is_first)
         self._audit = audit
+        self._market = market
         self._version = configuration.version
         chosen = {self._version: configuration} | dict(audit.configurations if audit else {})
         self._strategies = {version: registry.build(each) for version, each in chosen.items()}
         self._batch_events = batch_events
-        self._lanes: dict[LaneId, list[msgspec.Raw]] = defaultdict(list)
+        self._lanes: dict[LaneId, list[AnyEvent]] = defaultdict(list)
         self._versions: dict[LaneId, str] = {}
-        self._held: dict[str, dict[str, bytes]] = {pool.name: {} for pool in self._router.pools}
+        self._held: dict[str, dict[str, bytes]] = {pool.name: {} for pool in pools}
         self._counts: Counter[str] = Counter()
         #: The contract's JSON, in no particular order between lanes.
         self.signals: list[bytes] = []
         self.letters: list[bytes] = []
 
-    def run(self, lines: Iterable[recordings.Line], progress: Callable[[], None] = lambda: None) -> Result:
-        """Take every line; `progress` is called once for each. Raises RecordingError."""
+    def run(self, lines: Iterable[recordings.Line], progress: Callable[[int], None] = lambda _: None) -> Result:
+        """Take every line and say what they came to. Raises RecordingError."""
         started_s = time.perf_counter()
+        self.work(lines, progress)
+        return self.result(time.perf_counter() - started_s)
+
+    def work(self, lines: Iterable[recordings.Line], progress: Callable[[int], None] = lambda _: None) -> None:
+        """Take every line; `progress` is told now and then how many more. Raises RecordingError."""
+        told = seq = 0
         for seq, line in enumerate(lines, start=1):
-            self._take(parse(line.raw, Arrival(line.stream, seq, line.received_at_ns)))
-            progress()
+            self._take(line, seq)
+            if seq - told >= PROGRESS_LINES:
+                progress(seq - told)
+                told = seq
+        progress(seq - told)
         for lane in list(self._lanes):
             self._flush(lane)
+
+    def part(self) -> Part:
+        """Give what this process found out."""
+        return Part(self._counts, self.signals, self.letters, self._held, self._market)
+
+    def add(self, part: Part) -> None:
+        """Add what another process found out about other symbols."""
+        self._counts.update(part.counts)
+        self.signals += part.signals
+        self.letters += part.letters
+        for pool, held in part.held.items():
+            self._held[pool].update(held)
+        if self._market and part.market:
+            self._market.add(part.market)
+
+    def result(self, seconds: float) -> Result:
+        """Say what all of it came to."""
         return Result(
             frames=self._counts["frames"],
             events=self._counts["events"],
@@ -72,11 +127,30 @@ class Backtest:
             repeats=self._counts["repeats"],
             errors=self._labelled("errors"),
             signals=self._labelled("signals"),
-            seconds=round(time.perf_counter() - started_s, 3),
+            seconds=round(seconds, 3),
             digest=self.digest(),
         )
 
-    def _take(self, outcome: AnyEvent | Skipped | Refused) -> None:
+    def _take(self, line: recordings.Line, seq: int) -> None:
+        stream = self.share.stream(line)
+        mine = stream is None or self.share.has(stream.symbol)
+        if stream and not mine and not self._all_wants(stream):
+            return
+        outcome = parse(line.raw, Arrival(line.stream, seq, line.received_at_ns))
+        if stream is None:
+            mine = self.share.has("" if isinstance(outcome, Skipped | Refused) else outcome.symbol)
+        if mine:
+            self._count(outcome)
+        if not isinstance(outcome, Skipped | Refused):
+            for router in (self._router, self._all_router) if mine else (self._all_router,):
+                for lane in router.lanes_of(outcome.venue, outcome.symbol, outcome.kind):
+                    self._put(lane, outcome)
+
+    def _all_wants(self, stream: Stream) -> bool:
+        kind = stream.kind
+        return kind is not None and any(pool.wants(stream.symbol, kind) for pool in self._all_router.pools)
+
+    def _count(self, outcome: AnyEvent | Skipped | Refused) -> None:
         self._counts["frames"] += 1
         if isinstance(outcome, Skipped):
             self._counts[f"skipped:{outcome.kind}"] += 1
@@ -84,23 +158,22 @@ class Backtest:
             self._counts[f"refused:{outcome.reason}"] += 1
         else:
             self._counts["events"] += 1
-            for lane in self._router.lanes_of(outcome.venue, outcome.symbol, outcome.kind):
-                self._put(lane, outcome)
+            if self._market:
+                self._market.see(outcome)
 
     def _put(self, lane: LaneId, event: AnyEvent) -> None:
         version = self._audit.version(lane.pool, event) if self._audit else self._version
         if self._versions.get(lane) != version:
             self._flush(lane)
             self._versions[lane] = version
-        self._lanes[lane].append(pack_event(event))
+        self._lanes[lane].append(event)
         if len(self._lanes[lane]) >= self._batch_events:
             self._flush(lane)
 
     def _flush(self, lane: LaneId) -> None:
-        events = [unpack_event(packed) for packed in self._lanes[lane]]
+        events = self._lanes.pop(lane, None)
         if not events:
             return
-        self._lanes[lane].clear()
         version = self._versions[lane]
         strategies, held = self._strategies[version][lane.pool], self._held[lane.pool]
         wanted = {name: held.get(name) for name in engine.fields(events, strategies)}

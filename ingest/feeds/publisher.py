@@ -9,6 +9,7 @@ import structlog
 from nats.aio.client import Client
 from nats.errors import Error
 
+from ingest.delivery import delivered
 from tasks.errors import ServerAwayError
 from tasks.settings import Settings, mask
 
@@ -85,10 +86,9 @@ class Connection:
         """Wait until the server has all that it was sent; tell whether it does."""
         if not self.client.is_connected:
             return False
-        # A task of its own: the client's reader fails when the answer comes to a question that was cancelled.
-        self._flushing = asyncio.create_task(self.client.flush(_FLUSH_S))
+        # A task of its own, so that a cut can end it.
+        self._flushing = asyncio.create_task(delivered(self.client, _FLUSH_S))
         await asyncio.wait({self._flushing})
-        # In the moment of a cut the client's flush returns without an answer.
         answered = not self._flushing.cancelled() and self._flushing.exception() is None
         return answered and self.client.is_connected
 

@@ -9,6 +9,7 @@ import pytest
 
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
+from ingest.delivery import delivered
 from tasks import deadletters as letters
 from tasks.outbox import Outbox
 from tests.acceptance.pipeline import deadletters, finish, running
@@ -27,7 +28,7 @@ async def publish(stack: Stack, ids: Sequence[int]) -> None:
     client = await nats.connect(stack.nats_url)
     for number in ids:
         await client.publish("binance.btcusdt@trade", FRAME.format(id=number).encode())
-    await client.flush()
+    await delivered(client)
     await client.close()
 
 

@@ -13,6 +13,7 @@ import nats
 from compose.local.processes import Instance, Process
 from compose.local.servers import free_port
 from compose.local.waiting import wait_for
+from ingest.delivery import delivered
 from tasks.settings import Settings
 
 
@@ -87,5 +88,5 @@ async def publish(nats_url: str, *messages: tuple[str, bytes]) -> None:
     client = await nats.connect(nats_url)
     for subject, raw in messages:
         await client.publish(subject, raw)
-    await client.flush()
+    await delivered(client)
     await client.close()

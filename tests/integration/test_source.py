@@ -15,6 +15,7 @@ from nats.errors import FlushTimeoutError
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from compose.local.waiting import wait_for
+from ingest.delivery import delivered
 from ingest.parts import Parts
 from ingest.service import Service
 from ingest.source import CoreSource, Nats
@@ -87,12 +88,12 @@ def test_close_delivers_all_that_the_server_had_and_nothing_after_it(nats_url, n
             feed = await nats.connect(nats_url)
             for frame in frames:
                 await feed.publish(*frame)
-            await feed.flush()
+            await delivered(feed)
             await listener.source.close()
             assert listener.frames == frames
             assert listener.source.pending == 0
             await feed.publish(f"{namespace}.x", b"late")
-            await feed.flush()
+            await delivered(feed)
             await listener.nats.client.flush()
             assert len(listener.frames) == len(frames)
             await feed.close()

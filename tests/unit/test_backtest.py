@@ -12,8 +12,10 @@ import pytest
 
 from tasks import backtest
 from tasks.backtest import Backtest
+from tasks.batches import pack_event, unpack_event
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError
+from tasks.frames import Arrival, Refused, Skipped, parse
 from tasks.recordings import read
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -108,10 +110,20 @@ def test_two_processes_with_other_hash_seeds_give_the_same_digest(part):
     assert first == second
 
 
-def test_progress_is_told_of_each_line(part):
-    told = []
-    Backtest(configuration()).run(islice(read(part[SPOT]), 10), lambda: told.append(1))
-    assert len(told) == 10
+@pytest.mark.parametrize("lines", [0, 10, 1_000, 2_500])
+def test_progress_is_told_of_every_line(part, lines):
+    told: list[int] = []
+    Backtest(configuration()).run(islice(read(part[SPOT]), lines), told.append)
+    assert sum(told) == lines
+
+
+@pytest.mark.parametrize("name", [SPOT, USDM])
+def test_the_codec_of_batches_gives_back_the_event_so_the_backtest_need_not_use_it(part, name):
+    for seq, line in enumerate(read(part[name])):
+        event = parse(line.raw, Arrival(line.stream, seq, line.received_at_ns))
+        assert not isinstance(event, Skipped | Refused)
+        # Types too: 1 == 1.0, and a list is no tuple.
+        assert repr(unpack_event(pack_event(event))) == repr(event)
 
 
 def test_a_recording_that_is_not_there_is_one_clear_line(tmp_path):

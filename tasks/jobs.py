@@ -1,0 +1,117 @@
+"""The backtest spread over processes by symbol: the same result, sooner."""
+
+import os
+import signal
+import time
+from collections.abc import Callable
+from multiprocessing import get_context, parent_process
+from multiprocessing.connection import Connection
+from pathlib import Path
+from typing import NamedTuple
+
+from tasks import recordings
+from tasks.audit import Audit
+from tasks.backtest import Backtest, Part, Result
+from tasks.configuration import Configuration
+from tasks.errors import RealtimeStrategiesError
+from tasks.market import Market
+from tasks.share import Share
+
+#: Recordings of less are read sooner than another process is started.
+MIN_BYTES_A_JOB = 2 * 1024 * 1024
+
+
+class Task(NamedTuple):
+    """What every process is told."""
+
+    paths: list[Path]
+    configuration: Configuration
+    audit: Audit | None = None
+    #: Whether prices are kept.
+    watch: bool = False
+
+    def backtest(self, number: int, jobs: int) -> Backtest:
+        """Make the backtest of one share. Raises SettingsError."""
+        market = Market() if self.watch else None
+        return Backtest(self.configuration, audit=self.audit, share=Share(number, jobs), market=market)
+
+
+class Ran(NamedTuple):
+    """A backtest that is done."""
+
+    result: Result
+    signals: list[bytes]
+    #: All that the recordings name.
+    symbols: list[str]
+    market: Market | None
+
+
+def jobs_for(paths: list[Path]) -> int:
+    """Give the number of processes that pays: one a processor, but each with something to read."""
+    size = sum(path.stat().st_size for path in paths if path.is_file())
+    return max(1, min(os.cpu_count() or 1, size // MIN_BYTES_A_JOB))
+
+
+def run(task: Task, jobs: int = 1, progress: Callable[[int], None] = lambda _: None) -> Ran:
+    """Run over recordings, merged by when they were received, in `jobs` processes; this one is the first of them.
+
+    Raises RecordingError, SettingsError, and LedgerError of an audit.
+    """
+    started_s = time.perf_counter()
+    helpers = [_Helper(task, number, jobs) for number in range(1, jobs)]
+    try:
+        backtest = task.backtest(0, jobs)
+        backtest.work(recordings.merge(task.paths), progress)
+        for helper in helpers:
+            backtest.add(helper.part())
+    finally:
+        for helper in helpers:
+            helper.end()
+    part = backtest.part()
+    result = backtest.result(time.perf_counter() - started_s)
+    return Ran(result, part.signals, backtest.share.symbols, part.market)
+
+
+class _Helper:
+    """Another process, with a share of its own. Not of an executor, which can't end one in the middle of its work."""
+
+    def __init__(self, task: Task, number: int, jobs: int) -> None:
+        context = get_context("spawn")  # A fork would copy the progress bar's thread half-way.
+        self._answer, theirs = context.Pipe(duplex=False)
+        self._process = context.Process(target=_help, args=(theirs, task, number, jobs), daemon=True)
+        self._process.start()
+        theirs.close()
+
+    def part(self) -> Part:
+        """Wait for what it found out. Raises what it raised."""
+        try:
+            answer = self._answer.recv()
+        except EOFError:
+            raise RealtimeStrategiesError("a process of the backtest died; is there enough memory?") from None
+        if isinstance(answer, RealtimeStrategiesError):
+            raise answer
+        return Part(*answer)
+
+    def end(self) -> None:
+        """End the process, wherever it is."""
+        self._process.terminate()
+        self._process.join()
+        self._answer.close()
+
+
+def _help(answer: "Connection[object, object]", task: Task, number: int, jobs: int) -> None:
+    """Be a helper; Ctrl-C is the first process's business."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    try:
+        backtest = task.backtest(number, jobs)
+        backtest.work(recordings.merge(task.paths), _stay_while_wanted)
+        answer.send(backtest.part())
+    except RealtimeStrategiesError as error:
+        answer.send(error)
+
+
+def _stay_while_wanted(_: int) -> None:
+    """End this process when the first one was killed. Called every thousand lines."""
+    first = parent_process()
+    if first and not first.is_alive():
+        raise SystemExit(1)

@@ -1,0 +1,182 @@
+"""The backtest's page: one HTML file with everything in it, which opens without a network.
+
+Its charts are plotly's, which is an optional dependency: it is imported here, when a page is asked for.
+"""
+
+import statistics
+from bisect import bisect_right
+from collections.abc import Iterable, Mapping, Sequence
+from html import escape
+from importlib import import_module
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tasks import edits
+from tasks.backtest import Result
+from tasks.charts import COLOURS, MIN_HOLE_MS, Spoken, figure
+from tasks.configuration import Configuration
+from tasks.errors import SettingsError
+from tasks.market import Market, Name
+from tasks.report import HORIZONS_S, Prices
+
+_STYLE = Path(__file__).with_suffix(".css")
+#: Ink follows the reader's colour scheme.
+_SCHEME = """
+const dark = matchMedia("(prefers-color-scheme: dark)");
+const ink = () => document.querySelectorAll(".js-plotly-plot").forEach(
+  chart => Plotly.relayout(chart, {"font.color": dark.matches ? "#b6bec9" : "#4a5462"}));
+dark.addEventListener("change", ink);
+ink();
+"""
+
+
+class Content(NamedTuple):
+    """What the page tells of."""
+
+    files: Sequence[Path]
+    configuration: Configuration
+    result: Result
+    signals: Sequence[bytes]
+    market: Market
+
+
+def plotly() -> Any:
+    """Import the plotting library. Raises SettingsError when it is not installed."""
+    try:
+        return import_module("plotly")
+    except ImportError:
+        raise SettingsError("--html needs plotly: pip install -r requirements-demo.txt") from None
+
+
+def write(path: Path, content: Content) -> int:
+    """Write the page and give its size in bytes. Raises SettingsError: no plotly, or the file can't be written."""
+    page = html(content).encode()
+    try:
+        path.write_bytes(page)
+    except OSError as error:
+        raise SettingsError(f"can't write {path}: {error.strerror or error}") from None
+    return len(page)
+
+
+def html(content: Content) -> str:
+    """Give the page. Raises SettingsError when plotly is not installed."""
+    library = plotly()
+    spoken = [msgspec.json.decode(packed, type=Spoken) for packed in content.signals]
+    strategies = sorted({name for pool in content.configuration.pools.values() for name in pool.strategies})
+    # A strategy of somebody else is configured by its import path, and speaks under its own name.
+    strategies += sorted({each.strategy for each in spoken} - set(strategies))
+    colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(strategies)}
+    prices = {name: content.market.prices(name) for name in content.market.names}
+    charts = "".join(_chart(library, content.market, name, prices[name], spoken, colours) for name in prices)
+    names = ", ".join(path.name for path in content.files)
+    return f"""<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
+<title>Backtest of {escape(names)}</title><style>{_STYLE.read_text(encoding="utf-8")}</style>
+<script>{library.offline.get_plotlyjs()}</script></head>
+<body><h1>Backtest</h1>
+<p class="dim">{escape(names)}: {content.result.events:,} events, {len(spoken):,} signals</p>
+<h2>Strategies</h2>
+<div class="scroll">{_table(strategies, spoken, prices)}</div>
+<p class="dim">Returns of the mid price (of the last trade, where there are no books) from the signal on, with the sign
+of the action: above zero is right. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not
+move is not right. <b>of</b>: how many signals count; left out are those outside of the prices, too near their end, or
+with no price for {MIN_HOLE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
+prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_MS // 1000} s or longer.</p>
+{charts}{_foot(content)}
+<script>{_SCHEME}</script></body></html>
+"""
+
+
+def _chart(
+    library: Any,
+    market: Market,
+    name: Name,
+    prices: Prices,
+    spoken: Iterable[Spoken],
+    colours: Mapping[str, str],
+) -> str:
+    mine = [each for each in spoken if _name(each) == name]
+    label = "mid price" if market.kind(name) == "depth" else "last trade"
+    drawn = library.io.to_html(
+        figure(prices, label, mine, colours),
+        config={"displaylogo": False, "responsive": True, "plotlyServerURL": ""},
+        include_plotlyjs=False,
+        full_html=False,
+    )
+    venue, symbol = name
+    about = f"{len(mine):,} signals" if mine else "no signals"
+    return (
+        f'<h2>{escape(symbol)} <span class="dim">{escape(venue)}, {about}; times are UTC</span></h2>'
+        f'<div class="chart">{drawn}</div>'
+    )
+
+
+def _name(spoken: Spoken) -> tuple[str, str]:
+    return spoken.metadata["venue"], spoken.symbol
+
+
+def _table(strategies: Iterable[str], spoken: Sequence[Spoken], prices: Mapping[Name, Prices]) -> str:
+    known: Mapping[Any, Prices] = prices
+    over = "".join(f'<th class="over" colspan="4">after {horizon_s} s, basis points</th>' for horizon_s in HORIZONS_S)
+    under = "<th>strategy</th><th>signals</th><th>buys</th><th>sells</th><th>median<br>confidence</th>"
+    under += '<th class="first">right</th><th>mean</th><th>median</th><th>of</th>' * len(HORIZONS_S)
+    rows = "".join(_row(name, [each for each in spoken if each.strategy == name], known) for name in strategies)
+    return f'<table><thead><tr><th colspan="5"></th>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
+
+
+def _row(strategy: str, spoken: Sequence[Spoken], prices: Mapping[Any, Prices]) -> str:
+    actions = [each.action for each in spoken]
+    confidence = f"{statistics.median(each.confidence for each in spoken):.2f}" if spoken else "-"
+    cells = [f"{len(spoken):,}", f"{actions.count('buy'):,}", f"{actions.count('sell'):,}", confidence]
+    returns = "".join(_returns(forward_bps(spoken, prices, horizon_s)) for horizon_s in HORIZONS_S)
+    return f"<tr><td>{escape(strategy)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{returns}</tr>"
+
+
+def forward_bps(spoken: Iterable[Spoken], prices: Mapping[Any, Prices], horizon_s: int) -> list[float]:
+    """Give the return after each buy and sell, in basis points with the sign of the action; unknown ones left out."""
+    found: list[float] = []
+    for each in spoken:
+        sign = {"buy": 1, "sell": -1}.get(each.action)
+        series, ends_ms = prices.get(_name(each)), each.event_time_ms + horizon_s * 1000
+        if sign and series and is_fresh(series, each.event_time_ms) and is_fresh(series, ends_ms):
+            change = series.forward_bps(each.event_time_ms, horizon_s)
+            found += [] if change is None else [sign * change]
+    return found
+
+
+def is_fresh(series: Prices, time_ms: int) -> bool:
+    """Whether the last price at a time is young: in a hole of the recording, an old one says nothing."""
+    at = bisect_right(series.times_ms, time_ms)
+    return at > 0 and time_ms - series.times_ms[at - 1] <= MIN_HOLE_MS
+
+
+def _returns(values: Sequence[float]) -> str:
+    if not values:
+        return '<td class="first">-</td><td>-</td><td>-</td><td>0</td>'
+    right = sum(value > 0 for value in values) / len(values)
+    return f'<td class="first">{right:.0%}</td>{_signed(statistics.fmean(values))}{_signed(statistics.median(values))}<td>{len(values):,}</td>'
+
+
+def _signed(value: float) -> str:
+    rounded = round(value, 2)
+    colour = "up" if rounded > 0 else "down" if rounded < 0 else "dim"
+    return f'<td class="{colour}">{rounded:+.2f}</td>' if rounded else f'<td class="{colour}">0.00</td>'
+
+
+def _foot(content: Content) -> str:
+    result = content.result
+    left_out = {f"{what} {kind}": n for what in ("skipped", "refused") for kind, n in getattr(result, what).items()}
+    facts = {
+        "digest": result.digest,
+        "files": ", ".join(str(path) for path in content.files),
+        "frames": f"{result.frames:,}, of them {result.events:,} events, {result.repeats:,} repeats",
+        "left out": ", ".join(f"{name}: {n:,}" for name, n in left_out.items()) or "nothing",
+        "strategies that raised": ", ".join(f"{name}: {n:,}" for name, n in result.errors.items()) or "none",
+        "time": f"{result.seconds:.1f} s",
+        "configuration": content.configuration.version,
+    }
+    rows = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts.items())
+    settings = escape("\n".join(edits.shown(content.configuration)))
+    return f"<footer><dl>{rows}</dl><details><summary>settings</summary><pre>{settings}</pre></details></footer>"

@@ -1,0 +1,42 @@
+"""Which symbols one of several processes works on. Pure.
+
+Records and states of pools keyed by "symbol" know only their own symbol, so processes that share the symbols out need
+nothing of each other: each reads all lines and parses those of its own symbols. Pools keyed by "all" go to the first.
+"""
+
+from tasks.frames import Stream, parse_stream
+from tasks.recordings import Line
+
+#: As in `frames`: a longer name is no stream's.
+_MAX_STREAM_CHARS = 128
+
+
+class Share:
+    """Deals symbols out in turn, in the order in which a recording names them: every process deals alike."""
+
+    def __init__(self, number: int = 0, of: int = 1) -> None:
+        """Take share `number`, from 0, of `of`; by itself, everything."""
+        self._number, self._of = number, of
+        self._dealt: dict[str, bool] = {}
+
+    @property
+    def is_first(self) -> bool:
+        """Whether the pools that need all symbols are worked on here."""
+        return self._number == 0
+
+    @property
+    def symbols(self) -> list[str]:
+        """Every symbol that was asked for, sorted, whosever it is."""
+        return sorted(name for name in self._dealt if name)
+
+    def has(self, symbol: str) -> bool:
+        """Say whether a symbol is worked on here; every process has to ask for the same symbols in the same order."""
+        mine = self._dealt.get(symbol)
+        if mine is None:
+            mine = self._dealt[symbol] = len(self._dealt) % self._of == self._number
+        return mine
+
+    @staticmethod
+    def stream(line: Line) -> Stream | None:
+        """Give the stream that a line names, and with it the symbol of its event; None: only the payload can tell."""
+        return parse_stream(line.stream) if len(line.stream) <= _MAX_STREAM_CHARS else None
