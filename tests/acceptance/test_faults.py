@@ -64,7 +64,7 @@ class Adversary:
             self._signal(process, signal.SIGCONT)
 
 
-@pytest.mark.parametrize("pool", ["prefork", "solo"])
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("solo", marks=pytest.mark.slow)])
 def test_workers_that_are_killed_and_stopped_every_second_change_nothing(recordings: Path, pool: str, capsys):
     expected = backtested([recordings / SPOT])
     with running(Plan(3, pool)) as stack:
