@@ -14,6 +14,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 
 from tasks import configuration, deadletters, edits, jobs, page
+from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
 from tasks.contract import SignalMessage
 from tasks.errors import RealtimeStrategiesError, RecordingError, ServerAwayError
@@ -67,10 +68,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
 
     python -m tasks backtest monday.jsonl.gz tuesday.jsonl.gz --html page.html
     """
-    chosen = edits.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
-    for change in changes or ():
-        name, _, word = change.partition(".")
-        chosen = edits.apply(chosen, name, edits.assignments([word]))
+    chosen = _chosen(symbols, strategies, changes or [])
     if html:
         page.plotly()  # Better missed now than after the run.
     task = jobs.Task(files, chosen, _outbox().audit() if audit else None, watch=html is not None)
@@ -82,6 +80,18 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     if html and ran.market:
         size = page.write(html, page.Content(files, chosen, result, ran.signals, ran.market))
         err.print(f"{html}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
+    _show(result, as_json=as_json, as_digest=as_digest)
+
+
+def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
+    chosen = edits.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
+    for change in changes:
+        name, _, word = change.partition(".")
+        chosen = edits.apply(chosen, name, edits.assignments([word]))
+    return chosen
+
+
+def _show(result: Result, *, as_json: bool, as_digest: bool) -> None:
     if as_digest:
         print(result.digest)
     elif as_json:

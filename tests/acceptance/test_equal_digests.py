@@ -16,7 +16,9 @@ QUICK = [(1, "solo", 8, SPOT), (2, "prefork", 1, USDM), (4, "prefork", 8, BOTH)]
 ALL = [*product((1, 2, 4), ("solo", "prefork"), (1, 8), (SPOT, USDM, BOTH))]
 
 
-def check(recordings: Path, workers: int, pool: str, partitions: int, names: tuple[str, ...]) -> None:
+def assert_live_equals_backtest(
+    recordings: Path, workers: int, pool: str, partitions: int, names: tuple[str, ...]
+) -> None:
     files = [recordings / name for name in names]
     expected = backtested(files)
     with running(Plan(workers, pool, partitions)) as stack:
@@ -31,7 +33,7 @@ def check(recordings: Path, workers: int, pool: str, partitions: int, names: tup
 
 @pytest.mark.parametrize(("workers", "pool", "partitions", "names"), QUICK)
 def test_live_and_backtest_agree(recordings: Path, workers: int, pool: str, partitions: int, names: tuple[str, ...]):
-    check(recordings, workers, pool, partitions, names)
+    assert_live_equals_backtest(recordings, workers, pool, partitions, names)
 
 
 @pytest.mark.slow
@@ -39,4 +41,4 @@ def test_live_and_backtest_agree(recordings: Path, workers: int, pool: str, part
 def test_live_and_backtest_agree_in_every_combination(
     recordings: Path, workers: int, pool: str, partitions: int, names: tuple[str, ...]
 ):
-    check(recordings, workers, pool, partitions, names)
+    assert_live_equals_backtest(recordings, workers, pool, partitions, names)

@@ -23,11 +23,6 @@ TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q"
 
 
 @pytest.fixture
-def settings(redis_url: str, namespace: str) -> Settings:
-    return Settings(redis_url=redis_url, namespace=namespace)
-
-
-@pytest.fixture
 def dispatcher(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Dispatcher]:
     with dispatching(monkeypatch, settings) as dispatcher:
         yield dispatcher

@@ -43,4 +43,5 @@ def test_the_links_of_the_readme_lead_somewhere():
 
 
 def test_the_consumer_of_the_readme_is_python():
-    compile(block("python", "async def main"), "README", "exec")
+    code = compile(block("python", "async def main"), "README", "exec")
+    assert "main" in code.co_names
