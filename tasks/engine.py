@@ -126,6 +126,6 @@ class Run:
         run = self._states.get(name)
         if run is None:
             run = self._states[name] = StateRun(
-                strategy, self._held.get(name), self._config_version, self._machine_faults
+                strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._machine_faults
             )
         return run

@@ -92,6 +92,19 @@ def test_a_pool_that_is_paused_holds_everything_back_and_its_states_go_on():
     assert paused.counts["applied"] == running.counts["applied"] == 2
 
 
+def test_a_symbol_with_parameters_of_its_own_runs_under_them_and_the_others_do_not():
+    own = {"symbols": {"ETHUSDT": {"min_signal_interval_s": 0}}, "min_signal_interval_s": 5}
+    tables = {"pools": {"trade": {"kinds": ["trade"], "strategies": {f"{HERE}:Echo": own}}}}
+    chosen = configuration.check(tables, "it")
+    strategies = registry.build(chosen)["trade"]
+    events = [
+        trade(symbol=symbol, id=n, seq=n, time_ms=TIME_MS + 1000 * n)
+        for n, symbol in enumerate(("BTCUSDT", "ETHUSDT", "BTCUSDT", "ETHUSDT"), start=1)
+    ]
+    outcome = engine.Run("trade", "source", strategies, chosen.version, {}).finish(events)
+    assert [json.loads(signal)["trigger"]["id"] for signal in outcome.signals] == [1, 2, 4]
+
+
 @given(st.lists(st.integers(0, 8000), max_size=40), st.integers(1, 39), st.integers(1, 3))
 def test_cutting_the_stream_anywhere_holds_back_the_same(seconds: list[int], cut: int, limit: int):
     chosen = configuration.check(
