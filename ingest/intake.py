@@ -7,6 +7,7 @@ from collections.abc import Callable
 import structlog
 
 from ingest.lanes import Lanes
+from ingest.rarely import Rarely
 from ingest.tally import Tally
 from tasks import deadletters
 from tasks.events import AnyEvent
@@ -14,8 +15,6 @@ from tasks.frames import Arrival, Refused, Skipped, parse
 
 #: How many refused frames wait for the next checkpoint at most; more are counted but not kept.
 MAX_LETTERS = 1_000
-#: Refused frames are logged at most once in this time.
-LOG_INTERVAL_S = 10.0
 log = structlog.get_logger()
 
 
@@ -26,7 +25,7 @@ class Intake:
         self._lanes, self._tally, self._offer = lanes, tally, offer
         #: Dead letters of refused frames, packed, for the next checkpoint.
         self.letters: deque[bytes] = deque(maxlen=MAX_LETTERS)
-        self._logged_s = -LOG_INTERVAL_S
+        self._rarely = Rarely()
         self._unlogged = 0
 
     def deliver(self, subject: str, raw: bytes) -> None:
@@ -47,8 +46,7 @@ class Intake:
             self._tally.add("letters_lost")
         self.letters.append(deadletters.pack(deadletters.refused(refused.reason, refused.detail, subject, raw)))
         self._unlogged += 1
-        now_s = time.monotonic()
-        if now_s - self._logged_s >= LOG_INTERVAL_S:
+        if self._rarely:
             log.warning(
                 "frames refused",
                 count=self._unlogged,
@@ -56,4 +54,4 @@ class Intake:
                 detail=refused.detail,
                 subject=subject,
             )
-            self._logged_s, self._unlogged = now_s, 0
+            self._unlogged = 0

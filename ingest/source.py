@@ -1,7 +1,6 @@
 """Where frames come from. `CoreSource` is plain NATS: at most once by nature, no acks."""
 
 import asyncio
-import time
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Protocol
@@ -13,11 +12,10 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
 
 from ingest.parts import Parts
+from ingest.rarely import Rarely
 from tasks.errors import ServerAwayError
 from tasks.settings import Settings
 
-#: nats-py reports each frame that it drops; that is logged at most once in this time.
-LOG_INTERVAL_S = 10.0
 log = structlog.get_logger()
 
 #: Called for each frame, in order, on the event loop: (subject, bytes). Must not block or raise.
@@ -46,7 +44,7 @@ class Nats:
         self._parts, self._on_slow_consumer = parts, on_slow_consumer
         self._closing = False
         self._closed = asyncio.Event()
-        self._logged_s = -LOG_INTERVAL_S
+        self._rarely = Rarely()
         self.client = Client()
 
     async def close(self) -> None:
@@ -87,9 +85,7 @@ class Nats:
         why = str(error) or type(error).__name__
         if isinstance(error, SlowConsumerError):
             self._on_slow_consumer()
-            now_s = time.monotonic()
-            if now_s - self._logged_s >= LOG_INTERVAL_S:
-                self._logged_s = now_s
+            if self._rarely:
                 log.warning("frames are dropped because ingest is slow", subject=error.subject)
         elif self.client.is_connected:
             log.warning("NATS reports an error", why=why)

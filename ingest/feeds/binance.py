@@ -18,7 +18,8 @@ import structlog
 from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
-from ingest.feeds.publisher import Rarely, publishing
+from ingest.feeds.publisher import publishing
+from ingest.rarely import Rarely
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Venue
 from tasks.settings import Settings

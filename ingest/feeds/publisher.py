@@ -1,7 +1,6 @@
 """What all feeds share: the connection to NATS, and the subject of a frame."""
 
 import asyncio
-import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
@@ -10,6 +9,7 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from ingest.delivery import delivered
+from ingest.rarely import Rarely
 from tasks.errors import ServerAwayError
 from tasks.settings import Settings, mask
 
@@ -21,23 +21,6 @@ PREFIX = "binance."
 _FLUSH_S = 5
 #: Frames between two confirmations: a server that is slower than the feed slows it down here.
 _FLUSH_EVERY = 256
-
-
-class Rarely:
-    """Lets a repeated warning through once in a while."""
-
-    def __init__(self, interval_s: float = 10.0) -> None:
-        """Allow one in `interval_s`."""
-        self._interval_s = interval_s
-        self._next_s = 0.0
-
-    def __bool__(self) -> bool:
-        """Whether it is time again; asking uses it up."""
-        now_s = time.monotonic()
-        if now_s < self._next_s:
-            return False
-        self._next_s = now_s + self._interval_s
-        return True
 
 
 class Connection:

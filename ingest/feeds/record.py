@@ -14,7 +14,8 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from ingest.feeds.publisher import Connection, Rarely
+from ingest.feeds.publisher import Connection
+from ingest.rarely import Rarely
 from tasks.errors import RecordingError
 from tasks.frames import parse_stream
 from tasks.settings import Settings

@@ -15,7 +15,8 @@ from redis.exceptions import RedisError
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingest.feeds.publisher import Publisher, Rarely, publishing
+from ingest.feeds.publisher import Publisher, publishing
+from ingest.rarely import Rarely
 from ingest.status import STATUS_SUBJECT, Status, decode
 from tasks import frames, recordings
 from tasks.errors import LedgerError, RecordingError

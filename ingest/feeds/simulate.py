@@ -8,7 +8,8 @@ import structlog
 
 from ingest.feeds.market import Market
 from ingest.feeds.profiles import instrument
-from ingest.feeds.publisher import Publisher, Rarely, publishing
+from ingest.feeds.publisher import Publisher, publishing
+from ingest.rarely import Rarely
 from tasks.events import Venue
 from tasks.settings import Settings
 

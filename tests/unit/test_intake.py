@@ -4,8 +4,9 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.intake import LOG_INTERVAL_S, MAX_LETTERS, Intake
+from ingest.intake import MAX_LETTERS, Intake
 from ingest.lanes import Bounds, Lanes
+from ingest.rarely import LOG_INTERVAL_S
 from ingest.tally import Tally
 from tasks import deadletters
 from tasks.events import AnyEvent
