@@ -38,6 +38,7 @@ class Intake:
             self._refuse(outcome, subject, raw)
         else:
             self._tally.add("events")
+            self._tally.events[outcome.venue, outcome.kind] += 1
             self._offer(outcome)
 
     def _refuse(self, refused: Refused, subject: str, raw: bytes) -> None:

@@ -34,6 +34,7 @@ class Item(NamedTuple):
     kind: Kind
     #: Venue and symbol.
     stream: tuple[str, str]
+    time_ms: int
     ingested_at_ns: int
 
 

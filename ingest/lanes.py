@@ -31,7 +31,7 @@ class Lanes:
 
     def __init__(self, router: Router, bounds: Bounds) -> None:
         self._router = router
-        self._bounds = bounds
+        self.bounds = bounds
         self._lanes = {lane: Lane(lane) for lane in router.lanes}
         self.source = ""
         self.last_seq = 0
@@ -57,6 +57,11 @@ class Lanes:
         firsts = [lane.first.seq for lane in self._lanes.values() if lane.first]
         return min(firsts) - 1 if firsts else self.last_seq
 
+    def ages_s(self, now_ns: int) -> dict[LaneId, float]:
+        """Give the age in seconds of each lane's oldest event that is not committed; 0: there is none."""
+        firsts = {lane.id: lane.first for lane in self._lanes.values()}
+        return {lane: max(0.0, (now_ns - item.ingested_at_ns) / 1e9) if item else 0.0 for lane, item in firsts.items()}
+
     def next_seq(self) -> int:
         """Give the next frame its number."""
         self.last_seq += 1
@@ -68,11 +73,12 @@ class Lanes:
         if not lanes:
             return Offered((), ())
         packed = pack_event(event)
-        item = Item(event.seq, packed, len(packed), event.kind, (event.venue, event.symbol), event.ingested_at_ns)
+        stream = (event.venue, event.symbol)
+        item = Item(event.seq, packed, len(packed), event.kind, stream, event.time_ms, event.ingested_at_ns)
         dropped: list[tuple[DropReason, Item]] = []
         for name in lanes:
             lane = self._lanes[name]
-            room = min(self._bounds.lane_bytes - lane.held_bytes, self._bounds.total_bytes - self.held_bytes)
+            room = min(self.bounds.lane_bytes - lane.held_bytes, self.bounds.total_bytes - self.held_bytes)
             gone = lane.offer(item, room)
             self.held_bytes += item.size - sum(out.size for _, out in gone)
             dropped += gone

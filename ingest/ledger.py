@@ -104,10 +104,7 @@ class IngestLedger:
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
         pools = sorted({lane.id.pool for lane, _ in lanes})
-        async with self._broker.pipeline(transaction=False) as pipe:
-            for pool in pools:
-                pipe.llen(f"{self._queue_prefix}{pool}")
-            queued = await pipe.execute()
+        queued = await self.queued(pools)
         async with self.client.pipeline(transaction=True) as pipe:
             pipe.hget(self.keys.shard(SHARD), "epoch")
             for lane, batch in lanes:
@@ -118,7 +115,14 @@ class IngestLedger:
             lane.id: (_position(position), int(starts or 0))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
         }
-        return Reading(Epoch.parse(epoch.decode()) if epoch else None, read, dict(zip(pools, queued, strict=True)))
+        return Reading(Epoch.parse(epoch.decode()) if epoch else None, read, queued)
+
+    async def queued(self, pools: Sequence[str]) -> dict[str, int]:
+        """Give how many tasks wait in each pool's queue."""
+        async with self._broker.pipeline(transaction=False) as pipe:
+            for pool in pools:
+                pipe.llen(f"{self._queue_prefix}{pool}")
+            return dict(zip(pools, await pipe.execute(), strict=True))
 
     async def checkpoint(
         self, epoch: Epoch, name: str, frontier: Position, letters: Sequence[bytes], counts: Mapping[str, int]

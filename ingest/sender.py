@@ -89,6 +89,7 @@ class Sender:
         """Send the next batch of a lane, if there is one and none is in flight."""
         if lane.launch(self._in_force.version):
             self._tally.add("batches_sent")
+            self._tally.batch_events.add(len(lane.flight))
             self._send(lane)
 
     def _batch(self, lane: Lane) -> Batch[msgspec.Raw]:
@@ -122,16 +123,23 @@ class Sender:
             self._settle(notice.lane, notice.to)
 
     def _settle(self, name: LaneId, position: Position) -> None:
-        done = self.lanes.settle(name, position, time.monotonic())
+        lane, now_s = self.lanes[name], time.monotonic()
+        sent_s = lane.sent_s[0] if lane.tries == 1 else None
+        done = self.lanes.settle(name, position, now_s)
         if done:
             self._count(done)
-            self.pump(self.lanes[name])
+            if sent_s is not None:
+                self._tally.round_trip_s.add(now_s - sent_s)
+            self.pump(lane)
 
     def _count(self, done: list[Item]) -> None:
         now_ns = time.time_ns()
         self._tally.add("committed", len(done))
         for item in done:
-            self._tally.add(f"latency:{latency.bucket(now_ns - item.ingested_at_ns)}")
+            latency_ns = now_ns - item.ingested_at_ns
+            self._tally.add(f"latency:{latency.bucket(latency_ns)}")
+            self._tally.latency_s.add(latency_ns / 1e9)
+            self._tally.event_age_s.add(now_ns / 1e9 - item.time_ms / 1e3)
 
     # What the ledger says
 

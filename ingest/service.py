@@ -5,7 +5,6 @@ import signal
 import time
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
-from typing import Any
 
 import redis
 import structlog
@@ -15,7 +14,8 @@ from prometheus_client import CollectorRegistry
 
 from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
-from ingest.endpoints import serve
+from ingest.exporter import Exporter
+from ingest.health import Health
 from ingest.inforce import InForce
 from ingest.intake import Intake
 from ingest.lanes import Bounds, Lanes
@@ -26,8 +26,10 @@ from ingest.relay import Relay
 from ingest.sender import Sender
 from ingest.source import CoreSource, Nats
 from ingest.status import STATUS_SUBJECT, Status, encode
-from ingest.tally import Collector, Tally
+from ingest.surroundings import Surroundings
+from ingest.tally import Tally
 from tasks.changes import read_file
+from tasks.endpoints import Address, serve
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.ledger import CONFIGURATION_NOTICE
 from tasks.routing import Router
@@ -36,11 +38,8 @@ from tasks.telemetry import configure_logging
 
 TICK_S = 0.05
 CHECKPOINT_S = 1.0
+SURROUNDINGS_S = 5.0
 RETRY_S = 0.2
-#: /healthz says no when the event loop has not come round for so long.
-HEARTBEAT_S = 10.0
-#: /ready says no when an event has waited for its commit for so long.
-STUCK_S = 30.0
 AWAY = (redis.RedisError, OSError, TimeoutError)
 log = structlog.get_logger()
 
@@ -67,26 +66,28 @@ class Service:
         self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
         self._source = CoreSource(self._nats, settings.nats_subjects)
         self._relay = Relay(settings, self._ledger.client, self._nats.client, self._tally)
+        self._surroundings = Surroundings(self._ledger, chosen.pools)
+        self._health = Health(self._parts, self._lanes, self._surroundings)
         self._registry = CollectorRegistry()
-        self._registry.register(Collector(self._tally, self._lanes, self._parts.up))
-        self._started = False
+        self._registry.register(Exporter(self._tally, self._lanes, self._parts.up, self._surroundings))
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._signal: signal.Signals | None = None
         #: What ended the work unasked; nothing may be written any more.
         self._failure: Exception | None = None
         self._nats_gone = False
-        self._beat_s = time.monotonic()
 
     async def run(self) -> int:
         """Serve until a signal; return 0, or 1 when something was left undone."""
         with self._capture_signals():
-            self._server, self._port = serve(self._settings, self._healthz, self._ready, self._registry)
+            address = Address.of_ingest(self._settings)
+            server, self._health.port = serve(address, self._health.healthz, self._health.ready, self._registry)
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
-            status = 1 if self._failure else await self.shutdown() if self._started else 0
+            self._health.stopping = True
+            status = 1 if self._failure else await self.shutdown() if self._health.started else 0
             await end(*self._tasks.values())
-            self._server.stop()
+            server.stop()
             self._dispatcher.close()
             await self._nats.close()
             await self._ledger.close()
@@ -144,7 +145,7 @@ class Service:
         await self._nats.connect()
         await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
         await self._source.open(self._intake.deliver)
-        self._started = True
+        self._health.started = True
         log.info("ingest is up", subjects=self._settings.nats_subjects, lanes=len(list(self._lanes)))
 
     async def _begin(self) -> None:
@@ -154,12 +155,13 @@ class Service:
     def _main_loop(self) -> list[asyncio.Task[None]]:
         """Start what runs until the end. None of these ends by itself."""
         steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
-            "heartbeat": (TICK_S, self._beat),
+            "heartbeat": (TICK_S, self._health.beat),
             "tick": (TICK_S, self._sender.look),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
             "notices": (RETRY_S, self._listen),
             "relay": (RETRY_S, self._relay.run),
             "nats": (RETRY_S, self._nats.watch),
+            "surroundings": (SURROUNDINGS_S, self._surroundings.ask),
         }
         loops = {name: asyncio.create_task(self._every(*step), name=name) for name, step in steps.items()}
         self._tasks |= loops
@@ -177,10 +179,6 @@ class Service:
             log.debug("NATS refused", why=str(error))
         except AWAY as error:
             self._parts.lost("redis", str(error) or type(error).__name__)
-
-    async def _beat(self) -> None:
-        # Apart from all that asks Redis: whether this process lives is no matter of what it waits for.
-        self._beat_s = time.monotonic()
 
     async def _listen(self) -> None:
         """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
@@ -252,21 +250,6 @@ class Service:
         return True
 
     # What others ask
-
-    def _healthz(self) -> tuple[bool, dict[str, Any]]:
-        age_s = time.monotonic() - self._beat_s
-        return age_s < HEARTBEAT_S or not self._started, {"heartbeat_age_s": round(age_s, 3)}
-
-    def _ready(self) -> tuple[bool, dict[str, Any]]:
-        stuck = self._stuck_lanes()
-        parts = dict(self._parts.up) | {"lanes": not stuck, "started": self._started, "stopping": self._stop.is_set()}
-        well = self._started and self._parts.all_up and not stuck and not self._stop.is_set()
-        return well, {**parts, "stuck": stuck, "held_events": self._lanes.held, "port": self._port}
-
-    def _stuck_lanes(self) -> dict[str, float]:
-        now_ns = time.time_ns()
-        ages = {str(lane.id): (now_ns - lane.first.ingested_at_ns) / 1e9 for lane in self._lanes if lane.first}
-        return {lane: round(age_s, 3) for lane, age_s in ages.items() if age_s > STUCK_S}
 
     async def _answer_status(self, message: Msg) -> None:
         held = self._source.pending + max(lane.held for lane in self._lanes)

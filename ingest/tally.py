@@ -1,31 +1,25 @@
 """What ingest counts: once, for the metrics and for the ledger's summary alike."""
 
+from bisect import bisect_left
 from collections import Counter
-from collections.abc import Iterator
 
-from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Metric
+from tasks.events import Kind, Venue
+from tasks.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
-from ingest.lanes import Lanes
 
-#: Counters that carry a label: name in the ledger → name of the metric, its label, its help.
-_LABELLED = {
-    "skipped": ("ingest_frames_skipped", "kind", "Frames of other kinds"),
-    "refused": ("ingest_frames_refused", "reason", "Malformed frames, kept in the dead letters"),
-    "dropped": ("ingest_events_dropped", "reason", "Events that had to go unprocessed"),
-    "held": ("ingest_signals_held", "reason", "Signals that were not relayed"),
-}
-_PLAIN = {
-    "frames": ("ingest_frames", "Frames received from NATS"),
-    "events": ("ingest_events", "Frames that are depth or trade events"),
-    "committed": ("ingest_lane_events_committed", "Events whose commit is known, once for each pool"),
-    "batches_sent": ("ingest_batches_sent", "Batches sent to the queue, copies not counted"),
-    "resends": ("ingest_batches_resent", "Copies of batches sent because no commit was known in time"),
-    "relayed": ("ingest_signals_relayed", "Signals published to NATS"),
-    "unpublishable": ("ingest_signals_unpublishable", "Signals that can never be published, now dead letters"),
-    "letters_lost": ("ingest_deadletters_lost", "Refused frames that were not kept, because Redis was away too long"),
-    "redis_went_back": ("ingest_redis_went_back", "Times that Redis had forgotten what it had acknowledged"),
-    "slow_consumer": ("ingest_slow_consumer", "Times NATS said that frames were dropped because we were slow"),
-}
+class Distribution:
+    """A histogram. prometheus_client's costs ten times as much, and this one is fed with every event."""
+
+    def __init__(self, bounds: tuple[float, ...]) -> None:
+        """Take the upper bounds of the buckets, rising; a value above all of them is counted too."""
+        self.bounds = bounds
+        self.counts = [0] * (len(bounds) + 1)
+        self.sum = 0.0
+
+    def add(self, value: float) -> None:
+        """Count a value; a bound belongs to the bucket below it."""
+        self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += value
 
 
 class Tally:
@@ -34,6 +28,12 @@ class Tally:
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
         self.unwritten: Counter[str] = Counter()
+        #: For the metrics only, by what they are.
+        self.events: Counter[tuple[Venue, Kind]] = Counter()
+        self.latency_s = Distribution(LATENCY_BUCKETS_S)
+        self.event_age_s = Distribution(LATENCY_BUCKETS_S)
+        self.round_trip_s = Distribution(LATENCY_BUCKETS_S)
+        self.batch_events = Distribution(BATCH_BUCKETS)
 
     def add(self, name: str, count: int = 1) -> None:
         """Count; a labelled counter is named `refused:not_json`."""
@@ -44,36 +44,3 @@ class Tally:
         """Give what the ledger does not know yet, and take it as written."""
         taken, self.unwritten = self.unwritten, Counter()
         return taken
-
-
-class Collector:
-    """Gives the counts and the state of the lanes to Prometheus."""
-
-    def __init__(self, tally: Tally, lanes: Lanes, parts: dict[str, bool]) -> None:
-        self._tally, self._lanes, self._parts = tally, lanes, parts
-
-    def collect(self) -> Iterator[Metric]:
-        """Yield every metric of ingest."""
-        totals = dict(self._tally.totals)
-        for name, (metric, text) in _PLAIN.items():
-            yield CounterMetricFamily(metric, text, value=totals.get(name, 0))
-        for name, (metric, label, text) in _LABELLED.items():
-            family = CounterMetricFamily(metric, text, labels=[label])
-            for key, count in totals.items():
-                if key.startswith(f"{name}:"):
-                    family.add_metric([key.partition(":")[2]], count)
-            yield family
-        waiting = GaugeMetricFamily("ingest_lane_held_events", "Events that are not committed yet", labels=["lane"])
-        trip = GaugeMetricFamily("ingest_lane_round_trip_seconds", "Smoothed time from send to commit", labels=["lane"])
-        for lane in self._lanes:
-            waiting.add_metric([str(lane.id)], lane.held)
-            trip.add_metric([str(lane.id)], lane.round_trip.smoothed_s or 0.0)
-        yield waiting
-        yield trip
-        up = GaugeMetricFamily("ingest_part_up", "1 while the part is there", labels=["part"])
-        for part, there in self._parts.items():
-            up.add_metric([part], float(there))
-        yield up
-        yield GaugeMetricFamily(
-            "ingest_held_bytes", "Bytes of the events that are not committed yet", self._lanes.held_bytes
-        )

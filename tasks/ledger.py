@@ -13,6 +13,7 @@ Keys, each behind the namespace:
     configuration    hash    version in force, version of the strategies file
     configurations   hash    version (content hash) → JSON
     configuration:history  stream  JSON: version, previous, author, reason, time
+    workers          hash    node name of a worker → JSON, written every 5 s (`tasks/presence.py`)
     notices          channel lane|epoch|position, published by each commit; `configuration`, by a change of it
 
 The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
@@ -61,6 +62,7 @@ class Keys:
         self.history = f"{namespace}:configuration:history"
         self.layout = f"{namespace}:layout"
         self.notices = f"{namespace}:notices"
+        self.workers = f"{namespace}:workers"
 
     def shard(self, number: int) -> str:
         """Give the key of one ingest process."""

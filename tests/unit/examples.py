@@ -35,8 +35,9 @@ def trade(
     symbol: str = "BTCUSDT",
     venue: Venue = "spot",
     seq: int = 1,
+    ingested_at_ns: int = 0,
 ) -> Trade:
-    return Trade(venue, symbol, id, time_ms, seq, 0, price, quantity, taker == "sell")
+    return Trade(venue, symbol, id, time_ms, seq, ingested_at_ns, price, quantity, taker == "sell")
 
 
 def feed(strategy: AnyStrategy, event: AnyEvent, state: Any) -> list[Signal]:

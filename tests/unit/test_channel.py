@@ -47,7 +47,7 @@ class World:
         for _ in range(self.dice.choice((1, 1, 3, 20))):
             self.offered += 1
             packed = str(self.offered).encode()
-            self.lane.offer(Item(self.offered, msgspec.Raw(packed), len(packed), "trade", ("spot", "X"), 0), 10**9)
+            self.lane.offer(Item(self.offered, msgspec.Raw(packed), len(packed), "trade", ("spot", "X"), 0, 0), 10**9)
         self.pump()
 
     def pump(self) -> None:

@@ -13,7 +13,7 @@ ROOM = 10**9
 
 
 def item(seq: int, *, size: int = 100, kind: Kind = "trade", symbol: str = "BTCUSDT") -> Item:
-    return Item(seq, msgspec.Raw(b"x" * size), size, kind, ("spot", symbol), 0)
+    return Item(seq, msgspec.Raw(b"x" * size), size, kind, ("spot", symbol), 0, 0)
 
 
 @pytest.fixture

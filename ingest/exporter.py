@@ -1,0 +1,109 @@
+"""Gives Prometheus what ingest knows, under the names of `tasks.metrics`."""
+
+import time
+from collections.abc import Callable, Iterator, Mapping
+from itertools import accumulate
+
+from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
+from prometheus_client.metrics_core import Metric as Family
+
+from ingest.lanes import Lanes
+from ingest.surroundings import Seen, Surroundings
+from ingest.tally import Distribution, Tally
+from tasks.metrics import INGEST, Metric
+
+#: Where the ledger's counters have another name than the metric.
+_COUNTED = {
+    "ingest_frames": "frames",
+    "ingest_slow_consumer": "slow_consumer",
+    "ingest_events_committed": "committed",
+    "ingest_batches_sent": "batches_sent",
+    "ingest_batches_resent": "resends",
+    "ingest_signals_relayed": "relayed",
+    "ingest_signals_unpublishable": "unpublishable",
+    "ingest_deadletters_lost": "letters_lost",
+    "ingest_redis_went_back": "redis_went_back",
+}
+#: The same for those with a label, whose counters are named `refused:not_json`.
+_COUNTED_BY = {
+    "ingest_frames_skipped": "skipped",
+    "ingest_frames_refused": "refused",
+    "ingest_events_dropped": "dropped",
+    "ingest_signals_held": "held",
+}
+#: What the surroundings said, when they did.
+_SEEN: dict[str, Callable[[Seen], float | None]] = {
+    "ingest_workers": lambda seen: seen.workers,
+    "ingest_deadletters": lambda seen: seen.deadletters,
+    "ingest_deadletter_age_seconds": lambda seen: seen.deadletter_age_s,
+    "ingest_signals_waiting": lambda seen: seen.signals_waiting,
+    "ingest_redis_used_bytes": lambda seen: seen.redis_used_bytes,
+    "ingest_redis_limit_bytes": lambda seen: seen.redis_limit_bytes,
+    "ingest_redis_save_failing": lambda seen: seen.redis_save_failing,
+}
+
+Samples = Iterator[tuple[tuple[str, ...], float]]
+
+
+class Exporter:
+    """A collector of prometheus_client: it asks at the moment of the scrape."""
+
+    def __init__(self, tally: Tally, lanes: Lanes, parts: Mapping[str, bool], surroundings: Surroundings) -> None:
+        self._tally, self._lanes, self._parts, self._surroundings = tally, lanes, parts, surroundings
+        self._histograms = {
+            "ingest_batch_events": tally.batch_events,
+            "ingest_round_trip_seconds": tally.round_trip_s,
+            "pipeline_latency_seconds": tally.latency_s,
+            "pipeline_event_age_seconds": tally.event_age_s,
+        }
+
+    def collect(self) -> Iterator[Family]:
+        """Yield every metric of ingest."""
+        samples = dict(self._samples())
+        for metric in INGEST.values():
+            if metric.type == "histogram":
+                yield _histogram(metric, self._histograms[metric.name])
+            else:
+                kind = CounterMetricFamily if metric.type == "counter" else GaugeMetricFamily
+                family = kind(metric.name, metric.help, labels=metric.labels)
+                for labels, value in samples[metric.name]:
+                    family.add_metric(labels, value)
+                yield family
+
+    def _samples(self) -> Iterator[tuple[str, Samples]]:
+        totals = self._tally.totals.copy()
+        for metric, counter in _COUNTED.items():
+            yield metric, _one(totals[counter])
+        for metric, counter in _COUNTED_BY.items():
+            yield metric, _labelled(totals, f"{counter}:")
+        yield "ingest_events", iter(self._tally.events.items())
+        yield "ingest_part_up", (((part,), float(up)) for part, up in self._parts.items())
+        yield "ingest_held_bytes", _one(self._lanes.held_bytes)
+        yield "ingest_held_bytes_limit", _one(self._lanes.bounds.total_bytes)
+        ages = self._lanes.ages_s(time.time_ns())
+        yield "ingest_lane_held_events", (((str(lane.id),), lane.held) for lane in self._lanes)
+        yield "ingest_lane_oldest_seconds", (((str(lane),), age_s) for lane, age_s in ages.items())
+        yield "ingest_oldest_event_seconds", _one(max(ages.values(), default=0.0))
+        seen = self._surroundings.seen
+        for metric, ask in _SEEN.items():
+            yield metric, _one(ask(seen) if seen else None)
+        yield "ingest_queue_tasks", (((pool,), count) for pool, count in (seen.queues if seen else {}).items())
+
+
+def _one(value: float | None) -> Samples:
+    if value is not None:
+        yield (), float(value)
+
+
+def _labelled(totals: Mapping[str, int], prefix: str) -> Samples:
+    for name, count in totals.items():
+        if name.startswith(prefix):
+            yield (name.removeprefix(prefix),), count
+
+
+def _histogram(metric: Metric, distribution: Distribution) -> HistogramMetricFamily:
+    bounds = [*map(str, map(float, distribution.bounds)), "+Inf"]
+    buckets = list(zip(bounds, map(float, accumulate(distribution.counts)), strict=True))
+    family = HistogramMetricFamily(metric.name, metric.help)
+    family.add_metric((), buckets, distribution.sum)
+    return family

@@ -1,0 +1,82 @@
+"""What ingest asks the servers for every few seconds, for the metrics and the page; nothing depends on the answers."""
+
+from collections.abc import Iterable, Mapping
+from contextlib import suppress
+from typing import Any
+
+import msgspec
+from redis.exceptions import ResponseError
+
+from ingest.ledger import IngestLedger
+from ingest.relay import GROUP
+from tasks import presence
+
+
+class Seen(msgspec.Struct, frozen=True):
+    """What they said last. Where Redis does not tell, because its rules forbid to ask, there is None."""
+
+    #: Tasks that wait in each pool's queue.
+    queues: Mapping[str, int]
+    workers: int
+    deadletters: int
+    #: When the oldest of them was written, by Redis's clock, unix milliseconds; None: there is none.
+    deadletter_ms: int | None
+    redis_ms: int
+    signals_waiting: int | None
+    redis_used_bytes: int | None
+    redis_limit_bytes: int | None
+    redis_save_failing: bool | None
+
+    @property
+    def deadletter_age_s(self) -> float:
+        """Age of the oldest dead letter; 0: there is none."""
+        return max(0.0, (self.redis_ms - self.deadletter_ms) / 1000) if self.deadletter_ms is not None else 0.0
+
+
+class Surroundings:
+    """Asks Redis how it is, and who is there."""
+
+    def __init__(self, ledger: IngestLedger, pools: Iterable[str]) -> None:
+        self._ledger, self._pools = ledger, tuple(pools)
+        self.seen: Seen | None = None
+
+    async def ask(self) -> None:
+        """Ask. Raises what Redis raises; the last answer is forgotten then."""
+        self.seen = None
+        keys = self._ledger.keys
+        async with self._ledger.client.pipeline(transaction=False) as pipe:
+            pipe.xlen(keys.deadletters)
+            pipe.xrange(keys.deadletters, count=1)
+            pipe.hgetall(keys.workers)
+            pipe.time()
+            count, oldest, workers, (now_s, now_us) = await pipe.execute()
+        info = await self._info()
+        self.seen = Seen(
+            queues=await self._ledger.queued(self._pools),
+            workers=len(presence.alive(workers, now_s)),
+            deadletters=count,
+            deadletter_ms=int(oldest[0][0].partition(b"-")[0]) if oldest else None,
+            redis_ms=now_s * 1000 + now_us // 1000,
+            signals_waiting=await self._signals_waiting(),
+            redis_used_bytes=info.get("used_memory"),
+            redis_limit_bytes=info.get("maxmemory"),
+            redis_save_failing=_save_failing(info),
+        )
+
+    async def _info(self) -> dict[str, Any]:
+        with suppress(ResponseError):
+            return await self._ledger.client.info("memory", "persistence")
+        return {}
+
+    async def _signals_waiting(self) -> int | None:
+        with suppress(ResponseError):  # before the first signal there is no stream
+            groups = await self._ledger.client.xinfo_groups(self._ledger.keys.signals)
+            for group in groups:
+                if group["name"] == GROUP.encode():
+                    return int(group["pending"]) + int(group["lag"] or 0)
+        return None
+
+
+def _save_failing(info: Mapping[str, Any]) -> bool | None:
+    statuses = [info[name] for name in ("rdb_last_bgsave_status", "aof_last_write_status") if name in info]
+    return any(status != "ok" for status in statuses) if statuses else None

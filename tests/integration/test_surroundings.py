@@ -1,0 +1,88 @@
+"""What ingest learns of the servers and of who is there."""
+
+import asyncio
+import json
+
+import pytest
+import redis
+
+from compose.local.processes import Instance
+from compose.local.servers import start_redis
+from ingest.ledger import IngestLedger
+from ingest.relay import GROUP
+from ingest.surroundings import Seen, Surroundings
+from tasks.ledger import Keys
+from tasks.settings import Settings
+
+
+def ask(settings: Settings) -> Seen:
+    """Ask once, with connections of its own."""
+
+    async def asked() -> Seen:
+        ledger = IngestLedger(settings)
+        surroundings = Surroundings(ledger, ["depth", "trade"])
+        try:
+            await surroundings.ask()
+        finally:
+            await ledger.close()
+        assert surroundings.seen is not None
+        return surroundings.seen
+
+    return asyncio.run(asked())
+
+
+def test_an_empty_ledger_has_nothing_to_tell_but_memory_and_disk(settings: Settings):
+    seen = ask(settings)
+    assert (seen.queues, seen.workers, seen.deadletters) == ({"depth": 0, "trade": 0}, 0, 0)
+    assert (seen.deadletter_age_s, seen.signals_waiting, seen.redis_save_failing) == (0, None, False)
+    assert seen.redis_used_bytes
+    assert seen.redis_limit_bytes == 0
+
+
+def test_queues_dead_letters_waiting_signals_and_living_workers_are_counted(
+    settings: Settings, client: redis.Redis, keys: Keys
+):
+    client.rpush(f"{settings.celery_prefix}trade", "a task", "another")
+    seconds, _ = client.time()
+    client.xadd(keys.deadletters, {"letter": "old"}, id=f"{seconds * 1000 - 60_000}-0")
+    client.xadd(keys.deadletters, {"letter": "new"})
+    client.xgroup_create(keys.signals, GROUP, id="0", mkstream=True)
+    for number in range(3):
+        client.xadd(keys.signals, {"signal": str(number)})
+    client.xreadgroup(GROUP, "relay", {keys.signals: ">"}, count=1)
+    entry = {"seen_s": seconds, "clock_ms": seconds * 1000, "queues": ["trade"], "processes": 2, "version": "1"}
+    client.hset(keys.workers, mapping={"a@host": json.dumps(entry), "b@host": json.dumps(entry | {"seen_s": 1})})
+    seen = ask(settings)
+    assert seen.queues == {"depth": 0, "trade": 2}
+    assert (seen.deadletters, seen.signals_waiting, seen.workers) == (2, 3, 1)
+    assert seen.deadletter_age_s == pytest.approx(60, abs=5)
+
+
+def test_where_the_rules_forbid_to_ask_redis_how_it_is_the_rest_is_told_all_the_same():
+    with Instance("surroundings") as instance:
+        _, url = start_redis(instance)
+        with redis.Redis.from_url(url) as client:
+            client.acl_setuser("strict", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
+        seen = ask(Settings(redis_url=url.replace("//", "//strict:secret@")))
+    assert (seen.redis_used_bytes, seen.redis_limit_bytes, seen.redis_save_failing) == (None, None, None)
+    assert seen.deadletters == 0
+
+
+def test_an_answer_is_forgotten_when_redis_has_gone():
+    with Instance("surroundings") as instance:
+        process, url = start_redis(instance)
+
+        async def asked_before_and_after() -> tuple[Seen | None, Seen | None]:
+            ledger = IngestLedger(Settings(redis_url=url))
+            surroundings = Surroundings(ledger, [])
+            await surroundings.ask()
+            before = surroundings.seen
+            await asyncio.to_thread(instance.stop, process)
+            with pytest.raises(redis.ConnectionError):
+                await surroundings.ask()
+            await ledger.close()
+            return before, surroundings.seen
+
+        before, after = asyncio.run(asked_before_and_after())
+        assert before is not None
+        assert after is None

@@ -1,0 +1,83 @@
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ingest.health import HEARTBEAT_S, STUCK_S, Health
+from ingest.lanes import Bounds, Lanes
+from ingest.parts import Parts
+from tasks.events import Position
+from tasks.routing import LaneId, Pool, Router
+from tests.unit.examples import trade
+
+LANE = LaneId("trade", 0)
+
+
+class Watched:
+    """An ingest that has started, with both parts there, and a clock to turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 1_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr(time, "time_ns", lambda: int(self.now_s * 1e9))
+        self.parts = Parts({"nats": "nats://a", "redis": "redis://b"})
+        self.parts.back("nats")
+        self.parts.back("redis")
+        self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
+        self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
+        surroundings: Any = SimpleNamespace(seen=None)
+        self.health = Health(self.parts, self.lanes, surroundings)
+        self.health.started = True
+
+    def take(self) -> None:
+        event = trade(seq=self.lanes.next_seq(), ingested_at_ns=time.time_ns())
+        self.lanes.offer(event)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    return Watched(monkeypatch)
+
+
+def test_it_is_alive_while_the_loop_comes_round_and_not_when_it_has_not_for_too_long(watched: Watched):
+    assert watched.health.healthz() == (True, {"heartbeat_age_s": 0.0})
+    watched.now_s += HEARTBEAT_S
+    assert watched.health.healthz() == (False, {"heartbeat_age_s": HEARTBEAT_S})
+    asyncio.new_event_loop().run_until_complete(watched.health.beat())
+    assert watched.health.healthz()[0]
+
+
+def test_waiting_for_servers_at_the_start_is_no_lack_of_life(watched: Watched):
+    watched.health.started = False
+    watched.now_s += 10 * HEARTBEAT_S
+    assert watched.health.healthz()[0]
+    assert not watched.health.ready()[0]
+
+
+@pytest.mark.parametrize("part", ["nats", "redis"])
+def test_a_part_that_is_away_makes_it_unready_but_not_dead(watched: Watched, part: str):
+    watched.parts.lost(part, "refused")
+    well, said = watched.health.ready()
+    assert (well, said[part]) == (False, False)
+    assert watched.health.healthz()[0]
+    watched.parts.back(part)
+    assert watched.health.ready()[0]
+
+
+def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_it_is_committed(watched: Watched):
+    watched.take()
+    watched.now_s += STUCK_S
+    assert watched.health.ready()[0]
+    watched.now_s += 1
+    well, said = watched.health.ready()
+    assert (well, said["lanes"], said["stuck"]) == (False, False, {"trade-0": STUCK_S + 1})
+    watched.lanes.settle(LANE, Position("core-1.aa", 1), watched.now_s)
+    assert watched.health.ready()[0]
+
+
+def test_one_that_stops_takes_no_more(watched: Watched):
+    watched.health.stopping = True
+    well, said = watched.health.ready()
+    assert (well, said["stopping"]) == (False, True)
