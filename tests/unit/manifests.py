@@ -1,0 +1,141 @@
+"""The Kubernetes manifests as kustomize renders them."""
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator, Mapping
+from functools import lru_cache
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any, NamedTuple
+
+import yaml
+
+from compose.local.processes import ROOT
+from tests.needs import missing
+
+K8S = ROOT / "k8s"
+NAMESPACE = "realtime-strategies"
+COMPONENTS = tuple(sorted(each.name for each in (K8S / "components").iterdir()))
+OVERLAYS = tuple(sorted(each.name for each in (K8S / "overlays").iterdir()))
+#: Every rendering that is checked: the base, each overlay, each component on the base, and all of them on it.
+RENDERINGS = ("base", *(f"overlays/{each}" for each in OVERLAYS), *COMPONENTS, "all components")
+
+Object = dict[str, Any]
+
+
+class Workload(NamedTuple):
+    """A Deployment or a StatefulSet."""
+
+    name: str
+    spec: Object
+
+    @property
+    def labels(self) -> Mapping[str, str]:
+        """The labels of its pods."""
+        labels: dict[str, str] = self.spec["template"]["metadata"]["labels"]
+        return labels
+
+    @property
+    def role(self) -> str:
+        """What its pods do: ingest, worker, flower, feed, nats or redis."""
+        return self.labels["app.kubernetes.io/name"]
+
+    @property
+    def pod(self) -> Object:
+        """The specification of its pods."""
+        pod: Object = self.spec["template"]["spec"]
+        return pod
+
+    @property
+    def container(self) -> Object:
+        """The only container of its pods."""
+        (container,) = self.pod["containers"]
+        assert isinstance(container, dict)
+        return container
+
+    @property
+    def command(self) -> list[str]:
+        """The whole command line."""
+        return [*self.container["command"], *self.container.get("args", ())]
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """Port numbers by name."""
+        return {each["name"]: each["containerPort"] for each in self.container.get("ports", ())}
+
+
+class Manifests(list[Object]):
+    """The objects of one rendering."""
+
+    def of(self, *kinds: str) -> list[Object]:
+        """Give the objects of these kinds."""
+        return [each for each in self if each["kind"] in kinds]
+
+    def get(self, kind: str, name: str) -> Object:
+        """Give one object. Raises LookupError."""
+        for each in self.of(kind):
+            if each["metadata"]["name"] == name:
+                return each
+        raise LookupError(f"there is no {kind} {name}")
+
+    @property
+    def workloads(self) -> list[Workload]:
+        """What runs pods."""
+        return [Workload(each["metadata"]["name"], each["spec"]) for each in self.of("Deployment", "StatefulSet")]
+
+    def environment(self, workload: Workload) -> dict[str, str]:
+        """Give the environment that the files set; what comes from a Secret is empty."""
+        found: dict[str, str] = {}
+        for source in workload.container.get("envFrom", ()):
+            found |= self.get("ConfigMap", source["configMapRef"]["name"])["data"]
+        return found | {each["name"]: each.get("value", "") for each in workload.container.get("env", ())}
+
+    def selected(self, selector: Mapping[str, Any]) -> list[Workload]:
+        """Give the workloads whose pods a label selector selects."""
+        return [each for each in self.workloads if matches(selector, each.labels)]
+
+
+def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
+    """Say whether a label selector selects `labels`. Knows matchLabels and the operator In."""
+    wanted = {key: [value] for key, value in selector.get("matchLabels", {}).items()}
+    for expression in selector.get("matchExpressions", ()):
+        assert expression["operator"] == "In"
+        wanted[expression["key"]] = expression["values"]
+    return all(labels.get(key) in values for key, values in wanted.items())
+
+
+def read(text: str) -> Iterator[Object]:
+    """Read a stream of YAML documents."""
+    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where it was built: ten times as fast
+    return yaml.load_all(text, loader)
+
+
+@lru_cache
+def render(name: str) -> Manifests:
+    """Render one of `RENDERINGS`."""
+    if name == "base" or name.startswith("overlays/"):
+        return Manifests(read(_kustomize(K8S / name)))
+    components = COMPONENTS if name == "all components" else (name,)
+    with TemporaryDirectory() as folder:
+        # kustomize takes relative paths only, and compares them with the real ones.
+        there = Path(folder).resolve()
+        lines = [
+            f"namespace: {NAMESPACE}",
+            f"resources: [{os.path.relpath(K8S / 'base', there)}]",
+            "components:",
+            *(f"  - {os.path.relpath(K8S / 'components' / each, there)}" for each in components),
+        ]
+        (there / "kustomization.yaml").write_text("\n".join(lines))
+        return Manifests(read(_kustomize(there)))
+
+
+def _kustomize(folder: Path) -> str:
+    kubectl = shutil.which("kubectl")
+    if kubectl is None:
+        missing("rendering the manifests needs kubectl, 1.30 or newer")
+    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 0, done.stderr
+    # It says on standard error what it tolerates, such as deprecated fields.
+    assert not done.stderr
+    return done.stdout
