@@ -47,3 +47,5 @@ worker_prefetch_multiplier = 1
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 worker_cancel_long_running_tasks_on_connection_loss = False
+# By name: whoever starts no worker does not load it.
+worker_consumer = "tasks.worker:Consumer"

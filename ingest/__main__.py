@@ -31,7 +31,7 @@ def _told_in_one_line() -> Iterator[Settings]:
     """Give the settings; what goes wrong is one line on standard error and exit status 1."""
     try:
         settings = load()
-        configure_logging(settings)
+        configure_logging(settings, "feed")
         yield settings
     except RealtimeStrategiesError as error:
         typer.echo(f"error: {error}", err=True)

@@ -1,20 +1,11 @@
 """Writes into the ledger what ingest itself knows: the frontier, its counters, the frames it refused."""
 
-from collections import Counter
-from typing import NamedTuple
-
 from ingest.intake import Intake
 from ingest.lanes import Lanes
-from ingest.ledger import IngestLedger
+from ingest.ledger import Checkpoint, IngestLedger
 from ingest.sender import Sender
 from ingest.tally import Tally
 from tasks.events import Position
-
-
-class _Checkpoint(NamedTuple):
-    name: str
-    letters: tuple[bytes, ...]
-    counts: Counter[str]
 
 
 class Checkpoints:
@@ -22,7 +13,7 @@ class Checkpoints:
 
     def __init__(self, ledger: IngestLedger, sender: Sender, lanes: Lanes, intake: Intake, tally: Tally) -> None:
         self._ledger, self._sender, self._lanes, self._intake, self._tally = ledger, sender, lanes, intake, tally
-        self._pending: _Checkpoint | None = None
+        self._pending: Checkpoint | None = None
         self._number = 0
 
     @property
@@ -32,13 +23,23 @@ class Checkpoints:
 
     async def write(self) -> None:
         """Write a checkpoint; under another epoch than ours, see what happened. Raises what `Sender.look` raises."""
+        source = self._lanes.source
         if self._pending is None:
             self._number += 1
             letters = tuple(self._intake.letters)
             self._intake.letters.clear()
-            self._pending = _Checkpoint(f"{self._sender.epoch}#{self._number}", letters, self._tally.take_unwritten())
-        frontier = Position(self._lanes.source, self._lanes.frontier)
-        if await self._ledger.checkpoint(self._sender.epoch, self._pending.name, frontier, *self._pending[1:]):
-            self._pending = None
-        else:
+            counted = Position(source, self._lanes.last_seq)
+            name = f"{self._sender.epoch}#{self._number}"
+            self._pending = Checkpoint(name, letters, self._tally.take_unwritten(), counted)
+        written = self._pending
+        if not await self._ledger.checkpoint(self._sender.epoch, Position(source, self._lanes.frontier), written):
             await self._sender.look(everywhere=True)
+        elif self._pending is written:
+            self._pending = None
+
+    def forget(self, counted: int) -> None:
+        """Count anew from the frame after `counted`: a source is read again from further back."""
+        self._pending = None
+        self._tally.take_unwritten()
+        self._intake.letters.clear()
+        self._intake.counted = counted

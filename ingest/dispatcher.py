@@ -1,6 +1,7 @@
 """Publishes batches as Celery tasks, off the event loop: kombu blocks."""
 
 import asyncio
+from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
@@ -23,12 +24,12 @@ class Dispatcher:
         self._app.conf.update(result_backend="disabled://")
         self._thread = ThreadPoolExecutor(1, thread_name_prefix="dispatch")
 
-    async def send(self, batch: Batch[msgspec.Raw], description: str) -> None:
+    async def send(self, batch: Batch[msgspec.Raw], description: str, headers: Mapping[str, str] | None = None) -> None:
         """Put a batch into the queue of its pool. Raises what kombu raises; it may have arrived all the same."""
-        await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch, description)
+        await asyncio.get_running_loop().run_in_executor(self._thread, self._send, batch, description, headers)
 
-    def _send(self, batch: Batch[msgspec.Raw], description: str) -> None:
-        options: dict[str, Any] = {"argsrepr": description, "kwargsrepr": "{}", "retry": False}
+    def _send(self, batch: Batch[msgspec.Raw], description: str, headers: Mapping[str, str] | None) -> None:
+        options: dict[str, Any] = {"argsrepr": description, "kwargsrepr": "{}", "retry": False, "headers": headers}
         self._app.send_task(TASK, (batches.pack(batch),), task_id=batch.task_id, queue=batch.pool, **options)
 
     def close(self) -> None:

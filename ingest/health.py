@@ -20,6 +20,8 @@ class Health:
         self._parts, self._lanes, self._surroundings = parts, lanes, surroundings
         self._beat_s = time.monotonic()
         self.started = False
+        #: Whether another process leads this shard and this one would take over.
+        self.standing_by = False
         #: Where the endpoints listen.
         self.port = 0
         self.stopping = False
@@ -34,11 +36,12 @@ class Health:
         return age_s < HEARTBEAT_S or not self.started, {"heartbeat_age_s": round(age_s, 3)}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Say whether frames are taken in and worked off, part by part."""
+        """Say whether frames are taken in and worked off, or would be if the leader died, part by part."""
         ages_s = self._lanes.ages_s(time.time_ns())
         stuck = {str(lane): round(age_s, 3) for lane, age_s in ages_s.items() if age_s > STUCK_S}
         parts = dict(self._parts.up) | {"lanes": not stuck, "started": self.started, "stopping": self.stopping}
-        well = self.started and self._parts.all_up and not stuck and not self.stopping
+        parts["standing_by"] = self.standing_by
+        well = (self.started or self.standing_by) and self._parts.all_up and not stuck and not self.stopping
         seen = self._surroundings.seen
         workers = seen.workers if seen else None
         return well, {**parts, "stuck": stuck, "held_events": self._lanes.held, "workers": workers, "port": self.port}

@@ -2,16 +2,16 @@
 
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 
 import structlog
 
 from ingest.lanes import Lanes
-from ingest.rarely import Rarely
 from ingest.tally import Tally
-from tasks import deadletters
+from tasks import deadletters, tracing
 from tasks.events import AnyEvent
 from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.rarely import Rarely
 
 #: How many refused frames wait for the next checkpoint at most; more are counted but not kept.
 MAX_LETTERS = 1_000
@@ -21,16 +21,43 @@ log = structlog.get_logger()
 class Intake:
     """Takes frames from the source."""
 
-    def __init__(self, lanes: Lanes, tally: Tally, offer: Callable[[AnyEvent], None]) -> None:
-        self._lanes, self._tally, self._offer = lanes, tally, offer
+    def __init__(
+        self,
+        lanes: Lanes,
+        tally: Tally,
+        offer: Callable[[AnyEvent, str], None],
+        see: Callable[[AnyEvent], None],
+        *,
+        counts: bool = True,
+    ) -> None:
+        """`offer` puts an event and its trace on their way, `see` shows it on the page."""
+        self._lanes, self._tally, self._offer, self._see = lanes, tally, offer, see
         #: Dead letters of refused frames, packed, for the next checkpoint.
         self.letters: deque[bytes] = deque(maxlen=MAX_LETTERS)
+        #: Whether frames are counted here, and the refused ones kept, or by another shard.
+        self._counts = counts
+        #: Frames up to this number were counted before.
+        self.counted = 0
         self._rarely = Rarely()
         self._unlogged = 0
 
-    def deliver(self, subject: str, raw: bytes) -> None:
+    def deliver(
+        self,
+        subject: str,
+        raw: bytes,
+        headers: Mapping[str, str] | None = None,
+        seq: int = 0,
+        stored_at_ns: int | None = None,
+    ) -> None:
         """Take one frame."""
-        outcome = parse(raw, Arrival(subject, self._lanes.next_seq(), time.time_ns()))
+        outcome = parse(raw, Arrival(subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns))
+        if self._counts and self._lanes.last_seq > self.counted:
+            self._count(outcome, subject, raw)
+        if not isinstance(outcome, Skipped | Refused):
+            self._offer(outcome, tracing.caught(headers, raw))
+            self._see(outcome)
+
+    def _count(self, outcome: AnyEvent | Skipped | Refused, subject: str, raw: bytes) -> None:
         self._tally.add("frames")
         if isinstance(outcome, Skipped):
             self._tally.add(f"skipped:{outcome.kind}")
@@ -39,7 +66,6 @@ class Intake:
         else:
             self._tally.add("events")
             self._tally.events[outcome.venue, outcome.kind] += 1
-            self._offer(outcome)
 
     def _refuse(self, refused: Refused, subject: str, raw: bytes) -> None:
         self._tally.add(f"refused:{refused.reason}")

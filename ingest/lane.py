@@ -36,6 +36,8 @@ class Item(NamedTuple):
     stream: tuple[str, str]
     time_ms: int
     ingested_at_ns: int
+    #: The trace that its frame belongs to, as `tasks.tracing` packs it.
+    trace: str = ""
 
 
 class Lane:

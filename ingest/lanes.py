@@ -29,9 +29,11 @@ class Offered(NamedTuple):
 class Lanes:
     """The lanes, and the number of the last frame."""
 
-    def __init__(self, router: Router, bounds: Bounds) -> None:
-        self._router = router
+    def __init__(self, router: Router, bounds: Bounds, *, lossless: bool = False) -> None:
+        """Keep to the bounds by dropping events, or, if it has to be `lossless`, leave that to who reads them."""
+        self.router = router
         self.bounds = bounds
+        self._lossless = lossless
         self._lanes = {lane: Lane(lane) for lane in router.lanes}
         self.source = ""
         self.last_seq = 0
@@ -62,24 +64,32 @@ class Lanes:
         firsts = {lane.id: lane.first for lane in self._lanes.values()}
         return {lane: max(0.0, (now_ns - item.ingested_at_ns) / 1e9) if item else 0.0 for lane, item in firsts.items()}
 
-    def next_seq(self) -> int:
-        """Give the next frame its number."""
-        self.last_seq += 1
+    @property
+    def full(self) -> list[LaneId]:
+        """The lanes that hold so much that no more should be read: those at their bound, or the fullest one."""
+        full = [lane.id for lane in self._lanes.values() if lane.held_bytes >= self.bounds.lane_bytes]
+        if not full and self.held_bytes >= self.bounds.total_bytes:
+            full = [max(self._lanes.values(), key=lambda lane: lane.held_bytes).id]
+        return full
+
+    def next_seq(self, seq: int = 0) -> int:
+        """Give the next frame its number: `seq`, if its source has given it one."""
+        self.last_seq = seq or self.last_seq + 1
         return self.last_seq
 
-    def offer(self, event: AnyEvent) -> Offered:
+    def offer(self, event: AnyEvent, trace: str = "") -> Offered:
         """Put an event into its lanes, within the bounds."""
-        lanes = self._router.lanes_of(event.venue, event.symbol, event.kind)
+        lanes = self.router.lanes_of(event.venue, event.symbol, event.kind)
         if not lanes:
             return Offered((), ())
         packed = pack_event(event)
         stream = (event.venue, event.symbol)
-        item = Item(event.seq, packed, len(packed), event.kind, stream, event.time_ms, event.ingested_at_ns)
+        item = Item(event.seq, packed, len(packed), event.kind, stream, event.time_ms, event.ingested_at_ns, trace)
         dropped: list[tuple[DropReason, Item]] = []
         for name in lanes:
             lane = self._lanes[name]
             room = min(self.bounds.lane_bytes - lane.held_bytes, self.bounds.total_bytes - self.held_bytes)
-            gone = lane.offer(item, room)
+            gone = lane.offer(item, item.size if self._lossless else room)
             self.held_bytes += item.size - sum(out.size for _, out in gone)
             dropped += gone
         return Offered(tuple(self._lanes[name] for name in lanes), tuple(dropped))
@@ -89,6 +99,12 @@ class Lanes:
         done = self._lanes[lane].settle(position, now_s)
         self.held_bytes -= sum(item.size for item in done)
         return done
+
+    def restart(self, position: Position) -> None:
+        """Start under a new epoch, every lane at `position`: whatever comes after it is read again."""
+        for lane in self._lanes.values():
+            lane.begin(position.source, position, [])
+        self.source, self.last_seq, self.held_bytes = position.source, position.seq, 0
 
     def begin(self, source: str, positions: Mapping[LaneId, Position | None], now_s: float) -> None:
         """Start under a new epoch whose source is `source`, from where the ledger says the lanes stand.

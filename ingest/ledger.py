@@ -1,8 +1,9 @@
 """The ledger in Redis, as ingest sees it: epochs, where the lanes stand, checkpoints. Keys: see `tasks.ledger`."""
 
 import secrets
-from collections.abc import Mapping, Sequence
-from typing import Any
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from typing import Any, NamedTuple
 
 import msgspec
 import redis.asyncio as redis
@@ -11,22 +12,17 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ingest.lane import Lane
+from ingest.layout import Layout
+from ingest.lease import Lease, SupersededError
 from tasks import deadletters
 from tasks.batches import Batch, Epoch, unpack_event
 from tasks.configuration import Configuration
-from tasks.errors import RealtimeStrategiesError
 from tasks.events import Position
 from tasks.ledger import Keys, commit_arguments, connection_options, lane_field, script
 from tasks.outcome import condemn
 from tasks.records import field as record_field
 from tasks.routing import LaneId
 from tasks.settings import Settings
-
-SHARD = 0
-
-
-class SupersededError(RealtimeStrategiesError):
-    """Another ingest process has taken over this shard."""
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -43,6 +39,36 @@ def _position(stored: bytes | None) -> Position | None:
     return Position.parse(stored.decode()) if stored else None
 
 
+class Checkpoint(NamedTuple):
+    """What ingest has counted since the last one. Its name is never used twice."""
+
+    name: str
+    letters: Sequence[bytes]
+    counts: Mapping[str, int]
+    #: Every frame up to here is counted with this checkpoint or an earlier one.
+    counted: Position
+
+
+class Claimed(NamedTuple):
+    """A new epoch."""
+
+    epoch: Epoch
+    #: Where each lane of this shard stands.
+    positions: Mapping[LaneId, Position | None]
+    #: Where all of them were told to begin.
+    start: Position | None
+    #: Up to which number of this source frames were counted.
+    counted: int
+
+
+#: Given the stored frontiers, says where every lane begins; None: where it stands.
+Begin = Callable[[Sequence[Position]], Position | None]
+
+
+def _where_they_stand(_: Sequence[Position]) -> None:
+    """Begin nowhere else."""
+
+
 class IngestLedger:
     """Ingest's connection to the ledger."""
 
@@ -55,18 +81,22 @@ class IngestLedger:
         #: In every epoch of this process: so it knows its own, also where the answer to a claim got lost.
         self._nonce = secrets.token_hex(4)
         self._highest = 0
+        self._shard_key = self.keys.shard(settings.shard.number)
+        self.lease = Lease(self.client, self.keys.lease(settings.shard.number), self._nonce)
         self._claim = self.client.register_script(script("claim"))
         self._checkpoint = self.client.register_script(script("checkpoint"))
         self._commit = self.client.register_script(script("commit"))
 
     async def close(self) -> None:
-        """Close the connections."""
+        """Let go of the lease, and close the connections."""
+        with suppress(redis.RedisError):
+            await self.lease.release()
         await self.client.aclose()
         await self._broker.aclose()
 
     async def epoch(self) -> Epoch | None:
         """Give the stored epoch; None where there is none."""
-        stored = await self._field(self.keys.shard(SHARD), "epoch")
+        stored = await self._field(self._shard_key, "epoch")
         return Epoch.parse(stored.decode()) if stored else None
 
     def issued(self, epoch: Epoch) -> bool:
@@ -78,35 +108,56 @@ class IngestLedger:
         return value  # type: ignore[no-any-return]  # bytes, since responses are not decoded
 
     async def claim(
-        self, above: int, lanes: Sequence[LaneId], layout: Mapping[str, int], configuration: Configuration
-    ) -> tuple[Epoch, dict[LaneId, Position | None]]:
+        self, above: int, layout: Layout, configuration: Configuration, begin: Begin = _where_they_stand
+    ) -> Claimed:
         """Start an epoch whose number is higher than the stored one and than `above`.
 
-        Returns it, and where each lane stands. Raises SupersededError: somebody else started one at the same moment.
+        `begin` is given the stored frontiers, and says where every lane begins. Raises SupersededError: somebody else
+        leads this shard, or others lead shards under another layout.
         """
+        await self.lease.renew()
         stored = await self.epoch()
         self._highest = max(above, self._highest, stored.number if stored else 0) + 1
         epoch = Epoch(self._highest, self._nonce)
-        keys = [self.keys.shard(SHARD), self.keys.layout, self.keys.configurations]
-        keys += [self.keys.pool(lane.pool) for lane in lanes]
-        layout_text = msgspec.json.encode({"shards": 1, "partitions": dict(layout)}, order="sorted")
-        arguments: list[Any] = [str(stored or ""), str(epoch), layout_text]
-        arguments += [configuration.version, configuration.canonical(), *map(lane_field, lanes)]
-        won, *positions = await self._claim(keys=keys, args=arguments)
-        if not won:
-            winner = Epoch.parse(positions[0].decode())
-            if self.issued(winner):
-                # An earlier claim of ours, which had seemed to fail, came through meanwhile.
-                return await self.claim(above, lanes, layout, configuration)
+        before: Any = await self.client.get(self.keys.layout) or b""
+        others = layout.other_shards(before)
+        frontiers, counted = await self._frontiers([] if before == layout.encode() else others)
+        start = begin(frontiers)
+        keys = [self._shard_key, self.keys.layout, self.keys.configurations]
+        keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
+        keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
+        arguments: list[Any] = [str(stored or ""), str(epoch), before, layout.encode()]
+        arguments += [configuration.version, configuration.canonical(), str(start or "")]
+        arguments += [len(layout.lanes), len(others), *map(lane_field, layout.lanes)]
+        verdict, *answer = await self._claim(keys=keys, args=arguments)
+        if verdict == b"started":
+            positions = {lane: _position(stands) for lane, stands in zip(layout.lanes, answer, strict=True)}
+            known = counted is not None and start is not None and counted.source == start.source
+            return Claimed(epoch, positions, start, counted.seq if counted and known else 0)
+        if verdict == b"led":
+            raise SupersededError(
+                f"the ledger is laid out as {before.decode()}, another shard runs, and this one wants {layout.encode().decode()}"
+            )
+        if verdict == b"epoch" and not self.issued(winner := Epoch.parse(answer[0].decode())):
             raise SupersededError(f"another ingest process started epoch {winner} at the same moment")
-        return epoch, {lane: _position(stored) for lane, stored in zip(lanes, positions, strict=True)}
+        # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
+        return await self.claim(above, layout, configuration, begin)
+
+    async def _frontiers(self, others: Sequence[int]) -> tuple[list[Position], Position | None]:
+        """Give the stored frontiers of this shard and of others, and up to where frames were counted."""
+        async with self.client.pipeline(transaction=True) as pipe:
+            pipe.hget(self.keys.shard(0), "counted")
+            for key in (self._shard_key, *map(self.keys.shard, others)):
+                pipe.hget(key, "frontier")
+            counted, *stored = await pipe.execute()
+        return [position for each in stored if (position := _position(each))], _position(counted)
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
         pools = sorted({lane.id.pool for lane, _ in lanes})
         queued = await self.queued(pools)
         async with self.client.pipeline(transaction=True) as pipe:
-            pipe.hget(self.keys.shard(SHARD), "epoch")
+            pipe.hget(self._shard_key, "epoch")
             for lane, batch in lanes:
                 pipe.hget(self.keys.pool(lane.id.pool), lane_field(lane.id))
                 pipe.hget(self.keys.starts(lane.id), batch.identity if batch else "")
@@ -124,13 +175,13 @@ class IngestLedger:
                 pipe.llen(f"{self._queue_prefix}{pool}")
             return dict(zip(pools, await pipe.execute(), strict=True))
 
-    async def checkpoint(
-        self, epoch: Epoch, name: str, frontier: Position, letters: Sequence[bytes], counts: Mapping[str, int]
-    ) -> bool:
-        """Write what ingest itself knows. False: the epoch is not current. Safe to repeat under the same `name`."""
-        arguments: list[Any] = [str(epoch), name, str(frontier), deadletters.KEEP, len(letters), *letters]
+    async def checkpoint(self, epoch: Epoch, frontier: Position, written: Checkpoint) -> bool:
+        """Write what ingest itself knows. False: the epoch is not current. Safe to repeat under the same name."""
+        letters, counts = written.letters, written.counts
+        arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted)]
+        arguments += [deadletters.KEEP, len(letters), *letters]
         arguments += [part for item in counts.items() for part in item]
-        keys = [self.keys.shard(SHARD), self.keys.counters, self.keys.deadletters]
+        keys = [self._shard_key, self.keys.counters, self.keys.deadletters]
         answer: bytes = await self._checkpoint(keys=keys, args=arguments)
         return answer != b"epoch"
 

@@ -1,6 +1,9 @@
-"""The event loop, and how tasks on it end."""
+"""The event loop, how tasks on it end, and what signals do to it."""
 
 import asyncio
+import signal
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
@@ -18,3 +21,14 @@ async def end(*tasks: asyncio.Task[None]) -> None:
         for task in left:
             task.cancel()
         await asyncio.wait(left, timeout=0.2)
+
+
+@contextmanager
+def on_signals(handle: Callable[[signal.Signals], None]) -> Iterator[None]:
+    """Have SIGTERM and SIGINT handled on the running loop."""
+    loop = asyncio.get_running_loop()
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.add_signal_handler(each, handle, each)
+    yield
+    for each in (signal.SIGTERM, signal.SIGINT):
+        loop.remove_signal_handler(each)

@@ -5,18 +5,20 @@ is acknowledged when NATS has it.
 """
 
 import time
+from collections.abc import Callable
 from typing import Annotated, Any
 
 import msgspec
-import redis.asyncio as redis
 import structlog
 from nats.aio.client import Client
 from nats.errors import ConnectionReconnectingError
 from redis.exceptions import ResponseError
 
 from ingest.delivery import delivered
+from ingest.lease import NotLeadingError
+from ingest.ledger import IngestLedger
 from ingest.tally import Tally
-from tasks import deadletters
+from tasks import deadletters, tracing
 from tasks.deadletters import DeadLetter
 from tasks.ledger import Keys, script
 from tasks.settings import Settings
@@ -26,6 +28,8 @@ CONSUMER = "relay"
 CHUNK = 256
 BLOCK_MS = 500
 TRIM_INTERVAL_S = 10.0
+#: What was read so long ago and is not acknowledged is read again.
+ABANDONED_MS = 10_000
 #: NATS counts the headers to the payload: their frame, beside the id.
 HEADERS_BYTES = len(b"NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")
 #: NATS ends a connection whose line is longer than 4,096 bytes.
@@ -52,10 +56,19 @@ _decode = msgspec.json.Decoder(_Head).decode
 class Relay:
     """Publishes what the workers committed."""
 
-    def __init__(self, settings: Settings, client: redis.Redis, nats: Client, tally: Tally) -> None:
-        self._settings, self._redis, self._nats, self._tally = settings, client, nats, tally
+    def __init__(
+        self,
+        settings: Settings,
+        ledger: IngestLedger,
+        nats: Client,
+        tally: Tally,
+        show: Callable[[bytes, bytes], None],
+    ) -> None:
+        """`show` takes the stream's entry and the signal, once it went out."""
+        self._settings, self._nats, self._tally, self._show = settings, nats, tally, show
+        self._redis, self._lease = ledger.client, ledger.lease
         self._keys = Keys(settings.namespace)
-        self._trim = client.register_script(script("trim"))
+        self._trim = self._redis.register_script(script("trim"))
         self._trimmed_s = 0.0
 
     async def run(self) -> None:
@@ -69,11 +82,14 @@ class Relay:
         while True:
             await self.relay_new(BLOCK_MS)
             if time.monotonic() - self._trimmed_s >= TRIM_INTERVAL_S:
+                # A leader that was replaced in the middle of a read leaves what it was given behind.
+                await self._relay_pending(ABANDONED_MS)
                 await self._trim(keys=[self._keys.signals], args=[GROUP, self._settings.signals_keep])
                 self._trimmed_s = time.monotonic()
 
     async def relay_new(self, block_ms: int | None) -> int:
         """Relay what is new; return how many signals that were."""
+        self._check_lease()
         answer: Any = await self._redis.xreadgroup(
             GROUP, CONSUMER, {self._keys.signals: ">"}, count=CHUNK, block=block_ms
         )
@@ -81,11 +97,11 @@ class Relay:
         await self._publish(entries)
         return len(entries)
 
-    async def _relay_pending(self) -> None:
+    async def _relay_pending(self, idle_ms: int = 0) -> None:
         start: Any = "0-0"
         while True:
             start, entries, *_ = await self._redis.xautoclaim(
-                self._keys.signals, GROUP, CONSUMER, min_idle_time=0, start_id=start, count=CHUNK
+                self._keys.signals, GROUP, CONSUMER, min_idle_time=idle_ms, start_id=start, count=CHUNK
             )
             await self._publish(entries)
             if start in (b"0-0", "0-0"):
@@ -100,25 +116,34 @@ class Relay:
     async def _publish(self, entries: list[Entry]) -> None:
         if not entries:
             return
-        self._check_connection()
-        outcomes = [await self._publish_one(fields.get(b"signal", b"")) for _, fields in entries]
+        self._check()
+        outcomes = [await self._publish_one(fields) for _, fields in entries]
         await delivered(self._nats)
-        self._check_connection()
+        self._check()
         async with self._redis.pipeline(transaction=True) as pipe:
             for letter in outcomes:
                 if isinstance(letter, DeadLetter):
                     pipe.xadd(self._keys.deadletters, {"letter": deadletters.pack(letter)}, maxlen=deadletters.KEEP)
             pipe.xack(self._keys.signals, GROUP, *(name for name, _ in entries))
             await pipe.execute()
-        for outcome in outcomes:
+        for outcome, (name, fields) in zip(outcomes, entries, strict=True):
             self._tally.add(outcome if isinstance(outcome, str) else "unpublishable")
+            if outcome == "relayed":
+                self._show(name, fields[b"signal"])
 
-    def _check_connection(self) -> None:
+    def _check_lease(self) -> None:
+        # One that was stopped and wakes up must not publish what its successor publishes too.
+        if not self._lease.held:
+            raise NotLeadingError
+
+    def _check(self) -> None:
+        self._check_lease()
         if not self._nats.is_connected:
             raise ConnectionReconnectingError
 
-    async def _publish_one(self, packed: bytes) -> str | DeadLetter:
+    async def _publish_one(self, fields: dict[bytes, bytes]) -> str | DeadLetter:
         """Publish a signal, or not; return what to count it as, or its dead letter."""
+        packed = fields.get(b"signal", b"")
         try:
             head = _decode(packed)
         except ValueError as error:
@@ -134,7 +159,12 @@ class Relay:
             return _letter(packed, f"{size} bytes with its headers, and NATS takes {self._nats.max_payload} at most")
         if not _is_subject(subject):
             return _letter(packed, f"not a NATS subject: {subject[:100]!r}")
-        await self._nats.publish(subject, packed, headers={"Nats-Msg-Id": head.id})
+        headers = {"Nats-Msg-Id": head.id}
+        trace = tracing.headers(fields.get(b"trace", b"").decode(errors="replace"))
+        # A signal that is almost too large goes without.
+        if size + sum(len(f"{name}: {value}\r\n") for name, value in trace.items()) <= self._nats.max_payload:
+            headers |= trace
+        await self._nats.publish(subject, packed, headers=headers)
         return "relayed"
 
 

@@ -2,6 +2,7 @@
 
 import asyncio
 import time
+from collections.abc import Callable
 
 import msgspec
 import redis
@@ -12,9 +13,12 @@ from ingest.dispatcher import Dispatcher
 from ingest.inforce import InForce
 from ingest.lane import Item, Lane
 from ingest.lanes import Lanes
-from ingest.ledger import IngestLedger, Reading, SupersededError
+from ingest.layout import Layout
+from ingest.lease import SupersededError
+from ingest.ledger import IngestLedger, Reading
+from ingest.source import Source
 from ingest.tally import Tally
-from tasks import latency
+from tasks import latency, tracing
 from tasks.batches import Batch, Epoch, describe
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Notice
@@ -34,9 +38,12 @@ class Sender:
         dispatcher: Dispatcher,
         tally: Tally,
         in_force: InForce,
+        source: Source,
         run_limit_s: float,
     ) -> None:
-        self.lanes = lanes
+        self.lanes, self._source = lanes, source
+        #: Called when the source is read again from further back, with the number up to which frames are counted.
+        self.on_restart: Callable[[int], None] = lambda _: None
         self._ledger, self._dispatcher, self._tally = ledger, dispatcher, tally
         self._in_force, self._run_limit_s = in_force, run_limit_s
         self.epoch = Epoch(0, "")
@@ -53,12 +60,19 @@ class Sender:
 
     async def _begin(self) -> None:
         await self._in_force.refresh()
-        layout = {lane.id.pool: 0 for lane in self.lanes}
-        for lane in self.lanes:
-            layout[lane.id.pool] += 1
-        names = [lane.id for lane in self.lanes]
-        self.epoch, positions = await self._ledger.claim(self.epoch.number, names, layout, self._in_force.configuration)
-        self.lanes.begin(f"core-{self.epoch}", positions, time.monotonic())
+        layout = Layout(self.lanes.router)
+        mine = Position(self.lanes.source, self.lanes.frontier) if self.lanes.source else None
+        configuration = self._in_force.configuration
+        claimed = await self._ledger.claim(
+            self.epoch.number, layout, configuration, lambda stored: self._source.begin(stored, mine)
+        )
+        self.epoch = claimed.epoch
+        if claimed.start is None:
+            self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())
+        else:
+            self.lanes.restart(claimed.start)
+            self.on_restart(claimed.counted)
+            self._source.resume(claimed.start)
         log.info("epoch started", epoch=str(self.epoch), configuration=self._in_force.version, held=self.lanes.held)
         for lane in self.lanes:
             self.pump(lane)
@@ -76,9 +90,9 @@ class Sender:
 
     # Events in, batches out
 
-    def offer(self, event: AnyEvent) -> None:
+    def offer(self, event: AnyEvent, trace: str = "") -> None:
         """Put an event into its lanes and send what can be sent."""
-        offered = self.lanes.offer(event)
+        offered = self.lanes.offer(event, trace)
         for reason, _ in offered.dropped:
             self._tally.add(f"dropped:{reason}")
         for lane in offered.lanes:
@@ -93,19 +107,23 @@ class Sender:
             self._send(lane)
 
     def _batch(self, lane: Lane) -> Batch[msgspec.Raw]:
-        return lane.batch(0, self.epoch)
+        return lane.batch(self.lanes.router.shard.number, self.epoch)
 
     def _send(self, lane: Lane) -> None:
         batch = self._batch(lane)
         description = describe(batch.events, [item.stream[1] for item in lane.flight])
+        span = tracing.batch(lane.id, lane.flight, resend=lane.tries > 0)
         lane.sent(time.monotonic())
-        task = asyncio.ensure_future(self._publish(batch, description))
+        task = asyncio.ensure_future(self._publish(batch, description, span))
         self._sending.add(task)
         task.add_done_callback(self._sending.discard)
 
-    async def _publish(self, batch: Batch[msgspec.Raw], description: str) -> None:
+    async def _publish(self, batch: Batch[msgspec.Raw], description: str, span: tracing.Span) -> None:
+        if not self._ledger.lease.held:
+            return  # As good as lost: it is sent again when it is overdue and this process leads.
         try:
-            await self._dispatcher.send(batch, description)
+            with span as headers:
+                await self._dispatcher.send(batch, description, headers)
         except (*AWAY, OperationalError) as error:
             # It may have arrived all the same; if not, it is sent again when it is overdue.
             log.debug("publish failed", task_id=batch.task_id, error=str(error))

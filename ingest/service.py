@@ -3,37 +3,24 @@
 import asyncio
 import signal
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import TypeVar
 
 import redis
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
-from prometheus_client import CollectorRegistry
 
-from ingest.checkpoints import Checkpoints
-from ingest.dispatcher import Dispatcher
-from ingest.exporter import Exporter
-from ingest.health import Health
-from ingest.inforce import InForce
-from ingest.intake import Intake
-from ingest.lanes import Bounds, Lanes
-from ingest.ledger import IngestLedger, SupersededError
-from ingest.loops import end, new_event_loop
-from ingest.parts import Parts
-from ingest.relay import Relay
-from ingest.sender import Sender
-from ingest.source import CoreSource, Nats
-from ingest.status import STATUS_SUBJECT, Status, encode
-from ingest.surroundings import Surroundings
-from ingest.tally import Tally
-from tasks.changes import read_file
+from ingest.assembly import Assembly
+from ingest.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
+from ingest.loops import end, new_event_loop, on_signals
+from tasks import tracing
 from tasks.endpoints import Address, serve
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.ledger import CONFIGURATION_NOTICE
-from tasks.routing import Router
-from tasks.settings import Settings, mask
+from tasks.settings import Settings
+from tasks.status import STATUS_SUBJECT, Status, encode
 from tasks.telemetry import configure_logging
 
 TICK_S = 0.05
@@ -41,35 +28,19 @@ CHECKPOINT_S = 1.0
 SURROUNDINGS_S = 5.0
 RETRY_S = 0.2
 AWAY = (redis.RedisError, OSError, TimeoutError)
+T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Service:
+class Service(Assembly):
     """One ingest process."""
 
     def __init__(self, settings: Settings) -> None:
         """Put the parts together; nothing is opened yet. Raises SettingsError for a bad strategies file."""
-        self._settings = settings
+        super().__init__(settings)
         self._drain_s = settings.ingest_drain_s
-        chosen = read_file(settings.strategies_file)
-        self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
-        self._tally = Tally()
-        self._lanes = Lanes(Router(chosen.routes()), Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes))
-        self._ledger = IngestLedger(settings)
-        self._dispatcher = Dispatcher()
-        self._in_force = InForce(settings, chosen)
-        self._sender = Sender(
-            self._lanes, self._ledger, self._dispatcher, self._tally, self._in_force, settings.run_limit_s
-        )
-        self._intake = Intake(self._lanes, self._tally, self._sender.offer)
-        self._checkpoints = Checkpoints(self._ledger, self._sender, self._lanes, self._intake, self._tally)
-        self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
-        self._source = CoreSource(self._nats, settings.nats_subjects)
-        self._relay = Relay(settings, self._ledger.client, self._nats.client, self._tally)
-        self._surroundings = Surroundings(self._ledger, chosen.pools)
-        self._health = Health(self._parts, self._lanes, self._surroundings)
-        self._registry = CollectorRegistry()
-        self._registry.register(Exporter(self._tally, self._lanes, self._parts.up, self._surroundings))
+        #: Of the shards, the first one relays, and answers for how full ingest is.
+        self._is_first = settings.shard.number == 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
         self._signal: signal.Signals | None = None
@@ -79,9 +50,11 @@ class Service:
 
     async def run(self) -> int:
         """Serve until a signal; return 0, or 1 when something was left undone."""
-        with self._capture_signals():
+        with on_signals(self._on_signal):
             address = Address.of_ingest(self._settings)
-            server, self._health.port = serve(address, self._health.healthz, self._health.ready, self._registry)
+            probes = self._health.healthz, self._health.ready
+            server, self._health.port = serve(address, *probes, self._registry, self._page.routes)
+            self._tasks["page"] = asyncio.create_task(self._page.run())
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
             self._health.stopping = True
@@ -113,15 +86,6 @@ class Service:
         finally:
             self._stop.set()
 
-    @contextmanager
-    def _capture_signals(self) -> Iterator[None]:
-        loop = asyncio.get_running_loop()
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.add_signal_handler(each, self._on_signal, each)
-        yield
-        for each in (signal.SIGTERM, signal.SIGINT):
-            loop.remove_signal_handler(each)
-
     def _on_signal(self, received: signal.Signals) -> None:
         if self._signal is not None:
             log.warning("second signal: not waiting any longer")
@@ -137,20 +101,36 @@ class Service:
     # Startup and main loop
 
     async def startup(self) -> None:
-        """Wait for Redis and NATS, start an epoch, and only then let frames in."""
-        await self._with_redis(self._begin)
-        while not self._parts.up["redis"]:
-            await asyncio.sleep(0.5)
-            await self._with_redis(self._begin)
+        """Wait for Redis, NATS and the lead; start an epoch, and only then let frames in."""
+        while not await self._with_redis(self._reach_redis):
+            await asyncio.sleep(STANDBY_S)
         await self._nats.connect()
-        await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
+        while not await self._with_redis(self._lead):
+            await asyncio.sleep(STANDBY_S)
+        if self._is_first:
+            await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
         await self._source.open(self._intake.deliver)
         self._health.started = True
         log.info("ingest is up", subjects=self._settings.nats_subjects, lanes=len(list(self._lanes)))
 
-    async def _begin(self) -> None:
-        await self._sender.begin()
+    async def _reach_redis(self) -> bool:
+        await self._ledger.client.ping()
         self._parts.back("redis")
+        return True
+
+    async def _lead(self) -> bool:
+        lease = self._ledger.lease
+        if not lease.held and not await lease.take():
+            self._parts.back("redis")
+            if not self._health.standing_by:
+                log.info("standing by: another ingest process leads this shard", shard=str(self._settings.shard))
+            self._health.standing_by = True
+            return False
+        await self._source.prepare()
+        await self._sender.begin()
+        self._health.standing_by = False
+        self._parts.back("redis")
+        return True
 
     def _main_loop(self) -> list[asyncio.Task[None]]:
         """Start what runs until the end. None of these ends by itself."""
@@ -159,26 +139,35 @@ class Service:
             "tick": (TICK_S, self._sender.look),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
             "notices": (RETRY_S, self._listen),
-            "relay": (RETRY_S, self._relay.run),
+            "source": (TICK_S, self._look_at_source),
+            "lease": (RENEW_S, self._ledger.lease.renew),
             "nats": (RETRY_S, self._nats.watch),
             "surroundings": (SURROUNDINGS_S, self._surroundings.ask),
         }
+        if self._is_first:
+            steps["relay"] = (RETRY_S, self._relay.run)
         loops = {name: asyncio.create_task(self._every(*step), name=name) for name, step in steps.items()}
         self._tasks |= loops
         return list(loops.values())
+
+    async def _look_at_source(self) -> None:
+        await self._source.look()
+        if self._source.outdated:
+            await self._sender.begin()
 
     async def _every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
         while True:
             await self._with_redis(step)
             await asyncio.sleep(interval_s)
 
-    async def _with_redis(self, step: Callable[[], Awaitable[None]]) -> None:
+    async def _with_redis(self, step: Callable[[], Awaitable[T]]) -> T | None:
         try:
-            await step()
-        except NatsError as error:  # first, because some of these are a TimeoutError too
-            log.debug("NATS refused", why=str(error))
+            return await step()
+        except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
+            log.debug("not now", why=str(error) or type(error).__name__)
         except AWAY as error:
             self._parts.lost("redis", str(error) or type(error).__name__)
+        return None
 
     async def _listen(self) -> None:
         """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
@@ -218,7 +207,7 @@ class Service:
         while self._lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
             await asyncio.sleep(0.01)
         left = self._lanes.held
-        if left:
+        if left and not self._source.keeps:
             self._tally.add("dropped:stop", left)
         signals_left = not await self._drain_relay(self._drain_s - (time.monotonic() - started_s))
         uncounted = not await self._write_last_checkpoint()
@@ -240,25 +229,30 @@ class Service:
         return True
 
     async def _drain_relay(self, time_left_s: float) -> bool:
+        if not self._is_first:
+            return True
         await end(self._tasks["relay"])
         try:
             # Signals that are committed get a moment, even when the events took all the time there was.
             async with asyncio.timeout(max(time_left_s, 1.0)):
                 await self._relay.drain()
-        except (*AWAY, NatsError):
+        except (*AWAY, NatsError, NotLeadingError):
             return False
         return True
 
     # What others ask
 
     async def _answer_status(self, message: Msg) -> None:
-        held = self._source.pending + max(lane.held for lane in self._lanes)
-        await message.respond(encode(Status(self._lanes.held_bytes, self._settings.ingest_total_bytes, held)))
+        # Whoever publishes to a stream need not wait for who reads it.
+        held = 0 if self._source.keeps else self._source.pending + max(lane.held for lane in self._lanes)
+        held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
+        await message.respond(encode(Status(held_bytes, self._settings.ingest_total_bytes, held)))
 
 
 def run(settings: Settings) -> int:
     """Run the service; the exit status, unless a signal ended it cleanly: then that signal ends the process."""
-    configure_logging(settings)
+    configure_logging(settings, "ingest")
+    tracing.start("ingest")
 
     async def main() -> tuple[int, signal.Signals | None]:
         service = Service(settings)
@@ -270,6 +264,8 @@ def run(settings: Settings) -> int:
     except RealtimeStrategiesError as error:
         log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback
         return 1
+    finally:
+        tracing.stop()
     if status == 0 and received is not None:
         signal.signal(received, signal.SIG_DFL)
         signal.raise_signal(received)

@@ -1,7 +1,7 @@
 """Where frames come from. `CoreSource` is plain NATS: at most once by nature, no acks."""
 
 import asyncio
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from typing import Protocol
 
@@ -12,22 +12,59 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
 
 from ingest.parts import Parts
-from ingest.rarely import Rarely
 from tasks.errors import ServerAwayError
+from tasks.events import Position
+from tasks.rarely import Rarely
 from tasks.settings import Settings
 
 log = structlog.get_logger()
 
-#: Called for each frame, in order, on the event loop: (subject, bytes). Must not block or raise.
-Deliver = Callable[[str, bytes], None]
+
+class Deliver(Protocol):
+    """Called for each frame, in order, on the event loop. Must not block or raise."""
+
+    def __call__(
+        self,
+        subject: str,
+        raw: bytes,
+        headers: Mapping[str, str] | None,
+        seq: int = 0,
+        stored_at_ns: int | None = None,
+        /,
+    ) -> None:
+        """Take a frame; a source that numbers and dates its frames says so."""
 
 
 class Source(Protocol):
     """What gives frames to ingest, in order, each once."""
 
+    #: Whether what is not worked off at a stop is there for the next start.
+    keeps: bool
+    #: Whether it is not what it was any more: then a new epoch has to begin.
+    outdated: bool
+
     @property
     def pending(self) -> int:
         """How many frames have arrived and are not delivered yet."""
+
+    @property
+    def unread(self) -> int:
+        """How many frames wait at the source to be read, as far as is known."""
+
+    async def prepare(self) -> None:
+        """See to it that it can be read. Raises SettingsError for what a person must mend, and what NATS raises."""
+
+    def begin(self, stored: Sequence[Position], mine: Position | None) -> Position | None:
+        """Say after which position a new epoch begins; None where nothing can be read again.
+
+        `stored` are the frontiers that the ledger holds, `mine` is where this process stands.
+        """
+
+    def resume(self, position: Position) -> None:
+        """Read on after this position; what was read before is ignored."""
+
+    async def look(self) -> None:
+        """Called several times a second: mend what is broken."""
 
     async def open(self, deliver: Deliver) -> None:
         """Start to deliver. Called once, when everything behind it is ready."""
@@ -113,6 +150,22 @@ class CoreSource:
         self._subjects = [subject.strip() for subject in subjects.split(",")]
         self._subscriptions: list[Subscription] = []
 
+    keeps = False
+    outdated = False
+    unread = 0
+
+    async def prepare(self) -> None:
+        """Do nothing: a subscription needs nothing to be there."""
+
+    def begin(self, stored: Sequence[Position], mine: Position | None) -> None:
+        """Nothing can be read again."""
+
+    def resume(self, position: Position) -> None:
+        """Is never called, because `begin` names no position."""
+
+    async def look(self) -> None:
+        """Do nothing: the client renews subscriptions by itself."""
+
     @property
     def pending(self) -> int:
         """How many frames have arrived and are not delivered yet."""
@@ -122,7 +175,7 @@ class CoreSource:
         """Subscribe. No queue group: it would share the frames of a symbol out, and their order with them."""
 
         async def on_message(message: Msg) -> None:
-            deliver(message.subject, message.data)
+            deliver(message.subject, message.data, message.headers)
 
         for subject in self._subjects:
             self._subscriptions.append(await self._nats.client.subscribe(subject, cb=on_message))

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import msgspec
 import redis
+import structlog
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
@@ -17,13 +18,15 @@ from tasks import configuration, deadletters, edits, jobs, page
 from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
 from tasks.contract import SignalMessage
-from tasks.errors import RealtimeStrategiesError, RecordingError, ServerAwayError
+from tasks.doctor_commands import app as doctor_app
+from tasks.errors import RealtimeStrategiesError, RecordingError
 from tasks.outbox import Outbox
 from tasks.settings import load, mask
+from tasks.signals_commands import app as signals_app
 from tasks.strategies_commands import app as strategies_app
 
 app = typer.Typer(
-    help="Backtest strategies, look at signals and dead letters, show the settings.",
+    help="Backtest strategies, look at signals and dead letters, find what is wrong, show the settings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -34,6 +37,8 @@ app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(config_app, name="config")
 strategies_app.add_typer(changes_app)
 app.add_typer(strategies_app, name="strategies")
+app.add_typer(signals_app)
+app.add_typer(doctor_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
@@ -71,7 +76,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     chosen = _chosen(symbols, strategies, changes or [])
     if html:
         page.plotly()  # Better missed now than after the run.
-    task = jobs.Task(files, chosen, _outbox().audit() if audit else None, watch=html is not None)
+    task = jobs.Task(files, chosen, Outbox.reach(load()).audit() if audit else None, watch=html is not None)
     with _progress() as progress:
         bar = progress.add_task("lines", total=None)
         ran = jobs.run(task, processes or jobs.jobs_for(files), lambda lines: progress.advance(bar, lines))
@@ -123,28 +128,6 @@ def _facts(facts: dict[str, Any]) -> Table:
 
 
 @app.command()
-def signals(
-    *,
-    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new signals until Ctrl-C.")] = False,
-    as_json: AsJson = False,
-    as_digest: AsDigest = False,
-) -> None:
-    """Show the signals that the live pipeline has committed, oldest first."""
-    outbox = _outbox()
-    if as_digest:
-        print(outbox.digest())
-        return
-    for packed in outbox.signals(follow=follow):
-        print(packed.decode() if as_json else _line(packed), flush=follow)
-
-
-def _line(packed: bytes) -> str:
-    signal = msgspec.json.decode(packed)
-    facts = f"{signal['symbol']:<12} {signal['action']:<5} {signal['price']:<12g} {signal['confidence']:.2f}"
-    return f"{signal['timestamp'][:23]}  {signal['strategy']:<18} {facts}  {signal['rationale']}"
-
-
-@app.command()
 def schema() -> None:
     """Print the signal contract as JSON Schema."""
     print(msgspec.json.format(msgspec.json.encode(SignalMessage.model_json_schema()), indent=2).decode())
@@ -153,7 +136,7 @@ def schema() -> None:
 @deadletters_app.command("list")
 def list_deadletters(*, as_json: AsJson = False) -> None:
     """List refused frames, events on which a strategy raised or workers died, and unpublishable signals."""
-    rows = _letters(_outbox())
+    rows = _letters(Outbox.reach(load()))
     if as_json:
         for name, letter in rows:
             print(msgspec.json.encode({"id": name, **msgspec.to_builtins(letter)}).decode())
@@ -189,17 +172,10 @@ def show_config(*, as_json: AsJson = False) -> None:
     out.print(table)
 
 
-def _outbox() -> Outbox:
-    outbox = Outbox(load())
-    try:
-        outbox.client.ping()
-    except redis.RedisError as error:
-        raise ServerAwayError(f"Redis does not answer at {mask(load().ledger)} (REDIS_URL): {error}") from None
-    return outbox
-
-
 def main() -> None:
     """Run a command; one line and exit code 1 for what a person can mend."""
+    # Standard output is for what was asked for.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
         app()
     except RealtimeStrategiesError as error:

@@ -3,8 +3,9 @@
 from typing import Any
 
 from celery import Celery
-from celery.signals import setup_logging
+from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_shutdown
 
+from tasks import tracing
 from tasks.settings import load
 from tasks.telemetry import configure_logging
 
@@ -14,4 +15,17 @@ app.config_from_object("celeryconfig")
 
 @setup_logging.connect
 def _log_as_we_do(**_: Any) -> None:
-    configure_logging(load())
+    configure_logging(load(), "worker")
+    tracing.prepare()
+
+
+@worker_process_init.connect
+def _trace(**_: Any) -> None:
+    tracing.start("worker")
+
+
+# The first of a prefork pool's children, also of those that are replaced; the second of the solo pool.
+@worker_process_shutdown.connect
+@worker_shutdown.connect
+def _trace_no_more(**_: Any) -> None:
+    tracing.stop()

@@ -1,18 +1,38 @@
 -- Starts an epoch of a shard, if nobody else did meanwhile, and says where each lane stands: its first `prev`.
+-- Another layout than the stored one is taken only while no other shard is led by anybody; then the epochs of those
+-- end here, so that whoever led one and wakes up late is refused.
 --
--- KEYS  1 shard  2 layout  3 configurations  4... the pools of the lanes, one for each lane
--- ARGV  1 the epoch that must be stored ('' for none)  2 new epoch  3 layout  4 configuration's version  5 its JSON
---       6... the lanes' fields, in the order of their pools
--- Returns {1, position or '', ...} or {0, the stored epoch}.
+-- KEYS  1 shard  2 layout  3 configurations  then the lanes' pools, one for each lane  then the other shards' leases
+--       then the other shards
+-- ARGV  1 the epoch that must be stored ('' for none)  2 new epoch  3 the layout that must be stored  4 new layout
+--       5 configuration's version  6 its JSON  7 where every lane begins ('' for where it stands), the frontier too
+--       8 how many lanes  9 how many other shards  10... the lanes' fields, in the order of their pools
+-- Returns {started, position or '', ...} or {epoch | layout | led, what is stored or the lease}.
 
-local stored = redis.call('HGET', KEYS[1], 'epoch') or ''
-if stored ~= ARGV[1] then return {0, stored} end
+local epoch = redis.call('HGET', KEYS[1], 'epoch') or ''
+if epoch ~= ARGV[1] then return {'epoch', epoch} end
+local layout = redis.call('GET', KEYS[2]) or ''
+if layout ~= ARGV[3] then return {'layout', layout} end
 
-local answer = {1}
-for lane = 4, #KEYS do
-  answer[lane - 2] = redis.call('HGET', KEYS[lane], ARGV[lane + 2]) or ''
+local start, lanes, others = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
+if layout ~= '' and layout ~= ARGV[4] then
+  for at = 4 + lanes, 3 + lanes + others do
+    if redis.call('EXISTS', KEYS[at]) == 1 then return {'led', KEYS[at]} end
+  end
+  for at = 4 + lanes + others, #KEYS do
+    redis.call('HDEL', KEYS[at], 'epoch')
+    if start ~= '' then redis.call('HSET', KEYS[at], 'frontier', start) end
+  end
+end
+
+local answer = {'started'}
+for lane = 1, lanes do
+  local pool, field = KEYS[3 + lane], ARGV[9 + lane]
+  if start ~= '' then redis.call('HSET', pool, field, start) end
+  answer[lane + 1] = redis.call('HGET', pool, field) or ''
 end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
-redis.call('SET', KEYS[2], ARGV[3])
-redis.call('HSET', KEYS[3], ARGV[4], ARGV[5])
+if start ~= '' then redis.call('HSET', KEYS[1], 'frontier', start) end
+redis.call('SET', KEYS[2], ARGV[4])
+redis.call('HSET', KEYS[3], ARGV[5], ARGV[6])
 return answer

@@ -4,7 +4,7 @@
 -- KEYS  1 shard  2 pool  3 starts  4 signals  5 held signals  6 dead letters  7 audit  8 counters
 -- ARGV  1 epoch  2 lane's field  3 prev  4 to  5 channel  6 notice  7 dead letters and held signals kept
 --       8-13 how many fields, signals, held signals, dead letters, audit lines and counters follow, in this order
---       then: field, value, ...   signal, ...   held, ...   letter, ...   line, ...   counter, increment, ...
+--       then: field, value, ...   signal, trace or '', ...   held, ...   letter, ...   line, ...   counter, increment, ...
 -- Returns committed | repeat | epoch | position.
 
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end
@@ -30,7 +30,15 @@ local function append(stream, count, field, keep)
     at = at + 1
   end
 end
-append(KEYS[4], ARGV[9], 'signal')
+
+for _ = 1, tonumber(ARGV[9]) do
+  if ARGV[at + 1] == '' then
+    redis.call('XADD', KEYS[4], '*', 'signal', ARGV[at])
+  else
+    redis.call('XADD', KEYS[4], '*', 'signal', ARGV[at], 'trace', ARGV[at + 1])
+  end
+  at = at + 2
+end
 append(KEYS[5], ARGV[10], 'held', ARGV[7])
 append(KEYS[6], ARGV[11], 'letter', ARGV[7])
 append(KEYS[7], ARGV[12], 'line')

@@ -7,7 +7,7 @@ Nothing here opens a socket, asks a clock or keeps anything from one call to the
 
 import traceback
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 
 import msgspec
 
@@ -19,6 +19,9 @@ from tasks.strategy import AnyStrategy
 
 #: Exceptions that are the machine's fault, not the event's: they abort the batch.
 MACHINE_FAULTS: tuple[type[BaseException], ...] = (MemoryError,)
+
+#: Gives nanoseconds that only rise.
+Clock = Callable[[], int]
 
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[AnyStrategy]) -> tuple[str, ...]:
@@ -39,13 +42,19 @@ class Run:
         config_version: str,
         held: Mapping[str, bytes | None],
         machine_faults: tuple[type[BaseException], ...] = MACHINE_FAULTS,
+        clock_ns: Clock | None = None,
     ) -> None:
-        """Start from what the ledger holds: `held` has a value or None for each of `fields`."""
+        """Start from what the ledger holds: `held` has a value or None for each of `fields`.
+
+        With a clock, the outcome says what each strategy spent.
+        """
         self._pool, self._source, self._config_version = pool, source, config_version
         self._strategies, self._held, self._machine_faults = strategies, held, machine_faults
         self._records: dict[str, records.Record] = {}
         self._states: dict[str, StateRun] = {}
+        self._clock_ns = clock_ns
         self._outcome = Outcome({}, [], [], [], Counter())
+        self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
     def finish(self, events: Sequence[AnyEvent]) -> Outcome:
         """Give every event to the strategies. Raises NewerStateError and the machine's faults."""
@@ -81,8 +90,11 @@ class Run:
             self._outcome.counts["applied"] += 1
             self._outcome.counts["gaps"] += record.gaps - gaps
             self._note_configuration(record, event)
-            for strategy in self._strategies:
-                self._give(event, strategy)
+            if self._clock_ns is None:
+                for strategy in self._strategies:
+                    self._give(event, strategy)
+            else:
+                self._give_timed(event, self._clock_ns)
 
     def _note_configuration(self, record: records.Record, event: AnyEvent) -> None:
         if record.configuration == self._config_version:
@@ -99,6 +111,14 @@ class Run:
         }
         self._outcome.audit.append(msgspec.json.encode(line))
 
+    def _give_timed(self, event: AnyEvent, clock_ns: Clock) -> None:
+        spent_ns, began_ns = self._outcome.spent_ns, clock_ns()
+        for strategy in self._strategies:
+            self._give(event, strategy)
+            ended_ns = clock_ns()
+            spent_ns[strategy.name] += ended_ns - began_ns
+            began_ns = ended_ns
+
     def _give(self, event: AnyEvent, strategy: AnyStrategy) -> None:
         run = self._state(event, strategy)
         try:
@@ -112,6 +132,7 @@ class Run:
         if said.signals:
             self._outcome.signals += said.signals
             self._outcome.counts[f"signals:{strategy.name}"] += len(said.signals)
+            self._outcome.actions.update((strategy.name, action) for action in said.actions)
         self._outcome.held += said.held
         self._outcome.counts.update(f"held:{reason}" for reason in said.reasons)
 

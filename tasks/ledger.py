@@ -3,9 +3,11 @@
 Keys, each behind the namespace:
 
     shard:0          hash    epoch, frontier, checkpoint of an ingest process
+    lease:0          string  nonce of the process that leads this shard; runs out by itself
+    layout           string  JSON: how many shards, and how many partitions each pool has
     pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack
     starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended
-    signals          stream  the contract's JSON
+    signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
     signals:held     stream  JSON of what the gate held back: reason and signal
     deadletters      stream  JSON
     audit            stream  JSON: which configuration a record went on under, from which event
@@ -67,6 +69,10 @@ class Keys:
     def shard(self, number: int) -> str:
         """Give the key of one ingest process."""
         return f"{self.namespace}:shard:{number}"
+
+    def lease(self, number: int) -> str:
+        """Give the key of the lock of who leads a shard."""
+        return f"{self.namespace}:lease:{number}"
 
     def pool(self, name: str) -> str:
         """Give the key of a pool's positions, records and states."""
@@ -137,7 +143,9 @@ def commit_arguments(keys: Keys, batch: Batch[Any], outcome: Outcome) -> tuple[l
         len(outcome.audit), len(counters),
     ]  # fmt: skip
     arguments += [part for item in outcome.fields.items() for part in item]
-    arguments += outcome.signals + outcome.held + outcome.letters + outcome.audit
+    traces = outcome.traces or [""] * len(outcome.signals)
+    arguments += [part for pair in zip(outcome.signals, traces, strict=True) for part in pair]
+    arguments += outcome.held + outcome.letters + outcome.audit
     arguments += [part for item in counters.items() for part in item]
     names = [keys.shard(batch.shard), keys.pool(batch.pool), keys.starts(batch.lane)]
     return [*names, keys.signals, keys.held, keys.deadletters, keys.audit, keys.counters], arguments

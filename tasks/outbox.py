@@ -9,10 +9,10 @@ import redis
 from tasks.audit import Audit
 from tasks.configuration import Configuration
 from tasks.contract import digest_line
-from tasks.errors import LedgerError, TrimmedError
+from tasks.errors import LedgerError, ServerAwayError, TrimmedError
 from tasks.ledger import Keys, connection_options
 from tasks.records import Record, unpack
-from tasks.settings import Settings
+from tasks.settings import Settings, mask
 
 CHUNK = 1_000
 
@@ -44,31 +44,31 @@ class Outbox:
         self.client = redis.Redis.from_url(settings.ledger, **connection_options(retries=3))
         self.keys = Keys(settings.namespace)
 
-    def signals(self, *, follow: bool = False) -> Iterator[bytes]:
-        """Yield every signal that the stream holds, oldest first; then, to `follow`, each as it is committed, for ever."""
-        last = "0-0"
-        for last, packed in self.entries(self.keys.signals, b"signal"):  # noqa: B007 where to follow from
-            yield packed
-        if follow:
-            yield from self._after(last)
+    @classmethod
+    def reach(cls, settings: Settings) -> "Outbox":
+        """Connect now. Raises ServerAwayError."""
+        outbox = cls(settings)
+        try:
+            outbox.client.ping()
+        except redis.RedisError as error:
+            where = mask(settings.ledger)
+            raise ServerAwayError(f"Redis does not answer at {where} (REDIS_URL): {error}") from None
+        return outbox
 
-    def entries(self, stream: str, field: bytes) -> Iterator[tuple[str, bytes]]:
-        """Yield (entry id, value) of a stream, oldest first."""
-        after = "-"
+    def signals(self) -> Iterator[bytes]:
+        """Yield every signal that the stream holds, oldest first."""
+        for _, packed in self.entries(self.keys.signals, b"signal"):
+            yield packed
+
+    def entries(self, stream: str, field: bytes, start: str = "-") -> Iterator[tuple[str, bytes]]:
+        """Yield (entry id, value) of a stream, oldest first, from the entry id `start` on."""
         while True:
-            chunk: list[tuple[bytes, dict[bytes, bytes]]] = self.client.xrange(stream, min=after, count=CHUNK)  # type: ignore[assignment]  # a sync client
+            chunk: list[tuple[bytes, dict[bytes, bytes]]] = self.client.xrange(stream, min=start, count=CHUNK)  # type: ignore[assignment]  # a sync client
             for name, fields in chunk:
                 yield name.decode(), fields[field]
             if len(chunk) < CHUNK:
                 return
-            after = f"({chunk[-1][0].decode()}"
-
-    def _after(self, after: str) -> Iterator[bytes]:
-        while True:
-            found: Any = self.client.xread({self.keys.signals: after}, count=CHUNK, block=1_000)
-            for name, fields in (entry for _, entries in found for entry in entries):
-                after = name.decode()
-                yield fields[b"signal"]
+            start = f"({chunk[-1][0].decode()}"
 
     def records(self) -> Iterator[tuple[str, str, Record]]:
         """Yield (pool, field, record) of every record."""

@@ -23,6 +23,12 @@ class Outcome(msgspec.Struct):
     counts: Counter[str]
     #: What the gate held back: JSON of reason and signal.
     held: list[bytes] = []
+    #: How many signals by strategy and action.
+    actions: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
+    #: Nanoseconds that each strategy took, by name.
+    spent_ns: dict[str, int] = {}
+    #: The trace of each signal, as `tasks.tracing` packs it; none while nothing is traced.
+    traces: list[str] = []
 
 
 def condemn(pool: str, source: str, event: AnyEvent, record: bytes | None, detail: str) -> Outcome:

@@ -3,23 +3,40 @@
 So ingest, the doctor and the page know it without asking workers anything, and a clock that is wrong shows.
 """
 
-from collections.abc import Mapping
+import time
+from collections.abc import Mapping, Sequence
 
 import msgspec
 import redis
+import redis.asyncio
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 
-from tasks.ledger import Keys
+from tasks.build import VERSION
+from tasks.ledger import Keys, connection_options, script
+from tasks.settings import Settings
 
 #: A worker that has not been seen for so long is gone.
 ALIVE_S = 15.0
+#: How often a worker writes itself down.
+EVERY_S = 5.0
 
 
-class _Entry(msgspec.Struct):
-    seen_s: float
-    clock_ms: float
+class _Said(msgspec.Struct):
+    """What a worker says of itself."""
+
+    #: Its wall clock.
+    clock_ms: int
     queues: list[str]
     processes: int
     version: str
+
+
+class _Entry(_Said):
+    """What the ledger holds of it."""
+
+    #: When it said so, by Redis's clock; unix seconds.
+    seen_s: float
 
 
 class WorkerSeen(msgspec.Struct, frozen=True):
@@ -62,3 +79,28 @@ def read(client: redis.Redis, keys: Keys) -> list[WorkerSeen]:
         pipe.time()
         entries, (now_s, now_us) = pipe.execute()
     return alive(entries, now_s + now_us / 1e6)
+
+
+class Presence:
+    """One worker's own entry. Raises what Redis raises."""
+
+    def __init__(self, settings: Settings, name: str, queues: Sequence[str]) -> None:
+        """Take the worker's node name and the queues that it listens to; the connection opens at the first call."""
+        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        self._client = redis.asyncio.Redis.from_url(settings.ledger, **options)
+        self._key = Keys(settings.namespace).workers
+        self._name, self._queues = name, list(queues)
+        self._write = self._client.register_script(script("presence"))
+
+    async def announce(self, processes: int) -> None:
+        """Say that this worker lives and listens, with so many processes."""
+        said = _Said(time.time_ns() // 10**6, self._queues, processes, VERSION)
+        await self._write(keys=[self._key], args=[self._name, msgspec.json.encode(said)])
+
+    async def leave(self) -> None:
+        """Say that it does not."""
+        await self._write(keys=[self._key], args=[self._name, b""])
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()

@@ -11,8 +11,9 @@ from typing import Any
 import msgspec
 from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Ignore
+from structlog.contextvars import bound_contextvars
 
-from tasks import batches, registry, runner
+from tasks import batches, measure, registry, runner, tracing
 from tasks.celery import app
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
@@ -65,8 +66,19 @@ def process(payload: bytes) -> dict[str, Any]:
     """Run one batch; the result is its summary. No result for a copy that was not needed."""
     started_s = perf_counter()
     with bounded(load().run_limit_s):
-        batch = batches.unpack(payload)
-        summary = runner.run(batch, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
-    if summary is None:
+        with measure.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
+            batch = batches.unpack(payload)
+        tracing.note(lane=str(batch.lane), seq_last=batch.to.seq)
+        with (
+            bound_contextvars(lane=str(batch.lane), task_id=batch.task_id),
+            measure.counted(Exception, "worker_failed", batch.pool),
+        ):
+            done = runner.run(batch, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
+    seconds = perf_counter() - started_s
+    if done is None:
+        measure.count("worker_fenced", batch.pool)
         raise Ignore
-    return {**msgspec.to_builtins(summary), "seconds": round(perf_counter() - started_s, 6)}
+    measure.committed(batch.pool, done, seconds)
+    summary = msgspec.to_builtins(done.summary)
+    tracing.note(**summary)
+    return {**summary, "seconds": round(seconds, 6)}

@@ -48,13 +48,33 @@ def partition(venue: Venue, symbol: str, partitions: int) -> int:
     return crc32(f"{venue}:{symbol}".encode()) % partitions
 
 
+class Shard(NamedTuple):
+    """One ingest process of several that share the lanes out."""
+
+    #: From 0.
+    number: int
+    total: int
+
+    def __str__(self) -> str:
+        """Give the form of INGEST_SHARD: 0/1."""
+        return f"{self.number}/{self.total}"
+
+    def owns(self, lane: LaneId) -> bool:
+        """Whether the lane is this shard's; so the one lane of a pool keyed by `all` is shard 0's."""
+        return lane.partition % self.total == self.number
+
+
+ALONE = Shard(0, 1)
+
+
 class Router:
     """Looks up the lanes of (venue, symbol, kind), and remembers what it found."""
 
-    def __init__(self, pools: Iterable[Pool]) -> None:
-        """Route to `pools`, in the order given."""
+    def __init__(self, pools: Iterable[Pool], shard: Shard = ALONE) -> None:
+        """Route to `pools`, in the order given, but only to the lanes that `shard` owns."""
         self.pools = tuple(pools)
-        self.lanes = tuple(lane for pool in self.pools for lane in pool.lanes)
+        self.shard = shard
+        self.lanes = tuple(lane for pool in self.pools for lane in pool.lanes if shard.owns(lane))
         self._known: dict[tuple[Venue, str, Kind], tuple[LaneId, ...]] = {}
 
     def lanes_of(self, venue: Venue, symbol: str, kind: Kind) -> tuple[LaneId, ...]:
@@ -62,8 +82,8 @@ class Router:
         key = (venue, symbol, kind)
         lanes = self._known.get(key)
         if lanes is None:
-            lanes = tuple(
+            wanted = (
                 pool.lanes[partition(venue, symbol, len(pool.lanes))] for pool in self.pools if pool.wants(symbol, kind)
             )
-            self._known[key] = lanes
+            lanes = self._known[key] = tuple(lane for lane in wanted if self.shard.owns(lane))
         return lanes

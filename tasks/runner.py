@@ -9,7 +9,8 @@ Every way out but the last commit leaves the ledger as it was:
     too many starts          its earlier runs died with their workers: ingest halves it or gives the event up
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter_ns, time_ns
 from typing import Any
 
 import msgspec
@@ -17,15 +18,18 @@ import redis
 import stamina
 import structlog
 
-from tasks import engine
+from tasks import engine, tracing
 from tasks.batches import Batch, max_starts
 from tasks.events import AnyEvent
 from tasks.ledger import Begun, Ledger
+from tasks.outcome import Outcome
 from tasks.state import NewerStateError
 from tasks.strategy import AnyStrategy
+from tasks.strategy_errors import StrategyErrors
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 log = structlog.get_logger()
+_strategy_errors = StrategyErrors()
 
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
 FindStrategies = Callable[[Ledger, str, str], Sequence[AnyStrategy]]
@@ -40,12 +44,34 @@ class Summary(msgspec.Struct):
     errors: int
 
 
+class Done(msgspec.Struct, frozen=True):
+    """What a committed batch came to, for who counts it."""
+
+    events: int
+    #: Events that were given to strategies, and those that repeat an earlier one.
+    applied: int
+    repeats: int
+    #: By strategy and action.
+    signals: Mapping[tuple[str, str], int]
+    #: Signals that the gate held back, by reason.
+    held: Mapping[str, int]
+    #: By strategy.
+    errors: Mapping[str, int]
+    #: Nanoseconds, for every strategy that the batch ran.
+    spent_ns: Mapping[str, int]
+
+    @property
+    def summary(self) -> Summary:
+        """The Celery result."""
+        return Summary(self.events, self.repeats, sum(self.signals.values()), sum(self.errors.values()))
+
+
 def run(
     batch: Batch[AnyEvent],
     ledger: Ledger,
     find_strategies: FindStrategies,
     machine_faults: tuple[type[BaseException], ...],
-) -> Summary | None:
+) -> Done | None:
     """Run a batch once; None when there was nothing to do. A run that ends alive takes its start back.
 
     Raises what Redis raises, and the machine's faults, which count as a run that never ended; so does whatever ends
@@ -60,11 +86,12 @@ def run(
     except Exception:
         _take_back(batch, ledger)
         raise
-    if isinstance(done, Summary):
+    if isinstance(done, Done):
         return done
     _take_back(batch, ledger)
     ledger.count("fenced")
-    log.info("batch not needed", lane=str(batch.lane), task_id=batch.task_id, why=done)
+    tracing.note(not_needed=done)
+    log.debug("batch not needed", lane=str(batch.lane), task_id=batch.task_id, why=done)
     return None
 
 
@@ -73,25 +100,38 @@ def _run(
     ledger: Ledger,
     strategies: Sequence[AnyStrategy],
     machine_faults: tuple[type[BaseException], ...],
-) -> Summary | str:
-    """Give the summary of what was committed, or say why nothing was."""
+) -> Done | str:
+    """Give what was committed, or say why nothing was."""
     begun = ledger.begin(batch, engine.fields(batch.events, strategies))
     refusal = _refusal(batch, begun)
     if refusal == "repeat" and begun.position is not None:
         ledger.notify(batch, begun.position)
     if refusal is not None:
         return refusal
-    run_ = engine.Run(batch.pool, batch.to.source, strategies, batch.configuration, begun.held, machine_faults)
+    run_ = engine.Run(
+        batch.pool, batch.to.source, strategies, batch.configuration, begun.held, machine_faults, perf_counter_ns
+    )
+    began_ns = time_ns()
     try:
         outcome = run_.finish(batch.events)
     except NewerStateError as error:
         return str(error)
+    outcome.traces = tracing.strategies(began_ns, outcome.spent_ns, outcome.signals)
     committed = _when_redis_is_back(ledger.commit, batch, outcome)
     if committed != "committed":
         return f"fenced by {committed}"
-    counts = outcome.counts
-    errors = sum(count for name, count in counts.items() if name.startswith("errors:"))
-    return Summary(len(batch.events), counts["repeats"], len(outcome.signals), errors)
+    _strategy_errors.tell(outcome.letters)
+    return _done(len(batch.events), outcome)
+
+
+def _done(events: int, outcome: Outcome) -> Done:
+    labelled: dict[str, dict[str, int]] = {"held": {}, "errors": {}}
+    for name, count in outcome.counts.items():
+        kind, _, label = name.partition(":")
+        if kind in labelled:
+            labelled[kind][label] = count
+    applied, repeats = outcome.counts["applied"], outcome.counts["repeats"]
+    return Done(events, applied, repeats, outcome.actions, labelled["held"], labelled["errors"], outcome.spent_ns)
 
 
 def _refusal(batch: Batch[AnyEvent], begun: Begun) -> str | None:

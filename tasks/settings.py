@@ -17,6 +17,10 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from tasks.errors import SettingsError
+from tasks.routing import Shard
+
+#: More would share out less than a lane each in most setups.
+MAX_SHARDS = 64
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
@@ -34,8 +38,25 @@ class Settings(BaseSettings):
 
     nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server, or several with commas between")
     nats_subjects: str = Field("binance.>", description="what ingest listens to; several with commas between")
-    ingest_source: Literal["core"] = Field("core", description="where frames come from")
-    ingest_shard: Literal["0/1"] = Field("0/1", description="which ingest process of how many this is")
+    ingest_source: Literal["core", "jetstream"] = Field(
+        "core", description="where frames come from: NATS as it is, or a JetStream stream, of which nothing is lost"
+    )
+    ingest_start: Literal["new", "first"] = Field(
+        "new", description="jetstream: where the first start ever begins, at the stream's end or at its first message"
+    )
+    ingest_stream: str = Field("FRAMES", pattern=r"^[\w-]{1,64}$", description="jetstream: name of the stream")
+    ingest_stream_max_age_s: float = Field(
+        86_400, ge=60, description="jetstream: how long a stream made by ingest keeps a frame"
+    )
+    ingest_stream_max_bytes: int = Field(
+        2 * 2**30, ge=2**20, description="jetstream: how much a stream made by ingest keeps"
+    )
+    ingest_stream_replicas: Literal[1, 3, 5] = Field(
+        1, description="jetstream: on how many servers a stream made by ingest is kept"
+    )
+    ingest_shard: str = Field(
+        "0/1", description="which ingest process of how many this is: 0/2 and 1/2 share the lanes"
+    )
     ingest_lane_bytes: int = Field(64 * 2**20, ge=2**20, description="bound of the events that wait in one lane")
     ingest_total_bytes: int = Field(256 * 2**20, ge=2**20, description="bound of the events that wait in all lanes")
     ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is on its way")
@@ -57,6 +78,8 @@ class Settings(BaseSettings):
     signal_subject: str = Field("signals.{strategy}.{symbol}", description="NATS subject of a signal")
     signal_max_age_s: float = Field(300, ge=0, description="older signals are held back; 0 relays all")
     signals_keep: int = Field(1_000_000, ge=1, description="how many relayed signals the stream keeps")
+    flower_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Flower is, for the page's link to it")
+    grafana_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Grafana is, for the page's link to it")
     log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severity that is logged")
     log_format: Literal["json", "console", ""] = Field("", description="json, or console; default: by the terminal")
     binance_spot_url: str = Field("wss://data-stream.binance.vision/stream", description="spot websocket")
@@ -79,6 +102,21 @@ class Settings(BaseSettings):
             message = "not a NATS subject made of {strategy}, {symbol}, {action} and {venue}"
             raise ValueError(message)
         return value
+
+    @field_validator("ingest_shard")
+    @classmethod
+    def _one_of_some(cls, value: str) -> str:
+        number, _, count = value.partition("/")
+        if not (number.isdecimal() and count.isdecimal() and int(number) < int(count) <= MAX_SHARDS):
+            message = f"not a number and how many, such as 0/2 and 1/2 (at most {MAX_SHARDS})"
+            raise ValueError(message)
+        return value
+
+    @property
+    def shard(self) -> Shard:
+        """INGEST_SHARD, read."""
+        number, _, count = self.ingest_shard.partition("/")
+        return Shard(int(number), int(count))
 
     @property
     def broker(self) -> str:
@@ -148,7 +186,8 @@ def mask(urls: str) -> str:
     return ",".join(masked(url) for url in urls.split(","))
 
 
-def _unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
+    """Give what names like settings that are none: faults, and warnings."""
     known = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRETS}
     faults, warnings = [], []
     for name in sorted(environ.keys() - known - _NOT_OURS):
@@ -164,7 +203,7 @@ def _unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
 @lru_cache(maxsize=1)
 def load() -> Settings:
     """Read the settings, once. Raises SettingsError, one message with every fault."""
-    faults, warnings = _unknown_names(os.environ)
+    faults, warnings = unknown_names(os.environ)
     settings = None
     try:
         settings = Settings()

@@ -33,6 +33,8 @@ class Said(NamedTuple):
     """What a strategy said to one event, as the contract's JSON."""
 
     signals: list[bytes]
+    #: The action of each.
+    actions: list[str]
     #: What the gate held back: JSON of reason and signal.
     held: list[bytes]
     reasons: list[HeldReason]
@@ -101,7 +103,7 @@ class StateRun:
             if isinstance(event, Depth)
             else self.strategy.on_trade(event, self._state)
         )
-        said = Said([], [], [])
+        said = Said([], [], [], [])
         spoken: set[str] = set()
         for signal in signals:
             self._pass(signal, event, spoken, said)
@@ -121,6 +123,7 @@ class StateRun:
         if held is None:
             self._passed.note(symbol, key, event.time_ms)
             said.signals.append(packed)
+            said.actions.append(signal.action)
         else:
             said.held.append(b'{"reason":"%s","signal":%s}' % (held.encode(), packed))
             said.reasons.append(held)

@@ -1,28 +1,43 @@
-"""What the processes say about themselves: structured logs."""
+"""What the processes say about themselves: structured logs.
+
+Every line has its time, level, `event` and `role`; a line from the run of a batch has `lane` and `task_id` too, and one
+from within a recorded span its `trace_id` and `span_id`.
+"""
 
 import logging
+import re
 import sys
+from collections.abc import MutableMapping
 from typing import Any
 
 import structlog
+from structlog.processors import ExceptionRenderer, JSONRenderer
+from structlog.tracebacks import ExceptionDictTransformer
 
 from tasks.settings import Settings
 
+Event = MutableMapping[str, Any]
 
-def configure_logging(settings: Settings) -> None:
-    """Send structlog and the standard library's logging to standard error, as JSON lines or for a person."""
+#: User and password of a URL.
+_CREDENTIALS = re.compile(r"(?<=://)[^/\s\"']*@")
+#: Frames of a traceback that are kept. Without local variables: they hold market data, and perhaps passwords.
+_MAX_FRAMES = 20
+
+
+def configure_logging(settings: Settings, role: str) -> None:
+    """Send structlog and the standard library's logging to standard error, as JSON lines or for a person.
+
+    `role` says what this process is: ingest, worker or feed.
+    """
     level = logging.getLevelNamesMapping()[settings.log_level]
-    console = settings.log_format == "console" or (not settings.log_format and sys.stderr.isatty())
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
+        _Role(role),
+        add_trace,
     ]
-    render: list[Any] = (
-        [structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty())]
-        if console
-        else [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
-    )
+    render = [*_renderers(settings), without_passwords]
     structlog.configure(
         processors=[*shared, *render],
         wrapper_class=structlog.make_filtering_bound_logger(level),
@@ -32,11 +47,51 @@ def configure_logging(settings: Settings) -> None:
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(
-            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name],
+            foreign_pre_chain=[*shared, structlog.stdlib.add_logger_name, _add_task],
             processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, *render],
         )
     )
     logging.basicConfig(handlers=[handler], level=level, force=True)
+    logging.captureWarnings(capture=True)
     # Two lines for each task are for who looks for a fault, not for every day.
     for name in ("celery.worker.strategy", "celery.app.trace"):
         logging.getLogger(name).setLevel(max(level, logging.WARNING) if level > logging.DEBUG else level)
+
+
+def _renderers(settings: Settings) -> list[Any]:
+    if settings.log_format == "console" or (not settings.log_format and sys.stderr.isatty()):
+        return [
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+        ]
+    return [ExceptionRenderer(ExceptionDictTransformer(show_locals=False, max_frames=_MAX_FRAMES)), JSONRenderer()]
+
+
+class _Role:
+    def __init__(self, role: str) -> None:
+        self._role = role
+
+    def __call__(self, _: Any, __: str, event: Event) -> Event:
+        event["role"] = self._role
+        return event
+
+
+def add_trace(_: Any, __: str, event: Event) -> Event:
+    """Name the current span, if it is recorded. Where nobody has imported OpenTelemetry there is none."""
+    trace = sys.modules.get("opentelemetry.trace")
+    if trace is not None and (span := trace.get_current_span()).is_recording():
+        context = span.get_span_context()
+        event["trace_id"], event["span_id"] = f"{context.trace_id:032x}", f"{context.span_id:016x}"
+    return event
+
+
+def _add_task(_: Any, __: str, event: Event) -> Event:
+    """Name the task of which Celery tells, after its run, that it failed."""
+    about = getattr(event.get("_record"), "data", None)
+    if isinstance(about, dict) and "id" in about:
+        event["task_id"] = about["id"]
+    return event
+
+
+def without_passwords(_: Any, __: str, line: str) -> str:
+    """Take user and password out of every URL of a line."""
+    return _CREDENTIALS.sub("***@", line)

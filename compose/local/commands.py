@@ -40,7 +40,10 @@ Seconds = Annotated[
 Workers = Annotated[int, typer.Option(min=1, max=64, help="Number of Celery worker processes.")]
 Pool = Annotated[Literal["prefork", "solo"], typer.Option(help="Celery's pool in each worker.")]
 Partitions = Annotated[int | None, typer.Option(min=1, max=1024, help="Lanes of each pool; default: as configured.")]
-Source = Annotated[Literal["core"], typer.Option(help="How ingest reads from NATS.")]
+Source = Annotated[
+    Literal["core", "jetstream"],
+    typer.Option(help="How ingest reads from NATS: as it comes, or from a stream that keeps it."),
+]
 FlowerPort = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port of the dashboard; default: a free one.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, the summary; all else goes to standard error.")

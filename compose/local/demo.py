@@ -13,6 +13,7 @@ from nats.aio.msg import Msg
 
 from compose.local.processes import Instance, LocalStackError, Process
 from compose.local.screen import Screen
+from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tasks import summary
 
@@ -111,12 +112,16 @@ def run(request: Request, screen: Screen) -> int:
 
 def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) -> int:
     screen.say("Starting NATS, Valkey, ingest, workers and Flower ...")
-    stack = Stack(instance, request.plan)
+    # Chosen first, so that the page knows where Flower will be.
+    port = request.flower_port or free_port()
+    environment = {"FLOWER_URL": f"http://{HOST}:{port}", **request.plan.environment}
+    stack = Stack(instance, request.plan._replace(environment=environment))
     stack.wait_until_ready()
-    flower_url = stack.start_flower(request.flower_port)
+    flower_url = stack.start_flower(port)
     ingest_url = f"http://127.0.0.1:{stack.http_port}"
     screen.welcome(
         {
+            "page": f"{ingest_url}/",
             "Flower": flower_url,
             "ingest": f"{ingest_url}/ready  {ingest_url}/metrics",
             "NATS": f"{stack.nats_url}  (signals on signals.>)",

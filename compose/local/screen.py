@@ -3,7 +3,6 @@
 import json
 import sys
 from collections.abc import Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -12,25 +11,10 @@ from rich.markup import escape
 from rich.table import Table
 from rich.text import Text
 
+from tasks import signal_lines
 from tasks.summary import Summary
 
 LINES_PER_S = 10
-_COLOURS = {"buy": "green", "sell": "red"}
-
-
-class Shown(msgspec.Struct):
-    """What is shown of a signal."""
-
-    strategy: str
-    symbol: str
-    action: str
-    price: float
-    confidence: float
-    event_time_ms: int
-    rationale: str = ""
-
-
-_decoder = msgspec.json.Decoder(Shown)
 
 
 class Screen:
@@ -40,6 +24,7 @@ class Screen:
         """Take where to write from `as_json`."""
         self._as_json = as_json
         self.console = Console(stderr=as_json, highlight=False)
+        self._columns = signal_lines.Columns(self.console)
         self._second = 0
         self._shown = 0
         self._left_out = 0
@@ -63,21 +48,7 @@ class Screen:
             self._left_out += 1
             return
         self._shown += 1
-        signal = _decoder.decode(raw)
-        cells = (
-            f"{datetime.fromtimestamp(signal.event_time_ms / 1000, UTC):%H:%M:%S}",
-            f"{signal.strategy:<17}",
-            f"{signal.symbol:<10}",
-            Text(f"{signal.action:<5}", style=_COLOURS.get(signal.action, "yellow")),
-            f"{signal.price:>14,.8g}",
-            f"{signal.confidence:.2f}",
-            Text(signal.rationale, style="dim"),
-        )
-        line = Text("  ").join(cell if isinstance(cell, Text) else Text(cell) for cell in cells)
-        if self.console.is_terminal:
-            self.console.print(line, no_wrap=True, overflow="ellipsis")
-        else:
-            self.console.print(line, soft_wrap=True)
+        self._columns.show(signal_lines.decode(raw))
 
     def tick(self, now_s: float) -> None:
         """Begin a new second when it is time, and say how many signals the last one left out."""

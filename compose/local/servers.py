@@ -25,12 +25,18 @@ def free_port(port: int = 0) -> int:
         return number
 
 
-def start_nats(instance: Instance, name: str = "nats", port: int = -1) -> tuple[Process, str]:
-    """Start a NATS server, by default on a port that it picks itself; give it and its URL once it listens."""
+def start_nats(
+    instance: Instance, name: str = "nats", port: int = -1, *, jetstream: bool = True
+) -> tuple[Process, str]:
+    """Start a NATS server, by default on a port that it picks itself; give it and its URL once it listens.
+
+    What its JetStream keeps is in the directory of its name.
+    """
     directory = instance.directory / name
     directory.mkdir(exist_ok=True)
-    command = (str(_nats_server()), "--addr", HOST, "--port", str(port), "--ports_file_dir", str(directory))
-    process = instance.start(name, command)
+    fixed = ("--addr", HOST, "--port", str(port), "--ports_file_dir", str(directory))
+    kept = ("--jetstream", "--store_dir", str(directory / "jetstream")) if jetstream else ()
+    process = instance.start(name, (str(_nats_server()), *fixed, *kept))
     file = directory / f"nats-server_{process.pid}.ports"
     return process, _ready(instance, process, lambda: _nats_url(file))
 

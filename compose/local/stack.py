@@ -10,8 +10,6 @@ from contextlib import closing, suppress
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import redis
-
 from compose.local.processes import ROOT, Instance, LocalStackError, Process
 from compose.local.servers import HOST, free_port, start_nats, start_redis
 from compose.local.waiting import wait_for
@@ -48,17 +46,21 @@ class Stack:
         self.nats, self.nats_url = start_nats(instance)
         self.redis, self.redis_url = start_redis(instance)
         self.http_port = free_port()
+        #: Where each worker answers, in the order of `workers`.
+        self.worker_ports = [free_port() for _ in range(plan.workers)]
         self.environment = self._environment(plan)
         self.ingest = self._start("ingest", ["-m", "ingest"])
         pools = ",".join(configuration.read(self.strategies_file).pools)
-        self.workers = [self._start_worker(number, plan.pool, pools) for number in range(1, plan.workers + 1)]
+        self.workers = [
+            self._start_worker(number, port, plan.pool, pools) for number, port in enumerate(self.worker_ports, start=1)
+        ]
 
     def wait_until_ready(self) -> None:
         """Wait for ingest and every worker. Raises LocalStackError with the log of what failed."""
         try:
-            wait_for(lambda: not self.instance.watch() and self._ingest_ready() and self._workers_ready(), _START_S)
+            wait_for(lambda: not self.instance.watch() and all(map(_is_ready, self._ports.values())), _START_S)
         except TimeoutError:
-            late = self.workers[0] if self._ingest_ready() else self.ingest
+            late = next((each for each in self._ports if not _is_ready(self._ports[each])), self.ingest)
             raise LocalStackError(
                 f"{late.name} is not ready after {_START_S:g} s; its log ends with:{late.tail()}"
             ) from None
@@ -101,7 +103,6 @@ class Stack:
             "HTTP_HOST": HOST,
             "HTTP_PORT": str(self.http_port),
             "METRICS_STRICT_PORT": "1",
-            "WORKER_HTTP_PORT": "0",
             "LOG_FORMAT": "console",
             **plan.environment,
         }
@@ -112,26 +113,23 @@ class Stack:
         environment = self.environment | dict(more or {})
         return self.instance.start(name, [sys.executable, *arguments], environment, restart=restart)
 
-    def _start_worker(self, number: int, pool: str, queues: str) -> Process:
+    def _start_worker(self, number: int, port: int, pool: str, queues: str) -> Process:
         name = f"worker-{number}"
         celery = ["-m", "celery", "-A", "tasks", "worker", "-Q", queues, "--pool", pool, "--concurrency", "1"]
         quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING", "-n", f"{name}@%h"]
-        return self._start(name, [*celery, *quiet], {"LOG_LEVEL": "WARNING"})
+        return self._start(name, [*celery, *quiet], {"LOG_LEVEL": "WARNING", "WORKER_HTTP_PORT": str(port)})
 
-    def _ingest_ready(self) -> bool:
-        connection = http.client.HTTPConnection(HOST, self.http_port, timeout=1)
-        with closing(connection), suppress(OSError, http.client.HTTPException):
-            connection.request("GET", "/ready")
-            return connection.getresponse().status == http.HTTPStatus.OK
-        return False
+    @property
+    def _ports(self) -> dict[Process, int]:
+        return {self.ingest: self.http_port} | dict(zip(self.workers, self.worker_ports, strict=True))
 
-    def _workers_ready(self) -> bool:
-        # An idle worker waits in BRPOP, each with one connection: that it got there says that all of it works. (So does
-        # Flower now and then; it starts later.)
-        with suppress(redis.ConnectionError), redis.Redis.from_url(self.redis_url, retry=None) as client:
-            waiting = [each for each in client.client_list() if each["cmd"] == "brpop"]
-            return len(waiting) >= len(self.workers)
-        return False
+
+def _is_ready(port: int) -> bool:
+    connection = http.client.HTTPConnection(HOST, port, timeout=1)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/ready")
+        return connection.getresponse().status == http.HTTPStatus.OK
+    return False
 
 
 def _is_free(port: int) -> bool:

@@ -19,9 +19,9 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from ingest.feeds.publisher import publishing
-from ingest.rarely import Rarely
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Venue
+from tasks.rarely import Rarely
 from tasks.settings import Settings
 
 log = structlog.get_logger()

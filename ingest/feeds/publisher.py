@@ -9,8 +9,8 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from ingest.delivery import delivered
-from ingest.rarely import Rarely
 from tasks.errors import ServerAwayError
+from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
 
 log = structlog.get_logger()

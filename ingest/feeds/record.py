@@ -15,9 +15,9 @@ import structlog
 from nats.aio.msg import Msg
 
 from ingest.feeds.publisher import Connection
-from ingest.rarely import Rarely
 from tasks.errors import RecordingError
 from tasks.frames import parse_stream
+from tasks.rarely import Rarely
 from tasks.settings import Settings
 
 log = structlog.get_logger()

@@ -16,13 +16,13 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ingest.feeds.publisher import Publisher, publishing
-from ingest.rarely import Rarely
-from ingest.status import STATUS_SUBJECT, Status, decode
 from tasks import frames, recordings
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
+from tasks.rarely import Rarely
 from tasks.recordings import Line
 from tasks.settings import Settings, mask
+from tasks.status import STATUS_SUBJECT, Status, decode
 
 log = structlog.get_logger()
 

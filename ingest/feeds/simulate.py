@@ -9,8 +9,8 @@ import structlog
 from ingest.feeds.market import Market
 from ingest.feeds.profiles import instrument
 from ingest.feeds.publisher import Publisher, publishing
-from ingest.rarely import Rarely
 from tasks.events import Venue
+from tasks.rarely import Rarely
 from tasks.settings import Settings
 
 log = structlog.get_logger()

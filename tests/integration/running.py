@@ -20,7 +20,8 @@ def having(*strategies: AnyStrategy) -> Callable[..., Sequence[AnyStrategy]]:
 
 
 def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy) -> Summary | None:
-    return runner.run(sent, ledger, having(*(strategies or (Echo.create({}),))), ())
+    done = runner.run(sent, ledger, having(*(strategies or (Echo.create({}),))), ())
+    return done.summary if done else None
 
 
 def starts(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:

@@ -19,7 +19,9 @@ from ingest.dispatcher import Dispatcher
 from ingest.inforce import InForce
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
+from ingest.parts import Parts
 from ingest.sender import Sender
+from ingest.source import CoreSource, Nats
 from ingest.tally import Tally
 from tasks import batches
 from tasks.batches import Batch
@@ -41,6 +43,10 @@ def one_pool(directory: Path) -> str:
     file = directory / "strategies.toml"
     file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies.trade_momentum]\n', encoding="utf-8")
     return str(file)
+
+
+#: Nothing of it is opened: the sender asks it where an epoch begins, and core NATS can't be read again.
+CORE = CoreSource(Nats(Settings(), Parts({"nats": ""}), lambda: None), "unused")
 
 
 @contextmanager
@@ -101,7 +107,7 @@ class Rig:
         self.ledger = IngestLedger(settings)
         self.keys = self.ledger.keys
         #: A run lasts a second at most.
-        self.sender = Sender(self.lanes, self.ledger, dispatcher, self.tally, InForce(settings, CONFIGURATION), 1)
+        self.sender = Sender(self.lanes, self.ledger, dispatcher, self.tally, InForce(settings, CONFIGURATION), CORE, 1)
         self._id = 0
 
     def offer(self, symbol: str = "BTCUSDT") -> None:
@@ -116,6 +122,7 @@ class Rig:
             assert time.monotonic() - started_s < timeout_s, "waited in vain"
             if looking:
                 await self.sender.look()
+                await self.ledger.lease.renew()
             await asyncio.sleep(0.01)
         return time.monotonic() - started_s
 

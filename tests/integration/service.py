@@ -17,6 +17,19 @@ from ingest.delivery import delivered
 from tasks.settings import Settings
 
 
+def get(port: int, path: str) -> tuple[int, str]:
+    """Ask an endpoint of 127.0.0.1; (0, "") while nobody listens."""
+    connection = http.client.HTTPConnection("127.0.0.1", port, timeout=2)
+    try:
+        connection.request("GET", path)
+        answer = connection.getresponse()
+        return answer.status, answer.read().decode()
+    except OSError:
+        return 0, ""
+    finally:
+        connection.close()
+
+
 class Ingest:
     """A process, its settings and its endpoints."""
 
@@ -32,20 +45,13 @@ class Ingest:
 
     def get(self, path: str) -> tuple[int, str]:
         """Ask an endpoint; (0, "") while nobody listens."""
-        connection = http.client.HTTPConnection("127.0.0.1", self.port, timeout=2)
-        try:
-            connection.request("GET", path)
-            answer = connection.getresponse()
-            return answer.status, answer.read().decode()
-        except OSError:
-            return 0, ""
-        finally:
-            connection.close()
+        return get(self.port, path)
 
     def ready(self) -> dict[str, Any] | None:
-        """Give what /ready says once it is ready."""
+        """Give what /ready says once it takes frames in."""
         status, body = self.get("/ready")
-        return json.loads(body) if status == 200 else None
+        said: dict[str, Any] = json.loads(body) if status == 200 else {}
+        return said if said.get("started") else None
 
     def wait_ready(self) -> None:
         wait_for(self.ready, 15, f"ingest to be ready{self.process.tail(20)}")

@@ -14,10 +14,10 @@ import pytest
 from ingest.feeds import replay as replay_feed
 from ingest.feeds.replay import CHUNK_LINES, replay
 from ingest.feeds.simulate import Plan, simulate
-from ingest.status import STATUS_SUBJECT, Status, encode
 from tasks import frames
 from tasks.events import Depth, Trade
 from tasks.settings import Settings
+from tasks.status import STATUS_SUBJECT, Status, encode
 from tests.feeds import Listener, cancelled, envelope, listening, logged, trade, until, write_recording
 
 #: Nothing listens there.

@@ -4,15 +4,18 @@ import asyncio
 from typing import Any
 
 import msgspec
+import pytest
 
-from ingest.ledger import IngestLedger
+from ingest.layout import Layout
+from ingest.lease import SupersededError
+from ingest.ledger import Checkpoint, IngestLedger
 from tasks import batches, deadletters
 from tasks.batches import Batch, Epoch
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import script
 from tasks.records import unpack
-from tasks.routing import LaneId
+from tasks.routing import ALONE, LaneId, Pool, Router, Shard
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, dump, outcome
 
@@ -20,7 +23,15 @@ LANE = LaneId("trade", 0)
 OTHER_EPOCH = Epoch(7, "another1")
 
 
-CONFIGURATION = Configuration.model_validate({"pools": {"trade": {"kinds": ["trade"], "strategies": {"x": {}}}}})
+POOL = {"kinds": ["trade"], "partitions": 2, "strategies": {"x": {}}}
+CONFIGURATION = Configuration.model_validate({"pools": {"trade": POOL}})
+
+
+def layout(partitions: int = 2, shard: Shard = ALONE) -> Layout:
+    return Layout(Router([Pool("trade", ("trade",), partitions=partitions)], shard))
+
+
+LAYOUT = layout()
 
 
 def ingest(settings: Settings, use: Any) -> Any:
@@ -37,11 +48,11 @@ def ingest(settings: Settings, use: Any) -> Any:
 
 
 def claim(ledger: IngestLedger, above: int = 0) -> Any:
-    return ledger.claim(above, [LANE, LaneId("trade", 1)], {"trade": 2}, CONFIGURATION)
+    return ledger.claim(above, LAYOUT, CONFIGURATION)
 
 
 def test_the_first_epoch_finds_lanes_without_positions_and_writes_layout_and_configuration(client, keys, settings):
-    epoch, positions = ingest(settings, claim)
+    epoch, positions, *_ = ingest(settings, claim)
     assert epoch.number == 1
     assert positions == {LANE: None, LaneId("trade", 1): None}
     assert client.hget(keys.shard(0), "epoch") == str(epoch).encode()
@@ -51,10 +62,10 @@ def test_the_first_epoch_finds_lanes_without_positions_and_writes_layout_and_con
 
 def test_an_epoch_is_never_issued_twice_and_gives_each_lane_its_position(client, keys, ledger, settings):
     ledger.commit(batch(), outcome())
-    epoch, positions = ingest(settings, claim)
+    epoch, positions, *_ = ingest(settings, claim)
     assert epoch.number == EPOCH.number + 1
     assert positions == {LANE: Position(SOURCE, 2), LaneId("trade", 1): None}
-    later, _ = ingest(settings, lambda ledger: claim(ledger, above=100))
+    later, *_ = ingest(settings, lambda ledger: claim(ledger, above=100))
     assert later.number == 101
     assert len({EPOCH.nonce, epoch.nonce, later.nonce}) == 3
 
@@ -67,14 +78,66 @@ def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
 def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, ledger):
     run = client.register_script(script("claim"))
     names = [keys.shard(0), keys.layout, keys.configurations, keys.pool("trade")]
-    assert run(names, [str(EPOCH), "8.aa", "layout", "c1", "{}", "lane:0"]) == [1, b""]
+    assert run(names, [str(EPOCH), "8.aa", "", "layout", "c1", "{}", "", 1, 0, "lane:0"]) == [b"started", b""]
     before = dump(client, keys.namespace)
-    assert run(names, [str(EPOCH), "8.bb", "other", "c2", "{}", "lane:0"]) == [0, b"8.aa"]
+    assert run(names, [str(EPOCH), "8.bb", "layout", "other", "c2", "{}", "", 1, 0, "lane:0"]) == [b"epoch", b"8.aa"]
+    assert run(names, ["8.aa", "9.bb", "", "other", "c2", "{}", "", 1, 0, "lane:0"]) == [b"layout", b"layout"]
     assert dump(client, keys.namespace) == before
 
 
+def test_an_epoch_that_begins_somewhere_puts_every_lane_and_the_frontier_there(client, keys, ledger, settings):
+    ledger.commit(batch(), outcome())
+    start = Position("log", 7)
+    claimed = ingest(settings, lambda ledger: ledger.claim(0, LAYOUT, CONFIGURATION, lambda _: start))
+    assert claimed.positions == {LANE: start, LaneId("trade", 1): start}
+    assert claimed.start == start
+    assert client.hget(keys.pool("trade"), "lane:0") == client.hget(keys.shard(0), "frontier") == b"log@7"
+
+
+def test_two_shards_share_the_lanes_out_and_have_an_epoch_each(client, keys, settings):
+    for number in (0, 1):
+        own = settings.model_copy(update={"ingest_shard": f"{number}/2"})
+        wanted = layout(shard=Shard(number, 2))
+        claimed = ingest(own, lambda ledger, wanted=wanted: ledger.claim(0, wanted, CONFIGURATION))
+        assert claimed.positions == {LaneId("trade", number): None}
+    assert client.hexists(keys.shard(0), "epoch")
+    assert client.hexists(keys.shard(1), "epoch")
+    assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 2}
+
+
+def test_another_layout_is_refused_while_another_shard_is_led_and_changes_nothing(client, keys, settings):
+    second = settings.model_copy(update={"ingest_shard": "1/2"})
+
+    async def run() -> None:
+        leader, alone = IngestLedger(second), IngestLedger(settings)
+        await leader.claim(0, layout(shard=Shard(1, 2)), CONFIGURATION)
+        await alone.lease.take()
+        client.persist(keys.lease(0))
+        client.persist(keys.lease(1))
+        before = dump(client, keys.namespace)
+        with pytest.raises(SupersededError, match="another shard runs"):
+            await alone.claim(0, layout(), CONFIGURATION)
+        client.persist(keys.lease(0))
+        assert dump(client, keys.namespace) == before
+        await leader.close()
+        await alone.close()
+
+    asyncio.run(run())
+
+
+def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settings):
+    second = settings.model_copy(update={"ingest_shard": "1/2"})
+    ingest(second, lambda ledger: ledger.claim(0, layout(shard=Shard(1, 2)), CONFIGURATION))
+    client.hset(keys.shard(1), "frontier", "log@3")
+    claimed = ingest(settings, lambda ledger: ledger.claim(0, layout(), CONFIGURATION, lambda stored: stored[0]))
+    assert claimed.start == Position("log", 3)
+    assert client.hgetall(keys.shard(1)) == {b"frontier": b"log@3"}
+    assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
+
+
 def checkpoint(name: str, epoch: Epoch = EPOCH) -> Any:
-    return lambda ledger: ledger.checkpoint(epoch, name, Position("s", 9), [b"letter"], {"frames": 3, "events": 2})
+    written = Checkpoint(name, [b"letter"], {"frames": 3, "events": 2}, Position("s", 11))
+    return lambda ledger: ledger.checkpoint(epoch, Position("s", 9), written)
 
 
 def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
@@ -88,6 +151,13 @@ def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
     assert client.hget(keys.shard(0), "frontier") == b"s@9"
 
 
+@pytest.mark.parametrize(("source", "counted"), [("s", 11), ("another", 0)])
+def test_a_new_epoch_learns_up_to_where_frames_of_its_source_were_counted(ledger, settings, source: str, counted: int):
+    ingest(settings, checkpoint("one"))
+    start = Position(source, 9)
+    assert ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, lambda _: start)).counted == counted
+
+
 def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):
     before = dump(client, keys.namespace)
     assert not ingest(settings, checkpoint("one", OTHER_EPOCH))
@@ -96,7 +166,8 @@ def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(clien
 
 def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):
     letters, counts = [b"letter"] * 8_001, {f"counter {number}": 1 for number in range(4_001)}
-    assert ingest(settings, lambda own: own.checkpoint(EPOCH, "one", Position("s", 9), letters, counts))
+    written = Checkpoint("one", letters, counts, Position("s", 9))
+    assert ingest(settings, lambda own: own.checkpoint(EPOCH, Position("s", 9), written))
     assert (client.xlen(keys.deadletters), client.hlen(keys.counters)) == (8_001, 4_001)
 
 

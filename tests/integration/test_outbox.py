@@ -1,9 +1,6 @@
 """What people and summaries read of the ledger."""
 
 from collections.abc import Iterator
-from concurrent.futures import ThreadPoolExecutor
-from itertools import islice
-from typing import Any
 
 import pytest
 
@@ -15,7 +12,6 @@ from tasks.records import unpack
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch, start_epoch
 from tests.unit.strategies_for_tests import Echo, Worker
-from tests.waiting import wait_for
 
 
 @pytest.fixture
@@ -28,12 +24,6 @@ def outbox(redis_url: str, namespace: str) -> Iterator[Outbox]:
 def speak(outbox: Outbox, *names: str) -> None:
     for name in names:
         outbox.client.xadd(outbox.keys.signals, {"signal": name})
-
-
-def reads(outbox: Outbox) -> int:
-    """Give how often anybody has read a stream as a follower does."""
-    stats: Any = outbox.client.info("commandstats")
-    return int(stats.get("cmdstat_xread", {}).get("calls", 0))
 
 
 def test_the_digest_of_a_ledger_is_that_of_one_process_that_did_the_same(outbox):
@@ -73,25 +63,6 @@ def test_any_number_of_signals_comes_oldest_first(outbox):
         pipe.xadd(outbox.keys.signals, {"signal": name})
     pipe.execute()
     assert [signal.decode() for signal in outbox.signals()] == wanted
-
-
-def test_following_gives_what_is_there_and_then_what_comes_without_a_gap(outbox):
-    speak(outbox, "a", "b")
-    following = outbox.signals(follow=True)
-    assert list(islice(following, 2)) == [b"a", b"b"]
-    # Nobody is reading while these come.
-    speak(outbox, "c", "d")
-    assert list(islice(following, 2)) == [b"c", b"d"]
-
-
-def test_following_an_empty_stream_waits_for_the_first_signal_longer_than_one_read(outbox):
-    following = outbox.signals(follow=True)
-    with ThreadPoolExecutor(1) as pool:
-        first = pool.submit(next, following)
-        before = reads(outbox)
-        wait_for(lambda: reads(outbox) >= before + 2, 10, "a second read")
-        speak(outbox, "a")
-        assert first.result(timeout=10) == b"a"
 
 
 def test_records_of_all_pools_are_found_and_of_other_namespaces_none(outbox):

@@ -5,18 +5,22 @@ import json
 import signal
 import time
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Any
 
 import nats
+import psutil
 import pytest
 import redis.asyncio as redis
 from nats.errors import ConnectionReconnectingError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
+from compose.local.waiting import wait_for
 from ingest import relay as relay_module
+from ingest.lease import RENEW_S
+from ingest.ledger import IngestLedger
 from ingest.relay import CONSUMER, GROUP, Relay
 from ingest.tally import Tally
 from tasks import deadletters
@@ -53,7 +57,8 @@ class Stage:
         self.redis, self.nats, self.heard = client, connection, heard
         self.keys = Keys(settings.namespace)
         self.tally = Tally()
-        self.relay = Relay(settings, client, connection, self.tally)
+        self.ledger = IngestLedger(settings)
+        self.relay = Relay(settings, self.ledger, connection, self.tally, lambda *_: None)
 
     async def add(self, *signals: bytes) -> None:
         for each in signals:
@@ -91,11 +96,24 @@ async def stage(settings: Settings, **nats_options: Any) -> AsyncIterator[Stage]
 
     await connection.subscribe(f"{settings.namespace}.>", cb=hear)
     await connection.flush()
+    on = Stage(settings, client, connection, heard)
+    await on.ledger.lease.take()
+    leading = asyncio.create_task(lead(on))
     try:
-        yield Stage(settings, client, connection, heard)
+        yield on
     finally:
+        leading.cancel()
+        await on.ledger.close()
         await connection.close()
         await client.aclose()
+
+
+async def lead(on: Stage) -> None:
+    """Hold the lease for as long as the test lasts, also through a restart of Redis."""
+    while True:
+        with suppress(redis.RedisError):
+            await on.ledger.lease.renew()
+        await asyncio.sleep(RENEW_S)
 
 
 @asynccontextmanager
@@ -132,6 +150,8 @@ def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
             await on.create_group()
             await on.add(packed("one"))
             server.send(signal.SIGSTOP)
+            # On a busy machine some of its threads may run on for a moment.
+            wait_for(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED, 5)
             relaying = asyncio.create_task(on.relay.relay_new(None))
 
             async def published() -> bool:

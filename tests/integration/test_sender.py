@@ -11,7 +11,9 @@ import redis
 
 from compose.local.waiting import wait_for
 from ingest.dispatcher import Dispatcher
-from ingest.ledger import Reading, SupersededError
+from ingest.layout import Layout
+from ingest.lease import SupersededError
+from ingest.ledger import Reading
 from tasks import deadletters
 from tasks.ledger import Keys, Notice, lane_field
 from tasks.outbox import Outbox
@@ -195,8 +197,7 @@ def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(play):
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()
-        layout = {"trade": 2}
-        lost, _ = await rig.ledger.claim(1, [lane.id for lane in rig.lanes], layout, CONFIGURATION)
+        lost, *_ = await rig.ledger.claim(1, Layout(rig.lanes.router), CONFIGURATION)
         await rig.sender.look(everywhere=True)
         assert rig.sender.epoch.number == lost.number + 1
 

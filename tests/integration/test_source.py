@@ -40,7 +40,7 @@ class Listener:
     def _on_slow(self) -> None:
         self.slow += 1
 
-    def deliver(self, subject: str, raw: bytes) -> None:
+    def deliver(self, subject: str, raw: bytes, *_: object) -> None:
         self.frames.append((subject, raw))
 
 

@@ -14,11 +14,19 @@ STACK: dict[str, Any] = yaml.safe_load(TEXT)
 SERVICES: dict[str, dict[str, Any]] = STACK["services"]
 SETTINGS = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRETS}
 #: Read by what is not ours, or by compose/passwords.py.
-OTHERS = {"GOMEMLIMIT", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH"}
+OTHERS = {"GOMEMLIMIT", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH", "GRAFANA_PASSWORD", "OTEL_EXPORTER_OTLP_ENDPOINT"}
 #: Settings that the containers get from the files, not from who starts them.
-FIXED = {"NATS_URL", "REDIS_URL", "BROKER_URL", "RESULT_URL", "LEDGER_URL", "HTTP_HOST", "METRICS_STRICT_PORT"}
-#: Not used by any process yet.
-UNUSED = {"WORKER_HTTP_PORT"}
+#: Workers keep the port of the default: it is not published.
+FIXED = {
+    "NATS_URL",
+    "REDIS_URL",
+    "BROKER_URL",
+    "RESULT_URL",
+    "LEDGER_URL",
+    "HTTP_HOST",
+    "METRICS_STRICT_PORT",
+    "WORKER_HTTP_PORT",
+}
 each_service = pytest.mark.parametrize("name", SERVICES)
 
 
@@ -93,7 +101,7 @@ def test_every_setting_reaches_the_process_that_reads_it():
     passed = set().union(*(service.get("environment", ()) for service in SERVICES.values()))
     # HTTP_PORT becomes the port on the host.
     assert set(Settings.model_fields) == {
-        name.lower() for name in (passed & SETTINGS) - {"REDIS_URL_FILE"} | FIXED | UNUSED | {"HTTP_PORT"}
+        name.lower() for name in (passed & SETTINGS) - {"REDIS_URL_FILE"} | FIXED | {"HTTP_PORT"}
     }
 
 
@@ -105,7 +113,7 @@ def test_no_secret_stands_in_the_files(name: str):
 
 
 def test_each_of_the_applications_roles_runs_the_same_image():
-    ours = {name for name in SERVICES if name not in {"redis", "nats"}}
+    ours = {name for name in SERVICES if name not in {"redis", "nats", "prometheus", "grafana", "collector"}}
     assert {SERVICES[name]["image"] for name in ours} == {"${IMAGE:-realtime-strategies}"}
     assert {SERVICES[name]["build"]["target"] for name in ours} == {"production"}
 

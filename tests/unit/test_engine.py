@@ -1,6 +1,7 @@
 """The engine: a batch in, what it leaves behind out."""
 
 from collections import Counter
+from itertools import count
 
 import msgspec
 import pytest
@@ -51,6 +52,22 @@ def test_signals_come_in_the_order_of_events_then_of_strategies():
         (2, "together"),
         (2, "echo"),
     ]
+
+
+def test_signals_are_counted_by_strategy_and_action_and_those_of_an_event_that_raised_are_not():
+    outcome = Worker(Echo.create({}), Grumpy.create({})).run(trades(1, BAD, 1))
+    assert outcome.actions == {("echo", "buy"): 3, ("grumpy", "buy"): 2}
+
+
+def test_with_a_clock_each_strategy_has_its_time_and_without_one_none():
+    # It ticks once after each strategy, and once before the first: 10 ns a strategy and event.
+    ticks = count(step=10)
+    strategies = [Echo.create({}), Grumpy.create({})]
+    timed = engine.Run("p", "s", strategies, "c1", {}, clock_ns=lambda: next(ticks)).finish(trades(1, BAD, 1))
+    untimed = engine.Run("p", "s", strategies, "c1", {}).finish(trades(1, BAD, 1))
+    assert timed.spent_ns == {"echo": 30, "grumpy": 30}
+    assert untimed.spent_ns == {"echo": 0, "grumpy": 0}
+    assert timed.fields == untimed.fields
 
 
 def test_a_strategy_keyed_by_all_sees_all_symbols_in_one_state():

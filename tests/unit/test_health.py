@@ -45,7 +45,7 @@ def test_it_is_alive_while_the_loop_comes_round_and_not_when_it_has_not_for_too_
     assert watched.health.healthz() == (True, {"heartbeat_age_s": 0.0})
     watched.now_s += HEARTBEAT_S
     assert watched.health.healthz() == (False, {"heartbeat_age_s": HEARTBEAT_S})
-    asyncio.new_event_loop().run_until_complete(watched.health.beat())
+    asyncio.run(watched.health.beat())
     assert watched.health.healthz()[0]
 
 

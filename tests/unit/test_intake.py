@@ -6,10 +6,10 @@ from structlog.testing import capture_logs
 
 from ingest.intake import MAX_LETTERS, Intake
 from ingest.lanes import Bounds, Lanes
-from ingest.rarely import LOG_INTERVAL_S
 from ingest.tally import Tally
 from tasks import deadletters
 from tasks.events import AnyEvent
+from tasks.rarely import LOG_INTERVAL_S
 from tasks.routing import Router
 from tests.unit.wire import SPOT_TRADE, SUBJECT, packed
 
@@ -24,7 +24,7 @@ class Desk:
         self.tally = Tally()
         self.lanes = Lanes(Router(()), Bounds(1, 1))
         self.events: list[AnyEvent] = []
-        self.intake = Intake(self.lanes, self.tally, self.events.append)
+        self.intake = Intake(self.lanes, self.tally, lambda event, _: self.events.append(event), lambda _: None)
 
     def take(self, *frames: bytes) -> None:
         for frame in frames:

@@ -28,12 +28,13 @@ def test_two_stacks_have_different_passwords(tmp_path: Path):
 
 def test_a_given_password_replaces_the_one_that_was_made_up(tmp_path: Path):
     passwords.write(tmp_path, "", "")
-    passwords.write(tmp_path, "given", "me:too")
+    passwords.write(tmp_path, "given", "me:too", "mine")
     assert held(tmp_path) == {
         "redis": "given",
         "redis.conf": "requirepass given\n",
         "redis_url": "redis://:given@redis:6379/0",
         "flower": "me:too",
+        "grafana": "mine",
     }
 
 

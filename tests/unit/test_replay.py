@@ -9,10 +9,10 @@ import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
 from ingest.feeds.replay import FULL_FRAMES, Replay, Survey, _is_full, first_event, refuse_if_past, survey
-from ingest.status import Status, decode, encode
 from tasks.errors import LedgerError, RecordingError
 from tasks.recordings import Line
 from tasks.settings import Settings
+from tasks.status import Status, decode, encode
 from tests.feeds import envelope, trade, write_recording
 
 

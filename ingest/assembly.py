@@ -1,0 +1,76 @@
+"""The parts of one ingest process, put together. Nothing is opened here."""
+
+from prometheus_client import CollectorRegistry
+
+from ingest.checkpoints import Checkpoints
+from ingest.dispatcher import Dispatcher
+from ingest.exporter import Exporter
+from ingest.health import Health
+from ingest.inforce import InForce
+from ingest.intake import Intake
+from ingest.jetstream import StreamSource
+from ingest.lanes import Bounds, Lanes
+from ingest.ledger import IngestLedger
+from ingest.live import Live, Sources
+from ingest.live_http import Page
+from ingest.parts import Parts
+from ingest.relay import Relay
+from ingest.sender import Sender
+from ingest.source import CoreSource, Nats, Source
+from ingest.surroundings import Surroundings
+from ingest.tally import Tally
+from tasks.build import BuildInfo
+from tasks.changes import read_file
+from tasks.routing import Router
+from tasks.settings import Settings, mask
+
+
+class Assembly:
+    """What a service is made of."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Raises SettingsError for a bad strategies file."""
+        self._settings = settings
+        chosen = read_file(settings.strategies_file)
+        self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
+        self._tally = Tally()
+        bounds = Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes)
+        lossless = settings.ingest_source == "jetstream"
+        self._lanes = Lanes(Router(chosen.routes(), settings.shard), bounds, lossless=lossless)
+        self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
+        self._source = self._choose_source()
+        self._ledger = IngestLedger(settings)
+        self._dispatcher = Dispatcher()
+        self._in_force = InForce(settings, chosen)
+        self._sender = Sender(
+            self._lanes,
+            self._ledger,
+            self._dispatcher,
+            self._tally,
+            self._in_force,
+            self._source,
+            settings.run_limit_s,
+        )
+        self._surroundings = Surroundings(self._ledger, chosen.pools)
+        self._health = Health(self._parts, self._lanes, self._surroundings)
+        live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready))
+        self._page = Page(live, self._ledger)
+        self._intake = Intake(
+            self._lanes, self._tally, self._sender.offer, live.market.see, counts=settings.shard.number == 0
+        )
+        self._checkpoints = Checkpoints(self._ledger, self._sender, self._lanes, self._intake, self._tally)
+        self._sender.on_restart = self._checkpoints.forget
+        self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
+        self._registry = CollectorRegistry()
+        self._registry.register(Exporter(self._tally, self._lanes, self._parts.up, self._surroundings))
+        self._registry.register(BuildInfo("ingest"))
+
+    def _choose_source(self) -> Source:
+        if self._settings.ingest_source == "core":
+            return CoreSource(self._nats, self._settings.nats_subjects)
+        return StreamSource(
+            self._nats,
+            self._settings,
+            has_room=lambda: not self._lanes.full,
+            lost=lambda count: self._tally.add("dropped:expired", count),
+        )

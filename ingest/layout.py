@@ -1,0 +1,28 @@
+"""How the lanes are shared out: how many ingest processes, and how many partitions each pool has. Pure."""
+
+import msgspec
+
+from tasks.routing import LaneId, Router
+
+
+class _Stored(msgspec.Struct):
+    shards: int
+    partitions: dict[str, int]
+
+
+class Layout:
+    """The layout that the ledger must hold, and which lanes of it are this shard's."""
+
+    def __init__(self, router: Router) -> None:
+        self._stored = _Stored(router.shard.total, {pool.name: len(pool.lanes) for pool in router.pools})
+        self.shard = router.shard.number
+        self.lanes: tuple[LaneId, ...] = router.lanes
+
+    def encode(self) -> bytes:
+        """Give the form in which the ledger stores it."""
+        return msgspec.json.encode(self._stored, order="sorted")
+
+    def other_shards(self, before: bytes) -> list[int]:
+        """Give the numbers of the other shards, of this layout and of the one stored before (empty: none)."""
+        count = max(self._stored.shards, msgspec.json.decode(before, type=_Stored).shards if before else 0)
+        return [number for number in range(count) if number != self.shard]

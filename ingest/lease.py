@@ -1,0 +1,71 @@
+"""Who leads a shard: a lock in Redis that its holder renews and that runs out when it does not.
+
+The lease keeps a second ingest process standing by, and lets it take over soon. It is not what keeps two leaders
+apart: a process that was stopped for a minute believes for a moment that it still holds it. The epoch does that, in
+every write to the ledger; `held` only keeps such a process from sending what would be refused or sent twice.
+"""
+
+import time
+from contextlib import suppress
+
+import redis.asyncio as redis
+from redis.asyncio.lock import Lock
+from redis.exceptions import LockError
+
+from tasks.errors import RealtimeStrategiesError
+
+#: A leader that died is replaced after this and STANDBY_S at most.
+TTL_S = 3.0
+RENEW_S = 0.7
+#: How often one that stands by looks.
+STANDBY_S = 0.4
+
+
+class SupersededError(RealtimeStrategiesError):
+    """Another ingest process has taken over this shard."""
+
+
+class NotLeadingError(RealtimeStrategiesError):
+    """The lease ran out; it may be renewed, or somebody else may have it by now."""
+
+
+class Lease:
+    """The lock of one shard."""
+
+    def __init__(self, client: redis.Redis, key: str, holder: str) -> None:
+        """`holder` is what stands in the lock: unique for each process."""
+        self._lock = Lock(client, key, timeout=TTL_S, blocking=False)
+        self._holder = holder
+        self._until_s = 0.0
+
+    @property
+    def held(self) -> bool:
+        """Whether this process may still act as the leader, by its own monotonic clock."""
+        return time.monotonic() < self._until_s
+
+    async def take(self) -> bool:
+        """Try to become the leader. Raises what Redis raises."""
+        asked_s = time.monotonic()
+        if not await self._lock.acquire(token=self._holder):
+            return False
+        self._until_s = asked_s + TTL_S
+        return True
+
+    async def renew(self) -> None:
+        """Stay the leader. Raises SupersededError when somebody else is, and what Redis raises."""
+        asked_s = time.monotonic()
+        try:
+            await self._lock.reacquire()
+            self._until_s = asked_s + TTL_S
+        except LockError:
+            # It ran out while Redis was away or had forgotten it, and may be there to be taken.
+            if not await self.take():
+                self._until_s = 0.0
+                raise SupersededError("another ingest process leads this shard") from None
+
+    async def release(self) -> None:
+        """Let the one that stands by take over at once. Raises what Redis raises."""
+        self._until_s = 0.0
+        if self._lock.local.token is not None:
+            with suppress(LockError):  # it had run out
+                await self._lock.release()

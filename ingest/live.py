@@ -1,0 +1,165 @@
+"""What the page is told: `hello` once, with all it needs to draw, and about once a second `tick`, with what changed.
+
+Nothing here may disturb the pipeline. What it costs per event stands in `live_market`; all else is done once a second,
+and most of it only while somebody watches.
+"""
+
+import time
+from collections import Counter, deque
+from collections.abc import Callable, Mapping
+from typing import Any, NamedTuple
+
+import msgspec
+
+from ingest.lanes import Lanes
+from ingest.live_market import HISTORY_POINTS, Market
+from ingest.surroundings import Surroundings
+from ingest.tally import Tally
+from tasks import latency
+from tasks.settings import Settings
+
+#: Of the signals; the oldest go first.
+SIGNALS_KEPT = 500
+#: A longer text of a signal is cut.
+TEXT_CHARACTERS = 500
+#: Over so many ticks latencies are summed up: a minute.
+LATENCY_TICKS = 60
+
+Counters = Mapping[str, int]
+
+
+class _Trigger(msgspec.Struct):
+    venue: str = ""
+    symbol: str = ""
+
+
+class _Signal(msgspec.Struct):
+    """What the page shows of a signal."""
+
+    id: str
+    strategy: str
+    symbol: str
+    action: str
+    price: float
+    confidence: float
+    event_time_ms: int
+    rationale: str = ""
+    trigger: _Trigger = msgspec.field(default_factory=_Trigger)
+    #: When it was committed, by Redis's clock: the page's chart runs in this time, also when old events are replayed.
+    at_ms: int = 0
+
+
+_decode = msgspec.json.Decoder(_Signal).decode
+_encode = msgspec.json.Encoder().encode
+
+
+class Sources(NamedTuple):
+    """Whom to ask."""
+
+    tally: Tally
+    lanes: Lanes
+    surroundings: Surroundings
+    ready: Callable[[], tuple[bool, dict[str, Any]]]
+
+
+class Live:
+    """Gathers, and puts it into words for the page."""
+
+    def __init__(self, settings: Settings, sources: Sources) -> None:
+        self.market = Market()
+        self._sources = sources
+        self._about = {
+            "namespace": settings.namespace,
+            "links": {"Flower": settings.flower_url, "Grafana": settings.grafana_url},
+            "started_ms": time.time_ns() // 1_000_000,
+        }
+        #: What the ledger counted; empty until it was asked.
+        self.counters: Counters = {}
+        self._signals: dict[str, _Signal] = {}
+        self._fresh: list[_Signal] = []
+        self._latencies: deque[Counter[int]] = deque([Counter()], maxlen=LATENCY_TICKS + 1)
+        self._ticks_ms: deque[int] = deque(maxlen=HISTORY_POINTS)
+        #: (p50, p99) in milliseconds, one a tick.
+        self._quantiles: deque[tuple[float | None, float | None]] = deque(maxlen=HISTORY_POINTS)
+
+    # Signals
+
+    def relayed(self, entry: bytes, packed: bytes) -> None:
+        """Take a signal that went out; `entry` is its id in the ledger's stream. What can't be read is left out."""
+        signal = self._read(entry, packed)
+        if signal is not None and signal.id not in self._signals:
+            self._signals[signal.id] = signal
+            self._fresh.append(signal)
+            del self._fresh[:-SIGNALS_KEPT]
+            while len(self._signals) > SIGNALS_KEPT:
+                del self._signals[next(iter(self._signals))]
+
+    def remember(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
+        """Take the signals of earlier, newest first, as the ledger's stream gives them."""
+        read = [self._read(entry, fields.get(b"signal", b"")) for entry, fields in reversed(entries)]
+        earlier = {signal.id: signal for signal in read if signal}
+        both = earlier | self._signals
+        self._signals = dict(list(both.items())[-SIGNALS_KEPT:])
+
+    @staticmethod
+    def _read(entry: bytes, packed: bytes) -> _Signal | None:
+        try:
+            signal = _decode(packed)
+            signal.at_ms = int(entry.partition(b"-")[0])
+        except ValueError:
+            return None
+        signal.rationale = signal.rationale[:TEXT_CHARACTERS]
+        return signal
+
+    # What is told
+
+    def tick(self, *, watched: bool) -> list[bytes]:
+        """Move on by a second; give the messages for those who watch."""
+        changed = self.market.tick(time.monotonic())
+        self._ticks_ms.append(time.time_ns() // 1_000_000)
+        self._sum_up()
+        fresh, self._fresh = self._fresh, []
+        if not watched:
+            return []
+        tick = message("tick", self._now() | {"symbols": changed})
+        return [message("signals", fresh), tick] if fresh else [tick]
+
+    def hello(self) -> bytes:
+        """Give the first message for somebody who begins to watch."""
+        told = self._about | self._now()
+        told["symbols"] = self.market.rows
+        told["ticks_ms"] = list(self._ticks_ms)
+        told["history"] = self.market.history
+        told["latencies"] = list(self._quantiles)
+        told["signals"] = list(self._signals.values())
+        return message("hello", told)
+
+    def _sum_up(self) -> None:
+        totals = self._sources.tally.totals
+        named = {name: count for name, count in totals.items() if name.startswith("latency:")}
+        now = Counter({int(name.removeprefix("latency:")): count for name, count in named.items()})
+        self._latencies.append(now)
+        minute = now - self._latencies[0]
+        self._quantiles.append((latency.quantile_ms(minute, 0.5), latency.quantile_ms(minute, 0.99)))
+
+    def _now(self) -> dict[str, Any]:
+        """Give all but the market: it is short, so it is told whole each time."""
+        tally, lanes, surroundings, ready = self._sources
+        ages_s = lanes.ages_s(time.time_ns())
+        seen = surroundings.seen
+        return {
+            "at_ms": time.time_ns() // 1_000_000,
+            "ready": dict(zip(("ok", "parts"), ready(), strict=True)),
+            "totals": {name: tally.totals[name] for name in ("frames", "events", "committed", "relayed", "resends")},
+            "counters": {name: count for name, count in self.counters.items() if not name.startswith("latency:")},
+            "lanes": [[str(lane.id), lane.held, round(ages_s[lane.id], 2)] for lane in lanes],
+            "held": [lanes.held_bytes, lanes.bounds.total_bytes],
+            "latency": self._quantiles[-1] if self._quantiles else (None, None),
+            "deadletters": [seen.deadletters, round(seen.deadletter_age_s)] if seen else None,
+            "queues": seen.queues if seen else {},
+        }
+
+
+def message(event: str, told: Any) -> bytes:
+    """Give the form of a server-sent event."""
+    return b"event: %b\ndata: %b\n\n" % (event.encode(), _encode(told))

@@ -1,0 +1,166 @@
+"""The page, its files and its events over HTTP."""
+
+import asyncio
+import mimetypes
+import re
+from collections.abc import Awaitable, Callable
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any
+
+import redis
+import structlog
+
+from ingest.ledger import IngestLedger
+from ingest.live import SIGNALS_KEPT, Live
+from tasks.endpoints import ReadOnly, Route
+from tasks.rarely import Rarely
+
+FOLDER = Path(__file__).with_name("web")
+TICK_S = 1.0
+#: More get a 503.
+MAX_WATCHERS = 50
+#: A browser that is this far behind, about as many seconds, is cut off; it comes back by itself.
+MAX_BEHIND = 20
+#: Tells the browser to come back after a second.
+RETRY = b"retry: 1000\n\n"
+HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; "
+    "connect-src 'self'; base-uri 'none'; form-action 'none'; frame-ancestors 'none'",
+    "Referrer-Policy": "no-referrer",
+    "X-Content-Type-Options": "nosniff",
+}
+AWAY = (redis.RedisError, OSError, TimeoutError)
+log = structlog.get_logger()
+
+
+class Watcher:
+    """One browser, and what it has not been sent yet."""
+
+    def __init__(self) -> None:
+        self._queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_BEHIND)
+        self.gone = asyncio.Event()
+
+    def tell(self, text: bytes) -> None:
+        """Send it soon; a browser that is too far behind is cut off."""
+        try:
+            self._queue.put_nowait(text)
+        except asyncio.QueueFull:
+            self.gone.set()
+
+    async def next(self) -> bytes:
+        """Wait for what is to be sent, all that there is."""
+        texts = [await self._queue.get()]
+        while not self._queue.empty():
+            texts.append(self._queue.get_nowait())
+        return b"".join(texts)
+
+
+class Page:
+    """Keeps those who watch up to date. `run` ends only when it is cancelled, whatever goes wrong."""
+
+    def __init__(self, live: Live, ledger: IngestLedger) -> None:
+        self.live, self._ledger = live, ledger
+        self.watchers: set[Watcher] = set()
+        self._remembered = False
+        self._rarely = Rarely()
+
+    @property
+    def routes(self) -> list[Route]:
+        """Where it answers: the files that there are, and the events."""
+        files = {f"/web/{path.relative_to(FOLDER).as_posix()}": path for path in FOLDER.rglob("*") if path.is_file()}
+        files["/"] = FOLDER / "index.html"
+        served: list[Route] = [(re.escape(path), _File, {"file": file}) for path, file in files.items()]
+        return [*served, ("/events", _Events, {"page": self})]
+
+    async def run(self) -> None:
+        """Tick, and ask the ledger, for ever. Apart, because Redis may take seconds to say nothing."""
+        await asyncio.gather(self._every(self._tick), self._every(self._ask))
+
+    async def _every(self, step: Callable[[], Awaitable[None]]) -> None:
+        while True:
+            try:
+                await step()
+            except AWAY:
+                pass  # the page shows it: /ready knows that Redis is away
+            except Exception:
+                if self._rarely:
+                    log.exception("a fault of ours: the page misses something")
+            await asyncio.sleep(TICK_S)
+
+    async def _tick(self) -> None:
+        for text in self.live.tick(watched=bool(self.watchers)):
+            for watcher in self.watchers:
+                watcher.tell(text)
+
+    async def _ask(self) -> None:
+        client, keys = self._ledger.client, self._ledger.keys
+        if not self._remembered:
+            entries: Any = await client.xrevrange(keys.signals, count=SIGNALS_KEPT)
+            self.live.remember(entries)
+            self._remembered = True
+        if self.watchers or not self.live.counters:
+            counters: Any = await client.hgetall(keys.counters)
+            self.live.counters = {name.decode(): int(count) for name, count in counters.items()}
+
+
+class _File(ReadOnly):
+    """One file. Tornado makes its ETag and answers 304."""
+
+    def initialize(self, file: Path) -> None:
+        self._file = file
+
+    def get(self) -> None:
+        for name, value in HEADERS.items():
+            self.set_header(name, value)
+        self.set_header("Cache-Control", "no-cache")
+        self.set_header("Content-Type", _type_of(self._file))
+        self.finish(self._file.read_bytes())
+
+
+class _Events(ReadOnly):
+    """Server-sent events, until the browser goes or is cut off."""
+
+    def initialize(self, page: Page) -> None:
+        self._page = page
+        self._watcher = Watcher()
+
+    def head(self, *_: str) -> None:
+        """Answer without watching."""
+        self._head()
+        self.finish()
+
+    def _head(self) -> None:
+        self.set_header("Content-Type", "text/event-stream")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+
+    async def get(self) -> None:
+        if len(self._page.watchers) >= MAX_WATCHERS:
+            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+            return
+        self._head()
+        self._watcher.tell(RETRY + self._page.live.hello())
+        self._page.watchers.add(self._watcher)
+        sending = asyncio.ensure_future(self._send())
+        gone = asyncio.ensure_future(self._watcher.gone.wait())
+        try:
+            await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            self._page.watchers.discard(self._watcher)
+            sending.cancel()
+            gone.cancel()
+            self.detach().close()  # a stuck browser takes no proper end
+
+    async def _send(self) -> None:
+        while True:
+            self.write(await self._watcher.next())
+            await self.flush()
+
+    def on_connection_close(self) -> None:
+        self._watcher.gone.set()
+
+
+def _type_of(file: Path) -> str:
+    kind = mimetypes.guess_type(file.name)[0] or "text/plain"
+    return f"{kind}; charset=utf-8" if kind.startswith("text/") else kind

@@ -1,0 +1,130 @@
+"""What the page shows of the market: per symbol the last prices, and one point a second for the chart. Pure.
+
+Everything is bounded: an event costs one entry that the next one of its symbol replaces, and the history is
+at most MAX_SYMBOLS times HISTORY_POINTS times two numbers of 8 bytes: a megabyte.
+"""
+
+from array import array
+from math import nan
+
+import msgspec
+
+from tasks.events import AnyEvent, Depth, Kind, Trade, Venue
+
+#: The most active ones are kept.
+MAX_SYMBOLS = 100
+#: One a second.
+HISTORY_POINTS = 600
+#: What an earlier second counts in `Row.activity`, against the one after it.
+FADING = 0.98
+#: A book older than this leaves a gap in the chart.
+STALE_S = 10.0
+
+
+class Row(msgspec.Struct):
+    """One symbol."""
+
+    venue: Venue
+    symbol: str
+    mid: float = nan
+    spread_bps: float = nan
+    #: Price of the last trade.
+    trade: float = nan
+    #: Events since the last tick.
+    events: int = 0
+
+
+class _Latest(msgspec.Struct):
+    event: AnyEvent
+    #: How many there were since the last tick, this one included.
+    count: int = 1
+
+
+class _Kept:
+    def __init__(self, row: Row) -> None:
+        self.row = row
+        self.activity = 0.0
+        self.book_s = 0.0
+        self.mids = array("d")
+        self.spreads_bps = array("d")
+
+
+class History(msgspec.Struct):
+    """The points of one symbol, a second each, the last one at the last tick."""
+
+    venue: Venue
+    symbol: str
+    mid: list[float]
+    spread_bps: list[float]
+
+
+class Market:
+    """Takes every event; `tick` makes of them what is shown."""
+
+    def __init__(self) -> None:
+        #: Since the last tick.
+        self._latest: dict[tuple[Venue, str, Kind], _Latest] = {}
+        self._kept: dict[tuple[Venue, str], _Kept] = {}
+
+    def see(self, event: AnyEvent) -> None:
+        """Take an event. Called for each, so this is all that is done here."""
+        key = event.venue, event.symbol, event.kind
+        try:
+            latest = self._latest[key]
+        except KeyError:
+            self._latest[key] = _Latest(event)
+        else:
+            latest.event = event
+            latest.count += 1
+
+    def tick(self, now_s: float) -> list[Row]:
+        """Add a point to every symbol's history; give the rows of those that had events since the last tick."""
+        changed = self._take(now_s)
+        if len(self._kept) > MAX_SYMBOLS:
+            busiest = sorted(self._kept.items(), key=lambda item: item[1].activity, reverse=True)
+            self._kept = dict(busiest[:MAX_SYMBOLS])
+        for kept in self._kept.values():
+            fresh = now_s - kept.book_s < STALE_S
+            _add(kept.mids, kept.row.mid if fresh else nan)
+            _add(kept.spreads_bps, kept.row.spread_bps if fresh else nan)
+        return [kept.row for key, kept in self._kept.items() if key in changed]
+
+    def _take(self, now_s: float) -> set[tuple[Venue, str]]:
+        latest, self._latest = self._latest, {}
+        for kept in self._kept.values():
+            kept.activity *= FADING
+            kept.row.events = 0
+        changed = set()
+        for (venue, symbol, _), last in latest.items():
+            stream = (venue, symbol)
+            changed.add(stream)
+            kept = self._kept.setdefault(stream, _Kept(Row(*stream)))
+            kept.activity += last.count
+            kept.row.events += last.count
+            _update(kept, last.event, now_s)
+        return changed
+
+    @property
+    def rows(self) -> list[Row]:
+        """Every symbol that is kept."""
+        return [kept.row for kept in self._kept.values()]
+
+    @property
+    def history(self) -> list[History]:
+        """Every symbol's points."""
+        return [
+            History(*key, kept.mids.tolist(), kept.spreads_bps.tolist()) for key, kept in sorted(self._kept.items())
+        ]
+
+
+def _update(kept: _Kept, event: AnyEvent, now_s: float) -> None:
+    if isinstance(event, Depth):
+        kept.row.mid, kept.row.spread_bps, kept.book_s = event.mid, round(event.spread_bps, 4), now_s
+    elif isinstance(event, Trade):
+        kept.row.trade = event.price
+
+
+def _add(points: "array[float]", value: float) -> None:
+    points.append(value)
+    if len(points) > HISTORY_POINTS:
+        del points[0]

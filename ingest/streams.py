@@ -1,0 +1,102 @@
+"""The stream that JetStream keeps the frames in: created, or checked, before anything is read from it."""
+
+from datetime import UTC, datetime
+
+import stamina
+import structlog
+from nats.aio.client import Client
+from nats.js import JetStreamContext, api
+from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
+
+from ingest.origin import Stream
+from tasks.errors import SettingsError
+from tasks.settings import Settings
+
+#: JetStream's code for subjects that another stream has already.
+OVERLAP = 10065
+log = structlog.get_logger()
+
+
+async def prepare(client: Client, settings: Settings) -> Stream:
+    """Give the stream, made if it is not there. Raises SettingsError for what a person must mend, and NATS's errors."""
+    jetstream = client.jetstream()
+    subjects = wanted_subjects(settings)
+    try:
+        info = await _find_or_create(jetstream, settings, subjects)
+    except ServiceUnavailableError as error:
+        if not _is_absent(error):  # it is there, and has no leader at this moment, say
+            raise
+        raise SettingsError(
+            "INGEST_SOURCE is jetstream, but this NATS server has no JetStream (nats-server -js)"
+        ) from None
+    except BadRequestError as error:
+        if error.err_code != OVERLAP:
+            raise
+        raise SettingsError(
+            f"another stream has {settings.nats_subjects} already: name it in INGEST_STREAM, or choose other NATS_SUBJECTS"
+        ) from None
+    except ServerError as error:
+        raise SettingsError(
+            f"JetStream can't make the stream {settings.ingest_stream}: {error.description} (INGEST_STREAM_MAX_BYTES?)"
+        ) from None
+    _check(info.config, subjects)
+    return Stream(
+        settings.ingest_stream,
+        info.created or datetime.min.replace(tzinfo=UTC),
+        info.state.first_seq,
+        info.state.last_seq,
+    )
+
+
+def wanted_subjects(settings: Settings) -> list[str]:
+    """Give NATS_SUBJECTS one by one."""
+    return [subject.strip() for subject in settings.nats_subjects.split(",")]
+
+
+def _is_absent(error: Exception) -> bool:
+    return isinstance(error, ServiceUnavailableError) and error.code is None
+
+
+@stamina.retry(on=_is_absent, attempts=6, timeout=3.0, wait_initial=0.1)
+async def _find(jetstream: JetStreamContext, name: str) -> api.StreamInfo:
+    # For a moment after its start a server answers as one without JetStream does.
+    return await jetstream.stream_info(name)
+
+
+async def _find_or_create(jetstream: JetStreamContext, settings: Settings, subjects: list[str]) -> api.StreamInfo:
+    try:
+        return await _find(jetstream, settings.ingest_stream)
+    except NotFoundError:
+        info = await jetstream.add_stream(
+            name=settings.ingest_stream,
+            subjects=subjects,
+            retention=api.RetentionPolicy.LIMITS,
+            storage=api.StorageType.FILE,
+            discard=api.DiscardPolicy.OLD,
+            max_age=settings.ingest_stream_max_age_s,
+            max_bytes=settings.ingest_stream_max_bytes,
+            num_replicas=settings.ingest_stream_replicas,
+        )
+        log.info("stream created", stream=settings.ingest_stream, subjects=subjects)
+        return info
+
+
+def _check(config: api.StreamConfig, subjects: list[str]) -> None:
+    if config.retention not in {None, api.RetentionPolicy.LIMITS}:
+        raise SettingsError(
+            f"the stream {config.name} forgets what one consumer has read (retention {config.retention}): it is no log"
+        )
+    missing = [each for each in subjects if not any(covers(own, each) for own in config.subjects or ())]
+    if missing:
+        raise SettingsError(f"the stream {config.name} does not take {', '.join(missing)} (NATS_SUBJECTS)")
+
+
+def covers(wider: str, subject: str) -> bool:
+    """Whether every message of `subject`, which may have wildcards, is one of `wider`."""
+    ours, theirs = subject.split("."), wider.split(".")
+    for at, part in enumerate(theirs):
+        if part == ">":
+            return len(ours) > at
+        if at >= len(ours) or ours[at] == ">" or part not in {"*", ours[at]}:
+            return False
+    return len(ours) == len(theirs)

@@ -1,0 +1,189 @@
+// The chart of one symbol: mid price with the signals on it, the spread below, one point a second.
+/* global uPlot */
+
+import { at, make, say } from "./dom.js";
+import { age, basisPoints, clock, percent, price, words } from "./format.js";
+import { keyOf } from "./state.js";
+
+const MARK = 6;
+const NEAR = 14;
+const MIN_S = 60;
+/** Further left there is no room for a time below the chart. */
+const HALF_LABEL = 24;
+
+/** The colour of a custom property as the canvas needs it. @param {string} name */
+function colour(name) {
+  const probe = at("chart");
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.style.color = "";
+  return found;
+}
+
+export class Chart {
+  /** @param {import("./state.js").State} state */
+  constructor(state) {
+    this.state = state;
+    this.chosen = "";
+    /** @type {any[]} price, spread */
+    this.plots = [];
+    /** @type {{x: number, y: number, signal: import("./state.js").Signal}[]} */
+    this.marks = [];
+    /** @type {Record<string, string>} of the marks, and of their edge */
+    this.colours = {};
+    new ResizeObserver(() => this.#resize()).observe(at("chart"));
+    matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint());
+  }
+
+  /** Begin anew with the colours of now. */
+  repaint() {
+    for (const plot of this.plots) plot.destroy();
+    this.plots = [];
+    this.draw();
+  }
+
+  /** Show a symbol. @param {string} name */
+  choose(name) {
+    this.chosen = name;
+    at("tip").hidden = true;
+    this.draw();
+  }
+
+  draw() {
+    const history = this.state.history.get(this.chosen);
+    const row = this.state.rows.get(this.chosen);
+    const drawn = Boolean(history?.mid.some((mid) => mid !== null));
+    at("chart-empty").hidden = drawn;
+    at("chart").hidden = !drawn;
+    if (!row || !history) return;
+    say(at("chart-title"), `${row.symbol} `);
+    at("chart-title").append(make("small", {}, row.venue));
+    say(at("chart-price"), price(row.mid));
+    say(at("chart-more"), `${percent(this.state.change(this.chosen))} · spread ${basisPoints(row.spread_bps)} bps · trade ${price(row.trade)}`);
+    if (!drawn) return;
+    if (!this.plots.length) this.#make();
+    const seconds = this.state.ticks_ms.slice(-history.mid.length).map((ms) => ms / 1000);
+    this.plots[0].setData([seconds, history.mid]);
+    this.plots[1].setData([seconds, history.spread_bps]);
+    at("chart").dataset.points = String(history.mid.filter((mid) => mid !== null).length);
+  }
+
+  #make() {
+    const ink = colour("--quiet");
+    for (const name of ["buy", "sell", "other", "card"]) this.colours[name] = colour(`--${name}`);
+    const grid = { stroke: colour("--line"), width: 1 };
+    const font = "12px system-ui, sans-serif";
+    const axis = { stroke: ink, grid, ticks: { show: false }, font };
+    const common = { legend: { show: false }, cursor: { sync: { key: "time" }, y: false, drag: { setScale: false } } };
+    const range = (/** @type {any} */ _, /** @type {number} */ from, /** @type {number} */ to) => [Math.min(from, to - MIN_S), to];
+    const line = (/** @type {string} */ name, /** @type {string} */ fill) => ({ stroke: colour(name), fill: fill && colour(fill), width: 1.5, points: { show: false } });
+    const y = { ...axis, side: 1, size: 76 };
+    const x = { ...axis, space: this.#narrow ? 64 : 90, values: (/** @type {any} */ plot, /** @type {number[]} */ splits) => splits.map((s) => (plot.valToPos(s, "x") < HALF_LABEL ? "" : clock(s * 1000))) };
+    this.plots = [
+      new uPlot(
+        {
+          ...common,
+          ...this.#size(0),
+          padding: [8, 0, 0, 8],
+          scales: { x: { range } },
+          axes: [{ ...x, values: () => [], size: 6 }, { ...y, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(price) }],
+          series: [{}, line("--accent", "--accent-wash")],
+          hooks: { draw: [(/** @type {any} */ plot) => this.#mark(plot)], setCursor: [(/** @type {any} */ plot) => this.#point(plot)] },
+        },
+        [[], []],
+        at("chart"),
+      ),
+      new uPlot(
+        {
+          ...common,
+          ...this.#size(1),
+          padding: [4, 0, 0, 8],
+          scales: { x: { range }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ to) => [0, to * 1.2 || 1] } },
+          axes: [{ ...x, size: 28 }, { ...y, space: 26, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((bps) => `${bps} bps`) }],
+          series: [{}, line("--second", "")],
+        },
+        [[], []],
+        at("chart"),
+      ),
+    ];
+  }
+
+  get #narrow() {
+    return at("chart").clientWidth < 500;
+  }
+
+  /** @param {number} which */
+  #size(which) {
+    const heights = this.#narrow ? [190, 90] : [270, 104];
+    return { width: Math.max(200, at("chart").clientWidth), height: heights[which] };
+  }
+
+  #resize() {
+    this.plots.forEach((plot, which) => plot.setSize(this.#size(which)));
+  }
+
+  /** @param {any} plot */
+  #mark(plot) {
+    const { ctx, bbox } = plot;
+    const scale = devicePixelRatio;
+    const size = MARK * scale;
+    this.marks = [];
+    ctx.save();
+    ctx.beginPath();
+    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
+    ctx.clip();
+    for (const signal of this.state.signals) {
+      if (keyOf(signal) !== this.chosen) continue;
+      const x = plot.valToPos(signal.at_ms / 1000, "x", true);
+      const y = plot.valToPos(signal.price, "y", true);
+      if (x < bbox.left || x > bbox.left + bbox.width) continue;
+      ctx.fillStyle = this.colours[kind(signal.action)];
+      ctx.strokeStyle = this.colours.card;
+      shape(ctx, signal.action, x, y, size);
+      this.marks.push({ x: (x - bbox.left) / scale, y: (y - bbox.top) / scale, signal });
+    }
+    ctx.restore();
+    const newest = this.marks.at(-1);
+    if (newest) at("chart").dataset.newest = `${newest.x},${newest.y}`;
+    at("chart").dataset.marks = String(this.marks.length);
+  }
+
+  /** Show the signal under the pointer. @param {any} plot */
+  #point(plot) {
+    const { left, top } = plot.cursor;
+    const tip = at("tip");
+    const near = this.marks.findLast((mark) => Math.hypot(mark.x - left, mark.y - top) < NEAR);
+    tip.hidden = !near;
+    if (!near) return;
+    const { signal } = near;
+    const age_s = (signal.at_ms - signal.event_time_ms) / 1000;
+    const when = age_s < 60 ? clock(signal.at_ms) : `${clock(signal.at_ms)}, of an event ${age(age_s)} before`;
+    tip.replaceChildren(
+      make("strong", { class: kind(signal.action) }, `${signal.action} ${price(signal.price)}`),
+      make("span", {}, `${words(signal.strategy)}, confidence ${signal.confidence.toFixed(2)}`),
+      make("span", {}, signal.rationale),
+      make("span", { class: "quiet" }, when),
+    );
+    const room = at("chart").clientWidth - 250;
+    tip.style.left = `${Math.max(0, Math.min(room, near.x + 18))}px`;
+    tip.style.top = `${at("chart").offsetTop + near.y + 22}px`;
+  }
+}
+
+/** @param {string} action */
+export const kind = (action) => (action === "buy" || action === "sell" ? action : "other");
+
+/** Buy: a triangle that points up, below the price; sell: down, above it; other: a diamond. */
+function shape(/** @type {CanvasRenderingContext2D} */ ctx, /** @type {string} */ action, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ size) {
+  const paths = {
+    buy: [[0, 0.4], [0.9, 1.9], [-0.9, 1.9]],
+    sell: [[0, -0.4], [0.9, -1.9], [-0.9, -1.9]],
+    other: [[0, -1], [1, 0], [0, 1], [-1, 0]],
+  };
+  ctx.beginPath();
+  for (const [dx, dy] of paths[kind(action)]) ctx.lineTo(x + dx * size, y + dy * size);
+  ctx.closePath();
+  ctx.fill();
+  ctx.lineWidth = devicePixelRatio;
+  ctx.stroke();
+}

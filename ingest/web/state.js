@@ -1,0 +1,107 @@
+// All that the page knows, as of the last message.
+
+/** @typedef {{venue: string, symbol: string, mid: number | null, spread_bps: number | null, trade: number | null,
+ *             events: number, rate: number, seen_ms: number}} Row */
+/** @typedef {{id: string, strategy: string, symbol: string, action: string, price: number, confidence: number,
+ *             event_time_ms: number, rationale: string, trigger: {venue: string, symbol: string}, at_ms: number}} Signal */
+/** @typedef {{mid: (number | null)[], spread_bps: (number | null)[]}} History */
+
+export const POINTS = 600;
+export const SIGNALS = 500;
+const STALE_MS = 10_000;
+/** The weight of the newest second in a rate. */
+const FRESH = 0.3;
+
+export class State {
+  constructor() {
+    /** @type {Map<string, Row>} */
+    this.rows = new Map();
+    /** @type {Map<string, History>} */
+    this.history = new Map();
+    /** @type {number[]} one a tick, for every symbol's history: the last ones are the newest */
+    this.ticks_ms = [];
+    /** @type {Signal[]} newest last */
+    this.signals = [];
+    /** @type {[number | null, number | null][]} */
+    this.latencies = [];
+    /** What is told whole each time. @type {any} */
+    this.now = null;
+    /** @type {any} */
+    this.about = {};
+    /** @type {Record<string, number>} a second */
+    this.rates = {};
+  }
+
+  /** @param {any} told */
+  hello(told) {
+    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms };
+    this.now = told;
+    this.rates = {};
+    this.ticks_ms = told.ticks_ms;
+    this.latencies = told.latencies;
+    this.signals = told.signals;
+    this.rows = new Map(told.symbols.map((/** @type {any} */ row) => [key(row), { ...row, rate: row.events, seen_ms: told.at_ms }]));
+    this.history = new Map(told.history.map((/** @type {any} */ each) => [key(each), each]));
+  }
+
+  /** @param {any} told */
+  tick(told) {
+    const seconds = Math.max(0.2, (told.at_ms - this.now.at_ms) / 1000);
+    for (const name of Object.keys(told.totals)) {
+      const now = (told.totals[name] - this.now.totals[name]) / seconds;
+      this.rates[name] = name in this.rates ? blend(this.rates[name], now) : now;
+    }
+    this.now = told;
+    for (const row of this.rows.values()) row.events = 0;
+    for (const row of told.symbols) this.rows.set(key(row), { rate: 0, ...this.rows.get(key(row)), ...row, seen_ms: told.at_ms });
+    for (const row of this.rows.values()) row.rate = blend(row.rate, row.events / seconds);
+    push(this.ticks_ms, told.at_ms, POINTS);
+    push(this.latencies, told.latency, POINTS);
+    for (const [name, row] of this.rows) this.#draw(name, row);
+  }
+
+  /** @param {string} name @param {Row} row */
+  #draw(name, row) {
+    const history = this.history.get(name) ?? { mid: [], spread_bps: [] };
+    this.history.set(name, history);
+    const fresh = this.now.at_ms - row.seen_ms < STALE_MS;
+    push(history.mid, fresh ? row.mid : null, POINTS);
+    push(history.spread_bps, fresh ? row.spread_bps : null, POINTS);
+  }
+
+  /** Give those that are new. @param {Signal[]} signals */
+  add(signals) {
+    const known = new Set(this.signals.map((signal) => signal.id));
+    const fresh = signals.filter((signal) => !known.has(signal.id));
+    this.signals = [...this.signals, ...fresh].slice(-SIGNALS);
+    return fresh;
+  }
+
+  /** The change of the mid price over the history. @param {string} name */
+  change(name) {
+    const first = this.history.get(name)?.mid.find((mid) => mid !== null);
+    const last = this.rows.get(name)?.mid;
+    return first && last ? last / first - 1 : null;
+  }
+
+  /** Counts of the ledger whose names begin so. @param {string} kind @returns {[string, number][]} */
+  counted(kind) {
+    const found = Object.entries(this.now?.counters ?? {}).filter(([name]) => name.startsWith(`${kind}:`));
+    return found.map(([name, count]) => [name.slice(kind.length + 1), Number(count)]);
+  }
+}
+
+/** @param {{venue: string, symbol: string}} of */
+export const key = (of) => `${of.venue}:${of.symbol}`;
+
+/** Where a signal belongs in the table and the chart. @param {Signal} signal */
+export const keyOf = (signal) => `${signal.trigger.venue}:${signal.symbol}`;
+
+/** @param {number} old @param {number} now */
+const blend = (old, now) => (old === 0 && now === 0 ? 0 : (1 - FRESH) * old + FRESH * now);
+
+/** @template T @param {T[]} list @param {T} value @param {number} most */
+function push(list, value, most) {
+  list.push(value);
+  if (list.length > most) list.shift();
+}

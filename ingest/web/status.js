@@ -1,0 +1,141 @@
+// How the pipeline is: parts, figures, lanes, what was left out. What is wrong is said in words, too.
+
+import { at, make, say, sparkline } from "./dom.js";
+import { age, count, milliseconds, rate, words } from "./format.js";
+
+/** A lane whose oldest event is older waits for something. */
+const SLOW_S = 5;
+const STUCK_S = 30;
+const LANES_SHOWN = 24;
+/** @typedef {import("./state.js").State} State */
+
+/** @param {State} state */
+export function drawStatus(state) {
+  const { ready, lanes, deadletters } = state.now;
+  const oldest_s = Math.max(0, ...lanes.map((/** @type {any} */ lane) => lane[2]));
+  drawParts(ready.parts, oldest_s);
+  drawProblems(problems(ready.parts, lanes, oldest_s));
+  drawFigures(state, oldest_s);
+  drawLanes(lanes);
+  drawStrategies(state.counted("signals"));
+  drawLosses(state, deadletters);
+}
+
+/** @param {any} parts @param {number} oldest_s */
+function drawParts(parts, oldest_s) {
+  const workers = parts.workers;
+  const lanes = oldest_s > SLOW_S ? `waiting ${age(oldest_s)}` : "moving";
+  /** @type {[string, string, string][]} */
+  const shown = [
+    ["NATS", parts.nats ? "up" : "away", parts.nats ? "good" : "bad"],
+    ["Redis", parts.redis ? "up" : "away", parts.redis ? "good" : "bad"],
+    ["Workers", workers == null ? "?" : String(workers), workers == null ? "unknown" : workers ? "good" : "bad"],
+    ["Lanes", lanes, oldest_s > STUCK_S ? "bad" : oldest_s > SLOW_S ? "slow" : "good"],
+  ];
+  const items = shown.map(([name, how, mood]) => make("li", { class: mood }, make("span", {}, name), make("strong", {}, how)));
+  if (at("parts").textContent !== items.map((item) => item.textContent).join("")) at("parts").replaceChildren(...items);
+}
+
+/** @param {any} parts @param {any[]} lanes @param {number} oldest_s */
+function problems(parts, lanes, oldest_s) {
+  const found = [];
+  if (!parts.started) found.push("Ingest is starting: it waits for NATS and Redis.");
+  if (parts.stopping) found.push("Ingest is stopping.");
+  if (!parts.nats) found.push("NATS is away: no frames come in, no signals go out. Ingest keeps trying.");
+  if (!parts.redis) found.push("Redis is away: nothing can be committed; events wait in ingest. It keeps trying.");
+  if (parts.redis && parts.workers === 0) found.push("No worker is there: events wait in their lanes.");
+  if (oldest_s > SLOW_S) {
+    const waiting = lanes.filter((lane) => lane[2] > SLOW_S).map((lane) => lane[0]);
+    const which = waiting.length > 3 ? `${waiting.length} lanes` : waiting.join(", ");
+    found.push(`${which}: waiting for a commit for more than ${Math.floor(oldest_s / 5) * 5} s.`);
+  }
+  return found;
+}
+
+/** @param {string[]} found */
+export function drawProblems(found) {
+  const box = at("problems");
+  box.hidden = found.length === 0;
+  document.title = found.length ? "⚠ Realtime Strategies" : "Realtime Strategies";
+  if ([...box.children].map((each) => each.textContent).join() === found.join()) return;
+  box.replaceChildren(...found.map((text) => make("p", {}, text)));
+}
+
+/** @param {State} state @param {number} oldest_s */
+function drawFigures(state, oldest_s) {
+  const { now, rates } = state;
+  const held = now.lanes.reduce((/** @type {number} */ sum, /** @type {any} */ lane) => sum + lane[1], 0);
+  const signals = state.counted("signals").reduce((sum, [, number]) => sum + number, 0);
+  const [p50, p99] = now.latency;
+  /** @type {[string, string, string, string][]} */
+  const shown = [
+    ["Events", `${rate(rates.events)}/s`, `${count(now.totals.events)} since the start`, ""],
+    ["Signals", count(signals), `${rate(rates.relayed)}/s relayed`, ""],
+    ["Waiting", count(held), `oldest ${age(oldest_s)}`, oldest_s > SLOW_S ? "bad" : ""],
+    ["Latency p50", milliseconds(p50), "of the last minute", ""],
+    ["Latency p99", milliseconds(p99), "", ""],
+  ];
+  const figures = shown.map(([name, value, more, mood]) =>
+    make("div", { class: `figure ${mood}` }, make("span", { class: "name" }, name), make("strong", {}, value), make("span", { class: "quiet" }, more)),
+  );
+  const line = sparkline([state.latencies.map(([, each]) => each), state.latencies.map(([each]) => each)]);
+  figures[4].lastElementChild?.replaceWith(line);
+  at("figures").replaceChildren(...figures);
+}
+
+/** @param {[string, number, number][]} lanes */
+function drawLanes(lanes) {
+  const order = lanes.length > LANES_SHOWN ? [...lanes].sort((a, b) => b[2] - a[2]) : lanes;
+  const most = Math.max(100, ...lanes.map((lane) => lane[1]));
+  const lines = order.slice(0, LANES_SHOWN).map(([name, held, age_s]) => {
+    const mood = age_s > STUCK_S ? "bad" : age_s > SLOW_S ? "slow" : "";
+    const values = [make("span", { class: "number" }, count(held)), make("span", { class: "number" }, held ? age(age_s) : "–")];
+    return make("li", { class: mood }, make("span", {}, name), barred(held / most), ...values);
+  });
+  at("lanes").replaceChildren(...lines);
+  say(at("lanes-more"), order.length > LANES_SHOWN ? `and ${order.length - LANES_SHOWN} more` : "");
+}
+
+/** @param {[string, number][]} counts */
+function drawStrategies(counts) {
+  const most = Math.max(1, ...counts.map(([, number]) => number));
+  const sorted = [...counts].sort(([, a], [, b]) => b - a);
+  at("strategies-empty").hidden = counts.length > 0;
+  at("strategies").replaceChildren(...sorted.map(([name, number]) =>
+    make("tr", {}, make("th", { scope: "row" }, words(name)), make("td", {}, barred(number / most)), make("td", { class: "number" }, count(number))),
+  ));
+}
+
+/** @param {number} share */
+function barred(share) {
+  const fill = make("span");
+  fill.style.width = `${(100 * share).toFixed(1)}%`;
+  return make("span", { class: "bar" }, fill);
+}
+
+/** @param {State} state @param {[number, number] | null} letters */
+function drawLosses(state, letters) {
+  const counters = state.now.counters;
+  /** @type {[string, string, boolean][]} */
+  const shown = [
+    ["Frames refused", spelled(state.counted("refused")), true],
+    ["Events dropped", spelled(state.counted("dropped")), true],
+    ["Signals held back", spelled(state.counted("held")), false],
+    ["Frames skipped", spelled(state.counted("skipped")), false],
+    ["Repeats of the feed", counters.repeats ? count(counters.repeats) : "none", false],
+    ["Batches sent again", counters.resends ? count(counters.resends) : "none", false],
+    ["Dead letters", letters === null ? "–" : letters[0] ? `${count(letters[0])}, oldest ${age(letters[1])}` : "none", true],
+  ];
+  at("losses").replaceChildren(
+    ...shown.flatMap(([name, value, grave]) => [
+      make("dt", {}, name),
+      make("dd", { class: value === "none" ? "quiet" : grave && value !== "–" ? "warn" : "" }, value),
+    ]),
+  );
+}
+
+/** @param {[string, number][]} counts */
+function spelled(counts) {
+  const there = counts.filter(([, number]) => number);
+  return there.map(([name, number]) => `${count(number)} ${words(name)}`).join(", ") || "none";
+}

@@ -1,0 +1,97 @@
+// The table of symbols. One stop in the tab order; arrow keys, Home and End choose.
+
+import { at, make, say } from "./dom.js";
+import { basisPoints, percent, price, rate } from "./format.js";
+import { keyOf } from "./state.js";
+
+export class Symbols {
+  /**
+   * @param {import("./state.js").State} state
+   * @param {(name: string) => void} onChoose
+   */
+  constructor(state, onChoose) {
+    this.state = state;
+    this.onChoose = onChoose;
+    this.chosen = "";
+    /** @type {Map<string, HTMLElement>} */
+    this.lines = new Map();
+    at("symbols").addEventListener("keydown", (event) => this.#move(event));
+  }
+
+  /** @param {string} name @param {boolean} focus */
+  choose(name, focus = false) {
+    this.chosen = name;
+    for (const [each, line] of this.lines) {
+      line.classList.toggle("chosen", each === name);
+      const button = button_of(line);
+      button.setAttribute("aria-pressed", String(each === name));
+      button.tabIndex = each === name ? 0 : -1;
+      if (focus && each === name) button.focus();
+    }
+    this.onChoose(name);
+  }
+
+  draw() {
+    const names = [...this.state.rows.keys()].sort();
+    at("symbols-empty").hidden = names.length > 0;
+    at("symbols").closest("div").hidden = names.length === 0;
+    if (names.join() !== [...this.lines.keys()].join()) this.#lay(names);
+    if (!this.lines.has(this.chosen) && names.length) this.choose(this.#busiest());
+    const signals = this.#signals();
+    for (const [name, line] of this.lines) {
+      const row = this.state.rows.get(name);
+      const change = this.state.change(name);
+      const [, mid, spread, changed, events, signalled] = line.children;
+      say(mid, price(row.mid));
+      say(spread, basisPoints(row.spread_bps));
+      say(changed, percent(change));
+      changed.className = Math.abs(change ?? 0) < 5e-5 ? "quiet" : change > 0 ? "up" : "down";
+      say(events, rate(row.rate < 0.05 ? 0 : row.rate));
+      say(signalled, String(signals.get(name) ?? 0));
+    }
+  }
+
+  /** @param {string[]} names */
+  #lay(names) {
+    const old = this.lines;
+    this.lines = new Map(names.map((name) => [name, old.get(name) ?? this.#line(name)]));
+    const focused = document.activeElement;
+    at("symbols").replaceChildren(...this.lines.values());
+    if (focused instanceof HTMLElement && at("symbols").contains(focused)) focused.focus();
+  }
+
+  /** @param {string} name */
+  #line(name) {
+    const { symbol, venue } = this.state.rows.get(name);
+    const button = make("button", { type: "button", "aria-pressed": "false", tabindex: "-1" }, symbol, make("small", {}, venue));
+    const line = make("tr", {}, make("th", { scope: "row" }, button), ...Array.from({ length: 5 }, () => make("td")));
+    line.addEventListener("click", () => this.choose(name, true));
+    return line;
+  }
+
+  #busiest() {
+    const rows = [...this.state.rows.entries()].filter(([, row]) => row.mid !== null);
+    rows.sort(([, a], [, b]) => b.rate - a.rate);
+    return rows[0]?.[0] ?? this.lines.keys().next().value;
+  }
+
+  #signals() {
+    /** @type {Map<string, number>} */
+    const counts = new Map();
+    for (const signal of this.state.signals) counts.set(keyOf(signal), (counts.get(keyOf(signal)) ?? 0) + 1);
+    return counts;
+  }
+
+  /** @param {KeyboardEvent} event */
+  #move(event) {
+    const names = [...this.lines.keys()];
+    const now = names.indexOf(this.chosen);
+    const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: names.length - 1 }[event.key];
+    if (to === undefined) return;
+    event.preventDefault();
+    if (names[to]) this.choose(names[to], true);
+  }
+}
+
+/** @param {Element} line @returns {HTMLButtonElement} */
+const button_of = (line) => line.querySelector("button");

@@ -1,0 +1,26 @@
+"""What runs here: version and role, as a metric."""
+
+import os
+import platform
+from collections.abc import Iterator
+from typing import Literal
+
+from prometheus_client.core import GaugeMetricFamily
+
+from tasks.metrics import BUILD_INFO
+
+#: Set by the image; a checkout has none.
+VERSION = os.environ.get("APP_VERSION") or "unknown"
+
+
+class BuildInfo:
+    """A collector of prometheus_client."""
+
+    def __init__(self, role: Literal["ingest", "worker"]) -> None:
+        self._labels = (VERSION, platform.python_version(), role)
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the one sample."""
+        family = GaugeMetricFamily(BUILD_INFO.name, BUILD_INFO.help, labels=BUILD_INFO.labels)
+        family.add_metric(self._labels, 1)
+        yield family

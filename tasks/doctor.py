@@ -1,0 +1,231 @@
+"""What is wrong with a pipeline, and what to do about it. Pure: facts in, findings out; `doctor_asking` asks for them."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from tasks.configuration import Configuration
+from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.presence import WorkerSeen
+from tasks.routing import Pool
+
+Sign = Literal["ok", "warning", "fault"]
+
+#: The first Redis with all that we use (XAUTOCLAIM).
+OLDEST_REDIS = (6, 2)
+CLOCKS_APART_S = 1.0
+MEMORY_WARNING = 0.80
+MEMORY_FAULT = 0.95
+#: Redis answers in well under this on a network that is fit for the work.
+SLOW_MS = 20.0
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What came of looking at one thing."""
+
+    sign: Sign
+    #: What was looked at.
+    what: str
+    says: str
+    #: What to do about it.
+    do: str = ""
+
+
+def redis(facts: RedisFacts) -> Iterator[Finding]:
+    """Judge a Redis server."""
+    what = f"Redis ({', '.join(facts.roles)})"
+    if facts.away:
+        names = {"broker": "BROKER_URL", "results": "RESULT_URL", "ledger": "LEDGER_URL"}
+        settings = ", ".join(names[role] for role in facts.roles)
+        yield Finding("fault", what, f"{facts.url}: {facts.away}", f"start it, or mend REDIS_URL or {settings}")
+        return
+    info = facts.info
+    version = (
+        f", {info.get('server_name', 'redis')} {info.get('valkey_version', info['redis_version'])}" if info else ""
+    )
+    slow = facts.round_trip_ms > SLOW_MS
+    says = f"{facts.url} answers in {facts.round_trip_ms:.1f} ms{version}"
+    yield Finding(
+        "warning" if slow else "ok", what, says, "it is slow or far: every batch waits for it" if slow else ""
+    )
+    for refusal in facts.refused:
+        yield Finding("warning", what, f"{refusal} (NOPERM)", "allow this user to, or expect blanks in this report")
+    if info:
+        yield from _kind(what, info)
+        yield from _memory(what, info)
+    if info and "ledger" in facts.roles:
+        yield from _persistence(what, info, facts.save)
+    if facts.clock_ahead_s is not None:
+        yield clock("this machine", facts.clock_ahead_s)
+
+
+def _kind(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
+    version = str(info.get("redis_version", ""))
+    numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
+    if numbers and numbers < OLDEST_REDIS:
+        yield Finding("fault", what, f"version {version} is too old", "use Redis 6.2 or later, or Valkey")
+    if info.get("cluster_enabled"):
+        yield Finding("fault", what, "is a Redis Cluster, which Celery can't use", "use a single server, or Sentinel")
+    if info.get("role") == "slave":
+        yield Finding("fault", what, "is a replica and takes no writes", "point the URL to the primary")
+
+
+def _memory(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
+    policy = info.get("maxmemory_policy", "noeviction")
+    if policy != "noeviction":
+        says = f"maxmemory-policy is {policy}: at the limit it throws away queues and states"
+        yield Finding("fault", what, says, "CONFIG SET maxmemory-policy noeviction, and in redis.conf")
+    used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
+    if not limit:
+        says = f"uses {used / 2**20:,.0f} MiB and has no maxmemory"
+        yield Finding("warning", what, says, "set one, so that it refuses before the machine runs out of memory")
+        return
+    share = used / limit
+    sign: Sign = "fault" if share > MEMORY_FAULT else "warning" if share > MEMORY_WARNING else "ok"
+    do = "" if sign == "ok" else "raise maxmemory, or lower SIGNALS_KEEP"
+    yield Finding(sign, what, f"uses {share:.0%} of maxmemory {limit / 2**20:,.0f} MiB", do)
+
+
+def _persistence(what: str, info: Mapping[str, Any], save: str | None) -> Iterator[Finding]:
+    failing = [name for name in ("rdb_last_bgsave_status", "aof_last_write_status") if info.get(name, "ok") != "ok"]
+    for name in failing:
+        yield Finding("fault", what, f"{name} is {info[name]}: it can't write to its disk", "look at its log and disk")
+    if info.get("aof_enabled"):
+        yield Finding("ok", what, "keeps what it is told (appendonly)")
+    elif save:
+        yield Finding("ok", what, f"keeps what it is told now and then (save {save})", "appendonly yes loses less")
+    elif save == "":
+        yield Finding("warning", what, "keeps nothing: a restart forgets every state", "set appendonly yes")
+
+
+def clock(whose: str, ahead_s: float) -> Finding:
+    """Judge how far a clock is ahead of Redis's."""
+    if abs(ahead_s) <= CLOCKS_APART_S:
+        return Finding("ok", "clocks", f"{whose} and Redis agree ({ahead_s:+.3f} s)")
+    side = "ahead of" if ahead_s > 0 else "behind"
+    says = f"{whose} is {abs(ahead_s):,.1f} s {side} Redis: ages and latencies are wrong"
+    return Finding("warning", "clocks", says, "let NTP set both")
+
+
+def strategies(chosen: Configuration) -> Finding:
+    """Say what a strategies file holds, which can be used."""
+    pools = chosen.routes()
+    lanes = ", ".join(f"{pool.name} {len(pool.lanes)}" for pool in pools)
+    count = sum(len(pool.strategies) for pool in chosen.pools.values())
+    return Finding("ok", "strategies", f"{count} in {len(pools)} pools; lanes: {lanes}")
+
+
+def queues(facts: QueueFacts, pools: Sequence[Pool]) -> Iterator[Finding]:
+    """Judge what waits."""
+    for pool in pools:
+        waiting, lanes = facts.waiting.get(pool.name, 0), len(pool.lanes)
+        many = waiting > lanes
+        says = f"tasks: {waiting}, lanes: {lanes}"
+        yield Finding("warning" if many else "ok", f"queue {pool.name}", says, "more workers" if many else "")
+        if foreign := facts.foreign.get(pool.name):
+            says = f"{foreign} of its oldest entries are tasks of others"
+            yield Finding("warning", f"queue {pool.name}", says, "keep others out: a Redis of its own, or an ACL")
+        if unreadable := facts.unreadable.get(pool.name):
+            says = f"{unreadable} of its oldest entries are no Celery messages: each ends a worker"
+            yield Finding("fault", f"queue {pool.name}", says, "find who writes there; keep them out with an ACL")
+    if facts.astray:
+        says = f"{facts.astray} tasks, to which no worker of ours listens"
+        yield Finding("warning", "queue celery", says, "find who sends tasks without a queue")
+
+
+def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> Iterator[Finding]:
+    """Judge what is in force, lanes, dead letters and workers; pools are those of the strategies file, if it is good."""
+    pools = chosen.routes() if chosen else ()
+    if chosen:
+        yield from _in_force(facts, chosen)
+    yield from _lanes(facts, pools, namespace)
+    if facts.deadletters and facts.deadletter_age_s is not None:
+        says = f"{facts.deadletters:,}, the newest {age(facts.deadletter_age_s)} old"
+        yield Finding("warning", "dead letters", says, "`deadletters list` says why")
+    else:
+        yield Finding("ok", "dead letters", "none")
+    yield from workers(facts.workers, pools)
+
+
+def _in_force(facts: LedgerFacts, chosen: Configuration) -> Iterator[Finding]:
+    if facts.version == chosen.version:
+        yield Finding("ok", "configuration", f"version {facts.version} is in force, the file's")
+    elif facts.version and facts.file_version == chosen.version:
+        says = f"version {facts.version} is in force, changed at run time"
+        yield Finding("ok", "configuration", says, "`strategies get` shows it, `strategies history` says why")
+    elif facts.version:
+        says = f"version {facts.version} is in force, not the file's {chosen.version}"
+        yield Finding("warning", "configuration", says, "`strategies get` shows it; a start of ingest takes the file")
+
+
+def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterator[Finding]:
+    for shard, epoch in facts.epochs.items():
+        if not epoch:
+            says = f"shard {shard} has no epoch: ingest never ran in namespace {namespace}"
+            yield Finding("warning", "lanes", says, "start `python -m ingest`, or mend NAMESPACE")
+    lanes = ", ".join(f"{pool.name} {facts.lanes.get(pool.name, 0)} of {len(pool.lanes)}" for pool in pools)
+    if any(facts.epochs.values()):
+        epochs = ", ".join(epoch for epoch in facts.epochs.values() if epoch)
+        yield Finding("ok", "lanes", f"epoch {epochs}; with commits: {lanes}")
+
+
+def workers(seen: Sequence[WorkerSeen], pools: Sequence[Pool]) -> Iterator[Finding]:
+    """Judge who works."""
+    queues_ = ",".join(pool.name for pool in pools)
+    if not seen:
+        yield Finding("fault", "workers", "none lives", f"start one: celery -A tasks worker -Q {queues_}")
+        return
+    listening = {queue for worker in seen for queue in worker.queues}
+    processes = sum(worker.processes for worker in seen)
+    yield Finding("ok", "workers", f"{len(seen)}, with processes: {processes}")
+    for pool in pools:
+        if pool.name not in listening:
+            says = f"none listens to the queue {pool.name}"
+            yield Finding("fault", "workers", says, f"start one: celery -A tasks worker -Q {queues_}")
+    versions = sorted({worker.version for worker in seen})
+    if len(versions) > 1:
+        says = f"run different versions: {', '.join(versions)}"
+        yield Finding("warning", "workers", says, "fine during an update; else restart the older ones")
+    for worker in seen:
+        if abs(worker.clock_ahead_s) > CLOCKS_APART_S:
+            yield clock(f"worker {worker.name}", worker.clock_ahead_s)
+
+
+def nats(facts: NatsFacts) -> Iterator[Finding]:
+    """Judge NATS and, behind it, ingest."""
+    if facts.away:
+        yield Finding("fault", "NATS", f"{facts.url}: {facts.away}", "start it, or mend NATS_URL")
+        return
+    jetstream = "with JetStream" if facts.jetstream else "without JetStream"
+    payload = f"messages up to {facts.max_payload / 2**20:.3g} MiB"
+    yield Finding("ok", "NATS", f"{facts.url}: version {facts.version}, {jetstream}, {payload}")
+    if facts.ingest is None:
+        yield Finding("fault", "ingest", "does not answer on NATS", "start `python -m ingest`")
+        return
+    held, bound = facts.ingest
+    full = held / bound > MEMORY_WARNING if bound else False
+    says = f"answers, and holds {held / 2**20:,.1f} of {bound / 2**20:,.0f} MiB"
+    do = "workers can't keep up: start more, or events are dropped" if full else ""
+    yield Finding("warning" if full else "ok", "ingest", says, do)
+
+
+def port(facts: PortFacts) -> Finding:
+    """Judge one of our ports on this machine."""
+    what = f"port ({facts.setting})"
+    if facts.held_by == "other":
+        says = f"{facts.address} is held by another program: ours takes a free one instead"
+        return Finding("warning", what, says, f"set {facts.setting} to another one")
+    if facts.unwell:
+        says = f"{facts.address} is ours and says that it is not ready: {', '.join(facts.unwell)}"
+        return Finding("warning", what, says, f"http://{facts.address}/ready has the details")
+    says = {"ours": "is ours and ready", "nobody": "is free", "any": "a free one at each start"}[facts.held_by]
+    return Finding("ok", what, f"{facts.address} {says}" if facts.held_by != "any" else says)
+
+
+def age(seconds: float) -> str:
+    """Give an age in the largest fitting unit: 5 s, 3 min, 2 h, 4 days."""
+    for unit, length_s in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"

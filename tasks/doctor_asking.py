@@ -1,0 +1,224 @@
+"""Asks Redis, NATS and the ports of this machine what the doctor wants to know. Changes nothing; waits a few seconds."""
+
+import asyncio
+import http.client
+import os
+import time
+from collections.abc import Callable, Sequence
+from contextlib import closing, suppress
+from typing import Any, TypeVar
+
+import msgspec
+import redis
+from nats.aio.client import Client
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
+
+from tasks import presence
+from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.ledger import Keys, connection_options, lane_field
+from tasks.routing import Pool
+from tasks.settings import Settings, mask
+from tasks.status import STATUS_SUBJECT, decode
+
+T = TypeVar("T")
+
+#: How long one answer may take.
+ANSWER_S = 3.0
+#: How many of the oldest entries of a queue are looked at.
+LOOKED_AT = 5
+TASK = "tasks.process"
+
+
+class _Headers(msgspec.Struct):
+    task: str
+
+
+class _Message(msgspec.Struct):
+    """A Celery message, as far as it is looked at."""
+
+    headers: _Headers
+
+
+_message = msgspec.json.Decoder(_Message).decode
+
+
+def client(url: str) -> redis.Redis:
+    """Give a client that gives up soon. Raises ValueError: not a URL of Redis."""
+    patience = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
+    return redis.Redis.from_url(url, **connection_options() | patience)
+
+
+def servers(settings: Settings) -> dict[str, tuple[str, ...]]:
+    """Give the URL of each Redis server, and what it is for."""
+    roles = {"broker": settings.broker, "results": settings.results, "ledger": settings.ledger}
+    return {url: tuple(role for role, its in roles.items() if its == url) for url in dict.fromkeys(roles.values())}
+
+
+def ask_redis(url: str, roles: tuple[str, ...]) -> RedisFacts:
+    """Ask one server about itself."""
+    refused: list[str] = []
+
+    def told(call: Callable[[], T]) -> T | None:
+        try:
+            return call()
+        except redis.exceptions.NoPermissionError as error:
+            refused.append(str(error))
+            return None
+
+    shown = mask(url)
+    try:
+        with client(url) as server:
+            # The first opens the connection.
+            took_s = [told(lambda: _timed(server.ping)) or 0.0 for _ in range(4)][1:]
+            info: Any = told(server.info) or {}
+            save: Any = told(lambda: server.config_get("save"))
+            ahead_s = told(lambda: _ahead_s(server))
+    except (redis.RedisError, OSError, ValueError) as error:
+        return RedisFacts(roles, shown, away=str(error) or type(error).__name__)
+    saves = save.get("save") if save is not None else None
+    return RedisFacts(roles, shown, "", min(took_s) * 1_000, info, saves, ahead_s, tuple(dict.fromkeys(refused)))
+
+
+def _timed(call: Callable[[], Any]) -> float:
+    started_s = time.perf_counter()
+    call()
+    return time.perf_counter() - started_s
+
+
+def _ahead_s(server: redis.Redis) -> float:
+    before_s = time.time()
+    now_s, now_us = server.time()
+    return (before_s + time.time()) / 2 - (now_s + now_us / 1e6)
+
+
+def ask_queues(settings: Settings, pools: Sequence[Pool]) -> QueueFacts:
+    """Ask the broker what waits. Raises what Redis raises."""
+    with client(settings.broker) as broker, broker.pipeline(transaction=False) as pipe:
+        for name in (*(pool.name for pool in pools), "celery"):
+            pipe.llen(f"{settings.celery_prefix}{name}")
+        *waiting, astray = pipe.execute()
+        for pool in pools:
+            # Celery takes from the right.
+            pipe.lrange(f"{settings.celery_prefix}{pool.name}", -LOOKED_AT, -1)
+        names = [[_task(entry) for entry in entries] for entries in pipe.execute()]
+    named = dict(zip((pool.name for pool in pools), names, strict=True))
+    return QueueFacts(
+        dict(zip(named, waiting, strict=True)),
+        {pool: sum(name not in {TASK, None} for name in its) for pool, its in named.items()},
+        {pool: its.count(None) for pool, its in named.items()},
+        astray,
+    )
+
+
+def _task(entry: bytes) -> str | None:
+    """Give the name of a task in a queue; None for what is no Celery message."""
+    try:
+        return _message(entry).headers.task
+    except ValueError:
+        return None
+
+
+def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
+    """Ask the ledger what it holds. Raises what Redis raises."""
+    keys = Keys(settings.namespace)
+    shards = range(settings.shard.total)
+    with client(settings.ledger) as server, server.pipeline(transaction=False) as pipe:
+        for shard in shards:
+            pipe.hget(keys.shard(shard), "epoch")
+        for pool in pools:
+            pipe.hmget(keys.pool(pool.name), [lane_field(lane) for lane in pool.lanes])
+        pipe.hmget(keys.configuration, "version", "file")
+        pipe.xlen(keys.deadletters)
+        pipe.xrevrange(keys.deadletters, count=1)
+        pipe.time()
+        *held, versions, letters, newest, (now_s, now_us) = pipe.execute()
+        workers = presence.read(server, keys)
+    positions = dict(zip((pool.name for pool in pools), held[len(shards) :], strict=True))
+    written_ms = int(newest[0][0].partition(b"-")[0]) if newest else None
+    return LedgerFacts(
+        {shard: (epoch or b"").decode() for shard, epoch in zip(shards, held, strict=False)},
+        {pool: sum(position is not None for position in its) for pool, its in positions.items()},
+        (versions[0] or b"").decode(),
+        (versions[1] or b"").decode(),
+        letters,
+        None if written_ms is None else now_s + now_us / 1e6 - written_ms / 1_000,
+        workers,
+    )
+
+
+def ask_nats(settings: Settings) -> NatsFacts:
+    """Ask NATS about itself, and ingest behind it."""
+    return asyncio.run(_ask_nats(settings))
+
+
+async def _ask_nats(settings: Settings) -> NatsFacts:
+    shown, heard = mask(settings.nats_url), list[str]()
+
+    async def hear(error: Exception) -> None:
+        heard.append(_why(error))
+
+    nats = Client()
+    try:
+        async with asyncio.timeout(3 * ANSWER_S):
+            await nats.connect(
+                [url.strip() for url in settings.nats_url.split(",")],
+                name="realtime-strategies doctor",
+                connect_timeout=int(ANSWER_S),
+                allow_reconnect=False,
+                max_reconnect_attempts=1,
+                reconnect_time_wait=0,
+                error_cb=hear,
+            )
+            with_jetstream = await _has_jetstream(nats)
+            ingest = await _ask_ingest(nats)
+            version = nats.connected_server_version
+            numbers = f"{version.major}.{version.minor}.{version.patch}"
+            return NatsFacts(shown, "", numbers, with_jetstream, nats.max_payload, ingest)
+    except (NatsError, OSError, ValueError) as error:
+        return NatsFacts(shown, away=next(iter(heard), _why(error)))
+    finally:
+        # Without a connection, nats-py's close fails in one way or another.
+        with suppress(AssertionError, RuntimeError, OSError, NatsError):
+            await nats.close()
+
+
+def _why(error: Exception) -> str:
+    known = isinstance(error, OSError) and (error.errno or 0) > 0
+    return os.strerror(error.errno or 0) if known else str(error) or "does not answer"  # type: ignore[attr-defined]
+
+
+async def _has_jetstream(nats: Client) -> bool:
+    try:
+        await nats.jetstream(timeout=ANSWER_S).account_info()
+    except (JetStreamError, NatsError):
+        return False
+    return True
+
+
+async def _ask_ingest(nats: Client) -> tuple[int, int] | None:
+    try:
+        answer = await nats.request(STATUS_SUBJECT, b"", timeout=ANSWER_S)
+        status = decode(answer.data)
+    except (NatsError, msgspec.DecodeError):
+        return None
+    return status.held_bytes, status.bound_bytes
+
+
+def ask_port(setting: str, host: str, port: int) -> PortFacts:
+    """Ask whoever listens there on this machine whether it is ready."""
+    address = f"{'127.0.0.1' if host in {'0.0.0.0', '::', ''} else host}:{port}"  # noqa: S104 compared, not bound
+    if not port:
+        return PortFacts(setting, address, "any")
+    try:
+        with closing(http.client.HTTPConnection(address, timeout=ANSWER_S)) as connection:
+            connection.request("GET", "/ready")
+            answer: Any = msgspec.json.decode(connection.getresponse().read())
+    except ConnectionRefusedError:
+        return PortFacts(setting, address, "nobody")
+    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+        return PortFacts(setting, address, "other")
+    if not isinstance(answer, dict) or "ok" not in answer:
+        return PortFacts(setting, address, "other")
+    unwell = tuple(name for name, well in answer.items() if well is False and name not in {"ok", "stopping"})
+    return PortFacts(setting, address, "ours", () if answer["ok"] else unwell or ("stopping",))

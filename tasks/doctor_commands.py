@@ -1,0 +1,116 @@
+"""`python -m tasks doctor`: looks at everything that a pipeline needs, and says what is wrong and what to do."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Annotated, TypeVar
+
+import msgspec
+import redis
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from tasks import changes, doctor
+from tasks.configuration import Configuration
+from tasks.doctor import Finding
+from tasks.errors import SettingsError
+from tasks.settings import Settings, load, unknown_names
+
+app = typer.Typer()
+
+T = TypeVar("T")
+
+_STYLES = {"ok": "green", "warning": "yellow", "fault": "bold red"}
+
+
+@app.command("doctor")
+def doctor_(
+    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False
+) -> None:
+    """Look at settings, servers, queues, workers, clocks and ports; say what is wrong and what to do.
+
+    Changes nothing, and takes a few seconds when something does not answer. Exit status 1 when there is a fault.
+    """
+    console = Console(highlight=False)
+    signs = set()
+    for finding in examine():
+        signs.add(finding.sign)
+        if as_json:
+            typer.echo(msgspec.json.encode(finding))
+        else:
+            console.print(_line(finding), soft_wrap=True)
+    raise typer.Exit(int("fault" in signs))
+
+
+def _line(finding: Finding) -> Text:
+    line = Text.assemble((f"{finding.sign:<8}", _STYLES[finding.sign]), (f"{finding.what}: ", "bold"), finding.says)
+    return line.append(f" → {finding.do}", "cyan") if finding.do else line
+
+
+def examine() -> Iterator[Finding]:
+    """Look at everything."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        for fault in _faults(error):
+            yield Finding("fault", "settings", fault, "`config show` lists every setting")
+        return
+    hints = unknown_names(os.environ)[1]
+    yield from (Finding("warning", "settings", hint) for hint in hints)
+    if not hints:
+        given = ", ".join(sorted(name.upper() for name in settings.model_fields_set)) or "none: all by default"
+        yield Finding("ok", "settings", f"given: {given}")
+    chosen: Configuration | None = None
+    try:
+        chosen = changes.read_file(settings.strategies_file)
+    except SettingsError as error:
+        for fault in _faults(error):
+            yield Finding("fault", "strategies", fault, f"mend {settings.strategies_file}")
+    if chosen:
+        yield doctor.strategies(chosen)
+    yield from _outside(settings, chosen)
+
+
+def _faults(error: SettingsError) -> list[str]:
+    """Give the faults of a message that has a headline before them, or is one itself."""
+    first, *faults = str(error).splitlines()
+    return [fault.strip() for fault in faults] or [first]
+
+
+def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
+    """Ask all servers at once, so that those that are away cost their time together."""
+    from tasks import doctor_asking as asking  # noqa: PLC0415 brings NATS, which no other command needs
+
+    pools = chosen.routes() if chosen else ()
+    with ThreadPoolExecutor() as threads:
+        servers = {
+            roles: threads.submit(asking.ask_redis, url, roles) for url, roles in asking.servers(settings).items()
+        }
+        nats = threads.submit(asking.ask_nats, settings)
+        queues = threads.submit(asking.ask_queues, settings, pools)
+        ledger = threads.submit(asking.ask_ledger, settings, pools)
+        ports = [
+            threads.submit(asking.ask_port, setting, settings.http_host, port)
+            for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))
+        ]
+        up = set()
+        for roles, server in servers.items():
+            up |= set() if server.result().away else set(roles)
+            yield from doctor.redis(server.result())
+        yield from doctor.nats(nats.result())
+        if "broker" in up:
+            yield from _told("broker", queues, lambda facts: doctor.queues(facts, pools))
+        if "ledger" in up:
+            yield from _told("ledger", ledger, lambda facts: doctor.ledger(facts, chosen, settings.namespace))
+        yield from (doctor.port(port.result()) for port in ports)
+
+
+def _told(role: str, asked: Future[T], judge: Callable[[T], Iterable[Finding]]) -> Iterator[Finding]:
+    """Judge an answer, or say why there is none."""
+    try:
+        facts = asked.result()
+    except (redis.RedisError, ValueError) as error:
+        yield Finding("fault", f"Redis ({role})", f"can't be read: {error}", "let this user read, or mend the key")
+        return
+    yield from judge(facts)

@@ -1,0 +1,79 @@
+"""What the doctor asks for, and judges."""
+
+from collections.abc import Mapping, Sequence
+from typing import Any, Literal
+
+import msgspec
+
+from tasks.presence import WorkerSeen
+
+
+class RedisFacts(msgspec.Struct, frozen=True):
+    """What one Redis server said."""
+
+    #: Which of ours it serves: broker, results, ledger.
+    roles: tuple[str, ...]
+    #: Without a password.
+    url: str
+    #: Why it can't be asked; empty when it can.
+    away: str = ""
+    round_trip_ms: float = 0.0
+    #: The reply of INFO, and of CONFIG GET save (None: not told).
+    info: Mapping[str, Any] = {}
+    save: str | None = None
+    #: How far this machine's clock is ahead of its.
+    clock_ahead_s: float | None = None
+    #: What it refused to tell, in its own words.
+    refused: tuple[str, ...] = ()
+
+
+class QueueFacts(msgspec.Struct, frozen=True):
+    """What waits in the queues."""
+
+    #: By pool.
+    waiting: Mapping[str, int]
+    #: Tasks of other names among the oldest entries, and entries that are no Celery messages, by pool.
+    foreign: Mapping[str, int]
+    unreadable: Mapping[str, int]
+    #: Tasks in Celery's default queue, which no worker of ours listens to.
+    astray: int = 0
+
+
+class LedgerFacts(msgspec.Struct, frozen=True):
+    """What the ledger holds."""
+
+    #: Epoch by shard; empty for a shard that never ran.
+    epochs: Mapping[int, str]
+    #: How many lanes have a position, by pool.
+    lanes: Mapping[str, int]
+    #: In force, and that of the strategies file when ingest last read it; empty: none yet.
+    version: str
+    file_version: str
+    deadletters: int
+    #: Age of the newest.
+    deadletter_age_s: float | None
+    workers: Sequence[WorkerSeen]
+
+
+class NatsFacts(msgspec.Struct, frozen=True):
+    """What NATS said."""
+
+    url: str
+    away: str = ""
+    version: str = ""
+    jetstream: bool = False
+    max_payload: int = 0
+    #: Bytes that ingest holds and may hold; None: no ingest answered.
+    ingest: tuple[int, int] | None = None
+
+
+class PortFacts(msgspec.Struct, frozen=True):
+    """What listens on one of our ports on this machine."""
+
+    #: The setting that names it.
+    setting: str
+    address: str
+    #: ours: answers /ready as our processes do; other: something else does.
+    held_by: Literal["ours", "other", "nobody", "any"]
+    #: Parts that /ready says are not well.
+    unwell: tuple[str, ...] = ()

@@ -1,0 +1,133 @@
+"""What a worker's processes count, once for each batch, in files that their main process adds up.
+
+Until `start` is called, which a worker's main process does before it forks, nothing is counted and nothing is made.
+"""
+
+import os
+import re
+import shutil
+import socket
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+from billiard.process import current_process
+from prometheus_client import Counter, Histogram, values
+from prometheus_client.metrics_core import Metric
+from prometheus_client.multiprocess import MultiProcessCollector
+
+from tasks.metrics import WORKER
+from tasks.runner import Done
+
+#: By name; empty where nobody scrapes.
+_counters: dict[str, Counter] = {}
+_histograms: dict[str, Histogram] = {}
+
+
+class Collector:
+    """A collector of prometheus_client: the sum over all files of a directory."""
+
+    def __init__(self, directory: Path) -> None:
+        self._directory = directory
+
+    def collect(self) -> Iterable[Metric]:
+        """Add up. A file that a child has opened this moment is empty, which theirs does not expect."""
+        files = [str(file) for file in self._directory.glob("*.db") if file.stat().st_size]
+        merged: Iterable[Metric] = MultiProcessCollector.merge(files)  # type: ignore[no-untyped-call]  # theirs
+        return merged
+
+
+def start(pools: Iterable[str]) -> Path:
+    """Count from now on, in this process and those it forks; give the directory of the files."""
+    directory = _make_directory()
+    os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
+    # That variable is read when prometheus_client is imported, and `celery` has done that long ago for Flower's
+    # command. So the choice that it made then is made again, before the first metric of ours.
+    values.ValueClass = values.MultiProcessValue(_process_name)  # type: ignore[no-untyped-call]  # theirs
+    for metric in WORKER.values():
+        if metric.type == "counter":
+            _counters[metric.name] = Counter(metric.name, metric.help, metric.labels, registry=None)
+        elif metric.type == "histogram":
+            _histograms[metric.name] = Histogram(
+                metric.name, metric.help, metric.labels, registry=None, buckets=metric.buckets
+            )
+    # A counter that begins at 0 shows its first step.
+    for pool in pools:
+        for metric in WORKER.values():
+            if metric.labels == ("pool",):
+                (_counters.get(metric.name) or _histograms[metric.name]).labels(pool)
+    return directory
+
+
+def stop(directory: Path) -> None:
+    """Remove the files."""
+    shutil.rmtree(directory, ignore_errors=True)
+
+
+def count(name: str, *labels: str, by: float = 1) -> None:
+    """Add to a counter of `metrics.WORKER`; adding 0 makes it appear."""
+    if _counters:
+        counter = _labelled(name, labels)
+        if by:
+            counter.inc(by)
+
+
+@cache
+def _labelled(name: str, labels: tuple[str, ...]) -> Counter:
+    return _counters[name].labels(*labels) if labels else _counters[name]
+
+
+@contextmanager
+def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *labels: str) -> Iterator[None]:
+    """Count `faults` of the block, which go through."""
+    try:
+        yield
+    except faults:
+        count(name, *labels)
+        raise
+
+
+def committed(pool: str, done: Done, seconds: float) -> None:
+    """Count what a batch came to."""
+    if not _counters:
+        return
+    _histograms["worker_batch_seconds"].labels(pool).observe(seconds)
+    count("worker_batches", pool)
+    count("worker_events", pool, by=done.applied)
+    count("worker_repeats", pool, by=done.repeats)
+    for strategy, spent_ns in done.spent_ns.items():
+        count("worker_strategy_seconds", strategy, by=spent_ns / 1e9)
+        count("worker_strategy_errors", strategy, by=done.errors.get(strategy, 0))
+    for (strategy, action), signals in done.signals.items():
+        count("worker_signals", strategy, action, by=signals)
+    for reason, signals in done.held.items():
+        count("worker_signals_held", reason, by=signals)
+
+
+def _process_name() -> str:
+    """Name this process's files: by its place in the pool, so that who takes the place of a dead one goes on with them."""
+    index = getattr(current_process(), "index", None)
+    return "main" if index is None else f"pool{index}"
+
+
+def _make_directory() -> Path:
+    """Make an empty directory, and remove those of workers of this machine that were killed."""
+    mine = f"realtime-strategies-{socket.gethostname()}-"
+    for left in Path(tempfile.gettempdir()).glob(f"{mine}*"):
+        pid = re.fullmatch(r"(\d+)-\w+", left.name.removeprefix(mine))
+        if pid and not _lives(int(pid[1])):
+            shutil.rmtree(left, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{mine}{os.getpid()}-"))
+
+
+def _lives(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    # Its files are made anew: those of this process are of another one, which had the same id in an earlier container.
+    return pid != os.getpid()

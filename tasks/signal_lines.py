@@ -1,0 +1,70 @@
+"""A signal as one line for a person: columns that stay aligned, the action in colour."""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+from rich.console import Console
+from rich.text import Text
+
+#: Below this width of the terminal the columns stand closer.
+_WIDE = 100
+_COLOURS = {"buy": "green", "sell": "red"}
+
+
+class Shown(msgspec.Struct):
+    """What is shown of a signal."""
+
+    strategy: str
+    symbol: str
+    action: str
+    price: float
+    confidence: float
+    event_time_ms: int
+    rationale: str = ""
+
+    @property
+    def at(self) -> datetime:
+        """When its event was: UTC."""
+        return datetime.fromtimestamp(self.event_time_ms / 1000, UTC)
+
+
+decode = msgspec.json.Decoder(Shown).decode
+
+
+def plain(signal: Shown) -> str:
+    """Give the line for a file or a pipe: whole, with the date, as wide as it is."""
+    facts = f"{signal.symbol:<12} {signal.action:<5} {signal.price:<12g} {signal.confidence:.2f}"
+    at = signal.at.replace(tzinfo=None).isoformat(timespec="milliseconds")
+    return f"{at}  {signal.strategy:<18} {facts}  {signal.rationale}"
+
+
+class Columns:
+    """Prints signals under each other. A longer name than any before widens its column from there on."""
+
+    def __init__(self, console: Console) -> None:
+        self._console = console
+        self._strategy = 17
+        self._symbol = 10
+
+    def header(self) -> None:
+        """Print what the columns are."""
+        self._print(("UTC", "strategy", "symbol", "side", "price", "sure", "why"), ("dim",) * 7)
+
+    def show(self, signal: Shown) -> None:
+        """Print one signal; a terminal gets what fits into its width."""
+        self._strategy = max(self._strategy, len(signal.strategy))
+        self._symbol = max(self._symbol, len(signal.symbol))
+        price, sure = f"{signal.price:,.8g}", f"{signal.confidence:.2f}"
+        cells = (f"{signal.at:%H:%M:%S}", signal.strategy, signal.symbol, signal.action, price, sure, signal.rationale)
+        self._print(cells, ("", "", "", _COLOURS.get(signal.action, "yellow"), "", "", "dim"))
+
+    def _print(self, cells: Sequence[str], styles: Sequence[str]) -> None:
+        close = self._console.is_terminal and self._console.width < _WIDE
+        forms = ("<8", f"<{self._strategy}", f"<{self._symbol}", "<5", ">10" if close else ">14", "<4", "")
+        padded = [Text(f"{cell:{form}}", style) for cell, style, form in zip(cells, styles, forms, strict=True)]
+        line = Text(" " if close else "  ").join(padded)
+        if self._console.is_terminal:
+            self._console.print(line, no_wrap=True, overflow="ellipsis")
+        else:
+            self._console.print(line, soft_wrap=True)

@@ -1,0 +1,131 @@
+"""`python -m tasks signals`: what the live pipeline has committed, and what it commits."""
+
+import re
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Annotated, NamedTuple, get_args
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from tasks import signal_lines
+from tasks.errors import SettingsError
+from tasks.outbox import Outbox
+from tasks.settings import load
+from tasks.strategy import Action
+from tasks.tail import Tail, Takes
+
+app = typer.Typer()
+
+_ACTIONS: tuple[str, ...] = get_args(Action)
+_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
+
+
+class _About(msgspec.Struct):
+    strategy: str
+    symbol: str
+    action: str
+
+
+_about = msgspec.json.Decoder(_About).decode
+
+
+class Chosen(NamedTuple):
+    """Which signals are shown; an empty set stands for all."""
+
+    strategies: frozenset[str] = frozenset()
+    symbols: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+
+    def takes(self, packed: bytes) -> bool:
+        """Whether a signal, the contract's JSON, is one of them."""
+        if not any(self):
+            return True
+        signal = _about(packed)
+        pairs = zip((signal.strategy, signal.symbol, signal.action), self, strict=True)
+        return all(not wanted or value in wanted for value, wanted in pairs)
+
+
+def since_ms(text: str, now_ms: int) -> int:
+    """Read `10m` (s, m, h, d: so long before `now_ms`) or an ISO 8601 time (UTC unless it says otherwise).
+
+    Gives unix milliseconds. Raises SettingsError.
+    """
+    if ago := re.fullmatch(r"(\d{1,9})([smhd])", text):
+        return max(0, now_ms - int(ago[1]) * _UNITS_MS[ago[2]])
+    try:
+        at = datetime.fromisoformat(text)
+    except ValueError:
+        raise SettingsError(f"--since takes 90s, 10m, 2h, 1d or a time like 2026-01-31T12:00, not {text!r}") from None
+    return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000))
+
+
+@app.command()
+def signals(  # noqa: PLR0913 each argument is an option of the command line
+    *,
+    follow: Annotated[bool, typer.Option("--follow", "-f", help="Go on with new signals until Ctrl-C.")] = False,
+    strategy: Annotated[list[str] | None, typer.Option(help="Only of this strategy; repeatable.")] = None,
+    symbol: Annotated[list[str] | None, typer.Option(help="Only for this symbol; repeatable.")] = None,
+    action: Annotated[list[str] | None, typer.Option(help=f"Only this of {', '.join(_ACTIONS)}; repeatable.")] = None,
+    last: Annotated[
+        int | None, typer.Option("--last", "-n", min=0, help="Begin with so many of the newest.", show_default="all")
+    ] = None,
+    since: Annotated[str, typer.Option(help="Committed since then: 90s, 10m, 2h, 1d ago, or a time in UTC.")] = "",
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    as_digest: Annotated[bool, typer.Option("--digest", help="Only the digest of all that was committed.")] = False,
+) -> None:
+    """Show the signals that the live pipeline has committed, oldest first.
+
+    Example: python -m tasks signals --follow --last 20 --symbol BTCUSDT --symbol ETHUSDT
+    """
+    outbox = Outbox.reach(load())
+    if as_digest:
+        typer.echo(outbox.digest())
+        return
+    if unknown := set(action or ()) - set(_ACTIONS):
+        raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")
+    chosen = Chosen(frozenset(strategy or ()), frozenset(map(str.upper, symbol or ())), frozenset(action or ()))
+    found = _found(outbox, chosen.takes, _begin_ms(outbox, since), last, follow=follow)
+    if as_json:
+        for packed in found:
+            typer.echo(packed)
+    else:
+        _show(found)
+
+
+def _begin_ms(outbox: Outbox, since: str) -> int:
+    if not since:
+        return 0
+    # By Redis's clock: it dates the entries of the stream.
+    now_s, now_us = outbox.client.time()
+    return since_ms(since, now_s * 1_000 + now_us // 1_000)
+
+
+def _found(outbox: Outbox, takes: Takes, begin_ms: int, last: int | None, *, follow: bool) -> Iterator[bytes]:
+    tail = Tail(outbox, takes)
+    stored = tail.stored(begin_ms) if last is None else iter(tail.newest(last, begin_ms))
+    return chain(stored, tail.follow(_say)) if follow else stored
+
+
+def _say(text: str) -> None:
+    Console(stderr=True, highlight=False).print(Text(text, style="yellow"), soft_wrap=True)
+
+
+def _show(found: Iterable[bytes]) -> None:
+    """Print lines: for a terminal in columns, with a line where a new day begins; else whole."""
+    console = Console(highlight=False)
+    columns = signal_lines.Columns(console)
+    day = ""
+    if console.is_terminal:
+        columns.header()
+    for packed in found:
+        signal = signal_lines.decode(packed)
+        if not console.is_terminal:
+            typer.echo(signal_lines.plain(signal))
+            continue
+        if day != (day := f"{signal.at:%Y-%m-%d}"):
+            console.print(Text(day, style="dim bold"))
+        columns.show(signal)

@@ -1,0 +1,34 @@
+"""Exceptions of strategies, told in the log now and then. All of them are in the dead letters, with their tracebacks."""
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable
+
+import structlog
+
+from tasks import deadletters
+from tasks.rarely import Rarely
+
+log = structlog.get_logger()
+
+
+class StrategyErrors:
+    """Logs one of a strategy's exceptions, and how many there were, at most once in a while each."""
+
+    def __init__(self) -> None:
+        self._rarely: defaultdict[str, Rarely] = defaultdict(Rarely)
+        self._unlogged: Counter[str] = Counter()
+
+    def tell(self, letters: Iterable[bytes]) -> None:
+        """Take the dead letters of one committed batch."""
+        for letter in map(deadletters.unpack, letters):
+            name = letter.strategy
+            self._unlogged[name] += 1
+            if self._rarely[name]:
+                log.warning(
+                    "a strategy raised",
+                    strategy=name,
+                    symbol=letter.symbol,
+                    event_id=letter.event.id if letter.event else None,
+                    error=letter.detail.strip().rpartition("\n")[2],
+                    count=self._unlogged.pop(name),
+                )

@@ -1,0 +1,71 @@
+"""The signal stream for somebody who watches it: the end of it, and on from there, whatever happens to Redis."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import redis
+
+from tasks.outbox import CHUNK, Outbox
+
+BLOCK_MS = 1_000
+RETRY_S = 0.5
+
+#: Whether to show a signal: the contract's JSON.
+Takes = Callable[[bytes], bool]
+
+
+class Tail:
+    """Reads chosen signals. It knows up to where it has read."""
+
+    def __init__(self, outbox: Outbox, takes: Takes) -> None:
+        self._client, self._stream = outbox.client, outbox.keys.signals
+        self._outbox, self._takes = outbox, takes
+        self._after = "0-0"
+
+    def stored(self, since_ms: int = 0) -> Iterator[bytes]:
+        """Yield what the stream holds, oldest first; with `since_ms`, what was committed then (Redis's clock) or later."""
+        for name, packed in self._outbox.entries(self._stream, b"signal", f"{since_ms}-0"):
+            self._after = name
+            if self._takes(packed):
+                yield packed
+
+    def newest(self, count: int, since_ms: int = 0) -> list[bytes]:
+        """Give the last `count` of what `stored` would yield."""
+        found: list[bytes] = []
+        end = "+"
+        while True:
+            chunk: Any = self._client.xrevrange(self._stream, max=end, min=f"{since_ms}-0", count=CHUNK)
+            if end == "+" and chunk:
+                self._after = chunk[0][0].decode()
+            for _, fields in chunk:
+                if len(found) == count:
+                    return found[::-1]
+                if self._takes(fields[b"signal"]):
+                    found.append(fields[b"signal"])
+            if len(chunk) < CHUNK:
+                return found[::-1]
+            end = f"({chunk[-1][0].decode()}"
+
+    def follow(self, say: Callable[[str], None]) -> Iterator[bytes]:
+        """Yield each signal as it is committed, for ever, from where the last call left off.
+
+        While Redis is away it waits; `say` is told once when it goes and once when it is back.
+        """
+        away = False
+        while True:
+            try:
+                found: Any = self._client.xread({self._stream: self._after}, count=CHUNK, block=BLOCK_MS)
+            except (redis.ConnectionError, redis.TimeoutError) as error:
+                if not away:
+                    say(f"Redis is away: waiting for it ({error})")
+                away = True
+                time.sleep(RETRY_S)
+                continue
+            if away:
+                say("Redis is back")
+                away = False
+            for name, fields in (entry for _, entries in found for entry in entries):
+                self._after = name.decode()
+                if self._takes(fields[b"signal"]):
+                    yield fields[b"signal"]

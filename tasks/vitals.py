@@ -1,0 +1,69 @@
+"""How a worker is, as its main thread tells and its probes ask. Pure but for the clock."""
+
+import time
+from collections.abc import Callable, Iterator
+from typing import Any
+
+from prometheus_client.core import GaugeMetricFamily
+
+from tasks.metrics import WORKER
+from tasks.presence import EVERY_S
+
+#: How long the main loop may be silent, beyond the longest run of a batch: when Redis hangs it waits for several
+#: sockets, 5 s each. Twice what was seen then (20 s).
+PATIENCE_S = 40.0
+#: The ledger is away when it refused, or has not answered for so long: it is asked every 5 s and may take 5 s.
+AWAY_S = 2 * EVERY_S + 1
+
+
+class Vitals:
+    """Each attribute is written by one thread only."""
+
+    def __init__(self, run_limit_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        """Begin with a sign of life. In the solo pool the main thread runs the batches: hence the `run_limit_s`."""
+        self._now = now
+        self._limit_s = run_limit_s + PATIENCE_S
+        self._beat_s = now()
+        self._answered_s = -AWAY_S
+        #: Processes that run batches: how many live, and how many should.
+        self.processes = self.wanted = 0
+        #: Whether it takes tasks from its queues.
+        self.listening = False
+        self.stopping = False
+        #: Where the probes listen.
+        self.port = 0
+
+    def beat(self) -> None:
+        """Say that the main loop came round."""
+        self._beat_s = self._now()
+
+    def answered(self, *, well: bool) -> None:
+        """Say whether the ledger answered."""
+        self._answered_s = self._now() if well else -AWAY_S
+
+    @property
+    def beat_age_s(self) -> float:
+        """Seconds since the last sign of life."""
+        return self._now() - self._beat_s
+
+    def healthz(self) -> tuple[bool, dict[str, Any]]:
+        """Say whether the main loop makes progress. While it stops, it waits for its processes and says nothing."""
+        age_s = self.beat_age_s
+        return age_s < self._limit_s or self.stopping, {"heartbeat_age_s": round(age_s, 3)}
+
+    def ready(self) -> tuple[bool, dict[str, Any]]:
+        """Say whether batches are worked off, part by part."""
+        parts = {
+            "broker": self.listening,
+            "redis": self._now() - self._answered_s < AWAY_S,
+            "pool": self.processes > 0,
+            "heartbeat": self.healthz()[0],
+        }
+        said = {"stopping": self.stopping, "processes": self.processes, "processes_wanted": self.wanted}
+        return all(parts.values()) and not self.stopping, {**parts, **said, "port": self.port}
+
+    def collect(self) -> Iterator[GaugeMetricFamily]:
+        """Yield the gauges: called by prometheus_client."""
+        gauges = {"worker_broker_up": float(self.listening), "worker_heartbeat_age_seconds": self.beat_age_s}
+        for name, value in gauges.items():
+            yield GaugeMetricFamily(name, WORKER[name].help, value)

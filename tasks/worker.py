@@ -1,0 +1,180 @@
+"""Celery's consumer, which also lets a worker be seen: probes and metrics over HTTP, and its entry in the ledger.
+
+Only a worker's main process makes one, before its pool forks; `celeryconfig` names it.
+"""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import redis
+import structlog
+from celery.events.dispatcher import EventDispatcher
+from celery.signals import task_rejected, task_unknown
+from celery.worker import state
+from celery.worker.consumer import Consumer as CeleryConsumer
+from prometheus_client import CollectorRegistry
+
+from tasks import measure
+from tasks.beside import Beside
+from tasks.build import BuildInfo
+from tasks.endpoints import Address, serve
+from tasks.errors import SettingsError
+from tasks.presence import EVERY_S, Presence
+from tasks.settings import Settings, load, mask
+from tasks.vitals import Vitals
+
+BEAT_S = 1.0
+_STOP_S = 10.0
+log = structlog.get_logger()
+
+
+class Front:
+    """What others see of a worker; runs beside its main thread."""
+
+    def __init__(self, settings: Settings, name: str, queues: list[str]) -> None:
+        """Count from now on, listen, and announce. Raises SettingsError when the port is taken and must not be."""
+        self.vitals = Vitals(settings.run_limit_s)
+        self._settings = settings
+        self._directory = measure.start(queues)
+        self._registry = CollectorRegistry()
+        for collector in (BuildInfo("worker"), self.vitals, measure.Collector(self._directory)):
+            self._registry.register(collector)
+        self._name, self._queues = name, queues
+        self._leaving, self._ending = asyncio.Event(), asyncio.Event()
+        self._beside = Beside()
+        try:
+            self._beside.start(self._main)
+        except SettingsError:
+            measure.stop(self._directory)
+            raise
+
+    def leave(self) -> None:
+        """Say that this worker takes no more tasks."""
+        self.vitals.stopping = True
+        self._beside.call(self._leaving.set)
+
+    def close(self) -> None:
+        """End it all, within 10 s."""
+        self.leave()
+        self._beside.call(self._ending.set)
+        self._beside.join(_STOP_S)
+        measure.stop(self._directory)
+
+    async def _main(self, up: Callable[[], None]) -> None:
+        address = Address.of_worker(self._settings)
+        server, self.vitals.port = serve(address, self.vitals.healthz, self.vitals.ready, self._registry)
+        up()
+        presence = Presence(self._settings, self._name, self._queues)
+        await self._announce(presence)
+        await self._ending.wait()
+        server.stop()
+        await presence.close()
+
+    async def _announce(self, presence: Presence) -> None:
+        while not self._leaving.is_set():
+            await self._tell(presence)
+            with suppress(TimeoutError):
+                async with asyncio.timeout(EVERY_S if self.vitals.listening else BEAT_S):
+                    await self._leaving.wait()
+        await self._tell(presence)
+
+    async def _tell(self, presence: Presence) -> None:
+        # No word of a ledger that is away: /ready says it, and the batches do.
+        try:
+            if self.vitals.listening and not self.vitals.stopping:
+                await presence.announce(self.vitals.processes)
+            else:
+                await presence.leave()
+        except (redis.RedisError, OSError, TimeoutError):
+            self.vitals.answered(well=False)
+        else:
+            self.vitals.answered(well=True)
+
+
+class OnceDispatcher(EventDispatcher):
+    """Sends Celery's events once. Celery tries its sign of life for ever, in the main loop, while Redis hangs."""
+
+    def _publish(self, *arguments: Any, **options: Any) -> None:
+        super()._publish(*arguments, **options | {"retry": False})  # type: ignore[misc]  # its stubs do not know it
+
+
+class Consumer(CeleryConsumer):
+    """Celery's, with a front."""
+
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        try:
+            self._front = Front(load(), self.hostname, sorted(self.app.amqp.queues.consume_from))
+        except SettingsError as error:
+            log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback
+            raise SystemExit(1) from None
+        self._vitals = self._front.vitals
+        self.app.events.dispatcher_cls = "tasks.worker:OnceDispatcher"
+        #: Whether it was said that the broker is away.
+        self._away = False
+        for refused in (task_unknown, task_rejected):
+            refused.connect(self._on_foreign)
+
+    def _on_foreign(self, **_: Any) -> None:
+        measure.count("worker_foreign_tasks")
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        """Called by Celery for a body in none of our encodings."""
+        measure.count("worker_foreign_tasks")
+        super().on_decode_error(message, exc)
+
+    def register_with_event_loop(self, hub: Any) -> None:
+        """Called by Celery at each connection; what is registered here ends with it."""
+        super().register_with_event_loop(hub)
+        hub.call_repeatedly(BEAT_S, self._beat)
+
+    def _beat(self) -> None:
+        vitals = self._vitals
+        vitals.beat()
+        vitals.processes = vitals.wanted = self.pool.num_processes
+        # The solo pool has no children. Asked here, because only this thread may wait for them.
+        prefork = getattr(self.pool, "_pool", None)
+        if prefork:
+            vitals.processes = sum(child.exitcode is None for child in prefork._pool)  # noqa: SLF001 nothing public says it
+            if vitals.processes < vitals.wanted:
+                # Celery may notice only after 5 s: what tells it of an end is often open in another child.
+                prefork.maintain_pool()
+
+    def on_ready(self) -> None:
+        """Called by Celery each time that it begins to take tasks."""
+        super().on_ready()
+        self._beat()
+        self._vitals.listening = True
+
+    def on_close(self) -> None:
+        """Called by Celery when the connection is lost, and at the end."""
+        self._vitals.listening = False
+        super().on_close()
+
+    def ensure_connected(self, conn: Any) -> Any:
+        """Connect, for ever. Celery's own does not say that it is alive meanwhile, and pauses for up to 30 s."""
+
+        def come_round() -> None:
+            self._vitals.beat()
+            state.maybe_shutdown()
+
+        def on_error(error: Exception, pause_s: float) -> None:
+            level = log.debug if self._away else log.warning
+            level("away: trying for ever", part="broker", url=mask(load().broker), why=str(error), pause_s=pause_s)
+            self._away = True
+
+        conn.ensure_connection(on_error, None, interval_start=1, interval_step=1, interval_max=5, callback=come_round)
+        self._away = self.first_connection_attempt = False
+        return conn
+
+    def stop(self) -> None:
+        """Called by Celery when the worker ends: no more tasks, but batches that run are finished."""
+        self._front.leave()
+        super().stop()
+
+    def shutdown(self) -> None:
+        """Called by Celery when all has ended."""
+        super().shutdown()
+        self._front.close()

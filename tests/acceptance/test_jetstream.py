@@ -1,0 +1,128 @@
+"""With a stream as the log nothing is lost: whatever dies, what was not decided is read again."""
+
+import random
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+import redis
+
+from compose.local.processes import Process
+from compose.local.servers import start_nats
+from compose.local.stack import Plan, Stack
+from compose.local.waiting import wait_for
+from tasks.ledger import Keys
+from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+
+USDM = "binance-usdm-20240808.jsonl.gz"
+FRAMES = 15_000
+
+
+@contextmanager
+def reading_a_stream(workers: int = 2, **environment: str) -> Iterator[Stack]:
+    plan = Plan(workers, "solo", environment={"INGEST_SOURCE": "jetstream", **environment})
+    with running(plan) as stack:
+        yield stack
+
+
+def kill(stack: Stack, process: Process) -> None:
+    stack.instance.kill(process)
+    stack.instance.start_again(process)
+
+
+class Every:
+    """Does something to the stack every few seconds, a little at random."""
+
+    def __init__(self, seconds: float, seed: int) -> None:
+        self._seconds, self._dice = seconds, random.Random(seed)
+        self._next_s = time.monotonic() + seconds
+        self.times = 0
+
+    def due(self) -> bool:
+        if time.monotonic() < self._next_s:
+            return False
+        self._next_s = time.monotonic() + self._seconds * self._dice.uniform(0.5, 1.5)
+        self.times += 1
+        return True
+
+
+def check(stack: Stack, expected_digest: str) -> None:
+    live = finish(stack)
+    assert deadletters(stack) == []
+    assert (live.dropped, live.repeats) == ({}, 0)
+    assert live.digest == expected_digest
+    assert (live.frames, live.events) == (FRAMES, FRAMES), "each frame counted once, however often it was read"
+
+
+def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recordings: Path):
+    expected = backtested([recordings / USDM])
+    with reading_a_stream() as stack:
+        faults = Every(1.5, seed=1)
+        replay(stack, [recordings / USDM], "25", lambda: kill(stack, stack.ingest) if faults.due() else None)
+        assert faults.times >= 4
+        check(stack, expected.digest)
+
+
+def test_redis_that_comes_back_older_is_noticed_and_everything_since_is_done_again(recordings: Path):
+    expected = backtested([recordings / USDM])
+    with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url, retry=None) as client:
+        started_s = time.monotonic()
+        saved, went_back = False, False
+
+        def turn_back() -> None:
+            nonlocal saved, went_back
+            if not saved and time.monotonic() - started_s > 2:
+                client.save()
+                saved = True
+            elif saved and not went_back and time.monotonic() - started_s > 4:
+                kill(stack, stack.redis)
+                went_back = True
+
+        replay(stack, [recordings / USDM], "25", turn_back)
+        assert went_back
+        wait_for(lambda: "Redis went back in time" in stack.ingest.log.read_text(), 30)
+        live = finish(stack)
+    assert (live.dropped, live.repeats, live.frames) == ({}, 0, FRAMES)
+    assert live.digest == expected.digest
+
+
+def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recordings: Path):
+    expected = backtested([recordings / USDM])
+    # A bound so low that ingest is still reading when NATS goes.
+    with reading_a_stream(1, INGEST_LANE_BYTES=str(2**20), INGEST_TOTAL_BYTES=str(2**20)) as stack:
+        stack.instance.stop(stack.ingest)
+        replay(stack, [recordings / USDM], "max")
+        stack.instance.start_again(stack.ingest)
+        keys = Keys(stack.settings.namespace)
+        with redis.Redis.from_url(stack.redis_url) as client:
+            wait_for(lambda: int(client.hget(keys.counters, "frames") or 0) > 1_000, 30)
+            stack.instance.kill(stack.nats)
+            start_nats(stack.instance, "nats", int(stack.nats_url.rpartition(":")[2]))
+            assert int(client.hget(keys.counters, "frames") or 0) < FRAMES
+            wait_for(lambda: client.hget(keys.counters, "frames") == str(FRAMES).encode(), 60)
+        check(stack, expected.digest)
+
+
+def test_a_redis_that_lost_everything_is_filled_again_from_where_ingest_stood_and_nothing_hangs(recordings: Path):
+    with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url) as client:
+        started_s = time.monotonic()
+        flushed: list[int] = []
+        keys = Keys(stack.settings.namespace)
+
+        def flush() -> None:
+            if not flushed and time.monotonic() - started_s > 3:
+                flushed.append(int(client.hget(keys.counters, "applied") or 0))
+                client.flushall()
+
+        replay(stack, [recordings / USDM], "25", flush)
+        live = finish(stack)
+        assert flushed
+        assert flushed[0] > 0
+        assert "Redis went back in time" in stack.ingest.log.read_text()
+        # What came after the loss is there, each event once; a few from before it are read again, as new.
+        applied = int(client.hget(keys.counters, "applied") or 0)
+        wanted = backtested([recordings / USDM]).events - flushed[0] / 2
+        assert applied / 2 == pytest.approx(wanted, rel=0.2)
+        assert (live.repeats, deadletters(stack)) == (0, [])

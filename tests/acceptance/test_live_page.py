@@ -1,0 +1,219 @@
+"""The live page in a real browser, on a pipeline that runs."""
+
+import json
+import re
+import shutil
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import pytest
+import redis
+from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+
+from compose.local.servers import start_nats
+from compose.local.stack import Plan, Stack
+from tasks.ledger import Keys
+from tests.acceptance.pipeline import running
+from tests.needs import missing
+from tests.waiting import wait_for
+
+FLAGS = [
+    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
+    "--disable-component-update", "--disable-sync",
+]  # fmt: skip
+expect.set_options(timeout=15_000)
+HOSTILE = "<img src=x onerror=\"document.title='taken over'\">"
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    environment = {"FLOWER_URL": "http://127.0.0.1:1/flower"}
+    with running(Plan(1, "solo", environment=environment)) as stack:
+        stack.start_feed(["simulate", "--symbols", "3", "--rate", "300"])
+        yield stack
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    path = shutil.which("chromium")
+    if path is None:
+        missing("Chromium is not installed")
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=FLAGS) as browser:
+        yield browser
+
+
+@contextmanager
+def opened(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
+    """Open the page in a profile of its own; at the end nothing was logged, and nobody else was asked for anything."""
+    address = f"http://127.0.0.1:{stack.http_port}/"
+    with browser.new_context(**options) as context:
+        page = context.new_page()
+        page.set_default_timeout(15_000)
+        said: list[str] = []
+        asked: list[str] = []
+        page.on("console", lambda message: said.append(message.text) if is_fault(message) else None)
+        page.on("pageerror", lambda error: said.append(str(error)))
+        page.on("request", lambda request: asked.append(request.url))
+        page.goto(address)
+        expect(page.locator("#symbols tr").first).to_be_visible()
+        yield page
+        assert said == []
+        assert [url for url in asked if not url.startswith(address)] == []
+
+
+def is_fault(message: ConsoleMessage) -> bool:
+    """Whether something is wrong; that the stream breaks off while ingest is away is not."""
+    return message.type in {"error", "warning"} and "/events" not in message.location.get("url", "")
+
+
+def title(page: Page) -> str:
+    return page.locator("#chart-title").inner_text()
+
+
+def add_signal(stack: Stack, name: str, **more: Any) -> None:
+    """Commit a signal as a worker would."""
+    now_ms = time.time_ns() // 10**6
+    fields = {"id": name, "strategy": "iceberg", "symbol": "BTCUSDT", "action": "hold", "price": 60_000.0}
+    fields |= {"confidence": 0.5, "event_time_ms": now_ms, "rationale": name}
+    fields |= {"trigger": {"venue": "spot", "symbol": "BTCUSDT"}} | more
+    with redis.Redis.from_url(stack.redis_url) as client:
+        client.xadd(Keys(stack.settings.namespace).signals, {"signal": json.dumps(fields)})
+
+
+def inked(page: Page) -> int:
+    """How many points of the chart's first canvas are drawn on."""
+    count: int = page.evaluate(
+        """() => {
+            const canvas = document.querySelector("#chart canvas");
+            const { data } = canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.height);
+            return data.filter((value, index) => index % 4 === 3 && value > 0).length;
+        }"""
+    )
+    return count
+
+
+def test_arrow_keys_choose_the_symbol_and_the_first_tab_skips_to_the_content(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        page.keyboard.press("Home")
+        seen = [title(page)]
+        for key in ("ArrowDown", "ArrowDown", "ArrowUp"):
+            page.keyboard.press(key)
+            seen.append(title(page))
+        assert len(set(seen)) == 3
+        assert seen[1] == seen[3]
+        expect(page.locator("#symbols [aria-pressed=true]")).to_be_focused()
+
+
+def test_hostile_texts_of_a_signal_stay_text(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        add_signal(stack, "hostile", rationale=HOSTILE, strategy=HOSTILE)
+        expect(page.locator("#signals .rationale", has_text=HOSTILE).first).to_be_visible()
+        assert page.locator("main img").count() == 0
+        assert "taken over" not in page.title()
+
+
+def test_a_mark_in_the_chart_tells_its_signal_under_the_pointer(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        page.locator("#symbols button", has_text="BTCUSDT").click()
+        mid = float(page.locator("#chart-price").inner_text().replace(",", ""))
+        add_signal(stack, "marked", price=mid)
+
+        def points_at_a_signal() -> bool:
+            area = page.locator("#chart .u-over").first.bounding_box()
+            newest = page.locator("#chart").get_attribute("data-newest")
+            if area and newest:
+                x, y = map(float, newest.split(","))
+                page.mouse.move(area["x"] + x, area["y"] + y)
+            return page.locator("#tip").is_visible()
+
+        wait_for(points_at_a_signal, 15, "the signal under the pointer")
+        _, confidence, rationale, _ = page.locator("#tip > *").all_inner_texts()
+        assert re.search(r"confidence [01]\.\d\d$", confidence)
+        expect(page.locator("#signals .rationale", has_text=rationale).first).to_be_visible()
+
+
+def test_it_fits_360_pixels_and_is_dark_or_light_as_the_system_says_or_as_was_chosen(browser: Browser, stack: Stack):
+    def background() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    with opened(browser, stack, viewport={"width": 360, "height": 740}, color_scheme="light") as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        light = background()
+        page.emulate_media(color_scheme="dark")
+        dark = background()
+        assert light != dark
+        page.locator("#theme").click()
+        assert background() == light
+        page.reload()
+        expect(page.locator("#theme")).to_have_text("Theme: light")
+        assert background() == light
+
+
+def test_the_browser_runs_no_inline_script_and_asks_no_other_origin(browser: Browser, stack: Stack):
+    with browser.new_context() as context:
+        page = context.new_page()
+        page.goto(f"http://127.0.0.1:{stack.http_port}/")
+        page.evaluate("""() => {
+            window.refused = [];
+            document.addEventListener("securitypolicyviolation", (event) => refused.push(event.effectiveDirective));
+            const script = document.createElement("script");
+            script.textContent = "window.ran = true";
+            document.head.append(script);
+            fetch("http://localhost:1/").catch(() => {});
+        }""")
+        page.wait_for_function("refused.length === 2")
+        assert page.evaluate("refused.sort()") == ["connect-src", "script-src-elem"]
+        assert page.evaluate("window.ran ?? false") is False
+
+
+def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        expect(page.locator("#symbols tr")).to_have_count(3)
+        expect(page.locator("#parts")).to_have_text(re.compile("NATS.*up.*Redis.*up.*Workers.*1.*Lanes.*moving"))
+        expect(page.locator("#chart")).to_have_attribute("data-points", re.compile(r"^([3-9]|\d\d+)$"))
+        assert inked(page) > 1_000
+        expect(page.locator("#signals li").first).to_be_visible()
+        expect(page.locator("#strategies tr").first).to_have_text(re.compile(r"[a-z ]+\d"))
+        expect(page.locator("#lanes li")).to_have_count(17)
+        expect(page.locator("#problems")).to_be_hidden()
+        expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", "http://127.0.0.1:1/flower")
+        expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
+
+
+def test_when_ingest_is_killed_the_page_says_so_and_goes_on_without_a_reload(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        add_signal(stack, "of before")
+        of_before = page.locator("#signals .rationale", has_text="of before")
+        expect(of_before).to_have_count(1)
+        page.evaluate("window.never_reloaded = true")
+        stack.instance.kill(stack.ingest)
+        expect(page.locator("#problems")).to_contain_text(re.compile(r"Not connected since \d\d:\d\d:\d\d"))
+        expect(page.locator("body")).to_have_class(re.compile("stale"))
+        stack.instance.start_again(stack.ingest)
+        expect(page.locator("body")).not_to_have_class(re.compile("stale"))
+        expect(of_before).to_have_count(1)
+        expect(page.locator("#chart")).to_have_attribute("data-points", re.compile(r"^([2-9]|1\d)$"))
+        assert page.evaluate("window.never_reloaded") is True
+
+
+def test_workers_nats_and_redis_that_are_away_are_named_until_they_are_back(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        problems, parts = page.locator("#problems"), page.locator("#parts")
+        stack.instance.stop(*stack.workers)
+        stack.instance.kill(stack.nats)
+        expect(problems).to_contain_text("NATS is away")
+        expect(problems).to_contain_text("No worker is there")
+        expect(parts).to_have_text(re.compile("Workers.*0"))
+        start_nats(stack.instance, "nats-again", int(stack.nats_url.rpartition(":")[2]))
+        stack.instance.start_again(stack.workers[0])
+        expect(problems).not_to_contain_text("NATS is away")
+        stack.instance.kill(stack.redis)
+        expect(problems).to_contain_text("Redis is away")
+        stack.instance.start_again(stack.redis)
+        expect(problems).not_to_contain_text("Redis is away")

@@ -1,0 +1,292 @@
+"""Reading a real stream: in order, each frame once, also where connections, consumers or servers go away."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats
+import pytest
+
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
+from ingest import jetstream
+from ingest.jetstream import StreamSource
+from ingest.parts import Parts
+from ingest.source import Nats
+from tasks.errors import SettingsError
+from tasks.events import Position
+from tasks.settings import Settings
+
+LOOK_S = 0.02
+
+
+class Reader:
+    """A source whose service looks at it as often as it should, and what it delivered."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.nats = Nats(settings, Parts({"nats": settings.nats_url}), lambda: None)
+        #: There is room for so many frames.
+        self.room = 10**9
+        self.lost = 0
+        self.source = StreamSource(self.nats, settings, lambda: len(self.frames) < self.room, self._on_lost)
+        self.frames: list[tuple[int, bytes]] = []
+
+    def _on_lost(self, count: int) -> None:
+        self.lost += count
+
+    def deliver(
+        self, _subject: str, raw: bytes, _headers: object, seq: int = 0, stored_at_ns: int | None = None
+    ) -> None:
+        assert stored_at_ns
+        assert abs(time.time_ns() - stored_at_ns) < 60e9
+        self.frames.append((seq, raw))
+
+    async def begin(self, after: int | None = None) -> None:
+        """Read after a position, or from where a first start begins."""
+        await self.source.prepare()
+        start = self.source.begin([], None)
+        assert start is not None
+        self.source.resume(start if after is None else Position(start.source, after))
+
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 15) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline_s, f"waited in vain; {len(self.frames)} frames came"
+            await self.source.look()
+            await asyncio.sleep(LOOK_S)
+
+
+@pytest.fixture
+def settings(nats_url: str, namespace: str) -> Settings:
+    return Settings(
+        nats_url=nats_url,
+        nats_subjects=f"{namespace}.>",
+        ingest_source="jetstream",
+        ingest_start="first",
+        ingest_stream=namespace,
+        ingest_stream_max_bytes=2**26,
+    )
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Reader]:
+    reader = Reader(settings)
+    await reader.nats.connect()
+    try:
+        yield reader
+    finally:
+        await reader.nats.close()
+
+
+async def publish(settings: Settings, count: int, first: int = 1, subject: str = "x") -> None:
+    client = await nats.connect(settings.nats_url)
+    context = client.jetstream()
+    prefix = settings.nats_subjects.removesuffix(".>")
+    for number in range(first, first + count):
+        await context.publish(f"{prefix}.{subject}", b"%d" % number)
+    await client.close()
+
+
+def numbered(first: int, last: int) -> list[tuple[int, bytes]]:
+    return [(number, b"%d" % number) for number in range(first, last + 1)]
+
+
+def test_frames_come_in_order_each_once_with_the_streams_numbers_and_at_once_when_it_is_quiet(settings):
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 2_500)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) == 2_500)
+            assert reader.frames == numbered(1, 2_500)
+            sent_s = time.monotonic()
+            await publish(settings, 1, first=2_501)
+            await reader.until(lambda: len(reader.frames) == 2_501)
+            assert time.monotonic() - sent_s < 1
+            assert reader.source.unread == 0
+
+    asyncio.run(run())
+
+
+def test_it_reads_again_from_any_place_and_what_was_asked_for_before_is_ignored(settings):
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 300)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: reader.frames)
+            await reader.begin(after=100)
+            reader.frames.clear()
+            await reader.until(lambda: len(reader.frames) >= 200)
+            assert reader.frames == numbered(101, 300)
+
+    asyncio.run(run())
+
+
+def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(
+    settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(jetstream, "ASKED", 10)
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            reader.room = 5
+            await reader.begin()
+            await publish(settings, 100)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) >= 10)
+            for _ in range(20):
+                await reader.source.look()
+                await reader.nats.client.flush()
+            assert len(reader.frames) == 10, "what had been asked for while there was room"
+            reader.room = 10**9
+            await reader.until(lambda: len(reader.frames) == 100)
+            assert reader.frames == numbered(1, 100)
+
+    asyncio.run(run())
+
+
+def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(
+    settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(jetstream, "SILENCE_S", 1.5)
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 50)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) == 50)
+            context = reader.nats.client.jetstream()
+            for about in await context.consumers_info(settings.ingest_stream):
+                await context.delete_consumer(settings.ingest_stream, about.name)
+            await publish(settings, 50, first=51)
+            await reader.until(lambda: len(reader.frames) == 100)
+            assert reader.frames == numbered(1, 100)
+
+    asyncio.run(run())
+
+
+def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(jetstream, "CHECK_S", 0.3)
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 20)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) == 20)
+            # The last ones get lost on their way.
+            swallowed = reader.source._on_message
+            arrived: list[bytes] = []
+
+            async def swallow(message: Any) -> None:
+                if not message.reply:
+                    await swallowed(message)
+                else:
+                    arrived.append(message.data)
+
+            monkeypatch.setattr(reader.source, "_on_message", swallow)
+            await publish(settings, 3, first=21)
+            await reader.until(lambda: len(arrived) == 3)
+            monkeypatch.setattr(reader.source, "_on_message", swallowed)
+            await reader.until(lambda: len(reader.frames) == 23)
+            assert reader.frames == numbered(1, 23)
+
+    asyncio.run(run())
+
+
+def test_frames_that_the_stream_has_forgotten_are_counted_and_the_rest_is_read(settings):
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 30)
+            await reader.nats.client.jetstream().purge_stream(settings.ingest_stream, keep=10)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) == 10)
+            assert (reader.lost, reader.frames) == (20, numbered(21, 30))
+
+    asyncio.run(run())
+
+
+def test_close_reads_all_that_the_stream_holds_also_where_its_last_frames_are_not_ours(settings):
+    prefix = settings.nats_subjects.removesuffix(".>")
+    own = settings.model_copy(update={"nats_subjects": f"{prefix}.x, {prefix}.y"})
+
+    async def run() -> None:
+        async with reading(settings) as maker:
+            await maker.begin()
+        async with reading(own) as reader:
+            await reader.begin()
+            await publish(settings, 500)
+            await publish(settings, 5, first=501, subject="other")
+            await reader.source.open(reader.deliver)
+            await asyncio.wait_for(reader.source.close(), 10)
+            assert reader.frames == numbered(1, 500)
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_was_created_anew_asks_for_a_new_epoch_and_is_read_from_its_first_frame(settings):
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 5)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) == 5)
+            first = reader.source.begin([], None)
+            assert first is not None
+            mine = Position(first.source, 5)
+            await reader.nats.client.jetstream().delete_stream(settings.ingest_stream)
+            await reader.until(lambda: reader.source.outdated)
+            await publish(settings, 3)
+            start = reader.source.begin([], mine)
+            assert start is not None
+            assert start.source != mine.source
+            reader.source.resume(start)
+            await reader.until(lambda: len(reader.frames) == 8)
+            assert reader.frames[5:] == numbered(1, 3)
+
+    asyncio.run(run())
+
+
+def test_a_server_without_jetstream_is_a_clear_error():
+    with Instance("bare") as instance:
+        _, url = start_nats(instance, jetstream=False)
+        own = Settings(nats_url=url, ingest_source="jetstream")
+
+        async def run() -> None:
+            async with reading(own) as reader:
+                with pytest.raises(SettingsError, match="no JetStream"):
+                    await reader.source.prepare()
+
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"name": "other", "subjects": ["{}.>"]}, "another stream has"),
+        ({"name": "{}", "subjects": ["{}.y"]}, "does not take"),
+        ({"name": "{}", "subjects": ["{}.>"], "retention": "workqueue"}, "it is no log"),
+    ],
+)
+def test_a_stream_that_can_not_be_used_is_a_clear_error(settings, namespace, made: dict[str, Any], said: str):
+    made = {
+        key: [each.format(namespace) for each in value] if isinstance(value, list) else value.format(namespace)
+        for key, value in made.items()
+    }
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            context = reader.nats.client.jetstream()
+            await context.add_stream(**made)
+            try:
+                with pytest.raises(SettingsError, match=said):
+                    await reader.source.prepare()
+            finally:
+                await context.delete_stream(made["name"])
+
+    asyncio.run(run())

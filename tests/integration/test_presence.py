@@ -1,0 +1,74 @@
+"""Workers write themselves into the ledger, under its clock, and leave it when they stop."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis
+
+from tasks import presence
+from tasks.ledger import Keys
+from tasks.presence import Presence
+from tasks.settings import Settings
+from tests.integration.workers import worker
+from tests.waiting import wait_for
+
+
+def tell(settings: Settings, name: str, what: Callable[[Presence], Awaitable[None]]) -> None:
+    async def main() -> None:
+        one = Presence(settings, name, ["depth", "trade"])
+        await what(one)
+        await one.close()
+
+    asyncio.run(main())
+
+
+def entries(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:
+    stored: Any = client.hgetall(keys.workers)
+    return dict(stored)
+
+
+def seconds(client: redis.Redis) -> int:
+    """Give Redis's time."""
+    said: Any = client.time()
+    return int(said[0])
+
+
+def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(monkeypatch, client, keys, settings):
+    now_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
+    tell(settings, "w1@a", lambda one: one.announce(4))
+    [seen] = presence.read(client, keys)
+    assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, "unknown")
+    assert 0 <= seen.age_s < 5
+    assert 3_590 < seen.clock_ahead_s < 3_610
+
+
+def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
+    for name in ("w1@a", "w2@b"):
+        tell(settings, name, lambda one: one.announce(1))
+    tell(settings, "w1@a", lambda one: one.leave())
+    assert [seen.name for seen in presence.read(client, keys)] == ["w2@b"]
+
+
+def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(client, keys, settings):
+    now_s = seconds(client)
+    for name, seen_s in (("old", now_s - 61), ("recent", now_s - 50)):
+        client.hset(keys.workers, name, f'{{"seen_s":{seen_s}.000000,"clock_ms":0}}')
+    client.hset(keys.workers, "junk", "junk")
+    tell(settings, "w1@a", lambda one: one.announce(1))
+    assert set(entries(client, keys)) == {b"recent", b"w1@a"}
+
+
+def test_a_killed_worker_is_gone_after_15_s(client, keys, settings):
+    with worker(settings) as one:
+        wait_for(lambda: presence.read(client, keys), 20, f"the worker{one.process.tail()}")
+        os.kill(one.process.pid, signal.SIGKILL)
+        wait_for(lambda: one.process.returncode is not None, 5)
+        left = entries(client, keys)
+        now_s = seconds(client)
+        assert [seen.name for seen in presence.alive(left, now_s)] == ["worker-1@test"]
+        assert presence.alive(left, now_s + 16) == []

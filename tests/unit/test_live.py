@@ -1,0 +1,161 @@
+import json
+from math import nan
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ingest.lanes import Bounds, Lanes
+from ingest.live import SIGNALS_KEPT, TEXT_CHARACTERS, Live, Sources
+from ingest.live_market import HISTORY_POINTS, MAX_SYMBOLS, STALE_S, Market
+from ingest.tally import Tally
+from tasks import latency
+from tasks.routing import Pool, Router
+from tasks.settings import Settings
+from tests.unit.examples import book, trade
+
+
+class Told:
+    """A `Live` whose time the test drives, and what it says."""
+
+    def __init__(self, **settings: str) -> None:
+        self.tally = Tally()
+        lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), Bounds(10**6, 10**6))
+        around: Any = SimpleNamespace(seen=None)
+        self.live = Live(
+            Settings.model_validate(settings), Sources(self.tally, lanes, around, lambda: (True, {"nats": True}))
+        )
+
+    def hello(self) -> dict[str, Any]:
+        hello: dict[str, Any] = read(self.live.hello())[1]
+        return hello
+
+    def tick(self) -> dict[str, Any]:
+        return dict(map(read, self.live.tick(watched=True)))
+
+
+def read(text: bytes) -> tuple[str, Any]:
+    """Give name and data of a server-sent event."""
+    name, data, *rest = text.decode().split("\n")
+    assert rest == ["", ""]
+    return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))
+
+
+def signal(name: str, **more: Any) -> bytes:
+    fields = {"id": name, "strategy": "iceberg", "symbol": "BTCUSDT", "action": "buy", "price": 2, "confidence": 0.5}
+    return json.dumps(
+        fields | {"event_time_ms": 1_000, "trigger": {"venue": "spot", "symbol": "BTCUSDT"}} | more
+    ).encode()
+
+
+# The market
+
+
+def test_a_row_has_the_latest_book_and_trade_and_counts_the_events_since_the_last_tick():
+    market = Market()
+    for event in (book(), trade(100.0), trade(101.0), book(((99.0, 1.0),), ((101.0, 1.0),))):
+        market.see(event)
+    [row] = market.tick(1.0)
+    assert (row.mid, row.spread_bps, row.trade, row.events) == (100.0, 200.0, 101.0, 4)
+    market.see(trade(102.0))
+    [row] = market.tick(2.0)
+    assert (row.mid, row.trade, row.events) == (100.0, 102.0, 1)
+    assert market.tick(3.0) == []
+
+
+def test_the_same_symbol_of_two_venues_is_two_rows():
+    market = Market()
+    market.see(trade(1.0, venue="spot"))
+    market.see(trade(2.0, venue="usdm"))
+    assert {(row.venue, row.trade) for row in market.tick(1.0)} == {("spot", 1.0), ("usdm", 2.0)}
+
+
+def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
+    market = Market()
+    market.see(book())
+    for second in range(int(STALE_S) + 2):
+        market.tick(float(second))
+    [history] = market.history
+    assert history.mid[: int(STALE_S)] == [2000.0] * int(STALE_S)
+    assert history.mid[int(STALE_S) :] == pytest.approx([nan, nan], nan_ok=True)
+
+
+def test_history_and_symbols_are_bounded_and_the_most_active_stay():
+    market = Market()
+    for number in range(MAX_SYMBOLS + 20):
+        for _ in range(2 if number >= 20 else 1):
+            market.see(trade(symbol=f"S{number}USDT"))
+    for second in range(HISTORY_POINTS + 5):
+        market.tick(float(second))
+    assert {row.symbol for row in market.rows} == {f"S{number}USDT" for number in range(20, MAX_SYMBOLS + 20)}
+    assert {len(history.mid) for history in market.history} == {HISTORY_POINTS}
+
+
+# What is told
+
+
+def test_hello_holds_all_that_the_page_draws():
+    told = Told(flower_url="http://127.0.0.1:5555", namespace="mine")
+    told.live.market.see(book())
+    told.live.relayed(b"2000-0", signal("a"))
+    told.tick()
+    hello = told.hello()
+    assert (hello["namespace"], hello["links"]) == ("mine", {"Flower": "http://127.0.0.1:5555", "Grafana": ""})
+    assert [(row["symbol"], row["mid"], row["trade"]) for row in hello["symbols"]] == [("BTCUSDT", 2000.0, None)]
+    assert (hello["history"][0]["mid"], len(hello["ticks_ms"])) == ([2000.0], 1)
+    assert [(each["id"], each["at_ms"]) for each in hello["signals"]] == [("a", 2000)]
+    assert hello["ready"] == {"ok": True, "parts": {"nats": True}}
+    assert [lane[:2] for lane in hello["lanes"]] == [["trade-0", 0], ["trade-1", 0]]
+
+
+def test_nothing_is_told_while_nobody_watches_but_the_history_goes_on():
+    told = Told()
+    told.live.market.see(book())
+    assert told.live.tick(watched=False) == []
+    assert told.hello()["history"][0]["mid"] == [2000.0]
+
+
+def test_a_tick_tells_what_changed_and_new_signals_once():
+    told = Told()
+    told.live.market.see(book())
+    told.live.relayed(b"1-0", signal("a"))
+    told.live.relayed(b"1-0", signal("a"))
+    first, second = told.tick(), told.tick()
+    assert ([each["id"] for each in first["signals"]], len(first["tick"]["symbols"])) == (["a"], 1)
+    assert "signals" not in second
+    assert second["tick"]["symbols"] == []
+
+
+def test_of_the_signals_the_last_ones_are_kept_and_what_is_none_is_left_out():
+    told = Told()
+    for number in range(SIGNALS_KEPT + 3):
+        told.live.relayed(b"1-0", signal(str(number)))
+    for broken in (b"", b"{", b'{"id":1}', b"\xff"):
+        told.live.relayed(b"1-0", broken)
+    told.live.relayed(b"no entry", signal("x"))
+    kept = [each["id"] for each in told.hello()["signals"]]
+    assert kept == [str(number) for number in range(3, SIGNALS_KEPT + 3)]
+
+
+def test_a_long_text_is_cut():
+    told = Told()
+    told.live.relayed(b"1-0", signal("a", rationale="x" * 10_000))
+    assert told.hello()["signals"][0]["rationale"] == "x" * TEXT_CHARACTERS
+
+
+def test_signals_of_before_the_start_come_before_those_since_and_none_comes_twice():
+    told = Told()
+    told.live.relayed(b"30-0", signal("c"))
+    newest_first = [(b"30-0", signal("c")), (b"20-0", signal("b")), (b"15-0", b"broken"), (b"10-0", signal("a"))]
+    told.live.remember([(entry, {b"signal": packed}) for entry, packed in newest_first])
+    assert [each["id"] for each in told.hello()["signals"]] == ["a", "b", "c"]
+
+
+def test_the_latency_is_that_of_the_last_minute():
+    told = Told()
+    told.tally.add(f"latency:{latency.bucket(1_000_000)}", 100)
+    assert told.tick()["tick"]["latency"] == pytest.approx([1.0, 1.0], rel=0.05)
+    for _ in range(59):
+        told.tick()
+    told.tally.add(f"latency:{latency.bucket(50_000_000)}", 1)
+    assert told.tick()["tick"]["latency"] == pytest.approx([50.0, 50.0], rel=0.05)

@@ -1,0 +1,90 @@
+"""What a worker counts, and where: in a process of its own, because the first choice of prometheus_client is for good."""
+
+import os
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from compose.local.processes import ROOT
+from tasks import measure
+from tasks.runner import Done
+
+DONE = Done(5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0})
+
+SCRIPT = """
+import os, sys
+import prometheus_client  # as Flower's command does, before anything of ours
+from prometheus_client import CollectorRegistry
+from tasks import measure
+from tests.unit.test_measure import DONE
+
+directory = measure.start(["trade"])
+for _ in range(2):
+    if not (child := os.fork()):
+        from billiard.process import current_process
+        current_process().index = 0
+        measure.committed("trade", DONE, 0.03)
+        os._exit(0)
+    os.waitpid(child, 0)
+measure.committed("trade", DONE, 0.3)
+(directory / "counter_pool1.db").touch()  # opened this moment
+registry = CollectorRegistry()
+registry.register(measure.Collector(directory))
+print(prometheus_client.generate_latest(registry).decode())
+print(sorted(file.name for file in directory.iterdir()))
+measure.stop(directory)
+print(directory.exists())
+"""
+
+
+def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place_of_a_dead_one():
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)
+    said = ended.stdout.splitlines()
+    for line in (
+        'worker_batches_total{pool="trade"} 3.0',
+        'worker_events_total{pool="trade"} 9.0',
+        'worker_repeats_total{pool="trade"} 3.0',
+        'worker_fenced_total{pool="trade"} 0.0',
+        'worker_strategy_seconds_total{strategy="echo"} 6.0',
+        'worker_strategy_errors_total{strategy="echo"} 3.0',
+        'worker_strategy_errors_total{strategy="quiet"} 0.0',
+        'worker_signals_total{action="buy",strategy="echo"} 6.0',
+        'worker_signals_held_total{reason="cool_down"} 3.0',
+        'worker_batch_seconds_bucket{le="0.05",pool="trade"} 2.0',
+        'worker_batch_seconds_bucket{le="+Inf",pool="trade"} 3.0',
+    ):
+        assert line in said
+    assert said[-2:] == [
+        "['counter_main.db', 'counter_pool0.db', 'counter_pool1.db', 'histogram_main.db', 'histogram_pool0.db']",
+        "False",
+    ]
+
+
+def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    measure.committed("trade", DONE, 0.1)
+    measure.count("worker_fenced", "trade")
+    with pytest.raises(ValueError, match="mine"), measure.counted(ValueError, "worker_failed", "trade"):
+        raise ValueError("mine")
+    assert list(tmp_path.iterdir()) == []
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+def test_what_a_killed_worker_left_is_removed_and_what_one_that_lives_uses_is_not(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        lives = measure._make_directory()
+        left = tmp_path / lives.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")
+        left.mkdir()
+        other = tmp_path / "realtime-strategies-elsewhere-1-abc"
+        other.mkdir()
+        measure._make_directory()
+        assert left.exists()
+        process.kill()
+    (left / "counter_main.db").write_bytes(b"")
+    measure._make_directory()
+    assert not left.exists()
+    assert other.exists()
