@@ -62,7 +62,7 @@ class Assembly:
         self._sender.on_restart = self._checkpoints.forget
         self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
         self._registry = CollectorRegistry()
-        self._registry.register(Exporter(self._tally, self._lanes, self._parts.up, self._surroundings))
+        self._registry.register(Exporter(self._tally, self._lanes, self._parts.up, self._surroundings, self._source))
         self._registry.register(BuildInfo("ingest"))
 
     def _choose_source(self) -> Source:

@@ -8,6 +8,7 @@ from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, Histo
 from prometheus_client.metrics_core import Metric as Family
 
 from ingest.lanes import Lanes
+from ingest.source import Source
 from ingest.surroundings import Seen, Surroundings
 from ingest.tally import Distribution, Tally
 from tasks.metrics import INGEST, Metric
@@ -31,6 +32,8 @@ _COUNTED_BY = {
     "ingest_events_dropped": "dropped",
     "ingest_signals_held": "held",
 }
+#: Reasons that are there as zero from the start, so that the first time shows as a rise.
+_KNOWN = {"ingest_events_dropped": ("conflated", "overflow", "expired", "stop"), "ingest_signals_held": ("stale",)}
 #: What the surroundings said, when they did.
 _SEEN: dict[str, Callable[[Seen], float | None]] = {
     "ingest_workers": lambda seen: seen.workers,
@@ -48,8 +51,11 @@ Samples = Iterator[tuple[tuple[str, ...], float]]
 class Exporter:
     """A collector of prometheus_client: it asks at the moment of the scrape."""
 
-    def __init__(self, tally: Tally, lanes: Lanes, parts: Mapping[str, bool], surroundings: Surroundings) -> None:
-        self._tally, self._lanes, self._parts, self._surroundings = tally, lanes, parts, surroundings
+    def __init__(
+        self, tally: Tally, lanes: Lanes, parts: Mapping[str, bool], surroundings: Surroundings, source: Source
+    ) -> None:
+        self._tally, self._lanes, self._parts = tally, lanes, parts
+        self._surroundings, self._source = surroundings, source
         self._histograms = {
             "ingest_batch_events": tally.batch_events,
             "ingest_round_trip_seconds": tally.round_trip_s,
@@ -75,12 +81,15 @@ class Exporter:
         for metric, counter in _COUNTED.items():
             yield metric, _one(totals[counter])
         for metric, counter in _COUNTED_BY.items():
-            yield metric, _labelled(totals, f"{counter}:")
+            yield metric, _labelled(totals, f"{counter}:", _KNOWN.get(metric, ()))
         yield "ingest_events", iter(self._tally.events.items())
         yield "ingest_part_up", (((part,), float(up)) for part, up in self._parts.items())
         yield "ingest_held_bytes", _one(self._lanes.held_bytes)
         yield "ingest_held_bytes_limit", _one(self._lanes.bounds.total_bytes)
         ages = self._lanes.ages_s(time.time_ns())
+        full = self._lanes.full if self._source.keeps else []
+        yield "ingest_lane_full", (((str(lane.id),), float(lane.id in full)) for lane in self._lanes)
+        yield "ingest_stream_unread", _one(self._source.unread)
         yield "ingest_lane_held_events", (((str(lane.id),), lane.held) for lane in self._lanes)
         yield "ingest_lane_oldest_seconds", (((str(lane),), age_s) for lane, age_s in ages.items())
         yield "ingest_oldest_event_seconds", _one(max(ages.values(), default=0.0))
@@ -95,10 +104,10 @@ def _one(value: float | None) -> Samples:
         yield (), float(value)
 
 
-def _labelled(totals: Mapping[str, int], prefix: str) -> Samples:
-    for name, count in totals.items():
-        if name.startswith(prefix):
-            yield (name.removeprefix(prefix),), count
+def _labelled(totals: Mapping[str, int], prefix: str, known: tuple[str, ...]) -> Samples:
+    labels = {name.removeprefix(prefix) for name in totals if name.startswith(prefix)}
+    for label in sorted(labels | set(known)):
+        yield (label,), totals.get(f"{prefix}{label}", 0)
 
 
 def _histogram(metric: Metric, distribution: Distribution) -> HistogramMetricFamily:

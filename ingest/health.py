@@ -44,4 +44,12 @@ class Health:
         well = (self.started or self.standing_by) and self._parts.all_up and not stuck and not self.stopping
         seen = self._surroundings.seen
         workers = seen.workers if seen else None
-        return well, {**parts, "stuck": stuck, "held_events": self._lanes.held, "workers": workers, "port": self.port}
+        held_up_by = [str(lane) for lane in self._lanes.full]
+        return well, {
+            **parts,
+            "held_up_by": held_up_by,
+            "stuck": stuck,
+            "held_events": self._lanes.held,
+            "workers": workers,
+            "port": self.port,
+        }

@@ -70,6 +70,8 @@ INGEST: dict[str, Metric] = {
         _seconds("ingest_round_trip_seconds", "From sending a batch once to knowing its commit"),
         _gauge("ingest_lane_held_events", "Events that wait or are in flight", "lane"),
         _gauge("ingest_lane_oldest_seconds", "Age of the lane's oldest event that is not committed; 0: none", "lane"),
+        _gauge("ingest_lane_full", "1 while so much waits in the lane that a stream is not read on", "lane"),
+        _gauge("ingest_stream_unread", "Messages of the stream that are not read yet; 0 without a stream"),
         _gauge("ingest_oldest_event_seconds", "Age of the oldest event of all lanes; 0: nothing waits"),
         _gauge("ingest_held_bytes", "Bytes of the events that are not committed yet"),
         _gauge("ingest_held_bytes_limit", "Bound of ingest_held_bytes: above it events are dropped"),

@@ -21,6 +21,7 @@ from compose.local.waiting import wait_for
 from ingest import relay as relay_module
 from ingest.lease import RENEW_S
 from ingest.ledger import IngestLedger
+from ingest.loops import end
 from ingest.relay import CONSUMER, GROUP, Relay
 from ingest.tally import Tally
 from tasks import deadletters
@@ -102,7 +103,7 @@ async def stage(settings: Settings, **nats_options: Any) -> AsyncIterator[Stage]
     try:
         yield on
     finally:
-        leading.cancel()
+        await end(leading)
         await on.ledger.close()
         await connection.close()
         await client.aclose()
@@ -122,8 +123,7 @@ async def running(on: Stage) -> AsyncIterator[None]:
     try:
         yield
     finally:
-        task.cancel()
-        await asyncio.wait([task])
+        await end(task)
 
 
 def test_a_signal_goes_to_the_templated_subject_with_its_id_and_is_acknowledged(settings):

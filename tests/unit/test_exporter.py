@@ -37,7 +37,8 @@ class Scraped:
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
         surroundings: Any = SimpleNamespace(seen=seen)
         self.registry = CollectorRegistry()
-        self.registry.register(Exporter(self.tally, self.lanes, self.parts, surroundings))
+        self.source: Any = SimpleNamespace(keeps=False, unread=0)
+        self.registry.register(Exporter(self.tally, self.lanes, self.parts, surroundings, self.source))
 
     def __getitem__(self, wanted: str) -> dict[tuple[str, ...], float]:
         """Give the samples of one name by their labels' values, in the order of the labels' names."""
@@ -73,7 +74,12 @@ def test_a_labelled_counter_is_one_sample_for_each_label_and_colons_belong_to_th
     scraped.tally.add("dropped:overflow", 3)
     scraped.tally.events["spot", "trade"] += 5
     assert scraped["ingest_frames_skipped_total"] == {("kline",): 2, ("trade:INSURANCE_FUND",): 1}
-    assert scraped["ingest_events_dropped_total"] == {("overflow",): 3}
+    assert scraped["ingest_events_dropped_total"] == {
+        ("conflated",): 0,
+        ("expired",): 0,
+        ("overflow",): 3,
+        ("stop",): 0,
+    }
     assert scraped["ingest_events_total"] == {("trade", "spot"): 5}
 
 
@@ -106,6 +112,16 @@ def test_a_histogram_adds_up_from_bucket_to_bucket():
     assert (buckets[0.001], buckets[0.005], buckets[10.0], buckets[float("inf")]) == (1, 3, 3, 4)
     assert scraped["pipeline_latency_seconds_count"] == {(): 4}
     assert scraped["pipeline_latency_seconds_sum"][()] == pytest.approx(99.0085)
+
+
+def test_a_lane_that_holds_a_stream_up_is_named_and_a_subscription_is_never_held_up():
+    scraped = Scraped()
+    scraped.lanes.bounds = Bounds(1, 1)
+    scraped.lanes.offer(trade(seq=scraped.lanes.next_seq()))
+    assert scraped["ingest_lane_full"] == {("trade-0",): 0}
+    scraped.source.keeps, scraped.source.unread = True, 12
+    assert scraped["ingest_lane_full"] == {("trade-0",): 1}
+    assert scraped["ingest_stream_unread"] == {(): 12}
 
 
 def test_what_the_servers_said_is_shown_and_missing_while_they_say_nothing():

@@ -77,6 +77,19 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_
     assert watched.health.ready()[0]
 
 
+def test_a_lane_that_holds_a_stream_up_is_named(watched: Watched):
+    watched.lanes.bounds = Bounds(1, 1)
+    assert watched.health.ready()[1]["held_up_by"] == []
+    watched.take()
+    assert watched.health.ready()[1]["held_up_by"] == ["trade-0"]
+
+
+@pytest.mark.parametrize(("role", "well"), [("standing_by", True), ("started", True), ("neither", False)])
+def test_one_that_leads_and_one_that_stands_by_are_ready(watched: Watched, role: str, well: bool):  # noqa: FBT001 a case
+    watched.health.started, watched.health.standing_by = role == "started", role == "standing_by"
+    assert watched.health.ready()[0] is well
+
+
 def test_one_that_stops_takes_no_more(watched: Watched):
     watched.health.stopping = True
     well, said = watched.health.ready()

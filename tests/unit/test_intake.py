@@ -77,3 +77,22 @@ def test_no_bytes_make_it_raise(desk: Desk):
     desk.take(*odd)
     assert desk.tally.totals["frames"] == len(odd)
     assert desk.events == []
+
+
+def test_frames_that_were_counted_before_are_sent_on_without_being_counted_again(desk: Desk):
+    desk.intake.counted = 7
+    for seq, raw in ((6, packed(SPOT_TRADE)), (7, BROKEN), (8, packed(SPOT_TRADE | {"t": 12346}))):
+        desk.intake.deliver(SUBJECT, raw, None, seq)
+    assert [event.seq for event in desk.events] == [6, 8]
+    assert desk.tally.totals == {"frames": 1, "events": 1}
+    assert not desk.intake.letters
+
+
+def test_a_shard_that_does_not_count_sends_on_all_the_same_and_keeps_no_letters():
+    desk = Desk()
+    intake = Intake(desk.lanes, desk.tally, lambda event, _: desk.events.append(event), lambda _: None, counts=False)
+    intake.deliver(SUBJECT, packed(SPOT_TRADE))
+    intake.deliver(SUBJECT, BROKEN)
+    assert len(desk.events) == 1
+    assert desk.tally.totals == {}
+    assert not intake.letters

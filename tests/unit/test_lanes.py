@@ -82,3 +82,44 @@ def test_after_a_rollback_of_the_ledger_everything_that_is_still_held_is_sent_ag
     assert list(lanes[TRADE].waiting) == [2]
     assert list(lanes[BOTH].waiting) == [1, 2]
     assert lanes[TRADE].prev is None
+
+
+def small(*, lossless: bool) -> Lanes:
+    """Give lanes whose bounds three trades in two pools are above."""
+    lanes = Lanes(Router(POOLS), Bounds(lane_bytes=100, total_bytes=150), lossless=lossless)
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+    return lanes
+
+
+def test_lanes_that_lose_nothing_drop_nothing_and_name_who_holds_them_up():
+    lanes = small(lossless=True)
+    dropped = [lanes.offer(trade(lanes)).dropped for _ in range(10)]
+    assert dropped == [()] * 10
+    assert lanes.held == 20
+    assert lanes.full == [TRADE, BOTH]
+
+
+def test_other_lanes_drop_what_is_above_the_bound():
+    lanes = small(lossless=False)
+    assert any(lanes.offer(trade(lanes)).dropped for _ in range(10))
+    assert lanes.held_bytes <= 150
+
+
+def test_above_the_bound_of_all_the_fullest_lane_is_named_and_none_while_there_is_room():
+    lanes = Lanes(Router(POOLS), Bounds(lane_bytes=10**6, total_bytes=100), lossless=True)
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+    assert lanes.full == []
+    lanes.offer(book(lanes))
+    lanes.offer(trade(lanes))
+    assert lanes.full == [BOTH]
+
+
+def test_after_a_restart_every_lane_stands_at_the_position_and_holds_nothing(lanes: Lanes):
+    lanes.offer(trade(lanes))
+    lanes[TRADE].launch()
+    position = Position("js-FRAMES-1", 40)
+    lanes.restart(position)
+    assert (lanes.held, lanes.held_bytes, lanes.source, lanes.frontier) == (0, 0, position.source, 40)
+    assert (lanes[TRADE].prev, lanes[BOTH].prev, lanes[TRADE].flight) == (position, position, [])
+    assert lanes.next_seq(41) == 41
+    assert lanes.next_seq(45) == lanes.last_seq == 45, "a stream may skip numbers"

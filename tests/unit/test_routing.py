@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.routing import LaneId, Pool, Router, partition
+from tasks.routing import LaneId, Pool, Router, Shard, partition
 
 
 # Pinned: another number would send a symbol's next event to another lane than its last one.
@@ -58,3 +58,15 @@ def test_the_second_look_at_a_symbol_gives_what_the_first_gave():
     router = Router([Pool("trade", ("trade",))])
     assert router.lanes_of("spot", "BTCUSDT", "trade") == router.lanes_of("spot", "BTCUSDT", "trade")
     assert router.lanes_of("spot", "BTCUSDT", "trade") == (LaneId("trade", partition("spot", "BTCUSDT", 8)),)
+
+
+@given(st.integers(1, 8))
+def test_shards_share_the_lanes_out_each_to_exactly_one(total: int):
+    pools = (Pool("depth", ("depth",), partitions=5), Pool("basket", ("trade",), key="all"))
+    routers = [Router(pools, Shard(number, total)) for number in range(total)]
+    owned = [lane for router in routers for lane in router.lanes]
+    assert sorted(owned) == sorted(Router(pools).lanes)
+    assert LaneId("basket", 0) in routers[0].lanes
+    for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
+        everywhere = [lane for router in routers for lane in router.lanes_of("spot", symbol, "depth")]
+        assert everywhere == list(Router(pools).lanes_of("spot", symbol, "depth"))

@@ -1,0 +1,153 @@
+"""A real Prometheus over a running pipeline: what stops raises its alert, and the alert ends when it is back."""
+
+import json
+import re
+import shutil
+import time
+import urllib.request
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any, NamedTuple
+from urllib.parse import quote, urlsplit
+
+import pytest
+import yaml
+
+from compose.local.processes import ROOT
+from compose.local.servers import HOST, free_port, start_nats
+from compose.local.stack import Plan, Stack
+from tests.acceptance.pipeline import running
+from tests.needs import missing
+from tests.waiting import wait_for
+
+RULES = ROOT / "compose" / "observability" / "rules.yaml"
+_SECONDS = {"s": 1, "m": 60, "h": 3600}
+
+
+def faster(rules: dict[str, Any], times: int) -> dict[str, Any]:
+    """Give the rules with every `for` so many times shorter, and without intervals of their own."""
+    for group in rules["groups"]:
+        group.pop("interval", None)
+        for rule in group["rules"]:
+            if "for" in rule:
+                number, unit = re.fullmatch(r"(\d+)([smh])", rule["for"]).groups()  # type: ignore[union-attr]  # or fail
+                rule["for"] = f"{int(number) * _SECONDS[unit] * 1000 // times}ms"
+    return rules
+
+
+class Prometheus:
+    """Debian's, with a configuration and data of its own."""
+
+    def __init__(self, stack: Stack, times: int) -> None:
+        program = shutil.which("prometheus")
+        if not program:
+            missing("there is no prometheus here: Debian has it in the package prometheus")
+        directory = stack.instance.directory / "prometheus"
+        directory.mkdir()
+        (directory / "rules.yaml").write_text(yaml.safe_dump(faster(yaml.safe_load(RULES.read_text()), times)))
+        interval = f"{10_000 // times}ms"
+        targets = {"ingest": [stack.http_port], "worker": stack.worker_ports}
+        configuration = {
+            "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
+            "rule_files": ["rules.yaml"],
+            "scrape_configs": [
+                {"job_name": job, "static_configs": [{"targets": [f"{HOST}:{port}" for port in ports]}]}
+                for job, ports in targets.items()
+            ],
+        }
+        (directory / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
+        address = f"{HOST}:{free_port()}"
+        arguments = [
+            f"--config.file={directory}/prometheus.yaml",
+            f"--storage.tsdb.path={directory}/data",
+            f"--web.listen-address={address}",
+        ]
+        self._url = f"http://{address}/api/v1"
+        self.process = stack.instance.start("prometheus", [program, *arguments])
+
+    def _ask(self, path: str) -> Any:
+        with suppress(OSError), urllib.request.urlopen(f"{self._url}/{path}", timeout=5) as answer:  # noqa: S310 fixed
+            return json.load(answer)["data"]
+        return {}
+
+    def firing(self) -> set[str]:
+        return {each["labels"]["alertname"] for each in self._ask("alerts")["alerts"] if each["state"] == "firing"}
+
+    def wait_until(self, alert: str, *, fires: bool, within_s: float) -> float:
+        """Wait until an alert fires or does not, and give how long that took in seconds."""
+        began_s = time.monotonic()
+        wait_for(lambda: (alert in self.firing()) is fires, within_s, f"{alert}, firing: {fires}")
+        return time.monotonic() - began_s
+
+    def value(self, expression: str) -> float:
+        """Give the value of an expression, 0 where there is none."""
+        result = self._ask(f"query?query={quote(expression)}").get("result")
+        return float(result[0]["value"][1]) if result else 0.0
+
+
+class Fault(NamedTuple):
+    """One way to break the pipeline, and to mend it."""
+
+    alert: str
+    stop: Callable[[Stack], None]
+    start: Callable[[Stack], None]
+
+
+def stop_workers(stack: Stack) -> None:
+    stack.instance.stop(*stack.workers)
+
+
+def kill_workers(stack: Stack) -> None:
+    for worker in stack.workers:
+        stack.instance.kill(worker)
+
+
+def start_workers(stack: Stack) -> None:
+    for worker in stack.workers:
+        stack.instance.start_again(worker)
+
+
+def start_nats_again(stack: Stack) -> None:
+    stack.nats, _ = start_nats(stack.instance, port=urlsplit(stack.nats_url).port or 0)
+
+
+def start_redis_again(stack: Stack) -> None:
+    stack.instance.start_again(stack.redis)
+
+
+NATS = Fault("NatsAway", lambda stack: stack.instance.kill(stack.nats), start_nats_again)
+REDIS = Fault("RedisAway", lambda stack: stack.instance.kill(stack.redis), start_redis_again)
+STOPPED = Fault("NoWorkers", stop_workers, start_workers)
+KILLED = Fault("NoWorkers", kill_workers, start_workers)
+
+
+@pytest.mark.parametrize(
+    ("times", "faults", "within_s"),
+    [
+        pytest.param(20, (STOPPED, NATS, REDIS), 20, id="twenty times faster"),
+        pytest.param(1, (NATS, REDIS), 60, id="in real time", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+        pytest.param(20, (KILLED,), 40, id="killed workers", marks=pytest.mark.slow),
+    ],
+)
+def test_a_part_that_stops_raises_its_alert_until_it_is_back(
+    times: int, faults: tuple[Fault, ...], within_s: float, capsys
+):
+    with running(Plan(1, "solo")) as stack:
+        prometheus = Prometheus(stack, times)
+        stack.start_feed(["simulate"])
+        wait_for(lambda: prometheus.value('min(up{job=~"ingest|worker"}) * sum(ingest_events_total)'), 60, "a scrape")
+        said = []
+        for fault in faults:
+            # given: this alert does not fire
+            assert fault.alert not in prometheus.firing()
+            # when
+            fault.stop(stack)
+            # then
+            after_s = prometheus.wait_until(fault.alert, fires=True, within_s=within_s)
+            # when
+            fault.start(stack)
+            # then
+            over_s = prometheus.wait_until(fault.alert, fires=False, within_s=within_s)
+            said.append(f"{fault.alert} after {after_s:.1f} s, over {over_s:.1f} s after the start")
+    with capsys.disabled():
+        print(f"\n{'; '.join(said)}")
