@@ -121,8 +121,7 @@ class IngestLedger:
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
         others = layout.other_shards(before)
-        frontiers, counted = await self._frontiers([] if before == layout.encode() else others)
-        start = begin(frontiers)
+        start = begin(await self._frontiers([] if before == layout.encode() else others))
         keys = [self._shard_key, self.keys.layout, self.keys.configurations]
         keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
         keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
@@ -131,9 +130,10 @@ class IngestLedger:
         arguments += [len(layout.lanes), len(others), *map(lane_field, layout.lanes)]
         verdict, *answer = await self._claim(keys=keys, args=arguments)
         if verdict == b"started":
-            positions = {lane: _position(stands) for lane, stands in zip(layout.lanes, answer, strict=True)}
-            known = counted is not None and start is not None and counted.source == start.source
-            return Claimed(epoch, positions, start, counted.seq if counted and known else 0)
+            counted, *stand = map(_position, answer)
+            same = counted is not None and start is not None and counted.source == start.source
+            positions = dict(zip(layout.lanes, stand, strict=True))
+            return Claimed(epoch, positions, start, counted.seq if counted and same else 0)
         if verdict == b"led":
             raise SupersededError(
                 f"the ledger is laid out as {before.decode()}, another shard runs, and this one wants {layout.encode().decode()}"
@@ -143,14 +143,13 @@ class IngestLedger:
         # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
 
-    async def _frontiers(self, others: Sequence[int]) -> tuple[list[Position], Position | None]:
-        """Give the stored frontiers of this shard and of others, and up to where frames were counted."""
+    async def _frontiers(self, others: Sequence[int]) -> list[Position]:
+        """Give the stored frontiers of this shard and of others."""
         async with self.client.pipeline(transaction=True) as pipe:
-            pipe.hget(self.keys.shard(0), "counted")
             for key in (self._shard_key, *map(self.keys.shard, others)):
                 pipe.hget(key, "frontier")
-            counted, *stored = await pipe.execute()
-        return [position for each in stored if (position := _position(each))], _position(counted)
+            stored = await pipe.execute()
+        return [position for each in stored if (position := _position(each))]
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""

@@ -7,7 +7,8 @@
 -- ARGV  1 the epoch that must be stored ('' for none)  2 new epoch  3 the layout that must be stored  4 new layout
 --       5 configuration's version  6 its JSON  7 where every lane begins ('' for where it stands), the frontier too
 --       8 how many lanes  9 how many other shards  10... the lanes' fields, in the order of their pools
--- Returns {started, position or '', ...} or {epoch | layout | led, what is stored or the lease}.
+-- Returns {started, up to where frames are counted or '', position or '', ...}
+-- or {epoch | layout | led, what is stored or the lease}.
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch') or ''
 if epoch ~= ARGV[1] then return {'epoch', epoch} end
@@ -25,11 +26,11 @@ if layout ~= '' and layout ~= ARGV[4] then
   end
 end
 
-local answer = {'started'}
+local answer = {'started', redis.call('HGET', KEYS[1], 'counted') or ''}
 for lane = 1, lanes do
   local pool, field = KEYS[3 + lane], ARGV[9 + lane]
   if start ~= '' then redis.call('HSET', pool, field, start) end
-  answer[lane + 1] = redis.call('HGET', pool, field) or ''
+  answer[lane + 2] = redis.call('HGET', pool, field) or ''
 end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
 if start ~= '' then redis.call('HSET', KEYS[1], 'frontier', start) end
