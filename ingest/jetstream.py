@@ -74,6 +74,11 @@ class StreamSource:
         self._stream: origin.Stream | None = None
         self._deliver: Deliver | None = None
         self._consumer: _Consumer | None = None
+        #: One that is not listened to any more, and still has to be taken off the server.
+        self._retired: _Consumer | None = None
+        self._mending = asyncio.Lock()
+        #: How often it was told where to read.
+        self._resumed = 0
         #: Stream sequence of the last frame that was delivered; None until it is known where to read.
         self._last_seq: int | None = None
         self._consumer_seq = 0
@@ -103,7 +108,8 @@ class StreamSource:
     def resume(self, position: Position) -> None:
         """Read on after this position; what comes from before this call is ignored."""
         self._last_seq = position.seq
-        self._consumer, self.outdated = None, False
+        self._resumed += 1
+        self._retired, self._consumer, self.outdated = self._consumer or self._retired, None, False
 
     @property
     def pending(self) -> int:
@@ -144,21 +150,34 @@ class StreamSource:
             await self._reopen("messages that never came")
 
     async def _reopen(self, why: str) -> None:
-        old, self._consumer = self._consumer, None
-        if old:
-            log.info("reading the stream anew", why=why, after=self._last_seq)
-            await self._discard(old)
-        try:
-            stream = await streams.prepare(self._nats.client, self._settings)
-            self.outdated = self._stream is not None and stream.source != self._stream.source
-            self._stream = stream
-            if not self.outdated:
-                self._consumer = await self._open_consumer(stream)
-        except (Error, SettingsError) as error:
-            if self._rarely:
-                log.warning("the stream can't be read: trying for ever", why=str(error) or type(error).__name__)
+        """Throw the consumer away and open another one, unless that is being done already."""
+        if self._mending.locked():
             return
-        await self._ask()
+        async with self._mending:
+            old, self._consumer = self._consumer or self._retired, None
+            if old:
+                log.info("reading the stream anew", why=why, after=self._last_seq)
+                await self._discard(old)
+                self._retired = None
+            try:
+                await self._open_anew()
+            except (Error, SettingsError) as error:
+                if self._rarely:
+                    log.warning("the stream can't be read: trying for ever", why=str(error) or type(error).__name__)
+
+    async def _open_anew(self) -> None:
+        stream = await streams.prepare(self._nats.client, self._settings)
+        self.outdated = self._stream is not None and stream.source != self._stream.source
+        self._stream = stream
+        if self.outdated:
+            return
+        resumed = self._resumed
+        consumer = await self._open_consumer(stream)
+        if resumed == self._resumed:
+            self._consumer = consumer
+            await self._ask()
+        else:  # told meanwhile to read from elsewhere
+            self._retired = consumer
 
     async def _open_consumer(self, stream: origin.Stream) -> _Consumer:
         after = self._last_seq or 0

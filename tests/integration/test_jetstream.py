@@ -1,6 +1,7 @@
 """Reading a real stream: in order, each frame once, also where connections, consumers or servers go away."""
 
 import asyncio
+import random
 import time
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
@@ -121,6 +122,32 @@ def test_it_reads_again_from_any_place_and_what_was_asked_for_before_is_ignored(
             reader.frames.clear()
             await reader.until(lambda: len(reader.frames) >= 200)
             assert reader.frames == numbered(101, 300)
+
+    asyncio.run(run())
+
+
+def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_there(settings):
+    dice = random.Random(4)
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 400)
+            await reader.source.open(reader.deliver)
+            start = reader.source.begin([], None)
+            assert start is not None
+            for _ in range(30):
+                looking = asyncio.create_task(reader.source.look())
+                for _ in range(dice.randrange(4)):
+                    await asyncio.sleep(0)
+                after = dice.randrange(300)
+                reader.source.resume(Position(start.source, after))
+                reader.frames.clear()
+                await looking
+            await reader.until(lambda: reader.frames and reader.frames[-1][0] == 400)
+            assert reader.frames == numbered(after + 1, 400)
+            left = await reader.nats.client.jetstream().consumers_info(settings.ingest_stream)
+            assert len(left) == 1
 
     asyncio.run(run())
 

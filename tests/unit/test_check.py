@@ -8,6 +8,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks import check_events, check_source, registry
@@ -222,8 +223,9 @@ def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypat
 
 
 @pytest.mark.parametrize("name", registry.builtin_names())
-def test_the_command_describes_a_strategy_with_every_parameter(name):
-    shown = CliRunner().invoke(app, ["describe", name], env={"COLUMNS": "200"})
+def test_the_command_describes_a_strategy_with_every_parameter(name, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("tasks.strategies_commands.out", Console(width=200))
+    shown = CliRunner().invoke(app, ["describe", name])
     assert shown.exit_code == 0
     assert all(parameter in shown.stdout for parameter in registry.find(name).params_type.model_fields)
 
