@@ -81,6 +81,17 @@ async def reading(settings: Settings) -> AsyncIterator[Reader]:
         await reader.nats.close()
 
 
+@asynccontextmanager
+async def opened(settings: Settings, count: int) -> AsyncIterator[Reader]:
+    """Give a reader of a stream with so many frames, once the first has come."""
+    async with reading(settings) as reader:
+        await reader.begin()
+        await publish(settings, count)
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: reader.frames)
+        yield reader
+
+
 async def publish(settings: Settings, count: int, first: int = 1, subject: str = "x") -> None:
     client = await nats.connect(settings.nats_url)
     context = client.jetstream()
@@ -96,10 +107,7 @@ def numbered(first: int, last: int) -> list[tuple[int, bytes]]:
 
 def test_frames_come_in_order_each_once_with_the_streams_numbers_and_at_once_when_it_is_quiet(settings):
     async def run() -> None:
-        async with reading(settings) as reader:
-            await reader.begin()
-            await publish(settings, 2_500)
-            await reader.source.open(reader.deliver)
+        async with opened(settings, 2_500) as reader:
             await reader.until(lambda: len(reader.frames) == 2_500)
             assert reader.frames == numbered(1, 2_500)
             sent_s = time.monotonic()
@@ -113,11 +121,7 @@ def test_frames_come_in_order_each_once_with_the_streams_numbers_and_at_once_whe
 
 def test_it_reads_again_from_any_place_and_what_was_asked_for_before_is_ignored(settings):
     async def run() -> None:
-        async with reading(settings) as reader:
-            await reader.begin()
-            await publish(settings, 300)
-            await reader.source.open(reader.deliver)
-            await reader.until(lambda: reader.frames)
+        async with opened(settings, 300) as reader:
             await reader.begin(after=100)
             reader.frames.clear()
             await reader.until(lambda: len(reader.frames) >= 200)
@@ -130,10 +134,7 @@ def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_ther
     dice = random.Random(4)
 
     async def run() -> None:
-        async with reading(settings) as reader:
-            await reader.begin()
-            await publish(settings, 400)
-            await reader.source.open(reader.deliver)
+        async with opened(settings, 400) as reader:
             start = reader.source.begin([], None)
             assert start is not None
             for _ in range(30):
@@ -181,10 +182,7 @@ def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(
     monkeypatch.setattr(jetstream, "SILENCE_S", 1.5)
 
     async def run() -> None:
-        async with reading(settings) as reader:
-            await reader.begin()
-            await publish(settings, 50)
-            await reader.source.open(reader.deliver)
+        async with opened(settings, 50) as reader:
             await reader.until(lambda: len(reader.frames) == 50)
             context = reader.nats.client.jetstream()
             for about in await context.consumers_info(settings.ingest_stream):
@@ -200,10 +198,7 @@ def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypat
     monkeypatch.setattr(jetstream, "CHECK_S", 0.3)
 
     async def run() -> None:
-        async with reading(settings) as reader:
-            await reader.begin()
-            await publish(settings, 20)
-            await reader.source.open(reader.deliver)
+        async with opened(settings, 20) as reader:
             await reader.until(lambda: len(reader.frames) == 20)
             # The last ones get lost on their way.
             swallowed = reader.source._on_message
@@ -258,10 +253,7 @@ def test_close_reads_all_that_the_stream_holds_also_where_its_last_frames_are_no
 
 def test_a_stream_that_was_created_anew_asks_for_a_new_epoch_and_is_read_from_its_first_frame(settings):
     async def run() -> None:
-        async with reading(settings) as reader:
-            await reader.begin()
-            await publish(settings, 5)
-            await reader.source.open(reader.deliver)
+        async with opened(settings, 5) as reader:
             await reader.until(lambda: len(reader.frames) == 5)
             first = reader.source.begin([], None)
             assert first is not None
