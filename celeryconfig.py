@@ -1,6 +1,8 @@
 """Celery's configuration, for workers, ingest and Flower alike. Celery loads it by name."""
 
 from tasks import codec
+from tasks.redis_clients import sentinel_options
+from tasks.redis_tls import tls_options
 from tasks.settings import load
 
 codec.install()
@@ -12,10 +14,14 @@ _socket = {
     "socket_keepalive": True,
     "health_check_interval": 5,
 }
+#: Read where a URL names Sentinels, and nowhere else.
+_sentinels = {"master_name": _settings.redis_sentinel_master, "sentinel_kwargs": sentinel_options(_settings)}
 
 broker_url = _settings.broker
+broker_use_ssl = tls_options(_settings, broker_url) or None
 broker_transport_options = {
     **_socket,
+    **_sentinels,
     "global_keyprefix": _settings.celery_prefix,
     # One Redis list a queue, instead of four for priorities that nobody uses.
     "priority_steps": [0],
@@ -26,7 +32,12 @@ broker_connection_max_retries = None
 broker_channel_error_retry = True
 
 result_backend = _settings.results
-result_backend_transport_options = {"global_keyprefix": _settings.celery_prefix, "retry_policy": {"timeout": 5.0}}
+redis_backend_use_ssl = tls_options(_settings, result_backend) or None
+result_backend_transport_options = {
+    **_sentinels,
+    "global_keyprefix": _settings.celery_prefix,
+    "retry_policy": {"timeout": 5.0},
+}
 redis_socket_timeout = 5
 redis_socket_connect_timeout = 5
 redis_socket_keepalive = True

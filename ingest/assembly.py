@@ -2,6 +2,7 @@
 
 from prometheus_client import CollectorRegistry
 
+from ingest.brake import Brake
 from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
 from ingest.exporter import Exporter
@@ -51,7 +52,9 @@ class Assembly:
             self._source,
             settings.run_limit_s,
         )
-        self._surroundings = Surroundings(self._ledger, chosen.pools)
+        brake = Brake(settings.ingest_redis_full)
+        brake.on_release, self._sender.may_send = self._sender.pump_all, lambda: not brake.full
+        self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
         self._health = Health(self._parts, self._lanes, self._surroundings)
         live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready))
         self._page = Page(live, self._ledger)

@@ -22,17 +22,19 @@ class Checkpoints:
         return bool(self._pending or self._tally.unwritten or self._intake.letters)
 
     async def write(self) -> None:
-        """Write a checkpoint; under another epoch than ours, see what happened. Raises what `Sender.look` raises."""
+        """Write a checkpoint; if the ledger is not as we know it, see why. Raises what `Sender.look` raises."""
         source = self._lanes.source
         if self._pending is None:
             self._number += 1
             letters = tuple(self._intake.letters)
             self._intake.letters.clear()
-            counted = Position(source, self._lanes.last_seq)
+            # While frames are read again, those after them are counted already.
+            counted = Position(source, max(self._lanes.last_seq, self._intake.counted))
             name = f"{self._sender.epoch}#{self._number}"
             self._pending = Checkpoint(name, letters, self._tally.take_unwritten(), counted)
         written = self._pending
-        if not await self._ledger.checkpoint(self._sender.epoch, Position(source, self._lanes.frontier), written):
+        frontier, stand = Position(source, self._lanes.frontier), {lane.id: lane.prev for lane in self._lanes}
+        if not await self._ledger.checkpoint(self._sender.epoch, frontier, written, stand):
             await self._sender.look(everywhere=True)
         elif self._pending is written:
             self._pending = None

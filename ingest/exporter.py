@@ -38,11 +38,13 @@ _KNOWN = {"ingest_events_dropped": ("conflated", "overflow", "expired", "stop"),
 _SEEN: dict[str, Callable[[Seen], float | None]] = {
     "ingest_workers": lambda seen: seen.workers,
     "ingest_deadletters": lambda seen: seen.deadletters,
+    "ingest_deadletters_written": lambda seen: seen.deadletters_written,
     "ingest_deadletter_age_seconds": lambda seen: seen.deadletter_age_s,
     "ingest_signals_waiting": lambda seen: seen.signals_waiting,
     "ingest_redis_used_bytes": lambda seen: seen.redis_used_bytes,
     "ingest_redis_limit_bytes": lambda seen: seen.redis_limit_bytes,
     "ingest_redis_save_failing": lambda seen: seen.redis_save_failing,
+    "ingest_redis_full": lambda seen: seen.redis_full,
 }
 
 Samples = Iterator[tuple[tuple[str, ...], float]]

@@ -41,8 +41,9 @@ class Health:
         stuck = {str(lane): round(age_s, 3) for lane, age_s in ages_s.items() if age_s > STUCK_S}
         parts = dict(self._parts.up) | {"lanes": not stuck, "started": self.started, "stopping": self.stopping}
         parts["standing_by"] = self.standing_by
-        well = (self.started or self.standing_by) and self._parts.all_up and not stuck and not self.stopping
         seen = self._surroundings.seen
+        parts["redis_full"] = full = bool(seen and seen.redis_full)
+        well = (self.started or self.standing_by) and self._parts.all_up and not (stuck or full or self.stopping)
         workers = seen.workers if seen else None
         held_up_by = [str(lane) for lane in self._lanes.full]
         return well, {

@@ -1,12 +1,16 @@
 """How the lanes are shared out: how many ingest processes, and how many partitions each pool has. Pure."""
 
+from typing import Annotated
+
 import msgspec
 
+from tasks.errors import LedgerError
 from tasks.routing import LaneId, Router
+from tasks.settings import MAX_SHARDS
 
 
 class _Stored(msgspec.Struct):
-    shards: int
+    shards: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARDS)]
     partitions: dict[str, int]
 
 
@@ -23,6 +27,13 @@ class Layout:
         return msgspec.json.encode(self._stored, order="sorted")
 
     def other_shards(self, before: bytes) -> list[int]:
-        """Give the numbers of the other shards, of this layout and of the one stored before (empty: none)."""
-        count = max(self._stored.shards, msgspec.json.decode(before, type=_Stored).shards if before else 0)
+        """Give the numbers of the other shards, of this layout and of the one stored before (empty: none).
+
+        Raises LedgerError: what was stored before is no layout.
+        """
+        try:
+            count = msgspec.json.decode(before, type=_Stored).shards if before else 0
+        except (msgspec.MsgspecError, UnicodeDecodeError):
+            raise LedgerError(f"the ledger holds {before!r} where the layout belongs") from None
+        count = max(self._stored.shards, count)
         return [number for number in range(count) if number != self.shard]

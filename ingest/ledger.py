@@ -17,10 +17,12 @@ from ingest.lease import Lease, SupersededError
 from tasks import deadletters
 from tasks.batches import Batch, Epoch, unpack_event
 from tasks.configuration import Configuration
+from tasks.errors import LedgerError
 from tasks.events import Position
-from tasks.ledger import Keys, commit_arguments, connection_options, lane_field, script
+from tasks.ledger import Keys, commit_arguments, connection_options, lane_field, read_position, script
 from tasks.outcome import condemn
 from tasks.records import field as record_field
+from tasks.redis_clients import connect_async
 from tasks.routing import LaneId
 from tasks.settings import Settings
 
@@ -35,8 +37,11 @@ class Reading(msgspec.Struct, frozen=True):
     queued: Mapping[str, int]
 
 
-def _position(stored: bytes | None) -> Position | None:
-    return Position.parse(stored.decode()) if stored else None
+def _epoch(stored: bytes) -> Epoch:
+    try:
+        return Epoch.parse(stored.decode())
+    except ValueError:
+        raise LedgerError(f"the ledger holds {stored!r} where an epoch belongs") from None
 
 
 class Checkpoint(NamedTuple):
@@ -74,8 +79,8 @@ class IngestLedger:
 
     def __init__(self, settings: Settings) -> None:
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
-        self.client = redis.Redis.from_url(settings.ledger, **options)
-        self._broker = redis.Redis.from_url(settings.broker, **options)
+        self.client = connect_async(settings, settings.ledger, **options)
+        self._broker = connect_async(settings, settings.broker, **options)
         self._queue_prefix = settings.celery_prefix
         self.keys = Keys(settings.namespace)
         #: In every epoch of this process: so it knows its own, also where the answer to a claim got lost.
@@ -97,7 +102,7 @@ class IngestLedger:
     async def epoch(self) -> Epoch | None:
         """Give the stored epoch; None where there is none."""
         stored = await self._field(self._shard_key, "epoch")
-        return Epoch.parse(stored.decode()) if stored else None
+        return _epoch(stored) if stored else None
 
     def issued(self, epoch: Epoch) -> bool:
         """Whether this process started `epoch`, or tried to."""
@@ -130,7 +135,7 @@ class IngestLedger:
         arguments += [len(layout.lanes), len(others), *map(lane_field, layout.lanes)]
         verdict, *answer = await self._claim(keys=keys, args=arguments)
         if verdict == b"started":
-            counted, *stand = map(_position, answer)
+            counted, *stand = map(read_position, answer)
             same = counted is not None and start is not None and counted.source == start.source
             positions = dict(zip(layout.lanes, stand, strict=True))
             return Claimed(epoch, positions, start, counted.seq if counted and same else 0)
@@ -138,7 +143,7 @@ class IngestLedger:
             raise SupersededError(
                 f"the ledger is laid out as {before.decode()}, another shard runs, and this one wants {layout.encode().decode()}"
             )
-        if verdict == b"epoch" and not self.issued(winner := Epoch.parse(answer[0].decode())):
+        if verdict == b"epoch" and not self.issued(winner := _epoch(answer[0])):
             raise SupersededError(f"another ingest process started epoch {winner} at the same moment")
         # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
@@ -149,7 +154,7 @@ class IngestLedger:
             for key in (self._shard_key, *map(self.keys.shard, others)):
                 pipe.hget(key, "frontier")
             stored = await pipe.execute()
-        return [position for each in stored if (position := _position(each))]
+        return [position for each in stored if (position := read_position(each))]
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
@@ -162,10 +167,10 @@ class IngestLedger:
                 pipe.hget(self.keys.starts(lane.id), batch.identity if batch else "")
             epoch, *values = await pipe.execute()
         read = {
-            lane.id: (_position(position), int(starts or 0))
+            lane.id: (read_position(position), int(starts or 0))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
         }
-        return Reading(Epoch.parse(epoch.decode()) if epoch else None, read, queued)
+        return Reading(_epoch(epoch) if epoch else None, read, queued)
 
     async def queued(self, pools: Sequence[str]) -> dict[str, int]:
         """Give how many tasks wait in each pool's queue."""
@@ -174,15 +179,22 @@ class IngestLedger:
                 pipe.llen(f"{self._queue_prefix}{pool}")
             return dict(zip(pools, await pipe.execute(), strict=True))
 
-    async def checkpoint(self, epoch: Epoch, frontier: Position, written: Checkpoint) -> bool:
-        """Write what ingest itself knows. False: the epoch is not current. Safe to repeat under the same name."""
+    async def checkpoint(
+        self, epoch: Epoch, frontier: Position, written: Checkpoint, lanes: Mapping[LaneId, Position | None]
+    ) -> bool:
+        """Write what ingest itself knows; `lanes` is where it knows each to stand.
+
+        False: the epoch is not current, or a lane stands below that. Safe to repeat under the same name.
+        """
         letters, counts = written.letters, written.counts
         arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted)]
         arguments += [deadletters.KEEP, len(letters), *letters]
+        arguments += [part for lane, position in lanes.items() for part in (lane_field(lane), str(position or ""))]
         arguments += [part for item in counts.items() for part in item]
         keys = [self._shard_key, self.keys.counters, self.keys.deadletters]
+        keys += [self.keys.pool(lane.pool) for lane in lanes]
         answer: bytes = await self._checkpoint(keys=keys, args=arguments)
-        return answer != b"epoch"
+        return answer not in {b"epoch", b"fallen"}
 
     async def condemn(self, batch: Batch[msgspec.Raw], detail: str) -> None:
         """Commit a batch of one event by passing over it: it goes to the dead letters."""

@@ -44,6 +44,8 @@ class Sender:
         self.lanes, self._source = lanes, source
         #: Called when the source is read again from further back, with the number up to which frames are counted.
         self.on_restart: Callable[[int], None] = lambda _: None
+        #: Whether new batches may go out; while they may not, events wait in their lanes.
+        self.may_send: Callable[[], bool] = lambda: True
         self._ledger, self._dispatcher, self._tally = ledger, dispatcher, tally
         self._in_force, self._run_limit_s = in_force, run_limit_s
         self.epoch = Epoch(0, "")
@@ -74,8 +76,7 @@ class Sender:
             self.on_restart(claimed.counted)
             self._source.resume(claimed.start)
         log.info("epoch started", epoch=str(self.epoch), configuration=self._in_force.version, held=self.lanes.held)
-        for lane in self.lanes:
-            self.pump(lane)
+        self.pump_all()
 
     def check_epoch(self, stored: Epoch | None) -> bool:
         """Whether `stored` is this epoch. False: Redis went back, or the answer to a claim got lost.
@@ -99,9 +100,14 @@ class Sender:
             if not lane.flight:
                 self.pump(lane)
 
+    def pump_all(self) -> None:
+        """Send what can be sent."""
+        for lane in self.lanes:
+            self.pump(lane)
+
     def pump(self, lane: Lane) -> None:
-        """Send the next batch of a lane, if there is one and none is in flight."""
-        if lane.launch(self._in_force.version):
+        """Send the next batch of a lane, if there is one, none is in flight, and it may go out."""
+        if self.may_send() and lane.launch(self._in_force.version):
             self._tally.add("batches_sent")
             self._tally.batch_events.add(len(lane.flight))
             self._send(lane)

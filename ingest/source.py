@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Protocol
 
 import structlog
-from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
@@ -14,6 +13,7 @@ from nats.errors import Error, SlowConsumerError
 from ingest.parts import Parts
 from tasks.errors import ServerAwayError
 from tasks.events import Position
+from tasks.nats_client import NatsClient
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 
@@ -77,25 +77,22 @@ class Nats:
     """The one connection to NATS of this process: it reconnects for ever."""
 
     def __init__(self, settings: Settings, parts: Parts, on_slow_consumer: Callable[[], None]) -> None:
-        self._servers = [url.strip() for url in settings.nats_url.split(",")]
         self._parts, self._on_slow_consumer = parts, on_slow_consumer
         self._closing = False
         self._closed = asyncio.Event()
         self._rarely = Rarely()
-        self.client = Client()
+        self.client = NatsClient(settings)
 
     async def close(self) -> None:
         """Let go of NATS."""
         self._closing = True
-        # Without a connection, nats-py's close ends its tasks, and then fails in one way or another.
-        with suppress(AssertionError, RuntimeError, OSError, Error):
-            await self.client.close()
+        await self.client.close()
 
     async def connect(self) -> None:
-        """Connect, for as long as it takes."""
-        await self.client.connect(
-            self._servers,
-            name="realtime-strategies ingest",
+        """Connect, for as long as it takes. Raises SettingsError: the server refuses us, or is not to be trusted."""
+        await self.client.open(
+            "ingest",
+            self._on_error,
             allow_reconnect=True,
             max_reconnect_attempts=-1,
             reconnect_time_wait=1,
@@ -103,7 +100,6 @@ class Nats:
             # A dead link is found within 20 s.
             ping_interval=10,
             max_outstanding_pings=2,
-            error_cb=self._on_error,
             disconnected_cb=self._on_disconnect,
             reconnected_cb=self._on_reconnect,
             closed_cb=self._on_close,

@@ -1,4 +1,4 @@
-"""What ingest asks the servers for every few seconds, for the metrics and the page; nothing depends on the answers."""
+"""What ingest asks the servers for every few seconds, for the metrics, the page and the brake."""
 
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 from redis.exceptions import ResponseError
 
+from ingest.brake import Brake
 from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from tasks import presence
@@ -19,6 +20,8 @@ class Seen(msgspec.Struct, frozen=True):
     queues: Mapping[str, int]
     workers: int
     deadletters: int
+    #: How many there have ever been.
+    deadletters_written: int
     #: When the oldest of them was written, by Redis's clock, unix milliseconds; None: there is none.
     deadletter_ms: int | None
     redis_ms: int
@@ -26,6 +29,8 @@ class Seen(msgspec.Struct, frozen=True):
     redis_used_bytes: int | None
     redis_limit_bytes: int | None
     redis_save_failing: bool | None
+    #: Whether it is so full that no new batches go out.
+    redis_full: bool = False
 
     @property
     def deadletter_age_s(self) -> float:
@@ -36,13 +41,20 @@ class Seen(msgspec.Struct, frozen=True):
 class Surroundings:
     """Asks Redis how it is, and who is there."""
 
-    def __init__(self, ledger: IngestLedger, pools: Iterable[str]) -> None:
-        self._ledger, self._pools = ledger, tuple(pools)
+    def __init__(self, ledger: IngestLedger, pools: Iterable[str], brake: Brake) -> None:
+        """The brake is told how full Redis is."""
+        self._ledger, self._pools, self._brake = ledger, tuple(pools), brake
         self.seen: Seen | None = None
 
     async def ask(self) -> None:
         """Ask. Raises what Redis raises; the last answer is forgotten then."""
-        self.seen = None
+        try:
+            self.seen = await self._ask()
+        except BaseException:
+            self.seen = None
+            raise
+
+    async def _ask(self) -> Seen:
         keys = self._ledger.keys
         async with self._ledger.client.pipeline(transaction=False) as pipe:
             pipe.xlen(keys.deadletters)
@@ -51,22 +63,30 @@ class Surroundings:
             pipe.time()
             count, oldest, workers, (now_s, now_us) = await pipe.execute()
         info = await self._info()
-        self.seen = Seen(
+        return Seen(
             queues=await self._ledger.queued(self._pools),
             workers=len(presence.alive(workers, now_s)),
             deadletters=count,
+            deadletters_written=await self._deadletters_written(),
             deadletter_ms=int(oldest[0][0].partition(b"-")[0]) if oldest else None,
             redis_ms=now_s * 1000 + now_us // 1000,
             signals_waiting=await self._signals_waiting(),
             redis_used_bytes=info.get("used_memory"),
             redis_limit_bytes=info.get("maxmemory"),
             redis_save_failing=_save_failing(info),
+            redis_full=self._brake.look(info.get("used_memory"), info.get("maxmemory")),
         )
 
     async def _info(self) -> dict[str, Any]:
         with suppress(ResponseError):
             return await self._ledger.client.info("memory", "persistence")
         return {}
+
+    async def _deadletters_written(self) -> int:
+        with suppress(ResponseError):  # before the first one there is no stream
+            about = await self._ledger.client.xinfo_stream(self._ledger.keys.deadletters)
+            return int(about["entries-added"])
+        return 0
 
     async def _signals_waiting(self) -> int | None:
         with suppress(ResponseError):  # before the first signal there is no stream

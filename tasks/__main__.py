@@ -1,8 +1,6 @@
 """The command line for what the workers do: `python -m tasks --help`."""
 
 import sys
-from collections.abc import Iterator
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -14,10 +12,11 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 
-from tasks import configuration, deadletters, edits, jobs, page
+from tasks import configuration, edits, jobs, page
 from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
 from tasks.contract import SignalMessage
+from tasks.deadletters_commands import app as deadletters_app
 from tasks.doctor_commands import app as doctor_app
 from tasks.errors import RealtimeStrategiesError, RecordingError
 from tasks.outbox import Outbox
@@ -31,7 +30,6 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     add_completion=False,
 )
-deadletters_app = typer.Typer(help="What could not be worked on, and why.", no_args_is_help=True)
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(config_app, name="config")
@@ -131,28 +129,6 @@ def _facts(facts: dict[str, Any]) -> Table:
 def schema() -> None:
     """Print the signal contract as JSON Schema."""
     print(msgspec.json.format(msgspec.json.encode(SignalMessage.model_json_schema()), indent=2).decode())
-
-
-@deadletters_app.command("list")
-def list_deadletters(*, as_json: AsJson = False) -> None:
-    """List refused frames, events on which a strategy raised or workers died, and unpublishable signals."""
-    rows = _letters(Outbox.reach(load()))
-    if as_json:
-        for name, letter in rows:
-            print(msgspec.json.encode({"id": name, **msgspec.to_builtins(letter)}).decode())
-        return
-    table = Table("when (UTC)", "id", "reason", "what", "detail", box=None, pad_edge=False)
-    for name, letter in rows:
-        when = datetime.fromtimestamp(int(name.partition("-")[0]) / 1000, UTC)
-        what = letter.subject or f"{letter.strategy or letter.pool} {letter.symbol}"
-        reason = letter.refusal or letter.reason
-        table.add_row(f"{when:%Y-%m-%d %H:%M:%S}", name, reason, what, letter.detail.strip().splitlines()[-1])
-    out.print(table if table.row_count else "no dead letters")
-
-
-def _letters(outbox: Outbox) -> Iterator[tuple[str, deadletters.DeadLetter]]:
-    for name, packed in outbox.entries(outbox.keys.deadletters, b"letter"):
-        yield name, deadletters.unpack(packed)
 
 
 @config_app.command("show")

@@ -92,8 +92,13 @@ def pack(batch: Batch[msgspec.Raw]) -> bytes:
 
 
 def unpack(payload: bytes) -> Batch[AnyEvent]:
-    """Undo `pack`. Raises msgspec.MsgspecError."""
-    return _batch_decoder.decode(payload)
+    """Undo `pack`. Raises msgspec.MsgspecError: it is something else, or larger than anything that `pack` makes."""
+    if len(payload) > 2 * MAX_BATCH_BYTES:
+        raise msgspec.ValidationError(f"larger than {2 * MAX_BATCH_BYTES} bytes")
+    try:
+        return _batch_decoder.decode(payload)
+    except UnicodeDecodeError as error:
+        raise msgspec.ValidationError(str(error)) from None
 
 
 def max_starts(events: int) -> int:

@@ -2,7 +2,8 @@
 
 A process that forks while another of its threads holds a lock (of a log, of an import) gives its child a lock that
 nobody ever releases. So this thread holds the `gate` whenever it does anything but wait for sockets, and a fork waits
-for the gate: at the moment of a fork the thread holds no lock at all.
+for the gate: at the moment of a fork the thread holds no lock at all. Names are looked up outside the gate, in a thread
+of asyncio's, so that a slow resolver holds up neither forks nor probes; they hold locks of the C library only.
 """
 
 import asyncio
@@ -11,6 +12,7 @@ import selectors
 import threading
 from collections.abc import Callable, Coroutine
 from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 
@@ -51,7 +53,8 @@ class Beside:
 
     def call(self, function: Callable[[], object]) -> None:
         """Have the loop call `function` soon."""
-        self._loop.call_soon_threadsafe(function)
+        with suppress(RuntimeError):  # the loop has ended: by a fault, which was raised in its thread
+            self._loop.call_soon_threadsafe(function)
 
     def join(self, timeout_s: float) -> None:
         """Wait for the end of `main`."""

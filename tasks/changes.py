@@ -9,12 +9,12 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-import redis
 
 from tasks import configuration, registry
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
+from tasks.redis_clients import connect
 from tasks.settings import Settings
 
 
@@ -53,7 +53,7 @@ class Changes:
     """The configurations in the ledger."""
 
     def __init__(self, settings: Settings) -> None:
-        self._client = redis.Redis.from_url(settings.ledger, **connection_options())
+        self._client = connect(settings, settings.ledger, **connection_options())
         self._keys = Keys(settings.namespace)
         self._configure = self._client.register_script(script("configure"))
 

@@ -23,7 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
-from tasks.errors import SettingsError
+from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
 from tasks.gate import OPEN, Gate
 from tasks.routing import Pool
@@ -113,8 +113,12 @@ class Configuration(BaseModel):
 
     @classmethod
     def parse(cls, canonical: bytes) -> "Configuration":
-        """Read what `canonical` gave."""
-        return cls.model_validate_json(canonical)
+        """Read what `canonical` gave. Raises LedgerError: it is something else."""
+        try:
+            return cls.model_validate_json(canonical)
+        except ValidationError as error:
+            where = ".".join(map(str, error.errors()[0]["loc"]))
+            raise LedgerError(f"the ledger's configuration can't be read: {where} {error.errors()[0]['msg']}") from None
 
 
 def check(tables: Any, what: str) -> Configuration:
@@ -132,5 +136,7 @@ def read(path: Path) -> Configuration:
         return check(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
         raise SettingsError(f"can't read the strategies file {path}: {error.strerror}") from None
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:
         raise SettingsError(f"{path} is not TOML: {error}") from None
+    except RecursionError:
+        raise SettingsError(f"{path} is nested too deeply") from None

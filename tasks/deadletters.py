@@ -1,17 +1,19 @@
 """Dead letters: what could not be worked on, with all that is needed to find out why and to try again. Pure."""
 
+import re
 from typing import Literal
 
 import msgspec
 
 from tasks.events import AnyEvent
+from tasks.frames import parse_stream
 
 #: How much of a frame or a traceback is kept.
 MAX_KEPT_BYTES = 64 * 1024
 #: About how many dead letters the stream keeps; the oldest go first.
 KEEP = 100_000
 
-Reason = Literal["refused", "strategy_error", "condemned", "unpublishable"]
+Reason = Literal["refused", "strategy_error", "condemned", "unpublishable", "unreadable"]
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -32,11 +34,29 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def symbol(self) -> str:
-        """The event's symbol; empty for a frame that was refused."""
-        return self.event.symbol if self.event else ""
+        """The event's symbol; of a frame or a signal the one that it seems to name, or none."""
+        if self.event:
+            return self.event.symbol
+        stream = parse_stream(self.subject.rpartition(".")[2][:_MAX_NAME]) if self.subject else None
+        named = _SYMBOL.search(self.raw)
+        return stream.symbol if stream else named[1].decode(errors="replace").upper() if named else ""
+
+    @property
+    def author(self) -> str:
+        """The strategy that raised, or whose signal it is; or none."""
+        said = _STRATEGY.search(self.raw) if self.reason == "unpublishable" else None
+        return said[1].decode(errors="replace") if said else self.strategy
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether there was more of it than was kept. One that just fits counts as cut."""
+        return len(self.raw) >= MAX_KEPT_BYTES
 
 
 _decoder = msgspec.json.Decoder(DeadLetter)
+_MAX_NAME = 100
+_SYMBOL = re.compile(rb'"(?:stream|symbol|s)"\s*:\s*"([^"@]{1,40})["@]')
+_STRATEGY = re.compile(rb'"strategy"\s*:\s*"([^"]{1,100})"')
 
 
 def refused(refusal: str, detail: str, subject: str, raw: bytes) -> DeadLetter:
@@ -51,6 +71,12 @@ def raised(trace: str, pool: str, strategy: str, event: AnyEvent | None) -> Dead
     return DeadLetter("strategy_error", detail, pool=pool, strategy=strategy, event=event)
 
 
+def unreadable(name: str, why: str, packed: bytes, pool: str, strategy: str, event: AnyEvent) -> DeadLetter:
+    """Make the letter of a record or a state of the ledger that can't be read and is begun anew with `event`."""
+    detail = f"{name} can't be read and is begun anew: {why}"
+    return DeadLetter("unreadable", detail, raw=packed[:MAX_KEPT_BYTES], pool=pool, strategy=strategy, event=event)
+
+
 def pack(letter: DeadLetter) -> bytes:
     """Pack a letter for its stream: JSON, bytes as base64."""
     return msgspec.json.encode(letter)
@@ -59,3 +85,11 @@ def pack(letter: DeadLetter) -> bytes:
 def unpack(packed: bytes) -> DeadLetter:
     """Undo `pack`. Raises msgspec.MsgspecError."""
     return _decoder.decode(packed)
+
+
+def read(packed: bytes) -> DeadLetter:
+    """Undo `pack`, whatever it is: what can't be read, such as a newer release's, is one of its own kind."""
+    try:
+        return unpack(packed)
+    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        return DeadLetter("unreadable", f"not a dead letter: {error}", raw=packed)

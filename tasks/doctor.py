@@ -12,8 +12,8 @@ from tasks.routing import Pool
 
 Sign = Literal["ok", "warning", "fault"]
 
-#: The first Redis with all that we use (XAUTOCLAIM).
-OLDEST_REDIS = (6, 2)
+#: The first Redis with all that we use (INFO of several sections, the lag of XINFO GROUPS).
+OLDEST_REDIS = (7, 0)
 CLOCKS_APART_S = 1.0
 MEMORY_WARNING = 0.80
 MEMORY_FAULT = 0.95
@@ -50,7 +50,7 @@ def redis(facts: RedisFacts) -> Iterator[Finding]:
         "warning" if slow else "ok", what, says, "it is slow or far: every batch waits for it" if slow else ""
     )
     for refusal in facts.refused:
-        yield Finding("warning", what, f"{refusal} (NOPERM)", "allow this user to, or expect blanks in this report")
+        yield Finding("warning", what, refusal, "allow this user to, or expect blanks in this report")
     if info:
         yield from _kind(what, info)
         yield from _memory(what, info)
@@ -64,7 +64,7 @@ def _kind(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
     version = str(info.get("redis_version", ""))
     numbers = tuple(int(part) for part in version.split(".")[:2] if part.isdecimal())
     if numbers and numbers < OLDEST_REDIS:
-        yield Finding("fault", what, f"version {version} is too old", "use Redis 6.2 or later, or Valkey")
+        yield Finding("fault", what, f"version {version} is too old", "use Redis 7.0 or later, or Valkey")
     if info.get("cluster_enabled"):
         yield Finding("fault", what, "is a Redis Cluster, which Celery can't use", "use a single server, or Sentinel")
     if info.get("role") == "slave":

@@ -5,18 +5,20 @@ import http.client
 import os
 import time
 from collections.abc import Callable, Sequence
-from contextlib import closing, suppress
+from contextlib import closing
 from typing import Any, TypeVar
 
 import msgspec
 import redis
-from nats.aio.client import Client
 from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from tasks import presence
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.errors import SettingsError
 from tasks.ledger import Keys, connection_options, lane_field
+from tasks.nats_client import NatsClient
+from tasks.redis_clients import connect
 from tasks.routing import Pool
 from tasks.settings import Settings, mask
 from tasks.status import STATUS_SUBJECT, decode
@@ -28,6 +30,8 @@ ANSWER_S = 3.0
 #: How many of the oldest entries of a queue are looked at.
 LOOKED_AT = 5
 TASK = "tasks.process"
+#: What /ready says that is well when it is false.
+_NO_PARTS = {"ok", "stopping", "standing_by"}
 
 
 class _Headers(msgspec.Struct):
@@ -43,10 +47,10 @@ class _Message(msgspec.Struct):
 _message = msgspec.json.Decoder(_Message).decode
 
 
-def client(url: str) -> redis.Redis:
+def client(settings: Settings, url: str) -> redis.Redis:
     """Give a client that gives up soon. Raises ValueError: not a URL of Redis."""
     patience = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
-    return redis.Redis.from_url(url, **connection_options() | patience)
+    return connect(settings, url, **connection_options() | patience)
 
 
 def servers(settings: Settings) -> dict[str, tuple[str, ...]]:
@@ -55,7 +59,7 @@ def servers(settings: Settings) -> dict[str, tuple[str, ...]]:
     return {url: tuple(role for role, its in roles.items() if its == url) for url in dict.fromkeys(roles.values())}
 
 
-def ask_redis(url: str, roles: tuple[str, ...]) -> RedisFacts:
+def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFacts:
     """Ask one server about itself."""
     refused: list[str] = []
 
@@ -63,12 +67,17 @@ def ask_redis(url: str, roles: tuple[str, ...]) -> RedisFacts:
         try:
             return call()
         except redis.exceptions.NoPermissionError as error:
+            refused.append(f"{error} (NOPERM)")
+        except redis.ResponseError as error:
+            # Hosted servers have no CONFIG.
+            if not str(error).startswith("unknown command"):
+                raise
             refused.append(str(error))
-            return None
+        return None
 
     shown = mask(url)
     try:
-        with client(url) as server:
+        with client(settings, url) as server:
             # The first opens the connection.
             took_s = [told(lambda: _timed(server.ping)) or 0.0 for _ in range(4)][1:]
             info: Any = told(server.info) or {}
@@ -94,7 +103,7 @@ def _ahead_s(server: redis.Redis) -> float:
 
 def ask_queues(settings: Settings, pools: Sequence[Pool]) -> QueueFacts:
     """Ask the broker what waits. Raises what Redis raises."""
-    with client(settings.broker) as broker, broker.pipeline(transaction=False) as pipe:
+    with client(settings, settings.broker) as broker, broker.pipeline(transaction=False) as pipe:
         for name in (*(pool.name for pool in pools), "celery"):
             pipe.llen(f"{settings.celery_prefix}{name}")
         *waiting, astray = pipe.execute()
@@ -123,7 +132,7 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
     """Ask the ledger what it holds. Raises what Redis raises."""
     keys = Keys(settings.namespace)
     shards = range(settings.shard.total)
-    with client(settings.ledger) as server, server.pipeline(transaction=False) as pipe:
+    with client(settings, settings.ledger) as server, server.pipeline(transaction=False) as pipe:
         for shard in shards:
             pipe.hget(keys.shard(shard), "epoch")
         for pool in pools:
@@ -158,29 +167,28 @@ async def _ask_nats(settings: Settings) -> NatsFacts:
     async def hear(error: Exception) -> None:
         heard.append(_why(error))
 
-    nats = Client()
+    nats = NatsClient(settings)
     try:
         async with asyncio.timeout(3 * ANSWER_S):
-            await nats.connect(
-                [url.strip() for url in settings.nats_url.split(",")],
-                name="realtime-strategies doctor",
+            await nats.open(
+                "doctor",
+                hear,
                 connect_timeout=int(ANSWER_S),
                 allow_reconnect=False,
                 max_reconnect_attempts=1,
                 reconnect_time_wait=0,
-                error_cb=hear,
             )
             with_jetstream = await _has_jetstream(nats)
             ingest = await _ask_ingest(nats)
             version = nats.connected_server_version
             numbers = f"{version.major}.{version.minor}.{version.patch}"
             return NatsFacts(shown, "", numbers, with_jetstream, nats.max_payload, ingest)
+    except SettingsError as error:
+        return NatsFacts(shown, away=str(error).removeprefix(f"NATS at {shown} "))
     except (NatsError, OSError, ValueError) as error:
         return NatsFacts(shown, away=next(iter(heard), _why(error)))
     finally:
-        # Without a connection, nats-py's close fails in one way or another.
-        with suppress(AssertionError, RuntimeError, OSError, NatsError):
-            await nats.close()
+        await nats.close()
 
 
 def _why(error: Exception) -> str:
@@ -188,7 +196,7 @@ def _why(error: Exception) -> str:
     return os.strerror(error.errno or 0) if known else str(error) or "does not answer"  # type: ignore[attr-defined]
 
 
-async def _has_jetstream(nats: Client) -> bool:
+async def _has_jetstream(nats: NatsClient) -> bool:
     try:
         await nats.jetstream(timeout=ANSWER_S).account_info()
     except (JetStreamError, NatsError):
@@ -196,7 +204,7 @@ async def _has_jetstream(nats: Client) -> bool:
     return True
 
 
-async def _ask_ingest(nats: Client) -> tuple[int, int] | None:
+async def _ask_ingest(nats: NatsClient) -> tuple[int, int] | None:
     try:
         answer = await nats.request(STATUS_SUBJECT, b"", timeout=ANSWER_S)
         status = decode(answer.data)
@@ -220,5 +228,5 @@ def ask_port(setting: str, host: str, port: int) -> PortFacts:
         return PortFacts(setting, address, "other")
     if not isinstance(answer, dict) or "ok" not in answer:
         return PortFacts(setting, address, "other")
-    unwell = tuple(name for name, well in answer.items() if well is False and name not in {"ok", "stopping"})
+    unwell = tuple(name for name, well in answer.items() if well is False and name not in _NO_PARTS)
     return PortFacts(setting, address, "ours", () if answer["ok"] else unwell or ("stopping",))

@@ -79,7 +79,7 @@ class Run:
         name = records.field(event)
         record = self._records.get(name)
         if record is None:
-            record = self._records[name] = records.unpack(self._held.get(name))
+            record = self._records[name] = self._record(name, event)
         verdict = record.judge(event, self._source)
         if verdict == "repeat":
             record.pass_over(event, self._source)
@@ -95,6 +95,14 @@ class Run:
                     self._give(event, strategy)
             else:
                 self._give_timed(event, self._clock_ns)
+
+    def _record(self, name: str, event: AnyEvent) -> records.Record:
+        try:
+            return records.unpack(self._held.get(name))
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            # A lane must not stand still for ever because a record can't be read.
+            self._tell_unreadable(name, str(error), event)
+            return records.unpack(None)
 
     def _note_configuration(self, record: records.Record, event: AnyEvent) -> None:
         if record.configuration == self._config_version:
@@ -142,6 +150,10 @@ class Run:
         self._outcome.letters.append(deadletters.pack(letter))
         self._outcome.counts[f"errors:{strategy.name}"] += 1
 
+    def _tell_unreadable(self, name: str, why: str, event: AnyEvent, strategy: str = "") -> None:
+        letter = deadletters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
+        self._outcome.letters.append(deadletters.pack(letter))
+
     def _state(self, event: AnyEvent, strategy: AnyStrategy) -> StateRun:
         name = state.field(event, strategy)
         run = self._states.get(name)
@@ -149,4 +161,6 @@ class Run:
             run = self._states[name] = StateRun(
                 strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._machine_faults
             )
+            if run.unreadable:
+                self._tell_unreadable(name, run.unreadable, event, strategy.name)
         return run

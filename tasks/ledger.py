@@ -15,7 +15,7 @@ Keys, each behind the namespace:
     configuration    hash    version in force, version of the strategies file
     configurations   hash    version (content hash) → JSON
     configuration:history  stream  JSON: version, previous, author, reason, time
-    workers          hash    node name of a worker → JSON, written every 5 s (`tasks/presence.py`)
+    workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/presence.py`)
     notices          channel lane|epoch|position, published by each commit; `configuration`, by a change of it
 
 The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
@@ -34,8 +34,10 @@ from redis.retry import Retry
 
 from tasks import deadletters, records
 from tasks.batches import Batch
+from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Position
 from tasks.outcome import Outcome
+from tasks.redis_clients import connect
 from tasks.routing import LaneId
 from tasks.settings import Settings
 
@@ -86,6 +88,14 @@ class Keys:
 def lane_field(lane: LaneId) -> str:
     """Give the field of a lane's position in the hash of its pool."""
     return f"lane:{lane.partition}"
+
+
+def read_position(stored: bytes | None) -> Position | None:
+    """Give the position that the ledger holds, if any. Raises LedgerError: it is something else."""
+    try:
+        return Position.parse(stored.decode()) if stored else None
+    except ValueError:
+        raise LedgerError(f"the ledger holds {stored!r} where a position belongs") from None
 
 
 #: The notice of a change of the configuration.
@@ -163,7 +173,7 @@ class Ledger:
     @classmethod
     def connect(cls, settings: Settings, *, retries: int = 0) -> "Ledger":
         """Make a ledger; the connection opens at the first call."""
-        return cls(redis.Redis.from_url(settings.ledger, **connection_options(retries=retries)), settings.namespace)
+        return cls(connect(settings, settings.ledger, **connection_options(retries=retries)), settings.namespace)
 
     def begin(self, batch: Batch[AnyEvent], fields: Sequence[str]) -> Begun:
         """Count a start of this batch and read what it needs, in one round trip."""
@@ -176,7 +186,7 @@ class Ledger:
             pipe.hmget(pool, list(fields))
             count, _, epoch, position, values = pipe.execute()
         held = dict(zip(fields, values, strict=True))
-        return Begun(count, (epoch or b"").decode(), Position.parse(position.decode()) if position else None, held)
+        return Begun(count, (epoch or b"").decode(errors="replace"), read_position(position), held)
 
     def commit(self, batch: Batch[AnyEvent], outcome: Outcome) -> Committed:
         """Write all that the batch changed, or nothing. Safe to call again when the answer got lost."""
@@ -204,7 +214,7 @@ class Ledger:
 def is_past(settings: Settings, event: AnyEvent) -> bool:
     """Whether any pool has seen this event already. Raises redis.RedisError when Redis is away."""
     keys = Keys(settings.namespace)
-    with redis.Redis.from_url(settings.ledger, **connection_options()) as client:
+    with connect(settings, settings.ledger, **connection_options()) as client:
         for pool in client.scan_iter(match=f"{keys.pool('*')}"):
             packed = client.hget(pool, records.field(event))
             if packed and records.unpack(packed).judge(event, "") == "repeat":

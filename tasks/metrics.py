@@ -85,6 +85,7 @@ INGEST: dict[str, Metric] = {
         _gauge("ingest_signals_waiting", "Committed signals that are not relayed yet"),
         # Dead letters.
         _gauge("ingest_deadletters", "Dead letters in the ledger"),
+        _gauge("ingest_deadletters_written", "Dead letters that there have ever been in this ledger"),
         _gauge("ingest_deadletter_age_seconds", "Age of the oldest dead letter; 0: there is none"),
         _counter("ingest_deadletters_lost", "Refused frames that were not kept: Redis was away too long"),
         # The parts.
@@ -93,6 +94,7 @@ INGEST: dict[str, Metric] = {
         _gauge("ingest_queue_tasks", "Tasks that wait in the queue of a pool", "pool"),
         _gauge("ingest_redis_used_bytes", "Memory that Redis uses"),
         _gauge("ingest_redis_limit_bytes", "Redis's maxmemory; 0: it has none"),
+        _gauge("ingest_redis_full", "1 while Redis is so full that no new batches go out"),
         _gauge("ingest_redis_save_failing", "1 while Redis can't write to its disk"),
         _counter("ingest_redis_went_back", "Times that Redis had forgotten what it had acknowledged"),
     )

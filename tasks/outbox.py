@@ -12,6 +12,7 @@ from tasks.contract import digest_line
 from tasks.errors import LedgerError, ServerAwayError, TrimmedError
 from tasks.ledger import Keys, connection_options
 from tasks.records import Record, unpack
+from tasks.redis_clients import connect
 from tasks.settings import Settings, mask
 
 CHUNK = 1_000
@@ -41,7 +42,7 @@ class Outbox:
     """Reads the ledger for people and summaries."""
 
     def __init__(self, settings: Settings) -> None:
-        self.client = redis.Redis.from_url(settings.ledger, **connection_options(retries=3))
+        self.client = connect(settings, settings.ledger, **connection_options(retries=3))
         self.keys = Keys(settings.namespace)
 
     @classmethod

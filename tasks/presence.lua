@@ -1,7 +1,7 @@
 -- Writes a worker down, or takes it out, under Redis's clock; removes those that have not been seen for 60 s.
 --
 -- KEYS  1 workers
--- ARGV  1 node name  2 JSON object of what it says of itself; empty: it leaves
+-- ARGV  1 its name  2 JSON object of what it says of itself; empty: it leaves
 
 local now = redis.call('TIME')
 if ARGV[2] == '' then

@@ -8,12 +8,12 @@ from collections.abc import Mapping, Sequence
 
 import msgspec
 import redis
-import redis.asyncio
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tasks.build import VERSION
 from tasks.ledger import Keys, connection_options, script
+from tasks.redis_clients import connect_async
 from tasks.settings import Settings
 
 #: A worker that has not been seen for so long is gone.
@@ -60,15 +60,13 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
     seen = []
     for name, packed in sorted(entries.items()):
         try:
-            entry = _decode(packed)
+            node, entry = name.decode(), _decode(packed)
         except ValueError:
             continue
         age_s = now_s - entry.seen_s
         if age_s <= ALIVE_S:
             ahead_s = entry.clock_ms / 1000 - entry.seen_s
-            seen.append(
-                WorkerSeen(name.decode(), entry.queues, entry.processes, entry.version, age_s, round(ahead_s, 3))
-            )
+            seen.append(WorkerSeen(node, entry.queues, entry.processes, entry.version, age_s, round(ahead_s, 3)))
     return seen
 
 
@@ -85,9 +83,9 @@ class Presence:
     """One worker's own entry. Raises what Redis raises."""
 
     def __init__(self, settings: Settings, name: str, queues: Sequence[str]) -> None:
-        """Take the worker's node name and the queues that it listens to; the connection opens at the first call."""
+        """Take a name that no other worker has, and the queues that it listens to; the connection opens at the first call."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
-        self._client = redis.asyncio.Redis.from_url(settings.ledger, **options)
+        self._client = connect_async(settings, settings.ledger, **options)
         self._key = Keys(settings.namespace).workers
         self._name, self._queues = name, list(queues)
         self._write = self._client.register_script(script("presence"))

@@ -29,8 +29,12 @@ def _ledger() -> Ledger:
     return Ledger.connect(load())
 
 
+#: Batches of more configurations are on their way only if somebody changes it many times a second.
+CONFIGURATIONS_KEPT = 8
+
+
 class Strategies:
-    """The strategies of the configurations that this process has met."""
+    """The strategies of the configurations that this process has met last."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple[AnyStrategy, ...]]] = {}
@@ -42,6 +46,8 @@ class Strategies:
             if packed is None:
                 raise LedgerError(f"the ledger holds no configuration {version}")
             self._known[version] = registry.build(Configuration.parse(packed))
+            if len(self._known) > CONFIGURATIONS_KEPT:
+                del self._known[next(iter(self._known))]
         return self._known[version][pool]
 
 
@@ -70,7 +76,7 @@ def process(payload: bytes) -> dict[str, Any]:
             batch = batches.unpack(payload)
         tracing.note(lane=str(batch.lane), seq_last=batch.to.seq)
         with (
-            bound_contextvars(lane=str(batch.lane), task_id=batch.task_id),
+            bound_contextvars(lane=str(batch.lane), task_id=batch.task_id, seq=batch.to.seq),
             measure.counted(Exception, "worker_failed", batch.pool),
         ):
             done = runner.run(batch, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))

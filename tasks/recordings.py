@@ -7,12 +7,15 @@ import gzip
 import heapq
 import zlib
 from collections.abc import Iterable, Iterator
+from functools import partial
 from pathlib import Path
 
 import msgspec
 
 from tasks.errors import RecordingError
 
+#: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
+MAX_LINE_BYTES = 2 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
 
 
@@ -40,7 +43,9 @@ def read(path: Path) -> Iterator[Line]:
         with path.open("rb") as probe:
             compressed = probe.read(2) == _GZIP_MAGIC
         with gzip.open(path) if compressed else path.open("rb") as file:
-            for number, raw in enumerate(file, start=1):
+            for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), start=1):
+                if len(raw) == MAX_LINE_BYTES:
+                    raise RecordingError(f"{path}, line {number} is longer than {MAX_LINE_BYTES >> 20} MiB")
                 if line := raw.rstrip():
                     yield _line(path, number, line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:

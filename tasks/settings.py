@@ -5,27 +5,38 @@ Any secret NAME can also be given as NAME_FILE, the path of a file that holds it
 
 import difflib
 import os
+import re
+import string
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit, urlunsplit
+from typing import Annotated, Any, Literal, Self
 
 import structlog
-from pydantic import Field, ValidationError, field_validator
-from pydantic.fields import FieldInfo
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
+from tasks import addresses
 from tasks.errors import SettingsError
 from tasks.routing import Shard
+from tasks.secret_files import SecretFiles
 
 #: More would share out less than a lane each in most setups.
 MAX_SHARDS = 64
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
-#: May hold passwords: can be given as NAME_FILE, and are shown without the password.
-SECRETS = ("nats_url", "redis_url", "broker_url", "result_url", "ledger_url")
+_REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
+#: May hold passwords: are shown without them.
+_URLS = ("nats_url", *_REDIS_URLS)
+#: Can be given as NAME_FILE.
+SECRETS = (
+    *_URLS, "nats_password", "nats_token", "nats_nkey", "nats_credentials", "redis_sentinel_password",
+)  # fmt: skip
+
+#: Elsewhere, a comma or a semicolon may be part of a password.
+_BETWEEN = re.compile(r"([,;])(?=\s*\w+://)")
 
 #: Names of other software that look like one of ours.
 _NOT_OURS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
@@ -34,9 +45,18 @@ _NOT_OURS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
 class Settings(BaseSettings):
     """The settings; each field is an environment variable of the same name in upper case."""
 
-    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True)
+    model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False)
 
     nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server, or several with commas between")
+    nats_user: str = Field("", description="NATS: name to log in with, and NATS_PASSWORD")
+    nats_password: str = Field("", description="NATS: password of NATS_USER")
+    nats_token: str = Field("", description="NATS: token to log in with")
+    nats_nkey: str = Field("", description="NATS: seed of the nkey to log in with")
+    nats_credentials: str = Field("", description="NATS: text of the credentials (.creds) to log in with")
+    nats_tls_ca: str = Field("", description="NATS: file of the CA to trust, instead of the system's; asks for TLS")
+    nats_tls_cert: str = Field("", description="NATS: file of our certificate, and NATS_TLS_KEY; asks for TLS")
+    nats_tls_key: str = Field("", description="NATS: file of the certificate's key")
+    nats_tls_name: str = Field("", description="NATS: name in the server's certificate, if not the URL's host")
     nats_subjects: str = Field("binance.>", description="what ingest listens to; several with commas between")
     ingest_source: Literal["core", "jetstream"] = Field(
         "core", description="where frames come from: NATS as it is, or a JetStream stream, of which nothing is lost"
@@ -51,7 +71,7 @@ class Settings(BaseSettings):
     ingest_stream_max_bytes: int = Field(
         2 * 2**30, ge=2**20, description="jetstream: how much a stream made by ingest keeps"
     )
-    ingest_stream_replicas: Literal[1, 3, 5] = Field(
+    ingest_stream_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(int)] = Field(
         1, description="jetstream: on how many servers a stream made by ingest is kept"
     )
     ingest_shard: str = Field(
@@ -59,12 +79,25 @@ class Settings(BaseSettings):
     )
     ingest_lane_bytes: int = Field(64 * 2**20, ge=2**20, description="bound of the events that wait in one lane")
     ingest_total_bytes: int = Field(256 * 2**20, ge=2**20, description="bound of the events that wait in all lanes")
+    ingest_redis_full: float = Field(
+        0.9, ge=0, le=1, description="above this share of Redis's maxmemory no new batches go out; 0: they always do"
+    )
     ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is on its way")
     run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
-    redis_url: str = Field("redis://127.0.0.1:6379/0", description="broker, results and ledger, unless split below")
+    redis_url: str = Field(
+        "redis://127.0.0.1:6379/0",
+        description="broker, results and ledger, unless split below; sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels",
+    )
     broker_url: str = Field("", description="Celery's broker; default REDIS_URL")
     result_url: str = Field("", description="Celery's results; default REDIS_URL")
     ledger_url: str = Field("", description="our ledger; default REDIS_URL")
+    redis_sentinel_master: str = Field(
+        "mymaster", min_length=1, description="the name under which Sentinels know the master"
+    )
+    redis_sentinel_password: str = Field("", description="password of the Sentinels themselves, if they have one")
+    redis_tls_ca: str = Field("", description="rediss://: file of the CA to trust, instead of the system's")
+    redis_tls_cert: str = Field("", description="rediss://: file of our certificate, and REDIS_TLS_KEY")
+    redis_tls_key: str = Field("", description="rediss://: file of the certificate's key")
     namespace: str = Field("rs", pattern=r"^[\w.-]{1,64}$", description="prefix of every Redis key of ours")
     strategies_file: Path = Field(
         Path(__file__).with_name("strategies.toml"), description="pools, strategies and their parameters"
@@ -91,12 +124,34 @@ class Settings(BaseSettings):
     def _upper(cls, value: Any) -> Any:
         return value.upper() if isinstance(value, str) else value
 
+    @field_validator("nats_url")
+    @classmethod
+    def _of_nats(cls, value: str) -> str:
+        return value and addresses.nats(value)
+
+    @field_validator(*_REDIS_URLS)
+    @classmethod
+    def _of_redis(cls, value: str) -> str:
+        return value and addresses.redis(value)
+
+    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", "redis_tls_ca", "redis_tls_cert", "redis_tls_key")
+    @classmethod
+    def _readable(cls, value: str) -> str:
+        try:
+            if value:
+                Path(value).open("rb").close()
+        except OSError as error:
+            raise ValueError(f"can't read the file: {error.strerror}") from None
+        return value
+
     @field_validator("signal_subject")
     @classmethod
     def _known_fields(cls, value: str) -> str:
         try:
-            subject = value.format(strategy="s", symbol="S", action="a", venue="v")
-        except (KeyError, IndexError, ValueError):
+            fields = {(name, spec, how) for _, name, spec, how in string.Formatter().parse(value) if name is not None}
+            plain = fields <= {(name, "", None) for name in ("strategy", "symbol", "action", "venue")}
+            subject = value.format(strategy="s", symbol="S", action="a", venue="v") if plain else ""
+        except ValueError:
             subject = ""
         if not subject or any(not token or set(token) & set("*> \t") for token in subject.split(".")):
             message = "not a NATS subject made of {strategy}, {symbol}, {action} and {venue}"
@@ -111,6 +166,29 @@ class Settings(BaseSettings):
             message = f"not a number and how many, such as 0/2 and 1/2 (at most {MAX_SHARDS})"
             raise ValueError(message)
         return value
+
+    @model_validator(mode="after")
+    def _one_login(self) -> Self:
+        logins = ("nats_user", "nats_token", "nats_nkey", "nats_credentials")
+        named = [name.upper() for name in logins if getattr(self, name)] + ["NATS_URL"] * ("@" in self.nats_url)
+        if len(named) > 1:
+            message = f"{' and '.join(named)} are logins of different kinds: give one"
+            raise ValueError(message)
+        together = (
+            ("nats_user", "nats_password"),
+            ("nats_tls_cert", "nats_tls_key"),
+            ("redis_tls_cert", "redis_tls_key"),
+        )
+        for one, other in together:
+            if bool(getattr(self, one)) != bool(getattr(self, other)):
+                message = f"{one.upper()} and {other.upper()} go together"
+                raise ValueError(message)
+        return self
+
+    @property
+    def nats_tls(self) -> bool:
+        """Whether the settings ask for TLS to NATS, whatever the URL says."""
+        return bool(self.nats_tls_ca or self.nats_tls_cert or self.nats_tls_name)
 
     @property
     def shard(self) -> Shard:
@@ -148,42 +226,27 @@ class Settings(BaseSettings):
         file_secret_settings: PydanticBaseSettingsSource,  # noqa: ARG003 NAME_FILE says where a secret is
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Read the environment, then the files that it names."""
-        return init_settings, env_settings, _SecretFiles(settings_cls)
+        return init_settings, env_settings, SecretFiles(settings_cls, SECRETS)
 
     def shown(self) -> dict[str, str]:
         """Give every setting by its environment name, passwords masked."""
         values = {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
-        return values | {name.upper(): mask(getattr(self, name)) for name in SECRETS}
+        return values | {name.upper(): _shown(name, getattr(self, name)) for name in SECRETS}
 
 
-class _SecretFiles(PydanticBaseSettingsSource):
-    """Reads NAME_FILE for each secret NAME."""
-
-    def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 given by the base
-        path = os.environ.get(f"{field_name.upper()}_FILE") if field_name in SECRETS else None
-        if not path:
-            return None, field_name, False
-        try:
-            return Path(path).read_text(encoding="utf-8").strip(), field_name, False
-        except OSError as error:
-            message = f"{field_name.upper()}_FILE: can't read {path}: {error.strerror}"
-            raise SettingsError(message) from None
-
-    def __call__(self) -> dict[str, Any]:
-        found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
-        return {name: value for name, value in found.items() if value is not None}
+def _shown(name: str, value: str) -> str:
+    if name not in SECRETS:
+        return value
+    return mask(value) if name in _URLS else "***" * bool(value)
 
 
 def mask(urls: str) -> str:
-    """Give `urls`, comma-separated, without their passwords."""
+    """Give `urls`, with commas or semicolons between, without logins: all before an @, whatever it is."""
 
     def masked(url: str) -> str:
-        parts = urlsplit(url)
-        if parts.password is None and not (parts.scheme == "nats" and parts.username):
-            return url
-        return urlunsplit(parts._replace(netloc=f"***@{parts.netloc.rpartition('@')[2]}"))
+        return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(\s*\w+://)?.*@", r"\1***@", url, flags=re.DOTALL))
 
-    return ",".join(masked(url) for url in urls.split(","))
+    return "".join(masked(part) for part in _BETWEEN.split(urls))
 
 
 def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -200,6 +263,14 @@ def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
     return faults, warnings
 
 
+def _told(fault: ErrorDetails) -> str:
+    """Say a fault in a line, with the value unless it may be a secret or is all of them."""
+    name, why = "".join(map(str, fault["loc"][:1])), fault["msg"].removeprefix("Value error, ")
+    if not name:
+        return why
+    return f"{name.upper()}: {why}" + ("" if name in SECRETS else f", not {fault['input']!r}")
+
+
 @lru_cache(maxsize=1)
 def load() -> Settings:
     """Read the settings, once. Raises SettingsError, one message with every fault."""
@@ -208,9 +279,7 @@ def load() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        faults += [
-            f"{str(fault['loc'][0]).upper()}: {fault['msg']}, not {fault['input']!r}" for fault in error.errors()
-        ]
+        faults += [_told(fault) for fault in error.errors()]
     if faults or settings is None:
         raise SettingsError("the settings can't be used:\n  " + "\n  ".join(faults))
     for warning in warnings:

@@ -49,7 +49,7 @@ class Chosen(NamedTuple):
         return all(not wanted or value in wanted for value, wanted in pairs)
 
 
-def since_ms(text: str, now_ms: int) -> int:
+def since_ms(text: str, now_ms: int, option: str = "--since") -> int:
     """Read `10m` (s, m, h, d: so long before `now_ms`) or an ISO 8601 time (UTC unless it says otherwise).
 
     Gives unix milliseconds. Raises SettingsError.
@@ -59,7 +59,7 @@ def since_ms(text: str, now_ms: int) -> int:
     try:
         at = datetime.fromisoformat(text)
     except ValueError:
-        raise SettingsError(f"--since takes 90s, 10m, 2h, 1d or a time like 2026-01-31T12:00, not {text!r}") from None
+        raise SettingsError(f"{option} takes 90s, 10m, 2h, 1d or a time like 2026-01-31T12:00, not {text!r}") from None
     return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 

@@ -64,11 +64,17 @@ class StateRun:
         self._machine_faults = machine_faults
         self._config_version = config_version
         self._decode = msgspec.msgpack.Decoder(strategy.state_type).decode
+        #: Why what the ledger held was of no use; empty: it was of use, or there was nothing.
+        self.unreadable = ""
         self._restore(packed)
 
     def _restore(self, packed: bytes | None) -> None:
         """Take `packed` as the state from which a rebuild starts."""
-        saved = _unpack_saved(packed) if packed else Saved(self.strategy.version, 0, Passed(), msgspec.Raw())
+        saved = Saved(self.strategy.version, 0, Passed(), msgspec.Raw())
+        try:
+            saved = _unpack_saved(packed) if packed else saved
+        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+            packed, self.unreadable = None, str(error)
         if saved.version > self.strategy.version:
             raise NewerStateError(
                 f"{self.strategy.name}: state of version {saved.version}, code of {self.strategy.version}"
@@ -89,7 +95,8 @@ class StateRun:
             return self.strategy.migrate(saved.version, msgspec.msgpack.decode(saved.state))
         except self._machine_faults:
             raise
-        except Exception:  # noqa: BLE001 a lane must not stand still for ever because a state can't be read
+        except Exception as error:  # noqa: BLE001 a lane must not stand still for ever because a state can't be read
+            self.unreadable = f"{type(error).__name__}: {error}"
             return None
 
     def apply(self, event: AnyEvent) -> Said:

@@ -25,7 +25,7 @@ class StrategyErrors:
             self._unlogged[name] += 1
             if self._rarely[name]:
                 log.warning(
-                    "a strategy raised",
+                    "a strategy raised" if letter.reason == "strategy_error" else "the ledger held what can't be read",
                     strategy=name,
                     symbol=letter.symbol,
                     event_id=letter.event.id if letter.event else None,

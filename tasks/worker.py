@@ -4,6 +4,7 @@ Only a worker's main process makes one, before its pool forks; `celeryconfig` na
 """
 
 import asyncio
+import os
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -106,7 +107,9 @@ class Consumer(CeleryConsumer):
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
         try:
-            self._front = Front(load(), self.hostname, sorted(self.app.amqp.queues.consume_from))
+            # Celery gives every worker of a machine the same name, unless told otherwise.
+            name = f"{self.hostname}/{os.getpid()}"
+            self._front = Front(load(), name, sorted(self.app.amqp.queues.consume_from))
         except SettingsError as error:
             log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback
             raise SystemExit(1) from None
@@ -152,6 +155,13 @@ class Consumer(CeleryConsumer):
         """Called by Celery when the connection is lost, and at the end."""
         self._vitals.listening = False
         super().on_close()
+
+    def connection_for_read(self, heartbeat: float | None = None) -> Any:
+        """Called by Celery to connect. What workers tell of their connection is for everybody: no passwords in options."""
+        connection = super().connection_for_read(heartbeat)
+        told = connection.info
+        connection.info = lambda: told() | {"transport_options": {}}  # type: ignore[method-assign]  # on purpose
+        return connection
 
     def ensure_connected(self, conn: Any) -> Any:
         """Connect, for ever. Celery's own does not say that it is alive meanwhile, and pauses for up to 30 s."""

@@ -8,7 +8,6 @@ from collections.abc import Callable, Sequence
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
-import nats
 from nats.aio.msg import Msg
 
 from compose.local.processes import Instance, LocalStackError, Process
@@ -16,7 +15,10 @@ from compose.local.screen import Screen
 from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tasks import summary
+from tasks.nats_client import NatsClient
 
+#: What `python -m tasks` needs to reach the demo.
+_REACHED_BY = ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")
 _POLL_S = 0.05
 _FEED_STOP_S = 15.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -52,7 +54,8 @@ class Session:
         loop = asyncio.get_running_loop()
         for number in _ENDING:
             loop.add_signal_handler(number, self._interrupt, number)
-        client = await nats.connect(self._stack.nats_url, error_cb=_ignore)
+        client = NatsClient(self._stack.settings)
+        await client.open("demo", _ignore)
         await client.subscribe("signals.>", cb=self._show)
         await client.flush()
         feed = self._stack.start_feed(request.feed)
@@ -115,7 +118,8 @@ def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) 
     # Chosen first, so that the page knows where Flower will be.
     port = request.flower_port or free_port()
     environment = {"FLOWER_URL": f"http://{HOST}:{port}", **request.plan.environment}
-    stack = Stack(instance, request.plan._replace(environment=environment))
+    # Killed and started again, Redis has what it had a second before.
+    stack = Stack(instance, request.plan._replace(environment=environment, redis_options=("--appendonly", "yes")))
     stack.wait_until_ready()
     flower_url = stack.start_flower(port)
     ingest_url = f"http://127.0.0.1:{stack.http_port}"
@@ -127,6 +131,7 @@ def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) 
             "NATS": f"{stack.nats_url}  (signals on signals.>)",
             "Redis": stack.redis_url,
             "logs": f"{os.path.relpath(instance.directory)}/*.log",
+            "env": " ".join(f"{name}={stack.environment[name]}" for name in _REACHED_BY),
         }
     )
     started_s = time.monotonic()

@@ -8,7 +8,6 @@ from typing import Any
 import msgspec
 from rich.console import Console
 from rich.markup import escape
-from rich.table import Table
 from rich.text import Text
 
 from tasks import signal_lines
@@ -36,10 +35,7 @@ class Screen:
     def welcome(self, places: Mapping[str, str]) -> None:
         """Print where everything is."""
         self.console.print("[bold]Realtime Strategies[/bold] is running. Ctrl-C ends it, orderly, with a summary.")
-        grid = Table.grid(padding=(0, 2))
-        for name, where in places.items():
-            grid.add_row(f"  {name}", Text(where, style="cyan", overflow="fold"))
-        self.console.print(grid)
+        self._rows(places, "", "cyan")
 
     def signal(self, raw: bytes, now_s: float) -> None:
         """Print a signal, unless this second already had ten."""
@@ -65,11 +61,15 @@ class Screen:
             sys.stdout.write(json.dumps(values) + "\n")
             sys.stdout.flush()
             return
-        table = Table.grid(padding=(0, 2), pad_edge=True)
-        for name, value in values.items():
-            table.add_row(Text(name, style="dim"), Text(_cell(value), overflow="fold"))
         self.console.print("\n[bold]Summary[/bold]")
-        self.console.print(table)
+        self._rows({name: _cell(value) for name, value in values.items()}, "dim", "")
+
+    def _rows(self, rows: Mapping[str, str], of_names: str, of_texts: str) -> None:
+        """Print names and texts in these styles; each row whole, however narrow the terminal is: people copy it."""
+        width = max(map(len, rows))
+        for name, text in rows.items():
+            line = Text.assemble((f"  {name:<{width}}  ", of_names), (text, of_texts))
+            self.console.print(line, soft_wrap=True)
 
 
 def in_order(summary: Summary, seconds: float) -> dict[str, Any]:

@@ -26,19 +26,23 @@ def free_port(port: int = 0) -> int:
 
 
 def start_nats(
-    instance: Instance, name: str = "nats", port: int = -1, *, jetstream: bool = True
+    instance: Instance, name: str = "nats", port: int = -1, *, jetstream: bool = True, options: Sequence[str] = ()
 ) -> tuple[Process, str]:
     """Start a NATS server, by default on a port that it picks itself; give it and its URL once it listens.
 
-    What its JetStream keeps is in the directory of its name.
+    What its JetStream keeps is in the directory of its name. `options` are more of its command-line options.
     """
     directory = instance.directory / name
     directory.mkdir(exist_ok=True)
-    fixed = ("--addr", HOST, "--port", str(port), "--ports_file_dir", str(directory))
+    fixed = ("--addr", HOST, "--ports_file_dir", str(directory))
     kept = ("--jetstream", "--store_dir", str(directory / "jetstream")) if jetstream else ()
-    process = instance.start(name, (str(_nats_server()), *fixed, *kept))
+    command = (str(_nats_server()), *fixed, *kept, *options, "--port")
+    process = instance.start(name, (*command, str(port)))
     file = directory / f"nats-server_{process.pid}.ports"
-    return process, _ready(instance, process, lambda: _nats_url(file))
+    url = _ready(instance, process, lambda: _nats_url(file))
+    # Started again, it is found where it was.
+    process.command = (*command, url.rpartition(":")[2])
+    return process, url
 
 
 def start_redis(

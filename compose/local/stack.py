@@ -18,8 +18,8 @@ from tasks.settings import SECRETS, Settings, load
 
 #: Settings of the surroundings that would lead the stack's processes elsewhere.
 _NOT_INHERITED = {
-    "NATS_SUBJECTS",
     "SIGNAL_SUBJECT",
+    *(name.upper() for name in Settings.model_fields if name.startswith(("nats_", "redis_"))),
     *(f"{name}{end}".upper() for name in SECRETS for end in ("", "_file")),
 }
 _START_S = 60.0
@@ -34,6 +34,8 @@ class Plan(NamedTuple):
     partitions: int | None = None
     #: More environment variables for every process.
     environment: Mapping[str, str] = {}
+    #: More command-line options of Valkey.
+    redis_options: Sequence[str] = ()
 
 
 class Stack:
@@ -44,7 +46,7 @@ class Stack:
         self.instance = instance
         self.strategies_file = strategies_file(instance.directory, plan)
         self.nats, self.nats_url = start_nats(instance)
-        self.redis, self.redis_url = start_redis(instance)
+        self.redis, self.redis_url = start_redis(instance, options=plan.redis_options)
         self.http_port = free_port()
         #: Where each worker answers, in the order of `workers`.
         self.worker_ports = [free_port() for _ in range(plan.workers)]
@@ -64,8 +66,8 @@ class Stack:
             raise LocalStackError(
                 f"{late.name} is not ready after {_START_S:g} s; its log ends with:{late.tail()}"
             ) from None
-        for worker in self.workers:
-            worker.restart = True
+        for process in (self.nats, self.redis, *self.workers):
+            process.restart = True
 
     @property
     def settings(self) -> Settings:

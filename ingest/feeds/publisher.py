@@ -5,11 +5,11 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
 import structlog
-from nats.aio.client import Client
 from nats.errors import Error
 
 from ingest.delivery import delivered
 from tasks.errors import ServerAwayError
+from tasks.nats_client import NatsClient
 from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
 
@@ -28,21 +28,20 @@ class Connection:
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""
-        self._servers = [url.strip() for url in settings.nats_url.split(",")]
         self._where = mask(settings.nats_url)
         self._up = asyncio.Event()
         self._warned = False
         self._flushing: asyncio.Task[None] | None = None
         #: How often the connection was lost.
         self.cuts = 0
-        self.client = Client()
+        self.client = NatsClient(settings)
 
     async def open(self) -> None:
-        """Connect, for as long as it takes. Raises ServerAwayError: the address is none."""
+        """Connect, for as long as it takes. Raises SettingsError: refused; ServerAwayError: the address is none."""
         try:
-            await self.client.connect(
-                self._servers,
-                name="realtime-strategies feed",
+            await self.client.open(
+                "feed",
+                self._on_error,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=1,
                 connect_timeout=5,
@@ -50,7 +49,6 @@ class Connection:
                 drain_timeout=_FLUSH_S,
                 # While the server is away the client takes nothing: whether a frame waits or is dropped, we decide.
                 pending_size=0,
-                error_cb=self._on_error,
                 disconnected_cb=self._on_cut,
                 reconnected_cb=self._on_up,
             )

@@ -39,10 +39,12 @@ function drawParts(parts, oldest_s) {
 /** @param {any} parts @param {any[]} lanes @param {number} oldest_s */
 function problems(parts, lanes, oldest_s) {
   const found = [];
-  if (!parts.started) found.push("Ingest is starting: it waits for NATS and Redis.");
+  if (parts.standing_by) found.push("This ingest stands by: another one leads. It takes over when that one falls silent.");
+  else if (!parts.started) found.push("Ingest is starting: it waits for NATS and Redis.");
   if (parts.stopping) found.push("Ingest is stopping.");
   if (!parts.nats) found.push("NATS is away: no frames come in, no signals go out. Ingest keeps trying.");
   if (!parts.redis) found.push("Redis is away: nothing can be committed; events wait in ingest. It keeps trying.");
+  if (parts.redis_full) found.push("Redis is almost full: no new batches go out; events wait in ingest.");
   if (parts.redis && parts.workers === 0) found.push("No worker is there: events wait in their lanes.");
   if (oldest_s > SLOW_S) {
     const waiting = lanes.filter((lane) => lane[2] > SLOW_S).map((lane) => lane[0]);

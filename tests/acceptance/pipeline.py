@@ -1,13 +1,17 @@
 """The whole pipeline as processes, driven by a test."""
 
+import http.client
+import json
 import signal
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager, suppress
 from pathlib import Path
 
 from compose.local.processes import Instance
+from compose.local.servers import HOST
 from compose.local.stack import Plan, Stack
+from compose.local.waiting import wait_for
 from tasks import backtest, configuration, summary
 from tasks.outbox import Outbox
 from tasks.settings import Settings
@@ -39,6 +43,8 @@ def replay(stack: Stack, files: Sequence[Path], speed: str, each: Callable[[], N
 
 def finish(stack: Stack) -> Summary:
     """Stop ingest, which works off what is left, and sum up."""
+    # One that was killed holds the lead for a moment, and the next one stands by and would end with nothing done.
+    wait_for(lambda: stack.instance.watch() is not None and leads(stack), 30, "ingest's lead")
     stack.ingest.terminate()
     deadline_s = time.monotonic() + 120
     while stack.ingest.returncode is None:
@@ -47,6 +53,15 @@ def finish(stack: Stack) -> Summary:
         time.sleep(POLL_S)
     assert stack.ingest.returncode == -signal.SIGTERM, stack.ingest.tail()
     return summary.read(stack.settings)
+
+
+def leads(stack: Stack) -> bool:
+    """Whether ingest leads its shard."""
+    connection = http.client.HTTPConnection(HOST, stack.http_port, timeout=1)
+    with closing(connection), suppress(OSError, http.client.HTTPException):
+        connection.request("GET", "/ready")
+        return bool(json.load(connection.getresponse())["started"])
+    return False
 
 
 def deadletters(stack: Stack) -> list[bytes]:

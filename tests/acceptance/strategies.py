@@ -1,9 +1,10 @@
 """Strategies that misbehave, for tests; named in a strategies file by their import path."""
 
 import ctypes
+import time
 from collections.abc import Iterable
 
-from tasks.events import Trade
+from tasks.events import Depth, Trade
 from tasks.strategy import Params, Signal, State, Strategy
 
 POISON_ID = 13
@@ -39,4 +40,18 @@ class Raising(Strategy[Params, State]):
     def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
         if trade.id == POISON_ID:
             raise ArithmeticError("thirteen")
+        return ()
+
+
+class Slow(Strategy[Params, State]):
+    """Takes two milliseconds for every event, so that a worker carries a few hundred a second."""
+
+    name = "slow"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        time.sleep(0.002)
+        return ()
+
+    def on_depth(self, book: Depth, state: State) -> Iterable[Signal]:  # noqa: ARG002 as above
+        time.sleep(0.002)
         return ()

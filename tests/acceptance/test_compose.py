@@ -8,22 +8,27 @@ import shutil
 import subprocess
 import urllib.request
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
 from urllib.error import HTTPError
 
 import nats
 import pytest
+from playwright.sync_api import expect, sync_playwright
 
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
 from tests.acceptance.pipeline import backtested
+from tests.acceptance.test_live_page import FLAGS
+from tests.needs import missing
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)  # the first one builds the image
 USDM = "binance-usdm-20240808.jsonl.gz"
 IMAGE = "realtime-strategies:acceptance"
+ONLY_THE_PIPELINE = ("--scale", "simulate=0", "--scale", "flower=0")
+EVERY_PROFILE = ("--profile", "live", "--profile", "observability")
 
 
 class Stack:
@@ -31,7 +36,8 @@ class Stack:
 
     def __init__(self, name: str, **settings: str) -> None:
         self.name = name
-        self.ports = {variable: free_port() for variable in ("NATS_PORT", "HTTP_PORT", "FLOWER_PORT")}
+        published = ("NATS_PORT", "HTTP_PORT", "FLOWER_PORT", "PROMETHEUS_PORT")
+        self.ports = {variable: free_port() for variable in published}
         mine = {"COMPOSE_PROJECT_NAME": name, "IMAGE": IMAGE, **settings}
         self._environment = os.environ | mine | {variable: str(port) for variable, port in self.ports.items()}
 
@@ -48,6 +54,23 @@ class Stack:
     def logs(self, service: str) -> str:
         # Some versions of Compose clear the line first, terminal or not.
         return self.compose("logs", "--no-log-prefix", service).replace("\x1b[2K", "")
+
+    def health(self, service: str) -> list[str]:
+        """What `docker compose ps` says of each container of a service."""
+        lines = self.compose("ps", "--format", "json", service).splitlines()
+        return [json.loads(line)["Health"] for line in lines]
+
+    def digest(self) -> str:
+        """Stop ingest, which works off what is left, and give the digest of all that was committed."""
+        self.compose("stop", "ingest")
+        assert {each["State"]["ExitCode"] for each in self.containers("ingest")} == {0}, self.logs("ingest")[-2_000:]
+        return self.compose("exec", "-T", "worker", "python", "-m", "tasks", "signals", "--digest").strip()
+
+    def start_replay(self, recordings: Path, speed: str) -> str:
+        """Start the replay of a recording; give its container."""
+        mount = ("--volume", f"{recordings}:/recordings:ro")
+        replay = ("python", "-m", "ingest", "replay", f"/recordings/{USDM}", "--speed", speed)
+        return self.compose("run", "--detach", "--no-deps", *mount, "worker", *replay).strip()
 
     def restarts(self) -> list[int]:
         """How often the engine has started each worker again."""
@@ -100,7 +123,7 @@ def running(name: str, *options: str, **settings: str) -> Iterator[Stack]:
         stack.compose("up", "--detach", *options)
         yield stack
     finally:
-        stack.compose("--profile", "live", "down", "--volumes", "--remove-orphans", check=False)
+        stack.compose(*EVERY_PROFILE, "down", "--volumes", "--remove-orphans", check=False)
     assert stack.left() == ""
 
 
@@ -151,6 +174,46 @@ def test_flower_asks_for_the_password_that_was_made_up(stack: Stack):
     assert answer(port, credentials=credentials) == 200
 
 
+def test_flower_shows_the_batches_in_a_browser_that_knows_the_password(stack: Stack):
+    path = shutil.which("chromium") or shutil.which("google-chrome")
+    if path is None:
+        missing("Chromium is not installed")
+    port = stack.ports["FLOWER_PORT"]
+    wait_for(lambda: answer(port, "/healthcheck") == 200, 60, "Flower")
+    user, _, password = stack.compose("exec", "-T", "flower", "cat", "/run/passwords/flower").strip().partition(":")
+    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=FLAGS) as browser:
+        stranger = browser.new_page()
+        refusal = stranger.goto(f"http://127.0.0.1:{port}/")
+        assert refusal is not None
+        assert refusal.status == 401
+        page = browser.new_page(http_credentials={"username": user, "password": password})
+        page.goto(f"http://127.0.0.1:{port}/tasks")
+        expect(page.locator("#tasks-table tbody")).to_contain_text("SUCCESS", timeout=60_000)
+        expect(page.locator("#tasks-table tbody")).to_contain_text("events")
+
+
+def test_every_service_that_has_a_health_check_is_healthy_soon(stack: Stack):
+    services = ("redis", "nats", "ingest", "worker", "flower")
+    wait_for(lambda: all(stack.health(service) == ["healthy"] for service in services), 60, "healthy services")
+
+
+def test_prometheus_finds_ingest_and_the_workers_and_takes_the_rules(stack: Stack):
+    stack.compose("--profile", "observability", "up", "--detach", "--no-deps", "prometheus")
+    port = stack.ports["PROMETHEUS_PORT"]
+
+    def told(what: str) -> dict[str, Any]:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/api/v1/{what}", timeout=10) as response:
+            return dict(json.load(response)["data"])
+
+    def up() -> set[str]:
+        return {each["labels"]["job"] for each in told("targets")["activeTargets"] if each["health"] == "up"}
+
+    wait_for(lambda: answer(port, "/-/ready") == 200 and up() >= {"ingest", "worker"}, 90, "Prometheus's targets")
+    rules = [rule for group in told("rules")["groups"] for rule in group["rules"]]
+    assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
+    assert rules
+
+
 def test_redis_asks_for_a_password_and_is_not_published(stack: Stack):
     assert "NOAUTH" in stack.compose("exec", "-T", "redis", "redis-cli", "ping")
     assert not any(stack.containers("redis")[0]["NetworkSettings"]["Ports"].values())
@@ -194,19 +257,44 @@ def test_stop_ends_feed_ingest_workers_and_servers_in_this_order_with_nothing_le
         assert json.loads(stack.logs("ingest").splitlines()[-1])["event"] == "stopped"
 
 
-def test_killed_workers_and_a_restarted_redis_give_the_signals_of_the_backtest(image: None, recordings: Path):
-    options = ("--scale", "worker=4", "--scale", "simulate=0", "--scale", "flower=0")
-    with running("digest", *options, SIGNAL_MAX_AGE_S="0") as stack:
-        wait_for(lambda: answer(stack.ports["HTTP_PORT"], "/ready") == 200, 60, "ingest")
-        mount = ("--volume", f"{recordings}:/recordings:ro")
-        replay = ("python", "-m", "ingest", "replay", f"/recordings/{USDM}", "--speed", "5")
-        feed = stack.compose("run", "--detach", "--no-deps", *mount, "worker", *replay).strip()
-        for index in (0, 1, 2, 3, 0, 1):
+def test_workers_scaled_and_killed_under_load_and_a_restarted_redis_give_the_signals_of_the_backtest(
+    image: None, recordings: Path
+):
+    with running("digest", *ONLY_THE_PIPELINE, SIGNAL_MAX_AGE_S="0") as stack:
+        feed = stack.start_replay(recordings, "4")
+        stack.compose("up", "--detach", "--no-recreate", *ONLY_THE_PIPELINE, "--scale", "worker=4")
+        for index in (0, 1, 2, 3):
             stack.kill_worker(index)
         stack.compose("restart", "redis")
+        stack.compose("up", "--detach", "--no-recreate", *ONLY_THE_PIPELINE, "--scale", "worker=1")
         assert run(["docker", "inspect", "--format", "{{.State.Running}}", feed]).strip() == "true"
+        assert len(stack.containers("worker")) == 1
         assert run(["docker", "wait", feed]).strip() == "0"
+        assert stack.digest() == backtested([recordings / USDM]).digest
+
+
+def test_with_a_stream_a_killed_ingest_and_restarted_servers_change_no_signal(image: None, recordings: Path):
+    # A bound so low that ingest is still reading when they go.
+    bounds = {"INGEST_LANE_BYTES": str(2**20), "INGEST_TOTAL_BYTES": str(2**20)}
+    with running("stream", *ONLY_THE_PIPELINE, INGEST_SOURCE="jetstream", SIGNAL_MAX_AGE_S="0", **bounds) as stack:
         stack.compose("stop", "ingest")
-        assert {each["State"]["ExitCode"] for each in stack.containers("ingest")} == {0}
-        digest = stack.compose("exec", "-T", "worker", "python", "-m", "tasks", "signals", "--digest").strip()
-        assert digest == backtested([recordings / USDM]).digest
+        # All of it first: what is published while NATS is away, nobody keeps.
+        assert run(["docker", "wait", stack.start_replay(recordings, "max")]).strip() == "0"
+        stack.compose("start", "ingest")
+        wait_for(lambda: committed(stack) > 500, 60, "the first commits")
+        stack.compose("kill", "ingest")
+        stack.compose("restart", "nats")
+        stack.compose("start", "ingest")
+        wait_for(lambda: committed(stack) > 500, 60, "commits after the kill")
+        stack.compose("restart", "redis")
+        wait_for(lambda: answer(stack.ports["HTTP_PORT"], "/ready") == 200, 60, "ingest")
+        assert stack.digest() == backtested([recordings / USDM]).digest
+
+
+def committed(stack: Stack) -> float:
+    """How many events the running ingest process knows to be committed."""
+    with suppress(OSError), urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['HTTP_PORT']}/metrics") as response:
+        for line in response.read().decode().splitlines():
+            if line.startswith("ingest_events_committed_total "):
+                return float(line.split()[1])
+    return 0.0

@@ -3,6 +3,7 @@
 import json
 import re
 import shutil
+import sys
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,10 +13,11 @@ import pytest
 import redis
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
 
-from compose.local.servers import start_nats
+from compose.local.servers import free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tasks.ledger import Keys
 from tests.acceptance.pipeline import running
+from tests.integration.service import get
 from tests.needs import missing
 from tests.waiting import wait_for
 
@@ -184,6 +186,22 @@ def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browse
         expect(page.locator("#problems")).to_be_hidden()
         expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", "http://127.0.0.1:1/flower")
         expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
+
+
+def test_an_ingest_that_stands_by_says_that_and_not_that_it_starts(browser: Browser, stack: Stack):
+    port = free_port()
+    standby = stack.instance.start(
+        "standby", [sys.executable, "-m", "ingest"], {**stack.environment, "HTTP_PORT": str(port)}
+    )
+    try:
+        wait_for(lambda: '"standing_by": true' in get(port, "/ready")[1], 15, "it to stand by")
+        with browser.new_context() as context:
+            page = context.new_page()
+            page.goto(f"http://127.0.0.1:{port}/")
+            expect(page.locator("#problems")).to_contain_text("stands by")
+            expect(page.locator("#problems p")).to_have_count(1)
+    finally:
+        stack.instance.kill(standby)
 
 
 def test_when_ingest_is_killed_the_page_says_so_and_goes_on_without_a_reload(browser: Browser, stack: Stack):

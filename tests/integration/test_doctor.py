@@ -7,6 +7,9 @@ import subprocess
 import sys
 import time
 from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
 
 import pytest
@@ -16,7 +19,9 @@ from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from compose.local.stack import Plan, Stack
 from tasks import presence
+from tasks.doctor_asking import ask_port, ask_redis
 from tasks.ledger import Keys
+from tasks.settings import Settings
 from tests.integration.ledger_for_tests import dump
 from tests.waiting import wait_for
 
@@ -112,6 +117,43 @@ def test_a_redis_that_may_forget_is_a_fault_its_rights_are_told_and_looking_chan
     assert any("'info' command (NOPERM)" in finding["says"] for finding in findings)
     assert any(finding["what"] == "dead letters" and finding["says"].startswith("1, ") for finding in findings)
     assert "geheim" not in str(findings)
+
+
+def test_a_server_that_lacks_a_command_is_asked_for_the_rest_and_the_lack_is_told():
+    with Instance("doctor") as instance:
+        _, url = start_redis(instance, options=["--rename-command", "CONFIG", ""])
+        facts = ask_redis(Settings(redis_url=url), url, ("ledger",))
+    assert (facts.away, facts.save) == ("", None)
+    assert facts.info["redis_version"]
+    [refused] = facts.refused
+    assert refused.startswith("unknown command 'CONFIG'")
+
+
+@pytest.mark.parametrize(
+    ("said", "unwell"),
+    [
+        ({"ok": False, "nats": False, "redis": True, "stopping": False, "standing_by": False}, ("nats",)),
+        ({"ok": False, "nats": True, "redis": True, "stopping": True, "standing_by": False}, ("stopping",)),
+        ({"ok": True, "nats": True, "started": False, "standing_by": True}, ()),
+    ],
+)
+def test_only_parts_that_are_missing_are_named_as_what_a_process_is_not_ready_for(
+    said: dict[str, bool], unwell: tuple[str, ...]
+):
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK if said["ok"] else HTTPStatus.SERVICE_UNAVAILABLE)
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Ready) as server, ThreadPoolExecutor() as threads:
+        answering = threads.submit(server.handle_request)
+        facts = ask_port("HTTP_PORT", "127.0.0.1", server.server_port)
+        answering.result(10)
+    assert (facts.held_by, facts.unwell) == ("ours", unwell)
 
 
 def test_servers_that_hang_cost_a_few_seconds_and_a_line_each():

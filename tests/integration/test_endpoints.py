@@ -17,6 +17,7 @@ from tasks.outbox import Outbox
 from tests.integration.sending import Queue, one_pool
 from tests.integration.service import Ingest, ingest, publish
 
+EVENT_MS = 1_723_161_255_343
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 ACK = b'{"result":null,"id":1}'
 
@@ -56,6 +57,12 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         wait_for(lambda: samples(service)["ingest_events_committed_total", ""] == 3, 10)
         said = samples(service)
         assert (said["ingest_batches_sent_total", ""], said["ingest_held_bytes", ""]) == (2, 0)
+        assert (said["ingest_batch_events_count", ""], said["ingest_batch_events_sum", ""]) == (2, 3)
+        assert said["ingest_round_trip_seconds_count", ""] == 2
+        assert said["pipeline_latency_seconds_count", ""] == said["pipeline_event_age_seconds_count", ""] == 3
+        assert 0 < said["ingest_round_trip_seconds_sum", ""] < said["pipeline_latency_seconds_sum", ""] < 3 * 30
+        age_s = time.time() - EVENT_MS / 1_000
+        assert said["pipeline_event_age_seconds_sum", ""] == pytest.approx(3 * age_s, abs=3 * 30)
         outbox = Outbox(service.settings)
         wait_for(lambda: outbox.counters().get("committed") == 3, 10, "the same in the ledger")
         assert outbox.counters()["frames"] == 7

@@ -135,9 +135,9 @@ def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settin
     assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
 
 
-def checkpoint(name: str, epoch: Epoch = EPOCH) -> Any:
+def checkpoint(name: str, epoch: Epoch = EPOCH, stand: dict[LaneId, Position | None] | None = None) -> Any:
     written = Checkpoint(name, [b"letter"], {"frames": 3, "events": 2}, Position("s", 11))
-    return lambda ledger: ledger.checkpoint(epoch, Position("s", 9), written)
+    return lambda ledger: ledger.checkpoint(epoch, Position("s", 9), written, stand or {})
 
 
 def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
@@ -164,10 +164,38 @@ def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(clien
     assert dump(client, keys.namespace) == before
 
 
+@pytest.mark.parametrize(
+    ("known", "stored", "taken"),
+    [
+        (None, None, True),
+        (None, "s@3", True),
+        ("s@3", "s@3", True),
+        ("s@3", "s@10", True),  # a commit whose notice is on its way
+        ("before@8", "s@1", True),
+        ("before@8", "before@8", True),
+        ("s@10", "s@9", False),
+        ("s@3", None, False),
+        ("before@8", "before@7", False),
+        ("before@8", "long ago@9", False),
+    ],
+)
+def test_a_checkpoint_is_refused_without_a_trace_where_a_lane_stands_below_what_was_known(
+    client, keys, ledger, settings, known: str | None, stored: str | None, *, taken: bool
+):
+    other = LaneId("trade", 1)
+    client.hset(keys.pool("trade"), "lane:1", "s@4")
+    if stored:
+        client.hset(keys.pool("trade"), "lane:0", stored)
+    before = dump(client, keys.namespace)
+    stand = {other: Position("s", 4), LANE: Position.parse(known) if known else None}
+    assert ingest(settings, checkpoint("one", stand=stand)) == taken
+    assert (dump(client, keys.namespace) != before) == taken
+
+
 def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):
     letters, counts = [b"letter"] * 8_001, {f"counter {number}": 1 for number in range(4_001)}
     written = Checkpoint("one", letters, counts, Position("s", 9))
-    assert ingest(settings, lambda own: own.checkpoint(EPOCH, Position("s", 9), written))
+    assert ingest(settings, lambda own: own.checkpoint(EPOCH, Position("s", 9), written, {}))
     assert (client.xlen(keys.deadletters), client.hlen(keys.counters)) == (8_001, 4_001)
 
 

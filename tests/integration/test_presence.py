@@ -63,12 +63,14 @@ def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(cl
     assert set(entries(client, keys)) == {b"recent", b"w1@a"}
 
 
-def test_a_killed_worker_is_gone_after_15_s(client, keys, settings):
-    with worker(settings) as one:
-        wait_for(lambda: presence.read(client, keys), 20, f"the worker{one.process.tail()}")
+def test_workers_of_the_same_name_are_two_and_a_killed_one_is_gone_after_15_s(client, keys, settings):
+    with worker(settings) as one, worker(settings) as other:
+        names = {f"worker-1@test/{each.process.pid}" for each in (one, other)}
+        wait_for(lambda: {seen.name for seen in presence.read(client, keys)} == names, 20, f"{names} to be seen")
+        other.instance.stop(other.process)
         os.kill(one.process.pid, signal.SIGKILL)
         wait_for(lambda: one.process.returncode is not None, 5)
         left = entries(client, keys)
         now_s = seconds(client)
-        assert [seen.name for seen in presence.alive(left, now_s)] == ["worker-1@test"]
+        assert [seen.name for seen in presence.alive(left, now_s)] == [f"worker-1@test/{one.process.pid}"]
         assert presence.alive(left, now_s + 16) == []

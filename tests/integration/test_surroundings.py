@@ -8,6 +8,7 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
+from ingest.brake import Brake
 from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.surroundings import Seen, Surroundings
@@ -20,7 +21,7 @@ def ask(settings: Settings) -> Seen:
 
     async def asked() -> Seen:
         ledger = IngestLedger(settings)
-        surroundings = Surroundings(ledger, ["depth", "trade"])
+        surroundings = Surroundings(ledger, ["depth", "trade"], Brake(0.9))
         try:
             await surroundings.ask()
         finally:
@@ -46,6 +47,7 @@ def test_queues_dead_letters_waiting_signals_and_living_workers_are_counted(
     seconds, _ = client.time()
     client.xadd(keys.deadletters, {"letter": "old"}, id=f"{seconds * 1000 - 60_000}-0")
     client.xadd(keys.deadletters, {"letter": "new"})
+    client.xdel(keys.deadletters, client.xadd(keys.deadletters, {"letter": "removed"}))
     client.xgroup_create(keys.signals, GROUP, id="0", mkstream=True)
     for number in range(3):
         client.xadd(keys.signals, {"signal": str(number)})
@@ -54,7 +56,8 @@ def test_queues_dead_letters_waiting_signals_and_living_workers_are_counted(
     client.hset(keys.workers, mapping={"a@host": json.dumps(entry), "b@host": json.dumps(entry | {"seen_s": 1})})
     seen = ask(settings)
     assert seen.queues == {"depth": 0, "trade": 2}
-    assert (seen.deadletters, seen.signals_waiting, seen.workers) == (2, 3, 1)
+    assert (seen.deadletters, seen.deadletters_written) == (2, 3)
+    assert (seen.signals_waiting, seen.workers) == (3, 1)
     assert seen.deadletter_age_s == pytest.approx(60, abs=5)
 
 
@@ -68,13 +71,31 @@ def test_where_the_rules_forbid_to_ask_redis_how_it_is_the_rest_is_told_all_the_
     assert seen.deadletters == 0
 
 
+def test_an_answer_stands_until_the_next_one_is_there(settings: Settings):
+    async def seen_meanwhile() -> list[Seen | None]:
+        ledger = IngestLedger(settings)
+        surroundings = Surroundings(ledger, ["depth"], Brake(0.9))
+        await surroundings.ask()
+        asking = asyncio.create_task(surroundings.ask())
+        seen = []
+        while not asking.done():
+            seen.append(surroundings.seen)
+            await asyncio.sleep(0)
+        await ledger.close()
+        return seen
+
+    seen = asyncio.run(seen_meanwhile())
+    assert len(seen) > 1
+    assert None not in seen
+
+
 def test_an_answer_is_forgotten_when_redis_has_gone():
     with Instance("surroundings") as instance:
         process, url = start_redis(instance)
 
         async def asked_before_and_after() -> tuple[Seen | None, Seen | None]:
             ledger = IngestLedger(Settings(redis_url=url))
-            surroundings = Surroundings(ledger, [])
+            surroundings = Surroundings(ledger, [], Brake(0.9))
             await surroundings.ask()
             before = surroundings.seen
             await asyncio.to_thread(instance.stop, process)

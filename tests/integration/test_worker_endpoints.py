@@ -62,6 +62,7 @@ def shared(redis_url: str) -> Iterator[Worker]:
     [
         ("GET", "/nothing", 404, "404 Not Found\n"),
         ("POST", "/ready", 405, "405 Method Not Allowed\n"),
+        ("PUT", "/metrics", 405, "405 Method Not Allowed\n"),
         ("DELETE", "/nothing", 405, "405 Method Not Allowed\n"),
         ("HEAD", "/metrics", 200, ""),
     ],
@@ -91,7 +92,9 @@ def test_tasks_that_are_not_ours_are_refused_and_counted(monkeypatch, shared: Wo
         app.send_task("tasks.process", (b"junk",), queue="trade")
         app.send_task("tasks.process", ("text",), queue="trade")
         app.send_task("tasks.process", (), queue="trade", serializer="yaml")
-        wait_for(lambda: shared.samples()["worker_foreign_tasks_total",] == 4, 10, f"four{shared.process.tail()}")
+        app.send_task("tasks.process", (), queue="trade", serializer="pickle")
+        app.send_task("tasks.process", (bytes(3_000_000),), queue="trade")
+        wait_for(lambda: shared.samples()["worker_foreign_tasks_total",] == 6, 10, f"six{shared.process.tail()}")
         assert shared.is_ready()
 
 
@@ -162,7 +165,7 @@ def test_a_redis_that_hangs_does_not_make_a_worker_look_dead(namespace: str):
 def test_a_worker_that_is_asked_to_stop_leaves_no_port_no_files_and_no_entry(client, keys, settings, tmp_path: Path):
     with worker(settings, *PREFORK, TMPDIR=str(tmp_path)) as one:
         [seen] = wait_for(lambda: presence.read(client, keys), 20, f"the worker{one.process.tail()}")
-        assert (seen.name, seen.queues, seen.processes) == ("worker-1@test", ["trade"], 2)
+        assert (seen.name, seen.queues, seen.processes) == (f"worker-1@test/{one.process.pid}", ["trade"], 2)
         assert abs(seen.clock_ahead_s) < 1
         assert len(list(tmp_path.glob("realtime-strategies-*"))) == 1
         one.process.terminate()

@@ -60,10 +60,19 @@ def queues(manifests: Manifests) -> Iterator[str]:
 def single(manifests: Manifests) -> Iterator[str]:
     """What must be there once is never there twice, not even while it is replaced."""
     for each in manifests.workloads:
-        if each.role in {"ingest", "flower", "feed"} and (
+        if each.role in {"flower", "feed"} and (
             each.spec["replicas"] != 1 or each.spec["strategy"] != {"type": "Recreate"}
         ):
             yield f"{each.name}: two of them"
+
+
+def standby(manifests: Manifests) -> Iterator[str]:
+    """Somebody is ready to take over from ingest, also while one of them is replaced."""
+    for each in manifests.workloads:
+        if each.role == "ingest" and (
+            each.spec["replicas"] != 2 or each.spec["strategy"]["rollingUpdate"]["maxUnavailable"] != 0
+        ):
+            yield f"{each.name}: nobody stands by"
 
 
 def disruption(manifests: Manifests) -> Iterator[str]:

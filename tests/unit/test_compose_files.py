@@ -18,8 +18,8 @@ OTHERS = {"GOMEMLIMIT", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH", "GRAFANA_PASSWORD
 #: Settings that the containers get from the files, not from who starts them.
 #: Workers keep the port of the default: it is not published.
 FIXED = {
-    "NATS_URL",
-    "REDIS_URL",
+    # The stack's own servers want no login or certificate but what the addresses hold.
+    *(name.upper() for name in Settings.model_fields if name.startswith(("nats_", "redis_")) and name != "nats_subjects"),
     "BROKER_URL",
     "RESULT_URL",
     "LEDGER_URL",
@@ -139,3 +139,11 @@ def test_the_image_is_built_from_locked_wheels_and_runs_as_nobody_special():
     assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)[-1] == "10001:10001"
     assert not re.search(r"^#\s*syntax", dockerfile, re.MULTILINE)
     assert all(command.startswith("[") for command in re.findall(r"^\s*CMD (.+)$", dockerfile, re.MULTILINE))
+
+
+def test_flower_keeps_what_it_has_seen_behind_its_password():
+    command = " ".join(SERVICES["flower"]["command"])
+    assert "FLOWER_BASIC_AUTH=" in command
+    (kept,) = re.findall(r"--persistent --db=(/\w+)/", command)
+    assert f"flower:{kept}" in SERVICES["flower"]["volumes"]
+    assert kept in (ROOT / "Dockerfile").read_text()

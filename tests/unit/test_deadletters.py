@@ -45,9 +45,33 @@ def test_a_letter_is_json_that_leaves_out_what_it_has_not():
     }
 
 
-def test_a_letter_names_the_symbol_of_its_event_if_it_has_one():
-    assert DeadLetter("condemned", "", event=trade(symbol="ETHUSDT")).symbol == "ETHUSDT"
-    assert DeadLetter("refused", "").symbol == ""
+@pytest.mark.parametrize(
+    ("letter", "symbol"),
+    [
+        (DeadLetter("condemned", "", event=trade(symbol="ETHUSDT")), "ETHUSDT"),
+        (DeadLetter("refused", "", subject="binance.ethusdt@depth20@100ms", raw=b"?"), "ETHUSDT"),
+        (DeadLetter("refused", "", subject="binance.data", raw=b'{"stream":"ethusdt@trade","data":{'), "ETHUSDT"),
+        (DeadLetter("refused", "", subject="binance.data", raw=b'{"e":"trade", "s" : "ethusdt"}'), "ETHUSDT"),
+        (DeadLetter("unpublishable", "", raw=b'{"symbol":"ETHUSDT"}'), "ETHUSDT"),
+        (DeadLetter("refused", "", subject="binance.data", raw=b"\xff"), ""),
+        (DeadLetter("refused", ""), ""),
+    ],
+)
+def test_a_letter_names_the_symbol_that_it_is_about_as_far_as_it_can_be_told(letter: DeadLetter, symbol: str):
+    assert letter.symbol == symbol
+
+
+def test_the_author_of_a_letter_is_the_strategy_that_raised_or_whose_signal_it_is():
+    assert DeadLetter("strategy_error", "", strategy="iceberg", raw=b"").author == "iceberg"
+    assert DeadLetter("unpublishable", "", raw=b'{"strategy": "iceberg"}').author == "iceberg"
+    assert DeadLetter("refused", "", raw=b'{"strategy": "iceberg"}').author == ""
+
+
+@pytest.mark.parametrize("packed", [b"", b"\xff", b'{"reason":"of another release","detail":""}'])
+def test_what_can_not_be_read_is_shown_as_it_is(packed: bytes):
+    letter = deadletters.read(packed)
+    assert (letter.reason, letter.raw) == ("unreadable", packed)
+    assert deadletters.unpack(deadletters.pack(letter)) == letter
 
 
 @pytest.mark.parametrize("packed", [b"", b"{}", b'{"reason":"bored","detail":""}'])

@@ -19,6 +19,7 @@ SEEN = Seen(
     queues={"trade": 4},
     workers=2,
     deadletters=3,
+    deadletters_written=9,
     deadletter_ms=10_000,
     redis_ms=12_500,
     signals_waiting=7,
@@ -128,8 +129,10 @@ def test_what_the_servers_said_is_shown_and_missing_while_they_say_nothing():
     said, silent = Scraped(SEEN), Scraped()
     assert said["ingest_workers"] == {(): 2}
     assert said["ingest_queue_tasks"] == {("trade",): 4}
-    assert (said["ingest_deadletters"], said["ingest_deadletter_age_seconds"]) == ({(): 3}, {(): 2.5})
+    assert (said["ingest_deadletters"], said["ingest_deadletters_written"]) == ({(): 3}, {(): 9})
+    assert said["ingest_deadletter_age_seconds"] == {(): 2.5}
     assert (said["ingest_redis_used_bytes"], said["ingest_redis_limit_bytes"]) == ({(): 1_000}, {(): 2_000})
     assert (said["ingest_signals_waiting"], said["ingest_redis_save_failing"]) == ({(): 7}, {(): 0})
+    assert said["ingest_redis_full"] == {(): 0}
     for name in ("ingest_workers", "ingest_queue_tasks", "ingest_deadletters", "ingest_redis_used_bytes"):
         assert silent[name] == {}

@@ -77,6 +77,16 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_
     assert watched.health.ready()[0]
 
 
+def test_a_redis_that_is_too_full_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
+    surroundings: Any = watched.health._surroundings
+    surroundings.seen = SimpleNamespace(workers=1, redis_full=True)
+    well, said = watched.health.ready()
+    assert (well, said["redis_full"], said["redis"]) == (False, True, True)
+    assert watched.health.healthz()[0]
+    surroundings.seen.redis_full = False
+    assert watched.health.ready()[0]
+
+
 def test_a_lane_that_holds_a_stream_up_is_named(watched: Watched):
     watched.lanes.bounds = Bounds(1, 1)
     assert watched.health.ready()[1]["held_up_by"] == []

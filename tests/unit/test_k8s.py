@@ -24,6 +24,7 @@ CHECKS: tuple[Check, ...] = (
     manifest_scaling.autoscaling,
     manifest_scaling.queues,
     manifest_scaling.single,
+    manifest_scaling.standby,
     manifest_scaling.disruption,
 )
 GONE = object()
@@ -76,8 +77,10 @@ BROKEN: tuple[tuple[str, str, Any, str], ...] = (
     ("Deployment/worker-depth", "spec.replicas", 3, "worker-depth: its number has two owners"),
     ("Deployment/worker-basket", "spec.replicas", GONE, "worker-basket: nobody says how many"),
     ("Deployment/worker-depth", f"{CONTAINER}.args", ["--queues=trade"], "worker-depth: celery"),
-    ("Deployment/ingest", "spec.replicas", 2, "ingest: two of them"),
-    ("Deployment/ingest", "spec.strategy.type", "RollingUpdate", "ingest: two of them"),
+    ("Deployment/flower", "spec.replicas", 2, "flower: two of them"),
+    ("Deployment/flower", "spec.strategy.type", "RollingUpdate", "flower: two of them"),
+    ("Deployment/ingest", "spec.replicas", 1, "ingest: nobody stands by"),
+    ("Deployment/ingest", "spec.strategy.rollingUpdate.maxUnavailable", 1, "ingest: nobody stands by"),
     ("PodDisruptionBudget/ingest", "spec.maxUnavailable", 0, "PodDisruptionBudget ingest: holds up every drain"),
     ("PodDisruptionBudget/worker-depth", "spec.selector.matchLabels.pool", "trade", "worker-depth: no budget"),
 )  # fmt: skip

@@ -16,7 +16,7 @@ case "$*" in
 *ensurepip*) [ ! -e "$FAKE/no-ensurepip" ] ;;
 "-m venv --clear "*) rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
 "-m pip "*) echo "$*" >>"$FAKE/pip" && [ ! -e "$FAKE/no-network" ] ;;
-"-m pytest"* | "-m compose.local"*) echo "ran $*" ;;
+"-m pytest"* | "-m compose.local"* | "-m tests.bench"*) echo "ran $*" ;;
 *realpath*) echo "$FAKE/python3" ;;
 *) exec "{sys.executable}" "$@" ;;
 esac
@@ -34,7 +34,7 @@ class Checkout:
         for directory in (self.root, self.fake):
             directory.mkdir()
         shutil.copy(ROOT / "run", self.root)
-        for name in ("demo", "dev"):
+        for name in ("demo", "dev", "bench"):
             (self.root / f"requirements-{name}.txt").write_text(f"{name}==1\n")
         for name in NAMES:
             program = self.fake / name
@@ -69,6 +69,7 @@ def test_without_a_command_the_menu_names_each_command(checkout):
     assert menu.returncode == 0
     assert re.findall(r"^  (\w+) {2,}\S", menu.stdout, re.MULTILINE) == [
         "demo",
+        "bench",
         "test",
         "check",
         "fix",
@@ -146,6 +147,13 @@ def test_what_the_tests_need_serves_the_demo_too(checkout):
     checkout.run("test")
     assert checkout.run("demo").stdout == "ran -m compose.local demo\n"
     assert len(checkout.installs) == 1
+
+
+def test_the_benchmark_installs_its_contenders_and_serves_the_demo_too(checkout):
+    assert checkout.run("bench", "--quick").stdout == "ran -m tests.bench bench --quick\n"
+    assert checkout.run("demo").stdout == "ran -m compose.local demo\n"
+    [install] = checkout.installs
+    assert install.endswith("requirements-bench.txt")
 
 
 def test_the_demos_requirements_are_locked_to_the_same_versions_as_the_tests():

@@ -1,5 +1,6 @@
 import json
 
+import msgspec
 import pytest
 
 from compose.local.screen import Screen, in_order
@@ -77,7 +78,24 @@ def test_with_json_only_the_object_goes_to_standard_output(capsys):
     assert "BTCUSDT" in captured.err
 
 
-@pytest.mark.parametrize("row", ["frames      12", "skipped     ack 2", "dropped     none", f"digest      {'d' * 64}"])
-def test_the_summary_fits_a_terminal_of_80_columns(capsys, row):
-    Screen(as_json=False).summary(SUMMARY, 2.0)
-    assert row in capsys.readouterr().out
+MANY = {f"a_strategy_of_mine_{number}": number for number in range(5)}
+
+
+@pytest.mark.parametrize(
+    "row",
+    [
+        "  frames      12",
+        "  skipped     ack 2",
+        "  dropped     none",
+        f"  signals     {', '.join(f'{name} {count}' for name, count in MANY.items())}",
+        f"  digest      {'d' * 64}",
+    ],
+)
+def test_each_row_of_the_summary_is_one_line_without_trailing_spaces(capsys, row):
+    Screen(as_json=False).summary(msgspec.structs.replace(SUMMARY, signals=MANY), 2.0)
+    assert row in capsys.readouterr().out.splitlines()
+
+
+def test_places_are_aligned_and_can_be_copied_whole_however_long_they_are(capsys):
+    Screen(as_json=False).welcome({"page": "http://somewhere/", "directory": "x" * 200})
+    assert capsys.readouterr().out.splitlines()[1:] == ["  page       http://somewhere/", f"  directory  {'x' * 200}"]

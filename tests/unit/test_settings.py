@@ -1,6 +1,7 @@
 """Settings from the environment."""
 
 import os
+from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
@@ -40,6 +41,14 @@ def test_a_value_is_read_from_the_environment(monkeypatch):
     monkeypatch.setenv("LOG_LEVEL", "debug")
     monkeypatch.setenv("METRICS_STRICT_PORT", "1")
     assert (load().http_port, load().log_level, load().metrics_strict_port) == (0, "DEBUG", True)
+
+
+def test_the_number_of_a_streams_replicas_is_read_from_the_environment(monkeypatch):
+    monkeypatch.setenv("INGEST_STREAM_REPLICAS", "3")
+    assert load().ingest_stream_replicas == 3
+    load.cache_clear()
+    monkeypatch.setenv("INGEST_STREAM_REPLICAS", "2")
+    assert "INGEST_STREAM_REPLICAS" in refusal()[1]
 
 
 def test_every_fault_is_in_one_message(monkeypatch):
@@ -97,11 +106,75 @@ def test_a_subject_template_of_known_fields_is_taken(monkeypatch, value):
 
 
 @pytest.mark.parametrize(
-    "value", ["signals.{price}", "signals.{}", "signals.>", "signals..x", "signals.*", "a b", "{strategy"]
+    "value",
+    [
+        "signals.{price}",
+        "signals.{}",
+        "signals.>",
+        "signals..x",
+        "signals.*",
+        "a b",
+        "{strategy",
+        "{strategy.x}",
+        "{strategy[0]}",
+        "{strategy:>9}",
+        "{symbol!r}",
+    ],
 )
 def test_a_subject_template_that_makes_no_subject_is_refused(monkeypatch, value):
     monkeypatch.setenv("SIGNAL_SUBJECT", value)
     assert "SIGNAL_SUBJECT" in refusal()[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("REDIS_URL", "redis://:hunter/2@h/0"),
+        ("REDIS_URL", "http://:hunter2@h"),
+        ("LEDGER_URL", "sentinel://:hunter/2@h:1"),
+        ("NATS_URL", "nats://me:hunter/2@h:4222"),
+        ("NATS_URL", "nats://me:hunter,2@h:4222"),
+    ],
+)
+def test_what_is_no_address_is_refused_without_a_word_of_its_password(monkeypatch, name, value):
+    monkeypatch.setenv(name, value)
+    [fault] = refusal()[1:]
+    assert fault.startswith(f"  {name}: not an address")
+    assert "hunter" not in fault
+
+
+SEVERAL = "NATS_TOKEN and NATS_NKEY are logins of different kinds: give one"
+
+
+@pytest.mark.parametrize(
+    ("given", "fault"),
+    [
+        ({"NATS_TOKEN": "a", "NATS_NKEY": "b"}, SEVERAL),
+        (
+            {"NATS_URL": "nats://a:b@h", "NATS_TOKEN": "c"},
+            "NATS_TOKEN and NATS_URL are logins of different kinds: give one",
+        ),
+        ({"NATS_USER": "a"}, "NATS_USER and NATS_PASSWORD go together"),
+        ({"NATS_PASSWORD": "a"}, "NATS_USER and NATS_PASSWORD go together"),
+        ({"NATS_TLS_CERT": __file__}, "NATS_TLS_CERT and NATS_TLS_KEY go together"),
+        ({"REDIS_TLS_KEY": __file__}, "REDIS_TLS_CERT and REDIS_TLS_KEY go together"),
+    ],
+)
+def test_settings_that_contradict_each_other_are_one_line(monkeypatch, given, fault):
+    for name, value in given.items():
+        monkeypatch.setenv(name, value)
+    assert refusal()[1:] == [f"  {fault}"]
+
+
+def test_a_certificate_that_cant_be_read_is_one_clear_line(monkeypatch):
+    monkeypatch.setenv("REDIS_TLS_CA", "/nowhere")
+    assert refusal()[1:] == ["  REDIS_TLS_CA: can't read the file: No such file or directory, not '/nowhere'"]
+
+
+def test_a_login_is_read_from_the_file_that_name_file_names(monkeypatch, tmp_path):
+    (tmp_path / "seed").write_text("SUSEED\n")
+    monkeypatch.setenv("NATS_NKEY_FILE", str(tmp_path / "seed"))
+    assert load().nats_nkey == "SUSEED"
 
 
 @pytest.mark.parametrize("value", ["a:b", "", "x" * 65])
@@ -131,6 +204,12 @@ def test_a_secrets_file_that_is_not_there_is_one_clear_line(monkeypatch, tmp_pat
     assert refusal() == [f"NATS_URL_FILE: can't read {tmp_path / 'nowhere'}: No such file or directory"]
 
 
+def test_a_secrets_file_that_is_not_text_is_one_clear_line(monkeypatch, tmp_path):
+    (tmp_path / "binary").write_bytes(b"\xff\xfe")
+    monkeypatch.setenv("NATS_TOKEN_FILE", str(tmp_path / "binary"))
+    assert refusal() == [f"NATS_TOKEN_FILE: can't read {tmp_path / 'binary'}: it is not text"]
+
+
 def test_one_redis_serves_for_all_three_unless_it_is_split(monkeypatch):
     monkeypatch.setenv("REDIS_URL", "redis://one")
     monkeypatch.setenv("LEDGER_URL", "redis://two")
@@ -146,6 +225,12 @@ def test_one_redis_serves_for_all_three_unless_it_is_split(monkeypatch):
         ("nats://token@h:4222", "nats://***@h:4222"),  # a user without a password is a token
         ("nats://a:hunter2@h1:4222,nats://h2:4222", "nats://***@h1:4222,nats://h2:4222"),
         ("redis://:p@ss@h/0", "redis://***@h/0"),
+        ("redis://:p/ss@h/0", "redis://***@h/0"),
+        ("redis://h/0?password=hunter2&db=1", "redis://h/0?password=***&db=1"),
+        ("tls://token@h:4222", "tls://***@h:4222"),
+        ("me:hunter2@h:4222,h2:4222", "***@h:4222,h2:4222"),
+        ("nats://a:p,w@h1,nats://h2", "nats://***@h1,nats://h2"),
+        ("sentinel://:p@h1:1/0;sentinel://:p@h2:2/0", "sentinel://***@h1:1/0;sentinel://***@h2:2/0"),
         ("", ""),
     ],
 )
@@ -155,8 +240,11 @@ def test_passwords_and_tokens_are_masked(urls, shown):
 
 def test_what_is_shown_names_every_setting_and_no_password(monkeypatch):
     for name in settings.SECRETS:
-        monkeypatch.setenv(name.upper(), "redis://:hunter2@h/0")
-    shown = load().shown()
+        scheme = "nats" if name.startswith("nats") else "redis"
+        monkeypatch.setenv(name.upper(), f"{scheme}://:hunter2@h/0" if name.endswith("_url") else "hunter2")
+    secrets: dict[str, Any] = {name: os.environ[name.upper()] for name in settings.SECRETS}
+    secret = Settings.model_construct(**secrets)
+    shown = secret.shown()
     assert shown.keys() == {name.upper() for name in Settings.model_fields}
     assert "hunter2" not in str(shown)
 

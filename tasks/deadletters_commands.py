@@ -1,0 +1,212 @@
+"""`python -m tasks deadletters`: what could not be worked on, why, and what to do with it."""
+
+import asyncio
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from typing import Annotated, get_args
+
+import msgspec
+import typer
+from nats.errors import Error as NatsError
+from rich.console import Console
+from rich.text import Text
+
+from tasks import deadletters, letter_text
+from tasks.errors import ServerAwayError, SettingsError
+from tasks.letterbox import Chosen, Letter, Letterbox
+from tasks.nats_client import NatsClient
+from tasks.outbox import Outbox
+from tasks.retry import Retry, Verdict
+from tasks.settings import Settings, load, mask
+from tasks.signals_commands import since_ms
+
+app = typer.Typer(help="What could not be worked on, why, and what to do with it.", no_args_is_help=True)
+err = Console(stderr=True, highlight=False)
+
+CONNECT_S = 3.0
+_REASONS = ", ".join(get_args(deadletters.Reason))
+_TIME = "90s, 10m, 2h, 1d ago, or a time in UTC"
+
+Reasons = Annotated[
+    list[str] | None, typer.Option("--reason", help=f"Only of this reason ({_REASONS}) or refusal; repeatable.")
+]
+Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only of this strategy; repeatable.")]
+Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only about this symbol; repeatable.")]
+Since = Annotated[str, typer.Option(help=f"Written since then: {_TIME}.")]
+Until = Annotated[str, typer.Option(help=f"Written until then: {_TIME}.")]
+Last = Annotated[int | None, typer.Option("--last", "-n", min=0, help="Only so many of the newest.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+Ids = Annotated[list[str] | None, typer.Argument(help="Ids, as `list` shows them; or filters instead.")]
+
+
+def _chosen(
+    letterbox: Letterbox,
+    reasons: list[str] | None,
+    strategies: list[str] | None,
+    symbols: list[str] | None,
+    since: str,
+    until: str,
+    last: int | None,
+) -> Chosen:
+    # By Redis's clock: it dates the letters.
+    now_ms = letterbox.now_ms() if since or until else 0
+    return Chosen(
+        frozenset(reasons or ()),
+        frozenset(strategies or ()),
+        frozenset(map(str.upper, symbols or ())),
+        since_ms(since, now_ms) if since else 0,
+        since_ms(until, now_ms, "--until") if until else None,
+        last,
+    )
+
+
+def _named(letterbox: Letterbox, ids: Sequence[str], chosen: Chosen) -> Iterator[Letter]:
+    """Give the letters of ids, or those that were chosen; raises SettingsError unless it is one of both."""
+    if bool(ids) == (chosen != Chosen()):
+        raise SettingsError("say which: either ids, or filters such as --reason and --until 7d")
+    return iter(list(letterbox.get(ids))) if ids else letterbox.choose(chosen)
+
+
+@app.command("list")
+def list_letters(
+    *,
+    reason: Reasons = None,
+    strategy: Strategies = None,
+    symbol: Symbols = None,
+    since: Since = "",
+    until: Until = "",
+    last: Last = None,
+    as_json: AsJson = False,
+) -> None:
+    """List refused frames, events on which a strategy raised or workers died, and unpublishable signals, oldest first.
+
+    Example: python -m tasks deadletters list --reason strategy_error --symbol BTCUSDT --since 2h
+    """
+    letterbox = Letterbox(Outbox.reach(load()))
+    out, count = Console(highlight=False), 0
+    for letter in letterbox.choose(_chosen(letterbox, reason, strategy, symbol, since, until, last)):
+        count += 1
+        if as_json:
+            typer.echo(msgspec.json.encode(letter_text.facts(letter)))
+        elif out.is_terminal:
+            out.print(Text(letter_text.line(letter)), no_wrap=True, overflow="ellipsis")
+        else:
+            typer.echo(letter_text.line(letter))
+    if not count and not as_json:
+        typer.echo("no dead letters")
+
+
+@app.command()
+def show(ids: Annotated[list[str], typer.Argument(help="Ids, as `list` shows them.")]) -> None:
+    """Show everything about dead letters: the frame or the event, and why, with the traceback."""
+    for number, letter in enumerate(Letterbox(Outbox.reach(load())).get(ids)):
+        typer.echo("\n".join([*[""] * bool(number), *letter_text.whole(letter)]))
+
+
+@app.command()
+def drop(  # noqa: PLR0913 each argument is an option of the command line
+    ids: Ids = None,
+    *,
+    reason: Reasons = None,
+    strategy: Strategies = None,
+    symbol: Symbols = None,
+    since: Since = "",
+    until: Until = "",
+    last: Last = None,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove dead letters, by ids or by filters. Asks first when it is more than one. Records and states stay.
+
+    Example: python -m tasks deadletters drop --until 7d
+    """
+    letterbox = Letterbox(Outbox.reach(load()))
+    chosen = _chosen(letterbox, reason, strategy, symbol, since, until, last)
+    found = [letter.id for letter in _named(letterbox, ids or (), chosen)]
+    if len(found) > 1 and not yes:
+        typer.confirm(f"drop {len(found):,} dead letters for good?", abort=True, err=True)
+    typer.echo(f"dropped {letterbox.drop(found):,}")
+
+
+@app.command()
+def retry(  # noqa: PLR0913 each argument is an option of the command line
+    ids: Ids = None,
+    *,
+    reason: Reasons = None,
+    strategy: Strategies = None,
+    symbol: Symbols = None,
+    since: Since = "",
+    until: Until = "",
+    last: Last = None,
+    wait_s: Annotated[
+        float, typer.Option("--wait", min=0.1, max=600, help="Seconds to wait for what becomes of it.")
+    ] = 10.0,
+    as_json: AsJson = False,
+) -> None:
+    """Send frames and events through the whole path again: NATS, ingest, workers. Exit status 1 unless all are applied.
+
+    What is applied is removed; everything else stays. The verdicts:
+
+    applied: its record was seen to move to it
+    late: its record is past it, so it would be a repeat; nothing was sent
+    again: it is in the dead letters again
+    unclear: its record moved past it meanwhile
+    not yet: nothing was seen of it within --wait
+    can't: there is no whole frame, or no pool takes it
+    not tried: nothing was seen of those before it
+
+    An event on which one strategy raised is always late: the others had it. A backtest with the mended
+    strategy says what it would have done.
+
+    Example: python -m tasks deadletters retry --reason condemned --symbol BTCUSDT
+    """
+    settings = load()
+    outbox = Outbox.reach(settings)
+    letterbox = Letterbox(outbox)
+    chosen = _chosen(letterbox, reason, strategy, symbol, since, until, last)
+    letters = _named(letterbox, ids or (), chosen)
+    counts = asyncio.run(_retry(settings, outbox, letters, wait_s, as_json=as_json))
+    said = ", ".join(f"{count:,} {word}" for word, count in counts.most_common())
+    err.print(Text(said or "no dead letters"), soft_wrap=True)
+    raise typer.Exit(int(bool(counts.total() - counts["applied"])))
+
+
+async def _retry(
+    settings: Settings, outbox: Outbox, letters: Iterator[Letter], wait_s: float, *, as_json: bool
+) -> Counter[str]:
+    counts = Counter[str]()
+    nats = await _connect(settings)
+    try:
+        async for verdict in Retry(settings, outbox, nats, wait_s).run(letters):
+            if verdict.word == "applied":
+                Letterbox(outbox).drop([verdict.letter.id])
+            counts[verdict.word] += 1
+            typer.echo(_told(verdict, as_json=as_json))
+    finally:
+        with suppress(NatsError):
+            await nats.close()
+    return counts
+
+
+async def _connect(settings: Settings) -> NatsClient:
+    heard: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        heard.append(str(error) or type(error).__name__)
+
+    nats = NatsClient(settings)
+    try:
+        # Without a bound of ours, nats-py tries for minutes.
+        async with asyncio.timeout(CONNECT_S):
+            await nats.open("deadletters", on_error, allow_reconnect=False)
+    except (NatsError, OSError, TimeoutError) as error:
+        why = heard[-1] if heard else str(error) or type(error).__name__
+        raise ServerAwayError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
+    return nats
+
+
+def _told(verdict: Verdict, *, as_json: bool) -> str:
+    if as_json:
+        told = {"id": verdict.letter.id, "verdict": verdict.word, "why": verdict.why}
+        return msgspec.json.encode(told).decode()
+    return f"{verdict.letter.id:<17}  {verdict.word:<9}  {verdict.why}"

@@ -1,0 +1,81 @@
+"""A dead letter for people and for programs. What others wrote is shown without what a terminal would obey. Pure."""
+
+import base64
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Any
+
+import msgspec
+
+from tasks.events import AnyEvent
+from tasks.letterbox import Letter
+
+#: Names in front of a line, so that what follows stands in a column.
+_NAME = 10
+
+
+def printable(text: str) -> str:
+    """Give a text with everything escaped that is no letter, sign, space or line break."""
+    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+
+
+def when(letter: Letter) -> str:
+    """Give the time in UTC."""
+    return f"{datetime.fromtimestamp(letter.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+
+def facts(letter: Letter) -> dict[str, Any]:
+    """Give everything, for JSON. `raw` is text if it is UTF-8, else base64; `raw_encoding` says which."""
+    about = letter.letter
+    head = {"id": letter.id, "at": f"{when(letter).replace(' ', 'T')}Z", "reason": about.reason, "detail": about.detail}
+    more: dict[str, Any] = {"refusal": about.refusal, "subject": about.subject, "pool": about.pool}
+    more |= {"strategy": about.author, "symbol": about.symbol}
+    found = head | {name: value for name, value in more.items() if value}
+    if about.raw:
+        text = _text(about.raw)
+        found["raw"] = base64.b64encode(about.raw).decode() if text is None else text
+        found |= {"raw_encoding": "base64" if text is None else "utf-8", "raw_is_cut": about.is_cut}
+    return found | ({"event": event(about.event)} if about.event else {})
+
+
+def event(of: AnyEvent) -> dict[str, Any]:
+    """Give an event with the names of its fields."""
+    return {"kind": of.kind} | {name: getattr(of, name) for name in type(of).__struct_fields__}
+
+
+def line(letter: Letter) -> str:
+    """Give one line: when, id, reason, what it is about, the last words of why."""
+    about = letter.letter
+    named = (about.pool, about.author, about.symbol) if about.event or not about.subject else (about.subject,)
+    last = printable((about.detail.strip().splitlines() or [""])[-1])
+    what = printable(" ".join(filter(None, named)))
+    return f"{when(letter)}  {letter.id:<17}  {about.refusal or about.reason:<15}  {what:<30}  {last}"
+
+
+def whole(letter: Letter) -> Iterator[str]:
+    """Yield the lines that say everything."""
+    about = letter.letter
+    named = {"id": letter.id, "when": f"{when(letter)} UTC", "reason": about.reason, "refusal": about.refusal}
+    named |= {"subject": about.subject, "pool": about.pool, "strategy": about.author, "symbol": about.symbol}
+    yield from (f"{name:<{_NAME}}{printable(value)}" for name, value in named.items() if value)
+    if about.event:
+        yield from (f"{name:<{_NAME}}{value}" for name, value in event(about.event).items() if name != "symbol")
+    if about.raw:
+        cut = ", the first of more" if about.is_cut else ""
+        yield f"\nraw, {len(about.raw):,} bytes{cut}:\n{printable(_readable(about.raw))}"
+    if about.detail:
+        yield f"\nwhy:\n{printable(about.detail.strip())}"
+
+
+def _text(raw: bytes) -> str | None:
+    try:
+        return raw.decode()
+    except UnicodeDecodeError:
+        return None
+
+
+def _readable(raw: bytes) -> str:
+    try:
+        return msgspec.json.format(raw, indent=2).decode()
+    except (msgspec.MsgspecError, UnicodeDecodeError):
+        return raw.decode(errors="backslashreplace")

@@ -1,0 +1,115 @@
+"""The dead letters in Redis, for who looks through them: read page by page, so that their number does not matter."""
+
+import re
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, NamedTuple
+
+from tasks import deadletters
+from tasks.deadletters import DeadLetter
+from tasks.errors import LedgerError
+from tasks.outbox import Outbox
+
+#: Letters read at a time; one may take a few times 64 KiB.
+PAGE = 100
+_ID = re.compile(r"\d{1,20}-\d{1,20}")
+
+
+class Letter(NamedTuple):
+    """One of them, and the id of its entry, which begins with when it was written: unix milliseconds, Redis's clock."""
+
+    id: str
+    letter: DeadLetter
+
+    @property
+    def at_ms(self) -> int:
+        """When it was written."""
+        return self.at_ms_of(self.id)
+
+    @staticmethod
+    def at_ms_of(name: str) -> int:
+        """Give the time in an id."""
+        return int(name.partition("-")[0])
+
+
+class Chosen(NamedTuple):
+    """Which letters are meant; an empty set stands for all."""
+
+    #: Reasons, and those of refusals.
+    reasons: frozenset[str] = frozenset()
+    strategies: frozenset[str] = frozenset()
+    symbols: frozenset[str] = frozenset()
+    #: Written in this time, both ends included.
+    since_ms: int = 0
+    until_ms: int | None = None
+    #: Only so many of the newest; None for all.
+    last: int | None = None
+
+    def takes(self, letter: DeadLetter) -> bool:
+        """Whether a letter says what was asked for; when it was written is another question."""
+        return (
+            (not self.reasons or bool(self.reasons & {letter.reason, letter.refusal}))
+            and (not self.strategies or letter.author in self.strategies)
+            and (not self.symbols or letter.symbol in self.symbols)
+        )
+
+
+class Letterbox:
+    """Reads and removes dead letters."""
+
+    def __init__(self, outbox: Outbox) -> None:
+        self._client: Any = outbox.client
+        self._stream = outbox.keys.deadletters
+
+    def now_ms(self) -> int:
+        """Give Redis's clock, which dates the letters."""
+        now_s, now_us = self._client.time()
+        return int(now_s) * 1_000 + int(now_us) // 1_000
+
+    def newest_id(self) -> str:
+        """Give the id of the newest letter; 0-0 where there is none."""
+        found = self._client.xrevrange(self._stream, count=1)
+        return found[0][0].decode() if found else "0-0"
+
+    def choose(self, chosen: Chosen) -> Iterator[Letter]:
+        """Yield what was asked for, oldest first. What is written meanwhile is left out."""
+        start, end = f"{chosen.since_ms}-0", self.newest_id()
+        if chosen.until_ms is not None and chosen.until_ms < Letter.at_ms_of(end):
+            end = str(chosen.until_ms)
+        found = self._pages(start, end) if chosen.last is None else self._newest(chosen, chosen.last, start, end)
+        return (each for each in found if chosen.takes(each.letter))
+
+    def _newest(self, chosen: Chosen, count: int, start: str, end: str) -> Iterator[Letter]:
+        """Look for the first one of the last `count` from the end, and read on from there: so none has to be kept."""
+        backwards = self._pages(start, end, backwards=True)
+        ids = [each.id for each in islice((each for each in backwards if chosen.takes(each.letter)), count)]
+        return self._pages(ids[-1], end) if ids else iter(())
+
+    def between(self, start: str, end: str = "+") -> Iterator[Letter]:
+        """Yield the letters from the id `start` to `end`, oldest first."""
+        return self._pages(start, end)
+
+    def _pages(self, start: str, end: str, *, backwards: bool = False) -> Iterator[Letter]:
+        while True:
+            if backwards:
+                page = self._client.xrevrange(self._stream, max=end, min=start, count=PAGE)
+            else:
+                page = self._client.xrange(self._stream, min=start, max=end, count=PAGE)
+            for name, fields in page:
+                yield Letter(name.decode(), deadletters.read(fields.get(b"letter", b"")))
+            if len(page) < PAGE:
+                return
+            beyond = f"({page[-1][0].decode()}"
+            start, end = (start, beyond) if backwards else (beyond, end)
+
+    def get(self, ids: Iterable[str]) -> Iterator[Letter]:
+        """Yield the letters of these ids. Raises LedgerError for the first that is not there."""
+        for each in ids:
+            found = list(self._pages(each, each)) if _ID.fullmatch(each) else []
+            if not found:
+                raise LedgerError(f"there is no dead letter {each}; `deadletters list` shows their ids")
+            yield found[0]
+
+    def drop(self, ids: Sequence[str]) -> int:
+        """Remove letters, all at once; give how many were there."""
+        return int(self._client.xdel(self._stream, *ids)) if ids else 0

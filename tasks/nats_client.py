@@ -1,0 +1,123 @@
+"""How everybody of ours connects to NATS: who we say we are, and what we accept of the server."""
+
+import asyncio
+import ssl
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from typing import Any
+
+import nkeys
+from nats.aio.client import Client, RawCredentials
+from nats.errors import AuthorizationError, Error, SecureConnWantedError
+
+from tasks.errors import SettingsError
+from tasks.settings import Settings, mask
+
+#: What servers say, in lower case, of a login that they don't take.
+_REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
+
+#: How long what is on its way may take, and how long the end of a connection that never stood.
+_CLOSE_S = 5.0
+_GIVE_UP_S = 0.2
+
+OnError = Callable[[Exception], Awaitable[None]]
+
+
+class NatsClient(Client):
+    """nats-py's, which keeps trying where a login is withdrawn, and sends none in the clear where TLS is asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__()
+        self._settings = settings
+        self._was_connected = False
+
+    async def open(self, name: str, on_error: OnError, **options: Any) -> None:
+        """Connect under a name, with more options of nats-py's `connect`, for as long as it takes.
+
+        Raises SettingsError: the login is refused, or the server's certificate is not to be trusted. Later, both are
+        errors like any other. What else the options let nats-py raise comes through.
+        """
+
+        async def tell(error: Exception) -> None:
+            # Raised here, it ends nats-py's `connect`, which would try for ever.
+            if not self._was_connected and (why := _refusal(error)):
+                raise SettingsError(f"NATS at {mask(self._settings.nats_url)} {why}")
+            await on_error(error)
+
+        await self.connect(
+            [url.strip() for url in self._settings.nats_url.split(",")],
+            name=f"realtime-strategies {name}",
+            error_cb=tell,
+            **login(self._settings),
+            **_tls(self._settings),
+            **options,
+        )
+        self._was_connected = True
+
+    async def close(self) -> None:
+        """Let go of the server."""
+        # Without a connection nats-py's own ends its tasks, and then fails, or waits for ever for TLS that never was.
+        with suppress(AssertionError, RuntimeError, OSError, TimeoutError, Error):
+            async with asyncio.timeout(_CLOSE_S if self._was_connected else _GIVE_UP_S):
+                await super().close()
+
+    async def _process_err(self, err_msg: str) -> None:
+        """Called by nats-py when the server reports an error. For a login that it withdraws, theirs closes for good."""
+        if _is_refused(err_msg):
+            await self._process_op_err(AuthorizationError())
+        else:
+            await super()._process_err(err_msg)
+
+    def _connect_command(self) -> bytes:
+        """Called by nats-py to log in. It encrypts only if the server asks for it, whatever the URL says."""
+        scheme = self._current_server.uri.scheme if self._current_server else ""
+        wanted = scheme == "tls" or self._settings.nats_tls
+        if wanted and scheme != "wss" and not self._server_info.get("tls_required"):
+            raise SecureConnWantedError
+        return super()._connect_command()
+
+
+def _is_refused(said: str) -> bool:
+    return any(refusal in said.lower() for refusal in _REFUSALS)
+
+
+def _refusal(error: Exception) -> str:
+    """Say what a person must mend; nothing where trying again may help."""
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"shows a certificate that is not to be trusted: {error.verify_message} (NATS_TLS_CA, NATS_TLS_NAME)"
+    if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
+        return f"does not take our certificate, or the lack of one: {error.reason} (NATS_TLS_CERT)"
+    if isinstance(error, SecureConnWantedError):
+        return "offers no TLS (NATS_URL or NATS_TLS_CA asks for it)"
+    return "refuses the login (NATS_URL, or the NATS_ settings of the login)" if _is_refused(str(error)) else ""
+
+
+def login(settings: Settings) -> dict[str, Any]:
+    """Give nats-py's options for the login; none where it stands in NATS_URL. Raises SettingsError."""
+    if settings.nats_credentials:
+        text = settings.nats_credentials
+        # Without them, nats-py looks for them for ever.
+        if not all(f"-----BEGIN {part}-----" in text for part in ("NATS USER JWT", "USER NKEY SEED")):
+            raise SettingsError("NATS_CREDENTIALS: not the text of a credentials file")
+        return {"user_credentials": RawCredentials(text)}
+    if settings.nats_nkey:
+        try:
+            nkeys.from_seed(bytearray(settings.nats_nkey, "ascii"))
+        except (nkeys.NkeysError, ValueError):
+            raise SettingsError("NATS_NKEY: not the seed of an nkey") from None
+        return {"nkeys_seed_str": settings.nats_nkey}
+    if settings.nats_token:
+        return {"token": settings.nats_token}
+    return {"user": settings.nats_user, "password": settings.nats_password} if settings.nats_user else {}
+
+
+def _tls(settings: Settings) -> dict[str, Any]:
+    """Give nats-py's options for TLS. Raises SettingsError: a file can't be used."""
+    name = {"tls_hostname": settings.nats_tls_name} if settings.nats_tls_name else {}
+    try:
+        context = ssl.create_default_context(cafile=settings.nats_tls_ca or None)
+        if settings.nats_tls_cert:
+            context.load_cert_chain(settings.nats_tls_cert, settings.nats_tls_key)
+    except (OSError, ValueError) as error:
+        raise SettingsError(f"NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY: can't be used: {error}") from None
+    return {"tls": context, **name}

@@ -1,0 +1,68 @@
+"""Where every client of Redis is made: of one server, or of the master that Sentinels name.
+
+A client of a master asks the Sentinels at each new connection. While they have none to name, a call fails as it does
+when a server is away; so who can wait for a server can wait for a failover.
+"""
+
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.sentinel import Sentinel as AsyncSentinel
+from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
+from redis.sentinel import Sentinel
+
+from tasks.redis_tls import tls_options
+from tasks.sentinels import Sentinels, is_sentinel
+from tasks.settings import Settings
+
+#: How long a Sentinel may take to answer; then the next one is asked.
+SENTINEL_TIMEOUT_S = 1.0
+
+
+def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
+    """Give a client that connects at its first call. `options` are those of redis-py's connections.
+
+    Raises ValueError: not a URL of Redis.
+    """
+    if not is_sentinel(url):
+        return redis.Redis.from_url(url, **tls_options(settings, url), **options)
+    sentinels = Sentinels.parse(url)
+    asking = sentinel_options(settings)
+    asked: Any = Sentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **options)  # type: ignore[no-untyped-call]  # redis-py's gap
+    client: redis.Redis = asked.master_for(settings.redis_sentinel_master)
+    return client
+
+
+def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio.Redis:
+    """Give the same for asyncio."""
+    if not is_sentinel(url):
+        return redis.asyncio.Redis.from_url(url, **tls_options(settings, url), **options)
+    sentinels = Sentinels.parse(url)
+    asking = sentinel_options(settings)
+    asked = AsyncSentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **options)  # type: ignore[no-untyped-call]  # redis-py's gap
+    client: redis.asyncio.Redis = asked.master_for(settings.redis_sentinel_master, connection_pool_class=_Pool)
+    return client
+
+
+class _Pool(AsyncPool):
+    """Connections to a master; closing them closes those to the Sentinels too."""
+
+    async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 as redis-py calls it
+        await super().disconnect(inuse_connections)
+        if inuse_connections:
+            await self.sentinel_manager.aclose()
+
+
+def sentinel_options(settings: Settings) -> dict[str, Any]:
+    """Give options of connections to Sentinels themselves. Plain data, because Celery's workers tell theirs as JSON."""
+    patience = {"socket_timeout": SENTINEL_TIMEOUT_S, "socket_connect_timeout": SENTINEL_TIMEOUT_S}
+    login = {"password": settings.redis_sentinel_password} if settings.redis_sentinel_password else {}
+    # Not again and again: the next Sentinel is asked instead.
+    return patience | login | {"retry": None}
+
+
+def _login(sentinels: Sentinels) -> dict[str, Any]:
+    """Give user, password and database of the master."""
+    given = redis.connection.parse_url(sentinels.master())  # type: ignore[no-untyped-call]  # redis-py's gap
+    return {name: value for name, value in given.items() if name in {"username", "password", "db"}}

@@ -1,0 +1,192 @@
+"""Puts dead letters through the whole path again: as frames, on NATS, and sees in the ledger what became of them.
+
+An event counts only while its record has not moved past it: any later event of the same (pool, venue, symbol, kind)
+makes it a repeat. So the record is asked first. A letter goes only when its event was seen to be applied.
+"""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from itertools import islice
+from typing import Any, Literal, NamedTuple
+
+from nats.aio.client import Client
+
+from tasks import framing, records
+from tasks.changes import Changes
+from tasks.configuration import read
+from tasks.deadletters import DeadLetter
+from tasks.events import AnyEvent, Depth, Trade
+from tasks.frames import Arrival, parse
+from tasks.letterbox import Letter, Letterbox
+from tasks.outbox import Outbox
+from tasks.records import Record
+from tasks.routing import Router
+from tasks.settings import Settings
+
+#: How many letters are looked at together.
+CHUNK = 100
+POLL_S = 0.02
+
+Word = Literal["applied", "late", "again", "unclear", "not yet", "can't", "not tried"]
+
+
+class Verdict(NamedTuple):
+    """What became of a letter."""
+
+    letter: Letter
+    word: Word
+    why: str = ""
+
+
+class Try(NamedTuple):
+    """A letter that can be tried."""
+
+    letter: Letter
+    subject: str
+    raw: bytes
+    #: What the frame says; None: this release refuses it too.
+    event: AnyEvent | None
+    #: The pools that are to apply it.
+    pools: tuple[str, ...] = ()
+
+    @property
+    def frame(self) -> tuple[str, bytes]:
+        """What goes over NATS: letters that have it in common are tried as one."""
+        return self.subject, self.raw
+
+    def recurs_in(self, other: DeadLetter) -> bool:
+        """Whether a letter that was written since is about the same frame, or about its event in a pool of it."""
+        if other.event is None or self.event is None:
+            return (other.subject, other.raw) == self.frame
+        same = records.field(other.event) == records.field(self.event) and other.event.id == self.event.id
+        return same and (not self.pools or other.pool in self.pools)
+
+
+def prepare(letter: Letter, subjects: str) -> Try | Verdict:
+    """Make a letter a frame again, or say why it can't be one; `subjects` are those that ingest listens to."""
+    about = letter.letter
+    if about.event is not None:
+        subject = framing.subject(subjects, framing.stream(about.event))
+        return Try(letter, subject, framing.frame(about.event), about.event)
+    if about.reason != "refused":
+        return Verdict(letter, "can't", "it holds no frame and no event")
+    if about.is_cut:
+        return Verdict(letter, "can't", f"only the first {len(about.raw)} bytes of the frame were kept")
+    event = parse(about.raw, Arrival(about.subject, 0, letter.at_ms * 1_000_000))
+    return Try(letter, about.subject, about.raw, event if isinstance(event, Depth | Trade) else None)
+
+
+def rounds(tries: Sequence[Try]) -> Iterator[list[Try]]:
+    """Share tries out to rounds: in each at most one event of a record, the events of a record by their ids."""
+    left = sorted(tries, key=lambda each: each.event.id if each.event else 0)
+    while left:
+        frames: dict[str, tuple[str, bytes]] = {}
+        now: list[Try] = []
+        later: list[Try] = []
+        for each in left:
+            first = frames.setdefault(records.field(each.event), each.frame) if each.event else each.frame
+            (now if first == each.frame else later).append(each)
+        yield now
+        left = later
+
+
+class Retry:
+    """Tries letters, round by round."""
+
+    def __init__(self, settings: Settings, outbox: Outbox, nats: Client, wait_s: float) -> None:
+        """Wait so long at most for what becomes of the letters of a round."""
+        self._settings, self._nats, self._wait_s = settings, nats, wait_s
+        self._redis: Any = outbox.client
+        self._keys, self._letterbox = outbox.keys, Letterbox(outbox)
+        #: Up to which letter those were read that come meanwhile.
+        self._read_until = "0-0"
+        changes = Changes(settings)
+        version = changes.version()
+        self._router = Router((changes.read(version) if version else read(settings.strategies_file)).routes())
+
+    async def run(self, letters: Iterable[Letter]) -> AsyncIterator[Verdict]:
+        """Yield a verdict for each letter. When nothing answers for a whole round, the rest is not tried."""
+        letters, answers = iter(letters), True
+        while chunk := list(islice(letters, CHUNK)):
+            prepared = [prepare(each, self._settings.nats_subjects) for each in chunk]
+            for each in prepared:
+                if isinstance(each, Verdict):
+                    yield each
+            for tries in rounds([each for each in prepared if isinstance(each, Try)]):
+                verdicts = [verdict async for verdict in self._round(tries)] if answers else _untried(tries)
+                answers = answers and any(verdict.word != "not yet" for verdict in verdicts)
+                for verdict in verdicts:
+                    yield verdict
+
+    async def _round(self, tries: Sequence[Try]) -> AsyncIterator[Verdict]:
+        open_: list[Try] = []
+        for each in tries:
+            judged = self._judge(each)
+            if isinstance(judged, Verdict):
+                yield judged
+            else:
+                open_.append(judged)
+        self._read_until = self._letterbox.newest_id()
+        for subject, raw in dict.fromkeys(each.frame for each in open_):
+            await self._nats.publish(subject, raw)
+        deadline_s = time.monotonic() + self._wait_s
+        while open_ and time.monotonic() < deadline_s:
+            await asyncio.sleep(POLL_S)
+            for each, verdict in self._look(open_):
+                open_.remove(each)
+                yield verdict
+        for each in open_:
+            yield Verdict(each.letter, "not yet", f"nothing was seen of it within {self._wait_s:g} s")
+
+    def _judge(self, tried: Try) -> Try | Verdict:
+        """Name the pools that have not moved past the event; late where there is none."""
+        if tried.event is None:
+            return tried
+        event, pool = tried.event, tried.letter.letter.pool
+        wanted = [lane.pool for lane in self._router.lanes_of(event.venue, event.symbol, event.kind)]
+        if pool:
+            wanted = [name for name in wanted if name == pool]
+        if not wanted:
+            return Verdict(tried.letter, "can't", f"no pool takes it any more{f': {pool}' if pool else ''}")
+        # A retry never begins a new generation of ids, however old the record is.
+        stands = {name: record.id for name, record in self._records(event, wanted).items()}
+        new = tuple(name for name, at in stands.items() if at < event.id)
+        if new:
+            return tried._replace(pools=new)
+        return Verdict(tried.letter, "late", f"its id is {event.id}, its record is at {min(stands.values())} already")
+
+    def _records(self, event: AnyEvent, pools: Iterable[str]) -> dict[str, Record]:
+        field = records.field(event)
+        return {name: records.unpack(self._redis.hget(self._keys.pool(name), field)) for name in pools}
+
+    def _look(self, open_: Sequence[Try]) -> list[tuple[Try, Verdict]]:
+        # Records before letters: a commit writes both, so a record that has moved has its letter there.
+        moved = [self._moved(each) for each in open_]
+        new = []
+        for letter in self._letterbox.between(f"({self._read_until}"):
+            self._read_until = letter.id
+            new.append(letter.letter)
+        found: list[tuple[Try, Verdict]] = []
+        for each, word in zip(open_, moved, strict=True):
+            other = next((other for other in new if each.recurs_in(other)), None)
+            if other is not None:
+                found.append((each, Verdict(each.letter, "again", other.refusal or other.reason)))
+            elif word == "applied":
+                found.append((each, Verdict(each.letter, "applied", ", ".join(each.pools))))
+            elif word == "unclear":
+                why = "its record moved past it meanwhile: it was applied just before, or came too late"
+                found.append((each, Verdict(each.letter, "unclear", why)))
+        return found
+
+    def _moved(self, tried: Try) -> Word | None:
+        if tried.event is None:
+            return None
+        beyond = [record.id - tried.event.id for record in self._records(tried.event, tried.pools).values()]
+        if max(beyond) > 0:
+            return "unclear"
+        return "applied" if min(beyond) == 0 else None
+
+
+def _untried(tries: Iterable[Try]) -> list[Verdict]:
+    return [Verdict(each.letter, "not tried", "nothing answered to those before it") for each in tries]

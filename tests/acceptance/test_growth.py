@@ -1,0 +1,148 @@
+"""More than one of what there may be one of: ingest processes that share the lanes, NATS servers that share a stream."""
+
+import asyncio
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from functools import partial
+from pathlib import Path
+
+import nats
+import pytest
+from nats.errors import Error as NatsError
+from nats.js.errors import Error as JetStreamError
+
+from compose.local.processes import Instance, Process
+from compose.local.servers import HOST, free_port, start_nats
+from compose.local.stack import Plan, Stack
+from tasks.outbox import Outbox
+from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.integration.service import get
+from tests.waiting import wait_for
+
+USDM = "binance-usdm-20240808.jsonl.gz"
+FRAMES = 15_000
+STREAM = "FRAMES"
+
+
+@contextmanager
+def two_shards(source: str) -> Iterator[tuple[Stack, Process]]:
+    """Start the stack as the first shard, and an ingest process as the second one."""
+    with running(Plan(2, "solo", environment={"INGEST_SOURCE": source, "INGEST_SHARD": "0/2"})) as stack:
+        port = free_port()
+        second = stack.environment | {"INGEST_SHARD": "1/2", "HTTP_PORT": str(port)}
+        shard = stack.instance.start("shard-1", [sys.executable, "-m", "ingest"], second)
+        wait_for(lambda: '"started":true' in get(port, "/ready")[1].replace(" ", ""), 30, f"shard 1{shard.tail()}")
+        yield stack, shard
+
+
+def end(shard: Process) -> None:
+    shard.terminate()
+    wait_for(lambda: shard.returncode is not None, 60, "the end of shard 1")
+    assert shard.returncode == -signal.SIGTERM, shard.tail()
+
+
+@pytest.mark.parametrize("source", ["core", pytest.param("jetstream", marks=pytest.mark.slow)])
+def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recordings: Path, source: str):
+    expected = backtested([recordings / USDM])
+    with two_shards(source) as (stack, shard):
+        replay(stack, [recordings / USDM], "max")
+        end(shard)
+        live = finish(stack)
+        letters = deadletters(stack)
+        epochs = [Outbox(stack.settings).client.hget(f"local:shard:{number}", "epoch") for number in (0, 1)]
+    assert all(epochs)
+    assert (live.frames, live.events, live.dropped, live.repeats, letters) == (FRAMES, FRAMES, {}, 0, [])
+    assert live.digest == expected.digest
+
+
+@pytest.mark.slow
+def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_does_not_wait_for_it(recordings: Path):
+    expected = backtested([recordings / USDM])
+    with two_shards("jetstream") as (stack, shard):
+        outbox, started_s = Outbox(stack.settings), time.monotonic()
+        at_kill, at_return = 0, 0
+
+        def fault() -> None:
+            nonlocal at_kill, at_return
+            passed_s = time.monotonic() - started_s
+            if not at_kill and passed_s > 3:
+                stack.instance.kill(shard)
+                at_kill = outbox.counters()["applied"]
+            elif not at_return and passed_s > 7:
+                at_return = outbox.counters()["applied"]
+                stack.instance.start_again(shard)
+
+        replay(stack, [recordings / USDM], "20", fault)
+        assert at_return > at_kill > 0
+        wait_for(lambda: shard.log.read_text().count("ingest is up") == 2, 30, "the lead of shard 1")
+        end(shard)
+        live = finish(stack)
+        letters = deadletters(stack)
+    assert (live.frames, live.dropped, live.repeats, letters) == (FRAMES, {}, 0, [])
+    assert live.digest == expected.digest
+
+
+@contextmanager
+def cluster() -> Iterator[tuple[Instance, dict[str, Process], list[str]]]:
+    """Start three NATS servers that share their streams; give them by name, and their addresses."""
+    with Instance("cluster") as instance:
+        ports = [free_port() for _ in range(3)]
+        routes = ("--routes", ",".join(f"nats://{HOST}:{port}" for port in ports), "--cluster_name", "three")
+        servers, urls = {}, []
+        for number, port in enumerate(ports):
+            name = f"nats-{number}"
+            own = ("--server_name", name, "--cluster", f"nats://{HOST}:{port}")
+            servers[name], url = start_nats(instance, name, options=(*own, *routes))
+            urls.append(url)
+        yield instance, servers, urls
+
+
+def has_counted(outbox: Outbox, frames: int) -> bool:
+    return outbox.counters().get("frames", 0) > frames
+
+
+def leader(urls: list[str]) -> str:
+    """Give the name of the server that leads the stream; empty while there is none."""
+
+    async def ask() -> str:
+        client = await nats.connect(urls)
+        try:
+            with suppress(NatsError, JetStreamError):
+                about = await client.jetstream().stream_info(STREAM)
+                assert about.config.num_replicas == 3
+                return (about.cluster and about.cluster.leader) or ""
+            return ""
+        finally:
+            await client.close()
+
+    return asyncio.run(ask())
+
+
+@pytest.mark.slow
+def test_the_servers_that_lead_a_replicated_stream_are_killed_one_after_the_other_and_no_signal_changes(
+    recordings: Path,
+):
+    expected = backtested([recordings / USDM])
+    with cluster() as (instance, servers, urls):
+        # So small that ingest is still reading when servers die.
+        bounds = {"INGEST_LANE_BYTES": str(2**20), "INGEST_TOTAL_BYTES": str(2**20)}
+        three = {"INGEST_SOURCE": "jetstream", "INGEST_STREAM_REPLICAS": "3", "NATS_URL": ",".join(urls)}
+        with running(Plan(1, "solo", environment=three | bounds)) as stack:
+            stack.instance.stop(stack.ingest)
+            # All of it first: what is published while the stream has no leader, nobody keeps.
+            replay(stack, [recordings / USDM], "max")
+            stack.instance.start_again(stack.ingest)
+            outbox, killed = Outbox(stack.settings), []
+            for frames in (1_000, 5_000):
+                wait_for(partial(has_counted, outbox, frames), 60, f"{frames} frames")
+                killed.append(wait_for(lambda: leader(urls), 30, "a leader"))
+                instance.kill(servers[killed[-1]])
+                assert killed[1:] or outbox.counters()["frames"] < FRAMES
+                instance.start_again(servers[killed[-1]])
+            live = finish(stack)
+            letters = deadletters(stack)
+    assert (live.frames, live.dropped, live.repeats, letters) == (FRAMES, {}, 0, [])
+    assert live.digest == expected.digest

@@ -1,0 +1,161 @@
+"""Ten times more than the workers carry, and a Redis that something else fills up: bounded, counted, over by itself."""
+
+import json
+import time
+from collections import Counter
+from collections.abc import Generator, Mapping
+from contextlib import closing
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import psutil
+import pytest
+import redis
+from prometheus_client.parser import text_string_to_metric_families
+
+from compose.local.stack import Plan, Stack
+from compose.local.waiting import wait_for
+from tasks.outbox import Outbox
+from tests.acceptance.pipeline import backtested, deadletters, finish, running
+from tests.integration.service import get
+
+SPOT = "binance-spot-20240808.jsonl.gz"
+FILE = """
+[pools.depth]
+kinds = ["depth", "trade"]
+[pools.depth.strategies."tests.acceptance.strategies:Slow"]
+"""
+OVERLOAD_S = 120
+#: The one worker carries about 400 events a second.
+RATE = "4000"
+CALM_RATE = "40"
+#: Small, because the worker has to work off what waits before the latency is normal again.
+BOUND_BYTES = 2**20
+#: What of the bound's events, of batches on their way and of the client's buffers may come on top of an idle ingest.
+FLAT_BYTES = 48 * 2**20
+WINDOW_S = 3.0
+RECOVERED_S = 90
+FILLER = "somebody else's"
+
+
+def samples(stack: Stack) -> dict[str, float]:
+    """Give the samples of ingest: those with a label under `name label`."""
+    return {
+        " ".join([sample.name, *sample.labels.values()]): sample.value
+        for family in text_string_to_metric_families(get(stack.http_port, "/metrics")[1])
+        for sample in family.samples
+    }
+
+
+def p99_s(before: Mapping[str, float], after: Mapping[str, float]) -> float:
+    """Give the upper bound of the bucket in which the 99th percentile of the latencies between two scrapes lies."""
+    name = "pipeline_latency_seconds_bucket "
+    counts = {float(each.removeprefix(name)): after[each] - before[each] for each in after if each.startswith(name)}
+    wanted = 0.99 * counts[float("inf")]
+    return min(bound for bound, count in counts.items() if count >= wanted)
+
+
+def overload(stack: Stack) -> Counter[str]:
+    """Feed ten times too much; give the resident bytes of ingest meanwhile."""
+    ingest, sizes = psutil.Process(stack.ingest.pid), Counter[str]()
+    sizes["before"] = ingest.memory_info().rss
+    feed = stack.start_feed(["simulate", "--symbols", "6", "--rate", RATE, "--seconds", str(OVERLOAD_S)])
+    dropped, half_s = 0.0, time.monotonic() + OVERLOAD_S / 2
+    while feed.returncode is None:
+        now = samples(stack)
+        assert now["ingest_held_bytes"] <= BOUND_BYTES
+        sizes["highest"] = max(sizes["highest"], ingest.memory_info().rss)
+        if not dropped and (dropped := now["ingest_events_dropped_total overflow"]):
+            sizes["at the bound"] = ingest.memory_info().rss
+        if time.monotonic() > half_s and not sizes["half-way"]:
+            sizes["half-way"] = ingest.memory_info().rss
+        time.sleep(0.5)
+    sizes["at the end"] = ingest.memory_info().rss
+    return sizes
+
+
+def watched(stack: Stack) -> Generator[float, None, None]:
+    """Feed what the worker can carry; yield the 99th percentile of the latency in one window after another."""
+    feed = stack.start_feed(["simulate", "--symbols", "6", "--rate", CALM_RATE])
+    count, before = "pipeline_latency_seconds_count", samples(stack)
+    deadline_s = time.monotonic() + RECOVERED_S
+    try:
+        while time.monotonic() < deadline_s:
+            time.sleep(WINDOW_S)
+            now = samples(stack)
+            if now[count] > before[count]:
+                yield p99_s(before, now)
+            before = now
+    finally:
+        stack.instance.stop(feed)
+
+
+def calm(stack: Stack) -> float:
+    """Give the highest 99th percentile of three windows in quiet times: that of this machine, at this hour."""
+    with closing(watched(stack)) as windows:
+        next(windows)  # the feed is starting
+        return max(islice(windows, 3))
+
+
+def recover(stack: Stack, normal_s: float) -> float:
+    """Give the seconds until a window is as quick as in quiet times."""
+    started_s = time.monotonic()
+    with closing(watched(stack)) as windows:
+        for quantile_s in windows:
+            if quantile_s <= normal_s:
+                return time.monotonic() - started_s
+    pytest.fail(f"the latency is not {normal_s} s again after {RECOVERED_S} s")
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(400)
+def test_under_ten_times_too_much_ingest_stays_small_counts_every_drop_and_recovers_by_itself(tmp_path: Path):
+    file = tmp_path / "strategies.toml"
+    file.write_text(FILE)
+    bounds = {"INGEST_LANE_BYTES": str(BOUND_BYTES), "INGEST_TOTAL_BYTES": str(BOUND_BYTES)}
+    with running(Plan(1, "solo", environment={"STRATEGIES_FILE": str(file), **bounds})) as stack:
+        normal_s = calm(stack)
+        sizes = overload(stack)
+        recovery_s = recover(stack, normal_s)
+        sizes["after"] = psutil.Process(stack.ingest.pid).memory_info().rss
+        live = finish(stack)
+        applied = sum(record.count for _, _, record in Outbox(stack.settings).records())
+        letters = deadletters(stack)
+    mib = {name: f"{size / 2**20:.1f} MiB" for name, size in sizes.items()}
+    print(f"\ningest {mib}; {live.events} events, {applied} applied, dropped {live.dropped}")
+    print(f"99 % within {normal_s} s before, and again {recovery_s:.1f} s after the overload")
+    assert sizes["highest"] < sizes["before"] + FLAT_BYTES
+    assert sizes["at the end"] < sizes["half-way"] * 1.05
+    assert live.dropped.keys() == {"conflated", "overflow"}
+    assert live.events == applied + sum(live.dropped.values())
+    assert (live.frames, live.repeats, letters) == (live.events, 0, [])
+
+
+@pytest.mark.slow
+def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_and_nothing_is_lost(recordings: Path):
+    with running(Plan(1, "solo")) as stack:
+        client: Any = redis.Redis.from_url(stack.redis_url)
+        outbox = Outbox(stack.settings)
+        client.config_set("maxmemory", "64mb")
+        feed = stack.start_feed(["replay", str(recordings / SPOT), "--speed", "30"])
+        wait_for(lambda: outbox.counters().get("batches", 0) > 100, 20, "work")
+        while (about := client.info("memory"))["used_memory"] < 0.93 * about["maxmemory"]:
+            client.rpush(FILLER, b"x" * 50_000)
+        wait_for(lambda: get(stack.http_port, "/ready")[0] == 503, 10, "the stop")
+        assert json.loads(get(stack.http_port, "/ready")[1])["redis_full"]
+        assert samples(stack)["ingest_redis_full"] == 1
+        wait_for(lambda: client.llen("local:celery:depth") == client.llen("local:celery:trade") == 0, 10, "the queues")
+        wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 3, 20, "events to wait")
+        batches = outbox.counters()["batches"]
+        wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 6, 20, "events to wait")
+        assert outbox.counters()["batches"] == batches, "workers idle"
+        client.delete(FILLER)
+        wait_for(lambda: get(stack.http_port, "/ready")[0] == 200, 10, "the end of the stop")
+        wait_for(lambda: feed.returncode is not None, 60, "the feed")
+        live = finish(stack)
+        assert "errorstat_OOM" not in client.info("errorstats"), "no write was refused"
+        client.close()
+    expected = backtested([recordings / SPOT])
+    assert (live.dropped, live.repeats, live.events) == ({}, 0, expected.frames)
+    assert live.digest == expected.digest

@@ -1,0 +1,158 @@
+"""A Redis that Sentinels watch: its master dies in the middle, and the pipeline goes on with the next one."""
+
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from pathlib import Path
+
+import pytest
+import redis
+
+from compose.local.processes import ROOT
+from compose.local.stack import Plan, Stack
+from tasks.outbox import Outbox
+from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
+from tests.waiting import wait_for
+
+USDM = "binance-usdm-20240808.jsonl.gz"
+#: What the recording comes to: a trade goes to two pools.
+APPLIED = 2 * (5_937 + 5_660) + 1_702 + 1_701
+SLACK = 500
+WENT_BACK = "Redis went back in time"
+
+
+@contextmanager
+def on_watched_servers(source: str) -> Iterator[tuple[Stack, Watched]]:
+    with watched() as servers:
+        plan = Plan(2, "solo", environment={"INGEST_SOURCE": source, **servers.environment})
+        with running(plan) as stack:
+            yield stack, servers
+
+
+class Failover:
+    """Kills the master in the middle of a replay, and sees when events are applied again."""
+
+    def __init__(self, stack: Stack, servers: Watched, *, keep_back: int = 0) -> None:
+        """`keep_back`: how many events at least are applied that no replica hears of."""
+        self._outbox, self._servers, self._keep_back = Outbox(stack.settings), servers, keep_back
+        self._next: Callable[[int], bool] = self._cut_off
+        #: How many were applied when the replicas were cut off, when the master was killed, and after that.
+        self.cut_off = self.killed = self.after = 0
+        self._killed_s = 0.0
+        #: From the kill to the first event that is applied after it.
+        self.recovered_s = 0.0
+
+    def follow(self, timeout_s: float) -> None:
+        """Act until it is over."""
+
+        def over() -> bool:
+            self.act()
+            return bool(self.recovered_s)
+
+        wait_for(over, timeout_s, "events after the failover")
+
+    def act(self) -> None:
+        with suppress(redis.RedisError):
+            applied = self._outbox.counters().get("applied", 0)
+            while not self.recovered_s and self._next(applied):
+                pass
+
+    def _cut_off(self, applied: int) -> bool:
+        if applied < 2_000:
+            return False
+        if self._keep_back:
+            self._servers.stop_replication()
+        self.cut_off, self._next = applied, self._kill
+        return True
+
+    def _kill(self, applied: int) -> bool:
+        if applied < self.cut_off + self._keep_back:
+            return False
+        self._servers.kill_master()
+        self.killed, self._killed_s, self._next = applied, time.monotonic(), self._see
+        return False
+
+    def _see(self, applied: int) -> bool:
+        self.after = self.after or applied
+        if applied > self.after:
+            self.recovered_s = time.monotonic() - self._killed_s
+        return False
+
+
+@pytest.mark.parametrize("keep_back", [1_000, pytest.param(0, marks=pytest.mark.slow)])
+def test_with_a_stream_a_failover_changes_no_signal_whatever_the_replicas_had_not_heard(
+    recordings: Path, keep_back: int, capsys: pytest.CaptureFixture[str]
+):
+    expected = backtested([recordings / USDM])
+    with on_watched_servers("jetstream") as (stack, servers):
+        failover = Failover(stack, servers, keep_back=keep_back)
+        replay(stack, [recordings / USDM], "max", failover.act)
+        failover.follow(30)
+        live = finish(stack)
+        log = stack.ingest.log.read_text()
+        letters = deadletters(stack)
+    say(capsys, failover)
+    assert (WENT_BACK in log) >= bool(keep_back)
+    assert (live.dropped, live.repeats, letters) == ({}, 0, [])
+    assert live.digest == expected.digest
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("keep_back", [0, 1_000])
+def test_without_a_stream_what_the_replicas_had_not_heard_is_lost_and_nothing_else(
+    recordings: Path, keep_back: int, capsys: pytest.CaptureFixture[str]
+):
+    expected = backtested([recordings / USDM])
+    with on_watched_servers("core") as (stack, servers):
+        failover = Failover(stack, servers, keep_back=keep_back)
+        replay(stack, [recordings / USDM], "10", failover.act)
+        live = finish(stack)
+        log = stack.ingest.log.read_text()
+        applied = Outbox(stack.settings).counters()["applied"]
+        letters = deadletters(stack)
+    lost = APPLIED - applied
+    say(capsys, failover, lost)
+    assert (live.dropped, live.repeats, letters, live.events) == ({}, 0, [], expected.events)
+    assert failover.recovered_s
+    # Between the last look at the old master and its end some more was applied, and some before the first at the new.
+    assert failover.killed - failover.after <= lost + SLACK
+    assert lost <= failover.killed - failover.cut_off + SLACK
+    assert (WENT_BACK in log) >= bool(keep_back)
+    assert lost or live.digest == expected.digest
+
+
+@pytest.mark.slow
+def test_workers_and_flower_tell_what_they_are_connected_to_and_no_password():
+    with on_watched_servers("core") as (stack, _):
+        command = [sys.executable, "-m", "celery", "-A", "tasks", "inspect", "--json", "--timeout", "5"]
+        told = ""
+        for question in ("stats", "conf"):
+            asked = [*command, question]
+            told += subprocess.run(
+                asked, env=stack.environment, cwd=ROOT, check=True, capture_output=True, text=True
+            ).stdout
+        stack.environment["FLOWER_UNAUTHENTICATED_API"] = "true"
+        url = stack.start_flower()
+        workers, queues = (f"{url}/api/{what}" for what in ("workers?refresh=1", "queues/length"))
+        wait_for(lambda: "worker-1" in fetched(workers), 30, "Flower's workers")
+        told += fetched(workers) + fetched(queues)
+    assert "sentinel" in told
+    assert '"depth"' in told
+    assert SERVER_PASSWORD not in told
+    assert SENTINEL_PASSWORD not in told
+
+
+def fetched(url: str) -> str:
+    with suppress(OSError), urllib.request.urlopen(url, timeout=10) as response:  # noqa: S310 a fixed scheme
+        return str(response.read(), "utf-8")
+    return ""
+
+
+def say(capsys: pytest.CaptureFixture[str], failover: Failover, lost: int = 0) -> None:
+    with capsys.disabled():
+        told = f"{failover.killed} applied at the kill, {failover.after} at the new master, {lost} lost"
+        print(f"\n{told}; goes on {failover.recovered_s:.1f} s after the kill")

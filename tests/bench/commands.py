@@ -1,0 +1,127 @@
+"""The command line behind `./run bench`."""
+
+import os
+import sys
+import tempfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Annotated, NamedTuple, TypeVar
+
+import msgspec
+import typer
+from rich.console import Console
+
+from tasks.errors import RealtimeStrategiesError
+from tests.bench import pipelines, plots, table, throughput, varied
+from tests.bench.mix import Mix
+from tests.bench.results import Report, machine
+from tests.bench.systems import RIVALS
+
+app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+console = Console(stderr=True, highlight=False)
+T = TypeVar("T")
+
+PARTS = ("throughput", "latency", "cost", "scale", "delay", "growth", "memory")
+
+
+class Form(NamedTuple):
+    """How much is measured."""
+
+    parts: tuple[str, ...]
+    contenders: tuple[str, ...]
+    rounds: int
+    #: About how long each run takes.
+    seconds: float
+    rates: tuple[float, ...]
+
+
+QUICK = Form(("throughput", "latency"), throughput.QUICK, 1, 1.0, (2000.0,))
+LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, 2000.0, 10_000.0))
+
+
+@app.callback()
+def _main() -> None:
+    """Measure this project beside others, on this machine."""
+
+
+@app.command("bench")
+def _bench(
+    *,
+    quick: Annotated[bool, typer.Option("--quick", help="Throughput and latency only, in less than a minute.")] = False,
+    only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}; repeatable.")] = None,
+    rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the throughput.")] = None,
+    seconds: Annotated[float | None, typer.Option(min=0.5, help="About how long each run takes.")] = None,
+    memory_s: Annotated[float, typer.Option(min=10, help="How long memory is watched.")] = 3600,
+    as_json: Annotated[str, typer.Option("--json", help="File for all figures; - for standard output.")] = "",
+    html: Annotated[Path | None, typer.Option(help="File for plots.")] = None,
+    markdown: Annotated[Path | None, typer.Option(help="File for the tables, for the documentation.")] = None,
+) -> None:
+    """Measure; print tables with the targets beside the figures. The long form watches memory for an hour, at the end.
+
+    Everything runs on free ports of 127.0.0.1 and is gone at the end. Close other programs first.
+    """
+    form = QUICK if quick else LONG
+    unknown = [part for part in only or () if part not in PARTS]
+    if unknown:
+        raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(PARTS)}", param_hint="--only")
+    form = form._replace(parts=tuple(only or form.parts), rounds=rounds or form.rounds, seconds=seconds or form.seconds)
+    report = Report(machine(), quick)
+    try:
+        with tempfile.TemporaryDirectory() as folder:
+            _measure(report, form, memory_s, Path(folder))
+    except RealtimeStrategiesError as error:
+        console.print(f"error: {error}", markup=False, soft_wrap=True)
+        raise typer.Exit(1) from None
+    # Narrower, the tables could not be read.
+    table.show(report, Console(stderr=as_json == "-", highlight=False, width=max(console.width, 110)))
+    _write(report, as_json, html, markdown)
+
+
+def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
+    mix = Mix()
+    size = round(throughput.SIZES[throughput.OURS] * form.seconds)
+    if "throughput" in form.parts:
+        plan = throughput.Plan(form.contenders, form.rounds, form.seconds)
+        report.rounds = throughput.measure(plan, mix, _say)
+        report.spreads = throughput.ratios(report.rounds)
+        report.ratios = {name: ratio.median for name, ratio in report.spreads.items()}
+    if "latency" in form.parts:
+        report.latencies = list(_told(pipelines.latencies(mix, form.rates, max(3.0, form.seconds))))
+    if "cost" in form.parts:
+        report.cost = pipelines.cost(mix, size)
+    if "scale" in form.parts:
+        report.points += _told(varied.busy_workers(mix, folder, (1, 2, 4, 8), size // 5))
+        report.points += _told(varied.waiting_workers(mix, folder, (1, 2, 4, 8), form.seconds))
+    if "delay" in form.parts:
+        slow = round(throughput.SIZES["celery"] * form.seconds)
+        report.points += _told(pipelines.delayed(mix, size, slow, delay_ms=2.0))
+    if "growth" in form.parts:
+        report.points += _told(varied.growth(mix, folder, size))
+    if "memory" in form.parts:
+        report.memory = pipelines.memory(memory_s)
+
+
+def _told(found: Iterable[T]) -> Iterator[T]:
+    for each in found:
+        _say(str(each))
+        yield each
+
+
+def _say(text: str) -> None:
+    console.print(text, style="dim", markup=False, soft_wrap=True)
+
+
+def _write(report: Report, as_json: str, html: Path | None, markdown: Path | None) -> None:
+    packed = msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n"
+    try:
+        if as_json == "-":
+            os.write(sys.stdout.fileno(), packed)
+        elif as_json:
+            Path(as_json).write_bytes(packed)
+        if markdown:
+            markdown.write_text(table.markdown(report), encoding="utf-8")
+        if html:
+            plots.write(html, report)
+    except OSError as error:
+        console.print(f"error: can't write {error.filename}: {error.strerror}", markup=False)
+        raise typer.Exit(1) from None

@@ -1,0 +1,69 @@
+"""What contenders that talk to NATS themselves share: a subscription, and an answer to the feed's question."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+import nats
+from nats.aio.msg import Msg
+
+from ingest.loops import new_event_loop
+from tasks.settings import load
+from tasks.status import STATUS_SUBJECT, Status, encode
+from tests.bench.counters import Counters
+
+SUBJECTS = "binance.>"
+#: Where a contender without Redis counts what it has done, and leaves its verdict.
+COUNTED = "BENCH_COUNTED"
+VERDICT = "BENCH_VERDICT"
+DONE = "done"
+
+#: Takes (raw, subject, now_ns).
+Take = Callable[[bytes, str, int], None]
+
+
+def status(waiting: int) -> bytes:
+    """Say that so many frames wait; bytes do not matter."""
+    return encode(Status(held_bytes=0, bound_bytes=1, held_frames=waiting))
+
+
+def counted() -> Counters:
+    """Give the counter of this process."""
+    return Counters(Path(os.environ[COUNTED]), [DONE])
+
+
+def leave(verdict: msgspec.Struct) -> None:
+    """Write the verdict, whole or not at all."""
+    path = Path(os.environ[VERDICT])
+    path.with_suffix(".part").write_bytes(msgspec.json.encode(verdict))
+    path.with_suffix(".part").rename(path)
+
+
+def listen(take: Take, at_end: Callable[[], None] = lambda: None) -> None:
+    """Give every frame to `take` until SIGTERM comes."""
+    with asyncio.Runner(loop_factory=new_event_loop) as runner:
+        runner.run(_listen(take))
+    at_end()
+
+
+async def _listen(take: Take) -> None:
+    ending = asyncio.Event()
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, ending.set)
+    client = await nats.connect(load().nats_url)
+
+    async def on_frame(message: Msg) -> None:
+        take(message.data, message.subject, time.time_ns())
+
+    subscription = await client.subscribe(SUBJECTS, cb=on_frame)
+
+    async def on_question(message: Msg) -> None:
+        await message.respond(status(subscription.pending_msgs))
+
+    await client.subscribe(STATUS_SUBJECT, cb=on_question)
+    await client.flush()
+    await ending.wait()
+    await client.close()

@@ -1,0 +1,49 @@
+"""Pieces of the mix, one after the other, and what they have to come to."""
+
+from pathlib import Path
+
+from tasks import configuration, recordings
+from tasks.backtest import Backtest
+from tasks.settings import load
+from tests.bench.application import Verdict
+from tests.bench.mix import NATURAL_RATE, Mix
+from tests.bench.runs import Load
+
+WARM_UP = 400
+
+
+class Loads:
+    """Writes the next piece of the mix each time, so that ids rise, and follows in a backtest."""
+
+    def __init__(self, mix: Mix, folder: Path, strategies: Path | None = None) -> None:
+        self._mix, self._folder = mix, folder
+        self._backtest = Backtest(configuration.read(strategies or load().strategies_file))
+        self._written = self._seq = 0
+
+    def next(self, events: int, rate: float | None = None) -> Load:
+        """Give the next so many events, at `rate` a second or as fast as they are taken."""
+        file = self._mix.write(self._folder / f"frames{self._written}.jsonl", events, self._written)
+        self._written += events
+        before = self._decided
+        self._follow(file)
+        speed = "max" if rate is None else str(rate / NATURAL_RATE)
+        return Load(file, events, self._decided - before, speed)
+
+    def _follow(self, file: Path) -> None:
+        """Go on in the backtest, whose `work` would number each piece from 1."""
+        for line in recordings.read(file):
+            self._seq += 1
+            self._backtest._take(line, self._seq)
+        for lane in list(self._backtest._lanes):
+            self._backtest._flush(lane)
+
+    @property
+    def _decided(self) -> int:
+        counts = self._backtest.part().counts
+        return counts["applied"] + counts["repeats"]
+
+    @property
+    def expected(self) -> Verdict:
+        """What all of it must come to."""
+        part = self._backtest.part()
+        return Verdict(part.counts["applied"], len(part.signals), self._backtest.digest())

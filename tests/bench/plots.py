@@ -1,0 +1,113 @@
+"""The results as one HTML page of plots that opens without a network."""
+
+from collections.abc import Callable, Iterator
+from html import escape
+from pathlib import Path
+
+from plotly import graph_objects, io, subplots
+
+from tests.bench.results import Report
+from tests.bench.runs import Run
+from tests.bench.table import Rows, about, sections
+
+_PAGE = """<!doctype html><meta charset="utf-8"><title>Benchmark</title>
+<style>body{{font:15px system-ui;margin:2em auto;max-width:1000px;padding:0 1em}}table{{border-collapse:collapse}}
+td,th{{padding:.2em .8em;text-align:left;border-bottom:1px solid #8884}}</style>
+<h1>Benchmark</h1><p>{about}</p>{tables}{plots}
+"""
+
+_COLOURS = ("#636efa", "#ef553b")
+_OF_A_RUN: dict[str, Callable[[Run], float]] = {
+    "events/s": lambda run: run.events_per_s,
+    "CPU us an event": lambda run: sum(run.cpu_us.values()),
+    "memory MiB": lambda run: sum(run.resident_mib.values()),
+}
+
+
+def write(path: Path, report: Report) -> None:
+    """Write the page; raises OSError."""
+    plots = "".join(
+        io.to_html(figure, full_html=False, include_plotlyjs=number == 0)
+        for number, figure in enumerate(figures(report))
+    )
+    tables = "".join(_table(title, rows) for title, rows in sections(report))
+    path.write_text(_PAGE.format(about=escape(about(report)), tables=tables, plots=plots), encoding="utf-8")
+
+
+def _table(title: str, rows: Rows) -> str:
+    cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
+    return f"<h2>{escape(title)}</h2><table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+
+
+def figures(report: Report) -> Iterator[graph_objects.Figure]:
+    """Give a figure for each thing that was measured."""
+    if report.rounds:
+        yield _throughput(report)
+    if report.latencies:
+        yield _latency(report)
+    if report.cost:
+        yield _cost(report)
+    for what in dict.fromkeys(point.what for point in report.points):
+        yield _points(report, what)
+    if report.memory:
+        yield _memory(report)
+
+
+def _figure(title: str, x: str, y: str) -> graph_objects.Figure:
+    return graph_objects.Figure(layout={"title": title, "xaxis_title": x, "yaxis_title": y})
+
+
+def _throughput(report: Report) -> graph_objects.Figure:
+    figure = _figure("Throughput, each round", "", "events/s")
+    figure.update_yaxes(type="log")
+    for number in sorted({each.round for each in report.rounds}):
+        own = [each for each in report.rounds if each.round == number]
+        figure.add_bar(x=[e.contender for e in own], y=[e.run.events_per_s for e in own], name=f"round {number}")
+    return figure
+
+
+def _latency(report: Report) -> graph_objects.Figure:
+    figure = _figure("Latency, from receipt to known commit", "events/s", "ms")
+    figure.update_xaxes(type="log")
+    figure.update_yaxes(type="log")
+    rates = [each.wanted_per_s for each in report.latencies]
+    for name in ("p50_ms", "p99_ms"):
+        figure.add_scatter(x=rates, y=[getattr(each, name) for each in report.latencies], name=name[:3])
+    return figure
+
+
+def _cost(report: Report) -> graph_objects.Figure:
+    assert report.cost is not None
+    figure = _figure("CPU of an event, by stage", "", "us")
+    figure.add_bar(x=list(report.cost.stages_us), y=list(report.cost.stages_us.values()))
+    return figure
+
+
+def _points(report: Report, what: str) -> graph_objects.Figure:
+    figure = subplots.make_subplots(1, len(_OF_A_RUN), subplot_titles=list(_OF_A_RUN))
+    own = [point for point in report.points if point.what == what]
+    figure.update_layout(title=f"By {what}")
+    figure.update_xaxes(title=what, type="log" if min(point.value for point in own) > 0 else "linear")
+    figure.update_yaxes(rangemode="tozero")
+    for colour, contender in zip(_COLOURS, dict.fromkeys(point.contender for point in own), strict=False):
+        points = [point for point in own if point.contender == contender]
+        for column, value in enumerate(_OF_A_RUN.values(), start=1):
+            values = [value(point.run) for point in points]
+            figure.add_scatter(
+                x=[point.value for point in points],
+                y=values,
+                name=contender,
+                line_color=colour,
+                showlegend=column == 1,
+                row=1,
+                col=column,
+            )
+    return figure
+
+
+def _memory(report: Report) -> graph_objects.Figure:
+    assert report.memory is not None
+    figure = _figure("Resident memory", "s", "MiB")
+    for name, mib in report.memory.resident_mib.items():
+        figure.add_scatter(x=report.memory.seconds, y=mib, name=name)
+    return figure

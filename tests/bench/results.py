@@ -1,0 +1,122 @@
+"""What the benchmark found out, as it is written to a file and read again."""
+
+import os
+import platform
+import statistics
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from tests.bench.runs import Run
+
+
+class Machine(msgspec.Struct, frozen=True):
+    """Where it was measured."""
+
+    cpus: int
+    model: str
+    python: str
+    #: Before it began: what others did at the same time.
+    load_average: float
+
+
+class Measured(msgspec.Struct, frozen=True):
+    """One contender in one round."""
+
+    contender: str
+    round: int
+    run: Run
+    #: Part of the events that the strategies got, exactly once and in order.
+    applied: float
+    #: Whether signals and records are those of the backtest.
+    same_digest: bool
+
+
+class Ratio(msgspec.Struct, frozen=True):
+    """Of values of several rounds."""
+
+    median: float
+    low: float
+    high: float
+
+    @classmethod
+    def of(cls, values: Sequence[float]) -> "Ratio":
+        """Sum up."""
+        return cls(*(round(value, 4) for value in (statistics.median(values), min(values), max(values))))
+
+
+class Latency(msgspec.Struct, frozen=True):
+    """From receiving an event to knowing its commit."""
+
+    #: Events a second that were wanted, and that came through.
+    wanted_per_s: float
+    events_per_s: float
+    p50_ms: float | None
+    p99_ms: float | None
+
+    def __str__(self) -> str:
+        return f"latency at {self.wanted_per_s:g} events/s: p50 {self.p50_ms} ms, p99 {self.p99_ms} ms"
+
+
+class Cost(msgspec.Struct, frozen=True):
+    """Of one event, while as many come as go through."""
+
+    #: CPU microseconds by stage; `feed`, `nats` and `redis` are those processes.
+    stages_us: dict[str, float]
+    redis_commands: float
+    redis_bytes_in: float
+    redis_bytes_out: float
+    #: Mean over (venue, symbol) of names and values of states and records.
+    state_bytes_a_symbol: float
+
+
+class Point(msgspec.Struct, frozen=True):
+    """The pipeline, where one thing was varied."""
+
+    #: symbols, strategies, workers, busy workers, waiting workers, delay ms.
+    what: str
+    value: float
+    run: Run
+    state_bytes_a_symbol: float | None = None
+    #: Events over those of the fullest lane, or fewer workers: the most that so many workers can gain.
+    bound: float | None = None
+    contender: str = "pipeline"
+
+    def __str__(self) -> str:
+        return f"{self.contender}, {self.what} {self.value:g}: {self.run.events_per_s:,.0f} events/s"
+
+
+class Memory(msgspec.Struct, frozen=True):
+    """Resident memory over time."""
+
+    seconds: list[float]
+    #: By process, MiB.
+    resident_mib: dict[str, list[float]]
+
+
+class Report(msgspec.Struct):
+    """All of it. What was not measured is empty."""
+
+    machine: Machine
+    quick: bool
+    #: Pipeline's throughput over the contender's, median of the rounds.
+    ratios: dict[str, float] = {}
+    spreads: dict[str, Ratio] = {}
+    rounds: list[Measured] = []
+    latencies: list[Latency] = []
+    cost: Cost | None = None
+    points: list[Point] = []
+    memory: Memory | None = None
+
+
+def machine() -> Machine:
+    """Look where this runs."""
+    return Machine(os.cpu_count() or 1, _model(), platform.python_version(), round(os.getloadavg()[0], 2))
+
+
+def _model() -> str:
+    about = Path("/proc/cpuinfo")
+    lines = about.read_text(encoding="utf-8").splitlines() if about.exists() else []
+    named = (line.partition(":")[2].strip() for line in lines if line.startswith("model name"))
+    return next(named, platform.machine())

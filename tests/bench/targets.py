@@ -1,0 +1,96 @@
+"""The targets, and what was measured of each."""
+
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
+from typing import Literal, NamedTuple
+
+from tests.bench.results import Latency, Memory, Point, Report
+
+#: At least so many times each contender's throughput.
+RATIOS = {"bare_loop": 0.75, "celery": 25.0, "faststream": 3.0, "faststream_in_memory": 3.0}
+P50_MS, P99_MS, AT_PER_S = 5.0, 20.0, 2000.0
+#: What is left of the throughput with 2 ms of delay each way to Redis.
+DELAYED = 0.5
+#: "Nothing lost", within what rounds differ by.
+NOTHING_LOST = 0.97
+#: Of the most that workers can gain.
+NEAR_LINEAR = 0.8
+#: "Flat": the second half of the time adds at most this part.
+FLAT = 0.02
+_ROLES = ("ingest", "worker")
+
+
+class Target(NamedTuple):
+    """One line of the table."""
+
+    what: str
+    #: None: not measured this time.
+    measured: float | None
+    #: Which side of `target` is good.
+    sign: Literal["at least", "at most"]
+    target: float
+    #: Of the measured, from the least to the most.
+    spread: tuple[float, float] | None = None
+
+    @property
+    def met(self) -> bool | None:
+        """Whether it is met; None when it was not measured."""
+        if self.measured is None:
+            return None
+        return self.measured >= self.target if self.sign == "at least" else self.measured <= self.target
+
+
+def of(report: Report) -> list[Target]:
+    """Give every target."""
+    return [
+        *_ratios(report),
+        *_scale(report.points),
+        *_latency(report.latencies),
+        *_delay(report.points),
+        _flat(report.memory),
+    ]
+
+
+def _ratios(report: Report) -> Iterator[Target]:
+    for name, target in RATIOS.items():
+        spread = report.spreads.get(name)
+        yield Target(
+            f"throughput over {name}",
+            report.ratios.get(name),
+            "at least",
+            target,
+            (spread.low, spread.high) if spread else None,
+        )
+
+
+def _scale(points: Sequence[Point]) -> Iterator[Target]:
+    busy = {point.value: point.run.events_per_s for point in points if point.what == "busy workers"}
+    measured = busy[4] / busy[2] if {2, 4} <= busy.keys() else None
+    yield Target("4 workers over 2, strategies ten times as costly", measured, "at least", NOTHING_LOST)
+    idle = {point.value: point for point in points if point.what == "waiting workers"}
+    gained = None
+    if idle:
+        most = idle[max(idle)]
+        gained = most.run.events_per_s / idle[min(idle)].run.events_per_s / (most.bound or most.value)
+    yield Target("gain by workers over the most possible, strategies that wait", gained, "at least", NEAR_LINEAR)
+
+
+def _latency(latencies: Sequence[Latency]) -> Iterator[Target]:
+    found = next((each for each in latencies if each.wanted_per_s == AT_PER_S), None)
+    yield Target("p50 at 2,000 events/s, ms", found.p50_ms if found else None, "at most", P50_MS)
+    yield Target("p99 at 2,000 events/s, ms", found.p99_ms if found else None, "at most", P99_MS)
+
+
+def _delay(points: Sequence[Point]) -> Iterator[Target]:
+    speeds = [point.run.events_per_s for point in points if (point.what, point.contender) == ("delay ms", "pipeline")]
+    left = [late / early for early, late in pairwise(speeds)]
+    yield Target("throughput left with 2 ms each way to Redis", left[0] if left else None, "at least", DELAYED)
+
+
+def _flat(memory: Memory | None) -> Target:
+    grown = None
+    if memory and len(memory.seconds) > 1:
+        middle = len(memory.seconds) // 2
+        ours = [mib for name, mib in memory.resident_mib.items() if name.startswith(_ROLES)]
+        grown = max(mib[-1] / mib[middle] - 1 for mib in ours)
+    return Target("memory of ingest and workers: growth in the second half", grown, "at most", FLAT)

@@ -1,0 +1,68 @@
+"""Each contender in turn, several rounds, each from the start; ratios within a round."""
+
+from collections.abc import Callable, Sequence
+from typing import NamedTuple
+
+from compose.local.processes import Instance
+from tests.bench import runs, systems
+from tests.bench.loads import WARM_UP, Loads
+from tests.bench.mix import Mix
+from tests.bench.results import Measured, Ratio
+
+OURS = "pipeline"
+#: About how many events each gets through in a second of two cores: only to size the runs.
+SIZES = {
+    "bare_loop": 10_000,
+    OURS: 10_000,
+    "faststream_in_memory": 5_000,
+    "faststream": 1_000,
+    "celery": 500,
+    "dramatiq": 600,
+    "taskiq": 900,
+}
+QUICK = ("bare_loop", OURS, "celery", "faststream")
+
+#: Is told what was measured.
+Say = Callable[[str], None]
+
+
+class Plan(NamedTuple):
+    """What to measure."""
+
+    contenders: Sequence[str]
+    rounds: int
+    #: About how long a run takes.
+    seconds: float
+
+
+def measure(plan: Plan, mix: Mix, say: Say) -> list[Measured]:
+    """Run all rounds. Raises LocalStackError when a contender does not get done."""
+    found: list[Measured] = []
+    for number in range(1, plan.rounds + 1):
+        for name in plan.contenders:
+            measured = _once(name, number, round(SIZES[name] * plan.seconds), mix)
+            found.append(measured)
+            say(f"round {number}: {name} {measured.run.events_per_s:,.0f} events/s")
+    return found
+
+
+def _once(name: str, number: int, events: int, mix: Mix) -> Measured:
+    with Instance("bench") as instance:
+        loads = Loads(mix, instance.directory)
+        system = systems.start(name, instance)
+        runs.run(system, loads.next(WARM_UP))
+        run = runs.run(system, loads.next(events))
+        said, expected = system.finish(), loads.expected
+    return Measured(name, number, run, round(said.applied / expected.applied, 6), said.digest == expected.digest)
+
+
+def ratios(found: Sequence[Measured]) -> dict[str, Ratio]:
+    """Give ours over each other one's throughput."""
+    by_round: dict[int, dict[str, float]] = {}
+    for each in found:
+        by_round.setdefault(each.round, {})[each.contender] = each.run.events_per_s
+    others = {each.contender for each in found} - {OURS}
+    return {
+        name: Ratio.of([speeds[OURS] / speeds[name] for speeds in by_round.values() if {OURS, name} <= speeds.keys()])
+        for name in sorted(others)
+    }

@@ -1,0 +1,250 @@
+"""One case: a pipeline that is fed while faults happen to it, and what became of it."""
+
+import http.client
+import json
+import re
+import signal
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from pathlib import Path
+from random import Random
+from typing import NamedTuple
+
+import psutil
+import redis
+
+from compose.local.processes import Process
+from compose.local.servers import HOST
+from compose.local.waiting import wait_for
+from tasks import summary
+from tasks.outbox import Outbox
+from tests.faults import verdict
+from tests.faults.rig import Rig, Setup, rig
+from tests.faults.verdict import Event, Row
+from tests.faults.wrapped import count
+
+SEED = 20240808
+POLL_S = 0.05
+#: An event that waits for longer than this has not met with normal latency.
+NORMAL_S = 0.5
+#: As many messages of a stream may be on their way while all is well.
+UNREAD = 500
+CALM_WITHIN_S = 60.0
+LOOK_S = 0.25
+#: A batch that got lost is late by then.
+SHOWS_S = 1.5
+_OLDEST = re.compile(r"^ingest_oldest_event_seconds ([\d.e+-]+)$", re.MULTILINE)
+_UNREAD = re.compile(r"^ingest_stream_unread ([\d.e+-]+)$", re.MULTILINE)
+
+
+class Run:
+    """What a fault is given to work with."""
+
+    def __init__(self, stack: Rig, mode: str) -> None:
+        self.stack, self.mode = stack, mode
+        self.dice = Random(SEED)
+        self.outbox = Outbox(stack.settings)
+        self.redis = redis.Redis.from_url(stack.redis_url, retry=None, socket_timeout=10)
+        #: Whether frames still come in.
+        self.feeding = False
+        self.times = 0
+        #: What a ledger said that was destroyed since.
+        self.before: list[Event] = []
+        #: The longest time after a fault at which all was not well.
+        self.recovery_s = 0.0
+        self._over_s: float | None = None
+        self._looked_s = 0.0
+
+    # What a fault says
+
+    def hit(self, times: int = 1) -> None:
+        """The fault happened, and is over by now."""
+        self.times += times
+        self._over_s = time.monotonic()
+
+    def remember(self) -> None:
+        """Keep what the ledger says, because it goes. Nobody may write to it meanwhile."""
+        self.before += verdict.applied(self.outbox)
+
+    # What a fault does
+
+    def kill(self, process: Process) -> None:
+        """End a process and its children, and start it again at once."""
+        self.stack.instance.kill(process)
+        self.stack.instance.start_again(process)
+
+    def command(self, *words: str | int) -> None:
+        """Have Redis do something."""
+        self.redis.execute_command(*words)  # type: ignore[no-untyped-call]  # redis-py's gap
+
+    def restart(self, process: Process) -> None:
+        """Stop a process in order, and start it again."""
+        self.stack.instance.stop(process, grace_s=20)
+        self.stack.instance.start_again(process)
+
+    def signal(self, process: Process, number: int) -> None:
+        """Send a signal to a process and its children."""
+        with suppress(psutil.NoSuchProcess):
+            parent = psutil.Process(process.pid)
+            for each in [*parent.children(), parent]:
+                with suppress(psutil.NoSuchProcess):
+                    each.send_signal(number)
+
+    @property
+    def leader(self) -> Process:
+        """The ingest process that takes frames in."""
+
+        def leading() -> list[Process]:
+            return [process for process in self.stack.ports if self.leads(process)]
+
+        return wait_for(leading, 30, "a leader")[0]
+
+    def leads(self, process: Process) -> bool:
+        """Whether this ingest process takes frames in."""
+        status, body = self.ask(process, "/ready")
+        return status == http.client.OK and bool(json.loads(body)["started"])
+
+    # How it is
+
+    def ask(self, process: Process, path: str) -> tuple[int, str]:
+        """Ask an ingest process; (0, ""): it does not answer."""
+        connection = http.client.HTTPConnection(HOST, self.stack.ports[process], timeout=1)
+        with closing(connection), suppress(OSError, http.client.HTTPException):
+            connection.request("GET", path)
+            answer = connection.getresponse()
+            return answer.status, answer.read().decode()
+        return 0, ""
+
+    def calm(self) -> bool:
+        """Whether every ingest process is there, and nothing waits longer than usual."""
+        for process in self.stack.ports:
+            if self.ask(process, "/ready")[0] != http.client.OK:
+                return False
+            _, metrics = self.ask(process, "/metrics")
+            oldest, unread = _OLDEST.search(metrics), _UNREAD.search(metrics)
+            if not oldest or float(oldest[1]) > NORMAL_S or not unread or float(unread[1]) > UNREAD:
+                return False
+        return True
+
+    def watch(self) -> None:
+        """Start again what ended, note what happened inside of processes, and whether all is well again."""
+        self.stack.instance.watch()
+        inside = sum(map(count, self.stack.inside.values()))
+        if inside > self.times and self.stack.inside:
+            self.hit(inside - self.times)
+        now_s = time.monotonic()
+        if self._over_s is not None and now_s - self._looked_s > LOOK_S:
+            self._looked_s = now_s
+            if not self.calm():
+                self.recovery_s = max(self.recovery_s, time.monotonic() - self._over_s)
+
+    @property
+    def recovered(self) -> bool:
+        """Whether all is well again, and so long after the last fault that it would show if it were not."""
+        return self._over_s is not None and time.monotonic() - self._over_s > SHOWS_S and self.calm()
+
+
+#: Does something to a pipeline, step by step; gives how many seconds to wait until the next step.
+Fault = Callable[[Run], Iterator[float]]
+
+
+class Case(NamedTuple):
+    """One fault."""
+
+    name: str
+    fault: Fault
+    setup: Setup = Setup()
+    #: Without a stream, what comes in meanwhile may be gone.
+    core_loses: bool = False
+    #: Redis's own data goes.
+    forgets: bool = False
+    #: How much faster than recorded; 170 s of recording.
+    speed: float = 28.0
+
+
+def _steps(run: Run, fault: Iterator[float], feed: Process) -> Iterator[None]:
+    """Let the fault go on when it is due, until it has ended and the feed has too."""
+    due_s, left = 0.0, True
+    while left or feed.returncode is None:
+        run.feeding = feed.returncode is None
+        if left and time.monotonic() >= due_s:
+            try:
+                due_s = time.monotonic() + next(fault)
+            except StopIteration:
+                left = False
+        run.watch()
+        yield
+
+
+def feed(run: Run, files: Sequence[Path], speed: float, fault: Iterator[float]) -> None:
+    """Replay recordings while a fault happens; wait until all is well again."""
+    before = run.outbox.counters().get("applied", 0)
+    process = run.stack.start_feed(["replay", *map(str, files), "--speed", str(speed)])
+    wait_for(lambda: run.outbox.counters().get("applied", 0) > before or process.returncode is not None, 20, "events")
+    for _ in _steps(run, fault, process):
+        time.sleep(POLL_S)
+    process.wanted = False
+    assert process.returncode == 0, process.tail()
+    deadline_s = time.monotonic() + CALM_WITHIN_S
+    while not run.recovered:
+        assert time.monotonic() < deadline_s, f"still not well:{run.stack.ingest.tail(20)}"
+        run.watch()
+        time.sleep(POLL_S)
+
+
+def finish(run: Run) -> summary.Summary:
+    """Stop every ingest process in order, which works off what is left, and sum up."""
+    for process in reversed(run.stack.ports):
+        process.terminate()
+        wait_for(lambda: run.stack.instance.watch() is not None and process.returncode is not None, 90, process.name)  # noqa: B023 called at once
+        assert process.returncode == -signal.SIGTERM, process.tail(20)
+    return summary.read(run.stack.settings)
+
+
+def none(_: Run) -> Iterator[float]:
+    """No fault."""
+    yield from ()
+
+
+def judge(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
+    """Run a case, and assert what is promised under its fault."""
+    whole = verdict.expected(halves)
+    lossy = mode == "core" and case.core_loses
+    with rig(case.setup, mode) as stack:
+        run = Run(stack, mode)
+        if lossy:
+            feed(run, halves[:1], case.speed, case.fault(run))
+            feed(run, halves[1:], case.speed, none(run))
+        else:
+            feed(run, halves, case.speed, case.fault(run))
+        live = finish(run)
+        events = verdict.applied(run.outbox)
+        letters = list(run.outbox.entries(run.outbox.keys.deadletters, b"letter"))
+    lost = set(whole.events) - set(run.before) - set(events)
+    row = Row(
+        case.name,
+        mode,
+        run.times,
+        len(lost),
+        verdict.repeated(events),
+        verdict.out_of_order(events, whole.events),
+        len(set(run.before) - set(events)),
+        len(set(run.before) & set(events)),
+        run.recovery_s,
+        live.resends,
+        live.fenced,
+    )
+    _check(row, lossy, lost - set(verdict.expected(halves[:1]).events), letters)
+    if not lossy and not case.forgets:
+        assert (live.digest, live.dropped) == (whole.digest, {}), row
+    return row
+
+
+def _check(row: Row, lossy: bool, lost_after: set[Event], letters: Sequence[object]) -> None:  # noqa: FBT001 one of two verdicts
+    assert row.times > 0, row
+    assert (row.repeated, row.out_of_order, letters) == (0, 0, []), row
+    # What came in after the fault is whole, whatever went with it.
+    assert not lost_after, row
+    if not lossy:
+        assert row.lost == 0, row

@@ -1,0 +1,30 @@
+"""The quick form of the suite: several faults at once, for a few seconds."""
+
+from pathlib import Path
+
+from tests.faults import to_queue
+from tests.faults.rig import Setup
+from tests.faults.run import Case, judge
+from tests.faults.verdict import Row
+from tests.faults.wrapped import Fault
+
+CASE = Case(
+    "a bad queue, lost notices, children that die",
+    to_queue.tampered,
+    Setup(
+        2,
+        "prefork",
+        {
+            "worker": Fault(kind="die", target="tasks.ledger:Ledger.commit", when="after", every=40),
+            "ingest": Fault(kind="ignore", target="ingest.sender:Sender.on_notice", every=5),
+        },
+    ),
+    speed=40,
+)
+
+
+def test_a_queue_that_lies_notices_that_get_lost_and_workers_that_die_change_nothing(
+    halves: tuple[Path, Path], rows: list[Row]
+):
+    rows.append(judge(CASE, "core", halves))
+    assert rows[-1].times > 50

@@ -1,0 +1,159 @@
+"""Faults of workers and of ingest: killed, stopped, ended, at any moment and in the windows that matter."""
+
+import signal
+from collections.abc import Iterator
+
+import psutil
+
+from compose.local.waiting import wait_for
+from tests.faults.rig import Setup
+from tests.faults.run import Case, Run
+from tests.faults.wrapped import STEP_EVERY_S, Fault
+
+#: Longer than every timer of the pipeline.
+STOPPED_S = 12.0
+WORKERS = 2
+
+
+def killed_workers(run: Run) -> Iterator[float]:
+    while run.feeding:
+        worker = run.dice.choice(run.stack.workers)
+        try:
+            parent = psutil.Process(worker.pid)
+            run.dice.choice([parent, *parent.children()]).kill()
+            run.hit()
+        except psutil.NoSuchProcess:
+            pass
+        yield 1.0
+
+
+def stopped_worker(run: Run) -> Iterator[float]:
+    worker = run.stack.workers[0]
+    yield 1.0
+    run.signal(worker, signal.SIGSTOP)
+    yield STOPPED_S
+    run.signal(worker, signal.SIGCONT)
+    run.hit()
+
+
+def stopped_children(run: Run) -> Iterator[float]:
+    children = [child for worker in run.stack.workers for child in psutil.Process(worker.pid).children()]
+    for child in children:
+        child.suspend()
+    yield STOPPED_S
+    for child in children:
+        child.resume()
+    run.hit(len(children))
+
+
+def ended_workers(run: Run) -> Iterator[float]:
+    while run.feeding:
+        for worker in run.stack.workers:
+            if worker.returncode is None:
+                worker.send(signal.SIGTERM)
+                run.hit()
+            yield 2.0
+
+
+def inside(run: Run) -> Iterator[float]:
+    """Whatever happens, happens inside of a process."""
+    while run.feeding:
+        yield 1.0
+
+
+def clock_steps(run: Run) -> Iterator[float]:
+    while run.feeding:
+        yield STEP_EVERY_S
+        run.hit()
+
+
+def killed_ingest(run: Run) -> Iterator[float]:
+    while run.feeding:
+        yield run.dice.uniform(1, 3)
+        run.kill(run.stack.ingest)
+        run.hit()
+
+
+def stopped_ingest(run: Run) -> Iterator[float]:
+    yield 1.0
+    run.signal(run.stack.ingest, signal.SIGSTOP)
+    yield STOPPED_S
+    run.signal(run.stack.ingest, signal.SIGCONT)
+    run.hit()
+
+
+def ended_ingest(run: Run) -> Iterator[float]:
+    for _ in range(3):
+        yield 1.5
+        run.restart(run.stack.ingest)
+        run.hit()
+
+
+def stand_by(run: Run) -> None:
+    """Start a second ingest process beside the one that leads."""
+    run.stack.ingest.restart = True
+    other = run.stack.start_ingest("ingest-2")
+    wait_for(lambda: run.ask(other, "/ready")[0] == 200, 30, "the second to stand by")
+
+
+def killed_leader(run: Run) -> Iterator[float]:
+    stand_by(run)
+    for _ in range(3):
+        run.leader.send(signal.SIGKILL)
+        run.hit()
+        yield 5.0
+
+
+def stopped_leader(run: Run) -> Iterator[float]:
+    stand_by(run)
+    leader = run.leader
+    run.signal(leader, signal.SIGSTOP)
+    yield STOPPED_S
+    run.signal(leader, signal.SIGCONT)
+    run.hit()
+
+
+def _worker(name: str, target: str, when: str, every: int, pool: str = "prefork") -> Case:
+    return Case(name, inside, Setup(WORKERS, pool, {"worker": _die(target, when, every)}))
+
+
+def _die(target: str, when: str, every: int, at_most: int = 1_000_000) -> Fault:
+    return Fault(
+        kind="die", target=target, when="before" if when == "before" else "after", every=every, at_most=at_most
+    )
+
+
+def _ingest(name: str, target: str, when: str, every: int) -> Case:
+    return Case(name, inside, Setup(inside={"ingest": _die(target, when, every, 3)}), core_loses=True)
+
+
+CASES = (
+    Case("workers and children killed", killed_workers, Setup(3, "prefork")),
+    Case("a worker stopped for 12 s", stopped_worker),
+    Case("all pool children stopped for 12 s", stopped_children, Setup(WORKERS, "prefork")),
+    Case("workers told to end", ended_workers, Setup(WORKERS, "prefork")),
+    _worker(
+        "worker killed: popped, not begun", "kombu.transport.virtual.base:Transport._deliver", "before", 60, "solo"
+    ),
+    _worker("child killed: taken, not begun", "tasks.ledger:Ledger.begin", "before", 40),
+    _worker("child killed: begun, not committed", "tasks.ledger:Ledger.begin", "after", 40),
+    _worker("child killed: about to commit", "tasks.ledger:Ledger.commit", "before", 40),
+    _worker("child killed: just committed", "tasks.ledger:Ledger.commit", "after", 40),
+    Case(
+        "notices lost, one of five",
+        inside,
+        Setup(inside={"ingest": Fault(kind="ignore", target="ingest.sender:Sender.on_notice", every=5)}),
+    ),
+    Case("ingest killed", killed_ingest, core_loses=True),
+    Case("ingest stopped for 12 s", stopped_ingest),
+    Case("ingest told to end", ended_ingest, core_loses=True),
+    Case("leader killed, another stands by", killed_leader, core_loses=True),
+    Case("leader stopped for 12 s, another stands by", stopped_leader, core_loses=True),
+    _ingest("ingest killed: about to publish a batch", "ingest.dispatcher:Dispatcher._send", "before", 150),
+    _ingest("ingest killed: batch published, no notice", "ingest.dispatcher:Dispatcher._send", "after", 150),
+    _ingest("ingest killed: about to write a checkpoint", "ingest.ledger:IngestLedger.checkpoint", "before", 3),
+    _ingest("ingest killed: checkpoint written", "ingest.ledger:IngestLedger.checkpoint", "after", 3),
+    _ingest("ingest killed: epoch claimed", "ingest.ledger:IngestLedger.claim", "after", 1),
+    Case("clock of workers steps by an hour", clock_steps, Setup(inside={"worker": Fault(kind="clock")})),
+    Case("clock of ingest steps by an hour", clock_steps, Setup(inside={"ingest": Fault(kind="clock")})),
+)

@@ -1,0 +1,128 @@
+"""Faults of Redis: deaf, asleep, read-only, full, started again with its data, with old data, without."""
+
+from collections.abc import Iterator
+from contextlib import suppress
+
+import redis
+
+from compose.local.servers import free_port
+from compose.local.waiting import wait_for
+from tests.faults.run import Case, Run
+
+#: Longer than the five seconds that a client waits for an answer.
+DEAF_S = 7.0
+
+
+def cut_clients(run: Run) -> Iterator[float]:
+    while run.feeding:
+        for kind in ("normal", "pubsub"):
+            run.command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
+        run.hit()
+        yield 1.0
+
+
+def paused(run: Run) -> Iterator[float]:
+    yield 1.0
+    run.command("CLIENT", "PAUSE", int(DEAF_S * 1000), "ALL")
+    yield DEAF_S
+    run.hit()
+
+
+def asleep(run: Run) -> Iterator[float]:
+    yield 1.0
+    with (
+        redis.Redis.from_url(run.stack.redis_url, retry=None, socket_timeout=0.1) as client,
+        suppress(redis.TimeoutError),
+    ):
+        client.execute_command("DEBUG", "SLEEP", DEAF_S)
+    yield DEAF_S
+    run.hit()
+
+
+def _hold(run: Run) -> None:
+    """Let nobody write any more, and keep what the ledger says."""
+    run.command("CLIENT", "PAUSE", 60_000, "WRITE")
+    run.remember()
+
+
+def _start_again(run: Run) -> None:
+    run.kill(run.stack.redis)
+
+    def answers() -> bool:
+        with suppress(redis.RedisError):
+            return bool(run.redis.ping())
+        return False
+
+    wait_for(answers, 15, "Redis")
+    run.hit()
+
+
+def restarted(run: Run) -> Iterator[float]:
+    for _ in range(3):
+        yield 2.0
+        run.command("CLIENT", "PAUSE", 60_000, "WRITE")
+        run.redis.save()
+        _start_again(run)
+
+
+def older(run: Run) -> Iterator[float]:
+    yield 1.5
+    run.redis.save()
+    yield 1.5
+    _hold(run)
+    _start_again(run)
+    yield from _until_it_says_so(run)
+
+
+def without_data(run: Run) -> Iterator[float]:
+    yield 3.0
+    _hold(run)
+    _start_again(run)
+    yield from _until_it_says_so(run)
+
+
+def flushed(run: Run) -> Iterator[float]:
+    yield 3.0
+    _hold(run)
+    # Paused writers go on after the commands of this connection, which may write while it lifts the pause.
+    with run.redis.pipeline(transaction=False) as pipe:
+        pipe.client_unpause()
+        pipe.flushall()
+        pipe.execute()
+    run.hit()
+    yield from _until_it_says_so(run)
+
+
+def _until_it_says_so(run: Run) -> Iterator[float]:
+    wait_for(lambda: "Redis went back in time" in run.stack.ingest.log.read_text(), 30, "ingest to notice")
+    yield 0.0
+
+
+def full(run: Run) -> Iterator[float]:
+    yield 2.0
+    used: int = run.redis.info("memory")["used_memory"]
+    run.redis.config_set("maxmemory", used + 300_000)
+    yield 6.0
+    run.redis.config_set("maxmemory", 0)
+    run.hit()
+
+
+def read_only(run: Run) -> Iterator[float]:
+    yield 2.0
+    run.redis.replicaof("127.0.0.1", free_port())
+    yield 6.0
+    run.redis.replicaof("NO", "ONE")
+    run.hit()
+
+
+CASES = (
+    Case("Redis: all connections killed", cut_clients),
+    Case("Redis: paused for 7 s", paused),
+    Case("Redis: asleep for 7 s", asleep),
+    Case("Redis: started again with its data", restarted),
+    Case("Redis: started again with older data", older, core_loses=True),
+    Case("Redis: started again without data", without_data, core_loses=True, forgets=True),
+    Case("Redis: flushed", flushed, core_loses=True, forgets=True),
+    Case("Redis: full for 6 s", full),
+    Case("Redis: a read-only replica for 6 s", read_only),
+)

@@ -1,0 +1,136 @@
+"""Whatever comes over NATS, through the queue or out of the ledger: refusals of the few kinds that callers expect."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from hypothesis import strategies as st
+
+from ingest.feeds import record
+from ingest.layout import Layout
+from tasks import batches, deadletters, engine, presence, recordings, records, state, status
+from tasks.batches import Batch, Epoch, pack_event
+from tasks.configuration import Configuration
+from tasks.errors import LedgerError
+from tasks.events import Depth, Position, Trade
+from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.ledger import Notice, read_position
+from tasks.routing import Pool, Router, Shard
+from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
+from tests.unit.examples import book, trade
+from tests.unit.market_for_tests import configuration
+from tests.unit.strategies_for_tests import Echo
+from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
+
+SOURCE = "core-1"
+FRAMES = (
+    *(packed(each) for each in (SPOT_TRADE, USDM_TRADE, USDM_BOOK)),
+    enveloped("btcusdt@depth20@100ms", SPOT_BOOK, received_at=1723161254087896568),
+    enveloped("btcusdt@trade", SPOT_TRADE, timestamp="2024-08-09T00:00:00Z"),
+)
+SUBJECTS = st.sampled_from(["binance.btcusdt@depth20@100ms", "binance.x", "", "."]) | st.text(max_size=80)
+
+
+@thrown(raw=any_bytes(*FRAMES) | JSONS.map(packed), subject=SUBJECTS)
+def test_a_frame_is_an_event_skipped_or_refused_and_its_recording_reads_back(raw: bytes, subject: str):
+    outcome = parse(raw, Arrival(subject, 1, 1_723_161_254_087_896_568))
+    assert isinstance(outcome, Depth | Trade | Skipped | Refused)
+    assert not isinstance(outcome, Refused) or outcome.reason.isidentifier()
+    line = record.line(subject, raw, 1)
+    assert line is None or b"\n" not in line
+    assert line is None or recordings._line(Path("it"), 1, line).raw == line
+
+
+BATCH = batches.pack(
+    Batch(
+        "trade", 0, 0, Epoch(1, "a"), Position(SOURCE, 1), Position(SOURCE, 3), "configuration",
+        tuple(pack_event(each) for each in (trade(id=1, seq=2), book(id=2, seq=3))),
+    )
+)  # fmt: skip
+
+
+@thrown(payload=any_bytes(BATCH))
+def test_a_tasks_payload_is_a_batch_or_refused_as_foreign(payload: bytes):
+    refused(msgspec.MsgspecError, lambda: batches.unpack(payload).task_id)
+
+
+def test_a_tasks_payload_that_is_too_large_is_refused_before_it_is_read():
+    with pytest.raises(msgspec.MsgspecError, match="larger than"):
+        batches.unpack(b"\xc1" * (2 * batches.MAX_BATCH_BYTES + 1))
+
+
+EVENT = trade(id=10, seq=10)
+RECORD, STATE = records.field(EVENT), state.field(EVENT, Echo.create({}))
+
+
+def worked(held: dict[str, bytes | None]) -> Any:
+    run = engine.Run("trade", SOURCE, [Echo.create({})], "configuration", held)
+    return run.finish([EVENT])
+
+
+STORED = worked({}).fields
+
+
+@pytest.mark.parametrize("name", [RECORD, STATE])
+def test_what_cant_be_read_is_begun_anew_and_told_in_a_dead_letter(name: str):
+    outcome = worked({name: b"\xc1"})
+    [letter] = map(deadletters.unpack, outcome.letters)
+    assert (letter.reason, letter.raw, letter.event) == ("unreadable", b"\xc1", EVENT)
+    assert letter.detail.startswith(f"{name} can't be read and is begun anew: ")
+    assert outcome.fields == STORED
+
+
+@thrown(record_=any_bytes(STORED[RECORD]), state_=any_bytes(STORED[STATE]))
+def test_a_lane_goes_on_whatever_the_ledger_holds_of_it(record_: bytes, state_: bytes):
+    try:
+        outcome = worked({RECORD: record_, STATE: state_})
+    except state.NewerStateError:
+        return
+    assert outcome.fields.keys() <= STORED.keys()
+    again = worked(dict(outcome.fields))
+    assert "unreadable" not in {deadletters.unpack(letter).reason for letter in again.letters}
+
+
+@thrown(raw=any_bytes(str(Position("jetstream-FRAMES-1", 42)).encode()))
+def test_a_position_is_read_or_an_error_of_the_ledger(raw: bytes):
+    refused(LedgerError, lambda: read_position(raw))
+
+
+@thrown(raw=any_bytes(str(Notice(batches.unpack(BATCH).lane, "1.a", Position(SOURCE, 3))).encode()))
+def test_a_notice_is_read_or_passed_over(raw: bytes):
+    refused(ValueError, lambda: Notice.parse(raw.decode(errors="replace")))
+
+
+ROUTER = Router((Pool("trade", ("trade",), "symbol", 8, frozenset()),), Shard(0, 1))
+
+
+@thrown(raw=any_bytes(Layout(ROUTER).encode()))
+def test_a_layout_is_read_or_an_error_of_the_ledger(raw: bytes):
+    refused(LedgerError, lambda: Layout(ROUTER).other_shards(raw))
+
+
+@thrown(raw=any_bytes(configuration().canonical()))
+def test_a_configuration_is_read_or_an_error_of_the_ledger_in_one_line(raw: bytes):
+    assert "\n" not in refused(LedgerError, lambda: Configuration.parse(raw).version)
+
+
+ENTRY = b'{"clock_ms":1723161600000,"queues":["trade"],"processes":2,"version":"1","seen_s":1723161600.5}'
+
+
+@thrown(name=any_bytes(b"celery@host"), entry=any_bytes(ENTRY))
+def test_an_entry_of_a_worker_hides_no_other(name: bytes, entry: bytes):
+    seen = presence.alive({name: entry, b"ours@host": ENTRY}, 1_723_161_601.0)
+    assert "ours@host" in {worker.name for worker in seen}
+
+
+@thrown(raw=any_bytes(deadletters.pack(deadletters.raised("Traceback", "trade", "echo", EVENT))))
+def test_a_dead_letter_can_be_shown_whatever_it_is(raw: bytes):
+    letter = deadletters.read(raw)
+    assert letter.reason
+    assert isinstance(letter.symbol + letter.author, str)
+
+
+@thrown(raw=any_bytes(status.encode(status.Status(1, 2, 3))))
+def test_an_answer_of_ingest_is_read_or_none(raw: bytes):
+    refused(msgspec.MsgspecError, lambda: status.decode(raw))

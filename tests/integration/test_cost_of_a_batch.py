@@ -1,0 +1,82 @@
+"""What a batch costs in Redis: counted, not timed, so it is the same on every machine."""
+
+import itertools
+from typing import Any
+
+import pytest
+import redis
+from redis.connection import AbstractConnection
+
+from tasks import batches, configuration, runner
+from tasks.batches import Batch, Epoch
+from tasks.events import Depth, Position
+from tasks.frames import Arrival, parse
+from tasks.ledger import Ledger
+from tasks.registry import build
+from tasks.settings import Settings
+from tests.bench import usage
+from tests.bench.mix import Mix, simulated
+from tests.integration.ledger_for_tests import start_epoch
+
+EPOCH = Epoch(7, "3f9a02c1")
+EVENTS = 100
+
+
+@pytest.fixture(scope="module")
+def books() -> list[Depth]:
+    """The first books of two symbols, spot and futures, of a simulated market."""
+    raws = itertools.islice(Mix(40, simulated(4_000)).frames(), 8_000)
+    parsed = (parse(raw, Arrival("binance.frames", seq, 1)) for seq, raw in enumerate(raws, start=1))
+    symbols = ("BTCUSDT", "ETHUSDT")
+    return [event for event in parsed if isinstance(event, Depth) and event.symbol in symbols][: 2 * EVENTS]
+
+
+class Worker:
+    """Runs batches of books against a real ledger."""
+
+    def __init__(self, redis_url: str, namespace: str) -> None:
+        self.client = redis.Redis.from_url(redis_url)
+        self._ledger = Ledger(self.client, namespace)
+        start_epoch(self.client, self._ledger.keys, EPOCH)
+        self._strategies = build(configuration.read(Settings().strategies_file))["depth"]
+        self._prev: Position | None = None
+
+    def run(self, events: list[Depth]) -> None:
+        to = Position(f"core-{EPOCH}", events[-1].seq)
+        packed = tuple(map(batches.pack_event, events))
+        payload = batches.pack(Batch("depth", 0, 0, EPOCH, self._prev, to, "c1", packed))
+        assert runner.run(batches.unpack(payload), self._ledger, lambda *_: self._strategies, ()) is not None
+        self._prev = to
+
+
+@pytest.fixture
+def worker(redis_url: str, namespace: str, books: list[Depth]) -> Worker:
+    """A worker that has met these symbols before."""
+    made = Worker(redis_url, namespace)
+    made.run(books[:EVENTS])
+    return made
+
+
+def test_a_batch_takes_two_round_trips_whatever_its_size(
+    worker: Worker, books: list[Depth], monkeypatch: pytest.MonkeyPatch
+):
+    sent: list[int] = []
+    send: Any = AbstractConnection.send_packed_command
+
+    def counted(*arguments: Any, **options: Any) -> None:
+        sent.append(1)
+        send(*arguments, **options)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    worker.run(books[EVENTS:])
+    assert len(sent) == 2
+
+
+def test_a_hundred_books_of_four_symbols_take_at_most_20_commands_and_400_bytes_each(
+    worker: Worker, books: list[Depth]
+):
+    before = usage.redis_use(worker.client)
+    worker.run(books[EVENTS:])
+    use = usage.redis_use(worker.client).since(before).without("info", 2)
+    assert use.commands <= 20
+    assert (use.bytes_in + use.bytes_out) / EVENTS <= 400

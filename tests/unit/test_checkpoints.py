@@ -1,0 +1,40 @@
+"""What ingest writes of what it has counted."""
+
+import asyncio
+from types import SimpleNamespace
+from typing import Any
+
+from ingest.checkpoints import Checkpoints
+from ingest.tally import Tally
+from tasks.batches import Epoch
+from tasks.events import Position
+
+SOURCE = "FRAMES@1"
+
+
+class Ledger:
+    """Takes every checkpoint."""
+
+    def __init__(self) -> None:
+        self.counted: list[Position] = []
+
+    async def checkpoint(self, epoch: Epoch, frontier: Position, written: Any, lanes: Any) -> bool:  # noqa: ARG002 as the ledger's
+        self.counted.append(written.counted)
+        return True
+
+
+class Lanes(list[Any]):
+    """No lane, and how far frames were read."""
+
+    source, frontier, last_seq = SOURCE, 40, 40
+
+
+def test_frames_that_are_read_again_take_nothing_back_of_what_was_counted():
+    ledger, lanes = Ledger(), Lanes()
+    intake: Any = SimpleNamespace(letters=[], counted=0)
+    sender: Any = SimpleNamespace(epoch=Epoch(2, "ab"))
+    checkpoints = Checkpoints(ledger, sender, lanes, intake, Tally())  # type: ignore[arg-type]  # as much of them as it asks
+    checkpoints.forget(100)
+    for lanes.last_seq in (40, 70, 130):
+        asyncio.run(checkpoints.write())
+    assert [each.seq for each in ledger.counted] == [100, 100, 130]

@@ -1,0 +1,44 @@
+from typing import Any
+
+import pytest
+
+from tasks.configuration import Configuration
+from tasks.errors import LedgerError
+from tasks.process import CONFIGURATIONS_KEPT, Strategies
+
+
+def configuration(interval_s: int) -> Configuration:
+    gate = {"min_signal_interval_s": interval_s}
+    return Configuration.model_validate(
+        {"pools": {"trade": {"kinds": ["trade"], "strategies": {"trade_momentum": gate}}}}
+    )
+
+
+class Shelf:
+    """A ledger's configurations, and how often one was asked for."""
+
+    def __init__(self, *held: Configuration) -> None:
+        self._held = {each.version: each.canonical() for each in held}
+        self.asked: list[str] = []
+
+    def configuration(self, version: str) -> bytes | None:
+        self.asked.append(version)
+        return self._held.get(version)
+
+
+def test_a_configuration_is_fetched_once_and_the_ones_met_long_ago_are_forgotten():
+    many = [configuration(seconds) for seconds in range(1, CONFIGURATIONS_KEPT + 2)]
+    shelf: Any = Shelf(*many)
+    strategies = Strategies()
+    for each in [*many, *many[1:]]:
+        (found,) = strategies.find(shelf, each.version, "trade")
+        assert found.name == "trade_momentum"
+    assert shelf.asked == [each.version for each in many]
+    strategies.find(shelf, many[0].version, "trade")
+    assert shelf.asked[-1] == many[0].version
+
+
+def test_a_configuration_that_the_ledger_does_not_hold_is_an_error_that_names_it():
+    shelf: Any = Shelf()
+    with pytest.raises(LedgerError, match="no configuration abc"):
+        Strategies().find(shelf, "abc", "trade")
