@@ -131,7 +131,7 @@ def test_an_install_that_broke_off_is_begun_anew(checkout):
     left_over.touch()
 
     (checkout.fake / "no-network").unlink()
-    assert checkout.run("test").stdout == "ran -m pytest\n"
+    assert checkout.run("test").stdout == "ran -m pytest --numprocesses 2 --dist loadfile\n"
     assert len(checkout.installs) == 2
     assert not left_over.exists()
 
