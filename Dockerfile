@@ -11,10 +11,11 @@ FROM ${PYTHON_IMAGE} AS builder
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never PATH=/opt/venv/bin:$PATH
 WORKDIR /app
 COPY --from=uv /uv /usr/local/bin/uv
-COPY requirements.txt ./
-# Wheels only: nothing is built, so there is no compiler here, and none of the packages runs code of its own.
+COPY requirements.txt requirements-build.txt ./
+# Wheels, but for nkeys, which is plain Python; what builds it is locked too. There is no compiler here.
 RUN uv venv --no-project --python "$(command -v python3)" /opt/venv \
-    && VIRTUAL_ENV=/opt/venv uv pip install --require-hashes --only-binary :all: --requirement requirements.txt
+    && VIRTUAL_ENV=/opt/venv uv pip install --require-hashes --build-constraints requirements-build.txt \
+        --requirement requirements.txt
 COPY . ./
 # By hash, not by time: what it says stays true whatever a copy does to the times.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .

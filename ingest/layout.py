@@ -4,7 +4,7 @@ from typing import Annotated
 
 import msgspec
 
-from tasks.errors import LedgerError
+from tasks.errors import UNREADABLE, LedgerError
 from tasks.routing import LaneId, Router
 from tasks.settings import MAX_SHARDS
 
@@ -33,7 +33,7 @@ class Layout:
         """
         try:
             count = msgspec.json.decode(before, type=_Stored).shards if before else 0
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             raise LedgerError(f"the ledger holds {before!r} where the layout belongs") from None
         count = max(self._stored.shards, count)
         return [number for number in range(count) if number != self.shard]

@@ -5,6 +5,7 @@ apart: a process that was stopped for a minute believes for a moment that it sti
 every write to the ledger; `held` only keeps such a process from sending what would be refused or sent twice.
 """
 
+import asyncio
 import time
 from contextlib import suppress
 
@@ -37,6 +38,8 @@ class Lease:
         self._lock = Lock(client, key, timeout=TTL_S, blocking=False)
         self._holder = holder
         self._until_s = 0.0
+        #: One renewal at a time: of two that find the lease gone, the second would be refused by what the first took.
+        self._renewing = asyncio.Lock()
 
     @property
     def held(self) -> bool:
@@ -53,6 +56,10 @@ class Lease:
 
     async def renew(self) -> None:
         """Stay the leader. Raises SupersededError when somebody else is, and what Redis raises."""
+        async with self._renewing:
+            await self._renew()
+
+    async def _renew(self) -> None:
         asked_s = time.monotonic()
         try:
             await self._lock.reacquire()

@@ -20,6 +20,7 @@ from ingest.ledger import IngestLedger
 from ingest.tally import Tally
 from tasks import deadletters, tracing
 from tasks.deadletters import DeadLetter
+from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, script
 from tasks.settings import Settings
 
@@ -146,7 +147,7 @@ class Relay:
         packed = fields.get(b"signal", b"")
         try:
             head = _decode(packed)
-        except ValueError as error:
+        except UNREADABLE as error:
             return _letter(packed, f"not a signal: {error}")
         age_s = time.time() - head.event_time_ms / 1000
         if 0 < self._settings.signal_max_age_s < age_s:

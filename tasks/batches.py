@@ -97,7 +97,7 @@ def unpack(payload: bytes) -> Batch[AnyEvent]:
         raise msgspec.ValidationError(f"larger than {2 * MAX_BATCH_BYTES} bytes")
     try:
         return _batch_decoder.decode(payload)
-    except UnicodeDecodeError as error:
+    except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.ValidationError(str(error)) from None
 
 

@@ -5,6 +5,7 @@ from typing import Literal
 
 import msgspec
 
+from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.frames import parse_stream
 
@@ -91,5 +92,5 @@ def read(packed: bytes) -> DeadLetter:
     """Undo `pack`, whatever it is: what can't be read, such as a newer release's, is one of its own kind."""
     try:
         return unpack(packed)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         return DeadLetter("unreadable", f"not a dead letter: {error}", raw=packed)

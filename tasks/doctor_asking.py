@@ -15,7 +15,7 @@ from nats.js.errors import Error as JetStreamError
 
 from tasks import presence
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.errors import SettingsError
+from tasks.errors import UNREADABLE, SettingsError
 from tasks.ledger import Keys, connection_options, lane_field
 from tasks.nats_client import NatsClient
 from tasks.redis_clients import connect
@@ -124,7 +124,7 @@ def _task(entry: bytes) -> str | None:
     """Give the name of a task in a queue; None for what is no Celery message."""
     try:
         return _message(entry).headers.task
-    except ValueError:
+    except UNREADABLE:
         return None
 
 

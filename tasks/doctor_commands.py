@@ -85,7 +85,8 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
     pools = chosen.routes() if chosen else ()
     with ThreadPoolExecutor() as threads:
         servers = {
-            roles: threads.submit(asking.ask_redis, settings, url, roles) for url, roles in asking.servers(settings).items()
+            roles: threads.submit(asking.ask_redis, settings, url, roles)
+            for url, roles in asking.servers(settings).items()
         }
         nats = threads.submit(asking.ask_nats, settings)
         queues = threads.submit(asking.ask_queues, settings, pools)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 import msgspec
 
 from tasks import deadletters, records, state
+from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.outcome import Outcome
 from tasks.state import StateRun
@@ -99,7 +100,7 @@ class Run:
     def _record(self, name: str, event: AnyEvent) -> records.Record:
         try:
             return records.unpack(self._held.get(name))
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             # A lane must not stand still for ever because a record can't be read.
             self._tell_unreadable(name, str(error), event)
             return records.unpack(None)

@@ -10,6 +10,11 @@
 The docstring of a class is its message when it is raised without one.
 """
 
+import msgspec
+
+#: What msgspec raises for bytes that are not what they should be; the last one for what is nested too deeply.
+UNREADABLE: tuple[type[Exception], ...] = (msgspec.MsgspecError, UnicodeDecodeError, RecursionError)
+
 
 class RealtimeStrategiesError(Exception):
     """Something went wrong."""

@@ -5,6 +5,7 @@ So ingest, the doctor and the page know it without asking workers anything, and 
 
 import time
 from collections.abc import Mapping, Sequence
+from typing import Annotated
 
 import msgspec
 import redis
@@ -12,6 +13,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tasks.build import VERSION
+from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, connection_options, script
 from tasks.redis_clients import connect_async
 from tasks.settings import Settings
@@ -26,7 +28,7 @@ class _Said(msgspec.Struct):
     """What a worker says of itself."""
 
     #: Its wall clock.
-    clock_ms: int
+    clock_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
     queues: list[str]
     processes: int
     version: str
@@ -61,7 +63,7 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
     for name, packed in sorted(entries.items()):
         try:
             node, entry = name.decode(), _decode(packed)
-        except ValueError:
+        except UNREADABLE:
             continue
         age_s = now_s - entry.seen_s
         if age_s <= ALIVE_S:

@@ -9,10 +9,11 @@ import zlib
 from collections.abc import Iterable, Iterator
 from functools import partial
 from pathlib import Path
+from typing import Annotated
 
 import msgspec
 
-from tasks.errors import RecordingError
+from tasks.errors import UNREADABLE, RecordingError
 
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
 MAX_LINE_BYTES = 2 * 1024 * 1024
@@ -30,7 +31,7 @@ class Line(msgspec.Struct, frozen=True):
 
 
 class _Envelope(msgspec.Struct):
-    received_at: int
+    received_at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
     stream: str = ""
 
 
@@ -59,7 +60,7 @@ def read(path: Path) -> Iterator[Line]:
 def _line(path: Path, number: int, raw: bytes) -> Line:
     try:
         envelope = _decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+    except UNREADABLE as error:
         message = f'{path}, line {number} is not {{"stream", "data", "received_at"}}: {error}'
         raise RecordingError(message) from None
     return Line(raw, envelope.stream, envelope.received_at)

@@ -8,6 +8,7 @@ from typing import NamedTuple
 import msgspec
 
 from tasks.contract import message
+from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Depth, Event
 from tasks.gate import HeldReason, Passed
 from tasks.strategy import AnyStrategy, Signal, State
@@ -73,7 +74,7 @@ class StateRun:
         saved = Saved(self.strategy.version, 0, Passed(), msgspec.Raw())
         try:
             saved = _unpack_saved(packed) if packed else saved
-        except (msgspec.MsgspecError, UnicodeDecodeError) as error:
+        except UNREADABLE as error:
             packed, self.unreadable = None, str(error)
         if saved.version > self.strategy.version:
             raise NewerStateError(

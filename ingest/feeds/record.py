@@ -15,7 +15,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from ingest.feeds.publisher import Connection
-from tasks.errors import RecordingError
+from tasks.errors import UNREADABLE, RecordingError
 from tasks.frames import parse_stream
 from tasks.rarely import Rarely
 from tasks.settings import Settings
@@ -42,7 +42,7 @@ def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
     """Give the line of a recording for a frame, without the newline; None: it is no JSON object of a known stream."""
     try:
         envelope = _decoder.decode(raw)
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return None
     stream = envelope.stream or subject.rpartition(".")[2]
     if parse_stream(stream) is None:

@@ -68,8 +68,8 @@ def clock_steps(run: Run) -> Iterator[float]:
 
 
 def killed_ingest(run: Run) -> Iterator[float]:
-    while run.feeding:
-        yield run.dice.uniform(1, 3)
+    for _ in range(6):
+        yield run.dice.uniform(1, 4)
         run.kill(run.stack.ingest)
         run.hit()
 
@@ -124,7 +124,7 @@ def _die(target: str, when: str, every: int, at_most: int = 1_000_000) -> Fault:
 
 
 def _ingest(name: str, target: str, when: str, every: int) -> Case:
-    return Case(name, inside, Setup(inside={"ingest": _die(target, when, every, 3)}), core_loses=True)
+    return Case(name, inside, Setup(inside={"ingest": _die(target, when, every, 1)}), core_loses=True)
 
 
 CASES = (
@@ -133,12 +133,12 @@ CASES = (
     Case("all pool children stopped for 12 s", stopped_children, Setup(WORKERS, "prefork")),
     Case("workers told to end", ended_workers, Setup(WORKERS, "prefork")),
     _worker(
-        "worker killed: popped, not begun", "kombu.transport.virtual.base:Transport._deliver", "before", 60, "solo"
+        "worker killed: popped, not begun", "kombu.transport.virtual.base:Transport._deliver", "before", 25, "solo"
     ),
-    _worker("child killed: taken, not begun", "tasks.ledger:Ledger.begin", "before", 40),
-    _worker("child killed: begun, not committed", "tasks.ledger:Ledger.begin", "after", 40),
-    _worker("child killed: about to commit", "tasks.ledger:Ledger.commit", "before", 40),
-    _worker("child killed: just committed", "tasks.ledger:Ledger.commit", "after", 40),
+    _worker("child killed: taken, not begun", "tasks.ledger:Ledger.begin", "before", 15),
+    _worker("child killed: begun, not committed", "tasks.ledger:Ledger.begin", "after", 15),
+    _worker("child killed: about to commit", "tasks.ledger:Ledger.commit", "before", 15),
+    _worker("child killed: just committed", "tasks.ledger:Ledger.commit", "after", 15),
     Case(
         "notices lost, one of five",
         inside,
@@ -149,10 +149,10 @@ CASES = (
     Case("ingest told to end", ended_ingest, core_loses=True),
     Case("leader killed, another stands by", killed_leader, core_loses=True),
     Case("leader stopped for 12 s, another stands by", stopped_leader, core_loses=True),
-    _ingest("ingest killed: about to publish a batch", "ingest.dispatcher:Dispatcher._send", "before", 150),
-    _ingest("ingest killed: batch published, no notice", "ingest.dispatcher:Dispatcher._send", "after", 150),
-    _ingest("ingest killed: about to write a checkpoint", "ingest.ledger:IngestLedger.checkpoint", "before", 3),
-    _ingest("ingest killed: checkpoint written", "ingest.ledger:IngestLedger.checkpoint", "after", 3),
+    _ingest("ingest killed: about to publish a batch", "ingest.dispatcher:Dispatcher._send", "before", 20),
+    _ingest("ingest killed: batch published, no notice", "ingest.dispatcher:Dispatcher._send", "after", 20),
+    _ingest("ingest killed: about to write a checkpoint", "ingest.ledger:IngestLedger.checkpoint", "before", 6),
+    _ingest("ingest killed: checkpoint written", "ingest.ledger:IngestLedger.checkpoint", "after", 6),
     _ingest("ingest killed: epoch claimed", "ingest.ledger:IngestLedger.claim", "after", 1),
     Case("clock of workers steps by an hour", clock_steps, Setup(inside={"worker": Fault(kind="clock")})),
     Case("clock of ingest steps by an hour", clock_steps, Setup(inside={"ingest": Fault(kind="clock")})),

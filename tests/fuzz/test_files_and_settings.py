@@ -113,8 +113,8 @@ values = texts | st.sampled_from(
 environments = st.dictionaries(
     st.sampled_from([name.upper() for name in Settings.model_fields if name not in SECRETS]), values, max_size=6
 )
-secrets = st.dictionaries(
-    st.sampled_from([name.upper() for name in SECRETS]), urls | st.just(SECRET), min_size=1, max_size=3
+secrets = st.fixed_dictionaries(
+    {}, optional={name.upper(): urls if name.endswith("_url") else st.just(SECRET) for name in SECRETS}
 )
 
 

@@ -1,5 +1,7 @@
 """Whatever comes over NATS, through the queue or out of the ledger: refusals of the few kinds that callers expect."""
 
+import gc
+import tracemalloc
 from pathlib import Path
 from typing import Any
 
@@ -134,3 +136,21 @@ def test_a_dead_letter_can_be_shown_whatever_it_is(raw: bytes):
 @thrown(raw=any_bytes(status.encode(status.Status(1, 2, 3))))
 def test_an_answer_of_ingest_is_read_or_none(raw: bytes):
     refused(msgspec.MsgspecError, lambda: status.decode(raw))
+
+
+def junk(number: int) -> None:
+    raw = b'{"stream":"s%d@trade","data":{"e":"trade","s":"S%d","t":%d}}' % (number, number, number)
+    assert isinstance(parse(raw, Arrival(f"binance.s{number}@trade", 1, 1)), Refused)
+
+
+def test_a_flood_of_junk_under_ever_new_names_leaves_nothing_in_memory():
+    tracemalloc.start()
+    held_bytes = []
+    for numbers in (range(15_000), range(15_000, 20_000)):
+        for number in numbers:
+            junk(number)
+        gc.collect()
+        held_bytes.append(tracemalloc.get_traced_memory()[0])
+    tracemalloc.stop()
+    # What remembers names is full after the first flood.
+    assert held_bytes[1] - held_bytes[0] < 100_000

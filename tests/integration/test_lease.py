@@ -90,3 +90,16 @@ def test_renewing_keeps_it(redis_url, namespace):
             await client.aclose()
 
     asyncio.run(run())
+
+
+def test_a_leader_that_renews_twice_at_once_after_redis_forgot_it_is_not_its_own_rival(redis_url, namespace):
+    async def run() -> None:
+        async with leases(redis_url, namespace, 1) as (only,):
+            client = only._lock.redis
+            await only.take()
+            await asyncio.gather(client.ping(), client.ping())  # a connection for each of them
+            await client.delete(namespace)
+            await asyncio.gather(only.renew(), only.renew())
+            assert only.held
+
+    asyncio.run(run())

@@ -19,7 +19,11 @@ OTHERS = {"GOMEMLIMIT", "REDIS_PASSWORD", "FLOWER_BASIC_AUTH", "GRAFANA_PASSWORD
 #: Workers keep the port of the default: it is not published.
 FIXED = {
     # The stack's own servers want no login or certificate but what the addresses hold.
-    *(name.upper() for name in Settings.model_fields if name.startswith(("nats_", "redis_")) and name != "nats_subjects"),
+    *(
+        name.upper()
+        for name in Settings.model_fields
+        if name.startswith(("nats_", "redis_")) and name != "nats_subjects"
+    ),
     "BROKER_URL",
     "RESULT_URL",
     "LEDGER_URL",
@@ -132,9 +136,10 @@ def test_what_the_images_build_copies_is_there():
     assert all((ROOT / name).exists() for name in names)
 
 
-def test_the_image_is_built_from_locked_wheels_and_runs_as_nobody_special():
+def test_the_image_is_built_from_what_is_locked_and_runs_as_nobody_special():
     dockerfile = (ROOT / "Dockerfile").read_text()
-    assert "--require-hashes --only-binary :all:" in dockerfile
+    assert "--require-hashes --build-constraints requirements-build.txt" in dockerfile
+    assert "--hash=sha256:" in (ROOT / "requirements-build.txt").read_text()
     assert re.findall(r"^FROM .* AS (\w+)$", dockerfile, re.MULTILINE)[-1] == "production"
     assert re.findall(r"^USER (.+)$", dockerfile, re.MULTILINE)[-1] == "10001:10001"
     assert not re.search(r"^#\s*syntax", dockerfile, re.MULTILINE)
