@@ -122,7 +122,7 @@ async def _until_recording(client, subject: str) -> None:
     """Publish probes until the recorder has subscribed: the server tells the publisher that somebody listens."""
     for _ in range(500):
         try:
-            await client.request(subject, b'{"probe":1}', timeout=0.02)
+            await client.request(subject, b'{"probe":1}', timeout=0.3)
         except nats.errors.NoRespondersError:
             await asyncio.sleep(0.01)
         except nats.errors.TimeoutError:

@@ -11,7 +11,7 @@ from tasks.outbox import Outbox
 from tasks.outcome import Outcome
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch
-from tests.integration.test_relay import packed, stage
+from tests.integration.relaying import packed, stage
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 

@@ -1,0 +1,107 @@
+"""A relay with its stream and a consumer of its signals, on real servers, driven by a test."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
+from typing import Any
+
+import nats
+import redis.asyncio as redis
+
+from ingest.lease import RENEW_S
+from ingest.ledger import IngestLedger
+from ingest.loops import end
+from ingest.relay import GROUP, Relay
+from ingest.tally import Tally
+from tasks import deadletters
+from tasks.ledger import Keys, connection_options
+from tasks.settings import Settings
+
+
+def packed(name: str = "a", symbol: str = "BTCUSDT", *, age_s: float = 0, **more: Any) -> bytes:
+    fields = {"id": name, "strategy": "my:Strategy", "symbol": symbol, "action": "buy", "metadata": {"venue": "spot"}}
+    return json.dumps(fields | {"event_time_ms": int((time.time() - age_s) * 1000)} | more).encode()
+
+
+async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 5) -> None:
+    deadline_s = time.monotonic() + timeout_s
+    while not await condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        await asyncio.sleep(0.01)
+
+
+class Stage:
+    """A relay, its stream, and a consumer of signals."""
+
+    def __init__(self, settings: Settings, client: redis.Redis, connection: Any, heard: list[Any]) -> None:
+        self.redis, self.nats, self.heard = client, connection, heard
+        self.keys = Keys(settings.namespace)
+        self.tally = Tally()
+        self.ledger = IngestLedger(settings)
+        self.relay = Relay(settings, self.ledger, connection, self.tally, lambda *_: None)
+
+    async def add(self, *signals: bytes) -> None:
+        for each in signals:
+            await self.redis.xadd(self.keys.signals, {"signal": each})
+
+    async def create_group(self) -> None:
+        await self.redis.xgroup_create(self.keys.signals, GROUP, id="0", mkstream=True)
+
+    async def unacknowledged(self) -> int:
+        about: Any = await self.redis.xpending(self.keys.signals, GROUP)
+        return int(about["pending"])
+
+    async def hears(self, *names: str) -> None:
+        """Wait until the consumer has heard exactly these signals."""
+
+        async def heard() -> bool:
+            return len(self.heard) >= len(names)
+
+        await until(heard)
+        assert [json.loads(message.data)["id"] for message in self.heard] == list(names)
+
+    async def letters(self) -> list[deadletters.DeadLetter]:
+        entries: Any = await self.redis.xrange(self.keys.deadletters)
+        return [deadletters.unpack(fields[b"letter"]) for _, fields in entries]
+
+
+@asynccontextmanager
+async def stage(settings: Settings, **nats_options: Any) -> AsyncIterator[Stage]:
+    client = redis.Redis.from_url(settings.ledger, **connection_options())
+    connection = await nats.connect(settings.nats_url, **nats_options)
+    heard: list[Any] = []
+
+    async def hear(message: Any) -> None:
+        heard.append(message)
+
+    await connection.subscribe(f"{settings.namespace}.>", cb=hear)
+    await connection.flush()
+    on = Stage(settings, client, connection, heard)
+    await on.ledger.lease.take()
+    leading = asyncio.create_task(lead(on))
+    try:
+        yield on
+    finally:
+        await end(leading)
+        await on.ledger.close()
+        await connection.close()
+        await client.aclose()
+
+
+async def lead(on: Stage) -> None:
+    """Hold the lease for as long as the test lasts, also through a restart of Redis."""
+    while True:
+        with suppress(redis.RedisError):
+            await on.ledger.lease.renew()
+        await asyncio.sleep(RENEW_S)
+
+
+@asynccontextmanager
+async def running(on: Stage) -> AsyncIterator[None]:
+    task = asyncio.create_task(on.relay.run())
+    try:
+        yield
+    finally:
+        await end(task)

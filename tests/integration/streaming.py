@@ -1,0 +1,87 @@
+"""The reader of a stream on a real server, driven by a test."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+import nats
+
+from ingest.jetstream import StreamSource
+from ingest.parts import Parts
+from ingest.source import Nats
+from tasks.events import Position
+from tasks.settings import Settings
+
+LOOK_S = 0.02
+
+
+class Reader:
+    """A source whose service looks at it as often as it should, and what it delivered."""
+
+    def __init__(self, settings: Settings) -> None:
+        self.nats = Nats(settings, Parts({"nats": settings.nats_url}), lambda: None)
+        #: There is room for so many frames.
+        self.room = 10**9
+        self.lost = 0
+        self.source = StreamSource(self.nats, settings, lambda: len(self.frames) < self.room, self._on_lost)
+        self.frames: list[tuple[int, bytes]] = []
+
+    def _on_lost(self, count: int) -> None:
+        self.lost += count
+
+    def deliver(
+        self, _subject: str, raw: bytes, _headers: object, seq: int = 0, stored_at_ns: int | None = None
+    ) -> None:
+        assert stored_at_ns
+        assert abs(time.time_ns() - stored_at_ns) < 60e9
+        self.frames.append((seq, raw))
+
+    async def begin(self, after: int | None = None) -> None:
+        """Read after a position, or from where a first start begins."""
+        await self.source.prepare()
+        start = self.source.begin([], None)
+        assert start is not None
+        self.source.resume(start if after is None else Position(start.source, after))
+
+    async def until(self, condition: Callable[[], Any], timeout_s: float = 15) -> None:
+        deadline_s = time.monotonic() + timeout_s
+        while not condition():
+            assert time.monotonic() < deadline_s, f"waited in vain; {len(self.frames)} frames came"
+            await self.source.look()
+            await asyncio.sleep(LOOK_S)
+
+
+@asynccontextmanager
+async def reading(settings: Settings) -> AsyncIterator[Reader]:
+    reader = Reader(settings)
+    await reader.nats.connect()
+    try:
+        yield reader
+    finally:
+        await reader.nats.close()
+
+
+@asynccontextmanager
+async def opened(settings: Settings, count: int) -> AsyncIterator[Reader]:
+    """Give a reader of a stream with so many frames, once the first has come."""
+    async with reading(settings) as reader:
+        await reader.begin()
+        await publish(settings, count)
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: reader.frames)
+        yield reader
+
+
+async def publish(settings: Settings, count: int, first: int = 1, subject: str = "x") -> None:
+    client = await nats.connect(settings.nats_url)
+    context = client.jetstream()
+    prefix = settings.nats_subjects.removesuffix(".>")
+    for number in range(first, first + count):
+        await context.publish(f"{prefix}.{subject}", b"%d" % number)
+    await client.close()
+
+
+def numbered(first: int, last: int) -> list[tuple[int, bytes]]:
+    return [(number, b"%d" % number) for number in range(first, last + 1)]
