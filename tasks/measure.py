@@ -24,6 +24,8 @@ from tasks.runner import Done
 #: By name; empty where nobody scrapes.
 _counters: dict[str, Counter] = {}
 _histograms: dict[str, Histogram] = {}
+#: Those that this worker serves: a task may name any.
+_pools: set[str] = set()
 
 
 class Collector:
@@ -53,8 +55,9 @@ def start(pools: Iterable[str]) -> Path:
             _histograms[metric.name] = Histogram(
                 metric.name, metric.help, metric.labels, registry=None, buckets=metric.buckets
             )
+    _pools.update(pools)
     # A counter that begins at 0 shows its first step.
-    for pool in pools:
+    for pool in _pools:
         for metric in WORKER.values():
             if metric.labels == ("pool",):
                 (_counters.get(metric.name) or _histograms[metric.name]).labels(pool)
@@ -64,6 +67,11 @@ def start(pools: Iterable[str]) -> Path:
 def stop(directory: Path) -> None:
     """Remove the files."""
     shutil.rmtree(directory, ignore_errors=True)
+
+
+def pool_label(pool: str) -> str:
+    """Give a pool's label: labels are bounded, and a task may name any pool."""
+    return pool if pool in _pools else "other"
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:

@@ -48,6 +48,8 @@ class Strategies:
             self._known[version] = registry.build(Configuration.parse(packed))
             if len(self._known) > CONFIGURATIONS_KEPT:
                 del self._known[next(iter(self._known))]
+        if pool not in self._known[version]:
+            raise LedgerError(f"the configuration {version} has no pool {pool!r}")
         return self._known[version][pool]
 
 
@@ -77,12 +79,12 @@ def process(payload: bytes) -> dict[str, Any]:
         tracing.note(lane=str(batch.lane), seq_last=batch.to.seq)
         with (
             bound_contextvars(lane=str(batch.lane), task_id=batch.task_id, seq=batch.to.seq),
-            measure.counted(Exception, "worker_failed", batch.pool),
+            measure.counted(Exception, "worker_failed", measure.pool_label(batch.pool)),
         ):
             done = runner.run(batch, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
     seconds = perf_counter() - started_s
     if done is None:
-        measure.count("worker_fenced", batch.pool)
+        measure.count("worker_fenced", measure.pool_label(batch.pool))
         raise Ignore
     measure.committed(batch.pool, done, seconds)
     summary = msgspec.to_builtins(done.summary)

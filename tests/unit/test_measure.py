@@ -30,6 +30,7 @@ for _ in range(2):
         os._exit(0)
     os.waitpid(child, 0)
 measure.committed("trade", DONE, 0.3)
+measure.count("worker_fenced", measure.pool_label("nobody's"))
 (directory / "counter_pool1.db").touch()  # opened this moment
 registry = CollectorRegistry()
 registry.register(measure.Collector(directory))
@@ -48,6 +49,7 @@ def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place
         'worker_events_total{pool="trade"} 9.0',
         'worker_repeats_total{pool="trade"} 3.0',
         'worker_fenced_total{pool="trade"} 0.0',
+        'worker_fenced_total{pool="other"} 1.0',
         'worker_strategy_seconds_total{strategy="echo"} 6.0',
         'worker_strategy_errors_total{strategy="echo"} 3.0',
         'worker_strategy_errors_total{strategy="quiet"} 0.0',

@@ -95,7 +95,7 @@ def test_a_line_from_within_a_span_that_nobody_records_names_none():
 
 
 @pytest.mark.parametrize("ending", [None, LedgerError("no such configuration")])
-def test_what_is_logged_during_a_run_names_lane_and_task_and_nothing_does_afterwards(monkeypatch, ending):
+def test_what_is_logged_during_a_run_names_lane_task_and_seq_and_nothing_does_afterwards(monkeypatch, ending):
     seen: list[dict[str, Any]] = []
 
     def run(*_: object) -> None:
@@ -108,7 +108,7 @@ def test_what_is_logged_during_a_run_names_lane_and_task_and_nothing_does_afterw
     sent = batch(2, partition=5)
     with pytest.raises(LedgerError if ending else Ignore):
         process.process(batches.pack(sent))  # type: ignore[arg-type]  # whose events are not packed yet
-    assert seen == [{"lane": "trade-5", "task_id": sent.task_id}]
+    assert seen == [{"lane": "trade-5", "task_id": sent.task_id, "seq": 4}]
     assert get_contextvars() == {}
 
 
