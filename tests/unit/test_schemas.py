@@ -2,6 +2,7 @@
 
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 import yaml
@@ -26,6 +27,22 @@ def check(schema: str, *files: str) -> subprocess.CompletedProcess[str]:
 def test_a_file_is_valid_after_the_schema_of_who_reads_it(schema: str, files: list[str]):
     done = check(schema, *files)
     assert done.returncode == 0, done.stdout
+
+
+def hadolint(file: Path) -> subprocess.CompletedProcess[str]:
+    command = [str(Path(sys.executable).with_name("hadolint")), str(file)]
+    return subprocess.run(command, capture_output=True, text=True, check=False)
+
+
+def test_the_linter_of_dockerfiles_finds_nothing():
+    done = hadolint(ROOT / "Dockerfile")
+    assert (done.returncode, done.stdout) == (0, "")
+
+
+def test_the_linter_of_dockerfiles_finds_a_base_without_a_tag(tmp_path: Path):
+    file = tmp_path / "Dockerfile"
+    file.write_text("FROM python\n")
+    assert hadolint(file).returncode == 1
 
 
 def test_a_broken_workflow_would_be_found(tmp_path):
