@@ -42,7 +42,7 @@ def plan(tmp_path: Path, name: str, pool: str) -> Plan:
     ("name", "pool"),
     [
         ("Segfault", "prefork"),
-        ("Endless", "solo"),
+        pytest.param("Endless", "solo", marks=pytest.mark.slow),
         pytest.param("Segfault", "solo", marks=pytest.mark.slow),
         pytest.param("Endless", "prefork", marks=pytest.mark.slow),
     ],
