@@ -16,10 +16,10 @@ CASE = Case(
         "prefork",
         {
             "worker": Fault(kind="die", target="tasks.ledger:Ledger.commit", when="after", every=40),
-            "ingest": Fault(kind="ignore", target="ingest.sender:Sender.on_notice", every=5),
+            "ingest": Fault(kind="ignore", target="ingest.sender:Sender.on_notice", every=25),
         },
     ),
-    speed=40,
+    speed=60,
 )
 
 

@@ -1,5 +1,6 @@
 """Faults of NATS: started again, away, impatient with who reads slowly."""
 
+import asyncio
 import signal
 import socket
 from collections.abc import Iterator
@@ -7,7 +8,10 @@ from contextlib import suppress
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import nats
+
 from compose.local.waiting import wait_for
+from ingest.delivery import delivered
 from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
 
@@ -18,9 +22,9 @@ SLOW_S = 8.0
 def _start(run: Run, *options: str) -> None:
     """Start NATS again, on the port that it had."""
     address = urlsplit(run.stack.nats_url)
-    nats = run.stack.nats
-    nats.command = (*(str(address.port) if word == "-1" else word for word in nats.command), *options)
-    run.stack.instance.start_again(nats)
+    server = run.stack.nats
+    server.command = (*(str(address.port) if word == "-1" else word for word in server.command), *options)
+    run.stack.instance.start_again(server)
 
     def listens() -> bool:
         with suppress(OSError), socket.create_connection((address.hostname or "", address.port or 0), timeout=1):
@@ -46,18 +50,31 @@ def away(run: Run) -> Iterator[float]:
     run.hit()
 
 
+async def _flood(run: Run) -> None:
+    """Publish more than sockets can hold, of what ingest skips."""
+    frame = b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","s":"BTCUSDT","k":"%b"}}' % (b"x" * 8_000)
+    client = await nats.connect(run.stack.nats_url)
+    for _ in range(4_000):
+        await client.publish("binance.btcusdt@kline_1m", frame)
+    await delivered(client)
+    await client.close()
+
+
 def slow_consumer(run: Run) -> Iterator[float]:
-    """Let the server give up whoever does not take what it writes within a second."""
+    """Let the server give up whoever does not take what it writes. From a stream, ingest takes what it asks for."""
     settings = Path(run.stack.instance.directory) / "impatient.conf"
-    settings.write_text('write_deadline: "1s"\n', encoding="utf-8")
+    settings.write_text('write_deadline: "500ms"\n', encoding="utf-8")
     run.stack.instance.stop(run.stack.nats)
     _start(run, "--config", str(settings))
     yield 2.0
     proxy = run.stack.proxies["ingest-nats"]
     proxy.bytes_per_s = 20_000
+    if run.mode == "core":
+        asyncio.run(_flood(run))
     yield SLOW_S
     proxy.bytes_per_s = float("inf")
     run.hit()
+    assert run.mode == "jetstream" or "Slow Consumer" in run.stack.nats.log.read_text()
 
 
 def killed_with_ingest(run: Run) -> Iterator[float]:
@@ -74,6 +91,6 @@ def killed_with_ingest(run: Run) -> Iterator[float]:
 CASES = (
     Case("NATS: started again", restarted, core_loses=True),
     Case("NATS: away for 8 s", away, core_loses=True),
-    Case("NATS: gives up a slow consumer", slow_consumer, Setup(links=("ingest-nats",)), core_loses=True),
+    Case("NATS: ingest takes 20 kB/s for 8 s", slow_consumer, Setup(links=("ingest-nats",)), core_loses=True, speed=18),
     Case("NATS: started again while ingest dies", killed_with_ingest, core_loses=True),
 )
