@@ -123,7 +123,7 @@ def test_a_demo_of_seconds_shows_signals_sums_up_and_leaves_nothing(demo):
 
 
 def test_with_json_one_object_stands_alone_on_standard_output(demo):
-    run = demo("--seconds", "2", "--workers", "1", "--json")
+    run = demo("--seconds", "6", "--workers", "1", "--json")
     run.shows("The feed has ended")
     assert run.ends() == 0, run.err
     [line] = run.out.splitlines()
