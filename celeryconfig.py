@@ -1,8 +1,11 @@
 """Celery's configuration, for workers, ingest and Flower alike. Celery loads it by name."""
 
+from typing import Any
+
 from tasks import codec
 from tasks.redis_clients import sentinel_options
 from tasks.redis_tls import tls_options
+from tasks.sentinels import for_celery
 from tasks.settings import load
 
 codec.install()
@@ -14,14 +17,18 @@ _socket = {
     "socket_keepalive": True,
     "health_check_interval": 5,
 }
-#: Read where a URL names Sentinels, and nowhere else.
-_sentinels = {"master_name": _settings.redis_sentinel_master, "sentinel_kwargs": sentinel_options(_settings)}
 
-broker_url = _settings.broker
-broker_use_ssl = tls_options(_settings, broker_url) or None
+
+def _sentinels(url: str) -> dict[str, Any]:
+    """Give what is read where `url` names Sentinels, and nowhere else."""
+    return {"master_name": _settings.redis_sentinel_master, "sentinel_kwargs": sentinel_options(_settings, url)}
+
+
+broker_url = for_celery(_settings.broker)
+broker_use_ssl = tls_options(_settings, _settings.broker) or None
 broker_transport_options = {
     **_socket,
-    **_sentinels,
+    **_sentinels(_settings.broker),
     "global_keyprefix": _settings.celery_prefix,
     # One Redis list a queue, instead of four for priorities that nobody uses.
     "priority_steps": [0],
@@ -31,10 +38,10 @@ broker_connection_max_retries = None
 # Redis out of memory or read-only must not end the worker.
 broker_channel_error_retry = True
 
-result_backend = _settings.results
-redis_backend_use_ssl = tls_options(_settings, result_backend) or None
+result_backend = for_celery(_settings.results)
+redis_backend_use_ssl = tls_options(_settings, _settings.results) or None
 result_backend_transport_options = {
-    **_sentinels,
+    **_sentinels(_settings.results),
     "global_keyprefix": _settings.celery_prefix,
     "retry_policy": {"timeout": 5.0},
 }

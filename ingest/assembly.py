@@ -35,7 +35,7 @@ class Assembly:
         chosen = read_file(settings.strategies_file)
         self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
         self._tally = Tally()
-        bounds = Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes)
+        bounds = Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes, settings.ingest_max_wait_s)
         lossless = settings.ingest_source == "jetstream"
         self._lanes = Lanes(Router(chosen.routes(), settings.shard), bounds, lossless=lossless)
         self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))

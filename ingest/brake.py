@@ -1,7 +1,8 @@
 """Holds new batches back before Redis is full. Pure.
 
 At its limit Redis takes no more writes: commits fail, a worker that starts can't declare its queue. So it must not get
-that far: above a share of the limit no new batch goes out, and what comes in waits within ingest's bounds.
+that far: above a share of the limit no new batch goes out, and what comes in waits within ingest's bounds. Queue,
+results and ledger may be on servers of their own: each of them is looked at, and one that is full is enough.
 """
 
 from collections.abc import Callable
@@ -14,25 +15,31 @@ log = structlog.get_logger()
 
 
 class Brake:
-    """Knows whether Redis is too full."""
+    """Knows whether any Redis is too full."""
 
     def __init__(self, share: float) -> None:
         """Hold back above this share of the limit; 0: never."""
         self._share = share
-        self.full = False
+        self._full: set[str] = set()
         #: Called when there is room again.
         self.on_release: Callable[[], None] = lambda: None
 
-    def look(self, used_bytes: int | None, limit_bytes: int | None) -> bool:
-        """Learn how full Redis is; say whether it is too full. What it does not tell changes nothing; 0: no limit."""
+    @property
+    def full(self) -> bool:
+        """Whether any server is."""
+        return bool(self._full)
+
+    def look(self, server: str, used_bytes: int | None, limit_bytes: int | None) -> None:
+        """Learn how full a server is. What it does not tell changes nothing; 0: no limit."""
         if used_bytes is None or limit_bytes is None:
-            return self.full
-        full = bool(self._share) and used_bytes > (self._share - SLACK * self.full) * limit_bytes > 0
-        if full != self.full:
-            self.full = full
-            say = log.error if full else log.info
-            what = "Redis is almost full: no new batches" if full else "Redis has room again: batches go out"
-            say(what, used_bytes=used_bytes, maxmemory=limit_bytes, share=self._share)
-            if not full:
-                self.on_release()
-        return full
+            return
+        was_full = server in self._full
+        full = bool(self._share) and used_bytes > (self._share - SLACK * was_full) * limit_bytes > 0
+        if full == was_full:
+            return
+        self._full ^= {server}
+        say = log.error if full else log.info
+        what = "Redis is almost full: no new batches" if full else "Redis has room again"
+        say(what, server=server, used_bytes=used_bytes, maxmemory=limit_bytes, share=self._share)
+        if not self._full:
+            self.on_release()

@@ -10,6 +10,7 @@ when it is quiet and hundreds when it is busy.
 
 from collections import OrderedDict
 from collections.abc import Iterable
+from itertools import takewhile
 from typing import Literal, NamedTuple
 
 import msgspec
@@ -89,6 +90,14 @@ class Lane:
             self._last_book[item.stream] = item.seq
         self.held_bytes += item.size - sum(gone.size for _, gone in dropped)
         return dropped
+
+    def expire(self, before_ns: int) -> list[Item]:
+        """Let go what came in before that moment of ingest's clock and is not in flight; return it."""
+        gone = list(takewhile(lambda item: item.ingested_at_ns < before_ns, self.waiting.values()))
+        for item in gone:
+            del self.waiting[item.seq]
+        self.held_bytes -= sum(item.size for item in gone)
+        return gone
 
     # What goes out
 

@@ -16,6 +16,8 @@ class Bounds(NamedTuple):
 
     lane_bytes: int
     total_bytes: int
+    #: How long an event may wait before it goes out; 0: however long it takes.
+    wait_s: float = 0.0
 
 
 class Offered(NamedTuple):
@@ -93,6 +95,14 @@ class Lanes:
             self.held_bytes += item.size - sum(out.size for _, out in gone)
             dropped += gone
         return Offered(tuple(self._lanes[name] for name in lanes), tuple(dropped))
+
+    def expire(self, lane: Lane, now_ns: int) -> int:
+        """Let go what has waited in `lane` for longer than the bound; return how many events."""
+        if self._lossless or not self.bounds.wait_s:
+            return 0
+        gone = lane.expire(now_ns - int(self.bounds.wait_s * 1e9))
+        self.held_bytes -= sum(item.size for item in gone)
+        return len(gone)
 
     def settle(self, lane: LaneId, position: Position, now_s: float) -> list[Item]:
         """Learn where a lane stands in the ledger; return the events that this commits."""

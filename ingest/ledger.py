@@ -19,7 +19,7 @@ from tasks.batches import Batch, Epoch, unpack_event
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
-from tasks.ledger import Keys, commit_arguments, connection_options, lane_field, read_position, script
+from tasks.ledger import RESETS, Keys, commit_arguments, connection_options, lane_field, read_position, script
 from tasks.outcome import condemn
 from tasks.records import field as record_field
 from tasks.redis_clients import connect_async
@@ -79,8 +79,10 @@ class IngestLedger:
 
     def __init__(self, settings: Settings) -> None:
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
-        self.client = connect_async(settings, settings.ledger, **options)
-        self._broker = connect_async(settings, settings.broker, **options)
+        self.url, urls = settings.ledger, (settings.ledger, settings.broker, settings.results)
+        #: A client of each Redis that the settings name, by its URL; the ledger's is the first.
+        self.servers = {url: connect_async(settings, url, **options) for url in dict.fromkeys(urls)}
+        self.client, self._broker = self.servers[self.url], self.servers[settings.broker]
         self._queue_prefix = settings.celery_prefix
         self.keys = Keys(settings.namespace)
         #: In every epoch of this process: so it knows its own, also where the answer to a claim got lost.
@@ -96,8 +98,8 @@ class IngestLedger:
         """Let go of the lease, and close the connections."""
         with suppress(redis.RedisError):
             await self.lease.release()
-        await self.client.aclose()
-        await self._broker.aclose()
+        for client in self.servers.values():
+            await client.aclose()
 
     async def epoch(self) -> Epoch | None:
         """Give the stored epoch; None where there is none."""
@@ -199,10 +201,10 @@ class IngestLedger:
     async def condemn(self, batch: Batch[msgspec.Raw], detail: str) -> None:
         """Commit a batch of one event by passing over it: it goes to the dead letters."""
         event = unpack_event(batch.events[0])
-        record = await self._field(self.keys.pool(batch.pool), record_field(event))
-        keys, arguments = commit_arguments(
-            self.keys, batch, condemn(batch.pool, batch.to.source, event, record, detail)
-        )
+        stored: Any = self.client.hmget(self.keys.pool(batch.pool), [record_field(event), RESETS])
+        record, resets = await stored
+        outcome = condemn(batch.pool, batch.to.source, event, record, detail)
+        keys, arguments = commit_arguments(self.keys, batch, outcome, resets or b"")
         await self._commit(keys=keys, args=arguments)
 
     async def subscribe(self) -> PubSub:

@@ -107,7 +107,11 @@ class Sender:
 
     def pump(self, lane: Lane) -> None:
         """Send the next batch of a lane, if there is one, none is in flight, and it may go out."""
-        if self.may_send() and lane.launch(self._in_force.version):
+        if not self.may_send():
+            return
+        if expired := self.lanes.expire(lane, time.time_ns()):
+            self._tally.add("dropped:expired", expired)
+        if lane.launch(self._in_force.version):
             self._tally.add("batches_sent")
             self._tally.batch_events.add(len(lane.flight))
             self._send(lane)

@@ -1,16 +1,20 @@
 """What ingest asks the servers for every few seconds, for the metrics, the page and the brake."""
 
+import asyncio
+import math
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from typing import Any
 
 import msgspec
-from redis.exceptions import ResponseError
+import redis.asyncio as redis
+from redis.exceptions import RedisError, ResponseError
 
 from ingest.brake import Brake
 from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from tasks import presence
+from tasks.settings import mask
 
 
 class Seen(msgspec.Struct, frozen=True):
@@ -26,10 +30,12 @@ class Seen(msgspec.Struct, frozen=True):
     deadletter_ms: int | None
     redis_ms: int
     signals_waiting: int | None
+    #: Of the server that is fullest, where there are several.
     redis_used_bytes: int | None
     redis_limit_bytes: int | None
+    #: Of the ledger's server: it alone has something to lose.
     redis_save_failing: bool | None
-    #: Whether it is so full that no new batches go out.
+    #: Whether any is so full that no new batches go out.
     redis_full: bool = False
 
     @property
@@ -62,7 +68,8 @@ class Surroundings:
             pipe.hgetall(keys.workers)
             pipe.time()
             count, oldest, workers, (now_s, now_us) = await pipe.execute()
-        info = await self._info()
+        infos = await self._infos()
+        fullest = max(infos.values(), key=_share)
         return Seen(
             queues=await self._ledger.queued(self._pools),
             workers=len(presence.alive(workers, now_s)),
@@ -71,16 +78,19 @@ class Surroundings:
             deadletter_ms=int(oldest[0][0].partition(b"-")[0]) if oldest else None,
             redis_ms=now_s * 1000 + now_us // 1000,
             signals_waiting=await self._signals_waiting(),
-            redis_used_bytes=info.get("used_memory"),
-            redis_limit_bytes=info.get("maxmemory"),
-            redis_save_failing=_save_failing(info),
-            redis_full=self._brake.look(info.get("used_memory"), info.get("maxmemory")),
+            redis_used_bytes=fullest.get("used_memory"),
+            redis_limit_bytes=fullest.get("maxmemory"),
+            redis_save_failing=_save_failing(infos[self._ledger.url]),
+            redis_full=self._brake.full,
         )
 
-    async def _info(self) -> dict[str, Any]:
-        with suppress(ResponseError):
-            return await self._ledger.client.info("memory", "persistence")
-        return {}
+    async def _infos(self) -> dict[str, Mapping[str, Any]]:
+        """Ask every server how it is, by its URL, and tell the brake."""
+        servers = self._ledger.servers
+        infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
+        for url, info in infos.items():
+            self._brake.look(mask(url), info.get("used_memory"), info.get("maxmemory"))
+        return infos
 
     async def _deadletters_written(self) -> int:
         with suppress(ResponseError):  # before the first one there is no stream
@@ -95,6 +105,18 @@ class Surroundings:
                 if group["name"] == GROUP.encode():
                     return int(group["pending"]) + int(group["lag"] or 0)
         return None
+
+
+async def _info(client: redis.Redis) -> Mapping[str, Any]:
+    """Give nothing where it forbids to ask, or is away: whoever needs it will say so."""
+    with suppress(RedisError):
+        return await client.info("memory", "persistence")
+    return {}
+
+
+def _share(info: Mapping[str, Any]) -> float:
+    limit_bytes = info.get("maxmemory") or math.inf
+    return float(info.get("used_memory", 0) / limit_bytes)
 
 
 def _save_failing(info: Mapping[str, Any]) -> bool | None:

@@ -22,6 +22,7 @@ from tasks.errors import RealtimeStrategiesError, RecordingError
 from tasks.outbox import Outbox
 from tasks.settings import load, mask
 from tasks.signals_commands import app as signals_app
+from tasks.state_commands import app as state_app
 from tasks.strategies_commands import app as strategies_app
 
 app = typer.Typer(
@@ -32,6 +33,7 @@ app = typer.Typer(
 )
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(deadletters_app, name="deadletters")
+app.add_typer(state_app, name="state")
 app.add_typer(config_app, name="config")
 strategies_app.add_typer(changes_app)
 app.add_typer(strategies_app, name="strategies")

@@ -12,7 +12,8 @@ import msgspec
 
 from tasks import configuration, registry
 from tasks.configuration import Configuration
-from tasks.errors import LedgerError
+from tasks.errors import UNREADABLE, LedgerError, UnreadableEntryError
+from tasks.events import DateMs
 from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
 from tasks.redis_clients import connect
 from tasks.settings import Settings
@@ -31,7 +32,7 @@ class Change(msgspec.Struct, frozen=True):
     author: str
     reason: str
     #: Unix milliseconds.
-    at_ms: int
+    at_ms: DateMs
 
     @property
     def at(self) -> str:
@@ -73,9 +74,15 @@ class Changes:
         return Configuration.parse(packed)
 
     def history(self) -> list[Change]:
-        """Give all changes, oldest first."""
+        """Give all changes, oldest first. Raises UnreadableEntryError."""
         entries: Any = self._client.xrange(self._keys.history)
-        return [_decode_change(fields[b"change"]) for _, fields in entries]
+        return [self._change(name.decode(), fields.get(b"change", b"")) for name, fields in entries]
+
+    def _change(self, entry: str, packed: bytes) -> Change:
+        try:
+            return _decode_change(packed)
+        except UNREADABLE as error:
+            raise UnreadableEntryError.of(self._keys.history, entry, error) from None
 
     def put(self, chosen: Configuration, previous: str, author: str, reason: str, file: str = "") -> Change:
         """Put a configuration in force instead of `previous`.

@@ -138,7 +138,8 @@ def rollback(
     """Put an earlier configuration in force again."""
     changes = Changes(load())
     old = _in_force(changes)
-    wanted = version or changes.history()[-1].previous
+    earlier = changes.history()[-1:] if not version else []
+    wanted = version or "".join(change.previous for change in earlier)
     if not wanted:
         raise LedgerError("there is no earlier configuration")
     _put(changes, old, changes.read(wanted), reason or f"rollback to {wanted}", author)

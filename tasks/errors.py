@@ -5,6 +5,7 @@
     ├── RecordingError            a recording is missing or is not one
     ├── ServerAwayError           NATS or Redis is not there
     ├── LedgerError               the ledger holds something else than was asked for
+    ├── UnreadableEntryError      a stream in Redis holds something else than was written there
     └── TrimmedError              the signal stream no longer holds every signal
 
 The docstring of a class is its message when it is raised without one.
@@ -38,6 +39,15 @@ class ServerAwayError(RealtimeStrategiesError):
 
 class LedgerError(RealtimeStrategiesError):
     """The ledger does not hold what was asked for."""
+
+
+class UnreadableEntryError(LedgerError):
+    """An entry of a stream in Redis is not what it should be."""
+
+    @classmethod
+    def of(cls, stream: str, entry: str, error: Exception) -> "UnreadableEntryError":
+        """Name the entry, so that it can be looked at and removed."""
+        return cls(f"entry {entry} of {stream} can't be read: {str(error)[:200]}")
 
 
 class TrimmedError(LedgerError):

@@ -7,12 +7,14 @@ format. Append new fields at the end, with a default: old workers then ignore wh
 read what old senders wrote. To remove or to reorder fields takes a new task name.
 """
 
-from typing import ClassVar, Literal
+from typing import Annotated, ClassVar, Literal
 
 import msgspec
 
 Venue = Literal["spot", "usdm"]
 Kind = Literal["depth", "trade"]
+#: Unix milliseconds that a calendar knows: 1970 to 9999.
+DateMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 #: One price level of a book: (price, quantity), both above zero.
 Level = tuple[float, float]
 

@@ -5,12 +5,14 @@ Keys, each behind the namespace:
     shard:0          hash    epoch, frontier, checkpoint of an ingest process
     lease:0          string  nonce of the process that leads this shard; runs out by itself
     layout           string  JSON: how many shards, and how many partitions each pool has
-    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack
+    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack;
+                             resets → how often states were reset
     starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended
     signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
     signals:held     stream  JSON of what the gate held back: reason and signal
     deadletters      stream  JSON
     audit            stream  JSON: which configuration a record went on under, from which event
+    resets           stream  JSON: which states were reset, by whom and why; in a second field how many there were
     counters         hash    what summaries add up
     configuration    hash    version in force, version of the strategies file
     configurations   hash    version (content hash) → JSON
@@ -19,7 +21,7 @@ Keys, each behind the namespace:
     notices          channel lane|epoch|position, published by each commit; `configuration`, by a change of it
 
 The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
-unless the epoch is current and the lane stands at the batch's `prev`. So it does not matter how many workers hold a
+unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So it does not matter how many workers hold a
 copy of a batch, or how late one of them wakes up.
 """
 
@@ -43,7 +45,7 @@ from tasks.settings import Settings
 
 STARTS_EXPIRE_S = 3600
 
-Committed = Literal["committed", "repeat", "epoch", "position"]
+Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
 
 
 def script(name: str) -> str:
@@ -60,6 +62,7 @@ class Keys:
         self.held = f"{namespace}:signals:held"
         self.deadletters = f"{namespace}:deadletters"
         self.audit = f"{namespace}:audit"
+        self.resets = f"{namespace}:resets"
         self.counters = f"{namespace}:counters"
         self.configuration = f"{namespace}:configuration"
         self.configurations = f"{namespace}:configurations"
@@ -98,6 +101,8 @@ def read_position(stored: bytes | None) -> Position | None:
         raise LedgerError(f"the ledger holds {stored!r} where a position belongs") from None
 
 
+#: The field in a pool's hash that counts how often states of it were reset.
+RESETS = "resets"
 #: The notice of a change of the configuration.
 CONFIGURATION_NOTICE = "configuration"
 
@@ -141,15 +146,19 @@ class Begun(msgspec.Struct, frozen=True):
     position: Position | None
     #: Records and states by field name.
     held: Mapping[str, bytes | None]
+    #: How often states of the pool were reset; empty for never.
+    resets: bytes = b""
 
 
-def commit_arguments(keys: Keys, batch: Batch[Any], outcome: Outcome) -> tuple[list[str], list[bytes | str | int]]:
-    """Give KEYS and ARGV of `commit.lua`."""
+def commit_arguments(
+    keys: Keys, batch: Batch[Any], outcome: Outcome, resets: bytes
+) -> tuple[list[str], list[bytes | str | int]]:
+    """Give KEYS and ARGV of `commit.lua`; `resets` as it was when the batch's records and states were read."""
     notice = Notice(batch.lane, str(batch.epoch), batch.to)
     counters = {"batches": 1, **{name: count for name, count in outcome.counts.items() if count}}
     arguments: list[bytes | str | int] = [
         str(batch.epoch), lane_field(batch.lane), str(batch.prev or ""), str(batch.to), keys.notices, str(notice),
-        deadletters.KEEP, len(outcome.fields), len(outcome.signals), len(outcome.held), len(outcome.letters),
+        deadletters.KEEP, resets, len(outcome.fields), len(outcome.signals), len(outcome.held), len(outcome.letters),
         len(outcome.audit), len(counters),
     ]  # fmt: skip
     arguments += [part for item in outcome.fields.items() for part in item]
@@ -183,16 +192,16 @@ class Ledger:
             pipe.expire(starts, STARTS_EXPIRE_S)
             pipe.hget(self.keys.shard(batch.shard), "epoch")
             pipe.hget(pool, lane_field(batch.lane))
-            pipe.hmget(pool, list(fields))
-            count, _, epoch, position, values = pipe.execute()
+            pipe.hmget(pool, [RESETS, *fields])
+            count, _, epoch, position, (resets, *values) = pipe.execute()
         held = dict(zip(fields, values, strict=True))
-        return Begun(count, (epoch or b"").decode(errors="replace"), read_position(position), held)
+        return Begun(count, (epoch or b"").decode(errors="replace"), read_position(position), held, resets or b"")
 
-    def commit(self, batch: Batch[AnyEvent], outcome: Outcome) -> Committed:
+    def commit(self, batch: Batch[AnyEvent], outcome: Outcome, resets: bytes = b"") -> Committed:
         """Write all that the batch changed, or nothing. Safe to call again when the answer got lost."""
-        keys, arguments = commit_arguments(self.keys, batch, outcome)
+        keys, arguments = commit_arguments(self.keys, batch, outcome, resets)
         answer: bytes = self._commit(keys=keys, args=arguments)
-        return answer.decode()  # type: ignore[return-value]  # the script's four words
+        return answer.decode()  # type: ignore[return-value]  # the script's five words
 
     def take_back(self, batch: Batch[AnyEvent]) -> None:
         """Say that a run has ended alive."""

@@ -4,18 +4,30 @@ import hashlib
 from collections.abc import Iterable, Iterator
 from typing import Any
 
+import msgspec
 import redis
 
 from tasks.audit import Audit
 from tasks.configuration import Configuration
 from tasks.contract import digest_line
-from tasks.errors import LedgerError, ServerAwayError, TrimmedError
+from tasks.errors import UNREADABLE, LedgerError, ServerAwayError, TrimmedError, UnreadableEntryError
 from tasks.ledger import Keys, connection_options
 from tasks.records import Record, unpack
 from tasks.redis_clients import connect
 from tasks.settings import Settings, mask
 
 CHUNK = 1_000
+_NO_SIGNAL: tuple[type[Exception], ...] = (*UNREADABLE, ValueError)
+
+
+class _Sorted(msgspec.Struct):
+    """What the digest sorts a signal by."""
+
+    event_time_ms: int
+    id: str
+
+
+_check = msgspec.json.Decoder(_Sorted).decode
 
 
 def digest(signals: Iterable[bytes], records: Iterable[tuple[str, str, Record]]) -> str:
@@ -24,16 +36,20 @@ def digest(signals: Iterable[bytes], records: Iterable[tuple[str, str, Record]])
     SHA-256 over every signal, sorted by event time, id and bytes, a line each without the fields that may differ
     between equal runs; then a line per record, sorted, with its count and running hash.
     """
+    return _digest(map(digest_line, signals), records)
+
+
+def _digest(lines: Iterable[tuple[int, str, bytes]], records: Iterable[tuple[str, str, Record]]) -> str:
     sha = hashlib.sha256()
-    for _, _, line in sorted(digest_line(packed) for packed in signals):
+    for _, _, line in sorted(lines):
         sha.update(line + b"\n")
     # A set, because a scan of Redis may give the same record twice.
-    lines = {
+    counted = {
         f"{pool} {field.removeprefix('record:').replace(':', ' ')} {record.count} {record.hash.hex()}\n"
         for pool, field, record in records
         if record.count
     }
-    for text in sorted(lines):
+    for text in sorted(counted):
         sha.update(text.encode())
     return sha.hexdigest()
 
@@ -62,22 +78,31 @@ class Outbox:
             yield packed
 
     def entries(self, stream: str, field: bytes, start: str = "-") -> Iterator[tuple[str, bytes]]:
-        """Yield (entry id, value) of a stream, oldest first, from the entry id `start` on."""
+        """Yield (entry id, value) of a stream, oldest first, from the entry id `start` on.
+
+        Raises UnreadableEntryError: an entry has no such field.
+        """
         while True:
             chunk: list[tuple[bytes, dict[bytes, bytes]]] = self.client.xrange(stream, min=start, count=CHUNK)  # type: ignore[assignment]  # a sync client
             for name, fields in chunk:
+                if field not in fields:
+                    raise UnreadableEntryError.of(stream, name.decode(), KeyError(field.decode()))
                 yield name.decode(), fields[field]
             if len(chunk) < CHUNK:
                 return
             start = f"({chunk[-1][0].decode()}"
 
     def records(self) -> Iterator[tuple[str, str, Record]]:
-        """Yield (pool, field, record) of every record."""
+        """Yield (pool, field, record) of every record. Raises LedgerError: one can't be read."""
         prefix = self.keys.pool("")
         for key in self.client.scan_iter(match=f"{prefix}*", count=CHUNK):
             pool = key.decode().removeprefix(prefix)
             for field, packed in self.client.hscan_iter(key, match="record:*", count=CHUNK):
-                yield pool, field.decode(), unpack(packed)
+                try:
+                    record = pool, field.decode(), unpack(packed)
+                except UNREADABLE as error:
+                    raise LedgerError(f"{field!r} in pool {pool} can't be read: {error}") from None
+                yield record
 
     def counters(self) -> dict[str, int]:
         """Give every counter of the ledger."""
@@ -93,9 +118,22 @@ class Outbox:
         return Audit(lines, {version.decode(): Configuration.parse(packed) for version, packed in stored.items()})
 
     def digest(self) -> str:
-        """Give the digest of all that was committed. Raises TrimmedError when signals are missing."""
+        """Give the digest of all that was committed.
+
+        Raises TrimmedError when signals are missing, UnreadableEntryError or LedgerError when something is no signal or
+        no record.
+        """
         if self.client.exists(self.keys.signals):
             about = self.client.xinfo_stream(self.keys.signals)
             if about["entries-added"] != about["length"]:
                 raise TrimmedError
-        return digest(self.signals(), self.records())
+        return _digest(self._lines(), self.records())
+
+    def _lines(self) -> Iterator[tuple[int, str, bytes]]:
+        for name, packed in self.entries(self.keys.signals, b"signal"):
+            try:
+                _check(packed)
+                line = digest_line(packed)
+            except _NO_SIGNAL as error:
+                raise UnreadableEntryError.of(self.keys.signals, name, error) from None
+            yield line

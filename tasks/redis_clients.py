@@ -28,8 +28,8 @@ def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
     if not is_sentinel(url):
         return redis.Redis.from_url(url, **tls_options(settings, url), **options)
     sentinels = Sentinels.parse(url)
-    asking = sentinel_options(settings)
-    asked: Any = Sentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **options)  # type: ignore[no-untyped-call]  # redis-py's gap
+    asking, tls = sentinel_options(settings, url), _tls(settings, url)
+    asked: Any = _Sentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.Redis = asked.master_for(settings.redis_sentinel_master)
     return client
 
@@ -39,10 +39,46 @@ def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio
     if not is_sentinel(url):
         return redis.asyncio.Redis.from_url(url, **tls_options(settings, url), **options)
     sentinels = Sentinels.parse(url)
-    asking = sentinel_options(settings)
-    asked = AsyncSentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **options)  # type: ignore[no-untyped-call]  # redis-py's gap
+    asking, tls = sentinel_options(settings, url), _tls(settings, url)
+    asked = _AsyncSentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.asyncio.Redis = asked.master_for(settings.redis_sentinel_master, connection_pool_class=_Pool)
     return client
+
+
+class _Sentinel(Sentinel):
+    """Says in one line why there is no master: redis-py prints its clients instead, and not what they heard."""
+
+    def discover_master(self, service_name: str) -> tuple[str, int]:
+        try:
+            found: tuple[str, int] = super().discover_master(service_name)  # type: ignore[no-untyped-call]  # redis-py's gap
+        except redis.ConnectionError:
+            heard = ""
+            try:
+                self.sentinels[0].ping()
+            except redis.RedisError as error:
+                heard = str(error)
+            raise _no_master(service_name, heard) from None
+        return found
+
+
+class _AsyncSentinel(AsyncSentinel):
+    """The same for asyncio."""
+
+    async def discover_master(self, service_name: str) -> tuple[str, int]:
+        try:
+            found: tuple[str, int] = await super().discover_master(service_name)
+        except redis.ConnectionError:
+            heard = ""
+            try:
+                await self.sentinels[0].ping()
+            except redis.RedisError as error:
+                heard = str(error)
+            raise _no_master(service_name, heard) from None
+        return found
+
+
+def _no_master(name: str, heard: str) -> redis.ConnectionError:
+    return redis.ConnectionError(f"no Sentinel names a master {name!r}{heard and f'; the first one: {heard}'}")
 
 
 class _Pool(AsyncPool):
@@ -54,12 +90,17 @@ class _Pool(AsyncPool):
             await self.sentinel_manager.aclose()
 
 
-def sentinel_options(settings: Settings) -> dict[str, Any]:
+def sentinel_options(settings: Settings, url: str) -> dict[str, Any]:
     """Give options of connections to Sentinels themselves. Plain data, because Celery's workers tell theirs as JSON."""
     patience = {"socket_timeout": SENTINEL_TIMEOUT_S, "socket_connect_timeout": SENTINEL_TIMEOUT_S}
     login = {"password": settings.redis_sentinel_password} if settings.redis_sentinel_password else {}
     # Not again and again: the next Sentinel is asked instead.
-    return patience | login | {"retry": None}
+    return patience | login | _tls(settings, url) | {"retry": None}
+
+
+def _tls(settings: Settings, url: str) -> dict[str, Any]:
+    options = tls_options(settings, url)
+    return {"ssl": True, **options} if options else {}
 
 
 def _login(sentinels: Sentinels) -> dict[str, Any]:

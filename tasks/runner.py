@@ -5,6 +5,7 @@ Every way out but the last commit leaves the ledger as it was:
     foreign epoch            an ingest that was superseded sent it
     position at or beyond    a repeat: the notice got lost, so it is published again
     position elsewhere       a copy from another time
+    a state was reset        since it was read; ingest sends the batch again
     a state from the future  a newer release has to go on with it
     too many starts          its earlier runs died with their workers: ingest halves it or gives the event up
 """
@@ -117,7 +118,7 @@ def _run(
     except NewerStateError as error:
         return str(error)
     outcome.traces = tracing.strategies(began_ns, outcome.spent_ns, outcome.signals)
-    committed = _when_redis_is_back(ledger.commit, batch, outcome)
+    committed = _when_redis_is_back(ledger.commit, batch, outcome, begun.resets)
     if committed != "committed":
         return f"fenced by {committed}"
     _strategy_errors.tell(outcome.letters)

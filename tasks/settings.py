@@ -79,6 +79,9 @@ class Settings(BaseSettings):
     )
     ingest_lane_bytes: int = Field(64 * 2**20, ge=2**20, description="bound of the events that wait in one lane")
     ingest_total_bytes: int = Field(256 * 2**20, ge=2**20, description="bound of the events that wait in all lanes")
+    ingest_max_wait_s: float = Field(
+        0, ge=0, description="core: events that have waited longer are dropped and counted; 0: they wait"
+    )
     ingest_redis_full: float = Field(
         0.9, ge=0, le=1, description="above this share of Redis's maxmemory no new batches go out; 0: they always do"
     )
@@ -86,7 +89,7 @@ class Settings(BaseSettings):
     run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="broker, results and ledger, unless split below; sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels",
+        description="broker, results and ledger, unless split below; sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels, sentinels:// over TLS",
     )
     broker_url: str = Field("", description="Celery's broker; default REDIS_URL")
     result_url: str = Field("", description="Celery's results; default REDIS_URL")
@@ -95,9 +98,11 @@ class Settings(BaseSettings):
         "mymaster", min_length=1, description="the name under which Sentinels know the master"
     )
     redis_sentinel_password: str = Field("", description="password of the Sentinels themselves, if they have one")
-    redis_tls_ca: str = Field("", description="rediss://: file of the CA to trust, instead of the system's")
-    redis_tls_cert: str = Field("", description="rediss://: file of our certificate, and REDIS_TLS_KEY")
-    redis_tls_key: str = Field("", description="rediss://: file of the certificate's key")
+    redis_tls_ca: str = Field(
+        "", description="rediss://, sentinels://: file of the CA to trust, instead of the system's"
+    )
+    redis_tls_cert: str = Field("", description="rediss://, sentinels://: file of our certificate, and REDIS_TLS_KEY")
+    redis_tls_key: str = Field("", description="rediss://, sentinels://: file of the certificate's key")
     namespace: str = Field("rs", pattern=r"^[\w.-]{1,64}$", description="prefix of every Redis key of ours")
     strategies_file: Path = Field(
         Path(__file__).with_name("strategies.toml"), description="pools, strategies and their parameters"

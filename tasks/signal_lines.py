@@ -7,6 +7,8 @@ import msgspec
 from rich.console import Console
 from rich.text import Text
 
+from tasks.events import DateMs
+
 #: Below this width of the terminal the columns stand closer.
 _WIDE = 100
 _COLOURS = {"buy": "green", "sell": "red"}
@@ -20,7 +22,7 @@ class Shown(msgspec.Struct):
     action: str
     price: float
     confidence: float
-    event_time_ms: int
+    event_time_ms: DateMs
     rationale: str = ""
 
     @property

@@ -1,10 +1,10 @@
 """`python -m tasks signals`: what the live pipeline has committed, and what it commits."""
 
 import re
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import UTC, datetime
 from itertools import chain
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, NamedTuple, TypeVar, get_args
 
 import msgspec
 import typer
@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.text import Text
 
 from tasks import signal_lines
-from tasks.errors import SettingsError
+from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.outbox import Outbox
 from tasks.settings import load
 from tasks.strategy import Action
@@ -31,6 +31,14 @@ class _About(msgspec.Struct):
 
 
 _about = msgspec.json.Decoder(_About).decode
+T = TypeVar("T")
+
+
+def _read(decode: Callable[[bytes], T], packed: bytes) -> T:
+    try:
+        return decode(packed)
+    except UNREADABLE as error:
+        raise LedgerError(f"{packed[:100]!r} in the signal stream can't be read: {str(error)[:200]}") from None
 
 
 class Chosen(NamedTuple):
@@ -41,10 +49,10 @@ class Chosen(NamedTuple):
     actions: frozenset[str] = frozenset()
 
     def takes(self, packed: bytes) -> bool:
-        """Whether a signal, the contract's JSON, is one of them."""
+        """Whether a signal, the contract's JSON, is one of them. Raises LedgerError: it is no signal."""
         if not any(self):
             return True
-        signal = _about(packed)
+        signal = _read(_about, packed)
         pairs = zip((signal.strategy, signal.symbol, signal.action), self, strict=True)
         return all(not wanted or value in wanted for value, wanted in pairs)
 
@@ -122,7 +130,7 @@ def _show(found: Iterable[bytes]) -> None:
     if console.is_terminal:
         columns.header()
     for packed in found:
-        signal = signal_lines.decode(packed)
+        signal = _read(signal_lines.decode, packed)
         if not console.is_terminal:
             typer.echo(signal_lines.plain(signal))
             continue

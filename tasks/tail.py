@@ -41,8 +41,8 @@ class Tail:
             for _, fields in chunk:
                 if len(found) == count:
                     return found[::-1]
-                if self._takes(fields[b"signal"]):
-                    found.append(fields[b"signal"])
+                if self._takes(packed := fields.get(b"signal", b"")):
+                    found.append(packed)
             if len(chunk) < CHUNK:
                 return found[::-1]
             end = f"({chunk[-1][0].decode()}"
@@ -67,5 +67,5 @@ class Tail:
                 away = False
             for name, fields in (entry for _, entries in found for entry in entries):
                 self._after = name.decode()
-                if self._takes(fields[b"signal"]):
-                    yield fields[b"signal"]
+                if self._takes(packed := fields.get(b"signal", b"")):
+                    yield packed

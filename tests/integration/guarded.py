@@ -22,11 +22,24 @@ TEXT = (ROOT / "docs" / "security.md").read_text()
 RIGHTS: dict[str, list[str]] = {
     role: rights.split() for role, rights in re.findall(r"^user rs-(\w+) on >\S+ (.*)$", TEXT, re.MULTILINE)
 }
+TABLE = TEXT.partition("| | publish | subscribe |\n")[2].partition("\n\n")[0]
+
+
+def _subjects(*rows: str) -> tuple[list[str], list[str]]:
+    """Give the subjects to publish to and to subscribe to that the docs name in these rows."""
+    cells = {cell.strip(" `"): others for _, cell, *others in (line.split("|") for line in TABLE.splitlines())}
+    publish, subscribe = (
+        [subject for row in rows for subject in re.findall(r"`(\S+\.\S+)`", cells[row][which])] for which in (0, 1)
+    )
+    return publish, subscribe
+
+
 #: By role: subjects to publish to, and to subscribe to.
 PERMISSIONS = {
-    "ingest": (["signals.>", "_INBOX.>", "$JS.API.>"], ["binance.>", "ingest.status", "_INBOX.>"]),
-    "feed": (["binance.>", "ingest.status", "_INBOX.>"], ["_INBOX.>"]),
-    "operator": (["ingest.status", "$JS.API.INFO"], ["_INBOX.>"]),
+    "ingest": _subjects("ingest", "ingest, jetstream"),
+    "feed": _subjects("feeds"),
+    "recorder": _subjects("record"),
+    "operator": _subjects("doctor", "deadletters retry"),
 }
 STRATEGIES = """
 [pools.trade]

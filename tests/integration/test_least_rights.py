@@ -10,14 +10,18 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
+from tasks import deadletters
+from tasks.deadletters import DeadLetter
 from tests.integration.guarded import RIGHTS, TRADES, Guarded, give_rights
 from tests.integration.nats_logins import SECRET, Certificates
 from tests.needs import missing
+from tests.unit.examples import trade
 from tests.waiting import wait_for
 
 COMMANDS = (
-    ("signals", "--digest"), ("deadletters", "drop", "--yes", "--last", "1"),
-    ("strategies", "set", "all", "gate.min_confidence=0.1"), ("config", "show"), ("doctor",),
+    ("deadletters", "retry", "--reason", "condemned"), ("signals", "--digest"), ("deadletters", "drop", "--yes", "--last", "1"),
+    ("strategies", "set", "all", "gate.min_confidence=0.1"), ("strategies", "history"), ("config", "show"), ("doctor",),
+    ("state", "show"), ("state", "reset", "echo", "--yes"), ("state", "history"),
 )  # fmt: skip
 TLS = ("REDIS_TLS_CA", "REDIS_TLS_CERT", "REDIS_TLS_KEY")
 #: What nobody of ours may do.
@@ -36,6 +40,12 @@ def denied(admin: redis.Redis) -> list[str]:
 def worked_off(admin: redis.Redis) -> bool:
     counters: Any = admin.hgetall("rs:counters")
     return int(counters.get(b"applied", 0)) == TRADES - 1
+
+
+def condemn(admin: redis.Redis) -> None:
+    """Leave a letter whose event a retry can get applied: its record has not come that far."""
+    letter = DeadLetter("condemned", "5 runs", pool="trade", event=trade(id=TRADES + 1))
+    admin.xadd("rs:deadletters", {"letter": deadletters.pack(letter)})
 
 
 class Server(NamedTuple):
@@ -88,11 +98,17 @@ def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
     with Instance("rights") as instance, server(instance) as on:
         guarded = Guarded(instance, on.url, **on.settings)
         processes = guarded.start_all()
+        recorded = instance.directory / "recorded.jsonl"
+        processes["recorder"] = guarded.start("recorder", ["ingest", "record", str(recorded)])
+        wait_for(lambda: '"recording"' in processes["recorder"].log.read_text(), 10, "the recorder")
         guarded.run("feed", "ingest", "replay", str(instance.directory / "recording.jsonl"), "--speed", "max")
         wait_for(lambda: worked_off(on.admin), 20, f"the commits{processes['worker'].tail()}{denied(on.admin)}")
         wait_for(lambda: on.admin.xlen("rs:deadletters") == 1, 10, "the dead letter")
         assert '"messages": 0' in guarded.ask_flower("/api/queues/length")
         wait_for(lambda: '"pool"' in guarded.ask_flower("/api/workers?refresh=1"), 10, "the worker in Flower")
+        instance.stop(processes["recorder"])
+        assert recorded.read_text() == (instance.directory / "recording.jsonl").read_text()
+        condemn(on.admin)
         guarded.operate(COMMANDS)
         guarded.look()
         for role in ("ingest", "worker", "flower"):

@@ -1,4 +1,9 @@
+import random
+
+import msgspec
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from ingest.lanes import Bounds, Lanes
 from tasks.batches import unpack_event
@@ -123,3 +128,54 @@ def test_after_a_restart_every_lane_stands_at_the_position_and_holds_nothing(lan
     assert (lanes[TRADE].prev, lanes[BOTH].prev, lanes[TRADE].flight) == (position, position, [])
     assert lanes.next_seq(41) == 41
     assert lanes.next_seq(45) == lanes.last_seq == 45, "a stream may skip numbers"
+
+
+def test_an_event_may_wait_for_as_long_as_the_bound_and_no_longer():
+    lanes = Lanes(Router(POOLS), Bounds(10**6, 10**6, wait_s=2.0))
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+    for received_ns in (0, 1, 10**9):
+        lanes.offer(msgspec.structs.replace(trade(lanes), ingested_at_ns=received_ns))
+    assert lanes.expire(lanes[TRADE], now_ns=2 * 10**9) == 0
+    assert lanes.expire(lanes[TRADE], now_ns=2 * 10**9 + 1) == 1
+    assert (list(lanes[TRADE].waiting), list(lanes[BOTH].waiting)) == ([2, 3], [1, 2, 3])
+    assert lanes.held_bytes == sum(lane.held_bytes for lane in lanes)
+
+
+@pytest.mark.parametrize(("wait_s", "lossless"), [(0.0, False), (2.0, True)])
+def test_without_a_bound_of_time_and_with_a_stream_events_wait_however_long_it_takes(wait_s: float, *, lossless: bool):
+    lanes = Lanes(Router(POOLS), Bounds(10**6, 10**6, wait_s), lossless=lossless)
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+    lanes.offer(trade(lanes))
+    assert lanes.expire(lanes[TRADE], now_ns=10**18) == 0
+    assert lanes.held == 2
+
+
+@settings(max_examples=30, deadline=None)
+@given(st.integers(0, 2**32), st.floats(0.5, 20.0), st.integers(300, 5_000))
+def test_whatever_comes_and_however_slow_the_workers_are_no_batch_holds_an_event_that_waited_too_long(
+    seed: int, wait_s: float, lane_bytes: int
+):
+    dice = random.Random(seed)
+    lanes = Lanes(Router(POOLS), Bounds(lane_bytes, 10**6, wait_s))
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+    now_ns = offered = dropped = 0
+    done: dict[LaneId, list[int]] = {TRADE: [], BOTH: []}
+    for _ in range(300):
+        now_ns += dice.randrange(10**9)
+        for _ in range(dice.choice((0, 1, 10))):
+            event = msgspec.structs.replace(dice.choice((trade, book))(lanes), ingested_at_ns=now_ns)
+            took = lanes.offer(event)
+            offered, dropped = offered + len(took.lanes), dropped + len(took.dropped)
+        lane = lanes[dice.choice((TRADE, BOTH))]
+        if lane.flight:
+            done[lane.id] += [
+                item.seq for item in lanes.settle(lane.id, Position("core-1.aa", lane.flight[-1].seq), 0.0)
+            ]
+        dropped += lanes.expire(lane, now_ns)
+        if lane.launch():
+            lane.sent(0.0)
+            assert now_ns - lane.flight[0].ingested_at_ns <= wait_s * 1e9
+    # Then: every event was committed, was counted as dropped, or is still here; and none is out of order.
+    assert offered == dropped + lanes.held + sum(map(len, done.values()))
+    assert all(seqs == sorted(set(seqs)) for seqs in done.values())
+    assert lanes.held_bytes == sum(item.size for each in lanes for item in (*each.flight, *each.waiting.values()))

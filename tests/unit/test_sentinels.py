@@ -1,9 +1,11 @@
 """Addresses of Sentinels, and the clients that are made of them."""
 
+import ssl
+
 import pytest
 
 from tasks.redis_clients import connect, connect_async
-from tasks.sentinels import Sentinels
+from tasks.sentinels import Sentinels, for_celery
 from tasks.settings import Settings
 
 
@@ -15,6 +17,7 @@ from tasks.settings import Settings
         ("sentinel://:p%40w@a;sentinel://b/1", "sentinel://:p%40w@a:26379/1;sentinel://:p%40w@b:26379/1"),
         ("sentinel://me:pw@a/0;sentinel://me:pw@b/0", "sentinel://me:pw@a:26379/0;sentinel://me:pw@b:26379/0"),
         ("sentinel://[::1]:5", "sentinel://[::1]:5/0"),
+        ("sentinels://:p%40w@a;sentinels://b/1", "sentinels://:p%40w@a:26379/1;sentinels://:p%40w@b:26379/1"),
     ],
 )
 def test_each_part_is_given_the_password_and_the_database_of_the_one_that_has_them(url: str, whole: str):
@@ -28,6 +31,7 @@ def test_each_part_is_given_the_password_and_the_database_of_the_one_that_has_th
         "sentinel://",
         "sentinel://a;b:26379",
         "sentinel://a;redis://b",
+        "sentinel://a;sentinels://b",
         "sentinel://:secret-1@a;sentinel://:secret-2@b",
         "sentinel://a/1;sentinel://b/2",
         "sentinel://a/x",
@@ -54,3 +58,20 @@ def test_a_client_asks_for_the_named_master_and_logs_in_there_and_not_at_the_sen
         ("a", 1, "of s"),
         ("b", 26379, "of s"),
     ]
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+@pytest.mark.parametrize("tls", [True, False])
+def test_over_tls_sentinels_and_master_show_certificates_of_our_ca_and_else_nobody_does(make, *, tls: bool):
+    scheme = "sentinels" if tls else "sentinel"
+    settings = Settings.model_validate({"redis_url": f"{scheme}://a;{scheme}://b", "redis_tls_ca": __file__})
+    pool = make(settings, settings.ledger).connection_pool
+    for each in (pool, *(sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels)):
+        assert ("SSL" in each.connection_class.__name__) == tls
+        assert each.connection_kwargs.get("ssl_ca_certs") == (__file__ if tls else None)
+        assert each.connection_kwargs.get("ssl_cert_reqs") == (ssl.CERT_REQUIRED if tls else None)
+
+
+def test_celery_reads_addresses_of_sentinels_without_tls_and_those_of_servers_as_they_are():
+    assert for_celery("sentinels://:pw@a:1/3;sentinels://:pw@b:2/3") == "sentinel://:pw@a:1/3;sentinel://:pw@b:2/3"
+    assert [for_celery(url) for url in ("sentinel://a:1/0", "rediss://a/0")] == ["sentinel://a:1/0", "rediss://a/0"]

@@ -1,0 +1,131 @@
+"""`python -m tasks state`: where each symbol stands, and how a strategy is made to begin anew."""
+
+import getpass
+from collections.abc import Callable
+from itertools import groupby
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.text import Text
+
+from tasks import registry, state_text
+from tasks.changes import Changes
+from tasks.errors import LedgerError, SettingsError
+from tasks.settings import Settings, load
+from tasks.states import Chosen, Name, Reset, States
+from tasks.strategy import AnyStrategy
+
+app = typer.Typer(help="Records and states in the ledger: look at them, reset a strategy.", no_args_is_help=True)
+
+Pool = Annotated[str, typer.Option(help="Only in this pool.", show_default="all")]
+Venue = Annotated[str, typer.Option(help="Only of this venue: spot or usdm.", show_default="all")]
+Symbol = Annotated[
+    str, typer.Option(help="Only of this symbol; `all` is the state that symbols share.", show_default="every")
+]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+
+
+def _chosen(pool: str, venue: str, symbol: str, strategy: str) -> Chosen:
+    return Chosen(pool, venue, symbol if symbol == "all" else symbol.upper(), strategy)
+
+
+@app.command()
+def show(
+    *,
+    pool: Pool = "",
+    strategy: Annotated[str, typer.Option(help="Only states of this strategy.", show_default="all")] = "",
+    venue: Venue = "",
+    symbol: Symbol = "",
+    as_json: AsJson = False,
+) -> None:
+    """Show the record of each symbol and the states beside it; with --json also what the states hold.
+
+    Example: python -m tasks state show --symbol BTCUSDT
+    """
+    settings = load()
+    found = States(settings).find(_chosen(pool, venue, symbol, strategy))
+    if as_json:
+        for each in found:
+            typer.echo(msgspec.json.encode(state_text.facts(each)))
+        return
+    strategy_of = _in_force(settings)
+    rows = sorted((each.name, state_text.row(each, strategy_of(each.name))) for each in found)
+    if not rows:
+        typer.echo(f"no such record or state in the namespace {settings.namespace!r}")
+        return
+    console = Console(highlight=False)
+    for line in state_text.lines(row for _, row in rows):
+        if console.is_terminal:
+            console.print(Text(line), no_wrap=True, overflow="ellipsis")
+        else:
+            typer.echo(line)
+
+
+def _in_force(settings: Settings) -> Callable[[Name], AnyStrategy | None]:
+    """Give what finds the strategy of a state as it is in force; None where that can't be told."""
+    changes = Changes(settings)
+    try:
+        built = registry.build(changes.read(changes.version()))
+    except (LedgerError, SettingsError):
+        built = {}
+    known = {(pool, each.name): each for pool, strategies in built.items() for each in strategies}
+
+    def find(name: Name) -> AnyStrategy | None:
+        strategy = known.get((name.pool, name.what)) if name.is_state else None
+        return strategy and strategy.for_symbol(name.symbol)
+
+    return find
+
+
+@app.command()
+def reset(
+    strategy: Annotated[str, typer.Argument(help="A strategy, as `state show` names it.")],
+    *,
+    pool: Pool = "",
+    venue: Venue = "",
+    symbol: Symbol = "",
+    reason: Annotated[str, typer.Option(help="Why; kept in `state history`.")] = "",
+    author: Annotated[str, typer.Option(help="Who; kept in `state history`.", show_default="you")] = "",
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+) -> None:
+    """Remove the states of a strategy while everything runs: it begins anew with the next event, and warms up again.
+
+    Batches of the pool that are in flight are refused and sent again, so no event sees half of it. Records, signals and
+    other strategies stay as they are. A backtest knows of no reset: its digest may differ from here on.
+
+    Example: python -m tasks state reset iceberg --symbol BTCUSDT --reason "bad prices at 3:12"
+    """
+    states = States(load())
+    chosen = _chosen(pool, venue, symbol, strategy)
+    names = sorted(each.name for each in states.find(chosen))
+    if not names:
+        raise LedgerError(f"there is no such state of {strategy!r}; `state show` lists those that there are")
+    if not yes:
+        typer.confirm(f"remove {_told(names)} for good?", abort=True, err=True)
+    for found, of_pool in groupby(names, lambda name: name.pool):
+        done = Reset(found, strategy, chosen.venue, chosen.symbol, author or getpass.getuser(), reason)
+        typer.echo(f"pool {found}: removed {states.reset(done, list(of_pool)):,}")
+
+
+def _told(names: list[Name]) -> str:
+    first = ", ".join(f"{name.venue} {name.symbol}" for name in names[:5])
+    more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
+    return f"{len(names):,} state{'s' if len(names) > 1 else ''} of {names[0].what} ({first}{more})"
+
+
+@app.command()
+def history(*, as_json: AsJson = False) -> None:
+    """List the resets, oldest first: when, what, how many states, who, why."""
+    done = list(States(load()).history())
+    for each in done:
+        of = each.reset
+        if as_json:
+            told = {"at_ms": each.at_ms, "states": each.states, **msgspec.structs.asdict(of)}
+            typer.echo(msgspec.json.encode(told))
+            continue
+        what = " ".join(word for word in (of.pool, of.strategy, of.venue, of.symbol or "every symbol") if word)
+        typer.echo(f"{state_text.when(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip())
+    if not done and not as_json:
+        typer.echo("no state was ever reset")

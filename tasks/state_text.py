@@ -1,0 +1,95 @@
+"""Records and states for people and for programs. Pure."""
+
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime, timedelta
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tasks.errors import UNREADABLE
+from tasks.letter_text import printable
+from tasks.states import Found
+from tasks.strategy import AnyStrategy
+
+
+class Row(NamedTuple):
+    """One line of the table."""
+
+    pool: str
+    venue: str
+    symbol: str
+    what: str
+    events: str
+    size: str
+    note: str
+
+
+_NOTHING: tuple[type[Exception], ...] = (*UNREADABLE, OverflowError)
+_ALIGNED = "<<<<>><"
+_HEAD = Row("pool", "venue", "symbol", "record or state", "events", "bytes", "")
+
+
+def when(at_ms: int) -> str:
+    """Give a time in UTC. Raises OverflowError: it is none."""
+    return f"{datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S}"
+
+
+def row(found: Found, strategy: AnyStrategy | None) -> Row:
+    """Give the line of a record, or of a state; `strategy` as it is in force, if that is known."""
+    of = found.name
+    try:
+        events, note = _state(found, strategy) if of.is_state else _record(found)
+    except _NOTHING as error:
+        events, note = "", f"can't be read: {printable(str(error))}"
+    pool, venue, symbol, what = (printable(word) for word in (of.pool, of.venue, of.symbol, of.what))
+    return Row(pool, venue, symbol, what, events, f"{len(found.packed):,}", note)
+
+
+def _record(found: Found) -> tuple[str, str]:
+    record = found.record()
+    more = {"generation": record.generation, "ids jumped over": record.gaps}
+    facts = [f"{name} {count:,}" for name, count in more.items() if count]
+    last = f"last {when(record.time_ms)}, id {record.id}" if record.count else "none given to strategies"
+    return f"{record.count:,}", ", ".join([last, *facts])
+
+
+def _state(found: Found, strategy: AnyStrategy | None) -> tuple[str, str]:
+    saved = found.saved()
+    facts = [f"version {saved.version}"]
+    if strategy and saved.version > strategy.version:
+        facts.append(f"newer than this release's {strategy.version}")
+    if strategy and saved.seen < strategy.warmup:
+        facts.append(f"warms up: {saved.seen:,} of {strategy.warmup:,}")
+    return f"{saved.seen:,}", ", ".join(facts)
+
+
+def lines(rows: Iterable[Row]) -> Iterator[str]:
+    """Give the table: as wide as it is, numbers to the right."""
+    table = [_HEAD, *rows]
+    widths = [max(map(len, column)) for column in zip(*table, strict=True)]
+    for each in table:
+        cells = zip(each, _ALIGNED, widths, strict=True)
+        yield "  ".join(f"{cell:{align}{width}}" for cell, align, width in cells).rstrip()
+
+
+def facts(found: Found) -> dict[str, Any]:
+    """Give everything, for JSON."""
+    name = found.name
+    about: dict[str, Any] = {"pool": name.pool, "venue": name.venue, "symbol": name.symbol}
+    about |= {"strategy" if name.is_state else "kind": name.what, "bytes": len(found.packed)}
+    try:
+        return about | (_state_facts(found) if name.is_state else _record_facts(found))
+    except UNREADABLE as error:
+        return about | {"unreadable": str(error)}
+
+
+def _record_facts(found: Found) -> dict[str, Any]:
+    record = found.record()
+    told = msgspec.structs.asdict(record)
+    return told | {"applied": str(record.applied or ""), "hash": record.hash.hex()}
+
+
+def _state_facts(found: Found) -> dict[str, Any]:
+    saved = found.saved()
+    state = msgspec.to_builtins(msgspec.msgpack.decode(saved.state), str_keys=True)
+    return {"version": saved.version, "seen": saved.seen, "state": state}

@@ -1,0 +1,154 @@
+"""Records and states as they stand in the ledger, for who looks at them and for who resets one.
+
+A reset and a commit are one script each, and a commit changes nothing when there was a reset since its run began. So a
+reset comes between two batches: no event sees half of it, and no run that read the old state can bring it back.
+"""
+
+import re
+from collections.abc import Iterator, Sequence
+from typing import Any, NamedTuple
+
+import msgspec
+
+from tasks.errors import UNREADABLE, UnreadableEntryError
+from tasks.ledger import connection_options, script
+from tasks.outbox import CHUNK, Outbox
+from tasks.records import Record, unpack
+from tasks.redis_clients import connect
+from tasks.settings import Settings
+from tasks.state import Saved
+
+#: Signs that mean something in a pattern of Redis.
+_GLOB = re.compile(r"[\\*?\[\]]")
+#: About how many resets are kept; the oldest go first.
+KEEP = 1_000
+
+
+class Name(NamedTuple):
+    """What a field of a pool's hash is about."""
+
+    pool: str
+    venue: str
+    #: Or `all`, for a state that a venue's symbols share.
+    symbol: str
+    is_state: bool
+    #: The strategy of a state, the kind of a record.
+    what: str
+
+    @property
+    def field(self) -> str:
+        """The field."""
+        return ":".join(("state" if self.is_state else "record", self.venue, self.symbol, self.what))
+
+    @classmethod
+    def parse(cls, pool: str, field: bytes) -> "Name | None":
+        """Read a field; None: it is neither a record nor a state."""
+        words = field.decode(errors="replace").split(":", 3)
+        if len(words) < 4 or words[0] not in {"record", "state"}:
+            return None
+        kind, venue, symbol, what = words
+        return cls(pool, venue, symbol, kind == "state", what)
+
+
+class Chosen(NamedTuple):
+    """Which are meant; an empty word stands for any."""
+
+    pool: str = ""
+    venue: str = ""
+    symbol: str = ""
+    #: Given, only states are meant.
+    strategy: str = ""
+
+    def takes(self, name: Name) -> bool:
+        """Whether it is one of them."""
+        pairs = zip(self, (name.pool, name.venue, name.symbol, name.what), strict=True)
+        return all(not wanted or wanted == value for wanted, value in pairs) and (name.is_state or not self.strategy)
+
+    @property
+    def pattern(self) -> str:
+        """What Redis is asked for: these, and perhaps some more."""
+        words = [_GLOB.sub(r"\\\g<0>", word) or "*" for word in self[1:]]
+        return ":".join(("state" if self.strategy else "*", *words))
+
+
+class Found(NamedTuple):
+    """One of them as it is stored."""
+
+    name: Name
+    packed: bytes
+
+    def record(self) -> Record:
+        """Read a record. Raises what is in UNREADABLE."""
+        return unpack(self.packed)
+
+    def saved(self) -> Saved:
+        """Read a state. Raises what is in UNREADABLE."""
+        return _unpack_saved(self.packed)
+
+
+_unpack_saved = msgspec.msgpack.Decoder(Saved).decode
+
+
+class Reset(msgspec.Struct, frozen=True):
+    """Who removed what, and why."""
+
+    pool: str
+    strategy: str
+    #: Which were chosen; empty for all.
+    venue: str
+    symbol: str
+    author: str
+    reason: str
+
+
+class Done(NamedTuple):
+    """A reset, how many states it removed, and when: unix milliseconds, Redis's clock."""
+
+    reset: Reset
+    states: int
+    at_ms: int
+
+
+_NO_RESET: tuple[type[Exception], ...] = (*UNREADABLE, ValueError)
+_decode_reset = msgspec.json.Decoder(Reset).decode
+
+
+class States:
+    """Reads and removes them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Connect. Raises ServerAwayError."""
+        outbox = Outbox.reach(settings)
+        self._reader: Any = outbox.client
+        self._keys = outbox.keys
+        # One that never sends twice: what came in between would be removed too.
+        self._reset = connect(settings, settings.ledger, **connection_options()).register_script(script("reset"))
+
+    def find(self, chosen: Chosen) -> Iterator[Found]:
+        """Yield what was chosen, each once, in no order. Read page by page while the work goes on."""
+        prefix = self._keys.pool("")
+        for key in self._reader.scan_iter(match=f"{prefix}*", count=CHUNK):
+            pool, seen = key.decode().removeprefix(prefix), set[bytes]()
+            if chosen.pool not in {"", pool}:
+                continue
+            for field, packed in self._reader.hscan_iter(key, match=chosen.pattern, count=CHUNK):
+                name = Name.parse(pool, field)
+                if name and chosen.takes(name) and field not in seen:
+                    seen.add(field)
+                    yield Found(name, packed)
+
+    def reset(self, reset: Reset, names: Sequence[Name]) -> int:
+        """Remove states of one pool, all at once; give how many there were."""
+        fields = [name.field for name in names]
+        keys = [self._keys.pool(reset.pool), self._keys.resets]
+        removed: int = self._reset(keys=keys, args=[msgspec.json.encode(reset), KEEP, *fields])
+        return removed
+
+    def history(self) -> Iterator[Done]:
+        """Yield the resets, oldest first. Raises UnreadableEntryError."""
+        for id_, fields in self._reader.xrange(self._keys.resets):
+            try:
+                reset, states = _decode_reset(fields.get(b"reset", b"")), int(fields.get(b"states", b""))
+            except _NO_RESET as error:
+                raise UnreadableEntryError.of(self._keys.resets, id_.decode(), error) from None
+            yield Done(reset, states, int(id_.partition(b"-")[0]))
