@@ -106,7 +106,7 @@ class Live:
         try:
             signal = _decode(packed)
             signal.at_ms = int(entry.partition(b"-")[0])
-        except ValueError:
+        except (ValueError, RecursionError):
             return None
         signal.rationale = signal.rationale[:TEXT_CHARACTERS]
         return signal

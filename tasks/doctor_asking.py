@@ -224,7 +224,7 @@ def ask_port(setting: str, host: str, port: int) -> PortFacts:
             answer: Any = msgspec.json.decode(connection.getresponse().read())
     except ConnectionRefusedError:
         return PortFacts(setting, address, "nobody")
-    except (OSError, http.client.HTTPException, msgspec.DecodeError):
+    except (OSError, http.client.HTTPException, msgspec.DecodeError, UnicodeDecodeError, RecursionError):
         return PortFacts(setting, address, "other")
     if not isinstance(answer, dict) or "ok" not in answer:
         return PortFacts(setting, address, "other")

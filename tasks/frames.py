@@ -279,7 +279,7 @@ def _sides(bids: list[Level], asks: list[Level]) -> tuple[tuple[Level, ...], tup
 def _time_ms(envelope: dict[str, Any], arrival: Arrival) -> int:
     received_at, timestamp = envelope.get("received_at"), envelope.get("timestamp")
     if received_at is not None:
-        if type(received_at) is not int or not 0 < received_at < 2**63:
+        if type(received_at) is not int or not 10**6 <= received_at < 2**63:
             raise _RefusedError("bad_time", f"received_at is no time in unix nanoseconds: {str(received_at)[:40]}")
         return received_at // 1_000_000
     if timestamp is not None:
@@ -294,6 +294,6 @@ def _iso_ms(timestamp: Any) -> int:
         utc_s = (moment if moment.tzinfo else datetime.fromisoformat(f"{timestamp}+00:00")).timestamp()
     except (TypeError, ValueError, OverflowError):
         raise _RefusedError("bad_time", f"timestamp is not ISO 8601: {str(timestamp)[:40]}") from None
-    if utc_s <= 0:
-        raise _RefusedError("bad_time", f"timestamp before 1970: {timestamp[:40]}")
+    if not 0.001 <= utc_s < 2**63 / 1e9:
+        raise _RefusedError("bad_time", f"timestamp before 1970 or after 2262: {timestamp[:40]}")
     return int(utc_s * 1000)

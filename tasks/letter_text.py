@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 
+from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.letterbox import Letter
 
@@ -49,7 +50,7 @@ def line(letter: Letter) -> str:
     named = (about.pool, about.author, about.symbol) if about.event or not about.subject else (about.subject,)
     last = printable((about.detail.strip().splitlines() or [""])[-1])
     what = printable(" ".join(filter(None, named)))
-    return f"{when(letter)}  {letter.id:<17}  {about.refusal or about.reason:<15}  {what:<30}  {last}"
+    return f"{when(letter)}  {letter.id:<17}  {printable(about.refusal or about.reason):<15}  {what:<30}  {last}"
 
 
 def whole(letter: Letter) -> Iterator[str]:
@@ -77,5 +78,5 @@ def _text(raw: bytes) -> str | None:
 def _readable(raw: bytes) -> str:
     try:
         return msgspec.json.format(raw, indent=2).decode()
-    except (msgspec.MsgspecError, UnicodeDecodeError):
+    except UNREADABLE:
         return raw.decode(errors="backslashreplace")

@@ -1,9 +1,11 @@
 """The Celery task: one batch. Thin: what happens to a batch is in `runner`."""
 
 import faulthandler
+import os
 import sys
+import traceback
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from functools import lru_cache
 from time import perf_counter
 from typing import Any
@@ -58,13 +60,18 @@ _strategies = Strategies()
 
 @contextmanager
 def bounded(limit_s: float) -> Iterator[None]:
-    """End this process, with a traceback on standard error, if the block takes longer. Works in every pool of ours.
+    """End this process, with a traceback on standard error, if the block takes longer or all memory. In every pool.
 
     The timer is a thread in C: it also ends a strategy that loops for ever in C code or holds the interpreter's lock.
     """
     faulthandler.dump_traceback_later(limit_s, exit=True, file=sys.__stderr__ or sys.stderr)
     try:
         yield
+    except MemoryError:
+        # Celery would end the whole worker for it, and with it what the other children of its pool run.
+        with suppress(MemoryError):
+            traceback.print_exc()
+        os._exit(1)
     finally:
         faulthandler.cancel_dump_traceback_later()
 

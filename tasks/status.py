@@ -27,4 +27,7 @@ def encode(status: Status) -> bytes:
 
 def decode(answer: bytes) -> Status:
     """Read an answer. Raises msgspec.DecodeError on anything else."""
-    return _decoder.decode(answer)
+    try:
+        return _decoder.decode(answer)
+    except (UnicodeDecodeError, RecursionError):
+        raise msgspec.DecodeError("not text, or nested too deeply") from None

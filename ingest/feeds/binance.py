@@ -19,7 +19,7 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
 
 from ingest.feeds.publisher import publishing
-from tasks.errors import ServerAwayError, SettingsError
+from tasks.errors import UNREADABLE, ServerAwayError, SettingsError
 from tasks.events import Venue
 from tasks.rarely import Rarely
 from tasks.settings import Settings
@@ -180,7 +180,7 @@ class Link:
         received_at_ns = time.time_ns()
         try:
             frame = _decoder.decode(raw)
-        except (msgspec.MsgspecError, UnicodeDecodeError):
+        except UNREADABLE:
             self.garbage += 1
             if self._rarely:
                 log.warning(

@@ -54,6 +54,12 @@ def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
 
 
 def _received_at_ns(envelope: _Envelope, now_ns: int) -> int:
+    said_ns = _said_ns(envelope)
+    # Nothing else can be read back.
+    return said_ns if said_ns is not None and 0 < said_ns < 2**63 else now_ns
+
+
+def _said_ns(envelope: _Envelope) -> int | None:
     if envelope.received_at is not None and envelope.received_at > 0:
         return envelope.received_at
     with suppress(ValueError, TypeError):
@@ -61,7 +67,7 @@ def _received_at_ns(envelope: _Envelope, now_ns: int) -> int:
         # A time without a zone is UTC. Whole microseconds: a float would lose some.
         since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
         return since // timedelta(microseconds=1) * 1000
-    return now_ns
+    return None
 
 
 def open_file(path: Path, *, force: bool) -> BinaryIO:

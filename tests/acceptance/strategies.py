@@ -1,6 +1,9 @@
 """Strategies that misbehave, for tests; named in a strategies file by their import path."""
 
 import ctypes
+import os
+import resource
+import signal
 import time
 from collections.abc import Iterable
 
@@ -29,6 +32,46 @@ class Endless(Strategy[Params, State]):
     def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
         while trade.id == POISON_ID:
             pass
+        return ()
+
+
+#: How much address space an event may take, beside what its process has; and in what portions it takes it.
+ROOM_BYTES, PORTION_BYTES = 128 << 20, 1 << 20
+_kept: list[bytearray] = []
+
+
+def _size_bytes() -> int:
+    """Give the size of this process's address space."""
+    with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 leaves less behind than a Path
+        return int(file.read().split()[0]) * resource.getpagesize()
+
+
+class Hungry(Strategy[Params, State]):
+    """Takes memory without end on one event, under a limit, and keeps it; needs a little of it for every event."""
+
+    name = "hungry"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        if trade.id == POISON_ID:
+            _, hard = resource.getrlimit(resource.RLIMIT_AS)
+            resource.setrlimit(resource.RLIMIT_AS, (_size_bytes() + ROOM_BYTES, hard))
+        while trade.id == POISON_ID:
+            _kept.append(bytearray(PORTION_BYTES))
+        bytearray(PORTION_BYTES)
+        return ()
+
+
+class Killed(Strategy[Params, State]):
+    """Takes memory on one event until its process is killed, as the kernel does it: SIGKILL, in the middle of it."""
+
+    name = "killed"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        begun_bytes = _size_bytes()
+        while trade.id == POISON_ID:
+            _kept.append(bytearray(PORTION_BYTES))
+            if _size_bytes() - begun_bytes > ROOM_BYTES:
+                os.kill(os.getpid(), signal.SIGKILL)
         return ()
 
 

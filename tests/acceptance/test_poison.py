@@ -1,12 +1,13 @@
 """An event that ends every worker that touches it ends in the dead letters; everything around it is worked off."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import nats
 import pytest
 
+from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
 from ingest.delivery import delivered
@@ -22,6 +23,16 @@ partitions = 1
 [pools.trade.strategies."tests.acceptance.strategies:{name}"]
 """
 FRAME = '{{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":{id},"p":"61837.63","q":"0.02","T":1,"m":true,"M":true}}'
+
+
+class Impatient(Stack):
+    """A pipeline whose ingest soon sends again what nobody committed: a poison takes seconds."""
+
+    def _start(
+        self, name: str, arguments: Sequence[str], more: Mapping[str, str] | None = None, *, restart: bool = False
+    ) -> Process:
+        arguments = ["-m", "tests.acceptance.impatient"] if name == "ingest" else arguments
+        return super()._start(name, arguments, more, restart=restart)
 
 
 async def publish(stack: Stack, ids: Sequence[int]) -> None:
@@ -45,10 +56,14 @@ def plan(tmp_path: Path, name: str, pool: str) -> Plan:
         pytest.param("Endless", "solo", marks=pytest.mark.slow),
         pytest.param("Segfault", "solo", marks=pytest.mark.slow),
         pytest.param("Endless", "prefork", marks=pytest.mark.slow),
+        pytest.param("Hungry", "solo", marks=pytest.mark.slow),
+        ("Hungry", "prefork"),
+        pytest.param("Killed", "solo", marks=pytest.mark.slow),
+        pytest.param("Killed", "prefork", marks=pytest.mark.slow),
     ],
 )
 def test_a_deadly_event_is_condemned_and_its_neighbours_are_applied(tmp_path: Path, name: str, pool: str):
-    with running(plan(tmp_path, name, pool)) as stack:
+    with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, [POISON_ID - 1, POISON_ID, POISON_ID + 1]))
         outbox = Outbox(stack.settings)
         wait_for(lambda: stack.instance.watch() is not None and deadletters(stack), 120, "the dead letter")
@@ -59,6 +74,8 @@ def test_a_deadly_event_is_condemned_and_its_neighbours_are_applied(tmp_path: Pa
     assert (letter.reason, letter.event and letter.event.id) == ("condemned", POISON_ID)
     assert (record.count, record.id) == (2, POISON_ID + 1)
     assert (live.dropped, live.repeats) == ({}, 0)
+    # A child of a pool ends alone; what its neighbours were at goes on.
+    assert pool == "solo" or {worker.starts for worker in stack.workers} == {1}
 
 
 def test_an_event_on_which_a_strategy_raises_is_kept_with_the_traceback_and_counted(tmp_path: Path):

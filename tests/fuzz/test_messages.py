@@ -1,7 +1,11 @@
 """Whatever comes over NATS, through the queue or out of the ledger: refusals of the few kinds that callers expect."""
 
+import asyncio
 import gc
 import tracemalloc
+from concurrent.futures import ThreadPoolExecutor
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +14,18 @@ import pytest
 from hypothesis import strategies as st
 
 from ingest.feeds import record
+from ingest.feeds.binance import PATIENCE, Link
 from ingest.layout import Layout
-from tasks import batches, deadletters, engine, presence, recordings, records, state, status
+from ingest.live import Live
+from tasks import batches, deadletters, engine, letter_text, presence, recordings, records, state, status
 from tasks.batches import Batch, Epoch, pack_event
 from tasks.configuration import Configuration
+from tasks.doctor_asking import ask_port
 from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
 from tasks.frames import Arrival, Refused, Skipped, parse
 from tasks.ledger import Notice, read_position
+from tasks.letterbox import Letter
 from tasks.routing import Pool, Router, Shard
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
 from tests.unit.examples import book, trade
@@ -154,3 +162,74 @@ def test_a_flood_of_junk_under_ever_new_names_leaves_nothing_in_memory():
     tracemalloc.stop()
     # What remembers names is full after the first flood.
     assert held_bytes[1] - held_bytes[0] < 100_000
+
+
+#: Deeper than any reader of JSON goes, in a field that nobody knows.
+DEEP = b'{"stream":"btcusdt@trade","data":{},"a":' + b"[" * 100_000
+
+
+def test_an_answer_of_ingest_that_is_nested_too_deeply_is_refused_as_any_other_that_is_none():
+    with pytest.raises(msgspec.DecodeError, match="nested too deeply"):
+        status.decode(DEEP)
+
+
+def test_a_signal_that_is_nested_too_deeply_is_left_out_of_the_page():
+    assert Live._read(b"1-1", DEEP) is None
+
+
+def test_a_dead_letter_of_a_frame_that_is_nested_too_deeply_is_shown_as_it_is():
+    letter = Letter("1-1", deadletters.refused("not_json", "recursion", "binance.x", DEEP))
+    assert "[" * 50_000 in "".join(letter_text.whole(letter))
+
+
+def test_a_frame_of_the_exchange_that_is_nested_too_deeply_is_dropped_and_counted():
+    delivered: list[bytes] = []
+
+    async def deliver(stream: str, raw: bytes) -> None:
+        delivered.append(raw)
+
+    link = Link("wss://exchange", deliver, PATIENCE)
+    asyncio.run(link._take(DEEP))
+    assert (link.garbage, delivered) == (1, [])
+
+
+@pytest.mark.parametrize(
+    "said",
+    [{"received_at": 2**63}, {"received_at": 2**64 - 1}, {"timestamp": "1960-01-01"}, {"timestamp": "9999-01-01"}],
+)
+def test_a_time_of_receipt_that_no_recording_holds_is_replaced_by_the_recorders(said: dict[str, Any]):
+    line = record.line("binance.btcusdt@trade", enveloped("btcusdt@trade", SPOT_TRADE, **said), 42)
+    assert line is not None
+    assert recordings._line(Path("it"), 1, line).received_at_ns == 42
+
+
+def test_whoever_answers_the_doctor_with_what_is_nested_too_deeply_is_somebody_else():
+    class Deep(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            self.wfile.write(DEEP)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Deep) as server, ThreadPoolExecutor() as threads:
+        answering = threads.submit(server.handle_request)
+        facts = ask_port("HTTP_PORT", "127.0.0.1", server.server_port)
+        answering.result(10)
+    assert facts.held_by == "other"
+
+
+def test_a_dead_letter_whose_refusal_would_be_obeyed_by_a_terminal_is_listed_without_that():
+    letter = Letter("1-1", deadletters.refused("\x1b[2Jgone", "x", "binance.x", b"{}"))
+    assert letter_text.line(letter).isprintable()
+
+
+@pytest.mark.parametrize(
+    "said", [{"timestamp": "4052-11-26"}, {"timestamp": "1970-01-01T00:00:00.0005"}, {"received_at": 500}]
+)
+def test_a_book_of_a_time_that_no_frame_can_carry_again_is_refused(said: dict[str, Any]):
+    raw = enveloped("btcusdt@depth20", SPOT_BOOK, **said)
+    outcome = parse(raw, Arrival("binance.x", 1, 1))
+    assert isinstance(outcome, Refused)
+    assert outcome.reason == "bad_time"

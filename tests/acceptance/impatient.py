@@ -1,0 +1,8 @@
+"""Runs ingest as `python -m ingest` does, but it soon sends again what nobody committed: `-m tests.acceptance.impatient`."""
+
+import runpy
+
+from ingest import roundtrip
+
+roundtrip.MIN_TIMEOUT_S = roundtrip.MAX_TIMEOUT_S = 0.3
+runpy.run_module("ingest", run_name="__main__", alter_sys=True)

@@ -1,0 +1,109 @@
+"""What the ledger holds: ours, unless somebody else writes there too, or another release does."""
+
+from contextlib import suppress
+
+import msgspec
+
+from ingest.layout import Layout
+from ingest.ledger import _epoch
+from ingest.live import Live
+from tasks import deadletters, engine, letter_text, presence, records, registry, retry, signal_lines, state
+from tasks.configuration import Configuration
+from tasks.errors import UNREADABLE, LedgerError
+from tasks.events import Position
+from tasks.ledger import read_position
+from tasks.letterbox import Letter
+from tasks.outcome import Outcome
+from tasks.strategy import AnyStrategy
+from tests.fuzz.samples import DEFAULT, EVENTS, FRAMES, ROUTER, SOURCE
+from tests.fuzz.targets import target
+from tests.unit.wire import packed
+
+
+@target(b"core-1@42", b"jetstream-FRAMES-1@7", b"7.3f9a02c1")
+def positions(raw: bytes) -> None:
+    with suppress(LedgerError):
+        found = read_position(raw)
+        assert found is None or Position.parse(str(found)) == found
+    with suppress(LedgerError):
+        _epoch(raw)
+
+
+LETTERS = (
+    deadletters.raised("Traceback: x\ny", "trade", "echo", EVENTS[0]),
+    deadletters.raised("Traceback: x\ny", "depth", "echo", EVENTS[1]),
+    deadletters.refused("not_json", "expected value", "binance.btcusdt@trade", FRAMES[3]),
+    deadletters.DeadLetter("unpublishable", "no", raw=b'{"strategy":"a","symbol":"BTCUSDT"}'),
+)
+
+
+@target(*map(deadletters.pack, LETTERS))
+def letters(raw: bytes) -> None:
+    letter = Letter("1723161254087-0", deadletters.read(raw))
+    msgspec.json.encode(letter_text.facts(letter))
+    said = [letter_text.line(letter), *letter_text.whole(letter)]
+    assert all(each.isprintable() for text in said for each in text if each not in "\n\t")
+    retry.prepare(letter, "binance.>")
+
+
+STRATEGIES: tuple[AnyStrategy, ...] = tuple(each for pool in registry.build(DEFAULT).values() for each in pool)
+
+
+def _worked(strategy: AnyStrategy, held: dict[str, bytes | None]) -> Outcome:
+    return engine.Run("trade", SOURCE, [strategy], "abc", held).finish(EVENTS)
+
+
+STORED = [_worked(strategy, {}).fields for strategy in STRATEGIES]
+_NAMES = sorted({name for fields in STORED for name in fields})
+
+
+@target(
+    *(
+        bytes([number, _NAMES.index(name)]) + each
+        for number, fields in enumerate(STORED)
+        for name, each in fields.items()
+    )
+)
+def states(raw: bytes) -> None:
+    """A strategy (first byte) finds this in the ledger as a record or a state (second byte)."""
+    if len(raw) < 2:
+        return
+    strategy, name = STRATEGIES[raw[0] % len(STRATEGIES)], _NAMES[raw[1] % len(_NAMES)]
+    with suppress(state.NewerStateError):
+        outcome = _worked(strategy, {name: raw[2:]})
+        again = _worked(strategy, dict(outcome.fields))
+        assert "unreadable" not in {deadletters.unpack(letter).reason for letter in again.letters}
+        assert all(records.unpack(packed) for name, packed in outcome.fields.items() if name.startswith("record:"))
+
+
+@target(DEFAULT.canonical(), Layout(ROUTER).encode())
+def configurations(raw: bytes) -> None:
+    for read in (Configuration.parse, Layout(ROUTER).other_shards):
+        said = ""
+        try:
+            read(raw)
+        except LedgerError as error:
+            said = str(error)
+        assert "\n" not in said
+
+
+SIGNAL = packed({
+    "id": "a", "strategy": "b", "symbol": "C", "action": "buy", "price": 1.5, "confidence": 0.5, "event_time_ms": 1,
+    "rationale": "why", "trigger": {"kind": "trade", "id": 1},
+})  # fmt: skip
+
+
+@target(SIGNAL)
+def signals(raw: bytes) -> None:
+    Live._read(b"1723161254087-0", raw)
+    with suppress(*UNREADABLE):
+        signal_lines.plain(signal_lines.decode(raw))
+
+
+ENTRY = b'{"clock_ms":1723161600000,"queues":["trade"],"processes":2,"version":"1","seen_s":1723161600.5}'
+
+
+@target(ENTRY)
+def workers(raw: bytes) -> None:
+    """What a worker says of itself; one that says nonsense hides no other."""
+    assert presence.alive({raw: raw, b"ours@host": ENTRY}, 1_723_161_601.0)

@@ -1,0 +1,95 @@
+"""What comes over NATS, from the exchange and through the queue."""
+
+from contextlib import suppress
+from functools import cache
+from pathlib import Path
+from unittest.mock import patch
+
+import msgspec
+
+from ingest.feeds import record
+from ingest.feeds.binance import PATIENCE, Link
+from ingest.intake import Intake
+from ingest.lanes import Bounds, Lanes
+from ingest.tally import Tally
+from tasks import batches, deadletters, framing, recordings, status, tracing
+from tasks.batches import pack_event, unpack_event
+from tasks.events import AnyEvent, Depth, Position, Trade
+from tasks.frames import Arrival, Refused, Skipped, parse, parse_stream
+from tasks.ledger import Notice
+from tasks.routing import Router, Shard
+from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
+from tests.fuzz.targets import target
+
+
+@cache
+def _intake() -> Intake:
+    lanes = Lanes(ROUTER, Bounds(1 << 20, 1 << 20))
+
+    def offer(event: AnyEvent, trace: str) -> None:
+        assert unpack_event(pack_event(event)) == event
+        assert not trace or tracing.headers(trace)
+        again = parse(
+            framing.frame(event),
+            Arrival(framing.subject("x.>", framing.stream(event)), event.seq, event.ingested_at_ns),
+        )
+        assert isinstance(again, Depth | Trade), f"{event} came back as {again}"
+
+    return Intake(lanes, Tally(), offer, lambda _: None)
+
+
+@target(*(b"%s\n%s" % (subject, raw) for raw in FRAMES for subject in (b"binance.btcusdt@depth20", b"x.y")))
+def frames(raw: bytes) -> None:
+    subject, _, frame = raw.partition(b"\n")
+    name = subject.decode(errors="replace")
+    with patch.object(tracing, "_tracer", object()):
+        _intake().deliver(name, frame)
+    assert isinstance(parse(frame, Arrival(name, 1, NOW_NS)), Depth | Trade | Skipped | Refused)
+    line = record.line(name, frame, NOW_NS)
+    assert line is None or recordings._line(Path("it"), 1, line).raw == line
+
+
+async def _delivered(stream: str, raw: bytes) -> None:
+    assert raw.endswith(b"}")
+    parse(raw, Arrival(stream, 1, NOW_NS))
+
+
+@target(*FRAMES)
+def exchange(raw: bytes) -> None:
+    """What comes over the exchange's websocket."""
+    with suppress(StopIteration):
+        Link("wss://exchange", _delivered, PATIENCE)._take(raw).send(None)
+
+
+@target(b"binance.btcusdt@depth20@100ms", b"binance.ETHUSDT_250926@trade", b"a.b.btcusdt@aggTrade", b"x@depth5")
+def subjects(raw: bytes) -> None:
+    name = raw.decode(errors="replace")
+    stream = parse_stream(name.rpartition(".")[2])
+    if stream is not None and stream.kind is not None:
+        assert Router(DEFAULT.routes(), Shard(0, 1)).lanes_of("spot", stream.symbol, stream.kind)
+    deadletters.unpack(deadletters.pack(deadletters.refused("no_symbol", "none", name, raw))).symbol.encode()
+
+
+@target(batches.pack(BATCH))
+def payloads(raw: bytes) -> None:
+    try:
+        batch = batches.unpack(raw)
+    except msgspec.MsgspecError:
+        return
+    assert batch.task_id
+    assert batch.identity
+    assert batches.unpack(msgspec.msgpack.encode(batch)).to == batch.to
+
+
+@target(str(Notice(BATCH.lane, "1.a", Position(SOURCE, 3))).encode(), b"configuration")
+def notices(raw: bytes) -> None:
+    with suppress(ValueError):
+        found = Notice.parse(raw.decode(errors="replace"))
+        assert Notice.parse(str(found)) == found
+
+
+@target(status.encode(status.Status(1, 2, 3)))
+def answers(raw: bytes) -> None:
+    """What somebody answers in the place of ingest."""
+    with suppress(msgspec.DecodeError):
+        status.decode(raw)
