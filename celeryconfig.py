@@ -32,6 +32,8 @@ broker_transport_options = {
     "global_keyprefix": _settings.celery_prefix,
     # One Redis list a queue, instead of four for priorities that nobody uses.
     "priority_steps": [0],
+    # No list of what is not acknowledged: it takes two round trips a task, and nothing here relies on it.
+    "ack_emulation": False,
 }
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -39,6 +41,12 @@ broker_connection_max_retries = None
 broker_channel_error_retry = True
 
 result_backend = for_celery(_settings.results)
+# By the scheme of the URL.
+override_backends = {
+    "redis": "tasks.results:OneTripRedis",
+    "rediss": "tasks.results:OneTripRedis",
+    "sentinel": "tasks.results:OneTripSentinel",
+}
 redis_backend_use_ssl = tls_options(_settings, _settings.results) or None
 result_backend_transport_options = {
     **_sentinels(_settings.results),
@@ -59,8 +67,7 @@ task_acks_late = False
 task_default_queue = "celery"
 task_track_started = False
 
-# A worker takes a task only when it is free to run it.
-worker_disable_prefetch = True
+# Each process has its next task at hand; more would wait behind one that takes long, while others are free.
 worker_prefetch_multiplier = 1
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

@@ -1,5 +1,7 @@
 """The parts of one ingest process, put together. Nothing is opened here."""
 
+import socket
+
 from prometheus_client import CollectorRegistry
 
 from ingest.brake import Brake
@@ -41,20 +43,20 @@ class Assembly:
         self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
         self._source = self._choose_source()
         self._ledger = IngestLedger(settings)
-        self._dispatcher = Dispatcher()
         self._in_force = InForce(settings, chosen)
         self._sender = Sender(
             self._lanes,
             self._ledger,
-            self._dispatcher,
+            Dispatcher(self._ledger.broker, settings.celery_prefix, f"ingest@{socket.gethostname()}"),
             self._tally,
             self._in_force,
             self._source,
             settings.run_limit_s,
         )
         brake = Brake(settings.ingest_redis_full)
-        brake.on_release, self._sender.may_send = self._sender.pump_all, lambda: not brake.full
+        brake.on_release, self._sender.may_send = self._sender.pump, lambda: not brake.full
         self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
+        self._sender.crew = self._surroundings.crew
         self._health = Health(self._parts, self._lanes, self._surroundings)
         live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready))
         self._page = Page(live, self._ledger)

@@ -20,16 +20,14 @@ class InForce:
         self._file = file
         self._adopted = False
         self.configuration = file
-
-    @property
-    def version(self) -> str:
-        """The content hash of what is in force."""
-        return self.configuration.version
+        #: Its content hash, kept because every batch names it.
+        self.version = file.version
 
     async def refresh(self) -> None:
         """Ask the ledger what is in force. Raises what Redis raises, and SettingsError."""
         before = self.version
         self.configuration = await asyncio.to_thread(self._refresh)
+        self.version = self.configuration.version
         if self.version != before:
             log.info("another configuration is in force", version=self.version, before=before)
 

@@ -54,6 +54,8 @@ class Lane:
         #: When the copies of the batch in flight were sent.
         self.sent_s: list[float] = []
         self.tries = 0
+        #: The task that its last copy travels in; batches that share a task have the same number.
+        self.task = 0
         self._configuration = ""
         #: How many runs were seen to have begun in vain, and since when there were no more and no fewer.
         self._vain_starts = 0

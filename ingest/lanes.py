@@ -37,6 +37,9 @@ class Lanes:
         self.bounds = bounds
         self._lossless = lossless
         self._lanes = {lane: Lane(lane) for lane in router.lanes}
+        self.by_pool: dict[str, list[Lane]] = {}
+        for lane in self._lanes.values():
+            self.by_pool.setdefault(lane.id.pool, []).append(lane)
         self.source = ""
         self.last_seq = 0
         self.held_bytes = 0

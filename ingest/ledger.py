@@ -82,7 +82,7 @@ class IngestLedger:
         self.url, urls = settings.ledger, (settings.ledger, settings.broker, settings.results)
         #: A client of each Redis that the settings name, by its URL; the ledger's is the first.
         self.servers = {url: connect_async(settings, url, **options) for url in dict.fromkeys(urls)}
-        self.client, self._broker = self.servers[self.url], self.servers[settings.broker]
+        self.client, self.broker = self.servers[self.url], self.servers[settings.broker]
         self._queue_prefix = settings.celery_prefix
         self.keys = Keys(settings.namespace)
         #: In every epoch of this process: so it knows its own, also where the answer to a claim got lost.
@@ -176,7 +176,7 @@ class IngestLedger:
 
     async def queued(self, pools: Sequence[str]) -> dict[str, int]:
         """Give how many tasks wait in each pool's queue."""
-        async with self._broker.pipeline(transaction=False) as pipe:
+        async with self.broker.pipeline(transaction=False) as pipe:
             for pool in pools:
                 pipe.llen(f"{self._queue_prefix}{pool}")
             return dict(zip(pools, await pipe.execute(), strict=True))

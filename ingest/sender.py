@@ -1,15 +1,17 @@
 """Moves the lanes: what the pure state machine decides, done with the queue and the ledger."""
 
 import asyncio
+import itertools
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 
 import msgspec
 import redis
 import structlog
-from kombu.exceptions import OperationalError
 
-from ingest.dispatcher import Dispatcher
+from ingest import sharing
+from ingest.dispatcher import Dispatcher, Task
 from ingest.inforce import InForce
 from ingest.lane import Item, Lane
 from ingest.lanes import Lanes
@@ -19,7 +21,7 @@ from ingest.ledger import IngestLedger, Reading
 from ingest.source import Source
 from ingest.tally import Tally
 from tasks import latency, tracing
-from tasks.batches import Batch, Epoch, describe
+from tasks.batches import Batch, Epoch, describe, task_id
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Notice
 from tasks.routing import LaneId
@@ -50,6 +52,11 @@ class Sender:
         self._in_force, self._run_limit_s = in_force, run_limit_s
         self.epoch = Epoch(0, "")
         self._sending: set[asyncio.Task[None]] = set()
+        #: Who works; None: nobody knows.
+        self.crew: Callable[[], sharing.Crew | None] = lambda: None
+        self._tasks = itertools.count(1)
+        #: Whether `_pump` will run when everything that is at hand now has been taken.
+        self._pumping = False
         #: One at a time asks the ledger and follows: two that find the same would start two epochs.
         self._asking = asyncio.Lock()
 
@@ -76,7 +83,7 @@ class Sender:
             self.on_restart(claimed.counted)
             self._source.resume(claimed.start)
         log.info("epoch started", epoch=str(self.epoch), configuration=self._in_force.version, held=self.lanes.held)
-        self.pump_all()
+        self.pump()
 
     def check_epoch(self, stored: Epoch | None) -> bool:
         """Whether `stored` is this epoch. False: Redis went back, or the answer to a claim got lost.
@@ -96,47 +103,70 @@ class Sender:
         offered = self.lanes.offer(event, trace)
         for reason, _ in offered.dropped:
             self._tally.add(f"dropped:{reason}")
-        for lane in offered.lanes:
-            if not lane.flight:
-                self.pump(lane)
+        if any(not lane.flight for lane in offered.lanes):
+            self.pump()
 
-    def pump_all(self) -> None:
-        """Send what can be sent."""
-        for lane in self.lanes:
-            self.pump(lane)
+    def pump(self) -> None:
+        """Send what can be sent, once everything that is at hand now has been taken."""
+        if not self._pumping:
+            self._pumping = True
+            asyncio.get_running_loop().call_soon(self._pump)
 
-    def pump(self, lane: Lane) -> None:
-        """Send the next batch of a lane, if there is one, none is in flight, and it may go out."""
-        if not self.may_send():
-            return
-        if expired := self.lanes.expire(lane, time.time_ns()):
-            self._tally.add("dropped:expired", expired)
-        if lane.launch(self._in_force.version):
+    def _pump(self) -> None:
+        self._pumping = False
+        if self.may_send() and (tasks := self._launch()):
+            self._send(tasks)
+
+    def _launch(self) -> list[list[Lane]]:
+        """Make batches of what waits and may go out; give the lanes of each task."""
+        ready = {
+            pool: [lane for lane in lanes if not lane.flight and self._has_something(lane)]
+            for pool, lanes in self.lanes.by_pool.items()
+        }
+        if not any(ready.values()):
+            return []
+        now_s = time.monotonic()
+        sent = {pool: sharing.on_their_way(lanes, now_s) for pool, lanes in self.lanes.by_pool.items()}
+        tasks = sharing.tasks_of(ready, sent, self.crew())
+        for lane in itertools.chain.from_iterable(tasks):
+            lane.launch(self._in_force.version)
             self._tally.add("batches_sent")
             self._tally.batch_events.add(len(lane.flight))
-            self._send(lane)
+        return tasks
+
+    def _has_something(self, lane: Lane) -> bool:
+        if expired := self.lanes.expire(lane, time.time_ns()):
+            self._tally.add("dropped:expired", expired)
+        return bool(lane.waiting)
 
     def _batch(self, lane: Lane) -> Batch[msgspec.Raw]:
         return lane.batch(self.lanes.router.shard.number, self.epoch)
 
-    def _send(self, lane: Lane) -> None:
-        batch = self._batch(lane)
-        description = describe(batch.events, [item.stream[1] for item in lane.flight])
-        span = tracing.batch(lane.id, lane.flight, resend=lane.tries > 0)
-        lane.sent(time.monotonic())
-        task = asyncio.ensure_future(self._publish(batch, description, span))
-        self._sending.add(task)
-        task.add_done_callback(self._sending.discard)
+    def _send(self, tasks: Sequence[Sequence[Lane]]) -> None:
+        """Send tasks, each of the batches that are in flight in some lanes."""
+        sending = asyncio.ensure_future(self._publish([self._task(lanes) for lanes in tasks]))
+        self._sending.add(sending)
+        sending.add_done_callback(self._sending.discard)
 
-    async def _publish(self, batch: Batch[msgspec.Raw], description: str, span: tracing.Span) -> None:
+    def _task(self, lanes: Sequence[Lane]) -> tuple[Task, tracing.Span]:
+        carried = [self._batch(lane) for lane in lanes]
+        events = [item for lane in lanes for item in lane.flight]
+        span = tracing.batch(" ".join(str(lane.id) for lane in lanes), events, resend=lanes[0].tries > 0)
+        number, now_s = next(self._tasks), time.monotonic()
+        for lane in lanes:
+            lane.task = number
+            lane.sent(now_s)
+        return Task(carried, describe([item.stream[1] for item in events])), span
+
+    async def _publish(self, tasks: Sequence[tuple[Task, tracing.Span]]) -> None:
         if not self._ledger.lease.held:
             return  # As good as lost: it is sent again when it is overdue and this process leads.
         try:
-            with span as headers:
-                await self._dispatcher.send(batch, description, headers)
-        except (*AWAY, OperationalError) as error:
+            with ExitStack() as spans:
+                await self._dispatcher.send([task._replace(headers=spans.enter_context(span)) for task, span in tasks])
+        except AWAY as error:
             # It may have arrived all the same; if not, it is sent again when it is overdue.
-            log.debug("publish failed", task_id=batch.task_id, error=str(error))
+            log.debug("publish failed", task_ids=[task_id(task.carried) for task, _ in tasks], error=str(error))
 
     # Commits
 
@@ -158,7 +188,7 @@ class Sender:
             self._count(done)
             if sent_s is not None:
                 self._tally.round_trip_s.add(now_s - sent_s)
-            self.pump(lane)
+            self.pump()
 
     def _count(self, done: list[Item]) -> None:
         now_ns = time.time_ns()
@@ -181,6 +211,8 @@ class Sender:
             lanes = [lane for lane in self.lanes if everywhere or lane.overdue(now_s)]
             if lanes:
                 await self._ask(lanes)
+        # More tasks may be on their way now: some are overdue, or workers have come.
+        self.pump()
 
     async def _ask(self, lanes: list[Lane]) -> None:
         asked = [(lane, self._batch(lane) if lane.flight else None) for lane in lanes]
@@ -210,7 +242,7 @@ class Sender:
         judgement = lane.judge(starts, now_s, copy_life_s=self._run_limit_s, queue_full=full)
         if judgement == "resend":
             self._tally.add("resends")
-            self._send(lane)
+            self._send([[lane]])
         elif judgement == "condemn":
             log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)
             await self._ledger.condemn(batch, f"{starts} runs of this event were started and never ended")

@@ -13,6 +13,7 @@ from redis.exceptions import RedisError, ResponseError
 from ingest.brake import Brake
 from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
+from ingest.sharing import Crew
 from tasks import presence
 from tasks.settings import mask
 
@@ -23,6 +24,8 @@ class Seen(msgspec.Struct, frozen=True):
     #: Tasks that wait in each pool's queue.
     queues: Mapping[str, int]
     workers: int
+    #: Those workers.
+    crew: Crew
     deadletters: int
     #: How many there have ever been.
     deadletters_written: int
@@ -52,6 +55,10 @@ class Surroundings:
         self._ledger, self._pools, self._brake = ledger, tuple(pools), brake
         self.seen: Seen | None = None
 
+    def crew(self) -> Crew | None:
+        """Give who works; None where nobody knows."""
+        return self.seen.crew if self.seen else None
+
     async def ask(self) -> None:
         """Ask. Raises what Redis raises; the last answer is forgotten then."""
         try:
@@ -68,11 +75,13 @@ class Surroundings:
             pipe.hgetall(keys.workers)
             pipe.time()
             count, oldest, workers, (now_s, now_us) = await pipe.execute()
+        living = presence.alive(workers, now_s)
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)
         return Seen(
             queues=await self._ledger.queued(self._pools),
-            workers=len(presence.alive(workers, now_s)),
+            workers=len(living),
+            crew=Crew((worker.queues, worker.processes) for worker in living),
             deadletters=count,
             deadletters_written=await self._deadletters_written(),
             deadletter_ms=int(oldest[0][0].partition(b"-")[0]) if oldest else None,

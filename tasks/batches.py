@@ -1,7 +1,11 @@
-"""What one Celery task carries: the ordered events of one lane, and where they belong. Pure, with its codec."""
+"""What Celery tasks carry: batches, each the ordered events of one lane, and where they belong. Pure, with the codec.
+
+A task carries one batch or several, of different lanes of one pool and one shard. Each is begun, committed and sent
+again for itself; they only travel together.
+"""
 
 from collections.abc import Sequence
-from typing import Generic, TypeVar
+from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
 
@@ -67,13 +71,14 @@ class Batch(msgspec.Struct, Generic[E], frozen=True, array_like=True):
 
     @property
     def task_id(self) -> str:
-        """The Celery task id: pool, partition, epoch, last position. Copies share it."""
+        """The Celery task id, where it travels alone: pool, partition, epoch, last position. Copies share it."""
         return f"{self.lane}-{self.epoch}-{self.to.seq}"
 
 
 _packer = msgspec.msgpack.Encoder()
 _event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
-_batch_decoder: msgspec.msgpack.Decoder[Batch[AnyEvent]] = msgspec.msgpack.Decoder(Batch[AnyEvent])
+_Carried = Annotated[tuple[Batch[AnyEvent], ...], msgspec.Meta(min_length=1)]
+_decoder: msgspec.msgpack.Decoder[tuple[Batch[AnyEvent], ...]] = msgspec.msgpack.Decoder(_Carried)
 
 
 def pack_event(event: AnyEvent) -> msgspec.Raw:
@@ -86,19 +91,25 @@ def unpack_event(packed: msgspec.Raw) -> AnyEvent:
     return _event_decoder.decode(packed)
 
 
-def pack(batch: Batch[msgspec.Raw]) -> bytes:
-    """Pack a batch for the queue."""
-    return _packer.encode(batch)
+def pack(carried: Sequence[Batch[msgspec.Raw]]) -> bytes:
+    """Pack what a task carries."""
+    return _packer.encode(carried)
 
 
-def unpack(payload: bytes) -> Batch[AnyEvent]:
+def unpack(payload: bytes) -> tuple[Batch[AnyEvent], ...]:
     """Undo `pack`. Raises msgspec.MsgspecError: it is something else, or larger than anything that `pack` makes."""
     if len(payload) > 2 * MAX_BATCH_BYTES:
         raise msgspec.ValidationError(f"larger than {2 * MAX_BATCH_BYTES} bytes")
     try:
-        return _batch_decoder.decode(payload)
+        return _decoder.decode(payload)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.ValidationError(str(error)) from None
+
+
+def task_id(carried: Sequence[Batch[Any]]) -> str:
+    """Give the Celery task id: that of the first batch and, where there are more, how many."""
+    more = f"+{len(carried) - 1}" if len(carried) > 1 else ""
+    return f"{carried[0].task_id}{more}"
 
 
 def max_starts(events: int) -> int:
@@ -106,8 +117,8 @@ def max_starts(events: int) -> int:
     return MAX_STARTS_OF_A_BATCH if events > 1 else MAX_STARTS_OF_AN_EVENT
 
 
-def describe(events: Sequence[msgspec.Raw], symbols: Sequence[str]) -> str:
-    """Say for a person what a batch holds: `42 events BTCUSDT,ETHUSDT`."""
+def describe(symbols: Sequence[str]) -> str:
+    """Say for a person what a task carries, by the symbol of each event: `42 events BTCUSDT,ETHUSDT`."""
     named = list(dict.fromkeys(symbols))
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
-    return f"{len(events)} event{'s' if len(events) != 1 else ''} {','.join(named[:5])}{more}"
+    return f"{len(symbols)} event{'s' if len(symbols) != 1 else ''} {','.join(named[:5])}{more}"

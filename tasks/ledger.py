@@ -32,6 +32,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from tasks import deadletters, records
@@ -150,6 +151,12 @@ class Begun(msgspec.Struct, frozen=True):
     resets: bytes = b""
 
 
+#: A batch, and the names of the records and states that it needs.
+Wanted = tuple[Batch[AnyEvent], Sequence[str]]
+#: A batch, what it changes, and how often states had been reset when its own were read.
+Worked = tuple[Batch[AnyEvent], Outcome, bytes]
+
+
 def commit_arguments(
     keys: Keys, batch: Batch[Any], outcome: Outcome, resets: bytes
 ) -> tuple[list[str], list[bytes | str | int]]:
@@ -170,12 +177,19 @@ def commit_arguments(
     return [*names, keys.signals, keys.held, keys.deadletters, keys.audit, keys.counters], arguments
 
 
+def _begun(
+    epoch: str, fields: Sequence[str], starts: int, position: bytes | None, resets: bytes | None, *held: bytes | None
+) -> Begun:
+    return Begun(starts, epoch, read_position(position), dict(zip(fields, held, strict=True)), resets or b"")
+
+
 class Ledger:
     """A worker's connection to the ledger."""
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._client = client
         self.keys = Keys(namespace)
+        self._begin = client.register_script(script("begin"))
         self._commit = client.register_script(script("commit"))
         self._take_back = client.register_script(script("take_back"))
 
@@ -184,24 +198,36 @@ class Ledger:
         """Make a ledger; the connection opens at the first call."""
         return cls(connect(settings, settings.ledger, **connection_options(retries=retries)), settings.namespace)
 
-    def begin(self, batch: Batch[AnyEvent], fields: Sequence[str]) -> Begun:
-        """Count a start of this batch and read what it needs, in one round trip."""
-        pool, starts = self.keys.pool(batch.pool), self.keys.starts(batch.lane)
-        with self._client.pipeline(transaction=True) as pipe:
-            pipe.hincrby(starts, batch.identity, 1)
-            pipe.expire(starts, STARTS_EXPIRE_S)
-            pipe.hget(self.keys.shard(batch.shard), "epoch")
-            pipe.hget(pool, lane_field(batch.lane))
-            pipe.hmget(pool, [RESETS, *fields])
-            count, _, epoch, position, (resets, *values) = pipe.execute()
-        held = dict(zip(fields, values, strict=True))
-        return Begun(count, (epoch or b"").decode(errors="replace"), read_position(position), held, resets or b"")
+    def begin(self, wanted: Sequence[Wanted]) -> list[Begun]:
+        """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
+        keys = [self.keys.shard(wanted[0][0].shard)]
+        arguments: list[str | int] = [STARTS_EXPIRE_S]
+        for batch, fields in wanted:
+            keys += [self.keys.pool(batch.pool), self.keys.starts(batch.lane)]
+            arguments += [batch.identity, 2 + len(fields), lane_field(batch.lane), RESETS, *fields]
+        epoch, *answers = self._begin(keys=keys, args=arguments)
+        stored = (epoch or b"").decode(errors="replace")
+        return [_begun(stored, fields, *answer) for (_, fields), answer in zip(wanted, answers, strict=True)]
 
-    def commit(self, batch: Batch[AnyEvent], outcome: Outcome, resets: bytes = b"") -> Committed:
-        """Write all that the batch changed, or nothing. Safe to call again when the answer got lost."""
-        keys, arguments = commit_arguments(self.keys, batch, outcome, resets)
-        answer: bytes = self._commit(keys=keys, args=arguments)
-        return answer.decode()  # type: ignore[return-value]  # the script's five words
+    def commit(self, worked: Sequence[Worked]) -> list[Committed]:
+        """Write for each batch all that it changed, or nothing; in one round trip.
+
+        Safe to call again when the answer got lost.
+        """
+        arguments = [commit_arguments(self.keys, *each) for each in worked]
+        try:
+            answers = self._commit_all(arguments)
+        except NoScriptError:
+            # If it was forgotten half-way, those that were committed say so again.
+            self._client.script_load(self._commit.script)
+            answers = self._commit_all(arguments)
+        return [answer.decode() for answer in answers]  # type: ignore[misc]  # the script's five words
+
+    def _commit_all(self, arguments: Sequence[tuple[list[str], list[bytes | str | int]]]) -> list[bytes]:
+        with self._client.pipeline(transaction=False) as pipe:
+            for keys, values in arguments:
+                pipe.evalsha(self._commit.sha, len(keys), *keys, *values)
+            return pipe.execute()
 
     def take_back(self, batch: Batch[AnyEvent]) -> None:
         """Say that a run has ended alive."""
@@ -211,9 +237,9 @@ class Ledger:
         """Publish the notice of an earlier commit again."""
         self._client.publish(self.keys.notices, str(Notice(batch.lane, str(batch.epoch), position)))
 
-    def count(self, counter: str) -> None:
-        """Add one to a counter."""
-        self._client.hincrby(self.keys.counters, counter, 1)
+    def count(self, counter: str, by: int = 1) -> None:
+        """Add to a counter."""
+        self._client.hincrby(self.keys.counters, counter, by)
 
     def configuration(self, version: str) -> bytes | None:
         """Give the JSON of a configuration by its content hash."""

@@ -8,7 +8,7 @@ import re
 import shutil
 import socket
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
@@ -83,6 +83,11 @@ def count(name: str, *labels: str, by: float = 1) -> None:
 
 
 @cache
+def _seconds(pool: str) -> Histogram:
+    return _histograms["worker_batch_seconds"].labels(pool)
+
+
+@cache
 def _labelled(name: str, labels: tuple[str, ...]) -> Counter:
     return _counters[name].labels(*labels) if labels else _counters[name]
 
@@ -97,11 +102,16 @@ def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *l
         raise
 
 
-def committed(pool: str, done: Done, seconds: float) -> None:
-    """Count what a batch came to."""
-    if not _counters:
-        return
-    _histograms["worker_batch_seconds"].labels(pool).observe(seconds)
+def committed(dones: Sequence[Done], seconds: float) -> None:
+    """Count what the batches of a task came to; each takes its part of the task's seconds, by its events."""
+    events = sum(done.events for done in dones)
+    for done in dones:
+        if _counters:
+            _committed(pool_label(done.pool), done, seconds * done.events / events)
+
+
+def _committed(pool: str, done: Done, seconds: float) -> None:
+    _seconds(pool).observe(seconds)
     count("worker_batches", pool)
     count("worker_events", pool, by=done.applied)
     count("worker_repeats", pool, by=done.repeats)

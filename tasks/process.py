@@ -1,7 +1,8 @@
-"""The Celery task: one batch. Thin: what happens to a batch is in `runner`."""
+"""The Celery task. Thin: what happens to its batches is in `runner`."""
 
 import faulthandler
 import os
+import signal
 import sys
 import traceback
 from collections.abc import Iterator, Sequence
@@ -58,13 +59,21 @@ class Strategies:
 _strategies = Strategies()
 
 
+@lru_cache(maxsize=1)
+def _die_of_alarms() -> None:
+    """Have SIGALRM end this process, as it does by default, after a traceback on standard error."""
+    faulthandler.register(signal.SIGALRM, file=sys.__stderr__ or sys.stderr, chain=True)
+
+
 @contextmanager
 def bounded(limit_s: float) -> Iterator[None]:
     """End this process, with a traceback on standard error, if the block takes longer or all memory. In every pool.
 
-    The timer is a thread in C: it also ends a strategy that loops for ever in C code or holds the interpreter's lock.
+    The timer is the kernel's, and what it calls is C: it also ends a strategy that loops for ever in C code or holds
+    the interpreter's lock. A timer of faulthandler's would start a thread for each batch.
     """
-    faulthandler.dump_traceback_later(limit_s, exit=True, file=sys.__stderr__ or sys.stderr)
+    _die_of_alarms()
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     try:
         yield
     except MemoryError:
@@ -73,27 +82,28 @@ def bounded(limit_s: float) -> Iterator[None]:
             traceback.print_exc()
         os._exit(1)
     finally:
-        faulthandler.cancel_dump_traceback_later()
+        signal.setitimer(signal.ITIMER_REAL, 0)
 
 
 @app.task(name=NAME)
 def process(payload: bytes) -> dict[str, Any]:
-    """Run one batch; the result is its summary. No result for a copy that was not needed."""
+    """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
     started_s = perf_counter()
     with bounded(load().run_limit_s):
         with measure.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
-            batch = batches.unpack(payload)
-        tracing.note(lane=str(batch.lane), seq_last=batch.to.seq)
+            carried = batches.unpack(payload)
+        pool = measure.pool_label(carried[0].pool)
+        tracing.note(lane=" ".join(str(batch.lane) for batch in carried), seq_last=carried[-1].to.seq)
         with (
-            bound_contextvars(lane=str(batch.lane), task_id=batch.task_id, seq=batch.to.seq),
-            measure.counted(Exception, "worker_failed", measure.pool_label(batch.pool)),
+            bound_contextvars(task_id=batches.task_id(carried)),
+            measure.counted(Exception, "worker_failed", pool),
         ):
-            done = runner.run(batch, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
+            dones = runner.run(carried, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
     seconds = perf_counter() - started_s
-    if done is None:
-        measure.count("worker_fenced", measure.pool_label(batch.pool))
+    measure.count("worker_fenced", pool, by=len(carried) - len(dones))
+    if not dones:
         raise Ignore
-    measure.committed(batch.pool, done, seconds)
-    summary = msgspec.to_builtins(done.summary)
+    measure.committed(dones, seconds)
+    summary = msgspec.to_builtins(runner.summary(dones))
     tracing.note(**summary)
     return {**summary, "seconds": round(seconds, 6)}

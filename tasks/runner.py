@@ -1,6 +1,7 @@
-"""How a worker deals with one batch: read the ledger, decide, run the strategies, commit through the fence.
+"""How a worker deals with a task: read the ledger, decide, run the strategies, commit through the fence.
 
-Every way out but the last commit leaves the ledger as it was:
+A task carries batches of different lanes, which share its two round trips and nothing else: each is decided on, and
+committed or not, for itself. Every way out but the last commit leaves the ledger as it was:
 
     foreign epoch            an ingest that was superseded sent it
     position at or beyond    a repeat: the notice got lost, so it is published again
@@ -10,7 +11,8 @@ Every way out but the last commit leaves the ledger as it was:
     too many starts          its earlier runs died with their workers: ingest halves it or gives the event up
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from time import perf_counter_ns, time_ns
 from typing import Any
 
@@ -18,12 +20,14 @@ import msgspec
 import redis
 import stamina
 import structlog
+from structlog.contextvars import bound_contextvars
 
 from tasks import engine, tracing
 from tasks.batches import Batch, max_starts
 from tasks.events import AnyEvent
-from tasks.ledger import Begun, Ledger
+from tasks.ledger import Begun, Committed, Ledger
 from tasks.outcome import Outcome
+from tasks.rarely import Rarely
 from tasks.state import NewerStateError
 from tasks.strategy import AnyStrategy
 from tasks.strategy_errors import StrategyErrors
@@ -31,13 +35,14 @@ from tasks.strategy_errors import StrategyErrors
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 log = structlog.get_logger()
 _strategy_errors = StrategyErrors()
+_rarely = Rarely()
 
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
 FindStrategies = Callable[[Ledger, str, str], Sequence[AnyStrategy]]
 
 
 class Summary(msgspec.Struct):
-    """What a batch came to: the Celery result of its task."""
+    """What a task came to: its Celery result."""
 
     events: int
     repeats: int
@@ -48,6 +53,7 @@ class Summary(msgspec.Struct):
 class Done(msgspec.Struct, frozen=True):
     """What a committed batch came to, for who counts it."""
 
+    pool: str
     events: int
     #: Events that were given to strategies, and those that repeat an earlier one.
     applied: int
@@ -61,78 +67,138 @@ class Done(msgspec.Struct, frozen=True):
     #: Nanoseconds, for every strategy that the batch ran.
     spent_ns: Mapping[str, int]
 
-    @property
-    def summary(self) -> Summary:
-        """The Celery result."""
-        return Summary(self.events, self.repeats, sum(self.signals.values()), sum(self.errors.values()))
+
+def summary(dones: Iterable[Done]) -> Summary:
+    """Sum up what was committed: the Celery result."""
+    total = Summary(0, 0, 0, 0)
+    for done in dones:
+        total.events += done.events
+        total.repeats += done.repeats
+        total.signals += sum(done.signals.values())
+        total.errors += sum(done.errors.values())
+    return total
 
 
 def run(
-    batch: Batch[AnyEvent],
+    carried: Sequence[Batch[AnyEvent]],
     ledger: Ledger,
     find_strategies: FindStrategies,
     machine_faults: tuple[type[BaseException], ...],
-) -> Done | None:
-    """Run a batch once; None when there was nothing to do. A run that ends alive takes its start back.
+) -> list[Done]:
+    """Run the batches of a task once; give what was committed. What ends alive takes its start back.
 
     Raises what Redis raises, and the machine's faults, which count as a run that never ended; so does whatever ends
     the process, such as SystemExit.
     """
-    strategies = find_strategies(ledger, batch.configuration, batch.pool)
     machine_faults = (*engine.MACHINE_FAULTS, *machine_faults)
+    runs = [_Run(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in carried]
     try:
-        done = _run(batch, ledger, strategies, machine_faults)
+        _run(runs, ledger, machine_faults)
     except machine_faults:
         raise
     except Exception:
-        _take_back(batch, ledger)
+        for each in runs:
+            _take_back(each.batch, ledger)
         raise
-    if isinstance(done, Done):
-        return done
-    _take_back(batch, ledger)
-    ledger.count("fenced")
-    tracing.note(not_needed=done)
-    log.debug("batch not needed", lane=str(batch.lane), task_id=batch.task_id, why=done)
-    return None
+    if refused := [each for each in runs if each.refusal]:
+        _pass_over(refused, ledger)
+    return [each.done for each in runs if each.done]
 
 
-def _run(
-    batch: Batch[AnyEvent],
-    ledger: Ledger,
-    strategies: Sequence[AnyStrategy],
-    machine_faults: tuple[type[BaseException], ...],
-) -> Done | str:
-    """Give what was committed, or say why nothing was."""
-    begun = ledger.begin(batch, engine.fields(batch.events, strategies))
-    refusal = _refusal(batch, begun)
-    if refusal == "repeat" and begun.position is not None:
-        ledger.notify(batch, begun.position)
-    if refusal is not None:
-        return refusal
-    run_ = engine.Run(
-        batch.pool, batch.to.source, strategies, batch.configuration, begun.held, machine_faults, perf_counter_ns
-    )
-    began_ns = time_ns()
-    try:
-        outcome = run_.finish(batch.events)
-    except NewerStateError as error:
-        return str(error)
-    outcome.traces = tracing.strategies(began_ns, outcome.spent_ns, outcome.signals)
-    committed = _when_redis_is_back(ledger.commit, batch, outcome, begun.resets)
-    if committed != "committed":
-        return f"fenced by {committed}"
-    _strategy_errors.tell(outcome.letters)
-    return _done(len(batch.events), outcome)
+class _Run:
+    """One batch on its way."""
+
+    def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[AnyStrategy]) -> None:
+        self.batch, self.strategies = batch, strategies
+        #: What it is about to commit, and how often states had been reset when its own were read.
+        self.outcome: Outcome | None = None
+        self.resets = b""
+        #: Why nothing was committed; or what was.
+        self.refusal: str | None = None
+        self.done: Done | None = None
+
+    @property
+    def log_context(self) -> AbstractContextManager[object]:
+        """Around what it does: whose log lines these are."""
+        return bound_contextvars(lane=str(self.batch.lane), task_id=self.batch.task_id, seq=self.batch.to.seq)
+
+    def work(self, begun: Begun, machine_faults: tuple[type[BaseException], ...]) -> None:
+        """Give the events to the strategies, unless there is a reason not to."""
+        batch = self.batch
+        self.refusal = _refusal(batch, begun)
+        if self.refusal is not None:
+            return
+        run_ = engine.Run(
+            batch.pool,
+            batch.to.source,
+            self.strategies,
+            batch.configuration,
+            begun.held,
+            machine_faults,
+            perf_counter_ns,
+        )
+        began_ns = time_ns()
+        try:
+            outcome = run_.finish(batch.events)
+        except NewerStateError as error:
+            self.refusal = str(error)
+            if _rarely:
+                log.warning("a lane waits for workers of a newer release", why=self.refusal)
+            return
+        outcome.traces = tracing.strategies(began_ns, outcome.spent_ns, outcome.signals)
+        self.outcome, self.resets = outcome, begun.resets
+
+    def end(self, committed: Committed) -> None:
+        """Learn what became of the commit."""
+        if committed == "committed" and self.outcome:
+            with self.log_context if self.outcome.letters else nullcontext():
+                _strategy_errors.tell(self.outcome.letters)
+            self.done = _done(self.batch, self.outcome)
+        else:
+            self.refusal = f"fenced by {committed}"
 
 
-def _done(events: int, outcome: Outcome) -> Done:
+def _run(runs: Sequence[_Run], ledger: Ledger, machine_faults: tuple[type[BaseException], ...]) -> None:
+    begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
+    for each, start in zip(runs, begun, strict=True):
+        with each.log_context:
+            each.work(start, machine_faults)
+        if each.refusal == "repeat" and start.position is not None:
+            ledger.notify(each.batch, start.position)
+    worked = [each for each in runs if each.outcome]
+    if worked:
+        answers = _when_redis_is_back(ledger.commit, [(each.batch, each.outcome, each.resets) for each in worked])
+        for each, committed in zip(worked, answers, strict=True):
+            each.end(committed)
+
+
+def _pass_over(refused: Sequence[_Run], ledger: Ledger) -> None:
+    """Leave batches that were not needed as they were."""
+    for each in refused:
+        with each.log_context:
+            _take_back(each.batch, ledger)
+            tracing.note(not_needed=each.refusal or "")
+            log.debug("batch not needed", why=each.refusal)
+    ledger.count("fenced", len(refused))
+
+
+def _done(batch: Batch[AnyEvent], outcome: Outcome) -> Done:
     labelled: dict[str, dict[str, int]] = {"held": {}, "errors": {}}
     for name, count in outcome.counts.items():
         kind, _, label = name.partition(":")
         if kind in labelled:
             labelled[kind][label] = count
     applied, repeats = outcome.counts["applied"], outcome.counts["repeats"]
-    return Done(events, applied, repeats, outcome.actions, labelled["held"], labelled["errors"], outcome.spent_ns)
+    return Done(
+        batch.pool,
+        len(batch.events),
+        applied,
+        repeats,
+        outcome.actions,
+        labelled["held"],
+        labelled["errors"],
+        outcome.spent_ns,
+    )
 
 
 def _refusal(batch: Batch[AnyEvent], begun: Begun) -> str | None:

@@ -3,6 +3,8 @@
 This is where the runner's promises of `strategy.Strategy` are kept: isolation, warm-up, cool-down.
 """
 
+from collections.abc import Callable
+from functools import cache
 from typing import NamedTuple
 
 import msgspec
@@ -41,6 +43,11 @@ class Said(NamedTuple):
     reasons: list[HeldReason]
 
 
+@cache
+def _decoder(state_type: type[State]) -> Callable[[bytes], State]:
+    return msgspec.msgpack.Decoder(state_type).decode
+
+
 _packer = msgspec.msgpack.Encoder()
 _unpack_saved = msgspec.msgpack.Decoder(Saved).decode
 
@@ -64,7 +71,7 @@ class StateRun:
         self.strategy = strategy
         self._machine_faults = machine_faults
         self._config_version = config_version
-        self._decode = msgspec.msgpack.Decoder(strategy.state_type).decode
+        self._decode = _decoder(strategy.state_type)
         #: Why what the ledger held was of no use; empty: it was of use, or there was nothing.
         self.unreadable = ""
         self._restore(packed)

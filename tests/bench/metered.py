@@ -4,11 +4,13 @@ The clock is the thread's own CPU, so waiting costs nothing. Reading it takes so
 """
 
 import functools
+import inspect
 import os
 import runpy
 import sys
 import time
-from collections.abc import Callable, Mapping
+import types
+from collections.abc import Callable, Generator, Mapping
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -20,7 +22,8 @@ FOLDER = "BENCH_COSTS"
 INGEST = {
     "ingest.intake:Intake.deliver": "deliver",
     "ingest.intake:parse": "validate",
-    "ingest.dispatcher:Dispatcher._send": "enqueue",
+    "ingest.sender:Sender._pump": "deliver",
+    "ingest.dispatcher:Dispatcher.send": "enqueue",
 }
 WORKER = {
     "tasks.batches:unpack": "decode",
@@ -45,6 +48,9 @@ class Meter:
     def wrap(self, call: Callable[..., Any], stage: str) -> Callable[..., Any]:
         """Give `call`, counted."""
 
+        if inspect.iscoroutinefunction(call):
+            return self._wrap_coroutine(call, stage)
+
         @functools.wraps(call)
         def counted(*arguments: Any, **options: Any) -> Any:
             began_ns = time.thread_time_ns()
@@ -52,6 +58,29 @@ class Meter:
                 return call(*arguments, **options)
             finally:
                 self._counters.add(stage, time.thread_time_ns() - began_ns)
+
+        return counted
+
+    def _wrap_coroutine(self, call: Callable[..., Any], stage: str) -> Callable[..., Any]:
+        """Give a function whose coroutine is counted from one wait to the next."""
+
+        @types.coroutine
+        def stepped(coroutine: Any) -> Generator[Any, Any, Any]:
+            step: Callable[[Any], Any] = coroutine.send
+            given: Any = None
+            while True:
+                try:
+                    waits_for = self.wrap(step, stage)(given)
+                except StopIteration as end:
+                    return end.value
+                try:
+                    step, given = coroutine.send, (yield waits_for)
+                except BaseException as error:  # noqa: BLE001 it is the coroutine's
+                    step, given = coroutine.throw, error
+
+        @functools.wraps(call)
+        async def counted(*arguments: Any, **options: Any) -> Any:
+            return await stepped(call(*arguments, **options))
 
         return counted
 

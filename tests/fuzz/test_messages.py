@@ -52,17 +52,15 @@ def test_a_frame_is_an_event_skipped_or_refused_and_its_recording_reads_back(raw
     assert line is None or recordings._line(Path("it"), 1, line).raw == line
 
 
-BATCH = batches.pack(
-    Batch(
-        "trade", 0, 0, Epoch(1, "a"), Position(SOURCE, 1), Position(SOURCE, 3), "configuration",
-        tuple(pack_event(each) for each in (trade(id=1, seq=2), book(id=2, seq=3))),
-    )
+BATCH = Batch(
+    "trade", 0, 0, Epoch(1, "a"), Position(SOURCE, 1), Position(SOURCE, 3), "configuration",
+    tuple(pack_event(each) for each in (trade(id=1, seq=2), book(id=2, seq=3))),
 )  # fmt: skip
 
 
-@thrown(payload=any_bytes(BATCH))
-def test_a_tasks_payload_is_a_batch_or_refused_as_foreign(payload: bytes):
-    refused(msgspec.MsgspecError, lambda: batches.unpack(payload).task_id)
+@thrown(payload=any_bytes(batches.pack([BATCH]), batches.pack([BATCH, BATCH])))
+def test_a_tasks_payload_is_batches_or_refused_as_foreign(payload: bytes):
+    refused(msgspec.MsgspecError, lambda: batches.task_id(batches.unpack(payload)))
 
 
 def test_a_tasks_payload_that_is_too_large_is_refused_before_it_is_read():
@@ -107,7 +105,7 @@ def test_a_position_is_read_or_an_error_of_the_ledger(raw: bytes):
     refused(LedgerError, lambda: read_position(raw))
 
 
-@thrown(raw=any_bytes(str(Notice(batches.unpack(BATCH).lane, "1.a", Position(SOURCE, 3))).encode()))
+@thrown(raw=any_bytes(str(Notice(BATCH.lane, "1.a", Position(SOURCE, 3))).encode()))
 def test_a_notice_is_read_or_passed_over(raw: bytes):
     refused(ValueError, lambda: Notice.parse(raw.decode(errors="replace")))
 

@@ -70,15 +70,16 @@ def subjects(raw: bytes) -> None:
     deadletters.unpack(deadletters.pack(deadletters.refused("no_symbol", "none", name, raw))).symbol.encode()
 
 
-@target(batches.pack(BATCH))
+@target(batches.pack([BATCH]), batches.pack([BATCH, msgspec.structs.replace(BATCH, partition=1)]))
 def payloads(raw: bytes) -> None:
     try:
-        batch = batches.unpack(raw)
+        carried = batches.unpack(raw)
     except msgspec.MsgspecError:
         return
-    assert batch.task_id
-    assert batch.identity
-    assert batches.unpack(msgspec.msgpack.encode(batch)).to == batch.to
+    assert batches.task_id(carried)
+    assert all(batch.identity for batch in carried)
+    again = batches.unpack(msgspec.msgpack.encode(carried))
+    assert [batch.to for batch in again] == [batch.to for batch in carried]
 
 
 @target(str(Notice(BATCH.lane, "1.a", Position(SOURCE, 3))).encode(), b"configuration")

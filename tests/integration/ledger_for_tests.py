@@ -1,7 +1,7 @@
 """Batches of trades, and a look at every byte of a ledger."""
 
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -9,7 +9,7 @@ import redis
 
 from tasks.batches import Batch, Epoch
 from tasks.events import AnyEvent, Position
-from tasks.ledger import Keys, Notice
+from tasks.ledger import Begun, Committed, Keys, Ledger, Notice
 from tasks.outcome import Outcome
 from tests.unit.strategies_for_tests import trades
 from tests.waiting import wait_for
@@ -38,6 +38,18 @@ def outcome(name: str = "x") -> Outcome:
     """Give something of everything that a batch can leave behind."""
     fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
     return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
+
+
+def begin(ledger: Ledger, sent: Batch[AnyEvent], fields: Sequence[str] = ("record:x",)) -> Begun:
+    """Begin a batch that travels alone."""
+    [begun] = ledger.begin([(sent, fields)])
+    return begun
+
+
+def commit(ledger: Ledger, sent: Batch[AnyEvent], made: Outcome, resets: bytes = b"") -> Committed:
+    """Commit a batch that travels alone."""
+    [committed] = ledger.commit([(sent, made, resets)])
+    return committed
 
 
 def dump(client: redis.Redis, namespace: str, *, but: str = "") -> dict[bytes, object]:

@@ -6,7 +6,7 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -14,8 +14,9 @@ from typing import Any
 import msgspec
 import pytest
 import redis
+from celery import Celery
 
-from ingest.dispatcher import Dispatcher
+from ingest.dispatcher import Dispatcher, Task
 from ingest.inforce import InForce
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
@@ -28,14 +29,20 @@ from tasks.batches import Batch
 from tasks.codec import CONTENT_TYPE
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade
-from tasks.ledger import Ledger
+from tasks.ledger import Ledger, connection_options
 from tasks.outcome import Outcome
+from tasks.redis_clients import connect_async
 from tasks.routing import Router
 from tasks.settings import Settings, load
+from tests.integration.ledger_for_tests import commit
 
-CONFIGURATION = Configuration.model_validate(
-    {"pools": {"trade": {"kinds": ["trade"], "partitions": 2, "strategies": {"trade_momentum": {}}}}}
-)
+
+def _configuration(partitions: int) -> Configuration:
+    pool = {"kinds": ["trade"], "partitions": partitions, "strategies": {"trade_momentum": {}}}
+    return Configuration.model_validate({"pools": {"trade": pool}})
+
+
+CONFIGURATION = _configuration(2)
 
 
 def one_pool(directory: Path) -> str:
@@ -50,19 +57,32 @@ CORE = CoreSource(Nats(Settings(), Parts({"nats": ""}), lambda: None), "unused")
 
 
 @contextmanager
-def dispatching(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Dispatcher]:
-    """Give a dispatcher whose Celery configuration, which is loaded by name, is that of `settings`."""
+def celery_app(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Celery]:
+    """Give a Celery app whose configuration, which is loaded by name, is that of `settings`."""
     monkeypatch.setenv("REDIS_URL", settings.redis_url)
     monkeypatch.setenv("NAMESPACE", settings.namespace)
     load.cache_clear()
     sys.modules.pop("celeryconfig", None)
-    dispatcher = Dispatcher()
+    app = Celery("ingest", set_as_current=False)
+    app.config_from_object("celeryconfig")
+    app.conf.update(result_backend="disabled://")  # else it would subscribe to the result of each task
     try:
-        yield dispatcher
+        yield app
     finally:
-        dispatcher.close()
+        app.close()
         sys.modules.pop("celeryconfig", None)
         load.cache_clear()
+
+
+def send(settings: Settings, *tasks: Sequence[Batch[msgspec.Raw]]) -> None:
+    """Put tasks of these batches into the queue, as ingest does, on a connection of its own."""
+
+    async def main() -> None:
+        async with connect_async(settings, settings.broker, **connection_options()) as broker:
+            dispatcher = Dispatcher(broker, settings.celery_prefix, "ingest@test")
+            await dispatcher.send([Task(carried, f"{len(carried)} batches") for carried in tasks])
+
+    asyncio.run(main())
 
 
 class Queue:
@@ -81,16 +101,22 @@ class Queue:
         message: dict[str, Any] = json.loads(self._client.rpop(self.key))
         return message
 
-    def take_batch(self) -> Batch[AnyEvent]:
+    def take_batches(self) -> tuple[Batch[AnyEvent], ...]:
+        """Take what the oldest task carries."""
         return carried(self.take())
+
+    def take_batch(self) -> Batch[AnyEvent]:
+        """Take the oldest task, which carries one batch."""
+        [batch] = self.take_batches()
+        return batch
 
     def commit(self, batch: Batch[AnyEvent]) -> str:
         """Commit a batch as a worker does that has nothing to say."""
-        return self._ledger.commit(batch, Outcome({}, [], [], [], Counter()))
+        return commit(self._ledger, batch, Outcome({}, [], [], [], Counter()))
 
 
-def carried(message: dict[str, Any]) -> Batch[AnyEvent]:
-    """Give the batch that a raw message of the queue carries."""
+def carried(message: dict[str, Any]) -> tuple[Batch[AnyEvent], ...]:
+    """Give the batches that a raw message of the queue carries."""
     assert message["content-type"] == CONTENT_TYPE
     (payload,), _, _ = msgspec.msgpack.decode(base64.b64decode(message["body"]))
     return batches.unpack(payload)
@@ -99,15 +125,24 @@ def carried(message: dict[str, Any]) -> Batch[AnyEvent]:
 class Rig:
     """A sender with all that it needs, and a look at what it did."""
 
-    def __init__(self, settings: Settings, dispatcher: Dispatcher) -> None:
+    def __init__(self, settings: Settings, partitions: int = 2) -> None:
         self.client = redis.Redis.from_url(settings.redis_url)
         self.queue = Queue(self.client, settings)
         self.tally = Tally()
-        self.lanes = Lanes(Router(CONFIGURATION.routes()), Bounds(10**6, 10**6))
+        configuration = _configuration(partitions)
+        self.lanes = Lanes(Router(configuration.routes()), Bounds(10**6, 10**6))
         self.ledger = IngestLedger(settings)
         self.keys = self.ledger.keys
         #: A run lasts a second at most.
-        self.sender = Sender(self.lanes, self.ledger, dispatcher, self.tally, InForce(settings, CONFIGURATION), CORE, 1)
+        self.sender = Sender(
+            self.lanes,
+            self.ledger,
+            Dispatcher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
+            self.tally,
+            InForce(settings, configuration),
+            CORE,
+            run_limit_s=1,
+        )
         self._id = 0
 
     def offer(self, symbol: str = "BTCUSDT") -> None:

@@ -13,7 +13,7 @@ from ingest.brake import Brake
 from ingest.ledger import IngestLedger
 from ingest.surroundings import Seen, Surroundings
 from tasks.settings import Settings
-from tests.integration.sending import Rig, dispatching
+from tests.integration.sending import Rig
 from tests.waiting import wait_for
 
 FILLER = "somebody else's"
@@ -38,15 +38,13 @@ def empty(client: Any) -> None:
     wait_for(lambda: client.info("memory")["used_memory"] < 4 * 1024**2, 5, "the memory")
 
 
-def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(
-    small: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small: str, namespace: str):
     settings = Settings(redis_url=small, namespace=namespace)
 
     async def scenario(rig: Rig) -> None:
         brake = Brake(0.9)
         surroundings = Surroundings(rig.ledger, ["trade"], brake)
-        brake.on_release, rig.sender.may_send = rig.sender.pump_all, lambda: not brake.full
+        brake.on_release, rig.sender.may_send = rig.sender.pump, lambda: not brake.full
         await rig.sender.begin()
         rig.offer()
         await rig.sent()
@@ -71,12 +69,11 @@ def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(
         assert "errorstat_OOM" not in refused
 
     async def run() -> None:
-        with dispatching(monkeypatch, settings) as dispatcher:
-            rig = Rig(settings, dispatcher)
-            try:
-                await scenario(rig)
-            finally:
-                await rig.close()
+        rig = Rig(settings)
+        try:
+            await scenario(rig)
+        finally:
+            await rig.close()
 
     asyncio.run(run())
 

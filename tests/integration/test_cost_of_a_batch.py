@@ -1,11 +1,9 @@
 """What a batch costs in Redis: counted, not timed, so it is the same on every machine."""
 
 import itertools
-from typing import Any
 
 import pytest
 import redis
-from redis.connection import AbstractConnection
 
 from tasks import batches, configuration, runner
 from tasks.batches import Batch, Epoch
@@ -17,6 +15,7 @@ from tasks.settings import Settings
 from tests.bench import usage
 from tests.bench.mix import Mix, simulated
 from tests.integration.ledger_for_tests import start_epoch
+from tests.integration.running import round_trips
 
 EPOCH = Epoch(7, "3f9a02c1")
 EVENTS = 100
@@ -44,8 +43,8 @@ class Worker:
     def run(self, events: list[Depth]) -> None:
         to = Position(f"core-{EPOCH}", events[-1].seq)
         packed = tuple(map(batches.pack_event, events))
-        payload = batches.pack(Batch("depth", 0, 0, EPOCH, self._prev, to, "c1", packed))
-        assert runner.run(batches.unpack(payload), self._ledger, lambda *_: self._strategies, ()) is not None
+        payload = batches.pack([Batch("depth", 0, 0, EPOCH, self._prev, to, "c1", packed)])
+        assert runner.run(batches.unpack(payload), self._ledger, lambda *_: self._strategies, ())
         self._prev = to
 
 
@@ -60,16 +59,9 @@ def worker(redis_url: str, namespace: str, books: list[Depth]) -> Worker:
 def test_a_batch_takes_two_round_trips_whatever_its_size(
     worker: Worker, books: list[Depth], monkeypatch: pytest.MonkeyPatch
 ):
-    sent: list[int] = []
-    send: Any = AbstractConnection.send_packed_command
-
-    def counted(*arguments: Any, **options: Any) -> None:
-        sent.append(1)
-        send(*arguments, **options)
-
-    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    made = round_trips(monkeypatch)
     worker.run(books[EVENTS:])
-    assert len(sent) == 2
+    assert len(made) == 2
 
 
 def test_a_hundred_books_of_four_symbols_take_at_most_20_commands_and_420_bytes_each(

@@ -38,7 +38,10 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
     with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
         service.wait_ready()
         assert samples(service)["ingest_frames_total", ""] == 0
-        frames = [TRADE % 1, TRADE % 2, TRADE % 3, ACK, ACK, b"{", (TRADE % 4).replace(b'"0.02"', b'"0"')]
+        queue = Queue(client, service.settings)
+        asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
+        wait_for(lambda: len(queue), 10)
+        frames = [TRADE % 2, TRADE % 3, ACK, ACK, b"{", (TRADE % 4).replace(b'"0.02"', b'"0"')]
         asyncio.run(publish(nats_url, *((f"{namespace}.x", frame) for frame in frames)))
         wait_for(lambda: samples(service)["ingest_frames_total", ""] == 7, 10)
         said = samples(service)
@@ -50,7 +53,6 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         assert said["ingest_held_bytes", ""] > 0
         assert (said["ingest_part_up", "nats"], said["ingest_part_up", "redis"]) == (1, 1)
         assert said["ingest_batches_sent_total", ""] == 1
-        queue = Queue(client, service.settings)
         for _ in range(2):
             wait_for(lambda: len(queue), 10)
             queue.commit(queue.take_batch())

@@ -12,7 +12,7 @@ from tasks.ledger import Ledger, Notice, connection_options, is_past, lane_field
 from tasks.outcome import Outcome
 from tasks.records import Record, pack
 from tasks.routing import LaneId
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening, outcome
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, begin, commit, dump, listening, outcome
 from tests.unit.examples import trade
 
 LANE = LaneId("trade", 0)
@@ -42,13 +42,13 @@ def test_a_commit_that_a_check_refuses_leaves_no_trace(client, keys, stored_epoc
         client.hset(keys.pool("trade"), lane_field(LANE), str(stands))
     client.hset(keys.starts(LANE), sent.identity, 1)
     before = dump(client, keys.namespace)
-    assert Ledger(client, keys.namespace).commit(sent, outcome()) == answer
+    assert commit(Ledger(client, keys.namespace), sent, outcome()) == answer
     assert dump(client, keys.namespace) == before
 
 
 def test_a_commit_writes_everything_at_once(client, keys, ledger):
-    ledger.begin(batch(), ["record:x"])
-    assert ledger.commit(batch(), outcome()) == "committed"
+    begin(ledger, batch())
+    assert commit(ledger, batch(), outcome()) == "committed"
     assert client.hgetall(keys.pool("trade")) == {
         b"lane:0": f"{SOURCE}@2".encode(),
         b"record:x": b"r",
@@ -65,33 +65,33 @@ def test_a_commit_writes_everything_at_once(client, keys, ledger):
 
 
 def test_a_commit_that_comes_again_is_a_repeat_and_doubles_nothing(client, keys, ledger):
-    ledger.commit(batch(), outcome())
+    commit(ledger, batch(), outcome())
     before = dump(client, keys.namespace)
-    assert ledger.commit(batch(), outcome("y")) == "repeat"
+    assert commit(ledger, batch(), outcome("y")) == "repeat"
     assert dump(client, keys.namespace) == before
 
 
 def test_batches_of_a_lane_commit_one_after_the_other_and_lanes_do_not_touch(client, keys, ledger):
-    assert ledger.commit(batch(), outcome()) == "committed"
-    assert ledger.commit(batch(2), outcome()) == "committed"
-    assert ledger.commit(batch(partition=1), outcome()) == "committed"
+    assert commit(ledger, batch(), outcome()) == "committed"
+    assert commit(ledger, batch(2), outcome()) == "committed"
+    assert commit(ledger, batch(partition=1), outcome()) == "committed"
     assert client.hmget(keys.pool("trade"), "lane:0", "lane:1") == [f"{SOURCE}@4".encode(), f"{SOURCE}@2".encode()]
     assert client.hget(keys.counters, "applied") == b"6"
 
 
 def test_a_half_and_its_whole_cannot_both_commit(ledger):
     whole = batch(None, 1, 1, 1, 1)
-    assert ledger.commit(batch(), outcome()) == "committed"
-    assert ledger.commit(whole, outcome()) == "position"
+    assert commit(ledger, batch(), outcome()) == "committed"
+    assert commit(ledger, whole, outcome()) == "position"
 
 
 def test_of_many_copies_at_the_same_time_one_commits(redis_url, client, keys, ledger):
-    def commit(_: int) -> str:
+    def commit_own(_: int) -> str:
         with redis.Redis.from_url(redis_url, **connection_options()) as own:
-            return Ledger(own, keys.namespace).commit(batch(), outcome())
+            return commit(Ledger(own, keys.namespace), batch(), outcome())
 
     with ThreadPoolExecutor(8) as pool:
-        answers = Counter(pool.map(commit, range(16)))
+        answers = Counter(pool.map(commit_own, range(16)))
     assert answers == Counter({"committed": 1, "repeat": 15})
     assert client.xlen(keys.signals) == 2
 
@@ -99,7 +99,7 @@ def test_of_many_copies_at_the_same_time_one_commits(redis_url, client, keys, le
 @pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1_000, 1_001, 4_500])
 def test_any_number_of_fields_is_committed(client, keys, ledger, count):
     many = {f"state:{number}": str(number).encode() for number in range(count)}
-    assert ledger.commit(batch(), Outcome(many, [], [], [], Counter())) == "committed"
+    assert commit(ledger, batch(), Outcome(many, [], [], [], Counter())) == "committed"
     held = client.hgetall(keys.pool("trade"))
     assert held == {name.encode(): value for name, value in many.items()} | {b"lane:0": f"{SOURCE}@2".encode()}
 
@@ -107,7 +107,7 @@ def test_any_number_of_fields_is_committed(client, keys, ledger, count):
 def test_more_than_8000_signals_letters_and_lines_are_committed_in_order(client, keys, ledger):
     many = [str(number).encode() for number in range(8_001)]
     counts = Counter({f"counter {number}": 1 for number in range(4_001)})
-    assert ledger.commit(batch(), Outcome({}, many, many, many, counts)) == "committed"
+    assert commit(ledger, batch(), Outcome({}, many, many, many, counts)) == "committed"
     for stream, name in ((keys.signals, b"signal"), (keys.deadletters, b"letter"), (keys.audit, b"line")):
         assert [fields[name] for _, fields in client.xrange(stream)] == many
     assert client.hlen(keys.counters) == 4_002
@@ -115,9 +115,9 @@ def test_more_than_8000_signals_letters_and_lines_are_committed_in_order(client,
 
 def test_a_commit_tells_the_sender_and_a_refused_one_does_not(client, keys, ledger):
     with listening(client, keys) as heard:
-        ledger.commit(batch(), outcome())
-        ledger.commit(batch(), outcome())
-        ledger.commit(batch(9), outcome())
+        commit(ledger, batch(), outcome())
+        commit(ledger, batch(), outcome())
+        commit(ledger, batch(9), outcome())
     assert heard == [Notice(LANE, str(EPOCH), Position(SOURCE, 2))]
 
 
@@ -136,28 +136,28 @@ def test_what_is_no_notice_is_refused(text):
 
 
 def test_begin_gives_what_the_batch_needs_and_counts_its_starts(ledger):
-    ledger.commit(batch(), outcome())
-    begun = ledger.begin(batch(2), ["record:x", "state:unheard"])
+    commit(ledger, batch(), outcome())
+    begun = begin(ledger, batch(2), ["record:x", "state:unheard"])
     assert (begun.starts, begun.epoch, begun.position) == (1, str(EPOCH), Position(SOURCE, 2))
     assert begun.held == {"record:x": b"r", "state:unheard": None}
-    assert ledger.begin(batch(2), ["record:x"]).starts == 2
+    assert begin(ledger, batch(2)).starts == 2
 
 
 def test_begin_in_an_empty_ledger_finds_nothing(client, keys):
-    begun = Ledger(client, keys.namespace).begin(batch(), ["record:x"])
+    begun = begin(Ledger(client, keys.namespace), batch())
     assert (begun.starts, begun.epoch, begun.position, begun.held) == (1, "", None, {"record:x": None})
 
 
 def test_starts_are_counted_for_each_identity_and_are_forgotten_in_the_end(client, keys, ledger):
-    ledger.begin(batch(), ["record:x"])
-    assert ledger.begin(batch(None, 1.0), ["record:x"]).starts == 1
+    begin(ledger, batch())
+    assert begin(ledger, batch(None, 1.0)).starts == 1
     assert 0 < client.ttl(keys.starts(LANE)) <= 3600
 
 
 def test_a_start_that_is_taken_back_leaves_no_trace(client, keys, ledger):
     before = dump(client, keys.namespace)
-    ledger.begin(batch(), ["record:x"])
-    ledger.begin(batch(), ["record:x"])
+    begin(ledger, batch())
+    begin(ledger, batch())
     ledger.take_back(batch())
     assert client.hgetall(keys.starts(LANE)) == {batch().identity.encode(): b"1"}
     ledger.take_back(batch())
@@ -165,9 +165,9 @@ def test_a_start_that_is_taken_back_leaves_no_trace(client, keys, ledger):
 
 
 def test_a_start_that_a_commit_has_removed_is_not_taken_back_below_none(client, keys, ledger):
-    ledger.begin(batch(), ["record:x"])
-    ledger.begin(batch(), ["record:x"])
-    ledger.commit(batch(), outcome())
+    begin(ledger, batch())
+    begin(ledger, batch())
+    commit(ledger, batch(), outcome())
     ledger.take_back(batch())
     assert not client.exists(keys.starts(LANE))
 

@@ -17,7 +17,7 @@ from tasks.ledger import script
 from tasks.records import unpack
 from tasks.routing import ALONE, LaneId, Pool, Router, Shard
 from tasks.settings import Settings
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, dump, outcome
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, commit, dump, outcome
 
 LANE = LaneId("trade", 0)
 OTHER_EPOCH = Epoch(7, "another1")
@@ -61,7 +61,7 @@ def test_the_first_epoch_finds_lanes_without_positions_and_writes_layout_and_con
 
 
 def test_an_epoch_is_never_issued_twice_and_gives_each_lane_its_position(client, keys, ledger, settings):
-    ledger.commit(batch(), outcome())
+    commit(ledger, batch(), outcome())
     epoch, positions, *_ = ingest(settings, claim)
     assert epoch.number == EPOCH.number + 1
     assert positions == {LANE: Position(SOURCE, 2), LaneId("trade", 1): None}
@@ -72,7 +72,7 @@ def test_an_epoch_is_never_issued_twice_and_gives_each_lane_its_position(client,
 
 def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
     ingest(settings, claim)
-    assert ledger.commit(batch(), outcome()) == "epoch"
+    assert commit(ledger, batch(), outcome()) == "epoch"
 
 
 def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, ledger):
@@ -86,7 +86,7 @@ def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, le
 
 
 def test_an_epoch_that_begins_somewhere_puts_every_lane_and_the_frontier_there(client, keys, ledger, settings):
-    ledger.commit(batch(), outcome())
+    commit(ledger, batch(), outcome())
     start = Position("log", 7)
     claimed = ingest(settings, lambda ledger: ledger.claim(0, LAYOUT, CONFIGURATION, lambda _: start))
     assert claimed.positions == {LANE: start, LaneId("trade", 1): start}

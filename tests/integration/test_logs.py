@@ -1,6 +1,5 @@
 """The log of real processes."""
 
-import asyncio
 import json
 import os
 import sys
@@ -11,14 +10,14 @@ import redis
 
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
-from ingest.dispatcher import Dispatcher
 from tasks import configuration
-from tasks.batches import Batch, Epoch, pack_event
+from tasks.batches import Batch, pack_event
 from tasks.events import Position
 from tasks.ledger import Keys
+from tasks.settings import Settings
 from tests.acceptance.strategies import POISON_ID
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, start_epoch
-from tests.integration.sending import dispatching
+from tests.integration.sending import send
 from tests.integration.service import ingest
 from tests.unit.examples import trade
 from tests.waiting import wait_for
@@ -40,23 +39,23 @@ def start_worker(instance: Instance, pool: str, **environment: str) -> Process:
     return instance.start("worker", [*command, *quiet], os.environ | fixed | environment)
 
 
-def send(dispatcher: Dispatcher, version: str, seq: int, epoch: Epoch = EPOCH) -> str:
+def send_one(settings: Settings, version: str, seq: int) -> str:
     event = pack_event(trade(id=POISON_ID, seq=seq))
-    sent = Batch("trade", 0, 0, epoch, None, Position(SOURCE, seq), version, (event,))
-    asyncio.run(dispatcher.send(sent, "1 event"))
+    sent = Batch("trade", 0, 0, EPOCH, None, Position(SOURCE, seq), version, (event,))
+    send(settings, [sent])
     return sent.task_id
 
 
 @pytest.mark.parametrize("pool", ["prefork", pytest.param("solo", marks=pytest.mark.slow)])
 def test_a_worker_tells_what_a_strategy_raised_with_its_lane_and_a_run_that_failed_with_its_task(
-    monkeypatch: pytest.MonkeyPatch, client: redis.Redis, keys: Keys, settings, pool: str
+    client: redis.Redis, keys: Keys, settings: Settings, pool: str
 ):
     start_epoch(client, keys)
     client.hset(keys.configurations, CONFIGURATION.version, CONFIGURATION.canonical())
-    with Instance("logs") as instance, dispatching(monkeypatch, settings) as dispatcher:
+    with Instance("logs") as instance:
         worker = start_worker(instance, pool, REDIS_URL=settings.redis_url, NAMESPACE=keys.namespace)
-        raised = send(dispatcher, CONFIGURATION.version, 1)
-        failed = send(dispatcher, "unknown", 2)
+        raised = send_one(settings, CONFIGURATION.version, 1)
+        failed = send_one(settings, "unknown", 2)
 
         wait_for(lambda: [line for line in lines(worker) if line["level"] == "error"], 30, "the failure's line")
         everything = lines(worker)

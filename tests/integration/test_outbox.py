@@ -4,13 +4,13 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks import runner
 from tasks.errors import TrimmedError
 from tasks.ledger import Ledger
 from tasks.outbox import Outbox, digest
 from tasks.records import unpack
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch, start_epoch
+from tests.integration.running import run
 from tests.unit.strategies_for_tests import Echo, Worker
 
 
@@ -32,7 +32,7 @@ def test_the_digest_of_a_ledger_is_that_of_one_process_that_did_the_same(outbox)
     worker = Worker(echo)
     for sent in (batch(), batch(2, 3.0, 4.0, 5.0)):
         worker.run(sent.events)
-        runner.run(sent, ledger, lambda *_: (echo,), ())
+        run(ledger, sent, echo)
     alone = [("trade", name, unpack(held)) for name, held in worker.held.items() if name.startswith("record:")]
     assert len(list(outbox.signals())) == 5
     assert outbox.digest() == digest(worker.signals, alone)

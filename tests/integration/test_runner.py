@@ -10,7 +10,7 @@ from tasks.batches import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Epoch
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Ledger, Notice, lane_field
 from tasks.runner import Summary
-from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, dump, listening
+from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, begin, dump, listening
 from tests.integration.running import LANE, run, starts
 from tests.unit.examples import TIME_MS, trade
 from tests.unit.strategies_for_tests import BAD, Echo, Grumpy, Raising, Version2, Warming, Worker
@@ -82,7 +82,7 @@ def from_the_future(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> Any:
 
 def too_many_starts(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> Any:
     for _ in range(MAX_STARTS_OF_A_BATCH):
-        ledger.begin(batch(), ["record:x"])
+        begin(ledger, batch())
     return batch()
 
 
@@ -119,7 +119,7 @@ def test_a_batch_that_is_not_needed_is_not_given_to_strategies(client, keys, led
 )
 def test_a_batch_is_run_up_to_its_limit_of_starts_and_not_beyond(ledger, sent, limit):
     for _ in range(limit):
-        ledger.begin(sent, ["record:x"])
+        begin(ledger, sent)
     assert run(ledger, sent) is None
     ledger.take_back(sent)
     assert run(ledger, sent) is not None
@@ -128,8 +128,8 @@ def test_a_batch_is_run_up_to_its_limit_of_starts_and_not_beyond(ledger, sent, l
 class Superseded(Ledger):
     """A ledger in which another ingest starts an epoch while the batch is being run."""
 
-    def begin(self, batch, fields):
-        begun = super().begin(batch, fields)
+    def begin(self, wanted):
+        begun = super().begin(wanted)
         self._client.hset(self.keys.shard(0), "epoch", str(Epoch(8, "another1")))
         return begun
 
@@ -137,9 +137,9 @@ class Superseded(Ledger):
 class Overtaken(Ledger):
     """A ledger to which another copy is committed while this one is being run."""
 
-    def begin(self, batch, fields):
-        begun = super().begin(batch, fields)
-        run(Ledger(self._client, self.keys.namespace), batch)
+    def begin(self, wanted):
+        begun = super().begin(wanted)
+        run(Ledger(self._client, self.keys.namespace), wanted[0][0])
         return begun
 
 

@@ -11,7 +11,7 @@ from tasks.errors import LedgerError
 from tasks.ledger import Ledger, lane_field
 from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
-from tests.integration.ledger_for_tests import SOURCE, batch, dump
+from tests.integration.ledger_for_tests import SOURCE, batch, begin, dump
 from tests.integration.running import LANE, having, run, starts
 from tests.unit.strategies_for_tests import BAD, Grumpy, Raising
 
@@ -57,7 +57,7 @@ def test_a_run_that_redis_cuts_short_takes_its_own_start_back_and_no_other(clien
     run(ledger, batch())
     sent = batch(2) if call == "commit" else batch()
     for _ in range(2):  # other copies that are being run
-        ledger.begin(sent, ["record:x"])
+        begin(ledger, sent)
     unlucky = Unlucky(client, keys.namespace).trouble(call, redis.ResponseError("no"), done=False)
     with pytest.raises(redis.ResponseError):
         run(unlucky, sent)
@@ -85,7 +85,7 @@ def test_a_configuration_that_is_not_there_is_no_start(client, keys, ledger):
 
     before = dump(client, keys.namespace)
     with pytest.raises(LedgerError):
-        runner.run(batch(), ledger, find, ())
+        runner.run([batch()], ledger, find, ())
     assert dump(client, keys.namespace) == before
 
 
@@ -103,7 +103,7 @@ def test_a_fault_of_the_machine_leaves_its_start_counted_and_nothing_else(client
     before = dump(client, keys.namespace)
     sent = batch(None, 1.0, BAD)
     with pytest.raises(type(fault)):
-        runner.run(sent, ledger, having(strategy), (TimeLimitError,))
+        runner.run([sent], ledger, having(strategy), (TimeLimitError,))
     assert starts(client, keys) == {sent.identity.encode(): b"1"}
     assert dump(client, keys.namespace, but=keys.starts(LANE)) == before
 

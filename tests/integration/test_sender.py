@@ -2,7 +2,7 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +10,6 @@ import pytest
 import redis
 
 from compose.local.waiting import wait_for
-from ingest.dispatcher import Dispatcher
 from ingest.layout import Layout
 from ingest.lease import SupersededError
 from ingest.ledger import Reading
@@ -18,25 +17,19 @@ from tasks import deadletters
 from tasks.ledger import Keys, Notice, lane_field
 from tasks.outbox import Outbox
 from tasks.settings import Settings
-from tests.integration.sending import CONFIGURATION, Queue, Rig, dispatching, one_pool
+from tests.integration.sending import CONFIGURATION, Queue, Rig, one_pool
 from tests.integration.service import Ingest, ingest, publish
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 
 
 @pytest.fixture
-def dispatcher(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Dispatcher]:
-    with dispatching(monkeypatch, settings) as dispatcher:
-        yield dispatcher
-
-
-@pytest.fixture
-def play(settings: Settings, dispatcher: Dispatcher) -> Callable[[Callable[[Rig], Awaitable[None]]], None]:
+def play(settings: Settings) -> Callable[[Callable[[Rig], Awaitable[None]]], None]:
     """Run a scene with a rig whose first epoch has begun."""
 
     def run(scene: Callable[[Rig], Awaitable[None]]) -> None:
         async def main() -> None:
-            rig = Rig(settings, dispatcher)
+            rig = Rig(settings)
             try:
                 await rig.sender.begin()
                 await scene(rig)
@@ -227,9 +220,9 @@ def test_an_event_that_was_started_five_times_in_vain_is_condemned_through_the_f
 def test_a_batch_that_was_started_three_times_in_vain_is_sent_as_two_halves(play):
     async def scene(rig: Rig) -> None:
         rig.offer()
+        await rig.sent()
         for _ in range(4):
             rig.offer()
-        await rig.sent()
         rig.queue.commit(rig.queue.take_batch())
         await rig.sender.look(everywhere=True)
         await rig.sent()

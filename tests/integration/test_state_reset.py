@@ -18,7 +18,7 @@ from tasks.state import Saved
 from tasks.states import Chosen, Reset, States
 from tests.integration.ledger_for_tests import batch, dump, start_epoch
 from tests.integration.running import run, starts
-from tests.integration.sending import Rig, dispatching
+from tests.integration.sending import Rig
 from tests.integration.workers import worker
 from tests.unit.strategies_for_tests import Echo, Worker
 
@@ -194,9 +194,7 @@ async def resetting(rig: Rig, states: States) -> None:
     pytest.fail("no reset met a run")
 
 
-def test_under_load_each_reset_comes_between_two_batches_and_no_event_is_lost(
-    redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch
-):
+def test_under_load_each_reset_comes_between_two_batches_and_no_event_is_lost(redis_url: str, namespace: str):
     ours = Settings(redis_url=redis_url, namespace=namespace)
 
     async def scenario(rig: Rig) -> None:
@@ -219,9 +217,9 @@ def test_under_load_each_reset_comes_between_two_batches_and_no_event_is_lost(
         finally:
             await rig.close()
 
-    with dispatching(monkeypatch, ours) as dispatcher, worker(ours) as running:
+    with worker(ours) as running:
         running.wait_ready()
-        asyncio.run(run_all(Rig(ours, dispatcher)))
+        asyncio.run(run_all(Rig(ours)))
 
 
 async def notices(rig: Rig) -> None:

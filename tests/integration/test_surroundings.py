@@ -58,6 +58,7 @@ def test_queues_dead_letters_waiting_signals_and_living_workers_are_counted(
     assert seen.queues == {"depth": 0, "trade": 2}
     assert (seen.deadletters, seen.deadletters_written) == (2, 3)
     assert (seen.signals_waiting, seen.workers) == (3, 1)
+    assert [seen.crew.processes(pool) for pool in ("depth", "trade")] == [0, 2]
     assert seen.deadletter_age_s == pytest.approx(60, abs=5)
 
 

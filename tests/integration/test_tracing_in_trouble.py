@@ -17,11 +17,10 @@ from structlog.testing import capture_logs
 
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
-from ingest.dispatcher import Dispatcher
 from tasks import tracing
 from tasks.routing import LaneId
 from tasks.settings import Settings
-from tests.integration.sending import Rig, dispatching
+from tests.integration.sending import Rig
 from tests.integration.traced import Trace, pipeline
 from tests.otlp import Collector, collecting
 from tests.unit.test_tracing import item
@@ -109,27 +108,23 @@ def test_sends_that_fail_leave_no_span_open_and_no_context_behind(
     monkeypatch: pytest.MonkeyPatch, redis_url: str, namespace: str
 ):
     away = f"redis://127.0.0.1:{free_port()}/0"
-    monkeypatch.setenv("BROKER_URL", away)
     settings = Settings(redis_url=redis_url, namespace=namespace, broker_url=away)
     before = live_spans()
 
-    async def fail(dispatcher: Dispatcher) -> None:
-        rig = Rig(settings, dispatcher)
+    async def fail() -> None:
+        rig = Rig(settings)
         await rig.sender.begin()
         rig.offer()
+        await rig.until(lambda: any(lane.flight for lane in rig.lanes))
         (lane,) = [lane for lane in rig.lanes if lane.flight]
         for _ in range(99):
-            rig.sender._send(lane)
+            rig.sender._send([[lane]])
         await asyncio.gather(*rig.sender._sending)
         assert not trace.get_current_span().get_span_context().is_valid
         await rig.close()
 
-    with tracing_to(monkeypatch) as collector, dispatching(monkeypatch, settings) as dispatcher:
-        # Otherwise it tries for 6 s, each time.
-        dispatcher._app.conf.broker_transport_options |= {"max_retries": 1, "interval_start": 0, "interval_max": 0}
-        asyncio.run(fail(dispatcher))
-        left = dispatcher._thread.submit(trace.get_current_span).result()
-        assert not left.get_span_context().is_valid
+    with tracing_to(monkeypatch) as collector:
+        asyncio.run(fail())
         tracing.stop(10)
     assert len(collector.received) == 100
     assert all(span.failed for span in collector.received)

@@ -10,15 +10,16 @@ from tasks.ledger import Ledger
 from tasks.outbox import Outbox
 from tasks.outcome import Outcome
 from tasks.settings import Settings
-from tests.integration.ledger_for_tests import batch
+from tests.integration.ledger_for_tests import batch, commit
 from tests.integration.relaying import packed, stage
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 
-def commit(ledger: Ledger, traces: list[str]) -> None:
+def speak(ledger: Ledger, traces: list[str]) -> None:
     signals = [packed("one"), packed("two")]
-    assert ledger.commit(batch(), Outcome({"state:x": b"s"}, signals, [b"letter"], [b"line"], Counter(), traces=traces))
+    made = Outcome({"state:x": b"s"}, signals, [b"letter"], [b"line"], Counter(), traces=traces)
+    assert commit(ledger, batch(), made) == "committed"
 
 
 @pytest.mark.parametrize(
@@ -27,7 +28,7 @@ def commit(ledger: Ledger, traces: list[str]) -> None:
 def test_a_trace_is_a_second_field_of_the_signals_entry_and_nothing_else_changes(
     client, ledger, settings: Settings, traces, stored
 ):
-    commit(ledger, traces)
+    speak(ledger, traces)
     entries = client.xrange(ledger.keys.signals)
     assert [fields.get(b"trace") for _, fields in entries] == stored
     assert len(list(Outbox(settings).signals())) == 2
@@ -40,7 +41,7 @@ def test_the_digest_knows_nothing_of_traces(client, ledger, settings: Settings):
     for seq, traces in enumerate([[], [TRACE]]):
         client.delete(ledger.keys.signals)
         prev = seq * 2 or None
-        assert ledger.commit(batch(prev), Outcome({}, signals, [], [], Counter(), traces=traces)) == "committed"
+        assert commit(ledger, batch(prev), Outcome({}, signals, [], [], Counter(), traces=traces)) == "committed"
         digests.append(Outbox(settings).digest())
     assert digests[0] == digests[1]
 

@@ -13,14 +13,13 @@ from typing import Any
 
 import psutil
 import pytest
-from celery import Celery
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_redis
 from compose.local.waiting import wait_for
 from tasks import presence
 from tasks.settings import Settings
-from tests.integration.sending import dispatching
+from tests.integration.sending import celery_app
 from tests.integration.workers import Worker, worker
 
 PREFORK = ("--pool", "prefork", "--concurrency", "2")
@@ -86,8 +85,7 @@ def test_the_children_hold_no_socket_of_the_endpoints(shared: Worker):
 
 
 def test_tasks_that_are_not_ours_are_refused_and_counted(monkeypatch, shared: Worker):
-    with dispatching(monkeypatch, shared.settings) as dispatcher:
-        app: Celery = dispatcher._app
+    with celery_app(monkeypatch, shared.settings) as app:
         app.send_task("somebody.elses", (), queue="trade")
         app.send_task("tasks.process", (b"junk",), queue="trade")
         app.send_task("tasks.process", ("text",), queue="trade")

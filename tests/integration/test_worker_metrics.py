@@ -10,7 +10,6 @@ from pathlib import Path
 import pytest
 
 from tasks.metrics import WORKER
-from tests.integration.sending import dispatching
 from tests.integration.workers import LANES, Channels, Worker, worker
 from tests.waiting import wait_for
 
@@ -64,12 +63,14 @@ def scraped(worker: Worker) -> Iterator[list[float]]:
         thread.join()
 
 
-@pytest.mark.parametrize("arguments", [("--pool", "solo"), ("--pool", "prefork", "--concurrency", "2")])
-def test_metrics_equal_the_ledgers_counters(monkeypatch, client, keys, settings, arguments):
-    with worker(settings, *arguments) as one, dispatching(monkeypatch, settings) as dispatcher:
+@pytest.mark.parametrize(
+    ("arguments", "lanes_a_task"), [(("--pool", "solo"), 1), (("--pool", "prefork", "--concurrency", "2"), 3)]
+)
+def test_metrics_equal_the_ledgers_counters(client, keys, settings, arguments, lanes_a_task):
+    with worker(settings, *arguments) as one:
         one.wait_ready()
         assert one.samples()["worker_batches_total", "trade"] == 0
-        channels = Channels(client, dispatcher, keys)
+        channels = Channels(client, settings, keys, lanes_a_task)
         channels.run(ROUNDS)
         wait_for(lambda: exported(one) == counted(channels), 5, f"{exported(one)} to become {counted(channels)}")
         samples = one.samples()
@@ -93,12 +94,12 @@ def test_metrics_equal_the_ledgers_counters(monkeypatch, client, keys, settings,
     ("rounds", "per_child"), [(10, 4), pytest.param(100, 4, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
 def test_children_that_are_replaced_under_constant_scraping_never_hang_and_lose_no_count(
-    monkeypatch, client, keys, settings, rounds, per_child
+    client, keys, settings, rounds, per_child
 ):
     recycling = ("--pool", "prefork", "--concurrency", "2", "--max-tasks-per-child", str(per_child))
-    with worker(settings, *recycling) as one, dispatching(monkeypatch, settings) as dispatcher:
+    with worker(settings, *recycling) as one:
         one.wait_ready()
-        channels = Channels(client, dispatcher, keys)
+        channels = Channels(client, settings, keys)
         with scraped(one) as told:
             channels.run(rounds)
         wait_for(lambda: exported(one) == counted(channels), 5, f"{exported(one)} to become {counted(channels)}")

@@ -1,6 +1,5 @@
 """One worker process against a Redis, driven by a test, and lanes that send batches to it without ingest."""
 
-import asyncio
 import json
 import os
 import sys
@@ -16,7 +15,6 @@ from prometheus_client.parser import text_string_to_metric_families
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
 from compose.local.waiting import wait_for
-from ingest.dispatcher import Dispatcher
 from tasks import configuration
 from tasks.batches import Batch, pack_event
 from tasks.configuration import Configuration
@@ -24,6 +22,7 @@ from tasks.events import Position
 from tasks.ledger import Keys
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, start_epoch
+from tests.integration.sending import send
 from tests.integration.service import get
 from tests.unit.examples import TIME_MS, trade
 
@@ -105,8 +104,9 @@ def worker(settings: Settings, *arguments: str, **more: str) -> Iterator[Worker]
 class Channels:
     """All lanes of the pool, each with one batch in flight at most."""
 
-    def __init__(self, client: redis.Redis, dispatcher: Dispatcher, keys: Keys) -> None:
-        self._client, self._dispatcher, self._keys = client, dispatcher, keys
+    def __init__(self, client: redis.Redis, settings: Settings, keys: Keys, lanes_a_task: int = 1) -> None:
+        self._client, self._settings, self._keys = client, settings, keys
+        self._lanes_a_task = lanes_a_task
         self._seqs: Counter[int] = Counter()
         self._rounds = 0
         start_epoch(client, keys)
@@ -122,14 +122,10 @@ class Channels:
         for _ in range(rounds):
             self._rounds += 1
             sent = [self._next(lane) for lane in range(LANES)]
-            asyncio.run(self._send(sent))
+            send(self._settings, *(sent[at : at + self._lanes_a_task] for at in range(0, LANES, self._lanes_a_task)))
             wait_for(lambda: self.counters().get("batches") == self._rounds * LANES, 30, "the commits")
-            asyncio.run(self._send(sent[-1:]))
+            send(self._settings, sent[-1:])
             wait_for(lambda: self.counters().get("fenced") == self._rounds, 30, "the copy to be refused")
-
-    async def _send(self, sent: Iterable[Batch[msgspec.Raw]]) -> None:
-        for batch in sent:
-            await self._dispatcher.send(batch, "3 events")
 
     def _next(self, lane: int) -> Batch[msgspec.Raw]:
         at = self._seqs[lane]

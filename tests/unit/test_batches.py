@@ -15,16 +15,16 @@ from tests.unit.strategies_for_tests import feeds
 EPOCH = Epoch(7, "3f9a02c1")
 
 
-def sent(*events, prev: int | None = 4, to: int = 9) -> Batch[msgspec.Raw]:
+def sent(*events, prev: int | None = 4, to: int = 9, partition: int = 3) -> Batch[msgspec.Raw]:
     before = None if prev is None else Position("s", prev)
     packed = tuple(batches.pack_event(event) for event in events)
-    return Batch("depth", 3, 0, EPOCH, before, Position("s", to), "c1", packed)
+    return Batch("depth", partition, 0, EPOCH, before, Position("s", to), "c1", packed)
 
 
 @given(feeds())
 def test_a_batch_arrives_as_it_was_sent(events):
     batch = sent(*events, book())
-    received = batches.unpack(batches.pack(batch))
+    (received,) = batches.unpack(batches.pack([batch]))
     assert received.events == (*events, book())
     assert (received.pool, received.partition, received.shard, received.epoch) == ("depth", 3, 0, EPOCH)
     assert (received.prev, received.to, received.configuration) == (Position("s", 4), Position("s", 9), "c1")
@@ -34,14 +34,24 @@ def test_an_event_is_packed_once_and_reads_back():
     assert batches.unpack_event(batches.pack_event(trade(id=7))) == trade(id=7)
 
 
-@pytest.mark.parametrize("payload", [b"", b"not msgpack at all", b"\x80", batches.pack(sent(book()))[:-1]])
+@pytest.mark.parametrize("payload", [b"", b"not msgpack at all", b"\x80", batches.pack([sent(book())])[:-1]])
 def test_bytes_that_are_no_batch_are_refused(payload):
     with pytest.raises(msgspec.MsgspecError):
         batches.unpack(payload)
 
 
+def test_a_task_that_carries_nothing_is_refused():
+    with pytest.raises(msgspec.ValidationError, match="length >= 1"):
+        batches.unpack(batches.pack([]))
+
+
+def test_batches_that_share_a_task_arrive_in_the_order_in_which_they_were_packed():
+    received = batches.unpack(batches.pack([sent(trade(id=each), partition=each) for each in (3, 1, 2)]))
+    assert [(batch.lane.partition, batch.events) for batch in received] == [(n, (trade(id=n),)) for n in (3, 1, 2)]
+
+
 def test_a_lane_without_commits_has_no_position_before_its_first_batch():
-    received = batches.unpack(batches.pack(sent(book(), prev=None)))
+    (received,) = batches.unpack(batches.pack([sent(book(), prev=None)]))
     assert received.prev is None
     assert received.identity == "7.3f9a02c1||s@9"
 
@@ -54,7 +64,12 @@ def test_a_copy_has_the_same_identity_and_a_half_has_not():
 
 def test_the_task_id_says_lane_epoch_and_last_position():
     assert sent(book()).lane == LaneId("depth", 3)
-    assert sent(book()).task_id == "depth-3-7.3f9a02c1-9"
+    assert sent(book()).task_id == batches.task_id([sent(book())]) == "depth-3-7.3f9a02c1-9"
+
+
+def test_the_id_of_a_task_that_lanes_share_is_that_of_the_first_and_says_how_many_more_there_are():
+    assert batches.task_id([sent(book()), sent(book(), partition=1)]) == "depth-3-7.3f9a02c1-9+1"
+    assert batches.task_id([sent(book(), partition=each) for each in (1, 3, 4)]) == "depth-1-7.3f9a02c1-9+2"
 
 
 @given(st.integers(0, 2**62), st.text(alphabet="0123456789abcdef", max_size=8))
@@ -82,4 +97,4 @@ def test_an_epoch_of_the_same_number_by_another_process_is_another_one():
     ],
 )
 def test_a_person_reads_how_many_events_of_which_symbols(symbols, said):
-    assert batches.describe([msgspec.Raw()] * len(symbols), symbols) == said
+    assert batches.describe(symbols) == said

@@ -1,7 +1,10 @@
 """The benchmark's own arithmetic, and that its contenders do the work that the pipeline does. No sockets."""
 
+import asyncio
+import importlib
 import itertools
 import json
+import operator
 import threading
 import time
 from collections import Counter
@@ -204,6 +207,28 @@ def test_a_meter_counts_cpu_and_no_waiting(tmp_path: Path):
     assert counted_ns["decode"] > 1e6
 
 
+def test_of_a_coroutine_a_meter_counts_what_it_does_between_its_waits_and_changes_nothing(tmp_path: Path):
+    async def refused() -> None:
+        await asyncio.sleep(0)
+        raise ValueError("mine")
+
+    async def work(rounds: int) -> int:
+        await asyncio.wait({asyncio.ensure_future(asyncio.sleep(0.05))})
+        with pytest.raises(ValueError, match="mine"):
+            await asyncio.ensure_future(refused())
+        return sum(range(rounds))
+
+    meter = metered.Meter(tmp_path)
+    assert asyncio.run(meter.wrap(work, "enqueue")(1_000_000)) == sum(range(1_000_000))
+    assert 1e6 < metered.read_ns(tmp_path)["enqueue"] < 45e6
+
+
+def test_everything_that_is_to_be_metered_is_there():
+    for target in metered.INGEST | metered.WORKER:
+        module, _, path = target.partition(":")
+        assert callable(operator.attrgetter(path)(importlib.import_module(module)))
+
+
 def test_what_one_process_counts_another_one_reads(tmp_path: Path):
     writer, reader = (Counters(tmp_path / "counted", ["a", "b"]) for _ in range(2))
     writer.add("b", 3)
@@ -238,9 +263,9 @@ def test_a_batch_of_books_costs_a_worker_at_most_six_times_as_much_as_reading_th
     events = [parse(raw, Arrival("binance.frames", seq, 1)) for seq, raw in enumerate(books, start=1)]
     held = tuple(batches.pack_event(event) for event in events if isinstance(event, Depth))
     to = Position("s", len(held))
-    packed = batches.pack(Batch("depth", 0, 0, Epoch(1, "n"), None, to, "c", held))
+    packed = batches.pack([Batch("depth", 0, 0, Epoch(1, "n"), None, to, "c", held)])
     reading_s = least_s(lambda: [json.loads(raw) for raw in books])
-    working_s = least_s(lambda: engine.Run("depth", "s", strategies, "c", {}).finish(batches.unpack(packed).events))
+    working_s = least_s(lambda: engine.Run("depth", "s", strategies, "c", {}).finish(batches.unpack(packed)[0].events))
     assert working_s < WORK * reading_s
 
 

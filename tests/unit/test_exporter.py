@@ -7,6 +7,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.exporter import Exporter
 from ingest.lanes import Bounds, Lanes
+from ingest.sharing import Crew
 from ingest.surroundings import Seen
 from ingest.tally import Tally
 from tasks import metrics
@@ -18,6 +19,7 @@ LANE = LaneId("trade", 0)
 SEEN = Seen(
     queues={"trade": 4},
     workers=2,
+    crew=Crew([({"trade"}, 4)]),
     deadletters=3,
     deadletters_written=9,
     deadletter_ms=10_000,

@@ -6,30 +6,33 @@ import sys
 import tempfile
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from compose.local.processes import ROOT
 from tasks import measure
 from tasks.runner import Done
 
-DONE = Done(5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0})
+DONE = Done("trade", 5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0})
+LARGER = msgspec.structs.replace(DONE, pool="depth", events=15)
 
 SCRIPT = """
 import os, sys
 import prometheus_client  # as Flower's command does, before anything of ours
 from prometheus_client import CollectorRegistry
 from tasks import measure
-from tests.unit.test_measure import DONE
+from tests.unit.test_measure import DONE, LARGER
 
-directory = measure.start(["trade"])
+directory = measure.start(["trade", "depth"])
 for _ in range(2):
     if not (child := os.fork()):
         from billiard.process import current_process
         current_process().index = 0
-        measure.committed("trade", DONE, 0.03)
+        measure.committed([DONE], 0.03)
         os._exit(0)
     os.waitpid(child, 0)
-measure.committed("trade", DONE, 0.3)
+measure.committed([DONE], 0.3)
+measure.committed([LARGER, DONE], 0.4)
 measure.count("worker_fenced", measure.pool_label("nobody's"))
 (directory / "counter_pool1.db").touch()  # opened this moment
 registry = CollectorRegistry()
@@ -41,22 +44,26 @@ print(directory.exists())
 """
 
 
-def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place_of_a_dead_one():
+@pytest.fixture(scope="module")
+def said() -> list[str]:
     ended = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)
-    said = ended.stdout.splitlines()
+    return ended.stdout.splitlines()
+
+
+def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place_of_a_dead_one(said):
     for line in (
-        'worker_batches_total{pool="trade"} 3.0',
-        'worker_events_total{pool="trade"} 9.0',
-        'worker_repeats_total{pool="trade"} 3.0',
+        'worker_batches_total{pool="trade"} 4.0',
+        'worker_events_total{pool="trade"} 12.0',
+        'worker_repeats_total{pool="trade"} 4.0',
         'worker_fenced_total{pool="trade"} 0.0',
         'worker_fenced_total{pool="other"} 1.0',
-        'worker_strategy_seconds_total{strategy="echo"} 6.0',
-        'worker_strategy_errors_total{strategy="echo"} 3.0',
+        'worker_strategy_seconds_total{strategy="echo"} 10.0',
+        'worker_strategy_errors_total{strategy="echo"} 5.0',
         'worker_strategy_errors_total{strategy="quiet"} 0.0',
-        'worker_signals_total{action="buy",strategy="echo"} 6.0',
-        'worker_signals_held_total{reason="cool_down"} 3.0',
+        'worker_signals_total{action="buy",strategy="echo"} 10.0',
+        'worker_signals_held_total{reason="cool_down"} 5.0',
         'worker_batch_seconds_bucket{le="0.05",pool="trade"} 2.0',
-        'worker_batch_seconds_bucket{le="+Inf",pool="trade"} 3.0',
+        'worker_batch_seconds_bucket{le="+Inf",pool="trade"} 4.0',
     ):
         assert line in said
     assert said[-2:] == [
@@ -65,9 +72,19 @@ def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place
     ]
 
 
+def test_batches_that_shared_a_task_count_each_for_its_pool_and_share_its_seconds_by_their_events(said):
+    seconds = {line.split()[0]: float(line.split()[1]) for line in said if line.startswith("worker_batch_seconds_sum")}
+    assert 'worker_batches_total{pool="depth"} 1.0' in said
+    # The one task of two pools took 0.4 s, for 15 events and 5; three others of the pool `trade` 0.3 and twice 0.03.
+    assert seconds == {
+        'worker_batch_seconds_sum{pool="depth"}': pytest.approx(0.3),
+        'worker_batch_seconds_sum{pool="trade"}': pytest.approx(0.3 + 2 * 0.03 + 0.1),
+    }
+
+
 def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    measure.committed("trade", DONE, 0.1)
+    measure.committed([DONE], 0.1)
     measure.count("worker_fenced", "trade")
     with pytest.raises(ValueError, match="mine"), measure.counted(ValueError, "worker_failed", "trade"):
         raise ValueError("mine")

@@ -3,7 +3,9 @@
 import json
 import subprocess
 import sys
-from typing import Any
+from collections.abc import Iterable
+from typing import Any, ClassVar
+from unittest.mock import Mock
 
 import pytest
 from celery.exceptions import Ignore
@@ -16,10 +18,13 @@ from structlog.testing import capture_logs
 from tasks import batches, deadletters, process, runner
 from tasks.errors import LedgerError
 from tasks.events import Trade
+from tasks.ledger import Begun
+from tasks.strategy import Signal
 from tasks.strategy_errors import StrategyErrors
 from tasks.telemetry import add_trace
 from tests.integration.ledger_for_tests import batch
 from tests.unit.examples import trade
+from tests.unit.strategies_for_tests import Echo, Tally
 
 SCRIPT = """
 import logging, sys, warnings
@@ -95,21 +100,44 @@ def test_a_line_from_within_a_span_that_nobody_records_names_none():
 
 
 @pytest.mark.parametrize("ending", [None, LedgerError("no such configuration")])
-def test_what_is_logged_during_a_run_names_lane_task_and_seq_and_nothing_does_afterwards(monkeypatch, ending):
+def test_what_is_logged_during_a_task_names_it_and_nothing_does_afterwards(monkeypatch, ending):
     seen: list[dict[str, Any]] = []
 
-    def run(*_: object) -> None:
+    def run(*_: object) -> list[runner.Done]:
         seen.append(get_contextvars())
         if ending:
             raise ending
+        return []
 
     monkeypatch.setattr(runner, "run", run)
     monkeypatch.setattr(process, "_ledger", lambda: None)
-    sent = batch(2, partition=5)
+    carried: Any = [batch(2, partition=5), batch(2, partition=6)]
     with pytest.raises(LedgerError if ending else Ignore):
-        process.process(batches.pack(sent))  # type: ignore[arg-type]  # whose events are not packed yet
-    assert seen == [{"lane": "trade-5", "task_id": sent.task_id, "seq": 4}]
+        process.process(batches.pack(carried))
+    assert seen == [{"task_id": "trade-5-7.3f9a02c1-4+1"}]
     assert get_contextvars() == {}
+
+
+class Witness(Echo):
+    """Remembers which lines of the log would be whose."""
+
+    seen: ClassVar[list[dict[str, Any]]] = []
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        self.seen.append(get_contextvars())
+        return super().on_trade(trade, state)
+
+
+def test_what_is_logged_while_a_batch_is_worked_on_names_its_lane_task_and_seq_whatever_it_shares_a_task_with():
+    carried = [batch(2, 1.0, partition=5), batch(7, 1.0, partition=6)]
+    ledger: Any = Mock()
+    ledger.begin.return_value = [Begun(1, str(each.epoch), each.prev, {}) for each in carried]
+    ledger.commit.return_value = ["committed", "committed"]
+    assert len(runner.run(carried, ledger, lambda *_: [Witness.create({})], ())) == 2
+    assert Witness.seen == [
+        {"lane": "trade-5", "task_id": carried[0].task_id, "seq": 3},
+        {"lane": "trade-6", "task_id": carried[1].task_id, "seq": 8},
+    ]
 
 
 def letter(strategy: str, event: Trade | None) -> bytes:

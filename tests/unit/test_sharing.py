@@ -1,0 +1,228 @@
+"""How lanes share tasks: laws over any lanes, and the few cases that a person would ask for."""
+
+from collections.abc import Mapping, Sequence
+from itertools import chain, count
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from ingest.lane import Item, Lane
+from ingest.sharing import AHEAD_TASKS, FULL_EVENTS, Crew, on_their_way, share_out, tasks_of
+from tasks.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from tasks.events import Position
+from tasks.routing import LaneId
+
+SOURCE = "core-1.aa"
+NOW_S = 100.0
+Tasks = Sequence[Sequence[Lane]]
+
+
+def lane(number: int, events: int = 1, *, age: int | None = None, size: int = 100, pool: str = "A") -> Lane:
+    """Make a lane of so many events of so many bytes; the lower its age, the longer it has waited."""
+    made, first = Lane(LaneId(pool, number)), 1 + 1_000 * (number if age is None else age)
+    items = [Item(seq, msgspec.Raw(), size, "trade", ("spot", "X"), 0, 0) for seq in range(first, first + events)]
+    made.begin(SOURCE, None, items)
+    return made
+
+
+def lanes(*events: int) -> list[Lane]:
+    """Make lanes of so many events each, the first of them the oldest."""
+    return [lane(number, each) for number, each in enumerate(events)]
+
+
+def sent(several: Sequence[Lane], task: int) -> None:
+    for each in several:
+        each.launch()
+        each.task = task
+        each.sent(NOW_S)
+
+
+def numbers(tasks: Tasks) -> list[list[int]]:
+    return [[each.id.partition for each in task] for task in tasks]
+
+
+def by_age(ready: Sequence[Lane]) -> list[int]:
+    return [each.id.partition for each in sorted(ready, key=lambda each: next(iter(each.waiting)))]
+
+
+def each_fits(tasks: Tasks) -> bool:
+    """Whether each carries what a batch may hold, or one lane, whose batch has its own bounds."""
+    return all(
+        len(task) == 1
+        or (
+            sum(len(each.waiting) for each in task) <= FULL_EVENTS
+            and sum(each.held_bytes for each in task) <= MAX_BATCH_BYTES
+        )
+        for task in tasks
+    )
+
+
+#: Events of a lane: few, about what is worth to be at hand, or about what a batch holds; and bytes of an event.
+_events = st.integers(1, 5) | st.sampled_from((FULL_EVENTS - 1, FULL_EVENTS, 250, MAX_BATCH_EVENTS + 1))
+_sizes = st.sampled_from((100, 100, 10_000, MAX_BATCH_BYTES // 2, 2 * MAX_BATCH_BYTES))
+
+
+@st.composite
+def ready_lanes(draw: st.DrawFn, max_size: int = 8) -> list[Lane]:
+    """Draw lanes of some pools that have something to send, in any order of age."""
+    drawn = draw(st.lists(st.tuples(_events, _sizes, st.sampled_from("ABC")), max_size=max_size))
+    ages = iter(draw(st.permutations(range(len(drawn)))))
+    return [
+        lane(number, events, age=next(ages), size=size, pool=pool) for number, (events, size, pool) in enumerate(drawn)
+    ]
+
+
+# Lanes shared out among tasks
+
+
+@given(ready_lanes(), st.integers(-2, 10))
+def test_the_oldest_lanes_go_first_each_once_in_no_more_tasks_than_there_are(ready: list[Lane], tasks: int):
+    shared = share_out(ready, tasks)
+    gone = list(chain.from_iterable(numbers(shared)))
+    assert gone == by_age(ready)[: len(gone)]
+    assert len(shared) <= max(tasks, 0)
+    assert all(shared)
+    assert each_fits(shared)
+
+
+@given(ready_lanes(), st.integers(1, 10))
+def test_a_lane_stays_behind_only_where_all_tasks_are_taken(ready: list[Lane], tasks: int):
+    shared = share_out(ready, tasks)
+    assert sum(map(len, shared)) == len(ready) or len(shared) == tasks
+
+
+@given(ready_lanes(), st.integers(0, 5))
+def test_where_there_are_tasks_enough_each_lane_has_its_own(ready: list[Lane], more: int):
+    assert numbers(share_out(ready, len(ready) + more)) == [[number] for number in by_age(ready)]
+
+
+@given(st.integers(1, 40), st.integers(1, 15))
+def test_lanes_of_few_events_all_go_and_are_spread_evenly_over_all_tasks(count: int, tasks: int):
+    shared = [len(task) for task in share_out(lanes(*[1] * count), tasks)]
+    assert sum(shared) == count
+    assert len(shared) == min(count, tasks)
+    assert max(shared) - min(shared) <= 1
+
+
+def test_a_lane_that_does_not_fit_goes_with_the_next_task_and_waits_where_there_is_none():
+    assert numbers(share_out(lanes(60, 40, 1, 1), 2)) == [[0, 1], [2, 3]]
+    assert numbers(share_out(lanes(60, 41, 1, 1), 2)) == [[0], [1, 2, 3]]
+    assert numbers(share_out(lanes(FULL_EVENTS, 1), 1)) == [[0]]
+
+
+# Pools, and the processes that work for them
+
+
+#: Workers by what they serve: (pools, processes); tasks on their way by pool.
+Workers = Sequence[tuple[set[str], int]]
+_workers: st.SearchStrategy[Workers] = st.lists(
+    st.tuples(st.sets(st.sampled_from("ABC"), min_size=1), st.integers(1, 4)), max_size=4
+)
+_counts = st.dictionaries(st.sampled_from("ABC"), st.integers(0, 6))
+
+
+def by_pool(ready: Sequence[Lane]) -> dict[str, list[Lane]]:
+    return {pool: [each for each in ready if each.id.pool == pool] for pool in "ABC"}
+
+
+def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
+    crew = Crew([({"A", "B"}, 2), ({"A"}, 3), ({"C"}, 1)])
+    assert [crew.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
+
+
+@given(ready_lanes(), _counts, st.none() | _workers)
+def test_where_nobody_is_known_to_work_for_a_pool_each_of_its_lanes_goes_alone(ready, counts, workers: Workers | None):
+    tasks = tasks_of(by_pool(ready), counts, None if workers is None else Crew(workers))
+    served = set[str]().union(*(pools for pools, _ in workers or ()))
+    assert all([each] in tasks for each in ready if each.id.pool not in served)
+
+
+@given(ready_lanes(), _counts, _workers)
+def test_a_lane_goes_once_with_lanes_of_its_pool_that_fit(ready, counts, workers):
+    tasks = tasks_of(by_pool(ready), counts, Crew(workers))
+    gone = list(chain.from_iterable(numbers(tasks)))
+    assert len(gone) == len(set(gone))
+    assert all(len({each.id.pool for each in task}) == 1 for task in tasks)
+    assert each_fits(tasks)
+
+
+@given(ready_lanes(), _counts, st.integers(1, 4))
+def test_processes_get_a_task_each_and_one_ahead_of_full_lanes_only_and_a_pool_without_any_gets_one(
+    ready, counts, each: int
+):
+    tasks = tasks_of(by_pool(ready), counts, Crew([({"A", "B", "C"}, each)]))
+    small = [task for task in tasks if any(len(lane.waiting) < FULL_EVENTS for lane in task)]
+    first = {task[0].id.pool for task in tasks if not counts.get(task[0].id.pool)}
+    assert first == {each.id.pool for each in ready if not counts.get(each.id.pool)}
+    assert len(small) <= max(0, each - sum(counts.values())) + len(first)
+    assert len(tasks) <= max(0, AHEAD_TASKS * each - sum(counts.values())) + len(first)
+
+
+@given(ready_lanes(), st.integers(0, 6), st.integers(1, 4))
+def test_an_idle_process_gets_the_lane_that_has_waited_longest(ready, under_way: int, each: int):
+    tasks = tasks_of(by_pool(ready), {"A": under_way}, Crew([({"A", "B", "C"}, each)]))
+    if ready and under_way < each:
+        assert by_age(ready)[0] in chain.from_iterable(numbers(tasks))
+
+
+def test_few_events_wait_for_a_process_and_many_go_ahead():
+    crew = Crew([({"A"}, 2)])
+    assert tasks_of({"A": lanes(1, FULL_EVENTS - 1)}, {"A": 2}, crew) == []
+    assert numbers(tasks_of({"A": lanes(1, FULL_EVENTS)}, {"A": 2}, crew)) == [[1]]
+    assert tasks_of({"A": lanes(1, FULL_EVENTS)}, {"A": 2 * AHEAD_TASKS}, crew) == []
+
+
+@pytest.mark.parametrize("workers", [[("A", 3), ("AB", 1)], [("A", 1), ("AB", 1)], [("AB", 2)], [("A", 1), ("B", 1)]])
+def test_a_pool_gets_its_turn_however_much_another_one_has_to_do(workers: Sequence[tuple[str, int]]):
+    crew, on_the_way = Crew([(set(pools), each) for pools, each in workers]), dict[str, int]()
+    waiting: Mapping[str, list[Lane]] = {"A": [lane(number) for number in range(9)]}
+    for age in count(1):
+        for task in tasks_of(waiting, on_the_way, crew):
+            pool = task[0].id.pool
+            on_the_way[pool] = on_the_way.get(pool, 0) + 1
+        if on_the_way.get("B"):
+            break
+        assert age < 10, "it waits for ever"
+        on_the_way["A"] -= 1
+        # What came in later takes the place of what went out; B has waited since the beginning.
+        waiting = {"A": [lane(number, age=age) for number in range(9)], "B": [lane(0, age=0, pool="B")]}
+
+
+# What is on its way
+
+
+@given(st.lists(st.integers(1, 4), max_size=8))
+def test_a_task_counts_once_however_many_lanes_share_it(tasks: list[int]):
+    several = lanes(*[1] * len(tasks))
+    for each, task in zip(several, tasks, strict=True):
+        sent([each], task)
+    assert on_their_way([*several, lane(99)], NOW_S) == len(set(tasks))
+
+
+def test_a_task_is_on_its_way_until_the_last_of_its_batches_is_committed():
+    several = lanes(1, 1, 1)
+    sent(several[:2], 1)
+    sent(several[2:], 2)
+    left = [on_their_way(several, NOW_S)]
+    for each in several:
+        each.settle(Position(SOURCE, each.flight[-1].seq), NOW_S)
+        left.append(on_their_way(several, NOW_S))
+    assert left == [2, 2, 1, 0]
+
+
+@pytest.mark.parametrize(("later_s", "known"), [(0.0, 1), (3_600.0, 0)])
+def test_what_is_overdue_is_not_on_its_way_any_more(later_s: float, known: int):
+    several = lanes(1)
+    sent(several, 1)
+    assert on_their_way(several, NOW_S + later_s) == known
+
+
+def test_a_copy_is_not_counted_and_the_rest_of_its_first_task_is():
+    several = lanes(1, 1)
+    sent(several, 1)
+    sent(several[:1], 2)
+    assert on_their_way(several, NOW_S) == 1
+    sent(several[1:], 3)
+    assert on_their_way(several, NOW_S) == 0
