@@ -133,7 +133,7 @@ _NOTHING = nullcontext[Mapping[str, str]]({})
 
 
 def batch(lane: object, events: Sequence[Traced], *, resend: bool) -> Span:
-    """Give the span of a batch that goes to the queue.
+    """Give the span of a task that goes to the queue, with the events of one lane or several.
 
     It ends with the block; an exception marks it as failed. Nothing is attached to the thread or task.
     """

@@ -101,11 +101,12 @@ class Tracer:
             span.set_attributes(
                 {
                     "messaging.system": "celery",
-                    "messaging.destination.name": lane.rpartition("-")[0],
+                    # Lanes that share a task are of one pool.
+                    "messaging.destination.name": lane.partition(" ")[0].rpartition("-")[0],
                     "messaging.batch.message_count": len(events),
                     "rs.lane": lane,
                     "rs.seq_first": events[0].seq,
-                    "rs.seq_last": events[-1].seq,
+                    "rs.seq_last": max(event.seq for event in events),
                     "rs.resend": resend,
                     "rs.frames_sampled": len(sampled),
                 }
