@@ -41,7 +41,7 @@ def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_th
             if due and outbox.counters().get("applied", 0) >= due[0][0]:
                 said.append(command(stack, *due.pop(0)[1]))
 
-        replay(stack, [file], "20", act)
+        replay(stack, [file], "10", act)
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
         audited = command(stack, "backtest", str(file), "--audit", "--digest").strip()
