@@ -18,7 +18,7 @@ import msgspec
 from ingest.roundtrip import MIN_TIMEOUT_S, RoundTrip
 from tasks.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
 from tasks.events import Kind, Position
-from tasks.routing import LaneId
+from tasks.routing import MAX_SYMBOLS, LaneId
 
 MAX_COPIES = 3
 
@@ -89,6 +89,8 @@ class Lane:
             dropped.append(("overflow", self.waiting.popitem(last=False)[1]))
         self.waiting[item.seq] = item
         if item.kind == "depth":
+            if len(self._last_book) >= MAX_SYMBOLS:
+                self._last_book.clear()
             self._last_book[item.stream] = item.seq
         self.held_bytes += item.size - sum(gone.size for _, gone in dropped)
         return dropped

@@ -93,7 +93,9 @@ def process(payload: bytes) -> dict[str, Any]:
         with measure.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
             carried = batches.unpack(payload)
         pool = measure.pool_label(carried[0].pool)
-        tracing.note(lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried))
+        tracing.note(
+            lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried)
+        )
         with (
             bound_contextvars(task_id=batches.task_id(carried)),
             measure.counted(Exception, "worker_failed", pool),

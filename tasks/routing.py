@@ -48,6 +48,10 @@ def partition(venue: Venue, symbol: str, partitions: int) -> int:
     return crc32(f"{venue}:{symbol}".encode()) % partitions
 
 
+#: No market has so many. A publisher that invents symbols must not make anything grow that only saves time.
+MAX_SYMBOLS = 20_000
+
+
 class Shard(NamedTuple):
     """One ingest process of several that share the lanes out."""
 
@@ -82,6 +86,8 @@ class Router:
         key = (venue, symbol, kind)
         lanes = self._known.get(key)
         if lanes is None:
+            if len(self._known) >= MAX_SYMBOLS:
+                self._known.clear()
             wanted = (
                 pool.lanes[partition(venue, symbol, len(pool.lanes))] for pool in self.pools if pool.wants(symbol, kind)
             )

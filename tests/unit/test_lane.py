@@ -6,7 +6,7 @@ import pytest
 from ingest.lane import Item, Lane
 from tasks.batches import Epoch
 from tasks.events import Kind, Position
-from tasks.routing import LaneId
+from tasks.routing import MAX_SYMBOLS, LaneId
 
 SOURCE = "core-1.aa"
 ROOM = 10**9
@@ -178,6 +178,13 @@ def test_at_the_bound_a_book_takes_the_place_of_the_older_book_of_its_symbol(lan
     assert [(reason, gone.seq) for reason, gone in dropped] == [("conflated", 1)]
     assert list(lane.waiting) == [2, 3]
     assert lane.held_bytes == 200
+
+
+def test_a_lane_remembers_the_last_books_of_no_more_symbols_than_a_market_has(lane: Lane):
+    for seq in range(1, MAX_SYMBOLS + 2):
+        lane.offer(item(seq, kind="depth", symbol=f"S{seq}USDT"), 10**9)
+        lane.settle(at(seq), 0.0)
+    assert len(lane._last_book) <= MAX_SYMBOLS
 
 
 def test_at_the_bound_a_trade_takes_the_place_of_the_oldest(lane: Lane):

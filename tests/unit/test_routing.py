@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.routing import LaneId, Pool, Router, Shard, partition
+from tasks.routing import MAX_SYMBOLS, LaneId, Pool, Router, Shard, partition
 
 
 # Pinned: another number would send a symbol's next event to another lane than its last one.
@@ -70,3 +70,12 @@ def test_shards_share_the_lanes_out_each_to_exactly_one(total: int):
     for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT"):
         everywhere = [lane for router in routers for lane in router.lanes_of("spot", symbol, "depth")]
         assert everywhere == list(Router(pools).lanes_of("spot", symbol, "depth"))
+
+
+def test_a_router_remembers_no_more_symbols_than_a_market_has():
+    router = Router([Pool("all", ("depth", "trade"))])
+    first = router.lanes_of("spot", "S0USDT", "trade")
+    for number in range(MAX_SYMBOLS + 1):
+        router.lanes_of("spot", f"S{number}USDT", "trade")
+    assert len(router._known) <= MAX_SYMBOLS
+    assert router.lanes_of("spot", "S0USDT", "trade") == first
