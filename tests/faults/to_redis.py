@@ -39,10 +39,17 @@ def asleep(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def _hold(run: Run) -> None:
-    """Let nobody write any more, and keep what the ledger says."""
+def _hold(run: Run) -> bytes | None:
+    """Let nobody write any more, and keep what the ledger says; give the epoch."""
     run.command("CLIENT", "PAUSE", 60_000, "WRITE")
     run.remember()
+    return _epoch(run)
+
+
+def _epoch(run: Run) -> bytes | None:
+    with suppress(redis.RedisError):
+        return run.redis.hget(run.outbox.keys.shard(0), "epoch")  # type: ignore[return-value]  # a sync client
+    return None
 
 
 def _start_again(run: Run) -> None:
@@ -69,32 +76,33 @@ def older(run: Run) -> Iterator[float]:
     yield 1.5
     run.redis.save()
     yield 1.5
-    _hold(run)
+    before = _hold(run)
     _start_again(run)
-    yield from _until_it_says_so(run)
+    yield from _until_it_begins_anew(run, before)
 
 
 def without_data(run: Run) -> Iterator[float]:
     yield 3.0
-    _hold(run)
+    before = _hold(run)
     _start_again(run)
-    yield from _until_it_says_so(run)
+    yield from _until_it_begins_anew(run, before)
 
 
 def flushed(run: Run) -> Iterator[float]:
     yield 3.0
-    _hold(run)
+    before = _hold(run)
     # Paused writers go on after the commands of this connection, which may write while it lifts the pause.
     with run.redis.pipeline(transaction=False) as pipe:
         pipe.client_unpause()
         pipe.flushall()
         pipe.execute()
     run.hit()
-    yield from _until_it_says_so(run)
+    yield from _until_it_begins_anew(run, before)
 
 
-def _until_it_says_so(run: Run) -> Iterator[float]:
-    wait_for(lambda: "Redis went back in time" in run.stack.ingest.log.read_text(), 30, "ingest to notice")
+def _until_it_begins_anew(run: Run, before: bytes | None) -> Iterator[float]:
+    """Wait for a new epoch: of the ingest that led, which has noticed, or of one that took the lead meanwhile."""
+    wait_for(lambda: _epoch(run) not in {None, before}, 30, "a new epoch")
     yield 0.0
 
 
