@@ -101,9 +101,12 @@ def unpack(payload: bytes) -> tuple[Batch[AnyEvent], ...]:
     if len(payload) > 2 * MAX_BATCH_BYTES:
         raise msgspec.ValidationError(f"larger than {2 * MAX_BATCH_BYTES} bytes")
     try:
-        return _decoder.decode(payload)
+        carried = _decoder.decode(payload)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.ValidationError(str(error)) from None
+    if len({(batch.pool, batch.shard) for batch in carried}) > 1 or not all(batch.events for batch in carried):
+        raise msgspec.ValidationError("batches of several pools or shards, or one without events")
+    return carried
 
 
 def task_id(carried: Sequence[Batch[Any]]) -> str:

@@ -4,6 +4,7 @@ import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tasks import batches
 from tasks.batches import Batch, Epoch
@@ -43,6 +44,19 @@ def test_bytes_that_are_no_batch_are_refused(payload):
 def test_a_task_that_carries_nothing_is_refused():
     with pytest.raises(msgspec.ValidationError, match="length >= 1"):
         batches.unpack(batches.pack([]))
+
+
+@pytest.mark.parametrize(
+    "carried",
+    [
+        [sent(book()), structs.replace(sent(book()), pool="trade")],
+        [sent(book()), structs.replace(sent(book()), shard=1)],
+        [sent(book()), sent()],
+    ],
+)
+def test_a_task_of_two_pools_or_shards_or_with_a_batch_without_events_is_refused(carried):
+    with pytest.raises(msgspec.ValidationError, match="several pools or shards, or one without events"):
+        batches.unpack(batches.pack(carried))
 
 
 def test_batches_that_share_a_task_arrive_in_the_order_in_which_they_were_packed():
