@@ -52,9 +52,29 @@ class Dispatcher:
 
 def message(task: Task, origin: str) -> bytes:
     """Give a task as it stands in its queue."""
-    task_id, pool = batches.task_id(task.carried), task.carried[0].pool
+    task_id = batches.task_id(task.carried)
     body = _pack(((batches.pack(task.carried),), {}, _EMBED))
-    headers: dict[str, Any] = {
+    properties = {
+        "correlation_id": task_id,
+        "reply_to": "",
+        "delivery_mode": 2,
+        "delivery_info": {"exchange": "", "routing_key": task.carried[0].pool},
+        "priority": 0,
+        "body_encoding": "base64",
+        "delivery_tag": task_id,
+    }
+    envelope = {
+        "body": b64encode(body).decode(),
+        "content-encoding": CONTENT_ENCODING,
+        "content-type": CONTENT_TYPE,
+        "headers": _headers(task, task_id, origin),
+        "properties": properties,
+    }
+    return _to_json(envelope)
+
+
+def _headers(task: Task, task_id: str, origin: str) -> dict[str, Any]:
+    return {
         "lang": "py",
         "task": TASK,
         "id": task_id,
@@ -76,20 +96,3 @@ def message(task: Task, origin: str) -> bytes:
         "stamps": {},
         **task.headers,
     }
-    properties = {
-        "correlation_id": task_id,
-        "reply_to": "",
-        "delivery_mode": 2,
-        "delivery_info": {"exchange": "", "routing_key": pool},
-        "priority": 0,
-        "body_encoding": "base64",
-        "delivery_tag": task_id,
-    }
-    envelope = {
-        "body": b64encode(body).decode(),
-        "content-encoding": CONTENT_ENCODING,
-        "content-type": CONTENT_TYPE,
-        "headers": headers,
-        "properties": properties,
-    }
-    return _to_json(envelope)

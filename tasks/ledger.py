@@ -21,8 +21,8 @@ Keys, each behind the namespace:
     notices          channel lane|epoch|position, published by each commit; `configuration`, by a change of it
 
 The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
-unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So it does not matter how many workers hold a
-copy of a batch, or how late one of them wakes up.
+unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So it does not
+matter how many workers hold a copy of a batch, or how late one of them wakes up.
 """
 
 from collections.abc import Mapping, Sequence

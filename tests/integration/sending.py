@@ -6,10 +6,10 @@ import json
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import msgspec
 import pytest
@@ -174,3 +174,15 @@ class Rig:
     async def close(self) -> None:
         await self.ledger.close()
         self.client.close()
+
+
+R = TypeVar("R", bound=Rig)
+
+
+async def begun(rig: R, scene: Callable[[R], Awaitable[None]]) -> None:
+    """Run a scene with a rig whose first epoch has begun."""
+    try:
+        await rig.sender.begin()
+        await scene(rig)
+    finally:
+        await rig.close()

@@ -17,7 +17,7 @@ from tasks import deadletters
 from tasks.ledger import Keys, Notice, lane_field
 from tasks.outbox import Outbox
 from tasks.settings import Settings
-from tests.integration.sending import CONFIGURATION, Queue, Rig, one_pool
+from tests.integration.sending import CONFIGURATION, Queue, Rig, begun, one_pool
 from tests.integration.service import Ingest, ingest, publish
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
@@ -28,15 +28,7 @@ def play(settings: Settings) -> Callable[[Callable[[Rig], Awaitable[None]]], Non
     """Run a scene with a rig whose first epoch has begun."""
 
     def run(scene: Callable[[Rig], Awaitable[None]]) -> None:
-        async def main() -> None:
-            rig = Rig(settings)
-            try:
-                await rig.sender.begin()
-                await scene(rig)
-            finally:
-                await rig.close()
-
-        asyncio.run(main())
+        asyncio.run(begun(Rig(settings), scene))
 
     return run
 

@@ -10,7 +10,7 @@ from ingest.sharing import Crew
 from tasks.batches import Batch
 from tasks.events import AnyEvent
 from tasks.settings import Settings
-from tests.integration.sending import Rig
+from tests.integration.sending import Rig, begun
 
 PARTITIONS = 6
 
@@ -49,15 +49,7 @@ Play = Callable[[Callable[[Scene], Awaitable[None]]], None]
 @pytest.fixture
 def play(settings: Settings) -> Play:
     def run(scene: Callable[[Scene], Awaitable[None]]) -> None:
-        async def main() -> None:
-            rig = Scene(settings)
-            try:
-                await rig.sender.begin()
-                await scene(rig)
-            finally:
-                await rig.close()
-
-        asyncio.run(main())
+        asyncio.run(begun(Scene(settings), scene))
 
     return run
 
