@@ -16,6 +16,8 @@ BUY: Action = "buy"
 SELL: Action = "sell"
 #: More tell nothing: the confidence no longer grows.
 _MOST_REFILLS = 8
+#: How often all levels are looked through, in event time.
+_SWEEP_MS = 1_000
 
 
 class IcebergParams(Params):
@@ -41,8 +43,8 @@ class IcebergParams(Params):
     levels: Annotated[int, Field(ge=1, le=200, description="Levels remembered of each side.")] = 200
 
 
-class Level(msgspec.Struct, array_like=True):
-    """A price that was the best of its side."""
+class Level(msgspec.Struct, array_like=True, gc=False):
+    """A price that was the best of its side. Nothing in it refers back, so the collector need not look at it."""
 
     #: Event time of the last book that showed it, unix milliseconds.
     seen_ms: int
@@ -59,7 +61,7 @@ class Level(msgspec.Struct, array_like=True):
     #: When it fell below half of full, unix milliseconds; 0 when it did not.
     fell_ms: int = 0
     #: Times of its last refills, oldest first, unix milliseconds.
-    refills_ms: list[int] = msgspec.field(default_factory=list)
+    refills_ms: tuple[int, ...] = ()
     #: When it last gave a signal, unix milliseconds; 0 before.
     said_ms: int = 0
 
@@ -75,7 +77,7 @@ class Side(msgspec.Struct):
 
 
 class IcebergState(State):
-    """Both sides. At most 400 levels, 58 KiB packed: every level has a history of its own."""
+    """Both sides. At most 400 levels, 58 KiB packed: every level has a history of its own. Recorded ones take 10 KiB."""
 
     bids: Side = msgspec.field(default_factory=Side)
     asks: Side = msgspec.field(default_factory=Side)
@@ -106,9 +108,10 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     stop at level -/+ d, d = max(|mid - level|, 0.5 % of mid), target at mid +/- 2.5 d. Once per level in 120 s.
 
     A price that a book does not list counts as gone, quantity 0, when the book reaches beyond it; else nothing is known
-    of it. What was seen before a hole in the feed longer than a refill may take (5 s) is forgotten, as falls and refills
-    within it were missed. Best prices only, as that is where hidden size meets trades: elsewhere quotes come and go by
-    themselves and rest untouched. The confidence of the first signal is lower than petrosa's 0.80, which left one step.
+    of it. A price that is gone for longer than a refill may take (5 s), without refills in the window or a signal to wait
+    for, is forgotten. So is what was seen before a hole in the feed of that length, as falls and refills within it were
+    missed. Best prices only, as that is where hidden size meets trades: elsewhere quotes come and go by themselves and
+    rest untouched. The confidence of the first signal is lower than petrosa's 0.80, which left one step.
 
     Source: the refill rule is petrosa-realtime-strategies'; theirs counts refills for ever and by the wall clock.
     """
@@ -119,6 +122,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         """See every level of the book that is remembered, remember the best prices, let the strongest speak."""
         if abs(book.time_ms - state.time_ms) > self.params.refill_s * 1000:
             state.bids, state.asks, state.time_ms = Side(), Side(), book.time_ms
+        another_second = book.time_ms // _SWEEP_MS > state.time_ms // _SWEEP_MS
         state.time_ms = max(state.time_ms, book.time_ms)
         found: list[Found] = []
         for side, quotes, action in ((state.bids, book.bids, BUY), (state.asks, book.asks, SELL)):
@@ -126,6 +130,8 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             found += self._see_shown(side, quotes, state.time_ms, book.mid, action)
             side.best = quotes[0][0]
             self._forget(side, state.time_ms)
+            if another_second:
+                self._sweep(side, state.time_ms)
         strongest = max(found, key=lambda each: (each.confidence, -each.distance), default=None)
         if strongest is not None:
             strongest.level.said_ms = state.time_ms
@@ -174,7 +180,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         if refilled:
             since_ms = now_ms - self.params.window_s * 1000
             recent = [refill_ms for refill_ms in level.refills_ms if refill_ms > since_ms]
-            level.refills_ms = [*recent, now_ms][-_MOST_REFILLS:]
+            level.refills_ms = (*recent, now_ms)[-_MOST_REFILLS:]
         return refilled
 
     def _weigh(self, level: Level, quantity: float, now_ms: int) -> None:
@@ -201,6 +207,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         return None
 
     def _forget(self, side: Side, now_ms: int) -> None:
+        """Let go what left the window, and what was seen longest ago where there are too many."""
         since_ms = now_ms - self.params.window_s * 1000
         while side.levels:
             price = next(iter(side.levels))
@@ -208,6 +215,21 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
                 break
             del side.levels[price]
         side.shown = min(side.shown, len(side.levels))
+
+    def _sweep(self, side: Side, now_ms: int) -> None:
+        """Let go what is of no use any more. Most levels are: without this the state is twice as large."""
+        unshown = islice(side.levels.items(), len(side.levels) - side.shown)
+        for price in [price for price, level in unshown if self._is_spent(level, now_ms)]:
+            del side.levels[price]
+
+    def _is_spent(self, level: Level, now_ms: int) -> bool:
+        """Whether a level is gone, too late to refill, and has neither refills in the window nor a signal to wait for."""
+        return (
+            level.mean == 0
+            and now_ms - level.fell_ms > self.params.refill_s * 1000
+            and (not level.refills_ms or now_ms - level.refills_ms[-1] >= self.params.window_s * 1000)
+            and now_ms - level.said_ms >= self.params.level_interval_s * 1000
+        )
 
 
 def _signal(found: Found, book: Depth) -> Signal:

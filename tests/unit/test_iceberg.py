@@ -160,6 +160,31 @@ def test_no_more_levels_are_remembered_than_told_and_those_seen_longest_ago_go_f
     assert min(state.bids.levels) == pytest.approx(20000.01 - 0.19)
 
 
+@pytest.mark.parametrize(
+    ("quantities", "kept"),
+    [
+        pytest.param([10, 0, 0, 0, 0, 0, 0], True, id="five seconds after it went it may still refill"),
+        pytest.param([10, 0, 0, 0, 0, 0, 0, 0], False, id="later it may not"),
+        pytest.param([10, 4, 9, *[0] * 10], True, id="it refilled before"),
+        pytest.param([10, 4, 9, *[0] * 30], False, id="that was too long ago"),
+    ],
+)
+def test_a_price_that_is_gone_is_remembered_while_it_may_refill_or_has_refilled(quantities, kept):
+    strategy, state = Iceberg.create({"window_s": 20}), IcebergState()
+    for second, quantity in enumerate(quantities):
+        feed(strategy, at(second, quantity), state)
+    assert (1999.0 in state.bids.levels) == kept
+
+
+@pytest.mark.parametrize(("level_interval_s", "kept"), [(60, True), (30, False)])
+def test_a_price_that_is_gone_is_remembered_while_it_may_not_speak_again(level_interval_s, kept):
+    params = {"level_interval_s": level_interval_s, "window_s": 20, "refills": 1}
+    strategy, state = Iceberg.create(params), IcebergState()
+    for second, quantity in enumerate([10, 4, *[9] * 28, *[0] * 10]):  # speaks at 2 s, goes at 30 s
+        feed(strategy, at(second, quantity), state)
+    assert (1999.0 in state.bids.levels) == kept
+
+
 def test_a_state_of_400_levels_that_all_refilled_again_and_again_stays_below_64_kib():
     _, state = busy(1000, levels=200)
     # 300 s of a new best price every 3 s: the window holds 100 a side; each has a dozen refill times.
