@@ -10,6 +10,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
 
+from ingest.listening import listen
 from ingest.parts import Parts
 from tasks.errors import ServerAwayError
 from tasks.events import Position
@@ -143,7 +144,7 @@ class CoreSource:
 
     def __init__(self, nats: Nats, subjects: str) -> None:
         self._nats = nats
-        self._subjects = [subject.strip() for subject in subjects.split(",")]
+        self._subjects = subjects
         self._subscriptions: list[Subscription] = []
 
     keeps = False
@@ -168,16 +169,12 @@ class CoreSource:
         return sum(subscription.pending_msgs for subscription in self._subscriptions)
 
     async def open(self, deliver: Deliver) -> None:
-        """Subscribe. No queue group: it would share the frames of a symbol out, and their order with them."""
+        """Subscribe. Raises SettingsError: the login may not read them."""
 
         async def on_message(message: Msg) -> None:
             deliver(message.subject, message.data, message.headers)
 
-        for subject in self._subjects:
-            self._subscriptions.append(await self._nats.client.subscribe(subject, cb=on_message))
-        # Without an answer the subscriptions stand all the same, at the latest when the connection is back.
-        with suppress(Error):
-            await self._nats.client.flush()
+        self._subscriptions = await listen(self._nats.client, self._subjects, on_message)
 
     async def close(self) -> None:
         """Unsubscribe; what NATS had sent by then is delivered."""

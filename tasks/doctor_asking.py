@@ -27,6 +27,8 @@ T = TypeVar("T")
 
 #: How long one answer may take.
 ANSWER_S = 3.0
+#: Ours say less; who else listens there may never end.
+_ANSWER_BYTES = 64 * 1024
 #: How many of the oldest entries of a queue are looked at.
 LOOKED_AT = 5
 TASK = "tasks.process"
@@ -221,7 +223,7 @@ def ask_port(setting: str, host: str, port: int) -> PortFacts:
     try:
         with closing(http.client.HTTPConnection(address, timeout=ANSWER_S)) as connection:
             connection.request("GET", "/ready")
-            answer: Any = msgspec.json.decode(connection.getresponse().read())
+            answer: Any = msgspec.json.decode(connection.getresponse().read(_ANSWER_BYTES))
     except ConnectionRefusedError:
         return PortFacts(setting, address, "nobody")
     except (OSError, http.client.HTTPException, msgspec.DecodeError, UnicodeDecodeError, RecursionError):

@@ -13,6 +13,8 @@ import msgspec
 
 Venue = Literal["spot", "usdm"]
 Kind = Literal["depth", "trade"]
+#: What a record can hash.
+Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 #: Unix milliseconds that a calendar knows: 1970 to 9999.
 DateMs = Annotated[int, msgspec.Meta(ge=0, le=253_402_300_799_999)]
 #: One price level of a book: (price, quantity), both above zero.
@@ -54,9 +56,9 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     #: Upper case, as the exchange writes it: BTCUSDT.
     symbol: str
     #: The exchange's id, rising within (venue, symbol, kind): `t`, `lastUpdateId` or `u`.
-    id: int
+    id: Int64
     #: When it happened, in unix milliseconds; see `frames` for whose clock that is. The only clock of a strategy.
-    time_ms: int
+    time_ms: Int64
     #: The `seq` of its position.
     seq: int
     #: Ingest's own clock in unix nanoseconds when the frame came in: for latency, never for strategies.

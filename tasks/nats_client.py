@@ -1,6 +1,7 @@
 """How everybody of ours connects to NATS: who we say we are, and what we accept of the server."""
 
 import asyncio
+import re
 import ssl
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -16,6 +17,9 @@ from tasks.settings import Settings, mask
 #: What servers say, in lower case, of a login that they don't take.
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
 
+#: What they say of a subject that the login may not read.
+_UNREADABLE = re.compile(r'permissions violation for subscription to "([^"]+)"', re.IGNORECASE)
+
 #: How long what is on its way may take, and how long the end of a connection that never stood.
 _CLOSE_S = 5.0
 _GIVE_UP_S = 0.2
@@ -30,6 +34,8 @@ class NatsClient(Client):
         super().__init__()
         self._settings = settings
         self._was_connected = False
+        #: Subjects that this login was found not to be allowed to read.
+        self.unreadable: set[str] = set()
 
     async def open(self, name: str, on_error: OnError, **options: Any) -> None:
         """Connect under a name, with more options of nats-py's `connect`, for as long as it takes.
@@ -42,6 +48,7 @@ class NatsClient(Client):
             # Raised here, it ends nats-py's `connect`, which would try for ever.
             if not self._was_connected and (why := _refusal(error)):
                 raise SettingsError(f"NATS at {mask(self._settings.nats_url)} {why}")
+            self.unreadable.update(_UNREADABLE.findall(str(error)))
             await on_error(error)
 
         await self.connect(

@@ -15,7 +15,8 @@ import structlog
 from nats.aio.msg import Msg
 
 from ingest.feeds.publisher import Connection
-from tasks.errors import UNREADABLE, RecordingError
+from ingest.listening import listen
+from tasks.errors import UNREADABLE, RecordingError, SettingsError
 from tasks.frames import parse_stream
 from tasks.rarely import Rarely
 from tasks.settings import Settings
@@ -118,13 +119,16 @@ class Recorder:
 
 
 async def record(settings: Settings, path: Path, *, seconds: float | None, force: bool) -> None:
-    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled. Raises RecordingError."""
+    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled. Raises RecordingError and SettingsError."""
     recorder, opened = Recorder(), open_file(path, force=force)
     try:
         with opened as file:
             await _listen(settings, recorder, file, seconds)
     except OSError as error:
         raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
+    except SettingsError:
+        path.unlink(missing_ok=True)  # nothing was recorded, and the next try is not to find it in its way
+        raise
     finally:
         log.info("the recording has ended", file=str(path), **recorder.counts)
 
@@ -133,9 +137,7 @@ async def _listen(settings: Settings, recorder: Recorder, file: BinaryIO, second
     connection = Connection(settings)
     try:
         await connection.open()
-        for subject in settings.nats_subjects.split(","):
-            await connection.client.subscribe(subject.strip(), cb=recorder.on_message)
-        await connection.flush()
+        await listen(connection.client, settings.nats_subjects, recorder.on_message)
         log.info("recording", subjects=settings.nats_subjects)
         with suppress(TimeoutError):
             await asyncio.wait_for(recorder.keep_writing(file), seconds)

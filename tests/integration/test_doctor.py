@@ -8,6 +8,7 @@ import sys
 import time
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
 from typing import Any
@@ -154,6 +155,24 @@ def test_only_parts_that_are_missing_are_named_as_what_a_process_is_not_ready_fo
         facts = ask_port("HTTP_PORT", "127.0.0.1", server.server_port)
         answering.result(10)
     assert (facts.held_by, facts.unwell) == ("ours", unwell)
+
+
+def test_who_answers_without_end_at_our_port_is_somebody_else():
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while True:
+                    self.wfile.write(b"x" * 65_536)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Endless) as server, ThreadPoolExecutor() as threads:
+        answering = threads.submit(server.handle_request)
+        assert ask_port("HTTP_PORT", "127.0.0.1", server.server_port).held_by == "other"
+        answering.result(10)
 
 
 def test_servers_that_hang_cost_a_few_seconds_and_a_line_each():

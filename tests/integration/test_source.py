@@ -105,13 +105,15 @@ def test_close_without_a_server_delivers_what_had_arrived(namespace):
     async def run(instance: Instance) -> None:
         process, url = start_nats(instance)
         async with listening(url, f"{namespace}.>") as listener:
+            client = listener.nats.client
+            before = client.stats["in_msgs"]
             await publish(url, *numbered(f"{namespace}.x", 20_000))
-            await until(lambda: listener.nats.client.stats["in_msgs"])
+            await until(lambda: client.stats["in_msgs"] > before)
             os.kill(process.pid, signal.SIGKILL)
             process.wanted = False
-            await until(lambda: not listener.nats.client.is_connected)
+            await until(lambda: not client.is_connected)
             await asyncio.wait_for(listener.source.close(), 15)
-            assert len(listener.frames) == listener.nats.client.stats["in_msgs"]
+            assert len(listener.frames) == client.stats["in_msgs"] - before
             assert listener.source.pending == 0
 
     with Instance("source") as instance:

@@ -179,6 +179,24 @@ def test_a_wrong_password_ends_ingest_and_feeds_with_one_line_and_is_a_finding_o
         assert SECRET not in done.stdout + done.stderr
 
 
+def test_a_subject_that_nats_does_not_let_us_read_ends_ingest_and_the_recorder_with_one_line(
+    doors: Doors, redis_url: str, namespace: str, instance: Instance
+):
+    rights = '{ subscribe: ["_INBOX.>", "ours.>"], publish: ">" }'
+    url = doors.url(f'authorization {{ users: [{{ user: us, password: "{SECRET}", permissions: {rights} }}] }}')
+    ours = environment(
+        NATS_URL=url, NATS_USER="us", NATS_PASSWORD=SECRET, NATS_SUBJECTS="ours.>, theirs.>", REDIS_URL=redis_url,
+        NAMESPACE=namespace, LOG_LEVEL="INFO",
+    )  # fmt: skip
+    file = instance.directory / "refused.jsonl"
+    for program in (["ingest"], ["ingest", "record", str(file)]):
+        done = ran(ours, *program)
+        assert done.returncode == 1
+        assert "NATS does not let this login read theirs.> (NATS_SUBJECTS, or its rights)" in done.stderr
+        assert "Traceback" not in done.stderr
+    assert not file.exists()
+
+
 def test_ingest_whose_login_is_withdrawn_says_so_and_waits_until_it_is_given_back(
     instance: Instance, redis_url: str, namespace: str
 ):

@@ -41,6 +41,15 @@ def test_bytes_that_are_no_batch_are_refused(payload):
         batches.unpack(payload)
 
 
+@pytest.mark.parametrize("number", [2**63, -(2**63) - 1, 2**64 - 1])
+@pytest.mark.parametrize("field", ["id", "time_ms"])
+def test_an_event_whose_numbers_no_record_can_hold_is_refused(field, number):
+    forged = structs.replace(trade(), **{field: number})
+    # 2^64 and its like are no msgpack at all; what is, is refused where it is read.
+    with pytest.raises((msgspec.MsgspecError, OverflowError)):
+        batches.unpack(batches.pack([sent(forged)]))
+
+
 def test_a_task_that_carries_nothing_is_refused():
     with pytest.raises(msgspec.ValidationError, match="length >= 1"):
         batches.unpack(batches.pack([]))

@@ -1,0 +1,29 @@
+"""Subscribing to the frames, and knowing that the server lets us."""
+
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error
+
+from ingest.delivery import delivered
+from tasks.errors import SettingsError
+from tasks.nats_client import NatsClient
+
+_ANSWER_S = 5
+
+
+async def listen(client: NatsClient, subjects: str, on_message: Callable[[Msg], Awaitable[None]]) -> list[Subscription]:
+    """Subscribe to each of `subjects`, which commas separate, without a queue group: it would share frames out.
+
+    Raises SettingsError: the login may not read one of them. Nothing else would ever say so.
+    """
+    named = [subject.strip() for subject in subjects.split(",")]
+    subscriptions = [await client.subscribe(subject, cb=on_message) for subject in named]
+    # Without an answer the subscriptions stand all the same, at the latest when the connection is back.
+    with suppress(Error):
+        await delivered(client, _ANSWER_S)
+    if refused := [subject for subject in named if subject in client.unreadable]:
+        raise SettingsError(f"NATS does not let this login read {', '.join(refused)} (NATS_SUBJECTS, or its rights)")
+    return subscriptions
