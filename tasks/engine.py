@@ -142,8 +142,9 @@ class Run:
             self._outcome.signals += said.signals
             self._outcome.counts[f"signals:{strategy.name}"] += len(said.signals)
             self._outcome.actions.update((strategy.name, action) for action in said.actions)
-        self._outcome.held += said.held
-        self._outcome.counts.update(f"held:{reason}" for reason in said.reasons)
+        if said.held:
+            self._outcome.held += said.held
+            self._outcome.counts.update(f"held:{reason}" for reason in said.reasons)
 
     def _tell(self, strategy: AnyStrategy, event: AnyEvent | None) -> None:
         """Write the dead letter of the exception that is being handled."""
