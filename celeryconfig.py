@@ -67,7 +67,8 @@ task_acks_late = False
 task_default_queue = "celery"
 task_track_started = False
 
-# Each process has its next task at hand; more would wait behind one that takes long, while others are free.
+# A worker takes no more tasks than it has free processes: what it held back, another one could run at once.
+worker_disable_prefetch = True
 worker_prefetch_multiplier = 1
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False

@@ -26,14 +26,14 @@ _to_json = msgspec.json.Encoder().encode
 class Task(NamedTuple):
     """One Celery task."""
 
-    #: Of one pool.
+    #: Of one shard, and of pools that the same workers serve: any of their queues will do.
     carried: Sequence[Batch[msgspec.Raw]]
     description: str
     headers: Mapping[str, str] = {}
 
 
 class Dispatcher:
-    """Puts tasks into the queues of their pools."""
+    """Puts tasks into the queues of their first batch's pools."""
 
     def __init__(self, broker: Redis, queue_prefix: str, origin: str) -> None:
         """`origin` names the sender in each task."""

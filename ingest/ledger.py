@@ -204,7 +204,7 @@ class IngestLedger:
         stored: Any = self.client.hmget(self.keys.pool(batch.pool), [record_field(event), RESETS])
         record, resets = await stored
         outcome = condemn(batch.pool, batch.to.source, event, record, detail)
-        keys, arguments = commit_arguments(self.keys, batch, outcome, resets or b"")
+        keys, arguments = commit_arguments(self.keys, [(batch, outcome, resets or b"")])
         await self._commit(keys=keys, args=arguments)
 
     async def subscribe(self) -> PubSub:

@@ -119,15 +119,10 @@ class Sender:
 
     def _launch(self) -> list[list[Lane]]:
         """Make batches of what waits and may go out; give the lanes of each task."""
-        ready = {
-            pool: [lane for lane in lanes if not lane.flight and self._has_something(lane)]
-            for pool, lanes in self.lanes.by_pool.items()
-        }
-        if not any(ready.values()):
+        ready = [lane for lane in self.lanes if not lane.flight and self._has_something(lane)]
+        if not ready:
             return []
-        now_s = time.monotonic()
-        sent = {pool: sharing.on_their_way(lanes, now_s) for pool, lanes in self.lanes.by_pool.items()}
-        tasks = sharing.tasks_of(ready, sent, self.crew())
+        tasks = sharing.tasks_of(self.lanes.by_pool, ready, self.crew(), time.monotonic())
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
             self._tally.add("batches_sent")
@@ -171,14 +166,15 @@ class Sender:
     # Commits
 
     def on_notice(self, text: str) -> None:
-        """Take a notice from the ledger's channel."""
-        try:
-            notice = Notice.parse(text)
-        except ValueError:
-            log.warning("not a notice", text=text[:100])
-            return
-        if notice.epoch == str(self.epoch) and notice.lane in self.lanes:
-            self._settle(notice.lane, notice.to)
+        """Take a notice from the ledger's channel: a line for each batch of a commit."""
+        for line in text.split("\n"):
+            try:
+                notice = Notice.parse(line)
+            except ValueError:
+                log.warning("not a notice", text=line[:100])
+                return
+            if notice.epoch == str(self.epoch) and notice.lane in self.lanes:
+                self._settle(notice.lane, notice.to)
 
     def _settle(self, name: LaneId, position: Position) -> None:
         lane, now_s = self.lanes[name], time.monotonic()

@@ -2,10 +2,12 @@
 
 A task costs about the same whether it carries one event or a hundred: the queue, a worker's main process, its child,
 round trips. So no more tasks are on their way than the workers have processes. While there are fewer, each lane that
-has something gets a task of its own; when there are not enough for all, lanes of a pool share.
+has something gets a task of its own; when there are not enough for all, lanes share, also lanes of several pools where
+the same workers serve them.
 """
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from itertools import chain
 
 from ingest.lane import Lane
 from tasks.batches import MAX_BATCH_BYTES
@@ -17,6 +19,9 @@ AHEAD_TASKS = 2
 #: Parts of processes are added up.
 _ROUNDING = 1e-6
 
+#: Pools that the same workers serve.
+Team = tuple[str, ...]
+
 
 class Crew:
     """The workers: which pools they serve, with how many processes."""
@@ -24,7 +29,7 @@ class Crew:
     def __init__(self, workers: Iterable[tuple[Collection[str], int]]) -> None:
         """Take the pools and the processes of each."""
         self._workers = [(frozenset(served), count) for served, count in workers]
-        self._counted: dict[tuple[str, ...], int] = {}
+        self._counted: dict[Team, int] = {}
 
     def processes(self, *pools: str) -> int:
         """Count the processes that serve all of these pools."""
@@ -32,57 +37,66 @@ class Crew:
             self._counted[pools] = sum(count for served, count in self._workers if served.issuperset(pools))
         return self._counted[pools]
 
-    def has_room(self, pool: str, on_their_way: Mapping[str, int], ahead: int = 1) -> bool:
-        """Say whether there is room for another task of a pool, with so many on their way by pool.
+    def teams(self, pools: Iterable[str]) -> list[Team]:
+        """Put those pools together that the same workers serve; leave out those that nobody serves."""
+        teams: dict[tuple[int, ...], list[str]] = {}
+        for pool in pools:
+            servers = tuple(number for number, (served, count) in enumerate(self._workers) if count and pool in served)
+            teams.setdefault(servers, []).append(pool)
+        return [tuple(team) for servers, team in teams.items() if servers]
 
-        A task of another pool takes room as far as the processes that may run it serve this pool too. For one task
-        there is always room: else a pool whose processes are shared with a busier one might wait for ever.
+    def has_room(self, team: Team, on_their_way: Mapping[Team, int], ahead: int = 1) -> bool:
+        """Say whether there is room for another task of a team, with so many on their way by team.
+
+        A task of another team takes room as far as the processes that may run it serve this one too. For one task
+        there is always room: else a team whose processes are shared with a busier one might wait for ever.
         """
-        if not on_their_way.get(pool):
+        if not on_their_way.get(team):
             return True
-        taken = sum(count * self._part(pool, other) for other, count in on_their_way.items() if count)
-        return ahead * self.processes(pool) - taken > 1 - _ROUNDING
+        taken = sum(count * self._part(team, other) for other, count in on_their_way.items() if count)
+        return ahead * self.processes(team[0]) - taken > 1 - _ROUNDING
 
-    def _part(self, pool: str, other: str) -> float:
-        """Give the part of another pool's processes that serve this pool too."""
-        return self.processes(pool, other) / (self.processes(other) or 1)
+    def _part(self, team: Team, other: Team) -> float:
+        """Give the part of another team's processes that serve this one too."""
+        return self.processes(team[0], other[0]) / (self.processes(other[0]) or 1)
 
 
 def tasks_of(
-    ready: Mapping[str, Sequence[Lane]], on_their_way: Mapping[str, int], crew: Crew | None
+    lanes: Mapping[str, Sequence[Lane]], ready: Collection[Lane], crew: Crew | None, now_s: float
 ) -> list[list[Lane]]:
-    """Give the lanes of each task that should go out now, while so many are on their way by pool.
+    """Give the lanes of each task that should go out now: of `lanes`, by pool, those that are `ready` to send.
 
-    `ready` are the lanes that have something to send out, by pool. Where nobody knows who works for a pool, each of its
-    lanes gets a task of its own.
+    Where nobody knows who works for a pool, each of its lanes gets a task of its own.
     """
-    counts, tasks = dict(on_their_way), list[list[Lane]]()
-    manned = {pool: list(lanes) for pool, lanes in ready.items() if lanes and crew and crew.processes(pool)}
-    tasks += [[lane] for pool, lanes in ready.items() if pool not in manned for lane in lanes]
-    if crew is not None:
-        tasks += _fill(manned, counts, crew, 1)
-        gone = {lane.id for lanes in tasks for lane in lanes}
-        full = {
-            pool: [lane for lane in lanes if lane.id not in gone and len(lane.waiting) >= FULL_EVENTS]
-            for pool, lanes in manned.items()
-        }
-        tasks += _fill({pool: lanes for pool, lanes in full.items() if lanes}, counts, crew, AHEAD_TASKS)
-    return tasks
+    teams = crew.teams(lanes) if crew else []
+    manned = {pool for team in teams for pool in team}
+    tasks = [[lane] for lane in ready if lane.id.pool not in manned]
+    if crew is None or not teams:
+        return tasks
+    counts = {team: on_their_way(chain.from_iterable(lanes[pool] for pool in team), now_s) for team in teams}
+    waiting = {team: [lane for lane in ready if lane.id.pool in team] for team in teams}
+    tasks += _fill(waiting, counts, crew, 1)
+    gone = {lane.id for lanes in tasks for lane in lanes}
+    full = {
+        team: [lane for lane in several if lane.id not in gone and len(lane.waiting) >= FULL_EVENTS]
+        for team, several in waiting.items()
+    }
+    return tasks + _fill(full, counts, crew, AHEAD_TASKS)
 
 
-def _fill(ready: Mapping[str, Sequence[Lane]], counts: dict[str, int], crew: Crew, ahead: int) -> list[list[Lane]]:
-    """Give the room that there is to the pools in turn, the one whose event has waited longest first."""
-    in_turn = sorted(ready, key=lambda pool: min(map(_oldest, ready[pool])))
+def _fill(waiting: Mapping[Team, Sequence[Lane]], counts: dict[Team, int], crew: Crew, ahead: int) -> list[list[Lane]]:
+    """Give the room that there is to the teams in turn, the one whose event has waited longest first."""
+    in_turn = sorted((team for team in waiting if waiting[team]), key=lambda team: min(map(_oldest, waiting[team])))
     given = dict.fromkeys(in_turn, 0)
     more = True
     while more:
         more = False
-        for pool in in_turn:
-            if given[pool] < len(ready[pool]) and crew.has_room(pool, counts, ahead):
-                given[pool] += 1
-                counts[pool] = counts.get(pool, 0) + 1
+        for team in in_turn:
+            if given[team] < len(waiting[team]) and crew.has_room(team, counts, ahead):
+                given[team] += 1
+                counts[team] = counts.get(team, 0) + 1
                 more = True
-    return [task for pool in in_turn for task in share_out(ready[pool], given[pool])]
+    return [task for team in in_turn for task in share_out(waiting[team], given[team])]
 
 
 def on_their_way(lanes: Iterable[Lane], now_s: float) -> int:

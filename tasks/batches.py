@@ -1,7 +1,7 @@
 """What Celery tasks carry: batches, each the ordered events of one lane, and where they belong. Pure, with the codec.
 
-A task carries one batch or several, of different lanes of one pool and one shard. Each is begun, committed and sent
-again for itself; they only travel together.
+A task carries one batch or several, of different lanes of one shard. Each is begun, committed and sent again for
+itself; they only travel together.
 """
 
 from collections.abc import Sequence
@@ -104,8 +104,8 @@ def unpack(payload: bytes) -> tuple[Batch[AnyEvent], ...]:
         carried = _decoder.decode(payload)
     except (UnicodeDecodeError, RecursionError) as error:
         raise msgspec.ValidationError(str(error)) from None
-    if len({(batch.pool, batch.shard) for batch in carried}) > 1 or not all(batch.events for batch in carried):
-        raise msgspec.ValidationError("batches of several pools or shards, or one without events")
+    if len({batch.shard for batch in carried}) > 1 or not all(batch.events for batch in carried):
+        raise msgspec.ValidationError("batches of several shards, or one without events")
     return carried
 
 

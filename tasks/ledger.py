@@ -18,7 +18,8 @@ Keys, each behind the namespace:
     configurations   hash    version (content hash) → JSON
     configuration:history  stream  JSON: version, previous, author, reason, time
     workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/presence.py`)
-    notices          channel lane|epoch|position, published by each commit; `configuration`, by a change of it
+    notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
+                             change of it
 
 The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
 unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So it does not
@@ -26,13 +27,13 @@ matter how many workers hold a copy of a batch, or how late one of them wakes up
 """
 
 from collections.abc import Mapping, Sequence
+from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
 
 import msgspec
 import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.exceptions import NoScriptError
 from redis.retry import Retry
 
 from tasks import deadletters, records
@@ -45,6 +46,7 @@ from tasks.routing import LaneId
 from tasks.settings import Settings
 
 STARTS_EXPIRE_S = 3600
+_pack = msgspec.msgpack.Encoder().encode
 
 Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
 
@@ -154,27 +156,35 @@ class Begun(msgspec.Struct, frozen=True):
 #: A batch, and the names of the records and states that it needs.
 Wanted = tuple[Batch[AnyEvent], Sequence[str]]
 #: A batch, what it changes, and how often states had been reset when its own were read.
-Worked = tuple[Batch[AnyEvent], Outcome, bytes]
+Worked = tuple[Batch[Any], Outcome, bytes]
+#: KEYS and ARGV of a script.
+Arguments = tuple[list[str], list[bytes | str | int]]
 
 
-def commit_arguments(
-    keys: Keys, batch: Batch[Any], outcome: Outcome, resets: bytes
-) -> tuple[list[str], list[bytes | str | int]]:
-    """Give KEYS and ARGV of `commit.lua`; `resets` as it was when the batch's records and states were read."""
-    notice = Notice(batch.lane, str(batch.epoch), batch.to)
-    counters = {"batches": 1, **{name: count for name, count in outcome.counts.items() if count}}
-    arguments: list[bytes | str | int] = [
-        str(batch.epoch), lane_field(batch.lane), str(batch.prev or ""), str(batch.to), keys.notices, str(notice),
-        deadletters.KEEP, resets, len(outcome.fields), len(outcome.signals), len(outcome.held), len(outcome.letters),
-        len(outcome.audit), len(counters),
+def commit_arguments(keys: Keys, worked: Sequence[Worked]) -> Arguments:
+    """Give what `commit.lua` takes. All batches are of one shard."""
+    names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
+    names += [name for batch, *_ in worked for name in (keys.pool(batch.pool), keys.starts(batch.lane))]
+    return names, [keys.notices, deadletters.KEEP, _pack([_parts(*each) for each in worked])]
+
+
+def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
+    """Give what the script needs of a batch, in its order."""
+    epoch, to = str(batch.epoch), str(batch.to)
+    notice = str(Notice(batch.lane, epoch, batch.to))
+    counters = ["batches", 1, *chain.from_iterable(item for item in outcome.counts.items() if item[1])]
+    fields = ((name, _bytes(value)) for name, value in outcome.fields.items())
+    signals = zip(map(_bytes, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
+    streams = [list(map(_bytes, entries)) for entries in (outcome.held, outcome.letters, outcome.audit)]
+    return [
+        epoch, lane_field(batch.lane), str(batch.prev or ""), to, notice, resets.decode(),
+        list(chain.from_iterable(fields)), list(chain.from_iterable(signals)), *streams, counters,
     ]  # fmt: skip
-    arguments += [part for item in outcome.fields.items() for part in item]
-    traces = outcome.traces or [""] * len(outcome.signals)
-    arguments += [part for pair in zip(outcome.signals, traces, strict=True) for part in pair]
-    arguments += outcome.held + outcome.letters + outcome.audit
-    arguments += [part for item in counters.items() for part in item]
-    names = [keys.shard(batch.shard), keys.pool(batch.pool), keys.starts(batch.lane)]
-    return [*names, keys.signals, keys.held, keys.deadletters, keys.audit, keys.counters], arguments
+
+
+def _bytes(value: bytes) -> msgspec.Raw:
+    """Pack bytes as msgpack's strings are packed: Redis's scripts know no other kind."""
+    return msgspec.Raw(b"\xdb" + len(value).to_bytes(4, "big") + value)
 
 
 def _begun(
@@ -201,11 +211,9 @@ class Ledger:
     def begin(self, wanted: Sequence[Wanted]) -> list[Begun]:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
         keys = [self.keys.shard(wanted[0][0].shard)]
-        arguments: list[str | int] = [STARTS_EXPIRE_S]
-        for batch, fields in wanted:
-            keys += [self.keys.pool(batch.pool), self.keys.starts(batch.lane)]
-            arguments += [batch.identity, 2 + len(fields), lane_field(batch.lane), RESETS, *fields]
-        epoch, *answers = self._begin(keys=keys, args=arguments)
+        keys += [name for batch, _ in wanted for name in (self.keys.pool(batch.pool), self.keys.starts(batch.lane))]
+        asked = [(batch.identity, (lane_field(batch.lane), RESETS, *fields)) for batch, fields in wanted]
+        epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, _pack(asked)])
         stored = (epoch or b"").decode(errors="replace")
         return [_begun(stored, fields, *answer) for (_, fields), answer in zip(wanted, answers, strict=True)]
 
@@ -214,20 +222,9 @@ class Ledger:
 
         Safe to call again when the answer got lost.
         """
-        arguments = [commit_arguments(self.keys, *each) for each in worked]
-        try:
-            answers = self._commit_all(arguments)
-        except NoScriptError:
-            # If it was forgotten half-way, those that were committed say so again.
-            self._client.script_load(self._commit.script)
-            answers = self._commit_all(arguments)
+        keys, arguments = commit_arguments(self.keys, worked)
+        answers: list[bytes] = self._commit(keys=keys, args=arguments)
         return [answer.decode() for answer in answers]  # type: ignore[misc]  # the script's five words
-
-    def _commit_all(self, arguments: Sequence[tuple[list[str], list[bytes | str | int]]]) -> list[bytes]:
-        with self._client.pipeline(transaction=False) as pipe:
-            for keys, values in arguments:
-                pipe.evalsha(self._commit.sha, len(keys), *keys, *values)
-            return pipe.execute()
 
     def take_back(self, batch: Batch[AnyEvent]) -> None:
         """Say that a run has ended alive."""

@@ -5,6 +5,7 @@ import os
 import signal
 import sys
 import traceback
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
@@ -102,7 +103,8 @@ def process(payload: bytes) -> dict[str, Any]:
         ):
             dones = runner.run(carried, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
     seconds = perf_counter() - started_s
-    measure.count("worker_fenced", pool, by=len(carried) - len(dones))
+    for name, fenced in (Counter(b.pool for b in carried) - Counter(done.pool for done in dones)).items():
+        measure.count("worker_fenced", measure.pool_label(name), by=fenced)
     if not dones:
         raise Ignore
     measure.committed(dones, seconds)

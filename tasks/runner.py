@@ -1,7 +1,8 @@
 """How a worker deals with a task: read the ledger, decide, run the strategies, commit through the fence.
 
 A task carries batches of different lanes, which share its two round trips and nothing else: each is decided on, and
-committed or not, for itself. Every way out but the last commit leaves the ledger as it was:
+committed or not, for itself. What is quick runs first, and is committed before what takes long. Every way out but the
+last commit leaves the ledger as it was:
 
     foreign epoch            an ingest that was superseded sent it
     position at or beyond    a repeat: the notice got lost, so it is published again
@@ -12,30 +13,35 @@ committed or not, for itself. Every way out but the last commit leaves the ledge
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import AbstractContextManager, nullcontext
-from time import perf_counter_ns, time_ns
+from contextlib import suppress
+from time import perf_counter, perf_counter_ns, time_ns
 from typing import Any
 
 import msgspec
 import redis
 import stamina
 import structlog
-from structlog.contextvars import bound_contextvars
 
 from tasks import engine, tracing
 from tasks.batches import Batch, max_starts
 from tasks.events import AnyEvent
 from tasks.ledger import Begun, Committed, Ledger
 from tasks.outcome import Outcome
+from tasks.pace import Pace
 from tasks.rarely import Rarely
 from tasks.state import NewerStateError
 from tasks.strategy import AnyStrategy
 from tasks.strategy_errors import StrategyErrors
+from tasks.telemetry import about
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 log = structlog.get_logger()
 _strategy_errors = StrategyErrors()
 _rarely = Rarely()
+_pace = Pace()
+
+#: What is done for so long is committed, though the task has more to do: another round trip costs less than waiting.
+COMMIT_AFTER_S = 0.01
 
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
 FindStrategies = Callable[[Ledger, str, str], Sequence[AnyStrategy]]
@@ -91,7 +97,8 @@ def run(
     the process, such as SystemExit.
     """
     machine_faults = (*engine.MACHINE_FAULTS, *machine_faults)
-    runs = [_Run(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in carried]
+    quick_first = sorted(carried, key=_pace.expected_s)
+    runs = [_Run(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
     try:
         _run(runs, ledger, machine_faults)
     except machine_faults:
@@ -116,11 +123,6 @@ class _Run:
         #: Why nothing was committed; or what was.
         self.refusal: str | None = None
         self.done: Done | None = None
-
-    @property
-    def log_context(self) -> AbstractContextManager[object]:
-        """Around what it does: whose log lines these are."""
-        return bound_contextvars(lane=str(self.batch.lane), task_id=self.batch.task_id, seq=self.batch.to.seq)
 
     def work(self, begun: Begun, machine_faults: tuple[type[BaseException], ...]) -> None:
         """Give the events to the strategies, unless there is a reason not to."""
@@ -151,7 +153,7 @@ class _Run:
     def end(self, committed: Committed) -> None:
         """Learn what became of the commit."""
         if committed == "committed" and self.outcome:
-            with self.log_context if self.outcome.letters else nullcontext():
+            with about(self.batch):
                 _strategy_errors.tell(self.outcome.letters)
             self.done = _done(self.batch, self.outcome)
         else:
@@ -160,22 +162,32 @@ class _Run:
 
 def _run(runs: Sequence[_Run], ledger: Ledger, machine_faults: tuple[type[BaseException], ...]) -> None:
     begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
+    worked: list[_Run] = []
+    since_s = perf_counter()
     for each, start in zip(runs, begun, strict=True):
-        with each.log_context:
+        if worked and perf_counter() - since_s > COMMIT_AFTER_S:
+            _commit(worked, ledger)
+            worked, since_s = [], perf_counter()
+        with about(each.batch), _pace.noted(each.batch):
             each.work(start, machine_faults)
         if each.refusal == "repeat" and start.position is not None:
             ledger.notify(each.batch, start.position)
-    worked = [each for each in runs if each.outcome]
+        if each.outcome:
+            worked.append(each)
     if worked:
-        answers = _when_redis_is_back(ledger.commit, [(each.batch, each.outcome, each.resets) for each in worked])
-        for each, committed in zip(worked, answers, strict=True):
-            each.end(committed)
+        _commit(worked, ledger)
+
+
+def _commit(worked: Sequence[_Run], ledger: Ledger) -> None:
+    answers = _when_redis_is_back(ledger.commit, [(each.batch, each.outcome, each.resets) for each in worked])
+    for each, committed in zip(worked, answers, strict=True):
+        each.end(committed)
 
 
 def _pass_over(refused: Sequence[_Run], ledger: Ledger) -> None:
     """Leave batches that were not needed as they were."""
     for each in refused:
-        with each.log_context:
+        with about(each.batch):
             _take_back(each.batch, ledger)
             tracing.note(not_needed=each.refusal or "")
             log.debug("batch not needed", why=each.refusal)
@@ -215,6 +227,8 @@ def _refusal(batch: Batch[AnyEvent], begun: Begun) -> str | None:
 
 def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
     """Make a call that may be repeated, for as long as Redis may be away without this run being sent again for it."""
+    with suppress(*AWAY):
+        return call(*arguments)
     for attempt in stamina.retry_context(on=AWAY, attempts=None, timeout=8.0, wait_initial=0.02, wait_max=1.0):
         with attempt:
             return call(*arguments)

@@ -1,19 +1,22 @@
 """What the processes say about themselves: structured logs.
 
-Every line has its time, level, `event` and `role`; a line from the run of a batch has `lane` and `task_id` too, and one
-from within a recorded span its `trace_id` and `span_id`.
+Every line has its time, level, `event` and `role`; a line from the run of a batch has `lane`, `seq` and `task_id` too,
+and one from within a recorded span its `trace_id` and `span_id`.
 """
 
 import logging
 import re
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Iterator, MutableMapping
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import Any
 
 import structlog
 from structlog.processors import ExceptionRenderer, JSONRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
+from tasks.batches import Batch
 from tasks.settings import Settings
 
 Event = MutableMapping[str, Any]
@@ -24,6 +27,27 @@ _CREDENTIALS = re.compile(r"(?<=://)[^/\s\"']*@")
 _MAX_FRAMES = 20
 
 
+#: The batch that runs. structlog's own variables take a tenth of the time of a small batch; nearly all log nothing.
+_running: ContextVar[Batch[Any] | None] = ContextVar("running", default=None)
+
+
+@contextmanager
+def about(batch: Batch[Any]) -> Iterator[None]:
+    """Have what the block logs say that it is about `batch`."""
+    token = _running.set(batch)
+    try:
+        yield
+    finally:
+        _running.reset(token)
+
+
+def add_batch(_: Any, __: str, event: Event) -> Event:
+    """Name the batch that runs, if one does."""
+    if batch := _running.get():
+        event.update(lane=str(batch.lane), task_id=batch.task_id, seq=batch.to.seq)
+    return event
+
+
 def configure_logging(settings: Settings, role: str) -> None:
     """Send structlog and the standard library's logging to standard error, as JSON lines or for a person.
 
@@ -32,6 +56,7 @@ def configure_logging(settings: Settings, role: str) -> None:
     level = logging.getLevelNamesMapping()[settings.log_level]
     shared: list[Any] = [
         structlog.contextvars.merge_contextvars,
+        add_batch,
         structlog.stdlib.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
         _Role(role),

@@ -127,7 +127,8 @@ async def record(settings: Settings, path: Path, *, seconds: float | None, force
     except OSError as error:
         raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
     except SettingsError:
-        path.unlink(missing_ok=True)  # nothing was recorded, and the next try is not to find it in its way
+        # Nothing was recorded, and the next try is not to find it in its way.
+        await asyncio.to_thread(path.unlink, missing_ok=True)
         raise
     finally:
         log.info("the recording has ended", file=str(path), **recorder.counts)

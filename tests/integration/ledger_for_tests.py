@@ -74,4 +74,4 @@ def listening(client: redis.Redis, keys: Keys) -> Iterator[list[Notice]]:
         for message in listener.listen():
             if message["data"] == b"the end":
                 return
-            heard.append(Notice.parse(message["data"].decode()))
+            heard += map(Notice.parse, message["data"].decode().split("\n"))

@@ -58,13 +58,12 @@ def test_a_task_that_carries_nothing_is_refused():
 @pytest.mark.parametrize(
     "carried",
     [
-        [sent(book()), structs.replace(sent(book()), pool="trade")],
         [sent(book()), structs.replace(sent(book()), shard=1)],
         [sent(book()), sent()],
     ],
 )
-def test_a_task_of_two_pools_or_shards_or_with_a_batch_without_events_is_refused(carried):
-    with pytest.raises(msgspec.ValidationError, match="several pools or shards, or one without events"):
+def test_a_task_of_two_shards_or_with_a_batch_without_events_is_refused(carried):
+    with pytest.raises(msgspec.ValidationError, match="several shards, or one without events"):
         batches.unpack(batches.pack(carried))
 
 

@@ -73,9 +73,8 @@ class World:
 
     def pump(self) -> None:
         ready = [lane for lane in self.lanes.values() if lane.waiting and not lane.flight]
-        on_their_way = sharing.on_their_way(self.lanes.values(), self.now_s)
-        crew = self.processes and sharing.Crew([({"trade"}, self.processes)])
-        for lanes in sharing.tasks_of({"trade": ready}, {"trade": on_their_way}, crew or None):
+        crew = sharing.Crew([({"trade"}, self.processes)]) if self.processes else None
+        for lanes in sharing.tasks_of({"trade": list(self.lanes.values())}, ready, crew, self.now_s):
             assert all(lane.launch() for lane in lanes)
             self.send(lanes)
 

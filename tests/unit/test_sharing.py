@@ -117,14 +117,25 @@ def test_a_lane_that_does_not_fit_goes_with_the_next_task_and_waits_where_there_
 
 #: Workers by what they serve: (pools, processes); tasks on their way by pool.
 Workers = Sequence[tuple[set[str], int]]
+Counts = Mapping[str, int]
 _workers: st.SearchStrategy[Workers] = st.lists(
     st.tuples(st.sets(st.sampled_from("ABC"), min_size=1), st.integers(1, 4)), max_size=4
 )
 _counts = st.dictionaries(st.sampled_from("ABC"), st.integers(0, 6))
 
 
-def by_pool(ready: Sequence[Lane]) -> dict[str, list[Lane]]:
-    return {pool: [each for each in ready if each.id.pool == pool] for pool in "ABC"}
+def under_way(counts: Counts) -> list[Lane]:
+    """Make lanes with a batch in flight, each in a task of its own."""
+    busy = [lane(100 + number, pool=pool) for pool, tasks in counts.items() for number in range(tasks)]
+    for task, each in enumerate(busy, start=1):
+        sent([each], task)
+    return busy
+
+
+def tasks_for(ready: Sequence[Lane], counts: Counts, workers: Workers | None) -> list[list[Lane]]:
+    every = [*ready, *under_way(counts)]
+    by_pool = {pool: [each for each in every if each.id.pool == pool] for pool in "ABC"}
+    return tasks_of(by_pool, ready, None if workers is None else Crew(workers), NOW_S)
 
 
 def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
@@ -132,62 +143,70 @@ def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
     assert [crew.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
 
 
+def test_pools_that_the_same_workers_serve_are_a_team():
+    assert Crew([({"A", "B", "C"}, 2), ({"A", "B"}, 3)]).teams("ABCD") == [("A", "B"), ("C",)]
+    assert Crew([({"A", "B"}, 2), ({"A"}, 3)]).teams("AB") == [("A",), ("B",)]
+
+
 @given(ready_lanes(), _counts, st.none() | _workers)
 def test_where_nobody_is_known_to_work_for_a_pool_each_of_its_lanes_goes_alone(ready, counts, workers: Workers | None):
-    tasks = tasks_of(by_pool(ready), counts, None if workers is None else Crew(workers))
     served = set[str]().union(*(pools for pools, _ in workers or ()))
+    tasks = tasks_for(ready, counts, workers)
     assert all([each] in tasks for each in ready if each.id.pool not in served)
 
 
 @given(ready_lanes(), _counts, _workers)
-def test_a_lane_goes_once_with_lanes_of_its_pool_that_fit(ready, counts, workers):
-    tasks = tasks_of(by_pool(ready), counts, Crew(workers))
+def test_a_lane_goes_once_with_lanes_that_fit_and_whose_pools_the_same_workers_serve(ready, counts, workers):
+    tasks = tasks_for(ready, counts, workers)
     gone = list(chain.from_iterable(numbers(tasks)))
     assert len(gone) == len(set(gone))
-    assert all(len({each.id.pool for each in task}) == 1 for task in tasks)
+    for task in tasks:
+        pools = {each.id.pool for each in task}
+        assert all(pools <= served or not pools & served for served, _ in workers)
     assert each_fits(tasks)
 
 
 @given(ready_lanes(), _counts, st.integers(1, 4))
-def test_processes_get_a_task_each_and_one_ahead_of_full_lanes_only_and_a_pool_without_any_gets_one(
-    ready, counts, each: int
-):
-    tasks = tasks_of(by_pool(ready), counts, Crew([({"A", "B", "C"}, each)]))
+def test_processes_get_a_task_each_and_one_ahead_of_full_lanes_only(ready, counts, processes: int):
+    tasks = tasks_for(ready, counts, [({"A", "B", "C"}, processes)])
     small = [task for task in tasks if any(len(lane.waiting) < FULL_EVENTS for lane in task)]
-    first = {task[0].id.pool for task in tasks if not counts.get(task[0].id.pool)}
-    assert first == {each.id.pool for each in ready if not counts.get(each.id.pool)}
-    assert len(small) <= max(0, each - sum(counts.values())) + len(first)
-    assert len(tasks) <= max(0, AHEAD_TASKS * each - sum(counts.values())) + len(first)
+    busy = sum(counts.values())
+    assert len(small) <= max(0, processes - busy)
+    assert len(tasks) <= max(0, AHEAD_TASKS * processes - busy)
+    assert len(tasks) >= min(len(ready), processes - busy)
 
 
 @given(ready_lanes(), st.integers(0, 6), st.integers(1, 4))
-def test_an_idle_process_gets_the_lane_that_has_waited_longest(ready, under_way: int, each: int):
-    tasks = tasks_of(by_pool(ready), {"A": under_way}, Crew([({"A", "B", "C"}, each)]))
-    if ready and under_way < each:
+def test_an_idle_process_gets_the_lane_that_has_waited_longest(ready, busy: int, processes: int):
+    tasks = tasks_for(ready, {"A": busy}, [({"A", "B", "C"}, processes)])
+    if ready and busy < processes:
         assert by_age(ready)[0] in chain.from_iterable(numbers(tasks))
 
 
 def test_few_events_wait_for_a_process_and_many_go_ahead():
-    crew = Crew([({"A"}, 2)])
-    assert tasks_of({"A": lanes(1, FULL_EVENTS - 1)}, {"A": 2}, crew) == []
-    assert numbers(tasks_of({"A": lanes(1, FULL_EVENTS)}, {"A": 2}, crew)) == [[1]]
-    assert tasks_of({"A": lanes(1, FULL_EVENTS)}, {"A": 2 * AHEAD_TASKS}, crew) == []
+    workers: Workers = [({"A"}, 2)]
+    assert tasks_for(lanes(1, FULL_EVENTS - 1), {"A": 2}, workers) == []
+    assert numbers(tasks_for(lanes(1, FULL_EVENTS), {"A": 2}, workers)) == [[1]]
+    assert tasks_for(lanes(1, FULL_EVENTS), {"A": 2 * AHEAD_TASKS}, workers) == []
+
+
+def test_pools_of_one_team_share_a_task_and_pools_of_two_have_one_each():
+    ready = [lane(0, pool="A"), lane(1, pool="B"), lane(2, pool="A")]
+    assert numbers(tasks_for(ready, {}, [({"A", "B"}, 1)])) == [[0, 1, 2]]
+    assert numbers(tasks_for(ready, {}, [({"A", "B"}, 1), ({"A"}, 1)])) == [[0, 2], [1]]
 
 
 @pytest.mark.parametrize("workers", [[("A", 3), ("AB", 1)], [("A", 1), ("AB", 1)], [("AB", 2)], [("A", 1), ("B", 1)]])
 def test_a_pool_gets_its_turn_however_much_another_one_has_to_do(workers: Sequence[tuple[str, int]]):
-    crew, on_the_way = Crew([(set(pools), each) for pools, each in workers]), dict[str, int]()
-    waiting: Mapping[str, list[Lane]] = {"A": [lane(number) for number in range(9)]}
+    counts: dict[str, int] = {}
+    # B has waited since the beginning; of A, what came in later takes the place of what went out.
     for age in count(1):
-        for task in tasks_of(waiting, on_the_way, crew):
-            pool = task[0].id.pool
-            on_the_way[pool] = on_the_way.get(pool, 0) + 1
-        if on_the_way.get("B"):
+        ready = [lane(number, age=age) for number in range(9)] + [lane(50, age=0, pool="B")] * (age > 1)
+        tasks = tasks_for(ready, counts, [(set(pools), each) for pools, each in workers])
+        if any(each.id.pool == "B" for task in tasks for each in task):
             break
         assert age < 10, "it waits for ever"
-        on_the_way["A"] -= 1
-        # What came in later takes the place of what went out; B has waited since the beginning.
-        waiting = {"A": [lane(number, age=age) for number in range(9)], "B": [lane(0, age=0, pool="B")]}
+        counts["A"] = counts.get("A", 0) + len(tasks) - 1
 
 
 # What is on its way

@@ -1,0 +1,26 @@
+"""How long batches take in this process."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from time import perf_counter
+from typing import Any
+
+from tasks.batches import Batch
+
+
+class Pace:
+    """The seconds that an event of each pool took last."""
+
+    def __init__(self) -> None:
+        self._event_s: dict[str, float] = {}
+
+    @contextmanager
+    def noted(self, batch: Batch[Any]) -> Iterator[None]:
+        """Note how long the block takes, which runs a batch."""
+        began_s = perf_counter()
+        yield
+        self._event_s[batch.pool] = (perf_counter() - began_s) / len(batch.events)
+
+    def expected_s(self, batch: Batch[Any]) -> float:
+        """Give the seconds that a batch will take; 0 where nobody knows."""
+        return self._event_s.get(batch.pool, 0.0) * len(batch.events)
