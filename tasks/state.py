@@ -44,8 +44,9 @@ class Said(NamedTuple):
 
 
 @cache
-def _decoder(state_type: type[State]) -> Callable[[bytes], State]:
-    return msgspec.msgpack.Decoder(state_type).decode
+def _decoder(state_type: type[State]) -> Callable[[bytes], tuple[int, int, Passed, State]]:
+    """Give what reads a `Saved` and its state in one go."""
+    return msgspec.msgpack.Decoder(tuple[int, int, Passed, state_type]).decode  # type: ignore[valid-type]  # at run time
 
 
 _packer = msgspec.msgpack.Encoder()
@@ -78,28 +79,39 @@ class StateRun:
 
     def _restore(self, packed: bytes | None) -> None:
         """Take `packed` as the state from which a rebuild starts."""
-        saved = Saved(self.strategy.version, 0, Passed(), msgspec.Raw())
+        self._start = packed
+        self._since: list[AnyEvent] = []
+        read = self._read(packed) if packed else None
+        self._seen, self._passed, self._state = read or (0, Passed(), self.strategy.state_type())
+
+    def _read(self, packed: bytes) -> tuple[int, Passed, State] | None:
+        """Give what was saved; None when today's code can't go on with it, so that it warms up again."""
         try:
-            saved = _unpack_saved(packed) if packed else saved
+            version, seen, passed, state = self._decode(packed)
+        except self._machine_faults:
+            raise
+        except Exception:  # noqa: BLE001 whatever it is, it is looked at more closely
+            return self._read_other(packed)
+        return (seen, passed, state) if version == self.strategy.version else self._read_other(packed)
+
+    def _read_other(self, packed: bytes) -> tuple[int, Passed, State] | None:
+        """Do the same where it is not what today's code writes."""
+        try:
+            saved = _unpack_saved(packed)
         except UNREADABLE as error:
-            packed, self.unreadable = None, str(error)
+            self._start, self.unreadable = None, str(error)
+            return None
         if saved.version > self.strategy.version:
             raise NewerStateError(
                 f"{self.strategy.name}: state of version {saved.version}, code of {self.strategy.version}"
             )
-        self._start = packed
-        self._since: list[AnyEvent] = []
-        self._seen, self._passed = saved.seen, saved.passed
-        state = self._read(saved) if packed else None
-        if state is None:
-            self._seen, self._passed = 0, Passed()
-        self._state = self.strategy.state_type() if state is None else state
+        state = self._migrate(saved)
+        return (saved.seen, saved.passed, state) if state is not None else None
 
-    def _read(self, saved: Saved) -> State | None:
-        """Give the state that was saved; None when today's code can't go on with it, so that it warms up again."""
+    def _migrate(self, saved: Saved) -> State | None:
         try:
             if saved.version == self.strategy.version:
-                return self._decode(saved.state)
+                return msgspec.msgpack.decode(saved.state, type=self.strategy.state_type)
             return self.strategy.migrate(saved.version, msgspec.msgpack.decode(saved.state))
         except self._machine_faults:
             raise
@@ -164,5 +176,5 @@ class StateRun:
 
     def pack(self) -> bytes:
         """Save the state for the ledger. Raises what msgspec raises when the strategy put something else into it."""
-        state = msgspec.Raw(_packer.encode(self._state))
-        return _packer.encode(Saved(self.strategy.version, self._seen, self._passed, state))
+        # As a `Saved` is packed, without packing the state apart.
+        return _packer.encode((self.strategy.version, self._seen, self._passed, self._state))
