@@ -1,6 +1,12 @@
 """Knowing that NATS has what was published."""
 
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
 from nats.aio.client import Client
+from nats.errors import ConnectionReconnectingError
+
+from tasks.nats_client import NatsClient
 
 
 async def delivered(client: Client, timeout_s: float = 10) -> None:
@@ -17,3 +23,18 @@ async def delivered(client: Client, timeout_s: float = 10) -> None:
     finally:
         if client.is_connected:
             await echo.unsubscribe()
+
+
+@asynccontextmanager
+async def delivering(client: NatsClient) -> AsyncIterator[set[str]]:
+    """Wait at the end until the server has all that was published inside. Raises nats.errors.Error: it may not have.
+
+    What is given holds by then the subjects, in lower case, of what the server refused: it says so before it echoes.
+    """
+    connections = client.stats["reconnects"]
+    with client.refusals() as refused:
+        yield refused
+        await delivered(client)
+    # An echo on another connection says nothing about what went into the one before.
+    if client.stats["reconnects"] != connections:
+        raise ConnectionReconnectingError

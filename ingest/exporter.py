@@ -33,7 +33,10 @@ _COUNTED_BY = {
     "ingest_signals_held": "held",
 }
 #: Reasons that are there as zero from the start, so that the first time shows as a rise.
-_KNOWN = {"ingest_events_dropped": ("conflated", "overflow", "expired", "stop"), "ingest_signals_held": ("stale",)}
+_KNOWN = {
+    "ingest_events_dropped": ("conflated", "overflow", "expired", "stop"),
+    "ingest_signals_held": ("stale", "refused"),
+}
 #: What the surroundings said, when they did.
 _SEEN: dict[str, Callable[[Seen], float | None]] = {
     "ingest_workers": lambda seen: seen.workers,

@@ -24,6 +24,6 @@ async def listen(client: NatsClient, subjects: str, on_message: Callable[[Msg], 
     # Without an answer the subscriptions stand all the same, at the latest when the connection is back.
     with suppress(Error):
         await delivered(client, _ANSWER_S)
-    if refused := [subject for subject in named if subject in client.unreadable]:
+    if refused := [subject for subject in named if subject.lower() in client.unreadable]:
         raise SettingsError(f"NATS does not let this login read {', '.join(refused)} (NATS_SUBJECTS, or its rights)")
     return subscriptions

@@ -1,20 +1,21 @@
 """The relay: signals from the ledger's stream to NATS, at least once, with an id to drop repeats by.
 
 It reads as a consumer group: first what an earlier relay had taken and not acknowledged, then what is new. A signal
-is acknowledged when NATS has it.
+is acknowledged when NATS has it. Where NATS does not let us publish a subject, its signals wait unacknowledged, in their
+order, and are tried again every TRIM_INTERVAL_S; others go on.
 """
 
 import time
 from collections.abc import Callable
-from typing import Annotated, Any
+from collections.abc import Set as AbstractSet
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 import structlog
-from nats.aio.client import Client
 from nats.errors import ConnectionReconnectingError
 from redis.exceptions import ResponseError
 
-from ingest.delivery import delivered
+from ingest.delivery import delivering
 from ingest.lease import NotLeadingError
 from ingest.ledger import IngestLedger
 from ingest.tally import Tally
@@ -22,6 +23,8 @@ from tasks import deadletters, tracing
 from tasks.deadletters import DeadLetter
 from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, script
+from tasks.nats_client import NatsClient
+from tasks.rarely import Rarely
 from tasks.settings import Settings
 
 GROUP = "relay"
@@ -35,6 +38,8 @@ ABANDONED_MS = 10_000
 HEADERS_BYTES = len(b"NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")
 #: NATS ends a connection whose line is longer than 4,096 bytes.
 MAX_SUBJECT_BYTES = 1_024
+#: So many subjects that NATS refuses are remembered; signals of others are tried, and refused, each for itself.
+MAX_REFUSED = 10_000
 log = structlog.get_logger()
 
 Entry = tuple[bytes, dict[bytes, bytes]]
@@ -54,6 +59,18 @@ class _Head(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Head).decode
 
 
+class _Message(NamedTuple):
+    """A signal that can be published."""
+
+    subject: str
+    packed: bytes
+    headers: dict[str, str]
+
+
+#: What is to become of an entry: it is published, buried, or only counted by a name.
+_Fate = _Message | DeadLetter | str
+
+
 class Relay:
     """Publishes what the workers committed."""
 
@@ -61,7 +78,7 @@ class Relay:
         self,
         settings: Settings,
         ledger: IngestLedger,
-        nats: Client,
+        nats: NatsClient,
         tally: Tally,
         show: Callable[[bytes, bytes], None],
     ) -> None:
@@ -71,6 +88,9 @@ class Relay:
         self._keys = Keys(settings.namespace)
         self._trim = self._redis.register_script(script("trim"))
         self._trimmed_s = 0.0
+        #: Subjects that NATS was found to refuse since what is pending was last tried, in lower case.
+        self._refused: set[str] = set()
+        self._rarely = Rarely()
 
     async def run(self) -> None:
         """Relay for ever. Raises what Redis and NATS raise; what was not acknowledged comes again in the next run."""
@@ -84,7 +104,8 @@ class Relay:
             await self.relay_new(BLOCK_MS)
             if time.monotonic() - self._trimmed_s >= TRIM_INTERVAL_S:
                 # A leader that was replaced in the middle of a read leaves what it was given behind.
-                await self._relay_pending(ABANDONED_MS)
+                # What NATS refused is all ours, the latest too: the older ones go first when it takes them.
+                await self._relay_pending(0 if self._refused else ABANDONED_MS)
                 await self._trim(keys=[self._keys.signals], args=[GROUP, self._settings.signals_keep])
                 self._trimmed_s = time.monotonic()
 
@@ -95,10 +116,12 @@ class Relay:
             GROUP, CONSUMER, {self._keys.signals: ">"}, count=CHUNK, block=block_ms
         )
         entries = _entries(answer)
-        await self._publish(entries)
+        if refused := await self._publish(entries):
+            self._tally.add("held:refused", refused)
         return len(entries)
 
     async def _relay_pending(self, idle_ms: int = 0) -> None:
+        self._refused.clear()
         start: Any = "0-0"
         while True:
             start, entries, *_ = await self._redis.xautoclaim(
@@ -108,29 +131,53 @@ class Relay:
             if start in (b"0-0", "0-0"):
                 return
 
-    async def drain(self) -> None:
-        """Relay until nothing is left."""
+    async def drain(self) -> bool:
+        """Relay until nothing is left but what NATS refuses; tell whether nothing is."""
         await self._relay_pending()
         while await self.relay_new(None):
             pass
+        return not self._refused
 
-    async def _publish(self, entries: list[Entry]) -> None:
+    async def _publish(self, entries: list[Entry]) -> int:
+        """Publish, bury or drop entries, and acknowledge them; return how many NATS refuses, which are not."""
         if not entries:
+            return 0
+        self._check()
+        fates = [(name, self._decide(fields)) for name, fields in entries]
+        async with delivering(self._nats) as refused:
+            for _, fate in fates:
+                if isinstance(fate, _Message) and not _is_in(self._refused, fate):
+                    await self._nats.publish(fate.subject, fate.packed, headers=fate.headers)
+        self._check()
+        self._remember(refused)
+        done = [(name, fate) for name, fate in fates if not _is_in(self._refused | refused, fate)]
+        await self._acknowledge(done)
+        for name, fate in done:
+            if isinstance(fate, _Message):
+                self._tally.add("relayed")
+                self._show(name, fate.packed)
+            else:
+                self._tally.add(fate if isinstance(fate, str) else "unpublishable")
+        return len(fates) - len(done)
+
+    async def _acknowledge(self, done: list[tuple[bytes, _Fate]]) -> None:
+        if not done:
             return
-        self._check()
-        outcomes = [await self._publish_one(fields) for _, fields in entries]
-        await delivered(self._nats)
-        self._check()
         async with self._redis.pipeline(transaction=True) as pipe:
-            for letter in outcomes:
+            for _, letter in done:
                 if isinstance(letter, DeadLetter):
                     pipe.xadd(self._keys.deadletters, {"letter": deadletters.pack(letter)}, maxlen=deadletters.KEEP)
-            pipe.xack(self._keys.signals, GROUP, *(name for name, _ in entries))
+            pipe.xack(self._keys.signals, GROUP, *(name for name, _ in done))
             await pipe.execute()
-        for outcome, (name, fields) in zip(outcomes, entries, strict=True):
-            self._tally.add(outcome if isinstance(outcome, str) else "unpublishable")
-            if outcome == "relayed":
-                self._show(name, fields[b"signal"])
+
+    def _remember(self, refused: set[str]) -> None:
+        room = MAX_REFUSED - len(self._refused)
+        self._refused.update(list(refused)[:room])
+        if refused and self._rarely:
+            log.error(
+                "NATS does not let this login publish signals: they wait (SIGNAL_SUBJECT, or its rights)",
+                subjects=sorted(refused)[:5],
+            )
 
     def _check_lease(self) -> None:
         # One that was stopped and wakes up must not publish what its successor publishes too.
@@ -142,8 +189,7 @@ class Relay:
         if not self._nats.is_connected:
             raise ConnectionReconnectingError
 
-    async def _publish_one(self, fields: dict[bytes, bytes]) -> str | DeadLetter:
-        """Publish a signal, or not; return what to count it as, or its dead letter."""
+    def _decide(self, fields: dict[bytes, bytes]) -> _Fate:
         packed = fields.get(b"signal", b"")
         try:
             head = _decode(packed)
@@ -165,8 +211,11 @@ class Relay:
         # A signal that is almost too large goes without.
         if size + sum(len(f"{name}: {value}\r\n") for name, value in trace.items()) <= self._nats.max_payload:
             headers |= trace
-        await self._nats.publish(subject, packed, headers=headers)
-        return "relayed"
+        return _Message(subject, packed, headers)
+
+
+def _is_in(refused: AbstractSet[str], fate: _Fate) -> bool:
+    return isinstance(fate, _Message) and fate.subject.lower() in refused
 
 
 def _letter(packed: bytes, why: str) -> DeadLetter:

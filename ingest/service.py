@@ -235,10 +235,9 @@ class Service(Assembly):
         try:
             # Signals that are committed get a moment, even when the events took all the time there was.
             async with asyncio.timeout(max(time_left_s, 1.0)):
-                await self._relay.drain()
+                return await self._relay.drain()
         except (*AWAY, NatsError, NotLeadingError):
             return False
-        return True
 
     # What others ask
 

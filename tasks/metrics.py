@@ -80,7 +80,7 @@ INGEST: dict[str, Metric] = {
         _seconds("pipeline_event_age_seconds", "From the exchange's time of an event to knowing its commit"),
         # Signals on their way out.
         _counter("ingest_signals_relayed", "Signals published to NATS"),
-        _counter("ingest_signals_held", "Signals that were not relayed", "reason"),
+        _counter("ingest_signals_held", "Signals that were not relayed, or not at once (refused)", "reason"),
         _counter("ingest_signals_unpublishable", "Signals that can never be published, now dead letters"),
         _gauge("ingest_signals_waiting", "Committed signals that are not relayed yet"),
         # Dead letters.

@@ -3,8 +3,8 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import nkeys
@@ -17,8 +17,11 @@ from tasks.settings import Settings, mask
 #: What servers say, in lower case, of a login that they don't take.
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
 
-#: What they say of a subject that the login may not read.
-_UNREADABLE = re.compile(r'permissions violation for subscription to "([^"]+)"', re.IGNORECASE)
+#: What they say of a subject that the login may not read, or not publish to, as nats-py gives it: in lower case.
+_UNREADABLE = re.compile(r'permissions violation for subscription to "([^"]+)"')
+_UNWRITABLE = re.compile(r'permissions violation for publish to "(.+)"')
+#: They write these with a backslash before.
+_ESCAPED = re.compile(r'\\(["\\])')
 
 #: How long what is on its way may take, and how long the end of a connection that never stood.
 _CLOSE_S = 5.0
@@ -34,8 +37,9 @@ class NatsClient(Client):
         super().__init__()
         self._settings = settings
         self._was_connected = False
-        #: Subjects that this login was found not to be allowed to read.
+        #: Subjects that this login was found not to be allowed to read, in lower case.
         self.unreadable: set[str] = set()
+        self._refused: set[str] | None = None
 
     async def open(self, name: str, on_error: OnError, **options: Any) -> None:
         """Connect under a name, with more options of nats-py's `connect`, for as long as it takes.
@@ -49,7 +53,8 @@ class NatsClient(Client):
             if not self._was_connected and (why := _refusal(error)):
                 raise SettingsError(f"NATS at {mask(self._settings.nats_url)} {why}")
             self.unreadable.update(_UNREADABLE.findall(str(error)))
-            await on_error(error)
+            if not self._note_refusal(str(error)):
+                await on_error(error)
 
         await self.connect(
             [url.strip() for url in self._settings.nats_url.split(",")],
@@ -60,6 +65,26 @@ class NatsClient(Client):
             **options,
         )
         self._was_connected = True
+
+    @contextmanager
+    def refusals(self) -> Iterator[set[str]]:
+        """Gather the subjects, in lower case, that this login is found not to be allowed to publish to meanwhile.
+
+        They are no errors then: who gathers them tells. One at a time may.
+        """
+        refused: set[str] = set()
+        self._refused = refused
+        try:
+            yield refused
+        finally:
+            self._refused = None
+
+    def _note_refusal(self, said: str) -> bool:
+        found = _UNWRITABLE.search(said)
+        if found is None or self._refused is None:
+            return False
+        self._refused.add(_ESCAPED.sub(r"\1", found[1]))
+        return True
 
     async def close(self) -> None:
         """Let go of the server."""

@@ -232,7 +232,7 @@ async def binance(settings: Settings, symbols: list[str], venue: Venue, patience
                 for link in links:
                     group.create_task(link.run())
                 group.create_task(watch.run(links, patience.silence_s))
-        except* ServerAwayError as refused:
+        except* (ServerAwayError, SettingsError) as refused:
             faults = refused.exceptions
         if faults:
             raise faults[0]

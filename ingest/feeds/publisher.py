@@ -2,13 +2,14 @@
 
 import asyncio
 from collections.abc import AsyncIterator
+from collections.abc import Set as AbstractSet
 from contextlib import asynccontextmanager
 
 import structlog
 from nats.errors import Error
 
 from ingest.delivery import delivered
-from tasks.errors import ServerAwayError
+from tasks.errors import ServerAwayError, SettingsError
 from tasks.nats_client import NatsClient
 from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
@@ -118,13 +119,31 @@ class Publisher(Connection):
         """Open nothing yet."""
         super().__init__(settings)
         self._rarely = Rarely()
+        #: Subjects that the server was found not to let us publish.
+        self.refused: AbstractSet[str] = frozenset()
         #: Frames given to the server.
         self.published = 0
         #: Frames dropped because the server was away.
         self.dropped = 0
 
+    def check(self) -> None:
+        """Raise SettingsError when a subject is refused: what goes there reaches nobody, and nothing else says so."""
+        if self.refused:
+            raise SettingsError(
+                f"NATS does not let this login publish {', '.join(sorted(self.refused)[:5])} (its rights)"
+            )
+
+    async def wait(self) -> None:
+        """Wait until the server is there. Raises SettingsError: a subject is refused."""
+        self.check()
+        await super().wait()
+
     async def offer(self, stream: str, raw: bytes) -> bool:
-        """Publish one frame, unless the server is away; tell whether it went. Does not wait."""
+        """Publish one frame, unless the server is away; tell whether it went. Does not wait.
+
+        Raises SettingsError: a subject is refused.
+        """
+        self.check()
         if not self.client.is_connected:
             return False
         await self.client.publish(PREFIX + stream, raw)
@@ -145,11 +164,16 @@ class Publisher(Connection):
 
 @asynccontextmanager
 async def publishing(settings: Settings) -> AsyncIterator[Publisher]:
-    """Give a connected publisher; at the end what it has is sent, whatever ended it."""
+    """Give a connected publisher; at the end what it has is sent, whatever ended it.
+
+    Raises SettingsError: a subject is refused, perhaps that of the last frame.
+    """
     publisher = Publisher(settings)
-    try:
-        await publisher.open()
-        yield publisher
-    finally:
-        await publisher.close()
-        log.info("the feed has ended", published=publisher.published, dropped=publisher.dropped)
+    with publisher.client.refusals() as publisher.refused:
+        try:
+            await publisher.open()
+            yield publisher
+        finally:
+            await publisher.close()
+            log.info("the feed has ended", published=publisher.published, dropped=publisher.dropped)
+    publisher.check()

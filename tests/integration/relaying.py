@@ -7,7 +7,6 @@ from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
-import nats
 import redis.asyncio as redis
 
 from ingest.lease import RENEW_S
@@ -17,6 +16,7 @@ from ingest.relay import GROUP, Relay
 from ingest.tally import Tally
 from tasks import deadletters
 from tasks.ledger import Keys, connection_options
+from tasks.nats_client import NatsClient
 from tasks.settings import Settings
 
 
@@ -35,7 +35,7 @@ async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 5) 
 class Stage:
     """A relay, its stream, and a consumer of signals."""
 
-    def __init__(self, settings: Settings, client: redis.Redis, connection: Any, heard: list[Any]) -> None:
+    def __init__(self, settings: Settings, client: redis.Redis, connection: NatsClient, heard: list[Any]) -> None:
         self.redis, self.nats, self.heard = client, connection, heard
         self.keys = Keys(settings.namespace)
         self.tally = Tally()
@@ -70,8 +70,13 @@ class Stage:
 @asynccontextmanager
 async def stage(settings: Settings, **nats_options: Any) -> AsyncIterator[Stage]:
     client = redis.Redis.from_url(settings.ledger, **connection_options())
-    connection = await nats.connect(settings.nats_url, **nats_options)
+    connection = NatsClient(settings)
     heard: list[Any] = []
+
+    async def ignore(_: Exception) -> None:
+        """What the relay must know, it is told otherwise."""
+
+    await connection.open("test", ignore, **nats_options)
 
     async def hear(message: Any) -> None:
         heard.append(message)

@@ -9,6 +9,8 @@ from http import HTTPStatus
 
 import pytest
 
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
 from ingest.feeds import binance as feed
 from tasks import frames
 from tasks.errors import ServerAwayError, SettingsError
@@ -65,6 +67,22 @@ def test_each_frame_is_published_on_its_streams_subject_with_every_byte_of_the_e
             assert all(type(json.loads(frame)["received_at"]) is int for frame in listener.frames)
 
     asyncio.run(main())
+
+
+def test_a_live_feed_whose_subjects_nats_does_not_let_us_publish_ends_with_the_reason(spot):
+    async def main(url: str) -> None:
+        server = Exchange(spot)
+        async with server.open():
+            with pytest.raises(SettingsError, match=r"NATS does not let this login publish binance\.\w+@"):
+                await asyncio.wait_for(feed.binance(settings(url, server), BOTH, "spot", IMPATIENT), 15)
+
+    with Instance("live") as instance:
+        file = instance.directory / "rights.conf"
+        file.write_text(
+            'authorization { default_permissions: { publish: "_INBOX.>" }, users: [{ user: us, password: us }] }'
+        )
+        url = start_nats(instance, jetstream=False, options=("--config", str(file)))[1]
+        asyncio.run(main(url.replace("//", "//us:us@")))
 
 
 @pytest.mark.parametrize(("venue", "name"), [("spot", SPOT), ("usdm", USDM)])

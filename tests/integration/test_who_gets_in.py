@@ -14,6 +14,7 @@ from compose.local.servers import free_port, start_nats
 from tasks.errors import SettingsError
 from tasks.nats_client import NatsClient
 from tasks.settings import Settings
+from tests.feeds import envelope, trade, write_recording
 from tests.integration.guarded import environment, ran
 from tests.integration.nats_logins import SECRET, Certificates, Login, of_keys, of_passwords
 from tests.integration.service import Ingest
@@ -185,16 +186,41 @@ def test_a_subject_that_nats_does_not_let_us_read_ends_ingest_and_the_recorder_w
     rights = '{ subscribe: ["_INBOX.>", "ours.>"], publish: ">" }'
     url = doors.url(f'authorization {{ users: [{{ user: us, password: "{SECRET}", permissions: {rights} }}] }}')
     ours = environment(
-        NATS_URL=url, NATS_USER="us", NATS_PASSWORD=SECRET, NATS_SUBJECTS="ours.>, theirs.>", REDIS_URL=redis_url,
+        NATS_URL=url, NATS_USER="us", NATS_PASSWORD=SECRET, NATS_SUBJECTS="ours.>, Theirs.>", REDIS_URL=redis_url,
         NAMESPACE=namespace, LOG_LEVEL="INFO",
     )  # fmt: skip
     file = instance.directory / "refused.jsonl"
     for program in (["ingest"], ["ingest", "record", str(file)]):
         done = ran(ours, *program)
         assert done.returncode == 1
-        assert "NATS does not let this login read theirs.> (NATS_SUBJECTS, or its rights)" in done.stderr
+        assert "NATS does not let this login read Theirs.> (NATS_SUBJECTS, or its rights)" in done.stderr
         assert "Traceback" not in done.stderr
     assert not file.exists()
+
+
+@pytest.mark.parametrize(
+    ("may", "feed", "refused"),
+    [
+        ('["_INBOX.>", "ingest.status"]', "simulate --symbols BTCUSDT", "binance.btcusdt@"),
+        ('["_INBOX.>", "ingest.status"]', "replay", "binance.btcusdt@trade"),
+        ('["_INBOX.>", "binance.>"]', "replay", "ingest.status"),
+    ],
+)
+def test_a_subject_that_nats_does_not_let_us_publish_ends_a_feed_with_one_line(
+    doors: Doors, redis_url: str, namespace: str, instance: Instance, may: str, feed: str, refused: str
+):
+    url = doors.url(
+        f'authorization {{ users: [{{ user: us, password: "{SECRET}", permissions: {{ publish: {may} }} }}] }}'
+    )
+    ours = environment(NATS_URL=url, NATS_USER="us", NATS_PASSWORD=SECRET, REDIS_URL=redis_url, NAMESPACE=namespace)
+    files = (
+        [str(write_recording(instance.directory / "one.jsonl", [envelope(trade(1), 1)]))] if feed == "replay" else []
+    )
+    done = ran(ours, "ingest", *feed.split(), *files)
+    assert done.returncode == 1
+    [line] = [line for line in done.stderr.splitlines() if line.startswith("error: ")]
+    assert line.startswith(f"error: NATS does not let this login publish {refused}")
+    assert "permissions violation" not in done.stderr
 
 
 def test_ingest_whose_login_is_withdrawn_says_so_and_waits_until_it_is_given_back(
