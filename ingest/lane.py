@@ -142,11 +142,14 @@ class Lane:
         """Whether it is time to ask the ledger about the batch in flight."""
         return bool(self.sent_s) and now_s >= self.check_s
 
-    def settle(self, position: Position, now_s: float) -> list[Item]:
-        """Learn where the lane stands in the ledger; return the events that this commits."""
+    def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
+        """Learn where the lane stands in the ledger; return the events that this commits.
+
+        Where no notice said so, nobody knows when the commit was: that is no sample of the round trip.
+        """
         if position.source != self.source or (self.prev and self.prev.covers(position)):
             return []
-        if self.flight and self.tries == 1 and position.seq == self.flight[-1].seq:
+        if noticed and self.flight and self.tries == 1 and position.seq == self.flight[-1].seq:
             self.round_trip.sample(now_s - self.sent_s[0])
         self.recall()
         done = []

@@ -107,9 +107,9 @@ class Lanes:
         self.held_bytes -= sum(item.size for item in gone)
         return len(gone)
 
-    def settle(self, lane: LaneId, position: Position, now_s: float) -> list[Item]:
+    def settle(self, lane: LaneId, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
         """Learn where a lane stands in the ledger; return the events that this commits."""
-        done = self._lanes[lane].settle(position, now_s)
+        done = self._lanes[lane].settle(position, now_s, noticed=noticed)
         self.held_bytes -= sum(item.size for item in done)
         return done
 
@@ -128,7 +128,7 @@ class Lanes:
         for name, lane in self._lanes.items():
             position = positions[name]
             if position is not None:
-                lane.settle(position, now_s)
+                lane.settle(position, now_s, noticed=False)
             lane.recall()
         old = sorted({seq for lane in self._lanes.values() for seq in lane.waiting})
         new = {seq: number for number, seq in enumerate(old, start=1)}

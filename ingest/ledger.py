@@ -7,13 +7,13 @@ from typing import Any, NamedTuple
 
 import msgspec
 import redis.asyncio as redis
-from redis.asyncio.client import PubSub
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from ingest.lane import Lane
 from ingest.layout import Layout
 from ingest.lease import Lease, SupersededError
+from ingest.notices import Notices
 from tasks import deadletters
 from tasks.batches import Batch, Epoch, unpack_event
 from tasks.configuration import Configuration
@@ -207,8 +207,8 @@ class IngestLedger:
         keys, arguments = commit_arguments(self.keys, [(batch, outcome, resets or b"")])
         await self._commit(keys=keys, args=arguments)
 
-    async def subscribe(self) -> PubSub:
+    async def subscribe(self) -> Notices:
         """Listen to the notices of commits."""
         pubsub = self.client.pubsub(ignore_subscribe_messages=True)
         await pubsub.subscribe(self.keys.notices)
-        return pubsub
+        return Notices(pubsub)

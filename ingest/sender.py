@@ -174,12 +174,12 @@ class Sender:
                 log.warning("not a notice", text=line[:100])
                 return
             if notice.epoch == str(self.epoch) and notice.lane in self.lanes:
-                self._settle(notice.lane, notice.to)
+                self._settle(notice.lane, notice.to, noticed=True)
 
-    def _settle(self, name: LaneId, position: Position) -> None:
+    def _settle(self, name: LaneId, position: Position, *, noticed: bool) -> None:
         lane, now_s = self.lanes[name], time.monotonic()
         sent_s = lane.sent_s[0] if lane.tries == 1 else None
-        done = self.lanes.settle(name, position, now_s)
+        done = self.lanes.settle(name, position, now_s, noticed=noticed)
         if done:
             self._count(done)
             if sent_s is not None:
@@ -229,7 +229,7 @@ class Sender:
     async def _follow(self, lane: Lane, batch: Batch[msgspec.Raw] | None, reading: Reading) -> None:
         position, starts = reading.lanes[lane.id]
         if position is not None:
-            self._settle(lane.id, position)
+            self._settle(lane.id, position, noticed=False)
         now_s = time.monotonic()
         # A notice may have settled it while the ledger was asked.
         if batch is None or not lane.overdue(now_s) or self._batch(lane).identity != batch.identity:

@@ -171,18 +171,17 @@ class Service(Assembly):
 
     async def _listen(self) -> None:
         """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
-        pubsub = await self._ledger.subscribe()
+        notices = await self._ledger.subscribe()
         try:
             await self._in_force.refresh()
             await self._sender.look(everywhere=True)
             self._parts.back("redis")
             while True:
-                message = await pubsub.get_message(timeout=1.0)
-                if message is not None:
-                    await self._on_notice(message["data"].decode(errors="replace"))
+                if (notice := await notices.next()) is not None:
+                    await self._on_notice(notice)
         finally:
             with suppress(*AWAY):
-                await pubsub.aclose()  # type: ignore[no-untyped-call]
+                await notices.close()
 
     async def _on_notice(self, text: str) -> None:
         if text == CONFIGURATION_NOTICE:

@@ -224,6 +224,7 @@ def test_under_load_each_reset_comes_between_two_batches_and_no_event_is_lost(re
 
 async def notices(rig: Rig) -> None:
     """Tell the sender of commits, as ingest does."""
-    pubsub = await rig.ledger.subscribe()
-    async for message in pubsub.listen():
-        rig.sender.on_notice(message["data"].decode())
+    subscribed = await rig.ledger.subscribe()
+    while True:
+        if (notice := await subscribed.next()) is not None:
+            rig.sender.on_notice(notice)

@@ -142,6 +142,13 @@ def test_a_batch_that_was_started_three_times_in_vain_is_halved_with_the_same_pr
     assert lane.prev is None
 
 
+def test_a_commit_that_is_read_in_the_ledger_says_nothing_about_the_round_trip(lane: Lane):
+    offer(lane, 1)
+    launch(lane, now_s=0.0)
+    assert lane.settle(at(1), 1.0, noticed=False)
+    assert lane.round_trip.smoothed_s is None
+
+
 def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):
     offer(lane, 1, 2, 3, 4)
     launch(lane)

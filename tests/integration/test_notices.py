@@ -1,0 +1,61 @@
+"""The subscription to the notices, on a real server and a line to it that falls silent."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from urllib.parse import urlsplit
+
+import pytest
+import redis.asyncio as redis
+
+from ingest import notices as notices_module
+from ingest.notices import Notices
+from tasks.ledger import connection_options
+from tests.proxy import Proxy
+
+INTERVAL_S = 0.05
+
+
+@pytest.fixture(autouse=True)
+def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(notices_module, "WAIT_S", INTERVAL_S)
+
+
+@asynccontextmanager
+async def subscribed(port: int, channel: str) -> AsyncIterator[tuple[Notices, redis.Redis]]:
+    async with redis.Redis(port=port, **connection_options() | {"health_check_interval": INTERVAL_S}) as client:
+        pubsub = client.pubsub(ignore_subscribe_messages=True)
+        await pubsub.subscribe(channel)
+        notices = Notices(pubsub, patience_s=INTERVAL_S * 10)
+        try:
+            yield notices, client
+        finally:
+            await notices.close()
+
+
+def test_a_redis_that_vanished_without_a_word_is_noticed(redis_url: str, namespace: str):
+    async def run(proxy: Proxy) -> None:
+        async with subscribed(proxy.port, namespace) as (notices, _):
+            proxy.silent = True
+            with pytest.raises(redis.TimeoutError, match="has not answered"):
+                await asyncio.wait_for(_until_one(notices), 10)
+
+    with Proxy(urlsplit(redis_url).port or 0) as proxy:
+        asyncio.run(run(proxy))
+
+
+def test_a_redis_that_has_nothing_to_say_is_not_taken_for_gone(redis_url: str, namespace: str):
+    async def run() -> None:
+        async with subscribed(urlsplit(redis_url).port or 0, namespace) as (notices, client):
+            # Three times as long as its answer to a ping may take.
+            assert [await notices.next() for _ in range(30)] == [None] * 30
+            await client.publish(namespace, "at last")
+            assert await asyncio.wait_for(_until_one(notices), 10) == "at last"
+
+    asyncio.run(run())
+
+
+async def _until_one(notices: Notices) -> str:
+    while (text := await notices.next()) is None:
+        pass
+    return text
