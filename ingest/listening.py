@@ -17,10 +17,13 @@ _ANSWER_S = 5
 async def listen(client: NatsClient, subjects: str, on_message: Callable[[Msg], Awaitable[None]]) -> list[Subscription]:
     """Subscribe to each of `subjects`, which commas separate, without a queue group: it would share frames out.
 
+    Messages come in the order in which they were published, as far as one publisher is concerned. Subscriptions are to be
+    drained one after the other, in the order in which they are given.
+
     Raises SettingsError: the login may not read one of them. Nothing else would ever say so.
     """
     named = [subject.strip() for subject in subjects.split(",")]
-    subscriptions = [await client.subscribe(subject, cb=on_message) for subject in named]
+    subscriptions = await client.subscribe_together(named, on_message)
     # Without an answer the subscriptions stand all the same, at the latest when the connection is back.
     with suppress(Error):
         await delivered(client, _ANSWER_S)

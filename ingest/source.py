@@ -181,7 +181,7 @@ class CoreSource:
         # Draining alone was seen to lose frames that the server had sent and the client had not read yet.
         with suppress(Error):
             await self._nats.client.flush()
-        for subscription in self._subscriptions:
+        for subscription in self._subscriptions:  # in their order: the last one takes the messages of all
             try:
                 await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py's gap
             except Error as error:

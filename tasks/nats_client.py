@@ -3,12 +3,14 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
 import nkeys
 from nats.aio.client import Client, RawCredentials
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, Error, SecureConnWantedError
 
 from tasks.errors import SettingsError
@@ -40,6 +42,8 @@ class NatsClient(Client):
         #: Subjects that this login was found not to be allowed to read, in lower case.
         self.unreadable: set[str] = set()
         self._refused: set[str] | None = None
+        #: The number of the subscription that takes the messages of another, by the other's number.
+        self._taken_by: dict[int, int] = {}
 
     async def open(self, name: str, on_error: OnError, **options: Any) -> None:
         """Connect under a name, with more options of nats-py's `connect`, for as long as it takes.
@@ -65,6 +69,27 @@ class NatsClient(Client):
             **options,
         )
         self._was_connected = True
+
+    async def subscribe_together(
+        self, subjects: Sequence[str], on_message: Callable[[Msg], Awaitable[None]]
+    ) -> list[Subscription]:
+        """Subscribe to all of `subjects`; messages come one by one, in the order in which the server sent them.
+
+        nats-py has a queue and a task for each subscription, which lose the order between them. Here the first
+        subscription's take the messages of all, and have the limits; it stands last in what is returned, so that
+        draining one after the other loses nothing.
+        """
+        number_of_first = self._sid + 1
+        subscriptions = []
+        for subject in subjects:
+            # Before the server knows of it: its first message may come at once.
+            self._taken_by[self._sid + 1] = number_of_first
+            subscriptions.append(await self.subscribe(subject, cb=on_message))
+        return [*subscriptions[1:], subscriptions[0]]
+
+    def _process_msg(self, sid: int, *message: bytes) -> Coroutine[Any, Any, None]:
+        """Called by nats-py with each message."""
+        return super()._process_msg(self._taken_by.get(sid, sid), *message)
 
     @contextmanager
     def refusals(self) -> Iterator[set[str]]:

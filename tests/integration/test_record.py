@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 import nats
 import pytest
 
+from ingest.delivery import delivered
 from ingest.feeds import record as feed
 from tasks.errors import RecordingError
 from tasks.recordings import read
@@ -103,13 +104,15 @@ def test_what_is_replayed_and_recorded_is_the_same_file(nats_url, recordings, tm
 
     async def main() -> None:
         client = await nats.connect(nats_url)
-        settings = Settings(nats_url=nats_url, nats_subjects="again.>")
+        settings = Settings(nats_url=nats_url, nats_subjects="again.*.trade, again.*.book")
         task = asyncio.create_task(feed.record(settings, path, seconds=None, force=False))
         await until(path.exists, "the file")
-        await _until_recording(client, "again.btcusdt@trade")
+        for kind in ("trade", "book"):
+            await _until_recording(client, f"again.x.{kind}")
         for line in lines:
-            await client.publish(f"again.{json.loads(line)['stream']}", line)
-        await client.flush()
+            stream = json.loads(line)["stream"]
+            await client.publish(f"again.{stream}.{'trade' if stream.endswith('@trade') else 'book'}", line)
+        await delivered(client)
         await cancelled(task)
         await client.close()
 
