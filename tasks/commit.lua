@@ -50,6 +50,7 @@ for number, batch in ipairs(cmsgpack.unpack(ARGV[3])) do
   local pool, starts = KEYS[5 + 2 * number], KEYS[6 + 2 * number]
   answers[number] = refusal(batch, pool) or write(batch, pool, starts)
 end
-for counter, count in pairs(counted) do redis.call('HINCRBY', KEYS[2], counter, count) end
+-- A counter that is full, or no number, must not end the script: what it counts is committed.
+for counter, count in pairs(counted) do redis.pcall('HINCRBY', KEYS[2], counter, count) end
 if #notices > 0 then redis.call('PUBLISH', channel, table.concat(notices, '\n')) end
 return answers

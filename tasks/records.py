@@ -14,6 +14,9 @@ from tasks.events import AnyEvent, Event, Position
 
 #: An id may fall only where time rose by more than this: then the feed began anew.
 NEW_GENERATION_MS = 60_000
+#: So many gaps a record counts at most. Ids come from outside, and a forged one can be anything below 2^63: the counter
+#: of all records' gaps has 63 bits too.
+MAX_GAPS = 2**40
 
 Verdict = Literal["known", "repeat", "new"]
 _pack_id_and_time = struct.Struct(">qq").pack
@@ -31,7 +34,7 @@ class Record(msgspec.Struct, array_like=True):
     generation: int = 0
     #: How many events were given to strategies.
     count: int = 0
-    #: How many trade ids were jumped over.
+    #: How many trade ids were jumped over; MAX_GAPS: so many or more.
     gaps: int = 0
     #: SHA-256 over the previous hash, exchange id and time of every event given to strategies; starts as zeros.
     hash: bytes = bytes(32)
@@ -55,7 +58,7 @@ class Record(msgspec.Struct, array_like=True):
         if event.id <= self.id:
             self.generation += 1
         elif event.kind == "trade" and self.count:
-            self.gaps += event.id - self.id - 1
+            self.gaps = min(MAX_GAPS, self.gaps + event.id - self.id - 1)
         self.applied = Position(source, event.seq)
         self.id, self.time_ms = event.id, event.time_ms
         self.count += 1

@@ -46,6 +46,16 @@ def test_a_commit_that_a_check_refuses_leaves_no_trace(client, keys, stored_epoc
     assert dump(client, keys.namespace) == before
 
 
+@pytest.mark.parametrize("stored", [2**63 - 1, "no number"])
+def test_a_counter_that_cannot_be_added_to_does_not_break_a_commit_half_way(client, keys, ledger, stored):
+    client.hset(keys.counters, "gaps", stored)
+    made = outcome()
+    made.counts["gaps"] = 1
+    assert commit(ledger, batch(), made) == "committed"
+    assert client.hget(keys.pool("trade"), lane_field(LANE)) == str(at(2)).encode()
+    assert client.hgetall(keys.counters) == {b"gaps": str(stored).encode(), b"batches": b"1", b"applied": b"2"}
+
+
 def test_a_commit_writes_everything_at_once(client, keys, ledger):
     begin(ledger, batch())
     assert commit(ledger, batch(), outcome()) == "committed"

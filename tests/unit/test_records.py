@@ -78,6 +78,14 @@ def test_the_first_trade_makes_no_gap():
     assert standing(id=1_000_000).gaps == 0
 
 
+def test_ids_that_jump_to_the_end_of_all_ids_again_and_again_count_no_more_gaps_than_a_record_holds():
+    record = standing(id=1)
+    for seq, id_ in ((6, 2**63 - 1), (7, 1), (8, 2**63 - 1), (9, 1), (10, 2**63 - 1)):
+        record.take(trade(id=id_, seq=seq), "s")
+        assert record.gaps == records.MAX_GAPS
+    assert records.unpack(records.pack(record)) == record
+
+
 def test_missing_ids_of_books_are_no_gaps_because_each_book_is_whole():
     record = Record()
     for id_ in (10, 500):
