@@ -241,7 +241,7 @@ class Sender:
             self._send([[lane]])
         elif judgement == "condemn":
             log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)
-            await self._ledger.condemn(batch, f"{starts} runs of this event were started and never ended")
+            await self._ledger.condemn(batch, f"{starts} runs of this event were started, and none came to its end")
 
 
 def _fell(known: Position | None, stored: Position | None, current: str) -> bool:

@@ -14,7 +14,7 @@ from tasks.routing import LaneId
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 1024 * 1024
-#: A batch whose run was started this often and never ended is not run again, but halved; a single event a bit later.
+#: A batch whose run was started this often and never came to its end is not run again, but halved; a single event a bit later.
 MAX_STARTS_OF_A_BATCH = 3
 MAX_STARTS_OF_AN_EVENT = 5
 

@@ -24,6 +24,7 @@ import structlog
 
 from tasks import engine, tracing
 from tasks.batches import Batch, max_starts
+from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
 from tasks.ledger import Begun, Committed, Ledger
 from tasks.outcome import Outcome
@@ -35,6 +36,8 @@ from tasks.strategy_errors import StrategyErrors
 from tasks.telemetry import about
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
+#: What may be raised while strategies run and is no doing of the events: files, modules, the ledger.
+NOT_THE_EVENTS = (OSError, ImportError, RealtimeStrategiesError)
 log = structlog.get_logger()
 _strategy_errors = StrategyErrors()
 _rarely = Rarely()
@@ -93,8 +96,8 @@ def run(
 ) -> list[Done]:
     """Run the batches of a task once; give what was committed. What ends alive takes its start back.
 
-    Raises what Redis raises, and the machine's faults, which count as a run that never ended; so does whatever ends
-    the process, such as SystemExit.
+    Raises what Redis raises, and the machine's faults, which count as a run that never ended; so do whatever ends
+    the process, such as SystemExit, and what a batch brings about wherever it is run.
     """
     machine_faults = (*engine.MACHINE_FAULTS, *machine_faults)
     quick_first = sorted(carried, key=_pace.expected_s)
@@ -105,7 +108,8 @@ def run(
         raise
     except Exception:
         for each in runs:
-            _take_back(each.batch, ledger)
+            if not each.raised:
+                _take_back(each.batch, ledger)
         raise
     if refused := [each for each in runs if each.refusal]:
         _pass_over(refused, ledger)
@@ -123,6 +127,8 @@ class _Run:
         #: Why nothing was committed; or what was.
         self.refusal: str | None = None
         self.done: Done | None = None
+        #: Whether it brought about an exception that it would bring about again: a strategy's alone does not get here.
+        self.raised = False
 
     def work(self, begun: Begun, machine_faults: tuple[type[BaseException], ...]) -> None:
         """Give the events to the strategies, unless there is a reason not to."""
@@ -147,6 +153,11 @@ class _Run:
             if _rarely:
                 log.warning("a lane waits for workers of a newer release", why=self.refusal)
             return
+        except NOT_THE_EVENTS:
+            raise
+        except Exception:
+            self.raised = True
+            raise
         outcome.traces = tracing.strategies(began_ns, outcome.spent_ns, outcome.signals)
         self.outcome, self.resets = outcome, begun.resets
 

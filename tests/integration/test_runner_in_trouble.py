@@ -7,13 +7,15 @@ import pytest
 import redis
 
 from tasks import deadletters, runner
+from tasks.batches import MAX_STARTS_OF_AN_EVENT
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, lane_field
 from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
 from tests.integration.ledger_for_tests import SOURCE, batch, begin, dump
 from tests.integration.running import LANE, having, run, starts
-from tests.unit.strategies_for_tests import BAD, Grumpy, Raising
+from tests.unit.examples import trade
+from tests.unit.strategies_for_tests import BAD, Grumpy, Raising, Unbearable
 
 # Redis in trouble
 
@@ -106,6 +108,32 @@ def test_a_fault_of_the_machine_leaves_its_start_counted_and_nothing_else(client
         runner.run([sent], ledger, having(strategy), (TimeLimitError,))
     assert starts(client, keys) == {sent.identity.encode(): b"1"}
     assert dump(client, keys.namespace, but=keys.starts(LANE)) == before
+
+
+@pytest.mark.parametrize(
+    ("error", "left"), [(OverflowError(), [b"1"]), (OSError(), []), (ModuleNotFoundError(), []), (LedgerError(), [])]
+)
+def test_an_exception_that_a_batch_itself_brings_about_leaves_its_start_counted_and_no_other(
+    client, keys, ledger, error, left
+):
+    strategy = Unbearable.create({})
+    strategy.error = error
+    beside = batch(partition=1)
+    sent = batch(events=(trade(symbol=Unbearable.symbol),))
+    before = dump(client, keys.namespace)
+    with pytest.raises(type(error)):
+        runner.run([beside, sent], ledger, having(strategy), ())
+    assert list(starts(client, keys).values()) == left
+    assert dump(client, keys.namespace, but=keys.starts(LANE)) == before
+
+
+def test_an_event_that_no_run_survives_is_run_no_more_than_five_times(client, keys, ledger):
+    strategy, sent = Unbearable.create({}), batch(events=(trade(symbol=Unbearable.symbol),))
+    for _ in range(MAX_STARTS_OF_AN_EVENT):
+        with pytest.raises(OverflowError):
+            runner.run([sent], ledger, having(strategy), ())
+    assert runner.run([sent], ledger, having(strategy), ()) == []
+    assert starts(client, keys) == {sent.identity.encode(): b"%d" % MAX_STARTS_OF_AN_EVENT}
 
 
 def test_a_broken_strategy_is_no_poison_so_its_batch_is_committed(client, keys, ledger):

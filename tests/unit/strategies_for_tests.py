@@ -146,6 +146,22 @@ class Raising(Echo):
         return super().on_trade(trade, state)
 
 
+class Unbearable(Echo):
+    """Raises `error` where the engine does not expect it, for one symbol."""
+
+    name = "unbearable"
+    symbol = "BADUSDT"
+
+    def __init__(self, params: Calm) -> None:
+        super().__init__(params)
+        self.error: Exception = OverflowError()
+
+    def for_symbol(self, symbol: str) -> AnyStrategy:
+        if symbol == self.symbol:
+            raise self.error
+        return super().for_symbol(symbol)
+
+
 class Hoarder(Echo):
     """Puts into its state what can't be saved, on bad trades."""
 
