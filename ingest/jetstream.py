@@ -4,61 +4,30 @@ A pull consumer without acknowledgements is opened after a position and read in 
 missing - a jump in the consumer's sequence, a new connection, silence, a consumer that has delivered more than came -
 it is thrown away, and another one is opened after the last frame that came. What is asked for is bounded, and nothing
 is asked for while ingest holds too much.
-
-nats-py's `fetch` is not used: it holds the first message of a batch back until the batch is full or its time is over.
 """
 
 import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from typing import NamedTuple
 
-import msgspec
 import structlog
 from nats.aio.msg import Msg
-from nats.aio.subscription import Subscription
 from nats.errors import Error
-from nats.js import api
 from nats.js.errors import NotFoundError
 
 from ingest import origin, streams
+from ingest.consumer import HEARTBEAT_S, Consumer
 from ingest.source import Deliver, Nats
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 
-#: How many messages are asked for at a time; more are asked for when half of them have come.
-ASKED = 1_000
-ASKED_BYTES = 8 * 2**20
-EXPIRES_S = 30.0
-#: While there is nothing to deliver, the server says so this often.
-HEARTBEAT_S = 1.0
 SILENCE_S = 3.5 * HEARTBEAT_S
 #: How long no frame may come before the server is asked how many it has sent.
 CHECK_S = 2.0
-#: The server forgets a consumer that nobody has asked for so long.
-FORGET_S = 60.0
-NEXT = "$JS.API.CONSUMER.MSG.NEXT"
-_NS = 1_000_000_000
 log = structlog.get_logger()
-
-
-class _Request(msgspec.Struct):
-    batch: int
-    max_bytes: int
-    expires: int
-    idle_heartbeat: int
-
-
-class _Consumer(NamedTuple):
-    """One consumer on the server, and our subscription to what it sends."""
-
-    name: str
-    inbox: str
-    subscription: Subscription
-    reconnects: int
 
 
 class StreamSource:
@@ -73,17 +42,14 @@ class StreamSource:
         self._nats, self._settings, self._has_room, self._lost = nats, settings, has_room, lost
         self._stream: origin.Stream | None = None
         self._deliver: Deliver | None = None
-        self._consumer: _Consumer | None = None
+        self._consumer: Consumer | None = None
         #: One that is not listened to any more, and still has to be taken off the server.
-        self._retired: _Consumer | None = None
+        self._retired: Consumer | None = None
         self._mending = asyncio.Lock()
         #: How often it was told where to read.
         self._resumed = 0
         #: Stream sequence of the last frame that was delivered; None until it is known where to read.
         self._last_seq: int | None = None
-        self._consumer_seq = 0
-        self._asked = 0
-        self._heard_s = 0.0
         #: When a frame last came, or the server was asked what it has sent.
         self._checked_s = 0.0
         self._closing = False
@@ -114,7 +80,7 @@ class StreamSource:
     @property
     def pending(self) -> int:
         """How many frames have arrived and are not delivered yet."""
-        return self._consumer.subscription.pending_msgs if self._consumer else 0
+        return self._consumer.pending if self._consumer else 0
 
     # Reading
 
@@ -128,25 +94,25 @@ class StreamSource:
         consumer, client = self._consumer, self._nats.client
         if self._deliver is None or self._last_seq is None or self.outdated or not client.is_connected:
             return
-        silent = time.monotonic() - self._heard_s > SILENCE_S
-        if consumer is None or consumer.reconnects != client.stats["reconnects"]:
+        now_s = time.monotonic()
+        if consumer is None or consumer.cut_off:
             await self._reopen("a new connection" if consumer else "a start")
-        elif silent and self._asked:
+        elif consumer.asked and now_s - consumer.heard_s > SILENCE_S:
             await self._reopen("silence")
-        elif time.monotonic() - self._checked_s > CHECK_S:
-            await self._check()
-        elif not self._asked:
-            await self._ask()
+        elif now_s - self._checked_s > CHECK_S:
+            await self._check(consumer)
+        elif not consumer.asked:
+            await self._ask(consumer)
 
-    async def _check(self) -> None:
+    async def _check(self, consumer: Consumer) -> None:
         """See whether everything came that was sent: a cut connection swallows the last messages without a trace."""
         self._checked_s = time.monotonic()
         try:
-            about = await self._about()
+            about = await consumer.about()
         except NotFoundError:
             await self._reopen("the consumer is gone")
             return
-        if about is not None and not self._has_all(about):
+        if not consumer.has_all(about):
             await self._reopen("messages that never came")
 
     async def _reopen(self, why: str) -> None:
@@ -157,7 +123,7 @@ class StreamSource:
             old, self._consumer = self._consumer or self._retired, None
             if old:
                 log.info("reading the stream anew", why=why, after=self._last_seq)
-                await self._discard(old)
+                await old.discard()
                 self._retired = None
             try:
                 await self._open_anew()
@@ -175,78 +141,55 @@ class StreamSource:
         consumer = await self._open_consumer(stream)
         if resumed == self._resumed:
             self._consumer = consumer
-            await self._ask()
+            await self._ask(consumer)
         else:  # told meanwhile to read from elsewhere
             self._retired = consumer
 
-    async def _open_consumer(self, stream: origin.Stream) -> _Consumer:
+    async def _open_consumer(self, stream: origin.Stream) -> Consumer:
         after = self._last_seq or 0
         if stream.first_seq > after + 1:
             log.error("the stream has forgotten frames that were not read", count=stream.first_seq - after - 1)
             self._lost(stream.first_seq - after - 1)
             self._last_seq = after = stream.first_seq - 1
-        client = self._nats.client
-        subjects = streams.wanted_subjects(self._settings)
-        info = await client.jetstream().add_consumer(
-            stream.name,
-            api.ConsumerConfig(
-                name=f"ingest-{client.new_inbox().rpartition('.')[2]}",
-                deliver_policy=api.DeliverPolicy.BY_START_SEQUENCE,
-                opt_start_seq=after + 1,
-                ack_policy=api.AckPolicy.NONE,
-                filter_subject=subjects[0] if len(subjects) == 1 else None,
-                filter_subjects=subjects if len(subjects) > 1 else None,
-                inactive_threshold=FORGET_S,
-                mem_storage=True,
-                num_replicas=1,
-            ),
-        )
-        inbox = client.new_inbox()
-        self._consumer_seq, self._asked, self._heard_s = 0, 0, time.monotonic()
+        consumer = Consumer(self._nats.client, stream.name)
+        await consumer.open(streams.wanted_subjects(self._settings), after, self._take)
+        return consumer
 
-        async def on_message(message: Msg) -> None:
-            if self._consumer is not None and self._consumer.inbox == inbox:
-                await self._on_message(message)
-
-        subscription = await client.subscribe(inbox, cb=on_message)
-        return _Consumer(info.name, inbox, subscription, client.stats["reconnects"])
-
-    async def _ask(self) -> None:
+    async def _ask(self, consumer: Consumer) -> None:
         """Ask for more, if there is room for it."""
-        if self._consumer is None or self._closing or not self._has_room():
-            return
-        count = ASKED - self._asked
-        self._asked += count
-        request = _Request(count, ASKED_BYTES, int(EXPIRES_S * _NS), int(HEARTBEAT_S * _NS))
-        subject = f"{NEXT}.{self._settings.ingest_stream}.{self._consumer.name}"
-        await self._nats.client.publish(subject, msgspec.json.encode(request), self._consumer.inbox)
+        if not self._closing and self._has_room():
+            await consumer.ask()
 
-    async def _on_message(self, message: Msg) -> None:
-        self._heard_s = time.monotonic()
+    async def _take(self, consumer: Consumer, message: Msg) -> None:
+        if consumer is self._consumer:
+            await self._on_message(consumer, message)
+
+    async def _on_message(self, consumer: Consumer, message: Msg) -> None:
+        consumer.heard_s = time.monotonic()
         if not message.reply:
-            await self._on_status(message.headers or {})
+            await self._on_status(consumer, message.headers or {})
             return
         about = message.metadata
-        self._consumer_seq += 1
-        if about.sequence.consumer != self._consumer_seq:
+        consumer.count += 1
+        if about.sequence.consumer != consumer.count:
             await self._reopen("a gap")
             return
-        self._asked -= 1
-        self._checked_s = self._heard_s
+        consumer.asked -= 1
+        self._checked_s = consumer.heard_s
         self._last_seq = about.sequence.stream
         self.unread = about.num_pending
         if self._deliver is not None:
             stored_at_ns = int(about.timestamp.timestamp() * 1e6) * 1_000
             self._deliver(message.subject, message.data, message.headers, self._last_seq, stored_at_ns)
-        if self._asked <= ASKED // 2:
-            await self._ask()
+        if consumer.wants_more:
+            await self._ask(consumer)
 
-    async def _on_status(self, headers: Mapping[str, str]) -> None:
+    async def _on_status(self, consumer: Consumer, headers: Mapping[str, str]) -> None:
         if headers.get("Status") == "100":  # nothing to deliver
             return
         # The request is over, unfilled: it expired, or it took as many bytes as it might.
-        self._asked = max(0, self._asked - int(headers.get("Nats-Pending-Messages") or self._asked))
-        await self._ask()
+        consumer.asked = max(0, consumer.asked - int(headers.get("Nats-Pending-Messages") or consumer.asked))
+        await self._ask(consumer)
 
     # The end
 
@@ -258,27 +201,13 @@ class StreamSource:
                 await asyncio.sleep(0.02)
         self._closing = True
         if self._consumer:
-            await self._discard(self._consumer)
-
-    async def _discard(self, consumer: _Consumer) -> None:
-        with suppress(Error):
-            await consumer.subscription.unsubscribe()
-            await self._nats.client.jetstream().delete_consumer(self._settings.ingest_stream, consumer.name)
+            await self._consumer.discard()
 
     async def _is_at_the_end(self, last_seq: int) -> bool:
         if (self._last_seq or 0) >= last_seq:
             return True
-        # The last messages of the stream may be on subjects that are not read.
-        about = await self._about()
-        return about is not None and not about.num_pending and self._has_all(about)
-
-    async def _about(self) -> api.ConsumerInfo | None:
         if self._consumer is None:
-            return None
-        about: api.ConsumerInfo = await self._nats.client.jetstream().consumer_info(
-            self._settings.ingest_stream, self._consumer.name
-        )
-        return about
-
-    def _has_all(self, about: api.ConsumerInfo) -> bool:
-        return about.delivered is not None and about.delivered.consumer_seq <= self._consumer_seq
+            return False
+        # The last messages of the stream may be on subjects that are not read.
+        about = await self._consumer.about()
+        return not about.num_pending and self._consumer.has_all(about)

@@ -9,7 +9,8 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest import jetstream
+from ingest import consumer, jetstream
+from ingest.consumer import Consumer
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings
@@ -79,7 +80,7 @@ def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_ther
 def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(
     settings, monkeypatch: pytest.MonkeyPatch
 ):
-    monkeypatch.setattr(jetstream, "ASKED", 10)
+    monkeypatch.setattr(consumer, "ASKED", 10)
 
     async def run() -> None:
         async with reading(settings) as reader:
@@ -127,9 +128,9 @@ def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypat
             swallowed = reader.source._on_message
             arrived: list[bytes] = []
 
-            async def swallow(message: Any) -> None:
+            async def swallow(consumer: Consumer, message: Any) -> None:
                 if not message.reply:
-                    await swallowed(message)
+                    await swallowed(consumer, message)
                 else:
                     arrived.append(message.data)
 
