@@ -63,7 +63,9 @@ class Assembly:
         self._intake = Intake(
             self._lanes, self._tally, self._sender.offer, live.market.see, counts=settings.shard.number == 0
         )
-        self._checkpoints = Checkpoints(self._ledger, self._sender, self._lanes, self._intake, self._tally)
+        self._checkpoints = Checkpoints(
+            self._ledger, self._sender, self._lanes, self._intake, self._tally, self._source
+        )
         self._sender.on_restart = self._checkpoints.forget
         self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
         self._registry = CollectorRegistry()

@@ -4,6 +4,7 @@ from ingest.intake import Intake
 from ingest.lanes import Lanes
 from ingest.ledger import Checkpoint, IngestLedger
 from ingest.sender import Sender
+from ingest.source import Source
 from ingest.tally import Tally
 from tasks.events import Position
 
@@ -11,8 +12,11 @@ from tasks.events import Position
 class Checkpoints:
     """One at a time, each until it is known to be written: so nothing is counted twice, or not at all."""
 
-    def __init__(self, ledger: IngestLedger, sender: Sender, lanes: Lanes, intake: Intake, tally: Tally) -> None:
+    def __init__(
+        self, ledger: IngestLedger, sender: Sender, lanes: Lanes, intake: Intake, tally: Tally, source: Source
+    ) -> None:
         self._ledger, self._sender, self._lanes, self._intake, self._tally = ledger, sender, lanes, intake, tally
+        self._source = source
         self._pending: Checkpoint | None = None
         self._number = 0
 
@@ -31,13 +35,18 @@ class Checkpoints:
             # While frames are read again, those after them are counted already.
             counted = Position(source, max(self._lanes.last_seq, self._intake.counted))
             name = f"{self._sender.epoch}#{self._number}"
-            self._pending = Checkpoint(name, letters, self._tally.take_unwritten(), counted)
+            self._pending = Checkpoint(name, letters, self._tally.take_unwritten(), counted, self._source.read)
         written = self._pending
         frontier, stand = Position(source, self._lanes.frontier), {lane.id: lane.prev for lane in self._lanes}
         if not await self._ledger.checkpoint(self._sender.epoch, frontier, written, stand):
             await self._sender.look(everywhere=True)
         elif self._pending is written:
             self._pending = None
+
+    async def write_all(self) -> None:
+        """Write until nothing is left. Raises what `write` raises."""
+        while self.left:
+            await self.write()
 
     def forget(self, counted: int) -> None:
         """Count anew from the frame after `counted`: a source is read again from further back."""

@@ -50,13 +50,17 @@ class StreamSource:
         self._resumed = 0
         #: Stream sequence of the last frame that was delivered; None until it is known where to read.
         self._last_seq: int | None = None
+        #: The source that these sequences belong to.
+        self._source = ""
+        #: The last frame that was delivered, also if it is told to read from elsewhere since.
+        self.read: origin.Read | None = None
         #: When a frame last came, or the server was asked what it has sent.
         self._checked_s = 0.0
         self._closing = False
         self._rarely = Rarely()
         #: Messages of the stream that were not read when the last one was sent.
         self.unread = 0
-        #: Whether the stream was created anew: a new epoch has to begin.
+        #: Whether the stream was created anew, or lost frames that were read: a new epoch has to begin.
         self.outdated = False
 
     # Where to read
@@ -65,15 +69,34 @@ class StreamSource:
         """Create or check the stream. Raises SettingsError, and what NATS raises."""
         self._stream = await streams.prepare(self._nats.client, self._settings)
 
-    def begin(self, stored: Sequence[Position], mine: Position | None) -> Position | None:
-        """Give the position after which a new epoch begins."""
+    async def begin(self, stored: origin.Stored, mine: Position | None) -> Position:
+        """Give the position after which a new epoch begins. Raises what NATS raises."""
         if self._stream is None:
             raise RuntimeError("the stream is not prepared")
-        return origin.begin(self._stream, stored, mine, self._settings.ingest_start)
+        frontiers = [*stored.frontiers, mine] if mine else stored.frontiers
+        stood = [] if self._last_seq is None else [Position(self._source, self._last_seq)]
+        kept_seq = await self._kept(self._stream, [*frontiers, *stored.reached, *stood], self.read or stored.read)
+        return origin.begin(self._stream, frontiers, self._settings.ingest_start, kept_seq)
+
+    async def _kept(self, stream: origin.Stream, known: Sequence[Position], read: origin.Read | None) -> int | None:
+        """Give up to where the stream still holds what was read; None: it has lost nothing of it."""
+        if self._last_seq is not None and not self.outdated:
+            return None  # It was looked at since it was read, and will be again on the next connection.
+        last = origin.furthest(stream, known)
+        if last is None:
+            return None
+        same = read if read and read.source == last.source else None
+        if last.seq <= stream.last_seq and (same is None or await streams.holds(self._nats.client, stream, same)):
+            return None
+        # Others may have got the numbers already; they were stored later than what had been read.
+        end_seq = await streams.end_before(self._nats.client, stream, same.stored_at_ns) if same else stream.last_seq
+        kept_seq = min(end_seq, stream.last_seq)
+        log.warning("the stream has lost frames that were read", count=max(0, last.seq - kept_seq), after=kept_seq)
+        return kept_seq
 
     def resume(self, position: Position) -> None:
         """Read on after this position; what comes from before this call is ignored."""
-        self._last_seq = position.seq
+        self._source, self._last_seq = position.source, position.seq
         self._resumed += 1
         self._retired, self._consumer, self.outdated = self._consumer or self._retired, None, False
 
@@ -133,7 +156,8 @@ class StreamSource:
 
     async def _open_anew(self) -> None:
         stream = await streams.prepare(self._nats.client, self._settings)
-        self.outdated = self._stream is not None and stream.source != self._stream.source
+        known = self._stream
+        self.outdated = known is not None and (stream.source != known.source or not await self._holds_all(stream))
         self._stream = stream
         if self.outdated:
             return
@@ -144,6 +168,14 @@ class StreamSource:
             await self._ask(consumer)
         else:  # told meanwhile to read from elsewhere
             self._retired = consumer
+
+    async def _holds_all(self, stream: origin.Stream) -> bool:
+        """Whether the stream holds what was read, but for what it has forgotten as planned."""
+        if stream.last_seq < (self._last_seq or 0):
+            return False
+        if self.read is None or self.read.source != self._source:
+            return True
+        return await streams.holds(self._nats.client, stream, self.read)
 
     async def _open_consumer(self, stream: origin.Stream) -> Consumer:
         after = self._last_seq or 0
@@ -181,6 +213,7 @@ class StreamSource:
         if self._deliver is not None:
             stored_at_ns = int(about.timestamp.timestamp() * 1e6) * 1_000
             self._deliver(message.subject, message.data, message.headers, self._last_seq, stored_at_ns)
+            self.read = origin.Read(self._source, self._last_seq, stored_at_ns)
         if consumer.wants_more:
             await self._ask(consumer)
 

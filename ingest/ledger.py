@@ -1,7 +1,7 @@
 """The ledger in Redis, as ingest sees it: epochs, where the lanes stand, checkpoints. Keys: see `tasks.ledger`."""
 
 import secrets
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import Any, NamedTuple
 
@@ -14,6 +14,7 @@ from ingest.lane import Lane
 from ingest.layout import Layout
 from ingest.lease import Lease, SupersededError
 from ingest.notices import Notices
+from ingest.origin import Read, Stored
 from tasks import deadletters
 from tasks.batches import Batch, Epoch, unpack_event
 from tasks.configuration import Configuration
@@ -44,6 +45,17 @@ def _epoch(stored: bytes) -> Epoch:
         raise LedgerError(f"the ledger holds {stored!r} where an epoch belongs") from None
 
 
+def _read(stored: bytes | None) -> Read | None:
+    try:
+        return Read.parse(stored.decode()) if stored else None
+    except ValueError:
+        raise LedgerError(f"the ledger holds {stored!r} where a frame that was read belongs") from None
+
+
+def _positions(stored: Iterable[bytes | None]) -> list[Position]:
+    return [position for each in stored if (position := read_position(each))]
+
+
 class Checkpoint(NamedTuple):
     """What ingest has counted since the last one. Its name is never used twice."""
 
@@ -52,6 +64,8 @@ class Checkpoint(NamedTuple):
     counts: Mapping[str, int]
     #: Every frame up to here is counted with this checkpoint or an earlier one.
     counted: Position
+    #: A frame that was read, to be known again.
+    read: Read | None = None
 
 
 class Claimed(NamedTuple):
@@ -66,11 +80,11 @@ class Claimed(NamedTuple):
     counted: int
 
 
-#: Given the stored frontiers, says where every lane begins; None: where it stands.
-Begin = Callable[[Sequence[Position]], Position | None]
+#: Given what is stored, says where every lane begins; None: where it stands.
+Begin = Callable[[Stored], Awaitable[Position | None]]
 
 
-def _where_they_stand(_: Sequence[Position]) -> None:
+async def _where_they_stand(_: Stored) -> None:
     """Begin nowhere else."""
 
 
@@ -119,7 +133,7 @@ class IngestLedger:
     ) -> Claimed:
         """Start an epoch whose number is higher than the stored one and than `above`.
 
-        `begin` is given the stored frontiers, and says where every lane begins. Raises SupersededError: somebody else
+        `begin` is given what is stored, and says where every lane begins. Raises SupersededError: somebody else
         leads this shard, or others lead shards under another layout.
         """
         await self.lease.renew()
@@ -128,7 +142,7 @@ class IngestLedger:
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
         others = layout.other_shards(before)
-        start = begin(await self._frontiers([] if before == layout.encode() else others))
+        start = await begin(await self._stored(layout, [] if before == layout.encode() else others))
         keys = [self._shard_key, self.keys.layout, self.keys.configurations]
         keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
         keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
@@ -150,13 +164,18 @@ class IngestLedger:
         # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
 
-    async def _frontiers(self, others: Sequence[int]) -> list[Position]:
-        """Give the stored frontiers of this shard and of others."""
+    async def _stored(self, layout: Layout, others: Sequence[int]) -> Stored:
+        """Give where this shard and others stood."""
         async with self.client.pipeline(transaction=True) as pipe:
+            pipe.hget(self._shard_key, "read")
             for key in (self._shard_key, *map(self.keys.shard, others)):
-                pipe.hget(key, "frontier")
-            stored = await pipe.execute()
-        return [position for each in stored if (position := read_position(each))]
+                pipe.hmget(key, "frontier", "counted")
+            for lane in layout.lanes:
+                pipe.hget(self.keys.pool(lane.pool), lane_field(lane))
+            read, *answers = await pipe.execute()
+        shards, stand = answers[: 1 + len(others)], answers[1 + len(others) :]
+        frontiers = _positions(frontier for frontier, _ in shards)
+        return Stored(frontiers, _positions([*(counted for _, counted in shards), *stand]), _read(read))
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
@@ -189,7 +208,7 @@ class IngestLedger:
         False: the epoch is not current, or a lane stands below that. Safe to repeat under the same name.
         """
         letters, counts = written.letters, written.counts
-        arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted)]
+        arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted), str(written.read or "")]
         arguments += [deadletters.KEEP, len(letters), *letters]
         arguments += [part for lane, position in lanes.items() for part in (lane_field(lane), str(position or ""))]
         arguments += [part for item in counts.items() for part in item]

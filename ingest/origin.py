@@ -1,8 +1,10 @@
 """Where reading a stream begins, and what a position in it is called. Pure."""
 
-from collections.abc import Sequence
+import re
+from collections.abc import Iterable, Sequence
 from datetime import datetime
-from typing import Literal
+from operator import itemgetter
+from typing import Literal, NamedTuple
 
 import msgspec
 
@@ -23,21 +25,69 @@ class Stream(msgspec.Struct, frozen=True):
 
     @property
     def source(self) -> str:
-        """The source of its positions."""
+        """The source of its positions, as long as it has not lost any."""
         return f"js-{self.name}-{int(self.created.timestamp() * 1e6)}"
 
+    def source_after(self, losses: int) -> str:
+        """Give the source of its positions after so many losses: its numbers may stand for other frames each time."""
+        return f"{self.source}.{losses}" if losses else self.source
 
-def begin(stream: Stream, stored: Sequence[Position], mine: Position | None, start: Start) -> Position:
+    def losses(self, source: str) -> int | None:
+        """Undo `source_after`; None for another stream's source."""
+        fits = re.fullmatch(rf"{re.escape(self.source)}(?:\.(\d{{1,9}}))?", source, re.ASCII)
+        return int(fits[1] or 0) if fits else None
+
+
+class Read(NamedTuple):
+    """A frame that was read. By its time it is known again: the number may be another frame's by now."""
+
+    source: str
+    seq: int
+    stored_at_ns: int
+
+    def __str__(self) -> str:
+        """Give the form in which the ledger stores it."""
+        return f"{self.source}@{self.seq}@{self.stored_at_ns}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Read":
+        """Read what `str` wrote. Raises ValueError on anything else."""
+        source, seq, stored_at_ns = text.rsplit("@", 2)
+        return cls(source, int(seq), int(stored_at_ns))
+
+
+class Stored(NamedTuple):
+    """What the ledger says of where reading stood."""
+
+    frontiers: Sequence[Position] = ()
+    #: Up to where something is counted or committed: a frontier may lie before that.
+    reached: Sequence[Position] = ()
+    #: A frame that was read, not long before the last one.
+    read: Read | None = None
+
+
+def furthest(stream: Stream, positions: Iterable[Position]) -> Position | None:
+    """Give the last of the stream's positions, by its latest numbers; None if all are another's."""
+    here = [(number, each.seq, each) for each in positions if (number := stream.losses(each.source)) is not None]
+    return max(here, key=itemgetter(0, 1))[2] if here else None
+
+
+def begin(stream: Stream, known: Sequence[Position], start: Start, kept_seq: int | None = None) -> Position:
     """Give the position after which to read.
 
-    `stored` are the frontiers that the ledger holds, `mine` is this process's own, if it has read already. The lowest
+    `known` are the frontiers that the ledger holds, and this process's own, if it has read already. The lowest
     of those in this stream counts: after Redis went back in time that is the stored one, after it lost everything it
-    is mine. A stream created anew is read whole. Where there is nothing to go on from, `start` decides.
+    is ours. A stream created anew is read whole. Where there is nothing to go on from, `start` decides.
+
+    `kept_seq`: the stream has lost what had been read after that, and gives the numbers to other frames. These are
+    another source's, and so is what is read once more before them: exchange ids tell what is known of it.
     """
-    known = [*stored, mine] if mine else [*stored]
-    here = [position for position in known if position.source == stream.source]
+    here = {position: number for position in known if (number := stream.losses(position.source)) is not None}
     if here:
-        return min(here, key=lambda position: position.seq)
+        lowest, number = min(position.seq for position in here), max(here.values())
+        if kept_seq is None:
+            return Position(stream.source_after(number), lowest)
+        return Position(stream.source_after(number + 1), min(lowest, kept_seq))
     anew = any(position.source.rpartition("-")[0] == f"js-{stream.name}" for position in known)
     whole = anew or start == "first"
     return Position(stream.source, max(0, stream.first_seq - 1) if whole else stream.last_seq)

@@ -152,7 +152,9 @@ class Service(Assembly):
 
     async def _look_at_source(self) -> None:
         await self._source.look()
-        if self._source.outdated:
+        # First what it gave is worked off and counted: it need not be there to be read again.
+        if self._source.outdated and not self._lanes.held:
+            await self._checkpoints.write_all()
             await self._sender.begin()
 
     async def _every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
@@ -221,8 +223,7 @@ class Service(Assembly):
     async def _write_last_checkpoint(self) -> bool:
         await end(self._tasks["checkpoint"])
         try:
-            while self._checkpoints.left:
-                await self._checkpoints.write()
+            await self._checkpoints.write_all()
         except (*AWAY, SupersededError):
             return False
         return True

@@ -1,7 +1,7 @@
 """Where frames come from. `CoreSource` is plain NATS: at most once by nature, no acks."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -11,6 +11,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
 
 from ingest.listening import listen
+from ingest.origin import Read, Stored
 from ingest.parts import Parts
 from tasks.errors import ServerAwayError
 from tasks.events import Position
@@ -49,16 +50,20 @@ class Source(Protocol):
         """How many frames have arrived and are not delivered yet."""
 
     @property
+    def read(self) -> Read | None:
+        """The last frame that was delivered, where it can be found again."""
+
+    @property
     def unread(self) -> int:
         """How many frames wait at the source to be read, as far as is known."""
 
     async def prepare(self) -> None:
         """See to it that it can be read. Raises SettingsError for what a person must mend, and what NATS raises."""
 
-    def begin(self, stored: Sequence[Position], mine: Position | None) -> Position | None:
+    async def begin(self, stored: Stored, mine: Position | None) -> Position | None:
         """Say after which position a new epoch begins; None where nothing can be read again.
 
-        `stored` are the frontiers that the ledger holds, `mine` is where this process stands.
+        `mine` is where this process stands. Raises what NATS raises.
         """
 
     def resume(self, position: Position) -> None:
@@ -149,12 +154,13 @@ class CoreSource:
 
     keeps = False
     outdated = False
+    read = None
     unread = 0
 
     async def prepare(self) -> None:
         """Do nothing: a subscription needs nothing to be there."""
 
-    def begin(self, stored: Sequence[Position], mine: Position | None) -> None:
+    async def begin(self, stored: Stored, mine: Position | None) -> None:
         """Nothing can be read again."""
 
     def resume(self, position: Position) -> None:

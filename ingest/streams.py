@@ -1,6 +1,6 @@
 """The stream that JetStream keeps the frames in: created, or checked, before anything is read from it."""
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
 import stamina
 import structlog
@@ -8,10 +8,12 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.origin import Stream
+from ingest.origin import Read, Stream
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 
+#: nats-py gives a message's time as float seconds or as a date: the same moment to the microsecond at best.
+SAME_NS = 1_000_000
 #: JetStream's code for subjects that another stream has already.
 OVERLAP = 10065
 log = structlog.get_logger()
@@ -46,6 +48,40 @@ async def prepare(client: Client, settings: Settings) -> Stream:
         info.state.first_seq,
         info.state.last_seq,
     )
+
+
+async def holds(client: Client, stream: Stream, read: Read) -> bool:
+    """Whether a frame that was read is still what has its number, or was forgotten as planned. Raises NATS's errors."""
+    if read.seq > stream.last_seq:
+        return False
+    try:
+        message = await client.jetstream().get_msg(stream.name, read.seq)
+    except NotFoundError:
+        return True
+    return message.time is None or abs(_ns(message.time) - read.stored_at_ns) < SAME_NS
+
+
+async def end_before(client: Client, stream: Stream, time_ns: int) -> int:
+    """Give the number of the last message that was stored before a moment; 0: there is none. Raises NATS's errors."""
+    jetstream = client.jetstream()
+    made = await jetstream.add_consumer(
+        stream.name,
+        api.ConsumerConfig(
+            name=f"ingest-{client.new_inbox().rpartition('.')[2]}",
+            deliver_policy=api.DeliverPolicy.BY_START_TIME,
+            opt_start_time=datetime.fromtimestamp(0, UTC) + timedelta(microseconds=time_ns // 1_000),
+            ack_policy=api.AckPolicy.NONE,
+            inactive_threshold=10.0,
+            mem_storage=True,
+            num_replicas=1,
+        ),
+    )
+    await jetstream.delete_consumer(stream.name, made.name)
+    return made.delivered.stream_seq if made.delivered else 0
+
+
+def _ns(time: datetime) -> int:
+    return int(time.timestamp() * 1e6) * 1_000
 
 
 def wanted_subjects(settings: Settings) -> list[str]:

@@ -2,7 +2,7 @@
 --
 -- KEYS  1 shard  2 counters  3 dead letters  then the lanes' pools, one for each lane
 -- ARGV  1 epoch  2 this checkpoint's name, never used twice  3 frontier  4 up to where frames are counted with this one
---       5 dead letters kept  6 how many letters follow, then the letters, then for each lane its field and where
+--       5 a frame that was read ('' for none)  6 dead letters kept  7 how many letters follow, then the letters, then for each lane its field and where
 --       ingest knows it to stand ('' for nowhere), then counter, increment, ...
 -- Returns written | repeat | epoch | fallen: a lane stands below that, so Redis went back in time, and what the frontier
 -- says is not true any more.
@@ -10,11 +10,11 @@
 if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end
 if redis.call('HGET', KEYS[1], 'checkpoint') == ARGV[2] then return 'repeat' end
 
-local letters, lanes = tonumber(ARGV[6]), #KEYS - 3
+local letters, lanes = tonumber(ARGV[7]), #KEYS - 3
 local current = string.match(ARGV[3], '^(.*)@')
-local counts = 7 + letters + 2 * lanes
+local counts = 8 + letters + 2 * lanes
 for lane = 1, lanes do
-  local field, known = ARGV[5 + letters + 2 * lane], ARGV[6 + letters + 2 * lane]
+  local field, known = ARGV[6 + letters + 2 * lane], ARGV[7 + letters + 2 * lane]
   local stored = redis.call('HGET', KEYS[3 + lane], field)
   if known ~= '' and known ~= stored then
     local source, seq = string.match(known, '^(.*)@(%d+)$')
@@ -23,11 +23,12 @@ for lane = 1, lanes do
   end
 end
 
-for at = 7, 6 + letters do
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[5], '*', 'letter', ARGV[at])
+for at = 8, 7 + letters do
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*', 'letter', ARGV[at])
 end
 for at = counts, #ARGV, 2 do
   redis.call('HINCRBY', KEYS[2], ARGV[at], ARGV[at + 1])
 end
 redis.call('HSET', KEYS[1], 'checkpoint', ARGV[2], 'frontier', ARGV[3], 'counted', ARGV[4])
+if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'read', ARGV[5]) end
 return 'written'

@@ -2,7 +2,8 @@
 
 Keys, each behind the namespace:
 
-    shard:0          hash    epoch, frontier, checkpoint of an ingest process
+    shard:0          hash    epoch, frontier, checkpoint of an ingest process, up to where it has counted, and a frame
+                             that it has read from a stream
     lease:0          string  nonce of the process that leads this shard; runs out by itself
     layout           string  JSON: how many shards, and how many partitions each pool has
     pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack;

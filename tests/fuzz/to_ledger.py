@@ -5,8 +5,9 @@ from contextlib import suppress
 import msgspec
 
 from ingest.layout import Layout
-from ingest.ledger import _epoch
+from ingest.ledger import _epoch, _read
 from ingest.live import Live
+from ingest.origin import Read
 from tasks import deadletters, engine, letter_text, presence, records, registry, retry, signal_lines, state
 from tasks.configuration import Configuration
 from tasks.errors import UNREADABLE, LedgerError
@@ -20,13 +21,16 @@ from tests.fuzz.targets import target
 from tests.unit.wire import packed
 
 
-@target(b"core-1@42", b"jetstream-FRAMES-1@7", b"7.3f9a02c1")
+@target(b"core-1@42", b"jetstream-FRAMES-1@7", b"7.3f9a02c1", b"js-FRAMES-1.2@7@1700000000000000000")
 def positions(raw: bytes) -> None:
     with suppress(LedgerError):
         found = read_position(raw)
         assert found is None or Position.parse(str(found)) == found
     with suppress(LedgerError):
         _epoch(raw)
+    with suppress(LedgerError):
+        read = _read(raw)
+        assert read is None or Read.parse(str(read)) == read
 
 
 LETTERS = (

@@ -9,6 +9,7 @@ from typing import Any
 import nats
 
 from ingest.jetstream import StreamSource
+from ingest.origin import Read, Stored
 from ingest.parts import Parts
 from ingest.source import Nats
 from tasks.events import Position
@@ -41,9 +42,14 @@ class Reader:
     async def begin(self, after: int | None = None) -> None:
         """Read after a position, or from where a first start begins."""
         await self.source.prepare()
-        start = self.source.begin([], None)
-        assert start is not None
+        start = await self.source.begin(Stored(), None)
         self.source.resume(start if after is None else Position(start.source, after))
+
+    @property
+    def read(self) -> Read:
+        """The last frame that it read."""
+        assert self.source.read is not None
+        return self.source.read
 
     async def until(self, condition: Callable[[], Any], timeout_s: float = 15) -> None:
         deadline_s = time.monotonic() + timeout_s

@@ -11,6 +11,7 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest import consumer, jetstream
 from ingest.consumer import Consumer
+from ingest.origin import Stored
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings
@@ -59,8 +60,7 @@ def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_ther
 
     async def run() -> None:
         async with opened(settings, 400) as reader:
-            start = reader.source.begin([], None)
-            assert start is not None
+            start = await reader.source.begin(Stored(), None)
             for _ in range(30):
                 looking = asyncio.create_task(reader.source.look())
                 for _ in range(dice.randrange(4)):
@@ -179,14 +179,12 @@ def test_a_stream_that_was_created_anew_asks_for_a_new_epoch_and_is_read_from_it
     async def run() -> None:
         async with opened(settings, 5) as reader:
             await reader.until(lambda: len(reader.frames) == 5)
-            first = reader.source.begin([], None)
-            assert first is not None
+            first = await reader.source.begin(Stored(), None)
             mine = Position(first.source, 5)
             await reader.nats.client.jetstream().delete_stream(settings.ingest_stream)
             await reader.until(lambda: reader.source.outdated)
             await publish(settings, 3)
-            start = reader.source.begin([], mine)
-            assert start is not None
+            start = await reader.source.begin(Stored(), mine)
             assert start.source != mine.source
             reader.source.resume(start)
             await reader.until(lambda: len(reader.frames) == 8)

@@ -8,7 +8,8 @@ import pytest
 
 from ingest.layout import Layout
 from ingest.lease import SupersededError
-from ingest.ledger import Checkpoint, IngestLedger
+from ingest.ledger import Begin, Checkpoint, IngestLedger
+from ingest.origin import Read, Stored
 from tasks import batches, deadletters
 from tasks.batches import Batch, Epoch
 from tasks.configuration import Configuration
@@ -51,6 +52,17 @@ def claim(ledger: IngestLedger, above: int = 0) -> Any:
     return ledger.claim(above, LAYOUT, CONFIGURATION)
 
 
+def beginning_at(start: Position) -> Begin:
+    async def begin(_: Stored) -> Position:
+        return start
+
+    return begin
+
+
+async def at_the_first_frontier(stored: Stored) -> Position:
+    return stored.frontiers[0]
+
+
 def test_the_first_epoch_finds_lanes_without_positions_and_writes_layout_and_configuration(client, keys, settings):
     epoch, positions, *_ = ingest(settings, claim)
     assert epoch.number == 1
@@ -88,7 +100,7 @@ def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, le
 def test_an_epoch_that_begins_somewhere_puts_every_lane_and_the_frontier_there(client, keys, ledger, settings):
     commit(ledger, batch(), outcome())
     start = Position("log", 7)
-    claimed = ingest(settings, lambda ledger: ledger.claim(0, LAYOUT, CONFIGURATION, lambda _: start))
+    claimed = ingest(settings, lambda ledger: ledger.claim(0, LAYOUT, CONFIGURATION, beginning_at(start)))
     assert claimed.positions == {LANE: start, LaneId("trade", 1): start}
     assert claimed.start == start
     assert client.hget(keys.pool("trade"), "lane:0") == client.hget(keys.shard(0), "frontier") == b"log@7"
@@ -129,7 +141,7 @@ def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settin
     second = settings.model_copy(update={"ingest_shard": "1/2"})
     ingest(second, lambda ledger: ledger.claim(0, layout(shard=Shard(1, 2)), CONFIGURATION))
     client.hset(keys.shard(1), "frontier", "log@3")
-    claimed = ingest(settings, lambda ledger: ledger.claim(0, layout(), CONFIGURATION, lambda stored: stored[0]))
+    claimed = ingest(settings, lambda ledger: ledger.claim(0, layout(), CONFIGURATION, at_the_first_frontier))
     assert claimed.start == Position("log", 3)
     assert client.hgetall(keys.shard(1)) == {b"frontier": b"log@3"}
     assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
@@ -155,7 +167,22 @@ def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
 def test_a_new_epoch_learns_up_to_where_frames_of_its_source_were_counted(ledger, settings, source: str, counted: int):
     ingest(settings, checkpoint("one"))
     start = Position(source, 9)
-    assert ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, lambda _: start)).counted == counted
+    assert ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, beginning_at(start))).counted == counted
+
+
+def test_a_new_epoch_is_told_how_far_everything_had_come_and_a_frame_that_was_read(client, keys, ledger, settings):
+    read = Read("s", 10, 1_700_000_000_000_000_000)
+    client.hset(keys.pool("trade"), "lane:1", "s@8")
+    told: list[Stored] = []
+
+    async def begin(stored: Stored) -> None:
+        told.append(stored)
+
+    for last in (read, None):
+        written = Checkpoint(f"after {last}", [], {}, Position("s", 11), last)
+        ingest(settings, lambda own, written=written: own.checkpoint(EPOCH, Position("s", 9), written, {}))
+    ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, begin))
+    assert told == [Stored([Position("s", 9)], [Position("s", 11), Position("s", 8)], read)]
 
 
 def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):

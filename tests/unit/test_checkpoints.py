@@ -33,7 +33,8 @@ def test_frames_that_are_read_again_take_nothing_back_of_what_was_counted():
     ledger, lanes = Ledger(), Lanes()
     intake: Any = SimpleNamespace(letters=[], counted=0)
     sender: Any = SimpleNamespace(epoch=Epoch(2, "ab"))
-    checkpoints = Checkpoints(ledger, sender, lanes, intake, Tally())  # type: ignore[arg-type]  # as much of them as it asks
+    source: Any = SimpleNamespace(read=None)
+    checkpoints = Checkpoints(ledger, sender, lanes, intake, Tally(), source)  # type: ignore[arg-type]  # as much of them as it asks
     checkpoints.forget(100)
     for lanes.last_seq in (40, 70, 130):
         asyncio.run(checkpoints.write())

@@ -3,7 +3,7 @@ from datetime import UTC, datetime, timedelta
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.origin import Stream, begin
+from ingest.origin import Read, Stream, begin, furthest
 from ingest.streams import covers
 from tasks.events import Position
 
@@ -18,36 +18,71 @@ def at(seq: int, stream: Stream = FULL) -> Position:
 
 
 def test_the_first_start_ever_begins_at_the_end_or_with_the_first_message_as_told():
-    assert begin(FULL, [], None, "new") == at(50)
-    assert begin(FULL, [], None, "first") == at(10)
-    assert begin(EMPTY, [], None, "new") == begin(EMPTY, [], None, "first") == at(0)
+    assert begin(FULL, [], "new") == at(50)
+    assert begin(FULL, [], "first") == at(10)
+    assert begin(EMPTY, [], "new") == begin(EMPTY, [], "first") == at(0)
 
 
 def test_a_later_start_goes_on_at_the_stored_frontier_whatever_is_told():
-    assert begin(FULL, [at(20)], None, "new") == begin(FULL, [at(20)], None, "first") == at(20)
+    assert begin(FULL, [at(20)], "new") == begin(FULL, [at(20)], "first") == at(20)
 
 
 def test_of_several_frontiers_the_lowest_counts():
-    assert begin(FULL, [at(40), at(20), CORE], None, "new") == at(20)
+    assert begin(FULL, [at(40), at(20), CORE], "new") == at(20)
 
 
 def test_after_redis_went_back_the_stored_one_counts_and_after_it_lost_all_its_own():
-    assert begin(FULL, [at(20)], at(40), "new") == at(20)
-    assert begin(FULL, [], at(40), "new") == at(40)
+    assert begin(FULL, [at(20), at(40)], "new") == at(20)
+    assert begin(FULL, [at(40)], "new") == at(40)
 
 
 def test_positions_of_another_source_do_not_count():
-    assert begin(FULL, [CORE], None, "new") == at(50)
+    assert begin(FULL, [CORE], "new") == at(50)
     another = Stream("OTHER", CREATED, 1, 99)
-    assert begin(FULL, [at(3, another)], None, "new") == at(50)
+    assert begin(FULL, [at(3, another)], "new") == at(50)
 
 
 def test_a_stream_that_was_created_anew_is_read_from_its_first_message():
     before = Stream("FRAMES", CREATED - timedelta(microseconds=1), 1, 9_000)
-    assert begin(FULL, [at(8_000, before)], None, "new") == at(10)
-    assert begin(FULL, [], at(8_000, before), "new") == at(10)
+    assert begin(FULL, [at(8_000, before)], "new") == at(10)
     longer = Stream("FRAMES-2", CREATED, 1, 9)
-    assert begin(FULL, [at(5, longer)], None, "new") == at(50)
+    assert begin(FULL, [at(5, longer)], "new") == at(50)
+
+
+def test_after_a_loss_what_follows_is_another_source_from_where_the_stream_still_holds_what_was_read():
+    once, twice = (Position(FULL.source_after(losses), 30) for losses in (1, 2))
+    assert begin(FULL, [at(40)], "new", kept_seq=30) == once
+    assert begin(FULL, [once], "new", kept_seq=45) == twice
+    assert len({at(30), once, twice}) == 3
+
+
+def test_what_was_not_decided_before_a_loss_is_read_again():
+    assert begin(FULL, [at(20)], "new", kept_seq=30) == Position(FULL.source_after(1), 20)
+
+
+def test_a_start_after_a_loss_goes_on_under_the_source_that_was_begun_then():
+    once = Position(FULL.source_after(1), 35)
+    assert begin(FULL, [once], "first") == once
+    assert begin(FULL, [once, at(40)], "new") == once, "a process that does not know that its claim came through"
+    assert begin(FULL, [at(20), once], "new") == Position(once.source, 20), "Redis went back to before the loss"
+
+
+def test_the_furthest_position_is_one_of_the_latest_numbers():
+    once = Position(FULL.source_after(1), 35)
+    assert furthest(FULL, [at(20), at(40), CORE]) == at(40)
+    assert furthest(FULL, [at(40), once, Position(once.source, 34)]) == once
+    assert furthest(FULL, [CORE]) is None
+
+
+def test_the_number_of_losses_is_read_from_a_source_and_from_no_other_streams():
+    assert [FULL.losses(FULL.source_after(losses)) for losses in (0, 1, 12)] == [0, 1, 12]
+    for foreign in (CORE.source, f"{FULL.source}1", f"{FULL.source}.", f"{FULL.source}.x", f"x{FULL.source}"):
+        assert FULL.losses(foreign) is None, foreign
+
+
+def test_a_frame_that_was_read_is_stored_and_read_back():
+    read = Read(FULL.source_after(2), 7, 1_700_000_000_123_456_789)
+    assert Read.parse(str(read)) == read
 
 
 def test_a_subject_is_covered_by_itself_and_by_wider_ones_only():

@@ -1,0 +1,76 @@
+"""A stream that lost its end numbers other frames as it had numbered those: no frame is taken for one of them."""
+
+import gzip
+from collections.abc import Iterator
+from contextlib import contextmanager
+from itertools import islice
+from pathlib import Path
+
+import pytest
+import redis
+
+from compose.local.stack import Plan, Stack
+from compose.local.waiting import wait_for
+from tasks.ledger import Keys
+from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.losing import ForgetfulNats
+
+USDM = "binance-usdm-20240808.jsonl.gz"
+PART = 3_000
+
+
+@pytest.fixture
+def parts(recordings: Path, tmp_path: Path) -> list[Path]:
+    """Three recordings, each the continuation of the one before."""
+    made = []
+    with gzip.open(recordings / USDM) as lines:
+        for number in range(3):
+            made.append(tmp_path / f"{number}.jsonl")
+            made[-1].write_bytes(b"".join(islice(lines, PART)))
+    return made
+
+
+@contextmanager
+def about_to_lose(parts: list[Path]) -> Iterator[tuple[Stack, ForgetfulNats]]:
+    """Give a stack that has read two parts, and its NATS, which will have forgotten the second."""
+    with running(Plan(2, "solo", environment={"INGEST_SOURCE": "jetstream"})) as stack:
+        nats = ForgetfulNats(stack.instance, stack.nats, stack.nats_url)
+        replay(stack, parts[:1], "max")
+        wait_for_frames(stack, PART)
+        nats.save()
+        replay(stack, parts[1:2], "max")
+        wait_for_frames(stack, 2 * PART)
+        yield stack, nats
+
+
+def wait_for_frames(stack: Stack, count: int) -> None:
+    keys = Keys(stack.settings.namespace)
+    with redis.Redis.from_url(stack.redis_url) as client:
+        wait_for(lambda: int(client.hget(keys.counters, "frames") or 0) >= count, 60, f"{count} frames")
+
+
+def test_what_comes_after_the_loss_is_worked_on_and_nothing_twice_while_ingest_runs(parts: list[Path]):
+    with about_to_lose(parts) as (stack, nats):
+        nats.lose()
+        nats.start()
+        replay(stack, parts[2:], "max")
+        wait_for_frames(stack, 3 * PART)
+        live = finish(stack)
+        assert "lost frames that were read" in stack.ingest.log.read_text()
+        assert (live.digest, live.frames) == (backtested(parts).digest, 3 * PART)
+        assert (live.dropped, deadletters(stack)) == ({}, [])
+
+
+def test_what_comes_after_the_loss_is_worked_on_by_a_later_start_and_by_the_one_after_it(parts: list[Path]):
+    with about_to_lose(parts) as (stack, nats):
+        finish(stack)
+        nats.lose()
+        nats.start()
+        # So many that the stream reaches to where ingest stood.
+        replay(stack, parts[2:], "max")
+        for _ in range(2):
+            stack.instance.start_again(stack.ingest)
+            live = finish(stack)
+        assert stack.ingest.log.read_text().count("lost frames that were read") == 1
+        assert (live.digest, live.frames) == (backtested(parts).digest, 3 * PART)
+        assert (live.dropped, deadletters(stack)) == ({}, [])
