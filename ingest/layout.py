@@ -1,5 +1,6 @@
 """How the lanes are shared out: how many ingest processes, and how many partitions each pool has. Pure."""
 
+from collections.abc import Sequence
 from typing import Annotated
 
 import msgspec
@@ -31,9 +32,20 @@ class Layout:
 
         Raises LedgerError: what was stored before is no layout.
         """
-        try:
-            count = msgspec.json.decode(before, type=_Stored).shards if before else 0
-        except UNREADABLE:
-            raise LedgerError(f"the ledger holds {before!r} where the layout belongs") from None
-        count = max(self._stored.shards, count)
+        count = max(self._stored.shards, _shards(before))
         return [number for number in range(count) if number != self.shard]
+
+    def shards_before(self, before: bytes) -> Sequence[int]:
+        """Give the numbers of the shards that worked on this one's lanes before: itself, if the layout was the same.
+
+        What other shards have left in the ledger says nothing: they left it when the layout was yet another one.
+        Raises LedgerError: what was stored before is no layout.
+        """
+        return [self.shard] if before in {b"", self.encode()} else range(_shards(before))
+
+
+def _shards(stored: bytes) -> int:
+    try:
+        return msgspec.json.decode(stored, type=_Stored).shards if stored else 0
+    except UNREADABLE:
+        raise LedgerError(f"the ledger holds {stored!r} where the layout belongs") from None

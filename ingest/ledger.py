@@ -142,7 +142,7 @@ class IngestLedger:
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
         others = layout.other_shards(before)
-        start = await begin(await self._stored(layout, [] if before == layout.encode() else others))
+        start = await begin(await self._stored(layout, layout.shards_before(before)))
         keys = [self._shard_key, self.keys.layout, self.keys.configurations]
         keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
         keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
@@ -164,18 +164,18 @@ class IngestLedger:
         # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
 
-    async def _stored(self, layout: Layout, others: Sequence[int]) -> Stored:
-        """Give where this shard and others stood."""
+    async def _stored(self, layout: Layout, shards: Sequence[int]) -> Stored:
+        """Give where reading stood in these shards, and in this one's lanes."""
         async with self.client.pipeline(transaction=True) as pipe:
             pipe.hget(self._shard_key, "read")
-            for key in (self._shard_key, *map(self.keys.shard, others)):
-                pipe.hmget(key, "frontier", "counted")
+            for number in shards:
+                pipe.hmget(self.keys.shard(number), "frontier", "counted")
             for lane in layout.lanes:
                 pipe.hget(self.keys.pool(lane.pool), lane_field(lane))
             read, *answers = await pipe.execute()
-        shards, stand = answers[: 1 + len(others)], answers[1 + len(others) :]
-        frontiers = _positions(frontier for frontier, _ in shards)
-        return Stored(frontiers, _positions([*(counted for _, counted in shards), *stand]), _read(read))
+        stood, stand = answers[: len(shards)], answers[len(shards) :]
+        frontiers = _positions(frontier for frontier, _ in stood)
+        return Stored(frontiers, _positions([*(counted for _, counted in stood), *stand]), _read(read))
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""

@@ -147,6 +147,32 @@ def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settin
     assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
 
 
+async def at_the_lowest_frontier(stored: Stored) -> Position:
+    return min(stored.frontiers, key=lambda position: position.seq)
+
+
+def claim_as(settings: Settings, shard: Shard) -> Position | None:
+    """Start an epoch of this shard, and give where it begins."""
+    own = settings.model_copy(update={"ingest_shard": f"{shard.number}/{shard.total}"})
+    wanted = layout(shard=shard)
+    claimed = ingest(own, lambda ledger: ledger.claim(0, wanted, CONFIGURATION, at_the_lowest_frontier))
+    start: Position | None = claimed.start
+    return start
+
+
+@pytest.mark.parametrize("first", [0, 1])
+def test_a_shard_that_left_long_ago_and_comes_back_begins_where_those_stand_that_stayed(
+    client, keys, settings, first: int
+):
+    for number in (0, 1):
+        client.hset(keys.shard(number), "frontier", "log@3")
+        claim_as(settings, Shard(number, 2))
+    assert claim_as(settings, ALONE) == Position("log", 3)
+    client.hset(keys.shard(0), "frontier", "log@900")
+    for number in (first, 1 - first):
+        assert claim_as(settings, Shard(number, 2)) == Position("log", 900)
+
+
 def checkpoint(name: str, epoch: Epoch = EPOCH, stand: dict[LaneId, Position | None] | None = None) -> Any:
     written = Checkpoint(name, [b"letter"], {"frames": 3, "events": 2}, Position("s", 11))
     return lambda ledger: ledger.checkpoint(epoch, Position("s", 9), written, stand or {})
