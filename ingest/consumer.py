@@ -4,7 +4,7 @@ nats-py's `fetch` is not used: it holds the first message of a batch back until 
 """
 
 import time
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 
 import msgspec
@@ -22,6 +22,8 @@ EXPIRES_S = 30.0
 HEARTBEAT_S = 1.0
 #: The server forgets a consumer that nobody has asked for so long.
 FORGET_S = 60.0
+#: Of the status 409: how a request ends that has got what it might get. Every other one is trouble.
+FILLED = {"Batch Completed", "Message Size Exceeds MaxBytes"}
 NEXT = "$JS.API.CONSUMER.MSG.NEXT"
 _NS = 1_000_000_000
 
@@ -47,8 +49,11 @@ class Consumer:
         self.count = 0
         #: How many messages are asked for and have not come.
         self.asked = 0
-        #: When the server last said something about it.
-        self.heard_s = time.monotonic()
+        self.opened_s = time.monotonic()
+        #: When a message last came, or the word that there is none.
+        self.heard_s = self.opened_s
+        #: Why the server takes no requests for it any more.
+        self.refused = ""
 
     async def open(
         self, subjects: Sequence[str], after: int, take: Callable[["Consumer", Msg], Awaitable[None]]
@@ -95,6 +100,19 @@ class Consumer:
         self.asked += count
         request = _Request(count, ASKED_BYTES, int(EXPIRES_S * _NS), int(HEARTBEAT_S * _NS))
         await self._client.publish(f"{NEXT}.{self._stream}.{self._name}", msgspec.json.encode(request), self._inbox)
+
+    def hear(self, headers: Mapping[str, str]) -> None:
+        """Take what the server says instead of a message."""
+        status, description = headers.get("Status", ""), headers.get("Description", "")
+        if status == "100":  # nothing to deliver
+            self.heard_s = time.monotonic()
+        elif status == "408" or description in FILLED:
+            # The request is over, unfilled: it expired, or it took as many bytes as it might.
+            self.asked = max(0, self.asked - int(headers.get("Nats-Pending-Messages") or self.asked))
+        elif status == "503":
+            self.refused = "nobody answers for the consumer"
+        else:  # it was deleted, its leader changed, or something that is not known yet
+            self.refused = f"{status} {description}".strip()
 
     async def about(self) -> api.ConsumerInfo:
         """Give what the server says of it. Raises NATS's errors."""

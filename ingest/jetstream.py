@@ -1,8 +1,8 @@
 """Frames from a JetStream stream. The stream is the log, the ledger a checkpoint of it: no acks, no redelivery.
 
 A pull consumer without acknowledgements is opened after a position and read in order. Whenever something may be
-missing - a jump in the consumer's sequence, a new connection, silence, a consumer that has delivered more than came -
-it is thrown away, and another one is opened after the last frame that came. What is asked for is bounded, and nothing
+missing - a jump in the consumer's sequence, a new connection, silence, a refusal, more delivered than came - it is
+thrown away, and another one is opened after the last frame that came. What is asked for is bounded, and nothing
 is asked for while ingest holds too much.
 """
 
@@ -14,7 +14,7 @@ from contextlib import suppress
 import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error
-from nats.js.errors import NotFoundError
+from nats.js.errors import APIError
 
 from ingest import origin, streams
 from ingest.consumer import HEARTBEAT_S, Consumer
@@ -25,6 +25,8 @@ from tasks.rarely import Rarely
 from tasks.settings import Settings
 
 SILENCE_S = 3.5 * HEARTBEAT_S
+#: Where the last attempt has failed, the next one is so much later.
+PAUSE_S = 1.0
 #: How long no frame may come before the server is asked how many it has sent.
 CHECK_S = 2.0
 log = structlog.get_logger()
@@ -56,6 +58,8 @@ class StreamSource:
         self.read: origin.Read | None = None
         #: When a frame last came, or the server was asked what it has sent.
         self._checked_s = 0.0
+        #: Not before this moment is another consumer opened.
+        self._pause_until_s = 0.0
         self._closing = False
         self._rarely = Rarely()
         #: Messages of the stream that were not read when the last one was sent.
@@ -118,8 +122,9 @@ class StreamSource:
         if self._deliver is None or self._last_seq is None or self.outdated or not client.is_connected:
             return
         now_s = time.monotonic()
-        if consumer is None or consumer.cut_off:
-            await self._reopen("a new connection" if consumer else "a start")
+        if consumer is None or consumer.cut_off or consumer.refused:
+            if now_s > self._pause_until_s:
+                await self._reopen((consumer.refused or "a new connection") if consumer else "a start")
         elif consumer.asked and now_s - consumer.heard_s > SILENCE_S:
             await self._reopen("silence")
         elif now_s - self._checked_s > CHECK_S:
@@ -132,8 +137,8 @@ class StreamSource:
         self._checked_s = time.monotonic()
         try:
             about = await consumer.about()
-        except NotFoundError:
-            await self._reopen("the consumer is gone")
+        except APIError as error:
+            await self._reopen(f"the server can't tell about the consumer: {error.description or error}")
             return
         if not consumer.has_all(about):
             await self._reopen("messages that never came")
@@ -151,6 +156,7 @@ class StreamSource:
             try:
                 await self._open_anew()
             except (Error, SettingsError) as error:
+                self._pause_until_s = time.monotonic() + PAUSE_S
                 if self._rarely:
                     log.warning("the stream can't be read: trying for ever", why=str(error) or type(error).__name__)
 
@@ -197,10 +203,10 @@ class StreamSource:
             await self._on_message(consumer, message)
 
     async def _on_message(self, consumer: Consumer, message: Msg) -> None:
-        consumer.heard_s = time.monotonic()
         if not message.reply:
             await self._on_status(consumer, message.headers or {})
             return
+        consumer.heard_s = time.monotonic()
         about = message.metadata
         consumer.count += 1
         if about.sequence.consumer != consumer.count:
@@ -218,11 +224,11 @@ class StreamSource:
             await self._ask(consumer)
 
     async def _on_status(self, consumer: Consumer, headers: Mapping[str, str]) -> None:
-        if headers.get("Status") == "100":  # nothing to deliver
-            return
-        # The request is over, unfilled: it expired, or it took as many bytes as it might.
-        consumer.asked = max(0, consumer.asked - int(headers.get("Nats-Pending-Messages") or consumer.asked))
-        await self._ask(consumer)
+        consumer.hear(headers)
+        if consumer.refused:  # `look` opens another one, but not one after the other while they are all refused
+            self._pause_until_s = consumer.opened_s + PAUSE_S
+        elif headers.get("Status") != "100":
+            await self._ask(consumer)
 
     # The end
 

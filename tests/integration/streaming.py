@@ -8,6 +8,7 @@ from typing import Any
 
 import nats
 
+from ingest.consumer import Consumer
 from ingest.jetstream import StreamSource
 from ingest.origin import Read, Stored
 from ingest.parts import Parts
@@ -50,6 +51,12 @@ class Reader:
         """The last frame that it read."""
         assert self.source.read is not None
         return self.source.read
+
+    @property
+    def consumer(self) -> Consumer:
+        """The consumer that it reads from."""
+        assert self.source._consumer is not None
+        return self.source._consumer
 
     async def until(self, condition: Callable[[], Any], timeout_s: float = 15) -> None:
         deadline_s = time.monotonic() + timeout_s

@@ -6,6 +6,7 @@ import time
 from typing import Any
 
 import pytest
+from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
@@ -112,6 +113,86 @@ def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(
             for about in await context.consumers_info(settings.ingest_stream):
                 await context.delete_consumer(settings.ingest_stream, about.name)
             await publish(settings, 50, first=51)
+            await reader.until(lambda: len(reader.frames) == 100)
+            assert reader.frames == numbered(1, 100)
+
+    asyncio.run(run())
+
+
+def test_a_request_that_nobody_answers_is_not_repeated_and_another_consumer_reads_on(settings):
+    async def run() -> None:
+        async with opened(settings, 50) as reader:
+            await reader.until(lambda: len(reader.frames) == 50)
+            client, context = reader.nats.client, reader.nats.client.jetstream()
+            for about in await context.consumers_info(settings.ingest_stream):
+                await context.delete_consumer(settings.ingest_stream, about.name)
+            sent = client.stats["out_msgs"]
+            await reader.consumer.ask()
+            for _ in range(50):
+                await client.flush()
+            assert client.stats["out_msgs"] == sent + 1
+            await publish(settings, 50, first=51)
+            await reader.until(lambda: len(reader.frames) == 100, timeout_s=jetstream.SILENCE_S - 1)
+            assert reader.frames == numbered(1, 100)
+
+    asyncio.run(run())
+
+
+def test_while_no_request_is_answered_consumers_are_opened_now_and_then_only(settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(jetstream, "PAUSE_S", 0.3)
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 10)
+            with monkeypatch.context() as patched:
+                patched.setattr(consumer, "NEXT", "nobody.listens")
+                await reader.source.open(reader.deliver)
+                started_s, tried = time.monotonic(), set[Consumer]()
+
+                def count() -> int:
+                    tried.add(reader.consumer)
+                    return len(tried)
+
+                await reader.until(lambda: count() == 4)
+                assert time.monotonic() - started_s > 3 * jetstream.PAUSE_S
+            await reader.until(lambda: len(reader.frames) == 10)
+            assert reader.frames == numbered(1, 10)
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("error", [NotFoundError, ServerError, ServiceUnavailableError, APIError])
+def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(
+    settings, monkeypatch: pytest.MonkeyPatch, error: type[APIError]
+):
+    monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
+
+    async def fail(_: Consumer) -> None:
+        raise error(code=500, description="consumer is offline")
+
+    async def run() -> None:
+        async with opened(settings, 5) as reader:
+            await reader.until(lambda: len(reader.frames) == 5)
+            first = reader.consumer
+            with monkeypatch.context() as patched:
+                patched.setattr(Consumer, "about", fail)
+                await reader.until(lambda: reader.consumer is not first)
+            await publish(settings, 5, first=6)
+            await reader.until(lambda: len(reader.frames) == 10)
+            assert reader.frames == numbered(1, 10)
+
+    asyncio.run(run())
+
+
+def test_a_request_that_took_as_many_bytes_as_it_might_is_followed_by_another_at_once(
+    settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(consumer, "ASKED_BYTES", 1_000)
+    monkeypatch.setattr(jetstream, "PAUSE_S", 60.0)
+
+    async def run() -> None:
+        async with opened(settings, 100) as reader:
             await reader.until(lambda: len(reader.frames) == 100)
             assert reader.frames == numbered(1, 100)
 
