@@ -40,7 +40,10 @@ class StreamSource:
     def __init__(
         self, nats: Nats, settings: Settings, has_room: Callable[[], bool], lost: Callable[[int], None]
     ) -> None:
-        """`has_room` says whether more frames may come; `lost` is told how many the stream no longer had."""
+        """`has_room` says whether more frames may come; `lost` is told how many the stream no longer had.
+
+        Of a stream with wider subjects than ours, `lost` is told how many messages at most: those of others, too.
+        """
         self._nats, self._settings, self._has_room, self._lost = nats, settings, has_room, lost
         self._stream: origin.Stream | None = None
         self._deliver: Deliver | None = None
@@ -61,9 +64,12 @@ class StreamSource:
         #: Not before this moment is another consumer opened.
         self._pause_until_s = 0.0
         self._closing = False
-        self._rarely = Rarely()
+        self._rarely, self._rarely_forgotten = Rarely(), Rarely()
         #: Messages of the stream that were not read when the last one was sent.
         self.unread = 0
+        #: How many numbers of a stream that others use too were jumped over since it was last asked what it holds,
+        #: after which one, and when that was.
+        self._skipped, self._skipped_after, self._compared_s = 0, 0, 0.0
         #: Whether the stream was created anew, or lost frames that were read: a new epoch has to begin.
         self.outdated = False
 
@@ -102,6 +108,7 @@ class StreamSource:
         """Read on after this position; what comes from before this call is ignored."""
         self._source, self._last_seq = position.source, position.seq
         self._resumed += 1
+        self._skipped = 0
         self._retired, self._consumer, self.outdated = self._consumer or self._retired, None, False
 
     @property
@@ -127,6 +134,8 @@ class StreamSource:
                 await self._reopen((consumer.refused or "a new connection") if consumer else "a start")
         elif consumer.asked and now_s - consumer.heard_s > SILENCE_S:
             await self._reopen("silence")
+        elif self._skipped and now_s - self._compared_s > CHECK_S:
+            await self._compare()
         elif now_s - self._checked_s > CHECK_S:
             await self._check(consumer)
         elif not consumer.asked:
@@ -142,6 +151,28 @@ class StreamSource:
             return
         if not consumer.has_all(about):
             await self._reopen("messages that never came")
+
+    async def _compare(self) -> None:
+        """See whether what was jumped over were messages of others, or such that the stream has forgotten."""
+        self._compared_s = time.monotonic()
+        info = await self._nats.client.jetstream().stream_info(self._settings.ingest_stream)
+        self._forgotten(min(self._skipped, info.state.first_seq - 1 - self._skipped_after))
+        self._skipped = 0
+
+    def _skip(self, count: int) -> None:
+        """Note a jump of the stream's numbers where the consumer's go on: in a stream of our own that is a loss."""
+        if self._stream is None or self._stream.shared:
+            self._skipped_after = self._skipped_after if self._skipped else self._last_seq or 0
+            self._skipped += count
+        else:
+            self._forgotten(count)
+
+    def _forgotten(self, count: int) -> None:
+        """Count what was not read. If others use the stream too, nobody can tell theirs from ours any more."""
+        if count > 0:
+            self._lost(count)
+            if self._rarely_forgotten:
+                log.error("the stream has forgotten frames that were not read", count=count)
 
     async def _reopen(self, why: str) -> None:
         """Throw the consumer away and open another one, unless that is being done already."""
@@ -186,8 +217,7 @@ class StreamSource:
     async def _open_consumer(self, stream: origin.Stream) -> Consumer:
         after = self._last_seq or 0
         if stream.first_seq > after + 1:
-            log.error("the stream has forgotten frames that were not read", count=stream.first_seq - after - 1)
-            self._lost(stream.first_seq - after - 1)
+            self._forgotten(stream.first_seq - after - 1)
             self._last_seq = after = stream.first_seq - 1
         consumer = Consumer(self._nats.client, stream.name)
         await consumer.open(streams.wanted_subjects(self._settings), after, self._take)
@@ -214,6 +244,8 @@ class StreamSource:
             return
         consumer.asked -= 1
         self._checked_s = consumer.heard_s
+        if (count := about.sequence.stream - (self._last_seq or 0) - 1) > 0:
+            self._skip(count)
         self._last_seq = about.sequence.stream
         self.unread = about.num_pending
         if self._deliver is not None:

@@ -22,6 +22,8 @@ class Stream(msgspec.Struct, frozen=True):
     #: Of the messages that it holds; 1 and 0 in one that never had any.
     first_seq: int
     last_seq: int
+    #: Whether it holds messages on subjects that are not ours, too.
+    shared: bool = False
 
     @property
     def source(self) -> str:

@@ -47,6 +47,7 @@ async def prepare(client: Client, settings: Settings) -> Stream:
         info.created or datetime.min.replace(tzinfo=UTC),
         info.state.first_seq,
         info.state.last_seq,
+        shared=is_shared(info.config, subjects),
     )
 
 
@@ -125,6 +126,12 @@ def _check(config: api.StreamConfig, subjects: list[str]) -> None:
     missing = [each for each in subjects if not any(covers(own, each) for own in config.subjects or ())]
     if missing:
         raise SettingsError(f"the stream {config.name} does not take {', '.join(missing)} (NATS_SUBJECTS)")
+
+
+def is_shared(config: api.StreamConfig, subjects: list[str]) -> bool:
+    """Whether a stream may hold messages on other subjects than these."""
+    taken = config.subjects or ()
+    return bool(config.sources) or not all(any(covers(ours, each) for ours in subjects) for each in taken)
 
 
 def covers(wider: str, subject: str) -> bool:

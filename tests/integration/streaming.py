@@ -23,6 +23,7 @@ class Reader:
     """A source whose service looks at it as often as it should, and what it delivered."""
 
     def __init__(self, settings: Settings) -> None:
+        self.settings = settings
         self.nats = Nats(settings, Parts({"nats": settings.nats_url}), lambda: None)
         #: There is room for so many frames.
         self.room = 10**9

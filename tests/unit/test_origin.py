@@ -2,9 +2,10 @@ from datetime import UTC, datetime, timedelta
 
 from hypothesis import given
 from hypothesis import strategies as st
+from nats.js.api import StreamConfig, StreamSource
 
 from ingest.origin import Read, Stream, begin, furthest
-from ingest.streams import covers
+from ingest.streams import covers, is_shared
 from tasks.events import Position
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
@@ -83,6 +84,15 @@ def test_the_number_of_losses_is_read_from_a_source_and_from_no_other_streams():
 def test_a_frame_that_was_read_is_stored_and_read_back():
     read = Read(FULL.source_after(2), 7, 1_700_000_000_123_456_789)
     assert Read.parse(str(read)) == read
+
+
+def test_a_stream_is_shared_where_it_may_hold_messages_on_other_subjects_than_ours():
+    ours = ["a.>", "b"]
+    for subjects in (["a.b", "b"], ["a.>"], ["b"]):
+        assert not is_shared(StreamConfig(subjects=subjects), ours), subjects
+    for subjects in ([">"], ["a.x", "c"], ["*"]):
+        assert is_shared(StreamConfig(subjects=subjects), ours), subjects
+    assert is_shared(StreamConfig(subjects=["b"], sources=[StreamSource("OTHER")]), ours)
 
 
 def test_a_subject_is_covered_by_itself_and_by_wider_ones_only():
