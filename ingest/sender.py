@@ -11,6 +11,7 @@ import redis
 import structlog
 
 from ingest import sharing
+from ingest.crowding import PATIENCE_S, Crowding
 from ingest.dispatcher import Dispatcher, Task
 from ingest.inforce import InForce
 from ingest.lane import Item, Lane
@@ -55,8 +56,11 @@ class Sender:
         #: Who works; None: nobody knows.
         self.crew: Callable[[], sharing.Crew | None] = lambda: None
         self._tasks = itertools.count(1)
+        self._crowding = Crowding()
         #: Whether `_pump` will run when everything that is at hand now has been taken.
         self._pumping = False
+        #: Whether something may be waiting until other tasks are back, and a look at it is due.
+        self._waiting = False
         #: One at a time asks the ledger and follows: two that find the same would start two epochs.
         self._asking = asyncio.Lock()
 
@@ -122,12 +126,23 @@ class Sender:
         ready = [lane for lane in self.lanes if not lane.flight and self._has_something(lane)]
         if not ready:
             return []
-        tasks = sharing.tasks_of(self.lanes.by_pool, ready, self.crew(), time.monotonic())
+        tasks = sharing.tasks_of(self.lanes.by_pool, ready, self.crew(), time.monotonic(), self._is_crowded)
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
             self._tally.add("batches_sent")
             self._tally.batch_events.add(len(lane.flight))
         return tasks
+
+    def _is_crowded(self, team: sharing.Team) -> bool:
+        slows = self._crowding.slows(team, time.monotonic())
+        if slows and not self._waiting:
+            self._waiting = True
+            asyncio.get_running_loop().call_later(PATIENCE_S, self._wait_no_longer)
+        return slows
+
+    def _wait_no_longer(self) -> None:
+        self._waiting = False
+        self.pump()
 
     def _has_something(self, lane: Lane) -> bool:
         if expired := self.lanes.expire(lane, time.time_ns()):
@@ -149,8 +164,12 @@ class Sender:
         span = tracing.batch(" ".join(str(lane.id) for lane in lanes), events, resend=lanes[0].tries > 0)
         number, now_s = next(self._tasks), time.monotonic()
         for lane in lanes:
+            self._crowding.lost(lane.task)
             lane.task = number
             lane.sent(now_s)
+        crew = self.crew()
+        if lanes[0].tries == 1 and crew and (team := crew.team(lanes[0].id.pool)):
+            self._crowding.sent(number, team, len(lanes), len(events), now_s)
         return Task(carried, describe([item.stream[1] for item in events])), span
 
     async def _publish(self, tasks: Sequence[tuple[Task, tracing.Span]]) -> None:
@@ -182,6 +201,7 @@ class Sender:
         done = self.lanes.settle(name, position, now_s, noticed=noticed)
         if done:
             self._count(done)
+            self._crowding.committed(lane.task, now_s)
             if sent_s is not None:
                 self._tally.round_trip_s.add(now_s - sent_s)
             self.pump()

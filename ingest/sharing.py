@@ -6,14 +6,14 @@ has something gets a task of its own; when there are not enough for all, lanes s
 the same workers serve them.
 """
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 from ingest.lane import Lane
 from tasks.batches import MAX_BATCH_BYTES
 
-#: So many events make a task that is worth its cost: lanes share no larger one, and a process has its next one at hand
-#: before it has done with this one. Of fewer, more gather while they wait.
+#: So many events make a task that is worth its cost: lanes share no larger one, it does not wait for others to come back,
+#: and a process has its next one at hand before it has done with this one. Of fewer, more gather while they wait.
 FULL_EVENTS = 100
 AHEAD_TASKS = 2
 #: Parts of processes are added up.
@@ -30,6 +30,7 @@ class Crew:
         """Take the pools and the processes of each."""
         self._workers = [(frozenset(served), count) for served, count in workers]
         self._counted: dict[Team, int] = {}
+        self._teams = {pool: team for team in self._find_teams() for pool in team}
 
     def processes(self, *pools: str) -> int:
         """Count the processes that serve all of these pools."""
@@ -37,13 +38,16 @@ class Crew:
             self._counted[pools] = sum(count for served, count in self._workers if served.issuperset(pools))
         return self._counted[pools]
 
-    def teams(self, pools: Iterable[str]) -> list[Team]:
-        """Put those pools together that the same workers serve; leave out those that nobody serves."""
+    def team(self, pool: str) -> Team | None:
+        """Give the pools that are served by the same workers as this one, itself among them; None: it by nobody."""
+        return self._teams.get(pool)
+
+    def _find_teams(self) -> Iterable[Team]:
         teams: dict[tuple[int, ...], list[str]] = {}
-        for pool in pools:
+        for pool in sorted(set[str]().union(*(served for served, _ in self._workers))):
             servers = tuple(number for number, (served, count) in enumerate(self._workers) if count and pool in served)
             teams.setdefault(servers, []).append(pool)
-        return [tuple(team) for servers, team in teams.items() if servers]
+        return (tuple(team) for servers, team in teams.items() if servers)
 
     def has_room(self, team: Team, on_their_way: Mapping[Team, int], ahead: int = 1) -> bool:
         """Say whether there is room for another task of a team, with so many on their way by team.
@@ -62,20 +66,31 @@ class Crew:
 
 
 def tasks_of(
-    lanes: Mapping[str, Sequence[Lane]], ready: Collection[Lane], crew: Crew | None, now_s: float
+    lanes: Mapping[str, Sequence[Lane]],
+    ready: Collection[Lane],
+    crew: Crew | None,
+    now_s: float,
+    crowded: Callable[[Team], bool] = lambda _: False,
 ) -> list[list[Lane]]:
     """Give the lanes of each task that should go out now: of `lanes`, by pool, those that are `ready` to send.
 
-    Where nobody knows who works for a pool, each of its lanes gets a task of its own.
+    Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a team that is `crowded`, a
+    small task waits until no other is on its way.
     """
-    teams = crew.teams(lanes) if crew else []
-    manned = {pool for team in teams for pool in team}
-    tasks = [[lane] for lane in ready if lane.id.pool not in manned]
-    if crew is None or not teams:
-        return tasks
-    counts = {team: on_their_way(chain.from_iterable(lanes[pool] for pool in team), now_s) for team in teams}
-    waiting = {team: [lane for lane in ready if lane.id.pool in team] for team in teams}
-    tasks += _fill(waiting, counts, crew, 1)
+    if crew is None:
+        return [[lane] for lane in ready]
+    waiting: dict[Team, list[Lane]] = {}
+    tasks: list[list[Lane]] = []
+    for lane in ready:
+        team = crew.team(lane.id.pool)
+        if team:
+            waiting.setdefault(team, []).append(lane)
+        else:
+            tasks.append([lane])
+    teams = {team for pool in lanes if (team := crew.team(pool))}
+    counts = {team: on_their_way(chain.from_iterable(lanes.get(pool, ()) for pool in team), now_s) for team in teams}
+    small = {team for team, several in waiting.items() if sum(len(lane.waiting) for lane in several) < FULL_EVENTS}
+    tasks += _fill(waiting, counts, crew, 1, {team for team in small if crowded(team)})
     gone = {lane.id for lanes in tasks for lane in lanes}
     full = {
         team: [lane for lane in several if lane.id not in gone and len(lane.waiting) >= FULL_EVENTS]
@@ -84,7 +99,13 @@ def tasks_of(
     return tasks + _fill(full, counts, crew, AHEAD_TASKS)
 
 
-def _fill(waiting: Mapping[Team, Sequence[Lane]], counts: dict[Team, int], crew: Crew, ahead: int) -> list[list[Lane]]:
+def _fill(
+    waiting: Mapping[Team, Sequence[Lane]],
+    counts: dict[Team, int],
+    crew: Crew,
+    ahead: int,
+    one_at_a_time: Collection[Team] = (),
+) -> list[list[Lane]]:
     """Give the room that there is to the teams in turn, the one whose event has waited longest first."""
     in_turn = sorted((team for team in waiting if waiting[team]), key=lambda team: min(map(_oldest, waiting[team])))
     given = dict.fromkeys(in_turn, 0)
@@ -92,7 +113,8 @@ def _fill(waiting: Mapping[Team, Sequence[Lane]], counts: dict[Team, int], crew:
     while more:
         more = False
         for team in in_turn:
-            if given[team] < len(waiting[team]) and crew.has_room(team, counts, ahead):
+            busy = counts.get(team) and team in one_at_a_time
+            if given[team] < len(waiting[team]) and not busy and crew.has_room(team, counts, ahead):
                 given[team] += 1
                 counts[team] = counts.get(team, 0) + 1
                 more = True

@@ -132,10 +132,12 @@ def under_way(counts: Counts) -> list[Lane]:
     return busy
 
 
-def tasks_for(ready: Sequence[Lane], counts: Counts, workers: Workers | None) -> list[list[Lane]]:
+def tasks_for(
+    ready: Sequence[Lane], counts: Counts, workers: Workers | None, *, crowded: bool = False
+) -> list[list[Lane]]:
     every = [*ready, *under_way(counts)]
     by_pool = {pool: [each for each in every if each.id.pool == pool] for pool in "ABC"}
-    return tasks_of(by_pool, ready, None if workers is None else Crew(workers), NOW_S)
+    return tasks_of(by_pool, ready, None if workers is None else Crew(workers), NOW_S, lambda _: crowded)
 
 
 def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
@@ -144,8 +146,8 @@ def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
 
 
 def test_pools_that_the_same_workers_serve_are_a_team():
-    assert Crew([({"A", "B", "C"}, 2), ({"A", "B"}, 3)]).teams("ABCD") == [("A", "B"), ("C",)]
-    assert Crew([({"A", "B"}, 2), ({"A"}, 3)]).teams("AB") == [("A",), ("B",)]
+    crew = Crew([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
+    assert [crew.team(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
 
 
 @given(ready_lanes(), _counts, st.none() | _workers)
@@ -188,6 +190,13 @@ def test_few_events_wait_for_a_process_and_many_go_ahead():
     assert tasks_for(lanes(1, FULL_EVENTS - 1), {"A": 2}, workers) == []
     assert numbers(tasks_for(lanes(1, FULL_EVENTS), {"A": 2}, workers)) == [[1]]
     assert tasks_for(lanes(1, FULL_EVENTS), {"A": 2 * AHEAD_TASKS}, workers) == []
+
+
+def test_where_it_is_crowded_a_small_task_goes_alone_and_what_makes_a_full_one_does_not_wait():
+    workers: Workers = [({"A"}, 4)]
+    assert numbers(tasks_for(lanes(1, 2, 3), {}, workers, crowded=True)) == [[0, 1, 2]]
+    assert tasks_for(lanes(1, 2, 3), {"A": 1}, workers, crowded=True) == []
+    assert numbers(tasks_for(lanes(60, 40), {"A": 1}, workers, crowded=True)) == [[0], [1]]
 
 
 def test_pools_of_one_team_share_a_task_and_pools_of_two_have_one_each():

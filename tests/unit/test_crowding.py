@@ -1,0 +1,110 @@
+"""Whether tasks get in each other's way: measured from when they are sent and committed. The test has the clock."""
+
+import pytest
+
+from ingest.crowding import PATIENCE_S, SLOWER, TASK_EVENTS, TRY_EVERY_S, Crowding
+
+TEAM, OTHER = ("depth", "trade"), ("basket",)
+EVENTS = 10
+
+
+class Clock:
+    """Sends tasks that take as long as told."""
+
+    def __init__(self) -> None:
+        self.crowding, self.now_s, self._task = Crowding(), 100.0, 0
+
+    def send(self, team: tuple[str, ...] = TEAM, batches: int = 1, events: int = EVENTS) -> int:
+        self._task += 1
+        self.crowding.sent(self._task, team, batches, events, self.now_s)
+        return self._task
+
+    def alone(self, seconds: float, events: int = EVENTS) -> None:
+        task = self.send(events=events)
+        self.now_s += seconds
+        self.crowding.committed(task, self.now_s)
+
+    def beside(self, seconds: float) -> None:
+        tasks = [self.send(), self.send()]
+        self.now_s += seconds
+        for task in tasks:
+            self.crowding.committed(task, self.now_s)
+
+    def slows(self) -> bool:
+        """Ask as somebody who has not waited yet."""
+        self.crowding.lost(self.send())
+        return self.crowding.slows(TEAM, self.now_s)
+
+
+@pytest.fixture
+def clock() -> Clock:
+    return Clock()
+
+
+@pytest.mark.parametrize("longer", [1.0, SLOWER - 0.01, SLOWER + 0.01, 2.0])
+def test_tasks_slow_each_other_where_two_at_once_take_a_fifth_longer_each(clock: Clock, longer: float):
+    clock.alone(0.010)
+    clock.beside(0.010 * longer)
+    assert clock.slows() == (longer > 1.2)
+
+
+def test_a_task_of_more_events_may_take_longer(clock: Clock):
+    clock.alone(0.010, events=EVENTS)
+    clock.alone(0.020, events=EVENTS + 2 * TASK_EVENTS)
+    clock.beside(0.010)
+    assert not clock.slows()
+
+
+def test_where_nothing_was_measured_one_goes_alone_and_then_two_go_together(clock: Clock):
+    assert clock.slows()
+    clock.alone(0.010)
+    assert not clock.slows()
+
+
+@pytest.mark.parametrize("beside_s", [0.010, 0.020])
+def test_every_second_one_goes_alone_and_one_beside_others_whatever_was_found(clock: Clock, beside_s: float):
+    clock.alone(0.010)
+    clock.beside(beside_s)
+    clock.now_s += TRY_EVERY_S
+    assert clock.slows()
+    clock.alone(0.010)
+    assert not clock.slows()
+    clock.beside(beside_s)
+    assert clock.slows() == (beside_s > 0.010)
+
+
+def test_nobody_waits_longer_than_a_moment_and_then_nobody_waits_for_a_second(clock: Clock):
+    assert clock.slows()
+    clock.now_s += PATIENCE_S
+    assert not clock.crowding.slows(TEAM, clock.now_s)
+    assert not clock.slows()
+    clock.now_s += TRY_EVERY_S
+    assert not clock.crowding.slows(TEAM, clock.now_s), "it has waited since"
+    clock.now_s += TRY_EVERY_S + 0.001
+    assert clock.slows()
+
+
+def test_a_task_ends_with_the_last_of_its_batches(clock: Clock):
+    task = clock.send(batches=2)
+    clock.now_s += 0.005
+    clock.crowding.committed(task, clock.now_s)
+    assert clock.crowding.slows(TEAM, clock.now_s), "nothing is measured yet"
+    clock.crowding.committed(task, clock.now_s)
+    assert not clock.crowding.slows(TEAM, clock.now_s)
+
+
+def test_a_task_that_was_lost_is_no_measure_and_stands_beside_nobody(clock: Clock):
+    lost = clock.send()
+    clock.crowding.lost(lost)
+    clock.alone(0.010)
+    clock.now_s += 5
+    clock.crowding.committed(lost, clock.now_s)
+    clock.beside(0.020)
+    clock.alone(0.010)
+    assert clock.slows()
+
+
+def test_tasks_of_another_team_are_beside_nobody(clock: Clock):
+    clock.send(OTHER)
+    clock.alone(0.010)
+    assert not clock.slows(), "one went alone"
