@@ -134,6 +134,20 @@ def test_a_lane_in_which_much_has_gathered_has_its_task_at_hand_while_the_proces
     play(scene)
 
 
+def test_a_small_task_waits_for_another_one_but_for_a_moment_only(play: Play):
+    async def scene(rig: Scene) -> None:
+        rig.sender.crew = lambda: Crew([({"trade"}, 2)])
+        rig.fill(0)
+        await rig.next_task()
+        waiting = rig.fill(1)
+        await asyncio.sleep(0)  # what the sender has put off until now
+        assert waiting.flight == [], "the first one is to be measured alone"
+        await rig.until(lambda: waiting.flight)
+        assert lanes(await rig.next_task()) == [1]
+
+    play(scene)
+
+
 def test_every_lane_has_a_task_of_its_own_where_nobody_knows_of_workers(play: Play):
     async def scene(rig: Scene) -> None:
         rig.sender.crew = lambda: None
