@@ -80,6 +80,8 @@ class Sender:
             self.epoch.number, layout, configuration, lambda stored: self._source.begin(stored, mine)
         )
         self.epoch = claimed.epoch
+        # What was on its way is not any more, and nobody will say so.
+        self._crowding = Crowding()
         if claimed.start is None:
             self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())
         else:

@@ -148,6 +148,22 @@ def test_a_small_task_waits_for_another_one_but_for_a_moment_only(play: Play):
     play(scene)
 
 
+def test_tasks_of_an_earlier_epoch_are_nobodys_company(play: Play):
+    async def scene(rig: Scene) -> None:
+        rig.sender.crew = lambda: Crew([({"trade"}, 2)])
+        rig.fill(0)
+        await rig.next_task()
+        await rig.sender.begin()
+        await rig.commit(*await rig.next_task())  # alone, which is how long a task takes
+        rig.fill(0)
+        await rig.next_task()
+        beside = rig.fill(1)
+        await asyncio.sleep(0)  # what the sender has put off until now
+        assert beside.flight, "the next thing to be measured"
+
+    play(scene)
+
+
 def test_every_lane_has_a_task_of_its_own_where_nobody_knows_of_workers(play: Play):
     async def scene(rig: Scene) -> None:
         rig.sender.crew = lambda: None
