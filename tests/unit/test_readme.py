@@ -5,12 +5,15 @@ import re
 import sys
 from pathlib import Path
 
+import msgspec
 import pytest
 
 from compose.local.processes import ROOT
 from tasks import configuration, registry
 from tasks.backtest import Backtest
 from tasks.recordings import Line
+from tests.bench import table
+from tests.bench.results import Report
 
 README = (ROOT / "README.md").read_text()
 
@@ -45,3 +48,13 @@ def test_the_links_of_the_readme_lead_somewhere():
 def test_the_consumer_of_the_readme_is_python():
     code = compile(block("python", "async def main"), "README", "exec")
     assert "main" in code.co_names
+
+
+def test_the_figures_of_the_readme_are_those_that_the_benchmark_wrote():
+    report = msgspec.json.decode((ROOT / "docs" / "benchmark.json").read_bytes(), type=Report)
+    ratios = dict(re.findall(r"^\|.*\(`(\w+)`\) \|.*\| ([\d.]+) \|$", README, re.MULTILINE))
+    assert ratios
+    assert ratios == {name: table.number(report.ratios[name]) for name in ratios}
+    shown = re.findall(r"^\| ([\d,]+) events/s \| ([\d.]+) \| ([\d.]+) \|$", README, re.MULTILINE)
+    measured = [(each.wanted_per_s, each.p50_ms, each.p99_ms) for each in report.latencies]
+    assert shown == [tuple(map(table.number, each)) for each in measured]
