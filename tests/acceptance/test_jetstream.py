@@ -59,8 +59,8 @@ def check(stack: Stack, expected_digest: str) -> None:
 def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recordings: Path):
     expected = backtested([recordings / USDM])
     with reading_a_stream() as stack:
-        faults = Every(1.5, seed=1)
-        replay(stack, [recordings / USDM], "25", lambda: kill(stack, stack.ingest) if faults.due() else None)
+        faults = Every(2.5, seed=1)
+        replay(stack, [recordings / USDM], "12", lambda: kill(stack, stack.ingest) if faults.due() else None)
         assert faults.times >= 4
         check(stack, expected.digest)
 
