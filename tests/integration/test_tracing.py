@@ -7,6 +7,7 @@ import pytest
 
 from tests.integration.traced import Trace, pipeline
 from tests.otlp import Collector, Span, collecting
+from tests.waiting import wait_for
 
 
 class Story(NamedTuple):
@@ -47,7 +48,9 @@ def story(request, nats_url: str, redis_url: str, tmp_path_factory) -> Iterator[
         running.connected() as wire,
     ):  # fmt: skip
         ids = {"alone": wire.publish({"traceparent": str(traces["alone"]), "tracestate": "vendor=7"})}
-        # No worker yet: these gather behind the first one.
+        sent = "ingest_batches_sent_total 1.0"
+        wait_for(lambda: sent in running.ingest.get("/metrics")[1], 10, "the first batch to go out")
+        # No worker yet: these gather behind it.
         for name in ("unsampled in a batch", "first", "second"):
             ids[name] = wire.publish({"traceparent": str(traces[name])})
         # Of five tasks, one of two children gets three, and is replaced.
