@@ -27,7 +27,7 @@ unless the epoch is current, the lane stands at the batch's `prev`, and no state
 matter how many workers hold a copy of a batch, or how late one of them wakes up.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -90,6 +90,10 @@ class Keys:
     def starts(self, lane: LaneId) -> str:
         """Give the key of the starts of a lane's batches."""
         return f"{self.namespace}:starts:{lane}"
+
+    def of_batches(self, batches: Iterable[Batch[Any]]) -> list[str]:
+        """Give the keys of each batch as the scripts take them: its pool and its starts."""
+        return [key for batch in batches for key in (self.pool(batch.pool), self.starts(batch.lane))]
 
 
 def lane_field(lane: LaneId) -> str:
@@ -165,7 +169,7 @@ Arguments = tuple[list[str], list[bytes | str | int]]
 def commit_arguments(keys: Keys, worked: Sequence[Worked]) -> Arguments:
     """Give what `commit.lua` takes. All batches are of one shard."""
     names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
-    names += [name for batch, *_ in worked for name in (keys.pool(batch.pool), keys.starts(batch.lane))]
+    names += keys.of_batches(batch for batch, *_ in worked)
     return names, [keys.notices, deadletters.KEEP, _pack([_parts(*each) for each in worked])]
 
 
@@ -211,8 +215,7 @@ class Ledger:
 
     def begin(self, wanted: Sequence[Wanted]) -> list[Begun]:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
-        keys = [self.keys.shard(wanted[0][0].shard)]
-        keys += [name for batch, _ in wanted for name in (self.keys.pool(batch.pool), self.keys.starts(batch.lane))]
+        keys = [self.keys.shard(wanted[0][0].shard), *self.keys.of_batches(batch for batch, _ in wanted)]
         asked = [(batch.identity, (lane_field(batch.lane), RESETS, *fields)) for batch, fields in wanted]
         epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, _pack(asked)])
         stored = (epoch or b"").decode(errors="replace")

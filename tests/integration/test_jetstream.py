@@ -101,6 +101,13 @@ def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(
     asyncio.run(run())
 
 
+async def delete_consumers(reader: Reader) -> None:
+    """Have the server lose what is read through."""
+    context, stream = reader.nats.client.jetstream(), reader.settings.ingest_stream
+    for about in await context.consumers_info(stream):
+        await context.delete_consumer(stream, about.name)
+
+
 def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(
     settings, monkeypatch: pytest.MonkeyPatch
 ):
@@ -109,9 +116,7 @@ def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(
     async def run() -> None:
         async with opened(settings, 50) as reader:
             await reader.until(lambda: len(reader.frames) == 50)
-            context = reader.nats.client.jetstream()
-            for about in await context.consumers_info(settings.ingest_stream):
-                await context.delete_consumer(settings.ingest_stream, about.name)
+            await delete_consumers(reader)
             await publish(settings, 50, first=51)
             await reader.until(lambda: len(reader.frames) == 100)
             assert reader.frames == numbered(1, 100)
@@ -123,9 +128,8 @@ def test_a_request_that_nobody_answers_is_not_repeated_and_another_consumer_read
     async def run() -> None:
         async with opened(settings, 50) as reader:
             await reader.until(lambda: len(reader.frames) == 50)
-            client, context = reader.nats.client, reader.nats.client.jetstream()
-            for about in await context.consumers_info(settings.ingest_stream):
-                await context.delete_consumer(settings.ingest_stream, about.name)
+            client = reader.nats.client
+            await delete_consumers(reader)
             sent = client.stats["out_msgs"]
             await reader.consumer.ask()
             for _ in range(50):
