@@ -193,7 +193,7 @@ class Sender:
                 notice = Notice.parse(line)
             except ValueError:
                 log.warning("not a notice", text=line[:100])
-                return
+                continue
             if notice.epoch == str(self.epoch) and notice.lane in self.lanes:
                 self._settle(notice.lane, notice.to, noticed=True)
 

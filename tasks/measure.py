@@ -93,12 +93,13 @@ def _labelled(name: str, labels: tuple[str, ...]) -> Counter:
 
 
 @contextmanager
-def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *labels: str) -> Iterator[None]:
-    """Count `faults` of the block, which go through."""
+def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *pools: str) -> Iterator[None]:
+    """Count `faults` of the block, for each of these pools or for none; they go through."""
     try:
         yield
     except faults:
-        count(name, *labels)
+        for labels in zip(pools, strict=True) if pools else [()]:
+            count(name, *labels)
         raise
 
 

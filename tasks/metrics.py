@@ -108,7 +108,9 @@ WORKER: dict[str, Metric] = {
         _counter("worker_events", "Events of committed batches that were given to strategies", "pool"),
         _counter("worker_repeats", "Events of committed batches that repeat an earlier one", "pool"),
         _counter("worker_fenced", "Copies of batches that found nothing left to do, or may not", "pool"),
-        _counter("worker_failed", "Runs that ended in an exception of ours or of a server", "pool"),
+        _counter(
+            "worker_failed", "Runs that ended in an exception of ours or of a server, by each pool in them", "pool"
+        ),
         _seconds("worker_batch_seconds", "Time to run one batch, ledger included", "pool"),
         _counter("worker_strategy_seconds", "Time spent in a strategy", "strategy"),
         _counter("worker_strategy_errors", "Events on which a strategy raised", "strategy"),

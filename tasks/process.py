@@ -93,13 +93,13 @@ def process(payload: bytes) -> dict[str, Any]:
     with bounded(load().run_limit_s):
         with measure.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
             carried = batches.unpack(payload)
-        pool = measure.pool_label(carried[0].pool)
+        pools = {measure.pool_label(batch.pool) for batch in carried}
         tracing.note(
             lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried)
         )
         with (
             bound_contextvars(task_id=batches.task_id(carried)),
-            measure.counted(Exception, "worker_failed", pool),
+            measure.counted(Exception, "worker_failed", *pools),
         ):
             dones = runner.run(carried, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
     seconds = perf_counter() - started_s

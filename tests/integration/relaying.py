@@ -20,6 +20,16 @@ from tasks.nats_client import NatsClient
 from tasks.settings import Settings
 
 
+def settings_of_a_relay(nats_url: str, redis_url: str, namespace: str) -> Settings:
+    """Give settings whose signals go to subjects of the test's own."""
+    return Settings(
+        nats_url=nats_url,
+        redis_url=redis_url,
+        namespace=namespace,
+        signal_subject=f"{namespace}.{{strategy}}.{{symbol}}.{{action}}.{{venue}}",
+    )
+
+
 def packed(name: str = "a", symbol: str = "BTCUSDT", *, age_s: float = 0, **more: Any) -> bytes:
     fields = {"id": name, "strategy": "my:Strategy", "symbol": symbol, "action": "buy", "metadata": {"venue": "spot"}}
     return json.dumps(fields | {"event_time_ms": int((time.time() - age_s) * 1000)} | more).encode()

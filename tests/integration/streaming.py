@@ -19,6 +19,18 @@ from tasks.settings import Settings
 LOOK_S = 0.02
 
 
+def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:
+    """Give settings that read a stream of their own from its first frame."""
+    return Settings(
+        nats_url=nats_url,
+        nats_subjects=f"{namespace}.>",
+        ingest_source="jetstream",
+        ingest_start="first",
+        ingest_stream=namespace,
+        ingest_stream_max_bytes=2**26,
+    )
+
+
 class Reader:
     """A source whose service looks at it as often as it should, and what it delivered."""
 

@@ -1,7 +1,6 @@
 """The relay between a real signal stream and a real NATS server."""
 
 import asyncio
-import os
 import signal
 from pathlib import Path
 from typing import Any
@@ -18,18 +17,12 @@ from ingest.delivery import delivering
 from ingest.relay import CONSUMER, GROUP
 from tasks import deadletters
 from tasks.settings import Settings
-from tests.integration.nats_logins import SECRET
-from tests.integration.relaying import Stage, packed, running, stage, until
+from tests.integration.relaying import Stage, packed, running, settings_of_a_relay, stage, until
 
 
 @pytest.fixture
 def settings(nats_url: str, redis_url: str, namespace: str) -> Settings:
-    return Settings(
-        nats_url=nats_url,
-        redis_url=redis_url,
-        namespace=namespace,
-        signal_subject=f"{namespace}.{{strategy}}.{{symbol}}.{{action}}.{{venue}}",
-    )
+    return settings_of_a_relay(nats_url, redis_url, namespace)
 
 
 def test_a_signal_goes_to_the_templated_subject_with_its_id_and_is_acknowledged(settings):
@@ -130,70 +123,6 @@ def test_a_relay_that_is_cancelled_before_the_acknowledgement_leaves_its_signals
             assert await on.unacknowledged() == 0
 
     asyncio.run(run())
-
-
-class Rights:
-    """A server that lets us publish what is about ETHUSDT only, until it lets us publish all."""
-
-    def __init__(self, instance: Instance) -> None:
-        self._file = instance.directory / "rights.conf"
-        self._write('["*.*.ETHUSDT.>", "_INBOX.>"]')
-        self._process, self.url = start_nats(instance, options=("--config", str(self._file)))
-
-    def _write(self, allowed: str) -> None:
-        may = f"{{ publish: {{ allow: {allowed} }}, subscribe: '>' }}"
-        self._file.write_text(f'authorization {{ users: [{{ user: us, password: "{SECRET}", permissions: {may} }}] }}')
-
-    def mend(self) -> None:
-        self._write('">"')
-        os.kill(self._process.pid, signal.SIGHUP)
-
-
-def test_signals_that_nats_refuses_wait_while_others_go_on_and_go_out_in_order_once_it_takes_them(
-    settings, monkeypatch
-):
-    monkeypatch.setattr(relay_module, "TRIM_INTERVAL_S", 0)
-
-    async def run(rights: Rights) -> None:
-        own = settings.model_copy(update={"nats_url": rights.url, "nats_user": "us", "nats_password": SECRET})
-        async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on, running(on):
-            await on.add(packed("one"), packed("two", "ETHUSDT"))
-            await on.hears("two")
-            await on.add(packed("three"), packed("four", "ETHUSDT"))
-            await on.hears("two", "four")
-
-            async def counted() -> bool:
-                return on.tally.totals["held:refused"] == 2
-
-            await until(counted)
-            assert (await on.unacknowledged(), on.tally.totals["relayed"], await on.letters()) == (2, 2, [])
-            rights.mend()
-            await on.hears("two", "four", "one", "three")
-
-            async def acknowledged() -> bool:
-                return await on.unacknowledged() == 0
-
-            await until(acknowledged)
-            assert on.tally.totals["relayed"] == 4
-
-    with Instance("relay") as instance:
-        asyncio.run(run(Rights(instance)))
-
-
-def test_a_relay_that_ends_says_whether_nats_refused_a_signal(settings):
-    async def run(rights: Rights) -> None:
-        own = settings.model_copy(update={"nats_url": rights.url, "nats_user": "us", "nats_password": SECRET})
-        async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on:
-            await on.create_group()
-            await on.add(packed("one", "ETHUSDT"))
-            assert await on.relay.drain()
-            await on.add(packed("two", 'a"\\b'), packed("three", "ETHUSDT"))
-            assert not await on.relay.drain()
-            assert await on.unacknowledged() == 1
-            await on.hears("one", "three")
-
-    with Instance("relay") as instance:
-        asyncio.run(run(Rights(instance)))
 
 
 def test_what_went_into_a_connection_that_was_lost_is_not_taken_for_delivered(settings):

@@ -266,7 +266,7 @@ def test_after_the_notices_connection_died_a_commit_is_found_well_before_the_res
         outbox.client.close()
 
 
-def test_what_is_no_notice_is_passed_over(nats_url, redis_url, namespace, tmp_path: Path):
+def test_what_is_no_notice_is_passed_over_and_what_comes_with_it_is_not(nats_url, redis_url, namespace, tmp_path: Path):
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
     with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
         service.wait_ready()
@@ -278,6 +278,8 @@ def test_what_is_no_notice_is_passed_over(nats_url, redis_url, namespace, tmp_pa
         queue = Queue(client, service.settings)
         asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
         wait_for(lambda: len(queue), 5)
-        queue.commit(queue.take_batch())
+        batch = queue.take_batch()
+        client.publish(channel, f"a|b|c|d\n{Notice(batch.lane, str(batch.epoch), batch.to)}")
         wait_for(lambda: held(service) == 0, 5)
+        assert len(service.logged("not a notice")) == 4
         assert service.process.returncode is None

@@ -11,7 +11,7 @@ from tasks.outbox import Outbox
 from tasks.outcome import Outcome
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch, commit
-from tests.integration.relaying import packed, stage
+from tests.integration.relaying import packed, settings_of_a_relay, stage
 
 TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
@@ -81,9 +81,4 @@ def test_a_signal_that_fills_the_message_goes_without_its_trace(settings_of_rela
 
 @pytest.fixture
 def settings_of_relay(nats_url: str, redis_url: str, namespace: str) -> Settings:
-    return Settings(
-        nats_url=nats_url,
-        redis_url=redis_url,
-        namespace=namespace,
-        signal_subject=f"{namespace}.{{strategy}}.{{symbol}}.{{action}}.{{venue}}",
-    )
+    return settings_of_a_relay(nats_url, redis_url, namespace)

@@ -18,6 +18,7 @@ LARGER = msgspec.structs.replace(DONE, pool="depth", events=15)
 
 SCRIPT = """
 import os, sys
+from contextlib import suppress
 import prometheus_client  # as Flower's command does, before anything of ours
 from prometheus_client import CollectorRegistry
 from tasks import measure
@@ -34,6 +35,8 @@ for _ in range(2):
 measure.committed([DONE], 0.3)
 measure.committed([LARGER, DONE], 0.4)
 measure.count("worker_fenced", measure.pool_label("nobody's"))
+with suppress(ValueError), measure.counted(ValueError, "worker_failed", "trade", "depth"):
+    raise ValueError
 (directory / "counter_pool1.db").touch()  # opened this moment
 registry = CollectorRegistry()
 registry.register(measure.Collector(directory))
@@ -57,6 +60,8 @@ def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place
         'worker_repeats_total{pool="trade"} 4.0',
         'worker_fenced_total{pool="trade"} 0.0',
         'worker_fenced_total{pool="other"} 1.0',
+        'worker_failed_total{pool="trade"} 1.0',
+        'worker_failed_total{pool="depth"} 1.0',
         'worker_strategy_seconds_total{strategy="echo"} 10.0',
         'worker_strategy_errors_total{strategy="echo"} 5.0',
         'worker_strategy_errors_total{strategy="quiet"} 0.0',
