@@ -1,13 +1,22 @@
-"""Celery's result store in Redis, a round trip less for each result."""
+"""Celery's result store in Redis, a round trip less for each result, and without harm where one can't be stored."""
 
 from typing import Any
 
+import redis
+import structlog
 from celery import states
 from celery.backends.base import BaseKeyValueStoreBackend
 from celery.backends.redis import RedisBackend, SentinelBackend
+from kombu.exceptions import OperationalError
+
+from tasks.rarely import Rarely
 
 #: Its annotations know nothing of what a store overrides.
 _Store: Any = BaseKeyValueStoreBackend
+
+
+log = structlog.get_logger()
+_rarely = Rarely()
 
 
 class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
@@ -15,6 +24,18 @@ class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
 
     Celery first reads what is stored, because a success must not be replaced; only what is no success may do that.
     """
+
+    def store_result(self, task_id: str, result: Any, state: str, *arguments: Any, **options: Any) -> Any:
+        """Store a result, or say that it can't be: what it is about is committed or will be sent again all the same.
+
+        Celery would call the task failed, and lose count of what a solo worker is at.
+        """
+        try:
+            return super().store_result(task_id, result, state, *arguments, **options)
+        except (redis.RedisError, OperationalError, OSError) as error:
+            if _rarely:
+                log.warning("a result could not be stored", task_id=task_id, why=str(error))
+            return result
 
     def _store_result(self, task_id: str, result: Any, state: str, *arguments: Any, **options: Any) -> Any:
         if state != states.SUCCESS:

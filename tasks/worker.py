@@ -11,6 +11,7 @@ from typing import Any
 
 import redis
 import structlog
+from celery.concurrency.solo import TaskPool as SoloPool
 from celery.events.dispatcher import EventDispatcher
 from celery.signals import task_rejected, task_unknown
 from celery.worker import state
@@ -154,6 +155,10 @@ class Consumer(CeleryConsumer):
     def on_close(self) -> None:
         """Called by Celery when the connection is lost, and at the end."""
         self._vitals.listening = False
+        if isinstance(self.pool, SoloPool):
+            # What ran was cut off by the error that led here, and Celery would take it for running for ever: where
+            # no task is taken ahead, a solo worker would never take another one.
+            state.active_requests.clear()
         super().on_close()
 
     def connection_for_read(self, heartbeat: float | None = None) -> Any:

@@ -1,0 +1,37 @@
+"""What a worker's consumer does when its connection to the broker is lost."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+from celery.concurrency.prefork import TaskPool as PreforkPool
+from celery.concurrency.solo import TaskPool as SoloPool
+from celery.worker import state
+
+from tasks.worker import Consumer
+
+
+class Request:
+    """One that Celery takes for running."""
+
+    id = "trade-0-1.a-7"
+    name = "tasks.process"
+
+
+@pytest.mark.parametrize(("pool", "at_work"), [(SoloPool, 0), (PreforkPool, 1)], ids=["solo", "prefork"])
+def test_what_ran_when_the_connection_was_lost_goes_on_in_a_child_and_was_cut_off_in_a_solo_worker(
+    monkeypatch: pytest.MonkeyPatch, pool: Any, at_work: int
+):
+    consumer: Any = Consumer.__new__(Consumer)
+    consumer.pool, consumer.controller, consumer.task_buckets = object.__new__(pool), None, {}
+    monkeypatch.setattr(pool, "flush", None, raising=False)
+    consumer._vitals = SimpleNamespace(listening=True)
+    request = Request()
+    try:
+        state.task_reserved(request)
+        state.task_accepted(request)
+        consumer.on_close()
+        assert (len(state.active_requests), len(state.reserved_requests)) == (at_work, at_work)
+        assert not consumer._vitals.listening
+    finally:
+        state.reset_state()
