@@ -10,7 +10,8 @@ from ingest.lanes import Lanes
 from ingest.tally import Tally
 from tasks import deadletters, tracing
 from tasks.events import AnyEvent
-from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.frame_parts import Arrival, Refused, Skipped
+from tasks.frames import parse
 from tasks.rarely import Rarely
 
 #: How many refused frames wait for the next checkpoint at most; more are counted but not kept.

@@ -17,7 +17,8 @@ from tasks.audit import Audit
 from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
-from tasks.frames import Arrival, Refused, Skipped, Stream, parse
+from tasks.frame_parts import Arrival, Refused, Skipped, Stream
+from tasks.frames import parse
 from tasks.market import Market
 from tasks.routing import LaneId, Router
 from tasks.share import Share

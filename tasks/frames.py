@@ -10,26 +10,37 @@ An event's time is, in this order: the exchange's `E`; the envelope's `received_
 `timestamp` (ISO 8601); the time at which the source stored the message; the moment of receipt.
 """
 
-import re
 from collections.abc import Iterable
-from datetime import datetime
-from functools import lru_cache
 from itertools import chain
-from operator import ge, le
-from typing import Annotated, Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from tasks.events import AnyEvent, Depth, Kind, Level, Trade
+from tasks import quick_frames
+from tasks.events import AnyEvent, Depth, Trade
+from tasks.frame_parts import (
+    MARKET_TRADES,
+    MAX_FRAME_BYTES,
+    MAX_ID,
+    MAX_LEVELS,
+    MAX_PRICE,
+    MAX_STREAM_CHARS,
+    MAX_TIME_MS,
+    Arrival,
+    Refused,
+    RefusedError,
+    Skipped,
+    Stream,
+    parse_stream,
+    sides,
+    time_ms,
+)
 
-MAX_FRAME_BYTES = 1024 * 1024
-
-Price = Annotated[float, Field(gt=0, le=1e15, allow_inf_nan=False)]
-Levels = Annotated[list[tuple[Price, Price]], Field(max_length=20)]
-Id = Annotated[int, Field(strict=True, ge=0, le=2**63 - 1)]
-TimeMs = Annotated[int, Field(strict=True, gt=0, le=10**14)]
+Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
+Levels = Annotated[list[tuple[Price, Price]], Field(max_length=MAX_LEVELS)]
+Id = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
+TimeMs = Annotated[int, Field(strict=True, gt=0, le=MAX_TIME_MS)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=40, pattern=r"^[\w-]+$")]
 
@@ -67,52 +78,7 @@ class AnyTrade(_Payload):
     m: Flag
 
 
-class Skipped(msgspec.Struct, frozen=True):
-    """A frame of another kind."""
-
-    kind: str
-
-
-class Refused(msgspec.Struct, frozen=True):
-    """A malformed frame."""
-
-    #: One of a small fixed set of words, good for a metric's label.
-    reason: str
-    #: What exactly is wrong, for a person.
-    detail: str
-
-
-class _RefusedError(Exception):
-    def __init__(self, reason: str, detail: str) -> None:
-        super().__init__(reason)
-        self.refused = Refused(reason, detail)
-
-
-class Arrival(msgspec.Struct, frozen=True):
-    """What the source knows of a frame."""
-
-    #: The NATS subject it came on.
-    subject: str
-    #: Its number in the source.
-    seq: int
-    #: This process's clock at receipt, unix nanoseconds.
-    ingested_at_ns: int
-    #: When the source stored it (JetStream), unix nanoseconds.
-    stored_at_ns: int | None = None
-
-
-class Stream(NamedTuple):
-    """What a stream's name says: `btcusdt@depth20@100ms`."""
-
-    symbol: str
-    kind: Kind | None
-
-
-_STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20))|(?P<trade>trade)|\w+)(?:@\w+)?")
-#: Longer names are no stream's; the bound keeps `parse_stream` from remembering megabytes.
-_MAX_STREAM_CHARS = 128
 # Tuples, because `in` then also works for what JSON gives and a set can't look up.
-_MARKET_TRADES = ("MARKET", "RPI")
 _OTHER_TRADES = ("INSURANCE_FUND", "NA")
 _REASONS = {
     "missing": "missing_field",
@@ -133,21 +99,11 @@ KINDS = frozenset(
 )  # fmt: skip
 
 
-@lru_cache(maxsize=8192)
-def parse_stream(name: str) -> Stream | None:
-    """Read a stream's name; None when it is none. `kind` is None for streams that are not ours."""
-    match = _STREAM.fullmatch(name)
-    if match is None:
-        return None
-    kind: Kind | None = "depth" if match["depth"] else "trade" if match["trade"] else None
-    return Stream(match["symbol"].upper(), kind)
-
-
 def parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped | Refused:
     """Turn a frame into an event, or say why not. Never raises, whatever the bytes are."""
     try:
-        return _parse(raw, arrival)
-    except _RefusedError as error:
+        return quick_frames.read(raw, arrival) or _parse(raw, arrival)
+    except RefusedError as error:
         return error.refused
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
@@ -157,22 +113,22 @@ def parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped | Refused:
 
 def _parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped:
     if len(raw) > MAX_FRAME_BYTES:
-        raise _RefusedError("too_large", f"{len(raw)} bytes, at most {MAX_FRAME_BYTES}")
+        raise RefusedError("too_large", f"{len(raw)} bytes, at most {MAX_FRAME_BYTES}")
     try:
         document = from_json(raw, allow_inf_nan=True, cache_strings="keys")
     except ValueError as error:
-        raise _RefusedError("not_json", str(error)[:200]) from None
+        raise RefusedError("not_json", str(error)[:200]) from None
     if isinstance(document, list):
         return Skipped("array")
     if not isinstance(document, dict):
-        raise _RefusedError("not_an_object", f"the frame is a JSON {type(document).__name__}")
+        raise RefusedError("not_an_object", f"the frame is a JSON {type(document).__name__}")
     envelope, payload = (document, document["data"]) if "data" in document else ({}, document)
     if isinstance(payload, list):
         return Skipped("array")
     if not isinstance(payload, dict):
-        raise _RefusedError("not_an_object", f"`data` is a JSON {type(payload).__name__}")
+        raise RefusedError("not_an_object", f"`data` is a JSON {type(payload).__name__}")
     name = envelope.get("stream") or arrival.subject.rpartition(".")[2]
-    stream = parse_stream(name) if isinstance(name, str) and len(name) <= _MAX_STREAM_CHARS else None
+    stream = parse_stream(name) if isinstance(name, str) and len(name) <= MAX_STREAM_CHARS else None
     return _read(payload, stream, envelope, arrival)
 
 
@@ -190,7 +146,7 @@ def _read(
         case None:
             kind = _kind_without_name(payload)
             if said is not None and kind == "other":
-                raise _RefusedError("missing_field", f"the stream is of kind {said}, the payload is not")
+                raise RefusedError("missing_field", f"the stream is of kind {said}, the payload is not")
             return Skipped(kind)
         case kind:
             return Skipped(kind if isinstance(kind, str) and kind in KINDS else "other")
@@ -206,7 +162,7 @@ def _kind_without_name(payload: dict[str, Any]) -> str:
 
 def _trade(payload: dict[str, Any], stream: Stream | None, arrival: Arrival) -> Trade | Skipped:
     market = payload.get("X", "MARKET")
-    if market not in _MARKET_TRADES:
+    if market not in MARKET_TRADES:
         return Skipped(f"trade:{market}" if market in _OTHER_TRADES else "trade:other")
     trade = AnyTrade.model_validate(payload)
     _refuse_odd_numbers([(payload["p"], payload["q"])])
@@ -227,19 +183,26 @@ def _usdm_depth(payload: dict[str, Any], stream: Stream, arrival: Arrival) -> De
     book = UsdmDepth.model_validate(payload)
     _refuse_odd_numbers(chain(payload["b"], payload["a"]))
     symbol = _symbol(book.s, stream, "depth")
-    bids, asks = _sides(book.b, book.a)
+    bids, asks = sides(book.b, book.a)
     return Depth("usdm", symbol, book.u, book.E, arrival.seq, arrival.ingested_at_ns, bids, asks)
 
 
 def _spot_depth(payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival) -> Depth:
     if stream is None:
-        raise _RefusedError("no_symbol", "a spot book without a stream name, in the envelope or the subject")
+        raise RefusedError("no_symbol", "a spot book without a stream name, in the envelope or the subject")
     book = SpotDepth.model_validate(payload)
     _refuse_odd_numbers(chain(payload["bids"], payload["asks"]))
     symbol = _symbol(stream.symbol, stream, "depth")
-    bids, asks = _sides(book.bids, book.asks)
+    bids, asks = sides(book.bids, book.asks)
     return Depth(
-        "spot", symbol, book.lastUpdateId, _time_ms(envelope, arrival), arrival.seq, arrival.ingested_at_ns, bids, asks
+        "spot",
+        symbol,
+        book.lastUpdateId,
+        time_ms(envelope.get("received_at"), envelope.get("timestamp"), arrival),
+        arrival.seq,
+        arrival.ingested_at_ns,
+        bids,
+        asks,
     )
 
 
@@ -251,49 +214,13 @@ def _refuse_odd_numbers(levels: Iterable[Iterable[Any]]) -> None:
     except TypeError:  # Not only strings: JSON numbers are welcome, booleans are not.
         odd = any(isinstance(value, bool) or "_" in str(value) for value in values)
     if odd:
-        raise _RefusedError("not_a_number", "a boolean or an underscore among prices and quantities")
+        raise RefusedError("not_a_number", "a boolean or an underscore among prices and quantities")
 
 
 def _symbol(symbol: str, stream: Stream | None, kind: Literal["depth", "trade"]) -> str:
     symbol = symbol.upper()
     if stream is not None and stream.symbol != symbol:
-        raise _RefusedError("symbol_mismatch", f"the payload says {symbol}, the stream {stream.symbol}")
+        raise RefusedError("symbol_mismatch", f"the payload says {symbol}, the stream {stream.symbol}")
     if stream is not None and stream.kind != kind:
-        raise _RefusedError("kind_mismatch", f"the payload is of kind {kind}, the stream of kind {stream.kind}")
+        raise RefusedError("kind_mismatch", f"the payload is of kind {kind}, the stream of kind {stream.kind}")
     return symbol
-
-
-def _sides(bids: list[Level], asks: list[Level]) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
-    if not bids or not asks:
-        raise _RefusedError("empty_side", f"{len(bids)} bids, {len(asks)} asks")
-    bid_prices, ask_prices = [level[0] for level in bids], [level[0] for level in asks]
-    if any(map(le, bid_prices, bid_prices[1:])):
-        raise _RefusedError("unsorted", "bids do not fall")
-    if any(map(ge, ask_prices, ask_prices[1:])):
-        raise _RefusedError("unsorted", "asks do not rise")
-    if bids[0][0] >= asks[0][0]:
-        raise _RefusedError("crossed", f"best bid {bids[0][0]!r}, best ask {asks[0][0]!r}")
-    return tuple(bids), tuple(asks)
-
-
-def _time_ms(envelope: dict[str, Any], arrival: Arrival) -> int:
-    received_at, timestamp = envelope.get("received_at"), envelope.get("timestamp")
-    if received_at is not None:
-        if type(received_at) is not int or not 10**6 <= received_at < 2**63:
-            raise _RefusedError("bad_time", f"received_at is no time in unix nanoseconds: {str(received_at)[:40]}")
-        return received_at // 1_000_000
-    if timestamp is not None:
-        return _iso_ms(timestamp)
-    return (arrival.stored_at_ns or arrival.ingested_at_ns) // 1_000_000
-
-
-def _iso_ms(timestamp: Any) -> int:
-    try:
-        moment = datetime.fromisoformat(timestamp)
-        # A time without a zone is read as UTC, never as this machine's zone.
-        utc_s = (moment if moment.tzinfo else datetime.fromisoformat(f"{timestamp}+00:00")).timestamp()
-    except (TypeError, ValueError, OverflowError):
-        raise _RefusedError("bad_time", f"timestamp is not ISO 8601: {str(timestamp)[:40]}") from None
-    if not 0.001 <= utc_s < 2**63 / 1e9:
-        raise _RefusedError("bad_time", f"timestamp before 1970 or after 2262: {timestamp[:40]}")
-    return int(utc_s * 1000)

@@ -17,7 +17,8 @@ from tasks import engine, recordings, registry
 from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Depth
-from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.frame_parts import Arrival, Refused, Skipped
+from tasks.frames import parse
 from tasks.routing import Router
 from tasks.strategy import AnyStrategy
 

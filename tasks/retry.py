@@ -17,7 +17,8 @@ from tasks.changes import Changes
 from tasks.configuration import read
 from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frames import Arrival, parse
+from tasks.frame_parts import Arrival
+from tasks.frames import parse
 from tasks.letterbox import Letter, Letterbox
 from tasks.outbox import Outbox
 from tasks.records import Record

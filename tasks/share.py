@@ -4,7 +4,7 @@ Records and states of pools keyed by "symbol" know only their own symbol, so pro
 nothing of each other: each reads all lines and parses those of its own symbols. Pools keyed by "all" go to the first.
 """
 
-from tasks.frames import Stream, parse_stream
+from tasks.frame_parts import Stream, parse_stream
 from tasks.recordings import Line
 
 #: As in `frames`: a longer name is no stream's.

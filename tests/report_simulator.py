@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from ingest.feeds.market import Market
 from ingest.feeds.profiles import instrument
-from tasks import frames, recordings
+from tasks import frame_parts, frames, recordings
 from tasks.events import AnyEvent, Depth, Trade, Venue
 
 mpl.use("Agg")
@@ -32,7 +32,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 def events(lines: Iterable[tuple[str, bytes]]) -> dict[str, list[AnyEvent]]:
     found: dict[str, list[AnyEvent]] = defaultdict(list)
     for seq, (stream, raw) in enumerate(lines, start=1):
-        event = frames.parse(raw, frames.Arrival(f"binance.{stream}", seq, START_NS))
+        event = frames.parse(raw, frame_parts.Arrival(f"binance.{stream}", seq, START_NS))
         if isinstance(event, Depth | Trade):
             found[f"{event.symbol} {event.kind}"].append(event)
     return found

@@ -17,7 +17,7 @@ from nats.aio.msg import Msg
 from ingest.feeds.publisher import Connection
 from ingest.listening import listen
 from tasks.errors import UNREADABLE, RecordingError, SettingsError
-from tasks.frames import parse_stream
+from tasks.frame_parts import parse_stream
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 

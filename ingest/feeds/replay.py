@@ -16,7 +16,7 @@ from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ingest.feeds.publisher import Publisher, publishing
-from tasks import frames, recordings
+from tasks import frame_parts, frames, recordings
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.rarely import Rarely
@@ -60,7 +60,7 @@ def survey(paths: list[Path]) -> Survey:
 def first_event(path: Path) -> AnyEvent | None:
     """Give the first book or trade at the head of a recording; None when there is none."""
     for seq, line in enumerate(itertools.islice(recordings.read(path), _HEAD_LINES), start=1):
-        arrival = frames.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
+        arrival = frame_parts.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
         event = frames.parse(line.raw, arrival)
         if isinstance(event, Depth | Trade):
             return event

@@ -10,7 +10,8 @@ import msgspec
 
 from tasks import configuration, engine, outbox, records, registry
 from tasks.events import AnyEvent
-from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.frame_parts import Arrival, Refused, Skipped
+from tasks.frames import parse
 from tasks.records import Record
 from tasks.routing import Router
 from tasks.settings import load

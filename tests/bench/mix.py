@@ -18,7 +18,7 @@ from compose.local.processes import ROOT
 from ingest.feeds import simulate
 from tasks import recordings
 from tasks.events import Venue
-from tasks.frames import parse_stream
+from tasks.frame_parts import parse_stream
 from tasks.routing import partition
 
 VENUES: tuple[Venue, Venue] = ("spot", "usdm")

@@ -23,7 +23,8 @@ from tasks.configuration import Configuration
 from tasks.doctor_asking import ask_port
 from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
-from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.frame_parts import Arrival, Refused, Skipped
+from tasks.frames import parse
 from tasks.ledger import Notice, read_position
 from tasks.letterbox import Letter
 from tasks.routing import Pool, Router, Shard

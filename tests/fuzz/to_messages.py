@@ -15,11 +15,13 @@ from ingest.tally import Tally
 from tasks import batches, deadletters, framing, recordings, status, tracing
 from tasks.batches import pack_event, unpack_event
 from tasks.events import AnyEvent, Depth, Position, Trade
-from tasks.frames import Arrival, Refused, Skipped, parse, parse_stream
+from tasks.frame_parts import Arrival, Refused, Skipped, parse_stream
+from tasks.frames import parse
 from tasks.ledger import Notice
 from tasks.routing import Router, Shard
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
 from tests.fuzz.targets import target
+from tests.unit.two_readers import agree
 
 
 @cache
@@ -45,6 +47,7 @@ def frames(raw: bytes) -> None:
     with patch.object(tracing, "_tracer", object()):
         _intake().deliver(name, frame)
     assert isinstance(parse(frame, Arrival(name, 1, NOW_NS)), Depth | Trade | Skipped | Refused)
+    assert agree(frame, Arrival(name, 1, NOW_NS))
     line = record.line(name, frame, NOW_NS)
     assert line is None or recordings._line(Path("it"), 1, line).raw == line
 

@@ -15,7 +15,8 @@ from tasks.backtest import Backtest
 from tasks.batches import pack_event, unpack_event
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError
-from tasks.frames import Arrival, Refused, Skipped, parse
+from tasks.frame_parts import Arrival, Refused, Skipped
+from tasks.frames import parse
 from tasks.recordings import read
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -18,7 +18,8 @@ from tasks import batches, configuration, engine, recordings, records, registry
 from tasks.backtest import Backtest
 from tasks.batches import Batch, Epoch
 from tasks.events import AnyEvent, Depth, Position, Trade
-from tasks.frames import Arrival, parse
+from tasks.frame_parts import Arrival
+from tasks.frames import parse
 from tasks.routing import partition
 from tasks.settings import Settings
 from tests.bench import metered, pipelines, table, targets, throughput, varied

@@ -10,7 +10,8 @@ import pytest
 
 from tasks import recordings as recording_files
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frames import Refused, Skipped, parse
+from tasks.frame_parts import Refused, Skipped
+from tasks.frames import parse
 from tests.unit.wire import (
     ARRIVAL,
     SPOT_BOOK,

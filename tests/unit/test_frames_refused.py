@@ -10,7 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.events import AnyEvent, Depth
-from tasks.frames import MAX_FRAME_BYTES, Arrival, Refused, Skipped, parse, parse_stream
+from tasks.frame_parts import MAX_FRAME_BYTES, Arrival, Refused, Skipped, parse_stream
+from tasks.frames import parse
 from tests.unit.wire import (
     ARRIVAL,
     SPOT_BOOK,

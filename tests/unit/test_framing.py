@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks import frames, framing
 from tasks import recordings as recording_files
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frames import Arrival
+from tasks.frame_parts import Arrival
 from tests.unit.examples import book, trade
 
 _numbers = st.floats(1e-300, 1e15)

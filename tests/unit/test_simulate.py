@@ -11,7 +11,7 @@ import pytest
 
 from ingest.feeds.market import Frame, Market
 from ingest.feeds.profiles import DEFAULT_SYMBOLS, Table, instrument, symbols
-from tasks import frames
+from tasks import frame_parts, frames
 from tasks.events import Depth, Trade
 from tests.exchange import SPOT, USDM, recorded
 
@@ -28,7 +28,7 @@ def simulated(
 
 
 def parsed(made: list[Frame]) -> list[Depth | Trade]:
-    found = [frames.parse(frame.raw, frames.Arrival(f"binance.{frame.stream}", 1, 1)) for frame in made]
+    found = [frames.parse(frame.raw, frame_parts.Arrival(f"binance.{frame.stream}", 1, 1)) for frame in made]
     assert all(isinstance(event, Depth | Trade) for event in found), next(
         e for e in found if not isinstance(e, Depth | Trade)
     )

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tasks.frames import Arrival
+from tasks.frame_parts import Arrival
 
 SUBJECT = "binance.websocket.data"
 
