@@ -9,7 +9,7 @@ import structlog
 from ingest.lanes import Lanes
 from ingest.tally import Tally
 from tasks import deadletters, tracing
-from tasks.events import AnyEvent
+from tasks.events import AnyEvent, Depth, Trade
 from tasks.frame_parts import Arrival, Refused, Skipped
 from tasks.frames import parse
 from tasks.rarely import Rarely
@@ -54,7 +54,7 @@ class Intake:
         outcome = parse(raw, Arrival(subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns))
         if self._counts and self._lanes.last_seq > self.counted:
             self._count(outcome, subject, raw)
-        if not isinstance(outcome, Skipped | Refused):
+        if isinstance(outcome, (Depth, Trade)):
             self._offer(outcome, tracing.caught(headers, raw))
             self._see(outcome)
 

@@ -80,19 +80,24 @@ class Lane:
 
     def offer(self, item: Item, room_bytes: int) -> list[tuple[DropReason, Item]]:
         """Take an event; return what had to go because less than its size was left of `room_bytes`."""
-        dropped: list[tuple[DropReason, Item]] = []
-        if item.size > room_bytes and item.kind == "depth":
-            older = self.waiting.pop(self._last_book.get(item.stream, -1), None)
-            if older is not None:
-                dropped.append(("conflated", older))
-        while item.size > room_bytes + sum(gone.size for _, gone in dropped) and self.waiting:
-            dropped.append(("overflow", self.waiting.popitem(last=False)[1]))
+        dropped = self._make_room(item, room_bytes) if item.size > room_bytes else []
         self.waiting[item.seq] = item
         if item.kind == "depth":
             if len(self._last_book) >= MAX_SYMBOLS:
                 self._last_book.clear()
             self._last_book[item.stream] = item.seq
-        self.held_bytes += item.size - sum(gone.size for _, gone in dropped)
+        self.held_bytes += item.size
+        return dropped
+
+    def _make_room(self, item: Item, room_bytes: int) -> list[tuple[DropReason, Item]]:
+        dropped: list[tuple[DropReason, Item]] = []
+        if item.kind == "depth":
+            older = self.waiting.pop(self._last_book.get(item.stream, -1), None)
+            if older is not None:
+                dropped.append(("conflated", older))
+        while item.size > room_bytes + sum(gone.size for _, gone in dropped) and self.waiting:
+            dropped.append(("overflow", self.waiting.popitem(last=False)[1]))
+        self.held_bytes -= sum(gone.size for _, gone in dropped)
         return dropped
 
     def expire(self, before_ns: int) -> list[Item]:
@@ -151,14 +156,14 @@ class Lane:
             return []
         if noticed and self.flight and self.tries == 1 and position.seq == self.flight[-1].seq:
             self.round_trip.sample(now_s - self.sent_s[0])
-        self.recall()
-        done = []
-        for seq in self.waiting:
-            if seq > position.seq:
-                break
-            done.append(self.waiting[seq])
-        for item in done:
-            del self.waiting[item.seq]
+        if self.flight and position.seq == self.flight[-1].seq:
+            done = self.flight
+            self._forget_flight()
+        else:
+            self.recall()
+            done = list(takewhile(lambda item: item.seq <= position.seq, self.waiting.values()))
+            for item in done:
+                del self.waiting[item.seq]
         self.prev = position
         self.held_bytes -= sum(item.size for item in done)
         return done
@@ -196,6 +201,9 @@ class Lane:
     def recall(self) -> None:
         """Put what is in flight back in front of what waits."""
         self._put_back(self.flight)
+        self._forget_flight()
+
+    def _forget_flight(self) -> None:
         self.flight, self.sent_s, self.tries, self._vain_starts = [], [], 0, 0
 
     def _put_back(self, items: list[Item]) -> None:
@@ -206,7 +214,7 @@ class Lane:
     def begin(self, source: str, prev: Position | None, renumbered: Iterable[Item]) -> None:
         """Start anew under another epoch, from where the ledger says the lane stands."""
         self.source, self.prev = source, prev
-        self.flight, self.sent_s, self.tries, self._vain_starts = [], [], 0, 0
+        self._forget_flight()
         self.waiting = OrderedDict((item.seq, item) for item in renumbered)
         self._last_book = {item.stream: item.seq for item in self.waiting.values() if item.kind == "depth"}
         self.held_bytes = sum(item.size for item in self.waiting.values())

@@ -1,6 +1,6 @@
 """All lanes of one ingest process: numbering, bounds, the frontier. Pure."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 import msgspec
@@ -23,9 +23,9 @@ class Bounds(NamedTuple):
 class Offered(NamedTuple):
     """What became of an event."""
 
-    lanes: tuple[Lane, ...]
+    lanes: Sequence[Lane]
     #: What had to go for it.
-    dropped: tuple[tuple[DropReason, Item], ...]
+    dropped: Sequence[tuple[DropReason, Item]]
 
 
 class Lanes:
@@ -84,20 +84,21 @@ class Lanes:
 
     def offer(self, event: AnyEvent, trace: str = "") -> Offered:
         """Put an event into its lanes, within the bounds."""
-        lanes = self.router.lanes_of(event.venue, event.symbol, event.kind)
-        if not lanes:
+        names = self.router.lanes_of(event.venue, event.symbol, event.kind)
+        if not names:
             return Offered((), ())
         packed = pack_event(event)
         stream = (event.venue, event.symbol)
         item = Item(event.seq, packed, len(packed), event.kind, stream, event.time_ms, event.ingested_at_ns, trace)
         dropped: list[tuple[DropReason, Item]] = []
-        for name in lanes:
-            lane = self._lanes[name]
+        lanes = [self._lanes[name] for name in names]
+        for lane in lanes:
             room = min(self.bounds.lane_bytes - lane.held_bytes, self.bounds.total_bytes - self.held_bytes)
-            gone = lane.offer(item, item.size if self._lossless else room)
-            self.held_bytes += item.size - sum(out.size for _, out in gone)
-            dropped += gone
-        return Offered(tuple(self._lanes[name] for name in lanes), tuple(dropped))
+            self.held_bytes += item.size
+            if gone := lane.offer(item, item.size if self._lossless else room):
+                self.held_bytes -= sum(out.size for _, out in gone)
+                dropped += gone
+        return Offered(lanes, dropped)
 
     def expire(self, lane: Lane, now_ns: int) -> int:
         """Let go what has waited in `lane` for longer than the bound; return how many events."""

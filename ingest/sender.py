@@ -106,10 +106,10 @@ class Sender:
 
     def offer(self, event: AnyEvent, trace: str = "") -> None:
         """Put an event into its lanes and send what can be sent."""
-        offered = self.lanes.offer(event, trace)
-        for reason, _ in offered.dropped:
+        lanes, dropped = self.lanes.offer(event, trace)
+        for reason, _ in dropped:
             self._tally.add(f"dropped:{reason}")
-        if any(not lane.flight for lane in offered.lanes):
+        if not self._pumping and any(not lane.flight for lane in lanes):
             self.pump()
 
     def pump(self) -> None:
@@ -209,13 +209,13 @@ class Sender:
             self.pump()
 
     def _count(self, done: list[Item]) -> None:
-        now_ns = time.time_ns()
-        self._tally.add("committed", len(done))
+        now_ns, tally = time.time_ns(), self._tally
+        tally.add("committed", len(done))
         for item in done:
             latency_ns = now_ns - item.ingested_at_ns
-            self._tally.add(f"latency:{latency.bucket(latency_ns)}")
-            self._tally.latency_s.add(latency_ns / 1e9)
-            self._tally.event_age_s.add(now_ns / 1e9 - item.time_ms / 1e3)
+            tally.add(f"latency:{latency.bucket(latency_ns)}")
+            tally.latency_s.add(latency_ns / 1e9)
+            tally.event_age_s.add(now_ns / 1e9 - item.time_ms / 1e3)
 
     # What the ledger says
 

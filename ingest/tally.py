@@ -27,7 +27,7 @@ class Tally:
 
     def __init__(self) -> None:
         self.totals: Counter[str] = Counter()
-        self.unwritten: Counter[str] = Counter()
+        self._written: Counter[str] = Counter()
         #: For the metrics only, by what they are.
         self.events: Counter[tuple[Venue, Kind]] = Counter()
         self.latency_s = Distribution(LATENCY_BUCKETS_S)
@@ -38,9 +38,13 @@ class Tally:
     def add(self, name: str, count: int = 1) -> None:
         """Count; a labelled counter is named `refused:not_json`."""
         self.totals[name] += count
-        self.unwritten[name] += count
+
+    @property
+    def unwritten(self) -> Counter[str]:
+        """What the ledger does not know yet."""
+        return self.totals - self._written
 
     def take_unwritten(self) -> Counter[str]:
         """Give what the ledger does not know yet, and take it as written."""
-        taken, self.unwritten = self.unwritten, Counter()
+        taken, self._written = self.unwritten, self.totals.copy()
         return taken

@@ -8,12 +8,15 @@ Nothing here opens a socket, asks a clock or keeps anything from one call to the
 import traceback
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from functools import lru_cache
+from itertools import chain
+from typing import NamedTuple
 
 import msgspec
 
 from tasks import deadletters, records, state
 from tasks.errors import UNREADABLE
-from tasks.events import AnyEvent
+from tasks.events import AnyEvent, Kind, Venue
 from tasks.outcome import Outcome
 from tasks.state import StateRun
 from tasks.strategy import AnyStrategy
@@ -25,11 +28,24 @@ MACHINE_FAULTS: tuple[type[BaseException], ...] = (MemoryError,)
 Clock = Callable[[], int]
 
 
+class _Names(NamedTuple):
+    """What the record of a stream of events is called, and the state of each strategy."""
+
+    record: str
+    states: tuple[str, ...]
+
+
+@lru_cache(maxsize=8_192)
+def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[AnyStrategy, ...]) -> _Names:
+    states = tuple(state.field(venue, symbol, strategy) for strategy in strategies)
+    return _Names(records.named(venue, symbol, kind), states)
+
+
 def fields(events: Sequence[AnyEvent], strategies: Sequence[AnyStrategy]) -> tuple[str, ...]:
     """Give the names of the records and states that `run` will want, each once."""
-    named = {records.field(event): None for event in events}
-    named |= {state.field(event, strategy): None for strategy in strategies for event in events}
-    return tuple(named)
+    several = tuple(strategies)
+    named = [_names(event.venue, event.symbol, event.kind, several) for event in events]
+    return tuple(dict.fromkeys(chain((each.record for each in named), *(each.states for each in named))))
 
 
 class Run:
@@ -50,8 +66,10 @@ class Run:
         With a clock, the outcome says what each strategy spent.
         """
         self._pool, self._source, self._config_version = pool, source, config_version
-        self._strategies, self._held, self._machine_faults = strategies, held, machine_faults
+        self._strategies, self._held, self._machine_faults = tuple(strategies), held, machine_faults
         self._records: dict[str, records.Record] = {}
+        #: The events that each record took.
+        self._taken: dict[str, list[AnyEvent]] = {}
         self._states: dict[str, StateRun] = {}
         self._clock_ns = clock_ns
         self._outcome = Outcome({}, [], [], [], Counter())
@@ -61,6 +79,8 @@ class Run:
         """Give every event to the strategies. Raises NewerStateError and the machine's faults."""
         for event in events:
             self._take(event)
+        for name, taken in self._taken.items():
+            self._records[name].chain(taken)
         outcome = self._outcome
         outcome.fields = {name: records.pack(record) for name, record in self._records.items()}
         outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
@@ -77,7 +97,7 @@ class Run:
             return run.pack()
 
     def _take(self, event: AnyEvent) -> None:
-        name = records.field(event)
+        name, states = _names(event.venue, event.symbol, event.kind, self._strategies)
         record = self._records.get(name)
         if record is None:
             record = self._records[name] = self._record(name, event)
@@ -88,14 +108,15 @@ class Run:
         elif verdict == "new":
             gaps = record.gaps
             record.take(event, self._source)
+            self._taken.setdefault(name, []).append(event)
             self._outcome.counts["applied"] += 1
             self._outcome.counts["gaps"] += record.gaps - gaps
             self._note_configuration(record, event)
             if self._clock_ns is None:
-                for strategy in self._strategies:
-                    self._give(event, strategy)
+                for strategy, state_name in zip(self._strategies, states, strict=True):
+                    self._give(event, strategy, state_name)
             else:
-                self._give_timed(event, self._clock_ns)
+                self._give_timed(event, states, self._clock_ns)
 
     def _record(self, name: str, event: AnyEvent) -> records.Record:
         try:
@@ -120,16 +141,16 @@ class Run:
         }
         self._outcome.audit.append(msgspec.json.encode(line))
 
-    def _give_timed(self, event: AnyEvent, clock_ns: Clock) -> None:
+    def _give_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
         spent_ns, began_ns = self._outcome.spent_ns, clock_ns()
-        for strategy in self._strategies:
-            self._give(event, strategy)
+        for strategy, state_name in zip(self._strategies, states, strict=True):
+            self._give(event, strategy, state_name)
             ended_ns = clock_ns()
             spent_ns[strategy.name] += ended_ns - began_ns
             began_ns = ended_ns
 
-    def _give(self, event: AnyEvent, strategy: AnyStrategy) -> None:
-        run = self._state(event, strategy)
+    def _give(self, event: AnyEvent, strategy: AnyStrategy, state_name: str) -> None:
+        run = self._states.get(state_name) or self._state(event, strategy, state_name)
         try:
             said = run.apply(event)
         except self._machine_faults:
@@ -156,13 +177,10 @@ class Run:
         letter = deadletters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
         self._outcome.letters.append(deadletters.pack(letter))
 
-    def _state(self, event: AnyEvent, strategy: AnyStrategy) -> StateRun:
-        name = state.field(event, strategy)
-        run = self._states.get(name)
-        if run is None:
-            run = self._states[name] = StateRun(
-                strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._machine_faults
-            )
-            if run.unreadable:
-                self._tell_unreadable(name, run.unreadable, event, strategy.name)
+    def _state(self, event: AnyEvent, strategy: AnyStrategy, name: str) -> StateRun:
+        run = self._states[name] = StateRun(
+            strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._machine_faults
+        )
+        if run.unreadable:
+            self._tell_unreadable(name, run.unreadable, event, strategy.name)
         return run

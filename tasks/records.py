@@ -6,11 +6,12 @@ before `applied` was here already; an event whose exchange id does not rise is a
 
 import hashlib
 import struct
+from collections.abc import Iterable
 from typing import Literal
 
 import msgspec
 
-from tasks.events import AnyEvent, Event, Position
+from tasks.events import AnyEvent, Event, Kind, Position, Venue
 
 #: An id may fall only where time rose by more than this: then the feed began anew.
 NEW_GENERATION_MS = 60_000
@@ -54,7 +55,7 @@ class Record(msgspec.Struct, array_like=True):
         self.applied = Position(source, event.seq)
 
     def take(self, event: AnyEvent, source: str) -> None:
-        """Move on by an event that is given to strategies."""
+        """Move on by an event that is given to strategies, all but the hash."""
         if event.id <= self.id:
             self.generation += 1
         elif event.kind == "trade" and self.count:
@@ -62,7 +63,16 @@ class Record(msgspec.Struct, array_like=True):
         self.applied = Position(source, event.seq)
         self.id, self.time_ms = event.id, event.time_ms
         self.count += 1
-        self.hash = hashlib.sha256(self.hash + _pack_id_and_time(event.id, event.time_ms)).digest()
+
+    def chain(self, taken: Iterable[Event]) -> None:
+        """Move the hash on by all events that were taken since the last call.
+
+        At the end of a batch, because between strategies each hash would take ten times as long, out of cold caches.
+        """
+        hash_ = self.hash
+        for event in taken:
+            hash_ = hashlib.sha256(hash_ + _pack_id_and_time(event.id, event.time_ms)).digest()
+        self.hash = hash_
 
 
 _packer = msgspec.msgpack.Encoder()
@@ -71,7 +81,12 @@ _decoder = msgspec.msgpack.Decoder(Record)
 
 def field(event: Event) -> str:
     """Give the name of an event's record in the hash of its pool."""
-    return f"record:{event.venue}:{event.symbol}:{event.kind}"
+    return named(event.venue, event.symbol, event.kind)
+
+
+def named(venue: Venue, symbol: str, kind: Kind) -> str:
+    """Give the name of a stream's record in the hash of its pool."""
+    return f"record:{venue}:{symbol}:{kind}"
 
 
 def pack(record: Record) -> bytes:

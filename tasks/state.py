@@ -11,7 +11,7 @@ import msgspec
 
 from tasks.contract import message
 from tasks.errors import UNREADABLE
-from tasks.events import AnyEvent, Depth, Event
+from tasks.events import AnyEvent, Depth, Venue
 from tasks.gate import HeldReason, Passed
 from tasks.strategy import AnyStrategy, Signal, State
 
@@ -53,9 +53,9 @@ _packer = msgspec.msgpack.Encoder()
 _unpack_saved = msgspec.msgpack.Decoder(Saved).decode
 
 
-def field(event: Event, strategy: AnyStrategy) -> str:
+def field(venue: Venue, symbol: str, strategy: AnyStrategy) -> str:
     """Give the name of the state's field in the hash of its pool."""
-    return f"state:{event.venue}:{event.symbol if strategy.key == 'symbol' else 'all'}:{strategy.name}"
+    return f"state:{venue}:{symbol if strategy.key == 'symbol' else 'all'}:{strategy.name}"
 
 
 class StateRun:

@@ -70,7 +70,7 @@ def test_a_tasks_payload_that_is_too_large_is_refused_before_it_is_read():
 
 
 EVENT = trade(id=10, seq=10)
-RECORD, STATE = records.field(EVENT), state.field(EVENT, Echo.create({}))
+RECORD, STATE = records.field(EVENT), state.field(EVENT.venue, EVENT.symbol, Echo.create({}))
 
 
 def worked(held: dict[str, bytes | None]) -> Any:

@@ -21,7 +21,9 @@ SIGNALS = tuple(WORKER.signals)
 def record(*ids: int) -> Record:
     made = Record()
     for seq, id_ in enumerate(ids, start=1):
-        made.take(trade(id=id_, time_ms=TIME_MS + id_, seq=seq), "s")
+        event = trade(id=id_, time_ms=TIME_MS + id_, seq=seq)
+        made.take(event, "s")
+        made.chain([event])
     return made
 
 

@@ -99,7 +99,7 @@ def small(*, lossless: bool) -> Lanes:
 def test_lanes_that_lose_nothing_drop_nothing_and_name_who_holds_them_up():
     lanes = small(lossless=True)
     dropped = [lanes.offer(trade(lanes)).dropped for _ in range(10)]
-    assert dropped == [()] * 10
+    assert dropped == [[]] * 10
     assert lanes.held == 20
     assert lanes.full == [TRADE, BOTH]
 

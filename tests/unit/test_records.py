@@ -95,11 +95,16 @@ def test_missing_ids_of_books_are_no_gaps_because_each_book_is_whole():
 
 def test_the_hash_is_sha_256_over_the_previous_one_id_and_time_in_big_endian():
     record = Record()
-    record.take(trade(id=7, time_ms=1_700_000_000_001), "s")
+    events = [trade(id=7, time_ms=1_700_000_000_001), trade(id=8, time_ms=1_700_000_000_002, seq=2)]
+    record.chain(events[:1])
     first = hashlib.sha256(bytes(32) + struct.pack(">q", 7) + struct.pack(">q", 1_700_000_000_001)).digest()
     assert record.hash == first
-    record.take(trade(id=8, time_ms=1_700_000_000_002, seq=2), "s")
-    assert record.hash == hashlib.sha256(first + struct.pack(">qq", 8, 1_700_000_000_002)).digest()
+    record.chain(events[1:])
+    both = record.hash
+    assert both == hashlib.sha256(first + struct.pack(">qq", 8, 1_700_000_000_002)).digest()
+    record = Record()
+    record.chain(events)
+    assert record.hash == both
 
 
 def test_what_is_passed_over_raises_applied_and_neither_count_nor_hash():
@@ -118,6 +123,7 @@ def walked(events: Iterable[AnyEvent]) -> Record:
                 record.pass_over(event, "s")
             case "new":
                 record.take(event, "s")
+                record.chain([event])
     return record
 
 

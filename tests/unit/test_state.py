@@ -209,9 +209,9 @@ def test_a_state_that_cannot_be_migrated_or_read_starts_anew_with_a_new_warm_up(
 
 
 def test_states_are_named_by_venue_symbol_and_strategy_and_those_keyed_by_all_share_one_a_venue():
-    assert state.field(trade(), Echo.create({})) == "state:spot:BTCUSDT:echo"
-    assert state.field(trade(symbol="ETHUSDT"), Together.create({})) == "state:spot:all:together"
-    assert state.field(trade(venue="usdm"), Together.create({})) == "state:usdm:all:together"
+    assert state.field("spot", "BTCUSDT", Echo.create({})) == "state:spot:BTCUSDT:echo"
+    assert state.field("spot", "ETHUSDT", Together.create({})) == "state:spot:all:together"
+    assert state.field("usdm", "BTCUSDT", Together.create({})) == "state:usdm:all:together"
 
 
 def test_two_states_of_one_strategy_share_nothing():
