@@ -239,8 +239,8 @@ def test_what_one_process_counts_another_one_reads(tmp_path: Path):
 # What must not grow unseen
 
 
-#: Times the cost of `json.loads` on the same frames, on the same machine at the same moment. When they were set, it was 1.8 and 3.6.
-VALIDATION, WORK = 3.0, 6.0
+#: Times the cost of `json.loads` on the same frames, on the same machine at the same moment. When they were set, it was 0.8 and 3.6.
+VALIDATION, WORK = 1.5, 6.0
 
 
 def least_s(call: Callable[[], object]) -> float:
@@ -252,7 +252,7 @@ def least_s(call: Callable[[], object]) -> float:
     return min(spent)
 
 
-def test_validating_a_frame_costs_at_most_three_times_as_much_as_reading_its_json(mix: Mix):
+def test_validating_a_frame_costs_at_most_half_more_than_reading_its_json(mix: Mix):
     raws = list(itertools.islice(mix.frames(), 400))
     reading_s = least_s(lambda: [json.loads(raw) for raw in raws])
     assert least_s(lambda: [parse(raw, Arrival("binance.frames", 1, 1)) for raw in raws]) < VALIDATION * reading_s
