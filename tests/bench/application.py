@@ -92,6 +92,7 @@ class Loop:
         if record.judge(event, SOURCE) != "new":
             return
         record.take(event, SOURCE)
+        record.chain([event])
         for strategy in self._desk.strategies[pool]:
             run = self._run(pool, event, strategy)
             self._signals += run.apply(event).signals

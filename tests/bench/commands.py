@@ -11,7 +11,7 @@ import msgspec
 import typer
 from rich.console import Console
 
-from tasks.errors import RealtimeStrategiesError
+from tasks.errors import UNREADABLE, RealtimeStrategiesError
 from tests.bench import pipelines, plots, table, throughput, varied
 from tests.bench.mix import Mix
 from tests.bench.results import Report, machine
@@ -21,6 +21,7 @@ app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_mar
 console = Console(stderr=True, highlight=False)
 T = TypeVar("T")
 
+_NO_REPORT: tuple[type[Exception], ...] = (OSError, *UNREADABLE)
 PARTS = ("throughput", "latency", "cost", "scale", "delay", "growth", "memory")
 
 
@@ -52,6 +53,9 @@ def _bench(
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the throughput.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.5, help="About how long each run takes.")] = None,
     memory_s: Annotated[float, typer.Option(min=10, help="How long memory is watched.")] = 3600,
+    memory_from: Annotated[
+        Path | None, typer.Option(exists=True, help="Take memory from the --json of an earlier run instead.")
+    ] = None,
     as_json: Annotated[str, typer.Option("--json", help="File for all figures; - for standard output.")] = "",
     html: Annotated[Path | None, typer.Option(help="File for plots.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the tables, for the documentation.")] = None,
@@ -66,6 +70,9 @@ def _bench(
         raise typer.BadParameter(f"{unknown[0]} is none of {', '.join(PARTS)}", param_hint="--only")
     form = form._replace(parts=tuple(only or form.parts), rounds=rounds or form.rounds, seconds=seconds or form.seconds)
     report = Report(machine(), quick)
+    if memory_from:
+        form = form._replace(parts=tuple(part for part in form.parts if part != "memory"))
+        report.memory = earlier(memory_from).memory
     try:
         with tempfile.TemporaryDirectory() as folder:
             _measure(report, form, memory_s, Path(folder))
@@ -75,6 +82,14 @@ def _bench(
     # Narrower, the tables could not be read.
     table.show(report, Console(stderr=as_json == "-", highlight=False, width=max(console.width, 110)))
     _write(report, as_json, html, markdown)
+
+
+def earlier(file: Path) -> Report:
+    """Give what `--json` wrote. Raises typer.BadParameter: it is something else."""
+    try:
+        return msgspec.json.decode(file.read_bytes(), type=Report)
+    except _NO_REPORT as error:
+        raise typer.BadParameter(f"{file}: {error}", param_hint="--memory-from") from None
 
 
 def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
+import typer
 
 from tasks import batches, configuration, engine, recordings, records, registry
 from tasks.backtest import Backtest
@@ -22,11 +23,11 @@ from tasks.frame_parts import Arrival
 from tasks.frames import parse
 from tasks.routing import partition
 from tasks.settings import Settings
-from tests.bench import metered, pipelines, table, targets, throughput, varied
+from tests.bench import commands, metered, pipelines, table, targets, throughput, varied
 from tests.bench.application import Desk, Loop, Verdict, verdict
 from tests.bench.counters import Counters
 from tests.bench.mix import NATURAL_RATE, Mix, Original, simulated
-from tests.bench.results import Latency, Machine, Measured, Point, Ratio, Report
+from tests.bench.results import Latency, Machine, Measured, Memory, Point, Ratio, Report
 from tests.bench.runs import Run
 from tests.bench.usage import RedisUse, role
 
@@ -187,6 +188,17 @@ def test_a_report_has_its_ratios_by_name_when_written_and_reads_back():
     written = msgspec.json.encode(report(ratios={"bare_loop": 0.5}))
     assert json.loads(written)["ratios"] == {"bare_loop": 0.5}
     assert msgspec.json.decode(written, type=Report).ratios == {"bare_loop": 0.5}
+
+
+def test_memory_is_taken_from_what_an_earlier_run_wrote_and_from_nothing_else(tmp_path: Path):
+    file = tmp_path / "hour.json"
+    file.write_bytes(msgspec.json.encode(report(memory=Memory([0.0, 5.0], {"ingest": [70.0, 71.0]}))))
+    memory = commands.earlier(file).memory
+    assert memory
+    assert memory.resident_mib == {"ingest": [70.0, 71.0]}
+    file.write_text("no report")
+    with pytest.raises(typer.BadParameter, match=r"hour\.json"):
+        commands.earlier(file)
 
 
 @pytest.mark.parametrize("toml", [varied.heavy(300.0), varied.waiting(), varied.first(1), varied.first(7)])
