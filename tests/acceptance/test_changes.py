@@ -31,9 +31,9 @@ def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_th
     with running(Plan(2, "prefork")) as stack:
         outbox = Outbox(stack.settings)
         due = [
-            (2_000, ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann")),
-            (5_000, ("strategies", "kill", "trade_momentum")),
-            (8_000, ("strategies", "rollback", "--author", "bob")),
+            (1_000, ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann")),
+            (3_000, ("strategies", "kill", "trade_momentum")),
+            (5_000, ("strategies", "rollback", "--author", "bob")),
         ]
         said: list[str] = []
 
