@@ -17,6 +17,8 @@ from nats.js import api
 #: How many messages are asked for at a time; more are asked for when half of them have come.
 ASKED = 1_000
 ASKED_BYTES = 8 * 2**20
+#: What may come with a message: its subject and headers.
+AROUND_BYTES = 64 * 2**10
 EXPIRES_S = 30.0
 #: While there is nothing to deliver, the server says so this often.
 HEARTBEAT_S = 1.0
@@ -98,7 +100,9 @@ class Consumer:
         """Ask for as many messages as may be on their way."""
         count = ASKED - self.asked
         self.asked += count
-        request = _Request(count, ASKED_BYTES, int(EXPIRES_S * _NS), int(HEARTBEAT_S * _NS))
+        # One that is larger than a request may take would be asked for again and again, and hold up all that follow.
+        max_bytes = max(ASKED_BYTES, self._client.max_payload + AROUND_BYTES)
+        request = _Request(count, max_bytes, int(EXPIRES_S * _NS), int(HEARTBEAT_S * _NS))
         await self._client.publish(f"{NEXT}.{self._stream}.{self._name}", msgspec.json.encode(request), self._inbox)
 
     def hear(self, headers: Mapping[str, str]) -> None:

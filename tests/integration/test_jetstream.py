@@ -15,6 +15,7 @@ from ingest.consumer import Consumer
 from ingest.origin import Stored
 from tasks.errors import SettingsError
 from tasks.events import Position
+from tasks.nats_client import NatsClient
 from tasks.settings import Settings
 from tests.integration.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream
 
@@ -186,6 +187,8 @@ def test_a_request_that_took_as_many_bytes_as_it_might_is_followed_by_another_at
     settings, monkeypatch: pytest.MonkeyPatch
 ):
     monkeypatch.setattr(consumer, "ASKED_BYTES", 1_000)
+    monkeypatch.setattr(consumer, "AROUND_BYTES", 0)
+    monkeypatch.setattr(NatsClient, "max_payload", 0)
     monkeypatch.setattr(jetstream, "PAUSE_S", 60.0)
 
     async def run() -> None:
@@ -194,6 +197,23 @@ def test_a_request_that_took_as_many_bytes_as_it_might_is_followed_by_another_at
             assert reader.frames == numbered(1, 100)
 
     asyncio.run(run())
+
+
+def test_a_message_larger_than_a_request_usually_may_take_does_not_hold_up_those_after_it():
+    with Instance("large") as instance:
+        file = instance.directory / "large.conf"
+        file.write_text("max_payload: 16777216")
+        _, url = start_nats(instance, options=("--config", str(file)))
+        own = settings_of_a_stream(url, "large")
+
+        async def run() -> None:
+            async with opened(own, 1) as reader:
+                await reader.nats.client.jetstream().publish("large.x", bytes(consumer.ASKED_BYTES + 1), timeout=20)
+                await publish(own, 1, first=3)
+                await reader.until(lambda: len(reader.frames) == 3)
+                assert [len(raw) for _, raw in reader.frames] == [1, consumer.ASKED_BYTES + 1, 1]
+
+        asyncio.run(run())
 
 
 def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
