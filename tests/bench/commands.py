@@ -36,6 +36,8 @@ class Form(NamedTuple):
     rates: tuple[float, ...]
 
 
+#: How many workers in each round of the scale.
+SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
 QUICK = Form(("throughput", "latency"), throughput.QUICK, 1, 1.0, (2000.0,))
 LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, 2000.0, 10_000.0))
 
@@ -105,8 +107,10 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
     if "cost" in form.parts:
         report.cost = pipelines.cost(mix, size)
     if "scale" in form.parts:
-        report.points += _told(varied.busy_workers(mix, folder, (1, 2, 4, 8), size // 5))
-        report.points += _told(varied.waiting_workers(mix, folder, (1, 2, 4, 8), form.seconds))
+        for workers in SCALE_ROUNDS:
+            report.points += _told(varied.busy_workers(mix, folder, workers, size // 5))
+        for workers in SCALE_ROUNDS:
+            report.points += _told(varied.waiting_workers(mix, folder, workers, form.seconds))
     if "delay" in form.parts:
         slow = round(throughput.SIZES["celery"] * form.seconds)
         report.points += _told(pipelines.delayed(mix, size, slow, delay_ms=2.0))

@@ -90,7 +90,8 @@ def _points(report: Report, what: str) -> graph_objects.Figure:
     figure.update_xaxes(title=what, type="log" if min(point.value for point in own) > 0 else "linear")
     figure.update_yaxes(rangemode="tozero")
     for colour, contender in zip(_COLOURS, dict.fromkeys(point.contender for point in own), strict=False):
-        points = [point for point in own if point.contender == contender]
+        # What was measured in several rounds stands one above the other.
+        points = sorted((point for point in own if point.contender == contender), key=lambda point: point.value)
         for column, value in enumerate(_OF_A_RUN.values(), start=1):
             values = [value(point.run) for point in points]
             figure.add_scatter(

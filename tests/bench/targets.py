@@ -1,7 +1,9 @@
 """The targets, and what was measured of each."""
 
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from itertools import pairwise
+from statistics import median
 from typing import Literal, NamedTuple
 
 from tests.bench.results import Latency, Memory, Point, Report
@@ -64,15 +66,32 @@ def _ratios(report: Report) -> Iterator[Target]:
 
 
 def _scale(points: Sequence[Point]) -> Iterator[Target]:
-    busy = {point.value: point.run.events_per_s for point in points if point.what == "busy workers"}
-    measured = busy[4] / busy[2] if {2, 4} <= busy.keys() else None
-    yield Target("4 workers over 2, strategies ten times as costly", measured, "at least", NOTHING_LOST)
-    idle = {point.value: point for point in points if point.what == "waiting workers"}
-    gained = None
-    if idle:
-        most = idle[max(idle)]
-        gained = most.run.events_per_s / idle[min(idle)].run.events_per_s / (most.bound or most.value)
-    yield Target("gain by workers over the most possible, strategies that wait", gained, "at least", NEAR_LINEAR)
+    busy, waiting = _by_value(points, "busy workers"), _by_value(points, "waiting workers")
+    lost = [four.run.events_per_s / two.run.events_per_s for four, two in zip(busy[4], busy[2], strict=False)]
+    yield _of_rounds("4 workers over 2, strategies ten times as costly", lost, NOTHING_LOST)
+    fewest, most = (waiting[min(waiting)], waiting[max(waiting)]) if waiting else ([], [])
+    gained = [
+        many.run.events_per_s / few.run.events_per_s / (many.bound or many.value)
+        for many, few in zip(most, fewest, strict=False)
+    ]
+    yield _of_rounds("gain by workers over the most possible, strategies that wait", gained, NEAR_LINEAR)
+
+
+def _by_value(points: Sequence[Point], what: str) -> dict[float, list[Point]]:
+    """Give what was measured at each value, round after round."""
+    found: dict[float, list[Point]] = defaultdict(list)
+    for point in points:
+        if point.what == what:
+            found[point.value].append(point)
+    return found
+
+
+def _of_rounds(what: str, ratios: Sequence[float], target: float) -> Target:
+    """Give the median of ratios, each of two runs of a round."""
+    if not ratios:
+        return Target(what, None, "at least", target)
+    spread = (min(ratios), max(ratios)) if len(ratios) > 1 else None
+    return Target(what, median(ratios), "at least", target, spread)
 
 
 def _latency(latencies: Sequence[Latency]) -> Iterator[Target]:

@@ -179,6 +179,13 @@ def test_the_gain_by_workers_is_measured_against_what_the_lanes_allow():
     assert gain.met
 
 
+def test_what_is_measured_in_several_rounds_counts_by_the_median_of_their_ratios():
+    speeds = [(2, 1000), (4, 900), (2, 500), (4, 500), (2, 1000), (4, 1100)]
+    points = [Point("busy workers", workers, run_of(speed)) for workers, speed in speeds]
+    four = next(target for target in targets.of(report(points=points)) if target.what.startswith("4 workers"))
+    assert (four.measured, four.spread) == (1.0, (0.9, 1.1))
+
+
 def test_the_tables_of_the_documentation_say_what_was_not_met():
     text = table.markdown(report(ratios={"bare_loop": 0.5}, spreads={"bare_loop": Ratio(0.5, 0.4, 0.6)}))
     assert "| throughput over bare_loop | 0.5 | 0.4 to 0.6 | at least 0.75 | NOT met |" in text
