@@ -8,6 +8,7 @@ from typing import Any
 
 import redis
 import redis.asyncio
+from redis.asyncio.connection import AbstractConnection
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
 from redis.sentinel import Sentinel
@@ -37,12 +38,30 @@ def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
 def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio.Redis:
     """Give the same for asyncio."""
     if not is_sentinel(url):
-        return redis.asyncio.Redis.from_url(url, **tls_options(settings, url), **options)
+        return _sturdy(redis.asyncio.Redis.from_url(url, **tls_options(settings, url), **options))
     sentinels = Sentinels.parse(url)
     asking, tls = sentinel_options(settings, url), _tls(settings, url)
     asked = _AsyncSentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.asyncio.Redis = asked.master_for(settings.redis_sentinel_master, connection_pool_class=_Pool)
+    return _sturdy(client)
+
+
+def _sturdy(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
+    pool = client.connection_pool
+    pool.connection_class = type("Connection", (_Sturdy, pool.connection_class), {})
     return client
+
+
+class _Sturdy(AbstractConnection):
+    """A connection that is lost when it is lost: where it closes at that moment, uvloop raises what redis-py does not know."""
+
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        try:
+            await super().send_packed_command(*arguments, **options)
+        except RuntimeError as error:
+            if "handler is closed" not in str(error):
+                raise
+            raise redis.ConnectionError("the connection was closed") from None
 
 
 class _Sentinel(Sentinel):
