@@ -48,7 +48,8 @@ def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio
 
 def _sturdy(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
     pool = client.connection_pool
-    pool.connection_class = type("Connection", (_Sturdy, pool.connection_class), {})
+    found = pool.connection_class
+    pool.connection_class = type(found.__name__, (_Sturdy, found), {})
     return client
 
 
