@@ -2,7 +2,7 @@
 
     outcome = run(batch's events, what the ledger holds, strategies)
 
-Nothing here opens a socket, asks a clock or keeps anything from one call to the next.
+Nothing here opens a socket, asks a clock or keeps anything from one call to the next but how things are called.
 """
 
 import traceback

@@ -1,6 +1,8 @@
 """What a real stream has forgotten is counted; what others put into it is not ours."""
 
 import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
 
 import pytest
 
@@ -57,6 +59,16 @@ def part_of(settings: Settings) -> Settings:
     return settings.model_copy(update={"nats_subjects": f"{prefix}.x, {prefix}.y"})
 
 
+@asynccontextmanager
+async def reading_beside_others(settings: Settings) -> AsyncIterator[Reader]:
+    """Give a reader of a part of the stream, which has begun."""
+    async with reading(settings) as maker:
+        await maker.begin()
+    async with reading(part_of(settings)) as reader:
+        await reader.begin()
+        yield reader
+
+
 async def publish_between_others(settings: Settings, count: int) -> None:
     """Publish so many frames, each behind a message on a subject that is not read."""
     for number in range(1, count + 1):
@@ -68,10 +80,7 @@ def test_messages_on_other_subjects_of_the_stream_are_no_loss(settings, monkeypa
     monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
 
     async def run() -> None:
-        async with reading(settings) as maker:
-            await maker.begin()
-        async with reading(part_of(settings)) as reader:
-            await reader.begin()
+        async with reading_beside_others(settings) as reader:
             await publish_between_others(settings, 20)
             await reader.source.open(reader.deliver)
             await reader.until(lambda: len(reader.frames) == 20 and not reader.source._skipped)
@@ -88,10 +97,7 @@ def test_where_others_use_the_stream_too_what_it_forgets_while_it_is_read_is_cou
     monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
 
     async def run() -> None:
-        async with reading(settings) as maker:
-            await maker.begin()
-        async with reading(part_of(settings)) as reader:
-            await reader.begin()
+        async with reading_beside_others(settings) as reader:
             await publish_between_others(settings, 30)
             await read_ten_then_forget(reader, keep=10)
             await reader.until(lambda: len(reader.frames) == 15 and not reader.source._skipped)
@@ -102,12 +108,8 @@ def test_where_others_use_the_stream_too_what_it_forgets_while_it_is_read_is_cou
 
 
 def test_close_reads_all_that_the_stream_holds_also_where_its_last_frames_are_not_ours(settings):
-
     async def run() -> None:
-        async with reading(settings) as maker:
-            await maker.begin()
-        async with reading(part_of(settings)) as reader:
-            await reader.begin()
+        async with reading_beside_others(settings) as reader:
             await publish(settings, 500)
             await publish(settings, 5, first=501, subject="other")
             await reader.source.open(reader.deliver)
