@@ -68,9 +68,13 @@ class Stream(NamedTuple):
 _STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20))|(?P<trade>trade)|\w+)(?:@\w+)?")
 
 
-@lru_cache(maxsize=8192)
 def parse_stream(name: str) -> Stream | None:
     """Read a stream's name; None when it is none. `kind` is None for streams that are not ours."""
+    return _parse_stream(name) if len(name) <= MAX_STREAM_CHARS else None
+
+
+@lru_cache(maxsize=8192)
+def _parse_stream(name: str) -> Stream | None:
     match = _STREAM.fullmatch(name)
     if match is None:
         return None

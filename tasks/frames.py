@@ -25,7 +25,6 @@ from tasks.frame_parts import (
     MAX_ID,
     MAX_LEVELS,
     MAX_PRICE,
-    MAX_STREAM_CHARS,
     MAX_TIME_MS,
     Arrival,
     Refused,
@@ -128,7 +127,7 @@ def _parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped:
     if not isinstance(payload, dict):
         raise RefusedError("not_an_object", f"`data` is a JSON {type(payload).__name__}")
     name = envelope.get("stream") or arrival.subject.rpartition(".")[2]
-    stream = parse_stream(name) if isinstance(name, str) and len(name) <= MAX_STREAM_CHARS else None
+    stream = parse_stream(name) if isinstance(name, str) else None
     return _read(payload, stream, envelope, arrival)
 
 

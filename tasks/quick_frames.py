@@ -18,7 +18,6 @@ from tasks.frame_parts import (
     MAX_ID,
     MAX_LEVELS,
     MAX_PRICE,
-    MAX_STREAM_CHARS,
     MAX_TIME_MS,
     Arrival,
     Stream,
@@ -75,7 +74,7 @@ _decode = msgspec.json.Decoder(_Frame, strict=False).decode
 def read(raw: bytes, arrival: Arrival) -> Depth | Trade | None:
     """Give the event of a frame; None: it takes a closer look. Raises RefusedError: a book or a time is none."""
     frame = _frame(raw)
-    stream = parse_stream(frame.stream) if frame and len(frame.stream) <= MAX_STREAM_CHARS else None
+    stream = parse_stream(frame.stream) if frame else None
     if frame is None or stream is None:
         return None
     payload = frame.data

@@ -7,9 +7,6 @@ nothing of each other: each reads all lines and parses those of its own symbols.
 from tasks.frame_parts import Stream, parse_stream
 from tasks.recordings import Line
 
-#: As in `frames`: a longer name is no stream's.
-_MAX_STREAM_CHARS = 128
-
 
 class Share:
     """Deals symbols out in turn, in the order in which a recording names them: every process deals alike."""
@@ -39,4 +36,4 @@ class Share:
     @staticmethod
     def stream(line: Line) -> Stream | None:
         """Give the stream that a line names, and with it the symbol of its event; None: only the payload can tell."""
-        return parse_stream(line.stream) if len(line.stream) <= _MAX_STREAM_CHARS else None
+        return parse_stream(line.stream)
