@@ -4,7 +4,7 @@ import asyncio
 
 import structlog
 
-from tasks.changes import Changes, ConflictError
+from tasks.changes import Change, Changes, ConflictError
 from tasks.configuration import Configuration
 from tasks.settings import Settings
 
@@ -30,6 +30,15 @@ class InForce:
         self.version = self.configuration.version
         if self.version != before:
             log.info("another configuration is in force", version=self.version, before=before)
+
+    async def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> Change | None:
+        """Switch a strategy off by an audited change, as `Changes.pause_strategy` does; the next batches know of it.
+
+        Raises the same.
+        """
+        change = await asyncio.to_thread(self._changes.pause_strategy, name, reason, author, pool)
+        await self.refresh()
+        return change
 
     def _refresh(self) -> Configuration:
         try:

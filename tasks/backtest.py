@@ -76,7 +76,7 @@ class Backtest:
         self._market = market
         self._version = configuration.version
         chosen = {self._version: configuration} | dict(audit.configurations if audit else {})
-        self._strategies = {version: registry.build(each) for version, each in chosen.items()}
+        self._strategies = {version: registry.running(each) for version, each in chosen.items()}
         self._batch_events = batch_events
         self._lanes: dict[LaneId, list[AnyEvent]] = defaultdict(list)
         self._versions: dict[LaneId, str] = {}

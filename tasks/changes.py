@@ -4,19 +4,23 @@ The strategies file gives the first one. Changes at run time go on top of it and
 edited since takes over again at the next start of ingest.
 """
 
+from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import msgspec
 
-from tasks import configuration, registry
+from tasks import configuration, edits, registry
 from tasks.configuration import Configuration
 from tasks.errors import UNREADABLE, LedgerError, UnreadableEntryError
 from tasks.events import DateMs
 from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
 from tasks.redis_clients import connect
 from tasks.settings import Settings
+
+#: How often a change that does not depend on others is tried while others change something.
+TRIES = 10
 
 
 class ConflictError(LedgerError):
@@ -100,6 +104,35 @@ class Changes:
         if instead:
             raise ConflictError(f"version {instead.decode()} is in force by now, not {previous}; look and try again")
         return change
+
+    def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> Change | None:
+        """Switch a strategy off by an audited change; return the change, or None if it was off already.
+
+        The one way for code to do it. An off strategy is not run: events pass it by and its states stand still, so
+        that what it raises or does to its process ends with the next batch of each lane (a batch in flight keeps the
+        configuration that it was sent with). It stays off, over restarts and edits of the strategies file, until
+        somebody calls `strategies resume NAME`. In asyncio use `ingest.inforce.InForce.pause_strategy`.
+
+        `name` is the name that its signals carry, or that of the strategies file; `author` is who decided, for
+        `strategies history`, such as "breaker". With `pool`, it goes on in its other pools. Raises SettingsError:
+        there is no such strategy; LedgerError: nothing is in force yet, or others kept changing it; and what Redis
+        raises.
+        """
+        for _ in range(TRIES):
+            old = self.in_force()
+            new = edits.apply(old, name, {"gate.off": True}, pool)
+            if new.version == old.version:
+                return None
+            with suppress(ConflictError):
+                return self.put(new, old.version, author, reason)
+        raise ConflictError(f"{name} could not be switched off: others change the configuration all the time")
+
+    def in_force(self) -> Configuration:
+        """Return the configuration in force. Raises LedgerError: there is none yet."""
+        version = self.version()
+        if not version:
+            raise LedgerError("no configuration is in force yet: ingest has never run in this NAMESPACE")
+        return self.read(version)
 
     def adopt(self, chosen: Configuration) -> Configuration:
         """Give what is in force; the file's `chosen` if there is nothing, or if the file is another by now.

@@ -23,13 +23,6 @@ Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 Author = Annotated[str, typer.Option(help="Who; kept in the history.", show_default="you")]
 
 
-def _in_force(changes: Changes) -> Configuration:
-    version = changes.version()
-    if not version:
-        raise LedgerError("no configuration is in force yet: ingest has never run in this NAMESPACE")
-    return changes.read(version)
-
-
 def _put(changes: Changes, old: Configuration, new: Configuration, reason: str, author: str) -> None:
     if new.version == old.version:
         out.print("nothing to change")
@@ -47,7 +40,7 @@ def get(
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
     """Show the configuration in force, as far as it differs from the defaults."""
-    configuration = _in_force(Changes(load()))
+    configuration = Changes(load()).in_force()
     if as_json:
         typer.echo(configuration.canonical().decode())
         return
@@ -72,13 +65,13 @@ def set_(
     Example: python -m tasks strategies set orderbook_skew levels=10 --symbol BTCUSDT --reason "thin book"
     """
     changes = Changes(load())
-    old = _in_force(changes)
+    old = changes.in_force()
     _put(changes, old, edits.apply(old, name, edits.assignments(values), pool, symbol), reason, author)
 
 
 def _kill(name: str, reason: str, author: str, *, killed: bool) -> None:
     changes = Changes(load())
-    old = _in_force(changes)
+    old = changes.in_force()
     _put(changes, old, edits.apply(old, name, {"gate.killed": killed or None}), reason, author)
 
 
@@ -96,7 +89,7 @@ def revive(name: Name, *, reason: Reason = "", author: Author = "") -> None:
 
 def _pause(pool: str, reason: str, author: str, *, paused: bool) -> None:
     changes = Changes(load())
-    old = _in_force(changes)
+    old = changes.in_force()
     _put(changes, old, edits.pause(old, pool, paused=paused), reason, author)
 
 
@@ -137,7 +130,7 @@ def rollback(
 ) -> None:
     """Put an earlier configuration in force again."""
     changes = Changes(load())
-    old = _in_force(changes)
+    old = changes.in_force()
     earlier = changes.history()[-1:] if not version else []
     wanted = version or "".join(change.previous for change in earlier)
     if not wanted:

@@ -1,10 +1,10 @@
 """Changing a configuration by words: `orderbook_skew levels=10 gate.min_confidence=0.7`. Pure."""
 
-import difflib
 import tomllib
 from collections.abc import Iterable
 from typing import Any
 
+from tasks import registry
 from tasks.configuration import Configuration, check
 from tasks.errors import SettingsError
 
@@ -48,13 +48,12 @@ def apply(
             raise SettingsError("for all strategies only gates can be set: gate.killed=true")
         _put(tables, values)
         return check(tables, "the configuration")
+    name = registry.configured_name(configuration, name, pool)
     found = [
         each["strategies"][name]
         for chosen, each in tables["pools"].items()
         if name in each["strategies"] and pool in {"", chosen}
     ]
-    if not found:
-        raise SettingsError(_no_such_strategy(configuration, name, pool))
     for table in found:
         params = {key: value for key, value in values.items() if not key.startswith("gate.")}
         _put(table, {key: value for key, value in values.items() if key not in params})
@@ -74,10 +73,8 @@ def pause(configuration: Configuration, pool: str, *, paused: bool) -> Configura
 def only(configuration: Configuration, symbols: Iterable[str], strategies: Iterable[str]) -> Configuration:
     """Give the configuration with these symbols and strategies only; none given means all. Raises SettingsError."""
     tables = configuration.tables()
-    wanted_symbols, wanted = {symbol.upper() for symbol in symbols}, set(strategies)
-    known = {name for pool in tables["pools"].values() for name in pool["strategies"]}
-    for name in sorted(wanted - known):
-        raise SettingsError(_no_such_strategy(configuration, name, ""))
+    wanted_symbols = {symbol.upper() for symbol in symbols}
+    wanted = {registry.configured_name(configuration, name) for name in strategies}
     for pool in tables["pools"].values():
         pool["strategies"] = {name: it for name, it in pool["strategies"].items() if not wanted or name in wanted}
         if wanted_symbols:
@@ -100,15 +97,6 @@ def _put(table: dict[str, Any], values: dict[str, Any]) -> None:
             inner.pop(last, None)
         else:
             inner[last] = value
-
-
-def _no_such_strategy(configuration: Configuration, name: str, pool: str) -> str:
-    known = sorted({each for chosen in configuration.pools.values() for each in chosen.strategies})
-    close = difflib.get_close_matches(name, known, n=1)
-    where = f" in pool {pool!r}" if pool else ""
-    return f"there is no strategy {name!r}{where}; " + (
-        f"did you mean {close[0]}?" if close and not pool else f"known: {', '.join(known)}, {ALL}"
-    )
 
 
 def difference(old: Configuration, new: Configuration) -> list[str]:

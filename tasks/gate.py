@@ -20,6 +20,7 @@ class Gate(BaseModel):
 
     killed: Annotated[bool, Field(description="hold every signal back; states go on")] = False
     paused: Annotated[bool, Field(description="the same, for a while")] = False
+    off: Annotated[bool, Field(description="do not run it: events pass it by, its states stand still")] = False
     min_confidence: Annotated[float, Field(ge=0, le=1, description="hold back what is less sure")] = 0.0
     max_signals_per_hour: Annotated[
         int | None, Field(ge=0, description="per strategy, venue and symbol, in each clock hour of event time")
@@ -31,6 +32,7 @@ class Gate(BaseModel):
         return Gate(
             killed=self.killed or other.killed,
             paused=self.paused or other.paused,
+            off=self.off or other.off,
             min_confidence=max(self.min_confidence, other.min_confidence),
             max_signals_per_hour=min(limits, default=None),
         )

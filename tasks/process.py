@@ -49,7 +49,7 @@ class Strategies:
             packed = ledger.configuration(version)
             if packed is None:
                 raise LedgerError(f"the ledger holds no configuration {version}")
-            self._known[version] = registry.build(Configuration.parse(packed))
+            self._known[version] = registry.running(Configuration.parse(packed))
             if len(self._known) > CONFIGURATIONS_KEPT:
                 del self._known[next(iter(self._known))]
         if pool not in self._known[version]:

@@ -1,7 +1,7 @@
 """From the names in a configuration to strategies: the built-in ones by name, anybody's as `module:Class`."""
 
 import difflib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -86,6 +86,48 @@ def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
     if faults:
         raise SettingsError("the strategies can't be used:\n  " + "\n  ".join(faults))
     return built
+
+
+def running(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
+    """Return what `build` gives without the strategies that are off: what workers and the backtest run."""
+    return {
+        pool: tuple(each for each in strategies if not each.gate.off)
+        for pool, strategies in build(configuration).items()
+    }
+
+
+def configured_name(configuration: Configuration, name: str, pool: str = "") -> str:
+    """Return the name under which a strategy is configured: `mine:Boom` for the name that its signals carry, `boom`.
+
+    With `pool`, only strategies of this pool are looked at. Raises SettingsError: there is none, or more than one.
+    """
+    known = {each for chosen, of in configuration.pools.items() if pool in {"", chosen} for each in of.strategies}
+    if name in known:
+        return name
+    carried = {each: _signal_name(each) for each in known}
+    found = sorted(each for each, signal_name in carried.items() if signal_name == name)
+    if len(found) > 1:
+        raise SettingsError(f"{name!r} is the name of several strategies; say which: {', '.join(found)}")
+    if not found:
+        raise SettingsError(_no_such_strategy(name, pool, carried))
+    return found[0]
+
+
+def _signal_name(name: str) -> str:
+    """Return the name that a strategy's signals carry; nothing where its module can't be imported here."""
+    try:
+        return find(name).name
+    except SettingsError:
+        return ""
+
+
+def _no_such_strategy(name: str, pool: str, carried: Mapping[str, str]) -> str:
+    names = sorted({*carried, *carried.values()} - {""})
+    close = difflib.get_close_matches(name, names, n=1)
+    where = f" in pool {pool!r}" if pool else ""
+    return f"there is no strategy {name!r}{where}; " + (
+        f"did you mean {close[0]}?" if close and not pool else f"known: {', '.join(sorted(carried))}"
+    )
 
 
 def _with_overrides(name: str, chosen: StrategyConfiguration) -> AnyStrategy:

@@ -92,6 +92,18 @@ def test_a_pool_that_is_paused_holds_everything_back_and_its_states_go_on():
     assert paused.counts["applied"] == running.counts["applied"] == 2
 
 
+@pytest.mark.parametrize("gates", [{"gate": {"off": True}}, {}])
+def test_a_strategy_that_is_off_is_not_run_and_its_state_stands_still(gates: dict[str, object]):
+    named = {f"{HERE}:Echo": {}, f"{HERE}:Grumpy": gates}
+    chosen = configuration.check({"pools": {"trade": {"kinds": ["trade"], "strategies": named}}}, "it")
+    events = [trade(id=n, seq=n, quantity=13.0) for n in (1, 2)]
+    outcome = engine.Run("trade", "source", registry.running(chosen)["trade"], "v", {}).finish(events)
+    assert outcome.counts["errors:grumpy"] == (0 if gates else 2)
+    assert ("state:spot:BTCUSDT:grumpy" in outcome.fields) == (not gates)
+    assert (outcome.counts["signals:echo"], outcome.counts["applied"]) == (2, 2)
+    assert [each.name for each in registry.build(chosen)["trade"]] == ["echo", "grumpy"]
+
+
 def test_a_symbol_with_parameters_of_its_own_runs_under_them_and_the_others_do_not():
     own = {"symbols": {"ETHUSDT": {"min_signal_interval_s": 0}}, "min_signal_interval_s": 5}
     tables = {"pools": {"trade": {"kinds": ["trade"], "strategies": {f"{HERE}:Echo": own}}}}

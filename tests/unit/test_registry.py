@@ -52,6 +52,20 @@ def pools(**strategies_by_pool: Any) -> Configuration:
     return Configuration.model_validate({"pools": strategies_by_pool})
 
 
+class Own(ForAll):
+    name = "own"
+
+
+class Other(ForAll):
+    name = "own"
+
+
+TWO_POOLS = pools(
+    depth={"kinds": ["depth"], "strategies": {"orderbook_skew": {}, f"{HERE}:Own": {}}},
+    basket={"kinds": ["trade"], "key": "all", "strategies": {f"{HERE}:ForAll": {}, f"{HERE}:Other": {}}},
+)
+
+
 @pytest.mark.parametrize("name", registry.builtin_names())
 def test_a_built_in_strategy_is_found_under_its_own_name(name):
     strategy = registry.create(name, {"notional": 7})
@@ -179,3 +193,40 @@ def test_a_strategy_runs_in_two_pools_only_if_they_share_no_events(one, other, c
         return
     with pytest.raises(SettingsError, match="pool other: trade_momentum: sees the same events in pool one"):
         registry.build(configuration)
+
+
+@pytest.mark.parametrize(
+    ("name", "pool", "found"),
+    [
+        ("orderbook_skew", "", "orderbook_skew"),
+        ("for_all", "", f"{HERE}:ForAll"),
+        (f"{HERE}:ForAll", "", f"{HERE}:ForAll"),
+        ("for_all", "basket", f"{HERE}:ForAll"),
+    ],
+)
+def test_a_strategy_is_found_by_the_name_that_its_signals_carry(name, pool, found):
+    assert registry.configured_name(TWO_POOLS, name, pool) == found
+
+
+@pytest.mark.parametrize(
+    ("name", "pool", "said"),
+    [
+        ("forall", "", "did you mean for_all?"),
+        ("orderbok_skew", "", "did you mean orderbook_skew?"),
+        ("for_all", "depth", "there is no strategy 'for_all' in pool 'depth'; known: "),
+        ("own", "", f"is the name of several strategies; say which: {HERE}:Other, {HERE}:Own"),
+    ],
+)
+def test_a_strategy_that_is_not_there_or_not_the_only_one_is_told(name, pool, said):
+    with pytest.raises(SettingsError) as raised:
+        registry.configured_name(TWO_POOLS, name, pool)
+    assert said in str(raised.value)
+
+
+def test_a_module_that_is_not_here_hides_no_other_strategy():
+    absent = pools(
+        trade={"kinds": ["trade"], "strategies": {"not_here:Gone": {}}},
+        basket={"kinds": ["trade"], "key": "all", "strategies": {f"{HERE}:ForAll": {}}},
+    )
+    assert registry.configured_name(absent, "for_all") == f"{HERE}:ForAll"
+    assert registry.configured_name(absent, "not_here:Gone") == "not_here:Gone"
