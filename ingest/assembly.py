@@ -8,6 +8,7 @@ from ingest.brake import Brake
 from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
 from ingest.exporter import Exporter
+from ingest.findings import Findings
 from ingest.health import Health
 from ingest.inforce import InForce
 from ingest.intake import Intake
@@ -57,7 +58,9 @@ class Assembly:
         brake.on_release, self._sender.may_send = self._sender.pump, lambda: not brake.full
         self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
         self._sender.crew = self._surroundings.crew
-        self._health = Health(self._parts, self._lanes, self._surroundings)
+        self._findings = Findings()
+        self._health = Health(self._parts, self._lanes, self._surroundings, self._findings)
+        self._add_checks(brake)
         live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready))
         self._page = Page(live, self._ledger)
         self._intake = Intake(
@@ -69,8 +72,17 @@ class Assembly:
         self._sender.on_restart = self._checkpoints.forget
         self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
         self._registry = CollectorRegistry()
-        self._registry.register(Exporter(self._tally, self._lanes, self._parts.up, self._surroundings, self._source))
+        sources = self._tally, self._lanes, self._parts.up, self._surroundings, self._source
+        self._registry.register(Exporter(*sources, self._findings))
         self._registry.register(BuildInfo("ingest"))
+
+    def _add_checks(self, brake: Brake) -> None:
+        """Name all that can find something wrong. What the log is told of in more detail is not logged twice."""
+        self._findings.add(self._health.phase, logs=False)
+        self._findings.add(self._parts.findings, logs=False)
+        self._findings.add(brake.findings, logs=False)
+        self._findings.add(self._health.waiting)
+        self._findings.add(self._surroundings.findings)
 
     def _choose_source(self) -> Source:
         if self._settings.ingest_source == "core":

@@ -5,9 +5,11 @@ that far: above a share of the limit no new batch goes out, and what comes in wa
 results and ledger may be on servers of their own: each of them is looked at, and one that is full is enough.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import structlog
+
+from tasks.findings import Finding
 
 #: So far below the share, as a part of the limit, batches go out again.
 SLACK = 0.05
@@ -43,3 +45,9 @@ class Brake:
         say(what, server=server, used_bytes=used_bytes, maxmemory=limit_bytes, share=self._share)
         if not self._full:
             self.on_release()
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a fault while any Redis is too full."""
+        if self._full:
+            says = f"{', '.join(sorted(self._full))} is almost full: no new batches go out, events wait in ingest"
+            yield Finding("fault", "Redis", says, "raise its maxmemory, or make room", "redis_full")

@@ -7,10 +7,12 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
+from ingest.findings import Findings
 from ingest.lanes import Lanes
 from ingest.source import Source
 from ingest.surroundings import Seen, Surroundings
 from ingest.tally import Distribution, Tally
+from tasks.findings import NAMES
 from tasks.metrics import INGEST, Metric
 
 #: Where the ledger's counters have another name than the metric.
@@ -57,8 +59,15 @@ class Exporter:
     """A collector of prometheus_client: it asks at the moment of the scrape."""
 
     def __init__(
-        self, tally: Tally, lanes: Lanes, parts: Mapping[str, bool], surroundings: Surroundings, source: Source
+        self,
+        tally: Tally,
+        lanes: Lanes,
+        parts: Mapping[str, bool],
+        surroundings: Surroundings,
+        source: Source,
+        findings: Findings,
     ) -> None:
+        self._findings = findings
         self._tally, self._lanes, self._parts = tally, lanes, parts
         self._surroundings, self._source = surroundings, source
         self._histograms = {
@@ -88,6 +97,8 @@ class Exporter:
         for metric, counter in _COUNTED_BY.items():
             yield metric, _labelled(totals, f"{counter}:", _KNOWN.get(metric, ()))
         yield "ingest_events", iter(self._tally.events.items())
+        found = {finding.name for finding in self._findings.current()}
+        yield "ingest_finding", (((name,), float(name in found)) for name in NAMES)
         yield "ingest_part_up", (((part,), float(up)) for part, up in self._parts.items())
         yield "ingest_held_bytes", _one(self._lanes.held_bytes)
         yield "ingest_held_bytes_limit", _one(self._lanes.bounds.total_bytes)

@@ -1,23 +1,35 @@
 """What /healthz and /ready say of ingest."""
 
 import time
+from collections.abc import Iterator, Sequence
 from typing import Any
 
+import msgspec
+
+from ingest.findings import Findings
 from ingest.lanes import Lanes
 from ingest.parts import Parts
 from ingest.surroundings import Surroundings
+from tasks.findings import Finding
+from tasks.routing import LaneId
 
 #: /healthz says no when the event loop has not come round for so long.
 HEARTBEAT_S = 10.0
 #: /ready says no when an event has waited for its commit for so long.
 STUCK_S = 30.0
+#: A lane whose oldest event has waited for so long waits for something.
+SLOW_S = 5.0
+#: More are counted, not named.
+_LANES_NAMED = 3
+_DO = "see whether workers live and what their logs say; start more"
 
 
 class Health:
     """Whether the process makes progress, and whether it can do its work."""
 
-    def __init__(self, parts: Parts, lanes: Lanes, surroundings: Surroundings) -> None:
+    def __init__(self, parts: Parts, lanes: Lanes, surroundings: Surroundings, findings: Findings) -> None:
         self._parts, self._lanes, self._surroundings = parts, lanes, surroundings
+        self._findings = findings
         self._beat_s = time.monotonic()
         self.started = False
         #: Whether another process leads this shard and this one would take over.
@@ -36,21 +48,55 @@ class Health:
         return age_s < HEARTBEAT_S or not self.started, {"heartbeat_age_s": round(age_s, 3)}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Say whether frames are taken in and worked off, or would be if the leader died, part by part."""
-        ages_s = self._lanes.ages_s(time.time_ns())
-        stuck = {str(lane): round(age_s, 3) for lane, age_s in ages_s.items() if age_s > STUCK_S}
-        parts = dict(self._parts.up) | {"lanes": not stuck, "started": self.started, "stopping": self.stopping}
-        parts["standing_by"] = self.standing_by
+        """Return whether frames are taken in and worked off, or would be if the leader died; and the details.
+
+        Ready is an ingest of which nothing is found that is a fault.
+        """
+        found = self._findings.current()
+        stuck = {str(lane): round(age_s, 3) for lane, age_s in self._ages_s().items() if age_s > STUCK_S}
         seen = self._surroundings.seen
-        parts["redis_full"] = full = bool(seen and seen.redis_full)
-        well = (self.started or self.standing_by) and self._parts.all_up and not (stuck or full or self.stopping)
-        workers = seen.workers if seen else None
-        held_up_by = [str(lane) for lane in self._lanes.full]
-        return well, {
-            **parts,
-            "held_up_by": held_up_by,
+        return all(finding.sign != "fault" for finding in found), {
+            **self._parts.up,
+            "lanes": not stuck,
+            "started": self.started,
+            "stopping": self.stopping,
+            "standing_by": self.standing_by,
+            "redis_full": any(finding.name == "redis_full" for finding in found),
+            "held_up_by": [str(lane) for lane in self._lanes.full],
             "stuck": stuck,
             "held_events": self._lanes.held,
-            "workers": workers,
+            "workers": seen.workers if seen else None,
             "port": self.port,
+            "findings": msgspec.to_builtins(found),
         }
+
+    def phase(self) -> Iterator[Finding]:
+        """Yield whether it is starting, stands by or stops."""
+        if self.stopping:
+            do = "start it again, if no other one takes over"
+            yield Finding("fault", "ingest", "is stopping: it takes no more frames", do, "stopping")
+        elif self.standing_by:
+            says = "stands by: another ingest leads, and this one takes over when that falls silent"
+            yield Finding("ok", "ingest", says, name="standing_by")
+        elif not self.started:
+            do = "start them, or mend NATS_URL or REDIS_URL"
+            yield Finding("fault", "ingest", "is starting: it waits for NATS and Redis", do, "starting")
+
+    def waiting(self) -> Iterator[Finding]:
+        """Yield whether events wait too long for their commit."""
+        late = {
+            limit_s: [lane for lane, age_s in self._ages_s().items() if age_s > limit_s]
+            for limit_s in (STUCK_S, SLOW_S)
+        }
+        if lanes := late[STUCK_S]:
+            yield Finding("fault", "lanes", _late(lanes, STUCK_S), _DO, "lanes_stuck")
+        elif lanes := late[SLOW_S]:
+            yield Finding("warning", "lanes", _late(lanes, SLOW_S), _DO, "lanes_slow")
+
+    def _ages_s(self) -> dict[LaneId, float]:
+        return self._lanes.ages_s(time.time_ns())
+
+
+def _late(lanes: Sequence[LaneId], limit_s: float) -> str:
+    which = ", ".join(map(str, lanes)) if len(lanes) <= _LANES_NAMED else f"{len(lanes)} lanes"
+    return f"{which}: an event has waited for its commit for more than {limit_s:g} s"

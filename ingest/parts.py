@@ -1,8 +1,19 @@
 """Which parts that ingest needs are there. Says once when one goes, and once when it is back."""
 
+from collections.abc import Iterator
+
 import structlog
 
+from tasks.findings import Finding
+
 log = structlog.get_logger()
+
+
+#: What it means that a part is away, and what to do.
+_AWAY = {
+    "nats": ("NATS", "no frames come in, no signals go out", "start it, or mend NATS_URL"),
+    "redis": ("Redis", "nothing can be committed, events wait in ingest", "start it, or mend REDIS_URL"),
+}
 
 
 class Parts:
@@ -33,3 +44,10 @@ class Parts:
     def all_up(self) -> bool:
         """Whether nothing is missing."""
         return all(self.up.values())
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a fault for each part that is away."""
+        for part, up in self.up.items():
+            if not up:
+                what, means, do = _AWAY[part]
+                yield Finding("fault", what, f"ingest has no connection to it: {means}", do, f"{part}_away")

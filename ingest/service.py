@@ -143,6 +143,7 @@ class Service(Assembly):
             "lease": (RENEW_S, self._ledger.lease.renew),
             "nats": (RETRY_S, self._nats.watch),
             "surroundings": (SURROUNDINGS_S, self._surroundings.ask),
+            "findings": (CHECKPOINT_S, self._findings.watch),
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self._relay.run)
@@ -245,7 +246,8 @@ class Service(Assembly):
         # Whoever publishes to a stream need not wait for who reads it.
         held = 0 if self._source.keeps else self._source.pending + max(lane.held for lane in self._lanes)
         held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
-        await message.respond(encode(Status(held_bytes, self._settings.ingest_total_bytes, held)))
+        found = self._findings.current()
+        await message.respond(encode(Status(held_bytes, self._settings.ingest_total_bytes, held, found)))
 
 
 def run(settings: Settings) -> int:

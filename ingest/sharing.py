@@ -32,6 +32,11 @@ class Crew:
         self._counted: dict[Team, int] = {}
         self._teams = {pool: team for team in self._find_teams() for pool in team}
 
+    @property
+    def listening(self) -> list[frozenset[str]]:
+        """The pools that each worker serves."""
+        return [served for served, _ in self._workers]
+
     def processes(self, *pools: str) -> int:
         """Count the processes that serve all of these pools."""
         if pools not in self._counted:

@@ -2,7 +2,7 @@
 
 import asyncio
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
 
@@ -15,6 +15,7 @@ from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.sharing import Crew
 from tasks import presence
+from tasks.findings import Finding, workforce
 from tasks.settings import mask
 
 
@@ -58,6 +59,11 @@ class Surroundings:
     def crew(self) -> Crew | None:
         """Give who works; None where nobody knows."""
         return self.seen.crew if self.seen else None
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield what is wrong with the workers; nothing while nobody knows."""
+        if self.seen:
+            yield from workforce(self.seen.crew.listening, self._pools)
 
     async def ask(self) -> None:
         """Ask. Raises what Redis raises; the last answer is forgotten then."""

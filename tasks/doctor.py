@@ -1,16 +1,13 @@
 """What is wrong with a pipeline, and what to do about it. Pure: facts in, findings out; `doctor_asking` asks for them."""
 
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Literal
-
-import msgspec
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 from tasks.configuration import Configuration
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.findings import Finding, Sign, workforce
 from tasks.presence import WorkerSeen
 from tasks.routing import Pool
-
-Sign = Literal["ok", "warning", "fault"]
 
 #: The first Redis with all that we use (INFO of several sections, the lag of XINFO GROUPS).
 OLDEST_REDIS = (7, 0)
@@ -21,24 +18,14 @@ MEMORY_FAULT = 0.95
 SLOW_MS = 20.0
 
 
-class Finding(msgspec.Struct, frozen=True):
-    """What came of looking at one thing."""
-
-    sign: Sign
-    #: What was looked at.
-    what: str
-    says: str
-    #: What to do about it.
-    do: str = ""
-
-
 def redis(facts: RedisFacts) -> Iterator[Finding]:
     """Judge a Redis server."""
     what = f"Redis ({', '.join(facts.roles)})"
     if facts.away:
         names = {"broker": "BROKER_URL", "results": "RESULT_URL", "ledger": "LEDGER_URL"}
         settings = ", ".join(names[role] for role in facts.roles)
-        yield Finding("fault", what, f"{facts.url}: {facts.away}", f"start it, or mend REDIS_URL or {settings}")
+        do = f"start it, or mend REDIS_URL or {settings}"
+        yield Finding("fault", what, f"{facts.url}: {facts.away}", do, "redis_away")
         return
     info = facts.info
     version = (
@@ -172,17 +159,9 @@ def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterato
 
 def workers(seen: Sequence[WorkerSeen], pools: Sequence[Pool]) -> Iterator[Finding]:
     """Judge who works."""
-    queues_ = ",".join(pool.name for pool in pools)
-    if not seen:
-        yield Finding("fault", "workers", "none lives", f"start one: celery -A tasks worker -Q {queues_}")
-        return
-    listening = {queue for worker in seen for queue in worker.queues}
-    processes = sum(worker.processes for worker in seen)
-    yield Finding("ok", "workers", f"{len(seen)}, with processes: {processes}")
-    for pool in pools:
-        if pool.name not in listening:
-            says = f"none listens to the queue {pool.name}"
-            yield Finding("fault", "workers", says, f"start one: celery -A tasks worker -Q {queues_}")
+    if seen:
+        yield Finding("ok", "workers", f"{len(seen)}, with processes: {sum(worker.processes for worker in seen)}")
+    yield from workforce([worker.queues for worker in seen], [pool.name for pool in pools])
     versions = sorted({worker.version for worker in seen})
     if len(versions) > 1:
         says = f"run different versions: {', '.join(versions)}"
@@ -192,10 +171,22 @@ def workers(seen: Sequence[WorkerSeen], pools: Sequence[Pool]) -> Iterator[Findi
             yield clock(f"worker {worker.name}", worker.clock_ahead_s)
 
 
+def once(*sources: Iterable[Finding]) -> Iterator[Finding]:
+    """Yield the findings of all sources, but what an earlier one has said only of that one."""
+    said = set[str]()
+    for source in sources:
+        names = set[str]()
+        for finding in source:
+            if finding.name not in said:
+                yield finding
+            names.add(finding.name)
+        said |= names - {""}
+
+
 def nats(facts: NatsFacts) -> Iterator[Finding]:
     """Judge NATS and, behind it, ingest."""
     if facts.away:
-        yield Finding("fault", "NATS", f"{facts.url}: {facts.away}", "start it, or mend NATS_URL")
+        yield Finding("fault", "NATS", f"{facts.url}: {facts.away}", "start it, or mend NATS_URL", "nats_away")
         return
     jetstream = "with JetStream" if facts.jetstream else "without JetStream"
     payload = f"messages up to {facts.max_payload / 2**20:.3g} MiB"
@@ -203,7 +194,7 @@ def nats(facts: NatsFacts) -> Iterator[Finding]:
     if facts.ingest is None:
         yield Finding("fault", "ingest", "does not answer on NATS", "start `python -m ingest`")
         return
-    held, bound = facts.ingest
+    held, bound = facts.ingest.held_bytes, facts.ingest.bound_bytes
     full = held / bound > MEMORY_WARNING if bound else False
     says = f"answers, and holds {held / 2**20:,.1f} of {bound / 2**20:,.0f} MiB"
     do = "workers can't keep up: start more, or events are dropped" if full else ""
@@ -216,10 +207,14 @@ def port(facts: PortFacts) -> Finding:
     if facts.held_by == "other":
         says = f"{facts.address} is held by another program: ours takes a free one instead"
         return Finding("warning", what, says, f"set {facts.setting} to another one")
-    if facts.unwell:
+    if facts.unwell and not facts.findings:
         says = f"{facts.address} is ours and says that it is not ready: {', '.join(facts.unwell)}"
         return Finding("warning", what, says, f"http://{facts.address}/ready has the details")
-    says = {"ours": "is ours and ready", "nobody": "is free", "any": "a free one at each start"}[facts.held_by]
+    says = {
+        "ours": "is ours" if facts.unwell else "is ours and ready",
+        "nobody": "is free",
+        "any": "a free one at each start",
+    }[facts.held_by]
     return Finding("ok", what, f"{facts.address} {says}" if facts.held_by != "any" else says)
 
 

@@ -4,8 +4,8 @@ import asyncio
 import http.client
 import os
 import time
-from collections.abc import Callable, Sequence
-from contextlib import closing
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import closing, suppress
 from typing import Any, TypeVar
 
 import msgspec
@@ -16,12 +16,13 @@ from nats.js.errors import Error as JetStreamError
 from tasks import presence
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.errors import UNREADABLE, SettingsError
+from tasks.findings import Finding
 from tasks.ledger import Keys, connection_options, lane_field
 from tasks.nats_client import NatsClient
 from tasks.redis_clients import connect
 from tasks.routing import Pool
 from tasks.settings import Settings, mask
-from tasks.status import STATUS_SUBJECT, decode
+from tasks.status import STATUS_SUBJECT, Status, decode
 
 T = TypeVar("T")
 
@@ -206,13 +207,11 @@ async def _has_jetstream(nats: NatsClient) -> bool:
     return True
 
 
-async def _ask_ingest(nats: NatsClient) -> tuple[int, int] | None:
-    try:
+async def _ask_ingest(nats: NatsClient) -> Status | None:
+    with suppress(NatsError, msgspec.DecodeError):
         answer = await nats.request(STATUS_SUBJECT, b"", timeout=ANSWER_S)
-        status = decode(answer.data)
-    except (NatsError, msgspec.DecodeError):
-        return None
-    return status.held_bytes, status.bound_bytes
+        return decode(answer.data)
+    return None
 
 
 def ask_port(setting: str, host: str, port: int) -> PortFacts:
@@ -231,4 +230,12 @@ def ask_port(setting: str, host: str, port: int) -> PortFacts:
     if not isinstance(answer, dict) or "ok" not in answer:
         return PortFacts(setting, address, "other")
     unwell = tuple(name for name, well in answer.items() if well is False and name not in _NO_PARTS)
-    return PortFacts(setting, address, "ours", () if answer["ok"] else unwell or ("stopping",))
+    return PortFacts(setting, address, "ours", () if answer["ok"] else unwell or ("stopping",), _findings(answer))
+
+
+def _findings(answer: Mapping[str, Any]) -> tuple[Finding, ...]:
+    """Give what /ready of an ingest finds; a worker's, and that of a release before, say nothing."""
+    try:
+        return msgspec.convert(answer.get("findings", ()), tuple[Finding, ...])
+    except msgspec.ValidationError:
+        return ()

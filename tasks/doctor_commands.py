@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from itertools import chain
 from typing import Annotated, TypeVar
 
 import msgspec
@@ -13,8 +14,8 @@ from rich.text import Text
 
 from tasks import changes, doctor
 from tasks.configuration import Configuration
-from tasks.doctor import Finding
 from tasks.errors import SettingsError
+from tasks.findings import Finding
 from tasks.settings import Settings, load, unknown_names
 
 app = typer.Typer()
@@ -95,16 +96,19 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
             threads.submit(asking.ask_port, setting, settings.http_host, port)
             for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))
         ]
-        up = set()
-        for roles, server in servers.items():
-            up |= set() if server.result().away else set(roles)
-            yield from doctor.redis(server.result())
-        yield from doctor.nats(nats.result())
-        if "broker" in up:
-            yield from _told("broker", queues, lambda facts: doctor.queues(facts, pools))
-        if "ledger" in up:
-            yield from _told("ledger", ledger, lambda facts: doctor.ledger(facts, chosen, settings.namespace))
-        yield from (doctor.port(port.result()) for port in ports)
+        up = {role for roles, server in servers.items() if not server.result().away for role in roles}
+        told, heard = nats.result(), [port.result() for port in ports]
+        yield from doctor.once(
+            chain.from_iterable(doctor.redis(server.result()) for server in servers.values()),
+            doctor.nats(told),
+            _told("broker", queues, lambda facts: doctor.queues(facts, pools)) if "broker" in up else (),
+            _told("ledger", ledger, lambda facts: doctor.ledger(facts, chosen, settings.namespace))
+            if "ledger" in up
+            else (),
+            told.ingest.findings or () if told.ingest else (),
+            *(facts.findings for facts in heard),
+            map(doctor.port, heard),
+        )
 
 
 def _told(role: str, asked: Future[T], judge: Callable[[T], Iterable[Finding]]) -> Iterator[Finding]:

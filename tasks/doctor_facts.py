@@ -5,7 +5,9 @@ from typing import Any, Literal
 
 import msgspec
 
+from tasks.findings import Finding
 from tasks.presence import WorkerSeen
+from tasks.status import Status
 
 
 class RedisFacts(msgspec.Struct, frozen=True):
@@ -63,8 +65,8 @@ class NatsFacts(msgspec.Struct, frozen=True):
     version: str = ""
     jetstream: bool = False
     max_payload: int = 0
-    #: Bytes that ingest holds and may hold; None: no ingest answered.
-    ingest: tuple[int, int] | None = None
+    #: None: no ingest answered.
+    ingest: Status | None = None
 
 
 class PortFacts(msgspec.Struct, frozen=True):
@@ -75,5 +77,6 @@ class PortFacts(msgspec.Struct, frozen=True):
     address: str
     #: ours: answers /ready as our processes do; other: something else does.
     held_by: Literal["ours", "other", "nobody", "any"]
-    #: Parts that /ready says are not well.
+    #: Parts that /ready says are not well, and what it finds wrong: of ingest only.
     unwell: tuple[str, ...] = ()
+    findings: tuple[Finding, ...] = ()

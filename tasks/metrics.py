@@ -89,6 +89,7 @@ INGEST: dict[str, Metric] = {
         _gauge("ingest_deadletter_age_seconds", "Age of the oldest dead letter; 0: there is none"),
         _counter("ingest_deadletters_lost", "Refused frames that were not kept: Redis was away too long"),
         # The parts.
+        _gauge("ingest_finding", "1 while this is wrong; /ready, the page and the doctor say it in words", "name"),
         _gauge("ingest_part_up", "1 while the part is there", "part"),
         _gauge("ingest_workers", "Worker processes that said within 15 s that they live"),
         _gauge("ingest_queue_tasks", "Tasks that wait in the queue of a pool", "pool"),

@@ -1,13 +1,15 @@
-"""How full ingest is: what it answers when somebody asks on `STATUS_SUBJECT`, so that a replay can wait for it."""
+"""What ingest answers on `STATUS_SUBJECT`: how full it is, so that a replay can wait for it, and what is wrong."""
 
 import msgspec
+
+from tasks.findings import Finding
 
 #: NATS subject of the request; the request's bytes are ignored.
 STATUS_SUBJECT = "ingest.status"
 
 
 class Status(msgspec.Struct, frozen=True):
-    """What ingest holds in memory at this moment."""
+    """What ingest holds in memory at this moment, and how it is."""
 
     #: Bytes of the events that wait for a batch or for its commit.
     held_bytes: int
@@ -15,6 +17,8 @@ class Status(msgspec.Struct, frozen=True):
     bound_bytes: int
     #: Frames that have arrived and were not looked at yet, and the events of the fullest lane.
     held_frames: int
+    #: What is wrong; None: an ingest of before says nothing about it.
+    findings: list[Finding] | None = None
 
 
 _decoder = msgspec.json.Decoder(Status)

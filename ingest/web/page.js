@@ -42,7 +42,8 @@ function onAway(since_ms) {
   document.body.classList.toggle("stale", since_ms !== null);
   if (since_ms === null) return;
   const old = state.now ? ` The numbers are those of ${clock(since_ms)}.` : "";
-  drawProblems([`Not connected since ${clock(since_ms)}. The page goes on by itself when ingest is back.${old}`]);
+  const says = `not connected since ${clock(since_ms)}. The page goes on by itself when ingest is back.${old}`;
+  drawProblems([{ sign: "fault", what: "Page", says, do: "" }]);
 }
 
 function drawAbout() {

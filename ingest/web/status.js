@@ -14,7 +14,7 @@ export function drawStatus(state) {
   const { ready, lanes, deadletters } = state.now;
   const oldest_s = Math.max(0, ...lanes.map((/** @type {any} */ lane) => lane[2]));
   drawParts(ready.parts, oldest_s);
-  drawProblems(problems(ready.parts, lanes, oldest_s));
+  drawProblems(ready.parts.findings);
   drawFigures(state, oldest_s);
   drawLanes(lanes);
   drawStrategies(state.counted("signals"));
@@ -36,31 +36,20 @@ function drawParts(parts, oldest_s) {
   if (at("parts").textContent !== items.map((item) => item.textContent).join("")) at("parts").replaceChildren(...items);
 }
 
-/** @param {any} parts @param {any[]} lanes @param {number} oldest_s */
-function problems(parts, lanes, oldest_s) {
-  const found = [];
-  if (parts.standing_by) found.push("This ingest stands by: another one leads. It takes over when that one falls silent.");
-  else if (!parts.started) found.push("Ingest is starting: it waits for NATS and Redis.");
-  if (parts.stopping) found.push("Ingest is stopping.");
-  if (!parts.nats) found.push("NATS is away: no frames come in, no signals go out. Ingest keeps trying.");
-  if (!parts.redis) found.push("Redis is away: nothing can be committed; events wait in ingest. It keeps trying.");
-  if (parts.redis_full) found.push("Redis is almost full: no new batches go out; events wait in ingest.");
-  if (parts.redis && parts.workers === 0) found.push("No worker is there: events wait in their lanes.");
-  if (oldest_s > SLOW_S) {
-    const waiting = lanes.filter((lane) => lane[2] > SLOW_S).map((lane) => lane[0]);
-    const which = waiting.length > 3 ? `${waiting.length} lanes` : waiting.join(", ");
-    found.push(`${which}: waiting for a commit for more than ${Math.floor(oldest_s / 5) * 5} s.`);
-  }
-  return found;
-}
+/** @typedef {{sign: string, what: string, says: string, do: string}} Finding */
 
-/** @param {string[]} found */
-export function drawProblems(found) {
+/** Say in words what is wrong and what to do: the same as /ready and the doctor. @param {Finding[]} findings */
+export function drawProblems(findings) {
   const box = at("problems");
-  box.hidden = found.length === 0;
-  document.title = found.length ? "⚠ Realtime Strategies" : "Realtime Strategies";
-  if ([...box.children].map((each) => each.textContent).join() === found.join()) return;
-  box.replaceChildren(...found.map((text) => make("p", {}, text)));
+  box.hidden = findings.length === 0;
+  document.title = findings.some((each) => each.sign !== "ok") ? "⚠ Realtime Strategies" : "Realtime Strategies";
+  const told = JSON.stringify(findings);
+  if (box.dataset.told === told) return;
+  box.dataset.told = told;
+  box.replaceChildren(...findings.map((each) => {
+    const todo = each.do ? [" ", make("span", { class: "quiet" }, `→ ${each.do}`)] : [];
+    return make("p", { class: each.sign }, make("strong", {}, each.what), ` ${each.says}`, ...todo);
+  }));
 }
 
 /** @param {State} state @param {number} oldest_s */

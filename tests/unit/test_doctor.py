@@ -8,11 +8,13 @@ from typer.testing import CliRunner
 
 from tasks import configuration, doctor
 from tasks.__main__ import app
-from tasks.doctor import Finding, age, clock
+from tasks.doctor import age, clock
 from tasks.doctor_asking import servers
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.findings import Finding
 from tasks.presence import WorkerSeen
 from tasks.settings import Settings, load
+from tasks.status import Status
 
 FILE = configuration.check(
     {
@@ -130,7 +132,7 @@ def test_a_queue_holds_our_tasks_only_and_not_more_than_there_are_lanes(facts, e
         ),
         (ledger_facts(worker("a"), worker("b", "1.1")), [("warning", "different versions: 1.0, 1.1")]),
         (ledger_facts(worker("a", "1.0", 1.5)), [("warning", "worker a is 1.5 s ahead of")]),
-        (ledger_facts(worker("a", "1.0", 0.0, "depth")), [("fault", "none listens to the queue trade")]),
+        (ledger_facts(worker("a", "1.0", 0.0, "depth")), [("warning", "queue trade: no worker listens to it")]),
         (ledger_facts(worker("a", "1.0", 0.0, "depth"), worker("b", "1.0", 0.0, "trade")), []),
     ],
 )
@@ -138,9 +140,10 @@ def test_the_ledger_says_who_works_and_what_was_left_behind(facts, expected):
     assert_said(doctor.ledger(facts, FILE, "rs"), *expected)
 
 
-def test_no_worker_at_all_is_one_fault_that_names_the_command_to_start_one():
+def test_no_worker_at_all_is_one_finding_that_names_the_command_to_start_one():
     [finding] = doctor.workers([], POOLS)
-    assert (finding.sign, finding.says) == ("fault", "none lives")
+    assert (finding.sign, finding.name) == ("warning", "no_workers")
+    assert finding.says.startswith("none lives")
     assert finding.do.endswith("celery -A tasks worker -Q depth,trade")
 
 
@@ -151,9 +154,9 @@ def test_a_ledger_can_be_judged_without_a_strategies_file():
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (NatsFacts("u", "", "2.15.1", jetstream=True, max_payload=2**20, ingest=(0, 100)), []),
-        (NatsFacts("u", "", "2.15.1", ingest=(80, 100)), []),
-        (NatsFacts("u", "", "2.15.1", ingest=(81, 100)), [("warning", "ingest: answers, and holds")]),
+        (NatsFacts("u", "", "2.15.1", jetstream=True, max_payload=2**20, ingest=Status(0, 100, 0)), []),
+        (NatsFacts("u", "", "2.15.1", ingest=Status(80, 100, 0)), []),
+        (NatsFacts("u", "", "2.15.1", ingest=Status(81, 100, 0)), [("warning", "ingest: answers, and holds")]),
         (NatsFacts("u", "", "2.15.1"), [("fault", "ingest: does not answer")]),
         (NatsFacts("u", "Connection refused"), [("fault", "NATS: u: Connection refused")]),
     ],
@@ -169,6 +172,7 @@ def test_nats_that_is_away_is_one_fault_and_an_ingest_that_is_silent_another(fac
         (PortFacts("HTTP_PORT", "h:1", "nobody"), []),
         (PortFacts("HTTP_PORT", "h:0", "any"), []),
         (PortFacts("HTTP_PORT", "h:1", "ours", ("redis",)), [("warning", "not ready: redis")]),
+        (PortFacts("HTTP_PORT", "h:1", "ours", ("redis",), (Finding("fault", "Redis", "away"),)), []),
         (PortFacts("HTTP_PORT", "h:1", "other"), [("warning", "another program")]),
     ],
 )
@@ -208,3 +212,10 @@ def test_every_fault_of_the_settings_has_its_line_and_nothing_else_is_looked_at(
     assert [line.split()[:2] for line in lines] == [["fault", "settings:"]] * 2
     assert "did you mean INGEST_SHARD" in lines[0]
     assert "HTTP_PORT" in lines[1]
+
+
+def test_what_one_source_has_said_another_does_not_say_again():
+    own = [Finding("ok", "NATS", "x"), Finding("fault", "NATS", "refused", "do", "nats_away")]
+    queues = [Finding("warning", f"queue {pool}", "x", "do", "queue_unserved") for pool in ("a", "b")]
+    of_ingest = [Finding("fault", "NATS", "no connection", "do", "nats_away"), Finding("ok", "NATS", "y")]
+    assert list(doctor.once(own, queues, of_ingest, queues)) == [*own, *queues, of_ingest[1]]

@@ -6,12 +6,14 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.exporter import Exporter
+from ingest.findings import Findings
 from ingest.lanes import Bounds, Lanes
 from ingest.sharing import Crew
 from ingest.surroundings import Seen
 from ingest.tally import Tally
 from tasks import metrics
 from tasks.events import Position
+from tasks.findings import NAMES, Finding
 from tasks.routing import LaneId, Pool, Router
 from tests.unit.examples import trade
 
@@ -41,7 +43,10 @@ class Scraped:
         surroundings: Any = SimpleNamespace(seen=seen)
         self.registry = CollectorRegistry()
         self.source: Any = SimpleNamespace(keeps=False, unread=0)
-        self.registry.register(Exporter(self.tally, self.lanes, self.parts, surroundings, self.source))
+        self.found: list[Finding] = []
+        findings = Findings()
+        findings.add(lambda: self.found)
+        self.registry.register(Exporter(self.tally, self.lanes, self.parts, surroundings, self.source, findings))
 
     def __getitem__(self, wanted: str) -> dict[tuple[str, ...], float]:
         """Give the samples of one name by their labels' values, in the order of the labels' names."""
@@ -138,3 +143,10 @@ def test_what_the_servers_said_is_shown_and_missing_while_they_say_nothing():
     assert said["ingest_redis_full"] == {(): 0}
     for name in ("ingest_workers", "ingest_queue_tasks", "ingest_deadletters", "ingest_redis_used_bytes"):
         assert silent[name] == {}
+
+
+def test_every_finding_that_there_may_be_is_zero_or_one():
+    scraped = Scraped()
+    assert scraped["ingest_finding"] == {(name,): 0 for name in NAMES}
+    scraped.found = [Finding("warning", "queue a", "x", "y", "queue_unserved")] * 2
+    assert scraped["ingest_finding"] == {(name,): float(name == "queue_unserved") for name in NAMES}

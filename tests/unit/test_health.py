@@ -5,7 +5,9 @@ from typing import Any
 
 import pytest
 
-from ingest.health import HEARTBEAT_S, STUCK_S, Health
+from ingest.brake import Brake
+from ingest.findings import Findings
+from ingest.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
 from ingest.lanes import Bounds, Lanes
 from ingest.parts import Parts
 from tasks.events import Position
@@ -28,7 +30,11 @@ class Watched:
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
         surroundings: Any = SimpleNamespace(seen=None)
-        self.health = Health(self.parts, self.lanes, surroundings)
+        self.brake = Brake(0.9)
+        findings = Findings(time.monotonic)
+        self.health = Health(self.parts, self.lanes, surroundings, findings)
+        for check in (self.health.phase, self.parts.findings, self.brake.findings, self.health.waiting):
+            findings.add(check)
         self.health.started = True
 
     def take(self) -> None:
@@ -78,12 +84,11 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_
 
 
 def test_a_redis_that_is_too_full_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
-    surroundings: Any = watched.health._surroundings
-    surroundings.seen = SimpleNamespace(workers=1, redis_full=True)
+    watched.brake.look("redis://b", 950, 1_000)
     well, said = watched.health.ready()
     assert (well, said["redis_full"], said["redis"]) == (False, True, True)
     assert watched.health.healthz()[0]
-    surroundings.seen.redis_full = False
+    watched.brake.look("redis://b", 100, 1_000)
     assert watched.health.ready()[0]
 
 
@@ -104,3 +109,44 @@ def test_one_that_stops_takes_no_more(watched: Watched):
     watched.health.stopping = True
     well, said = watched.health.ready()
     assert (well, said["stopping"]) == (False, True)
+
+
+def names(watched: Watched) -> list[tuple[str, str]]:
+    """Give sign and name of what /ready finds."""
+    return [(each["sign"], each["name"]) for each in watched.health.ready()[1]["findings"]]
+
+
+def test_it_is_ready_unless_something_found_is_a_fault(watched: Watched):
+    assert (watched.health.ready()[0], names(watched)) == (True, [])
+    watched.take()
+    watched.now_s += SLOW_S + 1
+    assert (watched.health.ready()[0], names(watched)) == (True, [("warning", "lanes_slow")])
+    watched.now_s += STUCK_S
+    assert (watched.health.ready()[0], names(watched)) == (False, [("fault", "lanes_stuck")])
+
+
+@pytest.mark.parametrize(
+    ("phase", "found"),
+    [
+        ({}, []),
+        ({"started": False}, [("fault", "starting")]),
+        ({"started": False, "standing_by": True}, [("ok", "standing_by")]),
+        ({"stopping": True}, [("fault", "stopping")]),
+    ],
+)
+def test_each_phase_is_named(watched: Watched, phase: dict[str, bool], found: list[tuple[str, str]]):
+    for name, value in phase.items():
+        setattr(watched.health, name, value)
+    assert names(watched) == found
+
+
+def test_both_parts_that_are_away_are_named_with_what_to_do(watched: Watched):
+    watched.parts.lost("nats", "refused")
+    watched.parts.lost("redis", "refused")
+    assert names(watched) == [("fault", "nats_away"), ("fault", "redis_away")]
+    assert all(each["do"] for each in watched.health.ready()[1]["findings"])
+
+
+def test_many_late_lanes_are_counted_and_few_are_named():
+    assert _late([LANE], 5.0).startswith("trade-0: ")
+    assert _late([LANE] * 4, 5.0).startswith("4 lanes: ")

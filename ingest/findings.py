@@ -1,0 +1,76 @@
+"""All that is wrong with this ingest process and what it sees. /ready, the page, the NATS status and metrics ask here."""
+
+import time
+from collections.abc import Callable, Iterable
+
+import msgspec
+import structlog
+
+from tasks.findings import Finding
+from tasks.rarely import Rarely
+
+#: What has been gone for so long is over: what comes and goes is logged once.
+OVER_S = 5.0
+
+Check = Callable[[], Iterable[Finding]]
+log = structlog.get_logger()
+
+
+class _Logged(msgspec.Struct):
+    """A finding that the log has told of."""
+
+    finding: Finding
+    since_s: float
+    seen_s: float
+
+
+class Findings:
+    """Asks each check, and logs once when something is found and once when it is over."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        self._checks: list[tuple[Check, bool]] = []
+        self._logged: dict[tuple[str, str], _Logged] = {}
+        self._rarely = Rarely()
+
+    def add(self, check: Check, *, logs: bool = True) -> None:
+        """Ask this check too. Without `logs` the check tells the log by itself."""
+        self._checks.append((check, logs))
+
+    def current(self) -> list[Finding]:
+        """Return all that is found now, faults first. Never raises."""
+        found: list[Finding] = []
+        now_s = self._now()
+        for check, logs in self._checks:
+            try:
+                its = list(check())
+            except Exception:
+                # A check that fails must end neither the work nor /ready.
+                if self._rarely:
+                    log.exception("a fault of ours: a check failed")
+                continue
+            found += its
+            for finding in its if logs else ():
+                self._appeared(finding, now_s)
+        self._end(now_s)
+        return sorted(found, key=lambda finding: finding.sign != "fault")
+
+    async def watch(self) -> None:
+        """Look, so that the log tells what nobody asks for."""
+        self.current()
+
+    def _appeared(self, finding: Finding, now_s: float) -> None:
+        key = finding.name, finding.what
+        if key in self._logged:
+            self._logged[key].finding, self._logged[key].seen_s = finding, now_s
+            return
+        self._logged[key] = _Logged(finding, now_s, now_s)
+        say = {"fault": log.error, "warning": log.warning, "ok": log.info}[finding.sign]
+        say("finding", name=finding.name, what=finding.what, says=finding.says, do=finding.do)
+
+    def _end(self, now_s: float) -> None:
+        for key, logged in list(self._logged.items()):
+            if now_s - logged.seen_s >= OVER_S:
+                del self._logged[key]
+                name, what = key
+                log.info("finding is over", name=name, what=what, lasted_s=round(logged.seen_s - logged.since_s, 1))

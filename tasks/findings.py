@@ -1,0 +1,52 @@
+"""What was found wrong with a pipeline, and what to do about it: one form for /ready, the page, the doctor and alerts."""
+
+from collections.abc import Collection, Iterator, Sequence
+from typing import Literal
+
+import msgspec
+
+Sign = Literal["ok", "warning", "fault"]
+
+#: Every name that a finding of ingest may have: the label of the metric `ingest_finding`, on which alerts stand.
+NAMES = (
+    "starting",
+    "standing_by",
+    "stopping",
+    "nats_away",
+    "redis_away",
+    "redis_full",
+    "lanes_stuck",
+    "lanes_slow",
+    "no_workers",
+    "queue_unserved",
+)
+
+
+class Finding(msgspec.Struct, frozen=True):
+    """What came of looking at one thing."""
+
+    #: A fault means that the work stands still: /ready says no. A warning needs somebody's attention.
+    sign: Sign
+    #: What was looked at.
+    what: str
+    says: str
+    #: What to do about it.
+    do: str = ""
+    #: Stable, one of a few; empty: it has none, and is no metric.
+    name: str = ""
+
+
+def workforce(listening: Sequence[Collection[str]], pools: Sequence[str]) -> Iterator[Finding]:
+    """Yield what is wrong with the workers: `listening` holds the queues of each living one.
+
+    These are warnings: nothing is lost, and events that have waited for too long are a fault of their own.
+    """
+    command = f"start one: celery -A tasks worker -Q {','.join(pools)}"
+    if not listening:
+        yield Finding("warning", "workers", "none lives: events wait in ingest", command, "no_workers")
+        return
+    served = set[str]().union(*listening)
+    for pool in pools:
+        if pool not in served:
+            says = "no worker listens to it: its events wait in ingest"
+            yield Finding("warning", f"queue {pool}", says, command, "queue_unserved")

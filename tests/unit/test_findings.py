@@ -1,0 +1,120 @@
+"""What is found is served at once, logged once when it appears and once when it is over."""
+
+import ast
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import pytest
+from structlog.testing import capture_logs
+
+from compose.local.processes import ROOT
+from ingest.findings import OVER_S, Findings
+from tasks import status
+from tasks.findings import NAMES, Finding, workforce
+from tasks.status import Status
+
+WARNING = Finding("warning", "queue a", "no worker", "start one", "queue_unserved")
+FAULT = Finding("fault", "NATS", "away", "start it", "nats_away")
+
+
+class Watched:
+    """One check whose findings and time the test sets."""
+
+    def __init__(self, *, logs: bool = True) -> None:
+        self.now_s = 100.0
+        self.found: list[Finding] = []
+        self.findings = Findings(lambda: self.now_s)
+        self.findings.add(lambda: self.found, logs=logs)
+
+    def seen_after(self, seconds: float, *found: Finding) -> list[Finding]:
+        self.now_s += seconds
+        self.found = list(found)
+        return self.findings.current()
+
+
+def test_the_findings_of_all_checks_are_given_faults_first():
+    watched = Watched()
+    watched.findings.add(lambda: [FAULT])
+    assert watched.seen_after(0, WARNING) == [FAULT, WARNING]
+
+
+def test_the_log_tells_once_that_something_is_found_and_once_that_it_is_over():
+    watched = Watched()
+    with capture_logs() as logs:
+        for _ in range(3):
+            watched.seen_after(1, WARNING)
+        watched.seen_after(1)
+        watched.seen_after(OVER_S)
+        watched.seen_after(OVER_S)
+    told = [(line["event"], line["log_level"], line["name"], line["what"]) for line in logs]
+    assert told == [
+        ("finding", "warning", "queue_unserved", "queue a"),
+        ("finding is over", "info", "queue_unserved", "queue a"),
+    ]
+    assert logs[1]["lasted_s"] == 2.0
+
+
+def test_what_comes_and_goes_is_logged_once():
+    watched = Watched()
+    with capture_logs() as logs:
+        for _ in range(5):
+            watched.seen_after(OVER_S / 2, WARNING)
+            assert watched.seen_after(OVER_S / 4) == []
+    assert [line["event"] for line in logs] == ["finding"]
+
+
+def test_a_check_that_logs_by_itself_is_not_logged_again():
+    watched = Watched(logs=False)
+    with capture_logs() as logs:
+        assert watched.seen_after(0, FAULT) == [FAULT]
+        watched.seen_after(2 * OVER_S)
+    assert logs == []
+
+
+def test_a_check_that_fails_leaves_the_others_as_they_are():
+    def broken() -> Iterator[Finding]:
+        yield WARNING
+        raise ZeroDivisionError
+
+    findings = Findings()
+    findings.add(broken)
+    findings.add(lambda: [FAULT])
+    with capture_logs() as logs:
+        assert findings.current() == [FAULT]
+    assert [line["event"] for line in logs] == ["a fault of ours: a check failed", "finding"]
+
+
+def names_in(file: Path) -> Iterable[str]:
+    """Give the names of the findings that a module makes, where they stand in it word for word."""
+    for node in ast.walk(ast.parse(file.read_text())):
+        if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
+            given = [*node.args[4:], *(keyword.value for keyword in node.keywords if keyword.arg == "name")]
+            yield from (str(value.value) for value in given if isinstance(value, ast.Constant))
+
+
+def test_every_name_of_a_finding_stands_in_the_list():
+    files = [*(ROOT / "ingest").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")]
+    named = {name for file in files for name in names_in(file)}
+    assert {"no_workers", "standing_by", "lanes_stuck"} <= named <= set(NAMES)
+
+
+@pytest.mark.parametrize(
+    ("listening", "found"),
+    [
+        ([{"a", "b"}], []),
+        ([{"a"}, {"b"}], []),
+        ([{"a"}, set()], [("queue_unserved", "queue b")]),
+        ([set()], [("queue_unserved", "queue a"), ("queue_unserved", "queue b")]),
+        ([], [("no_workers", "workers")]),
+    ],
+)
+def test_a_queue_to_which_no_worker_listens_is_found(listening: list[set[str]], found: list[tuple[str, str]]):
+    its = list(workforce(listening, ["a", "b"]))
+    assert [(finding.name, finding.what) for finding in its] == found
+    assert all(finding.do.endswith("-Q a,b") for finding in its)
+
+
+def test_the_answer_on_nats_holds_the_findings_and_one_without_them_can_be_read():
+    told = Status(1, 2, 3, [WARNING, FAULT])
+    assert status.decode(status.encode(told)) == told
+    assert status.decode(b'{"held_bytes":1,"bound_bytes":2,"held_frames":3}') == Status(1, 2, 3, None)
