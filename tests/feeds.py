@@ -13,6 +13,8 @@ import pytest
 import structlog
 from nats.aio.client import Client
 
+from tests.waiting import HANGS_S
+
 
 def trade(number: int, symbol: str = "BTCUSDT") -> dict[str, Any]:
     now_ms = 1_763_793_009_000 + number
@@ -31,7 +33,7 @@ def write_recording(path: Path, envelopes: list[dict[str, Any]]) -> Path:
     return path
 
 
-async def until(condition: Callable[[], Any], what: str, within_s: float = 15.0) -> None:
+async def until(condition: Callable[[], Any], what: str, within_s: float = HANGS_S) -> None:
     """Wait for a condition; fail when it does not come true."""
     loop = asyncio.get_running_loop()
     deadline_s = loop.time() + within_s

@@ -7,15 +7,16 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan, Stack
-from compose.local.waiting import wait_for
 from tasks import backtest, configuration, summary
 from tasks.outbox import Outbox
 from tasks.settings import Settings
 from tasks.summary import Summary
+from tests.waiting import wait_for
 
 POLL_S = 0.05
 
@@ -56,12 +57,18 @@ def finish(stack: Stack) -> Summary:
 
 
 def leads(stack: Stack) -> bool:
-    """Whether ingest leads its shard."""
+    """Return whether ingest leads its shard."""
+    return bool(ready(stack).get("started"))
+
+
+def ready(stack: Stack) -> dict[str, Any]:
+    """Return what ingest's /ready says; nothing while nobody answers."""
     connection = http.client.HTTPConnection(HOST, stack.http_port, timeout=1)
     with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/ready")
-        return bool(json.load(connection.getresponse())["started"])
-    return False
+        said: dict[str, Any] = json.load(connection.getresponse())
+        return said
+    return {}
 
 
 def deadletters(stack: Stack) -> list[bytes]:

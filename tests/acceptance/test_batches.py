@@ -7,9 +7,9 @@ from pathlib import Path
 import redis
 
 from compose.local.stack import Plan, Stack
-from compose.local.waiting import wait_for
 from tasks.outbox import Outbox
 from tests.acceptance.pipeline import finish, replay, running
+from tests.waiting import wait_for
 
 #: How many of the recording's events are trades: they go to the pool `basket` too.
 TRADES = 11_597

@@ -11,9 +11,9 @@ import pytest
 
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
-from compose.local.waiting import wait_for
 from tasks.outbox import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.waiting import wait_for
 
 SPOT = "binance-spot-20240808.jsonl.gz"
 

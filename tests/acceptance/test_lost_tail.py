@@ -10,10 +10,10 @@ import pytest
 import redis
 
 from compose.local.stack import Plan, Stack
-from compose.local.waiting import wait_for
 from tasks.ledger import Keys
 from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
 from tests.losing import ForgetfulNats
+from tests.waiting import wait_for
 
 USDM = "binance-usdm-20240808.jsonl.gz"
 PART = 3_000

@@ -19,10 +19,10 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.stack import Plan, Stack
-from compose.local.waiting import wait_for
 from tasks.outbox import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, running
 from tests.integration.service import get
+from tests.waiting import wait_for
 
 SPOT = "binance-spot-20240808.jsonl.gz"
 FILE = """

@@ -9,12 +9,12 @@ import pytest
 
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
-from compose.local.waiting import wait_for
 from ingest.delivery import delivered
 from tasks import deadletters as letters
 from tasks.outbox import Outbox
 from tests.acceptance.pipeline import deadletters, finish, running
 from tests.acceptance.strategies import POISON_ID
+from tests.waiting import wait_for
 
 FILE = """
 [pools.trade]

@@ -16,13 +16,13 @@ import redis
 
 from compose.local.processes import Process
 from compose.local.servers import HOST
-from compose.local.waiting import wait_for
 from tasks import summary
 from tasks.outbox import Outbox
 from tests.faults import verdict
 from tests.faults.rig import Rig, Setup, rig
 from tests.faults.verdict import Event, Row
 from tests.faults.wrapped import count
+from tests.waiting import wait_for
 
 SEED = 20240808
 POLL_S = 0.05

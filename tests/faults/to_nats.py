@@ -10,10 +10,10 @@ from urllib.parse import urlsplit
 
 import nats
 
-from compose.local.waiting import wait_for
 from ingest.delivery import delivered
 from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
+from tests.waiting import wait_for
 
 AWAY_S = 8.0
 SLOW_S = 8.0

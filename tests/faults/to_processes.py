@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 import psutil
 
-from compose.local.waiting import wait_for
 from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
 from tests.faults.wrapped import STEP_EVERY_S, Fault
+from tests.waiting import wait_for
 
 #: Longer than every timer of the pipeline.
 STOPPED_S = 12.0

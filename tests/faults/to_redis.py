@@ -6,8 +6,8 @@ from contextlib import suppress
 import redis
 
 from compose.local.servers import free_port
-from compose.local.waiting import wait_for
 from tests.faults.run import Case, Run
+from tests.waiting import wait_for
 
 #: Longer than the five seconds that a client waits for an answer.
 DEAF_S = 7.0

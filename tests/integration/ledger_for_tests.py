@@ -53,8 +53,17 @@ def commit(ledger: Ledger, sent: Batch[AnyEvent], made: Outcome, resets: bytes =
 
 
 def dump(client: redis.Redis, namespace: str, *, but: str = "") -> dict[bytes, object]:
-    """Give everything that a ledger holds, byte by byte, `but` for one key."""
-    return {key: client.dump(key) for key in client.scan_iter(match=f"{namespace}:*") if key.decode() != but}
+    """Return everything that a ledger holds, byte by byte, `but` for one key."""
+    return {key: _content(client, key) for key in client.scan_iter(match=f"{namespace}:*") if key.decode() != but}
+
+
+def _content(client: Any, key: bytes) -> object:
+    """Return a key's bytes; of a stream what it holds and who has read what, not when a consumer was last seen."""
+    if client.type(key) != b"stream":
+        return client.dump(key)
+    groups = client.xinfo_groups(key)
+    read = [(group["name"], group["last-delivered-id"], client.xpending(key, group["name"])) for group in groups]
+    return client.xrange(key), client.xinfo_stream(key)["last-generated-id"], read
 
 
 def start_epoch(client: redis.Redis, keys: Keys, epoch: Epoch = EPOCH) -> None:

@@ -18,6 +18,7 @@ from tasks import deadletters
 from tasks.ledger import Keys, connection_options
 from tasks.nats_client import NatsClient
 from tasks.settings import Settings
+from tests.waiting import HANGS_S
 
 
 def settings_of_a_relay(nats_url: str, redis_url: str, namespace: str) -> Settings:
@@ -36,7 +37,7 @@ def packed(name: str = "a", symbol: str = "BTCUSDT", *, age_s: float = 0, **more
 
 
 async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 5) -> None:
-    deadline_s = time.monotonic() + timeout_s
+    deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
     while not await condition():
         assert time.monotonic() < deadline_s, "waited in vain"
         await asyncio.sleep(0.01)

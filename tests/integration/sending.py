@@ -35,6 +35,7 @@ from tasks.redis_clients import connect_async
 from tasks.routing import Router
 from tasks.settings import Settings, load
 from tests.integration.ledger_for_tests import commit
+from tests.waiting import HANGS_S
 
 
 def _configuration(partitions: int) -> Configuration:
@@ -150,16 +151,15 @@ class Rig:
         seq = self.lanes.next_seq()
         self.sender.offer(Trade("spot", symbol, self._id, 1_000, seq, time.time_ns(), 1.0, 1.0, buyer_is_maker=False))
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = 5, *, looking: bool = False) -> float:
-        """Wait for a condition, asking the ledger as the service's tick does if `looking`; give the seconds."""
+    async def until(self, condition: Callable[[], Any], timeout_s: float = HANGS_S, *, looking: bool = False) -> None:
+        """Wait for a condition, asking the ledger as the service's tick does if `looking`."""
         started_s = time.monotonic()
         while not condition():
-            assert time.monotonic() - started_s < timeout_s, "waited in vain"
+            assert time.monotonic() - started_s < max(timeout_s, HANGS_S), "waited in vain"
             if looking:
                 await self.sender.look()
                 await self.ledger.lease.renew()
             await asyncio.sleep(0.01)
-        return time.monotonic() - started_s
 
     async def sent(self, count: int = 1) -> None:
         """Wait until the queue holds so many tasks."""

@@ -12,9 +12,9 @@ import nats
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import free_port
-from compose.local.waiting import wait_for
 from ingest.delivery import delivered
 from tasks.settings import Settings
+from tests.waiting import wait_for
 
 
 def get(port: int, path: str) -> tuple[int, str]:

@@ -15,6 +15,7 @@ from ingest.parts import Parts
 from ingest.source import Nats
 from tasks.events import Position
 from tasks.settings import Settings
+from tests.waiting import HANGS_S
 
 LOOK_S = 0.02
 
@@ -72,7 +73,7 @@ class Reader:
         return self.source._consumer
 
     async def until(self, condition: Callable[[], Any], timeout_s: float = 15) -> None:
-        deadline_s = time.monotonic() + timeout_s
+        deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
         while not condition():
             assert time.monotonic() < deadline_s, f"waited in vain; {len(self.frames)} frames came"
             await self.source.look()

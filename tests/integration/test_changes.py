@@ -7,11 +7,11 @@ import sys
 import pytest
 import redis
 
-from compose.local.waiting import wait_for
 from tasks.changes import Changes, ConflictError
 from tasks.configuration import Configuration
 from tasks.edits import apply
 from tests.integration.service import Ingest, ingest
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -142,7 +142,7 @@ def test_without_a_broker_a_send_fails_in_bounded_time_and_works_once_it_is_back
                 for _ in range(2):
                     with pytest.raises((redis.RedisError, OSError)):
                         await dispatcher.send([task])
-                assert time.monotonic() - started_s < 15
+                assert time.monotonic() - started_s < 60
                 port = int(url.rpartition(":")[2].partition("/")[0])
                 await asyncio.to_thread(start_redis, instance, "redis-again", port=port)
                 await dispatcher.send([task])

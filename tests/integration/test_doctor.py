@@ -188,4 +188,4 @@ def test_servers_that_hang_cost_a_few_seconds_and_a_line_each():
             os.kill(process.pid, signal.SIGCONT)
     assert status == 1
     assert [fault.partition(":")[0] for fault in faults(findings)] == ["Redis (broker, results, ledger)", "NATS"]
-    assert took_s < 20
+    assert took_s < 60

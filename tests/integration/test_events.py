@@ -26,6 +26,7 @@ from tasks.settings import Settings
 from tests.integration.service import ingest, publish
 from tests.unit.test_live import signal
 from tests.unit.wire import SPOT_TRADE, packed
+from tests.waiting import HANGS_S
 
 
 @pytest.fixture
@@ -83,7 +84,7 @@ def _well() -> tuple[bool, dict[str, Any]]:
     return True, {}
 
 
-async def until(condition: Any, timeout_s: float = 5) -> None:
+async def until(condition: Any, timeout_s: float = HANGS_S) -> None:
     async with asyncio.timeout(timeout_s):
         while not condition():
             await asyncio.sleep(0.01)

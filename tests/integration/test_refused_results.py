@@ -6,11 +6,11 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from compose.local.waiting import wait_for
 from tasks.ledger import Keys
 from tasks.settings import Settings
 from tests.integration.nats_logins import SECRET
 from tests.integration.workers import LANES, Channels, worker
+from tests.waiting import wait_for
 
 
 @pytest.fixture

@@ -11,13 +11,13 @@ from nats.errors import ConnectionReconnectingError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from compose.local.waiting import wait_for
 from ingest import relay as relay_module
 from ingest.delivery import delivering
 from ingest.relay import CONSUMER, GROUP
 from tasks import deadletters
 from tasks.settings import Settings
 from tests.integration.relaying import Stage, packed, running, settings_of_a_relay, stage, until
+from tests.waiting import wait_for
 
 
 @pytest.fixture

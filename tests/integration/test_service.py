@@ -8,10 +8,10 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
-from compose.local.waiting import wait_for
 from tasks import deadletters
 from tasks.outbox import Outbox
 from tests.integration.service import Ingest, ingest, publish
+from tests.waiting import wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"SOLUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 

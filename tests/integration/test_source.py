@@ -14,7 +14,6 @@ from nats.errors import FlushTimeoutError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from compose.local.waiting import wait_for
 from ingest.delivery import delivered
 from ingest.parts import Parts
 from ingest.service import Service
@@ -23,6 +22,7 @@ from tasks.errors import ServerAwayError
 from tasks.outbox import Outbox
 from tasks.settings import Settings, load
 from tests.integration.service import ingest, publish
+from tests.waiting import HANGS_S, wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 
@@ -56,7 +56,7 @@ async def listening(url: str, subjects: str) -> AsyncIterator[Listener]:
 
 
 async def until(condition: Callable[[], Any], timeout_s: float = 10) -> None:
-    deadline_s = time.monotonic() + timeout_s
+    deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
     while not condition():
         assert time.monotonic() < deadline_s, "waited in vain"
         await asyncio.sleep(0.01)

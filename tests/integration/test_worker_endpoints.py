@@ -16,11 +16,11 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_redis
-from compose.local.waiting import wait_for
 from tasks import presence
 from tasks.settings import Settings
 from tests.integration.sending import celery_app
 from tests.integration.workers import Worker, worker
+from tests.waiting import wait_for
 
 PREFORK = ("--pool", "prefork", "--concurrency", "2")
 

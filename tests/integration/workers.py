@@ -14,7 +14,6 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
-from compose.local.waiting import wait_for
 from tasks import configuration
 from tasks.batches import Batch, pack_event
 from tasks.configuration import Configuration
@@ -25,6 +24,7 @@ from tests.integration.ledger_for_tests import EPOCH, SOURCE, start_epoch
 from tests.integration.sending import send
 from tests.integration.service import get
 from tests.unit.examples import TIME_MS, trade
+from tests.waiting import wait_for
 
 LANES = 8
 
