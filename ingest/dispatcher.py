@@ -30,6 +30,8 @@ class Task(NamedTuple):
     carried: Sequence[Batch[msgspec.Raw]]
     description: str
     headers: Mapping[str, str] = {}
+    #: How often its batches have been sent, this time included.
+    tries: int = 1
 
 
 class Dispatcher:
@@ -52,7 +54,7 @@ class Dispatcher:
 
 def message(task: Task, origin: str) -> bytes:
     """Give a task as it stands in its queue."""
-    task_id = batches.task_id(task.carried)
+    task_id = batches.task_id(task.carried, task.tries)
     body = _pack(((batches.pack(task.carried),), {}, _EMBED))
     properties = {
         "correlation_id": task_id,

@@ -172,7 +172,9 @@ class Sender:
         crew = self.crew()
         if lanes[0].tries == 1 and crew and (team := crew.team(lanes[0].id.pool)):
             self._crowding.sent(number, team, len(lanes), len(events), now_s)
-        return Task(carried, describe([item.stream[1] for item in events])), span
+        return Task(
+            carried, describe([item.stream[1] for item in events]), tries=max(lane.tries for lane in lanes)
+        ), span
 
     async def _publish(self, tasks: Sequence[tuple[Task, tracing.Span]]) -> None:
         if not self._ledger.lease.held:
@@ -182,7 +184,9 @@ class Sender:
                 await self._dispatcher.send([task._replace(headers=spans.enter_context(span)) for task, span in tasks])
         except AWAY as error:
             # It may have arrived all the same; if not, it is sent again when it is overdue.
-            log.debug("publish failed", task_ids=[task_id(task.carried) for task, _ in tasks], error=str(error))
+            log.debug(
+                "publish failed", task_ids=[task_id(task.carried, task.tries) for task, _ in tasks], error=str(error)
+            )
 
     # Commits
 

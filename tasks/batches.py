@@ -71,7 +71,7 @@ class Batch(msgspec.Struct, Generic[E], frozen=True, array_like=True):
 
     @property
     def task_id(self) -> str:
-        """The Celery task id, where it travels alone: pool, partition, epoch, last position. Copies share it."""
+        """The Celery task id of its first try, where it travels alone: pool, partition, epoch, last position."""
         return f"{self.lane}-{self.epoch}-{self.to.seq}"
 
 
@@ -109,10 +109,14 @@ def unpack(payload: bytes) -> tuple[Batch[AnyEvent], ...]:
     return carried
 
 
-def task_id(carried: Sequence[Batch[Any]]) -> str:
-    """Give the Celery task id: that of the first batch and, where there are more, how many."""
+def task_id(carried: Sequence[Batch[Any]], tries: int = 1) -> str:
+    """Return the Celery task id: that of the first batch, which try it is from the second on, and how many more batches.
+
+    Workers discard a revoked id for ever, so a batch that is sent again has another one: a revoke never stops a lane.
+    """
+    again = f"~{tries}" if tries > 1 else ""
     more = f"+{len(carried) - 1}" if len(carried) > 1 else ""
-    return f"{carried[0].task_id}{more}"
+    return f"{carried[0].task_id}{again}{more}"
 
 
 def max_starts(events: int) -> int:

@@ -117,6 +117,7 @@ WORKER: dict[str, Metric] = {
         _counter("worker_strategy_errors", "Events on which a strategy raised", "strategy"),
         _counter("worker_signals", "Signals committed", "strategy", "action"),
         _counter("worker_signals_held", "Signals that the gate held back", "reason"),
+        _counter("worker_refused_commands", "Control commands of Celery that were refused", "command"),
         _counter("worker_foreign_tasks", "Tasks in the queue that are not ours, refused"),
         _gauge("worker_broker_up", "1 while the worker listens to its queues"),
         _gauge("worker_heartbeat_age_seconds", "Since the worker's main loop last came round"),

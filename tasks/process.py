@@ -98,7 +98,7 @@ def process(payload: bytes) -> dict[str, Any]:
             lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried)
         )
         with (
-            bound_contextvars(task_id=batches.task_id(carried)),
+            bound_contextvars(task_id=process.request.id or batches.task_id(carried)),
             measure.counted(Exception, "worker_failed", *pools),
         ):
             dones = runner.run(carried, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))

@@ -44,7 +44,8 @@ def about(batch: Batch[Any]) -> Iterator[None]:
 def add_batch(_: Any, __: str, event: Event) -> Event:
     """Name the batch that runs, if one does."""
     if batch := _running.get():
-        event.update(lane=str(batch.lane), task_id=batch.task_id, seq=batch.to.seq)
+        event.update(lane=str(batch.lane), seq=batch.to.seq)
+        event.setdefault("task_id", batch.task_id)
     return event
 
 

@@ -18,7 +18,7 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from prometheus_client import CollectorRegistry
 
-from tasks import measure
+from tasks import control_commands, measure
 from tasks.beside import Beside
 from tasks.build import BuildInfo
 from tasks.endpoints import Address, serve
@@ -114,6 +114,7 @@ class Consumer(CeleryConsumer):
         except SettingsError as error:
             log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback
             raise SystemExit(1) from None
+        control_commands.install()
         self._vitals = self._front.vitals
         self.app.events.dispatcher_cls = "tasks.worker:OnceDispatcher"
         #: Whether it was said that the broker is away.

@@ -100,7 +100,7 @@ def test_what_was_lost_with_its_task_is_sent_again_each_batch_alone(play: Play):
         assert lanes(lost) == [0, 1, 2]
         await rig.until(lambda: len(rig.queue) == 3, looking=True)
         again = [rig.queue.take() for _ in range(3)]
-        assert {message["headers"]["id"] for message in again} == {batch.task_id for batch in lost}
+        assert {message["headers"]["id"] for message in again} == {f"{batch.task_id}~2" for batch in lost}
         assert (rig.tally.totals["batches_sent"], rig.tally.totals["resends"]) == (3, 3)
 
     play(scene)

@@ -89,6 +89,11 @@ def test_the_task_id_says_lane_epoch_and_last_position():
     assert sent(book()).task_id == batches.task_id([sent(book())]) == "depth-3-7.3f9a02c1-9"
 
 
+def test_a_task_that_is_sent_again_has_an_id_of_its_own():
+    assert batches.task_id([sent(book())], 2) == "depth-3-7.3f9a02c1-9~2"
+    assert batches.task_id([sent(book()), sent(book(), partition=1)], 3) == "depth-3-7.3f9a02c1-9~3+1"
+
+
 def test_the_id_of_a_task_that_lanes_share_is_that_of_the_first_and_says_how_many_more_there_are():
     assert batches.task_id([sent(book()), sent(book(), partition=1)]) == "depth-3-7.3f9a02c1-9+1"
     assert batches.task_id([sent(book(), partition=each) for each in (1, 3, 4)]) == "depth-1-7.3f9a02c1-9+2"

@@ -1,0 +1,72 @@
+"""Celery's remote control commands, as far as workers obey them. Whoever reaches the broker or Flower can send any.
+
+A lane goes on whatever is sent. What could only stop one is refused, with the reason as its answer and in the log:
+pools and lanes bound what runs, so there is nothing that a rate limit or a cancelled queue would be good for. A worker
+grows and shrinks, but keeps a process. `revoke` is obeyed: it discards one copy of a batch, and ingest sends another one
+under another id.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+import structlog
+from celery.worker.control import Panel
+
+from tasks import measure
+
+Command = Callable[..., Any]
+log = structlog.get_logger()
+
+_QUEUES = "a worker serves the queues that its command line names (-Q): start another one"
+#: By command, what to do instead.
+REFUSED = {
+    "rate_limit": "batches bound how many tasks there are: pause a pool or a strategy instead",
+    "time_limit": "RUN_LIMIT_S bounds a run",
+    "cancel_consumer": _QUEUES,
+    "add_consumer": _QUEUES,
+}
+
+
+def install() -> None:
+    """Have this process's worker obey by these rules, and count from now on."""
+    for name in (*REFUSED, "pool_shrink", "pool_grow", "autoscale"):
+        measure.count("worker_refused_commands", name, by=0)
+    Panel.data |= {name: _refuser(name, instead) for name, instead in REFUSED.items()}
+    for name, most in {"pool_shrink": _spare_processes, "pool_grow": lambda _: None}.items():
+        Panel.data[name] = _counting(name, Panel.data[name], most)
+    Panel.data["autoscale"] = _autoscaling(Panel.data["autoscale"])
+
+
+def _refuse(name: str, why: str) -> dict[str, str]:
+    measure.count("worker_refused_commands", name)
+    log.warning("refused a control command", command=name, why=why)
+    return {"error": f"refused: {why}"}
+
+
+def _refuser(name: str, instead: str) -> Command:
+    return lambda *_, **__: _refuse(name, instead)
+
+
+def _spare_processes(state: Any) -> int:
+    return int(state.consumer.pool.num_processes) - 1
+
+
+def _counting(name: str, command: Command, most: Callable[[Any], int | None]) -> Command:
+    """Return a command that takes a number of processes: at least 1, and no more than `most`, if that is a number."""
+
+    def obey(state: Any, n: Any = 1, **options: Any) -> Any:
+        bound = most(state)
+        if not isinstance(n, int) or n < 1 or (bound is not None and n > bound):
+            return _refuse(name, f"{n!r} processes: at least one is added or taken, and one stays")
+        return command(state, n, **options)
+
+    return obey
+
+
+def _autoscaling(command: Command) -> Command:
+    def obey(state: Any, max: Any = None, min: Any = None) -> Any:  # noqa: A002 Celery names them so
+        if max is not None and (not isinstance(max, int) or max < 1):
+            return _refuse("autoscale", f"at most {max!r} processes: one stays")
+        return command(state, max=max, min=min)
+
+    return obey
