@@ -9,6 +9,7 @@ import pytest
 
 from compose.local.processes import ROOT, Instance
 from compose.local.servers import start_nats, start_redis
+from tests.data import RECORDING, SPOT, USDM
 from tests.needs import missing
 
 
@@ -36,8 +37,23 @@ def namespace() -> str:
 
 
 @pytest.fixture(scope="session")
+def recording() -> Path:
+    """The recording that comes with the project: a simulated market, six symbols, spot and futures."""
+    return RECORDING
+
+
+@pytest.fixture(scope="session", params=["shipped", SPOT, USDM])
+def each_recording(request: pytest.FixtureRequest) -> Path:
+    """The recording that comes with the project and, where they are, the real ones; each in a test of its own."""
+    if request.param == "shipped":
+        return RECORDING
+    folder: Path = request.getfixturevalue("recordings")
+    return folder / str(request.param)
+
+
+@pytest.fixture(scope="session")
 def recordings() -> Path:
-    """The folder of the recordings, which are no part of the project."""
+    """The folder of the real recordings, which are no part of the project: for tests of facts about them."""
     named = os.environ.get("RECORDINGS_DIR")
     if named == "":
         pytest.skip("RECORDINGS_DIR is empty: there are no recordings here")

@@ -1,10 +1,9 @@
 """A websocket server that behaves like the exchange's, and misbehaves when asked."""
 
 import asyncio
-import gzip
 import itertools
 import json
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Collection
 from contextlib import asynccontextmanager
 from http import HTTPStatus
 from pathlib import Path
@@ -13,18 +12,25 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-#: Files in the folder that the fixture `recordings` gives.
-SPOT, USDM = "binance-spot-20240808.jsonl.gz", "binance-usdm-20240808.jsonl.gz"
+from tasks import recordings
+from tasks.events import AnyEvent, Venue
+from tasks.frame_parts import Arrival
+from tasks.frames import parse
 
 #: What the server does with one connection, after which it closes it; it is told the streams that were asked for.
 Script = Callable[["Exchange", ServerConnection, list[str]], Awaitable[None]]
 
 
-def recorded(path: Path, count: int) -> list[str]:
-    """The first frames of a recording as the exchange sent them: without `received_at`."""
-    with gzip.open(path, "rt", encoding="utf-8") as file:
-        lines = [line.rstrip() for line in itertools.islice(file, count)]
-    return [line[: line.rindex(',"received_at"')] + "}" for line in lines]
+def recorded(path: Path, count: int, venue: Venue, symbols: Collection[str] = ("BTCUSDT", "ETHUSDT")) -> list[str]:
+    """Return the first frames of a recording that are these symbols', as the exchange sent them."""
+    wanted = (line.raw.decode() for line in recordings.read(path) if _is_of(line, venue, symbols))
+    # Without `received_at`: that is ours.
+    return [text[: text.rindex(',"received_at"')] + "}" for text in itertools.islice(wanted, count)]
+
+
+def _is_of(line: recordings.Line, venue: Venue, symbols: Collection[str]) -> bool:
+    event = parse(line.raw, Arrival(line.stream, 1, line.received_at_ns))
+    return isinstance(event, AnyEvent) and event.venue == venue and event.symbol in symbols
 
 
 class Exchange:

@@ -12,7 +12,7 @@ from typing import Any
 from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan, Stack
-from tasks import backtest, configuration, summary
+from tasks import backtest, configuration, recordings, summary
 from tasks.outbox import Outbox
 from tasks.settings import Settings
 from tasks.summary import Summary
@@ -40,6 +40,19 @@ def replay(stack: Stack, files: Sequence[Path], speed: str, each: Callable[[], N
         time.sleep(POLL_S)
     feed.wanted = False
     assert feed.returncode == 0, feed.tail()
+
+
+def applied_by(files: Sequence[Path]) -> int:
+    """Return how many events the pools apply together: each once in every pool that takes it."""
+    test = backtest.Backtest(configuration.read(Settings().strategies_file))
+    test.work(recordings.merge(files))
+    return test.part().counts["applied"]
+
+
+def lasting(files: Sequence[Path], seconds: float) -> str:
+    """Return the speed at which recordings are replayed in `seconds`, at least."""
+    times_ns = [line.received_at_ns for line in recordings.merge(files)]
+    return f"{(times_ns[-1] - times_ns[0]) / 1e9 / seconds:.4g}"
 
 
 def finish(stack: Stack) -> Summary:

@@ -7,9 +7,7 @@ from pathlib import Path
 
 from compose.local.stack import Plan, Stack
 from tasks.outbox import Outbox
-from tests.acceptance.pipeline import backtested, finish, replay, running
-
-FILE = "binance-usdm-20240808.jsonl.gz"
+from tests.acceptance.pipeline import backtested, finish, lasting, replay, running
 
 
 def command(stack: Stack, *words: str) -> str:
@@ -26,8 +24,7 @@ def command(stack: Stack, *words: str) -> str:
     return done.stdout
 
 
-def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_the_audit_reproduces_it(recordings: Path):
-    file = recordings / FILE
+def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_the_audit_reproduces_it(recording: Path):
     with running(Plan(2, "prefork")) as stack:
         outbox = Outbox(stack.settings)
         due = [
@@ -41,10 +38,10 @@ def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_th
             if due and outbox.counters().get("applied", 0) >= due[0][0]:
                 said.append(command(stack, *due.pop(0)[1]))
 
-        replay(stack, [file], "10", act)
+        replay(stack, [recording], lasting([recording], 17), act)
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
-        audited = command(stack, "backtest", str(file), "--audit", "--digest").strip()
+        audited = command(stack, "backtest", str(recording), "--audit", "--digest").strip()
         audit = [json.loads(line) for _, line in outbox.entries(outbox.keys.audit, b"line")]
         versions = {json.loads(packed)["config_version"] for packed in outbox.signals()}
         held = [json.loads(line) for _, line in outbox.entries(outbox.keys.held, b"held")]
@@ -60,5 +57,5 @@ def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_th
     assert len(versions) > 1
     assert {line["signal"]["strategy"] for line in held if line["reason"] == "killed"} <= {"trade_momentum"}
     # The run differs from one without changes, and the audit reproduces it.
-    assert live.digest != backtested([file]).digest
+    assert live.digest != backtested([recording]).digest
     assert audited == live.digest

@@ -25,7 +25,6 @@ from tests.needs import missing
 from tests.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)  # the first one builds the image
-USDM = "binance-usdm-20240808.jsonl.gz"
 IMAGE = "realtime-strategies:acceptance"
 ONLY_THE_PIPELINE = ("--scale", "simulate=0", "--scale", "flower=0")
 EVERY_PROFILE = ("--profile", "live", "--profile", "observability")
@@ -66,10 +65,10 @@ class Stack:
         assert {each["State"]["ExitCode"] for each in self.containers("ingest")} == {0}, self.logs("ingest")[-2_000:]
         return self.compose("exec", "-T", "worker", "python", "-m", "tasks", "signals", "--digest").strip()
 
-    def start_replay(self, recordings: Path, speed: str) -> str:
+    def start_replay(self, recording: Path, speed: str) -> str:
         """Start the replay of a recording; give its container."""
-        mount = ("--volume", f"{recordings}:/recordings:ro")
-        replay = ("python", "-m", "ingest", "replay", f"/recordings/{USDM}", "--speed", speed)
+        mount = ("--volume", f"{recording.parent}:/recordings:ro")
+        replay = ("python", "-m", "ingest", "replay", f"/recordings/{recording.name}", "--speed", speed)
         return self.compose("run", "--detach", "--no-deps", *mount, "worker", *replay).strip()
 
     def restarts(self) -> list[int]:
@@ -254,10 +253,10 @@ def test_stop_ends_feed_ingest_workers_and_servers_in_this_order_with_nothing_le
 
 
 def test_workers_scaled_and_killed_under_load_and_a_restarted_redis_give_the_signals_of_the_backtest(
-    image: None, recordings: Path
+    image: None, recording: Path
 ):
     with running("digest", *ONLY_THE_PIPELINE, SIGNAL_MAX_AGE_S="0") as stack:
-        feed = stack.start_replay(recordings, "4")
+        feed = stack.start_replay(recording, "4")
         stack.compose("up", "--detach", "--no-recreate", *ONLY_THE_PIPELINE, "--scale", "worker=4")
         for index in (0, 1, 2, 3):
             stack.kill_worker(index)
@@ -266,17 +265,17 @@ def test_workers_scaled_and_killed_under_load_and_a_restarted_redis_give_the_sig
         assert run(["docker", "inspect", "--format", "{{.State.Running}}", feed]).strip() == "true"
         assert len(stack.containers("worker")) == 1
         assert run(["docker", "wait", feed]).strip() == "0"
-        assert stack.digest() == backtested([recordings / USDM]).digest
+        assert stack.digest() == backtested([recording]).digest
 
 
-def test_with_a_stream_a_killed_ingest_and_restarted_servers_change_no_signal(image: None, recordings: Path):
+def test_with_a_stream_a_killed_ingest_and_restarted_servers_change_no_signal(image: None, recording: Path):
     # A bound so low that ingest is still reading when they go.
     bounds = {"INGEST_LANE_BYTES": str(2**20), "INGEST_TOTAL_BYTES": str(2**20)}
     bounds |= {"INGEST_DRAIN_S": "90", "INGEST_STOP_GRACE": "120s"}
     with running("stream", *ONLY_THE_PIPELINE, INGEST_SOURCE="jetstream", SIGNAL_MAX_AGE_S="0", **bounds) as stack:
         stack.compose("stop", "ingest")
         # All of it first: what is published while NATS is away, nobody keeps.
-        assert run(["docker", "wait", stack.start_replay(recordings, "max")]).strip() == "0"
+        assert run(["docker", "wait", stack.start_replay(recording, "max")]).strip() == "0"
         stack.compose("start", "ingest")
         wait_for(lambda: committed(stack) > 500, 60, "the first commits")
         stack.compose("kill", "ingest")
@@ -285,7 +284,7 @@ def test_with_a_stream_a_killed_ingest_and_restarted_servers_change_no_signal(im
         wait_for(lambda: committed(stack) > 500, 60, "commits after the kill")
         stack.compose("restart", "redis")
         wait_for(lambda: answer(stack.ports["HTTP_PORT"], "/ready") == 200, 60, "ingest")
-        assert stack.digest() == backtested([recordings / USDM]).digest
+        assert stack.digest() == backtested([recording]).digest
 
 
 def committed(stack: Stack) -> float:

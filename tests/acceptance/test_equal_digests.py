@@ -7,19 +7,24 @@ import pytest
 
 from compose.local.stack import Plan
 from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.data import SPOT, USDM
 
-SPOT = ("binance-spot-20240808.jsonl.gz",)
-USDM = ("binance-usdm-20240808.jsonl.gz",)
-BOTH = SPOT + USDM
-#: Each number of workers, pool, number of partitions and recording at least once.
-QUICK = [(1, "solo", 8, SPOT), (2, "prefork", 1, USDM), (4, "prefork", 8, BOTH)]
-ALL = [*product((1, 2, 4), ("solo", "prefork"), (1, 8), (SPOT, USDM, BOTH))]
+#: The one that comes with the project, and those that are elsewhere, if at all.
+SHIPPED = ("shipped",)
+BOTH = (SPOT, USDM)
+#: Each number of workers, pool and number of partitions at least once on the shipped recording, and all real frames.
+QUICK = [(1, "solo", 8, SHIPPED), (2, "prefork", 1, SHIPPED), (4, "prefork", 8, SHIPPED), (4, "prefork", 8, BOTH)]
+ALL = [*product((1, 2, 4), ("solo", "prefork"), (1, 8), (SHIPPED, (SPOT,), (USDM,), BOTH))]
 
 
-def assert_live_equals_backtest(
-    recordings: Path, workers: int, pool: str, partitions: int, names: tuple[str, ...]
-) -> None:
-    files = [recordings / name for name in names]
+@pytest.fixture
+def files(names: tuple[str, ...], request: pytest.FixtureRequest) -> list[Path]:
+    if names == SHIPPED:
+        return [request.getfixturevalue("recording")]
+    return [request.getfixturevalue("recordings") / name for name in names]
+
+
+def assert_live_equals_backtest(files: list[Path], workers: int, pool: str, partitions: int) -> None:
     expected = backtested(files)
     with running(Plan(workers, pool, partitions)) as stack:
         replay(stack, files, "max")
@@ -32,13 +37,11 @@ def assert_live_equals_backtest(
 
 
 @pytest.mark.parametrize(("workers", "pool", "partitions", "names"), QUICK)
-def test_live_and_backtest_agree(recordings: Path, workers: int, pool: str, partitions: int, names: tuple[str, ...]):
-    assert_live_equals_backtest(recordings, workers, pool, partitions, names)
+def test_live_and_backtest_agree(files: list[Path], workers: int, pool: str, partitions: int):
+    assert_live_equals_backtest(files, workers, pool, partitions)
 
 
 @pytest.mark.slow
 @pytest.mark.parametrize(("workers", "pool", "partitions", "names"), [case for case in ALL if case not in QUICK])
-def test_live_and_backtest_agree_in_every_combination(
-    recordings: Path, workers: int, pool: str, partitions: int, names: tuple[str, ...]
-):
-    assert_live_equals_backtest(recordings, workers, pool, partitions, names)
+def test_live_and_backtest_agree_in_every_combination(files: list[Path], workers: int, pool: str, partitions: int):
+    assert_live_equals_backtest(files, workers, pool, partitions)

@@ -18,12 +18,10 @@ from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tasks.outbox import Outbox
-from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.integration.service import get
 from tests.waiting import wait_for
 
-USDM = "binance-usdm-20240808.jsonl.gz"
-FRAMES = 15_000
 STREAM = "FRAMES"
 
 
@@ -46,22 +44,28 @@ def end(shard: Process) -> None:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("source", ["core", "jetstream"])
-def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recordings: Path, source: str):
-    expected = backtested([recordings / USDM])
+def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recording: Path, source: str):
+    expected = backtested([recording])
     with two_shards(source) as (stack, shard):
-        replay(stack, [recordings / USDM], "max")
+        replay(stack, [recording], "max")
         end(shard)
         live = finish(stack)
         letters = deadletters(stack)
         epochs = [Outbox(stack.settings).client.hget(f"local:shard:{number}", "epoch") for number in (0, 1)]
     assert all(epochs)
-    assert (live.frames, live.events, live.dropped, live.repeats, letters) == (FRAMES, FRAMES, {}, 0, [])
+    assert (live.frames, live.events, live.dropped, live.repeats, letters) == (
+        expected.frames,
+        expected.frames,
+        {},
+        0,
+        [],
+    )
     assert live.digest == expected.digest
 
 
 @pytest.mark.slow
-def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_does_not_wait_for_it(recordings: Path):
-    expected = backtested([recordings / USDM])
+def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_does_not_wait_for_it(recording: Path):
+    expected = backtested([recording])
     with two_shards("jetstream") as (stack, shard):
         outbox, started_s = Outbox(stack.settings), time.monotonic()
         at_kill, at_return = 0, 0
@@ -76,13 +80,13 @@ def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_d
                 at_return = outbox.counters()["applied"]
                 stack.instance.start_again(shard)
 
-        replay(stack, [recordings / USDM], "20", fault)
+        replay(stack, [recording], lasting([recording], 9), fault)
         assert at_return > at_kill > 0
         wait_for(lambda: shard.log.read_text().count("ingest is up") == 2, 30, "the lead of shard 1")
         end(shard)
         live = finish(stack)
         letters = deadletters(stack)
-    assert (live.frames, live.dropped, live.repeats, letters) == (FRAMES, {}, 0, [])
+    assert (live.frames, live.dropped, live.repeats, letters) == (expected.frames, {}, 0, [])
     assert live.digest == expected.digest
 
 
@@ -124,9 +128,9 @@ def leader(urls: list[str]) -> str:
 
 @pytest.mark.slow
 def test_the_servers_that_lead_a_replicated_stream_are_killed_one_after_the_other_and_no_signal_changes(
-    recordings: Path,
+    recording: Path,
 ):
-    expected = backtested([recordings / USDM])
+    expected = backtested([recording])
     with cluster() as (instance, servers, urls):
         # So small that ingest is still reading when servers die.
         bounds = {"INGEST_LANE_BYTES": str(2**20), "INGEST_TOTAL_BYTES": str(2**20)}
@@ -134,18 +138,18 @@ def test_the_servers_that_lead_a_replicated_stream_are_killed_one_after_the_othe
         with running(Plan(1, "solo", environment=three | bounds)) as stack:
             stack.instance.stop(stack.ingest)
             # All of it first: what is published while the stream has no leader, nobody keeps.
-            replay(stack, [recordings / USDM], "max")
+            replay(stack, [recording], "max")
             stack.instance.start_again(stack.ingest)
             outbox, killed = Outbox(stack.settings), []
             for frames in (1_000, 5_000):
                 wait_for(partial(has_counted, outbox, frames), 60, f"{frames} frames")
                 killed.append(wait_for(lambda: leader(urls), 30, "a leader"))
                 instance.kill(servers[killed[-1]])
-                assert killed[1:] or outbox.counters()["frames"] < FRAMES
+                assert killed[1:] or outbox.counters()["frames"] < expected.frames
                 instance.start_again(servers[killed[-1]])
             # A stop while the stream has no leader would leave the rest to the next start.
-            wait_for(partial(has_counted, outbox, FRAMES - 1), 60, "all frames")
+            wait_for(partial(has_counted, outbox, expected.frames - 1), 60, "all frames")
             live = finish(stack)
             letters = deadletters(stack)
-    assert (live.frames, live.dropped, live.repeats, letters) == (FRAMES, {}, 0, [])
+    assert (live.frames, live.dropped, live.repeats, letters) == (expected.frames, {}, 0, [])
     assert live.digest == expected.digest

@@ -12,12 +12,10 @@ import redis
 from compose.local.processes import Process
 from compose.local.servers import start_nats
 from compose.local.stack import Plan, Stack
+from tasks.backtest import Result
 from tasks.ledger import Keys
-from tests.acceptance.pipeline import backtested, deadletters, finish, ready, replay, running
+from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
 from tests.waiting import wait_for
-
-USDM = "binance-usdm-20240808.jsonl.gz"
-FRAMES = 15_000
 
 
 @contextmanager
@@ -48,25 +46,29 @@ class Every:
         return True
 
 
-def check(stack: Stack, expected_digest: str) -> None:
+def check(stack: Stack, expected: Result) -> None:
     live = finish(stack)
     assert deadletters(stack) == []
     assert (live.dropped, live.repeats) == ({}, 0)
-    assert live.digest == expected_digest
-    assert (live.frames, live.events) == (FRAMES, FRAMES), "each frame counted once, however often it was read"
+    assert live.digest == expected.digest
+    assert (live.frames, live.events) == (expected.frames, expected.frames), (
+        "each frame counted once, however often it was read"
+    )
 
 
-def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recordings: Path):
-    expected = backtested([recordings / USDM])
+def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recording: Path):
+    expected = backtested([recording])
     with reading_a_stream() as stack:
         faults = Every(2.5, seed=1)
-        replay(stack, [recordings / USDM], "12", lambda: kill(stack, stack.ingest) if faults.due() else None)
+        replay(
+            stack, [recording], lasting([recording], 14), lambda: kill(stack, stack.ingest) if faults.due() else None
+        )
         assert faults.times >= 4
-        check(stack, expected.digest)
+        check(stack, expected)
 
 
-def test_redis_that_comes_back_older_is_noticed_and_everything_since_is_done_again(recordings: Path):
-    expected = backtested([recordings / USDM])
+def test_redis_that_comes_back_older_is_noticed_and_everything_since_is_done_again(recording: Path):
+    expected = backtested([recording])
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url, retry=None) as client:
         started_s = time.monotonic()
         saved, went_back = False, False
@@ -80,20 +82,20 @@ def test_redis_that_comes_back_older_is_noticed_and_everything_since_is_done_aga
                 kill(stack, stack.redis)
                 went_back = True
 
-        replay(stack, [recordings / USDM], "25", turn_back)
+        replay(stack, [recording], lasting([recording], 7), turn_back)
         assert went_back
         wait_for(lambda: "Redis went back in time" in stack.ingest.log.read_text(), 30)
         live = finish(stack)
-    assert (live.dropped, live.repeats, live.frames) == ({}, 0, FRAMES)
+    assert (live.dropped, live.repeats, live.frames) == ({}, 0, expected.frames)
     assert live.digest == expected.digest
 
 
-def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recordings: Path):
-    expected = backtested([recordings / USDM])
+def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recording: Path):
+    expected = backtested([recording])
     # Without a worker ingest stops at this bound, in the middle of the stream.
     with reading_a_stream(1, INGEST_LANE_BYTES=str(2**20), INGEST_TOTAL_BYTES=str(2**20)) as stack:
         stack.instance.stop(*stack.workers)
-        replay(stack, [recordings / USDM], "max")
+        replay(stack, [recording], "max")
         wait_for(lambda: ready(stack)["held_up_by"], 60, "ingest to read no further")
         stack.instance.kill(stack.nats)
         start_nats(stack.instance, "nats", int(stack.nats_url.rpartition(":")[2]))
@@ -102,11 +104,11 @@ def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recordings: P
             stack.instance.start_again(worker)
         keys = Keys(stack.settings.namespace)
         with redis.Redis.from_url(stack.redis_url) as client:
-            wait_for(lambda: client.hget(keys.counters, "frames") == str(FRAMES).encode(), 120)
-        check(stack, expected.digest)
+            wait_for(lambda: client.hget(keys.counters, "frames") == str(expected.frames).encode(), 120)
+        check(stack, expected)
 
 
-def test_a_redis_that_lost_everything_is_filled_again_from_where_ingest_stood_and_nothing_hangs(recordings: Path):
+def test_a_redis_that_lost_everything_is_filled_again_from_where_ingest_stood_and_nothing_hangs(recording: Path):
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url) as client:
         started_s = time.monotonic()
         flushed: list[int] = []
@@ -117,13 +119,12 @@ def test_a_redis_that_lost_everything_is_filled_again_from_where_ingest_stood_an
                 flushed.append(int(client.hget(keys.counters, "applied") or 0))
                 client.flushall()
 
-        replay(stack, [recordings / USDM], "25", flush)
+        replay(stack, [recording], lasting([recording], 7), flush)
         live = finish(stack)
         assert flushed
         assert flushed[0] > 0
         assert "Redis went back in time" in stack.ingest.log.read_text()
         # What came after the loss is there, each event once; a few from before it are read again, as new.
         applied = int(client.hget(keys.counters, "applied") or 0)
-        wanted = backtested([recordings / USDM]).events - flushed[0] / 2
-        assert applied / 2 == pytest.approx(wanted, rel=0.2)
+        assert applied == pytest.approx(applied_by([recording]) - flushed[0], rel=0.2)
         assert (live.repeats, deadletters(stack)) == (0, [])

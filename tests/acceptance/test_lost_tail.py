@@ -15,15 +15,14 @@ from tests.acceptance.pipeline import backtested, deadletters, finish, replay, r
 from tests.losing import ForgetfulNats
 from tests.waiting import wait_for
 
-USDM = "binance-usdm-20240808.jsonl.gz"
 PART = 3_000
 
 
 @pytest.fixture
-def parts(recordings: Path, tmp_path: Path) -> list[Path]:
+def parts(recording: Path, tmp_path: Path) -> list[Path]:
     """Three recordings, each the continuation of the one before."""
     made = []
-    with gzip.open(recordings / USDM) as lines:
+    with gzip.open(recording) as lines:
         for number in range(3):
             made.append(tmp_path / f"{number}.jsonl")
             made[-1].write_bytes(b"".join(islice(lines, PART)))

@@ -20,11 +20,10 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.stack import Plan, Stack
 from tasks.outbox import Outbox
-from tests.acceptance.pipeline import backtested, deadletters, finish, running
+from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, running
 from tests.integration.service import get
 from tests.waiting import wait_for
 
-SPOT = "binance-spot-20240808.jsonl.gz"
 FILE = """
 [pools.depth]
 kinds = ["depth", "trade"]
@@ -154,12 +153,12 @@ def test_under_ten_times_too_much_ingest_stays_small_counts_every_drop_and_recov
 
 
 @pytest.mark.slow
-def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_and_nothing_is_lost(recordings: Path):
+def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_and_nothing_is_lost(recording: Path):
     with running(Plan(1, "solo")) as stack:
         client: Any = redis.Redis.from_url(stack.redis_url)
         outbox = Outbox(stack.settings)
         client.config_set("maxmemory", "64mb")
-        feed = stack.start_feed(["replay", str(recordings / SPOT), "--speed", "30"])
+        feed = stack.start_feed(["replay", str(recording), "--speed", lasting([recording], 20)])
         wait_for(lambda: outbox.counters().get("batches", 0) > 100, 20, "work")
         while (about := client.info("memory"))["used_memory"] < 0.93 * about["maxmemory"]:
             client.rpush(FILLER, b"x" * 50_000)
@@ -177,6 +176,6 @@ def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_a
         live = finish(stack)
         assert "errorstat_OOM" not in client.info("errorstats"), "no write was refused"
         client.close()
-    expected = backtested([recordings / SPOT])
+    expected = backtested([recording])
     assert (live.dropped, live.repeats, live.events) == ({}, 0, expected.frames)
     assert live.digest == expected.digest

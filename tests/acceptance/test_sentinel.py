@@ -19,13 +19,10 @@ from compose.local.stack import Plan, Stack
 from tasks.outbox import Outbox
 from tasks.redis_clients import connect, connect_async
 from tasks.settings import Settings
-from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, replay, running
 from tests.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
 from tests.waiting import wait_for
 
-USDM = "binance-usdm-20240808.jsonl.gz"
-#: What the recording comes to: a trade goes to two pools.
-APPLIED = 2 * (5_937 + 5_660) + 1_702 + 1_701
 SLACK = 500
 WENT_BACK = "Redis went back in time"
 
@@ -97,12 +94,12 @@ class Failover:
     ],
 )
 def test_with_a_stream_a_failover_changes_no_signal_whatever_the_replicas_had_not_heard(
-    recordings: Path, capsys: pytest.CaptureFixture[str], *, keep_back: int, tls: bool
+    recording: Path, capsys: pytest.CaptureFixture[str], *, keep_back: int, tls: bool
 ):
-    expected = backtested([recordings / USDM])
+    expected = backtested([recording])
     with on_watched_servers("jetstream", tls=tls) as (stack, servers):
         failover = Failover(stack, servers, keep_back=keep_back)
-        replay(stack, [recordings / USDM], "max", failover.act)
+        replay(stack, [recording], "max", failover.act)
         failover.follow(30)
         live = finish(stack)
         log = stack.ingest.log.read_text()
@@ -116,17 +113,17 @@ def test_with_a_stream_a_failover_changes_no_signal_whatever_the_replicas_had_no
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_back", [0, 1_000])
 def test_without_a_stream_what_the_replicas_had_not_heard_is_lost_and_nothing_else(
-    recordings: Path, keep_back: int, capsys: pytest.CaptureFixture[str]
+    recording: Path, keep_back: int, capsys: pytest.CaptureFixture[str]
 ):
-    expected = backtested([recordings / USDM])
+    expected = backtested([recording])
     with on_watched_servers("core") as (stack, servers):
         failover = Failover(stack, servers, keep_back=keep_back)
-        replay(stack, [recordings / USDM], "10", failover.act)
+        replay(stack, [recording], lasting([recording], 17), failover.act)
         live = finish(stack)
         log = stack.ingest.log.read_text()
         applied = Outbox(stack.settings).counters()["applied"]
         letters = deadletters(stack)
-    lost = APPLIED - applied
+    lost = applied_by([recording]) - applied
     say(capsys, failover, lost)
     assert (live.dropped, live.repeats, letters) == ({}, 0, [])
     assert failover.recovered_s

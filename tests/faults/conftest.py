@@ -1,5 +1,6 @@
 """The table at the end of the session."""
 
+from itertools import islice
 from pathlib import Path
 
 import msgspec
@@ -8,6 +9,9 @@ import pytest
 from compose.local.processes import ROOT
 from tasks import recordings as recorded
 from tests.faults.verdict import Row, table
+
+#: Of the recording.
+LINES = 15_000
 
 _ROWS = pytest.StashKey[list[Row]]()
 
@@ -36,9 +40,9 @@ def _keep(rows: list[Row], file: Path) -> None:
 
 
 @pytest.fixture(scope="session")
-def halves(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
+def halves(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[Path, Path]:
     """A recording in two parts: what comes after a loss must be whole."""
-    lines = [line.raw + b"\n" for line in recorded.read(recordings / "binance-usdm-20240808.jsonl.gz")]
+    lines = [line.raw + b"\n" for line in islice(recorded.read(recording), LINES)]
     folder = tmp_path_factory.mktemp("halves")
     parts = folder / "first.jsonl", folder / "second.jsonl"
     for part, content in zip(parts, (lines[: len(lines) * 2 // 3], lines[len(lines) * 2 // 3 :]), strict=True):

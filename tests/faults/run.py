@@ -18,6 +18,7 @@ from compose.local.processes import Process
 from compose.local.servers import HOST
 from tasks import summary
 from tasks.outbox import Outbox
+from tests.acceptance.pipeline import lasting
 from tests.faults import verdict
 from tests.faults.rig import Rig, Setup, rig
 from tests.faults.verdict import Event, Row
@@ -174,8 +175,8 @@ class Case(NamedTuple):
     core_loses: bool = False
     #: Redis's own data goes.
     forgets: bool = False
-    #: How much faster than recorded; 170 s of recording.
-    speed: float = 28.0
+    #: How long the replay takes, at least, when nothing goes wrong.
+    lasts_s: float = 6.0
 
 
 def _steps(run: Run, fault: Iterator[float], feed: Process) -> Iterator[None]:
@@ -192,10 +193,10 @@ def _steps(run: Run, fault: Iterator[float], feed: Process) -> Iterator[None]:
         yield
 
 
-def feed(run: Run, files: Sequence[Path], speed: float, fault: Iterator[float]) -> None:
+def feed(run: Run, files: Sequence[Path], speed: str, fault: Iterator[float]) -> None:
     """Replay recordings while a fault happens; wait until all is well again."""
     before = run.outbox.counters().get("applied", 0)
-    process = run.stack.start_feed(["replay", *map(str, files), "--speed", str(speed)])
+    process = run.stack.start_feed(["replay", *map(str, files), "--speed", speed])
     wait_for(lambda: run.outbox.counters().get("applied", 0) > before or process.returncode is not None, 20, "events")
     for _ in _steps(run, fault, process):
         time.sleep(POLL_S)
@@ -224,15 +225,15 @@ def none(_: Run) -> Iterator[float]:
 
 def judge(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
     """Run a case, and assert what is promised under its fault."""
-    whole = verdict.expected(halves)
+    whole, speed = verdict.expected(halves), lasting(halves, case.lasts_s)
     lossy = mode == "core" and case.core_loses
     with rig(case.setup, mode) as stack:
         run = Run(stack, mode)
         if lossy:
-            feed(run, halves[:1], case.speed, case.fault(run))
-            feed(run, halves[1:], case.speed, none(run))
+            feed(run, halves[:1], speed, case.fault(run))
+            feed(run, halves[1:], speed, none(run))
         else:
-            feed(run, halves, case.speed, case.fault(run))
+            feed(run, halves, speed, case.fault(run))
         live = finish(run)
         events = verdict.applied(run.outbox)
         letters = list(run.outbox.entries(run.outbox.keys.deadletters, b"letter"))

@@ -19,7 +19,7 @@ CASE = Case(
             "ingest": Fault(kind="ignore", target="ingest.sender:Sender.on_notice", every=25),
         },
     ),
-    speed=60,
+    lasts_s=3,
 )
 
 

@@ -91,6 +91,8 @@ def killed_with_ingest(run: Run) -> Iterator[float]:
 CASES = (
     Case("NATS: started again", restarted, core_loses=True),
     Case("NATS: away for 8 s", away, core_loses=True),
-    Case("NATS: ingest takes 20 kB/s for 8 s", slow_consumer, Setup(links=("ingest-nats",)), core_loses=True, speed=18),
+    Case(
+        "NATS: ingest takes 20 kB/s for 8 s", slow_consumer, Setup(links=("ingest-nats",)), core_loses=True, lasts_s=9.5
+    ),
     Case("NATS: started again while ingest dies", killed_with_ingest, core_loses=True),
 )

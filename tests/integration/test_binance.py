@@ -17,7 +17,7 @@ from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.settings import Settings
 from tests import exchange as scripts
-from tests.exchange import SPOT, USDM, Exchange, recorded
+from tests.exchange import Exchange, recorded
 from tests.feeds import Listener, cancelled, listening, logged, until
 
 #: Short enough for a test, and still in the proportions of the real ones.
@@ -26,8 +26,8 @@ BOTH = ["BTCUSDT", "ETHUSDT"]
 
 
 @pytest.fixture
-def spot(recordings) -> list[str]:
-    return recorded(recordings / SPOT, 300)
+def spot(recording) -> list[str]:
+    return recorded(recording, 300, "spot")
 
 
 def settings(nats_url: str, server: Exchange) -> Settings:
@@ -85,9 +85,9 @@ def test_a_live_feed_whose_subjects_nats_does_not_let_us_publish_ends_with_the_r
         asyncio.run(main(url.replace("//", "//us:us@")))
 
 
-@pytest.mark.parametrize(("venue", "name"), [("spot", SPOT), ("usdm", USDM)])
-def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recordings, venue, name):
-    real = recorded(recordings / name, 300)
+@pytest.mark.parametrize("venue", ["spot", "usdm"])
+def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recording, venue):
+    real = recorded(recording, 300, venue)
 
     async def main() -> None:
         async with live(nats_url, Exchange(real), venue=venue) as (listener, _):
@@ -100,8 +100,8 @@ def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recordings, ve
     asyncio.run(main())
 
 
-def test_futures_books_and_trades_come_over_two_connections(nats_url, recordings):
-    server = Exchange(recorded(recordings / USDM, 300))
+def test_futures_books_and_trades_come_over_two_connections(nats_url, recording):
+    server = Exchange(recorded(recording, 300, "usdm"))
 
     async def main() -> None:
         async with live(nats_url, server, venue="usdm"):
@@ -201,8 +201,8 @@ def test_pings_are_answered(nats_url, spot):
     assert server.pongs == 5
 
 
-def test_an_old_link_is_replaced_by_a_fresh_one_without_a_gap(nats_url, recordings):
-    trades = [frame for frame in recorded(recordings / SPOT, 3000) if "btcusdt@trade" in frame]
+def test_an_old_link_is_replaced_by_a_fresh_one_without_a_gap(nats_url, recording):
+    trades = [frame for frame in recorded(recording, 3000, "spot", ["BTCUSDT"]) if "btcusdt@trade" in frame]
     server = Exchange(trades, scripts.send_again_and_again)
 
     async def main() -> None:

@@ -16,7 +16,6 @@ from ingest.feeds import record as feed
 from tasks.errors import RecordingError
 from tasks.recordings import read
 from tasks.settings import Settings
-from tests.exchange import SPOT, USDM
 from tests.feeds import cancelled, envelope, trade, until
 
 STREAM = "btcusdt@trade"
@@ -96,10 +95,9 @@ def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
         feed.open_file(tmp_path / "none" / "file.jsonl", force=False)
 
 
-@pytest.mark.parametrize("name", [SPOT, USDM])
-def test_what_is_replayed_and_recorded_is_the_same_file(nats_url, recordings, tmp_path, name):
+def test_what_is_replayed_and_recorded_is_the_same_file(nats_url, each_recording, tmp_path):
     path = tmp_path / "again.jsonl.gz"
-    with gzip.open(recordings / name) as file:
+    with gzip.open(each_recording) as file:
         lines = [next(file).rstrip() for _ in range(2000)]
 
     async def main() -> None:

@@ -1,9 +1,9 @@
-"""The backtest over parts of the recordings: nothing about how it is run changes what comes out."""
+"""The backtest over parts of a recording: nothing about how it is run changes what comes out."""
 
 import os
 import subprocess
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -15,13 +15,14 @@ from tasks.backtest import Backtest
 from tasks.batches import pack_event, unpack_event
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError
+from tasks.events import AnyEvent
 from tasks.frame_parts import Arrival, Refused, Skipped
 from tasks.frames import parse
-from tasks.recordings import read
+from tasks.recordings import Line, read
 
 ROOT = Path(__file__).resolve().parents[2]
-SPOT, USDM = "binance-spot-20240808.jsonl.gz", "binance-usdm-20240808.jsonl.gz"
-#: Lines of each recording; enough for a few hundred signals.
+SPOT, USDM = "spot", "usdm"
+#: Lines of each venue; enough for a few hundred signals.
 PART = 3_000
 
 
@@ -38,14 +39,21 @@ def configuration(partitions: int = 8, skew: Mapping[str, Any] | None = None) ->
 
 
 @pytest.fixture(scope="session")
-def part(recordings: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Give the first lines of both recordings, as files."""
+def part(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Give the first lines of each venue, as files."""
     folder = tmp_path_factory.mktemp("parts")
     made = {}
     for name in (SPOT, USDM):
-        made[name] = folder / name.removesuffix(".gz")
-        made[name].write_bytes(b"".join(line.raw + b"\n" for line in islice(read(recordings / name), PART)))
+        made[name] = folder / f"{name}.jsonl"
+        made[name].write_bytes(b"".join(line.raw + b"\n" for line in islice(of_venue(recording, name), PART)))
     return made
+
+
+def of_venue(file: Path, venue: str) -> Iterator[Line]:
+    for line in read(file):
+        event = parse(line.raw, Arrival(line.stream, 1, line.received_at_ns))
+        if isinstance(event, AnyEvent) and event.venue == venue:
+            yield line
 
 
 @pytest.fixture(scope="session")

@@ -13,7 +13,8 @@ from ingest.feeds.market import Frame, Market
 from ingest.feeds.profiles import DEFAULT_SYMBOLS, Table, instrument, symbols
 from tasks import frame_parts, frames
 from tasks.events import Depth, Trade
-from tests.exchange import SPOT, USDM, recorded
+from tests.data import SPOT, USDM
+from tests.exchange import recorded
 
 START_NS = 1_763_793_009 * 10**9
 
@@ -60,7 +61,7 @@ def test_every_simulated_frame_is_an_event_of_its_venue(venue):
 
 @pytest.mark.parametrize(("venue", "name"), [("spot", SPOT), ("usdm", USDM)])
 def test_simulated_btc_and_eth_have_the_recorded_fields_order_types_and_decimals(venue, name, recordings):
-    real = {shape(raw) for raw in recorded(recordings / name, 500)}
+    real = {shape(raw) for raw in recorded(recordings / name, 500, venue)}
     made = {shape(frame.raw) for frame in simulated(500, venue, names=("BTCUSDT", "ETHUSDT"))}
 
     assert made == real
