@@ -17,12 +17,10 @@ import msgspec
 from tasks import deadletters, records, state
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
+from tasks.fatal import IsFatal, is_fatal
 from tasks.outcome import Outcome
 from tasks.state import StateRun
 from tasks.strategy import AnyStrategy
-
-#: Exceptions that are the machine's fault, not the event's: they abort the batch.
-MACHINE_FAULTS: tuple[type[BaseException], ...] = (MemoryError,)
 
 #: Gives nanoseconds that only rise.
 Clock = Callable[[], int]
@@ -58,15 +56,16 @@ class Run:
         strategies: Sequence[AnyStrategy],
         config_version: str,
         held: Mapping[str, bytes | None],
-        machine_faults: tuple[type[BaseException], ...] = MACHINE_FAULTS,
         clock_ns: Clock | None = None,
+        is_fatal: IsFatal = is_fatal,
     ) -> None:
         """Start from what the ledger holds: `held` has a value or None for each of `fields`.
 
-        With a clock, the outcome says what each strategy spent.
+        With a clock, the outcome says what each strategy spent. What `is_fatal` says of an exception out of a
+        strategy's code decides whether it ends the run or is the strategy's error on the event.
         """
         self._pool, self._source, self._config_version = pool, source, config_version
-        self._strategies, self._held, self._machine_faults = tuple(strategies), held, machine_faults
+        self._strategies, self._held, self._is_fatal = tuple(strategies), held, is_fatal
         self._records: dict[str, records.Record] = {}
         #: The events that each record took.
         self._taken: dict[str, list[AnyEvent]] = {}
@@ -76,7 +75,7 @@ class Run:
         self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
     def finish(self, events: Sequence[AnyEvent]) -> Outcome:
-        """Give every event to the strategies. Raises NewerStateError and the machine's faults."""
+        """Give every event to the strategies. Raises NewerStateError and what is fatal."""
         for event in events:
             self._take(event)
         for name, taken in self._taken.items():
@@ -89,9 +88,10 @@ class Run:
     def _saved(self, run: StateRun) -> bytes:
         try:
             return run.pack()
-        except self._machine_faults:
-            raise
-        except Exception:  # noqa: BLE001 a state of what can't be saved must not hold up the lane
+        except BaseException as error:
+            # A state of what can't be saved must not hold up the lane.
+            if self._is_fatal(error):
+                raise
             self._tell(run.strategy, None)
             run.start_anew()
             return run.pack()
@@ -153,9 +153,10 @@ class Run:
         run = self._states.get(state_name) or self._state(event, strategy, state_name)
         try:
             said = run.apply(event)
-        except self._machine_faults:
-            raise
-        except Exception:  # noqa: BLE001 a strategy may raise anything; it is told of in the dead letter
+        except BaseException as error:
+            # A strategy may raise anything; it is told of in the dead letter.
+            if self._is_fatal(error):
+                raise
             self._tell(strategy, event)
             run.rebuild()
             return
@@ -179,7 +180,7 @@ class Run:
 
     def _state(self, event: AnyEvent, strategy: AnyStrategy, name: str) -> StateRun:
         run = self._states[name] = StateRun(
-            strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._machine_faults
+            strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._is_fatal
         )
         if run.unreadable:
             self._tell_unreadable(name, run.unreadable, event, strategy.name)

@@ -13,7 +13,6 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
-from billiard.exceptions import SoftTimeLimitExceeded
 from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
@@ -101,7 +100,7 @@ def process(payload: bytes) -> dict[str, Any]:
             bound_contextvars(task_id=process.request.id or batches.task_id(carried)),
             measure.counted(Exception, "worker_failed", *pools),
         ):
-            dones = runner.run(carried, _ledger(), _strategies.find, (SoftTimeLimitExceeded, MemoryError))
+            dones = runner.run(carried, _ledger(), _strategies.find)
     seconds = perf_counter() - started_s
     for name, fenced in (Counter(b.pool for b in carried) - Counter(done.pool for done in dones)).items():
         measure.count("worker_fenced", measure.pool_label(name), by=fenced)

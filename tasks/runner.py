@@ -21,11 +21,13 @@ import msgspec
 import redis
 import stamina
 import structlog
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from tasks import engine, tracing
 from tasks.batches import Batch, max_starts
 from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
+from tasks.fatal import IsFatal, is_fatal
 from tasks.ledger import Begun, Committed, Ledger
 from tasks.outcome import Outcome
 from tasks.pace import Pace
@@ -38,6 +40,8 @@ from tasks.telemetry import about
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 #: What may be raised while strategies run and is no doing of the events: files, modules, the ledger.
 NOT_THE_EVENTS = (OSError, ImportError, RealtimeStrategiesError)
+#: What ends a run as its process's end does: the machine's own, where strategies are not at fault.
+FATAL = (MemoryError, SoftTimeLimitExceeded)
 log = structlog.get_logger()
 _strategy_errors = StrategyErrors()
 _rarely = Rarely()
@@ -92,19 +96,18 @@ def run(
     carried: Sequence[Batch[AnyEvent]],
     ledger: Ledger,
     find_strategies: FindStrategies,
-    machine_faults: tuple[type[BaseException], ...],
+    is_fatal: IsFatal = is_fatal,
 ) -> list[Done]:
     """Run the batches of a task once; give what was committed. What ends alive takes its start back.
 
-    Raises what Redis raises, and the machine's faults, which count as a run that never ended; so do whatever ends
+    Raises what Redis raises, and what `is_fatal` calls so, which counts as a run that never ended; so do whatever ends
     the process, such as SystemExit, and what a batch brings about wherever it is run.
     """
-    machine_faults = (*engine.MACHINE_FAULTS, *machine_faults)
     quick_first = sorted(carried, key=_pace.expected_s)
     runs = [_Run(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
     try:
-        _run(runs, ledger, machine_faults)
-    except machine_faults:
+        _run(runs, ledger, is_fatal)
+    except FATAL:
         raise
     except Exception:
         for each in runs:
@@ -130,7 +133,7 @@ class _Run:
         #: Whether it brought about an exception that it would bring about again: a strategy's alone does not get here.
         self.raised = False
 
-    def work(self, begun: Begun, machine_faults: tuple[type[BaseException], ...]) -> None:
+    def work(self, begun: Begun, is_fatal: IsFatal) -> None:
         """Give the events to the strategies, unless there is a reason not to."""
         batch = self.batch
         self.refusal = _refusal(batch, begun)
@@ -142,8 +145,8 @@ class _Run:
             self.strategies,
             batch.configuration,
             begun.held,
-            machine_faults,
             perf_counter_ns,
+            is_fatal,
         )
         began_ns = time_ns()
         try:
@@ -171,7 +174,7 @@ class _Run:
             self.refusal = f"fenced by {committed}"
 
 
-def _run(runs: Sequence[_Run], ledger: Ledger, machine_faults: tuple[type[BaseException], ...]) -> None:
+def _run(runs: Sequence[_Run], ledger: Ledger, is_fatal: IsFatal) -> None:
     begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
     worked: list[_Run] = []
     since_s = perf_counter()
@@ -180,7 +183,7 @@ def _run(runs: Sequence[_Run], ledger: Ledger, machine_faults: tuple[type[BaseEx
             _commit(worked, ledger)
             worked, since_s = [], perf_counter()
         with about(each.batch), _pace.noted(each.batch):
-            each.work(start, machine_faults)
+            each.work(start, is_fatal)
         if each.refusal == "repeat" and start.position is not None:
             ledger.notify(each.batch, start.position)
         if each.outcome:

@@ -12,8 +12,12 @@ import msgspec
 from tasks.contract import message
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Depth, Venue
+from tasks.fatal import IsFatal
 from tasks.gate import HeldReason, Passed
 from tasks.strategy import AnyStrategy, Signal, State
+
+#: More is a strategy that has lost its way: a generator that never ends.
+MAX_SIGNALS_OF_AN_EVENT = 10_000
 
 
 class NewerStateError(Exception):
@@ -66,11 +70,11 @@ class StateRun:
         strategy: AnyStrategy,
         packed: bytes | None,
         config_version: str,
-        machine_faults: tuple[type[BaseException], ...],
+        is_fatal: IsFatal,
     ) -> None:
-        """Restore the state that `packed` holds, or start anew. Raises NewerStateError and the machine's faults."""
+        """Restore the state that `packed` holds, or start anew. Raises NewerStateError and what is fatal."""
         self.strategy = strategy
-        self._machine_faults = machine_faults
+        self._is_fatal = is_fatal
         self._config_version = config_version
         self._decode = _decoder(strategy.state_type)
         #: Why what the ledger held was of no use; empty: it was of use, or there was nothing.
@@ -88,9 +92,10 @@ class StateRun:
         """Give what was saved; None when today's code can't go on with it, so that it warms up again."""
         try:
             version, seen, passed, state = self._decode(packed)
-        except self._machine_faults:
-            raise
-        except Exception:  # noqa: BLE001 whatever it is, it is looked at more closely
+        except BaseException as error:
+            # Whatever it is, it is looked at more closely.
+            if self._is_fatal(error):
+                raise
             return self._read_other(packed)
         return (seen, passed, state) if version == self.strategy.version else self._read_other(packed)
 
@@ -113,9 +118,10 @@ class StateRun:
             if saved.version == self.strategy.version:
                 return msgspec.msgpack.decode(saved.state, type=self.strategy.state_type)
             return self.strategy.migrate(saved.version, msgspec.msgpack.decode(saved.state))
-        except self._machine_faults:
-            raise
-        except Exception as error:  # noqa: BLE001 a lane must not stand still for ever because a state can't be read
+        except BaseException as error:
+            # A lane must not stand still for ever because a state can't be read.
+            if self._is_fatal(error):
+                raise
             self.unreadable = f"{type(error).__name__}: {error}"
             return None
 
@@ -132,7 +138,9 @@ class StateRun:
         )
         said = Said([], [], [], [])
         spoken: set[str] = set()
-        for signal in signals:
+        for number, signal in enumerate(signals):
+            if number >= MAX_SIGNALS_OF_AN_EVENT:
+                raise ValueError(f"more than {MAX_SIGNALS_OF_AN_EVENT} signals of one event")
             self._pass(signal, event, spoken, said)
         self._since.append(event)
         return said
@@ -163,9 +171,10 @@ class StateRun:
             for event in events:
                 self.apply(event)
             packed = self.pack()
-        except self._machine_faults:
-            raise
-        except Exception:  # noqa: BLE001 it did not raise the first time, so it is not deterministic: warm up again
+        except BaseException as error:
+            # It did not raise the first time, so it is not deterministic: warm up again.
+            if self._is_fatal(error):
+                raise
             packed = None
         # From here on, a rebuild starts here: a batch in which every event raises stays linear.
         self._restore(packed)

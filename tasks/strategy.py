@@ -94,7 +94,7 @@ class Strategy(Generic[P, S]):
 
     * order: the events of a symbol come in the exchange's order, each exactly once, whatever dies meanwhile;
     * state: `state` is what the last event left behind, also when that ran in another process;
-    * isolation: an exception drops this event's signals and its change of state, for this strategy only; the state
+    * isolation: an exception, whatever its class, drops this event's signals and its change of state, for this strategy only; the state
       is rebuilt without the event, which goes to the dead letters with the traceback;
     * warm-up: signals of the first `warmup` events of a state are dropped;
     * cool-down: at most one signal per (symbol, action) in `min_signal_interval_s` of event time, the first wins;

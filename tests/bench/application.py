@@ -10,6 +10,7 @@ import msgspec
 
 from tasks import configuration, engine, outbox, records, registry
 from tasks.events import AnyEvent
+from tasks.fatal import is_fatal
 from tasks.frame_parts import Arrival, Refused, Skipped
 from tasks.frames import parse
 from tasks.records import Record
@@ -103,9 +104,7 @@ class Loop:
         key = (pool, event.venue, symbol, strategy.name)
         run = self._runs.get(key)
         if run is None:
-            run = self._runs[key] = StateRun(
-                strategy.for_symbol(event.symbol), None, self._desk.version, engine.MACHINE_FAULTS
-            )
+            run = self._runs[key] = StateRun(strategy.for_symbol(event.symbol), None, self._desk.version, is_fatal)
         return run
 
     def verdict(self) -> "Verdict":

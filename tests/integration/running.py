@@ -25,13 +25,13 @@ def having(*strategies: AnyStrategy) -> Callable[..., Sequence[AnyStrategy]]:
 
 def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy) -> Summary | None:
     """Run a task of one batch; give None where it was not needed."""
-    dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))), ())
+    dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))))
     return runner.summary(dones) if dones else None
 
 
 def run_together(ledger: Ledger, sent: Sequence[Batch[AnyEvent]], *strategies: AnyStrategy) -> int:
     """Run a task of several batches; give how many of them were committed."""
-    return len(runner.run(sent, ledger, having(*(strategies or (Echo.create({}),))), ()))
+    return len(runner.run(sent, ledger, having(*(strategies or (Echo.create({}),)))))
 
 
 def starts(client: redis.Redis, keys: Keys, lane: LaneId = LANE) -> dict[bytes, bytes]:

@@ -45,7 +45,7 @@ class Worker:
         to = Position(f"core-{EPOCH}", events[-1].seq)
         packed = tuple(map(batches.pack_event, events))
         payload = batches.pack([Batch("depth", 0, 0, EPOCH, self._prev, to, "c1", packed)])
-        assert runner.run(batches.unpack(payload), self._ledger, lambda *_: self._strategies, ())
+        assert runner.run(batches.unpack(payload), self._ledger, lambda *_: self._strategies)
         self._prev = to
 
 

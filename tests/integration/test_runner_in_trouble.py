@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 import redis
+from billiard.exceptions import SoftTimeLimitExceeded
 
 from tasks import deadletters, runner
 from tasks.batches import MAX_STARTS_OF_AN_EVENT
@@ -87,25 +88,21 @@ def test_a_configuration_that_is_not_there_is_no_start(client, keys, ledger):
 
     before = dump(client, keys.namespace)
     with pytest.raises(LedgerError):
-        runner.run([batch()], ledger, find, ())
+        runner.run([batch()], ledger, find)
     assert dump(client, keys.namespace) == before
 
 
 # Poison
 
 
-class TimeLimitError(Exception):
-    """What the caller names as a fault of the machine."""
-
-
-@pytest.mark.parametrize("fault", [MemoryError(), TimeLimitError(), SystemExit(1), KeyboardInterrupt()])
-def test_a_fault_of_the_machine_leaves_its_start_counted_and_nothing_else(client, keys, ledger, fault):
+@pytest.mark.parametrize("fault", [MemoryError(), SoftTimeLimitExceeded(), SystemExit(1), KeyboardInterrupt()])
+def test_a_fatal_error_leaves_its_start_counted_and_nothing_else(client, keys, ledger, fault):
     strategy = Raising.create({})
     strategy.error = fault
     before = dump(client, keys.namespace)
     sent = batch(None, 1.0, BAD)
     with pytest.raises(type(fault)):
-        runner.run([sent], ledger, having(strategy), (TimeLimitError,))
+        runner.run([sent], ledger, having(strategy), is_fatal=lambda _: True)
     assert starts(client, keys) == {sent.identity.encode(): b"1"}
     assert dump(client, keys.namespace, but=keys.starts(LANE)) == before
 
@@ -122,7 +119,7 @@ def test_an_exception_that_a_batch_itself_brings_about_leaves_its_start_counted_
     sent = batch(events=(trade(symbol=Unbearable.symbol),))
     before = dump(client, keys.namespace)
     with pytest.raises(type(error)):
-        runner.run([beside, sent], ledger, having(strategy), ())
+        runner.run([beside, sent], ledger, having(strategy))
     assert list(starts(client, keys).values()) == left
     assert dump(client, keys.namespace, but=keys.starts(LANE)) == before
 
@@ -131,8 +128,8 @@ def test_an_event_that_no_run_survives_is_run_no_more_than_five_times(client, ke
     strategy, sent = Unbearable.create({}), batch(events=(trade(symbol=Unbearable.symbol),))
     for _ in range(MAX_STARTS_OF_AN_EVENT):
         with pytest.raises(OverflowError):
-            runner.run([sent], ledger, having(strategy), ())
-    assert runner.run([sent], ledger, having(strategy), ()) == []
+            runner.run([sent], ledger, having(strategy))
+    assert runner.run([sent], ledger, having(strategy)) == []
     assert starts(client, keys) == {sent.identity.encode(): b"%d" % MAX_STARTS_OF_AN_EVENT}
 
 

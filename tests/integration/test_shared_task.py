@@ -185,20 +185,20 @@ def test_scripts_that_redis_forgets_meanwhile_are_loaded_again_and_each_batch_is
 # Trouble
 
 
-def test_a_fault_of_the_machine_in_one_leaves_every_start_counted_and_nothing_committed(client, keys, ledger):
+def test_a_fatal_error_in_one_batch_leaves_every_start_and_commits_nothing(client, keys, ledger):
     strategy = Raising.create({})
     strategy.error = MemoryError()
     before = dump(client, keys.namespace)
     sent = [of_lane(0), of_lane(1, None, 1.0, BAD), of_lane(2)]
     with pytest.raises(MemoryError):
-        run_together(ledger, sent, strategy)
+        runner.run(sent, ledger, having(strategy), is_fatal=lambda _: True)
     assert all_starts(client, keys) == [[b"1"]] * LANES
     left = dump(client, keys.namespace)
     assert {key for key in left if b":starts:" not in key} == set(before)
     # Ingest sends each of them alone: those that are well are committed.
     assert [run(ledger, sent[0], strategy) is None, run(ledger, sent[2], strategy) is None] == [False, False]
     with pytest.raises(MemoryError):
-        run(ledger, sent[1], strategy)
+        runner.run(sent[1:2], ledger, having(strategy), is_fatal=lambda _: True)
     assert all_starts(client, keys) == [[], [b"2"], []]
 
 
@@ -210,7 +210,7 @@ def test_a_configuration_that_one_of_them_misses_is_no_start_of_any(client, keys
     sent[2] = msgspec.structs.replace(sent[2], configuration="c2")
     before = dump(client, keys.namespace)
     with pytest.raises(KeyError):
-        runner.run(sent, ledger, find, ())
+        runner.run(sent, ledger, find)
     assert dump(client, keys.namespace) == before
 
 
@@ -220,6 +220,6 @@ def test_a_commit_that_redis_refuses_takes_every_start_back(monkeypatch, client,
 
     monkeypatch.setattr(ledger, "commit", refuse)
     with pytest.raises(redis.ResponseError):
-        runner.run(task(), ledger, having(Raising.create({})), ())
+        runner.run(task(), ledger, having(Raising.create({})))
     assert all_starts(client, keys) == [[]] * LANES
     assert positions(client, keys) == [None] * LANES

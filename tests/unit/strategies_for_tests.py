@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 
 from tasks import engine
 from tasks.events import AnyEvent, Trade
+from tasks.fatal import IsFatal, is_fatal
 from tasks.outcome import Outcome
 from tasks.strategy import AnyStrategy, Params, Signal, State, Strategy
 from tests.unit.examples import TIME_MS, trade
@@ -182,10 +183,12 @@ class Worker:
         self.signals: list[bytes] = []
         self.letters: list[bytes] = []
         self.audit: list[bytes] = []
+        self.is_fatal: IsFatal = is_fatal
 
     def run(self, events: Sequence[AnyEvent]) -> Outcome:
         held = {name: self.held.get(name) for name in engine.fields(events, self.strategies)}
-        outcome = engine.Run("trade", self.source, self.strategies, self.configuration, held).finish(events)
+        run = engine.Run("trade", self.source, self.strategies, self.configuration, held, is_fatal=self.is_fatal)
+        outcome = run.finish(events)
         self.held |= outcome.fields
         self.signals += outcome.signals
         self.letters += outcome.letters

@@ -1,10 +1,13 @@
 """The engine: what strategies that raise, and machines that fail, leave behind."""
 
+import asyncio
+
 import pytest
+from billiard.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import deadletters, engine
+from tasks import deadletters
 from tasks.deadletters import MAX_KEPT_BYTES
 from tasks.state import NewerStateError
 from tests.unit.examples import trade
@@ -138,21 +141,50 @@ def test_a_strategy_without_rules_cannot_stop_the_lane():
     assert outcome.counts["errors:moody"] == 3
 
 
-@pytest.mark.parametrize("fault", [MemoryError(), SystemExit(1), KeyboardInterrupt()])
-def test_a_fault_of_the_machine_aborts_the_batch(fault):
-    strategy = Raising.create({})
-    strategy.error = fault
-    with pytest.raises(type(fault)):
-        Worker(strategy).run(trades(1, BAD))
+ITS_OWN = [
+    SystemExit(1),
+    KeyboardInterrupt(),
+    GeneratorExit(),
+    asyncio.CancelledError(),
+    SoftTimeLimitExceeded(),
+    MemoryError(),
+    BaseException(),
+]
 
 
-def test_what_else_counts_as_a_fault_of_the_machine_is_the_callers_choice():
+@pytest.mark.parametrize("error", ITS_OWN, ids=lambda error: type(error).__name__)
+def test_whatever_a_strategy_raises_is_its_own_error_on_the_event(error: BaseException):
     strategy = Raising.create({})
-    strategy.error = TimeoutError()
-    events = trades(BAD)
-    with pytest.raises(TimeoutError):
-        engine.Run("trade", "s", [strategy], "c1", {}, (TimeoutError,)).finish(events)
-    assert len(engine.Run("trade", "s", [strategy], "c1", {}).finish(events).letters) == 1
+    strategy.error = error
+    worker = Worker(strategy, Echo.create({}))
+    outcome = worker.run(trades(1, BAD, 1))
+    assert (
+        deadletters.unpack(worker.letters[0])
+        .detail.splitlines()[-1]
+        .rpartition(".")[2]
+        .startswith(type(error).__name__)
+    )
+    assert (outcome.counts["applied"], outcome.counts["errors:raising"]) == (3, 1)
+    assert (outcome.counts["signals:raising"], outcome.counts["signals:echo"]) == (2, 3)
+
+
+def test_a_generator_that_never_ends_is_its_strategys_error():
+    class Endless(Echo):
+        def on_trade(self, trade, state):
+            while True:
+                yield from super().on_trade(trade, state)
+
+    worker = Worker(Endless.create({}))
+    worker.run(trades(1, 1))
+    assert "more than 10000 signals" in deadletters.unpack(worker.letters[0]).detail
+
+
+def test_what_is_fatal_aborts_the_batch():
+    strategy = Raising.create({})
+    worker = Worker(strategy)
+    worker.is_fatal = lambda error: isinstance(error, ValueError)
+    with pytest.raises(ValueError, match=r"^$"):
+        worker.run(trades(1, BAD))
 
 
 def test_a_state_from_the_future_aborts_the_batch():

@@ -6,6 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import state
+from tasks.fatal import IsFatal, is_fatal
 from tasks.gate import HOUR_MS
 from tasks.state import NewerStateError, StateRun
 from tasks.strategy import AnyStrategy
@@ -28,8 +29,15 @@ from tests.unit.strategies_for_tests import (
 )
 
 
-def start(strategy: AnyStrategy, packed: bytes | None = None) -> StateRun:
-    return StateRun(strategy, packed, "c1", (MemoryError,))
+class Starved(Version2):
+    """Finds no memory for a state of the version before."""
+
+    def migrate(self, *_):
+        raise MemoryError
+
+
+def start(strategy: AnyStrategy, packed: bytes | None = None, is_fatal: IsFatal = is_fatal) -> StateRun:
+    return StateRun(strategy, packed, "c1", is_fatal)
 
 
 def test_a_state_that_was_never_saved_is_the_strategys_first_one():
@@ -156,21 +164,24 @@ def test_a_rebuild_that_raises_too_starts_the_state_anew_and_goes_on():
 
 
 @pytest.mark.parametrize("when", ["error", "error_when_rebuilt"])
-def test_a_fault_of_the_machine_comes_through_also_from_a_rebuild(when):
+def test_a_fatal_error_comes_through_also_from_a_rebuild(when):
     strategy = Raising.create({})
     setattr(strategy, when, MemoryError())
+    worker = Worker(strategy)
+    worker.is_fatal = lambda error: isinstance(error, MemoryError)
     with pytest.raises(MemoryError):
-        Worker(strategy).run(trades(1, BAD))
+        worker.run(trades(1, BAD))
 
 
-def test_a_fault_of_the_machine_comes_through_from_a_migration():
-    class Starved(Version2):
-        def migrate(self, *_):
-            raise MemoryError
-
+def test_a_fatal_error_comes_through_from_a_migration():
     packed = start(Echo.create({})).pack()
     with pytest.raises(MemoryError):
-        start(Starved.create({}), packed)
+        start(Starved.create({}), packed, lambda _: True)
+
+
+def test_what_a_migration_raises_itself_starts_the_state_anew():
+    run = start(Starved.create({}), start(Echo.create({})).pack())
+    assert run.unreadable.startswith("MemoryError")
 
 
 def test_a_state_from_the_future_is_refused():

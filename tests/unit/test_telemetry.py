@@ -133,7 +133,7 @@ def test_what_is_logged_while_a_batch_is_worked_on_names_its_lane_task_and_seq_w
     ledger: Any = Mock()
     ledger.begin.return_value = [Begun(1, str(each.epoch), each.prev, {}) for each in carried]
     ledger.commit.return_value = ["committed", "committed"]
-    assert len(runner.run(carried, ledger, lambda *_: [Witness.create({})], ())) == 2
+    assert len(runner.run(carried, ledger, lambda *_: [Witness.create({})])) == 2
     assert Witness.seen == [
         {"lane": "trade-5", "task_id": carried[0].task_id, "seq": 3},
         {"lane": "trade-6", "task_id": carried[1].task_id, "seq": 8},
