@@ -26,7 +26,9 @@ from tasks.telemetry import configure_logging
 
 TICK_S = 0.05
 CHECKPOINT_S = 1.0
-SURROUNDINGS_S = 5.0
+SURROUNDINGS_S = 3.0
+#: With the time that an answer may take, a NATS that is silent is found within 7 s.
+PROBE_S = 2.0
 RETRY_S = 0.2
 AWAY = (redis.RedisError, OSError, TimeoutError)
 T = TypeVar("T")
@@ -56,6 +58,8 @@ class Service(Assembly):
             probes = self._health.healthz, self._health.ready
             server, self._health.port = serve(address, *probes, self._registry, self._page.routes)
             self._tasks["page"] = asyncio.create_task(self._page.run())
+            self._tasks["findings"] = asyncio.create_task(self._every(CHECKPOINT_S, self._findings.watch))
+            self._tasks["probe"] = asyncio.create_task(self._every(PROBE_S, self._nats.probe))
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
             self._health.stopping = True
@@ -143,7 +147,6 @@ class Service(Assembly):
             "lease": (RENEW_S, self._ledger.lease.renew),
             "nats": (RETRY_S, self._nats.watch),
             "surroundings": (SURROUNDINGS_S, self._surroundings.ask),
-            "findings": (CHECKPOINT_S, self._findings.watch),
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self._relay.run)

@@ -19,6 +19,8 @@ from tasks.nats_client import NatsClient
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 
+#: A server that has not answered for so long counts as away, though the connection stands.
+ANSWER_S = 5.0
 log = structlog.get_logger()
 
 
@@ -111,6 +113,13 @@ class Nats:
             closed_cb=self._on_close,
         )
         self._parts.back("nats")
+
+    async def probe(self, within_s: float = ANSWER_S) -> None:
+        """Ask NATS for an answer. A stopped server or a cut link shows here long before the connection is given up."""
+        if not await self.client.answers(within_s):
+            self._parts.lost("nats", f"it has not answered for {within_s:g} s")
+        elif self.client.is_connected:
+            self._parts.back("nats")
 
     async def watch(self) -> None:
         """Wait for what never happens while all is well. Raises ServerAwayError: nats-py won't connect again.

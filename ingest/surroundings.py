@@ -2,6 +2,7 @@
 
 import asyncio
 import math
+import time
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from typing import Any
@@ -11,6 +12,7 @@ import redis.asyncio as redis
 from redis.exceptions import RedisError, ResponseError
 
 from ingest.brake import Brake
+from ingest.error_counts import ErrorCounts
 from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.sharing import Crew
@@ -55,15 +57,18 @@ class Surroundings:
         """The brake is told how full Redis is."""
         self._ledger, self._pools, self._brake = ledger, tuple(pools), brake
         self.seen: Seen | None = None
+        #: Errors by strategy, as the ledger counts them.
+        self.errors = ErrorCounts()
 
     def crew(self) -> Crew | None:
         """Give who works; None where nobody knows."""
         return self.seen.crew if self.seen else None
 
     def findings(self) -> Iterator[Finding]:
-        """Yield what is wrong with the workers; nothing while nobody knows."""
+        """Yield what is wrong with the workers, while it is known, and the strategies that raise."""
         if self.seen:
             yield from workforce(self.seen.crew.listening, self._pools)
+        yield from self.errors.findings(time.monotonic())
 
     async def ask(self) -> None:
         """Ask. Raises what Redis raises; the last answer is forgotten then."""
@@ -79,8 +84,10 @@ class Surroundings:
             pipe.xlen(keys.deadletters)
             pipe.xrange(keys.deadletters, count=1)
             pipe.hgetall(keys.workers)
+            pipe.hgetall(keys.counters)
             pipe.time()
-            count, oldest, workers, (now_s, now_us) = await pipe.execute()
+            count, oldest, workers, counters, (now_s, now_us) = await pipe.execute()
+        self.errors.take(counters, time.monotonic())
         living = presence.alive(workers, now_s)
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)

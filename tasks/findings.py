@@ -19,6 +19,7 @@ NAMES = (
     "lanes_slow",
     "no_workers",
     "queue_unserved",
+    "strategy_errors",
 )
 
 

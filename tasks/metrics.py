@@ -91,7 +91,7 @@ INGEST: dict[str, Metric] = {
         # The parts.
         _gauge("ingest_finding", "1 while this is wrong; /ready, the page and the doctor say it in words", "name"),
         _gauge("ingest_part_up", "1 while the part is there", "part"),
-        _gauge("ingest_workers", "Worker processes that said within 15 s that they live"),
+        _gauge("ingest_workers", "Worker processes that said within 10 s that they live"),
         _gauge("ingest_queue_tasks", "Tasks that wait in the queue of a pool", "pool"),
         _gauge("ingest_redis_used_bytes", "Memory that Redis uses"),
         _gauge("ingest_redis_limit_bytes", "Redis's maxmemory; 0: it has none"),

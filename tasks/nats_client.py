@@ -111,6 +111,23 @@ class NatsClient(Client):
         self._refused.add(_ESCAPED.sub(r"\1", found[1]))
         return True
 
+    async def answers(self, within_s: float) -> bool:
+        """Return whether the server answers a ping in time. True while there is no connection: others tell of that.
+
+        nats-py's `flush` forgets a ping that was not answered in time, and fails at the answer when it comes.
+        """
+        if not self.is_connected:
+            return True
+        answered = asyncio.get_running_loop().create_future()
+        with suppress(Error, OSError):
+            try:
+                async with asyncio.timeout(within_s):
+                    await self._send_ping(answered)
+                    await asyncio.wait([answered])
+            except TimeoutError:
+                return not self.is_connected
+        return True
+
     async def close(self) -> None:
         """Let go of the server."""
         # Without a connection nats-py's own ends its tasks, and then fails, or waits for ever for TLS that never was.

@@ -18,10 +18,10 @@ from tasks.ledger import Keys, connection_options, script
 from tasks.redis_clients import connect_async
 from tasks.settings import Settings
 
-#: A worker that has not been seen for so long is gone.
-ALIVE_S = 15.0
+#: A worker that has not been seen for so long is gone. Ingest looks every 3 s: so it knows of a death within 15 s.
+ALIVE_S = 10.0
 #: How often a worker writes itself down.
-EVERY_S = 5.0
+EVERY_S = 3.0
 
 
 class _Said(msgspec.Struct):
@@ -84,17 +84,17 @@ def read(client: redis.Redis, keys: Keys) -> list[WorkerSeen]:
 class Presence:
     """One worker's own entry. Raises what Redis raises."""
 
-    def __init__(self, settings: Settings, name: str, queues: Sequence[str]) -> None:
-        """Take a name that no other worker has, and the queues that it listens to; the connection opens at the first call."""
+    def __init__(self, settings: Settings, name: str) -> None:
+        """Take a name that no other worker has; the connection opens at the first call."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         self._client = connect_async(settings, settings.ledger, **options)
         self._key = Keys(settings.namespace).workers
-        self._name, self._queues = name, list(queues)
+        self._name = name
         self._write = self._client.register_script(script("presence"))
 
-    async def announce(self, processes: int) -> None:
-        """Say that this worker lives and listens, with so many processes."""
-        said = _Said(time.time_ns() // 10**6, self._queues, processes, VERSION)
+    async def announce(self, processes: int, queues: Sequence[str]) -> None:
+        """Write down that this worker lives, with so many processes, and which queues it takes tasks from now."""
+        said = _Said(time.time_ns() // 10**6, list(queues), processes, VERSION)
         await self._write(keys=[self._key], args=[self._name, msgspec.json.encode(said)])
 
     async def leave(self) -> None:

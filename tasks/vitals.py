@@ -12,8 +12,8 @@ from tasks.presence import EVERY_S
 #: How long the main loop may be silent, beyond the longest run of a batch: when Redis hangs it waits for several
 #: sockets, 5 s each. Twice what was seen then (20 s).
 PATIENCE_S = 40.0
-#: The ledger is away when it refused, or has not answered for so long: it is asked every 5 s and may take 5 s.
-AWAY_S = 2 * EVERY_S + 1
+#: The ledger is away when it refused, or has not answered for so long: it is asked every 3 s and may take 5 s.
+AWAY_S = EVERY_S + 5 + 1
 
 
 class Vitals:
@@ -27,6 +27,8 @@ class Vitals:
         self._answered_s = -AWAY_S
         #: Processes that run batches: how many live, and how many should.
         self.processes = self.wanted = 0
+        #: The queues that it takes tasks from: anybody who reaches the broker may have it leave some.
+        self.queues: tuple[str, ...] = ()
         #: Whether it takes tasks from its queues.
         self.listening = False
         self.stopping = False
@@ -59,8 +61,9 @@ class Vitals:
             "pool": self.processes > 0,
             "heartbeat": self.healthz()[0],
         }
-        said = {"stopping": self.stopping, "processes": self.processes, "processes_wanted": self.wanted}
-        return all(parts.values()) and not self.stopping, {**parts, **said, "port": self.port}
+        said: dict[str, Any] = {"stopping": self.stopping, "processes": self.processes, "processes_wanted": self.wanted}
+        said |= {"queues": list(self.queues), "port": self.port}
+        return all(parts.values()) and not self.stopping, {**parts, **said}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
         """Yield the gauges: called by prometheus_client."""

@@ -43,7 +43,7 @@ class Front:
         self._registry = CollectorRegistry()
         for collector in (BuildInfo("worker"), self.vitals, measure.Collector(self._directory)):
             self._registry.register(collector)
-        self._name, self._queues = name, queues
+        self._name = name
         self._leaving, self._ending = asyncio.Event(), asyncio.Event()
         self._beside = Beside()
         try:
@@ -68,7 +68,7 @@ class Front:
         address = Address.of_worker(self._settings)
         server, self.vitals.port = serve(address, self.vitals.healthz, self.vitals.ready, self._registry)
         up()
-        presence = Presence(self._settings, self._name, self._queues)
+        presence = Presence(self._settings, self._name)
         await self._announce(presence)
         await self._ending.wait()
         server.stop()
@@ -76,17 +76,25 @@ class Front:
 
     async def _announce(self, presence: Presence) -> None:
         while not self._leaving.is_set():
+            told = self.vitals.queues if self.vitals.listening else None
             await self._tell(presence)
-            with suppress(TimeoutError):
-                async with asyncio.timeout(EVERY_S if self.vitals.listening else BEAT_S):
-                    await self._leaving.wait()
+            await self._wait(told)
         await self._tell(presence)
+
+    async def _wait(self, told: tuple[str, ...] | None) -> None:
+        """Wait until it is time to tell again: after some seconds, or soon after something has changed."""
+        for _ in range(round(EVERY_S / BEAT_S)):
+            with suppress(TimeoutError):
+                async with asyncio.timeout(BEAT_S):
+                    await self._leaving.wait()
+            if self._leaving.is_set() or not self.vitals.listening or self.vitals.queues != told:
+                return
 
     async def _tell(self, presence: Presence) -> None:
         # No word of a ledger that is away: /ready says it, and the batches do.
         try:
             if self.vitals.listening and not self.vitals.stopping:
-                await presence.announce(self.vitals.processes)
+                await presence.announce(self.vitals.processes, self.vitals.queues)
             else:
                 await presence.leave()
         except (redis.RedisError, OSError, TimeoutError):
@@ -139,6 +147,8 @@ class Consumer(CeleryConsumer):
         vitals = self._vitals
         vitals.beat()
         vitals.processes = vitals.wanted = self.pool.num_processes
+        consumer: Any = getattr(self, "task_consumer", None)
+        vitals.queues = tuple(sorted(queue.name for queue in consumer.queues)) if consumer else ()
         # The solo pool has no children. Asked here, because only this thread may wait for them.
         prefork = getattr(self.pool, "_pool", None)
         if prefork:

@@ -19,7 +19,7 @@ from tests.waiting import wait_for
 
 def tell(settings: Settings, name: str, what: Callable[[Presence], Awaitable[None]]) -> None:
     async def main() -> None:
-        one = Presence(settings, name, ["depth", "trade"])
+        one = Presence(settings, name)
         await what(one)
         await one.close()
 
@@ -40,7 +40,7 @@ def seconds(client: redis.Redis) -> int:
 def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(monkeypatch, client, keys, settings):
     now_ns = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
-    tell(settings, "w1@a", lambda one: one.announce(4))
+    tell(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
     [seen] = presence.read(client, keys)
     assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, "unknown")
     assert 0 <= seen.age_s < 5
@@ -49,7 +49,7 @@ def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(
 
 def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
     for name in ("w1@a", "w2@b"):
-        tell(settings, name, lambda one: one.announce(1))
+        tell(settings, name, lambda one: one.announce(1, ["depth", "trade"]))
     tell(settings, "w1@a", lambda one: one.leave())
     assert [seen.name for seen in presence.read(client, keys)] == ["w2@b"]
 
@@ -59,11 +59,11 @@ def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(cl
     for name, seen_s in (("old", now_s - 61), ("recent", now_s - 50)):
         client.hset(keys.workers, name, f'{{"seen_s":{seen_s}.000000,"clock_ms":0}}')
     client.hset(keys.workers, "junk", "junk")
-    tell(settings, "w1@a", lambda one: one.announce(1))
+    tell(settings, "w1@a", lambda one: one.announce(1, ["depth", "trade"]))
     assert set(entries(client, keys)) == {b"recent", b"w1@a"}
 
 
-def test_workers_of_the_same_name_are_two_and_a_killed_one_is_gone_after_15_s(client, keys, settings):
+def test_workers_of_the_same_name_are_two_and_a_killed_one_is_gone_after_10_s(client, keys, settings):
     with worker(settings) as one, worker(settings) as other:
         names = {f"worker-1@test/{each.process.pid}" for each in (one, other)}
         wait_for(lambda: {seen.name for seen in presence.read(client, keys)} == names, 20, f"{names} to be seen")
@@ -73,4 +73,4 @@ def test_workers_of_the_same_name_are_two_and_a_killed_one_is_gone_after_15_s(cl
         left = entries(client, keys)
         now_s = seconds(client)
         assert [seen.name for seen in presence.alive(left, now_s)] == [f"worker-1@test/{one.process.pid}"]
-        assert presence.alive(left, now_s + 16) == []
+        assert presence.alive(left, now_s + 11) == []

@@ -1,6 +1,7 @@
 """Frames from a real NATS server."""
 
 import asyncio
+import json
 import os
 import signal
 import time
@@ -185,6 +186,37 @@ def test_a_connection_that_nats_closed_for_good_is_noticed_with_its_reason(nats_
             assert not listener.parts.all_up
 
     asyncio.run(run())
+
+
+def test_a_nats_that_stops_answering_is_away_until_it_answers_again():
+    with Instance("source") as instance:
+        process, url = start_nats(instance)
+
+        async def run() -> list[bool]:
+            async with listening(url, "x.>") as listener:
+                ups = []
+                for signal_ in (signal.SIGCONT, signal.SIGSTOP, signal.SIGCONT, signal.SIGCONT):
+                    process.send(signal_)
+                    await listener.nats.probe(0.3 if signal_ == signal.SIGSTOP else 10)
+                    ups.append(listener.parts.up["nats"])
+                assert listener.nats.client.stats["reconnects"] == 0
+                return ups
+
+        assert asyncio.run(run()) == [True, False, True, True]
+
+
+def test_ready_says_within_10_s_that_nats_does_not_answer(redis_url, namespace):
+    with Instance("source") as instance:
+        process, url = start_nats(instance)
+        with ingest(url, redis_url, namespace) as service:
+            service.wait_ready()
+            process.send(signal.SIGSTOP)
+            wait_for(lambda: service.get("/ready")[0] == 503, 10, "ingest to miss NATS")
+            assert {"nats_away"} == {each["name"] for each in json.loads(service.get("/ready")[1])["findings"]} - {
+                "no_workers"
+            }
+            process.send(signal.SIGCONT)
+            wait_for(lambda: service.get("/ready")[0] == 200, 10, "ingest to hear from NATS")
 
 
 def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):

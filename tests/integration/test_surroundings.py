@@ -13,6 +13,7 @@ from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.surroundings import Seen, Surroundings
 from tasks.ledger import Keys
+from tasks.presence import Presence
 from tasks.settings import Settings
 
 
@@ -108,3 +109,21 @@ def test_an_answer_is_forgotten_when_redis_has_gone():
         before, after = asyncio.run(asked_before_and_after())
         assert before is not None
         assert after is None
+
+
+def test_a_strategy_that_raises_and_a_queue_that_nobody_listens_to_are_found(
+    settings: Settings, client: redis.Redis, keys: Keys
+):
+    async def found() -> list[tuple[str, str]]:
+        ledger = IngestLedger(settings)
+        surroundings = Surroundings(ledger, ["depth", "trade"], Brake(0.9))
+        listener = Presence(settings, "a@host")
+        await listener.announce(1, ["depth"])
+        await surroundings.ask()
+        client.hincrby(keys.counters, "errors:boom", 12)
+        await surroundings.ask()
+        await listener.close()
+        await ledger.close()
+        return [(finding.name, finding.what) for finding in surroundings.findings()]
+
+    assert asyncio.run(found()) == [("queue_unserved", "queue trade"), ("strategy_errors", "strategy boom")]

@@ -59,7 +59,7 @@ def test_a_stop_may_take_its_time_and_is_not_ready(vitals, clock):
 
 
 def test_a_ledger_that_refuses_is_away_at_once_and_one_that_is_silent_after_two_rounds(vitals, clock):
-    clock.now_s += 10.9
+    clock.now_s += 8.9
     assert "redis" not in parts(vitals)
     clock.now_s += 0.2
     assert "redis" in parts(vitals)

@@ -8,6 +8,7 @@ from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
 
+from tasks.vitals import Vitals
 from tasks.worker import Consumer
 
 
@@ -35,3 +36,15 @@ def test_what_ran_when_the_connection_was_lost_goes_on_in_a_child_and_was_cut_of
         assert not consumer._vitals.listening
     finally:
         state.reset_state()
+
+
+@pytest.mark.parametrize(
+    ("queues", "told"), [(["trade", "depth"], ("depth", "trade")), (["depth"], ("depth",)), ([], ()), (None, ())]
+)
+def test_it_tells_which_queues_it_takes_tasks_from_at_this_moment(queues: list[str] | None, told: tuple[str, ...]):
+    consumer: Any = Consumer.__new__(Consumer)
+    consumer.pool, consumer._vitals = SimpleNamespace(num_processes=1), Vitals(1.0)
+    listed = None if queues is None else [SimpleNamespace(name=name) for name in queues]
+    consumer.task_consumer = listed if listed is None else SimpleNamespace(queues=listed)
+    consumer._beat()
+    assert consumer._vitals.queues == told

@@ -1,0 +1,53 @@
+"""How many events each strategy raised on within the last minute. Pure: time is an argument, in monotonic seconds.
+
+Workers add to the ledger's counters with each commit; ingest reads them every few seconds and keeps a minute of it.
+"""
+
+from collections import deque
+from collections.abc import Iterator, Mapping
+
+from tasks.findings import Finding
+
+MINUTE_S = 60.0
+_PREFIX = b"errors:"
+#: Said is the last of these that was reached, so that words do not change with every event.
+_STEPS = tuple(mantissa * 10**power for power in range(12) for mantissa in (1, 2, 5))
+
+
+class ErrorCounts:
+    """Errors by strategy, from the ledger's counters."""
+
+    def __init__(self) -> None:
+        #: When, and the counters then, for a little more than a minute.
+        self._samples: deque[tuple[float, dict[str, int]]] = deque()
+
+    def take(self, counters: Mapping[bytes, bytes], now_s: float) -> None:
+        """Learn how the ledger's counters stand; what is no number counts as none."""
+        errors = {
+            name.removeprefix(_PREFIX).decode(errors="replace"): int(count)
+            for name, count in counters.items()
+            if name.startswith(_PREFIX) and count.isdigit()
+        }
+        self._samples.append((now_s, errors))
+        # The newest of those that are a minute old, or more, is where the minute begins.
+        while len(self._samples) > 1 and now_s - self._samples[1][0] >= MINUTE_S:
+            self._samples.popleft()
+
+    def last_minute(self, now_s: float) -> dict[str, int]:
+        """Return for each strategy that raised within the last minute on how many events; from the first sample on."""
+        if not self._samples or now_s - self._samples[-1][0] > MINUTE_S:
+            return {}
+        first, last = self._samples[0][1], self._samples[-1][1]
+        # Counters that fell were removed meanwhile, with the whole ledger.
+        risen = {
+            name: count - first.get(name, 0) if count >= first.get(name, 0) else count for name, count in last.items()
+        }
+        return {name: count for name, count in sorted(risen.items()) if count}
+
+    def findings(self, now_s: float) -> Iterator[Finding]:
+        """Yield a warning for each strategy that raised within the last minute."""
+        for name, count in self.last_minute(now_s).items():
+            at_least = max(step for step in _STEPS if step <= count)
+            says = f"raised on {at_least:,} events or more within a minute" if count > 1 else "raised within a minute"
+            do = f"`deadletters list` has the tracebacks; `strategies kill {name}` holds its signals back"
+            yield Finding("warning", f"strategy {name}", says, do, "strategy_errors")
