@@ -3,13 +3,14 @@
 from typing import Any
 
 from tasks import codec
+from tasks.redis_address import RedisAddress
 from tasks.redis_clients import sentinel_options
 from tasks.redis_tls import tls_options
-from tasks.sentinels import for_celery
 from tasks.settings import load
 
 codec.install()
 _settings = load()
+_broker, _results = RedisAddress.parse(_settings.broker), RedisAddress.parse(_settings.results)
 #: Nothing hangs for ever: a broker that does not answer within 5 s is away.
 _socket = {
     "socket_timeout": 5,
@@ -19,16 +20,16 @@ _socket = {
 }
 
 
-def _sentinels(url: str) -> dict[str, Any]:
-    """Give what is read where `url` names Sentinels, and nowhere else."""
-    return {"master_name": _settings.redis_sentinel_master, "sentinel_kwargs": sentinel_options(_settings, url)}
+def _sentinels(address: RedisAddress) -> dict[str, Any]:
+    """Return what is read where `address` names Sentinels, and nowhere else."""
+    return {"master_name": _settings.redis_sentinel_master, "sentinel_kwargs": sentinel_options(_settings, address)}
 
 
-broker_url = for_celery(_settings.broker)
-broker_use_ssl = tls_options(_settings, _settings.broker) or None
+broker_url = _broker.for_celery()
+broker_use_ssl = tls_options(_settings, _broker) or None
 broker_transport_options = {
     **_socket,
-    **_sentinels(_settings.broker),
+    **_sentinels(_broker),
     "global_keyprefix": _settings.celery_prefix,
     # One Redis list a queue, instead of four for priorities that nobody uses.
     "priority_steps": [0],
@@ -40,22 +41,23 @@ broker_connection_max_retries = None
 # Redis out of memory or read-only must not end the worker.
 broker_channel_error_retry = True
 
-result_backend = for_celery(_settings.results)
+result_backend = _results.for_celery()
 # By the scheme of the URL.
 override_backends = {
     "redis": "tasks.results:OneTripRedis",
     "rediss": "tasks.results:OneTripRedis",
     "sentinel": "tasks.results:OneTripSentinel",
 }
-redis_backend_use_ssl = tls_options(_settings, _settings.results) or None
+redis_backend_use_ssl = tls_options(_settings, _results) or None
 result_backend_transport_options = {
-    **_sentinels(_settings.results),
+    **_sentinels(_results),
     "global_keyprefix": _settings.celery_prefix,
     "retry_policy": {"timeout": 5.0},
 }
 redis_socket_timeout = 5
 redis_socket_connect_timeout = 5
-redis_socket_keepalive = True
+# A socket of this machine has none, and redis-py does not take the word there.
+redis_socket_keepalive = not _results.is_socket
 redis_backend_health_check_interval = 5
 result_expires = 3600
 result_serializer = "json"

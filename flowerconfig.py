@@ -1,8 +1,12 @@
 """Flower's configuration; `celery -A tasks flower` loads it by name from the current directory."""
 
+from tasks import flower_queues
+
 #: The page has no password unless one is set (--basic_auth): so it is for this machine only, unless told otherwise.
 address = "127.0.0.1"
 #: What is in each batch and what it came to, beside the id that names lane, epoch and position.
 tasks_columns = "uuid,state,args,result,received,runtime,worker"
 #: Workers come and go: forget those that have been away for ten minutes.
 purge_offline_workers = 600
+
+flower_queues.install()

@@ -11,7 +11,7 @@ import typer
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.events import Venue
 from tasks.settings import Settings, load
-from tasks.telemetry import configure_logging
+from tasks.telemetry import configure_logging, tell_hints
 
 app = typer.Typer(
     add_completion=False,
@@ -32,6 +32,7 @@ def _told_in_one_line() -> Iterator[Settings]:
     try:
         settings = load()
         configure_logging(settings, "feed")
+        tell_hints(settings)
         yield settings
     except RealtimeStrategiesError as error:
         typer.echo(f"error: {error}", err=True)

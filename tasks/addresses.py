@@ -2,9 +2,7 @@
 
 from urllib.parse import SplitResult, urlsplit
 
-from tasks.sentinels import Sentinels, is_sentinel
-
-_NONE = "not an address; in a password, signs such as / @ : , are written as %2F %40 %3A %2C"
+from tasks.redis_address import NO_ADDRESS, RedisAddress
 
 
 def nats(urls: str) -> str:
@@ -12,17 +10,13 @@ def nats(urls: str) -> str:
     for url in urls.split(","):
         parts = _parts(url.strip() if "://" in url else f"nats://{url.strip()}")
         if parts is None or parts.scheme not in {"nats", "tls", "ws", "wss"} or not parts.hostname:
-            raise ValueError(_NONE)
+            raise ValueError(NO_ADDRESS)
     return urls
 
 
 def redis(url: str) -> str:
-    """Give what redis-py and kombu take. Raises ValueError."""
-    if is_sentinel(url):
-        return _sentinels(url)
-    parts = _parts(url)
-    if parts is None or parts.scheme not in {"redis", "rediss", "unix"}:
-        raise ValueError(_NONE)
+    """Return `url`. Raises ValueError: it can't be used."""
+    RedisAddress.parse(url)
     return url
 
 
@@ -34,10 +28,3 @@ def _parts(url: str) -> SplitResult | None:
     except ValueError:
         return None
     return parts if usable else None
-
-
-def _sentinels(url: str) -> str:
-    try:
-        return Sentinels.parse(url).url
-    except ValueError:
-        raise ValueError(_NONE) from None

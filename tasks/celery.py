@@ -1,16 +1,39 @@
 """The Celery app of the workers: `celery -A tasks worker -Q depth,trade,basket`."""
 
 import gc
+import os
+import sys
 from typing import Any
 
 from celery import Celery
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutdown
 
 from tasks import tracing
-from tasks.settings import load
-from tasks.telemetry import configure_logging
+from tasks.environment import READ_BY_CELERY
+from tasks.errors import SettingsError
+from tasks.settings import Settings, load
+from tasks.telemetry import configure_logging, configure_structlog, tell_hints
 
-app = Celery("tasks", include=["tasks.process"])
+
+def _settings() -> Settings:
+    """Return the settings, once they are all that Celery goes by; a fault of theirs ends the process in one line."""
+    try:
+        settings = load()
+    except SettingsError as error:
+        sys.stderr.write(f"error: {error}\n")
+        raise SystemExit(1) from None
+    # Whichever of Celery's commands this is, most of which log nothing.
+    configure_structlog(settings, "celery")
+    tell_hints(settings)
+    # Celery would read them before its configuration; its command line has put the value of BROKER_URL there, too.
+    for name in READ_BY_CELERY:
+        os.environ.pop(name, None)
+    return settings
+
+
+_settings()
+# The loader and the fix-ups are named so that no variable of the environment does.
+app = Celery("tasks", include=["tasks.process"], loader="celery.loaders.app:AppLoader", fixups=[])
 app.config_from_object("celeryconfig")
 
 

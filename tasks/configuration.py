@@ -23,6 +23,7 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
+from tasks import validation
 from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
 from tasks.gate import OPEN, Gate
@@ -117,8 +118,10 @@ class Configuration(BaseModel):
         try:
             return cls.model_validate_json(canonical)
         except ValidationError as error:
-            where = ".".join(map(str, error.errors()[0]["loc"]))
-            raise LedgerError(f"the ledger's configuration can't be read: {where} {error.errors()[0]['msg']}") from None
+            first = error.errors()[0]
+            raise LedgerError(
+                f"the ledger's configuration can't be read: {validation.place(first)} {validation.say(first)}"
+            ) from None
 
 
 def check(tables: Any, what: str) -> Configuration:
@@ -126,8 +129,8 @@ def check(tables: Any, what: str) -> Configuration:
     try:
         return Configuration.model_validate(tables)
     except ValidationError as error:
-        faults = [f"{'.'.join(str(part) for part in fault['loc'])}: {fault['msg']}" for fault in error.errors()]
-        raise SettingsError(f"{what} can't be used:\n  " + "\n  ".join(faults)) from None
+        said = [f"{validation.place(fault)}: {validation.say(fault)}" for fault in error.errors()]
+        raise SettingsError.of(f"{what} can't be used", said) from None
 
 
 def read(path: Path) -> Configuration:

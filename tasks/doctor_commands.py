@@ -1,6 +1,5 @@
 """`python -m tasks doctor`: looks at everything that a pipeline needs, and says what is wrong and what to do."""
 
-import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
@@ -16,7 +15,7 @@ from tasks import changes, doctor
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
 from tasks.findings import Finding
-from tasks.settings import Settings, load, unknown_names
+from tasks.settings import Settings, load
 
 app = typer.Typer()
 
@@ -57,9 +56,8 @@ def examine() -> Iterator[Finding]:
         for fault in _faults(error):
             yield Finding("fault", "settings", fault, "`config show` lists every setting")
         return
-    hints = unknown_names(os.environ)[1]
-    yield from (Finding("warning", "settings", hint) for hint in hints)
-    if not hints:
+    yield from (Finding("warning", "settings", hint) for hint in settings.hints)
+    if not settings.hints:
         given = ", ".join(sorted(name.upper() for name in settings.model_fields_set)) or "none: all by default"
         yield Finding("ok", "settings", f"given: {given}")
     chosen: Configuration | None = None
@@ -74,9 +72,7 @@ def examine() -> Iterator[Finding]:
 
 
 def _faults(error: SettingsError) -> list[str]:
-    """Give the faults of a message that has a headline before them, or is one itself."""
-    first, *faults = str(error).splitlines()
-    return [fault.strip() for fault in faults] or [first]
+    return list(error.faults) or [str(error)]
 
 
 def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:

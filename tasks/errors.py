@@ -11,6 +11,9 @@
 The docstring of a class is its message when it is raised without one.
 """
 
+from collections.abc import Sequence
+from typing import Self
+
 import msgspec
 
 #: What msgspec raises for bytes that are not what they should be; the last one for what is nested too deeply.
@@ -27,6 +30,17 @@ class RealtimeStrategiesError(Exception):
 
 class SettingsError(RealtimeStrategiesError):
     """The settings can't be used."""
+
+    #: Each by itself, where there may be several.
+    faults: tuple[str, ...] = ()
+
+    @classmethod
+    def of(cls, headline: str, faults: Sequence[str]) -> Self:
+        """Say one fault in the headline's line, several in a line each."""
+        between = " " if len(faults) == 1 else "\n  "
+        error = cls(f"{headline}:{between}{between.join(faults)}")
+        error.faults = tuple(faults)
+        return error
 
 
 class RecordingError(RealtimeStrategiesError):

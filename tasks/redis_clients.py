@@ -9,12 +9,16 @@ from typing import Any
 import redis
 import redis.asyncio
 from redis.asyncio.connection import AbstractConnection
+from redis.asyncio.connection import ConnectionPool as AsyncConnectionPool
+from redis.asyncio.connection import SSLConnection as AsyncSSLConnection
+from redis.asyncio.connection import UnixDomainSocketConnection as AsyncSocketConnection
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
+from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.sentinel import Sentinel
 
+from tasks.redis_address import RedisAddress
 from tasks.redis_tls import tls_options
-from tasks.sentinels import Sentinels, is_sentinel
 from tasks.settings import Settings
 
 #: How long a Sentinel may take to answer; then the next one is asked.
@@ -26,24 +30,40 @@ def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
 
     Raises ValueError: not a URL of Redis.
     """
-    if not is_sentinel(url):
-        return redis.Redis.from_url(url, **tls_options(settings, url), **options)
-    sentinels = Sentinels.parse(url)
-    asking, tls = sentinel_options(settings, url), _tls(settings, url)
-    asked: Any = _Sentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
+    address = RedisAddress.parse(url)
+    if not address.is_sentinel:
+        kinds = (SSLConnection, UnixDomainSocketConnection)
+        return redis.Redis.from_pool(ConnectionPool(**_place(settings, address, kinds, options)))
+    asking, tls = sentinel_options(settings, address), _tls(settings, address)
+    asked: Any = _Sentinel(address.hosts, sentinel_kwargs=asking, **address.login(), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.Redis = asked.master_for(settings.redis_sentinel_master)
     return client
 
 
 def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio.Redis:
     """Give the same for asyncio."""
-    if not is_sentinel(url):
-        return _sturdy(redis.asyncio.Redis.from_url(url, **tls_options(settings, url), **options))
-    sentinels = Sentinels.parse(url)
-    asking, tls = sentinel_options(settings, url), _tls(settings, url)
-    asked = _AsyncSentinel(sentinels.hosts, sentinel_kwargs=asking, **_login(sentinels), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
+    address = RedisAddress.parse(url)
+    if not address.is_sentinel:
+        kinds = (AsyncSSLConnection, AsyncSocketConnection)
+        pool = AsyncConnectionPool(**_place(settings, address, kinds, options))
+        return _sturdy(redis.asyncio.Redis.from_pool(pool))
+    asking, tls = sentinel_options(settings, address), _tls(settings, address)
+    asked = _AsyncSentinel(address.hosts, sentinel_kwargs=asking, **address.login(), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.asyncio.Redis = asked.master_for(settings.redis_sentinel_master, connection_pool_class=_Pool)
     return _sturdy(client)
+
+
+def _place(
+    settings: Settings, address: RedisAddress, kinds: tuple[type, type], options: dict[str, Any]
+) -> dict[str, Any]:
+    """Return a pool's options; `kinds` are the classes of connections over TLS and to a socket of this machine."""
+    over_tls, to_socket = kinds
+    kind: dict[str, Any] = {}
+    if address.is_tls or address.is_socket:
+        kind["connection_class"] = over_tls if address.is_tls else to_socket
+    # A socket of this machine has no keep-alive, and its class does not take the word.
+    usable = {name: value for name, value in options.items() if not (address.is_socket and name == "socket_keepalive")}
+    return address.place() | address.login() | tls_options(settings, address) | kind | usable
 
 
 def _sturdy(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
@@ -110,20 +130,14 @@ class _Pool(AsyncPool):
             await self.sentinel_manager.aclose()
 
 
-def sentinel_options(settings: Settings, url: str) -> dict[str, Any]:
+def sentinel_options(settings: Settings, address: RedisAddress) -> dict[str, Any]:
     """Give options of connections to Sentinels themselves. Plain data, because Celery's workers tell theirs as JSON."""
     patience = {"socket_timeout": SENTINEL_TIMEOUT_S, "socket_connect_timeout": SENTINEL_TIMEOUT_S}
     login = {"password": settings.redis_sentinel_password} if settings.redis_sentinel_password else {}
     # Not again and again: the next Sentinel is asked instead.
-    return patience | login | _tls(settings, url) | {"retry": None}
+    return patience | login | _tls(settings, address) | {"retry": None}
 
 
-def _tls(settings: Settings, url: str) -> dict[str, Any]:
-    options = tls_options(settings, url)
+def _tls(settings: Settings, address: RedisAddress) -> dict[str, Any]:
+    options = tls_options(settings, address)
     return {"ssl": True, **options} if options else {}
-
-
-def _login(sentinels: Sentinels) -> dict[str, Any]:
-    """Give user, password and database of the master."""
-    given = redis.connection.parse_url(sentinels.master())  # type: ignore[no-untyped-call]  # redis-py's gap
-    return {name: value for name, value in given.items() if name in {"username", "password", "db"}}

@@ -3,13 +3,13 @@
 import ssl
 from typing import Any
 
-from tasks.sentinels import TLS_SCHEME
+from tasks.redis_address import RedisAddress
 from tasks.settings import Settings
 
 
-def tls_options(settings: Settings, url: str) -> dict[str, Any]:
-    """Give what redis-py's connections need for `url`; nothing where it is no `rediss://` or `sentinels://`."""
-    if not url.startswith(("rediss://", f"{TLS_SCHEME}://")):
+def tls_options(settings: Settings, address: RedisAddress) -> dict[str, Any]:
+    """Return what redis-py's connections need for TLS; nothing where `address` asks for none."""
+    if not address.is_tls:
         return {}
     files = {
         "ssl_ca_certs": settings.redis_tls_ca,

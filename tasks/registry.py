@@ -6,7 +6,9 @@ from importlib import import_module
 from typing import Any
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
+from tasks import validation
 from tasks.configuration import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
 from tasks.events import Kind
@@ -36,10 +38,8 @@ def create(name: str, params: dict[str, Any]) -> AnyStrategy:
     try:
         return strategy_type.create(params)
     except ValidationError as error:
-        faults = [
-            f"{name}: {_place(fault['loc'])}{fault['msg'].removeprefix('Value error, ')}" for fault in error.errors()
-        ]
-    raise SettingsError("\n".join(faults))
+        said = [f"{name}: {_place(fault)}{validation.say(fault)}" for fault in error.errors()]
+    raise SettingsError("\n".join(said))
 
 
 def find(name: str) -> type[AnyStrategy]:
@@ -84,7 +84,7 @@ def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
         faults += _twins(configuration, pool_name, strategies, built)
         built[pool_name] = tuple(strategies)
     if faults:
-        raise SettingsError("the strategies can't be used:\n  " + "\n  ".join(faults))
+        raise SettingsError.of("the strategies can't be used", faults)
     return built
 
 
@@ -175,5 +175,6 @@ def _twins(
                 yield f"pool {name}: {strategy.name}: sees the same events in pool {other_name}"
 
 
-def _place(location: tuple[int | str, ...]) -> str:
-    return f"{'.'.join(str(part) for part in location)}: " if location else ""
+def _place(fault: ErrorDetails) -> str:
+    where = validation.place(fault)
+    return f"{where}: " if where else ""

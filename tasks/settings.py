@@ -3,7 +3,6 @@
 Any secret NAME can also be given as NAME_FILE, the path of a file that holds it.
 """
 
-import difflib
 import os
 import re
 import string
@@ -12,12 +11,11 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-import structlog
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tasks import addresses
+from tasks import addresses, environment, validation
 from tasks.errors import SettingsError
 from tasks.routing import Shard
 from tasks.secret_files import SecretFiles
@@ -37,9 +35,6 @@ SECRETS = (
 
 #: Elsewhere, a comma or a semicolon may be part of a password.
 _BETWEEN = re.compile(r"([,;])(?=\s*\w+://)")
-
-#: Names of other software that look like one of ours.
-_NOT_OURS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
 
 
 class Settings(BaseSettings):
@@ -89,7 +84,8 @@ class Settings(BaseSettings):
     run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        description="broker, results and ledger, unless split below; sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels, sentinels:// over TLS",
+        description="broker, results and ledger, unless split below; rediss:// over TLS, unix:///run/redis.sock?db=0 a socket of "
+        "this machine, sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels, sentinels:// over TLS",
     )
     broker_url: str = Field("", description="Celery's broker; default REDIS_URL")
     result_url: str = Field("", description="Celery's results; default REDIS_URL")
@@ -123,6 +119,8 @@ class Settings(BaseSettings):
     binance_spot_url: str = Field("wss://data-stream.binance.vision/stream", description="spot websocket")
     binance_usdm_depth_url: str = Field("wss://fstream.binance.com/public/stream", description="futures books")
     binance_usdm_trade_url: str = Field("wss://fstream.binance.com/market/stream", description="futures trades")
+
+    _hints: tuple[str, ...] = PrivateAttr(())
 
     @field_validator("log_level", mode="before")
     @classmethod
@@ -191,6 +189,11 @@ class Settings(BaseSettings):
         return self
 
     @property
+    def hints(self) -> tuple[str, ...]:
+        """What of the environment was not understood or is not used; a sentence each."""
+        return self._hints
+
+    @property
     def nats_tls(self) -> bool:
         """Whether the settings ask for TLS to NATS, whatever the URL says."""
         return bool(self.nats_tls_ca or self.nats_tls_cert or self.nats_tls_name)
@@ -255,22 +258,14 @@ def mask(urls: str) -> str:
 
 
 def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
-    """Give what names like settings that are none: faults, and warnings."""
-    known = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRETS}
-    faults, warnings = [], []
-    for name in sorted(environ.keys() - known - _NOT_OURS):
-        close = difflib.get_close_matches(name, known, n=1, cutoff=0.85)
-        hint = f"; did you mean {close[0]}?" if close else ""
-        if name.startswith("INGEST_"):
-            faults.append(f"{name}: there is no such setting{hint}")
-        elif close:
-            warnings.append(f"{name} is not a setting{hint}")
-    return faults, warnings
+    """Return what is named like a setting and is none: faults, and warnings."""
+    names = {name.upper() for name in Settings.model_fields}
+    return environment.unknown(environ, names | {f"{name.upper()}_FILE" for name in SECRETS})
 
 
 def _told(fault: ErrorDetails) -> str:
     """Say a fault in a line, with the value unless it may be a secret or is all of them."""
-    name, why = "".join(map(str, fault["loc"][:1])), fault["msg"].removeprefix("Value error, ")
+    name, why = "".join(map(str, fault["loc"][:1])), validation.say(fault)
     if not name:
         return why
     return f"{name.upper()}: {why}" + ("" if name in SECRETS else f", not {fault['input']!r}")
@@ -279,14 +274,13 @@ def _told(fault: ErrorDetails) -> str:
 @lru_cache(maxsize=1)
 def load() -> Settings:
     """Read the settings, once. Raises SettingsError, one message with every fault."""
-    faults, warnings = unknown_names(os.environ)
+    wrong, warnings = unknown_names(os.environ)
     settings = None
     try:
         settings = Settings()
     except ValidationError as error:
-        faults += [_told(fault) for fault in error.errors()]
-    if faults or settings is None:
-        raise SettingsError("the settings can't be used:\n  " + "\n  ".join(faults))
-    for warning in warnings:
-        structlog.get_logger().warning("settings", hint=warning)
+        wrong += [_told(fault) for fault in error.errors()]
+    if wrong or settings is None:
+        raise SettingsError.of("the settings can't be used", wrong)
+    settings._hints = (*warnings, *environment.overruled(os.environ, settings.broker, settings.results))  # noqa: SLF001 its own
     return settings

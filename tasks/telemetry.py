@@ -49,13 +49,32 @@ def add_batch(_: Any, __: str, event: Event) -> Event:
     return event
 
 
-def configure_logging(settings: Settings, role: str) -> None:
-    """Send structlog and the standard library's logging to standard error, as JSON lines or for a person.
+def configure_structlog(settings: Settings, role: str) -> None:
+    """Send structlog's lines to standard error, as JSON or for a person; what others log stays as it is.
 
-    `role` says what this process is: ingest, worker or feed.
+    `role` says what this process is: ingest, worker, feed, or one of Celery's other commands.
     """
-    level = logging.getLevelNamesMapping()[settings.log_level]
-    shared: list[Any] = [
+    processors: list[Any] = [*_shared(role), *_renderers(settings), without_passwords]
+    structlog.configure(
+        processors=processors,
+        wrapper_class=structlog.make_filtering_bound_logger(_level(settings)),
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+        cache_logger_on_first_use=True,
+    )
+
+
+def tell_hints(settings: Settings) -> None:
+    """Log what of the environment was not understood or is not used, a warning each."""
+    for hint in settings.hints:
+        structlog.get_logger().warning("settings", hint=hint)
+
+
+def _level(settings: Settings) -> int:
+    return logging.getLevelNamesMapping()[settings.log_level]
+
+
+def _shared(role: str) -> list[Any]:
+    return [
         structlog.contextvars.merge_contextvars,
         add_batch,
         structlog.stdlib.add_log_level,
@@ -63,13 +82,12 @@ def configure_logging(settings: Settings, role: str) -> None:
         _Role(role),
         add_trace,
     ]
-    render = [*_renderers(settings), without_passwords]
-    structlog.configure(
-        processors=[*shared, *render],
-        wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
-        cache_logger_on_first_use=True,
-    )
+
+
+def configure_logging(settings: Settings, role: str) -> None:
+    """Send structlog's lines and the standard library's logging to standard error, as `configure_structlog` does."""
+    configure_structlog(settings, role)
+    shared, render, level = _shared(role), [*_renderers(settings), without_passwords], _level(settings)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(
         structlog.stdlib.ProcessorFormatter(

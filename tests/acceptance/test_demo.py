@@ -215,7 +215,7 @@ def test_a_flower_port_that_is_taken_gets_one_line(demo):
             {"STRATEGIES_FILE": "nowhere.toml"},
             r"error: can't read the strategies file .*nowhere\.toml: No such file.*\n",
         ),
-        ({"LOG_LEVEL": "loud"}, r"error: the settings can't be used:\n  LOG_LEVEL: .*\n"),
+        ({"LOG_LEVEL": "loud"}, r"error: the settings can't be used: LOG_LEVEL: .*\n"),
     ],
 )
 def test_settings_that_can_not_be_are_told_before_anything_starts(demo, environment, message):

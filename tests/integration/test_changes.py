@@ -55,10 +55,10 @@ def test_a_change_is_heard_by_ingest_at_once_and_kept_with_author_and_reason(ser
     ("words", "fault"),
     [
         (("set", "orderbook_skew", "levls=7"), "did you mean 'levels'?"),
-        (("set", "orderbook_skew", "levels=0", "notional=-1"), "notional: Input should be greater than 0"),
+        (("set", "orderbook_skew", "levels=0", "notional=-1"), "notional: must be above 0"),
         (("set", "orderbok_skew", "levels=7"), "did you mean orderbook_skew?"),
         (("set", "all", "levels=7"), "for all strategies only gates can be set"),
-        (("set", "orderbook_skew", "gate.kiled=true"), "gate.kiled: Extra inputs are not permitted"),
+        (("set", "orderbook_skew", "gate.kiled=true"), "gate.kiled: there is no such name"),
         (("set", "orderbook_skew", "levels"), "'levels' is not name=value"),
         (("pause", "dept"), "there is no pool 'dept'; known: "),
         (("rollback", "0123"), "the ledger holds no configuration '0123'"),

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from tasks import settings
 from tasks.errors import SettingsError
 from tasks.settings import Settings, load, mask
+from tasks.telemetry import tell_hints
 
 
 @pytest.fixture(autouse=True)
@@ -21,9 +22,15 @@ def empty_environment(monkeypatch):
 
 
 def refusal() -> list[str]:
+    """Give the headline, and the faults in a line each; one fault stands in the headline's line."""
     with pytest.raises(SettingsError) as raised:
         load()
-    return str(raised.value).splitlines()
+    if not raised.value.faults:
+        return str(raised.value).splitlines()
+    text = str(raised.value)
+    if len(raised.value.faults) == 1:
+        text = text.replace(": ", ":\n  ", 1)
+    return text.splitlines()
 
 
 def test_an_empty_environment_gives_the_defaults():
@@ -92,7 +99,7 @@ def test_a_near_miss_of_a_name_warns(monkeypatch, tmp_path, name, hints):
     (tmp_path / "secret").write_text("redis://:5")
     monkeypatch.setenv(name, str(tmp_path / "secret"))
     with capture_logs() as logs:
-        load()
+        tell_hints(load())
     assert [(log["log_level"], log["hint"]) for log in logs] == [("warning", hint) for hint in hints]
 
 
@@ -131,6 +138,9 @@ def test_a_subject_template_that_makes_no_subject_is_refused(monkeypatch, value)
     [
         ("REDIS_URL", "redis://:hunter/2@h/0"),
         ("REDIS_URL", "http://:hunter2@h"),
+        ("REDIS_URL", "redis://me:hunter?2@h/0"),
+        ("REDIS_URL", "redis://me:hunter#2@h/0"),
+        ("REDIS_URL", "redis://hunter?2=@h/0"),
         ("LEDGER_URL", "sentinel://:hunter/2@h:1"),
         ("NATS_URL", "nats://me:hunter/2@h:4222"),
         ("NATS_URL", "nats://me:hunter,2@h:4222"),
@@ -141,6 +151,26 @@ def test_what_is_no_address_is_refused_without_a_word_of_its_password(monkeypatc
     [fault] = refusal()[1:]
     assert fault.startswith(f"  {name}: not an address")
     assert "hunter" not in fault
+
+
+@pytest.mark.parametrize(
+    "option",
+    [
+        "socket_timeout=3",
+        "socket_connect_timeout=3",
+        "protocol=2",
+        "health_check_interval=1",
+        "ssl_cert_reqs=none",
+        "ssl_ca_certs=/x",
+        "max_connections=5",
+        "password=hunter2",
+    ],
+)
+@pytest.mark.parametrize("url", ["redis://h/0", "rediss://h", "unix:///run/redis.sock", "sentinel://h"])
+def test_an_option_that_libraries_read_differently_is_refused(monkeypatch, url, option):
+    monkeypatch.setenv("REDIS_URL", f"{url}?{option}")
+    assert refusal()[1].startswith(f"  REDIS_URL: takes no option {option.partition('=')[0]}: ")
+    assert "hunter2" not in refusal()[1]
 
 
 SEVERAL = "NATS_TOKEN and NATS_NKEY are logins of different kinds: give one"

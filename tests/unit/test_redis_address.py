@@ -1,11 +1,18 @@
 """Addresses of Sentinels, and the clients that are made of them."""
 
 import ssl
+from typing import Any
 
 import pytest
+from celery import Celery
+from celery.backends.redis import RedisBackend
+from kombu import Connection
+from kombu.transport.redis import Channel
 
+from tasks.ledger import connection_options
+from tasks.redis_address import RedisAddress
 from tasks.redis_clients import connect, connect_async
-from tasks.sentinels import Sentinels, for_celery
+from tasks.redis_tls import tls_options
 from tasks.settings import Settings
 
 
@@ -20,9 +27,9 @@ from tasks.settings import Settings
         ("sentinels://:p%40w@a;sentinels://b/1", "sentinels://:p%40w@a:26379/1;sentinels://:p%40w@b:26379/1"),
     ],
 )
-def test_each_part_is_given_the_password_and_the_database_of_the_one_that_has_them(url: str, whole: str):
-    assert Sentinels.parse(url).url == whole
-    assert Sentinels.parse(whole).url == whole
+def test_each_sentinels_url_gets_the_one_login_and_database(url: str, whole: str):
+    assert RedisAddress.parse(url).for_celery() == whole.replace("sentinels://", "sentinel://")
+    assert RedisAddress.parse(whole) == RedisAddress.parse(url)
 
 
 @pytest.mark.parametrize(
@@ -37,11 +44,18 @@ def test_each_part_is_given_the_password_and_the_database_of_the_one_that_has_th
         "sentinel://a/x",
         "sentinel://a:port",
         "sentinel://a?master=x",
+        "redis://h/x",
+        "redis://h/1?db=2",
+        "redis://h/-1",
+        "unix://run/redis.sock",
+        "unix://",
+        "unix:///run/redis.sock?db=x",
+        "redis+socket:///run/redis.sock",
     ],
 )
-def test_what_celery_would_read_otherwise_is_refused(url: str):
-    with pytest.raises(ValueError, match=r"Sentinels|number|[Pp]ort") as raised:
-        Sentinels.parse(url)
+def test_what_libraries_would_read_differently_is_refused(url: str):
+    with pytest.raises(ValueError, match=r"Sentinels|number|address|option|socket") as raised:
+        RedisAddress.parse(url)
     assert "secret" not in str(raised.value)
 
 
@@ -72,6 +86,38 @@ def test_over_tls_sentinels_and_master_show_certificates_of_our_ca_and_else_nobo
         assert each.connection_kwargs.get("ssl_cert_reqs") == (ssl.CERT_REQUIRED if tls else None)
 
 
-def test_celery_reads_addresses_of_sentinels_without_tls_and_those_of_servers_as_they_are():
-    assert for_celery("sentinels://:pw@a:1/3;sentinels://:pw@b:2/3") == "sentinel://:pw@a:1/3;sentinel://:pw@b:2/3"
-    assert [for_celery(url) for url in ("sentinel://a:1/0", "rediss://a/0")] == ["sentinel://a:1/0", "rediss://a/0"]
+@pytest.mark.parametrize(
+    ("url", "celery"),
+    [
+        ("redis://h", "redis://h:6379/0"),
+        ("redis://", "redis://localhost:6379/0"),
+        ("redis://h?db=3", "redis://h:6379/3"),
+        ("redis://me:p%40s%2Fw@h:1/2", "redis://me:p%40s%2Fw@h:1/2"),
+        ("redis://me@h", "redis://me@h:6379/0"),
+        ("rediss://:p@[::1]:5/1", "rediss://:p@[::1]:5/1"),
+        ("unix:///run/redis.sock", "redis+socket:///run/redis.sock?virtual_host=0"),
+        ("unix://me:p%40w@/run/a%20b.sock?db=4", "redis+socket://me:p%40w@/run/a%20b.sock?virtual_host=4"),
+    ],
+)
+def test_celery_and_redis_py_are_told_the_same_of_a_url(url: str, celery: str):
+    address = RedisAddress.parse(url)
+    assert address.for_celery() == celery
+    channel: Any = Channel.__new__(Channel)  # made as it should be, it would connect
+    channel.connection = Connection(celery).transport
+    of_broker = channel._connparams()
+    app = Celery(set_as_current=False)
+    app.conf.redis_backend_use_ssl = tls_options(Settings(), address) or None
+    of_results: Any = RedisBackend(url=celery.removeprefix("redis+"), app=app)
+    ours = connect(Settings(redis_url=url), url).connection_pool.connection_kwargs
+    for name in ("host", "port", "path", "db", "username", "password"):
+        mine = ours.get(name)
+        assert of_broker.get(name) == mine, name
+        assert of_results.connparams.get(name) == mine, name
+
+
+@pytest.mark.parametrize("make", [connect, connect_async])
+def test_a_client_of_a_socket_is_made_with_what_every_client_is_told(make):
+    settings = Settings(redis_url="unix:///run/redis.sock?db=2")
+    pool = make(settings, settings.ledger, **connection_options()).connection_pool
+    connection = pool.make_connection()
+    assert (connection.path, connection.db, connection.socket_timeout) == ("/run/redis.sock", 2, 5)

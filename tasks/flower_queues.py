@@ -1,0 +1,28 @@
+"""Flower's queue lengths, asked of the broker as everybody here asks it; `flowerconfig` sees to that.
+
+Flower's own client takes the broker's URL apart by itself: of a socket it knows no database and no user, of several
+Sentinels only the first.
+"""
+
+from typing import Any
+
+import flower.views
+from flower.utils.broker import RedisBase
+
+from tasks.ledger import connection_options
+from tasks.redis_clients import connect_async
+from tasks.settings import load
+
+
+class QueueLengths(RedisBase):  # type: ignore[misc]  # Flower has no types
+    """What Flower asks for the number of messages in each queue; one for each time that it asks."""
+
+    def __init__(self, broker_url: str, *arguments: Any, **options: Any) -> None:
+        super().__init__(broker_url, *arguments, **options)
+        settings = load()
+        self.redis = connect_async(settings, settings.broker, **connection_options())
+
+
+def install() -> None:
+    """Have Flower ask it."""
+    flower.views.Broker = QueueLengths
