@@ -1,6 +1,7 @@
 import os
 import re
 import shutil
+import signal
 import stat
 import subprocess
 import sys
@@ -9,13 +10,19 @@ from pathlib import Path
 import pytest
 
 from compose.local.processes import ROOT
+from tests import write_help
+from tests.waiting import wait_for
 
 # Stands for a Python: makes a `.venv` that holds itself, notes what pip is asked for, and does the rest for real.
 FAKE_PYTHON = f"""#!/bin/sh
 case "$*" in
 *ensurepip*) [ ! -e "$FAKE/no-ensurepip" ] ;;
 "-m venv --clear "*) rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
-"-m pip "*) echo "$*" >>"$FAKE/pip" && [ ! -e "$FAKE/no-network" ] ;;
+"-m pip "*)
+    echo "$*" >>"$FAKE/pip"
+    while [ -e "$FAKE/slow-network" ]; do sleep 0.02; done
+    [ ! -e "$FAKE/no-network" ]
+    ;;
 "-m pytest"* | "-m compose.local"* | "-m tests.bench"*) echo "ran $*" ;;
 *realpath*) echo "$FAKE/python3" ;;
 *) exec "{sys.executable}" "$@" ;;
@@ -34,6 +41,10 @@ class Checkout:
         for directory in (self.root, self.fake):
             directory.mkdir()
         shutil.copy(ROOT / "run", self.root)
+        for _, file in write_help.COMMANDS.values():
+            copy = self.root / file.relative_to(ROOT)
+            copy.parent.mkdir(parents=True)
+            shutil.copy(file, copy)
         for name in ("demo", "dev", "bench"):
             (self.root / f"requirements-{name}.txt").write_text(f"{name}==1\n")
         for name in NAMES:
@@ -42,15 +53,20 @@ class Checkout:
             program.chmod(program.stat().st_mode | stat.S_IXUSR)
 
     def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        process = self.start(*arguments, **environment)
+        out, err = process.communicate(timeout=60)
+        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
+
+    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
         clean = {name: value for name, value in os.environ.items() if name != "PYTHON"}
         path = f"{self.fake}:{os.environ['PATH']}"
-        return subprocess.run(
+        return subprocess.Popen(
             [self.root / "run", *arguments],
             env=clean | {"PATH": path, "FAKE": str(self.fake)} | environment,
-            capture_output=True,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
             text=True,
-            check=False,
-            timeout=60,
+            start_new_session=True,
         )
 
     @property
@@ -134,6 +150,55 @@ def test_an_install_that_broke_off_is_begun_anew(checkout):
     assert checkout.run("test").stdout == "ran -m pytest --numprocesses 2 --dist loadfile\n"
     assert len(checkout.installs) == 2
     assert not left_over.exists()
+
+
+@pytest.mark.parametrize("other", ["demo", "test"])
+def test_two_at_once_install_one_after_the_other(checkout, other):
+    slow = checkout.fake / "slow-network"
+    slow.touch()
+    first = checkout.start("test")
+    wait_for(lambda: checkout.installs, 30, "the first one to install")
+    second = checkout.start(other)
+    assert second.stderr.readline() == "Another ./run is installing; waiting for it ...\n"
+    slow.unlink()
+    answers = [process.communicate(timeout=60)[0] for process in (first, second)]
+    assert answers[0] == "ran -m pytest --numprocesses 2 --dist loadfile\n"
+    assert answers[1].startswith("ran -m ")
+    assert (first.returncode, second.returncode, len(checkout.installs)) == (0, 0, 1)
+
+
+def test_one_that_was_killed_while_it_installed_holds_up_no_other(checkout):
+    slow = checkout.fake / "slow-network"
+    slow.touch()
+    with checkout.start("test") as killed:
+        wait_for(lambda: checkout.installs, 30, "it to install")
+        os.killpg(killed.pid, signal.SIGKILL)
+    slow.unlink()
+    answer = checkout.run("test")
+    assert answer.returncode == 0
+    assert "Another" not in answer.stderr
+    assert len(checkout.installs) == 2, "what the first one left is no environment"
+
+
+@pytest.mark.parametrize("flag", ["-h", "--help"])
+@pytest.mark.parametrize("name", [*write_help.COMMANDS])
+def test_the_help_of_a_command_needs_no_installation(checkout, name, flag):
+    _, file = write_help.COMMANDS[name]
+    answer = checkout.run(name, "--json", flag)
+    assert (answer.returncode, answer.stdout, answer.stderr) == (0, file.read_text(), "")
+    assert not (checkout.root / ".venv").exists()
+
+
+@pytest.mark.parametrize("name", [*write_help.COMMANDS])
+def test_the_help_of_a_command_is_what_its_options_are(name):
+    _, file = write_help.COMMANDS[name]
+    assert file.read_text() == write_help.text(name), "written anew by .venv/bin/python -m tests.write_help"
+
+
+@pytest.mark.parametrize("name", ["test", "check", "fix", "lock", "clean"])
+def test_the_help_of_a_command_without_options_is_the_menu(checkout, name):
+    assert checkout.run(name, "--help").stdout == checkout.run().stdout
+    assert not (checkout.root / ".venv").exists()
 
 
 def test_other_requirements_are_installed(checkout):
