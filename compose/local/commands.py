@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 import typer
 from rich.console import Console
 
-from compose.local import demo
+from compose.local import demo, recorder
 from compose.local.screen import Screen
 from compose.local.stack import Plan
 from tasks import recordings
@@ -44,6 +44,12 @@ Source = Annotated[
     Literal["core", "jetstream"],
     typer.Option(help="How ingest reads from NATS: as it comes, or from a stream that keeps it."),
 ]
+Record = Annotated[
+    Path | None,
+    typer.Option(
+        help="Write the frames into a new recording too; gzipped when its name ends in .gz.", show_default=False
+    ),
+]
 FlowerPort = Annotated[int | None, typer.Option(min=1, max=65_535, help="Port of the dashboard; default: a free one.")]
 AsJson = Annotated[
     bool, typer.Option("--json", help="Print one JSON object, the summary; all else goes to standard error.")
@@ -60,6 +66,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     pool: Pool = "prefork",
     partitions: Partitions = None,
     source: Source = "core",
+    record: Record = None,
     flower_port: FlowerPort = None,
     as_json: AsJson = False,
 ) -> None:
@@ -73,12 +80,16 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     """
     files = [] if not feed or feed[0] in {"simulate", "binance"} else [Path(name).absolute() for name in feed]
     environment = {"INGEST_SOURCE": source} | ({"SIGNAL_MAX_AGE_S": "0"} if files else {})
+    record = record and record.absolute()
     try:
+        if record:
+            recorder.check(record)
         request = demo.Request(
             plan=Plan(workers, pool, partitions, environment),
             feed=_replay(files, speed) if files else _live(feed or ["simulate"], speed),
             seconds=seconds,
             flower_port=flower_port,
+            record=record,
         )
         status = demo.run(request, Screen(as_json=as_json))
     except RealtimeStrategiesError as error:

@@ -5,12 +5,16 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
+from contextlib import nullcontext
+from functools import partial
+from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from nats.aio.msg import Msg
 
 from compose.local.processes import Instance, LocalStackError, Process
+from compose.local.recorder import recording
 from compose.local.screen import Screen
 from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
@@ -36,6 +40,8 @@ class Request(NamedTuple):
     #: How long to feed; infinite: until the feed ends or Ctrl-C.
     seconds: float
     flower_port: int | None
+    #: A new recording of what is fed.
+    record: Path | None = None
 
 
 class Session:
@@ -58,12 +64,18 @@ class Session:
         await client.open("demo", _ignore)
         await client.subscribe("signals.>", cb=self._show)
         await client.flush()
-        feed = self._stack.start_feed(request.feed)
-        await self._follow(feed, lambda: feed.returncode is not None or bool(self.interrupted), request.seconds)
-        await self._end_feed(feed)
+        async with recording(self._stack.settings, request.record) if request.record else nullcontext() as recorder:
+            feed = self._stack.start_feed(request.feed)
+            over = partial(self._is_over, feed, recorder)
+            await self._follow(feed, over, request.seconds)
+            await self._end_feed(feed)
         await self._end_ingest(feed)
         await client.drain()
         self._screen.tick(time.monotonic() + 1)
+
+    def _is_over(self, feed: Process, recorder: asyncio.Task[None] | None) -> bool:
+        """Whether the feed has ended, was told to, or is recorded no longer."""
+        return feed.returncode is not None or bool(self.interrupted) or bool(recorder and recorder.done())
 
     def _interrupt(self, number: int) -> None:
         self.interrupted = number

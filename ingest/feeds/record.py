@@ -5,6 +5,7 @@ import gzip
 import re
 import time
 from collections import Counter
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -118,12 +119,22 @@ class Recorder:
             self.write(file)
 
 
-async def record(settings: Settings, path: Path, *, seconds: float | None, force: bool) -> None:
-    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled. Raises RecordingError and SettingsError."""
+async def record(
+    settings: Settings,
+    path: Path,
+    *,
+    seconds: float | None,
+    force: bool,
+    on_listening: Callable[[], None] = lambda: None,
+) -> None:
+    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled; from `on_listening` on no frame is missed.
+
+    Raises RecordingError and SettingsError.
+    """
     recorder, opened = Recorder(), open_file(path, force=force)
     try:
         with opened as file:
-            await _listen(settings, recorder, file, seconds)
+            await _listen(settings, recorder, file, seconds, on_listening)
     except OSError as error:
         raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
     except SettingsError:
@@ -134,12 +145,15 @@ async def record(settings: Settings, path: Path, *, seconds: float | None, force
         log.info("the recording has ended", file=str(path), **recorder.counts)
 
 
-async def _listen(settings: Settings, recorder: Recorder, file: BinaryIO, seconds: float | None) -> None:
+async def _listen(
+    settings: Settings, recorder: Recorder, file: BinaryIO, seconds: float | None, on_listening: Callable[[], None]
+) -> None:
     connection = Connection(settings)
     try:
         await connection.open()
         await listen(connection.client, settings.nats_subjects, recorder.on_message)
         log.info("recording", subjects=settings.nats_subjects)
+        on_listening()
         with suppress(TimeoutError):
             await asyncio.wait_for(recorder.keep_writing(file), seconds)
     finally:

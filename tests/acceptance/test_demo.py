@@ -13,6 +13,7 @@ import psutil
 import pytest
 
 from compose.local.processes import ROOT
+from tests.acceptance.pipeline import backtested
 from tests.waiting import wait_for
 
 KEYS = [
@@ -134,6 +135,16 @@ def test_with_json_one_object_stands_alone_on_standard_output(demo):
     assert run.leaves_nothing()
 
 
+def test_what_it_records_gives_the_digest_of_the_demo(demo, tmp_path):
+    file = tmp_path / "mine.jsonl.gz"
+    run = demo("--seconds", "4", "--workers", "1", "--pool", "solo", "--json", "--record", str(file))
+    assert run.ends() == 0, run.err
+    summary = json.loads(run.out)
+    recorded = backtested([file])
+    assert summary["frames"] == recorded.frames > 0
+    assert summary["digest"] == recorded.digest
+
+
 def test_ctrl_c_ends_it_in_order_with_a_summary_and_status_130(demo):
     run = demo("--workers", "1")
     run.shows(SIGNAL)
@@ -191,9 +202,11 @@ def test_a_worker_that_is_killed_is_started_again(demo):
         (("--feed", "simulate", "--speed", "2"), r"error: --speed needs a recording: --feed FILE\n"),
         (("--feed", "simulate", "--feed", "binance"), r"error: --feed can be repeated for recordings only\n"),
         (("--feed", "run", "--speed", "fast"), r"error: --speed fast: a number above 0, or max\n"),
+        (("--record", "README.md"), r"error: --record: .*/README\.md is there already\n"),
+        (("--record", "nowhere/mine.jsonl"), r"error: --record: can't write into .*/nowhere\n"),
     ],
 )
-def test_a_feed_that_can_not_be_gets_one_line(demo, arguments, message):
+def test_a_feed_or_recording_that_can_not_be_gets_one_line(demo, arguments, message):
     run = demo(*arguments)
     assert run.ends() == 1
     assert re.fullmatch(message, run.err)
