@@ -170,8 +170,9 @@ async def _ask_nats(settings: Settings) -> NatsFacts:
     async def hear(error: Exception) -> None:
         heard.append(_why(error))
 
-    nats = NatsClient(settings)
+    nats: NatsClient | None = None
     try:
+        nats = NatsClient(settings)
         async with asyncio.timeout(3 * ANSWER_S):
             await nats.open(
                 "doctor",
@@ -191,7 +192,8 @@ async def _ask_nats(settings: Settings) -> NatsFacts:
     except (NatsError, OSError, ValueError) as error:
         return NatsFacts(shown, away=next(iter(heard), _why(error)))
     finally:
-        await nats.close()
+        if nats:
+            await nats.close()
 
 
 def _why(error: Exception) -> str:

@@ -5,6 +5,7 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
+from importlib.util import find_spec
 from typing import Any
 
 import nkeys
@@ -14,6 +15,7 @@ from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, Error, SecureConnWantedError
 
 from tasks.errors import SettingsError
+from tasks.nats_address import NatsAddress
 from tasks.settings import Settings, mask
 
 #: What servers say, in lower case, of a login that they don't take.
@@ -24,6 +26,13 @@ _UNREADABLE = re.compile(r'permissions violation for subscription to "([^"]+)"')
 _UNWRITABLE = re.compile(r'permissions violation for publish to "(.+)"')
 #: They write these with a backslash before.
 _ESCAPED = re.compile(r'\\(["\\])')
+
+#: The text of a credentials file: a token, and the seed behind it.
+_CREDENTIALS = re.compile(
+    r"-----BEGIN NATS USER JWT-----\s+\S+\s+-----+END NATS USER JWT-----.*?"
+    r"-----BEGIN USER NKEY SEED-----\s+(\S+)\s+-----+END USER NKEY SEED-----",
+    re.DOTALL,
+)
 
 #: How long what is on its way may take, and how long the end of a connection that never stood.
 _CLOSE_S = 5.0
@@ -36,8 +45,11 @@ class NatsClient(Client):
     """nats-py's, which keeps trying where a login is withdrawn, and sends none in the clear where TLS is asked for."""
 
     def __init__(self, settings: Settings) -> None:
+        """Open nothing yet. Raises SettingsError: what the settings say of NATS can't be used."""
         super().__init__()
         self._settings = settings
+        self._address = _address(settings)
+        self._how = self._address.login | login(settings) | _tls(settings)
         self._was_connected = False
         #: Subjects that this login was found not to be allowed to read, in lower case.
         self.unreadable: set[str] = set()
@@ -61,11 +73,10 @@ class NatsClient(Client):
                 await on_error(error)
 
         await self.connect(
-            [url.strip() for url in self._settings.nats_url.split(",")],
+            list(self._address.servers),
             name=f"realtime-strategies {name}",
             error_cb=tell,
-            **login(self._settings),
-            **_tls(self._settings),
+            **self._how,
             **options,
         )
         self._was_connected = True
@@ -166,23 +177,42 @@ def _refusal(error: Exception) -> str:
     return "refuses the login (NATS_URL, or the NATS_ settings of the login)" if _is_refused(str(error)) else ""
 
 
+def _address(settings: Settings) -> NatsAddress:
+    """Return the servers. Raises SettingsError: they can't be reached in the way that the settings ask for."""
+    address = NatsAddress.parse(settings.nats_url)
+    if address.over_websockets and find_spec("aiohttp") is None:
+        raise SettingsError("NATS_URL: ws:// and wss:// need aiohttp: pip install aiohttp")
+    if address.over_websockets and settings.nats_tls_name:
+        raise SettingsError("NATS_TLS_NAME: over wss:// the server's certificate must be for the host in NATS_URL")
+    return address
+
+
 def login(settings: Settings) -> dict[str, Any]:
     """Give nats-py's options for the login; none where it stands in NATS_URL. Raises SettingsError."""
     if settings.nats_credentials:
         text = settings.nats_credentials
-        # Without them, nats-py looks for them for ever.
-        if not all(f"-----BEGIN {part}-----" in text for part in ("NATS USER JWT", "USER NKEY SEED")):
-            raise SettingsError("NATS_CREDENTIALS: not the text of a credentials file")
+        # What nats-py can't read of them, it looks for for ever, or fails on in a task of its own.
+        found = _CREDENTIALS.search(text)
+        if not found or not _is_seed(found[1]):
+            raise SettingsError(
+                "NATS_CREDENTIALS: not the text of a credentials file (NATS_CREDENTIALS_FILE takes its path)"
+            )
         return {"user_credentials": RawCredentials(text)}
     if settings.nats_nkey:
-        try:
-            nkeys.from_seed(bytearray(settings.nats_nkey, "ascii"))
-        except (nkeys.NkeysError, ValueError):
-            raise SettingsError("NATS_NKEY: not the seed of an nkey") from None
+        if not _is_seed(settings.nats_nkey):
+            raise SettingsError("NATS_NKEY: not the seed of an nkey (NATS_NKEY_FILE takes its path)")
         return {"nkeys_seed_str": settings.nats_nkey}
     if settings.nats_token:
         return {"token": settings.nats_token}
     return {"user": settings.nats_user, "password": settings.nats_password} if settings.nats_user else {}
+
+
+def _is_seed(text: str) -> bool:
+    try:
+        nkeys.from_seed(bytearray(text.strip(), "ascii"))
+    except (nkeys.NkeysError, ValueError):
+        return False
+    return True
 
 
 def _tls(settings: Settings) -> dict[str, Any]:
