@@ -3,11 +3,13 @@
 A frame is a Binance combined-stream envelope `{"stream", "data"}` or a bare payload. Its three outcomes:
 
 * an event: a valid partial book (depth5, 10, 20) or market trade;
-* `Skipped`: something else that Binance sends (acks, klines, tickers, diff depth): counted by kind;
+* `Skipped`: something else that Binance sends (acks, klines, tickers, diff depth, options, books without bids or asks):
+  counted by kind;
 * `Refused`: a depth or a trade that is malformed: counted by reason, kept in the dead letters.
 
-An event's time is, in this order: the exchange's `E`; the envelope's `received_at` (unix nanoseconds) or
-`timestamp` (ISO 8601); the time at which the source stored the message; the moment of receipt.
+An event's time is, in this order: the exchange's `E`; the envelope's `received_at` or `timestamp`; the time at which
+the source stored the message; the moment of receipt. `times` says in which units, `frame_parts.time_ms` how far ahead of
+its receipt it may be.
 """
 
 from collections.abc import Iterable
@@ -25,12 +27,12 @@ from tasks.frame_parts import (
     MAX_ID,
     MAX_LEVELS,
     MAX_PRICE,
-    MAX_TIME_MS,
     Arrival,
     Refused,
     RefusedError,
     Skipped,
     Stream,
+    foreign,
     parse_stream,
     sides,
     time_ms,
@@ -39,7 +41,7 @@ from tasks.frame_parts import (
 Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
 Levels = Annotated[list[tuple[Price, Price]], Field(max_length=MAX_LEVELS)]
 Id = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
-TimeMs = Annotated[int, Field(strict=True, gt=0, le=MAX_TIME_MS)]
+Time = Annotated[int, Field(strict=True)]
 Flag = Annotated[bool, Field(strict=True)]
 Text = Annotated[str, Field(strict=True, min_length=1, max_length=40, pattern=r"^[\w-]+$")]
 
@@ -59,7 +61,7 @@ class SpotDepth(_Payload):
 class UsdmDepth(_Payload):
     """Partial book of USD-M futures."""
 
-    E: TimeMs
+    E: Time
     s: Text
     u: Id
     b: Levels
@@ -69,7 +71,7 @@ class UsdmDepth(_Payload):
 class AnyTrade(_Payload):
     """Trade of the spot market or, with `X`, of USD-M futures."""
 
-    E: TimeMs
+    E: Time
     s: Text
     t: Id
     p: Price
@@ -88,6 +90,8 @@ _REASONS = {
     "too_long": "out_of_range",
     "float_parsing": "not_a_number",
 }
+#: The kind of a book without bids or without asks: a new symbol has none for a while, and no strategy can use it.
+ONE_SIDED = "one_sided_book"
 #: Kinds of frames that get a counter of their own; every other one counts as "other".
 KINDS = frozenset(
     {
@@ -128,7 +132,7 @@ def _parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped:
         raise RefusedError("not_an_object", f"`data` is a JSON {type(payload).__name__}")
     name = envelope.get("stream") or arrival.subject.rpartition(".")[2]
     stream = parse_stream(name) if isinstance(name, str) else None
-    return _read(payload, stream, envelope, arrival)
+    return Skipped("option") if _is_option(payload.get("s"), stream) else _read(payload, stream, envelope, arrival)
 
 
 def _read(
@@ -137,9 +141,11 @@ def _read(
     said = stream.kind if stream else None
     match payload.get("e"):
         case "trade":
-            return _trade(payload, stream, arrival)
+            return _trade(payload, stream, envelope, arrival)
+        case "depthUpdate" if stream and said == "depth":
+            return _usdm_depth(payload, stream, envelope, arrival)
         case "depthUpdate":
-            return _usdm_depth(payload, stream, arrival) if stream and said == "depth" else Skipped("depthUpdate")
+            return Skipped("depthUpdate")
         case None if "lastUpdateId" in payload:
             return _spot_depth(payload, stream, envelope, arrival)
         case None:
@@ -151,6 +157,11 @@ def _read(
             return Skipped(kind if isinstance(kind, str) and kind in KINDS else "other")
 
 
+def _is_option(symbol: Any, stream: Stream | None) -> bool:
+    said = symbol.upper() if isinstance(symbol, str) else stream.symbol if stream else ""
+    return foreign(said) == "option"
+
+
 def _kind_without_name(payload: dict[str, Any]) -> str:
     if "result" in payload:
         return "ack"
@@ -159,7 +170,9 @@ def _kind_without_name(payload: dict[str, Any]) -> str:
     return "bookTicker" if payload.keys() >= {"u", "s", "b", "B", "a", "A"} else "other"
 
 
-def _trade(payload: dict[str, Any], stream: Stream | None, arrival: Arrival) -> Trade | Skipped:
+def _trade(
+    payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival
+) -> Trade | Skipped:
     market = payload.get("X", "MARKET")
     if market not in MARKET_TRADES:
         return Skipped(f"trade:{market}" if market in _OTHER_TRADES else "trade:other")
@@ -169,7 +182,7 @@ def _trade(payload: dict[str, Any], stream: Stream | None, arrival: Arrival) -> 
         "usdm" if "X" in payload else "spot",
         _symbol(trade.s, stream, "trade"),
         trade.t,
-        trade.E,
+        _time_ms(trade.E, envelope, arrival),
         arrival.seq,
         arrival.ingested_at_ns,
         trade.p,
@@ -178,31 +191,34 @@ def _trade(payload: dict[str, Any], stream: Stream | None, arrival: Arrival) -> 
     )
 
 
-def _usdm_depth(payload: dict[str, Any], stream: Stream, arrival: Arrival) -> Depth:
+def _usdm_depth(payload: dict[str, Any], stream: Stream, envelope: dict[str, Any], arrival: Arrival) -> Depth | Skipped:
     book = UsdmDepth.model_validate(payload)
     _refuse_odd_numbers(chain(payload["b"], payload["a"]))
     symbol = _symbol(book.s, stream, "depth")
+    if not (book.b and book.a):
+        return Skipped(ONE_SIDED)
     bids, asks = sides(book.b, book.a)
-    return Depth("usdm", symbol, book.u, book.E, arrival.seq, arrival.ingested_at_ns, bids, asks)
+    at_ms = _time_ms(book.E, envelope, arrival)
+    return Depth("usdm", symbol, book.u, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
 
 
-def _spot_depth(payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival) -> Depth:
+def _spot_depth(
+    payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival
+) -> Depth | Skipped:
     if stream is None:
         raise RefusedError("no_symbol", "a spot book without a stream name, in the envelope or the subject")
     book = SpotDepth.model_validate(payload)
     _refuse_odd_numbers(chain(payload["bids"], payload["asks"]))
     symbol = _symbol(stream.symbol, stream, "depth")
+    if not (book.bids and book.asks):
+        return Skipped(ONE_SIDED)
     bids, asks = sides(book.bids, book.asks)
-    return Depth(
-        "spot",
-        symbol,
-        book.lastUpdateId,
-        time_ms(envelope.get("received_at"), envelope.get("timestamp"), arrival),
-        arrival.seq,
-        arrival.ingested_at_ns,
-        bids,
-        asks,
-    )
+    at_ms = _time_ms(None, envelope, arrival)
+    return Depth("spot", symbol, book.lastUpdateId, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
+
+
+def _time_ms(exchange: int | None, envelope: dict[str, Any], arrival: Arrival) -> int:
+    return time_ms(exchange, envelope.get("received_at"), envelope.get("timestamp"), arrival)
 
 
 def _refuse_odd_numbers(levels: Iterable[Iterable[Any]]) -> None:
@@ -218,6 +234,8 @@ def _refuse_odd_numbers(levels: Iterable[Iterable[Any]]) -> None:
 
 def _symbol(symbol: str, stream: Stream | None, kind: Literal["depth", "trade"]) -> str:
     symbol = symbol.upper()
+    if foreign(symbol) == "coinm":
+        raise RefusedError("coinm", f"{symbol} is of COIN-M futures: its quantities are contracts, not coins")
     if stream is not None and stream.symbol != symbol:
         raise RefusedError("symbol_mismatch", f"the payload says {symbol}, the stream {stream.symbol}")
     if stream is not None and stream.kind != kind:

@@ -18,7 +18,6 @@ from tasks.frame_parts import (
     MAX_ID,
     MAX_LEVELS,
     MAX_PRICE,
-    MAX_TIME_MS,
     Arrival,
     Stream,
     parse_stream,
@@ -72,77 +71,68 @@ _decode = msgspec.json.Decoder(_Frame, strict=False).decode
 
 
 def read(raw: bytes, arrival: Arrival) -> Depth | Trade | None:
-    """Give the event of a frame; None: it takes a closer look. Raises RefusedError: a book or a time is none."""
-    frame = _frame(raw)
-    stream = parse_stream(frame.stream) if frame else None
-    if frame is None or stream is None:
-        return None
-    payload = frame.data
-    match stream.kind, payload.e:
-        case "trade", "trade":
-            return _trade(payload, stream, arrival)
-        case "depth", "depthUpdate":
-            return _usdm_depth(payload, stream, arrival)
-        case "depth", None:
-            return _spot_depth(frame, stream, arrival)
-    return None
-
-
-def _frame(raw: bytes) -> _Frame | None:
+    """Return the event of a frame; None: it takes a closer look. Raises RefusedError: a book or a time is none."""
     try:
-        return _decode(raw) if len(raw) <= MAX_FRAME_BYTES else None
+        frame = _decode(raw) if len(raw) <= MAX_FRAME_BYTES else None
     except UNREADABLE:
         return None
+    stream = parse_stream(frame.stream) if frame else None
+    if frame is None or stream is None or stream.foreign:
+        return None
+    kind, said = stream.kind, frame.data.e
+    if kind == "trade" == said:
+        return _trade(frame, stream, arrival)
+    if kind == "depth" and said is None:
+        return _spot_depth(frame, stream, arrival)
+    return _usdm_depth(frame, stream, arrival) if kind == "depth" and said == "depthUpdate" else None
 
 
-def _trade(payload: _Payload, stream: Stream, arrival: Arrival) -> Trade | None:
-    market = payload.X
+def _trade(frame: _Frame, stream: Stream, arrival: Arrival) -> Trade | None:
+    payload = frame.data
+    market, number, price, quantity, exchange = payload.X, payload.t, payload.p, payload.q, payload.E
     well = (
         (market is UNSET or market in MARKET_TRADES)
         and _is_symbol(payload.s, stream)
-        and _is_whole(payload.t, 0, MAX_ID)
-        and _is_whole(payload.E, 1, MAX_TIME_MS)
-        and payload.p
-        and payload.q
+        and type(number) is int
+        and 0 <= number <= MAX_ID
+        and type(exchange) is int
+        and price
+        and quantity
         and type(payload.m) is bool
     )
     if not well:
         return None
+    at_ms = time_ms(exchange, frame.received_at, frame.timestamp, arrival)
     venue: Venue = "spot" if market is UNSET else "usdm"
-    return Trade(
-        venue, stream.symbol, payload.t, payload.E, arrival.seq, arrival.ingested_at_ns, payload.p, payload.q, payload.m
-    )
+    return Trade(venue, stream.symbol, number, at_ms, arrival.seq, arrival.ingested_at_ns, price, quantity, payload.m)
 
 
-def _usdm_depth(payload: _Payload, stream: Stream, arrival: Arrival) -> Depth | None:
+def _usdm_depth(frame: _Frame, stream: Stream, arrival: Arrival) -> Depth | None:
+    payload = frame.data
     well = (
         _is_symbol(payload.s, stream)
-        and _is_whole(payload.u, 0, MAX_ID)
-        and _is_whole(payload.E, 1, MAX_TIME_MS)
+        and type(payload.u) is int
+        and 0 <= payload.u <= MAX_ID
+        and type(payload.E) is int
         and payload.b
         and payload.a
     )
     if not well:
         return None
     bids, asks = sides(payload.b, payload.a)
-    return Depth("usdm", stream.symbol, payload.u, payload.E, arrival.seq, arrival.ingested_at_ns, bids, asks)
+    at_ms = time_ms(payload.E, frame.received_at, frame.timestamp, arrival)
+    return Depth("usdm", stream.symbol, payload.u, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
 
 
 def _spot_depth(frame: _Frame, stream: Stream, arrival: Arrival) -> Depth | None:
     book = frame.data
-    if not (_is_whole(book.lastUpdateId, 0, MAX_ID) and book.bids and book.asks):
+    if not (type(book.lastUpdateId) is int and 0 <= book.lastUpdateId <= MAX_ID and book.bids and book.asks):
         return None
     bids, asks = sides(book.bids, book.asks)
-    if type(frame.received_at) not in {int, type(None)}:
-        return None
-    at_ms = time_ms(frame.received_at, frame.timestamp, arrival)
+    at_ms = time_ms(None, frame.received_at, frame.timestamp, arrival)
     return Depth("spot", stream.symbol, book.lastUpdateId, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
 
 
 def _is_symbol(said: str, stream: Stream) -> bool:
     """Whether a payload and its stream agree. What is not ASCII takes a closer look."""
-    return said.isascii() and said.upper() == stream.symbol
-
-
-def _is_whole(value: Any, least: int, most: int) -> bool:
-    return type(value) is int and least <= value <= most
+    return said.isascii() and (said == stream.symbol or said.upper() == stream.symbol)

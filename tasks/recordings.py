@@ -13,6 +13,7 @@ from typing import Annotated
 
 import msgspec
 
+from tasks import times
 from tasks.errors import UNREADABLE, RecordingError
 
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
@@ -26,12 +27,12 @@ class Line(msgspec.Struct, frozen=True):
     #: The envelope's bytes, without the newline.
     raw: bytes
     stream: str
-    #: The recorder's clock, unix nanoseconds.
+    #: The recorder's clock, unix nanoseconds; what is no plausible time only orders the lines.
     received_at_ns: int
 
 
 class _Envelope(msgspec.Struct):
-    received_at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)]
+    received_at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | float | str
     stream: str = ""
 
 
@@ -60,10 +61,19 @@ def read(path: Path) -> Iterator[Line]:
 def _line(path: Path, number: int, raw: bytes) -> Line:
     try:
         envelope = _decoder.decode(raw)
+        return Line(raw, envelope.stream, _received_at_ns(envelope.received_at))
     except UNREADABLE as error:
         message = f'{path}, line {number} is not {{"stream", "data", "received_at"}}: {error}'
         raise RecordingError(message) from None
-    return Line(raw, envelope.stream, envelope.received_at)
+
+
+def _received_at_ns(said: float | str) -> int:
+    ns = times.unix_ns(said)
+    if ns is None and not isinstance(said, int):
+        message = f"received_at is no unix time: {str(said)[:40]}"
+        raise msgspec.ValidationError(message)
+    # A number that is no plausible time still says which line comes first.
+    return int(said) if ns is None else ns
 
 
 def merge(paths: Iterable[Path]) -> Iterator[Line]:

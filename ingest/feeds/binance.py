@@ -21,6 +21,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 from ingest.feeds.publisher import publishing
 from tasks.errors import UNREADABLE, ServerAwayError, SettingsError
 from tasks.events import Venue
+from tasks.frame_parts import foreign
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 
@@ -29,6 +30,7 @@ log = structlog.get_logger()
 #: The exchange allows 1,024, but the address of a link with so many would be longer than web servers like.
 STREAMS_A_LINK = 200
 _SYMBOL = re.compile(r"[\w-]{2,40}")
+_MARKETS = {"coinm": "COIN-M futures", "option": "the options market"}
 
 #: HTTP states that no patience mends: a wrong address, or a country that is not served.
 _REFUSALS = frozenset({400, 401, 403, 404, 451})
@@ -63,12 +65,14 @@ _decoder = msgspec.json.Decoder(_Frame)
 
 
 def check(symbols: Iterable[str]) -> list[str]:
-    """Give the symbols in upper case, each once. Raises SettingsError: one of them can't be a symbol."""
+    """Return the symbols in upper case, each once. Raises SettingsError: one of them is none of our markets'."""
     known = list(dict.fromkeys(symbol.upper() for symbol in symbols))
     for symbol in known:
         if not _SYMBOL.fullmatch(symbol):
             hint = re.sub(r"[^\w]", "", symbol)
             raise SettingsError(f"{symbol!r} is not a symbol" + (f"; did you mean {hint}?" if len(hint) > 1 else ""))
+        if market := foreign(symbol):
+            raise SettingsError(f"{symbol} is of {_MARKETS[market]}, which is not served: only spot and USD-M futures")
     return known
 
 

@@ -7,9 +7,8 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from contextlib import suppress
-from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, cast
 
 import msgspec
 import structlog
@@ -17,8 +16,9 @@ from nats.aio.msg import Msg
 
 from ingest.feeds.publisher import Connection
 from ingest.listening import listen
+from tasks import frames, times
 from tasks.errors import UNREADABLE, RecordingError, SettingsError
-from tasks.frame_parts import parse_stream
+from tasks.frame_parts import MAX_LEAD_NS, Arrival, Refused, parse_stream
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 
@@ -26,22 +26,24 @@ log = structlog.get_logger()
 
 #: How much a crash can take with it, in seconds.
 _WRITE_EVERY_S = 1.0
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _NEWLINE = re.compile(rb"[\r\n]+")
 
 
 class _Envelope(msgspec.Struct):
     stream: str | None = None
     data: msgspec.Raw = msgspec.Raw(b"")
-    received_at: int | None = None
-    timestamp: str | None = None
+    received_at: Any = None
+    timestamp: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
 def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
-    """Give the line of a recording for a frame, without the newline; None: it is no JSON object of a known stream."""
+    """Return the line of a recording for a frame, without the newline.
+
+    None: it is no JSON object of a known stream, or its time is none that ingest takes.
+    """
     try:
         envelope = _decoder.decode(raw)
     except UNREADABLE:
@@ -52,24 +54,22 @@ def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
     data = bytes(envelope.data) or raw.strip()
     # Outside of a JSON string, where it cannot stand, a newline is as good as a space.
     data = _NEWLINE.sub(b" ", data)
-    return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, _received_at_ns(envelope, now_ns))
-
-
-def _received_at_ns(envelope: _Envelope, now_ns: int) -> int:
-    said_ns = _said_ns(envelope)
-    # Nothing else can be read back.
-    return said_ns if said_ns is not None and 0 < said_ns < 2**63 else now_ns
+    received_at_ns = _said_ns(envelope)
+    if received_at_ns is None or received_at_ns > now_ns + MAX_LEAD_NS:
+        # With the time of now ingest would take from the recording what it refused as it came.
+        if _is_refused_for_its_time(subject, raw, now_ns):
+            return None
+        received_at_ns = now_ns
+    return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, received_at_ns)
 
 
 def _said_ns(envelope: _Envelope) -> int | None:
-    if envelope.received_at is not None and envelope.received_at > 0:
-        return envelope.received_at
-    with suppress(ValueError, TypeError):
-        moment = datetime.fromisoformat(envelope.timestamp or "")
-        # A time without a zone is UTC. Whole microseconds: a float would lose some.
-        since = (moment if moment.tzinfo else moment.replace(tzinfo=UTC)) - _EPOCH
-        return since // timedelta(microseconds=1) * 1000
-    return None
+    return times.unix_ns(envelope.timestamp if envelope.received_at is None else envelope.received_at)
+
+
+def _is_refused_for_its_time(subject: str, raw: bytes, now_ns: int) -> bool:
+    outcome = frames.parse(raw, Arrival(subject, 1, now_ns, None, MAX_LEAD_NS))
+    return isinstance(outcome, Refused) and outcome.reason in {"bad_time", "time_ahead"}
 
 
 def open_file(path: Path, *, force: bool) -> BinaryIO:
@@ -103,7 +103,9 @@ class Recorder:
         self.counts["left_out"] += 1
         if self._rarely:
             log.warning(
-                "left out: no JSON object of a known stream", subject=message.subject, so_far=self.counts["left_out"]
+                "left out: no JSON object of a known stream, or no plausible time",
+                subject=message.subject,
+                so_far=self.counts["left_out"],
             )
 
     def write(self, file: BinaryIO) -> None:

@@ -197,7 +197,7 @@ def test_a_frame_of_the_exchange_that_is_nested_too_deeply_is_dropped_and_counte
     [{"received_at": 2**63}, {"received_at": 2**64 - 1}, {"timestamp": "1960-01-01"}, {"timestamp": "9999-01-01"}],
 )
 def test_a_time_of_receipt_that_no_recording_holds_is_replaced_by_the_recorders(said: dict[str, Any]):
-    line = record.line("binance.btcusdt@trade", enveloped("btcusdt@trade", SPOT_TRADE, **said), 42)
+    line = record.line("binance.btcusdt@kline_1m", enveloped("btcusdt@kline_1m", {"e": "kline"}, **said), 42)
     assert line is not None
     assert recordings._line(Path("it"), 1, line).received_at_ns == 42
 

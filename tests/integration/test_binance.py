@@ -247,5 +247,11 @@ def test_what_cannot_be_a_symbol_is_refused_at_once(symbol):
         feed.check([symbol])
 
 
+@pytest.mark.parametrize(("symbol", "market"), [("btcusd_perp", "COIN-M"), ("BTC-261226-100000-C", "options")])
+def test_a_symbol_of_another_market_is_refused_by_name(symbol, market):
+    with pytest.raises(SettingsError, match=f"{symbol.upper()} is of .*{market}"):
+        feed.check([symbol])
+
+
 def test_symbols_are_taken_in_any_case_and_once():
     assert feed.check(["btcusdt", "ETHUSDT", "BTCUSDT"]) == ["BTCUSDT", "ETHUSDT"]

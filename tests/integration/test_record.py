@@ -19,6 +19,8 @@ from tasks.settings import Settings
 from tests.feeds import cancelled, envelope, trade, until
 
 STREAM = "btcusdt@trade"
+NOW_NS = 1_764_000_000 * 10**9
+BOOK = {"lastUpdateId": 1, "bids": [["1", "1"]], "asks": [["2", "1"]]}
 
 
 def text(value: object) -> bytes:
@@ -28,33 +30,39 @@ def text(value: object) -> bytes:
 def test_a_recorded_envelope_keeps_every_byte_and_its_own_time():
     raw = text(envelope(trade(1), 1_723_161_254_087_896_568))
 
-    assert feed.line("binance.websocket.data", raw, now_ns=5) == raw
+    assert feed.line("binance.websocket.data", raw, now_ns=NOW_NS) == raw
 
 
 def test_the_times_of_other_publishers_become_nanoseconds_to_the_last_microsecond():
-    raw = b'{"stream":"btcusdt@trade","data":{"p": "0.10"},"timestamp":"2026-11-22T06:30:09.781711Z","version":"1.0"}'
-    moment_s = int(datetime(2026, 11, 22, 6, 30, 9, tzinfo=UTC).timestamp())
+    raw = b'{"stream":"btcusdt@trade","data":{"p": "0.10"},"timestamp":"2025-11-22T06:30:09.781711Z","version":"1.0"}'
+    moment_s = int(datetime(2025, 11, 22, 6, 30, 9, tzinfo=UTC).timestamp())
 
-    line = feed.line("binance.websocket.data", raw, now_ns=5)
+    line = feed.line("binance.websocket.data", raw, now_ns=NOW_NS)
 
     assert line == b'{"stream":"btcusdt@trade","data":{"p": "0.10"},"received_at":%d}' % (
         moment_s * 10**9 + 781_711_000
     )
 
 
-@pytest.mark.parametrize(
-    ("timestamp", "received_at"),
-    [
-        ('"1970-01-01T00:00:01"', 10**9),  # without a zone: UTC
-        ('"1970-01-01T01:00:01+01:00"', 10**9),
-        ('"yesterday"', 77),
-        ("null", 77),
-    ],
-)
-def test_a_time_without_zone_is_utc_and_one_that_cannot_be_read_is_now(timestamp, received_at):
-    raw = b'{"stream":"btcusdt@trade","data":{},"timestamp":%b}' % timestamp.encode()
+@pytest.mark.parametrize("unit_ns", [1, 10**3, 10**6, 10**9])
+def test_a_time_of_receipt_in_any_unit_becomes_nanoseconds(unit_ns):
+    raw = text({"stream": "btcusdt@depth20", "data": BOOK, "received_at": NOW_NS // unit_ns})
 
-    assert json.loads(feed.line("x", raw, now_ns=77) or b"")["received_at"] == received_at
+    assert json.loads(feed.line("x", raw, NOW_NS) or b"")["received_at"] == NOW_NS
+
+
+@pytest.mark.parametrize("timestamp", ["yesterday", 5, "1970-01-01", "2030-01-01T00:00:00"])
+@pytest.mark.parametrize("field", ["timestamp", "received_at"])
+def test_a_book_whose_time_ingest_refuses_is_left_out(field, timestamp):
+    raw = text({"stream": "btcusdt@depth20", "data": BOOK, field: timestamp})
+
+    assert feed.line("x", raw, NOW_NS) is None
+
+
+def test_a_trade_from_a_feed_whose_clock_is_ahead_gets_the_recorders_time():
+    raw = text(envelope(trade(1) | {"E": NOW_NS // 10**6}, NOW_NS + 3600 * 10**9))
+
+    assert json.loads(feed.line("x", raw, NOW_NS) or b"")["received_at"] == NOW_NS
 
 
 def test_a_bare_payload_takes_its_stream_from_the_subject_and_its_time_from_now():

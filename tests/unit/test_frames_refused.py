@@ -25,6 +25,9 @@ from tests.unit.wire import (
     petrosa,
 )
 
+# What the options market sends: ids are texts, a seller's quantity is negative.
+OPTION_TRADE = USDM_TRADE | {"s": "BTC-251226-100000-C", "t": "20461", "p": "1000", "q": "-2", "S": "-1"}
+OPTION_BOOK = USDM_BOOK | {"e": "depth", "s": "BTC-251226-100000-C"}
 BOOK_STREAM, TRADE_STREAM = "btcusdt@depth20@100ms", "btcusdt@trade"
 
 
@@ -52,6 +55,13 @@ BOOK_STREAM, TRADE_STREAM = "btcusdt@depth20@100ms", "btcusdt@trade"
         (USDM_TRADE | {"X": "NA", "p": "0", "q": "0"}, "trade:NA"),
         (USDM_TRADE | {"X": "something new"}, "trade:other"),
         (USDM_TRADE | {"X": ["MARKET"]}, "trade:other"),
+        ({"stream": "newusdt@depth20", "data": SPOT_BOOK | {"asks": []}}, "one_sided_book"),
+        ({"stream": "newusdt@depth20", "data": SPOT_BOOK | {"bids": [], "asks": []}}, "one_sided_book"),
+        ({"stream": "btcusdt@depth20", "data": USDM_BOOK | {"b": []}}, "one_sided_book"),
+        ({"stream": "btc-251226-100000-c@trade", "data": OPTION_TRADE}, "option"),
+        ({"stream": "btc-251226-100000-c@depth10", "data": OPTION_BOOK}, "option"),
+        ({"stream": "btc-251226-100000-c@depth10", "data": SPOT_BOOK}, "option"),
+        (OPTION_TRADE | {"s": "DOGE-251226-0.15-P"}, "option"),
     ],
 )
 def test_frames_of_other_kinds_are_skipped_by_kind(document, kind):
@@ -104,6 +114,9 @@ def test_a_price_or_quantity_that_is_no_positive_number_is_refused(number, reaso
     assert {outcome.reason for outcome in outcomes if isinstance(outcome, Refused)} == {reason}
 
 
+COIN_M = ("BTCUSD_PERP", "ETHUSD_240927")
+
+
 def spot(**changes: Any) -> bytes:
     return enveloped(BOOK_STREAM, SPOT_BOOK | changes)
 
@@ -140,8 +153,10 @@ def trade(**changes: Any) -> bytes:
         *((without(SPOT_TRADE, name, TRADE_STREAM), "missing_field") for name in "estpqmE"),
         *((without(USDM_BOOK, name, BOOK_STREAM), "missing_field") for name in "suabE"),
         *((without(SPOT_BOOK, name, BOOK_STREAM), "missing_field") for name in SPOT_BOOK),
-        (spot(bids=[]), "empty_side"),
-        (usdm(a=[]), "empty_side"),
+        (spot(bids=[], asks=[["NaN", "1"]]), "not_finite"),
+        *((enveloped(f"{s.lower()}@depth20", USDM_BOOK | {"s": s}), "coinm") for s in COIN_M),
+        *((enveloped(f"{s.lower()}@trade", USDM_TRADE | {"s": s}), "coinm") for s in COIN_M),
+        (packed(USDM_TRADE | {"s": "BTCUSD_PERP"}), "coinm"),
         (spot(bids=[["0.0023", "5"], ["0.0024", "10"]]), "unsorted"),
         (spot(bids=[["0.0024", "5"], ["0.0024", "10"]]), "unsorted"),  # a price twice
         (spot(asks=[["0.0027", "5"], ["0.0026", "10"]]), "unsorted"),
@@ -158,8 +173,11 @@ def trade(**changes: Any) -> bytes:
         (spot(lastUpdateId=2**63), "out_of_range"),
         (trade(t=True), "malformed"),
         (trade(t=1.0), "malformed"),
-        (trade(E=0), "not_positive"),
-        (trade(E=10**15), "out_of_range"),  # microseconds instead of milliseconds
+        (trade(E=0), "bad_time"),
+        (trade(E=-1), "bad_time"),
+        (trade(E=10**14), "bad_time"),  # the year 5138 in milliseconds, 1973 in microseconds
+        (trade(E=1764000000123.5), "malformed"),
+        (trade(E="1764000000123"), "malformed"),
         (trade(m=1), "malformed"),
         (trade(s=""), "malformed"),
         (trade(s="BTC USDT"), "malformed"),

@@ -13,6 +13,7 @@ from tasks import frames, framing
 from tasks import recordings as recording_files
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frame_parts import Arrival
+from tasks.times import FIRST_MS, LAST_MS
 from tests.unit.examples import book, trade
 
 _numbers = st.floats(1e-300, 1e15)
@@ -24,7 +25,7 @@ _common = {
     "venue": st.sampled_from(["spot", "usdm"]),
     "symbol": _symbols,
     "id": st.integers(0, 2**63 - 1),
-    "time_ms": st.integers(1, 2**63 // 1_000_000 - 1),
+    "time_ms": st.integers(FIRST_MS, LAST_MS),
     "seq": st.integers(1, 2**63 - 1),
     "ingested_at_ns": st.integers(0, 2**63 - 1),
 }

@@ -38,7 +38,16 @@ def test_a_line_may_lack_the_stream_but_not_the_time(tmp_path):
 
 
 @pytest.mark.parametrize(
-    "bad", [b"not json", b"[]", b'{"stream": "btcusdt@trade"}', b'{"received_at": "5"}', b'{"stream":"\xff"}']
+    "bad",
+    [
+        b"not json",
+        b"[]",
+        b'{"stream": "btcusdt@trade"}',
+        b'{"received_at": "5"}',
+        b'{"received_at": 1e300}',
+        b'{"received_at": -1}',
+        b'{"stream":"\xff"}',
+    ],
 )
 def test_a_line_that_is_no_envelope_is_named_by_its_number(tmp_path, bad):
     path = recording(tmp_path / "r", line(5), bad)
@@ -80,3 +89,10 @@ def test_recordings_merge_by_time_and_each_keeps_its_own_order(tmp_path):
     assert [(each.received_at_ns, each.stream) for each in merge([one, two])] == [
         (1, "a"), (5, "a"), (5, "b"), (8, "a"), (9, "b"), (7, "b"),
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("said", ["1764000000.5", "1764000000500", '"1764000000500000"', '"2025-11-24T16:00:00.5Z"'])
+def test_lines_are_ordered_by_time_whatever_its_unit(tmp_path: Path, said: str):
+    one = recording(tmp_path / "one", b'{"received_at": 1764000000400000000}', b'{"received_at": 1764000000600000000}')
+    two = recording(tmp_path / "two", b'{"received_at": %b}' % said.encode())
+    assert [each.received_at_ns // 10**8 for each in merge([one, two])] == [17640000004, 17640000005, 17640000006]

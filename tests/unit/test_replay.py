@@ -15,6 +15,8 @@ from tasks.settings import Settings
 from tasks.status import Status, decode, encode
 from tests.feeds import envelope, trade, write_recording
 
+RECEIVED_NS = 1_723_161_254_087_896_568
+
 
 def test_a_survey_counts_the_lines_of_all_files_and_finds_the_first_moment(tmp_path):
     early = write_recording(tmp_path / "early.jsonl", [envelope(trade(1), 10), envelope(trade(2), 30)])
@@ -38,7 +40,7 @@ def test_an_empty_file_is_refused(tmp_path):
 
 def test_the_first_event_is_the_first_frame_that_is_one(tmp_path):
     other = {"stream": "btcusdt@kline_1m", "data": {"e": "kline"}, "received_at": 5}
-    path = write_recording(tmp_path / "mixed.jsonl", [other, envelope(trade(7), 10)])
+    path = write_recording(tmp_path / "mixed.jsonl", [other, envelope(trade(7), RECEIVED_NS)])
 
     event = first_event(path)
 
@@ -56,7 +58,7 @@ def test_a_file_without_events_has_no_first_event_and_is_not_refused(tmp_path):
 
 
 def test_a_ledger_that_is_past_a_file_refuses_it_in_one_line_that_names_namespace(tmp_path):
-    path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), 10)])
+    path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), RECEIVED_NS)])
 
     with pytest.raises(LedgerError) as refused:
         refuse_if_past(Settings(namespace="monday"), [path], lambda event: event.id == 7)
@@ -67,7 +69,7 @@ def test_a_ledger_that_is_past_a_file_refuses_it_in_one_line_that_names_namespac
 
 
 def test_without_redis_a_replay_goes_on(tmp_path):
-    path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), 10)])
+    path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), RECEIVED_NS)])
     asked = []
 
     def away(event):
