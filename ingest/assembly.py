@@ -83,6 +83,7 @@ class Assembly:
         self._findings.add(brake.findings, logs=False)
         self._findings.add(self._health.waiting)
         self._findings.add(self._surroundings.findings)
+        self._findings.add(self._in_force.findings)
 
     def _choose_source(self) -> Source:
         if self._settings.ingest_source == "core":

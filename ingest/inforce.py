@@ -1,11 +1,16 @@
 """The configuration in force, as ingest knows it: batches name it, workers fetch it."""
 
 import asyncio
+from collections.abc import Iterable
 
 import structlog
 
-from tasks.changes import Change, Changes, ConflictError
+from tasks.changes import Changes, ConflictError, Stored
 from tasks.configuration import Configuration
+from tasks.findings import Finding
+from tasks.history import INGEST, Change
+from tasks.overlay import Overlay
+from tasks.overlay_findings import runtime_values
 from tasks.settings import Settings
 
 log = structlog.get_logger()
@@ -19,17 +24,34 @@ class InForce:
         self._changes = Changes(settings)
         self._file = file
         self._adopted = False
+        self._overlay: Overlay = ()
+        self._findings: list[Finding] = []
         self.configuration = file
         #: Its content hash, kept because every batch names it.
         self.version = file.version
 
+    def close(self) -> None:
+        """Close the connections to the ledger."""
+        self._changes.close()
+
     async def refresh(self) -> None:
         """Ask the ledger what is in force. Raises what Redis raises, and SettingsError."""
         before = self.version
-        self.configuration = await asyncio.to_thread(self._refresh)
+        try:
+            self.configuration, overlay = await asyncio.to_thread(self._read)
+        except ConflictError:
+            # Somebody changed it meanwhile; that was announced, and leads here again.
+            return
+        if overlay != self._overlay:
+            self._overlay = overlay
+            self._findings = await asyncio.to_thread(self._judge, overlay)
         self.version = self.configuration.version
         if self.version != before:
             log.info("another configuration is in force", version=self.version, before=before)
+
+    def findings(self) -> Iterable[Finding]:
+        """Return what was set at run time and is at odds with the strategies file."""
+        return self._findings
 
     async def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> Change | None:
         """Switch a strategy off by an audited change, as `Changes.pause_strategy` does; the next batches know of it.
@@ -40,17 +62,19 @@ class InForce:
         await self.refresh()
         return change
 
-    def _refresh(self) -> Configuration:
-        try:
-            if not self._adopted:
-                adopted = self._changes.adopt(self._file)
-                self._adopted = True
-                return adopted
-            version = self._changes.version()
-            if not version:
-                self._changes.put(self.configuration, "", "ingest", "Redis had lost it", self._file.version)
-                return self.configuration
-            return self.configuration if version == self.version else self._changes.read(version)
-        except ConflictError:
-            # Somebody changed it between two lines of this function; that was announced, and leads here again.
-            return self.configuration
+    def _judge(self, overlay: Overlay) -> list[Finding]:
+        return list(runtime_values(self._file, overlay))
+
+    def _read(self) -> tuple[Configuration, Overlay]:
+        if not self._adopted:
+            adopted = self._changes.adopt(self._file)
+            self._adopted = True
+            return adopted.configuration, adopted.overlay
+        if not self._changes.version():
+            # All of it goes back as it was, so that a kill outlives a Redis that was emptied.
+            nothing, lost = Stored("", "", b""), "Redis had lost it"
+            again = self.configuration, self._overlay
+            self._changes.write(nothing, *again, INGEST, lost, file=self._file)
+            return again
+        found = self._changes.in_force()
+        return found.configuration, found.overlay

@@ -68,6 +68,7 @@ class Service(Assembly):
             server.stop()
             await self._nats.close()
             await self._ledger.close()
+            self._in_force.close()
         return 1 if self._failure or self._nats_gone else status
 
     async def _until_stopped(self) -> None:

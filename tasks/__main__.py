@@ -19,6 +19,7 @@ from tasks.contract import SignalMessage
 from tasks.deadletters_commands import app as deadletters_app
 from tasks.doctor_commands import app as doctor_app
 from tasks.errors import RealtimeStrategiesError, RecordingError
+from tasks.history_commands import app as history_app
 from tasks.outbox import Outbox
 from tasks.settings import load, mask
 from tasks.signals_commands import app as signals_app
@@ -36,6 +37,7 @@ app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(state_app, name="state")
 app.add_typer(config_app, name="config")
 strategies_app.add_typer(changes_app)
+strategies_app.add_typer(history_app)
 app.add_typer(strategies_app, name="strategies")
 app.add_typer(signals_app)
 app.add_typer(doctor_app)

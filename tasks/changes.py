@@ -1,21 +1,25 @@
 """Configurations in force: which one, since when, by whom and why. Changed by compare-and-set, never overwritten.
 
-The strategies file gives the first one. Changes at run time go on top of it and outlive restarts; a file that was
-edited since takes over again at the next start of ingest.
+What is in force is the strategies file with an overlay over it: the values that were set at run time (`overlay.py`).
+They outlive restarts and edits of the file. What stands in Redis under a version is always the whole of it, merged.
 """
 
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks import configuration, edits, registry
+from tasks import configuration, edits, overlay, registry
 from tasks.configuration import Configuration
-from tasks.errors import UNREADABLE, LedgerError, UnreadableEntryError
-from tasks.events import DateMs
+from tasks.edits import Difference
+from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
+from tasks.history import FILE, ROLLBACK, Change, Walk
 from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
+from tasks.overlay import Overlay
+from tasks.overlay_derived import derived
 from tasks.redis_clients import connect
 from tasks.settings import Settings
 
@@ -27,24 +31,49 @@ class ConflictError(LedgerError):
     """Somebody else changed the configuration meanwhile; nothing was changed. Look at it and try again."""
 
 
-class Change(msgspec.Struct, frozen=True):
-    """One change of the configuration."""
+class _StoredOverlay(msgspec.Struct):
+    """The overlay as the ledger keeps it."""
+
+    #: The version in force with it. An earlier release that changes something leaves this one behind.
+    version: str
+    values: Overlay
+
+
+class Stored(NamedTuple):
+    """What the ledger says is in force; empty where it says nothing."""
 
     version: str
-    #: The version before; empty for the first.
-    previous: str
-    author: str
-    reason: str
-    #: Unix milliseconds.
-    at_ms: DateMs
+    #: The version of the strategies file under it.
+    file: str
+    #: As it stands there, for compare-and-set.
+    overlay: bytes
 
-    @property
-    def at(self) -> str:
-        """When it was, for a person: UTC."""
-        return f"{datetime.fromtimestamp(self.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
+class InForce(NamedTuple):
+    """What is in force."""
+
+    stored: Stored
+    configuration: Configuration
+    #: The strategies file that ingest has read last.
+    file: Configuration
+    overlay: Overlay
+
+
+class Edited(NamedTuple):
+    """What an edit came to."""
+
+    old: InForce
+    new: Configuration
+    overlay: Overlay
+    #: None: there was nothing to change.
+    change: Change | None
+
+
+#: Given what is in force, says what to set.
+Wanted = Callable[[InForce], Overlay]
 
 _decode_change = msgspec.json.Decoder(Change).decode
+_decode_overlay = msgspec.json.Decoder(_StoredOverlay).decode
 
 
 def read_file(path: Path) -> Configuration:
@@ -62,48 +91,127 @@ class Changes:
         self._keys = Keys(settings.namespace)
         self._configure = self._client.register_script(script("configure"))
 
-    def version(self) -> str:
-        """Give the version in force; empty when there is none yet."""
-        return self._field(self._keys.configuration, "version").decode()
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
 
-    def _field(self, key: str, field: str) -> bytes:
-        value: Any = self._client.hget(key, field)
-        return value or b""
+    def version(self) -> str:
+        """Return the version in force; empty when there is none yet."""
+        return self.stored().version
+
+    def stored(self) -> Stored:
+        """Return what the ledger says is in force."""
+        values: Any = self._client.hmget(self._keys.configuration, "version", "file", "overlay")
+        version, file, over = (value or b"" for value in values)
+        return Stored(version.decode(), file.decode(), over)
 
     def read(self, version: str) -> Configuration:
-        """Give a configuration. Raises LedgerError when the ledger does not hold it."""
-        packed = self._field(self._keys.configurations, version)
+        """Return a configuration. Raises LedgerError when the ledger does not hold it."""
+        packed: Any = self._client.hget(self._keys.configurations, version)
         if not packed:
             raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
         return Configuration.parse(packed)
 
+    def in_force(self) -> InForce:
+        """Return what is in force. Raises LedgerError: there is nothing yet."""
+        stored = self.stored()
+        if not stored.version:
+            raise LedgerError("no configuration is in force yet: ingest has never run in this NAMESPACE")
+        merged = self.read(stored.version)
+        file = self._file(stored, merged)
+        return InForce(stored, merged, file, self._overlay(stored, file))
+
+    def _file(self, stored: Stored, otherwise: Configuration) -> Configuration:
+        """Return the strategies file under what is in force; where the ledger has lost it, what stands in for it."""
+        with suppress(LedgerError):
+            return self.read(stored.file)
+        return otherwise
+
+    def _overlay(self, stored: Stored, file: Configuration) -> Overlay:
+        """Return the overlay in force; for what an earlier release has changed, the difference from the file."""
+        with suppress(*UNREADABLE):
+            kept = _decode_overlay(stored.overlay)
+            if kept.version == stored.version:
+                return kept.values
+        return derived(file, self.read(stored.version))
+
     def history(self) -> list[Change]:
-        """Give all changes, oldest first. Raises UnreadableEntryError."""
+        """Return all changes, oldest first. Raises UnreadableEntryError."""
         entries: Any = self._client.xrange(self._keys.history)
         return [self._change(name.decode(), fields.get(b"change", b"")) for name, fields in entries]
 
     def _change(self, entry: str, packed: bytes) -> Change:
         try:
-            return _decode_change(packed)
+            return msgspec.structs.replace(_decode_change(packed), entry=entry)
         except UNREADABLE as error:
             raise UnreadableEntryError.of(self._keys.history, entry, error) from None
 
-    def put(self, chosen: Configuration, previous: str, author: str, reason: str, file: str = "") -> Change:
-        """Put a configuration in force instead of `previous`.
+    def differences(self) -> list[tuple[Change, list[Difference]]]:
+        """Return all changes, oldest first, with what each one changed; nothing for the first, or where it is lost."""
+        stored: Any = self._client.hgetall(self._keys.configurations)
+        known = {version.decode(): Configuration.parse(packed) for version, packed in stored.items()}
+        return [
+            (change, edits.difference(known[change.previous], known[change.version]))
+            if change.previous in known and change.version in known
+            else (change, [])
+            for change in self.history()
+        ]
 
-        Raises SettingsError with every fault of it, and ConflictError when another one is in force by now.
+    def write(
+        self,
+        instead_of: Stored,
+        chosen: Configuration,
+        values: Overlay,
+        author: str,
+        reason: str,
+        *,
+        file: Configuration | None = None,
+        restores: str = "",
+    ) -> Change:
+        """Put a configuration in force, with the runtime values in it; `file` is a new strategies file.
+
+        Whether strategies take it is not tried here. Raises ConflictError when another one is in force by now.
         """
-        registry.build(chosen)
         now_ms = int(datetime.now(UTC).timestamp() * 1000)
-        change = Change(chosen.version, previous, author, reason, now_ms)
+        change = Change(chosen.version, instead_of.version, author, reason, now_ms, values, restores)
         keys = [self._keys.configuration, self._keys.configurations, self._keys.history]
-        packed = msgspec.json.encode(change)
-        arguments: list[str | bytes] = [previous, change.version, chosen.canonical(), packed, file]
-        arguments += [self._keys.notices, CONFIGURATION_NOTICE]
-        instead: bytes = self._configure(keys=keys, args=arguments)
-        if instead:
-            raise ConflictError(f"version {instead.decode()} is in force by now, not {previous}; look and try again")
+        arguments: list[str | bytes] = [instead_of.version, change.version, chosen.canonical()]
+        arguments += [
+            msgspec.json.encode(change),
+            file.version if file else "",
+            self._keys.notices,
+            CONFIGURATION_NOTICE,
+        ]
+        arguments += [instead_of.overlay, msgspec.json.encode(_StoredOverlay(change.version, values))]
+        arguments += [file.canonical() if file else b""]
+        instead: bytes | None = self._configure(keys=keys, args=arguments)
+        if instead is not None:
+            by_now = f"version {instead.decode()} is in force by now, not {instead_of.version}"
+            raise ConflictError(f"somebody else changed the configuration ({by_now}); look and try again")
         return change
+
+    # At run time
+
+    def set(self, wanted: Wanted, reason: str, author: str) -> Edited:
+        """Set values at run time; `wanted` is given what is in force.
+
+        Raises SettingsError with every fault of the values, ConflictError, and LedgerError: nothing is in force yet.
+        """
+        old = self.in_force()
+        values = wanted(old)
+        new = overlay.applied(old.configuration, values)
+        if not all(value.is_switch for value in values):
+            # Switches need no try: a kill must also work where a strategy's module can't be imported.
+            registry.build(new)
+        return self._edit(old, new, overlay.recorded(old.overlay, old.file, values), reason, author)
+
+    def _edit(
+        self, old: InForce, new: Configuration, values: Overlay, reason: str, author: str, restores: str = ""
+    ) -> Edited:
+        change = None
+        if new.version != old.stored.version or values != old.overlay:
+            change = self.write(old.stored, new, values, author, reason, restores=restores)
+        return Edited(old, new, values, change)
 
     def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> Change | None:
         """Switch a strategy off by an audited change; return the change, or None if it was off already.
@@ -118,30 +226,64 @@ class Changes:
         there is no such strategy; LedgerError: nothing is in force yet, or others kept changing it; and what Redis
         raises.
         """
+
+        def off(now: InForce) -> Overlay:
+            return edits.values(now.configuration, name, {"gate.off": True}, pool)
+
         for _ in range(TRIES):
-            old = self.in_force()
-            new = edits.apply(old, name, {"gate.off": True}, pool)
-            if new.version == old.version:
-                return None
             with suppress(ConflictError):
-                return self.put(new, old.version, author, reason)
+                return self.set(off, reason, author).change
         raise ConflictError(f"{name} could not be switched off: others change the configuration all the time")
 
-    def in_force(self) -> Configuration:
-        """Return the configuration in force. Raises LedgerError: there is none yet."""
-        version = self.version()
-        if not version:
-            raise LedgerError("no configuration is in force yet: ingest has never run in this NAMESPACE")
-        return self.read(version)
+    def reset(self, key: str, reason: str, author: str) -> Edited:
+        """Give up what was set at run time for a key, or for all of a strategy; with an empty one, all of it.
 
-    def adopt(self, chosen: Configuration) -> Configuration:
-        """Give what is in force; the file's `chosen` if there is nothing, or if the file is another by now.
-
-        Partitions and symbols of pools are the file's: they are fixed for the life of ingest.
+        Raises SettingsError: nothing of the kind is set; ConflictError; and LedgerError.
         """
-        version, file = self.version(), self._field(self._keys.configuration, "file").decode()
-        if version and file == chosen.version:
-            return self.read(version)
-        reason = "the strategies file was edited" if version else "first start"
-        self.put(chosen, version, "strategies file", reason, chosen.version)
-        return chosen
+        old = self.in_force()
+        dropped = [value for value in old.overlay if not key or value.named(key, registry.signal_name(value.strategy))]
+        if key and not dropped:
+            known = ", ".join(value.label for value in old.overlay)
+            raise SettingsError(
+                f"nothing is set at run time for {key!r}; "
+                + (f"set are: {known}" if known else "nothing is set at all")
+            )
+        kept = tuple(value for value in old.overlay if value not in dropped)
+        merged = overlay.merge(old.file, kept, registry.build)
+        return self._edit(old, merged.configuration, kept, reason or f"reset {key or '--all'}", author)
+
+    def rollback(self, version: str, reason: str, author: str) -> tuple[Edited, Change | None]:
+        """Undo the newest change at run time that is in force; or bring back all that was set at run time in a version.
+
+        Either way today's strategies file lies under it. Return the undone change too, if it was one. Raises
+        LedgerError: there is nothing to go back to; ConflictError; and SettingsError.
+        """
+        old, walk = self.in_force(), Walk(self.history())
+        undone, target = (None, walk.find(version)) if version else walk.undone()
+        values = target.overlay
+        if values is None:
+            values = derived(self.read(walk.ground(target).version), self.read(target.version))
+        merged = overlay.merge(old.file, values, registry.build)
+        reason = reason or f"{ROLLBACK}{target.version}"
+        return self._edit(old, merged.configuration, values, reason, author, target.entry), undone
+
+    # By ingest
+
+    def adopt(self, chosen: Configuration) -> InForce:
+        """Put the strategies file in force, with what was set at run time over it, if it is not; return what is.
+
+        Raises ConflictError.
+        """
+        stored = self.stored()
+        values: Overlay = ()
+        if stored.version:
+            # Where it is lost, all that is in force counts as set at run time, rather than that a kill is lost.
+            values = self._overlay(stored, self._file(stored, chosen))
+        merged = overlay.merge(chosen, values, registry.build).configuration
+        if (stored.version, stored.file) != (merged.version, chosen.version):
+            reason = "first start" if not stored.version else "the strategies file was edited"
+            if stored.file == chosen.version:
+                reason = "what fits the strategies file has changed"
+            change = self.write(stored, merged, values, FILE, reason, file=chosen)
+            stored = Stored(change.version, chosen.version, b"")
+        return InForce(stored, merged, chosen, values)

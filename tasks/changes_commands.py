@@ -1,36 +1,46 @@
-"""`python -m tasks strategies get|set|kill|revive|pause|resume|history|rollback`: the configuration in force."""
+"""`python -m tasks strategies get|set|kill|revive|pause|resume|reset`: what is in force, changed while everything runs."""
 
+import difflib
 import getpass
 from typing import Annotated
 
-import msgspec
 import typer
 from rich.console import Console
-from rich.table import Table
 
-from tasks import edits
-from tasks.changes import Changes
-from tasks.configuration import Configuration
-from tasks.errors import LedgerError
-from tasks.settings import load
+from tasks import edits, registry
+from tasks.changes import Changes, Edited, InForce
+from tasks.errors import SettingsError
+from tasks.outbox import Outbox
+from tasks.overlay import ALL, Overlay, of_pool
+from tasks.settings import Settings, load
 
 app = typer.Typer()
-out = Console(highlight=False)
+out = Console(highlight=False, markup=False, soft_wrap=True)
 
-Name = Annotated[str, typer.Argument(help="A strategy, or `all`.")]
-Pool = Annotated[str, typer.Argument(help="A pool, as in the strategies file.")]
+Name = Annotated[
+    str, typer.Argument(help="A strategy, by the name its signals carry or that of the strategies file; or `all`.")
+]
+PoolOrStrategy = Annotated[str, typer.Argument(help="A pool, as in the strategies file, or a strategy.")]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 Author = Annotated[str, typer.Option(help="Who; kept in the history.", show_default="you")]
 
 
-def _put(changes: Changes, old: Configuration, new: Configuration, reason: str, author: str) -> None:
-    if new.version == old.version:
+def author_or_you(author: str) -> str:
+    """Return who makes a change."""
+    return author or getpass.getuser()
+
+
+def tell(edited: Edited) -> None:
+    """Print what an edit came to."""
+    if edited.change is None:
         out.print("nothing to change")
         return
-    change = changes.put(new, old.version, author or getpass.getuser(), reason)
-    for line in edits.difference(old, new):
+    differences = edits.difference(edited.old.configuration, edited.new)
+    for line in differences:
         out.print(f"  {line}")
-    out.print(f"in force: version {change.version}, from the next batch of each lane on")
+    if not differences:
+        out.print("  what is in force is the same; what is set at run time changed")
+    out.print(f"in force: version {edited.change.version}, from the next batch of each lane on")
 
 
 @app.command()
@@ -39,15 +49,22 @@ def get(
     *,
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
 ) -> None:
-    """Show the configuration in force, as far as it differs from the defaults."""
-    configuration = Changes(load()).in_force()
+    """Show the configuration in force, as far as it differs from the defaults, and what of it was set at run time."""
+    found = Changes(load()).in_force()
     if as_json:
-        typer.echo(configuration.canonical().decode())
+        typer.echo(found.configuration.canonical().decode())
         return
-    out.print(f"version {configuration.version}")
-    for line in edits.shown(configuration):
+    if name and name != ALL:
+        name = registry.configured_name(found.configuration, name)
+    out.print(f"version {found.configuration.version}")
+    for line in edits.shown(found.configuration):
         if name in line:
             out.print(f"  {line}")
+    at_run_time = [value for value in found.overlay if name in {"", value.strategy}]
+    if at_run_time:
+        out.print("set at run time, over the strategies file (`strategies reset KEY` takes the file's):")
+    for value in at_run_time:
+        out.print(f"  {value}")
 
 
 @app.command("set")
@@ -57,82 +74,98 @@ def set_(
     *,
     pool: Annotated[str, typer.Option(help="Only in this pool.")] = "",
     symbol: Annotated[str, typer.Option(help="Only for this symbol.")] = "",
+    force: Annotated[bool, typer.Option("--force", help="Also for a symbol of which nothing ever came.")] = False,
     reason: Reason = "",
     author: Author = "",
 ) -> None:
-    """Change parameters or gates of a strategy, while everything runs.
+    """Change parameters or gates of a strategy, while everything runs; it outlives restarts and edits of the file.
 
     Example: python -m tasks strategies set orderbook_skew levels=10 --symbol BTCUSDT --reason "thin book"
     """
-    changes = Changes(load())
-    old = changes.in_force()
-    _put(changes, old, edits.apply(old, name, edits.assignments(values), pool, symbol), reason, author)
+    settings, assigned = load(), edits.assignments(values)
+
+    def wanted(found: InForce) -> Overlay:
+        named = edits.values(found.configuration, name, assigned, pool, symbol)
+        if symbol and not force:
+            _check_symbol(settings, found, symbol.upper())
+        return named
+
+    tell(Changes(settings).set(wanted, reason, author_or_you(author)))
 
 
-def _kill(name: str, reason: str, author: str, *, killed: bool) -> None:
-    changes = Changes(load())
-    old = changes.in_force()
-    _put(changes, old, edits.apply(old, name, {"gate.killed": killed or None}), reason, author)
+def _check_symbol(settings: Settings, found: InForce, symbol: str) -> None:
+    """Refuse a symbol of which neither the ledger nor the configuration knows anything."""
+    seen = Outbox(settings).symbols()
+    if not seen:
+        out.print(f"nothing has come in yet: whether there is a symbol {symbol} is not known")
+        return
+    known = seen | found.configuration.symbols()
+    if symbol in known:
+        return
+    close = difflib.get_close_matches(symbol, sorted(known), n=3, cutoff=0.7)
+    hint = f"did you mean {' or '.join(close)}?" if close else f"{len(known):,} symbols are known"
+    raise SettingsError(f"nothing ever came of a symbol {symbol}; {hint} --force sets it anyway")
+
+
+def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) -> None:
+    def wanted(found: InForce) -> Overlay:
+        return edits.values(found.configuration, name, gates)
+
+    tell(Changes(load()).set(wanted, reason, author_or_you(author)))
 
 
 @app.command()
 def kill(name: Name, *, reason: Reason = "", author: Author = "") -> None:
-    """Hold back every signal of a strategy, or of `all`; states go on, so that `revive` is seamless."""
-    _kill(name, reason, author, killed=True)
+    """Hold back every signal of a strategy, or of `all`, until `revive`; states go on, so that it is seamless."""
+    _switch(name, {"gate.killed": True}, reason, author)
 
 
 @app.command()
 def revive(name: Name, *, reason: Reason = "", author: Author = "") -> None:
     """Let signals through again after `kill`."""
-    _kill(name, reason, author, killed=False)
+    _switch(name, {"gate.killed": None}, reason, author)
 
 
-def _pause(pool: str, reason: str, author: str, *, paused: bool) -> None:
-    changes = Changes(load())
-    old = changes.in_force()
-    _put(changes, old, edits.pause(old, pool, paused=paused), reason, author)
+def _pause(name: str, gates: dict[str, bool | None], reason: str, author: str, *, paused: bool) -> None:
+    def wanted(found: InForce) -> Overlay:
+        if name in found.configuration.pools:
+            return of_pool(name, paused=paused)
+        try:
+            return edits.values(found.configuration, name, gates)
+        except SettingsError as error:
+            pools = ", ".join(found.configuration.pools)
+            raise SettingsError(f"there is no pool {name!r}; known: {pools}; and {error}") from None
 
-
-@app.command()
-def pause(pool: Pool, *, reason: Reason = "", author: Author = "") -> None:
-    """Hold back the signals of all strategies of a pool; states go on."""
-    _pause(pool, reason, author, paused=True)
-
-
-@app.command()
-def resume(pool: Pool, *, reason: Reason = "", author: Author = "") -> None:
-    """Let the signals of a pool through again."""
-    _pause(pool, reason, author, paused=False)
+    tell(Changes(load()).set(wanted, reason, author_or_you(author)))
 
 
 @app.command()
-def history(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False
-) -> None:
-    """List every change: version, when, who, why; the last is in force."""
-    changes = Changes(load()).history()
-    if as_json:
-        for change in changes:
-            typer.echo(msgspec.json.encode(change).decode())
-        return
-    table = Table("version", "when (UTC)", "who", "why", box=None, pad_edge=False)
-    for change in changes:
-        table.add_row(change.version, change.at, change.author, change.reason)
-    out.print(table)
+def pause(name: PoolOrStrategy, *, reason: Reason = "", author: Author = "") -> None:
+    """Hold back the signals of a strategy, or of all in a pool; states go on."""
+    _pause(name, {"gate.paused": True}, reason, author, paused=True)
 
 
 @app.command()
-def rollback(
-    version: Annotated[str, typer.Argument(help="From `history`; default: the one before the one in force.")] = "",
+def resume(name: PoolOrStrategy, *, reason: Reason = "", author: Author = "") -> None:
+    """Let signals of a pool or a strategy through again, and run one that was switched off."""
+    _pause(name, {"gate.paused": None, "gate.off": None}, reason, author, paused=False)
+
+
+@app.command()
+def reset(
+    key: Annotated[
+        str,
+        typer.Argument(help="As `get` and the doctor name it: orderbook_skew.levels; or a strategy, for all of it."),
+    ] = "",
     *,
+    everything: Annotated[bool, typer.Option("--all", help="All that was set at run time.")] = False,
     reason: Reason = "",
     author: Author = "",
 ) -> None:
-    """Put an earlier configuration in force again."""
-    changes = Changes(load())
-    old = changes.in_force()
-    earlier = changes.history()[-1:] if not version else []
-    wanted = version or "".join(change.previous for change in earlier)
-    if not wanted:
-        raise LedgerError("there is no earlier configuration")
-    _put(changes, old, changes.read(wanted), reason or f"rollback to {wanted}", author)
+    """Give up what was set at run time: what the strategies file says is in force again.
+
+    Example: python -m tasks strategies reset orderbook_skew.levels
+    """
+    if bool(key) == everything:
+        raise SettingsError("say which KEY to reset, or --all; `strategies get` lists what was set at run time")
+    tell(Changes(load()).reset(key, reason, author_or_you(author)))

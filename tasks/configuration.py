@@ -92,6 +92,12 @@ class Configuration(BaseModel):
         chosen = self.pools[pool]
         return self.gate.and_also(chosen.strategies[strategy].gate).and_also(Gate(paused=chosen.paused))
 
+    def symbols(self) -> set[str]:
+        """Return every symbol that is named in it."""
+        pools = self.pools.values()
+        of_strategies = {symbol for pool in pools for each in pool.strategies.values() for symbol in each.symbols}
+        return of_strategies.union(*(pool.symbols for pool in pools))
+
     def tables(self) -> dict[str, Any]:
         """Give nested tables as a file would hold them, defaults left out, symbols sorted."""
         tables = self.model_dump(mode="json", exclude_defaults=True)

@@ -143,7 +143,9 @@ def _in_force(facts: LedgerFacts, chosen: Configuration) -> Iterator[Finding]:
         yield Finding("ok", "configuration", says, "`strategies get` shows it, `strategies history` says why")
     elif facts.version:
         says = f"version {facts.version} is in force, not the file's {chosen.version}"
-        yield Finding("warning", "configuration", says, "`strategies get` shows it; a start of ingest takes the file")
+        yield Finding(
+            "warning", "configuration", says, "a start of ingest takes the file, and what was set at run time stays"
+        )
 
 
 def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterator[Finding]:

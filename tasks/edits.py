@@ -2,14 +2,12 @@
 
 import tomllib
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 from tasks import registry
 from tasks.configuration import Configuration, check
 from tasks.errors import SettingsError
-
-#: Stands for all strategies; only gates can be set for all.
-ALL = "all"
+from tasks.overlay import ALL, Overlay, applied, of_strategy, told
 
 
 def assignments(words: Iterable[str]) -> dict[str, Any]:
@@ -35,39 +33,23 @@ def _value(text: str) -> Any:
         return text
 
 
-def apply(
-    configuration: Configuration, name: str, values: dict[str, Any], pool: str = "", symbol: str = ""
-) -> Configuration:
-    """Give the configuration with other values for a strategy (in all its pools, or one), or for `all`.
+def values(
+    configuration: Configuration, name: str, assigned: dict[str, Any], pool: str = "", symbol: str = ""
+) -> Overlay:
+    """Return what is assigned as values of a strategy of this configuration (in all its pools, or one), or of `all`.
 
     `gate.X` is the gate's X. With `symbol`, parameters are those of this symbol. Raises SettingsError.
     """
-    tables = configuration.tables()
-    if name == ALL:
-        if symbol or pool or not all(key.startswith("gate.") for key in values):
-            raise SettingsError("for all strategies only gates can be set: gate.killed=true")
-        _put(tables, values)
-        return check(tables, "the configuration")
-    name = registry.configured_name(configuration, name, pool)
-    found = [
-        each["strategies"][name]
-        for chosen, each in tables["pools"].items()
-        if name in each["strategies"] and pool in {"", chosen}
-    ]
-    for table in found:
-        params = {key: value for key, value in values.items() if not key.startswith("gate.")}
-        _put(table, {key: value for key, value in values.items() if key not in params})
-        _put(table.setdefault("symbols", {}).setdefault(symbol.upper(), {}) if symbol else table, params)
-    return check(tables, "the configuration")
+    if name != ALL:
+        name = registry.configured_name(configuration, name, pool)
+    return of_strategy(name, assigned, pool, symbol)
 
 
-def pause(configuration: Configuration, pool: str, *, paused: bool) -> Configuration:
-    """Give the configuration with a pool paused or not. Raises SettingsError."""
-    tables = configuration.tables()
-    if pool not in tables["pools"]:
-        raise SettingsError(f"there is no pool {pool!r}; known: {', '.join(tables['pools'])}")
-    tables["pools"][pool]["paused"] = paused
-    return check(tables, "the configuration")
+def apply(
+    configuration: Configuration, name: str, assigned: dict[str, Any], pool: str = "", symbol: str = ""
+) -> Configuration:
+    """Return the configuration with what is assigned. Raises SettingsError."""
+    return applied(configuration, values(configuration, name, assigned, pool, symbol))
 
 
 def only(configuration: Configuration, symbols: Iterable[str], strategies: Iterable[str]) -> Configuration:
@@ -87,26 +69,31 @@ def only(configuration: Configuration, symbols: Iterable[str], strategies: Itera
     return check(tables, "the configuration")
 
 
-def _put(table: dict[str, Any], values: dict[str, Any]) -> None:
-    for key, value in values.items():
-        *path, last = key.split(".")
-        inner = table
-        for part in path:
-            inner = inner.setdefault(part, {})
-        if value is None:
-            inner.pop(last, None)
-        else:
-            inner[last] = value
+class Difference(NamedTuple):
+    """One key that two configurations say different things of; None: nothing, so the default."""
+
+    key: str
+    old: Any
+    new: Any
+
+    def __str__(self) -> str:
+        """Say it on one line: `pools.depth.strategies.orderbook_skew.levels: 5 → 10`."""
+        return f"{self.key}: {told(self.old)} → {told(self.new)}"
 
 
-def difference(old: Configuration, new: Configuration) -> list[str]:
-    """Say what differs, a line each: `pools.depth.strategies.orderbook_skew.levels: 5 → 10`."""
+def difference(old: Configuration, new: Configuration) -> list[Difference]:
+    """Return what differs, sorted by key."""
     before, after = _flat(old.tables()), _flat(new.tables())
     return [
-        f"{key}: {before.get(key, 'default')} → {after.get(key, 'default')}"
+        Difference(key, before.get(key), after.get(key))
         for key in sorted(before.keys() | after.keys())
-        if before.get(key) != after.get(key)
+        if before.get(key) != after.get(key) and not (_has_more(before, key) or _has_more(after, key))
     ]
+
+
+def _has_more(flat: dict[str, Any], key: str) -> bool:
+    """Whether an empty table of one configuration has something in it in this one."""
+    return any(each.startswith(f"{key}.") for each in flat)
 
 
 def shown(configuration: Configuration) -> list[str]:

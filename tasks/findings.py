@@ -20,6 +20,7 @@ NAMES = (
     "no_workers",
     "queue_unserved",
     "strategy_errors",
+    "configuration_overlay",
 )
 
 

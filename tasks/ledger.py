@@ -15,9 +15,9 @@ Keys, each behind the namespace:
     audit            stream  JSON: which configuration a record went on under, from which event
     resets           stream  JSON: which states were reset, by whom and why; in a second field how many there were
     counters         hash    what summaries add up
-    configuration    hash    version in force, version of the strategies file
-    configurations   hash    version (content hash) → JSON
-    configuration:history  stream  JSON: version, previous, author, reason, time
+    configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
+    configurations   hash    version (content hash) → JSON, the whole of it
+    configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
     workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/presence.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
                              change of it

@@ -104,6 +104,14 @@ class Outbox:
                     raise LedgerError(f"{field!r} in pool {pool} can't be read: {error}") from None
                 yield record
 
+    def symbols(self) -> set[str]:
+        """Return every symbol of which an event was ever given to a strategy."""
+        found: set[str] = set()
+        for key in self.client.scan_iter(match=f"{self.keys.pool('')}*", count=CHUNK):
+            for field, _ in self.client.hscan_iter(key, match="record:*:*:*", count=CHUNK):
+                found.add(field.decode(errors="replace").split(":")[2])
+        return found
+
     def counters(self) -> dict[str, int]:
         """Give every counter of the ledger."""
         stored: dict[bytes, bytes] = self.client.hgetall(self.keys.counters)  # type: ignore[assignment]  # a sync client

@@ -104,8 +104,8 @@ def configured_name(configuration: Configuration, name: str, pool: str = "") -> 
     known = {each for chosen, of in configuration.pools.items() if pool in {"", chosen} for each in of.strategies}
     if name in known:
         return name
-    carried = {each: _signal_name(each) for each in known}
-    found = sorted(each for each, signal_name in carried.items() if signal_name == name)
+    carried = {each: signal_name(each) for each in known}
+    found = sorted(each for each, called in carried.items() if called == name)
     if len(found) > 1:
         raise SettingsError(f"{name!r} is the name of several strategies; say which: {', '.join(found)}")
     if not found:
@@ -113,8 +113,8 @@ def configured_name(configuration: Configuration, name: str, pool: str = "") -> 
     return found[0]
 
 
-def _signal_name(name: str) -> str:
-    """Return the name that a strategy's signals carry; nothing where its module can't be imported here."""
+def signal_name(name: str) -> str:
+    """Return the name that a strategy's signals carry; nothing where it is none, or can't be imported here."""
     try:
         return find(name).name
     except SettingsError:

@@ -1,5 +1,6 @@
 """Changing the configuration through the command line, against an ingest process that runs."""
 
+import json
 import os
 import subprocess
 import sys
@@ -74,30 +75,45 @@ def test_a_bad_change_is_refused_in_words_and_changes_nothing(service, words, fa
 
 def test_of_two_authors_that_began_with_the_same_version_only_the_first_wins(service):
     changes = Changes(service.settings)
-    base = changes.read(changes.version())
-    changes.put(apply(base, "orderbook_skew", {"levels": 6}), base.version, "ann", "")
+    base = changes.in_force()
+    changes.write(base.stored, apply(base.configuration, "orderbook_skew", {"levels": 6}), (), "ann", "")
     with pytest.raises(ConflictError, match="in force by now"):
-        changes.put(apply(base, "orderbook_skew", {"levels": 7}), base.version, "bob", "")
+        changes.write(base.stored, apply(base.configuration, "orderbook_skew", {"levels": 7}), (), "bob", "")
     assert changes.read(changes.version()).pools["depth"].strategies["orderbook_skew"].params == {"levels": 6}
 
 
-def test_changes_outlive_a_restart_until_the_file_is_edited(service, tmp_path):
+def restart(service: Ingest) -> None:
+    service.process.terminate()
+    service.wait_end()
+    service.instance.start_again(service.process)
+    service.wait_ready()
+
+
+def test_a_kill_outlives_a_restart_and_an_edit_of_the_file(service, tmp_path):
     tasks(service, "kill", "all")
+    tasks(service, "set", "trade_momentum", "notional=7")
     killed = versions(service)[-1]
-    service.process.terminate()
-    service.wait_end()
-    service.instance.start_again(service.process)
-    service.wait_ready()
+    restart(service)
     assert service.logged("epoch started")[-1]["configuration"] == killed
-    service.process.terminate()
-    service.wait_end()
     file = tmp_path / "strategies.toml"
-    file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies.trade_momentum]\n')
+    file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies.trade_momentum]\nnotional = 9\n')
     service.process.environment["STRATEGIES_FILE"] = str(file)
-    service.instance.start_again(service.process)
-    service.wait_ready()
-    assert Changes(service.settings).history()[-1].reason == "the strategies file was edited"
-    assert service.logged("epoch started")[-1]["configuration"] != killed
+    restart(service)
+    changes = Changes(service.settings)
+    assert changes.history()[-1].reason == "the strategies file was edited"
+    now = changes.in_force().configuration
+    assert service.logged("epoch started")[-1]["configuration"] == now.version != killed
+    assert now.gate.killed
+    # Both changed this key: the runtime value stays, and everything that tells of findings tells it.
+    assert now.pools["trade"].strategies["trade_momentum"].params == {"notional": 7}
+    [said] = [
+        each for each in json.loads(service.get("/ready")[1])["findings"] if each["name"] == "configuration_overlay"
+    ]
+    assert "7 was set at run time and stays, though the strategies file says 9" in said["says"]
+    wait_for(lambda: [each for each in service.logged("finding") if each["name"] == "configuration_overlay"], 5)
+    tasks(service, "reset", "trade_momentum")
+    assert changes.in_force().configuration.pools["trade"].strategies["trade_momentum"].params == {"notional": 9}
+    wait_for(lambda: "configuration_overlay" not in service.get("/ready")[1], 5)
 
 
 def test_what_an_emptied_redis_has_lost_is_put_back_by_ingest(service):

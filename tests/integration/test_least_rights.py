@@ -20,7 +20,9 @@ from tests.waiting import wait_for
 
 COMMANDS = (
     ("deadletters", "retry", "--reason", "condemned"), ("signals", "--digest"), ("deadletters", "drop", "--yes", "--last", "1"),
-    ("strategies", "set", "all", "gate.min_confidence=0.1"), ("strategies", "history"), ("config", "show"), ("doctor",),
+    ("strategies", "set", "all", "gate.min_confidence=0.1"), ("strategies", "history", "--diff"),
+    ("strategies", "set", "echo", "notional=7", "--symbol", "BTCUSDT"), ("strategies", "rollback"),
+    ("strategies", "reset", "--all"), ("config", "show"), ("doctor",),
     ("state", "show"), ("state", "reset", "echo", "--yes"), ("state", "history"),
 )  # fmt: skip
 TLS = ("REDIS_TLS_CA", "REDIS_TLS_CERT", "REDIS_TLS_KEY")

@@ -1,38 +1,245 @@
 """The configuration in force and its changes, against Redis alone."""
 
 import asyncio
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, closing
 
+import msgspec
 import pytest
+import redis
 
 from ingest.inforce import InForce
-from tasks import configuration
-from tasks.changes import Changes
+from tasks import configuration, edits, overlay
+from tasks.changes import Changes, ConflictError, Edited
 from tasks.configuration import Configuration
-from tasks.errors import LedgerError
+from tasks.errors import LedgerError, SettingsError
+from tasks.history import FILE
+from tasks.ledger import Keys
 from tasks.settings import Settings
 
-SIDED = "tests.integration.strategies:Sided"
+SIDED, MOMENTUM = "tests.integration.strategies:Sided", "trade_momentum"
 
 
-def file(**sided: object) -> Configuration:
-    tables = {"trade": {"kinds": ["trade"], "strategies": {SIDED: sided, "trade_momentum": {}}}}
+def file(pool: str = "trade", **momentum: object) -> Configuration:
+    tables = {pool: {"kinds": ["trade"], "strategies": {SIDED: {}, MOMENTUM: momentum}}}
     return configuration.check({"pools": tables}, "the file")
 
 
-def test_a_strategy_is_switched_off_by_an_audited_change_once(settings: Settings):
-    changes = Changes(settings)
+def set_(changes: Changes, name: str, **values: object) -> Edited:
+    assigned = {key.replace("__", "."): value for key, value in values.items()}
+    return changes.set(lambda found: edits.values(found.configuration, name, assigned), "try", "ann")
+
+
+def momentum(chosen: Configuration) -> dict[str, object]:
+    return chosen.pools["trade"].strategies[MOMENTUM].params
+
+
+def said(in_force: InForce) -> list[str]:
+    return [f"{finding.what}: {finding.says}" for finding in in_force.findings()]
+
+
+@pytest.fixture
+def changes(settings: Settings) -> Iterator[Changes]:
+    with closing(Changes(settings)) as changes:
+        yield changes
+
+
+#: Starts as ingest does that has read a file.
+Start = Callable[[Configuration], InForce]
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    with ExitStack() as started:
+
+        def start(chosen: Configuration) -> InForce:
+            in_force = started.enter_context(closing(InForce(settings, chosen)))
+            asyncio.run(in_force.refresh())
+            return in_force
+
+        yield start
+
+
+def test_a_strategy_is_switched_off_by_an_audited_change_once(start: Start, changes: Changes):
     with pytest.raises(LedgerError, match="no configuration is in force yet"):
         changes.pause_strategy("sided", "it raises", "breaker")
-    in_force = InForce(settings, file())
+    in_force = start(file())
 
     async def pause() -> None:
-        await in_force.refresh()
         assert await in_force.pause_strategy("sided", "it raises", "breaker")
         assert await in_force.pause_strategy("sided", "it raises", "breaker") is None
 
     asyncio.run(pause())
     assert in_force.configuration.gate_of("trade", SIDED).off
-    assert not in_force.configuration.gate_of("trade", "trade_momentum").off
+    assert not in_force.configuration.gate_of("trade", MOMENTUM).off
     first, second = changes.history()
     assert (second.author, second.reason, second.previous) == ("breaker", "it raises", first.version)
     assert in_force.version == second.version == changes.version()
+    # It stays off at the next start, also with another file.
+    assert start(file(notional=3.0)).configuration.gate_of("trade", SIDED).off
+
+
+def test_a_start_that_finds_all_as_it_left_it_writes_nothing(start: Start, changes: Changes):
+    start(file())
+    set_(changes, MOMENTUM, notional=7.0)
+    before = changes.history()
+    in_force = start(file())
+    assert (changes.history(), said(in_force)) == (before, [])
+    assert momentum(in_force.configuration) == {"notional": 7.0}
+
+
+def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: Start, changes: Changes):
+    start(file())
+    set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
+    set_(changes, SIDED, gate__killed=True)
+    without = configuration.check(
+        {"pools": {"books": {"kinds": ["depth"], "strategies": {"orderbook_skew": {}}}}}, "the file"
+    )
+    in_force = start(without)
+    assert in_force.configuration == without
+    assert len(said(in_force)) == 3
+    assert f"configuration {SIDED}.gate.killed: True was set at run time and is not used: " in said(in_force)[0]
+    # It waits there: with the strategy the kill is back.
+    again = start(file("renamed"))
+    assert said(again) == []
+    assert all(again.configuration.gate_of("renamed", name).killed for name in (SIDED, MOMENTUM))
+
+
+def test_a_kill_of_the_release_before_survives_the_upgrade_and_the_edit_that_comes_with_it(
+    start: Start, changes: Changes, client: redis.Redis, keys: Keys
+):
+    old, killed = file(notional=5.0), edits.apply(file(notional=5.0), SIDED, {"gate.killed": True})
+    for chosen in (old, killed):
+        client.hset(keys.configurations, chosen.version, chosen.canonical())
+    for chosen, author, reason in ((old, FILE, "first start"), (killed, "ann", "")):
+        change = {"version": chosen.version, "previous": "", "author": author, "reason": reason, "at_ms": 1}
+        client.xadd(keys.history, {"change": msgspec.json.encode(change)})
+    client.hset(keys.configuration, mapping={"version": killed.version, "file": old.version})
+
+    def kill_stands(in_force: InForce, notional: float) -> None:
+        assert in_force.configuration.gate_of("trade", SIDED).killed
+        assert momentum(in_force.configuration) == {"notional": notional}
+
+    kill_stands(start(file(notional=5.0)), 5.0)
+    assert len(changes.history()) == 2
+    kill_stands(start(file(notional=9.0)), 9.0)
+    # Back to the release before: it leaves the overlay behind, and changes something.
+    by_it = edits.apply(changes.in_force().configuration, SIDED, {"gate.killed": None})
+    client.hset(keys.configurations, by_it.version, by_it.canonical())
+    client.hset(keys.configuration, "version", by_it.version)
+    assert not start(file(notional=9.0)).configuration.gate_of("trade", SIDED).killed
+    assert changes.in_force().overlay == ()
+
+
+@pytest.mark.parametrize("garbage", [b"", b"{", b"\xff", b"[]", b'{"version":"1","values":[{}]}'])
+def test_an_overlay_that_can_not_be_read_is_told_from_what_is_in_force(
+    start: Start, changes: Changes, client: redis.Redis, keys: Keys, garbage: bytes
+):
+    start(file())
+    set_(changes, MOMENTUM, gate__killed=True)
+    kept = changes.in_force().overlay
+    client.hset(keys.configuration, "overlay", garbage)
+    assert changes.in_force().overlay == kept
+    assert start(file(notional=3.0)).configuration.gate_of("trade", MOMENTUM).killed
+
+
+def test_what_an_emptied_redis_has_lost_comes_back_with_its_runtime_values(
+    start: Start, changes: Changes, client: redis.Redis, keys: Keys
+):
+    in_force = start(file())
+    set_(changes, MOMENTUM, gate__killed=True)
+    asyncio.run(in_force.refresh())
+    client.delete(keys.configuration, keys.configurations, keys.history)
+    asyncio.run(in_force.refresh())
+    assert start(file(notional=3.0)).configuration.gate_of("trade", MOMENTUM).killed
+    with pytest.raises(LedgerError, match="there is no earlier configuration"):
+        changes.rollback("", "", "bob")
+
+
+def test_a_change_made_from_an_outdated_look_is_refused(start: Start, changes: Changes):
+    start(file())
+    base = changes.in_force()
+    set_(changes, MOMENTUM, notional=7.0)
+    changes.rollback("", "", "ann")
+    # The same version is in force, and yet others have changed something.
+    assert changes.in_force().stored.version == base.stored.version
+    new = edits.apply(base.configuration, MOMENTUM, {"notional": 8.0})
+    set_(changes, MOMENTUM, gate__killed=True)
+    with pytest.raises(ConflictError, match="in force by now"):
+        changes.write(base.stored, new, (), "bob", "")
+    assert changes.in_force().configuration.gate_of("trade", MOMENTUM).killed
+
+
+def test_a_change_is_not_reported_as_done_when_redis_has_lost_what_was_in_force(
+    start: Start, changes: Changes, client: redis.Redis, keys: Keys
+):
+    start(file())
+    base = changes.in_force()
+    client.delete(keys.configuration)
+    with pytest.raises(ConflictError):
+        changes.write(base.stored, base.configuration, (), "bob", "")
+
+
+def test_rollbacks_walk_back_and_keep_todays_file(start: Start, changes: Changes):
+    start(file())
+    good = set_(changes, MOMENTUM, notional=7.0).new.version
+    set_(changes, SIDED, gate__killed=True)
+    bad = set_(changes, MOMENTUM, notional=9.0).new.version
+    edited = start(file(min_signal_interval_s=2.0))
+    steps = []
+    for _ in range(3):
+        edited_back, undone = changes.rollback("", "", "bob")
+        now = edited_back.new
+        assert undone is not None
+        steps.append((momentum(now).get("notional"), now.gate_of("trade", SIDED).killed, undone.version))
+        assert momentum(now)["min_signal_interval_s"] == 2.0
+    killed = changes.history()[2].version
+    assert steps == [(7.0, True, bad), (7.0, False, killed), (None, False, good)]
+    with pytest.raises(LedgerError, match="there is no earlier configuration"):
+        changes.rollback("", "", "bob")
+    back, undone = changes.rollback(bad, "", "bob")
+    assert undone is None
+    assert momentum(back.new) == {"notional": 9.0, "min_signal_interval_s": 2.0}
+    asyncio.run(edited.refresh())
+    assert edited.version == back.new.version
+
+
+def test_reset_takes_the_files_value_of_a_key_of_a_strategy_or_of_all(start: Start, changes: Changes):
+    start(file(notional=5.0))
+    set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
+    set_(changes, SIDED, gate__killed=True)
+    set_(changes, overlay.ALL, gate__min_confidence=0.5)
+    assert momentum(changes.reset(f"{MOMENTUM}.notional", "", "bob").new) == {"notional": 5.0}
+    assert [value.label for value in changes.in_force().overlay] == [
+        "all.gate.min_confidence",
+        f"{SIDED}.gate.killed",
+        f"{MOMENTUM}.gate.killed",
+    ]
+    assert not changes.reset("sided", "", "bob").new.gate_of("trade", SIDED).killed
+    with pytest.raises(SettingsError, match=r"nothing is set at run time for 'sided'; set are: all\.gate"):
+        changes.reset("sided", "", "bob")
+    assert changes.reset("", "", "bob").new == file(notional=5.0)
+    assert changes.history()[-1].reason == "reset --all"
+
+
+def test_a_kill_works_where_the_strategys_module_is_not(changes: Changes):
+    tables = {"trade": {"kinds": ["trade"], "strategies": {"not_here:Gone": {}, MOMENTUM: {}}}}
+    elsewhere = configuration.check({"pools": tables}, "the file")
+    changes.write(changes.stored(), elsewhere, (), FILE, "first start", file=elsewhere)
+    assert set_(changes, MOMENTUM, gate__killed=True).new.gate_of("trade", MOMENTUM).killed
+    assert set_(changes, "not_here:Gone", gate__killed=True).new.gate_of("trade", "not_here:Gone").killed
+    with pytest.raises(SettingsError, match="not_here:Gone: can't be imported"):
+        set_(changes, MOMENTUM, notional=7.0)
+
+
+def test_the_history_says_what_changed_from_what_to_what(start: Start, changes: Changes):
+    start(file(notional=5.0))
+    set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
+    start(file(notional=6.0, min_signal_interval_s=2.0))
+    told = [[str(each) for each in differences] for _, differences in changes.differences()]
+    path = f"pools.trade.strategies.{MOMENTUM}"
+    assert told == [
+        [],
+        [f"{path}.gate.killed: default → True", f"{path}.notional: 5.0 → 7.0"],
+        [f"{path}.min_signal_interval_s: default → 2.0"],
+    ]

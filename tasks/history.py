@@ -1,0 +1,108 @@
+"""The history of the configuration: what was changed, and which changes are in force. Pure.
+
+A rollback undoes the newest change at run time that is in force, so it is as if that had never been; the next rollback
+undoes the one before it. What the strategies file changed is no change at run time, and is undone in the file.
+"""
+
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import msgspec
+
+from tasks.errors import LedgerError
+from tasks.events import DateMs
+from tasks.overlay import Overlay
+
+#: The author of what ingest takes over from the strategies file.
+FILE = "strategies file"
+#: The author of what ingest puts back into a Redis that has lost it.
+INGEST = "ingest"
+#: How the reason of a rollback begins where none is given; all that earlier releases tell of one.
+ROLLBACK = "rollback to "
+
+
+class Change(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change of the configuration."""
+
+    version: str
+    #: The version before; empty for the first.
+    previous: str
+    author: str
+    reason: str
+    #: Unix milliseconds.
+    at_ms: DateMs
+    #: All that is set at run time since this change; None: a release before 0.2 wrote it, which kept none of it.
+    overlay: Overlay | None = None
+    #: For a rollback: the `entry` of the change whose runtime values it brought back.
+    restores: str = ""
+    #: Its name in the history; given when it is read.
+    entry: str = ""
+
+    @property
+    def at(self) -> str:
+        """When it was, for a person: UTC."""
+        return f"{datetime.fromtimestamp(self.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+
+    @property
+    def is_ground(self) -> bool:
+        """Whether nothing before it can be rolled back to: an earlier release's file edit, or a Redis begun anew."""
+        return self.author == INGEST or (self.author == FILE and self.overlay is None)
+
+
+class Walk:
+    """The history, walked from its beginning: what each change stands on."""
+
+    def __init__(self, history: Sequence[Change]) -> None:
+        """Take all changes, oldest first."""
+        self._history = history
+        self._parents: dict[str, Change | None] = {}
+        #: By the entry of each change: the change at run time that was the newest in force after it.
+        self._heads: dict[str, Change | None] = {}
+        head: Change | None = None
+        for at, change in enumerate(history):
+            restored = self._restored(history[:at], change)
+            if restored is not None:
+                head = self._heads[restored.entry]
+            elif change.is_ground or head is None:
+                self._parents[change.entry], head = None, change
+            elif change.author != FILE:
+                self._parents[change.entry], head = head, change
+            self._heads[change.entry] = head
+        self._head = head
+
+    @staticmethod
+    def _restored(before: Sequence[Change], change: Change) -> Change | None:
+        """Return the change that a rollback went back to; None: it is no rollback."""
+        if change.restores:
+            return next((each for each in before if each.entry == change.restores), None)
+        if change.overlay is not None or not change.reason.startswith(ROLLBACK):
+            return None
+        return next((each for each in reversed(before) if each.version == change.version), None)
+
+    def in_force(self) -> list[Change]:
+        """Return the changes that are in force and not undone, oldest first; the first is the ground they stand on."""
+        chain: list[Change] = []
+        change = self._head
+        while change is not None:
+            chain.insert(0, change)
+            change = self._parents[change.entry]
+        return chain
+
+    def undone(self) -> tuple[Change, Change]:
+        """Return the newest change that is in force, and the one before it. Raises LedgerError: there is none."""
+        chain = self.in_force()
+        if len(chain) < 2:
+            raise LedgerError("there is no earlier configuration: nothing that was set at run time is left to undo")
+        return chain[-1], chain[-2]
+
+    def find(self, version: str) -> Change:
+        """Return the newest change that put a version in force. Raises LedgerError: there is none."""
+        for change in reversed(self._history):
+            if change.version == version:
+                return change
+        raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
+
+    def ground(self, change: Change) -> Change:
+        """Return the change of an earlier release that took over the file on which `change` stands."""
+        before = self._history[: self._history.index(change) + 1]
+        return next((each for each in reversed(before) if each.author == FILE), before[0])

@@ -1,0 +1,65 @@
+"""`python -m tasks strategies history|rollback`: what was changed, and back."""
+
+from typing import Annotated, Any
+
+import msgspec
+import typer
+
+from tasks.changes import Changes
+from tasks.changes_commands import Author, Reason, author_or_you, out, tell
+from tasks.edits import Difference
+from tasks.errors import SettingsError
+from tasks.history import Change
+from tasks.settings import load
+
+app = typer.Typer()
+
+#: How many lines of a change are shown without `--diff`.
+SHORT = 3
+
+
+@app.command()
+def history(
+    *,
+    diff: Annotated[bool, typer.Option("--diff", help="Every key that a change touched, however many.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+) -> None:
+    """List every change: version, when (UTC), who, why, and what: old → new; the last is in force."""
+    changes = Changes(load())
+    for change, differences in changes.differences():
+        if as_json:
+            typer.echo(msgspec.json.encode(_facts(change, differences)).decode())
+            continue
+        out.print(f"{change.version}  {change.at}  {change.author}  {change.reason}".rstrip())
+        shown = differences if diff or len(differences) <= SHORT + 1 else differences[:SHORT]
+        for each in shown:
+            out.print(f"    {each}")
+        if len(shown) < len(differences):
+            out.print(f"    and {len(differences) - len(shown)} more: --diff")
+
+
+def _facts(change: Change, differences: list[Difference]) -> dict[str, Any]:
+    facts: dict[str, Any] = msgspec.to_builtins(change)
+    return facts | {"changes": [each._asdict() for each in differences]}
+
+
+@app.command()
+def rollback(
+    version: Annotated[str, typer.Argument(help="The same as --to.")] = "",
+    *,
+    to: Annotated[
+        str, typer.Option(help="A version from `history`: all that was set at run time as it was then.")
+    ] = "",
+    reason: Reason = "",
+    author: Author = "",
+) -> None:
+    """Undo the newest change at run time that is in force and not undone yet; again: the one before it.
+
+    Edits of the strategies file are not undone here: today's file stays below whatever was set at run time.
+    """
+    if version and to and version != to:
+        raise SettingsError(f"to {version} or to {to}? one version only")
+    edited, undone = Changes(load()).rollback(version or to, reason, author_or_you(author))
+    if undone is not None:
+        out.print(f"undoes {undone.version}: {undone.at}, {undone.author} {undone.reason}".rstrip())
+    tell(edited)

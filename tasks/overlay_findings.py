@@ -1,0 +1,29 @@
+"""What was set at run time and is at odds with the strategies file: told at every start, until somebody decides."""
+
+from collections.abc import Iterator
+
+from tasks import overlay, registry
+from tasks.configuration import Configuration
+from tasks.findings import Finding
+from tasks.overlay import Overlay, told
+
+
+def runtime_values(file: Configuration, values: Overlay) -> Iterator[Finding]:
+    """Yield a warning for each value that the file says something new of, or that is not used."""
+    for value, says in overlay.overtaken(file, values):
+        instead = " or ".join(map(told, says))
+        yield Finding(
+            "warning",
+            f"configuration {value.label}",
+            f"{told(value.value)} was set at run time and stays, though the strategies file says {instead} by now",
+            f"`strategies reset {value.label}` takes the file's; set it again to keep it",
+            "configuration_overlay",
+        )
+    for value, why in overlay.merge(file, values, registry.build).unused:
+        yield Finding(
+            "warning",
+            f"configuration {value.label}",
+            f"{told(value.value)} was set at run time and is not used: {why}",
+            f"`strategies reset {value.label}` forgets it",
+            "configuration_overlay",
+        )
