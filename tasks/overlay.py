@@ -176,7 +176,7 @@ def _fit(
         try:
             fits([*kept, *candidates])
         except SettingsError as error:
-            why |= dict.fromkeys((each.label for each in candidates), str(error).splitlines()[-1].strip())
+            why |= dict.fromkeys((each.label for each in candidates), _one_line(error))
             if len(candidates) > 1:
                 tries = [[each] for each in left]
         else:
@@ -185,6 +185,10 @@ def _fit(
             # What did not fit before may fit by now.
             tries = [[each] for each in left]
     yield from (Unused(value, why[value.label]) for value in left)
+
+
+def _one_line(error: SettingsError) -> str:
+    return (error.faults or str(error).splitlines())[-1].strip()
 
 
 def overtaken(file: Configuration, overlay: Overlay) -> list[tuple[RuntimeValue, tuple[Any, ...]]]:

@@ -75,10 +75,10 @@ def test_a_key_that_both_changed_is_told_and_the_runtime_value_stays(now: int, s
         (of_strategy("iceberg", {"gate.killed": True}), "the strategies file has no iceberg"),
         (of_strategy(SKEW, {"levels": 3}, pool="books"), "the strategies file has no orderbook_skew in a pool 'books'"),
         (of_pool("books", paused=True), "the strategies file has no such pool"),
-        (of_strategy(SKEW, {"levels": 0}), "greater than or equal to 1"),
+        (of_strategy(SKEW, {"levels": 0}), "must be at least 1"),
         (of_strategy(SKEW, {"levls": 9}), "did you mean 'levels'?"),
         (of_strategy(SKEW, {"levels.deep": 9}), "levels is a value, and no table"),
-        (of_strategy(SKEW, {"gate.min_confidence": 3}), "less than or equal to 1"),
+        (of_strategy(SKEW, {"gate.min_confidence": 3}), "must be at most 1"),
     ],
 )
 def test_a_value_that_fits_no_more_is_told_and_no_other_is_given_up(set_before: Overlay, why: str):
