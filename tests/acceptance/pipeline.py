@@ -31,7 +31,7 @@ def running(plan: Plan, kind: type[Stack] = Stack) -> Iterator[Stack]:
         yield stack
 
 
-def replay(stack: Stack, files: Sequence[Path], speed: str, each: Callable[[], None] = lambda: None) -> None:
+def replay(stack: Stack, files: Sequence[Path], speed: str, each: Callable[[], object] = lambda: None) -> None:
     """Replay recordings; call `each` every 50 ms meanwhile."""
     feed = stack.start_feed(["replay", *map(str, files), "--speed", speed])
     while feed.returncode is None:

@@ -8,6 +8,7 @@ from pathlib import Path
 from compose.local.stack import Plan, Stack
 from tasks.outbox import Outbox
 from tests.acceptance.pipeline import backtested, finish, lasting, replay, running
+from tests.waiting import wait_for
 
 
 def command(stack: Stack, *words: str) -> str:
@@ -34,11 +35,17 @@ def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_th
         ]
         said: list[str] = []
 
-        def act() -> None:
-            if due and outbox.counters().get("applied", 0) >= due[0][0]:
+        def ran() -> set[str]:
+            """The configurations under which something ran so far: each has to, before the next change."""
+            return {json.loads(line)["config_version"] for _, line in outbox.entries(outbox.keys.audit, b"line")}
+
+        def act() -> bool:
+            if due and outbox.counters().get("applied", 0) >= due[0][0] and len(ran()) > len(said):
                 said.append(command(stack, *due.pop(0)[1]))
+            return not due
 
         replay(stack, [recording], lasting([recording], 17), act)
+        wait_for(act, what="the last change")  # where workers are slower than the feed
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
         audited = command(stack, "backtest", str(recording), "--audit", "--digest").strip()
