@@ -5,9 +5,7 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-import msgspec
-
-from tasks.report import Prices
+from tasks.forward_returns import Prices, SignalRow
 
 #: A chart shows at most twice as many points, the lowest and the highest of each step.
 STEPS = 1_500
@@ -33,15 +31,10 @@ LAYOUT: Mapping[str, Any] = {
 }
 
 
-class Spoken(msgspec.Struct):
+class Spoken(SignalRow, kw_only=True):
     """The part of a signal that the page shows."""
 
-    strategy: str
-    symbol: str
-    action: str
-    confidence: float
     current_price: float
-    event_time_ms: int
     rationale: str
     metadata: dict[str, str]
 

@@ -1,51 +1,59 @@
 """The prices of a run, kept while it goes by: by venue, symbol and kind of event. Pure."""
 
 from array import array
+from typing import NamedTuple
 
 from tasks.events import AnyEvent, Depth, Kind, Venue
-from tasks.report import Prices
+from tasks.forward_returns import Prices
 
 #: Venue and symbol.
 Name = tuple[Venue, str]
 
 
+class _Series(NamedTuple):
+    times_ms: "array[int]"
+    prices: "array[float]"
+    positions: "array[int]"
+
+
 class Market:
-    """The mid price of every book and the price of every trade; 16 bytes each."""
+    """The mid price of every book and the price of every trade; 24 bytes each."""
 
     def __init__(self) -> None:
         """Start with nothing seen."""
-        #: By venue, symbol and kind: times in unix milliseconds, rising, and prices.
-        self.series: dict[tuple[Venue, str, Kind], tuple[array[int], array[float]]] = {}
+        #: By venue, symbol and kind.
+        self.kept: dict[tuple[Venue, str, Kind], _Series] = {}
 
     def see(self, event: AnyEvent) -> None:
-        """Keep the price of an event; of several at one time the last."""
+        """Keep the price of an event; `seq` says where it stands among all."""
         key = (event.venue, event.symbol, event.kind)
-        series = self.series.get(key)
+        series = self.kept.get(key)
         if series is None:
-            series = self.series[key] = (array("q"), array("d"))
-        times_ms, prices = series
-        price = event.mid if isinstance(event, Depth) else event.price
+            series = self.kept[key] = _Series(array("q"), array("d"), array("q"))
+        times_ms = series.times_ms
         # A step back in time counts as none, so that the times can be searched.
-        if times_ms and event.time_ms <= times_ms[-1]:
-            prices[-1] = price
-        else:
-            times_ms.append(event.time_ms)
-            prices.append(price)
+        times_ms.append(max(event.time_ms, times_ms[-1]) if times_ms else event.time_ms)
+        series.prices.append(event.mid if isinstance(event, Depth) else event.price)
+        series.positions.append(event.seq)
 
     def add(self, other: "Market") -> None:
         """Add what another process saw of other symbols."""
-        self.series |= other.series
+        self.kept |= other.kept
 
     @property
     def names(self) -> list[Name]:
         """Every venue and symbol, sorted."""
-        return sorted({(venue, symbol) for venue, symbol, _ in self.series})
+        return sorted({(venue, symbol) for venue, symbol, _ in self.kept})
 
     def kind(self, name: Name) -> Kind:
-        """Say whose prices `prices` gives."""
-        return "depth" if (*name, "depth") in self.series else "trade"
+        """Return whose prices `prices` gives."""
+        return "depth" if (*name, "depth") in self.kept else "trade"
+
+    def series(self, venue: Venue, symbol: str, kind: Kind) -> Prices | None:
+        """Return what was seen of a kind of event; None if nothing was."""
+        series = self.kept.get((venue, symbol, kind))
+        return series and Prices(*series)
 
     def prices(self, name: Name) -> Prices:
-        """Give the mid prices, or the trades where there are no books. Raises KeyError."""
-        times_ms, prices = self.series[*name, self.kind(name)]
-        return Prices(times_ms.tolist(), prices.tolist())
+        """Return the mid prices, or the trades where there are no books. Raises KeyError."""
+        return Prices(*self.kept[*name, self.kind(name)])

@@ -4,7 +4,6 @@ Its charts are plotly's, which is an optional dependency: it is imported here, w
 """
 
 import statistics
-from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import import_module
@@ -18,8 +17,8 @@ from tasks.backtest import Result
 from tasks.charts import COLOURS, MIN_HOLE_MS, Spoken, figure
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
+from tasks.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, forward_bps
 from tasks.market import Market, Name
-from tasks.report import HORIZONS_S, Prices
 
 _STYLE = Path(__file__).with_suffix(".css")
 #: Ink follows the reader's colour scheme.
@@ -78,11 +77,12 @@ def html(content: Content) -> str:
 <body><h1>Backtest</h1>
 <p class="dim">{escape(names)}: {content.result.events:,} events, {len(spoken):,} signals</p>
 <h2>Strategies</h2>
-<div class="scroll">{_table(strategies, spoken, prices)}</div>
+<div class="scroll">{_table(strategies, spoken, content.market)}</div>
 <p class="dim">Returns of the mid price (of the last trade, where there are no books) from the signal on, with the sign
-of the action: above zero is right. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not
-move is not right. <b>of</b>: how many signals count; left out are those outside of the prices, too near their end, or
-with no price for {MIN_HOLE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
+of the action: above zero is right. The price that was there is the last one that had arrived, and the time runs on the
+clock of the prices. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not move is not
+right. <b>of</b>: how many signals count; left out are those outside of the prices, too near their end, or with no price
+for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
 prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_MS // 1000} s or longer.</p>
 {charts}{_foot(content)}
 <script>{_SCHEME}</script></body></html>
@@ -117,39 +117,20 @@ def _name(spoken: Spoken) -> tuple[str, str]:
     return spoken.metadata["venue"], spoken.symbol
 
 
-def _table(strategies: Iterable[str], spoken: Sequence[Spoken], prices: Mapping[Name, Prices]) -> str:
-    known: Mapping[Any, Prices] = prices
+def _table(strategies: Iterable[str], spoken: Sequence[Spoken], market: Market) -> str:
     over = "".join(f'<th class="over" colspan="4">after {horizon_s} s, basis points</th>' for horizon_s in HORIZONS_S)
     under = "<th>strategy</th><th>signals</th><th>buys</th><th>sells</th><th>median<br>confidence</th>"
     under += '<th class="first">right</th><th>mean</th><th>median</th><th>of</th>' * len(HORIZONS_S)
-    rows = "".join(_row(name, [each for each in spoken if each.strategy == name], known) for name in strategies)
+    rows = "".join(_row(name, [each for each in spoken if each.strategy == name], market) for name in strategies)
     return f'<table><thead><tr><th colspan="5"></th>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(strategy: str, spoken: Sequence[Spoken], prices: Mapping[Any, Prices]) -> str:
+def _row(strategy: str, spoken: Sequence[Spoken], market: Market) -> str:
     actions = [each.action for each in spoken]
     confidence = f"{statistics.median(each.confidence for each in spoken):.2f}" if spoken else "-"
     cells = [f"{len(spoken):,}", f"{actions.count('buy'):,}", f"{actions.count('sell'):,}", confidence]
-    returns = "".join(_returns(forward_bps(spoken, prices, horizon_s)) for horizon_s in HORIZONS_S)
+    returns = "".join(_returns(forward_bps(market.series, spoken, horizon_s)) for horizon_s in HORIZONS_S)
     return f"<tr><td>{escape(strategy)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{returns}</tr>"
-
-
-def forward_bps(spoken: Iterable[Spoken], prices: Mapping[Any, Prices], horizon_s: int) -> list[float]:
-    """Give the return after each buy and sell, in basis points with the sign of the action; unknown ones left out."""
-    found: list[float] = []
-    for each in spoken:
-        sign = {"buy": 1, "sell": -1}.get(each.action)
-        series, ends_ms = prices.get(_name(each)), each.event_time_ms + horizon_s * 1000
-        if sign and series and is_fresh(series, each.event_time_ms) and is_fresh(series, ends_ms):
-            change = series.forward_bps(each.event_time_ms, horizon_s)
-            found += [] if change is None else [sign * change]
-    return found
-
-
-def is_fresh(series: Prices, time_ms: int) -> bool:
-    """Whether the last price at a time is young: in a hole of the recording, an old one says nothing."""
-    at = bisect_right(series.times_ms, time_ms)
-    return at > 0 and time_ms - series.times_ms[at - 1] <= MIN_HOLE_MS
 
 
 def _returns(values: Sequence[float]) -> str:

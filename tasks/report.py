@@ -5,8 +5,7 @@ python -m tasks strategies report FILE... > docs/strategies.md
 
 import statistics
 import time
-from bisect import bisect_left
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -16,39 +15,13 @@ import msgspec
 from tasks import engine, recordings, registry
 from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
-from tasks.events import AnyEvent, Depth
+from tasks.events import AnyEvent
+from tasks.forward_returns import HORIZONS_S, SignalRow, forward_bps
 from tasks.frame_parts import Arrival, Refused, Skipped
 from tasks.frames import parse
+from tasks.market import Market
 from tasks.routing import Router
 from tasks.strategy import AnyStrategy
-
-HORIZONS_S = (1, 10, 60)
-
-
-class Prices(NamedTuple):
-    """The mid prices of one symbol, or its trades where there are no books."""
-
-    times_ms: list[int]
-    prices: list[float]
-
-    def forward_bps(self, time_ms: int, seconds: float) -> float | None:
-        """Give the return from the last price at `time_ms` to that `seconds` later; None outside of the recording."""
-        start, end = (self._at(moment) for moment in (time_ms, time_ms + round(seconds * 1000)))
-        return None if start is None or end is None else (end / start - 1) * 1e4
-
-    def _at(self, time_ms: int) -> float | None:
-        if not self.times_ms or not self.times_ms[0] <= time_ms <= self.times_ms[-1]:
-            return None
-        return self.prices[bisect_left(self.times_ms, time_ms + 1) - 1]
-
-
-class Spoken(msgspec.Struct):
-    """The part of a signal that is reported."""
-
-    symbol: str
-    action: str
-    confidence: float
-    event_time_ms: int
 
 
 class Row(NamedTuple):
@@ -73,7 +46,9 @@ def events(path: Path) -> list[AnyEvent]:
 
 def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> Iterator[Row]:
     """Run each strategy of the configuration by itself, in the order of its pools; `done` is told its name."""
-    prices, router = _prices(market), Router(configuration.routes())
+    prices, router = Market(), Router(configuration.routes())
+    for each in market:
+        prices.see(each)
     for pool, strategies in registry.build(configuration).items():
         wanted = [
             each
@@ -85,7 +60,7 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
             done(strategy.name)
 
 
-def _row(strategy: AnyStrategy, market: Sequence[AnyEvent], prices: dict[str, Prices]) -> Row:
+def _row(strategy: AnyStrategy, market: Sequence[AnyEvent], prices: Market) -> Row:
     started_s, signals, held = time.process_time(), list[bytes](), dict[str, bytes]()
     for first in range(0, len(market), MAX_BATCH_EVENTS):
         batch = market[first : first + MAX_BATCH_EVENTS]
@@ -94,33 +69,15 @@ def _row(strategy: AnyStrategy, market: Sequence[AnyEvent], prices: dict[str, Pr
         held.update(outcome.fields)
         signals += outcome.signals
     seconds = time.process_time() - started_s
-    spoken = [msgspec.json.decode(packed, type=Spoken) for packed in signals]
+    spoken = [msgspec.json.decode(packed, type=SignalRow) for packed in signals]
     return Row(
         strategy.name,
         len(market),
         Counter(each.action for each in spoken),
         sorted(each.confidence for each in spoken),
-        tuple(list(_forward(spoken, prices, horizon_s)) for horizon_s in HORIZONS_S),
+        tuple(forward_bps(prices.series, spoken, horizon_s) for horizon_s in HORIZONS_S),
         seconds / len(market) * 1e6 if market else 0.0,
     )
-
-
-def _forward(spoken: Iterable[Spoken], prices: dict[str, Prices], horizon_s: int) -> Iterator[float]:
-    for each in spoken:
-        change = prices[each.symbol].forward_bps(each.event_time_ms, horizon_s)
-        if change is not None and each.action in {"buy", "sell"}:
-            yield change if each.action == "buy" else -change
-
-
-def _prices(market: Sequence[AnyEvent]) -> dict[str, Prices]:
-    found: dict[tuple[str, str], Prices] = defaultdict(lambda: Prices([], []))
-    for each in market:
-        series = found[each.symbol, each.kind]
-        # A step back in time counts as none, so that the times can be searched.
-        series.times_ms.append(max(each.time_ms, series.times_ms[-1] if series.times_ms else 0))
-        series.prices.append(each.mid if isinstance(each, Depth) else each.price)
-    names = {symbol for symbol, _ in found}
-    return {name: found.get((name, "depth")) or found[name, "trade"] for name in names}
 
 
 def table(market: Sequence[AnyEvent], found: Iterable[Row]) -> str:

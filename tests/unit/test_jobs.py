@@ -49,7 +49,7 @@ def test_two_processes_or_three_give_the_result_of_one(market: Path):
         assert several.symbols == one.symbols == sorted(SYMBOLS)
         assert several.market is not None
         assert one.market is not None
-        assert several.market.series == one.market.series
+        assert several.market.kept == one.market.kept
 
 
 def test_each_process_reads_a_share_of_the_symbols_and_together_they_read_all(market: Path):

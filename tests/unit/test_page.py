@@ -10,11 +10,11 @@ from typer.testing import CliRunner
 
 from tasks import jobs, page
 from tasks.__main__ import app
-from tasks.charts import MIN_HOLE_MS, Spoken, figure, thinned
+from tasks.charts import Spoken, figure, thinned
 from tasks.errors import SettingsError
+from tasks.forward_returns import Prices
 from tasks.market import Market
-from tasks.page import Content, forward_bps
-from tasks.report import Prices
+from tasks.page import Content
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.market_for_tests import SIGNALS, SYMBOLS, configuration, write_market
 
@@ -47,6 +47,7 @@ def spoken(**changes: object) -> Spoken:
     facts = {
         "strategy": "iceberg", "symbol": "BTCUSDT", "action": "buy", "confidence": 0.7, "current_price": 100.0,
         "event_time_ms": TIME_MS, "rationale": "why", "metadata": {"venue": "spot"},
+        "trigger": {"venue": "spot", "symbol": "BTCUSDT", "kind": "depth"},
     }  # fmt: skip
     return msgspec.convert(facts | changes, Spoken)
 
@@ -116,37 +117,11 @@ def test_a_symbol_that_no_recording_names_is_one_clear_line(tmp_path: Path):
     assert CliRunner().invoke(app, ["backtest", str(path), "--symbols", "btcusdt"]).exit_code == 0
 
 
-SERIES = Prices([TIME_MS, TIME_MS + 1_000, TIME_MS + 60_000], [100.0, 101.0, 99.0])
-PRICES = {("spot", "BTCUSDT"): SERIES}
-
-
-@pytest.mark.parametrize(
-    ("after_ms", "horizon_s", "action", "bps"),
-    [
-        (0, 1, "buy", [100.0]),  # 101/100
-        (0, 1, "sell", [-100.0]),
-        (0, 60, "buy", [-100.0]),  # 99/100
-        (0, 1, "hold", []),
-        (1_000 + MIN_HOLE_MS + 1, 1, "buy", []),  # in the hole: the price is old
-        (1_000, 30, "buy", []),  # it ends in the hole
-        (60_000, 1, "buy", []),  # it ends beyond the last price
-        (-1, 1, "buy", []),  # before the first price
-    ],
-)
-def test_a_forward_return_needs_a_fresh_price_at_both_ends(after_ms, horizon_s, action, bps):
-    said = spoken(event_time_ms=TIME_MS + after_ms, action=action)
-    assert forward_bps([said], PRICES, horizon_s) == pytest.approx(bps)
-
-
-def test_the_prices_of_another_venue_are_another_market():
-    assert forward_bps([spoken(metadata={"venue": "usdm"})], PRICES, 1) == []
-
-
 def test_a_thinned_line_keeps_the_highest_and_the_lowest_price_and_breaks_at_holes():
     prices = [100.0 + number % 7 for number in range(1_000)]
     prices[500], prices[501] = 1.0, 900.0
     times_ms = [TIME_MS + 10 * number + (100_000 if number >= 800 else 0) for number in range(1_000)]
-    points = list(thinned(Prices(times_ms, prices), steps=50))
+    points = list(thinned(Prices(times_ms, prices, range(1_000)), steps=50))
     assert len(points) <= 2 * 50 + 1
     assert {(times_ms[500], 1.0), (times_ms[501], 900.0)} <= set(points)
     (hole_ms,) = (time_ms for time_ms, price in points if price is None)
@@ -155,19 +130,20 @@ def test_a_thinned_line_keeps_the_highest_and_the_lowest_price_and_breaks_at_hol
 
 
 def test_a_line_of_one_price_or_of_none_can_be_drawn():
-    assert list(thinned(Prices([TIME_MS], [5.0]))) == [(TIME_MS, 5.0)]
-    assert figure(Prices([], []), "mid price", [], {})["data"][0]["x"] == []
+    assert list(thinned(Prices([TIME_MS], [5.0], [1]))) == [(TIME_MS, 5.0)]
+    assert figure(Prices([], [], []), "mid price", [], {})["data"][0]["x"] == []
 
 
-def test_books_give_the_price_where_there_are_any_and_the_last_of_one_time_counts():
+def test_books_give_the_price_where_there_are_any_and_a_step_back_in_time_counts_as_none():
     market = Market()
     for event in (
-        trade(90.0, time_ms=TIME_MS),
-        book(time_ms=TIME_MS + 5),
-        book([(2999.0, 1.0)], [(3001.0, 1.0)], time_ms=TIME_MS),  # a step back counts as none
-        trade(50.0, symbol="ETHUSDT"),
+        trade(90.0, time_ms=TIME_MS, seq=1),
+        book(time_ms=TIME_MS + 5, seq=2),
+        book([(2999.0, 1.0)], [(3001.0, 1.0)], time_ms=TIME_MS, seq=3),
+        trade(50.0, symbol="ETHUSDT", seq=4),
     ):
         market.see(event)
     assert market.names == [("spot", "BTCUSDT"), ("spot", "ETHUSDT")]
-    assert market.prices(("spot", "BTCUSDT")) == Prices([TIME_MS + 5], [3000.0])
-    assert (market.kind(("spot", "ETHUSDT")), market.prices(("spot", "ETHUSDT")).prices) == ("trade", [50.0])
+    times_ms, prices, positions = market.prices(("spot", "BTCUSDT"))
+    assert (list(times_ms), list(prices), list(positions)) == ([TIME_MS + 5] * 2, [2000.0, 3000.0], [2, 3])
+    assert (market.kind(("spot", "ETHUSDT")), list(market.prices(("spot", "ETHUSDT")).prices)) == ("trade", [50.0])

@@ -7,30 +7,14 @@ from typer.testing import CliRunner
 
 from tasks import registry, report
 from tasks.configuration import Configuration
-from tasks.report import Prices, quantiles
+from tasks.report import quantiles
 from tasks.report_text import page
 from tasks.strategies_commands import app
 from tests.unit.examples import TIME_MS, book, trade
 
-SERIES = Prices([1_000, 2_000, 11_000], [100.0, 101.0, 99.0])
-
 SKEW = Configuration.model_validate(
     {"pools": {"depth": {"kinds": ["depth"], "strategies": {"orderbook_skew": {"hold_s": 0}}}}}
 )
-
-
-@pytest.mark.parametrize(
-    ("time_ms", "seconds", "bps"),
-    [
-        (1_000, 1, 100.0),  # 101/100
-        (1_500, 1, 100.0),  # the price of 1.0 s, and that of 2.0 s
-        (1_000, 10, -100.0),
-        (500, 1, None),  # before the first price
-        (2_000, 10, None),  # beyond the last
-    ],
-)
-def test_a_forward_return_is_from_the_last_price_before_to_the_last_price_then(time_ms, seconds, bps):
-    assert SERIES.forward_bps(time_ms, seconds) == (None if bps is None else pytest.approx(bps))
 
 
 @pytest.mark.parametrize(

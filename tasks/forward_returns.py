@@ -1,0 +1,100 @@
+"""What the price did after a signal: one definition, for the page of the strategies and that of a backtest. Pure.
+
+Trades carry the exchange's clock and spot books only the receiver's, which may differ by seconds: times of the one say
+nothing about times of the other. So the order of arrival decides which price was there when the signal's event came,
+and the time until a later price is measured on the clock of the prices alone.
+"""
+
+from bisect import bisect_left, bisect_right
+from collections.abc import Callable, Iterable, Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from tasks.events import Kind, Venue
+
+HORIZONS_S = (1, 10, 60)
+#: A price that is older says nothing about its market any more.
+MAX_AGE_MS = 10_000
+
+
+class Prices(NamedTuple):
+    """The prices of one venue, symbol and kind of event, in the order of arrival."""
+
+    #: Unix milliseconds; a step back counts as none, so they never fall.
+    times_ms: Sequence[int]
+    prices: Sequence[float]
+    #: Where each stood among all events; they rise.
+    positions: Sequence[int]
+
+
+class Trigger(msgspec.Struct):
+    """The event that a signal came from, as far as it is looked for."""
+
+    venue: Venue
+    symbol: str
+    kind: Kind
+
+
+class SignalRow(msgspec.Struct, kw_only=True):
+    """The part of a signal that its return is computed from."""
+
+    strategy: str
+    symbol: str
+    action: str
+    confidence: float
+    event_time_ms: int
+    trigger: Trigger
+
+
+#: Returns what is known of a venue, symbol and kind; None where there is nothing.
+Series = Callable[[Venue, str, Kind], Prices | None]
+
+
+def forward_bps(series: Series, signals: Iterable[SignalRow], horizon_s: float) -> list[float]:
+    """Return the return after each buy and sell, in basis points, positive where the action was right.
+
+    The price is the mid, or that of the last trade where there are no books. Left out are signals without a price of
+    the last 10 s at either end.
+    """
+    found = []
+    for each in signals:
+        sign = {"buy": 1, "sell": -1}.get(each.action)
+        change = _change(series, each, round(horizon_s * 1000)) if sign else None
+        if sign and change is not None:
+            found.append(sign * change * 1e4)
+    return found
+
+
+def _change(series: Series, signal: SignalRow, horizon_ms: int) -> float | None:
+    """Return the relative change of the price from a signal on; None where it is not known."""
+    trigger = signal.trigger
+    prices = series(trigger.venue, signal.symbol, "depth") or series(trigger.venue, signal.symbol, "trade")
+    events = series(trigger.venue, trigger.symbol, trigger.kind)
+    if prices is None or events is None:
+        return None
+    arrived = bisect_left(events.times_ms, signal.event_time_ms)
+    if arrived == len(events.times_ms):
+        return None
+    start = bisect_right(prices.positions, events.positions[arrived]) - 1
+    if start < 0:
+        return None
+    now_ms = _moment_ms(prices, start, events, signal.event_time_ms)
+    end = bisect_right(prices.times_ms, now_ms + horizon_ms) - 1
+    is_old = any(
+        at_ms - prices.times_ms[at] > MAX_AGE_MS for at, at_ms in ((start, now_ms), (end, now_ms + horizon_ms))
+    )
+    if is_old or now_ms + horizon_ms > prices.times_ms[-1]:
+        return None
+    return prices.prices[end] / prices.prices[start] - 1
+
+
+def _moment_ms(prices: Prices, start: int, events: Prices, event_ms: int) -> int:
+    """Return when an event came, on the clock of the prices: after price `start`, and not after the next.
+
+    It came as long after the price as it is later than the last event of its own kind before the price; where there was
+    none, than the first after it.
+    """
+    before = max(0, bisect_right(events.positions, prices.positions[start]) - 1)
+    moment_ms = prices.times_ms[start] + max(0, event_ms - events.times_ms[before])
+    return min(moment_ms, prices.times_ms[start + 1]) if start + 1 < len(prices.times_ms) else moment_ms
