@@ -50,7 +50,7 @@ class Level(msgspec.Struct, array_like=True, gc=False):
     seen_ms: int
     #: What it is measured against: its highest quantity since it last fell or refilled, base units.
     full: float
-    #: Since when its quantity has been steady, unix milliseconds.
+    #: Since when its quantity has been steady, or since when it is gone, unix milliseconds.
     steady_ms: int
     #: Books since then, the mean of their quantities, and the sum of squares about it.
     books: int
@@ -102,7 +102,9 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     * A refill: at the best price the quantity falls below half of its highest, and is back above 80 % within 5 s.
       With the third refill in 300 s, and each one after: confidence min(0.85, 0.70 + 0.05 (refills - 3)).
     * A steady level: standard deviation / mean of its quantity stays below 10 % for 120 s in which it was the best price
-      at least once: 0.70, and 0.75 at 180 s (1.5 times as long).
+      at least once: 0.70, and 0.75 at 180 s (1.5 times as long). One that becomes the best price later speaks then.
+
+    Best price: of this book or of the one before, because a price that trades have just taken is no longer on top.
 
     The strongest level of a book speaks, the nearer to mid of two equals: a bid buys, an ask sells, at the level's price;
     stop at level -/+ d, d = max(|mid - level|, 0.5 % of mid), target at mid +/- 2.5 d. Once per level in 120 s.
@@ -158,9 +160,11 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
                 side.levels[price] = Level(now_ms, quantity, now_ms, 1, quantity)
                 continue
             side.levels[price] = level
-            before_ms, level.seen_ms = level.seen_ms, now_ms
+            # For how long it had held under attack in the last book that showed it.
+            held_ms = level.seen_ms - level.steady_ms if level.attacked else -1
+            level.seen_ms = now_ms
             refilled = self._see(level, quantity, now_ms, attacked=price in {best, side.best})
-            said = self._judge(level, before_ms, refilled=refilled)
+            said = self._judge(level, held_ms, refilled=refilled)
             if said is not None and abs(mid - price) <= self.params.max_distance * mid:
                 yield Found(said[0], abs(mid - price), action, price, level, said[1])
 
@@ -193,16 +197,16 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             level.steady_ms, level.books, level.mean, level.squares = now_ms, 1, quantity, 0.0
             level.attacked = False
 
-    def _judge(self, level: Level, before_ms: int, *, refilled: bool) -> tuple[float, str] | None:
-        """Give confidence and rationale where this book changes what the level says; `before_ms` had the last one."""
+    def _judge(self, level: Level, held_ms: int, *, refilled: bool) -> tuple[float, str] | None:
+        """Give confidence and rationale where this book changes what the level says; before it, it had held `held_ms`."""
         params, refills, now_ms = self.params, len(level.refills_ms), level.seen_ms
         if level.said_ms and now_ms - level.said_ms < params.level_interval_s * 1000:
             return None
         if refilled and refills >= params.refills:
             return min(0.85, 0.70 + 0.05 * (refills - params.refills)), f"the level refilled {refills} times"
-        steady_ms, was_ms = now_ms - level.steady_ms, before_ms - level.steady_ms
+        steady_ms = now_ms - level.steady_ms
         for seconds, confidence in ((1.5 * params.steady_s, 0.75), (params.steady_s, 0.70)):
-            if level.attacked and was_ms < seconds * 1000 <= steady_ms:
+            if level.attacked and held_ms < seconds * 1000 <= steady_ms:
                 return confidence, f"the level held for {steady_ms / 1000:.0f} s"
         return None
 
@@ -226,7 +230,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         """Whether a level is gone, too late to refill, and has neither refills in the window nor a signal to wait for."""
         return (
             level.mean == 0
-            and now_ms - level.fell_ms > self.params.refill_s * 1000
+            and now_ms - level.steady_ms > self.params.refill_s * 1000
             and (not level.refills_ms or now_ms - level.refills_ms[-1] >= self.params.window_s * 1000)
             and now_ms - level.said_ms >= self.params.level_interval_s * 1000
         )

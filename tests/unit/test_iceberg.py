@@ -176,6 +176,38 @@ def test_a_price_that_is_gone_is_remembered_while_it_may_refill_or_has_refilled(
     assert (1999.0 in state.bids.levels) == kept
 
 
+@pytest.mark.parametrize(("gone_s", "kept"), [(1, True), (5, True), (6, False)])
+def test_a_price_that_went_while_it_was_not_the_best_is_remembered_as_long(gone_s, kept):
+    strategy, state = Iceberg.create({}), IcebergState()
+    feed(strategy, at(0), state)
+    better = [(1999.5, 7.0), (1999.0, 10.0), (1990.0, 1.0)]
+    for second in (1, 2):  # no longer the best, in this book and the one before
+        feed(strategy, book(better, [(2001.0, 10.0)], time_ms=TIME_MS + second * 1000), state)
+    for second in range(3, 4 + gone_s):
+        feed(strategy, book(better[::2], [(2001.0, 10.0)], time_ms=TIME_MS + second * 1000), state)
+    assert (1999.0 in state.bids.levels) == kept
+
+
+@pytest.mark.parametrize(("best_at_s", "said"), [(150, [(150, 0.70)]), (200, [(200, 0.75)])])
+def test_a_level_that_held_long_before_it_became_the_best_price_speaks_when_it_does(best_at_s, said):
+    def steady(second: int) -> Depth:
+        """The bid at 1999 holds all the time, and is the best price at the start and from `best_at_s` on."""
+        better = [(1999.5, 7.0)] if 0 < second < best_at_s else []
+        # Its quantity halves behind the better bid: that it was the best price before does not count.
+        quantity = 10 if second > 1 else 20
+        bids = [*better, (1999.0, quantity + second % 2), (1990.0, 1.0)]
+        return book(bids, [(2001.0, 10.0 + second % 2 * 4)], time_ms=TIME_MS + second * 1000)
+
+    events = [steady(second) for second in range(best_at_s + 20)]
+    spoke = [
+        (second, signal.confidence)
+        for second, signals in enumerate(play(Iceberg.create({}), events))
+        for signal in signals
+        if signal.price == 1999.0
+    ]
+    assert spoke == said
+
+
 @pytest.mark.parametrize(("level_interval_s", "kept"), [(60, True), (30, False)])
 def test_a_price_that_is_gone_is_remembered_while_it_may_not_speak_again(level_interval_s, kept):
     params = {"level_interval_s": level_interval_s, "window_s": 20, "refills": 1}
