@@ -107,6 +107,7 @@ def replay(
     speed: Annotated[
         str, typer.Option(help="How many times as fast as it was recorded, or max: as fast as ingest takes it.")
     ] = "1",
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged .gz.")] = False,  # noqa: FBT002 a command-line switch
 ) -> None:
     """Put recordings on NATS again, their bytes unchanged.
 
@@ -121,7 +122,7 @@ def replay(
         from ingest.feeds import running  # noqa: PLC0415 the same
         from tasks.ledger import is_past  # noqa: PLC0415 the same
 
-        running.run(feed.replay(settings, files, pace, lambda event: is_past(settings, event)))
+        running.run(feed.replay(settings, files, pace, lambda event: is_past(settings, event), salvage=salvage))
 
 
 @app.command()

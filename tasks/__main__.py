@@ -15,10 +15,10 @@ from rich.table import Column, Table
 from tasks import configuration, edits, jobs, page
 from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
-from tasks.contract import SignalMessage
+from tasks.contract import SignalMessage, digest_line
 from tasks.deadletters_commands import app as deadletters_app
 from tasks.doctor_commands import app as doctor_app
-from tasks.errors import RealtimeStrategiesError, RecordingError
+from tasks.errors import RealtimeStrategiesError, RecordingError, SettingsError
 from tasks.history_commands import app as history_app
 from tasks.outbox import Outbox
 from tasks.settings import load, mask
@@ -66,6 +66,10 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     processes: Annotated[
         int, typer.Option("--jobs", min=0, help="Processes to share the symbols out to; 0: as many as pay.")
     ] = 0,
+    signals: Annotated[
+        Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")
+    ] = None,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged .gz.")] = False,
     as_json: AsJson = False,
     as_digest: AsDigest = False,
 ) -> None:
@@ -78,16 +82,31 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     chosen = _chosen(symbols, strategies, changes or [])
     if html:
         page.plotly()  # Better missed now than after the run.
-    task = jobs.Task(files, chosen, Outbox.reach(load()).audit() if audit else None, watch=html is not None)
+    audited = Outbox.reach(load()).audit() if audit else None
+    task = jobs.Task(files, chosen, audited, watch=html is not None, salvage=salvage)
     with _progress() as progress:
         bar = progress.add_task("lines", total=None)
-        ran = jobs.run(task, processes or jobs.jobs_for(files), lambda lines: progress.advance(bar, lines))
+        ran = jobs.run(task, processes or jobs.jobs_for(files), lambda lines: progress.advance(bar, lines), _warn)
     _refuse_unknown(_words(symbols), ran.symbols)
     result = ran.result
     if html and ran.market:
         size = page.write(html, page.Content(files, chosen, result, ran.signals, ran.market))
         err.print(f"{html}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
+    if signals:
+        _write_signals(signals, ran.signals)
     _show(result, as_json=as_json, as_digest=as_digest)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def _write_signals(path: Path, signals: list[bytes]) -> None:
+    """Write signals as `signals --json` prints them. Raises SettingsError: the file can't be written."""
+    try:
+        path.write_bytes(b"".join(packed + b"\n" for packed in sorted(signals, key=digest_line)))
+    except OSError as error:
+        raise SettingsError(f"can't write {path}: {error.strerror or error}") from None
 
 
 def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:

@@ -8,6 +8,7 @@ import msgspec
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Kind, Venue
+from tasks.utc_time import utc
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -42,12 +43,23 @@ class Audit:
     def version(self, pool: str, event: AnyEvent) -> str:
         """Give the configuration under which `event` ran; call it with every event, in order.
 
-        Raises LedgerError for an event of a record that the run never met.
+        Raises LedgerError for an event that the run did not see, and when the recording lacks the run's beginning.
         """
         key = (pool, event.venue, event.symbol, event.kind)
         turns = self._turns[key]
         if turns and turns[0].id == event.id and turns[0].time_ms == event.time_ms:
             self._now[key] = turns.popleft().config_version
         if key not in self._now:
-            raise LedgerError(f"the audited run did not see {event.symbol} {event.kind} {event.id} in pool {pool}")
+            raise LedgerError(_missing(pool, event, turns[0] if turns else None))
         return self._now[key]
+
+
+def _missing(pool: str, event: AnyEvent, first: Line | None) -> str:
+    """Say what is missing where a record begins with an event that is not the first one of the audited run."""
+    what = f"{event.venue} {event.symbol} {event.kind}"
+    if first is None:
+        return f"the audited run had no {what} in pool {pool}"
+    ours, theirs = (f"{each.id} of {utc(each.time_ms)}" for each in (event, first))
+    if (event.time_ms, event.id) > (first.time_ms, first.id):
+        return f"the recording begins in mid-run: {what} with {ours}, the audited run with {theirs}; what is between is missing"
+    return f"the audited run did not see {what} {ours}: it began with {theirs}"

@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -29,6 +29,12 @@ class Task(NamedTuple):
     audit: Audit | None = None
     #: Whether prices are kept.
     watch: bool = False
+    #: Whether of a damaged file what comes before the damage is used.
+    salvage: bool = False
+
+    def lines(self, warn: Callable[[str], None] = lambda _: None) -> Iterator[recordings.Line]:
+        """Yield what is worked on; `warn` is told of damage. Raises RecordingError."""
+        return recordings.merge(self.paths, warn if self.salvage else None)
 
     def backtest(self, number: int, jobs: int) -> Backtest:
         """Make the backtest of one share. Raises SettingsError."""
@@ -52,16 +58,24 @@ def jobs_for(paths: list[Path]) -> int:
     return max(1, min(os.cpu_count() or 1, size // MIN_BYTES_A_JOB))
 
 
-def run(task: Task, jobs: int = 1, progress: Callable[[int], None] = lambda _: None) -> Ran:
+def run(
+    task: Task,
+    jobs: int = 1,
+    progress: Callable[[int], None] = lambda _: None,
+    warn: Callable[[str], None] = lambda _: None,
+) -> Ran:
     """Run over recordings, merged by when they were received, in `jobs` processes; this one is the first of them.
 
-    Raises RecordingError, SettingsError, and LedgerError of an audit.
+    `progress` is told how many more lines were read, `warn` of damage. Raises RecordingError, SettingsError, and
+    LedgerError of an audit.
     """
     started_s = time.perf_counter()
+    if jobs > 1:
+        recordings.refuse_pipes(task.paths, f"each of {jobs} processes reads all of it")
     helpers = [_Helper(task, number, jobs) for number in range(1, jobs)]
     try:
         backtest = task.backtest(0, jobs)
-        backtest.work(recordings.merge(task.paths), progress)
+        backtest.work(task.lines(warn), progress)
         for helper in helpers:
             backtest.add(helper.part())
     finally:
@@ -104,7 +118,7 @@ def _help(answer: "Connection[object, object]", task: Task, number: int, jobs: i
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         backtest = task.backtest(number, jobs)
-        backtest.work(recordings.merge(task.paths), _stay_while_wanted)
+        backtest.work(task.lines(), _stay_while_wanted)
         answer.send(backtest.part())
     except RealtimeStrategiesError as error:
         answer.send(error)

@@ -6,8 +6,9 @@
 import gzip
 import heapq
 import zlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
+from io import BufferedReader
 from pathlib import Path
 from typing import Annotated
 
@@ -19,6 +20,8 @@ from tasks.errors import UNREADABLE, RecordingError
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
 MAX_LINE_BYTES = 2 * 1024 * 1024
 _GZIP_MAGIC = b"\x1f\x8b"
+#: Is told, in a line, that a file is damaged and from where on nothing of it is used.
+Salvage = Callable[[str], None]
 
 
 class Line(msgspec.Struct, frozen=True):
@@ -39,23 +42,40 @@ class _Envelope(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def read(path: Path) -> Iterator[Line]:
-    """Yield the lines of a recording. Raises RecordingError: no such file, cut short, or not a recording."""
+def read(path: Path, salvage: Salvage | None = None) -> Iterator[Line]:
+    """Yield the lines of a recording; from a pipe too, because it is opened once and read from its start to its end.
+
+    Raises RecordingError: no such file, cut short, or not a recording. With `salvage` a packed file that is damaged ends
+    where the damage begins, and `salvage` is told of it.
+    """
+    number = 0
     try:
-        with path.open("rb") as probe:
-            compressed = probe.read(2) == _GZIP_MAGIC
-        with gzip.open(path) if compressed else path.open("rb") as file:
-            for number, raw in enumerate(iter(partial(file.readline, MAX_LINE_BYTES), b""), start=1):
+        with path.open("rb") as file, _unpacked(file) as lines:
+            for number, raw in enumerate(iter(partial(lines.readline, MAX_LINE_BYTES), b""), start=1):
                 if len(raw) == MAX_LINE_BYTES:
                     raise RecordingError(f"{path}, line {number} is longer than {MAX_LINE_BYTES >> 20} MiB")
                 if line := raw.rstrip():
                     yield _line(path, number, line)
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        message = f"{path} is damaged or cut short: {error}"
-        raise RecordingError(message) from None
+        damage = f"{path} is damaged or cut short after line {number}: {error}"
+        if salvage is None:
+            raise RecordingError(f"{damage}; --salvage uses what comes before") from None
+        salvage(damage)
     except OSError as error:
         message = f"can't read {path}: {error.strerror or error}"
         raise RecordingError(message) from None
+
+
+def _unpacked(file: BufferedReader) -> BufferedReader | gzip.GzipFile:
+    """Return what is in a file that may be gzipped. No recording that is not begins with this byte."""
+    return gzip.GzipFile(fileobj=file) if file.peek(1)[:1] == _GZIP_MAGIC[:1] else file
+
+
+def refuse_pipes(paths: Iterable[Path], why: str) -> None:
+    """Raise RecordingError for what can be read only once, such as a pipe; `why` says what needs a file."""
+    for path in paths:
+        if path.exists() and not path.is_file() and not path.is_dir():
+            raise RecordingError(f"{path} can be read only once, and {why}: write it to a file first")
 
 
 def _line(path: Path, number: int, raw: bytes) -> Line:
@@ -76,6 +96,6 @@ def _received_at_ns(said: float | str) -> int:
     return int(said) if ns is None else ns
 
 
-def merge(paths: Iterable[Path]) -> Iterator[Line]:
+def merge(paths: Iterable[Path], salvage: Salvage | None = None) -> Iterator[Line]:
     """Yield the lines of several recordings by `received_at`, each recording in its own order."""
-    return heapq.merge(*(read(path) for path in paths), key=lambda line: line.received_at_ns)
+    return heapq.merge(*(read(path, salvage) for path in paths), key=lambda line: line.received_at_ns)

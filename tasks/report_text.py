@@ -19,8 +19,9 @@ Each strategy runs by itself, with the parameters of `tasks/strategies.toml`, th
 
 * **confidence**: minimum, lower quartile, median, upper quartile, maximum of the signals.
 * **after 1, 10, 60 s**: the mean return of the mid price (of the last trade, where there are no books) from the signal
-  on, in basis points, with the sign of the action: above zero is right. In brackets: of how many signals; those whose
-  time lies outside of the books, or too near the end, are left out.
+  on, in basis points, with the sign of the action: above zero is right. The price that was there is the last one that
+  had arrived, and the time runs on the clock of the prices: trades carry another one. In brackets: of how many signals;
+  those outside of the prices, too near their end, or without a price for 10 s at either end are left out.
 * **µs an event**: processor time of engine, record, state, codec and signals included, in one process, on the machine that wrote the page.
 
 **A few minutes of two symbols show whether a strategy speaks and what it costs. They do not show that it earns: the

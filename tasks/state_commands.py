@@ -16,6 +16,7 @@ from tasks.errors import LedgerError, SettingsError
 from tasks.settings import Settings, load
 from tasks.states import Chosen, Name, Reset, States
 from tasks.strategy import AnyStrategy
+from tasks.utc_time import utc
 
 app = typer.Typer(help="Records and states in the ledger: look at them, reset a strategy.", no_args_is_help=True)
 
@@ -126,6 +127,6 @@ def history(*, as_json: AsJson = False) -> None:
             typer.echo(msgspec.json.encode(told))
             continue
         what = " ".join(word for word in (of.pool, of.strategy, of.venue, of.symbol or "every symbol") if word)
-        typer.echo(f"{state_text.when(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip())
+        typer.echo(f"{utc(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip())
     if not done and not as_json:
         typer.echo("no state was ever reset")

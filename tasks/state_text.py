@@ -1,7 +1,6 @@
 """Records and states for people and for programs. Pure."""
 
 from collections.abc import Iterable, Iterator
-from datetime import UTC, datetime, timedelta
 from typing import Any, NamedTuple
 
 import msgspec
@@ -10,6 +9,7 @@ from tasks.errors import UNREADABLE
 from tasks.letter_text import printable
 from tasks.states import Found
 from tasks.strategy import AnyStrategy
+from tasks.utc_time import utc
 
 
 class Row(NamedTuple):
@@ -29,11 +29,6 @@ _ALIGNED = "<<<<>><"
 _HEAD = Row("pool", "venue", "symbol", "record or state", "events", "bytes", "")
 
 
-def when(at_ms: int) -> str:
-    """Give a time in UTC. Raises OverflowError: it is none."""
-    return f"{datetime.fromtimestamp(0, UTC) + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S}"
-
-
 def row(found: Found, strategy: AnyStrategy | None) -> Row:
     """Give the line of a record, or of a state; `strategy` as it is in force, if that is known."""
     of = found.name
@@ -49,7 +44,7 @@ def _record(found: Found) -> tuple[str, str]:
     record = found.record()
     more = {"generation": record.generation, "ids jumped over": record.gaps}
     facts = [f"{name} {count:,}" for name, count in more.items() if count]
-    last = f"last {when(record.time_ms)}, id {record.id}" if record.count else "none given to strategies"
+    last = f"last {utc(record.time_ms)}, id {record.id}" if record.count else "none given to strategies"
     return f"{record.count:,}", ", ".join([last, *facts])
 
 

@@ -106,6 +106,7 @@ def _replay(files: list[Path], speed: str) -> list[str]:
             usable = False
         if not usable:
             raise RealtimeStrategiesError(f"--speed {speed}: a number above 0, or max")
+    recordings.refuse_pipes(files, "the demo looks at it before it starts")
     for file in files:
         next(recordings.read(file), None)  # says what is wrong with it before anything is started
     return ["replay", *map(str, files), "--speed", speed]

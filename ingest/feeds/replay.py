@@ -46,10 +46,11 @@ class Survey(NamedTuple):
     first_ns: int
 
 
-def survey(paths: list[Path]) -> Survey:
+def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Survey:
     """Read all files once, so that a damaged one is refused before anything is published. Raises RecordingError."""
+    recordings.refuse_pipes(paths, "a replay looks it through before it begins")
     lines, first_ns = 0, 0
-    for line in recordings.merge(paths):
+    for line in recordings.merge(paths, salvage):
         first_ns = first_ns or line.received_at_ns
         lines += 1
     if not lines:
@@ -152,15 +153,25 @@ def _is_full(status: Status) -> bool:
     return status.held_bytes > status.bound_bytes / 2 or status.held_frames > FULL_FRAMES
 
 
-async def replay(settings: Settings, paths: list[Path], speed: float | None, already_past: AlreadyPast) -> None:
-    """Publish `paths`, merged by the time they were received. Raises RecordingError and LedgerError before it begins."""
-    found = survey(paths)
+async def replay(
+    settings: Settings, paths: list[Path], speed: float | None, already_past: AlreadyPast, *, salvage: bool = False
+) -> None:
+    """Publish `paths`, merged by the time they were received; with `salvage` what is whole of damaged ones.
+
+    Raises RecordingError and LedgerError before it begins.
+    """
+    found = survey(paths, log.warning if salvage else None)
     refuse_if_past(settings, paths, already_past)
     console = Console(stderr=True)
     with _progress(console) as progress:
         advance = partial(progress.advance, progress.add_task("replay", total=found.lines))
         async with publishing(settings) as publisher:
-            await Replay(publisher, found, speed).run(recordings.merge(paths), advance)
+            lines = recordings.merge(paths, _pass_over if salvage else None)
+            await Replay(publisher, found, speed).run(lines, advance)
+
+
+def _pass_over(_damage: str) -> None:
+    """Take no notice of damage: the survey told of it."""
 
 
 def _progress(console: Console) -> Progress:

@@ -74,7 +74,7 @@ def test_what_another_process_can_not_do_is_said_in_this_one(market: Path):
         )
         for pool, symbol, kind in met
     ]
-    with pytest.raises(LedgerError, match="did not see ETHUSDT depth"):
+    with pytest.raises(LedgerError, match="had no spot ETHUSDT depth in pool depth"):
         jobs.run(Task([market], audited, Audit(lines, {audited.version: audited})), 2)
 
 

@@ -2,12 +2,17 @@
 
 import gzip
 import json
+import os
+import random
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 
 from tasks.errors import RecordingError
-from tasks.recordings import Line, merge, read
+from tasks.recordings import Line, merge, read, refuse_pipes
 
 
 def line(received_at: int, stream: str = "btcusdt@trade") -> bytes:
@@ -27,6 +32,38 @@ def test_a_recording_is_read_line_by_line_packed_or_not_whatever_its_name(tmp_pa
         Line(line(5), "btcusdt@trade", 5),
         Line(line(6, "ethusdt@depth20"), "ethusdt@depth20", 6),
     ]
+
+
+@contextmanager
+def piped(path: Path, content: bytes) -> Iterator[Path]:
+    """Give a named pipe into which somebody writes, a little at a time."""
+    os.mkfifo(path)
+
+    def write() -> None:
+        with path.open("wb", buffering=0) as pipe:
+            for start in range(0, len(content), 7):
+                pipe.write(content[start : start + 7])
+
+    writer = threading.Thread(target=write)
+    writer.start()
+    yield path
+    writer.join()
+
+
+@pytest.mark.parametrize("pack", [False, True])
+def test_a_pipe_is_read_from_its_start_to_its_end(tmp_path, pack):
+    lines = [line(number) for number in range(5_000)]
+    content = recording(tmp_path / "r", *lines, pack=pack).read_bytes()
+    with piped(tmp_path / "pipe", content) as pipe:
+        assert [each.raw for each in read(pipe)] == lines
+
+
+def test_what_needs_a_file_names_the_pipe_that_it_was_given(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RecordingError) as refusal:
+        refuse_pipes([recording(tmp_path / "r"), tmp_path / "nowhere", tmp_path / "pipe"], "it is read twice")
+    pipe = tmp_path / "pipe"
+    assert str(refusal.value) == f"{pipe} can be read only once, and it is read twice: write it to a file first"
 
 
 def test_an_empty_file_is_an_empty_recording(tmp_path):
@@ -80,6 +117,19 @@ def test_a_damaged_file_is_said_to_be_damaged(tmp_path, damage):
     path.write_bytes(damage(path.read_bytes()))
     with pytest.raises(RecordingError, match="is damaged or cut short"):
         list(read(path))
+
+
+def test_of_a_file_that_is_cut_short_what_is_whole_can_be_used(tmp_path):
+    # Given random bytes in each line, so that a cut of the packed file takes whole lines with it.
+    lines = [line(number, f"{number}-{random.Random(number).random()}") for number in range(2_000)]
+    path = recording(tmp_path / "r.gz", *lines, pack=True)
+    path.write_bytes(path.read_bytes()[:20_000])
+    told: list[str] = []
+    used = [each.raw for each in read(path, told.append)]
+    assert 100 < len(used) < len(lines)
+    assert used == lines[: len(used)]
+    assert len(told) == 1
+    assert told[0].startswith(f"{path} is damaged or cut short after line {len(used)}: ")
 
 
 def test_recordings_merge_by_time_and_each_keeps_its_own_order(tmp_path):

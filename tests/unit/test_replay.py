@@ -3,6 +3,7 @@
 import asyncio
 import gzip
 import json
+import os
 import time
 
 import pytest
@@ -31,6 +32,12 @@ def test_a_file_that_is_cut_short_is_refused_before_anything_is_published(tmp_pa
 
     with pytest.raises(RecordingError, match="cut short"):
         survey([path])
+
+
+def test_a_pipe_is_refused_by_name_because_a_replay_reads_twice(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RecordingError, match="pipe can be read only once"):
+        survey([tmp_path / "pipe"])
 
 
 def test_an_empty_file_is_refused(tmp_path):
