@@ -87,6 +87,7 @@ class Relay:
         self._redis, self._lease = ledger.client, ledger.lease
         self._keys = Keys(settings.namespace)
         self._trim = self._redis.register_script(script("trim"))
+        self._ack = self._redis.register_script(script("acknowledge"))
         self._trimmed_s = 0.0
         #: Subjects that NATS was found to refuse since what is pending was last tried, in lower case.
         self._refused: set[str] = set()
@@ -163,12 +164,9 @@ class Relay:
     async def _acknowledge(self, done: list[tuple[bytes, _Fate]]) -> None:
         if not done:
             return
-        async with self._redis.pipeline(transaction=True) as pipe:
-            for _, letter in done:
-                if isinstance(letter, DeadLetter):
-                    pipe.xadd(self._keys.deadletters, {"letter": deadletters.pack(letter)}, maxlen=deadletters.KEEP)
-            pipe.xack(self._keys.signals, GROUP, *(name for name, _ in done))
-            await pipe.execute()
+        letters = [deadletters.pack(letter) for _, letter in done if isinstance(letter, DeadLetter)]
+        arguments: list[Any] = [GROUP, deadletters.KEEP, len(letters), *letters, *(name for name, _ in done)]
+        await self._ack(keys=[self._keys.signals, self._keys.deadletters], args=arguments)
 
     def _remember(self, refused: set[str]) -> None:
         room = MAX_REFUSED - len(self._refused)

@@ -5,17 +5,23 @@
 --       2 for each batch, in msgpack: its identity, and a list of the fields of the pool that it needs
 -- Returns {epoch, {starts, value, ...}, ...}: a list for each batch.
 
-local answer = {redis.call('HGET', KEYS[1], 'epoch')}
-for number, batch in ipairs(cmsgpack.unpack(ARGV[2])) do
-  local pool, starts = KEYS[2 * number], KEYS[2 * number + 1]
-  local started = redis.call('HINCRBY', starts, batch[1], 1)
-  redis.call('EXPIRE', starts, ARGV[1])
-  local values, fields = {started}, batch[2]
+local answer, batches = {redis.call('HGET', KEYS[1], 'epoch')}, cmsgpack.unpack(ARGV[2])
+for at_batch, batch in ipairs(batches) do
+  local pool, starts = KEYS[2 * at_batch], KEYS[2 * at_batch + 1]
+  local values, fields = {0}, batch[2]
   for at = 1, #fields, 1000 do  -- unpack fails near 8,000 values
     for _, value in ipairs(redis.call('HMGET', pool, unpack(fields, at, math.min(at + 999, #fields)))) do
       values[#values + 1] = value
     end
   end
-  answer[#answer + 1] = values
+  answer[at_batch + 1] = values
+  number('HINCRBY', starts, batch[1])
+  may('EXPIRE', starts)
+  may('HDEL', starts)  -- A start that could not be taken back would count against the batch.
+end
+for at_batch, batch in ipairs(batches) do
+  local starts = KEYS[2 * at_batch + 1]
+  answer[at_batch + 1][1] = redis.call('HINCRBY', starts, batch[1], 1)
+  redis.call('EXPIRE', starts, ARGV[1])
 end
 return answer

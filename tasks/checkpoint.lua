@@ -23,11 +23,16 @@ for lane = 1, lanes do
   end
 end
 
+may('HSET', KEYS[1])
+if letters > 0 then stream('XADD', KEYS[3]) end
+if counts <= #ARGV then hash('HINCRBY', KEYS[2]) end
+
 for at = 8, 7 + letters do
   redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*', 'letter', ARGV[at])
 end
+-- A counter that is full, or no number, must not end the script: its letters are written.
 for at = counts, #ARGV, 2 do
-  redis.call('HINCRBY', KEYS[2], ARGV[at], ARGV[at + 1])
+  redis.pcall('HINCRBY', KEYS[2], ARGV[at], ARGV[at + 1])
 end
 redis.call('HSET', KEYS[1], 'checkpoint', ARGV[2], 'frontier', ARGV[3], 'counted', ARGV[4])
 if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'read', ARGV[5]) end

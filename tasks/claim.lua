@@ -16,24 +16,37 @@ local layout = redis.call('GET', KEYS[2]) or ''
 if layout ~= ARGV[3] then return {'layout', layout} end
 
 local start, lanes, others = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
-if layout ~= '' and layout ~= ARGV[4] then
+local is_new_layout = layout ~= '' and layout ~= ARGV[4]
+if is_new_layout then
   for at = 4 + lanes, 3 + lanes + others do
     if redis.call('EXISTS', KEYS[at]) == 1 then return {'led', KEYS[at]} end
   end
+  for at = 4 + lanes + others, #KEYS do
+    hash('HDEL', KEYS[at])
+    may('HSET', KEYS[at])
+  end
+end
+local answer = {'started', redis.call('HGET', KEYS[1], 'counted') or ''}
+for lane = 1, lanes do
+  local pool, field = KEYS[3 + lane], ARGV[9 + lane]
+  answer[lane + 2] = start ~= '' and start or redis.call('HGET', pool, field) or ''
+  if start ~= '' then hash('HSET', pool) end
+end
+may('HSET', KEYS[1])
+may('SET', KEYS[2])
+hash('HSET', KEYS[3])
+
+if is_new_layout then
   for at = 4 + lanes + others, #KEYS do
     redis.call('HDEL', KEYS[at], 'epoch')
     if start ~= '' then redis.call('HSET', KEYS[at], 'frontier', start) end
   end
 end
-
-local answer = {'started', redis.call('HGET', KEYS[1], 'counted') or ''}
-for lane = 1, lanes do
-  local pool, field = KEYS[3 + lane], ARGV[9 + lane]
-  if start ~= '' then redis.call('HSET', pool, field, start) end
-  answer[lane + 2] = redis.call('HGET', pool, field) or ''
+if start ~= '' then
+  for lane = 1, lanes do redis.call('HSET', KEYS[3 + lane], ARGV[9 + lane], start) end
+  redis.call('HSET', KEYS[1], 'frontier', start)
 end
 redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
-if start ~= '' then redis.call('HSET', KEYS[1], 'frontier', start) end
 redis.call('SET', KEYS[2], ARGV[4])
 redis.call('HSET', KEYS[3], ARGV[5], ARGV[6])
 return answer

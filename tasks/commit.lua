@@ -1,5 +1,5 @@
--- Commits the batches of a task, each whole or not at all: the fence. A batch's checks come before its first write,
--- because a script that fails half-way does not roll back.
+-- Commits the batches of a task, each whole or not at all: the fence. Everything is checked, and asked for, before the
+-- first write, because a script that fails half-way does not roll back: see `before_writing.lua`.
 --
 -- KEYS  1 shard  2 counters  3 signals  4 held signals  5 dead letters  6 audit  then for each batch its pool and its
 --       starts
@@ -13,19 +13,32 @@
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
 local channel, kept = ARGV[1], ARGV[2]
-local answers, notices, counted = {}, {}, {}
+local batches, answers, notices, counted = cmsgpack.unpack(ARGV[3]), {}, {}, {}
+local moved, appends = {}, {}
 
-local function refusal(batch, pool)
+local function refusal(batch, pool, starts)
   if epoch ~= batch[1] then return 'epoch' end
   local stands = redis.call('HMGET', pool, batch[2], 'resets')
-  local position = stands[1] or ''
+  -- A lane that two batches of this task name, which have the same starts, stands where the first of them takes it.
+  local position = moved[starts] or stands[1] or ''
   if position == batch[4] then return 'repeat' end
   if position ~= batch[3] then return 'position' end
   if (stands[2] or '') ~= batch[6] then return 'reset' end
+  moved[starts] = batch[4]
+end
+
+local function ask(batch, pool, starts)
+  may('HSET', pool)
+  may('DEL', starts)
+  if batch[8][1] then appends[KEYS[3]] = true end
+  if batch[9][1] then appends[KEYS[4]] = true end
+  if batch[10][1] then appends[KEYS[5]] = true end
+  if batch[11][1] then appends[KEYS[6]] = true end
 end
 
 local function write(batch, pool, starts)
   local fields, signals, counts = batch[7], batch[8], batch[12]
+  fields[#fields + 1], fields[#fields + 2] = batch[2], batch[4]
   for at = 1, #fields, 1000 do  -- unpack fails near 8,000 values
     redis.call('HSET', pool, unpack(fields, at, math.min(at + 999, #fields)))
   end
@@ -40,17 +53,25 @@ local function write(batch, pool, starts)
   for _, letter in ipairs(batch[10]) do redis.call('XADD', KEYS[5], 'MAXLEN', '~', kept, '*', 'letter', letter) end
   for _, line in ipairs(batch[11]) do redis.call('XADD', KEYS[6], '*', 'line', line) end
   for at = 1, #counts, 2 do counted[counts[at]] = (counted[counts[at]] or 0) + counts[at + 1] end
-  redis.call('HSET', pool, batch[2], batch[4])
   redis.call('DEL', starts)
   notices[#notices + 1] = batch[5]
   return 'committed'
 end
 
-for number, batch in ipairs(cmsgpack.unpack(ARGV[3])) do
-  local pool, starts = KEYS[5 + 2 * number], KEYS[6 + 2 * number]
-  answers[number] = refusal(batch, pool) or write(batch, pool, starts)
+for at_batch, batch in ipairs(batches) do
+  local pool, starts = KEYS[5 + 2 * at_batch], KEYS[6 + 2 * at_batch]
+  answers[at_batch] = refusal(batch, pool, starts)
+  if not answers[at_batch] then ask(batch, pool, starts) end
+end
+if not next(moved) then return answers end
+hash('HINCRBY', KEYS[2])
+may('PUBLISH', channel)
+for key in pairs(appends) do stream('XADD', key) end
+
+for at_batch, batch in ipairs(batches) do
+  answers[at_batch] = answers[at_batch] or write(batch, KEYS[5 + 2 * at_batch], KEYS[6 + 2 * at_batch])
 end
 -- A counter that is full, or no number, must not end the script: what it counts is committed.
 for counter, count in pairs(counted) do redis.pcall('HINCRBY', KEYS[2], counter, count) end
-if #notices > 0 then redis.call('PUBLISH', channel, table.concat(notices, '\n')) end
+redis.call('PUBLISH', channel, table.concat(notices, '\n'))
 return answers

@@ -10,6 +10,11 @@ local current = redis.call('HGET', KEYS[1], 'version') or ''
 local overlay = redis.call('HGET', KEYS[1], 'overlay') or ''
 if current ~= ARGV[1] or overlay ~= ARGV[8] then return current end
 
+hash('HSET', KEYS[2])
+stream('XADD', KEYS[3])
+may('HSET', KEYS[1])
+may('PUBLISH', ARGV[6])
+
 redis.call('HSET', KEYS[2], ARGV[2], ARGV[3])
 redis.call('XADD', KEYS[3], '*', 'change', ARGV[4])
 redis.call('HSET', KEYS[1], 'version', ARGV[2], 'overlay', ARGV[9])

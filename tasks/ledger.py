@@ -53,8 +53,12 @@ Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
 
 
 def script(name: str) -> str:
-    """Give the text of one of the ledger's Lua scripts."""
-    return Path(__file__).with_name(f"{name}.lua").read_text(encoding="utf-8")
+    """Give the text of one of the ledger's Lua scripts, behind what those share that write more than once."""
+    before, text = (
+        Path(__file__).with_name(f"{each}.lua").read_text(encoding="utf-8") for each in ("before_writing", name)
+    )
+    # What begins with flags of its own writes once.
+    return text if text.startswith("#!") else before + text
 
 
 class Keys:

@@ -4,6 +4,10 @@
 -- ARGV  1 the reset as JSON  2 resets kept  3... the states' fields
 -- Returns how many there were; when none, nothing is changed.
 
+hash('HDEL', KEYS[1])
+number('HINCRBY', KEYS[1], 'resets')
+stream('XADD', KEYS[2])
+
 local removed = 0
 for at = 3, #ARGV, 1000 do  -- unpack fails near 8,000 values
   removed = removed + redis.call('HDEL', KEYS[1], unpack(ARGV, at, math.min(at + 999, #ARGV)))
