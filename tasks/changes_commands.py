@@ -15,7 +15,7 @@ from tasks.overlay import ALL, Overlay, of_pool
 from tasks.settings import Settings, load
 
 app = typer.Typer()
-out = Console(highlight=False, markup=False, soft_wrap=True)
+out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
 
 Name = Annotated[
     str, typer.Argument(help="A strategy, by the name its signals carry or that of the strategies file; or `all`.")
@@ -103,7 +103,7 @@ def _check_symbol(settings: Settings, found: InForce, symbol: str) -> None:
     if symbol in known:
         return
     close = difflib.get_close_matches(symbol, sorted(known), n=3, cutoff=0.7)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"{len(known):,} symbols are known"
+    hint = f"did you mean {' or '.join(close)}?" if close else f"{len(known):,} symbols are known;"
     raise SettingsError(f"nothing ever came of a symbol {symbol}; {hint} --force sets it anyway")
 
 

@@ -12,7 +12,7 @@ from nats.errors import Error as NatsError
 from rich.console import Console
 from rich.text import Text
 
-from tasks import deadletters, letter_text
+from tasks import deadletters, letter_text, registry
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.letterbox import Chosen, Letter, Letterbox
 from tasks.nats_client import NatsClient
@@ -53,7 +53,7 @@ def _chosen(
     now_ms = letterbox.now_ms() if since or until else 0
     return Chosen(
         frozenset(reasons or ()),
-        frozenset(strategies or ()),
+        frozenset(map(registry.carried_name, strategies or ())),
         frozenset(map(str.upper, symbols or ())),
         since_ms(since, now_ms) if since else 0,
         since_ms(until, now_ms, "--until") if until else None,

@@ -5,6 +5,7 @@ strategy that was killed stays so in a pool that was renamed. A value that finds
 fit what the file has become, is kept, not used, and told; the file's is used then, for this key only.
 """
 
+import re
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, NamedTuple
@@ -18,6 +19,7 @@ from tasks.gate import Gate
 #: Stands for all strategies; only gates can be set for all.
 ALL = "all"
 _GATE = "gate."
+_IN_POOL = re.compile(r"pools\.(?P<pool>\w+)\.strategies\.")
 _TABLES = ("gate", "symbols")
 
 
@@ -57,9 +59,14 @@ class RuntimeValue(msgspec.Struct, frozen=True):
         return self.key.startswith(_GATE) or not self.strategy
 
     def named(self, key: str, signal_name: str) -> bool:
-        """Whether `key` names it: its label, that with the name its signals carry, or the beginning of either."""
-        within, name = ".".join(self.path), self.strategy or f"pools.{self.pool}"
-        labels = self.label, f"{name}.{within}", f"{signal_name}.{within}"
+        """Whether `key` is its label, with either name of the strategy, where it stands in the file, or their beginning."""
+        within = ".".join(self.path)
+        labels = {self.label} if not self.strategy else {f"{name}.{within}" for name in (self.strategy, signal_name)}
+        if self.strategy == ALL:
+            labels.add(within)
+        standing = _IN_POOL.match(key)
+        if standing and self.pool in {"", standing["pool"]}:
+            key = key[standing.end() :]
         return any(label == key or label.startswith(f"{key}.") for label in labels)
 
     def __str__(self) -> str:

@@ -121,6 +121,11 @@ def signal_name(name: str) -> str:
         return ""
 
 
+def carried_name(name: str) -> str:
+    """Return the name that signals, states and dead letters carry: `boom` for `mine:Boom`, and for `boom` itself."""
+    return (signal_name(name) if ":" in name else "") or name
+
+
 def _no_such_strategy(name: str, pool: str, carried: Mapping[str, str]) -> str:
     names = sorted({*carried, *carried.values()} - {""})
     close = difflib.get_close_matches(name, names, n=1)

@@ -11,7 +11,7 @@ import typer
 from rich.console import Console
 from rich.text import Text
 
-from tasks import signal_lines
+from tasks import registry, signal_lines
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.outbox import Outbox
 from tasks.settings import load
@@ -95,7 +95,11 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         return
     if unknown := set(action or ()) - set(_ACTIONS):
         raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")
-    chosen = Chosen(frozenset(strategy or ()), frozenset(map(str.upper, symbol or ())), frozenset(action or ()))
+    chosen = Chosen(
+        frozenset(map(registry.carried_name, strategy or ())),
+        frozenset(map(str.upper, symbol or ())),
+        frozenset(action or ()),
+    )
     found = _found(outbox, chosen.takes, _begin_ms(outbox, since), last, follow=follow)
     if as_json:
         for packed in found:

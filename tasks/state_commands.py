@@ -29,7 +29,7 @@ AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, fo
 
 
 def _chosen(pool: str, venue: str, symbol: str, strategy: str) -> Chosen:
-    return Chosen(pool, venue, symbol if symbol == "all" else symbol.upper(), strategy)
+    return Chosen(pool, venue, symbol if symbol == "all" else symbol.upper(), registry.carried_name(strategy))
 
 
 @app.command()
@@ -106,7 +106,7 @@ def reset(
     if not yes:
         typer.confirm(f"remove {_told(names)} for good?", abort=True, err=True)
     for found, of_pool in groupby(names, lambda name: name.pool):
-        done = Reset(found, strategy, chosen.venue, chosen.symbol, author or getpass.getuser(), reason)
+        done = Reset(found, names[0].what, chosen.venue, chosen.symbol, author or getpass.getuser(), reason)
         typer.echo(f"pool {found}: removed {states.reset(done, list(of_pool)):,}")
 
 

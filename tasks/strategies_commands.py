@@ -14,12 +14,19 @@ from tasks import check as checking
 from tasks import configuration, registry, report
 from tasks.report_text import page
 from tasks.settings import load
+from tasks.strategy import AnyStrategy
 
 app = typer.Typer(help="What strategies there are, what they mean, and what they did.", no_args_is_help=True)
 out = Console()
 err = Console(stderr=True)
 
-Name = Annotated[str, typer.Argument(help="A built-in strategy's name, or the import path of any, module:Class.")]
+Name = Annotated[
+    str,
+    typer.Argument(
+        help="A built-in strategy's name, the name that signals of one in the strategies file carry, or the import path "
+        "of any, module:Class."
+    ),
+]
 
 
 @app.command("list")
@@ -36,13 +43,22 @@ def list_strategies() -> None:
     out.print(table)
 
 
+def _find(name: str) -> type[AnyStrategy]:
+    """Return the class of a strategy. Raises SettingsError: there is none, or several have this name."""
+    if ":" in name or name in registry.builtin_names():
+        return registry.find(name)
+    chosen = configuration.read(load().strategies_file)
+    carried = {registry.signal_name(each) for pool in chosen.pools.values() for each in pool.strategies}
+    return registry.find(registry.configured_name(chosen, name) if name in carried else name)
+
+
 @app.command()
 def describe(name: Name) -> None:
     """Show what a strategy does, and its parameters: default, bounds, meaning.
 
     Example: python -m tasks strategies describe iceberg
     """
-    found = registry.find(name)
+    found = _find(name)
     out.print(inspect.getdoc(found) or "It has no docstring.", markup=False, highlight=False)
     table = Table("parameter", "default", "bounds", Column("what it is", overflow="fold"), box=None, pad_edge=False)
     for parameter, field in found.params_type.model_fields.items():
@@ -67,7 +83,7 @@ def check(name: Name) -> None:
     """
     # As with `python -m`, a module of the present folder can be named.
     sys.path.insert(0, str(Path.cwd()))
-    found = registry.find(name)
+    found = _find(name)
     with err.status(f"checking {name}"):
         result = checking.check(found)
     table = Table("check", "result", Column("what was seen", overflow="fold"), box=None, pad_edge=False)

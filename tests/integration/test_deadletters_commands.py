@@ -53,6 +53,7 @@ def left(client: redis.Redis, stream: str) -> str:
         (("--reason", "refused"), "14"),
         (("--reason", "crossed", "--reason", "condemned"), "13"),
         (("--strategy", "iceberg"), "2"),
+        (("--strategy", "tasks.strategies.iceberg:Iceberg"), "2"),
         (("--symbol", "ethusdt"), "23"),
         (("--symbol", "BTCUSDT", "--symbol", "ETHUSDT", "--reason", "refused"), "1"),
         (("--since", "1970-01-01T00:33:20"), "234"),

@@ -72,6 +72,7 @@ ALL = [
         (("--symbol", "ethusdt"), ALL[9:]),
         (("--symbol", "all"), [ALL[2], ALL[5]]),
         (("--strategy", "echo", "--venue", "spot"), [ALL[1], ALL[7], ALL[10]]),
+        (("--strategy", "tests.unit.strategies_for_tests:Echo", "--venue", "usdm"), [ALL[4]]),
         (("--strategy", "trade"), []),
         (("--symbol", "*"), []),
     ],
