@@ -98,8 +98,8 @@ def _claim(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
 
 def _configure(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     client.hset(keys.configuration, "version", "c1")
-    names = [keys.configuration, keys.configurations, keys.history]
-    yield Scene("configure", names, ["c1", "c2", "{}", "change", "file", keys.notices, "configuration"])
+    names, versions = [keys.configuration, keys.configurations, keys.history], ["c1", "c2", "{}"]
+    yield Scene("configure", names, [*versions, "change", "file", keys.notices, "configuration", "", "overlay", "{}"])
 
 
 def _presence(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
@@ -188,4 +188,5 @@ class Stage:
         """Give what a run leaves behind that nothing disturbs."""
         self.reset()
         scene.run(self.client)
+        assert self.dump() != self._before, f"{scene} does nothing"
         return self.content()
