@@ -8,7 +8,7 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks import validation
+from tasks import import_path, settings, validation
 from tasks.configuration import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
 from tasks.events import Kind
@@ -43,12 +43,17 @@ def create(name: str, params: dict[str, Any]) -> AnyStrategy:
 
 
 def find(name: str) -> type[AnyStrategy]:
-    """Import the class of the strategy `name`. Raises SettingsError when there is none that can be used."""
+    """Import the class of the strategy `name`. Raises SettingsError when there is none that can be used.
+
+    Somebody's own may stand in the strategies file's folder, in those of STRATEGIES_PATH, or in the current one.
+    """
     module_name, separator, class_name = _BUILTIN.get(name, name).partition(":")
     if not separator or not module_name or not class_name:
         close = difflib.get_close_matches(name, _BUILTIN, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(_BUILTIN)}, or module:Class"
         raise SettingsError(f"{name}: there is no such strategy; {hint}")
+    if name not in _BUILTIN:
+        import_path.extend(settings.load())
     try:
         found = getattr(import_module(module_name), class_name)
     except Exception as error:  # Importing runs somebody's code: it may raise anything.

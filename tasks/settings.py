@@ -103,6 +103,10 @@ class Settings(BaseSettings):
     strategies_file: Path = Field(
         Path(__file__).with_name("strategies.toml"), description="pools, strategies and their parameters"
     )
+    strategies_path: str = Field(
+        "",
+        description="folders to import strategies from, with : between, after the strategies file's; default: the current one",
+    )
     http_host: str = Field("127.0.0.1", description="where /healthz, /ready and /metrics listen")
     http_port: Port = Field(8080, description="port of ingest's endpoints; 0 takes a free one")
     worker_http_port: Port = Field(8081, description="port of a worker's endpoints; 0 takes a free one")

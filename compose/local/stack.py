@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from compose.local.processes import ROOT, Instance, LocalStackError, Process
 from compose.local.servers import HOST, free_port, start_nats, start_redis
 from compose.local.waiting import wait_for
-from tasks import configuration
+from tasks import configuration, import_path
 from tasks.settings import SECRETS, Settings, load
 
 #: Settings of the surroundings that would lead the stack's processes elsewhere.
@@ -102,6 +102,8 @@ class Stack:
             "REDIS_URL": self.redis_url,
             "NAMESPACE": "local",
             "STRATEGIES_FILE": str(self.strategies_file),
+            # The processes run elsewhere, and the file may be a copy.
+            "STRATEGIES_PATH": os.pathsep.join(map(str, import_path.folders(load()))),
             "HTTP_HOST": HOST,
             "HTTP_PORT": str(self.http_port),
             "METRICS_STRICT_PORT": "1",

@@ -85,6 +85,9 @@ def test_without_a_command_the_menu_names_each_command(checkout):
     assert menu.returncode == 0
     assert re.findall(r"^  (\w+) {2,}\S", menu.stdout, re.MULTILINE) == [
         "demo",
+        "tasks",
+        "ingest",
+        "celery",
         "bench",
         "test",
         "check",
