@@ -16,8 +16,9 @@ from urllib.parse import quote
 import msgspec
 import structlog
 from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus, InvalidURI
+from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
+from ingest.feeds import proxy
 from ingest.feeds.publisher import publishing
 from tasks.errors import UNREADABLE, ServerAwayError, SettingsError
 from tasks.events import Venue
@@ -101,9 +102,10 @@ class Link:
     """One websocket, kept open for ever."""
 
     def __init__(self, url: str, deliver: Deliver, patience: Patience) -> None:
-        """Open nothing yet."""
+        """Open nothing yet. Raises SettingsError and ServerAwayError: the address or its proxy can't be used."""
         self._url = url
         self._where = url.partition("?")[0]
+        self._proxy = proxy.before(url)
         self._deliver = deliver
         self._patience = patience
         self._rarely = Rarely()
@@ -150,12 +152,10 @@ class Link:
                 await asyncio.sleep(self._backoff_s())
             try:
                 socket = await connect(self._url, compression=None, close_timeout=1)
-            except InvalidURI as error:
-                raise ServerAwayError(f"not a websocket address: {error}") from None
             except (OSError, TimeoutError, InvalidHandshake) as error:
                 if not self._received and isinstance(error, InvalidStatus) and error.response.status_code in _REFUSALS:
                     raise ServerAwayError(f"{self._where} refuses: {error}") from None
-                self._lost(error)
+                self._lost(error, proxy.fault(error) if self._proxy else "")
             else:
                 self.up.set()
                 return socket
@@ -165,13 +165,15 @@ class Link:
         longest = min(self._patience.backoff_max_s, self._patience.backoff_s * 2 ** min(self._failures - 1, 16))
         return random.uniform(longest / 2, longest)  # noqa: S311 nothing secret about a pause
 
-    def _lost(self, error: Exception) -> None:
+    def _lost(self, error: Exception, fault: str = "") -> None:
         self._failures += 1
         why = (
             f"silent for {self._patience.stall_s:g} s" if type(error) is TimeoutError and not str(error) else str(error)
         )
         if self._rarely or self._failures == 1:
-            log.warning("the exchange is away, trying again", where=self._where, why=why or type(error).__name__)
+            said = f"{fault or 'the exchange is away'}, trying again"
+            through = {"proxy": self._proxy} if self._proxy else {}
+            log.warning(said, where=self._where, why=why or type(error).__name__, **through)
 
     async def _read(self, socket: ClientConnection, successor: asyncio.Task[ClientConnection]) -> None:
         """Deliver until the successor stands. Raises ConnectionClosed, or TimeoutError on a stall."""
@@ -226,9 +228,12 @@ class Watch:
 async def binance(settings: Settings, symbols: list[str], venue: Venue, patience: Patience = PATIENCE) -> None:
     """Publish live frames for ever. Raises SettingsError and ServerAwayError."""
     known = check(symbols)
+    urls = endpoints(settings, venue, known)
+    for url in urls:
+        proxy.before(url)  # what is wrong with it is said before NATS is waited for
     async with publishing(settings) as publisher:
         watch = Watch(known, publisher.publish)
-        links = [Link(url, watch.deliver, patience) for url in endpoints(settings, venue, known)]
+        links = [Link(url, watch.deliver, patience) for url in urls]
         log.info("going live", symbols=len(known), venue=venue, connections=len(links))
         faults: tuple[BaseException, ...] = ()
         try:

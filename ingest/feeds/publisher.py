@@ -76,13 +76,13 @@ class Connection:
 
     async def close(self) -> None:
         """Take in and send what is on its way, and disconnect."""
-        # Asked first, the server sends all that it has; a bare drain has been seen to lose the last messages.
-        await self.flush()
-        try:
-            await self.client.drain()
-        except Error as error:
-            # Before the first connection there is nothing to lose.
-            if self._up.is_set() or self.cuts:
+        # Before the first connection there is nothing to lose, and nats-py knows no drain.
+        if not self.client.is_closed and (self._up.is_set() or self.cuts):
+            # Asked first, the server sends all that it has; a bare drain has been seen to lose the last messages.
+            await self.flush()
+            try:
+                await self.client.drain()
+            except Error as error:
                 log.warning("the last frames may be lost", where=self._where, why=str(error) or type(error).__name__)
         await self.client.close()
 

@@ -1,7 +1,9 @@
 """Writes what comes over NATS into a recording: the payloads' bytes unchanged, one envelope a line."""
 
 import asyncio
+import errno
 import gzip
+import os
 import re
 import time
 from collections import Counter
@@ -17,10 +19,10 @@ from nats.aio.msg import Msg
 from ingest.feeds.publisher import Connection
 from ingest.listening import listen
 from tasks import frames, times
-from tasks.errors import UNREADABLE, RecordingError, SettingsError
+from tasks.errors import UNREADABLE, RecordingError, ServerAwayError
 from tasks.frame_parts import MAX_LEAD_NS, Arrival, Refused, parse_stream
 from tasks.rarely import Rarely
-from tasks.settings import Settings
+from tasks.settings import Settings, mask
 
 log = structlog.get_logger()
 
@@ -70,6 +72,17 @@ def _said_ns(envelope: _Envelope) -> int | None:
 def _is_refused_for_its_time(subject: str, raw: bytes, now_ns: int) -> bool:
     outcome = frames.parse(raw, Arrival(subject, 1, now_ns, None, MAX_LEAD_NS))
     return isinstance(outcome, Refused) and outcome.reason in {"bad_time", "time_ahead"}
+
+
+def check_file(path: Path, *, force: bool) -> None:
+    """Raise RecordingError where `open_file` would, as far as that can be seen without making the file."""
+    if path.exists() and not force:
+        raise RecordingError(f"{path} is there already; --force replaces it")
+    target = path if path.exists() else path.parent
+    if not target.exists():
+        raise RecordingError(f"can't write {path}: {os.strerror(errno.ENOENT)}")
+    if path.is_dir() or not os.access(target, os.W_OK):
+        raise RecordingError(f"can't write {path}: {os.strerror(errno.EISDIR if path.is_dir() else errno.EACCES)}")
 
 
 def open_file(path: Path, *, force: bool) -> BinaryIO:
@@ -129,35 +142,37 @@ async def record(
     force: bool,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Record all of NATS_SUBJECTS for `seconds`, or until it is cancelled; from `on_listening` on no frame is missed.
+    """Record all of NATS_SUBJECTS, until it is cancelled or `seconds` after the call, also while NATS is away.
 
-    Raises RecordingError and SettingsError.
+    No file is made before frames can come; from `on_listening` on none is missed. Raises RecordingError, SettingsError,
+    and ServerAwayError: NATS was not there in all that time.
     """
-    recorder, opened = Recorder(), open_file(path, force=force)
+    check_file(path, force=force)
+    recorder, connection = Recorder(), Connection(settings)
+    until_s = None if seconds is None else asyncio.get_running_loop().time() + seconds
     try:
-        with opened as file:
-            await _listen(settings, recorder, file, seconds, on_listening)
+        await _listen(settings, connection, recorder, until_s)
+        with open_file(path, force=force) as file:
+            log.info("recording", subjects=settings.nats_subjects)
+            on_listening()
+            try:
+                with suppress(TimeoutError):
+                    async with asyncio.timeout_at(until_s):
+                        await recorder.keep_writing(file)
+            finally:
+                await connection.close()
+                recorder.write(file)
     except OSError as error:
         raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
-    except SettingsError:
-        # Nothing was recorded, and the next try is not to find it in its way.
-        await asyncio.to_thread(path.unlink, missing_ok=True)
-        raise
     finally:
+        await connection.close()
         log.info("the recording has ended", file=str(path), **recorder.counts)
 
 
-async def _listen(
-    settings: Settings, recorder: Recorder, file: BinaryIO, seconds: float | None, on_listening: Callable[[], None]
-) -> None:
-    connection = Connection(settings)
+async def _listen(settings: Settings, connection: Connection, recorder: Recorder, until_s: float | None) -> None:
     try:
-        await connection.open()
-        await listen(connection.client, settings.nats_subjects, recorder.on_message)
-        log.info("recording", subjects=settings.nats_subjects)
-        on_listening()
-        with suppress(TimeoutError):
-            await asyncio.wait_for(recorder.keep_writing(file), seconds)
-    finally:
-        await connection.close()
-        recorder.write(file)
+        async with asyncio.timeout_at(until_s):
+            await connection.open()
+            await listen(connection.client, settings.nats_subjects, recorder.on_message)
+    except TimeoutError:
+        raise ServerAwayError(f"NATS at {mask(settings.nats_url)} was not there: nothing was recorded") from None

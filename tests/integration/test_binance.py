@@ -6,11 +6,13 @@ import json
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
+from importlib.util import find_spec
 
 import pytest
+from structlog.testing import capture_logs
 
 from compose.local.processes import Instance
-from compose.local.servers import start_nats
+from compose.local.servers import free_port, start_nats
 from ingest.feeds import binance as feed
 from tasks import frame_parts, frames
 from tasks.errors import ServerAwayError, SettingsError
@@ -19,6 +21,8 @@ from tasks.settings import Settings
 from tests import exchange as scripts
 from tests.exchange import Exchange, recorded
 from tests.feeds import Listener, cancelled, listening, logged, until
+from tests.needs import missing
+from tests.socks import socks
 
 #: Short enough for a test, and still in the proportions of the real ones.
 IMPATIENT = feed.Patience(stall_s=0.5, silence_s=0.5, backoff_s=0.01, backoff_max_s=0.05)
@@ -255,3 +259,51 @@ def test_a_symbol_of_another_market_is_refused_by_name(symbol, market):
 
 def test_symbols_are_taken_in_any_case_and_once():
     assert feed.check(["btcusdt", "ETHUSDT", "BTCUSDT"]) == ["BTCUSDT", "ETHUSDT"]
+
+
+def test_a_proxy_that_is_down_is_named_and_not_the_exchange(monkeypatch):
+    address = f"127.0.0.1:{free_port()}"
+    monkeypatch.setenv("WS_PROXY", f"http://me:hunter2@{address}")
+    monkeypatch.setenv("NO_PROXY", "")
+    link = feed.Link("ws://exchange.example/stream?streams=x", lambda *_: asyncio.sleep(0), IMPATIENT)
+
+    async def main() -> None:
+        task = asyncio.create_task(link.run())
+        await until(lambda: bool(logs), "a warning")
+        await cancelled(task)
+
+    with capture_logs() as logs:
+        asyncio.run(main())
+    assert (logs[0]["event"], logs[0]["proxy"]) == ("the proxy can't be reached, trying again", address)
+    assert "hunter2" not in str(logs)
+
+
+@pytest.mark.parametrize("value", ["foo://127.0.0.1:1", "socks5h://127.0.0.1:1"])
+def test_a_proxy_that_cant_be_used_ends_the_feed_before_it_waits_for_nats(monkeypatch, value):
+    monkeypatch.setenv("HTTPS_PROXY", value)
+    monkeypatch.setattr("ingest.feeds.proxy.find_spec", lambda _: None)
+    settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
+    with pytest.raises(SettingsError, match="HTTPS_PROXY or its like: "):
+        asyncio.run(feed.binance(settings, ["BTCUSDT"], "spot"))
+
+
+def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
+    if find_spec("python_socks") is None:
+        missing("python-socks is not installed")
+    monkeypatch.setenv("NO_PROXY", "")
+    received: list[bytes] = []
+
+    async def deliver(_: str, raw: bytes) -> None:
+        received.append(raw)
+
+    async def main() -> None:
+        asked_for: list[str] = []
+        async with Exchange(spot).open() as server, socks(asked_for) as address:
+            monkeypatch.setenv("WS_PROXY", f"socks5h://{address}")
+            url = server.url.replace("127.0.0.1", "exchange.example") + "?streams=btcusdt@trade"
+            task = asyncio.create_task(feed.Link(url, deliver, IMPATIENT).run())
+            await until(lambda: len(received) >= len(spot), "all frames")
+            await cancelled(task)
+            assert set(asked_for) == {"exchange.example"}
+
+    asyncio.run(main())

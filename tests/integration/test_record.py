@@ -11,9 +11,11 @@ from datetime import UTC, datetime
 import nats
 import pytest
 
+from compose.local.processes import Instance, Process
+from compose.local.servers import free_port, start_nats
 from ingest.delivery import delivered
 from ingest.feeds import record as feed
-from tasks.errors import RecordingError
+from tasks.errors import RecordingError, ServerAwayError, SettingsError
 from tasks.recordings import read
 from tasks.settings import Settings
 from tests.feeds import cancelled, envelope, trade, until
@@ -187,3 +189,57 @@ def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp_path)
         recorder.write(file)
     assert recorder.counts == {"recorded": 1, "left_out": 2}
     assert [json.loads(line.raw)["data"]["t"] for line in read(path)] == [1]
+
+
+@pytest.mark.parametrize("name", ["kept.jsonl", "new.jsonl.gz"])
+def test_a_recording_ends_in_time_while_nats_is_away_and_leaves_no_file(tmp_path, name):
+    path, kept = tmp_path / name, tmp_path / "kept.jsonl"
+    kept.write_bytes(b"precious")
+    settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
+
+    with pytest.raises(ServerAwayError, match="was not there: nothing was recorded"):
+        asyncio.run(feed.record(settings, path, seconds=0.2, force=True))
+
+    assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept.jsonl", b"precious")]
+
+
+def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path):
+    path = tmp_path / "cut.jsonl"
+
+    async def main(server: Process, url: str, instance: Instance) -> None:
+        settings = Settings(nats_url=url, nats_subjects="cut.>")
+        await feed.record(settings, path, seconds=2, force=False, on_listening=lambda: instance.kill(server))
+
+    with Instance("recorder") as instance:
+        server, url = start_nats(instance, jetstream=False)
+        asyncio.run(main(server, url, instance))
+    assert path.read_bytes() == b""
+
+
+@pytest.mark.parametrize(
+    ("given", "said"),
+    [
+        ({"nats_credentials": "/etc/nats/user.creds"}, "NATS_CREDENTIALS: not the text"),
+        ({"nats_tls_ca": __file__}, "NATS_TLS_CA"),
+    ],
+)
+def test_a_recording_that_cant_begin_leaves_what_was_there(tmp_path, given, said):
+    path = tmp_path / "kept.jsonl"
+    path.write_bytes(b"precious")
+
+    with pytest.raises(SettingsError, match=said):
+        asyncio.run(feed.record(Settings(**given), path, seconds=None, force=True))
+
+    assert path.read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [("there.jsonl", "--force"), ("none/file.jsonl", "No such file or directory"), (".", "Is a directory")],
+)
+def test_a_file_that_cant_be_made_is_told_before_nats_is_waited_for(tmp_path, path, said):
+    (tmp_path / "there.jsonl").touch()
+    settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
+
+    with pytest.raises(RecordingError, match=said):
+        asyncio.run(feed.record(settings, tmp_path / path, seconds=None, force=path == "."))

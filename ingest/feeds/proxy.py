@@ -1,0 +1,46 @@
+"""The proxy that HTTPS_PROXY and its like put before the exchange: looked at before it is needed, and told apart from it."""
+
+import ssl
+from importlib.util import find_spec
+
+from websockets.exceptions import InvalidProxy, InvalidProxyStatus, InvalidURI, ProxyError
+from websockets.proxy import get_proxy, parse_proxy
+from websockets.uri import parse_uri
+
+from tasks.errors import ServerAwayError, SettingsError
+
+_NAMES = "HTTPS_PROXY or its like"
+
+
+def before(url: str) -> str:
+    """Return host and port of the proxy through which `url` is reached; empty without one.
+
+    Raises ServerAwayError: `url` is no websocket's. Raises SettingsError: the proxy can't be used.
+    """
+    try:
+        found = get_proxy(parse_uri(url))
+    except InvalidURI as error:
+        raise ServerAwayError(f"not a websocket address: {error}") from None
+    if found is None:
+        return ""
+    try:
+        proxy = parse_proxy(found)
+    except InvalidProxy as error:
+        # Its own text holds the password.
+        raise SettingsError(f"{_NAMES}: not the address of a proxy: {error.msg}") from None
+    except ValueError:
+        raise SettingsError(f"{_NAMES}: not the address of a proxy") from None
+    if proxy.scheme.startswith("socks") and find_spec("python_socks") is None:
+        raise SettingsError(f'{_NAMES}: a SOCKS proxy needs python-socks: pip install "python-socks[asyncio]"')
+    return f"{proxy.host}:{proxy.port}"
+
+
+def fault(error: Exception) -> str:
+    """Return what the proxy is at fault for, as far as `error` tells; empty where it may be the exchange."""
+    if isinstance(error, InvalidProxyStatus):
+        return f"the proxy does not let us through: HTTP {error.response.status_code}"
+    if isinstance(error, ProxyError):
+        return "the proxy does not let us through"
+    # Only the proxy is connected to and looked up. What comes later, such as a reset, may be the exchange's.
+    early = isinstance(error, OSError) and not isinstance(error, ConnectionResetError | TimeoutError | ssl.SSLError)
+    return "the proxy can't be reached" if early else ""
