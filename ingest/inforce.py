@@ -5,13 +5,14 @@ from collections.abc import Iterable
 
 import structlog
 
-from tasks.changes import Changes, ConflictError, Stored
+from tasks.changes import Changes, ConflictError
 from tasks.configuration import Configuration
 from tasks.findings import Finding
 from tasks.history import INGEST, Change
 from tasks.overlay import Overlay
 from tasks.overlay_findings import runtime_values
 from tasks.settings import Settings
+from tasks.stored_configuration import Stored
 
 log = structlog.get_logger()
 

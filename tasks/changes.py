@@ -22,6 +22,7 @@ from tasks.overlay import Overlay
 from tasks.overlay_derived import derived
 from tasks.redis_clients import connect
 from tasks.settings import Settings
+from tasks.stored_configuration import Stored, kept_overlay, pack_overlay
 
 #: How often a change that does not depend on others is tried while others change something.
 TRIES = 10
@@ -29,24 +30,6 @@ TRIES = 10
 
 class ConflictError(LedgerError):
     """Somebody else changed the configuration meanwhile; nothing was changed. Look at it and try again."""
-
-
-class _StoredOverlay(msgspec.Struct):
-    """The overlay as the ledger keeps it."""
-
-    #: The version in force with it. An earlier release that changes something leaves this one behind.
-    version: str
-    values: Overlay
-
-
-class Stored(NamedTuple):
-    """What the ledger says is in force; empty where it says nothing."""
-
-    version: str
-    #: The version of the strategies file under it.
-    file: str
-    #: As it stands there, for compare-and-set.
-    overlay: bytes
 
 
 class InForce(NamedTuple):
@@ -73,7 +56,6 @@ class Edited(NamedTuple):
 Wanted = Callable[[InForce], Overlay]
 
 _decode_change = msgspec.json.Decoder(Change).decode
-_decode_overlay = msgspec.json.Decoder(_StoredOverlay).decode
 
 
 def read_file(path: Path) -> Configuration:
@@ -102,8 +84,7 @@ class Changes:
     def stored(self) -> Stored:
         """Return what the ledger says is in force."""
         values: Any = self._client.hmget(self._keys.configuration, "version", "file", "overlay")
-        version, file, over = (value or b"" for value in values)
-        return Stored(version.decode(), file.decode(), over)
+        return Stored.of(*values)
 
     def read(self, version: str) -> Configuration:
         """Return a configuration. Raises LedgerError when the ledger does not hold it."""
@@ -129,11 +110,8 @@ class Changes:
 
     def _overlay(self, stored: Stored, file: Configuration) -> Overlay:
         """Return the overlay in force; for what an earlier release has changed, the difference from the file."""
-        with suppress(*UNREADABLE):
-            kept = _decode_overlay(stored.overlay)
-            if kept.version == stored.version:
-                return kept.values
-        return derived(file, self.read(stored.version))
+        kept = kept_overlay(stored)
+        return derived(file, self.read(stored.version)) if kept is None else kept
 
     def history(self) -> list[Change]:
         """Return all changes, oldest first. Raises UnreadableEntryError."""
@@ -182,7 +160,7 @@ class Changes:
             self._keys.notices,
             CONFIGURATION_NOTICE,
         ]
-        arguments += [instead_of.overlay, msgspec.json.encode(_StoredOverlay(change.version, values))]
+        arguments += [instead_of.overlay, pack_overlay(change.version, values)]
         arguments += [file.canonical() if file else b""]
         instead: bytes | None = self._configure(keys=keys, args=arguments)
         if instead is not None:

@@ -6,6 +6,7 @@ from typing import Any
 from tasks.configuration import Configuration
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.findings import Finding, Sign, workforce
+from tasks.overlay_findings import runtime_values
 from tasks.presence import WorkerSeen
 from tasks.routing import Pool
 
@@ -139,13 +140,14 @@ def _in_force(facts: LedgerFacts, chosen: Configuration) -> Iterator[Finding]:
     if facts.version == chosen.version:
         yield Finding("ok", "configuration", f"version {facts.version} is in force, the file's")
     elif facts.version and facts.file_version == chosen.version:
-        says = f"version {facts.version} is in force, changed at run time"
+        says = f"version {facts.version} is in force, values set at run time: {len(facts.overlay):,}"
         yield Finding("ok", "configuration", says, "`strategies get` shows it, `strategies history` says why")
     elif facts.version:
         says = f"version {facts.version} is in force, not the file's {chosen.version}"
         yield Finding(
             "warning", "configuration", says, "a start of ingest takes the file, and what was set at run time stays"
         )
+    yield from runtime_values(chosen, facts.overlay)
 
 
 def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterator[Finding]:

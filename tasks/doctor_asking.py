@@ -23,6 +23,7 @@ from tasks.redis_clients import connect
 from tasks.routing import Pool
 from tasks.settings import Settings, mask
 from tasks.status import STATUS_SUBJECT, Status, decode
+from tasks.stored_configuration import Stored, kept_overlay
 
 T = TypeVar("T")
 
@@ -140,22 +141,24 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
             pipe.hget(keys.shard(shard), "epoch")
         for pool in pools:
             pipe.hmget(keys.pool(pool.name), [lane_field(lane) for lane in pool.lanes])
-        pipe.hmget(keys.configuration, "version", "file")
+        pipe.hmget(keys.configuration, "version", "file", "overlay")
         pipe.xlen(keys.deadletters)
         pipe.xrevrange(keys.deadletters, count=1)
         pipe.time()
-        *held, versions, letters, newest, (now_s, now_us) = pipe.execute()
+        *held, in_force, letters, newest, (now_s, now_us) = pipe.execute()
         workers = presence.read(server, keys)
     positions = dict(zip((pool.name for pool in pools), held[len(shards) :], strict=True))
+    stored = Stored.of(*in_force)
     written_ms = int(newest[0][0].partition(b"-")[0]) if newest else None
     return LedgerFacts(
         {shard: (epoch or b"").decode() for shard, epoch in zip(shards, held, strict=False)},
         {pool: sum(position is not None for position in its) for pool, its in positions.items()},
-        (versions[0] or b"").decode(),
-        (versions[1] or b"").decode(),
+        stored.version,
+        stored.file,
         letters,
         None if written_ms is None else now_s + now_us / 1e6 - written_ms / 1_000,
         workers,
+        kept_overlay(stored) or (),
     )
 
 

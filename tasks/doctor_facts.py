@@ -6,6 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from tasks.findings import Finding
+from tasks.overlay import Overlay
 from tasks.presence import WorkerSeen
 from tasks.status import Status
 
@@ -55,6 +56,8 @@ class LedgerFacts(msgspec.Struct, frozen=True):
     #: Age of the newest.
     deadletter_age_s: float | None
     workers: Sequence[WorkerSeen]
+    #: What was set at run time.
+    overlay: Overlay = ()
 
 
 class NatsFacts(msgspec.Struct, frozen=True):

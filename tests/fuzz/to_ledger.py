@@ -15,6 +15,9 @@ from tasks.events import Position
 from tasks.ledger import read_position
 from tasks.letterbox import Letter
 from tasks.outcome import Outcome
+from tasks.overlay import Overlay, merge, of_pool, of_strategy
+from tasks.overlay_findings import runtime_values
+from tasks.stored_configuration import Stored, kept_overlay, pack_overlay
 from tasks.strategy import AnyStrategy
 from tests.fuzz.samples import DEFAULT, EVENTS, FRAMES, ROUTER, SOURCE
 from tests.fuzz.targets import target
@@ -89,6 +92,24 @@ def configurations(raw: bytes) -> None:
         except LedgerError as error:
             said = str(error)
         assert "\n" not in said
+
+
+def _kept(overlay: Overlay) -> bytes:
+    return pack_overlay("1", overlay)
+
+
+@target(
+    _kept(of_strategy("trade_momentum", {"notional": 7, "gate.killed": True}, symbol="BTCUSDT")),
+    _kept(of_pool("depth", paused=True)),
+    _kept(of_strategy("gone", {"a.b": [1]}, pool="depth")),
+)
+def overlays(raw: bytes) -> None:
+    """What was set at run time never ends a start, whatever it says."""
+    overlay = kept_overlay(Stored("1", "", raw))
+    if overlay is not None and len(overlay) < 20:
+        merged = merge(DEFAULT, overlay, registry.build)
+        assert all("\n" not in unused.why for unused in merged.unused)
+        assert len(list(runtime_values(DEFAULT, overlay))) >= len(merged.unused)
 
 
 SIGNAL = packed({

@@ -12,6 +12,7 @@ from tasks.doctor import age, clock
 from tasks.doctor_asking import servers
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.findings import Finding
+from tasks.overlay import of_strategy
 from tasks.presence import WorkerSeen
 from tasks.settings import Settings, load
 from tasks.status import Status
@@ -125,6 +126,10 @@ def test_a_queue_holds_our_tasks_only_and_not_more_than_there_are_lanes(facts, e
         (ledger_facts(epochs={0: "7.3f9a02c1", 1: ""}), [("warning", "lanes: shard 1 has no epoch")]),
         (ledger_facts(version="", file_version=""), []),
         (ledger_facts(version="changed"), []),
+        (
+            ledger_facts(version="changed", overlay=of_strategy("gone", {"gate.killed": True})),
+            [("warning", "configuration gone.gate.killed: True was set at run time and is not used")],
+        ),
         (ledger_facts(version="v", file_version="v"), [("warning", "version v is in force, not the file's")]),
         (
             ledger_facts(deadletters=1200, deadletter_age_s=7200.0),

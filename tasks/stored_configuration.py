@@ -1,0 +1,49 @@
+"""What the ledger says of the configuration in force: its version, the strategies file under it, the overlay. Pure."""
+
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+
+from tasks.errors import UNREADABLE
+from tasks.overlay import Overlay
+
+
+class _StoredOverlay(msgspec.Struct):
+    """The overlay as the ledger keeps it."""
+
+    #: The version in force with it. An earlier release that changes something leaves this one behind.
+    version: str
+    values: Overlay
+
+
+class Stored(NamedTuple):
+    """What the ledger says is in force; empty where it says nothing."""
+
+    version: str
+    #: The version of the strategies file under it.
+    file: str
+    #: As it stands there, for compare-and-set.
+    overlay: bytes
+
+    @classmethod
+    def of(cls, version: bytes | None, file: bytes | None, overlay: bytes | None) -> "Stored":
+        """Read the fields of the ledger."""
+        return cls((version or b"").decode(), (file or b"").decode(), overlay or b"")
+
+
+_decode = msgspec.json.Decoder(_StoredOverlay).decode
+
+
+def pack_overlay(version: str, values: Overlay) -> bytes:
+    """Return what the ledger keeps of an overlay; `version` is the one in force with it."""
+    return msgspec.json.encode(_StoredOverlay(version, values))
+
+
+def kept_overlay(stored: Stored) -> Overlay | None:
+    """Return the overlay that the ledger keeps; None: it keeps none of this version, or nothing that can be read."""
+    with suppress(*UNREADABLE):
+        kept = _decode(stored.overlay)
+        if kept.version == stored.version:
+            return kept.values
+    return None
