@@ -6,6 +6,7 @@ import sys
 from pathlib import Path
 
 from compose.local.stack import Plan, Stack
+from tasks.changes import Changes
 from tasks.outbox import Outbox
 from tests.acceptance.pipeline import backtested, finish, lasting, replay, running
 from tests.waiting import wait_for
@@ -32,15 +33,20 @@ def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_th
             (1_000, ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann")),
             (3_000, ("strategies", "kill", "trade_momentum")),
             (5_000, ("strategies", "rollback", "--author", "bob")),
+            (7_000, ("strategies", "set", "price_velocity", "gate.off=true")),
+            (9_000, ("strategies", "reset", "--all")),
         ]
-        said: list[str] = []
+        changes, said = Changes(stack.settings), list[str]()
+        #: How long the audit was at the change before.
+        before = [0]
 
-        def ran() -> set[str]:
-            """The configurations under which something ran so far: each has to, before the next change."""
-            return {json.loads(line)["config_version"] for _, line in outbox.entries(outbox.keys.audit, b"line")}
+        def ran() -> list[str]:
+            """Return the configurations of the audit's lines: something has to run under each before the next change."""
+            return [json.loads(line)["config_version"] for _, line in outbox.entries(outbox.keys.audit, b"line")]
 
         def act() -> bool:
-            if due and outbox.counters().get("applied", 0) >= due[0][0] and len(ran()) > len(said):
+            if due and outbox.counters().get("applied", 0) >= due[0][0] and changes.version() in ran()[before[-1] :]:
+                before.append(len(ran()))
                 said.append(command(stack, *due.pop(0)[1]))
             return not due
 
@@ -52,15 +58,15 @@ def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_th
         audit = [json.loads(line) for _, line in outbox.entries(outbox.keys.audit, b"line")]
         versions = {json.loads(packed)["config_version"] for packed in outbox.signals()}
         held = [json.loads(line) for _, line in outbox.entries(outbox.keys.held, b"held")]
-    # Three changes after the first start; the rollback leads back to what the second had changed.
-    assert len(said) == 3
-    assert [change["author"] for change in history[:2] + history[3:]] == ["strategies file", "ann", "bob"]
-    first, levels, killed, last = (change["version"] for change in history)
-    assert last == levels
-    assert len({first, levels, killed}) == 3
+    # The rollback leads back to what the first change had come to, the reset to the file.
+    assert len(said) == 5
+    assert [change["author"] for change in history[:2] + history[3:4]] == ["strategies file", "ann", "bob"]
+    first, levels, killed, rolled_back, off, reset = (change["version"] for change in history)
+    assert (rolled_back, reset) == (levels, first)
+    assert len({first, levels, killed, off}) == 4
     # Every record names the first event under each, and signals name what they came from.
-    assert {line["config_version"] for line in audit} == {first, levels, killed}
-    assert versions <= {first, levels, killed}
+    assert {line["config_version"] for line in audit} == {first, levels, killed, off}
+    assert versions <= {first, levels, killed, off}
     assert len(versions) > 1
     assert {line["signal"]["strategy"] for line in held if line["reason"] == "killed"} <= {"trade_momentum"}
     # The run differs from one without changes, and the audit reproduces it.

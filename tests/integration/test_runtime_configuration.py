@@ -14,7 +14,7 @@ from tasks.changes import Changes, ConflictError, Edited
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError, SettingsError
 from tasks.history import FILE
-from tasks.ledger import Keys
+from tasks.ledger import Keys, Ledger
 from tasks.settings import Settings
 
 SIDED, MOMENTUM = "tests.integration.strategies:Sided", "trade_momentum"
@@ -243,3 +243,37 @@ def test_the_history_says_what_changed_from_what_to_what(start: Start, changes: 
         [f"{path}.gate.killed: default → True", f"{path}.notional: 5.0 → 7.0"],
         [f"{path}.min_signal_interval_s: default → 2.0"],
     ]
+
+
+def test_of_two_shards_the_last_to_start_brings_its_file_and_neither_loses_what_was_set(start: Start, changes: Changes):
+    first = start(file())
+    set_(changes, SIDED, gate__killed=True)
+    second = start(file(notional=7.0))
+    asyncio.run(first.refresh())
+    assert first.version == second.version == changes.version()
+    third = start(file())
+    for shard in (first, second, third):
+        asyncio.run(shard.refresh())
+        assert shard.configuration.gate_of("trade", SIDED).killed
+        assert momentum(shard.configuration) == {}
+
+
+def test_who_stands_by_changes_nothing_before_it_leads(settings: Settings, start: Start, changes: Changes):
+    start(file())
+    set_(changes, SIDED, gate__killed=True)
+    before = changes.history()
+    with closing(InForce(settings, file(notional=7.0))) as standing_by:
+        assert changes.history() == before
+        asyncio.run(standing_by.refresh())
+    assert momentum(changes.in_force().configuration) == {"notional": 7.0}
+    assert changes.in_force().configuration.gate_of("trade", SIDED).killed
+
+
+def test_workers_find_the_whole_configuration_under_each_version(start: Start, changes: Changes, ledger: Ledger):
+    start(file(notional=5.0))
+    set_(changes, SIDED, gate__killed=True)
+    in_force = start(file(notional=7.0))
+    packed = ledger.configuration(in_force.version)
+    assert packed == in_force.configuration.canonical()
+    assert momentum(Configuration.parse(packed)) == {"notional": 7.0}
+    assert all(ledger.configuration(change.version) for change in changes.history())
