@@ -76,7 +76,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
 
     ./run demo --seconds 20
 
-    ./run demo --feed recording.jsonl.gz --speed max --workers 4
+    ./run demo --feed tests/data/recording.jsonl.gz --speed max --workers 4
     """
     files = [] if not feed or feed[0] in {"simulate", "binance"} else [Path(name).absolute() for name in feed]
     environment = {"INGEST_SOURCE": source} | ({"SIGNAL_MAX_AGE_S": "0"} if files else {})

@@ -1,0 +1,210 @@
+"""Every command of the README runs as it stands there: in a folder with nothing but the project, beside one demo."""
+
+import hashlib
+import importlib.util
+import os
+import re
+import shlex
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+from typer.main import get_command
+
+from compose.local import commands as demo_commands
+from compose.local.processes import ROOT
+from tests.acceptance.pipeline import backtested
+from tests.bench import commands as bench_commands
+from tests.data import RECORDING
+from tests.waiting import wait_for
+
+README = (ROOT / "README.md").read_text(encoding="utf-8")
+#: What those print that run until Ctrl-C, once they do what they are for; looked for in this order.
+SERVICES = {
+    r"python -m ingest$": "standing by",
+    r"python -m ingest binance ": "going live",
+    r"python -m ingest record ": '"recording"',
+    r"celery .* worker ": " ready",
+    r"celery .* flower": "Visit me at",
+    r"python -m tasks signals --follow --json": '"strategy":',
+    r"python consume\.py": "USDT ",
+    r"\./run demo( --feed binance| --source jetstream| --record mine\.jsonl\.gz)$": "is running",
+}
+#: Their ends at Ctrl-C: in order, by the signal, or what a shell makes of that; Celery's programs always say 1.
+ENDED = {0, -signal.SIGINT, 128 + signal.SIGINT}
+ENDED_CELERY = {1}
+LONG = re.compile(r"\./run (demo --(feed binance|source|record)|bench)")
+
+
+def blocks() -> Iterator[list[str]]:
+    """Yield the lines of every block of commands: indented, and not the output that a comment announces."""
+    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
+    for before, block in re.findall(r"(?<=\n\n)([^\n]*\n\n)?((?:    [^\n]*\n|\n(?=    ))+)", prose):
+        if not before.startswith("<!-- from"):
+            yield [line[4:].rstrip() for line in block.splitlines() if line.strip()]
+
+
+def without_comment(line: str) -> str:
+    return re.sub(r"\s+#( .*)?$", "", line).strip()
+
+
+def in_prose() -> list[str]:
+    """Return the commands that stand in a sentence."""
+    return re.findall(r"`((?:\./run|python -m|docker compose) [^`]*)`", re.sub(r"\s*\n\s*", " ", README))
+
+
+#: Each once, as it stands there.
+COMMANDS = {
+    without_comment(line): line
+    for line in [*(line for block in blocks() for line in block if without_comment(line)), *in_prose()]
+    # The demo that all others are run beside.
+    if without_comment(line) != "./run demo"
+}
+
+
+class Place:
+    """A folder as a fresh clone is, set up: links to all that is in ours, and a `.venv` that calls our Python."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        for entry in ROOT.iterdir():
+            if not entry.name.startswith(".") or entry.name in {".env.example", ".ci"}:
+                (folder / entry.name).symlink_to(entry)
+        programs = folder / ".venv" / "bin"
+        programs.mkdir(parents=True)
+        python = programs / "python"
+        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+        python.chmod(0o755)
+        path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
+        (programs / "activate").write_text(f'PATH="{path}"\n')
+        for name in ("demo", "dev", "bench"):
+            content = (ROOT / f"requirements-{name}.txt").read_bytes()
+            stamp = f"{hashlib.sha256(content).hexdigest()} {sys.implementation.cache_tag}\n"
+            (programs.parent / f"installed-{name}").write_text(stamp)
+        for name, language, holding in (
+            ("mine.py", "python", "class Jump"),
+            ("mine.toml", "toml", "mine:Jump"),
+            ("consume.py", "python", "async def main"),
+        ):
+            [code] = [c for c in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in c]
+            (folder / name).write_text(code)
+        self.environment = os.environ | {"PATH": path, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
+
+    @contextmanager
+    def started(self, command: str, **more: str) -> Iterator["Started"]:
+        with (self.folder / "output.txt").open("w+b") as output:
+            process = subprocess.Popen(
+                ["bash", "-c", command],  # noqa: S607 whatever the reader's bash is
+                cwd=self.folder,
+                env=self.environment | more,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            started = Started(process, output.name)
+            try:
+                yield started
+            finally:
+                if process.poll() is None:
+                    os.killpg(process.pid, signal.SIGKILL)
+                process.wait()
+
+
+class Started:
+    """A command that runs."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", file: str) -> None:
+        self.process, self.file = process, Path(file)
+
+    @property
+    def output(self) -> str:
+        return self.file.read_text(encoding="utf-8", errors="replace")
+
+    def shows(self, text: str) -> None:
+        def seen() -> bool:
+            running = self.process.poll() is None
+            assert text in self.output or running, f"it ended without {text!r}: {self.output}"
+            return text in self.output
+
+        wait_for(seen, what=text)
+
+    def ends(self) -> int:
+        return self.process.wait(120)
+
+    def interrupt(self) -> int:
+        """Press Ctrl-C: every process in the foreground gets it."""
+        os.killpg(self.process.pid, signal.SIGINT)
+        return self.ends()
+
+
+@pytest.fixture(scope="module")
+def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
+    return Place(tmp_path_factory.mktemp("clone"))
+
+
+@pytest.fixture(scope="module")
+def beside(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+    """Run `./run demo`, and return the environment that it says it is reached by."""
+    own = Place(tmp_path_factory.mktemp("demo"))
+    with own.started("./run demo") as demo:
+        demo.shows("  env ")
+        [line] = re.findall(r"^  env +(.*)$", demo.output, re.MULTILINE)
+        yield dict(word.split("=", 1) for word in line.split())
+        assert demo.interrupt() == 128 + signal.SIGINT
+        assert re.search(r"digest +[0-9a-f]{64}", demo.output)
+
+
+def quick(command: str) -> None:
+    """Look whether a command that takes long has options that are there."""
+    words = shlex.split(command)
+    app = demo_commands.app if words[1] == "demo" else bench_commands.app
+    group = get_command(app)
+    name, parsed, rest = group.resolve_command(group.make_context("./run", words[1:]), words[1:])  # type: ignore[attr-defined]  # it is a group
+    assert parsed.make_context(name, rest)
+
+
+def test_every_block_of_the_readme_holds_commands_and_comments_only():
+    lines = [line for block in blocks() for line in block]
+    assert len(lines) > 20
+    known = re.compile(r"\s*#|(\w+=\S+ )*(\./run|python|celery|docker|source|bash)\b")
+    assert [line for line in lines if not known.match(line)] == []
+
+
+@pytest.mark.parametrize("command", ["python consume.py", *COMMANDS])
+def test_a_command_of_the_readme_runs(command: str, place: Place, beside: Mapping[str, str]):
+    if command.startswith("docker"):
+        assert shlex.split(command)[1] == "compose"
+    elif LONG.match(command):
+        quick(command)
+    elif command.startswith("./run test"):
+        with place.started(f"{command} --collect-only -q tests/faults/test_faults.py") as started:
+            assert started.ends() in {0, 5}, started.output
+    else:
+        run(command, place, beside)
+
+
+def run(command: str, place: Place, beside: Mapping[str, str]) -> None:
+    says = next((says for pattern, says in SERVICES.items() if re.match(pattern, command)), None)
+    # Word for word, with its comment.
+    with place.started(COMMANDS.get(command, command), **beside) as started:
+        if says:
+            started.shows(says)
+            assert started.interrupt() in (ENDED_CELERY if command.startswith("celery") else ENDED), started.output
+        else:
+            assert started.ends() == 0, started.output
+        assert "Traceback" not in started.output or "consume.py" in command
+        if "--feed tests/data" in command or "--digest" in command:
+            assert backtested([RECORDING]).digest in started.output
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("command", [command for command in COMMANDS if LONG.match(command)])
+def test_a_command_of_the_readme_that_takes_long_runs(command: str, place: Place):
+    if "bench" in command and not importlib.util.find_spec("dramatiq"):
+        pytest.skip("the benchmark's contenders are not installed: ./run bench installs them")
+    run(command, place, {})
