@@ -8,18 +8,22 @@ import shlex
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import pytest
 from typer.main import get_command
+from websockets.exceptions import ConnectionClosed
+from websockets.sync.server import ServerConnection, serve
 
 from compose.local import commands as demo_commands
 from compose.local.processes import ROOT
 from tests.acceptance.pipeline import backtested
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
+from tests.exchange import recorded
 from tests.waiting import wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -159,6 +163,25 @@ def beside(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[M
         assert re.search(r"digest +[0-9a-f]{64}", demo.output)
 
 
+@pytest.fixture(scope="module")
+def exchange() -> Iterator[str]:
+    """Stand in for the exchange: push the same trades to everybody; return the address."""
+    frames = recorded(RECORDING, 100, "spot")
+
+    def push(connection: ServerConnection) -> None:
+        for frame in frames:
+            connection.send(frame)
+        with suppress(ConnectionClosed):
+            connection.recv()
+
+    with serve(push, "127.0.0.1", 0) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"ws://127.0.0.1:{server.socket.getsockname()[1]}/stream"
+        server.shutdown()
+        thread.join()
+
+
 def quick(command: str) -> None:
     """Look whether a command that takes long has options that are there."""
     words = shlex.split(command)
@@ -176,7 +199,7 @@ def test_every_block_of_the_readme_holds_commands_and_comments_only():
 
 
 @pytest.mark.parametrize("command", ["python consume.py", *COMMANDS])
-def test_a_command_of_the_readme_runs(command: str, place: Place, beside: Mapping[str, str]):
+def test_a_command_of_the_readme_runs(command: str, place: Place, beside: Mapping[str, str], exchange: str):
     if command.startswith("docker"):
         assert shlex.split(command)[1] == "compose"
     elif LONG.match(command):
@@ -185,13 +208,13 @@ def test_a_command_of_the_readme_runs(command: str, place: Place, beside: Mappin
         with place.started(f"{command} --collect-only -q tests/faults/test_faults.py") as started:
             assert started.ends() in {0, 5}, started.output
     else:
-        run(command, place, beside)
+        run(command, place, beside, exchange)
 
 
-def run(command: str, place: Place, beside: Mapping[str, str]) -> None:
+def run(command: str, place: Place, beside: Mapping[str, str], exchange: str) -> None:
     says = next((says for pattern, says in SERVICES.items() if re.match(pattern, command)), None)
     # Word for word, with its comment.
-    with place.started(COMMANDS.get(command, command), **beside) as started:
+    with place.started(COMMANDS.get(command, command), BINANCE_SPOT_URL=exchange, **beside) as started:
         if says:
             started.shows(says)
             assert started.interrupt() in (ENDED_CELERY if command.startswith("celery") else ENDED), started.output
@@ -203,8 +226,8 @@ def run(command: str, place: Place, beside: Mapping[str, str]) -> None:
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [command for command in COMMANDS if LONG.match(command)])
-def test_a_command_of_the_readme_that_takes_long_runs(command: str, place: Place):
+@pytest.mark.parametrize("command", [each for each in COMMANDS if LONG.match(each) and each != "./run bench"])
+def test_a_command_of_the_readme_that_takes_long_runs(command: str, place: Place, exchange: str):
     if "bench" in command and not importlib.util.find_spec("dramatiq"):
         pytest.skip("the benchmark's contenders are not installed: ./run bench installs them")
-    run(command, place, {})
+    run(command, place, {}, exchange)
