@@ -2,10 +2,11 @@
 
 import asyncio
 from collections.abc import Iterable
+from contextlib import suppress
 
 import structlog
 
-from tasks.changes import Changes, ConflictError
+from tasks.changes import TRIES, Changes, ConflictError
 from tasks.configuration import Configuration
 from tasks.findings import Finding
 from tasks.history import INGEST, Change
@@ -36,13 +37,9 @@ class InForce:
         self._changes.close()
 
     async def refresh(self) -> None:
-        """Ask the ledger what is in force. Raises what Redis raises, and SettingsError."""
+        """Ask the ledger what is in force. Raises what Redis raises, SettingsError and LedgerError."""
         before = self.version
-        try:
-            self.configuration, overlay = await asyncio.to_thread(self._read)
-        except ConflictError:
-            # Somebody changed it meanwhile; that was announced, and leads here again.
-            return
+        self.configuration, overlay = await asyncio.to_thread(self._read_in_peace)
         if overlay != self._overlay:
             self._overlay = overlay
             self._findings = await asyncio.to_thread(self._judge, overlay)
@@ -65,6 +62,13 @@ class InForce:
 
     def _judge(self, overlay: Overlay) -> list[Finding]:
         return list(runtime_values(self._file, overlay))
+
+    def _read_in_peace(self) -> tuple[Configuration, Overlay]:
+        for _ in range(TRIES):
+            # Who is overtaken looks again: nothing may run that does not know of a kill.
+            with suppress(ConflictError):
+                return self._read()
+        raise ConflictError("others change the configuration all the time: it can't be read in peace")
 
     def _read(self) -> tuple[Configuration, Overlay]:
         if not self._adopted:

@@ -171,10 +171,17 @@ class Changes:
     # At run time
 
     def set(self, wanted: Wanted, reason: str, author: str) -> Edited:
-        """Set values at run time; `wanted` is given what is in force.
+        """Set values at run time; `wanted` is given what is in force, again when others were quicker.
 
-        Raises SettingsError with every fault of the values, ConflictError, and LedgerError: nothing is in force yet.
+        Raises SettingsError with every fault of the values; LedgerError: nothing is in force yet, or others changed
+        the configuration all the time.
         """
+        for _ in range(TRIES):
+            with suppress(ConflictError):
+                return self._set(wanted, reason, author)
+        raise ConflictError("others change the configuration all the time; nothing was changed")
+
+    def _set(self, wanted: Wanted, reason: str, author: str) -> Edited:
         old = self.in_force()
         values = wanted(old)
         new = overlay.applied(old.configuration, values)
@@ -208,10 +215,7 @@ class Changes:
         def off(now: InForce) -> Overlay:
             return edits.values(now.configuration, name, {"gate.off": True}, pool)
 
-        for _ in range(TRIES):
-            with suppress(ConflictError):
-                return self.set(off, reason, author).change
-        raise ConflictError(f"{name} could not be switched off: others change the configuration all the time")
+        return self.set(off, reason, author).change
 
     def reset(self, key: str, reason: str, author: str) -> Edited:
         """Give up what was set at run time for a key, or for all of a strategy; with an empty one, all of it.

@@ -3,6 +3,7 @@
 import asyncio
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
+from typing import Any
 
 import msgspec
 import pytest
@@ -13,7 +14,7 @@ from tasks import configuration, edits, overlay
 from tasks.changes import Changes, ConflictError, Edited
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError, SettingsError
-from tasks.history import FILE
+from tasks.history import FILE, Change
 from tasks.ledger import Keys, Ledger
 from tasks.settings import Settings
 
@@ -277,3 +278,40 @@ def test_workers_find_the_whole_configuration_under_each_version(start: Start, c
     assert packed == in_force.configuration.canonical()
     assert momentum(Configuration.parse(packed)) == {"notional": 7.0}
     assert all(ledger.configuration(change.version) for change in changes.history())
+
+
+class Overtaken(Changes):
+    """Changes before whose first write somebody else is quicker."""
+
+    def write(self, *arguments: Any, **options: Any) -> Change:
+        other, self.quicker = self.quicker, lambda: None
+        other()
+        return super().write(*arguments, **options)
+
+    quicker: Callable[[], object] = staticmethod(lambda: None)
+
+
+def test_a_start_that_is_overtaken_by_a_kill_runs_nothing_without_it(
+    settings: Settings, start: Start, changes: Changes
+):
+    start(file())
+    with closing(InForce(settings, file(notional=7.0))) as in_force, closing(Overtaken(settings)) as overtaken:
+        in_force._changes = overtaken
+        overtaken.quicker = lambda: set_(changes, SIDED, gate__killed=True)
+        asyncio.run(in_force.refresh())
+        assert in_force.configuration.gate_of("trade", SIDED).killed
+        assert momentum(in_force.configuration) == {"notional": 7.0}
+        assert in_force.version == changes.version()
+
+
+def test_a_kill_that_is_overtaken_by_another_change_is_set_after_it(settings: Settings, start: Start, changes: Changes):
+    start(file())
+    with closing(Overtaken(settings)) as overtaken:
+        overtaken.quicker = lambda: set_(changes, MOMENTUM, notional=7.0)
+        set_(overtaken, SIDED, gate__killed=True)
+        now = changes.in_force().configuration
+        assert (now.gate_of("trade", SIDED).killed, momentum(now)) == (True, {"notional": 7.0})
+        overtaken.quicker = lambda: set_(changes, MOMENTUM, notional=8.0)
+        with pytest.raises(ConflictError, match="in force by now"):
+            overtaken.rollback("", "", "bob")
+    assert momentum(changes.in_force().configuration) == {"notional": 8.0}
