@@ -1,6 +1,7 @@
 """The parts of one ingest process, put together. Nothing is opened here."""
 
 import socket
+import time
 
 from prometheus_client import CollectorRegistry
 
@@ -8,6 +9,7 @@ from ingest.brake import Brake
 from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
 from ingest.exporter import Exporter
+from ingest.feed_watch import FeedWatch
 from ingest.findings import Findings
 from ingest.health import Health
 from ingest.inforce import InForce
@@ -23,6 +25,7 @@ from ingest.sender import Sender
 from ingest.source import CoreSource, Nats, Source
 from ingest.surroundings import Surroundings
 from ingest.tally import Tally
+from ingest.unused_frames import UnusedFrames
 from tasks.build import BuildInfo
 from tasks.changes import read_file
 from tasks.routing import Router
@@ -59,24 +62,33 @@ class Assembly:
         self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
         self._sender.crew = self._surroundings.crew
         self._findings = Findings()
-        self._health = Health(self._parts, self._lanes, self._surroundings, self._findings)
-        self._add_checks(brake)
-        live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready))
+        feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s)
+        unused = UnusedFrames(settings.feed_quiet_s)
+        self._health = Health(self._parts, self._lanes, self._surroundings, feed, self._findings)
+        self._add_checks(brake, feed, unused)
+        live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready, feed, unused))
         self._page = Page(live, self._ledger)
-        self._intake = Intake(
-            self._lanes, self._tally, self._sender.offer, live.market.see, counts=settings.shard.number == 0
-        )
+        self._intake = Intake(self._lanes, self._tally, self._sender.offer, feed.see, counts=settings.shard.number == 0)
         self._checkpoints = Checkpoints(
             self._ledger, self._sender, self._lanes, self._intake, self._tally, self._source
         )
-        self._sender.on_restart = self._checkpoints.forget
+
+        def restart(counted: int) -> None:
+            self._checkpoints.forget(counted)
+            feed.restart()
+
+        self._sender.on_restart = restart
         self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
         self._registry = CollectorRegistry()
         sources = self._tally, self._lanes, self._parts.up, self._surroundings, self._source
-        self._registry.register(Exporter(*sources, self._findings))
+        self._registry.register(Exporter(*sources, feed, self._findings))
         self._registry.register(BuildInfo("ingest"))
 
-    def _add_checks(self, brake: Brake) -> None:
+    def _is_listening(self) -> bool:
+        """Whether events can come: a stream is not read on while a lane is full."""
+        return self._health.started and self._parts.up["nats"] and not (self._source.keeps and self._lanes.full)
+
+    def _add_checks(self, brake: Brake, feed: FeedWatch, unused: UnusedFrames) -> None:
         """Name all that can find something wrong. What the log is told of in more detail is not logged twice."""
         self._findings.add(self._health.phase, logs=False)
         self._findings.add(self._parts.findings, logs=False)
@@ -84,6 +96,8 @@ class Assembly:
         self._findings.add(self._health.waiting)
         self._findings.add(self._surroundings.findings)
         self._findings.add(self._in_force.findings)
+        self._findings.add(lambda: feed.findings(time.monotonic()))
+        self._findings.add(lambda: unused.findings(time.monotonic()))
 
     def _choose_source(self) -> Source:
         if self._settings.ingest_source == "core":

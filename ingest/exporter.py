@@ -7,6 +7,7 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
+from ingest.feed_watch import FeedWatch
 from ingest.findings import Findings
 from ingest.lanes import Lanes
 from ingest.source import Source
@@ -65,9 +66,10 @@ class Exporter:
         parts: Mapping[str, bool],
         surroundings: Surroundings,
         source: Source,
+        feed: FeedWatch,
         findings: Findings,
     ) -> None:
-        self._findings = findings
+        self._feed, self._findings = feed, findings
         self._tally, self._lanes, self._parts = tally, lanes, parts
         self._surroundings, self._source = surroundings, source
         self._histograms = {
@@ -99,6 +101,7 @@ class Exporter:
         yield "ingest_events", iter(self._tally.events.items())
         found = {finding.name for finding in self._findings.current()}
         yield "ingest_finding", (((name,), float(name in found)) for name in NAMES)
+        yield "ingest_feed_age_seconds", iter(self._feed.ages_by_kind(time.monotonic()).items())
         yield "ingest_part_up", (((part,), float(up)) for part, up in self._parts.items())
         yield "ingest_held_bytes", _one(self._lanes.held_bytes)
         yield "ingest_held_bytes_limit", _one(self._lanes.bounds.total_bytes)

@@ -34,7 +34,7 @@ class Findings:
         self._rarely = Rarely()
 
     def add(self, check: Check, *, logs: bool = True) -> None:
-        """Ask this check too. Without `logs` the check tells the log by itself."""
+        """Ask this check too. Without `logs` the check tells the log by itself; what has no name is not logged."""
         self._checks.append((check, logs))
 
     def current(self) -> list[Finding]:
@@ -51,7 +51,8 @@ class Findings:
                 continue
             found += its
             for finding in its if logs else ():
-                self._appeared(finding, now_s)
+                if finding.name:
+                    self._appeared(finding, now_s)
         self._end(now_s)
         return sorted(found, key=lambda finding: finding.sign != "fault")
 

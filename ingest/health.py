@@ -6,11 +6,12 @@ from typing import Any
 
 import msgspec
 
+from ingest.feed_watch import FeedWatch
 from ingest.findings import Findings
 from ingest.lanes import Lanes
 from ingest.parts import Parts
 from ingest.surroundings import Surroundings
-from tasks.findings import Finding
+from tasks.findings import Finding, named_some
 from tasks.routing import LaneId
 
 #: /healthz says no when the event loop has not come round for so long.
@@ -19,17 +20,17 @@ HEARTBEAT_S = 10.0
 STUCK_S = 30.0
 #: A lane whose oldest event has waited for so long waits for something.
 SLOW_S = 5.0
-#: More are counted, not named.
-_LANES_NAMED = 3
 _DO = "see whether workers live and what their logs say; start more"
 
 
 class Health:
     """Whether the process makes progress, and whether it can do its work."""
 
-    def __init__(self, parts: Parts, lanes: Lanes, surroundings: Surroundings, findings: Findings) -> None:
+    def __init__(
+        self, parts: Parts, lanes: Lanes, surroundings: Surroundings, feed: FeedWatch, findings: Findings
+    ) -> None:
         self._parts, self._lanes, self._surroundings = parts, lanes, surroundings
-        self._findings = findings
+        self._feed, self._findings = feed, findings
         self._beat_s = time.monotonic()
         self.started = False
         #: Whether another process leads this shard and this one would take over.
@@ -65,6 +66,7 @@ class Health:
             "held_up_by": [str(lane) for lane in self._lanes.full],
             "stuck": stuck,
             "held_events": self._lanes.held,
+            "feed": self._feed.told(time.monotonic()),
             "workers": seen.workers if seen else None,
             "port": self.port,
             "findings": msgspec.to_builtins(found),
@@ -98,5 +100,4 @@ class Health:
 
 
 def _late(lanes: Sequence[LaneId], limit_s: float) -> str:
-    which = ", ".join(map(str, lanes)) if len(lanes) <= _LANES_NAMED else f"{len(lanes)} lanes"
-    return f"{which}: an event has waited for its commit for more than {limit_s:g} s"
+    return f"{named_some([*map(str, lanes)])}: an event has waited for its commit for more than {limit_s:g} s"

@@ -11,10 +11,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from ingest.feed_watch import FeedWatch
 from ingest.lanes import Lanes
-from ingest.live_market import HISTORY_POINTS, Market
+from ingest.live_market import HISTORY_POINTS, Market, Row
 from ingest.surroundings import Surroundings
 from ingest.tally import Tally
+from ingest.unused_frames import UnusedFrames
 from tasks import latency
 from tasks.settings import Settings
 
@@ -60,6 +62,8 @@ class Sources(NamedTuple):
     lanes: Lanes
     surroundings: Surroundings
     ready: Callable[[], tuple[bool, dict[str, Any]]]
+    feed: FeedWatch
+    unused: UnusedFrames
 
 
 class Live:
@@ -72,6 +76,7 @@ class Live:
             "namespace": settings.namespace,
             "links": {"Flower": settings.flower_url, "Grafana": settings.grafana_url},
             "started_ms": time.time_ns() // 1_000_000,
+            "quiet_s": (settings.feed_quiet_warn_s, settings.feed_quiet_s),
         }
         #: What the ledger counted; empty until it was asked.
         self.counters: Counters = {}
@@ -115,7 +120,7 @@ class Live:
 
     def tick(self, *, watched: bool) -> list[bytes]:
         """Move on by a second; give the messages for those who watch."""
-        changed = self.market.tick(time.monotonic())
+        changed = self._look_at_feed(time.monotonic())
         self._ticks_ms.append(time.time_ns() // 1_000_000)
         self._sum_up()
         fresh, self._fresh = self._fresh, []
@@ -123,6 +128,11 @@ class Live:
             return []
         tick = message("tick", self._now() | {"symbols": changed})
         return [message("signals", fresh), tick] if fresh else [tick]
+
+    def _look_at_feed(self, now_s: float) -> list[Row]:
+        fresh = self._sources.feed.tick(now_s)
+        self._sources.unused.tick(now_s, fresh, self._sources.tally.left_out())
+        return self.market.tick(fresh, now_s)
 
     def hello(self) -> bytes:
         """Give the first message for somebody who begins to watch."""
@@ -144,7 +154,7 @@ class Live:
 
     def _now(self) -> dict[str, Any]:
         """Give all but the market: it is short, so it is told whole each time."""
-        tally, lanes, surroundings, ready = self._sources
+        tally, lanes, surroundings, ready, feed, _ = self._sources
         ages_s = lanes.ages_s(time.time_ns())
         seen = surroundings.seen
         return {
@@ -153,6 +163,7 @@ class Live:
             "totals": {name: tally.totals[name] for name in ("frames", "events", "committed", "relayed", "resends")},
             "counters": {name: count for name, count in self.counters.items() if not name.startswith("latency:")},
             "lanes": [[str(lane.id), lane.held, round(ages_s[lane.id], 2)] for lane in lanes],
+            "feed_age_s": feed.age_s(time.monotonic()),
             "held": [lanes.held_bytes, lanes.bounds.total_bytes],
             "latency": self._quantiles[-1] if self._quantiles else (None, None),
             "deadletters": [seen.deadletters, round(seen.deadletter_age_s)] if seen else None,

@@ -1,15 +1,16 @@
 """What the page shows of the market: per symbol the last prices, and one point a second for the chart. Pure.
 
-Everything is bounded: an event costs one entry that the next one of its symbol replaces, and the history is
-at most MAX_SYMBOLS times HISTORY_POINTS times two numbers of 8 bytes: a megabyte.
+Everything is bounded: the history is at most MAX_SYMBOLS times HISTORY_POINTS times two numbers of 8 bytes: a megabyte.
 """
 
 from array import array
+from collections.abc import Iterable
 from math import nan
 
 import msgspec
 
-from tasks.events import AnyEvent, Depth, Kind, Trade, Venue
+from ingest.feed_watch import Fresh
+from tasks.events import AnyEvent, Depth, Trade, Venue
 
 #: The most active ones are kept.
 MAX_SYMBOLS = 100
@@ -32,12 +33,9 @@ class Row(msgspec.Struct):
     trade: float = nan
     #: Events since the last tick.
     events: int = 0
-
-
-class _Latest(msgspec.Struct):
-    event: AnyEvent
-    #: How many there were since the last tick, this one included.
-    count: int = 1
+    #: When the last book and the last trade came in, unix milliseconds; 0: none did.
+    book_ms: int = 0
+    trade_ms: int = 0
 
 
 class _Kept:
@@ -59,49 +57,35 @@ class History(msgspec.Struct):
 
 
 class Market:
-    """Takes every event; `tick` makes of them what is shown."""
+    """Makes of the streams that had events what is shown."""
 
     def __init__(self) -> None:
-        #: Since the last tick.
-        self._latest: dict[tuple[Venue, str, Kind], _Latest] = {}
         self._kept: dict[tuple[Venue, str], _Kept] = {}
 
-    def see(self, event: AnyEvent) -> None:
-        """Take an event. Called for each, so this is all that is done here."""
-        key = event.venue, event.symbol, event.kind
-        try:
-            latest = self._latest[key]
-        except KeyError:
-            self._latest[key] = _Latest(event)
-        else:
-            latest.event = event
-            latest.count += 1
-
-    def tick(self, now_s: float) -> list[Row]:
+    def tick(self, fresh: Iterable[Fresh], now_s: float) -> list[Row]:
         """Add a point to every symbol's history; give the rows of those that had events since the last tick."""
-        changed = self._take(now_s)
+        changed = self._take(fresh, now_s)
         if len(self._kept) > MAX_SYMBOLS:
             busiest = sorted(self._kept.items(), key=lambda item: item[1].activity, reverse=True)
             self._kept = dict(busiest[:MAX_SYMBOLS])
         for kept in self._kept.values():
-            fresh = now_s - kept.book_s < STALE_S
-            _add(kept.mids, kept.row.mid if fresh else nan)
-            _add(kept.spreads_bps, kept.row.spread_bps if fresh else nan)
+            is_fresh = now_s - kept.book_s < STALE_S
+            _add(kept.mids, kept.row.mid if is_fresh else nan)
+            _add(kept.spreads_bps, kept.row.spread_bps if is_fresh else nan)
         return [kept.row for key, kept in self._kept.items() if key in changed]
 
-    def _take(self, now_s: float) -> set[tuple[Venue, str]]:
-        latest, self._latest = self._latest, {}
+    def _take(self, fresh: Iterable[Fresh], now_s: float) -> set[tuple[Venue, str]]:
         for kept in self._kept.values():
             kept.activity *= FADING
             kept.row.events = 0
         changed = set()
-        for (venue, symbol, _), last in latest.items():
+        for (venue, symbol, _), event, count, _ in fresh:
             stream = (venue, symbol)
             changed.add(stream)
             kept = self._kept.setdefault(stream, _Kept(Row(*stream)))
-            kept.activity += last.count
-            kept.row.events += last.count
-            _update(kept, last.event, now_s)
+            kept.activity += count
+            kept.row.events += count
+            _update(kept, event, now_s)
         return changed
 
     @property
@@ -118,10 +102,12 @@ class Market:
 
 
 def _update(kept: _Kept, event: AnyEvent, now_s: float) -> None:
+    at_ms = event.ingested_at_ns // 1_000_000
     if isinstance(event, Depth):
         kept.row.mid, kept.row.spread_bps, kept.book_s = event.mid, round(event.spread_bps, 4), now_s
+        kept.row.book_ms = at_ms
     elif isinstance(event, Trade):
-        kept.row.trade = event.price
+        kept.row.trade, kept.row.trade_ms = event.price, at_ms
 
 
 def _add(points: "array[float]", value: float) -> None:

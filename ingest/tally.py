@@ -39,6 +39,14 @@ class Tally:
         """Count; a labelled counter is named `refused:not_json`."""
         self.totals[name] += count
 
+    def left_out(self) -> dict[str, int]:
+        """Return how many frames were no events, by kind; all that were refused are one kind."""
+        left_out = {
+            name.removeprefix("skipped:"): count for name, count in self.totals.items() if name.startswith("skipped:")
+        }
+        refused = sum(count for name, count in self.totals.items() if name.startswith("refused:"))
+        return left_out | {"refused": refused}
+
     @property
     def unwritten(self) -> Counter[str]:
         """What the ledger does not know yet."""

@@ -5,7 +5,7 @@ from typing import Any
 
 from tasks.configuration import Configuration
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.findings import Finding, Sign, workforce
+from tasks.findings import Finding, Sign, age, workforce
 from tasks.overlay_findings import runtime_values
 from tasks.presence import WorkerSeen
 from tasks.routing import Pool
@@ -220,11 +220,3 @@ def port(facts: PortFacts) -> Finding:
         "any": "a free one at each start",
     }[facts.held_by]
     return Finding("ok", what, f"{facts.address} {says}" if facts.held_by != "any" else says)
-
-
-def age(seconds: float) -> str:
-    """Give an age in the largest fitting unit: 5 s, 3 min, 2 h, 4 days."""
-    for unit, length_s in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length_s:
-            return f"{seconds / length_s:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"

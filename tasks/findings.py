@@ -7,6 +7,9 @@ import msgspec
 
 Sign = Literal["ok", "warning", "fault"]
 
+#: Of more things, so many are named and the others counted.
+NAMED = 3
+
 #: Every name that a finding of ingest may have: the label of the metric `ingest_finding`, on which alerts stand.
 NAMES = (
     "starting",
@@ -21,6 +24,10 @@ NAMES = (
     "queue_unserved",
     "strategy_errors",
     "configuration_overlay",
+    "feed_quiet",
+    "streams_silent",
+    "feed_repeats",
+    "frames_unused",
 )
 
 
@@ -36,6 +43,20 @@ class Finding(msgspec.Struct, frozen=True):
     do: str = ""
     #: Stable, one of a few; empty: it has none, and is no metric.
     name: str = ""
+
+
+def named_some(names: Sequence[str]) -> str:
+    """Return the first names, and how many more there are: a, b, c and 4 more."""
+    more = len(names) - NAMED
+    return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
+
+
+def age(seconds: float) -> str:
+    """Return an age in the largest fitting unit: 5 s, 3 min, 2 h, 4 days."""
+    for unit, length_s in (("days", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * length_s:
+            return f"{seconds / length_s:.0f} {unit}"
+    return f"{max(0.0, seconds):.0f} s"
 
 
 def workforce(listening: Sequence[Collection[str]], pools: Sequence[str]) -> Iterator[Finding]:

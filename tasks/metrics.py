@@ -61,6 +61,7 @@ INGEST: dict[str, Metric] = {
         _counter("ingest_frames_refused", "Malformed depth and trade frames, kept in the dead letters", "reason"),
         _counter("ingest_events", "Valid events", "venue", "kind"),
         _counter("ingest_slow_consumer", "Times NATS said that it dropped frames because ingest was slow"),
+        _gauge("ingest_feed_age_seconds", "Since the newest event came in, to a second", "venue", "kind"),
         # The lanes.
         _counter("ingest_events_dropped", "Events that had to go unprocessed: overload, or a stop", "reason"),
         _counter("ingest_events_committed", "Events whose commit is known, once for each pool"),

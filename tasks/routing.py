@@ -81,6 +81,10 @@ class Router:
         self.lanes = tuple(lane for pool in self.pools for lane in pool.lanes if shard.owns(lane))
         self._known: dict[tuple[Venue, str, Kind], tuple[LaneId, ...]] = {}
 
+    def wants(self, symbol: str, kind: Kind) -> bool:
+        """Return whether any pool, of whichever shard, takes a symbol's events of a kind."""
+        return any(pool.wants(symbol, kind) for pool in self.pools)
+
     def lanes_of(self, venue: Venue, symbol: str, kind: Kind) -> tuple[LaneId, ...]:
         """Give one lane for each pool that wants the event; none when no pool does."""
         key = (venue, symbol, kind)

@@ -81,6 +81,10 @@ class Settings(BaseSettings):
         0.9, ge=0, le=1, description="above this share of Redis's maxmemory no new batches go out; 0: they always do"
     )
     ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is on its way")
+    feed_quiet_warn_s: float = Field(5.0, gt=0, description="seconds: the page warns when the newest event is older")
+    feed_quiet_s: float = Field(
+        30.0, gt=0, description="seconds: the feed counts as quiet when the newest event is older"
+    )
     run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
     redis_url: str = Field(
         "redis://127.0.0.1:6379/0",

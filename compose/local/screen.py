@@ -11,6 +11,7 @@ from rich.markup import escape
 from rich.text import Text
 
 from tasks import signal_lines
+from tasks.findings import named_some
 from tasks.summary import Summary
 
 LINES_PER_S = 10
@@ -55,8 +56,10 @@ class Screen:
         self._second, self._shown, self._left_out = int(now_s), 0, 0
 
     def summary(self, summary: Summary, seconds: float) -> None:
-        """Print the summary: the one JSON object, or a table."""
+        """Print the summary: the one JSON object, or a table. Where no frame was used, a line more says so."""
         values = in_order(summary, seconds)
+        if unused := nothing_used(summary):
+            self.console.print(escape(unused), style="yellow", soft_wrap=True)
         if self._as_json:
             sys.stdout.write(json.dumps(values) + "\n")
             sys.stdout.flush()
@@ -70,6 +73,15 @@ class Screen:
         for name, text in rows.items():
             line = Text.assemble((f"  {name:<{width}}  ", of_names), (text, of_texts))
             self.console.print(line, soft_wrap=True)
+
+
+def nothing_used(summary: Summary) -> str:
+    """Return a warning when frames came and no strategy took any; else nothing."""
+    if not summary.frames or summary.batches or summary.dropped:
+        return ""
+    kinds = sorted(summary.skipped, key=lambda kind: -summary.skipped[kind])
+    kinds += ["refused"] * bool(summary.refused) + ["events that no pool takes"] * bool(summary.events)
+    return f"Frames came, none was used: kinds {named_some(kinds)}. Strategies take depth20 and trade streams."
 
 
 def in_order(summary: Summary, seconds: float) -> dict[str, Any]:

@@ -39,6 +39,12 @@ export function age(s) {
   return s < 7200 ? `${(s / 60).toFixed(0)} min` : `${(s / 3600).toFixed(0)} h`;
 }
 
+/** How long ago an event came; ticks are a second apart. @param {number} s */
+export const sinceEvent = (s) => (s < 2 ? "live" : `${age(Math.floor(s))} ago`.replace(".0 ", " "));
+
+/** The mood of an age: "", slow or bad. @param {number} s @param {[number, number]} limits_s */
+export const quietness = (s, [slow_s, bad_s]) => (s > bad_s ? "bad" : s > slow_s ? "slow" : "");
+
 /** @param {number} ms */
 export const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 

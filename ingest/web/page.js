@@ -43,7 +43,7 @@ function onAway(since_ms) {
   if (since_ms === null) return;
   const old = state.now ? ` The numbers are those of ${clock(since_ms)}.` : "";
   const says = `not connected since ${clock(since_ms)}. The page goes on by itself when ingest is back.${old}`;
-  drawProblems([{ sign: "fault", what: "Page", says, do: "" }]);
+  drawProblems([{ sign: "fault", what: "Page", says, do: "", name: "page" }]);
 }
 
 function drawAbout() {

@@ -1,7 +1,7 @@
 // All that the page knows, as of the last message.
 
 /** @typedef {{venue: string, symbol: string, mid: number | null, spread_bps: number | null, trade: number | null,
- *             events: number, rate: number, seen_ms: number}} Row */
+ *             events: number, rate: number, book_ms: number, trade_ms: number, seen_ms: number}} Row */
 /** @typedef {{id: string, strategy: string, symbol: string, action: string, price: number, confidence: number,
  *             event_time_ms: number, rationale: string, trigger: {venue: string, symbol: string}, at_ms: number}} Signal */
 /** @typedef {{mid: (number | null)[], spread_bps: (number | null)[]}} History */
@@ -34,13 +34,13 @@ export class State {
 
   /** @param {any} told */
   hello(told) {
-    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms };
+    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s };
     this.now = told;
     this.rates = {};
     this.ticks_ms = told.ticks_ms;
     this.latencies = told.latencies;
     this.signals = told.signals;
-    this.rows = new Map(told.symbols.map((/** @type {any} */ row) => [key(row), { ...row, rate: row.events, seen_ms: told.at_ms }]));
+    this.rows = new Map(told.symbols.map((/** @type {any} */ row) => [key(row), { ...row, rate: row.events, seen_ms: newest_ms(row) }]));
     this.history = new Map(told.history.map((/** @type {any} */ each) => [key(each), each]));
   }
 
@@ -53,7 +53,7 @@ export class State {
     }
     this.now = told;
     for (const row of this.rows.values()) row.events = 0;
-    for (const row of told.symbols) this.rows.set(key(row), { rate: 0, ...this.rows.get(key(row)), ...row, seen_ms: told.at_ms });
+    for (const row of told.symbols) this.rows.set(key(row), { rate: 0, ...this.rows.get(key(row)), ...row, seen_ms: newest_ms(row) });
     for (const row of this.rows.values()) row.rate = blend(row.rate, row.events / seconds);
     push(this.ticks_ms, told.at_ms, POINTS);
     push(this.latencies, told.latency, POINTS);
@@ -90,6 +90,9 @@ export class State {
     return found.map(([name, count]) => [name.slice(kind.length + 1), Number(count)]);
   }
 }
+
+/** When the last event came in. @param {{book_ms: number, trade_ms: number}} row */
+const newest_ms = (row) => Math.max(row.book_ms, row.trade_ms);
 
 /** @param {{venue: string, symbol: string}} of */
 export const key = (of) => `${of.venue}:${of.symbol}`;

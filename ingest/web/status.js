@@ -1,7 +1,7 @@
 // How the pipeline is: parts, figures, lanes, what was left out. What is wrong is said in words, too.
 
 import { at, make, say, sparkline } from "./dom.js";
-import { age, count, milliseconds, rate, words } from "./format.js";
+import { age, count, milliseconds, quietness, rate, sinceEvent, words } from "./format.js";
 
 /** A lane whose oldest event is older waits for something. */
 const SLOW_S = 5;
@@ -13,7 +13,7 @@ const LANES_SHOWN = 24;
 export function drawStatus(state) {
   const { ready, lanes, deadletters } = state.now;
   const oldest_s = Math.max(0, ...lanes.map((/** @type {any} */ lane) => lane[2]));
-  drawParts(ready.parts, oldest_s);
+  drawParts(ready.parts, oldest_s, feedChip(state));
   drawProblems(ready.parts.findings);
   drawFigures(state, oldest_s);
   drawLanes(lanes);
@@ -21,12 +21,20 @@ export function drawStatus(state) {
   drawLosses(state, deadletters);
 }
 
-/** @param {any} parts @param {number} oldest_s */
-function drawParts(parts, oldest_s) {
+/** How long ago the newest event came. @param {State} state @returns {[string, string, string]} */
+function feedChip(state) {
+  const age_s = state.now.feed_age_s;
+  if (age_s == null) return ["Feed", "no event yet", "unknown"];
+  return ["Feed", sinceEvent(age_s), quietness(age_s, state.about.quiet_s) || "good"];
+}
+
+/** @param {any} parts @param {number} oldest_s @param {[string, string, string]} feed */
+function drawParts(parts, oldest_s, feed) {
   const workers = parts.workers;
   const lanes = oldest_s > SLOW_S ? `waiting ${age(oldest_s)}` : "moving";
   /** @type {[string, string, string][]} */
   const shown = [
+    feed,
     ["NATS", parts.nats ? "up" : "away", parts.nats ? "good" : "bad"],
     ["Redis", parts.redis ? "up" : "away", parts.redis ? "good" : "bad"],
     ["Workers", workers == null ? "?" : String(workers), workers == null ? "unknown" : workers ? "good" : "bad"],
@@ -36,20 +44,27 @@ function drawParts(parts, oldest_s) {
   if (at("parts").textContent !== items.map((item) => item.textContent).join("")) at("parts").replaceChildren(...items);
 }
 
-/** @typedef {{sign: string, what: string, says: string, do: string}} Finding */
+/** @typedef {{sign: string, what: string, says: string, do: string, name: string}} Finding */
 
-/** Say in words what is wrong and what to do: the same as /ready and the doctor. @param {Finding[]} findings */
-export function drawProblems(findings) {
+/** Say in words what is wrong and what to do: the same as /ready and the doctor. @param {Finding[]} all */
+export function drawProblems(all) {
   const box = at("problems");
+  // What has no name is well.
+  const findings = all.filter((each) => each.name);
   box.hidden = findings.length === 0;
   document.title = findings.some((each) => each.sign !== "ok") ? "⚠ Realtime Strategies" : "Realtime Strategies";
   const told = JSON.stringify(findings);
   if (box.dataset.told === told) return;
   box.dataset.told = told;
   box.replaceChildren(...findings.map((each) => {
-    const todo = each.do ? [" ", make("span", { class: "quiet" }, `→ ${each.do}`)] : [];
+    const todo = each.do ? [" ", make("span", { class: "quiet" }, "→ ", ...withCode(each.do))] : [];
     return make("p", { class: each.sign }, make("strong", {}, each.what), ` ${each.says}`, ...todo);
   }));
+}
+
+/** What stands between backticks is a command. @param {string} text */
+function withCode(text) {
+  return text.split("`").map((part, number) => (number % 2 ? make("code", {}, part) : part));
 }
 
 /** @param {State} state @param {number} oldest_s */

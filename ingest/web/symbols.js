@@ -1,7 +1,7 @@
 // The table of symbols. One stop in the tab order; arrow keys, Home and End choose.
 
 import { at, make, say } from "./dom.js";
-import { basisPoints, percent, price, rate } from "./format.js";
+import { age, basisPoints, percent, price, quietness, rate, sinceEvent } from "./format.js";
 import { keyOf } from "./state.js";
 
 export class Symbols {
@@ -41,14 +41,26 @@ export class Symbols {
     for (const [name, line] of this.lines) {
       const row = this.state.rows.get(name);
       const change = this.state.change(name);
-      const [, mid, spread, changed, events, signalled] = line.children;
+      const [, mid, spread, changed, events, signalled, last] = line.children;
       say(mid, price(row.mid));
       say(spread, basisPoints(row.spread_bps));
       say(changed, percent(change));
       changed.className = Math.abs(change ?? 0) < 5e-5 ? "quiet" : change > 0 ? "up" : "down";
       say(events, rate(row.rate < 0.05 ? 0 : row.rate));
       say(signalled, String(signals.get(name) ?? 0));
+      this.#drawLast(last, row);
     }
+  }
+
+  /** How long ago its last event came, and its last book and trade. @param {Element} cell @param {any} row */
+  #drawLast(cell, row) {
+    const { now, about } = this.state;
+    const since_s = (/** @type {number} */ ms) => Math.max(0, now.at_ms - ms) / 1000;
+    const age_s = since_s(row.seen_ms);
+    say(cell, sinceEvent(age_s).replace(" ago", ""));
+    cell.className = quietness(age_s, about.quiet_s) || "quiet";
+    const told = (/** @type {number} */ ms) => (ms ? `${age(since_s(ms))} ago` : "none yet");
+    cell.setAttribute("title", `last book: ${told(row.book_ms)}, last trade: ${told(row.trade_ms)}`);
   }
 
   /** @param {string[]} names */
@@ -64,7 +76,7 @@ export class Symbols {
   #line(name) {
     const { symbol, venue } = this.state.rows.get(name);
     const button = make("button", { type: "button", "aria-pressed": "false", tabindex: "-1" }, symbol, make("small", {}, venue));
-    const line = make("tr", {}, make("th", { scope: "row" }, button), ...Array.from({ length: 5 }, () => make("td")));
+    const line = make("tr", {}, make("th", { scope: "row" }, button), ...Array.from({ length: 6 }, () => make("td")));
     line.addEventListener("click", () => this.choose(name, true));
     return line;
   }

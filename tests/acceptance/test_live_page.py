@@ -33,7 +33,7 @@ HOSTILE = "<img src=x onerror=\"document.title='taken over'\">"
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    environment = {"FLOWER_URL": "http://127.0.0.1:1/flower"}
+    environment = {"FLOWER_URL": "http://127.0.0.1:1/flower", "FEED_QUIET_WARN_S": "2", "FEED_QUIET_S": "6"}
     with running(Plan(1, "solo", environment=environment)) as stack:
         stack.start_feed(["simulate", "--symbols", "3", "--rate", "300"])
         yield stack
@@ -179,7 +179,9 @@ def test_the_browser_runs_no_inline_script_and_asks_no_other_origin(browser: Bro
 def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         expect(page.locator("#symbols tr")).to_have_count(3)
-        expect(page.locator("#parts")).to_have_text(re.compile("NATS.*up.*Redis.*up.*Workers.*1.*Lanes.*moving"))
+        expect(page.locator("#parts")).to_have_text(
+            re.compile("Feed.*live.*NATS.*up.*Redis.*up.*Workers.*1.*Lanes.*moving")
+        )
         expect(page.locator("#chart")).to_have_attribute("data-points", re.compile(r"^([3-9]|\d\d+)$"))
         assert inked(page) > 1_000
         expect(page.locator("#signals li").first).to_be_visible()
@@ -237,3 +239,39 @@ def test_workers_nats_and_redis_that_are_away_are_named_until_they_are_back(brow
         expect(problems).to_contain_text(REDIS_AWAY)
         stack.instance.start_again(stack.redis)
         expect(problems).not_to_contain_text(REDIS_AWAY)
+
+
+def test_a_strategy_that_raises_is_named_with_what_to_do(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        with redis.Redis.from_url(stack.redis_url) as client:
+            client.hincrby(Keys(stack.settings.namespace).counters, "errors:boom", 120)
+        problem = page.locator("#problems .warning", has_text="strategy boom")
+        expect(problem).to_contain_text("raised on 100 events or more")
+        expect(problem.locator("code").first).to_have_text("deadletters list")
+
+
+def test_an_age_is_amber_and_then_red(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        moods = page.evaluate(
+            """async () => {
+                const { quietness } = await import("/web/format.js");
+                return [5, 6, 30, 31].map((age_s) => quietness(age_s, [5, 30]));
+            }"""
+        )
+        assert moods == ["", "slow", "slow", "bad"]
+
+
+def test_a_feed_that_falls_silent_turns_its_chip_and_the_age_of_each_symbol(browser: Browser, stack: Stack):
+    [feed] = [process for process in stack.instance.processes if process.name == "feed"]
+    with opened(browser, stack) as page:
+        chip, last = page.locator("#parts li").first, page.locator("#symbols td:last-child").first
+        expect(chip).to_have_text(re.compile("Feed ?live"))
+        expect(last).to_have_text("live")
+        stack.instance.stop(feed)
+        expect(chip).to_have_class("bad")
+        expect(chip).to_have_text(re.compile(r"Feed ?\d+ s ago"))
+        expect(last).to_have_class("bad")
+        expect(page.locator("#problems")).to_contain_text("no event for more than 6 s")
+        stack.instance.start_again(feed)
+        expect(chip).to_have_class("good")
+        expect(page.locator("#problems")).not_to_contain_text("no event")

@@ -14,11 +14,13 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from compose.local.processes import ROOT
+from ingest.feed_watch import FeedWatch
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
 from ingest.live import Live, Sources, message
 from ingest.live_http import MAX_WATCHERS, Page
 from ingest.tally import Tally
+from ingest.unused_frames import UnusedFrames
 from tasks.endpoints import Address, serve
 from tasks.ledger import Keys
 from tasks.routing import Router
@@ -66,7 +68,7 @@ async def watching(port: int) -> AsyncIterator[Stream]:
 async def serving(settings: Settings) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
     around: Any = SimpleNamespace(seen=None)
-    sources = Sources(Tally(), Lanes(Router(()), Bounds(1, 1)), around, _well)
+    sources = Sources(Tally(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0))
     ledger = IngestLedger(settings)
     page = Page(Live(settings, sources), ledger)
     server, port = serve(

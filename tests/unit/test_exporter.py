@@ -6,6 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.exporter import Exporter
+from ingest.feed_watch import FeedWatch
 from ingest.findings import Findings
 from ingest.lanes import Bounds, Lanes
 from ingest.sharing import Crew
@@ -46,7 +47,10 @@ class Scraped:
         self.found: list[Finding] = []
         findings = Findings()
         findings.add(lambda: self.found)
-        self.registry.register(Exporter(self.tally, self.lanes, self.parts, surroundings, self.source, findings))
+        self.feed = FeedWatch()
+        self.registry.register(
+            Exporter(self.tally, self.lanes, self.parts, surroundings, self.source, self.feed, findings)
+        )
 
     def __getitem__(self, wanted: str) -> dict[tuple[str, ...], float]:
         """Give the samples of one name by their labels' values, in the order of the labels' names."""

@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ingest.brake import Brake
+from ingest.feed_watch import FeedWatch
 from ingest.findings import Findings
 from ingest.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
 from ingest.lanes import Bounds, Lanes
@@ -32,7 +33,7 @@ class Watched:
         surroundings: Any = SimpleNamespace(seen=None)
         self.brake = Brake(0.9)
         findings = Findings(time.monotonic)
-        self.health = Health(self.parts, self.lanes, surroundings, findings)
+        self.health = Health(self.parts, self.lanes, surroundings, FeedWatch(), findings)
         for check in (self.health.phase, self.parts.findings, self.brake.findings, self.health.waiting):
             findings.add(check)
         self.health.started = True
@@ -149,4 +150,4 @@ def test_both_parts_that_are_away_are_named_with_what_to_do(watched: Watched):
 
 def test_many_late_lanes_are_counted_and_few_are_named():
     assert _late([LANE], 5.0).startswith("trade-0: ")
-    assert _late([LANE] * 4, 5.0).startswith("4 lanes: ")
+    assert _late([LANE] * 5, 5.0).startswith("trade-0, trade-0, trade-0 and 2 more: ")

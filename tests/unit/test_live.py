@@ -5,10 +5,12 @@ from typing import Any
 
 import pytest
 
+from ingest.feed_watch import FeedWatch
 from ingest.lanes import Bounds, Lanes
 from ingest.live import SIGNALS_KEPT, TEXT_CHARACTERS, Live, Sources
-from ingest.live_market import HISTORY_POINTS, MAX_SYMBOLS, STALE_S, Market
+from ingest.live_market import HISTORY_POINTS, MAX_SYMBOLS, STALE_S, Market, Row
 from ingest.tally import Tally
+from ingest.unused_frames import UnusedFrames
 from tasks import latency
 from tasks.routing import Pool, Router
 from tasks.settings import Settings
@@ -22,9 +24,9 @@ class Told:
         self.tally = Tally()
         lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), Bounds(10**6, 10**6))
         around: Any = SimpleNamespace(seen=None)
-        self.live = Live(
-            Settings.model_validate(settings), Sources(self.tally, lanes, around, lambda: (True, {"nats": True}))
-        )
+        self.feed = FeedWatch()
+        sources = Sources(self.tally, lanes, around, lambda: (True, {"nats": True}), self.feed, UnusedFrames(30.0))
+        self.live = Live(Settings.model_validate(settings), sources)
 
     def hello(self) -> dict[str, Any]:
         hello: dict[str, Any] = read(self.live.hello())[1]
@@ -32,6 +34,17 @@ class Told:
 
     def tick(self) -> dict[str, Any]:
         return dict(map(read, self.live.tick(watched=True)))
+
+
+class Shown:
+    """A market, and the feed before it."""
+
+    def __init__(self) -> None:
+        self.feed, self.market = FeedWatch(), Market()
+        self.see = self.feed.see
+
+    def tick(self, now_s: float) -> list[Row]:
+        return self.market.tick(self.feed.tick(now_s), now_s)
 
 
 def read(text: bytes) -> tuple[str, Any]:
@@ -52,7 +65,7 @@ def signal(name: str, **more: Any) -> bytes:
 
 
 def test_a_row_has_the_latest_book_and_trade_and_counts_the_events_since_the_last_tick():
-    market = Market()
+    market = Shown()
     for event in (book(), trade(100.0), trade(101.0), book(((99.0, 1.0),), ((101.0, 1.0),))):
         market.see(event)
     [row] = market.tick(1.0)
@@ -64,31 +77,31 @@ def test_a_row_has_the_latest_book_and_trade_and_counts_the_events_since_the_las
 
 
 def test_the_same_symbol_of_two_venues_is_two_rows():
-    market = Market()
+    market = Shown()
     market.see(trade(1.0, venue="spot"))
     market.see(trade(2.0, venue="usdm"))
     assert {(row.venue, row.trade) for row in market.tick(1.0)} == {("spot", 1.0), ("usdm", 2.0)}
 
 
 def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
-    market = Market()
+    market = Shown()
     market.see(book())
     for second in range(int(STALE_S) + 2):
         market.tick(float(second))
-    [history] = market.history
+    [history] = market.market.history
     assert history.mid[: int(STALE_S)] == [2000.0] * int(STALE_S)
     assert history.mid[int(STALE_S) :] == pytest.approx([nan, nan], nan_ok=True)
 
 
 def test_history_and_symbols_are_bounded_and_the_most_active_stay():
-    market = Market()
+    market = Shown()
     for number in range(MAX_SYMBOLS + 20):
         for _ in range(2 if number >= 20 else 1):
             market.see(trade(symbol=f"S{number}USDT"))
     for second in range(HISTORY_POINTS + 5):
         market.tick(float(second))
-    assert {row.symbol for row in market.rows} == {f"S{number}USDT" for number in range(20, MAX_SYMBOLS + 20)}
-    assert {len(history.mid) for history in market.history} == {HISTORY_POINTS}
+    assert {row.symbol for row in market.market.rows} == {f"S{number}USDT" for number in range(20, MAX_SYMBOLS + 20)}
+    assert {len(history.mid) for history in market.market.history} == {HISTORY_POINTS}
 
 
 # What is told
@@ -96,7 +109,7 @@ def test_history_and_symbols_are_bounded_and_the_most_active_stay():
 
 def test_hello_holds_all_that_the_page_draws():
     told = Told(flower_url="http://127.0.0.1:5555", namespace="mine")
-    told.live.market.see(book())
+    told.feed.see(book())
     told.live.relayed(b"2000-0", signal("a"))
     told.tick()
     hello = told.hello()
@@ -110,14 +123,14 @@ def test_hello_holds_all_that_the_page_draws():
 
 def test_nothing_is_told_while_nobody_watches_but_the_history_goes_on():
     told = Told()
-    told.live.market.see(book())
+    told.feed.see(book())
     assert told.live.tick(watched=False) == []
     assert told.hello()["history"][0]["mid"] == [2000.0]
 
 
 def test_a_tick_tells_what_changed_and_new_signals_once():
     told = Told()
-    told.live.market.see(book())
+    told.feed.see(book())
     told.live.relayed(b"1-0", signal("a"))
     told.live.relayed(b"1-0", signal("a"))
     first, second = told.tick(), told.tick()

@@ -1,9 +1,10 @@
 import json
+from typing import Any
 
 import msgspec
 import pytest
 
-from compose.local.screen import Screen, in_order
+from compose.local.screen import Screen, in_order, nothing_used
 from tasks.summary import Summary
 
 SUMMARY = Summary(
@@ -99,3 +100,19 @@ def test_each_row_of_the_summary_is_one_line_without_trailing_spaces(capsys, row
 def test_places_are_aligned_and_can_be_copied_whole_however_long_they_are(capsys):
     Screen(as_json=False).welcome({"page": "http://somewhere/", "directory": "x" * 200})
     assert capsys.readouterr().out.splitlines()[1:] == ["  page       http://somewhere/", f"  directory  {'x' * 200}"]
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({}, ""),
+        ({"frames": 0, "events": 0, "batches": 0, "skipped": {}}, ""),
+        ({"events": 0, "batches": 0, "dropped": {"stop": 2}}, ""),
+        ({"events": 0, "batches": 0, "skipped": {"kline": 2, "depth_diff": 9}}, "kinds depth_diff, kline."),
+        ({"events": 0, "batches": 0, "skipped": {}, "refused": {"not_json": 12}}, "kinds refused."),
+        ({"events": 12, "batches": 0, "skipped": {}}, "kinds events that no pool takes."),
+    ],
+)
+def test_where_no_frame_was_used_the_summary_says_so(changes: dict[str, Any], said: str):
+    assert said in nothing_used(msgspec.structs.replace(SUMMARY, **changes))
+    assert bool(nothing_used(msgspec.structs.replace(SUMMARY, **changes))) is bool(said)

@@ -1,0 +1,47 @@
+"""Finds that frames come in of which no strategy takes any. Pure: time is an argument, in monotonic seconds."""
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+
+from ingest.feed_watch import Fresh
+from tasks.findings import Finding, named_some
+
+#: Told after so long, unless some were used before: then as late as a feed that falls silent.
+UNUSED_S = 10.0
+
+
+class UnusedFrames:
+    """What comes in while nothing of it is used."""
+
+    def __init__(self, quiet_s: float) -> None:
+        """Take after how long without an event a feed counts as quiet, in seconds."""
+        self._limit_s, self._quiet_s = min(UNUSED_S, quiet_s), quiet_s
+        #: Since when frames come and none is used, and how many of each kind.
+        self._since_s: float | None = None
+        self._kinds: Counter[str] = Counter()
+        #: When some came last.
+        self._last_s = 0.0
+        self._left_out: Counter[str] = Counter()
+
+    def tick(self, now_s: float, fresh: Iterable[Fresh], left_out: Mapping[str, int]) -> None:
+        """Learn what came within a second, and the counts since the start of frames that are no events, by kind."""
+        came = Counter(left_out) - self._left_out
+        self._left_out = Counter(left_out)
+        for stream in fresh:
+            if stream.wanted:
+                self._limit_s, self._since_s = self._quiet_s, None
+                self._kinds.clear()
+                return
+            came[stream.event.kind] += stream.events
+        if came:
+            self._since_s = now_s if self._since_s is None else self._since_s
+            self._last_s = now_s
+            self._kinds += came
+
+    def findings(self, now_s: float) -> Iterator[Finding]:
+        """Yield a warning while frames come and none is used."""
+        if self._since_s is None or now_s - self._last_s > self._quiet_s or now_s - self._since_s < self._limit_s:
+            return
+        kinds = named_some([kind for kind, _ in self._kinds.most_common()])
+        do = "have the feed publish depth20 and trade streams, or name these kinds in the strategies file's pools"
+        yield Finding("warning", "frames", f"frames come, none is used: kinds {kinds}", do, "frames_unused")

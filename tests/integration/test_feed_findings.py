@@ -1,0 +1,65 @@
+"""What a real ingest finds wrong with its feed, as /ready, the metric, the log and the doctor tell it."""
+
+import asyncio
+import json
+import os
+import subprocess
+import sys
+from typing import Any
+
+from tests.integration.service import Ingest, ingest, publish
+from tests.waiting import wait_for
+
+TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
+KLINE = b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1723161255343,"s":"BTCUSDT"}}'
+
+
+def ready(service: Ingest) -> dict[str, Any]:
+    said: dict[str, Any] = json.loads(service.get("/ready")[1])
+    return said
+
+
+def found(service: Ingest) -> dict[str, dict[str, str]]:
+    """Give what /ready finds, but for the workers, of which there are none."""
+    return {each["name"]: each for each in ready(service)["findings"] if each["name"] not in {"", "no_workers"}}
+
+
+def doctor(service: Ingest) -> list[dict[str, str]]:
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", "doctor", "--json"],
+        env=os.environ | service.environment,
+        capture_output=True,
+        check=False,
+        timeout=60,
+    )
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_feed_of_which_nothing_is_used_and_then_one_that_falls_silent_is_told_everywhere(
+    nats_url: str, redis_url: str, namespace: str
+):
+    with ingest(nats_url, redis_url, namespace, FEED_QUIET_S="2") as service:
+        service.wait_ready()
+        assert ready(service)["feed"]["age_s"] is None
+        numbers = iter(range(1, 10**6))
+
+        def send(frame: bytes) -> None:
+            asyncio.run(publish(nats_url, (f"{namespace}.x", frame)))
+
+        def tells(name: str, frame: bytes = b"") -> bool:
+            if frame:
+                send(frame)
+            return set(found(service)) - {"lanes_slow", "lanes_stuck"} == ({name} if name else set())
+
+        # when: klines only, as from a feed with the wrong streams
+        wait_for(lambda: tells("frames_unused", KLINE), 15, "frames that nobody uses")
+        assert found(service)["frames_unused"]["says"].endswith("kinds kline")
+        # when: trades as well
+        wait_for(lambda: tells("", TRADE % next(numbers)), 15, "frames that are used")
+        assert ready(service)["feed"]["streams"] == 1
+        # when: nothing any more
+        wait_for(lambda: tells("feed_quiet"), 15, "a quiet feed")
+        assert 'ingest_finding{name="feed_quiet"} 1.0' in service.get("/metrics")[1]
+        assert {line["name"] for line in service.logged("finding")} >= {"frames_unused", "feed_quiet"}
+        of_feed = [each for each in doctor(service) if each["what"].startswith("feed")]
+        assert [(each["sign"], each["name"]) for each in of_feed] == [("warning", "feed_quiet")]
