@@ -28,6 +28,7 @@ from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
 from tasks.build import BuildInfo
 from tasks.changes import read_file
+from tasks.plausibility import Limits
 from tasks.routing import Router
 from tasks.settings import Settings, mask
 
@@ -68,7 +69,15 @@ class Assembly:
         self._add_checks(brake, feed, unused)
         live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready, feed, unused))
         self._page = Page(live, self._ledger)
-        self._intake = Intake(self._lanes, self._tally, self._sender.offer, feed.see, counts=settings.shard.number == 0)
+        self._intake = Intake(
+            self._lanes,
+            self._tally,
+            self._sender.offer,
+            feed.see,
+            counts=settings.shard.number == 0,
+            limits=Limits(settings.max_clock_lead_s, settings.max_book_jump),
+        )
+        self._findings.add(self._intake.implausible.findings)
         self._checkpoints = Checkpoints(
             self._ledger, self._sender, self._lanes, self._intake, self._tally, self._source
         )

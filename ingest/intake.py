@@ -6,12 +6,13 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from ingest.implausible import ImplausibleFrames
 from ingest.lanes import Lanes
 from ingest.tally import Tally
 from tasks import deadletters, tracing
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frame_parts import Arrival, Refused, Skipped
-from tasks.frames import parse
+from tasks.frame_parts import Refused, Skipped
+from tasks.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.rarely import Rarely
 
 #: How many refused frames wait for the next checkpoint at most; more are counted but not kept.
@@ -30,9 +31,12 @@ class Intake:
         see: Callable[[AnyEvent], None],
         *,
         counts: bool = True,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """`offer` puts an event and its trace on their way, `see` shows it on the page."""
         self._lanes, self._tally, self._offer, self._see = lanes, tally, offer, see
+        self._reader = FrameReader(limits)
+        self.implausible = ImplausibleFrames()
         #: Dead letters of refused frames, packed, for the next checkpoint.
         self.letters: deque[bytes] = deque(maxlen=MAX_LETTERS)
         #: Whether frames are counted here, and the refused ones kept, or by another shard.
@@ -51,7 +55,7 @@ class Intake:
         stored_at_ns: int | None = None,
     ) -> None:
         """Take one frame."""
-        outcome = parse(raw, Arrival(subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns))
+        outcome = self._reader.read(raw, subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns)
         if self._counts and self._lanes.last_seq > self.counted:
             self._count(outcome, subject, raw)
         if isinstance(outcome, (Depth, Trade)):
@@ -70,6 +74,7 @@ class Intake:
 
     def _refuse(self, refused: Refused, subject: str, raw: bytes) -> None:
         self._tally.add(f"refused:{refused.reason}")
+        self.implausible.note(refused.reason, refused.detail)
         if len(self.letters) == MAX_LETTERS:
             self._tally.add("letters_lost")
         self.letters.append(deadletters.pack(deadletters.refused(refused.reason, refused.detail, subject, raw)))

@@ -21,6 +21,7 @@ from tasks.doctor_commands import app as doctor_app
 from tasks.errors import RealtimeStrategiesError, RecordingError, SettingsError
 from tasks.history_commands import app as history_app
 from tasks.outbox import Outbox
+from tasks.plausibility import Limits
 from tasks.settings import load, mask
 from tasks.signals_commands import app as signals_app
 from tasks.state_commands import app as state_app
@@ -82,8 +83,10 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     chosen = _chosen(symbols, strategies, changes or [])
     if html:
         page.plotly()  # Better missed now than after the run.
-    audited = Outbox.reach(load()).audit() if audit else None
-    task = jobs.Task(files, chosen, audited, watch=html is not None, salvage=salvage)
+    own = load()
+    audited = Outbox.reach(own).audit() if audit else None
+    limits = Limits(own.max_clock_lead_s, own.max_book_jump)
+    task = jobs.Task(files, chosen, audited, watch=html is not None, salvage=salvage, limits=limits)
     with _progress() as progress:
         bar = progress.add_task("lines", total=None)
         ran = jobs.run(task, processes or jobs.jobs_for(files), lambda lines: progress.advance(bar, lines), _warn)

@@ -17,9 +17,9 @@ from tasks.audit import Audit
 from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
-from tasks.frame_parts import Arrival, Refused, Skipped, Stream
-from tasks.frames import parse
+from tasks.frame_parts import Refused, Skipped, Stream
 from tasks.market import Market
+from tasks.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.routing import LaneId, Router
 from tasks.share import Share
 
@@ -62,6 +62,7 @@ class Backtest:
         audit: Audit | None = None,
         share: Share | None = None,
         market: Market | None = None,
+        limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Run under `configuration`, in batches of `batch_events`; the size never changes what comes out.
 
@@ -74,6 +75,7 @@ class Backtest:
         self._all_router = Router(pool for pool in pools if pool.key == "all" and self.share.is_first)
         self._audit = audit
         self._market = market
+        self._reader = FrameReader(limits)
         self._version = configuration.version
         chosen = {self._version: configuration} | dict(audit.configurations if audit else {})
         self._strategies = {version: registry.running(each) for version, each in chosen.items()}
@@ -137,7 +139,7 @@ class Backtest:
         mine = stream is None or self.share.has(stream.symbol)
         if stream and not mine and not self._all_wants(stream):
             return
-        outcome = parse(line.raw, Arrival(line.stream, seq, line.received_at_ns))
+        outcome = self._reader.read(line.raw, line.stream, seq, line.received_at_ns)
         if stream is None:
             mine = self.share.has("" if isinstance(outcome, Skipped | Refused) else outcome.symbol)
         if mine:
@@ -148,8 +150,11 @@ class Backtest:
                     self._put(lane, outcome)
 
     def _all_wants(self, stream: Stream) -> bool:
-        kind = stream.kind
-        return kind is not None and any(pool.wants(stream.symbol, kind) for pool in self._all_router.pools)
+        kind, symbol = stream.kind, stream.symbol
+        # Whether a book is its symbol's is told by trades as well.
+        return kind is not None and any(
+            pool.wants(symbol, kind) or pool.wants(symbol, "depth") for pool in self._all_router.pools
+        )
 
     def _count(self, outcome: AnyEvent | Skipped | Refused) -> None:
         self._counts["frames"] += 1

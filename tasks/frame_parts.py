@@ -3,7 +3,7 @@
 import re
 from collections.abc import Sequence
 from functools import lru_cache
-from operator import ge, itemgetter, le
+from operator import ge, le
 from typing import Any, Literal, NamedTuple
 
 import msgspec
@@ -84,17 +84,17 @@ def foreign(symbol: str) -> Foreign | None:
     return next((market for market, form in _FOREIGN.items() if form.fullmatch(symbol)), None)
 
 
-_price_of = itemgetter(0)
 _STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20))|(?P<trade>trade)|\w+)(?:@\w+)?")
 
 
 def parse_stream(name: str) -> Stream | None:
     """Read a stream's name; None when it is none. `kind` is None for streams that are not ours."""
-    return _parse_stream(name) if len(name) <= MAX_STREAM_CHARS else None
+    return parse_short_stream(name) if len(name) <= MAX_STREAM_CHARS else None
 
 
 @lru_cache(maxsize=8192)
-def _parse_stream(name: str) -> Stream | None:
+def parse_short_stream(name: str) -> Stream | None:
+    """Do the same for a name that is known to be no longer than MAX_STREAM_CHARS."""
     match = _STREAM.fullmatch(name)
     if match is None:
         return None
@@ -106,7 +106,7 @@ def _parse_stream(name: str) -> Stream | None:
 def sides(bids: Sequence[Level], asks: Sequence[Level]) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
     """Return both sides of a book, neither of them empty, best first. Raises RefusedError: they are no book."""
     # From the worst ask down to the worst bid every price is below the one before: one pass says that all is well.
-    prices = list(map(_price_of, (*asks[::-1], *bids)))
+    prices = [level[0] for level in (*asks[::-1], *bids)]
     if any(map(le, prices, prices[1:])):
         raise _why_no_book([level[0] for level in bids], [level[0] for level in asks])
     return tuple(bids), tuple(asks)
@@ -128,6 +128,13 @@ def time_ms(exchange: int | None, received_at: Any, timestamp: Any, arrival: Arr
     came_ns = arrival.stored_at_ns or arrival.ingested_at_ns
     if type(received_at) is int and FIRST_NS <= received_at <= LAST_NS:
         said_ns = received_at
+        # Where no clock is wrong, this is all that there is to look at.
+        if (
+            exchange is not None
+            and FIRST_MS <= exchange <= LAST_MS
+            and exchange * 1_000_000 - arrival.max_lead_ns <= said_ns <= came_ns
+        ):
+            return exchange
     elif received_at is not None:
         said_ns = _plausible_ns("received_at", received_at)
     else:
@@ -135,8 +142,9 @@ def time_ms(exchange: int | None, received_at: Any, timestamp: Any, arrival: Arr
     at_ms = said_ns // 1_000_000
     if exchange is not None:
         at_ms = exchange if FIRST_MS <= exchange <= LAST_MS else _plausible_ns("E", exchange) // 1_000_000
-    if arrival.max_lead_ns:
-        receipt_ns = said_ns if said_ns < came_ns else came_ns  # noqa: FURB136 min() takes three times as long
+    # A recording may say of a line no more than its place.
+    if arrival.max_lead_ns and came_ns >= FIRST_NS:
+        receipt_ns = min(said_ns, came_ns)
         if at_ms * 1_000_000 > receipt_ns + arrival.max_lead_ns:
             raise RefusedError("time_ahead", _told_ahead(at_ms * 1_000_000 - receipt_ns, arrival))
     return at_ms

@@ -15,6 +15,7 @@ from tasks.backtest import Backtest, Part, Result
 from tasks.configuration import Configuration
 from tasks.errors import RealtimeStrategiesError
 from tasks.market import Market
+from tasks.plausibility import DEFAULT_LIMITS, Limits
 from tasks.share import Share
 
 #: Recordings of less are read sooner than another process is started.
@@ -31,6 +32,7 @@ class Task(NamedTuple):
     watch: bool = False
     #: Whether of a damaged file what comes before the damage is used.
     salvage: bool = False
+    limits: Limits = DEFAULT_LIMITS
 
     def lines(self, warn: Callable[[str], None] = lambda _: None) -> Iterator[recordings.Line]:
         """Yield what is worked on; `warn` is told of damage. Raises RecordingError."""
@@ -39,7 +41,8 @@ class Task(NamedTuple):
     def backtest(self, number: int, jobs: int) -> Backtest:
         """Make the backtest of one share. Raises SettingsError."""
         market = Market() if self.watch else None
-        return Backtest(self.configuration, audit=self.audit, share=Share(number, jobs), market=market)
+        share = Share(number, jobs)
+        return Backtest(self.configuration, audit=self.audit, share=share, market=market, limits=self.limits)
 
 
 class Ran(NamedTuple):

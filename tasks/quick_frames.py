@@ -18,9 +18,10 @@ from tasks.frame_parts import (
     MAX_ID,
     MAX_LEVELS,
     MAX_PRICE,
+    MAX_STREAM_CHARS,
     Arrival,
     Stream,
-    parse_stream,
+    parse_short_stream,
     sides,
     time_ms,
 )
@@ -31,7 +32,7 @@ _Price = Annotated[float, Meta(gt=0, le=MAX_PRICE)]
 _Levels = Annotated[tuple[tuple[_Price, _Price], ...], Meta(max_length=MAX_LEVELS)]
 
 
-class _Payload(msgspec.Struct, forbid_unknown_fields=True):
+class _Payload(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """Fields of a trade, of a book of the spot market, and of one of futures."""
 
     e: str | None = None
@@ -54,17 +55,17 @@ class _Payload(msgspec.Struct, forbid_unknown_fields=True):
     asks: _Levels = ()
 
 
-class _Frame(msgspec.Struct, forbid_unknown_fields=True):
+class _Frame(msgspec.Struct, forbid_unknown_fields=True, gc=False):
     """The envelope, also as petrosa-socket-client writes it."""
 
     data: _Payload
-    stream: str = ""
+    stream: Annotated[str, Meta(max_length=MAX_STREAM_CHARS)] = ""
     received_at: Any = None
     timestamp: str | None = None
     message_id: str = ""
     source: str = ""
     version: str = ""
-    trace: dict[str, str] = msgspec.field(default={}, name="_otel_trace_context")
+    trace: dict[str, str] | UnsetType = msgspec.field(default=UNSET, name="_otel_trace_context")
 
 
 _decode = msgspec.json.Decoder(_Frame, strict=False).decode
@@ -76,7 +77,7 @@ def read(raw: bytes, arrival: Arrival) -> Depth | Trade | None:
         frame = _decode(raw) if len(raw) <= MAX_FRAME_BYTES else None
     except UNREADABLE:
         return None
-    stream = parse_stream(frame.stream) if frame else None
+    stream = parse_short_stream(frame.stream) if frame else None
     if frame is None or stream is None or stream.foreign:
         return None
     kind, said = stream.kind, frame.data.e

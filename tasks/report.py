@@ -17,9 +17,9 @@ from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
 from tasks.forward_returns import HORIZONS_S, SignalRow, forward_bps
-from tasks.frame_parts import Arrival, Refused, Skipped
-from tasks.frames import parse
+from tasks.frame_parts import Refused, Skipped
 from tasks.market import Market
+from tasks.plausibility import FrameReader
 from tasks.routing import Router
 from tasks.strategy import AnyStrategy
 
@@ -40,7 +40,8 @@ class Row(NamedTuple):
 def events(path: Path) -> list[AnyEvent]:
     """Read the events of a recording. Raises RecordingError."""
     lines = enumerate(recordings.read(path), start=1)
-    parsed = (parse(line.raw, Arrival(line.stream, seq, line.received_at_ns)) for seq, line in lines)
+    reader = FrameReader()
+    parsed = (reader.read(line.raw, line.stream, seq, line.received_at_ns) for seq, line in lines)
     return [each for each in parsed if not isinstance(each, Skipped | Refused)]
 
 

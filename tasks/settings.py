@@ -80,6 +80,12 @@ class Settings(BaseSettings):
     ingest_redis_full: float = Field(
         0.9, ge=0, le=1, description="above this share of Redis's maxmemory no new batches go out; 0: they always do"
     )
+    max_clock_lead_s: float = Field(
+        60, ge=0, le=86_400, description="frames whose time is further ahead of their receipt are refused; 0: none"
+    )
+    max_book_jump: float = Field(
+        0.2, ge=0, le=100, description="books further than this share from trades and books before are refused; 0: none"
+    )
     ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is on its way")
     feed_quiet_warn_s: float = Field(5.0, gt=0, description="seconds: the page warns when the newest event is older")
     feed_quiet_s: float = Field(

@@ -6,6 +6,7 @@ from pathlib import Path
 import pytest
 
 from compose.local.stack import Plan
+from tasks import recordings
 from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
 from tests.data import SPOT, USDM
 
@@ -39,6 +40,33 @@ def assert_live_equals_backtest(files: list[Path], workers: int, pool: str, part
 @pytest.mark.parametrize(("workers", "pool", "partitions", "names"), QUICK)
 def test_live_and_backtest_agree(files: list[Path], workers: int, pool: str, partitions: int):
     assert_live_equals_backtest(files, workers, pool, partitions)
+
+
+def spoilt(recording: Path, to: Path) -> Path:
+    """Name ETHUSDT's spot books after BTCUSDT, as a faulty client does, and set a clock ahead for a while."""
+    with to.open("wb") as file:
+        for number, line in enumerate(recordings.read(recording)):
+            raw = line.raw
+            if line.stream.startswith("ethusdt@depth") and b"lastUpdateId" in raw:
+                raw = raw.replace(b"ethusdt@depth", b"btcusdt@depth", 1)
+            ahead_ns = 3_600_000_000_000 if 2_000 <= number < 2_200 else 0
+            raw = raw.replace(b"%d" % line.received_at_ns, b"%d" % (line.received_at_ns + ahead_ns))
+            if 4_000 <= number < 4_100:
+                raw = raw.replace(b'"E":1', b'"E":2')
+            file.write(raw + b"\n")
+    return to
+
+
+def test_live_and_backtest_agree_on_wrong_books_and_wrong_clocks(recording: Path, tmp_path: Path):
+    files = [spoilt(recording, tmp_path / "spoilt.jsonl")]
+    expected = backtested(files)
+    assert expected.refused.keys() == {"implausible_price", "time_ahead"}
+    with running(Plan(2, "prefork", 8)) as stack:
+        replay(stack, files, "max")
+        live = finish(stack)
+    assert (live.frames, live.events, live.refused) == (expected.frames, expected.events, expected.refused)
+    assert live.signals == expected.signals
+    assert live.digest == expected.digest
 
 
 @pytest.mark.slow

@@ -21,7 +21,7 @@ FOLDER = "BENCH_COSTS"
 #: Where each stage begins and ends: a function, or a method, of a module. `deliver` holds `validate`.
 INGEST = {
     "ingest.intake:Intake.deliver": "deliver",
-    "ingest.intake:parse": "validate",
+    "tasks.plausibility:FrameReader.read": "validate",
     "ingest.sender:Sender._pump": "deliver",
     "ingest.dispatcher:Dispatcher.send": "enqueue",
 }

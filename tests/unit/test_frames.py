@@ -232,6 +232,10 @@ def test_an_event_far_ahead_of_its_receipt_is_refused(exchange_s, envelope_s, ar
     assert (outcome.reason if isinstance(outcome, Refused) else None) == reason
 
 
+def test_a_receipt_that_is_no_time_holds_no_event_back():
+    assert isinstance(parse(enveloped("btcusdt@trade", SPOT_TRADE), Arrival("x", 1, 5, None, LEAD_NS)), AnyEvent)
+
+
 def test_the_streams_clock_goes_before_that_of_ingest():
     late = Arrival("binance.x", 1, RECEIVED_NS + 10**12, RECEIVED_NS, LEAD_NS)
     raw = enveloped("btcusdt@trade", SPOT_TRADE | {"E": RECEIVED_NS // 10**6 + 61_000})

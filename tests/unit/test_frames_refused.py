@@ -218,11 +218,11 @@ def test_a_frame_of_one_mebibyte_is_still_read():
 
 
 def test_names_too_long_for_a_stream_are_not_remembered():
-    frame_parts._parse_stream.cache_clear()
+    frame_parts.parse_short_stream.cache_clear()
     parse(enveloped("x" * 1000, SPOT_TRADE), ARRIVAL)
-    assert frame_parts._parse_stream.cache_info().currsize == 0
+    assert frame_parts.parse_short_stream.cache_info().currsize == 0
     parse(enveloped(TRADE_STREAM, SPOT_TRADE), ARRIVAL)
-    assert frame_parts._parse_stream.cache_info().currsize == 1
+    assert frame_parts.parse_short_stream.cache_info().currsize == 1
 
 
 # Fuzz.

@@ -11,7 +11,7 @@ from tasks import deadletters
 from tasks.events import AnyEvent
 from tasks.rarely import LOG_INTERVAL_S
 from tasks.routing import Router
-from tests.unit.wire import SPOT_TRADE, SUBJECT, packed
+from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, SUBJECT, enveloped, packed
 
 ACK = b'{"result":null,"id":1}'
 BROKEN = b"\xff{"
@@ -96,3 +96,18 @@ def test_a_shard_that_does_not_count_sends_on_all_the_same_and_keeps_no_letters(
     assert len(desk.events) == 1
     assert desk.tally.totals == {}
     assert not intake.letters
+
+
+def test_a_book_under_a_wrong_name_is_a_dead_letter_and_a_finding(desk: Desk):
+    wrong = enveloped("btcusdt@depth20", SPOT_BOOK | {"bids": [["61800", "1"]], "asks": [["61801", "1"]]})
+    desk.take(enveloped("btcusdt@depth20", SPOT_BOOK), wrong, enveloped("btcusdt@depth20", SPOT_BOOK))
+    assert len(desk.events) == 2
+    [letter] = map(deadletters.unpack, desk.intake.letters)
+    assert (letter.refusal, letter.raw) == ("implausible_price", wrong)
+    assert [finding.name for finding in desk.intake.implausible.findings()] == ["implausible_price"]
+
+
+def test_what_runs_ahead_of_ingests_own_clock_is_refused(desk: Desk):
+    ahead_ms = time.time_ns() // 1_000_000 + 3_600_000
+    desk.take(enveloped("btcusdt@trade", SPOT_TRADE | {"E": ahead_ms}))
+    assert desk.tally.totals["refused:time_ahead"] == 1

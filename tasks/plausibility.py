@@ -1,0 +1,119 @@
+"""What no frame tells by itself: whether a book belongs to its symbol. Pure.
+
+Every frame of a source goes through one `FrameReader`, in the order in which they came, before events are sent to their
+lanes: in ingest and in the backtest alike. What it remembers is gone with the process. That changes nothing for a symbol
+whose books stay within the bound of what it traded at or was quoted at in the minute before: each of them is accepted,
+whatever is remembered.
+"""
+
+from typing import NamedTuple
+
+from tasks.events import AnyEvent, Depth, Trade, Venue
+from tasks.frame_parts import MAX_LEAD_NS, Arrival, Refused, Skipped
+from tasks.frames import parse
+from tasks.routing import MAX_SYMBOLS
+
+#: What a trade or a book says of the price holds for so long, in event time, milliseconds.
+HOLDS_MS = 60_000
+#: So many books in a row that only the book before speaks for, against a newer trade each: then it was wrong as well. A
+#: large order may trade far away for a moment, and the book is back where it was.
+CONTRADICTIONS = 5
+
+
+class Limits(NamedTuple):
+    """How much a frame may contradict what else is known. Of either 0: as much as it likes."""
+
+    #: How far an event's time may run ahead of its receipt.
+    max_clock_lead_s: float = MAX_LEAD_NS / 1e9
+    #: By which share a book may lie above or below the last trade and book of its symbol.
+    max_book_jump: float = 0.2
+
+
+DEFAULT_LIMITS = Limits()
+
+
+class _Known:
+    """What is known of one symbol's price; prices and times are 0 before there is one."""
+
+    __slots__ = ("ask", "bid", "book_ms", "contradictions", "trade", "trade_ms", "weighed_ms")
+
+    def __init__(self) -> None:
+        #: Price and time of the last trade, and the time of the last one that counted as a contradiction.
+        self.trade = 0.0
+        self.trade_ms = self.weighed_ms = 0
+        #: Best prices and time of the last book that was accepted.
+        self.bid = self.ask = 0.0
+        self.book_ms = 0
+        #: How often in a row a trade was against a book for which only the one before spoke.
+        self.contradictions = 0
+
+
+class BookGuard:
+    """Refuses books that are far from what their symbol traded at and was quoted at within a minute."""
+
+    def __init__(self, max_jump: float) -> None:
+        """Refuse beyond a share of `max_jump`, above zero."""
+        self._most = 1 + max_jump
+        self._known: dict[Venue, dict[str, _Known]] = {"spot": {}, "usdm": {}}
+
+    def see(self, trade: Trade) -> None:
+        """Take in a trade. It is never refused: nothing knows better."""
+        known = self._known[trade.venue].get(trade.symbol) or self._new(trade)
+        known.trade, known.trade_ms = trade.price, trade.time_ms
+
+    def check(self, book: Depth) -> Refused | None:
+        """Return why a book is refused; None: it is accepted."""
+        known = self._known[book.venue].get(book.symbol) or self._new(book)
+        bid, ask = book.bids[0][0], book.asks[0][0]
+        if bid <= known.trade * self._most and known.trade <= ask * self._most:
+            known.contradictions = 0
+        elif self._is_far(book, known):
+            return Refused("implausible_price", self._told(book, known))
+        known.bid, known.ask, known.book_ms = bid, ask, book.time_ms
+        return None
+
+    def _is_far(self, book: Depth, known: _Known) -> bool:
+        """Whether a book that is far from the last trade, if there is one, is to be refused."""
+        bid, ask = book.bids[0][0], book.asks[0][0]
+        near_last_book = bid <= known.ask * self._most and known.bid <= ask * self._most
+        if not (known.trade_ms and abs(book.time_ms - known.trade_ms) <= HOLDS_MS):
+            holds = known.book_ms and abs(book.time_ms - known.book_ms) <= HOLDS_MS
+            return bool(holds and not near_last_book)
+        if near_last_book and known.trade_ms != known.weighed_ms:
+            known.contradictions, known.weighed_ms = known.contradictions + 1, known.trade_ms
+        return not near_last_book or known.contradictions >= CONTRADICTIONS
+
+    def _told(self, book: Depth, known: _Known) -> str:
+        last = [f"a trade at {known.trade:.8g}"] if known.trade_ms else []
+        last += [f"a book at {(known.bid + known.ask) / 2:.8g}"] if known.book_ms else []
+        return (
+            f"a book at {book.mid:.8g} after {' and '.join(last)}, more than {self._most - 1:.0%} away (MAX_BOOK_JUMP): "
+            f"is it another symbol's, under the name of {book.symbol}?"
+        )
+
+    def _new(self, event: AnyEvent) -> _Known:
+        symbols = self._known[event.venue]
+        if len(symbols) >= MAX_SYMBOLS:
+            symbols.clear()
+        known = symbols[event.symbol] = _Known()
+        return known
+
+
+class FrameReader:
+    """Turns the frames of a source, in their order, into events."""
+
+    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+        self._max_lead_ns = int(limits.max_clock_lead_s * 1e9)
+        self._guard = BookGuard(limits.max_book_jump) if limits.max_book_jump else None
+
+    def read(
+        self, raw: bytes, subject: str, seq: int, ingested_at_ns: int, stored_at_ns: int | None = None
+    ) -> AnyEvent | Skipped | Refused:
+        """Return the event of a frame, or why it is none. Never raises. The arguments are those of `Arrival`."""
+        outcome = parse(raw, Arrival(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns))
+        if self._guard:
+            if isinstance(outcome, Trade):
+                self._guard.see(outcome)
+            elif isinstance(outcome, Depth):
+                return self._guard.check(outcome) or outcome
+        return outcome
