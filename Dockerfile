@@ -21,7 +21,7 @@ COPY . ./
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
 FROM ${PYTHON_IMAGE} AS production
-ARG VERSION=0.0.0
+ARG VERSION=1.0.0.dev0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Realtime Strategies" \
       org.opencontainers.image.description="Streams of market data in over NATS, trading signals out, computed by Celery workers" \

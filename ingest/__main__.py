@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tasks import command_line, terminal
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.events import Venue
 from tasks.settings import Settings, load
@@ -17,7 +18,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
     rich_markup_mode="markdown",
-    context_settings={"help_option_names": ["-h", "--help"]},
+    context_settings=command_line.CONTEXT,
 )
 
 VenueOption = Annotated[Venue, typer.Option(help="The market: spot, or USD-M futures.")]
@@ -40,7 +41,7 @@ def _told_in_one_line() -> Iterator[Settings]:
 
 
 @app.callback(invoke_without_command=True)
-def service(context: typer.Context) -> None:
+def service(context: typer.Context, *, version: command_line.Version = False) -> None:  # noqa: ARG001 typer shows it
     """Without a command: run the ingest service. It takes frames from NATS_URL and gives them to the workers.
 
     The commands are feeds, which put frames on NATS, and `record`, which writes them down. All of them, like the
@@ -159,4 +160,5 @@ def record(
 
 
 if __name__ == "__main__":
+    terminal.accept_any_text()
     app(prog_name="python -m ingest")

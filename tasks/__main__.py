@@ -1,6 +1,7 @@
 """The command line for what the workers do: `python -m tasks --help`."""
 
 import sys
+from contextlib import suppress
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -8,11 +9,11 @@ import msgspec
 import redis
 import structlog
 import typer
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
-from rich.table import Column, Table
+from rich.table import Table
+from rich.text import Text
 
-from tasks import configuration, edits, jobs, page
+from tasks import command_line, configuration, edits, jobs, page, terminal
 from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
 from tasks.contract import SignalMessage, digest_line
@@ -26,12 +27,14 @@ from tasks.settings import load, mask
 from tasks.signals_commands import app as signals_app
 from tasks.state_commands import app as state_app
 from tasks.strategies_commands import app as strategies_app
+from tasks.telemetry import tell_hints
 
 app = typer.Typer(
     help="Backtest strategies, look at signals and dead letters, find what is wrong, show the settings.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
     add_completion=False,
+    context_settings=command_line.CONTEXT,
 )
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(deadletters_app, name="deadletters")
@@ -45,8 +48,8 @@ app.add_typer(doctor_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
-out = Console()
-err = Console(stderr=True)
+out = command_line.console()
+err = command_line.console(stderr=True)
 
 
 @app.command()
@@ -126,7 +129,7 @@ def _show(result: Result, *, as_json: bool, as_digest: bool) -> None:
     elif as_json:
         print(msgspec.json.encode(result).decode())
     else:
-        out.print(_facts(msgspec.to_builtins(result)))
+        command_line.print_table(out, _facts(msgspec.to_builtins(result)))
 
 
 def _words(text: str) -> list[str]:
@@ -144,10 +147,10 @@ def _progress() -> Progress:
 
 
 def _facts(facts: dict[str, Any]) -> Table:
-    table = Table(show_header=False, box=None, pad_edge=False)
+    table = command_line.table("", "", show_header=False)
     for name, value in facts.items():
         text = ", ".join(f"{key} {count:,}" for key, count in value.items()) if isinstance(value, dict) else value
-        table.add_row(f"[bold]{name}[/]", f"{text:,}" if isinstance(text, int) else str(text or "none"))
+        table.add_row(Text(name, "bold"), f"{text:,}" if isinstance(text, int) else str(text or "none"))
     return table
 
 
@@ -165,17 +168,25 @@ def show_config(*, as_json: AsJson = False) -> None:
     if as_json:
         print(msgspec.json.encode(shown).decode())
         return
-    table = Table("setting", Column("value", overflow="fold"), "what it is", box=None, pad_edge=False)
+    table = command_line.table("setting", "value", "what it is")
     for name, field in type(settings).model_fields.items():
         value = shown[name.upper()]
-        table.add_row(
-            name.upper(), f"[bold]{value}[/]" if name in settings.model_fields_set else value, field.description
-        )
-    out.print(table)
+        given = "bold" if name in settings.model_fields_set else ""
+        table.add_row(name.upper(), Text(value, given), field.description)
+    command_line.print_table(out, table)
+
+
+@app.callback()
+def _hints(context: typer.Context, *, version: command_line.Version = False) -> None:  # noqa: ARG001 typer shows it
+    if context.invoked_subcommand == "doctor":
+        return  # it says them as findings
+    with suppress(SettingsError):  # the command says it, if it needs them
+        tell_hints(load())
 
 
 def main() -> None:
     """Run a command; one line and exit code 1 for what a person can mend."""
+    terminal.accept_any_text()
     # Standard output is for what was asked for.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:

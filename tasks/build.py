@@ -1,6 +1,5 @@
 """What runs here: version and role, as a metric."""
 
-import os
 import platform
 from collections.abc import Iterator
 from typing import Literal
@@ -8,9 +7,7 @@ from typing import Literal
 from prometheus_client.core import GaugeMetricFamily
 
 from tasks.metrics import BUILD_INFO
-
-#: Set by the image; a checkout has none.
-VERSION = os.environ.get("APP_VERSION") or "unknown"
+from tasks.version import VERSION
 
 
 class BuildInfo:

@@ -1,40 +1,51 @@
 """The Celery app of the workers: `celery -A tasks worker -Q depth,trade,basket`."""
 
 import gc
-import os
 import sys
 from typing import Any
 
+import structlog
 from celery import Celery
+from celery.app.utils import Settings as CelerySettings
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutdown
 
 from tasks import tracing
-from tasks.environment import READ_BY_CELERY
 from tasks.errors import SettingsError
-from tasks.settings import Settings, load
+from tasks.settings import load
 from tasks.telemetry import configure_logging, configure_structlog, tell_hints
+from tasks.terminal import accept_any_text
 
 
-def _settings() -> Settings:
-    """Return the settings, once they are all that Celery goes by; a fault of theirs ends the process in one line."""
+def _check_settings() -> None:
+    """End the process in one line where the settings can't be used, whichever of Celery's commands it is."""
     try:
-        settings = load()
+        load()
     except SettingsError as error:
         sys.stderr.write(f"error: {error}\n")
         raise SystemExit(1) from None
-    # Whichever of Celery's commands this is, most of which log nothing.
-    configure_structlog(settings, "celery")
-    tell_hints(settings)
-    # Celery would read them before its configuration; its command line has put the value of BROKER_URL there, too.
-    for name in READ_BY_CELERY:
-        os.environ.pop(name, None)
-    return settings
 
 
-_settings()
+def _by_configuration(name: str) -> property:
+    return property(lambda conf: conf.get(name) or conf.get(name.replace("_read", "").replace("_write", "")))
+
+
+accept_any_text()
+_check_settings()
+# Celery asks the environment for these before its configuration, and its command line puts BROKER_URL and --broker there:
+# worker and Flower would be elsewhere than everybody else.
+for _name in ("broker_url", "broker_read_url", "broker_write_url", "result_backend"):
+    setattr(CelerySettings, _name, _by_configuration(_name))
 # The loader and the fix-ups are named so that no variable of the environment does.
 app = Celery("tasks", include=["tasks.process"], loader="celery.loaders.app:AppLoader", fixups=[])
 app.config_from_object("celeryconfig")
+
+
+@app.on_after_configure.connect
+def _tell_what_is_not_used(**_: Any) -> None:
+    """Called when Celery's command line has been read, and before a worker logs anything."""
+    if not structlog.is_configured():
+        configure_structlog(load(), "celery")
+    tell_hints(load())
 
 
 @setup_logging.connect

@@ -5,9 +5,8 @@ import getpass
 from typing import Annotated
 
 import typer
-from rich.console import Console
 
-from tasks import edits, registry
+from tasks import command_line, edits, registry
 from tasks.changes import Changes, Edited, InForce
 from tasks.errors import SettingsError
 from tasks.outbox import Outbox
@@ -15,7 +14,7 @@ from tasks.overlay import ALL, Overlay, of_pool
 from tasks.settings import Settings, load
 
 app = typer.Typer()
-out = Console(highlight=False, markup=False, emoji=False, soft_wrap=True)
+out = command_line.console(soft_wrap=True)
 
 Name = Annotated[
     str, typer.Argument(help="A strategy, by the name its signals carry or that of the strategies file; or `all`.")

@@ -9,10 +9,9 @@ from typing import Annotated, get_args
 import msgspec
 import typer
 from nats.errors import Error as NatsError
-from rich.console import Console
 from rich.text import Text
 
-from tasks import deadletters, letter_text, registry
+from tasks import command_line, deadletters, letter_text, registry
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.letterbox import Chosen, Letter, Letterbox
 from tasks.nats_client import NatsClient
@@ -22,7 +21,7 @@ from tasks.settings import Settings, load, mask
 from tasks.signals_commands import since_ms
 
 app = typer.Typer(help="What could not be worked on, why, and what to do with it.", no_args_is_help=True)
-err = Console(stderr=True, highlight=False)
+err = command_line.console(stderr=True)
 
 CONNECT_S = 3.0
 _REASONS = ", ".join(get_args(deadletters.Reason))
@@ -84,7 +83,7 @@ def list_letters(
     Example: python -m tasks deadletters list --reason strategy_error --symbol BTCUSDT --since 2h
     """
     letterbox = Letterbox(Outbox.reach(load()))
-    out, count = Console(highlight=False), 0
+    out, count = command_line.console(), 0
     for letter in letterbox.choose(_chosen(letterbox, reason, strategy, symbol, since, until, last)):
         count += 1
         if as_json:

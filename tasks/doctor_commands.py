@@ -8,10 +8,9 @@ from typing import Annotated, TypeVar
 import msgspec
 import redis
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from tasks import changes, doctor
+from tasks import changes, command_line, doctor
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
 from tasks.findings import Finding
@@ -32,7 +31,7 @@ def doctor_(
 
     Changes nothing, and takes a few seconds when something does not answer. Exit status 1 when there is a fault.
     """
-    console = Console(highlight=False)
+    console = command_line.console()
     signs = set()
     for finding in examine():
         signs.add(finding.sign)
@@ -56,8 +55,9 @@ def examine() -> Iterator[Finding]:
         for fault in _faults(error):
             yield Finding("fault", "settings", fault, "`config show` lists every setting")
         return
-    yield from (Finding("warning", "settings", hint) for hint in settings.hints)
-    if not settings.hints:
+    hints = settings.hints()
+    yield from (Finding("warning", "settings", hint) for hint in hints)
+    if not hints:
         given = ", ".join(sorted(name.upper() for name in settings.model_fields_set)) or "none: all by default"
         yield Finding("ok", "settings", f"given: {given}")
     chosen: Configuration | None = None

@@ -9,12 +9,9 @@ from tasks.redis_address import RedisAddress
 #: Names of other software that look like one of ours.
 _NOT_OURS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
 
-#: Celery would read these of its environment before its configuration. Its command line writes them too.
-READ_BY_CELERY = ("CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL", "CELERY_RESULT_BACKEND")
-
-#: What its command line copies there. BROKER_URL is ours as well.
-_BROKER = ("CELERY_BROKER", *READ_BY_CELERY[:3])
-_RESULTS = ("RESULT_BACKEND", READ_BY_CELERY[3])
+#: Of Celery and its command line, which writes what it is told, and BROKER_URL, into the second of each.
+_BROKER = ("CELERY_BROKER", "CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
+_RESULTS = ("RESULT_BACKEND", "CELERY_RESULT_BACKEND")
 
 
 def unknown(environ: Mapping[str, str], known: AbstractSet[str]) -> tuple[list[str], list[str]]:

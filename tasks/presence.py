@@ -12,11 +12,11 @@ import redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from tasks.build import VERSION
 from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, connection_options, script
 from tasks.redis_clients import connect_async
 from tasks.settings import Settings
+from tasks.version import VERSION
 
 #: A worker that has not been seen for so long is gone. Ingest looks every 3 s: so it knows of a death within 15 s.
 ALIVE_S = 10.0

@@ -11,7 +11,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import BeforeValidator, Field, PrivateAttr, ValidationError, field_validator, model_validator
+from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -134,8 +134,6 @@ class Settings(BaseSettings):
     binance_usdm_depth_url: str = Field("wss://fstream.binance.com/public/stream", description="futures books")
     binance_usdm_trade_url: str = Field("wss://fstream.binance.com/market/stream", description="futures trades")
 
-    _hints: tuple[str, ...] = PrivateAttr(())
-
     @field_validator("log_level", mode="before")
     @classmethod
     def _upper(cls, value: Any) -> Any:
@@ -202,10 +200,9 @@ class Settings(BaseSettings):
                 raise ValueError(message)
         return self
 
-    @property
-    def hints(self) -> tuple[str, ...]:
-        """What of the environment was not understood or is not used; a sentence each."""
-        return self._hints
+    def hints(self, environ: Mapping[str, str] = os.environ) -> list[str]:
+        """Return what of the environment is not understood or not used, a sentence each."""
+        return [*unknown_names(environ)[1], *environment.overruled(environ, self.broker, self.results)]
 
     @property
     def nats_tls(self) -> bool:
@@ -288,7 +285,7 @@ def _told(fault: ErrorDetails) -> str:
 @lru_cache(maxsize=1)
 def load() -> Settings:
     """Read the settings, once. Raises SettingsError, one message with every fault."""
-    wrong, warnings = unknown_names(os.environ)
+    wrong, _ = unknown_names(os.environ)
     settings = None
     try:
         settings = Settings()
@@ -296,5 +293,4 @@ def load() -> Settings:
         wrong += [_told(fault) for fault in error.errors()]
     if wrong or settings is None:
         raise SettingsError.of("the settings can't be used", wrong)
-    settings._hints = (*warnings, *environment.overruled(os.environ, settings.broker, settings.results))  # noqa: SLF001 its own
     return settings

@@ -8,10 +8,9 @@ from typing import Annotated, NamedTuple, TypeVar, get_args
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from tasks import registry, signal_lines
+from tasks import command_line, registry, signal_lines
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.outbox import Outbox
 from tasks.settings import load
@@ -123,12 +122,12 @@ def _found(outbox: Outbox, takes: Takes, begin_ms: int, last: int | None, *, fol
 
 
 def _say(text: str) -> None:
-    Console(stderr=True, highlight=False).print(Text(text, style="yellow"), soft_wrap=True)
+    command_line.console(stderr=True).print(Text(text, style="yellow"), soft_wrap=True)
 
 
 def _show(found: Iterable[bytes]) -> None:
     """Print lines: for a terminal in columns, with a line where a new day begins; else whole."""
-    console = Console(highlight=False)
+    console = command_line.console()
     columns = signal_lines.Columns(console)
     day = ""
     if console.is_terminal:

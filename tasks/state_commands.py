@@ -7,10 +7,9 @@ from typing import Annotated
 
 import msgspec
 import typer
-from rich.console import Console
 from rich.text import Text
 
-from tasks import registry, state_text
+from tasks import command_line, registry, state_text
 from tasks.changes import Changes
 from tasks.errors import LedgerError, SettingsError
 from tasks.settings import Settings, load
@@ -56,7 +55,7 @@ def show(
     if not rows:
         typer.echo(f"no such record or state in the namespace {settings.namespace!r}")
         return
-    console = Console(highlight=False)
+    console = command_line.console()
     for line in state_text.lines(row for _, row in rows):
         if console.is_terminal:
             console.print(Text(line), no_wrap=True, overflow="ellipsis")

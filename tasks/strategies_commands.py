@@ -7,18 +7,17 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
-from rich.table import Column, Table
+from rich.text import Text
 
 from tasks import check as checking
-from tasks import configuration, registry, report
+from tasks import command_line, configuration, registry, report
 from tasks.report_text import page
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 
 app = typer.Typer(help="What strategies there are, what they mean, and what they did.", no_args_is_help=True)
-out = Console()
-err = Console(stderr=True)
+out = command_line.console()
+err = command_line.console(stderr=True)
 
 Name = Annotated[
     str,
@@ -34,13 +33,13 @@ def list_strategies() -> None:
     """List the built-in strategies and those that the strategies file names, with the pools they run in."""
     pools = configuration.read(load().strategies_file).pools
     named = [name for pool in pools.values() for name in pool.strategies]
-    table = Table("strategy", "pools", "sees", "what it does", box=None, pad_edge=False)
+    table = command_line.table("strategy", "pools", "sees", "what it does")
     for name in sorted({*registry.builtin_names(), *named}):
         found = registry.find(name)
         runs_in = [pool_name for pool_name, pool in pools.items() if name in pool.strategies]
         summary = (inspect.getdoc(found) or "").partition("\n")[0]
-        table.add_row(f"[bold]{name}[/]", ", ".join(runs_in) or "none", ", ".join(checking.kinds(found)), summary)
-    out.print(table)
+        table.add_row(Text(name, "bold"), ", ".join(runs_in) or "none", ", ".join(checking.kinds(found)), summary)
+    command_line.print_table(out, table)
 
 
 def _find(name: str) -> type[AnyStrategy]:
@@ -59,13 +58,13 @@ def describe(name: Name) -> None:
     Example: python -m tasks strategies describe iceberg
     """
     found = _find(name)
-    out.print(inspect.getdoc(found) or "It has no docstring.", markup=False, highlight=False)
-    table = Table("parameter", "default", "bounds", Column("what it is", overflow="fold"), box=None, pad_edge=False)
+    out.print(inspect.getdoc(found) or "It has no docstring.")
+    table = command_line.table("parameter", "default", "bounds", "what it is")
     for parameter, field in found.params_type.model_fields.items():
         bounds = ", ".join(_bounds(field.metadata))
-        table.add_row(f"[bold]{parameter}[/]", str(field.default), bounds, field.description or "")
+        table.add_row(Text(parameter, "bold"), str(field.default), bounds, field.description or "")
     out.print()
-    out.print(table)
+    command_line.print_table(out, table)
 
 
 def _bounds(rules: list[Any]) -> Iterator[str]:
@@ -86,11 +85,11 @@ def check(name: Name) -> None:
     found = _find(name)
     with err.status(f"checking {name}"):
         result = checking.check(found)
-    table = Table("check", "result", Column("what was seen", overflow="fold"), box=None, pad_edge=False)
+    table = command_line.table("check", "result", "what was seen")
     for finding in result.findings:
         colour = "green" if finding.status == "passed" else "red"
-        table.add_row(finding.name, f"[{colour}]{finding.status}[/]", finding.detail)
-    out.print(table)
+        table.add_row(finding.name, Text(finding.status, colour), finding.detail)
+    command_line.print_table(out, table)
     if not result.passed:
         raise typer.Exit(1)
 

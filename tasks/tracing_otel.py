@@ -20,9 +20,9 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tasks import tracing
-from tasks.build import VERSION
 from tasks.rarely import Rarely
 from tasks.tracing import Role, Traced
+from tasks.version import VERSION
 
 NAME = "realtime-strategies"
 #: A batch of 500 frames that are all sampled still makes one small span.

@@ -5,15 +5,19 @@ from pathlib import Path
 from typing import Annotated, Literal
 
 import typer
-from rich.console import Console
 
 from compose.local import demo, recorder
 from compose.local.screen import Screen
 from compose.local.stack import Plan
-from tasks import recordings
+from tasks import command_line, recordings
 from tasks.errors import RealtimeStrategiesError
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=command_line.CONTEXT,
+)
 
 
 @app.callback()
@@ -69,6 +73,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     record: Record = None,
     flower_port: FlowerPort = None,
     as_json: AsJson = False,
+    version: command_line.Version = False,  # noqa: ARG001 typer shows it
 ) -> None:
     """Start NATS, Valkey, ingest, workers, Flower and a feed; show signals as they come, then a summary.
 
@@ -93,7 +98,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
         )
         status = demo.run(request, Screen(as_json=as_json))
     except RealtimeStrategiesError as error:
-        Console(stderr=True, highlight=False, markup=False, soft_wrap=True).print(f"error: {error}")
+        command_line.console(stderr=True).print(f"error: {error}", soft_wrap=True)
         status = 1
     raise typer.Exit(status)
 

@@ -6,11 +6,9 @@ from collections.abc import Mapping
 from typing import Any
 
 import msgspec
-from rich.console import Console
-from rich.markup import escape
 from rich.text import Text
 
-from tasks import signal_lines
+from tasks import command_line, signal_lines
 from tasks.findings import named_some
 from tasks.summary import Summary
 
@@ -23,7 +21,7 @@ class Screen:
     def __init__(self, *, as_json: bool) -> None:
         """Take where to write from `as_json`."""
         self._as_json = as_json
-        self.console = Console(stderr=as_json, highlight=False)
+        self.console = command_line.console(stderr=as_json)
         self._columns = signal_lines.Columns(self.console)
         self._second = 0
         self._shown = 0
@@ -31,11 +29,12 @@ class Screen:
 
     def say(self, text: str) -> None:
         """Print a line of the demo's own."""
-        self.console.print(escape(text), style="dim", soft_wrap=True)
+        self.console.print(text, style="dim", soft_wrap=True)
 
     def welcome(self, places: Mapping[str, str]) -> None:
         """Print where everything is."""
-        self.console.print("[bold]Realtime Strategies[/bold] is running. Ctrl-C ends it, orderly, with a summary.")
+        name = ("Realtime Strategies", "bold")
+        self.console.print(Text.assemble(name, " is running. Ctrl-C ends it, orderly, with a summary."))
         self._rows(places, "", "cyan")
 
     def signal(self, raw: bytes, now_s: float) -> None:
@@ -64,7 +63,7 @@ class Screen:
             sys.stdout.write(json.dumps(values) + "\n")
             sys.stdout.flush()
             return
-        self.console.print("\n[bold]Summary[/bold]")
+        self.console.print(Text("\nSummary", "bold"))
         self._rows({name: _cell(value) for name, value in values.items()}, "dim", "")
 
     def _rows(self, rows: Mapping[str, str], of_names: str, of_texts: str) -> None:

@@ -9,16 +9,21 @@ from typing import Annotated, NamedTuple, TypeVar
 
 import msgspec
 import typer
-from rich.console import Console
 
+from tasks import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
 from tests.bench import pipelines, plots, table, throughput, varied
 from tests.bench.mix import Mix
 from tests.bench.results import Report, machine
 from tests.bench.systems import RIVALS
 
-app = typer.Typer(add_completion=False, pretty_exceptions_enable=False, rich_markup_mode=None)
-console = Console(stderr=True, highlight=False)
+app = typer.Typer(
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+    context_settings=command_line.CONTEXT,
+)
+console = command_line.console(stderr=True)
 T = TypeVar("T")
 
 _NO_REPORT: tuple[type[Exception], ...] = (OSError, *UNREADABLE)
@@ -61,6 +66,7 @@ def _bench(
     as_json: Annotated[str, typer.Option("--json", help="File for all figures; - for standard output.")] = "",
     html: Annotated[Path | None, typer.Option(help="File for plots.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the tables, for the documentation.")] = None,
+    version: command_line.Version = False,
 ) -> None:
     """Measure; print tables with the targets beside the figures. The long form watches memory for an hour, at the end.
 
@@ -82,7 +88,9 @@ def _bench(
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     # Narrower, the tables could not be read.
-    table.show(report, Console(stderr=as_json == "-", highlight=False, width=max(console.width, 110)))
+    shown = command_line.console(stderr=as_json == "-")
+    shown.width = max(shown.width, 110)
+    table.show(report, shown)
     _write(report, as_json, html, markdown)
 
 

@@ -31,6 +31,7 @@ STRAY = {
     "CELERY_RESULT_BACKEND": "rpc://",
 }
 NAMED = "CELERY_BROKER_URL and CELERY_BROKER_READ_URL and CELERY_BROKER_WRITE_URL (or Celery's command line): not used"
+LAUNCHER = ["-c", re.findall(r"-c '(import sys, .*celery.*)'", (ROOT / "run").read_text())[0]]
 PASSWORD = "p@s:s/w%rd"  # noqa: S105 the test's own
 
 
@@ -70,15 +71,22 @@ def test_a_worker_takes_tasks_from_our_broker_whatever_celery_finds(servers, nam
 @pytest.mark.parametrize(
     ("command", "stray"),
     [
-        (["-A", "tasks", "report"], STRAY),
-        (["-b", "redis://127.0.0.1:1/15", "-A", "tasks", "report"], {}),
-        (["-A", "tasks", "report"], {"CELERY_BROKER": "redis://127.0.0.1:1/15", "RESULT_BACKEND": "rpc://"}),
+        (["-m", "celery", "-A", "tasks", "report"], STRAY),
+        # As `./run celery` starts it, with our modules imported before Celery reads its command line.
+        ([*LAUNCHER, "-b", "redis://127.0.0.1:1/15", "-A", "tasks", "report"], {}),
+        ([*LAUNCHER, "-A", "tasks", "report"], STRAY),
+        (["-m", "celery", "-b", "redis://127.0.0.1:1/15", "-A", "tasks", "report"], {}),
+        (
+            ["-m", "celery", "-A", "tasks", "report"],
+            {"CELERY_BROKER": "redis://127.0.0.1:1/15", "RESULT_BACKEND": "rpc://"},
+        ),
     ],
 )
 def test_each_celery_command_goes_to_our_broker_and_names_the_stray_variable(servers, command, stray):
     environment = os.environ | stray | {"REDIS_URL": servers.tcp, "PYTHONPATH": str(ROOT)}
-    celery = [sys.executable, "-m", "celery", *command]
-    ran = subprocess.run(celery, env=environment, capture_output=True, text=True, timeout=60, check=True)
+    ran = subprocess.run(
+        [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=60, check=True
+    )
     place = servers.tcp.rpartition("@")[2]
     for name in ("broker_url", "result_backend"):
         assert re.search(rf"^{name}: 'redis://:\**@{place}'$", ran.stdout, re.MULTILINE)

@@ -13,6 +13,7 @@ from tasks import presence
 from tasks.ledger import Keys
 from tasks.presence import Presence
 from tasks.settings import Settings
+from tasks.version import VERSION
 from tests.integration.workers import worker
 from tests.waiting import wait_for
 
@@ -42,7 +43,7 @@ def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(
     monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
     tell(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
     [seen] = presence.read(client, keys)
-    assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, "unknown")
+    assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, VERSION)
     assert 0 <= seen.age_s < 5
     assert 3_590 < seen.clock_ahead_s < 3_610
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from tasks.metrics import WORKER
+from tasks.version import VERSION
 from tests.integration.workers import LANES, Channels, Worker, worker
 from tests.waiting import wait_for
 
@@ -82,7 +83,7 @@ def test_metrics_equal_the_ledgers_counters(client, keys, settings, arguments, l
         assert samples["worker_signals_total", action, "sided"] == LANES * sum(id_ % 2 == rest for id_ in ids)
     assert samples["worker_batch_seconds_count", "trade"] == BATCHES
     assert 0 < samples["worker_strategy_seconds_total", "sided"] < samples["worker_batch_seconds_sum", "trade"]
-    assert samples["realtime_strategies_build_info", platform.python_version(), "worker", "unknown"] == 1
+    assert samples["realtime_strategies_build_info", platform.python_version(), "worker", VERSION] == 1
     # Every name of the table is there, and none besides.
     assert {name for name, *_ in samples} == {
         "realtime_strategies_build_info",

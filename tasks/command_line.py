@@ -1,0 +1,59 @@
+"""What all command lines have in common: how they print, `-h`, and `--version`."""
+
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console, ConsoleDimensions
+from rich.table import Column, Table
+
+from tasks.version import VERSION
+
+#: `context_settings` of an app; its commands have them from there.
+CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
+
+#: What is no terminal has no width.
+_ENDLESS = 1_000_000
+
+
+class _Console(Console):
+    """Takes text as it is, and cuts nothing that goes into a file or a pipe."""
+
+    @property
+    def size(self) -> ConsoleDimensions:
+        """Width and height; where there is no terminal, wide enough for any line."""
+        size = super().size
+        return size if self.is_terminal else ConsoleDimensions(_ENDLESS, size.height)
+
+    @size.setter
+    def size(self, new_size: tuple[int, int]) -> None:
+        self._width, self._height = new_size
+
+
+def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
+    """Return a console on which `:boom:` and `[red]` are text like any other; with `soft_wrap` it breaks no line."""
+    return _Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
+
+
+def table(*heads: str, **options: Any) -> Table:
+    """Return a table whose cells are never cut: on a narrow terminal they go on in the next line."""
+    return Table(*(Column(head, overflow="fold") for head in heads), box=None, pad_edge=False, **options)
+
+
+def print_table(out: Console, rows: Table) -> None:
+    """Print a table; in a file or a pipe without the spaces that a terminal needs at the ends of its lines."""
+    if out.is_terminal:
+        out.print(rows)
+        return
+    with out.capture() as captured:
+        out.print(rows)
+    for line in captured.get().splitlines():
+        out.print(line.rstrip(), soft_wrap=True)
+
+
+def _show(wanted: bool) -> None:  # noqa: FBT001 called by typer
+    if wanted:
+        typer.echo(f"realtime-strategies {VERSION}")
+        raise typer.Exit
+
+
+Version = Annotated[bool, typer.Option("--version", callback=_show, is_eager=True, help="Show the version and exit.")]

@@ -1,0 +1,11 @@
+"""What every command writes to, whatever it is that reads it: a terminal, a pipe, an encoding of the last century."""
+
+import io
+import sys
+
+
+def accept_any_text() -> None:
+    """Have standard output and standard error write what their encoding does not know as an escape, instead of failing."""
+    for stream in (sys.stdout, sys.stderr):
+        if isinstance(stream, io.TextIOWrapper):
+            stream.reconfigure(errors="backslashreplace")
