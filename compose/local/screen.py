@@ -58,7 +58,7 @@ class Screen:
         """Print the summary: the one JSON object, or a table. Where no frame was used, a line more says so."""
         values = in_order(summary, seconds)
         if unused := nothing_used(summary):
-            self.console.print(escape(unused), style="yellow", soft_wrap=True)
+            self.console.print(unused, style="yellow", soft_wrap=True)
         if self._as_json:
             sys.stdout.write(json.dumps(values) + "\n")
             sys.stdout.flush()
