@@ -21,7 +21,7 @@ from tasks.endpoints import Address, serve
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.ledger import CONFIGURATION_NOTICE
 from tasks.settings import Settings
-from tasks.status import STATUS_SUBJECT, Status, encode
+from tasks.status import EACH_SHARD, STATUS_SUBJECT, Status, encode
 from tasks.telemetry import configure_logging
 
 TICK_S = 0.05
@@ -112,8 +112,7 @@ class Service(Assembly):
         await self._nats.connect()
         while not await self._with_redis(self._lead):
             await asyncio.sleep(STANDBY_S)
-        if self._is_first:
-            await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
+        await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
         await self._source.open(self._intake.deliver)
         self._health.started = True
         log.info("ingest is up", subjects=self._settings.nats_subjects, lanes=len(list(self._lanes)))
@@ -247,11 +246,14 @@ class Service(Assembly):
     # What others ask
 
     async def _answer_status(self, message: Msg) -> None:
+        if not self._is_first and message.data != EACH_SHARD:
+            return
         # Whoever publishes to a stream need not wait for who reads it.
         held = 0 if self._source.keeps else self._source.pending + max(lane.held for lane in self._lanes)
         held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
         found = self._findings.current()
-        await message.respond(encode(Status(held_bytes, self._settings.ingest_total_bytes, held, found)))
+        number, bound_bytes = self._settings.shard.number, self._settings.ingest_total_bytes
+        await message.respond(encode(Status(held_bytes, bound_bytes, held, found, number)))
 
 
 def run(settings: Settings) -> int:

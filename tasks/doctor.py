@@ -195,14 +195,14 @@ def nats(facts: NatsFacts) -> Iterator[Finding]:
     jetstream = "with JetStream" if facts.jetstream else "without JetStream"
     payload = f"messages up to {facts.max_payload / 2**20:.3g} MiB"
     yield Finding("ok", "NATS", f"{facts.url}: version {facts.version}, {jetstream}, {payload}")
-    if facts.ingest is None:
+    if not facts.ingest:
         yield Finding("fault", "ingest", "does not answer on NATS", "start `python -m ingest`")
-        return
-    held, bound = facts.ingest.held_bytes, facts.ingest.bound_bytes
-    full = held / bound > MEMORY_WARNING if bound else False
-    says = f"answers, and holds {held / 2**20:,.1f} of {bound / 2**20:,.0f} MiB"
-    do = "workers can't keep up: start more, or events are dropped" if full else ""
-    yield Finding("warning" if full else "ok", "ingest", says, do)
+    for status in facts.ingest:
+        what = f"ingest (shard {status.shard})" if status.shard else "ingest"
+        full = status.held_bytes / status.bound_bytes > MEMORY_WARNING if status.bound_bytes else False
+        says = f"answers, and holds {status.held_bytes / 2**20:,.1f} of {status.bound_bytes / 2**20:,.0f} MiB"
+        do = "workers can't keep up: start more, or events are dropped" if full else ""
+        yield Finding("warning" if full else "ok", what, says, do)
 
 
 def port(facts: PortFacts) -> Finding:

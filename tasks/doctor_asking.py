@@ -22,13 +22,15 @@ from tasks.nats_client import NatsClient
 from tasks.redis_clients import connect
 from tasks.routing import Pool
 from tasks.settings import Settings, mask
-from tasks.status import STATUS_SUBJECT, Status, decode
+from tasks.status import EACH_SHARD, STATUS_SUBJECT, Status, decode
 from tasks.stored_configuration import Stored, kept_overlay
 
 T = TypeVar("T")
 
 #: How long one answer may take.
 ANSWER_S = 3.0
+#: How long after the first shard another one may answer.
+OTHERS_S = 0.3
 #: Ours say less; who else listens there may never end.
 _ANSWER_BYTES = 64 * 1024
 #: How many of the oldest entries of a queue are looked at.
@@ -212,11 +214,18 @@ async def _has_jetstream(nats: NatsClient) -> bool:
     return True
 
 
-async def _ask_ingest(nats: NatsClient) -> Status | None:
+async def _ask_ingest(nats: NatsClient) -> tuple[Status, ...]:
+    """Ask every shard; whoever has not answered a while after the first one does not count."""
+    answers: list[Status] = []
+    inbox = nats.new_inbox()
+    subscription = await nats.subscribe(inbox)
+    await nats.publish(STATUS_SUBJECT, EACH_SHARD, reply=inbox)
+    # Where nobody listens the server says so, which is no answer of ingest.
     with suppress(NatsError, msgspec.DecodeError):
-        answer = await nats.request(STATUS_SUBJECT, b"", timeout=ANSWER_S)
-        return decode(answer.data)
-    return None
+        while True:
+            answer = await subscription.next_msg(timeout=OTHERS_S if answers else ANSWER_S)
+            answers.append(decode(answer.data))
+    return tuple(sorted(answers, key=lambda status: status.shard))
 
 
 def ask_port(setting: str, host: str, port: int) -> PortFacts:

@@ -101,7 +101,7 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
             _told("ledger", ledger, lambda facts: doctor.ledger(facts, chosen, settings.namespace))
             if "ledger" in up
             else (),
-            told.ingest.findings or () if told.ingest else (),
+            *(status.findings or () for status in told.ingest),
             *(facts.findings for facts in heard),
             map(doctor.port, heard),
         )

@@ -68,8 +68,8 @@ class NatsFacts(msgspec.Struct, frozen=True):
     version: str = ""
     jetstream: bool = False
     max_payload: int = 0
-    #: None: no ingest answered.
-    ingest: Status | None = None
+    #: What each shard of ingest answered; none when none did.
+    ingest: tuple[Status, ...] = ()
 
 
 class PortFacts(msgspec.Struct, frozen=True):

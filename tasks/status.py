@@ -4,8 +4,9 @@ import msgspec
 
 from tasks.findings import Finding
 
-#: NATS subject of the request; the request's bytes are ignored.
+#: NATS subject of the request. Shard 0 answers whatever is asked, the others only if `EACH_SHARD` is.
 STATUS_SUBJECT = "ingest.status"
+EACH_SHARD = b"each shard"
 
 
 class Status(msgspec.Struct, frozen=True):
@@ -19,6 +20,8 @@ class Status(msgspec.Struct, frozen=True):
     held_frames: int
     #: What is wrong; None: an ingest of before says nothing about it.
     findings: list[Finding] | None = None
+    #: The number of the shard that answers.
+    shard: int = 0
 
 
 _decoder = msgspec.json.Decoder(Status)

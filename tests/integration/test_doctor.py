@@ -20,10 +20,11 @@ from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from compose.local.stack import Plan, Stack
 from tasks import presence
-from tasks.doctor_asking import ask_port, ask_redis
+from tasks.doctor_asking import ask_nats, ask_port, ask_redis
 from tasks.ledger import Keys
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import dump
+from tests.integration.service import ingest
 from tests.waiting import wait_for
 
 
@@ -64,7 +65,7 @@ def test_a_healthy_stack_has_no_fault_and_everything_was_looked_at(stack: Stack)
     assert (status, faults(findings)) == (0, [])
     assert looked_at(findings) == {
         "settings", "strategies", "Redis", "clocks", "NATS", "ingest", "queue", "configuration", "lanes", "dead",
-        "workers", "port",
+        "workers", "feed", "port",
     }  # fmt: skip
     wanted = {finding["what"]: finding["says"] for finding in findings if finding["sign"] == "ok"}
     assert wanted["workers"].startswith("1")
@@ -189,3 +190,14 @@ def test_servers_that_hang_cost_a_few_seconds_and_a_line_each():
     assert status == 1
     assert [fault.partition(":")[0] for fault in faults(findings)] == ["Redis (broker, results, ledger)", "NATS"]
     assert took_s < 60
+
+
+def test_every_shard_of_ingest_answers(nats_url: str, redis_url: str, namespace: str):
+    with (
+        ingest(nats_url, redis_url, namespace, INGEST_SHARD="0/2") as first,
+        ingest(nats_url, redis_url, namespace, INGEST_SHARD="1/2") as second,
+    ):
+        first.wait_ready()
+        second.wait_ready()
+        wait_for(lambda: len(ask_nats(first.settings).ingest) == 2, 20, "both to answer")
+        assert [status.shard for status in ask_nats(first.settings).ingest] == [0, 1]

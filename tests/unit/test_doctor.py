@@ -159,9 +159,10 @@ def test_a_ledger_can_be_judged_without_a_strategies_file():
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (NatsFacts("u", "", "2.15.1", jetstream=True, max_payload=2**20, ingest=Status(0, 100, 0)), []),
-        (NatsFacts("u", "", "2.15.1", ingest=Status(80, 100, 0)), []),
-        (NatsFacts("u", "", "2.15.1", ingest=Status(81, 100, 0)), [("warning", "ingest: answers, and holds")]),
+        (NatsFacts("u", "", "2.15.1", jetstream=True, max_payload=2**20, ingest=(Status(0, 100, 0),)), []),
+        (NatsFacts("u", "", "2.15.1", ingest=(Status(80, 100, 0),)), []),
+        (NatsFacts("u", "", "2.15.1", ingest=(Status(81, 100, 0),)), [("warning", "ingest: answers, and holds")]),
+        (NatsFacts("u", "", "2.15.1", ingest=(Status(0, 9, 0), Status(9, 9, 0, [], 1))), [("warning", "(shard 1): ")]),
         (NatsFacts("u", "", "2.15.1"), [("fault", "ingest: does not answer")]),
         (NatsFacts("u", "Connection refused"), [("fault", "NATS: u: Connection refused")]),
     ],
