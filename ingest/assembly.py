@@ -9,6 +9,7 @@ from ingest.brake import Brake
 from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
 from ingest.exporter import Exporter
+from ingest.feed_reports import FeedReports
 from ingest.feed_watch import FeedWatch
 from ingest.findings import Findings
 from ingest.health import Health
@@ -65,6 +66,7 @@ class Assembly:
         self._findings = Findings()
         feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s)
         unused = UnusedFrames(settings.feed_quiet_s)
+        self._feeds = FeedReports()
         self._health = Health(self._parts, self._lanes, self._surroundings, feed, self._findings)
         self._add_checks(brake, feed, unused)
         live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready, feed, unused))
@@ -107,6 +109,7 @@ class Assembly:
         self._findings.add(self._in_force.findings)
         self._findings.add(lambda: feed.findings(time.monotonic()))
         self._findings.add(lambda: unused.findings(time.monotonic()))
+        self._findings.add(lambda: self._feeds.findings(time.monotonic()))
 
     def _choose_source(self) -> Source:
         if self._settings.ingest_source == "core":

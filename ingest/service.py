@@ -16,7 +16,7 @@ from nats.errors import Error as NatsError
 from ingest.assembly import Assembly
 from ingest.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from ingest.loops import end, new_event_loop, on_signals
-from tasks import tracing
+from tasks import feed_report, tracing
 from tasks.endpoints import Address, serve
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.ledger import CONFIGURATION_NOTICE
@@ -251,6 +251,8 @@ class Service(Assembly):
         # Whoever publishes to a stream need not wait for who reads it.
         held = 0 if self._source.keeps else self._source.pending + max(lane.held for lane in self._lanes)
         held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
+        if message.data and (report := feed_report.decode(message.data)):
+            self._feeds.take(report, time.monotonic())
         found = self._findings.current()
         number, bound_bytes = self._settings.shard.number, self._settings.ingest_total_bytes
         await message.respond(encode(Status(held_bytes, bound_bytes, held, found, number)))

@@ -132,7 +132,7 @@ class Settings(BaseSettings):
     log_format: Literal["json", "console", ""] = Field("", description="json, or console; default: by the terminal")
     binance_spot_url: str = Field("wss://data-stream.binance.vision/stream", description="spot websocket")
     binance_usdm_depth_url: str = Field("wss://fstream.binance.com/public/stream", description="futures books")
-    binance_usdm_trade_url: str = Field("wss://fstream.binance.com/market/stream", description="futures trades")
+    binance_usdm_trade_url: str = Field("wss://fstream.binance.com/public/stream", description="futures trades")
 
     @field_validator("log_level", mode="before")
     @classmethod

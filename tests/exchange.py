@@ -1,4 +1,7 @@
-"""A websocket server that behaves like the exchange's, and misbehaves when asked."""
+"""A websocket server that behaves like the exchange's, and misbehaves when asked.
+
+It routes as the real one does: every name is accepted on every path, and pushed where it belongs only.
+"""
 
 import asyncio
 import itertools
@@ -33,6 +36,10 @@ def _is_of(line: recordings.Line, venue: Venue, symbols: Collection[str]) -> boo
     return isinstance(event, AnyEvent) and event.venue == venue and event.symbol in symbols
 
 
+#: What each path of the futures market pushes, by the beginning of the stream's kind; spot has one path for all.
+ROUTES = {"public": ("depth", "bookTicker", "trade"), "market": ("aggTrade", "kline", "markPrice", "forceOrder")}
+
+
 class Exchange:
     """Plays its scripts in turn, one a connection; the last one again for all further connections."""
 
@@ -52,9 +59,14 @@ class Exchange:
 
     @property
     def url(self) -> str:
+        """The spot market's."""
+        return self.route("")
+
+    def route(self, name: str) -> str:
+        """Give the address of a path of the futures market: public, or market."""
         assert self._server is not None
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
-        return f"ws://{host}:{port}/stream"
+        return f"ws://{host}:{port}/{name}{'/' if name else ''}stream"
 
     @asynccontextmanager
     async def open(self) -> AsyncIterator["Exchange"]:
@@ -70,10 +82,12 @@ class Exchange:
 
     async def _handle(self, connection: ServerConnection) -> None:
         assert connection.request is not None
-        streams = parse_qs(urlsplit(connection.request.path).query)["streams"][0].split("/")
+        path = urlsplit(connection.request.path)
+        streams = parse_qs(path.query)["streams"][0].split("/")
         self.asked_for.append(streams)
         script = self.scripts[min(self.connections, len(self.scripts)) - 1]
-        await script(self, connection, streams)
+        pushed = ROUTES.get(path.path.strip("/").partition("/")[0], ("",))
+        await script(self, connection, [name for name in streams if name.partition("@")[2].startswith(pushed)])
 
     def of(self, streams: list[str]) -> list[str]:
         return [frame for frame in self.frames if json.loads(frame)["stream"] in streams]
@@ -135,6 +149,11 @@ async def ping_then_send(exchange: Exchange, connection: ServerConnection, strea
         exchange.pongs += 1
         await send(exchange, connection, [frame])
     await connection.wait_closed()
+
+
+async def send_again_and_again_but_trades(exchange: Exchange, connection: ServerConnection, streams: list[str]) -> None:
+    """Send books until the client goes, as an exchange whose trades stand still."""
+    await send_again_and_again(exchange, connection, [name for name in streams if "@trade" not in name])
 
 
 async def send_again_and_again(exchange: Exchange, connection: ServerConnection, streams: list[str]) -> None:

@@ -1,29 +1,27 @@
 """Puts the exchange's live public market data on NATS; no account needed.
 
-One `Link` is one websocket with some of the streams. It is opened again whenever it is cut, goes silent, or gets
-old: the exchange cuts after 24 hours, so a fresh one is opened before that, and the old one is read until it stands.
+The streams are spread over links; each stream is watched, and ingest is told of those that say nothing.
 """
 
 import asyncio
-import random
+import os
 import re
+import socket
 import time
-from collections.abc import Awaitable, Callable, Iterable
-from contextlib import suppress
+from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
 
-import msgspec
 import structlog
-from websockets.asyncio.client import ClientConnection, connect
-from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
-from ingest.feeds import proxy
-from ingest.feeds.publisher import publishing
-from tasks.errors import UNREADABLE, ServerAwayError, SettingsError
+from ingest.feeds import proxy, stream_watch
+from ingest.feeds.link import PATIENCE, Link, Patience
+from ingest.feeds.publisher import Publisher, publishing
+from tasks import feed_report
+from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Venue
+from tasks.feed_report import FeedReport, SilentStream
 from tasks.frame_parts import foreign
-from tasks.rarely import Rarely
 from tasks.settings import Settings
 
 log = structlog.get_logger()
@@ -32,37 +30,6 @@ log = structlog.get_logger()
 STREAMS_A_LINK = 200
 _SYMBOL = re.compile(r"[\w-]{2,40}")
 _MARKETS = {"coinm": "COIN-M futures", "option": "the options market"}
-
-#: HTTP states that no patience mends: a wrong address, or a country that is not served.
-_REFUSALS = frozenset({400, 401, 403, 404, 451})
-
-#: Called with the stream's name and the frame's bytes.
-Deliver = Callable[[str, bytes], Awaitable[None]]
-
-
-class Patience(NamedTuple):
-    """How long the feed waits for what; seconds."""
-
-    #: Without any message on a link, until it is opened anew.
-    stall_s: float = 30.0
-    #: Without any message of a symbol, until a warning says so.
-    silence_s: float = 10.0
-    #: Before the second attempt in a row; doubles with every further one.
-    backoff_s: float = 0.5
-    backoff_max_s: float = 60.0
-    #: The age at which a link is replaced.
-    max_age_s: float = 23.5 * 3600
-
-
-PATIENCE = Patience()
-
-
-class _Frame(msgspec.Struct):
-    stream: str
-    data: msgspec.Raw
-
-
-_decoder = msgspec.json.Decoder(_Frame)
 
 
 def check(symbols: Iterable[str]) -> list[str]:
@@ -77,170 +44,119 @@ def check(symbols: Iterable[str]) -> list[str]:
     return known
 
 
-def endpoints(settings: Settings, venue: Venue, symbols: list[str]) -> list[str]:
-    """Give each link's URL, which names its streams."""
+class Endpoint(NamedTuple):
+    """What one link asks for."""
+
+    url: str
+    streams: list[str]
+
+
+def endpoints(settings: Settings, venue: Venue, symbols: list[str]) -> list[Endpoint]:
+    """Return where each link goes, with the streams that its URL names."""
     books = [f"{symbol.lower()}@depth20@100ms" for symbol in symbols]
     trades = [f"{symbol.lower()}@trade" for symbol in symbols]
-    if venue == "spot":
+    of_books, of_trades = {
+        "spot": (settings.binance_spot_url, settings.binance_spot_url),
+        "usdm": (settings.binance_usdm_depth_url, settings.binance_usdm_trade_url),
+    }[venue]
+    if of_books == of_trades:
         # A symbol's book and trades on one link: they come in the exchange's own order.
-        parts = [(settings.binance_spot_url, [name for pair in zip(books, trades, strict=True) for name in pair])]
+        parts = [(of_books, [name for pair in zip(books, trades, strict=True) for name in pair])]
     else:
-        parts = [(settings.binance_usdm_depth_url, books), (settings.binance_usdm_trade_url, trades)]
-    return [
-        f"{url}?streams={'/'.join(quote(name, safe='@') for name in names[start : start + STREAMS_A_LINK])}"
+        parts = [(of_books, books), (of_trades, trades)]
+    chunks = [
+        (url, names[start : start + STREAMS_A_LINK])
         for url, names in parts
         for start in range(0, len(names), STREAMS_A_LINK)
     ]
-
-
-def with_time(raw: bytes, received_at_ns: int) -> bytes:
-    """Add `received_at` to a frame's envelope, a JSON object; every other byte stays."""
-    return b'%b,"received_at":%d}' % (raw.rstrip()[:-1], received_at_ns)
-
-
-class Link:
-    """One websocket, kept open for ever."""
-
-    def __init__(self, url: str, deliver: Deliver, patience: Patience) -> None:
-        """Open nothing yet. Raises SettingsError and ServerAwayError: the address or its proxy can't be used."""
-        self._url = url
-        self._where = url.partition("?")[0]
-        self._proxy = proxy.before(url)
-        self._deliver = deliver
-        self._patience = patience
-        self._rarely = Rarely()
-        #: Failures in a row; a message ends the row.
-        self._failures = 0
-        self._received = False
-        #: Set while the websocket stands.
-        self.up = asyncio.Event()
-        #: Messages that are no frames: they are dropped.
-        self.garbage = 0
-
-    async def run(self) -> None:
-        """Deliver frames for ever. Raises ServerAwayError: the exchange refuses this address for good."""
-        socket = await self._open()
-        while True:
-            socket = await self._until_replaced(socket)
-
-    async def _until_replaced(self, socket: ClientConnection) -> ClientConnection:
-        """Deliver until the websocket is lost or old; give the next one."""
-        lost = asyncio.Event()
-        successor = asyncio.create_task(self._successor(lost))
-        try:
-            try:
-                await self._read(socket, successor)
-            except (ConnectionClosed, TimeoutError) as error:
-                self._lost(error)
-                lost.set()
-            return await successor
-        finally:
-            successor.cancel()
-            await socket.close()
-
-    async def _successor(self, lost: asyncio.Event) -> ClientConnection:
-        # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with `lost`.
-        with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.max_age_s):
-                await lost.wait()
-        return await self._open()
-
-    async def _open(self) -> ClientConnection:
-        """Connect, for as long as it takes."""
-        while True:
-            if self._failures:
-                await asyncio.sleep(self._backoff_s())
-            try:
-                socket = await connect(self._url, compression=None, close_timeout=1)
-            except (OSError, TimeoutError, InvalidHandshake) as error:
-                if not self._received and isinstance(error, InvalidStatus) and error.response.status_code in _REFUSALS:
-                    raise ServerAwayError(f"{self._where} refuses: {error}") from None
-                self._lost(error, proxy.fault(error) if self._proxy else "")
-            else:
-                self.up.set()
-                return socket
-
-    def _backoff_s(self) -> float:
-        """Give a wait that doubles with every failure in a row, with jitter, so that many feeds do not come at once."""
-        longest = min(self._patience.backoff_max_s, self._patience.backoff_s * 2 ** min(self._failures - 1, 16))
-        return random.uniform(longest / 2, longest)  # noqa: S311 nothing secret about a pause
-
-    def _lost(self, error: Exception, fault: str = "") -> None:
-        self._failures += 1
-        why = (
-            f"silent for {self._patience.stall_s:g} s" if type(error) is TimeoutError and not str(error) else str(error)
-        )
-        if self._rarely or self._failures == 1:
-            said = f"{fault or 'the exchange is away'}, trying again"
-            through = {"proxy": self._proxy} if self._proxy else {}
-            log.warning(said, where=self._where, why=why or type(error).__name__, **through)
-
-    async def _read(self, socket: ClientConnection, successor: asyncio.Task[ClientConnection]) -> None:
-        """Deliver until the successor stands. Raises ConnectionClosed, or TimeoutError on a stall."""
-        while not successor.done():
-            async with asyncio.timeout(self._patience.stall_s):
-                raw = await socket.recv(decode=False)
-            await self._take(raw)
-
-    async def _take(self, raw: bytes) -> None:
-        received_at_ns = time.time_ns()
-        try:
-            frame = _decoder.decode(raw)
-        except UNREADABLE:
-            self.garbage += 1
-            if self._rarely:
-                log.warning(
-                    "dropped: no frame of a stream", so_far=self.garbage, message=raw[:80].decode(errors="replace")
-                )
-            return
-        self._failures, self._received = 0, True
-        await self._deliver(frame.stream, with_time(raw, received_at_ns))
+    return [Endpoint(f"{url}?streams={'/'.join(quote(name, safe='@') for name in some)}", some) for url, some in chunks]
 
 
 class Watch:
-    """Knows which symbols have been heard of: the exchange says nothing about a symbol that it does not have."""
+    """Looks which streams are silent: tells the log and ingest, and has their links opened anew."""
 
-    def __init__(self, symbols: list[str], deliver: Deliver) -> None:
-        """Pass frames on to `deliver`."""
-        self._silent = set(symbols)
-        self._count = len(symbols)
-        self._deliver = deliver
+    def __init__(self, publisher: Publisher, venue: Venue, patience: Patience, streams: Iterable[str]) -> None:
+        """Watch these streams."""
+        self._publisher, self._patience = publisher, patience
+        self._feed = f"binance {venue} {socket.gethostname()}/{os.getpid()}"
+        self._streams = stream_watch.StreamWatch(patience.streams, streams)
+        self._silent: set[str] = set()
+        #: By link, when it may be renewed again and how long it waits then.
+        self._renewals: dict[Link, tuple[float, float]] = {}
 
     async def deliver(self, stream: str, raw: bytes) -> None:
-        """Pass a frame on, and note its symbol."""
-        if self._silent:
-            self._silent.discard(stream.partition("@")[0].upper())
-        await self._deliver(stream, raw)
+        """Publish a frame, and note its stream."""
+        self._streams.hear(stream, time.monotonic())
+        await self._publisher.publish(stream, raw)
 
-    async def run(self, links: list[Link], silence_s: float) -> None:
-        """Look once, `silence_s` after all links stand. Raises ServerAwayError: no symbol has been heard of."""
+    async def run(self, links: Mapping[Link, Endpoint]) -> None:
+        """Look every few seconds, once all links stand. Raises ServerAwayError: no stream has ever spoken."""
         for link in links:
             await link.up.wait()
-        await asyncio.sleep(silence_s)
-        if self._silent:
-            names = ", ".join(sorted(self._silent))
-            said = f"nothing from the exchange for {silence_s:g} s about {names}: is there such a symbol on this venue?"
-            if len(self._silent) == self._count:
+        self._streams.begin(time.monotonic())
+        while True:
+            await asyncio.sleep(self._patience.look_s)
+            now_s = time.monotonic()
+            silent = self._streams.silent(now_s)
+            self._tell(silent)
+            self._renew(links, silent, now_s)
+            await self._publisher.report(feed_report.encode(self._report(silent)))
+
+    def _tell(self, silent: list[stream_watch.Silent]) -> None:
+        fresh = [each for each in silent if each.stream not in self._silent]
+        if never := [each.stream for each in fresh if not each.spoke]:
+            said = f"nothing from the exchange about {', '.join(_named(never))}: is there such a symbol on this venue?"
+            if len(never) == self._streams.asked:
                 raise ServerAwayError(said)
             log.warning(said)
+        if stopped := [each.stream for each in fresh if each.spoke]:
+            log.warning("streams fell silent", streams=stopped)
+        now = {each.stream for each in silent}
+        if back := sorted(self._silent - now):
+            log.info("streams speak again", streams=back)
+        self._silent = now
+
+    def _renew(self, links: Mapping[Link, Endpoint], silent: list[stream_watch.Silent], now_s: float) -> None:
+        since_s = {each.stream: each.for_s for each in silent}
+        for link, endpoint in links.items():
+            longest_s = max((since_s.get(name, 0.0) for name in endpoint.streams), default=0.0)
+            due_s, wait_s = self._renewals.get(link, (0.0, self._patience.renew_s))
+            if not longest_s:
+                self._renewals.pop(link, None)
+            elif longest_s > self._patience.renew_s and now_s > due_s:
+                log.warning("opening the link anew: streams on it are silent", where=link.where, for_s=round(longest_s))
+                self._renewals[link] = now_s + wait_s, min(2 * wait_s, self._patience.renew_max_s)
+                link.renew()
+
+    def _report(self, silent: list[stream_watch.Silent]) -> FeedReport:
+        named = tuple(SilentStream(*each) for each in silent[: feed_report.MAX_NAMED])
+        return FeedReport(self._feed, self._streams.asked, len(silent), named)
+
+
+def _named(streams: Iterable[str]) -> list[str]:
+    """Name streams for a person: a symbol whose book and trades are both among them by the symbol alone."""
+    by_symbol: dict[str, list[str]] = {}
+    for stream in streams:
+        by_symbol.setdefault(stream.partition("@")[0].upper(), []).append(stream)
+    return [name for symbol, some in by_symbol.items() for name in ([symbol] if len(some) > 1 else some)]
 
 
 async def binance(settings: Settings, symbols: list[str], venue: Venue, patience: Patience = PATIENCE) -> None:
     """Publish live frames for ever. Raises SettingsError and ServerAwayError."""
     known = check(symbols)
-    urls = endpoints(settings, venue, known)
-    for url in urls:
-        proxy.before(url)  # what is wrong with it is said before NATS is waited for
+    asked = endpoints(settings, venue, known)
+    for endpoint in asked:
+        proxy.before(endpoint.url)  # what is wrong with it is said before NATS is waited for
     async with publishing(settings) as publisher:
-        watch = Watch(known, publisher.publish)
-        links = [Link(url, watch.deliver, patience) for url in urls]
+        watch = Watch(publisher, venue, patience, (name for each in asked for name in each.streams))
+        links = {Link(each.url, watch.deliver, patience): each for each in asked}
         log.info("going live", symbols=len(known), venue=venue, connections=len(links))
         faults: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:
                 for link in links:
                     group.create_task(link.run())
-                group.create_task(watch.run(links, patience.silence_s))
+                group.create_task(watch.run(links))
         except* (ServerAwayError, SettingsError) as refused:
             faults = refused.exceptions
         if faults:

@@ -13,6 +13,7 @@ from tasks.errors import ServerAwayError, SettingsError
 from tasks.nats_client import NatsClient
 from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
+from tasks.status import STATUS_SUBJECT
 
 log = structlog.get_logger()
 
@@ -121,6 +122,8 @@ class Publisher(Connection):
         self._rarely = Rarely()
         #: Subjects that the server was found not to let us publish.
         self.refused: AbstractSet[str] = frozenset()
+        #: Whether it is told how this feed is; whoever may not be told is not.
+        self._reports = False
         #: Frames given to the server.
         self.published = 0
         #: Frames dropped because the server was away.
@@ -128,10 +131,8 @@ class Publisher(Connection):
 
     def check(self) -> None:
         """Raise SettingsError when a subject is refused: what goes there reaches nobody, and nothing else says so."""
-        if self.refused:
-            raise SettingsError(
-                f"NATS does not let this login publish {', '.join(sorted(self.refused)[:5])} (its rights)"
-            )
+        if refused := self.refused - ({STATUS_SUBJECT} if self._reports else set()):
+            raise SettingsError(f"NATS does not let this login publish {', '.join(sorted(refused)[:5])} (its rights)")
 
     async def wait(self) -> None:
         """Wait until the server is there. Raises SettingsError: a subject is refused."""
@@ -160,6 +161,13 @@ class Publisher(Connection):
             await self.flush()
         if self.dropped % _FLUSH_EVERY == 1:
             await asyncio.sleep(0)
+
+    async def report(self, request: bytes) -> None:
+        """Tell ingest how this feed is, if one is there that may be told."""
+        self._reports = True
+        if self.client.is_connected and STATUS_SUBJECT not in self.refused:
+            # With an inbox to answer to, because ingest answers; nobody waits for it.
+            await self.client.publish(STATUS_SUBJECT, request, reply=self.client.new_inbox())
 
 
 @asynccontextmanager

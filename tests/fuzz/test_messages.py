@@ -14,7 +14,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ingest.feeds import record
-from ingest.feeds.binance import PATIENCE, Link
+from ingest.feeds.link import PATIENCE, Link
 from ingest.layout import Layout
 from ingest.live import Live
 from tasks import batches, deadletters, engine, letter_text, presence, recordings, records, state, status

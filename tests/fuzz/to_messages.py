@@ -8,7 +8,7 @@ from unittest.mock import patch
 import msgspec
 
 from ingest.feeds import record
-from ingest.feeds.binance import PATIENCE, Link
+from ingest.feeds.link import PATIENCE, Link
 from ingest.intake import Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.tally import Tally

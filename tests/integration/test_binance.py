@@ -3,6 +3,8 @@
 import asyncio
 import itertools
 import json
+import math
+from collections import Counter
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from http import HTTPStatus
@@ -14,10 +16,13 @@ from structlog.testing import capture_logs
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats
 from ingest.feeds import binance as feed
-from tasks import frame_parts, frames
+from ingest.feeds import link, stream_watch
+from ingest.feeds.link import Link, Patience
+from tasks import feed_report, frame_parts, frames
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.settings import Settings
+from tasks.status import STATUS_SUBJECT
 from tests import exchange as scripts
 from tests.exchange import Exchange, recorded
 from tests.feeds import Listener, cancelled, listening, logged, until
@@ -25,7 +30,14 @@ from tests.needs import missing
 from tests.socks import socks
 
 #: Short enough for a test, and still in the proportions of the real ones.
-IMPATIENT = feed.Patience(stall_s=0.5, silence_s=0.5, backoff_s=0.01, backoff_max_s=0.05)
+IMPATIENT = Patience(
+    stall_s=0.5,
+    streams=stream_watch.Patience(books_s=0.5, trades_s=0.5),
+    look_s=0.1,
+    renew_s=math.inf,
+    backoff_s=0.01,
+    backoff_max_s=0.05,
+)
 BOTH = ["BTCUSDT", "ETHUSDT"]
 
 
@@ -34,21 +46,21 @@ def spot(recording) -> list[str]:
     return recorded(recording, 300, "spot")
 
 
-def settings(nats_url: str, server: Exchange) -> Settings:
+def settings(nats_url: str, server: Exchange, trades: str = "public") -> Settings:
     return Settings(
         nats_url=nats_url,
         binance_spot_url=server.url,
-        binance_usdm_depth_url=server.url,
-        binance_usdm_trade_url=server.url,
+        binance_usdm_depth_url=server.route("public"),
+        binance_usdm_trade_url=server.route(trades),
     )
 
 
 @asynccontextmanager
 async def live(
-    nats_url: str, server: Exchange, symbols=BOTH, venue="spot", patience=IMPATIENT
+    nats_url: str, server: Exchange, symbols=BOTH, venue="spot", patience=IMPATIENT, trades="public"
 ) -> AsyncIterator[tuple[Listener, "asyncio.Task[None]"]]:
     async with server.open(), listening(nats_url) as listener:
-        task = asyncio.create_task(feed.binance(settings(nats_url, server), list(symbols), venue, patience))
+        task = asyncio.create_task(feed.binance(settings(nats_url, server, trades), list(symbols), venue, patience))
         try:
             yield listener, task
         finally:
@@ -104,11 +116,31 @@ def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recording, ven
     asyncio.run(main())
 
 
-def test_futures_books_and_trades_come_over_two_connections(nats_url, recording):
+def test_futures_books_and_trades_come_over_one_connection_each_at_its_turn(nats_url, recording):
+    frames_ = recorded(recording, 300, "usdm")
+    server = Exchange(frames_)
+
+    async def main() -> None:
+        async with live(nats_url, server, venue="usdm") as (listener, _):
+            await until(lambda: len(listener.messages) == len(frames_), "books and trades")
+            assert [original(frame) for frame in listener.frames] == frames_
+
+    asyncio.run(main())
+    assert server.asked_for == [
+        ["btcusdt@depth20@100ms", "btcusdt@trade", "ethusdt@depth20@100ms", "ethusdt@trade"],
+    ]
+
+
+def test_the_address_of_both_by_default_is_the_path_that_pushes_them():
+    ((url, _),) = feed.endpoints(Settings(), "usdm", BOTH)
+    assert url.startswith("wss://fstream.binance.com/public/stream?streams=")
+
+
+def test_other_addresses_for_books_and_trades_are_two_connections(nats_url, recording):
     server = Exchange(recorded(recording, 300, "usdm"))
 
     async def main() -> None:
-        async with live(nats_url, server, venue="usdm"):
+        async with live(nats_url, server, venue="usdm", trades="market"):
             await until(lambda: server.connections == 2, "two connections")
 
     asyncio.run(main())
@@ -118,10 +150,61 @@ def test_futures_books_and_trades_come_over_two_connections(nats_url, recording)
     ]
 
 
-def test_more_streams_than_a_connection_carries_are_split():
-    urls = feed.endpoints(Settings(), "spot", [f"SIM{number}USDT" for number in range(450)])
+def test_trades_asked_for_where_none_are_pushed_are_named(nats_url, recording, monkeypatch):
+    entries = logged(monkeypatch, feed)
+    server = Exchange(recorded(recording, 300, "usdm"))
 
-    asked = [url.partition("?streams=")[2].split("/") for url in urls]
+    async def main() -> None:
+        async with live(nats_url, server, venue="usdm", trades="market"):
+            await until(lambda: any("is there such" in entry["event"] for entry in entries), "a warning")
+
+    asyncio.run(main())
+    assert [entry["event"] for entry in entries if "is there such" in entry["event"]] == [
+        "nothing from the exchange about btcusdt@trade, ethusdt@trade: is there such a symbol on this venue?"
+    ]
+
+
+def is_well(request: bytes) -> bool:
+    report = feed_report.decode(request)
+    return report is not None and not report.silent
+
+
+def test_a_stream_that_falls_silent_is_told_once_to_the_log_and_to_ingest_and_its_link_is_opened_anew(
+    nats_url, recording, monkeypatch
+):
+    entries = logged(monkeypatch, feed, link)
+    server = Exchange(
+        recorded(recording, 300, "spot"), scripts.send_again_and_again_but_trades, scripts.send_again_and_again
+    )
+    patience = IMPATIENT._replace(renew_s=1.0)
+
+    async def main() -> None:
+        async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, patience=patience):
+            await until(lambda: any("speak again" in entry["event"] for entry in entries), "the trades")
+            reports = [feed_report.decode(request) for request in told.frames]
+            assert all(reports)
+            silent = [[each.stream for each in report.named] for report in reports if report]
+            assert ["btcusdt@trade", "ethusdt@trade"] in silent
+            last = feed_report.decode(told.frames[-1])
+            await until(lambda: is_well(told.frames[-1]), f"a report without silent streams after {last}")
+
+    asyncio.run(main())
+    # The first link was read until the second stood, and only then let go.
+    assert server.connections == 2
+    kinds = Counter(entry["event"].partition(":")[0].partition(" about ")[0] for entry in entries)
+    assert kinds == {
+        "going live": 1,
+        "nothing from the exchange": 1,
+        "opening the link anew": 1,
+        "streams speak again": 1,
+    }
+
+
+def test_more_streams_than_a_connection_carries_are_split():
+    made = feed.endpoints(Settings(), "spot", [f"SIM{number}USDT" for number in range(450)])
+
+    asked = [endpoint.url.partition("?streams=")[2].split("/") for endpoint in made]
+    assert asked == [endpoint.streams for endpoint in made]
     assert [len(streams) for streams in asked] == [200, 200, 200, 200, 100]
     assert len({name for streams in asked for name in streams}) == 900
 
@@ -166,9 +249,7 @@ def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot):
 
 
 def test_waits_grow_with_every_failure_and_differ_between_feeds():
-    link = feed.Link(
-        "ws://127.0.0.1/stream?streams=", lambda *_: asyncio.sleep(0), feed.Patience(backoff_s=1, backoff_max_s=8)
-    )
+    link = Link("ws://127.0.0.1/stream?streams=", lambda *_: asyncio.sleep(0), Patience(backoff_s=1, backoff_max_s=8))
     waits = {}
     for failures in (1, 2, 3, 4, 5, 50):
         link._failures = failures
@@ -180,7 +261,7 @@ def test_waits_grow_with_every_failure_and_differ_between_feeds():
 
 
 def test_garbage_is_dropped_and_what_stands_between_it_goes_on(nats_url, spot, monkeypatch):
-    entries = logged(monkeypatch, feed)
+    entries = logged(monkeypatch, feed, link)
     server = Exchange(spot, scripts.send_garbage)
 
     async def main() -> None:
@@ -265,7 +346,7 @@ def test_a_proxy_that_is_down_is_named_and_not_the_exchange(monkeypatch):
     address = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("WS_PROXY", f"http://me:hunter2@{address}")
     monkeypatch.setenv("NO_PROXY", "")
-    link = feed.Link("ws://exchange.example/stream?streams=x", lambda *_: asyncio.sleep(0), IMPATIENT)
+    link = Link("ws://exchange.example/stream?streams=x", lambda *_: asyncio.sleep(0), IMPATIENT)
 
     async def main() -> None:
         task = asyncio.create_task(link.run())
@@ -301,7 +382,7 @@ def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
         async with Exchange(spot).open() as server, socks(asked_for) as address:
             monkeypatch.setenv("WS_PROXY", f"socks5h://{address}")
             url = server.url.replace("127.0.0.1", "exchange.example") + "?streams=btcusdt@trade"
-            task = asyncio.create_task(feed.Link(url, deliver, IMPATIENT).run())
+            task = asyncio.create_task(Link(url, deliver, IMPATIENT).run())
             await until(lambda: len(received) >= len(spot), "all frames")
             await cancelled(task)
             assert set(asked_for) == {"exchange.example"}

@@ -1,0 +1,51 @@
+"""What live feeds told this ingest of themselves. Pure: time is an argument."""
+
+from collections.abc import Iterator
+
+from tasks.feed_report import FeedReport
+from tasks.findings import Finding
+
+#: A feed that says nothing for so long has ended; that its events stay away is found elsewhere.
+FORGET_S = 30.0
+#: At most; a process of which there are more is somebody's mistake.
+MAX_FEEDS = 100
+
+
+class FeedReports:
+    """The last report of each feed."""
+
+    def __init__(self) -> None:
+        """Know of no feed."""
+        self._reports: dict[str, tuple[float, FeedReport]] = {}
+
+    def take(self, report: FeedReport, now_s: float) -> None:
+        """Keep a feed's report instead of its last one."""
+        if report.feed in self._reports or len(self._recent(now_s)) < MAX_FEEDS:
+            self._reports[report.feed] = now_s, report
+
+    def silent(self, now_s: float) -> int:
+        """Return how many streams are silent, of all feeds."""
+        return sum(report.silent for report in self._recent(now_s))
+
+    def findings(self, now_s: float) -> Iterator[Finding]:
+        """Yield a warning for each feed that hears nothing of streams which it asked for."""
+        for report in self._recent(now_s):
+            if report.silent:
+                yield Finding("warning", f"feed {report.feed}", _says(report), _DO, "streams_silent")
+
+    def _recent(self, now_s: float) -> list[FeedReport]:
+        self._reports = {feed: kept for feed, kept in self._reports.items() if now_s - kept[0] < FORGET_S}
+        return [report for _, report in self._reports.values()]
+
+
+_DO = (
+    "see whether the exchange lists and trades these symbols, and BINANCE_*_URL; the feed opens the link anew by itself"
+)
+
+
+def _says(report: FeedReport) -> str:
+    names = ", ".join(
+        f"{each.stream} ({'for' if each.spoke else 'never, in'} {each.for_s:.0f} s)" for each in report.named
+    )
+    more = f" and {report.silent - len(report.named)} more" if report.silent > len(report.named) else ""
+    return f"nothing comes of {report.silent} of {report.asked} streams: {names}{more}"
