@@ -26,7 +26,8 @@ KNOWN_TICKS = 30
 #: What an earlier pause counts against the one after it, and a second of repeats against the one after it.
 _FADING_PAUSE = 0.98
 _FADING_S = 0.9
-#: A stream repeats itself when more than this part of its events has been repeats for so long; it ends below the other.
+#: A stream repeats itself when more than this part of its events has been repeats for so long, or for as long as makes
+#: a feed quiet, if that is shorter; it ends below the other part.
 REPEATS_SHARE, REPEATS_OVER_SHARE = 0.5, 0.4
 REPEATS_S = 10.0
 #: So many streams are given with their ages, the oldest ones.
@@ -84,6 +85,7 @@ class FeedWatch:
     ) -> None:
         """`wants` tells whether some pool takes a symbol's events of a kind, `listening` whether events can come now."""
         self._wants, self._listening, self._quiet_s = wants, listening, quiet_s
+        self._repeats_s = min(REPEATS_S, quiet_s)
         self._streams: dict[StreamKey, Stream] = {}
         #: At the last tick with events; None: there was none yet.
         self.newest_s: float | None = None
@@ -127,7 +129,8 @@ class FeedWatch:
                 forgotten.append(key)
             elif idle_s > self._quiet_s and self._is_silent(stream, now_s):
                 silent.append(name_of(key))
-            if stream.repeating_since_s is not None and _is_repeating(stream, now_s):
+            since_s = stream.repeating_since_s
+            if since_s is not None and now_s - since_s >= self._repeats_s > now_s - stream.seen_s:
                 repeating.append(name_of(key))
         self._silent, self._repeating = silent, repeating
         self.newest_s = now_s if fresh else self.newest_s
@@ -208,11 +211,6 @@ def _move_on(stream: Stream, now_s: float) -> None:
         stream.repeating_since_s = now_s if share > REPEATS_SHARE else None
     elif share < REPEATS_OVER_SHARE:
         stream.repeating_since_s = None
-
-
-def _is_repeating(stream: Stream, now_s: float) -> bool:
-    since_s = stream.repeating_since_s
-    return since_s is not None and now_s - since_s >= REPEATS_S and now_s - stream.seen_s < REPEATS_S
 
 
 def _step(age_s: float, least_s: float) -> float:

@@ -204,6 +204,7 @@ def test_an_ingest_that_stands_by_says_that_and_not_that_it_starts(browser: Brow
             page.goto(f"http://127.0.0.1:{port}/")
             expect(page.locator("#problems")).to_contain_text("stands by")
             expect(page.locator("#problems p")).to_have_count(1)
+            expect(page.locator("#parts li").first).to_have_text(re.compile("Feed ?no event yet"))
     finally:
         stack.instance.kill(standby)
 

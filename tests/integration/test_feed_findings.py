@@ -63,3 +63,15 @@ def test_a_feed_of_which_nothing_is_used_and_then_one_that_falls_silent_is_told_
         assert {line["name"] for line in service.logged("finding")} >= {"frames_unused", "feed_quiet"}
         of_feed = [each for each in doctor(service) if each["what"].startswith("feed")]
         assert [(each["sign"], each["name"]) for each in of_feed] == [("warning", "feed_quiet")]
+
+
+def test_a_stream_that_repeats_itself_is_found(nats_url: str, redis_url: str, namespace: str):
+    with ingest(nats_url, redis_url, namespace, FEED_QUIET_S="2") as service:
+        service.wait_ready()
+
+        def repeats() -> bool:
+            asyncio.run(publish(nats_url, *[(f"{namespace}.x", TRADE % 7)] * 5))
+            return "feed_repeats" in found(service)
+
+        wait_for(repeats, 15, "the repeats to be found")
+        assert found(service)["feed_repeats"]["says"].endswith("spot:BTCUSDT:trade")
