@@ -48,8 +48,8 @@ app.add_typer(doctor_app)
 
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
-out = command_line.console()
-err = command_line.console(stderr=True)
+out = command_line.Console()
+err = command_line.Console(stderr=True)
 
 
 @app.command()
@@ -118,8 +118,8 @@ def _write_signals(path: Path, signals: list[bytes]) -> None:
 def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
     chosen = edits.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
     for change in changes:
-        name, _, word = change.partition(".")
-        chosen = edits.apply(chosen, name, edits.assignments([word]))
+        name, assigned = edits.assignment(change)
+        chosen = edits.apply(chosen, name, assigned)
     return chosen
 
 

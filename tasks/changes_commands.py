@@ -14,7 +14,7 @@ from tasks.overlay import ALL, Overlay, of_pool
 from tasks.settings import Settings, load
 
 app = typer.Typer()
-out = command_line.console(soft_wrap=True)
+out = command_line.Console(soft_wrap=True)
 
 Name = Annotated[
     str, typer.Argument(help="A strategy, by the name its signals carry or that of the strategies file; or `all`.")

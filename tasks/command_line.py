@@ -2,8 +2,9 @@
 
 from typing import Annotated, Any
 
+import rich.console
 import typer
-from rich.console import Console, ConsoleDimensions
+from rich.console import ConsoleDimensions
 from rich.table import Column, Table
 
 from tasks.version import VERSION
@@ -15,8 +16,12 @@ CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
 _ENDLESS = 1_000_000
 
 
-class _Console(Console):
-    """Takes text as it is, and cuts nothing that goes into a file or a pipe."""
+class Console(rich.console.Console):  # noqa: TID251 this is the one that is meant
+    """A console on which `:boom:` and `[red]` are text like any other, and which cuts nothing in a file or a pipe."""
+
+    def __init__(self, *, stderr: bool = False, soft_wrap: bool = False, **options: Any) -> None:
+        """With `soft_wrap` it breaks no line; `options` are more of rich's."""
+        super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False, **options)
 
     @property
     def size(self) -> ConsoleDimensions:
@@ -27,11 +32,6 @@ class _Console(Console):
     @size.setter
     def size(self, new_size: tuple[int, int]) -> None:
         self._width, self._height = new_size
-
-
-def console(*, stderr: bool = False, soft_wrap: bool = False) -> Console:
-    """Return a console on which `:boom:` and `[red]` are text like any other; with `soft_wrap` it breaks no line."""
-    return _Console(stderr=stderr, markup=False, emoji=False, highlight=False, soft_wrap=soft_wrap)
 
 
 def table(*heads: str, **options: Any) -> Table:

@@ -145,7 +145,15 @@ def read(path: Path) -> Configuration:
         return check(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
     except OSError as error:
         raise SettingsError(f"can't read the strategies file {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise SettingsError(f"{path} is not TOML: it is not text in UTF-8") from None
     except ValueError as error:
-        raise SettingsError(f"{path} is not TOML: {error}") from None
+        raise SettingsError(f"{path} is not TOML: {_where_first(str(error))}") from None
     except RecursionError:
         raise SettingsError(f"{path} is nested too deeply") from None
+
+
+def _where_first(said: str) -> str:
+    """Return what tomllib says with the place before it: `line 3, column 5: expected ']' at the end of ...`."""
+    what, _, where = said.removesuffix(")").rpartition(" (at ")
+    return f"{where}: {what[0].lower()}{what[1:]}" if what else said

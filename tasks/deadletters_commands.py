@@ -21,7 +21,7 @@ from tasks.settings import Settings, load, mask
 from tasks.signals_commands import since_ms
 
 app = typer.Typer(help="What could not be worked on, why, and what to do with it.", no_args_is_help=True)
-err = command_line.console(stderr=True)
+err = command_line.Console(stderr=True)
 
 CONNECT_S = 3.0
 _REASONS = ", ".join(get_args(deadletters.Reason))
@@ -83,7 +83,7 @@ def list_letters(
     Example: python -m tasks deadletters list --reason strategy_error --symbol BTCUSDT --since 2h
     """
     letterbox = Letterbox(Outbox.reach(load()))
-    out, count = command_line.console(), 0
+    out, count = command_line.Console(), 0
     for letter in letterbox.choose(_chosen(letterbox, reason, strategy, symbol, since, until, last)):
         count += 1
         if as_json:

@@ -31,7 +31,7 @@ def doctor_(
 
     Changes nothing, and takes a few seconds when something does not answer. Exit status 1 when there is a fault.
     """
-    console = command_line.console()
+    console = command_line.Console()
     signs = set()
     for finding in examine():
         signs.add(finding.sign)

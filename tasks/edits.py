@@ -1,5 +1,6 @@
 """Changing a configuration by words: `orderbook_skew levels=10 gate.min_confidence=0.7`. Pure."""
 
+import re
 import tomllib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
@@ -8,6 +9,9 @@ from tasks import registry
 from tasks.configuration import Configuration, check
 from tasks.errors import SettingsError
 from tasks.overlay import ALL, Overlay, applied, of_strategy, told
+
+#: A strategy's name, or the import path of one; a name; a value.
+_ASSIGNMENT = re.compile(r"([^.:=]+|[^:=]+:[^.:=]+)\.([^:=]+=.*)", re.DOTALL)
 
 
 def assignments(words: Iterable[str]) -> dict[str, Any]:
@@ -19,9 +23,17 @@ def assignments(words: Iterable[str]) -> dict[str, Any]:
     for word in words:
         name, equals, text = word.partition("=")
         if not equals or not name:
-            raise SettingsError(f"{word!r} is not name=value")
+            raise SettingsError(f"{word!r} is not NAME=VALUE, such as levels=10")
         read[name] = _value(text)
     return read
+
+
+def assignment(word: str) -> tuple[str, dict[str, Any]]:
+    """Read `STRATEGY.NAME=VALUE`; the strategy may be an import path, `module:Class`. Raises SettingsError."""
+    found = _ASSIGNMENT.fullmatch(word)
+    if found is None:
+        raise SettingsError(f"--set {word}: not STRATEGY.NAME=VALUE, such as orderbook_skew.levels=10")
+    return found[1], assignments([found[2]])
 
 
 def _value(text: str) -> Any:

@@ -11,9 +11,6 @@ from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.letterbox import Letter
 
-#: Names in front of a line, so that what follows stands in a column.
-_NAME = 10
-
 
 def printable(text: str) -> str:
     """Give a text with everything escaped that is no letter, sign, space or line break."""
@@ -58,9 +55,11 @@ def whole(letter: Letter) -> Iterator[str]:
     about = letter.letter
     named = {"id": letter.id, "when": f"{when(letter)} UTC", "reason": about.reason, "refusal": about.refusal}
     named |= {"subject": about.subject, "pool": about.pool, "strategy": about.author, "symbol": about.symbol}
-    yield from (f"{name:<{_NAME}}{printable(value)}" for name, value in named.items() if value)
+    rows = {name: printable(value) for name, value in named.items() if value}
     if about.event:
-        yield from (f"{name:<{_NAME}}{value}" for name, value in event(about.event).items() if name != "symbol")
+        rows |= {name: str(value) for name, value in event(about.event).items() if name != "symbol"}
+    width = max(map(len, rows))
+    yield from (f"{name:<{width}}  {value}" for name, value in rows.items())
     if about.raw:
         cut = ", the first of more" if about.is_cut else ""
         yield f"\nraw, {len(about.raw):,} bytes{cut}:\n{printable(_readable(about.raw))}"

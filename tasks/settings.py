@@ -23,6 +23,11 @@ from tasks.secret_files import SecretFiles
 #: More would share out less than a lane each in most setups.
 MAX_SHARDS = 64
 
+
+def _digit(value: Any) -> Any:
+    return int(value) if isinstance(value, str) and value in set(string.digits) else value
+
+
 Port = Annotated[int, Field(ge=0, le=65_535)]
 
 _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
@@ -66,7 +71,7 @@ class Settings(BaseSettings):
     ingest_stream_max_bytes: int = Field(
         2 * 2**30, ge=2**20, description="jetstream: how much a stream made by ingest keeps"
     )
-    ingest_stream_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(int)] = Field(
+    ingest_stream_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(_digit)] = Field(
         1, description="jetstream: on how many servers a stream made by ingest is kept"
     )
     ingest_shard: str = Field(

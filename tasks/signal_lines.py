@@ -4,9 +4,9 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 
 import msgspec
-from rich.console import Console
 from rich.text import Text
 
+from tasks.command_line import Console
 from tasks.events import DateMs
 
 #: Below this width of the terminal the columns stand closer.

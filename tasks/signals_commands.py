@@ -122,12 +122,12 @@ def _found(outbox: Outbox, takes: Takes, begin_ms: int, last: int | None, *, fol
 
 
 def _say(text: str) -> None:
-    command_line.console(stderr=True).print(Text(text, style="yellow"), soft_wrap=True)
+    command_line.Console(stderr=True).print(Text(text, style="yellow"), soft_wrap=True)
 
 
 def _show(found: Iterable[bytes]) -> None:
     """Print lines: for a terminal in columns, with a line where a new day begins; else whole."""
-    console = command_line.console()
+    console = command_line.Console()
     columns = signal_lines.Columns(console)
     day = ""
     if console.is_terminal:

@@ -55,7 +55,7 @@ def show(
     if not rows:
         typer.echo(f"no such record or state in the namespace {settings.namespace!r}")
         return
-    console = command_line.console()
+    console = command_line.Console()
     for line in state_text.lines(row for _, row in rows):
         if console.is_terminal:
             console.print(Text(line), no_wrap=True, overflow="ellipsis")

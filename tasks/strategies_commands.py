@@ -16,8 +16,8 @@ from tasks.settings import load
 from tasks.strategy import AnyStrategy
 
 app = typer.Typer(help="What strategies there are, what they mean, and what they did.", no_args_is_help=True)
-out = command_line.console()
-err = command_line.console(stderr=True)
+out = command_line.Console()
+err = command_line.Console(stderr=True)
 
 Name = Annotated[
     str,

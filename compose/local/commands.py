@@ -98,7 +98,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
         )
         status = demo.run(request, Screen(as_json=as_json))
     except RealtimeStrategiesError as error:
-        command_line.console(stderr=True).print(f"error: {error}", soft_wrap=True)
+        command_line.Console(stderr=True).print(f"error: {error}", soft_wrap=True)
         status = 1
     raise typer.Exit(status)
 

@@ -21,7 +21,7 @@ class Screen:
     def __init__(self, *, as_json: bool) -> None:
         """Take where to write from `as_json`."""
         self._as_json = as_json
-        self.console = command_line.console(stderr=as_json)
+        self.console = command_line.Console(stderr=as_json)
         self._columns = signal_lines.Columns(self.console)
         self._second = 0
         self._shown = 0

@@ -12,11 +12,11 @@ import msgspec
 import structlog
 from nats.errors import Error, NoRespondersError
 from redis.exceptions import RedisError
-from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ingest.feeds.publisher import Publisher, publishing
 from tasks import command_line, frame_parts, frames, recordings
+from tasks.command_line import Console
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.rarely import Rarely
@@ -162,7 +162,7 @@ async def replay(
     """
     found = survey(paths, log.warning if salvage else None)
     refuse_if_past(settings, paths, already_past)
-    console = command_line.console(stderr=True)
+    console = command_line.Console(stderr=True)
     with _progress(console) as progress:
         advance = partial(progress.advance, progress.add_task("replay", total=found.lines))
         async with publishing(settings) as publisher:

@@ -23,7 +23,7 @@ app = typer.Typer(
     rich_markup_mode=None,
     context_settings=command_line.CONTEXT,
 )
-console = command_line.console(stderr=True)
+console = command_line.Console(stderr=True)
 T = TypeVar("T")
 
 _NO_REPORT: tuple[type[Exception], ...] = (OSError, *UNREADABLE)
@@ -88,7 +88,7 @@ def _bench(
         console.print(f"error: {error}", markup=False, soft_wrap=True)
         raise typer.Exit(1) from None
     # Narrower, the tables could not be read.
-    shown = command_line.console(stderr=as_json == "-")
+    shown = command_line.Console(stderr=as_json == "-")
     shown.width = max(shown.width, 110)
     table.show(report, shown)
     _write(report, as_json, html, markdown)

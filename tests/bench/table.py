@@ -3,9 +3,9 @@
 import statistics
 from collections.abc import Iterator, Sequence
 
-from rich.console import Console
 from rich.table import Table
 
+from tasks.command_line import Console
 from tests.bench import targets
 from tests.bench.results import Report
 

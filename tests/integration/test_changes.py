@@ -60,7 +60,7 @@ def test_a_change_is_heard_by_ingest_at_once_and_kept_with_author_and_reason(ser
         (("set", "orderbok_skew", "levels=7"), "did you mean orderbook_skew?"),
         (("set", "all", "levels=7"), "for all strategies only gates can be set"),
         (("set", "orderbook_skew", "gate.kiled=true"), "gate.kiled: there is no such name"),
-        (("set", "orderbook_skew", "levels"), "'levels' is not name=value"),
+        (("set", "orderbook_skew", "levels"), "'levels' is not NAME=VALUE, such as levels=10"),
         (("pause", "dept"), "there is no pool 'dept'; known: "),
         (("rollback", "0123"), "the ledger holds no configuration '0123'"),
         (("rollback",), "there is no earlier configuration"),

@@ -92,8 +92,8 @@ def test_a_list_in_a_pipe_is_one_whole_line_for_each_and_says_when_there_is_none
 
 def test_show_tells_everything_of_the_letters_that_are_named(stream: str):
     text = asked("show", "2000000-0", "4000000-0").output
-    assert "reason    strategy_error" in text
-    assert "bids      ((1999.0, 1.0),)" in text
+    assert "\nreason          strategy_error\n" in text
+    assert "\nbids            ((1999.0, 1.0),)\n" in text
     assert "raw, 1 bytes:\n\\xff" in text
 
 

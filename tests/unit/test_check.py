@@ -8,11 +8,11 @@ from typing import Any
 
 import msgspec
 import pytest
-from rich.console import Console
 from typer.testing import CliRunner
 
 from tasks import check_events, check_source, registry
 from tasks.check import Size, check, kinds
+from tasks.command_line import Console
 from tasks.events import Depth, Trade
 from tasks.strategies_commands import app
 from tasks.strategy import Params, Signal, State, Strategy

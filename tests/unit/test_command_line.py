@@ -8,7 +8,6 @@ from typing import Any
 
 import pytest
 import typer
-from rich.console import Console
 from typer.testing import CliRunner
 
 from compose.local import commands as demo
@@ -16,6 +15,7 @@ from compose.local.processes import ROOT
 from ingest import __main__ as ingest
 from tasks import __main__ as tasks
 from tasks import command_line, version
+from tasks.command_line import Console
 from tasks.settings import load
 from tasks.terminal import accept_any_text
 from tasks.version import VERSION
@@ -66,7 +66,7 @@ def written_in(encoding: str, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
 def test_what_an_encoding_does_not_know_is_written_as_an_escape(monkeypatch, encoding):
     arrived = written_in(encoding, monkeypatch)
     print("5 → 10")
-    command_line.console().print("5 → 10")
+    command_line.Console().print("5 → 10")
     assert arrived.getvalue() == b"5 \\u2192 10\n" * 2
     typer.echo("5 → 10")  # it takes ASCII for a mistake, and writes UTF-8 there
     assert arrived.getvalue().endswith(b" 10\n")
@@ -85,7 +85,7 @@ def test_commands_end_well_where_the_encoding_is_ascii(monkeypatch, words):
 
 
 def printed(*, terminal: bool, width: int = 40) -> tuple[Console, io.StringIO]:
-    out, file = command_line.console(), io.StringIO()
+    out, file = command_line.Console(), io.StringIO()
     out.file, out._force_terminal, out.width = file, terminal, width
     return out, file
 

@@ -140,12 +140,22 @@ def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
     )
 
 
-@pytest.mark.parametrize("content", [b"[pools", b"\xff\xfe"])
-def test_a_file_that_is_not_toml_is_one_clear_line(tmp_path, content):
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"[pools", "end of document: expected ']' at the end of a table declaration"),
+        (b"a = 1\na = 2", "end of document: cannot overwrite a value"),
+        (b"a = ", "end of document: invalid value"),
+        (b"[pools]\nkinds = depth", "line 2, column 9: invalid value"),
+        (b"\xff\xfe", "it is not text in UTF-8"),
+    ],
+)
+def test_a_file_that_is_not_toml_is_one_line_that_says_where(tmp_path, content, said):
     path = tmp_path / "strategies.toml"
     path.write_bytes(content)
-    with pytest.raises(SettingsError, match=r"strategies\.toml is not TOML: "):
+    with pytest.raises(SettingsError) as refusal:
         read(path)
+    assert str(refusal.value) == f"{path} is not TOML: {said}"
 
 
 OVERRIDES = """

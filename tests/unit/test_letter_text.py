@@ -1,6 +1,7 @@
 """How dead letters are shown: nothing left out, nothing that a terminal would obey."""
 
 import json
+import re
 
 import msgspec
 
@@ -19,8 +20,12 @@ def shown(letter: DeadLetter) -> str:
 def test_an_event_is_shown_with_the_names_of_its_fields_and_the_traceback():
     text = shown(DeadLetter("strategy_error", "Traceback\n  line\nValueError: why", pool="depth", event=book(id=77)))
     assert "2024-08-09 00:00:00 UTC" in text
-    assert "id        77" in text
-    assert "bids      ((1999.0, 1.0),)" in text
+    head, _, _ = text.partition("\n\n")
+    rows = dict(line.split("  ", 1) for line in head.splitlines())
+    assert {"when", "ingested_at_ns", "id", "bids"} <= {name.strip() for name in rows}
+    assert len({len(line) - len(line.split("  ", 1)[1].lstrip()) for line in head.splitlines()}) == 1
+    assert re.search(r"^id +77$", head, re.MULTILINE)
+    assert re.search(r"^bids +\(\(1999.0, 1.0\),\)$", head, re.MULTILINE)
     assert text.endswith("Traceback\n  line\nValueError: why")
 
 

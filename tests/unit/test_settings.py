@@ -55,7 +55,7 @@ def test_the_number_of_a_streams_replicas_is_read_from_the_environment(monkeypat
     assert load().ingest_stream_replicas == 3
     load.cache_clear()
     monkeypatch.setenv("INGEST_STREAM_REPLICAS", "2")
-    assert "INGEST_STREAM_REPLICAS" in refusal()[1]
+    assert refusal()[1] == "  INGEST_STREAM_REPLICAS: must be 1, 3 or 5, not 2"
 
 
 def test_every_fault_is_in_one_message(monkeypatch):

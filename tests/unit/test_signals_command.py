@@ -2,8 +2,8 @@ import io
 import json
 
 import pytest
-from rich.console import Console
 
+from tasks.command_line import Console
 from tasks.errors import SettingsError
 from tasks.signal_lines import Columns, decode, plain
 from tasks.signals_commands import Chosen, since_ms
@@ -30,8 +30,7 @@ def printed(width: int, *signals: bytes, colour: bool = False, terminal: bool = 
         file=(text := io.StringIO()),
         width=width,
         force_terminal=terminal,
-        color_system=system,  # type: ignore[arg-type]  # one of rich's words
-        highlight=False,
+        color_system=system,
     )
     columns = Columns(console)
     columns.header()
