@@ -104,6 +104,7 @@ class Assembly:
         self._findings.add(self._health.phase, logs=False)
         self._findings.add(self._parts.findings, logs=False)
         self._findings.add(brake.findings, logs=False)
+        self._findings.add(self._sender.refusals.findings)
         self._findings.add(self._health.waiting)
         self._findings.add(self._surroundings.findings)
         self._findings.add(self._in_force.findings)

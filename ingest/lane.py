@@ -145,7 +145,11 @@ class Lane:
 
     def overdue(self, now_s: float) -> bool:
         """Whether it is time to ask the ledger about the batch in flight."""
-        return bool(self.sent_s) and now_s >= self.check_s
+        return self.tries > 0 and now_s >= self.check_s
+
+    def ended(self) -> None:
+        """Learn that a copy of the batch in flight has ended without a commit: it is not at work any more."""
+        self.sent_s = self.sent_s[1:]
 
     def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
         """Learn where the lane stands in the ledger; return the events that this commits.
@@ -154,7 +158,7 @@ class Lane:
         """
         if position.source != self.source or (self.prev and self.prev.covers(position)):
             return []
-        if noticed and self.flight and self.tries == 1 and position.seq == self.flight[-1].seq:
+        if noticed and self.sent_s and self.tries == 1 and position.seq == self.flight[-1].seq:
             self.round_trip.sample(now_s - self.sent_s[0])
         if self.flight and position.seq == self.flight[-1].seq:
             done = self.flight

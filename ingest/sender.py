@@ -19,12 +19,13 @@ from ingest.lanes import Lanes
 from ingest.layout import Layout
 from ingest.lease import SupersededError
 from ingest.ledger import IngestLedger, Reading
+from ingest.refusals import Refusals
 from ingest.source import Source
 from ingest.tally import Tally
 from tasks import latency, tracing
 from tasks.batches import Batch, Epoch, describe, task_id
 from tasks.events import AnyEvent, Position
-from tasks.ledger import Notice
+from tasks.ledger import Notice, Refusal
 from tasks.routing import LaneId
 
 AWAY = (redis.RedisError, OSError)
@@ -52,6 +53,7 @@ class Sender:
         self._ledger, self._dispatcher, self._tally = ledger, dispatcher, tally
         self._in_force, self._run_limit_s = in_force, run_limit_s
         self.epoch = Epoch(0, "")
+        self.refusals = Refusals()
         self._sending: set[asyncio.Task[None]] = set()
         #: Who works; None: nobody knows.
         self.crew: Callable[[], sharing.Crew | None] = lambda: None
@@ -82,6 +84,7 @@ class Sender:
         self.epoch = claimed.epoch
         # What was on its way is not any more, and nobody will say so.
         self._crowding = Crowding()
+        self.refusals.begin()
         if claimed.start is None:
             self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())
         else:
@@ -196,16 +199,31 @@ class Sender:
             try:
                 notice = Notice.parse(line)
             except ValueError:
-                log.warning("not a notice", text=line[:100])
+                self._on_refusal(line)
                 continue
             if notice.epoch == str(self.epoch) and notice.lane in self.lanes:
                 self._settle(notice.lane, notice.to, noticed=True)
 
+    def _on_refusal(self, line: str) -> None:
+        try:
+            refusal = Refusal.parse(line)
+        except ValueError:
+            log.warning("not a notice", text=line[:100])
+            return
+        if (
+            refusal.epoch == str(self.epoch)
+            and refusal.lane in self.lanes
+            and (lane := self.lanes[refusal.lane]).flight
+        ):
+            lane.ended()
+            self.refusals.refused(refusal)
+
     def _settle(self, name: LaneId, position: Position, *, noticed: bool) -> None:
         lane, now_s = self.lanes[name], time.monotonic()
-        sent_s = lane.sent_s[0] if lane.tries == 1 else None
+        sent_s = lane.sent_s[0] if lane.sent_s and lane.tries == 1 else None
         done = self.lanes.settle(name, position, now_s, noticed=noticed)
         if done:
+            self.refusals.committed(name)
             self._count(done)
             self._crowding.committed(lane.task, now_s)
             if sent_s is not None:

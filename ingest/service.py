@@ -19,7 +19,7 @@ from ingest.loops import end, new_event_loop, on_signals
 from tasks import feed_report, tracing
 from tasks.endpoints import Address, serve
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
-from tasks.ledger import CONFIGURATION_NOTICE
+from tasks.ledger import CONFIGURATION_NOTICE, reason
 from tasks.settings import Settings
 from tasks.status import EACH_SHARD, STATUS_SUBJECT, Status, encode
 from tasks.telemetry import configure_logging
@@ -171,6 +171,8 @@ class Service(Assembly):
             return await step()
         except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
             log.debug("not now", why=str(error) or type(error).__name__)
+        except redis.ResponseError as error:
+            self._sender.refusals.own(reason(error))
         except AWAY as error:
             self._parts.lost("redis", str(error) or type(error).__name__)
         return None

@@ -30,10 +30,10 @@ end
 local function ask(batch, pool, starts)
   may('HSET', pool)
   may('DEL', starts)
-  if batch[8][1] then appends[KEYS[3]] = true end
-  if batch[9][1] then appends[KEYS[4]] = true end
-  if batch[10][1] then appends[KEYS[5]] = true end
-  if batch[11][1] then appends[KEYS[6]] = true end
+  if batch[8][1] then appends[3] = true end
+  if batch[9][1] then appends[4] = true end
+  if batch[10][1] then appends[5] = true end
+  if batch[11][1] then appends[6] = true end
 end
 
 local function write(batch, pool, starts)
@@ -66,7 +66,9 @@ end
 if not next(moved) then return answers end
 hash('HINCRBY', KEYS[2])
 may('PUBLISH', channel)
-for key in pairs(appends) do stream('XADD', key) end
+for at = 3, 6 do
+  if appends[at] then stream('XADD', KEYS[at]) end
+end
 
 for at_batch, batch in ipairs(batches) do
   answers[at_batch] = answers[at_batch] or write(batch, KEYS[5 + 2 * at_batch], KEYS[6 + 2 * at_batch])

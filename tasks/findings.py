@@ -18,6 +18,8 @@ NAMES = (
     "nats_away",
     "redis_away",
     "redis_full",
+    "redis_refuses",
+    "commits_refused",
     "lanes_stuck",
     "lanes_slow",
     "no_workers",

@@ -20,7 +20,7 @@ Keys, each behind the namespace:
     configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
     workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/presence.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
-                             change of it
+                             change of it; refused|pool|partition|epoch|why, where Redis refused a commit
 
 The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
 unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So it does not
@@ -28,6 +28,7 @@ matter how many workers hold a copy of a batch, or how late one of them wakes up
 """
 
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import Any, Literal, NamedTuple
@@ -137,6 +138,32 @@ class Notice(NamedTuple):
         return cls(LaneId(pool, int(partition)), epoch, Position.parse(to))
 
 
+class Refusal(NamedTuple):
+    """What a worker tells the sender of a batch that Redis did not let it commit."""
+
+    lane: LaneId
+    epoch: str
+    why: str
+
+    def __str__(self) -> str:
+        """Give what goes over the channel, a line that is no notice for who does not know it."""
+        return f"refused|{self.lane.pool}|{self.lane.partition}|{self.epoch}|{self.why}"
+
+    @classmethod
+    def parse(cls, text: str) -> "Refusal":
+        """Read what `str` wrote. Raises ValueError on anything else."""
+        mark, pool, partition, epoch, why = text.split("|", 4)
+        if mark != "refused":
+            raise ValueError(f"neither a notice nor a refusal: {text!r}")
+        return cls(LaneId(pool, int(partition)), epoch, why)
+
+
+def reason(error: redis.ResponseError) -> str:
+    """Return why Redis refused something, in its own words: a line of 200 characters at most."""
+    words, *_ = str(error).partition(" script: ")
+    return " ".join(words.split())[:200] or type(error).__name__
+
+
 def connection_options(*, retries: int = 0) -> dict[str, Any]:
     """Give options of every Redis client of ours: nothing hangs, nothing is sent twice unless `retries` asks for it."""
     return {
@@ -241,6 +268,13 @@ class Ledger:
     def notify(self, batch: Batch[AnyEvent], position: Position) -> None:
         """Publish the notice of an earlier commit again."""
         self._client.publish(self.keys.notices, str(Notice(batch.lane, str(batch.epoch), position)))
+
+    def tell_refused(self, batches: Iterable[Batch[AnyEvent]], error: redis.ResponseError) -> None:
+        """Tell the sender why these are not committed, if Redis lets us."""
+        why = reason(error)
+        lines = [str(Refusal(batch.lane, str(batch.epoch), why)) for batch in batches]
+        with suppress(redis.RedisError):
+            self._client.publish(self.keys.notices, "\n".join(lines))
 
     def count(self, counter: str, by: int = 1) -> None:
         """Add to a counter."""

@@ -13,6 +13,8 @@ from time import perf_counter
 from typing import Any
 
 import msgspec
+import redis
+import structlog
 from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
@@ -20,11 +22,13 @@ from tasks import batches, measure, registry, runner, tracing
 from tasks.celery import app
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
-from tasks.ledger import Ledger
+from tasks.ledger import Ledger, reason
+from tasks.rarely import Rarely
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 
 NAME = "tasks.process"
+log = structlog.get_logger()
 
 
 @lru_cache(maxsize=1)
@@ -85,6 +89,31 @@ def bounded(limit_s: float) -> Iterator[None]:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
 
+class _Refusals:
+    """What Redis refused, for the log: what is new at once, the same again once in a while."""
+
+    def __init__(self) -> None:
+        self._rarely, self._last = Rarely(), ""
+
+    def tell(self, why: str) -> None:
+        if self._rarely or why != self._last:
+            log.error("Redis refuses what a batch needs: it is sent again", why=why)
+        self._last = why
+
+
+_refusals = _Refusals()
+
+
+@contextmanager
+def _told_if_refused() -> Iterator[None]:
+    """Log in one line what Redis refused, and leave the task without a result: ingest sends its batches again."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        _refusals.tell(reason(error))
+        raise Ignore from None
+
+
 @app.task(name=NAME)
 def process(payload: bytes) -> dict[str, Any]:
     """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
@@ -98,6 +127,7 @@ def process(payload: bytes) -> dict[str, Any]:
         )
         with (
             bound_contextvars(task_id=process.request.id or batches.task_id(carried)),
+            _told_if_refused(),
             measure.counted(Exception, "worker_failed", *pools),
         ):
             dones = runner.run(carried, _ledger(), _strategies.find)

@@ -109,10 +109,12 @@ def run(
         _run(runs, ledger, is_fatal)
     except FATAL:
         raise
-    except Exception:
+    except Exception as error:
         for each in runs:
             if not each.raised:
                 _take_back(each.batch, ledger)
+        if isinstance(error, redis.ResponseError):
+            ledger.tell_refused([each.batch for each in runs if not (each.done or each.refusal)], error)
         raise
     if refused := [each for each in runs if each.refusal]:
         _pass_over(refused, ledger)

@@ -131,6 +131,26 @@ def test_at_most_three_copies_are_at_work_at_a_time(lane: Lane):
     assert overdue(lane, 0, 20.5) == "resend", "the first copy can't be at work any more"
 
 
+def test_a_copy_that_is_known_to_have_ended_makes_room_for_another(lane: Lane):
+    offer(lane, 1)
+    launch(lane, now_s=0.0)
+    lane.ended()
+    for now_s in (1.0, 3.0, 7.0):
+        assert overdue(lane, 0, now_s) == "resend"
+        lane.sent(now_s)
+    assert overdue(lane, 0, 15.0) == "wait"
+    lane.ended()
+    assert overdue(lane, 0, 16.0) == "resend"
+
+
+def test_a_commit_after_all_copies_have_ended_is_no_sample_of_the_round_trip(lane: Lane):
+    offer(lane, 1)
+    launch(lane, now_s=0.0)
+    lane.ended()
+    assert [each.seq for each in lane.settle(at(1), 9.0)] == [1]
+    assert lane.round_trip.smoothed_s is None
+
+
 def test_a_batch_that_was_started_three_times_in_vain_is_halved_with_the_same_prev(lane: Lane):
     offer(lane, 1, 2, 3, 4, 5)
     launch(lane)

@@ -1,0 +1,57 @@
+"""What Redis refuses while it is there: commits, as workers tell, and what ingest asks of it. Pure but for the clock."""
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+
+from tasks.findings import Finding
+from tasks.ledger import Refusal
+from tasks.routing import LaneId
+
+#: What ingest asked for in vain is told for so long: it asks again every 5 s at the latest.
+TOLD_S = 10.0
+#: More reasons are counted, not told.
+_REASONS = 3
+_DO = "give the user the right (docs/security.md), or mend the key; nothing is lost, what waits is done then"
+
+
+class Refusals:
+    """The reasons that hold now."""
+
+    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+        self._now = now
+        #: By lane: why its batch in flight was not committed.
+        self._commits: dict[LaneId, str] = {}
+        #: By reason: until when it is told.
+        self._own: dict[str, float] = {}
+
+    def refused(self, refusal: Refusal) -> None:
+        """Note that Redis refused the commit of a lane's batch in flight."""
+        self._commits[refusal.lane] = refusal.why
+
+    def committed(self, lane: LaneId) -> None:
+        """Note that the lane goes on."""
+        self._commits.pop(lane, None)
+
+    def begin(self) -> None:
+        """Forget the lanes: a new epoch begins."""
+        self._commits.clear()
+
+    def own(self, why: str) -> None:
+        """Note that Redis refused what this process asked for."""
+        self._own = {reason: until_s for reason, until_s in self._own.items() if until_s > self._now()}
+        self._own[why] = self._now() + TOLD_S
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a fault for each kind of what is refused, with Redis's own words."""
+        if self._commits:
+            lanes = len(self._commits)
+            says = f"Redis refuses those of {lanes} lane{'s' if lanes > 1 else ''}: {_few(self._commits.values())}"
+            yield Finding("fault", "commits", says, _DO, "commits_refused")
+        if own := [why for why, until_s in self._own.items() if until_s > self._now()]:
+            yield Finding("fault", "Redis", f"refuses what ingest asks for: {_few(own)}", _DO, "redis_refuses")
+
+
+def _few(reasons: Iterable[str]) -> str:
+    distinct = sorted(set(reasons))
+    more = f" and {len(distinct) - _REASONS} more" if len(distinct) > _REASONS else ""
+    return "; ".join(distinct[:_REASONS]) + more
