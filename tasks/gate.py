@@ -9,6 +9,9 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 HOUR_MS = 3_600_000
+#: Clocks of different kinds meet in one stream, so times run back by a second now and then: that is no time passed. What
+#: is further back comes from a clock that was ahead before.
+STEP_BACK_MS = 2_000
 
 HeldReason = Literal["killed", "paused", "confidence", "cool_down", "per_hour"]
 
@@ -52,22 +55,33 @@ class Passed(msgspec.Struct, array_like=True):
     def held(
         self, gate: Gate, symbol: str, key: str, confidence: float, time_ms: int, interval_s: float
     ) -> HeldReason | None:
-        """Say why a signal is held back; None lets it through. Call `note` when it goes."""
+        """Return why a signal is held back; None lets it through. Call `note` when it goes."""
         if gate.killed:
             return "killed"
         if gate.paused:
             return "paused"
         if confidence < gate.min_confidence:
             return "confidence"
-        last_ms = self.last_ms.get(key)
-        # The clock of a feed may step back by a second: that counts as no time passed.
-        if last_ms is not None and max(0, time_ms - last_ms) < interval_s * 1000:
+        if self._is_cooling(key, time_ms, interval_s * 1000):
             return "cool_down"
         hour, count = self.hourly.get(symbol, (0, 0))
         limit = gate.max_signals_per_hour
         if limit is not None and (count if hour == time_ms // HOUR_MS else 0) >= limit:
             return "per_hour"
         return None
+
+    def _is_cooling(self, key: str, time_ms: int, interval_ms: float) -> bool:
+        """Whether the last signal was less than an interval ago; by a clock that was ahead, it may have been ages ago."""
+        last_ms = self.last_ms.get(key)
+        if last_ms is None or max(0, time_ms - last_ms) >= interval_ms:
+            return False
+        ahead_ms = last_ms - time_ms
+        if ahead_ms > STEP_BACK_MS:
+            if ahead_ms >= interval_ms:
+                return False
+            # It counts as given now, or the cool-down would last for up to two intervals.
+            self.last_ms[key] = time_ms
+        return True
 
     def note(self, symbol: str, key: str, time_ms: int) -> None:
         """Count a signal that goes through."""

@@ -97,10 +97,12 @@ class Strategy(Generic[P, S]):
     * isolation: an exception, whatever its class, drops this event's signals and its change of state, for this strategy only; the state
       is rebuilt without the event, which goes to the dead letters with the traceback;
     * warm-up: signals of the first `warmup` events of a state are dropped;
-    * cool-down: at most one signal per (symbol, action) in `min_signal_interval_s` of event time, the first wins;
+    * cool-down: at most one signal per (symbol, action) in `min_signal_interval_s` of event time, the first wins; after a
+      clock that was ahead is set right, it ends within that length too;
     * one signal at most per (symbol, action, event).
 
-    In return: no clock, no I/O, no randomness, nothing kept on `self`. Time is `event.time_ms`.
+    In return: no clock, no I/O, no randomness, nothing kept on `self`. Time is `event.time_ms`. It may run back: by a second
+    or two because clocks of different kinds meet, by more where one was ahead; a window begins anew then, or it stands still.
     """
 
     #: The name in configuration, signals and metrics.

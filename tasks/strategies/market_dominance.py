@@ -64,7 +64,8 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
 
     Silent until each symbol has traded and while the sum is 0. Before a window has passed, the oldest point stands for
     its start, where every momentum is 10 and the dominance of three is 46.7. A trade whose time runs backwards counts as
-    of the newest; after a hole, or a step back, of more than a window everything starts anew.
+    of the newest; after a hole, or a step back, of more than a window everything starts anew, and after a step back of
+    two minutes or more these do.
 
     The window is kept in 96 steps (with 24 h: 15 minutes), not one a minute: a state of three prices and the dominance
     every minute takes 51 KiB, which every batch would read from the ledger and write back; this one stays within 4 KiB,
@@ -129,6 +130,9 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
     def _two_minutes_ago(self, trade: Trade, now: float, state: MarketDominanceState) -> float | None:
         """Give the dominance at the start of the last minute that began two or more minutes ago; None before that."""
         minute = trade.time_ms // _MINUTE_MS
+        if state.minutes and minute <= state.minutes[-1] - 2:
+            # A clock that was ahead: what it called two minutes ago would be the present for as long as that.
+            state.minutes, state.starts = [], []
         if not state.minutes or minute > state.minutes[-1]:
             state.minutes.append(minute)
             state.starts.append(now)

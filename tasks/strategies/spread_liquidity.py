@@ -101,7 +101,8 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
       0.5 bps): the wide spread has left the history, and nothing is left to come back from.
 
     Both signals take the mid as their price. A stop or target that would not be above zero is left out. When the oldest
-    book is not older than this one (equal or backward time), change and velocity are 0.
+    book is not older than this one (equal or backward time), change and velocity are 0; an episode that began later
+    than now, by a clock that was ahead, begins now.
 
     Mended: petrosa's floor of 10 bps is above every recorded book, and was not asked of a sell, where a tick more of
     BTC's 0.002 bps was enough, at a confidence of 0.95 as velocity has no bound. Its buy asked for a velocity below
@@ -154,6 +155,8 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
             if now.ratio > params.wide_ratio and book.spread_bps > params.wide_bps:
                 state.episode = Episode(book.time_ms, now.normal)
             return
+        # A clock that was ahead when it began does not keep it young for as long as that.
+        episode.since_ms = min(episode.since_ms, book.time_ms)
         age_s = (book.time_ms - episode.since_ms) / 1000
         if age_s > params.min_episode_s and now.change < -params.fall and now.ratio < params.wide_ratio:
             state.episode = None

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 from pydantic import ValidationError
 
 from tasks import configuration, engine, registry
-from tasks.gate import HOUR_MS, OPEN, Gate, Passed
+from tasks.gate import HOUR_MS, OPEN, STEP_BACK_MS, Gate, Passed
 from tasks.outcome import Outcome
 from tests.unit.examples import TIME_MS, trade
 
@@ -54,6 +54,38 @@ def test_what_is_held_back_does_not_start_a_cool_down():
     passed = Passed()
     assert held(Gate(min_confidence=0.9), passed, interval_s=5) == "confidence"
     assert held(OPEN, passed, interval_s=5) is None
+
+
+@pytest.mark.parametrize(
+    ("ahead_s", "silent_s"),
+    [
+        (3600, 0),  # whenever that signal was, it was longer ago than an interval, or the clock is of no use
+        (60, 0),
+        (59, 60),  # it may have been just now, but not for twice as long
+        (3, 60),
+        (2, 62),  # a step back that happens: no time has passed
+        (0, 60),
+    ],
+)
+def test_after_a_signal_by_a_clock_that_was_ahead_the_next_waits_an_interval_at_most(ahead_s: int, silent_s: int):
+    passed = Passed()
+    passed.note("BTCUSDT", "BTCUSDT buy", TIME_MS + 1000 * ahead_s)
+    reasons = [held(OPEN, passed, TIME_MS + 1000 * second, interval_s=60) for second in range(silent_s + 1)]
+    assert reasons == ["cool_down"] * silent_s + [None]
+
+
+@given(st.lists(st.integers(-10_000_000, 10_000_000), max_size=20), st.integers(0, 7_200), st.integers(-9_000, 9_000))
+def test_whatever_the_clock_did_the_cool_down_ends_within_its_own_length(
+    steps_ms: list[int], interval_s: int, gone: int
+):
+    passed, time_ms = Passed(), TIME_MS
+    for step_ms in steps_ms:
+        time_ms += step_ms
+        if held(OPEN, passed, time_ms, interval_s=interval_s) is None:
+            passed.note("BTCUSDT", "BTCUSDT buy", time_ms)
+    again_ms = time_ms + gone
+    held(OPEN, passed, again_ms, interval_s=interval_s)
+    assert held(OPEN, passed, again_ms + interval_s * 1000 + STEP_BACK_MS, interval_s=interval_s) is None
 
 
 @pytest.mark.parametrize("fault", [{"min_confidence": 1.1}, {"max_signals_per_hour": -1}, {"kiled": True}])

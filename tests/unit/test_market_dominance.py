@@ -80,6 +80,11 @@ LEVEL_ONLY = {"jump": 49}
         ),
         pytest.param([at(130, BTC, 93)], ["sell"], id="3/23: 36.5, from 46.7 two minutes ago"),
         pytest.param([at(10, BTC, 93)], [""], id="two minutes are not yet over, falling"),
+        pytest.param(
+            [at(3600, BTC, 100), at(10, BTC, 100), at(70, ETH, 91), at(70, BNB, 91), at(130, BNB, 90.9)],
+            [""] * 4 + ["buy"],
+            id="two minutes after a clock that was an hour ahead was set right",
+        ),
     ],
 )
 def test_a_level_is_enough_when_it_is_beyond_that_of_two_minutes_ago(events, said):

@@ -107,6 +107,11 @@ def test_a_long_wide_spread_that_snaps_back_is_bought():
         pytest.param([*steady(0, 2, 0.25), *steady(2, 62, 2), at(62, 0.0625)], [], id="2/2000 = 10 bps is never wide"),
         pytest.param([*steady(0, 2, 1), *steady(2, 62, 8), at(59, 18)], [], id="time ran backwards: velocity 0"),
         pytest.param(
+            [*steady(0, 2, 1), *steady(3602, 3605, 8), *steady(5, 35.2, 8), at(35.2, 0.25)],
+            ["buy"],
+            id="begun by a clock an hour ahead: as old as since that was set right",
+        ),
+        pytest.param(
             [*steady(0, 2, 1), *steady(2, 62, 8), at(62, 0.25), at(62.1, 0.25), at(62.2, 0.25)], ["buy"], id="only once"
         ),
     ],

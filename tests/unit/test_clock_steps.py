@@ -1,0 +1,117 @@
+"""A clock that runs ahead for a while and is set right silences no strategy for longer than its own window."""
+
+import json
+from collections.abc import Sequence
+from functools import cache
+from itertools import islice
+from typing import Any, NamedTuple
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks import check_events, engine, registry
+from tasks.batches import MAX_BATCH_EVENTS
+from tasks.check import kinds
+from tasks.events import AnyEvent
+from tasks.strategy import AnyStrategy
+
+#: A second holds ten events of each symbol.
+STEP_MS = 100
+#: Parameters under which a strategy often speaks within minutes of the contract suite's market.
+LIVELY: dict[str, dict[str, Any]] = {
+    "orderbook_skew": {"max_spread_bps": 1000, "buy_ratio": 1.5, "sell_ratio": 0.67, "hold_s": 0.5},
+    "spread_liquidity": {},
+    "iceberg": {"level_interval_s": 10, "steady_s": 20},
+    "trade_momentum": {},
+    "price_velocity": {},
+    "market_dominance": {"window_s": 60, "min_signal_interval_s": 10},
+    "depth_pressure": {},
+}
+
+
+class Said(NamedTuple):
+    """One signal."""
+
+    time_ms: int
+    about: str
+
+
+class Clock(NamedTuple):
+    """By how much it is ahead, and for which events."""
+
+    ahead_ms: int
+    first: int
+    last: int
+
+    def shown(self, events: Sequence[AnyEvent]) -> list[AnyEvent]:
+        """Return the events as they are dated by it."""
+        return [
+            msgspec.structs.replace(event, time_ms=event.time_ms + self.ahead_ms)
+            if self.first <= number < self.last
+            else event
+            for number, event in enumerate(events)
+        ]
+
+
+def lively(name: str) -> AnyStrategy:
+    return registry.find(name).create(LIVELY[name])
+
+
+@cache
+def market(name: str, seed: int) -> list[AnyEvent]:
+    """Return three minutes of events."""
+    strategy = lively(name)
+    symbols = check_events.symbols(3 if strategy.key == "all" else 1)
+    wanted = kinds(type(strategy))
+    return list(islice(check_events.market(symbols, wanted, STEP_MS, seed), 2_000 * len(symbols) * len(wanted)))
+
+
+def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[Said]:
+    """Return what a strategy says, gate included."""
+    held: dict[str, bytes] = {}
+    signals: list[bytes] = []
+    for first in range(0, len(events), MAX_BATCH_EVENTS):
+        batch = events[first : first + MAX_BATCH_EVENTS]
+        wanted = {name: held.get(name) for name in engine.fields(batch, (strategy,))}
+        outcome = engine.Run("pool", "source", (strategy,), "v", wanted).finish(batch)
+        held.update(outcome.fields)
+        signals += outcome.signals
+    read = map(json.loads, signals)
+    return [Said(signal["event_time_ms"], f"{signal['symbol']} {signal['action']}") for signal in read]
+
+
+@pytest.mark.parametrize("name", LIVELY)
+@settings(max_examples=5, deadline=None)
+@given(
+    seed=st.integers(1, 3),
+    ahead_s=st.sampled_from([3, 20, 70, 600, 3_600, 90_000]),
+    lasts=st.integers(1, 60),
+    first=st.integers(0, 600),
+)
+def test_signals_come_again_after_a_clock_step(name: str, seed: int, ahead_s: int, lasts: int, first: int):
+    """As soon as from a fresh start: by its second signal, and an interval on, the first has come."""
+    strategy = lively(name)
+    events = market(name, seed)
+    clock = Clock(ahead_s * 1000, first, first + lasts)
+    back_ms, interval_ms = events[clock.last].time_ms, strategy.params.min_signal_interval_s * 1000
+    fresh = said(strategy, events[clock.last :])
+    after = said(strategy, clock.shown(events))
+    heard = {
+        about: [each.time_ms for each in after if each.about == about and each.time_ms >= back_ms] for _, about in fresh
+    }
+    for about, times_ms in heard.items():
+        due = [each.time_ms for each in fresh if each.about == about][1:2]
+        assert not due or min(times_ms) <= due[0] + interval_ms
+
+
+@pytest.mark.parametrize("name", LIVELY)
+def test_each_strategy_speaks_often_enough_for_that(name: str):
+    strategy = lively(name)
+    abouts = [about for _, about in said(strategy, market(name, 1))]
+    assert any(abouts.count(about) > 1 for about in abouts)
+
+
+def test_every_strategy_that_ships_is_tried():
+    assert {strategy.name for strategy in map(registry.find, registry.builtin_names())} == LIVELY.keys()
