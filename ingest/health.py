@@ -67,6 +67,7 @@ class Health:
             "stuck": stuck,
             "held_events": self._lanes.held,
             "feed": self._feed.told(time.monotonic()),
+            "strategy_errors": self._surroundings.errors.last_minute(time.monotonic()),
             "workers": seen.workers if seen else None,
             "port": self.port,
             "findings": msgspec.to_builtins(found),

@@ -56,6 +56,11 @@ export function drawProblems(all) {
   const told = JSON.stringify(findings);
   if (box.dataset.told === told) return;
   box.dataset.told = told;
+  // Read out is what is new, not each time that an age in it has changed.
+  const wrong = findings.filter((each) => each.sign !== "ok");
+  const names = wrong.map((each) => `${each.name} ${each.what}`).join();
+  if (at("alert").dataset.names !== names) say(at("alert"), wrong.map((each) => `${each.what}: ${each.says}.`).join(" "));
+  at("alert").dataset.names = names;
   box.replaceChildren(...findings.map((each) => {
     const todo = each.do ? [" ", make("span", { class: "quiet" }, "→ ", ...withCode(each.do))] : [];
     return make("p", { class: each.sign }, make("strong", {}, each.what), ` ${each.says}`, ...todo);

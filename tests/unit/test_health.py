@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from ingest.brake import Brake
+from ingest.error_counts import ErrorCounts
 from ingest.feed_watch import FeedWatch
 from ingest.findings import Findings
 from ingest.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
@@ -30,7 +31,7 @@ class Watched:
         self.parts.back("redis")
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
-        surroundings: Any = SimpleNamespace(seen=None)
+        surroundings: Any = SimpleNamespace(seen=None, errors=ErrorCounts())
         self.brake = Brake(0.9)
         findings = Findings(time.monotonic)
         self.health = Health(self.parts, self.lanes, surroundings, FeedWatch(), findings)
@@ -151,3 +152,11 @@ def test_both_parts_that_are_away_are_named_with_what_to_do(watched: Watched):
 def test_many_late_lanes_are_counted_and_few_are_named():
     assert _late([LANE], 5.0).startswith("trade-0: ")
     assert _late([LANE] * 5, 5.0).startswith("trade-0, trade-0, trade-0 and 2 more: ")
+
+
+def test_ready_tells_how_old_the_newest_event_is_and_how_often_each_strategy_raised(watched: Watched):
+    assert watched.health.ready()[1]["feed"] == {"age_s": None, "streams": 0, "oldest": {}}
+    errors: ErrorCounts = watched.health._surroundings.errors
+    errors.take({}, watched.now_s)
+    errors.take({b"errors:boom": b"7"}, watched.now_s)
+    assert watched.health.ready()[1]["strategy_errors"] == {"boom": 7}
