@@ -64,7 +64,7 @@ class Assembly:
         self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
         self._sender.crew = self._surroundings.crew
         self._findings = Findings()
-        feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s)
+        feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s, self._had_events)
         unused = UnusedFrames(settings.feed_quiet_s)
         self._feeds = FeedReports()
         self._health = Health(self._parts, self._lanes, self._surroundings, feed, self._findings)
@@ -94,6 +94,9 @@ class Assembly:
         sources = self._tally, self._lanes, self._parts.up, self._surroundings, self._source
         self._registry.register(Exporter(*sources, feed, self._findings))
         self._registry.register(BuildInfo("ingest"))
+
+    def _had_events(self) -> bool:
+        return self._surroundings.had_events
 
     def _is_listening(self) -> bool:
         """Whether events can come: a stream is not read on while a lane is full."""

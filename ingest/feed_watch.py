@@ -82,12 +82,17 @@ class FeedWatch:
         wants: Callable[[str, Kind], bool] = lambda _symbol, _kind: True,
         listening: Callable[[], bool] = lambda: True,
         quiet_s: float = 30.0,
+        expecting: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`wants` tells whether some pool takes a symbol's events of a kind, `listening` whether events can come now."""
+        """`wants` tells whether some pool takes a symbol's events of a kind, `listening` whether events can come now.
+
+        `expecting` tells whether there were events before this process: then the feed is as old as the listening.
+        """
         self._wants, self._listening, self._quiet_s = wants, listening, quiet_s
+        self._expecting = expecting
         self._repeats_s = min(REPEATS_S, quiet_s)
         self._streams: dict[StreamKey, Stream] = {}
-        #: At the last tick with events; None: there was none yet.
+        #: At the last tick with events, or when they were first expected; None: there was none yet.
         self.newest_s: float | None = None
         #: Since when events could come; None: they can't.
         self._listening_s: float | None = None
@@ -119,6 +124,8 @@ class FeedWatch:
             self._listening_s = None
         elif self._listening_s is None:
             self._listening_s = now_s
+        if self.newest_s is None and self._expecting():
+            self.newest_s = self._listening_s
         fresh: list[Fresh] = []
         silent, repeating, forgotten = [], [], []
         for key, stream in self._streams.items():

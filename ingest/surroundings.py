@@ -59,6 +59,8 @@ class Surroundings:
         self.seen: Seen | None = None
         #: Errors by strategy, as the ledger counts them.
         self.errors = ErrorCounts()
+        #: Whether the ledger has ever counted an event.
+        self.had_events = False
 
     def crew(self) -> Crew | None:
         """Give who works; None where nobody knows."""
@@ -88,6 +90,7 @@ class Surroundings:
             pipe.time()
             count, oldest, workers, counters, (now_s, now_us) = await pipe.execute()
         self.errors.take(counters, time.monotonic())
+        self.had_events = counters.get(b"events", b"0") != b"0"
         living = presence.alive(workers, now_s)
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)

@@ -75,3 +75,16 @@ def test_a_stream_that_repeats_itself_is_found(nats_url: str, redis_url: str, na
 
         wait_for(repeats, 15, "the repeats to be found")
         assert found(service)["feed_repeats"]["says"].endswith("spot:BTCUSDT:trade")
+
+
+def test_a_feed_that_died_before_ingest_was_started_again_is_found(nats_url: str, redis_url: str, namespace: str):
+    with ingest(nats_url, redis_url, namespace) as service:
+        service.wait_ready()
+        asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
+        wait_for(lambda: (service.ready() or {})["feed"]["streams"], 10, "the event")
+        service.process.terminate()
+        service.wait_end()
+    with ingest(nats_url, redis_url, namespace, FEED_QUIET_S="2") as service:
+        service.wait_ready()
+        wait_for(lambda: "feed_quiet" in found(service), 15, "the dead feed to be found")
+        assert ready(service)["feed"]["streams"] == 0

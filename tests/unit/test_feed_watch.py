@@ -23,7 +23,8 @@ class Feed:
     def __init__(self) -> None:
         self.now_s = 1_000.0
         self.listening = True
-        self.watch = FeedWatch(lambda _, kind: kind == "trade", lambda: self.listening, QUIET_S)
+        self.expecting = False
+        self.watch = FeedWatch(lambda _, kind: kind == "trade", lambda: self.listening, QUIET_S, lambda: self.expecting)
         self._id = 0
 
     def trade(self, symbol: str = "BTCUSDT") -> AnyEvent:
@@ -74,6 +75,17 @@ def test_a_feed_is_quiet_once_its_newest_event_is_too_old(feed: Feed):
     assert feed.found == {"feed_quiet": "no event for more than 2 min"}
     feed.second(feed.trade())
     assert feed.found == {}
+
+
+def test_after_a_restart_a_feed_that_there_was_before_is_missed(feed: Feed):
+    feed.expecting, feed.listening = True, False
+    feed.seconds(2 * QUIET_S)
+    assert feed.found == {}
+    feed.listening = True
+    feed.seconds(QUIET_S)
+    assert (feed.watch.age_s(feed.now_s), feed.found) == (QUIET_S - 1, {})
+    feed.seconds(2)
+    assert feed.found.keys() == {"feed_quiet"}
 
 
 def test_while_no_event_can_come_the_feed_is_not_to_blame(feed: Feed):
