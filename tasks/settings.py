@@ -5,30 +5,25 @@ Any secret NAME can also be given as NAME_FILE, the path of a file that holds it
 
 import os
 import re
-import string
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Literal, Self
 
-from pydantic import BeforeValidator, Field, ValidationError, field_validator, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tasks import addresses, environment, validation
+from tasks import environment, validation
+from tasks import setting_values as values
 from tasks.errors import SettingsError
 from tasks.routing import Shard
 from tasks.secret_files import SecretFiles
 
-#: More would share out less than a lane each in most setups.
-MAX_SHARDS = 64
-
-
-def _digit(value: Any) -> Any:
-    return int(value) if isinstance(value, str) and value in set(string.digits) else value
-
-
 Port = Annotated[int, Field(ge=0, le=65_535)]
+RedisUrl = Annotated[str, AfterValidator(values.redis_url)]
+WebsocketUrl = Annotated[str, AfterValidator(values.websocket_url)]
+TlsFile = Annotated[str, AfterValidator(values.readable)]
 
 _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
 #: May hold passwords: are shown without them.
@@ -47,17 +42,21 @@ class Settings(BaseSettings):
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False)
 
-    nats_url: str = Field("nats://127.0.0.1:4222", description="NATS server, or several with commas between")
+    nats_url: Annotated[str, AfterValidator(values.nats_url)] = Field(
+        "nats://127.0.0.1:4222", description="NATS server, or several with commas between"
+    )
     nats_user: str = Field("", description="NATS: name to log in with, and NATS_PASSWORD")
     nats_password: str = Field("", description="NATS: password of NATS_USER")
     nats_token: str = Field("", description="NATS: token to log in with")
     nats_nkey: str = Field("", description="NATS: seed of the nkey to log in with")
     nats_credentials: str = Field("", description="NATS: text of the credentials (.creds) to log in with")
-    nats_tls_ca: str = Field("", description="NATS: file of the CA to trust, instead of the system's; asks for TLS")
-    nats_tls_cert: str = Field("", description="NATS: file of our certificate, and NATS_TLS_KEY; asks for TLS")
-    nats_tls_key: str = Field("", description="NATS: file of the certificate's key")
+    nats_tls_ca: TlsFile = Field("", description="NATS: file of the CA to trust, instead of the system's; asks for TLS")
+    nats_tls_cert: TlsFile = Field("", description="NATS: file of our certificate, and NATS_TLS_KEY; asks for TLS")
+    nats_tls_key: TlsFile = Field("", description="NATS: file of the certificate's key")
     nats_tls_name: str = Field("", description="NATS: name in the server's certificate, if not the URL's host")
-    nats_subjects: str = Field("binance.>", description="what ingest listens to; several with commas between")
+    nats_subjects: Annotated[str, AfterValidator(values.nats_subjects)] = Field(
+        "binance.>", description="what ingest listens to; several with commas between"
+    )
     ingest_source: Literal["core", "jetstream"] = Field(
         "core", description="where frames come from: NATS as it is, or a JetStream stream, of which nothing is lost"
     )
@@ -71,10 +70,10 @@ class Settings(BaseSettings):
     ingest_stream_max_bytes: int = Field(
         2 * 2**30, ge=2**20, description="jetstream: how much a stream made by ingest keeps"
     )
-    ingest_stream_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(_digit)] = Field(
+    ingest_stream_replicas: Annotated[Literal[1, 3, 5], BeforeValidator(values.digit)] = Field(
         1, description="jetstream: on how many servers a stream made by ingest is kept"
     )
-    ingest_shard: str = Field(
+    ingest_shard: Annotated[str, AfterValidator(values.shard)] = Field(
         "0/1", description="which ingest process of how many this is: 0/2 and 1/2 share the lanes"
     )
     ingest_lane_bytes: int = Field(64 * 2**20, ge=2**20, description="bound of the events that wait in one lane")
@@ -97,23 +96,25 @@ class Settings(BaseSettings):
         30.0, gt=0, description="seconds: the feed counts as quiet when the newest event is older"
     )
     run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
-    redis_url: str = Field(
+    redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
         description="broker, results and ledger, unless split below; rediss:// over TLS, unix:///run/redis.sock?db=0 a socket of "
         "this machine, sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels, sentinels:// over TLS",
     )
-    broker_url: str = Field("", description="Celery's broker; default REDIS_URL")
-    result_url: str = Field("", description="Celery's results; default REDIS_URL")
-    ledger_url: str = Field("", description="our ledger; default REDIS_URL")
+    broker_url: RedisUrl = Field("", description="Celery's broker; default REDIS_URL")
+    result_url: RedisUrl = Field("", description="Celery's results; default REDIS_URL")
+    ledger_url: RedisUrl = Field("", description="our ledger; default REDIS_URL")
     redis_sentinel_master: str = Field(
         "mymaster", min_length=1, description="the name under which Sentinels know the master"
     )
     redis_sentinel_password: str = Field("", description="password of the Sentinels themselves, if they have one")
-    redis_tls_ca: str = Field(
+    redis_tls_ca: TlsFile = Field(
         "", description="rediss://, sentinels://: file of the CA to trust, instead of the system's"
     )
-    redis_tls_cert: str = Field("", description="rediss://, sentinels://: file of our certificate, and REDIS_TLS_KEY")
-    redis_tls_key: str = Field("", description="rediss://, sentinels://: file of the certificate's key")
+    redis_tls_cert: TlsFile = Field(
+        "", description="rediss://, sentinels://: file of our certificate, and REDIS_TLS_KEY"
+    )
+    redis_tls_key: TlsFile = Field("", description="rediss://, sentinels://: file of the certificate's key")
     namespace: str = Field("rs", pattern=r"^[\w.-]{1,64}$", description="prefix of every Redis key of ours")
     strategies_file: Path = Field(
         Path(__file__).with_name("strategies.toml"), description="pools, strategies and their parameters"
@@ -128,64 +129,22 @@ class Settings(BaseSettings):
     metrics_strict_port: bool = Field(
         default=False, description="a taken port is an error instead of a free one instead"
     )
-    signal_subject: str = Field("signals.{strategy}.{symbol}", description="NATS subject of a signal")
+    signal_subject: Annotated[str, AfterValidator(values.signal_subject)] = Field(
+        "signals.{strategy}.{symbol}", description="NATS subject of a signal"
+    )
     signal_max_age_s: float = Field(300, ge=0, description="older signals are held back; 0 relays all")
     signals_keep: int = Field(1_000_000, ge=1, description="how many relayed signals the stream keeps")
     flower_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Flower is, for the page's link to it")
     grafana_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Grafana is, for the page's link to it")
-    log_level: Literal["DEBUG", "INFO", "WARNING", "ERROR"] = Field("INFO", description="least severity that is logged")
+    log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.upper)] = Field(
+        "INFO", description="least severity that is logged"
+    )
     log_format: Literal["json", "console", ""] = Field("", description="json, or console; default: by the terminal")
-    binance_spot_url: str = Field("wss://data-stream.binance.vision/stream", description="spot websocket")
-    binance_usdm_depth_url: str = Field("wss://fstream.binance.com/public/stream", description="futures books")
-    binance_usdm_trade_url: str = Field("wss://fstream.binance.com/public/stream", description="futures trades")
-
-    @field_validator("log_level", mode="before")
-    @classmethod
-    def _upper(cls, value: Any) -> Any:
-        return value.upper() if isinstance(value, str) else value
-
-    @field_validator("nats_url")
-    @classmethod
-    def _of_nats(cls, value: str) -> str:
-        return value and addresses.nats(value)
-
-    @field_validator(*_REDIS_URLS)
-    @classmethod
-    def _of_redis(cls, value: str) -> str:
-        return value and addresses.redis(value)
-
-    @field_validator("nats_tls_ca", "nats_tls_cert", "nats_tls_key", "redis_tls_ca", "redis_tls_cert", "redis_tls_key")
-    @classmethod
-    def _readable(cls, value: str) -> str:
-        try:
-            if value:
-                Path(value).open("rb").close()
-        except OSError as error:
-            raise ValueError(f"can't read the file: {error.strerror}") from None
-        return value
-
-    @field_validator("signal_subject")
-    @classmethod
-    def _known_fields(cls, value: str) -> str:
-        try:
-            fields = {(name, spec, how) for _, name, spec, how in string.Formatter().parse(value) if name is not None}
-            plain = fields <= {(name, "", None) for name in ("strategy", "symbol", "action", "venue")}
-            subject = value.format(strategy="s", symbol="S", action="a", venue="v") if plain else ""
-        except ValueError:
-            subject = ""
-        if not subject or any(not token or set(token) & set("*> \t") for token in subject.split(".")):
-            message = "not a NATS subject made of {strategy}, {symbol}, {action} and {venue}"
-            raise ValueError(message)
-        return value
-
-    @field_validator("ingest_shard")
-    @classmethod
-    def _one_of_some(cls, value: str) -> str:
-        number, _, count = value.partition("/")
-        if not (number.isdecimal() and count.isdecimal() and int(number) < int(count) <= MAX_SHARDS):
-            message = f"not a number and how many, such as 0/2 and 1/2 (at most {MAX_SHARDS})"
-            raise ValueError(message)
-        return value
+    binance_spot_url: WebsocketUrl = Field("wss://data-stream.binance.vision/stream", description="spot websocket")
+    binance_usdm_depth_url: WebsocketUrl = Field("wss://fstream.binance.com/public/stream", description="futures books")
+    binance_usdm_trade_url: WebsocketUrl = Field(
+        "wss://fstream.binance.com/public/stream", description="futures trades"
+    )
 
     @model_validator(mode="after")
     def _one_login(self) -> Self:
@@ -203,6 +162,9 @@ class Settings(BaseSettings):
             if bool(getattr(self, one)) != bool(getattr(self, other)):
                 message = f"{one.upper()} and {other.upper()} go together"
                 raise ValueError(message)
+        for kind in ("nats", "redis"):
+            names = [f"{kind}_tls_{what}" for what in ("ca", "cert", "key")]
+            values.tls_files(", ".join(names).upper(), *(getattr(self, name) for name in names))
         return self
 
     def hints(self, environ: Mapping[str, str] = os.environ) -> list[str]:

@@ -220,7 +220,7 @@ def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path):
     ("given", "said"),
     [
         ({"nats_credentials": "/etc/nats/user.creds"}, "NATS_CREDENTIALS: not the text"),
-        ({"nats_tls_ca": __file__}, "NATS_TLS_CA"),
+        ({"nats_nkey": "none"}, "NATS_NKEY"),
     ],
 )
 def test_a_recording_that_cant_begin_leaves_what_was_there(tmp_path, given, said):

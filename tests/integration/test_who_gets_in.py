@@ -108,7 +108,6 @@ def test_a_login_that_nats_refuses_is_one_line_without_a_secret(doors: Doors, ki
         ({"nats_nkey": f"SU{SECRET}"}, "NATS_NKEY: not the seed of an nkey"),
         ({"nats_nkey": "é"}, "NATS_NKEY: not the seed of an nkey"),
         ({"nats_credentials": SECRET}, "NATS_CREDENTIALS: not the text of a credentials file"),
-        ({"nats_tls_ca": __file__}, "NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY: can't be used: "),
     ],
 )
 def test_a_login_that_is_none_is_one_line_before_anything_is_sent(given: dict[str, str], said: str):

@@ -66,7 +66,6 @@ def test_what_no_client_could_use_is_refused_without_a_login(urls, said):
             "NATS_CREDENTIALS: not the text of a credentials file",
         ),
         ({"nats_nkey": "/etc/nats/seed"}, "NATS_NKEY: not the seed of an nkey (NATS_NKEY_FILE takes its path)"),
-        ({"nats_tls_ca": __file__}, "NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY: can't be used: "),
     ],
 )
 def test_what_cant_be_used_is_found_before_anything_is_opened(monkeypatch, given, said):

@@ -4,6 +4,7 @@ import ssl
 from typing import Any
 
 import pytest
+import trustme
 from celery import Celery
 from celery.backends.redis import RedisBackend
 from kombu import Connection
@@ -76,13 +77,15 @@ def test_a_client_asks_for_the_named_master_and_logs_in_there_and_not_at_the_sen
 
 @pytest.mark.parametrize("make", [connect, connect_async])
 @pytest.mark.parametrize("tls", [True, False])
-def test_over_tls_sentinels_and_master_show_certificates_of_our_ca_and_else_nobody_does(make, *, tls: bool):
+def test_over_tls_sentinels_and_master_show_certificates_of_our_ca_and_else_nobody_does(tmp_path, make, *, tls: bool):
+    ca = str(tmp_path / "ca.pem")
+    trustme.CA().cert_pem.write_to_path(ca)
     scheme = "sentinels" if tls else "sentinel"
-    settings = Settings.model_validate({"redis_url": f"{scheme}://a;{scheme}://b", "redis_tls_ca": __file__})
+    settings = Settings.model_validate({"redis_url": f"{scheme}://a;{scheme}://b", "redis_tls_ca": ca})
     pool = make(settings, settings.ledger).connection_pool
     for each in (pool, *(sentinel.connection_pool for sentinel in pool.sentinel_manager.sentinels)):
         assert ("SSL" in each.connection_class.__name__) == tls
-        assert each.connection_kwargs.get("ssl_ca_certs") == (__file__ if tls else None)
+        assert each.connection_kwargs.get("ssl_ca_certs") == (ca if tls else None)
         assert each.connection_kwargs.get("ssl_cert_reqs") == (ssl.CERT_REQUIRED if tls else None)
 
 

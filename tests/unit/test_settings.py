@@ -201,6 +201,34 @@ def test_a_certificate_that_cant_be_read_is_one_clear_line(monkeypatch):
     assert refusal()[1:] == ["  REDIS_TLS_CA: can't read the file: No such file or directory, not '/nowhere'"]
 
 
+@pytest.mark.parametrize("kind", ["NATS", "REDIS"])
+@pytest.mark.parametrize("given", [("CA",), ("CERT", "KEY")])
+def test_a_certificate_that_is_none_is_one_clear_line(monkeypatch, kind, given):
+    for name in given:
+        monkeypatch.setenv(f"{kind}_TLS_{name}", __file__)
+    assert refusal()[1].startswith(f"  {kind}_TLS_CA, {kind}_TLS_CERT, {kind}_TLS_KEY: can't be used: ")
+
+
+@pytest.mark.parametrize("value", ["binance.>", ">", "a", "a.*.b", "*", "a.>, b.c"])
+def test_subjects_to_listen_to_are_taken(monkeypatch, value):
+    monkeypatch.setenv("NATS_SUBJECTS", value)
+    assert load().nats_subjects == value
+
+
+@pytest.mark.parametrize("value", [" ", "a b", "a..b", ".a", "a.", "a.>.b", "a*", "a,", ",", "a.b>"])
+def test_subjects_that_nats_does_not_know_are_refused(monkeypatch, value):
+    monkeypatch.setenv("NATS_SUBJECTS", value)
+    assert refusal()[1].startswith("  NATS_SUBJECTS: must be NATS subjects such as")
+
+
+@pytest.mark.parametrize(
+    "value", ["http://h/stream", "wss://", "wss://h:99999/", "wss://h:0", "wss://h/?streams=x", "h"]
+)
+def test_an_address_of_the_exchange_that_is_no_websocket_is_refused(monkeypatch, value):
+    monkeypatch.setenv("BINANCE_SPOT_URL", value)
+    assert refusal()[1].startswith("  BINANCE_SPOT_URL: must be ws://HOST/PATH or wss://HOST/PATH")
+
+
 def test_a_login_is_read_from_the_file_that_name_file_names(monkeypatch, tmp_path):
     (tmp_path / "seed").write_text("SUSEED\n")
     monkeypatch.setenv("NATS_NKEY_FILE", str(tmp_path / "seed"))

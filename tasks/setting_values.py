@@ -1,0 +1,105 @@
+"""What single settings may be. Each function returns the value, or raises ValueError, whose text tells no secret."""
+
+import ssl
+import string
+from pathlib import Path
+from typing import Any
+from urllib.parse import urlsplit
+
+from tasks.nats_address import NatsAddress
+from tasks.redis_address import RedisAddress
+
+#: More would share out less than a lane each in most setups.
+MAX_SHARDS = 64
+
+
+def upper(value: Any) -> Any:
+    """A word in any case."""
+    return value.upper() if isinstance(value, str) else value
+
+
+def digit(value: Any) -> Any:
+    """A number of one digit, which the environment gives as text."""
+    return int(value) if isinstance(value, str) and value in set(string.digits) else value
+
+
+def nats_url(value: str) -> str:
+    """Servers of NATS, with commas between."""
+    NatsAddress.parse(value)
+    return value
+
+
+def redis_url(value: str) -> str:
+    """A Redis, or nothing."""
+    if value:
+        RedisAddress.parse(value)
+    return value
+
+
+def websocket_url(value: str) -> str:
+    """A websocket, to whose address its streams are added."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if not usable or parts.query or parts.fragment:
+        raise ValueError("must be ws://HOST/PATH or wss://HOST/PATH")
+    return value
+
+
+def nats_subjects(value: str) -> str:
+    """What to subscribe to, with commas between."""
+    for subject in value.split(","):
+        *before, last = subject.strip().split(".")
+        named = [*before, *([last] if last != ">" else [])]
+        if not all(each == "*" or _is_token(each) for each in named):
+            raise ValueError("must be NATS subjects such as binance.> or a.*.b, with commas between")
+    return value
+
+
+def signal_subject(value: str) -> str:
+    """A subject in which parts of a signal stand for themselves."""
+    try:
+        fields = {(name, spec, how) for _, name, spec, how in string.Formatter().parse(value) if name is not None}
+        plain = fields <= {(name, "", None) for name in ("strategy", "symbol", "action", "venue")}
+        subject = value.format(strategy="s", symbol="S", action="a", venue="v") if plain else ""
+    except ValueError:
+        subject = ""
+    if not subject or not all(map(_is_token, subject.split("."))):
+        message = "not a NATS subject made of {strategy}, {symbol}, {action} and {venue}"
+        raise ValueError(message)
+    return value
+
+
+def _is_token(text: str) -> bool:
+    return bool(text) and not set(text) & set("*> \t\r\n")
+
+
+def shard(value: str) -> str:
+    """A number, and of how many."""
+    number, _, count = value.partition("/")
+    if not (number.isdecimal() and count.isdecimal() and int(number) < int(count) <= MAX_SHARDS):
+        raise ValueError(f"not a number and how many, such as 0/2 and 1/2 (at most {MAX_SHARDS})")
+    return value
+
+
+def readable(value: str) -> str:
+    """The path of a file that can be read, or nothing."""
+    try:
+        if value:
+            Path(value).open("rb").close()
+    except OSError as error:
+        raise ValueError(f"can't read the file: {error.strerror}") from None
+    return value
+
+
+def tls_files(names: str, authority: str, certificate: str, key: str) -> None:
+    """Three files of TLS, where they are given, as settings of these names."""
+    try:
+        if authority:
+            ssl.create_default_context(cafile=authority)
+        if certificate:
+            ssl.create_default_context().load_cert_chain(certificate, key)
+    except (OSError, ValueError) as error:
+        raise ValueError(f"{names}: can't be used: {error}") from None
