@@ -16,7 +16,7 @@ from tasks import configuration, edits, overlay, registry
 from tasks.configuration import Configuration
 from tasks.edits import Difference
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
-from tasks.history import FILE, ROLLBACK, Change, Walk
+from tasks.history import FILE, Change, Walk
 from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
 from tasks.overlay import Overlay
 from tasks.overlay_derived import derived
@@ -151,12 +151,13 @@ class Changes:
         Whether strategies take it is not tried here. Raises ConflictError when another one is in force by now.
         """
         now_ms = int(datetime.now(UTC).timestamp() * 1000)
-        change = Change(chosen.version, instead_of.version, author, reason, now_ms, values, restores)
+        taken = file.version if file else ""
+        change = Change(chosen.version, instead_of.version, author, reason, now_ms, values, taken, restores)
         keys = [self._keys.configuration, self._keys.configurations, self._keys.history]
         arguments: list[str | bytes] = [instead_of.version, change.version, chosen.canonical()]
         arguments += [
             msgspec.json.encode(change),
-            file.version if file else "",
+            taken,
             self._keys.notices,
             CONFIGURATION_NOTICE,
         ]
@@ -244,9 +245,9 @@ class Changes:
         undone, target = (None, walk.find(version)) if version else walk.undone()
         values = target.overlay
         if values is None:
-            values = derived(self.read(walk.ground(target).version), self.read(target.version))
+            values = derived(self.read(walk.file(target)), self.read(target.version))
         merged = overlay.merge(old.file, values, registry.build)
-        reason = reason or f"{ROLLBACK}{target.version}"
+        reason = reason or (f"undoes {undone.version}" if undone else f"back to {target.version}")
         return self._edit(old, merged.configuration, values, reason, author, target.entry), undone
 
     # By ingest

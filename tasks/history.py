@@ -17,8 +17,8 @@ from tasks.overlay import Overlay
 FILE = "strategies file"
 #: The author of what ingest puts back into a Redis that has lost it.
 INGEST = "ingest"
-#: How the reason of a rollback begins where none is given; all that earlier releases tell of one.
-ROLLBACK = "rollback to "
+#: How the reason of a rollback begins where none is given, in earlier releases: all that they tell of one.
+_ROLLBACK = "rollback to "
 
 
 class Change(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -31,8 +31,10 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     #: Unix milliseconds.
     at_ms: DateMs
-    #: All that is set at run time since this change; None: a release before 0.2 wrote it, which kept none of it.
+    #: All that is set at run time since this change; None: an earlier release wrote it, which kept none of it.
     overlay: Overlay | None = None
+    #: The version of the strategies file that was taken over with it, if one was.
+    file: str = ""
     #: For a rollback: the `entry` of the change whose runtime values it brought back.
     restores: str = ""
     #: Its name in the history; given when it is read.
@@ -75,7 +77,7 @@ class Walk:
         """Return the change that a rollback went back to; None: it is no rollback."""
         if change.restores:
             return next((each for each in before if each.entry == change.restores), None)
-        if change.overlay is not None or not change.reason.startswith(ROLLBACK):
+        if change.overlay is not None or not change.reason.startswith(_ROLLBACK):
             return None
         return next((each for each in reversed(before) if each.version == change.version), None)
 
@@ -102,7 +104,8 @@ class Walk:
                 return change
         raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
 
-    def ground(self, change: Change) -> Change:
-        """Return the change of an earlier release that took over the file on which `change` stands."""
+    def file(self, change: Change) -> str:
+        """Return the version of the strategies file on which a change stands."""
         before = self._history[: self._history.index(change) + 1]
-        return next((each for each in reversed(before) if each.author == FILE), before[0])
+        taken = next((each for each in reversed(before) if each.file or each.author == FILE), before[0])
+        return taken.file or taken.version

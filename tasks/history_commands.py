@@ -34,6 +34,8 @@ def history(
         shown = differences if diff or len(differences) <= SHORT + 1 else differences[:SHORT]
         for each in shown:
             out.print(f"    {each}")
+        if change.previous and not differences:
+            out.print("    what is in force stayed the same")
         if len(shown) < len(differences):
             out.print(f"    and {len(differences) - len(shown)} more: --diff")
 

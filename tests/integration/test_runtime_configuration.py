@@ -106,16 +106,24 @@ def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: Start, 
     assert all(again.configuration.gate_of("renamed", name).killed for name in (SIDED, MOMENTUM))
 
 
+def changed_by_the_release_before(
+    client: redis.Redis, keys: Keys, chosen: Configuration, author: str = "ann", file: str = ""
+) -> None:
+    """Put a configuration in force as a release did that kept no overlay; `file` is set by its ingest."""
+    change = {"version": chosen.version, "previous": "", "author": author, "reason": "", "at_ms": 1}
+    client.hset(keys.configurations, chosen.version, chosen.canonical())
+    client.xadd(keys.history, {"change": msgspec.json.encode(change)})
+    client.hset(keys.configuration, "version", chosen.version)
+    if file:
+        client.hset(keys.configuration, "file", file)
+
+
 def test_a_kill_of_the_release_before_survives_the_upgrade_and_the_edit_that_comes_with_it(
     start: Start, changes: Changes, client: redis.Redis, keys: Keys
 ):
     old, killed = file(notional=5.0), edits.apply(file(notional=5.0), SIDED, {"gate.killed": True})
-    for chosen in (old, killed):
-        client.hset(keys.configurations, chosen.version, chosen.canonical())
-    for chosen, author, reason in ((old, FILE, "first start"), (killed, "ann", "")):
-        change = {"version": chosen.version, "previous": "", "author": author, "reason": reason, "at_ms": 1}
-        client.xadd(keys.history, {"change": msgspec.json.encode(change)})
-    client.hset(keys.configuration, mapping={"version": killed.version, "file": old.version})
+    changed_by_the_release_before(client, keys, old, FILE, old.version)
+    changed_by_the_release_before(client, keys, killed)
 
     def kill_stands(in_force: InForce, notional: float) -> None:
         assert in_force.configuration.gate_of("trade", SIDED).killed
@@ -125,9 +133,8 @@ def test_a_kill_of_the_release_before_survives_the_upgrade_and_the_edit_that_com
     assert len(changes.history()) == 2
     kill_stands(start(file(notional=9.0)), 9.0)
     # Back to the release before: it leaves the overlay behind, and changes something.
-    by_it = edits.apply(changes.in_force().configuration, SIDED, {"gate.killed": None})
-    client.hset(keys.configurations, by_it.version, by_it.canonical())
-    client.hset(keys.configuration, "version", by_it.version)
+    revived = edits.apply(changes.in_force().configuration, SIDED, {"gate.killed": None})
+    changed_by_the_release_before(client, keys, revived)
     assert not start(file(notional=9.0)).configuration.gate_of("trade", SIDED).killed
     assert changes.in_force().overlay == ()
 
@@ -315,3 +322,17 @@ def test_a_kill_that_is_overtaken_by_another_change_is_set_after_it(settings: Se
         with pytest.raises(ConflictError, match="in force by now"):
             overtaken.rollback("", "", "bob")
     assert momentum(changes.in_force().configuration) == {"notional": 8.0}
+
+
+def test_a_rollback_to_what_the_release_before_changed_keeps_what_was_set_below_it(
+    start: Start, changes: Changes, client: redis.Redis, keys: Keys
+):
+    start(file(notional=5.0))
+    set_(changes, SIDED, gate__killed=True)
+    start(file(notional=9.0))
+    for threshold in (0.5, 0.6):
+        chosen = edits.apply(changes.in_force().configuration, MOMENTUM, {"threshold": threshold})
+        changed_by_the_release_before(client, keys, chosen)
+    back = changes.rollback("", "", "bob")[0].new
+    assert momentum(back) == {"notional": 9.0, "threshold": 0.5}
+    assert back.gate_of("trade", SIDED).killed

@@ -1,5 +1,6 @@
 """Which changes are in force: a rollback undoes the newest one that is not undone yet."""
 
+import msgspec
 import pytest
 
 from tasks.errors import LedgerError
@@ -24,7 +25,9 @@ def history(*words: str) -> list[Change]:
         version = restored.version if restored else change.version
         reason = f"rollback to {version}" if restored else "try"
         restores = restored.entry if restored and not old else ""
-        made.append(Change(version, change.previous, author, reason, number, change.overlay, restores, f"{number}-0"))
+        made.append(
+            Change(version, change.previous, author, reason, number, change.overlay, "", restores, f"{number}-0")
+        )
     return made
 
 
@@ -73,4 +76,6 @@ def test_a_version_is_found_where_it_was_in_force_last():
 def test_what_an_earlier_release_changed_stands_on_the_file_it_had_taken():
     changes = history("old:file", "old:set", "old:file", "old:set", "file")
     walk = Walk(changes)
-    assert [walk.ground(change).version for change in changes[:4]] == ["v1", "v1", "v3", "v3"]
+    assert [walk.file(change) for change in changes[:4]] == ["v1", "v1", "v3", "v3"]
+    taken = [*changes, msgspec.structs.replace(changes[4], file="f6", entry="6-0"), *history("old:set")]
+    assert Walk(taken).file(taken[6]) == "f6"
