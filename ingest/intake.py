@@ -56,21 +56,21 @@ class Intake:
     ) -> None:
         """Take one frame."""
         outcome = self._reader.read(raw, subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns)
-        if self._counts and self._lanes.last_seq > self.counted:
-            self._count(outcome, subject, raw)
+        counts = self._counts and self._lanes.last_seq > self.counted
         if isinstance(outcome, (Depth, Trade)):
+            if counts:
+                self._tally.event(outcome.venue, outcome.kind)
             self._offer(outcome, tracing.caught(headers, raw))
             self._see(outcome)
+        elif counts:
+            self._count_other(outcome, subject, raw)
 
-    def _count(self, outcome: AnyEvent | Skipped | Refused, subject: str, raw: bytes) -> None:
+    def _count_other(self, outcome: Skipped | Refused, subject: str, raw: bytes) -> None:
         self._tally.add("frames")
         if isinstance(outcome, Skipped):
             self._tally.add(f"skipped:{outcome.kind}")
-        elif isinstance(outcome, Refused):
-            self._refuse(outcome, subject, raw)
         else:
-            self._tally.add("events")
-            self._tally.events[outcome.venue, outcome.kind] += 1
+            self._refuse(outcome, subject, raw)
 
     def _refuse(self, refused: Refused, subject: str, raw: bytes) -> None:
         self._tally.add(f"refused:{refused.reason}")

@@ -47,6 +47,12 @@ class Tally:
         refused = sum(count for name, count in self.totals.items() if name.startswith("refused:"))
         return left_out | {"refused": refused}
 
+    def event(self, venue: Venue, kind: Kind) -> None:
+        """Count a frame that is an event."""
+        self.totals["frames"] += 1
+        self.totals["events"] += 1
+        self.events[venue, kind] += 1
+
     @property
     def unwritten(self) -> Counter[str]:
         """What the ledger does not know yet."""

@@ -111,9 +111,11 @@ class FrameReader:
     ) -> AnyEvent | Skipped | Refused:
         """Return the event of a frame, or why it is none. Never raises. The arguments are those of `Arrival`."""
         outcome = parse(raw, Arrival(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns))
-        if self._guard:
-            if isinstance(outcome, Trade):
-                self._guard.see(outcome)
-            elif isinstance(outcome, Depth):
-                return self._guard.check(outcome) or outcome
+        guard = self._guard
+        if guard is None:
+            return outcome
+        if isinstance(outcome, Trade):
+            guard.see(outcome)
+        elif isinstance(outcome, Depth):
+            return guard.check(outcome) or outcome
         return outcome
