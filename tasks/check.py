@@ -23,6 +23,8 @@ from tasks.strategy import AnyStrategy, Strategy
 MOST_STATE_BYTES, MOST_STATE_BYTES_EXPLAINED = 4_096, 65_536
 _CUTS = (1, 7, 100)
 _DAY_S = 86_400
+#: How far ahead a clock is for a while.
+_AHEAD_MS = 3_600_000
 _DAY_SYMBOLS = 50
 
 Status = Literal["passed", "failed"]
@@ -63,6 +65,19 @@ class Report(NamedTuple):
         return tuple(finding.name for finding in self.findings if finding.status == "failed")
 
 
+class _Spoken(msgspec.Struct, frozen=True):
+    """What of a signal says when it came, and what about."""
+
+    symbol: str
+    action: str
+    event_time_ms: int
+
+    @property
+    def about(self) -> tuple[str, str]:
+        """What a cool-down goes by."""
+        return self.symbol, self.action
+
+
 class _BrokenError(Exception):
     """What a check found wrong: its text becomes the finding."""
 
@@ -92,6 +107,7 @@ def check(strategy_type: type[AnyStrategy], size: Size = Size()) -> Report:  # n
         ("a cut and a restored state change nothing", tried.resume),
         ("a repeated event yields nothing", tried.repeats),
         ("no signal in warm-up", tried.warmup),
+        ("a clock that was ahead is got over", tried.clock),
         ("the state stays bounded", tried.bounded),
         ("cost per event", tried.cost),
         ("no clock, I/O, randomness or Celery (lint)", tried.source),
@@ -168,6 +184,22 @@ class _Tried:
             raise _BrokenError(f"a warm-up of {needed} events is longer than this suite: it can't show what follows")
         return f"{needed} events"
 
+    def clock(self) -> str:
+        """Whatever speaks again and again from a fresh start must not be silent after a step back of the clock."""
+        first = len(self._events) // 3
+        tail = self._events[first + first // 10 :]
+        ahead = [
+            msgspec.structs.replace(event, time_ms=event.time_ms + _AHEAD_MS)
+            for event in self._events[first : first + first // 10]
+        ]
+        fresh = [each.about for each in _spoken(self._run([tail]), tail)]
+        again = {each.about for each in _spoken(self._run([self._events[:first] + ahead + tail]), tail)}
+        silent = {about for about in fresh if fresh.count(about) > 1} - again
+        if silent:
+            which = ", ".join(" ".join(about) for about in sorted(silent))
+            raise _BrokenError(f"silent after its times were an hour ahead for a moment: {which}")
+        return f"{len(fresh):,} signals from a fresh start, none for ever silent after an hour ahead"
+
     def bounded(self) -> str:
         ticks = _DAY_S // self._size.day_step_s
         names = check_events.symbols(_DAY_SYMBOLS)
@@ -223,6 +255,14 @@ def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
         ("trade", strategy_type.on_trade is not Strategy.on_trade),
     )
     return tuple(kind for kind, overridden in hooks if overridden)
+
+
+def _spoken(ran: _Ran, events: Sequence[AnyEvent]) -> list[_Spoken]:
+    """Return the signals that came within the times of some events."""
+    if not events:
+        return []
+    read = [msgspec.json.decode(packed, type=_Spoken) for packed in ran.signals]
+    return [each for each in read if events[0].time_ms <= each.event_time_ms <= events[-1].time_ms]
 
 
 def _batches(events: Iterator[AnyEvent]) -> Iterator[list[AnyEvent]]:

@@ -107,6 +107,15 @@ class Undecided(Good):
     warmup = 2.5  # type: ignore[assignment]  # what is tested
 
 
+class Stubborn(Good):
+    """Takes no time that is not later than all before."""
+
+    def on_trade(self, trade: Trade, state: Memory) -> Iterable[Signal]:
+        if not state.kept or trade.time_ms > state.kept[0]:
+            state.kept = [trade.time_ms]
+            yield self.say(trade, 1)
+
+
 class Deaf(Strategy[Params, Memory]):
     """Overrides nothing."""
 
@@ -152,6 +161,7 @@ def test_a_built_in_strategy_passes_and_speaks(name, monkeypatch):
         (Fragile, {"no event makes it raise"}),
         (Eternal, {"no signal in warm-up"}),
         (Undecided, {"no signal in warm-up"}),
+        (Stubborn, {"a clock that was ahead is got over"}),
         (Deaf, {"no event makes it raise"}),
     ],
 )
