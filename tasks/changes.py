@@ -124,14 +124,17 @@ class Changes:
         except UNREADABLE as error:
             raise UnreadableEntryError.of(self._keys.history, entry, error) from None
 
-    def differences(self) -> list[tuple[Change, list[Difference]]]:
-        """Return all changes, oldest first, with what each one changed; nothing for the first, or where it is lost."""
+    def differences(self) -> list[tuple[Change, list[Difference] | None]]:
+        """Return all changes, oldest first, with what each one changed; None where the ledger does not tell."""
         stored: Any = self._client.hgetall(self._keys.configurations)
-        known = {version.decode(): Configuration.parse(packed) for version, packed in stored.items()}
+        known: dict[str, Configuration] = {}
+        for version, packed in stored.items():
+            with suppress(LedgerError):
+                known[version.decode(errors="replace")] = Configuration.parse(packed)
         return [
             (change, edits.difference(known[change.previous], known[change.version]))
-            if change.previous in known and change.version in known
-            else (change, [])
+            if {change.previous, change.version} <= known.keys()
+            else (change, None)
             for change in self.history()
         ]
 

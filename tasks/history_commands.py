@@ -31,18 +31,22 @@ def history(
             typer.echo(msgspec.json.encode(_facts(change, differences)).decode())
             continue
         out.print(f"{change.version}  {change.at}  {change.author}  {change.reason}".rstrip())
+        if differences is None:
+            if change.previous:
+                out.print("    the ledger can't tell what it changed")
+            continue
         shown = differences if diff or len(differences) <= SHORT + 1 else differences[:SHORT]
         for each in shown:
             out.print(f"    {each}")
-        if change.previous and not differences:
+        if not differences:
             out.print("    what is in force stayed the same")
         if len(shown) < len(differences):
             out.print(f"    and {len(differences) - len(shown)} more: --diff")
 
 
-def _facts(change: Change, differences: list[Difference]) -> dict[str, Any]:
+def _facts(change: Change, differences: list[Difference] | None) -> dict[str, Any]:
     facts: dict[str, Any] = msgspec.to_builtins(change)
-    return facts | {"changes": [each._asdict() for each in differences]}
+    return facts | {"changes": [each._asdict() for each in differences or ()]}
 
 
 @app.command()

@@ -150,6 +150,17 @@ def test_history_says_old_and_new_of_a_few_keys_and_with_diff_of_all():
     assert of_json[1]["changes"] == [{"key": "pools.depth.strategies.orderbook_skew.levels", "old": 5, "new": 7}]
 
 
+def test_one_configuration_that_can_not_be_read_hides_no_other_change(
+    client: redis.Redis, keys: Keys, changes: Changes
+):
+    for levels in (6, 7, 8):
+        run("set", "orderbook_skew", f"levels={levels}")
+    client.hset(keys.configurations, changes.history()[2].version, b"{")
+    said = run("history")
+    assert "levels: 5 → 6" in said
+    assert said.count("    the ledger can't tell what it changed\n") == 2
+
+
 def test_rollback_says_what_it_undoes_and_never_puts_it_back():
     run("set", "orderbook_skew", "levels=7", "--reason", "good")
     run("set", "orderbook_skew", "levels=9", "--reason", "bad")

@@ -244,7 +244,7 @@ def test_the_history_says_what_changed_from_what_to_what(start: Start, changes: 
     start(file(notional=5.0))
     set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
     start(file(notional=6.0, min_signal_interval_s=2.0))
-    told = [[str(each) for each in differences] for _, differences in changes.differences()]
+    told = [[str(each) for each in differences or ()] for _, differences in changes.differences()]
     path = f"pools.trade.strategies.{MOMENTUM}"
     assert told == [
         [],

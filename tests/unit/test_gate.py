@@ -136,6 +136,13 @@ def test_a_strategy_that_is_off_is_not_run_and_its_state_stands_still(gates: dic
     assert [each.name for each in registry.build(chosen)["trade"]] == ["echo", "grumpy"]
 
 
+def test_where_all_are_off_records_go_on_and_nothing_runs():
+    tables = {"gate": {"off": True}, "pools": {"trade": {"kinds": ["trade"], "strategies": {f"{HERE}:Echo": {}}}}}
+    strategies = registry.running(configuration.check(tables, "it"))["trade"]
+    outcome = engine.Run("trade", "source", strategies, "v", {}).finish([trade(id=1, seq=1)])
+    assert (list(outcome.fields), outcome.counts["applied"]) == (["record:spot:BTCUSDT:trade"], 1)
+
+
 def test_a_symbol_with_parameters_of_its_own_runs_under_them_and_the_others_do_not():
     own = {"symbols": {"ETHUSDT": {"min_signal_interval_s": 0}}, "min_signal_interval_s": 5}
     tables = {"pools": {"trade": {"kinds": ["trade"], "strategies": {f"{HERE}:Echo": own}}}}
