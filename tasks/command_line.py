@@ -3,11 +3,21 @@
 from typing import Annotated, Any
 
 import rich.console
-import typer
+import typer._coercion
+from pydantic import ValidationError
 from rich.console import ConsoleDimensions
 from rich.table import Column, Table
 
+from tasks import validation
 from tasks.version import VERSION
+
+
+def _in_our_words(error: ValidationError) -> str:
+    return "; ".join(map(validation.say, error.errors()))
+
+
+# Typer has pydantic look at values, and prints what that says of them; it asks nobody.
+typer._coercion.get_error_msg = _in_our_words  # type: ignore[attr-defined,assignment]  # noqa: SLF001 the same
 
 #: `context_settings` of an app; its commands have them from there.
 CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}

@@ -83,7 +83,7 @@ def check(name: Name) -> None:
     # As with `python -m`, a module of the present folder can be named.
     sys.path.insert(0, str(Path.cwd()))
     found = _find(name)
-    with err.status(f"checking {name}"):
+    with err.status(Text(f"checking {name}")):
         result = checking.check(found)
     table = command_line.table("check", "result", "what was seen")
     for finding in result.findings:
@@ -107,6 +107,6 @@ def write_report(
     with err.status("reading") as status:
         for path in files:
             market = report.events(path)
-            found = list(report.rows(market, settings, status.update))
+            found = list(report.rows(market, settings, lambda text: status.update(Text(text))))
             tables[path.name] = report.table(market, found)
     sys.stdout.write(page(tables))

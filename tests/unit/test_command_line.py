@@ -143,3 +143,18 @@ def test_a_strategy_of_any_name_is_listed_as_it_is_called(monkeypatch, tmp_path)
 def test_an_image_without_a_version_of_its_own_has_the_checkouts(monkeypatch):
     monkeypatch.delenv("APP_VERSION", raising=False)
     assert f"ARG VERSION={importlib.reload(version).VERSION}\n" in (ROOT / "Dockerfile").read_text()
+
+
+@pytest.mark.parametrize(
+    ("name", "words", "said"),
+    [
+        ("tasks", ["backtest", "x", "--jobs", "many"], "Invalid value for '--jobs': must be a whole number"),
+        ("tasks", ["deadletters", "retry", "1-0", "--wait", "x"], "Invalid value for '--wait': must be a number"),
+        ("ingest", ["simulate", "--rate", "x"], "Invalid value for '--rate': must be a number"),
+        ("./run demo", ["demo", "--workers", "x"], "Invalid value for '--workers': must be a whole number"),
+    ],
+)
+def test_an_option_that_cant_be_read_is_told_in_our_words(name, words, said):
+    ended = CliRunner().invoke(APPS[name], words, terminal_width=200)
+    assert ended.exit_code == 2
+    assert said in ended.output

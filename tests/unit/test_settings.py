@@ -7,6 +7,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tasks import settings
+from tasks.doctor_commands import examine
 from tasks.errors import SettingsError
 from tasks.settings import Settings, load, mask
 from tasks.telemetry import tell_hints
@@ -56,6 +57,15 @@ def test_the_number_of_a_streams_replicas_is_read_from_the_environment(monkeypat
     load.cache_clear()
     monkeypatch.setenv("INGEST_STREAM_REPLICAS", "2")
     assert refusal()[1] == "  INGEST_STREAM_REPLICAS: must be 1, 3 or 5, not 2"
+
+
+@pytest.mark.parametrize("name", ["CELERY_BROKER_URL", "RESULT_BACKEND"])
+def test_what_celery_alone_would_read_is_named(monkeypatch, name):
+    monkeypatch.setenv(name, "redis://127.0.0.1:6379/15")
+    [hint] = load().hints()
+    assert hint.startswith(f"{name} (or Celery's command line): not used")
+    finding = next(examine())
+    assert (finding.sign, finding.says) == ("warning", hint)
 
 
 def test_every_fault_is_in_one_message(monkeypatch):
