@@ -26,6 +26,8 @@ class InForce:
         self._changes = Changes(settings)
         self._file = file
         self._adopted = False
+        #: One at a time asks: of two, the one that read earlier could be the one to end later.
+        self._asking = asyncio.Lock()
         self._overlay: Overlay = ()
         self._findings: list[Finding] = []
         self.configuration = file
@@ -38,6 +40,10 @@ class InForce:
 
     async def refresh(self) -> None:
         """Ask the ledger what is in force. Raises what Redis raises, SettingsError and LedgerError."""
+        async with self._asking:
+            await self._refresh()
+
+    async def _refresh(self) -> None:
         before = self.version
         self.configuration, overlay = await asyncio.to_thread(self._read_in_peace)
         if overlay != self._overlay:

@@ -1,6 +1,7 @@
 """The configuration in force and its changes, against Redis alone."""
 
 import asyncio
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, closing
 from typing import Any
@@ -12,6 +13,7 @@ import redis
 from ingest.inforce import InForce
 from tasks import configuration, edits, overlay
 from tasks.changes import Changes, ConflictError, Edited
+from tasks.changes import InForce as Found
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError, SettingsError
 from tasks.history import FILE, Change
@@ -336,3 +338,37 @@ def test_a_rollback_to_what_the_release_before_changed_keeps_what_was_set_below_
     back = changes.rollback("", "", "bob")[0].new
     assert momentum(back) == {"notional": 9.0, "threshold": 0.5}
     assert back.gate_of("trade", SIDED).killed
+
+
+class Slow(Changes):
+    """Changes whose first look at what is in force comes back late."""
+
+    def __init__(self, settings: Settings) -> None:
+        super().__init__(settings)
+        self.looked, self.go_on = threading.Event(), threading.Event()
+
+    def in_force(self) -> Found:
+        found = super().in_force()
+        if not self.looked.is_set():
+            self.looked.set()
+            assert self.go_on.wait(10)
+        return found
+
+
+def test_of_two_looks_at_once_the_later_one_counts(settings: Settings, start: Start, changes: Changes):
+    in_force = start(file())
+
+    async def look_twice(slow: Slow) -> None:
+        earlier = asyncio.create_task(in_force.refresh())
+        await asyncio.to_thread(slow.looked.wait, 10)
+        await asyncio.to_thread(set_, changes, SIDED, gate__killed=True)
+        later = asyncio.create_task(in_force.refresh())
+        # Without a lock the later one would end first.
+        await asyncio.wait([later], timeout=0.2)
+        slow.go_on.set()
+        await asyncio.gather(earlier, later)
+
+    with closing(Slow(settings)) as slow:
+        in_force._changes = slow
+        asyncio.run(look_twice(slow))
+    assert in_force.version == changes.version()
