@@ -41,7 +41,7 @@ class _Envelope(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
+def line(subject: str, raw: bytes, now_ns: int, max_lead_ns: int = MAX_LEAD_NS) -> bytes | None:
     """Return the line of a recording for a frame, without the newline.
 
     None: it is no JSON object of a known stream, or its time is none that ingest takes.
@@ -57,9 +57,9 @@ def line(subject: str, raw: bytes, now_ns: int) -> bytes | None:
     # Outside of a JSON string, where it cannot stand, a newline is as good as a space.
     data = _NEWLINE.sub(b" ", data)
     received_at_ns = _said_ns(envelope)
-    if received_at_ns is None or received_at_ns > now_ns + MAX_LEAD_NS:
+    if received_at_ns is None or (max_lead_ns and received_at_ns > now_ns + max_lead_ns):
         # With the time of now ingest would take from the recording what it refused as it came.
-        if _is_refused_for_its_time(subject, raw, now_ns):
+        if _is_refused_for_its_time(raw, Arrival(subject, 1, now_ns, None, max_lead_ns)):
             return None
         received_at_ns = now_ns
     return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, received_at_ns)
@@ -69,8 +69,8 @@ def _said_ns(envelope: _Envelope) -> int | None:
     return times.unix_ns(envelope.timestamp if envelope.received_at is None else envelope.received_at)
 
 
-def _is_refused_for_its_time(subject: str, raw: bytes, now_ns: int) -> bool:
-    outcome = frames.parse(raw, Arrival(subject, 1, now_ns, None, MAX_LEAD_NS))
+def _is_refused_for_its_time(raw: bytes, arrival: Arrival) -> bool:
+    outcome = frames.parse(raw, arrival)
     return isinstance(outcome, Refused) and outcome.reason in {"bad_time", "time_ahead"}
 
 
@@ -100,15 +100,16 @@ def open_file(path: Path, *, force: bool) -> BinaryIO:
 class Recorder:
     """Takes frames and writes them to the disk once in a while."""
 
-    def __init__(self) -> None:
-        """Hold nothing yet."""
+    def __init__(self, max_lead_ns: int = MAX_LEAD_NS) -> None:
+        """Hold nothing yet; leave out what is further ahead of its receipt than `max_lead_ns`, as ingest does."""
+        self._max_lead_ns = max_lead_ns
         self._held: list[bytes] = []
         self._rarely = Rarely()
         self.counts: Counter[str] = Counter()
 
     async def on_message(self, message: Msg) -> None:
         """Hold one frame, or count it as left out."""
-        recorded = line(message.subject, message.data, time.time_ns())
+        recorded = line(message.subject, message.data, time.time_ns(), self._max_lead_ns)
         if recorded is not None:
             self._held.append(recorded)
             self.counts["recorded"] += 1
@@ -148,7 +149,7 @@ async def record(
     and ServerAwayError: NATS was not there in all that time.
     """
     check_file(path, force=force)
-    recorder, connection = Recorder(), Connection(settings)
+    recorder, connection = Recorder(int(settings.max_clock_lead_s * 1e9)), Connection(settings)
     until_s = None if seconds is None else asyncio.get_running_loop().time() + seconds
     try:
         await _listen(settings, connection, recorder, until_s)

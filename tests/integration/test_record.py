@@ -61,6 +61,13 @@ def test_a_book_whose_time_ingest_refuses_is_left_out(field, timestamp):
     assert feed.line("x", raw, NOW_NS) is None
 
 
+@pytest.mark.parametrize(("max_lead_s", "kept"), [(3_599, False), (3_600, True), (0, True)])
+def test_how_far_ahead_a_book_may_be_is_what_ingest_is_told(max_lead_s, kept):
+    raw = text({"stream": "btcusdt@depth20", "data": BOOK, "received_at": NOW_NS + 3_600 * 10**9})
+
+    assert (feed.line("x", raw, NOW_NS, max_lead_s * 10**9) == raw) is kept
+
+
 def test_a_trade_from_a_feed_whose_clock_is_ahead_gets_the_recorders_time():
     raw = text(envelope(trade(1) | {"E": NOW_NS // 10**6}, NOW_NS + 3600 * 10**9))
 
