@@ -80,6 +80,9 @@ def test_a_worker_takes_tasks_from_our_broker_whatever_celery_finds(servers, nam
             ["-m", "celery", "-A", "tasks", "report"],
             {"CELERY_BROKER": "redis://127.0.0.1:1/15", "RESULT_BACKEND": "rpc://"},
         ),
+        # What would have Celery read another configuration, or load what is not there.
+        (["-m", "celery", "-A", "tasks", "report"], STRAY | {"LOADER": "none", "CONFIG_MODULE": "none"}),
+        (["-m", "celery", "-A", "tasks", "report"], STRAY | {"DJANGO_SETTINGS_MODULE": "none"}),
     ],
 )
 def test_each_celery_command_goes_to_our_broker_and_names_the_stray_variable(servers, command, stray):
