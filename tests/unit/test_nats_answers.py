@@ -1,0 +1,67 @@
+"""Whether a NATS server counts as there: it answers a ping, or goes on to send messages."""
+
+import asyncio
+from collections.abc import Callable
+
+import pytest
+
+from tasks.nats_client import NatsClient
+from tasks.settings import Settings
+
+WITHIN_S = 0.1
+
+
+class Stub(NatsClient):
+    """A client without a server; what the server does comes from the test."""
+
+    def __init__(self, does: Callable[["Stub", "asyncio.Future[bool]"], None], *, connected: bool = True) -> None:
+        super().__init__(Settings())
+        self._does, self._stands = does, connected
+
+    @property
+    def is_connected(self) -> bool:
+        return self._stands
+
+    async def _send_ping(self, future: "asyncio.Future[bool] | None" = None) -> None:
+        assert future is not None
+        self._does(self, future)
+
+    def hear(self) -> None:
+        self.stats["in_msgs"] += 1
+
+    def go_on_hearing(self) -> None:
+        self.hear()
+        asyncio.get_running_loop().call_later(WITHIN_S / 20, self.go_on_hearing)
+
+    def lose(self) -> None:
+        self._stands = False
+
+
+def answers_late(_: Stub, answered: "asyncio.Future[bool]") -> None:
+    asyncio.get_running_loop().call_later(WITHIN_S * 0.75, lambda: answered.set_result(True))
+
+
+@pytest.mark.parametrize(
+    ("does", "there"),
+    [
+        (lambda _, answered: answered.set_result(True), True),
+        (answers_late, True),
+        (lambda client, _: client.go_on_hearing(), True),
+        (lambda client, _: client.hear(), False),
+        (lambda *_: None, False),
+        (lambda client, _: client.lose(), True),
+    ],
+    ids=["answers", "answers late", "sends messages", "had sent some before", "is silent", "connection lost"],
+)
+def test_a_server_is_there_that_answers_or_still_sends(does: Callable[..., None], there: bool):  # noqa: FBT001 a case
+    async def asked() -> bool:
+        return await Stub(does).answers(WITHIN_S)
+
+    assert asyncio.run(asked()) is there
+
+
+def test_without_a_connection_nobody_is_asked():
+    async def asked() -> bool:
+        return await Stub(lambda *_: pytest.fail("asked"), connected=False).answers(WITHIN_S)
+
+    assert asyncio.run(asked())
