@@ -17,7 +17,7 @@ _WRONG = {
     ),
     "time_ahead": ("clocks", "set the clocks of the feed's machine and of this one by NTP: docs/feeds.md, Clocks"),
     "bad_time": ("times", "mend what the publisher writes: docs/feeds.md, Times and their units"),
-    "coinm": ("COIN-M futures", "leave them out of NATS_SUBJECTS: their quantities are contracts, not coins"),
+    "coinm": ("COIN-M futures", "take the USD-M futures instead, or leave them out of NATS_SUBJECTS"),
 }
 
 

@@ -8,10 +8,9 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
+from tasks.times import STEP_BACK_MS
+
 HOUR_MS = 3_600_000
-#: Clocks of different kinds meet in one stream, so times run back by a second now and then: that is no time passed. What
-#: is further back comes from a clock that was ahead before.
-STEP_BACK_MS = 2_000
 
 HeldReason = Literal["killed", "paused", "confidence", "cool_down", "per_hour"]
 

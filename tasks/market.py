@@ -5,6 +5,7 @@ from typing import NamedTuple
 
 from tasks.events import AnyEvent, Depth, Kind, Venue
 from tasks.forward_returns import Prices
+from tasks.times import STEP_BACK_MS
 
 #: Venue and symbol.
 Name = tuple[Venue, str]
@@ -14,6 +15,20 @@ class _Series(NamedTuple):
     times_ms: "array[int]"
     prices: "array[float]"
     positions: "array[int]"
+
+
+def _rising(times_ms: "array[int]", time_ms: int) -> int:
+    """Return the time to keep after these, so that they never fall and can be searched."""
+    if not times_ms or time_ms >= times_ms[-1]:
+        return time_ms
+    if time_ms >= times_ms[-1] - STEP_BACK_MS:
+        return times_ms[-1]
+    # What a clock that was ahead said is taken back, or time would stand still until the others have caught up.
+    at = len(times_ms) - 1
+    while at >= 0 and times_ms[at] > time_ms:
+        times_ms[at] = time_ms
+        at -= 1
+    return time_ms
 
 
 class Market:
@@ -30,9 +45,7 @@ class Market:
         series = self.kept.get(key)
         if series is None:
             series = self.kept[key] = _Series(array("q"), array("d"), array("q"))
-        times_ms = series.times_ms
-        # A step back in time counts as none, so that the times can be searched.
-        times_ms.append(max(event.time_ms, times_ms[-1]) if times_ms else event.time_ms)
+        series.times_ms.append(_rising(series.times_ms, event.time_ms))
         series.prices.append(event.mid if isinstance(event, Depth) else event.price)
         series.positions.append(event.seq)
 

@@ -9,6 +9,7 @@ from hypothesis import strategies as st
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.forward_returns import MAX_AGE_MS, SignalRow, Trigger, forward_bps
 from tasks.market import Market
+from tasks.times import STEP_BACK_MS
 from tests.unit.examples import TIME_MS, book, trade
 
 
@@ -64,6 +65,23 @@ def test_the_prices_of_another_venue_are_another_market():
 def test_trades_are_the_price_where_there_are_no_books():
     market = seen([trade(100.0, time_ms=TIME_MS, seq=1), trade(101.0, time_ms=TIME_MS + 1_000, seq=2)])
     assert forward_bps(market.series, [said(0, kind="trade")], 1) == pytest.approx([100.0])
+
+
+def test_prices_go_on_once_a_clock_that_was_ahead_is_set_right():
+    """By times that never fall, no price would be found until the hour has passed."""
+    points = [(0, 100.0), (3_600_000, 100.0), (3_600_100, 100.0), (1_000, 100.0), (2_000, 101.0), (3_000, 101.0)]
+    assert forward_bps(seen(books(*points)).series, [said(1_000)], 1) == pytest.approx([100.0])
+
+
+@given(st.lists(st.integers(-10_000, 10_000), min_size=1, max_size=60))
+def test_the_times_of_prices_never_fall_and_end_near_the_present(steps_ms: Sequence[int]):
+    after_ms, points = 0, []
+    for step_ms in steps_ms:
+        after_ms += step_ms
+        points.append((after_ms, 100.0))
+    kept = seen(books(*points)).prices(("spot", "BTCUSDT")).times_ms
+    assert list(kept) == sorted(kept)
+    assert 0 <= kept[-1] - (TIME_MS + after_ms) <= STEP_BACK_MS
 
 
 def mixed(clocks_apart_ms: int) -> list[AnyEvent]:
