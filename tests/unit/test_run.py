@@ -17,8 +17,8 @@ from tests.waiting import wait_for
 FAKE_PYTHON = f"""#!/bin/sh
 case "$*" in
 *ensurepip*) [ ! -e "$FAKE/no-ensurepip" ] ;;
-"-m venv --clear "*) rm -rf "$4" && mkdir -p "$4/bin" && cp "$0" "$4/bin/python" ;;
-"-m pip "*)
+"-I -m venv --clear "*) rm -rf "$5" && mkdir -p "$5/bin" && cp "$0" "$5/bin/python" ;;
+"-I -m pip "*)
     echo "$*" >>"$FAKE/pip"
     while [ -e "$FAKE/slow-network" ]; do sleep 0.02; done
     [ ! -e "$FAKE/no-network" ]
@@ -38,6 +38,7 @@ class Checkout:
     def __init__(self, folder: Path, python: str) -> None:
         self.root = folder / "checkout"
         self.fake = folder / "fake"
+        self.called_from = folder
         for directory in (self.root, self.fake):
             directory.mkdir()
         shutil.copy(ROOT / "run", self.root)
@@ -62,6 +63,7 @@ class Checkout:
         path = f"{self.fake}:{os.environ['PATH']}"
         return subprocess.Popen(
             [self.root / "run", *arguments],
+            cwd=self.called_from,
             env=clean | {"PATH": path, "FAKE": str(self.fake)} | environment,
             stdout=subprocess.PIPE,
             stderr=subprocess.PIPE,
@@ -141,6 +143,14 @@ def test_the_first_run_installs_with_hashes_and_the_second_asks_nothing_of_pip(c
     assert len(checkout.installs) == 1
 
 
+def test_no_file_of_the_callers_folder_takes_part_in_the_installation(checkout):
+    for name in ("ensurepip", "fcntl", "hashlib", "pathlib", "pip", "signal", "venv"):
+        (checkout.called_from / f"{name}.py").write_text("raise SystemExit('a file of the folder was run')\n")
+    answer = checkout.run("demo")
+    assert answer.stdout == "ran -m compose.local demo\n"
+    assert "was run" not in answer.stderr
+
+
 def test_an_install_that_broke_off_is_begun_anew(checkout):
     (checkout.fake / "no-network").touch()
     broken = checkout.run("test")
@@ -168,6 +178,20 @@ def test_two_at_once_install_one_after_the_other(checkout, other):
     assert answers[0] == "ran -m pytest --numprocesses 2 --dist loadfile\n"
     assert answers[1].startswith("ran -m ")
     assert (first.returncode, second.returncode, len(checkout.installs)) == (0, 0, 1)
+
+
+def test_ctrl_c_ends_the_wait_for_another_without_a_traceback(checkout):
+    slow = checkout.fake / "slow-network"
+    slow.touch()
+    first = checkout.start("test")
+    wait_for(lambda: checkout.installs, 30, "the first one to install")
+    second = checkout.start("demo")
+    second.stderr.readline()
+    os.killpg(second.pid, signal.SIGINT)
+    assert second.communicate(timeout=60) == ("", "")
+    assert second.returncode in {-signal.SIGINT, 128 + signal.SIGINT}
+    slow.unlink()
+    first.communicate(timeout=60)
 
 
 def test_one_that_was_killed_while_it_installed_holds_up_no_other(checkout):
