@@ -16,6 +16,9 @@ from tasks.settings import Settings
 SAME_NS = 1_000_000
 #: JetStream's code for subjects that another stream has already.
 OVERLAP = 10065
+#: How long a stream remembers the ids of frames, in seconds: longer than a server takes to come back. What a feed sends
+#: again later is stored twice, and ingest drops it. Each id takes memory, and is looked up when the server starts.
+REMEMBERED_S = 20.0
 log = structlog.get_logger()
 
 
@@ -113,6 +116,7 @@ async def _find_or_create(jetstream: JetStreamContext, settings: Settings, subje
             max_age=settings.ingest_stream_max_age_s,
             max_bytes=settings.ingest_stream_max_bytes,
             num_replicas=settings.ingest_stream_replicas,
+            duplicate_window=REMEMBERED_S,
         )
         log.info("stream created", stream=settings.ingest_stream, subjects=subjects)
         return info

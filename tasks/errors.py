@@ -4,6 +4,7 @@
     ├── SettingsError             the environment or a file says something that we can't work with
     ├── RecordingError            a recording is missing or is not one
     ├── ServerAwayError           NATS or Redis is not there
+    ├── NotStoredError            a stream did not take what was published to it
     ├── LedgerError               the ledger holds something else than was asked for
     ├── UnreadableEntryError      a stream in Redis holds something else than was written there
     └── TrimmedError              the signal stream no longer holds every signal
@@ -49,6 +50,10 @@ class RecordingError(RealtimeStrategiesError):
 
 class ServerAwayError(RealtimeStrategiesError):
     """A server that is needed is not there."""
+
+
+class NotStoredError(RealtimeStrategiesError):
+    """The stream does not hold what was published to it."""
 
 
 class LedgerError(RealtimeStrategiesError):

@@ -39,6 +39,8 @@ _CLOSE_S = 5.0
 _GIVE_UP_S = 0.2
 
 OnError = Callable[[Exception], Awaitable[None]]
+#: Takes the subject, the bytes and the raw headers of a message.
+Take = Callable[[bytes, bytes, bytes | None], None]
 
 
 class NatsClient(Client):
@@ -56,6 +58,8 @@ class NatsClient(Client):
         self._refused: set[str] | None = None
         #: The number of the subscription that takes the messages of another, by the other's number.
         self._taken_by: dict[int, int] = {}
+        #: Who takes the messages of a subscription without a queue, by its number.
+        self._takers: dict[int, Take] = {}
 
     async def open(self, name: str, on_error: OnError, **options: Any) -> None:
         """Connect under a name, with more options of nats-py's `connect`, for as long as it takes.
@@ -98,9 +102,31 @@ class NatsClient(Client):
             subscriptions.append(await self.subscribe(subject, cb=on_message))
         return [*subscriptions[1:], subscriptions[0]]
 
+    async def subscribe_directly(self, subject: str, take: Take) -> None:
+        """Have `take` called with each message as soon as it is read. It must be quick, and not raise.
+
+        Three times as fast as nats-py's queue and task, which many small messages are worth.
+        """
+        self._takers[self._sid + 1] = take
+        await self.subscribe(subject)
+
     def _process_msg(self, sid: int, *message: bytes) -> Coroutine[Any, Any, None]:
         """Called by nats-py with each message."""
+        if take := self._takers.get(sid):
+            return _directly(take, *message)
         return super()._process_msg(self._taken_by.get(sid, sid), *message)
+
+    async def write(self, messages: bytes) -> None:
+        """Take messages in the bytes of NATS's protocol; they are written soon. The connection must stand."""
+        self._pending.append(messages)
+        self._pending_data_size += len(messages)
+        if self._flush_queue is not None and self._flush_queue.empty():
+            await self._flush_pending()
+
+    def forget_unwritten(self) -> None:
+        """Drop what a lost connection left unwritten: nats-py would write it to the next one, before all else."""
+        self._pending.clear()
+        self._pending_data_size = 0
 
     @contextmanager
     def refusals(self) -> Iterator[set[str]]:
@@ -162,6 +188,10 @@ class NatsClient(Client):
         if wanted and scheme != "wss" and not self._server_info.get("tls_required"):
             raise SecureConnWantedError
         return super()._connect_command()
+
+
+async def _directly(take: Take, subject: bytes, _: bytes, data: bytes, headers: bytes | None) -> None:
+    take(subject, data, headers)
 
 
 def _is_refused(said: str) -> bool:

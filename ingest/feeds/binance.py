@@ -16,9 +16,10 @@ import structlog
 
 from ingest.feeds import proxy, stream_watch
 from ingest.feeds.link import PATIENCE, Link, Patience
-from ingest.feeds.publisher import Publisher, publishing
+from ingest.feeds.publisher import Publisher
+from ingest.feeds.publishing import publishing
 from tasks import feed_report
-from tasks.errors import ServerAwayError, SettingsError
+from tasks.errors import RealtimeStrategiesError, ServerAwayError, SettingsError
 from tasks.events import Venue
 from tasks.feed_report import FeedReport, SilentStream
 from tasks.frame_parts import foreign
@@ -157,7 +158,7 @@ async def binance(settings: Settings, symbols: list[str], venue: Venue, patience
                 for link in links:
                     group.create_task(link.run())
                 group.create_task(watch.run(links))
-        except* (ServerAwayError, SettingsError) as refused:
+        except* RealtimeStrategiesError as refused:
             faults = refused.exceptions
         if faults:
             raise faults[0]

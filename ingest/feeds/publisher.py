@@ -1,15 +1,14 @@
 """What all feeds share: the connection to NATS, and the subject of a frame."""
 
 import asyncio
-from collections.abc import AsyncIterator
+import re
 from collections.abc import Set as AbstractSet
-from contextlib import asynccontextmanager
 
 import structlog
 from nats.errors import Error
 
 from ingest.delivery import delivered
-from tasks.errors import ServerAwayError, SettingsError
+from tasks.errors import NotStoredError, ServerAwayError, SettingsError
 from tasks.nats_client import NatsClient
 from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
@@ -23,6 +22,9 @@ PREFIX = "binance."
 _FLUSH_S = 5
 #: Frames between two confirmations: a server that is slower than the feed slows it down here.
 _FLUSH_EVERY = 256
+#: What NATS takes for the end of a subject.
+_UNFIT = re.compile(r"[\s\0]")
+_MAX_SUBJECTS = 10_000
 
 
 class Connection:
@@ -96,6 +98,8 @@ class Connection:
     async def _on_cut(self) -> None:
         self.cuts += 1
         self._up.clear()
+        # Written first on the next connection, it would come before what was lost before it.
+        self.client.forget_unwritten()
         if self._flushing:
             self._flushing.cancel()
         if not self.client.is_closed:
@@ -114,53 +118,47 @@ class Connection:
 
 
 class Publisher(Connection):
-    """Publishes frames. Live data waits for nobody: while the server is away, frames are dropped and counted."""
+    """What feeds publish with."""
+
+    #: NATS counts the headers to the frame.
+    headers_bytes = 0
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""
         super().__init__(settings)
         self._rarely = Rarely()
+        self._subjects: dict[str, str] = {}
         #: Subjects that the server was found not to let us publish.
         self.refused: AbstractSet[str] = frozenset()
         #: Whether it is told how this feed is; whoever may not be told is not.
         self._reports = False
-        #: Frames given to the server.
-        self.published = 0
-        #: Frames dropped because the server was away.
+        #: Live frames dropped because the server was away.
         self.dropped = 0
+
+    @property
+    def published(self) -> int:
+        """Frames that the server has."""
+        raise NotImplementedError
 
     def check(self) -> None:
         """Raise SettingsError when a subject is refused: what goes there reaches nobody, and nothing else says so."""
         if refused := self.refused - ({STATUS_SUBJECT} if self._reports else set()):
             raise SettingsError(f"NATS does not let this login publish {', '.join(sorted(refused)[:5])} (its rights)")
 
-    async def wait(self) -> None:
-        """Wait until the server is there. Raises SettingsError: a subject is refused."""
-        self.check()
-        await super().wait()
-
-    async def offer(self, stream: str, raw: bytes) -> bool:
-        """Publish one frame, unless the server is away; tell whether it went. Does not wait.
-
-        Raises SettingsError: a subject is refused.
-        """
-        self.check()
-        if not self.client.is_connected:
-            return False
-        await self.client.publish(PREFIX + stream, raw)
-        self.published += 1
-        return True
-
     async def publish(self, stream: str, raw: bytes) -> None:
-        """Publish one frame, or drop it when the server is away. Waits for a server that is slow."""
-        if not await self.offer(stream, raw):
-            self.dropped += 1
-            if self._rarely:
-                log.warning("NATS is away: live frames are dropped", dropped=self.dropped)
-        elif self.published % _FLUSH_EVERY == 0:
-            await self.flush()
-        if self.dropped % _FLUSH_EVERY == 1:
-            await asyncio.sleep(0)
+        """Publish a live frame, which waits for nobody: while the server is away, it may be dropped and counted.
+
+        Waits for a server that is slow. Raises NotStoredError and SettingsError: it can't be published.
+        """
+        raise NotImplementedError
+
+    async def put(self, stream: str, raw: bytes) -> None:
+        """Publish a frame that must not get lost. Waits while the server is away. Raises what `publish` raises."""
+        raise NotImplementedError
+
+    async def settle(self) -> None:
+        """Wait until the server has all that was `put`. Raises what `publish` raises."""
+        raise NotImplementedError
 
     async def report(self, request: bytes) -> None:
         """Tell ingest how this feed is, if one is there that may be told."""
@@ -169,19 +167,92 @@ class Publisher(Connection):
             # With an inbox to answer to, because ingest answers; nobody waits for it.
             await self.client.publish(STATUS_SUBJECT, request, reply=self.client.new_inbox())
 
+    def verify(self) -> None:
+        """Raise NotStoredError, when all is over, for what a stream was to keep and does not."""
 
-@asynccontextmanager
-async def publishing(settings: Settings) -> AsyncIterator[Publisher]:
-    """Give a connected publisher; at the end what it has is sent, whatever ended it.
+    def _subject(self, stream: str, raw: bytes) -> str:
+        """Return a frame's subject. Raises NotStoredError: no server would take it."""
+        subject = self._subjects.get(stream)
+        if subject is None:
+            subject = PREFIX + stream
+            if _UNFIT.search(subject):
+                raise NotStoredError(f"no NATS subject: {subject[:100]!r}")
+            # A feed has few streams; a file may hold anything.
+            if len(self._subjects) < _MAX_SUBJECTS:
+                self._subjects[stream] = subject
+        if len(raw) + self.headers_bytes > self.client.max_payload:
+            raise NotStoredError(
+                f"a frame of {subject} has {len(raw)} bytes, and NATS takes {self.client.max_payload} at most, "
+                "its headers counted (max_payload)"
+            )
+        return subject
 
-    Raises SettingsError: a subject is refused, perhaps that of the last frame.
-    """
-    publisher = Publisher(settings)
-    with publisher.client.refusals() as publisher.refused:
-        try:
-            await publisher.open()
-            yield publisher
-        finally:
-            await publisher.close()
-            log.info("the feed has ended", published=publisher.published, dropped=publisher.dropped)
-    publisher.check()
+
+class CorePublisher(Publisher):
+    """Publishes frames on NATS as it is: the server has them, and who listens gets them."""
+
+    def __init__(self, settings: Settings) -> None:
+        """Open nothing yet."""
+        super().__init__(settings)
+        self._published = 0
+        #: Was put, and the server may not have it.
+        self._unconfirmed: list[tuple[str, bytes]] = []
+        #: How often the connection was lost when the first of these was offered.
+        self._offered_at = 0
+
+    @property
+    def published(self) -> int:
+        """Frames given to the server."""
+        return self._published
+
+    async def wait(self) -> None:
+        """Wait until the server is there. Raises SettingsError: a subject is refused."""
+        self.check()
+        await super().wait()
+
+    async def offer(self, stream: str, raw: bytes) -> bool:
+        """Publish one frame, unless the server is away; return whether it went. Does not wait. Raises what `publish` raises."""
+        self.check()
+        subject = self._subject(stream, raw)
+        if not self.client.is_connected:
+            return False
+        await self.client.publish(subject, raw)
+        self._published += 1
+        return True
+
+    async def publish(self, stream: str, raw: bytes) -> None:
+        """Publish one frame, or drop it when the server is away. Waits for a server that is slow."""
+        if not await self.offer(stream, raw):
+            self.dropped += 1
+            if self._rarely:
+                log.warning("NATS is away: live frames are dropped", dropped=self.dropped)
+        elif self._published % _FLUSH_EVERY == 0:
+            await self.flush()
+        if self.dropped % _FLUSH_EVERY == 1:
+            await asyncio.sleep(0)
+
+    async def put(self, stream: str, raw: bytes) -> None:
+        """Publish one frame; when the connection was cut, again what may be lost, in order: ingest drops the repeats."""
+        self._unconfirmed.append((stream, raw))
+        if self._offered_at != self.cuts or not await self.offer(stream, raw):
+            await self._offer_again()
+        if len(self._unconfirmed) >= _FLUSH_EVERY:
+            await self.settle()
+
+    async def settle(self) -> None:
+        """Wait until the server has all that was put."""
+        while self._unconfirmed:
+            if await self.flush() and self._offered_at == self.cuts:
+                self._unconfirmed.clear()
+            else:
+                await self._offer_again()
+
+    async def _offer_again(self) -> None:
+        while True:
+            await self.wait()
+            self._offered_at = self.cuts
+            for frame in self._unconfirmed:
+                if not await self.offer(*frame):
+                    break
+            else:
+                return

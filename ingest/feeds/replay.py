@@ -14,7 +14,8 @@ from nats.errors import Error, NoRespondersError
 from redis.exceptions import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
-from ingest.feeds.publisher import Publisher, publishing
+from ingest.feeds.publisher import Publisher
+from ingest.feeds.publishing import publishing
 from tasks import command_line, frame_parts, frames, recordings
 from tasks.command_line import Console
 from tasks.errors import LedgerError, RecordingError
@@ -98,24 +99,14 @@ class Replay:
         self._rarely = Rarely()
 
     async def run(self, lines: Iterator[Line], advance: Callable[[int], None]) -> None:
-        """Publish all lines; `advance` is told of each chunk that the server has."""
+        """Publish all lines; `advance` is told of each chunk that is published."""
         while chunk := list(itertools.islice(lines, CHUNK_LINES)):
             await self._until_there_is_room()
-            await self._send(chunk)
-            advance(len(chunk))
-
-    async def _send(self, chunk: list[Line]) -> None:
-        """Publish a chunk until the server has it whole: a cut in between begins it again, and ingest drops the repeats."""
-        while True:
-            cuts = self._publisher.cuts
             for line in chunk:
                 await self._until_due(line)
-                if cuts != self._publisher.cuts or not await self._publisher.offer(line.stream, line.raw):
-                    break
-            else:
-                if await self._publisher.flush() and cuts == self._publisher.cuts:
-                    return
-            await self._publisher.wait()
+                await self._publisher.put(line.stream, line.raw)
+            advance(len(chunk))
+        await self._publisher.settle()
 
     async def _until_due(self, line: Line) -> None:
         if self._speed is None:

@@ -8,7 +8,8 @@ import structlog
 
 from ingest.feeds.market import Market
 from ingest.feeds.profiles import instrument
-from ingest.feeds.publisher import Publisher, publishing
+from ingest.feeds.publisher import Publisher
+from ingest.feeds.publishing import publishing
 from tasks.events import Venue
 from tasks.rarely import Rarely
 from tasks.settings import Settings

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import msgspec
 
-from ingest.feeds.publisher import publishing
+from ingest.feeds.publishing import publishing
 from ingest.feeds.replay import Replay, Survey
 from tasks import recordings
 from tasks.settings import load

@@ -3,7 +3,7 @@
 import asyncio
 import json
 
-from ingest.feeds.publisher import publishing
+from ingest.feeds.publishing import publishing
 from tasks import feed_report
 from tasks.feed_report import FeedReport, SilentStream
 from tasks.settings import Settings

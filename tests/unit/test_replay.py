@@ -101,17 +101,14 @@ def test_ingest_is_full_above_half_its_bytes_or_its_frames(held_bytes, held_fram
 class Wire:
     """Stands for the publisher: keeps what it is given, and when."""
 
-    cuts = 0
-
     def __init__(self) -> None:
         self.sent: list[tuple[str, float]] = []
 
-    async def offer(self, _stream, raw):
+    async def put(self, _stream, raw):
         self.sent.append((raw.decode(), time.monotonic()))
-        return True
 
-    async def flush(self):
-        return True
+    async def settle(self):
+        pass
 
 
 @pytest.mark.parametrize("speed", [1.0, 4.0])
