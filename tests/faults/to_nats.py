@@ -19,7 +19,7 @@ AWAY_S = 8.0
 SLOW_S = 8.0
 
 
-def _start(run: Run, *options: str) -> None:
+def start(run: Run, *options: str) -> None:
     """Start NATS again, on the port that it had."""
     address = urlsplit(run.stack.nats_url)
     server = run.stack.nats
@@ -38,7 +38,7 @@ def restarted(run: Run) -> Iterator[float]:
     for _ in range(3):
         yield 2.0
         run.stack.instance.stop(run.stack.nats)
-        _start(run)
+        start(run)
         run.hit()
 
 
@@ -46,7 +46,7 @@ def away(run: Run) -> Iterator[float]:
     yield 2.0
     run.stack.instance.stop(run.stack.nats)
     yield AWAY_S
-    _start(run)
+    start(run)
     run.hit()
 
 
@@ -65,7 +65,7 @@ def slow_consumer(run: Run) -> Iterator[float]:
     settings = Path(run.stack.instance.directory) / "impatient.conf"
     settings.write_text('write_deadline: "500ms"\n', encoding="utf-8")
     run.stack.instance.stop(run.stack.nats)
-    _start(run, "--config", str(settings))
+    start(run, "--config", str(settings))
     yield 2.0
     proxy = run.stack.proxies["ingest-nats"]
     proxy.bytes_per_s = 20_000
@@ -83,7 +83,7 @@ def killed_with_ingest(run: Run) -> Iterator[float]:
         run.stack.ingest.send(signal.SIGKILL)
         run.stack.instance.stop(run.stack.nats)
         run.stack.instance.kill(run.stack.ingest)
-        _start(run)
+        start(run)
         run.stack.instance.start_again(run.stack.ingest)
         run.hit()
 

@@ -46,6 +46,8 @@ def test_a_login_that_may_not_tell_ingest_publishes_its_frames_all_the_same(nats
         async with publishing(Settings(nats_url=nats_url)) as publisher:
             publisher.refused = {"ingest.status"}
             await publisher.report(feed_report.encode(REPORT))
-            assert await publisher.offer("btcusdt@trade", b"{}")
+            await publisher.put("btcusdt@trade", b"{}")
+            await publisher.settle()
+            assert publisher.published == 1
 
     asyncio.run(run())
