@@ -6,6 +6,7 @@ import time
 from prometheus_client import CollectorRegistry
 
 from ingest.brake import Brake
+from ingest.breaker import Breaker
 from ingest.checkpoints import Checkpoints
 from ingest.dispatcher import Dispatcher
 from ingest.exporter import Exporter
@@ -62,6 +63,7 @@ class Assembly:
         brake = Brake(settings.ingest_redis_full)
         brake.on_release, self._sender.may_send = self._sender.pump, lambda: not brake.full
         self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
+        self._breaker = Breaker(self._ledger, self._in_force, self._sender, tuple(chosen.pools))
         self._sender.crew = self._surroundings.crew
         self._findings = Findings()
         feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s, self._had_events)
@@ -110,6 +112,7 @@ class Assembly:
         self._findings.add(self._sender.refusals.findings)
         self._findings.add(self._health.waiting)
         self._findings.add(self._surroundings.findings)
+        self._findings.add(self._breaker.findings)
         self._findings.add(self._in_force.findings)
         self._findings.add(lambda: feed.findings(time.monotonic()))
         self._findings.add(lambda: unused.findings(time.monotonic()))

@@ -66,6 +66,10 @@ class InForce:
         await self.refresh()
         return change
 
+    async def history(self) -> list[Change]:
+        """Return all changes, oldest first. Raises what Redis raises, and UnreadableEntryError."""
+        return await asyncio.to_thread(self._changes.history)
+
     def _judge(self, overlay: Overlay) -> list[Finding]:
         return list(runtime_values(self._file, overlay))
 

@@ -147,9 +147,11 @@ class Lane:
         """Whether it is time to ask the ledger about the batch in flight."""
         return self.tries > 0 and now_s >= self.check_s
 
-    def ended(self) -> None:
-        """Learn that a copy of the batch in flight has ended without a commit: it is not at work any more."""
+    def ended(self, check_s: float | None = None) -> None:
+        """Learn that a copy of the batch in flight has ended without a commit; look at it at `check_s`, if that is given."""
         self.sent_s = self.sent_s[1:]
+        if check_s is not None:
+            self.check_s = check_s
 
     def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
         """Learn where the lane stands in the ledger; return the events that this commits.

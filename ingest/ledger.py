@@ -26,6 +26,7 @@ from tasks.records import field as record_field
 from tasks.redis_clients import connect_async
 from tasks.routing import LaneId
 from tasks.settings import Settings
+from tasks.strikes import Ended, ended_field, read_ended
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -225,6 +226,20 @@ class IngestLedger:
         outcome = condemn(batch.pool, batch.to.source, event, record, detail)
         keys, arguments = commit_arguments(self.keys, [(batch, outcome, resets or b"")])
         await self._commit(keys=keys, args=arguments)
+
+    async def ended(self, configuration: str, pools: Sequence[str]) -> dict[str, Mapping[str, Ended]]:
+        """Return by pool which strategies ended their process under a configuration."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            for pool in pools:
+                pipe.hget(self.keys.pool(pool), ended_field(configuration))
+            return dict(zip(pools, map(read_ended, await pipe.execute()), strict=True))
+
+    async def forget_ended(self, configuration: str, pools: Sequence[str]) -> None:
+        """Forget which strategies ended their process under a configuration."""
+        async with self.client.pipeline(transaction=False) as pipe:
+            for pool in pools:
+                pipe.hdel(self.keys.pool(pool), ended_field(configuration))
+            await pipe.execute()
 
     async def subscribe(self) -> Notices:
         """Listen to the notices of commits."""

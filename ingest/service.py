@@ -22,6 +22,7 @@ from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.ledger import CONFIGURATION_NOTICE, reason
 from tasks.settings import Settings
 from tasks.status import EACH_SHARD, STATUS_SUBJECT, Status, encode
+from tasks.strikes import NOTICE as STRIKE_NOTICE
 from tasks.telemetry import configure_logging
 
 TICK_S = 0.05
@@ -146,6 +147,7 @@ class Service(Assembly):
             "source": (TICK_S, self._look_at_source),
             "lease": (RENEW_S, self._ledger.lease.renew),
             "nats": (RETRY_S, self._nats.watch),
+            "breaker": (CHECKPOINT_S, self._breaker.look),
             "surroundings": (SURROUNDINGS_S, self._surroundings.ask),
         }
         if self._is_first:
@@ -194,6 +196,8 @@ class Service(Assembly):
     async def _on_notice(self, text: str) -> None:
         if text == CONFIGURATION_NOTICE:
             await self._in_force.refresh()
+        elif text.startswith(STRIKE_NOTICE):
+            await self._breaker.on_notice(text)
         else:
             self._sender.on_notice(text)
 

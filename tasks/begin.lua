@@ -3,12 +3,12 @@
 -- KEYS  1 shard  then for each batch its pool and its starts
 -- ARGV  1 seconds after which starts are forgotten
 --       2 for each batch, in msgpack: its identity, and a list of the fields of the pool that it needs
--- Returns {epoch, {starts, value, ...}, ...}: a list for each batch.
+-- Returns {epoch, {starts, {starts' field, value, ...}, value, ...}, ...}: a list for each batch.
 
 local answer, batches = {redis.call('HGET', KEYS[1], 'epoch')}, cmsgpack.unpack(ARGV[2])
 for at_batch, batch in ipairs(batches) do
   local pool, starts = KEYS[2 * at_batch], KEYS[2 * at_batch + 1]
-  local values, fields = {0}, batch[2]
+  local values, fields = {0, redis.call('HGETALL', starts)}, batch[2]
   for at = 1, #fields, 1000 do  -- unpack fails near 8,000 values
     for _, value in ipairs(redis.call('HMGET', pool, unpack(fields, at, math.min(at + 999, #fields)))) do
       values[#values + 1] = value

@@ -64,6 +64,15 @@ def apply(
     return applied(configuration, values(configuration, name, assigned, pool, symbol))
 
 
+def is_off(configuration: Configuration, pool: str, name: str) -> bool:
+    """Whether a strategy of a pool is there and switched off."""
+    try:
+        configured = registry.configured_name(configuration, name, pool)
+    except SettingsError:
+        return False
+    return configuration.gate_of(pool, configured).off
+
+
 def only(configuration: Configuration, symbols: Iterable[str], strategies: Iterable[str]) -> Configuration:
     """Give the configuration with these symbols and strategies only; none given means all. Raises SettingsError."""
     tables = configuration.tables()

@@ -10,20 +10,45 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import msgspec
 
 from tasks import deadletters, records, state
+from tasks.deadletters import DeadLetter
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.fatal import IsFatal, is_fatal
 from tasks.outcome import Outcome
 from tasks.state import StateRun
 from tasks.strategy import AnyStrategy
+from tasks.strikes import NOTHING, Spared
 
 #: Gives nanoseconds that only rise.
 Clock = Callable[[], int]
+
+
+class Place(Protocol):
+    """Holds the position of the event that a run is at, and the number of the strategy, from 1; 0: none."""
+
+    def __setitem__(self, index: int, value: int, /) -> None:
+        """Set one of the two."""
+
+
+class Conditions(NamedTuple):
+    """How a run goes. The defaults are the backtest's."""
+
+    #: With it, the outcome says what each strategy spent, and `place` is kept.
+    clock_ns: Clock | None = None
+    #: Whether an exception out of a strategy's code ends the run, or is the strategy's error on the event.
+    is_fatal: IsFatal = is_fatal
+    #: Says at any time which event and strategy the run is at.
+    place: Place | None = None
+    #: What is not tried.
+    spared: Spared = NOTHING
+
+
+DEFAULT = Conditions()
 
 
 class _Names(NamedTuple):
@@ -56,21 +81,18 @@ class Run:
         strategies: Sequence[AnyStrategy],
         config_version: str,
         held: Mapping[str, bytes | None],
-        clock_ns: Clock | None = None,
-        is_fatal: IsFatal = is_fatal,
+        conditions: Conditions = DEFAULT,
     ) -> None:
-        """Start from what the ledger holds: `held` has a value or None for each of `fields`.
-
-        With a clock, the outcome says what each strategy spent. What `is_fatal` says of an exception out of a
-        strategy's code decides whether it ends the run or is the strategy's error on the event.
-        """
+        """Start from what the ledger holds: `held` has a value or None for each of `fields`."""
         self._pool, self._source, self._config_version = pool, source, config_version
-        self._strategies, self._held, self._is_fatal = tuple(strategies), held, is_fatal
+        self._strategies, self._held = tuple(strategies), held
         self._records: dict[str, records.Record] = {}
         #: The events that each record took.
         self._taken: dict[str, list[AnyEvent]] = {}
         self._states: dict[str, StateRun] = {}
-        self._clock_ns = clock_ns
+        self._clock_ns, self._is_fatal = conditions.clock_ns, conditions.is_fatal
+        self._place: Place = [0, 0] if conditions.place is None else conditions.place
+        self._spared = conditions.spared if conditions.spared != NOTHING else None
         self._outcome = Outcome({}, [], [], [], Counter())
         self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
@@ -142,14 +164,19 @@ class Run:
         self._outcome.audit.append(msgspec.json.encode(line))
 
     def _give_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
-        spent_ns, began_ns = self._outcome.spent_ns, clock_ns()
-        for strategy, state_name in zip(self._strategies, states, strict=True):
+        spent_ns, began_ns, place = self._outcome.spent_ns, clock_ns(), self._place
+        place[0] = event.seq
+        for number, (strategy, state_name) in enumerate(zip(self._strategies, states, strict=True), start=1):
+            place[1] = number
             self._give(event, strategy, state_name)
             ended_ns = clock_ns()
             spent_ns[strategy.name] += ended_ns - began_ns
             began_ns = ended_ns
+        place[1] = 0
 
     def _give(self, event: AnyEvent, strategy: AnyStrategy, state_name: str) -> None:
+        if self._spared and self._is_spared(event, strategy, self._spared):
+            return
         run = self._states.get(state_name) or self._state(event, strategy, state_name)
         try:
             said = run.apply(event)
@@ -168,11 +195,21 @@ class Run:
             self._outcome.held += said.held
             self._outcome.counts.update(f"held:{reason}" for reason in said.reasons)
 
+    def _is_spared(self, event: AnyEvent, strategy: AnyStrategy, spared: Spared) -> bool:
+        """Whether a strategy must not be given an event; where it is the strategy's error, that is told of."""
+        if (strategy.name, event.seq) in spared.events:
+            detail = "every run that gave this event to this strategy ended with its process"
+            self._raised(deadletters.raised(detail, self._pool, strategy.name, event))
+            return True
+        return strategy.name in spared.strategies
+
     def _tell(self, strategy: AnyStrategy, event: AnyEvent | None) -> None:
         """Write the dead letter of the exception that is being handled."""
-        letter = deadletters.raised(traceback.format_exc(limit=-12), self._pool, strategy.name, event)
+        self._raised(deadletters.raised(traceback.format_exc(limit=-12), self._pool, strategy.name, event))
+
+    def _raised(self, letter: DeadLetter) -> None:
         self._outcome.letters.append(deadletters.pack(letter))
-        self._outcome.counts[f"errors:{strategy.name}"] += 1
+        self._outcome.counts[f"errors:{letter.strategy}"] += 1
 
     def _tell_unreadable(self, name: str, why: str, event: AnyEvent, strategy: str = "") -> None:
         letter = deadletters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)

@@ -25,6 +25,7 @@ NAMES = (
     "no_workers",
     "queue_unserved",
     "strategy_errors",
+    "strategy_stopped",
     "implausible_price",
     "time_ahead",
     "bad_time",

@@ -7,8 +7,10 @@ Keys, each behind the namespace:
     lease:0          string  nonce of the process that leads this shard; runs out by itself
     layout           string  JSON: how many shards, and how many partitions each pool has
     pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack;
-                             resets → how often states were reset
-    starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended
+                             resets → how often states were reset; ended:configuration → JSON: which strategies
+                             ended their process under it
+    starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended;
+                             strike|event|strategy → how often the process ended there
     signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
     signals:held     stream  JSON of what the gate held back: reason and signal
     deadletters      stream  JSON
@@ -38,7 +40,7 @@ import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from tasks import deadletters, records
+from tasks import deadletters
 from tasks.batches import Batch
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Position
@@ -46,6 +48,7 @@ from tasks.outcome import Outcome
 from tasks.redis_clients import connect
 from tasks.routing import LaneId
 from tasks.settings import Settings
+from tasks.strikes import NOTHING, Spared, ended_field, spared
 
 STARTS_EXPIRE_S = 3600
 _pack = msgspec.msgpack.Encoder().encode
@@ -187,6 +190,8 @@ class Begun(msgspec.Struct, frozen=True):
     held: Mapping[str, bytes | None]
     #: How often states of the pool were reset; empty for never.
     resets: bytes = b""
+    #: What earlier runs ended on.
+    spared: Spared = NOTHING
 
 
 #: A batch, and the names of the records and states that it needs.
@@ -223,10 +228,11 @@ def _bytes(value: bytes) -> msgspec.Raw:
     return msgspec.Raw(b"\xdb" + len(value).to_bytes(4, "big") + value)
 
 
-def _begun(
-    epoch: str, fields: Sequence[str], starts: int, position: bytes | None, resets: bytes | None, *held: bytes | None
-) -> Begun:
-    return Begun(starts, epoch, read_position(position), dict(zip(fields, held, strict=True)), resets or b"")
+def _begun(batch: Batch[Any], epoch: str, fields: Sequence[str], answer: Sequence[Any]) -> Begun:
+    starts, all_starts, position, resets, ended, *held = answer
+    named = dict(zip(fields, held, strict=True))
+    tried = spared(batch.to.source, all_starts, ended)
+    return Begun(starts, epoch, read_position(position), named, resets or b"", tried)
 
 
 class Ledger:
@@ -247,10 +253,13 @@ class Ledger:
     def begin(self, wanted: Sequence[Wanted]) -> list[Begun]:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
         keys = [self.keys.shard(wanted[0][0].shard), *self.keys.of_batches(batch for batch, _ in wanted)]
-        asked = [(batch.identity, (lane_field(batch.lane), RESETS, *fields)) for batch, fields in wanted]
+        asked = [
+            (batch.identity, (lane_field(batch.lane), RESETS, ended_field(batch.configuration), *fields))
+            for batch, fields in wanted
+        ]
         epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, _pack(asked)])
         stored = (epoch or b"").decode(errors="replace")
-        return [_begun(stored, fields, *answer) for (_, fields), answer in zip(wanted, answers, strict=True)]
+        return [_begun(batch, stored, fields, answer) for (batch, fields), answer in zip(wanted, answers, strict=True)]
 
     def commit(self, worked: Sequence[Worked]) -> list[Committed]:
         """Write for each batch all that it changed, or nothing; in one round trip.
@@ -283,14 +292,3 @@ class Ledger:
     def configuration(self, version: str) -> bytes | None:
         """Give the JSON of a configuration by its content hash."""
         return self._client.hget(self.keys.configurations, version)  # type: ignore[return-value]  # a sync client
-
-
-def is_past(settings: Settings, event: AnyEvent) -> bool:
-    """Whether any pool has seen this event already. Raises redis.RedisError when Redis is away."""
-    keys = Keys(settings.namespace)
-    with connect(settings, settings.ledger, **connection_options()) as client:
-        for pool in client.scan_iter(match=f"{keys.pool('*')}"):
-            packed = client.hget(pool, records.field(event))
-            if packed and records.unpack(packed).judge(event, "") == "repeat":
-                return True
-    return False

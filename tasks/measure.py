@@ -8,10 +8,12 @@ import re
 import shutil
 import socket
 import tempfile
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import cache
 from pathlib import Path
+from typing import NamedTuple
 
 from billiard.process import current_process
 from prometheus_client import Counter, Histogram, values
@@ -21,11 +23,15 @@ from prometheus_client.multiprocess import MultiProcessCollector
 from tasks.metrics import WORKER
 from tasks.runner import Done
 
+#: What the killed workers of another pipeline left is removed after so long.
+_FORGOTTEN_S = 3600
 #: By name; empty where nobody scrapes.
 _counters: dict[str, Counter] = {}
 _histograms: dict[str, Histogram] = {}
 #: Those that this worker serves: a task may name any.
 _pools: set[str] = set()
+#: Where its processes leave their files.
+_directories: list[Path] = []
 
 
 class Collector:
@@ -41,9 +47,13 @@ class Collector:
         return merged
 
 
-def start(pools: Iterable[str]) -> Path:
-    """Count from now on, in this process and those it forks; give the directory of the files."""
-    directory = _make_directory()
+def start(pools: Iterable[str], owner: str = "") -> Path:
+    """Count from now on, in this process and those it forks; return the directory of the files.
+
+    `owner` names the pipeline: what its killed workers left is removed, and others' only when it is old.
+    """
+    directory = _make_directory(owner)
+    _directories[:] = [directory]
     os.environ["PROMETHEUS_MULTIPROC_DIR"] = str(directory)
     # That variable is read when prometheus_client is imported, and `celery` has done that long ago for Flower's
     # command. So the choice that it made then is made again, before the first metric of ours.
@@ -62,6 +72,11 @@ def start(pools: Iterable[str]) -> Path:
             if metric.labels == ("pool",):
                 (_counters.get(metric.name) or _histograms[metric.name]).labels(pool)
     return directory
+
+
+def directory() -> Path | None:
+    """Return where this worker's processes leave their files; None in what is no worker."""
+    return _directories[0] if _directories else None
 
 
 def stop(directory: Path) -> None:
@@ -131,14 +146,38 @@ def _process_name() -> str:
     return "main" if index is None else f"pool{index}"
 
 
-def _make_directory() -> Path:
+def is_child() -> bool:
+    """Whether this is a process of a pool."""
+    return _process_name() != "main"
+
+
+def _make_directory(owner: str) -> Path:
     """Make an empty directory, and remove those of workers of this machine that were killed."""
-    mine = f"realtime-strategies-{socket.gethostname()}-"
-    for left in Path(tempfile.gettempdir()).glob(f"{mine}*"):
-        pid = re.fullmatch(r"(\d+)-\w+", left.name.removeprefix(mine))
-        if pid and not _lives(int(pid[1])):
-            shutil.rmtree(left, ignore_errors=True)
-    return Path(tempfile.mkdtemp(prefix=f"{mine}{os.getpid()}-"))
+    for left in _left():
+        if left.owner == owner or time.time() - left.path.stat().st_mtime > _FORGOTTEN_S:
+            shutil.rmtree(left.path, ignore_errors=True)
+    return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-{owner}-"))
+
+
+def left_behind(owner: str) -> list[Path]:
+    """Return the directories of workers of this machine and owner that were killed."""
+    return [left.path for left in _left() if left.owner == owner]
+
+
+class _Left(NamedTuple):
+    path: Path
+    owner: str
+
+
+def _left() -> Iterator[_Left]:
+    for path in Path(tempfile.gettempdir()).glob(f"{_prefix()}*"):
+        named = re.fullmatch(r"(\d+)-(\w*)-\w+", path.name.removeprefix(_prefix()))
+        if named and not _lives(int(named[1])):
+            yield _Left(path, named[2])
+
+
+def _prefix() -> str:
+    return f"realtime-strategies-{socket.gethostname()}-"
 
 
 def _lives(pid: int) -> bool:

@@ -24,8 +24,10 @@ from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, reason
 from tasks.rarely import Rarely
+from tasks.run_note import SOLO, RunNote, of_child
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
+from tasks.strikes import NO_MEMORY_STATUS
 
 NAME = "tasks.process"
 log = structlog.get_logger()
@@ -84,7 +86,7 @@ def bounded(limit_s: float) -> Iterator[None]:
         # Celery would end the whole worker for it, and with it what the other children of its pool run.
         with suppress(MemoryError):
             traceback.print_exc()
-        os._exit(1)
+        os._exit(NO_MEMORY_STATUS)
     finally:
         signal.setitimer(signal.ITIMER_REAL, 0)
 
@@ -114,11 +116,33 @@ def _told_if_refused() -> Iterator[None]:
         raise Ignore from None
 
 
+@lru_cache(maxsize=1)
+def _note() -> RunNote | None:
+    directory = measure.directory()
+    if directory is None:
+        return None
+    return RunNote(of_child(directory, os.getpid()) if measure.is_child() else directory / SOLO)
+
+
+@contextmanager
+def _noted() -> Iterator[runner.Note]:
+    """Say in this process's note that it runs a task, for as long as the block lasts; give what notes its batches."""
+    note = _note()
+    if note is None:
+        yield lambda *_: None
+        return
+    note.begin()
+    try:
+        yield note.of
+    finally:
+        note.end()
+
+
 @app.task(name=NAME)
 def process(payload: bytes) -> dict[str, Any]:
     """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
     started_s = perf_counter()
-    with bounded(load().run_limit_s):
+    with bounded(load().run_limit_s), _noted() as note:
         with measure.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
             carried = batches.unpack(payload)
         pools = {measure.pool_label(batch.pool) for batch in carried}
@@ -130,7 +154,7 @@ def process(payload: bytes) -> dict[str, Any]:
             _told_if_refused(),
             measure.counted(Exception, "worker_failed", *pools),
         ):
-            dones = runner.run(carried, _ledger(), _strategies.find)
+            dones = runner.run(carried, _ledger(), _strategies.find, note=note)
     seconds = perf_counter() - started_s
     for name, fenced in (Counter(b.pool for b in carried) - Counter(done.pool for done in dones)).items():
         measure.count("worker_fenced", measure.pool_label(name), by=fenced)

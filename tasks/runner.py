@@ -52,6 +52,8 @@ COMMIT_AFTER_S = 0.01
 
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
 FindStrategies = Callable[[Ledger, str, str], Sequence[AnyStrategy]]
+#: Takes a batch that begins to run and its strategies; gives where the run says what it is at.
+Note = Callable[[Batch[AnyEvent], Sequence[AnyStrategy]], engine.Place | None]
 
 
 class Summary(msgspec.Struct):
@@ -97,16 +99,17 @@ def run(
     ledger: Ledger,
     find_strategies: FindStrategies,
     is_fatal: IsFatal = is_fatal,
+    note: Note = lambda *_: None,
 ) -> list[Done]:
     """Run the batches of a task once; give what was committed. What ends alive takes its start back.
 
-    Raises what Redis raises, and what `is_fatal` calls so, which counts as a run that never ended; so do whatever ends
+    `note` is told of each batch that begins, and returns where to say what it is at. Raises what Redis raises, and what `is_fatal` calls so, which counts as a run that never ended; so do whatever ends
     the process, such as SystemExit, and what a batch brings about wherever it is run.
     """
     quick_first = sorted(carried, key=_pace.expected_s)
     runs = [_Run(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
     try:
-        _run(runs, ledger, is_fatal)
+        _run(runs, ledger, is_fatal, note)
     except FATAL:
         raise
     except Exception as error:
@@ -135,7 +138,7 @@ class _Run:
         #: Whether it brought about an exception that it would bring about again: a strategy's alone does not get here.
         self.raised = False
 
-    def work(self, begun: Begun, is_fatal: IsFatal) -> None:
+    def work(self, begun: Begun, is_fatal: IsFatal, note: Note) -> None:
         """Give the events to the strategies, unless there is a reason not to."""
         batch = self.batch
         self.refusal = _refusal(batch, begun)
@@ -147,8 +150,7 @@ class _Run:
             self.strategies,
             batch.configuration,
             begun.held,
-            perf_counter_ns,
-            is_fatal,
+            engine.Conditions(perf_counter_ns, is_fatal, note(batch, self.strategies), begun.spared),
         )
         began_ns = time_ns()
         try:
@@ -176,7 +178,7 @@ class _Run:
             self.refusal = f"fenced by {committed}"
 
 
-def _run(runs: Sequence[_Run], ledger: Ledger, is_fatal: IsFatal) -> None:
+def _run(runs: Sequence[_Run], ledger: Ledger, is_fatal: IsFatal, note: Note) -> None:
     begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
     worked: list[_Run] = []
     since_s = perf_counter()
@@ -185,7 +187,7 @@ def _run(runs: Sequence[_Run], ledger: Ledger, is_fatal: IsFatal) -> None:
             _commit(worked, ledger)
             worked, since_s = [], perf_counter()
         with about(each.batch), _pace.noted(each.batch):
-            each.work(start, is_fatal)
+            each.work(start, is_fatal, note)
         if each.refusal == "repeat" and start.position is not None:
             ledger.notify(each.batch, start.position)
         if each.outcome:

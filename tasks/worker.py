@@ -4,9 +4,11 @@ Only a worker's main process makes one, before its pool forks; `celeryconfig` na
 """
 
 import asyncio
+import hashlib
 import os
 from collections.abc import Callable
 from contextlib import suppress
+from functools import partial
 from typing import Any
 
 import redis
@@ -24,6 +26,7 @@ from tasks.build import BuildInfo
 from tasks.endpoints import Address, serve
 from tasks.errors import SettingsError
 from tasks.presence import EVERY_S, Presence
+from tasks.run_guard import ChildrenGuard, fork_guard, write_left_behind
 from tasks.settings import Settings, load, mask
 from tasks.vitals import Vitals
 
@@ -35,17 +38,22 @@ log = structlog.get_logger()
 class Front:
     """What others see of a worker; runs beside its main thread."""
 
-    def __init__(self, settings: Settings, name: str, queues: list[str]) -> None:
+    def __init__(self, settings: Settings, name: str, queues: list[str], *, solo: bool) -> None:
         """Count from now on, listen, and announce. Raises SettingsError when the port is taken and must not be."""
         self.vitals = Vitals(settings.run_limit_s)
         self._settings = settings
-        self._directory = measure.start(queues)
+        owner = hashlib.sha256(f"{settings.ledger} {settings.namespace}".encode()).hexdigest()[:12]
+        write_left_behind(settings, measure.left_behind(owner))
+        self._directory = measure.start(queues, owner)
         self._registry = CollectorRegistry()
         for collector in (BuildInfo("worker"), self.vitals, measure.Collector(self._directory)):
             self._registry.register(collector)
         self._name = name
         self._leaving, self._ending = asyncio.Event(), asyncio.Event()
         self._beside = Beside()
+        self._guard = None if solo else ChildrenGuard(settings, self._directory)
+        if solo:
+            fork_guard(settings, self._directory)
         try:
             self._beside.start(self._main)
         except SettingsError:
@@ -56,6 +64,11 @@ class Front:
         """Say that this worker takes no more tasks."""
         self.vitals.stopping = True
         self._beside.call(self._leaving.set)
+
+    def ended(self, pid: int, exit_code: int | None) -> None:
+        """Take the end of a child."""
+        if self._guard:
+            self._beside.call(partial(self._guard.ended, pid, exit_code))
 
     def close(self) -> None:
         """End it all, within 10 s."""
@@ -68,10 +81,14 @@ class Front:
         address = Address.of_worker(self._settings)
         server, self.vitals.port = serve(address, self.vitals.healthz, self.vitals.ready, self._registry)
         up()
+        watching = asyncio.create_task(self._guard.run()) if self._guard else None
         presence = Presence(self._settings, self._name)
         await self._announce(presence)
         await self._ending.wait()
         server.stop()
+        if self._guard and watching:
+            watching.cancel()
+            await self._guard.close()
         await presence.close()
 
     async def _announce(self, presence: Presence) -> None:
@@ -118,7 +135,9 @@ class Consumer(CeleryConsumer):
         try:
             # Celery gives every worker of a machine the same name, unless told otherwise.
             name = f"{self.hostname}/{os.getpid()}"
-            self._front = Front(load(), name, sorted(self.app.amqp.queues.consume_from))
+            self._front = Front(
+                load(), name, sorted(self.app.amqp.queues.consume_from), solo=isinstance(self.pool, SoloPool)
+            )
         except SettingsError as error:
             log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback
             raise SystemExit(1) from None
@@ -141,7 +160,21 @@ class Consumer(CeleryConsumer):
     def register_with_event_loop(self, hub: Any) -> None:
         """Called by Celery at each connection; what is registered here ends with it."""
         super().register_with_event_loop(hub)
+        self._hear_of_ends()
         hub.call_repeatedly(BEAT_S, self._beat)
+
+    def _hear_of_ends(self) -> None:
+        """Be told when a child ends. Celery makes its own handler anew with each connection."""
+        pool = getattr(self.pool, "_pool", None)
+        if pool is None:
+            return
+        its_own = pool.on_process_down
+
+        def ended(child: Any) -> None:
+            its_own(child)
+            self._front.ended(child.pid, child.exitcode)
+
+        pool.on_process_down = ended
 
     def _beat(self) -> None:
         vitals = self._vitals

@@ -1,5 +1,6 @@
 """Strategies that misbehave, for tests; named in a strategies file by their import path."""
 
+import asyncio
 import ctypes
 import os
 import resource
@@ -7,8 +8,10 @@ import signal
 import time
 from collections.abc import Iterable
 
+from billiard.exceptions import SoftTimeLimitExceeded
+
 from tasks.events import Depth, Trade
-from tasks.strategy import Params, Signal, State, Strategy
+from tasks.strategy import Action, Params, Signal, State, Strategy
 
 POISON_ID = 13
 
@@ -84,6 +87,70 @@ class Raising(Strategy[Params, State]):
         if trade.id == POISON_ID:
             raise ArithmeticError("thirteen")
         return ()
+
+
+_ERRORS: tuple[BaseException, ...] = (
+    SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), SoftTimeLimitExceeded(), MemoryError(),
+)  # fmt: skip
+
+
+class Unkind(Strategy[Params, State]):
+    """Raises on every event, by turns, what is no Exception, and what others take for the machine's."""
+
+    name = "unkind"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        raise _ERRORS[trade.id % len(_ERRORS)]
+
+
+class Leaving(Strategy[Params, State]):
+    """Ends its process on every event, with success."""
+
+    name = "leaving"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        os._exit(0)
+
+
+class Crashing(Strategy[Params, State]):
+    """Ends its process on every event, as a fault in C code does."""
+
+    name = "crashing"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        ctypes.string_at(0)
+        return ()
+
+
+class Hanging(Strategy[Params, State]):
+    """Never comes back from any event."""
+
+    name = "hanging"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        while True:
+            pass
+
+
+class Deaf(Strategy[Params, State]):
+    """Never comes back from any event, and does not hear the timer."""
+
+    name = "deaf"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        signal.signal(signal.SIGALRM, signal.SIG_IGN)
+        while True:
+            time.sleep(60)
+
+
+class Witness(Strategy[Params, State]):
+    """Says something to every event."""
+
+    name = "witness"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        side: Action = "buy" if trade.id % 2 else "sell"
+        yield Signal(action=side, confidence=0.5, price=trade.price, current_price=trade.price)
 
 
 class Slow(Strategy[Params, State]):

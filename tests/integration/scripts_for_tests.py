@@ -12,6 +12,8 @@ import redis
 import tasks.ledger
 from tasks.ledger import Keys, commit_arguments, script
 from tasks.outcome import Outcome
+from tasks.run_guard import strike_arguments
+from tasks.strikes import MAX_STRIKES, Running, Strike
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch
 
 FOLDER = Path(tasks.ledger.__file__).parent
@@ -125,6 +127,13 @@ def _acknowledge(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     yield Scene("acknowledge", [keys.signals, keys.deadletters], ["relay", 100, 1, "letter", *ids[:2]])
 
 
+def _strike(_: redis.Redis, keys: Keys) -> Iterator[Scene]:
+    for seq in (1, 2):
+        strike = Strike(Running.of(batch(), ["grumpy"]), "grumpy", seq, MAX_STRIKES, "hung")
+        names, arguments = strike_arguments(keys, strike)
+        yield Scene("strike", names, list(arguments))
+
+
 def _trim(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     # Redis trims whole nodes of 100 entries.
     client.xack(keys.signals, "relay", *_with_signals(client, keys, 250))
@@ -140,6 +149,7 @@ _SCENES: dict[str, Callable[[redis.Redis, Keys], Iterator[Scene]]] = {
     "configure": _configure,
     "presence": _presence,
     "reset": _reset,
+    "strike": _strike,
     "take_back": _take_back,
     "trim": _trim,
 }

@@ -85,6 +85,7 @@ def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
             [lane] = rig.lanes.router.lanes_of("spot", "BTCUSDT", "trade")
             revoked = f"{lane}-{epoch}-1"
             await asyncio.to_thread(command, app, "revoke", task_id=[revoked])
+            await rig.ledger.lease.renew()  # starting the worker took its time
             rig.offer()
             await rig.until(lambda: rig.tally.totals["committed"], 20, looking=True)
             assert f"Discarding revoked task: tasks.process[{revoked}]" in one.log()

@@ -8,8 +8,9 @@ import redis
 
 from tasks.batches import Epoch
 from tasks.events import Position
-from tasks.ledger import Ledger, Notice, connection_options, is_past, lane_field
+from tasks.ledger import Ledger, Notice, connection_options, lane_field
 from tasks.outcome import Outcome
+from tasks.past_events import is_past
 from tasks.records import Record, pack
 from tasks.routing import LaneId
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, begin, commit, dump, listening, outcome

@@ -104,7 +104,7 @@ def test_children_that_are_replaced_under_constant_scraping_never_hang_and_lose_
         with scraped(one) as told:
             channels.run(rounds)
         wait_for(lambda: exported(one) == counted(channels), 5, f"{exported(one)} to become {counted(channels)}")
-        files = {file.name for file in Path(tempfile.gettempdir()).glob(f"realtime-*-{one.process.pid}-*/*")}
+        files = {file.name for file in Path(tempfile.gettempdir()).glob(f"realtime-*-{one.process.pid}-*/*.db")}
     assert told == sorted(told)
     assert len(told) > rounds
     # For each place in the pool, however many have been in it, and for the main process.

@@ -151,6 +151,19 @@ def test_a_commit_after_all_copies_have_ended_is_no_sample_of_the_round_trip(lan
     assert lane.round_trip.smoothed_s is None
 
 
+def test_a_copy_that_ended_with_its_process_is_followed_by_another_at_once(lane: Lane):
+    offer(lane, 1)
+    launch(lane, now_s=0.0)
+    for now_s in (1.0, 3.0):
+        assert overdue(lane, 0, now_s) == "resend"
+        lane.sent(now_s)
+    lane.ended(3.1)
+    assert lane.overdue(3.1)
+    assert overdue(lane, 0, 3.1) == "resend"
+    lane.sent(3.1)
+    assert not lane.overdue(3.2)
+
+
 def test_a_batch_that_was_started_three_times_in_vain_is_halved_with_the_same_prev(lane: Lane):
     offer(lane, 1, 2, 3, 4, 5)
     launch(lane)

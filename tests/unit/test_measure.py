@@ -4,6 +4,7 @@ import os
 import subprocess
 import sys
 import tempfile
+import time
 from pathlib import Path
 
 import msgspec
@@ -100,15 +101,29 @@ def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path
 def test_what_a_killed_worker_left_is_removed_and_what_one_that_lives_uses_is_not(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        lives = measure._make_directory()
+        lives = measure._make_directory("mine")
         left = tmp_path / lives.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")
         left.mkdir()
-        other = tmp_path / "realtime-strategies-elsewhere-1-abc"
+        other = tmp_path / "realtime-strategies-elsewhere-1-mine-abc"
         other.mkdir()
-        measure._make_directory()
+        measure._make_directory("mine")
         assert left.exists()
+        assert left not in measure.left_behind("mine")
         process.kill()
     (left / "counter_main.db").write_bytes(b"")
-    measure._make_directory()
+    measure._make_directory("yours")
+    assert left in measure.left_behind("mine")
+    measure._make_directory("mine")
     assert not left.exists()
     assert other.exists()
+
+
+def test_what_killed_workers_of_another_pipeline_left_is_removed_when_it_is_old(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = measure._make_directory("mine")
+    gone = 2**22 + 1  # no system has so many processes
+    left = mine.rename(tmp_path / mine.name.replace(f"-{os.getpid()}-", f"-{gone}-"))
+    hour_ago_s = time.time() - 3700
+    os.utime(left, (hour_ago_s, hour_ago_s))
+    measure._make_directory("yours")
+    assert not left.exists()

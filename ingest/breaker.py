@@ -1,0 +1,99 @@
+"""Switches off strategies that workers had to stop, by an audited change, so that it lasts and everybody is told."""
+
+import asyncio
+import time
+from collections.abc import Iterator
+
+import structlog
+
+from ingest.inforce import InForce
+from ingest.ledger import IngestLedger
+from ingest.sender import Sender
+from tasks import edits
+from tasks.errors import LedgerError, SettingsError
+from tasks.findings import Finding
+from tasks.routing import LaneId
+from tasks.strikes import Ended, Struck
+
+AUTHOR = "breaker"
+log = structlog.get_logger()
+
+
+class Breaker:
+    """Knows which strategies it has switched off, and why."""
+
+    def __init__(self, ledger: IngestLedger, in_force: InForce, sender: Sender, pools: tuple[str, ...]) -> None:
+        self._ledger, self._in_force, self._sender, self._pools = ledger, in_force, sender, pools
+        #: The version about which it is known what workers say of it.
+        self._version = ""
+        #: By pool and strategy.
+        self._reasons: dict[tuple[str, str], str] | None = None
+        self._open: list[tuple[str, str, str]] = []
+        #: One look at a time.
+        self._looking = asyncio.Lock()
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield the strategies that are off because of it."""
+        for pool, name, why in self._open:
+            do = f"mend it; `strategies resume {name}` runs it again"
+            yield Finding("warning", f"strategy {name} in pool {pool}", f"switched off: {why}", do, "strategy_stopped")
+
+    async def on_notice(self, text: str) -> None:
+        """Take the notice of a strike: its batch is sent again at once. Raises what Redis raises."""
+        try:
+            struck = Struck.parse(text)
+        except ValueError:
+            log.warning("not a notice", text=text[:100])
+            return
+        name = LaneId(struck.pool, struck.partition)
+        if struck.epoch == str(self._sender.epoch) and name in self._sender.lanes:
+            lane = self._sender.lanes[name]
+            if lane.flight:
+                lane.ended(time.monotonic())
+        if struck.answer == "stopped":
+            await self.look()
+
+    async def look(self) -> None:
+        """Ask the workers' ledger, and switch off what has to be. Raises what Redis raises."""
+        async with self._looking:
+            if self._reasons is None:
+                self._reasons = await self._from_history()
+            if self._version != self._in_force.version:
+                await self._begin(self._in_force.version)
+            for pool, ended in (await self._ledger.ended(self._version, self._pools)).items():
+                for name, each in ended.items():
+                    if each.stopped:
+                        await self.open(pool, name, f"it ended its process again ({_last(each)})")
+
+    async def open(self, pool: str, name: str, why: str) -> None:
+        """Switch a strategy off, unless it is. Raises what Redis raises."""
+        try:
+            change = await self._in_force.pause_strategy(name, f"{pool}/{name}: {why}", AUTHOR, pool)
+        except (SettingsError, LedgerError) as error:
+            log.error("a strategy could not be switched off", strategy=name, pool=pool, why=str(error))  # noqa: TRY400 one line
+            return
+        if change and self._reasons is not None:
+            self._reasons[pool, name] = why
+            log.error("a strategy is switched off", strategy=name, pool=pool, why=why, version=change.version)
+            await self._begin(self._in_force.version)
+
+    async def _begin(self, version: str) -> None:
+        """Start with another configuration: what was said of it earlier is over, because it was put in force again."""
+        await self._ledger.forget_ended(version, self._pools)
+        self._version, chosen, reasons = version, self._in_force.configuration, self._reasons or {}
+        off = await asyncio.to_thread(lambda: [key for key in reasons if edits.is_off(chosen, *key)])
+        self._open = [(pool, name, reasons[pool, name]) for pool, name in off]
+
+    async def _from_history(self) -> dict[tuple[str, str], str]:
+        """Return what was switched off before this process began."""
+        reasons: dict[tuple[str, str], str] = {}
+        for change in await self._in_force.history():
+            pool, slash, rest = change.reason.partition("/")
+            if change.author == AUTHOR and slash:
+                name, _, why = rest.partition(": ")
+                reasons[pool, name] = why
+        return reasons
+
+
+def _last(ended: Ended) -> str:
+    return f"the last time it {ended.why}, at event {ended.event}"

@@ -1,0 +1,18 @@
+"""Whether the ledger has seen an event: asked before a recording is replayed into it."""
+
+from tasks import records
+from tasks.events import AnyEvent
+from tasks.ledger import Keys, connection_options
+from tasks.redis_clients import connect
+from tasks.settings import Settings
+
+
+def is_past(settings: Settings, event: AnyEvent) -> bool:
+    """Whether any pool has seen this event already. Raises redis.RedisError when Redis is away."""
+    keys = Keys(settings.namespace)
+    with connect(settings, settings.ledger, **connection_options()) as client:
+        for pool in client.scan_iter(match=f"{keys.pool('*')}"):
+            packed = client.hget(pool, records.field(event))
+            if packed and records.unpack(packed).judge(event, "") == "repeat":
+                return True
+    return False

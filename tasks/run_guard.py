@@ -1,0 +1,137 @@
+"""Who watches a worker's processes, and writes their strikes into the ledger.
+
+A prefork worker's main process watches its children. A solo worker runs the batches itself, so it forks a guard before it
+takes any. Who starts a worker anew may end what is left of the last one, the guard included, so the next worker that
+starts on this machine reads what a solo worker left behind.
+"""
+
+import asyncio
+import gc
+import os
+import signal
+import time
+from collections.abc import Iterable
+from pathlib import Path
+
+import redis
+import stamina
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from tasks import strikes
+from tasks.ledger import STARTS_EXPIRE_S, Keys, connection_options, lane_field, script
+from tasks.redis_clients import connect_async
+from tasks.routing import LaneId
+from tasks.run_watch import POLL_S, RunWatch, left_behind
+from tasks.settings import Settings
+from tasks.strikes import Strike
+
+#: Then a strike is forgotten: the start of its run still counts.
+_TRY_S = 10.0
+_AWAY = (redis.RedisError, OSError, TimeoutError)
+log = structlog.get_logger()
+
+
+def strike_arguments(keys: Keys, strike: Strike) -> tuple[list[str], list[str | int]]:
+    """Return the KEYS and ARGV of `strike.lua`."""
+    running = strike.running
+    lane = LaneId(running.pool, running.partition)
+    names = [keys.shard(running.shard), keys.pool(running.pool), keys.starts(lane)]
+    return names, [
+        running.epoch, lane_field(lane), running.prev, strike.field, strike.weight, STARTS_EXPIRE_S,
+        strikes.MAX_STRIKES, strikes.ended_field(running.configuration), strike.strategy, strike.event,
+        strikes.WINDOW_S, strike.why, keys.notices, strike.notice,
+    ]  # fmt: skip
+
+
+class StrikeWriter:
+    """Writes strikes into the ledger."""
+
+    def __init__(self, settings: Settings) -> None:
+        """The connection opens at the first strike."""
+        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        self._client = connect_async(settings, settings.ledger, **options)
+        self._keys = Keys(settings.namespace)
+        self._script = self._client.register_script(script("strike"))
+
+    async def write(self, strike: Strike) -> None:
+        """Write a strike, and log it. Never raises what Redis raises."""
+        said = {"strategy": strike.strategy, "pool": strike.running.pool, "seq": strike.seq, "why": strike.why}
+        try:
+            async for attempt in stamina.retry_context(on=_AWAY, attempts=None, timeout=_TRY_S, wait_max=1.0):
+                with attempt:
+                    answer: bytes = await self._script(*strike_arguments(self._keys, strike))
+        except _AWAY as error:
+            log.warning("a strategy ended its process, which could not be written down", **said, error=str(error))
+        else:
+            log.error("a strategy ended its process", **said, followed_by=answer.decode())
+
+    async def close(self) -> None:
+        """Close the connection."""
+        await self._client.aclose()
+
+
+class ChildrenGuard:
+    """Watches the children of this process, on its event loop."""
+
+    def __init__(self, settings: Settings, directory: Path) -> None:
+        self._watch = RunWatch(directory, settings.run_limit_s)
+        self._writer = StrikeWriter(settings)
+        self._writing: set[asyncio.Task[None]] = set()
+
+    async def run(self) -> None:
+        """Watch until cancelled."""
+        while True:
+            self._watch.look_at_children()
+            await asyncio.sleep(POLL_S)
+
+    def ended(self, pid: int, exit_code: int | None) -> None:
+        """Take the end of a child."""
+        if strike := self._watch.ended(pid, exit_code):
+            writing = asyncio.ensure_future(self._writer.write(strike))
+            self._writing.add(writing)
+            writing.add_done_callback(self._writing.discard)
+
+    async def close(self) -> None:
+        """Write what is left, and close the connection."""
+        await asyncio.gather(*self._writing)
+        await self._writer.close()
+
+
+def fork_guard(settings: Settings, directory: Path) -> None:
+    """Fork a process that watches this one and ends with it. To be called before there are threads."""
+    watched = os.getpid()
+    if os.fork():
+        return
+    try:
+        _guard(settings, directory, watched)
+    except BaseException:
+        log.exception("a fault of ours: the guard of a solo worker ended")
+    finally:
+        os._exit(0)
+
+
+def _guard(settings: Settings, directory: Path, watched: int) -> None:
+    # It ends with the process that it watches, and no sooner. Of that one's sockets it holds none.
+    for each in (signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP, signal.SIGUSR1):
+        signal.signal(each, signal.SIG_IGN)
+    os.closerange(3, os.sysconf("SC_OPEN_MAX"))
+    gc.disable()
+    watch = RunWatch(directory, settings.run_limit_s)
+    while os.getppid() == watched:
+        watch.look_at(watched)
+        time.sleep(POLL_S)
+
+
+def write_left_behind(settings: Settings, directories: Iterable[Path]) -> None:
+    """Write the strikes of solo workers that ended and left these directories. To be called before there are threads."""
+    if found := list(left_behind(directories, settings.run_limit_s)):
+        asyncio.run(_write(settings, found))
+
+
+async def _write(settings: Settings, found: Iterable[Strike]) -> None:
+    writer = StrikeWriter(settings)
+    for strike in found:
+        await writer.write(strike)
+    await writer.close()

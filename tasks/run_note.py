@@ -1,0 +1,96 @@
+"""What a process is running, in a file that outlives it: which batch, and which strategy works on which event.
+
+A few stores into mapped memory, no system call: whoever watches the process maps the same file.
+"""
+
+import mmap
+import struct
+from collections.abc import Sequence
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tasks.batches import Batch
+from tasks.engine import Place
+from tasks.events import AnyEvent
+from tasks.strategy import AnyStrategy
+from tasks.strikes import Running
+
+#: The note of a solo worker's only process, and how the names of others begin.
+SOLO, CHILD = "solo", "run-"
+_SIZE_BYTES = 16_384
+#: Number of the task, 0 for none; bytes of the header; position of the event; number of the strategy, 0 for none; for how
+#: long it was seen at it, in milliseconds.
+_WORDS = struct.Struct("=5Q")
+_TASK, _HEADER, _PLACE, _SEEN = 0, 1, 2, 4
+_SEEN_AT = 8 * _SEEN
+
+
+class Noted(NamedTuple):
+    """Where a run is."""
+
+    #: Rises with each task of the process; 0: it runs none.
+    task: int
+    running: Running | None
+    seq: int
+    #: The strategy whose code runs; empty: none.
+    strategy: str
+
+
+def of_child(directory: Path, pid: int) -> Path:
+    """Return the note of a process of the pool."""
+    return directory / f"{CHILD}{pid}"
+
+
+class RunNote:
+    """A process's own note."""
+
+    def __init__(self, file: Path) -> None:
+        """Make the file."""
+        with file.open("wb+") as opened:
+            opened.truncate(_SIZE_BYTES)
+            self._bytes = mmap.mmap(opened.fileno(), _SIZE_BYTES)
+        self._words = memoryview(self._bytes)[: _WORDS.size].cast("Q")
+        self._tasks = 0
+
+    def begin(self) -> None:
+        """Note that a task begins."""
+        self._tasks += 1
+        self._words[_TASK] = self._tasks
+
+    def end(self) -> None:
+        """Note that it has ended, however it did."""
+        self._words[_PLACE + 1] = 0
+        self._words[_TASK] = 0
+
+    def of(self, batch: Batch[AnyEvent], strategies: Sequence[AnyStrategy]) -> Place | None:
+        """Note which batch is run; return where its run says what it is at, if it is not too long a story."""
+        packed = msgspec.json.encode(Running.of(batch, [strategy.name for strategy in strategies]))
+        self._words[_PLACE + 1] = self._words[_HEADER] = 0
+        if len(packed) > _SIZE_BYTES - _WORDS.size:
+            return None
+        self._bytes[_WORDS.size : _WORDS.size + len(packed)] = packed
+        self._words[_HEADER] = len(packed)
+        return self._words[_PLACE:_SEEN]
+
+
+def read(file: Path) -> Noted:
+    """Return where the process of this file is, or was when it ended. Raises OSError, or msgspec's errors in mid-write."""
+    packed = file.read_bytes().ljust(_WORDS.size, b"\0")
+    task, header, seq, number, _ = _WORDS.unpack_from(packed)
+    running = msgspec.json.decode(packed[_WORDS.size : _WORDS.size + header], type=Running) if header else None
+    named = running.strategies if running else ()
+    return Noted(task, running, seq, named[number - 1] if 0 < number <= len(named) else "")
+
+
+def write_seen(file: Path, seen_s: float) -> None:
+    """Add to the note for how long its process was seen at what it is at. Raises OSError."""
+    with file.open("r+b", buffering=0) as opened:
+        opened.seek(_SEEN_AT)
+        opened.write(struct.pack("=Q", round(seen_s * 1000)))
+
+
+def read_seen(file: Path) -> float:
+    """Return what `write_seen` wrote last, in seconds. Raises OSError."""
+    return float(_WORDS.unpack_from(file.read_bytes().ljust(_WORDS.size, b"\0"))[_SEEN]) / 1000

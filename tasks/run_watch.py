@@ -1,0 +1,155 @@
+"""Watches what a worker's processes run. Ends a process whose timer did not, and says which strategy ended one.
+
+A strategy can swallow the timer that bounds its run (`process.bounded`), so a run that outlasts it is ended from outside.
+What a process was at when it ended, its `run_note` says; how long it had been at it is observed, so that the time in which
+the process was stopped, or got no processor, is no strategy's fault.
+"""
+
+import os
+import signal
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from tasks import run_note
+from tasks.errors import UNREADABLE
+from tasks.run_note import Noted
+from tasks.strikes import MAX_STRIKES, NO_MEMORY_STATUS, Strike
+
+#: How often one should look.
+POLL_S = 0.25
+#: So much longer than its limit a run may take before it is ended from outside.
+GRACE_S = 2.0
+#: Signals that a process gets from others: who sent them is not known.
+_OF_OTHERS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SIGQUIT, signal.SIGHUP})
+
+
+class ProcessState(NamedTuple):
+    """How the system sees a process."""
+
+    #: R for one that runs or would if it could, T for one that is stopped, and so on; empty: nobody knows.
+    letter: str = ""
+    #: Processor time that it has had, in any unit.
+    cpu: int = 0
+
+
+class Watched(msgspec.Struct):
+    """One process."""
+
+    noted: Noted = Noted(0, None, 0, "")
+    state: ProcessState = ProcessState()
+    looked_s: float = 0.0
+    #: Since when it has run this task.
+    task_since_s: float = 0.0
+    #: How long it was seen to work in this one call of a strategy.
+    call_s: float = 0.0
+    #: Whether it was ended from here.
+    killed: bool = False
+
+    def take(self, noted: Noted, state: ProcessState, now_s: float) -> None:
+        """Learn what it is at."""
+        if noted.task != self.noted.task:
+            self.task_since_s = now_s
+        if noted != self.noted or not noted.strategy:
+            self.call_s = 0.0
+        elif _works(self.state, state):
+            # Who watches may have been stopped too.
+            self.call_s += min(now_s - self.looked_s, 2 * POLL_S)
+        self.noted, self.state, self.looked_s = noted, state, now_s
+
+    def task_s(self, now_s: float) -> float:
+        """Return for how long it has run its task; 0: it has none."""
+        return now_s - self.task_since_s if self.noted.task else 0.0
+
+    def strike(self, exit_code: int | None, limit_s: float) -> Strike | None:
+        """Return what its end means: `exit_code` is that of `multiprocessing`, None where nobody knows it."""
+        noted = self.noted
+        if noted.running is None or not noted.strategy or exit_code == NO_MEMORY_STATUS:
+            return None
+        timed_out = self.killed or exit_code == -signal.SIGALRM
+        if timed_out or (exit_code is None and 2 * self.call_s > limit_s):
+            # Many short calls that took too long together are no single one's fault: the batch is halved.
+            weight, why = (MAX_STRIKES, f"hung for {self.call_s:.0f} s") if 2 * self.call_s > limit_s else (0, "")
+        elif exit_code is None or -exit_code in _OF_OTHERS:
+            # Twice in the same short call is no chance; in a long one it may be.
+            weight, why = 1 if self.call_s else MAX_STRIKES // 2, "was killed, or exited"
+        elif exit_code < 0:
+            weight, why = MAX_STRIKES, f"crashed ({_named(-exit_code)})"
+        else:
+            weight, why = MAX_STRIKES, f"exited (status {exit_code})"
+        return Strike(noted.running, noted.strategy, noted.seq, weight, why) if weight else None
+
+
+def _named(number: int) -> str:
+    return next((each.name for each in signal.Signals if each == number), f"signal {number}")
+
+
+def _works(before: ProcessState, now: ProcessState) -> bool:
+    """Whether a process was at work: not stopped, and not one that would run if it got a processor."""
+    return now.letter != "T" and not (now.letter == before.letter == "R" and now.cpu == before.cpu)
+
+
+def state_of(pid: int) -> ProcessState:
+    """Ask the system; it tells where there is /proc."""
+    with suppress(OSError, ValueError, IndexError):
+        fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
+        return ProcessState(fields[0], int(fields[11]) + int(fields[12]))
+    return ProcessState()
+
+
+def left_behind(directories: Iterable[Path], limit_s: float) -> Iterator[Strike]:
+    """Yield what the ends of solo workers mean that left these directories. Whoever comes second finds nothing."""
+    for file in (file for directory in directories for file in directory.glob(run_note.SOLO)):
+        with suppress(OSError, *UNREADABLE):
+            watched = Watched(run_note.read(file), call_s=run_note.read_seen(file))
+            file.unlink()
+            if strike := watched.strike(None, limit_s):
+                yield strike
+
+
+class RunWatch:
+    """All processes of one worker that run batches."""
+
+    def __init__(self, directory: Path, limit_s: float, now: Callable[[], float] = time.monotonic) -> None:
+        """Watch those that leave notes in `directory`; a run of theirs takes `limit_s` seconds at most."""
+        self._directory, self._limit_s, self._now = directory, limit_s, now
+        self._watched: dict[int, Watched] = {}
+
+    def look_at_children(self) -> None:
+        """Look at all processes of the pool; end those that are over their time."""
+        for file in self._directory.glob(f"{run_note.CHILD}*"):
+            self._look(int(file.name.removeprefix(run_note.CHILD)), file)
+
+    def look_at(self, pid: int) -> None:
+        """Look at a solo worker, and add to its note for how long it was seen at what it is at."""
+        file = self._directory / run_note.SOLO
+        watched = self._look(pid, file)
+        with suppress(OSError):
+            run_note.write_seen(file, watched.call_s)
+
+    def ended(self, pid: int, exit_code: int | None) -> Strike | None:
+        """Take the end of a process of the pool; return what it means."""
+        file = run_note.of_child(self._directory, pid)
+        watched = self._take(pid, file)
+        del self._watched[pid]
+        with suppress(OSError):
+            file.unlink()
+        return watched.strike(exit_code, self._limit_s)
+
+    def _look(self, pid: int, file: Path) -> Watched:
+        watched = self._take(pid, file)
+        if watched.task_s(watched.looked_s) > self._limit_s + GRACE_S and not watched.killed:
+            watched.killed = True
+            with suppress(ProcessLookupError):
+                os.kill(pid, signal.SIGKILL)
+        return watched
+
+    def _take(self, pid: int, file: Path) -> Watched:
+        watched = self._watched.setdefault(pid, Watched())
+        with suppress(OSError, *UNREADABLE):
+            watched.take(run_note.read(file), state_of(pid), self._now())
+        return watched

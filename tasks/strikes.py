@@ -1,0 +1,149 @@
+"""Strategies that end the process they run in: who did it, on which event, and what follows. Pure.
+
+While a strategy works on an event, its process says so in a file (`run_note`). Whoever watches the process
+(`run_watch`) writes a strike into the ledger when it ends there:
+
+    it hung, crashed or exited     the strategy did it: the event is its error at once
+    it was killed, nobody knows    by anybody, or by the kernel because the strategy took all memory: only after
+    by whom                        `MAX_STRIKES` such ends on the same event is it the strategy's error
+
+The next run of the batch passes over what is the strategy's error, with a dead letter; all other strategies are given
+the event. A second event of a strategy within `WINDOW_S` stops the strategy, in every batch that was sent under the same
+configuration, and ingest switches it off by an audited change.
+"""
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Literal, NamedTuple
+
+import msgspec
+
+from tasks.batches import Batch
+from tasks.errors import UNREADABLE
+
+MAX_STRIKES = 4
+WINDOW_S = 600
+#: The exit status of a process that has no memory left, which is nobody's fault.
+NO_MEMORY_STATUS = 86
+#: Begins the notice of a strike.
+NOTICE = "strike"
+_FIELD = b"strike|"
+
+Answer = Literal["late", "struck", "given_up", "stopped"]
+
+
+class Running(msgspec.Struct, frozen=True, array_like=True):
+    """What a process is at: a batch, and the strategies that run it, in their order."""
+
+    pool: str
+    partition: int
+    shard: int
+    epoch: str
+    #: Where the lane stood; empty before its first commit.
+    prev: str
+    source: str
+    configuration: str
+    strategies: tuple[str, ...]
+
+    @classmethod
+    def of(cls, batch: Batch[Any], strategies: Sequence[str]) -> "Running":
+        """Describe a batch that is about to be run."""
+        return cls(
+            batch.pool, batch.partition, batch.shard, str(batch.epoch), str(batch.prev or ""), batch.to.source,
+            batch.configuration, tuple(strategies),
+        )  # fmt: skip
+
+
+class Strike(NamedTuple):
+    """An end of a process that goes to the account of a strategy and an event."""
+
+    running: Running
+    strategy: str
+    #: Of the event, in its source.
+    seq: int
+    #: How many strikes it is worth.
+    weight: int
+    #: For a person: `hung for 20 s`.
+    why: str
+
+    @property
+    def event(self) -> str:
+        """The event's place, for the ledger."""
+        return f"{self.running.source}@{self.seq}"
+
+    @property
+    def field(self) -> str:
+        """The field that counts it, beside the starts of the lane's batches."""
+        return f"strike|{self.event}|{self.strategy}"
+
+    @property
+    def notice(self) -> str:
+        """How its notice begins; what came of it follows."""
+        running = self.running
+        return f"{NOTICE}|{running.pool}|{running.partition}|{running.epoch}|"
+
+
+class Struck(NamedTuple):
+    """What a strike's notice says."""
+
+    pool: str
+    partition: int
+    epoch: str
+    answer: str
+
+    @classmethod
+    def parse(cls, text: str) -> "Struck":
+        """Read a notice. Raises ValueError on anything else."""
+        name, pool, partition, epoch, answer = text.split("|")
+        if name != NOTICE:
+            raise ValueError(f"not a strike: {text!r}")
+        return cls(pool, int(partition), epoch, answer)
+
+
+class Ended(msgspec.Struct, frozen=True):
+    """What a pool holds of a strategy that ended its process."""
+
+    event: str
+    at_s: float
+    stopped: bool
+    why: str
+
+
+class Spared(NamedTuple):
+    """What is not given to strategies because earlier runs ended on it."""
+
+    #: Strategies that are stopped.
+    strategies: frozenset[str] = frozenset()
+    #: Strategy and the event's position, and what happened.
+    events: frozenset[tuple[str, int]] = frozenset()
+
+
+NOTHING = Spared()
+
+
+def ended_field(configuration: str) -> str:
+    """Return the field of a pool that says who ended processes under a configuration."""
+    return f"ended:{configuration}"
+
+
+def read_ended(packed: bytes | None) -> Mapping[str, Ended]:
+    """Return what such a field says, by strategy; nothing where it can't be read."""
+    try:
+        return msgspec.json.decode(packed, type=dict[str, Ended]) if packed else {}
+    except UNREADABLE:
+        return {}
+
+
+def spared(source: str, starts: Sequence[bytes], ended: bytes | None) -> Spared:
+    """Return what a run must not try: `starts` is the reply of HGETALL of the lane's starts, flat."""
+    events = frozenset(_given_up(source, starts))
+    stopped = frozenset(name for name, each in read_ended(ended).items() if each.stopped)
+    return Spared(stopped, events) if stopped or events else NOTHING
+
+
+def _given_up(source: str, starts: Sequence[bytes]) -> Iterator[tuple[str, int]]:
+    for field, count in zip(starts[::2], starts[1::2], strict=True):
+        if field.startswith(_FIELD) and int(count) >= MAX_STRIKES:
+            _, event, strategy = field.decode().split("|", 2)
+            of, _, seq = event.rpartition("@")
+            if of == source:
+                yield strategy, int(seq)

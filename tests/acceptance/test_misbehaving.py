@@ -1,0 +1,78 @@
+"""Strategies that misbehave on every event: the lane goes on, and the strategies beside them say what they always say."""
+
+import asyncio
+import json
+from pathlib import Path
+
+import pytest
+
+from compose.local.stack import Plan, Stack
+from compose.local.waiting import wait_for
+from tasks import deadletters as letters
+from tasks.changes import Changes
+from tasks.outbox import Outbox
+from tests.acceptance.pipeline import deadletters, finish, running
+from tests.acceptance.test_poison import Impatient, publish
+from tests.integration.service import get
+
+FILE = """
+[pools.trade]
+kinds = ["trade"]
+partitions = 1
+[pools.trade.strategies."tests.acceptance.strategies:{name}"]
+[pools.trade.strategies."tests.acceptance.strategies:Witness"]
+min_signal_interval_s = 0
+"""
+EVENTS = 12
+
+
+def plan(tmp_path: Path, name: str, pool: str) -> Plan:
+    file = tmp_path / "strategies.toml"
+    file.write_text(FILE.format(name=name))
+    return Plan(1, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": "1"})
+
+
+def found(stack: Stack, name: str) -> str:
+    """Return what /ready says under the name of a finding."""
+    _, body = get(stack.http_port, "/ready")
+    return " ".join(f"{each['what']}: {each['says']}" for each in json.loads(body)["findings"] if each["name"] == name)
+
+
+@pytest.mark.parametrize("pool", ["prefork", pytest.param("solo", marks=pytest.mark.slow)])
+def test_a_strategy_that_raises_what_is_no_exception_gets_dead_letters(tmp_path: Path, pool: str):
+    with running(plan(tmp_path, "Unkind", pool)) as stack:
+        asyncio.run(publish(stack, range(1, EVENTS + 1)))
+        live = finish(stack)
+        told = list(map(letters.unpack, deadletters(stack)))
+        assert {worker.starts for worker in stack.workers} == {1}
+    assert [letter.event and letter.event.id for letter in told] == list(range(1, EVENTS + 1))
+    assert {(letter.reason, letter.strategy) for letter in told} == {("strategy_error", "unkind")}
+    assert live.signals == {"witness": EVENTS}
+
+
+@pytest.mark.parametrize(
+    ("name", "pool"),
+    [
+        ("Leaving", "prefork"),
+        ("Deaf", "solo"),
+        pytest.param("Crashing", "prefork", marks=pytest.mark.slow),
+        pytest.param("Hanging", "prefork", marks=pytest.mark.slow),
+        pytest.param("Deaf", "prefork", marks=pytest.mark.slow),
+        pytest.param("Leaving", "solo", marks=pytest.mark.slow),
+        pytest.param("Crashing", "solo", marks=pytest.mark.slow),
+        pytest.param("Hanging", "solo", marks=pytest.mark.slow),
+    ],
+)
+def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, name: str, pool: str):
+    with running(plan(tmp_path, name, pool), Impatient) as stack:
+        asyncio.run(publish(stack, range(1, EVENTS + 1)))
+        outbox = Outbox(stack.settings)
+        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().get("applied") == EVENTS, 60, "them")
+        changes = Changes(stack.settings)
+        wait_for(lambda: changes.history()[-1].author == "breaker", 10, "the change")
+        wait_for(lambda: name.lower() in found(stack, "strategy_stopped"), 10, "the finding")
+        live = finish(stack)
+        told = list(map(letters.unpack, deadletters(stack)))
+        [(_, _, record)] = outbox.records()
+    assert (live.signals, record.count) == ({"witness": EVENTS}, EVENTS)
+    assert {(letter.reason, letter.strategy) for letter in told} == {("strategy_error", name.lower())}
