@@ -85,7 +85,7 @@ def test_a_worker_takes_tasks_from_our_broker_whatever_celery_finds(servers, nam
         (["-m", "celery", "-A", "tasks", "report"], STRAY | {"DJANGO_SETTINGS_MODULE": "none"}),
     ],
 )
-def test_each_celery_command_goes_to_our_broker_and_names_the_stray_variable(servers, command, stray):
+def test_each_celery_command_goes_to_our_broker_and_names_what_it_leaves(servers, command, stray):
     environment = os.environ | stray | {"REDIS_URL": servers.tcp, "PYTHONPATH": str(ROOT)}
     ran = subprocess.run(
         [sys.executable, *command], env=environment, capture_output=True, text=True, timeout=60, check=True
