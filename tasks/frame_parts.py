@@ -129,12 +129,11 @@ def time_ms(exchange: int | None, received_at: Any, timestamp: Any, arrival: Arr
     if type(received_at) is int and FIRST_NS <= received_at <= LAST_NS:
         said_ns = received_at
         # Where no clock is wrong, this is all that there is to look at.
-        if (
-            exchange is not None
-            and FIRST_MS <= exchange <= LAST_MS
-            and exchange * 1_000_000 - arrival.max_lead_ns <= said_ns <= came_ns
-        ):
-            return exchange
+        if said_ns <= came_ns:
+            if exchange is None:
+                return said_ns // 1_000_000
+            if FIRST_MS <= exchange <= LAST_MS and exchange * 1_000_000 - arrival.max_lead_ns <= said_ns:
+                return exchange
     elif received_at is not None:
         said_ns = _plausible_ns("received_at", received_at)
     else:

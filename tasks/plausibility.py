@@ -35,15 +35,14 @@ DEFAULT_LIMITS = Limits()
 class _Known:
     """What is known of one symbol's price; prices and times are 0 before there is one."""
 
-    __slots__ = ("ask", "bid", "book_ms", "contradictions", "trade", "trade_ms", "weighed_ms")
+    __slots__ = ("book", "contradictions", "trade", "trade_ms", "weighed_ms")
 
     def __init__(self) -> None:
         #: Price and time of the last trade, and the time of the last one that counted as a contradiction.
         self.trade = 0.0
         self.trade_ms = self.weighed_ms = 0
-        #: Best prices and time of the last book that was accepted.
-        self.bid = self.ask = 0.0
-        self.book_ms = 0
+        #: The last book that was accepted.
+        self.book: Depth | None = None
         #: How often in a row a trade was against a book for which only the one before spoke.
         self.contradictions = 0
 
@@ -69,23 +68,26 @@ class BookGuard:
             known.contradictions = 0
         elif self._is_far(book, known):
             return Refused("implausible_price", self._told(book, known))
-        known.bid, known.ask, known.book_ms = bid, ask, book.time_ms
+        known.book = book
         return None
 
     def _is_far(self, book: Depth, known: _Known) -> bool:
         """Whether a book that is far from the last trade, if there is one, is to be refused."""
-        bid, ask = book.bids[0][0], book.asks[0][0]
-        near_last_book = bid <= known.ask * self._most and known.bid <= ask * self._most
+        last = known.book
+        near_last_book = last is not None and self._are_near(book, last)
         if not (known.trade_ms and abs(book.time_ms - known.trade_ms) <= HOLDS_MS):
-            holds = known.book_ms and abs(book.time_ms - known.book_ms) <= HOLDS_MS
-            return bool(holds and not near_last_book)
+            return last is not None and not near_last_book and abs(book.time_ms - last.time_ms) <= HOLDS_MS
         if near_last_book and known.trade_ms != known.weighed_ms:
             known.contradictions, known.weighed_ms = known.contradictions + 1, known.trade_ms
         return not near_last_book or known.contradictions >= CONTRADICTIONS
 
+    def _are_near(self, book: Depth, last: Depth) -> bool:
+        bid, ask = book.bids[0][0], book.asks[0][0]
+        return bid <= last.asks[0][0] * self._most and last.bids[0][0] <= ask * self._most
+
     def _told(self, book: Depth, known: _Known) -> str:
         last = [f"a trade at {known.trade:.8g}"] if known.trade_ms else []
-        last += [f"a book at {(known.bid + known.ask) / 2:.8g}"] if known.book_ms else []
+        last += [f"a book at {known.book.mid:.8g}"] if known.book else []
         return (
             f"a book at {book.mid:.8g} after {' and '.join(last)}, more than {self._most - 1:.0%} away (MAX_BOOK_JUMP): "
             f"is it another symbol's, under the name of {book.symbol}?"
