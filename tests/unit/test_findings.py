@@ -1,6 +1,7 @@
 """What is found is served at once, logged once when it appears and once when it is over."""
 
 import ast
+import re
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 
@@ -96,6 +97,12 @@ def test_every_name_of_a_finding_stands_in_the_list():
     files = [*(ROOT / "ingest").rglob("*.py"), *(ROOT / "tasks").rglob("*.py")]
     named = {name for file in files for name in names_in(file)}
     assert {"no_workers", "standing_by", "lanes_stuck"} <= named <= set(NAMES)
+
+
+def test_the_docs_tell_of_every_name_when_it_is_found():
+    table = (ROOT / "docs" / "observability.md").read_text().partition("| `name` | sign |")[2].partition("\n\n")[0]
+    told = [name for row in table.splitlines() for name in re.findall(r"`(\w+)`", row.split("|")[1] if row else "")]
+    assert sorted(told) == sorted(NAMES)
 
 
 @pytest.mark.parametrize(
