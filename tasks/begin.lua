@@ -15,7 +15,7 @@ for at_batch, batch in ipairs(batches) do
     end
   end
   answer[at_batch + 1] = values
-  number('HINCRBY', starts, batch[1])
+  if at_batch > 1 then number('HINCRBY', starts, batch[1]) end  -- The first write is refused, or not, by itself.
   may('EXPIRE', starts)
   may('HDEL', starts)  -- A start that could not be taken back would count against the batch.
 end
