@@ -63,7 +63,9 @@ class Assembly:
         brake = Brake(settings.ingest_redis_full)
         brake.on_release, self._sender.may_send = self._sender.pump, lambda: not brake.full
         self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
-        self._breaker = Breaker(self._ledger, self._in_force, self._sender, tuple(chosen.pools))
+        self._breaker = Breaker(
+            self._ledger, self._in_force, self._sender, tuple(chosen.pools), self._surroundings.errors.since
+        )
         self._sender.crew = self._surroundings.crew
         self._findings = Findings()
         feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s, self._had_events)

@@ -1,8 +1,12 @@
-"""Switches off strategies that workers had to stop, by an audited change, so that it lasts and everybody is told."""
+"""Switches strategies off by an audited change, so that it lasts and everybody is told.
+
+Those that workers had to stop, because they end their process, and those that raise more often than their gate's
+`max_errors_per_minute` allows.
+"""
 
 import asyncio
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
@@ -16,16 +20,21 @@ from tasks.routing import LaneId
 from tasks.strikes import Ended, Struck
 
 AUTHOR = "breaker"
+Errors = Callable[[float], Mapping[str, int]]
 log = structlog.get_logger()
 
 
 class Breaker:
     """Knows which strategies it has switched off, and why."""
 
-    def __init__(self, ledger: IngestLedger, in_force: InForce, sender: Sender, pools: tuple[str, ...]) -> None:
+    def __init__(
+        self, ledger: IngestLedger, in_force: InForce, sender: Sender, pools: tuple[str, ...], errors: Errors
+    ) -> None:
+        """`errors` tells on how many events each strategy has raised since a monotonic time, within a minute at most."""
         self._ledger, self._in_force, self._sender, self._pools = ledger, in_force, sender, pools
         #: The version about which it is known what workers say of it.
         self._version = ""
+        self._errors, self._limits, self._since_s = errors, dict[tuple[str, str], int](), 0.0
         #: By pool and strategy.
         self._reasons: dict[tuple[str, str], str] | None = None
         self._open: list[tuple[str, str, str]] = []
@@ -65,6 +74,13 @@ class Breaker:
                     if each.stopped:
                         await self.open(pool, name, f"it ended its process again ({_last(each)})")
 
+            raised = self._errors(self._since_s) if self._limits else {}
+            for (pool, name), limit in list(self._limits.items()):
+                if raised.get(name, 0) > limit:
+                    await self.open(
+                        pool, name, f"it raised on {raised[name]} events within a minute, {limit} are allowed"
+                    )
+
     async def open(self, pool: str, name: str, why: str) -> None:
         """Switch a strategy off, unless it is. Raises what Redis raises."""
         try:
@@ -82,6 +98,8 @@ class Breaker:
         await self._ledger.forget_ended(version, self._pools)
         self._version, chosen, reasons = version, self._in_force.configuration, self._reasons or {}
         off = await asyncio.to_thread(lambda: [key for key in reasons if edits.is_off(chosen, *key)])
+        # What was raised under another configuration does not count: a strategy that was resumed begins anew.
+        self._limits, self._since_s = await asyncio.to_thread(edits.error_limits, chosen), time.monotonic()
         self._open = [(pool, name, reasons[pool, name]) for pool, name in off]
 
     async def _from_history(self) -> dict[tuple[str, str], str]:

@@ -37,7 +37,15 @@ class ErrorCounts:
         """Return for each strategy that raised within the last minute on how many events; from the first sample on."""
         if not self._samples or now_s - self._samples[-1][0] > MINUTE_S:
             return {}
-        first, last = self._samples[0][1], self._samples[-1][1]
+        return self._risen(self._samples[0][1])
+
+    def since(self, since_s: float) -> dict[str, int]:
+        """Return the same for the time since that moment, as far as the last minute goes."""
+        first = next((counts for at_s, counts in self._samples if at_s >= since_s), None)
+        return {} if first is None else self._risen(first)
+
+    def _risen(self, first: Mapping[str, int]) -> dict[str, int]:
+        last = self._samples[-1][1]
         # Counters that fell were removed meanwhile, with the whole ledger.
         risen = {
             name: count - first.get(name, 0) if count >= first.get(name, 0) else count for name, count in last.items()

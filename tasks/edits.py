@@ -64,6 +64,20 @@ def apply(
     return applied(configuration, values(configuration, name, assigned, pool, symbol))
 
 
+def error_limits(configuration: Configuration) -> dict[tuple[str, str], int]:
+    """Return the most errors in a minute that are allowed, by pool and the name that the strategy's signals carry."""
+    gates = {
+        (pool, name): configuration.gate_of(pool, name)
+        for pool, chosen in configuration.pools.items()
+        for name in chosen.strategies
+    }
+    return {
+        (pool, registry.signal_name(name)): gate.max_errors_per_minute
+        for (pool, name), gate in gates.items()
+        if gate.max_errors_per_minute is not None and not gate.off
+    }
+
+
 def is_off(configuration: Configuration, pool: str, name: str) -> bool:
     """Whether a strategy of a pool is there and switched off."""
     try:

@@ -27,16 +27,21 @@ class Gate(BaseModel):
     max_signals_per_hour: Annotated[
         int | None, Field(ge=0, description="per strategy, venue and symbol, in each clock hour of event time")
     ] = None
+    max_errors_per_minute: Annotated[
+        int | None, Field(ge=0, description="switch the strategy off when it raises on more events in a minute")
+    ] = None
 
     def and_also(self, other: "Gate") -> "Gate":
         """Give the gate that lets through only what both let through."""
-        limits = [gate.max_signals_per_hour for gate in (self, other) if gate.max_signals_per_hour is not None]
+        signals = [gate.max_signals_per_hour for gate in (self, other) if gate.max_signals_per_hour is not None]
+        errors = [gate.max_errors_per_minute for gate in (self, other) if gate.max_errors_per_minute is not None]
         return Gate(
             killed=self.killed or other.killed,
             paused=self.paused or other.paused,
             off=self.off or other.off,
             min_confidence=max(self.min_confidence, other.min_confidence),
-            max_signals_per_hour=min(limits, default=None),
+            max_signals_per_hour=min(signals, default=None),
+            max_errors_per_minute=min(errors, default=None),
         )
 
 

@@ -1,6 +1,7 @@
 """Strategies that misbehave on every event: the lane goes on, and the strategies beside them say what they always say."""
 
 import asyncio
+import itertools
 import json
 from pathlib import Path
 
@@ -76,3 +77,24 @@ def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, 
         [(_, _, record)] = outbox.records()
     assert (live.signals, record.count) == ({"witness": EVENTS}, EVENTS)
     assert {(letter.reason, letter.strategy) for letter in told} == {("strategy_error", name.lower())}
+
+
+@pytest.mark.slow
+def test_a_strategy_that_raises_more_often_than_its_gate_allows_is_switched_off(tmp_path: Path):
+    made = plan(tmp_path, "Unkind", "solo")
+    file = Path(made.environment["STRATEGIES_FILE"])
+    file.write_text(f"[gate]\nmax_errors_per_minute = 5\n{file.read_text()}")
+    with running(made) as stack:
+        changes, ids = Changes(stack.settings), itertools.count(1)
+
+        def is_off() -> bool:
+            asyncio.run(publish(stack, [next(ids)]))
+            return changes.history()[-1].author == "breaker"
+
+        wait_for(is_off, 60, "the change")
+        wait_for(lambda: "unkind" in found(stack, "strategy_stopped"), 10, "the finding")
+        sent = next(ids) - 1
+        live = finish(stack)
+        changes.close()
+    assert live.signals == {"witness": sent}
+    assert live.dropped == {}

@@ -1,6 +1,7 @@
 """Strikes in the ledger, on a real server: counted once, through the fence, and what they lead to."""
 
 import asyncio
+import time
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any, TypeVar
 
@@ -9,8 +10,9 @@ import pytest
 import redis
 
 from ingest.breaker import AUTHOR, Breaker
+from ingest.error_counts import ErrorCounts
 from ingest.inforce import InForce
-from tasks import configuration, deadletters
+from tasks import configuration, deadletters, edits
 from tasks.changes import Changes
 from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger
@@ -106,7 +108,8 @@ class Scene:
         self.settings = settings
         self.rig = Rig(settings)
         self.in_force = InForce(settings, CONFIGURATION)
-        self.breaker = Breaker(self.rig.ledger, self.in_force, self.rig.sender, ("trade",))
+        self.errors, self._raised = ErrorCounts(), 0
+        self.breaker = Breaker(self.rig.ledger, self.in_force, self.rig.sender, ("trade",), self.errors.since)
 
     async def stop(self) -> None:
         """Have grumpy stopped by workers, under what is in force."""
@@ -129,6 +132,11 @@ class Scene:
                 self.in_force.close()
 
         return asyncio.run(main())
+
+    def raised(self, count: int) -> None:
+        """Have grumpy raise on so many events more, as the ledger tells."""
+        self._raised += count
+        self.errors.take({b"errors:grumpy": b"%d" % self._raised}, time.monotonic())
 
     def found(self) -> list[str]:
         return [finding.what for finding in self.breaker.findings()]
@@ -211,3 +219,42 @@ def test_a_batch_whose_process_ended_is_sent_again_at_once(scene: Scene):
         await rig.sent()
 
     scene.play(acts)
+
+
+# Errors
+
+
+def limit(changes: Changes, errors: int) -> None:
+    changes.set(lambda now: edits.values(now.configuration, "all", {"gate.max_errors_per_minute": errors}), "", "ann")
+
+
+def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, changes: Changes):
+    async def acts() -> None:
+        await asyncio.to_thread(limit, changes, 10)
+        await scene.in_force.refresh()
+        scene.raised(500)
+        await scene.breaker.look()  # all of this was before the limit
+        scene.raised(500)
+        for count in (10, 1):
+            await scene.breaker.look()
+            assert scene.found() == []
+            scene.raised(count)
+        await scene.breaker.look()
+        assert scene.found() == ["strategy grumpy in pool trade"]
+        assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
+
+    scene.play(acts)
+    *_, change = changes.history()
+    assert (change.author, change.reason) == (
+        AUTHOR, "trade/grumpy: it raised on 11 events within a minute, 10 are allowed",
+    )  # fmt: skip
+
+
+def test_without_a_limit_errors_switch_nothing_off(scene: Scene, changes: Changes):
+    async def acts() -> None:
+        scene.raised(0)
+        scene.raised(10_000)
+        await scene.breaker.look()
+
+    scene.play(acts)
+    assert [change.author for change in changes.history()] == ["strategies file"]

@@ -64,3 +64,12 @@ def test_a_strategy_that_raised_is_named_in_words_that_seldom_change(count: int,
     assert (finding.sign, finding.what, finding.name) == ("warning", "strategy boom", "strategy_errors")
     assert finding.says.startswith(says)
     assert "strategies kill boom" in finding.do
+
+
+def test_errors_since_a_moment_count_from_the_first_look_after_it():
+    errors = ErrorCounts()
+    for at_s, count in ((0, 0), (5, 100), (10, 107)):
+        errors.take(counted(boom=count), float(at_s))
+    assert errors.since(0.0) == {"boom": 107}
+    assert errors.since(4.0) == {"boom": 7}
+    assert errors.since(11.0) == {}
