@@ -29,12 +29,12 @@ from tests.waiting import wait_for
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: What those print that run until Ctrl-C, once they do what they are for; looked for in this order.
 SERVICES = {
-    r"python -m ingest$": "standing by",
-    r"python -m ingest binance ": "going live",
-    r"python -m ingest record ": '"recording"',
-    r"celery .* worker ": " ready",
-    r"celery .* flower": "Visit me at",
-    r"python -m tasks signals --follow --json": '"strategy":',
+    r"(python -m|\./run) ingest$": "standing by",
+    r"(python -m|\./run) ingest binance ": "going live",
+    r"(python -m|\./run) ingest record ": '"recording"',
+    r"(\./run )?celery .* worker ": " ready",
+    r"(\./run )?celery .* flower": "Visit me at",
+    r"(python -m|\./run) tasks signals --follow --json": '"strategy":',
     r"python consume\.py": "USDT ",
     r"\./run demo( --feed binance| --source jetstream| --record mine\.jsonl\.gz)$": "is running",
 }
@@ -217,7 +217,7 @@ def run(command: str, place: Place, beside: Mapping[str, str], exchange: str) ->
     with place.started(COMMANDS.get(command, command), BINANCE_SPOT_URL=exchange, **beside) as started:
         if says:
             started.shows(says)
-            assert started.interrupt() in (ENDED_CELERY if command.startswith("celery") else ENDED), started.output
+            assert started.interrupt() in (ENDED_CELERY if "celery -A" in command else ENDED), started.output
         else:
             assert started.ends() == 0, started.output
         assert "Traceback" not in started.output or "consume.py" in command
