@@ -96,10 +96,13 @@ def found(service: Ingest, name: str) -> str:
     return says[0] if says else ""
 
 
-@pytest.fixture
-def pipeline(nats_url, redis_url, namespace, client, tmp_path) -> Iterator[Pipeline]:
+STREAM = {"INGEST_SOURCE": "jetstream", "INGEST_STREAM_MAX_BYTES": str(2**20)}
+
+
+@pytest.fixture(params=[pytest.param({}, id="core"), pytest.param(STREAM, id="jetstream", marks=pytest.mark.slow)])
+def pipeline(request: pytest.FixtureRequest, nats_url, redis_url, namespace, client, tmp_path) -> Iterator[Pipeline]:
     (tmp_path / "strategies.toml").write_text(STRATEGIES)
-    own = {"STRATEGIES_FILE": str(tmp_path / "strategies.toml"), "SIGNAL_MAX_AGE_S": "0"}
+    own = {"STRATEGIES_FILE": str(tmp_path / "strategies.toml"), "SIGNAL_MAX_AGE_S": "0", **request.param}
     client.execute_command("ACL", "SETUSER", namespace, "on", f">{SECRET}", "~*", "&*", "+@all")
     try:
         with ingest(nats_url, redis_url, namespace, **own) as service:
