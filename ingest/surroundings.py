@@ -3,7 +3,7 @@
 import asyncio
 import math
 import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -17,7 +17,7 @@ from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.sharing import Crew
 from tasks import presence
-from tasks.findings import Finding, workforce
+from tasks.findings import Finding, refusals, workforce
 from tasks.settings import mask
 
 
@@ -43,6 +43,8 @@ class Seen(msgspec.Struct, frozen=True):
     redis_save_failing: bool | None
     #: Whether any is so full that no new batches go out.
     redis_full: bool = False
+    #: Workers that refused a control command lately, and which.
+    refused: Sequence[tuple[str, str]] = ()
 
     @property
     def deadletter_age_s(self) -> float:
@@ -70,6 +72,7 @@ class Surroundings:
         """Yield what is wrong with the workers, while it is known, and the strategies that raise."""
         if self.seen:
             yield from workforce(self.seen.crew.listening, self._pools)
+            yield from refusals(self.seen.refused)
         yield from self.errors.findings(time.monotonic())
 
     async def ask(self) -> None:
@@ -98,6 +101,7 @@ class Surroundings:
             queues=await self._ledger.queued(self._pools),
             workers=len(living),
             crew=Crew((worker.queues, worker.processes) for worker in living),
+            refused=[(worker.name, worker.refused) for worker in living if worker.refused],
             deadletters=count,
             deadletters_written=await self._deadletters_written(),
             deadletter_ms=int(oldest[0][0].partition(b"-")[0]) if oldest else None,

@@ -6,6 +6,7 @@ grows and shrinks, but keeps a process. `revoke` is obeyed: it discards one copy
 under another id.
 """
 
+import time
 from collections.abc import Callable
 from typing import Any
 
@@ -15,6 +16,8 @@ from celery.worker.control import Panel
 from tasks import measure
 
 Command = Callable[..., Any]
+#: For so long a refusal is told of.
+TOLD_S = 600.0
 log = structlog.get_logger()
 
 _QUEUES = "a worker serves the queues that its command line names (-Q): start another one"
@@ -37,7 +40,29 @@ def install() -> None:
     Panel.data["autoscale"] = _autoscaling(Panel.data["autoscale"])
 
 
+class _Refusals:
+    """The last refusal of this process."""
+
+    def __init__(self) -> None:
+        self._name, self._at_s = "", 0.0
+
+    def note(self, name: str) -> None:
+        self._name, self._at_s = name, time.monotonic()
+
+    def lately(self) -> str:
+        return self._name if time.monotonic() - self._at_s < TOLD_S else ""
+
+
+_refusals = _Refusals()
+
+
+def refused_lately() -> str:
+    """Return the command that was refused last; nothing where that is more than ten minutes ago."""
+    return _refusals.lately()
+
+
 def _refuse(name: str, why: str) -> dict[str, str]:
+    _refusals.note(name)
     measure.count("worker_refused_commands", name)
     log.warning("refused a control command", command=name, why=why)
     return {"error": f"refused: {why}"}

@@ -1,6 +1,6 @@
 """What was found wrong with a pipeline, and what to do about it: one form for /ready, the page, the doctor and alerts."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Literal
 
 import msgspec
@@ -24,6 +24,7 @@ NAMES = (
     "lanes_slow",
     "no_workers",
     "queue_unserved",
+    "command_refused",
     "strategy_errors",
     "strategy_stopped",
     "implausible_price",
@@ -64,6 +65,15 @@ def age(seconds: float) -> str:
         if seconds >= 2 * length_s:
             return f"{seconds / length_s:.0f} {unit}"
     return f"{max(0.0, seconds):.0f} s"
+
+
+def refusals(workers: Iterable[tuple[str, str]]) -> Iterator[Finding]:
+    """Yield a warning for each worker that refused a control command lately: by its name, the command."""
+    for worker, command in workers:
+        if command:
+            says = f"refused Celery's control command {command}, which could only have stopped a lane"
+            do = "find out who sends it: anybody who reaches the broker or Flower can"
+            yield Finding("warning", f"worker {worker}", says, do, "command_refused")
 
 
 def workforce(listening: Sequence[Collection[str]], pools: Sequence[str]) -> Iterator[Finding]:

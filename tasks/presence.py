@@ -32,9 +32,11 @@ class _Said(msgspec.Struct):
     queues: list[str]
     processes: int
     version: str
+    #: The control command that it refused last, if that was lately.
+    refused: str = ""
 
 
-class _Entry(_Said):
+class _Entry(_Said, kw_only=True):
     """What the ledger holds of it."""
 
     #: When it said so, by Redis's clock; unix seconds.
@@ -52,6 +54,8 @@ class WorkerSeen(msgspec.Struct, frozen=True):
     age_s: float
     #: How far its wall clock is ahead of Redis's.
     clock_ahead_s: float
+    #: The control command that it refused last, if that was lately.
+    refused: str = ""
 
 
 _decode = msgspec.json.Decoder(_Entry).decode
@@ -68,7 +72,9 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
         age_s = now_s - entry.seen_s
         if age_s <= ALIVE_S:
             ahead_s = entry.clock_ms / 1000 - entry.seen_s
-            seen.append(WorkerSeen(node, entry.queues, entry.processes, entry.version, age_s, round(ahead_s, 3)))
+            seen.append(
+                WorkerSeen(node, entry.queues, entry.processes, entry.version, age_s, round(ahead_s, 3), entry.refused)
+            )
     return seen
 
 
@@ -92,9 +98,12 @@ class Presence:
         self._name = name
         self._write = self._client.register_script(script("presence"))
 
-    async def announce(self, processes: int, queues: Sequence[str]) -> None:
-        """Write down that this worker lives, with so many processes, and which queues it takes tasks from now."""
-        said = _Said(time.time_ns() // 10**6, list(queues), processes, VERSION)
+    async def announce(self, processes: int, queues: Sequence[str], refused: str = "") -> None:
+        """Write down that this worker lives, with so many processes, and which queues it takes tasks from now.
+
+        `refused` is the control command that it refused last, if that was lately.
+        """
+        said = _Said(time.time_ns() // 10**6, list(queues), processes, VERSION, refused)
         await self._write(keys=[self._key], args=[self._name, msgspec.json.encode(said)])
 
     async def leave(self) -> None:

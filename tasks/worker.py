@@ -111,7 +111,7 @@ class Front:
         # No word of a ledger that is away: /ready says it, and the batches do.
         try:
             if self.vitals.listening and not self.vitals.stopping:
-                await presence.announce(self.vitals.processes, self.vitals.queues)
+                await presence.announce(self.vitals.processes, self.vitals.queues, control_commands.refused_lately())
             else:
                 await presence.leave()
         except (redis.RedisError, OSError, TimeoutError):
