@@ -20,6 +20,16 @@ COPY . ./
 # By hash, not by time: what it says stays true whatever a copy does to the times.
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
+# Writes the passwords of the Compose stack, once. Nothing else is in it, so that it stays the same from one version of
+# the application to the next: what runs from it is not made anew by an upgrade, nor is what waits for it.
+FROM ${PYTHON_IMAGE} AS passwords
+RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
+    && install -d -o app -g app -m 0755 /run/passwords /jetstream
+ENV PYTHONDONTWRITEBYTECODE=1
+COPY compose/passwords.py /app/passwords.py
+USER 10001:10001
+CMD ["python", "/app/passwords.py", "/run/passwords"]
+
 FROM ${PYTHON_IMAGE} AS production
 ARG VERSION=1.0.0.dev0
 ARG REVISION=unknown

@@ -119,9 +119,22 @@ def test_no_secret_stands_in_the_files(name: str):
 
 
 def test_each_of_the_applications_roles_runs_the_same_image():
-    ours = {name for name in SERVICES if name not in {"redis", "nats", "prometheus", "grafana", "collector"}}
+    others = {"passwords", "redis", "nats", "prometheus", "grafana", "collector"}
+    ours = {name for name in SERVICES if name not in others}
     assert {SERVICES[name]["image"] for name in ours} == {"${IMAGE:-realtime-strategies}"}
-    assert {SERVICES[name]["build"]["target"] for name in ours} == {"production"}
+    assert {SERVICES[name]["pull_policy"] for name in ours} == {"${IMAGE_PULL_POLICY:-never}"}
+    assert [SERVICES[name]["build"]["target"] for name in ours if "build" in SERVICES[name]] == ["production"]
+
+
+def test_redis_and_nats_wait_for_nothing_that_an_upgrade_makes_anew():
+    for name in ("redis", "nats"):
+        for other in after(name):
+            assert "IMAGE:-realtime-strategies}" not in SERVICES[other]["image"]
+            assert other == "passwords"
+    dockerfile = (ROOT / "Dockerfile").read_text()
+    stage = dockerfile.partition(" AS passwords\n")[2].partition("\nFROM ")[0]
+    assert re.findall(r"^COPY (.+)$", stage, re.MULTILINE) == ["compose/passwords.py /app/passwords.py"]
+    assert "VERSION" not in stage
 
 
 def test_every_variable_of_the_files_stands_in_the_example_with_its_default():
