@@ -67,6 +67,8 @@ class StreamSource:
         self._rarely, self._rarely_forgotten = Rarely(), Rarely()
         #: Messages of the stream that were not read when the last one was sent.
         self.unread = 0
+        #: How many frames that the stream held at the stop are not read; None: nobody knows.
+        self.left: int | None = 0
         #: How many numbers of a stream that others use too were jumped over since it was last asked what it holds,
         #: after which one, and when that was.
         self._skipped, self._skipped_after, self._compared_s = 0, 0, 0.0
@@ -265,20 +267,29 @@ class StreamSource:
     # The end
 
     async def close(self) -> None:
-        """Read what the stream holds at this moment, then stop."""
-        with suppress(Error):
-            stream = await streams.prepare(self._nats.client, self._settings)
-            while not await self._is_at_the_end(stream.last_seq):
-                await asyncio.sleep(0.02)
-        self._closing = True
+        """Read what the stream holds at this moment, then stop; `left` tells what is not read when this is cancelled."""
+        self.left, end_seq = None, None
+        try:
+            while self.left != 0:
+                # NATS may be away: what the stream holds is read when it is back, if that is soon enough.
+                with suppress(Error, SettingsError):
+                    if end_seq is None:
+                        end_seq = (await streams.prepare(self._nats.client, self._settings)).last_seq
+                    self.left = await self._left(end_seq)
+                if self.left != 0:
+                    await asyncio.sleep(0.02)
+        finally:
+            self._closing = True
         if self._consumer:
             await self._consumer.discard()
 
-    async def _is_at_the_end(self, last_seq: int) -> bool:
-        if (self._last_seq or 0) >= last_seq:
-            return True
+    async def _left(self, end_seq: int) -> int:
+        """Return how many frames up to a number are not read; of a stream with wider subjects, at most."""
+        left, consumer = max(0, end_seq - (self._last_seq or 0)), self._consumer
+        if not left or consumer is None:
+            return left
         if self._consumer is None:
             return False
         # The last messages of the stream may be on subjects that are not read.
-        about = await self._consumer.about()
-        return not about.num_pending and self._consumer.has_all(about)
+        about = await consumer.about()
+        return 0 if not about.num_pending and consumer.has_all(about) else left

@@ -211,10 +211,11 @@ class Service(Assembly):
         """Close the source, wait a bounded time for commits and the relay; return 1 when something is left."""
         log.info("stopping", signal=self._signal.name if self._signal else "", held=self._lanes.held)
         started_s = time.monotonic()
-        with suppress(TimeoutError):
-            async with asyncio.timeout(max(self._drain_s, 0.1)):
-                await self._source.close()
+        closing = asyncio.create_task(self._source.close())
         # A second signal may end the wait, a commit may, or its time: so it looks again and again.
+        while not closing.done() and time.monotonic() - started_s < max(self._drain_s, 0.1):
+            await asyncio.sleep(0.01)
+        await end(closing)
         while self._lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
             await asyncio.sleep(0.01)
         left = self._lanes.held
@@ -222,13 +223,19 @@ class Service(Assembly):
             self._tally.add("dropped:stop", left)
         signals_left = not await self._drain_relay(self._drain_s - (time.monotonic() - started_s))
         uncounted = not await self._write_last_checkpoint()
-        if left or signals_left or uncounted:
+        unread = self._source.left
+        is_left = bool(left or unread != 0 or signals_left or uncounted)
+        if is_left:
             log.error(
-                "stopped with work left", events=left, signals_not_relayed=signals_left, counts_not_written=uncounted
+                "stopped with work left",
+                events=left,
+                unread="not known: NATS is away" if unread is None else unread,
+                signals_not_relayed=signals_left,
+                counts_not_written=uncounted,
             )
         else:
             log.info("stopped", frames=self._tally.totals["frames"], relayed=self._tally.totals["relayed"])
-        return int(bool(left or signals_left or uncounted))
+        return int(is_left)
 
     async def _write_last_checkpoint(self) -> bool:
         await end(self._tasks["checkpoint"])
@@ -245,8 +252,11 @@ class Service(Assembly):
         try:
             # Signals that are committed get a moment, even when the events took all the time there was.
             async with asyncio.timeout(max(time_left_s, 1.0)):
-                return await self._relay.drain()
-        except (*AWAY, NatsError, NotLeadingError):
+                while True:
+                    with suppress(NatsError):
+                        return await self._relay.drain()
+                    await asyncio.sleep(RETRY_S)
+        except (*AWAY, NotLeadingError):
             return False
 
     # What others ask

@@ -59,6 +59,10 @@ class Source(Protocol):
     def unread(self) -> int:
         """How many frames wait at the source to be read, as far as is known."""
 
+    @property
+    def left(self) -> int | None:
+        """How many frames the source held when `close` was called that are not read; None: nobody knows."""
+
     async def prepare(self) -> None:
         """See to it that it can be read. Raises SettingsError for what a person must mend, and what NATS raises."""
 
@@ -165,6 +169,7 @@ class CoreSource:
     outdated = False
     read = None
     unread = 0
+    left = 0
 
     async def prepare(self) -> None:
         """Do nothing: a subscription needs nothing to be there."""

@@ -1,6 +1,7 @@
 """The command line behind `./run demo`."""
 
 import math
+import os
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -85,6 +86,9 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     """
     files = [] if not feed or feed[0] in {"simulate", "binance"} else [Path(name).absolute() for name in feed]
     environment = {"INGEST_SOURCE": source} | ({"SIGNAL_MAX_AGE_S": "0"} if files else {})
+    if source == "jetstream":
+        # Its end is that everything stored is read; a second Ctrl-C does not wait.
+        environment["INGEST_DRAIN_S"] = os.environ.get("INGEST_DRAIN_S", "600")
     record = record and record.absolute()
     try:
         if record:

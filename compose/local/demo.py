@@ -24,8 +24,10 @@ from tasks.nats_client import NatsClient
 #: What `python -m tasks` needs to reach the demo.
 _REACHED_BY = ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")
 _POLL_S = 0.05
-_FEED_STOP_S = 15.0
+_FEED_STOP_S = 20.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
+#: How a process ends that was told to, or had done all.
+_ENDED_WELL = {0, -signal.SIGTERM, 128 + signal.SIGTERM}
 
 #: Handler of a signal that ends everything, here and now.
 AtOnce = Callable[[int, FrameType | None], NoReturn]
@@ -101,7 +103,7 @@ class Session:
             feed.terminate()
             if not await self._follow(feed, lambda: feed.returncode is not None, _FEED_STOP_S):
                 self._stack.instance.kill(feed)
-        elif feed.returncode:
+        if feed.returncode not in _ENDED_WELL:
             raise self._stack.instance.failure(feed)
 
     async def _end_ingest(self, feed: Process) -> None:
@@ -151,7 +153,7 @@ def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) 
     asyncio.run(session.run(request))
     _on_ending(at_once)
     screen.summary(summary.read(stack.settings), time.monotonic() - started_s)
-    if stack.ingest.returncode not in {0, -signal.SIGTERM, 128 + signal.SIGTERM}:
+    if stack.ingest.returncode not in _ENDED_WELL:
         raise LocalStackError(
             f"something was left undone: ingest {stack.ingest.ended}; its log ends with:{stack.ingest.tail()}"
         )
