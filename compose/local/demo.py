@@ -5,13 +5,14 @@ import os
 import signal
 import time
 from collections.abc import Callable, Sequence
-from contextlib import nullcontext
+from contextlib import nullcontext, suppress
 from functools import partial
 from pathlib import Path
 from types import FrameType
 from typing import NamedTuple, NoReturn
 
 from nats.aio.msg import Msg
+from nats.errors import Error
 
 from compose.local.processes import Instance, LocalStackError, Process
 from compose.local.recorder import recording
@@ -72,7 +73,10 @@ class Session:
             await self._follow(feed, over, request.seconds)
             await self._end_feed(feed)
         await self._end_ingest(feed)
-        await client.drain()
+        # NATS may have gone: what is shown may lack signals then, the summary does not.
+        with suppress(Error):
+            await client.drain()
+        await client.close()
         self._screen.tick(time.monotonic() + 1)
 
     def _is_over(self, feed: Process, recorder: asyncio.Task[None] | None) -> bool:

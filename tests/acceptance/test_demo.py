@@ -7,12 +7,14 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
+from itertools import islice
 from pathlib import Path
 
 import psutil
 import pytest
 
 from compose.local.processes import ROOT
+from tasks import recordings
 from tests.acceptance.pipeline import backtested
 from tests.waiting import wait_for
 
@@ -143,6 +145,21 @@ def test_what_it_records_gives_the_digest_of_the_demo(demo, tmp_path):
     recorded = backtested([file])
     assert summary["frames"] == recorded.frames > 0
     assert summary["digest"] == recorded.digest
+
+
+def test_nats_that_is_killed_at_the_stop_costs_the_demo_nothing(demo, recording, tmp_path):
+    file = tmp_path / "some.jsonl"
+    file.write_bytes(b"".join(line.raw + b"\n" for line in islice(recordings.read(recording), 6_000)))
+    run = demo("--source", "jetstream", "--feed", str(file), "--speed", "max", "--workers", "1", "--json")
+    run.shows("Flower ")
+    [nats] = [each for each in run.process.children() if "nats-server" in each.cmdline()[0]]
+    run.shows("The feed has ended")
+    nats.kill()
+    assert run.ends() == 0, run.err
+    summary, expected = json.loads(run.out), backtested([file])
+    assert summary["frames"] == expected.frames
+    assert summary["digest"] == expected.digest
+    assert run.leaves_nothing()
 
 
 def test_ctrl_c_ends_it_in_order_with_a_summary_and_status_130(demo):
