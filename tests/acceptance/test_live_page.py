@@ -25,7 +25,9 @@ FLAGS = [
     "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
     "--disable-component-update", "--disable-sync",
 ]  # fmt: skip
-expect.set_options(timeout=15_000)
+#: As long as a browser may take that shares one core with the whole pipeline.
+PATIENCE_MS = 40_000
+expect.set_options(timeout=PATIENCE_MS)
 NATS_AWAY = re.compile("NATS ?ingest has no connection")
 REDIS_AWAY = re.compile("Redis ?ingest has no connection")
 HOSTILE = "<img src=x onerror=\"document.title='taken over'\">"
@@ -54,7 +56,7 @@ def opened(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
     address = f"http://127.0.0.1:{stack.http_port}/"
     with browser.new_context(**options) as context:
         page = context.new_page()
-        page.set_default_timeout(15_000)
+        page.set_default_timeout(PATIENCE_MS)
         said: list[str] = []
         asked: list[str] = []
         page.on("console", lambda message: said.append(message.text) if is_fault(message) else None)
