@@ -10,7 +10,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from functools import lru_cache
 from time import perf_counter
-from typing import Any
 
 import msgspec
 import redis
@@ -139,7 +138,7 @@ def _noted() -> Iterator[runner.Note]:
 
 
 @app.task(name=NAME)
-def process(payload: bytes) -> dict[str, Any]:
+def process(payload: bytes) -> runner.Summary:
     """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
     started_s = perf_counter()
     with bounded(load().run_limit_s), _noted() as note:
@@ -161,6 +160,7 @@ def process(payload: bytes) -> dict[str, Any]:
     if not dones:
         raise Ignore
     measure.committed(dones, seconds)
-    summary = msgspec.to_builtins(runner.summary(dones))
-    tracing.note(**summary)
-    return {**summary, "seconds": round(seconds, 6)}
+    summary = runner.summary(dones)
+    tracing.note(events=summary.events, repeats=summary.repeats, signals=summary.signals, errors=summary.errors)
+    summary.seconds = round(seconds, 6)
+    return summary

@@ -63,6 +63,21 @@ class Summary(msgspec.Struct):
     repeats: int
     signals: int
     errors: int
+    seconds: float = 0.0
+
+    def __repr__(self) -> str:
+        """Return it in words, as Flower and the worker's log show it; what there is none of is left out, but signals."""
+        counted = [(self.events, "event"), (self.signals, "signal"), (self.repeats, "repeat"), (self.errors, "error")]
+        return ", ".join(
+            f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
+            for count, word in counted
+            if count or word in {"event", "signal"}
+        )
+
+    def __json__(self) -> dict[str, Any]:
+        """Return what is stored; kombu asks."""
+        fields: dict[str, Any] = msgspec.to_builtins(self)
+        return fields
 
 
 class Done(msgspec.Struct, frozen=True):

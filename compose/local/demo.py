@@ -24,6 +24,8 @@ from tasks.nats_client import NatsClient
 
 #: What `python -m tasks` needs to reach the demo.
 _REACHED_BY = ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")
+#: Killed and started again, Redis has what it had a second before; and it refuses before the machine's memory is full.
+_REDIS_OPTIONS = ("--appendonly", "yes", "--maxmemory", "2gb")
 _POLL_S = 0.05
 _FEED_STOP_S = 20.0
 _ENDING = (signal.SIGINT, signal.SIGTERM)
@@ -136,10 +138,10 @@ def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) 
     # Chosen first, so that the page knows where Flower will be.
     port = request.flower_port or free_port()
     environment = {"FLOWER_URL": f"http://{HOST}:{port}", **request.plan.environment}
-    # Killed and started again, Redis has what it had a second before.
-    stack = Stack(instance, request.plan._replace(environment=environment, redis_options=("--appendonly", "yes")))
+    stack = Stack(instance, request.plan._replace(environment=environment, redis_options=_REDIS_OPTIONS))
     stack.wait_until_ready()
     flower_url = stack.start_flower(port)
+    stack.wait_until_workers_are_known()
     ingest_url = f"http://127.0.0.1:{stack.http_port}"
     screen.welcome(
         {

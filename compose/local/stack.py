@@ -69,6 +69,10 @@ class Stack:
         for process in (self.nats, self.redis, *self.workers):
             process.restart = True
 
+    def wait_until_workers_are_known(self) -> None:
+        """Wait until ingest has noticed every worker; it looks every few seconds. Raises TimeoutError."""
+        wait_for(lambda: _ready(self.http_port).get("workers") == len(self.workers), _START_S)
+
     @property
     def settings(self) -> Settings:
         """The settings under which the processes run."""
@@ -129,11 +133,17 @@ class Stack:
 
 
 def _is_ready(port: int) -> bool:
+    return bool(_ready(port).get("ok"))
+
+
+def _ready(port: int) -> dict[str, Any]:
+    """Return what /ready says; nothing where nobody answers."""
     connection = http.client.HTTPConnection(HOST, port, timeout=1)
-    with closing(connection), suppress(OSError, http.client.HTTPException):
+    with closing(connection), suppress(OSError, ValueError, http.client.HTTPException):
         connection.request("GET", "/ready")
-        return connection.getresponse().status == http.HTTPStatus.OK
-    return False
+        told: dict[str, Any] = json.loads(connection.getresponse().read())
+        return told
+    return {}
 
 
 def _is_free(port: int) -> bool:

@@ -125,6 +125,20 @@ def test_a_demo_of_seconds_shows_signals_sums_up_and_leaves_nothing(demo):
     assert run.leaves_nothing()
 
 
+def test_the_doctor_finds_nothing_wrong_with_a_demo(demo):
+    run = demo("--workers", "1", "--pool", "solo")
+    run.shows("  env ")
+    [line] = re.findall(r"^  env +(.*)$", run.out, re.MULTILINE)
+    reached_by = dict(word.split("=", 1) for word in line.split())
+    asked = [sys.executable, "-m", "tasks", "doctor", "--json"]
+    told = subprocess.run(asked, env=os.environ | reached_by, capture_output=True, text=True, timeout=60, check=False)
+    findings = [json.loads(line) for line in told.stdout.splitlines()]
+    assert len(findings) > 10
+    assert [each for each in findings if each["sign"] != "ok"] == []
+    run.process.send_signal(signal.SIGINT)
+    assert run.ends() == 130
+
+
 def test_with_json_one_object_stands_alone_on_standard_output(demo):
     run = demo("--seconds", "6", "--workers", "1", "--json")
     run.shows("The feed has ended")

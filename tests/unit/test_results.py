@@ -3,11 +3,14 @@
 import json
 from typing import Any, Self
 
+import msgspec
 import pytest
 from celery import Celery, states
 from celery.backends.redis import RedisBackend
+from celery.utils.saferepr import saferepr
 
 from tasks.results import OneTripRedis
+from tasks.runner import Summary
 
 RESULT = {"events": 3, "seconds": 0.01}
 KEY = b"celery-task-meta-trade-0-1.aa-9"
@@ -77,3 +80,17 @@ def test_a_failure_looks_first_and_never_takes_the_place_of_a_success(stored: by
     client = store(OneTripRedis, Client(stored), states.FAILURE, ValueError("thirteen"))
     assert len(client.trips) == trips
     assert client.trips[0] == [("get", KEY)]
+
+
+@pytest.mark.parametrize(
+    ("summary", "words"),
+    [
+        (Summary(1, 0, 0, 0, 0.01), "1 event, 0 signals"),
+        (Summary(1_200, 3, 1, 2, 0.5), "1,200 events, 1 signal, 3 repeats, 2 errors"),
+    ],
+)
+def test_flower_shows_a_result_in_words_and_the_store_keeps_its_fields(summary: Summary, words: str):
+    assert saferepr(summary, 1024) == words
+    stored = store(OneTripRedis, Client(), states.SUCCESS, summary).trips[0][0][2]
+    assert json.loads(stored)["result"] == msgspec.to_builtins(summary)
+    assert json.loads(stored)["result"].keys() == {"events", "repeats", "signals", "errors", "seconds"}

@@ -103,7 +103,7 @@ def test_a_line_from_within_a_span_that_nobody_records_names_none():
 def test_what_is_logged_during_a_task_names_it_and_nothing_does_afterwards(monkeypatch, ending):
     seen: list[dict[str, Any]] = []
 
-    def run(*_: object) -> list[runner.Done]:
+    def run(*_: object, **__: object) -> list[runner.Done]:
         seen.append(get_contextvars())
         if ending:
             raise ending
