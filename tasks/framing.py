@@ -14,9 +14,13 @@ from tasks.events import AnyEvent, Level, Trade
 
 def stream(event: AnyEvent) -> str:
     """Give the name of the stream that would carry the event: btcusdt@depth20."""
-    lower = event.symbol.lower()
-    symbol = lower if lower.upper() == event.symbol else event.symbol
-    return f"{symbol}@{'trade' if isinstance(event, Trade) else 'depth20'}"
+    return f"{lower(event.symbol)}@{'trade' if isinstance(event, Trade) else 'depth20'}"
+
+
+def lower(symbol: str) -> str:
+    """Return a symbol in lower case, as streams name it, unless that is another symbol's name then."""
+    lowered = symbol.lower()
+    return lowered if lowered.upper() == symbol.upper() else symbol
 
 
 def frame(event: AnyEvent) -> bytes:

@@ -1,6 +1,9 @@
-"""Recordings: newline-delimited JSON, optionally gzipped, one envelope a line, in arrival order.
+"""Recordings: newline-delimited JSON, optionally gzipped, one frame a line, in arrival order.
 
 {"stream": "btcusdt@trade", "data": {...}, "received_at": 1723161254087896568}
+
+The exchange's own frames, `{"stream", "data"}` or a bare payload, are taken where something tells when they came: the
+envelope's `timestamp`, or the payload's `E`. Spot books have neither.
 """
 
 import gzip
@@ -10,12 +13,14 @@ from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BufferedReader
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
-from tasks import times
+from tasks import framing, times
 from tasks.errors import UNREADABLE, RecordingError
+from tasks.frame_parts import parse_stream
 
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
 MAX_LINE_BYTES = 2 * 1024 * 1024
@@ -27,19 +32,36 @@ Salvage = Callable[[str], None]
 class Line(msgspec.Struct, frozen=True):
     """One line of a recording."""
 
-    #: The envelope's bytes, without the newline.
+    #: The frame's bytes, without the newline.
     raw: bytes
+    #: The envelope's; else what the payload's symbol and kind make; empty: it has none.
     stream: str
-    #: The recorder's clock, unix nanoseconds; what is no plausible time only orders the lines.
+    #: The recorder's clock, else the exchange's, unix nanoseconds; what is no plausible time only orders the lines.
     received_at_ns: int
 
 
 class _Envelope(msgspec.Struct):
-    received_at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | float | str
+    received_at: Annotated[int, msgspec.Meta(ge=0, le=2**63 - 1)] | float | str | None = None
     stream: str = ""
 
 
+class _OwnFrame(msgspec.Struct):
+    """What else may tell of a frame when it came, and of which stream it is."""
+
+    data: msgspec.Raw | UnsetType = UNSET
+    timestamp: Any = None
+
+
+class _OwnPayload(msgspec.Struct):
+    e: Any = None
+    E: Any = None
+    s: Any = None
+    lastUpdateId: Any = None  # noqa: N815 the exchange's name
+
+
 _decoder = msgspec.json.Decoder(_Envelope)
+_frame_decoder = msgspec.json.Decoder(_OwnFrame)
+_payload_decoder = msgspec.json.Decoder(_OwnPayload)
 
 
 def read(path: Path, salvage: Salvage | None = None) -> Iterator[Line]:
@@ -81,19 +103,53 @@ def refuse_pipes(paths: Iterable[Path], why: str) -> None:
 def _line(path: Path, number: int, raw: bytes) -> Line:
     try:
         envelope = _decoder.decode(raw)
-        return Line(raw, envelope.stream, _received_at_ns(envelope.received_at))
+        said = envelope.received_at
+        if said and envelope.stream:
+            return Line(raw, envelope.stream, times.unix_ns(said) or _order_ns(said))
+        return _own_line(path, number, raw, envelope)
     except UNREADABLE as error:
         message = f'{path}, line {number} is not {{"stream", "data", "received_at"}}: {error}'
         raise RecordingError(message) from None
 
 
-def _received_at_ns(said: float | str) -> int:
-    ns = times.unix_ns(said)
-    if ns is None and not isinstance(said, int):
+def _own_line(path: Path, number: int, raw: bytes, envelope: _Envelope) -> Line:
+    """Return a line as the exchange sends it, without a time of receipt or a stream's name."""
+    frame = _frame_decoder.decode(raw)
+    try:
+        payload = _payload_decoder.decode(raw if frame.data is UNSET else frame.data)
+    except UNREADABLE:
+        payload = _OwnPayload()
+    if envelope.received_at is not None:
+        at_ns = times.unix_ns(envelope.received_at) or _order_ns(envelope.received_at)
+    else:
+        said = {"timestamp": frame.timestamp, "E": payload.E}
+        known_ns = next(filter(None, map(times.unix_ns, said.values())), None)
+        if known_ns is None:
+            raise RecordingError(f"{path}, line {number} has no received_at, and {_missing(said, payload)}")
+        at_ns = known_ns
+    return Line(raw, envelope.stream or _stream(payload), at_ns)
+
+
+def _missing(said: dict[str, Any], payload: _OwnPayload) -> str:
+    unread = ", ".join(f"{name} is no time: {str(value)[:40]}" for name, value in said.items() if value is not None)
+    what = unread or "its payload no time (E)"
+    return what if payload.lastUpdateId is None else f"{what}: spot books need one"
+
+
+def _stream(payload: _OwnPayload) -> str:
+    """Return the name of a bare payload's stream; a book of futures is a diff where no name says how deep it is."""
+    if not (isinstance(payload.s, str) and isinstance(payload.e, str)):
+        return ""
+    name = f"{framing.lower(payload.s)}@{'depth' if payload.e == 'depthUpdate' else payload.e}"
+    return name if parse_stream(name) else ""
+
+
+def _order_ns(said: float | str) -> int:
+    """Return a number that is no plausible time: it still says which line comes first."""
+    if not isinstance(said, int):
         message = f"received_at is no unix time: {str(said)[:40]}"
         raise msgspec.ValidationError(message)
-    # A number that is no plausible time still says which line comes first.
-    return int(said) if ns is None else ns
+    return said
 
 
 def merge(paths: Iterable[Path], salvage: Salvage | None = None) -> Iterator[Line]:

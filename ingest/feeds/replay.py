@@ -36,6 +36,8 @@ _POLL_S = 0.02
 _POLL_MAX_S = 0.25
 #: How many lines of a file are searched for its first event.
 _HEAD_LINES = 1000
+#: Instead of a stream's name: to a subject that ends in a dot nobody can subscribe.
+_NAMELESS = "nameless"
 
 AlreadyPast = Callable[[AnyEvent], bool]
 
@@ -104,7 +106,7 @@ class Replay:
             await self._until_there_is_room()
             for line in chunk:
                 await self._until_due(line)
-                await self._publisher.put(line.stream, line.raw)
+                await self._publisher.put(line.stream or _NAMELESS, line.raw)
             advance(len(chunk))
         await self._publisher.settle()
 

@@ -96,6 +96,20 @@ def test_a_simulation_puts_events_on_their_subjects_and_ends_after_its_seconds(n
     asyncio.run(main())
 
 
+def test_a_replay_of_the_exchanges_own_frames_names_their_streams(nats_url, tmp_path):
+    own = [trade(1), {"data": trade(2)}, {"e": "listStatus", "E": trade(3)["E"]}]
+    path = write_recording(tmp_path / "own.jsonl", own)
+
+    async def main() -> list[tuple[str, bytes]]:
+        async with listening(nats_url) as listener:
+            await never_past(Settings(nats_url=nats_url), path)
+            await until(lambda: _more_than(listener, 2), "three frames")
+            return listener.messages
+
+    subjects = ["binance.btcusdt@trade", "binance.btcusdt@trade", "binance.nameless"]
+    assert asyncio.run(main()) == list(zip(subjects, path.read_bytes().splitlines(), strict=True))
+
+
 def test_a_replay_publishes_every_line_unchanged_and_in_order(nats_url, tmp_path):
     lines = recording(tmp_path / "some.jsonl", 3 * CHUNK_LINES + 5)
 

@@ -12,6 +12,8 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import RecordingError
+from tasks.frame_parts import Arrival, Skipped
+from tasks.frames import parse
 from tasks.recordings import Line, merge, read, refuse_pipes
 
 
@@ -70,8 +72,83 @@ def test_an_empty_file_is_an_empty_recording(tmp_path):
     assert list(read(recording(tmp_path / "empty"))) == []
 
 
-def test_a_line_may_lack_the_stream_but_not_the_time(tmp_path):
+def test_a_line_may_lack_the_stream(tmp_path):
     assert list(read(recording(tmp_path / "r", b'{"received_at": 5}'))) == [Line(b'{"received_at": 5}', "", 5)]
+
+
+AT_MS = 1_764_000_000_123
+AT_NS = AT_MS * 10**6
+TRADE = {"e": "trade", "E": AT_MS, "s": "BTCUSDT", "t": 7, "p": "1.5", "q": "2", "T": AT_MS, "m": True}
+USDM_BOOK = {
+    "e": "depthUpdate", "E": AT_MS, "T": AT_MS, "s": "BTCUSDT", "U": 1, "u": 7, "pu": 0, "b": [["1", "1"]], "a": [["2", "1"]],
+}  # fmt: skip
+SPOT_BOOK = {"lastUpdateId": 7, "bids": [["1", "1"]], "asks": [["2", "1"]]}
+
+
+def read_one(path: Path, document: object) -> tuple[str, int]:
+    """Return stream and time of the only line of a recording, whose bytes are unchanged."""
+    raw = json.dumps(document).encode()
+    (only,) = read(recording(path / "r", raw))
+    assert only.raw == raw
+    return only.stream, only.received_at_ns
+
+
+@pytest.mark.parametrize("unit", [1, 1000])
+@pytest.mark.parametrize(
+    ("stream", "payload"), [("btcusdt@trade", TRADE), ("btcusdt@depth20@100ms", USDM_BOOK)], ids=["trade", "book"]
+)
+def test_a_line_without_a_time_of_receipt_has_that_of_its_payload(tmp_path, stream, payload, unit):
+    assert read_one(tmp_path, {"stream": stream, "data": payload | {"E": AT_MS * unit}}) == (stream, AT_NS)
+    assert read_one(tmp_path, {"stream": stream, "data": payload, "received_at": None}) == (stream, AT_NS)
+
+
+@pytest.mark.parametrize("payload", [TRADE, SPOT_BOOK], ids=["trade", "book"])
+def test_a_timestamp_is_a_time_of_receipt_before_the_payloads_own(tmp_path, payload):
+    envelope = {"stream": "btcusdt@x", "data": payload, "timestamp": "2025-11-24T16:00:00.781711Z"}
+    assert read_one(tmp_path, envelope) == ("btcusdt@x", 1_764_000_000_781_711_000)
+
+
+@pytest.mark.parametrize("more", [{}, {"received_at": AT_NS + 5}])
+@pytest.mark.parametrize(
+    ("payload", "stream"),
+    [
+        (TRADE, "btcusdt@trade"),
+        (USDM_BOOK, "btcusdt@depth"),
+        ({"e": "kline", "E": AT_MS, "s": "ETHUSDT"}, "ethusdt@kline"),
+        ({"e": "trade", "E": AT_MS, "s": "A.B"}, ""),
+        ({"e": "outboundAccountPosition", "E": AT_MS}, ""),
+    ],
+    ids=["trade", "diff", "other", "bad symbol", "no symbol"],
+)
+def test_without_a_streams_name_symbol_and_kind_of_the_payload_make_one(tmp_path, payload, stream, more):
+    at_ns = more.get("received_at", AT_NS)
+    assert read_one(tmp_path, payload | more) == (stream, at_ns)
+    assert read_one(tmp_path, {"data": payload} | more) == (stream, at_ns)
+
+
+def test_a_bare_book_of_futures_is_a_diff_where_no_name_says_how_deep_it_is(tmp_path):
+    raw = json.dumps(USDM_BOOK).encode()
+    (bare,) = read(recording(tmp_path / "r", raw))
+    assert parse(bare.raw, Arrival(bare.stream, 1, bare.received_at_ns)) == Skipped("depthUpdate")
+
+
+@pytest.mark.parametrize(
+    ("document", "missing"),
+    [
+        ({"stream": "btcusdt@depth20", "data": SPOT_BOOK}, "its payload no time (E): spot books need one"),
+        (SPOT_BOOK, "its payload no time (E): spot books need one"),
+        ({"stream": "btcusdt@trade", "data": {"s": "BTCUSDT"}}, "its payload no time (E)"),
+        ({"result": None, "id": 1}, "its payload no time (E)"),
+        ({"stream": "!ticker@arr", "data": [{"E": AT_MS}]}, "its payload no time (E)"),
+        ({"stream": "btcusdt@trade", "data": TRADE | {"E": 5}}, "E is no time: 5"),
+        ({"data": SPOT_BOOK, "timestamp": "noon"}, "timestamp is no time: noon: spot books need one"),
+    ],
+)
+def test_a_line_without_any_time_is_refused_with_what_is_missing(tmp_path, document, missing):
+    path = recording(tmp_path / "r", line(5), json.dumps(document).encode())
+    with pytest.raises(RecordingError) as refusal:
+        list(read(path))
+    assert str(refusal.value) == f"{path}, line 2 has no received_at, and {missing}"
 
 
 @pytest.mark.parametrize(
@@ -79,7 +156,6 @@ def test_a_line_may_lack_the_stream_but_not_the_time(tmp_path):
     [
         b"not json",
         b"[]",
-        b'{"stream": "btcusdt@trade"}',
         b'{"received_at": "5"}',
         b'{"received_at": 1e300}',
         b'{"received_at": -1}',
