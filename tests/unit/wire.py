@@ -72,3 +72,4 @@ def arrival(subject: str = SUBJECT, stored_at_ns: int | None = None) -> Arrival:
 
 
 ARRIVAL = arrival()
+INGESTED_MS = ARRIVAL.ingested_at_ns // 1_000_000
