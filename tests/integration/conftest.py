@@ -1,12 +1,14 @@
-"""A ledger on the session's Valkey, under the test's own namespace."""
+"""A ledger on the session's Valkey, under the test's own namespace, and frames of a recording."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 import redis
 
 from tasks.ledger import Keys, Ledger, connection_options
 from tasks.settings import Settings
+from tests.exchange import recorded
 from tests.integration.ledger_for_tests import start_epoch
 
 
@@ -31,3 +33,9 @@ def ledger(client: redis.Redis, keys: Keys) -> Ledger:
 @pytest.fixture
 def settings(redis_url: str, namespace: str) -> Settings:
     return Settings(redis_url=redis_url, namespace=namespace)
+
+
+@pytest.fixture
+def spot(recording: Path) -> list[str]:
+    """Frames of the spot market."""
+    return recorded(recording, 300, "spot")

@@ -1,0 +1,53 @@
+"""The live feed of a test: with little patience, from an exchange on this machine to NATS."""
+
+import asyncio
+import math
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+from ingest.feeds import binance as feed
+from ingest.feeds import stream_watch
+from ingest.feeds.link import Patience
+from tasks.settings import Settings
+from tests.exchange import Exchange
+from tests.feeds import Listener, cancelled, listening
+
+#: Short enough for a test, and still in the proportions of the real ones.
+IMPATIENT = Patience(
+    stall_s=0.5,
+    streams=stream_watch.Patience(books_s=0.5, trades_s=0.5),
+    look_s=0.1,
+    renew_s=math.inf,
+    backoff_s=0.01,
+    backoff_max_s=0.05,
+)
+BOTH = ["BTCUSDT", "ETHUSDT"]
+
+
+def feed_settings(nats_url: str, server: Exchange, trades: str = "public") -> Settings:
+    return Settings(
+        nats_url=nats_url,
+        binance_spot_url=server.url,
+        binance_usdm_depth_url=server.route("public"),
+        binance_usdm_trade_url=server.route(trades),
+    )
+
+
+@asynccontextmanager
+async def live(
+    nats_url: str, server: Exchange, symbols=BOTH, venue="spot", patience=IMPATIENT, trades="public"
+) -> AsyncIterator[tuple[Listener, "asyncio.Task[None]"]]:
+    async with server.open(), listening(nats_url) as listener:
+        task = asyncio.create_task(
+            feed.binance(feed_settings(nats_url, server, trades), list(symbols), venue, patience)
+        )
+        try:
+            yield listener, task
+        finally:
+            await cancelled(task)
+
+
+def original(frame: bytes) -> str:
+    """A published frame without the time that the feed added."""
+    text = frame.decode()
+    return text[: text.rindex(',"received_at":')] + "}"
