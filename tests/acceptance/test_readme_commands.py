@@ -57,8 +57,9 @@ def without_comment(line: str) -> str:
 
 
 def in_prose() -> list[str]:
-    """Return the commands that stand in a sentence."""
-    return re.findall(r"`((?:\./run|python -m|docker compose) [^`]*)`", re.sub(r"\s*\n\s*", " ", README))
+    """Return the commands that stand in a sentence, whole."""
+    found = re.findall(r"`((?:\./run|python -m|docker compose) [^`]*)`", re.sub(r"\s*\n\s*", " ", README))
+    return [command for command in found if not command.endswith(" ...")]
 
 
 #: Each once, as it stands there.
