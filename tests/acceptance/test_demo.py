@@ -165,7 +165,7 @@ def test_nats_that_is_killed_at_the_stop_costs_the_demo_nothing(demo, recording,
     file = tmp_path / "some.jsonl"
     file.write_bytes(b"".join(line.raw + b"\n" for line in islice(recordings.read(recording), 6_000)))
     run = demo("--source", "jetstream", "--feed", str(file), "--speed", "max", "--workers", "1", "--json")
-    run.shows("Flower ")
+    run.shows("(signals on signals.>)")
     [nats] = [each for each in run.process.children() if "nats-server" in each.cmdline()[0]]
     run.shows("The feed has ended")
     nats.kill()
