@@ -1,15 +1,21 @@
 """A ledger on the session's Valkey, under the test's own namespace, and frames of a recording."""
 
+import asyncio
 from collections.abc import Iterator
+from contextlib import ExitStack, closing
 from pathlib import Path
 
 import pytest
 import redis
 
+from ingest.inforce import InForce
+from tasks.changes import Changes
+from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger, connection_options
 from tasks.settings import Settings
 from tests.exchange import recorded
 from tests.integration.ledger_for_tests import start_epoch
+from tests.integration.runtime_configuration import Start
 
 
 @pytest.fixture
@@ -39,3 +45,23 @@ def settings(redis_url: str, namespace: str) -> Settings:
 def spot(recording: Path) -> list[str]:
     """Frames of the spot market."""
     return recorded(recording, 300, "spot")
+
+
+@pytest.fixture
+def changes(settings: Settings) -> Iterator[Changes]:
+    """The changes of this test's configuration."""
+    with closing(Changes(settings)) as changes:
+        yield changes
+
+
+@pytest.fixture
+def start(settings: Settings) -> Iterator[Start]:
+    """A function that starts as ingest does that has read a file."""
+    with ExitStack() as started:
+
+        def start(chosen: Configuration) -> InForce:
+            in_force = started.enter_context(closing(InForce(settings, chosen)))
+            asyncio.run(in_force.refresh())
+            return in_force
+
+        yield start
