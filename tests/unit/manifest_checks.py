@@ -109,7 +109,7 @@ def environment(manifests: Manifests) -> Iterator[str]:
                 yield f"{each.name}: nobody reads {name}"
         ours = {name.lower(): value for name, value in variables.items() if name in SETTINGS and name[-5:] != "_FILE"}
         try:
-            Settings.model_validate(dict.fromkeys(SECRETS, "") | ours)
+            Settings.model_validate({name: Settings.model_fields[name].default for name in SECRETS} | ours)
         except ValidationError as error:
             yield f"{each.name}: {error}"
         files = {name: value for name, value in variables.items() if name.endswith("_FILE")}
