@@ -150,6 +150,8 @@ def record(
 ) -> None:
     """Write the frames on NATS into a recording, until Ctrl-C or for some seconds.
 
+    With INGEST_SOURCE=jetstream it reads them from the stream, as ingest does.
+
     Example: python -m ingest record monday.jsonl.gz --seconds 3600
     """
     with _told_in_one_line() as settings:

@@ -10,6 +10,7 @@ import asyncio
 import time
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from typing import Protocol
 
 import structlog
 from nats.aio.msg import Msg
@@ -18,9 +19,10 @@ from nats.js.errors import APIError
 
 from ingest import origin, streams
 from ingest.consumer import HEARTBEAT_S, Consumer
-from ingest.source import Deliver, Nats
+from ingest.source import Deliver
 from tasks.errors import SettingsError
 from tasks.events import Position
+from tasks.nats_client import NatsClient
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 
@@ -32,13 +34,19 @@ CHECK_S = 2.0
 log = structlog.get_logger()
 
 
+class Connected(Protocol):
+    """Whoever keeps the connection to NATS."""
+
+    client: NatsClient
+
+
 class StreamSource:
     """Reads a stream in order, each message once, and from the same place again when told to."""
 
     keeps = True
 
     def __init__(
-        self, nats: Nats, settings: Settings, has_room: Callable[[], bool], lost: Callable[[int], None]
+        self, nats: Connected, settings: Settings, has_room: Callable[[], bool], lost: Callable[[int], None]
     ) -> None:
         """`has_room` says whether more frames may come; `lost` is told how many the stream no longer had.
 

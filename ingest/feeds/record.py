@@ -7,7 +7,7 @@ import os
 import re
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -17,6 +17,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from ingest.feeds.publisher import Connection
+from ingest.feeds.stream_reader import StreamReader
 from ingest.listening import listen
 from tasks import frames, times
 from tasks.errors import UNREADABLE, RecordingError, ServerAwayError
@@ -28,6 +29,8 @@ log = structlog.get_logger()
 
 #: How much a crash can take with it, in seconds.
 _WRITE_EVERY_S = 1.0
+#: While so many frames wait to be written, no more are asked of a stream.
+_MAX_HELD = 50_000
 _NEWLINE = re.compile(rb"[\r\n]+")
 
 
@@ -41,9 +44,10 @@ class _Envelope(msgspec.Struct):
 _decoder = msgspec.json.Decoder(_Envelope)
 
 
-def line(subject: str, raw: bytes, now_ns: int, max_lead_ns: int = MAX_LEAD_NS) -> bytes | None:
+def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS) -> bytes | None:
     """Return the line of a recording for a frame, without the newline.
 
+    `came_ns` is when the stream stored it, or else when it was received, unix nanoseconds: the time of a frame that tells none.
     None: it is no JSON object of a known stream, or its time is none that ingest takes.
     """
     try:
@@ -57,11 +61,11 @@ def line(subject: str, raw: bytes, now_ns: int, max_lead_ns: int = MAX_LEAD_NS) 
     # Outside of a JSON string, where it cannot stand, a newline is as good as a space.
     data = _NEWLINE.sub(b" ", data)
     received_at_ns = _said_ns(envelope)
-    if received_at_ns is None or (max_lead_ns and received_at_ns > now_ns + max_lead_ns):
-        # With the time of now ingest would take from the recording what it refused as it came.
-        if _is_refused_for_its_time(raw, Arrival(subject, 1, now_ns, None, max_lead_ns)):
+    if received_at_ns is None or (max_lead_ns and received_at_ns > came_ns + max_lead_ns):
+        # With the time of its arrival ingest would take from the recording what it refused as it came.
+        if _is_refused_for_its_time(raw, Arrival(subject, 1, came_ns, None, max_lead_ns)):
             return None
-        received_at_ns = now_ns
+        received_at_ns = came_ns
     return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, received_at_ns)
 
 
@@ -107,9 +111,30 @@ class Recorder:
         self._rarely = Rarely()
         self.counts: Counter[str] = Counter()
 
+    @property
+    def has_room(self) -> bool:
+        """Whether more frames may come."""
+        return len(self._held) < _MAX_HELD
+
+    def lose(self, count: int) -> None:
+        """Count frames that a stream no longer had."""
+        self.counts["lost"] += count
+
     async def on_message(self, message: Msg) -> None:
+        """Take a message of core NATS."""
+        self.take(message.subject, message.data)
+
+    def take(
+        self,
+        subject: str,
+        raw: bytes,
+        _headers: Mapping[str, str] | None = None,
+        _seq: int = 0,
+        stored_at_ns: int | None = None,
+        /,
+    ) -> None:
         """Hold one frame, or count it as left out."""
-        recorded = line(message.subject, message.data, time.time_ns(), self._max_lead_ns)
+        recorded = line(subject, raw, stored_at_ns or time.time_ns(), self._max_lead_ns)
         if recorded is not None:
             self._held.append(recorded)
             self.counts["recorded"] += 1
@@ -118,7 +143,7 @@ class Recorder:
         if self._rarely:
             log.warning(
                 "left out: no JSON object of a known stream, or no plausible time",
-                subject=message.subject,
+                subject=subject,
                 so_far=self.counts["left_out"],
             )
 
@@ -143,7 +168,7 @@ async def record(
     force: bool,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Record all of NATS_SUBJECTS, until it is cancelled or `seconds` after the call, also while NATS is away.
+    """Record all of NATS_SUBJECTS, from the stream where INGEST_SOURCE says so, until it is cancelled or `seconds` after the call, also while NATS is away.
 
     No file is made before frames can come; from `on_listening` on none is missed. Raises RecordingError, SettingsError,
     and ServerAwayError: NATS was not there in all that time.
@@ -151,8 +176,9 @@ async def record(
     check_file(path, force=force)
     recorder, connection = Recorder(int(settings.max_clock_lead_s * 1e9)), Connection(settings)
     until_s = None if seconds is None else asyncio.get_running_loop().time() + seconds
+    reader = StreamReader(connection, settings, lambda: recorder.has_room, recorder.lose)
     try:
-        await _listen(settings, connection, recorder, until_s)
+        await _listen(settings, connection, recorder, reader, until_s)
         with open_file(path, force=force) as file:
             log.info("recording", subjects=settings.nats_subjects)
             on_listening()
@@ -161,19 +187,26 @@ async def record(
                     async with asyncio.timeout_at(until_s):
                         await recorder.keep_writing(file)
             finally:
+                await reader.close()
                 await connection.close()
                 recorder.write(file)
     except OSError as error:
         raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
     finally:
+        await reader.close()
         await connection.close()
         log.info("the recording has ended", file=str(path), **recorder.counts)
 
 
-async def _listen(settings: Settings, connection: Connection, recorder: Recorder, until_s: float | None) -> None:
+async def _listen(
+    settings: Settings, connection: Connection, recorder: Recorder, reader: StreamReader, until_s: float | None
+) -> None:
     try:
         async with asyncio.timeout_at(until_s):
             await connection.open()
-            await listen(connection.client, settings.nats_subjects, recorder.on_message)
+            if settings.ingest_source == "jetstream":
+                await reader.open(recorder.take)
+            else:
+                await listen(connection.client, settings.nats_subjects, recorder.on_message)
     except TimeoutError:
         raise ServerAwayError(f"NATS at {mask(settings.nats_url)} was not there: nothing was recorded") from None

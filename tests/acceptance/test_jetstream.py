@@ -1,17 +1,22 @@
 """With a stream as the log nothing is lost: whatever dies, what was not decided is read again."""
 
+import asyncio
 import random
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
+from itertools import islice
 from pathlib import Path
 
+import nats
 import pytest
 import redis
 
 from compose.local.processes import Process
 from compose.local.servers import start_nats
 from compose.local.stack import Plan, Stack
+from ingest.delivery import delivered
+from tasks import recordings
 from tasks.backtest import Result
 from tasks.ledger import Keys
 from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
@@ -128,3 +133,25 @@ def test_a_redis_that_lost_everything_is_filled_again_from_where_ingest_stood_an
         applied = int(client.hget(keys.counters, "applied") or 0)
         assert applied == pytest.approx(applied_by([recording]) - flushed[0], rel=0.2)
         assert (live.repeats, deadletters(stack)) == (0, [])
+
+
+def test_what_is_recorded_from_the_stream_gives_the_digest_of_the_live_run(recording: Path, tmp_path: Path):
+    recorded = tmp_path / "recorded.jsonl"
+    with reading_a_stream() as stack:
+        recorder = stack.start_feed(["record", str(recorded)])
+        wait_for(recorded.exists, 30, "the recording")
+        asyncio.run(publish_without_time(stack.nats_url, recording))
+        recorder.terminate()
+        wait_for(lambda: stack.instance.watch() is not None and recorder.returncode is not None, 30, "its end")
+        check(stack, backtested([recorded]))
+
+
+async def publish_without_time(nats_url: str, recording: Path) -> None:
+    """Publish spot frames as the exchange sends them: nothing in a book tells when it came."""
+    client = await nats.connect(nats_url)
+    for line in islice(recordings.read(recording), 6_000):
+        if b"lastUpdateId" in line.raw or b'"X":' not in line.raw:
+            raw = line.raw[: line.raw.rindex(b',"received_at"')] + b"}"
+            await client.publish("binance.websocket.data", raw)
+    await delivered(client)
+    await client.close()

@@ -27,7 +27,9 @@ TABLE = TEXT.partition("| | publish | subscribe |\n")[2].partition("\n\n")[0]
 
 def _subjects(*rows: str) -> tuple[list[str], list[str]]:
     """Give the subjects to publish to and to subscribe to that the docs name in these rows."""
-    cells = {cell.strip(" `"): others for _, cell, *others in (line.split("|") for line in TABLE.splitlines())}
+    cells = {
+        cell.replace("`", "").strip(): others for _, cell, *others in (line.split("|") for line in TABLE.splitlines())
+    }
     publish, subscribe = (
         [subject for row in rows for subject in re.findall(r"`(\S+\.\S+)`", cells[row][which])] for which in (0, 1)
     )
@@ -38,7 +40,7 @@ def _subjects(*rows: str) -> tuple[list[str], list[str]]:
 PERMISSIONS = {
     "ingest": _subjects("ingest", "ingest, jetstream"),
     "feed": _subjects("feeds"),
-    "recorder": _subjects("record"),
+    "recorder": _subjects("record", "record, jetstream"),
     "operator": _subjects("doctor", "deadletters retry"),
 }
 STRATEGIES = """

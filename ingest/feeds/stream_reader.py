@@ -1,0 +1,90 @@
+"""Reads a stream for who writes it down: from now on, in order, each frame once, dated as ingest dates it."""
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+
+import structlog
+from nats.errors import Error
+
+from ingest.feeds.publisher import Connection
+from ingest.jetstream import StreamSource
+from ingest.loops import end
+from ingest.origin import Stored
+from ingest.source import Deliver
+from tasks.events import Position
+from tasks.rarely import Rarely
+from tasks.settings import Settings
+
+log = structlog.get_logger()
+
+_LOOK_S = 0.1
+#: Between two attempts at a stream that can't be read.
+_PAUSE_S = 0.5
+#: How long the end waits for what the stream holds.
+_END_S = 5.0
+
+
+class StreamReader:
+    """Has a stream read by the same source as ingest does."""
+
+    def __init__(
+        self, connection: Connection, settings: Settings, has_room: Callable[[], bool], lost: Callable[[int], None]
+    ) -> None:
+        """Read nothing yet; `has_room` and `lost` are those of `StreamSource`."""
+        self._connection = connection
+        # Whatever ingest reads first: a recording begins with what comes from now on.
+        self._source = StreamSource(connection, settings.model_copy(update={"ingest_start": "new"}), has_room, lost)
+        #: After which message it began to read.
+        self._began: Position | None = None
+        self._looking: asyncio.Task[None] | None = None
+        self._rarely = Rarely()
+
+    async def open(self, deliver: Deliver) -> None:
+        """Deliver what is stored from now on; wait until there is a stream. Raises SettingsError: it can't be used."""
+        while not await self._begin():
+            await asyncio.sleep(_PAUSE_S)
+        await self._source.open(deliver)
+        self._looking = asyncio.create_task(self._keep_looking())
+
+    async def _begin(self) -> bool:
+        try:
+            await self._source.prepare()
+            await self._resume()
+        except Error as error:
+            self._warn(error)
+            return False
+        return True
+
+    async def _resume(self) -> None:
+        """Read on where it stands, also in a stream that was made anew or has lost frames. Raises what NATS raises."""
+        read = self._source.read
+        self._began = await self._source.begin(Stored(), Position(read.source, read.seq) if read else self._began)
+        self._source.resume(self._began)
+
+    async def _keep_looking(self) -> None:
+        while True:
+            await asyncio.sleep(_LOOK_S)
+            try:
+                await self._source.look()
+                if self._source.outdated:
+                    await self._resume()
+            except Error as error:
+                self._warn(error)
+
+    def _warn(self, error: Error) -> None:
+        if self._rarely:
+            log.warning("the stream can't be read: trying until it can", why=str(error) or type(error).__name__)
+
+    async def close(self) -> None:
+        """Deliver what the stream holds at this moment, for a bounded time and while NATS is there; then stop."""
+        looking, self._looking = self._looking, None
+        if looking is None:
+            return
+        if self._connection.client.is_connected:
+            with suppress(TimeoutError):
+                async with asyncio.timeout(_END_S):
+                    await self._source.close()
+        await end(looking)
+        if self._source.unread:
+            log.warning("the recording ends before the stream does", unread=self._source.unread)
