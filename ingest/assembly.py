@@ -30,6 +30,7 @@ from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
 from tasks.build import BuildInfo
 from tasks.changes import read_file
+from tasks.configuration import Configuration
 from tasks.plausibility import Limits
 from tasks.routing import Router
 from tasks.settings import Settings, mask
@@ -43,61 +44,76 @@ class Assembly:
         self._settings = settings
         chosen = read_file(settings.strategies_file)
         self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
-        self._tally = Tally()
-        bounds = Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes, settings.ingest_max_wait_s)
-        lossless = settings.ingest_source == "jetstream"
-        self._lanes = Lanes(Router(chosen.routes(), settings.shard), bounds, lossless=lossless)
+        self._tally, self._findings, self._feeds = Tally(), Findings(), FeedReports()
+        self._lanes = self._make_lanes(chosen)
         self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
         self._source = self._choose_source()
-        self._ledger = IngestLedger(settings)
-        self._in_force = InForce(settings, chosen)
-        self._sender = Sender(
-            self._lanes,
-            self._ledger,
-            Dispatcher(self._ledger.broker, settings.celery_prefix, f"ingest@{socket.gethostname()}"),
-            self._tally,
-            self._in_force,
-            self._source,
-            settings.run_limit_s,
-        )
-        brake = Brake(settings.ingest_redis_full)
-        brake.on_release, self._sender.may_send = self._sender.pump, lambda: not brake.full
+        self._ledger, self._in_force = IngestLedger(settings), InForce(settings, chosen)
+        self._sender = self._make_sender()
+        brake = self._make_brake()
         self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
+        self._sender.crew = self._surroundings.crew
         self._breaker = Breaker(
             self._ledger, self._in_force, self._sender, tuple(chosen.pools), self._surroundings.errors.since
         )
-        self._sender.crew = self._surroundings.crew
-        self._findings = Findings()
-        feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s, self._had_events)
+        self._feed = FeedWatch(self._lanes.router.wants, self._is_listening, settings.feed_quiet_s, self._had_events)
         unused = UnusedFrames(settings.feed_quiet_s)
-        self._feeds = FeedReports()
-        self._health = Health(self._parts, self._lanes, self._surroundings, feed, self._findings)
-        self._add_checks(brake, feed, unused)
-        live = Live(settings, Sources(self._tally, self._lanes, self._surroundings, self._health.ready, feed, unused))
-        self._page = Page(live, self._ledger)
-        self._intake = Intake(
-            self._lanes,
-            self._tally,
-            self._sender.offer,
-            feed.see,
-            counts=settings.shard.number == 0,
-            limits=Limits(settings.max_clock_lead_s, settings.max_book_jump),
-        )
-        self._findings.add(self._intake.implausible.findings)
+        self._health = Health(self._parts, self._lanes, self._surroundings, self._feed, self._findings)
+        self._intake = self._make_intake()
         self._checkpoints = Checkpoints(
             self._ledger, self._sender, self._lanes, self._intake, self._tally, self._source
         )
-
-        def restart(counted: int) -> None:
-            self._checkpoints.forget(counted)
-            feed.restart()
-
-        self._sender.on_restart = restart
+        self._sender.on_restart = self._on_restart
+        self._add_checks(brake, unused)
+        sources = Sources(self._tally, self._lanes, self._surroundings, self._health.ready, self._feed, unused)
+        live = Live(settings, sources)
+        self._page = Page(live, self._ledger)
         self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
-        self._registry = CollectorRegistry()
+        self._registry = self._make_registry()
+
+    def _make_lanes(self, chosen: Configuration) -> Lanes:
+        own = self._settings
+        bounds = Bounds(own.ingest_lane_bytes, own.ingest_total_bytes, own.ingest_max_wait_s)
+        return Lanes(Router(chosen.routes(), own.shard), bounds, lossless=own.ingest_source == "jetstream")
+
+    def _make_sender(self) -> Sender:
+        return Sender(
+            self._lanes,
+            self._ledger,
+            Dispatcher(self._ledger.broker, self._settings.celery_prefix, f"ingest@{socket.gethostname()}"),
+            self._tally,
+            self._in_force,
+            self._source,
+            self._settings.run_limit_s,
+        )
+
+    def _make_brake(self) -> Brake:
+        """Return what holds the sender while Redis is nearly full."""
+        brake = Brake(self._settings.ingest_redis_full)
+        brake.on_release, self._sender.may_send = self._sender.pump, lambda: not brake.full
+        return brake
+
+    def _make_intake(self) -> Intake:
+        return Intake(
+            self._lanes,
+            self._tally,
+            self._sender.offer,
+            self._feed.see,
+            counts=self._settings.shard.number == 0,
+            limits=Limits(self._settings.max_clock_lead_s, self._settings.max_book_jump),
+        )
+
+    def _make_registry(self) -> CollectorRegistry:
+        """Return the metrics of this process."""
+        registry = CollectorRegistry()
         sources = self._tally, self._lanes, self._parts.up, self._surroundings, self._source
-        self._registry.register(Exporter(*sources, feed, self._findings))
-        self._registry.register(BuildInfo("ingest"))
+        registry.register(Exporter(*sources, self._feed, self._findings))
+        registry.register(BuildInfo("ingest"))
+        return registry
+
+    def _on_restart(self, counted: int) -> None:
+        self._checkpoints.forget(counted)
+        self._feed.restart()
 
     def _had_events(self) -> bool:
         return self._surroundings.had_events
@@ -106,7 +122,7 @@ class Assembly:
         """Whether events can come: a stream is not read on while a lane is full."""
         return self._health.started and self._parts.up["nats"] and not (self._source.keeps and self._lanes.full)
 
-    def _add_checks(self, brake: Brake, feed: FeedWatch, unused: UnusedFrames) -> None:
+    def _add_checks(self, brake: Brake, unused: UnusedFrames) -> None:
         """Name all that can find something wrong. What the log is told of in more detail is not logged twice."""
         self._findings.add(self._health.phase, logs=False)
         self._findings.add(self._parts.findings, logs=False)
@@ -116,9 +132,10 @@ class Assembly:
         self._findings.add(self._surroundings.findings)
         self._findings.add(self._breaker.findings)
         self._findings.add(self._in_force.findings)
-        self._findings.add(lambda: feed.findings(time.monotonic()))
+        self._findings.add(lambda: self._feed.findings(time.monotonic()))
         self._findings.add(lambda: unused.findings(time.monotonic()))
         self._findings.add(lambda: self._feeds.findings(time.monotonic()))
+        self._findings.add(self._intake.implausible.findings)
 
     def _choose_source(self) -> Source:
         if self._settings.ingest_source == "core":

@@ -86,21 +86,34 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     chosen = _chosen(symbols, strategies, changes or [])
     if html:
         page.plotly()  # Better missed now than after the run.
+    ran = _run(_task(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
+    _refuse_unknown(_words(symbols), ran.symbols)
+    if html and ran.market:
+        _write_page(html, page.Content(files, chosen, ran.result, ran.signals, ran.market))
+    if signals:
+        _write_signals(signals, ran.signals)
+    _show(ran.result, as_json=as_json, as_digest=as_digest)
+
+
+def _task(
+    files: list[Path], chosen: configuration.Configuration, *, audit: bool, watch: bool, salvage: bool
+) -> jobs.Task:
     own = load()
     audited = Outbox.reach(own).audit() if audit else None
     limits = Limits(own.max_clock_lead_s, own.max_book_jump)
-    task = jobs.Task(files, chosen, audited, watch=html is not None, salvage=salvage, limits=limits)
+    return jobs.Task(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
+
+
+def _run(task: jobs.Task, processes: int) -> jobs.Ran:
+    """Run a backtest in so many processes, or as many as pay, and show how far it is."""
     with _progress() as progress:
         bar = progress.add_task("lines", total=None)
-        ran = jobs.run(task, processes or jobs.jobs_for(files), lambda lines: progress.advance(bar, lines), _warn)
-    _refuse_unknown(_words(symbols), ran.symbols)
-    result = ran.result
-    if html and ran.market:
-        size = page.write(html, page.Content(files, chosen, result, ran.signals, ran.market))
-        err.print(f"{html}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
-    if signals:
-        _write_signals(signals, ran.signals)
-    _show(result, as_json=as_json, as_digest=as_digest)
+        return jobs.run(task, processes or jobs.jobs_for(task.paths), lambda lines: progress.advance(bar, lines), _warn)
+
+
+def _write_page(path: Path, content: page.Content) -> None:
+    size = page.write(path, content)
+    err.print(f"{path}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
 
 
 def _warn(text: str) -> None:

@@ -85,16 +85,12 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     ./run demo --feed tests/data/recording.jsonl.gz --speed max --workers 4
     """
     files = [] if not feed or feed[0] in {"simulate", "binance"} else [Path(name).absolute() for name in feed]
-    environment = {"INGEST_SOURCE": source} | ({"SIGNAL_MAX_AGE_S": "0"} if files else {})
-    if source == "jetstream":
-        # Its end is that everything stored is read; a second Ctrl-C does not wait.
-        environment["INGEST_DRAIN_S"] = os.environ.get("INGEST_DRAIN_S", "600")
     record = record and record.absolute()
     try:
         if record:
             recorder.check(record)
         request = demo.Request(
-            plan=Plan(workers, pool, partitions, environment),
+            plan=Plan(workers, pool, partitions, _environment(source, replays=bool(files))),
             feed=_replay(files, speed) if files else _live(feed or ["simulate"], speed),
             seconds=seconds,
             flower_port=flower_port,
@@ -105,6 +101,14 @@ def _demo(  # noqa: PLR0913 each is an option of the command
         command_line.Console(stderr=True).print(f"error: {error}", soft_wrap=True)
         status = 1
     raise typer.Exit(status)
+
+
+def _environment(source: str, *, replays: bool) -> dict[str, str]:
+    environment = {"INGEST_SOURCE": source} | ({"SIGNAL_MAX_AGE_S": "0"} if replays else {})
+    if source == "jetstream":
+        # Its end is that everything stored is read; a second Ctrl-C does not wait.
+        environment["INGEST_DRAIN_S"] = os.environ.get("INGEST_DRAIN_S", "600")
+    return environment
 
 
 def _replay(files: list[Path], speed: str) -> list[str]:
