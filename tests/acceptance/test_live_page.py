@@ -265,7 +265,7 @@ def test_an_age_is_amber_and_then_red(browser: Browser, stack: Stack):
         assert moods == ["", "slow", "slow", "bad"]
 
 
-def test_a_feed_that_falls_silent_turns_its_chip_and_the_age_of_each_symbol(browser: Browser, stack: Stack):
+def test_a_silent_feed_turns_its_chip_and_the_age_of_each_symbol(browser: Browser, stack: Stack):
     [feed] = [process for process in stack.instance.processes if process.name == "feed"]
     with opened(browser, stack) as page:
         chip, last = page.locator("#parts li").first, page.locator("#symbols td:last-child").first

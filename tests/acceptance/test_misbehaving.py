@@ -80,7 +80,8 @@ def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, 
 
 
 @pytest.mark.slow
-def test_a_strategy_that_raises_more_often_than_its_gate_allows_is_switched_off(tmp_path: Path):
+def test_a_strategy_that_raises_more_than_its_gate_allows_is_stopped(tmp_path: Path):
+    """It is switched off: above its gate's `max_errors_per_minute`."""
     made = plan(tmp_path, "Unkind", "solo")
     file = Path(made.environment["STRATEGIES_FILE"])
     file.write_text(f"[gate]\nmax_errors_per_minute = 5\n{file.read_text()}")

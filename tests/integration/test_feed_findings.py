@@ -35,9 +35,7 @@ def doctor(service: Ingest) -> list[dict[str, str]]:
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 
-def test_a_feed_of_which_nothing_is_used_and_then_one_that_falls_silent_is_told_everywhere(
-    nats_url: str, redis_url: str, namespace: str
-):
+def test_an_unused_feed_and_then_a_silent_one_are_reported_everywhere(nats_url: str, redis_url: str, namespace: str):
     with ingest(nats_url, redis_url, namespace, FEED_QUIET_S="2") as service:
         service.wait_ready()
         assert ready(service)["feed"]["age_s"] is None

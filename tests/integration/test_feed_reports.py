@@ -13,9 +13,9 @@ from tests.waiting import wait_for
 REPORT = FeedReport("binance spot here/1", 2, 1, (SilentStream("btcusdt@trade", 75.0, spoke=True),))
 
 
-def test_silent_streams_are_named_by_ready_and_metric_until_the_feed_says_that_they_speak(
-    nats_url, redis_url, namespace
-):
+def test_ready_and_metric_name_silent_streams_until_they_speak_again(nats_url, redis_url, namespace):
+    """They speak again once the feed says so."""
+
     async def tell(report: FeedReport) -> None:
         async with publishing(Settings(nats_url=nats_url)) as publisher:
             await publisher.report(feed_report.encode(report))
@@ -41,7 +41,7 @@ def test_silent_streams_are_named_by_ready_and_metric_until_the_feed_says_that_t
         assert metric() == "0.0"
 
 
-def test_a_login_that_may_not_tell_ingest_publishes_its_frames_all_the_same(nats_url, namespace):
+def test_a_login_that_may_not_report_to_ingest_still_publishes_frames(nats_url, namespace):
     async def run() -> None:
         async with publishing(Settings(nats_url=nats_url)) as publisher:
             publisher.refused = {"ingest.status"}

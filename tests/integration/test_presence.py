@@ -64,7 +64,7 @@ def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(cl
     assert set(entries(client, keys)) == {b"recent", b"w1@a"}
 
 
-def test_workers_of_the_same_name_are_two_and_a_killed_one_is_gone_after_10_s(client, keys, settings):
+def test_workers_of_one_name_are_two_and_a_killed_one_goes_after_10_s(client, keys, settings):
     with worker(settings) as one, worker(settings) as other:
         names = {f"worker-1@test/{each.process.pid}" for each in (one, other)}
         wait_for(lambda: {seen.name for seen in presence.read(client, keys)} == names, 20, f"{names} to be seen")

@@ -169,7 +169,7 @@ def test_a_strategy_that_workers_stopped_is_switched_off_and_told_of(scene: Scen
     assert "hung for 20 s" in change.reason
 
 
-def test_a_strategy_that_was_resumed_stays_on_until_it_ends_its_process_again(scene: Scene, changes: Changes):
+def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene: Scene, changes: Changes):
     async def acts() -> None:
         for _ in range(2):
             await scene.stop()

@@ -111,9 +111,7 @@ def test_an_answer_is_forgotten_when_redis_has_gone():
         assert after is None
 
 
-def test_a_strategy_that_raises_and_a_queue_that_nobody_listens_to_are_found(
-    settings: Settings, client: redis.Redis, keys: Keys
-):
+def test_a_raising_strategy_and_a_queue_without_workers_are_found(settings: Settings, client: redis.Redis, keys: Keys):
     async def found() -> list[tuple[str, str]]:
         ledger = IngestLedger(settings)
         surroundings = Surroundings(ledger, ["depth", "trade"], Brake(0.9))

@@ -32,7 +32,7 @@ def both(nats_url: str, redis_url: str, namespace: str) -> Iterator[tuple[Ingest
 UNSERVED = {("queue_unserved", "queue depth"), ("queue_unserved", "queue basket")}
 
 
-def test_queues_that_no_worker_takes_tasks_from_are_found_and_told_everywhere(both: tuple[Ingest, Worker]):
+def test_queues_without_a_worker_are_found_and_reported_everywhere(both: tuple[Ingest, Worker]):
     service, one = both
     wait_for(lambda: found(service) == UNSERVED, 15, "the two queues that nobody listens to")
     assert one.said()["queues"] == ["trade"]

@@ -23,7 +23,8 @@ def at(audited: Audit, id_: int) -> str:
     return audited.version("trade", trade(id=id_, time_ms=TIME_MS + id_ * 1000))
 
 
-def test_each_event_has_the_configuration_of_the_last_first_event_before_it():
+def test_each_event_has_the_configuration_that_began_last_before_it():
+    """A configuration begins with the first event that ran under it."""
     audited = audit((1, "c1"), (3, "c2"))
     assert [at(audited, id_) for id_ in (1, 2, 3, 4)] == ["c1", "c1", "c2", "c2"]
 
@@ -50,7 +51,7 @@ def test_each_event_has_the_configuration_of_the_last_first_event_before_it():
         ),
     ],
 )
-def test_where_recording_and_run_do_not_begin_alike_it_says_what_is_missing(audited: Audit, said: str):
+def test_a_recording_that_begins_unlike_the_run_names_what_is_missing(audited: Audit, said: str):
     with pytest.raises(LedgerError) as refusal:
         at(audited, 5)
     assert str(refusal.value) == said

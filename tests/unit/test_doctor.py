@@ -145,7 +145,7 @@ def test_the_ledger_says_who_works_and_what_was_left_behind(facts, expected):
     assert_said(doctor.ledger(facts, FILE, "rs"), *expected)
 
 
-def test_no_worker_at_all_is_one_finding_that_names_the_command_to_start_one():
+def test_no_worker_at_all_is_one_finding_with_the_command_to_start_one():
     [finding] = doctor.workers([], POOLS)
     assert (finding.sign, finding.name) == ("warning", "no_workers")
     assert finding.says.startswith("none lives")

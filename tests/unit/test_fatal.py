@@ -80,7 +80,7 @@ def test_memory_that_is_used_up_is_fatal():
     assert is_fatal(caught(raising(MemoryError())), room_bytes=1 << 62)
 
 
-def test_what_a_strategy_held_when_memory_ran_out_is_free_before_it_is_judged():
+def test_what_a_strategy_held_at_a_memory_error_is_freed_before_judging():
     kept: list[Any] = []
 
     class Held:

@@ -39,7 +39,7 @@ def test_the_findings_of_all_checks_are_given_faults_first():
     assert watched.seen_after(0, WARNING) == [FAULT, WARNING]
 
 
-def test_the_log_tells_once_that_something_is_found_and_once_that_it_is_over():
+def test_the_log_says_once_that_a_finding_begins_and_once_that_it_ends():
     watched = Watched()
     with capture_logs() as logs:
         for _ in range(3):
@@ -121,7 +121,8 @@ def test_a_queue_to_which_no_worker_listens_is_found(listening: list[set[str]], 
     assert all(finding.do.endswith("-Q a,b") for finding in its)
 
 
-def test_the_answer_on_nats_holds_the_findings_and_one_without_them_can_be_read():
+def test_the_answer_on_nats_holds_findings_and_is_read_without_them():
+    """An answer of a release that knew no findings can be read too."""
     told = Status(1, 2, 3, [WARNING, FAULT])
     assert status.decode(status.encode(told)) == told
     assert status.decode(b'{"held_bytes":1,"bound_bytes":2,"held_frames":3}') == Status(1, 2, 3, None)

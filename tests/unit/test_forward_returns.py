@@ -118,7 +118,8 @@ def test_a_trade_in_a_hole_of_the_books_says_nothing():
     assert forward_bps(market.series, [said(10, kind="trade")], 1) == pytest.approx([0.0])
 
 
-def test_a_signal_on_another_symbol_than_its_event_is_scored_by_its_own_prices():
+def test_a_signal_on_another_symbol_is_scored_by_that_symbols_prices():
+    """The strategy's signal names another symbol than the event that led to it."""
     market = seen([*books((0, 100.0), (1_000, 101.0)), trade(5.0, symbol="ETHUSDT", time_ms=TIME_MS + 300, seq=1)])
     row = said(300)
     row.trigger = Trigger("spot", "ETHUSDT", "trade")

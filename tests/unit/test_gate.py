@@ -68,7 +68,8 @@ def test_what_is_held_back_does_not_start_a_cool_down():
         (0, 60),
     ],
 )
-def test_after_a_signal_by_a_clock_that_was_ahead_the_next_waits_an_interval_at_most(ahead_s: int, silent_s: int):
+def test_after_a_fast_clocks_signal_the_next_waits_an_interval_at_most(ahead_s: int, silent_s: int):
+    """The time of the signal before may lie far ahead."""
     passed = Passed()
     passed.note("BTCUSDT", "BTCUSDT buy", TIME_MS + 1000 * ahead_s)
     reasons = [held(OPEN, passed, TIME_MS + 1000 * second, interval_s=60) for second in range(silent_s + 1)]

@@ -154,7 +154,7 @@ def test_many_late_lanes_are_counted_and_few_are_named():
     assert _late([LANE] * 5, 5.0).startswith("trade-0, trade-0, trade-0 and 2 more: ")
 
 
-def test_ready_tells_how_old_the_newest_event_is_and_how_often_each_strategy_raised(watched: Watched):
+def test_ready_gives_the_newest_events_age_and_each_strategys_errors(watched: Watched):
     assert watched.health.ready()[1]["feed"] == {"age_s": None, "streams": 0, "oldest": {}}
     errors: ErrorCounts = watched.health._surroundings.errors
     errors.take({}, watched.now_s)

@@ -189,7 +189,7 @@ def test_a_price_that_went_while_it_was_not_the_best_is_remembered_as_long(gone_
 
 
 @pytest.mark.parametrize(("best_at_s", "said"), [(150, [(150, 0.70)]), (200, [(200, 0.75)])])
-def test_a_level_that_held_long_before_it_became_the_best_price_speaks_when_it_does(best_at_s, said):
+def test_a_level_that_held_long_signals_when_it_becomes_the_best_price(best_at_s, said):
     def steady(second: int) -> Depth:
         """The bid at 1999 holds all the time, and is the best price at the start and from `best_at_s` on."""
         better = [(1999.5, 7.0)] if 0 < second < best_at_s else []

@@ -143,7 +143,7 @@ def test_a_copy_that_is_known_to_have_ended_makes_room_for_another(lane: Lane):
     assert overdue(lane, 0, 16.0) == "resend"
 
 
-def test_a_commit_after_all_copies_have_ended_is_no_sample_of_the_round_trip(lane: Lane):
+def test_a_commit_after_all_copies_ended_is_no_round_trip_sample(lane: Lane):
     offer(lane, 1)
     launch(lane, now_s=0.0)
     lane.ended()

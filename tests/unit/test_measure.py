@@ -118,7 +118,7 @@ def test_what_a_killed_worker_left_is_removed_and_what_one_that_lives_uses_is_no
     assert other.exists()
 
 
-def test_what_killed_workers_of_another_pipeline_left_is_removed_when_it_is_old(monkeypatch, tmp_path: Path):
+def test_old_leftovers_of_another_pipelines_killed_workers_are_removed(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     mine = measure._make_directory("mine")
     gone = 2**22 + 1  # no system has so many processes

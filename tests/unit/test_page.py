@@ -134,7 +134,8 @@ def test_a_line_of_one_price_or_of_none_can_be_drawn():
     assert figure(Prices([], [], []), "mid price", [], {})["data"][0]["x"] == []
 
 
-def test_books_give_the_price_where_there_are_any_and_a_step_back_in_time_counts_as_none():
+def test_books_give_the_price_where_there_are_any():
+    """A step back in time counts as no step: such a book has the time of the one before."""
     market = Market()
     for event in (
         trade(90.0, time_ms=TIME_MS, seq=1),

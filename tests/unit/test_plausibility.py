@@ -101,7 +101,7 @@ def test_an_order_that_sweeps_the_book_for_a_moment_takes_no_book_with_it():
     assert accepted([quote(100, 0), *sweep, *(quote(99, 6 + n) for n in range(200))]) == [True] * 201
 
 
-def test_what_was_known_holds_for_a_minute_and_a_time_that_jumps_back_ends_it():
+def test_what_was_known_holds_for_a_minute_or_until_time_jumps_back():
     assert accepted([sale(100, 0), quote(300, HOLDS_MS)]) == [False]
     assert accepted([sale(100, 0), quote(300, HOLDS_MS + 1)]) == [True]
     assert accepted([sale(100, 3_600_000), quote(100, 3_600_000), quote(300, 0)]) == [True, True]

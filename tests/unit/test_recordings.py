@@ -126,7 +126,7 @@ def test_without_a_streams_name_symbol_and_kind_of_the_payload_make_one(tmp_path
     assert read_one(tmp_path, {"data": payload} | more) == (stream, at_ns)
 
 
-def test_a_bare_book_of_futures_is_a_diff_where_no_name_says_how_deep_it_is(tmp_path):
+def test_a_bare_futures_book_is_a_diff_where_no_name_gives_its_depth(tmp_path):
     raw = json.dumps(USDM_BOOK).encode()
     (bare,) = read(recording(tmp_path / "r", raw))
     assert parse(bare.raw, Arrival(bare.stream, 1, bare.received_at_ns)) == Skipped("depthUpdate")

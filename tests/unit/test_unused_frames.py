@@ -40,7 +40,7 @@ def test_nothing_that_comes_is_nothing_wrong(frames: Frames):
     assert frames.found == []
 
 
-def test_frames_of_which_none_is_used_are_told_with_their_kinds_the_most_frequent_first(frames: Frames):
+def test_unused_frames_are_a_finding_with_their_most_frequent_kinds_first(frames: Frames):
     frames.seconds(UNUSED_S, kline=1, depth_diff=9)
     assert frames.found == []
     frames.seconds(1, kline=1, depth_diff=9)
