@@ -31,6 +31,13 @@ def running(plan: Plan, kind: type[Stack] = Stack) -> Iterator[Stack]:
         yield stack
 
 
+def limited_plan(directory: Path, strategies: str, workers: int, pool: str) -> Plan:
+    """Return a plan with these strategies, whose runs may take a second; their file is written into the directory."""
+    file = directory / "strategies.toml"
+    file.write_text(strategies)
+    return Plan(workers, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": "1"})
+
+
 def replay(stack: Stack, files: Sequence[Path], speed: str, each: Callable[[], object] = lambda: None) -> None:
     """Replay recordings; call `each` every 50 ms meanwhile."""
     feed = stack.start_feed(["replay", *map(str, files), "--speed", speed])

@@ -12,7 +12,7 @@ from compose.local.waiting import wait_for
 from tasks import deadletters as letters
 from tasks.changes import Changes
 from tasks.outbox import Outbox
-from tests.acceptance.pipeline import deadletters, finish, running
+from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.test_poison import Impatient, publish
 from tests.integration.service import get
 
@@ -28,9 +28,7 @@ EVENTS = 12
 
 
 def plan(tmp_path: Path, name: str, pool: str) -> Plan:
-    file = tmp_path / "strategies.toml"
-    file.write_text(FILE.format(name=name))
-    return Plan(1, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": "1"})
+    return limited_plan(tmp_path, FILE.format(name=name), 1, pool)
 
 
 def found(stack: Stack, name: str) -> str:

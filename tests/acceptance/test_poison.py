@@ -12,7 +12,7 @@ from compose.local.stack import Plan, Stack
 from ingest.delivery import delivered
 from tasks import deadletters as letters
 from tasks.outbox import Outbox
-from tests.acceptance.pipeline import deadletters, finish, running
+from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.strategies import POISON_ID
 from tests.waiting import wait_for
 
@@ -44,9 +44,7 @@ async def publish(stack: Stack, ids: Sequence[int]) -> None:
 
 
 def plan(tmp_path: Path, name: str, pool: str) -> Plan:
-    file = tmp_path / "strategies.toml"
-    file.write_text(FILE.format(name=name))
-    return Plan(2, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": "1"})
+    return limited_plan(tmp_path, FILE.format(name=name), 2, pool)
 
 
 @pytest.mark.parametrize(

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 import redis
 
+from compose.local.processes import Instance
 from ingest.inforce import InForce
 from tasks.changes import Changes
 from tasks.configuration import Configuration
@@ -15,6 +16,7 @@ from tasks.ledger import Keys, Ledger, connection_options
 from tasks.settings import Settings
 from tests.exchange import recorded
 from tests.integration.ledger_for_tests import start_epoch
+from tests.integration.nats_logins import Certificates
 from tests.integration.runtime_configuration import Start
 
 
@@ -65,3 +67,15 @@ def start(settings: Settings) -> Iterator[Start]:
             return in_force
 
         yield start
+
+
+@pytest.fixture(scope="module")
+def instance() -> Iterator[Instance]:
+    """Where the servers of a module's tests live."""
+    with Instance("module") as instance:
+        yield instance
+
+
+@pytest.fixture(scope="module")
+def certificates(instance: Instance) -> Certificates:
+    return Certificates(instance.directory)

@@ -1,7 +1,6 @@
 """NATS_URL against real servers: a login in percent signs, and websockets."""
 
 import asyncio
-from collections.abc import Iterator
 from importlib.util import find_spec
 from typing import Any
 
@@ -20,17 +19,6 @@ LOGIN = "feed%20er:p%40ss%3Aw%2Frd"
 AUTHORIZATION = 'authorization { user: "feed er", password: "p@ss:w/rd" }'
 
 needs_aiohttp = pytest.mark.filterwarnings("ignore:parameter 'timeout' of type:DeprecationWarning")
-
-
-@pytest.fixture(scope="module")
-def instance() -> Iterator[Instance]:
-    with Instance("urls") as instance:
-        yield instance
-
-
-@pytest.fixture(scope="module")
-def certificates(instance: Instance) -> Certificates:
-    return Certificates(instance.directory)
 
 
 class Server:

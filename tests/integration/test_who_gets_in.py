@@ -4,7 +4,7 @@ import asyncio
 import os
 import re
 import signal
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 import pytest
@@ -22,17 +22,6 @@ from tests.waiting import wait_for
 
 LOGINS = of_passwords() | of_keys()
 each_login = pytest.mark.parametrize("kind", LOGINS)
-
-
-@pytest.fixture(scope="module")
-def instance() -> Iterator[Instance]:
-    with Instance("doors") as instance:
-        yield instance
-
-
-@pytest.fixture(scope="module")
-def certificates(instance: Instance) -> Certificates:
-    return Certificates(instance.directory)
 
 
 class Doors:

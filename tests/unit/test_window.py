@@ -18,6 +18,15 @@ def filled(count: int, in_flight: int = 4) -> SendWindow:
     return window
 
 
+def flowing(count: int, first_seq: int = 1) -> SendWindow:
+    """Return a window of so many frames whose first is confirmed; as many as may be in flight were taken after it."""
+    window = filled(count)
+    window.take_due()
+    window.confirm(1, first_seq)
+    window.take_due()
+    return window
+
+
 def test_the_first_frame_of_a_session_goes_alone():
     window = filled(10)
 
@@ -29,10 +38,7 @@ def test_the_first_frame_of_a_session_goes_alone():
 
 
 def test_each_confirmation_makes_room_for_one_more():
-    window = filled(10)
-    window.take_due()
-    window.confirm(1, 1)
-    window.take_due()
+    window = flowing(10)
 
     window.confirm(2, 2)
     window.confirm(3, 3)
@@ -42,10 +48,7 @@ def test_each_confirmation_makes_room_for_one_more():
 
 
 def test_what_failed_goes_again_from_the_first_alone_then_in_order():
-    window = filled(6)
-    window.take_due()
-    window.confirm(1, 1)
-    window.take_due()
+    window = flowing(6)
     window.confirm(2, 2)
 
     window.go_back()
@@ -56,10 +59,7 @@ def test_what_failed_goes_again_from_the_first_alone_then_in_order():
 
 
 def test_a_confirmation_behind_a_frame_that_failed_is_noticed():
-    window = filled(6)
-    window.take_due()
-    window.confirm(1, 1)
-    window.take_due()
+    window = flowing(6)
 
     assert not window.confirm(3, 2)
     assert window.held == 5, "nothing is forgotten"
@@ -77,10 +77,7 @@ def test_a_confirmation_that_is_not_awaited_changes_nothing(number: int):
 
 
 def test_a_frame_that_is_not_behind_the_one_before_is_misplaced():
-    window = filled(3)
-    window.take_due()
-    window.confirm(1, 8)
-    window.take_due()
+    window = flowing(3, first_seq=8)
 
     window.confirm(2, 5)
     window.confirm(3, 6)
