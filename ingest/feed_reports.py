@@ -38,9 +38,7 @@ class FeedReports:
         return [report for _, report in self._reports.values()]
 
 
-_DO = (
-    "see whether the exchange lists and trades these symbols, and BINANCE_*_URL; the feed opens the link anew by itself"
-)
+_DO = "see whether the exchange lists and trades these symbols, and BINANCE_*_URL; the feed reopens the link by itself"
 
 
 def _says(report: FeedReport) -> str:

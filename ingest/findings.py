@@ -47,7 +47,7 @@ class Findings:
             except Exception:
                 # A check that fails must end neither the work nor /ready.
                 if self._rarely:
-                    log.exception("a fault of ours: a check failed")
+                    log.exception("unexpected error: a check failed")
                 continue
             found += its
             for finding in its if logs else ():

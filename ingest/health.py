@@ -82,7 +82,7 @@ class Health:
             says = "stands by: another ingest leads, and this one takes over when that falls silent"
             yield Finding("ok", "ingest", says, name="standing_by")
         elif not self.started:
-            do = "start them, or mend NATS_URL or REDIS_URL"
+            do = "start them, or fix NATS_URL or REDIS_URL"
             yield Finding("fault", "ingest", "is starting: it waits for NATS and Redis", do, "starting")
 
     def waiting(self) -> Iterator[Finding]:

@@ -16,7 +16,7 @@ _WRONG = {
         "see which publisher names them: docs/feeds.md, Wrong books; a market that moves so fast: MAX_BOOK_JUMP",
     ),
     "time_ahead": ("clocks", "set the clocks of the feed's machine and of this one by NTP: docs/feeds.md, Clocks"),
-    "bad_time": ("times", "mend what the publisher writes: docs/feeds.md, Times and their units"),
+    "bad_time": ("times", "fix what the publisher writes: docs/feeds.md, Times and their units"),
     "coinm": ("COIN-M futures", "take the USD-M futures instead, or leave them out of NATS_SUBJECTS"),
 }
 

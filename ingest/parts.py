@@ -11,8 +11,8 @@ log = structlog.get_logger()
 
 #: What it means that a part is away, and what to do.
 _AWAY = {
-    "nats": ("NATS", "no frames come in, no signals go out", "start it, or mend NATS_URL"),
-    "redis": ("Redis", "nothing can be committed, events wait in ingest", "start it, or mend REDIS_URL"),
+    "nats": ("NATS", "no frames come in, no signals go out", "start it, or fix NATS_URL"),
+    "redis": ("Redis", "nothing can be committed, events wait in ingest", "start it, or fix REDIS_URL"),
 }
 
 

@@ -11,7 +11,7 @@ from tasks.routing import LaneId
 TOLD_S = 10.0
 #: More reasons are counted, not told.
 _REASONS = 3
-_DO = "give the user the right (docs/security.md), or mend the key; nothing is lost, what waits is done then"
+_DO = "give the user the right (docs/security.md), or fix the key; nothing is lost, what waits is done then"
 
 
 class Refusals:

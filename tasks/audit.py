@@ -55,7 +55,7 @@ class Audit:
 
 
 def _missing(pool: str, event: AnyEvent, first: Line | None) -> str:
-    """Say what is missing where a record begins with an event that is not the first one of the audited run."""
+    """Return what is missing where a record begins with an event that is not the first one of the audited run."""
     what = f"{event.venue} {event.symbol} {event.kind}"
     if first is None:
         return f"the audited run had no {what} in pool {pool}"

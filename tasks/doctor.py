@@ -25,7 +25,7 @@ def redis(facts: RedisFacts) -> Iterator[Finding]:
     if facts.away:
         names = {"broker": "BROKER_URL", "results": "RESULT_URL", "ledger": "LEDGER_URL"}
         settings = ", ".join(names[role] for role in facts.roles)
-        do = f"start it, or mend REDIS_URL or {settings}"
+        do = f"start it, or fix REDIS_URL or {settings}"
         yield Finding("fault", what, f"{facts.url}: {facts.away}", do, "redis_away")
         return
     info = facts.info
@@ -154,7 +154,7 @@ def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterato
     for shard, epoch in facts.epochs.items():
         if not epoch:
             says = f"shard {shard} has no epoch: ingest never ran in namespace {namespace}"
-            yield Finding("warning", "lanes", says, "start `python -m ingest`, or mend NAMESPACE")
+            yield Finding("warning", "lanes", says, "start `python -m ingest`, or fix NAMESPACE")
     lanes = ", ".join(f"{pool.name} {facts.lanes.get(pool.name, 0)} of {len(pool.lanes)}" for pool in pools)
     if any(facts.epochs.values()):
         epochs = ", ".join(epoch for epoch in facts.epochs.values() if epoch)
@@ -190,7 +190,7 @@ def once(*sources: Iterable[Finding]) -> Iterator[Finding]:
 def nats(facts: NatsFacts) -> Iterator[Finding]:
     """Judge NATS and, behind it, ingest."""
     if facts.away:
-        yield Finding("fault", "NATS", f"{facts.url}: {facts.away}", "start it, or mend NATS_URL", "nats_away")
+        yield Finding("fault", "NATS", f"{facts.url}: {facts.away}", "start it, or fix NATS_URL", "nats_away")
         return
     jetstream = "with JetStream" if facts.jetstream else "without JetStream"
     payload = f"messages up to {facts.max_payload / 2**20:.3g} MiB"

@@ -248,7 +248,7 @@ def ask_port(setting: str, host: str, port: int) -> PortFacts:
 
 
 def _findings(answer: Mapping[str, Any]) -> tuple[Finding, ...]:
-    """Give what /ready of an ingest finds; a worker's, and that of a release before, say nothing."""
+    """Return what /ready of an ingest finds; a worker's, and that of a release before, say nothing."""
     try:
         return msgspec.convert(answer.get("findings", ()), tuple[Finding, ...])
     except msgspec.ValidationError:

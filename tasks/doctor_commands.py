@@ -65,7 +65,7 @@ def examine() -> Iterator[Finding]:
         chosen = changes.read_file(settings.strategies_file)
     except SettingsError as error:
         for fault in _faults(error):
-            yield Finding("fault", "strategies", fault, f"mend {settings.strategies_file}")
+            yield Finding("fault", "strategies", fault, f"fix {settings.strategies_file}")
     if chosen:
         yield doctor.strategies(chosen)
     yield from _outside(settings, chosen)
@@ -112,6 +112,6 @@ def _told(role: str, asked: Future[T], judge: Callable[[T], Iterable[Finding]]) 
     try:
         facts = asked.result()
     except (redis.RedisError, ValueError) as error:
-        yield Finding("fault", f"Redis ({role})", f"can't be read: {error}", "let this user read, or mend the key")
+        yield Finding("fault", f"Redis ({role})", f"can't be read: {error}", "let this user read, or fix the key")
         return
     yield from judge(facts)

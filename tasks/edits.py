@@ -112,7 +112,7 @@ class Difference(NamedTuple):
     new: Any
 
     def __str__(self) -> str:
-        """Say it on one line: `pools.depth.strategies.orderbook_skew.levels: 5 → 10`."""
+        """Return it on one line: `pools.depth.strategies.orderbook_skew.levels: 5 → 10`."""
         return f"{self.key}: {told(self.old)} → {told(self.new)}"
 
 

@@ -37,7 +37,7 @@ class SettingsError(RealtimeStrategiesError):
 
     @classmethod
     def of(cls, headline: str, faults: Sequence[str]) -> Self:
-        """Say one fault in the headline's line, several in a line each."""
+        """Return one fault in the headline's line, several in a line each."""
         between = " " if len(faults) == 1 else "\n  "
         error = cls(f"{headline}:{between}{between.join(faults)}")
         error.faults = tuple(faults)

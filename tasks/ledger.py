@@ -57,7 +57,7 @@ Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
 
 
 def script(name: str) -> str:
-    """Give the text of one of the ledger's Lua scripts, behind what those share that write more than once."""
+    """Return the text of one of the ledger's Lua scripts, behind what those share that write more than once."""
     before, text = (
         Path(__file__).with_name(f"{each}.lua").read_text(encoding="utf-8") for each in ("before_writing", name)
     )
@@ -149,7 +149,7 @@ class Refusal(NamedTuple):
     why: str
 
     def __str__(self) -> str:
-        """Give what goes over the channel, a line that is no notice for who does not know it."""
+        """Return what goes over the channel, a line that is no notice for who does not know it."""
         return f"refused|{self.lane.pool}|{self.lane.partition}|{self.epoch}|{self.why}"
 
     @classmethod
@@ -279,7 +279,7 @@ class Ledger:
         self._client.publish(self.keys.notices, str(Notice(batch.lane, str(batch.epoch), position)))
 
     def tell_refused(self, batches: Iterable[Batch[AnyEvent]], error: redis.ResponseError) -> None:
-        """Tell the sender why these are not committed, if Redis lets us."""
+        """Publish to the sender why these are not committed, if Redis lets us."""
         why = reason(error)
         lines = [str(Refusal(batch.lane, str(batch.epoch), why)) for batch in batches]
         with suppress(redis.RedisError):

@@ -70,7 +70,7 @@ class RuntimeValue(msgspec.Struct, frozen=True):
         return any(label == key or label.startswith(f"{key}.") for label in labels)
 
     def __str__(self) -> str:
-        """Say what it is, for a person."""
+        """Return what it is, for a person."""
         return f"{self.label}: {told(self.value)}"
 
     def replaces(self, other: "RuntimeValue") -> bool:

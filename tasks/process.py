@@ -125,7 +125,7 @@ def _note() -> RunNote | None:
 
 @contextmanager
 def _noted() -> Iterator[runner.Note]:
-    """Say in this process's note that it runs a task, for as long as the block lasts; give what notes its batches."""
+    """Note that this process runs a task, for as long as the block lasts; yield what notes its batches."""
     note = _note()
     if note is None:
         yield lambda *_: None

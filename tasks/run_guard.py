@@ -107,7 +107,7 @@ def fork_guard(settings: Settings, directory: Path) -> None:
     try:
         _guard(settings, directory, watched)
     except BaseException:
-        log.exception("a fault of ours: the guard of a solo worker ended")
+        log.exception("unexpected error: the guard of a solo worker ended")
     finally:
         os._exit(0)
 

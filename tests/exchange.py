@@ -63,7 +63,7 @@ class Exchange:
         return self.route("")
 
     def route(self, name: str) -> str:
-        """Give the address of a path of the futures market: public, or market."""
+        """Return the address of a path of the futures market: public, or market."""
         assert self._server is not None
         host, port = next(iter(self._server.sockets)).getsockname()[:2]
         return f"ws://{host}:{port}/{name}{'/' if name else ''}stream"

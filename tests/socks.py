@@ -7,7 +7,7 @@ from contextlib import asynccontextmanager, suppress
 
 @asynccontextmanager
 async def socks(asked_for: list[str]) -> AsyncIterator[str]:
-    """Give host and port of a proxy; the names that clients ask it for go into `asked_for`, and are all this machine."""
+    """Yield host and port of a proxy; the names that clients ask it for go into `asked_for`, and are all this machine."""
     writers: list[asyncio.StreamWriter] = []
     tasks: list[asyncio.Task[None]] = []
 

@@ -125,7 +125,7 @@ class Watch:
             if not longest_s:
                 self._renewals.pop(link, None)
             elif longest_s > self._patience.renew_s and now_s > due_s:
-                log.warning("opening the link anew: streams on it are silent", where=link.where, for_s=round(longest_s))
+                log.warning("reopening the link: streams on it are silent", where=link.where, for_s=round(longest_s))
                 self._renewals[link] = now_s + wait_s, min(2 * wait_s, self._patience.renew_max_s)
                 link.renew()
 

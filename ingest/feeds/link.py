@@ -134,7 +134,7 @@ class Link:
                 return socket
 
     def _backoff_s(self) -> float:
-        """Give a wait that doubles with every failure in a row, with jitter, so that many feeds do not come at once."""
+        """Return a wait that doubles with every failure in a row, with jitter, so that many feeds do not come at once."""
         longest = min(self._patience.backoff_max_s, self._patience.backoff_s * 2 ** min(self._failures - 1, 16))
         return random.uniform(longest / 2, longest)  # noqa: S311 nothing secret about a pause
 

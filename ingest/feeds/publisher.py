@@ -161,7 +161,7 @@ class Publisher(Connection):
         raise NotImplementedError
 
     async def report(self, request: bytes) -> None:
-        """Tell ingest how this feed is, if one is there that may be told."""
+        """Report to ingest how this feed is, if one is there that may be told."""
         self._reports = True
         if self.client.is_connected and STATUS_SUBJECT not in self.refused:
             # With an inbox to answer to, because ingest answers; nobody waits for it.

@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 @asynccontextmanager
 async def publishing(settings: Settings) -> AsyncIterator[Publisher]:
-    """Give a connected publisher; at the end what it has is sent, whatever ended it.
+    """Yield a connected publisher; at the end what it has is sent, whatever ended it.
 
     Raises SettingsError: a subject is refused, perhaps that of the last frame; NotStoredError: the stream does not have
     all that was published to it.

@@ -198,7 +198,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             level.attacked = False
 
     def _judge(self, level: Level, held_ms: int, *, refilled: bool) -> tuple[float, str] | None:
-        """Give confidence and rationale where this book changes what the level says; before it, it had held `held_ms`."""
+        """Return confidence and rationale where this book changes what the level says; before it, it had held `held_ms`."""
         params, refills, now_ms = self.params, len(level.refills_ms), level.seen_ms
         if level.said_ms and now_ms - level.said_ms < params.level_interval_s * 1000:
             return None

@@ -27,7 +27,7 @@ Argument = bytes | str | int
 
 
 def commands(name: str) -> list[str]:
-    """Give the commands that a script's own text names."""
+    """Return the commands that a script's own text names."""
     text = (FOLDER / f"{name}.lua").read_text()
     named: list[str] = _COMMAND.findall(text)
     assert len(named) == len(_ANY_COMMAND.findall(text)), f"{name}.lua calls a command that its text does not name"
@@ -173,11 +173,11 @@ class Stage:
             self.client.restore(key, 0, dumped)
 
     def dump(self) -> dict[bytes, tuple[bytes, bool]]:
-        """Give every key byte by byte, and whether it runs out."""
+        """Return every key byte by byte, and whether it runs out."""
         return {key: (self.client.dump(key), self.client.ttl(key) >= 0) for key in self.client.scan_iter()}
 
     def content(self) -> dict[str, tuple[object, bool]]:
-        """Give what is in every key, without what depends on when it was written."""
+        """Return what is in every key, without what depends on when it was written."""
         return {key.decode(): (self._of(key), self.client.ttl(key) >= 0) for key in sorted(self.client.scan_iter())}
 
     def _of(self, key: bytes) -> object:
@@ -190,12 +190,12 @@ class Stage:
         return self.client.get(key) if kind == b"string" else kind
 
     def numbers(self) -> list[tuple[str, bytes]]:
-        """Give key and field of every number in a hash."""
+        """Return key and field of every number in a hash."""
         hashes = {key: held for key, (held, _) in self.content().items() if isinstance(held, dict)}
         return [(key, field) for key, held in hashes.items() for field, value in held.items() if value.isdigit()]
 
     def whole(self, scene: Scene) -> dict[str, tuple[object, bool]]:
-        """Give what a run leaves behind that nothing disturbs."""
+        """Return what a run leaves behind that nothing disturbs."""
         self.reset()
         scene.run(self.client)
         assert self.dump() != self._before, f"{scene} does nothing"

@@ -55,7 +55,7 @@ def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, record
     assert kinds == {
         "going live": 1,
         "nothing from the exchange": 1,
-        "opening the link anew": 1,
+        "reopening the link": 1,
         "streams speak again": 1,
     }
 

@@ -20,7 +20,7 @@ def ready(service: Ingest) -> dict[str, Any]:
 
 
 def found(service: Ingest) -> dict[str, dict[str, str]]:
-    """Give what /ready finds, but for the workers, of which there are none."""
+    """Return what /ready finds, but for the workers, of which there are none."""
     return {each["name"]: each for each in ready(service)["findings"] if each["name"] not in {"", "no_workers"}}
 
 

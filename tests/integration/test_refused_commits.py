@@ -89,7 +89,7 @@ class Pipeline:
 
 
 def found(service: Ingest, name: str) -> str:
-    """Give what /ready says of this fault; empty: it is not found."""
+    """Return what /ready says of this fault; empty: it is not found."""
     status, body = service.get("/ready")
     says: list[str] = [each["says"] for each in json.loads(body)["findings"] if each["name"] == name]
     assert not says or status == 503

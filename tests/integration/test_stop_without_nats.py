@@ -37,7 +37,7 @@ async def store(nats_url: str, namespace: str, frames: Iterable[bytes] = (FRAME,
 
 @contextmanager
 def cut_off(nats_url: str, redis_url: str, namespace: str, drain_s: str) -> Iterator[tuple[Ingest, Proxy]]:
-    """Give an ingest process that has lost NATS, and a stream with frames that it has not read."""
+    """Yield an ingest process that has lost NATS, and a stream with frames that it has not read."""
     with Proxy(int(nats_url.rpartition(":")[2])) as proxy:
         url = f"nats://127.0.0.1:{proxy.port}"
         with ingest(url, redis_url, namespace, INGEST_DRAIN_S=drain_s, **of_a_stream(namespace)) as process:

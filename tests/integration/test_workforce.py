@@ -15,14 +15,14 @@ from tests.waiting import wait_for
 
 
 def found(service: Ingest) -> set[tuple[str, str]]:
-    """Give name and object of what /ready finds wrong with workers."""
+    """Return name and object of what /ready finds wrong with workers."""
     findings = json.loads(service.get("/ready")[1])["findings"]
     return {(each["name"], each["what"]) for each in findings if each["name"] in {"no_workers", "queue_unserved"}}
 
 
 @pytest.fixture
 def both(nats_url: str, redis_url: str, namespace: str) -> Iterator[tuple[Ingest, Worker]]:
-    """Give an ingest of the pools depth, trade and basket, and a worker that listens to trade alone."""
+    """Yield an ingest of the pools depth, trade and basket, and a worker that listens to trade alone."""
     with ingest(nats_url, redis_url, namespace) as service, worker(service.settings) as one:
         service.wait_ready()
         wait_for(lambda: ("no_workers", "workers") not in found(service), 30, "the worker to be seen")

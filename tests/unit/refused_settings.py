@@ -7,7 +7,7 @@ from tasks.settings import load
 
 
 def refusal() -> list[str]:
-    """Give the headline, and the faults in a line each; one fault stands in the headline's line."""
+    """Return the headline, and the faults in a line each; one fault stands in the headline's line."""
     with pytest.raises(SettingsError) as raised:
         load()
     if not raised.value.faults:

@@ -40,7 +40,7 @@ def configuration(partitions: int = 8, skew: Mapping[str, Any] | None = None) ->
 
 @pytest.fixture(scope="session")
 def part(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
-    """Give the first lines of each venue, as files."""
+    """Return the first lines of each venue, as files."""
     folder = tmp_path_factory.mktemp("parts")
     made = {}
     for name in (SPOT, USDM):

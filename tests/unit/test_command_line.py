@@ -25,7 +25,7 @@ APPS = {"tasks": tasks.app, "ingest": ingest.app, "./run demo": demo.app, "./run
 
 
 def commands(name: str) -> Iterator[tuple[str, ...]]:
-    """Give every command of an app, the app itself and its groups among them."""
+    """Return every command of an app, the app itself and its groups among them."""
 
     def walk(command: Any, path: tuple[str, ...]) -> Iterator[tuple[str, ...]]:
         yield path

@@ -6,7 +6,7 @@ from ingest.error_counts import MINUTE_S, ErrorCounts
 
 
 def counted(**errors: int) -> dict[bytes, bytes]:
-    """Give counters as the ledger holds them, others among them."""
+    """Return counters as the ledger holds them, others among them."""
     return {f"errors:{name}".encode(): b"%d" % count for name, count in errors.items()} | {b"frames": b"9"}
 
 

@@ -82,11 +82,11 @@ def test_a_check_that_fails_leaves_the_others_as_they_are():
     findings.add(lambda: [FAULT])
     with capture_logs() as logs:
         assert findings.current() == [FAULT]
-    assert [line["event"] for line in logs] == ["a fault of ours: a check failed", "finding"]
+    assert [line["event"] for line in logs] == ["unexpected error: a check failed", "finding"]
 
 
 def names_in(file: Path) -> Iterable[str]:
-    """Give the names of the findings that a module makes, where they stand in it word for word."""
+    """Yield the names of the findings that a module makes, where they stand in it word for word."""
     for node in ast.walk(ast.parse(file.read_text())):
         if isinstance(node, ast.Call) and isinstance(node.func, ast.Name) and node.func.id == "Finding":
             given = [*node.args[4:], *(keyword.value for keyword in node.keywords if keyword.arg == "name")]

@@ -114,7 +114,7 @@ def test_one_that_stops_takes_no_more(watched: Watched):
 
 
 def names(watched: Watched) -> list[tuple[str, str]]:
-    """Give sign and name of what /ready finds."""
+    """Return sign and name of what /ready finds."""
     return [(each["sign"], each["name"]) for each in watched.health.ready()[1]["findings"]]
 
 

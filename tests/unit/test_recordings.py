@@ -38,7 +38,7 @@ def test_a_recording_is_read_line_by_line_packed_or_not_whatever_its_name(tmp_pa
 
 @contextmanager
 def piped(path: Path, content: bytes) -> Iterator[Path]:
-    """Give a named pipe into which somebody writes, a little at a time."""
+    """Yield a named pipe into which somebody writes, a little at a time."""
     os.mkfifo(path)
 
     def write() -> None:

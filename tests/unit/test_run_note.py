@@ -24,7 +24,7 @@ RUNNING = Running.of(batch(4), ["echo", "grumpy"])
 
 @pytest.fixture
 def sleeper() -> Iterator[int]:
-    """Give the id of a process that sleeps."""
+    """Yield the id of a process that sleeps."""
     sleeps = "import time; print(flush=True); time.sleep(600)"
     with subprocess.Popen([sys.executable, "-c", sleeps], stdout=subprocess.PIPE) as process:
         assert process.stdout

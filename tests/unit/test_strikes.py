@@ -17,7 +17,7 @@ AT = Noted(1, RUNNING, 5, "grumpy")
 
 
 def watched(seconds: float = 0.0, state: ProcessState = ProcessState("S")) -> Watched:  # noqa: B008 immutable
-    """Give a process that was seen at the same call for so long."""
+    """Return a process that was seen at the same call for so long."""
     one = Watched()
     for look in range(round(seconds / POLL_S) + 1):
         one.take(AT, state, 100.0 + look * POLL_S)
