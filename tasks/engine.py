@@ -114,7 +114,7 @@ class Run:
             # A state of what can't be saved must not hold up the lane.
             if self._is_fatal(error):
                 raise
-            self._tell(run.strategy, None)
+            self._tell(error, run.strategy, None)
             run.start_anew()
             return run.pack()
 
@@ -184,7 +184,7 @@ class Run:
             # A strategy may raise anything; it is told of in the dead letter.
             if self._is_fatal(error):
                 raise
-            self._tell(strategy, event)
+            self._tell(error, strategy, event)
             run.rebuild()
             return
         if said.signals:
@@ -203,9 +203,12 @@ class Run:
             return True
         return strategy.name in spared.strategies
 
-    def _tell(self, strategy: AnyStrategy, event: AnyEvent | None) -> None:
-        """Write the dead letter of the exception that is being handled."""
-        self._raised(deadletters.raised(traceback.format_exc(limit=-12), self._pool, strategy.name, event))
+    def _tell(self, error: BaseException, strategy: AnyStrategy, event: AnyEvent | None) -> None:
+        """Write the dead letter of an exception."""
+        detail = "".join(traceback.format_exception(error, limit=-12))
+        self._raised(deadletters.raised(detail, self._pool, strategy.name, event))
+        # One that a strategy makes once and raises for every event would collect the traces, and all that they hold.
+        BaseException.with_traceback(error, None)
 
     def _raised(self, letter: DeadLetter) -> None:
         self._outcome.letters.append(deadletters.pack(letter))

@@ -168,6 +168,22 @@ def test_whatever_a_strategy_raises_is_its_own_error_on_the_event(error: BaseExc
     assert (outcome.counts["signals:raising"], outcome.counts["signals:echo"]) == (2, 3)
 
 
+def test_an_exception_that_is_raised_again_and_again_does_not_grow():
+    once = ValueError("made once, at import")
+
+    class Frugal(Echo):
+        name = "frugal"
+
+        def on_trade(self, trade, state):  # noqa: ARG002 it raises whatever comes
+            raise once
+
+    worker = Worker(Frugal.create({}))
+    worker.run(trades(1, 1, 1))
+    assert once.__traceback__ is None
+    first, *_, last = (deadletters.unpack(letter).detail for letter in worker.letters)
+    assert first == last
+
+
 def test_a_generator_that_never_ends_is_its_strategys_error():
     class Endless(Echo):
         def on_trade(self, trade, state):
