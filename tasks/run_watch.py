@@ -75,8 +75,8 @@ class Watched(msgspec.Struct):
             # Many short calls that took too long together are no single one's fault: the batch is halved.
             weight, why = (MAX_STRIKES, f"hung for {self.call_s:.0f} s") if 2 * self.call_s > limit_s else (0, "")
         elif exit_code is None or -exit_code in _OF_OTHERS:
-            # Twice in the same short call is no chance; in a long one it may be.
-            weight, why = 1 if self.call_s else MAX_STRIKES // 2, "was killed, or exited"
+            # Whoever kills workers at will hits the same call of a slow strategy now and then, twice in a row too.
+            weight, why = 1, "was killed, or exited"
         elif exit_code < 0:
             weight, why = MAX_STRIKES, f"crashed ({_named(-exit_code)})"
         else:

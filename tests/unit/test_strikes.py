@@ -39,12 +39,12 @@ def weight(strike: Strike | None) -> int:
         (-signal.SIGALRM, 19, MAX_STRIKES),
         # Many calls that took long together: the batch is halved.
         (-signal.SIGALRM, 1, 0),
-        # Whoever killed it: the same short call twice, a long one four times.
-        (-signal.SIGKILL, 0, MAX_STRIKES // 2),
-        (-signal.SIGTERM, 0, MAX_STRIKES // 2),
+        # Anybody may have killed it, twice in the same call as well: only the fourth time is no chance.
+        (-signal.SIGKILL, 0, 1),
+        (-signal.SIGTERM, 0, 1),
         (-signal.SIGKILL, 1, 1),
         # A solo worker, of which nobody knows how it ended.
-        (None, 0, MAX_STRIKES // 2),
+        (None, 0, 1),
         (None, 1, 1),
         (None, 19, MAX_STRIKES),
     ],
