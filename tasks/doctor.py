@@ -178,10 +178,13 @@ def workers(seen: Sequence[WorkerSeen], pools: Sequence[Pool]) -> Iterator[Findi
 def once(*sources: Iterable[Finding]) -> Iterator[Finding]:
     """Yield the findings of all sources, but what an earlier one has said only of that one."""
     said = set[str]()
+    # What is well has no name.
+    yielded = set[Finding]()
     for source in sources:
         names = set[str]()
         for finding in source:
-            if finding.name not in said:
+            if finding.name not in said and finding not in yielded:
+                yielded.add(finding)
                 yield finding
             names.add(finding.name)
         said |= names - {""}

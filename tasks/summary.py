@@ -15,6 +15,8 @@ class Summary(msgspec.Struct):
     skipped: dict[str, int]
     refused: dict[str, int]
     repeats: int
+    #: By strategy: on how many events it raised.
+    errors: dict[str, int]
     dropped: dict[str, int]
     batches: int
     resends: int
@@ -41,6 +43,7 @@ def read(settings: Settings) -> Summary:
         skipped=labelled("skipped"),
         refused=labelled("refused"),
         repeats=counters.get("repeats", 0),
+        errors=labelled("errors"),
         dropped=labelled("dropped"),
         batches=counters.get("batches", 0),
         resends=counters.get("resends", 0),

@@ -19,8 +19,8 @@ from tests.acceptance.pipeline import backtested
 from tests.waiting import wait_for
 
 KEYS = [
-    "frames", "events", "skipped", "refused", "repeats", "dropped", "batches", "resends", "fenced", "signals",
-    "latency_ms", "seconds", "digest",
+    "frames", "events", "skipped", "refused", "repeats", "errors", "dropped", "batches", "resends", "fenced",
+    "signals", "latency_ms", "seconds", "digest",
 ]  # fmt: skip
 
 

@@ -24,6 +24,15 @@ class Jump(Strategy[Params, State]):
     def on_trade(self, trade, state):
         if trade.price > LIMIT:
             yield Signal(action="buy", confidence=0.6, price=trade.price, current_price=trade.price)
+
+
+class Broken(Strategy[Params, State]):
+    """Raise on every trade."""
+
+    name = "broken"
+
+    def on_trade(self, trade, state):
+        raise ValueError
 '''
 FILE = '[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies."mine:Jump"]\n'
 
@@ -48,11 +57,14 @@ def run(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_demo_and_its_workers_run_a_strategy_of_the_current_folder(folder: Path):
+def test_the_demo_and_its_workers_run_strategies_of_the_current_folder(folder: Path):
+    (folder / "mine.toml").write_text(f'{FILE}[pools.trade.strategies."mine:Broken"]\n')
     demo = ("-m", "compose.local", "demo", "--seconds", "3", "--workers", "1", "--pool", "solo", "--json")
     ran = run(folder, *demo, "--partitions", "2")
     assert ran.returncode == 0, ran.stderr
-    assert json.loads(ran.stdout)["signals"]["jump"] > 0
+    summary = json.loads(ran.stdout)
+    assert summary["signals"]["jump"] > 0
+    assert summary["errors"]["broken"] > 0
 
 
 def test_the_backtest_and_the_check_do_too_and_the_file_may_be_elsewhere(folder: Path, recording: Path):

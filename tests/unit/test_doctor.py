@@ -225,3 +225,13 @@ def test_what_one_source_has_said_another_does_not_say_again():
     queues = [Finding("warning", f"queue {pool}", "x", "do", "queue_unserved") for pool in ("a", "b")]
     of_ingest = [Finding("fault", "NATS", "no connection", "do", "nats_away"), Finding("ok", "NATS", "y")]
     assert list(doctor.once(own, queues, of_ingest, queues)) == [*own, *queues, of_ingest[1]]
+
+
+def test_what_two_sources_say_alike_is_said_once():
+    feed = Finding("ok", "feed", "newest event 1 s ago, streams: 4")
+    lanes = Finding("ok", "lanes", "epoch 1")
+    assert list(doctor.once([feed, lanes], [feed, Finding("ok", "feed", "no event yet")])) == [
+        feed,
+        lanes,
+        Finding("ok", "feed", "no event yet"),
+    ]

@@ -13,6 +13,7 @@ SUMMARY = Summary(
     skipped={"ack": 2},
     refused={},
     repeats=0,
+    errors={"boom": 2},
     dropped={},
     batches=3,
     resends=0,
@@ -87,6 +88,7 @@ MANY = {f"a_strategy_of_mine_{number}": number for number in range(5)}
     [
         "  frames      12",
         "  skipped     ack 2",
+        "  errors      boom 2",
         "  dropped     none",
         f"  signals     {', '.join(f'{name} {count}' for name, count in MANY.items())}",
         f"  digest      {'d' * 64}",
