@@ -8,7 +8,7 @@ is asked for while ingest holds too much.
 
 import asyncio
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from typing import Protocol
 
@@ -95,24 +95,12 @@ class StreamSource:
             raise RuntimeError("the stream is not prepared")
         frontiers = [*stored.frontiers, mine] if mine else stored.frontiers
         stood = [] if self._last_seq is None else [Position(self._source, self._last_seq)]
-        kept_seq = await self._kept(self._stream, [*frontiers, *stored.reached, *stood], self.read or stored.read)
+        kept_seq = None
+        # While it is read it is looked at, and will be again on the next connection.
+        if self._last_seq is None or self.outdated:
+            known = [*frontiers, *stored.reached, *stood]
+            kept_seq = await streams.kept(self._nats.client, self._stream, known, self.read or stored.read)
         return origin.begin(self._stream, frontiers, self._settings.ingest_start, kept_seq)
-
-    async def _kept(self, stream: origin.Stream, known: Sequence[Position], read: origin.Read | None) -> int | None:
-        """Give up to where the stream still holds what was read; None: it has lost nothing of it."""
-        if self._last_seq is not None and not self.outdated:
-            return None  # It was looked at since it was read, and will be again on the next connection.
-        last = origin.furthest(stream, known)
-        if last is None:
-            return None
-        same = read if read and read.source == last.source else None
-        if last.seq <= stream.last_seq and (same is None or await streams.holds(self._nats.client, stream, same)):
-            return None
-        # Others may have got the numbers already; they were stored later than what had been read.
-        end_seq = await streams.end_before(self._nats.client, stream, same.stored_at_ns) if same else stream.last_seq
-        kept_seq = min(end_seq, stream.last_seq)
-        log.warning("the stream has lost frames that were read", count=max(0, last.seq - kept_seq), after=kept_seq)
-        return kept_seq
 
     def resume(self, position: Position) -> None:
         """Read on after this position; what comes from before this call is ignored."""
@@ -296,8 +284,6 @@ class StreamSource:
         left, consumer = max(0, end_seq - (self._last_seq or 0)), self._consumer
         if not left or consumer is None:
             return left
-        if self._consumer is None:
-            return False
         # The last messages of the stream may be on subjects that are not read.
         about = await consumer.about()
         return 0 if not about.num_pending and consumer.has_all(about) else left

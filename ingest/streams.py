@@ -1,5 +1,6 @@
 """The stream that JetStream keeps the frames in: created, or checked, before anything is read from it."""
 
+from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import stamina
@@ -8,8 +9,9 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.origin import Read, Stream
+from ingest.origin import Read, Stream, furthest
 from tasks.errors import SettingsError
+from tasks.events import Position
 from tasks.settings import Settings
 
 #: nats-py gives a message's time as float seconds or as a date: the same moment to the microsecond at best.
@@ -63,6 +65,24 @@ async def holds(client: Client, stream: Stream, read: Read) -> bool:
     except NotFoundError:
         return True
     return message.time is None or abs(_ns(message.time) - read.stored_at_ns) < SAME_NS
+
+
+async def kept(client: Client, stream: Stream, known: Sequence[Position], read: Read | None) -> int | None:
+    """Return up to where the stream still holds what was read; None: it has lost nothing of it. Raises NATS's errors.
+
+    `known` are positions that were read, `read` is the last frame of which more is known.
+    """
+    last = furthest(stream, known)
+    if last is None:
+        return None
+    same = read if read and read.source == last.source else None
+    if last.seq <= stream.last_seq and (same is None or await holds(client, stream, same)):
+        return None
+    # Others may have got the numbers already; they were stored later than what had been read.
+    end_seq = await end_before(client, stream, same.stored_at_ns) if same else stream.last_seq
+    kept_seq = min(end_seq, stream.last_seq)
+    log.warning("the stream has lost frames that were read", count=max(0, last.seq - kept_seq), after=kept_seq)
+    return kept_seq
 
 
 async def end_before(client: Client, stream: Stream, time_ns: int) -> int:

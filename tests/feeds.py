@@ -27,8 +27,16 @@ def envelope(data: dict[str, Any], received_at: int) -> dict[str, Any]:
     return {"stream": f"{data['s'].lower()}@trade", "data": data, "received_at": received_at}
 
 
+#: A book of the spot market, as the exchange sends it.
+BOOK = {"lastUpdateId": 1, "bids": [["1", "1"]], "asks": [["2", "1"]]}
+
+
+def text(value: object) -> bytes:
+    return json.dumps(value, separators=(",", ":")).encode()
+
+
 def write_recording(path: Path, envelopes: list[dict[str, Any]]) -> Path:
-    raw = b"".join(json.dumps(each, separators=(",", ":")).encode() + b"\n" for each in envelopes)
+    raw = b"".join(text(each) + b"\n" for each in envelopes)
     path.write_bytes(gzip.compress(raw) if path.suffix == ".gz" else raw)
     return path
 

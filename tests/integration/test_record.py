@@ -6,13 +6,10 @@ import json
 import signal
 import subprocess
 import sys
-from collections.abc import Awaitable, Callable
 from datetime import UTC, datetime
-from pathlib import Path
 
 import nats
 import pytest
-from nats.js import JetStreamContext
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import free_port, start_nats
@@ -24,16 +21,10 @@ from tasks.frame_parts import Arrival
 from tasks.frames import parse
 from tasks.recordings import read
 from tasks.settings import Settings
-from tests.feeds import cancelled, envelope, trade, until
-from tests.integration.streaming import settings_of_a_stream
+from tests.feeds import BOOK, cancelled, envelope, text, trade, until
 
 STREAM = "btcusdt@trade"
 NOW_NS = 1_764_000_000 * 10**9
-BOOK = {"lastUpdateId": 1, "bids": [["1", "1"]], "asks": [["2", "1"]]}
-
-
-def text(value: object) -> bytes:
-    return json.dumps(value, separators=(",", ":")).encode()
 
 
 def test_a_recorded_envelope_keeps_every_byte_and_its_own_time():
@@ -221,82 +212,6 @@ def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp_path)
         recorder.write(file)
     assert recorder.counts == {"recorded": 1, "left_out": 2}
     assert [json.loads(line.raw)["data"]["t"] for line in read(path)] == [1]
-
-
-#: The exchange's own: nothing in it tells when it came.
-TIMELESS = text({"stream": "btcusdt@depth20@100ms", "data": BOOK})
-
-
-async def _recorded(settings: Settings, path: Path, during: Callable[[JetStreamContext], Awaitable[None]]) -> None:
-    """Record what `during` has the stream store; a frame is there from before."""
-    client = await nats.connect(settings.nats_url)
-    stream = client.jetstream()
-    await stream.add_stream(name=settings.ingest_stream, subjects=[settings.nats_subjects])
-    await stream.publish(f"{settings.ingest_stream}.x", TIMELESS)
-    task = asyncio.create_task(feed.record(settings, path, seconds=None, force=False))
-    await until(path.exists, "the file")
-    await during(stream)
-    await cancelled(task)
-    await client.close()
-
-
-async def _store(stream: JetStreamContext, name: str, frames: list[bytes]) -> None:
-    for frame in frames:
-        await stream.publish(f"{name}.x", frame)
-
-
-def test_from_a_stream_a_frame_without_a_time_has_that_at_which_it_was_stored(nats_url, tmp_path, namespace):
-    path, settings = tmp_path / "stream.jsonl", settings_of_a_stream(nats_url, namespace)
-    stored_ns = []
-
-    async def during(stream: JetStreamContext) -> None:
-        await _store(stream, namespace, [TIMELESS] * 50)
-        for seq in range(2, 52):
-            message = await stream.get_msg(namespace, seq)
-            assert message.time
-            stored_ns.append(int(message.time.timestamp() * 1e6) * 1_000)
-
-    asyncio.run(_recorded(settings, path, during))
-
-    times_ns = [line.received_at_ns for line in read(path)]
-    assert len(times_ns) == 50
-    # The client gives a message's time as float seconds here and as a date there.
-    assert all(abs(one - other) <= 1_000 for one, other in zip(times_ns, stored_ns, strict=True))
-
-
-def test_from_a_stream_all_is_recorded_in_order_though_nats_is_killed(tmp_path, namespace):
-    path = tmp_path / "stream.jsonl"
-    frames = [text(envelope(trade(number), 10**18 + number)) for number in range(300)]
-
-    with Instance("recorder") as instance:
-        server, url = start_nats(instance)
-
-        async def during(stream: JetStreamContext) -> None:
-            await _store(stream, namespace, frames[:150])
-            instance.kill(server)
-            instance.start_again(server)
-            client = await nats.connect(url)
-            await _store(client.jetstream(), namespace, frames[150:])
-            await until(lambda: path.read_bytes().count(b"\n") == 300, "all frames")
-            await client.close()
-
-        asyncio.run(_recorded(settings_of_a_stream(url, namespace), path, during))
-
-    assert [line.raw for line in read(path)] == frames
-
-
-def test_from_a_stream_that_cant_be_a_log_nothing_is_recorded_and_it_says_why(nats_url, tmp_path, namespace):
-    settings = settings_of_a_stream(nats_url, namespace)
-
-    async def main() -> None:
-        client = await nats.connect(nats_url)
-        await client.jetstream().add_stream(name=namespace, subjects=[f"{namespace}.>"], retention="workqueue")
-        await client.close()
-        await feed.record(settings, tmp_path / "none.jsonl", seconds=None, force=False)
-
-    with pytest.raises(SettingsError, match="it is no log"):
-        asyncio.run(main())
-    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["kept.jsonl", "new.jsonl.gz"])
