@@ -87,6 +87,8 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     if html:
         page.plotly()  # Better missed now than after the run.
     ran = _run(_task(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
+    if not ran.result.frames and not symbols:
+        _warn(f"there is nothing in {', '.join(map(str, files))}")
     _refuse_unknown(_words(symbols), ran.symbols)
     if html and ran.market:
         _write_page(html, page.Content(files, chosen, ran.result, ran.signals, ran.market))

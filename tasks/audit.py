@@ -43,14 +43,17 @@ class Audit:
     def version(self, pool: str, event: AnyEvent) -> str:
         """Give the configuration under which `event` ran; call it with every event, in order.
 
-        Raises LedgerError for an event that the run did not see, and when the recording lacks the run's beginning.
+        Raises LedgerError for an event that the run did not see, and when the recording lacks the run's beginning, or an
+        event with which a configuration began.
         """
         key = (pool, event.venue, event.symbol, event.kind)
         turns = self._turns[key]
         if turns and turns[0].id == event.id and turns[0].time_ms == event.time_ms:
             self._now[key] = turns.popleft().config_version
-        if key not in self._now:
+        elif key not in self._now:
             raise LedgerError(_missing(pool, event, turns[0] if turns else None))
+        elif turns and event.id > turns[0].id and event.time_ms > turns[0].time_ms:
+            raise LedgerError(_left_out(event, turns[0]))
         return self._now[key]
 
 
@@ -63,3 +66,11 @@ def _missing(pool: str, event: AnyEvent, first: Line | None) -> str:
     if (event.time_ms, event.id) > (first.time_ms, first.id):
         return f"the recording begins in mid-run: {what} with {ours}, the audited run with {theirs}; what is between is missing"
     return f"the audited run did not see {what} {ours}: it began with {theirs}"
+
+
+def _left_out(event: AnyEvent, turn: Line) -> str:
+    """Say which event a recording goes past that was the first one under a configuration."""
+    return (
+        f"the recording lacks {event.venue} {event.symbol} {event.kind} {turn.id} of {utc(turn.time_ms)}, with which "
+        f"configuration {turn.config_version} began in pool {turn.pool}; it has {event.id} of {utc(event.time_ms)}"
+    )

@@ -9,6 +9,7 @@ envelope's `timestamp`, or the payload's `E`. Spot books have neither.
 import gzip
 import heapq
 import zlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from io import BufferedReader
@@ -153,5 +154,7 @@ def _order_ns(said: float | str) -> int:
 
 
 def merge(paths: Iterable[Path], salvage: Salvage | None = None) -> Iterator[Line]:
-    """Yield the lines of several recordings by `received_at`, each recording in its own order."""
+    """Yield the lines of several recordings by `received_at`, each recording in its own order. Raises RecordingError."""
+    paths = list(paths)
+    refuse_pipes((path for path, count in Counter(paths).items() if count > 1), "it is named twice")
     return heapq.merge(*(read(path, salvage) for path in paths), key=lambda line: line.received_at_ns)

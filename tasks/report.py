@@ -37,9 +37,9 @@ class Row(NamedTuple):
     microseconds: float
 
 
-def events(path: Path) -> list[AnyEvent]:
+def events(path: Path, salvage: recordings.Salvage | None = None) -> list[AnyEvent]:
     """Read the events of a recording. Raises RecordingError."""
-    lines = enumerate(recordings.read(path), start=1)
+    lines = enumerate(recordings.read(path, salvage), start=1)
     reader = FrameReader()
     parsed = (reader.read(line.raw, line.stream, seq, line.received_at_ns) for seq, line in lines)
     return [each for each in parsed if not isinstance(each, Skipped | Refused)]

@@ -94,9 +94,14 @@ def check(name: Name) -> None:
         raise typer.Exit(1)
 
 
+def _warn(text: str) -> None:
+    typer.echo(f"warning: {text}", err=True)
+
+
 @app.command("report")
 def write_report(
     files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; each is reported by itself.")],
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged .gz.")] = False,  # noqa: FBT002 a command-line switch
 ) -> None:
     """Print docs/strategies.md: definitions, and what each strategy did on each recording.
 
@@ -106,7 +111,7 @@ def write_report(
     tables: dict[str, str] = {}
     with err.status("reading") as status:
         for path in files:
-            market = report.events(path)
+            market = report.events(path, _warn if salvage else None)
             found = list(report.rows(market, settings, lambda text: status.update(Text(text))))
             tables[path.name] = report.table(market, found)
     sys.stdout.write(page(tables))

@@ -10,7 +10,8 @@ import typer
 from compose.local import demo, recorder
 from compose.local.screen import Screen
 from compose.local.stack import Plan
-from tasks import command_line, recordings
+from ingest.feeds.replay import survey
+from tasks import command_line
 from tasks.errors import RealtimeStrategiesError
 
 app = typer.Typer(
@@ -34,6 +35,7 @@ Feed = Annotated[
     ),
 ]
 Speed = Annotated[str, typer.Option(help="How fast a recording is replayed: 20 is twenty times real time; max.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Replay what is whole of a damaged .gz.")]
 Seconds = Annotated[
     float,
     typer.Option(
@@ -66,6 +68,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     *,
     feed: Feed = None,
     speed: Speed = "1",
+    salvage: Salvage = False,
     seconds: Seconds = math.inf,
     workers: Workers = 2,
     pool: Pool = "prefork",
@@ -91,7 +94,9 @@ def _demo(  # noqa: PLR0913 each is an option of the command
             recorder.check(record)
         request = demo.Request(
             plan=Plan(workers, pool, partitions, _environment(source, replays=bool(files))),
-            feed=_replay(files, speed) if files else _live(feed or ["simulate"], speed),
+            feed=_replay(files, speed, salvage=salvage)
+            if files
+            else _live(feed or ["simulate"], speed, salvage=salvage),
             seconds=seconds,
             flower_port=flower_port,
             record=record,
@@ -111,7 +116,8 @@ def _environment(source: str, *, replays: bool) -> dict[str, str]:
     return environment
 
 
-def _replay(files: list[Path], speed: str) -> list[str]:
+def _replay(files: list[Path], speed: str, *, salvage: bool) -> list[str]:
+    """Return the arguments of a replay. Raises what it would raise itself, before anything is started."""
     if speed != "max":
         try:
             usable = 0 < float(speed) < math.inf
@@ -119,15 +125,17 @@ def _replay(files: list[Path], speed: str) -> list[str]:
             usable = False
         if not usable:
             raise RealtimeStrategiesError(f"--speed {speed}: a number above 0, or max")
-    recordings.refuse_pipes(files, "the demo looks at it before it starts")
-    for file in files:
-        next(recordings.read(file), None)  # says what is wrong with it before anything is started
-    return ["replay", *map(str, files), "--speed", speed]
+    survey(files, _pass_over if salvage else None)
+    return ["replay", *map(str, files), "--speed", speed, *(["--salvage"] if salvage else [])]
 
 
-def _live(feeds: list[str], speed: str) -> list[str]:
+def _pass_over(_damage: str) -> None:
+    """Take no notice of damage: the replay tells of it."""
+
+
+def _live(feeds: list[str], speed: str, *, salvage: bool) -> list[str]:
     if len(feeds) > 1:
         raise RealtimeStrategiesError("--feed can be repeated for recordings only")
-    if speed != "1":
-        raise RealtimeStrategiesError("--speed needs a recording: --feed FILE")
+    if speed != "1" or salvage:
+        raise RealtimeStrategiesError(f"{'--salvage' if salvage else '--speed'} needs a recording: --feed FILE")
     return ["simulate"] if feeds == ["simulate"] else ["binance", "BTCUSDT", "ETHUSDT"]

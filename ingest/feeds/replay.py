@@ -61,9 +61,9 @@ def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Surv
     return Survey(lines, first_ns)
 
 
-def first_event(path: Path) -> AnyEvent | None:
+def first_event(path: Path, salvage: recordings.Salvage | None = None) -> AnyEvent | None:
     """Give the first book or trade at the head of a recording; None when there is none."""
-    for seq, line in enumerate(itertools.islice(recordings.read(path), _HEAD_LINES), start=1):
+    for seq, line in enumerate(itertools.islice(recordings.read(path, salvage), _HEAD_LINES), start=1):
         arrival = frame_parts.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
         event = frames.parse(line.raw, arrival)
         if isinstance(event, Depth | Trade):
@@ -71,10 +71,12 @@ def first_event(path: Path) -> AnyEvent | None:
     return None
 
 
-def refuse_if_past(settings: Settings, paths: list[Path], already_past: AlreadyPast) -> None:
+def refuse_if_past(
+    settings: Settings, paths: list[Path], already_past: AlreadyPast, salvage: recordings.Salvage | None = None
+) -> None:
     """Raise LedgerError when the ledger has seen the beginning of a file; warn when there is no ledger to ask."""
     for path in paths:
-        event = first_event(path)
+        event = first_event(path, salvage)
         try:
             is_past = event is not None and already_past(event)
         except RedisError as error:
@@ -154,7 +156,7 @@ async def replay(
     Raises RecordingError and LedgerError before it begins.
     """
     found = survey(paths, log.warning if salvage else None)
-    refuse_if_past(settings, paths, already_past)
+    refuse_if_past(settings, paths, already_past, _pass_over if salvage else None)
     console = command_line.Console(stderr=True)
     with _progress(console) as progress:
         advance = partial(progress.advance, progress.add_task("replay", total=found.lines))

@@ -55,3 +55,20 @@ def test_a_recording_that_begins_unlike_the_run_names_what_is_missing(audited: A
     with pytest.raises(LedgerError) as refusal:
         at(audited, 5)
     assert str(refusal.value) == said
+
+
+def test_a_recording_without_the_first_event_of_a_change_names_it():
+    audited = audit((1, "c1"), (3, "c2"))
+    assert [at(audited, id_) for id_ in (1, 2)] == ["c1", "c1"]
+    with pytest.raises(LedgerError) as refusal:
+        at(audited, 4)
+    assert str(refusal.value) == (
+        "the recording lacks spot BTCUSDT trade 3 of 2024-08-09 00:00:03, with which configuration c2 began in pool "
+        "trade; it has 4 of 2024-08-09 00:00:04"
+    )
+
+
+def test_ids_that_begin_anew_go_past_no_change():
+    audited = audit((100, "c1"), (200, "c2"))
+    began_anew = trade(id=7, time_ms=TIME_MS + 10**9)
+    assert [at(audited, 100), audited.version("trade", began_anew), at(audited, 200)] == ["c1", "c1", "c2"]

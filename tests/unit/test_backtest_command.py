@@ -47,6 +47,10 @@ def test_a_pipe_can_not_be_shared_out_to_processes(strategies, tmp_path):
     ]
 
 
+def test_a_recording_with_nothing_in_it_is_told(strategies):
+    assert run("/dev/stdin", "--digest", piped=b"").stderr.decode() == "warning: there is nothing in /dev/stdin\n"
+
+
 def test_a_damaged_file_is_used_as_far_as_it_is_whole_when_asked(strategies, tmp_path):
     packed = gzip.compress(write_market(tmp_path / "market.jsonl", seconds=300).read_bytes())
     cut = tmp_path / "cut.jsonl.gz"

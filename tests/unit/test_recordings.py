@@ -68,6 +68,12 @@ def test_what_needs_a_file_names_the_pipe_that_it_was_given(tmp_path):
     assert str(refusal.value) == f"{pipe} can be read only once, and it is read twice: write it to a file first"
 
 
+def test_a_pipe_that_is_named_twice_is_refused_by_name(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    with pytest.raises(RecordingError, match="pipe can be read only once, and it is named twice"):
+        list(merge([tmp_path / "pipe", recording(tmp_path / "r"), tmp_path / "pipe"]))
+
+
 def test_an_empty_file_is_an_empty_recording(tmp_path):
     assert list(read(recording(tmp_path / "empty"))) == []
 

@@ -9,6 +9,7 @@ import time
 import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
 
+from compose.local.commands import _replay as demo_feed
 from ingest.feeds.replay import FULL_FRAMES, Replay, Survey, _is_full, first_event, refuse_if_past, survey
 from tasks.errors import LedgerError, RecordingError
 from tasks.recordings import Line
@@ -32,6 +33,24 @@ def test_a_file_that_is_cut_short_is_refused_before_anything_is_published(tmp_pa
 
     with pytest.raises(RecordingError, match="cut short"):
         survey([path])
+
+
+def test_of_a_damaged_file_what_is_whole_is_compared_with_the_ledger(tmp_path):
+    path = write_recording(tmp_path / "cut.jsonl.gz", [{"result": None, "received_at": 5}])
+    path.write_bytes(path.read_bytes()[:-9])
+
+    refuse_if_past(Settings(), [path], lambda _: True, lambda _: None)
+    with pytest.raises(RecordingError, match="cut short"):
+        refuse_if_past(Settings(), [path], lambda _: True)
+
+
+def test_a_demo_looks_its_recording_through_before_it_starts_anything(tmp_path):
+    path = write_recording(tmp_path / "cut.jsonl.gz", [envelope(trade(number), 10 + number) for number in range(2_000)])
+    path.write_bytes(path.read_bytes()[:-9])
+
+    with pytest.raises(RecordingError, match="--salvage uses what comes before"):
+        demo_feed([path], "max", salvage=False)
+    assert demo_feed([path], "max", salvage=True) == ["replay", str(path), "--speed", "max", "--salvage"]
 
 
 def test_a_pipe_is_refused_by_name_because_a_replay_reads_twice(tmp_path):

@@ -1,5 +1,6 @@
 """What the report counts, and the page that it makes."""
 
+import gzip
 from pathlib import Path
 
 import pytest
@@ -7,6 +8,7 @@ from typer.testing import CliRunner
 
 from tasks import registry, report
 from tasks.configuration import Configuration
+from tasks.errors import RecordingError
 from tasks.report import quantiles
 from tasks.report_text import page
 from tasks.strategies_commands import app
@@ -66,3 +68,12 @@ def test_the_command_writes_the_page(tmp_path: Path):
     assert written.exit_code == 0
     assert written.stdout.startswith("# Strategies\n")
     assert "1 events in 0 s: BTCUSDT." in written.stdout
+
+
+def test_of_a_damaged_recording_the_report_takes_what_is_whole_when_asked(tmp_path: Path):
+    path = tmp_path / "cut.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"received_at":1723161254000000000}\n')[:-9])
+    with pytest.raises(RecordingError, match="--salvage uses what comes before"):
+        CliRunner().invoke(app, ["report", str(path)], catch_exceptions=False)
+    written = CliRunner().invoke(app, ["report", str(path), "--salvage"])
+    assert (written.exit_code, "cut.jsonl.gz is damaged" in written.stderr) == (0, True)
