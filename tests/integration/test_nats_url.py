@@ -11,6 +11,7 @@ from compose.local.servers import free_port, start_nats
 from tasks.doctor_asking import ask_nats
 from tasks.nats_client import NatsClient
 from tasks.settings import Settings
+from tests.feeds import until
 from tests.integration.nats_logins import Certificates
 from tests.needs import missing
 
@@ -55,9 +56,7 @@ def echo(settings: Settings) -> bytes:
             await client.close()
             # aiohttp ends a connection over TLS a moment after it was told to.
             sockets: Any = asyncio.get_running_loop()
-            async with asyncio.timeout(10):
-                while len(sockets._selector.get_map()) > 1:
-                    await asyncio.sleep(0.01)
+            await until(lambda: len(sockets._selector.get_map()) <= 1, "the end of its connections")
 
     return asyncio.run(talk())
 
