@@ -7,10 +7,10 @@ wss://one:443,wss://two:443                         over websockets; ws:// is th
 from typing import NamedTuple, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from tasks.redis_address import NO_ADDRESS
+from tasks.redis_address import no_address
 
 _WEBSOCKETS = frozenset({"ws", "wss"})
-_SCHEMES = frozenset({"nats", "tls"}) | _WEBSOCKETS
+_SCHEMES = ("nats", "tls", "ws", "wss")
 
 
 class NatsAddress(NamedTuple):
@@ -48,7 +48,7 @@ def _split(url: str) -> SplitResult:
         usable = False
     # An @ further on was to end a password that holds one of the signs that end a host.
     if not usable or "@" in parts.path + parts.query + parts.fragment:
-        raise ValueError(NO_ADDRESS)
+        raise ValueError(no_address(*_SCHEMES))
     return parts
 
 

@@ -17,11 +17,17 @@ Scheme = Literal["redis", "rediss", "unix", "sentinel", "sentinels"]
 _PORTS = {"redis": 6_379, "rediss": 6_379, "sentinel": 26_379, "sentinels": 26_379}
 _SENTINELS = frozenset({"sentinel", "sentinels"})
 
-NO_ADDRESS = "not an address; in a password, signs such as / @ : , are written as %2F %40 %3A %2C"
+_NO_ADDRESS = "not an address with {}; in a password, signs such as / @ : , are written as %2F %40 %3A %2C"
 _NO_OPTION = (
     "takes no option {}: timeouts and the protocol are the same for everybody here, "
     "TLS has the settings REDIS_TLS_CA, REDIS_TLS_CERT and REDIS_TLS_KEY"
 )
+
+
+def no_address(*schemes: str) -> str:
+    """Return what is said of text that is no URL of these schemes. It never holds any of the text."""
+    *others, last = (f"{scheme}://" for scheme in schemes)
+    return _NO_ADDRESS.format(f"{', '.join(others)} or {last}")
 
 
 class RedisAddress(NamedTuple):
@@ -126,7 +132,7 @@ def _split(url: str) -> SplitResult:
         usable = False
     # An @ further on was to end a password that holds one of the signs that end a host.
     if not usable or "@" in parts.path + parts.query:
-        raise ValueError(NO_ADDRESS)
+        raise ValueError(no_address(*get_args(Scheme)))
     return parts
 
 

@@ -42,7 +42,7 @@ def test_servers_and_login_of_a_url_are_told_apart_and_decoded(urls, servers, lo
         ("nats://me:hunter?2@h", "not an address"),
         ("nats://me:hunter#2@h", "not an address"),
         ("nats://1?hunter2@h", "not an address"),
-        ("http://h", "not an address"),
+        ("http://h", "not an address with nats://, tls://, ws:// or wss://;"),
         ("nats://", "not an address"),
         ("nats://h:0", "not an address"),
     ],

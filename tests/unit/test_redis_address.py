@@ -60,6 +60,13 @@ def test_what_libraries_would_read_differently_is_refused(url: str):
     assert "secret" not in str(raised.value)
 
 
+@pytest.mark.parametrize("url", ["http://:secret@h", "redis+socket:///run/redis.sock", "secret@h:6379", "secret"])
+def test_what_is_no_address_is_told_which_ones_are(url: str):
+    with pytest.raises(ValueError, match="with redis://, rediss://, unix://, sentinel:// or sentinels://") as raised:
+        RedisAddress.parse(url)
+    assert "secret" not in str(raised.value)
+
+
 @pytest.mark.parametrize("make", [connect, connect_async])
 def test_a_client_asks_for_the_named_master_and_logs_in_there_and_not_at_the_sentinels(make):
     own = {"redis_sentinel_master": "m", "redis_sentinel_password": "of s"}
