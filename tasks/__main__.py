@@ -20,6 +20,7 @@ from tasks.contract import SignalMessage, digest_line
 from tasks.deadletters_commands import app as deadletters_app
 from tasks.doctor_commands import app as doctor_app
 from tasks.errors import RealtimeStrategiesError, RecordingError, SettingsError
+from tasks.findings import none_used
 from tasks.history_commands import app as history_app
 from tasks.outbox import Outbox
 from tasks.plausibility import Limits
@@ -89,6 +90,8 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     ran = _run(_task(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
     if not ran.result.frames and not symbols:
         _warn(f"there is nothing in {', '.join(map(str, files))}")
+    elif ran.result.frames and not ran.used:
+        _warn(none_used(ran.result.events, ran.result.skipped, ran.result.refused))
     _refuse_unknown(_words(symbols), ran.symbols)
     if html and ran.market:
         _write_page(html, page.Content(files, chosen, ran.result, ran.signals, ran.market))

@@ -1,6 +1,6 @@
 """What was found wrong with a pipeline, and what to do about it: one form for /ready, the page, the doctor and alerts."""
 
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -51,6 +51,13 @@ class Finding(msgspec.Struct, frozen=True):
     do: str = ""
     #: Stable, one of a few; empty: it has none, and is no metric.
     name: str = ""
+
+
+def none_used(events: int, skipped: Mapping[str, int], refused: Mapping[str, int]) -> str:
+    """Return a line for frames of which no strategy took any: what they were, the most frequent kind first."""
+    kinds = sorted(skipped, key=lambda kind: -skipped[kind])
+    kinds += ["refused"] * bool(refused) + ["events that no pool takes"] * bool(events)
+    return f"Frames came, none was used: kinds {named_some(kinds)}. Strategies take depth20 and trade streams."
 
 
 def named_some(names: Sequence[str]) -> str:

@@ -53,6 +53,8 @@ class Ran(NamedTuple):
     #: All that the recordings name.
     symbols: list[str]
     market: Market | None
+    #: Whether any event was given to a pool.
+    used: bool
 
 
 def jobs_for(paths: list[Path]) -> int:
@@ -86,7 +88,8 @@ def run(
             helper.end()
     part = backtest.part()
     result = backtest.result(time.perf_counter() - started_s)
-    return Ran(result, part.signals, backtest.share.symbols, part.market)
+    used = bool(part.counts["applied"] or part.counts["repeats"])
+    return Ran(result, part.signals, backtest.share.symbols, part.market, used)
 
 
 class _Helper:

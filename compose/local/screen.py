@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from tasks import command_line, signal_lines
-from tasks.findings import named_some
+from tasks.findings import none_used
 from tasks.summary import Summary
 
 LINES_PER_S = 10
@@ -78,9 +78,7 @@ def nothing_used(summary: Summary) -> str:
     """Return a warning when frames came and no strategy took any; else nothing."""
     if not summary.frames or summary.batches or summary.dropped:
         return ""
-    kinds = sorted(summary.skipped, key=lambda kind: -summary.skipped[kind])
-    kinds += ["refused"] * bool(summary.refused) + ["events that no pool takes"] * bool(summary.events)
-    return f"Frames came, none was used: kinds {named_some(kinds)}. Strategies take depth20 and trade streams."
+    return none_used(summary.events, summary.skipped, summary.refused)
 
 
 def in_order(summary: Summary, seconds: float) -> dict[str, Any]:

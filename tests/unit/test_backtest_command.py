@@ -85,3 +85,16 @@ def test_signals_that_can_not_be_written_are_one_clear_line(strategies, tmp_path
     assert ran.stderr.decode().splitlines() == [
         f"error: can't write {tmp_path / 'nowhere' / 's.jsonl'}: No such file or directory"
     ]
+
+
+def test_frames_of_which_no_strategy_takes_any_are_told_with_their_kinds(strategies, tmp_path):
+    """Their digest is that of nothing, which would be taken for a run without signals."""
+    trades = tmp_path / "trades.jsonl"
+    lines = write_market(tmp_path / "market.jsonl").read_text().splitlines(keepends=True)
+    trades.write_text("".join(line for line in lines if '"e": "trade"' in line))
+    klines = tmp_path / "klines.jsonl"
+    klines.write_text('{"stream": "btcusdt@kline_1m", "data": {"e": "kline"}, "received_at": 1723161255343000000}\n')
+    for file, kinds in ((trades, "events that no pool takes"), (klines, "kline")):
+        ran = run(str(file))
+        assert (ran.returncode, f"none was used: kinds {kinds}." in ran.stderr.decode()) == (0, True), ran.stderr
+    assert b"none was used" not in run(str(tmp_path / "market.jsonl")).stderr
