@@ -47,6 +47,19 @@ app.add_typer(strategies_app, name="strategies")
 app.add_typer(signals_app)
 app.add_typer(doctor_app)
 
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="STRATEGY.NAME=VALUE, as in `strategies set`; repeatable.")
+]
+Audited = Annotated[
+    bool, typer.Option(help="Run each event under the configuration it had in the live run of this NAMESPACE.")
+]
+HtmlPage = Annotated[
+    Path | None, typer.Option(help="Write a page with prices, signals and what came of them; needs plotly.")
+]
+Processes = Annotated[
+    int, typer.Option("--jobs", min=0, help="Processes to share the symbols out to; 0: as many as pay.")
+]
+SignalsFile = Annotated[Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")]
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
 out = command_line.Console()
@@ -59,21 +72,11 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; several are merged by time.")],
     symbols: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
     strategies: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
-    changes: Annotated[
-        list[str] | None, typer.Option("--set", help="STRATEGY.NAME=VALUE, as in `strategies set`; repeatable.")
-    ] = None,
-    audit: Annotated[
-        bool, typer.Option(help="Run each event under the configuration it had in the live run of this NAMESPACE.")
-    ] = False,
-    html: Annotated[
-        Path | None, typer.Option(help="Write a page with prices, signals and what came of them; needs plotly.")
-    ] = None,
-    processes: Annotated[
-        int, typer.Option("--jobs", min=0, help="Processes to share the symbols out to; 0: as many as pay.")
-    ] = 0,
-    signals: Annotated[
-        Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")
-    ] = None,
+    changes: Assignments = None,
+    audit: Audited = False,
+    html: HtmlPage = None,
+    processes: Processes = 0,
+    signals: SignalsFile = None,
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged .gz.")] = False,
     as_json: AsJson = False,
     as_digest: AsDigest = False,

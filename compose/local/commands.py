@@ -94,9 +94,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
             recorder.check(record)
         request = demo.Request(
             plan=Plan(workers, pool, partitions, _environment(source, replays=bool(files))),
-            feed=_replay(files, speed, salvage=salvage)
-            if files
-            else _live(feed or ["simulate"], speed, salvage=salvage),
+            feed=_feed(feed or ["simulate"], files, speed, salvage=salvage),
             seconds=seconds,
             flower_port=flower_port,
             record=record,
@@ -114,6 +112,10 @@ def _environment(source: str, *, replays: bool) -> dict[str, str]:
         # Its end is that everything stored is read; a second Ctrl-C does not wait.
         environment["INGEST_DRAIN_S"] = os.environ.get("INGEST_DRAIN_S", "600")
     return environment
+
+
+def _feed(names: list[str], files: list[Path], speed: str, *, salvage: bool) -> list[str]:
+    return _replay(files, speed, salvage=salvage) if files else _live(names, speed, salvage=salvage)
 
 
 def _replay(files: list[Path], speed: str, *, salvage: bool) -> list[str]:

@@ -26,7 +26,8 @@ def command(stack: Stack, *words: str) -> str:
     return done.stdout
 
 
-def test_a_change_in_the_middle_of_a_replay_counts_from_a_stated_event_on_and_the_audit_reproduces_it(recording: Path):
+def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording: Path):
+    """The audit states from which event on a change counts, and a backtest by it gives the digest of the run."""
     with running(Plan(2, "prefork")) as stack:
         outbox = Outbox(stack.settings)
         due = [
