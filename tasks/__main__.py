@@ -77,7 +77,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     html: HtmlPage = None,
     processes: Processes = 0,
     signals: SignalsFile = None,
-    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged .gz.")] = False,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged recording.")] = False,
     as_json: AsJson = False,
     as_digest: AsDigest = False,
 ) -> None:

@@ -25,6 +25,8 @@ from tasks.frame_parts import parse_stream
 
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
 MAX_LINE_BYTES = 2 * 1024 * 1024
+#: What msgspec says of JSON that is well as far as it goes.
+_CUT = "Input data was truncated"
 _GZIP_MAGIC = b"\x1f\x8b"
 #: Is told, in a line, that a file is damaged and from where on nothing of it is used.
 Salvage = Callable[[str], None]
@@ -68,10 +70,10 @@ _payload_decoder = msgspec.json.Decoder(_OwnPayload)
 def read(path: Path, salvage: Salvage | None = None) -> Iterator[Line]:
     """Yield the lines of a recording; from a pipe too, because it is opened once and read from its start to its end.
 
-    Raises RecordingError: no such file, cut short, or not a recording. With `salvage` a packed file that is damaged ends
-    where the damage begins, and `salvage` is told of it.
+    Raises RecordingError: no such file, cut short, or not a recording. With `salvage` a packed file that is damaged, or a
+    file that ends within a line, ends where the damage begins, and `salvage` is told of it.
     """
-    number = 0
+    number = whole = 0
     try:
         with path.open("rb") as file, _unpacked(file) as lines:
             for number, raw in enumerate(iter(partial(lines.readline, MAX_LINE_BYTES), b""), start=1):
@@ -79,8 +81,9 @@ def read(path: Path, salvage: Salvage | None = None) -> Iterator[Line]:
                     raise RecordingError(f"{path}, line {number} is longer than {MAX_LINE_BYTES >> 20} MiB")
                 if line := raw.rstrip():
                     yield _line(path, number, line)
+                whole = number
     except (EOFError, gzip.BadGzipFile, zlib.error) as error:
-        damage = f"{path} is damaged or cut short after line {number}: {error}"
+        damage = f"{path} is damaged or cut short after line {whole}: {error}"
         if salvage is None:
             raise RecordingError(f"{damage}; --salvage uses what comes before") from None
         salvage(damage)
@@ -109,6 +112,8 @@ def _line(path: Path, number: int, raw: bytes) -> Line:
             return Line(raw, envelope.stream, times.unix_ns(said) or _order_ns(said))
         return _own_line(path, number, raw, envelope)
     except UNREADABLE as error:
+        if str(error) == _CUT:
+            raise EOFError("the next one ends in its middle") from None
         message = f'{path}, line {number} is not {{"stream", "data", "received_at"}}: {error}'
         raise RecordingError(message) from None
 

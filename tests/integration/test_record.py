@@ -226,15 +226,16 @@ def test_a_recording_ends_in_time_while_nats_is_away_and_leaves_no_file(tmp_path
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept.jsonl", b"precious")]
 
 
-def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path):
+@pytest.mark.parametrize("source", ["core", "jetstream"])
+def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path, source):
     path = tmp_path / "cut.jsonl"
 
     async def main(server: Process, url: str, instance: Instance) -> None:
-        settings = Settings(nats_url=url, nats_subjects="cut.>")
+        settings = Settings(nats_url=url, nats_subjects="cut.>", ingest_source=source, ingest_stream_max_bytes=2**26)
         await feed.record(settings, path, seconds=2, force=False, on_listening=lambda: instance.kill(server))
 
     with Instance("recorder") as instance:
-        server, url = start_nats(instance, jetstream=False)
+        server, url = start_nats(instance, jetstream=source == "jetstream")
         asyncio.run(main(server, url, instance))
     assert path.read_bytes() == b""
 

@@ -214,6 +214,19 @@ def test_of_a_file_that_is_cut_short_what_is_whole_can_be_used(tmp_path):
     assert told[0].startswith(f"{path} is damaged or cut short after line {len(used)}: ")
 
 
+def test_of_a_plain_file_that_ends_within_a_line_the_lines_before_can_be_used(tmp_path):
+    # What a recorder leaves that is killed while it writes.
+    path = recording(tmp_path / "r", line(5), line(6), line(7))
+    path.write_bytes(path.read_bytes()[:-9])
+    damage = f"{path} is damaged or cut short after line 2: the next one ends in its middle"
+    with pytest.raises(RecordingError) as refusal:
+        list(read(path))
+    assert str(refusal.value) == f"{damage}; --salvage uses what comes before"
+    told: list[str] = []
+    assert [each.received_at_ns for each in read(path, told.append)] == [5, 6]
+    assert told == [damage]
+
+
 def test_recordings_merge_by_time_and_each_keeps_its_own_order(tmp_path):
     # The second has a line whose clock ran backwards: 7 after 9 stays after 9.
     one = recording(tmp_path / "one", line(1, "a"), line(5, "a"), line(8, "a"))
