@@ -15,7 +15,7 @@ MIN_HOLE_MS = 10_000
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#56b4e9", "#e69f00", "#8c6bb1", "#7f7f7f")
 _MARKERS = {"buy": "triangle-up", "sell": "triangle-down"}
 _GREY = "#808890"
-_AXIS = {"gridcolor": "rgba(128,136,144,0.22)", "zeroline": False, "linecolor": _GREY}
+AXIS = {"gridcolor": "rgba(128,136,144,0.22)", "zeroline": False, "linecolor": _GREY}
 LAYOUT: Mapping[str, Any] = {
     "template": "none",
     "paper_bgcolor": "rgba(0,0,0,0)",
@@ -26,8 +26,8 @@ LAYOUT: Mapping[str, Any] = {
     "hoverlabel": {"align": "left"},
     "modebar": {"bgcolor": "rgba(0,0,0,0)", "color": _GREY, "remove": ["lasso2d", "select2d", "sendChartToCloud"]},
     "legend": {"orientation": "h", "y": -0.12},
-    "xaxis": {**_AXIS, "type": "date", "showgrid": False},
-    "yaxis": {**_AXIS, "tickformat": ",~f"},
+    "xaxis": {**AXIS, "type": "date", "showgrid": False},
+    "yaxis": {**AXIS, "tickformat": ",~f"},
 }
 
 

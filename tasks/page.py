@@ -20,9 +20,12 @@ from tasks.errors import SettingsError
 from tasks.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, forward_bps
 from tasks.market import Market, Name
 
-_STYLE = Path(__file__).with_suffix(".css")
-#: Ink follows the reader's colour scheme.
-_SCHEME = """
+#: Of plotly's charts.
+CONFIG = {"displaylogo": False, "responsive": True, "plotlyServerURL": ""}
+#: Light or dark, as the reader's system is.
+STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
+#: The charts' ink follows it.
+SCHEME = """
 const dark = matchMedia("(prefers-color-scheme: dark)");
 const ink = () => document.querySelectorAll(".js-plotly-plot").forEach(
   chart => Plotly.relayout(chart, {"font.color": dark.matches ? "#b6bec9" : "#4a5462"}));
@@ -71,21 +74,21 @@ def html(content: Content) -> str:
     charts = "".join(_chart(library, content.market, name, prices[name], spoken, colours) for name in prices)
     names = ", ".join(path.name for path in content.files)
     return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width">
-<title>Backtest of {escape(names)}</title><style>{_STYLE.read_text(encoding="utf-8")}</style>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Backtest of {escape(names)}</title><style>{STYLE}</style>
 <script>{library.offline.get_plotlyjs()}</script></head>
-<body><h1>Backtest</h1>
+<body><main><h1>Backtest</h1>
 <p class="dim">{escape(names)}: {content.result.events:,} events, {len(spoken):,} signals</p>
 <h2>Strategies</h2>
-<div class="scroll">{_table(strategies, spoken, content.market)}</div>
+<div class="scroll" tabindex="0" role="region" aria-label="Strategies">{_table(strategies, spoken, content.market)}</div>
 <p class="dim">Returns of the mid price (of the last trade, where there are no books) from the signal on, with the sign
 of the action: above zero is right. The price that was there is the last one that had arrived, and the time runs on the
 clock of the prices. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not move is not
 right. <b>of</b>: how many signals count; left out are those outside of the prices, too near their end, or with no price
 for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
 prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_MS // 1000} s or longer.</p>
-{charts}{_foot(content)}
-<script>{_SCHEME}</script></body></html>
+{charts}</main>{_foot(content)}
+<script>{SCHEME}</script></body></html>
 """
 
 
@@ -101,7 +104,7 @@ def _chart(
     label = "mid price" if market.kind(name) == "depth" else "last trade"
     drawn = library.io.to_html(
         figure(prices, label, mine, colours),
-        config={"displaylogo": False, "responsive": True, "plotlyServerURL": ""},
+        config=CONFIG,
         include_plotlyjs=False,
         full_html=False,
     )
@@ -109,7 +112,7 @@ def _chart(
     about = f"{len(mine):,} signals" if mine else "no signals"
     return (
         f'<h2>{escape(symbol)} <span class="dim">{escape(venue)}, {about}; times are UTC</span></h2>'
-        f'<div class="chart">{drawn}</div>'
+        f'<div class="chart" role="group" aria-label="Chart of {escape(symbol)}, {escape(venue)}">{drawn}</div>'
     )
 
 
@@ -118,11 +121,18 @@ def _name(spoken: Spoken) -> tuple[str, str]:
 
 
 def _table(strategies: Iterable[str], spoken: Sequence[Spoken], market: Market) -> str:
-    over = "".join(f'<th class="over" colspan="4">after {horizon_s} s, basis points</th>' for horizon_s in HORIZONS_S)
-    under = "<th>strategy</th><th>signals</th><th>buys</th><th>sells</th><th>median<br>confidence</th>"
-    under += '<th class="first">right</th><th>mean</th><th>median</th><th>of</th>' * len(HORIZONS_S)
+    over = "".join(
+        f'<th class="over" scope="colgroup" colspan="4">after {horizon_s} s, basis points</th>'
+        for horizon_s in HORIZONS_S
+    )
+    names = ("strategy", "signals", "buys", "sells", "median<br>confidence")
+    under = "".join(f'<th scope="col">{name}</th>' for name in names)
+    under += (
+        '<th class="first" scope="col">right</th><th scope="col">mean</th><th scope="col">median</th><th scope="col">of</th>'
+        * len(HORIZONS_S)
+    )
     rows = "".join(_row(name, [each for each in spoken if each.strategy == name], market) for name in strategies)
-    return f'<table><thead><tr><th colspan="5"></th>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
+    return f'<table><thead><tr><td colspan="5"></td>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
 
 
 def _row(strategy: str, spoken: Sequence[Spoken], market: Market) -> str:
@@ -130,7 +140,8 @@ def _row(strategy: str, spoken: Sequence[Spoken], market: Market) -> str:
     confidence = f"{statistics.median(each.confidence for each in spoken):.2f}" if spoken else "-"
     cells = [f"{len(spoken):,}", f"{actions.count('buy'):,}", f"{actions.count('sell'):,}", confidence]
     returns = "".join(_returns(forward_bps(market.series, spoken, horizon_s)) for horizon_s in HORIZONS_S)
-    return f"<tr><td>{escape(strategy)}</td>{''.join(f'<td>{cell}</td>' for cell in cells)}{returns}</tr>"
+    numbers = "".join(f"<td>{cell}</td>" for cell in cells)
+    return f'<tr><th scope="row">{escape(strategy)}</th>{numbers}{returns}</tr>'
 
 
 def _returns(values: Sequence[float]) -> str:

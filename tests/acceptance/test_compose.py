@@ -25,7 +25,7 @@ from tests.acceptance.compose_stack import (
     running,
 )
 from tests.acceptance.pipeline import backtested
-from tests.acceptance.test_live_page import FLAGS
+from tests.browsing import FLAGS
 from tests.needs import missing
 from tests.waiting import wait_for
 

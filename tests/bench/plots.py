@@ -5,18 +5,23 @@ from html import escape
 from pathlib import Path
 
 from plotly import graph_objects, io, subplots
+from plotly.offline import get_plotlyjs
 
+from tasks.charts import AXIS, LAYOUT
+from tasks.page import CONFIG, SCHEME, STYLE
 from tests.bench.results import Report
 from tests.bench.runs import Run
 from tests.bench.table import Rows, about, sections
 
-_PAGE = """<!doctype html><meta charset="utf-8"><title>Benchmark</title>
-<style>body{{font:15px system-ui;margin:2em auto;max-width:1000px;padding:0 1em}}table{{border-collapse:collapse}}
-td,th{{padding:.2em .8em;text-align:left;border-bottom:1px solid #8884}}</style>
-<h1>Benchmark</h1><p>{about}</p>{tables}{plots}
+_PAGE = """<!DOCTYPE html>
+<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
+<title>Benchmark</title><style>{style}</style><script>{library}</script></head>
+<body><main><h1>Benchmark</h1><p class="dim">{about}</p>{tables}{plots}</main><script>{scheme}</script></body></html>
 """
 
 _COLOURS = ("#636efa", "#ef553b")
+#: As of the backtest's charts, but for their axes: here these are numbers.
+_LAYOUT = {name: value for name, value in LAYOUT.items() if name not in {"xaxis", "yaxis"}}
 _OF_A_RUN: dict[str, Callable[[Run], float]] = {
     "events/s": lambda run: run.events_per_s,
     "CPU us an event": lambda run: sum(run.cpu_us.values()),
@@ -26,17 +31,42 @@ _OF_A_RUN: dict[str, Callable[[Run], float]] = {
 
 def write(path: Path, report: Report) -> None:
     """Write the page; raises OSError."""
-    plots = "".join(
-        io.to_html(figure, full_html=False, include_plotlyjs=number == 0)
-        for number, figure in enumerate(figures(report))
+    path.write_text(html(report), encoding="utf-8")
+
+
+def html(report: Report) -> str:
+    """Give the page."""
+    return _PAGE.format(
+        style=STYLE,
+        library=get_plotlyjs(),
+        about=escape(about(report)),
+        tables="".join(_table(title, rows) for title, rows in sections(report)),
+        plots="".join(_plot(figure) for figure in figures(report)),
+        scheme=SCHEME,
     )
-    tables = "".join(_table(title, rows) for title, rows in sections(report))
-    path.write_text(_PAGE.format(about=escape(about(report)), tables=tables, plots=plots), encoding="utf-8")
 
 
 def _table(title: str, rows: Rows) -> str:
-    cells = ["".join(f"<td>{escape(cell)}</td>" for cell in row) for row in rows]
-    return f"<h2>{escape(title)}</h2><table>{''.join(f'<tr>{row}</tr>' for row in cells)}</table>"
+    name = escape(title)
+    heads, *others = ([escape(cell) for cell in row] for row in rows)
+    head = "".join(f'<th scope="col">{cell}</th>' if cell else "<td></td>" for cell in heads)
+    body = "".join(
+        f'<tr><th scope="row">{first}</th>{"".join(f"<td>{cell}</td>" for cell in rest)}</tr>'
+        for first, *rest in others
+    )
+    table = f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>"
+    return f'<h2>{name}</h2><div class="scroll" tabindex="0" role="region" aria-label="{name}">{table}</div>'
+
+
+def _plot(figure: graph_objects.Figure) -> str:
+    """Give a chart under its title, which stands in the page, so that it wraps on a phone."""
+    title = escape(figure.layout.title.text)
+    figure.update_layout({**_LAYOUT, "title": None, "margin": {"l": 60, "r": 10, "t": 40, "b": 70}, "legend.y": -0.2})
+    figure.update_xaxes(AXIS)
+    figure.update_yaxes(AXIS)
+    drawn = io.to_html(figure, config=CONFIG, full_html=False, include_plotlyjs=False)
+    area = f'<div class="scroll" tabindex="0" role="region" aria-label="Chart: {title}">'
+    return f'<h2>{title}</h2>{area}<div class="chart wide">{drawn}</div></div>'
 
 
 def figures(report: Report) -> Iterator[graph_objects.Figure]:

@@ -59,7 +59,7 @@ def test_the_page_shows_every_signal_the_digest_and_the_settings(told: Content):
         assert f"<h2>{symbol} " in text
     # A trace for each symbol and action, a table row of six signals, and the footer.
     assert text.count('"name":"orderbook_skew buy (1)"') == text.count('"name":"orderbook_skew sell (1)"') == 3
-    assert "<td>orderbook_skew</td><td>6</td><td>3</td><td>3</td>" in text
+    assert '<th scope="row">orderbook_skew</th><td>6</td><td>3</td><td>3</td>' in text
     assert told.result.digest in text
     assert "pools.depth.strategies.orderbook_skew.hold_s = 0" in text
 
@@ -85,7 +85,7 @@ def test_what_comes_from_outside_is_escaped(told: Content, tmp_path: Path):
 def test_a_recording_without_signals_or_without_anything_has_a_page(tmp_path: Path):
     quiet = content(write_market(tmp_path / "quiet.jsonl", seconds=0))
     assert (quiet.result.frames, quiet.signals) == (0, [])
-    assert "<td>orderbook_skew</td><td>0</td>" in page.html(quiet)
+    assert '<th scope="row">orderbook_skew</th><td>0</td>' in page.html(quiet)
     market = Market()
     market.see(trade(100.0))
     assert "no signals" in page.html(quiet._replace(market=market))

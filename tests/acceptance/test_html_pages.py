@@ -1,0 +1,60 @@
+"""The pages that the backtest and the benchmark write, in a real browser."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from playwright.sync_api import Browser, Page
+
+from compose.local.processes import ROOT
+from tasks import jobs, page
+from tests.bench import plots
+from tests.bench.results import Report
+from tests.browsing import chromium, grave_findings
+from tests.unit.market_for_tests import configuration, write_market
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    with chromium() as browser:
+        yield browser
+
+
+@pytest.fixture(scope="module")
+def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
+    """Return a backtest's page and that of the benchmark that the documentation shows."""
+    folder = tmp_path_factory.mktemp("pages")
+    written = {name: folder / f"{name}.html" for name in ("backtest", "bench")}
+    recording = write_market(folder / "market.jsonl")
+    ran = jobs.run(jobs.Task([recording], configuration(), watch=True))
+    assert ran.market is not None
+    page.write(written["backtest"], page.Content([recording], configuration(), ran.result, ran.signals, ran.market))
+    report = msgspec.json.decode((ROOT / "docs" / "benchmark.json").read_bytes(), type=Report)
+    plots.write(written["bench"], report)
+    return written
+
+
+def background(shown: Page) -> str:
+    return str(shown.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+@pytest.mark.parametrize("name", ["backtest", "bench"])
+def test_a_page_is_for_everybody_dark_or_light_wide_or_narrow(name: str, browser: Browser, files: dict[str, Path]):
+    schemes: tuple[Any, ...] = ("light", "dark")
+    with browser.new_context(viewport={"width": 360, "height": 740}) as context:
+        shown = context.new_page()
+        faults: list[str] = []
+        shown.on("pageerror", lambda error: faults.append(str(error)))
+        shown.goto(files[name].as_uri(), timeout=60_000)
+        backgrounds = set()
+        for scheme in schemes:
+            shown.emulate_media(color_scheme=scheme)
+            backgrounds.add(background(shown))
+            assert grave_findings(shown) == []
+        assert len(backgrounds) == 2
+        assert shown.locator("html").get_attribute("lang") == "en"
+        assert shown.evaluate("document.documentElement.scrollWidth") <= 360
+        assert shown.locator(".js-plotly-plot svg").count() > 0
+        assert faults == []
