@@ -65,8 +65,8 @@ class Assembly:
         )
         self._sender.on_restart = self._on_restart
         self._add_checks(brake, unused)
-        sources = Sources(self._tally, self._lanes, self._surroundings, self._health.ready, self._feed, unused)
-        live = Live(settings, sources)
+        sources = self._tally, self._lanes, self._surroundings, self._health.ready, self._feed, unused, self._strategies
+        live = Live(settings, Sources(*sources))
         self._page = Page(live, self._ledger)
         self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
         self._registry = self._make_registry()
@@ -114,6 +114,9 @@ class Assembly:
     def _on_restart(self, counted: int) -> None:
         self._checkpoints.forget(counted)
         self._feed.restart()
+
+    def _strategies(self) -> list[str]:
+        return self._in_force.strategies
 
     def _had_events(self) -> bool:
         return self._surroundings.had_events

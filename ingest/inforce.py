@@ -6,6 +6,7 @@ from contextlib import suppress
 
 import structlog
 
+from tasks import edits
 from tasks.changes import TRIES, Changes, ConflictError
 from tasks.configuration import Configuration
 from tasks.findings import Finding
@@ -33,6 +34,8 @@ class InForce:
         self.configuration = file
         #: Its content hash, kept because every batch names it.
         self.version = file.version
+        #: Names of its strategies, as their signals carry them.
+        self.strategies = edits.strategy_names(file)
 
     def close(self) -> None:
         """Close the connections to the ledger."""
@@ -51,6 +54,7 @@ class InForce:
             self._findings = await asyncio.to_thread(self._judge, overlay)
         self.version = self.configuration.version
         if self.version != before:
+            self.strategies = await asyncio.to_thread(edits.strategy_names, self.configuration)
             log.info("another configuration is in force", version=self.version, before=before)
 
     def findings(self) -> Iterable[Finding]:

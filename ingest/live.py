@@ -6,7 +6,7 @@ and most of it only while somebody watches.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -47,7 +47,7 @@ class _Signal(msgspec.Struct):
     event_time_ms: int
     rationale: str = ""
     trigger: _Trigger = msgspec.field(default_factory=_Trigger)
-    #: When it was committed, by Redis's clock: the page's chart runs in this time, also when old events are replayed.
+    #: When it was committed, by Redis's clock.
     at_ms: int = 0
 
 
@@ -64,6 +64,8 @@ class Sources(NamedTuple):
     ready: Callable[[], tuple[bool, dict[str, Any]]]
     feed: FeedWatch
     unused: UnusedFrames
+    #: Names of the strategies that are configured.
+    strategies: Callable[[], Sequence[str]]
 
 
 class Live:
@@ -82,8 +84,9 @@ class Live:
         self.counters: Counters = {}
         self._signals: dict[str, _Signal] = {}
         self._fresh: list[_Signal] = []
+        #: Whether signals of before were taken; if so, more of them are news.
+        self._remembers = False
         self._latencies: deque[Counter[int]] = deque([Counter()], maxlen=LATENCY_TICKS + 1)
-        self._ticks_ms: deque[int] = deque(maxlen=HISTORY_POINTS)
         #: (p50, p99) in milliseconds, one a tick.
         self._quantiles: deque[tuple[float | None, float | None]] = deque(maxlen=HISTORY_POINTS)
 
@@ -103,6 +106,9 @@ class Live:
         """Take the signals of earlier, newest first, as the ledger's stream gives them."""
         read = [self._read(entry, fields.get(b"signal", b"")) for entry, fields in reversed(entries)]
         earlier = {signal.id: signal for signal in read if signal}
+        if self._remembers:
+            self._fresh += [signal for name, signal in earlier.items() if name not in self._signals]
+        self._remembers = True
         both = earlier | self._signals
         self._signals = dict(list(both.items())[-SIGNALS_KEPT:])
 
@@ -116,12 +122,16 @@ class Live:
         signal.rationale = signal.rationale[:TEXT_CHARACTERS]
         return signal
 
+    @property
+    def leads(self) -> bool:
+        """Whether this process does not stand by."""
+        return not self._sources.ready()[1].get("standing_by")
+
     # What is told
 
     def tick(self, *, watched: bool) -> list[bytes]:
         """Move on by a second; give the messages for those who watch."""
         changed = self._look_at_feed(time.monotonic())
-        self._ticks_ms.append(time.time_ns() // 1_000_000)
         self._sum_up()
         fresh, self._fresh = self._fresh, []
         if not watched:
@@ -138,7 +148,6 @@ class Live:
         """Give the first message for somebody who begins to watch."""
         told = self._about | self._now()
         told["symbols"] = self.market.rows
-        told["ticks_ms"] = list(self._ticks_ms)
         told["history"] = self.market.history
         told["latencies"] = list(self._quantiles)
         told["signals"] = list(self._signals.values())
@@ -154,7 +163,7 @@ class Live:
 
     def _now(self) -> dict[str, Any]:
         """Give all but the market: it is short, so it is told whole each time."""
-        tally, lanes, surroundings, ready, feed, _ = self._sources
+        tally, lanes, surroundings, ready, feed, _, strategies = self._sources
         ages_s = lanes.ages_s(time.time_ns())
         seen = surroundings.seen
         return {
@@ -168,6 +177,7 @@ class Live:
             "latency": self._quantiles[-1] if self._quantiles else (None, None),
             "deadletters": [seen.deadletters, round(seen.deadletter_age_s)] if seen else None,
             "queues": seen.queues if seen else {},
+            "strategies": strategies(),
         }
 
 

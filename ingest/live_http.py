@@ -62,7 +62,8 @@ class Page:
     def __init__(self, live: Live, ledger: IngestLedger) -> None:
         self.live, self._ledger = live, ledger
         self.watchers: set[Watcher] = set()
-        self._remembered = False
+        #: Whether this process led when it read the signals of before; None: it has not yet.
+        self._read_as_leader: bool | None = None
         self._rarely = Rarely()
 
     @property
@@ -95,10 +96,12 @@ class Page:
 
     async def _ask(self) -> None:
         client, keys = self._ledger.client, self._ledger.keys
-        if not self._remembered:
+        # Read again by one that takes over: what was relayed while it stood by, it was not told.
+        if self._read_as_leader != self.live.leads:
+            leads = self.live.leads
             entries: Any = await client.xrevrange(keys.signals, count=SIGNALS_KEPT)
             self.live.remember(entries)
-            self._remembered = True
+            self._read_as_leader = leads
         if self.watchers or not self.live.counters:
             counters: Any = await client.hgetall(keys.counters)
             self.live.counters = {name.decode(): int(count) for name, count in counters.items()}

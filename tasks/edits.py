@@ -131,6 +131,11 @@ def _has_more(flat: dict[str, Any], key: str) -> bool:
     return any(each.startswith(f"{key}.") for each in flat)
 
 
+def strategy_names(configuration: Configuration) -> list[str]:
+    """Return the names that the signals of its strategies carry, sorted; commands take them too."""
+    return sorted({registry.carried_name(name) for pool in configuration.pools.values() for name in pool.strategies})
+
+
 def shown(configuration: Configuration) -> list[str]:
     """Give what differs from the defaults, a line each."""
     return [f"{key} = {value}" for key, value in sorted(_flat(configuration.tables()).items())]

@@ -1,8 +1,9 @@
-// The chart of one symbol: mid price with the signals on it, the spread below, one point a second.
+// The chart of one symbol: mid price with the signals on it, the spread below, one point a second. It runs on the time of
+// the events: live that is now, while old events are replayed it is then.
 /* global uPlot */
 
 import { at, make, say } from "./dom.js";
-import { age, basisPoints, clock, percent, price, words } from "./format.js";
+import { age, basisPoints, clock, moment, percent, price } from "./format.js";
 import { keyOf } from "./state.js";
 
 const MARK = 6;
@@ -10,6 +11,11 @@ const NEAR = 14;
 const MIN_S = 60;
 /** Further left there is no room for a time below the chart. */
 const HALF_LABEL = 24;
+/** A shorter drag is a click. */
+const MIN_DRAG = 8;
+const MIN_ZOOM_S = 2;
+/** Events that are older are not of now. */
+const THEN_MS = 60_000;
 
 /** The colour of a custom property as the canvas needs it. @param {string} name */
 function colour(name) {
@@ -31,6 +37,13 @@ export class Chart {
     this.marks = [];
     /** @type {Record<string, string>} of the marks, and of their edge */
     this.colours = {};
+    /** @type {[number, number] | null} the seconds that a drag has chosen */
+    this.zoom = null;
+    at("unzoom").addEventListener("click", () => this.#zoomTo(null));
+    /** While the pointer is down on the chart: it stands still then, or the selection would slip away. */
+    this.held = false;
+    at("chart").addEventListener("pointerdown", () => (this.held = true));
+    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => (this.held = false));
     new ResizeObserver(() => this.#resize()).observe(at("chart"));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint());
   }
@@ -46,7 +59,7 @@ export class Chart {
   choose(name) {
     this.chosen = name;
     at("tip").hidden = true;
-    this.draw();
+    this.#zoomTo(null);
   }
 
   draw() {
@@ -55,17 +68,45 @@ export class Chart {
     const drawn = Boolean(history?.mid.some((mid) => mid !== null));
     at("chart-empty").hidden = drawn;
     at("chart").hidden = !drawn;
-    if (!row || !history) return;
-    say(at("chart-title"), `${row.symbol} `);
-    at("chart-title").append(make("small", {}, row.venue));
-    say(at("chart-price"), price(row.mid));
-    say(at("chart-more"), `${percent(this.state.change(this.chosen))} · spread ${basisPoints(row.spread_bps)} bps · trade ${price(row.trade)}`);
-    if (!drawn) return;
+    this.#title(row);
+    at("unzoom").hidden = !this.zoom || !drawn;
+    if (!history || !drawn) return;
+    const seconds = history.times_ms.map((ms) => ms / 1000);
+    if (this.zoom && this.zoom[1] < seconds[0]) this.zoom = null;
     if (!this.plots.length) this.#make();
-    const seconds = this.state.ticks_ms.slice(-history.mid.length).map((ms) => ms / 1000);
+    at("chart").dataset.points = String(history.mid.filter((mid) => mid !== null).length);
+    if (this.held) return;
     this.plots[0].setData([seconds, history.mid]);
     this.plots[1].setData([seconds, history.spread_bps]);
-    at("chart").dataset.points = String(history.mid.filter((mid) => mid !== null).length);
+  }
+
+  /** @param {import("./state.js").Row | undefined} row */
+  #title(row) {
+    const [venue, symbol] = this.chosen.split(":");
+    say(at("chart-empty"), row || !this.chosen ? "The chart begins with the first book." : `No event of ${this.chosen} has come in since ingest started.`);
+    say(at("chart-title"), symbol ? `${symbol} ` : "Price");
+    if (symbol) at("chart-title").append(make("small", {}, venue));
+    say(at("chart-price"), row ? price(row.mid) : "");
+    if (!row) return say(at("chart-more"), "");
+    const old = this.state.now.at_ms - row.book_ms < THEN_MS && row.book_ms - row.time_ms > THEN_MS;
+    const then = row.time_ms && old ? ` · events of ${moment(row.time_ms)}` : "";
+    say(at("chart-more"), `${percent(this.state.change(this.chosen))} · spread ${basisPoints(row.spread_bps)} bps · trade ${price(row.trade)}${then}`);
+  }
+
+  /** Show these seconds; null: all there are. @param {[number, number] | null} range */
+  #zoomTo(range) {
+    this.zoom = range;
+    this.draw();
+  }
+
+  /** Take what was selected by dragging. @param {any} plot */
+  #selected(plot) {
+    const { left, width } = plot.select;
+    if (!width) return;
+    plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
+    if (width < MIN_DRAG) return;
+    const [from, to] = [left, left + width].map((x) => plot.posToVal(x, "x"));
+    if (to - from >= MIN_ZOOM_S) this.#zoomTo([from, to]);
   }
 
   #make() {
@@ -74,8 +115,10 @@ export class Chart {
     const grid = { stroke: colour("--line"), width: 1 };
     const font = "12px system-ui, sans-serif";
     const axis = { stroke: ink, grid, ticks: { show: false }, font };
-    const common = { legend: { show: false }, cursor: { sync: { key: "time" }, y: false, drag: { setScale: false } } };
-    const range = (/** @type {any} */ _, /** @type {number} */ from, /** @type {number} */ to) => [Math.min(from, to - MIN_S), to];
+    const select = [(/** @type {any} */ plot) => this.#selected(plot)];
+    const bind = { dblclick: () => () => this.#zoomTo(null) };
+    const common = { legend: { show: false }, cursor: { sync: { key: "time" }, y: false, drag: { x: true, y: false, setScale: false }, bind } };
+    const range = (/** @type {any} */ _, /** @type {number} */ from, /** @type {number} */ to) => this.zoom ?? [Math.min(from, to - MIN_S), to];
     const line = (/** @type {string} */ name, /** @type {string} */ fill) => ({ stroke: colour(name), fill: fill && colour(fill), width: 1.5, points: { show: false } });
     const y = { ...axis, side: 1, size: 76 };
     const x = { ...axis, space: this.#narrow ? 64 : 90, values: (/** @type {any} */ plot, /** @type {number[]} */ splits) => splits.map((s) => (plot.valToPos(s, "x") < HALF_LABEL ? "" : clock(s * 1000))) };
@@ -85,10 +128,10 @@ export class Chart {
           ...common,
           ...this.#size(0),
           padding: [8, 0, 0, 8],
-          scales: { x: { range } },
+          scales: { x: { range }, y: { range: around } },
           axes: [{ ...x, values: () => [], size: 6 }, { ...y, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map(price) }],
           series: [{}, line("--accent", "--accent-wash")],
-          hooks: { draw: [(/** @type {any} */ plot) => this.#mark(plot)], setCursor: [(/** @type {any} */ plot) => this.#point(plot)] },
+          hooks: { setSelect: select, draw: [(/** @type {any} */ plot) => this.#mark(plot)], setCursor: [(/** @type {any} */ plot) => this.#point(plot)] },
         },
         [[], []],
         at("chart"),
@@ -101,6 +144,7 @@ export class Chart {
           scales: { x: { range }, y: { range: (/** @type {any} */ _, /** @type {number} */ __, /** @type {number} */ to) => [0, to * 1.2 || 1] } },
           axes: [{ ...x, size: 28 }, { ...y, space: 26, values: (/** @type {any} */ _, /** @type {number[]} */ splits) => splits.map((bps) => `${bps} bps`) }],
           series: [{}, line("--second", "")],
+          hooks: { setSelect: select },
         },
         [[], []],
         at("chart"),
@@ -134,7 +178,7 @@ export class Chart {
     ctx.clip();
     for (const signal of this.state.signals) {
       if (keyOf(signal) !== this.chosen) continue;
-      const x = plot.valToPos(signal.at_ms / 1000, "x", true);
+      const x = plot.valToPos(signal.event_time_ms / 1000, "x", true);
       const y = plot.valToPos(signal.price, "y", true);
       if (x < bbox.left || x > bbox.left + bbox.width) continue;
       ctx.fillStyle = this.colours[kind(signal.action)];
@@ -143,7 +187,10 @@ export class Chart {
       this.marks.push({ x: (x - bbox.left) / scale, y: (y - bbox.top) / scale, signal });
     }
     ctx.restore();
+    // For tests.
+    at("chart").dataset.shown = `${plot.scales.x.min},${plot.scales.x.max}`;
     const newest = this.marks.at(-1);
+    at("chart").dataset.marked = this.marks.map((mark) => `${mark.signal.id}@${Math.round(plot.posToVal(mark.x, "x"))}`).join(" ");
     if (newest) at("chart").dataset.newest = `${newest.x},${newest.y}`;
     at("chart").dataset.marks = String(this.marks.length);
   }
@@ -157,10 +204,10 @@ export class Chart {
     if (!near) return;
     const { signal } = near;
     const age_s = (signal.at_ms - signal.event_time_ms) / 1000;
-    const when = age_s < 60 ? clock(signal.at_ms) : `${clock(signal.at_ms)}, of an event ${age(age_s)} before`;
+    const when = age_s < 60 ? clock(signal.event_time_ms) : `${moment(signal.event_time_ms)}, committed ${age(age_s)} later`;
     tip.replaceChildren(
       make("strong", { class: kind(signal.action) }, `${signal.action} ${price(signal.price)}`),
-      make("span", {}, `${words(signal.strategy)}, confidence ${signal.confidence.toFixed(2)}`),
+      make("span", {}, `${signal.strategy}, confidence ${signal.confidence.toFixed(2)}`),
       make("span", {}, signal.rationale),
       make("span", { class: "quiet" }, when),
     );
@@ -168,6 +215,13 @@ export class Chart {
     tip.style.left = `${Math.max(0, Math.min(room, near.x + 18))}px`;
     tip.style.top = `${at("chart").offsetTop + near.y + 22}px`;
   }
+}
+
+/** The range of prices with some room; a price that stands still lies in the middle. */
+function around(/** @type {any} */ _, /** @type {number | null} */ low, /** @type {number | null} */ high) {
+  if (low === null || high === null) return [0, 1];
+  const room = Math.max(0.1 * (high - low), 1e-4 * high, 1e-12);
+  return [low - room, high + room];
 }
 
 /** @param {string} action */

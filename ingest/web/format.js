@@ -48,5 +48,8 @@ export const quietness = (s, [slow_s, bad_s]) => (s > bad_s ? "bad" : s > slow_s
 /** @param {number} ms */
 export const clock = (ms) => new Date(ms).toLocaleTimeString("en-GB");
 
-/** not_json → not json. @param {string} name */
-export const words = (name) => name.replaceAll("_", " ");
+/** Day and time. @param {number} ms */
+export const moment = (ms) => new Date(ms).toLocaleString("en-GB");
+
+/** SIM2 before SIM10. */
+export const natural = new Intl.Collator("en", { numeric: true }).compare;

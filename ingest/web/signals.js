@@ -1,9 +1,13 @@
-// The list of signals, newest first, with two filters; and a word about new ones for those who listen.
+// The list of signals, newest first, with two filters that stand in the address; and a word about new ones for those who
+// listen.
 
 import { kind } from "./chart.js";
+import { asked, remember } from "./address.js";
 import { at, make, say } from "./dom.js";
-import { clock, price, words } from "./format.js";
+import { clock, moment, natural, price } from "./format.js";
 
+/** The filters, and what they are called in the address. */
+const FILTERS = { "by-strategy": "strategy", "by-symbol": "signals" };
 /** How many lines the list has at most. */
 const SHOWN = 100;
 const SPOKEN_EVERY_MS = 10_000;
@@ -15,12 +19,20 @@ export class Signals {
     this.state = state;
     this.spoken_ms = Date.now();
     this.unspoken = 0;
-    for (const id of ["by-strategy", "by-symbol"]) at(id).addEventListener("change", () => this.draw());
+    for (const [id, name] of Object.entries(FILTERS)) {
+      const wanted = asked(name);
+      if (wanted) this.#offer(id, [wanted]);
+      select_of(id).value = wanted;
+      at(id).addEventListener("change", () => {
+        remember(name, choice(id));
+        this.draw();
+      });
+    }
   }
 
   /** Draw all of them. */
   draw() {
-    this.#offer("by-strategy", this.state.signals.map((signal) => signal.strategy));
+    this.#offer("by-strategy", [...(this.state.now?.strategies ?? []), ...this.state.signals.map((signal) => signal.strategy)]);
     this.#offer("by-symbol", this.state.signals.map((signal) => signal.symbol));
     const wanted = this.state.signals.filter((signal) => this.#wanted(signal)).slice(-SHOWN);
     at("signals").replaceChildren(...wanted.reverse().map(line));
@@ -54,13 +66,15 @@ export class Signals {
     for (const value of fresh) select.append(make("option", { value }, value));
     const [all, ...others] = [...select.options];
     const chosen = select.value;
-    select.replaceChildren(all, ...others.sort((a, b) => a.value.localeCompare(b.value)));
+    select.replaceChildren(all, ...others.sort((a, b) => natural(a.value, b.value)));
     select.value = chosen;
   }
 
   #tell_empty() {
     const filtered = choice("by-strategy") || choice("by-symbol");
-    at("signals-empty").hidden = at("signals").childElementCount > 0;
+    const shown = at("signals").childElementCount > 0;
+    at("signals-empty").hidden = shown;
+    at("signals").closest("div").hidden = !shown;
     say(at("signals-empty"), filtered ? "No signal matches among the last 500." : "No signals yet. The strategies warm up first: each waits for enough books or trades of a symbol.");
   }
 
@@ -69,7 +83,7 @@ export class Signals {
     this.unspoken += fresh.length;
     const last = fresh.at(-1);
     if (!last || Date.now() - this.spoken_ms < SPOKEN_EVERY_MS) return;
-    say(at("spoken"), `${this.unspoken} new signal${this.unspoken === 1 ? "" : "s"}; last: ${last.action} ${last.symbol}, ${words(last.strategy)}`);
+    say(at("spoken"), `${this.unspoken} new signal${this.unspoken === 1 ? "" : "s"}; last: ${last.action} ${last.symbol}, ${last.strategy}`);
     this.spoken_ms = Date.now();
     this.unspoken = 0;
   }
@@ -84,18 +98,19 @@ const choice = (id) => select_of(id).value;
 /** @param {import("./state.js").Signal} signal */
 function line(signal) {
   const of = kind(signal.action);
+  const when = new Date(signal.event_time_ms).toISOString();
   return make(
-    "li",
+    "tr",
     {},
-    make("time", { datetime: new Date(signal.at_ms).toISOString() }, clock(signal.at_ms)),
-    make("span", { class: `action ${of}` }, make("span", { "aria-hidden": "true" }, SIGNS[of]), ` ${signal.action}`),
-    make("span", { class: "symbol" }, signal.symbol),
-    make("span", { class: "number" }, price(signal.price)),
-    make("span", { class: "number", title: "confidence" }, signal.confidence.toFixed(2)),
+    make("td", {}, make("time", { datetime: when, title: `event of ${moment(signal.event_time_ms)}, committed ${moment(signal.at_ms)}` }, clock(signal.event_time_ms))),
+    make("td", { class: `action ${of}` }, make("span", { "aria-hidden": "true" }, SIGNS[of]), ` ${signal.action}`),
+    make("td", { class: "symbol" }, signal.symbol),
+    make("td", { class: "number" }, price(signal.price)),
+    make("td", { class: "number" }, signal.confidence.toFixed(2)),
     make(
-      "span",
+      "td",
       { class: "why" },
-      make("span", { class: "strategy" }, words(signal.strategy)),
+      make("span", { class: "strategy" }, signal.strategy),
       " ",
       make("span", { class: "rationale" }, signal.rationale),
     ),

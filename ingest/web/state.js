@@ -1,14 +1,17 @@
 // All that the page knows, as of the last message.
 
 /** @typedef {{venue: string, symbol: string, mid: number | null, spread_bps: number | null, trade: number | null,
- *             events: number, rate: number, book_ms: number, trade_ms: number, seen_ms: number}} Row */
+ *             events: number, rate: number, book_ms: number, trade_ms: number, time_ms: number, seen_ms: number}} Row */
 /** @typedef {{id: string, strategy: string, symbol: string, action: string, price: number, confidence: number,
  *             event_time_ms: number, rationale: string, trigger: {venue: string, symbol: string}, at_ms: number}} Signal */
-/** @typedef {{mid: (number | null)[], spread_bps: (number | null)[]}} History */
+/** @typedef {{times_ms: number[], mid: (number | null)[], spread_bps: (number | null)[]}} History by the events' time */
 
 export const POINTS = 600;
 export const SIGNALS = 500;
 const STALE_MS = 10_000;
+/** The time of a book that is so far from the last one's is that of another feed. */
+const BACK_MS = 60_000;
+const LEAP_MS = 86_400_000;
 /** The weight of the newest second in a rate. */
 const FRESH = 0.3;
 
@@ -18,8 +21,6 @@ export class State {
     this.rows = new Map();
     /** @type {Map<string, History>} */
     this.history = new Map();
-    /** @type {number[]} one a tick, for every symbol's history: the last ones are the newest */
-    this.ticks_ms = [];
     /** @type {Signal[]} newest last */
     this.signals = [];
     /** @type {[number | null, number | null][]} */
@@ -37,7 +38,6 @@ export class State {
     this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s };
     this.now = told;
     this.rates = {};
-    this.ticks_ms = told.ticks_ms;
     this.latencies = told.latencies;
     this.signals = told.signals;
     this.rows = new Map(told.symbols.map((/** @type {any} */ row) => [key(row), { ...row, rate: row.events, seen_ms: newest_ms(row) }]));
@@ -53,18 +53,32 @@ export class State {
     }
     this.now = told;
     for (const row of this.rows.values()) row.events = 0;
-    for (const row of told.symbols) this.rows.set(key(row), { rate: 0, ...this.rows.get(key(row)), ...row, seen_ms: newest_ms(row) });
+    /** @type {Set<string>} those that had a book */
+    const fresh = new Set();
+    for (const row of told.symbols) {
+      const old = this.rows.get(key(row));
+      if (row.book_ms !== (old?.book_ms ?? 0)) fresh.add(key(row));
+      this.rows.set(key(row), { rate: 0, ...old, ...row, seen_ms: newest_ms(row) });
+    }
     for (const row of this.rows.values()) row.rate = blend(row.rate, row.events / seconds);
-    push(this.ticks_ms, told.at_ms, POINTS);
     push(this.latencies, told.latency, POINTS);
-    for (const [name, row] of this.rows) this.#draw(name, row);
+    for (const [name, row] of this.rows) this.#draw(name, row, fresh.has(name), seconds * 1000);
   }
 
-  /** @param {string} name @param {Row} row */
-  #draw(name, row) {
-    const history = this.history.get(name) ?? { mid: [], spread_bps: [] };
+  /** As ingest does it, so that a chart looks the same after a reload. @param {string} name @param {Row} row @param {boolean} had_book @param {number} step_ms */
+  #draw(name, row, had_book, step_ms) {
+    if (!row.time_ms) return;
+    let history = this.history.get(name) ?? { times_ms: [], mid: [], spread_bps: [] };
+    const last_ms = history.times_ms.at(-1);
+    let time_ms = row.time_ms;
+    if (last_ms !== undefined) {
+      if (!had_book) time_ms = last_ms + step_ms;
+      else if (last_ms - time_ms > BACK_MS || time_ms - last_ms > LEAP_MS) history = { times_ms: [], mid: [], spread_bps: [] };
+      else time_ms = Math.max(time_ms, last_ms);
+    }
     this.history.set(name, history);
-    const fresh = this.now.at_ms - row.seen_ms < STALE_MS;
+    const fresh = this.now.at_ms - row.book_ms < STALE_MS;
+    push(history.times_ms, time_ms, POINTS);
     push(history.mid, fresh ? row.mid : null, POINTS);
     push(history.spread_bps, fresh ? row.spread_bps : null, POINTS);
   }

@@ -1,7 +1,7 @@
 // How the pipeline is: parts, figures, lanes, what was left out. What is wrong is said in words, too.
 
 import { at, make, say, sparkline } from "./dom.js";
-import { age, count, milliseconds, quietness, rate, sinceEvent, words } from "./format.js";
+import { age, count, milliseconds, natural, quietness, rate, sinceEvent } from "./format.js";
 
 /** A lane whose oldest event is older waits for something. */
 const SLOW_S = 5;
@@ -13,11 +13,15 @@ const LANES_SHOWN = 24;
 export function drawStatus(state) {
   const { ready, lanes, deadletters } = state.now;
   const oldest_s = Math.max(0, ...lanes.map((/** @type {any} */ lane) => lane[2]));
-  drawParts(ready.parts, oldest_s, feedChip(state));
-  drawProblems(ready.parts.findings);
+  const stands_by = ready.parts.standing_by;
+  at("standby").hidden = !stands_by;
+  at("main").hidden = stands_by;
+  drawParts(ready.parts, oldest_s, feedChip(state), stands_by);
+  // The page says it at length.
+  drawProblems(ready.parts.findings.filter((/** @type {Finding} */ each) => each.name !== "standing_by"));
   drawFigures(state, oldest_s);
   drawLanes(lanes);
-  drawStrategies(state.counted("signals"));
+  drawStrategies(state);
   drawLosses(state, deadletters);
 }
 
@@ -28,15 +32,18 @@ function feedChip(state) {
   return ["Feed", sinceEvent(age_s), quietness(age_s, state.about.quiet_s) || "good"];
 }
 
-/** @param {any} parts @param {number} oldest_s @param {[string, string, string]} feed */
-function drawParts(parts, oldest_s, feed) {
+/** One that stands by knows of servers only. @param {any} parts @param {number} oldest_s @param {[string, string, string]} feed @param {boolean} stands_by */
+function drawParts(parts, oldest_s, feed, stands_by) {
   const workers = parts.workers;
   const lanes = oldest_s > SLOW_S ? `waiting ${age(oldest_s)}` : "moving";
   /** @type {[string, string, string][]} */
-  const shown = [
-    feed,
+  const servers = [
     ["NATS", parts.nats ? "up" : "away", parts.nats ? "good" : "bad"],
     ["Redis", parts.redis ? "up" : "away", parts.redis ? "good" : "bad"],
+  ];
+  const shown = stands_by ? servers : [
+    feed,
+    ...servers,
     ["Workers", workers == null ? "?" : String(workers), workers == null ? "unknown" : workers ? "good" : "bad"],
     ["Lanes", lanes, oldest_s > STUCK_S ? "bad" : oldest_s > SLOW_S ? "slow" : "good"],
   ];
@@ -94,26 +101,33 @@ function drawFigures(state, oldest_s) {
   at("figures").replaceChildren(...figures);
 }
 
-/** @param {[string, number, number][]} lanes */
+/** A table for each pool; of many lanes those whose events wait longest. @param {[string, number, number][]} lanes */
 function drawLanes(lanes) {
   const order = lanes.length > LANES_SHOWN ? [...lanes].sort((a, b) => b[2] - a[2]) : lanes;
   const most = Math.max(100, ...lanes.map((lane) => lane[1]));
-  const lines = order.slice(0, LANES_SHOWN).map(([name, held, age_s]) => {
+  /** @type {Map<string, HTMLElement[]>} */
+  const pools = new Map();
+  for (const [name, held, age_s] of order.slice(0, LANES_SHOWN)) {
+    const pool = name.slice(0, name.lastIndexOf("-"));
     const mood = age_s > STUCK_S ? "bad" : age_s > SLOW_S ? "slow" : "";
-    const values = [make("span", { class: "number" }, count(held)), make("span", { class: "number" }, held ? age(age_s) : "–")];
-    return make("li", { class: mood }, make("span", {}, name), barred(held / most), ...values);
-  });
-  at("lanes").replaceChildren(...lines);
+    const values = [make("td", { class: "number" }, count(held)), make("td", { class: "number" }, held ? age(age_s) : "–")];
+    const line = make("tr", { class: mood }, make("th", { scope: "row" }, name), make("td", {}, barred(held / most)), ...values);
+    pools.set(pool, [...(pools.get(pool) ?? []), line]);
+  }
+  const heads = () => [make("th", { scope: "col" }, "Lane"), make("th", { scope: "colgroup", colspan: "2" }, "Events waiting"), make("th", { scope: "col" }, "Oldest")];
+  const tables = [...pools.values()].map((lines) => make("table", { class: "bars" }, make("thead", {}, make("tr", {}, ...heads())), make("tbody", {}, ...lines)));
+  at("lanes").replaceChildren(...tables);
   say(at("lanes-more"), order.length > LANES_SHOWN ? `and ${order.length - LANES_SHOWN} more` : "");
 }
 
-/** @param {[string, number][]} counts */
-function drawStrategies(counts) {
+/** Those that are configured, and those of before that the ledger has counted. @param {State} state */
+function drawStrategies(state) {
+  const none = state.now.strategies.map((/** @type {string} */ name) => [name, 0]);
+  const counts = Object.entries({ ...Object.fromEntries(none), ...Object.fromEntries(state.counted("signals")) });
   const most = Math.max(1, ...counts.map(([, number]) => number));
-  const sorted = [...counts].sort(([, a], [, b]) => b - a);
-  at("strategies-empty").hidden = counts.length > 0;
+  const sorted = counts.sort(([a, more], [b, less]) => less - more || natural(a, b));
   at("strategies").replaceChildren(...sorted.map(([name, number]) =>
-    make("tr", {}, make("th", { scope: "row" }, words(name)), make("td", {}, barred(number / most)), make("td", { class: "number" }, count(number))),
+    make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, barred(number / most)), make("td", { class: "number" }, count(number))),
   ));
 }
 
@@ -148,5 +162,5 @@ function drawLosses(state, letters) {
 /** @param {[string, number][]} counts */
 function spelled(counts) {
   const there = counts.filter(([, number]) => number);
-  return there.map(([name, number]) => `${count(number)} ${words(name)}`).join(", ") || "none";
+  return there.map(([name, number]) => `${count(number)} ${name}`).join(", ") || "none";
 }

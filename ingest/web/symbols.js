@@ -1,7 +1,8 @@
-// The table of symbols. One stop in the tab order; arrow keys, Home and End choose.
+// The table of symbols, and the field that searches it. One stop in the tab order; arrow keys, Home and End choose.
 
+import { asked, remember } from "./address.js";
 import { at, make, say } from "./dom.js";
-import { age, basisPoints, percent, price, quietness, rate, sinceEvent } from "./format.js";
+import { age, basisPoints, natural, percent, price, quietness, rate, sinceEvent } from "./format.js";
 import { keyOf } from "./state.js";
 
 export class Symbols {
@@ -13,30 +14,45 @@ export class Symbols {
     this.state = state;
     this.onChoose = onChoose;
     this.chosen = "";
-    /** @type {Map<string, HTMLElement>} */
+    /** @type {Map<string, HTMLElement>} those that are shown */
     this.lines = new Map();
+    const search = search_field();
+    search.value = asked("search");
+    search.addEventListener("input", () => {
+      remember("search", search.value);
+      this.draw();
+    });
     at("symbols").addEventListener("keydown", (event) => this.#move(event));
   }
 
   /** @param {string} name @param {boolean} focus */
   choose(name, focus = false) {
     this.chosen = name;
-    for (const [each, line] of this.lines) {
-      line.classList.toggle("chosen", each === name);
-      const button = button_of(line);
-      button.setAttribute("aria-pressed", String(each === name));
-      button.tabIndex = each === name ? 0 : -1;
-      if (focus && each === name) button.focus();
-    }
+    this.#show_chosen();
+    const line = this.lines.get(name);
+    if (focus && line) button_of(line).focus();
+    remember("symbol", name);
     this.onChoose(name);
   }
 
+  #show_chosen() {
+    const stop = this.lines.has(this.chosen) ? this.chosen : this.lines.keys().next().value;
+    for (const [each, line] of this.lines) {
+      line.classList.toggle("chosen", each === this.chosen);
+      const button = button_of(line);
+      button.setAttribute("aria-pressed", String(each === this.chosen));
+      button.tabIndex = each === stop ? 0 : -1;
+    }
+  }
+
   draw() {
-    const names = [...this.state.rows.keys()].sort();
-    at("symbols-empty").hidden = names.length > 0;
-    at("symbols").closest("div").hidden = names.length === 0;
+    const all = [...this.state.rows.keys()].sort((a, b) => natural(symbol_of(a), symbol_of(b)) || natural(a, b));
+    const wanted = search_field().value.trim().toUpperCase();
+    const names = all.filter((name) => name.toUpperCase().includes(wanted));
+    this.#tell_empty(all.length, names.length);
     if (names.join() !== [...this.lines.keys()].join()) this.#lay(names);
-    if (!this.lines.has(this.chosen) && names.length) this.choose(this.#busiest());
+    if (!this.chosen && asked("symbol")) this.choose(asked("symbol"));
+    if (!this.chosen && all.length) this.choose(this.#first(all));
     const signals = this.#signals();
     for (const [name, line] of this.lines) {
       const row = this.state.rows.get(name);
@@ -50,6 +66,15 @@ export class Symbols {
       say(signalled, String(signals.get(name) ?? 0));
       this.#drawLast(last, row);
     }
+  }
+
+  /** @param {number} all @param {number} shown */
+  #tell_empty(all, shown) {
+    at("symbols-empty").hidden = shown > 0;
+    say(at("symbols-empty"), all ? "No symbol has this in its name." : "No prices yet: no frame has come in from NATS.");
+    at("symbols").closest("div").hidden = shown === 0;
+    search_field().hidden = all === 0;
+    at("symbols-more").hidden = all < MOST;
   }
 
   /** How long ago its last event came, and its last book and trade. @param {Element} cell @param {any} row */
@@ -69,6 +94,7 @@ export class Symbols {
     this.lines = new Map(names.map((name) => [name, old.get(name) ?? this.#line(name)]));
     const focused = document.activeElement;
     at("symbols").replaceChildren(...this.lines.values());
+    this.#show_chosen();
     if (focused instanceof HTMLElement && at("symbols").contains(focused)) focused.focus();
   }
 
@@ -81,10 +107,9 @@ export class Symbols {
     return line;
   }
 
-  #busiest() {
-    const rows = [...this.state.rows.entries()].filter(([, row]) => row.mid !== null);
-    rows.sort(([, a], [, b]) => b.rate - a.rate);
-    return rows[0]?.[0] ?? this.lines.keys().next().value;
+  /** The first with a price. @param {string[]} names */
+  #first(names) {
+    return names.find((name) => this.state.rows.get(name).mid !== null) ?? names[0];
   }
 
   #signals() {
@@ -99,11 +124,19 @@ export class Symbols {
     const names = [...this.lines.keys()];
     const now = names.indexOf(this.chosen);
     const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: names.length - 1 }[event.key];
-    if (to === undefined) return;
+    if (to === undefined || names.length === 0) return;
     event.preventDefault();
     if (names[to]) this.choose(names[to], true);
   }
 }
+
+/** How many ingest tells of. */
+const MOST = 100;
+
+const search_field = () => /** @type {HTMLInputElement} */ (at("search"));
+
+/** @param {string} name venue and symbol */
+const symbol_of = (name) => name.slice(name.indexOf(":") + 1);
 
 /** @param {Element} line @returns {HTMLButtonElement} */
 const button_of = (line) => line.querySelector("button");

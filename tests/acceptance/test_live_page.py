@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import sys
 import time
 from collections.abc import Iterator
@@ -11,20 +10,16 @@ from typing import Any
 
 import pytest
 import redis
-from playwright.sync_api import Browser, ConsoleMessage, Page, expect, sync_playwright
+from playwright.sync_api import Browser, ConsoleMessage, FloatRect, Page, expect
 
 from compose.local.servers import free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tasks.ledger import Keys
 from tests.acceptance.pipeline import running
+from tests.browsing import chromium, grave_findings
 from tests.integration.service import get
-from tests.needs import missing
 from tests.waiting import wait_for
 
-FLAGS = [
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-background-networking",
-    "--disable-component-update", "--disable-sync",
-]  # fmt: skip
 #: As long as a browser may take that shares one core with the whole pipeline.
 PATIENCE_MS = 40_000
 expect.set_options(timeout=PATIENCE_MS)
@@ -43,15 +38,12 @@ def stack() -> Iterator[Stack]:
 
 @pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
-    path = shutil.which("chromium") or shutil.which("google-chrome")
-    if path is None:
-        missing("Chromium is not installed")
-    with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=FLAGS) as browser:
+    with chromium() as browser:
         yield browser
 
 
 @contextmanager
-def opened(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
+def opened(browser: Browser, stack: Stack, query: str = "", **options: Any) -> Iterator[Page]:
     """Open the page in a profile of its own; at the end nothing was logged, and nobody else was asked for anything."""
     address = f"http://127.0.0.1:{stack.http_port}/"
     with browser.new_context(**options) as context:
@@ -62,7 +54,7 @@ def opened(browser: Browser, stack: Stack, **options: Any) -> Iterator[Page]:
         page.on("console", lambda message: said.append(message.text) if is_fault(message) else None)
         page.on("pageerror", lambda error: said.append(str(error)))
         page.on("request", lambda request: asked.append(request.url))
-        page.goto(address)
+        page.goto(address + query)
         expect(page.locator("#symbols tr").first).to_be_visible()
         yield page
         assert said == []
@@ -106,6 +98,8 @@ def test_arrow_keys_choose_the_symbol_and_the_first_tab_skips_to_the_content(bro
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
         page.keyboard.press("Enter")
         page.keyboard.press("Tab")
+        expect(page.get_by_role("searchbox", name="Search symbols")).to_be_focused()
+        page.keyboard.press("Tab")
         page.keyboard.press("Home")
         seen = [title(page)]
         for key in ("ArrowDown", "ArrowDown", "ArrowUp"):
@@ -142,6 +136,119 @@ def test_a_mark_in_the_chart_tells_its_signal_under_the_pointer(browser: Browser
         _, confidence, rationale, _ = page.locator("#tip > *").all_inner_texts()
         assert re.search(r"confidence [01]\.\d\d$", confidence)
         expect(page.locator("#signals .rationale", has_text=rationale).first).to_be_visible()
+
+
+def times_shown(page: Page) -> tuple[float, float]:
+    """Return the first and the last second that the chart shows."""
+    shown = page.locator("#chart").get_attribute("data-shown")
+    assert shown
+    first, last = shown.split(",")
+    return float(first), float(last)
+
+
+def shown_s(page: Page) -> float:
+    first, last = times_shown(page)
+    return last - first
+
+
+def zoom(page: Page) -> FloatRect:
+    """Drag over the right half of the chart; return where it is."""
+    area = page.locator("#chart .u-over").first.bounding_box()
+    assert area
+    y = area["y"] + area["height"] / 2
+    page.mouse.move(area["x"] + 0.5 * area["width"], y)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.7 * area["width"], y, steps=3)
+    # Whoever drags takes longer than a tick.
+    points = page.locator("#chart").get_attribute("data-points")
+    expect(page.locator("#chart")).not_to_have_attribute("data-points", str(points))
+    page.mouse.move(area["x"] + 0.99 * area["width"], y, steps=3)
+    page.mouse.up()
+    return area
+
+
+def test_dragging_over_the_chart_zooms_in_and_stays_there(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        chart, show_all = page.locator("#chart"), page.get_by_role("button", name="Show all")
+        expect(chart).to_have_attribute("data-points", re.compile(r"^([3-9]|\d\d+)$"))
+        whole_s = shown_s(page)
+        zoom(page)
+        wait_for(lambda: shown_s(page) < 0.6 * whole_s, 15, "the zoom")
+        chosen, points = times_shown(page), chart.get_attribute("data-points")
+        expect(chart).not_to_have_attribute("data-points", str(points))
+        assert times_shown(page) == chosen
+        expect(page.locator("#chart .u-select").first).to_have_css("width", "0px")
+        show_all.click()
+        wait_for(lambda: shown_s(page) >= whole_s, 15, "all of it")
+        area = zoom(page)
+        expect(show_all).to_be_visible()
+        page.mouse.dblclick(area["x"] + 100, area["y"] + 50)
+        expect(show_all).to_be_hidden()
+
+
+def test_symbol_and_filters_stand_in_the_address_and_are_there_after_a_reload(browser: Browser, stack: Stack):
+    with opened(browser, stack, "?symbol=spot:ETHUSDT&strategy=iceberg&search=t") as page:
+        assert title(page) == "ETHUSDT spot"
+        expect(page.locator("#by-strategy")).to_have_value("iceberg")
+        page.locator("#symbols button", has_text="BTCUSDT").click()
+        page.locator("#search").fill("btc")
+        expect(page.locator("#symbols tr")).to_have_count(1)
+        page.locator("#by-strategy").select_option("trade_momentum")
+        page.locator("#by-symbol").select_option("BTCUSDT")
+        page.reload()
+        expect(page.locator("#chart-title")).to_have_text(re.compile("BTCUSDT ?spot"))
+        expect(page.locator("#search")).to_have_value("btc")
+        expect(page.locator("#symbols tr")).to_have_count(1)
+        expect(page.locator("#by-strategy")).to_have_value("trade_momentum")
+        expect(page.locator("#by-symbol")).to_have_value("BTCUSDT")
+        page.locator("#search").fill("nothing like it")
+        expect(page.locator("#symbols-empty")).to_have_text("No symbol has this in its name.")
+
+
+def test_a_symbol_of_the_address_that_is_not_there_is_waited_for(browser: Browser, stack: Stack):
+    with opened(browser, stack, "?symbol=spot:NEWUSDT") as page:
+        expect(page.locator("#chart-empty")).to_contain_text("No event of spot:NEWUSDT")
+        assert "symbol=spot:NEWUSDT" in page.url
+
+
+def test_numbers_in_names_are_sorted_as_people_count(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        names = page.evaluate("import('/web/format.js').then(({ natural }) => ['SIM10', 'SIM2', 'BTC'].sort(natural))")
+        assert names == ["BTC", "SIM2", "SIM10"]
+
+
+def test_marks_stand_at_the_time_of_the_event(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        page.locator("#symbols button", has_text="BTCUSDT").click()
+        first, last = times_shown(page)
+        mid = float(page.locator("#chart-price").inner_text().replace(",", ""))
+        middle_ms = 1000 * round((first + last) / 2)
+        add_signal(stack, "late", price=mid, event_time_ms=middle_ms, strategy="late_one")
+        expect(page.locator("#signals .strategy", has_text="late_one")).to_be_visible()
+        at_ms = page.evaluate("""async () => {
+            const found = [...document.querySelectorAll("#signals tr")].find((line) => line.textContent.includes("late_one"));
+            return Date.parse(found.querySelector("time").dateTime);
+        }""")
+        assert at_ms == middle_ms
+        expect(page.locator("#chart")).to_have_attribute("data-marked", re.compile(rf"\blate@{middle_ms // 1000}\b"))
+
+
+def test_every_strategy_is_listed_by_the_name_that_commands_take(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        listed = page.locator("#strategies th")
+        expect(listed.filter(has_text="market_dominance")).to_have_count(1)
+        assert {"orderbook_skew", "trade_momentum", "price_velocity"} <= set(listed.all_inner_texts())
+        expect(page.locator("#signals tr").first).to_be_visible()
+        for table in page.locator("table").all():
+            columns = sum(int(head.get_attribute("colspan") or 1) for head in table.locator("thead th").all())
+            assert columns == table.locator("tbody tr").first.locator("th, td").count()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_axe_finds_nothing_grave(browser: Browser, stack: Stack, scheme: Any, width: int):
+    with opened(browser, stack, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True) as page:
+        expect(page.locator("#signals tr").first).to_be_visible()
+        assert grave_findings(page) == []
 
 
 def test_it_fits_360_pixels_and_is_dark_or_light_as_the_system_says_or_as_was_chosen(browser: Browser, stack: Stack):
@@ -186,15 +293,15 @@ def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browse
         )
         expect(page.locator("#chart")).to_have_attribute("data-points", re.compile(r"^([3-9]|\d\d+)$"))
         assert inked(page) > 1_000
-        expect(page.locator("#signals li").first).to_be_visible()
-        expect(page.locator("#strategies tr").first).to_have_text(re.compile(r"[a-z ]+\d"))
-        expect(page.locator("#lanes li")).to_have_count(17)
+        expect(page.locator("#signals tr").first).to_be_visible()
+        expect(page.locator("#strategies tr").first).to_have_text(re.compile(r"[a-z_]+\d"))
+        expect(page.locator("#lanes tbody tr")).to_have_count(17)
         expect(page.locator("#problems")).to_be_hidden()
         expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", "http://127.0.0.1:1/flower")
         expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
 
 
-def test_an_ingest_that_stands_by_says_that_and_not_that_it_starts(browser: Browser, stack: Stack):
+def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack: Stack):
     port = free_port()
     standby = stack.instance.start(
         "standby", [sys.executable, "-m", "ingest"], {**stack.environment, "HTTP_PORT": str(port)}
@@ -204,9 +311,12 @@ def test_an_ingest_that_stands_by_says_that_and_not_that_it_starts(browser: Brow
         with browser.new_context() as context:
             page = context.new_page()
             page.goto(f"http://127.0.0.1:{port}/")
-            expect(page.locator("#problems")).to_contain_text("stands by")
-            expect(page.locator("#problems p")).to_have_count(1)
-            expect(page.locator("#parts li").first).to_have_text(re.compile("Feed ?no event yet"))
+            expect(page.locator("#standby")).to_contain_text("stands by")
+            expect(page.locator("#parts")).to_have_text(re.compile("NATS ?up ?Redis ?up"))
+            expect(page.locator("#main")).to_be_hidden()
+            expect(page.locator("#problems")).to_be_hidden()
+            expect(page.locator(".bad, .warn, .slow").locator("visible=true")).to_have_count(0)
+            assert page.title() == "Realtime Strategies"
     finally:
         stack.instance.kill(standby)
 

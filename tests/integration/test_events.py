@@ -68,7 +68,7 @@ async def watching(port: int) -> AsyncIterator[Stream]:
 async def serving(settings: Settings) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
     around: Any = SimpleNamespace(seen=None)
-    sources = Sources(Tally(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0))
+    sources = Sources(Tally(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list)
     ledger = IngestLedger(settings)
     page = Page(Live(settings, sources), ledger)
     server, port = serve(

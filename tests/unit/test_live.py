@@ -8,13 +8,14 @@ import pytest
 from ingest.feed_watch import FeedWatch
 from ingest.lanes import Bounds, Lanes
 from ingest.live import SIGNALS_KEPT, TEXT_CHARACTERS, Live, Sources
-from ingest.live_market import HISTORY_POINTS, MAX_SYMBOLS, STALE_S, Market, Row
+from ingest.live_market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, Market, Row
 from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
 from tasks import latency
+from tasks.records import NEW_GENERATION_MS
 from tasks.routing import Pool, Router
 from tasks.settings import Settings
-from tests.unit.examples import book, trade
+from tests.unit.examples import TIME_MS, book, trade
 
 
 class Told:
@@ -25,7 +26,8 @@ class Told:
         lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), Bounds(10**6, 10**6))
         around: Any = SimpleNamespace(seen=None)
         self.feed = FeedWatch()
-        sources = Sources(self.tally, lanes, around, lambda: (True, {"nats": True}), self.feed, UnusedFrames(30.0))
+        asked: Any = lanes, around, lambda: (True, {"nats": True}), self.feed, UnusedFrames(30.0), lambda: ["iceberg"]
+        sources = Sources(self.tally, *asked)
         self.live = Live(Settings.model_validate(settings), sources)
 
     def hello(self) -> dict[str, Any]:
@@ -93,11 +95,38 @@ def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
     assert history.mid[int(STALE_S) :] == pytest.approx([nan, nan], nan_ok=True)
 
 
+def test_the_history_runs_on_the_time_of_the_books_and_goes_on_while_none_comes():
+    market = Shown()
+    for second, time_ms in enumerate((TIME_MS, TIME_MS + 5_000, None, TIME_MS + 5_500, TIME_MS + 9_000)):
+        if time_ms:
+            market.see(book(time_ms=time_ms))
+        market.tick(float(second))
+    [history] = market.market.history
+    assert [each - TIME_MS for each in history.times_ms] == [0, 5_000, 6_000, 6_000, 9_000]
+
+
+@pytest.mark.parametrize("leap_ms", [-NEW_GENERATION_MS - 1, LEAP_MS + 1])
+def test_the_history_begins_anew_where_time_leaps_to_that_of_another_feed(leap_ms: int):
+    market = Shown()
+    for second, time_ms in enumerate((TIME_MS, TIME_MS + 1_000, TIME_MS + 1_000 + leap_ms)):
+        market.see(book(time_ms=time_ms))
+        market.tick(float(second))
+    [history] = market.market.history
+    assert (history.times_ms, history.mid) == ([TIME_MS + 1_000 + leap_ms], [2000.0])
+
+
+def test_trades_before_the_first_book_leave_no_points():
+    market = Shown()
+    market.see(trade())
+    market.tick(1.0)
+    assert market.market.history[0].times_ms == []
+
+
 def test_history_and_symbols_are_bounded_and_the_most_active_stay():
     market = Shown()
     for number in range(MAX_SYMBOLS + 20):
         for _ in range(2 if number >= 20 else 1):
-            market.see(trade(symbol=f"S{number}USDT"))
+            market.see(book(symbol=f"S{number}USDT"))
     for second in range(HISTORY_POINTS + 5):
         market.tick(float(second))
     assert {row.symbol for row in market.market.rows} == {f"S{number}USDT" for number in range(20, MAX_SYMBOLS + 20)}
@@ -115,7 +144,8 @@ def test_hello_holds_all_that_the_page_draws():
     hello = told.hello()
     assert (hello["namespace"], hello["links"]) == ("mine", {"Flower": "http://127.0.0.1:5555", "Grafana": ""})
     assert [(row["symbol"], row["mid"], row["trade"]) for row in hello["symbols"]] == [("BTCUSDT", 2000.0, None)]
-    assert (hello["history"][0]["mid"], len(hello["ticks_ms"])) == ([2000.0], 1)
+    assert (hello["history"][0]["mid"], hello["history"][0]["times_ms"]) == ([2000.0], [TIME_MS])
+    assert hello["strategies"] == ["iceberg"]
     assert [(each["id"], each["at_ms"]) for each in hello["signals"]] == [("a", 2000)]
     assert hello["ready"] == {"ok": True, "parts": {"nats": True}}
     assert [lane[:2] for lane in hello["lanes"]] == [["trade-0", 0], ["trade-1", 0]]
@@ -137,6 +167,14 @@ def test_a_tick_tells_what_changed_and_new_signals_once():
     assert ([each["id"] for each in first["signals"]], len(first["tick"]["symbols"])) == (["a"], 1)
     assert "signals" not in second
     assert second["tick"]["symbols"] == []
+
+
+def test_signals_of_before_that_are_read_again_are_told_as_new_once():
+    told = Told()
+    told.live.remember([(b"1-0", {b"signal": signal("a")})])
+    assert "signals" not in told.tick()
+    told.live.remember([(b"2-0", {b"signal": signal("b")}), (b"1-0", {b"signal": signal("a")})])
+    assert [each["id"] for each in told.tick()["signals"]] == ["b"]
 
 
 def test_of_the_signals_the_last_ones_are_kept_and_what_is_none_is_left_out():
