@@ -34,6 +34,8 @@ FULL_FRAMES = 20_000
 _ASK_S = 1.0
 _POLL_S = 0.02
 _POLL_MAX_S = 0.25
+#: A longer wait for the next line is told.
+_LONG_S = 30.0
 #: How many lines of a file are searched for its first event.
 _HEAD_LINES = 1000
 #: Instead of a stream's name: to a subject that ends in a dot nobody can subscribe.
@@ -117,6 +119,9 @@ class Replay:
             return
         due_s = self._started_s + (line.received_at_ns - self._found.first_ns) / 1e9 / self._speed
         ahead_s = due_s - time.monotonic()
+        if ahead_s > _LONG_S:
+            why = "a gap in the recording, or a clock that was ahead; --speed max does not wait"
+            log.warning("the next frame is not due for long", wait_s=round(ahead_s), why=why)
         if ahead_s > 0.001:
             await asyncio.sleep(ahead_s)
 

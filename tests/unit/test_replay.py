@@ -8,6 +8,7 @@ import time
 
 import pytest
 from redis.exceptions import ConnectionError as RedisAwayError
+from structlog.testing import capture_logs
 
 from compose.local.commands import _replay as demo_feed
 from ingest.feeds.replay import FULL_FRAMES, Replay, Survey, _is_full, first_event, refuse_if_past, survey
@@ -128,6 +129,27 @@ class Wire:
 
     async def settle(self):
         pass
+
+
+def test_a_long_wait_for_the_next_line_is_told():
+    lines = [Line(b"1", "btcusdt@trade", 10**18), Line(b"2", "btcusdt@trade", 10**18 + 3_600 * 10**9)]
+    wire = Wire()
+
+    async def play() -> None:
+        replay = Replay(wire, Survey(2, 10**18), 2.0)  # type: ignore[arg-type]
+        replay._asks = False  # no ingest
+        playing = asyncio.create_task(replay.run(iter(lines), lambda _: None))
+        while not told:
+            assert not playing.done()
+            await asyncio.sleep(0.001)
+        playing.cancel()
+
+    with capture_logs() as told:
+        asyncio.run(play())
+    assert len(wire.sent) == 1
+    [(said, wait_s)] = [(each["event"], each["wait_s"]) for each in told]
+    assert said.startswith("the next frame is not due for long")
+    assert 1_700 < wait_s <= 1_800
 
 
 @pytest.mark.parametrize("speed", [1.0, 4.0])
