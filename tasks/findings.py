@@ -56,7 +56,8 @@ class Finding(msgspec.Struct, frozen=True):
 def none_used(events: int, skipped: Mapping[str, int], refused: Mapping[str, int]) -> str:
     """Return a line for frames of which no strategy took any: what they were, the most frequent kind first."""
     kinds = sorted(skipped, key=lambda kind: -skipped[kind])
-    kinds += ["refused"] * bool(refused) + ["events that no pool takes"] * bool(events)
+    kinds += [f"refused as {reason}" for reason in sorted(refused, key=lambda reason: -refused[reason])]
+    kinds += ["events that no pool takes"] * bool(events)
     return f"Frames came, none was used: kinds {named_some(kinds)}. Strategies take depth20 and trade streams."
 
 

@@ -111,7 +111,7 @@ def test_places_are_aligned_and_can_be_copied_whole_however_long_they_are(capsys
         ({"frames": 0, "events": 0, "batches": 0, "skipped": {}}, ""),
         ({"events": 0, "batches": 0, "dropped": {"stop": 2}}, ""),
         ({"events": 0, "batches": 0, "skipped": {"kline": 2, "depth_diff": 9}}, "kinds depth_diff, kline."),
-        ({"events": 0, "batches": 0, "skipped": {}, "refused": {"not_json": 12}}, "kinds refused."),
+        ({"events": 0, "batches": 0, "skipped": {}, "refused": {"not_json": 12}}, "kinds refused as not_json."),
         ({"events": 12, "batches": 0, "skipped": {}}, "kinds events that no pool takes."),
     ],
 )
