@@ -28,11 +28,11 @@ SecondsOption = Annotated[
 
 
 @contextmanager
-def _told_in_one_line() -> Iterator[Settings]:
+def _told_in_one_line(role: str = "feed") -> Iterator[Settings]:
     """Give the settings; what goes wrong is one line on standard error and exit status 1."""
     try:
         settings = load()
-        configure_logging(settings, "feed")
+        configure_logging(settings, role)
         tell_hints(settings)
         yield settings
     except RealtimeStrategiesError as error:
@@ -48,7 +48,7 @@ def service(context: typer.Context, *, version: command_line.Version = False) ->
     service, are set up by environment variables; `python -m tasks config show` lists them.
     """
     if context.invoked_subcommand is None:
-        with _told_in_one_line() as settings:
+        with _told_in_one_line("ingest") as settings:
             from ingest.service import run  # noqa: PLC0415 feeds need none of it
 
             raise typer.Exit(run(settings))

@@ -79,3 +79,11 @@ def test_passwords_of_servers_that_are_away_are_in_no_log(namespace: str):
         wait_for(lambda: "away: trying for ever" in worker.log.read_text(), 30, f"the worker's warning{worker.tail()}")
         texts = [service.process.log.read_text(), worker.log.read_text()]
     assert all("geheim" not in text and "***@" in text for text in texts)
+
+
+def test_what_ingest_says_of_settings_before_it_runs_is_its_own(instance: Instance):
+    given = {"CELERY_BROKER_URL": "redis://elsewhere", "STRATEGIES_FILE": "/nowhere", "LOG_FORMAT": "json"}
+    process = instance.start("ingest", [sys.executable, "-m", "ingest"], os.environ | {"PYTHONPATH": str(ROOT)} | given)
+    wait_for(lambda: process.returncode is not None)
+    told = [(line["event"], line["role"]) for line in lines(process)]
+    assert told == [("settings", "ingest"), ("can't start", "ingest")]
