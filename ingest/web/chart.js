@@ -88,8 +88,7 @@ export class Chart {
     if (symbol) at("chart-title").append(make("small", {}, venue));
     say(at("chart-price"), row ? price(row.mid) : "");
     if (!row) return say(at("chart-more"), "");
-    const old = this.state.now.at_ms - row.book_ms < THEN_MS && row.book_ms - row.time_ms > THEN_MS;
-    const then = row.time_ms && old ? ` · events of ${moment(row.time_ms)}` : "";
+    const then = row.time_ms && row.book_ms - row.time_ms > THEN_MS ? ` · events of ${moment(row.time_ms)}` : "";
     say(at("chart-more"), `${percent(this.state.change(this.chosen))} · spread ${basisPoints(row.spread_bps)} bps · trade ${price(row.trade)}${then}`);
   }
 

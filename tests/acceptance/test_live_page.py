@@ -317,8 +317,17 @@ def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack
             expect(page.locator("#problems")).to_be_hidden()
             expect(page.locator(".bad, .warn, .slow").locator("visible=true")).to_have_count(0)
             assert page.title() == "Realtime Strategies"
+            add_signal(stack, "of the time before")
+            stack.instance.kill(stack.ingest)
+            expect(page.locator("#main")).to_be_visible()
+            expect(page.locator("#standby")).to_be_hidden()
+            expect(page.locator("#signals .rationale", has_text="of the time before")).to_have_count(1)
+            expect(page.locator("#symbols tr").first).to_be_visible()
     finally:
         stack.instance.kill(standby)
+        if stack.ingest.returncode is not None:
+            stack.instance.start_again(stack.ingest)
+        wait_for(lambda: '"ok": true' in get(stack.http_port, "/ready")[1], 30, "the first one to lead again")
 
 
 def test_when_ingest_is_killed_the_page_says_so_and_goes_on_without_a_reload(browser: Browser, stack: Stack):
