@@ -8,7 +8,6 @@ import re
 import time
 from collections import Counter
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from pathlib import Path
 from typing import Any, BinaryIO, cast
 
@@ -19,6 +18,7 @@ from nats.aio.msg import Msg
 from ingest.feeds.publisher import Connection
 from ingest.feeds.stream_reader import StreamReader
 from ingest.listening import listen
+from ingest.loops import end
 from tasks import frames, times
 from tasks.errors import UNREADABLE, RecordingError, ServerAwayError
 from tasks.frame_parts import MAX_LEAD_NS, Arrival, Refused, parse_stream
@@ -182,20 +182,29 @@ async def record(
         with open_file(path, force=force) as file:
             log.info("recording", subjects=settings.nats_subjects)
             on_listening()
-            try:
-                with suppress(TimeoutError):
-                    async with asyncio.timeout_at(until_s):
-                        await recorder.keep_writing(file)
-            finally:
-                await reader.close()
-                await connection.close()
-                recorder.write(file)
+            await _write(recorder, reader, connection, file, until_s)
     except OSError as error:
         raise RecordingError(f"can't write {path}: {error.strerror or error}") from None
     finally:
         await reader.close()
         await connection.close()
         log.info("the recording has ended", file=str(path), **recorder.counts)
+
+
+async def _write(
+    recorder: Recorder, reader: StreamReader, connection: Connection, file: BinaryIO, until_s: float | None
+) -> None:
+    """Write until it is time, or this is cancelled, and then what has come by then. Raises OSError: the disk is full."""
+    writing = asyncio.create_task(recorder.keep_writing(file))
+    try:
+        await asyncio.wait({writing}, timeout=until_s and max(0.0, until_s - asyncio.get_running_loop().time()))
+    finally:
+        await reader.close()
+        await connection.close()
+        await end(writing)
+        if not writing.cancelled():
+            writing.result()
+        recorder.write(file)
 
 
 async def _listen(

@@ -2,7 +2,6 @@
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 
 import structlog
 from nats.errors import Error
@@ -21,7 +20,7 @@ log = structlog.get_logger()
 _LOOK_S = 0.1
 #: Between two attempts at a stream that can't be read.
 _PAUSE_S = 0.5
-#: How long the end waits for what the stream holds.
+#: How long the end waits for the next frame of those that the stream holds.
 _END_S = 5.0
 
 
@@ -77,14 +76,23 @@ class StreamReader:
             log.warning("the stream can't be read: trying until it can", why=str(error) or type(error).__name__)
 
     async def close(self) -> None:
-        """Deliver what the stream holds at this moment, for a bounded time and while NATS is there; then stop."""
+        """Deliver what the stream holds at this moment, as long as frames come; then stop."""
         looking, self._looking = self._looking, None
         if looking is None:
             return
-        if self._connection.client.is_connected:
-            with suppress(TimeoutError):
-                async with asyncio.timeout(_END_S):
-                    await self._source.close()
+        complete = self._connection.client.is_connected and await self._read_to_the_end()
         await end(looking)
-        if self._source.unread:
-            log.warning("the recording ends before the stream does", unread=self._source.unread)
+        if not complete:
+            log.warning("the recording may end before the stream does", known_unread=self._source.unread)
+
+    async def _read_to_the_end(self) -> bool:
+        """Read what the stream holds at this moment; return whether that came."""
+        closing = asyncio.create_task(self._source.close())
+        while not closing.done():
+            before = self._source.read
+            await asyncio.wait({closing}, timeout=_END_S)
+            if self._source.read == before:
+                break
+        complete = closing.done()
+        await end(closing)
+        return complete
