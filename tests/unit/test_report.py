@@ -1,19 +1,23 @@
 """What the report counts, and the page that it makes."""
 
 import gzip
+import re
 from pathlib import Path
 
 import pytest
 from typer.testing import CliRunner
 
+from compose.local.processes import ROOT
 from tasks import registry, report
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError
 from tasks.report import quantiles
 from tasks.report_text import page
 from tasks.strategies_commands import app
+from tests.data import SPOT, USDM
 from tests.unit.examples import TIME_MS, book, trade
 
+DOCS = (ROOT / "docs" / "strategies.md").read_text()
 SKEW = Configuration.model_validate(
     {"pools": {"depth": {"kinds": ["depth"], "strategies": {"orderbook_skew": {"hold_s": 0}}}}}
 )
@@ -56,6 +60,23 @@ def test_the_page_holds_the_definition_of_each_built_in_strategy_and_the_tables(
     text = page({"some.jsonl": "the table"})
     assert "### some.jsonl\n\nthe table\n" in text
     assert all(f"\n### {name}\n" in text for name in registry.builtin_names())
+
+
+def test_the_docs_are_the_page_that_this_code_writes():
+    tables = dict(re.findall(r"\n### (\S+\.jsonl\.gz)\n\n(.*?)\n(?=\n##)", DOCS, re.DOTALL))
+    assert set(tables) == {SPOT, USDM}
+    assert page(tables) == DOCS, "python -m tasks strategies report FILE... > docs/strategies.md"
+
+
+@pytest.mark.slow
+def test_the_figures_in_the_docs_are_those_of_this_code(recordings: Path):
+    written = CliRunner().invoke(app, ["report", *(str(recordings / name) for name in (SPOT, USDM))]).stdout
+    assert without_cost(written) == without_cost(DOCS)
+
+
+def without_cost(text: str) -> str:
+    """Return a page without the processor times, which belong to the machine."""
+    return re.sub(r"\d+ \|$", "|", text, flags=re.MULTILINE)
 
 
 def test_the_command_writes_the_page(tmp_path: Path):
