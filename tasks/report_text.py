@@ -48,7 +48,7 @@ spoke all the time, or gave every signal the same confidence, its default or a d
 What stays silent on these recordings, and why: **market_dominance** needs BNBUSDT, which was not recorded.
 **spread_liquidity** buys after an episode of 5 s; none was
 recorded, nor did half an hour of the simulator have one. **iceberg**'s steady level did not occur: no best
-price of two such busy symbols holds its quantity for two minutes. **price_velocity** needs a fast minute.
+price of two such busy symbols holds its quantity for two minutes. On futures, **price_velocity** had no fast minute.
 
 ## Definitions
 """
