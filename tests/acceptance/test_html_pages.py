@@ -1,6 +1,5 @@
 """The pages that the backtest and the benchmark write, in a real browser."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -12,14 +11,8 @@ from compose.local.processes import ROOT
 from tasks import jobs, page
 from tests.bench import plots
 from tests.bench.results import Report
-from tests.browsing import chromium, grave_findings
+from tests.browsing import grave_findings
 from tests.unit.market_for_tests import configuration, write_market
-
-
-@pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    with chromium() as browser:
-        yield browser
 
 
 @pytest.fixture(scope="module")

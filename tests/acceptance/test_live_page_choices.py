@@ -1,0 +1,189 @@
+"""What one can choose on the live page: symbols, filters, a part of the chart, colours; by pointer, keyboard and address."""
+
+import re
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+from playwright.sync_api import Browser, FloatRect, Page, expect
+
+from compose.local.stack import Plan, Stack
+from tests.acceptance.live_page import add_signal, opened, title
+from tests.acceptance.pipeline import running
+from tests.browsing import grave_findings
+from tests.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with running(Plan(1, "solo")) as stack:
+        stack.start_feed(["simulate", "--symbols", "3", "--rate", "300"])
+        yield stack
+
+
+def test_arrow_keys_choose_the_symbol_and_the_first_tab_skips_to_the_content(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
+        page.keyboard.press("Enter")
+        page.keyboard.press("Tab")
+        expect(page.get_by_role("searchbox", name="Search symbols")).to_be_focused()
+        page.keyboard.press("Tab")
+        page.keyboard.press("Home")
+        seen = [title(page)]
+        for key in ("ArrowDown", "ArrowDown", "ArrowUp"):
+            page.keyboard.press(key)
+            seen.append(title(page))
+        assert len(set(seen)) == 3
+        assert seen[1] == seen[3]
+        expect(page.locator("#symbols [aria-pressed=true]")).to_be_focused()
+
+
+def test_a_mark_in_the_chart_tells_its_signal_under_the_pointer(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        page.locator("#symbols button", has_text="BTCUSDT").click()
+        mid = float(page.locator("#chart-price").inner_text().replace(",", ""))
+        add_signal(stack, "marked", price=mid)
+
+        def points_at_a_signal() -> bool:
+            area = page.locator("#chart .u-over").first.bounding_box()
+            newest = page.locator("#chart").get_attribute("data-newest")
+            if area and newest:
+                x, y = map(float, newest.split(","))
+                page.mouse.move(area["x"] + x, area["y"] + y)
+            return page.locator("#tip").is_visible()
+
+        wait_for(points_at_a_signal, 15, "the signal under the pointer")
+        _, confidence, rationale, _ = page.locator("#tip > *").all_inner_texts()
+        assert re.search(r"confidence [01]\.\d\d$", confidence)
+        expect(page.locator("#signals .rationale", has_text=rationale).first).to_be_visible()
+
+
+def times_shown(page: Page) -> tuple[float, float]:
+    """Return the first and the last second that the chart shows."""
+    shown = page.locator("#chart").get_attribute("data-shown")
+    assert shown
+    first, last = shown.split(",")
+    return float(first), float(last)
+
+
+def shown_s(page: Page) -> float:
+    first, last = times_shown(page)
+    return last - first
+
+
+def zoom(page: Page) -> FloatRect:
+    """Drag over the right half of the chart; return where it is."""
+    area = page.locator("#chart .u-over").first.bounding_box()
+    assert area
+    y = area["y"] + area["height"] / 2
+    page.mouse.move(area["x"] + 0.5 * area["width"], y)
+    page.mouse.down()
+    page.mouse.move(area["x"] + 0.7 * area["width"], y, steps=3)
+    # Whoever drags takes longer than a tick.
+    points = page.locator("#chart").get_attribute("data-points")
+    expect(page.locator("#chart")).not_to_have_attribute("data-points", str(points))
+    page.mouse.move(area["x"] + 0.99 * area["width"], y, steps=3)
+    page.mouse.up()
+    return area
+
+
+def test_dragging_over_the_chart_zooms_in_and_stays_there(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        chart, show_all = page.locator("#chart"), page.get_by_role("button", name="Show all")
+        expect(chart).to_have_attribute("data-points", re.compile(r"^([3-9]|\d\d+)$"))
+        whole_s = shown_s(page)
+        zoom(page)
+        wait_for(lambda: shown_s(page) < 0.6 * whole_s, 15, "the zoom")
+        chosen, points = times_shown(page), chart.get_attribute("data-points")
+        expect(chart).not_to_have_attribute("data-points", str(points))
+        assert times_shown(page) == chosen
+        expect(page.locator("#chart .u-select").first).to_have_css("width", "0px")
+        show_all.click()
+        wait_for(lambda: shown_s(page) >= whole_s, 15, "all of it")
+        area = zoom(page)
+        expect(show_all).to_be_visible()
+        page.mouse.dblclick(area["x"] + 100, area["y"] + 50)
+        expect(show_all).to_be_hidden()
+
+
+def test_symbol_and_filters_stand_in_the_address_and_are_there_after_a_reload(browser: Browser, stack: Stack):
+    with opened(browser, stack, "?symbol=spot:ETHUSDT&strategy=iceberg&search=t") as page:
+        assert title(page) == "ETHUSDT spot"
+        expect(page.locator("#by-strategy")).to_have_value("iceberg")
+        page.locator("#symbols button", has_text="BTCUSDT").click()
+        page.locator("#search").fill("btc")
+        expect(page.locator("#symbols tr")).to_have_count(1)
+        page.locator("#by-strategy").select_option("trade_momentum")
+        page.locator("#by-symbol").select_option("BTCUSDT")
+        page.reload()
+        expect(page.locator("#chart-title")).to_have_text(re.compile("BTCUSDT ?spot"))
+        expect(page.locator("#search")).to_have_value("btc")
+        expect(page.locator("#symbols tr")).to_have_count(1)
+        expect(page.locator("#by-strategy")).to_have_value("trade_momentum")
+        expect(page.locator("#by-symbol")).to_have_value("BTCUSDT")
+        page.locator("#search").fill("nothing like it")
+        expect(page.locator("#symbols-empty")).to_have_text("No symbol has this in its name.")
+
+
+def test_a_symbol_of_the_address_that_is_not_there_is_waited_for(browser: Browser, stack: Stack):
+    with opened(browser, stack, "?symbol=spot:NEWUSDT") as page:
+        expect(page.locator("#chart-empty")).to_contain_text("No event of spot:NEWUSDT")
+        assert "symbol=spot:NEWUSDT" in page.url
+
+
+def test_numbers_in_names_are_sorted_as_people_count(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        names = page.evaluate("import('/web/format.js').then(({ natural }) => ['SIM10', 'SIM2', 'BTC'].sort(natural))")
+        assert names == ["BTC", "SIM2", "SIM10"]
+
+
+def test_marks_stand_at_the_time_of_the_event(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        page.locator("#symbols button", has_text="BTCUSDT").click()
+        first, last = times_shown(page)
+        mid = float(page.locator("#chart-price").inner_text().replace(",", ""))
+        middle_ms = 1000 * round((first + last) / 2)
+        add_signal(stack, "late", price=mid, event_time_ms=middle_ms, strategy="late_one")
+        expect(page.locator("#signals .strategy", has_text="late_one")).to_be_visible()
+        at_ms = page.evaluate("""async () => {
+            const found = [...document.querySelectorAll("#signals tr")].find((line) => line.textContent.includes("late_one"));
+            return Date.parse(found.querySelector("time").dateTime);
+        }""")
+        assert at_ms == middle_ms
+        expect(page.locator("#chart")).to_have_attribute("data-marked", re.compile(rf"\blate@{middle_ms // 1000}\b"))
+
+
+def test_every_strategy_is_listed_by_the_name_that_commands_take(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        listed = page.locator("#strategies th")
+        expect(listed.filter(has_text="market_dominance")).to_have_count(1)
+        assert {"orderbook_skew", "trade_momentum", "price_velocity"} <= set(listed.all_inner_texts())
+        expect(page.locator("#signals tr").first).to_be_visible()
+        for table in page.locator("table").all():
+            columns = sum(int(head.get_attribute("colspan") or 1) for head in table.locator("thead th").all())
+            assert columns == table.locator("tbody tr").first.locator("th, td").count()
+
+
+@pytest.mark.parametrize(("scheme", "width"), [("light", 1280), ("dark", 1280), ("light", 360)])
+def test_axe_finds_nothing_grave(browser: Browser, stack: Stack, scheme: Any, width: int):
+    with opened(browser, stack, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True) as page:
+        expect(page.locator("#signals tr").first).to_be_visible()
+        assert grave_findings(page) == []
+
+
+def test_it_fits_360_pixels_and_is_dark_or_light_as_the_system_says_or_as_was_chosen(browser: Browser, stack: Stack):
+    def background() -> str:
+        return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+    with opened(browser, stack, viewport={"width": 360, "height": 740}, color_scheme="light") as page:
+        assert page.evaluate("document.documentElement.scrollWidth") <= 360
+        light = background()
+        page.emulate_media(color_scheme="dark")
+        dark = background()
+        assert light != dark
+        page.locator("#theme").click()
+        assert background() == light
+        page.reload()
+        expect(page.locator("#theme")).to_have_text("Theme: light")
+        assert background() == light
