@@ -131,10 +131,16 @@ def test_the_doctor_finds_nothing_wrong_with_a_demo(demo):
     [line] = re.findall(r"^  env +(.*)$", run.out, re.MULTILINE)
     reached_by = dict(word.split("=", 1) for word in line.split())
     asked = [sys.executable, "-m", "tasks", "doctor", "--json"]
-    told = subprocess.run(asked, env=os.environ | reached_by, capture_output=True, text=True, timeout=60, check=False)
-    findings = [json.loads(line) for line in told.stdout.splitlines()]
-    assert len(findings) > 10
-    assert [each for each in findings if each["sign"] != "ok"] == []
+    environment = os.environ | reached_by
+
+    def nothing_wrong() -> bool:
+        told = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60, check=False)
+        findings = [json.loads(line) for line in told.stdout.splitlines()]
+        assert len(findings) > 10
+        return all(each["sign"] == "ok" for each in findings)
+
+    # On a machine that has much else to do, servers may be slow at first.
+    wait_for(nothing_wrong, 60, "the doctor to find nothing wrong")
     run.process.send_signal(signal.SIGINT)
     assert run.ends() == 130
 
