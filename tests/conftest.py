@@ -9,8 +9,16 @@ import pytest
 
 from compose.local.processes import ROOT, Instance
 from compose.local.servers import start_nats, start_redis
+from tasks.settings import load
 from tests.data import RECORDING, SPOT, USDM
 from tests.needs import missing
+
+
+@pytest.fixture(autouse=True)
+def fresh_settings() -> Iterator[None]:
+    """Settings are read once a process: what a test made of them is not to be the next one's."""
+    yield
+    load.cache_clear()
 
 
 @pytest.fixture(scope="session")

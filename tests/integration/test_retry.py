@@ -102,8 +102,9 @@ def pipeline(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline
     [
         (trade(symbol="ADAUSDT", id=50), "trade"),
         (trade(symbol="ADAUSDT", id=50, venue="usdm"), "trade"),
-        (book(symbol="ADAUSDT", id=50), "depth"),
-        (book(symbol="ADAUSDT", id=50, venue="usdm"), "depth"),
+        # Where the trades were: a book that is far from them is refused.
+        (book([(99.0, 1.0)], [(101.0, 1.0)], symbol="ADAUSDT", id=50), "depth"),
+        (book([(99.0, 1.0)], [(101.0, 1.0)], symbol="ADAUSDT", id=50, venue="usdm"), "depth"),
     ],
     ids=["spot trade", "futures trade", "spot book", "futures book"],
 )

@@ -122,7 +122,7 @@ def test_each_of_the_applications_roles_runs_the_same_image():
     others = {"passwords", "redis", "nats", "prometheus", "grafana", "collector"}
     ours = {name for name in SERVICES if name not in others}
     assert {SERVICES[name]["image"] for name in ours} == {"${IMAGE:-realtime-strategies}"}
-    assert {SERVICES[name]["pull_policy"] for name in ours} == {"${IMAGE_PULL_POLICY:-never}"}
+    assert {SERVICES[name]["pull_policy"] for name in ours} == {"never"}
     assert [SERVICES[name]["build"]["target"] for name in ours if "build" in SERVICES[name]] == ["production"]
 
 

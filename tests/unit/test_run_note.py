@@ -96,7 +96,7 @@ def test_an_idle_child_is_left_alone_for_ever(tmp_path: Path, sleeper: int):
 def test_what_a_solo_worker_left_behind_is_read_once(tmp_path: Path):
     note_of(tmp_path / SOLO, 6, 2)
     [strike] = left_behind([tmp_path], 20.0)
-    assert (strike.running, strike.strategy, strike.seq, strike.weight) == (RUNNING, "grumpy", 6, MAX_STRIKES // 2)
+    assert (strike.running, strike.strategy, strike.seq, strike.weight) == (RUNNING, "grumpy", 6, 1)
     assert list(left_behind([tmp_path], 20.0)) == []
 
 
