@@ -106,9 +106,11 @@ class Link:
             except (ConnectionClosed, TimeoutError) as error:
                 self._lost(error)
                 lost.set()
-            return await successor
+            return await asyncio.shield(successor)
+        except BaseException:
+            await _abandon(successor)
+            raise
         finally:
-            successor.cancel()
             await socket.close()
 
     async def _successor(self, lost: asyncio.Event) -> ClientConnection:
@@ -168,3 +170,11 @@ class Link:
             return
         self._failures, self._received = 0, True
         await self._deliver(frame.stream, with_time(raw, received_at_ns))
+
+
+async def _abandon(opening: asyncio.Task[ClientConnection]) -> None:
+    """End an attempt to connect, and the websocket if it stands already."""
+    opening.cancel()
+    await asyncio.wait({opening})
+    if not opening.cancelled() and opening.exception() is None:
+        await opening.result().close()

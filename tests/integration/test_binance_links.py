@@ -5,6 +5,7 @@ import itertools
 from collections import Counter
 from http import HTTPStatus
 from importlib.util import find_spec
+from unittest.mock import AsyncMock
 
 import pytest
 from structlog.testing import capture_logs
@@ -178,5 +179,16 @@ def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
             await until(lambda: len(received) >= len(spot), "all frames")
             await cancelled(task)
             assert set(asked_for) == {"exchange.example"}
+
+    asyncio.run(main())
+
+
+def test_a_websocket_that_stands_as_the_feed_ends_is_closed():
+    async def main() -> None:
+        socket = AsyncMock()
+        opening = asyncio.create_task(asyncio.sleep(0, socket))
+        await asyncio.wait({opening})
+        await link._abandon(opening)
+        socket.close.assert_awaited_once()
 
     asyncio.run(main())
