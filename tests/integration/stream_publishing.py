@@ -20,7 +20,6 @@ from ingest.feeds.stream_publisher import StreamPublisher, Timing
 from tasks.settings import Settings
 
 #: Quick to notice, and quick to give up.
-#: Quick to notice, and quick to give up.
 QUICK = Timing(confirmed_within_s=0.3, pause_s=0.02, settle_s=0.3, tick_s=0.05)
 
 
