@@ -5,13 +5,13 @@ undoes the one before it. What the strategies file changed is no change at run t
 """
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 
 from tasks.errors import LedgerError
 from tasks.events import DateMs
 from tasks.overlay import Overlay
+from tasks.utc_time import utc
 
 #: The author of what ingest takes over from the strategies file.
 FILE = "strategies file"
@@ -43,7 +43,7 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
     @property
     def at(self) -> str:
         """When it was, for a person: UTC."""
-        return f"{datetime.fromtimestamp(self.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
+        return utc(self.at_ms)
 
     @property
     def is_ground(self) -> bool:

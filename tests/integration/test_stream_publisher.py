@@ -4,8 +4,6 @@ import asyncio
 
 from compose.local.processes import Instance, Process
 from tests.feeds import until
-
-#: Quick to notice, and quick to give up.
 from tests.integration.stream_publishing import (
     QUICK,
     killed,

@@ -13,8 +13,6 @@ from ingest.feeds.stream_publisher import SPARE, WAITING, Bounds, StreamPublishe
 from tasks.errors import NotStoredError, SettingsError
 from tasks.settings import Settings
 from tests.feeds import listening, until
-
-#: Quick to notice, and quick to give up.
 from tests.integration.stream_publishing import (
     QUICK,
     made,
