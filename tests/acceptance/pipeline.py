@@ -22,7 +22,7 @@ POLL_S = 0.05
 
 
 @contextmanager
-def running(plan: Plan, kind: type[Stack] = Stack) -> Iterator[Stack]:
+def running(plan: Plan, kind: Callable[[Instance, Plan], Stack] = Stack) -> Iterator[Stack]:
     """Start servers, ingest and workers; end them all behind the test."""
     environment = {"SIGNAL_MAX_AGE_S": "0", "INGEST_DRAIN_S": "90", "LOG_FORMAT": "json", **plan.environment}
     with Instance("test") as instance:

@@ -1,0 +1,53 @@
+"""What the version before left behind when it was killed in mid-run is taken over: nothing is lost, nothing done twice."""
+
+import json
+import subprocess
+import sys
+import tarfile
+from pathlib import Path
+
+import redis
+
+from compose.local.processes import Instance
+from compose.local.stack import Plan, Stack
+from tasks.ledger import Keys
+from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
+from tests.data import RECORDING, make_upgrade
+
+
+def _left_behind(instance: Instance, plan: Plan) -> Stack:
+    for server in ("redis", "nats"):
+        directory = instance.directory / server
+        directory.mkdir()
+        with tarfile.open(make_upgrade.FOLDER / f"{server}.tar.gz") as archive:
+            archive.extractall(directory, filter="data")
+    return Stack(instance, plan)
+
+
+def _said(stack: Stack, *words: str) -> str:
+    command = [sys.executable, "-m", "tasks", *words]
+    return subprocess.run(command, env=stack.environment, check=True, capture_output=True, text=True, timeout=60).stdout
+
+
+def test_what_the_version_before_left_behind_is_taken_over_with_equal_digest(tmp_path: Path):
+    rest = tmp_path / "rest.jsonl"
+    rest.write_bytes(make_upgrade.part(slice(make_upgrade.LINES, None)))
+    with running(Plan(2, "prefork", environment=make_upgrade.ENVIRONMENT), _left_behind) as stack:
+        with redis.Redis.from_url(stack.redis_url) as client:
+            before = int(client.hget(Keys(stack.settings.namespace).counters, "applied") or 0)
+        replay(stack, [rest], "max")
+        live = finish(stack)
+        letters = deadletters(stack)
+        audited = _said(stack, "backtest", str(RECORDING), "--audit", "--digest").strip()
+        history = _said(stack, "strategies", "history", "--json")
+        states = _said(stack, "state", "show", "--json")
+    assert before >= make_upgrade.APPLIED, "the version before had applied these"
+    assert (live.digest, live.frames, live.repeats, live.dropped) == (
+        audited,
+        backtested([RECORDING]).frames + 1,
+        0,
+        {},
+    )
+    assert len(letters) == 1
+    assert [json.loads(line)["author"] for line in history.splitlines()][-1:] == ["ann"]
+    assert states
