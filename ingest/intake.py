@@ -11,7 +11,7 @@ from ingest.lanes import Lanes
 from ingest.tally import Tally
 from tasks import deadletters, tracing
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frame_parts import Refused, Skipped
+from tasks.frames.model import Refused, Skipped
 from tasks.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.rarely import Rarely
 

@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine, outbox, recordings, records, registry
+from tasks import engine, outbox, records, registry
 from tasks.audit import Audit
 from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
-from tasks.frame_parts import Refused, Skipped, Stream
+from tasks.frames import recordings
+from tasks.frames.model import Refused, Skipped, Stream
 from tasks.market import Market
 from tasks.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.routing import LaneId, Router

@@ -7,7 +7,7 @@ import msgspec
 
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
-from tasks.frame_parts import parse_stream
+from tasks.frames.model import parse_stream
 
 #: How much of a frame or a traceback is kept.
 MAX_KEPT_BYTES = 64 * 1024

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-from tasks.times import STEP_BACK_MS
+from tasks.frames.timestamps import STEP_BACK_MS
 
 HOUR_MS = 3_600_000
 

@@ -9,11 +9,11 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks import recordings
 from tasks.audit import Audit
 from tasks.backtest import Backtest, Part, Result
 from tasks.configuration import Configuration
 from tasks.errors import RealtimeStrategiesError
+from tasks.frames import recordings
 from tasks.market import Market
 from tasks.plausibility import DEFAULT_LIMITS, Limits
 from tasks.share import Share

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 from tasks.events import AnyEvent, Depth, Kind, Venue
 from tasks.forward_returns import Prices
-from tasks.times import STEP_BACK_MS
+from tasks.frames.timestamps import STEP_BACK_MS
 
 #: Venue and symbol.
 Name = tuple[Venue, str]

@@ -9,8 +9,8 @@ whatever is remembered.
 from typing import NamedTuple
 
 from tasks.events import AnyEvent, Depth, Trade, Venue
-from tasks.frame_parts import MAX_LEAD_NS, Arrival, Refused, Skipped
 from tasks.frames import parse
+from tasks.frames.model import MAX_LEAD_NS, Arrival, Refused, Skipped
 from tasks.routing import MAX_SYMBOLS
 
 #: What a trade or a book says of the price holds for so long, in event time, milliseconds.

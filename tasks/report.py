@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine, recordings, registry
+from tasks import engine, registry
 from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
 from tasks.forward_returns import HORIZONS_S, SignalRow, forward_bps
-from tasks.frame_parts import Refused, Skipped
+from tasks.frames import recordings
+from tasks.frames.model import Refused, Skipped
 from tasks.market import Market
 from tasks.plausibility import FrameReader
 from tasks.routing import Router

@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple
 
 from nats.aio.client import Client
 
-from tasks import framing, records
+from tasks import records
 from tasks.changes import Changes
 from tasks.configuration import read
 from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frame_parts import Arrival
-from tasks.frames import parse
+from tasks.frames import encoder, parse
+from tasks.frames.model import Arrival
 from tasks.letterbox import Letter, Letterbox
 from tasks.outbox import Outbox
 from tasks.records import Record
@@ -68,8 +68,8 @@ def prepare(letter: Letter, subjects: str) -> Try | Verdict:
     """Make a letter a frame again, or say why it can't be one; `subjects` are those that ingest listens to."""
     about = letter.letter
     if about.event is not None:
-        subject = framing.subject(subjects, framing.stream(about.event))
-        return Try(letter, subject, framing.frame(about.event), about.event)
+        subject = encoder.subject(subjects, encoder.stream(about.event))
+        return Try(letter, subject, encoder.frame(about.event), about.event)
     if about.reason != "refused":
         return Verdict(letter, "can't", "it holds no frame and no event")
     if about.is_cut:

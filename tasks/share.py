@@ -4,8 +4,8 @@ Records and states of pools keyed by "symbol" know only their own symbol, so pro
 nothing of each other: each reads all lines and parses those of its own symbols. Pools keyed by "all" go to the first.
 """
 
-from tasks.frame_parts import Stream, parse_stream
-from tasks.recordings import Line
+from tasks.frames.model import Stream, parse_stream
+from tasks.frames.recordings import Line
 
 
 class Share:

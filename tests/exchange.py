@@ -15,10 +15,9 @@ from urllib.parse import parse_qs, urlsplit
 from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
-from tasks import recordings
 from tasks.events import AnyEvent, Venue
-from tasks.frame_parts import Arrival
-from tasks.frames import parse
+from tasks.frames import parse, recordings
+from tasks.frames.model import Arrival
 
 #: What the server does with one connection, after which it closes it; it is told the streams that were asked for.
 Script = Callable[["Exchange", ServerConnection, list[str]], Awaitable[None]]

@@ -22,7 +22,7 @@ from tasks import feed_report
 from tasks.errors import RealtimeStrategiesError, ServerAwayError, SettingsError
 from tasks.events import Venue
 from tasks.feed_report import FeedReport, SilentStream
-from tasks.frame_parts import foreign
+from tasks.frames.model import foreign
 from tasks.settings import Settings
 
 log = structlog.get_logger()

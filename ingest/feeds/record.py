@@ -19,9 +19,10 @@ from ingest.feeds.publisher import Connection
 from ingest.feeds.stream_reader import StreamReader
 from ingest.listening import listen
 from ingest.loops import end
-from tasks import frames, times
+from tasks import frames
 from tasks.errors import UNREADABLE, RecordingError, ServerAwayError
-from tasks.frame_parts import MAX_LEAD_NS, Arrival, Refused, parse_stream
+from tasks.frames import timestamps
+from tasks.frames.model import MAX_LEAD_NS, Arrival, Refused, parse_stream
 from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
 
@@ -70,7 +71,7 @@ def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS)
 
 
 def _said_ns(envelope: _Envelope) -> int | None:
-    return times.unix_ns(envelope.timestamp if envelope.received_at is None else envelope.received_at)
+    return timestamps.unix_ns(envelope.timestamp if envelope.received_at is None else envelope.received_at)
 
 
 def _is_refused_for_its_time(raw: bytes, arrival: Arrival) -> bool:

@@ -16,12 +16,13 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
-from tasks import command_line, frame_parts, frames, recordings
+from tasks import command_line, frames
 from tasks.command_line import Console
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
+from tasks.frames import model, recordings
+from tasks.frames.recordings import Line
 from tasks.rarely import Rarely
-from tasks.recordings import Line
 from tasks.settings import Settings, mask
 from tasks.status import STATUS_SUBJECT, Status, decode
 
@@ -66,7 +67,7 @@ def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Surv
 def first_event(path: Path, salvage: recordings.Salvage | None = None) -> AnyEvent | None:
     """Give the first book or trade at the head of a recording; None when there is none."""
     for seq, line in enumerate(itertools.islice(recordings.read(path, salvage), _HEAD_LINES), start=1):
-        arrival = frame_parts.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
+        arrival = model.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
         event = frames.parse(line.raw, arrival)
         if isinstance(event, Depth | Trade):
             return event

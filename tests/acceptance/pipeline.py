@@ -12,7 +12,8 @@ from typing import Any
 from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan, Stack
-from tasks import backtest, configuration, recordings, summary
+from tasks import backtest, configuration, summary
+from tasks.frames import recordings
 from tasks.outbox import Outbox
 from tasks.settings import Settings
 from tasks.summary import Summary

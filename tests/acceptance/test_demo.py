@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from compose.local.processes import ROOT
-from tasks import recordings
+from tasks.frames import recordings
 from tests.acceptance.pipeline import backtested
 from tests.waiting import wait_for
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from compose.local.stack import Plan
-from tasks import recordings
+from tasks.frames import recordings
 from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
 from tests.data import SPOT, USDM
 

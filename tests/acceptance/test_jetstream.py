@@ -15,8 +15,8 @@ import redis
 from compose.local.processes import Process
 from compose.local.servers import start_nats
 from compose.local.stack import Plan, Stack
-from tasks import recordings
 from tasks.backtest import Result
+from tasks.frames import recordings
 from tasks.ledger import Keys
 from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
 from tests.waiting import wait_for

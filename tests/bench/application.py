@@ -11,8 +11,8 @@ import msgspec
 from tasks import configuration, engine, outbox, records, registry
 from tasks.events import AnyEvent
 from tasks.fatal import is_fatal
-from tasks.frame_parts import Arrival, Refused, Skipped
 from tasks.frames import parse
+from tasks.frames.model import Arrival, Refused, Skipped
 from tasks.records import Record
 from tasks.routing import Router
 from tasks.settings import load

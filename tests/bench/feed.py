@@ -13,7 +13,7 @@ import msgspec
 
 from ingest.feeds.publishing import publishing
 from ingest.feeds.replay import Replay, Survey
-from tasks import recordings
+from tasks.frames import recordings
 from tasks.settings import load
 
 

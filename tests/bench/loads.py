@@ -2,8 +2,9 @@
 
 from pathlib import Path
 
-from tasks import configuration, recordings
+from tasks import configuration
 from tasks.backtest import Backtest
+from tasks.frames import recordings
 from tasks.settings import load
 from tests.bench.application import Verdict
 from tests.bench.mix import NATURAL_RATE, Mix

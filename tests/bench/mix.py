@@ -16,9 +16,9 @@ import msgspec
 
 from compose.local.processes import ROOT
 from ingest.feeds import simulate
-from tasks import recordings
 from tasks.events import Venue
-from tasks.frame_parts import parse_stream
+from tasks.frames import recordings
+from tasks.frames.model import parse_stream
 from tasks.routing import partition
 
 VENUES: tuple[Venue, Venue] = ("spot", "usdm")

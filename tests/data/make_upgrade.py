@@ -19,7 +19,7 @@ import redis
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
-from tasks import recordings
+from tasks.frames import recordings
 from tasks.outbox import Outbox
 from tests.data import RECORDING
 

@@ -8,7 +8,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import backtest, configuration, recordings
+from tasks import backtest, configuration
+from tasks.frames import recordings
 from tasks.outbox import Outbox
 from tests.faults.rig import STRATEGIES
 

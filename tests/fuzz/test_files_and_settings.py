@@ -12,9 +12,10 @@ import pytest
 from hypothesis import strategies as st
 
 from compose.local.processes import ROOT
-from tasks import configuration, recordings, registry
+from tasks import configuration, registry
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError, SettingsError
+from tasks.frames import recordings
 from tasks.settings import SECRETS, Settings, load
 from tests.fuzz.damage import any_bytes, refused, thrown
 

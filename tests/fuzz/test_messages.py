@@ -17,14 +17,14 @@ from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
 from ingest.layout import Layout
 from ingest.live import Live
-from tasks import batches, deadletters, engine, letter_text, presence, recordings, records, state, status
+from tasks import batches, deadletters, engine, letter_text, presence, records, state, status
 from tasks.batches import Batch, Epoch, pack_event
 from tasks.configuration import Configuration
 from tasks.doctor_asking import ask_port
 from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
-from tasks.frame_parts import Arrival, Refused, Skipped
-from tasks.frames import parse
+from tasks.frames import parse, recordings
+from tasks.frames.model import Arrival, Refused, Skipped
 from tasks.ledger import Notice, read_position
 from tasks.letterbox import Letter
 from tasks.routing import Pool, Router, Shard

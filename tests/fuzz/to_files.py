@@ -12,9 +12,10 @@ from unittest.mock import patch
 
 import msgspec
 
-from tasks import configuration, recordings, registry
+from tasks import configuration, registry
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError, SettingsError
+from tasks.frames import recordings
 from tasks.settings import SECRETS, Settings, load
 from tests.fuzz.samples import NOW_NS, STRATEGIES_FILE
 from tests.fuzz.targets import target

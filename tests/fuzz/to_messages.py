@@ -12,11 +12,11 @@ from ingest.feeds.link import PATIENCE, Link
 from ingest.intake import Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.tally import Tally
-from tasks import batches, deadletters, framing, recordings, status, tracing
+from tasks import batches, deadletters, status, tracing
 from tasks.batches import pack_event, unpack_event
 from tasks.events import AnyEvent, Depth, Position, Trade
-from tasks.frame_parts import Arrival, Refused, Skipped, parse_stream
-from tasks.frames import parse
+from tasks.frames import encoder, parse, recordings
+from tasks.frames.model import Arrival, Refused, Skipped, parse_stream
 from tasks.ledger import Notice
 from tasks.routing import Router, Shard
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
@@ -32,8 +32,8 @@ def _intake() -> Intake:
         assert unpack_event(pack_event(event)) == event
         assert not trace or tracing.headers(trace)
         again = parse(
-            framing.frame(event),
-            Arrival(framing.subject("x.>", framing.stream(event)), event.seq, event.ingested_at_ns),
+            encoder.frame(event),
+            Arrival(encoder.subject("x.>", encoder.stream(event)), event.seq, event.ingested_at_ns),
         )
         assert isinstance(again, Depth | Trade), f"{event} came back as {again}"
 

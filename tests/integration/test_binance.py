@@ -9,9 +9,10 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.feeds import binance as feed
 from ingest.feeds import link
-from tasks import frame_parts, frames
+from tasks import frames
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Depth, Trade
+from tasks.frames import model
 from tasks.settings import Settings
 from tests import exchange as scripts
 from tests.exchange import Exchange, recorded
@@ -55,7 +56,7 @@ def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recording, ven
         async with live(nats_url, Exchange(real), venue=venue) as (listener, _):
             await until(lambda: len(listener.messages) == len(real), "all frames")
             for subject, raw in listener.messages:
-                event = frames.parse(raw, frame_parts.Arrival(subject, 1, 1))
+                event = frames.parse(raw, model.Arrival(subject, 1, 1))
                 assert isinstance(event, Depth | Trade)
                 assert event.venue == venue
 

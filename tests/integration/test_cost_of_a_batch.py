@@ -8,8 +8,8 @@ import redis
 from tasks import batches, configuration, runner
 from tasks.batches import Batch, Epoch
 from tasks.events import Depth, Position
-from tasks.frame_parts import Arrival
 from tasks.frames import parse
+from tasks.frames.model import Arrival
 from tasks.ledger import Ledger
 from tasks.registry import build
 from tasks.settings import Settings

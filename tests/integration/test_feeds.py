@@ -14,8 +14,9 @@ import pytest
 from ingest.feeds import replay as replay_feed
 from ingest.feeds.replay import CHUNK_LINES, replay
 from ingest.feeds.simulate import Plan, simulate
-from tasks import frame_parts, frames
+from tasks import frames
 from tasks.events import Depth, Trade
+from tasks.frames import model
 from tasks.settings import Settings
 from tasks.status import STATUS_SUBJECT, Status, encode
 from tests.feeds import Listener, cancelled, envelope, listening, logged, trade, until, write_recording
@@ -89,7 +90,7 @@ def test_a_simulation_puts_events_on_their_subjects_and_ends_after_its_seconds(n
             assert 500 < len(listener.messages) < 2000
             for subject, raw in listener.messages:
                 assert subject == f"binance.{json.loads(raw)['stream']}"
-                event = frames.parse(raw, frame_parts.Arrival(subject, 1, 1))
+                event = frames.parse(raw, model.Arrival(subject, 1, 1))
                 assert isinstance(event, Depth | Trade)
                 assert event.venue == "usdm"
 

@@ -17,9 +17,9 @@ from ingest.delivery import delivered
 from ingest.feeds import record as feed
 from tasks.errors import RecordingError, ServerAwayError, SettingsError
 from tasks.events import Depth, Trade
-from tasks.frame_parts import Arrival
 from tasks.frames import parse
-from tasks.recordings import read
+from tasks.frames.model import Arrival
+from tasks.frames.recordings import read
 from tasks.settings import Settings
 from tests.feeds import BOOK, cancelled, envelope, text, trade, until
 

@@ -12,10 +12,11 @@ from typer.testing import CliRunner
 
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
-from tasks import deadletters, deadletters_commands, framing, records
+from tasks import deadletters, deadletters_commands, records
 from tasks.__main__ import app
 from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent
+from tasks.frames import encoder
 from tasks.ledger import Keys
 from tasks.outbox import Outbox
 from tasks.settings import load
@@ -63,7 +64,7 @@ class Pipeline:
 
     def apply(self, event: AnyEvent, pools: Sequence[str] = ("trade", "basket")) -> None:
         """Send an event as a feed does, and wait until it is committed."""
-        asyncio.run(publish(self.stack.nats_url, ("binance.websocket.data", framing.frame(event))))
+        asyncio.run(publish(self.stack.nats_url, ("binance.websocket.data", encoder.frame(event))))
         wait_for(lambda: all(self.record(event, pool).id == event.id for pool in pools), 10, "the commits")
 
     def retry(self, *words: str) -> tuple[dict[str, str], int]:
@@ -158,7 +159,7 @@ def test_a_frame_that_is_refused_again_is_in_the_dead_letters_again_and_one_that
 
 def test_a_refused_frame_that_this_release_can_read_is_applied_in_every_pool(pipeline: Pipeline):
     event = trade(symbol="READUSDT", id=5)
-    name = pipeline.bury(deadletters.refused("not_positive", "", "binance.readusdt@trade", framing.frame(event)))
+    name = pipeline.bury(deadletters.refused("not_positive", "", "binance.readusdt@trade", encoder.frame(event)))
     assert pipeline.retry(name) == ({name: "applied"}, 0)
     assert [pipeline.record(event, pool).count for pool in ("trade", "basket")] == [1, 1]
 

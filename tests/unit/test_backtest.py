@@ -16,9 +16,9 @@ from tasks.batches import pack_event, unpack_event
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError
 from tasks.events import AnyEvent
-from tasks.frame_parts import Arrival, Refused, Skipped
 from tasks.frames import parse
-from tasks.recordings import Line, read
+from tasks.frames.model import Arrival, Refused, Skipped
+from tasks.frames.recordings import Line, read
 
 ROOT = Path(__file__).resolve().parents[2]
 SPOT, USDM = "spot", "usdm"

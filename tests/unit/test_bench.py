@@ -15,12 +15,12 @@ import msgspec
 import pytest
 import typer
 
-from tasks import batches, configuration, engine, recordings, records, registry
+from tasks import batches, configuration, engine, records, registry
 from tasks.backtest import Backtest
 from tasks.batches import Batch, Epoch
 from tasks.events import AnyEvent, Depth, Position, Trade
-from tasks.frame_parts import Arrival
-from tasks.frames import parse
+from tasks.frames import parse, recordings
+from tasks.frames.model import Arrival
 from tasks.routing import partition
 from tasks.settings import Settings
 from tests.bench import commands, metered, pipelines, table, targets, throughput, varied

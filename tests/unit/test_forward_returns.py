@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.forward_returns import MAX_AGE_MS, SignalRow, Trigger, forward_bps
+from tasks.frames.timestamps import STEP_BACK_MS
 from tasks.market import Market
-from tasks.times import STEP_BACK_MS
 from tests.unit.examples import TIME_MS, book, trade
 
 

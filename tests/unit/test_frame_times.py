@@ -3,8 +3,8 @@
 import pytest
 
 from tasks.events import AnyEvent, Depth
-from tasks.frame_parts import Arrival, Refused
 from tasks.frames import parse
+from tasks.frames.model import Arrival, Refused
 from tests.unit.wire import (
     ARRIVAL,
     INGESTED_MS,

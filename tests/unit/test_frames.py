@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from tasks import recordings as recording_files
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frame_parts import Refused, Skipped
 from tasks.frames import parse
+from tasks.frames import recordings as recording_files
+from tasks.frames.model import Refused, Skipped
 from tests.data import SPOT, USDM
 from tests.unit.wire import (
     ARRIVAL,

@@ -9,10 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import frame_parts
 from tasks.events import AnyEvent, Depth
-from tasks.frame_parts import MAX_FRAME_BYTES, Arrival, Refused, Skipped
-from tasks.frames import parse
+from tasks.frames import model, parse
+from tasks.frames.model import MAX_FRAME_BYTES, Arrival, Refused, Skipped
 from tests.unit.wire import (
     ARRIVAL,
     SPOT_BOOK,
@@ -218,11 +217,11 @@ def test_a_frame_of_one_mebibyte_is_still_read():
 
 
 def test_names_too_long_for_a_stream_are_not_remembered():
-    frame_parts.parse_short_stream.cache_clear()
+    model.parse_short_stream.cache_clear()
     parse(enveloped("x" * 1000, SPOT_TRADE), ARRIVAL)
-    assert frame_parts.parse_short_stream.cache_info().currsize == 0
+    assert model.parse_short_stream.cache_info().currsize == 0
     parse(enveloped(TRADE_STREAM, SPOT_TRADE), ARRIVAL)
-    assert frame_parts.parse_short_stream.cache_info().currsize == 1
+    assert model.parse_short_stream.cache_info().currsize == 1
 
 
 # Fuzz.

@@ -9,11 +9,12 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import frames, framing
-from tasks import recordings as recording_files
+from tasks import frames
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frame_parts import Arrival
-from tasks.times import FIRST_MS, LAST_MS
+from tasks.frames import encoder
+from tasks.frames import recordings as recording_files
+from tasks.frames.model import Arrival
+from tasks.frames.timestamps import FIRST_MS, LAST_MS
 from tests.unit.examples import book, trade
 
 _numbers = st.floats(1e-300, 1e15)
@@ -48,7 +49,7 @@ def parsed(raw: bytes, event: AnyEvent) -> object:
 
 @given(st.one_of(_trades, _books()))
 def test_the_frame_of_an_event_is_that_event_again(event: AnyEvent):
-    assert parsed(framing.frame(event), event) == event
+    assert parsed(encoder.frame(event), event) == event
 
 
 def test_the_frames_of_recorded_events_are_these_events_again(each_recording: Path):
@@ -57,7 +58,7 @@ def test_the_frames_of_recorded_events_are_these_events_again(each_recording: Pa
     for line in islice(recording_files.read(each_recording), 0, None, 10):
         event = frames.parse(line.raw, Arrival(f"binance.{line.stream}", 7, line.received_at_ns))
         assert isinstance(event, AnyEvent)
-        raw = framing.frame(event)
+        raw = encoder.frame(event)
         assert parsed(raw, event) == event
         assert msgspec.json.decode(raw)["stream"] == line.stream.partition("@100ms")[0]
         kinds[event.kind] += 1
@@ -66,7 +67,7 @@ def test_the_frames_of_recorded_events_are_these_events_again(each_recording: Pa
 
 
 def test_numbers_are_written_as_the_exchange_writes_them():
-    raw = framing.frame(trade(1e-5, 1e15, venue="usdm"))
+    raw = encoder.frame(trade(1e-5, 1e15, venue="usdm"))
     assert msgspec.json.decode(raw)["data"] | {"E": 0} == {
         "e": "trade",
         "E": 0,
@@ -90,4 +91,4 @@ def test_numbers_are_written_as_the_exchange_writes_them():
     ],
 )
 def test_a_frame_goes_where_ingest_listens(subjects: str, expected: str):
-    assert framing.subject(subjects, framing.stream(book())) == expected
+    assert encoder.subject(subjects, encoder.stream(book())) == expected

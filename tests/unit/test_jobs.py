@@ -8,10 +8,11 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from tasks import jobs, recordings
+from tasks import jobs
 from tasks.audit import Audit
 from tasks.backtest import Result
 from tasks.errors import LedgerError, RealtimeStrategiesError, RecordingError
+from tasks.frames import recordings
 from tasks.jobs import Task
 from tests.unit.examples import TIME_MS
 from tests.unit.market_for_tests import SIGNALS, SYMBOLS, configuration, write_market

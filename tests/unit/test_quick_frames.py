@@ -9,9 +9,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import recordings as recording_files
 from tasks.events import Depth, Trade
-from tasks.frame_parts import Refused
+from tasks.frames import recordings as recording_files
+from tasks.frames.model import Refused
 from tests.fuzz.damage import JSONS, any_bytes
 from tests.fuzz.samples import FRAMES
 from tests.unit.two_readers import agree, carefully, quickly

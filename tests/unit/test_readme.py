@@ -11,7 +11,7 @@ import pytest
 from compose.local.processes import ROOT
 from tasks import configuration, registry
 from tasks.backtest import Backtest
-from tasks.recordings import Line
+from tasks.frames.recordings import Line
 from tests.bench import table
 from tests.bench.results import Report
 

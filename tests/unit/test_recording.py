@@ -8,9 +8,9 @@ import pytest
 from ingest.feeds.profiles import DEFAULT_SYMBOLS
 from tasks import backtest, configuration
 from tasks.events import AnyEvent
-from tasks.frame_parts import Arrival
 from tasks.frames import parse
-from tasks.recordings import read
+from tasks.frames.model import Arrival
+from tasks.frames.recordings import read
 from tasks.settings import Settings
 from tests.data import make_recording
 

@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 
 from tasks.errors import RecordingError
-from tasks.frame_parts import Arrival, Skipped
 from tasks.frames import parse
-from tasks.recordings import Line, merge, read, refuse_pipes
+from tasks.frames.model import Arrival, Skipped
+from tasks.frames.recordings import Line, merge, read, refuse_pipes
 
 
 def line(received_at: int, stream: str = "btcusdt@trade") -> bytes:

@@ -13,7 +13,7 @@ from structlog.testing import capture_logs
 from compose.local.commands import _replay as demo_feed
 from ingest.feeds.replay import FULL_FRAMES, Replay, Survey, _is_full, first_event, refuse_if_past, survey
 from tasks.errors import LedgerError, RecordingError
-from tasks.recordings import Line
+from tasks.frames.recordings import Line
 from tasks.settings import Settings
 from tasks.status import Status, decode, encode
 from tests.feeds import envelope, trade, write_recording

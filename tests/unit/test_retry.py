@@ -2,9 +2,10 @@
 
 import pytest
 
-from tasks import deadletters, framing
+from tasks import deadletters
 from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent
+from tasks.frames import encoder
 from tasks.letterbox import Letter
 from tasks.retry import Try, Verdict, prepare, rounds
 from tests.unit.examples import TIME_MS, book, trade
@@ -26,7 +27,7 @@ def tried(letter: DeadLetter) -> Try:
 def test_an_event_goes_as_its_frame_to_where_ingest_listens():
     event = trade(symbol="ETHUSDT")
     made = tried(DeadLetter("condemned", "", pool="trade", event=event))
-    assert (made.subject, made.raw, made.event) == ("binance.ethusdt@trade", framing.frame(event), event)
+    assert (made.subject, made.raw, made.event) == ("binance.ethusdt@trade", encoder.frame(event), event)
 
 
 def test_a_refused_frame_goes_with_its_own_bytes_on_its_own_subject():

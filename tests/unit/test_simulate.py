@@ -11,8 +11,9 @@ import pytest
 
 from ingest.feeds.market import Frame, Market
 from ingest.feeds.profiles import DEFAULT_SYMBOLS, Table, instrument, symbols
-from tasks import frame_parts, frames
+from tasks import frames
 from tasks.events import Depth, Trade
+from tasks.frames import model
 from tests.data import SPOT, USDM
 from tests.exchange import recorded
 
@@ -29,7 +30,7 @@ def simulated(
 
 
 def parsed(made: list[Frame]) -> list[Depth | Trade]:
-    found = [frames.parse(frame.raw, frame_parts.Arrival(f"binance.{frame.stream}", 1, 1)) for frame in made]
+    found = [frames.parse(frame.raw, model.Arrival(f"binance.{frame.stream}", 1, 1)) for frame in made]
     assert all(isinstance(event, Depth | Trade) for event in found), next(
         e for e in found if not isinstance(e, Depth | Trade)
     )

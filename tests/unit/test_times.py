@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.times import FIRST_NS, LAST_NS, unix_ns
+from tasks.frames.timestamps import FIRST_NS, LAST_NS, unix_ns
 
 WITHOUT_ZONE = st.datetimes(datetime(2001, 9, 10), datetime(2262, 4, 1))  # noqa: DTZ001 the zone is added or left out
 

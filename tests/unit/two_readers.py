@@ -2,22 +2,23 @@
 
 from unittest.mock import patch
 
-from tasks import frames, quick_frames
-from tasks.frame_parts import Arrival, RefusedError
+from tasks import frames
+from tasks.frames import fast_parser
+from tasks.frames.model import Arrival, RefusedError
 from tests.unit.wire import ARRIVAL
 
 
 def quickly(raw: bytes, arrival: Arrival = ARRIVAL) -> object:
     """Give what the quick reader says: an event, a refusal, or nothing."""
     try:
-        return quick_frames.read(raw, arrival)
+        return fast_parser.read(raw, arrival)
     except RefusedError as error:
         return error.refused
 
 
 def carefully(raw: bytes, arrival: Arrival = ARRIVAL) -> object:
     """Give what the models say."""
-    with patch.object(quick_frames, "read", lambda *_: None):
+    with patch.object(fast_parser, "read", lambda *_: None):
         return frames.parse(raw, arrival)
 
 

@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tasks.frame_parts import Arrival
+from tasks.frames.model import Arrival
 
 SUBJECT = "binance.websocket.data"
 

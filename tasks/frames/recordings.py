@@ -19,9 +19,9 @@ from typing import Annotated, Any
 import msgspec
 from msgspec import UNSET, UnsetType
 
-from tasks import framing, times
 from tasks.errors import UNREADABLE, RecordingError
-from tasks.frame_parts import parse_stream
+from tasks.frames import encoder, timestamps
+from tasks.frames.model import parse_stream
 
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
 MAX_LINE_BYTES = 2 * 1024 * 1024
@@ -109,7 +109,7 @@ def _line(path: Path, number: int, raw: bytes) -> Line:
         envelope = _decoder.decode(raw)
         said = envelope.received_at
         if said and envelope.stream:
-            return Line(raw, envelope.stream, times.unix_ns(said) or _order_ns(said))
+            return Line(raw, envelope.stream, timestamps.unix_ns(said) or _order_ns(said))
         return _own_line(path, number, raw, envelope)
     except UNREADABLE as error:
         if str(error) == _CUT:
@@ -126,10 +126,10 @@ def _own_line(path: Path, number: int, raw: bytes, envelope: _Envelope) -> Line:
     except UNREADABLE:
         payload = _OwnPayload()
     if envelope.received_at is not None:
-        at_ns = times.unix_ns(envelope.received_at) or _order_ns(envelope.received_at)
+        at_ns = timestamps.unix_ns(envelope.received_at) or _order_ns(envelope.received_at)
     else:
         said = {"timestamp": frame.timestamp, "E": payload.E}
-        known_ns = next(filter(None, map(times.unix_ns, said.values())), None)
+        known_ns = next(filter(None, map(timestamps.unix_ns, said.values())), None)
         if known_ns is None:
             raise RecordingError(f"{path}, line {number} has no received_at, and {_missing(said, payload)}")
         at_ns = known_ns
@@ -146,7 +146,7 @@ def _stream(payload: _OwnPayload) -> str:
     """Return the name of a bare payload's stream; a book of futures is a diff where no name says how deep it is."""
     if not (isinstance(payload.s, str) and isinstance(payload.e, str)):
         return ""
-    name = f"{framing.lower(payload.s)}@{'depth' if payload.e == 'depthUpdate' else payload.e}"
+    name = f"{encoder.lower(payload.s)}@{'depth' if payload.e == 'depthUpdate' else payload.e}"
     return name if parse_stream(name) else ""
 
 

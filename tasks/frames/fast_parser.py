@@ -12,7 +12,7 @@ from msgspec import UNSET, Meta, UnsetType
 
 from tasks.errors import UNREADABLE
 from tasks.events import Depth, Trade, Venue
-from tasks.frame_parts import (
+from tasks.frames.model import (
     MARKET_TRADES,
     MAX_FRAME_BYTES,
     MAX_ID,

@@ -19,9 +19,9 @@ from typing import Annotated, Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from tasks import quick_frames
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frame_parts import (
+from tasks.frames import fast_parser
+from tasks.frames.model import (
     MARKET_TRADES,
     MAX_FRAME_BYTES,
     MAX_ID,
@@ -105,7 +105,7 @@ KINDS = frozenset(
 def parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped | Refused:
     """Turn a frame into an event, or say why not. Never raises, whatever the bytes are."""
     try:
-        return quick_frames.read(raw, arrival) or _parse(raw, arrival)
+        return fast_parser.read(raw, arrival) or _parse(raw, arrival)
     except RefusedError as error:
         return error.refused
     except ValidationError as error:

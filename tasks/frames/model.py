@@ -9,7 +9,7 @@ from typing import Any, Literal, NamedTuple
 import msgspec
 
 from tasks.events import Kind, Level
-from tasks.times import FIRST_MS, FIRST_NS, LAST_MS, LAST_NS, unix_ns
+from tasks.frames.timestamps import FIRST_MS, FIRST_NS, LAST_MS, LAST_NS, unix_ns
 
 MAX_FRAME_BYTES = 1024 * 1024
 #: Longer names are no stream's; the bound keeps `parse_stream` from remembering megabytes.

@@ -1,0 +1,9 @@
+"""Frames: the bytes of one NATS message, read into an event and written again; and recordings, which are files of them.
+
+Pure but for `recordings`, which reads files. Everything above may use it; it knows nothing but `tasks.events` and
+`tasks.errors`.
+"""
+
+from tasks.frames.parser import parse
+
+__all__ = ["encoder", "fast_parser", "model", "parse", "parser", "recordings", "timestamps"]
