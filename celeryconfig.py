@@ -2,13 +2,13 @@
 
 from typing import Any
 
-from tasks import codec
+from tasks.protocol import celery_codec
 from tasks.redis_address import RedisAddress
 from tasks.redis_clients import sentinel_options
 from tasks.redis_tls import tls_options
 from tasks.settings import load
 
-codec.install()
+celery_codec.install()
 _settings = load()
 _broker, _results = RedisAddress.parse(_settings.broker), RedisAddress.parse(_settings.results)
 #: Nothing hangs for ever: a broker that does not answer within 5 s is away.
@@ -62,8 +62,8 @@ redis_backend_health_check_interval = 5
 result_expires = 3600
 result_serializer = "json"
 
-task_serializer = codec.NAME
-accept_content = [codec.NAME, "json"]
+task_serializer = celery_codec.NAME
+accept_content = [celery_codec.NAME, "json"]
 # A task that dies with its worker is sent again by ingest, which knows better than the queue whether it is needed.
 task_acks_late = False
 task_default_queue = "celery"

@@ -31,8 +31,8 @@ from ingest.unused_frames import UnusedFrames
 from tasks.build import BuildInfo
 from tasks.changes import read_file
 from tasks.configuration import Configuration
-from tasks.plausibility import Limits
-from tasks.routing import Router
+from tasks.protocol.plausibility import Limits
+from tasks.protocol.routing import Router
 from tasks.settings import Settings, mask
 
 

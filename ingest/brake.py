@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 
 import structlog
 
-from tasks.findings import Finding
+from tasks.protocol.findings import Finding
 
 #: So far below the share, as a part of the limit, batches go out again.
 SLACK = 0.05

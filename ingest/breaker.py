@@ -15,9 +15,9 @@ from ingest.ledger import IngestLedger
 from ingest.sender import Sender
 from tasks import edits
 from tasks.errors import LedgerError, SettingsError
-from tasks.findings import Finding
-from tasks.routing import LaneId
-from tasks.strikes import Ended, Struck
+from tasks.protocol.findings import Finding
+from tasks.protocol.routing import LaneId
+from tasks.protocol.strikes import Ended, Struck
 
 AUTHOR = "breaker"
 Errors = Callable[[float], Mapping[str, int]]

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 import msgspec
 from redis.asyncio import Redis
 
-from tasks import batches
-from tasks.batches import Batch
-from tasks.codec import CONTENT_ENCODING, CONTENT_TYPE
+from tasks.protocol import batches
+from tasks.protocol.batches import Batch
+from tasks.protocol.celery_codec import CONTENT_ENCODING, CONTENT_TYPE
 
 TASK = "tasks.process"
 #: What Celery says of a task without callbacks.

@@ -13,8 +13,8 @@ from ingest.lanes import Lanes
 from ingest.source import Source
 from ingest.surroundings import Seen, Surroundings
 from ingest.tally import Distribution, Tally
-from tasks.findings import NAMES
 from tasks.metrics import INGEST, Metric
+from tasks.protocol.findings import NAMES
 
 #: Where the ledger's counters have another name than the metric.
 _COUNTED = {

@@ -2,8 +2,8 @@
 
 from collections.abc import Iterator
 
-from tasks.feed_report import FeedReport
-from tasks.findings import Finding
+from tasks.protocol.feed_report import FeedReport
+from tasks.protocol.findings import Finding
 
 #: A feed that says nothing for so long has ended; that its events stay away is found elsewhere.
 FORGET_S = 30.0

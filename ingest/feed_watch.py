@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks.events import AnyEvent, Kind, Venue
-from tasks.findings import Finding, age, named_some
-from tasks.records import NEW_GENERATION_MS
+from tasks.protocol.findings import Finding, age, named_some
+from tasks.protocol.records import NEW_GENERATION_MS
 
 #: (venue, symbol, kind).
 StreamKey = tuple[Venue, str, Kind]

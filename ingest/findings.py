@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
-from tasks.findings import Finding
+from tasks.protocol.findings import Finding
 from tasks.rarely import Rarely
 
 #: What has been gone for so long is over: what comes and goes is logged once.

@@ -11,8 +11,8 @@ from ingest.findings import Findings
 from ingest.lanes import Lanes
 from ingest.parts import Parts
 from ingest.surroundings import Surroundings
-from tasks.findings import Finding, named_some
-from tasks.routing import LaneId
+from tasks.protocol.findings import Finding, named_some
+from tasks.protocol.routing import LaneId
 
 #: /healthz says no when the event loop has not come round for so long.
 HEARTBEAT_S = 10.0

@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
-from tasks.findings import Finding
+from tasks.protocol.findings import Finding
 
 #: A finding lasts until nothing was refused for its reason for so long.
 LASTS_S = 60.0

@@ -9,10 +9,10 @@ import structlog
 from tasks import edits
 from tasks.changes import TRIES, Changes, ConflictError
 from tasks.configuration import Configuration
-from tasks.findings import Finding
 from tasks.history import INGEST, Change
 from tasks.overlay import Overlay
 from tasks.overlay_findings import runtime_values
+from tasks.protocol.findings import Finding
 from tasks.settings import Settings
 from tasks.stored_configuration import Stored
 

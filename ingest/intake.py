@@ -9,10 +9,11 @@ import structlog
 from ingest.implausible import ImplausibleFrames
 from ingest.lanes import Lanes
 from ingest.tally import Tally
-from tasks import deadletters, tracing
+from tasks import tracing
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames.model import Refused, Skipped
-from tasks.plausibility import DEFAULT_LIMITS, FrameReader, Limits
+from tasks.protocol import dead_letters
+from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.rarely import Rarely
 
 #: How many refused frames wait for the next checkpoint at most; more are counted but not kept.
@@ -77,7 +78,7 @@ class Intake:
         self.implausible.note(refused.reason, refused.detail)
         if len(self.letters) == MAX_LETTERS:
             self._tally.add("letters_lost")
-        self.letters.append(deadletters.pack(deadletters.refused(refused.reason, refused.detail, subject, raw)))
+        self.letters.append(dead_letters.pack(dead_letters.refused(refused.reason, refused.detail, subject, raw)))
         self._unlogged += 1
         if self._rarely:
             log.warning(

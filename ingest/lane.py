@@ -16,9 +16,9 @@ from typing import Literal, NamedTuple
 import msgspec
 
 from ingest.roundtrip import MIN_TIMEOUT_S, RoundTrip
-from tasks.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
 from tasks.events import Kind, Position
-from tasks.routing import MAX_SYMBOLS, LaneId
+from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
+from tasks.protocol.routing import MAX_SYMBOLS, LaneId
 
 MAX_COPIES = 3
 

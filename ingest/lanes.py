@@ -6,9 +6,9 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.lane import DropReason, Item, Lane
-from tasks.batches import pack_event, unpack_event
 from tasks.events import AnyEvent, Position
-from tasks.routing import LaneId, Router
+from tasks.protocol.batches import pack_event, unpack_event
+from tasks.protocol.routing import LaneId, Router
 
 
 class Bounds(NamedTuple):

@@ -6,7 +6,7 @@ from typing import Annotated
 import msgspec
 
 from tasks.errors import UNREADABLE, LedgerError
-from tasks.routing import LaneId, Router
+from tasks.protocol.routing import LaneId, Router
 from tasks.setting_values import MAX_SHARDS
 
 

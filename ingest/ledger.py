@@ -15,18 +15,18 @@ from ingest.layout import Layout
 from ingest.lease import Lease, SupersededError
 from ingest.notices import Notices
 from ingest.origin import Read, Stored
-from tasks import deadletters
-from tasks.batches import Batch, Epoch, unpack_event
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
 from tasks.ledger import RESETS, Keys, commit_arguments, connection_options, lane_field, read_position, script
-from tasks.outcome import condemn
-from tasks.records import field as record_field
+from tasks.protocol import dead_letters
+from tasks.protocol.batches import Batch, Epoch, unpack_event
+from tasks.protocol.outcome import condemn
+from tasks.protocol.records import field as record_field
+from tasks.protocol.routing import LaneId
+from tasks.protocol.strikes import Ended, ended_field, read_ended
 from tasks.redis_clients import connect_async
-from tasks.routing import LaneId
 from tasks.settings import Settings
-from tasks.strikes import Ended, ended_field, read_ended
 
 
 class Reading(msgspec.Struct, frozen=True):
@@ -210,7 +210,7 @@ class IngestLedger:
         """
         letters, counts = written.letters, written.counts
         arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted), str(written.read or "")]
-        arguments += [deadletters.KEEP, len(letters), *letters]
+        arguments += [dead_letters.KEEP, len(letters), *letters]
         arguments += [part for lane, position in lanes.items() for part in (lane_field(lane), str(position or ""))]
         arguments += [part for item in counts.items() for part in item]
         keys = [self._shard_key, self.keys.counters, self.keys.deadletters]

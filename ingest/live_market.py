@@ -14,7 +14,7 @@ import msgspec
 
 from ingest.feed_watch import Fresh
 from tasks.events import AnyEvent, Depth, Trade, Venue
-from tasks.records import NEW_GENERATION_MS
+from tasks.protocol.records import NEW_GENERATION_MS
 
 #: The most active ones are kept.
 MAX_SYMBOLS = 100

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import structlog
 
-from tasks.findings import Finding
+from tasks.protocol.findings import Finding
 
 log = structlog.get_logger()
 

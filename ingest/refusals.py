@@ -3,9 +3,9 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from tasks.findings import Finding
 from tasks.ledger import Refusal
-from tasks.routing import LaneId
+from tasks.protocol.findings import Finding
+from tasks.protocol.routing import LaneId
 
 #: What ingest asked for in vain is told for so long: it asks again every 5 s at the latest.
 TOLD_S = 10.0

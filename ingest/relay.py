@@ -19,11 +19,12 @@ from ingest.delivery import delivering
 from ingest.lease import NotLeadingError
 from ingest.ledger import IngestLedger
 from ingest.tally import Tally
-from tasks import deadletters, tracing
-from tasks.deadletters import DeadLetter
+from tasks import tracing
 from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, script
 from tasks.nats_client import NatsClient
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 from tasks.rarely import Rarely
 from tasks.settings import Settings
 
@@ -164,8 +165,8 @@ class Relay:
     async def _acknowledge(self, done: list[tuple[bytes, _Fate]]) -> None:
         if not done:
             return
-        letters = [deadletters.pack(letter) for _, letter in done if isinstance(letter, DeadLetter)]
-        arguments: list[Any] = [GROUP, deadletters.KEEP, len(letters), *letters, *(name for name, _ in done)]
+        letters = [dead_letters.pack(letter) for _, letter in done if isinstance(letter, DeadLetter)]
+        arguments: list[Any] = [GROUP, dead_letters.KEEP, len(letters), *letters, *(name for name, _ in done)]
         await self._ack(keys=[self._keys.signals, self._keys.deadletters], args=arguments)
 
     def _remember(self, refused: set[str]) -> None:
@@ -217,7 +218,7 @@ def _is_in(refused: AbstractSet[str], fate: _Fate) -> bool:
 
 
 def _letter(packed: bytes, why: str) -> DeadLetter:
-    return DeadLetter("unpublishable", why, raw=packed[: deadletters.MAX_KEPT_BYTES])
+    return DeadLetter("unpublishable", why, raw=packed[: dead_letters.MAX_KEPT_BYTES])
 
 
 def _is_subject(subject: str) -> bool:

@@ -23,10 +23,10 @@ from ingest.refusals import Refusals
 from ingest.source import Source
 from ingest.tally import Tally
 from tasks import latency, tracing
-from tasks.batches import Batch, Epoch, describe, task_id
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Notice, Refusal
-from tasks.routing import LaneId
+from tasks.protocol.batches import Batch, Epoch, describe, task_id
+from tasks.protocol.routing import LaneId
 
 AWAY = (redis.RedisError, OSError)
 log = structlog.get_logger()

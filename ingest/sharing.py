@@ -10,7 +10,7 @@ from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
 from ingest.lane import Lane
-from tasks.batches import MAX_BATCH_BYTES
+from tasks.protocol.batches import MAX_BATCH_BYTES
 
 #: So many events make a task that is worth its cost: lanes share no larger one, it does not wait for others to come back,
 #: and a process has its next one at hand before it has done with this one. Of fewer, more gather while they wait.

@@ -17,7 +17,7 @@ from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.sharing import Crew
 from tasks import presence
-from tasks.findings import Finding, refusals, workforce
+from tasks.protocol.findings import Finding, refusals, workforce
 from tasks.settings import mask
 
 

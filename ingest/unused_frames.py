@@ -4,7 +4,7 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ingest.feed_watch import Fresh
-from tasks.findings import Finding, named_some
+from tasks.protocol.findings import Finding, named_some
 
 #: Told after so long, unless some were used before: then as late as a feed that falls silent.
 UNUSED_S = 10.0

@@ -20,10 +20,10 @@ from tasks.contract import SignalMessage, digest_line
 from tasks.deadletters_commands import app as deadletters_app
 from tasks.doctor_commands import app as doctor_app
 from tasks.errors import RealtimeStrategiesError, RecordingError, SettingsError
-from tasks.findings import none_used
 from tasks.history_commands import app as history_app
 from tasks.outbox import Outbox
-from tasks.plausibility import Limits
+from tasks.protocol.findings import none_used
+from tasks.protocol.plausibility import Limits
 from tasks.settings import load, mask
 from tasks.signals_commands import app as signals_app
 from tasks.state_commands import app as state_app

@@ -8,7 +8,7 @@ import msgspec
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Kind, Venue
-from tasks.utc_time import utc
+from tasks.protocol.utc_time import utc
 
 
 class Line(msgspec.Struct, frozen=True):

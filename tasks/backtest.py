@@ -12,16 +12,17 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine, outbox, records, registry
+from tasks import engine, outbox, registry
 from tasks.audit import Audit
-from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream
 from tasks.market import Market
-from tasks.plausibility import DEFAULT_LIMITS, FrameReader, Limits
-from tasks.routing import LaneId, Router
+from tasks.protocol import records
+from tasks.protocol.batches import MAX_BATCH_EVENTS
+from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
+from tasks.protocol.routing import LaneId, Router
 from tasks.share import Share
 
 SOURCE = "backtest"

@@ -15,8 +15,9 @@ from typing import Literal, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from tasks import check_events, check_source, deadletters, engine
+from tasks import check_events, check_source, engine
 from tasks.events import AnyEvent, Kind
+from tasks.protocol import dead_letters
 from tasks.strategy import AnyStrategy, Strategy
 
 #: Bytes a packed state may have; where the docstring of the state's class names its KiB, the second.
@@ -147,7 +148,7 @@ class _Tried:
             raise _BrokenError("it overrides neither on_depth nor on_trade")
         ran = self._whole()
         if ran.errors:
-            detail = deadletters.unpack(ran.errors[0]).detail.strip().splitlines()[-1]
+            detail = dead_letters.unpack(ran.errors[0]).detail.strip().splitlines()[-1]
             raise _BrokenError(f"{len(ran.errors)} events raised, the first: {detail}")
         return f"{len(self._events):,} events, {len(ran.signals):,} signals"
 

@@ -27,7 +27,7 @@ from tasks import validation
 from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
 from tasks.gate import OPEN, Gate
-from tasks.routing import Pool
+from tasks.protocol.routing import Pool
 
 _RESERVED = ("gate", "symbols")
 

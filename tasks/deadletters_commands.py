@@ -11,11 +11,12 @@ import typer
 from nats.errors import Error as NatsError
 from rich.text import Text
 
-from tasks import command_line, deadletters, letter_text, registry
+from tasks import command_line, letter_text, registry
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.letterbox import Chosen, Letter, Letterbox
 from tasks.nats_client import NatsClient
 from tasks.outbox import Outbox
+from tasks.protocol import dead_letters
 from tasks.retry import Retry, Verdict
 from tasks.settings import Settings, load, mask
 from tasks.signals_commands import since_ms
@@ -24,7 +25,7 @@ app = typer.Typer(help="What could not be worked on, why, and what to do with it
 err = command_line.Console(stderr=True)
 
 CONNECT_S = 3.0
-_REASONS = ", ".join(get_args(deadletters.Reason))
+_REASONS = ", ".join(get_args(dead_letters.Reason))
 _TIME = "90s, 10m, 2h, 1d ago, or a time in UTC"
 
 Reasons = Annotated[

@@ -5,10 +5,10 @@ from typing import Any
 
 from tasks.configuration import Configuration
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.findings import Finding, Sign, age, workforce
 from tasks.overlay_findings import runtime_values
 from tasks.presence import WorkerSeen
-from tasks.routing import Pool
+from tasks.protocol.findings import Finding, Sign, age, workforce
+from tasks.protocol.routing import Pool
 
 #: The first Redis with all that we use (INFO of several sections, the lag of XINFO GROUPS).
 OLDEST_REDIS = (7, 0)

@@ -16,13 +16,13 @@ from nats.js.errors import Error as JetStreamError
 from tasks import presence
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.errors import UNREADABLE, SettingsError
-from tasks.findings import Finding
 from tasks.ledger import Keys, connection_options, lane_field
 from tasks.nats_client import NatsClient
+from tasks.protocol.findings import Finding
+from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, decode
+from tasks.protocol.routing import Pool
 from tasks.redis_clients import connect
-from tasks.routing import Pool
 from tasks.settings import Settings, mask
-from tasks.status import EACH_SHARD, STATUS_SUBJECT, Status, decode
 from tasks.stored_configuration import Stored, kept_overlay
 
 T = TypeVar("T")

@@ -13,7 +13,7 @@ from rich.text import Text
 from tasks import changes, command_line, doctor
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
-from tasks.findings import Finding
+from tasks.protocol.findings import Finding
 from tasks.settings import Settings, load
 
 app = typer.Typer()

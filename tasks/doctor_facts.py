@@ -5,10 +5,10 @@ from typing import Any, Literal
 
 import msgspec
 
-from tasks.findings import Finding
 from tasks.overlay import Overlay
 from tasks.presence import WorkerSeen
-from tasks.status import Status
+from tasks.protocol.findings import Finding
+from tasks.protocol.ingest_status import Status
 
 
 class RedisFacts(msgspec.Struct, frozen=True):

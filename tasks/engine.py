@@ -14,15 +14,16 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tasks import deadletters, records, state
-from tasks.deadletters import DeadLetter
+from tasks import state
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.fatal import IsFatal, is_fatal
-from tasks.outcome import Outcome
+from tasks.protocol import dead_letters, records
+from tasks.protocol.dead_letters import DeadLetter
+from tasks.protocol.outcome import Outcome
+from tasks.protocol.strikes import NOTHING, Spared
 from tasks.state import StateRun
 from tasks.strategy import AnyStrategy
-from tasks.strikes import NOTHING, Spared
 
 #: Gives nanoseconds that only rise.
 Clock = Callable[[], int]
@@ -199,24 +200,24 @@ class Run:
         """Whether a strategy must not be given an event; where it is the strategy's error, that is told of."""
         if (strategy.name, event.seq) in spared.events:
             detail = "every run that gave this event to this strategy ended with its process"
-            self._raised(deadletters.raised(detail, self._pool, strategy.name, event))
+            self._raised(dead_letters.raised(detail, self._pool, strategy.name, event))
             return True
         return strategy.name in spared.strategies
 
     def _tell(self, error: BaseException, strategy: AnyStrategy, event: AnyEvent | None) -> None:
         """Write the dead letter of an exception."""
         detail = "".join(traceback.format_exception(error, limit=-12))
-        self._raised(deadletters.raised(detail, self._pool, strategy.name, event))
+        self._raised(dead_letters.raised(detail, self._pool, strategy.name, event))
         # One that a strategy makes once and raises for every event would collect the traces, and all that they hold.
         BaseException.with_traceback(error, None)
 
     def _raised(self, letter: DeadLetter) -> None:
-        self._outcome.letters.append(deadletters.pack(letter))
+        self._outcome.letters.append(dead_letters.pack(letter))
         self._outcome.counts[f"errors:{letter.strategy}"] += 1
 
     def _tell_unreadable(self, name: str, why: str, event: AnyEvent, strategy: str = "") -> None:
-        letter = deadletters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
-        self._outcome.letters.append(deadletters.pack(letter))
+        letter = dead_letters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
+        self._outcome.letters.append(dead_letters.pack(letter))
 
     def _state(self, event: AnyEvent, strategy: AnyStrategy, name: str) -> StateRun:
         run = self._states[name] = StateRun(

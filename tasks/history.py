@@ -11,7 +11,7 @@ import msgspec
 from tasks.errors import LedgerError
 from tasks.events import DateMs
 from tasks.overlay import Overlay
-from tasks.utc_time import utc
+from tasks.protocol.utc_time import utc
 
 #: The author of what ingest takes over from the strategies file.
 FILE = "strategies file"

@@ -15,7 +15,7 @@ from tasks.configuration import Configuration
 from tasks.errors import RealtimeStrategiesError
 from tasks.frames import recordings
 from tasks.market import Market
-from tasks.plausibility import DEFAULT_LIMITS, Limits
+from tasks.protocol.plausibility import DEFAULT_LIMITS, Limits
 from tasks.share import Share
 
 #: Recordings of less are read sooner than another process is started.

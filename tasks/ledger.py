@@ -40,15 +40,15 @@ import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
-from tasks import deadletters
-from tasks.batches import Batch
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Position
-from tasks.outcome import Outcome
+from tasks.protocol import dead_letters
+from tasks.protocol.batches import Batch
+from tasks.protocol.outcome import Outcome
+from tasks.protocol.routing import LaneId
+from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared
 from tasks.redis_clients import connect
-from tasks.routing import LaneId
 from tasks.settings import Settings
-from tasks.strikes import NOTHING, Spared, ended_field, spared
 
 STARTS_EXPIRE_S = 3600
 _pack = msgspec.msgpack.Encoder().encode
@@ -206,7 +206,7 @@ def commit_arguments(keys: Keys, worked: Sequence[Worked]) -> Arguments:
     """Give what `commit.lua` takes. All batches are of one shard."""
     names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
     names += keys.of_batches(batch for batch, *_ in worked)
-    return names, [keys.notices, deadletters.KEEP, _pack([_parts(*each) for each in worked])]
+    return names, [keys.notices, dead_letters.KEEP, _pack([_parts(*each) for each in worked])]
 
 
 def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:

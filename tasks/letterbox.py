@@ -5,10 +5,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tasks import deadletters
-from tasks.deadletters import DeadLetter
 from tasks.errors import LedgerError
 from tasks.outbox import Outbox
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 
 #: Letters read at a time; one may take a few times 64 KiB.
 PAGE = 100
@@ -96,7 +96,7 @@ class Letterbox:
             else:
                 page = self._client.xrange(self._stream, min=start, max=end, count=PAGE)
             for name, fields in page:
-                yield Letter(name.decode(), deadletters.read(fields.get(b"letter", b"")))
+                yield Letter(name.decode(), dead_letters.read(fields.get(b"letter", b"")))
             if len(page) < PAGE:
                 return
             beyond = f"({page[-1][0].decode()}"

@@ -12,7 +12,7 @@ from tasks.configuration import Configuration
 from tasks.contract import digest_line
 from tasks.errors import UNREADABLE, LedgerError, ServerAwayError, TrimmedError, UnreadableEntryError
 from tasks.ledger import Keys, connection_options
-from tasks.records import Record, unpack
+from tasks.protocol.records import Record, unpack
 from tasks.redis_clients import connect
 from tasks.settings import Settings, mask
 

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 from tasks import overlay, registry
 from tasks.configuration import Configuration
-from tasks.findings import Finding
 from tasks.overlay import Overlay, told
+from tasks.protocol.findings import Finding
 
 
 def runtime_values(file: Configuration, values: Overlay) -> Iterator[Finding]:

@@ -5,7 +5,7 @@ from contextlib import contextmanager
 from time import perf_counter
 from typing import Any
 
-from tasks.batches import Batch
+from tasks.protocol.batches import Batch
 
 
 class Pace:

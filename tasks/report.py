@@ -13,15 +13,15 @@ from typing import NamedTuple
 import msgspec
 
 from tasks import engine, registry
-from tasks.batches import MAX_BATCH_EVENTS
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent
 from tasks.forward_returns import HORIZONS_S, SignalRow, forward_bps
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped
 from tasks.market import Market
-from tasks.plausibility import FrameReader
-from tasks.routing import Router
+from tasks.protocol.batches import MAX_BATCH_EVENTS
+from tasks.protocol.plausibility import FrameReader
+from tasks.protocol.routing import Router
 from tasks.strategy import AnyStrategy
 
 

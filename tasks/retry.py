@@ -12,17 +12,17 @@ from typing import Any, Literal, NamedTuple
 
 from nats.aio.client import Client
 
-from tasks import records
 from tasks.changes import Changes
 from tasks.configuration import read
-from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import encoder, parse
 from tasks.frames.model import Arrival
 from tasks.letterbox import Letter, Letterbox
 from tasks.outbox import Outbox
-from tasks.records import Record
-from tasks.routing import Router
+from tasks.protocol import records
+from tasks.protocol.dead_letters import DeadLetter
+from tasks.protocol.records import Record
+from tasks.protocol.routing import Router
 from tasks.settings import Settings
 
 #: How many letters are looked at together.

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks.batches import Batch
 from tasks.engine import Place
 from tasks.events import AnyEvent
+from tasks.protocol.batches import Batch
+from tasks.protocol.strikes import Running
 from tasks.strategy import AnyStrategy
-from tasks.strikes import Running
 
 #: The note of a solo worker's only process, and how the names of others begin.
 SOLO, CHILD = "solo", "run-"

@@ -17,8 +17,8 @@ import msgspec
 
 from tasks import run_note
 from tasks.errors import UNREADABLE
+from tasks.protocol.strikes import MAX_STRIKES, NO_MEMORY_STATUS, Strike
 from tasks.run_note import Noted
-from tasks.strikes import MAX_STRIKES, NO_MEMORY_STATUS, Strike
 
 #: How often one should look.
 POLL_S = 0.25

@@ -24,13 +24,13 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from tasks import engine, tracing
-from tasks.batches import Batch, max_starts
 from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
 from tasks.fatal import IsFatal, is_fatal
 from tasks.ledger import Begun, Committed, Ledger
-from tasks.outcome import Outcome
 from tasks.pace import Pace
+from tasks.protocol.batches import Batch, max_starts
+from tasks.protocol.outcome import Outcome
 from tasks.rarely import Rarely
 from tasks.state import NewerStateError
 from tasks.strategy import AnyStrategy

@@ -17,7 +17,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tasks import environment, validation
 from tasks import setting_values as values
 from tasks.errors import SettingsError
-from tasks.routing import Shard
+from tasks.protocol.routing import Shard
 from tasks.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65_535)]

@@ -12,10 +12,10 @@ from rich.text import Text
 from tasks import command_line, registry, state_text
 from tasks.changes import Changes
 from tasks.errors import LedgerError, SettingsError
+from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.states import Chosen, Name, Reset, States
 from tasks.strategy import AnyStrategy
-from tasks.utc_time import utc
 
 app = typer.Typer(help="Records and states in the ledger: look at them, reset a strategy.", no_args_is_help=True)
 

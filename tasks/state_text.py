@@ -7,9 +7,9 @@ import msgspec
 
 from tasks.errors import UNREADABLE
 from tasks.letter_text import printable
+from tasks.protocol.utc_time import utc
 from tasks.states import Found
 from tasks.strategy import AnyStrategy
-from tasks.utc_time import utc
 
 
 class Row(NamedTuple):

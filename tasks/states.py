@@ -13,7 +13,7 @@ import msgspec
 from tasks.errors import UNREADABLE, UnreadableEntryError
 from tasks.ledger import connection_options, script
 from tasks.outbox import CHUNK, Outbox
-from tasks.records import Record, unpack
+from tasks.protocol.records import Record, unpack
 from tasks.redis_clients import connect
 from tasks.settings import Settings
 from tasks.state import Saved

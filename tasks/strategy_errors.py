@@ -5,7 +5,7 @@ from collections.abc import Iterable
 
 import structlog
 
-from tasks import deadletters
+from tasks.protocol import dead_letters
 from tasks.rarely import Rarely
 
 log = structlog.get_logger()
@@ -20,7 +20,7 @@ class StrategyErrors:
 
     def tell(self, letters: Iterable[bytes]) -> None:
         """Take the dead letters of one committed batch."""
-        for letter in map(deadletters.unpack, letters):
+        for letter in map(dead_letters.unpack, letters):
             name = letter.strategy
             self._unlogged[name] += 1
             if self._rarely[name]:

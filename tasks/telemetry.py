@@ -16,7 +16,7 @@ import structlog
 from structlog.processors import ExceptionRenderer, JSONRenderer
 from structlog.tracebacks import ExceptionDictTransformer
 
-from tasks.batches import Batch
+from tasks.protocol.batches import Batch
 from tasks.settings import Settings
 
 Event = MutableMapping[str, Any]

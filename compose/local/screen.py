@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from tasks import command_line, signal_lines
-from tasks.findings import none_used
+from tasks.protocol.findings import none_used
 from tasks.summary import Summary
 
 LINES_PER_S = 10

@@ -18,11 +18,11 @@ from ingest.feeds import proxy, stream_watch
 from ingest.feeds.link import PATIENCE, Link, Patience
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
-from tasks import feed_report
 from tasks.errors import RealtimeStrategiesError, ServerAwayError, SettingsError
 from tasks.events import Venue
-from tasks.feed_report import FeedReport, SilentStream
 from tasks.frames.model import foreign
+from tasks.protocol import feed_report
+from tasks.protocol.feed_report import FeedReport, SilentStream
 from tasks.settings import Settings
 
 log = structlog.get_logger()

@@ -10,9 +10,9 @@ from nats.errors import Error
 from ingest.delivery import delivered
 from tasks.errors import NotStoredError, ServerAwayError, SettingsError
 from tasks.nats_client import NatsClient
+from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
-from tasks.status import STATUS_SUBJECT
 
 log = structlog.get_logger()
 

@@ -9,9 +9,9 @@ import pytest
 
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
-from tasks import deadletters as letters
 from tasks.changes import Changes
 from tasks.outbox import Outbox
+from tasks.protocol import dead_letters as letters
 from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.test_poison import Impatient, publish
 from tests.integration.service import get

@@ -10,8 +10,8 @@ import pytest
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from ingest.delivery import delivered
-from tasks import deadletters as letters
 from tasks.outbox import Outbox
+from tasks.protocol import dead_letters as letters
 from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.strategies import POISON_ID
 from tests.waiting import wait_for

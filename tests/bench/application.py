@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from tasks import configuration, engine, outbox, records, registry
+from tasks import configuration, engine, outbox, registry
 from tasks.events import AnyEvent
 from tasks.fatal import is_fatal
 from tasks.frames import parse
 from tasks.frames.model import Arrival, Refused, Skipped
-from tasks.records import Record
-from tasks.routing import Router
+from tasks.protocol import records
+from tasks.protocol.records import Record
+from tasks.protocol.routing import Router
 from tasks.settings import load
 from tasks.state import StateRun
 

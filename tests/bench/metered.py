@@ -21,12 +21,12 @@ FOLDER = "BENCH_COSTS"
 #: Where each stage begins and ends: a function, or a method, of a module. `deliver` holds `validate`.
 INGEST = {
     "ingest.intake:Intake.deliver": "deliver",
-    "tasks.plausibility:FrameReader.read": "validate",
+    "tasks.protocol.plausibility:FrameReader.read": "validate",
     "ingest.sender:Sender._pump": "deliver",
     "ingest.dispatcher:Dispatcher.send": "enqueue",
 }
 WORKER = {
-    "tasks.batches:unpack": "decode",
+    "tasks.protocol.batches:unpack": "decode",
     "tasks.engine:Run.finish": "strategies",
     "tasks.ledger:Ledger.begin": "commit",
     "tasks.ledger:Ledger.commit": "commit",

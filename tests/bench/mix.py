@@ -19,7 +19,7 @@ from ingest.feeds import simulate
 from tasks.events import Venue
 from tasks.frames import recordings
 from tasks.frames.model import parse_stream
-from tasks.routing import partition
+from tasks.protocol.routing import partition
 
 VENUES: tuple[Venue, Venue] = ("spot", "usdm")
 #: One of each venue.

@@ -8,7 +8,7 @@ from typing import Any
 
 from compose.local.stack import to_toml
 from tasks.frames import recordings
-from tasks.routing import Pool, Router
+from tasks.protocol.routing import Pool, Router
 from tasks.settings import load
 from tests.bench.application import Desk, Loop
 from tests.bench.mix import Mix

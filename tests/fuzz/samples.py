@@ -3,11 +3,11 @@
 from pathlib import Path
 
 from tasks import configuration
-from tasks.batches import Batch, Epoch, pack_event
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import parse
 from tasks.frames.model import Arrival
-from tasks.routing import Router, Shard
+from tasks.protocol.batches import Batch, Epoch, pack_event
+from tasks.protocol.routing import Router, Shard
 from tasks.settings import Settings
 from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed, petrosa
 

@@ -17,8 +17,7 @@ from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
 from ingest.layout import Layout
 from ingest.live import Live
-from tasks import batches, deadletters, engine, letter_text, presence, records, state, status
-from tasks.batches import Batch, Epoch, pack_event
+from tasks import engine, letter_text, presence, state
 from tasks.configuration import Configuration
 from tasks.doctor_asking import ask_port
 from tasks.errors import LedgerError
@@ -27,7 +26,9 @@ from tasks.frames import parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped
 from tasks.ledger import Notice, read_position
 from tasks.letterbox import Letter
-from tasks.routing import Pool, Router, Shard
+from tasks.protocol import batches, dead_letters, ingest_status, records
+from tasks.protocol.batches import Batch, Epoch, pack_event
+from tasks.protocol.routing import Pool, Router, Shard
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
 from tests.unit.examples import book, trade
 from tests.unit.market_for_tests import configuration
@@ -84,7 +85,7 @@ STORED = worked({}).fields
 @pytest.mark.parametrize("name", [RECORD, STATE])
 def test_what_cant_be_read_is_begun_anew_and_told_in_a_dead_letter(name: str):
     outcome = worked({name: b"\xc1"})
-    [letter] = map(deadletters.unpack, outcome.letters)
+    [letter] = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.raw, letter.event) == ("unreadable", b"\xc1", EVENT)
     assert letter.detail.startswith(f"{name} can't be read and is begun anew: ")
     assert outcome.fields == STORED
@@ -98,7 +99,7 @@ def test_a_lane_goes_on_whatever_the_ledger_holds_of_it(record_: bytes, state_: 
         return
     assert outcome.fields.keys() <= STORED.keys()
     again = worked(dict(outcome.fields))
-    assert "unreadable" not in {deadletters.unpack(letter).reason for letter in again.letters}
+    assert "unreadable" not in {dead_letters.unpack(letter).reason for letter in again.letters}
 
 
 @thrown(raw=any_bytes(str(Position("jetstream-FRAMES-1", 42)).encode()))
@@ -133,16 +134,16 @@ def test_an_entry_of_a_worker_hides_no_other(name: bytes, entry: bytes):
     assert "ours@host" in {worker.name for worker in seen}
 
 
-@thrown(raw=any_bytes(deadletters.pack(deadletters.raised("Traceback", "trade", "echo", EVENT))))
+@thrown(raw=any_bytes(dead_letters.pack(dead_letters.raised("Traceback", "trade", "echo", EVENT))))
 def test_a_dead_letter_can_be_shown_whatever_it_is(raw: bytes):
-    letter = deadletters.read(raw)
+    letter = dead_letters.read(raw)
     assert letter.reason
     assert isinstance(letter.symbol + letter.author, str)
 
 
-@thrown(raw=any_bytes(status.encode(status.Status(1, 2, 3))))
+@thrown(raw=any_bytes(ingest_status.encode(ingest_status.Status(1, 2, 3))))
 def test_an_answer_of_ingest_is_read_or_none(raw: bytes):
-    refused(msgspec.MsgspecError, lambda: status.decode(raw))
+    refused(msgspec.MsgspecError, lambda: ingest_status.decode(raw))
 
 
 def junk(number: int) -> None:
@@ -169,7 +170,7 @@ DEEP = b'{"stream":"btcusdt@trade","data":{},"a":' + b"[" * 100_000
 
 def test_an_answer_of_ingest_that_is_nested_too_deeply_is_refused_as_any_other_that_is_none():
     with pytest.raises(msgspec.DecodeError, match="nested too deeply"):
-        status.decode(DEEP)
+        ingest_status.decode(DEEP)
 
 
 def test_a_signal_that_is_nested_too_deeply_is_left_out_of_the_page():
@@ -177,7 +178,7 @@ def test_a_signal_that_is_nested_too_deeply_is_left_out_of_the_page():
 
 
 def test_a_dead_letter_of_a_frame_that_is_nested_too_deeply_is_shown_as_it_is():
-    letter = Letter("1-1", deadletters.refused("not_json", "recursion", "binance.x", DEEP))
+    letter = Letter("1-1", dead_letters.refused("not_json", "recursion", "binance.x", DEEP))
     assert "[" * 50_000 in "".join(letter_text.whole(letter))
 
 
@@ -220,7 +221,7 @@ def test_whoever_answers_the_doctor_with_what_is_nested_too_deeply_is_somebody_e
 
 
 def test_a_dead_letter_whose_refusal_would_be_obeyed_by_a_terminal_is_listed_without_that():
-    letter = Letter("1-1", deadletters.refused("\x1b[2Jgone", "x", "binance.x", b"{}"))
+    letter = Letter("1-1", dead_letters.refused("\x1b[2Jgone", "x", "binance.x", b"{}"))
     assert letter_text.line(letter).isprintable()
 
 

@@ -8,15 +8,16 @@ from ingest.layout import Layout
 from ingest.ledger import _epoch, _read
 from ingest.live import Live
 from ingest.origin import Read
-from tasks import deadletters, engine, letter_text, presence, records, registry, retry, signal_lines, state
+from tasks import engine, letter_text, presence, registry, retry, signal_lines, state
 from tasks.configuration import Configuration
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
 from tasks.ledger import read_position
 from tasks.letterbox import Letter
-from tasks.outcome import Outcome
 from tasks.overlay import Overlay, merge, of_pool, of_strategy
 from tasks.overlay_findings import runtime_values
+from tasks.protocol import dead_letters, records
+from tasks.protocol.outcome import Outcome
 from tasks.stored_configuration import Stored, kept_overlay, pack_overlay
 from tasks.strategy import AnyStrategy
 from tests.fuzz.samples import DEFAULT, EVENTS, FRAMES, ROUTER, SOURCE
@@ -37,16 +38,16 @@ def positions(raw: bytes) -> None:
 
 
 LETTERS = (
-    deadletters.raised("Traceback: x\ny", "trade", "echo", EVENTS[0]),
-    deadletters.raised("Traceback: x\ny", "depth", "echo", EVENTS[1]),
-    deadletters.refused("not_json", "expected value", "binance.btcusdt@trade", FRAMES[3]),
-    deadletters.DeadLetter("unpublishable", "no", raw=b'{"strategy":"a","symbol":"BTCUSDT"}'),
+    dead_letters.raised("Traceback: x\ny", "trade", "echo", EVENTS[0]),
+    dead_letters.raised("Traceback: x\ny", "depth", "echo", EVENTS[1]),
+    dead_letters.refused("not_json", "expected value", "binance.btcusdt@trade", FRAMES[3]),
+    dead_letters.DeadLetter("unpublishable", "no", raw=b'{"strategy":"a","symbol":"BTCUSDT"}'),
 )
 
 
-@target(*map(deadletters.pack, LETTERS))
+@target(*map(dead_letters.pack, LETTERS))
 def letters(raw: bytes) -> None:
-    letter = Letter("1723161254087-0", deadletters.read(raw))
+    letter = Letter("1723161254087-0", dead_letters.read(raw))
     msgspec.json.encode(letter_text.facts(letter))
     said = [letter_text.line(letter), *letter_text.whole(letter)]
     assert all(each.isprintable() for text in said for each in text if each not in "\n\t")
@@ -79,7 +80,7 @@ def states(raw: bytes) -> None:
     with suppress(state.NewerStateError):
         outcome = _worked(strategy, {name: raw[2:]})
         again = _worked(strategy, dict(outcome.fields))
-        assert "unreadable" not in {deadletters.unpack(letter).reason for letter in again.letters}
+        assert "unreadable" not in {dead_letters.unpack(letter).reason for letter in again.letters}
         assert all(records.unpack(packed) for name, packed in outcome.fields.items() if name.startswith("record:"))
 
 

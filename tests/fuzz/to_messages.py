@@ -12,13 +12,14 @@ from ingest.feeds.link import PATIENCE, Link
 from ingest.intake import Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.tally import Tally
-from tasks import batches, deadletters, status, tracing
-from tasks.batches import pack_event, unpack_event
+from tasks import tracing
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped, parse_stream
 from tasks.ledger import Notice
-from tasks.routing import Router, Shard
+from tasks.protocol import batches, dead_letters, ingest_status
+from tasks.protocol.batches import pack_event, unpack_event
+from tasks.protocol.routing import Router, Shard
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
 from tests.fuzz.targets import target
 from tests.unit.two_readers import agree
@@ -70,7 +71,7 @@ def subjects(raw: bytes) -> None:
     stream = parse_stream(name.rpartition(".")[2])
     if stream is not None and stream.kind is not None:
         assert Router(DEFAULT.routes(), Shard(0, 1)).lanes_of("spot", stream.symbol, stream.kind)
-    deadletters.unpack(deadletters.pack(deadletters.refused("no_symbol", "none", name, raw))).symbol.encode()
+    dead_letters.unpack(dead_letters.pack(dead_letters.refused("no_symbol", "none", name, raw))).symbol.encode()
 
 
 @target(batches.pack([BATCH]), batches.pack([BATCH, msgspec.structs.replace(BATCH, partition=1)]))
@@ -92,8 +93,8 @@ def notices(raw: bytes) -> None:
         assert Notice.parse(str(found)) == found
 
 
-@target(status.encode(status.Status(1, 2, 3)))
+@target(ingest_status.encode(ingest_status.Status(1, 2, 3)))
 def answers(raw: bytes) -> None:
     """What somebody answers in the place of ingest."""
     with suppress(msgspec.DecodeError):
-        status.decode(raw)
+        ingest_status.decode(raw)

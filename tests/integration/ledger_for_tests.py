@@ -7,10 +7,10 @@ from typing import Any
 
 import redis
 
-from tasks.batches import Batch, Epoch
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Begun, Committed, Keys, Ledger, Notice
-from tasks.outcome import Outcome
+from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.outcome import Outcome
 from tests.unit.strategies_for_tests import trades
 from tests.waiting import wait_for
 

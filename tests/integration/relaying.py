@@ -14,9 +14,9 @@ from ingest.ledger import IngestLedger
 from ingest.loops import end
 from ingest.relay import GROUP, Relay
 from ingest.tally import Tally
-from tasks import deadletters
 from tasks.ledger import Keys, connection_options
 from tasks.nats_client import NatsClient
+from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.waiting import HANGS_S
 
@@ -73,9 +73,9 @@ class Stage:
         await until(heard)
         assert [json.loads(message.data)["id"] for message in self.heard] == list(names)
 
-    async def letters(self) -> list[deadletters.DeadLetter]:
+    async def letters(self) -> list[dead_letters.DeadLetter]:
         entries: Any = await self.redis.xrange(self.keys.deadletters)
-        return [deadletters.unpack(fields[b"letter"]) for _, fields in entries]
+        return [dead_letters.unpack(fields[b"letter"]) for _, fields in entries]
 
 
 @asynccontextmanager

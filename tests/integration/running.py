@@ -8,10 +8,10 @@ import redis
 from redis.connection import AbstractConnection
 
 from tasks import runner
-from tasks.batches import Batch
 from tasks.events import AnyEvent
 from tasks.ledger import Keys, Ledger
-from tasks.routing import LaneId
+from tasks.protocol.batches import Batch
+from tasks.protocol.routing import LaneId
 from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
 from tests.unit.strategies_for_tests import Echo

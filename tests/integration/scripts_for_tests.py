@@ -11,9 +11,9 @@ import redis
 
 import tasks.ledger
 from tasks.ledger import Keys, commit_arguments, script
-from tasks.outcome import Outcome
+from tasks.protocol.outcome import Outcome
+from tasks.protocol.strikes import MAX_STRIKES, Running, Strike
 from tasks.run_guard import strike_arguments
-from tasks.strikes import MAX_STRIKES, Running, Strike
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch
 
 FOLDER = Path(tasks.ledger.__file__).parent

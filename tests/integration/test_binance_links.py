@@ -14,10 +14,10 @@ from compose.local.servers import free_port
 from ingest.feeds import binance as feed
 from ingest.feeds import link
 from ingest.feeds.link import Link, Patience
-from tasks import feed_report
 from tasks.errors import ServerAwayError, SettingsError
+from tasks.protocol import feed_report
+from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
-from tasks.status import STATUS_SUBJECT
 from tests import exchange as scripts
 from tests.exchange import Exchange, recorded
 from tests.feeds import cancelled, listening, logged, until

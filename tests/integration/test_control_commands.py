@@ -9,8 +9,9 @@ import pytest
 import redis
 from celery import Celery
 
-from tasks import findings, presence
+from tasks import presence
 from tasks.ledger import Keys
+from tasks.protocol import findings
 from tasks.settings import Settings
 from tests.integration.sending import Rig, begun, celery_app
 from tests.integration.workers import Channels, Worker, worker

@@ -5,12 +5,13 @@ import itertools
 import pytest
 import redis
 
-from tasks import batches, configuration, runner
-from tasks.batches import Batch, Epoch
+from tasks import configuration, runner
 from tasks.events import Depth, Position
 from tasks.frames import parse
 from tasks.frames.model import Arrival
 from tasks.ledger import Ledger
+from tasks.protocol import batches
+from tasks.protocol.batches import Batch, Epoch
 from tasks.registry import build
 from tasks.settings import Settings
 from tests.bench import usage

@@ -8,19 +8,19 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from tasks import deadletters
 from tasks.__main__ import app
-from tasks.deadletters import DeadLetter
 from tasks.ledger import Keys
 from tasks.letterbox import PAGE
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import load
 from tests.unit.examples import book, trade
 
 LETTERS = {
-    "1000000-0": deadletters.refused("crossed", "best bid above", "binance.btcusdt@depth20", b"{}"),
-    "2000000-0": deadletters.raised("ValueError: two", "depth", "iceberg", book(symbol="ETHUSDT")),
+    "1000000-0": dead_letters.refused("crossed", "best bid above", "binance.btcusdt@depth20", b"{}"),
+    "2000000-0": dead_letters.raised("ValueError: two", "depth", "iceberg", book(symbol="ETHUSDT")),
     "3000000-0": DeadLetter("condemned", "5 runs", pool="trade", event=trade(symbol="ETHUSDT")),
-    "4000000-0": deadletters.refused("not_json", "no", "binance.x", b"\xff"),
+    "4000000-0": dead_letters.refused("not_json", "no", "binance.x", b"\xff"),
 }
 
 
@@ -31,7 +31,7 @@ def stream(redis_url: str, client: redis.Redis, keys: Keys, monkeypatch: pytest.
     monkeypatch.setenv("NAMESPACE", keys.namespace)
     load.cache_clear()
     for name, letter in LETTERS.items():
-        client.xadd(keys.deadletters, {"letter": deadletters.pack(letter)}, id=name)
+        client.xadd(keys.deadletters, {"letter": dead_letters.pack(letter)}, id=name)
     yield keys.deadletters
     load.cache_clear()
 
@@ -74,7 +74,7 @@ def test_letters_are_chosen_by_what_they_say_and_when_they_were_written(stream: 
 
 def test_any_number_of_letters_is_read_page_by_page(client: redis.Redis, stream: str):
     count = 2 * PAGE + 50
-    packed = deadletters.pack(DeadLetter("condemned", "", event=trade(symbol="MANY")))
+    packed = dead_letters.pack(DeadLetter("condemned", "", event=trade(symbol="MANY")))
     for number in range(count):
         client.xadd(stream, {"letter": packed}, id=f"5000000-{number}")
     assert len(asked("list", "--symbol", "MANY").output.splitlines()) == count

@@ -23,7 +23,7 @@ from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
 from tasks.endpoints import Address, serve
 from tasks.ledger import Keys
-from tasks.routing import Router
+from tasks.protocol.routing import Router
 from tasks.settings import Settings
 from tests.integration.service import ingest, publish
 from tests.unit.test_live import signal

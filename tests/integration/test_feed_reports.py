@@ -4,8 +4,8 @@ import asyncio
 import json
 
 from ingest.feeds.publishing import publishing
-from tasks import feed_report
-from tasks.feed_report import FeedReport, SilentStream
+from tasks.protocol import feed_report
+from tasks.protocol.feed_report import FeedReport, SilentStream
 from tasks.settings import Settings
 from tests.integration.service import ingest
 from tests.waiting import wait_for

@@ -17,8 +17,8 @@ from ingest.feeds.simulate import Plan, simulate
 from tasks import frames
 from tasks.events import Depth, Trade
 from tasks.frames import model
+from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, encode
 from tasks.settings import Settings
-from tasks.status import STATUS_SUBJECT, Status, encode
 from tests.feeds import Listener, cancelled, envelope, listening, logged, trade, until, write_recording
 
 #: Nothing listens there.

@@ -10,8 +10,8 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
-from tasks import deadletters
-from tasks.deadletters import DeadLetter
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 from tests.integration.guarded import RIGHTS, TRADES, Guarded, give_rights
 from tests.integration.nats_logins import SECRET, Certificates
 from tests.needs import missing
@@ -47,7 +47,7 @@ def worked_off(admin: redis.Redis) -> bool:
 def condemn(admin: redis.Redis) -> None:
     """Leave a letter whose event a retry can get applied: its record has not come that far."""
     letter = DeadLetter("condemned", "5 runs", pool="trade", event=trade(id=TRADES + 1))
-    admin.xadd("rs:deadletters", {"letter": deadletters.pack(letter)})
+    admin.xadd("rs:deadletters", {"letter": dead_letters.pack(letter)})
 
 
 class Server(NamedTuple):

@@ -6,13 +6,13 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
-from tasks.batches import Epoch
 from tasks.events import Position
 from tasks.ledger import Ledger, Notice, connection_options, lane_field
-from tasks.outcome import Outcome
 from tasks.past_events import is_past
-from tasks.records import Record, pack
-from tasks.routing import LaneId
+from tasks.protocol.batches import Epoch
+from tasks.protocol.outcome import Outcome
+from tasks.protocol.records import Record, pack
+from tasks.protocol.routing import LaneId
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, begin, commit, dump, listening, outcome
 from tests.unit.examples import trade
 

@@ -10,13 +10,13 @@ from ingest.layout import Layout
 from ingest.lease import SupersededError
 from ingest.ledger import Begin, Checkpoint, IngestLedger
 from ingest.origin import Read, Stored
-from tasks import batches, deadletters
-from tasks.batches import Batch, Epoch
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import script
-from tasks.records import unpack
-from tasks.routing import ALONE, LaneId, Pool, Router, Shard
+from tasks.protocol import batches, dead_letters
+from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.records import unpack
+from tasks.protocol.routing import ALONE, LaneId, Pool, Router, Shard
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch, commit, dump, outcome
 
@@ -257,7 +257,7 @@ def test_a_condemned_event_is_committed_through_the_same_fence(client, keys, led
     sent = Batch("trade", 0, 0, EPOCH, None, Position(SOURCE, 1), "c1", (batches.pack_event(event),))
     for _ in range(2):
         ingest(settings, lambda own: own.condemn(sent, "5 runs"))
-    (letter,) = (deadletters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters))
+    (letter,) = (dead_letters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters))
     assert (letter.reason, letter.event) == ("condemned", event)
     record = unpack(client.hget(keys.pool("trade"), "record:spot:BTCUSDT:trade"))
     assert (record.applied, record.count) == (Position(SOURCE, 1), 0)

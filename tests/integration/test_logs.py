@@ -11,9 +11,9 @@ import redis
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
 from tasks import configuration
-from tasks.batches import Batch, pack_event
 from tasks.events import Position
 from tasks.ledger import Keys
+from tasks.protocol.batches import Batch, pack_event
 from tasks.settings import Settings
 from tests.acceptance.strategies import POISON_ID
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, start_epoch

@@ -8,10 +8,10 @@ from unittest.mock import AsyncMock
 import redis
 
 from ingest.service import Service
-from tasks.batches import Batch
 from tasks.events import AnyEvent
 from tasks.ledger import Keys, Notice
 from tasks.outbox import Outbox
+from tasks.protocol.batches import Batch
 from tasks.settings import Settings
 from tests.integration.sending import Queue, one_pool
 from tests.integration.service import Ingest, ingest, publish

@@ -7,7 +7,7 @@ import pytest
 from tasks.errors import TrimmedError
 from tasks.ledger import Ledger
 from tasks.outbox import Outbox, digest
-from tasks.records import unpack
+from tasks.protocol.records import unpack
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch, start_epoch
 from tests.integration.running import run

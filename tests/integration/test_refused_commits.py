@@ -10,10 +10,11 @@ from typing import Any
 import pytest
 import redis
 
-from tasks import backtest, configuration, deadletters, runner
-from tasks.batches import MAX_STARTS_OF_AN_EVENT
+from tasks import backtest, configuration, runner
 from tasks.ledger import Keys, Ledger, Refusal
 from tasks.outbox import Outbox
+from tasks.protocol import dead_letters
+from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
 from tests.integration.guarded import ran
 from tests.integration.ledger_for_tests import EPOCH, batch, begin
 from tests.integration.running import LANE, having, run, starts
@@ -146,7 +147,7 @@ def test_commits_that_redis_refuses_for_a_while_are_told_and_made_later(pipeline
     recording.write_bytes(b"\n".join(map(frame, range(1, pipeline.sent + 1))))
     expected = backtest.run([recording], configuration.read(tmp_path / "strategies.toml"))
     assert pipeline.outbox.digest() == expected.digest
-    reasons = {deadletters.unpack(raw).reason for _, raw in pipeline.outbox.entries(keys.deadletters, b"letter")}
+    reasons = {dead_letters.unpack(raw).reason for _, raw in pipeline.outbox.entries(keys.deadletters, b"letter")}
     assert reasons == {"strategy_error"}
     assert "Traceback" not in pipeline.work.log()
     assert not list(pipeline.client.scan_iter(f"{namespace}:starts:*"))

@@ -14,7 +14,7 @@ from compose.local.servers import start_nats
 from ingest import relay as relay_module
 from ingest.delivery import delivering
 from ingest.relay import CONSUMER, GROUP
-from tasks import deadletters
+from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.integration.relaying import Stage, packed, running, settings_of_a_relay, stage, until
 from tests.waiting import wait_for
@@ -187,7 +187,7 @@ def test_what_can_never_be_published_goes_to_the_dead_letters_and_blocks_nothing
             await on.hears("before", "after")
             letters = await on.letters()
             assert {letter.reason for letter in letters} == {"unpublishable"}
-            assert [letter.raw for letter in letters] == [each[: deadletters.MAX_KEPT_BYTES] for each in hopeless]
+            assert [letter.raw for letter in letters] == [each[: dead_letters.MAX_KEPT_BYTES] for each in hopeless]
             assert on.tally.totals["unpublishable"] == len(hopeless)
             assert (await on.unacknowledged(), on.nats.stats["reconnects"], on.nats.is_connected) == (0, 0, True)
 

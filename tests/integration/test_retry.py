@@ -12,13 +12,14 @@ from typer.testing import CliRunner
 
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
-from tasks import deadletters, deadletters_commands, records
+from tasks import deadletters_commands
 from tasks.__main__ import app
-from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent
 from tasks.frames import encoder
 from tasks.ledger import Keys
 from tasks.outbox import Outbox
+from tasks.protocol import dead_letters, records
+from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import load
 from tests.acceptance.strategies import POISON_ID
 from tests.integration.service import publish
@@ -50,7 +51,7 @@ class Pipeline:
 
     def bury(self, letter: DeadLetter) -> str:
         """Put a letter into the stream; give its id."""
-        name: bytes = self.client.xadd(self.keys.deadletters, {"letter": deadletters.pack(letter)})
+        name: bytes = self.client.xadd(self.keys.deadletters, {"letter": dead_letters.pack(letter)})
         return name.decode()
 
     def condemned(self, event: AnyEvent, pool: str = "trade") -> str:
@@ -159,7 +160,7 @@ def test_a_frame_that_is_refused_again_is_in_the_dead_letters_again_and_one_that
 
 def test_a_refused_frame_that_this_release_can_read_is_applied_in_every_pool(pipeline: Pipeline):
     event = trade(symbol="READUSDT", id=5)
-    name = pipeline.bury(deadletters.refused("not_positive", "", "binance.readusdt@trade", encoder.frame(event)))
+    name = pipeline.bury(dead_letters.refused("not_positive", "", "binance.readusdt@trade", encoder.frame(event)))
     assert pipeline.retry(name) == ({name: "applied"}, 0)
     assert [pipeline.record(event, pool).count for pool in ("trade", "basket")] == [1, 1]
 

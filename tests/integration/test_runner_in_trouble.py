@@ -7,10 +7,11 @@ import pytest
 import redis
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from tasks import deadletters, runner
-from tasks.batches import MAX_STARTS_OF_AN_EVENT
+from tasks import runner
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, lane_field
+from tasks.protocol import dead_letters
+from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
 from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
 from tests.integration.ledger_for_tests import SOURCE, batch, begin, dump
@@ -135,5 +136,5 @@ def test_an_event_that_no_run_survives_is_run_no_more_than_five_times(client, ke
 
 def test_a_broken_strategy_is_no_poison_so_its_batch_is_committed(client, keys, ledger):
     assert run(ledger, batch(None, BAD, BAD), Grumpy.create({})) == Summary(2, 0, 0, 2)
-    letters = [deadletters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters)]
+    letters = [dead_letters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters)]
     assert [letter.reason for letter in letters] == ["strategy_error"] * 2

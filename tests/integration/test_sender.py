@@ -9,8 +9,8 @@ import pytest
 from ingest.layout import Layout
 from ingest.lease import SupersededError
 from ingest.ledger import Reading
-from tasks import deadletters
 from tasks.ledger import Notice, lane_field
+from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.integration.sending import CONFIGURATION, Rig, begun
 
@@ -186,7 +186,7 @@ def test_an_event_that_was_started_five_times_in_vain_is_condemned_through_the_f
         await rig.until(lambda: rig.lanes.held == 0, looking=True)
         entries: Any = rig.client.xrange(rig.keys.deadletters)
         [(_, fields)] = entries
-        letter = deadletters.unpack(fields[b"letter"])
+        letter = dead_letters.unpack(fields[b"letter"])
         assert (letter.reason, letter.pool, letter.event) == ("condemned", "trade", batch.events[0])
         assert "5 runs" in letter.detail
         assert rig.queue.commit(batch) == "repeat", "a worker that wakes up now is too late"

@@ -7,8 +7,8 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
-from tasks import deadletters
 from tasks.outbox import Outbox
+from tasks.protocol import dead_letters
 from tests.integration.service import Ingest, ingest, publish
 from tests.waiting import wait_for
 
@@ -46,7 +46,7 @@ def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on
         )
         counted(service, "frames", 3)
         outbox = Outbox(service.settings)
-        letters = [deadletters.unpack(each) for _, each in outbox.entries(outbox.keys.deadletters, b"letter")]
+        letters = [dead_letters.unpack(each) for _, each in outbox.entries(outbox.keys.deadletters, b"letter")]
         status, metrics = service.get("/metrics")
     assert [(each.reason, each.refusal, each.subject) for each in letters] == [
         ("refused", "not_positive", f"{namespace}.solusdt@trade"),

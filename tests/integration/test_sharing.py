@@ -7,8 +7,8 @@ import pytest
 
 from ingest.lane import Lane
 from ingest.sharing import Crew
-from tasks.batches import Batch
 from tasks.events import AnyEvent
+from tasks.protocol.batches import Batch
 from tasks.settings import Settings
 from tests.integration.sending import Rig, begun
 

@@ -8,11 +8,12 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from tasks import configuration, records, state
+from tasks import configuration, state
 from tasks.__main__ import app
 from tasks.events import AnyEvent
 from tasks.fatal import is_fatal
 from tasks.ledger import Keys
+from tasks.protocol import records
 from tasks.settings import load
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.strategies_for_tests import Echo, Together, Warming, Worker

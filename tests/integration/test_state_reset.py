@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.ledger import Keys, Ledger
-from tasks.records import Record, unpack
+from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 from tasks.state import Saved
 from tasks.states import Chosen, Reset, States

@@ -12,13 +12,14 @@ import redis
 from ingest.breaker import AUTHOR, Breaker
 from ingest.error_counts import ErrorCounts
 from ingest.inforce import InForce
-from tasks import configuration, deadletters, edits
+from tasks import configuration, edits
 from tasks.changes import Changes
 from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger
+from tasks.protocol import dead_letters
+from tasks.protocol.strikes import MAX_STRIKES, NOTHING, Running, Spared, Strike, Struck
 from tasks.run_guard import StrikeWriter
 from tasks.settings import Settings
-from tasks.strikes import MAX_STRIKES, NOTHING, Running, Spared, Strike, Struck
 from tests.integration.ledger_for_tests import batch, begin, start_epoch
 from tests.integration.running import run
 from tests.integration.sending import Rig
@@ -81,7 +82,7 @@ def test_the_run_after_a_strike_gives_the_event_to_all_others(
     write(settings, strike(1))
     assert run(ledger, batch(), Echo.create({}), Grumpy.create({}))
     letters: Any = client.xrange(keys.deadletters)
-    [letter] = [deadletters.unpack(fields[b"letter"]) for _, fields in letters]
+    [letter] = [dead_letters.unpack(fields[b"letter"]) for _, fields in letters]
     assert (letter.reason, letter.strategy, letter.event) == ("strategy_error", "grumpy", batch().events[0])
     assert client.xlen(keys.signals) == 3
     assert client.hget(keys.counters, "applied") == b"2"

@@ -18,7 +18,7 @@ from structlog.testing import capture_logs
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
 from tasks import tracing
-from tasks.routing import LaneId
+from tasks.protocol.routing import LaneId
 from tasks.settings import Settings
 from tests.integration.sending import Rig
 from tests.integration.traced import Trace, pipeline

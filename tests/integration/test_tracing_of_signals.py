@@ -8,7 +8,7 @@ import pytest
 
 from tasks.ledger import Ledger
 from tasks.outbox import Outbox
-from tasks.outcome import Outcome
+from tasks.protocol.outcome import Outcome
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch, commit
 from tests.integration.relaying import packed, settings_of_a_relay, stage

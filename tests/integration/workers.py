@@ -15,10 +15,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
 from tasks import configuration
-from tasks.batches import Batch, pack_event
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import Keys
+from tasks.protocol.batches import Batch, pack_event
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, start_epoch
 from tests.integration.sending import send

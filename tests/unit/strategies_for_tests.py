@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tasks import engine
 from tasks.events import AnyEvent, Trade
 from tasks.fatal import IsFatal, is_fatal
-from tasks.outcome import Outcome
+from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy, Params, Signal, State, Strategy
 from tests.unit.examples import TIME_MS, trade
 

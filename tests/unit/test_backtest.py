@@ -12,13 +12,13 @@ import pytest
 
 from tasks import backtest
 from tasks.backtest import Backtest
-from tasks.batches import pack_event, unpack_event
 from tasks.configuration import Configuration
 from tasks.errors import RecordingError
 from tasks.events import AnyEvent
 from tasks.frames import parse
 from tasks.frames.model import Arrival, Refused, Skipped
 from tasks.frames.recordings import Line, read
+from tasks.protocol.batches import pack_event, unpack_event
 
 ROOT = Path(__file__).resolve().parents[2]
 SPOT, USDM = "spot", "usdm"

@@ -6,10 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
-from tasks import batches
-from tasks.batches import Batch, Epoch
 from tasks.events import Position
-from tasks.routing import LaneId
+from tasks.protocol import batches
+from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.routing import LaneId
 from tests.unit.examples import book, trade
 from tests.unit.strategies_for_tests import feeds
 

@@ -15,13 +15,14 @@ import msgspec
 import pytest
 import typer
 
-from tasks import batches, configuration, engine, records, registry
+from tasks import configuration, engine, registry
 from tasks.backtest import Backtest
-from tasks.batches import Batch, Epoch
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import parse, recordings
 from tasks.frames.model import Arrival
-from tasks.routing import partition
+from tasks.protocol import batches, records
+from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.routing import partition
 from tasks.settings import Settings
 from tests.bench import commands, metered, pipelines, table, targets, throughput, varied
 from tests.bench.application import Desk, Loop, Verdict, verdict

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from ingest import sharing
 from ingest.lane import Item, Lane
-from tasks.batches import Batch, Epoch, max_starts
 from tasks.events import Position
-from tasks.routing import LaneId
+from tasks.protocol.batches import Batch, Epoch, max_starts
+from tasks.protocol.routing import LaneId
 
 SOURCE, EPOCH = "core-1.aa", Epoch(1, "aa")
 COPY_LIFE_S = 20.0

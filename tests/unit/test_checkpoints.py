@@ -6,8 +6,8 @@ from typing import Any
 
 from ingest.checkpoints import Checkpoints
 from ingest.tally import Tally
-from tasks.batches import Epoch
 from tasks.events import Position
+from tasks.protocol.batches import Epoch
 
 SOURCE = "FRAMES@1"
 

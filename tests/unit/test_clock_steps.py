@@ -12,9 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks import check_events, engine, registry
-from tasks.batches import MAX_BATCH_EVENTS
 from tasks.check import kinds
 from tasks.events import AnyEvent
+from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.strategy import AnyStrategy
 
 #: A second holds ten events of each symbol.

@@ -3,42 +3,42 @@
 import msgspec
 import pytest
 
-from tasks import deadletters
-from tasks.deadletters import MAX_KEPT_BYTES, DeadLetter
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import MAX_KEPT_BYTES, DeadLetter
 from tests.unit.examples import book, trade
 
 
 @pytest.mark.parametrize(
     "letter",
     [
-        deadletters.refused("not_json", "invalid byte", "binance.x", b"\x00\xff not text"),
-        deadletters.raised("Traceback ...", "depth", "echo", book()),
-        deadletters.raised("Traceback ...", "depth", "echo", None),
+        dead_letters.refused("not_json", "invalid byte", "binance.x", b"\x00\xff not text"),
+        dead_letters.raised("Traceback ...", "depth", "echo", book()),
+        dead_letters.raised("Traceback ...", "depth", "echo", None),
         DeadLetter("condemned", "5 runs", pool="trade", event=trade(id=2**62)),
         DeadLetter("unpublishable", "not a signal", raw=b"?"),
     ],
     ids=lambda letter: letter.reason,
 )
 def test_a_letter_survives_its_stream(letter):
-    assert deadletters.unpack(deadletters.pack(letter)) == letter
+    assert dead_letters.unpack(dead_letters.pack(letter)) == letter
 
 
 def test_the_raw_bytes_of_a_refused_frame_are_cut_at_64_kib():
-    assert deadletters.refused("too_long", "", "s", b"x" * (64 * 1024 + 1)).raw == b"x" * 64 * 1024
+    assert dead_letters.refused("too_long", "", "s", b"x" * (64 * 1024 + 1)).raw == b"x" * 64 * 1024
 
 
 def test_of_a_long_traceback_the_end_is_kept():
-    letter = deadletters.raised("ü" * MAX_KEPT_BYTES + "ValueError: why", "p", "s", None)
+    letter = dead_letters.raised("ü" * MAX_KEPT_BYTES + "ValueError: why", "p", "s", None)
     assert letter.detail.endswith("üValueError: why")
     assert len(letter.detail.encode()) <= MAX_KEPT_BYTES
 
 
 def test_a_traceback_that_is_no_valid_text_is_kept_readable():
-    assert deadletters.raised("ValueError: \ud800", "p", "s", None).detail == "ValueError: \\ud800"
+    assert dead_letters.raised("ValueError: \ud800", "p", "s", None).detail == "ValueError: \\ud800"
 
 
 def test_a_letter_is_json_that_leaves_out_what_it_has_not():
-    assert msgspec.json.decode(deadletters.pack(DeadLetter("condemned", "why", pool="p"))) == {
+    assert msgspec.json.decode(dead_letters.pack(DeadLetter("condemned", "why", pool="p"))) == {
         "reason": "condemned",
         "detail": "why",
         "pool": "p",
@@ -69,12 +69,12 @@ def test_the_author_of_a_letter_is_the_strategy_that_raised_or_whose_signal_it_i
 
 @pytest.mark.parametrize("packed", [b"", b"\xff", b'{"reason":"of another release","detail":""}'])
 def test_what_can_not_be_read_is_shown_as_it_is(packed: bytes):
-    letter = deadletters.read(packed)
+    letter = dead_letters.read(packed)
     assert (letter.reason, letter.raw) == ("unreadable", packed)
-    assert deadletters.unpack(deadletters.pack(letter)) == letter
+    assert dead_letters.unpack(dead_letters.pack(letter)) == letter
 
 
 @pytest.mark.parametrize("packed", [b"", b"{}", b'{"reason":"bored","detail":""}'])
 def test_what_is_no_letter_is_refused(packed):
     with pytest.raises(msgspec.MsgspecError):
-        deadletters.unpack(packed)
+        dead_letters.unpack(packed)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from tasks.contract import canonical
 from tasks.outbox import digest
-from tasks.records import Record
+from tasks.protocol.records import Record
 from tests.unit.examples import TIME_MS, trade
 from tests.unit.strategies_for_tests import Echo, Worker, trades
 

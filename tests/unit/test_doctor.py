@@ -11,11 +11,11 @@ from tasks.__main__ import app
 from tasks.doctor import clock
 from tasks.doctor_asking import servers
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.findings import Finding, age
 from tasks.overlay import of_strategy
 from tasks.presence import WorkerSeen
+from tasks.protocol.findings import Finding, age
+from tasks.protocol.ingest_status import Status
 from tasks.settings import Settings, load
-from tasks.status import Status
 
 FILE = configuration.check(
     {

@@ -7,8 +7,9 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import deadletters, engine, records
+from tasks import engine
 from tasks.events import Position
+from tasks.protocol import dead_letters, records
 from tasks.strategy import AnyStrategy
 from tests.unit.examples import TIME_MS, trade
 from tests.unit.strategies_for_tests import (
@@ -90,8 +91,8 @@ def test_the_places_where_a_feed_is_cut_into_batches_change_nothing(events, plac
     for batch in cut(events, places):
         parts.run(batch)
     assert (parts.signals, parts.held, parts.audit) == (whole.signals, whole.held, whole.audit)
-    assert [letter.event for letter in map(deadletters.unpack, parts.letters)] == [
-        letter.event for letter in map(deadletters.unpack, whole.letters)
+    assert [letter.event for letter in map(dead_letters.unpack, parts.letters)] == [
+        letter.event for letter in map(dead_letters.unpack, whole.letters)
     ]
 
 

@@ -7,8 +7,8 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import deadletters
-from tasks.deadletters import MAX_KEPT_BYTES
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import MAX_KEPT_BYTES
 from tasks.state import NewerStateError
 from tests.unit.examples import trade
 from tests.unit.strategies_for_tests import (
@@ -55,7 +55,7 @@ def test_an_event_that_raised_counts_as_given_in_its_record():
 def test_the_dead_letter_names_pool_strategy_and_event_and_ends_with_the_exception():
     worker = Worker(Grumpy.create({}))
     worker.run(trades(1, BAD))
-    (letter,) = map(deadletters.unpack, worker.letters)
+    (letter,) = map(dead_letters.unpack, worker.letters)
     assert (letter.reason, letter.pool, letter.strategy) == ("strategy_error", "trade", "grumpy")
     assert letter.event == trades(1, BAD)[1]
     assert letter.detail.strip().endswith("ValueError: a bad trade")
@@ -69,7 +69,7 @@ def test_no_words_of_an_exception_can_stop_the_lane(words):
     worker = Worker(strategy)
     worker.run(trades(BAD, 1))
     assert len(worker.signals) == 1
-    assert len(deadletters.unpack(worker.letters[0]).detail) <= MAX_KEPT_BYTES
+    assert len(dead_letters.unpack(worker.letters[0]).detail) <= MAX_KEPT_BYTES
 
 
 @pytest.mark.parametrize(
@@ -107,14 +107,14 @@ def test_a_strategy_that_returns_nothing_at_all_is_told_of():
 
     worker = Worker(Forgetful.create({}))
     worker.run(trades(1))
-    assert "'NoneType' object is not iterable" in deadletters.unpack(worker.letters[0]).detail
+    assert "'NoneType' object is not iterable" in dead_letters.unpack(worker.letters[0]).detail
 
 
 def test_a_state_that_cannot_be_saved_is_told_of_and_starts_anew():
     hoarder = Hoarder.create({})
     worker = Worker(hoarder)
     worker.run(trades(1, BAD))
-    (letter,) = map(deadletters.unpack, worker.letters)
+    (letter,) = map(dead_letters.unpack, worker.letters)
     assert (letter.strategy, letter.event) == ("hoarder", None)
     assert worker.state(hoarder) == [1, 0, [{}, {}], {"total": 0.0, "ids": []}]
     worker.run(trades(1, start=3))
@@ -159,7 +159,7 @@ def test_whatever_a_strategy_raises_is_its_own_error_on_the_event(error: BaseExc
     worker = Worker(strategy, Echo.create({}))
     outcome = worker.run(trades(1, BAD, 1))
     assert (
-        deadletters.unpack(worker.letters[0])
+        dead_letters.unpack(worker.letters[0])
         .detail.splitlines()[-1]
         .rpartition(".")[2]
         .startswith(type(error).__name__)
@@ -180,7 +180,7 @@ def test_an_exception_that_is_raised_again_and_again_does_not_grow():
     worker = Worker(Frugal.create({}))
     worker.run(trades(1, 1, 1))
     assert once.__traceback__ is None
-    first, *_, last = (deadletters.unpack(letter).detail for letter in worker.letters)
+    first, *_, last = (dead_letters.unpack(letter).detail for letter in worker.letters)
     assert first == last
 
 
@@ -192,7 +192,7 @@ def test_a_generator_that_never_ends_is_its_strategys_error():
 
     worker = Worker(Endless.create({}))
     worker.run(trades(1, 1))
-    assert "more than 10000 signals" in deadletters.unpack(worker.letters[0]).detail
+    assert "more than 10000 signals" in dead_letters.unpack(worker.letters[0]).detail
 
 
 def test_what_is_fatal_aborts_the_batch():

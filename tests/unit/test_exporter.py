@@ -14,8 +14,8 @@ from ingest.surroundings import Seen
 from ingest.tally import Tally
 from tasks import metrics
 from tasks.events import Position
-from tasks.findings import NAMES, Finding
-from tasks.routing import LaneId, Pool, Router
+from tasks.protocol.findings import NAMES, Finding
+from tasks.protocol.routing import LaneId, Pool, Router
 from tests.unit.examples import trade
 
 LANE = LaneId("trade", 0)

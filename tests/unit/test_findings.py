@@ -10,9 +10,9 @@ from structlog.testing import capture_logs
 
 from compose.local.processes import ROOT
 from ingest.findings import OVER_S, Findings
-from tasks import status
-from tasks.findings import NAMES, Finding, workforce
-from tasks.status import Status
+from tasks.protocol import ingest_status
+from tasks.protocol.findings import NAMES, Finding, workforce
+from tasks.protocol.ingest_status import Status
 
 WARNING = Finding("warning", "queue a", "no worker", "start one", "queue_unserved")
 FAULT = Finding("fault", "NATS", "away", "start it", "nats_away")
@@ -124,5 +124,5 @@ def test_a_queue_to_which_no_worker_listens_is_found(listening: list[set[str]], 
 def test_the_answer_on_nats_holds_findings_and_is_read_without_them():
     """An answer of a release that knew no findings can be read too."""
     told = Status(1, 2, 3, [WARNING, FAULT])
-    assert status.decode(status.encode(told)) == told
-    assert status.decode(b'{"held_bytes":1,"bound_bytes":2,"held_frames":3}') == Status(1, 2, 3, None)
+    assert ingest_status.decode(ingest_status.encode(told)) == told
+    assert ingest_status.decode(b'{"held_bytes":1,"bound_bytes":2,"held_frames":3}') == Status(1, 2, 3, None)

@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from tasks import configuration, engine, registry
 from tasks.frames.timestamps import STEP_BACK_MS
 from tasks.gate import HOUR_MS, OPEN, Gate, Passed
-from tasks.outcome import Outcome
+from tasks.protocol.outcome import Outcome
 from tests.unit.examples import TIME_MS, trade
 
 HERE = "tests.unit.strategies_for_tests"

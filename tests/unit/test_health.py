@@ -13,7 +13,7 @@ from ingest.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
 from ingest.lanes import Bounds, Lanes
 from ingest.parts import Parts
 from tasks.events import Position
-from tasks.routing import LaneId, Pool, Router
+from tasks.protocol.routing import LaneId, Pool, Router
 from tests.unit.examples import trade
 
 LANE = LaneId("trade", 0)

@@ -7,10 +7,10 @@ from structlog.testing import capture_logs
 from ingest.intake import MAX_LETTERS, Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.tally import Tally
-from tasks import deadletters
 from tasks.events import AnyEvent
+from tasks.protocol import dead_letters
+from tasks.protocol.routing import Router
 from tasks.rarely import LOG_INTERVAL_S
-from tasks.routing import Router
 from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, SUBJECT, enveloped, packed
 
 ACK = b'{"result":null,"id":1}'
@@ -45,14 +45,14 @@ def test_every_frame_gets_a_number_and_is_counted_as_exactly_one_thing(desk: Des
 
 def test_a_refused_frame_becomes_a_dead_letter_with_subject_reason_and_bytes(desk: Desk):
     desk.take(BROKEN)
-    [letter] = map(deadletters.unpack, desk.intake.letters)
+    [letter] = map(dead_letters.unpack, desk.intake.letters)
     assert (letter.reason, letter.refusal, letter.subject, letter.raw) == ("refused", "not_json", SUBJECT, BROKEN)
     assert letter.detail
 
 
 def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_those_that_are_not_kept(desk: Desk):
     desk.take(*(b"no json %d" % number for number in range(MAX_LETTERS + 5)))
-    letters = [deadletters.unpack(each).raw for each in desk.intake.letters]
+    letters = [dead_letters.unpack(each).raw for each in desk.intake.letters]
     assert (letters[0], letters[-1], len(letters)) == (b"no json 5", b"no json 1004", MAX_LETTERS)
     assert desk.tally.totals["letters_lost"] == 5
     assert desk.tally.totals["refused:not_json"] == MAX_LETTERS + 5
@@ -102,7 +102,7 @@ def test_a_book_under_a_wrong_name_is_a_dead_letter_and_a_finding(desk: Desk):
     wrong = enveloped("btcusdt@depth20", SPOT_BOOK | {"bids": [["61800", "1"]], "asks": [["61801", "1"]]})
     desk.take(enveloped("btcusdt@depth20", SPOT_BOOK), wrong, enveloped("btcusdt@depth20", SPOT_BOOK))
     assert len(desk.events) == 2
-    [letter] = map(deadletters.unpack, desk.intake.letters)
+    [letter] = map(dead_letters.unpack, desk.intake.letters)
     assert (letter.refusal, letter.raw) == ("implausible_price", wrong)
     assert [finding.name for finding in desk.intake.implausible.findings()] == ["implausible_price"]
 

@@ -4,9 +4,9 @@ import msgspec
 import pytest
 
 from ingest.lane import Item, Lane
-from tasks.batches import Epoch
 from tasks.events import Kind, Position
-from tasks.routing import MAX_SYMBOLS, LaneId
+from tasks.protocol.batches import Epoch
+from tasks.protocol.routing import MAX_SYMBOLS, LaneId
 
 SOURCE = "core-1.aa"
 ROOM = 10**9

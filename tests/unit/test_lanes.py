@@ -6,9 +6,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.lanes import Bounds, Lanes
-from tasks.batches import unpack_event
 from tasks.events import Depth, Position, Trade
-from tasks.routing import LaneId, Pool, Router
+from tasks.protocol.batches import unpack_event
+from tasks.protocol.routing import LaneId, Pool, Router
 
 POOLS = (Pool("trade", ("trade",), partitions=1), Pool("both", ("trade", "depth"), partitions=1))
 TRADE, BOTH = LaneId("trade", 0), LaneId("both", 0)

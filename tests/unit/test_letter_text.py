@@ -5,9 +5,10 @@ import re
 
 import msgspec
 
-from tasks import deadletters, letter_text
-from tasks.deadletters import DeadLetter
+from tasks import letter_text
 from tasks.letterbox import Letter
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 from tests.unit.examples import book, trade
 
 ID = "1723161600000-0"
@@ -30,12 +31,12 @@ def test_an_event_is_shown_with_the_names_of_its_fields_and_the_traceback():
 
 
 def test_a_frame_of_json_is_shown_indented_and_another_one_as_it_is():
-    assert '{\n  "s": "BTC"\n}' in shown(deadletters.refused("crossed", "why", "a.b", b'{"s":"BTC"}'))
-    assert "{ no json \\xff" in shown(deadletters.refused("not_json", "why", "a.b", b"{ no json \xff"))
+    assert '{\n  "s": "BTC"\n}' in shown(dead_letters.refused("crossed", "why", "a.b", b'{"s":"BTC"}'))
+    assert "{ no json \\xff" in shown(dead_letters.refused("not_json", "why", "a.b", b"{ no json \xff"))
 
 
 def test_a_frame_that_was_cut_says_so():
-    assert "raw, 65,536 bytes, the first of more:" in shown(deadletters.refused("too_large", "", "s", b"x" * 70_000))
+    assert "raw, 65,536 bytes, the first of more:" in shown(dead_letters.refused("too_large", "", "s", b"x" * 70_000))
 
 
 def test_no_byte_of_a_frame_and_no_word_of_a_strategy_reaches_the_terminal_as_a_command():
@@ -55,7 +56,7 @@ def test_the_line_of_a_list_says_when_which_why_and_what():
 
 
 def test_json_holds_everything_and_says_how_the_bytes_are_written():
-    text = letter_text.facts(Letter(ID, deadletters.refused("crossed", "why", "a.b", "ü".encode())))
+    text = letter_text.facts(Letter(ID, dead_letters.refused("crossed", "why", "a.b", "ü".encode())))
     assert text == {
         "id": ID,
         "at": "2024-08-09T00:00:00Z",
@@ -67,7 +68,7 @@ def test_json_holds_everything_and_says_how_the_bytes_are_written():
         "raw_encoding": "utf-8",
         "raw_is_cut": False,
     }
-    binary = letter_text.facts(Letter(ID, deadletters.refused("not_json", "why", "a.b", b"\xff\x00")))
+    binary = letter_text.facts(Letter(ID, dead_letters.refused("not_json", "why", "a.b", b"\xff\x00")))
     assert (binary["raw"], binary["raw_encoding"]) == ("/wA=", "base64")
     event = json.loads(msgspec.json.encode(letter_text.facts(Letter(ID, DeadLetter("condemned", "", event=trade())))))
     assert event["event"] == {

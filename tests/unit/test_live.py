@@ -12,8 +12,8 @@ from ingest.live_market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, Ma
 from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
 from tasks import latency
-from tasks.records import NEW_GENERATION_MS
-from tasks.routing import Pool, Router
+from tasks.protocol.records import NEW_GENERATION_MS
+from tasks.protocol.routing import Pool, Router
 from tasks.settings import Settings
 from tests.unit.examples import TIME_MS, book, trade
 

@@ -2,10 +2,10 @@
 
 from collections import Counter
 
-from tasks import deadletters, records
 from tasks.events import Position
-from tasks.outcome import Outcome, condemn
-from tasks.records import Record
+from tasks.protocol import dead_letters, records
+from tasks.protocol.outcome import Outcome, condemn
+from tasks.protocol.records import Record
 from tests.unit.examples import trade
 
 FIELD = "record:spot:BTCUSDT:trade"
@@ -33,7 +33,7 @@ def test_a_condemned_event_raises_applied_and_neither_count_nor_hash():
 
 def test_a_condemned_event_goes_to_the_dead_letters_and_is_counted():
     _, outcome = given_up(None, seq=1)
-    (letter,) = map(deadletters.unpack, outcome.letters)
+    (letter,) = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.detail, letter.pool, letter.event) == ("condemned", "5 runs", "trade", trade(id=11))
     assert outcome.counts == Counter({"condemned": 1})
     assert outcome.signals == outcome.audit == []

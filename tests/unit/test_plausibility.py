@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.frames.encoder import frame
 from tasks.frames.model import Refused
-from tasks.plausibility import CONTRADICTIONS, HOLDS_MS, BookGuard, FrameReader, Limits
+from tasks.protocol.plausibility import CONTRADICTIONS, HOLDS_MS, BookGuard, FrameReader, Limits
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.wire import ARRIVAL
 

@@ -8,9 +8,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import records
 from tasks.events import AnyEvent, Position
-from tasks.records import NEW_GENERATION_MS, Record
+from tasks.protocol import records
+from tasks.protocol.records import NEW_GENERATION_MS, Record
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.strategies_for_tests import feeds
 

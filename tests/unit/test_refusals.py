@@ -5,7 +5,7 @@ import redis
 
 from ingest.refusals import TOLD_S, Refusals
 from tasks.ledger import Refusal, reason
-from tasks.routing import LaneId
+from tasks.protocol.routing import LaneId
 
 LANES = [LaneId("trade", number) for number in range(3)]
 

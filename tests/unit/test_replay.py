@@ -14,8 +14,8 @@ from compose.local.commands import _replay as demo_feed
 from ingest.feeds.replay import FULL_FRAMES, Replay, Survey, _is_full, first_event, refuse_if_past, survey
 from tasks.errors import LedgerError, RecordingError
 from tasks.frames.recordings import Line
+from tasks.protocol.ingest_status import Status, decode, encode
 from tasks.settings import Settings
-from tasks.status import Status, decode, encode
 from tests.feeds import envelope, trade, write_recording
 
 RECEIVED_NS = 1_723_161_254_087_896_568

@@ -2,11 +2,11 @@
 
 import pytest
 
-from tasks import deadletters
-from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent
 from tasks.frames import encoder
 from tasks.letterbox import Letter
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 from tasks.retry import Try, Verdict, prepare, rounds
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, packed
@@ -32,12 +32,12 @@ def test_an_event_goes_as_its_frame_to_where_ingest_listens():
 
 def test_a_refused_frame_goes_with_its_own_bytes_on_its_own_subject():
     raw = packed(SPOT_TRADE | {"p": "-1"})
-    made = tried(deadletters.refused("not_positive", "", "mine.btcusdt@trade", raw))
+    made = tried(dead_letters.refused("not_positive", "", "mine.btcusdt@trade", raw))
     assert (made.frame, made.event) == (("mine.btcusdt@trade", raw), None)
 
 
 def test_a_frame_that_an_earlier_release_refused_is_known_by_its_event():
-    made = tried(deadletters.refused("crossed", "", "mine.btcusdt@depth20", packed(SPOT_BOOK)))
+    made = tried(dead_letters.refused("crossed", "", "mine.btcusdt@depth20", packed(SPOT_BOOK)))
     assert made.event is not None
     assert (made.event.id, made.event.time_ms) == (160, TIME_MS)
 
@@ -45,9 +45,9 @@ def test_a_frame_that_an_earlier_release_refused_is_known_by_its_event():
 @pytest.mark.parametrize(
     ("letter", "why"),
     [
-        (deadletters.refused("too_large", "", "s", b"x" * 70_000), "first 65536 bytes"),
+        (dead_letters.refused("too_large", "", "s", b"x" * 70_000), "first 65536 bytes"),
         (DeadLetter("unpublishable", "", raw=b"{}"), "no frame"),
-        (deadletters.raised("its state could not be saved", "depth", "echo", None), "no frame"),
+        (dead_letters.raised("its state could not be saved", "depth", "echo", None), "no frame"),
     ],
 )
 def test_what_can_not_be_tried_says_why(letter: DeadLetter, why: str):
@@ -74,6 +74,6 @@ def test_a_letter_recurs_where_the_same_event_failed_again_in_a_pool_of_it():
     assert made.recurs_in(again)
     assert not made.recurs_in(DeadLetter("strategy_error", "", pool="basket", event=trade(id=5)))
     assert not made.recurs_in(DeadLetter("strategy_error", "", pool="trade", event=trade(id=6)))
-    refused = deadletters.refused("not_json", "", "a.b", b"?")
+    refused = dead_letters.refused("not_json", "", "a.b", b"?")
     assert tried(refused).recurs_in(refused)
-    assert not tried(refused).recurs_in(deadletters.refused("not_json", "", "a.b", b"!"))
+    assert not tried(refused).recurs_in(dead_letters.refused("not_json", "", "a.b", b"!"))

@@ -11,9 +11,9 @@ import msgspec
 import pytest
 
 from tasks import run_note
+from tasks.protocol.strikes import MAX_STRIKES, Running
 from tasks.run_note import SOLO, Noted, RunNote, of_child
 from tasks.run_watch import GRACE_S, POLL_S, RunWatch, left_behind, state_of
-from tasks.strikes import MAX_STRIKES, Running
 from tests.integration.ledger_for_tests import batch
 from tests.unit.strategies_for_tests import Echo, Grumpy
 from tests.waiting import wait_for

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 from ingest.lane import Item, Lane
 from ingest.sharing import AHEAD_TASKS, FULL_EVENTS, Crew, on_their_way, share_out, tasks_of
-from tasks.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from tasks.events import Position
-from tasks.routing import LaneId
+from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
+from tasks.protocol.routing import LaneId
 
 SOURCE = "core-1.aa"
 NOW_S = 100.0

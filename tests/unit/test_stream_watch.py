@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from ingest.feed_reports import FORGET_S, FeedReports
 from ingest.feeds.stream_watch import Patience, Silent, StreamWatch
-from tasks import feed_report
-from tasks.feed_report import FeedReport, SilentStream
+from tasks.protocol import feed_report
+from tasks.protocol.feed_report import FeedReport, SilentStream
 
 PATIENCE = Patience(books_s=10, trades_s=60)
 BOOK, TRADES = "btcusdt@depth20@100ms", "btcusdt@trade"

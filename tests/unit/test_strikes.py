@@ -5,10 +5,11 @@ import signal
 import msgspec
 import pytest
 
-from tasks import deadletters, engine
+from tasks import engine
+from tasks.protocol import dead_letters
+from tasks.protocol.strikes import MAX_STRIKES, NO_MEMORY_STATUS, NOTHING, Running, Spared, Strike, Struck, spared
 from tasks.run_note import Noted
 from tasks.run_watch import POLL_S, ProcessState, Watched
-from tasks.strikes import MAX_STRIKES, NO_MEMORY_STATUS, NOTHING, Running, Spared, Strike, Struck, spared
 from tests.unit.strategies_for_tests import Echo, Grumpy, trades
 
 LIMIT_S = 20.0
@@ -119,7 +120,7 @@ def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
     strategies = Grumpy.create({}), Echo.create({})
     conditions = engine.Conditions(spared=Spared(events=frozenset({("grumpy", 2)})))
     outcome = engine.Run("trade", "s", strategies, "c1", {}, conditions).finish(events)
-    [letter] = map(deadletters.unpack, outcome.letters)
+    [letter] = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.strategy, letter.event) == ("strategy_error", "grumpy", events[1])
     assert "ended with its process" in letter.detail
     assert [outcome.counts[name] for name in ("signals:grumpy", "signals:echo", "errors:grumpy")] == [2, 3, 1]

@@ -15,10 +15,11 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from tasks import batches, deadletters, process, runner, telemetry
+from tasks import process, runner, telemetry
 from tasks.errors import LedgerError
 from tasks.events import Trade
 from tasks.ledger import Begun
+from tasks.protocol import batches, dead_letters
 from tasks.strategy import Signal
 from tasks.strategy_errors import StrategyErrors
 from tasks.telemetry import add_trace
@@ -141,7 +142,7 @@ def test_what_is_logged_while_a_batch_is_worked_on_names_its_lane_task_and_seq_w
 
 
 def letter(strategy: str, event: Trade | None) -> bytes:
-    return deadletters.pack(deadletters.raised("Traceback ...\nValueError: thirteen\n", "trade", strategy, event))
+    return dead_letters.pack(dead_letters.raised("Traceback ...\nValueError: thirteen\n", "trade", strategy, event))
 
 
 def test_exceptions_of_a_strategy_are_told_once_in_a_while_and_those_of_another_beside_them(monkeypatch):

@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 
 from ingest.lane import Item
 from tasks import settings, tracing
-from tasks.batches import pack_event
+from tasks.protocol.batches import pack_event
 from tests.unit.examples import trade
 from tests.unit.wire import SPOT_TRADE, enveloped
 

@@ -12,8 +12,8 @@ import nats
 from nats.aio.msg import Msg
 
 from ingest.loops import new_event_loop
+from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, encode
 from tasks.settings import load
-from tasks.status import STATUS_SUBJECT, Status, encode
 from tests.bench.counters import Counters
 
 SUBJECTS = "binance.>"

@@ -12,8 +12,8 @@ from faststream.message import StreamMessage
 from faststream.nats import NatsBroker, NatsMessage
 from nats.aio.msg import Msg
 
+from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import load
-from tasks.status import STATUS_SUBJECT
 from tests.bench.application import Desk, Loop
 from tests.bench.contenders import store
 from tests.bench.contenders.listening import DONE, SUBJECTS, counted, leave, status

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Generic, TypeVar
 import msgspec
 
 from tasks.events import AnyEvent, Position
-from tasks.routing import LaneId
+from tasks.protocol.routing import LaneId
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 1024 * 1024

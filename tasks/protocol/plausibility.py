@@ -11,7 +11,7 @@ from typing import NamedTuple
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.frames import parse
 from tasks.frames.model import MAX_LEAD_NS, Arrival, Refused, Skipped
-from tasks.routing import MAX_SYMBOLS
+from tasks.protocol.routing import MAX_SYMBOLS
 
 #: What a trade or a book says of the price holds for so long, in event time, milliseconds.
 HOLDS_MS = 60_000

@@ -4,9 +4,9 @@ from collections import Counter
 
 import msgspec
 
-from tasks import deadletters, records
-from tasks.deadletters import DeadLetter
 from tasks.events import AnyEvent
+from tasks.protocol import dead_letters, records
+from tasks.protocol.dead_letters import DeadLetter
 
 
 class Outcome(msgspec.Struct):
@@ -38,5 +38,5 @@ def condemn(pool: str, source: str, event: AnyEvent, record: bytes | None, detai
         stands.pass_over(event, source)
     letter = DeadLetter("condemned", detail, pool=pool, event=event)
     return Outcome(
-        {records.field(event): records.pack(stands)}, [], [deadletters.pack(letter)], [], Counter({"condemned": 1})
+        {records.field(event): records.pack(stands)}, [], [dead_letters.pack(letter)], [], Counter({"condemned": 1})
     )

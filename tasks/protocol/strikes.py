@@ -17,8 +17,8 @@ from typing import Any, Literal, NamedTuple
 
 import msgspec
 
-from tasks.batches import Batch
 from tasks.errors import UNREADABLE
+from tasks.protocol.batches import Batch
 
 MAX_STRIKES = 4
 WINDOW_S = 600

@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tasks.findings import Finding
+from tasks.protocol.findings import Finding
 
 #: NATS subject of the request. Shard 0 answers whatever is asked, the others only if `EACH_SHARD` is.
 STATUS_SUBJECT = "ingest.status"

@@ -1,0 +1,20 @@
+"""Protocol: what processes tell each other, in bytes and in words: lanes, batches, records, outcomes, dead letters, status.
+
+Pure. Everything above may use it; it knows frames, events and errors. The modules that hold one thing are named in the
+plural, so that a variable may be called `batch` or `record`.
+"""
+
+__all__ = [
+    "batches",
+    "celery_codec",
+    "dead_letters",
+    "feed_report",
+    "findings",
+    "ingest_status",
+    "outcome",
+    "plausibility",
+    "records",
+    "routing",
+    "strikes",
+    "utc_time",
+]
