@@ -3,10 +3,10 @@
 from typing import Any
 
 from tasks.protocol import celery_codec
-from tasks.redis_address import RedisAddress
 from tasks.redis_clients import sentinel_options
 from tasks.redis_tls import tls_options
 from tasks.settings import load
+from tasks.settings.redis_url import RedisAddress
 
 celery_codec.install()
 _settings = load()

@@ -7,7 +7,7 @@ import msgspec
 
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.protocol.routing import LaneId, Router
-from tasks.setting_values import MAX_SHARDS
+from tasks.settings.values import MAX_SHARDS
 
 
 class _Stored(msgspec.Struct):

@@ -8,7 +8,7 @@ from pydantic import ValidationError
 from rich.console import ConsoleDimensions
 from rich.table import Column, Table
 
-from tasks import validation
+from tasks.settings import validation
 from tasks.version import VERSION
 
 

@@ -15,8 +15,8 @@ from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, Error, SecureConnWantedError
 
 from tasks.errors import SettingsError
-from tasks.nats_address import NatsAddress
 from tasks.settings import Settings, mask
+from tasks.settings.nats_url import NatsAddress
 
 #: What servers say, in lower case, of a login that they don't take.
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")

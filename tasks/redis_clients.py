@@ -17,9 +17,9 @@ from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
 from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.sentinel import Sentinel
 
-from tasks.redis_address import RedisAddress
 from tasks.redis_tls import tls_options
 from tasks.settings import Settings
+from tasks.settings.redis_url import RedisAddress
 
 #: How long a Sentinel may take to answer; then the next one is asked.
 SENTINEL_TIMEOUT_S = 1.0

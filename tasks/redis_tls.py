@@ -3,8 +3,8 @@
 import ssl
 from typing import Any
 
-from tasks.redis_address import RedisAddress
 from tasks.settings import Settings
+from tasks.settings.redis_url import RedisAddress
 
 
 def tls_options(settings: Settings, address: RedisAddress) -> dict[str, Any]:

@@ -8,10 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks import import_path, settings, validation
+from tasks import import_path, settings
 from tasks.configuration import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
 from tasks.events import Kind
+from tasks.settings import validation
 from tasks.strategy import AnyStrategy, Strategy
 
 #: Imported when asked for, so that a worker loads what it runs and nothing else.

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.environment import overruled
+from tasks.settings.environment import overruled
 
 BROKER, RESULTS = "redis://:hunter2@h:6379/1", "redis://h/2"
 

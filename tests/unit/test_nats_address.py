@@ -3,9 +3,9 @@
 import pytest
 
 from tasks.errors import SettingsError
-from tasks.nats_address import NatsAddress
 from tasks.nats_client import NatsClient
 from tasks.settings import Settings
+from tasks.settings.nats_url import NatsAddress
 
 
 @pytest.mark.parametrize(

@@ -11,10 +11,10 @@ from kombu import Connection
 from kombu.transport.redis import Channel
 
 from tasks.ledger import connection_options
-from tasks.redis_address import RedisAddress
 from tasks.redis_clients import connect, connect_async
 from tasks.redis_tls import tls_options
 from tasks.settings import Settings
+from tasks.settings.redis_url import RedisAddress
 
 
 @pytest.mark.parametrize(

@@ -5,10 +5,9 @@ from typing import Annotated, Any, Literal
 import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
-from tasks import validation
 from tasks.configuration import Configuration
 from tasks.registry import builtin_names, find
-from tasks.settings import Settings
+from tasks.settings import Settings, validation
 
 
 class Model(BaseModel):

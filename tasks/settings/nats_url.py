@@ -7,7 +7,7 @@ wss://one:443,wss://two:443                         over websockets; ws:// is th
 from typing import NamedTuple, Self
 from urllib.parse import SplitResult, unquote, urlsplit
 
-from tasks.redis_address import no_address
+from tasks.settings.redis_url import no_address
 
 _WEBSOCKETS = frozenset({"ws", "wss"})
 _SCHEMES = ("nats", "tls", "ws", "wss")

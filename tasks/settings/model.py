@@ -14,11 +14,10 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, mo
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
-from tasks import environment, validation
-from tasks import setting_values as values
 from tasks.errors import SettingsError
 from tasks.protocol.routing import Shard
-from tasks.secret_files import SecretFiles
+from tasks.settings import environment, validation, values
+from tasks.settings.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 RedisUrl = Annotated[str, AfterValidator(values.redis_url)]
@@ -117,7 +116,7 @@ class Settings(BaseSettings):
     redis_tls_key: TlsFile = Field("", description="rediss://, sentinels://: file of the certificate's key")
     namespace: str = Field("rs", pattern=r"^[\w.-]{1,64}$", description="prefix of every Redis key of ours")
     strategies_file: Path = Field(
-        Path(__file__).with_name("strategies.toml"), description="pools, strategies and their parameters"
+        Path(__file__).parents[1] / "strategies.toml", description="pools, strategies and their parameters"
     )
     strategies_path: str = Field(
         "",

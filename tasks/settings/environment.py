@@ -4,7 +4,7 @@ import difflib
 from collections.abc import Iterable, Mapping
 from collections.abc import Set as AbstractSet
 
-from tasks.redis_address import RedisAddress
+from tasks.settings.redis_url import RedisAddress
 
 #: Names of other software that look like one of ours.
 _NOT_OURS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})

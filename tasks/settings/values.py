@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from tasks.nats_address import NatsAddress
-from tasks.redis_address import RedisAddress
+from tasks.settings.nats_url import NatsAddress
+from tasks.settings.redis_url import RedisAddress
 
 #: More would share out less than a lane each in most setups.
 MAX_SHARDS = 64

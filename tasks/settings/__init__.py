@@ -1,0 +1,21 @@
+"""Settings: what the environment says, read and checked once, at the start of a process.
+
+Everything above may use it; it knows the protocol's names and errors. No other module reads the environment.
+"""
+
+from tasks.settings.model import SECRETS, Settings, load, mask, unknown_names
+
+__all__ = [
+    "SECRETS",
+    "Settings",
+    "environment",
+    "load",
+    "mask",
+    "model",
+    "nats_url",
+    "redis_url",
+    "secret_files",
+    "unknown_names",
+    "validation",
+    "values",
+]
