@@ -13,7 +13,7 @@ import structlog
 from ingest.inforce import InForce
 from ingest.ledger import IngestLedger
 from ingest.sender import Sender
-from tasks import edits
+from tasks.configuration import edits
 from tasks.errors import LedgerError, SettingsError
 from tasks.protocol.findings import Finding
 from tasks.protocol.routing import LaneId

@@ -6,15 +6,14 @@ from contextlib import suppress
 
 import structlog
 
-from tasks import edits
 from tasks.changes import TRIES, Changes, ConflictError
-from tasks.configuration import Configuration
-from tasks.history import INGEST, Change
-from tasks.overlay import Overlay
-from tasks.overlay_findings import runtime_values
+from tasks.configuration import Configuration, edits
+from tasks.configuration.history import INGEST, Change
+from tasks.configuration.overlay import Overlay
+from tasks.configuration.overlay_findings import runtime_values
+from tasks.configuration.stored import Stored
 from tasks.protocol.findings import Finding
 from tasks.settings import Settings
-from tasks.stored_configuration import Stored
 
 log = structlog.get_logger()
 

@@ -13,9 +13,10 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tasks import command_line, configuration, edits, jobs, page, terminal
+from tasks import command_line, configuration, jobs, page, terminal
 from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
+from tasks.configuration import edits
 from tasks.contract import SignalMessage, digest_line
 from tasks.deadletters_commands import app as deadletters_app
 from tasks.doctor_commands import app as doctor_app

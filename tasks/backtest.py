@@ -12,9 +12,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine, outbox, registry
-from tasks.audit import Audit
-from tasks.configuration import Configuration
+from tasks import engine, outbox
+from tasks.configuration import Configuration, registry
+from tasks.configuration.audit import Audit
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream

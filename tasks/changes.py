@@ -12,17 +12,17 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks import configuration, edits, overlay, registry
-from tasks.configuration import Configuration
-from tasks.edits import Difference
+from tasks import configuration
+from tasks.configuration import Configuration, edits, overlay, registry
+from tasks.configuration.edits import Difference
+from tasks.configuration.history import FILE, Change, Walk
+from tasks.configuration.overlay import Overlay
+from tasks.configuration.overlay_derived import derived
+from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
-from tasks.history import FILE, Change, Walk
 from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
-from tasks.overlay import Overlay
-from tasks.overlay_derived import derived
 from tasks.redis_clients import connect
 from tasks.settings import Settings
-from tasks.stored_configuration import Stored, kept_overlay, pack_overlay
 
 #: How often a change that does not depend on others is tried while others change something.
 TRIES = 10

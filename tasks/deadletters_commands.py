@@ -11,7 +11,8 @@ import typer
 from nats.errors import Error as NatsError
 from rich.text import Text
 
-from tasks import command_line, letter_text, registry
+from tasks import command_line, letter_text
+from tasks.configuration import registry
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.letterbox import Chosen, Letter, Letterbox
 from tasks.nats_client import NatsClient

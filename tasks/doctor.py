@@ -4,8 +4,8 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.configuration import Configuration
+from tasks.configuration.overlay_findings import runtime_values
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.overlay_findings import runtime_values
 from tasks.presence import WorkerSeen
 from tasks.protocol.findings import Finding, Sign, age, workforce
 from tasks.protocol.routing import Pool

@@ -14,6 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from tasks import presence
+from tasks.configuration.stored import Stored, kept_overlay
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.errors import UNREADABLE, SettingsError
 from tasks.ledger import Keys, connection_options, lane_field
@@ -23,7 +24,6 @@ from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, dec
 from tasks.protocol.routing import Pool
 from tasks.redis_clients import connect
 from tasks.settings import Settings, mask
-from tasks.stored_configuration import Stored, kept_overlay
 
 T = TypeVar("T")
 

@@ -7,9 +7,9 @@ import typer
 
 from tasks.changes import Changes
 from tasks.changes_commands import Author, Reason, author_or_you, out, tell
-from tasks.edits import Difference
+from tasks.configuration.edits import Difference
+from tasks.configuration.history import Change
 from tasks.errors import SettingsError
-from tasks.history import Change
 from tasks.settings import load
 
 app = typer.Typer()

@@ -9,9 +9,9 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.audit import Audit
 from tasks.backtest import Backtest, Part, Result
 from tasks.configuration import Configuration
+from tasks.configuration.audit import Audit
 from tasks.errors import RealtimeStrategiesError
 from tasks.frames import recordings
 from tasks.market import Market

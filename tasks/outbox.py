@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import redis
 
-from tasks.audit import Audit
 from tasks.configuration import Configuration
+from tasks.configuration.audit import Audit
 from tasks.contract import digest_line
 from tasks.errors import UNREADABLE, LedgerError, ServerAwayError, TrimmedError, UnreadableEntryError
 from tasks.ledger import Keys, connection_options

@@ -12,10 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks import edits
 from tasks.backtest import Result
 from tasks.charts import COLOURS, MIN_HOLE_MS, Spoken, figure
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, edits
 from tasks.errors import SettingsError
 from tasks.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, forward_bps
 from tasks.market import Market, Name

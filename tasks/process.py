@@ -17,9 +17,9 @@ import structlog
 from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
-from tasks import measure, registry, runner, tracing
+from tasks import measure, runner, tracing
 from tasks.celery import app
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, registry
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, reason
 from tasks.protocol import batches

@@ -12,8 +12,8 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine, registry
-from tasks.configuration import Configuration
+from tasks import engine
+from tasks.configuration import Configuration, registry
 from tasks.events import AnyEvent
 from tasks.forward_returns import HORIZONS_S, SignalRow, forward_bps
 from tasks.frames import recordings

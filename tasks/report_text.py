@@ -3,7 +3,7 @@
 import inspect
 from collections.abc import Mapping
 
-from tasks import registry
+from tasks.configuration import registry
 
 _HEAD = """# Strategies
 

@@ -10,7 +10,8 @@ import msgspec
 import typer
 from rich.text import Text
 
-from tasks import command_line, registry, signal_lines
+from tasks import command_line, signal_lines
+from tasks.configuration import registry
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.outbox import Outbox
 from tasks.settings import load

@@ -9,11 +9,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from tasks.configuration.gate import HeldReason, Passed
 from tasks.contract import message
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Depth, Venue
 from tasks.fatal import IsFatal
-from tasks.gate import HeldReason, Passed
 from tasks.strategy import AnyStrategy, Signal, State
 
 #: More is a strategy that has lost its way: a generator that never ends.

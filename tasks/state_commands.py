@@ -9,8 +9,9 @@ import msgspec
 import typer
 from rich.text import Text
 
-from tasks import command_line, registry, state_text
+from tasks import command_line, state_text
 from tasks.changes import Changes
+from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load

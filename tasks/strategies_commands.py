@@ -10,7 +10,8 @@ import typer
 from rich.text import Text
 
 from tasks import check as checking
-from tasks import command_line, configuration, registry, report
+from tasks import command_line, configuration, report
+from tasks.configuration import registry
 from tasks.report_text import page
 from tasks.settings import load
 from tasks.strategy import AnyStrategy

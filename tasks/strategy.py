@@ -19,8 +19,8 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, ge
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.configuration.gate import OPEN, Gate
 from tasks.events import Depth, Trade
-from tasks.gate import OPEN, Gate
 
 Action = Literal["buy", "sell", "hold", "close"]
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from compose.local.processes import ROOT, Instance, LocalStackError, Process
 from compose.local.servers import HOST, free_port, start_nats, start_redis
 from compose.local.waiting import wait_for
-from tasks import configuration, import_path
+from tasks import configuration
+from tasks.configuration import import_path
 from tasks.settings import SECRETS, Settings, load
 
 #: Settings of the surroundings that would lead the stack's processes elsewhere.

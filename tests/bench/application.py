@@ -8,7 +8,8 @@ from typing import Any
 
 import msgspec
 
-from tasks import configuration, engine, outbox, registry
+from tasks import configuration, engine, outbox
+from tasks.configuration import registry
 from tasks.events import AnyEvent
 from tasks.fatal import is_fatal
 from tasks.frames import parse

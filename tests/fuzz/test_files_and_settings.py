@@ -12,8 +12,8 @@ import pytest
 from hypothesis import strategies as st
 
 from compose.local.processes import ROOT
-from tasks import configuration, registry
-from tasks.configuration import Configuration
+from tasks import configuration
+from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError, SettingsError
 from tasks.frames import recordings
 from tasks.settings import SECRETS, Settings, load

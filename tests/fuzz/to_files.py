@@ -12,8 +12,8 @@ from unittest.mock import patch
 
 import msgspec
 
-from tasks import configuration, registry
-from tasks.configuration import Configuration
+from tasks import configuration
+from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError, SettingsError
 from tasks.frames import recordings
 from tasks.settings import SECRETS, Settings, load

@@ -8,17 +8,17 @@ from ingest.layout import Layout
 from ingest.ledger import _epoch, _read
 from ingest.live import Live
 from ingest.origin import Read
-from tasks import engine, letter_text, presence, registry, retry, signal_lines, state
-from tasks.configuration import Configuration
+from tasks import engine, letter_text, presence, retry, signal_lines, state
+from tasks.configuration import Configuration, registry
+from tasks.configuration.overlay import Overlay, merge, of_pool, of_strategy
+from tasks.configuration.overlay_findings import runtime_values
+from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
 from tasks.ledger import read_position
 from tasks.letterbox import Letter
-from tasks.overlay import Overlay, merge, of_pool, of_strategy
-from tasks.overlay_findings import runtime_values
 from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome
-from tasks.stored_configuration import Stored, kept_overlay, pack_overlay
 from tasks.strategy import AnyStrategy
 from tests.fuzz.samples import DEFAULT, EVENTS, FRAMES, ROUTER, SOURCE
 from tests.fuzz.targets import target

@@ -6,9 +6,9 @@ import msgspec
 import redis
 
 from ingest.inforce import InForce
-from tasks import configuration, edits
+from tasks import configuration
 from tasks.changes import Changes, Edited
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys
 
 SIDED, MOMENTUM = "tests.integration.strategies:Sided", "trade_momentum"

@@ -10,7 +10,7 @@ import redis
 
 from tasks.changes import Changes, ConflictError
 from tasks.configuration import Configuration
-from tasks.edits import apply
+from tasks.configuration.edits import apply
 from tests.integration.service import Ingest, ingest
 from tests.waiting import wait_for
 

@@ -6,13 +6,13 @@ import pytest
 import redis
 
 from tasks import configuration, runner
+from tasks.configuration.registry import build
 from tasks.events import Depth, Position
 from tasks.frames import parse
 from tasks.frames.model import Arrival
 from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch
-from tasks.registry import build
 from tasks.settings import Settings
 from tests.bench import usage
 from tests.bench.mix import Mix, simulated

@@ -7,11 +7,11 @@ import pytest
 import redis
 
 from ingest.inforce import InForce
-from tasks import configuration, edits
+from tasks import configuration
 from tasks.changes import Changes
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, edits
+from tasks.configuration.history import FILE
 from tasks.errors import LedgerError
-from tasks.history import FILE
 from tasks.ledger import Keys, Ledger
 from tasks.settings import Settings
 from tests.integration.runtime_configuration import (

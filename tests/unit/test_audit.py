@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
-from tasks.audit import Audit, Line
 from tasks.configuration import Configuration
+from tasks.configuration.audit import Audit, Line
 from tasks.errors import LedgerError
 from tests.unit.examples import TIME_MS, trade
 

@@ -15,8 +15,9 @@ import msgspec
 import pytest
 import typer
 
-from tasks import configuration, engine, registry
+from tasks import configuration, engine
 from tasks.backtest import Backtest
+from tasks.configuration import registry
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import parse, recordings
 from tasks.frames.model import Arrival

@@ -10,9 +10,10 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tasks import check_events, check_source, registry
+from tasks import check_events, check_source
 from tasks.check import Size, check, kinds
 from tasks.command_line import Console
+from tasks.configuration import registry
 from tasks.events import Depth, Trade
 from tasks.strategies_commands import app
 from tasks.strategy import Params, Signal, State, Strategy

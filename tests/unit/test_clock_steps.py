@@ -11,8 +11,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import check_events, engine, registry
+from tasks import check_events, engine
 from tasks.check import kinds
+from tasks.configuration import registry
 from tasks.events import AnyEvent
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.strategy import AnyStrategy

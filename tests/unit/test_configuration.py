@@ -2,10 +2,9 @@
 
 import pytest
 
-from tasks import registry
-from tasks.configuration import Configuration, read
+from tasks.configuration import Configuration, read, registry
+from tasks.configuration.gate import Gate
 from tasks.errors import SettingsError
-from tasks.gate import Gate
 
 FILE = """
 [pools.depth]

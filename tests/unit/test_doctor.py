@@ -8,10 +8,10 @@ from typer.testing import CliRunner
 
 from tasks import configuration, doctor
 from tasks.__main__ import app
+from tasks.configuration.overlay import of_strategy
 from tasks.doctor import clock
 from tasks.doctor_asking import servers
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.overlay import of_strategy
 from tasks.presence import WorkerSeen
 from tasks.protocol.findings import Finding, age
 from tasks.protocol.ingest_status import Status

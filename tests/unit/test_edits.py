@@ -2,8 +2,7 @@
 
 import pytest
 
-from tasks import edits
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, edits
 from tasks.errors import SettingsError
 
 

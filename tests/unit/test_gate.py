@@ -6,9 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks import configuration, engine, registry
+from tasks import configuration, engine
+from tasks.configuration import registry
+from tasks.configuration.gate import HOUR_MS, OPEN, Gate, Passed
 from tasks.frames.timestamps import STEP_BACK_MS
-from tasks.gate import HOUR_MS, OPEN, Gate, Passed
 from tasks.protocol.outcome import Outcome
 from tests.unit.examples import TIME_MS, trade
 

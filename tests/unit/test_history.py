@@ -3,8 +3,8 @@
 import msgspec
 import pytest
 
+from tasks.configuration.history import FILE, INGEST, Change, Walk
 from tasks.errors import LedgerError
-from tasks.history import FILE, INGEST, Change, Walk
 
 #: Words of a history: "file", "set", "old:set" and "old:file" as an earlier release wrote them, "back" for a rollback,
 #: "to:2" for one to the version of the second entry, "old:to:2" for one of an earlier release, "lost" for a lost Redis.

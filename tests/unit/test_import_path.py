@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks import import_path
+from tasks.configuration import import_path
 from tasks.settings import Settings
 
 

@@ -9,8 +9,8 @@ import msgspec
 import pytest
 
 from tasks import jobs
-from tasks.audit import Audit
 from tasks.backtest import Result
+from tasks.configuration.audit import Audit
 from tasks.errors import LedgerError, RealtimeStrategiesError, RecordingError
 from tasks.frames import recordings
 from tasks.jobs import Task

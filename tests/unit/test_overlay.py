@@ -7,11 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import configuration, edits, registry
-from tasks.configuration import Configuration
+from tasks import configuration
+from tasks.configuration import Configuration, edits, registry
+from tasks.configuration.overlay import ALL, Merged, Overlay, applied, merge, of_pool, of_strategy, overtaken, recorded
+from tasks.configuration.overlay_derived import derived
 from tasks.errors import SettingsError
-from tasks.overlay import ALL, Merged, Overlay, applied, merge, of_pool, of_strategy, overtaken, recorded
-from tasks.overlay_derived import derived
 
 SKEW, MOMENTUM = "orderbook_skew", "trade_momentum"
 

@@ -9,8 +9,9 @@ import msgspec
 import pytest
 
 from compose.local.processes import ROOT
-from tasks import configuration, registry
+from tasks import configuration
 from tasks.backtest import Backtest
+from tasks.configuration import registry
 from tasks.frames.recordings import Line
 from tests.bench import table
 from tests.bench.results import Report

@@ -6,8 +6,7 @@ from typing import Any
 
 import pytest
 
-from tasks import registry
-from tasks.configuration import Configuration
+from tasks.configuration import Configuration, registry
 from tasks.errors import SettingsError
 from tasks.strategies.orderbook_skew import OrderbookSkew
 from tasks.strategy import Params, State, Strategy

@@ -8,8 +8,8 @@ import pytest
 from typer.testing import CliRunner
 
 from compose.local.processes import ROOT
-from tasks import registry, report
-from tasks.configuration import Configuration
+from tasks import report
+from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError
 from tasks.report import quantiles
 from tasks.report_text import page

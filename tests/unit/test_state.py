@@ -6,8 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks import state
+from tasks.configuration.gate import HOUR_MS
 from tasks.fatal import IsFatal, is_fatal
-from tasks.gate import HOUR_MS
 from tasks.state import NewerStateError, StateRun
 from tasks.strategy import AnyStrategy
 from tests.unit.examples import TIME_MS, book, trade

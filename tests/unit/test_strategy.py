@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks import registry
+from tasks.configuration import registry
 from tasks.events import AnyEvent
 from tasks.strategy import Params, Signal, State, Strategy
 from tests.unit.examples import TIME_MS, book, books, feed, trade, trades

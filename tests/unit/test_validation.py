@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.configuration import Configuration
-from tasks.registry import builtin_names, find
+from tasks.configuration.registry import builtin_names, find
 from tasks.settings import Settings, validation
 
 

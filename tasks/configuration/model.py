@@ -23,9 +23,9 @@ from typing import Annotated, Any, Literal
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
+from tasks.configuration.gate import OPEN, Gate
 from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
-from tasks.gate import OPEN, Gate
 from tasks.protocol.routing import Pool
 from tasks.settings import validation
 

@@ -6,8 +6,8 @@ from typing import Any
 
 import msgspec
 
-from tasks.configuration import Configuration
-from tasks.overlay import ALL, Overlay, RuntimeValue, of_pool, recorded
+from tasks.configuration.model import Configuration
+from tasks.configuration.overlay import ALL, Overlay, RuntimeValue, of_pool, recorded
 
 
 def derived(file: Configuration, in_force: Configuration) -> Overlay:

@@ -8,9 +8,9 @@ from collections.abc import Sequence
 
 import msgspec
 
+from tasks.configuration.overlay import Overlay
 from tasks.errors import LedgerError
 from tasks.events import DateMs
-from tasks.overlay import Overlay
 from tasks.protocol.utc_time import utc
 
 #: The author of what ingest takes over from the strategies file.

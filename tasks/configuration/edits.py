@@ -5,10 +5,10 @@ import tomllib
 from collections.abc import Iterable
 from typing import Any, NamedTuple
 
-from tasks import registry
-from tasks.configuration import Configuration, check
+from tasks.configuration import registry
+from tasks.configuration.model import Configuration, check
+from tasks.configuration.overlay import ALL, Overlay, applied, of_strategy, told
 from tasks.errors import SettingsError
-from tasks.overlay import ALL, Overlay, applied, of_strategy, told
 
 #: A strategy's name, or the import path of one; a name; a value.
 _ASSIGNMENT = re.compile(r"([^.:=]+|[^:=]+:[^.:=]+)\.([^:=]+=.*)", re.DOTALL)

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.configuration import Configuration, check
+from tasks.configuration.gate import Gate
+from tasks.configuration.model import Configuration, check
 from tasks.errors import SettingsError
-from tasks.gate import Gate
 
 #: Stands for all strategies; only gates can be set for all.
 ALL = "all"

@@ -5,7 +5,7 @@ from collections.abc import Iterable, Mapping
 
 import msgspec
 
-from tasks.configuration import Configuration
+from tasks.configuration.model import Configuration
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.protocol.utc_time import utc

@@ -8,8 +8,9 @@ from typing import Any
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from tasks import import_path, settings
-from tasks.configuration import Configuration, PoolConfiguration, StrategyConfiguration
+from tasks import settings
+from tasks.configuration import import_path
+from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
 from tasks.events import Kind
 from tasks.settings import validation

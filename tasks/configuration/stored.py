@@ -5,8 +5,8 @@ from typing import NamedTuple
 
 import msgspec
 
+from tasks.configuration.overlay import Overlay
 from tasks.errors import UNREADABLE
-from tasks.overlay import Overlay
 
 
 class _StoredOverlay(msgspec.Struct):

@@ -2,9 +2,9 @@
 
 from collections.abc import Iterator
 
-from tasks import overlay, registry
-from tasks.configuration import Configuration
-from tasks.overlay import Overlay, told
+from tasks.configuration import overlay, registry
+from tasks.configuration.model import Configuration
+from tasks.configuration.overlay import Overlay, told
 from tasks.protocol.findings import Finding
 
 

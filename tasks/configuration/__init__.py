@@ -1,0 +1,25 @@
+"""The configuration: which strategies run in which pool, with which parameters, and behind which gate; and its changes.
+
+Pure but for `registry`, which imports strategies, and `model.read`, which reads a file. Engine, ledger and commands use it.
+"""
+
+from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration, check, read
+
+__all__ = [
+    "Configuration",
+    "PoolConfiguration",
+    "StrategyConfiguration",
+    "audit",
+    "check",
+    "edits",
+    "gate",
+    "history",
+    "import_path",
+    "model",
+    "overlay",
+    "overlay_derived",
+    "overlay_findings",
+    "read",
+    "registry",
+    "stored",
+]
