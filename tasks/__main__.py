@@ -17,9 +17,9 @@ from tasks import command_line, configuration, jobs, page, terminal
 from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
 from tasks.configuration import edits
-from tasks.contract import SignalMessage, digest_line
 from tasks.deadletters_commands import app as deadletters_app
 from tasks.doctor_commands import app as doctor_app
+from tasks.engine.signal_message import SignalMessage, digest_line
 from tasks.errors import RealtimeStrategiesError, RecordingError, SettingsError
 from tasks.history_commands import app as history_app
 from tasks.outbox import Outbox

@@ -24,15 +24,15 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from tasks import engine, tracing
+from tasks.engine.fatal_errors import IsFatal, is_fatal
+from tasks.engine.strategy_run import NewerStateError
 from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
-from tasks.fatal import IsFatal, is_fatal
 from tasks.ledger import Begun, Committed, Ledger
 from tasks.pace import Pace
 from tasks.protocol.batches import Batch, max_starts
 from tasks.protocol.outcome import Outcome
 from tasks.rarely import Rarely
-from tasks.state import NewerStateError
 from tasks.strategy import AnyStrategy
 from tasks.strategy_errors import StrategyErrors
 from tasks.telemetry import about

@@ -10,15 +10,15 @@ import msgspec
 
 from tasks import configuration, engine, outbox
 from tasks.configuration import registry
+from tasks.engine.fatal_errors import is_fatal
+from tasks.engine.strategy_run import StateRun
 from tasks.events import AnyEvent
-from tasks.fatal import is_fatal
 from tasks.frames import parse
 from tasks.frames.model import Arrival, Refused, Skipped
 from tasks.protocol import records
 from tasks.protocol.records import Record
 from tasks.protocol.routing import Router
 from tasks.settings import load
-from tasks.state import StateRun
 
 SOURCE = "bench"
 

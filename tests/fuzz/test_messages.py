@@ -17,9 +17,10 @@ from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
 from ingest.layout import Layout
 from ingest.live import Live
-from tasks import engine, letter_text, presence, state
+from tasks import engine, letter_text, presence
 from tasks.configuration import Configuration
 from tasks.doctor_asking import ask_port
+from tasks.engine import strategy_run
 from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse, recordings
@@ -71,7 +72,7 @@ def test_a_tasks_payload_that_is_too_large_is_refused_before_it_is_read():
 
 
 EVENT = trade(id=10, seq=10)
-RECORD, STATE = records.field(EVENT), state.field(EVENT.venue, EVENT.symbol, Echo.create({}))
+RECORD, STATE = records.field(EVENT), strategy_run.field(EVENT.venue, EVENT.symbol, Echo.create({}))
 
 
 def worked(held: dict[str, bytes | None]) -> Any:
@@ -95,7 +96,7 @@ def test_what_cant_be_read_is_begun_anew_and_told_in_a_dead_letter(name: str):
 def test_a_lane_goes_on_whatever_the_ledger_holds_of_it(record_: bytes, state_: bytes):
     try:
         outcome = worked({RECORD: record_, STATE: state_})
-    except state.NewerStateError:
+    except strategy_run.NewerStateError:
         return
     assert outcome.fields.keys() <= STORED.keys()
     again = worked(dict(outcome.fields))

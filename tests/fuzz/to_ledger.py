@@ -8,11 +8,12 @@ from ingest.layout import Layout
 from ingest.ledger import _epoch, _read
 from ingest.live import Live
 from ingest.origin import Read
-from tasks import engine, letter_text, presence, retry, signal_lines, state
+from tasks import engine, letter_text, presence, retry, signal_lines
 from tasks.configuration import Configuration, registry
 from tasks.configuration.overlay import Overlay, merge, of_pool, of_strategy
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
+from tasks.engine import strategy_run
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
 from tasks.ledger import read_position
@@ -77,7 +78,7 @@ def states(raw: bytes) -> None:
     if len(raw) < 2:
         return
     strategy, name = STRATEGIES[raw[0] % len(STRATEGIES)], _NAMES[raw[1] % len(_NAMES)]
-    with suppress(state.NewerStateError):
+    with suppress(strategy_run.NewerStateError):
         outcome = _worked(strategy, {name: raw[2:]})
         again = _worked(strategy, dict(outcome.fields))
         assert "unreadable" not in {dead_letters.unpack(letter).reason for letter in again.letters}

@@ -8,8 +8,8 @@ import msgspec
 from hypothesis import strategies as st
 
 from tasks import engine
+from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.events import AnyEvent, Trade
-from tasks.fatal import IsFatal, is_fatal
 from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy, Params, Signal, State, Strategy
 from tests.unit.examples import TIME_MS, trade

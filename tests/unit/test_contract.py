@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.contract import SignalMessage, canonical, message, strength
+from tasks.engine.signal_message import SignalMessage, canonical, message, strength
 from tasks.events import AnyEvent
 from tasks.strategy import Signal
 from tests.unit.examples import TIME_MS, book, trade

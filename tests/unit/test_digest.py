@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.contract import canonical
+from tasks.engine.signal_message import canonical
 from tasks.outbox import digest
 from tasks.protocol.records import Record
 from tests.unit.examples import TIME_MS, trade

@@ -7,9 +7,9 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.engine.strategy_run import NewerStateError
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import MAX_KEPT_BYTES
-from tasks.state import NewerStateError
 from tests.unit.examples import trade
 from tests.unit.strategies_for_tests import (
     BAD,

@@ -5,10 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks import state
 from tasks.configuration.gate import HOUR_MS
-from tasks.fatal import IsFatal, is_fatal
-from tasks.state import NewerStateError, StateRun
+from tasks.engine import strategy_run as state
+from tasks.engine.fatal_errors import IsFatal, is_fatal
+from tasks.engine.strategy_run import NewerStateError, StateRun
 from tasks.strategy import AnyStrategy
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.strategies_for_tests import (

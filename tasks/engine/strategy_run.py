@@ -10,10 +10,10 @@ from typing import NamedTuple
 import msgspec
 
 from tasks.configuration.gate import HeldReason, Passed
-from tasks.contract import message
+from tasks.engine.fatal_errors import IsFatal
+from tasks.engine.signal_message import message
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Depth, Venue
-from tasks.fatal import IsFatal
 from tasks.strategy import AnyStrategy, Signal, State
 
 #: More is a strategy that has lost its way: a generator that never ends.

@@ -14,15 +14,15 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
-from tasks import state
+from tasks.engine import strategy_run
+from tasks.engine.fatal_errors import IsFatal, is_fatal
+from tasks.engine.strategy_run import StateRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
-from tasks.fatal import IsFatal, is_fatal
 from tasks.protocol import dead_letters, records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, Spared
-from tasks.state import StateRun
 from tasks.strategy import AnyStrategy
 
 #: Gives nanoseconds that only rise.
@@ -61,7 +61,7 @@ class _Names(NamedTuple):
 
 @lru_cache(maxsize=8_192)
 def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[AnyStrategy, ...]) -> _Names:
-    states = tuple(state.field(venue, symbol, strategy) for strategy in strategies)
+    states = tuple(strategy_run.field(venue, symbol, strategy) for strategy in strategies)
     return _Names(records.named(venue, symbol, kind), states)
 
 

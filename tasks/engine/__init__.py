@@ -1,0 +1,9 @@
+"""The engine: strategies run over a batch of events, from their states to new states, signals and records.
+
+Pure: the same code runs in workers and in the backtest. It knows the configuration, the protocol and what strategies are
+made of, and never where states are kept.
+"""
+
+from tasks.engine.engine import Conditions, Place, Run, fields
+
+__all__ = ["Conditions", "Place", "Run", "engine", "fatal_errors", "fields", "signal_message", "strategy_run"]
