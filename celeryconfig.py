@@ -2,9 +2,9 @@
 
 from typing import Any
 
+from tasks.clients.redis_client import sentinel_options
+from tasks.clients.redis_tls import tls_options
 from tasks.protocol import celery_codec
-from tasks.redis_clients import sentinel_options
-from tasks.redis_tls import tls_options
 from tasks.settings import load
 from tasks.settings.redis_url import RedisAddress
 

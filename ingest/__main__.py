@@ -8,11 +8,12 @@ from typing import Annotated
 
 import typer
 
-from tasks import command_line, terminal
+from tasks import command_line
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.events import Venue
 from tasks.settings import Settings, load
-from tasks.telemetry import configure_logging, tell_hints
+from tasks.telemetry import terminal
+from tasks.telemetry.logs import configure_logging, tell_hints
 
 app = typer.Typer(
     add_completion=False,

@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 from nats.aio.client import Client
 from nats.errors import ConnectionReconnectingError
 
-from tasks.nats_client import NatsClient
+from tasks.clients.nats_client import NatsClient
 
 
 async def delivered(client: Client, timeout_s: float = 10) -> None:

@@ -1,4 +1,4 @@
-"""Gives Prometheus what ingest knows, under the names of `tasks.metrics`."""
+"""Gives Prometheus what ingest knows, under the names of `tasks.telemetry.metrics`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping
@@ -13,8 +13,8 @@ from ingest.lanes import Lanes
 from ingest.source import Source
 from ingest.surroundings import Seen, Surroundings
 from ingest.tally import Distribution, Tally
-from tasks.metrics import INGEST, Metric
 from tasks.protocol.findings import NAMES
+from tasks.telemetry.metrics import INGEST, Metric
 
 #: Where the ledger's counters have another name than the metric.
 _COUNTED = {

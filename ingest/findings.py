@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from tasks.protocol.findings import Finding
-from tasks.rarely import Rarely
+from tasks.telemetry.log_throttle import Rarely
 
 #: What has been gone for so long is over: what comes and goes is logged once.
 OVER_S = 5.0

@@ -9,12 +9,12 @@ import structlog
 from ingest.implausible import ImplausibleFrames
 from ingest.lanes import Lanes
 from ingest.tally import Tally
-from tasks import tracing
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames.model import Refused, Skipped
 from tasks.protocol import dead_letters
 from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
-from tasks.rarely import Rarely
+from tasks.telemetry import tracing
+from tasks.telemetry.log_throttle import Rarely
 
 #: How many refused frames wait for the next checkpoint at most; more are counted but not kept.
 MAX_LETTERS = 1_000

@@ -20,11 +20,11 @@ from nats.js.errors import APIError
 from ingest import origin, streams
 from ingest.consumer import HEARTBEAT_S, Consumer
 from ingest.source import Deliver
+from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 from tasks.events import Position
-from tasks.nats_client import NatsClient
-from tasks.rarely import Rarely
 from tasks.settings import Settings
+from tasks.telemetry.log_throttle import Rarely
 
 SILENCE_S = 3.5 * HEARTBEAT_S
 #: Where the last attempt has failed, the next one is so much later.

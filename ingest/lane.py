@@ -37,7 +37,7 @@ class Item(NamedTuple):
     stream: tuple[str, str]
     time_ms: int
     ingested_at_ns: int
-    #: The trace that its frame belongs to, as `tasks.tracing` packs it.
+    #: The trace that its frame belongs to, as `tasks.telemetry.tracing` packs it.
     trace: str = ""
 
 

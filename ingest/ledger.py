@@ -15,6 +15,7 @@ from ingest.layout import Layout
 from ingest.lease import Lease, SupersededError
 from ingest.notices import Notices
 from ingest.origin import Read, Stored
+from tasks.clients.redis_client import connect_async
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
@@ -25,7 +26,6 @@ from tasks.protocol.outcome import condemn
 from tasks.protocol.records import field as record_field
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import Ended, ended_field, read_ended
-from tasks.redis_clients import connect_async
 from tasks.settings import Settings
 
 

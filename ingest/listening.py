@@ -8,8 +8,8 @@ from nats.aio.subscription import Subscription
 from nats.errors import Error
 
 from ingest.delivery import delivered
+from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
-from tasks.nats_client import NatsClient
 
 _ANSWER_S = 5
 

@@ -17,8 +17,8 @@ from ingest.live_market import HISTORY_POINTS, Market, Row
 from ingest.surroundings import Surroundings
 from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
-from tasks import latency
 from tasks.settings import Settings
+from tasks.telemetry import latency
 
 #: Of the signals; the oldest go first.
 SIGNALS_KEPT = 500

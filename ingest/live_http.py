@@ -13,8 +13,8 @@ import structlog
 
 from ingest.ledger import IngestLedger
 from ingest.live import SIGNALS_KEPT, Live
-from tasks.endpoints import ReadOnly, Route
-from tasks.rarely import Rarely
+from tasks.telemetry.http_server import ReadOnly, Route
+from tasks.telemetry.log_throttle import Rarely
 
 FOLDER = Path(__file__).with_name("web")
 TICK_S = 1.0

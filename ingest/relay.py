@@ -19,14 +19,14 @@ from ingest.delivery import delivering
 from ingest.lease import NotLeadingError
 from ingest.ledger import IngestLedger
 from ingest.tally import Tally
-from tasks import tracing
+from tasks.clients.nats_client import NatsClient
 from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, script
-from tasks.nats_client import NatsClient
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
-from tasks.rarely import Rarely
 from tasks.settings import Settings
+from tasks.telemetry import tracing
+from tasks.telemetry.log_throttle import Rarely
 
 GROUP = "relay"
 CONSUMER = "relay"

@@ -22,11 +22,11 @@ from ingest.ledger import IngestLedger, Reading
 from ingest.refusals import Refusals
 from ingest.source import Source
 from ingest.tally import Tally
-from tasks import latency, tracing
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Notice, Refusal
 from tasks.protocol.batches import Batch, Epoch, describe, task_id
 from tasks.protocol.routing import LaneId
+from tasks.telemetry import latency, tracing
 
 AWAY = (redis.RedisError, OSError)
 log = structlog.get_logger()

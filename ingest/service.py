@@ -16,15 +16,15 @@ from nats.errors import Error as NatsError
 from ingest.assembly import Assembly
 from ingest.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from ingest.loops import end, new_event_loop, on_signals
-from tasks import tracing
-from tasks.endpoints import Address, serve
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.ledger import CONFIGURATION_NOTICE, reason
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, encode
 from tasks.protocol.strikes import NOTICE as STRIKE_NOTICE
 from tasks.settings import Settings
-from tasks.telemetry import configure_logging
+from tasks.telemetry import tracing
+from tasks.telemetry.http_server import Address, serve
+from tasks.telemetry.logs import configure_logging
 
 TICK_S = 0.05
 CHECKPOINT_S = 1.0

@@ -13,11 +13,11 @@ from nats.errors import Error, SlowConsumerError
 from ingest.listening import listen
 from ingest.origin import Read, Stored
 from ingest.parts import Parts
+from tasks.clients.nats_client import NatsClient
 from tasks.errors import ServerAwayError
 from tasks.events import Position
-from tasks.nats_client import NatsClient
-from tasks.rarely import Rarely
 from tasks.settings import Settings
+from tasks.telemetry.log_throttle import Rarely
 
 #: A server that has not answered for so long counts as away, though the connection stands.
 ANSWER_S = 5.0

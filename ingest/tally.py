@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 
 from tasks.events import Kind, Venue
-from tasks.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
+from tasks.telemetry.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
 
 class Distribution:

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tasks import command_line, configuration, jobs, page, terminal
+from tasks import command_line, configuration, jobs, page
 from tasks.backtest import Result
 from tasks.changes_commands import app as changes_app
 from tasks.configuration import edits
@@ -29,7 +29,8 @@ from tasks.settings import load, mask
 from tasks.signals_commands import app as signals_app
 from tasks.state_commands import app as state_app
 from tasks.strategies_commands import app as strategies_app
-from tasks.telemetry import tell_hints
+from tasks.telemetry import terminal
+from tasks.telemetry.logs import tell_hints
 
 app = typer.Typer(
     help="Backtest strategies, look at signals and dead letters, find what is wrong, show the settings.",

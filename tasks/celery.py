@@ -9,11 +9,11 @@ from celery import Celery
 from celery.app.utils import Settings as CelerySettings
 from celery.signals import setup_logging, worker_process_init, worker_process_shutdown, worker_ready, worker_shutdown
 
-from tasks import tracing
 from tasks.errors import SettingsError
 from tasks.settings import load
-from tasks.telemetry import configure_logging, configure_structlog, tell_hints
-from tasks.terminal import accept_any_text
+from tasks.telemetry import tracing
+from tasks.telemetry.logs import configure_logging, configure_structlog, tell_hints
+from tasks.telemetry.terminal import accept_any_text
 
 
 def _check_settings() -> None:

@@ -12,10 +12,10 @@ from nats.errors import Error as NatsError
 from rich.text import Text
 
 from tasks import command_line, letter_text
+from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.letterbox import Chosen, Letter, Letterbox
-from tasks.nats_client import NatsClient
 from tasks.outbox import Outbox
 from tasks.protocol import dead_letters
 from tasks.retry import Retry, Verdict

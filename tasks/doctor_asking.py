@@ -14,15 +14,15 @@ from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from tasks import presence
+from tasks.clients.nats_client import NatsClient
+from tasks.clients.redis_client import connect
 from tasks.configuration.stored import Stored, kept_overlay
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.errors import UNREADABLE, SettingsError
 from tasks.ledger import Keys, connection_options, lane_field
-from tasks.nats_client import NatsClient
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, decode
 from tasks.protocol.routing import Pool
-from tasks.redis_clients import connect
 from tasks.settings import Settings, mask
 
 T = TypeVar("T")

@@ -9,8 +9,8 @@ from typing import Any
 import flower.views
 from flower.utils.broker import RedisBase
 
+from tasks.clients.redis_client import connect_async
 from tasks.ledger import connection_options
-from tasks.redis_clients import connect_async
 from tasks.settings import load
 
 

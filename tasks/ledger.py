@@ -40,6 +40,7 @@ import redis
 from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.retry import Retry
 
+from tasks.clients.redis_client import connect
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Position
 from tasks.protocol import dead_letters
@@ -47,7 +48,6 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared
-from tasks.redis_clients import connect
 from tasks.settings import Settings
 
 STARTS_EXPIRE_S = 3600

@@ -7,13 +7,13 @@ from typing import Any
 import msgspec
 import redis
 
+from tasks.clients.redis_client import connect
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.engine.signal_message import digest_line
 from tasks.errors import UNREADABLE, LedgerError, ServerAwayError, TrimmedError, UnreadableEntryError
 from tasks.ledger import Keys, connection_options
 from tasks.protocol.records import Record, unpack
-from tasks.redis_clients import connect
 from tasks.settings import Settings, mask
 
 CHUNK = 1_000

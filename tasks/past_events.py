@@ -1,9 +1,9 @@
 """Whether the ledger has seen an event: asked before a recording is replayed into it."""
 
+from tasks.clients.redis_client import connect
 from tasks.events import AnyEvent
 from tasks.ledger import Keys, connection_options
 from tasks.protocol import records
-from tasks.redis_clients import connect
 from tasks.settings import Settings
 
 

@@ -12,9 +12,9 @@ import redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
+from tasks.clients.redis_client import connect_async
 from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, connection_options, script
-from tasks.redis_clients import connect_async
 from tasks.settings import Settings
 from tasks.version import VERSION
 

@@ -17,17 +17,18 @@ import structlog
 from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
-from tasks import measure, runner, tracing
+from tasks import measure, runner
 from tasks.celery import app
 from tasks.configuration import Configuration, registry
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, reason
 from tasks.protocol import batches
 from tasks.protocol.strikes import NO_MEMORY_STATUS
-from tasks.rarely import Rarely
 from tasks.run_note import SOLO, RunNote, of_child
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
+from tasks.telemetry import tracing
+from tasks.telemetry.log_throttle import Rarely
 
 NAME = "tasks.process"
 log = structlog.get_logger()

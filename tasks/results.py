@@ -9,7 +9,7 @@ from celery.backends.base import BaseKeyValueStoreBackend
 from celery.backends.redis import RedisBackend, SentinelBackend
 from kombu.exceptions import OperationalError
 
-from tasks.rarely import Rarely
+from tasks.telemetry.log_throttle import Rarely
 
 #: Its annotations know nothing of what a store overrides.
 _Store: Any = BaseKeyValueStoreBackend

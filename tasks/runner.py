@@ -23,7 +23,7 @@ import stamina
 import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from tasks import engine, tracing
+from tasks import engine
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.strategy_run import NewerStateError
 from tasks.errors import RealtimeStrategiesError
@@ -32,10 +32,11 @@ from tasks.ledger import Begun, Committed, Ledger
 from tasks.pace import Pace
 from tasks.protocol.batches import Batch, max_starts
 from tasks.protocol.outcome import Outcome
-from tasks.rarely import Rarely
 from tasks.strategy import AnyStrategy
 from tasks.strategy_errors import StrategyErrors
-from tasks.telemetry import about
+from tasks.telemetry import tracing
+from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.logs import about
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 #: What may be raised while strategies run and is no doing of the events: files, modules, the ledger.

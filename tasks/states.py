@@ -10,12 +10,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tasks.clients.redis_client import connect
 from tasks.engine.strategy_run import Saved
 from tasks.errors import UNREADABLE, UnreadableEntryError
 from tasks.ledger import connection_options, script
 from tasks.outbox import CHUNK, Outbox
 from tasks.protocol.records import Record, unpack
-from tasks.redis_clients import connect
 from tasks.settings import Settings
 
 #: Signs that mean something in a pattern of Redis.

@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import structlog
 
 from tasks.protocol import dead_letters
-from tasks.rarely import Rarely
+from tasks.telemetry.log_throttle import Rarely
 
 log = structlog.get_logger()
 

@@ -2,9 +2,9 @@
 
 import msgspec
 
-from tasks import latency
 from tasks.outbox import Outbox
 from tasks.settings import Settings
+from tasks.telemetry import latency
 
 
 class Summary(msgspec.Struct):

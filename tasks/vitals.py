@@ -6,8 +6,8 @@ from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 
-from tasks.metrics import WORKER
 from tasks.presence import EVERY_S
+from tasks.telemetry.metrics import WORKER
 
 #: How long the main loop may be silent, beyond the longest run of a batch: when Redis hangs it waits for several
 #: sockets, 5 s each. Twice what was seen then (20 s).

@@ -22,12 +22,12 @@ from prometheus_client import CollectorRegistry
 
 from tasks import control_commands, measure
 from tasks.beside import Beside
-from tasks.build import BuildInfo
-from tasks.endpoints import Address, serve
 from tasks.errors import SettingsError
 from tasks.presence import EVERY_S, Presence
 from tasks.run_guard import ChildrenGuard, fork_guard, write_left_behind
 from tasks.settings import Settings, load, mask
+from tasks.telemetry.build_info import BuildInfo
+from tasks.telemetry.http_server import Address, serve
 from tasks.vitals import Vitals
 
 BEAT_S = 1.0

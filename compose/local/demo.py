@@ -20,7 +20,7 @@ from compose.local.screen import Screen
 from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tasks import summary
-from tasks.nats_client import NatsClient
+from tasks.clients.nats_client import NatsClient
 
 #: What `python -m tasks` needs to reach the demo.
 _REACHED_BY = ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")

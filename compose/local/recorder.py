@@ -9,7 +9,7 @@ from pathlib import Path
 from ingest.feeds.record import record
 from tasks.errors import RecordingError
 from tasks.settings import Settings
-from tasks.telemetry import configure_logging
+from tasks.telemetry.logs import configure_logging
 
 
 def check(path: Path) -> None:

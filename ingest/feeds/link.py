@@ -18,7 +18,7 @@ from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidSta
 
 from ingest.feeds import proxy, stream_watch
 from tasks.errors import UNREADABLE, ServerAwayError
-from tasks.rarely import Rarely
+from tasks.telemetry.log_throttle import Rarely
 
 log = structlog.get_logger()
 

@@ -8,11 +8,11 @@ import structlog
 from nats.errors import Error
 
 from ingest.delivery import delivered
+from tasks.clients.nats_client import NatsClient
 from tasks.errors import NotStoredError, ServerAwayError, SettingsError
-from tasks.nats_client import NatsClient
 from tasks.protocol.ingest_status import STATUS_SUBJECT
-from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
+from tasks.telemetry.log_throttle import Rarely
 
 log = structlog.get_logger()
 

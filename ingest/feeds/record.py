@@ -23,8 +23,8 @@ from tasks import frames
 from tasks.errors import UNREADABLE, RecordingError, ServerAwayError
 from tasks.frames import timestamps
 from tasks.frames.model import MAX_LEAD_NS, Arrival, Refused, parse_stream
-from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
+from tasks.telemetry.log_throttle import Rarely
 
 log = structlog.get_logger()
 

@@ -23,8 +23,8 @@ from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import model, recordings
 from tasks.frames.recordings import Line
 from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, decode
-from tasks.rarely import Rarely
 from tasks.settings import Settings, mask
+from tasks.telemetry.log_throttle import Rarely
 
 log = structlog.get_logger()
 

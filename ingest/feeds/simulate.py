@@ -11,8 +11,8 @@ from ingest.feeds.profiles import instrument
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
 from tasks.events import Venue
-from tasks.rarely import Rarely
 from tasks.settings import Settings
+from tasks.telemetry.log_throttle import Rarely
 
 log = structlog.get_logger()
 

@@ -12,8 +12,8 @@ from ingest.loops import end
 from ingest.origin import Stored
 from ingest.source import Deliver
 from tasks.events import Position
-from tasks.rarely import Rarely
 from tasks.settings import Settings
+from tasks.telemetry.log_throttle import Rarely
 
 log = structlog.get_logger()
 

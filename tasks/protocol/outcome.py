@@ -27,7 +27,7 @@ class Outcome(msgspec.Struct):
     actions: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     #: Nanoseconds that each strategy took, by name.
     spent_ns: dict[str, int] = {}
-    #: The trace of each signal, as `tasks.tracing` packs it; none while nothing is traced.
+    #: The trace of each signal, as `tasks.telemetry.tracing` packs it; none while nothing is traced.
     traces: list[str] = []
 
 

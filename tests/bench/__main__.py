@@ -1,6 +1,6 @@
 """`python -m tests.bench`: what `./run bench` calls."""
 
-from tasks.terminal import accept_any_text
+from tasks.telemetry.terminal import accept_any_text
 from tests.bench.commands import app
 
 if __name__ == "__main__":

@@ -10,8 +10,8 @@ from urllib.parse import urlsplit
 from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan
-from tasks import latency
 from tasks.outbox import Outbox
+from tasks.telemetry import latency
 from tests.bench import metered, runs, systems, usage
 from tests.bench.loads import WARM_UP, Loads
 from tests.bench.mix import Mix

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tasks import backtest, configuration
-from tasks.nats_client import NatsClient
+from tasks.clients.nats_client import NatsClient
 from tests.faults.rig import Setup, rig
 from tests.faults.run import Run, feed, finish
 from tests.faults.test_soak import rounds

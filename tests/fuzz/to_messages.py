@@ -12,7 +12,6 @@ from ingest.feeds.link import PATIENCE, Link
 from ingest.intake import Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.tally import Tally
-from tasks import tracing
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped, parse_stream
@@ -20,6 +19,7 @@ from tasks.ledger import Notice
 from tasks.protocol import batches, dead_letters, ingest_status
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.routing import Router, Shard
+from tasks.telemetry import tracing
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
 from tests.fuzz.targets import target
 from tests.unit.two_readers import agree

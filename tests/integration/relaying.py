@@ -14,8 +14,8 @@ from ingest.ledger import IngestLedger
 from ingest.loops import end
 from ingest.relay import GROUP, Relay
 from ingest.tally import Tally
+from tasks.clients.nats_client import NatsClient
 from tasks.ledger import Keys, connection_options
-from tasks.nats_client import NatsClient
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.waiting import HANGS_S

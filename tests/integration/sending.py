@@ -24,6 +24,7 @@ from ingest.parts import Parts
 from ingest.sender import Sender
 from ingest.source import CoreSource, Nats
 from ingest.tally import Tally
+from tasks.clients.redis_client import connect_async
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade
 from tasks.ledger import Ledger, connection_options
@@ -32,7 +33,6 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_TYPE
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.routing import Router
-from tasks.redis_clients import connect_async
 from tasks.settings import Settings, load
 from tests.integration.ledger_for_tests import commit
 from tests.waiting import HANGS_S

@@ -6,8 +6,8 @@ import pytest
 import redis
 
 from ingest.loops import new_event_loop
+from tasks.clients.redis_client import connect_async
 from tasks.ledger import connection_options
-from tasks.redis_clients import connect_async
 from tasks.settings import Settings
 
 

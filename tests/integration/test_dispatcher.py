@@ -15,11 +15,11 @@ from redis.asyncio.connection import AbstractConnection
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
 from ingest.dispatcher import Dispatcher, Task, message
+from tasks.clients.redis_client import connect_async
 from tasks.events import Position
 from tasks.ledger import connection_options
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch, pack_event
-from tasks.redis_clients import connect_async
 from tasks.settings import Settings
 from tests.integration.sending import Queue, carried, celery_app, send
 from tests.integration.workers import LANES, Channels, worker

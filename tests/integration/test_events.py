@@ -21,10 +21,10 @@ from ingest.live import Live, Sources, message
 from ingest.live_http import MAX_WATCHERS, Page
 from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
-from tasks.endpoints import Address, serve
 from tasks.ledger import Keys
 from tasks.protocol.routing import Router
 from tasks.settings import Settings
+from tasks.telemetry.http_server import Address, serve
 from tests.integration.service import ingest, publish
 from tests.unit.test_live import signal
 from tests.unit.wire import SPOT_TRADE, packed

@@ -11,7 +11,7 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest import consumer, jetstream
 from ingest.consumer import Consumer
-from tasks.nats_client import NatsClient
+from tasks.clients.nats_client import NatsClient
 from tasks.settings import Settings
 from tests.integration.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream
 

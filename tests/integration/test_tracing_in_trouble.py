@@ -17,9 +17,9 @@ from structlog.testing import capture_logs
 
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
-from tasks import tracing
 from tasks.protocol.routing import LaneId
 from tasks.settings import Settings
+from tasks.telemetry import tracing
 from tests.integration.sending import Rig
 from tests.integration.traced import Trace, pipeline
 from tests.otlp import Collector, collecting

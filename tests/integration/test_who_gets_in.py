@@ -11,8 +11,8 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats
+from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
-from tasks.nats_client import NatsClient
 from tasks.settings import Settings
 from tests.feeds import envelope, trade, write_recording
 from tests.integration.guarded import environment, ran

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tasks.metrics import WORKER
+from tasks.telemetry.metrics import WORKER
 from tasks.version import VERSION
 from tests.integration.workers import LANES, Channels, Worker, worker
 from tests.waiting import wait_for

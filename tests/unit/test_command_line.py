@@ -17,7 +17,7 @@ from tasks import __main__ as tasks
 from tasks import command_line, version
 from tasks.command_line import Console
 from tasks.settings import load
-from tasks.terminal import accept_any_text
+from tasks.telemetry.terminal import accept_any_text
 from tasks.version import VERSION
 from tests.bench import commands as bench
 

@@ -12,8 +12,8 @@ import yaml
 
 from compose import passwords
 from compose.local.processes import ROOT
-from tasks.metrics import BUILD_INFO, INGEST, LATENCY_BUCKETS_S, WORKER, Metric
 from tasks.settings import Settings
+from tasks.telemetry.metrics import BUILD_INFO, INGEST, LATENCY_BUCKETS_S, WORKER, Metric
 from tests.unit.test_rules import ALERTS, CASES, GROUPS, HERE, promtool
 
 METRICS: dict[str, Metric] = {

@@ -12,10 +12,10 @@ from ingest.lanes import Bounds, Lanes
 from ingest.sharing import Crew
 from ingest.surroundings import Seen
 from ingest.tally import Tally
-from tasks import metrics
 from tasks.events import Position
 from tasks.protocol.findings import NAMES, Finding
 from tasks.protocol.routing import LaneId, Pool, Router
+from tasks.telemetry import metrics
 from tests.unit.examples import trade
 
 LANE = LaneId("trade", 0)

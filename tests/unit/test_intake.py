@@ -10,7 +10,7 @@ from ingest.tally import Tally
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters
 from tasks.protocol.routing import Router
-from tasks.rarely import LOG_INTERVAL_S
+from tasks.telemetry.log_throttle import LOG_INTERVAL_S
 from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, SUBJECT, enveloped, packed
 
 ACK = b'{"result":null,"id":1}'

@@ -11,7 +11,8 @@ import yaml
 
 from compose.local.processes import ROOT
 from compose.local.servers import _nats_server
-from tasks import configuration, metrics
+from tasks import configuration
+from tasks.telemetry import metrics
 from tests.unit.manifests import COMPONENTS, K8S, OVERLAYS, Object, render
 
 COPIES = ("base/strategies.toml", "components/monitoring/rules.yaml")

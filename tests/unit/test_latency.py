@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.latency import bucket, milliseconds, quantile_ms
+from tasks.telemetry.latency import bucket, milliseconds, quantile_ms
 
 MS = 1_000_000
 latencies_ns = st.integers(1_000, 3_600 * 1_000 * MS)

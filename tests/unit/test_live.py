@@ -11,10 +11,10 @@ from ingest.live import SIGNALS_KEPT, TEXT_CHARACTERS, Live, Sources
 from ingest.live_market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, Market, Row
 from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
-from tasks import latency
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
 from tasks.settings import Settings
+from tasks.telemetry import latency
 from tests.unit.examples import TIME_MS, book, trade
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tasks.nats_client import NatsClient
+from tasks.clients.nats_client import NatsClient
 from tasks.settings import Settings
 
 WITHIN_S = 0.1

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from tasks.doctor_commands import examine
 from tasks.settings import Settings, load
-from tasks.telemetry import tell_hints
+from tasks.telemetry.logs import tell_hints
 from tests.unit.refused_settings import refusal
 
 pytestmark = pytest.mark.usefixtures("empty_environment")

@@ -15,14 +15,15 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from tasks import process, runner, telemetry
+from tasks import process, runner
 from tasks.errors import LedgerError
 from tasks.events import Trade
 from tasks.ledger import Begun
 from tasks.protocol import batches, dead_letters
 from tasks.strategy import Signal
 from tasks.strategy_errors import StrategyErrors
-from tasks.telemetry import add_trace
+from tasks.telemetry import logs
+from tasks.telemetry.logs import add_trace
 from tests.integration.ledger_for_tests import batch
 from tests.unit.examples import trade
 from tests.unit.strategies_for_tests import Echo, Tally
@@ -31,7 +32,7 @@ SCRIPT = """
 import logging, sys, warnings
 import structlog
 from tasks.settings import Settings
-from tasks.telemetry import configure_logging
+from tasks.telemetry.logs import configure_logging
 
 configure_logging(Settings(log_format=sys.argv[1], log_level="INFO"), "ingest")
 secret = "redis://me:geheim@127.0.0.1:1/0"
@@ -125,7 +126,7 @@ class Witness(Echo):
     seen: ClassVar[list[dict[str, Any]]] = []
 
     def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
-        self.seen.append(dict(telemetry.add_batch(None, "", {})))
+        self.seen.append(dict(logs.add_batch(None, "", {})))
         return super().on_trade(trade, state)
 
 
@@ -147,7 +148,7 @@ def letter(strategy: str, event: Trade | None) -> bytes:
 
 def test_exceptions_of_a_strategy_are_told_once_in_a_while_and_those_of_another_beside_them(monkeypatch):
     now_s = 0.0
-    monkeypatch.setattr("tasks.rarely.time.monotonic", lambda: now_s)
+    monkeypatch.setattr("tasks.telemetry.log_throttle.time.monotonic", lambda: now_s)
     errors = StrategyErrors()
     now_s = 100.0
     with capture_logs() as told:

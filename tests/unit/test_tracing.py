@@ -8,8 +8,9 @@ from opentelemetry.sdk import environment_variables
 from structlog.testing import capture_logs
 
 from ingest.lane import Item
-from tasks import settings, tracing
+from tasks import settings
 from tasks.protocol.batches import pack_event
+from tasks.telemetry import tracing
 from tests.unit.examples import trade
 from tests.unit.wire import SPOT_TRADE, enveloped
 
@@ -64,7 +65,7 @@ def test_while_it_is_off_no_frame_has_a_trace_and_no_task_and_no_signal_gets_one
 
 def test_without_the_packages_there_is_one_warning_and_everything_goes_on(monkeypatch):
     monkeypatch.setenv("OTEL_EXPORTER_OTLP_ENDPOINT", NOBODY)
-    monkeypatch.delitem(sys.modules, "tasks.tracing_otel", raising=False)
+    monkeypatch.delitem(sys.modules, "tasks.telemetry.otel", raising=False)
     monkeypatch.setitem(sys.modules, "opentelemetry", None)
     with capture_logs() as logs:
         for _ in range(3):

@@ -1,7 +1,7 @@
 """Traces by OpenTelemetry: off, and almost free, unless OTEL_EXPORTER_OTLP_ENDPOINT says where they go.
 
 A trace is carried as text, `traceparent` of W3C Trace Context and, after a space, `tracestate` if there is one; "" is no
-trace. The packages of OpenTelemetry are optional: `tracing_otel` is all that imports them, and it is imported only here.
+trace. The packages of OpenTelemetry are optional: `otel` is all that imports them, and it is imported only here.
 """
 
 import os
@@ -15,7 +15,7 @@ import msgspec
 import structlog
 
 if TYPE_CHECKING:
-    from tasks.tracing_otel import Tracer
+    from tasks.telemetry.otel import Tracer
 
 Role = Literal["ingest", "worker"]
 
@@ -69,7 +69,7 @@ def prepare() -> "type[Tracer] | None":
     if not wanted():
         return None
     try:
-        from tasks.tracing_otel import Tracer  # noqa: PLC0415 the packages are optional
+        from tasks.telemetry.otel import Tracer  # noqa: PLC0415 the packages are optional
     except ImportError as error:
         log.warning("no traces: OTEL_EXPORTER_OTLP_ENDPOINT is set, but a package is missing", missing=error.name)
         return None

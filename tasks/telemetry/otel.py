@@ -19,9 +19,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tasks import tracing
-from tasks.rarely import Rarely
-from tasks.tracing import Role, Traced
+from tasks.telemetry import tracing
+from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.tracing import Role, Traced
 from tasks.version import VERSION
 
 NAME = "realtime-strategies"

@@ -6,7 +6,7 @@ from typing import Literal
 
 from prometheus_client.core import GaugeMetricFamily
 
-from tasks.metrics import BUILD_INFO
+from tasks.telemetry.metrics import BUILD_INFO
 from tasks.version import VERSION
 
 

@@ -17,7 +17,7 @@ from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
 from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.sentinel import Sentinel
 
-from tasks.redis_tls import tls_options
+from tasks.clients.redis_tls import tls_options
 from tasks.settings import Settings
 from tasks.settings.redis_url import RedisAddress
 

@@ -1,0 +1,16 @@
+"""Telemetry: what processes tell about themselves: logs, metrics, traces, latencies, and the HTTP server of probes.
+
+Everything above may use it; it knows the settings, the protocol and errors.
+"""
+
+__all__ = [
+    "build_info",
+    "http_server",
+    "latency",
+    "log_throttle",
+    "logs",
+    "metrics",
+    "otel",
+    "terminal",
+    "tracing",
+]
