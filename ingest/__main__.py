@@ -122,7 +122,7 @@ def replay(
         pace = _speed(speed)
         from ingest.feeds import replay as feed  # noqa: PLC0415 each command loads only its own
         from ingest.feeds import running  # noqa: PLC0415 the same
-        from tasks.past_events import is_past  # noqa: PLC0415 the same
+        from tasks.ledger.past_events import is_past  # noqa: PLC0415 the same
 
         running.run(feed.replay(settings, files, pace, lambda event: is_past(settings, event), salvage=salvage))
 

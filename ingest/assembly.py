@@ -28,8 +28,8 @@ from ingest.source import CoreSource, Nats, Source
 from ingest.surroundings import Surroundings
 from ingest.tally import Tally
 from ingest.unused_frames import UnusedFrames
-from tasks.changes import read_file
 from tasks.configuration import Configuration
+from tasks.ledger.configurations import read_file
 from tasks.protocol.plausibility import Limits
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, mask

@@ -6,12 +6,12 @@ from contextlib import suppress
 
 import structlog
 
-from tasks.changes import TRIES, Changes, ConflictError
 from tasks.configuration import Configuration, edits
 from tasks.configuration.history import INGEST, Change
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.configuration.stored import Stored
+from tasks.ledger.configurations import TRIES, Changes, ConflictError
 from tasks.protocol.findings import Finding
 from tasks.settings import Settings
 

@@ -16,7 +16,7 @@ from ingest.error_counts import ErrorCounts
 from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.sharing import Crew
-from tasks import presence
+from tasks.ledger import heartbeats
 from tasks.protocol.findings import Finding, refusals, workforce
 from tasks.settings import mask
 
@@ -94,7 +94,7 @@ class Surroundings:
             count, oldest, workers, counters, (now_s, now_us) = await pipe.execute()
         self.errors.take(counters, time.monotonic())
         self.had_events = counters.get(b"events", b"0") != b"0"
-        living = presence.alive(workers, now_s)
+        living = heartbeats.alive(workers, now_s)
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)
         return Seen(

@@ -22,7 +22,7 @@ from tasks.doctor_commands import app as doctor_app
 from tasks.engine.signal_message import SignalMessage, digest_line
 from tasks.errors import RealtimeStrategiesError, RecordingError, SettingsError
 from tasks.history_commands import app as history_app
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol.findings import none_used
 from tasks.protocol.plausibility import Limits
 from tasks.settings import load, mask

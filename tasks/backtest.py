@@ -12,12 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine, outbox
+from tasks import engine
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream
+from tasks.ledger import reader
 from tasks.market import Market
 from tasks.protocol import records
 from tasks.protocol.batches import MAX_BATCH_EVENTS
@@ -199,7 +200,7 @@ class Backtest:
             for name, packed in held.items()
             if name.startswith("record:")
         )
-        return outbox.digest(self.signals, stands)
+        return reader.digest(self.signals, stands)
 
     def _labelled(self, name: str) -> dict[str, int]:
         prefix = f"{name}:"

@@ -7,11 +7,11 @@ from typing import Annotated
 import typer
 
 from tasks import command_line
-from tasks.changes import Changes, Edited, InForce
 from tasks.configuration import edits, registry
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError
-from tasks.outbox import Outbox
+from tasks.ledger.configurations import Changes, Edited, InForce
+from tasks.ledger.reader import Outbox
 from tasks.settings import Settings, load
 
 app = typer.Typer()

@@ -15,8 +15,8 @@ from tasks import command_line, letter_text
 from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
 from tasks.errors import ServerAwayError, SettingsError
-from tasks.letterbox import Chosen, Letter, Letterbox
-from tasks.outbox import Outbox
+from tasks.ledger.dead_letters import Chosen, Letter, Letterbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters
 from tasks.retry import Retry, Verdict
 from tasks.settings import Settings, load, mask

@@ -6,7 +6,7 @@ from typing import Any
 from tasks.configuration import Configuration
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.presence import WorkerSeen
+from tasks.ledger.heartbeats import WorkerSeen
 from tasks.protocol.findings import Finding, Sign, age, workforce
 from tasks.protocol.routing import Pool
 

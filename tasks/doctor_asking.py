@@ -13,13 +13,12 @@ import redis
 from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
-from tasks import presence
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connect
 from tasks.configuration.stored import Stored, kept_overlay
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.errors import UNREADABLE, SettingsError
-from tasks.ledger import Keys, connection_options, lane_field
+from tasks.ledger import Keys, connection_options, heartbeats, lane_field
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, decode
 from tasks.protocol.routing import Pool
@@ -148,7 +147,7 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
         pipe.xrevrange(keys.deadletters, count=1)
         pipe.time()
         *held, in_force, letters, newest, (now_s, now_us) = pipe.execute()
-        workers = presence.read(server, keys)
+        workers = heartbeats.read(server, keys)
     positions = dict(zip((pool.name for pool in pools), held[len(shards) :], strict=True))
     stored = Stored.of(*in_force)
     written_ms = int(newest[0][0].partition(b"-")[0]) if newest else None

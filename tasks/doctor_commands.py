@@ -10,9 +10,10 @@ import redis
 import typer
 from rich.text import Text
 
-from tasks import changes, command_line, doctor
+from tasks import command_line, doctor
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
+from tasks.ledger import configurations
 from tasks.protocol.findings import Finding
 from tasks.settings import Settings, load
 
@@ -62,7 +63,7 @@ def examine() -> Iterator[Finding]:
         yield Finding("ok", "settings", f"given: {given}")
     chosen: Configuration | None = None
     try:
-        chosen = changes.read_file(settings.strategies_file)
+        chosen = configurations.read_file(settings.strategies_file)
     except SettingsError as error:
         for fault in _faults(error):
             yield Finding("fault", "strategies", fault, f"fix {settings.strategies_file}")

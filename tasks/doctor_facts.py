@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from tasks.configuration.overlay import Overlay
-from tasks.presence import WorkerSeen
+from tasks.ledger.heartbeats import WorkerSeen
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import Status
 

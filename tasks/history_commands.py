@@ -5,11 +5,11 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tasks.changes import Changes
 from tasks.changes_commands import Author, Reason, author_or_you, out, tell
 from tasks.configuration.edits import Difference
 from tasks.configuration.history import Change
 from tasks.errors import SettingsError
+from tasks.ledger.configurations import Changes
 from tasks.settings import load
 
 app = typer.Typer()

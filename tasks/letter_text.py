@@ -9,7 +9,7 @@ import msgspec
 
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
-from tasks.letterbox import Letter
+from tasks.ledger.dead_letters import Letter
 
 
 def printable(text: str) -> str:

@@ -12,13 +12,13 @@ from typing import Any, Literal, NamedTuple
 
 from nats.aio.client import Client
 
-from tasks.changes import Changes
 from tasks.configuration import read
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import encoder, parse
 from tasks.frames.model import Arrival
-from tasks.letterbox import Letter, Letterbox
-from tasks.outbox import Outbox
+from tasks.ledger.configurations import Changes
+from tasks.ledger.dead_letters import Letter, Letterbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol import records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.records import Record

@@ -13,10 +13,10 @@ from rich.text import Text
 from tasks import command_line, signal_lines
 from tasks.configuration import registry
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
+from tasks.ledger.signal_stream import Tail, Takes
 from tasks.settings import load
 from tasks.strategy import Action
-from tasks.tail import Tail, Takes
 
 app = typer.Typer()
 

@@ -10,9 +10,9 @@ import typer
 from rich.text import Text
 
 from tasks import command_line, state_text
-from tasks.changes import Changes
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
+from tasks.ledger.configurations import Changes
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.states import Chosen, Name, Reset, States

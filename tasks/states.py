@@ -14,7 +14,7 @@ from tasks.clients.redis_client import connect
 from tasks.engine.strategy_run import Saved
 from tasks.errors import UNREADABLE, UnreadableEntryError
 from tasks.ledger import connection_options, script
-from tasks.outbox import CHUNK, Outbox
+from tasks.ledger.reader import CHUNK, Outbox
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
 
-from tasks.presence import EVERY_S
+from tasks.ledger.heartbeats import EVERY_S
 from tasks.telemetry.metrics import WORKER
 
 #: How long the main loop may be silent, beyond the longest run of a batch: when Redis hangs it waits for several

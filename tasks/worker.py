@@ -23,7 +23,7 @@ from prometheus_client import CollectorRegistry
 from tasks import control_commands, measure
 from tasks.beside import Beside
 from tasks.errors import SettingsError
-from tasks.presence import EVERY_S, Presence
+from tasks.ledger.heartbeats import EVERY_S, Presence
 from tasks.run_guard import ChildrenGuard, fork_guard, write_left_behind
 from tasks.settings import Settings, load, mask
 from tasks.telemetry.build_info import BuildInfo

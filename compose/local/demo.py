@@ -19,8 +19,8 @@ from compose.local.recorder import recording
 from compose.local.screen import Screen
 from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
-from tasks import summary
 from tasks.clients.nats_client import NatsClient
+from tasks.ledger import summary
 
 #: What `python -m tasks` needs to reach the demo.
 _REACHED_BY = ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")

@@ -9,8 +9,8 @@ import msgspec
 from rich.text import Text
 
 from tasks import command_line, signal_lines
+from tasks.ledger.summary import Summary
 from tasks.protocol.findings import none_used
-from tasks.summary import Summary
 
 LINES_PER_S = 10
 

@@ -12,11 +12,12 @@ from typing import Any
 from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan, Stack
-from tasks import backtest, configuration, summary
+from tasks import backtest, configuration
 from tasks.frames import recordings
-from tasks.outbox import Outbox
+from tasks.ledger import summary
+from tasks.ledger.reader import Outbox
+from tasks.ledger.summary import Summary
 from tasks.settings import Settings
-from tasks.summary import Summary
 from tests.waiting import wait_for
 
 POLL_S = 0.05

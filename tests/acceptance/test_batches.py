@@ -7,7 +7,7 @@ from pathlib import Path
 import redis
 
 from compose.local.stack import Plan, Stack
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import applied_by, finish, replay, running
 from tests.waiting import wait_for
 

@@ -6,8 +6,8 @@ import sys
 from pathlib import Path
 
 from compose.local.stack import Plan, Stack
-from tasks.changes import Changes
-from tasks.outbox import Outbox
+from tasks.ledger.configurations import Changes
+from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, finish, lasting, replay, running
 from tests.waiting import wait_for
 

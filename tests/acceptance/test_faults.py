@@ -12,7 +12,7 @@ import pytest
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from tasks.frames.recordings import read
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.waiting import wait_for
 

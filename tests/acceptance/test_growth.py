@@ -17,7 +17,7 @@ from nats.js.errors import Error as JetStreamError
 from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.integration.service import get
 from tests.waiting import wait_for

@@ -9,8 +9,8 @@ import pytest
 
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
-from tasks.changes import Changes
-from tasks.outbox import Outbox
+from tasks.ledger.configurations import Changes
+from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.test_poison import Impatient, publish

@@ -10,7 +10,7 @@ import pytest
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from ingest.delivery import delivered
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.strategies import POISON_ID

@@ -17,7 +17,7 @@ from compose.local.processes import ROOT
 from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tasks.clients.redis_client import connect, connect_async
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.settings import Settings
 from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, replay, running
 from tests.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched

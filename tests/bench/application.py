@@ -8,13 +8,14 @@ from typing import Any
 
 import msgspec
 
-from tasks import configuration, engine, outbox
+from tasks import configuration, engine
 from tasks.configuration import registry
 from tasks.engine.fatal_errors import is_fatal
 from tasks.engine.strategy_run import StateRun
 from tasks.events import AnyEvent
 from tasks.frames import parse
 from tasks.frames.model import Arrival, Refused, Skipped
+from tasks.ledger import reader
 from tasks.protocol import records
 from tasks.protocol.records import Record
 from tasks.protocol.routing import Router
@@ -126,4 +127,4 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def verdict(signals: list[bytes], stands: list[tuple[str, str, Record]]) -> Verdict:
     """Sum up signals and records (pool, field, record)."""
-    return Verdict(sum(record.count for _, _, record in stands), len(signals), outbox.digest(signals, stands))
+    return Verdict(sum(record.count for _, _, record in stands), len(signals), reader.digest(signals, stands))

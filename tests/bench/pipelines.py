@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.telemetry import latency
 from tests.bench import metered, runs, systems, usage
 from tests.bench.loads import WARM_UP, Loads

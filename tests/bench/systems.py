@@ -15,8 +15,8 @@ from compose.local.processes import ROOT, Instance, LocalStackError, Process
 from compose.local.servers import start_nats, start_redis
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
-from tasks import summary
-from tasks.outbox import Outbox
+from tasks.ledger import summary
+from tasks.ledger.reader import Outbox
 from tasks.protocol import records
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tests.bench import application

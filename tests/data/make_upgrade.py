@@ -20,7 +20,7 @@ from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
 from tasks.frames import recordings
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tests.data import RECORDING
 
 FOLDER = Path(__file__).with_name("upgrade")

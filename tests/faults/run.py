@@ -16,8 +16,8 @@ import redis
 
 from compose.local.processes import Process
 from compose.local.servers import HOST
-from tasks import summary
-from tasks.outbox import Outbox
+from tasks.ledger import summary
+from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import lasting
 from tests.faults import verdict
 from tests.faults.rig import Rig, Setup, rig

@@ -10,7 +10,7 @@ import msgspec
 
 from tasks import backtest, configuration
 from tasks.frames import recordings
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tests.faults.rig import STRATEGIES
 
 

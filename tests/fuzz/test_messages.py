@@ -17,7 +17,7 @@ from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
 from ingest.layout import Layout
 from ingest.live import Live
-from tasks import engine, letter_text, presence
+from tasks import engine, letter_text
 from tasks.configuration import Configuration
 from tasks.doctor_asking import ask_port
 from tasks.engine import strategy_run
@@ -25,8 +25,8 @@ from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped
-from tasks.ledger import Notice, read_position
-from tasks.letterbox import Letter
+from tasks.ledger import Notice, heartbeats, read_position
+from tasks.ledger.dead_letters import Letter
 from tasks.protocol import batches, dead_letters, ingest_status, records
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.protocol.routing import Pool, Router, Shard
@@ -131,7 +131,7 @@ ENTRY = b'{"clock_ms":1723161600000,"queues":["trade"],"processes":2,"version":"
 
 @thrown(name=any_bytes(b"celery@host"), entry=any_bytes(ENTRY))
 def test_an_entry_of_a_worker_hides_no_other(name: bytes, entry: bytes):
-    seen = presence.alive({name: entry, b"ours@host": ENTRY}, 1_723_161_601.0)
+    seen = heartbeats.alive({name: entry, b"ours@host": ENTRY}, 1_723_161_601.0)
     assert "ours@host" in {worker.name for worker in seen}
 
 

@@ -8,7 +8,7 @@ from ingest.layout import Layout
 from ingest.ledger import _epoch, _read
 from ingest.live import Live
 from ingest.origin import Read
-from tasks import engine, letter_text, presence, retry, signal_lines
+from tasks import engine, letter_text, retry, signal_lines
 from tasks.configuration import Configuration, registry
 from tasks.configuration.overlay import Overlay, merge, of_pool, of_strategy
 from tasks.configuration.overlay_findings import runtime_values
@@ -16,8 +16,8 @@ from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.engine import strategy_run
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
-from tasks.ledger import read_position
-from tasks.letterbox import Letter
+from tasks.ledger import heartbeats, read_position
+from tasks.ledger.dead_letters import Letter
 from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy
@@ -133,4 +133,4 @@ ENTRY = b'{"clock_ms":1723161600000,"queues":["trade"],"processes":2,"version":"
 @target(ENTRY)
 def workers(raw: bytes) -> None:
     """What a worker says of itself; one that says nonsense hides no other."""
-    assert presence.alive({raw: raw, b"ours@host": ENTRY}, 1_723_161_601.0)
+    assert heartbeats.alive({raw: raw, b"ours@host": ENTRY}, 1_723_161_601.0)

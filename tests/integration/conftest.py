@@ -10,9 +10,9 @@ import redis
 
 from compose.local.processes import Instance
 from ingest.inforce import InForce
-from tasks.changes import Changes
 from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger, connection_options
+from tasks.ledger.configurations import Changes
 from tasks.settings import Settings
 from tests.exchange import recorded
 from tests.integration.ledger_for_tests import start_epoch

@@ -7,9 +7,9 @@ import redis
 
 from ingest.inforce import InForce
 from tasks import configuration
-from tasks.changes import Changes, Edited
 from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys
+from tasks.ledger.configurations import Changes, Edited
 
 SIDED, MOMENTUM = "tests.integration.strategies:Sided", "trade_momentum"
 

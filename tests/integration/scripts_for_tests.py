@@ -16,7 +16,7 @@ from tasks.protocol.strikes import MAX_STRIKES, Running, Strike
 from tasks.run_guard import strike_arguments
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch
 
-FOLDER = Path(tasks.ledger.__file__).parent
+FOLDER = Path(tasks.ledger.__file__).with_name("scripts")
 #: What stands before the others and is none of its own.
 BEFORE = "before_writing"
 NAMES = sorted(file.stem for file in FOLDER.glob("*.lua") if file.stem != BEFORE)

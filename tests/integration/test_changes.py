@@ -8,9 +8,9 @@ import sys
 import pytest
 import redis
 
-from tasks.changes import Changes, ConflictError
 from tasks.configuration import Configuration
 from tasks.configuration.edits import apply
+from tasks.ledger.configurations import Changes, ConflictError
 from tests.integration.service import Ingest, ingest
 from tests.waiting import wait_for
 

@@ -12,9 +12,9 @@ from typer.testing import CliRunner
 
 from ingest.inforce import InForce
 from tasks.__main__ import app
-from tasks.changes import Changes, read_file
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import Keys
+from tasks.ledger.configurations import Changes, read_file
 from tasks.settings import Settings, load
 
 SIDED = "tests.integration.strategies:Sided"

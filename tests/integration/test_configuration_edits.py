@@ -11,12 +11,12 @@ import redis
 
 from ingest.inforce import InForce
 from tasks import configuration
-from tasks.changes import Changes, ConflictError
-from tasks.changes import InForce as Found
 from tasks.configuration import edits, overlay
 from tasks.configuration.history import FILE, Change
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger import Keys
+from tasks.ledger.configurations import Changes, ConflictError
+from tasks.ledger.configurations import InForce as Found
 from tasks.settings import Settings
 from tests.integration.runtime_configuration import (
     MOMENTUM,

@@ -9,8 +9,7 @@ import pytest
 import redis
 from celery import Celery
 
-from tasks import presence
-from tasks.ledger import Keys
+from tasks.ledger import Keys, heartbeats
 from tasks.protocol import findings
 from tasks.settings import Settings
 from tests.integration.sending import Rig, begun, celery_app
@@ -61,7 +60,7 @@ def test_control_commands_that_could_stop_a_lane_are_refused(
         channels = Channels(client, settings, keys)
         for name, arguments in DANGEROUS:
             assert command(app, name, **arguments)["error"].startswith("refused: "), name
-        [seen] = wait_for(lambda: [each for each in presence.read(client, keys) if each.refused], 15, "its entry")
+        [seen] = wait_for(lambda: [each for each in heartbeats.read(client, keys) if each.refused], 15, "its entry")
         [finding] = findings.refusals([(seen.name, seen.refused)])
         assert (finding.name, finding.what) == ("command_refused", f"worker {seen.name}")
         assert "autoscale" in finding.says

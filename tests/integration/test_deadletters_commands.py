@@ -10,7 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tasks.__main__ import app
 from tasks.ledger import Keys
-from tasks.letterbox import PAGE
+from tasks.ledger.dead_letters import PAGE
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import load

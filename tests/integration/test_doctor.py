@@ -19,9 +19,8 @@ import redis
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from compose.local.stack import Plan, Stack
-from tasks import presence
 from tasks.doctor_asking import ask_nats, ask_port, ask_redis
-from tasks.ledger import Keys
+from tasks.ledger import Keys, heartbeats
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import dump
 from tests.integration.service import ingest
@@ -34,7 +33,7 @@ def stack() -> Iterator[Stack]:
         stack = Stack(instance, Plan(workers=1, pool="solo"))
         stack.wait_until_ready()
         with redis.Redis.from_url(stack.redis_url) as client:
-            wait_for(lambda: presence.read(client, Keys("local")), 15, "the worker to say that it lives")
+            wait_for(lambda: heartbeats.read(client, Keys("local")), 15, "the worker to say that it lives")
         yield stack
 
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tests.integration.sending import Queue, one_pool
 from tests.integration.service import Ingest, ingest, publish
 from tests.waiting import wait_for

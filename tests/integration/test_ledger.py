@@ -8,7 +8,7 @@ import redis
 
 from tasks.events import Position
 from tasks.ledger import Ledger, Notice, connection_options, lane_field
-from tasks.past_events import is_past
+from tasks.ledger.past_events import is_past
 from tasks.protocol.batches import Epoch
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.records import Record, pack

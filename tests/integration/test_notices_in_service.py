@@ -10,7 +10,7 @@ import redis
 from ingest.service import Service
 from tasks.events import AnyEvent
 from tasks.ledger import Keys, Notice
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol.batches import Batch
 from tasks.settings import Settings
 from tests.integration.sending import Queue, one_pool

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.errors import TrimmedError
 from tasks.ledger import Ledger
-from tasks.outbox import Outbox, digest
+from tasks.ledger.reader import Outbox, digest
 from tasks.protocol.records import unpack
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch, start_epoch

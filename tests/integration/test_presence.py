@@ -9,9 +9,8 @@ from typing import Any
 
 import redis
 
-from tasks import presence
-from tasks.ledger import Keys
-from tasks.presence import Presence
+from tasks.ledger import Keys, heartbeats
+from tasks.ledger.heartbeats import Presence
 from tasks.settings import Settings
 from tasks.version import VERSION
 from tests.integration.workers import worker
@@ -42,7 +41,7 @@ def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(
     now_ns = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
     tell(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
-    [seen] = presence.read(client, keys)
+    [seen] = heartbeats.read(client, keys)
     assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, VERSION)
     assert 0 <= seen.age_s < 5
     assert 3_590 < seen.clock_ahead_s < 3_610
@@ -52,7 +51,7 @@ def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
     for name in ("w1@a", "w2@b"):
         tell(settings, name, lambda one: one.announce(1, ["depth", "trade"]))
     tell(settings, "w1@a", lambda one: one.leave())
-    assert [seen.name for seen in presence.read(client, keys)] == ["w2@b"]
+    assert [seen.name for seen in heartbeats.read(client, keys)] == ["w2@b"]
 
 
 def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(client, keys, settings):
@@ -67,11 +66,11 @@ def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(cl
 def test_workers_of_one_name_are_two_and_a_killed_one_goes_after_10_s(client, keys, settings):
     with worker(settings) as one, worker(settings) as other:
         names = {f"worker-1@test/{each.process.pid}" for each in (one, other)}
-        wait_for(lambda: {seen.name for seen in presence.read(client, keys)} == names, 20, f"{names} to be seen")
+        wait_for(lambda: {seen.name for seen in heartbeats.read(client, keys)} == names, 20, f"{names} to be seen")
         other.instance.stop(other.process)
         os.kill(one.process.pid, signal.SIGKILL)
         wait_for(lambda: one.process.returncode is not None, 5)
         left = entries(client, keys)
         now_s = seconds(client)
-        assert [seen.name for seen in presence.alive(left, now_s)] == [f"worker-1@test/{one.process.pid}"]
-        assert presence.alive(left, now_s + 11) == []
+        assert [seen.name for seen in heartbeats.alive(left, now_s)] == [f"worker-1@test/{one.process.pid}"]
+        assert heartbeats.alive(left, now_s + 11) == []

@@ -12,7 +12,7 @@ import redis
 
 from tasks import backtest, configuration, runner
 from tasks.ledger import Keys, Ledger, Refusal
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
 from tests.integration.guarded import ran

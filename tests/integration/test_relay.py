@@ -215,7 +215,7 @@ def test_the_stream_is_trimmed_to_what_is_kept_once_it_is_relayed(settings, monk
 
 
 def test_nothing_goes_of_what_is_not_relayed_yet_however_much_it_is(settings):
-    script = (Path(relay_module.__file__).parents[1] / "tasks" / "trim.lua").read_text()
+    script = (Path(relay_module.__file__).parents[1] / "tasks" / "ledger" / "scripts" / "trim.lua").read_text()
 
     async def run() -> None:
         async with stage(settings) as on:

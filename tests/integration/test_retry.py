@@ -17,7 +17,7 @@ from tasks.__main__ import app
 from tasks.events import AnyEvent
 from tasks.frames import encoder
 from tasks.ledger import Keys
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters, records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import load

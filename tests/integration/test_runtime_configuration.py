@@ -8,11 +8,11 @@ import redis
 
 from ingest.inforce import InForce
 from tasks import configuration
-from tasks.changes import Changes
 from tasks.configuration import Configuration, edits
 from tasks.configuration.history import FILE
 from tasks.errors import LedgerError
 from tasks.ledger import Keys, Ledger
+from tasks.ledger.configurations import Changes
 from tasks.settings import Settings
 from tests.integration.runtime_configuration import (
     MOMENTUM,

@@ -7,7 +7,7 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters
 from tests.integration.service import Ingest, ingest, publish
 from tests.waiting import wait_for

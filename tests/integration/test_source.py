@@ -20,7 +20,7 @@ from ingest.parts import Parts
 from ingest.service import Service
 from ingest.source import CoreSource, Nats
 from tasks.errors import ServerAwayError
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.settings import Settings, load
 from tests.integration.service import ingest, publish
 from tests.waiting import HANGS_S, wait_for

@@ -13,9 +13,9 @@ from ingest.breaker import AUTHOR, Breaker
 from ingest.error_counts import ErrorCounts
 from ingest.inforce import InForce
 from tasks import configuration
-from tasks.changes import Changes
 from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys, Ledger
+from tasks.ledger.configurations import Changes
 from tasks.protocol import dead_letters
 from tasks.protocol.strikes import MAX_STRIKES, NOTHING, Running, Spared, Strike, Struck
 from tasks.run_guard import StrikeWriter

@@ -13,7 +13,7 @@ from ingest.ledger import IngestLedger
 from ingest.relay import GROUP
 from ingest.surroundings import Seen, Surroundings
 from tasks.ledger import Keys
-from tasks.presence import Presence
+from tasks.ledger.heartbeats import Presence
 from tasks.settings import Settings
 
 

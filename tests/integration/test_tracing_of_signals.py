@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.ledger import Ledger
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol.outcome import Outcome
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import batch, commit

@@ -16,7 +16,7 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_redis
-from tasks import presence
+from tasks.ledger import heartbeats
 from tasks.settings import Settings
 from tests.integration.sending import celery_app
 from tests.integration.workers import Worker, worker
@@ -162,7 +162,7 @@ def test_a_redis_that_hangs_does_not_make_a_worker_look_dead(namespace: str):
 
 def test_a_worker_that_is_asked_to_stop_leaves_no_port_no_files_and_no_entry(client, keys, settings, tmp_path: Path):
     with worker(settings, *PREFORK, TMPDIR=str(tmp_path)) as one:
-        [seen] = wait_for(lambda: presence.read(client, keys), 20, f"the worker{one.process.tail()}")
+        [seen] = wait_for(lambda: heartbeats.read(client, keys), 20, f"the worker{one.process.tail()}")
         assert (seen.name, seen.queues, seen.processes) == (f"worker-1@test/{one.process.pid}", ["trade"], 2)
         assert abs(seen.clock_ahead_s) < 1
         assert len(list(tmp_path.glob("realtime-strategies-*"))) == 1

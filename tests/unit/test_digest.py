@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.engine.signal_message import canonical
-from tasks.outbox import digest
+from tasks.ledger.reader import digest
 from tasks.protocol.records import Record
 from tests.unit.examples import TIME_MS, trade
 from tests.unit.strategies_for_tests import Echo, Worker, trades

@@ -12,7 +12,7 @@ from tasks.configuration.overlay import of_strategy
 from tasks.doctor import clock
 from tasks.doctor_asking import servers
 from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.presence import WorkerSeen
+from tasks.ledger.heartbeats import WorkerSeen
 from tasks.protocol.findings import Finding, age
 from tasks.protocol.ingest_status import Status
 from tasks.settings import Settings, load

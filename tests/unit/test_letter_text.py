@@ -6,7 +6,7 @@ import re
 import msgspec
 
 from tasks import letter_text
-from tasks.letterbox import Letter
+from tasks.ledger.dead_letters import Letter
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.unit.examples import book, trade

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tasks.presence import WorkerSeen, alive
+from tasks.ledger.heartbeats import WorkerSeen, alive
 
 NOW_S = 1_800_000_000.0
 

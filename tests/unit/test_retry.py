@@ -4,7 +4,7 @@ import pytest
 
 from tasks.events import AnyEvent
 from tasks.frames import encoder
-from tasks.letterbox import Letter
+from tasks.ledger.dead_letters import Letter
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.retry import Try, Verdict, prepare, rounds

@@ -5,7 +5,7 @@ import msgspec
 import pytest
 
 from compose.local.screen import Screen, in_order, nothing_used
-from tasks.summary import Summary
+from tasks.ledger.summary import Summary
 
 SUMMARY = Summary(
     frames=12,

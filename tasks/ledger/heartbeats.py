@@ -14,7 +14,7 @@ from redis.backoff import NoBackoff
 
 from tasks.clients.redis_client import connect_async
 from tasks.errors import UNREADABLE
-from tasks.ledger import Keys, connection_options, script
+from tasks.ledger.ledger import Keys, connection_options, script
 from tasks.settings import Settings
 from tasks.version import VERSION
 

@@ -20,7 +20,7 @@ Keys, each behind the namespace:
     configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
     configurations   hash    version (content hash) → JSON, the whole of it
     configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
-    workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/presence.py`)
+    workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/ledger/heartbeats.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
                              change of it; refused|pool|partition|epoch|why, where Redis refused a commit
 
@@ -51,6 +51,7 @@ from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared
 from tasks.settings import Settings
 
 STARTS_EXPIRE_S = 3600
+_SCRIPTS = Path(__file__).with_name("scripts")
 _pack = msgspec.msgpack.Encoder().encode
 
 Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
@@ -58,9 +59,7 @@ Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
 
 def script(name: str) -> str:
     """Return the text of one of the ledger's Lua scripts, behind what those share that write more than once."""
-    before, text = (
-        Path(__file__).with_name(f"{each}.lua").read_text(encoding="utf-8") for each in ("before_writing", name)
-    )
+    before, text = ((_SCRIPTS / f"{each}.lua").read_text(encoding="utf-8") for each in ("before_writing", name))
     # What begins with flags of its own writes once.
     return text if text.startswith("#!") else before + text
 

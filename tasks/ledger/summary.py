@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.settings import Settings
 from tasks.telemetry import latency
 

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tasks.errors import LedgerError
-from tasks.outbox import Outbox
+from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 

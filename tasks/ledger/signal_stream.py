@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from tasks.outbox import CHUNK, Outbox
+from tasks.ledger.reader import CHUNK, Outbox
 
 BLOCK_MS = 1_000
 RETRY_S = 0.5

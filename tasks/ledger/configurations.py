@@ -21,7 +21,7 @@ from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
-from tasks.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
+from tasks.ledger.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
 from tasks.settings import Settings
 
 #: How often a change that does not depend on others is tried while others change something.

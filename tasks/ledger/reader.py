@@ -12,7 +12,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.engine.signal_message import digest_line
 from tasks.errors import UNREADABLE, LedgerError, ServerAwayError, TrimmedError, UnreadableEntryError
-from tasks.ledger import Keys, connection_options
+from tasks.ledger.ledger import Keys, connection_options
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings, mask
 

@@ -2,7 +2,7 @@
 
 from tasks.clients.redis_client import connect
 from tasks.events import AnyEvent
-from tasks.ledger import Keys, connection_options
+from tasks.ledger.ledger import Keys, connection_options
 from tasks.protocol import records
 from tasks.settings import Settings
 
