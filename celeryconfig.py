@@ -44,9 +44,9 @@ broker_channel_error_retry = True
 result_backend = _results.for_celery()
 # By the scheme of the URL.
 override_backends = {
-    "redis": "tasks.results:OneTripRedis",
-    "rediss": "tasks.results:OneTripRedis",
-    "sentinel": "tasks.results:OneTripSentinel",
+    "redis": "tasks.worker.result_backend:OneTripRedis",
+    "rediss": "tasks.worker.result_backend:OneTripRedis",
+    "sentinel": "tasks.worker.result_backend:OneTripSentinel",
 }
 redis_backend_use_ssl = tls_options(_settings, _results) or None
 result_backend_transport_options = {
@@ -76,4 +76,4 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 # By name: whoever starts no worker does not load it.
-worker_consumer = "tasks.worker:Consumer"
+worker_consumer = "tasks.worker.consumer:Consumer"

@@ -15,8 +15,8 @@ from redis.asyncio import Redis
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_ENCODING, CONTENT_TYPE
+from tasks.protocol.task_name import TASK_NAME
 
-TASK = "tasks.process"
 #: What Celery says of a task without callbacks.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _pack = msgspec.msgpack.Encoder().encode
@@ -78,7 +78,7 @@ def message(task: Task, origin: str) -> bytes:
 def _headers(task: Task, task_id: str, origin: str) -> dict[str, Any]:
     return {
         "lang": "py",
-        "task": TASK,
+        "task": TASK_NAME,
         "id": task_id,
         "shadow": None,
         "eta": None,

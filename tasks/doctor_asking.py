@@ -22,6 +22,7 @@ from tasks.ledger import Keys, connection_options, heartbeats, lane_field
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, decode
 from tasks.protocol.routing import Pool
+from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import Settings, mask
 
 T = TypeVar("T")
@@ -34,7 +35,6 @@ OTHERS_S = 0.3
 _ANSWER_BYTES = 64 * 1024
 #: How many of the oldest entries of a queue are looked at.
 LOOKED_AT = 5
-TASK = "tasks.process"
 #: What /ready says that is well when it is false.
 _NO_PARTS = {"ok", "stopping", "standing_by"}
 
@@ -119,7 +119,7 @@ def ask_queues(settings: Settings, pools: Sequence[Pool]) -> QueueFacts:
     named = dict(zip((pool.name for pool in pools), names, strict=True))
     return QueueFacts(
         dict(zip(named, waiting, strict=True)),
-        {pool: sum(name not in {TASK, None} for name in its) for pool, its in named.items()},
+        {pool: sum(name not in {TASK_NAME, None} for name in its) for pool, its in named.items()},
         {pool: its.count(None) for pool, its in named.items()},
         astray,
     )

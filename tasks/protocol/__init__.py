@@ -16,5 +16,6 @@ __all__ = [
     "records",
     "routing",
     "strikes",
+    "task_name",
     "utc_time",
 ]

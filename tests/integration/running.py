@@ -7,13 +7,13 @@ import pytest
 import redis
 from redis.connection import AbstractConnection
 
-from tasks import runner
 from tasks.events import AnyEvent
 from tasks.ledger import Keys, Ledger
 from tasks.protocol.batches import Batch
 from tasks.protocol.routing import LaneId
-from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
+from tasks.worker import runner
+from tasks.worker.runner import Summary
 from tests.unit.strategies_for_tests import Echo
 
 LANE = LaneId("trade", 0)

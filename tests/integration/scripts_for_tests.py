@@ -13,7 +13,7 @@ import tasks.ledger
 from tasks.ledger import Keys, commit_arguments, script
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import MAX_STRIKES, Running, Strike
-from tasks.run_guard import strike_arguments
+from tasks.worker.run_guard import strike_arguments
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, batch
 
 FOLDER = Path(tasks.ledger.__file__).with_name("scripts")

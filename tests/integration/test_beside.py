@@ -9,7 +9,7 @@ from compose.local.processes import ROOT
 SCRIPT = """
 import asyncio, os, signal, socket, sys
 import structlog
-from tasks.beside import Beside
+from tasks.worker.fork_safe_loop import Beside
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 log = structlog.get_logger()
 server = socket.create_server(("127.0.0.1", 0))

@@ -5,7 +5,7 @@ import itertools
 import pytest
 import redis
 
-from tasks import configuration, runner
+from tasks import configuration
 from tasks.configuration.registry import build
 from tasks.events import Depth, Position
 from tasks.frames import parse
@@ -14,6 +14,7 @@ from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch
 from tasks.settings import Settings
+from tasks.worker import runner
 from tests.bench import usage
 from tests.bench.mix import Mix, simulated
 from tests.integration.ledger_for_tests import start_epoch

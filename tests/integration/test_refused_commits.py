@@ -10,11 +10,12 @@ from typing import Any
 import pytest
 import redis
 
-from tasks import backtest, configuration, runner
+from tasks import backtest, configuration
 from tasks.ledger import Keys, Ledger, Refusal
 from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
+from tasks.worker import runner
 from tests.integration.guarded import ran
 from tests.integration.ledger_for_tests import EPOCH, batch, begin
 from tests.integration.running import LANE, having, run, starts

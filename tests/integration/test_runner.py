@@ -9,7 +9,7 @@ import redis
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Ledger, Notice, lane_field
 from tasks.protocol.batches import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Epoch
-from tasks.runner import Summary
+from tasks.worker.runner import Summary
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, begin, dump, listening
 from tests.integration.running import LANE, run, starts
 from tests.unit.examples import TIME_MS, trade

@@ -7,13 +7,13 @@ import pytest
 import redis
 from billiard.exceptions import SoftTimeLimitExceeded
 
-from tasks import runner
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, lane_field
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
-from tasks.runner import Summary
 from tasks.strategy import AnyStrategy
+from tasks.worker import runner
+from tasks.worker.runner import Summary
 from tests.integration.ledger_for_tests import SOURCE, batch, begin, dump
 from tests.integration.running import LANE, having, run, starts
 from tests.unit.examples import trade

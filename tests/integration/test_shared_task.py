@@ -7,11 +7,11 @@ import msgspec
 import pytest
 import redis
 
-from tasks import runner
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Ledger, Notice, lane_field
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.routing import LaneId
+from tasks.worker import runner
 from tests.integration.ledger_for_tests import EPOCH, SOURCE, at, batch, begin, commit, dump, listening, outcome
 from tests.integration.running import having, round_trips, run, run_together, starts
 from tests.unit.strategies_for_tests import BAD, Raising, Version2, trades

@@ -18,8 +18,8 @@ from tasks.ledger import Keys, Ledger
 from tasks.ledger.configurations import Changes
 from tasks.protocol import dead_letters
 from tasks.protocol.strikes import MAX_STRIKES, NOTHING, Running, Spared, Strike, Struck
-from tasks.run_guard import StrikeWriter
 from tasks.settings import Settings
+from tasks.worker.run_guard import StrikeWriter
 from tests.integration.ledger_for_tests import batch, begin, start_epoch
 from tests.integration.running import run
 from tests.integration.sending import Rig

@@ -11,8 +11,8 @@ import msgspec
 import pytest
 
 from compose.local.processes import ROOT
-from tasks import measure
-from tasks.runner import Done
+from tasks.worker import worker_metrics
+from tasks.worker.runner import Done
 
 DONE = Done("trade", 5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0})
 LARGER = msgspec.structs.replace(DONE, pool="depth", events=15)
@@ -90,9 +90,9 @@ def test_batches_that_shared_a_task_count_each_for_its_pool_and_share_its_second
 
 def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    measure.committed([DONE], 0.1)
-    measure.count("worker_fenced", "trade")
-    with pytest.raises(ValueError, match="mine"), measure.counted(ValueError, "worker_failed", "trade"):
+    worker_metrics.committed([DONE], 0.1)
+    worker_metrics.count("worker_fenced", "trade")
+    with pytest.raises(ValueError, match="mine"), worker_metrics.counted(ValueError, "worker_failed", "trade"):
         raise ValueError("mine")
     assert list(tmp_path.iterdir()) == []
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
@@ -101,29 +101,29 @@ def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path
 def test_what_a_killed_worker_left_is_removed_and_what_one_that_lives_uses_is_not(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
-        lives = measure._make_directory("mine")
+        lives = worker_metrics._make_directory("mine")
         left = tmp_path / lives.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")
         left.mkdir()
         other = tmp_path / "realtime-strategies-elsewhere-1-mine-abc"
         other.mkdir()
-        measure._make_directory("mine")
+        worker_metrics._make_directory("mine")
         assert left.exists()
-        assert left not in measure.left_behind("mine")
+        assert left not in worker_metrics.left_behind("mine")
         process.kill()
     (left / "counter_main.db").write_bytes(b"")
-    measure._make_directory("yours")
-    assert left in measure.left_behind("mine")
-    measure._make_directory("mine")
+    worker_metrics._make_directory("yours")
+    assert left in worker_metrics.left_behind("mine")
+    worker_metrics._make_directory("mine")
     assert not left.exists()
     assert other.exists()
 
 
 def test_old_leftovers_of_another_pipelines_killed_workers_are_removed(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    mine = measure._make_directory("mine")
+    mine = worker_metrics._make_directory("mine")
     gone = 2**22 + 1  # no system has so many processes
     left = mine.rename(tmp_path / mine.name.replace(f"-{os.getpid()}-", f"-{gone}-"))
     hour_ago_s = time.time() - 3700
     os.utime(left, (hour_ago_s, hour_ago_s))
-    measure._make_directory("yours")
+    worker_metrics._make_directory("yours")
     assert not left.exists()

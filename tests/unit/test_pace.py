@@ -2,14 +2,14 @@
 
 import pytest
 
-from tasks import pace
-from tasks.pace import Pace
+from tasks.worker import batch_timing
+from tasks.worker.batch_timing import Pace
 from tests.integration.ledger_for_tests import batch
 
 
 def test_a_batch_is_expected_to_take_as_long_an_event_as_the_last_one_of_its_pool(monkeypatch):
     now_s = iter([10.0, 16.0])
-    monkeypatch.setattr(pace, "perf_counter", lambda: next(now_s))
+    monkeypatch.setattr(batch_timing, "perf_counter", lambda: next(now_s))
     known = Pace()
     assert known.expected_s(batch(None, 1.0, 1.0)) == 0.0
     with known.noted(batch(None, 1.0, 1.0, 1.0)):

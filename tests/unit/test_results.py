@@ -9,8 +9,8 @@ from celery import Celery, states
 from celery.backends.redis import RedisBackend
 from celery.utils.saferepr import saferepr
 
-from tasks.results import OneTripRedis
-from tasks.runner import Summary
+from tasks.worker.result_backend import OneTripRedis
+from tasks.worker.runner import Summary
 
 RESULT = {"events": 3, "seconds": 0.01}
 KEY = b"celery-task-meta-trade-0-1.aa-9"

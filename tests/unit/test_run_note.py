@@ -10,10 +10,10 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tasks import run_note
 from tasks.protocol.strikes import MAX_STRIKES, Running
-from tasks.run_note import SOLO, Noted, RunNote, of_child
-from tasks.run_watch import GRACE_S, POLL_S, RunWatch, left_behind, state_of
+from tasks.worker import run_note
+from tasks.worker.run_note import SOLO, Noted, RunNote, of_child
+from tasks.worker.run_watch import GRACE_S, POLL_S, RunWatch, left_behind, state_of
 from tests.integration.ledger_for_tests import batch
 from tests.unit.strategies_for_tests import Echo, Grumpy
 from tests.waiting import wait_for

@@ -8,8 +8,8 @@ import pytest
 from tasks import engine
 from tasks.protocol import dead_letters
 from tasks.protocol.strikes import MAX_STRIKES, NO_MEMORY_STATUS, NOTHING, Running, Spared, Strike, Struck, spared
-from tasks.run_note import Noted
-from tasks.run_watch import POLL_S, ProcessState, Watched
+from tasks.worker.run_note import Noted
+from tasks.worker.run_watch import POLL_S, ProcessState, Watched
 from tests.unit.strategies_for_tests import Echo, Grumpy, trades
 
 LIMIT_S = 20.0

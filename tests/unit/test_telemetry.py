@@ -15,15 +15,15 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from tasks import process, runner
 from tasks.errors import LedgerError
 from tasks.events import Trade
 from tasks.ledger import Begun
 from tasks.protocol import batches, dead_letters
 from tasks.strategy import Signal
-from tasks.strategy_errors import StrategyErrors
 from tasks.telemetry import logs
 from tasks.telemetry.logs import add_trace
+from tasks.worker import runner, task
+from tasks.worker.strategy_errors import StrategyErrors
 from tests.integration.ledger_for_tests import batch
 from tests.unit.examples import trade
 from tests.unit.strategies_for_tests import Echo, Tally
@@ -112,10 +112,10 @@ def test_what_is_logged_during_a_task_names_it_and_nothing_does_afterwards(monke
         return []
 
     monkeypatch.setattr(runner, "run", run)
-    monkeypatch.setattr(process, "_ledger", lambda: None)
+    monkeypatch.setattr(task, "_ledger", lambda: None)
     carried: Any = [batch(2, partition=5), batch(2, partition=6)]
     with pytest.raises(LedgerError if ending else Ignore):
-        process.process(batches.pack(carried))
+        task.process(batches.pack(carried))
     assert seen == [{"task_id": "trade-5-7.3f9a02c1-4+1"}]
     assert get_contextvars() == {}
 

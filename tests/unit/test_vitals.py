@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.vitals import Vitals
+from tasks.worker.health import Vitals
 
 
 class Clock:

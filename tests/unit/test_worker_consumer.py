@@ -8,8 +8,8 @@ from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
 
-from tasks.vitals import Vitals
-from tasks.worker import Consumer
+from tasks.worker.consumer import Consumer
+from tasks.worker.health import Vitals
 
 
 class Request:

@@ -20,15 +20,15 @@ from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 from prometheus_client import CollectorRegistry
 
-from tasks import control_commands, measure
-from tasks.beside import Beside
 from tasks.errors import SettingsError
 from tasks.ledger.heartbeats import EVERY_S, Presence
-from tasks.run_guard import ChildrenGuard, fork_guard, write_left_behind
 from tasks.settings import Settings, load, mask
 from tasks.telemetry.build_info import BuildInfo
 from tasks.telemetry.http_server import Address, serve
-from tasks.vitals import Vitals
+from tasks.worker import control_commands, worker_metrics
+from tasks.worker.fork_safe_loop import Beside
+from tasks.worker.health import Vitals
+from tasks.worker.run_guard import ChildrenGuard, fork_guard, write_left_behind
 
 BEAT_S = 1.0
 _STOP_S = 10.0
@@ -43,10 +43,10 @@ class Front:
         self.vitals = Vitals(settings.run_limit_s)
         self._settings = settings
         owner = hashlib.sha256(f"{settings.ledger} {settings.namespace}".encode()).hexdigest()[:12]
-        write_left_behind(settings, measure.left_behind(owner))
-        self._directory = measure.start(queues, owner)
+        write_left_behind(settings, worker_metrics.left_behind(owner))
+        self._directory = worker_metrics.start(queues, owner)
         self._registry = CollectorRegistry()
-        for collector in (BuildInfo("worker"), self.vitals, measure.Collector(self._directory)):
+        for collector in (BuildInfo("worker"), self.vitals, worker_metrics.Collector(self._directory)):
             self._registry.register(collector)
         self._name = name
         self._leaving, self._ending = asyncio.Event(), asyncio.Event()
@@ -57,7 +57,7 @@ class Front:
         try:
             self._beside.start(self._main)
         except SettingsError:
-            measure.stop(self._directory)
+            worker_metrics.stop(self._directory)
             raise
 
     def leave(self) -> None:
@@ -75,7 +75,7 @@ class Front:
         self.leave()
         self._beside.call(self._ending.set)
         self._beside.join(_STOP_S)
-        measure.stop(self._directory)
+        worker_metrics.stop(self._directory)
 
     async def _main(self, up: Callable[[], None]) -> None:
         address = Address.of_worker(self._settings)
@@ -143,18 +143,18 @@ class Consumer(CeleryConsumer):
             raise SystemExit(1) from None
         control_commands.install()
         self._vitals = self._front.vitals
-        self.app.events.dispatcher_cls = "tasks.worker:OnceDispatcher"
+        self.app.events.dispatcher_cls = "tasks.worker.consumer:OnceDispatcher"
         #: Whether it was said that the broker is away.
         self._away = False
         for refused in (task_unknown, task_rejected):
             refused.connect(self._on_foreign)
 
     def _on_foreign(self, **_: Any) -> None:
-        measure.count("worker_foreign_tasks")
+        worker_metrics.count("worker_foreign_tasks")
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         """Called by Celery for a body in none of our encodings."""
-        measure.count("worker_foreign_tasks")
+        worker_metrics.count("worker_foreign_tasks")
         super().on_decode_error(message, exc)
 
     def register_with_event_loop(self, hub: Any) -> None:

@@ -20,8 +20,8 @@ from prometheus_client import Counter, Histogram, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
-from tasks.runner import Done
 from tasks.telemetry.metrics import WORKER
+from tasks.worker.runner import Done
 
 #: What the killed workers of another pipeline left is removed after so long.
 _FORGOTTEN_S = 3600

@@ -13,7 +13,7 @@ from typing import Any
 import structlog
 from celery.worker.control import Panel
 
-from tasks import measure
+from tasks.worker import worker_metrics
 
 Command = Callable[..., Any]
 #: For so long a refusal is told of.
@@ -33,7 +33,7 @@ REFUSED = {
 def install() -> None:
     """Have this process's worker obey by these rules, and count from now on."""
     for name in (*REFUSED, "pool_shrink", "pool_grow", "autoscale"):
-        measure.count("worker_refused_commands", name, by=0)
+        worker_metrics.count("worker_refused_commands", name, by=0)
     Panel.data |= {name: _refuser(name, instead) for name, instead in REFUSED.items()}
     for name, most in {"pool_shrink": _spare_processes, "pool_grow": lambda _: None}.items():
         Panel.data[name] = _counting(name, Panel.data[name], most)
@@ -63,7 +63,7 @@ def refused_lately() -> str:
 
 def _refuse(name: str, why: str) -> dict[str, str]:
     _refusals.note(name)
-    measure.count("worker_refused_commands", name)
+    worker_metrics.count("worker_refused_commands", name)
     log.warning("refused a control command", command=name, why=why)
     return {"error": f"refused: {why}"}
 

@@ -17,20 +17,20 @@ import structlog
 from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
-from tasks import measure, runner
 from tasks.celery import app
 from tasks.configuration import Configuration, registry
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, reason
 from tasks.protocol import batches
 from tasks.protocol.strikes import NO_MEMORY_STATUS
-from tasks.run_note import SOLO, RunNote, of_child
+from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 from tasks.telemetry import tracing
 from tasks.telemetry.log_throttle import Rarely
+from tasks.worker import runner, worker_metrics
+from tasks.worker.run_note import SOLO, RunNote, of_child
 
-NAME = "tasks.process"
 log = structlog.get_logger()
 
 
@@ -119,10 +119,10 @@ def _told_if_refused() -> Iterator[None]:
 
 @lru_cache(maxsize=1)
 def _note() -> RunNote | None:
-    directory = measure.directory()
+    directory = worker_metrics.directory()
     if directory is None:
         return None
-    return RunNote(of_child(directory, os.getpid()) if measure.is_child() else directory / SOLO)
+    return RunNote(of_child(directory, os.getpid()) if worker_metrics.is_child() else directory / SOLO)
 
 
 @contextmanager
@@ -139,29 +139,29 @@ def _noted() -> Iterator[runner.Note]:
         note.end()
 
 
-@app.task(name=NAME)
+@app.task(name=TASK_NAME)
 def process(payload: bytes) -> runner.Summary:
     """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
     started_s = perf_counter()
     with bounded(load().run_limit_s), _noted() as note:
-        with measure.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
+        with worker_metrics.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
             carried = batches.unpack(payload)
-        pools = {measure.pool_label(batch.pool) for batch in carried}
+        pools = {worker_metrics.pool_label(batch.pool) for batch in carried}
         tracing.note(
             lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried)
         )
         with (
             bound_contextvars(task_id=process.request.id or batches.task_id(carried)),
             _told_if_refused(),
-            measure.counted(Exception, "worker_failed", *pools),
+            worker_metrics.counted(Exception, "worker_failed", *pools),
         ):
             dones = runner.run(carried, _ledger(), _strategies.find, note=note)
     seconds = perf_counter() - started_s
     for name, fenced in (Counter(b.pool for b in carried) - Counter(done.pool for done in dones)).items():
-        measure.count("worker_fenced", measure.pool_label(name), by=fenced)
+        worker_metrics.count("worker_fenced", worker_metrics.pool_label(name), by=fenced)
     if not dones:
         raise Ignore
-    measure.committed(dones, seconds)
+    worker_metrics.committed(dones, seconds)
     summary = runner.summary(dones)
     tracing.note(events=summary.events, repeats=summary.repeats, signals=summary.signals, errors=summary.errors)
     summary.seconds = round(seconds, 6)

@@ -24,8 +24,8 @@ from tasks.ledger import STARTS_EXPIRE_S, Keys, connection_options, lane_field, 
 from tasks.protocol import strikes
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import Strike
-from tasks.run_watch import POLL_S, RunWatch, left_behind
 from tasks.settings import Settings
+from tasks.worker.run_watch import POLL_S, RunWatch, left_behind
 
 #: Then a strike is forgotten: the start of its run still counts.
 _TRY_S = 10.0

@@ -29,14 +29,14 @@ from tasks.engine.strategy_run import NewerStateError
 from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
 from tasks.ledger import Begun, Committed, Ledger
-from tasks.pace import Pace
 from tasks.protocol.batches import Batch, max_starts
 from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy
-from tasks.strategy_errors import StrategyErrors
 from tasks.telemetry import tracing
 from tasks.telemetry.log_throttle import Rarely
 from tasks.telemetry.logs import about
+from tasks.worker.batch_timing import Pace
+from tasks.worker.strategy_errors import StrategyErrors
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
 #: What may be raised while strategies run and is no doing of the events: files, modules, the ledger.

@@ -1,0 +1,3 @@
+"""The name of the Celery task, in the messages of any version."""
+
+TASK_NAME = "tasks.process"

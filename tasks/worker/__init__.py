@@ -1,0 +1,21 @@
+"""A worker: what Celery's processes do with tasks, how they are watched, and what they tell of themselves.
+
+Nothing is imported here, because Celery loads its parts late and by name; nothing but `tasks.celery` and celeryconfig.py
+uses them. It knows the engine, the ledger and telemetry.
+"""
+
+__all__ = [
+    "batch_timing",
+    "consumer",
+    "control_commands",
+    "fork_safe_loop",
+    "health",
+    "result_backend",
+    "run_guard",
+    "run_note",
+    "run_watch",
+    "runner",
+    "strategy_errors",
+    "task",
+    "worker_metrics",
+]
