@@ -13,8 +13,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tasks import command_line, configuration, jobs, page
-from tasks.backtest import Result
+from tasks import command_line, configuration
+from tasks.backtest import Result, html_report, parallel
 from tasks.changes_commands import app as changes_app
 from tasks.configuration import edits
 from tasks.deadletters_commands import app as deadletters_app
@@ -91,7 +91,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     """
     chosen = _chosen(symbols, strategies, changes or [])
     if html:
-        page.plotly()  # Better missed now than after the run.
+        html_report.plotly()  # Better missed now than after the run.
     ran = _run(_task(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
     if not ran.result.frames and not symbols:
         _warn(f"there is nothing in {', '.join(map(str, files))}")
@@ -99,7 +99,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
         _warn(none_used(ran.result.events, ran.result.skipped, ran.result.refused))
     _refuse_unknown(_words(symbols), ran.symbols)
     if html and ran.market:
-        _write_page(html, page.Content(files, chosen, ran.result, ran.signals, ran.market))
+        _write_page(html, html_report.Content(files, chosen, ran.result, ran.signals, ran.market))
     if signals:
         _write_signals(signals, ran.signals)
     _show(ran.result, as_json=as_json, as_digest=as_digest)
@@ -107,22 +107,24 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
 
 def _task(
     files: list[Path], chosen: configuration.Configuration, *, audit: bool, watch: bool, salvage: bool
-) -> jobs.Task:
+) -> parallel.Task:
     own = load()
     audited = Outbox.reach(own).audit() if audit else None
     limits = Limits(own.max_clock_lead_s, own.max_book_jump)
-    return jobs.Task(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
+    return parallel.Task(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
 
 
-def _run(task: jobs.Task, processes: int) -> jobs.Ran:
+def _run(task: parallel.Task, processes: int) -> parallel.Ran:
     """Run a backtest in so many processes, or as many as pay, and show how far it is."""
     with _progress() as progress:
         bar = progress.add_task("lines", total=None)
-        return jobs.run(task, processes or jobs.jobs_for(task.paths), lambda lines: progress.advance(bar, lines), _warn)
+        return parallel.run(
+            task, processes or parallel.jobs_for(task.paths), lambda lines: progress.advance(bar, lines), _warn
+        )
 
 
-def _write_page(path: Path, content: page.Content) -> None:
-    size = page.write(path, content)
+def _write_page(path: Path, content: html_report.Content) -> None:
+    size = html_report.write(path, content)
     err.print(f"{path}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
 
 

@@ -9,10 +9,11 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from tasks import check as checking
-from tasks import command_line, configuration, report
+from tasks import command_line, configuration
+from tasks.backtest import performance
+from tasks.backtest.strategies_page import page
 from tasks.configuration import registry
-from tasks.report_text import page
+from tasks.conformance import suite as checking
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 
@@ -112,7 +113,7 @@ def write_report(
     tables: dict[str, str] = {}
     with err.status("reading") as status:
         for path in files:
-            market = report.events(path, _warn if salvage else None)
-            found = list(report.rows(market, settings, lambda text: status.update(Text(text))))
-            tables[path.name] = report.table(market, found)
+            market = performance.events(path, _warn if salvage else None)
+            found = list(performance.rows(market, settings, lambda text: status.update(Text(text))))
+            tables[path.name] = performance.table(market, found)
     sys.stdout.write(page(tables))

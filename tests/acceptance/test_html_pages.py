@@ -8,7 +8,7 @@ import pytest
 from playwright.sync_api import Browser, Page
 
 from compose.local.processes import ROOT
-from tasks import jobs, page
+from tasks.backtest import html_report, parallel
 from tests.bench import plots
 from tests.bench.results import Report
 from tests.browsing import grave_findings
@@ -21,9 +21,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     written = {name: folder / f"{name}.html" for name in ("backtest", "bench")}
     recording = write_market(folder / "market.jsonl")
-    ran = jobs.run(jobs.Task([recording], configuration(), watch=True))
+    ran = parallel.run(parallel.Task([recording], configuration(), watch=True))
     assert ran.market is not None
-    page.write(written["backtest"], page.Content([recording], configuration(), ran.result, ran.signals, ran.market))
+    html_report.write(
+        written["backtest"], html_report.Content([recording], configuration(), ran.result, ran.signals, ran.market)
+    )
     report = msgspec.json.decode((ROOT / "docs" / "benchmark.json").read_bytes(), type=Report)
     plots.write(written["bench"], report)
     return written

@@ -7,8 +7,8 @@ from pathlib import Path
 from plotly import graph_objects, io, subplots
 from plotly.offline import get_plotlyjs
 
-from tasks.charts import AXIS, LAYOUT
-from tasks.page import CONFIG, SCHEME, STYLE
+from tasks.backtest.charts import AXIS, LAYOUT
+from tasks.backtest.html_report import CONFIG, SCHEME, STYLE
 from tests.bench.results import Report
 from tests.bench.runs import Run
 from tests.bench.table import Rows, about, sections

@@ -10,10 +10,10 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tasks import check_events, check_source
-from tasks.check import Size, check, kinds
 from tasks.command_line import Console
 from tasks.configuration import registry
+from tasks.conformance import source_lint, synthetic_market
+from tasks.conformance.suite import Size, check, kinds
 from tasks.events import Depth, Trade
 from tasks.strategies_commands import app
 from tasks.strategy import Params, Signal, State, Strategy
@@ -138,7 +138,7 @@ LINT = "no clock, I/O, randomness or Celery (lint)"
 def _clean_source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Let this module pass the lint, so that each strategy fails only by what it does."""
     if "source" not in request.node.name:
-        monkeypatch.setattr(check_source, "faults", lambda _: [])
+        monkeypatch.setattr(source_lint, "faults", lambda _: [])
 
 
 @pytest.mark.parametrize("name", registry.builtin_names())
@@ -176,7 +176,7 @@ def test_what_is_wrong_is_said_in_one_line():
 
 
 def test_the_source_of_this_module_is_found_to_draw_random_numbers():
-    faults = check_source.faults(Good)
+    faults = source_lint.faults(Good)
     assert any(fault.endswith(": random") for fault in faults)
     assert any(fault.endswith(": .random") for fault in faults)
     assert LINT in check(Good, TINY).failed
@@ -199,18 +199,18 @@ def test_the_source_scan_names_what_a_strategy_must_not_use(line, fault, tmp_pat
     body = f"{line}\nfrom tasks.strategy import *\nclass S(Strategy[Params, State]):\n    name = 's'\n"
     (tmp_path / f"{name}.py").write_text(body.replace("open(", "lambda: open("))
     monkeypatch.syspath_prepend(str(tmp_path))
-    assert check_source.faults(registry.find(f"{name}:S")) == ([fault] if fault else [])
+    assert source_lint.faults(registry.find(f"{name}:S")) == ([fault] if fault else [])
 
 
 def test_the_market_of_the_suite_is_the_same_each_time_and_another_for_another_seed():
     def events(seed: int) -> list[Depth | Trade]:
-        return list(islice(check_events.market(check_events.symbols(2), ("depth", "trade"), 100, seed), 50))
+        return list(islice(synthetic_market.market(synthetic_market.symbols(2), ("depth", "trade"), 100, seed), 50))
 
     assert events(1) == events(1) != events(2)
 
 
 def test_every_book_of_the_suite_is_sorted_and_not_crossed():
-    for book in islice(check_events.market(check_events.BASKET, ("depth",), 100), 3000):
+    for book in islice(synthetic_market.market(synthetic_market.BASKET, ("depth",), 100), 3000):
         assert isinstance(book, Depth)
         assert book.bids[0][0] < book.asks[0][0]
         assert all(a[0] > b[0] for a, b in itertools.pairwise(book.bids))

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import check_events, engine
-from tasks.check import kinds
+from tasks import engine
 from tasks.configuration import registry
+from tasks.conformance import synthetic_market
+from tasks.conformance.suite import kinds
 from tasks.events import AnyEvent
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.strategy import AnyStrategy
@@ -64,9 +65,9 @@ def lively(name: str) -> AnyStrategy:
 def market(name: str, seed: int) -> list[AnyEvent]:
     """Return three minutes of events."""
     strategy = lively(name)
-    symbols = check_events.symbols(3 if strategy.key == "all" else 1)
+    symbols = synthetic_market.symbols(3 if strategy.key == "all" else 1)
     wanted = kinds(type(strategy))
-    return list(islice(check_events.market(symbols, wanted, STEP_MS, seed), 2_000 * len(symbols) * len(wanted)))
+    return list(islice(synthetic_market.market(symbols, wanted, STEP_MS, seed), 2_000 * len(symbols) * len(wanted)))
 
 
 def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[Said]:

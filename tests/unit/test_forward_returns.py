@@ -6,10 +6,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.backtest.forward_returns import MAX_AGE_MS, SignalRow, Trigger, forward_bps
+from tasks.backtest.prices import Market
 from tasks.events import AnyEvent, Kind, Venue
-from tasks.forward_returns import MAX_AGE_MS, SignalRow, Trigger, forward_bps
 from tasks.frames.timestamps import STEP_BACK_MS
-from tasks.market import Market
 from tests.unit.examples import TIME_MS, book, trade
 
 

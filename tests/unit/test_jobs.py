@@ -8,12 +8,11 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from tasks import jobs
-from tasks.backtest import Result
+from tasks.backtest import Result, parallel
+from tasks.backtest.parallel import Task
 from tasks.configuration.audit import Audit
 from tasks.errors import LedgerError, RealtimeStrategiesError, RecordingError
 from tasks.frames import recordings
-from tasks.jobs import Task
 from tests.unit.examples import TIME_MS
 from tests.unit.market_for_tests import SIGNALS, SYMBOLS, configuration, write_market
 
@@ -40,11 +39,11 @@ def but_the_clock(result: Result) -> Result:
 
 
 def test_two_processes_or_three_give_the_result_of_one(market: Path):
-    one = jobs.run(Task([market], configuration(), watch=True))
+    one = parallel.run(Task([market], configuration(), watch=True))
     assert sum(one.result.signals.values()) == SIGNALS
     assert (len(one.result.skipped), len(one.result.refused)) == (2, 1)
     for number in (2, 3):
-        several = jobs.run(Task([market], configuration(), watch=True), number)
+        several = parallel.run(Task([market], configuration(), watch=True), number)
         assert but_the_clock(several.result) == but_the_clock(one.result)
         assert sorted(several.signals) == sorted(one.signals)
         assert several.symbols == one.symbols == sorted(SYMBOLS)
@@ -76,27 +75,27 @@ def test_what_another_process_can_not_do_is_said_in_this_one(market: Path):
         for pool, symbol, kind in met
     ]
     with pytest.raises(LedgerError, match="had no spot ETHUSDT depth in pool depth"):
-        jobs.run(Task([market], audited, Audit(lines, {audited.version: audited})), 2)
+        parallel.run(Task([market], audited, Audit(lines, {audited.version: audited})), 2)
 
 
 def test_a_process_that_dies_is_one_clear_line(market: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jobs, "_help", exit)
+    monkeypatch.setattr(parallel, "_help", exit)
     with pytest.raises(RealtimeStrategiesError, match="a process of the backtest died"):
-        jobs.run(Task([market], configuration()), 2)
+        parallel.run(Task([market], configuration()), 2)
 
 
 def test_a_recording_that_is_not_there_leaves_no_process_behind(tmp_path: Path):
     with pytest.raises(RecordingError, match=r"nowhere\.jsonl"):
-        jobs.run(Task([tmp_path / "nowhere.jsonl"], configuration()), 2)
+        parallel.run(Task([tmp_path / "nowhere.jsonl"], configuration()), 2)
     assert not active_children()
 
 
 def test_a_process_whose_first_was_killed_ends(market: Path, monkeypatch: pytest.MonkeyPatch):
     done, theirs = Pipe(duplex=False)
-    monkeypatch.setattr(jobs, "parent_process", lambda: SimpleNamespace(is_alive=lambda: False))
+    monkeypatch.setattr(parallel, "parent_process", lambda: SimpleNamespace(is_alive=lambda: False))
     monkeypatch.setattr("signal.signal", lambda *_: None)
     with done, theirs, pytest.raises(SystemExit):
-        jobs._help(theirs, Task([market], configuration()), 1, 2)
+        parallel._help(theirs, Task([market], configuration()), 1, 2)
 
 
 def test_small_recordings_take_one_process_and_large_ones_one_a_processor(
@@ -105,5 +104,5 @@ def test_small_recordings_take_one_process_and_large_ones_one_a_processor(
     monkeypatch.setattr("os.cpu_count", lambda: 4)
     large = tmp_path / "large"
     with large.open("wb") as file:
-        file.truncate(100 * jobs.MIN_BYTES_A_JOB)
-    assert [jobs.jobs_for([path]) for path in (market, large, tmp_path / "nowhere")] == [1, 4, 1]
+        file.truncate(100 * parallel.MIN_BYTES_A_JOB)
+    assert [parallel.jobs_for([path]) for path in (market, large, tmp_path / "nowhere")] == [1, 4, 1]

@@ -8,13 +8,13 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tasks import jobs, page
 from tasks.__main__ import app
-from tasks.charts import Spoken, figure, thinned
+from tasks.backtest import html_report, parallel
+from tasks.backtest.charts import Spoken, figure, thinned
+from tasks.backtest.forward_returns import Prices
+from tasks.backtest.html_report import Content
+from tasks.backtest.prices import Market
 from tasks.errors import SettingsError
-from tasks.forward_returns import Prices
-from tasks.market import Market
-from tasks.page import Content
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.market_for_tests import SIGNALS, SYMBOLS, configuration, write_market
 
@@ -33,7 +33,7 @@ class References(HTMLParser):
 
 
 def content(path: Path) -> Content:
-    ran = jobs.run(jobs.Task([path], configuration(), watch=True))
+    ran = parallel.run(parallel.Task([path], configuration(), watch=True))
     assert ran.market is not None
     return Content([path], configuration(), ran.result, ran.signals, ran.market)
 
@@ -53,7 +53,7 @@ def spoken(**changes: object) -> Spoken:
 
 
 def test_the_page_shows_every_signal_the_digest_and_the_settings(told: Content):
-    text = page.html(told)
+    text = html_report.html(told)
     assert len(told.signals) == SIGNALS
     for symbol in SYMBOLS:
         assert f"<h2>{symbol} " in text
@@ -66,7 +66,7 @@ def test_the_page_shows_every_signal_the_digest_and_the_settings(told: Content):
 
 def test_the_page_refers_to_no_other_file(told: Content):
     parser = References()
-    parser.feed(page.html(told))
+    parser.feed(html_report.html(told))
     assert parser.found == []
 
 
@@ -75,7 +75,7 @@ def test_what_comes_from_outside_is_escaped(told: Content, tmp_path: Path):
     market.see(book(symbol=EVIL))
     said = msgspec.json.encode(spoken(symbol=EVIL, strategy=EVIL, action=EVIL, rationale=EVIL))
     result = msgspec.structs.replace(told.result, skipped={EVIL: 1}, errors={EVIL: 1})
-    text = page.html(Content([tmp_path / f"{EVIL}.jsonl"], told.configuration, result, [said], market))
+    text = html_report.html(Content([tmp_path / f"{EVIL}.jsonl"], told.configuration, result, [said], market))
     parser = References()
     parser.feed(text)
     assert parser.found == []
@@ -85,10 +85,10 @@ def test_what_comes_from_outside_is_escaped(told: Content, tmp_path: Path):
 def test_a_recording_without_signals_or_without_anything_has_a_page(tmp_path: Path):
     quiet = content(write_market(tmp_path / "quiet.jsonl", seconds=0))
     assert (quiet.result.frames, quiet.signals) == (0, [])
-    assert '<th scope="row">orderbook_skew</th><td>0</td>' in page.html(quiet)
+    assert '<th scope="row">orderbook_skew</th><td>0</td>' in html_report.html(quiet)
     market = Market()
     market.see(trade(100.0))
-    assert "no signals" in page.html(quiet._replace(market=market))
+    assert "no signals" in html_report.html(quiet._replace(market=market))
 
 
 def test_without_the_library_it_is_one_clear_line_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -100,7 +100,7 @@ def test_without_the_library_it_is_one_clear_line_before_the_run(tmp_path: Path,
 
 def test_a_page_that_can_not_be_written_is_one_clear_line(told: Content, tmp_path: Path):
     with pytest.raises(SettingsError, match=r"can't write .*page\.html: No such file"):
-        page.write(tmp_path / "nowhere" / "page.html", told)
+        html_report.write(tmp_path / "nowhere" / "page.html", told)
 
 
 def test_the_command_writes_the_page_and_says_how_large_it_is(tmp_path: Path):

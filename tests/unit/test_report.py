@@ -8,11 +8,11 @@ import pytest
 from typer.testing import CliRunner
 
 from compose.local.processes import ROOT
-from tasks import report
+from tasks.backtest import performance
+from tasks.backtest.performance import quantiles
+from tasks.backtest.strategies_page import page
 from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError
-from tasks.report import quantiles
-from tasks.report_text import page
 from tasks.strategies_commands import app
 from tests.data import SPOT, USDM
 from tests.unit.examples import TIME_MS, book, trade
@@ -38,12 +38,12 @@ def test_a_return_has_the_sign_of_the_action_so_that_above_zero_is_right():
 
     market = [at(0, 2000, 9, 1), at(1, 2010, 1, 9), at(2, 2000, 1, 1)]
     told: list[str] = []
-    (row,) = report.rows(market, SKEW, told.append)
+    (row,) = performance.rows(market, SKEW, told.append)
     assert told == ["orderbook_skew"]
     assert (row.events, dict(row.actions)) == (3, {"buy": 1, "sell": 1})
     assert row.forward_bps[0] == pytest.approx([50.0, 10 / 2010 * 1e4])
     assert row.forward_bps[1] == []
-    assert "| orderbook_skew | 3 | 1 | 1 |" in report.table(market, [row])
+    assert "| orderbook_skew | 3 | 1 | 1 |" in performance.table(market, [row])
 
 
 def test_trades_stand_for_the_price_where_there_are_no_books():
@@ -51,9 +51,9 @@ def test_trades_stand_for_the_price_where_there_are_no_books():
     configuration = Configuration.model_validate(
         {"pools": {"trade": {"kinds": ["trade"], "strategies": {"price_velocity": {"window_s": 2}}}}}
     )
-    (row,) = report.rows(market, configuration, lambda _: None)
+    (row,) = performance.rows(market, configuration, lambda _: None)
     assert (row.events, row.confidences) == (2, [])
-    assert "| price_velocity | 2 | 0 | 0 | - | - | - | - |" in report.table(market, [row])
+    assert "| price_velocity | 2 | 0 | 0 | - | - | - | - |" in performance.table(market, [row])
 
 
 def test_the_page_holds_the_definition_of_each_built_in_strategy_and_the_tables():

@@ -15,7 +15,8 @@ from typing import Literal, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
-from tasks import check_events, check_source, engine
+from tasks import engine
+from tasks.conformance import source_lint, synthetic_market
 from tasks.events import AnyEvent, Kind
 from tasks.protocol import dead_letters
 from tasks.strategy import AnyStrategy, Strategy
@@ -131,8 +132,8 @@ class _Tried:
     def __init__(self, strategy_type: type[AnyStrategy], size: Size) -> None:
         self._type, self._size = strategy_type, size
         self._kinds = kinds(strategy_type)
-        names = check_events.symbols(len(check_events.BASKET))
-        self._events = list(islice(check_events.market(names, self._kinds, 100), size.events if self._kinds else 0))
+        names = synthetic_market.symbols(len(synthetic_market.BASKET))
+        self._events = list(islice(synthetic_market.market(names, self._kinds, 100), size.events if self._kinds else 0))
         self._once: _Ran | None = None
 
     def parameters(self) -> str:
@@ -203,9 +204,9 @@ class _Tried:
 
     def bounded(self) -> str:
         ticks = _DAY_S // self._size.day_step_s
-        names = check_events.symbols(_DAY_SYMBOLS)
+        names = synthetic_market.symbols(_DAY_SYMBOLS)
         count = ticks * len(names) * len(self._kinds)
-        day = islice(check_events.market(names, self._kinds, self._size.day_step_s * 1000), count)
+        day = islice(synthetic_market.market(names, self._kinds, self._size.day_step_s * 1000), count)
         largest = max(self._run(_batches(day)).state_bytes, self._whole().state_bytes)
         explained = "kib" in (self._type.state_type.__doc__ or "").lower()
         most = MOST_STATE_BYTES_EXPLAINED if explained else MOST_STATE_BYTES
@@ -217,7 +218,7 @@ class _Tried:
         return f"{self._whole().seconds / max(1, len(self._events)) * 1e6:.1f} µs of processor time, engine and codec included"
 
     def source(self) -> str:
-        faults = check_source.faults(self._type)
+        faults = source_lint.faults(self._type)
         if faults:
             raise _BrokenError("; ".join(faults))
         return "nothing found"

@@ -13,18 +13,18 @@ from typing import NamedTuple
 import msgspec
 
 from tasks import engine
+from tasks.backtest.prices import Market
+from tasks.backtest.symbol_shard import Share
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream
 from tasks.ledger import reader
-from tasks.market import Market
 from tasks.protocol import records
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.protocol.routing import LaneId, Router
-from tasks.share import Share
 
 SOURCE = "backtest"
 #: How many lines there are from one call of `progress` to the next.

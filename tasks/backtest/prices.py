@@ -3,8 +3,8 @@
 from array import array
 from typing import NamedTuple
 
+from tasks.backtest.forward_returns import Prices
 from tasks.events import AnyEvent, Depth, Kind, Venue
-from tasks.forward_returns import Prices
 from tasks.frames.timestamps import STEP_BACK_MS
 
 #: Venue and symbol.

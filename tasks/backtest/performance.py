@@ -13,12 +13,12 @@ from typing import NamedTuple
 import msgspec
 
 from tasks import engine
+from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, forward_bps
+from tasks.backtest.prices import Market
 from tasks.configuration import Configuration, registry
 from tasks.events import AnyEvent
-from tasks.forward_returns import HORIZONS_S, SignalRow, forward_bps
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped
-from tasks.market import Market
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.plausibility import FrameReader
 from tasks.protocol.routing import Router

@@ -12,12 +12,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.backtest import Result
-from tasks.charts import COLOURS, MIN_HOLE_MS, Spoken, figure
+from tasks.backtest.backtest import Result
+from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, Spoken, figure
+from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, forward_bps
+from tasks.backtest.prices import Market, Name
 from tasks.configuration import Configuration, edits
 from tasks.errors import SettingsError
-from tasks.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, forward_bps
-from tasks.market import Market, Name
 
 #: Of plotly's charts.
 CONFIG = {"displaylogo": False, "responsive": True, "plotlyServerURL": ""}

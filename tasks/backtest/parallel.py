@@ -9,14 +9,14 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.backtest import Backtest, Part, Result
+from tasks.backtest.backtest import Backtest, Part, Result
+from tasks.backtest.prices import Market
+from tasks.backtest.symbol_shard import Share
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import RealtimeStrategiesError
 from tasks.frames import recordings
-from tasks.market import Market
 from tasks.protocol.plausibility import DEFAULT_LIMITS, Limits
-from tasks.share import Share
 
 #: Recordings of less are read sooner than another process is started.
 MIN_BYTES_A_JOB = 2 * 1024 * 1024

@@ -1,0 +1,23 @@
+"""The backtest: recordings through the same routing, records and engine as live, in this process or in several.
+
+Also what it shows: prices, returns after signals, the HTML page, the strategies' page. It knows the engine, the
+configuration and frames, and no server.
+"""
+
+from tasks.backtest.backtest import Backtest, Part, Result, run
+
+__all__ = [
+    "Backtest",
+    "Part",
+    "Result",
+    "backtest",
+    "charts",
+    "forward_returns",
+    "html_report",
+    "parallel",
+    "performance",
+    "prices",
+    "run",
+    "strategies_page",
+    "symbol_shard",
+]
