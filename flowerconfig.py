@@ -1,6 +1,6 @@
 """Flower's configuration; `celery -A tasks flower` loads it by name from the current directory."""
 
-from tasks import flower_queues
+from tasks.ops import flower_queues
 
 #: The page has no password unless one is set (--basic_auth): so it is for this machine only, unless told otherwise.
 address = "127.0.0.1"

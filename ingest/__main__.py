@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from tasks import command_line
+from tasks.cli import command_line
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.events import Venue
 from tasks.settings import Settings, load

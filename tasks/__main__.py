@@ -13,22 +13,23 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 from rich.text import Text
 
-from tasks import command_line, configuration
+from tasks import configuration
 from tasks.backtest import Result, html_report, parallel
-from tasks.changes_commands import app as changes_app
+from tasks.cli import command_line
+from tasks.cli.dead_letters import app as deadletters_app
+from tasks.cli.doctor import app as doctor_app
+from tasks.cli.history import app as history_app
+from tasks.cli.live_configuration import app as changes_app
+from tasks.cli.signals import app as signals_app
+from tasks.cli.states import app as state_app
+from tasks.cli.strategies import app as strategies_app
 from tasks.configuration import edits
-from tasks.deadletters_commands import app as deadletters_app
-from tasks.doctor_commands import app as doctor_app
 from tasks.engine.signal_message import SignalMessage, digest_line
 from tasks.errors import RealtimeStrategiesError, RecordingError, SettingsError
-from tasks.history_commands import app as history_app
 from tasks.ledger.reader import Outbox
 from tasks.protocol.findings import none_used
 from tasks.protocol.plausibility import Limits
 from tasks.settings import load, mask
-from tasks.signals_commands import app as signals_app
-from tasks.state_commands import app as state_app
-from tasks.strategies_commands import app as strategies_app
 from tasks.telemetry import terminal
 from tasks.telemetry.logs import tell_hints
 

@@ -11,7 +11,7 @@ from compose.local import demo, recorder
 from compose.local.screen import Screen
 from compose.local.stack import Plan
 from ingest.feeds.replay import survey
-from tasks import command_line
+from tasks.cli import command_line
 from tasks.errors import RealtimeStrategiesError
 
 app = typer.Typer(

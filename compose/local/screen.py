@@ -8,7 +8,7 @@ from typing import Any
 import msgspec
 from rich.text import Text
 
-from tasks import command_line, signal_lines
+from tasks.cli import command_line, format_signals
 from tasks.ledger.summary import Summary
 from tasks.protocol.findings import none_used
 
@@ -22,7 +22,7 @@ class Screen:
         """Take where to write from `as_json`."""
         self._as_json = as_json
         self.console = command_line.Console(stderr=as_json)
-        self._columns = signal_lines.Columns(self.console)
+        self._columns = format_signals.Columns(self.console)
         self._second = 0
         self._shown = 0
         self._left_out = 0
@@ -44,7 +44,7 @@ class Screen:
             self._left_out += 1
             return
         self._shown += 1
-        self._columns.show(signal_lines.decode(raw))
+        self._columns.show(format_signals.decode(raw))
 
     def tick(self, now_s: float) -> None:
         """Begin a new second when it is time, and say how many signals the last one left out."""

@@ -16,8 +16,9 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
-from tasks import command_line, frames
-from tasks.command_line import Console
+from tasks import frames
+from tasks.cli import command_line
+from tasks.cli.command_line import Console
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import model, recordings

@@ -10,7 +10,7 @@ from typing import Annotated, NamedTuple, TypeVar
 import msgspec
 import typer
 
-from tasks import command_line
+from tasks.cli import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
 from tests.bench import pipelines, plots, table, throughput, varied
 from tests.bench.mix import Mix

@@ -5,7 +5,7 @@ from collections.abc import Iterator, Sequence
 
 from rich.table import Table
 
-from tasks.command_line import Console
+from tasks.cli.command_line import Console
 from tests.bench import targets
 from tests.bench.results import Report
 

@@ -17,9 +17,9 @@ from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
 from ingest.layout import Layout
 from ingest.live import Live
-from tasks import engine, letter_text
+from tasks import engine
+from tasks.cli import format_dead_letters
 from tasks.configuration import Configuration
-from tasks.doctor_asking import ask_port
 from tasks.engine import strategy_run
 from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
@@ -27,6 +27,7 @@ from tasks.frames import parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped
 from tasks.ledger import Notice, heartbeats, read_position
 from tasks.ledger.dead_letters import Letter
+from tasks.ops.doctor_probes import ask_port
 from tasks.protocol import batches, dead_letters, ingest_status, records
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.protocol.routing import Pool, Router, Shard
@@ -180,7 +181,7 @@ def test_a_signal_that_is_nested_too_deeply_is_left_out_of_the_page():
 
 def test_a_dead_letter_of_a_frame_that_is_nested_too_deeply_is_shown_as_it_is():
     letter = Letter("1-1", dead_letters.refused("not_json", "recursion", "binance.x", DEEP))
-    assert "[" * 50_000 in "".join(letter_text.whole(letter))
+    assert "[" * 50_000 in "".join(format_dead_letters.whole(letter))
 
 
 def test_a_frame_of_the_exchange_that_is_nested_too_deeply_is_dropped_and_counted():
@@ -223,7 +224,7 @@ def test_whoever_answers_the_doctor_with_what_is_nested_too_deeply_is_somebody_e
 
 def test_a_dead_letter_whose_refusal_would_be_obeyed_by_a_terminal_is_listed_without_that():
     letter = Letter("1-1", dead_letters.refused("\x1b[2Jgone", "x", "binance.x", b"{}"))
-    assert letter_text.line(letter).isprintable()
+    assert format_dead_letters.line(letter).isprintable()
 
 
 @pytest.mark.parametrize(

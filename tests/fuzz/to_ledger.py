@@ -8,7 +8,8 @@ from ingest.layout import Layout
 from ingest.ledger import _epoch, _read
 from ingest.live import Live
 from ingest.origin import Read
-from tasks import engine, letter_text, retry, signal_lines
+from tasks import engine
+from tasks.cli import format_dead_letters, format_signals
 from tasks.configuration import Configuration, registry
 from tasks.configuration.overlay import Overlay, merge, of_pool, of_strategy
 from tasks.configuration.overlay_findings import runtime_values
@@ -18,6 +19,7 @@ from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
 from tasks.ledger import heartbeats, read_position
 from tasks.ledger.dead_letters import Letter
+from tasks.ops import retry
 from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy
@@ -49,8 +51,8 @@ LETTERS = (
 @target(*map(dead_letters.pack, LETTERS))
 def letters(raw: bytes) -> None:
     letter = Letter("1723161254087-0", dead_letters.read(raw))
-    msgspec.json.encode(letter_text.facts(letter))
-    said = [letter_text.line(letter), *letter_text.whole(letter)]
+    msgspec.json.encode(format_dead_letters.facts(letter))
+    said = [format_dead_letters.line(letter), *format_dead_letters.whole(letter)]
     assert all(each.isprintable() for text in said for each in text if each not in "\n\t")
     retry.prepare(letter, "binance.>")
 
@@ -124,7 +126,7 @@ SIGNAL = packed({
 def signals(raw: bytes) -> None:
     Live._read(b"1723161254087-0", raw)
     with suppress(*UNREADABLE):
-        signal_lines.plain(signal_lines.decode(raw))
+        format_signals.plain(format_signals.decode(raw))
 
 
 ENTRY = b'{"clock_ms":1723161600000,"queues":["trade"],"processes":2,"version":"1","seen_s":1723161600.5}'

@@ -18,7 +18,7 @@ from compose.local.servers import free_port, start_redis
 from compose.local.waiting import wait_for
 from ingest.ledger import IngestLedger
 from tasks.clients.redis_client import connect
-from tasks.doctor_asking import ask_queues, ask_redis
+from tasks.ops.doctor_probes import ask_queues, ask_redis
 from tasks.protocol.routing import Pool
 from tasks.settings import Settings
 from tests.integration.workers import worker

@@ -19,8 +19,8 @@ import redis
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from compose.local.stack import Plan, Stack
-from tasks.doctor_asking import ask_nats, ask_port, ask_redis
 from tasks.ledger import Keys, heartbeats
+from tasks.ops.doctor_probes import ask_nats, ask_port, ask_redis
 from tasks.settings import Settings
 from tests.integration.ledger_for_tests import dump
 from tests.integration.service import ingest

@@ -9,7 +9,7 @@ import pytest
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats
 from tasks.clients.nats_client import NatsClient
-from tasks.doctor_asking import ask_nats
+from tasks.ops.doctor_probes import ask_nats
 from tasks.settings import Settings
 from tests.feeds import until
 from tests.integration.nats_logins import Certificates

@@ -13,9 +13,9 @@ from hypothesis import strategies as st
 
 from tasks.engine.strategy_run import Saved
 from tasks.ledger import Keys, Ledger
+from tasks.ops.states import Chosen, Reset, States
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
-from tasks.states import Chosen, Reset, States
 from tests.integration.ledger_for_tests import batch, dump, start_epoch
 from tests.integration.running import run, starts
 from tests.integration.sending import Rig

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tasks.doctor_asking import ask_nats
+from tasks.ops.doctor_probes import ask_nats
 from tests.integration.service import Ingest, ingest
 from tests.integration.workers import Worker, worker
 from tests.waiting import wait_for

@@ -10,12 +10,12 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tasks.command_line import Console
+from tasks.cli.command_line import Console
+from tasks.cli.strategies import app
 from tasks.configuration import registry
 from tasks.conformance import source_lint, synthetic_market
 from tasks.conformance.suite import Size, check, kinds
 from tasks.events import Depth, Trade
-from tasks.strategies_commands import app
 from tasks.strategy import Params, Signal, State, Strategy
 
 #: Enough for each built-in strategy to speak, and quick.
@@ -224,7 +224,7 @@ def test_kinds_are_those_of_the_hooks_that_a_strategy_overrides():
 
 
 def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypatch):
-    monkeypatch.setattr("tasks.strategies_commands.checking.check", lambda found: check(found, TINY))
+    monkeypatch.setattr("tasks.cli.strategies.checking.check", lambda found: check(found, TINY))
     good = CliRunner().invoke(app, ["check", f"{__name__}:Good"])
     bad = CliRunner().invoke(app, ["check", f"{__name__}:Selfish"])
     assert (good.exit_code, bad.exit_code) == (0, 1)
@@ -235,7 +235,7 @@ def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypat
 
 @pytest.mark.parametrize("name", registry.builtin_names())
 def test_the_command_describes_a_strategy_with_every_parameter(name, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tasks.strategies_commands.out", Console(width=200))
+    monkeypatch.setattr("tasks.cli.strategies.out", Console(width=200))
     shown = CliRunner().invoke(app, ["describe", name])
     assert shown.exit_code == 0
     assert all(parameter in shown.stdout for parameter in registry.find(name).params_type.model_fields)

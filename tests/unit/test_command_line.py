@@ -14,8 +14,9 @@ from compose.local import commands as demo
 from compose.local.processes import ROOT
 from ingest import __main__ as ingest
 from tasks import __main__ as tasks
-from tasks import command_line, version
-from tasks.command_line import Console
+from tasks import version
+from tasks.cli import command_line
+from tasks.cli.command_line import Console
 from tasks.settings import load
 from tasks.telemetry.terminal import accept_any_text
 from tasks.version import VERSION

@@ -6,13 +6,14 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from tasks import configuration, doctor
+from tasks import configuration
 from tasks.__main__ import app
 from tasks.configuration.overlay import of_strategy
-from tasks.doctor import clock
-from tasks.doctor_asking import servers
-from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.ledger.heartbeats import WorkerSeen
+from tasks.ops import doctor_checks
+from tasks.ops.doctor_checks import clock
+from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.ops.doctor_probes import servers
 from tasks.protocol.findings import Finding, age
 from tasks.protocol.ingest_status import Status
 from tasks.settings import Settings, load
@@ -101,7 +102,7 @@ def assert_said(findings: Iterable[Finding], *expected: tuple[str, str]) -> None
     ],
 )
 def test_redis_is_judged_by_what_it_says_of_itself(facts, expected):
-    assert_said(doctor.redis(facts), *expected)
+    assert_said(doctor_checks.redis(facts), *expected)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +116,7 @@ def test_redis_is_judged_by_what_it_says_of_itself(facts, expected):
     ],
 )
 def test_a_queue_holds_our_tasks_only_and_not_more_than_there_are_lanes(facts, expected):
-    assert_said(doctor.queues(facts, POOLS), *expected)
+    assert_said(doctor_checks.queues(facts, POOLS), *expected)
 
 
 @pytest.mark.parametrize(
@@ -142,18 +143,18 @@ def test_a_queue_holds_our_tasks_only_and_not_more_than_there_are_lanes(facts, e
     ],
 )
 def test_the_ledger_says_who_works_and_what_was_left_behind(facts, expected):
-    assert_said(doctor.ledger(facts, FILE, "rs"), *expected)
+    assert_said(doctor_checks.ledger(facts, FILE, "rs"), *expected)
 
 
 def test_no_worker_at_all_is_one_finding_with_the_command_to_start_one():
-    [finding] = doctor.workers([], POOLS)
+    [finding] = doctor_checks.workers([], POOLS)
     assert (finding.sign, finding.name) == ("warning", "no_workers")
     assert finding.says.startswith("none lives")
     assert finding.do.endswith("celery -A tasks worker -Q depth,trade")
 
 
 def test_a_ledger_can_be_judged_without_a_strategies_file():
-    assert_said(doctor.ledger(ledger_facts(epochs={0: ""}, lanes={}), None, "rs"), ("warning", "no epoch"))
+    assert_said(doctor_checks.ledger(ledger_facts(epochs={0: ""}, lanes={}), None, "rs"), ("warning", "no epoch"))
 
 
 @pytest.mark.parametrize(
@@ -168,7 +169,7 @@ def test_a_ledger_can_be_judged_without_a_strategies_file():
     ],
 )
 def test_nats_that_is_away_is_one_fault_and_an_ingest_that_is_silent_another(facts, expected):
-    assert_said(doctor.nats(facts), *expected)
+    assert_said(doctor_checks.nats(facts), *expected)
 
 
 @pytest.mark.parametrize(
@@ -183,7 +184,7 @@ def test_nats_that_is_away_is_one_fault_and_an_ingest_that_is_silent_another(fac
     ],
 )
 def test_a_port_is_ours_free_or_somebody_elses(facts, expected):
-    assert_said([doctor.port(facts)], *expected)
+    assert_said([doctor_checks.port(facts)], *expected)
 
 
 @pytest.mark.parametrize(
@@ -224,13 +225,13 @@ def test_what_one_source_has_said_another_does_not_say_again():
     own = [Finding("ok", "NATS", "x"), Finding("fault", "NATS", "refused", "do", "nats_away")]
     queues = [Finding("warning", f"queue {pool}", "x", "do", "queue_unserved") for pool in ("a", "b")]
     of_ingest = [Finding("fault", "NATS", "no connection", "do", "nats_away"), Finding("ok", "NATS", "y")]
-    assert list(doctor.once(own, queues, of_ingest, queues)) == [*own, *queues, of_ingest[1]]
+    assert list(doctor_checks.once(own, queues, of_ingest, queues)) == [*own, *queues, of_ingest[1]]
 
 
 def test_what_two_sources_say_alike_is_said_once():
     feed = Finding("ok", "feed", "newest event 1 s ago, streams: 4")
     lanes = Finding("ok", "lanes", "epoch 1")
-    assert list(doctor.once([feed, lanes], [feed, Finding("ok", "feed", "no event yet")])) == [
+    assert list(doctor_checks.once([feed, lanes], [feed, Finding("ok", "feed", "no event yet")])) == [
         feed,
         lanes,
         Finding("ok", "feed", "no event yet"),

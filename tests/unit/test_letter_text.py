@@ -5,7 +5,7 @@ import re
 
 import msgspec
 
-from tasks import letter_text
+from tasks.cli import format_dead_letters
 from tasks.ledger.dead_letters import Letter
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
@@ -15,7 +15,7 @@ ID = "1723161600000-0"
 
 
 def shown(letter: DeadLetter) -> str:
-    return "\n".join(letter_text.whole(Letter(ID, letter)))
+    return "\n".join(format_dead_letters.whole(Letter(ID, letter)))
 
 
 def test_an_event_is_shown_with_the_names_of_its_fields_and_the_traceback():
@@ -41,22 +41,22 @@ def test_a_frame_that_was_cut_says_so():
 
 def test_no_byte_of_a_frame_and_no_word_of_a_strategy_reaches_the_terminal_as_a_command():
     letter = DeadLetter("refused", "\x1b[2J\x9b", subject="a\x07", raw=b"\x1b]0;title\x07\r")
-    for text in (shown(letter), letter_text.line(Letter(ID, letter))):
+    for text in (shown(letter), format_dead_letters.line(Letter(ID, letter))):
         assert all(c.isprintable() or c == "\n" for c in text)
     assert "\\x1b]0;title" in shown(letter)
 
 
 def test_the_line_of_a_list_says_when_which_why_and_what():
     letter = DeadLetter("strategy_error", "Traceback\nValueError: [/x]", pool="depth", strategy="echo", event=trade())
-    assert letter_text.line(Letter(ID, letter)).split(maxsplit=8) == [
+    assert format_dead_letters.line(Letter(ID, letter)).split(maxsplit=8) == [
         *("2024-08-09", "00:00:00", ID, "strategy_error", "depth", "echo", "BTCUSDT"),
         *("ValueError:", "[/x]"),
     ]
-    assert "refused  " in letter_text.line(Letter(ID, DeadLetter("refused", "")))
+    assert "refused  " in format_dead_letters.line(Letter(ID, DeadLetter("refused", "")))
 
 
 def test_json_holds_everything_and_says_how_the_bytes_are_written():
-    text = letter_text.facts(Letter(ID, dead_letters.refused("crossed", "why", "a.b", "ü".encode())))
+    text = format_dead_letters.facts(Letter(ID, dead_letters.refused("crossed", "why", "a.b", "ü".encode())))
     assert text == {
         "id": ID,
         "at": "2024-08-09T00:00:00Z",
@@ -68,9 +68,11 @@ def test_json_holds_everything_and_says_how_the_bytes_are_written():
         "raw_encoding": "utf-8",
         "raw_is_cut": False,
     }
-    binary = letter_text.facts(Letter(ID, dead_letters.refused("not_json", "why", "a.b", b"\xff\x00")))
+    binary = format_dead_letters.facts(Letter(ID, dead_letters.refused("not_json", "why", "a.b", b"\xff\x00")))
     assert (binary["raw"], binary["raw_encoding"]) == ("/wA=", "base64")
-    event = json.loads(msgspec.json.encode(letter_text.facts(Letter(ID, DeadLetter("condemned", "", event=trade())))))
+    event = json.loads(
+        msgspec.json.encode(format_dead_letters.facts(Letter(ID, DeadLetter("condemned", "", event=trade()))))
+    )
     assert event["event"] == {
         "kind": "trade",
         "venue": "spot",

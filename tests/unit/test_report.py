@@ -11,9 +11,9 @@ from compose.local.processes import ROOT
 from tasks.backtest import performance
 from tasks.backtest.performance import quantiles
 from tasks.backtest.strategies_page import page
+from tasks.cli.strategies import app
 from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError
-from tasks.strategies_commands import app
 from tests.data import SPOT, USDM
 from tests.unit.examples import TIME_MS, book, trade
 

@@ -5,9 +5,9 @@ import pytest
 from tasks.events import AnyEvent
 from tasks.frames import encoder
 from tasks.ledger.dead_letters import Letter
+from tasks.ops.retry import Try, Verdict, prepare, rounds
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
-from tasks.retry import Try, Verdict, prepare, rounds
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, packed
 

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from tasks.doctor_commands import examine
+from tasks.cli.doctor import examine
 from tasks.settings import Settings, load
 from tasks.telemetry.logs import tell_hints
 from tests.unit.refused_settings import refusal

@@ -3,10 +3,10 @@ import json
 
 import pytest
 
-from tasks.command_line import Console
+from tasks.cli.command_line import Console
+from tasks.cli.format_signals import Columns, decode, plain
+from tasks.cli.signals import Chosen, since_ms
 from tasks.errors import SettingsError
-from tasks.signal_lines import Columns, decode, plain
-from tasks.signals_commands import Chosen, since_ms
 
 NOW_MS = 1_800_000_000_000
 

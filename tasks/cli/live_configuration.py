@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tasks import command_line
+from tasks.cli import command_line
 from tasks.configuration import edits, registry
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError

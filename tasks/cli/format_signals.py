@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 import msgspec
 from rich.text import Text
 
-from tasks.command_line import Console
+from tasks.cli.command_line import Console
 from tasks.events import DateMs
 
 #: Below this width of the terminal the columns stand closer.

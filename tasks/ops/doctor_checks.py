@@ -1,12 +1,12 @@
-"""What is wrong with a pipeline, and what to do about it. Pure: facts in, findings out; `doctor_asking` asks for them."""
+"""What is wrong with a pipeline, and what to do about it. Pure: facts in, findings out; `doctor_probes` asks for them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.configuration import Configuration
 from tasks.configuration.overlay_findings import runtime_values
-from tasks.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.ledger.heartbeats import WorkerSeen
+from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding, Sign, age, workforce
 from tasks.protocol.routing import Pool
 

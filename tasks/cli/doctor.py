@@ -10,10 +10,11 @@ import redis
 import typer
 from rich.text import Text
 
-from tasks import command_line, doctor
+from tasks.cli import command_line
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
 from tasks.ledger import configurations
+from tasks.ops import doctor_checks
 from tasks.protocol.findings import Finding
 from tasks.settings import Settings, load
 
@@ -68,7 +69,7 @@ def examine() -> Iterator[Finding]:
         for fault in _faults(error):
             yield Finding("fault", "strategies", fault, f"fix {settings.strategies_file}")
     if chosen:
-        yield doctor.strategies(chosen)
+        yield doctor_checks.strategies(chosen)
     yield from _outside(settings, chosen)
 
 
@@ -78,33 +79,33 @@ def _faults(error: SettingsError) -> list[str]:
 
 def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
     """Ask all servers at once, so that those that are away cost their time together."""
-    from tasks import doctor_asking as asking  # noqa: PLC0415 brings NATS, which no other command needs
+    from tasks.ops import doctor_probes  # noqa: PLC0415 brings NATS, which no other command needs
 
     pools = chosen.routes() if chosen else ()
     with ThreadPoolExecutor() as threads:
         servers = {
-            roles: threads.submit(asking.ask_redis, settings, url, roles)
-            for url, roles in asking.servers(settings).items()
+            roles: threads.submit(doctor_probes.ask_redis, settings, url, roles)
+            for url, roles in doctor_probes.servers(settings).items()
         }
-        nats = threads.submit(asking.ask_nats, settings)
-        queues = threads.submit(asking.ask_queues, settings, pools)
-        ledger = threads.submit(asking.ask_ledger, settings, pools)
+        nats = threads.submit(doctor_probes.ask_nats, settings)
+        queues = threads.submit(doctor_probes.ask_queues, settings, pools)
+        ledger = threads.submit(doctor_probes.ask_ledger, settings, pools)
         ports = [
-            threads.submit(asking.ask_port, setting, settings.http_host, port)
+            threads.submit(doctor_probes.ask_port, setting, settings.http_host, port)
             for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))
         ]
         up = {role for roles, server in servers.items() if not server.result().away for role in roles}
         told, heard = nats.result(), [port.result() for port in ports]
-        yield from doctor.once(
-            chain.from_iterable(doctor.redis(server.result()) for server in servers.values()),
-            doctor.nats(told),
-            _told("broker", queues, lambda facts: doctor.queues(facts, pools)) if "broker" in up else (),
-            _told("ledger", ledger, lambda facts: doctor.ledger(facts, chosen, settings.namespace))
+        yield from doctor_checks.once(
+            chain.from_iterable(doctor_checks.redis(server.result()) for server in servers.values()),
+            doctor_checks.nats(told),
+            _told("broker", queues, lambda facts: doctor_checks.queues(facts, pools)) if "broker" in up else (),
+            _told("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
             if "ledger" in up
             else (),
             *(status.findings or () for status in told.ingest),
             *(facts.findings for facts in heard),
-            map(doctor.port, heard),
+            map(doctor_checks.port, heard),
         )
 
 

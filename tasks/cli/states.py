@@ -9,13 +9,13 @@ import msgspec
 import typer
 from rich.text import Text
 
-from tasks import command_line, state_text
+from tasks.cli import command_line, format_states
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger.configurations import Changes
+from tasks.ops.states import Chosen, Name, Reset, States
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
-from tasks.states import Chosen, Name, Reset, States
 from tasks.strategy import AnyStrategy
 
 app = typer.Typer(help="Records and states in the ledger: look at them, reset a strategy.", no_args_is_help=True)
@@ -49,15 +49,15 @@ def show(
     found = States(settings).find(_chosen(pool, venue, symbol, strategy))
     if as_json:
         for each in found:
-            typer.echo(msgspec.json.encode(state_text.facts(each)))
+            typer.echo(msgspec.json.encode(format_states.facts(each)))
         return
     strategy_of = _in_force(settings)
-    rows = sorted((each.name, state_text.row(each, strategy_of(each.name))) for each in found)
+    rows = sorted((each.name, format_states.row(each, strategy_of(each.name))) for each in found)
     if not rows:
         typer.echo(f"no such record or state in the namespace {settings.namespace!r}")
         return
     console = command_line.Console()
-    for line in state_text.lines(row for _, row in rows):
+    for line in format_states.lines(row for _, row in rows):
         if console.is_terminal:
             console.print(Text(line), no_wrap=True, overflow="ellipsis")
         else:

@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tasks.changes_commands import Author, Reason, author_or_you, out, tell
+from tasks.cli.live_configuration import Author, Reason, author_or_you, out, tell
 from tasks.configuration.edits import Difference
 from tasks.configuration.history import Change
 from tasks.errors import SettingsError

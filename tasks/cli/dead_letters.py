@@ -11,16 +11,16 @@ import typer
 from nats.errors import Error as NatsError
 from rich.text import Text
 
-from tasks import command_line, letter_text
+from tasks.cli import command_line, format_dead_letters
+from tasks.cli.signals import since_ms
 from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
 from tasks.errors import ServerAwayError, SettingsError
 from tasks.ledger.dead_letters import Chosen, Letter, Letterbox
 from tasks.ledger.reader import Outbox
+from tasks.ops.retry import Retry, Verdict
 from tasks.protocol import dead_letters
-from tasks.retry import Retry, Verdict
 from tasks.settings import Settings, load, mask
-from tasks.signals_commands import since_ms
 
 app = typer.Typer(help="What could not be worked on, why, and what to do with it.", no_args_is_help=True)
 err = command_line.Console(stderr=True)
@@ -89,11 +89,11 @@ def list_letters(
     for letter in letterbox.choose(_chosen(letterbox, reason, strategy, symbol, since, until, last)):
         count += 1
         if as_json:
-            typer.echo(msgspec.json.encode(letter_text.facts(letter)))
+            typer.echo(msgspec.json.encode(format_dead_letters.facts(letter)))
         elif out.is_terminal:
-            out.print(Text(letter_text.line(letter)), no_wrap=True, overflow="ellipsis")
+            out.print(Text(format_dead_letters.line(letter)), no_wrap=True, overflow="ellipsis")
         else:
-            typer.echo(letter_text.line(letter))
+            typer.echo(format_dead_letters.line(letter))
     if not count and not as_json:
         typer.echo("no dead letters")
 
@@ -102,7 +102,7 @@ def list_letters(
 def show(ids: Annotated[list[str], typer.Argument(help="Ids, as `list` shows them.")]) -> None:
     """Show everything about dead letters: the frame or the event, and why, with the traceback."""
     for number, letter in enumerate(Letterbox(Outbox.reach(load())).get(ids)):
-        typer.echo("\n".join([*[""] * bool(number), *letter_text.whole(letter)]))
+        typer.echo("\n".join([*[""] * bool(number), *format_dead_letters.whole(letter)]))
 
 
 @app.command()

@@ -5,10 +5,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
+from tasks.cli.format_dead_letters import printable
 from tasks.errors import UNREADABLE
-from tasks.letter_text import printable
+from tasks.ops.states import Found
 from tasks.protocol.utc_time import utc
-from tasks.states import Found
 from tasks.strategy import AnyStrategy
 
 

@@ -10,7 +10,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from tasks import command_line, signal_lines
+from tasks.cli import command_line, format_signals
 from tasks.configuration import registry
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.ledger.reader import Outbox
@@ -129,14 +129,14 @@ def _say(text: str) -> None:
 def _show(found: Iterable[bytes]) -> None:
     """Print lines: for a terminal in columns, with a line where a new day begins; else whole."""
     console = command_line.Console()
-    columns = signal_lines.Columns(console)
+    columns = format_signals.Columns(console)
     day = ""
     if console.is_terminal:
         columns.header()
     for packed in found:
-        signal = _read(signal_lines.decode, packed)
+        signal = _read(format_signals.decode, packed)
         if not console.is_terminal:
-            typer.echo(signal_lines.plain(signal))
+            typer.echo(format_signals.plain(signal))
             continue
         if day != (day := f"{signal.at:%Y-%m-%d}"):
             console.print(Text(day, style="dim bold"))

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 import typer
 from rich.text import Text
 
-from tasks import command_line, configuration
+from tasks import configuration
 from tasks.backtest import performance
 from tasks.backtest.strategies_page import page
+from tasks.cli import command_line
 from tasks.configuration import registry
 from tasks.conformance import suite as checking
 from tasks.settings import load

@@ -1,0 +1,6 @@
+"""Operations: what commands do to a running pipeline: the doctor's looks, states shown and reset, dead letters retried.
+
+Used by the command line, and by Flower for its queue lengths. It knows the ledger, the clients and the engine's states.
+"""
+
+__all__ = ["doctor_checks", "doctor_facts", "doctor_probes", "flower_queues", "retry", "states"]
