@@ -6,12 +6,17 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from compose.local.processes import ROOT, Instance
 from compose.local.servers import start_nats, start_redis
 from tasks.settings import load
 from tests.data import RECORDING, SPOT, USDM
 from tests.needs import missing
+
+# How long an example takes says something about the machine, and nothing about the code.
+settings.register_profile("any machine", deadline=None)
+settings.load_profile("any machine")
 
 
 @pytest.fixture(autouse=True)

@@ -4,6 +4,7 @@ Nothing but `tasks.__main__`, and commands elsewhere by `command_line`, uses it;
 """
 
 __all__ = [
+    "backtest",
     "command_line",
     "dead_letters",
     "doctor",
@@ -12,6 +13,7 @@ __all__ = [
     "format_states",
     "history",
     "live_configuration",
+    "main",
     "signals",
     "states",
     "strategies",

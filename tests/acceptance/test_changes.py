@@ -3,12 +3,14 @@
 import json
 import subprocess
 import sys
+from functools import partial
 from pathlib import Path
 
 from compose.local.stack import Plan, Stack
+from tasks.frames import recordings
 from tasks.ledger.configurations import Changes
 from tasks.ledger.reader import Outbox
-from tests.acceptance.pipeline import backtested, finish, lasting, replay, running
+from tests.acceptance.pipeline import backtested, finish, replay, running
 from tests.waiting import wait_for
 
 
@@ -26,33 +28,43 @@ def command(stack: Stack, *words: str) -> str:
     return done.stdout
 
 
-def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording: Path):
-    """The audit states from which event on a change counts, and a backtest by it gives the digest of the run."""
-    with running(Plan(2, "prefork")) as stack:
-        outbox = Outbox(stack.settings)
-        due = [
-            (1_000, ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann")),
-            (3_000, ("strategies", "kill", "trade_momentum")),
-            (5_000, ("strategies", "rollback", "--author", "bob")),
-            (7_000, ("strategies", "set", "price_velocity", "gate.off=true")),
-            (9_000, ("strategies", "reset", "--all")),
-        ]
-        changes, said = Changes(stack.settings), list[str]()
-        #: How long the audit was at the change before.
-        before = [0]
+def parts(recording: Path, count: int, directory: Path) -> list[Path]:
+    """Write a recording in so many files, one after the other."""
+    lines = [line.raw + b"\n" for line in recordings.read(recording)]
+    size = -(-len(lines) // count)
+    files = [directory / f"{number}.jsonl" for number in range(count)]
+    for number, file in enumerate(files):
+        file.write_bytes(b"".join(lines[number * size : (number + 1) * size]))
+    return files
 
-        def ran() -> list[str]:
-            """Return the configurations of the audit's lines: something has to run under each before the next change."""
+
+def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording: Path, tmp_path: Path):
+    """The audit states from which event on a change counts, and a backtest by it gives the digest of the run."""
+    changes = [
+        ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann"),
+        ("strategies", "kill", "trade_momentum"),
+        ("strategies", "rollback", "--author", "bob"),
+        ("strategies", "set", "price_velocity", "gate.off=true"),
+        ("strategies", "reset", "--all"),
+    ]
+    first, *rest = parts(recording, len(changes) + 1, tmp_path)
+    with running(Plan(2, "prefork")) as stack:
+        outbox, said = Outbox(stack.settings), list[str]()
+
+        def lines() -> list[str]:
             return [json.loads(line)["config_version"] for _, line in outbox.entries(outbox.keys.audit, b"line")]
 
-        def act() -> bool:
-            if due and outbox.counters().get("applied", 0) >= due[0][0] and changes.version() in ran()[before[-1] :]:
-                before.append(len(ran()))
-                said.append(command(stack, *due.pop(0)[1]))
-            return not due
+        def ran(version: str | None, since: int) -> bool:
+            return version in lines()[since:]
 
-        replay(stack, [recording], lasting([recording], 17), act)
-        wait_for(act, what="the last change")  # where workers are slower than the feed
+        replay(stack, [first], "max")
+        for change, part in zip(changes, rest, strict=True):
+            # Something runs under each configuration before the next change, and some of it after that.
+            known = len(lines())
+            said.append(command(stack, *change))
+            replay(stack, [part], "max")
+            version = Changes(stack.settings).version()
+            wait_for(partial(ran, version, known), what="something to run under the change")
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
         audited = command(stack, "backtest", str(recording), "--audit", "--digest").strip()

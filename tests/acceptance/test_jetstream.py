@@ -4,7 +4,7 @@ import asyncio
 import random
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from itertools import islice
 from pathlib import Path
 
@@ -32,6 +32,13 @@ def reading_a_stream(workers: int = 2, **environment: str) -> Iterator[Stack]:
 def kill(stack: Stack, process: Process) -> None:
     stack.instance.kill(process)
     stack.instance.start_again(process)
+
+
+def applied(client: redis.Redis, keys: Keys) -> int:
+    """Return how many events were applied, as far as Redis knows; 0 while it is away."""
+    with suppress(redis.RedisError):
+        return int(client.hget(keys.counters, "applied") or 0)
+    return 0
 
 
 class Every:
@@ -74,20 +81,18 @@ def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recordi
 def test_redis_that_comes_back_older_is_noticed_and_everything_since_is_done_again(recording: Path):
     expected = backtested([recording])
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url, retry=None) as client:
-        started_s = time.monotonic()
-        saved, went_back = False, False
+        keys = Keys(stack.settings.namespace)
+        #: How much was applied when it was saved, and when it was killed.
+        at: list[int] = []
 
-        def turn_back() -> None:
-            nonlocal saved, went_back
-            if not saved and time.monotonic() - started_s > 2:
-                client.save()
-                saved = True
-            elif saved and not went_back and time.monotonic() - started_s > 4:
-                kill(stack, stack.redis)
-                went_back = True
+        def turn_back() -> bool:
+            if len(at) < 2 and (done := applied(client, keys)) >= (at[-1] if at else 0) + 1_000:
+                at.append(done)
+                client.save() if len(at) == 1 else kill(stack, stack.redis)
+            return len(at) == 2
 
         replay(stack, [recording], lasting([recording], 7), turn_back)
-        assert went_back
+        wait_for(turn_back, what="so much to be applied")
         wait_for(lambda: "Redis went back in time" in stack.ingest.log.read_text(), 30)
         live = finish(stack)
     assert (live.dropped, live.repeats, live.frames) == ({}, 0, expected.frames)
@@ -114,23 +119,21 @@ def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recording: Pa
 
 def test_a_redis_that_lost_everything_is_filled_again_from_where_ingest_stood_and_nothing_hangs(recording: Path):
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url) as client:
-        started_s = time.monotonic()
         flushed: list[int] = []
         keys = Keys(stack.settings.namespace)
 
-        def flush() -> None:
-            if not flushed and time.monotonic() - started_s > 3:
-                flushed.append(int(client.hget(keys.counters, "applied") or 0))
+        def flush() -> bool:
+            if not flushed and (done := applied(client, keys)) >= 1_000:
+                flushed.append(done)
                 client.flushall()
+            return bool(flushed)
 
         replay(stack, [recording], lasting([recording], 7), flush)
+        wait_for(flush, what="something to be applied")
         live = finish(stack)
-        assert flushed
-        assert flushed[0] > 0
         assert "Redis went back in time" in stack.ingest.log.read_text()
         # What came after the loss is there, each event once; a few from before it are read again, as new.
-        applied = int(client.hget(keys.counters, "applied") or 0)
-        assert applied == pytest.approx(applied_by([recording]) - flushed[0], rel=0.2)
+        assert applied(client, keys) == pytest.approx(applied_by([recording]) - flushed[0], rel=0.2)
         assert (live.repeats, deadletters(stack)) == (0, [])
 
 

@@ -147,7 +147,7 @@ class Guarded:
 
     def operate(self, commands: Sequence[Sequence[str]]) -> None:
         """Run `python -m tasks` with each of `commands`; in one process, because its start is what takes long."""
-        script = f"from tasks.__main__ import app\nfor its in {list(commands)!r}:\n    assert not app(its, standalone_mode=False)"
+        script = f"from tasks.cli.main import app\nfor its in {list(commands)!r}:\n    assert not app(its, standalone_mode=False)"
         done = subprocess.run(
             [sys.executable, "-c", script],
             env=os.environ | self.environment("operator"), capture_output=True, text=True, timeout=60, check=False,

@@ -11,7 +11,7 @@ import redis
 from typer.testing import CliRunner
 
 from ingest.inforce import InForce
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import Keys
 from tasks.ledger.configurations import Changes, read_file

@@ -60,7 +60,8 @@ def test_control_commands_that_could_stop_a_lane_are_refused(
         channels = Channels(client, settings, keys)
         for name, arguments in DANGEROUS:
             assert command(app, name, **arguments)["error"].startswith("refused: "), name
-        [seen] = wait_for(lambda: [each for each in heartbeats.read(client, keys) if each.refused], 15, "its entry")
+        # It is written every few seconds, also between two commands.
+        [seen] = wait_for(lambda: [each for each in heartbeats.read(client, keys) if "autoscale" in each.refused], 15)
         [finding] = findings.refusals([(seen.name, seen.refused)])
         assert (finding.name, finding.what) == ("command_refused", f"worker {seen.name}")
         assert "autoscale" in finding.says

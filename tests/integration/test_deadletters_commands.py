@@ -8,7 +8,7 @@ import pytest
 import redis
 from typer.testing import CliRunner, Result
 
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tasks.ledger import Keys
 from tasks.ledger.dead_letters import PAGE
 from tasks.protocol import dead_letters

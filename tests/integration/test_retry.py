@@ -12,8 +12,8 @@ from typer.testing import CliRunner
 
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
-from tasks.__main__ import app
 from tasks.cli import dead_letters as deadletters_commands
+from tasks.cli.main import app
 from tasks.events import AnyEvent
 from tasks.frames import encoder
 from tasks.ledger import Keys

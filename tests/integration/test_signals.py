@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_redis
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tasks.ledger import Keys
 from tasks.settings import load
 from tests.unit.test_signals_command import signal as packed

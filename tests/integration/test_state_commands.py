@@ -9,7 +9,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from tasks import configuration
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tasks.engine import strategy_run
 from tasks.engine.fatal_errors import is_fatal
 from tasks.events import AnyEvent

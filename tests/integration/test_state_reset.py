@@ -120,7 +120,7 @@ def test_any_number_of_states_is_removed_in_one_step_and_written_down_once(bench
 Steps = Sequence[tuple[int, int | None]]
 
 
-@settings(max_examples=20, deadline=None)
+@settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(1, 4), st.none() | st.integers(0, 4)), min_size=1, max_size=8))
 def test_whenever_states_are_reset_every_event_is_applied_once_and_a_state_is_what_came_since(
     redis_url: str, steps: Steps

@@ -6,7 +6,7 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tasks.errors import LedgerError
 from tasks.ledger import Keys
 from tasks.settings import load

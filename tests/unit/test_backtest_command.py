@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from typer.testing import CliRunner
 
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tests.unit.market_for_tests import SIGNALS, SKEW, write_market
 
 ROOT = Path(__file__).resolve().parents[2]

@@ -197,7 +197,7 @@ FAULTS = ("lose", "repeat", "lose_notice", "kill")
 POOLS = st.tuples(st.integers(1, 6), st.none() | st.integers(1, 3))
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.integers(0, 2**32), POOLS, st.sampled_from((0.0, 0.1, 0.5)))
 def test_every_event_is_applied_once_and_in_order_whatever_the_queue_and_the_workers_do(
     seed: int, pool: tuple[int, int | None], faults: float
@@ -213,7 +213,7 @@ def test_every_event_is_applied_once_and_in_order_whatever_the_queue_and_the_wor
     assert all(applied == sorted(applied) for applied in world.applied.values())
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=100)
 @given(st.integers(0, 2**32), POOLS)
 def test_nothing_is_condemned_when_every_run_ends_in_time(seed: int, pool: tuple[int, int | None]):
     dice = random.Random(seed)
@@ -225,7 +225,7 @@ def test_nothing_is_condemned_when_every_run_ends_in_time(seed: int, pool: tuple
     assert world.condemned == []
 
 
-@settings(max_examples=50, deadline=None)
+@settings(max_examples=50)
 @given(st.integers(0, 2**32), POOLS, st.integers(1, 30))
 def test_an_event_that_ends_every_worker_is_found_by_halving_and_alone_condemned(
     seed: int, pool: tuple[int, int | None], poison: int

@@ -85,7 +85,7 @@ def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[Said]:
 
 
 @pytest.mark.parametrize("name", LIVELY)
-@settings(max_examples=5, deadline=None)
+@settings(max_examples=5)
 @given(
     seed=st.integers(1, 3),
     ahead_s=st.sampled_from([3, 20, 70, 600, 3_600, 90_000]),

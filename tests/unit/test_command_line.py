@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from compose.local import commands as demo
 from compose.local.processes import ROOT
 from ingest import __main__ as ingest
-from tasks import __main__ as tasks
 from tasks import version
 from tasks.cli import command_line
+from tasks.cli import main as tasks
 from tasks.cli.command_line import Console
 from tasks.settings import load
 from tasks.telemetry.terminal import accept_any_text

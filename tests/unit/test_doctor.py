@@ -7,7 +7,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks import configuration
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tasks.configuration.overlay import of_strategy
 from tasks.ledger.heartbeats import WorkerSeen
 from tasks.ops import doctor_checks

@@ -150,7 +150,7 @@ def test_without_a_bound_of_time_and_with_a_stream_events_wait_however_long_it_t
     assert lanes.held == 2
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0.5, 20.0), st.integers(300, 5_000))
 def test_whatever_comes_and_however_slow_the_workers_are_no_batch_holds_an_event_that_waited_too_long(
     seed: int, wait_s: float, lane_bytes: int

@@ -8,12 +8,12 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tasks.__main__ import app
 from tasks.backtest import html_report, parallel
 from tasks.backtest.charts import Spoken, figure, thinned
 from tasks.backtest.forward_returns import Prices
 from tasks.backtest.html_report import Content
 from tasks.backtest.prices import Market
+from tasks.cli.main import app
 from tasks.errors import SettingsError
 from tests.unit.examples import TIME_MS, book, trade
 from tests.unit.market_for_tests import SIGNALS, SYMBOLS, configuration, write_market

@@ -54,7 +54,7 @@ def test_both_agree_on_every_odd_frame(recordings: Path):
     assert [raw for raw in odd if not agree(raw)] == []
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(any_bytes(*WHOLE))
 def test_both_agree_whatever_the_bytes_are(raw: bytes):
     assert agree(raw)
@@ -66,7 +66,7 @@ NUMBERS = st.sampled_from(
 VALUES = JSONS | NUMBERS | st.integers(-1, 2**64) | st.lists(st.tuples(NUMBERS, NUMBERS), max_size=22) | st.sampled_from([True, False, 1, 0, 12.0, "btcusdt", "BTCUSDT", "\u017f", "MARKET", "RPI", "NA", "trade", "depthUpdate", 2**63, 2**63 - 1, 10**14, float("nan")])  # fmt: skip
 
 
-@settings(max_examples=1_000, deadline=None)
+@settings(max_examples=1_000)
 @given(st.data())
 def test_both_agree_whatever_stands_in_a_field(data: st.DataObject):
     whole = json.loads(data.draw(st.sampled_from([raw for raw in WHOLE if b'"data"' in raw])))

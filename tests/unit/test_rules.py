@@ -11,7 +11,7 @@ import typer
 import yaml
 
 from compose.local.processes import ROOT
-from tasks.__main__ import app
+from tasks.cli.main import app
 from tests.needs import missing
 
 HERE = ROOT / "compose" / "observability"

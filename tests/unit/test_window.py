@@ -139,7 +139,7 @@ class Trial:
 STEPS = ("add", "send", "take", "take_late", "cut", "lose", "refuse", "time_out")
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(st.lists(st.sampled_from(STEPS), max_size=80))
 def test_whatever_fails_frames_are_stored_once_and_in_order(steps: list[str]):
     trial = Trial()

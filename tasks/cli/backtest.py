@@ -1,0 +1,153 @@
+"""`python -m tasks backtest`: the strategies over recordings, in this process, without servers."""
+
+import sys
+from pathlib import Path
+from typing import Annotated, Any
+
+import msgspec
+import typer
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Table
+from rich.text import Text
+
+from tasks import configuration
+from tasks.backtest import Result, html_report, parallel
+from tasks.cli import command_line
+from tasks.configuration import edits
+from tasks.engine.signal_message import digest_line
+from tasks.errors import RecordingError, SettingsError
+from tasks.ledger.reader import Outbox
+from tasks.protocol.findings import none_used
+from tasks.protocol.plausibility import Limits
+from tasks.settings import load
+
+app = typer.Typer(context_settings=command_line.CONTEXT)
+
+Assignments = Annotated[
+    list[str] | None, typer.Option("--set", help="STRATEGY.NAME=VALUE, as in `strategies set`; repeatable.")
+]
+Audited = Annotated[
+    bool, typer.Option(help="Run each event under the configuration it had in the live run of this NAMESPACE.")
+]
+HtmlPage = Annotated[
+    Path | None, typer.Option(help="Write a page with prices, signals and what came of them; needs plotly.")
+]
+Processes = Annotated[
+    int, typer.Option("--jobs", min=0, help="Processes to share the symbols out to; 0: as many as pay.")
+]
+SignalsFile = Annotated[Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")]
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
+out = command_line.Console()
+err = command_line.Console(stderr=True)
+
+
+@app.command()
+def backtest(  # noqa: PLR0913 each argument is an option of the command line
+    *,
+    files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; several are merged by time.")],
+    symbols: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
+    strategies: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
+    changes: Assignments = None,
+    audit: Audited = False,
+    html: HtmlPage = None,
+    processes: Processes = 0,
+    signals: SignalsFile = None,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged recording.")] = False,
+    as_json: AsJson = False,
+    as_digest: AsDigest = False,
+) -> None:
+    """Run the strategies over recordings, in this process, without servers.
+
+    Examples: python -m tasks backtest recording.jsonl.gz --set orderbook_skew.levels=10
+
+    python -m tasks backtest monday.jsonl.gz tuesday.jsonl.gz --html page.html
+    """
+    chosen = _chosen(symbols, strategies, changes or [])
+    if html:
+        html_report.plotly()  # Better missed now than after the run.
+    ran = _run(_task(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
+    if not ran.result.frames and not symbols:
+        _warn(f"there is nothing in {', '.join(map(str, files))}")
+    elif ran.result.frames and not ran.used:
+        _warn(none_used(ran.result.events, ran.result.skipped, ran.result.refused))
+    _refuse_unknown(_words(symbols), ran.symbols)
+    if html and ran.market:
+        _write_page(html, html_report.Content(files, chosen, ran.result, ran.signals, ran.market))
+    if signals:
+        _write_signals(signals, ran.signals)
+    _show(ran.result, as_json=as_json, as_digest=as_digest)
+
+
+def _task(
+    files: list[Path], chosen: configuration.Configuration, *, audit: bool, watch: bool, salvage: bool
+) -> parallel.Task:
+    own = load()
+    audited = Outbox.reach(own).audit() if audit else None
+    limits = Limits(own.max_clock_lead_s, own.max_book_jump)
+    return parallel.Task(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
+
+
+def _run(task: parallel.Task, processes: int) -> parallel.Ran:
+    """Run a backtest in so many processes, or as many as pay, and show how far it is."""
+    with _progress() as progress:
+        bar = progress.add_task("lines", total=None)
+        return parallel.run(
+            task, processes or parallel.jobs_for(task.paths), lambda lines: progress.advance(bar, lines), _warn
+        )
+
+
+def _write_page(path: Path, content: html_report.Content) -> None:
+    size = html_report.write(path, content)
+    err.print(f"{path}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
+
+
+def _warn(text: str) -> None:
+    print(f"warning: {text}", file=sys.stderr)
+
+
+def _write_signals(path: Path, signals: list[bytes]) -> None:
+    """Write signals as `signals --json` prints them. Raises SettingsError: the file can't be written."""
+    try:
+        path.write_bytes(b"".join(packed + b"\n" for packed in sorted(signals, key=digest_line)))
+    except OSError as error:
+        raise SettingsError(f"can't write {path}: {error.strerror or error}") from None
+
+
+def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
+    chosen = edits.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
+    for change in changes:
+        name, assigned = edits.assignment(change)
+        chosen = edits.apply(chosen, name, assigned)
+    return chosen
+
+
+def _show(result: Result, *, as_json: bool, as_digest: bool) -> None:
+    if as_digest:
+        print(result.digest)
+    elif as_json:
+        print(msgspec.json.encode(result).decode())
+    else:
+        command_line.print_table(out, _facts(msgspec.to_builtins(result)))
+
+
+def _words(text: str) -> list[str]:
+    return [word.strip() for word in text.split(",") if word.strip()]
+
+
+def _refuse_unknown(wanted: list[str], known: list[str]) -> None:
+    if unknown := sorted({symbol.upper() for symbol in wanted} - set(known)):
+        raise RecordingError(f"no {', '.join(unknown)} in what was read; it has {', '.join(known) or 'no symbols'}")
+
+
+def _progress() -> Progress:
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
+
+
+def _facts(facts: dict[str, Any]) -> Table:
+    table = command_line.table("", "", show_header=False)
+    for name, value in facts.items():
+        text = ", ".join(f"{key} {count:,}" for key, count in value.items()) if isinstance(value, dict) else value
+        table.add_row(Text(name, "bold"), f"{text:,}" if isinstance(text, int) else str(text or "none"))
+    return table

@@ -1,0 +1,98 @@
+"""The command line for what the workers do: `python -m tasks --help`."""
+
+import sys
+from contextlib import suppress
+from typing import Annotated
+
+import msgspec
+import redis
+import structlog
+import typer
+from rich.text import Text
+
+from tasks.cli import command_line
+from tasks.cli.backtest import app as backtest_app
+from tasks.cli.dead_letters import app as deadletters_app
+from tasks.cli.doctor import app as doctor_app
+from tasks.cli.history import app as history_app
+from tasks.cli.live_configuration import app as changes_app
+from tasks.cli.signals import app as signals_app
+from tasks.cli.states import app as state_app
+from tasks.cli.strategies import app as strategies_app
+from tasks.engine.signal_message import SignalMessage
+from tasks.errors import RealtimeStrategiesError, SettingsError
+from tasks.settings import load, mask
+from tasks.telemetry import terminal
+from tasks.telemetry.logs import tell_hints
+
+app = typer.Typer(
+    help="Backtest strategies, look at signals and dead letters, find what is wrong, show the settings.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    context_settings=command_line.CONTEXT,
+)
+config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
+app.add_typer(backtest_app)
+app.add_typer(deadletters_app, name="deadletters")
+app.add_typer(state_app, name="state")
+app.add_typer(config_app, name="config")
+strategies_app.add_typer(changes_app)
+strategies_app.add_typer(history_app)
+app.add_typer(strategies_app, name="strategies")
+app.add_typer(signals_app)
+app.add_typer(doctor_app)
+
+AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
+out = command_line.Console()
+err = command_line.Console(stderr=True)
+
+
+@app.command()
+def schema() -> None:
+    """Print the signal contract as JSON Schema."""
+    print(msgspec.json.format(msgspec.json.encode(SignalMessage.model_json_schema()), indent=2).decode())
+
+
+@config_app.command("show")
+def show_config(*, as_json: AsJson = False) -> None:
+    """Show every setting: its environment name, its value (passwords masked), and what it means."""
+    settings = load()
+    shown = settings.shown()
+    if as_json:
+        print(msgspec.json.encode(shown).decode())
+        return
+    table = command_line.table("setting", "value", "what it is")
+    for name, field in type(settings).model_fields.items():
+        value = shown[name.upper()]
+        given = "bold" if name in settings.model_fields_set else ""
+        table.add_row(name.upper(), Text(value, given), field.description)
+    command_line.print_table(out, table)
+
+
+@app.callback()
+def _hints(context: typer.Context, *, version: command_line.Version = False) -> None:  # noqa: ARG001 typer shows it
+    if context.invoked_subcommand == "doctor":
+        return  # it says them as findings
+    with suppress(SettingsError):  # the command says it, if it needs them
+        tell_hints(load())
+
+
+def main() -> None:
+    """Run a command; one line and exit code 1 for what a person can mend."""
+    terminal.accept_any_text()
+    # Standard output is for what was asked for.
+    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    try:
+        app()
+    except RealtimeStrategiesError as error:
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except redis.RedisError as error:
+        print(f"error: Redis at {mask(load().ledger)}: {error}", file=sys.stderr)
+        raise SystemExit(1) from None
+    except KeyboardInterrupt:
+        raise SystemExit(130) from None
+    except BrokenPipeError:
+        sys.stderr.close()
+        raise SystemExit(0) from None
