@@ -79,8 +79,9 @@ def simulate(
     Example: python -m ingest simulate --symbols BTCUSDT,ETHUSDT --rate 500 --seconds 60
     """
     with _told_in_one_line() as settings:
-        from ingest.feeds import binance, profiles, running  # noqa: PLC0415 each command loads only its own
+        from ingest.feeds import binance, run_feed  # noqa: PLC0415 each command loads only its own
         from ingest.feeds import simulate as feed  # noqa: PLC0415 the same
+        from ingest.feeds.simulator import profiles  # noqa: PLC0415 the same
 
         if re.fullmatch(r"\d+", symbols):
             if not 1 <= int(symbols) <= 10_000:
@@ -88,7 +89,7 @@ def simulate(
             names = profiles.symbols(int(symbols))
         else:
             names = binance.check(symbols.split(","))
-        running.run(feed.simulate(settings, feed.Plan(names, venue, rate, seed, seconds)))
+        run_feed.run(feed.simulate(settings, feed.Plan(names, venue, rate, seed, seconds)))
 
 
 def _speed(text: str) -> float | None:
@@ -121,10 +122,10 @@ def replay(
     with _told_in_one_line() as settings:
         pace = _speed(speed)
         from ingest.feeds import replay as feed  # noqa: PLC0415 each command loads only its own
-        from ingest.feeds import running  # noqa: PLC0415 the same
+        from ingest.feeds import run_feed  # noqa: PLC0415 the same
         from tasks.ledger.past_events import is_past  # noqa: PLC0415 the same
 
-        running.run(feed.replay(settings, files, pace, lambda event: is_past(settings, event), salvage=salvage))
+        run_feed.run(feed.replay(settings, files, pace, lambda event: is_past(settings, event), salvage=salvage))
 
 
 @app.command()
@@ -138,9 +139,9 @@ def binance(
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import binance as feed  # noqa: PLC0415 each command loads only its own
-        from ingest.feeds import running  # noqa: PLC0415 the same
+        from ingest.feeds import run_feed  # noqa: PLC0415 the same
 
-        running.run(feed.binance(settings, symbols, venue))
+        run_feed.run(feed.binance(settings, symbols, venue))
 
 
 @app.command()
@@ -157,9 +158,9 @@ def record(
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import record as feed  # noqa: PLC0415 each command loads only its own
-        from ingest.feeds import running  # noqa: PLC0415 the same
+        from ingest.feeds import run_feed  # noqa: PLC0415 the same
 
-        running.run(feed.record(settings, file, seconds=seconds, force=force))
+        run_feed.run(feed.record(settings, file, seconds=seconds, force=force))
 
 
 if __name__ == "__main__":

@@ -15,10 +15,10 @@ import structlog
 from nats.errors import ConnectionReconnectingError
 from redis.exceptions import ResponseError
 
-from ingest.delivery import delivering
-from ingest.lease import NotLeadingError
+from ingest.counters import Tally
 from ingest.ledger import IngestLedger
-from ingest.tally import Tally
+from ingest.ledger.lease import NotLeadingError
+from ingest.transport.flush import delivering
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import UNREADABLE
 from tasks.ledger import Keys, script

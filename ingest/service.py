@@ -13,9 +13,9 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from ingest.assembly import Assembly
-from ingest.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
-from ingest.loops import end, new_event_loop, on_signals
+from ingest.components import Assembly
+from ingest.event_loop import end, new_event_loop, on_signals
+from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from tasks.errors import RealtimeStrategiesError, ServerAwayError
 from tasks.ledger import CONFIGURATION_NOTICE, reason
 from tasks.protocol import feed_report

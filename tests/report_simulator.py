@@ -11,8 +11,8 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.feeds.market import Market
-from ingest.feeds.profiles import instrument
+from ingest.feeds.simulator.market import Market
+from ingest.feeds.simulator.profiles import instrument
 from tasks import frames
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.frames import model, recordings

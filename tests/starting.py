@@ -21,7 +21,7 @@ from compose.local.processes import ROOT
 #: Not what reads the settings as it is imported.
 _SHARED = (
     "celery.bin.celery", "celery.apps.worker", "flower.command", "ingest.service", "ingest.feeds.binance",
-    "ingest.feeds.record", "ingest.feeds.replay", "ingest.feeds.simulate", "ingest.feeds.running", "tasks.backtest.html_report",
+    "ingest.feeds.record", "ingest.feeds.replay", "ingest.feeds.simulate", "ingest.feeds.run_feed", "tasks.backtest.html_report",
 )  # fmt: skip
 _ENDS_S = 30
 #: Of the surroundings; all else is what the test gives.

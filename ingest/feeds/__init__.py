@@ -1,0 +1,20 @@
+"""Feeds: what puts frames on NATS, and the recorder, which writes them down; each is a command of `python -m ingest`.
+
+They know transport, the event loop and, for the recorder, the stream as a source.
+"""
+
+__all__ = [
+    "binance",
+    "link",
+    "proxy",
+    "publisher",
+    "publishing",
+    "record",
+    "replay",
+    "run_feed",
+    "send_window",
+    "simulate",
+    "stream_publisher",
+    "stream_reader",
+    "stream_watch",
+]

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 import structlog
 from nats.errors import Error
 
-from ingest.delivery import delivered
+from ingest.transport.flush import delivered
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import NotStoredError, ServerAwayError, SettingsError
 from tasks.protocol.ingest_status import STATUS_SUBJECT

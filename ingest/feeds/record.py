@@ -15,10 +15,10 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
+from ingest.event_loop import end
 from ingest.feeds.publisher import Connection
 from ingest.feeds.stream_reader import StreamReader
-from ingest.listening import listen
-from ingest.loops import end
+from ingest.transport.subscribe import listen
 from tasks import frames
 from tasks.errors import UNREADABLE, RecordingError, ServerAwayError
 from tasks.frames import timestamps

@@ -6,10 +6,10 @@ from typing import NamedTuple
 
 import structlog
 
-from ingest.feeds.market import Market
-from ingest.feeds.profiles import instrument
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
+from ingest.feeds.simulator.market import Market
+from ingest.feeds.simulator.profiles import instrument
 from tasks.events import Venue
 from tasks.settings import Settings
 from tasks.telemetry.log_throttle import Rarely

@@ -2,7 +2,7 @@
 
 An answer to each frame says that the stream has stored it. Neither the echo of a message to oneself nor the server's
 PONG says so: a server that is killed takes with it what it has read and not stored. What is not confirmed is sent again
-(`window`), under the same id, by which the stream drops what it has already.
+(`send_window`), under the same id, by which the stream drops what it has already.
 """
 
 import asyncio
@@ -13,9 +13,9 @@ from typing import NamedTuple
 import msgspec
 import structlog
 
+from ingest.event_loop import end
 from ingest.feeds.publisher import Connection, Publisher
-from ingest.feeds.window import Frame, SendWindow
-from ingest.loops import end
+from ingest.feeds.send_window import Frame, SendWindow
 from tasks.errors import UNREADABLE, NotStoredError, RealtimeStrategiesError, SettingsError
 from tasks.settings import Settings
 

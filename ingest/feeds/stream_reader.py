@@ -6,11 +6,11 @@ from collections.abc import Callable
 import structlog
 from nats.errors import Error
 
+from ingest.event_loop import end
 from ingest.feeds.publisher import Connection
-from ingest.jetstream import StreamSource
-from ingest.loops import end
-from ingest.origin import Stored
-from ingest.source import Deliver
+from ingest.sources.base import Deliver
+from ingest.sources.jetstream import StreamSource
+from ingest.sources.resume import Stored
 from tasks.events import Position
 from tasks.settings import Settings
 from tasks.telemetry.log_throttle import Rarely

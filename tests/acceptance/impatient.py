@@ -2,7 +2,7 @@
 
 import runpy
 
-from ingest import roundtrip
+from ingest.lanes import retransmit_timer
 
-roundtrip.MIN_TIMEOUT_S = roundtrip.MAX_TIMEOUT_S = 0.3
+retransmit_timer.MIN_TIMEOUT_S = retransmit_timer.MAX_TIMEOUT_S = 0.3
 runpy.run_module("ingest", run_name="__main__", alter_sys=True)

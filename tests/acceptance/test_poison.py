@@ -9,7 +9,7 @@ import pytest
 
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
-from ingest.delivery import delivered
+from ingest.transport.flush import delivered
 from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.pipeline import deadletters, finish, limited_plan, running

@@ -20,10 +20,10 @@ from tests.bench.counters import Counters
 FOLDER = "BENCH_COSTS"
 #: Where each stage begins and ends: a function, or a method, of a module. `deliver` holds `validate`.
 INGEST = {
-    "ingest.intake:Intake.deliver": "deliver",
+    "ingest.frame_handler:Intake.deliver": "deliver",
     "tasks.protocol.plausibility:FrameReader.read": "validate",
-    "ingest.sender:Sender._pump": "deliver",
-    "ingest.dispatcher:Dispatcher.send": "enqueue",
+    "ingest.dispatch.sender:Sender._pump": "deliver",
+    "ingest.dispatch.celery_publisher:Dispatcher.send": "enqueue",
 }
 WORKER = {
     "tasks.protocol.batches:unpack": "decode",

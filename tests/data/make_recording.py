@@ -10,8 +10,8 @@ import itertools
 from collections.abc import Iterator
 
 from ingest.feeds import simulate
-from ingest.feeds.market import Frame
-from ingest.feeds.profiles import DEFAULT_SYMBOLS
+from ingest.feeds.simulator.market import Frame
+from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS
 from tasks.events import Venue
 from tests.data import RECORDING
 

@@ -16,7 +16,7 @@ CASE = Case(
         "prefork",
         {
             "worker": Fault(kind="die", target="tasks.ledger:Ledger.commit", when="after", every=40),
-            "ingest": Fault(kind="ignore", target="ingest.sender:Sender.on_notice", every=25),
+            "ingest": Fault(kind="ignore", target="ingest.dispatch.sender:Sender.on_notice", every=25),
         },
     ),
     lasts_s=3,

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import nats
 
-from ingest.delivery import delivered
+from ingest.transport.flush import delivered
 from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
 from tests.waiting import wait_for

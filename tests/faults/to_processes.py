@@ -142,15 +142,19 @@ CASES = (
     Case(
         "notices lost, one of five",
         inside,
-        Setup(inside={"ingest": Fault(kind="ignore", target="ingest.sender:Sender.on_notice", every=5)}),
+        Setup(inside={"ingest": Fault(kind="ignore", target="ingest.dispatch.sender:Sender.on_notice", every=5)}),
     ),
     Case("ingest killed", killed_ingest, core_loses=True),
     Case("ingest stopped for 12 s", stopped_ingest),
     Case("ingest told to end", ended_ingest, core_loses=True),
     Case("leader killed, another stands by", killed_leader, core_loses=True),
     Case("leader stopped for 12 s, another stands by", stopped_leader, core_loses=True),
-    _ingest("ingest killed: about to publish a batch", "ingest.dispatcher:Dispatcher.send", "before", 20),
-    _ingest("ingest killed: batch published, no notice", "ingest.dispatcher:Dispatcher.send", "after", 20),
+    _ingest(
+        "ingest killed: about to publish a batch", "ingest.dispatch.celery_publisher:Dispatcher.send", "before", 20
+    ),
+    _ingest(
+        "ingest killed: batch published, no notice", "ingest.dispatch.celery_publisher:Dispatcher.send", "after", 20
+    ),
     _ingest("ingest killed: about to write a checkpoint", "ingest.ledger:IngestLedger.checkpoint", "before", 6),
     _ingest("ingest killed: checkpoint written", "ingest.ledger:IngestLedger.checkpoint", "after", 6),
     _ingest("ingest killed: epoch claimed", "ingest.ledger:IngestLedger.claim", "after", 1),

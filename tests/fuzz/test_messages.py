@@ -15,8 +15,8 @@ from hypothesis import strategies as st
 
 from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
-from ingest.layout import Layout
-from ingest.live import Live
+from ingest.lanes.layout import Layout
+from ingest.page.page_state import Live
 from tasks import engine
 from tasks.cli import format_dead_letters
 from tasks.configuration import Configuration

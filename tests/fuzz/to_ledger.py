@@ -4,10 +4,10 @@ from contextlib import suppress
 
 import msgspec
 
-from ingest.layout import Layout
-from ingest.ledger import _epoch, _read
-from ingest.live import Live
-from ingest.origin import Read
+from ingest.lanes.layout import Layout
+from ingest.ledger.ledger import _epoch, _read
+from ingest.page.page_state import Live
+from ingest.sources.resume import Read
 from tasks import engine
 from tasks.cli import format_dead_letters, format_signals
 from tasks.configuration import Configuration, registry

@@ -7,11 +7,11 @@ from unittest.mock import patch
 
 import msgspec
 
+from ingest.counters import Tally
 from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
-from ingest.intake import Intake
+from ingest.frame_handler import Intake
 from ingest.lanes import Bounds, Lanes
-from ingest.tally import Tally
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped, parse_stream

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from compose.local.processes import Instance
-from ingest.inforce import InForce
+from ingest.dispatch.active_configuration import InForce
 from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger, connection_options
 from tasks.ledger.configurations import Changes

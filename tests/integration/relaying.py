@@ -9,11 +9,11 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from ingest.lease import RENEW_S
+from ingest.counters import Tally
+from ingest.event_loop import end
 from ingest.ledger import IngestLedger
-from ingest.loops import end
+from ingest.ledger.lease import RENEW_S
 from ingest.relay import GROUP, Relay
-from ingest.tally import Tally
 from tasks.clients.nats_client import NatsClient
 from tasks.ledger import Keys, connection_options
 from tasks.protocol import dead_letters

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import redis
 
-from ingest.inforce import InForce
+from ingest.dispatch.active_configuration import InForce
 from tasks import configuration
 from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys

@@ -16,14 +16,14 @@ import pytest
 import redis
 from celery import Celery
 
-from ingest.dispatcher import Dispatcher, Task
-from ingest.inforce import InForce
+from ingest.connectivity import Parts
+from ingest.counters import Tally
+from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.celery_publisher import Dispatcher, Task
+from ingest.dispatch.sender import Sender
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
-from ingest.parts import Parts
-from ingest.sender import Sender
-from ingest.source import CoreSource, Nats
-from ingest.tally import Tally
+from ingest.sources.base import CoreSource, Nats
 from tasks.clients.redis_client import connect_async
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade

@@ -12,7 +12,7 @@ import nats
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import free_port
-from ingest.delivery import delivered
+from ingest.transport.flush import delivered
 from tasks.settings import Settings
 from tests.waiting import wait_for
 

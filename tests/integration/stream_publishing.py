@@ -14,9 +14,9 @@ from nats.aio.client import Client
 from compose.local.processes import Instance, Process
 from compose.local.servers import start_nats
 from compose.local.waiting import wait_for
-from ingest import streams
 from ingest.feeds import stream_publisher
 from ingest.feeds.stream_publisher import StreamPublisher, Timing
+from ingest.sources import stream_setup
 from tasks.settings import Settings
 
 #: Quick to notice, and quick to give up.
@@ -55,7 +55,7 @@ async def made(settings: Settings, **options: Any) -> AsyncIterator[Client]:
     if options:
         await client.jetstream().add_stream(name=settings.ingest_stream, subjects=["binance.>"], **options)
     else:
-        await streams.prepare(client, settings)
+        await stream_setup.prepare(client, settings)
     try:
         yield client
     finally:

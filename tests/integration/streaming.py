@@ -8,11 +8,11 @@ from typing import Any
 
 import nats
 
-from ingest.consumer import Consumer
-from ingest.jetstream import StreamSource
-from ingest.origin import Read, Stored
-from ingest.parts import Parts
-from ingest.source import Nats
+from ingest.connectivity import Parts
+from ingest.sources.base import Nats
+from ingest.sources.consumer import Consumer
+from ingest.sources.jetstream import StreamSource
+from ingest.sources.resume import Read, Stored
 from tasks.events import Position
 from tasks.settings import Settings
 from tests.waiting import HANGS_S

@@ -9,9 +9,9 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
-from ingest.brake import Brake
 from ingest.ledger import IngestLedger
-from ingest.surroundings import Seen, Surroundings
+from ingest.monitoring.memory_guard import Brake
+from ingest.monitoring.server_stats import Seen, Surroundings
 from tasks.settings import Settings
 from tests.integration.sending import Rig
 from tests.waiting import wait_for

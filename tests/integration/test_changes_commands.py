@@ -10,7 +10,7 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from ingest.inforce import InForce
+from ingest.dispatch.active_configuration import InForce
 from tasks.cli.main import app
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import Keys

@@ -5,7 +5,7 @@ import asyncio
 import pytest
 import redis
 
-from ingest.loops import new_event_loop
+from ingest.event_loop import new_event_loop
 from tasks.clients.redis_client import connect_async
 from tasks.ledger import connection_options
 from tasks.settings import Settings

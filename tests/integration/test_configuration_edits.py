@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from ingest.inforce import InForce
+from ingest.dispatch.active_configuration import InForce
 from tasks import configuration
 from tasks.configuration import edits, overlay
 from tasks.configuration.history import FILE, Change

@@ -14,7 +14,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
-from ingest.dispatcher import Dispatcher, Task, message
+from ingest.dispatch.celery_publisher import Dispatcher, Task, message
 from tasks.clients.redis_client import connect_async
 from tasks.events import Position
 from tasks.ledger import connection_options

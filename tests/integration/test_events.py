@@ -14,13 +14,13 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from compose.local.processes import ROOT
-from ingest.feed_watch import FeedWatch
+from ingest.counters import Tally
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
-from ingest.live import Live, Sources, message
-from ingest.live_http import MAX_WATCHERS, Page
-from ingest.tally import Tally
-from ingest.unused_frames import UnusedFrames
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.unused_frames import UnusedFrames
+from ingest.page.http import MAX_WATCHERS, Page
+from ingest.page.page_state import Live, Sources, message
 from tasks.ledger import Keys
 from tasks.protocol.routing import Router
 from tasks.settings import Settings
@@ -181,7 +181,7 @@ def test_a_browser_that_does_not_read_is_cut_off_and_the_others_go_on(settings: 
 
 
 def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ingest.live_http.TICK_S", 0.01)
+    monkeypatch.setattr("ingest.page.http.TICK_S", 0.01)
     calls = []
 
     def broken(*, watched: bool) -> list[bytes]:
@@ -200,7 +200,7 @@ def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatc
 
 
 def test_the_vendored_library_has_its_licence_beside_it():
-    [folder] = (ROOT / "ingest" / "web" / "vendor").iterdir()
+    [folder] = (ROOT / "ingest" / "page" / "web" / "vendor").iterdir()
     name, _, version = folder.name.partition("-")
     assert f"{name.lower()} (v{version})" in (folder / "uPlot.iife.min.js").read_text()[:100].lower()
     assert "MIT License" in (folder / "LICENSE").read_text()

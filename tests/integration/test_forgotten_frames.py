@@ -6,7 +6,7 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ingest import consumer, jetstream
+from ingest.sources import consumer, jetstream
 from tasks.settings import Settings
 from tests.integration.streaming import Reader, numbered, publish, reading, settings_of_a_stream
 

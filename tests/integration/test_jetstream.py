@@ -9,9 +9,9 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest import consumer, jetstream
-from ingest.consumer import Consumer
-from ingest.origin import Stored
+from ingest.sources import consumer, jetstream
+from ingest.sources.consumer import Consumer
+from ingest.sources.resume import Stored
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings

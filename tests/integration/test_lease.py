@@ -10,8 +10,8 @@ import redis.asyncio as redis
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_redis
-from ingest import lease as lease_module
-from ingest.lease import TTL_S, Lease, SupersededError
+from ingest.ledger import lease as lease_module
+from ingest.ledger.lease import TTL_S, Lease, SupersededError
 
 
 @asynccontextmanager

@@ -6,10 +6,10 @@ from typing import Any
 import msgspec
 import pytest
 
-from ingest.layout import Layout
-from ingest.lease import SupersededError
-from ingest.ledger import Begin, Checkpoint, IngestLedger
-from ingest.origin import Read, Stored
+from ingest.lanes.layout import Layout
+from ingest.ledger.lease import SupersededError
+from ingest.ledger.ledger import Begin, Checkpoint, IngestLedger
+from ingest.sources.resume import Read, Stored
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import script

@@ -8,7 +8,7 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.origin import Stored
+from ingest.sources.resume import Stored
 from tasks.events import Position
 from tasks.settings import Settings
 from tests.integration.streaming import Reader, numbered, opened, publish, reading

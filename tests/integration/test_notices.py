@@ -8,8 +8,8 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio as redis
 
-from ingest import notices as notices_module
-from ingest.notices import Notices
+from ingest.ledger import commit_notices as notices_module
+from ingest.ledger.commit_notices import Notices
 from tasks.ledger import connection_options
 from tests.proxy import Proxy
 

@@ -13,8 +13,8 @@ import pytest
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import free_port, start_nats
-from ingest.delivery import delivered
 from ingest.feeds import record as feed
+from ingest.transport.flush import delivered
 from tasks.errors import RecordingError, ServerAwayError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import parse

@@ -12,8 +12,8 @@ from nats.errors import ConnectionReconnectingError
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest import relay as relay_module
-from ingest.delivery import delivering
 from ingest.relay import CONSUMER, GROUP
+from ingest.transport.flush import delivering
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.integration.relaying import Stage, packed, running, settings_of_a_relay, stage, until

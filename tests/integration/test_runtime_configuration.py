@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 import redis
 
-from ingest.inforce import InForce
+from ingest.dispatch.active_configuration import InForce
 from tasks import configuration
 from tasks.configuration import Configuration, edits
 from tasks.configuration.history import FILE

@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 
-from ingest.layout import Layout
-from ingest.lease import SupersededError
+from ingest.lanes.layout import Layout
 from ingest.ledger import Reading
+from ingest.ledger.lease import SupersededError
 from tasks.ledger import Notice, lane_field
 from tasks.protocol import dead_letters
 from tasks.settings import Settings

@@ -5,8 +5,8 @@ from collections.abc import Awaitable, Callable
 
 import pytest
 
-from ingest.lane import Lane
-from ingest.sharing import Crew
+from ingest.lanes.lane import Lane
+from ingest.lanes.task_packing import Crew
 from tasks.events import AnyEvent
 from tasks.protocol.batches import Batch
 from tasks.settings import Settings

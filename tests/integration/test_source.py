@@ -15,10 +15,10 @@ from nats.errors import FlushTimeoutError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.delivery import delivered
-from ingest.parts import Parts
+from ingest.connectivity import Parts
 from ingest.service import Service
-from ingest.source import CoreSource, Nats
+from ingest.sources.base import CoreSource, Nats
+from ingest.transport.flush import delivered
 from tasks.errors import ServerAwayError
 from tasks.ledger.reader import Outbox
 from tasks.settings import Settings, load

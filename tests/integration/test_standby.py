@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from ingest.lease import STANDBY_S, TTL_S
+from ingest.ledger.lease import STANDBY_S, TTL_S
 from tasks.ledger import Keys
 from tests.integration.ledger_for_tests import dump
 from tests.integration.sending import one_pool

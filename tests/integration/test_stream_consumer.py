@@ -9,8 +9,8 @@ from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavaila
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest import consumer, jetstream
-from ingest.consumer import Consumer
+from ingest.sources import consumer, jetstream
+from ingest.sources.consumer import Consumer
 from tasks.clients.nats_client import NatsClient
 from tasks.settings import Settings
 from tests.integration.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream

@@ -9,9 +9,9 @@ import msgspec
 import pytest
 import redis
 
-from ingest.breaker import AUTHOR, Breaker
-from ingest.error_counts import ErrorCounts
-from ingest.inforce import InForce
+from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.breaker import AUTHOR, Breaker
+from ingest.monitoring.error_counts import ErrorCounts
 from tasks import configuration
 from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys, Ledger

@@ -8,10 +8,10 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
-from ingest.brake import Brake
 from ingest.ledger import IngestLedger
+from ingest.monitoring.memory_guard import Brake
+from ingest.monitoring.server_stats import Seen, Surroundings
 from ingest.relay import GROUP
-from ingest.surroundings import Seen, Surroundings
 from tasks.ledger import Keys
 from tasks.ledger.heartbeats import Presence
 from tasks.settings import Settings

@@ -15,7 +15,7 @@ import nats
 from nats.aio.client import Client
 
 from compose.local.processes import ROOT, Process
-from ingest.delivery import delivered
+from ingest.transport.flush import delivered
 from tests.integration import service
 from tests.integration.service import Ingest
 from tests.unit.wire import SPOT_TRADE, enveloped

@@ -3,7 +3,7 @@
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.brake import Brake
+from ingest.monitoring.memory_guard import Brake
 
 LIMIT = 1_000
 

@@ -13,8 +13,8 @@ import msgspec
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest import sharing
-from ingest.lane import Item, Lane
+from ingest.lanes import task_packing
+from ingest.lanes.lane import Item, Lane
 from tasks.events import Position
 from tasks.protocol.batches import Batch, Epoch, max_starts
 from tasks.protocol.routing import LaneId
@@ -73,8 +73,8 @@ class World:
 
     def pump(self) -> None:
         ready = [lane for lane in self.lanes.values() if lane.waiting and not lane.flight]
-        crew = sharing.Crew([({"trade"}, self.processes)]) if self.processes else None
-        for lanes in sharing.tasks_of({"trade": list(self.lanes.values())}, ready, crew, self.now_s):
+        crew = task_packing.Crew([({"trade"}, self.processes)]) if self.processes else None
+        for lanes in task_packing.tasks_of({"trade": list(self.lanes.values())}, ready, crew, self.now_s):
             assert all(lane.launch() for lane in lanes)
             self.send(lanes)
 

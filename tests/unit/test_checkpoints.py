@@ -4,8 +4,8 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from ingest.checkpoints import Checkpoints
-from ingest.tally import Tally
+from ingest.counters import Tally
+from ingest.dispatch.checkpoints import Checkpoints
 from tasks.events import Position
 from tasks.protocol.batches import Epoch
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.crowding import PATIENCE_S, SLOWER, TASK_EVENTS, TRY_EVERY_S, Crowding
+from ingest.lanes.contention import PATIENCE_S, SLOWER, TASK_EVENTS, TRY_EVERY_S, Crowding
 
 TEAM, OTHER = ("depth", "trade"), ("basket",)
 EVENTS = 10

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.error_counts import MINUTE_S, ErrorCounts
+from ingest.monitoring.error_counts import MINUTE_S, ErrorCounts
 
 
 def counted(**errors: int) -> dict[bytes, bytes]:

@@ -5,13 +5,13 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest.exporter import Exporter
-from ingest.feed_watch import FeedWatch
-from ingest.findings import Findings
+from ingest.counters import Tally
 from ingest.lanes import Bounds, Lanes
-from ingest.sharing import Crew
-from ingest.surroundings import Seen
-from ingest.tally import Tally
+from ingest.lanes.task_packing import Crew
+from ingest.monitoring.exporter import Exporter
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.findings import Findings
+from ingest.monitoring.server_stats import Seen
 from tasks.events import Position
 from tasks.protocol.findings import NAMES, Finding
 from tasks.protocol.routing import LaneId, Pool, Router

@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.feed_watch import (
+from ingest.monitoring.feed_watch import (
     FORGET_S,
     KNOWN_TICKS,
     MAX_STREAMS,

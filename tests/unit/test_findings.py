@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from compose.local.processes import ROOT
-from ingest.findings import OVER_S, Findings
+from ingest.monitoring.findings import OVER_S, Findings
 from tasks.protocol import ingest_status
 from tasks.protocol.findings import NAMES, Finding, workforce
 from tasks.protocol.ingest_status import Status

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from ingest.brake import Brake
-from ingest.error_counts import ErrorCounts
-from ingest.feed_watch import FeedWatch
-from ingest.findings import Findings
-from ingest.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
+from ingest.connectivity import Parts
 from ingest.lanes import Bounds, Lanes
-from ingest.parts import Parts
+from ingest.monitoring.error_counts import ErrorCounts
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.findings import Findings
+from ingest.monitoring.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
+from ingest.monitoring.memory_guard import Brake
 from tasks.events import Position
 from tasks.protocol.routing import LaneId, Pool, Router
 from tests.unit.examples import trade

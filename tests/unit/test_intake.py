@@ -4,9 +4,9 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.intake import MAX_LETTERS, Intake
+from ingest.counters import Tally
+from ingest.frame_handler import MAX_LETTERS, Intake
 from ingest.lanes import Bounds, Lanes
-from ingest.tally import Tally
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters
 from tasks.protocol.routing import Router

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from ingest.lane import Item, Lane
+from ingest.lanes.lane import Item, Lane
 from tasks.events import Kind, Position
 from tasks.protocol.batches import Epoch
 from tasks.protocol.routing import MAX_SYMBOLS, LaneId

@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from ingest.feed_watch import FeedWatch
+from ingest.counters import Tally
 from ingest.lanes import Bounds, Lanes
-from ingest.live import SIGNALS_KEPT, TEXT_CHARACTERS, Live, Sources
-from ingest.live_market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, Market, Row
-from ingest.tally import Tally
-from ingest.unused_frames import UnusedFrames
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.unused_frames import UnusedFrames
+from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, Market, Row
+from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, Live, Sources
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
 from tasks.settings import Settings

@@ -4,8 +4,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.js.api import StreamConfig, StreamSource
 
-from ingest.origin import Read, Stream, begin, furthest
-from ingest.streams import covers, is_shared
+from ingest.sources.resume import Read, Stream, begin, furthest
+from ingest.sources.stream_setup import covers, is_shared
 from tasks.events import Position
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)

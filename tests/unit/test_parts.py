@@ -1,6 +1,6 @@
 from structlog.testing import capture_logs
 
-from ingest.parts import Parts
+from ingest.connectivity import Parts
 
 
 def parts() -> Parts:

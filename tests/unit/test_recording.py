@@ -5,7 +5,7 @@ from collections import Counter
 
 import pytest
 
-from ingest.feeds.profiles import DEFAULT_SYMBOLS
+from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS
 from tasks import backtest, configuration
 from tasks.events import AnyEvent
 from tasks.frames import parse

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from ingest.refusals import TOLD_S, Refusals
+from ingest.dispatch.refusals import TOLD_S, Refusals
 from tasks.ledger import Refusal, reason
 from tasks.protocol.routing import LaneId
 

@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.roundtrip import MAX_TIMEOUT_S, MIN_TIMEOUT_S, RoundTrip
+from ingest.lanes.retransmit_timer import MAX_TIMEOUT_S, MIN_TIMEOUT_S, RoundTrip
 
 
 def test_before_the_first_sample_it_waits_the_least_time():

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.lane import Item, Lane
-from ingest.sharing import AHEAD_TASKS, FULL_EVENTS, Crew, on_their_way, share_out, tasks_of
+from ingest.lanes.lane import Item, Lane
+from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Crew, on_their_way, share_out, tasks_of
 from tasks.events import Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from tasks.protocol.routing import LaneId

@@ -9,8 +9,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from ingest.feeds.market import Frame, Market
-from ingest.feeds.profiles import DEFAULT_SYMBOLS, Table, instrument, symbols
+from ingest.feeds.simulator.market import Frame, Market
+from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS, Table, instrument, symbols
 from tasks import frames
 from tasks.events import Depth, Trade
 from tasks.frames import model

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feed_reports import FORGET_S, FeedReports
 from ingest.feeds.stream_watch import Patience, Silent, StreamWatch
+from ingest.monitoring.feed_reports import FORGET_S, FeedReports
 from tasks.protocol import feed_report
 from tasks.protocol.feed_report import FeedReport, SilentStream
 

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.tally import Distribution, Tally
+from ingest.counters import Distribution, Tally
 
 
 def test_what_is_counted_is_in_the_totals_for_ever_and_unwritten_until_it_is_taken():

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.sdk import environment_variables
 from structlog.testing import capture_logs
 
-from ingest.lane import Item
+from ingest.lanes.lane import Item
 from tasks import settings
 from tasks.protocol.batches import pack_event
 from tasks.telemetry import tracing

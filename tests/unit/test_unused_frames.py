@@ -2,8 +2,8 @@
 
 import pytest
 
-from ingest.feed_watch import Fresh
-from ingest.unused_frames import UNUSED_S, UnusedFrames
+from ingest.monitoring.feed_watch import Fresh
+from ingest.monitoring.unused_frames import UNUSED_S, UnusedFrames
 from tests.unit.examples import book, trade
 
 QUIET_S = 30.0

@@ -1,11 +1,11 @@
 """Writes into the ledger what ingest itself knows: the frontier, its counters, the frames it refused."""
 
-from ingest.intake import Intake
+from ingest.counters import Tally
+from ingest.dispatch.sender import Sender
+from ingest.frame_handler import Intake
 from ingest.lanes import Lanes
 from ingest.ledger import Checkpoint, IngestLedger
-from ingest.sender import Sender
-from ingest.source import Source
-from ingest.tally import Tally
+from ingest.sources.base import Source
 from tasks.events import Position
 
 

@@ -9,7 +9,7 @@ the same workers serve them.
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from itertools import chain
 
-from ingest.lane import Lane
+from ingest.lanes.lane import Lane
 from tasks.protocol.batches import MAX_BATCH_BYTES
 
 #: So many events make a task that is worth its cost: lanes share no larger one, it does not wait for others to come back,

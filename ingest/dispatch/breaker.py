@@ -10,9 +10,9 @@ from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
-from ingest.inforce import InForce
+from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.sender import Sender
 from ingest.ledger import IngestLedger
-from ingest.sender import Sender
 from tasks.configuration import edits
 from tasks.errors import LedgerError, SettingsError
 from tasks.protocol.findings import Finding

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from ingest.feeds.book import Book, Side, change_share
-from ingest.feeds.profiles import Instrument
+from ingest.feeds.simulator.book import Book, Side, change_share
+from ingest.feeds.simulator.profiles import Instrument
 from tasks.events import Venue
 
 _BOOK_US = 100_000

@@ -10,18 +10,17 @@ import msgspec
 import redis
 import structlog
 
-from ingest import sharing
-from ingest.crowding import PATIENCE_S, Crowding
-from ingest.dispatcher import Dispatcher, Task
-from ingest.inforce import InForce
-from ingest.lane import Item, Lane
-from ingest.lanes import Lanes
-from ingest.layout import Layout
-from ingest.lease import SupersededError
+from ingest.counters import Tally
+from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.celery_publisher import Dispatcher, Task
+from ingest.dispatch.refusals import Refusals
+from ingest.lanes import Lanes, task_packing
+from ingest.lanes.contention import PATIENCE_S, Crowding
+from ingest.lanes.lane import Item, Lane
+from ingest.lanes.layout import Layout
 from ingest.ledger import IngestLedger, Reading
-from ingest.refusals import Refusals
-from ingest.source import Source
-from ingest.tally import Tally
+from ingest.ledger.lease import SupersededError
+from ingest.sources.base import Source
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Notice, Refusal
 from tasks.protocol.batches import Batch, Epoch, describe, task_id
@@ -56,7 +55,7 @@ class Sender:
         self.refusals = Refusals()
         self._sending: set[asyncio.Task[None]] = set()
         #: Who works; None: nobody knows.
-        self.crew: Callable[[], sharing.Crew | None] = lambda: None
+        self.crew: Callable[[], task_packing.Crew | None] = lambda: None
         self._tasks = itertools.count(1)
         self._crowding = Crowding()
         #: Whether `_pump` will run when everything that is at hand now has been taken.
@@ -131,14 +130,14 @@ class Sender:
         ready = [lane for lane in self.lanes if not lane.flight and self._has_something(lane)]
         if not ready:
             return []
-        tasks = sharing.tasks_of(self.lanes.by_pool, ready, self.crew(), time.monotonic(), self._is_crowded)
+        tasks = task_packing.tasks_of(self.lanes.by_pool, ready, self.crew(), time.monotonic(), self._is_crowded)
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
             self._tally.add("batches_sent")
             self._tally.batch_events.add(len(lane.flight))
         return tasks
 
-    def _is_crowded(self, team: sharing.Team) -> bool:
+    def _is_crowded(self, team: task_packing.Team) -> bool:
         slows = self._crowding.slows(team, time.monotonic())
         if slows and not self._waiting:
             self._waiting = True

@@ -8,7 +8,7 @@ one beside others, by the same number of events. One of each is tried every seco
 
 import msgspec
 
-from ingest.sharing import Team
+from ingest.lanes.task_packing import Team
 
 #: A task takes as long as so many events more.
 TASK_EVENTS = 10

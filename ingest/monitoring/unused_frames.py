@@ -3,7 +3,7 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from ingest.feed_watch import Fresh
+from ingest.monitoring.feed_watch import Fresh
 from tasks.protocol.findings import Finding, named_some
 
 #: Told after so long, unless some were used before: then as late as a feed that falls silent.

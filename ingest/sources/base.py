@@ -10,9 +10,9 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
 
-from ingest.listening import listen
-from ingest.origin import Read, Stored
-from ingest.parts import Parts
+from ingest.connectivity import Parts
+from ingest.sources.resume import Read, Stored
+from ingest.transport.subscribe import listen
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import ServerAwayError
 from tasks.events import Position

@@ -7,7 +7,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 
-from ingest.delivery import delivered
+from ingest.transport.flush import delivered
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 

@@ -1,6 +1,6 @@
 """What the page is told: `hello` once, with all it needs to draw, and about once a second `tick`, with what changed.
 
-Nothing here may disturb the pipeline. What it costs per event stands in `live_market`; all else is done once a second,
+Nothing here may disturb the pipeline. What it costs per event stands in `market`; all else is done once a second,
 and most of it only while somebody watches.
 """
 
@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ingest.feed_watch import FeedWatch
+from ingest.counters import Tally
 from ingest.lanes import Lanes
-from ingest.live_market import HISTORY_POINTS, Market, Row
-from ingest.surroundings import Surroundings
-from ingest.tally import Tally
-from ingest.unused_frames import UnusedFrames
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.server_stats import Surroundings
+from ingest.monitoring.unused_frames import UnusedFrames
+from ingest.page.market import HISTORY_POINTS, Market, Row
 from tasks.settings import Settings
 from tasks.telemetry import latency
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
+from ingest.counters import Tally
 from ingest.implausible import ImplausibleFrames
 from ingest.lanes import Lanes
-from ingest.tally import Tally
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames.model import Refused, Skipped
 from tasks.protocol import dead_letters

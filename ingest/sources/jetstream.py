@@ -17,9 +17,10 @@ from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js.errors import APIError
 
-from ingest import origin, streams
-from ingest.consumer import HEARTBEAT_S, Consumer
-from ingest.source import Deliver
+from ingest.sources import resume as origin
+from ingest.sources import stream_setup
+from ingest.sources.base import Deliver
+from ingest.sources.consumer import HEARTBEAT_S, Consumer
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 from tasks.events import Position
@@ -87,7 +88,7 @@ class StreamSource:
 
     async def prepare(self) -> None:
         """Create or check the stream. Raises SettingsError, and what NATS raises."""
-        self._stream = await streams.prepare(self._nats.client, self._settings)
+        self._stream = await stream_setup.prepare(self._nats.client, self._settings)
 
     async def begin(self, stored: origin.Stored, mine: Position | None) -> Position:
         """Give the position after which a new epoch begins. Raises what NATS raises."""
@@ -99,7 +100,7 @@ class StreamSource:
         # While it is read it is looked at, and will be again on the next connection.
         if self._last_seq is None or self.outdated:
             known = [*frontiers, *stored.reached, *stood]
-            kept_seq = await streams.kept(self._nats.client, self._stream, known, self.read or stored.read)
+            kept_seq = await stream_setup.kept(self._nats.client, self._stream, known, self.read or stored.read)
         return origin.begin(self._stream, frontiers, self._settings.ingest_start, kept_seq)
 
     def resume(self, position: Position) -> None:
@@ -190,7 +191,7 @@ class StreamSource:
                     log.warning("the stream can't be read: trying for ever", why=str(error) or type(error).__name__)
 
     async def _open_anew(self) -> None:
-        stream = await streams.prepare(self._nats.client, self._settings)
+        stream = await stream_setup.prepare(self._nats.client, self._settings)
         known = self._stream
         self.outdated = known is not None and (stream.source != known.source or not await self._holds_all(stream))
         self._stream = stream
@@ -210,7 +211,7 @@ class StreamSource:
             return False
         if self.read is None or self.read.source != self._source:
             return True
-        return await streams.holds(self._nats.client, stream, self.read)
+        return await stream_setup.holds(self._nats.client, stream, self.read)
 
     async def _open_consumer(self, stream: origin.Stream) -> Consumer:
         after = self._last_seq or 0
@@ -218,7 +219,7 @@ class StreamSource:
             self._forgotten(stream.first_seq - after - 1)
             self._last_seq = after = stream.first_seq - 1
         consumer = Consumer(self._nats.client, stream.name)
-        await consumer.open(streams.wanted_subjects(self._settings), after, self._take)
+        await consumer.open(stream_setup.wanted_subjects(self._settings), after, self._take)
         return consumer
 
     async def _ask(self, consumer: Consumer) -> None:
@@ -270,7 +271,7 @@ class StreamSource:
                 # NATS may be away: what the stream holds is read when it is back, if that is soon enough.
                 with suppress(Error, SettingsError):
                     if end_seq is None:
-                        end_seq = (await streams.prepare(self._nats.client, self._settings)).last_seq
+                        end_seq = (await stream_setup.prepare(self._nats.client, self._settings)).last_seq
                     self.left = await self._left(end_seq)
                 if self.left != 0:
                     await asyncio.sleep(0.02)

@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.origin import Read, Stream, furthest
+from ingest.sources.resume import Read, Stream, furthest
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings

@@ -7,12 +7,12 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from ingest.feed_watch import FeedWatch
-from ingest.findings import Findings
+from ingest.counters import Distribution, Tally
 from ingest.lanes import Lanes
-from ingest.source import Source
-from ingest.surroundings import Seen, Surroundings
-from ingest.tally import Distribution, Tally
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.findings import Findings
+from ingest.monitoring.server_stats import Seen, Surroundings
+from ingest.sources.base import Source
 from tasks.protocol.findings import NAMES
 from tasks.telemetry.metrics import INGEST, Metric
 

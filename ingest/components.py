@@ -5,29 +5,29 @@ import time
 
 from prometheus_client import CollectorRegistry
 
-from ingest.brake import Brake
-from ingest.breaker import Breaker
-from ingest.checkpoints import Checkpoints
-from ingest.dispatcher import Dispatcher
-from ingest.exporter import Exporter
-from ingest.feed_reports import FeedReports
-from ingest.feed_watch import FeedWatch
-from ingest.findings import Findings
-from ingest.health import Health
-from ingest.inforce import InForce
-from ingest.intake import Intake
-from ingest.jetstream import StreamSource
+from ingest.connectivity import Parts
+from ingest.counters import Tally
+from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.breaker import Breaker
+from ingest.dispatch.celery_publisher import Dispatcher
+from ingest.dispatch.checkpoints import Checkpoints
+from ingest.dispatch.sender import Sender
+from ingest.frame_handler import Intake
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
-from ingest.live import Live, Sources
-from ingest.live_http import Page
-from ingest.parts import Parts
+from ingest.monitoring.exporter import Exporter
+from ingest.monitoring.feed_reports import FeedReports
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.findings import Findings
+from ingest.monitoring.health import Health
+from ingest.monitoring.memory_guard import Brake
+from ingest.monitoring.server_stats import Surroundings
+from ingest.monitoring.unused_frames import UnusedFrames
+from ingest.page.http import Page
+from ingest.page.page_state import Live, Sources
 from ingest.relay import Relay
-from ingest.sender import Sender
-from ingest.source import CoreSource, Nats, Source
-from ingest.surroundings import Surroundings
-from ingest.tally import Tally
-from ingest.unused_frames import UnusedFrames
+from ingest.sources.base import CoreSource, Nats, Source
+from ingest.sources.jetstream import StreamSource
 from tasks.configuration import Configuration
 from tasks.ledger.configurations import read_file
 from tasks.protocol.plausibility import Limits

@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingest.lane import DropReason, Item, Lane
+from ingest.lanes.lane import DropReason, Item, Lane
 from tasks.events import AnyEvent, Position
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.routing import LaneId, Router

@@ -10,11 +10,11 @@ import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from ingest.lane import Lane
-from ingest.layout import Layout
-from ingest.lease import Lease, SupersededError
-from ingest.notices import Notices
-from ingest.origin import Read, Stored
+from ingest.lanes.lane import Lane
+from ingest.lanes.layout import Layout
+from ingest.ledger.commit_notices import Notices
+from ingest.ledger.lease import Lease, SupersededError
+from ingest.sources.resume import Read, Stored
 from tasks.clients.redis_client import connect_async
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError

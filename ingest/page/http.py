@@ -12,7 +12,7 @@ import redis
 import structlog
 
 from ingest.ledger import IngestLedger
-from ingest.live import SIGNALS_KEPT, Live
+from ingest.page.page_state import SIGNALS_KEPT, Live
 from tasks.telemetry.http_server import ReadOnly, Route
 from tasks.telemetry.log_throttle import Rarely
 

@@ -3,7 +3,7 @@
 import math
 from random import Random
 
-from ingest.feeds.profiles import Instrument
+from ingest.feeds.simulator.profiles import Instrument
 from tasks.events import Venue
 
 LEVELS = 20

@@ -11,11 +11,11 @@ import msgspec
 import redis.asyncio as redis
 from redis.exceptions import RedisError, ResponseError
 
-from ingest.brake import Brake
-from ingest.error_counts import ErrorCounts
+from ingest.lanes.task_packing import Crew
 from ingest.ledger import IngestLedger
+from ingest.monitoring.error_counts import ErrorCounts
+from ingest.monitoring.memory_guard import Brake
 from ingest.relay import GROUP
-from ingest.sharing import Crew
 from tasks.ledger import heartbeats
 from tasks.protocol.findings import Finding, refusals, workforce
 from tasks.settings import mask

@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from ingest.feed_watch import FeedWatch
-from ingest.findings import Findings
+from ingest.connectivity import Parts
 from ingest.lanes import Lanes
-from ingest.parts import Parts
-from ingest.surroundings import Surroundings
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.findings import Findings
+from ingest.monitoring.server_stats import Surroundings
 from tasks.protocol.findings import Finding, named_some
 from tasks.protocol.routing import LaneId
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import msgspec
 
-from ingest.feed_watch import Fresh
+from ingest.monitoring.feed_watch import Fresh
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.protocol.records import NEW_GENERATION_MS
 

@@ -1,0 +1,6 @@
+"""Dispatch: batches go out as Celery tasks, under the configuration in force, until the ledger has them.
+
+It knows lanes, the ledger and Celery's messages.
+"""
+
+__all__ = ["active_configuration", "breaker", "celery_publisher", "checkpoints", "refusals", "sender"]

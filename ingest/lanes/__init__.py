@@ -1,0 +1,8 @@
+"""Lanes: where events wait in order, which of them are a batch, when it is sent, sent again, and known to be committed.
+
+Pure: no I/O, and time is an argument. It knows the protocol of `tasks` and nothing else of ingest.
+"""
+
+from ingest.lanes.lanes import Bounds, Lanes
+
+__all__ = ["Bounds", "Lanes", "contention", "lane", "lanes", "layout", "retransmit_timer", "task_packing"]

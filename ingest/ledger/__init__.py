@@ -1,0 +1,8 @@
+"""The ledger as ingest sees it: epochs, where lanes stand, checkpoints, the lease of a shard, notices of commits.
+
+It knows `tasks.ledger`, whose keys and scripts it uses, and the lanes.
+"""
+
+from ingest.ledger.ledger import Checkpoint, IngestLedger, Reading
+
+__all__ = ["Checkpoint", "IngestLedger", "Reading", "commit_notices", "lease", "ledger"]

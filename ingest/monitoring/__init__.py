@@ -1,0 +1,16 @@
+"""Monitoring: what ingest measures of itself and of the servers, what is wrong, and how probes and Prometheus get it.
+
+It knows dispatch, the relay and everything below, and changes nothing but for the memory guard, which holds batches back.
+"""
+
+__all__ = [
+    "error_counts",
+    "exporter",
+    "feed_reports",
+    "feed_watch",
+    "findings",
+    "health",
+    "memory_guard",
+    "server_stats",
+    "unused_frames",
+]
