@@ -19,7 +19,7 @@ from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
-from tests.integration.service import get
+from tests.support.service import get
 from tests.waiting import wait_for
 
 STREAM = "FRAMES"

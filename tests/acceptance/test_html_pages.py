@@ -12,7 +12,7 @@ from tasks.backtest import html_report, parallel
 from tests.bench import plots
 from tests.bench.results import Report
 from tests.browsing import grave_findings
-from tests.unit.market_for_tests import configuration, write_market
+from tests.support.market import configuration, write_market
 
 
 @pytest.fixture(scope="module")

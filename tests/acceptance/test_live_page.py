@@ -13,7 +13,7 @@ from compose.local.stack import Plan, Stack
 from tasks.ledger import Keys
 from tests.acceptance.live_page import add_signal, opened
 from tests.acceptance.pipeline import running
-from tests.integration.service import get
+from tests.support.service import get
 from tests.waiting import wait_for
 
 NATS_AWAY = re.compile("NATS ?ingest has no connection")

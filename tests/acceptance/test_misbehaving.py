@@ -14,7 +14,7 @@ from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.test_poison import Impatient, publish
-from tests.integration.service import get
+from tests.support.service import get
 
 FILE = """
 [pools.trade]

@@ -21,7 +21,7 @@ from prometheus_client.parser import text_string_to_metric_families
 from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, running
-from tests.integration.service import get
+from tests.support.service import get
 from tests.waiting import wait_for
 
 FILE = """

@@ -32,10 +32,10 @@ from tasks.protocol import batches, dead_letters, ingest_status, records
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.protocol.routing import Pool, Router, Shard
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
-from tests.unit.examples import book, trade
-from tests.unit.market_for_tests import configuration
-from tests.unit.strategies_for_tests import Echo
-from tests.unit.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
+from tests.support.events import book, trade
+from tests.support.market import configuration
+from tests.support.strategies import Echo
+from tests.support.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
 
 SOURCE = "core-1"
 FRAMES = (

@@ -15,9 +15,9 @@ from tasks.ledger import Keys, Ledger, connection_options
 from tasks.ledger.configurations import Changes
 from tasks.settings import Settings
 from tests.exchange import recorded
-from tests.integration.ledger_for_tests import start_epoch
-from tests.integration.nats_logins import Certificates
-from tests.integration.runtime_configuration import Start
+from tests.support.ledger import start_epoch
+from tests.support.nats_logins import Certificates
+from tests.support.runtime_configuration import Start
 
 
 @pytest.fixture

@@ -1,0 +1,134 @@
+"""A stop before a Redis is full, against real servers with a small limit that something else fills up."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from compose.local.processes import Instance
+from compose.local.servers import HOST, free_port, start_redis
+from ingest.ledger import IngestLedger
+from ingest.monitoring.memory_guard import Brake
+from ingest.monitoring.server_stats import Seen, Surroundings
+from tasks.settings import Settings
+from tests.support.sending import Rig
+from tests.waiting import wait_for
+
+FILLER = "somebody else's"
+
+
+@pytest.fixture
+def small() -> Iterator[str]:
+    """A server that may use 8 MB."""
+    with Instance("brake") as instance:
+        yield start_redis(instance, options=("--maxmemory", "8mb"))[1]
+
+
+def fill(client: Any, share: float) -> None:
+    """Fill it up to a share of its limit."""
+    while (about := client.info("memory"))["used_memory"] < share * about["maxmemory"]:
+        client.rpush(FILLER, b"x" * 20_000)
+
+
+def empty(client: Any) -> None:
+    """Undo that; the server frees the memory when it finds the time."""
+    client.delete(FILLER)
+    wait_for(lambda: client.info("memory")["used_memory"] < 4 * 1024**2, 5, "the memory")
+
+
+def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small: str, namespace: str):
+    settings = Settings(redis_url=small, namespace=namespace)
+
+    async def scenario(rig: Rig) -> None:
+        brake = Brake(0.9)
+        surroundings = Surroundings(rig.ledger, ["trade"], brake)
+        brake.on_release, rig.sender.may_send = rig.sender.pump, lambda: not brake.full
+        await rig.sender.begin()
+        rig.offer()
+        await rig.sent()
+        fill(rig.client, 0.95)
+        await surroundings.ask()
+        assert surroundings.seen is not None
+        assert surroundings.seen.redis_full
+        # What is in flight is committed, also now; nothing follows it.
+        first = rig.queue.take_batch()
+        rig.offer()
+        assert rig.queue.commit(first) == "committed"
+        await rig.until(lambda: rig.tally.totals["committed"] == 1, looking=True)
+        rig.offer()
+        await rig.sender.look(everywhere=True)
+        assert (len(rig.queue), rig.lanes.held, rig.tally.totals["batches_sent"]) == (0, 2, 1)
+        empty(rig.client)
+        await surroundings.ask()
+        await rig.sent()
+        assert [event.id for event in rig.queue.take_batch().events] == [2, 3]
+        assert rig.tally.totals["dropped:overflow"] == 0
+        refused: Any = rig.client.info("errorstats")
+        assert "errorstat_OOM" not in refused
+
+    async def run() -> None:
+        rig = Rig(settings)
+        try:
+            await scenario(rig)
+        finally:
+            await rig.close()
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("which", ["broker_url", "result_url", "ledger_url"])
+def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
+    small: str, redis_url: str, namespace: str, which: str
+):
+    split = Settings(redis_url=redis_url, namespace=namespace).model_copy(update={which: small})
+    ledger = IngestLedger(split)
+    brake = Brake(0.9)
+    surroundings = Surroundings(ledger, ["trade"], brake)
+
+    async def seen() -> Seen:
+        await surroundings.ask()
+        assert surroundings.seen is not None
+        return surroundings.seen
+
+    async def scenario(client: redis.Redis) -> None:
+        try:
+            before = await seen()
+            fill(client, 0.95)
+            full = await seen()
+            empty(client)
+            after = await seen()
+        finally:
+            await ledger.close()
+        assert [each.redis_full for each in (before, full, after)] == [False, True, False]
+        assert full.redis_limit_bytes == 8 * 1024**2
+        assert full.redis_used_bytes is not None
+        assert full.redis_used_bytes > 0.9 * full.redis_limit_bytes
+
+    with redis.Redis.from_url(small) as client:
+        asyncio.run(scenario(client))
+
+
+def test_results_that_are_away_hold_nothing_up_and_hide_nothing_of_the_ledger(redis_url: str, namespace: str):
+    nowhere = f"redis://{HOST}:{free_port()}/0"
+    ledger = IngestLedger(Settings(redis_url=redis_url, result_url=nowhere, namespace=namespace))
+    surroundings = Surroundings(ledger, ["trade"], Brake(0.9))
+
+    async def scenario() -> None:
+        try:
+            await surroundings.ask()
+        finally:
+            await ledger.close()
+
+    asyncio.run(scenario())
+    assert surroundings.seen is not None
+    assert surroundings.seen.redis_used_bytes
+    assert not surroundings.seen.redis_full
+
+
+def test_without_the_stop_the_same_server_would_refuse_writes(small: str):
+    with redis.Redis.from_url(small) as client:
+        with pytest.raises(redis.exceptions.OutOfMemoryError):
+            fill(client, 1.1)
+        assert "errorstat_OOM" in client.info("errorstats")

@@ -1,0 +1,206 @@
+"""The page's files and its stream of events, over real connections."""
+
+import asyncio
+import http.client
+import json
+import socket
+from collections.abc import AsyncIterator
+from contextlib import AsyncExitStack, asynccontextmanager, closing
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+import redis
+from prometheus_client import CollectorRegistry
+
+from compose.local.processes import ROOT
+from ingest.counters import Tally
+from ingest.lanes import Bounds, Lanes
+from ingest.ledger import IngestLedger
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.unused_frames import UnusedFrames
+from ingest.page.http import MAX_WATCHERS, Page
+from ingest.page.page_state import Live, Sources, message
+from tasks.ledger import Keys
+from tasks.protocol.routing import Router
+from tasks.settings import Settings
+from tasks.telemetry.http_server import Address, serve
+from tests.support.service import ingest, publish
+from tests.support.wire import SPOT_TRADE, packed
+from tests.unit.ingest.page.test_page_state import signal
+from tests.waiting import HANGS_S
+
+
+@pytest.fixture
+def settings(nats_url: str, redis_url: str, namespace: str) -> Settings:
+    return Settings(nats_url=nats_url, redis_url=redis_url, namespace=namespace)
+
+
+class Stream:
+    """A browser that reads the events."""
+
+    def __init__(self, reader: asyncio.StreamReader) -> None:
+        self._reader = reader
+
+    async def status(self) -> int:
+        return int((await self._reader.readuntil(b"\r\n\r\n")).split()[1])
+
+    async def next(self, wanted: str) -> Any:
+        """Give the data of the next event of that name."""
+        async with asyncio.timeout(10):
+            while True:
+                line = (await self._reader.readuntil(b"\n")).strip()
+                if line == b"event: " + wanted.encode():
+                    return json.loads((await self._reader.readuntil(b"\n")).removeprefix(b"data: "))
+
+
+@asynccontextmanager
+async def watching(port: int) -> AsyncIterator[Stream]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
+    writer.write(b"GET /events HTTP/1.0\r\n\r\n")
+    try:
+        yield Stream(reader)
+    finally:
+        writer.close()
+
+
+@asynccontextmanager
+async def serving(settings: Settings) -> AsyncIterator[tuple[Page, int]]:
+    """Serve a page in this process, as ingest does; its loops do not run."""
+    around: Any = SimpleNamespace(seen=None)
+    sources = Sources(Tally(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list)
+    ledger = IngestLedger(settings)
+    page = Page(Live(settings, sources), ledger)
+    server, port = serve(
+        Address("HTTP_PORT", "127.0.0.1", 0, strict=True), _well, _well, CollectorRegistry(), page.routes
+    )
+    try:
+        yield page, port
+    finally:
+        server.stop()
+        await server.close_all_connections()
+        await ledger.close()
+
+
+def _well() -> tuple[bool, dict[str, Any]]:
+    return True, {}
+
+
+async def until(condition: Any, timeout_s: float = HANGS_S) -> None:
+    async with asyncio.timeout(timeout_s):
+        while not condition():
+            await asyncio.sleep(0.01)
+
+
+def test_the_page_tells_earlier_signals_then_prices_and_new_signals(nats_url, redis_url, namespace):
+    key = Keys(namespace).signals
+
+    async def watch(port: int, client: "redis.Redis") -> None:
+        async with watching(port) as stream:
+            assert await stream.status() == 200
+            hello = await stream.next("hello")
+            assert [each["id"] for each in hello["signals"]] == ["earlier"]
+            await publish(nats_url, (f"{namespace}.x", packed(SPOT_TRADE)))
+            while not (tick := await stream.next("tick"))["symbols"]:
+                pass
+            assert [(row["symbol"], row["trade"], row["events"]) for row in tick["symbols"]] == [("BTCUSDT", 0.001, 1)]
+            client.xadd(key, {"signal": signal("new")})
+            assert [each["id"] for each in await stream.next("signals")] == ["new"]
+
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(key, {"signal": signal("earlier")})
+        client.xgroup_create(key, "relay", id="$")
+        with ingest(nats_url, redis_url, namespace, SIGNAL_MAX_AGE_S="0") as service:
+            service.wait_ready()
+            asyncio.run(watch(service.port, client))
+
+
+def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+        connection.request(method, path, headers=headers)
+        answer = connection.getresponse()
+        answer.body = answer.read()  # type: ignore[attr-defined]  # the connection closes before the test looks
+        return answer
+
+
+def test_only_the_files_that_there_are_are_served_and_only_for_reading(settings: Settings):
+    async def run() -> None:
+        async with serving(settings) as (_, port):
+            first = await asyncio.to_thread(ask, port, "/")
+            assert (first.status, first.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+            assert "default-src 'none'" in first.headers["Content-Security-Policy"]
+            again = await asyncio.to_thread(ask, port, "/", **{"If-None-Match": first.headers["ETag"]})
+            assert (again.status, again.body) == (304, b"")  # type: ignore[attr-defined]
+            script = await asyncio.to_thread(ask, port, "/web/page.js")
+            assert (script.status, script.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+            for path in ("/web", "/web/", "/web/none.js", "/web/pageXjs", "/web/../live.py", "/web/%2e%2e/live.py"):
+                assert (await asyncio.to_thread(ask, port, path)).status == 404, path
+            for path in ("/", "/events", "/web/page.js"):
+                assert (await asyncio.to_thread(ask, port, path, "POST")).status == 405, path
+            assert (await asyncio.to_thread(ask, port, "/events", "HEAD")).status == 200
+
+    asyncio.run(run())
+
+
+def test_one_watcher_too_many_is_refused_until_another_goes(settings: Settings):
+    async def run() -> None:
+        async with serving(settings) as (page, port), AsyncExitStack() as stack:
+            last = AsyncExitStack()
+            for number in range(MAX_WATCHERS):
+                watcher = await (last if number == 0 else stack).enter_async_context(watching(port))
+                assert await watcher.status() == 200
+            async with watching(port) as refused:
+                assert await refused.status() == 503
+            await last.aclose()
+            await until(lambda: len(page.watchers) == MAX_WATCHERS - 1)
+            async with watching(port) as welcome:
+                assert await welcome.status() == 200
+
+    asyncio.run(run())
+
+
+def test_a_browser_that_does_not_read_is_cut_off_and_the_others_go_on(settings: Settings):
+    async def run() -> None:
+        async with serving(settings) as (page, port), watching(port) as reading:
+            await reading.next("hello")
+            with closing(socket.socket()) as stuck:
+                stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+                stuck.connect(("127.0.0.1", port))
+                stuck.sendall(b"GET /events HTTP/1.0\r\n\r\n")
+                await until(lambda: len(page.watchers) == 2)
+                for number in range(200):
+                    for watcher in page.watchers:
+                        watcher.tell(message("big", {"number": number, "text": "x" * 200_000}))
+                    assert (await reading.next("big"))["number"] == number
+                    if len(page.watchers) == 1:
+                        break
+                await until(lambda: len(page.watchers) == 1)
+            assert page.live.tick(watched=True)
+
+    asyncio.run(run())
+
+
+def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("ingest.page.http.TICK_S", 0.01)
+    calls = []
+
+    def broken(*, watched: bool) -> list[bytes]:
+        calls.append(watched)
+        raise ZeroDivisionError
+
+    async def run() -> None:
+        async with serving(settings) as (page, _):
+            monkeypatch.setattr(page.live, "tick", broken)
+            running = asyncio.create_task(page.run())
+            await until(lambda: len(calls) > 2)
+            assert not running.done()
+            running.cancel()
+
+    asyncio.run(run())
+
+
+def test_the_vendored_library_has_its_licence_beside_it():
+    [folder] = (ROOT / "ingest" / "page" / "web" / "vendor").iterdir()
+    name, _, version = folder.name.partition("-")
+    assert f"{name.lower()} (v{version})" in (folder / "uPlot.iife.min.js").read_text()[:100].lower()
+    assert "MIT License" in (folder / "LICENSE").read_text()

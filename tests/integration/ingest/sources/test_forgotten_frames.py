@@ -1,0 +1,119 @@
+"""What a real stream has forgotten is counted; what others put into it is not ours."""
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from ingest.sources import consumer, jetstream
+from tasks.settings import Settings
+from tests.support.streaming import Reader, numbered, publish, reading, settings_of_a_stream
+
+
+@pytest.fixture
+def settings(nats_url: str, namespace: str) -> Settings:
+    return settings_of_a_stream(nats_url, namespace)
+
+
+def test_frames_that_the_stream_has_forgotten_are_counted_and_the_rest_is_read(settings):
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 30)
+            await reader.nats.client.jetstream().purge_stream(settings.ingest_stream, keep=10)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) == 10)
+            assert (reader.lost, reader.frames) == (20, numbered(21, 30))
+
+    asyncio.run(run())
+
+
+async def read_ten_then_forget(reader: Reader, keep: int) -> None:
+    """Have ten frames read, and all that follow forgotten but for the last `keep`, before these are read."""
+    reader.room = 5
+    await reader.source.open(reader.deliver)
+    await reader.until(lambda: len(reader.frames) == 10 and not reader.source._skipped)
+    await reader.nats.client.jetstream().purge_stream(reader.settings.ingest_stream, keep=keep)
+    reader.room = 10**9
+
+
+def test_frames_that_the_stream_forgets_while_it_is_read_are_counted(settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(consumer, "ASKED", 10)
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            await reader.begin()
+            await publish(settings, 100)
+            await read_ten_then_forget(reader, keep=30)
+            await reader.until(lambda: len(reader.frames) == 40)
+            assert reader.frames == numbered(1, 10) + numbered(71, 100)
+            assert reader.lost == 60
+
+    asyncio.run(run())
+
+
+def part_of(settings: Settings) -> Settings:
+    """Give settings that read two of the subjects of the stream only."""
+    prefix = settings.nats_subjects.removesuffix(".>")
+    return settings.model_copy(update={"nats_subjects": f"{prefix}.x, {prefix}.y"})
+
+
+@asynccontextmanager
+async def reading_beside_others(settings: Settings) -> AsyncIterator[Reader]:
+    """Give a reader of a part of the stream, which has begun."""
+    async with reading(settings) as maker:
+        await maker.begin()
+    async with reading(part_of(settings)) as reader:
+        await reader.begin()
+        yield reader
+
+
+async def publish_between_others(settings: Settings, count: int) -> None:
+    """Publish so many frames, each behind a message on a subject that is not read."""
+    for number in range(1, count + 1):
+        await publish(settings, 1, subject="other")
+        await publish(settings, 1, first=number)
+
+
+def test_messages_on_other_subjects_of_the_stream_are_no_loss(settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
+
+    async def run() -> None:
+        async with reading_beside_others(settings) as reader:
+            await publish_between_others(settings, 20)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) == 20 and not reader.source._skipped)
+            assert reader.frames == [(2 * number, b"%d" % number) for number in range(1, 21)]
+            assert reader.lost == 0
+
+    asyncio.run(run())
+
+
+def test_where_others_use_the_stream_too_what_it_forgets_while_it_is_read_is_counted_with_theirs(
+    settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(consumer, "ASKED", 10)
+    monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
+
+    async def run() -> None:
+        async with reading_beside_others(settings) as reader:
+            await publish_between_others(settings, 30)
+            await read_ten_then_forget(reader, keep=10)
+            await reader.until(lambda: len(reader.frames) == 15 and not reader.source._skipped)
+            assert [raw for _, raw in reader.frames] == [b"%d" % number for number in (*range(1, 11), *range(26, 31))]
+            assert reader.lost == 30, "15 frames and 15 messages of others"
+
+    asyncio.run(run())
+
+
+def test_close_reads_all_that_the_stream_holds_also_where_its_last_frames_are_not_ours(settings):
+    async def run() -> None:
+        async with reading_beside_others(settings) as reader:
+            await publish(settings, 500)
+            await publish(settings, 5, first=501, subject="other")
+            await reader.source.open(reader.deliver)
+            await asyncio.wait_for(reader.source.close(), 10)
+            assert reader.frames == numbered(1, 500)
+
+    asyncio.run(run())

@@ -1,0 +1,177 @@
+"""Reading a real stream: in order, each frame once, also where connections, consumers or servers go away."""
+
+import asyncio
+import random
+import time
+from typing import Any
+
+import pytest
+
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
+from ingest.sources import consumer, jetstream
+from ingest.sources.consumer import Consumer
+from ingest.sources.resume import Stored
+from tasks.errors import SettingsError
+from tasks.events import Position
+from tasks.settings import Settings
+from tests.support.streaming import numbered, opened, publish, reading, settings_of_a_stream
+
+
+@pytest.fixture
+def settings(nats_url: str, namespace: str) -> Settings:
+    return settings_of_a_stream(nats_url, namespace)
+
+
+def test_frames_come_in_order_each_once_with_the_streams_numbers_and_at_once_when_it_is_quiet(settings):
+    async def run() -> None:
+        async with opened(settings, 2_500) as reader:
+            await reader.until(lambda: len(reader.frames) == 2_500)
+            assert reader.frames == numbered(1, 2_500)
+            sent_s = time.monotonic()
+            await publish(settings, 1, first=2_501)
+            await reader.until(lambda: len(reader.frames) == 2_501)
+            assert time.monotonic() - sent_s < consumer.EXPIRES_S / 2, "not only once its request ends"
+            assert reader.source.unread == 0
+
+    asyncio.run(run())
+
+
+def test_it_reads_again_from_any_place_and_what_was_asked_for_before_is_ignored(settings):
+    async def run() -> None:
+        async with opened(settings, 300) as reader:
+            await reader.begin(after=100)
+            reader.frames.clear()
+            await reader.until(lambda: len(reader.frames) >= 200)
+            assert reader.frames == numbered(101, 300)
+
+    asyncio.run(run())
+
+
+def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_there(settings):
+    dice = random.Random(4)
+
+    async def run() -> None:
+        async with opened(settings, 400) as reader:
+            start = await reader.source.begin(Stored(), None)
+            for _ in range(30):
+                looking = asyncio.create_task(reader.source.look())
+                for _ in range(dice.randrange(4)):
+                    await asyncio.sleep(0)
+                after = dice.randrange(300)
+                reader.source.resume(Position(start.source, after))
+                reader.frames.clear()
+                await looking
+            await reader.until(lambda: reader.frames and reader.frames[-1][0] == 400)
+            assert reader.frames == numbered(after + 1, 400)
+            left = await reader.nats.client.jetstream().consumers_info(settings.ingest_stream)
+            assert len(left) == 1
+
+    asyncio.run(run())
+
+
+def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(
+    settings, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.setattr(consumer, "ASKED", 10)
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            reader.room = 5
+            await reader.begin()
+            await publish(settings, 100)
+            await reader.source.open(reader.deliver)
+            await reader.until(lambda: len(reader.frames) >= 10)
+            for _ in range(20):
+                await reader.source.look()
+                await reader.nats.client.flush()
+            assert len(reader.frames) == 10, "what had been asked for while there was room"
+            reader.room = 10**9
+            await reader.until(lambda: len(reader.frames) == 100)
+            assert reader.frames == numbered(1, 100)
+
+    asyncio.run(run())
+
+
+def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(jetstream, "CHECK_S", 0.3)
+
+    async def run() -> None:
+        async with opened(settings, 20) as reader:
+            await reader.until(lambda: len(reader.frames) == 20)
+            # The last ones get lost on their way.
+            swallowed = reader.source._on_message
+            arrived: list[bytes] = []
+
+            async def swallow(consumer: Consumer, message: Any) -> None:
+                if not message.reply:
+                    await swallowed(consumer, message)
+                else:
+                    arrived.append(message.data)
+
+            monkeypatch.setattr(reader.source, "_on_message", swallow)
+            await publish(settings, 3, first=21)
+            await reader.until(lambda: len(arrived) == 3)
+            monkeypatch.setattr(reader.source, "_on_message", swallowed)
+            await reader.until(lambda: len(reader.frames) == 23)
+            assert reader.frames == numbered(1, 23)
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_was_created_anew_asks_for_a_new_epoch_and_is_read_from_its_first_frame(settings):
+    async def run() -> None:
+        async with opened(settings, 5) as reader:
+            await reader.until(lambda: len(reader.frames) == 5)
+            first = await reader.source.begin(Stored(), None)
+            mine = Position(first.source, 5)
+            await reader.nats.client.jetstream().delete_stream(settings.ingest_stream)
+            await reader.until(lambda: reader.source.outdated)
+            await publish(settings, 3)
+            start = await reader.source.begin(Stored(), mine)
+            assert start.source != mine.source
+            reader.source.resume(start)
+            await reader.until(lambda: len(reader.frames) == 8)
+            assert reader.frames[5:] == numbered(1, 3)
+
+    asyncio.run(run())
+
+
+def test_a_server_without_jetstream_is_a_clear_error():
+    with Instance("bare") as instance:
+        _, url = start_nats(instance, jetstream=False)
+        own = Settings(nats_url=url, ingest_source="jetstream")
+
+        async def run() -> None:
+            async with reading(own) as reader:
+                with pytest.raises(SettingsError, match="no JetStream"):
+                    await reader.source.prepare()
+
+        asyncio.run(run())
+
+
+@pytest.mark.parametrize(
+    ("made", "said"),
+    [
+        ({"name": "other", "subjects": ["{}.>"]}, "another stream has"),
+        ({"name": "{}", "subjects": ["{}.y"]}, "does not take"),
+        ({"name": "{}", "subjects": ["{}.>"], "retention": "workqueue"}, "it is no log"),
+    ],
+)
+def test_a_stream_that_can_not_be_used_is_a_clear_error(settings, namespace, made: dict[str, Any], said: str):
+    made = {
+        key: [each.format(namespace) for each in value] if isinstance(value, list) else value.format(namespace)
+        for key, value in made.items()
+    }
+
+    async def run() -> None:
+        async with reading(settings) as reader:
+            context = reader.nats.client.jetstream()
+            await context.add_stream(**made)
+            try:
+                with pytest.raises(SettingsError, match=said):
+                    await reader.source.prepare()
+            finally:
+                await context.delete_stream(made["name"])
+
+    asyncio.run(run())

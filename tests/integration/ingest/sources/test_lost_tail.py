@@ -1,0 +1,122 @@
+"""Reading a stream whose server lost the end of it: what has the numbers now is not taken for what had them."""
+
+import asyncio
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
+from ingest.sources.resume import Stored
+from tasks.events import Position
+from tasks.settings import Settings
+from tests.losing import ForgetfulNats
+from tests.support.streaming import Reader, numbered, opened, publish, reading
+
+KEPT, READ = 90, 100
+#: What the frames are called that come after the loss, so that they are told from those that had their numbers.
+LATER = 1_001
+
+
+class Scene:
+    """A server, and what a process had read of its stream when the server lost the end of it."""
+
+    def __init__(self, instance: Instance) -> None:
+        server, url = start_nats(instance)
+        self.nats = ForgetfulNats(instance, server, url)
+        self.settings = Settings(
+            nats_url=url,
+            nats_subjects="frames.>",
+            ingest_source="jetstream",
+            ingest_start="first",
+            ingest_stream_max_bytes=2**26,
+        )
+
+    @asynccontextmanager
+    async def having_lost(self, later: int) -> AsyncIterator[Reader]:
+        """Give a reader of frames of which the last are lost; so many others were published before it comes back."""
+        async with opened(self.settings, KEPT) as reader:
+            await reader.until(lambda: len(reader.frames) == KEPT)
+            self.nats.save()
+            await publish(self.settings, READ - KEPT, first=KEPT + 1)
+            await reader.until(lambda: len(reader.frames) == READ)
+            self.nats.lose()
+            self.nats.start()
+            await publish(self.settings, later, first=LATER)
+            yield reader
+
+
+def later(count: int) -> list[tuple[int, bytes]]:
+    return [(KEPT + 1 + number, b"%d" % (LATER + number)) for number in range(count)]
+
+
+@pytest.fixture
+def scene() -> Iterator[Scene]:
+    with Instance("losing") as instance:
+        yield Scene(instance)
+
+
+#: Fewer frames than were lost, and more: then the stream reaches beyond where it was read.
+@pytest.mark.parametrize("count", [0, 4, 25])
+def test_a_reader_asks_for_a_new_epoch_and_reads_what_came_since_as_another_source(scene, count: int):
+    async def run() -> None:
+        async with scene.having_lost(later=count) as reader:
+            await reader.until(lambda: reader.source.outdated)
+            assert (reader.frames, reader.lost) == (numbered(1, READ), 0)
+            mine = Position(reader.read.source, READ)
+            start = await reader.source.begin(Stored([mine], [mine]), mine)
+            assert start == Position(f"{mine.source}.1", KEPT)
+            reader.source.resume(start)
+            await publish(scene.settings, 1, first=LATER + count)
+            await reader.until(lambda: len(reader.frames) == READ + count + 1)
+            assert reader.frames[READ:] == later(count + 1)
+            assert not reader.source.outdated
+
+    asyncio.run(run())
+
+
+@pytest.mark.parametrize("count", [0, 4, 25])
+def test_a_start_after_the_loss_finds_it_and_the_starts_after_that_go_on(scene, count: int):
+    async def run() -> None:
+        async with scene.having_lost(later=count) as before:
+            read = before.read
+        stood = Position(read.source, READ)
+        frontier = Position(read.source, KEPT - 5)
+        for stored in (Stored([stood], [], read), Stored([frontier], [stood], read)):
+            async with reading(scene.settings) as reader:
+                await reader.source.prepare()
+                start = await reader.source.begin(stored, None)
+                assert start == Position(f"{read.source}.1", min(KEPT, stored.frontiers[0].seq))
+        async with reading(scene.settings) as reader:
+            await reader.source.prepare()
+            assert await reader.source.begin(Stored([start], [start], read), None) == start
+
+    asyncio.run(run())
+
+
+def test_without_a_frame_to_know_again_the_stream_is_read_from_its_end(scene):
+    async def run() -> None:
+        async with scene.having_lost(later=4) as before:
+            stood = Position(before.read.source, READ)
+        async with reading(scene.settings) as reader:
+            await reader.source.prepare()
+            assert await reader.source.begin(Stored([stood]), None) == Position(f"{stood.source}.1", KEPT + 4)
+
+    asyncio.run(run())
+
+
+def test_a_stream_that_lost_nothing_or_forgot_what_was_read_as_planned_goes_on_as_it_was(scene):
+    async def run() -> None:
+        async with opened(scene.settings, READ) as before:
+            await before.until(lambda: len(before.frames) == READ)
+            read = before.read
+            stood = Position(read.source, READ)
+            for purged in (False, True):
+                if purged:
+                    await before.nats.client.jetstream().purge_stream(scene.settings.ingest_stream)
+                async with reading(scene.settings) as reader:
+                    await reader.source.prepare()
+                    assert await reader.source.begin(Stored([stood], [stood], read), None) == stood
+
+    asyncio.run(run())

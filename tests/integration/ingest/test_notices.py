@@ -1,0 +1,93 @@
+"""What ingest makes of notices: commits it learns of, those it missed, and what is no notice."""
+
+import asyncio
+from pathlib import Path
+from typing import Any
+from unittest.mock import AsyncMock
+
+import redis
+
+from ingest.service import Service
+from tasks.events import AnyEvent
+from tasks.ledger import Keys, Notice
+from tasks.ledger.reader import Outbox
+from tasks.protocol.batches import Batch
+from tasks.settings import Settings
+from tests.support.sending import Queue, one_pool
+from tests.support.service import Ingest, ingest, publish
+from tests.waiting import wait_for
+
+TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
+
+
+def held(service: Ingest) -> int:
+    return int((service.ready() or {"held_events": -1})["held_events"])
+
+
+def take(queue: Queue, number: int) -> Batch[AnyEvent]:
+    """Take tasks until one carries the trade of this number: on a slow machine copies of others come before it."""
+    while True:
+        wait_for(lambda: len(queue))
+        batch = queue.take_batch()
+        if [event.id for event in batch.events] == [number]:
+            return batch
+
+
+def test_commits_are_known_when_the_notices_connection_dies_and_after(nats_url, redis_url, namespace, tmp_path: Path):
+    own = {"STRATEGIES_FILE": one_pool(tmp_path)}
+    with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
+        service.wait_ready()
+        queue, outbox = Queue(client, service.settings), Outbox(service.settings)
+        for number in (1, 2):
+            asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % number)))
+            batch = take(queue, number)
+            if number == 1:
+                client.client_kill_filter(_type="pubsub")
+            queue.commit(batch)
+            wait_for(lambda: held(service) == 0)
+        wait_for(lambda: outbox.counters().get("committed") == 2)
+        outbox.client.close()
+
+
+def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(settings: Settings):
+    asked: list[bool] = []
+
+    class Cut:
+        async def next(self) -> str:
+            raise redis.ConnectionError
+
+        close = AsyncMock()
+
+    async def look(*, everywhere: bool = False) -> None:
+        asked.append(everywhere)
+
+    async def run() -> None:
+        service = Service(settings)
+        anything: Any = service
+        anything._ledger.subscribe = AsyncMock(return_value=Cut())
+        anything._sender.look = look
+        for _ in range(2):
+            await service._with_redis(service._listen)
+        await service._ledger.close()
+
+    asyncio.run(run())
+    assert asked == [True, True]
+
+
+def test_what_is_no_notice_is_passed_over_and_what_comes_with_it_is_not(nats_url, redis_url, namespace, tmp_path: Path):
+    own = {"STRATEGIES_FILE": one_pool(tmp_path)}
+    with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
+        service.wait_ready()
+        channel = Keys(namespace).notices
+        wait_for(lambda: client.publish(channel, b"nowhere|0|1.a|core@1") == 1, 5, "ingest to listen")
+        for rubbish in (b"\xff\xfe", b"", b"a|b|c|d"):
+            assert client.publish(channel, rubbish) == 1
+        wait_for(lambda: len(service.logged("not a notice")) == 3, 5)
+        queue = Queue(client, service.settings)
+        asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
+        wait_for(lambda: len(queue), 5)
+        batch = queue.take_batch()
+        client.publish(channel, f"a|b|c|d\n{Notice(batch.lane, str(batch.epoch), batch.to)}")
+        wait_for(lambda: held(service) == 0, 5)
+        assert len(service.logged("not a notice")) == 4
+        assert service.process.returncode is None

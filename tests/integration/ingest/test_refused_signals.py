@@ -1,0 +1,83 @@
+"""Signals that a real NATS server refuses, because we lack the rights."""
+
+import asyncio
+import os
+import signal
+
+import pytest
+
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
+from ingest import relay as relay_module
+from tasks.settings import Settings
+from tests.support.nats_logins import SECRET
+from tests.support.relaying import packed, running, settings_of_a_relay, stage, until
+
+
+@pytest.fixture
+def settings(nats_url: str, redis_url: str, namespace: str) -> Settings:
+    return settings_of_a_relay(nats_url, redis_url, namespace)
+
+
+class Rights:
+    """A server that lets us publish what is about ETHUSDT only, until it lets us publish all."""
+
+    def __init__(self, instance: Instance) -> None:
+        self._file = instance.directory / "rights.conf"
+        self._write('["*.*.ETHUSDT.>", "_INBOX.>"]')
+        self._process, self.url = start_nats(instance, options=("--config", str(self._file)))
+
+    def _write(self, allowed: str) -> None:
+        may = f"{{ publish: {{ allow: {allowed} }}, subscribe: '>' }}"
+        self._file.write_text(f'authorization {{ users: [{{ user: us, password: "{SECRET}", permissions: {may} }}] }}')
+
+    def mend(self) -> None:
+        self._write('">"')
+        os.kill(self._process.pid, signal.SIGHUP)
+
+
+def test_signals_that_nats_refuses_wait_while_others_go_on_and_go_out_in_order_once_it_takes_them(
+    settings, monkeypatch
+):
+    monkeypatch.setattr(relay_module, "TRIM_INTERVAL_S", 0)
+
+    async def run(rights: Rights) -> None:
+        own = settings.model_copy(update={"nats_url": rights.url, "nats_user": "us", "nats_password": SECRET})
+        async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on, running(on):
+            await on.add(packed("one"), packed("two", "ETHUSDT"))
+            await on.hears("two")
+            await on.add(packed("three"), packed("four", "ETHUSDT"))
+            await on.hears("two", "four")
+
+            async def counted() -> bool:
+                return (on.tally.totals["held:refused"], on.tally.totals["relayed"]) == (2, 2)
+
+            await until(counted)
+            assert (await on.unacknowledged(), await on.letters()) == (2, [])
+            rights.mend()
+            await on.hears("two", "four", "one", "three")
+
+            async def relayed() -> bool:
+                return on.tally.totals["relayed"] == 4
+
+            await until(relayed)
+            assert await on.unacknowledged() == 0
+
+    with Instance("relay") as instance:
+        asyncio.run(run(Rights(instance)))
+
+
+def test_a_relay_that_ends_says_whether_nats_refused_a_signal(settings):
+    async def run(rights: Rights) -> None:
+        own = settings.model_copy(update={"nats_url": rights.url, "nats_user": "us", "nats_password": SECRET})
+        async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on:
+            await on.create_group()
+            await on.add(packed("one", "ETHUSDT"))
+            assert await on.relay.drain()
+            await on.add(packed("two", 'a"\\b'), packed("three", "ETHUSDT"))
+            assert not await on.relay.drain()
+            assert await on.unacknowledged() == 1
+            await on.hears("one", "three")
+
+    with Instance("relay") as instance:
+        asyncio.run(run(Rights(instance)))

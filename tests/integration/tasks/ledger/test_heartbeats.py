@@ -1,0 +1,76 @@
+"""Workers write themselves into the ledger, under its clock, and leave it when they stop."""
+
+import asyncio
+import os
+import signal
+import time
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+import redis
+
+from tasks.ledger import Keys, heartbeats
+from tasks.ledger.heartbeats import Presence
+from tasks.settings import Settings
+from tasks.version import VERSION
+from tests.support.workers import worker
+from tests.waiting import wait_for
+
+
+def tell(settings: Settings, name: str, what: Callable[[Presence], Awaitable[None]]) -> None:
+    async def main() -> None:
+        one = Presence(settings, name)
+        await what(one)
+        await one.close()
+
+    asyncio.run(main())
+
+
+def entries(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:
+    stored: Any = client.hgetall(keys.workers)
+    return dict(stored)
+
+
+def seconds(client: redis.Redis) -> int:
+    """Give Redis's time."""
+    said: Any = client.time()
+    return int(said[0])
+
+
+def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(monkeypatch, client, keys, settings):
+    now_ns = time.time_ns()
+    monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
+    tell(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
+    [seen] = heartbeats.read(client, keys)
+    assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, VERSION)
+    assert 0 <= seen.age_s < 5
+    assert 3_590 < seen.clock_ahead_s < 3_610
+
+
+def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
+    for name in ("w1@a", "w2@b"):
+        tell(settings, name, lambda one: one.announce(1, ["depth", "trade"]))
+    tell(settings, "w1@a", lambda one: one.leave())
+    assert [seen.name for seen in heartbeats.read(client, keys)] == ["w2@b"]
+
+
+def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(client, keys, settings):
+    now_s = seconds(client)
+    for name, seen_s in (("old", now_s - 61), ("recent", now_s - 50)):
+        client.hset(keys.workers, name, f'{{"seen_s":{seen_s}.000000,"clock_ms":0}}')
+    client.hset(keys.workers, "junk", "junk")
+    tell(settings, "w1@a", lambda one: one.announce(1, ["depth", "trade"]))
+    assert set(entries(client, keys)) == {b"recent", b"w1@a"}
+
+
+def test_workers_of_one_name_are_two_and_a_killed_one_goes_after_10_s(client, keys, settings):
+    with worker(settings) as one, worker(settings) as other:
+        names = {f"worker-1@test/{each.process.pid}" for each in (one, other)}
+        wait_for(lambda: {seen.name for seen in heartbeats.read(client, keys)} == names, 20, f"{names} to be seen")
+        other.instance.stop(other.process)
+        os.kill(one.process.pid, signal.SIGKILL)
+        wait_for(lambda: one.process.returncode is not None, 5)
+        left = entries(client, keys)
+        now_s = seconds(client)
+        assert [seen.name for seen in heartbeats.alive(left, now_s)] == [f"worker-1@test/{one.process.pid}"]
+        assert heartbeats.alive(left, now_s + 11) == []

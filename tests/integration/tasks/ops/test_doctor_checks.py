@@ -1,0 +1,202 @@
+"""`python -m tasks doctor`, as a process, against servers that are well, unwell, silent and away."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler, HTTPServer
+from typing import Any
+
+import pytest
+import redis
+
+from compose.local.processes import Instance
+from compose.local.servers import free_port, start_nats, start_redis
+from compose.local.stack import Plan, Stack
+from tasks.ledger import Keys, heartbeats
+from tasks.ops.doctor_probes import ask_nats, ask_port, ask_redis
+from tasks.settings import Settings
+from tests.support.ledger import dump
+from tests.support.service import ingest
+from tests.waiting import wait_for
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with Instance("doctor") as instance:
+        stack = Stack(instance, Plan(workers=1, pool="solo"))
+        stack.wait_until_ready()
+        with redis.Redis.from_url(stack.redis_url) as client:
+            wait_for(lambda: heartbeats.read(client, Keys("local")), 15, "the worker to say that it lives")
+        yield stack
+
+
+def examined(environment: Mapping[str, str], **other: str) -> tuple[int, list[dict[str, Any]]]:
+    """Give exit status and findings."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", "doctor", "--json"],
+        env=os.environ | dict(environment) | other,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert "Traceback" not in done.stderr
+    return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def faults(findings: list[dict[str, Any]]) -> list[str]:
+    return [f"{finding['what']}: {finding['says']}" for finding in findings if finding["sign"] == "fault"]
+
+
+def looked_at(findings: list[dict[str, Any]]) -> set[str]:
+    return {finding["what"].partition(" ")[0] for finding in findings}
+
+
+def test_a_healthy_stack_has_no_fault_and_everything_was_looked_at(stack: Stack):
+    status, findings = examined(stack.environment)
+    assert (status, faults(findings)) == (0, [])
+    assert looked_at(findings) == {
+        "settings", "strategies", "Redis", "clocks", "NATS", "ingest", "queue", "configuration", "lanes", "dead",
+        "workers", "feed", "port",
+    }  # fmt: skip
+    wanted = {finding["what"]: finding["says"] for finding in findings if finding["sign"] == "ok"}
+    assert wanted["workers"].startswith("1")
+    assert wanted["port (HTTP_PORT)"] == f"127.0.0.1:{stack.http_port} is ours and ready"
+
+
+def test_redis_that_is_away_is_one_fault_and_the_others_are_looked_at(stack: Stack):
+    away = f"redis://me:geheim@127.0.0.1:{free_port()}/0"
+    status, findings = examined(stack.environment, REDIS_URL=away)
+    [fault] = faults(findings)
+    assert status == 1
+    assert "Connection refused" in fault
+    assert "geheim" not in str(findings)
+    assert looked_at(findings) >= {"NATS", "ingest", "port"}
+
+
+def test_nats_that_is_away_is_one_fault_and_the_others_are_looked_at(stack: Stack):
+    status, findings = examined(stack.environment, NATS_URL=f"nats://127.0.0.1:{free_port()}")
+    [fault] = faults(findings)
+    assert status == 1
+    assert fault.startswith("NATS: nats://127.0.0.1")
+    assert fault.endswith("Connection refused")
+    assert looked_at(findings) >= {"Redis", "queue", "lanes", "workers", "port"}
+
+
+def test_a_misspelt_setting_no_worker_and_an_ingest_that_never_ran_are_told(stack: Stack):
+    status, findings = examined(stack.environment, NAMESPACE="empty", NAMESPACES="many")
+    assert "did you mean NAMESPACE?" in findings[0]["says"]
+    [workers] = [finding for finding in findings if finding["name"] == "no_workers"]
+    assert (status, workers["sign"], workers["says"][:10]) == (0, "warning", "none lives")
+    [lanes] = [finding for finding in findings if finding["what"] == "lanes"]
+    assert (lanes["sign"], "never ran" in lanes["says"]) == ("warning", True)
+
+
+def test_a_redis_that_may_forget_is_a_fault_its_rights_are_told_and_looking_changes_nothing(nats_url: str):
+    with Instance("doctor") as instance:
+        _, url = start_redis(instance)
+        with redis.Redis.from_url(url) as client:
+            client.config_set("maxmemory-policy", "allkeys-lru")
+            client.execute_command("ACL", "SETUSER", "low", "on", ">geheim", "~*", "+@all", "-info", "-hget")
+            client.lpush("rs:celery:depth", "no Celery message")
+            client.xadd("rs:deadletters", {"letter": "x"})
+            before = dump(client, "rs")
+            servers = {"REDIS_URL": url.replace("//", "//low:geheim@"), "LEDGER_URL": url, "NATS_URL": nats_url}
+            status, findings = examined(servers, NAMESPACE="rs")
+            assert dump(client, "rs") == before
+    assert status == 1
+    told = faults(findings)
+    assert any("maxmemory-policy is allkeys-lru" in fault for fault in told)
+    assert any("queue depth: 1 of its oldest entries are no Celery messages" in fault for fault in told)
+    assert "ingest: does not answer on NATS" in told
+    assert any("'info' command (NOPERM)" in finding["says"] for finding in findings)
+    assert any(finding["what"] == "dead letters" and finding["says"].startswith("1, ") for finding in findings)
+    assert "geheim" not in str(findings)
+
+
+def test_a_server_that_lacks_a_command_is_asked_for_the_rest_and_the_lack_is_told():
+    with Instance("doctor") as instance:
+        _, url = start_redis(instance, options=["--rename-command", "CONFIG", ""])
+        facts = ask_redis(Settings(redis_url=url), url, ("ledger",))
+    assert (facts.away, facts.save) == ("", None)
+    assert facts.info["redis_version"]
+    [refused] = facts.refused
+    assert refused.startswith("unknown command 'CONFIG'")
+
+
+@pytest.mark.parametrize(
+    ("said", "unwell"),
+    [
+        ({"ok": False, "nats": False, "redis": True, "stopping": False, "standing_by": False}, ("nats",)),
+        ({"ok": False, "nats": True, "redis": True, "stopping": True, "standing_by": False}, ("stopping",)),
+        ({"ok": True, "nats": True, "started": False, "standing_by": True}, ()),
+    ],
+)
+def test_only_parts_that_are_missing_are_named_as_what_a_process_is_not_ready_for(
+    said: dict[str, bool], unwell: tuple[str, ...]
+):
+    class Ready(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK if said["ok"] else HTTPStatus.SERVICE_UNAVAILABLE)
+            self.end_headers()
+            self.wfile.write(json.dumps(said).encode())
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Ready) as server, ThreadPoolExecutor() as threads:
+        answering = threads.submit(server.handle_request)
+        facts = ask_port("HTTP_PORT", "127.0.0.1", server.server_port)
+        answering.result(10)
+    assert (facts.held_by, facts.unwell) == ("ours", unwell)
+
+
+def test_who_answers_without_end_at_our_port_is_somebody_else():
+    class Endless(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(HTTPStatus.OK)
+            self.end_headers()
+            with suppress(ConnectionError):
+                while True:
+                    self.wfile.write(b"x" * 65_536)
+
+        def log_message(self, *_: object) -> None:
+            """Say nothing."""
+
+    with HTTPServer(("127.0.0.1", 0), Endless) as server, ThreadPoolExecutor() as threads:
+        answering = threads.submit(server.handle_request)
+        assert ask_port("HTTP_PORT", "127.0.0.1", server.server_port).held_by == "other"
+        answering.result(10)
+
+
+def test_servers_that_hang_cost_a_few_seconds_and_a_line_each():
+    with Instance("doctor") as instance:
+        (silent_redis, redis_url), (silent_nats, nats_url) = start_redis(instance), start_nats(instance)
+        for process in (silent_redis, silent_nats):
+            os.kill(process.pid, signal.SIGSTOP)
+        started_s = time.monotonic()
+        status, findings = examined({"REDIS_URL": redis_url, "NATS_URL": nats_url})
+        took_s = time.monotonic() - started_s
+        for process in (silent_redis, silent_nats):
+            os.kill(process.pid, signal.SIGCONT)
+    assert status == 1
+    assert [fault.partition(":")[0] for fault in faults(findings)] == ["Redis (broker, results, ledger)", "NATS"]
+    assert took_s < 60
+
+
+def test_every_shard_of_ingest_answers(nats_url: str, redis_url: str, namespace: str):
+    with (
+        ingest(nats_url, redis_url, namespace, INGEST_SHARD="0/2") as first,
+        ingest(nats_url, redis_url, namespace, INGEST_SHARD="1/2") as second,
+    ):
+        first.wait_ready()
+        second.wait_ready()
+        wait_for(lambda: len(ask_nats(first.settings).ingest) == 2, 20, "both to answer")
+        assert [status.shard for status in ask_nats(first.settings).ingest] == [0, 1]

@@ -1,0 +1,84 @@
+"""A signal's trace on its way through the stream to NATS, beside the signal and never in it."""
+
+import asyncio
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from tasks.ledger import Ledger
+from tasks.ledger.reader import Outbox
+from tasks.protocol.outcome import Outcome
+from tasks.settings import Settings
+from tests.support.ledger import batch, commit
+from tests.support.relaying import packed, settings_of_a_relay, stage
+
+TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
+
+
+def speak(ledger: Ledger, traces: list[str]) -> None:
+    signals = [packed("one"), packed("two")]
+    made = Outcome({"state:x": b"s"}, signals, [b"letter"], [b"line"], Counter(), traces=traces)
+    assert commit(ledger, batch(), made) == "committed"
+
+
+@pytest.mark.parametrize(
+    ("traces", "stored"), [([], [None, None]), ([TRACE, ""], [TRACE.encode(), None]), (["", ""], [None, None])]
+)
+def test_a_trace_is_a_second_field_of_the_signals_entry_and_nothing_else_changes(
+    client, ledger, settings: Settings, traces, stored
+):
+    speak(ledger, traces)
+    entries = client.xrange(ledger.keys.signals)
+    assert [fields.get(b"trace") for _, fields in entries] == stored
+    assert len(list(Outbox(settings).signals())) == 2
+    assert client.xlen(ledger.keys.deadletters) == client.xlen(ledger.keys.audit) == 1
+
+
+def test_the_digest_knows_nothing_of_traces(client, ledger, settings: Settings):
+    signals = [packed("one", age_s=1)]
+    digests = []
+    for seq, traces in enumerate([[], [TRACE]]):
+        client.delete(ledger.keys.signals)
+        prev = seq * 2 or None
+        assert commit(ledger, batch(prev), Outcome({}, signals, [], [], Counter(), traces=traces)) == "committed"
+        digests.append(Outbox(settings).digest())
+    assert digests[0] == digests[1]
+
+
+async def relayed(settings: Settings, entry: dict[Any, Any]) -> dict[str, str]:
+    """Put an entry into the stream; give the headers with which the relay publishes it."""
+    async with stage(settings) as on:
+        await on.create_group()
+        await on.redis.xadd(on.keys.signals, entry)
+        assert await on.relay.relay_new(None) == 1
+        await on.hears("one")
+        headers: dict[str, str] = on.heard[0].headers
+        return headers
+
+
+@pytest.mark.parametrize(
+    ("trace", "headers"),
+    [
+        (TRACE, {"traceparent": TRACE}),
+        (f"{TRACE} a=b, c=d", {"traceparent": TRACE, "tracestate": "a=b, c=d"}),
+        ("no trace", {}),
+        ("\udcff", {}),
+    ],
+)
+def test_the_relay_gives_a_signal_the_headers_of_its_trace(settings_of_relay: Settings, trace, headers):
+    stored = trace.encode(errors="surrogateescape")
+    published = asyncio.run(relayed(settings_of_relay, {"signal": packed("one"), "trace": stored}))
+    assert published == {"Nats-Msg-Id": "one", **headers}
+
+
+def test_a_signal_that_fills_the_message_goes_without_its_trace(settings_of_relay: Settings):
+    most_bytes = 1024 * 1024
+    filler = "x" * (most_bytes - len(packed("one", filler="")) - 60)
+    published = asyncio.run(relayed(settings_of_relay, {"signal": packed("one", filler=filler), "trace": TRACE}))
+    assert published == {"Nats-Msg-Id": "one"}
+
+
+@pytest.fixture
+def settings_of_relay(nats_url: str, redis_url: str, namespace: str) -> Settings:
+    return settings_of_a_relay(nats_url, redis_url, namespace)

@@ -1,0 +1,40 @@
+"""Results that Redis refuses: what they are about is committed, so a worker goes on."""
+
+from collections.abc import Iterator
+from urllib.parse import urlsplit
+
+import pytest
+import redis
+
+from tasks.ledger import Keys
+from tasks.settings import Settings
+from tests.support.nats_logins import SECRET
+from tests.support.workers import LANES, Channels, worker
+from tests.waiting import wait_for
+
+
+@pytest.fixture
+def result_url(client: redis.Redis, redis_url: str, namespace: str) -> Iterator[str]:
+    """Give a login that may do anything but write."""
+    client.acl_setuser(
+        namespace, enabled=True, passwords=[f"+{SECRET}"], keys="*", channels="*", commands=["+@all", "-set"]
+    )
+    yield urlsplit(redis_url)._replace(netloc=f"{namespace}:{SECRET}@{urlsplit(redis_url).netloc}").geturl()
+    client.acl_deluser(namespace)
+
+
+@pytest.mark.parametrize("pool", ["solo", "prefork"])
+def test_a_worker_whose_results_redis_refuses_goes_on_and_says_so_once(
+    client: redis.Redis, keys: Keys, settings: Settings, result_url: str, pool: str
+):
+    with worker(settings, "--pool", pool, "--concurrency", "1", RESULT_URL=result_url) as one:
+        one.wait_ready()
+        channels = Channels(client, settings, keys)
+        channels.run(2)
+        assert channels.counters()["batches"] == 2 * LANES
+        wait_for(lambda: "a result could not be stored" in one.log(), 5, "the log")
+        assert one.log().count("a result could not be stored") == 1
+        assert "Connection to broker lost" not in one.log()
+        assert "raised unexpected" not in one.log()
+        assert one.is_ready()
+        assert [name for name in client.scan_iter("*celery-task-meta*") if settings.namespace.encode() in name] == []

@@ -1,0 +1,52 @@
+"""Running batches as a worker does, without Celery."""
+
+from collections.abc import Callable, Sequence
+from typing import Any
+
+import pytest
+import redis
+from redis.connection import AbstractConnection
+
+from tasks.events import AnyEvent
+from tasks.ledger import Keys, Ledger
+from tasks.protocol.batches import Batch
+from tasks.protocol.routing import LaneId
+from tasks.strategy import AnyStrategy
+from tasks.worker import runner
+from tasks.worker.runner import Summary
+from tests.support.strategies import Echo
+
+LANE = LaneId("trade", 0)
+
+
+def having(*strategies: AnyStrategy) -> Callable[..., Sequence[AnyStrategy]]:
+    return lambda *_: strategies
+
+
+def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy) -> Summary | None:
+    """Run a task of one batch; give None where it was not needed."""
+    dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))))
+    return runner.summary(dones) if dones else None
+
+
+def run_together(ledger: Ledger, sent: Sequence[Batch[AnyEvent]], *strategies: AnyStrategy) -> int:
+    """Run a task of several batches; give how many of them were committed."""
+    return len(runner.run(sent, ledger, having(*(strategies or (Echo.create({}),)))))
+
+
+def starts(client: redis.Redis, keys: Keys, lane: LaneId = LANE) -> dict[bytes, bytes]:
+    found: Any = client.hgetall(keys.starts(lane))
+    return found  # type: ignore[no-any-return]  # bytes, since responses are not decoded
+
+
+def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[object]:
+    """Give a list to which every round trip to Redis from now on is added."""
+    made: list[object] = []
+    send: Any = AbstractConnection.send_packed_command
+
+    def counted(*arguments: Any, **options: Any) -> None:
+        made.append(arguments)
+        send(*arguments, **options)
+
+    monkeypatch.setattr(AbstractConnection, "send_packed_command", counted)
+    return made

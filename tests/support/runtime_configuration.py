@@ -1,0 +1,48 @@
+"""A configuration of two strategies and its changes at run time, as tests make them."""
+
+from collections.abc import Callable
+
+import msgspec
+import redis
+
+from ingest.dispatch.active_configuration import InForce
+from tasks import configuration
+from tasks.configuration import Configuration, edits
+from tasks.ledger import Keys
+from tasks.ledger.configurations import Changes, Edited
+
+SIDED, MOMENTUM = "tests.support.worker_strategies:Sided", "trade_momentum"
+
+
+def file(pool: str = "trade", **momentum: object) -> Configuration:
+    tables = {pool: {"kinds": ["trade"], "strategies": {SIDED: {}, MOMENTUM: momentum}}}
+    return configuration.check({"pools": tables}, "the file")
+
+
+def set_(changes: Changes, name: str, **values: object) -> Edited:
+    assigned = {key.replace("__", "."): value for key, value in values.items()}
+    return changes.set(lambda found: edits.values(found.configuration, name, assigned), "try", "ann")
+
+
+def momentum(chosen: Configuration) -> dict[str, object]:
+    return chosen.pools["trade"].strategies[MOMENTUM].params
+
+
+def said(in_force: InForce) -> list[str]:
+    return [f"{finding.what}: {finding.says}" for finding in in_force.findings()]
+
+
+#: Starts as ingest does that has read a file.
+Start = Callable[[Configuration], InForce]
+
+
+def changed_by_the_release_before(
+    client: redis.Redis, keys: Keys, chosen: Configuration, author: str = "ann", file: str = ""
+) -> None:
+    """Put a configuration in force as a release did that kept no overlay; `file` is set by its ingest."""
+    change = {"version": chosen.version, "previous": "", "author": author, "reason": "", "at_ms": 1}
+    client.hset(keys.configurations, chosen.version, chosen.canonical())
+    client.xadd(keys.history, {"change": msgspec.json.encode(change)})
+    client.hset(keys.configuration, "version", chosen.version)
+    if file:
+        client.hset(keys.configuration, "file", file)

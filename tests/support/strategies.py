@@ -1,0 +1,237 @@
+"""Small strategies, each with one habit, and the engine run over a ledger that is a dict."""
+
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import pairwise
+from typing import Any
+
+import msgspec
+from hypothesis import strategies as st
+
+from tasks import engine
+from tasks.engine.fatal_errors import IsFatal, is_fatal
+from tasks.events import AnyEvent, Trade
+from tasks.protocol.outcome import Outcome
+from tasks.strategy import AnyStrategy, Params, Signal, State, Strategy
+from tests.support.events import TIME_MS, trade
+
+#: A trade of this quantity is what the strategies below stumble over.
+BAD = 13.0
+
+
+class Calm(Params):
+    min_signal_interval_s: float = 0.0
+
+
+class Tally(State):
+    """What a strategy has seen."""
+
+    total: float = 0.0
+    ids: list[int] = msgspec.field(default_factory=list)
+
+
+def say(event: Trade, state: Tally, **other: Any) -> Signal:
+    """Say what the state holds, so that a wrong state shows in the signals."""
+    fields: dict[str, Any] = {
+        "action": "buy",
+        "confidence": 0.5,
+        "price": event.price,
+        "current_price": event.price,
+    } | other
+    return Signal(**fields, rationale=f"{len(state.ids)} trades", indicators={"total": state.total})
+
+
+class Echo(Strategy[Calm, Tally]):
+    """Says something on every trade."""
+
+    name = "echo"
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        state.total += trade.quantity
+        state.ids.append(trade.id)
+        yield say(trade, state)
+
+
+class Grumpy(Echo):
+    """Raises on bad trades, after it has changed its state and said something."""
+
+    name = "grumpy"
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        yield from super().on_trade(trade, state)
+        if trade.quantity == BAD:
+            raise ValueError("a bad trade")
+
+
+class Warming(Echo):
+    name = "warming"
+    warmup = 3
+
+
+class Together(Echo):
+    name = "together"
+    key = "all"
+
+
+class Chatty(Echo):
+    """Says the same twice, then something else, then the same for another symbol."""
+
+    name = "chatty"
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        for other in ({}, {"confidence": 0.9}, {"action": "sell"}, {"symbol": "OTHER"}):
+            yield say(trade, state, **other)
+
+
+class Wrong(Echo):
+    """Says something that the contract does not allow, on bad trades."""
+
+    name = "wrong"
+    said: dict[str, Any] = {"price": float("nan")}  # noqa: RUF012 a test replaces it whole
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        state.ids.append(trade.id)
+        yield say(trade, state, **(self.said if trade.quantity == BAD else {}))
+
+
+class Version2(Echo):
+    """A release later than Echo's: it counts totals in thousandths."""
+
+    version = 2
+
+    def migrate(self, version: int, state: Any) -> Tally | None:
+        return Tally(total=state["total"] * 1000, ids=state["ids"]) if version == 1 else None
+
+
+class Clueless(Echo):
+    version = 2
+
+    def migrate(self, version: int, state: Any) -> Tally | None:
+        raise KeyError(f"what is {state} of version {version}?")
+
+
+class Moody(Echo):
+    """Raises when it sees a trade again, which it must not notice: so a rebuild fails too."""
+
+    name = "moody"
+
+    def __init__(self, params: Calm) -> None:
+        super().__init__(params)
+        self.met: set[int] = set()
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        if trade.quantity == BAD or trade.id in self.met:
+            raise RuntimeError("not in the mood")
+        self.met.add(trade.id)
+        return super().on_trade(trade, state)
+
+
+class Raising(Echo):
+    """Raises `error` on bad trades, and again when it is rebuilt after it; counts its calls."""
+
+    name = "raising"
+
+    def __init__(self, params: Calm) -> None:
+        super().__init__(params)
+        self.error: BaseException = ValueError()
+        self.error_when_rebuilt: BaseException | None = None
+        self.calls = 0
+        self._stumbled = False
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        self.calls += 1
+        if self._stumbled and self.error_when_rebuilt:
+            raise self.error_when_rebuilt
+        if trade.quantity == BAD:
+            self._stumbled = True
+            raise self.error
+        return super().on_trade(trade, state)
+
+
+class Unbearable(Echo):
+    """Raises `error` where the engine does not expect it, for one symbol."""
+
+    name = "unbearable"
+    symbol = "BADUSDT"
+
+    def __init__(self, params: Calm) -> None:
+        super().__init__(params)
+        self.error: Exception = OverflowError()
+
+    def for_symbol(self, symbol: str) -> AnyStrategy:
+        if symbol == self.symbol:
+            raise self.error
+        return super().for_symbol(symbol)
+
+
+class Hoarder(Echo):
+    """Puts into its state what can't be saved, on bad trades."""
+
+    name = "hoarder"
+
+    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+        yield from super().on_trade(trade, state)
+        if trade.quantity == BAD:
+            state.ids.append(2**70)
+
+
+class Worker:
+    """Runs batches one after the other, and holds between them what a ledger would hold: bytes."""
+
+    def __init__(self, *strategies: AnyStrategy, source: str = "s", configuration: str = "c1") -> None:
+        self.strategies, self.source, self.configuration = strategies, source, configuration
+        self.held: dict[str, bytes] = {}
+        self.signals: list[bytes] = []
+        self.letters: list[bytes] = []
+        self.audit: list[bytes] = []
+        self.is_fatal: IsFatal = is_fatal
+
+    def run(self, events: Sequence[AnyEvent]) -> Outcome:
+        held = {name: self.held.get(name) for name in engine.fields(events, self.strategies)}
+        run = engine.Run(
+            "trade", self.source, self.strategies, self.configuration, held, engine.Conditions(is_fatal=self.is_fatal)
+        )
+        outcome = run.finish(events)
+        self.held |= outcome.fields
+        self.signals += outcome.signals
+        self.letters += outcome.letters
+        self.audit += outcome.audit
+        return outcome
+
+    def state(self, strategy: AnyStrategy, symbol: str = "BTCUSDT") -> Any:
+        """Give the state that is held: [version, seen, signalled, state]."""
+        return msgspec.msgpack.decode(self.held[f"state:spot:{symbol}:{strategy.name}"])
+
+    def spoken(self) -> list[dict[str, Any]]:
+        return [msgspec.json.decode(packed) for packed in self.signals]
+
+
+def trades(*quantities: float, start: int = 1, symbol: str = "BTCUSDT", step_ms: int = 1000) -> list[Trade]:
+    """Make trades a second apart, with rising ids and positions."""
+    numbered = enumerate(quantities, start=start)
+    return [
+        trade(quantity=quantity, id=n, seq=n, time_ms=TIME_MS + n * step_ms, symbol=symbol) for n, quantity in numbered
+    ]
+
+
+@st.composite
+def feeds(draw: st.DrawFn, max_size: int = 40) -> list[Trade]:
+    """Draw a feed of two symbols: repeats, feeds that begin anew, steps back in time, bad trades."""
+    step = st.tuples(
+        st.sampled_from(["BTCUSDT", "ETHUSDT"]),
+        st.sampled_from([-2, 0, 1, 1, 1, 3]),
+        st.sampled_from([-900, 0, 0, 400, 1_500, 70_000]),
+        st.sampled_from([1.0, 2.5, BAD]),
+    )
+    ids, time_ms, made = {"BTCUSDT": 10, "ETHUSDT": 10}, TIME_MS, []
+    for seq, (symbol, rise, step_ms, quantity) in enumerate(draw(st.lists(step, max_size=max_size)), start=1):
+        time_ms += step_ms
+        ids[symbol] += rise
+        made.append(trade(quantity=quantity, id=ids[symbol], seq=seq, time_ms=time_ms, symbol=symbol))
+    return made
+
+
+def cut(events: Sequence[AnyEvent], places: Iterable[int]) -> Iterator[Sequence[AnyEvent]]:
+    """Cut events into batches before each of `places`."""
+    edges = [0, *sorted({place for place in places if 0 < place < len(events)}), len(events)]
+    for first, last in pairwise(edges):
+        yield events[first:last]

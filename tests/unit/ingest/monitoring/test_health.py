@@ -1,0 +1,162 @@
+import asyncio
+import time
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from ingest.connectivity import Parts
+from ingest.lanes import Bounds, Lanes
+from ingest.monitoring.error_counts import ErrorCounts
+from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.findings import Findings
+from ingest.monitoring.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
+from ingest.monitoring.memory_guard import Brake
+from tasks.events import Position
+from tasks.protocol.routing import LaneId, Pool, Router
+from tests.support.events import trade
+
+LANE = LaneId("trade", 0)
+
+
+class Watched:
+    """An ingest that has started, with both parts there, and a clock to turn."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now_s = 1_000.0
+        monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
+        monkeypatch.setattr(time, "time_ns", lambda: int(self.now_s * 1e9))
+        self.parts = Parts({"nats": "nats://a", "redis": "redis://b"})
+        self.parts.back("nats")
+        self.parts.back("redis")
+        self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
+        self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
+        surroundings: Any = SimpleNamespace(seen=None, errors=ErrorCounts())
+        self.brake = Brake(0.9)
+        findings = Findings(time.monotonic)
+        self.health = Health(self.parts, self.lanes, surroundings, FeedWatch(), findings)
+        for check in (self.health.phase, self.parts.findings, self.brake.findings, self.health.waiting):
+            findings.add(check)
+        self.health.started = True
+
+    def take(self) -> None:
+        event = trade(seq=self.lanes.next_seq(), ingested_at_ns=time.time_ns())
+        self.lanes.offer(event)
+
+
+@pytest.fixture
+def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
+    return Watched(monkeypatch)
+
+
+def test_it_is_alive_while_the_loop_comes_round_and_not_when_it_has_not_for_too_long(watched: Watched):
+    assert watched.health.healthz() == (True, {"heartbeat_age_s": 0.0})
+    watched.now_s += HEARTBEAT_S
+    assert watched.health.healthz() == (False, {"heartbeat_age_s": HEARTBEAT_S})
+    asyncio.run(watched.health.beat())
+    assert watched.health.healthz()[0]
+
+
+def test_waiting_for_servers_at_the_start_is_no_lack_of_life(watched: Watched):
+    watched.health.started = False
+    watched.now_s += 10 * HEARTBEAT_S
+    assert watched.health.healthz()[0]
+    assert not watched.health.ready()[0]
+
+
+@pytest.mark.parametrize("part", ["nats", "redis"])
+def test_a_part_that_is_away_makes_it_unready_but_not_dead(watched: Watched, part: str):
+    watched.parts.lost(part, "refused")
+    well, said = watched.health.ready()
+    assert (well, said[part]) == (False, False)
+    assert watched.health.healthz()[0]
+    watched.parts.back(part)
+    assert watched.health.ready()[0]
+
+
+def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_it_is_committed(watched: Watched):
+    watched.take()
+    watched.now_s += STUCK_S
+    assert watched.health.ready()[0]
+    watched.now_s += 1
+    well, said = watched.health.ready()
+    assert (well, said["lanes"], said["stuck"]) == (False, False, {"trade-0": STUCK_S + 1})
+    watched.lanes.settle(LANE, Position("core-1.aa", 1), watched.now_s)
+    assert watched.health.ready()[0]
+
+
+def test_a_redis_that_is_too_full_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
+    watched.brake.look("redis://b", 950, 1_000)
+    well, said = watched.health.ready()
+    assert (well, said["redis_full"], said["redis"]) == (False, True, True)
+    assert watched.health.healthz()[0]
+    watched.brake.look("redis://b", 100, 1_000)
+    assert watched.health.ready()[0]
+
+
+def test_a_lane_that_holds_a_stream_up_is_named(watched: Watched):
+    watched.lanes.bounds = Bounds(1, 1)
+    assert watched.health.ready()[1]["held_up_by"] == []
+    watched.take()
+    assert watched.health.ready()[1]["held_up_by"] == ["trade-0"]
+
+
+@pytest.mark.parametrize(("role", "well"), [("standing_by", True), ("started", True), ("neither", False)])
+def test_one_that_leads_and_one_that_stands_by_are_ready(watched: Watched, role: str, well: bool):  # noqa: FBT001 a case
+    watched.health.started, watched.health.standing_by = role == "started", role == "standing_by"
+    assert watched.health.ready()[0] is well
+
+
+def test_one_that_stops_takes_no_more(watched: Watched):
+    watched.health.stopping = True
+    well, said = watched.health.ready()
+    assert (well, said["stopping"]) == (False, True)
+
+
+def names(watched: Watched) -> list[tuple[str, str]]:
+    """Return sign and name of what /ready finds."""
+    return [(each["sign"], each["name"]) for each in watched.health.ready()[1]["findings"]]
+
+
+def test_it_is_ready_unless_something_found_is_a_fault(watched: Watched):
+    assert (watched.health.ready()[0], names(watched)) == (True, [])
+    watched.take()
+    watched.now_s += SLOW_S + 1
+    assert (watched.health.ready()[0], names(watched)) == (True, [("warning", "lanes_slow")])
+    watched.now_s += STUCK_S
+    assert (watched.health.ready()[0], names(watched)) == (False, [("fault", "lanes_stuck")])
+
+
+@pytest.mark.parametrize(
+    ("phase", "found"),
+    [
+        ({}, []),
+        ({"started": False}, [("fault", "starting")]),
+        ({"started": False, "standing_by": True}, [("ok", "standing_by")]),
+        ({"stopping": True}, [("fault", "stopping")]),
+    ],
+)
+def test_each_phase_is_named(watched: Watched, phase: dict[str, bool], found: list[tuple[str, str]]):
+    for name, value in phase.items():
+        setattr(watched.health, name, value)
+    assert names(watched) == found
+
+
+def test_both_parts_that_are_away_are_named_with_what_to_do(watched: Watched):
+    watched.parts.lost("nats", "refused")
+    watched.parts.lost("redis", "refused")
+    assert names(watched) == [("fault", "nats_away"), ("fault", "redis_away")]
+    assert all(each["do"] for each in watched.health.ready()[1]["findings"])
+
+
+def test_many_late_lanes_are_counted_and_few_are_named():
+    assert _late([LANE], 5.0).startswith("trade-0: ")
+    assert _late([LANE] * 5, 5.0).startswith("trade-0, trade-0, trade-0 and 2 more: ")
+
+
+def test_ready_gives_the_newest_events_age_and_each_strategys_errors(watched: Watched):
+    assert watched.health.ready()[1]["feed"] == {"age_s": None, "streams": 0, "oldest": {}}
+    errors: ErrorCounts = watched.health._surroundings.errors
+    errors.take({}, watched.now_s)
+    errors.take({b"errors:boom": b"7"}, watched.now_s)
+    assert watched.health.ready()[1]["strategy_errors"] == {"boom": 7}

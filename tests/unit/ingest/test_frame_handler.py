@@ -1,0 +1,113 @@
+import json
+import time
+
+import pytest
+from structlog.testing import capture_logs
+
+from ingest.counters import Tally
+from ingest.frame_handler import MAX_LETTERS, Intake
+from ingest.lanes import Bounds, Lanes
+from tasks.events import AnyEvent
+from tasks.protocol import dead_letters
+from tasks.protocol.routing import Router
+from tasks.telemetry.log_throttle import LOG_INTERVAL_S
+from tests.support.wire import SPOT_BOOK, SPOT_TRADE, SUBJECT, enveloped, packed
+
+ACK = b'{"result":null,"id":1}'
+BROKEN = b"\xff{"
+
+
+class Desk:
+    """An intake, and the events that it sent on."""
+
+    def __init__(self) -> None:
+        self.tally = Tally()
+        self.lanes = Lanes(Router(()), Bounds(1, 1))
+        self.events: list[AnyEvent] = []
+        self.intake = Intake(self.lanes, self.tally, lambda event, _: self.events.append(event), lambda _: None)
+
+    def take(self, *frames: bytes) -> None:
+        for frame in frames:
+            self.intake.deliver(SUBJECT, frame)
+
+
+@pytest.fixture
+def desk() -> Desk:
+    return Desk()
+
+
+def test_every_frame_gets_a_number_and_is_counted_as_exactly_one_thing(desk: Desk):
+    desk.take(packed(SPOT_TRADE), ACK, BROKEN, packed(SPOT_TRADE | {"t": 12346}))
+    assert [(event.seq, event.id) for event in desk.events] == [(1, 12345), (4, 12346)]
+    assert desk.lanes.last_seq == 4
+    assert desk.tally.totals == {"frames": 4, "events": 2, "skipped:ack": 1, "refused:not_json": 1}
+
+
+def test_a_refused_frame_becomes_a_dead_letter_with_subject_reason_and_bytes(desk: Desk):
+    desk.take(BROKEN)
+    [letter] = map(dead_letters.unpack, desk.intake.letters)
+    assert (letter.reason, letter.refusal, letter.subject, letter.raw) == ("refused", "not_json", SUBJECT, BROKEN)
+    assert letter.detail
+
+
+def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_those_that_are_not_kept(desk: Desk):
+    desk.take(*(b"no json %d" % number for number in range(MAX_LETTERS + 5)))
+    letters = [dead_letters.unpack(each).raw for each in desk.intake.letters]
+    assert (letters[0], letters[-1], len(letters)) == (b"no json 5", b"no json 1004", MAX_LETTERS)
+    assert desk.tally.totals["letters_lost"] == 5
+    assert desk.tally.totals["refused:not_json"] == MAX_LETTERS + 5
+
+
+def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s_with_their_count(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+):
+    now_s = 100.0
+    monkeypatch.setattr(time, "monotonic", lambda: now_s)
+    with capture_logs() as logged:
+        desk.take(BROKEN, BROKEN, BROKEN)
+        assert [line["count"] for line in logged] == [1]
+        now_s += LOG_INTERVAL_S
+        desk.take(BROKEN)
+        assert [line["count"] for line in logged] == [1, 3]
+    assert {line["last_reason"] for line in logged} == {"not_json"}
+
+
+def test_no_bytes_make_it_raise(desk: Desk):
+    odd = [b"", b"[]", b"null", b"0", b'"x"', b"{}", b"[" * 100_000, json.dumps({"e": "trade"}).encode(), bytes(2**21)]
+    desk.take(*odd)
+    assert desk.tally.totals["frames"] == len(odd)
+    assert desk.events == []
+
+
+def test_frames_that_were_counted_before_are_sent_on_without_being_counted_again(desk: Desk):
+    desk.intake.counted = 7
+    for seq, raw in ((6, packed(SPOT_TRADE)), (7, BROKEN), (8, packed(SPOT_TRADE | {"t": 12346}))):
+        desk.intake.deliver(SUBJECT, raw, None, seq)
+    assert [event.seq for event in desk.events] == [6, 8]
+    assert desk.tally.totals == {"frames": 1, "events": 1}
+    assert not desk.intake.letters
+
+
+def test_a_shard_that_does_not_count_sends_on_all_the_same_and_keeps_no_letters():
+    desk = Desk()
+    intake = Intake(desk.lanes, desk.tally, lambda event, _: desk.events.append(event), lambda _: None, counts=False)
+    intake.deliver(SUBJECT, packed(SPOT_TRADE))
+    intake.deliver(SUBJECT, BROKEN)
+    assert len(desk.events) == 1
+    assert desk.tally.totals == {}
+    assert not intake.letters
+
+
+def test_a_book_under_a_wrong_name_is_a_dead_letter_and_a_finding(desk: Desk):
+    wrong = enveloped("btcusdt@depth20", SPOT_BOOK | {"bids": [["61800", "1"]], "asks": [["61801", "1"]]})
+    desk.take(enveloped("btcusdt@depth20", SPOT_BOOK), wrong, enveloped("btcusdt@depth20", SPOT_BOOK))
+    assert len(desk.events) == 2
+    [letter] = map(dead_letters.unpack, desk.intake.letters)
+    assert (letter.refusal, letter.raw) == ("implausible_price", wrong)
+    assert [finding.name for finding in desk.intake.implausible.findings()] == ["implausible_price"]
+
+
+def test_what_runs_ahead_of_ingests_own_clock_is_refused(desk: Desk):
+    ahead_ms = time.time_ns() // 1_000_000 + 3_600_000
+    desk.take(enveloped("btcusdt@trade", SPOT_TRADE | {"E": ahead_ms}))
+    assert desk.tally.totals["refused:time_ahead"] == 1

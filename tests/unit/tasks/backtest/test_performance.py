@@ -1,0 +1,100 @@
+"""What the report counts, and the page that it makes."""
+
+import gzip
+import re
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from compose.local.processes import ROOT
+from tasks.backtest import performance
+from tasks.backtest.performance import quantiles
+from tasks.backtest.strategies_page import page
+from tasks.cli.strategies import app
+from tasks.configuration import Configuration, registry
+from tasks.errors import RecordingError
+from tests.data import SPOT, USDM
+from tests.support.events import TIME_MS, book, trade
+
+DOCS = (ROOT / "docs" / "strategies.md").read_text()
+SKEW = Configuration.model_validate(
+    {"pools": {"depth": {"kinds": ["depth"], "strategies": {"orderbook_skew": {"hold_s": 0}}}}}
+)
+
+
+@pytest.mark.parametrize(
+    ("values", "expected"), [([], []), ([1.0], [1.0] * 5), ([0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, 3.0, 4.0])]
+)
+def test_quantiles_are_minimum_quartiles_and_maximum(values, expected):
+    assert quantiles(values) == expected
+
+
+def test_a_return_has_the_sign_of_the_action_so_that_above_zero_is_right():
+    # A buy at mid 2000, a second later mid 2010 (+50 bps) and a sell, a second later mid 2000 (-49.75 bps).
+    def at(second: int, mid: float, bids: float, asks: float):
+        quotes = [(mid - 0.5, bids)], [(mid + 0.5, asks)]
+        return book(*quotes, time_ms=TIME_MS + second * 1000, id=second + 1, seq=second + 1)
+
+    market = [at(0, 2000, 9, 1), at(1, 2010, 1, 9), at(2, 2000, 1, 1)]
+    told: list[str] = []
+    (row,) = performance.rows(market, SKEW, told.append)
+    assert told == ["orderbook_skew"]
+    assert (row.events, dict(row.actions)) == (3, {"buy": 1, "sell": 1})
+    assert row.forward_bps[0] == pytest.approx([50.0, 10 / 2010 * 1e4])
+    assert row.forward_bps[1] == []
+    assert "| orderbook_skew | 3 | 1 | 1 |" in performance.table(market, [row])
+
+
+def test_trades_stand_for_the_price_where_there_are_no_books():
+    market = [trade(100.0, time_ms=TIME_MS, id=1, seq=1), trade(101.0, time_ms=TIME_MS + 1000, id=2, seq=2)]
+    configuration = Configuration.model_validate(
+        {"pools": {"trade": {"kinds": ["trade"], "strategies": {"price_velocity": {"window_s": 2}}}}}
+    )
+    (row,) = performance.rows(market, configuration, lambda _: None)
+    assert (row.events, row.confidences) == (2, [])
+    assert "| price_velocity | 2 | 0 | 0 | - | - | - | - |" in performance.table(market, [row])
+
+
+def test_the_page_holds_the_definition_of_each_built_in_strategy_and_the_tables():
+    text = page({"some.jsonl": "the table"})
+    assert "### some.jsonl\n\nthe table\n" in text
+    assert all(f"\n### {name}\n" in text for name in registry.builtin_names())
+
+
+def test_the_docs_are_the_page_that_this_code_writes():
+    tables = dict(re.findall(r"\n### (\S+\.jsonl\.gz)\n\n(.*?)\n(?=\n##)", DOCS, re.DOTALL))
+    assert set(tables) == {SPOT, USDM}
+    assert page(tables) == DOCS, "python -m tasks strategies report FILE... > docs/strategies.md"
+
+
+@pytest.mark.slow
+def test_the_figures_in_the_docs_are_those_of_this_code(recordings: Path):
+    written = CliRunner().invoke(app, ["report", *(str(recordings / name) for name in (SPOT, USDM))]).stdout
+    assert without_cost(written) == without_cost(DOCS)
+
+
+def without_cost(text: str) -> str:
+    """Return a page without the processor times, which belong to the machine."""
+    return re.sub(r"\d+ \|$", "|", text, flags=re.MULTILINE)
+
+
+def test_the_command_writes_the_page(tmp_path: Path):
+    path = tmp_path / "one.jsonl"
+    path.write_text(
+        '{"stream":"btcusdt@depth20","data":{"lastUpdateId":1,"bids":[["1","9"]],"asks":[["1.0001","1"]]},'
+        '"received_at":1723161254000000000}\n'
+    )
+    written = CliRunner().invoke(app, ["report", str(path)])
+    assert written.exit_code == 0
+    assert written.stdout.startswith("# Strategies\n")
+    assert "1 events in 0 s: BTCUSDT." in written.stdout
+
+
+def test_of_a_damaged_recording_the_report_takes_what_is_whole_when_asked(tmp_path: Path):
+    path = tmp_path / "cut.jsonl.gz"
+    path.write_bytes(gzip.compress(b'{"received_at":1723161254000000000}\n')[:-9])
+    with pytest.raises(RecordingError, match="--salvage uses what comes before"):
+        CliRunner().invoke(app, ["report", str(path)], catch_exceptions=False)
+    written = CliRunner().invoke(app, ["report", str(path), "--salvage"])
+    assert (written.exit_code, "cut.jsonl.gz is damaged" in written.stderr) == (0, True)

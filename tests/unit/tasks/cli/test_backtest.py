@@ -1,0 +1,100 @@
+"""`python -m tasks backtest` as it is called: from a pipe, of a damaged file, with its signals in a file."""
+
+import gzip
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from tasks.cli.main import app
+from tests.support.market import SIGNALS, SKEW, write_market
+
+ROOT = Path(__file__).resolve().parents[4]
+
+
+@pytest.fixture
+def strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    file = tmp_path / "skew.toml"
+    settings = "\n".join(f"{name} = {value}" for name, value in SKEW.items())
+    file.write_text(f'[pools.depth]\nkinds = ["depth"]\n[pools.depth.strategies.orderbook_skew]\n{settings}\n')
+    monkeypatch.setenv("STRATEGIES_FILE", str(file))
+
+
+def run(*arguments: str, piped: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
+    command = [sys.executable, "-m", "tasks", "backtest", *arguments]
+    return subprocess.run(command, cwd=ROOT, env=os.environ, input=piped, capture_output=True, timeout=60, check=False)
+
+
+@pytest.mark.parametrize("pack", [bytes, gzip.compress])
+def test_a_recording_from_a_pipe_gives_the_digest_of_the_file(strategies, tmp_path, pack):
+    market = write_market(tmp_path / "market.jsonl")
+    piped = run("/dev/stdin", "--json", piped=pack(market.read_bytes()))
+    facts = json.loads(piped.stdout)
+    assert facts["frames"] == len(market.read_text().splitlines())
+    assert facts["digest"] == json.loads(run(str(market), "--json").stdout)["digest"]
+
+
+def test_a_pipe_can_not_be_shared_out_to_processes(strategies, tmp_path):
+    market = write_market(tmp_path / "market.jsonl")
+    piped = run("/dev/stdin", "--jobs", "2", piped=market.read_bytes())
+    assert piped.returncode == 1
+    assert piped.stderr.decode().splitlines() == [
+        "error: /dev/stdin can be read only once, and each of 2 processes reads all of it: write it to a file first"
+    ]
+
+
+def test_a_recording_with_nothing_in_it_is_told(strategies):
+    assert run("/dev/stdin", "--digest", piped=b"").stderr.decode() == "warning: there is nothing in /dev/stdin\n"
+
+
+def test_a_damaged_file_is_used_as_far_as_it_is_whole_when_asked(strategies, tmp_path):
+    packed = gzip.compress(write_market(tmp_path / "market.jsonl", seconds=300).read_bytes())
+    cut = tmp_path / "cut.jsonl.gz"
+    cut.write_bytes(packed[: len(packed) // 2])
+    refused = run(str(cut), "--json")
+    assert refused.returncode == 1
+    assert [line.partition(" after line ")[0] for line in refused.stderr.decode().splitlines()] == [
+        f"error: {cut} is damaged or cut short"
+    ]
+    assert refused.stderr.endswith(b"--salvage uses what comes before\n")
+    salvaged = run(str(cut), "--json", "--salvage")
+    assert salvaged.returncode == 0
+    assert json.loads(salvaged.stdout)["frames"] > 0
+    assert salvaged.stderr.decode().startswith(f"warning: {cut} is damaged or cut short after line ")
+
+
+def test_the_signals_go_to_a_file_as_they_go_into_the_digest(strategies, tmp_path):
+    market, file = write_market(tmp_path / "market.jsonl"), tmp_path / "signals.jsonl"
+    ran = CliRunner().invoke(app, ["backtest", str(market), "--json", "--signals", str(file)])
+    assert ran.exit_code == 0
+    signals = [json.loads(line) for line in file.read_text().splitlines()]
+    assert len(signals) == SIGNALS
+    assert [(each["event_time_ms"], each["id"]) for each in signals] == sorted(
+        (each["event_time_ms"], each["id"]) for each in signals
+    )
+    assert all(signal["strategy"] == "orderbook_skew" for signal in signals)
+
+
+def test_signals_that_can_not_be_written_are_one_clear_line(strategies, tmp_path):
+    ran = run(str(write_market(tmp_path / "market.jsonl")), "--signals", str(tmp_path / "nowhere" / "s.jsonl"))
+    assert ran.returncode == 1
+    assert ran.stderr.decode().splitlines() == [
+        f"error: can't write {tmp_path / 'nowhere' / 's.jsonl'}: No such file or directory"
+    ]
+
+
+def test_frames_of_which_no_strategy_takes_any_are_told_with_their_kinds(strategies, tmp_path):
+    """Their digest is that of nothing, which would be taken for a run without signals."""
+    trades = tmp_path / "trades.jsonl"
+    lines = write_market(tmp_path / "market.jsonl").read_text().splitlines(keepends=True)
+    trades.write_text("".join(line for line in lines if '"e": "trade"' in line))
+    klines = tmp_path / "klines.jsonl"
+    klines.write_text('{"stream": "btcusdt@kline_1m", "data": {"e": "kline"}, "received_at": 1723161255343000000}\n')
+    for file, kinds in ((trades, "events that no pool takes"), (klines, "kline")):
+        ran = run(str(file))
+        assert (ran.returncode, f"none was used: kinds {kinds}." in ran.stderr.decode()) == (0, True), ran.stderr
+    assert b"none was used" not in run(str(tmp_path / "market.jsonl")).stderr

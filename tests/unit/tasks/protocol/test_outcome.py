@@ -1,0 +1,43 @@
+"""Giving an event up."""
+
+from collections import Counter
+
+from tasks.events import Position
+from tasks.protocol import dead_letters, records
+from tasks.protocol.outcome import Outcome, condemn
+from tasks.protocol.records import Record
+from tests.support.events import trade
+
+FIELD = "record:spot:BTCUSDT:trade"
+
+
+def given_up(stands: Record | None, seq: int) -> tuple[Record, Outcome]:
+    packed = None if stands is None else records.pack(stands)
+    outcome = condemn("trade", "s", trade(id=11, seq=seq), packed, "5 runs")
+    assert outcome.fields.keys() == {FIELD}
+    return records.unpack(outcome.fields[FIELD]), outcome
+
+
+def standing() -> Record:
+    record = Record()
+    record.take(trade(id=10, seq=5), "s")
+    return record
+
+
+def test_a_condemned_event_raises_applied_and_neither_count_nor_hash():
+    before = standing()
+    after, _ = given_up(before, seq=6)
+    assert after.applied == Position("s", 6)
+    assert (after.id, after.count, after.hash) == (before.id, before.count, before.hash)
+
+
+def test_a_condemned_event_goes_to_the_dead_letters_and_is_counted():
+    _, outcome = given_up(None, seq=1)
+    (letter,) = map(dead_letters.unpack, outcome.letters)
+    assert (letter.reason, letter.detail, letter.pool, letter.event) == ("condemned", "5 runs", "trade", trade(id=11))
+    assert outcome.counts == Counter({"condemned": 1})
+    assert outcome.signals == outcome.audit == []
+
+
+def test_a_condemned_event_that_was_decided_on_before_leaves_its_record_alone():
+    assert given_up(standing(), seq=4)[0] == standing()

@@ -1,0 +1,160 @@
+"""Who ended a process, and what follows."""
+
+import signal
+
+import msgspec
+import pytest
+
+from tasks import engine
+from tasks.protocol import dead_letters
+from tasks.protocol.strikes import MAX_STRIKES, NO_MEMORY_STATUS, NOTHING, Running, Spared, Strike, Struck, spared
+from tasks.worker.run_note import Noted
+from tasks.worker.run_watch import POLL_S, ProcessState, Watched
+from tests.support.strategies import Echo, Grumpy, trades
+
+LIMIT_S = 20.0
+RUNNING = Running("trade", 3, 0, "7.aa", "core-7.aa@4", "core-7.aa", "c1", ("echo", "grumpy"))
+AT = Noted(1, RUNNING, 5, "grumpy")
+
+
+def watched(seconds: float = 0.0, state: ProcessState = ProcessState("S")) -> Watched:  # noqa: B008 immutable
+    """Return a process that was seen at the same call for so long."""
+    one = Watched()
+    for look in range(round(seconds / POLL_S) + 1):
+        one.take(AT, state, 100.0 + look * POLL_S)
+    return one
+
+
+def weight(strike: Strike | None) -> int:
+    return strike.weight if strike else 0
+
+
+@pytest.mark.parametrize(
+    ("exit_code", "seconds", "expected"),
+    [
+        (-signal.SIGSEGV, 0, MAX_STRIKES),
+        (-signal.SIGABRT, 0, MAX_STRIKES),
+        (0, 0, MAX_STRIKES),
+        (3, 0, MAX_STRIKES),
+        (NO_MEMORY_STATUS, 0, 0),
+        (-signal.SIGALRM, 19, MAX_STRIKES),
+        # Many calls that took long together: the batch is halved.
+        (-signal.SIGALRM, 1, 0),
+        # Anybody may have killed it, twice in the same call as well: only the fourth time is no chance.
+        (-signal.SIGKILL, 0, 1),
+        (-signal.SIGTERM, 0, 1),
+        (-signal.SIGKILL, 1, 1),
+        # A solo worker, of which nobody knows how it ended.
+        (None, 0, 1),
+        (None, 1, 1),
+        (None, 19, MAX_STRIKES),
+    ],
+)
+def test_an_end_counts_by_how_sure_it_is_that_the_strategy_did_it(exit_code, seconds, expected):
+    strike = watched(seconds).strike(exit_code, LIMIT_S)
+    assert weight(strike) == expected
+    assert strike is None or (strike.strategy, strike.event) == ("grumpy", "core-7.aa@5")
+
+
+def test_a_process_that_runs_no_strategy_ends_on_nobodys_account():
+    one = Watched()
+    one.take(AT._replace(strategy=""), ProcessState("R"), 1.0)
+    assert one.strike(-signal.SIGSEGV, LIMIT_S) is None
+
+
+def test_a_process_that_was_killed_for_its_time_counts_as_hung():
+    one = watched(21)
+    one.killed = True
+    assert weight(one.strike(-signal.SIGKILL, LIMIT_S)) == MAX_STRIKES
+
+
+def test_the_time_in_which_a_process_was_stopped_is_not_counted():
+    assert watched(30, ProcessState("T")).call_s == 0
+    assert weight(watched(30, ProcessState("T")).strike(-signal.SIGALRM, LIMIT_S)) == 0
+
+
+def test_the_time_in_which_a_process_got_no_processor_is_not_counted():
+    starved = watched(30, ProcessState("R", 7))
+    assert starved.call_s == 0
+    starved.take(AT, ProcessState("R", 8), 130.25)
+    assert starved.call_s == POLL_S
+
+
+def test_the_time_in_which_the_watch_was_stopped_is_not_counted():
+    one = watched(1)
+    one.take(AT, ProcessState("S"), 1_000.0)
+    assert one.call_s == 1 + 2 * POLL_S
+
+
+def test_each_call_is_counted_for_itself_and_the_task_as_a_whole():
+    one = watched(10)
+    one.take(AT._replace(seq=6), ProcessState("S"), 110.25)
+    assert (one.call_s, one.task_s(110.25)) == (0, 10.25)
+    one.take(AT._replace(task=2), ProcessState("S"), 111.0)
+    assert one.task_s(111.0) == 0
+
+
+# What is spared
+
+
+def starts(*counted: tuple[str, int]) -> list[bytes]:
+    return [part for field, count in counted for part in (field.encode(), b"%d" % count)]
+
+
+def test_an_event_is_spared_a_strategy_after_enough_strikes_in_this_source():
+    field = Strike(RUNNING, "grumpy", 5, 1, "").field
+    elsewhere = Strike(msgspec.structs.replace(RUNNING, source="core-8.bb"), "grumpy", 5, 1, "").field
+    found = spared("core-7.aa", starts(("7.aa||core-7.aa@9", 3), (field, MAX_STRIKES), (elsewhere, 9)), None)
+    assert found == Spared(frozenset(), frozenset({("grumpy", 5)}))
+    assert spared("core-7.aa", starts(("7.aa||x@9", 1), (field, MAX_STRIKES - 1)), None) == NOTHING
+
+
+def test_stopped_strategies_are_spared_all_and_what_cannot_be_read_none():
+    ended = b'{"grumpy":{"event":"s@5","at_s":1,"stopped":true,"why":""},"echo":{"event":"s@5","at_s":1,"stopped":false,"why":""}}'
+    assert spared("s", starts(("7.aa||s@9", 1)), ended).strategies == {"grumpy"}
+    assert spared("s", [], b"[nonsense") == spared("s", [], None) == NOTHING
+
+
+def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
+    events = trades(1, 1, 1)
+    strategies = Grumpy.create({}), Echo.create({})
+    conditions = engine.Conditions(spared=Spared(events=frozenset({("grumpy", 2)})))
+    outcome = engine.Run("trade", "s", strategies, "c1", {}, conditions).finish(events)
+    [letter] = map(dead_letters.unpack, outcome.letters)
+    assert (letter.reason, letter.strategy, letter.event) == ("strategy_error", "grumpy", events[1])
+    assert "ended with its process" in letter.detail
+    assert [outcome.counts[name] for name in ("signals:grumpy", "signals:echo", "errors:grumpy")] == [2, 3, 1]
+
+
+def test_a_stopped_strategy_is_given_nothing_and_its_state_stands_still():
+    events = trades(1, 1)
+    strategies = Grumpy.create({}), Echo.create({})
+    conditions = engine.Conditions(spared=Spared(strategies=frozenset({"grumpy"})))
+    outcome = engine.Run("trade", "s", strategies, "c1", {}, conditions).finish(events)
+    assert (outcome.counts["signals:echo"], outcome.counts["signals:grumpy"], outcome.letters) == (2, 0, [])
+    assert not [name for name in outcome.fields if name.endswith(":grumpy")]
+
+
+def test_a_run_says_at_any_time_which_event_and_strategy_it_is_at():
+    place = [0, 0]
+    seen = []
+
+    class Witness(Echo):
+        name = "witness"
+
+        def on_trade(self, trade, state):
+            seen.append(tuple(place))
+            return super().on_trade(trade, state)
+
+    conditions = engine.Conditions(lambda: 0, place=place)
+    engine.Run("trade", "s", [Echo.create({}), Witness.create({})], "c1", {}, conditions).finish(trades(1, 1))
+    assert seen == [(1, 2), (2, 2)]
+    assert place[1] == 0
+
+
+def test_a_notice_says_of_which_lane_and_epoch_and_what_came_of_it():
+    notice = Strike(RUNNING, "grumpy", 5, 1, "").notice + "stopped"
+    assert Struck.parse(notice) == Struck("trade", 3, "7.aa", "stopped")
+    for wrong in ("strike|trade|x|7.aa|stopped", "strike|trade", "trade|3|7.aa|s@4|x"):
+        with pytest.raises(ValueError, match=r"."):
+            Struck.parse(wrong)

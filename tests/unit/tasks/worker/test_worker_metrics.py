@@ -1,0 +1,129 @@
+"""What a worker counts, and where: in a process of its own, because the first choice of prometheus_client is for good."""
+
+import os
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import msgspec
+import pytest
+
+from compose.local.processes import ROOT
+from tasks.worker import worker_metrics
+from tasks.worker.runner import Done
+
+DONE = Done("trade", 5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0})
+LARGER = msgspec.structs.replace(DONE, pool="depth", events=15)
+
+SCRIPT = """
+import os, sys
+from contextlib import suppress
+import prometheus_client  # as Flower's command does, before anything of ours
+from prometheus_client import CollectorRegistry
+from tasks import measure
+from tests.unit.tasks.worker.test_worker_metrics import DONE, LARGER
+
+directory = measure.start(["trade", "depth"])
+for _ in range(2):
+    if not (child := os.fork()):
+        from billiard.process import current_process
+        current_process().index = 0
+        measure.committed([DONE], 0.03)
+        os._exit(0)
+    os.waitpid(child, 0)
+measure.committed([DONE], 0.3)
+measure.committed([LARGER, DONE], 0.4)
+measure.count("worker_fenced", measure.pool_label("nobody's"))
+with suppress(ValueError), measure.counted(ValueError, "worker_failed", "trade", "depth"):
+    raise ValueError
+(directory / "counter_pool1.db").touch()  # opened this moment
+registry = CollectorRegistry()
+registry.register(measure.Collector(directory))
+print(prometheus_client.generate_latest(registry).decode())
+print(sorted(file.name for file in directory.iterdir()))
+measure.stop(directory)
+print(directory.exists())
+"""
+
+
+@pytest.fixture(scope="module")
+def said() -> list[str]:
+    ended = subprocess.run([sys.executable, "-c", SCRIPT], cwd=ROOT, capture_output=True, text=True, check=True)
+    return ended.stdout.splitlines()
+
+
+def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place_of_a_dead_one(said):
+    for line in (
+        'worker_batches_total{pool="trade"} 4.0',
+        'worker_events_total{pool="trade"} 12.0',
+        'worker_repeats_total{pool="trade"} 4.0',
+        'worker_fenced_total{pool="trade"} 0.0',
+        'worker_fenced_total{pool="other"} 1.0',
+        'worker_failed_total{pool="trade"} 1.0',
+        'worker_failed_total{pool="depth"} 1.0',
+        'worker_strategy_seconds_total{strategy="echo"} 10.0',
+        'worker_strategy_errors_total{strategy="echo"} 5.0',
+        'worker_strategy_errors_total{strategy="quiet"} 0.0',
+        'worker_signals_total{action="buy",strategy="echo"} 10.0',
+        'worker_signals_held_total{reason="cool_down"} 5.0',
+        'worker_batch_seconds_bucket{le="0.05",pool="trade"} 2.0',
+        'worker_batch_seconds_bucket{le="+Inf",pool="trade"} 4.0',
+    ):
+        assert line in said
+    assert said[-2:] == [
+        "['counter_main.db', 'counter_pool0.db', 'counter_pool1.db', 'histogram_main.db', 'histogram_pool0.db']",
+        "False",
+    ]
+
+
+def test_batches_that_shared_a_task_count_each_for_its_pool_and_share_its_seconds_by_their_events(said):
+    seconds = {line.split()[0]: float(line.split()[1]) for line in said if line.startswith("worker_batch_seconds_sum")}
+    assert 'worker_batches_total{pool="depth"} 1.0' in said
+    # The one task of two pools took 0.4 s, for 15 events and 5; three others of the pool `trade` 0.3 and twice 0.03.
+    assert seconds == {
+        'worker_batch_seconds_sum{pool="depth"}': pytest.approx(0.3),
+        'worker_batch_seconds_sum{pool="trade"}': pytest.approx(0.3 + 2 * 0.03 + 0.1),
+    }
+
+
+def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    worker_metrics.committed([DONE], 0.1)
+    worker_metrics.count("worker_fenced", "trade")
+    with pytest.raises(ValueError, match="mine"), worker_metrics.counted(ValueError, "worker_failed", "trade"):
+        raise ValueError("mine")
+    assert list(tmp_path.iterdir()) == []
+    assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
+
+
+def test_what_a_killed_worker_left_is_removed_and_what_one_that_lives_uses_is_not(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
+        lives = worker_metrics._make_directory("mine")
+        left = tmp_path / lives.name.replace(f"-{os.getpid()}-", f"-{process.pid}-")
+        left.mkdir()
+        other = tmp_path / "realtime-strategies-elsewhere-1-mine-abc"
+        other.mkdir()
+        worker_metrics._make_directory("mine")
+        assert left.exists()
+        assert left not in worker_metrics.left_behind("mine")
+        process.kill()
+    (left / "counter_main.db").write_bytes(b"")
+    worker_metrics._make_directory("yours")
+    assert left in worker_metrics.left_behind("mine")
+    worker_metrics._make_directory("mine")
+    assert not left.exists()
+    assert other.exists()
+
+
+def test_old_leftovers_of_another_pipelines_killed_workers_are_removed(monkeypatch, tmp_path: Path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    mine = worker_metrics._make_directory("mine")
+    gone = 2**22 + 1  # no system has so many processes
+    left = mine.rename(tmp_path / mine.name.replace(f"-{os.getpid()}-", f"-{gone}-"))
+    hour_ago_s = time.time() - 3700
+    os.utime(left, (hour_ago_s, hour_ago_s))
+    worker_metrics._make_directory("yours")
+    assert not left.exists()
