@@ -166,7 +166,7 @@ def test_every_fault_of_every_pool_is_in_one_message():
 
 def test_a_strategy_is_imported_only_when_it_is_asked_for():
     code = (
-        "import sys; from tasks import registry; registry.create('orderbook_skew', {});"
+        "import sys; from tasks.configuration import registry; registry.create('orderbook_skew', {});"
         "print(*sorted(name for name in sys.modules if name.startswith('tasks.strategies.')))"
     )
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)

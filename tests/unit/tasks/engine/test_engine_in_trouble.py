@@ -59,7 +59,7 @@ def test_the_dead_letter_names_pool_strategy_and_event_and_ends_with_the_excepti
     assert (letter.reason, letter.pool, letter.strategy) == ("strategy_error", "trade", "grumpy")
     assert letter.event == trades(1, BAD)[1]
     assert letter.detail.strip().endswith("ValueError: a bad trade")
-    assert "strategies_for_tests.py" in letter.detail
+    assert "strategies.py" in letter.detail
 
 
 @pytest.mark.parametrize("words", ["\ud800 no valid text", "much" * MAX_KEPT_BYTES], ids=["surrogate", "long"])

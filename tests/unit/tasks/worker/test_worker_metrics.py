@@ -22,28 +22,28 @@ import os, sys
 from contextlib import suppress
 import prometheus_client  # as Flower's command does, before anything of ours
 from prometheus_client import CollectorRegistry
-from tasks import measure
+from tasks.worker import worker_metrics
 from tests.unit.tasks.worker.test_worker_metrics import DONE, LARGER
 
-directory = measure.start(["trade", "depth"])
+directory = worker_metrics.start(["trade", "depth"])
 for _ in range(2):
     if not (child := os.fork()):
         from billiard.process import current_process
         current_process().index = 0
-        measure.committed([DONE], 0.03)
+        worker_metrics.committed([DONE], 0.03)
         os._exit(0)
     os.waitpid(child, 0)
-measure.committed([DONE], 0.3)
-measure.committed([LARGER, DONE], 0.4)
-measure.count("worker_fenced", measure.pool_label("nobody's"))
-with suppress(ValueError), measure.counted(ValueError, "worker_failed", "trade", "depth"):
+worker_metrics.committed([DONE], 0.3)
+worker_metrics.committed([LARGER, DONE], 0.4)
+worker_metrics.count("worker_fenced", worker_metrics.pool_label("nobody's"))
+with suppress(ValueError), worker_metrics.counted(ValueError, "worker_failed", "trade", "depth"):
     raise ValueError
 (directory / "counter_pool1.db").touch()  # opened this moment
 registry = CollectorRegistry()
-registry.register(measure.Collector(directory))
+registry.register(worker_metrics.Collector(directory))
 print(prometheus_client.generate_latest(registry).decode())
 print(sorted(file.name for file in directory.iterdir()))
-measure.stop(directory)
+worker_metrics.stop(directory)
 print(directory.exists())
 """
 
