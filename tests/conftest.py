@@ -12,7 +12,7 @@ from compose.local.processes import ROOT, Instance
 from compose.local.servers import start_nats, start_redis
 from tasks.settings import load
 from tests.data import RECORDING, SPOT, USDM
-from tests.needs import missing
+from tests.support.needs import missing
 
 # How long an example takes says something about the machine, and nothing about the code.
 settings.register_profile("any machine", deadline=None)

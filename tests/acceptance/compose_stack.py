@@ -15,7 +15,7 @@ import nats
 
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 IMAGE, NEXT_IMAGE = "realtime-strategies:acceptance", "realtime-strategies:acceptance-next"
 PASSWORDS_IMAGE = "realtime-strategies-passwords:acceptance"

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser
 
-from tests.browsing import chromium
+from tests.support.browsing import chromium
 
 
 @pytest.fixture(scope="module")

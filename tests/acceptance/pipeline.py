@@ -18,7 +18,7 @@ from tasks.ledger import summary
 from tasks.ledger.reader import Outbox
 from tasks.ledger.summary import Summary
 from tasks.settings import Settings
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 POLL_S = 0.05
 

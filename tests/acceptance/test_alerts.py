@@ -17,8 +17,8 @@ from compose.local.processes import ROOT, Process
 from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tests.acceptance.pipeline import running
-from tests.needs import missing
-from tests.waiting import wait_for
+from tests.support.needs import missing
+from tests.support.waiting import wait_for
 
 RULES = ROOT / "compose" / "observability" / "rules.yaml"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}

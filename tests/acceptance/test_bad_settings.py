@@ -7,7 +7,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
-from tests.starting import Ended, start_all
+from tests.support.starting import Ended, start_all
 
 RECORDING = str(ROOT / "tests" / "data" / "recording.jsonl.gz")
 SECRET = "hunter2"  # noqa: S105 is looked for in what is said

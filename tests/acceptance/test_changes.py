@@ -11,7 +11,7 @@ from tasks.frames import recordings
 from tasks.ledger.configurations import Changes
 from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, finish, replay, running
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 def command(stack: Stack, *words: str) -> str:

@@ -25,9 +25,9 @@ from tests.acceptance.compose_stack import (
     running,
 )
 from tests.acceptance.pipeline import backtested
-from tests.browsing import FLAGS
-from tests.needs import missing
-from tests.waiting import wait_for
+from tests.support.browsing import FLAGS
+from tests.support.needs import missing
+from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)  # the first one builds the image
 

@@ -16,7 +16,7 @@ import pytest
 from compose.local.processes import ROOT
 from tasks.frames import recordings
 from tests.acceptance.pipeline import backtested
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 KEYS = [
     "frames", "events", "skipped", "refused", "repeats", "errors", "dropped", "batches", "resends", "fenced",

@@ -14,7 +14,7 @@ from compose.local.stack import Plan, Stack
 from tasks.frames.recordings import read
 from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 class Adversary:

@@ -20,7 +20,7 @@ from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.support.service import get
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 STREAM = "FRAMES"
 

@@ -11,7 +11,7 @@ from compose.local.processes import ROOT
 from tasks.backtest import html_report, parallel
 from tests.bench import plots
 from tests.bench.results import Report
-from tests.browsing import grave_findings
+from tests.support.browsing import grave_findings
 from tests.support.market import configuration, write_market
 
 

@@ -19,7 +19,7 @@ from tasks.backtest import Result
 from tasks.frames import recordings
 from tasks.ledger import Keys
 from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tasks.ledger import Keys
 from tests.acceptance.live_page import add_signal, opened
 from tests.acceptance.pipeline import running
 from tests.support.service import get
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 NATS_AWAY = re.compile("NATS ?ingest has no connection")
 REDIS_AWAY = re.compile("Redis ?ingest has no connection")

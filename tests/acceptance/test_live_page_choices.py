@@ -10,8 +10,8 @@ from playwright.sync_api import Browser, FloatRect, Page, expect
 from compose.local.stack import Plan, Stack
 from tests.acceptance.live_page import add_signal, opened, title
 from tests.acceptance.pipeline import running
-from tests.browsing import grave_findings
-from tests.waiting import wait_for
+from tests.support.browsing import grave_findings
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

@@ -22,7 +22,7 @@ from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import Outbox
 from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, running
 from tests.support.service import get
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 FILE = """
 [pools.depth]

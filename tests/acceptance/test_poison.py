@@ -14,7 +14,7 @@ from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.strategies import POISON_ID
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 FILE = """
 [pools.trade]

@@ -23,8 +23,8 @@ from compose.local.processes import ROOT
 from tests.acceptance.pipeline import backtested
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
-from tests.exchange import recorded
-from tests.waiting import wait_for
+from tests.support.exchange import recorded
+from tests.support.waiting import wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: What those print that run until Ctrl-C, once they do what they are for; looked for in this order.

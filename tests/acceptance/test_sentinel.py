@@ -20,8 +20,8 @@ from tasks.clients.redis_client import connect, connect_async
 from tasks.ledger.reader import Outbox
 from tasks.settings import Settings
 from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, replay, running
-from tests.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
-from tests.waiting import wait_for
+from tests.support.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
+from tests.support.waiting import wait_for
 
 SLACK = 500
 WENT_BACK = "Redis went back in time"

@@ -23,7 +23,7 @@ from tests.faults import verdict
 from tests.faults.rig import Rig, Setup, rig
 from tests.faults.verdict import Event, Row
 from tests.faults.wrapped import count
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 SEED = 20240808
 POLL_S = 0.05

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from compose.local.processes import Process
 from tests.faults.rig import STRATEGIES
 from tests.faults.run import Case, Run
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 def _end(run: Run, *processes: Process) -> None:

@@ -13,7 +13,7 @@ import nats
 from ingest.transport.flush import delivered
 from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 AWAY_S = 8.0
 SLOW_S = 8.0

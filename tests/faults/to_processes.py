@@ -8,7 +8,7 @@ import psutil
 from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
 from tests.faults.wrapped import STEP_EVERY_S, Fault
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 #: Longer than every timer of the pipeline.
 STOPPED_S = 12.0

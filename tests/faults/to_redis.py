@@ -7,7 +7,7 @@ import redis
 
 from compose.local.servers import free_port
 from tests.faults.run import Case, Run
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 #: Longer than the five seconds that a client waits for an answer.
 DEAF_S = 7.0

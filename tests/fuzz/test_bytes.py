@@ -10,7 +10,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from tests.fuzz import targets
-from tests.needs import missing
+from tests.support.needs import missing
 
 
 @pytest.fixture(autouse=True)

@@ -15,7 +15,7 @@ from compose.local.servers import free_port, start_nats
 from tests.support.events import TIME_MS
 from tests.support.nats_logins import SECRET, seed, user_key
 from tests.support.service import get
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 TEXT = (ROOT / "docs" / "security.md").read_text()
 #: By role: what stands behind the password in the ACL file.

@@ -12,7 +12,7 @@ from tasks.ledger import Begun, Committed, Keys, Ledger, Notice
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.outcome import Outcome
 from tests.support.strategies import trades
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 EPOCH = Epoch(7, "3f9a02c1")
 SOURCE = f"core-{EPOCH}"

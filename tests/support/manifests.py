@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 import yaml
 
 from compose.local.processes import ROOT
-from tests.needs import missing
+from tests.support.needs import missing
 
 K8S = ROOT / "k8s"
 NAMESPACE = "realtime-strategies"

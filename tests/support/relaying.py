@@ -18,7 +18,7 @@ from tasks.clients.nats_client import NatsClient
 from tasks.ledger import Keys, connection_options
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
-from tests.waiting import HANGS_S
+from tests.support.waiting import HANGS_S
 
 
 def settings_of_a_relay(nats_url: str, redis_url: str, namespace: str) -> Settings:

@@ -35,7 +35,7 @@ from tasks.protocol.outcome import Outcome
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, load
 from tests.support.ledger import commit
-from tests.waiting import HANGS_S
+from tests.support.waiting import HANGS_S
 
 
 def _configuration(partitions: int) -> Configuration:

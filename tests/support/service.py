@@ -14,7 +14,7 @@ from compose.local.processes import Instance, Process
 from compose.local.servers import free_port
 from ingest.transport.flush import delivered
 from tasks.settings import Settings
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 def get(port: int, path: str) -> tuple[int, str]:

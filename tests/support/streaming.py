@@ -15,7 +15,7 @@ from ingest.sources.jetstream import StreamSource
 from ingest.sources.resume import Read, Stored
 from tasks.events import Position
 from tasks.settings import Settings
-from tests.waiting import HANGS_S
+from tests.support.waiting import HANGS_S
 
 LOOK_S = 0.02
 

@@ -18,8 +18,8 @@ from compose.local.processes import ROOT, Process
 from ingest.transport.flush import delivered
 from tests.support import service
 from tests.support.service import Ingest
+from tests.support.waiting import wait_for
 from tests.support.wire import SPOT_TRADE, enveloped
-from tests.waiting import wait_for
 
 STRATEGIES = """
 [pools.trade]

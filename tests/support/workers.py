@@ -24,7 +24,7 @@ from tests.support.events import TIME_MS, trade
 from tests.support.ledger import EPOCH, SOURCE, start_epoch
 from tests.support.sending import send
 from tests.support.service import get
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 LANES = 8
 

@@ -17,7 +17,7 @@ from ingest.transport.flush import delivering
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.support.relaying import Stage, packed, running, settings_of_a_relay, stage, until
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

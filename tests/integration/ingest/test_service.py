@@ -10,7 +10,7 @@ from compose.local.servers import free_port, start_nats, start_redis
 from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters
 from tests.support.service import Ingest, ingest, publish
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"SOLUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 #: What the exchange sends beside books and trades, and one trade.

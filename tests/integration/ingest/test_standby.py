@@ -15,7 +15,7 @@ from tests.integration.ingest.test_service import TRADE, send
 from tests.support.ledger import dump
 from tests.support.sending import one_pool
 from tests.support.service import Ingest, ingest
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 #: From the end of a leader to the lead of the one that stood by, on a machine that has nothing else to do.
 TAKE_OVER_S = 5.0

@@ -11,8 +11,8 @@ import nats
 import pytest
 
 from compose.local.waiting import wait_for
-from tests.feeds import envelope, trade
-from tests.proxy import Proxy
+from tests.support.feeds import envelope, trade
+from tests.support.proxy import Proxy
 from tests.support.service import Ingest, ingest
 
 FRAMES = 300

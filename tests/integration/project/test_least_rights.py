@@ -12,11 +12,11 @@ from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
-from tests.needs import missing
 from tests.support.events import trade
 from tests.support.guarded_servers import RIGHTS, TRADES, Guarded, give_rights
 from tests.support.nats_logins import SECRET, Certificates
-from tests.waiting import wait_for
+from tests.support.needs import missing
+from tests.support.waiting import wait_for
 
 COMMANDS = (
     ("deadletters", "retry", "--reason", "condemned"), ("signals", "--digest"), ("deadletters", "drop", "--yes", "--last", "1"),

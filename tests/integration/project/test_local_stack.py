@@ -20,7 +20,7 @@ from compose.local.processes import ROOT, Instance, LocalStackError, Process, ne
 from compose.local.servers import start_nats, start_redis
 from compose.local.stack import Plan, strategies_file, to_toml
 from tasks import configuration
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 # A process with a child of its own; both ignore SIGTERM.
 STUBBORN = ("sh", "-c", "trap '' TERM; sleep 1000 & echo child $!; wait; sleep 1000")

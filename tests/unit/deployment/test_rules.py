@@ -12,7 +12,7 @@ import yaml
 
 from compose.local.processes import ROOT
 from tasks.cli.main import app
-from tests.needs import missing
+from tests.support.needs import missing
 
 HERE = ROOT / "compose" / "observability"
 GROUPS = yaml.safe_load((HERE / "rules.yaml").read_text())["groups"]

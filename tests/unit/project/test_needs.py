@@ -1,6 +1,6 @@
 import pytest
 
-from tests import needs
+from tests.support import needs
 
 
 @pytest.mark.parametrize(("in_ci", "outcome"), [(False, pytest.skip.Exception), (True, pytest.fail.Exception)])

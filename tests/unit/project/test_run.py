@@ -11,7 +11,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from tests import write_help
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 # Stands for a Python: makes a `.venv` that holds itself, notes what pip is asked for, and does the rest for real.
 FAKE_PYTHON = f"""#!/bin/sh

@@ -23,8 +23,8 @@ from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.settings import Settings
 from tests.support.events import trade
 from tests.support.sending import Queue, carried, celery_app, send
+from tests.support.waiting import wait_for
 from tests.support.workers import LANES, Channels, worker
-from tests.waiting import wait_for
 
 EVENTS = (trade(id=7, seq=3), trade(id=8, seq=4))
 PACKED = tuple(map(pack_event, EVENTS))

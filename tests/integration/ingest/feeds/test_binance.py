@@ -14,9 +14,9 @@ from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.settings import Settings
-from tests import exchange as scripts
-from tests.exchange import Exchange, recorded
-from tests.feeds import logged, until
+from tests.support import exchange as scripts
+from tests.support.exchange import Exchange, recorded
+from tests.support.feeds import logged, until
 from tests.support.live_feed import BOTH, IMPATIENT, feed_settings, live, original
 
 

@@ -19,7 +19,7 @@ from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, encode
 from tasks.settings import Settings
-from tests.feeds import Listener, cancelled, envelope, listening, logged, trade, until, write_recording
+from tests.support.feeds import Listener, cancelled, envelope, listening, logged, trade, until, write_recording
 
 #: Nothing listens there.
 NOWHERE = "nats://127.0.0.1:1"

@@ -21,7 +21,7 @@ from tasks.frames import parse
 from tasks.frames.model import Arrival
 from tasks.frames.recordings import read
 from tasks.settings import Settings
-from tests.feeds import BOOK, cancelled, envelope, text, trade, until
+from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
 
 STREAM = "btcusdt@trade"
 NOW_NS = 1_764_000_000 * 10**9

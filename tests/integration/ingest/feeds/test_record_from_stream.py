@@ -14,7 +14,7 @@ from ingest.feeds import record as feed
 from tasks.errors import SettingsError
 from tasks.frames.recordings import read
 from tasks.settings import Settings
-from tests.feeds import BOOK, cancelled, envelope, text, trade, until
+from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
 from tests.support.streaming import settings_of_a_stream
 
 #: The exchange's own: nothing in it tells when it came.

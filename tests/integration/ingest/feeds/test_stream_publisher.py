@@ -3,8 +3,8 @@
 import asyncio
 
 from compose.local.processes import Instance, Process
-from tests.feeds import until
-from tests.proxy import Proxy
+from tests.support.feeds import until
+from tests.support.proxy import Proxy
 from tests.support.stream_publishing import (
     QUICK,
     killed,

@@ -12,8 +12,8 @@ from ingest.feeds.publisher import CorePublisher
 from ingest.feeds.stream_publisher import SPARE, WAITING, Bounds, StreamPublisher
 from tasks.errors import NotStoredError, SettingsError
 from tasks.settings import Settings
-from tests.feeds import listening, until
-from tests.proxy import Proxy
+from tests.support.feeds import listening, until
+from tests.support.proxy import Proxy
 from tests.support.stream_publishing import (
     QUICK,
     made,

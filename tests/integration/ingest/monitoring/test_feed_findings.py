@@ -8,7 +8,7 @@ import sys
 from typing import Any
 
 from tests.support.service import Ingest, ingest, publish
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 KLINE = b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","E":1723161255343,"s":"BTCUSDT"}}'

@@ -8,7 +8,7 @@ from tasks.protocol import feed_report
 from tasks.protocol.feed_report import FeedReport, SilentStream
 from tasks.settings import Settings
 from tests.support.service import ingest
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 REPORT = FeedReport("binance spot here/1", 2, 1, (SilentStream("btcusdt@trade", 75.0, spoke=True),))
 

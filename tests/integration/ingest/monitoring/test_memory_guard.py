@@ -14,7 +14,7 @@ from ingest.monitoring.memory_guard import Brake
 from ingest.monitoring.server_stats import Seen, Surroundings
 from tasks.settings import Settings
 from tests.support.sending import Rig
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 FILLER = "somebody else's"
 

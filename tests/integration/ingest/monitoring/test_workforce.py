@@ -10,8 +10,8 @@ import pytest
 
 from tasks.ops.doctor_probes import ask_nats
 from tests.support.service import Ingest, ingest
+from tests.support.waiting import wait_for
 from tests.support.workers import Worker, worker
-from tests.waiting import wait_for
 
 
 def found(service: Ingest) -> set[tuple[str, str]]:

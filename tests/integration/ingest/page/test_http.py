@@ -26,9 +26,9 @@ from tasks.protocol.routing import Router
 from tasks.settings import Settings
 from tasks.telemetry.http_server import Address, serve
 from tests.support.service import ingest, publish
+from tests.support.waiting import HANGS_S
 from tests.support.wire import SPOT_TRADE, packed
 from tests.unit.ingest.page.test_page_state import signal
-from tests.waiting import HANGS_S
 
 
 @pytest.fixture

@@ -23,7 +23,7 @@ from tasks.errors import ServerAwayError
 from tasks.ledger.reader import Outbox
 from tasks.settings import Settings, load
 from tests.support.service import ingest, publish
-from tests.waiting import HANGS_S, wait_for
+from tests.support.waiting import HANGS_S, wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 

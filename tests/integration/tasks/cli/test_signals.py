@@ -18,8 +18,8 @@ from compose.local.servers import free_port, start_redis
 from tasks.cli.main import app
 from tasks.ledger import Keys
 from tasks.settings import load
+from tests.support.waiting import wait_for
 from tests.unit.tasks.cli.test_signals import signal as packed
-from tests.waiting import wait_for
 
 COMMAND = [sys.executable, "-m", "tasks", "signals"]
 

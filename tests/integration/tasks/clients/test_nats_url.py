@@ -11,9 +11,9 @@ from compose.local.servers import free_port, start_nats
 from tasks.clients.nats_client import NatsClient
 from tasks.ops.doctor_probes import ask_nats
 from tasks.settings import Settings
-from tests.feeds import until
-from tests.needs import missing
+from tests.support.feeds import until
 from tests.support.nats_logins import Certificates
+from tests.support.needs import missing
 
 #: feed er, p@ss:w/rd
 LOGIN = "feed%20er:p%40ss%3Aw%2Frd"

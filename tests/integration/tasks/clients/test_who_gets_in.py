@@ -14,11 +14,11 @@ from compose.local.servers import free_port, start_nats
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 from tasks.settings import Settings
-from tests.feeds import envelope, trade, write_recording
+from tests.support.feeds import envelope, trade, write_recording
 from tests.support.guarded_servers import environment, ran
 from tests.support.nats_logins import SECRET, Certificates, Login, of_keys, of_passwords
 from tests.support.service import Ingest
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 LOGINS = of_passwords() | of_keys()
 each_login = pytest.mark.parametrize("kind", LOGINS)

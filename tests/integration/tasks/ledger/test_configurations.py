@@ -12,7 +12,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.edits import apply
 from tasks.ledger.configurations import Changes, ConflictError
 from tests.support.service import Ingest, ingest
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture

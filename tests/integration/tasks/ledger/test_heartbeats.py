@@ -13,8 +13,8 @@ from tasks.ledger import Keys, heartbeats
 from tasks.ledger.heartbeats import Presence
 from tasks.settings import Settings
 from tasks.version import VERSION
+from tests.support.waiting import wait_for
 from tests.support.workers import worker
-from tests.waiting import wait_for
 
 
 def tell(settings: Settings, name: str, what: Callable[[Presence], Awaitable[None]]) -> None:

@@ -13,9 +13,9 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
-from tests.needs import missing
 from tests.support.ledger_scripts import NAMES, Scene, Stage, commands
-from tests.waiting import wait_for
+from tests.support.needs import missing
+from tests.support.waiting import wait_for
 
 REFUSED = redis.exceptions.ResponseError
 SECRET = "not-known"  # noqa: S105 of a user that a test makes

@@ -24,7 +24,7 @@ from tasks.ops.doctor_probes import ask_nats, ask_port, ask_redis
 from tasks.settings import Settings
 from tests.support.ledger import dump
 from tests.support.service import ingest
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

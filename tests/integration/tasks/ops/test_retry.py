@@ -24,7 +24,7 @@ from tasks.settings import load
 from tests.acceptance.strategies import POISON_ID
 from tests.support.events import book, trade
 from tests.support.service import publish
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 #: The pools that the workers of a stack serve. Two take trades; one has a strategy that raises on one id.
 FILE = """

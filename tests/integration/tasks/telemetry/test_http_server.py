@@ -15,7 +15,7 @@ from compose.local.servers import free_port, start_nats, start_redis
 from tasks.ledger.reader import Outbox
 from tests.support.sending import Queue, one_pool
 from tests.support.service import Ingest, ingest, publish
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 EVENT_MS = 1_723_161_255_343
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'

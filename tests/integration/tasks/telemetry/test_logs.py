@@ -20,7 +20,7 @@ from tests.support.events import trade
 from tests.support.ledger import EPOCH, SOURCE, start_epoch
 from tests.support.sending import send
 from tests.support.service import ingest
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 RAISING = "tests.acceptance.strategies:Raising"
 CONFIGURATION = configuration.check(

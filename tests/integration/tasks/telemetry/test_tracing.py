@@ -5,9 +5,9 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.otlp import Collector, Span, collecting
+from tests.support.otlp import Collector, Span, collecting
 from tests.support.traced import Trace, pipeline
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 class Story(NamedTuple):

@@ -13,8 +13,8 @@ from tasks.ledger import Keys, heartbeats
 from tasks.protocol import findings
 from tasks.settings import Settings
 from tests.support.sending import Rig, begun, celery_app
+from tests.support.waiting import wait_for
 from tests.support.workers import Channels, Worker, worker
-from tests.waiting import wait_for
 
 POOLS = {
     "solo": ("--pool", "solo"),

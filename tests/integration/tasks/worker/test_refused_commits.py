@@ -22,8 +22,8 @@ from tests.support.ledger import EPOCH, batch, begin
 from tests.support.running import LANE, having, run, starts
 from tests.support.service import Ingest, ingest, publish
 from tests.support.strategies import Echo
+from tests.support.waiting import wait_for
 from tests.support.workers import Worker, worker
-from tests.waiting import wait_for
 
 SECRET = "not-known"  # noqa: S105 of a user that a test makes
 PART = 60

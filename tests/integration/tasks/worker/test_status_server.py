@@ -19,8 +19,8 @@ from compose.local.servers import free_port, start_redis
 from tasks.ledger import heartbeats
 from tasks.settings import Settings
 from tests.support.sending import celery_app
+from tests.support.waiting import wait_for
 from tests.support.workers import Worker, worker
-from tests.waiting import wait_for
 
 PREFORK = ("--pool", "prefork", "--concurrency", "2")
 

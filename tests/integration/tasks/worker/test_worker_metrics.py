@@ -11,8 +11,8 @@ import pytest
 
 from tasks.telemetry.metrics import WORKER
 from tasks.version import VERSION
+from tests.support.waiting import wait_for
 from tests.support.workers import LANES, Channels, Worker, worker
-from tests.waiting import wait_for
 
 ROUNDS = 10
 BATCHES = ROUNDS * LANES

@@ -16,7 +16,7 @@ from tasks.errors import LedgerError, RecordingError
 from tasks.frames.recordings import Line
 from tasks.protocol.ingest_status import Status, decode, encode
 from tasks.settings import Settings
-from tests.feeds import envelope, trade, write_recording
+from tests.support.feeds import envelope, trade, write_recording
 
 RECEIVED_NS = 1_723_161_254_087_896_568
 

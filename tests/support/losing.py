@@ -7,7 +7,7 @@ from pathlib import Path
 from urllib.parse import urlsplit
 
 from compose.local.processes import Instance, Process
-from tests.waiting import wait_for
+from tests.support.waiting import wait_for
 
 
 class ForgetfulNats:

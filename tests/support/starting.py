@@ -41,7 +41,7 @@ def start_all(programs: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> li
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": str(ROOT)}
     told = json.dumps([(list(arguments), environment | dict(more)) for arguments, more in programs])
     ran = subprocess.run(
-        [sys.executable, "-m", "tests.starting"],
+        [sys.executable, "-m", "tests.support.starting"],
         input=told,
         env=environment,
         capture_output=True,
