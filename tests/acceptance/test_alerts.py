@@ -16,8 +16,8 @@ import yaml
 from compose.local.processes import ROOT, Process
 from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
-from tests.acceptance.pipeline import running
 from tests.support.needs import missing
+from tests.support.stacks.pipeline import running
 from tests.support.waiting import wait_for
 
 RULES = ROOT / "compose" / "observability" / "rules.yaml"

@@ -8,7 +8,7 @@ import redis
 
 from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import Outbox
-from tests.acceptance.pipeline import applied_by, finish, replay, running
+from tests.support.stacks.pipeline import applied_by, finish, replay, running
 from tests.support.waiting import wait_for
 
 PREFIX = "local:celery:celery-task-meta-"

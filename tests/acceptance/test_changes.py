@@ -10,7 +10,7 @@ from compose.local.stack import Plan, Stack
 from tasks.frames import recordings
 from tasks.ledger.configurations import Changes
 from tasks.ledger.reader import Outbox
-from tests.acceptance.pipeline import backtested, finish, replay, running
+from tests.support.stacks.pipeline import backtested, finish, replay, running
 from tests.support.waiting import wait_for
 
 

@@ -12,7 +12,9 @@ from typing import Any
 import pytest
 from playwright.sync_api import expect, sync_playwright
 
-from tests.acceptance.compose_stack import (
+from tests.support.browsing import FLAGS
+from tests.support.needs import missing
+from tests.support.stacks.compose_stack import (
     IMAGE,
     NEXT_IMAGE,
     ONLY_THE_PIPELINE,
@@ -24,9 +26,7 @@ from tests.acceptance.compose_stack import (
     run,
     running,
 )
-from tests.acceptance.pipeline import backtested
-from tests.support.browsing import FLAGS
-from tests.support.needs import missing
+from tests.support.stacks.pipeline import backtested
 from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.timeout(900)  # the first one builds the image

@@ -15,7 +15,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from tasks.frames import recordings
-from tests.acceptance.pipeline import backtested
+from tests.support.stacks.pipeline import backtested
 from tests.support.waiting import wait_for
 
 KEYS = [

@@ -7,8 +7,8 @@ import pytest
 
 from compose.local.stack import Plan
 from tasks.frames import recordings
-from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
 from tests.data import SPOT, USDM
+from tests.support.stacks.pipeline import backtested, deadletters, finish, replay, running
 
 #: The one that comes with the project, and those that are elsewhere, if at all.
 SHIPPED = ("shipped",)

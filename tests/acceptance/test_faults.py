@@ -13,7 +13,7 @@ from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from tasks.frames.recordings import read
 from tasks.ledger.reader import Outbox
-from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
+from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.support.waiting import wait_for
 
 

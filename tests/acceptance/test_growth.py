@@ -18,8 +18,8 @@ from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import Outbox
-from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.support.service import get
+from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.support.waiting import wait_for
 
 STREAM = "FRAMES"

@@ -18,7 +18,7 @@ from compose.local.stack import Plan, Stack
 from tasks.backtest import Result
 from tasks.frames import recordings
 from tasks.ledger import Keys
-from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
+from tests.support.stacks.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
 from tests.support.waiting import wait_for
 
 

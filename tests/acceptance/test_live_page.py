@@ -11,9 +11,9 @@ from playwright.sync_api import Browser, Page, expect
 from compose.local.servers import free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tasks.ledger import Keys
-from tests.acceptance.live_page import add_signal, opened
-from tests.acceptance.pipeline import running
 from tests.support.service import get
+from tests.support.stacks.live_page import add_signal, opened
+from tests.support.stacks.pipeline import running
 from tests.support.waiting import wait_for
 
 NATS_AWAY = re.compile("NATS ?ingest has no connection")

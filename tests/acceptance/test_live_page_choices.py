@@ -8,9 +8,9 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from compose.local.stack import Plan, Stack
-from tests.acceptance.live_page import add_signal, opened, title
-from tests.acceptance.pipeline import running
 from tests.support.browsing import grave_findings
+from tests.support.stacks.live_page import add_signal, opened, title
+from tests.support.stacks.pipeline import running
 from tests.support.waiting import wait_for
 
 

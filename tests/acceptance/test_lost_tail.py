@@ -11,8 +11,8 @@ import redis
 
 from compose.local.stack import Plan, Stack
 from tasks.ledger import Keys
-from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
-from tests.support.losing import ForgetfulNats
+from tests.support.servers.losing import ForgetfulNats
+from tests.support.stacks.pipeline import backtested, deadletters, finish, replay, running
 from tests.support.waiting import wait_for
 
 PART = 3_000

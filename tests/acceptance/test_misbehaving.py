@@ -12,16 +12,16 @@ from compose.local.waiting import wait_for
 from tasks.ledger.configurations import Changes
 from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters as letters
-from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
 from tests.acceptance.test_poison import Impatient, publish
 from tests.support.service import get
+from tests.support.stacks.pipeline import deadletters, finish, limited_plan, running
 
 FILE = """
 [pools.trade]
 kinds = ["trade"]
 partitions = 1
-[pools.trade.strategies."tests.acceptance.strategies:{name}"]
-[pools.trade.strategies."tests.acceptance.strategies:Witness"]
+[pools.trade.strategies."tests.support.stacks.strategies:{name}"]
+[pools.trade.strategies."tests.support.stacks.strategies:Witness"]
 min_signal_interval_s = 0
 """
 EVENTS = 12

@@ -20,14 +20,14 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import Outbox
-from tests.acceptance.pipeline import backtested, deadletters, finish, lasting, running
 from tests.support.service import get
+from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, running
 from tests.support.waiting import wait_for
 
 FILE = """
 [pools.depth]
 kinds = ["depth", "trade"]
-[pools.depth.strategies."tests.acceptance.strategies:Slow"]
+[pools.depth.strategies."tests.support.stacks.strategies:Slow"]
 """
 OVERLOAD_S = int(os.environ.get("OVERLOAD_S", "60"))
 #: The one worker carries about 400 events a second.

@@ -12,15 +12,15 @@ from compose.local.stack import Plan, Stack
 from ingest.transport.flush import delivered
 from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters as letters
-from tests.acceptance.pipeline import deadletters, finish, limited_plan, running
-from tests.acceptance.strategies import POISON_ID
+from tests.support.stacks.pipeline import deadletters, finish, limited_plan, running
+from tests.support.stacks.strategies import POISON_ID
 from tests.support.waiting import wait_for
 
 FILE = """
 [pools.trade]
 kinds = ["trade"]
 partitions = 1
-[pools.trade.strategies."tests.acceptance.strategies:{name}"]
+[pools.trade.strategies."tests.support.stacks.strategies:{name}"]
 """
 FRAME = '{{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":{id},"p":"61837.63","q":"0.02","T":1,"m":true,"M":true}}'
 
@@ -31,7 +31,7 @@ class Impatient(Stack):
     def _start(
         self, name: str, arguments: Sequence[str], more: Mapping[str, str] | None = None, *, restart: bool = False
     ) -> Process:
-        arguments = ["-m", "tests.acceptance.impatient"] if name == "ingest" else arguments
+        arguments = ["-m", "tests.support.stacks.impatient"] if name == "ingest" else arguments
         return super()._start(name, arguments, more, restart=restart)
 
 

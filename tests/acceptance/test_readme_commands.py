@@ -20,10 +20,10 @@ from websockets.sync.server import ServerConnection, serve
 
 from compose.local import commands as demo_commands
 from compose.local.processes import ROOT
-from tests.acceptance.pipeline import backtested
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
-from tests.support.exchange import recorded
+from tests.support.servers.exchange import recorded
+from tests.support.stacks.pipeline import backtested
 from tests.support.waiting import wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")

@@ -19,8 +19,8 @@ from compose.local.stack import Plan, Stack
 from tasks.clients.redis_client import connect, connect_async
 from tasks.ledger.reader import Outbox
 from tasks.settings import Settings
-from tests.acceptance.pipeline import applied_by, backtested, deadletters, finish, lasting, replay, running
-from tests.support.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
+from tests.support.servers.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
+from tests.support.stacks.pipeline import applied_by, backtested, deadletters, finish, lasting, replay, running
 from tests.support.waiting import wait_for
 
 SLACK = 500

@@ -11,8 +11,8 @@ import redis
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from tasks.ledger import Keys
-from tests.acceptance.pipeline import backtested, deadletters, finish, replay, running
 from tests.data import RECORDING, make_upgrade
+from tests.support.stacks.pipeline import backtested, deadletters, finish, replay, running
 
 
 def _left_behind(instance: Instance, plan: Plan) -> Stack:

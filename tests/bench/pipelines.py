@@ -19,7 +19,7 @@ from tests.bench.results import Cost, Latency, Memory, Point
 from tests.bench.runs import Run
 from tests.bench.stacks import Variant, VariedStack
 from tests.bench.systems import Pipeline
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 
 
 class Setup(NamedTuple):

@@ -12,7 +12,7 @@ from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tests.faults.wrapped import Fault
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 
 STRATEGIES = Path(__file__).with_name("strategies.toml")
 #: Shorter than the 12 s for which processes are stopped, like every other timer of the pipeline.

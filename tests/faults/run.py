@@ -18,11 +18,11 @@ from compose.local.processes import Process
 from compose.local.servers import HOST
 from tasks.ledger import summary
 from tasks.ledger.reader import Outbox
-from tests.acceptance.pipeline import lasting
 from tests.faults import verdict
 from tests.faults.rig import Rig, Setup, rig
 from tests.faults.verdict import Event, Row
 from tests.faults.wrapped import count
+from tests.support.stacks.pipeline import lasting
 from tests.support.waiting import wait_for
 
 SEED = 20240808

@@ -11,7 +11,7 @@ import pytest
 
 from tests.faults.verdict import Event, Row, out_of_order, repeated, table
 from tests.faults.wrapped import Fault, count, happens
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 from tests.support.waiting import wait_for
 
 RIGHT = [Event("a", 1), Event("b", 7), Event("a", 2), Event("b", 5), Event("a", 3)]

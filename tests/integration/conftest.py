@@ -14,10 +14,10 @@ from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger, connection_options
 from tasks.ledger.configurations import Changes
 from tasks.settings import Settings
-from tests.support.exchange import recorded
 from tests.support.ledger import start_epoch
-from tests.support.nats_logins import Certificates
 from tests.support.runtime_configuration import Start
+from tests.support.servers.exchange import recorded
+from tests.support.servers.nats_logins import Certificates
 
 
 @pytest.fixture

@@ -9,8 +9,8 @@ from ingest.feeds import binance as feed
 from ingest.feeds import stream_watch
 from ingest.feeds.link import Patience
 from tasks.settings import Settings
-from tests.support.exchange import Exchange
 from tests.support.feeds import Listener, cancelled, listening
+from tests.support.servers.exchange import Exchange
 
 #: Short enough for a test, and still in the proportions of the real ones.
 IMPATIENT = Patience(

@@ -11,7 +11,7 @@ from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys
 from tasks.ledger.configurations import Changes, Edited
 
-SIDED, MOMENTUM = "tests.support.worker_strategies:Sided", "trade_momentum"
+SIDED, MOMENTUM = "tests.support.workers.strategies:Sided", "trade_momentum"
 
 
 def file(pool: str = "trade", **momentum: object) -> Configuration:

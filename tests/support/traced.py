@@ -26,7 +26,7 @@ STRATEGIES = """
 kinds = ["trade"]
 partitions = 1
 [pools.trade.strategies."tests.support.strategies:Echo"]
-[pools.trade.strategies."tests.acceptance.strategies:Raising"]
+[pools.trade.strategies."tests.support.stacks.strategies:Raising"]
 """
 
 

@@ -10,8 +10,8 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest import relay as relay_module
 from tasks.settings import Settings
-from tests.support.nats_logins import SECRET
 from tests.support.relaying import packed, running, settings_of_a_relay, stage, until
+from tests.support.servers.nats_logins import SECRET
 
 
 @pytest.fixture

@@ -12,7 +12,7 @@ import pytest
 
 from compose.local.waiting import wait_for
 from tests.support.feeds import envelope, trade
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 from tests.support.service import Ingest, ingest
 
 FRAMES = 300

@@ -13,9 +13,9 @@ from compose.local.servers import HOST, free_port, start_redis
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.support.events import trade
-from tests.support.guarded_servers import RIGHTS, TRADES, Guarded, give_rights
-from tests.support.nats_logins import SECRET, Certificates
 from tests.support.needs import missing
+from tests.support.servers.guarded_servers import RIGHTS, TRADES, Guarded, give_rights
+from tests.support.servers.nats_logins import SECRET, Certificates
 from tests.support.waiting import wait_for
 
 COMMANDS = (

@@ -21,7 +21,7 @@ from tasks.clients.redis_client import connect
 from tasks.ops.doctor_probes import ask_queues, ask_redis
 from tasks.protocol.routing import Pool
 from tasks.settings import Settings
-from tests.support.workers import worker
+from tests.support.workers.process import worker
 
 #: Celery's names for what we call BROKER_URL and RESULT_URL; nobody listens there.
 STRAY = {

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 
-from tests.support import manifest_checks, manifest_scaling
-from tests.support.manifest_checks import Check
-from tests.support.manifests import RENDERINGS, Manifests, render
+from tests.support.deployment import manifest_checks, manifest_scaling
+from tests.support.deployment.manifest_checks import Check
+from tests.support.deployment.manifests import RENDERINGS, Manifests, render
 
 CHECKS: tuple[Check, ...] = (
     manifest_checks.restricted,

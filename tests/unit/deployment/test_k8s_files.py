@@ -13,7 +13,7 @@ from compose.local.processes import ROOT
 from compose.local.servers import _nats_server
 from tasks import configuration
 from tasks.telemetry import metrics
-from tests.support.manifests import COMPONENTS, K8S, OVERLAYS, Object, render
+from tests.support.deployment.manifests import COMPONENTS, K8S, OVERLAYS, Object, render
 
 COPIES = ("base/strategies.toml", "components/monitoring/rules.yaml")
 SCALED = ("depth", "trade")

@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from tests.support.manifests import RENDERINGS, Manifests, Object, matches, render
+from tests.support.deployment.manifests import RENDERINGS, Manifests, Object, matches, render
 
 PORTS = (53, 80, 443, 4222, 5555, 6379, 8080, 8081, 8222, 9090)
 

@@ -12,7 +12,7 @@ import pytest
 import yaml
 from pydantic import BaseModel, ValidationError
 
-from tests.support.manifests import K8S, RENDERINGS, Object, render
+from tests.support.deployment.manifests import K8S, RENDERINGS, Object, render
 
 OLDEST = 30
 NEWEST = int(kubernetes_validate.latest_version().split(".")[1])

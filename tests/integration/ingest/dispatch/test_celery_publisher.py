@@ -24,7 +24,7 @@ from tasks.settings import Settings
 from tests.support.events import trade
 from tests.support.sending import Queue, carried, celery_app, send
 from tests.support.waiting import wait_for
-from tests.support.workers import LANES, Channels, worker
+from tests.support.workers.process import LANES, Channels, worker
 
 EVENTS = (trade(id=7, seq=3), trade(id=8, seq=4))
 PACKED = tuple(map(pack_event, EVENTS))

@@ -14,10 +14,10 @@ from tasks.errors import ServerAwayError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.settings import Settings
-from tests.support import exchange as scripts
-from tests.support.exchange import Exchange, recorded
 from tests.support.feeds import logged, until
 from tests.support.live_feed import BOTH, IMPATIENT, feed_settings, live, original
+from tests.support.servers import exchange as scripts
+from tests.support.servers.exchange import Exchange, recorded
 
 
 def test_each_frame_is_published_on_its_streams_subject_with_every_byte_of_the_exchange(nats_url, spot):

@@ -18,12 +18,12 @@ from tasks.errors import ServerAwayError, SettingsError
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
-from tests.support import exchange as scripts
-from tests.support.exchange import Exchange, recorded
 from tests.support.feeds import cancelled, listening, logged, until
 from tests.support.live_feed import IMPATIENT, live, original
 from tests.support.needs import missing
-from tests.support.socks import socks
+from tests.support.servers import exchange as scripts
+from tests.support.servers.exchange import Exchange, recorded
+from tests.support.servers.socks import socks
 
 
 def is_well(request: bytes) -> bool:

@@ -4,7 +4,7 @@ import asyncio
 
 from compose.local.processes import Instance, Process
 from tests.support.feeds import until
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 from tests.support.stream_publishing import (
     QUICK,
     killed,

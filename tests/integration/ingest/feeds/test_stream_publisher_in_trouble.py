@@ -13,7 +13,7 @@ from ingest.feeds.stream_publisher import SPARE, WAITING, Bounds, StreamPublishe
 from tasks.errors import NotStoredError, SettingsError
 from tasks.settings import Settings
 from tests.support.feeds import listening, until
-from tests.support.proxy import Proxy
+from tests.support.servers.proxy import Proxy
 from tests.support.stream_publishing import (
     QUICK,
     made,

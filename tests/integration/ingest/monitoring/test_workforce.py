@@ -11,7 +11,7 @@ import pytest
 from tasks.ops.doctor_probes import ask_nats
 from tests.support.service import Ingest, ingest
 from tests.support.waiting import wait_for
-from tests.support.workers import Worker, worker
+from tests.support.workers.process import Worker, worker
 
 
 def found(service: Ingest) -> set[tuple[str, str]]:

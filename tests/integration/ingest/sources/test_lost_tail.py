@@ -11,7 +11,7 @@ from compose.local.servers import start_nats
 from ingest.sources.resume import Stored
 from tasks.events import Position
 from tasks.settings import Settings
-from tests.support.losing import ForgetfulNats
+from tests.support.servers.losing import ForgetfulNats
 from tests.support.streaming import Reader, numbered, opened, publish, reading
 
 KEPT, READ = 90, 100

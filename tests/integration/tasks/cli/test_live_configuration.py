@@ -17,7 +17,7 @@ from tasks.ledger import Keys
 from tasks.ledger.configurations import Changes, read_file
 from tasks.settings import Settings, load
 
-SIDED = "tests.support.worker_strategies:Sided"
+SIDED = "tests.support.workers.strategies:Sided"
 FILE = f"""
 [pools.trade]
 kinds = ["trade"]

@@ -12,8 +12,8 @@ from tasks.clients.nats_client import NatsClient
 from tasks.ops.doctor_probes import ask_nats
 from tasks.settings import Settings
 from tests.support.feeds import until
-from tests.support.nats_logins import Certificates
 from tests.support.needs import missing
+from tests.support.servers.nats_logins import Certificates
 
 #: feed er, p@ss:w/rd
 LOGIN = "feed%20er:p%40ss%3Aw%2Frd"

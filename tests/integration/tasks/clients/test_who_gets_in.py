@@ -15,8 +15,8 @@ from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 from tests.support.feeds import envelope, trade, write_recording
-from tests.support.guarded_servers import environment, ran
-from tests.support.nats_logins import SECRET, Certificates, Login, of_keys, of_passwords
+from tests.support.servers.guarded_servers import environment, ran
+from tests.support.servers.nats_logins import SECRET, Certificates, Login, of_keys, of_passwords
 from tests.support.service import Ingest
 from tests.support.waiting import wait_for
 

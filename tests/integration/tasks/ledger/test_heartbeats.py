@@ -14,7 +14,7 @@ from tasks.ledger.heartbeats import Presence
 from tasks.settings import Settings
 from tasks.version import VERSION
 from tests.support.waiting import wait_for
-from tests.support.workers import worker
+from tests.support.workers.process import worker
 
 
 def tell(settings: Settings, name: str, what: Callable[[Presence], Awaitable[None]]) -> None:

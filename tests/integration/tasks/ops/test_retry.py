@@ -21,16 +21,16 @@ from tasks.ledger.reader import Outbox
 from tasks.protocol import dead_letters, records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import load
-from tests.acceptance.strategies import POISON_ID
 from tests.support.events import book, trade
 from tests.support.service import publish
+from tests.support.stacks.strategies import POISON_ID
 from tests.support.waiting import wait_for
 
 #: The pools that the workers of a stack serve. Two take trades; one has a strategy that raises on one id.
 FILE = """
 [pools.trade]
 kinds = ["trade"]
-[pools.trade.strategies."tests.acceptance.strategies:Raising"]
+[pools.trade.strategies."tests.support.stacks.strategies:Raising"]
 [pools.basket]
 kinds = ["trade"]
 [pools.basket.strategies.trade_momentum]

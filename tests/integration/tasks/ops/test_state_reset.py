@@ -20,7 +20,7 @@ from tests.support.ledger import batch, dump, start_epoch
 from tests.support.running import run, starts
 from tests.support.sending import Rig
 from tests.support.strategies import Echo, Worker
-from tests.support.workers import worker
+from tests.support.workers.process import worker
 
 
 def reset(states: States, pool: str = "trade", **chosen: str) -> int:

@@ -15,14 +15,14 @@ from tasks.events import Position
 from tasks.ledger import Keys
 from tasks.protocol.batches import Batch, pack_event
 from tasks.settings import Settings
-from tests.acceptance.strategies import POISON_ID
 from tests.support.events import trade
 from tests.support.ledger import EPOCH, SOURCE, start_epoch
 from tests.support.sending import send
 from tests.support.service import ingest
+from tests.support.stacks.strategies import POISON_ID
 from tests.support.waiting import wait_for
 
-RAISING = "tests.acceptance.strategies:Raising"
+RAISING = "tests.support.stacks.strategies:Raising"
 CONFIGURATION = configuration.check(
     {"pools": {"trade": {"kinds": ["trade"], "strategies": {RAISING: {}}}}}, "the test's file"
 )

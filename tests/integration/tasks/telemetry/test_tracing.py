@@ -5,7 +5,7 @@ from typing import NamedTuple
 
 import pytest
 
-from tests.support.otlp import Collector, Span, collecting
+from tests.support.servers.otlp import Collector, Span, collecting
 from tests.support.traced import Trace, pipeline
 from tests.support.waiting import wait_for
 

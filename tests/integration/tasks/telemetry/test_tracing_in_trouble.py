@@ -20,8 +20,8 @@ from compose.local.servers import free_port
 from tasks.protocol.routing import LaneId
 from tasks.settings import Settings
 from tasks.telemetry import tracing
-from tests.support.otlp import Collector, collecting
 from tests.support.sending import Rig
+from tests.support.servers.otlp import Collector, collecting
 from tests.support.traced import Trace, pipeline
 from tests.support.waiting import wait_for
 from tests.unit.tasks.telemetry.test_tracing import item

@@ -14,7 +14,7 @@ from tasks.protocol import findings
 from tasks.settings import Settings
 from tests.support.sending import Rig, begun, celery_app
 from tests.support.waiting import wait_for
-from tests.support.workers import Channels, Worker, worker
+from tests.support.workers.process import Channels, Worker, worker
 
 POOLS = {
     "solo": ("--pool", "solo"),

@@ -17,13 +17,13 @@ from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
 from tasks.worker import runner
 from tests.support.events import TIME_MS
-from tests.support.guarded_servers import ran
 from tests.support.ledger import EPOCH, batch, begin
 from tests.support.running import LANE, having, run, starts
+from tests.support.servers.guarded_servers import ran
 from tests.support.service import Ingest, ingest, publish
 from tests.support.strategies import Echo
 from tests.support.waiting import wait_for
-from tests.support.workers import Worker, worker
+from tests.support.workers.process import Worker, worker
 
 SECRET = "not-known"  # noqa: S105 of a user that a test makes
 PART = 60
@@ -31,8 +31,8 @@ STRATEGIES = """
 [pools.trade]
 kinds = ["trade"]
 partitions = 3
-[pools.trade.strategies."tests.support.worker_strategies:Plain"]
-[pools.trade.strategies."tests.support.worker_strategies:Sided".gate]
+[pools.trade.strategies."tests.support.workers.strategies:Plain"]
+[pools.trade.strategies."tests.support.workers.strategies:Sided".gate]
 min_confidence = 0.5
 """
 

@@ -8,9 +8,9 @@ import redis
 
 from tasks.ledger import Keys
 from tasks.settings import Settings
-from tests.support.nats_logins import SECRET
+from tests.support.servers.nats_logins import SECRET
 from tests.support.waiting import wait_for
-from tests.support.workers import LANES, Channels, worker
+from tests.support.workers.process import LANES, Channels, worker
 
 
 @pytest.fixture

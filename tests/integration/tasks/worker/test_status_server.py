@@ -20,7 +20,7 @@ from tasks.ledger import heartbeats
 from tasks.settings import Settings
 from tests.support.sending import celery_app
 from tests.support.waiting import wait_for
-from tests.support.workers import Worker, worker
+from tests.support.workers.process import Worker, worker
 
 PREFORK = ("--pool", "prefork", "--concurrency", "2")
 
@@ -129,7 +129,7 @@ def test_a_main_loop_that_hangs_is_told_by_healthz_alone(settings, tmp_path: Pat
     file = tmp_path / "hang"
     with worker(settings, "--pool", "solo", RUN_LIMIT_S="1", HANG_FILE=str(file)) as one:
         one.instance.stop(one.process)
-        command = [part.replace("tasks", "tests.support.hanging_worker") for part in one.process.command]
+        command = [part.replace("tasks", "tests.support.workers.hanging") for part in one.process.command]
         again = one.instance.start("hanging", command, one.process.environment)
         one.process = again
         one.wait_ready()

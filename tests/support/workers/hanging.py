@@ -1,4 +1,4 @@
-"""The workers' app, and a main loop that stands still once a file is there: `celery -A tests.support.hanging_worker`."""
+"""The workers' app, and a main loop that stands still once a file is there: `celery -A tests.support.workers.hanging`."""
 
 import os
 import time

@@ -30,8 +30,8 @@ LANES = 8
 
 
 STRATEGIES: dict[str, Any] = {
-    "tests.support.worker_strategies:Sided": {"gate": {"min_confidence": 0.5}},
-    "tests.support.worker_strategies:Plain": {},
+    "tests.support.workers.strategies:Sided": {"gate": {"min_confidence": 0.5}},
+    "tests.support.workers.strategies:Plain": {},
 }
 CONFIGURATION: Configuration = configuration.check(
     {"pools": {"trade": {"kinds": ["trade"], "partitions": LANES, "strategies": STRATEGIES}}}, "the test's file"

@@ -1,4 +1,4 @@
-"""Runs ingest as `python -m ingest` does, but it soon sends again what nobody committed: `-m tests.acceptance.impatient`."""
+"""Runs ingest as `python -m ingest` does, but it soon sends again what nobody committed: `-m tests.support.stacks.impatient`."""
 
 import runpy
 
