@@ -5,14 +5,14 @@ import time
 
 from prometheus_client import CollectorRegistry
 
-from ingest.connectivity import Parts
-from ingest.counters import Tally
-from ingest.dispatch.active_configuration import InForce
+from ingest.connectivity import Connectivity
+from ingest.counters import Counters
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.breaker import Breaker
 from ingest.dispatch.celery_publisher import Dispatcher
 from ingest.dispatch.checkpoints import Checkpoints
 from ingest.dispatch.sender import Sender
-from ingest.frame_handler import Intake
+from ingest.frame_handler import FrameHandler
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
 from ingest.monitoring.exporter import Exporter
@@ -20,11 +20,11 @@ from ingest.monitoring.feed_reports import FeedReports
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.health import Health
-from ingest.monitoring.memory_guard import Brake
-from ingest.monitoring.server_stats import Surroundings
+from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import Page
-from ingest.page.page_state import Live, Sources
+from ingest.page.page_state import PageState, Sources
 from ingest.relay import Relay
 from ingest.sources.base import CoreSource, Nats, Source
 from ingest.sources.jetstream import StreamSource
@@ -36,22 +36,22 @@ from tasks.settings import Settings, mask
 from tasks.telemetry.build_info import BuildInfo
 
 
-class Assembly:
+class Components:
     """What a service is made of."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for a bad strategies file."""
         self._settings = settings
         chosen = read_file(settings.strategies_file)
-        self._parts = Parts({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
-        self._tally, self._findings, self._feeds = Tally(), Findings(), FeedReports()
+        self._parts = Connectivity({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
+        self._tally, self._findings, self._feeds = Counters(), Findings(), FeedReports()
         self._lanes = self._make_lanes(chosen)
         self._nats = Nats(settings, self._parts, lambda: self._tally.add("slow_consumer"))
         self._source = self._choose_source()
-        self._ledger, self._in_force = IngestLedger(settings), InForce(settings, chosen)
+        self._ledger, self._in_force = IngestLedger(settings), ActiveConfiguration(settings, chosen)
         self._sender = self._make_sender()
         brake = self._make_brake()
-        self._surroundings = Surroundings(self._ledger, chosen.pools, brake)
+        self._surroundings = ServerProbe(self._ledger, chosen.pools, brake)
         self._sender.crew = self._surroundings.crew
         self._breaker = Breaker(
             self._ledger, self._in_force, self._sender, tuple(chosen.pools), self._surroundings.errors.since
@@ -66,7 +66,7 @@ class Assembly:
         self._sender.on_restart = self._on_restart
         self._add_checks(brake, unused)
         sources = self._tally, self._lanes, self._surroundings, self._health.ready, self._feed, unused, self._strategies
-        live = Live(settings, Sources(*sources))
+        live = PageState(settings, Sources(*sources))
         self._page = Page(live, self._ledger)
         self._relay = Relay(settings, self._ledger, self._nats.client, self._tally, live.relayed)
         self._registry = self._make_registry()
@@ -87,14 +87,14 @@ class Assembly:
             self._settings.run_limit_s,
         )
 
-    def _make_brake(self) -> Brake:
+    def _make_brake(self) -> MemoryGuard:
         """Return what holds the sender while Redis is nearly full."""
-        brake = Brake(self._settings.ingest_redis_full)
+        brake = MemoryGuard(self._settings.ingest_redis_full)
         brake.on_release, self._sender.may_send = self._sender.pump, lambda: not brake.full
         return brake
 
-    def _make_intake(self) -> Intake:
-        return Intake(
+    def _make_intake(self) -> FrameHandler:
+        return FrameHandler(
             self._lanes,
             self._tally,
             self._sender.offer,
@@ -125,7 +125,7 @@ class Assembly:
         """Whether events can come: a stream is not read on while a lane is full."""
         return self._health.started and self._parts.up["nats"] and not (self._source.keeps and self._lanes.full)
 
-    def _add_checks(self, brake: Brake, unused: UnusedFrames) -> None:
+    def _add_checks(self, brake: MemoryGuard, unused: UnusedFrames) -> None:
         """Name all that can find something wrong. What the log is told of in more detail is not logged twice."""
         self._findings.add(self._health.phase, logs=False)
         self._findings.add(self._parts.findings, logs=False)

@@ -16,7 +16,7 @@ _AWAY = {
 }
 
 
-class Parts:
+class Connectivity:
     """NATS and Redis, up or away."""
 
     def __init__(self, where: dict[str, str]) -> None:

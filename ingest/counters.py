@@ -22,7 +22,7 @@ class Distribution:
         self.sum += value
 
 
-class Tally:
+class Counters:
     """Counts that only rise, and what of them the ledger does not know yet."""
 
     def __init__(self) -> None:

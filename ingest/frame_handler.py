@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 
 import structlog
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.implausible import ImplausibleFrames
 from ingest.lanes import Lanes
 from tasks.events import AnyEvent, Depth, Trade
@@ -14,20 +14,20 @@ from tasks.frames.model import Refused, Skipped
 from tasks.protocol import dead_letters
 from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.telemetry import tracing
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 #: How many refused frames wait for the next checkpoint at most; more are counted but not kept.
 MAX_LETTERS = 1_000
 log = structlog.get_logger()
 
 
-class Intake:
+class FrameHandler:
     """Takes frames from the source."""
 
     def __init__(
         self,
         lanes: Lanes,
-        tally: Tally,
+        tally: Counters,
         offer: Callable[[AnyEvent, str], None],
         see: Callable[[AnyEvent], None],
         *,
@@ -44,7 +44,7 @@ class Intake:
         self._counts = counts
         #: Frames up to this number were counted before.
         self.counted = 0
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
         self._unlogged = 0
 
     def deliver(
@@ -80,7 +80,7 @@ class Intake:
             self._tally.add("letters_lost")
         self.letters.append(dead_letters.pack(dead_letters.refused(refused.reason, refused.detail, subject, raw)))
         self._unlogged += 1
-        if self._rarely:
+        if self._throttle.allow():
             log.warning(
                 "frames refused",
                 count=self._unlogged,

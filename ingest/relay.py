@@ -15,7 +15,7 @@ import structlog
 from nats.errors import ConnectionReconnectingError
 from redis.exceptions import ResponseError
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.ledger import IngestLedger
 from ingest.ledger.lease import NotLeadingError
 from ingest.transport.flush import delivering
@@ -26,7 +26,7 @@ from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings
 from tasks.telemetry import tracing
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 GROUP = "relay"
 CONSUMER = "relay"
@@ -80,7 +80,7 @@ class Relay:
         settings: Settings,
         ledger: IngestLedger,
         nats: NatsClient,
-        tally: Tally,
+        tally: Counters,
         show: Callable[[bytes, bytes], None],
     ) -> None:
         """`show` takes the stream's entry and the signal, once it went out."""
@@ -92,7 +92,7 @@ class Relay:
         self._trimmed_s = 0.0
         #: Subjects that NATS was found to refuse since what is pending was last tried, in lower case.
         self._refused: set[str] = set()
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
 
     async def run(self) -> None:
         """Relay for ever. Raises what Redis and NATS raise; what was not acknowledged comes again in the next run."""
@@ -172,7 +172,7 @@ class Relay:
     def _remember(self, refused: set[str]) -> None:
         room = MAX_REFUSED - len(self._refused)
         self._refused.update(list(refused)[:room])
-        if refused and self._rarely:
+        if refused and self._throttle.allow():
             log.error(
                 "NATS does not let this login publish signals: they wait (SIGNAL_SUBJECT, or its rights)",
                 subjects=sorted(refused)[:5],

@@ -13,10 +13,10 @@ import structlog
 from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
-from ingest.components import Assembly
+from ingest.components import Components
 from ingest.event_loop import end, new_event_loop, on_signals
 from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
-from tasks.errors import RealtimeStrategiesError, ServerAwayError
+from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
 from tasks.ledger import CONFIGURATION_NOTICE, reason
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, encode
@@ -37,7 +37,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Service(Assembly):
+class Service(Components):
     """One ingest process."""
 
     def __init__(self, settings: Settings) -> None:
@@ -81,7 +81,7 @@ class Service(Assembly):
         except SupersededError as superseded:
             self._failure = superseded
             log.error("superseded: stopping", why=str(superseded))  # noqa: TRY400 one line, no traceback
-        except ServerAwayError as gone:
+        except ServerUnavailableError as gone:
             self._nats_gone = True
             log.error("NATS is gone: stopping", why=str(gone))  # noqa: TRY400 one line, no traceback
         except RealtimeStrategiesError as error:

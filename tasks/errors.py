@@ -48,7 +48,7 @@ class RecordingError(RealtimeStrategiesError):
     """The recording can't be read."""
 
 
-class ServerAwayError(RealtimeStrategiesError):
+class ServerUnavailableError(RealtimeStrategiesError):
     """A server that is needed is not there."""
 
 

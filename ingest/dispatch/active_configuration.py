@@ -18,7 +18,7 @@ from tasks.settings import Settings
 log = structlog.get_logger()
 
 
-class InForce:
+class ActiveConfiguration:
     """What the next batches run under."""
 
     def __init__(self, settings: Settings, file: Configuration) -> None:

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping
 
 import structlog
 
-from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.sender import Sender
 from ingest.ledger import IngestLedger
 from tasks.configuration import edits
@@ -28,7 +28,12 @@ class Breaker:
     """Knows which strategies it has switched off, and why."""
 
     def __init__(
-        self, ledger: IngestLedger, in_force: InForce, sender: Sender, pools: tuple[str, ...], errors: Errors
+        self,
+        ledger: IngestLedger,
+        in_force: ActiveConfiguration,
+        sender: Sender,
+        pools: tuple[str, ...],
+        errors: Errors,
     ) -> None:
         """`errors` tells on how many events each strategy has raised since a monotonic time, within a minute at most."""
         self._ledger, self._in_force, self._sender, self._pools = ledger, in_force, sender, pools

@@ -1,8 +1,8 @@
 """Writes into the ledger what ingest itself knows: the frontier, its counters, the frames it refused."""
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.dispatch.sender import Sender
-from ingest.frame_handler import Intake
+from ingest.frame_handler import FrameHandler
 from ingest.lanes import Lanes
 from ingest.ledger import Checkpoint, IngestLedger
 from ingest.sources.base import Source
@@ -13,7 +13,7 @@ class Checkpoints:
     """One at a time, each until it is known to be written: so nothing is counted twice, or not at all."""
 
     def __init__(
-        self, ledger: IngestLedger, sender: Sender, lanes: Lanes, intake: Intake, tally: Tally, source: Source
+        self, ledger: IngestLedger, sender: Sender, lanes: Lanes, intake: FrameHandler, tally: Counters, source: Source
     ) -> None:
         self._ledger, self._sender, self._lanes, self._intake, self._tally = ledger, sender, lanes, intake, tally
         self._source = source

@@ -10,12 +10,12 @@ import msgspec
 import redis
 import structlog
 
-from ingest.counters import Tally
-from ingest.dispatch.active_configuration import InForce
+from ingest.counters import Counters
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import Dispatcher, Task
 from ingest.dispatch.refusals import Refusals
 from ingest.lanes import Lanes, task_packing
-from ingest.lanes.contention import PATIENCE_S, Crowding
+from ingest.lanes.contention import PATIENCE_S, ContentionEstimator
 from ingest.lanes.lane import Item, Lane
 from ingest.lanes.layout import Layout
 from ingest.ledger import IngestLedger, Reading
@@ -39,8 +39,8 @@ class Sender:
         lanes: Lanes,
         ledger: IngestLedger,
         dispatcher: Dispatcher,
-        tally: Tally,
-        in_force: InForce,
+        tally: Counters,
+        in_force: ActiveConfiguration,
         source: Source,
         run_limit_s: float,
     ) -> None:
@@ -55,9 +55,9 @@ class Sender:
         self.refusals = Refusals()
         self._sending: set[asyncio.Task[None]] = set()
         #: Who works; None: nobody knows.
-        self.crew: Callable[[], task_packing.Crew | None] = lambda: None
+        self.crew: Callable[[], task_packing.Workforce | None] = lambda: None
         self._tasks = itertools.count(1)
-        self._crowding = Crowding()
+        self._crowding = ContentionEstimator()
         #: Whether `_pump` will run when everything that is at hand now has been taken.
         self._pumping = False
         #: Whether something may be waiting until other tasks are back, and a look at it is due.
@@ -82,7 +82,7 @@ class Sender:
         )
         self.epoch = claimed.epoch
         # What was on its way is not any more, and nobody will say so.
-        self._crowding = Crowding()
+        self._crowding = ContentionEstimator()
         self.refusals.begin()
         if claimed.start is None:
             self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())

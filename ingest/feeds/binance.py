@@ -18,7 +18,7 @@ from ingest.feeds import proxy, stream_watch
 from ingest.feeds.link import PATIENCE, Link, Patience
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
-from tasks.errors import RealtimeStrategiesError, ServerAwayError, SettingsError
+from tasks.errors import RealtimeStrategiesError, ServerUnavailableError, SettingsError
 from tasks.events import Venue
 from tasks.frames.model import foreign
 from tasks.protocol import feed_report
@@ -108,7 +108,7 @@ class Watch:
         if never := [each.stream for each in fresh if not each.spoke]:
             said = f"nothing from the exchange about {', '.join(_named(never))}: is there such a symbol on this venue?"
             if len(never) == self._streams.asked:
-                raise ServerAwayError(said)
+                raise ServerUnavailableError(said)
             log.warning(said)
         if stopped := [each.stream for each in fresh if each.spoke]:
             log.warning("streams fell silent", streams=stopped)

@@ -17,8 +17,8 @@ from websockets.asyncio.client import ClientConnection, connect
 from websockets.exceptions import ConnectionClosed, InvalidHandshake, InvalidStatus
 
 from ingest.feeds import proxy, stream_watch
-from tasks.errors import UNREADABLE, ServerAwayError
-from tasks.telemetry.log_throttle import Rarely
+from tasks.errors import UNREADABLE, ServerUnavailableError
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -75,7 +75,7 @@ class Link:
         self._proxy = proxy.before(url)
         self._deliver = deliver
         self._patience = patience
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
         #: Failures in a row; a message ends the row.
         self._failures = 0
         self._received = False
@@ -129,7 +129,7 @@ class Link:
                 socket = await connect(self._url, compression=None, close_timeout=1)
             except (OSError, TimeoutError, InvalidHandshake) as error:
                 if not self._received and isinstance(error, InvalidStatus) and error.response.status_code in _REFUSALS:
-                    raise ServerAwayError(f"{self.where} refuses: {error}") from None
+                    raise ServerUnavailableError(f"{self.where} refuses: {error}") from None
                 self._lost(error, proxy.fault(error) if self._proxy else "")
             else:
                 self.up.set()
@@ -145,7 +145,7 @@ class Link:
         why = (
             f"silent for {self._patience.stall_s:g} s" if type(error) is TimeoutError and not str(error) else str(error)
         )
-        if self._rarely or self._failures == 1:
+        if self._throttle.allow() or self._failures == 1:
             said = f"{fault or 'the exchange is away'}, trying again"
             through = {"proxy": self._proxy} if self._proxy else {}
             log.warning(said, where=self.where, why=why or type(error).__name__, **through)
@@ -163,7 +163,7 @@ class Link:
             frame = _decoder.decode(raw)
         except UNREADABLE:
             self.garbage += 1
-            if self._rarely:
+            if self._throttle.allow():
                 log.warning(
                     "dropped: no frame of a stream", so_far=self.garbage, message=raw[:80].decode(errors="replace")
                 )

@@ -7,7 +7,7 @@ from websockets.exceptions import InvalidProxy, InvalidProxyStatus, InvalidURI, 
 from websockets.proxy import get_proxy, parse_proxy
 from websockets.uri import parse_uri
 
-from tasks.errors import ServerAwayError, SettingsError
+from tasks.errors import ServerUnavailableError, SettingsError
 
 _NAMES = "HTTPS_PROXY or its like"
 
@@ -20,7 +20,7 @@ def before(url: str) -> str:
     try:
         found = get_proxy(parse_uri(url))
     except InvalidURI as error:
-        raise ServerAwayError(f"not a websocket address: {error}") from None
+        raise ServerUnavailableError(f"not a websocket address: {error}") from None
     if found is None:
         return ""
     try:

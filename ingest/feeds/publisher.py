@@ -9,10 +9,10 @@ from nats.errors import Error
 
 from ingest.transport.flush import delivered
 from tasks.clients.nats_client import NatsClient
-from tasks.errors import NotStoredError, ServerAwayError, SettingsError
+from tasks.errors import NotStoredError, ServerUnavailableError, SettingsError
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings, mask
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ class Connection:
                 reconnected_cb=self._on_up,
             )
         except (Error, ValueError) as error:
-            raise ServerAwayError(f"can't use NATS at {self._where}: {error}") from None
+            raise ServerUnavailableError(f"can't use NATS at {self._where}: {error}") from None
         await self._on_up()
 
     async def wait(self) -> None:
@@ -126,7 +126,7 @@ class Publisher(Connection):
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""
         super().__init__(settings)
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
         self._subjects: dict[str, str] = {}
         #: Subjects that the server was found not to let us publish.
         self.refused: AbstractSet[str] = frozenset()
@@ -224,7 +224,7 @@ class CorePublisher(Publisher):
         """Publish one frame, or drop it when the server is away. Waits for a server that is slow."""
         if not await self.offer(stream, raw):
             self.dropped += 1
-            if self._rarely:
+            if self._throttle.allow():
                 log.warning("NATS is away: live frames are dropped", dropped=self.dropped)
         elif self._published % _FLUSH_EVERY == 0:
             await self.flush()

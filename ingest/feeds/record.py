@@ -20,11 +20,11 @@ from ingest.feeds.publisher import Connection
 from ingest.feeds.stream_reader import StreamReader
 from ingest.transport.subscribe import listen
 from tasks import frames
-from tasks.errors import UNREADABLE, RecordingError, ServerAwayError
+from tasks.errors import UNREADABLE, RecordingError, ServerUnavailableError
 from tasks.frames import timestamps
 from tasks.frames.model import MAX_LEAD_NS, Arrival, Refused, parse_stream
 from tasks.settings import Settings, mask
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -109,7 +109,7 @@ class Recorder:
         """Hold nothing yet; leave out what is further ahead of its receipt than `max_lead_ns`, as ingest does."""
         self._max_lead_ns = max_lead_ns
         self._held: list[bytes] = []
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
         self.counts: Counter[str] = Counter()
 
     @property
@@ -141,7 +141,7 @@ class Recorder:
             self.counts["recorded"] += 1
             return
         self.counts["left_out"] += 1
-        if self._rarely:
+        if self._throttle.allow():
             log.warning(
                 "left out: no JSON object of a known stream, or no plausible time",
                 subject=subject,
@@ -219,4 +219,4 @@ async def _listen(
             else:
                 await listen(connection.client, settings.nats_subjects, recorder.on_message)
     except TimeoutError:
-        raise ServerAwayError(f"NATS at {mask(settings.nats_url)} was not there: nothing was recorded") from None
+        raise ServerUnavailableError(f"NATS at {mask(settings.nats_url)} was not there: nothing was recorded") from None

@@ -25,7 +25,7 @@ from tasks.frames import model, recordings
 from tasks.frames.recordings import Line
 from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, decode
 from tasks.settings import Settings, mask
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -104,7 +104,7 @@ class Replay:
         self._started_s = time.monotonic()
         self._asks = True
         self._answered = False
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
 
     async def run(self, lines: Iterator[Line], advance: Callable[[int], None]) -> None:
         """Publish all lines; `advance` is told of each chunk that is published."""
@@ -144,7 +144,7 @@ class Replay:
                 self._asks = False
                 log.warning("no ingest answers on NATS: publishing without waiting for one", subject=STATUS_SUBJECT)
                 return True
-            if self._rarely:
+            if self._throttle.allow():
                 log.warning("waiting until ingest says how full it is", why=str(error) or type(error).__name__)
             return False
         self._answered = True

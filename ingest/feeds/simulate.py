@@ -12,7 +12,7 @@ from ingest.feeds.simulator.market import Market
 from ingest.feeds.simulator.profiles import instrument
 from tasks.events import Venue
 from tasks.settings import Settings
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -57,7 +57,7 @@ async def _pace(publisher: Publisher, plan: Plan) -> None:
     log.info(
         "simulating", symbols=len(plan.symbols), venue=plan.venue, events_per_s=round(plan.rate or opened.natural_rate)
     )
-    late = Rarely()
+    late = LogThrottle()
     for frame in opened.frames():
         since_start_ns = frame.at_ns - start_ns
         if plan.seconds is not None and since_start_ns > plan.seconds * 1e9:
@@ -66,6 +66,6 @@ async def _pace(publisher: Publisher, plan: Plan) -> None:
         ahead_s = (since_start_ns - (time.monotonic_ns() - started_ns)) / 1e9
         if ahead_s > 0.001:
             await asyncio.sleep(ahead_s)
-        elif ahead_s < -1 and late:
+        elif ahead_s < -1 and late.allow():
             log.warning("this machine can't keep up with the rate", behind_s=round(-ahead_s, 1))
         await publisher.publish(frame.stream, frame.raw)

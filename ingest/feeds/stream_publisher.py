@@ -119,7 +119,7 @@ class StreamPublisher(Publisher):
             self._add(stream, raw)
             return
         self.dropped += 1
-        if self._rarely:
+        if self._throttle.allow():
             log.warning("the stream takes no frames: live frames are dropped", dropped=self.dropped)
         await asyncio.sleep(0)
 
@@ -257,7 +257,7 @@ class StreamPublisher(Publisher):
         self._begin_session()
         self._flows, self._why = False, why
         self._wake.set()
-        if self._rarely and self.client.is_connected:
+        if self._throttle.allow() and self.client.is_connected:
             log.warning("frames are not stored, trying again", why=why, held=self._window.held)
 
     def _begin_session(self) -> None:

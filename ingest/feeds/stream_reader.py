@@ -10,10 +10,10 @@ from ingest.event_loop import end
 from ingest.feeds.publisher import Connection
 from ingest.sources.base import Deliver
 from ingest.sources.jetstream import StreamSource
-from ingest.sources.resume import Stored
+from ingest.sources.resume import StoredOffsets
 from tasks.events import Position
 from tasks.settings import Settings
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -37,7 +37,7 @@ class StreamReader:
         #: After which message it began to read.
         self._began: Position | None = None
         self._looking: asyncio.Task[None] | None = None
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
 
     async def open(self, deliver: Deliver) -> None:
         """Deliver what is stored from now on; wait until there is a stream. Raises SettingsError: it can't be used."""
@@ -58,7 +58,9 @@ class StreamReader:
     async def _resume(self) -> None:
         """Read on where it stands, also in a stream that was made anew or has lost frames. Raises what NATS raises."""
         read = self._source.read
-        self._began = await self._source.begin(Stored(), Position(read.source, read.seq) if read else self._began)
+        self._began = await self._source.begin(
+            StoredOffsets(), Position(read.source, read.seq) if read else self._began
+        )
         self._source.resume(self._began)
 
     async def _keep_looking(self) -> None:
@@ -72,7 +74,7 @@ class StreamReader:
                 self._warn(error)
 
     def _warn(self, error: Error) -> None:
-        if self._rarely:
+        if self._throttle.allow():
             log.warning("the stream can't be read: trying until it can", why=str(error) or type(error).__name__)
 
     async def close(self) -> None:

@@ -37,7 +37,7 @@ class _Measured(msgspec.Struct):
         return now_s - self.tried_s > TRY_EVERY_S
 
 
-class _Team(msgspec.Struct):
+class _PoolGroup(msgspec.Struct):
     """What is known of a team."""
 
     alone: _Measured = msgspec.field(default_factory=_Measured)
@@ -58,11 +58,11 @@ class _UnderWay(msgspec.Struct):
     beside: bool
 
 
-class Crowding:
+class ContentionEstimator:
     """Measures tasks, by the team of workers that runs them."""
 
     def __init__(self) -> None:
-        self._teams: dict[Team, _Team] = {}
+        self._teams: dict[Team, _PoolGroup] = {}
         self._under_way: dict[int, _UnderWay] = {}
 
     def sent(self, task: int, team: Team, batches: int, events: int, now_s: float) -> None:
@@ -103,5 +103,5 @@ class Crowding:
             return False
         return team.beside.event_s > SLOWER * team.alone.event_s
 
-    def _of(self, team: Team) -> _Team:
-        return self._teams.setdefault(team, _Team())
+    def _of(self, team: Team) -> _PoolGroup:
+        return self._teams.setdefault(team, _PoolGroup())

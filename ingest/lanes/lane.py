@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from ingest.lanes.retransmit_timer import MIN_TIMEOUT_S, RoundTrip
+from ingest.lanes.retransmit_timer import MIN_TIMEOUT_S, RttEstimator
 from tasks.events import Kind, Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
 from tasks.protocol.routing import MAX_SYMBOLS, LaneId
@@ -63,7 +63,7 @@ class Lane:
         #: When to ask the ledger about it.
         self.check_s = 0.0
         self.held_bytes = 0
-        self.round_trip = RoundTrip()
+        self.round_trip = RttEstimator()
         self._last_book: dict[tuple[str, str], int] = {}
 
     @property

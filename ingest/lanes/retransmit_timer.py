@@ -4,7 +4,7 @@ MIN_TIMEOUT_S = 1.0
 MAX_TIMEOUT_S = 10.0
 
 
-class RoundTrip:
+class RttEstimator:
     """The smoothed round trip of one lane and how far it strays."""
 
     def __init__(self) -> None:

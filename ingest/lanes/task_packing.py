@@ -23,7 +23,7 @@ _ROUNDING = 1e-6
 Team = tuple[str, ...]
 
 
-class Crew:
+class Workforce:
     """The workers: which pools they serve, with how many processes."""
 
     def __init__(self, workers: Iterable[tuple[Collection[str], int]]) -> None:
@@ -73,7 +73,7 @@ class Crew:
 def tasks_of(
     lanes: Mapping[str, Sequence[Lane]],
     ready: Collection[Lane],
-    crew: Crew | None,
+    crew: Workforce | None,
     now_s: float,
     crowded: Callable[[Team], bool] = lambda _: False,
 ) -> list[list[Lane]]:
@@ -107,7 +107,7 @@ def tasks_of(
 def _fill(
     waiting: Mapping[Team, Sequence[Lane]],
     counts: dict[Team, int],
-    crew: Crew,
+    crew: Workforce,
     ahead: int,
     one_at_a_time: Collection[Team] = (),
 ) -> list[list[Lane]]:

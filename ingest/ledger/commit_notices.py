@@ -11,7 +11,7 @@ WAIT_S = 1.0
 PATIENCE_S = 5.0
 
 
-class Notices:
+class CommitNotices:
     """A subscription to one channel."""
 
     def __init__(self, pubsub: PubSub, patience_s: float = PATIENCE_S) -> None:

@@ -12,9 +12,9 @@ from redis.backoff import NoBackoff
 
 from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
-from ingest.ledger.commit_notices import Notices
+from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.lease import Lease, SupersededError
-from ingest.sources.resume import Read, Stored
+from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import connect_async
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
@@ -46,9 +46,9 @@ def _epoch(stored: bytes) -> Epoch:
         raise LedgerError(f"the ledger holds {stored!r} where an epoch belongs") from None
 
 
-def _read(stored: bytes | None) -> Read | None:
+def _read(stored: bytes | None) -> LastFrame | None:
     try:
-        return Read.parse(stored.decode()) if stored else None
+        return LastFrame.parse(stored.decode()) if stored else None
     except ValueError:
         raise LedgerError(f"the ledger holds {stored!r} where a frame that was read belongs") from None
 
@@ -66,7 +66,7 @@ class Checkpoint(NamedTuple):
     #: Every frame up to here is counted with this checkpoint or an earlier one.
     counted: Position
     #: A frame that was read, to be known again.
-    read: Read | None = None
+    read: LastFrame | None = None
 
 
 class Claimed(NamedTuple):
@@ -82,10 +82,10 @@ class Claimed(NamedTuple):
 
 
 #: Given what is stored, says where every lane begins; None: where it stands.
-Begin = Callable[[Stored], Awaitable[Position | None]]
+Begin = Callable[[StoredOffsets], Awaitable[Position | None]]
 
 
-async def _where_they_stand(_: Stored) -> None:
+async def _where_they_stand(_: StoredOffsets) -> None:
     """Begin nowhere else."""
 
 
@@ -165,7 +165,7 @@ class IngestLedger:
         # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
 
-    async def _stored(self, layout: Layout, shards: Sequence[int]) -> Stored:
+    async def _stored(self, layout: Layout, shards: Sequence[int]) -> StoredOffsets:
         """Give where reading stood in these shards, and in this one's lanes."""
         async with self.client.pipeline(transaction=True) as pipe:
             pipe.hget(self._shard_key, "read")
@@ -176,7 +176,7 @@ class IngestLedger:
             read, *answers = await pipe.execute()
         stood, stand = answers[: len(shards)], answers[len(shards) :]
         frontiers = _positions(frontier for frontier, _ in stood)
-        return Stored(frontiers, _positions([*(counted for _, counted in stood), *stand]), _read(read))
+        return StoredOffsets(frontiers, _positions([*(counted for _, counted in stood), *stand]), _read(read))
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
@@ -241,8 +241,8 @@ class IngestLedger:
                 pipe.hdel(self.keys.pool(pool), ended_field(configuration))
             await pipe.execute()
 
-    async def subscribe(self) -> Notices:
+    async def subscribe(self) -> CommitNotices:
         """Listen to the notices of commits."""
         pubsub = self.client.pubsub(ignore_subscribe_messages=True)
         await pubsub.subscribe(self.keys.notices)
-        return Notices(pubsub)
+        return CommitNotices(pubsub)

@@ -7,11 +7,11 @@ from itertools import accumulate
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
 
-from ingest.counters import Distribution, Tally
+from ingest.counters import Counters, Distribution
 from ingest.lanes import Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
-from ingest.monitoring.server_stats import Seen, Surroundings
+from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from ingest.sources.base import Source
 from tasks.protocol.findings import NAMES
 from tasks.telemetry.metrics import INGEST, Metric
@@ -41,7 +41,7 @@ _KNOWN = {
     "ingest_signals_held": ("stale", "refused"),
 }
 #: What the surroundings said, when they did.
-_SEEN: dict[str, Callable[[Seen], float | None]] = {
+_SEEN: dict[str, Callable[[ServerStats], float | None]] = {
     "ingest_workers": lambda seen: seen.workers,
     "ingest_deadletters": lambda seen: seen.deadletters,
     "ingest_deadletters_written": lambda seen: seen.deadletters_written,
@@ -61,10 +61,10 @@ class Exporter:
 
     def __init__(
         self,
-        tally: Tally,
+        tally: Counters,
         lanes: Lanes,
         parts: Mapping[str, bool],
-        surroundings: Surroundings,
+        surroundings: ServerProbe,
         source: Source,
         feed: FeedWatch,
         findings: Findings,

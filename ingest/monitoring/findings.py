@@ -7,7 +7,7 @@ import msgspec
 import structlog
 
 from tasks.protocol.findings import Finding
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 #: What has been gone for so long is over: what comes and goes is logged once.
 OVER_S = 5.0
@@ -31,7 +31,7 @@ class Findings:
         self._now = now
         self._checks: list[tuple[Check, bool]] = []
         self._logged: dict[tuple[str, str], _Logged] = {}
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
 
     def add(self, check: Check, *, logs: bool = True) -> None:
         """Ask this check too. Without `logs` the check tells the log by itself; what has no name is not logged."""
@@ -46,7 +46,7 @@ class Findings:
                 its = list(check())
             except Exception:
                 # A check that fails must end neither the work nor /ready.
-                if self._rarely:
+                if self._throttle.allow():
                     log.exception("unexpected error: a check failed")
                 continue
             found += its

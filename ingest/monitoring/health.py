@@ -6,11 +6,11 @@ from typing import Any
 
 import msgspec
 
-from ingest.connectivity import Parts
+from ingest.connectivity import Connectivity
 from ingest.lanes import Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
-from ingest.monitoring.server_stats import Surroundings
+from ingest.monitoring.server_stats import ServerProbe
 from tasks.protocol.findings import Finding, named_some
 from tasks.protocol.routing import LaneId
 
@@ -27,7 +27,7 @@ class Health:
     """Whether the process makes progress, and whether it can do its work."""
 
     def __init__(
-        self, parts: Parts, lanes: Lanes, surroundings: Surroundings, feed: FeedWatch, findings: Findings
+        self, parts: Connectivity, lanes: Lanes, surroundings: ServerProbe, feed: FeedWatch, findings: Findings
     ) -> None:
         self._parts, self._lanes, self._surroundings = parts, lanes, surroundings
         self._feed, self._findings = feed, findings

@@ -16,7 +16,7 @@ SLACK = 0.05
 log = structlog.get_logger()
 
 
-class Brake:
+class MemoryGuard:
     """Knows whether any Redis is too full."""
 
     def __init__(self, share: float) -> None:

@@ -11,24 +11,24 @@ import msgspec
 import redis.asyncio as redis
 from redis.exceptions import RedisError, ResponseError
 
-from ingest.lanes.task_packing import Crew
+from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.monitoring.error_counts import ErrorCounts
-from ingest.monitoring.memory_guard import Brake
+from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
 from tasks.ledger import heartbeats
 from tasks.protocol.findings import Finding, refusals, workforce
 from tasks.settings import mask
 
 
-class Seen(msgspec.Struct, frozen=True):
+class ServerStats(msgspec.Struct, frozen=True):
     """What they said last. Where Redis does not tell, because its rules forbid to ask, there is None."""
 
     #: Tasks that wait in each pool's queue.
     queues: Mapping[str, int]
     workers: int
     #: Those workers.
-    crew: Crew
+    crew: Workforce
     deadletters: int
     #: How many there have ever been.
     deadletters_written: int
@@ -52,19 +52,19 @@ class Seen(msgspec.Struct, frozen=True):
         return max(0.0, (self.redis_ms - self.deadletter_ms) / 1000) if self.deadletter_ms is not None else 0.0
 
 
-class Surroundings:
+class ServerProbe:
     """Asks Redis how it is, and who is there."""
 
-    def __init__(self, ledger: IngestLedger, pools: Iterable[str], brake: Brake) -> None:
+    def __init__(self, ledger: IngestLedger, pools: Iterable[str], brake: MemoryGuard) -> None:
         """The brake is told how full Redis is."""
         self._ledger, self._pools, self._brake = ledger, tuple(pools), brake
-        self.seen: Seen | None = None
+        self.seen: ServerStats | None = None
         #: Errors by strategy, as the ledger counts them.
         self.errors = ErrorCounts()
         #: Whether the ledger has ever counted an event.
         self.had_events = False
 
-    def crew(self) -> Crew | None:
+    def crew(self) -> Workforce | None:
         """Give who works; None where nobody knows."""
         return self.seen.crew if self.seen else None
 
@@ -83,7 +83,7 @@ class Surroundings:
             self.seen = None
             raise
 
-    async def _ask(self) -> Seen:
+    async def _ask(self) -> ServerStats:
         keys = self._ledger.keys
         async with self._ledger.client.pipeline(transaction=False) as pipe:
             pipe.xlen(keys.deadletters)
@@ -97,10 +97,10 @@ class Surroundings:
         living = heartbeats.alive(workers, now_s)
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)
-        return Seen(
+        return ServerStats(
             queues=await self._ledger.queued(self._pools),
             workers=len(living),
-            crew=Crew((worker.queues, worker.processes) for worker in living),
+            crew=Workforce((worker.queues, worker.processes) for worker in living),
             refused=[(worker.name, worker.refused) for worker in living if worker.refused],
             deadletters=count,
             deadletters_written=await self._deadletters_written(),

@@ -12,9 +12,9 @@ import redis
 import structlog
 
 from ingest.ledger import IngestLedger
-from ingest.page.page_state import SIGNALS_KEPT, Live
+from ingest.page.page_state import SIGNALS_KEPT, PageState
 from tasks.telemetry.http_server import ReadOnly, Route
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 FOLDER = Path(__file__).with_name("web")
 TICK_S = 1.0
@@ -59,12 +59,12 @@ class Watcher:
 class Page:
     """Keeps those who watch up to date. `run` ends only when it is cancelled, whatever goes wrong."""
 
-    def __init__(self, live: Live, ledger: IngestLedger) -> None:
+    def __init__(self, live: PageState, ledger: IngestLedger) -> None:
         self.live, self._ledger = live, ledger
         self.watchers: set[Watcher] = set()
         #: Whether this process led when it read the signals of before; None: it has not yet.
         self._read_as_leader: bool | None = None
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
 
     @property
     def routes(self) -> list[Route]:
@@ -85,7 +85,7 @@ class Page:
             except AWAY:
                 pass  # the page shows it: /ready knows that Redis is away
             except Exception:
-                if self._rarely:
+                if self._throttle.allow():
                     log.exception("a fault of ours: the page misses something")
             await asyncio.sleep(TICK_S)
 

@@ -11,10 +11,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.lanes import Lanes
 from ingest.monitoring.feed_watch import FeedWatch
-from ingest.monitoring.server_stats import Surroundings
+from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, Market, Row
 from tasks.settings import Settings
@@ -27,7 +27,7 @@ TEXT_CHARACTERS = 500
 #: Over so many ticks latencies are summed up: a minute.
 LATENCY_TICKS = 60
 
-Counters = Mapping[str, int]
+Counts = Mapping[str, int]
 
 
 class _Trigger(msgspec.Struct):
@@ -58,9 +58,9 @@ _encode = msgspec.json.Encoder().encode
 class Sources(NamedTuple):
     """Whom to ask."""
 
-    tally: Tally
+    tally: Counters
     lanes: Lanes
-    surroundings: Surroundings
+    surroundings: ServerProbe
     ready: Callable[[], tuple[bool, dict[str, Any]]]
     feed: FeedWatch
     unused: UnusedFrames
@@ -68,7 +68,7 @@ class Sources(NamedTuple):
     strategies: Callable[[], Sequence[str]]
 
 
-class Live:
+class PageState:
     """Gathers, and puts it into words for the page."""
 
     def __init__(self, settings: Settings, sources: Sources) -> None:
@@ -81,7 +81,7 @@ class Live:
             "quiet_s": (settings.feed_quiet_warn_s, settings.feed_quiet_s),
         }
         #: What the ledger counted; empty until it was asked.
-        self.counters: Counters = {}
+        self.counters: Counts = {}
         self._signals: dict[str, _Signal] = {}
         self._fresh: list[_Signal] = []
         #: Whether signals of before were taken; if so, more of them are news.

@@ -10,14 +10,14 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error, SlowConsumerError
 
-from ingest.connectivity import Parts
-from ingest.sources.resume import Read, Stored
+from ingest.connectivity import Connectivity
+from ingest.sources.resume import LastFrame, StoredOffsets
 from ingest.transport.subscribe import listen
 from tasks.clients.nats_client import NatsClient
-from tasks.errors import ServerAwayError
+from tasks.errors import ServerUnavailableError
 from tasks.events import Position
 from tasks.settings import Settings
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 #: A server that has not answered for so long counts as away, though the connection stands.
 ANSWER_S = 5.0
@@ -52,7 +52,7 @@ class Source(Protocol):
         """How many frames have arrived and are not delivered yet."""
 
     @property
-    def read(self) -> Read | None:
+    def read(self) -> LastFrame | None:
         """The last frame that was delivered, where it can be found again."""
 
     @property
@@ -66,7 +66,7 @@ class Source(Protocol):
     async def prepare(self) -> None:
         """See to it that it can be read. Raises SettingsError for what a person must mend, and what NATS raises."""
 
-    async def begin(self, stored: Stored, mine: Position | None) -> Position | None:
+    async def begin(self, stored: StoredOffsets, mine: Position | None) -> Position | None:
         """Say after which position a new epoch begins; None where nothing can be read again.
 
         `mine` is where this process stands. Raises what NATS raises.
@@ -88,11 +88,11 @@ class Source(Protocol):
 class Nats:
     """The one connection to NATS of this process: it reconnects for ever."""
 
-    def __init__(self, settings: Settings, parts: Parts, on_slow_consumer: Callable[[], None]) -> None:
+    def __init__(self, settings: Settings, parts: Connectivity, on_slow_consumer: Callable[[], None]) -> None:
         self._parts, self._on_slow_consumer = parts, on_slow_consumer
         self._closing = False
         self._closed = asyncio.Event()
-        self._rarely = Rarely()
+        self._throttle = LogThrottle()
         self.client = NatsClient(settings)
 
     async def close(self) -> None:
@@ -131,13 +131,13 @@ class Nats:
         It gives up after any fault that the server reports, such as a message that is too large.
         """
         await self._closed.wait()
-        raise ServerAwayError(f"the connection to NATS was closed for good: {self.client.last_error}")
+        raise ServerUnavailableError(f"the connection to NATS was closed for good: {self.client.last_error}")
 
     async def _on_error(self, error: Exception) -> None:
         why = str(error) or type(error).__name__
         if isinstance(error, SlowConsumerError):
             self._on_slow_consumer()
-            if self._rarely:
+            if self._throttle.allow():
                 log.warning("frames are dropped because ingest is slow", subject=error.subject)
         elif self.client.is_connected:
             log.warning("NATS reports an error", why=why)
@@ -174,7 +174,7 @@ class CoreSource:
     async def prepare(self) -> None:
         """Do nothing: a subscription needs nothing to be there."""
 
-    async def begin(self, stored: Stored, mine: Position | None) -> None:
+    async def begin(self, stored: StoredOffsets, mine: Position | None) -> None:
         """Nothing can be read again."""
 
     def resume(self, position: Position) -> None:

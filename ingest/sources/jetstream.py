@@ -25,7 +25,7 @@ from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 SILENCE_S = 3.5 * HEARTBEAT_S
 #: Where the last attempt has failed, the next one is so much later.
@@ -67,13 +67,13 @@ class StreamSource:
         #: The source that these sequences belong to.
         self._source = ""
         #: The last frame that was delivered, also if it is told to read from elsewhere since.
-        self.read: origin.Read | None = None
+        self.read: origin.LastFrame | None = None
         #: When a frame last came, or the server was asked what it has sent.
         self._checked_s = 0.0
         #: Not before this moment is another consumer opened.
         self._pause_until_s = 0.0
         self._closing = False
-        self._rarely, self._rarely_forgotten = Rarely(), Rarely()
+        self._throttle, self._forgotten_throttle = LogThrottle(), LogThrottle()
         #: Messages of the stream that were not read when the last one was sent.
         self.unread = 0
         #: How many frames that the stream held at the stop are not read; None: nobody knows.
@@ -90,7 +90,7 @@ class StreamSource:
         """Create or check the stream. Raises SettingsError, and what NATS raises."""
         self._stream = await stream_setup.prepare(self._nats.client, self._settings)
 
-    async def begin(self, stored: origin.Stored, mine: Position | None) -> Position:
+    async def begin(self, stored: origin.StoredOffsets, mine: Position | None) -> Position:
         """Give the position after which a new epoch begins. Raises what NATS raises."""
         if self._stream is None:
             raise RuntimeError("the stream is not prepared")
@@ -170,7 +170,7 @@ class StreamSource:
         """Count what was not read. If others use the stream too, nobody can tell theirs from ours any more."""
         if count > 0:
             self._lost(count)
-            if self._rarely_forgotten:
+            if self._forgotten_throttle.allow():
                 log.error("the stream has forgotten frames that were not read", count=count)
 
     async def _reopen(self, why: str) -> None:
@@ -187,7 +187,7 @@ class StreamSource:
                 await self._open_anew()
             except (Error, SettingsError) as error:
                 self._pause_until_s = time.monotonic() + PAUSE_S
-                if self._rarely:
+                if self._throttle.allow():
                     log.warning("the stream can't be read: trying for ever", why=str(error) or type(error).__name__)
 
     async def _open_anew(self) -> None:
@@ -250,7 +250,7 @@ class StreamSource:
         if self._deliver is not None:
             stored_at_ns = int(about.timestamp.timestamp() * 1e6) * 1_000
             self._deliver(message.subject, message.data, message.headers, self._last_seq, stored_at_ns)
-            self.read = origin.Read(self._source, self._last_seq, stored_at_ns)
+            self.read = origin.LastFrame(self._source, self._last_seq, stored_at_ns)
         if consumer.wants_more:
             await self._ask(consumer)
 

@@ -40,7 +40,7 @@ class Stream(msgspec.Struct, frozen=True):
         return int(fits[1] or 0) if fits else None
 
 
-class Read(NamedTuple):
+class LastFrame(NamedTuple):
     """A frame that was read. By its time it is known again: the number may be another frame's by now."""
 
     source: str
@@ -52,20 +52,20 @@ class Read(NamedTuple):
         return f"{self.source}@{self.seq}@{self.stored_at_ns}"
 
     @classmethod
-    def parse(cls, text: str) -> "Read":
+    def parse(cls, text: str) -> "LastFrame":
         """Read what `str` wrote. Raises ValueError on anything else."""
         source, seq, stored_at_ns = text.rsplit("@", 2)
         return cls(source, int(seq), int(stored_at_ns))
 
 
-class Stored(NamedTuple):
+class StoredOffsets(NamedTuple):
     """What the ledger says of where reading stood."""
 
     frontiers: Sequence[Position] = ()
     #: Up to where something is counted or committed: a frontier may lie before that.
     reached: Sequence[Position] = ()
     #: A frame that was read, not long before the last one.
-    read: Read | None = None
+    read: LastFrame | None = None
 
 
 def furthest(stream: Stream, positions: Iterable[Position]) -> Position | None:

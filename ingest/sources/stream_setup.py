@@ -9,7 +9,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.sources.resume import Read, Stream, furthest
+from ingest.sources.resume import LastFrame, Stream, furthest
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings
@@ -56,7 +56,7 @@ async def prepare(client: Client, settings: Settings) -> Stream:
     )
 
 
-async def holds(client: Client, stream: Stream, read: Read) -> bool:
+async def holds(client: Client, stream: Stream, read: LastFrame) -> bool:
     """Whether a frame that was read is still what has its number, or was forgotten as planned. Raises NATS's errors."""
     if read.seq > stream.last_seq:
         return False
@@ -67,7 +67,7 @@ async def holds(client: Client, stream: Stream, read: Read) -> bool:
     return message.time is None or abs(_ns(message.time) - read.stored_at_ns) < SAME_NS
 
 
-async def kept(client: Client, stream: Stream, known: Sequence[Position], read: Read | None) -> int | None:
+async def kept(client: Client, stream: Stream, known: Sequence[Position], read: LastFrame | None) -> int | None:
     """Return up to where the stream still holds what was read; None: it has lost nothing of it. Raises NATS's errors.
 
     `known` are positions that were read, `read` is the last frame of which more is known.

@@ -14,7 +14,7 @@ import msgspec
 
 from tasks import engine
 from tasks.backtest.prices import Market
-from tasks.backtest.symbol_shard import Share
+from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.events import AnyEvent
@@ -63,7 +63,7 @@ class Backtest:
         configuration: Configuration,
         batch_events: int = MAX_BATCH_EVENTS,
         audit: Audit | None = None,
-        share: Share | None = None,
+        share: SymbolShard | None = None,
         market: Market | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
@@ -72,7 +72,7 @@ class Backtest:
         With `audit`, each event runs under the configuration of the audited run. With `share`, only its symbols are
         worked on. `market`, if there is one, sees every event once. Raises SettingsError.
         """
-        self.share = share or Share()
+        self.share = share or SymbolShard()
         pools = configuration.routes()
         self._router = Router(pool for pool in pools if pool.key == "symbol")
         self._all_router = Router(pool for pool in pools if pool.key == "all" and self.share.is_first)
@@ -186,7 +186,7 @@ class Backtest:
         version = self._versions[lane]
         strategies, held = self._strategies[version][lane.pool], self._held[lane.pool]
         wanted = {name: held.get(name) for name in engine.fields(events, strategies)}
-        outcome = engine.Run(lane.pool, SOURCE, strategies, version, wanted).finish(events)
+        outcome = engine.BatchRun(lane.pool, SOURCE, strategies, version, wanted).finish(events)
         held.update(outcome.fields)
         self.signals += outcome.signals
         self.letters += outcome.letters

@@ -31,7 +31,7 @@ LAYOUT: Mapping[str, Any] = {
 }
 
 
-class Spoken(SignalRow, kw_only=True):
+class SignalMarks(SignalRow, kw_only=True):
     """The part of a signal that the page shows."""
 
     current_price: float
@@ -39,7 +39,7 @@ class Spoken(SignalRow, kw_only=True):
     metadata: dict[str, str]
 
 
-def figure(series: Prices, label: str, spoken: Sequence[Spoken], colours: Mapping[str, str]) -> dict[str, Any]:
+def figure(series: Prices, label: str, spoken: Sequence[SignalMarks], colours: Mapping[str, str]) -> dict[str, Any]:
     """Give the chart of a symbol: the line of its price, called `label`, and a set of markers a strategy and action."""
     points = list(thinned(series))
     line = {
@@ -55,7 +55,7 @@ def figure(series: Prices, label: str, spoken: Sequence[Spoken], colours: Mappin
     return {"data": [line, *(_markers(*group, spoken, colours) for group in groups)], "layout": dict(LAYOUT)}
 
 
-def _markers(strategy: str, action: str, spoken: Iterable[Spoken], colours: Mapping[str, str]) -> dict[str, Any]:
+def _markers(strategy: str, action: str, spoken: Iterable[SignalMarks], colours: Mapping[str, str]) -> dict[str, Any]:
     mine = [each for each in spoken if (each.strategy, each.action) == (strategy, action)]
     return {
         "type": "scatter",

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks.backtest.backtest import Result
-from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, Spoken, figure
+from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, SignalMarks, figure
 from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, forward_bps
 from tasks.backtest.prices import Market, Name
 from tasks.configuration import Configuration, edits
@@ -64,7 +64,7 @@ def write(path: Path, content: Content) -> int:
 def html(content: Content) -> str:
     """Give the page. Raises SettingsError when plotly is not installed."""
     library = plotly()
-    spoken = [msgspec.json.decode(packed, type=Spoken) for packed in content.signals]
+    spoken = [msgspec.json.decode(packed, type=SignalMarks) for packed in content.signals]
     strategies = sorted({name for pool in content.configuration.pools.values() for name in pool.strategies})
     # A strategy of somebody else is configured by its import path, and speaks under its own name.
     strategies += sorted({each.strategy for each in spoken} - set(strategies))
@@ -96,7 +96,7 @@ def _chart(
     market: Market,
     name: Name,
     prices: Prices,
-    spoken: Iterable[Spoken],
+    spoken: Iterable[SignalMarks],
     colours: Mapping[str, str],
 ) -> str:
     mine = [each for each in spoken if _name(each) == name]
@@ -115,11 +115,11 @@ def _chart(
     )
 
 
-def _name(spoken: Spoken) -> tuple[str, str]:
+def _name(spoken: SignalMarks) -> tuple[str, str]:
     return spoken.metadata["venue"], spoken.symbol
 
 
-def _table(strategies: Iterable[str], spoken: Sequence[Spoken], market: Market) -> str:
+def _table(strategies: Iterable[str], spoken: Sequence[SignalMarks], market: Market) -> str:
     over = "".join(
         f'<th class="over" scope="colgroup" colspan="4">after {horizon_s} s, basis points</th>'
         for horizon_s in HORIZONS_S
@@ -134,7 +134,7 @@ def _table(strategies: Iterable[str], spoken: Sequence[Spoken], market: Market) 
     return f'<table><thead><tr><td colspan="5"></td>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(strategy: str, spoken: Sequence[Spoken], market: Market) -> str:
+def _row(strategy: str, spoken: Sequence[SignalMarks], market: Market) -> str:
     actions = [each.action for each in spoken]
     confidence = f"{statistics.median(each.confidence for each in spoken):.2f}" if spoken else "-"
     cells = [f"{len(spoken):,}", f"{actions.count('buy'):,}", f"{actions.count('sell'):,}", confidence]

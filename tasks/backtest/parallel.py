@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tasks.backtest.backtest import Backtest, Part, Result
 from tasks.backtest.prices import Market
-from tasks.backtest.symbol_shard import Share
+from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import RealtimeStrategiesError
@@ -41,7 +41,7 @@ class Task(NamedTuple):
     def backtest(self, number: int, jobs: int) -> Backtest:
         """Make the backtest of one share. Raises SettingsError."""
         market = Market() if self.watch else None
-        share = Share(number, jobs)
+        share = SymbolShard(number, jobs)
         return Backtest(self.configuration, audit=self.audit, share=share, market=market, limits=self.limits)
 
 

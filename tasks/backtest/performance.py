@@ -67,7 +67,7 @@ def _row(strategy: AnyStrategy, market: Sequence[AnyEvent], prices: Market) -> R
     for first in range(0, len(market), MAX_BATCH_EVENTS):
         batch = market[first : first + MAX_BATCH_EVENTS]
         wanted = {name: held.get(name) for name in engine.fields(batch, (strategy,))}
-        outcome = engine.Run("report", "report", (strategy,), "report", wanted).finish(batch)
+        outcome = engine.BatchRun("report", "report", (strategy,), "report", wanted).finish(batch)
         held.update(outcome.fields)
         signals += outcome.signals
     seconds = time.process_time() - started_s

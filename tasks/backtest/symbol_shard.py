@@ -8,7 +8,7 @@ from tasks.frames.model import Stream, parse_stream
 from tasks.frames.recordings import Line
 
 
-class Share:
+class SymbolShard:
     """Deals symbols out in turn, in the order in which a recording names them: every process deals alike."""
 
     def __init__(self, number: int = 0, of: int = 1) -> None:

@@ -16,7 +16,7 @@ from tasks.cli import command_line
 from tasks.configuration import edits
 from tasks.engine.signal_message import digest_line
 from tasks.errors import RecordingError, SettingsError
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol.findings import none_used
 from tasks.protocol.plausibility import Limits
 from tasks.settings import load
@@ -83,7 +83,7 @@ def _task(
     files: list[Path], chosen: configuration.Configuration, *, audit: bool, watch: bool, salvage: bool
 ) -> parallel.Task:
     own = load()
-    audited = Outbox.reach(own).audit() if audit else None
+    audited = LedgerReader.reach(own).audit() if audit else None
     limits = Limits(own.max_clock_lead_s, own.max_book_jump)
     return parallel.Task(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
 

@@ -15,9 +15,9 @@ from tasks.cli import command_line, format_dead_letters
 from tasks.cli.signals import since_ms
 from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
-from tasks.errors import ServerAwayError, SettingsError
-from tasks.ledger.dead_letters import Chosen, Letter, Letterbox
-from tasks.ledger.reader import Outbox
+from tasks.errors import ServerUnavailableError, SettingsError
+from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore, Letter
+from tasks.ledger.reader import LedgerReader
 from tasks.ops.retry import Retry, Verdict
 from tasks.protocol import dead_letters
 from tasks.settings import Settings, load, mask
@@ -42,17 +42,17 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Ids, as `list` shows them
 
 
 def _chosen(
-    letterbox: Letterbox,
+    letterbox: DeadLetterStore,
     reasons: list[str] | None,
     strategies: list[str] | None,
     symbols: list[str] | None,
     since: str,
     until: str,
     last: int | None,
-) -> Chosen:
+) -> DeadLetterFilter:
     # By Redis's clock: it dates the letters.
     now_ms = letterbox.now_ms() if since or until else 0
-    return Chosen(
+    return DeadLetterFilter(
         frozenset(reasons or ()),
         frozenset(map(registry.carried_name, strategies or ())),
         frozenset(map(str.upper, symbols or ())),
@@ -62,9 +62,9 @@ def _chosen(
     )
 
 
-def _named(letterbox: Letterbox, ids: Sequence[str], chosen: Chosen) -> Iterator[Letter]:
+def _named(letterbox: DeadLetterStore, ids: Sequence[str], chosen: DeadLetterFilter) -> Iterator[Letter]:
     """Give the letters of ids, or those that were chosen; raises SettingsError unless it is one of both."""
-    if bool(ids) == (chosen != Chosen()):
+    if bool(ids) == (chosen != DeadLetterFilter()):
         raise SettingsError("say which: either ids, or filters such as --reason and --until 7d")
     return iter(list(letterbox.get(ids))) if ids else letterbox.choose(chosen)
 
@@ -84,7 +84,7 @@ def list_letters(
 
     Example: python -m tasks deadletters list --reason strategy_error --symbol BTCUSDT --since 2h
     """
-    letterbox = Letterbox(Outbox.reach(load()))
+    letterbox = DeadLetterStore(LedgerReader.reach(load()))
     out, count = command_line.Console(), 0
     for letter in letterbox.choose(_chosen(letterbox, reason, strategy, symbol, since, until, last)):
         count += 1
@@ -101,7 +101,7 @@ def list_letters(
 @app.command()
 def show(ids: Annotated[list[str], typer.Argument(help="Ids, as `list` shows them.")]) -> None:
     """Show everything about dead letters: the frame or the event, and why, with the traceback."""
-    for number, letter in enumerate(Letterbox(Outbox.reach(load())).get(ids)):
+    for number, letter in enumerate(DeadLetterStore(LedgerReader.reach(load())).get(ids)):
         typer.echo("\n".join([*[""] * bool(number), *format_dead_letters.whole(letter)]))
 
 
@@ -121,7 +121,7 @@ def drop(  # noqa: PLR0913 each argument is an option of the command line
 
     Example: python -m tasks deadletters drop --until 7d
     """
-    letterbox = Letterbox(Outbox.reach(load()))
+    letterbox = DeadLetterStore(LedgerReader.reach(load()))
     chosen = _chosen(letterbox, reason, strategy, symbol, since, until, last)
     found = [letter.id for letter in _named(letterbox, ids or (), chosen)]
     if len(found) > 1 and not yes:
@@ -162,8 +162,8 @@ def retry(  # noqa: PLR0913 each argument is an option of the command line
     Example: python -m tasks deadletters retry --reason condemned --symbol BTCUSDT
     """
     settings = load()
-    outbox = Outbox.reach(settings)
-    letterbox = Letterbox(outbox)
+    outbox = LedgerReader.reach(settings)
+    letterbox = DeadLetterStore(outbox)
     chosen = _chosen(letterbox, reason, strategy, symbol, since, until, last)
     letters = _named(letterbox, ids or (), chosen)
     counts = asyncio.run(_retry(settings, outbox, letters, wait_s, as_json=as_json))
@@ -173,14 +173,14 @@ def retry(  # noqa: PLR0913 each argument is an option of the command line
 
 
 async def _retry(
-    settings: Settings, outbox: Outbox, letters: Iterator[Letter], wait_s: float, *, as_json: bool
+    settings: Settings, outbox: LedgerReader, letters: Iterator[Letter], wait_s: float, *, as_json: bool
 ) -> Counter[str]:
     counts = Counter[str]()
     nats = await _connect(settings)
     try:
         async for verdict in Retry(settings, outbox, nats, wait_s).run(letters):
             if verdict.word == "applied":
-                Letterbox(outbox).drop([verdict.letter.id])
+                DeadLetterStore(outbox).drop([verdict.letter.id])
             counts[verdict.word] += 1
             typer.echo(_told(verdict, as_json=as_json))
     finally:
@@ -202,7 +202,7 @@ async def _connect(settings: Settings) -> NatsClient:
             await nats.open("deadletters", on_error, allow_reconnect=False)
     except (NatsError, OSError, TimeoutError) as error:
         why = heard[-1] if heard else str(error) or type(error).__name__
-        raise ServerAwayError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
+        raise ServerUnavailableError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
     return nats
 
 

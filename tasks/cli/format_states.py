@@ -7,7 +7,7 @@ import msgspec
 
 from tasks.cli.format_dead_letters import printable
 from tasks.errors import UNREADABLE
-from tasks.ops.states import Found
+from tasks.ops.states import StoredField
 from tasks.protocol.utc_time import utc
 from tasks.strategy import AnyStrategy
 
@@ -29,7 +29,7 @@ _ALIGNED = "<<<<>><"
 _HEAD = Row("pool", "venue", "symbol", "record or state", "events", "bytes", "")
 
 
-def row(found: Found, strategy: AnyStrategy | None) -> Row:
+def row(found: StoredField, strategy: AnyStrategy | None) -> Row:
     """Give the line of a record, or of a state; `strategy` as it is in force, if that is known."""
     of = found.name
     try:
@@ -40,7 +40,7 @@ def row(found: Found, strategy: AnyStrategy | None) -> Row:
     return Row(pool, venue, symbol, what, events, f"{len(found.packed):,}", note)
 
 
-def _record(found: Found) -> tuple[str, str]:
+def _record(found: StoredField) -> tuple[str, str]:
     record = found.record()
     more = {"generation": record.generation, "ids jumped over": record.gaps}
     facts = [f"{name} {count:,}" for name, count in more.items() if count]
@@ -48,7 +48,7 @@ def _record(found: Found) -> tuple[str, str]:
     return f"{record.count:,}", ", ".join([last, *facts])
 
 
-def _state(found: Found, strategy: AnyStrategy | None) -> tuple[str, str]:
+def _state(found: StoredField, strategy: AnyStrategy | None) -> tuple[str, str]:
     saved = found.saved()
     facts = [f"version {saved.version}"]
     if strategy and saved.version > strategy.version:
@@ -67,7 +67,7 @@ def lines(rows: Iterable[Row]) -> Iterator[str]:
         yield "  ".join(f"{cell:{align}{width}}" for cell, align, width in cells).rstrip()
 
 
-def facts(found: Found) -> dict[str, Any]:
+def facts(found: StoredField) -> dict[str, Any]:
     """Give everything, for JSON."""
     name = found.name
     about: dict[str, Any] = {"pool": name.pool, "venue": name.venue, "symbol": name.symbol}
@@ -78,13 +78,13 @@ def facts(found: Found) -> dict[str, Any]:
         return about | {"unreadable": str(error)}
 
 
-def _record_facts(found: Found) -> dict[str, Any]:
+def _record_facts(found: StoredField) -> dict[str, Any]:
     record = found.record()
     told = msgspec.structs.asdict(record)
     return told | {"applied": str(record.applied or ""), "hash": record.hash.hex()}
 
 
-def _state_facts(found: Found) -> dict[str, Any]:
+def _state_facts(found: StoredField) -> dict[str, Any]:
     saved = found.saved()
     state = msgspec.to_builtins(msgspec.msgpack.decode(saved.state), str_keys=True)
     return {"version": saved.version, "seen": saved.seen, "state": state}

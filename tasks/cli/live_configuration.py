@@ -10,8 +10,8 @@ from tasks.cli import command_line
 from tasks.configuration import edits, registry
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError
-from tasks.ledger.configurations import Changes, Edited, InForce
-from tasks.ledger.reader import Outbox
+from tasks.ledger.configurations import Changes, ConfigurationInForce, Edited
+from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings, load
 
 app = typer.Typer()
@@ -84,7 +84,7 @@ def set_(
     """
     settings, assigned = load(), edits.assignments(values)
 
-    def wanted(found: InForce) -> Overlay:
+    def wanted(found: ConfigurationInForce) -> Overlay:
         named = edits.values(found.configuration, name, assigned, pool, symbol)
         if symbol and not force:
             _check_symbol(settings, found, symbol.upper())
@@ -93,9 +93,9 @@ def set_(
     tell(Changes(settings).set(wanted, reason, author_or_you(author)))
 
 
-def _check_symbol(settings: Settings, found: InForce, symbol: str) -> None:
+def _check_symbol(settings: Settings, found: ConfigurationInForce, symbol: str) -> None:
     """Refuse a symbol of which neither the ledger nor the configuration knows anything."""
-    seen = Outbox(settings).symbols()
+    seen = LedgerReader(settings).symbols()
     if not seen:
         out.print(f"nothing has come in yet: whether there is a symbol {symbol} is not known")
         return
@@ -108,7 +108,7 @@ def _check_symbol(settings: Settings, found: InForce, symbol: str) -> None:
 
 
 def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) -> None:
-    def wanted(found: InForce) -> Overlay:
+    def wanted(found: ConfigurationInForce) -> Overlay:
         return edits.values(found.configuration, name, gates)
 
     tell(Changes(load()).set(wanted, reason, author_or_you(author)))
@@ -127,7 +127,7 @@ def revive(name: Name, *, reason: Reason = "", author: Author = "") -> None:
 
 
 def _pause(name: str, gates: dict[str, bool | None], reason: str, author: str, *, paused: bool) -> None:
-    def wanted(found: InForce) -> Overlay:
+    def wanted(found: ConfigurationInForce) -> Overlay:
         if name in found.configuration.pools:
             return of_pool(name, paused=paused)
         try:

@@ -13,8 +13,8 @@ from rich.text import Text
 from tasks.cli import command_line, format_signals
 from tasks.configuration import registry
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
-from tasks.ledger.reader import Outbox
-from tasks.ledger.signal_stream import Tail, Takes
+from tasks.ledger.reader import LedgerReader
+from tasks.ledger.signal_stream import SignalStream, Takes
 from tasks.settings import load
 from tasks.strategy import Action
 
@@ -41,7 +41,7 @@ def _read(decode: Callable[[bytes], T], packed: bytes) -> T:
         raise LedgerError(f"{packed[:100]!r} in the signal stream can't be read: {str(error)[:200]}") from None
 
 
-class Chosen(NamedTuple):
+class SignalFilter(NamedTuple):
     """Which signals are shown; an empty set stands for all."""
 
     strategies: frozenset[str] = frozenset()
@@ -89,13 +89,13 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
 
     Example: python -m tasks signals --follow --last 20 --symbol BTCUSDT --symbol ETHUSDT
     """
-    outbox = Outbox.reach(load())
+    outbox = LedgerReader.reach(load())
     if as_digest:
         typer.echo(outbox.digest())
         return
     if unknown := set(action or ()) - set(_ACTIONS):
         raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")
-    chosen = Chosen(
+    chosen = SignalFilter(
         frozenset(map(registry.carried_name, strategy or ())),
         frozenset(map(str.upper, symbol or ())),
         frozenset(action or ()),
@@ -108,7 +108,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         _show(found)
 
 
-def _begin_ms(outbox: Outbox, since: str) -> int:
+def _begin_ms(outbox: LedgerReader, since: str) -> int:
     if not since:
         return 0
     # By Redis's clock: it dates the entries of the stream.
@@ -116,8 +116,8 @@ def _begin_ms(outbox: Outbox, since: str) -> int:
     return since_ms(since, now_s * 1_000 + now_us // 1_000)
 
 
-def _found(outbox: Outbox, takes: Takes, begin_ms: int, last: int | None, *, follow: bool) -> Iterator[bytes]:
-    tail = Tail(outbox, takes)
+def _found(outbox: LedgerReader, takes: Takes, begin_ms: int, last: int | None, *, follow: bool) -> Iterator[bytes]:
+    tail = SignalStream(outbox, takes)
     stored = tail.stored(begin_ms) if last is None else iter(tail.newest(last, begin_ms))
     return chain(stored, tail.follow(_say)) if follow else stored
 

@@ -13,7 +13,7 @@ from tasks.cli import command_line, format_states
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger.configurations import Changes
-from tasks.ops.states import Chosen, Name, Reset, States
+from tasks.ops.states import Name, Reset, StateFilter, States
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.strategy import AnyStrategy
@@ -28,8 +28,8 @@ Symbol = Annotated[
 AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
-def _chosen(pool: str, venue: str, symbol: str, strategy: str) -> Chosen:
-    return Chosen(pool, venue, symbol if symbol == "all" else symbol.upper(), registry.carried_name(strategy))
+def _chosen(pool: str, venue: str, symbol: str, strategy: str) -> StateFilter:
+    return StateFilter(pool, venue, symbol if symbol == "all" else symbol.upper(), registry.carried_name(strategy))
 
 
 @app.command()

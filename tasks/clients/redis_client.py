@@ -69,11 +69,11 @@ def _place(
 def _sturdy(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
     pool = client.connection_pool
     found = pool.connection_class
-    pool.connection_class = type(found.__name__, (_Sturdy, found), {})
+    pool.connection_class = type(found.__name__, (_ReconnectingConnection, found), {})
     return client
 
 
-class _Sturdy(AbstractConnection):
+class _ReconnectingConnection(AbstractConnection):
     """A connection that is lost when it is lost: where it closes at that moment, uvloop raises what redis-py does not know."""
 
     async def send_packed_command(self, *arguments: Any, **options: Any) -> None:

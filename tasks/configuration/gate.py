@@ -48,7 +48,7 @@ class Gate(BaseModel):
 OPEN = Gate()
 
 
-class Passed(msgspec.Struct, array_like=True):
+class GateHistory(msgspec.Struct, array_like=True):
     """What went through the gate, of one state; saved with it."""
 
     #: Event time of the last signal, by what the cool-down goes by ("BTCUSDT buy").

@@ -243,7 +243,7 @@ class _Tried:
             seq += len(events)
             strategies = (self._type.create({}),)
             wanted = {name: ran.held.get(name) for name in engine.fields(events, strategies)}
-            outcome = engine.Run("check", "check", strategies, "check", wanted).finish(events)
+            outcome = engine.BatchRun("check", "check", strategies, "check", wanted).finish(events)
             ran.held.update(outcome.fields)
             ran.signals.extend(outcome.signals)
             ran.errors.extend(outcome.letters)

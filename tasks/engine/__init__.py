@@ -4,6 +4,6 @@ Pure: the same code runs in workers and in the backtest. It knows the configurat
 made of, and never where states are kept.
 """
 
-from tasks.engine.engine import Conditions, Place, Run, fields
+from tasks.engine.engine import BatchRun, Conditions, Place, fields
 
-__all__ = ["Conditions", "Place", "Run", "engine", "fatal_errors", "fields", "signal_message", "strategy_run"]
+__all__ = ["BatchRun", "Conditions", "Place", "engine", "fatal_errors", "fields", "signal_message", "strategy_run"]

@@ -16,7 +16,7 @@ import msgspec
 
 from tasks.engine import strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
-from tasks.engine.strategy_run import StateRun
+from tasks.engine.strategy_run import StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.protocol import dead_letters, records
@@ -72,7 +72,7 @@ def fields(events: Sequence[AnyEvent], strategies: Sequence[AnyStrategy]) -> tup
     return tuple(dict.fromkeys(chain((each.record for each in named), *(each.states for each in named))))
 
 
-class Run:
+class BatchRun:
     """One batch on its way through the strategies."""
 
     def __init__(
@@ -90,7 +90,7 @@ class Run:
         self._records: dict[str, records.Record] = {}
         #: The events that each record took.
         self._taken: dict[str, list[AnyEvent]] = {}
-        self._states: dict[str, StateRun] = {}
+        self._states: dict[str, StrategyRun] = {}
         self._clock_ns, self._is_fatal = conditions.clock_ns, conditions.is_fatal
         self._place: Place = [0, 0] if conditions.place is None else conditions.place
         self._spared = conditions.spared if conditions.spared != NOTHING else None
@@ -108,7 +108,7 @@ class Run:
         outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
         return outcome
 
-    def _saved(self, run: StateRun) -> bytes:
+    def _saved(self, run: StrategyRun) -> bytes:
         try:
             return run.pack()
         except BaseException as error:
@@ -219,8 +219,8 @@ class Run:
         letter = dead_letters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
         self._outcome.letters.append(dead_letters.pack(letter))
 
-    def _state(self, event: AnyEvent, strategy: AnyStrategy, name: str) -> StateRun:
-        run = self._states[name] = StateRun(
+    def _state(self, event: AnyEvent, strategy: AnyStrategy, name: str) -> StrategyRun:
+        run = self._states[name] = StrategyRun(
             strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._is_fatal
         )
         if run.unreadable:

@@ -9,7 +9,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks.configuration.gate import HeldReason, Passed
+from tasks.configuration.gate import GateHistory, HeldReason
 from tasks.engine.fatal_errors import IsFatal
 from tasks.engine.signal_message import message
 from tasks.errors import UNREADABLE
@@ -32,11 +32,11 @@ class Saved(msgspec.Struct, array_like=True):
     #: How many events the state has seen, for the warm-up.
     seen: int
     #: What the gate counts.
-    passed: Passed
+    passed: GateHistory
     state: msgspec.Raw
 
 
-class Said(NamedTuple):
+class StrategyOutput(NamedTuple):
     """What a strategy said to one event, as the contract's JSON."""
 
     signals: list[bytes]
@@ -48,9 +48,9 @@ class Said(NamedTuple):
 
 
 @cache
-def _decoder(state_type: type[State]) -> Callable[[bytes], tuple[int, int, Passed, State]]:
+def _decoder(state_type: type[State]) -> Callable[[bytes], tuple[int, int, GateHistory, State]]:
     """Give what reads a `Saved` and its state in one go."""
-    return msgspec.msgpack.Decoder(tuple[int, int, Passed, state_type]).decode  # type: ignore[valid-type]  # at run time
+    return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type]).decode  # type: ignore[valid-type]  # at run time
 
 
 _packer = msgspec.msgpack.Encoder()
@@ -62,7 +62,7 @@ def field(venue: Venue, symbol: str, strategy: AnyStrategy) -> str:
     return f"state:{venue}:{symbol if strategy.key == 'symbol' else 'all'}:{strategy.name}"
 
 
-class StateRun:
+class StrategyRun:
     """A strategy and its state, from a batch's start to its end."""
 
     def __init__(
@@ -86,9 +86,9 @@ class StateRun:
         self._start = packed
         self._since: list[AnyEvent] = []
         read = self._read(packed) if packed else None
-        self._seen, self._passed, self._state = read or (0, Passed(), self.strategy.state_type())
+        self._seen, self._passed, self._state = read or (0, GateHistory(), self.strategy.state_type())
 
-    def _read(self, packed: bytes) -> tuple[int, Passed, State] | None:
+    def _read(self, packed: bytes) -> tuple[int, GateHistory, State] | None:
         """Give what was saved; None when today's code can't go on with it, so that it warms up again."""
         try:
             version, seen, passed, state = self._decode(packed)
@@ -99,7 +99,7 @@ class StateRun:
             return self._read_other(packed)
         return (seen, passed, state) if version == self.strategy.version else self._read_other(packed)
 
-    def _read_other(self, packed: bytes) -> tuple[int, Passed, State] | None:
+    def _read_other(self, packed: bytes) -> tuple[int, GateHistory, State] | None:
         """Do the same where it is not what today's code writes."""
         try:
             saved = _unpack_saved(packed)
@@ -125,7 +125,7 @@ class StateRun:
             self.unreadable = f"{type(error).__name__}: {error}"
             return None
 
-    def apply(self, event: AnyEvent) -> Said:
+    def apply(self, event: AnyEvent) -> StrategyOutput:
         """Give `event` to the strategy; return what it said, after warm-up and gate.
 
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
@@ -136,7 +136,7 @@ class StateRun:
             if isinstance(event, Depth)
             else self.strategy.on_trade(event, self._state)
         )
-        said = Said([], [], [], [])
+        said = StrategyOutput([], [], [], [])
         spoken: set[str] = set()
         for number, signal in enumerate(signals):
             if number >= MAX_SIGNALS_OF_AN_EVENT:
@@ -145,7 +145,7 @@ class StateRun:
         self._since.append(event)
         return said
 
-    def _pass(self, signal: Signal, event: AnyEvent, spoken: set[str], said: Said) -> None:
+    def _pass(self, signal: Signal, event: AnyEvent, spoken: set[str], said: StrategyOutput) -> None:
         """Let a signal through or hold it back; `spoken` collects what this event's signals were about."""
         symbol = signal.symbol or event.symbol
         key = f"{symbol} {signal.action}"

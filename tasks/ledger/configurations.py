@@ -32,7 +32,7 @@ class ConflictError(LedgerError):
     """Somebody else changed the configuration meanwhile; nothing was changed. Look at it and try again."""
 
 
-class InForce(NamedTuple):
+class ConfigurationInForce(NamedTuple):
     """What is in force."""
 
     stored: Stored
@@ -45,7 +45,7 @@ class InForce(NamedTuple):
 class Edited(NamedTuple):
     """What an edit came to."""
 
-    old: InForce
+    old: ConfigurationInForce
     new: Configuration
     overlay: Overlay
     #: None: there was nothing to change.
@@ -53,7 +53,7 @@ class Edited(NamedTuple):
 
 
 #: Given what is in force, says what to set.
-Wanted = Callable[[InForce], Overlay]
+Wanted = Callable[[ConfigurationInForce], Overlay]
 
 _decode_change = msgspec.json.Decoder(Change).decode
 
@@ -93,14 +93,14 @@ class Changes:
             raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
         return Configuration.parse(packed)
 
-    def in_force(self) -> InForce:
+    def in_force(self) -> ConfigurationInForce:
         """Return what is in force. Raises LedgerError: there is nothing yet."""
         stored = self.stored()
         if not stored.version:
             raise LedgerError("no configuration is in force yet: ingest has never run in this NAMESPACE")
         merged = self.read(stored.version)
         file = self._file(stored, merged)
-        return InForce(stored, merged, file, self._overlay(stored, file))
+        return ConfigurationInForce(stored, merged, file, self._overlay(stored, file))
 
     def _file(self, stored: Stored, otherwise: Configuration) -> Configuration:
         """Return the strategies file under what is in force; where the ledger has lost it, what stands in for it."""
@@ -195,7 +195,13 @@ class Changes:
         return self._edit(old, new, overlay.recorded(old.overlay, old.file, values), reason, author)
 
     def _edit(
-        self, old: InForce, new: Configuration, values: Overlay, reason: str, author: str, restores: str = ""
+        self,
+        old: ConfigurationInForce,
+        new: Configuration,
+        values: Overlay,
+        reason: str,
+        author: str,
+        restores: str = "",
     ) -> Edited:
         change = None
         if new.version != old.stored.version or values != old.overlay:
@@ -216,7 +222,7 @@ class Changes:
         raises.
         """
 
-        def off(now: InForce) -> Overlay:
+        def off(now: ConfigurationInForce) -> Overlay:
             return edits.values(now.configuration, name, {"gate.off": True}, pool)
 
         return self.set(off, reason, author).change
@@ -255,7 +261,7 @@ class Changes:
 
     # By ingest
 
-    def adopt(self, chosen: Configuration) -> InForce:
+    def adopt(self, chosen: Configuration) -> ConfigurationInForce:
         """Put the strategies file in force, with what was set at run time over it, if it is not; return what is.
 
         Raises ConflictError.
@@ -272,4 +278,4 @@ class Changes:
                 reason = "what fits the strategies file has changed"
             change = self.write(stored, merged, values, FILE, reason, file=chosen)
             stored = Stored(change.version, chosen.version, b"")
-        return InForce(stored, merged, chosen, values)
+        return ConfigurationInForce(stored, merged, chosen, values)

@@ -6,7 +6,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tasks.errors import LedgerError
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 
@@ -32,7 +32,7 @@ class Letter(NamedTuple):
         return int(name.partition("-")[0])
 
 
-class Chosen(NamedTuple):
+class DeadLetterFilter(NamedTuple):
     """Which letters are meant; an empty set stands for all."""
 
     #: Reasons, and those of refusals.
@@ -54,10 +54,10 @@ class Chosen(NamedTuple):
         )
 
 
-class Letterbox:
+class DeadLetterStore:
     """Reads and removes dead letters."""
 
-    def __init__(self, outbox: Outbox) -> None:
+    def __init__(self, outbox: LedgerReader) -> None:
         self._client: Any = outbox.client
         self._stream = outbox.keys.deadletters
 
@@ -71,7 +71,7 @@ class Letterbox:
         found = self._client.xrevrange(self._stream, count=1)
         return found[0][0].decode() if found else "0-0"
 
-    def choose(self, chosen: Chosen) -> Iterator[Letter]:
+    def choose(self, chosen: DeadLetterFilter) -> Iterator[Letter]:
         """Yield what was asked for, oldest first. What is written meanwhile is left out."""
         start, end = f"{chosen.since_ms}-0", self.newest_id()
         if chosen.until_ms is not None and chosen.until_ms < Letter.at_ms_of(end):
@@ -79,7 +79,7 @@ class Letterbox:
         found = self._pages(start, end) if chosen.last is None else self._newest(chosen, chosen.last, start, end)
         return (each for each in found if chosen.takes(each.letter))
 
-    def _newest(self, chosen: Chosen, count: int, start: str, end: str) -> Iterator[Letter]:
+    def _newest(self, chosen: DeadLetterFilter, count: int, start: str, end: str) -> Iterator[Letter]:
         """Look for the first one of the last `count` from the end, and read on from there: so none has to be kept."""
         backwards = self._pages(start, end, backwards=True)
         ids = [each.id for each in islice((each for each in backwards if chosen.takes(each.letter)), count)]

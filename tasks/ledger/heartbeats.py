@@ -87,7 +87,7 @@ def read(client: redis.Redis, keys: Keys) -> list[WorkerSeen]:
     return alive(entries, now_s + now_us / 1e6)
 
 
-class Presence:
+class Heartbeat:
     """One worker's own entry. Raises what Redis raises."""
 
     def __init__(self, settings: Settings, name: str) -> None:

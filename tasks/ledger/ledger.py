@@ -177,7 +177,7 @@ def connection_options(*, retries: int = 0) -> dict[str, Any]:
     }
 
 
-class Begun(msgspec.Struct, frozen=True):
+class BatchStart(msgspec.Struct, frozen=True):
     """What the ledger answered when a run was started."""
 
     #: How many runs of this batch were started and have not ended, this one included.
@@ -227,11 +227,11 @@ def _bytes(value: bytes) -> msgspec.Raw:
     return msgspec.Raw(b"\xdb" + len(value).to_bytes(4, "big") + value)
 
 
-def _begun(batch: Batch[Any], epoch: str, fields: Sequence[str], answer: Sequence[Any]) -> Begun:
+def _begun(batch: Batch[Any], epoch: str, fields: Sequence[str], answer: Sequence[Any]) -> BatchStart:
     starts, all_starts, position, resets, ended, *held = answer
     named = dict(zip(fields, held, strict=True))
     tried = spared(batch.to.source, all_starts, ended)
-    return Begun(starts, epoch, read_position(position), named, resets or b"", tried)
+    return BatchStart(starts, epoch, read_position(position), named, resets or b"", tried)
 
 
 class Ledger:
@@ -249,7 +249,7 @@ class Ledger:
         """Make a ledger; the connection opens at the first call."""
         return cls(connect(settings, settings.ledger, **connection_options(retries=retries)), settings.namespace)
 
-    def begin(self, wanted: Sequence[Wanted]) -> list[Begun]:
+    def begin(self, wanted: Sequence[Wanted]) -> list[BatchStart]:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
         keys = [self.keys.shard(wanted[0][0].shard), *self.keys.of_batches(batch for batch, _ in wanted)]
         asked = [

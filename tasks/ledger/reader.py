@@ -11,7 +11,7 @@ from tasks.clients.redis_client import connect
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.engine.signal_message import digest_line
-from tasks.errors import UNREADABLE, LedgerError, ServerAwayError, TrimmedError, UnreadableEntryError
+from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
 from tasks.ledger.ledger import Keys, connection_options
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings, mask
@@ -54,7 +54,7 @@ def _digest(lines: Iterable[tuple[int, str, bytes]], records: Iterable[tuple[str
     return sha.hexdigest()
 
 
-class Outbox:
+class LedgerReader:
     """Reads the ledger for people and summaries."""
 
     def __init__(self, settings: Settings) -> None:
@@ -62,14 +62,14 @@ class Outbox:
         self.keys = Keys(settings.namespace)
 
     @classmethod
-    def reach(cls, settings: Settings) -> "Outbox":
+    def reach(cls, settings: Settings) -> "LedgerReader":
         """Connect now. Raises ServerAwayError."""
         outbox = cls(settings)
         try:
             outbox.client.ping()
         except redis.RedisError as error:
             where = mask(settings.ledger)
-            raise ServerAwayError(f"Redis does not answer at {where} (REDIS_URL): {error}") from None
+            raise ServerUnavailableError(f"Redis does not answer at {where} (REDIS_URL): {error}") from None
         return outbox
 
     def signals(self) -> Iterator[bytes]:

@@ -6,7 +6,7 @@ from typing import Any
 
 import redis
 
-from tasks.ledger.reader import CHUNK, Outbox
+from tasks.ledger.reader import CHUNK, LedgerReader
 
 BLOCK_MS = 1_000
 RETRY_S = 0.5
@@ -15,10 +15,10 @@ RETRY_S = 0.5
 Takes = Callable[[bytes], bool]
 
 
-class Tail:
+class SignalStream:
     """Reads chosen signals. It knows up to where it has read."""
 
-    def __init__(self, outbox: Outbox, takes: Takes) -> None:
+    def __init__(self, outbox: LedgerReader, takes: Takes) -> None:
         self._client, self._stream = outbox.client, outbox.keys.signals
         self._outbox, self._takes = outbox, takes
         self._after = "0-0"

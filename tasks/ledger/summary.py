@@ -2,7 +2,7 @@
 
 import msgspec
 
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings
 from tasks.telemetry import latency
 
@@ -29,7 +29,7 @@ class Summary(msgspec.Struct):
 
 def read(settings: Settings) -> Summary:
     """Read the summary. Raises redis.RedisError and TrimmedError."""
-    outbox = Outbox(settings)
+    outbox = LedgerReader(settings)
     counters = outbox.counters()
 
     def labelled(name: str) -> dict[str, int]:

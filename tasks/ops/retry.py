@@ -17,8 +17,8 @@ from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import encoder, parse
 from tasks.frames.model import Arrival
 from tasks.ledger.configurations import Changes
-from tasks.ledger.dead_letters import Letter, Letterbox
-from tasks.ledger.reader import Outbox
+from tasks.ledger.dead_letters import DeadLetterStore, Letter
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.records import Record
@@ -40,7 +40,7 @@ class Verdict(NamedTuple):
     why: str = ""
 
 
-class Try(NamedTuple):
+class RetryAttempt(NamedTuple):
     """A letter that can be tried."""
 
     letter: Letter
@@ -64,27 +64,27 @@ class Try(NamedTuple):
         return same and (not self.pools or other.pool in self.pools)
 
 
-def prepare(letter: Letter, subjects: str) -> Try | Verdict:
+def prepare(letter: Letter, subjects: str) -> RetryAttempt | Verdict:
     """Make a letter a frame again, or say why it can't be one; `subjects` are those that ingest listens to."""
     about = letter.letter
     if about.event is not None:
         subject = encoder.subject(subjects, encoder.stream(about.event))
-        return Try(letter, subject, encoder.frame(about.event), about.event)
+        return RetryAttempt(letter, subject, encoder.frame(about.event), about.event)
     if about.reason != "refused":
         return Verdict(letter, "can't", "it holds no frame and no event")
     if about.is_cut:
         return Verdict(letter, "can't", f"only the first {len(about.raw)} bytes of the frame were kept")
     event = parse(about.raw, Arrival(about.subject, 0, letter.at_ms * 1_000_000))
-    return Try(letter, about.subject, about.raw, event if isinstance(event, Depth | Trade) else None)
+    return RetryAttempt(letter, about.subject, about.raw, event if isinstance(event, Depth | Trade) else None)
 
 
-def rounds(tries: Sequence[Try]) -> Iterator[list[Try]]:
+def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:
     """Share tries out to rounds: in each at most one event of a record, the events of a record by their ids."""
     left = sorted(tries, key=lambda each: each.event.id if each.event else 0)
     while left:
         frames: dict[str, tuple[str, bytes]] = {}
-        now: list[Try] = []
-        later: list[Try] = []
+        now: list[RetryAttempt] = []
+        later: list[RetryAttempt] = []
         for each in left:
             first = frames.setdefault(records.field(each.event), each.frame) if each.event else each.frame
             (now if first == each.frame else later).append(each)
@@ -95,11 +95,11 @@ def rounds(tries: Sequence[Try]) -> Iterator[list[Try]]:
 class Retry:
     """Tries letters, round by round."""
 
-    def __init__(self, settings: Settings, outbox: Outbox, nats: Client, wait_s: float) -> None:
+    def __init__(self, settings: Settings, outbox: LedgerReader, nats: Client, wait_s: float) -> None:
         """Wait so long at most for what becomes of the letters of a round."""
         self._settings, self._nats, self._wait_s = settings, nats, wait_s
         self._redis: Any = outbox.client
-        self._keys, self._letterbox = outbox.keys, Letterbox(outbox)
+        self._keys, self._letterbox = outbox.keys, DeadLetterStore(outbox)
         #: Up to which letter those were read that come meanwhile.
         self._read_until = "0-0"
         changes = Changes(settings)
@@ -114,14 +114,14 @@ class Retry:
             for each in prepared:
                 if isinstance(each, Verdict):
                     yield each
-            for tries in rounds([each for each in prepared if isinstance(each, Try)]):
+            for tries in rounds([each for each in prepared if isinstance(each, RetryAttempt)]):
                 verdicts = [verdict async for verdict in self._round(tries)] if answers else _untried(tries)
                 answers = answers and any(verdict.word != "not yet" for verdict in verdicts)
                 for verdict in verdicts:
                     yield verdict
 
-    async def _round(self, tries: Sequence[Try]) -> AsyncIterator[Verdict]:
-        open_: list[Try] = []
+    async def _round(self, tries: Sequence[RetryAttempt]) -> AsyncIterator[Verdict]:
+        open_: list[RetryAttempt] = []
         for each in tries:
             judged = self._judge(each)
             if isinstance(judged, Verdict):
@@ -140,7 +140,7 @@ class Retry:
         for each in open_:
             yield Verdict(each.letter, "not yet", f"nothing was seen of it within {self._wait_s:g} s")
 
-    def _judge(self, tried: Try) -> Try | Verdict:
+    def _judge(self, tried: RetryAttempt) -> RetryAttempt | Verdict:
         """Name the pools that have not moved past the event; late where there is none."""
         if tried.event is None:
             return tried
@@ -161,14 +161,14 @@ class Retry:
         field = records.field(event)
         return {name: records.unpack(self._redis.hget(self._keys.pool(name), field)) for name in pools}
 
-    def _look(self, open_: Sequence[Try]) -> list[tuple[Try, Verdict]]:
+    def _look(self, open_: Sequence[RetryAttempt]) -> list[tuple[RetryAttempt, Verdict]]:
         # Records before letters: a commit writes both, so a record that has moved has its letter there.
         moved = [self._moved(each) for each in open_]
         new = []
         for letter in self._letterbox.between(f"({self._read_until}"):
             self._read_until = letter.id
             new.append(letter.letter)
-        found: list[tuple[Try, Verdict]] = []
+        found: list[tuple[RetryAttempt, Verdict]] = []
         for each, word in zip(open_, moved, strict=True):
             other = next((other for other in new if each.recurs_in(other)), None)
             if other is not None:
@@ -180,7 +180,7 @@ class Retry:
                 found.append((each, Verdict(each.letter, "unclear", why)))
         return found
 
-    def _moved(self, tried: Try) -> Word | None:
+    def _moved(self, tried: RetryAttempt) -> Word | None:
         if tried.event is None:
             return None
         beyond = [record.id - tried.event.id for record in self._records(tried.event, tried.pools).values()]
@@ -189,5 +189,5 @@ class Retry:
         return "applied" if min(beyond) == 0 else None
 
 
-def _untried(tries: Iterable[Try]) -> list[Verdict]:
+def _untried(tries: Iterable[RetryAttempt]) -> list[Verdict]:
     return [Verdict(each.letter, "not tried", "nothing answered to those before it") for each in tries]

@@ -14,7 +14,7 @@ from tasks.clients.redis_client import connect
 from tasks.engine.strategy_run import Saved
 from tasks.errors import UNREADABLE, UnreadableEntryError
 from tasks.ledger import connection_options, script
-from tasks.ledger.reader import CHUNK, Outbox
+from tasks.ledger.reader import CHUNK, LedgerReader
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 
@@ -50,7 +50,7 @@ class Name(NamedTuple):
         return cls(pool, venue, symbol, kind == "state", what)
 
 
-class Chosen(NamedTuple):
+class StateFilter(NamedTuple):
     """Which are meant; an empty word stands for any."""
 
     pool: str = ""
@@ -71,7 +71,7 @@ class Chosen(NamedTuple):
         return ":".join(("state" if self.strategy else "*", *words))
 
 
-class Found(NamedTuple):
+class StoredField(NamedTuple):
     """One of them as it is stored."""
 
     name: Name
@@ -118,13 +118,13 @@ class States:
 
     def __init__(self, settings: Settings) -> None:
         """Connect. Raises ServerAwayError."""
-        outbox = Outbox.reach(settings)
+        outbox = LedgerReader.reach(settings)
         self._reader: Any = outbox.client
         self._keys = outbox.keys
         # One that never sends twice: what came in between would be removed too.
         self._reset = connect(settings, settings.ledger, **connection_options()).register_script(script("reset"))
 
-    def find(self, chosen: Chosen) -> Iterator[Found]:
+    def find(self, chosen: StateFilter) -> Iterator[StoredField]:
         """Yield what was chosen, each once, in no order. Read page by page while the work goes on."""
         prefix = self._keys.pool("")
         for key in self._reader.scan_iter(match=f"{prefix}*", count=CHUNK):
@@ -135,7 +135,7 @@ class States:
                 name = Name.parse(pool, field)
                 if name and chosen.takes(name) and field not in seen:
                     seen.add(field)
-                    yield Found(name, packed)
+                    yield StoredField(name, packed)
 
     def reset(self, reset: Reset, names: Sequence[Name]) -> int:
         """Remove states of one pool, all at once; give how many there were."""

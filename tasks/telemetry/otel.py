@@ -20,7 +20,7 @@ from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, Statu
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
 from tasks.telemetry import tracing
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 from tasks.telemetry.tracing import Role, Traced
 from tasks.version import VERSION
 
@@ -49,7 +49,7 @@ class Tracer:
     """Records the spans of one process and sends them to the collector, from a thread of its own."""
 
     def __init__(self, role: Role) -> None:
-        _log_rarely()
+        _throttle_logs()
         ours = Resource.create({"service.name": role, "service.namespace": NAME, "service.version": VERSION})
         # Last, because OTEL_SERVICE_NAME and OTEL_RESOURCE_ATTRIBUTES know better.
         resource = ours.merge(OTELResourceDetector().detect())
@@ -158,14 +158,14 @@ class _Complaints(logging.Handler):
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
-        self._rarely = Rarely(_COMPLAINT_S)
+        self._throttle = LogThrottle(_COMPLAINT_S)
 
     def emit(self, record: logging.LogRecord) -> None:
         """Called by the exporter's thread, mostly."""
-        if self._rarely:
+        if self._throttle.allow():
             log.warning("trouble with traces", why=record.getMessage())
 
 
-def _log_rarely() -> None:
+def _throttle_logs() -> None:
     logger = logging.getLogger("opentelemetry")
     logger.handlers, logger.propagate = [_Complaints()], False

@@ -8,7 +8,7 @@ from typing import Any
 from tasks.protocol.batches import Batch
 
 
-class Pace:
+class BatchTimings:
     """The seconds that an event of each pool took last."""
 
     def __init__(self) -> None:

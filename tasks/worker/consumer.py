@@ -21,13 +21,13 @@ from celery.worker.consumer import Consumer as CeleryConsumer
 from prometheus_client import CollectorRegistry
 
 from tasks.errors import SettingsError
-from tasks.ledger.heartbeats import EVERY_S, Presence
+from tasks.ledger.heartbeats import EVERY_S, Heartbeat
 from tasks.settings import Settings, load, mask
 from tasks.telemetry.build_info import BuildInfo
 from tasks.telemetry.http_server import Address, serve
 from tasks.worker import control_commands, worker_metrics
-from tasks.worker.fork_safe_loop import Beside
-from tasks.worker.health import Vitals
+from tasks.worker.fork_safe_loop import ForkSafeLoopThread
+from tasks.worker.health import WorkerHealth
 from tasks.worker.run_guard import ChildrenGuard, fork_guard, write_left_behind
 
 BEAT_S = 1.0
@@ -35,12 +35,12 @@ _STOP_S = 10.0
 log = structlog.get_logger()
 
 
-class Front:
+class WorkerStatusServer:
     """What others see of a worker; runs beside its main thread."""
 
     def __init__(self, settings: Settings, name: str, queues: list[str], *, solo: bool) -> None:
         """Count from now on, listen, and announce. Raises SettingsError when the port is taken and must not be."""
-        self.vitals = Vitals(settings.run_limit_s)
+        self.vitals = WorkerHealth(settings.run_limit_s)
         self._settings = settings
         owner = hashlib.sha256(f"{settings.ledger} {settings.namespace}".encode()).hexdigest()[:12]
         write_left_behind(settings, worker_metrics.left_behind(owner))
@@ -50,7 +50,7 @@ class Front:
             self._registry.register(collector)
         self._name = name
         self._leaving, self._ending = asyncio.Event(), asyncio.Event()
-        self._beside = Beside()
+        self._beside = ForkSafeLoopThread()
         self._guard = None if solo else ChildrenGuard(settings, self._directory)
         if solo:
             fork_guard(settings, self._directory)
@@ -82,7 +82,7 @@ class Front:
         server, self.vitals.port = serve(address, self.vitals.healthz, self.vitals.ready, self._registry)
         up()
         watching = asyncio.create_task(self._guard.run()) if self._guard else None
-        presence = Presence(self._settings, self._name)
+        presence = Heartbeat(self._settings, self._name)
         await self._announce(presence)
         await self._ending.wait()
         server.stop()
@@ -91,7 +91,7 @@ class Front:
             await self._guard.close()
         await presence.close()
 
-    async def _announce(self, presence: Presence) -> None:
+    async def _announce(self, presence: Heartbeat) -> None:
         while not self._leaving.is_set():
             told = self.vitals.queues if self.vitals.listening else None
             await self._tell(presence)
@@ -107,7 +107,7 @@ class Front:
             if self._leaving.is_set() or not self.vitals.listening or self.vitals.queues != told:
                 return
 
-    async def _tell(self, presence: Presence) -> None:
+    async def _tell(self, presence: Heartbeat) -> None:
         # No word of a ledger that is away: /ready says it, and the batches do.
         try:
             if self.vitals.listening and not self.vitals.stopping:
@@ -135,7 +135,7 @@ class Consumer(CeleryConsumer):
         try:
             # Celery gives every worker of a machine the same name, unless told otherwise.
             name = f"{self.hostname}/{os.getpid()}"
-            self._front = Front(
+            self._front = WorkerStatusServer(
                 load(), name, sorted(self.app.amqp.queues.consume_from), solo=isinstance(self.pool, SoloPool)
             )
         except SettingsError as error:

@@ -32,7 +32,7 @@ class _Selector(selectors.DefaultSelector):
             self._gate.acquire()
 
 
-class Beside:
+class ForkSafeLoopThread:
     """Runs one coroutine in a thread of its own."""
 
     def __init__(self) -> None:

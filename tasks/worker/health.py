@@ -16,7 +16,7 @@ PATIENCE_S = 40.0
 AWAY_S = EVERY_S + 5 + 1
 
 
-class Vitals:
+class WorkerHealth:
     """Each attribute is written by one thread only."""
 
     def __init__(self, run_limit_s: float, now: Callable[[], float] = time.monotonic) -> None:

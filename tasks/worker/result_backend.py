@@ -9,14 +9,14 @@ from celery.backends.base import BaseKeyValueStoreBackend
 from celery.backends.redis import RedisBackend, SentinelBackend
 from kombu.exceptions import OperationalError
 
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 #: Its annotations know nothing of what a store overrides.
 _Store: Any = BaseKeyValueStoreBackend
 
 
 log = structlog.get_logger()
-_rarely = Rarely()
+_throttle = LogThrottle()
 
 
 class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
@@ -33,7 +33,7 @@ class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
         try:
             return super().store_result(task_id, result, state, *arguments, **options)
         except (redis.RedisError, OperationalError, OSError) as error:
-            if _rarely:
+            if _throttle.allow():
                 log.warning("a result could not be stored", task_id=task_id, why=str(error))
             return result
 

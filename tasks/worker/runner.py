@@ -28,14 +28,14 @@ from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.strategy_run import NewerStateError
 from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
-from tasks.ledger import Begun, Committed, Ledger
+from tasks.ledger import BatchStart, Committed, Ledger
 from tasks.protocol.batches import Batch, max_starts
 from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy
 from tasks.telemetry import tracing
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 from tasks.telemetry.logs import about
-from tasks.worker.batch_timing import Pace
+from tasks.worker.batch_timing import BatchTimings
 from tasks.worker.strategy_errors import StrategyErrors
 
 AWAY = (redis.ConnectionError, redis.TimeoutError)
@@ -45,8 +45,8 @@ NOT_THE_EVENTS = (OSError, ImportError, RealtimeStrategiesError)
 FATAL = (MemoryError, SoftTimeLimitExceeded)
 log = structlog.get_logger()
 _strategy_errors = StrategyErrors()
-_rarely = Rarely()
-_pace = Pace()
+_throttle = LogThrottle()
+_pace = BatchTimings()
 
 #: What is done for so long is committed, though the task has more to do: another round trip costs less than waiting.
 COMMIT_AFTER_S = 0.01
@@ -81,7 +81,7 @@ class Summary(msgspec.Struct):
         return fields
 
 
-class Done(msgspec.Struct, frozen=True):
+class BatchResult(msgspec.Struct, frozen=True):
     """What a committed batch came to, for who counts it."""
 
     pool: str
@@ -99,7 +99,7 @@ class Done(msgspec.Struct, frozen=True):
     spent_ns: Mapping[str, int]
 
 
-def summary(dones: Iterable[Done]) -> Summary:
+def summary(dones: Iterable[BatchResult]) -> Summary:
     """Sum up what was committed: the Celery result."""
     total = Summary(0, 0, 0, 0)
     for done in dones:
@@ -116,14 +116,14 @@ def run(
     find_strategies: FindStrategies,
     is_fatal: IsFatal = is_fatal,
     note: Note = lambda *_: None,
-) -> list[Done]:
+) -> list[BatchResult]:
     """Run the batches of a task once; give what was committed. What ends alive takes its start back.
 
     `note` is told of each batch that begins, and returns where to say what it is at. Raises what Redis raises, and what `is_fatal` calls so, which counts as a run that never ended; so do whatever ends
     the process, such as SystemExit, and what a batch brings about wherever it is run.
     """
     quick_first = sorted(carried, key=_pace.expected_s)
-    runs = [_Run(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
+    runs = [_BatchRun(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
     try:
         _run(runs, ledger, is_fatal, note)
     except FATAL:
@@ -140,7 +140,7 @@ def run(
     return [each.done for each in runs if each.done]
 
 
-class _Run:
+class _BatchRun:
     """One batch on its way."""
 
     def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[AnyStrategy]) -> None:
@@ -150,17 +150,17 @@ class _Run:
         self.resets = b""
         #: Why nothing was committed; or what was.
         self.refusal: str | None = None
-        self.done: Done | None = None
+        self.done: BatchResult | None = None
         #: Whether it brought about an exception that it would bring about again: a strategy's alone does not get here.
         self.raised = False
 
-    def work(self, begun: Begun, is_fatal: IsFatal, note: Note) -> None:
+    def work(self, begun: BatchStart, is_fatal: IsFatal, note: Note) -> None:
         """Give the events to the strategies, unless there is a reason not to."""
         batch = self.batch
         self.refusal = _refusal(batch, begun)
         if self.refusal is not None:
             return
-        run_ = engine.Run(
+        run_ = engine.BatchRun(
             batch.pool,
             batch.to.source,
             self.strategies,
@@ -173,7 +173,7 @@ class _Run:
             outcome = run_.finish(batch.events)
         except NewerStateError as error:
             self.refusal = str(error)
-            if _rarely:
+            if _throttle.allow():
                 log.warning("a lane waits for workers of a newer release", why=self.refusal)
             return
         except NOT_THE_EVENTS:
@@ -194,9 +194,9 @@ class _Run:
             self.refusal = f"fenced by {committed}"
 
 
-def _run(runs: Sequence[_Run], ledger: Ledger, is_fatal: IsFatal, note: Note) -> None:
+def _run(runs: Sequence[_BatchRun], ledger: Ledger, is_fatal: IsFatal, note: Note) -> None:
     begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
-    worked: list[_Run] = []
+    worked: list[_BatchRun] = []
     since_s = perf_counter()
     for each, start in zip(runs, begun, strict=True):
         if worked and perf_counter() - since_s > COMMIT_AFTER_S:
@@ -212,13 +212,13 @@ def _run(runs: Sequence[_Run], ledger: Ledger, is_fatal: IsFatal, note: Note) ->
         _commit(worked, ledger)
 
 
-def _commit(worked: Sequence[_Run], ledger: Ledger) -> None:
+def _commit(worked: Sequence[_BatchRun], ledger: Ledger) -> None:
     answers = _when_redis_is_back(ledger.commit, [(each.batch, each.outcome, each.resets) for each in worked])
     for each, committed in zip(worked, answers, strict=True):
         each.end(committed)
 
 
-def _pass_over(refused: Sequence[_Run], ledger: Ledger) -> None:
+def _pass_over(refused: Sequence[_BatchRun], ledger: Ledger) -> None:
     """Leave batches that were not needed as they were."""
     for each in refused:
         with about(each.batch):
@@ -228,14 +228,14 @@ def _pass_over(refused: Sequence[_Run], ledger: Ledger) -> None:
     ledger.count("fenced", len(refused))
 
 
-def _done(batch: Batch[AnyEvent], outcome: Outcome) -> Done:
+def _done(batch: Batch[AnyEvent], outcome: Outcome) -> BatchResult:
     labelled: dict[str, dict[str, int]] = {"held": {}, "errors": {}}
     for name, count in outcome.counts.items():
         kind, _, label = name.partition(":")
         if kind in labelled:
             labelled[kind][label] = count
     applied, repeats = outcome.counts["applied"], outcome.counts["repeats"]
-    return Done(
+    return BatchResult(
         batch.pool,
         len(batch.events),
         applied,
@@ -247,7 +247,7 @@ def _done(batch: Batch[AnyEvent], outcome: Outcome) -> Done:
     )
 
 
-def _refusal(batch: Batch[AnyEvent], begun: Begun) -> str | None:
+def _refusal(batch: Batch[AnyEvent], begun: BatchStart) -> str | None:
     if begun.epoch != str(batch.epoch):
         return f"foreign epoch {begun.epoch}"
     if begun.position is not None and begun.position.covers(batch.to):

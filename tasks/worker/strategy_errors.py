@@ -6,7 +6,7 @@ from collections.abc import Iterable
 import structlog
 
 from tasks.protocol import dead_letters
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
@@ -15,7 +15,7 @@ class StrategyErrors:
     """Logs one of a strategy's exceptions, and how many there were, at most once in a while each."""
 
     def __init__(self) -> None:
-        self._rarely: defaultdict[str, Rarely] = defaultdict(Rarely)
+        self._throttle: defaultdict[str, LogThrottle] = defaultdict(LogThrottle)
         self._unlogged: Counter[str] = Counter()
 
     def tell(self, letters: Iterable[bytes]) -> None:
@@ -23,7 +23,7 @@ class StrategyErrors:
         for letter in map(dead_letters.unpack, letters):
             name = letter.strategy
             self._unlogged[name] += 1
-            if self._rarely[name]:
+            if self._throttle[name].allow():
                 log.warning(
                     "a strategy raised" if letter.reason == "strategy_error" else "the ledger held what can't be read",
                     strategy=name,

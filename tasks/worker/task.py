@@ -27,7 +27,7 @@ from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 from tasks.telemetry import tracing
-from tasks.telemetry.log_throttle import Rarely
+from tasks.telemetry.log_throttle import LogThrottle
 from tasks.worker import runner, worker_metrics
 from tasks.worker.run_note import SOLO, RunNote, of_child
 
@@ -96,10 +96,10 @@ class _Refusals:
     """What Redis refused, for the log: what is new at once, the same again once in a while."""
 
     def __init__(self) -> None:
-        self._rarely, self._last = Rarely(), ""
+        self._throttle, self._last = LogThrottle(), ""
 
     def tell(self, why: str) -> None:
-        if self._rarely or why != self._last:
+        if self._throttle.allow() or why != self._last:
             log.error("Redis refuses what a batch needs: it is sent again", why=why)
         self._last = why
 

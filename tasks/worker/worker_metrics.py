@@ -21,7 +21,7 @@ from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
 from tasks.telemetry.metrics import WORKER
-from tasks.worker.runner import Done
+from tasks.worker.runner import BatchResult
 
 #: What the killed workers of another pipeline left is removed after so long.
 _FORGOTTEN_S = 3600
@@ -118,7 +118,7 @@ def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *p
         raise
 
 
-def committed(dones: Sequence[Done], seconds: float) -> None:
+def committed(dones: Sequence[BatchResult], seconds: float) -> None:
     """Count what the batches of a task came to; each takes its part of the task's seconds, by its events."""
     events = sum(done.events for done in dones)
     for done in dones:
@@ -126,7 +126,7 @@ def committed(dones: Sequence[Done], seconds: float) -> None:
             _committed(pool_label(done.pool), done, seconds * done.events / events)
 
 
-def _committed(pool: str, done: Done, seconds: float) -> None:
+def _committed(pool: str, done: BatchResult, seconds: float) -> None:
     _seconds(pool).observe(seconds)
     count("worker_batches", pool)
     count("worker_events", pool, by=done.applied)

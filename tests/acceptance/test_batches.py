@@ -7,7 +7,7 @@ from pathlib import Path
 import redis
 
 from compose.local.stack import Plan, Stack
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.support.stacks.pipeline import applied_by, finish, replay, running
 from tests.support.waiting import wait_for
 
@@ -22,13 +22,13 @@ def results(stack: Stack) -> dict[str, dict[str, int]]:
     return {task_id: each["result"] for task_id, each in stored.items()}
 
 
-def applied(outbox: Outbox, count: int) -> bool:
+def applied(outbox: LedgerReader, count: int) -> bool:
     return outbox.counters().get("applied") == count
 
 
 def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path: Path, recording: Path):
     with running(Plan(1, "solo", 1)) as stack:
-        outbox = Outbox(stack.settings)
+        outbox = LedgerReader(stack.settings)
         for number in range(1, 6):
             one = tmp_path / f"{number}.jsonl"
             one.write_text(

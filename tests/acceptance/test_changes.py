@@ -9,7 +9,7 @@ from pathlib import Path
 from compose.local.stack import Plan, Stack
 from tasks.frames import recordings
 from tasks.ledger.configurations import Changes
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.support.stacks.pipeline import backtested, finish, replay, running
 from tests.support.waiting import wait_for
 
@@ -49,7 +49,7 @@ def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording
     ]
     first, *rest = parts(recording, len(changes) + 1, tmp_path)
     with running(Plan(2, "prefork")) as stack:
-        outbox, said = Outbox(stack.settings), list[str]()
+        outbox, said = LedgerReader(stack.settings), list[str]()
 
         def lines() -> list[str]:
             return [json.loads(line)["config_version"] for _, line in outbox.entries(outbox.keys.audit, b"line")]

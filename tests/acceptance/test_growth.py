@@ -17,7 +17,7 @@ from nats.js.errors import Error as JetStreamError
 from compose.local.processes import Instance, Process
 from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.support.service import get
 from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.support.waiting import wait_for
@@ -51,7 +51,7 @@ def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recor
         end(shard)
         live = finish(stack)
         letters = deadletters(stack)
-        epochs = [Outbox(stack.settings).client.hget(f"local:shard:{number}", "epoch") for number in (0, 1)]
+        epochs = [LedgerReader(stack.settings).client.hget(f"local:shard:{number}", "epoch") for number in (0, 1)]
     assert all(epochs)
     assert (live.frames, live.events, live.dropped, live.repeats, letters) == (
         expected.frames,
@@ -67,7 +67,7 @@ def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recor
 def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_does_not_wait_for_it(recording: Path):
     expected = backtested([recording])
     with two_shards("jetstream") as (stack, shard):
-        outbox, started_s = Outbox(stack.settings), time.monotonic()
+        outbox, started_s = LedgerReader(stack.settings), time.monotonic()
         at_kill, at_return = 0, 0
 
         def fault() -> None:
@@ -105,7 +105,7 @@ def cluster() -> Iterator[tuple[Instance, dict[str, Process], list[str]]]:
         yield instance, servers, urls
 
 
-def has_counted(outbox: Outbox, frames: int) -> bool:
+def has_counted(outbox: LedgerReader, frames: int) -> bool:
     return outbox.counters().get("frames", 0) > frames
 
 
@@ -140,7 +140,7 @@ def test_the_servers_that_lead_a_replicated_stream_are_killed_one_after_the_othe
             # All of it first: what is published while the stream has no leader, nobody keeps.
             replay(stack, [recording], "max")
             stack.instance.start_again(stack.ingest)
-            outbox, killed = Outbox(stack.settings), []
+            outbox, killed = LedgerReader(stack.settings), []
             for frames in (1_000, 5_000):
                 wait_for(partial(has_counted, outbox, frames), 60, f"{frames} frames")
                 killed.append(wait_for(lambda: leader(urls), 30, "a leader"))

@@ -10,7 +10,7 @@ import pytest
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
 from tasks.ledger.configurations import Changes
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.test_poison import Impatient, publish
 from tests.support.service import get
@@ -65,7 +65,7 @@ def test_a_strategy_that_raises_what_is_no_exception_gets_dead_letters(tmp_path:
 def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, name: str, pool: str):
     with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, range(1, EVENTS + 1)))
-        outbox = Outbox(stack.settings)
+        outbox = LedgerReader(stack.settings)
         wait_for(lambda: stack.instance.watch() is not None and outbox.counters().get("applied") == EVENTS, 60, "them")
         changes = Changes(stack.settings)
         wait_for(lambda: changes.history()[-1].author == "breaker", 10, "the change")

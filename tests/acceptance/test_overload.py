@@ -19,7 +19,7 @@ import redis
 from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.stack import Plan, Stack
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.support.service import get
 from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, running
 from tests.support.waiting import wait_for
@@ -140,7 +140,7 @@ def test_under_ten_times_too_much_ingest_stays_small_counts_every_drop_and_recov
         recovery_s = recover(stack, normal_s, bound.recovered_s)
         sizes["after"] = psutil.Process(stack.ingest.pid).memory_info().rss
         live = finish(stack)
-        applied = sum(record.count for _, _, record in Outbox(stack.settings).records())
+        applied = sum(record.count for _, _, record in LedgerReader(stack.settings).records())
         letters = deadletters(stack)
     mib = {name: f"{size / MIB:.1f} MiB" for name, size in sizes.items()}
     print(f"\ningest {mib}; {live.events} events, {applied} applied, dropped {live.dropped}")
@@ -156,7 +156,7 @@ def test_under_ten_times_too_much_ingest_stays_small_counts_every_drop_and_recov
 def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_and_nothing_is_lost(recording: Path):
     with running(Plan(1, "solo")) as stack:
         client: Any = redis.Redis.from_url(stack.redis_url)
-        outbox = Outbox(stack.settings)
+        outbox = LedgerReader(stack.settings)
         client.config_set("maxmemory", "64mb")
         feed = stack.start_feed(["replay", str(recording), "--speed", lasting([recording], 20)])
         wait_for(lambda: outbox.counters().get("batches", 0) > 100, 20, "work")

@@ -10,7 +10,7 @@ import pytest
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from ingest.transport.flush import delivered
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters as letters
 from tests.support.stacks.pipeline import deadletters, finish, limited_plan, running
 from tests.support.stacks.strategies import POISON_ID
@@ -63,7 +63,7 @@ def plan(tmp_path: Path, name: str, pool: str) -> Plan:
 def test_a_deadly_event_is_a_dead_letter_and_its_neighbours_are_applied(tmp_path: Path, name: str, pool: str):
     with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, [POISON_ID - 1, POISON_ID, POISON_ID + 1]))
-        outbox = Outbox(stack.settings)
+        outbox = LedgerReader(stack.settings)
         wait_for(lambda: stack.instance.watch() is not None and deadletters(stack), 120, "the dead letter")
         whole = 2 if name == "Hungry" else 3
         wait_for(lambda: stack.instance.watch() is not None and outbox.counters().get("applied") == whole, 30, "them")
@@ -84,7 +84,7 @@ def test_an_event_on_which_a_strategy_raises_is_kept_with_the_traceback_and_coun
         asyncio.run(publish(stack, range(1, 20)))
         live = finish(stack)
         [letter] = map(letters.unpack, deadletters(stack))
-        [(_, _, record)] = Outbox(stack.settings).records()
+        [(_, _, record)] = LedgerReader(stack.settings).records()
     assert (letter.reason, letter.strategy, letter.event and letter.event.id) == (
         "strategy_error",
         "raising",

@@ -17,7 +17,7 @@ from compose.local.processes import ROOT
 from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tasks.clients.redis_client import connect, connect_async
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings
 from tests.support.servers.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
 from tests.support.stacks.pipeline import applied_by, backtested, deadletters, finish, lasting, replay, running
@@ -40,7 +40,7 @@ class Failover:
 
     def __init__(self, stack: Stack, servers: Watched, *, keep_back: int = 0) -> None:
         """`keep_back`: how many events at least are applied that no replica hears of."""
-        self._outbox, self._servers, self._keep_back = Outbox(stack.settings), servers, keep_back
+        self._outbox, self._servers, self._keep_back = LedgerReader(stack.settings), servers, keep_back
         self._next: Callable[[int], bool] = self._cut_off
         #: How many were applied when the replicas were cut off, when the master was killed, and after that.
         self.cut_off = self.killed = self.after = 0
@@ -121,7 +121,7 @@ def test_without_a_stream_what_the_replicas_had_not_heard_is_lost_and_nothing_el
         replay(stack, [recording], lasting([recording], 17), failover.act)
         live = finish(stack)
         log = stack.ingest.log.read_text()
-        applied = Outbox(stack.settings).counters()["applied"]
+        applied = LedgerReader(stack.settings).counters()["applied"]
         letters = deadletters(stack)
     lost = applied_by([recording]) - applied
     say(capsys, failover, lost)

@@ -11,7 +11,7 @@ import msgspec
 from tasks import configuration, engine
 from tasks.configuration import registry
 from tasks.engine.fatal_errors import is_fatal
-from tasks.engine.strategy_run import StateRun
+from tasks.engine.strategy_run import StrategyRun
 from tasks.events import AnyEvent
 from tasks.frames import parse
 from tasks.frames.model import Arrival, Refused, Skipped
@@ -56,7 +56,7 @@ class Desk:
         signals: list[bytes] = []
         for pool in self.pools(event):
             own = {name.partition("/")[2]: value for name, value in held.items() if name.startswith(f"{pool}/")}
-            outcome = engine.Run(pool, SOURCE, self.strategies[pool], self.version, own).finish((event,))
+            outcome = engine.BatchRun(pool, SOURCE, self.strategies[pool], self.version, own).finish((event,))
             changed |= {f"{pool}/{name}": value for name, value in outcome.fields.items()}
             signals += outcome.signals
         return Work(changed, signals, len(self.pools(event)))
@@ -77,7 +77,7 @@ class Loop:
     def __init__(self) -> None:
         self._desk = Desk()
         self._records: dict[tuple[str, str], Record] = {}
-        self._runs: dict[tuple[str, str, str, str], StateRun] = {}
+        self._runs: dict[tuple[str, str, str, str], StrategyRun] = {}
         self._signals: list[bytes] = []
 
     def take(self, raw: bytes, subject: str, now_ns: int) -> int:
@@ -102,12 +102,12 @@ class Loop:
             self._signals += run.apply(event).signals
             run._since.clear()  # it rebuilds nothing, so it needs to remember nothing
 
-    def _run(self, pool: str, event: AnyEvent, strategy: Any) -> StateRun:
+    def _run(self, pool: str, event: AnyEvent, strategy: Any) -> StrategyRun:
         symbol = event.symbol if strategy.key == "symbol" else "all"
         key = (pool, event.venue, symbol, strategy.name)
         run = self._runs.get(key)
         if run is None:
-            run = self._runs[key] = StateRun(strategy.for_symbol(event.symbol), None, self._desk.version, is_fatal)
+            run = self._runs[key] = StrategyRun(strategy.for_symbol(event.symbol), None, self._desk.version, is_fatal)
         return run
 
     def verdict(self) -> "Verdict":

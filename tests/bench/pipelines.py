@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.telemetry import latency
 from tests.bench import metered, runs, systems, usage
 from tests.bench.loads import WARM_UP, Loads
@@ -108,7 +108,7 @@ def stages(roles_us: Mapping[str, float], counted_us: Mapping[str, float]) -> di
     return ingest | rest | worker | {role: roles_us[role] for role in ("feed", "nats", "redis")}
 
 
-def state_bytes_a_symbol(outbox: Outbox) -> float:
+def state_bytes_a_symbol(outbox: LedgerReader) -> float:
     """Give the mean over (venue, symbol) of what states and records take, names included."""
     client: Any = outbox.client
     sizes: dict[str, int] = {}

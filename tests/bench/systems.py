@@ -16,7 +16,7 @@ from compose.local.servers import start_nats, start_redis
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
 from tasks.ledger import summary
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import records
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tests.bench import application
@@ -65,7 +65,7 @@ class Pipeline:
         self.stack = make(instance, plan._replace(environment=environment | dict(plan.environment)))
         self.stack.wait_until_ready()
         self.nats_url, self.redis_url = self.stack.nats_url, self.stack.redis_url
-        self.outbox = Outbox(self.stack.settings)
+        self.outbox = LedgerReader(self.stack.settings)
 
     @property
     def environment(self) -> Mapping[str, str]:

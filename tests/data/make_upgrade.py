@@ -20,7 +20,7 @@ from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
 from tasks.frames import recordings
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.data import RECORDING
 
 FOLDER = Path(__file__).with_name("upgrade")
@@ -59,7 +59,7 @@ def write() -> None:
         first = instance.directory / "first.jsonl"
         first.write_bytes(part(slice(0, LINES)))
         feed = stack.start_feed(["replay", str(first), "--speed", "40"])
-        outbox = Outbox(stack.settings)
+        outbox = LedgerReader(stack.settings)
         wait_for(lambda: outbox.counters().get("applied", 0) >= APPLIED, 60)
         instance.kill(stack.workers[0])
         wait_for(lambda: feed.returncode is not None, 60)

@@ -17,7 +17,7 @@ import redis
 from compose.local.processes import Process
 from compose.local.servers import HOST
 from tasks.ledger import summary
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.faults import verdict
 from tests.faults.rig import Rig, Setup, rig
 from tests.faults.verdict import Event, Row
@@ -45,7 +45,7 @@ class Run:
     def __init__(self, stack: Rig, mode: str) -> None:
         self.stack, self.mode = stack, mode
         self.dice = Random(SEED)
-        self.outbox = Outbox(stack.settings)
+        self.outbox = LedgerReader(stack.settings)
         self.redis = redis.Redis.from_url(stack.redis_url, retry=None, socket_timeout=10)
         #: Whether frames still come in.
         self.feeding = False

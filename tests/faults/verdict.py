@@ -10,7 +10,7 @@ import msgspec
 
 from tasks import backtest, configuration
 from tasks.frames import recordings
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.faults.rig import STRATEGIES
 
 
@@ -45,7 +45,7 @@ def _witnessed(signals: Sequence[bytes]) -> list[Event]:
     ]
 
 
-def applied(outbox: Outbox) -> list[Event]:
+def applied(outbox: LedgerReader) -> list[Event]:
     """Give what the ledger says was applied, in order."""
     return _witnessed(list(outbox.signals()))
 

@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
 from ingest.lanes.layout import Layout
-from ingest.page.page_state import Live
+from ingest.page.page_state import PageState
 from tasks import engine
 from tasks.cli import format_dead_letters
 from tasks.configuration import Configuration
@@ -77,7 +77,7 @@ RECORD, STATE = records.field(EVENT), strategy_run.field(EVENT.venue, EVENT.symb
 
 
 def worked(held: dict[str, bytes | None]) -> Any:
-    run = engine.Run("trade", SOURCE, [Echo.create({})], "configuration", held)
+    run = engine.BatchRun("trade", SOURCE, [Echo.create({})], "configuration", held)
     return run.finish([EVENT])
 
 
@@ -176,7 +176,7 @@ def test_an_answer_of_ingest_that_is_nested_too_deeply_is_refused_as_any_other_t
 
 
 def test_a_signal_that_is_nested_too_deeply_is_left_out_of_the_page():
-    assert Live._read(b"1-1", DEEP) is None
+    assert PageState._read(b"1-1", DEEP) is None
 
 
 def test_a_dead_letter_of_a_frame_that_is_nested_too_deeply_is_shown_as_it_is():

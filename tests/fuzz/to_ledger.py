@@ -6,8 +6,8 @@ import msgspec
 
 from ingest.lanes.layout import Layout
 from ingest.ledger.ledger import _epoch, _read
-from ingest.page.page_state import Live
-from ingest.sources.resume import Read
+from ingest.page.page_state import PageState
+from ingest.sources.resume import LastFrame
 from tasks import engine
 from tasks.cli import format_dead_letters, format_signals
 from tasks.configuration import Configuration, registry
@@ -37,7 +37,7 @@ def positions(raw: bytes) -> None:
         _epoch(raw)
     with suppress(LedgerError):
         read = _read(raw)
-        assert read is None or Read.parse(str(read)) == read
+        assert read is None or LastFrame.parse(str(read)) == read
 
 
 LETTERS = (
@@ -61,7 +61,7 @@ STRATEGIES: tuple[AnyStrategy, ...] = tuple(each for pool in registry.build(DEFA
 
 
 def _worked(strategy: AnyStrategy, held: dict[str, bytes | None]) -> Outcome:
-    return engine.Run("trade", SOURCE, [strategy], "abc", held).finish(EVENTS)
+    return engine.BatchRun("trade", SOURCE, [strategy], "abc", held).finish(EVENTS)
 
 
 STORED = [_worked(strategy, {}).fields for strategy in STRATEGIES]
@@ -124,7 +124,7 @@ SIGNAL = packed({
 
 @target(SIGNAL)
 def signals(raw: bytes) -> None:
-    Live._read(b"1723161254087-0", raw)
+    PageState._read(b"1723161254087-0", raw)
     with suppress(*UNREADABLE):
         format_signals.plain(format_signals.decode(raw))
 

@@ -7,10 +7,10 @@ from unittest.mock import patch
 
 import msgspec
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
-from ingest.frame_handler import Intake
+from ingest.frame_handler import FrameHandler
 from ingest.lanes import Bounds, Lanes
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse, recordings
@@ -26,7 +26,7 @@ from tests.support.two_readers import agree
 
 
 @cache
-def _intake() -> Intake:
+def _intake() -> FrameHandler:
     lanes = Lanes(ROUTER, Bounds(1 << 20, 1 << 20))
 
     def offer(event: AnyEvent, trace: str) -> None:
@@ -38,7 +38,7 @@ def _intake() -> Intake:
         )
         assert isinstance(again, Depth | Trade), f"{event} came back as {again}"
 
-    return Intake(lanes, Tally(), offer, lambda _: None)
+    return FrameHandler(lanes, Counters(), offer, lambda _: None)
 
 
 @target(*(b"%s\n%s" % (subject, raw) for raw in FRAMES for subject in (b"binance.btcusdt@depth20", b"x.y")))

@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from compose.local.processes import Instance
-from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger, connection_options
 from tasks.ledger.configurations import Changes
@@ -61,8 +61,8 @@ def start(settings: Settings) -> Iterator[Start]:
     """A function that starts as ingest does that has read a file."""
     with ExitStack() as started:
 
-        def start(chosen: Configuration) -> InForce:
-            in_force = started.enter_context(closing(InForce(settings, chosen)))
+        def start(chosen: Configuration) -> ActiveConfiguration:
+            in_force = started.enter_context(closing(ActiveConfiguration(settings, chosen)))
             asyncio.run(in_force.refresh())
             return in_force
 

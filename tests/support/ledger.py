@@ -8,7 +8,7 @@ from typing import Any
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import Begun, Committed, Keys, Ledger, Notice
+from tasks.ledger import BatchStart, Committed, Keys, Ledger, Notice
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.outcome import Outcome
 from tests.support.strategies import trades
@@ -40,7 +40,7 @@ def outcome(name: str = "x") -> Outcome:
     return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
 
 
-def begin(ledger: Ledger, sent: Batch[AnyEvent], fields: Sequence[str] = ("record:x",)) -> Begun:
+def begin(ledger: Ledger, sent: Batch[AnyEvent], fields: Sequence[str] = ("record:x",)) -> BatchStart:
     """Begin a batch that travels alone."""
     [begun] = ledger.begin([(sent, fields)])
     return begun

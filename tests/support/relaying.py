@@ -9,7 +9,7 @@ from typing import Any
 
 import redis.asyncio as redis
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.event_loop import end
 from ingest.ledger import IngestLedger
 from ingest.ledger.lease import RENEW_S
@@ -49,7 +49,7 @@ class Stage:
     def __init__(self, settings: Settings, client: redis.Redis, connection: NatsClient, heard: list[Any]) -> None:
         self.redis, self.nats, self.heard = client, connection, heard
         self.keys = Keys(settings.namespace)
-        self.tally = Tally()
+        self.tally = Counters()
         self.ledger = IngestLedger(settings)
         self.relay = Relay(settings, self.ledger, connection, self.tally, lambda *_: None)
 

@@ -5,7 +5,7 @@ from collections.abc import Callable
 import msgspec
 import redis
 
-from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
 from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys
@@ -28,12 +28,12 @@ def momentum(chosen: Configuration) -> dict[str, object]:
     return chosen.pools["trade"].strategies[MOMENTUM].params
 
 
-def said(in_force: InForce) -> list[str]:
+def said(in_force: ActiveConfiguration) -> list[str]:
     return [f"{finding.what}: {finding.says}" for finding in in_force.findings()]
 
 
 #: Starts as ingest does that has read a file.
-Start = Callable[[Configuration], InForce]
+Start = Callable[[Configuration], ActiveConfiguration]
 
 
 def changed_by_the_release_before(

@@ -16,9 +16,9 @@ import pytest
 import redis
 from celery import Celery
 
-from ingest.connectivity import Parts
-from ingest.counters import Tally
-from ingest.dispatch.active_configuration import InForce
+from ingest.connectivity import Connectivity
+from ingest.counters import Counters
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import Dispatcher, Task
 from ingest.dispatch.sender import Sender
 from ingest.lanes import Bounds, Lanes
@@ -54,7 +54,7 @@ def one_pool(directory: Path) -> str:
 
 
 #: Nothing of it is opened: the sender asks it where an epoch begins, and core NATS can't be read again.
-CORE = CoreSource(Nats(Settings(), Parts({"nats": ""}), lambda: None), "unused")
+CORE = CoreSource(Nats(Settings(), Connectivity({"nats": ""}), lambda: None), "unused")
 
 
 @contextmanager
@@ -129,7 +129,7 @@ class Rig:
     def __init__(self, settings: Settings, partitions: int = 2) -> None:
         self.client = redis.Redis.from_url(settings.redis_url)
         self.queue = Queue(self.client, settings)
-        self.tally = Tally()
+        self.tally = Counters()
         configuration = _configuration(partitions)
         self.lanes = Lanes(Router(configuration.routes()), Bounds(10**6, 10**6))
         self.ledger = IngestLedger(settings)
@@ -140,7 +140,7 @@ class Rig:
             self.ledger,
             Dispatcher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
             self.tally,
-            InForce(settings, configuration),
+            ActiveConfiguration(settings, configuration),
             CORE,
             run_limit_s=1,
         )

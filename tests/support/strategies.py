@@ -187,7 +187,7 @@ class Worker:
 
     def run(self, events: Sequence[AnyEvent]) -> Outcome:
         held = {name: self.held.get(name) for name in engine.fields(events, self.strategies)}
-        run = engine.Run(
+        run = engine.BatchRun(
             "trade", self.source, self.strategies, self.configuration, held, engine.Conditions(is_fatal=self.is_fatal)
         )
         outcome = run.finish(events)

@@ -8,11 +8,11 @@ from typing import Any
 
 import nats
 
-from ingest.connectivity import Parts
+from ingest.connectivity import Connectivity
 from ingest.sources.base import Nats
 from ingest.sources.consumer import Consumer
 from ingest.sources.jetstream import StreamSource
-from ingest.sources.resume import Read, Stored
+from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.events import Position
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S
@@ -37,7 +37,7 @@ class Reader:
 
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
-        self.nats = Nats(settings, Parts({"nats": settings.nats_url}), lambda: None)
+        self.nats = Nats(settings, Connectivity({"nats": settings.nats_url}), lambda: None)
         #: There is room for so many frames.
         self.room = 10**9
         self.lost = 0
@@ -57,11 +57,11 @@ class Reader:
     async def begin(self, after: int | None = None) -> None:
         """Read after a position, or from where a first start begins."""
         await self.source.prepare()
-        start = await self.source.begin(Stored(), None)
+        start = await self.source.begin(StoredOffsets(), None)
         self.source.resume(start if after is None else Position(start.source, after))
 
     @property
-    def read(self) -> Read:
+    def read(self) -> LastFrame:
         """The last frame that it read."""
         assert self.source.read is not None
         return self.source.read

@@ -10,7 +10,7 @@ import redis
 from ingest.service import Service
 from tasks.events import AnyEvent
 from tasks.ledger import Keys, Notice
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol.batches import Batch
 from tasks.settings import Settings
 from tests.support.sending import Queue, one_pool
@@ -37,7 +37,7 @@ def test_commits_are_known_when_the_notices_connection_dies_and_after(nats_url, 
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
     with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
         service.wait_ready()
-        queue, outbox = Queue(client, service.settings), Outbox(service.settings)
+        queue, outbox = Queue(client, service.settings), LedgerReader(service.settings)
         for number in (1, 2):
             asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % number)))
             batch = take(queue, number)

@@ -7,7 +7,7 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tests.support.service import Ingest, ingest, publish
 from tests.support.waiting import wait_for
@@ -30,7 +30,7 @@ def send(nats_url: str, *messages: tuple[str, bytes]) -> None:
 
 
 def counted(service: Ingest, name: str, count: int) -> None:
-    outbox = Outbox(service.settings)
+    outbox = LedgerReader(service.settings)
     wait_for(lambda: outbox.counters().get(name) == count, 10, f"{name} to be {count}, not {outbox.counters()}")
 
 
@@ -45,7 +45,7 @@ def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on
             (f"{namespace}.y", TRADE % 2),
         )
         counted(service, "frames", 3)
-        outbox = Outbox(service.settings)
+        outbox = LedgerReader(service.settings)
         letters = [dead_letters.unpack(each) for _, each in outbox.entries(outbox.keys.deadletters, b"letter")]
         status, metrics = service.get("/metrics")
     assert [(each.reason, each.refusal, each.subject) for each in letters] == [
@@ -64,7 +64,7 @@ def test_frames_of_other_kinds_are_skipped_and_counted_by_kind(nats_url, redis_u
         service.wait_ready()
         send(nats_url, *((f"{namespace}.websocket.data", frame) for frame in OTHER_KINDS))
         counted(service, "frames", len(OTHER_KINDS))
-        counters = Outbox(service.settings).counters()
+        counters = LedgerReader(service.settings).counters()
     skipped = {name: count for name, count in counters.items() if name.startswith("skipped:")}
     assert skipped == {
         "skipped:aggTrade": 2,
@@ -89,7 +89,7 @@ def test_a_clean_stop_ends_by_the_signal_and_a_stop_with_work_left_says_so(nats_
         assert service.wait_end() == 1
         [left] = service.logged("stopped with work left")
     assert left["events"] == 2
-    assert Outbox(service.settings).counters()["dropped:stop"] == 2
+    assert LedgerReader(service.settings).counters()["dropped:stop"] == 2
 
 
 def test_what_nobody_had_worked_off_at_a_stop_is_in_the_queue_but_the_next_start_fences_it(

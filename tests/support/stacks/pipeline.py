@@ -15,7 +15,7 @@ from compose.local.stack import Plan, Stack
 from tasks import backtest, configuration
 from tasks.frames import recordings
 from tasks.ledger import summary
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.ledger.summary import Summary
 from tasks.settings import Settings
 from tests.support.waiting import wait_for
@@ -95,7 +95,7 @@ def ready(stack: Stack) -> dict[str, Any]:
 
 def deadletters(stack: Stack) -> list[bytes]:
     """Give every dead letter."""
-    outbox = Outbox(stack.settings)
+    outbox = LedgerReader(stack.settings)
     return [letter for _, letter in outbox.entries(outbox.keys.deadletters, b"letter")]
 
 

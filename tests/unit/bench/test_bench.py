@@ -287,7 +287,9 @@ def test_a_batch_of_books_costs_a_worker_at_most_six_times_as_much_as_reading_th
     to = Position("s", len(held))
     packed = batches.pack([Batch("depth", 0, 0, Epoch(1, "n"), None, to, "c", held)])
     reading_s = least_s(lambda: [json.loads(raw) for raw in books])
-    working_s = least_s(lambda: engine.Run("depth", "s", strategies, "c", {}).finish(batches.unpack(packed)[0].events))
+    working_s = least_s(
+        lambda: engine.BatchRun("depth", "s", strategies, "c", {}).finish(batches.unpack(packed)[0].events)
+    )
     assert working_s < WORK * reading_s
 
 

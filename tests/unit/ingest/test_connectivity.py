@@ -1,10 +1,10 @@
 from structlog.testing import capture_logs
 
-from ingest.connectivity import Parts
+from ingest.connectivity import Connectivity
 
 
-def parts() -> Parts:
-    return Parts({"nats": "nats://a", "redis": "redis://b"})
+def parts() -> Connectivity:
+    return Connectivity({"nats": "nats://a", "redis": "redis://b"})
 
 
 def test_at_first_nothing_is_there_and_nothing_was_said():

@@ -3,11 +3,11 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.counters import Distribution, Tally
+from ingest.counters import Counters, Distribution
 
 
 def test_what_is_counted_is_in_the_totals_for_ever_and_unwritten_until_it_is_taken():
-    tally = Tally()
+    tally = Counters()
     tally.add("frames")
     tally.add("frames", 2)
     assert tally.take_unwritten() == {"frames": 3}
@@ -19,7 +19,7 @@ def test_what_is_counted_is_in_the_totals_for_ever_and_unwritten_until_it_is_tak
 
 
 def test_what_was_taken_does_not_change_any_more():
-    tally = Tally()
+    tally = Counters()
     tally.add("frames")
     taken = tally.take_unwritten()
     tally.add("frames")

@@ -4,8 +4,8 @@ import time
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.counters import Tally
-from ingest.frame_handler import MAX_LETTERS, Intake
+from ingest.counters import Counters
+from ingest.frame_handler import MAX_LETTERS, FrameHandler
 from ingest.lanes import Bounds, Lanes
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters
@@ -21,10 +21,10 @@ class Desk:
     """An intake, and the events that it sent on."""
 
     def __init__(self) -> None:
-        self.tally = Tally()
+        self.tally = Counters()
         self.lanes = Lanes(Router(()), Bounds(1, 1))
         self.events: list[AnyEvent] = []
-        self.intake = Intake(self.lanes, self.tally, lambda event, _: self.events.append(event), lambda _: None)
+        self.intake = FrameHandler(self.lanes, self.tally, lambda event, _: self.events.append(event), lambda _: None)
 
     def take(self, *frames: bytes) -> None:
         for frame in frames:
@@ -90,7 +90,9 @@ def test_frames_that_were_counted_before_are_sent_on_without_being_counted_again
 
 def test_a_shard_that_does_not_count_sends_on_all_the_same_and_keeps_no_letters():
     desk = Desk()
-    intake = Intake(desk.lanes, desk.tally, lambda event, _: desk.events.append(event), lambda _: None, counts=False)
+    intake = FrameHandler(
+        desk.lanes, desk.tally, lambda event, _: desk.events.append(event), lambda _: None, counts=False
+    )
     intake.deliver(SUBJECT, packed(SPOT_TRADE))
     intake.deliver(SUBJECT, BROKEN)
     assert len(desk.events) == 1

@@ -10,7 +10,7 @@ from compose.local.servers import start_nats
 from ingest.feeds import binance as feed
 from ingest.feeds import link
 from tasks import frames
-from tasks.errors import ServerAwayError, SettingsError
+from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.settings import Settings
@@ -152,7 +152,7 @@ def test_one_unknown_symbol_among_others_is_named_in_one_warning(nats_url, spot,
 def test_when_no_symbol_is_known_the_feed_ends_and_names_them(nats_url, spot):
     async def main() -> None:
         async with live(nats_url, Exchange(spot, scripts.stay_silent), ["BTCUSTD", "ETHUSTD"]) as (_, task):
-            with pytest.raises(ServerAwayError, match="BTCUSTD, ETHUSTD") as ended:
+            with pytest.raises(ServerUnavailableError, match="BTCUSTD, ETHUSTD") as ended:
                 await asyncio.wait_for(task, 10)
             assert "\n" not in str(ended.value)
 

@@ -14,7 +14,7 @@ from compose.local.servers import free_port
 from ingest.feeds import binance as feed
 from ingest.feeds import link
 from ingest.feeds.link import Link, Patience
-from tasks.errors import ServerAwayError, SettingsError
+from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
@@ -90,7 +90,7 @@ def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot):
 
     async def main() -> None:
         async with live(nats_url, server) as (_, task):
-            with pytest.raises(ServerAwayError, match="451"):
+            with pytest.raises(ServerUnavailableError, match="451"):
                 await asyncio.wait_for(task, 10)
 
     asyncio.run(main())

@@ -15,7 +15,7 @@ from compose.local.processes import Instance, Process
 from compose.local.servers import free_port, start_nats
 from ingest.feeds import record as feed
 from ingest.transport.flush import delivered
-from tasks.errors import RecordingError, ServerAwayError, SettingsError
+from tasks.errors import RecordingError, ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import parse
 from tasks.frames.model import Arrival
@@ -220,7 +220,7 @@ def test_a_recording_ends_in_time_while_nats_is_away_and_leaves_no_file(tmp_path
     kept.write_bytes(b"precious")
     settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
 
-    with pytest.raises(ServerAwayError, match="was not there: nothing was recorded"):
+    with pytest.raises(ServerUnavailableError, match="was not there: nothing was recorded"):
         asyncio.run(feed.record(settings, path, seconds=0.2, force=True))
 
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept.jsonl", b"precious")]

@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 import pytest
 
 from ingest.lanes.lane import Lane
-from ingest.lanes.task_packing import Crew
+from ingest.lanes.task_packing import Workforce
 from tasks.events import AnyEvent
 from tasks.protocol.batches import Batch
 from tasks.settings import Settings
@@ -20,7 +20,7 @@ class Scene(Rig):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, PARTITIONS)
-        self.sender.crew = lambda: Crew([({"trade"}, 1)])
+        self.sender.crew = lambda: Workforce([({"trade"}, 1)])
         routes = self.lanes.router.lanes_of
         by_lane = {routes("spot", f"S{n}USDT", "trade")[0].partition: f"S{n}USDT" for n in range(100)}
         self._symbols = [by_lane[partition] for partition in range(PARTITIONS)]
@@ -136,7 +136,7 @@ def test_a_lane_in_which_much_has_gathered_has_its_task_at_hand_while_the_proces
 
 def test_a_small_task_waits_for_another_one_but_for_a_moment_only(play: Play):
     async def scene(rig: Scene) -> None:
-        rig.sender.crew = lambda: Crew([({"trade"}, 2)])
+        rig.sender.crew = lambda: Workforce([({"trade"}, 2)])
         rig.fill(0)
         await rig.next_task()
         waiting = rig.fill(1)
@@ -150,7 +150,7 @@ def test_a_small_task_waits_for_another_one_but_for_a_moment_only(play: Play):
 
 def test_tasks_of_an_earlier_epoch_are_nobodys_company(play: Play):
     async def scene(rig: Scene) -> None:
-        rig.sender.crew = lambda: Crew([({"trade"}, 2)])
+        rig.sender.crew = lambda: Workforce([({"trade"}, 2)])
         rig.fill(0)
         await rig.next_task()
         await rig.sender.begin()

@@ -9,7 +9,7 @@ import pytest
 import redis.asyncio as redis
 
 from ingest.ledger import commit_notices as notices_module
-from ingest.ledger.commit_notices import Notices
+from ingest.ledger.commit_notices import CommitNotices
 from tasks.ledger import connection_options
 from tests.support.servers.proxy import Proxy
 
@@ -22,11 +22,11 @@ def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @asynccontextmanager
-async def subscribed(port: int, channel: str) -> AsyncIterator[tuple[Notices, redis.Redis]]:
+async def subscribed(port: int, channel: str) -> AsyncIterator[tuple[CommitNotices, redis.Redis]]:
     async with redis.Redis(port=port, **connection_options() | {"health_check_interval": INTERVAL_S}) as client:
         pubsub = client.pubsub(ignore_subscribe_messages=True)
         await pubsub.subscribe(channel)
-        notices = Notices(pubsub, patience_s=INTERVAL_S * 10)
+        notices = CommitNotices(pubsub, patience_s=INTERVAL_S * 10)
         try:
             yield notices, client
         finally:
@@ -55,7 +55,7 @@ def test_a_redis_that_has_nothing_to_say_is_not_taken_for_gone(redis_url: str, n
     asyncio.run(run())
 
 
-async def _until_one(notices: Notices) -> str:
+async def _until_one(notices: CommitNotices) -> str:
     while (text := await notices.next()) is None:
         pass
     return text

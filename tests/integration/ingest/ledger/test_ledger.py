@@ -9,7 +9,7 @@ import pytest
 from ingest.lanes.layout import Layout
 from ingest.ledger.lease import SupersededError
 from ingest.ledger.ledger import Begin, Checkpoint, IngestLedger
-from ingest.sources.resume import Read, Stored
+from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import script
@@ -53,13 +53,13 @@ def claim(ledger: IngestLedger, above: int = 0) -> Any:
 
 
 def beginning_at(start: Position) -> Begin:
-    async def begin(_: Stored) -> Position:
+    async def begin(_: StoredOffsets) -> Position:
         return start
 
     return begin
 
 
-async def at_the_first_frontier(stored: Stored) -> Position:
+async def at_the_first_frontier(stored: StoredOffsets) -> Position:
     return stored.frontiers[0]
 
 
@@ -147,7 +147,7 @@ def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settin
     assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
 
 
-async def at_the_lowest_frontier(stored: Stored) -> Position:
+async def at_the_lowest_frontier(stored: StoredOffsets) -> Position:
     return min(stored.frontiers, key=lambda position: position.seq)
 
 
@@ -197,18 +197,18 @@ def test_a_new_epoch_learns_up_to_where_frames_of_its_source_were_counted(ledger
 
 
 def test_a_new_epoch_is_told_how_far_everything_had_come_and_a_frame_that_was_read(client, keys, ledger, settings):
-    read = Read("s", 10, 1_700_000_000_000_000_000)
+    read = LastFrame("s", 10, 1_700_000_000_000_000_000)
     client.hset(keys.pool("trade"), "lane:1", "s@8")
-    told: list[Stored] = []
+    told: list[StoredOffsets] = []
 
-    async def begin(stored: Stored) -> None:
+    async def begin(stored: StoredOffsets) -> None:
         told.append(stored)
 
     for last in (read, None):
         written = Checkpoint(f"after {last}", [], {}, Position("s", 11), last)
         ingest(settings, lambda own, written=written: own.checkpoint(EPOCH, Position("s", 9), written, {}))
     ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, begin))
-    assert told == [Stored([Position("s", 9)], [Position("s", 11), Position("s", 8)], read)]
+    assert told == [StoredOffsets([Position("s", 9)], [Position("s", 11), Position("s", 8)], read)]
 
 
 def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):

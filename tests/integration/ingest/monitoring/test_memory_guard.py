@@ -10,8 +10,8 @@ import redis
 from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
 from ingest.ledger import IngestLedger
-from ingest.monitoring.memory_guard import Brake
-from ingest.monitoring.server_stats import Seen, Surroundings
+from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from tasks.settings import Settings
 from tests.support.sending import Rig
 from tests.support.waiting import wait_for
@@ -42,8 +42,8 @@ def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small
     settings = Settings(redis_url=small, namespace=namespace)
 
     async def scenario(rig: Rig) -> None:
-        brake = Brake(0.9)
-        surroundings = Surroundings(rig.ledger, ["trade"], brake)
+        brake = MemoryGuard(0.9)
+        surroundings = ServerProbe(rig.ledger, ["trade"], brake)
         brake.on_release, rig.sender.may_send = rig.sender.pump, lambda: not brake.full
         await rig.sender.begin()
         rig.offer()
@@ -84,10 +84,10 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
 ):
     split = Settings(redis_url=redis_url, namespace=namespace).model_copy(update={which: small})
     ledger = IngestLedger(split)
-    brake = Brake(0.9)
-    surroundings = Surroundings(ledger, ["trade"], brake)
+    brake = MemoryGuard(0.9)
+    surroundings = ServerProbe(ledger, ["trade"], brake)
 
-    async def seen() -> Seen:
+    async def seen() -> ServerStats:
         await surroundings.ask()
         assert surroundings.seen is not None
         return surroundings.seen
@@ -113,7 +113,7 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
 def test_results_that_are_away_hold_nothing_up_and_hide_nothing_of_the_ledger(redis_url: str, namespace: str):
     nowhere = f"redis://{HOST}:{free_port()}/0"
     ledger = IngestLedger(Settings(redis_url=redis_url, result_url=nowhere, namespace=namespace))
-    surroundings = Surroundings(ledger, ["trade"], Brake(0.9))
+    surroundings = ServerProbe(ledger, ["trade"], MemoryGuard(0.9))
 
     async def scenario() -> None:
         try:

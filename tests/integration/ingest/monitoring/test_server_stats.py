@@ -9,20 +9,20 @@ import redis
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
 from ingest.ledger import IngestLedger
-from ingest.monitoring.memory_guard import Brake
-from ingest.monitoring.server_stats import Seen, Surroundings
+from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from ingest.relay import GROUP
 from tasks.ledger import Keys
-from tasks.ledger.heartbeats import Presence
+from tasks.ledger.heartbeats import Heartbeat
 from tasks.settings import Settings
 
 
-def ask(settings: Settings) -> Seen:
+def ask(settings: Settings) -> ServerStats:
     """Ask once, with connections of its own."""
 
-    async def asked() -> Seen:
+    async def asked() -> ServerStats:
         ledger = IngestLedger(settings)
-        surroundings = Surroundings(ledger, ["depth", "trade"], Brake(0.9))
+        surroundings = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
         try:
             await surroundings.ask()
         finally:
@@ -74,9 +74,9 @@ def test_where_the_rules_forbid_to_ask_redis_how_it_is_the_rest_is_told_all_the_
 
 
 def test_an_answer_stands_until_the_next_one_is_there(settings: Settings):
-    async def seen_meanwhile() -> list[Seen | None]:
+    async def seen_meanwhile() -> list[ServerStats | None]:
         ledger = IngestLedger(settings)
-        surroundings = Surroundings(ledger, ["depth"], Brake(0.9))
+        surroundings = ServerProbe(ledger, ["depth"], MemoryGuard(0.9))
         await surroundings.ask()
         asking = asyncio.create_task(surroundings.ask())
         seen = []
@@ -95,9 +95,9 @@ def test_an_answer_is_forgotten_when_redis_has_gone():
     with Instance("surroundings") as instance:
         process, url = start_redis(instance)
 
-        async def asked_before_and_after() -> tuple[Seen | None, Seen | None]:
+        async def asked_before_and_after() -> tuple[ServerStats | None, ServerStats | None]:
             ledger = IngestLedger(Settings(redis_url=url))
-            surroundings = Surroundings(ledger, [], Brake(0.9))
+            surroundings = ServerProbe(ledger, [], MemoryGuard(0.9))
             await surroundings.ask()
             before = surroundings.seen
             await asyncio.to_thread(instance.stop, process)
@@ -114,8 +114,8 @@ def test_an_answer_is_forgotten_when_redis_has_gone():
 def test_a_raising_strategy_and_a_queue_without_workers_are_found(settings: Settings, client: redis.Redis, keys: Keys):
     async def found() -> list[tuple[str, str]]:
         ledger = IngestLedger(settings)
-        surroundings = Surroundings(ledger, ["depth", "trade"], Brake(0.9))
-        listener = Presence(settings, "a@host")
+        surroundings = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
+        listener = Heartbeat(settings, "a@host")
         await listener.announce(1, ["depth"])
         await surroundings.ask()
         client.hincrby(keys.counters, "errors:boom", 12)

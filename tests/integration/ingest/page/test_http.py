@@ -14,13 +14,13 @@ import redis
 from prometheus_client import CollectorRegistry
 
 from compose.local.processes import ROOT
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import MAX_WATCHERS, Page
-from ingest.page.page_state import Live, Sources, message
+from ingest.page.page_state import PageState, Sources, message
 from tasks.ledger import Keys
 from tasks.protocol.routing import Router
 from tasks.settings import Settings
@@ -68,9 +68,9 @@ async def watching(port: int) -> AsyncIterator[Stream]:
 async def serving(settings: Settings) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
     around: Any = SimpleNamespace(seen=None)
-    sources = Sources(Tally(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list)
+    sources = Sources(Counters(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list)
     ledger = IngestLedger(settings)
-    page = Page(Live(settings, sources), ledger)
+    page = Page(PageState(settings, sources), ledger)
     server, port = serve(
         Address("HTTP_PORT", "127.0.0.1", 0, strict=True), _well, _well, CollectorRegistry(), page.routes
     )

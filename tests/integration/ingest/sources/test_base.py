@@ -15,12 +15,12 @@ from nats.errors import FlushTimeoutError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.connectivity import Parts
+from ingest.connectivity import Connectivity
 from ingest.service import Service
 from ingest.sources.base import CoreSource, Nats
 from ingest.transport.flush import delivered
-from tasks.errors import ServerAwayError
-from tasks.ledger.reader import Outbox
+from tasks.errors import ServerUnavailableError
+from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings, load
 from tests.support.service import ingest, publish
 from tests.support.waiting import HANGS_S, wait_for
@@ -32,7 +32,7 @@ class Listener:
     """A source, and what it delivered."""
 
     def __init__(self, url: str, subjects: str) -> None:
-        self.parts = Parts({"nats": url})
+        self.parts = Connectivity({"nats": url})
         self.slow = 0
         self.frames: list[tuple[str, bytes]] = []
         self.nats = Nats(Settings(nats_url=url), self.parts, self._on_slow)
@@ -162,7 +162,7 @@ def test_a_restart_of_nats_is_survived_and_said_once_and_redis_is_not_blamed(red
             wait_for(lambda: time.monotonic() - stopped_s > 3, 5)
             start_nats(instance, "nats-again", port=port)
             service.wait_ready()
-            outbox = Outbox(service.settings)
+            outbox = LedgerReader(service.settings)
 
             def flows() -> bool:
                 asyncio.run(publish(url, (f"{namespace}.x", TRADE % 1)))
@@ -181,7 +181,7 @@ def test_a_connection_that_nats_closed_for_good_is_noticed_with_its_reason(nats_
             assert listener.parts.all_up
             # The headers make it too large, which nats-py does not look at and the server does not forgive.
             await client.publish(f"{namespace}.x", b"x" * client.max_payload, headers={"a": "b"})
-            with pytest.raises(ServerAwayError, match=r"for good.*maximum payload"):
+            with pytest.raises(ServerUnavailableError, match=r"for good.*maximum payload"):
                 await asyncio.wait_for(listener.nats.watch(), 10)
             assert not listener.parts.all_up
 

@@ -11,7 +11,7 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.sources import consumer, jetstream
 from ingest.sources.consumer import Consumer
-from ingest.sources.resume import Stored
+from ingest.sources.resume import StoredOffsets
 from tasks.errors import SettingsError
 from tasks.events import Position
 from tasks.settings import Settings
@@ -53,7 +53,7 @@ def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_ther
 
     async def run() -> None:
         async with opened(settings, 400) as reader:
-            start = await reader.source.begin(Stored(), None)
+            start = await reader.source.begin(StoredOffsets(), None)
             for _ in range(30):
                 looking = asyncio.create_task(reader.source.look())
                 for _ in range(dice.randrange(4)):
@@ -123,12 +123,12 @@ def test_a_stream_that_was_created_anew_asks_for_a_new_epoch_and_is_read_from_it
     async def run() -> None:
         async with opened(settings, 5) as reader:
             await reader.until(lambda: len(reader.frames) == 5)
-            first = await reader.source.begin(Stored(), None)
+            first = await reader.source.begin(StoredOffsets(), None)
             mine = Position(first.source, 5)
             await reader.nats.client.jetstream().delete_stream(settings.ingest_stream)
             await reader.until(lambda: reader.source.outdated)
             await publish(settings, 3)
-            start = await reader.source.begin(Stored(), mine)
+            start = await reader.source.begin(StoredOffsets(), mine)
             assert start.source != mine.source
             reader.source.resume(start)
             await reader.until(lambda: len(reader.frames) == 8)

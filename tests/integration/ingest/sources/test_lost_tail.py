@@ -8,7 +8,7 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.sources.resume import Stored
+from ingest.sources.resume import StoredOffsets
 from tasks.events import Position
 from tasks.settings import Settings
 from tests.support.servers.losing import ForgetfulNats
@@ -65,7 +65,7 @@ def test_a_reader_asks_for_a_new_epoch_and_reads_what_came_since_as_another_sour
             await reader.until(lambda: reader.source.outdated)
             assert (reader.frames, reader.lost) == (numbered(1, READ), 0)
             mine = Position(reader.read.source, READ)
-            start = await reader.source.begin(Stored([mine], [mine]), mine)
+            start = await reader.source.begin(StoredOffsets([mine], [mine]), mine)
             assert start == Position(f"{mine.source}.1", KEPT)
             reader.source.resume(start)
             await publish(scene.settings, 1, first=LATER + count)
@@ -83,14 +83,14 @@ def test_a_start_after_the_loss_finds_it_and_the_starts_after_that_go_on(scene, 
             read = before.read
         stood = Position(read.source, READ)
         frontier = Position(read.source, KEPT - 5)
-        for stored in (Stored([stood], [], read), Stored([frontier], [stood], read)):
+        for stored in (StoredOffsets([stood], [], read), StoredOffsets([frontier], [stood], read)):
             async with reading(scene.settings) as reader:
                 await reader.source.prepare()
                 start = await reader.source.begin(stored, None)
                 assert start == Position(f"{read.source}.1", min(KEPT, stored.frontiers[0].seq))
         async with reading(scene.settings) as reader:
             await reader.source.prepare()
-            assert await reader.source.begin(Stored([start], [start], read), None) == start
+            assert await reader.source.begin(StoredOffsets([start], [start], read), None) == start
 
     asyncio.run(run())
 
@@ -101,7 +101,7 @@ def test_without_a_frame_to_know_again_the_stream_is_read_from_its_end(scene):
             stood = Position(before.read.source, READ)
         async with reading(scene.settings) as reader:
             await reader.source.prepare()
-            assert await reader.source.begin(Stored([stood]), None) == Position(f"{stood.source}.1", KEPT + 4)
+            assert await reader.source.begin(StoredOffsets([stood]), None) == Position(f"{stood.source}.1", KEPT + 4)
 
     asyncio.run(run())
 
@@ -117,6 +117,6 @@ def test_a_stream_that_lost_nothing_or_forgot_what_was_read_as_planned_goes_on_a
                     await before.nats.client.jetstream().purge_stream(scene.settings.ingest_stream)
                 async with reading(scene.settings) as reader:
                     await reader.source.prepare()
-                    assert await reader.source.begin(Stored([stood], [stood], read), None) == stood
+                    assert await reader.source.begin(StoredOffsets([stood], [stood], read), None) == stood
 
     asyncio.run(run())

@@ -10,7 +10,7 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.cli.main import app
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import Keys
@@ -41,7 +41,7 @@ def changes(
     for name, value in (("REDIS_URL", redis_url), ("NAMESPACE", namespace), ("STRATEGIES_FILE", str(file))):
         monkeypatch.setenv(name, value)
     load.cache_clear()
-    with closing(InForce(settings, read_file(file))) as in_force, closing(Changes(settings)) as changes:
+    with closing(ActiveConfiguration(settings, read_file(file))) as in_force, closing(Changes(settings)) as changes:
         asyncio.run(in_force.refresh())
         yield changes
     load.cache_clear()

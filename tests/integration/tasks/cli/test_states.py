@@ -157,7 +157,9 @@ def test_a_state_that_does_not_exist_is_not_reset_in_silence(client: redis.Redis
 
 
 def test_a_state_of_a_newer_release_can_be_reset_and_is_shown_as_one(client: redis.Redis, keys: Keys, pools):
-    newer = strategy_run.StateRun(Warming.create({}), None, "c1", is_fatal).pack().replace(b"\x94\x01", b"\x94\x09", 1)
+    newer = (
+        strategy_run.StrategyRun(Warming.create({}), None, "c1", is_fatal).pack().replace(b"\x94\x01", b"\x94\x09", 1)
+    )
     client.hset(keys.pool("trade"), "state:spot:BTCUSDT:warming", newer)
     assert asked("show", "--strategy", "warming").output.count("newer than this release's 1") == 1
     assert asked("reset", "warming", "--symbol", "BTCUSDT", "--yes").exit_code == 0

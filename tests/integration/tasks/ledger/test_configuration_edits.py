@@ -9,14 +9,14 @@ from typing import Any
 import pytest
 import redis
 
-from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
 from tasks.configuration import edits, overlay
 from tasks.configuration.history import FILE, Change
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger import Keys
 from tasks.ledger.configurations import Changes, ConflictError
-from tasks.ledger.configurations import InForce as Found
+from tasks.ledger.configurations import ConfigurationInForce as Found
 from tasks.settings import Settings
 from tests.support.runtime_configuration import (
     MOMENTUM,
@@ -152,7 +152,10 @@ def test_a_start_that_is_overtaken_by_a_kill_runs_nothing_without_it(
     settings: Settings, start: Start, changes: Changes
 ):
     start(file())
-    with closing(InForce(settings, file(notional=7.0))) as in_force, closing(Overtaken(settings)) as overtaken:
+    with (
+        closing(ActiveConfiguration(settings, file(notional=7.0))) as in_force,
+        closing(Overtaken(settings)) as overtaken,
+    ):
         in_force._changes = overtaken
         overtaken.quicker = lambda: set_(changes, SIDED, gate__killed=True)
         asyncio.run(in_force.refresh())

@@ -10,16 +10,16 @@ from typing import Any
 import redis
 
 from tasks.ledger import Keys, heartbeats
-from tasks.ledger.heartbeats import Presence
+from tasks.ledger.heartbeats import Heartbeat
 from tasks.settings import Settings
 from tasks.version import VERSION
 from tests.support.waiting import wait_for
 from tests.support.workers.process import worker
 
 
-def tell(settings: Settings, name: str, what: Callable[[Presence], Awaitable[None]]) -> None:
+def tell(settings: Settings, name: str, what: Callable[[Heartbeat], Awaitable[None]]) -> None:
     async def main() -> None:
-        one = Presence(settings, name)
+        one = Heartbeat(settings, name)
         await what(one)
         await one.close()
 

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.errors import TrimmedError
 from tasks.ledger import Ledger
-from tasks.ledger.reader import Outbox, digest
+from tasks.ledger.reader import LedgerReader, digest
 from tasks.protocol.records import unpack
 from tasks.settings import Settings
 from tests.support.ledger import batch, start_epoch
@@ -15,13 +15,13 @@ from tests.support.strategies import Echo, Worker
 
 
 @pytest.fixture
-def outbox(redis_url: str, namespace: str) -> Iterator[Outbox]:
-    outbox = Outbox(Settings(redis_url=redis_url, namespace=namespace))
+def outbox(redis_url: str, namespace: str) -> Iterator[LedgerReader]:
+    outbox = LedgerReader(Settings(redis_url=redis_url, namespace=namespace))
     yield outbox
     outbox.client.close()
 
 
-def speak(outbox: Outbox, *names: str) -> None:
+def speak(outbox: LedgerReader, *names: str) -> None:
     for name in names:
         outbox.client.xadd(outbox.keys.signals, {"signal": name})
 

@@ -6,7 +6,7 @@ from contextlib import closing
 import pytest
 import redis
 
-from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
 from tasks.configuration import Configuration, edits
 from tasks.configuration.history import FILE
@@ -60,7 +60,7 @@ def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
     changed_by_the_release_before(client, keys, old, FILE, old.version)
     changed_by_the_release_before(client, keys, killed)
 
-    def kill_stands(in_force: InForce, notional: float) -> None:
+    def kill_stands(in_force: ActiveConfiguration, notional: float) -> None:
         assert in_force.configuration.gate_of("trade", SIDED).killed
         assert momentum(in_force.configuration) == {"notional": notional}
 
@@ -117,7 +117,7 @@ def test_who_stands_by_changes_nothing_before_it_leads(settings: Settings, start
     start(file())
     set_(changes, SIDED, gate__killed=True)
     before = changes.history()
-    with closing(InForce(settings, file(notional=7.0))) as standing_by:
+    with closing(ActiveConfiguration(settings, file(notional=7.0))) as standing_by:
         assert changes.history() == before
         asyncio.run(standing_by.refresh())
     assert momentum(changes.in_force().configuration) == {"notional": 7.0}

@@ -17,7 +17,7 @@ from tasks.cli.main import app
 from tasks.events import AnyEvent
 from tasks.frames import encoder
 from tasks.ledger import Keys
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters, records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import load
@@ -45,7 +45,7 @@ class Pipeline:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.outbox = Outbox(stack.settings)
+        self.outbox = LedgerReader(stack.settings)
         self.keys: Keys = self.outbox.keys
         self.client: Any = self.outbox.client
 

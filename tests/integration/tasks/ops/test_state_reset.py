@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.engine.strategy_run import Saved
 from tasks.ledger import Keys, Ledger
-from tasks.ops.states import Chosen, Reset, States
+from tasks.ops.states import Reset, StateFilter, States
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 from tests.support.ledger import batch, dump, start_epoch
@@ -25,7 +25,7 @@ from tests.support.workers.process import worker
 
 def reset(states: States, pool: str = "trade", **chosen: str) -> int:
     """Reset states as the command does; give how many there were."""
-    names = [each.name for each in states.find(Chosen(pool=pool, **chosen))]
+    names = [each.name for each in states.find(StateFilter(pool=pool, **chosen))]
     return states.reset(Reset(pool, chosen["strategy"], "", chosen.get("symbol", ""), "ann", ""), names)
 
 

@@ -9,7 +9,7 @@ import msgspec
 import pytest
 import redis
 
-from ingest.dispatch.active_configuration import InForce
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.breaker import AUTHOR, Breaker
 from ingest.monitoring.error_counts import ErrorCounts
 from tasks import configuration
@@ -108,7 +108,7 @@ class Scene:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.rig = Rig(settings)
-        self.in_force = InForce(settings, CONFIGURATION)
+        self.in_force = ActiveConfiguration(settings, CONFIGURATION)
         self.errors, self._raised = ErrorCounts(), 0
         self.breaker = Breaker(self.rig.ledger, self.in_force, self.rig.sender, ("trade",), self.errors.since)
 

@@ -12,7 +12,7 @@ from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tests.support.sending import Queue, one_pool
 from tests.support.service import Ingest, ingest, publish
 from tests.support.waiting import wait_for
@@ -65,7 +65,7 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         assert 0 < said["ingest_round_trip_seconds_sum", ""] < said["pipeline_latency_seconds_sum", ""] < 3 * 30
         age_s = time.time() - EVENT_MS / 1_000
         assert said["pipeline_event_age_seconds_sum", ""] == pytest.approx(3 * age_s, abs=3 * 30)
-        outbox = Outbox(service.settings)
+        outbox = LedgerReader(service.settings)
         wait_for(lambda: outbox.counters().get("committed") == 3, 10, "the same in the ledger")
         assert outbox.counters()["frames"] == 7
         outbox.client.close()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from tasks.ledger import Ledger
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol.outcome import Outcome
 from tasks.settings import Settings
 from tests.support.ledger import batch, commit
@@ -31,7 +31,7 @@ def test_a_trace_is_a_second_field_of_the_signals_entry_and_nothing_else_changes
     speak(ledger, traces)
     entries = client.xrange(ledger.keys.signals)
     assert [fields.get(b"trace") for _, fields in entries] == stored
-    assert len(list(Outbox(settings).signals())) == 2
+    assert len(list(LedgerReader(settings).signals())) == 2
     assert client.xlen(ledger.keys.deadletters) == client.xlen(ledger.keys.audit) == 1
 
 
@@ -42,7 +42,7 @@ def test_the_digest_knows_nothing_of_traces(client, ledger, settings: Settings):
         client.delete(ledger.keys.signals)
         prev = seq * 2 or None
         assert commit(ledger, batch(prev), Outcome({}, signals, [], [], Counter(), traces=traces)) == "committed"
-        digests.append(Outbox(settings).digest())
+        digests.append(LedgerReader(settings).digest())
     assert digests[0] == digests[1]
 
 

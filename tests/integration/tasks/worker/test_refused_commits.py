@@ -12,7 +12,7 @@ import redis
 
 from tasks import backtest, configuration
 from tasks.ledger import Keys, Ledger, Refusal
-from tasks.ledger.reader import Outbox
+from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
 from tasks.worker import runner
@@ -73,7 +73,7 @@ class Pipeline:
 
     def __init__(self, service: Ingest, work: Worker, client: redis.Redis) -> None:
         self.service, self.work, self.client = service, work, client
-        self.outbox = Outbox(service.settings)
+        self.outbox = LedgerReader(service.settings)
         self.sent = 0
 
     def publish(self) -> None:

@@ -4,7 +4,7 @@ import asyncio
 from types import SimpleNamespace
 from typing import Any
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.dispatch.checkpoints import Checkpoints
 from tasks.events import Position
 from tasks.protocol.batches import Epoch
@@ -34,7 +34,7 @@ def test_frames_that_are_read_again_take_nothing_back_of_what_was_counted():
     intake: Any = SimpleNamespace(letters=[], counted=0)
     sender: Any = SimpleNamespace(epoch=Epoch(2, "ab"))
     source: Any = SimpleNamespace(read=None)
-    checkpoints = Checkpoints(ledger, sender, lanes, intake, Tally(), source)  # type: ignore[arg-type]  # as much of them as it asks
+    checkpoints = Checkpoints(ledger, sender, lanes, intake, Counters(), source)  # type: ignore[arg-type]  # as much of them as it asks
     checkpoints.forget(100)
     for lanes.last_seq in (40, 70, 130):
         asyncio.run(checkpoints.write())

@@ -8,7 +8,7 @@ from websockets.exceptions import InvalidProxyMessage, InvalidProxyStatus, Inval
 from websockets.http11 import Response
 
 from ingest.feeds import proxy
-from tasks.errors import ServerAwayError, SettingsError
+from tasks.errors import ServerUnavailableError, SettingsError
 
 URL = "wss://exchange.example/stream"
 
@@ -59,7 +59,7 @@ def test_a_proxy_that_cant_be_used_is_one_line_without_its_password(monkeypatch,
 
 
 def test_an_address_that_is_no_websockets_is_one_line():
-    with pytest.raises(ServerAwayError, match="not a websocket address"):
+    with pytest.raises(ServerUnavailableError, match="not a websocket address"):
         proxy.before("https://exchange.example")
 
 

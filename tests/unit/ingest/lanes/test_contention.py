@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.lanes.contention import PATIENCE_S, SLOWER, TASK_EVENTS, TRY_EVERY_S, Crowding
+from ingest.lanes.contention import PATIENCE_S, SLOWER, TASK_EVENTS, TRY_EVERY_S, ContentionEstimator
 
 TEAM, OTHER = ("depth", "trade"), ("basket",)
 EVENTS = 10
@@ -12,7 +12,7 @@ class Clock:
     """Sends tasks that take as long as told."""
 
     def __init__(self) -> None:
-        self.crowding, self.now_s, self._task = Crowding(), 100.0, 0
+        self.crowding, self.now_s, self._task = ContentionEstimator(), 100.0, 0
 
     def send(self, team: tuple[str, ...] = TEAM, batches: int = 1, events: int = EVENTS) -> int:
         self._task += 1

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.lanes.lane import Item, Lane
-from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Crew, on_their_way, share_out, tasks_of
+from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Workforce, on_their_way, share_out, tasks_of
 from tasks.events import Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from tasks.protocol.routing import LaneId
@@ -137,16 +137,16 @@ def tasks_for(
 ) -> list[list[Lane]]:
     every = [*ready, *under_way(counts)]
     by_pool = {pool: [each for each in every if each.id.pool == pool] for pool in "ABC"}
-    return tasks_of(by_pool, ready, None if workers is None else Crew(workers), NOW_S, lambda _: crowded)
+    return tasks_of(by_pool, ready, None if workers is None else Workforce(workers), NOW_S, lambda _: crowded)
 
 
 def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
-    crew = Crew([({"A", "B"}, 2), ({"A"}, 3), ({"C"}, 1)])
+    crew = Workforce([({"A", "B"}, 2), ({"A"}, 3), ({"C"}, 1)])
     assert [crew.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
 
 
 def test_pools_that_the_same_workers_serve_are_a_team():
-    crew = Crew([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
+    crew = Workforce([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
     assert [crew.team(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
 
 

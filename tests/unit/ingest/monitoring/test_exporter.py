@@ -5,13 +5,13 @@ import pytest
 from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.lanes import Bounds, Lanes
-from ingest.lanes.task_packing import Crew
+from ingest.lanes.task_packing import Workforce
 from ingest.monitoring.exporter import Exporter
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
-from ingest.monitoring.server_stats import Seen
+from ingest.monitoring.server_stats import ServerStats
 from tasks.events import Position
 from tasks.protocol.findings import NAMES, Finding
 from tasks.protocol.routing import LaneId, Pool, Router
@@ -19,10 +19,10 @@ from tasks.telemetry import metrics
 from tests.support.events import trade
 
 LANE = LaneId("trade", 0)
-SEEN = Seen(
+SEEN = ServerStats(
     queues={"trade": 4},
     workers=2,
-    crew=Crew([({"trade"}, 4)]),
+    crew=Workforce([({"trade"}, 4)]),
     deadletters=3,
     deadletters_written=9,
     deadletter_ms=10_000,
@@ -37,8 +37,8 @@ SEEN = Seen(
 class Scraped:
     """An ingest of one lane, as a scraper sees it."""
 
-    def __init__(self, seen: Seen | None = None) -> None:
-        self.tally, self.parts = Tally(), {"nats": True, "redis": False}
+    def __init__(self, seen: ServerStats | None = None) -> None:
+        self.tally, self.parts = Counters(), {"nats": True, "redis": False}
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
         surroundings: Any = SimpleNamespace(seen=seen)

@@ -5,13 +5,13 @@ from typing import Any
 
 import pytest
 
-from ingest.connectivity import Parts
+from ingest.connectivity import Connectivity
 from ingest.lanes import Bounds, Lanes
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
-from ingest.monitoring.memory_guard import Brake
+from ingest.monitoring.memory_guard import MemoryGuard
 from tasks.events import Position
 from tasks.protocol.routing import LaneId, Pool, Router
 from tests.support.events import trade
@@ -26,13 +26,13 @@ class Watched:
         self.now_s = 1_000.0
         monkeypatch.setattr(time, "monotonic", lambda: self.now_s)
         monkeypatch.setattr(time, "time_ns", lambda: int(self.now_s * 1e9))
-        self.parts = Parts({"nats": "nats://a", "redis": "redis://b"})
+        self.parts = Connectivity({"nats": "nats://a", "redis": "redis://b"})
         self.parts.back("nats")
         self.parts.back("redis")
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
         surroundings: Any = SimpleNamespace(seen=None, errors=ErrorCounts())
-        self.brake = Brake(0.9)
+        self.brake = MemoryGuard(0.9)
         findings = Findings(time.monotonic)
         self.health = Health(self.parts, self.lanes, surroundings, FeedWatch(), findings)
         for check in (self.health.phase, self.parts.findings, self.brake.findings, self.health.waiting):

@@ -3,49 +3,49 @@
 import pytest
 from structlog.testing import capture_logs
 
-from ingest.monitoring.memory_guard import Brake
+from ingest.monitoring.memory_guard import MemoryGuard
 
 LIMIT = 1_000
 
 
-def full(brake: Brake, used_bytes: int | None, limit_bytes: int | None = LIMIT, server: str = "a") -> bool:
+def full(brake: MemoryGuard, used_bytes: int | None, limit_bytes: int | None = LIMIT, server: str = "a") -> bool:
     """Let it look; say what it thinks then."""
     brake.look(server, used_bytes, limit_bytes)
     return brake.full
 
 
 def test_it_is_full_above_its_share_and_stays_so_until_a_twentieth_of_the_limit_is_free_again():
-    brake = Brake(0.9)
+    brake = MemoryGuard(0.9)
     used = (900, 901, 999, 900, 851, 850, 900, 901)
     assert [full(brake, each) for each in used] == [False, True, True, True, True, False, False, True]
 
 
 @pytest.mark.parametrize(("share", "limit"), [(0.0, LIMIT), (0.9, 0)], ids=["switched off", "no limit"])
 def test_it_is_never_full_when_it_is_switched_off_or_redis_has_no_limit(share: float, limit: int):
-    assert not full(Brake(share), 10 * LIMIT, limit)
+    assert not full(MemoryGuard(share), 10 * LIMIT, limit)
 
 
 def test_what_redis_does_not_tell_changes_nothing():
-    brake = Brake(0.9)
+    brake = MemoryGuard(0.9)
     assert not full(brake, None, None)
     assert full(brake, 950)
     assert full(brake, None)
 
 
 def test_taking_the_limit_away_releases_it():
-    brake = Brake(0.9)
+    brake = MemoryGuard(0.9)
     assert full(brake, 950)
     assert not full(brake, 950, 0)
 
 
 def test_one_full_server_of_several_is_enough_and_each_has_a_slack_of_its_own():
-    brake = Brake(0.9)
+    brake = MemoryGuard(0.9)
     looks = (("a", 100), ("b", 950), ("a", 100), ("a", 880), ("b", 860), ("b", 850))
     assert [full(brake, used, server=name) for name, used in looks] == [False, True, True, True, True, False]
 
 
 def test_it_is_released_and_calls_once_when_the_last_full_server_has_room():
-    brake, released = Brake(0.9), list[bool]()
+    brake, released = MemoryGuard(0.9), list[bool]()
     brake.on_release = lambda: released.append(brake.full)
     for name, used in (("a", 950), ("b", 950), ("a", 100)):
         brake.look(name, used, LIMIT)
@@ -56,7 +56,7 @@ def test_it_is_released_and_calls_once_when_the_last_full_server_has_room():
 
 
 def test_it_says_once_of_which_server_it_is_that_it_is_full_and_once_that_it_has_room():
-    brake = Brake(0.9)
+    brake = MemoryGuard(0.9)
     with capture_logs() as logs:
         for used in (950, 960, 100, 100):
             brake.look("redis://b", used, LIMIT)

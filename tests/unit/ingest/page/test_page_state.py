@@ -5,12 +5,12 @@ from typing import Any
 
 import pytest
 
-from ingest.counters import Tally
+from ingest.counters import Counters
 from ingest.lanes import Bounds, Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, Market, Row
-from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, Live, Sources
+from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageState, Sources
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
 from tasks.settings import Settings
@@ -19,16 +19,16 @@ from tests.support.events import TIME_MS, book, trade
 
 
 class Told:
-    """A `Live` whose time the test drives, and what it says."""
+    """A `PageState` whose time the test drives, and what it says."""
 
     def __init__(self, **settings: str) -> None:
-        self.tally = Tally()
+        self.tally = Counters()
         lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), Bounds(10**6, 10**6))
         around: Any = SimpleNamespace(seen=None)
         self.feed = FeedWatch()
         asked: Any = lanes, around, lambda: (True, {"nats": True}), self.feed, UnusedFrames(30.0), lambda: ["iceberg"]
         sources = Sources(self.tally, *asked)
-        self.live = Live(Settings.model_validate(settings), sources)
+        self.live = PageState(Settings.model_validate(settings), sources)
 
     def hello(self) -> dict[str, Any]:
         hello: dict[str, Any] = read(self.live.hello())[1]

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.js.api import StreamConfig, StreamSource
 
-from ingest.sources.resume import Read, Stream, begin, furthest
+from ingest.sources.resume import LastFrame, Stream, begin, furthest
 from ingest.sources.stream_setup import covers, is_shared
 from tasks.events import Position
 
@@ -82,8 +82,8 @@ def test_the_number_of_losses_is_read_from_a_source_and_from_no_other_streams():
 
 
 def test_a_frame_that_was_read_is_stored_and_read_back():
-    read = Read(FULL.source_after(2), 7, 1_700_000_000_123_456_789)
-    assert Read.parse(str(read)) == read
+    read = LastFrame(FULL.source_after(2), 7, 1_700_000_000_123_456_789)
+    assert LastFrame.parse(str(read)) == read
 
 
 def test_a_stream_is_shared_where_it_may_hold_messages_on_other_subjects_than_ours():

@@ -9,7 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.backtest import html_report, parallel
-from tasks.backtest.charts import Spoken, figure, thinned
+from tasks.backtest.charts import SignalMarks, figure, thinned
 from tasks.backtest.forward_returns import Prices
 from tasks.backtest.html_report import Content
 from tasks.backtest.prices import Market
@@ -43,13 +43,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Content:
     return content(write_market(tmp_path_factory.mktemp("market") / "market.jsonl"))
 
 
-def spoken(**changes: object) -> Spoken:
+def spoken(**changes: object) -> SignalMarks:
     facts = {
         "strategy": "iceberg", "symbol": "BTCUSDT", "action": "buy", "confidence": 0.7, "current_price": 100.0,
         "event_time_ms": TIME_MS, "rationale": "why", "metadata": {"venue": "spot"},
         "trigger": {"venue": "spot", "symbol": "BTCUSDT", "kind": "depth"},
     }  # fmt: skip
-    return msgspec.convert(facts | changes, Spoken)
+    return msgspec.convert(facts | changes, SignalMarks)
 
 
 def test_the_page_shows_every_signal_the_digest_and_the_settings(told: Content):

@@ -5,7 +5,7 @@ import pytest
 
 from tasks.cli.command_line import Console
 from tasks.cli.format_signals import Columns, decode, plain
-from tasks.cli.signals import Chosen, since_ms
+from tasks.cli.signals import SignalFilter, since_ms
 from tasks.errors import SettingsError
 
 NOW_MS = 1_800_000_000_000
@@ -71,17 +71,17 @@ def test_a_line_for_a_pipe_has_the_date_and_the_whole_reason():
 @pytest.mark.parametrize(
     ("chosen", "takes"),
     [
-        (Chosen(), True),
-        (Chosen(strategies=frozenset({"orderbook_skew", "iceberg"})), True),
-        (Chosen(strategies=frozenset({"iceberg"})), False),
-        (Chosen(symbols=frozenset({"ETHUSDT", "BTCUSDT"})), True),
-        (Chosen(symbols=frozenset({"ETHUSDT"})), False),
-        (Chosen(actions=frozenset({"sell"})), False),
-        (Chosen(frozenset({"orderbook_skew"}), frozenset({"BTCUSDT"}), frozenset({"buy"})), True),
-        (Chosen(frozenset({"orderbook_skew"}), frozenset({"BTCUSDT"}), frozenset({"sell"})), False),
+        (SignalFilter(), True),
+        (SignalFilter(strategies=frozenset({"orderbook_skew", "iceberg"})), True),
+        (SignalFilter(strategies=frozenset({"iceberg"})), False),
+        (SignalFilter(symbols=frozenset({"ETHUSDT", "BTCUSDT"})), True),
+        (SignalFilter(symbols=frozenset({"ETHUSDT"})), False),
+        (SignalFilter(actions=frozenset({"sell"})), False),
+        (SignalFilter(frozenset({"orderbook_skew"}), frozenset({"BTCUSDT"}), frozenset({"buy"})), True),
+        (SignalFilter(frozenset({"orderbook_skew"}), frozenset({"BTCUSDT"}), frozenset({"sell"})), False),
     ],
 )
-def test_a_signal_is_shown_when_it_is_one_of_each_kind_that_was_asked_for(chosen: Chosen, takes):
+def test_a_signal_is_shown_when_it_is_one_of_each_kind_that_was_asked_for(chosen: SignalFilter, takes):
     assert chosen.takes(signal()) is takes
 
 

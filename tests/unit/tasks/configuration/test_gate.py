@@ -8,7 +8,7 @@ from pydantic import ValidationError
 
 from tasks import configuration, engine
 from tasks.configuration import registry
-from tasks.configuration.gate import HOUR_MS, OPEN, Gate, Passed
+from tasks.configuration.gate import HOUR_MS, OPEN, Gate, GateHistory
 from tasks.frames.timestamps import STEP_BACK_MS
 from tasks.protocol.outcome import Outcome
 from tests.support.events import TIME_MS, trade
@@ -16,7 +16,7 @@ from tests.support.events import TIME_MS, trade
 HERE = "tests.support.strategies"
 
 
-def held(gate: Gate, passed: Passed, time_ms: int = TIME_MS, confidence: float = 0.6, interval_s: float = 0.0):
+def held(gate: Gate, passed: GateHistory, time_ms: int = TIME_MS, confidence: float = 0.6, interval_s: float = 0.0):
     return passed.held(gate, "BTCUSDT", "BTCUSDT buy", confidence, time_ms, interval_s)
 
 
@@ -32,7 +32,7 @@ def held(gate: Gate, passed: Passed, time_ms: int = TIME_MS, confidence: float =
     ],
 )
 def test_the_first_reason_that_holds_is_given(gate: Gate, reason: str | None):
-    assert held(gate, Passed()) == reason
+    assert held(gate, GateHistory()) == reason
 
 
 def test_two_gates_let_through_only_what_both_let_through():
@@ -42,7 +42,7 @@ def test_two_gates_let_through_only_what_both_let_through():
 
 
 def test_the_limit_counts_in_clock_hours_of_event_time():
-    gate, passed = Gate(max_signals_per_hour=2), Passed()
+    gate, passed = Gate(max_signals_per_hour=2), GateHistory()
     hour_ms = TIME_MS // HOUR_MS * HOUR_MS
     reasons = []
     for time_ms in (hour_ms, hour_ms + 1, hour_ms + HOUR_MS - 1, hour_ms + HOUR_MS):
@@ -53,7 +53,7 @@ def test_the_limit_counts_in_clock_hours_of_event_time():
 
 
 def test_what_is_held_back_does_not_start_a_cool_down():
-    passed = Passed()
+    passed = GateHistory()
     assert held(Gate(min_confidence=0.9), passed, interval_s=5) == "confidence"
     assert held(OPEN, passed, interval_s=5) is None
 
@@ -71,7 +71,7 @@ def test_what_is_held_back_does_not_start_a_cool_down():
 )
 def test_after_a_fast_clocks_signal_the_next_waits_an_interval_at_most(ahead_s: int, silent_s: int):
     """The time of the signal before may lie far ahead."""
-    passed = Passed()
+    passed = GateHistory()
     passed.note("BTCUSDT", "BTCUSDT buy", TIME_MS + 1000 * ahead_s)
     reasons = [held(OPEN, passed, TIME_MS + 1000 * second, interval_s=60) for second in range(silent_s + 1)]
     assert reasons == ["cool_down"] * silent_s + [None]
@@ -81,7 +81,7 @@ def test_after_a_fast_clocks_signal_the_next_waits_an_interval_at_most(ahead_s: 
 def test_whatever_the_clock_did_the_cool_down_ends_within_its_own_length(
     steps_ms: list[int], interval_s: int, gone: int
 ):
-    passed, time_ms = Passed(), TIME_MS
+    passed, time_ms = GateHistory(), TIME_MS
     for step_ms in steps_ms:
         time_ms += step_ms
         if held(OPEN, passed, time_ms, interval_s=interval_s) is None:
@@ -102,7 +102,7 @@ def run(gates: dict[str, object], pool: dict[str, object], seconds: list[int]) -
     chosen = configuration.check(tables, "it")
     strategies = registry.build(chosen)["trade"]
     events = [trade(id=n, seq=n, time_ms=TIME_MS + 1000 * second) for n, second in enumerate(seconds, start=1)]
-    return engine.Run("trade", "source", strategies, chosen.version, {}).finish(events)
+    return engine.BatchRun("trade", "source", strategies, chosen.version, {}).finish(events)
 
 
 def test_what_is_held_back_is_kept_with_its_reason_and_counted():
@@ -132,7 +132,7 @@ def test_a_strategy_that_is_off_is_not_run_and_its_state_stands_still(gates: dic
     named = {f"{HERE}:Echo": {}, f"{HERE}:Grumpy": gates}
     chosen = configuration.check({"pools": {"trade": {"kinds": ["trade"], "strategies": named}}}, "it")
     events = [trade(id=n, seq=n, quantity=13.0) for n in (1, 2)]
-    outcome = engine.Run("trade", "source", registry.running(chosen)["trade"], "v", {}).finish(events)
+    outcome = engine.BatchRun("trade", "source", registry.running(chosen)["trade"], "v", {}).finish(events)
     assert outcome.counts["errors:grumpy"] == (0 if gates else 2)
     assert ("state:spot:BTCUSDT:grumpy" in outcome.fields) == (not gates)
     assert (outcome.counts["signals:echo"], outcome.counts["applied"]) == (2, 2)
@@ -142,7 +142,7 @@ def test_a_strategy_that_is_off_is_not_run_and_its_state_stands_still(gates: dic
 def test_where_all_are_off_records_go_on_and_nothing_runs():
     tables = {"gate": {"off": True}, "pools": {"trade": {"kinds": ["trade"], "strategies": {f"{HERE}:Echo": {}}}}}
     strategies = registry.running(configuration.check(tables, "it"))["trade"]
-    outcome = engine.Run("trade", "source", strategies, "v", {}).finish([trade(id=1, seq=1)])
+    outcome = engine.BatchRun("trade", "source", strategies, "v", {}).finish([trade(id=1, seq=1)])
     assert (list(outcome.fields), outcome.counts["applied"]) == (["record:spot:BTCUSDT:trade"], 1)
 
 
@@ -155,7 +155,7 @@ def test_a_symbol_with_parameters_of_its_own_runs_under_them_and_the_others_do_n
         trade(symbol=symbol, id=n, seq=n, time_ms=TIME_MS + 1000 * n)
         for n, symbol in enumerate(("BTCUSDT", "ETHUSDT", "BTCUSDT", "ETHUSDT"), start=1)
     ]
-    outcome = engine.Run("trade", "source", strategies, chosen.version, {}).finish(events)
+    outcome = engine.BatchRun("trade", "source", strategies, chosen.version, {}).finish(events)
     assert [json.loads(signal)["trigger"]["id"] for signal in outcome.signals] == [1, 2, 4]
 
 
@@ -170,8 +170,8 @@ def test_cutting_the_stream_anywhere_holds_back_the_same(seconds: list[int], cut
     )
     strategies = registry.build(chosen)["trade"]
     events = [trade(id=n, seq=n, time_ms=TIME_MS + 1000 * s) for n, s in enumerate(sorted(seconds), start=1)]
-    whole = engine.Run("trade", "source", strategies, "v", {}).finish(events)
-    first = engine.Run("trade", "source", strategies, "v", {}).finish(events[:cut])
-    second = engine.Run("trade", "source", strategies, "v", first.fields).finish(events[cut:])
+    whole = engine.BatchRun("trade", "source", strategies, "v", {}).finish(events)
+    first = engine.BatchRun("trade", "source", strategies, "v", {}).finish(events[:cut])
+    second = engine.BatchRun("trade", "source", strategies, "v", first.fields).finish(events[cut:])
     assert first.signals + second.signals == whole.signals
     assert first.held + second.held == whole.held

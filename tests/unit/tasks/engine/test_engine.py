@@ -57,8 +57,10 @@ def test_with_a_clock_each_strategy_has_its_time_and_without_one_none():
     # It ticks once after each strategy, and once before the first: 10 ns a strategy and event.
     ticks = count(step=10)
     strategies = [Echo.create({}), Grumpy.create({})]
-    timed = engine.Run("p", "s", strategies, "c1", {}, engine.Conditions(lambda: next(ticks))).finish(trades(1, BAD, 1))
-    untimed = engine.Run("p", "s", strategies, "c1", {}).finish(trades(1, BAD, 1))
+    timed = engine.BatchRun("p", "s", strategies, "c1", {}, engine.Conditions(lambda: next(ticks))).finish(
+        trades(1, BAD, 1)
+    )
+    untimed = engine.BatchRun("p", "s", strategies, "c1", {}).finish(trades(1, BAD, 1))
     assert timed.spent_ns == {"echo": 30, "grumpy": 30}
     assert untimed.spent_ns == {"echo": 0, "grumpy": 0}
     assert timed.fields == untimed.fields

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from tasks.configuration.gate import HOUR_MS
 from tasks.engine import strategy_run as state
 from tasks.engine.fatal_errors import IsFatal, is_fatal
-from tasks.engine.strategy_run import NewerStateError, StateRun
+from tasks.engine.strategy_run import NewerStateError, StrategyRun
 from tasks.strategy import AnyStrategy
 from tests.support.events import TIME_MS, book, trade
 from tests.support.strategies import (
@@ -36,8 +36,8 @@ class Starved(Version2):
         raise MemoryError
 
 
-def start(strategy: AnyStrategy, packed: bytes | None = None, is_fatal: IsFatal = is_fatal) -> StateRun:
-    return StateRun(strategy, packed, "c1", is_fatal)
+def start(strategy: AnyStrategy, packed: bytes | None = None, is_fatal: IsFatal = is_fatal) -> StrategyRun:
+    return StrategyRun(strategy, packed, "c1", is_fatal)
 
 
 def test_a_state_that_was_never_saved_is_the_strategys_first_one():

@@ -5,7 +5,7 @@ import pytest
 from tasks.events import AnyEvent
 from tasks.frames import encoder
 from tasks.ledger.dead_letters import Letter
-from tasks.ops.retry import Try, Verdict, prepare, rounds
+from tasks.ops.retry import RetryAttempt, Verdict, prepare, rounds
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.support.events import TIME_MS, book, trade
@@ -14,13 +14,13 @@ from tests.support.wire import SPOT_BOOK, SPOT_TRADE, packed
 ID = f"{TIME_MS}-0"
 
 
-def prepared(letter: DeadLetter) -> Try | Verdict:
+def prepared(letter: DeadLetter) -> RetryAttempt | Verdict:
     return prepare(Letter(ID, letter), "binance.>")
 
 
-def tried(letter: DeadLetter) -> Try:
+def tried(letter: DeadLetter) -> RetryAttempt:
     made = prepared(letter)
-    assert isinstance(made, Try)
+    assert isinstance(made, RetryAttempt)
     return made
 
 

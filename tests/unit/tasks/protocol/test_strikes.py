@@ -119,7 +119,7 @@ def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
     events = trades(1, 1, 1)
     strategies = Grumpy.create({}), Echo.create({})
     conditions = engine.Conditions(spared=Spared(events=frozenset({("grumpy", 2)})))
-    outcome = engine.Run("trade", "s", strategies, "c1", {}, conditions).finish(events)
+    outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(events)
     [letter] = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.strategy, letter.event) == ("strategy_error", "grumpy", events[1])
     assert "ended with its process" in letter.detail
@@ -130,7 +130,7 @@ def test_a_stopped_strategy_is_given_nothing_and_its_state_stands_still():
     events = trades(1, 1)
     strategies = Grumpy.create({}), Echo.create({})
     conditions = engine.Conditions(spared=Spared(strategies=frozenset({"grumpy"})))
-    outcome = engine.Run("trade", "s", strategies, "c1", {}, conditions).finish(events)
+    outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(events)
     assert (outcome.counts["signals:echo"], outcome.counts["signals:grumpy"], outcome.letters) == (2, 0, [])
     assert not [name for name in outcome.fields if name.endswith(":grumpy")]
 
@@ -147,7 +147,7 @@ def test_a_run_says_at_any_time_which_event_and_strategy_it_is_at():
             return super().on_trade(trade, state)
 
     conditions = engine.Conditions(lambda: 0, place=place)
-    engine.Run("trade", "s", [Echo.create({}), Witness.create({})], "c1", {}, conditions).finish(trades(1, 1))
+    engine.BatchRun("trade", "s", [Echo.create({}), Witness.create({})], "c1", {}, conditions).finish(trades(1, 1))
     assert seen == [(1, 2), (2, 2)]
     assert place[1] == 0
 

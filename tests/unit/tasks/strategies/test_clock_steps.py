@@ -77,7 +77,7 @@ def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[Said]:
     for first in range(0, len(events), MAX_BATCH_EVENTS):
         batch = events[first : first + MAX_BATCH_EVENTS]
         wanted = {name: held.get(name) for name in engine.fields(batch, (strategy,))}
-        outcome = engine.Run("pool", "source", (strategy,), "v", wanted).finish(batch)
+        outcome = engine.BatchRun("pool", "source", (strategy,), "v", wanted).finish(batch)
         held.update(outcome.fields)
         signals += outcome.signals
     read = map(json.loads, signals)

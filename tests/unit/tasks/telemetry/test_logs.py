@@ -17,7 +17,7 @@ from structlog.testing import capture_logs
 
 from tasks.errors import LedgerError
 from tasks.events import Trade
-from tasks.ledger import Begun
+from tasks.ledger import BatchStart
 from tasks.protocol import batches, dead_letters
 from tasks.strategy import Signal
 from tasks.telemetry import logs
@@ -105,7 +105,7 @@ def test_a_line_from_within_a_span_that_nobody_records_names_none():
 def test_what_is_logged_during_a_task_names_it_and_nothing_does_afterwards(monkeypatch, ending):
     seen: list[dict[str, Any]] = []
 
-    def run(*_: object, **__: object) -> list[runner.Done]:
+    def run(*_: object, **__: object) -> list[runner.BatchResult]:
         seen.append(get_contextvars())
         if ending:
             raise ending
@@ -133,7 +133,7 @@ class Witness(Echo):
 def test_what_is_logged_while_a_batch_is_worked_on_names_its_lane_task_and_seq_whatever_it_shares_a_task_with():
     carried = [batch(2, 1.0, partition=5), batch(7, 1.0, partition=6)]
     ledger: Any = Mock()
-    ledger.begin.return_value = [Begun(1, str(each.epoch), each.prev, {}) for each in carried]
+    ledger.begin.return_value = [BatchStart(1, str(each.epoch), each.prev, {}) for each in carried]
     ledger.commit.return_value = ["committed", "committed"]
     assert len(runner.run(carried, ledger, lambda *_: [Witness.create({})])) == 2
     assert Witness.seen == [

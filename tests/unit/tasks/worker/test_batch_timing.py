@@ -3,14 +3,14 @@
 import pytest
 
 from tasks.worker import batch_timing
-from tasks.worker.batch_timing import Pace
+from tasks.worker.batch_timing import BatchTimings
 from tests.support.ledger import batch
 
 
 def test_a_batch_is_expected_to_take_as_long_an_event_as_the_last_one_of_its_pool(monkeypatch):
     now_s = iter([10.0, 16.0])
     monkeypatch.setattr(batch_timing, "perf_counter", lambda: next(now_s))
-    known = Pace()
+    known = BatchTimings()
     assert known.expected_s(batch(None, 1.0, 1.0)) == 0.0
     with known.noted(batch(None, 1.0, 1.0, 1.0)):
         pass

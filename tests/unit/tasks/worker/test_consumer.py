@@ -9,7 +9,7 @@ from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
 
 from tasks.worker.consumer import Consumer
-from tasks.worker.health import Vitals
+from tasks.worker.health import WorkerHealth
 
 
 class Request:
@@ -43,7 +43,7 @@ def test_what_ran_when_the_connection_was_lost_goes_on_in_a_child_and_was_cut_of
 )
 def test_it_tells_which_queues_it_takes_tasks_from_at_this_moment(queues: list[str] | None, told: tuple[str, ...]):
     consumer: Any = Consumer.__new__(Consumer)
-    consumer.pool, consumer._vitals = SimpleNamespace(num_processes=1), Vitals(1.0)
+    consumer.pool, consumer._vitals = SimpleNamespace(num_processes=1), WorkerHealth(1.0)
     listed = None if queues is None else [SimpleNamespace(name=name) for name in queues]
     consumer.task_consumer = listed if listed is None else SimpleNamespace(queues=listed)
     consumer._beat()

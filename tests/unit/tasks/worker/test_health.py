@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from tasks.worker.health import Vitals
+from tasks.worker.health import WorkerHealth
 
 
 class Clock:
@@ -20,15 +20,15 @@ def clock() -> Clock:
 
 
 @pytest.fixture
-def vitals(clock: Clock) -> Vitals:
+def vitals(clock: Clock) -> WorkerHealth:
     """Give a worker that is well; a batch of it may run for 20 s."""
-    vitals = Vitals(20.0, clock)
+    vitals = WorkerHealth(20.0, clock)
     vitals.listening, vitals.processes, vitals.wanted, vitals.port = True, 2, 2, 8081
     vitals.answered(well=True)
     return vitals
 
 
-def parts(vitals: Vitals) -> set[str]:
+def parts(vitals: WorkerHealth) -> set[str]:
     """Give the parts that /ready says are missing."""
     well, said = vitals.ready()
     missing = {name for name, value in said.items() if value is False and name != "stopping"}

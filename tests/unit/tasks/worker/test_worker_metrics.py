@@ -12,9 +12,11 @@ import pytest
 
 from compose.local.processes import ROOT
 from tasks.worker import worker_metrics
-from tasks.worker.runner import Done
+from tasks.worker.runner import BatchResult
 
-DONE = Done("trade", 5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0})
+DONE = BatchResult(
+    "trade", 5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0}
+)
 LARGER = msgspec.structs.replace(DONE, pool="depth", events=15)
 
 SCRIPT = """
