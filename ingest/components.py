@@ -98,7 +98,7 @@ class Components:
             self._lanes,
             self._tally,
             self._sender.offer,
-            self._feed.see,
+            self._feed.observe,
             counts=self._settings.shard.number == 0,
             limits=Limits(self._settings.max_clock_lead_s, self._settings.max_book_jump),
         )

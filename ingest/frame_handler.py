@@ -61,7 +61,7 @@ class FrameHandler:
         if isinstance(outcome, (Depth, Trade)):
             if counts:
                 self._tally.event(outcome.venue, outcome.kind)
-            self._offer(outcome, tracing.caught(headers, raw))
+            self._offer(outcome, tracing.extract_trace(headers, raw))
             self._see(outcome)
         elif counts:
             self._count_other(outcome, subject, raw)

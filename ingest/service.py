@@ -142,13 +142,13 @@ class Service(Components):
         """Start what runs until the end. None of these ends by itself."""
         steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
             "heartbeat": (TICK_S, self._health.beat),
-            "tick": (TICK_S, self._sender.look),
+            "tick": (TICK_S, self._sender.poll),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
             "notices": (RETRY_S, self._listen),
             "source": (TICK_S, self._look_at_source),
             "lease": (RENEW_S, self._ledger.lease.renew),
             "nats": (RETRY_S, self._nats.watch),
-            "breaker": (CHECKPOINT_S, self._breaker.look),
+            "breaker": (CHECKPOINT_S, self._breaker.poll),
             "surroundings": (SURROUNDINGS_S, self._surroundings.ask),
         }
         if self._is_first:
@@ -158,7 +158,7 @@ class Service(Components):
         return list(loops.values())
 
     async def _look_at_source(self) -> None:
-        await self._source.look()
+        await self._source.poll()
         # First what it gave is worked off and counted: it need not be there to be read again.
         if self._source.outdated and not self._lanes.held:
             await self._checkpoints.write_all()
@@ -185,7 +185,7 @@ class Service(Components):
         notices = await self._ledger.subscribe()
         try:
             await self._in_force.refresh()
-            await self._sender.look(everywhere=True)
+            await self._sender.poll(everywhere=True)
             self._parts.back("redis")
             while True:
                 if (notice := await notices.next()) is not None:

@@ -65,9 +65,9 @@ class Breaker:
             if lane.flight:
                 lane.ended(time.monotonic())
         if struck.answer == "stopped":
-            await self.look()
+            await self.poll()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Ask the workers' ledger, and switch off what has to be. Raises what Redis raises."""
         async with self._looking:
             if self._reasons is None:

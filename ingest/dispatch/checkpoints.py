@@ -39,7 +39,7 @@ class Checkpoints:
         written = self._pending
         frontier, stand = Position(source, self._lanes.frontier), {lane.id: lane.prev for lane in self._lanes}
         if not await self._ledger.checkpoint(self._sender.epoch, frontier, written, stand):
-            await self._sender.look(everywhere=True)
+            await self._sender.poll(everywhere=True)
         elif self._pending is written:
             self._pending = None
 

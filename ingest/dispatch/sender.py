@@ -130,7 +130,7 @@ class Sender:
         ready = [lane for lane in self.lanes if not lane.flight and self._has_something(lane)]
         if not ready:
             return []
-        tasks = task_packing.tasks_of(self.lanes.by_pool, ready, self.crew(), time.monotonic(), self._is_crowded)
+        tasks = task_packing.plan_tasks(self.lanes.by_pool, ready, self.crew(), time.monotonic(), self._is_crowded)
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
             self._tally.add("batches_sent")
@@ -240,7 +240,7 @@ class Sender:
 
     # What the ledger says
 
-    async def look(self, *, everywhere: bool = False) -> None:
+    async def poll(self, *, everywhere: bool = False) -> None:
         """Ask the ledger about batches that are overdue, or about all lanes, and do what follows.
 
         Raises SupersededError, and what Redis raises.
@@ -278,13 +278,13 @@ class Sender:
         if batch is None or not lane.overdue(now_s) or self._batch(lane).identity != batch.identity:
             return
         full = reading.queued.get(lane.id.pool, 0) >= sum(1 for each in self.lanes if each.id.pool == lane.id.pool)
-        judgement = lane.judge(starts, now_s, copy_life_s=self._run_limit_s, queue_full=full)
-        if judgement == "resend":
+        decision = lane.decide(starts, now_s, copy_life_s=self._run_limit_s, queue_full=full)
+        if decision == "resend":
             self._tally.add("resends")
             self._send([[lane]])
-        elif judgement == "condemn":
+        elif decision == "quarantine":
             log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)
-            await self._ledger.condemn(batch, f"{starts} runs of this event were started, and none came to its end")
+            await self._ledger.quarantine(batch, f"{starts} runs of this event were started, and none came to its end")
 
 
 def _fell(known: Position | None, stored: Position | None, current: str) -> bool:

@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 import structlog
 from nats.errors import Error
 
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import NotStoredError, ServerUnavailableError, SettingsError
 from tasks.protocol.ingest_status import STATUS_SUBJECT
@@ -72,7 +72,7 @@ class Connection:
         if not self.client.is_connected:
             return False
         # A task of its own, so that a cut can end it.
-        self._flushing = asyncio.create_task(delivered(self.client, _FLUSH_S))
+        self._flushing = asyncio.create_task(confirm_published(self.client, _FLUSH_S))
         await asyncio.wait({self._flushing})
         answered = not self._flushing.cancelled() and self._flushing.exception() is None
         return answered and self.client.is_connected

@@ -67,7 +67,7 @@ class StreamReader:
         while True:
             await asyncio.sleep(_LOOK_S)
             try:
-                await self._source.look()
+                await self._source.poll()
                 if self._source.outdated:
                     await self._resume()
             except Error as error:

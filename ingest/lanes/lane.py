@@ -23,7 +23,7 @@ from tasks.protocol.routing import MAX_SYMBOLS, LaneId
 MAX_COPIES = 3
 
 DropReason = Literal["conflated", "overflow"]
-Judgement = Literal["resend", "wait", "condemn"]
+Decision = Literal["resend", "wait", "quarantine"]
 
 
 class Item(NamedTuple):
@@ -174,7 +174,7 @@ class Lane:
         self.held_bytes -= sum(item.size for item in done)
         return done
 
-    def judge(self, starts: int, now_s: float, *, copy_life_s: float, queue_full: bool) -> Judgement:
+    def decide(self, starts: int, now_s: float, *, copy_life_s: float, queue_full: bool) -> Decision:
         """Decide about a batch that is overdue and not committed, after `starts` runs of it that have not ended.
 
         A run lasts `copy_life_s` at most, so an older copy is not at work any more. A batch that was started too
@@ -190,12 +190,12 @@ class Lane:
             return "wait"
         return "resend"
 
-    def _doom(self, starts: int, now_s: float, copy_life_s: float) -> Judgement:
+    def _doom(self, starts: int, now_s: float, copy_life_s: float) -> Decision:
         """Condemn the event once none of its runs can be at work any more: none ended or began for a whole life."""
         if starts != self._vain_starts:
             self._vain_starts, self._vain_since_s = starts, now_s
         self.check_s = self._vain_since_s + copy_life_s
-        return "condemn" if now_s >= self.check_s else "wait"
+        return "quarantine" if now_s >= self.check_s else "wait"
 
     def _halve(self) -> None:
         """Put the second half back in front of what waits. Another `to` with the same `prev` is safe."""

@@ -54,15 +54,15 @@ class Workforce:
             teams.setdefault(servers, []).append(pool)
         return (tuple(team) for servers, team in teams.items() if servers)
 
-    def has_room(self, team: Team, on_their_way: Mapping[Team, int], ahead: int = 1) -> bool:
+    def has_room(self, team: Team, in_flight_tasks: Mapping[Team, int], ahead: int = 1) -> bool:
         """Say whether there is room for another task of a team, with so many on their way by team.
 
         A task of another team takes room as far as the processes that may run it serve this one too. For one task
         there is always room: else a team whose processes are shared with a busier one might wait for ever.
         """
-        if not on_their_way.get(team):
+        if not in_flight_tasks.get(team):
             return True
-        taken = sum(count * self._part(team, other) for other, count in on_their_way.items() if count)
+        taken = sum(count * self._part(team, other) for other, count in in_flight_tasks.items() if count)
         return ahead * self.processes(team[0]) - taken > 1 - _ROUNDING
 
     def _part(self, team: Team, other: Team) -> float:
@@ -70,7 +70,7 @@ class Workforce:
         return self.processes(team[0], other[0]) / (self.processes(other[0]) or 1)
 
 
-def tasks_of(
+def plan_tasks(
     lanes: Mapping[str, Sequence[Lane]],
     ready: Collection[Lane],
     crew: Workforce | None,
@@ -93,7 +93,7 @@ def tasks_of(
         else:
             tasks.append([lane])
     teams = {team for pool in lanes if (team := crew.team(pool))}
-    counts = {team: on_their_way(chain.from_iterable(lanes.get(pool, ()) for pool in team), now_s) for team in teams}
+    counts = {team: in_flight_tasks(chain.from_iterable(lanes.get(pool, ()) for pool in team), now_s) for team in teams}
     small = {team for team, several in waiting.items() if sum(len(lane.waiting) for lane in several) < FULL_EVENTS}
     tasks += _fill(waiting, counts, crew, 1, {team for team in small if crowded(team)})
     gone = {lane.id for lanes in tasks for lane in lanes}
@@ -126,7 +126,7 @@ def _fill(
     return [task for team in in_turn for task in share_out(waiting[team], given[team])]
 
 
-def on_their_way(lanes: Iterable[Lane], now_s: float) -> int:
+def in_flight_tasks(lanes: Iterable[Lane], now_s: float) -> int:
     """Count the tasks whose batches are not all known to be committed.
 
     What is overdue does not count: its task is lost, or its worker is. Nor do copies: they are bounded by themselves.

@@ -22,7 +22,7 @@ from tasks.events import Position
 from tasks.ledger import RESETS, Keys, commit_arguments, connection_options, lane_field, read_position, script
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
-from tasks.protocol.outcome import condemn
+from tasks.protocol.outcome import quarantine
 from tasks.protocol.records import field as record_field
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import Ended, ended_field, read_ended
@@ -218,12 +218,12 @@ class IngestLedger:
         answer: bytes = await self._checkpoint(keys=keys, args=arguments)
         return answer not in {b"epoch", b"fallen"}
 
-    async def condemn(self, batch: Batch[msgspec.Raw], detail: str) -> None:
+    async def quarantine(self, batch: Batch[msgspec.Raw], detail: str) -> None:
         """Commit a batch of one event by passing over it: it goes to the dead letters."""
         event = unpack_event(batch.events[0])
         stored: Any = self.client.hmget(self.keys.pool(batch.pool), [record_field(event), RESETS])
         record, resets = await stored
-        outcome = condemn(batch.pool, batch.to.source, event, record, detail)
+        outcome = quarantine(batch.pool, batch.to.source, event, record, detail)
         keys, arguments = commit_arguments(self.keys, [(batch, outcome, resets or b"")])
         await self._commit(keys=keys, args=arguments)
 

@@ -99,7 +99,7 @@ class FeedWatch:
         self._silent: list[str] = []
         self._repeating: list[str] = []
 
-    def see(self, event: AnyEvent) -> None:
+    def observe(self, event: AnyEvent) -> None:
         """Note an event. Called for each, so this is all that is done here."""
         key = event.venue, event.symbol, event.kind
         try:

@@ -31,7 +31,7 @@ class MemoryGuard:
         """Whether any server is."""
         return bool(self._full)
 
-    def look(self, server: str, used_bytes: int | None, limit_bytes: int | None) -> None:
+    def poll(self, server: str, used_bytes: int | None, limit_bytes: int | None) -> None:
         """Learn how full a server is. What it does not tell changes nothing; 0: no limit."""
         if used_bytes is None or limit_bytes is None:
             return

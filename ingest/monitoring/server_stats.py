@@ -118,7 +118,7 @@ class ServerProbe:
         servers = self._ledger.servers
         infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
         for url, info in infos.items():
-            self._brake.look(mask(url), info.get("used_memory"), info.get("maxmemory"))
+            self._brake.poll(mask(url), info.get("used_memory"), info.get("maxmemory"))
         return infos
 
     async def _deadletters_written(self) -> int:

@@ -41,7 +41,7 @@ class Watcher:
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_BEHIND)
         self.gone = asyncio.Event()
 
-    def tell(self, text: bytes) -> None:
+    def send(self, text: bytes) -> None:
         """Send it soon; a browser that is too far behind is cut off."""
         try:
             self._queue.put_nowait(text)
@@ -92,7 +92,7 @@ class Page:
     async def _tick(self) -> None:
         for text in self.live.tick(watched=bool(self.watchers)):
             for watcher in self.watchers:
-                watcher.tell(text)
+                watcher.send(text)
 
     async def _ask(self) -> None:
         client, keys = self._ledger.client, self._ledger.keys
@@ -143,7 +143,7 @@ class _Events(ReadOnly):
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
             return
         self._head()
-        self._watcher.tell(RETRY + self._page.live.hello())
+        self._watcher.send(RETRY + self._page.live.hello())
         self._page.watchers.add(self._watcher)
         sending = asyncio.ensure_future(self._send())
         gone = asyncio.ensure_future(self._watcher.gone.wait())

@@ -75,7 +75,7 @@ class Source(Protocol):
     def resume(self, position: Position) -> None:
         """Read on after this position; what was read before is ignored."""
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Called several times a second: mend what is broken."""
 
     async def open(self, deliver: Deliver) -> None:
@@ -180,7 +180,7 @@ class CoreSource:
     def resume(self, position: Position) -> None:
         """Is never called, because `begin` names no position."""
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Do nothing: the client renews subscriptions by itself."""
 
     @property

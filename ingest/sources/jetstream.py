@@ -120,9 +120,9 @@ class StreamSource:
     async def open(self, deliver: Deliver) -> None:
         """Start to deliver."""
         self._deliver = deliver
-        await self.look()
+        await self.poll()
 
-    async def look(self) -> None:
+    async def poll(self) -> None:
         """Called several times a second: see to it that there is a consumer, that it is asked, and that it answers."""
         consumer, client = self._consumer, self._nats.client
         if self._deliver is None or self._last_seq is None or self.outdated or not client.is_connected:

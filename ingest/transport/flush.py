@@ -9,7 +9,7 @@ from nats.errors import ConnectionReconnectingError
 from tasks.clients.nats_client import NatsClient
 
 
-async def delivered(client: Client, timeout_s: float = 10) -> None:
+async def confirm_published(client: Client, timeout_s: float = 10) -> None:
     """Wait until the server has all that was published on this connection. Raises nats.errors.Error.
 
     nats-py's `flush` does not say so: its PING overtakes what the client still buffers. A message to oneself does not;
@@ -34,7 +34,7 @@ async def delivering(client: NatsClient) -> AsyncIterator[set[str]]:
     connections = client.stats["reconnects"]
     with client.refusals() as refused:
         yield refused
-        await delivered(client)
+        await confirm_published(client)
     # An echo on another connection says nothing about what went into the one before.
     if client.stats["reconnects"] != connections:
         raise ConnectionReconnectingError

@@ -7,7 +7,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 
@@ -26,7 +26,7 @@ async def listen(client: NatsClient, subjects: str, on_message: Callable[[Msg], 
     subscriptions = await client.subscribe_together(named, on_message)
     # Without an answer the subscriptions stand all the same, at the latest when the connection is back.
     with suppress(Error):
-        await delivered(client, _ANSWER_S)
+        await confirm_published(client, _ANSWER_S)
     if refused := [subject for subject in named if subject.lower() in client.unreadable]:
         raise SettingsError(f"NATS does not let this login read {', '.join(refused)} (NATS_SUBJECTS, or its rights)")
     return subscriptions

@@ -168,7 +168,7 @@ class Backtest:
         else:
             self._counts["events"] += 1
             if self._market:
-                self._market.see(outcome)
+                self._market.observe(outcome)
 
     def _put(self, lane: LaneId, event: AnyEvent) -> None:
         version = self._audit.version(lane.pool, event) if self._audit else self._version

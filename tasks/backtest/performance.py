@@ -50,7 +50,7 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
     """Run each strategy of the configuration by itself, in the order of its pools; `done` is told its name."""
     prices, router = Market(), Router(configuration.routes())
     for each in market:
-        prices.see(each)
+        prices.observe(each)
     for pool, strategies in registry.build(configuration).items():
         wanted = [
             each

@@ -39,7 +39,7 @@ class Market:
         #: By venue, symbol and kind.
         self.kept: dict[tuple[Venue, str, Kind], _Series] = {}
 
-    def see(self, event: AnyEvent) -> None:
+    def observe(self, event: AnyEvent) -> None:
         """Keep the price of an event; `seq` says where it stands among all."""
         key = (event.venue, event.symbol, event.kind)
         series = self.kept.get(key)

@@ -109,11 +109,11 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
         )
 
 
-def _told(role: str, asked: Future[T], judge: Callable[[T], Iterable[Finding]]) -> Iterator[Finding]:
+def _told(role: str, asked: Future[T], diagnose: Callable[[T], Iterable[Finding]]) -> Iterator[Finding]:
     """Judge an answer, or say why there is none."""
     try:
         facts = asked.result()
     except (redis.RedisError, ValueError) as error:
         yield Finding("fault", f"Redis ({role})", f"can't be read: {error}", "let this user read, or fix the key")
         return
-    yield from judge(facts)
+    yield from diagnose(facts)

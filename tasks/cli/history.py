@@ -5,7 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
-from tasks.cli.live_configuration import Author, Reason, author_or_you, out, tell
+from tasks.cli.live_configuration import Author, Reason, author_or_you, out, show_change
 from tasks.configuration.edits import Difference
 from tasks.configuration.history import Change
 from tasks.errors import SettingsError
@@ -68,4 +68,4 @@ def rollback(
     edited, undone = Changes(load()).rollback(version or to, reason, author_or_you(author))
     if undone is not None:
         out.print(f"undoes {undone.version}: {undone.at}, {undone.author} {undone.reason}".rstrip())
-    tell(edited)
+    show_change(edited)

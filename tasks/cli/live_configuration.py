@@ -30,7 +30,7 @@ def author_or_you(author: str) -> str:
     return author or getpass.getuser()
 
 
-def tell(edited: Edited) -> None:
+def show_change(edited: Edited) -> None:
     """Print what an edit came to."""
     if edited.change is None:
         out.print("nothing to change")
@@ -90,7 +90,7 @@ def set_(
             _check_symbol(settings, found, symbol.upper())
         return named
 
-    tell(Changes(settings).set(wanted, reason, author_or_you(author)))
+    show_change(Changes(settings).set(wanted, reason, author_or_you(author)))
 
 
 def _check_symbol(settings: Settings, found: ConfigurationInForce, symbol: str) -> None:
@@ -111,7 +111,7 @@ def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) 
     def wanted(found: ConfigurationInForce) -> Overlay:
         return edits.values(found.configuration, name, gates)
 
-    tell(Changes(load()).set(wanted, reason, author_or_you(author)))
+    show_change(Changes(load()).set(wanted, reason, author_or_you(author)))
 
 
 @app.command()
@@ -136,7 +136,7 @@ def _pause(name: str, gates: dict[str, bool | None], reason: str, author: str, *
             pools = ", ".join(found.configuration.pools)
             raise SettingsError(f"there is no pool {name!r}; known: {pools}; and {error}") from None
 
-    tell(Changes(load()).set(wanted, reason, author_or_you(author)))
+    show_change(Changes(load()).set(wanted, reason, author_or_you(author)))
 
 
 @app.command()
@@ -168,4 +168,4 @@ def reset(
     """
     if bool(key) == everything:
         raise SettingsError("say which KEY to reset, or --all; `strategies get` lists what was set at run time")
-    tell(Changes(load()).reset(key, reason, author_or_you(author)))
+    show_change(Changes(load()).reset(key, reason, author_or_you(author)))

@@ -68,7 +68,7 @@ class NatsClient(Client):
         errors like any other. What else the options let nats-py raise comes through.
         """
 
-        async def tell(error: Exception) -> None:
+        async def report(error: Exception) -> None:
             # Raised here, it ends nats-py's `connect`, which would try for ever.
             if not self._was_connected and (why := _refusal(error)):
                 raise SettingsError(f"NATS at {mask(self._settings.nats_url)} {why}")
@@ -79,7 +79,7 @@ class NatsClient(Client):
         await self.connect(
             list(self._address.servers),
             name=f"realtime-strategies {name}",
-            error_cb=tell,
+            error_cb=report,
             **self._how,
             **options,
         )

@@ -124,7 +124,7 @@ class BatchRun:
         record = self._records.get(name)
         if record is None:
             record = self._records[name] = self._record(name, event)
-        verdict = record.judge(event, self._source)
+        verdict = record.classify(event, self._source)
         if verdict == "repeat":
             record.pass_over(event, self._source)
             self._outcome.counts["repeats"] += 1

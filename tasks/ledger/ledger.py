@@ -242,7 +242,7 @@ class Ledger:
         self.keys = Keys(namespace)
         self._begin = client.register_script(script("begin"))
         self._commit = client.register_script(script("commit"))
-        self._take_back = client.register_script(script("take_back"))
+        self._release_start = client.register_script(script("release_start"))
 
     @classmethod
     def connect(cls, settings: Settings, *, retries: int = 0) -> "Ledger":
@@ -269,9 +269,9 @@ class Ledger:
         answers: list[bytes] = self._commit(keys=keys, args=arguments)
         return [answer.decode() for answer in answers]  # type: ignore[misc]  # the script's five words
 
-    def take_back(self, batch: Batch[AnyEvent]) -> None:
+    def release_start(self, batch: Batch[AnyEvent]) -> None:
         """Say that a run has ended alive."""
-        self._take_back(keys=[self.keys.starts(batch.lane)], args=[batch.identity])
+        self._release_start(keys=[self.keys.starts(batch.lane)], args=[batch.identity])
 
     def notify(self, batch: Batch[AnyEvent], position: Position) -> None:
         """Publish the notice of an earlier commit again."""

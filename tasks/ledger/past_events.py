@@ -13,6 +13,6 @@ def is_past(settings: Settings, event: AnyEvent) -> bool:
     with connect(settings, settings.ledger, **connection_options()) as client:
         for pool in client.scan_iter(match=f"{keys.pool('*')}"):
             packed = client.hget(pool, records.field(event))
-            if packed and records.unpack(packed).judge(event, "") == "repeat":
+            if packed and records.unpack(packed).classify(event, "") == "repeat":
                 return True
     return False

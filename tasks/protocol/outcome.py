@@ -31,10 +31,10 @@ class Outcome(msgspec.Struct):
     traces: list[str] = []
 
 
-def condemn(pool: str, source: str, event: AnyEvent, record: bytes | None, detail: str) -> Outcome:
+def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, detail: str) -> Outcome:
     """Pass over one event that no worker survives: it goes to the dead letters."""
     stands = records.unpack(record)
-    if stands.judge(event, source) != "known":
+    if stands.classify(event, source) != "known":
         stands.pass_over(event, source)
     letter = DeadLetter("condemned", detail, pool=pool, event=event)
     return Outcome(

@@ -55,7 +55,7 @@ class BookGuard:
         self._most = 1 + max_jump
         self._known: dict[Venue, dict[str, _Known]] = {"spot": {}, "usdm": {}}
 
-    def see(self, trade: Trade) -> None:
+    def observe(self, trade: Trade) -> None:
         """Take in a trade. It is never refused: nothing knows better."""
         known = self._known[trade.venue].get(trade.symbol) or self._new(trade)
         known.trade, known.trade_ms = trade.price, trade.time_ms
@@ -117,7 +117,7 @@ class FrameReader:
         if guard is None:
             return outcome
         if isinstance(outcome, Trade):
-            guard.see(outcome)
+            guard.observe(outcome)
         elif isinstance(outcome, Depth):
             return guard.check(outcome) or outcome
         return outcome

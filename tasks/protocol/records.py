@@ -42,7 +42,7 @@ class Record(msgspec.Struct, array_like=True):
     #: The configuration of the last event.
     configuration: str = ""
 
-    def judge(self, event: AnyEvent, source: str) -> Verdict:
+    def classify(self, event: AnyEvent, source: str) -> Verdict:
         """Say whether `event` was decided on before, repeats an earlier one, or is new."""
         if self.applied is not None and self.applied.source == source and event.seq <= self.applied.seq:
             return "known"

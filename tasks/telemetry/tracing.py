@@ -95,7 +95,7 @@ def stop(timeout_s: float = STOP_S) -> None:
 # Frames and ingest
 
 
-def caught(headers: Mapping[str, str] | None, raw: bytes) -> str:
+def extract_trace(headers: Mapping[str, str] | None, raw: bytes) -> str:
     """Give the trace of a frame: of its NATS headers, else of its envelope. "" where there is none or tracing is off."""
     if _tracer is None:
         return ""

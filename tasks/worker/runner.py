@@ -131,7 +131,7 @@ def run(
     except Exception as error:
         for each in runs:
             if not each.raised:
-                _take_back(each.batch, ledger)
+                _release_start(each.batch, ledger)
         if isinstance(error, redis.ResponseError):
             ledger.tell_refused([each.batch for each in runs if not (each.done or each.refusal)], error)
         raise
@@ -188,7 +188,7 @@ class _BatchRun:
         """Learn what became of the commit."""
         if committed == "committed" and self.outcome:
             with about(self.batch):
-                _strategy_errors.tell(self.outcome.letters)
+                _strategy_errors.record(self.outcome.letters)
             self.done = _done(self.batch, self.outcome)
         else:
             self.refusal = f"fenced by {committed}"
@@ -222,7 +222,7 @@ def _pass_over(refused: Sequence[_BatchRun], ledger: Ledger) -> None:
     """Leave batches that were not needed as they were."""
     for each in refused:
         with about(each.batch):
-            _take_back(each.batch, ledger)
+            _release_start(each.batch, ledger)
             tracing.note(not_needed=each.refusal or "")
             log.debug("batch not needed", why=each.refusal)
     ledger.count("fenced", len(refused))
@@ -269,9 +269,9 @@ def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
     return None
 
 
-def _take_back(batch: Batch[AnyEvent], ledger: Ledger) -> None:
+def _release_start(batch: Batch[AnyEvent], ledger: Ledger) -> None:
     """Take the start back. Where Redis stays away it is left standing: one of the few that a batch may have."""
     try:
-        _when_redis_is_back(ledger.take_back, batch)
+        _when_redis_is_back(ledger.release_start, batch)
     except redis.RedisError as error:
         log.warning("a start could not be taken back", task_id=batch.task_id, error=str(error))

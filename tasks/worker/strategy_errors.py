@@ -18,7 +18,7 @@ class StrategyErrors:
         self._throttle: defaultdict[str, LogThrottle] = defaultdict(LogThrottle)
         self._unlogged: Counter[str] = Counter()
 
-    def tell(self, letters: Iterable[bytes]) -> None:
+    def record(self, letters: Iterable[bytes]) -> None:
         """Take the dead letters of one committed batch."""
         for letter in map(dead_letters.unpack, letters):
             name = letter.strategy

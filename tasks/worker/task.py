@@ -98,7 +98,7 @@ class _Refusals:
     def __init__(self) -> None:
         self._throttle, self._last = LogThrottle(), ""
 
-    def tell(self, why: str) -> None:
+    def record(self, why: str) -> None:
         if self._throttle.allow() or why != self._last:
             log.error("Redis refuses what a batch needs: it is sent again", why=why)
         self._last = why
@@ -113,7 +113,7 @@ def _told_if_refused() -> Iterator[None]:
     try:
         yield
     except redis.ResponseError as error:
-        _refusals.tell(reason(error))
+        _refusals.record(reason(error))
         raise Ignore from None
 
 

@@ -9,7 +9,7 @@ import pytest
 
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters as letters
 from tests.support.stacks.pipeline import deadletters, finish, limited_plan, running
@@ -39,7 +39,7 @@ async def publish(stack: Stack, ids: Sequence[int]) -> None:
     client = await nats.connect(stack.nats_url)
     for number in ids:
         await client.publish("binance.btcusdt@trade", FRAME.format(id=number).encode())
-    await delivered(client)
+    await confirm_published(client)
     await client.close()
 
 

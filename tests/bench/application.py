@@ -93,7 +93,7 @@ class Loop:
         record = self._records.get(name)
         if record is None:
             record = self._records[name] = Record()
-        if record.judge(event, SOURCE) != "new":
+        if record.classify(event, SOURCE) != "new":
             return
         record.take(event, SOURCE)
         record.chain([event])

@@ -56,7 +56,7 @@ def run(system: System, load: Load) -> Run:
         asked, used = usage.redis_use(client), usage.cpu_s(system.instance.processes)
         feed = systems.feed(system, load.file, load.speed)
         watched = _Memory(feed, system)
-        systems.follow(system, lambda: watched.look() or _done(system, polls) >= target, _DONE_S, f"{target} events")
+        systems.follow(system, lambda: watched.poll() or _done(system, polls) >= target, _DONE_S, f"{target} events")
         ended_s = time.monotonic()
         used_then = usage.cpu_s([each for each in system.instance.processes if each is not feed])
         asked_then = usage.redis_use(client)
@@ -82,7 +82,7 @@ class _Memory:
         self._next_s = 0.0
         self.highest_mib: dict[str, float] = {}
 
-    def look(self) -> bool:
+    def poll(self) -> bool:
         """Look when it is time. Never true: it is asked on the way to another question."""
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + _SAMPLE_S

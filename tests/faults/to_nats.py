@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import nats
 
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
 from tests.support.waiting import wait_for
@@ -56,7 +56,7 @@ async def _flood(run: Run) -> None:
     client = await nats.connect(run.stack.nats_url)
     for _ in range(4_000):
         await client.publish("binance.btcusdt@kline_1m", frame)
-    await delivered(client)
+    await confirm_published(client)
     await client.close()
 
 

@@ -55,11 +55,11 @@ def _begin(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     yield Scene("begin", [keys.shard(0), *keys.of_batches(both)], [3600, msgspec.msgpack.encode(wanted)])
 
 
-def _take_back(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _release_start(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     starts = keys.starts(batch().lane)
     client.hset(starts, mapping={"once": 1, "twice": 2})
     for identity in ("once", "twice"):
-        yield Scene("take_back", [starts], [identity])
+        yield Scene("release_start", [starts], [identity])
 
 
 def _commit(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
@@ -150,7 +150,7 @@ _SCENES: dict[str, Callable[[redis.Redis, Keys], Iterator[Scene]]] = {
     "presence": _presence,
     "reset": _reset,
     "strike": _strike,
-    "take_back": _take_back,
+    "release_start": _release_start,
     "trim": _trim,
 }
 

@@ -157,7 +157,7 @@ class Rig:
         while not condition():
             assert time.monotonic() - started_s < max(timeout_s, HANGS_S), "waited in vain"
             if looking:
-                await self.sender.look()
+                await self.sender.poll()
                 await self.ledger.lease.renew()
             await asyncio.sleep(0.01)
 

@@ -12,7 +12,7 @@ import nats
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import free_port
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tasks.settings import Settings
 from tests.support.waiting import wait_for
 
@@ -94,5 +94,5 @@ async def publish(nats_url: str, *messages: tuple[str, bytes]) -> None:
     client = await nats.connect(nats_url)
     for subject, raw in messages:
         await client.publish(subject, raw)
-    await delivered(client)
+    await confirm_published(client)
     await client.close()

@@ -76,7 +76,7 @@ class Reader:
         deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
         while not condition():
             assert time.monotonic() < deadline_s, f"waited in vain; {len(self.frames)} frames came"
-            await self.source.look()
+            await self.source.poll()
             await asyncio.sleep(LOOK_S)
 
 

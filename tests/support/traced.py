@@ -15,7 +15,7 @@ import nats
 from nats.aio.client import Client
 
 from compose.local.processes import ROOT, Process
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tests.support import service
 from tests.support.service import Ingest
 from tests.support.waiting import wait_for
@@ -108,7 +108,7 @@ class Wire(NamedTuple):
         frame = enveloped("btcusdt@trade", SPOT_TRADE | {"t": self.pipeline._id}, **envelope)
         subject = f"{self.pipeline.ingest.settings.namespace}.frames"
         self.runner.run(self.client.publish(subject, frame, headers=headers))
-        self.runner.run(delivered(self.client))
+        self.runner.run(confirm_published(self.client))
         return self.pipeline._id
 
     def hear(self, number: int) -> dict[str, str]:

@@ -58,14 +58,14 @@ def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(settings: 
 
         close = AsyncMock()
 
-    async def look(*, everywhere: bool = False) -> None:
+    async def poll(*, everywhere: bool = False) -> None:
         asked.append(everywhere)
 
     async def run() -> None:
         service = Service(settings)
         anything: Any = service
         anything._ledger.subscribe = AsyncMock(return_value=Cut())
-        anything._sender.look = look
+        anything._sender.poll = poll
         for _ in range(2):
             await service._with_redis(service._listen)
         await service._ledger.close()

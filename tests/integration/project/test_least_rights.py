@@ -44,7 +44,7 @@ def worked_off(admin: redis.Redis) -> bool:
     return int(counters.get(b"applied", 0)) == TRADES - 1
 
 
-def condemn(admin: redis.Redis) -> None:
+def quarantine(admin: redis.Redis) -> None:
     """Leave a letter whose event a retry can get applied: its record has not come that far."""
     letter = DeadLetter("condemned", "5 runs", pool="trade", event=trade(id=TRADES + 1))
     admin.xadd("rs:deadletters", {"letter": dead_letters.pack(letter)})
@@ -110,9 +110,9 @@ def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
         wait_for(lambda: '"pool"' in guarded.ask_flower("/api/workers?refresh=1"), 10, "the worker in Flower")
         instance.stop(processes["recorder"])
         assert recorded.read_text() == (instance.directory / "recording.jsonl").read_text()
-        condemn(on.admin)
+        quarantine(on.admin)
         guarded.operate(COMMANDS)
-        guarded.look()
+        guarded.poll()
         for role in ("ingest", "worker", "flower"):
             instance.stop(processes[role])
         assert denied(on.admin) == []

@@ -161,7 +161,7 @@ class Guarded:
         self.said.append(text)
         return text
 
-    def look(self) -> None:
+    def poll(self) -> None:
         """Hear what the endpoints say."""
         for port in self.ports.values():
             self.said += [get(port, path)[1] for path in ("/", "/ready", "/healthz", "/metrics")]

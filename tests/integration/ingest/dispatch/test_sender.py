@@ -45,7 +45,7 @@ def test_a_look_at_all_lanes_finds_every_lost_notice_at_once(play):
         await rig.sent(2)
         for _ in range(2):
             rig.queue.commit(rig.queue.take_batch())
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         assert rig.lanes.held == 0
 
     play(scene)
@@ -86,7 +86,7 @@ def test_a_higher_epoch_or_the_same_number_of_another_process_supersedes(play, s
     async def scene(rig: Rig) -> None:
         rig.client.hset(rig.keys.shard(0), "epoch", stored)
         with pytest.raises(SupersededError, match=f"epoch {stored}"):
-            await rig.sender.look(everywhere=True)
+            await rig.sender.poll(everywhere=True)
 
     play(scene)
 
@@ -99,7 +99,7 @@ def test_an_empty_redis_leads_to_a_new_epoch_and_what_is_held_is_sent_again_in_o
         before = rig.sender.epoch
 
         async def look_from_all_sides() -> None:
-            await asyncio.gather(*(rig.sender.look(everywhere=True) for _ in range(4)))
+            await asyncio.gather(*(rig.sender.poll(everywhere=True) for _ in range(4)))
 
         await look_from_all_sides()  # every one has its connection now
         rig.forget()
@@ -113,7 +113,7 @@ def test_an_empty_redis_leads_to_a_new_epoch_and_what_is_held_is_sent_again_in_o
         assert [(event.seq, event.id) for event in batch.events] == [(1, 1), (2, 2), (3, 3)]
         assert rig.client.hget(rig.keys.configurations, CONFIGURATION.version) == CONFIGURATION.canonical()
         assert rig.queue.commit(batch) == "committed"
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         assert rig.lanes.held == 0
 
     play(scene)
@@ -127,13 +127,13 @@ def test_a_lane_that_stands_below_where_it_was_seen_leads_to_a_new_epoch(play):
             await rig.sent()
             batch = rig.queue.take_batch()
             rig.queue.commit(batch)
-            await rig.sender.look(everywhere=True)
+            await rig.sender.poll(everywhere=True)
             positions.append(batch.to)
         rig.offer()
         await rig.sent()
         stale = rig.queue.take_batch()
         rig.client.hset(rig.keys.pool("trade"), lane_field(batch.lane), str(positions[0]))
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         assert rig.sender.epoch.number == 2
         assert rig.queue.commit(stale) == "epoch"
         await rig.sent()
@@ -159,7 +159,7 @@ def test_a_commit_that_comes_between_the_ledgers_answer_and_its_reading_is_no_st
             return reading
 
         monkeypatch.setattr(rig.ledger, "read", read_slowly)
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         assert (rig.sender.epoch.number, rig.tally.totals["redis_went_back"]) == (1, 0)
         assert rig.lanes.held == 0
 
@@ -171,7 +171,7 @@ def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(play):
         rig.offer()
         await rig.sent()
         lost, *_ = await rig.ledger.claim(1, Layout(rig.lanes.router), CONFIGURATION)
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         assert rig.sender.epoch.number == lost.number + 1
 
     play(scene)
@@ -204,7 +204,7 @@ def test_a_batch_that_was_started_three_times_in_vain_is_sent_as_two_halves(play
         for _ in range(4):
             rig.offer()
         rig.queue.commit(rig.queue.take_batch())
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         await rig.sent()
         batch = rig.queue.take_batch()
         rig.client.hset(rig.keys.starts(batch.lane), batch.identity, 3)
@@ -212,7 +212,7 @@ def test_a_batch_that_was_started_three_times_in_vain_is_sent_as_two_halves(play
         first = rig.queue.take_batch()
         assert (first.prev, first.events) == (batch.prev, batch.events[:2])
         rig.queue.commit(first)
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         await rig.sent()
         second = rig.queue.take_batch()
         assert (second.prev, second.to, second.events) == (first.to, batch.to, batch.events[2:])

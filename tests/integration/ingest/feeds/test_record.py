@@ -14,7 +14,7 @@ import pytest
 from compose.local.processes import Instance, Process
 from compose.local.servers import free_port, start_nats
 from ingest.feeds import record as feed
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tasks.errors import RecordingError, ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import parse
@@ -143,7 +143,7 @@ def test_what_is_replayed_and_recorded_is_the_same_file(nats_url, each_recording
         for line in lines:
             stream = json.loads(line)["stream"]
             await client.publish(f"again.{stream}.{'trade' if stream.endswith('@trade') else 'book'}", line)
-        await delivered(client)
+        await confirm_published(client)
         await cancelled(task)
         await client.close()
 

@@ -40,7 +40,7 @@ class Scene(Rig):
         """Commit batches, and let the sender know of it."""
         for batch in batches:
             assert self.queue.commit(batch) == "committed"
-        await self.sender.look(everywhere=True)
+        await self.sender.poll(everywhere=True)
 
 
 Play = Callable[[Callable[[Scene], Awaitable[None]]], None]

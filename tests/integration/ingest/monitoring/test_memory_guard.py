@@ -58,7 +58,7 @@ def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small
         assert rig.queue.commit(first) == "committed"
         await rig.until(lambda: rig.tally.totals["committed"] == 1, looking=True)
         rig.offer()
-        await rig.sender.look(everywhere=True)
+        await rig.sender.poll(everywhere=True)
         assert (len(rig.queue), rig.lanes.held, rig.tally.totals["batches_sent"]) == (0, 2, 1)
         empty(rig.client)
         await surroundings.ask()

@@ -170,7 +170,7 @@ def test_a_browser_that_does_not_read_is_cut_off_and_the_others_go_on(settings: 
                 await until(lambda: len(page.watchers) == 2)
                 for number in range(200):
                     for watcher in page.watchers:
-                        watcher.tell(message("big", {"number": number, "text": "x" * 200_000}))
+                        watcher.send(message("big", {"number": number, "text": "x" * 200_000}))
                     assert (await reading.next("big"))["number"] == number
                     if len(page.watchers) == 1:
                         break

@@ -18,7 +18,7 @@ from compose.local.servers import start_nats
 from ingest.connectivity import Connectivity
 from ingest.service import Service
 from ingest.sources.base import CoreSource, Nats
-from ingest.transport.flush import delivered
+from ingest.transport.flush import confirm_published
 from tasks.errors import ServerUnavailableError
 from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings, load
@@ -87,13 +87,13 @@ def test_close_delivers_all_that_the_server_had_and_nothing_after_it(nats_url, n
             feed = await nats.connect(nats_url)
             for frame in frames:
                 await feed.publish(*frame)
-            await delivered(feed)
+            await confirm_published(feed)
             await listener.source.close()
             assert listener.frames == frames
             assert listener.source.pending == 0
             for letter in "abc":
                 await feed.publish(f"{namespace}.{letter}", b"late")
-            await delivered(feed)
+            await confirm_published(feed)
             await listener.nats.client.flush()
             assert len(listener.frames) == len(frames)
             await feed.close()

@@ -55,7 +55,7 @@ def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_ther
         async with opened(settings, 400) as reader:
             start = await reader.source.begin(StoredOffsets(), None)
             for _ in range(30):
-                looking = asyncio.create_task(reader.source.look())
+                looking = asyncio.create_task(reader.source.poll())
                 for _ in range(dice.randrange(4)):
                     await asyncio.sleep(0)
                 after = dice.randrange(300)
@@ -83,7 +83,7 @@ def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(
             await reader.source.open(reader.deliver)
             await reader.until(lambda: len(reader.frames) >= 10)
             for _ in range(20):
-                await reader.source.look()
+                await reader.source.poll()
                 await reader.nats.client.flush()
             assert len(reader.frames) == 10, "what had been asked for while there was room"
             reader.room = 10**9

@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 from tests.support.workers.process import worker
 
 
-def tell(settings: Settings, name: str, what: Callable[[Heartbeat], Awaitable[None]]) -> None:
+def with_heartbeat(settings: Settings, name: str, what: Callable[[Heartbeat], Awaitable[None]]) -> None:
     async def main() -> None:
         one = Heartbeat(settings, name)
         await what(one)
@@ -40,7 +40,7 @@ def seconds(client: redis.Redis) -> int:
 def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(monkeypatch, client, keys, settings):
     now_ns = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
-    tell(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
+    with_heartbeat(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
     [seen] = heartbeats.read(client, keys)
     assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, VERSION)
     assert 0 <= seen.age_s < 5
@@ -49,8 +49,8 @@ def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(
 
 def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
     for name in ("w1@a", "w2@b"):
-        tell(settings, name, lambda one: one.announce(1, ["depth", "trade"]))
-    tell(settings, "w1@a", lambda one: one.leave())
+        with_heartbeat(settings, name, lambda one: one.announce(1, ["depth", "trade"]))
+    with_heartbeat(settings, "w1@a", lambda one: one.leave())
     assert [seen.name for seen in heartbeats.read(client, keys)] == ["w2@b"]
 
 
@@ -59,7 +59,7 @@ def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(cl
     for name, seen_s in (("old", now_s - 61), ("recent", now_s - 50)):
         client.hset(keys.workers, name, f'{{"seen_s":{seen_s}.000000,"clock_ms":0}}')
     client.hset(keys.workers, "junk", "junk")
-    tell(settings, "w1@a", lambda one: one.announce(1, ["depth", "trade"]))
+    with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["depth", "trade"]))
     assert set(entries(client, keys)) == {b"recent", b"w1@a"}
 
 

@@ -169,9 +169,9 @@ def test_a_start_that_is_taken_back_leaves_no_trace(client, keys, ledger):
     before = dump(client, keys.namespace)
     begin(ledger, batch())
     begin(ledger, batch())
-    ledger.take_back(batch())
+    ledger.release_start(batch())
     assert client.hgetall(keys.starts(LANE)) == {batch().identity.encode(): b"1"}
-    ledger.take_back(batch())
+    ledger.release_start(batch())
     assert dump(client, keys.namespace) == before
 
 
@@ -179,7 +179,7 @@ def test_a_start_that_a_commit_has_removed_is_not_taken_back_below_none(client, 
     begin(ledger, batch())
     begin(ledger, batch())
     commit(ledger, batch(), outcome())
-    ledger.take_back(batch())
+    ledger.release_start(batch())
     assert not client.exists(keys.starts(LANE))
 
 

@@ -170,7 +170,7 @@ async def offering(rig: Rig, done: asyncio.Event) -> int:
             offered += BURST
             for symbol in SYMBOLS * BURST:
                 rig.offer(symbol)
-        await rig.sender.look()
+        await rig.sender.poll()
         await rig.ledger.lease.renew()
         await asyncio.sleep(0.01)
     return offered

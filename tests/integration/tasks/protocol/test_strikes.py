@@ -126,7 +126,7 @@ class Scene:
         async def main() -> T:
             try:
                 await self.in_force.refresh()
-                await self.breaker.look()
+                await self.breaker.poll()
                 return await acts()
             finally:
                 await self.rig.close()
@@ -158,11 +158,11 @@ def changes(settings: Settings) -> Iterator[Changes]:
 def test_a_strategy_that_workers_stopped_is_switched_off_and_told_of(scene: Scene, changes: Changes):
     async def acts() -> None:
         await scene.stop()
-        await scene.breaker.look()
+        await scene.breaker.poll()
         assert scene.in_force.configuration.gate_of("trade", GRUMPY).off
         assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
         assert scene.found() == ["strategy grumpy in pool trade"]
-        await scene.breaker.look()
+        await scene.breaker.poll()
 
     scene.play(acts)
     *_, change = changes.history()
@@ -174,11 +174,11 @@ def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene: Scen
     async def acts() -> None:
         for _ in range(2):
             await scene.stop()
-            await scene.breaker.look()
+            await scene.breaker.poll()
             assert scene.found()
             await asyncio.to_thread(changes.reset, f"pools.trade.strategies.{GRUMPY}.gate.off", "", "ann")
             await scene.in_force.refresh()
-            await scene.breaker.look()
+            await scene.breaker.poll()
             assert scene.in_force.version == CONFIGURATION.version
             assert scene.found() == []
 
@@ -188,7 +188,7 @@ def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene: Scen
 def test_a_new_ingest_knows_what_was_switched_off(scene: Scene):
     async def acts() -> list[str]:
         await scene.stop()
-        await scene.breaker.look()
+        await scene.breaker.poll()
         return scene.found()
 
     async def nothing() -> None:
@@ -216,7 +216,7 @@ def test_a_batch_whose_process_ended_is_sent_again_at_once(scene: Scene):
             assert lane.sent_s
         await scene.breaker.on_notice(notice)
         assert lane.sent_s == []
-        await rig.sender.look()
+        await rig.sender.poll()
         await rig.sent()
 
     scene.play(acts)
@@ -234,13 +234,13 @@ def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, changes:
         await asyncio.to_thread(limit, changes, 10)
         await scene.in_force.refresh()
         scene.raised(500)
-        await scene.breaker.look()  # all of this was before the limit
+        await scene.breaker.poll()  # all of this was before the limit
         scene.raised(500)
         for count in (10, 1):
-            await scene.breaker.look()
+            await scene.breaker.poll()
             assert scene.found() == []
             scene.raised(count)
-        await scene.breaker.look()
+        await scene.breaker.poll()
         assert scene.found() == ["strategy grumpy in pool trade"]
         assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
 
@@ -255,7 +255,7 @@ def test_without_a_limit_errors_switch_nothing_off(scene: Scene, changes: Change
     async def acts() -> None:
         scene.raised(0)
         scene.raised(10_000)
-        await scene.breaker.look()
+        await scene.breaker.poll()
 
     scene.play(acts)
     assert [change.author for change in changes.history()] == ["strategies file"]

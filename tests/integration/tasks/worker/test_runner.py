@@ -121,7 +121,7 @@ def test_a_batch_is_run_up_to_its_limit_of_starts_and_not_beyond(ledger, sent, l
     for _ in range(limit):
         begin(ledger, sent)
     assert run(ledger, sent) is None
-    ledger.take_back(sent)
+    ledger.release_start(sent)
     assert run(ledger, sent) is not None
 
 

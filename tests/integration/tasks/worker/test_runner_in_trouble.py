@@ -78,7 +78,7 @@ def test_a_run_that_could_not_begin_leaves_no_start_whether_it_was_counted_or_no
 
 
 def test_a_start_that_cannot_be_taken_back_is_left_standing(client, keys, ledger):
-    unlucky = Unlucky(client, keys.namespace).trouble("take_back", redis.ResponseError("no"), done=False)
+    unlucky = Unlucky(client, keys.namespace).trouble("release_start", redis.ResponseError("no"), done=False)
     assert run(unlucky, batch(2)) is None
     assert starts(client, keys) == {batch(2).identity.encode(): b"1"}
 

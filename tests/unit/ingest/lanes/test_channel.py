@@ -74,7 +74,7 @@ class World:
     def pump(self) -> None:
         ready = [lane for lane in self.lanes.values() if lane.waiting and not lane.flight]
         crew = task_packing.Workforce([({"trade"}, self.processes)]) if self.processes else None
-        for lanes in task_packing.tasks_of({"trade": list(self.lanes.values())}, ready, crew, self.now_s):
+        for lanes in task_packing.plan_tasks({"trade": list(self.lanes.values())}, ready, crew, self.now_s):
             assert all(lane.launch() for lane in lanes)
             self.send(lanes)
 
@@ -92,7 +92,7 @@ class World:
             self.lanes[name].settle(position, self.now_s)
             self.pump()
 
-    def look(self) -> None:
+    def poll(self) -> None:
         self.now_s += self.dice.choice((0.1, 1.0, 5.0))
         while self.healthy and self.running and self.now_s - self.running[0][0] > COPY_LIFE_S - 5:
             self.finish(0)
@@ -107,10 +107,10 @@ class World:
             return
         batch = lane.batch(0, EPOCH)
         starts, full = self.starts.get((lane.id, batch.identity), 0), len(self.queue) > 4 * self.count
-        match lane.judge(starts, self.now_s, copy_life_s=COPY_LIFE_S, queue_full=full):
+        match lane.decide(starts, self.now_s, copy_life_s=COPY_LIFE_S, queue_full=full):
             case "resend":
                 self.send([lane])
-            case "condemn":
+            case "quarantine":
                 self.condemned.append(batch.to.seq)
                 self.positions[lane.id] = batch.to
                 lane.settle(batch.to, self.now_s)
@@ -174,7 +174,7 @@ class World:
         for _ in range(10_000):
             if not self.held:
                 return
-            self.look()
+            self.poll()
             self.work()
 
     def work(self, poison: int = 0) -> None:
@@ -236,7 +236,7 @@ def test_an_event_that_ends_every_worker_is_found_by_halving_and_alone_condemned
     for _ in range(5_000):
         if not world.held:
             break
-        world.look()
+        world.poll()
         world.work(poison)
     assert world.condemned == [poison]
     assert sorted(world.done) == [seq for seq in range(1, world.offered + 1) if seq != poison]

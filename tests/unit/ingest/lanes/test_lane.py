@@ -39,7 +39,7 @@ def at(seq: int) -> Position:
 
 
 def overdue(lane: Lane, starts: int, now_s: float, *, queue_full: bool = False) -> str:
-    return lane.judge(starts, now_s, copy_life_s=20, queue_full=queue_full)
+    return lane.decide(starts, now_s, copy_life_s=20, queue_full=queue_full)
 
 
 def test_a_quiet_lane_sends_one_event_and_a_busy_one_all_that_gathered(lane: Lane):
@@ -199,7 +199,7 @@ def test_a_single_event_is_condemned_only_after_five_starts_in_vain_and_when_non
     assert not lane.overdue(519.9)
     assert overdue(lane, 6, 520.0) == "wait", "another copy has begun"
     assert overdue(lane, 6, 539.9) == "wait"
-    assert overdue(lane, 6, 540.0) == "condemn"
+    assert overdue(lane, 6, 540.0) == "quarantine"
 
 
 def test_absent_workers_never_condemn_anything(lane: Lane):
@@ -207,7 +207,7 @@ def test_absent_workers_never_condemn_anything(lane: Lane):
     launch(lane)
     for now_s in range(1, 600):
         if lane.overdue(now_s):
-            assert overdue(lane, 0, now_s) != "condemn"
+            assert overdue(lane, 0, now_s) != "quarantine"
             lane.sent(now_s)
 
 

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.lanes.lane import Item, Lane
-from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Workforce, on_their_way, share_out, tasks_of
+from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Workforce, in_flight_tasks, plan_tasks, share_out
 from tasks.events import Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from tasks.protocol.routing import LaneId
@@ -137,7 +137,7 @@ def tasks_for(
 ) -> list[list[Lane]]:
     every = [*ready, *under_way(counts)]
     by_pool = {pool: [each for each in every if each.id.pool == pool] for pool in "ABC"}
-    return tasks_of(by_pool, ready, None if workers is None else Workforce(workers), NOW_S, lambda _: crowded)
+    return plan_tasks(by_pool, ready, None if workers is None else Workforce(workers), NOW_S, lambda _: crowded)
 
 
 def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
@@ -226,17 +226,17 @@ def test_a_task_counts_once_however_many_lanes_share_it(tasks: list[int]):
     several = lanes(*[1] * len(tasks))
     for each, task in zip(several, tasks, strict=True):
         sent([each], task)
-    assert on_their_way([*several, lane(99)], NOW_S) == len(set(tasks))
+    assert in_flight_tasks([*several, lane(99)], NOW_S) == len(set(tasks))
 
 
 def test_a_task_is_on_its_way_until_the_last_of_its_batches_is_committed():
     several = lanes(1, 1, 1)
     sent(several[:2], 1)
     sent(several[2:], 2)
-    left = [on_their_way(several, NOW_S)]
+    left = [in_flight_tasks(several, NOW_S)]
     for each in several:
         each.settle(Position(SOURCE, each.flight[-1].seq), NOW_S)
-        left.append(on_their_way(several, NOW_S))
+        left.append(in_flight_tasks(several, NOW_S))
     assert left == [2, 2, 1, 0]
 
 
@@ -244,13 +244,13 @@ def test_a_task_is_on_its_way_until_the_last_of_its_batches_is_committed():
 def test_what_is_overdue_is_not_on_its_way_any_more(later_s: float, known: int):
     several = lanes(1)
     sent(several, 1)
-    assert on_their_way(several, NOW_S + later_s) == known
+    assert in_flight_tasks(several, NOW_S + later_s) == known
 
 
 def test_a_copy_is_not_counted_and_the_rest_of_its_first_task_is():
     several = lanes(1, 1)
     sent(several, 1)
     sent(several[:1], 2)
-    assert on_their_way(several, NOW_S) == 1
+    assert in_flight_tasks(several, NOW_S) == 1
     sent(several[1:], 3)
-    assert on_their_way(several, NOW_S) == 0
+    assert in_flight_tasks(several, NOW_S) == 0

@@ -34,7 +34,7 @@ class Feed:
     def second(self, *events: AnyEvent) -> None:
         """Let a second go by, with these events in it."""
         for event in events:
-            self.watch.see(event)
+            self.watch.observe(event)
         self.now_s += 1
         self.watch.tick(self.now_s)
 
@@ -175,7 +175,7 @@ def test_what_is_read_again_after_a_restart_is_no_repeat(feed: Feed):
 def test_what_came_within_a_second_is_given_once_with_its_newest_event(feed: Feed):
     events = [feed.trade(), feed.trade(), feed.trade("ETHUSDT"), book(id=7)]
     for event in events:
-        feed.watch.see(event)
+        feed.watch.observe(event)
     told = {fresh.key: (fresh.event, fresh.events, fresh.wanted) for fresh in feed.watch.tick(1.0)}
     assert told == {
         ("spot", "BTCUSDT", "trade"): (events[1], 2, True),
@@ -197,7 +197,7 @@ def test_ages_are_told_by_kind_and_of_the_oldest_streams(feed: Feed):
 
 def test_invented_symbols_do_not_make_it_grow(feed: Feed):
     for number in range(MAX_STREAMS + 10):
-        feed.watch.see(trade(symbol=f"S{number}"))
+        feed.watch.observe(trade(symbol=f"S{number}"))
     feed.second()
     feed.second(trade(symbol="S0", id=9))
     assert feed.watch.told(feed.now_s)["streams"] <= MAX_STREAMS + 1

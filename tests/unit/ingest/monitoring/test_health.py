@@ -86,11 +86,11 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_
 
 
 def test_a_redis_that_is_too_full_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
-    watched.brake.look("redis://b", 950, 1_000)
+    watched.brake.poll("redis://b", 950, 1_000)
     well, said = watched.health.ready()
     assert (well, said["redis_full"], said["redis"]) == (False, True, True)
     assert watched.health.healthz()[0]
-    watched.brake.look("redis://b", 100, 1_000)
+    watched.brake.poll("redis://b", 100, 1_000)
     assert watched.health.ready()[0]
 
 

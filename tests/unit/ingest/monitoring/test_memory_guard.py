@@ -10,7 +10,7 @@ LIMIT = 1_000
 
 def full(brake: MemoryGuard, used_bytes: int | None, limit_bytes: int | None = LIMIT, server: str = "a") -> bool:
     """Let it look; say what it thinks then."""
-    brake.look(server, used_bytes, limit_bytes)
+    brake.poll(server, used_bytes, limit_bytes)
     return brake.full
 
 
@@ -48,10 +48,10 @@ def test_it_is_released_and_calls_once_when_the_last_full_server_has_room():
     brake, released = MemoryGuard(0.9), list[bool]()
     brake.on_release = lambda: released.append(brake.full)
     for name, used in (("a", 950), ("b", 950), ("a", 100)):
-        brake.look(name, used, LIMIT)
+        brake.poll(name, used, LIMIT)
     assert released == []
     for _ in range(2):
-        brake.look("b", 100, LIMIT)
+        brake.poll("b", 100, LIMIT)
     assert released == [False]
 
 
@@ -59,6 +59,6 @@ def test_it_says_once_of_which_server_it_is_that_it_is_full_and_once_that_it_has
     brake = MemoryGuard(0.9)
     with capture_logs() as logs:
         for used in (950, 960, 100, 100):
-            brake.look("redis://b", used, LIMIT)
+            brake.poll("redis://b", used, LIMIT)
     told = [(line["log_level"], line["server"], line["used_bytes"]) for line in logs]
     assert told == [("error", "redis://b", 950), ("info", "redis://b", 100)]

@@ -43,7 +43,7 @@ class Shown:
 
     def __init__(self) -> None:
         self.feed, self.market = FeedWatch(), Market()
-        self.see = self.feed.see
+        self.observe = self.feed.observe
 
     def tick(self, now_s: float) -> list[Row]:
         return self.market.tick(self.feed.tick(now_s), now_s)
@@ -69,10 +69,10 @@ def signal(name: str, **more: Any) -> bytes:
 def test_a_row_has_the_latest_book_and_trade_and_counts_the_events_since_the_last_tick():
     market = Shown()
     for event in (book(), trade(100.0), trade(101.0), book(((99.0, 1.0),), ((101.0, 1.0),))):
-        market.see(event)
+        market.observe(event)
     [row] = market.tick(1.0)
     assert (row.mid, row.spread_bps, row.trade, row.events) == (100.0, 200.0, 101.0, 4)
-    market.see(trade(102.0))
+    market.observe(trade(102.0))
     [row] = market.tick(2.0)
     assert (row.mid, row.trade, row.events) == (100.0, 102.0, 1)
     assert market.tick(3.0) == []
@@ -80,14 +80,14 @@ def test_a_row_has_the_latest_book_and_trade_and_counts_the_events_since_the_las
 
 def test_the_same_symbol_of_two_venues_is_two_rows():
     market = Shown()
-    market.see(trade(1.0, venue="spot"))
-    market.see(trade(2.0, venue="usdm"))
+    market.observe(trade(1.0, venue="spot"))
+    market.observe(trade(2.0, venue="usdm"))
     assert {(row.venue, row.trade) for row in market.tick(1.0)} == {("spot", 1.0), ("usdm", 2.0)}
 
 
 def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
     market = Shown()
-    market.see(book())
+    market.observe(book())
     for second in range(int(STALE_S) + 2):
         market.tick(float(second))
     [history] = market.market.history
@@ -99,7 +99,7 @@ def test_the_history_runs_on_the_time_of_the_books_and_goes_on_while_none_comes(
     market = Shown()
     for second, time_ms in enumerate((TIME_MS, TIME_MS + 5_000, None, TIME_MS + 5_500, TIME_MS + 9_000)):
         if time_ms:
-            market.see(book(time_ms=time_ms))
+            market.observe(book(time_ms=time_ms))
         market.tick(float(second))
     [history] = market.market.history
     assert [each - TIME_MS for each in history.times_ms] == [0, 5_000, 6_000, 6_000, 9_000]
@@ -109,7 +109,7 @@ def test_the_history_runs_on_the_time_of_the_books_and_goes_on_while_none_comes(
 def test_the_history_begins_anew_where_time_leaps_to_that_of_another_feed(leap_ms: int):
     market = Shown()
     for second, time_ms in enumerate((TIME_MS, TIME_MS + 1_000, TIME_MS + 1_000 + leap_ms)):
-        market.see(book(time_ms=time_ms))
+        market.observe(book(time_ms=time_ms))
         market.tick(float(second))
     [history] = market.market.history
     assert (history.times_ms, history.mid) == ([TIME_MS + 1_000 + leap_ms], [2000.0])
@@ -117,7 +117,7 @@ def test_the_history_begins_anew_where_time_leaps_to_that_of_another_feed(leap_m
 
 def test_trades_before_the_first_book_leave_no_points():
     market = Shown()
-    market.see(trade())
+    market.observe(trade())
     market.tick(1.0)
     assert market.market.history[0].times_ms == []
 
@@ -126,7 +126,7 @@ def test_history_and_symbols_are_bounded_and_the_most_active_stay():
     market = Shown()
     for number in range(MAX_SYMBOLS + 20):
         for _ in range(2 if number >= 20 else 1):
-            market.see(book(symbol=f"S{number}USDT"))
+            market.observe(book(symbol=f"S{number}USDT"))
     for second in range(HISTORY_POINTS + 5):
         market.tick(float(second))
     assert {row.symbol for row in market.market.rows} == {f"S{number}USDT" for number in range(20, MAX_SYMBOLS + 20)}
@@ -138,7 +138,7 @@ def test_history_and_symbols_are_bounded_and_the_most_active_stay():
 
 def test_hello_holds_all_that_the_page_draws():
     told = Told(flower_url="http://127.0.0.1:5555", namespace="mine")
-    told.feed.see(book())
+    told.feed.observe(book())
     told.live.relayed(b"2000-0", signal("a"))
     told.tick()
     hello = told.hello()
@@ -153,14 +153,14 @@ def test_hello_holds_all_that_the_page_draws():
 
 def test_nothing_is_told_while_nobody_watches_but_the_history_goes_on():
     told = Told()
-    told.feed.see(book())
+    told.feed.observe(book())
     assert told.live.tick(watched=False) == []
     assert told.hello()["history"][0]["mid"] == [2000.0]
 
 
 def test_a_tick_tells_what_changed_and_new_signals_once():
     told = Told()
-    told.feed.see(book())
+    told.feed.observe(book())
     told.live.relayed(b"1-0", signal("a"))
     told.live.relayed(b"1-0", signal("a"))
     first, second = told.tick(), told.tick()

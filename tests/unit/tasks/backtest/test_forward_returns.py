@@ -16,7 +16,7 @@ from tests.support.events import TIME_MS, book, trade
 def seen(events: Iterable[AnyEvent]) -> Market:
     market = Market()
     for event in events:
-        market.see(event)
+        market.observe(event)
     return market
 
 

@@ -72,7 +72,7 @@ def test_the_page_refers_to_no_other_file(told: Content):
 
 def test_what_comes_from_outside_is_escaped(told: Content, tmp_path: Path):
     market = Market()
-    market.see(book(symbol=EVIL))
+    market.observe(book(symbol=EVIL))
     said = msgspec.json.encode(spoken(symbol=EVIL, strategy=EVIL, action=EVIL, rationale=EVIL))
     result = msgspec.structs.replace(told.result, skipped={EVIL: 1}, errors={EVIL: 1})
     text = html_report.html(Content([tmp_path / f"{EVIL}.jsonl"], told.configuration, result, [said], market))
@@ -87,7 +87,7 @@ def test_a_recording_without_signals_or_without_anything_has_a_page(tmp_path: Pa
     assert (quiet.result.frames, quiet.signals) == (0, [])
     assert '<th scope="row">orderbook_skew</th><td>0</td>' in html_report.html(quiet)
     market = Market()
-    market.see(trade(100.0))
+    market.observe(trade(100.0))
     assert "no signals" in html_report.html(quiet._replace(market=market))
 
 
@@ -143,7 +143,7 @@ def test_books_give_the_price_where_there_are_any():
         book([(2999.0, 1.0)], [(3001.0, 1.0)], time_ms=TIME_MS, seq=3),
         trade(50.0, symbol="ETHUSDT", seq=4),
     ):
-        market.see(event)
+        market.observe(event)
     assert market.names == [("spot", "BTCUSDT"), ("spot", "ETHUSDT")]
     times_ms, prices, positions = market.prices(("spot", "BTCUSDT"))
     assert (list(times_ms), list(prices), list(positions)) == ([TIME_MS + 5] * 2, [2000.0, 3000.0], [2, 3])

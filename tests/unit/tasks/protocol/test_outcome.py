@@ -4,7 +4,7 @@ from collections import Counter
 
 from tasks.events import Position
 from tasks.protocol import dead_letters, records
-from tasks.protocol.outcome import Outcome, condemn
+from tasks.protocol.outcome import Outcome, quarantine
 from tasks.protocol.records import Record
 from tests.support.events import trade
 
@@ -13,7 +13,7 @@ FIELD = "record:spot:BTCUSDT:trade"
 
 def given_up(stands: Record | None, seq: int) -> tuple[Record, Outcome]:
     packed = None if stands is None else records.pack(stands)
-    outcome = condemn("trade", "s", trade(id=11, seq=seq), packed, "5 runs")
+    outcome = quarantine("trade", "s", trade(id=11, seq=seq), packed, "5 runs")
     assert outcome.fields.keys() == {FIELD}
     return records.unpack(outcome.fields[FIELD]), outcome
 

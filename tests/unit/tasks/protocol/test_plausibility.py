@@ -32,7 +32,7 @@ def accepted(events: Iterable[AnyEvent]) -> list[bool]:
         if isinstance(event, Depth):
             outcomes.append(guard.check(event) is None)
         elif isinstance(event, Trade):
-            guard.see(event)
+            guard.observe(event)
     return outcomes
 
 

@@ -23,7 +23,7 @@ def standing(id: int = 10, seq: int = 5) -> Record:  # noqa: A002 the event's ow
 
 
 def test_the_first_event_is_new_whatever_its_id():
-    assert Record().judge(trade(id=0), "s") == "new"
+    assert Record().classify(trade(id=0), "s") == "new"
 
 
 @pytest.mark.parametrize(
@@ -39,7 +39,7 @@ def test_the_first_event_is_new_whatever_its_id():
     ],
 )
 def test_an_id_that_does_not_rise_is_a_repeat_unless_more_than_60_s_have_passed(id_, later_ms, verdict):
-    assert standing().judge(trade(id=id_, seq=6, time_ms=TIME_MS + later_ms), "s") == verdict
+    assert standing().classify(trade(id=id_, seq=6, time_ms=TIME_MS + later_ms), "s") == verdict
 
 
 def test_a_feed_that_begins_anew_counts_a_generation_and_no_gap():
@@ -49,22 +49,22 @@ def test_a_feed_that_begins_anew_counts_a_generation_and_no_gap():
 
 
 def test_a_position_that_was_decided_on_is_known_before_its_id_is_looked_at():
-    assert standing(id=10, seq=5).judge(trade(id=10, seq=5), "s") == "known"
-    assert standing(id=10, seq=5).judge(trade(id=99, seq=4), "s") == "known"
-    assert standing(id=10, seq=5).judge(trade(id=9, seq=4, time_ms=TIME_MS + NEW_GENERATION_MS + 1), "s") == "known"
+    assert standing(id=10, seq=5).classify(trade(id=10, seq=5), "s") == "known"
+    assert standing(id=10, seq=5).classify(trade(id=99, seq=4), "s") == "known"
+    assert standing(id=10, seq=5).classify(trade(id=9, seq=4, time_ms=TIME_MS + NEW_GENERATION_MS + 1), "s") == "known"
 
 
 def test_positions_of_another_source_say_nothing_so_ids_find_the_repeats():
     record = standing(id=10, seq=5)
-    assert record.judge(trade(id=11, seq=1), "another") == "new"
-    assert record.judge(trade(id=10, seq=1), "another") == "repeat"
+    assert record.classify(trade(id=11, seq=1), "another") == "new"
+    assert record.classify(trade(id=10, seq=1), "another") == "repeat"
 
 
 def test_a_fresh_record_holds_no_position_so_nothing_is_known():
     record = Record()
     record.pass_over(trade(seq=5), "s")
-    assert record.judge(trade(seq=5), "s") == "known"
-    assert Record().judge(trade(seq=5), "s") == "new"
+    assert record.classify(trade(seq=5), "s") == "known"
+    assert Record().classify(trade(seq=5), "s") == "new"
 
 
 def test_missing_trade_ids_are_counted_as_gaps():
@@ -118,7 +118,7 @@ def test_what_is_passed_over_raises_applied_and_neither_count_nor_hash():
 def walked(events: Iterable[AnyEvent]) -> Record:
     record = Record()
     for event in events:
-        match record.judge(event, "s"):
+        match record.classify(event, "s"):
             case "repeat":
                 record.pass_over(event, "s")
             case "new":

@@ -152,10 +152,10 @@ def test_exceptions_of_a_strategy_are_told_once_in_a_while_and_those_of_another_
     errors = StrategyErrors()
     now_s = 100.0
     with capture_logs() as told:
-        errors.tell([letter("iceberg", trade(id=7)), letter("iceberg", trade(id=8)), letter("skew", None)])
-        errors.tell([letter("iceberg", trade(id=9))])
+        errors.record([letter("iceberg", trade(id=7)), letter("iceberg", trade(id=8)), letter("skew", None)])
+        errors.record([letter("iceberg", trade(id=9))])
         now_s = 111.0
-        errors.tell([letter("iceberg", trade(id=10))])
+        errors.record([letter("iceberg", trade(id=10))])
     first = {"event": "a strategy raised", "log_level": "warning", "error": "ValueError: thirteen"}
     assert told == [
         first | {"strategy": "iceberg", "symbol": "BTCUSDT", "event_id": 7, "count": 1},

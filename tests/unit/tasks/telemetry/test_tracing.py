@@ -57,7 +57,7 @@ def test_traces_are_wanted_when_an_endpoint_is_set_and_nothing_says_no(monkeypat
 
 def test_while_it_is_off_no_frame_has_a_trace_and_no_task_and_no_signal_gets_one():
     tracing.start("ingest")
-    assert tracing.caught({"traceparent": PARENT}, PETROSA) == ""
+    assert tracing.extract_trace({"traceparent": PARENT}, PETROSA) == ""
     with tracing.batch("trade-3", [], resend=False) as headers:
         assert headers == {}
     assert tracing.strategies(0, {"a": 1}, [b'{"strategy":"a"}']) == []
@@ -71,7 +71,7 @@ def test_without_the_packages_there_is_one_warning_and_everything_goes_on(monkey
         for _ in range(3):
             tracing.start("worker")
     assert [line["log_level"] for line in logs] == ["warning"]
-    assert tracing.caught({"traceparent": PARENT}, FRAME) == ""
+    assert tracing.extract_trace({"traceparent": PARENT}, FRAME) == ""
 
 
 @pytest.mark.parametrize(
@@ -98,7 +98,7 @@ def test_without_the_packages_there_is_one_warning_and_everything_goes_on(monkey
 def test_a_frames_trace_is_that_of_its_headers_else_that_of_its_envelope_and_never_an_invalid_one(
     on, headers, raw, trace
 ):
-    assert tracing.caught(headers, raw) == trace
+    assert tracing.extract_trace(headers, raw) == trace
 
 
 @pytest.mark.parametrize("trace", [PARENT, f"{PARENT} a=b, c=d"])
