@@ -26,7 +26,7 @@ class Checkpoints:
         return bool(self._pending or self._tally.unwritten or self._intake.letters)
 
     async def write(self) -> None:
-        """Write a checkpoint; if the ledger is not as we know it, see why. Raises what `Sender.look` raises."""
+        """Write a checkpoint; if the ledger is not as we know it, see why. Raises what `Sender.poll` raises."""
         source = self._lanes.source
         if self._pending is None:
             self._number += 1

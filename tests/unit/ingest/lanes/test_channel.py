@@ -191,7 +191,7 @@ class World:
             self.hear()
 
 
-CALM = ("offer", "hear", "look", "start", "finish")
+CALM = ("offer", "hear", "poll", "start", "finish")
 FAULTS = ("lose", "repeat", "lose_notice", "kill")
 #: How many lanes, and how many processes the sender knows of.
 POOLS = st.tuples(st.integers(1, 6), st.none() | st.integers(1, 3))
