@@ -16,10 +16,11 @@ from nats.errors import Error as NatsError
 from ingest.components import Components
 from ingest.event_loop import end, new_event_loop, on_signals
 from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
+from tasks.clients.redis_client import reason
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
-from tasks.ledger import CONFIGURATION_NOTICE, reason
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, encode
+from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.protocol.strikes import NOTICE as STRIKE_NOTICE
 from tasks.settings import Settings
 from tasks.telemetry import tracing

@@ -3,8 +3,8 @@
 import time
 from collections.abc import Callable, Iterable, Iterator
 
-from tasks.ledger import Refusal
 from tasks.protocol.findings import Finding
+from tasks.protocol.notice import Refusal
 from tasks.protocol.routing import LaneId
 
 #: What ingest asked for in vain is told for so long: it asks again every 5 s at the latest.

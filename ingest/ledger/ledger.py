@@ -15,11 +15,18 @@ from ingest.lanes.layout import Layout
 from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.lease import Lease, SupersededError
 from ingest.sources.resume import LastFrame, StoredOffsets
-from tasks.clients.redis_client import connect_async
+from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
-from tasks.ledger import RESETS, Keys, commit_arguments, connection_options, lane_field, read_position, script
+from tasks.ledger import (
+    RESETS,
+    Keys,
+    commit_arguments,
+    lane_field,
+    read_position,
+    script,
+)
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
 from tasks.protocol.outcome import quarantine

@@ -20,9 +20,9 @@ from tasks.configuration.audit import Audit
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream
-from tasks.ledger import reader
 from tasks.protocol import records
 from tasks.protocol.batches import MAX_BATCH_EVENTS
+from tasks.protocol.digest import digest
 from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.protocol.routing import LaneId, Router
 
@@ -200,7 +200,7 @@ class Backtest:
             for name, packed in held.items()
             if name.startswith("record:")
         )
-        return reader.digest(self.signals, stands)
+        return digest(self.signals, stands)
 
     def _labelled(self, name: str) -> dict[str, int]:
         prefix = f"{name}:"

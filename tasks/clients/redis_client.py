@@ -14,7 +14,9 @@ from redis.asyncio.connection import SSLConnection as AsyncSSLConnection
 from redis.asyncio.connection import UnixDomainSocketConnection as AsyncSocketConnection
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
+from redis.backoff import ExponentialBackoff, NoBackoff
 from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
+from redis.retry import Retry
 from redis.sentinel import Sentinel
 
 from tasks.clients.redis_tls import tls_options
@@ -141,3 +143,20 @@ def sentinel_options(settings: Settings, address: RedisAddress) -> dict[str, Any
 def _tls(settings: Settings, address: RedisAddress) -> dict[str, Any]:
     options = tls_options(settings, address)
     return {"ssl": True, **options} if options else {}
+
+
+def reason(error: redis.ResponseError) -> str:
+    """Return why Redis refused something, in its own words: a line of 200 characters at most."""
+    words, *_ = str(error).partition(" script: ")
+    return " ".join(words.split())[:200] or type(error).__name__
+
+
+def connection_options(*, retries: int = 0) -> dict[str, Any]:
+    """Give options of every Redis client of ours: nothing hangs, nothing is sent twice unless `retries` asks for it."""
+    return {
+        "socket_timeout": 5,
+        "socket_connect_timeout": 5,
+        "socket_keepalive": True,
+        "health_check_interval": 5,
+        "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05) if retries else NoBackoff(), retries),
+    }

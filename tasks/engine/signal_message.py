@@ -6,20 +6,18 @@ ours: `schema_version`, `config_version`, `trigger`, `event_time_ms`.
 
 import math
 from datetime import UTC, datetime
-from typing import Annotated, Any, Literal
+from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
-import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.events import AnyEvent, Kind, Venue
+from tasks.protocol.digest import canonical
 from tasks.strategy import Action, AnyStrategy, Signal
 
 SCHEMA_VERSION = "1.0"
 #: Namespace of the signals' UUIDv5; never change it.
 ID_NAMESPACE = UUID("5f0c7a0e-3c0b-5b7e-9a55-2f6f3f3f7c11")
-#: What the digest leaves out: they may differ between two runs that did the same.
-NOT_IN_DIGEST = frozenset({"config_version", "schema_version"})
 
 Price = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Fraction = Annotated[float, Field(ge=0, le=1, allow_inf_nan=False)]
@@ -115,15 +113,3 @@ def _distance(target: float | None, price: float) -> float | None:
     """Give how far a target is from the price, as a fraction; None where there is none, or none up to 1."""
     distance = abs(target - price) / price if target is not None and price else 2.0
     return distance if distance <= 1 else None
-
-
-def canonical(fields: dict[str, Any]) -> bytes:
-    """Give canonical JSON: sorted keys, no spaces, UTF-8, shortest floats."""
-    return msgspec.json.encode(fields, order="sorted")
-
-
-def digest_line(packed: bytes) -> tuple[int, str, bytes]:
-    """Give what the digest sorts by and hashes of one signal: (event time, id, bytes)."""
-    fields = msgspec.json.decode(packed)
-    line = canonical({name: value for name, value in fields.items() if name not in NOT_IN_DIGEST})
-    return fields["event_time_ms"], fields["id"], line

@@ -4,45 +4,26 @@ Workers, ingest and commands reach it only from here. It knows the clients, the 
 the engine.
 """
 
-from tasks.ledger.ledger import (
-    CONFIGURATION_NOTICE,
-    RESETS,
-    STARTS_EXPIRE_S,
-    BatchStart,
-    Committed,
-    Keys,
-    Ledger,
-    Notice,
-    Refusal,
-    commit_arguments,
-    connection_options,
-    lane_field,
-    read_position,
-    reason,
-    script,
-)
+from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
+from tasks.ledger.ledger import STARTS_EXPIRE_S, BatchStart, Committed, Ledger, commit_arguments, script
 
 __all__ = [
-    "CONFIGURATION_NOTICE",
     "RESETS",
     "STARTS_EXPIRE_S",
     "BatchStart",
     "Committed",
     "Keys",
     "Ledger",
-    "Notice",
-    "Refusal",
     "commit_arguments",
     "configurations",
-    "connection_options",
     "dead_letters",
     "heartbeats",
+    "keys",
     "lane_field",
     "ledger",
     "past_events",
     "read_position",
     "reader",
-    "reason",
     "script",
     "signal_stream",
     "summary",

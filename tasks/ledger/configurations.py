@@ -13,7 +13,10 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks import configuration
-from tasks.clients.redis_client import connect
+from tasks.clients.redis_client import (
+    connect,
+    connection_options,
+)
 from tasks.configuration import Configuration, edits, overlay, registry
 from tasks.configuration.edits import Difference
 from tasks.configuration.history import FILE, Change, Walk
@@ -21,7 +24,15 @@ from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
-from tasks.ledger.ledger import CONFIGURATION_NOTICE, Keys, connection_options, script
+from tasks.ledger.keys import (
+    Keys,
+)
+from tasks.ledger.ledger import (
+    script,
+)
+from tasks.protocol.notice import (
+    CONFIGURATION_NOTICE,
+)
 from tasks.settings import Settings
 
 #: How often a change that does not depend on others is tried while others change something.

@@ -1,52 +1,26 @@
 """The ledger in Redis, as a worker sees it: begin a batch, commit it through the fence.
 
-Keys, each behind the namespace:
-
-    shard:0          hash    epoch, frontier, checkpoint of an ingest process, up to where it has counted, and a frame
-                             that it has read from a stream
-    lease:0          string  nonce of the process that leads this shard; runs out by itself
-    layout           string  JSON: how many shards, and how many partitions each pool has
-    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack;
-                             resets → how often states were reset; ended:configuration → JSON: which strategies
-                             ended their process under it
-    starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended;
-                             strike|event|strategy → how often the process ended there
-    signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
-    signals:held     stream  JSON of what the gate held back: reason and signal
-    deadletters      stream  JSON
-    audit            stream  JSON: which configuration a record went on under, from which event
-    resets           stream  JSON: which states were reset, by whom and why; in a second field how many there were
-    counters         hash    what summaries add up
-    configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
-    configurations   hash    version (content hash) → JSON, the whole of it
-    configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
-    workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/ledger/heartbeats.py`)
-    notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
-                             change of it; refused|pool|partition|epoch|why, where Redis refused a commit
-
-The position of a lane and all that a batch changed are written by one script (`commit.lua`) that changes nothing
-unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So it does not
-matter how many workers hold a copy of a batch, or how late one of them wakes up.
+Its keys are in `keys`. The position of a lane and all that a batch changed are written by one script (`commit.lua`) that
+changes nothing unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So
+it does not matter how many workers hold a copy of a batch, or how late one of them wakes up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
 from pathlib import Path
-from typing import Any, Literal, NamedTuple
+from typing import Any, Literal
 
 import msgspec
 import redis
-from redis.backoff import ExponentialBackoff, NoBackoff
-from redis.retry import Retry
 
-from tasks.clients.redis_client import connect
-from tasks.errors import LedgerError
+from tasks.clients.redis_client import connect, connection_options, reason
 from tasks.events import AnyEvent, Position
+from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch
+from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.outcome import Outcome
-from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared
 from tasks.settings import Settings
 
@@ -62,119 +36,6 @@ def script(name: str) -> str:
     before, text = ((_SCRIPTS / f"{each}.lua").read_text(encoding="utf-8") for each in ("before_writing", name))
     # What begins with flags of its own writes once.
     return text if text.startswith("#!") else before + text
-
-
-class Keys:
-    """The names of the ledger's keys."""
-
-    def __init__(self, namespace: str) -> None:
-        self.namespace = namespace
-        self.signals = f"{namespace}:signals"
-        self.held = f"{namespace}:signals:held"
-        self.deadletters = f"{namespace}:deadletters"
-        self.audit = f"{namespace}:audit"
-        self.resets = f"{namespace}:resets"
-        self.counters = f"{namespace}:counters"
-        self.configuration = f"{namespace}:configuration"
-        self.configurations = f"{namespace}:configurations"
-        self.history = f"{namespace}:configuration:history"
-        self.layout = f"{namespace}:layout"
-        self.notices = f"{namespace}:notices"
-        self.workers = f"{namespace}:workers"
-
-    def shard(self, number: int) -> str:
-        """Give the key of one ingest process."""
-        return f"{self.namespace}:shard:{number}"
-
-    def lease(self, number: int) -> str:
-        """Give the key of the lock of who leads a shard."""
-        return f"{self.namespace}:lease:{number}"
-
-    def pool(self, name: str) -> str:
-        """Give the key of a pool's positions, records and states."""
-        return f"{self.namespace}:pool:{name}"
-
-    def starts(self, lane: LaneId) -> str:
-        """Give the key of the starts of a lane's batches."""
-        return f"{self.namespace}:starts:{lane}"
-
-    def of_batches(self, batches: Iterable[Batch[Any]]) -> list[str]:
-        """Give the keys of each batch as the scripts take them: its pool and its starts."""
-        return [key for batch in batches for key in (self.pool(batch.pool), self.starts(batch.lane))]
-
-
-def lane_field(lane: LaneId) -> str:
-    """Give the field of a lane's position in the hash of its pool."""
-    return f"lane:{lane.partition}"
-
-
-def read_position(stored: bytes | None) -> Position | None:
-    """Give the position that the ledger holds, if any. Raises LedgerError: it is something else."""
-    try:
-        return Position.parse(stored.decode()) if stored else None
-    except ValueError:
-        raise LedgerError(f"the ledger holds {stored!r} where a position belongs") from None
-
-
-#: The field in a pool's hash that counts how often states of it were reset.
-RESETS = "resets"
-#: The notice of a change of the configuration.
-CONFIGURATION_NOTICE = "configuration"
-
-
-class Notice(NamedTuple):
-    """What a commit tells the sender."""
-
-    lane: LaneId
-    epoch: str
-    to: Position
-
-    def __str__(self) -> str:
-        """Give what goes over the channel."""
-        return f"{self.lane.pool}|{self.lane.partition}|{self.epoch}|{self.to}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Notice":
-        """Read what `str` wrote. Raises ValueError on anything else."""
-        pool, partition, epoch, to = text.split("|", 3)
-        return cls(LaneId(pool, int(partition)), epoch, Position.parse(to))
-
-
-class Refusal(NamedTuple):
-    """What a worker tells the sender of a batch that Redis did not let it commit."""
-
-    lane: LaneId
-    epoch: str
-    why: str
-
-    def __str__(self) -> str:
-        """Return what goes over the channel, a line that is no notice for who does not know it."""
-        return f"refused|{self.lane.pool}|{self.lane.partition}|{self.epoch}|{self.why}"
-
-    @classmethod
-    def parse(cls, text: str) -> "Refusal":
-        """Read what `str` wrote. Raises ValueError on anything else."""
-        mark, pool, partition, epoch, why = text.split("|", 4)
-        if mark != "refused":
-            raise ValueError(f"neither a notice nor a refusal: {text!r}")
-        return cls(LaneId(pool, int(partition)), epoch, why)
-
-
-def reason(error: redis.ResponseError) -> str:
-    """Return why Redis refused something, in its own words: a line of 200 characters at most."""
-    words, *_ = str(error).partition(" script: ")
-    return " ".join(words.split())[:200] or type(error).__name__
-
-
-def connection_options(*, retries: int = 0) -> dict[str, Any]:
-    """Give options of every Redis client of ours: nothing hangs, nothing is sent twice unless `retries` asks for it."""
-    return {
-        "socket_timeout": 5,
-        "socket_connect_timeout": 5,
-        "socket_keepalive": True,
-        "health_check_interval": 5,
-        "retry": Retry(ExponentialBackoff(cap=1.0, base=0.05) if retries else NoBackoff(), retries),
-    }
 
 
 class BatchStart(msgspec.Struct, frozen=True):

@@ -1,8 +1,13 @@
 """Whether the ledger has seen an event: asked before a recording is replayed into it."""
 
-from tasks.clients.redis_client import connect
+from tasks.clients.redis_client import (
+    connect,
+    connection_options,
+)
 from tasks.events import AnyEvent
-from tasks.ledger.ledger import Keys, connection_options
+from tasks.ledger.keys import (
+    Keys,
+)
 from tasks.protocol import records
 from tasks.settings import Settings
 

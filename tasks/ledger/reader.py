@@ -1,18 +1,25 @@
 """What the live pipeline committed: the signal stream, the records, and the digest over both."""
 
-import hashlib
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from typing import Any
 
 import msgspec
 import redis
 
-from tasks.clients.redis_client import connect
+from tasks.clients.redis_client import (
+    connect,
+    connection_options,
+)
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
-from tasks.engine.signal_message import digest_line
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
-from tasks.ledger.ledger import Keys, connection_options
+from tasks.ledger.keys import (
+    Keys,
+)
+from tasks.protocol.digest import (
+    digest_line,
+    digest_of_lines,
+)
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings, mask
 
@@ -28,30 +35,6 @@ class _Sorted(msgspec.Struct):
 
 
 _check = msgspec.json.Decoder(_Sorted).decode
-
-
-def digest(signals: Iterable[bytes], records: Iterable[tuple[str, str, Record]]) -> str:
-    """Give the digest of signals (the contract's JSON) and records (pool, field in the ledger, record).
-
-    SHA-256 over every signal, sorted by event time, id and bytes, a line each without the fields that may differ
-    between equal runs; then a line per record, sorted, with its count and running hash.
-    """
-    return _digest(map(digest_line, signals), records)
-
-
-def _digest(lines: Iterable[tuple[int, str, bytes]], records: Iterable[tuple[str, str, Record]]) -> str:
-    sha = hashlib.sha256()
-    for _, _, line in sorted(lines):
-        sha.update(line + b"\n")
-    # A set, because a scan of Redis may give the same record twice.
-    counted = {
-        f"{pool} {field.removeprefix('record:').replace(':', ' ')} {record.count} {record.hash.hex()}\n"
-        for pool, field, record in records
-        if record.count
-    }
-    for text in sorted(counted):
-        sha.update(text.encode())
-    return sha.hexdigest()
 
 
 class LedgerReader:
@@ -135,7 +118,7 @@ class LedgerReader:
             about = self.client.xinfo_stream(self.keys.signals)
             if about["entries-added"] != about["length"]:
                 raise TrimmedError
-        return _digest(self._lines(), self.records())
+        return digest_of_lines(self._lines(), self.records())
 
     def _lines(self) -> Iterator[tuple[int, str, bytes]]:
         for name, packed in self.entries(self.keys.signals, b"signal"):

@@ -9,8 +9,7 @@ from typing import Any
 import flower.views
 from flower.utils.broker import RedisBase
 
-from tasks.clients.redis_client import connect_async
-from tasks.ledger import connection_options
+from tasks.clients.redis_client import connect_async, connection_options
 from tasks.settings import load
 
 

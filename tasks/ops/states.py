@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.clients.redis_client import connect
+from tasks.clients.redis_client import connect, connection_options
 from tasks.engine.strategy_run import Saved
 from tasks.errors import UNREADABLE, UnreadableEntryError
-from tasks.ledger import connection_options, script
+from tasks.ledger import script
 from tasks.ledger.reader import CHUNK, LedgerReader
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings

@@ -19,8 +19,13 @@ import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from tasks.clients.redis_client import connect_async
-from tasks.ledger import STARTS_EXPIRE_S, Keys, connection_options, lane_field, script
+from tasks.clients.redis_client import connect_async, connection_options
+from tasks.ledger import (
+    STARTS_EXPIRE_S,
+    Keys,
+    lane_field,
+    script,
+)
 from tasks.protocol import strikes
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import Strike

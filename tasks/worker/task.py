@@ -18,9 +18,10 @@ from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
 from tasks.celery import app
+from tasks.clients.redis_client import reason
 from tasks.configuration import Configuration, registry
 from tasks.errors import LedgerError
-from tasks.ledger import Ledger, reason
+from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.strikes import NO_MEMORY_STATUS
 from tasks.protocol.task_name import TASK_NAME

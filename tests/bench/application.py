@@ -15,8 +15,8 @@ from tasks.engine.strategy_run import StrategyRun
 from tasks.events import AnyEvent
 from tasks.frames import parse
 from tasks.frames.model import Arrival, Refused, Skipped
-from tasks.ledger import reader
 from tasks.protocol import records
+from tasks.protocol.digest import digest
 from tasks.protocol.records import Record
 from tasks.protocol.routing import Router
 from tasks.settings import load
@@ -127,4 +127,4 @@ class Verdict(msgspec.Struct, frozen=True):
 
 def verdict(signals: list[bytes], stands: list[tuple[str, str, Record]]) -> Verdict:
     """Sum up signals and records (pool, field, record)."""
-    return Verdict(sum(record.count for _, _, record in stands), len(signals), reader.digest(signals, stands))
+    return Verdict(sum(record.count for _, _, record in stands), len(signals), digest(signals, stands))

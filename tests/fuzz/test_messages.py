@@ -25,11 +25,15 @@ from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped
-from tasks.ledger import Notice, heartbeats, read_position
+from tasks.ledger import (
+    heartbeats,
+    read_position,
+)
 from tasks.ledger.dead_letters import Letter
 from tasks.ops.doctor_probes import ask_port
 from tasks.protocol import batches, dead_letters, ingest_status, records
 from tasks.protocol.batches import Batch, Epoch, pack_event
+from tasks.protocol.notice import Notice
 from tasks.protocol.routing import Pool, Router, Shard
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
 from tests.support.events import book, trade

@@ -15,9 +15,9 @@ from ingest.lanes import Bounds, Lanes
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped, parse_stream
-from tasks.ledger import Notice
 from tasks.protocol import batches, dead_letters, ingest_status
 from tasks.protocol.batches import pack_event, unpack_event
+from tasks.protocol.notice import Notice
 from tasks.protocol.routing import Router, Shard
 from tasks.telemetry import tracing
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE

@@ -10,8 +10,12 @@ import redis
 
 from compose.local.processes import Instance
 from ingest.dispatch.active_configuration import ActiveConfiguration
+from tasks.clients.redis_client import connection_options
 from tasks.configuration import Configuration
-from tasks.ledger import Keys, Ledger, connection_options
+from tasks.ledger import (
+    Keys,
+    Ledger,
+)
 from tasks.ledger.configurations import Changes
 from tasks.settings import Settings
 from tests.support.ledger import start_epoch

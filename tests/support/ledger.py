@@ -8,8 +8,14 @@ from typing import Any
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import BatchStart, Committed, Keys, Ledger, Notice
+from tasks.ledger import (
+    BatchStart,
+    Committed,
+    Keys,
+    Ledger,
+)
 from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.notice import Notice
 from tasks.protocol.outcome import Outcome
 from tests.support.strategies import trades
 from tests.support.waiting import wait_for

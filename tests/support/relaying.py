@@ -15,7 +15,8 @@ from ingest.ledger import IngestLedger
 from ingest.ledger.lease import RENEW_S
 from ingest.relay import GROUP, Relay
 from tasks.clients.nats_client import NatsClient
-from tasks.ledger import Keys, connection_options
+from tasks.clients.redis_client import connection_options
+from tasks.ledger import Keys
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S

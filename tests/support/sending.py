@@ -24,10 +24,10 @@ from ingest.dispatch.sender import Sender
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
 from ingest.sources.base import CoreSource, Nats
-from tasks.clients.redis_client import connect_async
+from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade
-from tasks.ledger import Ledger, connection_options
+from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_TYPE

@@ -9,9 +9,10 @@ import redis
 
 from ingest.service import Service
 from tasks.events import AnyEvent
-from tasks.ledger import Keys, Notice
+from tasks.ledger import Keys
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.batches import Batch
+from tasks.protocol.notice import Notice
 from tasks.settings import Settings
 from tests.support.sending import Queue, one_pool
 from tests.support.service import Ingest, ingest, publish

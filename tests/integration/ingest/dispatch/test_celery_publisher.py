@@ -15,9 +15,8 @@ from redis.asyncio.connection import AbstractConnection
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
 from ingest.dispatch.celery_publisher import Dispatcher, Task, message
-from tasks.clients.redis_client import connect_async
+from tasks.clients.redis_client import connect_async, connection_options
 from tasks.events import Position
-from tasks.ledger import connection_options
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.settings import Settings

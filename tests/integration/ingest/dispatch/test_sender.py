@@ -9,8 +9,9 @@ import pytest
 from ingest.lanes.layout import Layout
 from ingest.ledger import Reading
 from ingest.ledger.lease import SupersededError
-from tasks.ledger import Notice, lane_field
+from tasks.ledger import lane_field
 from tasks.protocol import dead_letters
+from tasks.protocol.notice import Notice
 from tasks.settings import Settings
 from tests.support.sending import CONFIGURATION, Rig, begun
 

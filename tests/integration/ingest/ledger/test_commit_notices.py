@@ -10,7 +10,7 @@ import redis.asyncio as redis
 
 from ingest.ledger import commit_notices as notices_module
 from ingest.ledger.commit_notices import CommitNotices
-from tasks.ledger import connection_options
+from tasks.clients.redis_client import connection_options
 from tests.support.servers.proxy import Proxy
 
 INTERVAL_S = 0.05

@@ -6,8 +6,7 @@ import pytest
 import redis
 
 from ingest.event_loop import new_event_loop
-from tasks.clients.redis_client import connect_async
-from tasks.ledger import connection_options
+from tasks.clients.redis_client import connect_async, connection_options
 from tasks.settings import Settings
 
 

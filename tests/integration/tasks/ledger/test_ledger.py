@@ -6,10 +6,15 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 import redis
 
+from tasks.clients.redis_client import connection_options
 from tasks.events import Position
-from tasks.ledger import Ledger, Notice, connection_options, lane_field
+from tasks.ledger import (
+    Ledger,
+    lane_field,
+)
 from tasks.ledger.past_events import is_past
 from tasks.protocol.batches import Epoch
+from tasks.protocol.notice import Notice
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.records import Record, pack
 from tasks.protocol.routing import LaneId

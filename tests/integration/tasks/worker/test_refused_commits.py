@@ -11,10 +11,14 @@ import pytest
 import redis
 
 from tasks import backtest, configuration
-from tasks.ledger import Keys, Ledger, Refusal
+from tasks.ledger import (
+    Keys,
+    Ledger,
+)
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
+from tasks.protocol.notice import Refusal
 from tasks.worker import runner
 from tests.support.events import TIME_MS
 from tests.support.ledger import EPOCH, batch, begin

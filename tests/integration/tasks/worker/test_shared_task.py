@@ -8,8 +8,13 @@ import pytest
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import Keys, Ledger, Notice, lane_field
+from tasks.ledger import (
+    Keys,
+    Ledger,
+    lane_field,
+)
 from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.notice import Notice
 from tasks.protocol.routing import LaneId
 from tasks.worker import runner
 from tests.support.ledger import EPOCH, SOURCE, at, batch, begin, commit, dump, listening, outcome

@@ -4,7 +4,8 @@ import pytest
 import redis
 
 from ingest.dispatch.refusals import TOLD_S, Refusals
-from tasks.ledger import Refusal, reason
+from tasks.clients.redis_client import reason
+from tasks.protocol.notice import Refusal
 from tasks.protocol.routing import LaneId
 
 LANES = [LaneId("trade", number) for number in range(3)]

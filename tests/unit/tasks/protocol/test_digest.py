@@ -7,8 +7,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engine.signal_message import canonical
-from tasks.ledger.reader import digest
+from tasks.protocol.digest import (
+    canonical,
+    digest,
+)
 from tasks.protocol.records import Record
 from tests.support.events import TIME_MS, trade
 from tests.support.strategies import Echo, Worker, trades

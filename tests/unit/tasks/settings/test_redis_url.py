@@ -10,9 +10,8 @@ from celery.backends.redis import RedisBackend
 from kombu import Connection
 from kombu.transport.redis import Channel
 
-from tasks.clients.redis_client import connect, connect_async
+from tasks.clients.redis_client import connect, connect_async, connection_options
 from tasks.clients.redis_tls import tls_options
-from tasks.ledger import connection_options
 from tasks.settings import Settings
 from tasks.settings.redis_url import RedisAddress
 

@@ -1,0 +1,90 @@
+"""The keys of the ledger in Redis, and the names of fields that several of them share.
+
+Keys, each behind the namespace:
+
+    shard:0          hash    epoch, frontier, checkpoint of an ingest process, up to where it has counted, and a frame
+                             that it has read from a stream
+    lease:0          string  nonce of the process that leads this shard; runs out by itself
+    layout           string  JSON: how many shards, and how many partitions each pool has
+    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack;
+                             resets → how often states were reset; ended:configuration → JSON: which strategies
+                             ended their process under it
+    starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended;
+                             strike|event|strategy → how often the process ended there
+    signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
+    signals:held     stream  JSON of what the gate held back: reason and signal
+    deadletters      stream  JSON
+    audit            stream  JSON: which configuration a record went on under, from which event
+    resets           stream  JSON: which states were reset, by whom and why; in a second field how many there were
+    counters         hash    what summaries add up
+    configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
+    configurations   hash    version (content hash) → JSON, the whole of it
+    configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
+    workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/ledger/heartbeats.py`)
+    notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
+                             change of it; refused|pool|partition|epoch|why, where Redis refused a commit
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasks.errors import LedgerError
+from tasks.events import Position
+from tasks.protocol.batches import Batch
+from tasks.protocol.routing import LaneId
+
+
+class Keys:
+    """The names of the ledger's keys."""
+
+    def __init__(self, namespace: str) -> None:
+        self.namespace = namespace
+        self.signals = f"{namespace}:signals"
+        self.held = f"{namespace}:signals:held"
+        self.deadletters = f"{namespace}:deadletters"
+        self.audit = f"{namespace}:audit"
+        self.resets = f"{namespace}:resets"
+        self.counters = f"{namespace}:counters"
+        self.configuration = f"{namespace}:configuration"
+        self.configurations = f"{namespace}:configurations"
+        self.history = f"{namespace}:configuration:history"
+        self.layout = f"{namespace}:layout"
+        self.notices = f"{namespace}:notices"
+        self.workers = f"{namespace}:workers"
+
+    def shard(self, number: int) -> str:
+        """Give the key of one ingest process."""
+        return f"{self.namespace}:shard:{number}"
+
+    def lease(self, number: int) -> str:
+        """Give the key of the lock of who leads a shard."""
+        return f"{self.namespace}:lease:{number}"
+
+    def pool(self, name: str) -> str:
+        """Give the key of a pool's positions, records and states."""
+        return f"{self.namespace}:pool:{name}"
+
+    def starts(self, lane: LaneId) -> str:
+        """Give the key of the starts of a lane's batches."""
+        return f"{self.namespace}:starts:{lane}"
+
+    def of_batches(self, batches: Iterable[Batch[Any]]) -> list[str]:
+        """Give the keys of each batch as the scripts take them: its pool and its starts."""
+        return [key for batch in batches for key in (self.pool(batch.pool), self.starts(batch.lane))]
+
+
+def lane_field(lane: LaneId) -> str:
+    """Give the field of a lane's position in the hash of its pool."""
+    return f"lane:{lane.partition}"
+
+
+def read_position(stored: bytes | None) -> Position | None:
+    """Give the position that the ledger holds, if any. Raises LedgerError: it is something else."""
+    try:
+        return Position.parse(stored.decode()) if stored else None
+    except ValueError:
+        raise LedgerError(f"the ledger holds {stored!r} where a position belongs") from None
+
+
+#: The field in a pool's hash that counts how often states of it were reset.
+RESETS = "resets"
