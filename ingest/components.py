@@ -26,8 +26,10 @@ from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import Page
 from ingest.page.page_state import PageState, Sources
 from ingest.relay import Relay
-from ingest.sources.base import CoreSource, Nats, Source
+from ingest.sources.base import Source
+from ingest.sources.core import CoreSource
 from ingest.sources.jetstream import StreamSource
+from ingest.transport.connection import Nats
 from tasks.configuration import Configuration
 from tasks.ledger.configurations import read_file
 from tasks.protocol.plausibility import Limits

@@ -1,6 +1,6 @@
-"""Transport: what sources, the relay and feeds share of NATS: knowing that it has what was sent, and subscribing.
+"""Transport: what sources, the relay and feeds share of NATS: the connection, confirming a flush, and subscribing.
 
-It knows the NATS client of `tasks`, and nothing else of ingest.
+It knows the NATS client of `tasks`, and of ingest only what is connected.
 """
 
-__all__ = ["flush", "subscribe"]
+__all__ = ["connection", "flush", "subscribe"]

@@ -23,7 +23,8 @@ from ingest.dispatch.celery_publisher import Dispatcher, Task
 from ingest.dispatch.sender import Sender
 from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
-from ingest.sources.base import CoreSource, Nats
+from ingest.sources.core import CoreSource
+from ingest.transport.connection import Nats
 from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade

@@ -9,10 +9,10 @@ from typing import Any
 import nats
 
 from ingest.connectivity import Connectivity
-from ingest.sources.base import Nats
 from ingest.sources.consumer import Consumer
 from ingest.sources.jetstream import StreamSource
 from ingest.sources.resume import LastFrame, StoredOffsets
+from ingest.transport.connection import Nats
 from tasks.events import Position
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S

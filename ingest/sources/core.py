@@ -1,0 +1,71 @@
+"""Frames from plain NATS: at most once by nature, no acks."""
+
+import asyncio
+from contextlib import suppress
+
+import structlog
+from nats.aio.msg import Msg
+from nats.aio.subscription import Subscription
+from nats.errors import Error
+
+from ingest.sources.base import Deliver
+from ingest.sources.resume import StoredOffsets
+from ingest.transport.connection import Nats
+from ingest.transport.subscribe import listen
+from tasks.events import Position
+
+log = structlog.get_logger()
+
+
+class CoreSource:
+    """Subscriptions on core NATS. What is published while nobody listens is gone."""
+
+    def __init__(self, nats: Nats, subjects: str) -> None:
+        self._nats = nats
+        self._subjects = subjects
+        self._subscriptions: list[Subscription] = []
+
+    keeps = False
+    outdated = False
+    read = None
+    unread = 0
+    left = 0
+
+    async def prepare(self) -> None:
+        """Do nothing: a subscription needs nothing to be there."""
+
+    async def begin(self, stored: StoredOffsets, mine: Position | None) -> None:
+        """Nothing can be read again."""
+
+    def resume(self, position: Position) -> None:
+        """Is never called, because `begin` names no position."""
+
+    async def poll(self) -> None:
+        """Do nothing: the client renews subscriptions by itself."""
+
+    @property
+    def pending(self) -> int:
+        """How many frames have arrived and are not delivered yet."""
+        return sum(subscription.pending_msgs for subscription in self._subscriptions)
+
+    async def open(self, deliver: Deliver) -> None:
+        """Subscribe. Raises SettingsError: the login may not read them."""
+
+        async def on_message(message: Msg) -> None:
+            deliver(message.subject, message.data, message.headers)
+
+        self._subscriptions = await listen(self._nats.client, self._subjects, on_message)
+
+    async def close(self) -> None:
+        """Unsubscribe; what NATS had sent by then is delivered."""
+        # Draining alone was seen to lose frames that the server had sent and the client had not read yet.
+        with suppress(Error):
+            await self._nats.client.flush()
+        for subscription in self._subscriptions:  # in their order: the last one takes the messages of all
+            try:
+                await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py's gap
+            except Error as error:
+                log.warning("the subscription could not be drained", why=str(error) or type(error).__name__)
+        # What had arrived is delivered all the same when NATS is away.
+        while self.pending and not self._nats.client.is_closed:
+            await asyncio.sleep(0.01)

@@ -1,0 +1,99 @@
+"""Frames from a real NATS server."""
+
+import asyncio
+import os
+import signal
+
+import nats
+
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
+from ingest.transport.flush import confirm_published
+from tests.support.core_source import listening, until
+from tests.support.service import publish
+
+
+def numbered(subject: str, count: int) -> list[tuple[str, bytes]]:
+    return [(subject, str(number).encode()) for number in range(count)]
+
+
+def test_frames_of_all_subjects_are_delivered_whole_and_in_the_order_of_their_publisher(nats_url, namespace):
+    frames = [(f"{namespace}.{'ab'[number % 2]}.{number % 7}", b"%d\x00\xff" % number) for number in range(3_000)]
+
+    async def run() -> None:
+        async with listening(nats_url, f"{namespace}.a.>, {namespace}.b.>") as listener:
+            await publish(nats_url, *frames)
+            await until(lambda: len(listener.frames) == len(frames))
+            assert listener.frames == frames
+
+    asyncio.run(run())
+
+
+def test_close_delivers_all_that_the_server_had_and_nothing_after_it(nats_url, namespace):
+    frames = [(f"{namespace}.{'abc'[number % 3]}", str(number).encode()) for number in range(20_000)]
+
+    async def run() -> None:
+        async with listening(nats_url, f"{namespace}.a, {namespace}.b, {namespace}.c") as listener:
+            feed = await nats.connect(nats_url)
+            for frame in frames:
+                await feed.publish(*frame)
+            await confirm_published(feed)
+            await listener.source.close()
+            assert listener.frames == frames
+            assert listener.source.pending == 0
+            for letter in "abc":
+                await feed.publish(f"{namespace}.{letter}", b"late")
+            await confirm_published(feed)
+            await listener.nats.client.flush()
+            assert len(listener.frames) == len(frames)
+            await feed.close()
+
+    asyncio.run(run())
+
+
+def test_frames_of_all_subjects_come_in_order_again_after_the_connection_was_lost(nats_url, namespace):
+    frames = [(f"{namespace}.{'ab'[number % 2]}", b"%d" % number) for number in range(3_000)]
+
+    async def run() -> None:
+        async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
+            await listener.nats.client.force_reconnect()
+            await until(lambda: listener.nats.client.stats["reconnects"] == 1 and listener.nats.client.is_connected)
+            await listener.nats.client.flush()
+            await publish(nats_url, *frames)
+            await until(lambda: len(listener.frames) == len(frames))
+            assert listener.frames == frames
+
+    asyncio.run(run())
+
+
+def test_close_without_a_server_delivers_what_had_arrived(namespace):
+    async def run(instance: Instance) -> None:
+        process, url = start_nats(instance)
+        async with listening(url, f"{namespace}.>") as listener:
+            client = listener.nats.client
+            before = client.stats["in_msgs"]
+            await publish(url, *numbered(f"{namespace}.x", 20_000))
+            await until(lambda: client.stats["in_msgs"] > before)
+            os.kill(process.pid, signal.SIGKILL)
+            process.wanted = False
+            await until(lambda: not client.is_connected)
+            await asyncio.wait_for(listener.source.close(), 15)
+            assert len(listener.frames) == client.stats["in_msgs"] - before
+            assert listener.source.pending == 0
+
+    with Instance("source") as instance:
+        asyncio.run(run(instance))
+
+
+def test_frames_that_are_dropped_because_ingest_is_slow_are_counted_one_by_one(nats_url, namespace):
+    async def run() -> None:
+        async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
+            for subscription in listener.source._subscriptions:
+                subscription._pending_bytes_limit = 100
+            await publish(nats_url, *((f"{namespace}.{'ab'[number % 2]}", b"%d" % number) for number in range(5_000)))
+            await until(lambda: len(listener.frames) + listener.slow == 5_000)
+            assert listener.slow > 0
+            numbers = [int(raw) for _, raw in listener.frames]
+            assert numbers == sorted(numbers)
+
+    asyncio.run(run())

@@ -1,0 +1,48 @@
+"""The source of plain NATS on a real server, driven by a test."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from ingest.connectivity import Connectivity
+from ingest.sources.core import CoreSource
+from ingest.transport.connection import Nats
+from tasks.settings import Settings
+from tests.support.waiting import HANGS_S
+
+
+class Listener:
+    """A source, and what it delivered."""
+
+    def __init__(self, url: str, subjects: str) -> None:
+        self.parts = Connectivity({"nats": url})
+        self.slow = 0
+        self.frames: list[tuple[str, bytes]] = []
+        self.nats = Nats(Settings(nats_url=url), self.parts, self._on_slow)
+        self.source = CoreSource(self.nats, subjects)
+
+    def _on_slow(self) -> None:
+        self.slow += 1
+
+    def deliver(self, subject: str, raw: bytes, *_: object) -> None:
+        self.frames.append((subject, raw))
+
+
+@asynccontextmanager
+async def listening(url: str, subjects: str) -> AsyncIterator[Listener]:
+    listener = Listener(url, subjects)
+    await listener.nats.connect()
+    await listener.source.open(listener.deliver)
+    try:
+        yield listener
+    finally:
+        await listener.nats.close()
+
+
+async def until(condition: Callable[[], Any], timeout_s: float = 10) -> None:
+    deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
+    while not condition():
+        assert time.monotonic() < deadline_s, "waited in vain"
+        await asyncio.sleep(0.01)
