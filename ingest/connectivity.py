@@ -30,7 +30,7 @@ class Connectivity:
         self.up[part] = False
         if part not in self._warned:
             self._warned.add(part)
-            log.warning("away: trying for ever", part=part, url=self._where[part], why=why)
+            log.warning("connection lost, retrying", part=part, url=self._where[part], why=why)
 
     def back(self, part: str) -> None:
         """Note that a part is there."""

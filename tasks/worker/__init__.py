@@ -15,6 +15,7 @@ __all__ = [
     "run_note",
     "run_watch",
     "runner",
+    "status_server",
     "strategy_errors",
     "task",
     "worker_metrics",

@@ -113,20 +113,20 @@ def test_servers_that_are_away_are_named_once_and_waited_for(namespace):
         nats_port, redis_port = free_port(), free_port()
         urls = f"nats://127.0.0.1:{nats_port}", f"redis://127.0.0.1:{redis_port}/0"
         with ingest(*urls, namespace) as service:
-            wait_for(lambda: service.logged("away: trying for ever"), 15)
+            wait_for(lambda: service.logged("connection lost, retrying"), 15)
             assert service.get("/healthz")[0] == 200
             status, body = service.get("/ready")
             assert (status, json.loads(body)["redis"], json.loads(body)["nats"]) == (503, False, False)
             cache, _ = start_redis(servers, port=redis_port)
-            wait_for(lambda: len(service.logged("away: trying for ever")) == 2, 15, "NATS to be named")
+            wait_for(lambda: len(service.logged("connection lost, retrying")) == 2, 15, "NATS to be named")
             start_nats(servers, port=nats_port)
             service.wait_ready()
-            away = [(line["part"], line["url"]) for line in service.logged("away: trying for ever")]
+            away = [(line["part"], line["url"]) for line in service.logged("connection lost, retrying")]
             assert away == [("redis", urls[1]), ("nats", urls[0])]
             # Redis goes and comes back empty: it is named again, and a new epoch begins.
             servers.stop(cache)
             wait_for(lambda: json.loads(service.get("/ready")[1])["redis"] is False, 15)
-            assert len(service.logged("away: trying for ever")) == 3
+            assert len(service.logged("connection lost, retrying")) == 3
             start_redis(servers, "redis-again", port=redis_port)
             service.wait_ready()
             wait_for(lambda: len(service.logged("epoch started")) == 2, 15)

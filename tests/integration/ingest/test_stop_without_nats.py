@@ -45,7 +45,7 @@ def cut_off(nats_url: str, redis_url: str, namespace: str, drain_s: str) -> Iter
             proxy.silent = True
             asyncio.run(store(nats_url, namespace))
             proxy.cut()
-            wait_for(lambda: process.logged("away: trying for ever"), 15, "the loss of NATS")
+            wait_for(lambda: process.logged("connection lost, retrying"), 15, "the loss of NATS")
             process.process.terminate()
             wait_for(lambda: process.logged("stopping"), 15, "the stop")
             yield process, proxy

@@ -30,7 +30,7 @@ def test_a_part_that_is_back_is_named_once_and_missed_anew_the_next_time():
         own.back("redis")
         own.back("redis")
         own.lost("redis", "x")
-    assert [line["event"] for line in logged] == ["away: trying for ever", "connected", "away: trying for ever"]
+    assert [line["event"] for line in logged] == ["connection lost, retrying", "connected", "connection lost, retrying"]
 
 
 def test_all_are_up_only_when_each_is():

@@ -227,7 +227,7 @@ def test_ingest_whose_login_is_withdrawn_says_so_and_waits_until_it_is_given_bac
         file.write_text(LOGINS["user"].server)
         os.kill(server.pid, signal.SIGHUP)
         wait_for(ingest.ready, 10, "ingest to be ready again")
-        [warning] = ingest.logged("away: trying for ever")
+        [warning] = ingest.logged("connection lost, retrying")
         log = ingest.process.log.read_text()
     assert (warning["part"], warning["level"]) == ("nats", "warning")
     assert SECRET not in log

@@ -91,7 +91,7 @@ def test_a_stop_before_the_servers_are_there_is_prompt_and_ends_by_the_signal(na
     urls = {"nats": nats_url, "redis": redis_url}
     urls[missing] = f"{missing}://127.0.0.1:{free_port()}"
     with ingest(urls["nats"], urls["redis"], namespace) as service:
-        wait_for(lambda: service.logged("away: trying for ever"), 15)
+        wait_for(lambda: service.logged("connection lost, retrying"), 15)
         service.process.terminate()
         assert service.wait_end() == -signal.SIGTERM
 
@@ -102,7 +102,7 @@ def test_a_stop_without_nats_is_bounded_and_clean_when_nothing_is_left(redis_url
         with ingest(url, redis_url, namespace) as service:
             service.wait_ready()
             instance.stop(process)
-            wait_for(lambda: service.logged("away: trying for ever"), 10)
+            wait_for(lambda: service.logged("connection lost, retrying"), 10)
             service.process.terminate()
             assert service.wait_end() == -signal.SIGTERM
 
@@ -122,7 +122,7 @@ def test_redis_away_is_said_once_and_a_stop_meanwhile_is_bounded_and_says_what_i
             gone_s = time.monotonic()
             # Several ticks, looks and checkpoints pass.
             wait_for(lambda: time.monotonic() - gone_s > 3, 5)
-            assert [line["part"] for line in service.logged("away: trying for ever")] == ["redis"]
+            assert [line["part"] for line in service.logged("connection lost, retrying")] == ["redis"]
             assert service.get("/healthz")[0] == 200
             service.process.terminate()
             assert service.wait_end() == 1

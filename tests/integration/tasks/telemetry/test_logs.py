@@ -75,8 +75,10 @@ def test_passwords_of_servers_that_are_away_are_in_no_log(namespace: str):
     redis_url, nats_url = f"redis://me:geheim@{away}/0", f"nats://me:geheim@{away}"
     with Instance("logs") as instance, ingest(nats_url, redis_url, namespace, LOG_LEVEL="DEBUG") as service:
         worker = start_worker(instance, "solo", REDIS_URL=redis_url, NAMESPACE=namespace, LOG_LEVEL="DEBUG")
-        wait_for(lambda: service.logged("away: trying for ever"), 20, f"ingest's warning{service.process.tail()}")
-        wait_for(lambda: "away: trying for ever" in worker.log.read_text(), 30, f"the worker's warning{worker.tail()}")
+        wait_for(lambda: service.logged("connection lost, retrying"), 20, f"ingest's warning{service.process.tail()}")
+        wait_for(
+            lambda: "connection lost, retrying" in worker.log.read_text(), 30, f"the worker's warning{worker.tail()}"
+        )
         texts = [service.process.log.read_text(), worker.log.read_text()]
     assert all("geheim" not in text and "***@" in text for text in texts)
 

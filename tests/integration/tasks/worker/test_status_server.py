@@ -45,7 +45,7 @@ def test_a_worker_without_redis_is_alive_and_not_ready_and_names_what_is_missing
             start_redis(instance, "redis-again", port=int(url.rpartition(":")[2].partition("/")[0]))
             wait_for(one.is_ready, 15, "the worker to be ready again")
             assert one.samples()["worker_broker_up",] == 1
-            assert len(logged(one, "away: trying for ever")) == 1
+            assert len(logged(one, "connection lost, retrying")) == 1
 
 
 @pytest.fixture(scope="module")

@@ -26,14 +26,14 @@ def test_what_ran_when_the_connection_was_lost_goes_on_in_a_child_and_was_cut_of
     consumer: Any = Consumer.__new__(Consumer)
     consumer.pool, consumer.controller, consumer.task_buckets = object.__new__(pool), None, {}
     monkeypatch.setattr(pool, "flush", None, raising=False)
-    consumer._vitals = SimpleNamespace(listening=True)
+    consumer._health = SimpleNamespace(listening=True)
     request = Request()
     try:
         state.task_reserved(request)
         state.task_accepted(request)
         consumer.on_close()
         assert (len(state.active_requests), len(state.reserved_requests)) == (at_work, at_work)
-        assert not consumer._vitals.listening
+        assert not consumer._health.listening
     finally:
         state.reset_state()
 
@@ -43,8 +43,8 @@ def test_what_ran_when_the_connection_was_lost_goes_on_in_a_child_and_was_cut_of
 )
 def test_it_tells_which_queues_it_takes_tasks_from_at_this_moment(queues: list[str] | None, told: tuple[str, ...]):
     consumer: Any = Consumer.__new__(Consumer)
-    consumer.pool, consumer._vitals = SimpleNamespace(num_processes=1), WorkerHealth(1.0)
+    consumer.pool, consumer._health = SimpleNamespace(num_processes=1), WorkerHealth(1.0)
     listed = None if queues is None else [SimpleNamespace(name=name) for name in queues]
     consumer.task_consumer = listed if listed is None else SimpleNamespace(queues=listed)
     consumer._beat()
-    assert consumer._vitals.queues == told
+    assert consumer._health.queues == told
