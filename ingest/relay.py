@@ -25,7 +25,7 @@ from tasks.ledger import Keys, script
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings
-from tasks.telemetry import tracing
+from tasks.telemetry import trace_context
 from tasks.telemetry.log_throttle import LogThrottle
 
 GROUP = "relay"
@@ -206,7 +206,7 @@ class Relay:
         if not _is_subject(subject):
             return _letter(packed, f"not a NATS subject: {subject[:100]!r}")
         headers = {"Nats-Msg-Id": head.id}
-        trace = tracing.headers(fields.get(b"trace", b"").decode(errors="replace"))
+        trace = trace_context.headers(fields.get(b"trace", b"").decode(errors="replace"))
         # A signal that is almost too large goes without.
         if size + sum(len(f"{name}: {value}\r\n") for name, value in trace.items()) <= self._nats.max_payload:
             headers |= trace

@@ -23,10 +23,7 @@ from ingest.ledger.lease import SupersededError
 from ingest.sources.base import Source
 from tasks.events import AnyEvent, Position
 from tasks.protocol.batches import Batch, Epoch, describe, task_id
-from tasks.protocol.notice import (
-    Notice,
-    Refusal,
-)
+from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.routing import LaneId
 from tasks.telemetry import latency, tracing
 

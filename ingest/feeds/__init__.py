@@ -14,6 +14,7 @@ __all__ = [
     "run_feed",
     "send_window",
     "simulate",
+    "simulator",
     "stream_publisher",
     "stream_reader",
     "stream_watch",

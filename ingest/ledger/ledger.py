@@ -19,14 +19,7 @@ from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
-from tasks.ledger import (
-    RESETS,
-    Keys,
-    commit_arguments,
-    lane_field,
-    read_position,
-    script,
-)
+from tasks.ledger import RESETS, Keys, commit_arguments, lane_field, read_position, script
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
 from tasks.protocol.outcome import quarantine

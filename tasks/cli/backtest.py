@@ -16,9 +16,7 @@ from tasks.cli import command_line
 from tasks.configuration import edits
 from tasks.errors import RecordingError, SettingsError
 from tasks.ledger.reader import LedgerReader
-from tasks.protocol.digest import (
-    digest_line,
-)
+from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used
 from tasks.protocol.plausibility import Limits
 from tasks.settings import load

@@ -1,4 +1,4 @@
-"""A dead letter for people and for programs. What others wrote is shown without what a terminal would obey. Pure."""
+"""A dead letter for people and for programs. What others wrote is shown without what a terminal would obey."""
 
 import base64
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""Records and states for people and for programs. Pure."""
+"""Records and states for people and for programs."""
 
 from collections.abc import Iterable, Iterator
 from typing import Any, NamedTuple

@@ -1,4 +1,4 @@
-"""The contract suite: what the runner's promises ask of a strategy in return, tried on any class. Pure.
+"""The contract suite: what the runner's promises ask of a strategy in return, tried on any class.
 
     report = check(registry.find("my_package.my_module:MyStrategy"))
 

@@ -13,10 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks import configuration
-from tasks.clients.redis_client import (
-    connect,
-    connection_options,
-)
+from tasks.clients.redis_client import connect, connection_options
 from tasks.configuration import Configuration, edits, overlay, registry
 from tasks.configuration.edits import Difference
 from tasks.configuration.history import FILE, Change, Walk
@@ -24,15 +21,9 @@ from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
-from tasks.ledger.keys import (
-    Keys,
-)
-from tasks.ledger.ledger import (
-    script,
-)
-from tasks.protocol.notice import (
-    CONFIGURATION_NOTICE,
-)
+from tasks.ledger.keys import Keys
+from tasks.ledger.ledger import script
+from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.settings import Settings
 
 #: How often a change that does not depend on others is tried while others change something.

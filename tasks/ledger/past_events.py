@@ -1,13 +1,8 @@
 """Whether the ledger has seen an event: asked before a recording is replayed into it."""
 
-from tasks.clients.redis_client import (
-    connect,
-    connection_options,
-)
+from tasks.clients.redis_client import connect, connection_options
 from tasks.events import AnyEvent
-from tasks.ledger.keys import (
-    Keys,
-)
+from tasks.ledger.keys import Keys
 from tasks.protocol import records
 from tasks.settings import Settings
 

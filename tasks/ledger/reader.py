@@ -6,20 +6,12 @@ from typing import Any
 import msgspec
 import redis
 
-from tasks.clients.redis_client import (
-    connect,
-    connection_options,
-)
+from tasks.clients.redis_client import connect, connection_options
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
-from tasks.ledger.keys import (
-    Keys,
-)
-from tasks.protocol.digest import (
-    digest_line,
-    digest_of_lines,
-)
+from tasks.ledger.keys import Keys
+from tasks.protocol.digest import digest_line, digest_of_lines
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings, mask
 

@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline, and what to do about it. Pure: facts in, findings out; `doctor_probes` asks for them."""
+"""What is wrong with a pipeline, and what to do about it. Facts in, findings out; `doctor_probes` asks for them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any

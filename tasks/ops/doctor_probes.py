@@ -17,11 +17,7 @@ from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connect, connection_options
 from tasks.configuration.stored import Stored, kept_overlay
 from tasks.errors import UNREADABLE, SettingsError
-from tasks.ledger import (
-    Keys,
-    heartbeats,
-    lane_field,
-)
+from tasks.ledger import Keys, heartbeats, lane_field
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, decode

@@ -12,5 +12,6 @@ __all__ = [
     "metrics",
     "otel",
     "terminal",
+    "trace_context",
     "tracing",
 ]

@@ -19,9 +19,9 @@ from opentelemetry.sdk.trace.export import BatchSpanProcessor
 from opentelemetry.trace import Link, Span, SpanContext, SpanKind, Status, StatusCode, TraceFlags
 from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
 
-from tasks.telemetry import tracing
+from tasks.telemetry import trace_context
 from tasks.telemetry.log_throttle import LogThrottle
-from tasks.telemetry.tracing import Role, Traced
+from tasks.telemetry.trace_context import Role, Traced
 from tasks.version import VERSION
 
 NAME = "realtime-strategies"
@@ -137,7 +137,7 @@ class Tracer:
 
 
 def _context(text: str) -> Context:
-    return _W3C.extract(tracing.headers(text), Context())
+    return _W3C.extract(trace_context.headers(text), Context())
 
 
 def _span_context(text: str) -> SpanContext:
@@ -150,7 +150,7 @@ def _span_context(text: str) -> SpanContext:
 def _text(span: Span) -> str:
     carrier: dict[str, str] = {}
     _W3C.inject(carrier, trace.set_span_in_context(span, Context()))
-    return tracing.packed(carrier.get("traceparent"), carrier.get("tracestate"))
+    return trace_context.packed(carrier.get("traceparent"), carrier.get("tracestate"))
 
 
 class _Complaints(logging.Handler):

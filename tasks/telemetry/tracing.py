@@ -1,7 +1,6 @@
 """Traces by OpenTelemetry: off, and almost free, unless OTEL_EXPORTER_OTLP_ENDPOINT says where they go.
 
-A trace is carried as text, `traceparent` of W3C Trace Context and, after a space, `tracestate` if there is one; "" is no
-trace. The packages of OpenTelemetry are optional: `otel` is all that imports them, and it is imported only here.
+A trace is carried as text (`trace_context`). The packages of OpenTelemetry are optional: `otel` is all that imports them, and it is imported only here.
 """
 
 import os
@@ -9,43 +8,24 @@ import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any, Literal, Protocol
+from typing import TYPE_CHECKING, Any
 
 import msgspec
 import structlog
 
+from tasks.telemetry.trace_context import Role, Traced, packed
+
 if TYPE_CHECKING:
     from tasks.telemetry.otel import Tracer
 
-Role = Literal["ingest", "worker"]
 
 #: How long a stop waits for spans that are on their way.
 STOP_S = 2.0
-#: Longer ones are cut off by nobody: they are left behind.
-_MAX_STATE_CHARS = 512
-_PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]{16}-[0-9a-f]{2}")
-_STATE = re.compile(r"[\x20-\x7e]+")
 #: Where petrosa-socket-client puts a trace: beside `stream` and `data`.
 _FIELD = b"_otel_trace_context"
 _OBJECT = re.compile(rb'"\s*:\s*(\{[^{}]*\})')
 _decode = msgspec.json.Decoder(dict[str, Any]).decode
 log = structlog.get_logger()
-
-
-class Traced(Protocol):
-    """An event on its way through ingest."""
-
-    @property
-    def seq(self) -> int:
-        """Its number."""
-
-    @property
-    def ingested_at_ns(self) -> int:
-        """When it came, unix nanoseconds."""
-
-    @property
-    def trace(self) -> str:
-        """The trace that its frame belongs to."""
 
 
 # A process's life
@@ -109,22 +89,6 @@ def extract_trace(headers: Mapping[str, str] | None, raw: bytes) -> str:
             return ""
         return packed(carrier.get("traceparent"), carrier.get("tracestate"))
     return ""
-
-
-def packed(parent: Any, state: Any = None) -> str:
-    """Give a trace as text; "" if `parent` is no traceparent. A tracestate that is none or too long is left out."""
-    if not isinstance(parent, str) or not _PARENT.fullmatch(parent):
-        return ""
-    kept = isinstance(state, str) and len(state) <= _MAX_STATE_CHARS and _STATE.fullmatch(state)
-    return f"{parent} {state}" if kept else parent
-
-
-def headers(trace: str) -> dict[str, str]:
-    """Give the headers of a message that belongs to a trace; none for what is no trace."""
-    parent, _, state = trace.partition(" ")
-    if not trace or packed(parent, state) != trace:
-        return {}
-    return {"traceparent": parent, "tracestate": state} if state else {"traceparent": parent}
 
 
 #: Around what it tells of; entering it gives the headers of a message that belongs to it.

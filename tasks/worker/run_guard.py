@@ -20,12 +20,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tasks.clients.redis_client import connect_async, connection_options
-from tasks.ledger import (
-    STARTS_EXPIRE_S,
-    Keys,
-    lane_field,
-    script,
-)
+from tasks.ledger import STARTS_EXPIRE_S, Keys, lane_field, script
 from tasks.protocol import strikes
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import Strike

@@ -13,6 +13,14 @@ from tasks.ledger.reader import LedgerReader
 from tests.support.stacks.pipeline import backtested, finish, replay, running
 from tests.support.waiting import wait_for
 
+CHANGES = [
+    ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann"),
+    ("strategies", "kill", "trade_momentum"),
+    ("strategies", "rollback", "--author", "bob"),
+    ("strategies", "set", "price_velocity", "gate.off=true"),
+    ("strategies", "reset", "--all"),
+]
+
 
 def command(stack: Stack, *words: str) -> str:
     """Run `python -m tasks WORDS` against the stack."""
@@ -38,33 +46,29 @@ def parts(recording: Path, count: int, directory: Path) -> list[Path]:
     return files
 
 
+def versions_run(ledger: LedgerReader) -> list[str]:
+    """Return the configurations of the audit's lines, oldest first."""
+    return [json.loads(line)["config_version"] for _, line in ledger.entries(ledger.keys.audit, b"line")]
+
+
+def has_run(ledger: LedgerReader, version: str | None, since: int) -> bool:
+    """Return whether something ran under a configuration after so many lines of the audit."""
+    return version in versions_run(ledger)[since:]
+
+
 def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording: Path, tmp_path: Path):
     """The audit states from which event on a change counts, and a backtest by it gives the digest of the run."""
-    changes = [
-        ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann"),
-        ("strategies", "kill", "trade_momentum"),
-        ("strategies", "rollback", "--author", "bob"),
-        ("strategies", "set", "price_velocity", "gate.off=true"),
-        ("strategies", "reset", "--all"),
-    ]
-    first, *rest = parts(recording, len(changes) + 1, tmp_path)
+    first, *rest = parts(recording, len(CHANGES) + 1, tmp_path)
     with running(Plan(2, "prefork")) as stack:
         outbox, said = LedgerReader(stack.settings), list[str]()
-
-        def lines() -> list[str]:
-            return [json.loads(line)["config_version"] for _, line in outbox.entries(outbox.keys.audit, b"line")]
-
-        def ran(version: str | None, since: int) -> bool:
-            return version in lines()[since:]
-
         replay(stack, [first], "max")
-        for change, part in zip(changes, rest, strict=True):
+        for change, part in zip(CHANGES, rest, strict=True):
             # Something runs under each configuration before the next change, and some of it after that.
-            known = len(lines())
+            known = len(versions_run(outbox))
             said.append(command(stack, *change))
             replay(stack, [part], "max")
             version = Changes(stack.settings).version()
-            wait_for(partial(ran, version, known), what="something to run under the change")
+            wait_for(partial(has_run, outbox, version, known), what="something to run under the change")
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
         audited = command(stack, "backtest", str(recording), "--audit", "--digest").strip()

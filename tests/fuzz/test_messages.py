@@ -25,10 +25,7 @@ from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped
-from tasks.ledger import (
-    heartbeats,
-    read_position,
-)
+from tasks.ledger import heartbeats, read_position
 from tasks.ledger.dead_letters import Letter
 from tasks.ops.doctor_probes import ask_port
 from tasks.protocol import batches, dead_letters, ingest_status, records

@@ -19,7 +19,7 @@ from tasks.protocol import batches, dead_letters, ingest_status
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.notice import Notice
 from tasks.protocol.routing import Router, Shard
-from tasks.telemetry import tracing
+from tasks.telemetry import trace_context, tracing
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
 from tests.fuzz.targets import target
 from tests.support.two_readers import agree
@@ -31,7 +31,7 @@ def _intake() -> FrameHandler:
 
     def offer(event: AnyEvent, trace: str) -> None:
         assert unpack_event(pack_event(event)) == event
-        assert not trace or tracing.headers(trace)
+        assert not trace or trace_context.headers(trace)
         again = parse(
             encoder.frame(event),
             Arrival(encoder.subject("x.>", encoder.stream(event)), event.seq, event.ingested_at_ns),

@@ -12,10 +12,7 @@ from compose.local.processes import Instance
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.clients.redis_client import connection_options
 from tasks.configuration import Configuration
-from tasks.ledger import (
-    Keys,
-    Ledger,
-)
+from tasks.ledger import Keys, Ledger
 from tasks.ledger.configurations import Changes
 from tasks.settings import Settings
 from tests.support.ledger import start_epoch

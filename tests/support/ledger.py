@@ -8,12 +8,7 @@ from typing import Any
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import (
-    BatchStart,
-    Committed,
-    Keys,
-    Ledger,
-)
+from tasks.ledger import BatchStart, Committed, Keys, Ledger
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.notice import Notice
 from tasks.protocol.outcome import Outcome

@@ -14,17 +14,7 @@ from tasks.errors import NotStoredError, SettingsError
 from tasks.settings import Settings
 from tests.support.feeds import listening, until
 from tests.support.servers.proxy import Proxy
-from tests.support.stream_publishing import (
-    QUICK,
-    made,
-    numbers,
-    publishing,
-    put,
-    server,
-    stored,
-    suspend,
-    to_stream,
-)
+from tests.support.stream_publishing import QUICK, made, numbers, publishing, put, server, stored, suspend, to_stream
 
 
 def test_what_could_not_be_stored_is_told_at_the_end(tmp_path):

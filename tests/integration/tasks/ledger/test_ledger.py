@@ -8,10 +8,7 @@ import redis
 
 from tasks.clients.redis_client import connection_options
 from tasks.events import Position
-from tasks.ledger import (
-    Ledger,
-    lane_field,
-)
+from tasks.ledger import Ledger, lane_field
 from tasks.ledger.past_events import is_past
 from tasks.protocol.batches import Epoch
 from tasks.protocol.notice import Notice

@@ -6,12 +6,8 @@ import pytest
 
 from tasks.errors import TrimmedError
 from tasks.ledger import Ledger
-from tasks.ledger.reader import (
-    LedgerReader,
-)
-from tasks.protocol.digest import (
-    digest,
-)
+from tasks.ledger.reader import LedgerReader
+from tasks.protocol.digest import digest
 from tasks.protocol.records import unpack
 from tasks.settings import Settings
 from tests.support.ledger import batch, start_epoch

@@ -11,10 +11,7 @@ import pytest
 import redis
 
 from tasks import backtest, configuration
-from tasks.ledger import (
-    Keys,
-    Ledger,
-)
+from tasks.ledger import Keys, Ledger
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT

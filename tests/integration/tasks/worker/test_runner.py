@@ -7,11 +7,7 @@ import pytest
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import (
-    Keys,
-    Ledger,
-    lane_field,
-)
+from tasks.ledger import Keys, Ledger, lane_field
 from tasks.protocol.batches import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Epoch
 from tasks.protocol.notice import Notice
 from tasks.worker.runner import Summary

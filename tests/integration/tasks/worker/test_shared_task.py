@@ -8,11 +8,7 @@ import pytest
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import (
-    Keys,
-    Ledger,
-    lane_field,
-)
+from tasks.ledger import Keys, Ledger, lane_field
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.notice import Notice
 from tasks.protocol.routing import LaneId

@@ -2,15 +2,7 @@
 
 import pytest
 
-from ingest.monitoring.feed_watch import (
-    FORGET_S,
-    KNOWN_TICKS,
-    MAX_STREAMS,
-    PAUSES,
-    REPEATS_S,
-    STREAMS_TOLD,
-    FeedWatch,
-)
+from ingest.monitoring.feed_watch import FORGET_S, KNOWN_TICKS, MAX_STREAMS, PAUSES, REPEATS_S, STREAMS_TOLD, FeedWatch
 from tasks.events import AnyEvent
 from tests.support.events import TIME_MS, book, trade
 

@@ -12,18 +12,7 @@ from tasks.events import Position
 from tasks.protocol import dead_letters, records
 from tasks.strategy import AnyStrategy
 from tests.support.events import TIME_MS, trade
-from tests.support.strategies import (
-    BAD,
-    Echo,
-    Grumpy,
-    Together,
-    Warming,
-    Worker,
-    Wrong,
-    cut,
-    feeds,
-    trades,
-)
+from tests.support.strategies import BAD, Echo, Grumpy, Together, Warming, Worker, Wrong, cut, feeds, trades
 
 
 def everybody() -> list[AnyStrategy]:

@@ -11,18 +11,7 @@ from tasks.engine.strategy_run import NewerStateError
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import MAX_KEPT_BYTES
 from tests.support.events import trade
-from tests.support.strategies import (
-    BAD,
-    Echo,
-    Grumpy,
-    Hoarder,
-    Moody,
-    Raising,
-    Version2,
-    Worker,
-    Wrong,
-    trades,
-)
+from tests.support.strategies import BAD, Echo, Grumpy, Hoarder, Moody, Raising, Version2, Worker, Wrong, trades
 
 
 def test_an_exception_drops_the_signals_of_that_event_and_strategy_only():

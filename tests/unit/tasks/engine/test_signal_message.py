@@ -12,15 +12,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from pydantic import ValidationError
 
-from tasks.engine.signal_message import (
-    SignalMessage,
-    message,
-    strength,
-)
+from tasks.engine.signal_message import SignalMessage, message, strength
 from tasks.events import AnyEvent
-from tasks.protocol.digest import (
-    canonical,
-)
+from tasks.protocol.digest import canonical
 from tasks.strategy import Signal
 from tests.support.events import TIME_MS, book, trade
 from tests.support.strategies import Echo, Together

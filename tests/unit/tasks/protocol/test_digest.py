@@ -7,10 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.protocol.digest import (
-    canonical,
-    digest,
-)
+from tasks.protocol.digest import canonical, digest
 from tasks.protocol.records import Record
 from tests.support.events import TIME_MS, trade
 from tests.support.strategies import Echo, Worker, trades

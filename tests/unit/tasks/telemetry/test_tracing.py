@@ -10,7 +10,7 @@ from structlog.testing import capture_logs
 from ingest.lanes.lane import Item
 from tasks import settings
 from tasks.protocol.batches import pack_event
-from tasks.telemetry import tracing
+from tasks.telemetry import trace_context, tracing
 from tests.support.events import trade
 from tests.support.wire import SPOT_TRADE, enveloped
 
@@ -103,13 +103,13 @@ def test_a_frames_trace_is_that_of_its_headers_else_that_of_its_envelope_and_nev
 
 @pytest.mark.parametrize("trace", [PARENT, f"{PARENT} a=b, c=d"])
 def test_headers_say_what_was_packed(trace: str):
-    headers = tracing.headers(trace)
-    assert tracing.packed(headers["traceparent"], headers.get("tracestate")) == trace
+    headers = trace_context.headers(trace)
+    assert trace_context.packed(headers["traceparent"], headers.get("tracestate")) == trace
 
 
 @pytest.mark.parametrize("text", ["", "no trace", f"{PARENT}0", f"{PARENT} ", f"{PARENT} a\r\nb", "\n"])
 def test_what_is_no_trace_has_no_headers(text: str):
-    assert tracing.headers(text) == {}
+    assert trace_context.headers(text) == {}
 
 
 def item(seq: int, trace: str = "") -> Item:

@@ -1,0 +1,121 @@
+"""What a reader of the code may count on: short modules and functions, small folders, faces, no circles."""
+
+import ast
+import shutil
+import subprocess
+import tomllib
+from collections import Counter
+from collections.abc import Iterator
+from functools import cache
+from graphlib import CycleError, TopologicalSorter
+from pathlib import Path
+
+import grimp
+import pytest
+
+from compose.local.processes import ROOT
+
+TOPS = ("tasks", "ingest", "compose")
+MAX_LINES, MAX_FUNCTION_LINES, MAX_FILES = 300, 40, 25
+
+
+@cache
+def files() -> tuple[Path, ...]:
+    git = shutil.which("git")
+    assert git, "git"
+    listed = subprocess.run([git, "ls-files"], cwd=ROOT, check=True, capture_output=True, text=True).stdout
+    return tuple(path for path in (ROOT / line for line in listed.splitlines()) if path.is_file())
+
+
+def modules(*tops: str) -> Iterator[tuple[str, Path, ast.Module]]:
+    """Yield name, path and syntax tree of each module below the folders."""
+    for path in files():
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in tops:
+            parts = path.relative_to(ROOT).with_suffix("").parts
+            yield ".".join(parts).removesuffix(".__init__"), path, ast.parse(path.read_text())
+
+
+def packages() -> Iterator[tuple[str, ast.Module]]:
+    """Yield the packages of tasks and ingest."""
+    for name, path, tree in modules("tasks", "ingest"):
+        if path.name == "__init__.py" and name not in TOPS:
+            yield name, tree
+
+
+def names_of(tree: ast.Module) -> list[str]:
+    """Return what the package's `__all__` names; nothing without one."""
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and any(isinstance(to, ast.Name) and to.id == "__all__" for to in node.targets):
+            names: list[str] = ast.literal_eval(node.value)
+            return names
+    return []
+
+
+def test_no_module_has_more_than_300_lines():
+    long = {name: len(path.read_text().splitlines()) for name, path, _ in modules(*TOPS, "tests")}
+    assert {name: lines for name, lines in long.items() if lines > MAX_LINES} == {}
+
+
+def test_no_function_has_more_than_40_lines():
+    long = {}
+    for name, _, tree in modules(*TOPS, "tests"):
+        for node in ast.walk(tree):
+            if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef):
+                lines = (node.end_lineno or 0) - node.lineno + 1
+                if lines > MAX_FUNCTION_LINES:
+                    long[f"{name}.{node.name}"] = lines
+    assert long == {}
+
+
+def test_no_folder_has_more_than_25_files():
+    counts = Counter(path.parent.relative_to(ROOT) for path in files())
+    assert {str(folder): count for folder, count in counts.items() if count > MAX_FILES} == {}
+
+
+def test_each_package_says_what_it_is_and_names_what_others_may_use():
+    faceless = [name for name, tree in packages() if not (ast.get_docstring(tree) and names_of(tree))]
+    assert faceless == []
+
+
+@pytest.mark.parametrize("top", ["tasks", "ingest"])
+def test_a_face_names_each_module_of_its_package(top: str):
+    for name, tree in packages():
+        if name.startswith(f"{top}."):
+            below = {other.removeprefix(f"{name}.") for other, *_ in modules(top) if other.startswith(f"{name}.")}
+            assert {module for module in below if "." not in module} <= set(names_of(tree)), name
+
+
+@pytest.mark.parametrize("top", TOPS)
+def test_no_modules_import_each_other_in_a_circle(top: str):
+    graph = grimp.build_graph(top, cache_dir=None)
+    imports = {each: graph.find_modules_directly_imported_by(each) for each in graph.modules}
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+@pytest.mark.parametrize("top", TOPS)
+def test_no_packages_import_each_other_in_a_circle(top: str):
+    graph = grimp.build_graph(top, cache_dir=None)
+    imports: dict[str, set[str]] = {}
+    for each in graph.modules:
+        package = ".".join(each.split(".")[:2])
+        others = {".".join(other.split(".")[:2]) for other in graph.find_modules_directly_imported_by(each)}
+        imports.setdefault(package, set()).update(others - {package})
+    try:
+        TopologicalSorter(imports).prepare()
+    except CycleError as error:
+        pytest.fail(" -> ".join(error.args[1]))
+
+
+def test_what_calls_itself_pure_is_held_to_it():
+    document = tomllib.loads((ROOT / "pyproject.toml").read_text())
+    contracts = document["tool"]["importlinter"]["contracts"]
+    held = {name for each in contracts if "pure" in each["name"] for name in each["source_modules"]}
+    says = {
+        name
+        for name, _, tree in modules("tasks", "ingest")
+        if "Pure." in (said := ast.get_docstring(tree) or "") or "Pure:" in said
+    }
+    assert {name for name in says if not any(name == each or name.startswith(f"{each}.") for each in held)} == set()
