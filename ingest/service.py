@@ -29,7 +29,7 @@ from tasks.telemetry.logs import configure_logging
 
 TICK_S = 0.05
 CHECKPOINT_S = 1.0
-SURROUNDINGS_S = 3.0
+PROBE_SERVERS_S = 3.0
 #: With the time that an answer may take, a NATS that is silent is found within 7 s.
 PROBE_S = 2.0
 RETRY_S = 0.2
@@ -150,7 +150,7 @@ class Service(Components):
             "lease": (RENEW_S, self._ledger.lease.renew),
             "nats": (RETRY_S, self._nats.watch),
             "breaker": (CHECKPOINT_S, self._breaker.poll),
-            "surroundings": (SURROUNDINGS_S, self._surroundings.ask),
+            "surroundings": (PROBE_SERVERS_S, self._surroundings.ask),
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self._relay.run)

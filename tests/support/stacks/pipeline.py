@@ -33,11 +33,11 @@ def running(plan: Plan, kind: Callable[[Instance, Plan], Stack] = Stack) -> Iter
         yield stack
 
 
-def limited_plan(directory: Path, strategies: str, workers: int, pool: str) -> Plan:
-    """Return a plan with these strategies, whose runs may take a second; their file is written into the directory."""
+def limited_plan(directory: Path, strategies: str, workers: int, pool: str, run_limit_s: int = 1) -> Plan:
+    """Return a plan with these strategies and a limit of their runs; their file is written into the directory."""
     file = directory / "strategies.toml"
     file.write_text(strategies)
-    return Plan(workers, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": "1"})
+    return Plan(workers, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": str(run_limit_s)})
 
 
 def replay(stack: Stack, files: Sequence[Path], speed: str, each: Callable[[], object] = lambda: None) -> None:
