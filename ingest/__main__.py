@@ -30,7 +30,7 @@ SecondsOption = Annotated[
 
 @contextmanager
 def _told_in_one_line(role: str = "feed") -> Iterator[Settings]:
-    """Give the settings; what goes wrong is one line on standard error and exit status 1."""
+    """Yield the settings; what goes wrong is one line on standard error and exit status 1."""
     try:
         settings = load()
         configure_logging(settings, role)

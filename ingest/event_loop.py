@@ -7,7 +7,7 @@ from contextlib import contextmanager
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """Give uvloop's loop where there is one, else asyncio's."""
+    """Return uvloop's loop where there is one, else asyncio's."""
     try:
         import uvloop  # noqa: PLC0415 not on every platform
     except ImportError:

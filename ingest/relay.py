@@ -222,7 +222,7 @@ def _letter(packed: bytes, why: str) -> DeadLetter:
 
 
 def _is_subject(subject: str) -> bool:
-    """Say whether NATS takes a message under `subject`: it ends the connection over some that it does not take."""
+    """Return whether NATS takes a message under `subject`: it ends the connection over some that it does not take."""
     tokens = subject.split(".")
     return len(subject.encode()) <= MAX_SUBJECT_BYTES and all(
         token and token.isprintable() and not set(token) & set("*> ") for token in tokens
@@ -230,7 +230,7 @@ def _is_subject(subject: str) -> bool:
 
 
 def _token(name: str) -> str:
-    """Give a name the form of one NATS token."""
+    """Return a name the form of one NATS token."""
     return "".join("_" if sign in ".*> \t:" else sign for sign in name)
 
 

@@ -34,7 +34,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
         return self.source == other.source and other.seq <= self.seq
 
     def __str__(self) -> str:
-        """Give the form in which the ledger stores it."""
+        """Return the form in which the ledger stores it."""
         return f"{self.source}@{self.seq}"
 
     @classmethod
@@ -101,7 +101,7 @@ class Trade(Event, frozen=True, array_like=True, gc=False, tag="trade"):
 
     @property
     def side(self) -> int:
-        """Give the aggressor: +1 for a taker buy, -1 for a taker sell."""
+        """Return the aggressor: +1 for a taker buy, -1 for a taker sell."""
         return -1 if self.buyer_is_maker else 1
 
 

@@ -103,7 +103,7 @@ PANELS: list[Measure] = [
 
 
 def tail(values: list[float]) -> tuple[Numbers, Numbers]:
-    """Give sorted values and the share of all values that is at least as large."""
+    """Return sorted values and the share of all values that is at least as large."""
     ordered = np.sort(np.array(values))
     return ordered, 1 - np.arange(len(ordered)) / len(ordered)
 
@@ -142,7 +142,7 @@ def draw(venue: Venue, sources: dict[str, dict[str, list[AnyEvent]]], picture: P
 
 
 def table(sources: dict[str, dict[str, list[AnyEvent]]]) -> str:
-    """Give the quantiles as a Markdown table."""
+    """Return the quantiles as a Markdown table."""
     rows = [
         "| | | " + " | ".join(f"{quantile:.0%}" for quantile in QUANTILES) + " |",
         "|---|---|" + "---:|" * len(QUANTILES),

@@ -37,7 +37,7 @@ _LONGEST_PAUSE_S = 10.0
 
 
 def next_pause_s(ran_s: float, last_pause_s: float) -> float:
-    """Give the pause before the next start: none after a run of 5 s, else 0.5 s, doubling up to 10 s."""
+    """Return the pause before the next start: none after a run of 5 s, else 0.5 s, doubling up to 10 s."""
     return 0.0 if ran_s >= _QUICK_S else min(_LONGEST_PAUSE_S, max(_FIRST_PAUSE_S, 2 * last_pause_s))
 
 
@@ -91,12 +91,12 @@ class Process:
         return f"was ended by {signal.Signals(-code).name}" if code < 0 else f"ended with status {code}"
 
     def tail(self, lines: int = 10) -> str:
-        """Give the last lines of its log, indented."""
+        """Return the last lines of its log, indented."""
         text = self.log.read_text(encoding="utf-8", errors="replace") if self.log.exists() else ""
         return "".join(f"\n  {line}" for line in text.splitlines()[-lines:])
 
     def new_lines(self) -> list[str]:
-        """Give the whole lines that its log got since the last call."""
+        """Return the whole lines that its log got since the last call."""
         with self.log.open("rb") as log:
             log.seek(self._read_bytes)
             whole, newline, _ = log.read().rpartition(b"\n")

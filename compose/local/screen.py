@@ -82,7 +82,7 @@ def nothing_used(summary: Summary) -> str:
 
 
 def in_order(summary: Summary, seconds: float) -> dict[str, Any]:
-    """Give the summary's fields by name, with `seconds` before the digest."""
+    """Return the summary's fields by name, with `seconds` before the digest."""
     values = msgspec.to_builtins(summary)
     digest = values.pop("digest")
     return {**values, "seconds": round(seconds, 3), "digest": digest}

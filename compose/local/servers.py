@@ -19,7 +19,7 @@ _ATTEMPTS = 5
 
 
 def free_port(port: int = 0) -> int:
-    """Give a port that was free a moment ago: any, or this one. Raises OSError when this one is taken."""
+    """Return a port that was free a moment ago: any, or this one. Raises OSError when this one is taken."""
     with socket.create_server((HOST, port)) as server:
         number: int = server.getsockname()[1]
         return number
@@ -97,7 +97,7 @@ def _nats_url(ports: Path) -> str | None:
 
 
 def _redis_url(url: str, pid: int) -> str | None:
-    """Give `url` if the process `pid` answers there, and not a stranger that took the port before it."""
+    """Return `url` if the process `pid` answers there, and not a stranger that took the port before it."""
     with contextlib.suppress(redis.ConnectionError), redis.Redis.from_url(url, retry=None) as client:
         return url if client.info("server")["process_id"] == pid else None
     return None

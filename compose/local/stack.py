@@ -155,7 +155,7 @@ def _is_free(port: int) -> bool:
 
 
 def strategies_file(directory: Path, plan: Plan) -> Path:
-    """Give the configured file, or a copy of it with `plan.partitions`."""
+    """Return the configured file, or a copy of it with `plan.partitions`."""
     file = load().strategies_file.resolve()
     configuration.read(file)
     if plan.partitions is None:

@@ -53,7 +53,7 @@ class Dispatcher:
 
 
 def message(task: Task, origin: str) -> bytes:
-    """Give a task as it stands in its queue."""
+    """Return a task as it stands in its queue."""
     task_id = batches.task_id(task.carried, task.tries)
     body = _pack(((batches.pack(task.carried),), {}, _EMBED))
     properties = {

@@ -66,7 +66,7 @@ def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Surv
 
 
 def first_event(path: Path, salvage: recordings.Salvage | None = None) -> AnyEvent | None:
-    """Give the first book or trade at the head of a recording; None when there is none."""
+    """Return the first book or trade at the head of a recording; None when there is none."""
     for seq, line in enumerate(itertools.islice(recordings.read(path, salvage), _HEAD_LINES), start=1):
         arrival = model.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
         event = frames.parse(line.raw, arrival)

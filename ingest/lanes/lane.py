@@ -130,7 +130,7 @@ class Lane:
         return True
 
     def batch(self, shard: int, epoch: Epoch) -> Batch[msgspec.Raw]:
-        """Give the batch in flight."""
+        """Return the batch in flight."""
         to = Position(self.source, self.flight[-1].seq)
         packed = tuple(item.packed for item in self.flight)
         return Batch(self.id.pool, self.id.partition, shard, epoch, self.prev, to, self._configuration, packed)

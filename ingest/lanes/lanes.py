@@ -65,7 +65,7 @@ class Lanes:
         return min(firsts) - 1 if firsts else self.last_seq
 
     def ages_s(self, now_ns: int) -> dict[LaneId, float]:
-        """Give the age in seconds of each lane's oldest event that is not committed; 0: there is none."""
+        """Return the age in seconds of each lane's oldest event that is not committed; 0: there is none."""
         firsts = {lane.id: lane.first for lane in self._lanes.values()}
         return {lane: max(0.0, (now_ns - item.ingested_at_ns) / 1e9) if item else 0.0 for lane, item in firsts.items()}
 
@@ -78,7 +78,7 @@ class Lanes:
         return full
 
     def next_seq(self, seq: int = 0) -> int:
-        """Give the next frame its number: `seq`, if its source has given it one."""
+        """Return the next frame its number: `seq`, if its source has given it one."""
         self.last_seq = seq or self.last_seq + 1
         return self.last_seq
 

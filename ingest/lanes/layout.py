@@ -24,11 +24,11 @@ class Layout:
         self.lanes: tuple[LaneId, ...] = router.lanes
 
     def encode(self) -> bytes:
-        """Give the form in which the ledger stores it."""
+        """Return the form in which the ledger stores it."""
         return msgspec.json.encode(self._stored, order="sorted")
 
     def other_shards(self, before: bytes) -> list[int]:
-        """Give the numbers of the other shards, of this layout and of the one stored before (empty: none).
+        """Return the numbers of the other shards, of this layout and of the one stored before (empty: none).
 
         Raises LedgerError: what was stored before is no layout.
         """
@@ -36,7 +36,7 @@ class Layout:
         return [number for number in range(count) if number != self.shard]
 
     def shards_before(self, before: bytes) -> Sequence[int]:
-        """Give the numbers of the shards that worked on this one's lanes before: itself, if the layout was the same.
+        """Return the numbers of the shards that worked on this one's lanes before: itself, if the layout was the same.
 
         What other shards have left in the ledger says nothing: they left it when the layout was yet another one.
         Raises LedgerError: what was stored before is no layout.

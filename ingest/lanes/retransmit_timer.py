@@ -20,6 +20,6 @@ class RttEstimator:
         self.smoothed_s += (seconds - self.smoothed_s) / 8
 
     def timeout_s(self, tries: int) -> float:
-        """Give how long to wait after so many sends (from 1): doubling, between the bounds."""
+        """Return how long to wait after so many sends (from 1): doubling, between the bounds."""
         base_s = (self.smoothed_s or 0.0) + 4 * self._deviation_s
         return min(MAX_TIMEOUT_S, max(MIN_TIMEOUT_S, base_s) * 2.0 ** min(tries - 1, 8))

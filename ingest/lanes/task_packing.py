@@ -44,7 +44,7 @@ class Workforce:
         return self._counted[pools]
 
     def team(self, pool: str) -> Team | None:
-        """Give the pools that are served by the same workers as this one, itself among them; None: it by nobody."""
+        """Return the pools that are served by the same workers as this one, itself among them; None: it by nobody."""
         return self._teams.get(pool)
 
     def _find_teams(self) -> Iterable[Team]:
@@ -55,7 +55,7 @@ class Workforce:
         return (tuple(team) for servers, team in teams.items() if servers)
 
     def has_room(self, team: Team, in_flight_tasks: Mapping[Team, int], ahead: int = 1) -> bool:
-        """Say whether there is room for another task of a team, with so many on their way by team.
+        """Return whether there is room for another task of a team, with so many on their way by team.
 
         A task of another team takes room as far as the processes that may run it serve this one too. For one task
         there is always room: else a team whose processes are shared with a busier one might wait for ever.
@@ -66,7 +66,7 @@ class Workforce:
         return ahead * self.processes(team[0]) - taken > 1 - _ROUNDING
 
     def _part(self, team: Team, other: Team) -> float:
-        """Give the part of another team's processes that serve this one too."""
+        """Return the part of another team's processes that serve this one too."""
         return self.processes(team[0], other[0]) / (self.processes(other[0]) or 1)
 
 
@@ -77,7 +77,7 @@ def plan_tasks(
     now_s: float,
     crowded: Callable[[Team], bool] = lambda _: False,
 ) -> list[list[Lane]]:
-    """Give the lanes of each task that should go out now: of `lanes`, by pool, those that are `ready` to send.
+    """Return the lanes of each task that should go out now: of `lanes`, by pool, those that are `ready` to send.
 
     Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a team that is `crowded`, a
     small task waits until no other is on its way.
@@ -111,7 +111,7 @@ def _fill(
     ahead: int,
     one_at_a_time: Collection[Team] = (),
 ) -> list[list[Lane]]:
-    """Give the room that there is to the teams in turn, the one whose event has waited longest first."""
+    """Return the room that there is to the teams in turn, the one whose event has waited longest first."""
     in_turn = sorted((team for team in waiting if waiting[team]), key=lambda team: min(map(_oldest, waiting[team])))
     given = dict.fromkeys(in_turn, 0)
     more = True

@@ -19,7 +19,7 @@ class CommitNotices:
         self._pubsub, self._patience_s = pubsub, patience_s
 
     async def next(self) -> str | None:
-        """Give the next notice; None where none came for a while.
+        """Return the next notice; None where none came for a while.
 
         Raises what Redis raises; redis.TimeoutError: it does not answer any more, as one whose machine vanished.
         """

@@ -117,7 +117,7 @@ class IngestLedger:
             await client.aclose()
 
     async def epoch(self) -> Epoch | None:
-        """Give the stored epoch; None where there is none."""
+        """Return the stored epoch; None where there is none."""
         stored = await self._field(self._shard_key, "epoch")
         return _epoch(stored) if stored else None
 
@@ -166,7 +166,7 @@ class IngestLedger:
         return await self.claim(above, layout, configuration, begin)
 
     async def _stored(self, layout: Layout, shards: Sequence[int]) -> StoredOffsets:
-        """Give where reading stood in these shards, and in this one's lanes."""
+        """Return where reading stood in these shards, and in this one's lanes."""
         async with self.client.pipeline(transaction=True) as pipe:
             pipe.hget(self._shard_key, "read")
             for number in shards:
@@ -195,7 +195,7 @@ class IngestLedger:
         return Reading(_epoch(epoch) if epoch else None, read, queued)
 
     async def queued(self, pools: Sequence[str]) -> dict[str, int]:
-        """Give how many tasks wait in each pool's queue."""
+        """Return how many tasks wait in each pool's queue."""
         async with self.broker.pipeline(transaction=False) as pipe:
             for pool in pools:
                 pipe.llen(f"{self._queue_prefix}{pool}")

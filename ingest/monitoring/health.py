@@ -40,11 +40,11 @@ class Health:
         self.stopping = False
 
     async def beat(self) -> None:
-        """Say that the event loop came round. Apart from all that asks Redis: whether it answers is no matter of life."""
+        """Note that the event loop has run. Apart from all that asks Redis: whether it answers is no matter of life."""
         self._beat_s = time.monotonic()
 
     def healthz(self) -> tuple[bool, dict[str, Any]]:
-        """Say whether the process is alive; no server is needed for that."""
+        """Return whether the process is alive; no server is needed for that."""
         age_s = time.monotonic() - self._beat_s
         return age_s < HEARTBEAT_S or not self.started, {"heartbeat_age_s": round(age_s, 3)}
 

@@ -65,7 +65,7 @@ class ServerProbe:
         self.had_events = False
 
     def crew(self) -> Workforce | None:
-        """Give who works; None where nobody knows."""
+        """Return who works; None where nobody knows."""
         return self.seen.crew if self.seen else None
 
     def findings(self) -> Iterator[Finding]:
@@ -137,7 +137,7 @@ class ServerProbe:
 
 
 async def _info(client: redis.Redis) -> Mapping[str, Any]:
-    """Give nothing where it forbids to ask, or is away: whoever needs it will say so."""
+    """Return nothing where it forbids to ask, or is away: whoever needs it will say so."""
     with suppress(RedisError):
         return await client.info("memory", "persistence")
     return {}

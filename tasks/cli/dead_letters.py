@@ -63,7 +63,7 @@ def _chosen(
 
 
 def _named(letterbox: DeadLetterStore, ids: Sequence[str], chosen: DeadLetterFilter) -> Iterator[Letter]:
-    """Give the letters of ids, or those that were chosen; raises SettingsError unless it is one of both."""
+    """Return the letters of ids, or those that were chosen; raises SettingsError unless it is one of both."""
     if bool(ids) == (chosen != DeadLetterFilter()):
         raise SettingsError("say which: either ids, or filters such as --reason and --until 7d")
     return iter(list(letterbox.get(ids))) if ids else letterbox.choose(chosen)

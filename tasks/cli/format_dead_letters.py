@@ -13,17 +13,17 @@ from tasks.ledger.dead_letters import Letter
 
 
 def printable(text: str) -> str:
-    """Give a text with everything escaped that is no letter, sign, space or line break."""
+    """Return a text with everything escaped that is no letter, sign, space or line break."""
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
 def when(letter: Letter) -> str:
-    """Give the time in UTC."""
+    """Return the time in UTC."""
     return f"{datetime.fromtimestamp(letter.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
 
 
 def facts(letter: Letter) -> dict[str, Any]:
-    """Give everything, for JSON. `raw` is text if it is UTF-8, else base64; `raw_encoding` says which."""
+    """Return everything, for JSON. `raw` is text if it is UTF-8, else base64; `raw_encoding` says which."""
     about = letter.letter
     head = {"id": letter.id, "at": f"{when(letter).replace(' ', 'T')}Z", "reason": about.reason, "detail": about.detail}
     more: dict[str, Any] = {"refusal": about.refusal, "subject": about.subject, "pool": about.pool}
@@ -37,12 +37,12 @@ def facts(letter: Letter) -> dict[str, Any]:
 
 
 def event(of: AnyEvent) -> dict[str, Any]:
-    """Give an event with the names of its fields."""
+    """Return an event with the names of its fields."""
     return {"kind": of.kind} | {name: getattr(of, name) for name in type(of).__struct_fields__}
 
 
 def line(letter: Letter) -> str:
-    """Give one line: when, id, reason, what it is about, the last words of why."""
+    """Return one line: when, id, reason, what it is about, the last words of why."""
     about = letter.letter
     named = (about.pool, about.author, about.symbol) if about.event or not about.subject else (about.subject,)
     last = printable((about.detail.strip().splitlines() or [""])[-1])

@@ -35,7 +35,7 @@ decode = msgspec.json.Decoder(Shown).decode
 
 
 def plain(signal: Shown) -> str:
-    """Give the line for a file or a pipe: whole, with the date, as wide as it is."""
+    """Return the line for a file or a pipe: whole, with the date, as wide as it is."""
     facts = f"{signal.symbol:<12} {signal.action:<5} {signal.price:<12g} {signal.confidence:.2f}"
     at = signal.at.replace(tzinfo=None).isoformat(timespec="milliseconds")
     return f"{at}  {signal.strategy:<18} {facts}  {signal.rationale}"

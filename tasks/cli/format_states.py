@@ -30,7 +30,7 @@ _HEAD = Row("pool", "venue", "symbol", "record or state", "events", "bytes", "")
 
 
 def row(found: StoredField, strategy: AnyStrategy | None) -> Row:
-    """Give the line of a record, or of a state; `strategy` as it is in force, if that is known."""
+    """Return the line of a record, or of a state; `strategy` as it is in force, if that is known."""
     of = found.name
     try:
         events, note = _state(found, strategy) if of.is_state else _record(found)
@@ -59,7 +59,7 @@ def _state(found: StoredField, strategy: AnyStrategy | None) -> tuple[str, str]:
 
 
 def lines(rows: Iterable[Row]) -> Iterator[str]:
-    """Give the table: as wide as it is, numbers to the right."""
+    """Yield the table: as wide as it is, numbers to the right."""
     table = [_HEAD, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]
     for each in table:
@@ -68,7 +68,7 @@ def lines(rows: Iterable[Row]) -> Iterator[str]:
 
 
 def facts(found: StoredField) -> dict[str, Any]:
-    """Give everything, for JSON."""
+    """Return everything, for JSON."""
     name = found.name
     about: dict[str, Any] = {"pool": name.pool, "venue": name.venue, "symbol": name.symbol}
     about |= {"strategy" if name.is_state else "kind": name.what, "bytes": len(found.packed)}

@@ -162,7 +162,7 @@ def reset(
     reason: Reason = "",
     author: Author = "",
 ) -> None:
-    """Give up what was set at run time: what the strategies file says is in force again.
+    """Drop what was set at run time: what the strategies file says is in force again.
 
     Example: python -m tasks strategies reset orderbook_skew.levels
     """

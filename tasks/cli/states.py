@@ -65,7 +65,7 @@ def show(
 
 
 def _in_force(settings: Settings) -> Callable[[Name], AnyStrategy | None]:
-    """Give what finds the strategy of a state as it is in force; None where that can't be told."""
+    """Return what finds the strategy of a state as it is in force; None where that can't be told."""
     changes = Changes(settings)
     try:
         built = registry.build(changes.read(changes.version()))

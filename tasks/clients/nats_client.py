@@ -199,7 +199,7 @@ def _is_refused(said: str) -> bool:
 
 
 def _refusal(error: Exception) -> str:
-    """Say what a person must mend; nothing where trying again may help."""
+    """Return what a person must mend; nothing where trying again may help."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"shows a certificate that is not to be trusted: {error.verify_message} (NATS_TLS_CA, NATS_TLS_NAME)"
     if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):
@@ -220,7 +220,7 @@ def _address(settings: Settings) -> NatsAddress:
 
 
 def login(settings: Settings) -> dict[str, Any]:
-    """Give nats-py's options for the login; none where it stands in NATS_URL. Raises SettingsError."""
+    """Return nats-py's options for the login; none where it stands in NATS_URL. Raises SettingsError."""
     if settings.nats_credentials:
         text = settings.nats_credentials
         # What nats-py can't read of them, it looks for for ever, or fails on in a task of its own.
@@ -248,7 +248,7 @@ def _is_seed(text: str) -> bool:
 
 
 def _tls(settings: Settings) -> dict[str, Any]:
-    """Give nats-py's options for TLS. Raises SettingsError: a file can't be used."""
+    """Return nats-py's options for TLS. Raises SettingsError: a file can't be used."""
     name = {"tls_hostname": settings.nats_tls_name} if settings.nats_tls_name else {}
     try:
         context = ssl.create_default_context(cafile=settings.nats_tls_ca or None)

@@ -28,7 +28,7 @@ SENTINEL_TIMEOUT_S = 1.0
 
 
 def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
-    """Give a client that connects at its first call. `options` are those of redis-py's connections.
+    """Return a client that connects at its first call. `options` are those of redis-py's connections.
 
     Raises ValueError: not a URL of Redis.
     """
@@ -43,7 +43,7 @@ def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
 
 
 def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio.Redis:
-    """Give the same for asyncio."""
+    """Return the same for asyncio."""
     address = RedisAddress.parse(url)
     if not address.is_sentinel:
         kinds = (AsyncSSLConnection, AsyncSocketConnection)
@@ -133,7 +133,7 @@ class _Pool(AsyncPool):
 
 
 def sentinel_options(settings: Settings, address: RedisAddress) -> dict[str, Any]:
-    """Give options of connections to Sentinels themselves. Plain data, because Celery's workers tell theirs as JSON."""
+    """Return options of connections to Sentinels themselves. Plain data, because Celery's workers tell theirs as JSON."""
     patience = {"socket_timeout": SENTINEL_TIMEOUT_S, "socket_connect_timeout": SENTINEL_TIMEOUT_S}
     login = {"password": settings.redis_sentinel_password} if settings.redis_sentinel_password else {}
     # Not again and again: the next Sentinel is asked instead.
@@ -152,7 +152,7 @@ def reason(error: redis.ResponseError) -> str:
 
 
 def connection_options(*, retries: int = 0) -> dict[str, Any]:
-    """Give options of every Redis client of ours: nothing hangs, nothing is sent twice unless `retries` asks for it."""
+    """Return options of every Redis client of ours: nothing hangs, nothing is sent twice unless `retries` asks for it."""
     return {
         "socket_timeout": 5,
         "socket_connect_timeout": 5,

@@ -41,7 +41,7 @@ class Audit:
             self._turns[line.pool, line.venue, line.symbol, line.kind].append(line)
 
     def version(self, pool: str, event: AnyEvent) -> str:
-        """Give the configuration under which `event` ran; call it with every event, in order.
+        """Return the configuration under which `event` ran; call it with every event, in order.
 
         Raises LedgerError for an event that the run did not see, and when the recording lacks the run's beginning, or an
         event with which a configuration began.
@@ -69,7 +69,7 @@ def _missing(pool: str, event: AnyEvent, first: Line | None) -> str:
 
 
 def _left_out(event: AnyEvent, turn: Line) -> str:
-    """Say which event a recording goes past that was the first one under a configuration."""
+    """Return which event a recording goes past that was the first one under a configuration."""
     return (
         f"the recording lacks {event.venue} {event.symbol} {event.kind} {turn.id} of {utc(turn.time_ms)}, with which "
         f"configuration {turn.config_version} began in pool {turn.pool}; it has {event.id} of {utc(event.time_ms)}"

@@ -88,7 +88,7 @@ def is_off(configuration: Configuration, pool: str, name: str) -> bool:
 
 
 def only(configuration: Configuration, symbols: Iterable[str], strategies: Iterable[str]) -> Configuration:
-    """Give the configuration with these symbols and strategies only; none given means all. Raises SettingsError."""
+    """Return the configuration with these symbols and strategies only; none given means all. Raises SettingsError."""
     tables = configuration.tables()
     wanted_symbols = {symbol.upper() for symbol in symbols}
     wanted = {registry.configured_name(configuration, name) for name in strategies}
@@ -137,7 +137,7 @@ def strategy_names(configuration: Configuration) -> list[str]:
 
 
 def shown(configuration: Configuration) -> list[str]:
-    """Give what differs from the defaults, a line each."""
+    """Return what differs from the defaults, a line each."""
     return [f"{key} = {value}" for key, value in sorted(_flat(configuration.tables()).items())]
 
 

@@ -82,13 +82,13 @@ class Configuration(BaseModel):
     ]
 
     def routes(self) -> tuple[Pool, ...]:
-        """Give the pools as routing sees them."""
+        """Return the pools as routing sees them."""
         return tuple(
             Pool(name, pool.kinds, pool.key, pool.partitions, pool.symbols) for name, pool in self.pools.items()
         )
 
     def gate_of(self, pool: str, strategy: str) -> Gate:
-        """Give the gate through which a strategy's signals go."""
+        """Return the gate through which a strategy's signals go."""
         chosen = self.pools[pool]
         return self.gate.and_also(chosen.strategies[strategy].gate).and_also(Gate(paused=chosen.paused))
 
@@ -99,7 +99,7 @@ class Configuration(BaseModel):
         return of_strategies.union(*(pool.symbols for pool in pools))
 
     def tables(self) -> dict[str, Any]:
-        """Give nested tables as a file would hold them, defaults left out, symbols sorted."""
+        """Return nested tables as a file would hold them, defaults left out, symbols sorted."""
         tables = self.model_dump(mode="json", exclude_defaults=True)
         for pool in tables["pools"].values():
             if "symbols" in pool:
@@ -107,7 +107,7 @@ class Configuration(BaseModel):
         return tables
 
     def canonical(self) -> bytes:
-        """Give the JSON that is hashed and stored; `parse` reads it."""
+        """Return the JSON that is hashed and stored; `parse` reads it."""
         tables = self.tables()
         for pool in tables["pools"].values():
             pool.pop("partitions", None)

@@ -98,7 +98,7 @@ class Merged(NamedTuple):
 
 
 def told(value: Any) -> str:
-    """Say a value; None is the default."""
+    """Return a value; None is the default."""
     return "default" if value is None else str(value)
 
 

@@ -13,7 +13,7 @@ from tasks.events import AnyEvent, Level, Trade
 
 
 def stream(event: AnyEvent) -> str:
-    """Give the name of the stream that would carry the event: btcusdt@depth20."""
+    """Return the name of the stream that would carry the event: btcusdt@depth20."""
     return f"{lower(event.symbol)}@{'trade' if isinstance(event, Trade) else 'depth20'}"
 
 
@@ -24,7 +24,7 @@ def lower(symbol: str) -> str:
 
 
 def frame(event: AnyEvent) -> bytes:
-    """Give a combined-stream envelope with Binance's payload and, for what has no time of its own, `received_at`."""
+    """Return a combined-stream envelope with Binance's payload and, for what has no time of its own, `received_at`."""
     document = {"stream": stream(event), "data": _payload(event), "received_at": event.time_ms * 1_000_000}
     return msgspec.json.encode(document)
 
@@ -45,11 +45,11 @@ def _side(levels: tuple[Level, ...]) -> list[list[str]]:
 
 
 def _digits(number: float) -> str:
-    """Give the shortest decimal that reads back as the number, as the exchange writes one: without an exponent."""
+    """Return the shortest decimal that reads back as the number, as the exchange writes one: without an exponent."""
     return f"{Decimal(repr(number)):f}"
 
 
 def subject(subjects: str, stream_name: str) -> str:
-    """Give a NATS subject that ingest listens to: the first of NATS_SUBJECTS, its wildcards filled in."""
+    """Return a NATS subject that ingest listens to: the first of NATS_SUBJECTS, its wildcards filled in."""
     pattern = subjects.partition(",")[0].strip()
     return ".".join(stream_name if token in {"*", ">"} else token for token in pattern.split("."))

@@ -230,7 +230,7 @@ class Changes:
         return self.set(off, reason, author).change
 
     def reset(self, key: str, reason: str, author: str) -> Edited:
-        """Give up what was set at run time for a key, or for all of a strategy; with an empty one, all of it.
+        """Return up what was set at run time for a key, or for all of a strategy; with an empty one, all of it.
 
         Raises SettingsError: nothing of the kind is set; ConflictError; and LedgerError.
         """

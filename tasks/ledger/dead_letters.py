@@ -28,7 +28,7 @@ class Letter(NamedTuple):
 
     @staticmethod
     def at_ms_of(name: str) -> int:
-        """Give the time in an id."""
+        """Return the time in an id."""
         return int(name.partition("-")[0])
 
 
@@ -62,12 +62,12 @@ class DeadLetterStore:
         self._stream = outbox.keys.deadletters
 
     def now_ms(self) -> int:
-        """Give Redis's clock, which dates the letters."""
+        """Return Redis's clock, which dates the letters."""
         now_s, now_us = self._client.time()
         return int(now_s) * 1_000 + int(now_us) // 1_000
 
     def newest_id(self) -> str:
-        """Give the id of the newest letter; 0-0 where there is none."""
+        """Return the id of the newest letter; 0-0 where there is none."""
         found = self._client.xrevrange(self._stream, count=1)
         return found[0][0].decode() if found else "0-0"
 

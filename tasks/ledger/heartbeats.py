@@ -63,7 +63,7 @@ _decode = msgspec.json.Decoder(_Entry).decode
 
 
 def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
-    """Give the living workers by name, of a reply of HGETALL and of Redis's time. Entries that are not ours are left out."""
+    """Return the living workers by name, of a reply of HGETALL and of Redis's time. Entries that are not ours are left out."""
     seen = []
     for name, packed in sorted(entries.items()):
         try:

@@ -53,33 +53,33 @@ class Keys:
         self.workers = f"{namespace}:workers"
 
     def shard(self, number: int) -> str:
-        """Give the key of one ingest process."""
+        """Return the key of one ingest process."""
         return f"{self.namespace}:shard:{number}"
 
     def lease(self, number: int) -> str:
-        """Give the key of the lock of who leads a shard."""
+        """Return the key of the lock of who leads a shard."""
         return f"{self.namespace}:lease:{number}"
 
     def pool(self, name: str) -> str:
-        """Give the key of a pool's positions, records and states."""
+        """Return the key of a pool's positions, records and states."""
         return f"{self.namespace}:pool:{name}"
 
     def starts(self, lane: LaneId) -> str:
-        """Give the key of the starts of a lane's batches."""
+        """Return the key of the starts of a lane's batches."""
         return f"{self.namespace}:starts:{lane}"
 
     def of_batches(self, batches: Iterable[Batch[Any]]) -> list[str]:
-        """Give the keys of each batch as the scripts take them: its pool and its starts."""
+        """Return the keys of each batch as the scripts take them: its pool and its starts."""
         return [key for batch in batches for key in (self.pool(batch.pool), self.starts(batch.lane))]
 
 
 def lane_field(lane: LaneId) -> str:
-    """Give the field of a lane's position in the hash of its pool."""
+    """Return the field of a lane's position in the hash of its pool."""
     return f"lane:{lane.partition}"
 
 
 def read_position(stored: bytes | None) -> Position | None:
-    """Give the position that the ledger holds, if any. Raises LedgerError: it is something else."""
+    """Return the position that the ledger holds, if any. Raises LedgerError: it is something else."""
     try:
         return Position.parse(stored.decode()) if stored else None
     except ValueError:

@@ -63,14 +63,14 @@ Arguments = tuple[list[str], list[bytes | str | int]]
 
 
 def commit_arguments(keys: Keys, worked: Sequence[Worked]) -> Arguments:
-    """Give what `commit.lua` takes. All batches are of one shard."""
+    """Return what `commit.lua` takes. All batches are of one shard."""
     names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
     names += keys.of_batches(batch for batch, *_ in worked)
     return names, [keys.notices, dead_letters.KEEP, _pack([_parts(*each) for each in worked])]
 
 
 def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
-    """Give what the script needs of a batch, in its order."""
+    """Return what the script needs of a batch, in its order."""
     epoch, to = str(batch.epoch), str(batch.to)
     notice = str(Notice(batch.lane, epoch, batch.to))
     counters = ["batches", 1, *chain.from_iterable(item for item in outcome.counts.items() if item[1])]
@@ -131,7 +131,7 @@ class Ledger:
         return [answer.decode() for answer in answers]  # type: ignore[misc]  # the script's five words
 
     def release_start(self, batch: Batch[AnyEvent]) -> None:
-        """Say that a run has ended alive."""
+        """Take back a start: the run ended, and its process did not."""
         self._release_start(keys=[self.keys.starts(batch.lane)], args=[batch.identity])
 
     def notify(self, batch: Batch[AnyEvent], position: Position) -> None:
@@ -150,5 +150,5 @@ class Ledger:
         self._client.hincrby(self.keys.counters, counter, by)
 
     def configuration(self, version: str) -> bytes | None:
-        """Give the JSON of a configuration by its content hash."""
+        """Return the JSON of a configuration by its content hash."""
         return self._client.hget(self.keys.configurations, version)  # type: ignore[return-value]  # a sync client

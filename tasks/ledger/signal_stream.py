@@ -31,7 +31,7 @@ class SignalStream:
                 yield packed
 
     def newest(self, count: int, since_ms: int = 0) -> list[bytes]:
-        """Give the last `count` of what `stored` would yield."""
+        """Return the last `count` of what `stored` would yield."""
         found: list[bytes] = []
         end = "+"
         while True:

@@ -97,7 +97,7 @@ def clock(whose: str, ahead_s: float) -> Finding:
 
 
 def strategies(chosen: Configuration) -> Finding:
-    """Say what a strategies file holds, which can be used."""
+    """Return what a strategies file holds, which can be used."""
     pools = chosen.routes()
     lanes = ", ".join(f"{pool.name} {len(pool.lanes)}" for pool in pools)
     count = sum(len(pool.strategies) for pool in chosen.pools.values())

@@ -53,13 +53,13 @@ _message = msgspec.json.Decoder(_Message).decode
 
 
 def client(settings: Settings, url: str) -> redis.Redis:
-    """Give a client that gives up soon. Raises ValueError: not a URL of Redis."""
+    """Return a client that gives up soon. Raises ValueError: not a URL of Redis."""
     patience = {"socket_timeout": ANSWER_S, "socket_connect_timeout": ANSWER_S}
     return connect(settings, url, **connection_options() | patience)
 
 
 def servers(settings: Settings) -> dict[str, tuple[str, ...]]:
-    """Give the URL of each Redis server, and what it is for."""
+    """Return the URL of each Redis server, and what it is for."""
     roles = {"broker": settings.broker, "results": settings.results, "ledger": settings.ledger}
     return {url: tuple(role for role, its in roles.items() if its == url) for url in dict.fromkeys(roles.values())}
 
@@ -126,7 +126,7 @@ def ask_queues(settings: Settings, pools: Sequence[Pool]) -> QueueFacts:
 
 
 def _task(entry: bytes) -> str | None:
-    """Give the name of a task in a queue; None for what is no Celery message."""
+    """Return the name of a task in a queue; None for what is no Celery message."""
     try:
         return _message(entry).headers.task
     except UNREADABLE:

@@ -29,7 +29,7 @@ class Epoch(msgspec.Struct, frozen=True, array_like=True, order=True):
     nonce: str
 
     def __str__(self) -> str:
-        """Give the form in which the ledger stores it: 7.3f9a02c1."""
+        """Return the form in which the ledger stores it: 7.3f9a02c1."""
         return f"{self.number}.{self.nonce}"
 
     @classmethod
@@ -125,7 +125,7 @@ def max_starts(events: int) -> int:
 
 
 def describe(symbols: Sequence[str]) -> str:
-    """Say for a person what a task carries, by the symbol of each event: `42 events BTCUSDT,ETHUSDT`."""
+    """Return for a person what a task carries, by the symbol of each event: `42 events BTCUSDT,ETHUSDT`."""
     named = list(dict.fromkeys(symbols))
     more = f" and {len(named) - 5} more" if len(named) > 5 else ""
     return f"{len(symbols)} event{'s' if len(symbols) != 1 else ''} {','.join(named[:5])}{more}"

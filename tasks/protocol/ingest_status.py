@@ -28,7 +28,7 @@ _decoder = msgspec.json.Decoder(Status)
 
 
 def encode(status: Status) -> bytes:
-    """Give the answer's bytes: a JSON object."""
+    """Return the answer's bytes: a JSON object."""
     return msgspec.json.encode(status)
 
 

@@ -17,7 +17,7 @@ class Notice(NamedTuple):
     to: Position
 
     def __str__(self) -> str:
-        """Give what goes over the channel."""
+        """Return what goes over the channel."""
         return f"{self.lane.pool}|{self.lane.partition}|{self.epoch}|{self.to}"
 
     @classmethod

@@ -43,7 +43,7 @@ class Record(msgspec.Struct, array_like=True):
     configuration: str = ""
 
     def classify(self, event: AnyEvent, source: str) -> Verdict:
-        """Say whether `event` was decided on before, repeats an earlier one, or is new."""
+        """Return whether `event` was decided on before, repeats an earlier one, or is new."""
         if self.applied is not None and self.applied.source == source and event.seq <= self.applied.seq:
             return "known"
         if event.id <= self.id and event.time_ms <= self.time_ms + NEW_GENERATION_MS:
@@ -80,12 +80,12 @@ _decoder = msgspec.msgpack.Decoder(Record)
 
 
 def field(event: Event) -> str:
-    """Give the name of an event's record in the hash of its pool."""
+    """Return the name of an event's record in the hash of its pool."""
     return named(event.venue, event.symbol, event.kind)
 
 
 def named(venue: Venue, symbol: str, kind: Kind) -> str:
-    """Give the name of a stream's record in the hash of its pool."""
+    """Return the name of a stream's record in the hash of its pool."""
     return f"record:{venue}:{symbol}:{kind}"
 
 

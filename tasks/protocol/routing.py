@@ -16,7 +16,7 @@ class LaneId(NamedTuple):
     partition: int
 
     def __str__(self) -> str:
-        """Give the form that logs, task ids and the ledger use: depth-3."""
+        """Return the form that logs, task ids and the ledger use: depth-3."""
         return f"{self.pool}-{self.partition}"
 
 
@@ -44,7 +44,7 @@ class Pool(msgspec.Struct, frozen=True):
 
 
 def partition(venue: Venue, symbol: str, partitions: int) -> int:
-    """Give the partition of a symbol: crc32 of "venue:symbol", modulo `partitions`."""
+    """Return the partition of a symbol: crc32 of "venue:symbol", modulo `partitions`."""
     return crc32(f"{venue}:{symbol}".encode()) % partitions
 
 
@@ -60,7 +60,7 @@ class Shard(NamedTuple):
     total: int
 
     def __str__(self) -> str:
-        """Give the form of INGEST_SHARD: 0/1."""
+        """Return the form of INGEST_SHARD: 0/1."""
         return f"{self.number}/{self.total}"
 
     def owns(self, lane: LaneId) -> bool:
@@ -86,7 +86,7 @@ class Router:
         return any(pool.wants(symbol, kind) for pool in self.pools)
 
     def lanes_of(self, venue: Venue, symbol: str, kind: Kind) -> tuple[LaneId, ...]:
-        """Give one lane for each pool that wants the event; none when no pool does."""
+        """Return one lane for each pool that wants the event; none when no pool does."""
         key = (venue, symbol, kind)
         lanes = self._known.get(key)
         if lanes is None:

@@ -214,7 +214,7 @@ class Settings(BaseSettings):
         return init_settings, env_settings, SecretFiles(settings_cls, SECRETS)
 
     def shown(self) -> dict[str, str]:
-        """Give every setting by its environment name, passwords masked."""
+        """Return every setting by its environment name, passwords masked."""
         values = {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
         return values | {name.upper(): _shown(name, getattr(self, name)) for name in SECRETS}
 
@@ -226,7 +226,7 @@ def _shown(name: str, value: str) -> str:
 
 
 def mask(urls: str) -> str:
-    """Give `urls`, with commas or semicolons between, without logins: all before an @, whatever it is."""
+    """Return `urls`, with commas or semicolons between, without logins: all before an @, whatever it is."""
 
     def masked(url: str) -> str:
         return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(\s*\w+://)?.*@", r"\1***@", url, flags=re.DOTALL))
@@ -241,7 +241,7 @@ def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 def _told(fault: ErrorDetails) -> str:
-    """Say a fault in a line, with the value unless it may be a secret or is all of them."""
+    """Return a fault in a line, with the value unless it may be a secret or is all of them."""
     name, why = "".join(map(str, fault["loc"][:1])), validation.say(fault)
     if not name:
         return why

@@ -18,7 +18,7 @@ class SecretFiles(PydanticBaseSettingsSource):
         self._secrets = secrets
 
     def get_field_value(self, field: FieldInfo, field_name: str) -> tuple[Any, str, bool]:  # noqa: ARG002 given by the base
-        """Give the value of a field, or None, with what the base wants to know besides."""
+        """Return the value of a field, or None, with what the base wants to know besides."""
         path = os.environ.get(f"{field_name.upper()}_FILE") if field_name in self._secrets else None
         if not path:
             return None, field_name, False
@@ -29,6 +29,6 @@ class SecretFiles(PydanticBaseSettingsSource):
             raise SettingsError(f"{field_name.upper()}_FILE: can't read {path}: {why}") from None
 
     def __call__(self) -> dict[str, Any]:
-        """Give every value that a file holds."""
+        """Return every value that a file holds."""
         found = {name: self.get_field_value(field, name)[0] for name, field in self.settings_cls.model_fields.items()}
         return {name: value for name, value in found.items() if value is not None}

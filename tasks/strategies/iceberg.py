@@ -140,7 +140,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             yield _signal(strongest, book)
 
     def _see_gone(self, side: Side, quotes: tuple[Quote, ...], now_ms: int, action: Action) -> None:
-        """Give quantity 0 to the levels of the last book that this one reaches beyond and does not list."""
+        """Set quantity 0 for the levels of the last book that this one reaches beyond and does not list."""
         listed, worst = dict(quotes), quotes[-1][0]
         for price, level in islice(reversed(side.levels.items()), side.shown):
             reached = price > worst if action == BUY else price < worst

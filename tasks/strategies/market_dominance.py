@@ -128,7 +128,7 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
         return 30 + 50 * momenta[0] / total if total > 0 else None
 
     def _two_minutes_ago(self, trade: Trade, now: float, state: MarketDominanceState) -> float | None:
-        """Give the dominance at the start of the last minute that began two or more minutes ago; None before that."""
+        """Return the dominance at the start of the last minute that began two or more minutes ago; None before that."""
         minute = trade.time_ms // _MINUTE_MS
         if state.minutes and minute <= state.minutes[-1] - 2:
             # A clock that was ahead: what it called two minutes ago would be the present for as long as that.

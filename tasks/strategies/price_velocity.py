@@ -96,10 +96,10 @@ class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
 
 
 def _price_at(state: PriceVelocityState, second: int) -> float:
-    """Give the last price at or before `second`, which is not before the oldest."""
+    """Return the last price at or before `second`, which is not before the oldest."""
     return state.prices[bisect_right(state.seconds, second) - 1]
 
 
 def _straight(state: PriceVelocityState) -> float:
-    """Give the way made over the way travelled; above 0, as a change was made."""
+    """Return the way made over the way travelled; above 0, as a change was made."""
     return abs(state.prices[-1] - state.prices[0]) / fsum([abs(new - old) for old, new in pairwise(state.prices)])

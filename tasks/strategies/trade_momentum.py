@@ -104,7 +104,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
             )
 
     def _trend(self, trade: Trade, state: TradeMomentumState) -> float:
-        """Give tanh(z); 0 while the window fills."""
+        """Return tanh(z); 0 while the window fills."""
         log_price = log(trade.price)
         state.log_prices.append(log_price)
         if len(state.log_prices) <= self.params.window:
@@ -118,7 +118,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
         return tanh(change / sqrt(state.variance)) if state.variance > 0 else 0.0
 
     def _flow(self, trade: Trade, state: TradeMomentumState) -> float:
-        """Give the balance of taker volume over the window, this trade included."""
+        """Return the balance of taker volume over the window, this trade included."""
         second = trade.time_ms // 1000
         if state.seconds and second <= state.seconds[-1] - self.params.flow_s:
             state.seconds, state.bought, state.sold = [], [], []
@@ -135,6 +135,6 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
 
 
 def _size(trade: Trade, state: TradeMomentumState) -> float:
-    """Give the signed size against the mean before; a first trade is its own mean."""
+    """Return the signed size against the mean before; a first trade is its own mean."""
     mean = fsum(state.quantities) / len(state.quantities) if state.quantities else trade.quantity
     return trade.side * min(1.0, trade.quantity / mean)

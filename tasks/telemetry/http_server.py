@@ -35,12 +35,12 @@ class Address(NamedTuple):
 
     @classmethod
     def of_ingest(cls, settings: Settings) -> Self:
-        """Give what HTTP_HOST, HTTP_PORT and METRICS_STRICT_PORT say."""
+        """Return what HTTP_HOST, HTTP_PORT and METRICS_STRICT_PORT say."""
         return cls("HTTP_PORT", settings.http_host, settings.http_port, settings.metrics_strict_port)
 
     @classmethod
     def of_worker(cls, settings: Settings) -> Self:
-        """Give what HTTP_HOST, WORKER_HTTP_PORT and METRICS_STRICT_PORT say."""
+        """Return what HTTP_HOST, WORKER_HTTP_PORT and METRICS_STRICT_PORT say."""
         return cls("WORKER_HTTP_PORT", settings.http_host, settings.worker_http_port, settings.metrics_strict_port)
 
     def __str__(self) -> str:

@@ -7,17 +7,17 @@ BUCKETS_PER_OCTAVE = 16
 
 
 def bucket(latency_ns: int) -> int:
-    """Give the bucket of a latency; below one microsecond counts as one."""
+    """Return the bucket of a latency; below one microsecond counts as one."""
     return round(math.log2(max(latency_ns, 1_000) / 1_000) * BUCKETS_PER_OCTAVE)
 
 
 def milliseconds(number: int) -> float:
-    """Give the middle of a bucket."""
+    """Return the middle of a bucket."""
     return float(2 ** (number / BUCKETS_PER_OCTAVE)) / 1_000
 
 
 def quantile_ms(counts: Mapping[int, int], share: float) -> float | None:
-    """Give the latency that a `share` (0 to 1) of all counted ones stays within; None when nothing was counted."""
+    """Return the latency that a `share` (0 to 1) of all counted ones stays within; None when nothing was counted."""
     wanted = share * sum(counts.values())
     seen = 0
     for number in sorted(counts):

@@ -33,7 +33,7 @@ class Traced(Protocol):
 
 
 def packed(parent: Any, state: Any = None) -> str:
-    """Give a trace as text; "" if `parent` is no traceparent. A tracestate that is none or too long is left out."""
+    """Return a trace as text; "" if `parent` is no traceparent. A tracestate that is none or too long is left out."""
     if not isinstance(parent, str) or not _PARENT.fullmatch(parent):
         return ""
     kept = isinstance(state, str) and len(state) <= _MAX_STATE_CHARS and _STATE.fullmatch(state)
@@ -41,7 +41,7 @@ def packed(parent: Any, state: Any = None) -> str:
 
 
 def headers(trace: str) -> dict[str, str]:
-    """Give the headers of a message that belongs to a trace; none for what is no trace."""
+    """Return the headers of a message that belongs to a trace; none for what is no trace."""
     parent, _, state = trace.partition(" ")
     if not trace or packed(parent, state) != trace:
         return {}

@@ -76,7 +76,7 @@ def stop(timeout_s: float = STOP_S) -> None:
 
 
 def extract_trace(headers: Mapping[str, str] | None, raw: bytes) -> str:
-    """Give the trace of a frame: of its NATS headers, else of its envelope. "" where there is none or tracing is off."""
+    """Return the trace of a frame: of its NATS headers, else of its envelope. "" where there is none or tracing is off."""
     if _tracer is None:
         return ""
     if headers and (parent := headers.get("traceparent") or headers.get("Traceparent")):
@@ -97,7 +97,7 @@ _NOTHING = nullcontext[Mapping[str, str]]({})
 
 
 def batch(lane: object, events: Sequence[Traced], *, resend: bool) -> Span:
-    """Give the span of a task that goes to the queue, with the events of one lane or several.
+    """Return the span of a task that goes to the queue, with the events of one lane or several.
 
     It ends with the block; an exception marks it as failed. Nothing is attached to the thread or task.
     """
@@ -108,7 +108,7 @@ def batch(lane: object, events: Sequence[Traced], *, resend: bool) -> Span:
 
 
 def note(**attributes: str | int | bool) -> None:
-    """Say something of the run that goes on."""
+    """Add attributes to the span of the run in progress."""
     if _tracer is not None:
         _tracer.note(attributes)
 

@@ -22,5 +22,5 @@ class BatchTimings:
         self._event_s[batch.pool] = (perf_counter() - began_s) / len(batch.events)
 
     def expected_s(self, batch: Batch[Any]) -> float:
-        """Give the seconds that a batch will take; 0 where nobody knows."""
+        """Return the seconds that a batch will take; 0 where nobody knows."""
         return self._event_s.get(batch.pool, 0.0) * len(batch.events)

@@ -36,11 +36,11 @@ class WorkerHealth:
         self.port = 0
 
     def beat(self) -> None:
-        """Say that the main loop came round."""
+        """Note that the main loop has run."""
         self._beat_s = self._now()
 
     def answered(self, *, well: bool) -> None:
-        """Say whether the ledger answered."""
+        """Note whether the ledger answered."""
         self._answered_s = self._now() if well else -AWAY_S
 
     @property
@@ -49,12 +49,12 @@ class WorkerHealth:
         return self._now() - self._beat_s
 
     def healthz(self) -> tuple[bool, dict[str, Any]]:
-        """Say whether the main loop makes progress. While it stops, it waits for its processes and says nothing."""
+        """Return whether the main loop makes progress. While it stops, it waits for its processes and says nothing."""
         age_s = self.beat_age_s
         return age_s < self._limit_s or self.stopping, {"heartbeat_age_s": round(age_s, 3)}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Say whether batches are worked off, part by part."""
+        """Return whether batches are worked off, part by part."""
         parts = {
             "broker": self.listening,
             "redis": self._now() - self._answered_s < AWAY_S,

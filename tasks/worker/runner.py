@@ -155,7 +155,7 @@ class _BatchRun:
         self.raised = False
 
     def work(self, begun: BatchStart, is_fatal: IsFatal, note: Note) -> None:
-        """Give the events to the strategies, unless there is a reason not to."""
+        """Run the strategies over the events, unless there is a reason not to."""
         batch = self.batch
         self.refusal = _refusal(batch, begun)
         if self.refusal is not None:

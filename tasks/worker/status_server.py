@@ -51,7 +51,7 @@ class WorkerStatusServer:
             raise
 
     def leave(self) -> None:
-        """Say that this worker takes no more tasks."""
+        """Announce that this worker takes no more tasks."""
         self.health.stopping = True
         self._thread.call(self._leaving.set)
 

@@ -51,7 +51,7 @@ class Strategies:
         self._known: dict[str, dict[str, tuple[AnyStrategy, ...]]] = {}
 
     def find(self, ledger: Ledger, version: str, pool: str) -> Sequence[AnyStrategy]:
-        """Give a pool's strategies. Raises LedgerError: the ledger does not hold this configuration."""
+        """Return a pool's strategies. Raises LedgerError: the ledger does not hold this configuration."""
         if version not in self._known:
             packed = ledger.configuration(version)
             if packed is None:

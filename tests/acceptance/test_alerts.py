@@ -25,7 +25,7 @@ _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def faster(rules: dict[str, Any], times: int) -> dict[str, Any]:
-    """Give the rules with every `for` so many times shorter, and without intervals of their own."""
+    """Return the rules with every `for` so many times shorter, and without intervals of their own."""
     for group in rules["groups"]:
         group.pop("interval", None)
         for rule in group["rules"]:
@@ -80,7 +80,7 @@ class Prometheus:
         return time.monotonic() - began_s
 
     def value(self, expression: str) -> float:
-        """Give the value of an expression, 0 where there is none."""
+        """Return the value of an expression, 0 where there is none."""
         result = self._ask(f"query?query={quote(expression)}").get("result")
         return float(result[0]["value"][1]) if result else 0.0
 

@@ -15,7 +15,7 @@ PREFIX = "local:celery:celery-task-meta-"
 
 
 def results(stack: Stack) -> dict[str, dict[str, int]]:
-    """Give the results of all tasks by task id, as Celery stored them."""
+    """Return the results of all tasks by task id, as Celery stored them."""
     client = redis.Redis.from_url(stack.redis_url, decode_responses=True)
     stored = {key.removeprefix(PREFIX): json.loads(client.get(key) or "") for key in client.scan_iter(f"{PREFIX}*")}
     assert all(each["status"] == "SUCCESS" for each in stored.values())

@@ -110,7 +110,7 @@ def has_counted(outbox: LedgerReader, frames: int) -> bool:
 
 
 def leader(urls: list[str]) -> str:
-    """Give the name of the server that leads the stream; empty while there is none."""
+    """Return the name of the server that leads the stream; empty while there is none."""
 
     async def ask() -> str:
         client = await nats.connect(urls)

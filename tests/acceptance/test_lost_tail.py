@@ -31,7 +31,7 @@ def parts(recording: Path, tmp_path: Path) -> list[Path]:
 
 @contextmanager
 def about_to_lose(parts: list[Path]) -> Iterator[tuple[Stack, ForgetfulNats]]:
-    """Give a stack that has read two parts, and its NATS, which will have forgotten the second."""
+    """Yield a stack that has read two parts, and its NATS, which will have forgotten the second."""
     with running(Plan(2, "solo", environment={"INGEST_SOURCE": "jetstream"})) as stack:
         nats = ForgetfulNats(stack.instance, stack.nats, stack.nats_url)
         replay(stack, parts[:1], "max")

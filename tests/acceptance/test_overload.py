@@ -60,7 +60,7 @@ OF_TIME = Bound({"INGEST_MAX_WAIT_S": "5"}, 16 * MIB, 96 * MIB, 30, {"expired"})
 
 
 def samples(stack: Stack) -> dict[str, float]:
-    """Give the samples of ingest: those with a label under `name label`."""
+    """Return the samples of ingest: those with a label under `name label`."""
     return {
         " ".join([sample.name, *sample.labels.values()]): sample.value
         for family in text_string_to_metric_families(get(stack.http_port, "/metrics")[1])
@@ -69,7 +69,7 @@ def samples(stack: Stack) -> dict[str, float]:
 
 
 def p99_s(before: Mapping[str, float], after: Mapping[str, float]) -> float:
-    """Give the upper bound of the bucket in which the 99th percentile of the latencies between two scrapes lies."""
+    """Return the upper bound of the bucket in which the 99th percentile of the latencies between two scrapes lies."""
     name = "pipeline_latency_seconds_bucket "
     counts = {float(each.removeprefix(name)): after[each] - before[each] for each in after if each.startswith(name)}
     wanted = 0.99 * counts[float("inf")]
@@ -110,14 +110,14 @@ def watched(stack: Stack, limit_s: float) -> Generator[float, None, None]:
 
 
 def calm(stack: Stack) -> float:
-    """Give the middle one of three windows in quiet times: the latency of this machine, at this hour."""
+    """Return the middle one of three windows in quiet times: the latency of this machine, at this hour."""
     with closing(watched(stack, 60)) as windows:
         next(windows)  # the feed is starting
         return sorted(islice(windows, 3))[1]
 
 
 def recover(stack: Stack, normal_s: float, limit_s: float) -> float:
-    """Give the seconds until a window is as quick as in quiet times."""
+    """Return the seconds until a window is as quick as in quiet times."""
     started_s = time.monotonic()
     with closing(watched(stack, limit_s)) as windows:
         for quantile_s in windows:

@@ -157,7 +157,7 @@ class Run:
 
 
 def shard(ingest: Process) -> str:
-    """Give which shard it is to lead."""
+    """Return which shard it is to lead."""
     return ingest.environment.get("INGEST_SHARD", "0/1")
 
 

@@ -134,7 +134,7 @@ class Soak:
             pass  # it is being started again
 
     def grown_mib(self, name: str) -> float:
-        """Give how much heavier its heaviest process was in the last third than in the middle one."""
+        """Return how much heavier its heaviest process was in the last third than in the middle one."""
         samples = self.rss_mib[name]
         third = len(samples) // 3
         return max(samples[2 * third :]) - max(samples[third : 2 * third])

@@ -46,7 +46,7 @@ def _witnessed(signals: Sequence[bytes]) -> list[Event]:
 
 
 def applied(outbox: LedgerReader) -> list[Event]:
-    """Give what the ledger says was applied, in order."""
+    """Return what the ledger says was applied, in order."""
     return _witnessed(list(outbox.signals()))
 
 
@@ -66,12 +66,12 @@ def expected(files: tuple[Path, ...]) -> Expected:
 
 
 def repeated(events: Sequence[Event]) -> int:
-    """Give how often an event was applied once more."""
+    """Return how often an event was applied once more."""
     return sum(count - 1 for count in Counter(events).values())
 
 
 def out_of_order(events: Sequence[Event], right: Sequence[Event]) -> int:
-    """Give how often an event came before one that it should have followed, record by record."""
+    """Return how often an event came before one that it should have followed, record by record."""
     places = {event: place for place, event in enumerate(right)}
     last: dict[str, int] = defaultdict(lambda: -1)
     count = 0
@@ -103,7 +103,7 @@ class Row(msgspec.Struct, frozen=True):
 
 
 def table(rows: Sequence[Row]) -> list[str]:
-    """Give the rows as aligned text."""
+    """Return the rows as aligned text."""
     names = Row.__struct_fields__
     cells = [[name.replace("_", " ") for name in names]]
     cells += [

@@ -50,7 +50,7 @@ def happens(fault: Fault, calls: "itertools.count[int]") -> bool:
 
 
 def count(fault: Fault) -> int:
-    """Give how often it happened."""
+    """Return how often it happened."""
     tally = Path(fault.tally)
     return tally.stat().st_size if tally.exists() else 0
 

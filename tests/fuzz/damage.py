@@ -25,7 +25,7 @@ JSONS = st.recursive(
 
 @st.composite
 def damaged(draw: st.DrawFn, whole: Sequence[bytes]) -> bytes:
-    """Give one of `whole` with up to four pieces cut out, doubled, or replaced."""
+    """Return one of `whole` with up to four pieces cut out, doubled, or replaced."""
     raw = draw(st.sampled_from(whole))
     for _ in range(draw(st.integers(1, 4))):
         at, end = sorted(draw(st.tuples(*[st.integers(0, len(raw))] * 2)))
@@ -35,7 +35,7 @@ def damaged(draw: st.DrawFn, whole: Sequence[bytes]) -> bytes:
 
 
 def any_bytes(*whole: bytes) -> st.SearchStrategy[bytes]:
-    """Give anything, most of it damaged from `whole`."""
+    """Return anything, most of it damaged from `whole`."""
     return damaged(whole) | damaged(whole) | st.binary(max_size=300)
 
 

@@ -43,7 +43,7 @@ class Found(NamedTuple):
     fault: str
 
     def __str__(self) -> str:
-        """Give a line for a person."""
+        """Return a line for a person."""
         speed = f"{self.executions:>10,} executions {self.a_second:>8,}/s"
         return f"{speed} {self.places:>5} places {self.peak_mib:>4} MiB  {'A FAULT' if self.fault else 'nothing found'}"
 
@@ -56,7 +56,7 @@ def seed(folder: Path, seeds: Sequence[bytes]) -> None:
 
 
 def words(seeds: Sequence[bytes]) -> bytes:
-    """Give a dictionary of libFuzzer: the words and signs of the seeds, a line each."""
+    """Return a dictionary of libFuzzer: the words and signs of the seeds, a line each."""
     found = {word for each in seeds for word in re.findall(rb'\w+|[^\w\s]|"\w+":', each) if len(word) < MAX_WORD_BYTES}
     return b"".join(b'"%b"\n' % "".join(f"\\x{byte:02x}" for byte in word).encode() for word in sorted(found))
 

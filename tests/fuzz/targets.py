@@ -58,7 +58,7 @@ def find(name: str) -> Target:
 
 
 def names() -> list[str]:
-    """Give the names of all."""
+    """Return the names of all."""
     for each in MODULES:
         import_module(each)
     return list(TARGETS)

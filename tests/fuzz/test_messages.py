@@ -214,7 +214,7 @@ def test_whoever_answers_the_doctor_with_what_is_nested_too_deeply_is_somebody_e
             self.wfile.write(DEEP)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Deep) as server, ThreadPoolExecutor() as threads:
         answering = threads.submit(server.handle_request)

@@ -41,19 +41,19 @@ def trade(
 
 
 def feed(strategy: AnyStrategy, event: AnyEvent, state: Any) -> list[Signal]:
-    """Give one event to a strategy, without the runner's warm-up and cool-down."""
+    """Return one event to a strategy, without the runner's warm-up and cool-down."""
     return list(strategy.on_depth(event, state) if isinstance(event, Depth) else strategy.on_trade(event, state))
 
 
 def play(strategy: AnyStrategy, events: Iterable[AnyEvent], state: Any = None) -> Iterator[list[Signal]]:
-    """Give events to a strategy; yield the signals of each."""
+    """Yield events to a strategy; yield the signals of each."""
     state = strategy.state_type() if state is None else state
     for event in events:
         yield feed(strategy, event, state)
 
 
 def actions(strategy: AnyStrategy, events: Iterable[AnyEvent]) -> list[str]:
-    """Give for each event its action, or "" for none."""
+    """Return for each event its action, or "" for none."""
     return [",".join(signal.action for signal in signals) for signals in play(strategy, events)]
 
 

@@ -36,7 +36,7 @@ def batch(
 
 
 def outcome(name: str = "x") -> Outcome:
-    """Give something of everything that a batch can leave behind."""
+    """Return something of everything that a batch can leave behind."""
     fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
     return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
 

@@ -23,7 +23,7 @@ from tests.support.waiting import HANGS_S
 
 
 def settings_of_a_relay(nats_url: str, redis_url: str, namespace: str) -> Settings:
-    """Give settings whose signals go to subjects of the test's own."""
+    """Return settings whose signals go to subjects of the test's own."""
     return Settings(
         nats_url=nats_url,
         redis_url=redis_url,

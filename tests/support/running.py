@@ -40,7 +40,7 @@ def starts(client: redis.Redis, keys: Keys, lane: LaneId = LANE) -> dict[bytes, 
 
 
 def round_trips(monkeypatch: pytest.MonkeyPatch) -> list[object]:
-    """Give a list to which every round trip to Redis from now on is added."""
+    """Return a list to which every round trip to Redis from now on is added."""
     made: list[object] = []
     send: Any = AbstractConnection.send_packed_command
 

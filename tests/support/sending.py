@@ -60,7 +60,7 @@ CORE = CoreSource(Nats(Settings(), Connectivity({"nats": ""}), lambda: None), "u
 
 @contextmanager
 def celery_app(monkeypatch: pytest.MonkeyPatch, settings: Settings) -> Iterator[Celery]:
-    """Give a Celery app whose configuration, which is loaded by name, is that of `settings`."""
+    """Yield a Celery app whose configuration, which is loaded by name, is that of `settings`."""
     monkeypatch.setenv("REDIS_URL", settings.redis_url)
     monkeypatch.setenv("NAMESPACE", settings.namespace)
     load.cache_clear()
@@ -118,7 +118,7 @@ class Queue:
 
 
 def carried(message: dict[str, Any]) -> tuple[Batch[AnyEvent], ...]:
-    """Give the batches that a raw message of the queue carries."""
+    """Return the batches that a raw message of the queue carries."""
     assert message["content-type"] == CONTENT_TYPE
     (payload,), _, _ = msgspec.msgpack.decode(base64.b64decode(message["body"]))
     return batches.unpack(payload)

@@ -48,7 +48,7 @@ class Ingest:
         return get(self.port, path)
 
     def ready(self) -> dict[str, Any] | None:
-        """Give what /ready says once it takes frames in."""
+        """Return what /ready says once it takes frames in."""
         status, body = self.get("/ready")
         said: dict[str, Any] = json.loads(body) if status == 200 else {}
         return said if said.get("started") else None
@@ -57,15 +57,15 @@ class Ingest:
         wait_for(self.ready, 15, f"ingest to be ready{self.process.tail(20)}")
 
     def log(self) -> list[dict[str, Any]]:
-        """Give the lines of its log."""
+        """Return the lines of its log."""
         return [json.loads(line) for line in self.process.log.read_text().splitlines() if line.startswith("{")]
 
     def logged(self, event: str) -> list[dict[str, Any]]:
-        """Give the lines of one kind."""
+        """Return the lines of one kind."""
         return [line for line in self.log() if line["event"] == event]
 
     def wait_end(self) -> int:
-        """Give its exit status."""
+        """Return its exit status."""
         wait_for(lambda: self.process.returncode is not None, 30, "ingest to end")
         assert self.process.returncode is not None
         return self.process.returncode

@@ -21,7 +21,7 @@ LOOK_S = 0.02
 
 
 def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:
-    """Give settings that read a stream of their own from its first frame."""
+    """Return settings that read a stream of their own from its first frame."""
     return Settings(
         nats_url=nats_url,
         nats_subjects=f"{namespace}.>",
@@ -92,7 +92,7 @@ async def reading(settings: Settings) -> AsyncIterator[Reader]:
 
 @asynccontextmanager
 async def opened(settings: Settings, count: int) -> AsyncIterator[Reader]:
-    """Give a reader of a stream with so many frames, once the first has come."""
+    """Yield a reader of a stream with so many frames, once the first has come."""
     async with reading(settings) as reader:
         await reader.begin()
         await publish(settings, count)

@@ -9,7 +9,7 @@ from tests.support.wire import ARRIVAL
 
 
 def quickly(raw: bytes, arrival: Arrival = ARRIVAL) -> object:
-    """Give what the quick reader says: an event, a refusal, or nothing."""
+    """Return what the quick reader says: an event, a refusal, or nothing."""
     try:
         return fast_parser.read(raw, arrival)
     except RefusedError as error:
@@ -17,7 +17,7 @@ def quickly(raw: bytes, arrival: Arrival = ARRIVAL) -> object:
 
 
 def carefully(raw: bytes, arrival: Arrival = ARRIVAL) -> object:
-    """Give what the models say."""
+    """Return what the models say."""
     with patch.object(fast_parser, "read", lambda *_: None):
         return frames.parse(raw, arrival)
 

@@ -22,7 +22,7 @@ _PULL = 2.0
 
 
 def change_share(instrument: Instrument) -> float:
-    """Give the share of the tenths of a second in which the book changes."""
+    """Return the share of the tenths of a second in which the book changes."""
     liveliness = math.sqrt(instrument.pace)
     deep_stays = 1 - math.exp(-1 / (_CHANGED_LEVELS * liveliness))
     top_stays = max(0.0, 1 - (_NEW_TOP + _CHANGED_TOP) * liveliness)
@@ -54,7 +54,7 @@ class Side:
         return self._price % (ticks / self._scale)
 
     def amount(self, usd: float, ticks: int) -> float:
-        """Give the quantity, at least the smallest one, that is worth about `usd`."""
+        """Return the quantity, at least the smallest one, that is worth about `usd`."""
         quantity = usd * self._instrument.size * self._scale / ticks
         return max(self._step, math.floor(quantity / self._step + 0.5) * self._step)
 
@@ -69,7 +69,7 @@ class Side:
         return self._level(ticks, self.amount(self._instrument.profile.deep_usd.draw(self._rng) * self.supply, ticks))
 
     def set_top(self, usd: float) -> None:
-        """Give the best level a new quantity."""
+        """Set the quantity of the best level."""
         self.quantity = self.amount(usd * self.supply, self.ticks[0])
         self.texts[0] = self._level(self.ticks[0], self.quantity)
 

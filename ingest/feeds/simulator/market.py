@@ -169,7 +169,7 @@ class Market:
 
 
 def _natural_rate(instrument: Instrument) -> float:
-    """Give the events a second that an instrument makes at the exchange's own pace: its trades and its books."""
+    """Return the events a second that an instrument makes at the exchange's own pace: its trades and its books."""
     profile = instrument.profile
     trades = profile.fills.floor_mean * instrument.pace * 1000 / profile.gap_ms.mean
     return trades + change_share(instrument) * 1e6 / _BOOK_US

@@ -36,7 +36,7 @@ class Table:
         return self._values[int(rng.random() * _CELLS)]
 
     def at(self, normal: float) -> float:
-        """Give the value whose rank `normal` has among standard normal numbers: correlated in, correlated out."""
+        """Return the value whose rank `normal` has among standard normal numbers: correlated in, correlated out."""
         return self._values[min(_CELLS - 1, int(0.5 * (1 + math.erf(normal / math.sqrt(2))) * _CELLS))]
 
 
@@ -152,7 +152,7 @@ def _invented(venue: Venue) -> list[Instrument]:
 
 
 def instrument(symbol: str, venue: Venue) -> Instrument:
-    """Give a symbol's market. One that is not known here gets an invented one, always the same."""
+    """Return a symbol's market. One that is not known here gets an invented one, always the same."""
     for known in (*_measured(venue), *_invented(venue)):
         if known.symbol == symbol:
             return known
@@ -167,5 +167,5 @@ def instrument(symbol: str, venue: Venue) -> Instrument:
 
 
 def symbols(count: int) -> list[str]:
-    """Give `count` names: the default ones first, then SIM7USDT, SIM8USDT and so on."""
+    """Return `count` names: the default ones first, then SIM7USDT, SIM8USDT and so on."""
     return [*DEFAULT_SYMBOLS[:count], *(f"SIM{number}USDT" for number in range(len(DEFAULT_SYMBOLS) + 1, count + 1))]

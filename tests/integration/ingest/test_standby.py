@@ -28,7 +28,7 @@ def stands_by(service: Ingest) -> bool:
 
 @contextmanager
 def two(nats_url: str, redis_url: str, namespace: str, tmp_path: Path) -> Iterator[tuple[Ingest, Ingest]]:
-    """Give one that leads and one that stands by."""
+    """Yield one that leads and one that stands by."""
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
     with ingest(nats_url, redis_url, namespace, **own) as leader:
         leader.wait_ready()

@@ -34,7 +34,7 @@ FORBIDDEN: tuple[tuple[str, ...], ...] = (
 
 
 def denied(admin: redis.Redis) -> list[str]:
-    """Give what Redis refused, by its own log."""
+    """Return what Redis refused, by its own log."""
     log: Any = admin.acl_log()
     return [f"{entry['username']}: {entry['reason']} {entry['object']}" for entry in log]
 

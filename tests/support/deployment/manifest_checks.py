@@ -36,14 +36,14 @@ VOLUMES = {"configMap", "emptyDir", "secret"}
 
 @lru_cache
 def secrets() -> dict[str, set[str]]:
-    """Give the keys of every Secret that an installation has."""
+    """Return the keys of every Secret that an installation has."""
     template = yaml.safe_load_all((K8S / "secrets.yaml").read_text())
     return CERTIFICATES | {each["metadata"]["name"]: set(each["stringData"]) for each in template}
 
 
 @lru_cache
 def pools() -> dict[str, int]:
-    """Give the number of lanes of each configured pool."""
+    """Return the number of lanes of each configured pool."""
     read = configuration.read(K8S / "base" / "strategies.toml")
     return {pool.name: len(pool.lanes) for pool in read.routes()}
 
@@ -217,7 +217,7 @@ def _mounts(workload: Workload) -> set[str]:
 
 
 def _files(workload: Workload) -> set[str]:
-    """Give the paths of the files that are mounted from Secrets and ConfigMaps."""
+    """Return the paths of the files that are mounted from Secrets and ConfigMaps."""
     found: set[str] = set()
     for mount in workload.container["volumeMounts"]:
         volume: dict[str, Any] = _volumes(workload).get(mount["name"], {})

@@ -92,7 +92,7 @@ def disruption(manifests: Manifests) -> Iterator[str]:
 
 
 def least(manifests: Manifests, workload: Workload) -> int:
-    """Give how many pods of a workload there are at least."""
+    """Return how many pods of a workload there are at least."""
     scaled: Mapping[str, int] = {each.target: each.least for each in _scalers(manifests)}
     count: int = workload.spec.get("replicas", scaled.get(workload.name, 1))
     return count

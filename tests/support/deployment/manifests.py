@@ -69,11 +69,11 @@ class Manifests(list[Object]):
     """The objects of one rendering."""
 
     def of(self, *kinds: str) -> list[Object]:
-        """Give the objects of these kinds."""
+        """Return the objects of these kinds."""
         return [each for each in self if each["kind"] in kinds]
 
     def get(self, kind: str, name: str) -> Object:
-        """Give one object. Raises LookupError."""
+        """Return one object. Raises LookupError."""
         for each in self.of(kind):
             if each["metadata"]["name"] == name:
                 return each
@@ -85,19 +85,19 @@ class Manifests(list[Object]):
         return [Workload(each["metadata"]["name"], each["spec"]) for each in self.of("Deployment", "StatefulSet")]
 
     def environment(self, workload: Workload) -> dict[str, str]:
-        """Give the environment that the files set; what comes from a Secret is empty."""
+        """Return the environment that the files set; what comes from a Secret is empty."""
         found: dict[str, str] = {}
         for source in workload.container.get("envFrom", ()):
             found |= self.get("ConfigMap", source["configMapRef"]["name"])["data"]
         return found | {each["name"]: each.get("value", "") for each in workload.container.get("env", ())}
 
     def selected(self, selector: Mapping[str, Any]) -> list[Workload]:
-        """Give the workloads whose pods a label selector selects."""
+        """Return the workloads whose pods a label selector selects."""
         return [each for each in self.workloads if matches(selector, each.labels)]
 
 
 def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
-    """Say whether a label selector selects `labels`. Knows matchLabels and the operator In."""
+    """Return whether a label selector selects `labels`. Knows matchLabels and the operator In."""
     wanted = {key: [value] for key, value in selector.get("matchLabels", {}).items()}
     for expression in selector.get("matchExpressions", ()):
         assert expression["operator"] == "In"

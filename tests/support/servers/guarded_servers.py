@@ -26,7 +26,7 @@ TABLE = TEXT.partition("| | publish | subscribe |\n")[2].partition("\n\n")[0]
 
 
 def _subjects(*rows: str) -> tuple[list[str], list[str]]:
-    """Give the subjects to publish to and to subscribe to that the docs name in these rows."""
+    """Return the subjects to publish to and to subscribe to that the docs name in these rows."""
     cells = {
         cell.replace("`", "").strip(): others for _, cell, *others in (line.split("|") for line in TABLE.splitlines())
     }

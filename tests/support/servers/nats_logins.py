@@ -35,7 +35,7 @@ class Certificates:
 
 
 def of_passwords() -> dict[str, Login]:
-    """Give logins by words, in settings and in the URL."""
+    """Return logins by words, in settings and in the URL."""
     user = f'authorization {{ user: us, password: "{SECRET}" }}'
     token = f'authorization {{ token: "{SECRET}" }}'
     other = f"{SECRET}-another"
@@ -52,7 +52,7 @@ def of_passwords() -> dict[str, Login]:
 
 
 def of_keys() -> dict[str, Login]:
-    """Give logins by keys."""
+    """Return logins by keys."""
     operator, account, ours = (_pair(each) for each in (nkeys.PREFIX_BYTE_OPERATOR, nkeys.PREFIX_BYTE_ACCOUNT, USER))
     name = account.public_key.decode()
     limits = dict.fromkeys(("subs", "conn", "leaf", "imports", "exports", "data", "payload"), -1)

@@ -50,7 +50,7 @@ class Collector:
             self.received += [_span(span, resource) for scope in group.scope_spans for span in scope.spans]
 
     def named(self, name: str) -> list[Span]:
-        """Give the spans whose name begins so."""
+        """Return the spans whose name begins so."""
         return [span for span in self.received if span.name.startswith(name)]
 
     def wait_named(self, name: str, count: int = 1, timeout_s: float = 10) -> list[Span]:
@@ -98,7 +98,7 @@ def collecting() -> Iterator[Collector]:
             self.end_headers()
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
         server.daemon_threads = True

@@ -44,7 +44,7 @@ sentinel failover-timeout {MASTER} 5000
 
 
 def tls_options(its: Certificates) -> tuple[str, ...]:
-    """Give what a server or a Sentinel is told, so that it speaks TLS only, to everybody."""
+    """Return what a server or a Sentinel is told, so that it speaks TLS only, to everybody."""
     files = ("--tls-cert-file", its.server, "--tls-key-file", its.server, "--tls-ca-cert-file", its.ca)
     return (*files, "--tls-auth-clients", "yes", "--tls-replication", "yes")
 
@@ -112,7 +112,7 @@ class Watched(NamedTuple):
         return 0
 
     def client(self, port: int, password: str = SERVER_PASSWORD) -> redis.Redis:
-        """Give a client of a server, or with another password of a Sentinel."""
+        """Return a client of a server, or with another password of a Sentinel."""
         options: Any = {"password": password, "retry": None, **_tls(self.certificates)}
         return redis.Redis(host=HOST, port=port, **options)
 

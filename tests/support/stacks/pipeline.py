@@ -94,7 +94,7 @@ def ready(stack: Stack) -> dict[str, Any]:
 
 
 def deadletters(stack: Stack) -> list[bytes]:
-    """Give every dead letter."""
+    """Return every dead letter."""
     outbox = LedgerReader(stack.settings)
     return [letter for _, letter in outbox.entries(outbox.keys.deadletters, b"letter")]
 

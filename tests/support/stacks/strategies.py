@@ -44,7 +44,7 @@ _kept: list[bytearray] = []
 
 
 def _size_bytes() -> int:
-    """Give the size of this process's address space."""
+    """Return the size of this process's address space."""
     with open("/proc/self/statm", encoding="ascii") as file:  # noqa: PTH123 leaves less behind than a Path
         return int(file.read().split()[0]) * resource.getpagesize()
 

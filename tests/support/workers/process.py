@@ -55,7 +55,7 @@ class Worker:
         return get(self.port, path)
 
     def said(self, path: str = "/ready") -> dict[str, Any]:
-        """Give the JSON of a probe, and its status; nothing while nobody listens."""
+        """Return the JSON of a probe, and its status; nothing while nobody listens."""
         status, body = self.get(path)
         return {"status": status, **json.loads(body)} if status else {}
 
@@ -66,7 +66,7 @@ class Worker:
         wait_for(self.is_ready, timeout_s, f"the worker to be ready{self.process.tail(20)}")
 
     def samples(self) -> dict[tuple[str, ...], float]:
-        """Give every sample by its name and the values of its labels, sorted by the labels' names."""
+        """Return every sample by its name and the values of its labels, sorted by the labels' names."""
         status, text = self.get("/metrics")
         if not status:
             raise TimeoutError("no answer")
@@ -113,7 +113,7 @@ class Channels:
         client.hset(keys.configurations, CONFIGURATION.version, CONFIGURATION.canonical())
 
     def counters(self) -> dict[str, int]:
-        """Give the counters of the ledger."""
+        """Return the counters of the ledger."""
         stored: Any = self._client.hgetall(self._keys.counters)
         return {name.decode(): int(value) for name, value in stored.items()}
 

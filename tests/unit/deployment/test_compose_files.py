@@ -37,7 +37,7 @@ each_service = pytest.mark.parametrize("name", SERVICES)
 
 
 def after(name: str) -> set[str]:
-    """Give every service that `name` waits for, directly or not."""
+    """Return every service that `name` waits for, directly or not."""
     direct = set(SERVICES[name].get("depends_on", ()))
     return direct.union(*map(after, direct))
 

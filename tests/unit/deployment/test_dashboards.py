@@ -29,7 +29,7 @@ SERVICES = yaml.safe_load((ROOT / "compose" / "stack.yaml").read_text())["servic
 
 
 def labels_of(name: str) -> set[str]:
-    """Give the labels that a sample of ours may be asked for. Raises KeyError for one that nobody exports."""
+    """Return the labels that a sample of ours may be asked for. Raises KeyError for one that nobody exports."""
     if name in RECORDED:
         return set()
     own = {"le"} if name.endswith("_bucket") else set()

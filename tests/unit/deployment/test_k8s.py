@@ -91,7 +91,7 @@ def faults(manifests: Manifests) -> list[str]:
 
 
 def broken(where: str, path: str, value: Any) -> Manifests:
-    """Give a copy of the fullest rendering with one value changed."""
+    """Return a copy of the fullest rendering with one value changed."""
     manifests = Manifests(deepcopy(render("all components")))
     place: Any = manifests.get(*where.split("/"))
     *way, last = [int(step) if step.isdecimal() else step for step in path.split(".")]

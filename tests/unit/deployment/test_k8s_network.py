@@ -48,7 +48,7 @@ def here(manifests: Manifests) -> str:
 
 
 def pods(manifests: Manifests, rendering: str) -> list[Pod]:
-    """Give a pod of each workload, two strangers, and what there is elsewhere."""
+    """Return a pod of each workload, two strangers, and what there is elsewhere."""
     ours = [Pod(each.role, here(manifests), dict(each.labels)) for each in manifests.workloads]
     strangers = [Pod("stranger", here(manifests), {}), Pod("stranger", "default", {})]
     return [*ours, *strangers, DNS, PROMETHEUS, *(SERVERS if rendering == "overlays/production" else ())]
@@ -61,7 +61,7 @@ def is_peer(peer: Object, pod: Pod, home: str) -> bool:
 
 
 def passes(manifests: Manifests, own: Pod, other: Pod, port: int, way: str) -> bool:
-    """Say whether the policies of the pod `own` let a connection to or from `other` pass; `way`: Ingress or Egress."""
+    """Return whether the policies of the pod `own` let a connection to or from `other` pass; `way`: Ingress or Egress."""
     home, ends = here(manifests), {"Ingress": "from", "Egress": "to"}[way]
     if own.namespace != home:
         return True
@@ -79,7 +79,7 @@ def passes(manifests: Manifests, own: Pod, other: Pod, port: int, way: str) -> b
 
 
 def opened(manifests: Manifests, rendering: str) -> Iterator[Connection]:
-    """Give every connection that passes and has at least one end here."""
+    """Yield every connection that passes and has at least one end here."""
     there = pods(manifests, rendering)
     for source, target, port in product(there, there, PORTS):
         ours = here(manifests) in {source.namespace, target.namespace}

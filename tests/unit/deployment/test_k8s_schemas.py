@@ -34,7 +34,7 @@ def schemas_are_read_once() -> Iterator[None]:
 
 
 def different(*kinds: str) -> list[Object]:
-    """Give what the renderings have, each object once; with `kinds` these kinds only, else all that are no custom ones."""
+    """Return what the renderings have, each object once; with `kinds` these kinds only, else all that are no custom ones."""
     found = {json.dumps(each, sort_keys=True): each for name in RENDERINGS for each in render(name)}
     return [each for each in found.values() if (each["kind"] in kinds if kinds else each["kind"] not in CUSTOM)]
 

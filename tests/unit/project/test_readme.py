@@ -20,7 +20,7 @@ README = (ROOT / "README.md").read_text()
 
 
 def block(language: str, holding: str) -> str:
-    """Give the one block of code that holds a text."""
+    """Return the one block of code that holds a text."""
     [found] = [code for code in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in code]
     return str(found)
 

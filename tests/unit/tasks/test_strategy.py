@@ -104,7 +104,7 @@ markets = st.one_of(books(), trades())
 
 
 def run(name: str, events: list[AnyEvent], cuts: frozenset[int] = frozenset()) -> tuple[list[Signal], bytes]:
-    """Give all signals and the packed last state; at each cut another process goes on with the packed state."""
+    """Return all signals and the packed last state; at each cut another process goes on with the packed state."""
     strategy = registry.create(name, SHORT[name])
     state, signals = strategy.state_type(), []
     for number, event in enumerate(events):

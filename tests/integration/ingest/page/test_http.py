@@ -46,7 +46,7 @@ class Stream:
         return int((await self._reader.readuntil(b"\r\n\r\n")).split()[1])
 
     async def next(self, wanted: str) -> Any:
-        """Give the data of the next event of that name."""
+        """Return the data of the next event of that name."""
         async with asyncio.timeout(10):
             while True:
                 line = (await self._reader.readuntil(b"\n")).strip()

@@ -54,14 +54,14 @@ def test_frames_that_the_stream_forgets_while_it_is_read_are_counted(settings, m
 
 
 def part_of(settings: Settings) -> Settings:
-    """Give settings that read two of the subjects of the stream only."""
+    """Return settings that read two of the subjects of the stream only."""
     prefix = settings.nats_subjects.removesuffix(".>")
     return settings.model_copy(update={"nats_subjects": f"{prefix}.x, {prefix}.y"})
 
 
 @asynccontextmanager
 async def reading_beside_others(settings: Settings) -> AsyncIterator[Reader]:
-    """Give a reader of a part of the stream, which has begun."""
+    """Yield a reader of a part of the stream, which has begun."""
     async with reading(settings) as maker:
         await maker.begin()
     async with reading(part_of(settings)) as reader:

@@ -35,7 +35,7 @@ class Scene:
 
     @asynccontextmanager
     async def having_lost(self, later: int) -> AsyncIterator[Reader]:
-        """Give a reader of frames of which the last are lost; so many others were published before it comes back."""
+        """Yield a reader of frames of which the last are lost; so many others were published before it comes back."""
         async with opened(self.settings, KEPT) as reader:
             await reader.until(lambda: len(reader.frames) == KEPT)
             self.nats.save()

@@ -41,7 +41,7 @@ def asked(*words: str, answer: str = "") -> Result:
 
 
 def left(client: redis.Redis, stream: str) -> str:
-    """Give which letters are left: the first digit of each id."""
+    """Return which letters are left: the first digit of each id."""
     entries: Any = client.xrange(stream)
     return "".join(name.decode()[0] for name, _ in entries)
 

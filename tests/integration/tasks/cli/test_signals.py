@@ -44,7 +44,7 @@ def symbols(text: str) -> list[str]:
 
 
 def reads(client: redis.Redis) -> int:
-    """Give how many reads of a follower have ended."""
+    """Return how many reads of a follower have ended."""
     return int(client.info("commandstats").get("cmdstat_xread", {}).get("calls", 0))
 
 

@@ -50,7 +50,7 @@ def asked(*words: str, answer: str = "") -> Result:
 
 
 def shown(*words: str) -> list[str]:
-    """Give the names of what is shown, and check that JSON shows the same."""
+    """Return the names of what is shown, and check that JSON shows the same."""
     table = [" ".join(line.split()[:4]) for line in asked("show", *words).output.splitlines()[1:]]
     objects = map(json.loads, asked("show", "--json", *words).output.splitlines())
     named = [f"{o['pool']} {o['venue']} {o['symbol']} {o.get('kind') or o['strategy']}" for o in objects]

@@ -39,7 +39,7 @@ def complaint(*words: str) -> str:
 
 
 def first(name: object) -> str:
-    """Give the id of an entry that was just written."""
+    """Return the id of an entry that was just written."""
     assert isinstance(name, bytes)
     return name.decode()
 

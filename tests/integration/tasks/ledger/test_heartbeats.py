@@ -32,7 +32,7 @@ def entries(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:
 
 
 def seconds(client: redis.Redis) -> int:
-    """Give Redis's time."""
+    """Return Redis's time."""
     said: Any = client.time()
     return int(said[0])
 

@@ -38,7 +38,7 @@ def stack() -> Iterator[Stack]:
 
 
 def examined(environment: Mapping[str, str], **other: str) -> tuple[int, list[dict[str, Any]]]:
-    """Give exit status and findings."""
+    """Return exit status and findings."""
     done = subprocess.run(
         [sys.executable, "-m", "tasks", "doctor", "--json"],
         env=os.environ | dict(environment) | other,
@@ -149,7 +149,7 @@ def test_only_parts_that_are_missing_are_named_as_what_a_process_is_not_ready_fo
             self.wfile.write(json.dumps(said).encode())
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Ready) as server, ThreadPoolExecutor() as threads:
         answering = threads.submit(server.handle_request)
@@ -168,7 +168,7 @@ def test_who_answers_without_end_at_our_port_is_somebody_else():
                     self.wfile.write(b"x" * 65_536)
 
         def log_message(self, *_: object) -> None:
-            """Say nothing."""
+            """Log nothing."""
 
     with HTTPServer(("127.0.0.1", 0), Endless) as server, ThreadPoolExecutor() as threads:
         answering = threads.submit(server.handle_request)

@@ -69,7 +69,7 @@ class Pipeline:
         wait_for(lambda: all(self.record(event, pool).id == event.id for pool in pools), 10, "the commits")
 
     def retry(self, *words: str) -> tuple[dict[str, str], int]:
-        """Give the verdict of each letter, and the exit status."""
+        """Return the verdict of each letter, and the exit status."""
         done = CliRunner().invoke(app, ["deadletters", "retry", "--json", *words])
         lines = [json.loads(line) for line in done.stdout.splitlines()]
         return {line["id"]: line["verdict"] for line in lines}, done.exit_code

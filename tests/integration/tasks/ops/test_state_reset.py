@@ -67,7 +67,7 @@ class Bench(NamedTuple):
         return unpack(held)
 
     def ids(self) -> list[int]:
-        """Give the ids that the state has seen."""
+        """Return the ids that the state has seen."""
         held: Any = self.client.hget(self.ledger.keys.pool("trade"), "state:spot:BTCUSDT:echo")
         return list(msgspec.msgpack.decode(held)[3]["ids"]) if held else []
 
@@ -156,7 +156,7 @@ _saved = msgspec.msgpack.Decoder(Saved).decode
 
 
 def counts(client: redis.Redis, keys: Keys) -> list[tuple[int, int]]:
-    """Give of each symbol how many events its record has counted, and how many its state has seen: at one moment."""
+    """Return of each symbol how many events its record has counted, and how many its state has seen: at one moment."""
     fields = [(f"record:spot:{each}:trade", f"state:spot:{each}:trade_momentum") for each in SYMBOLS]
     held: Any = client.hmget(keys.pool("trade"), [name for pair in fields for name in pair])
     return [(unpack(r).count, _saved(s).seen if s else 0) for r, s in zip(held[::2], held[1::2], strict=True)]

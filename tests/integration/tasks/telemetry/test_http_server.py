@@ -23,7 +23,7 @@ ACK = b'{"result":null,"id":1}'
 
 
 def samples(service: Ingest) -> dict[tuple[str, str], float]:
-    """Give every sample by its name and its first label's value."""
+    """Return every sample by its name and its first label's value."""
     status, text = service.get("/metrics")
     assert status == 200
     return {

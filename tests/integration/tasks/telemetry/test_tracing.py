@@ -21,11 +21,11 @@ class Story(NamedTuple):
     signals: dict[str, dict[str, str]]
 
     def below(self, parent: Trace | Span, name: str) -> list[Span]:
-        """Give the spans of this name that continue another one."""
+        """Return the spans of this name that continue another one."""
         return [span for span in self.collector.named(name) if span.parent_id == parent.span_id]
 
     def way(self, frame: str) -> tuple[Span, Span, list[Span]]:
-        """Give ingest's span, the run and the strategies of the batch that continues a frame's trace."""
+        """Return ingest's span, the run and the strategies of the batch that continues a frame's trace."""
         (sent,) = [span for span in self.below(self.traces[frame], "ingest batch") if not span.attributes["rs.resend"]]
         (run,) = [run for run in self.below(sent, "run/") if "rs.signals" in run.attributes]
         return sent, run, self.below(run, "strategy")

@@ -15,7 +15,7 @@ from tests.support.workers.process import LANES, Channels, worker
 
 @pytest.fixture
 def result_url(client: redis.Redis, redis_url: str, namespace: str) -> Iterator[str]:
-    """Give a login that may do anything but write."""
+    """Yield a login that may do anything but write."""
     client.acl_setuser(
         namespace, enabled=True, passwords=[f"+{SECRET}"], keys="*", channels="*", commands=["+@all", "-set"]
     )

@@ -36,7 +36,7 @@ def positions(client: redis.Redis, keys: Keys) -> list[bytes | None]:
 
 
 def all_starts(client: redis.Redis, keys: Keys) -> list[list[bytes]]:
-    """Give how often the batches of each lane were started and did not end."""
+    """Return how often the batches of each lane were started and did not end."""
     lanes = [LaneId("trade", partition) for partition in range(LANES)]
     return [list(starts(client, keys, lane).values()) for lane in lanes]
 
@@ -109,7 +109,7 @@ def from_the_future(client: redis.Redis, keys: Keys, ledger: Ledger) -> None:
 
 
 def of_its_own(client: redis.Redis, keys: Keys) -> dict[str, object]:
-    """Give what lane 1 has in the ledger."""
+    """Return what lane 1 has in the ledger."""
     pool: Any = client.hgetall(keys.pool("trade"))
     own = {name.decode(): value for name, value in pool.items() if name == b"lane:1" or b"S1USDT" in name}
     return {**own, "starts": starts(client, keys, LaneId("trade", 1))}

@@ -50,7 +50,7 @@ def test_a_worker_without_redis_is_alive_and_not_ready_and_names_what_is_missing
 
 @pytest.fixture(scope="module")
 def shared(redis_url: str) -> Iterator[Worker]:
-    """Give a worker that is well; for tests that leave it so."""
+    """Yield a worker that is well; for tests that leave it so."""
     with worker(Settings(redis_url=redis_url, namespace=f"t{uuid.uuid4().hex[:12]}"), *PREFORK) as one:
         one.wait_ready()
         yield one
@@ -98,7 +98,7 @@ def test_tasks_that_are_not_ours_are_refused_and_counted(monkeypatch, shared: Wo
 
 @pytest.fixture
 def taken() -> Iterator[int]:
-    """Give a port that is in use."""
+    """Yield a port that is in use."""
     with socket.create_server(("127.0.0.1", 0)) as server:
         yield server.getsockname()[1]
 

@@ -19,7 +19,7 @@ BATCHES = ROUNDS * LANES
 
 
 def exported(worker: Worker) -> dict[str, float]:
-    """Give what /metrics says under the names of the ledger's counters, without what is 0."""
+    """Return what /metrics says under the names of the ledger's counters, without what is 0."""
     samples = worker.samples()
     said = {
         "batches": samples["worker_batches_total", "trade"],

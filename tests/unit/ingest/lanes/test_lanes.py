@@ -90,7 +90,7 @@ def test_after_a_rollback_of_the_ledger_everything_that_is_still_held_is_sent_ag
 
 
 def small(*, lossless: bool) -> Lanes:
-    """Give lanes whose bounds three trades in two pools are above."""
+    """Return lanes whose bounds three trades in two pools are above."""
     lanes = Lanes(Router(POOLS), Bounds(lane_bytes=100, total_bytes=150), lossless=lossless)
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     return lanes

@@ -53,7 +53,7 @@ class Scraped:
         )
 
     def __getitem__(self, wanted: str) -> dict[tuple[str, ...], float]:
-        """Give the samples of one name by their labels' values, in the order of the labels' names."""
+        """Return the samples of one name by their labels' values, in the order of the labels' names."""
         return {
             tuple(sample.labels.values()): sample.value
             for family in text_string_to_metric_families(generate_latest(self.registry).decode())

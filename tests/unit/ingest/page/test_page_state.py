@@ -50,7 +50,7 @@ class Shown:
 
 
 def read(text: bytes) -> tuple[str, Any]:
-    """Give name and data of a server-sent event."""
+    """Return name and data of a server-sent event."""
     name, data, *rest = text.decode().split("\n")
     assert rest == ["", ""]
     return name.removeprefix("event: "), json.loads(data.removeprefix("data: "))

@@ -63,7 +63,7 @@ def ledger_facts(*workers: WorkerSeen, **other: Any) -> LedgerFacts:
 
 
 def wrong(findings: Iterable[Finding]) -> list[tuple[str, str]]:
-    """Give sign and words of all that is not well; each of these says what to do."""
+    """Return sign and words of all that is not well; each of these says what to do."""
     found = [each for each in findings if each.sign != "ok"]
     assert all(each.do for each in found)
     return [(each.sign, f"{each.what}: {each.says}") for each in found]

@@ -34,7 +34,7 @@ DIGEST = digest(SIGNALS, RECORDS)
 
 
 def altered(**changes: Any) -> str:
-    """Give the digest when one signal's fields differ."""
+    """Return the digest when one signal's fields differ."""
     other = canonical(msgspec.json.decode(SIGNALS[2]) | changes)
     return digest([*SIGNALS[:2], other, *SIGNALS[3:]], RECORDS)
 

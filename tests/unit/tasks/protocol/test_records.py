@@ -16,7 +16,7 @@ from tests.support.strategies import feeds
 
 
 def standing(id: int = 10, seq: int = 5) -> Record:  # noqa: A002 the event's own name
-    """Give a record that stands at this event of the source "s"."""
+    """Return a record that stands at this event of the source "s"."""
     record = Record()
     record.take(trade(id=id, seq=seq), "s")
     return record

@@ -18,7 +18,7 @@ START = [at(0, ETH, 100), at(0, BNB, 100), at(0, BTC, 100)]
 
 
 def dominance(*prices: tuple[str, float]) -> float:
-    """Give the dominance after these prices, an hour after all stood at 100."""
+    """Return the dominance after these prices, an hour after all stood at 100."""
     strategy, state = MarketDominance.create({}), MarketDominanceState()
     for event in (*START, *(at(3600, symbol, price) for symbol, price in prices)):
         feed(strategy, event, state)

@@ -15,7 +15,7 @@ SMALL = {"window": 2, "half_life": 1, "threshold": 1e-9}
 
 
 def terms(events: Sequence[Trade], params: dict[str, float] | None = None) -> dict[str, float]:
-    """Give the indicators at the last trade, as if the trades before had said nothing."""
+    """Return the indicators at the last trade, as if the trades before had said nothing."""
     strategy, state = TradeMomentum.create(SMALL | (params or {})), TradeMomentumState()
     *before, last = events
     for event in before:

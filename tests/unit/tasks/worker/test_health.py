@@ -21,7 +21,7 @@ def clock() -> Clock:
 
 @pytest.fixture
 def vitals(clock: Clock) -> WorkerHealth:
-    """Give a worker that is well; a batch of it may run for 20 s."""
+    """Return a worker that is well; a batch of it may run for 20 s."""
     vitals = WorkerHealth(20.0, clock)
     vitals.listening, vitals.processes, vitals.wanted, vitals.port = True, 2, 2, 8081
     vitals.answered(well=True)
@@ -29,7 +29,7 @@ def vitals(clock: Clock) -> WorkerHealth:
 
 
 def parts(vitals: WorkerHealth) -> set[str]:
-    """Give the parts that /ready says are missing."""
+    """Return the parts that /ready says are missing."""
     well, said = vitals.ready()
     missing = {name for name, value in said.items() if value is False and name != "stopping"}
     assert well is (not missing and not said["stopping"])
