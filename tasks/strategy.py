@@ -12,14 +12,12 @@ class Wide(Strategy[WideParams, WideState]):
 """
 
 import difflib
-from collections.abc import Iterable, Mapping
-from types import MappingProxyType
+from collections.abc import Iterable
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.configuration.gate import OPEN, Gate
 from tasks.events import Depth, Trade
 
 Action = Literal["buy", "sell", "hold", "close"]
@@ -114,18 +112,9 @@ class Strategy(Generic[P, S]):
     params_type: ClassVar[type[Params]]
     state_type: ClassVar[type[State]]
 
-    #: What the signals have to pass; set by the registry.
-    gate: Gate = OPEN
-    #: The same strategy with other parameters, by symbol; set by the registry.
-    overrides: Mapping[str, "AnyStrategy"] = MappingProxyType({})
-
     def __init__(self, params: P) -> None:
         """Keep `params`. Called once for each configuration in each process."""
         self.params = params
-
-    def for_symbol(self, symbol: str) -> "AnyStrategy":
-        """Give the strategy with the parameters of a symbol."""
-        return self.overrides.get(symbol, self)
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         """Read the types of parameters and state from `Strategy[Params, State]`."""

@@ -16,13 +16,13 @@ from tasks import engine
 from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, forward_bps
 from tasks.backtest.prices import Market
 from tasks.configuration import Configuration, registry
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.plausibility import FrameReader
 from tasks.protocol.routing import Router
-from tasks.strategy import AnyStrategy
 
 
 class Row(NamedTuple):
@@ -62,7 +62,7 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
             done(strategy.name)
 
 
-def _row(strategy: AnyStrategy, market: Sequence[AnyEvent], prices: Market) -> Row:
+def _row(strategy: BoundStrategy, market: Sequence[AnyEvent], prices: Market) -> Row:
     started_s, signals, held = time.process_time(), list[bytes](), dict[str, bytes]()
     for first in range(0, len(market), MAX_BATCH_EVENTS):
         batch = market[first : first + MAX_BATCH_EVENTS]

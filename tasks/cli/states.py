@@ -74,8 +74,8 @@ def _in_force(settings: Settings) -> Callable[[Name], AnyStrategy | None]:
     known = {(pool, each.name): each for pool, strategies in built.items() for each in strategies}
 
     def find(name: Name) -> AnyStrategy | None:
-        strategy = known.get((name.pool, name.what)) if name.is_state else None
-        return strategy and strategy.for_symbol(name.symbol)
+        bound = known.get((name.pool, name.what)) if name.is_state else None
+        return bound.for_symbol(name.symbol) if bound else None
 
     return find
 

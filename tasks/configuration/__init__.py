@@ -10,6 +10,7 @@ __all__ = [
     "PoolConfiguration",
     "StrategyConfiguration",
     "audit",
+    "bound_strategy",
     "check",
     "edits",
     "gate",

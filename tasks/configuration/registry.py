@@ -10,6 +10,8 @@ from pydantic_core import ErrorDetails
 
 from tasks import settings
 from tasks.configuration import import_path
+from tasks.configuration.bound_strategy import BoundStrategy
+from tasks.configuration.gate import Gate
 from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
 from tasks.events import Kind
@@ -71,21 +73,19 @@ def find(name: str) -> type[AnyStrategy]:
     return found
 
 
-def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
-    """Make the strategies of every pool, by name. Raises SettingsError, one message with every fault."""
-    built: dict[str, tuple[AnyStrategy, ...]] = {}
+def build(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
+    """Return the strategies of every pool, by name. Raises SettingsError, one message with every fault."""
+    built: dict[str, tuple[BoundStrategy, ...]] = {}
     faults: list[str] = []
     for pool_name, pool in configuration.pools.items():
-        strategies: list[AnyStrategy] = []
+        strategies: list[BoundStrategy] = []
         for name, chosen in sorted(pool.strategies.items()):
             try:
-                strategy = _with_overrides(name, chosen)
+                strategy = _bind(name, chosen, configuration.gate_of(pool_name, name))
             except SettingsError as error:
                 found = str(error).splitlines()
             else:
                 found = [f"{name}: {misfit}" for misfit in _misfits(strategy, pool, chosen, strategies)]
-                for each in (strategy, *strategy.overrides.values()):
-                    each.gate = configuration.gate_of(pool_name, name)
                 strategies.append(strategy)
             faults += [f"pool {pool_name}: {fault}" for fault in found]
         faults += _twins(configuration, pool_name, strategies, built)
@@ -95,7 +95,7 @@ def build(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
     return built
 
 
-def running(configuration: Configuration) -> dict[str, tuple[AnyStrategy, ...]]:
+def running(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
     """Return what `build` gives without the strategies that are off: what workers and the backtest run."""
     return {
         pool: tuple(each for each in strategies if not each.gate.off)
@@ -142,8 +142,8 @@ def _no_such_strategy(name: str, pool: str, carried: Mapping[str, str]) -> str:
     )
 
 
-def _with_overrides(name: str, chosen: StrategyConfiguration) -> AnyStrategy:
-    """Make a strategy, and the same with other parameters for some symbols. Raises SettingsError."""
+def _bind(name: str, chosen: StrategyConfiguration, gate: Gate) -> BoundStrategy:
+    """Return a strategy behind its gate, with other parameters for some symbols. Raises SettingsError."""
     faults: list[str] = []
     made: dict[str, AnyStrategy] = {}
     for symbol, params in {"": {}, **chosen.symbols}.items():
@@ -154,26 +154,28 @@ def _with_overrides(name: str, chosen: StrategyConfiguration) -> AnyStrategy:
     if faults:
         # A fault of the common parameters is one of every symbol's too: it is said once.
         raise SettingsError("\n".join(fault for fault in faults if fault.partition(": ")[2] not in faults))
-    strategy = made.pop("")
-    strategy.overrides = made
-    return strategy
+    return BoundStrategy.of(made.pop(""), gate, made)
 
 
 def _misfits(
-    strategy: AnyStrategy, pool: PoolConfiguration, chosen: StrategyConfiguration, others: list[AnyStrategy]
+    bound: BoundStrategy, pool: PoolConfiguration, chosen: StrategyConfiguration, others: list[BoundStrategy]
 ) -> Iterator[str]:
     if chosen.symbols and pool.key == "all":
         yield "has parameters by symbol, but one state for all symbols"
+    strategy = bound.strategy
     if strategy.key != pool.key:
         yield f"is keyed by {strategy.key!r}, the pool by {pool.key!r}"
     if all(getattr(type(strategy), _HOOKS[kind]) is getattr(Strategy, _HOOKS[kind]) for kind in pool.kinds):
         yield f"sees nothing of the pool's events ({', '.join(pool.kinds)})"
-    if any(strategy.name == other.name for other in others):
-        yield f"the pool already has a strategy named {strategy.name!r}"
+    if any(bound.name == other.name for other in others):
+        yield f"the pool already has a strategy named {bound.name!r}"
 
 
 def _twins(
-    configuration: Configuration, name: str, strategies: list[AnyStrategy], built: dict[str, tuple[AnyStrategy, ...]]
+    configuration: Configuration,
+    name: str,
+    strategies: list[BoundStrategy],
+    built: dict[str, tuple[BoundStrategy, ...]],
 ) -> Iterator[str]:
     """Find strategies that see the same events in an earlier pool: they would give the same signals again."""
     pool = configuration.pools[name]

@@ -16,6 +16,7 @@ import msgspec
 from pydantic import ValidationError
 
 from tasks import engine
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.conformance import source_lint, synthetic_market
 from tasks.events import AnyEvent, Kind
 from tasks.protocol import dead_letters
@@ -241,7 +242,7 @@ class _Tried:
         for batch in batches:
             events = [msgspec.structs.replace(event, seq=seq + n) for n, event in enumerate(batch, start=1)]
             seq += len(events)
-            strategies = (self._type.create({}),)
+            strategies = (BoundStrategy.of(self._type.create({})),)
             wanted = {name: ran.held.get(name) for name in engine.fields(events, strategies)}
             outcome = engine.BatchRun("check", "check", strategies, "check", wanted).finish(events)
             ran.held.update(outcome.fields)

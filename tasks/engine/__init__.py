@@ -6,4 +6,14 @@ made of, and never where states are kept.
 
 from tasks.engine.engine import BatchRun, Conditions, Place, fields
 
-__all__ = ["BatchRun", "Conditions", "Place", "engine", "fatal_errors", "fields", "signal_message", "strategy_run"]
+__all__ = [
+    "BatchRun",
+    "Conditions",
+    "Place",
+    "engine",
+    "fatal_errors",
+    "fields",
+    "gate_history",
+    "signal_message",
+    "strategy_run",
+]

@@ -14,6 +14,7 @@ from typing import NamedTuple, Protocol
 
 import msgspec
 
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.strategy_run import StrategyRun
@@ -23,7 +24,6 @@ from tasks.protocol import dead_letters, records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, Spared
-from tasks.strategy import AnyStrategy
 
 #: Gives nanoseconds that only rise.
 Clock = Callable[[], int]
@@ -60,12 +60,12 @@ class _Names(NamedTuple):
 
 
 @lru_cache(maxsize=8_192)
-def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[AnyStrategy, ...]) -> _Names:
-    states = tuple(strategy_run.field(venue, symbol, strategy) for strategy in strategies)
+def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrategy, ...]) -> _Names:
+    states = tuple(strategy_run.field(venue, symbol, each.strategy) for each in strategies)
     return _Names(records.named(venue, symbol, kind), states)
 
 
-def fields(events: Sequence[AnyEvent], strategies: Sequence[AnyStrategy]) -> tuple[str, ...]:
+def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
     """Give the names of the records and states that `run` will want, each once."""
     several = tuple(strategies)
     named = [_names(event.venue, event.symbol, event.kind, several) for event in events]
@@ -79,7 +79,7 @@ class BatchRun:
         self,
         pool: str,
         source: str,
-        strategies: Sequence[AnyStrategy],
+        strategies: Sequence[BoundStrategy],
         config_version: str,
         held: Mapping[str, bytes | None],
         conditions: Conditions = DEFAULT,
@@ -115,7 +115,7 @@ class BatchRun:
             # A state of what can't be saved must not hold up the lane.
             if self._is_fatal(error):
                 raise
-            self._tell(error, run.strategy, None)
+            self._tell(error, run.strategy.name, None)
             run.start_anew()
             return run.pack()
 
@@ -175,7 +175,7 @@ class BatchRun:
             began_ns = ended_ns
         place[1] = 0
 
-    def _give(self, event: AnyEvent, strategy: AnyStrategy, state_name: str) -> None:
+    def _give(self, event: AnyEvent, strategy: BoundStrategy, state_name: str) -> None:
         if self._spared and self._is_spared(event, strategy, self._spared):
             return
         run = self._states.get(state_name) or self._state(event, strategy, state_name)
@@ -185,7 +185,7 @@ class BatchRun:
             # A strategy may raise anything; it is told of in the dead letter.
             if self._is_fatal(error):
                 raise
-            self._tell(error, strategy, event)
+            self._tell(error, strategy.name, event)
             run.rebuild()
             return
         if said.signals:
@@ -196,7 +196,7 @@ class BatchRun:
             self._outcome.held += said.held
             self._outcome.counts.update(f"held:{reason}" for reason in said.reasons)
 
-    def _is_spared(self, event: AnyEvent, strategy: AnyStrategy, spared: Spared) -> bool:
+    def _is_spared(self, event: AnyEvent, strategy: BoundStrategy, spared: Spared) -> bool:
         """Whether a strategy must not be given an event; where it is the strategy's error, that is told of."""
         if (strategy.name, event.seq) in spared.events:
             detail = "every run that gave this event to this strategy ended with its process"
@@ -204,10 +204,10 @@ class BatchRun:
             return True
         return strategy.name in spared.strategies
 
-    def _tell(self, error: BaseException, strategy: AnyStrategy, event: AnyEvent | None) -> None:
+    def _tell(self, error: BaseException, strategy: str, event: AnyEvent | None) -> None:
         """Write the dead letter of an exception."""
         detail = "".join(traceback.format_exception(error, limit=-12))
-        self._raised(dead_letters.raised(detail, self._pool, strategy.name, event))
+        self._raised(dead_letters.raised(detail, self._pool, strategy, event))
         # One that a strategy makes once and raises for every event would collect the traces, and all that they hold.
         BaseException.with_traceback(error, None)
 
@@ -219,9 +219,13 @@ class BatchRun:
         letter = dead_letters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
         self._outcome.letters.append(dead_letters.pack(letter))
 
-    def _state(self, event: AnyEvent, strategy: AnyStrategy, name: str) -> StrategyRun:
+    def _state(self, event: AnyEvent, strategy: BoundStrategy, name: str) -> StrategyRun:
         run = self._states[name] = StrategyRun(
-            strategy.for_symbol(event.symbol), self._held.get(name), self._config_version, self._is_fatal
+            strategy.for_symbol(event.symbol),
+            strategy.gate,
+            self._held.get(name),
+            self._config_version,
+            self._is_fatal,
         )
         if run.unreadable:
             self._tell_unreadable(name, run.unreadable, event, strategy.name)

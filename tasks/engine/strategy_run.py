@@ -9,8 +9,9 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks.configuration.gate import GateHistory, HeldReason
+from tasks.configuration.gate import Gate
 from tasks.engine.fatal_errors import IsFatal
+from tasks.engine.gate_history import GateHistory, HeldReason
 from tasks.engine.signal_message import message
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Depth, Venue
@@ -68,12 +69,14 @@ class StrategyRun:
     def __init__(
         self,
         strategy: AnyStrategy,
+        gate: Gate,
         packed: bytes | None,
         config_version: str,
         is_fatal: IsFatal,
     ) -> None:
         """Restore the state that `packed` holds, or start anew. Raises NewerStateError and what is fatal."""
         self.strategy = strategy
+        self._gate = gate
         self._is_fatal = is_fatal
         self._config_version = config_version
         self._decode = _decoder(strategy.state_type)
@@ -154,7 +157,7 @@ class StrategyRun:
         spoken.add(key)
         packed = message(signal, self.strategy, event, self._config_version)
         interval_s = self.strategy.params.min_signal_interval_s
-        held = self._passed.held(self.strategy.gate, symbol, key, signal.confidence, event.time_ms, interval_s)
+        held = self._passed.held(self._gate, symbol, key, signal.confidence, event.time_ms, interval_s)
         if held is None:
             self._passed.note(symbol, key, event.time_ms)
             said.signals.append(packed)

@@ -11,11 +11,11 @@ from typing import NamedTuple
 
 import msgspec
 
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import Place
 from tasks.events import AnyEvent
 from tasks.protocol.batches import Batch
 from tasks.protocol.strikes import Running
-from tasks.strategy import AnyStrategy
 
 #: The note of a solo worker's only process, and how the names of others begin.
 SOLO, CHILD = "solo", "run-"
@@ -64,7 +64,7 @@ class RunNote:
         self._words[_PLACE + 1] = 0
         self._words[_TASK] = 0
 
-    def of(self, batch: Batch[AnyEvent], strategies: Sequence[AnyStrategy]) -> Place | None:
+    def of(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> Place | None:
         """Note which batch is run; return where its run says what it is at, if it is not too long a story."""
         packed = msgspec.json.encode(Running.of(batch, [strategy.name for strategy in strategies]))
         self._words[_PLACE + 1] = self._words[_HEADER] = 0

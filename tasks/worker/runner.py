@@ -24,6 +24,7 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from tasks import engine
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.strategy_run import NewerStateError
 from tasks.errors import RealtimeStrategiesError
@@ -31,7 +32,6 @@ from tasks.events import AnyEvent
 from tasks.ledger import BatchStart, Committed, Ledger
 from tasks.protocol.batches import Batch, max_starts
 from tasks.protocol.outcome import Outcome
-from tasks.strategy import AnyStrategy
 from tasks.telemetry import tracing
 from tasks.telemetry.log_throttle import LogThrottle
 from tasks.telemetry.logs import about
@@ -52,9 +52,9 @@ _pace = BatchTimings()
 COMMIT_AFTER_S = 0.01
 
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
-FindStrategies = Callable[[Ledger, str, str], Sequence[AnyStrategy]]
+FindStrategies = Callable[[Ledger, str, str], Sequence[BoundStrategy]]
 #: Takes a batch that begins to run and its strategies; gives where the run says what it is at.
-Note = Callable[[Batch[AnyEvent], Sequence[AnyStrategy]], engine.Place | None]
+Note = Callable[[Batch[AnyEvent], Sequence[BoundStrategy]], engine.Place | None]
 
 
 class Summary(msgspec.Struct):
@@ -143,7 +143,7 @@ def run(
 class _BatchRun:
     """One batch on its way."""
 
-    def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[AnyStrategy]) -> None:
+    def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> None:
         self.batch, self.strategies = batch, strategies
         #: What it is about to commit, and how often states had been reset when its own were read.
         self.outcome: Outcome | None = None

@@ -20,13 +20,13 @@ from structlog.contextvars import bound_contextvars
 from tasks.celery import app
 from tasks.clients.redis_client import reason
 from tasks.configuration import Configuration, registry
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.strikes import NO_MEMORY_STATUS
 from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import load
-from tasks.strategy import AnyStrategy
 from tasks.telemetry import tracing
 from tasks.telemetry.log_throttle import LogThrottle
 from tasks.worker import runner, worker_metrics
@@ -48,9 +48,9 @@ class Strategies:
     """The strategies of the configurations that this process has met last."""
 
     def __init__(self) -> None:
-        self._known: dict[str, dict[str, tuple[AnyStrategy, ...]]] = {}
+        self._known: dict[str, dict[str, tuple[BoundStrategy, ...]]] = {}
 
-    def find(self, ledger: Ledger, version: str, pool: str) -> Sequence[AnyStrategy]:
+    def find(self, ledger: Ledger, version: str, pool: str) -> Sequence[BoundStrategy]:
         """Return a pool's strategies. Raises LedgerError: the ledger does not hold this configuration."""
         if version not in self._known:
             packed = ledger.configuration(version)

@@ -10,6 +10,7 @@ import msgspec
 
 from tasks import configuration, engine
 from tasks.configuration import registry
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine.fatal_errors import is_fatal
 from tasks.engine.strategy_run import StrategyRun
 from tasks.events import AnyEvent
@@ -97,17 +98,19 @@ class Loop:
             return
         record.take(event, SOURCE)
         record.chain([event])
-        for strategy in self._desk.strategies[pool]:
-            run = self._run(pool, event, strategy)
+        for bound in self._desk.strategies[pool]:
+            run = self._run(pool, event, bound)
             self._signals += run.apply(event).signals
             run._since.clear()  # it rebuilds nothing, so it needs to remember nothing
 
-    def _run(self, pool: str, event: AnyEvent, strategy: Any) -> StrategyRun:
-        symbol = event.symbol if strategy.key == "symbol" else "all"
-        key = (pool, event.venue, symbol, strategy.name)
+    def _run(self, pool: str, event: AnyEvent, bound: BoundStrategy) -> StrategyRun:
+        symbol = event.symbol if bound.strategy.key == "symbol" else "all"
+        key = (pool, event.venue, symbol, bound.name)
         run = self._runs.get(key)
         if run is None:
-            run = self._runs[key] = StrategyRun(strategy.for_symbol(event.symbol), None, self._desk.version, is_fatal)
+            run = self._runs[key] = StrategyRun(
+                bound.for_symbol(event.symbol), bound.gate, None, self._desk.version, is_fatal
+            )
         return run
 
     def verdict(self) -> "Verdict":

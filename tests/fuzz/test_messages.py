@@ -35,7 +35,7 @@ from tasks.protocol.routing import Pool, Router, Shard
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
 from tests.support.events import book, trade
 from tests.support.market import configuration
-from tests.support.strategies import Echo
+from tests.support.strategies import Echo, bound
 from tests.support.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
 
 SOURCE = "core-1"
@@ -78,7 +78,7 @@ RECORD, STATE = records.field(EVENT), strategy_run.field(EVENT.venue, EVENT.symb
 
 
 def worked(held: dict[str, bytes | None]) -> Any:
-    run = engine.BatchRun("trade", SOURCE, [Echo.create({})], "configuration", held)
+    run = engine.BatchRun("trade", SOURCE, bound(Echo.create({})), "configuration", held)
     return run.finish([EVENT])
 
 

@@ -11,6 +11,7 @@ from ingest.sources.resume import LastFrame
 from tasks import engine
 from tasks.cli import format_dead_letters, format_signals
 from tasks.configuration import Configuration, registry
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.overlay import Overlay, merge, of_pool, of_strategy
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
@@ -22,7 +23,6 @@ from tasks.ledger.dead_letters import Letter
 from tasks.ops import retry
 from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome
-from tasks.strategy import AnyStrategy
 from tests.fuzz.samples import DEFAULT, EVENTS, FRAMES, ROUTER, SOURCE
 from tests.fuzz.targets import target
 from tests.support.wire import packed
@@ -57,10 +57,10 @@ def letters(raw: bytes) -> None:
     retry.prepare(letter, "binance.>")
 
 
-STRATEGIES: tuple[AnyStrategy, ...] = tuple(each for pool in registry.build(DEFAULT).values() for each in pool)
+STRATEGIES: tuple[BoundStrategy, ...] = tuple(each for pool in registry.build(DEFAULT).values() for each in pool)
 
 
-def _worked(strategy: AnyStrategy, held: dict[str, bytes | None]) -> Outcome:
+def _worked(strategy: BoundStrategy, held: dict[str, bytes | None]) -> Outcome:
     return engine.BatchRun("trade", SOURCE, [strategy], "abc", held).finish(EVENTS)
 
 

@@ -7,6 +7,7 @@ import pytest
 import redis
 from redis.connection import AbstractConnection
 
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.events import AnyEvent
 from tasks.ledger import Keys, Ledger
 from tasks.protocol.batches import Batch
@@ -14,22 +15,23 @@ from tasks.protocol.routing import LaneId
 from tasks.strategy import AnyStrategy
 from tasks.worker import runner
 from tasks.worker.runner import Summary
-from tests.support.strategies import Echo
+from tests.support.strategies import Echo, bound
 
 LANE = LaneId("trade", 0)
 
 
-def having(*strategies: AnyStrategy) -> Callable[..., Sequence[AnyStrategy]]:
-    return lambda *_: strategies
+def having(*strategies: AnyStrategy | BoundStrategy) -> Callable[..., Sequence[BoundStrategy]]:
+    found = bound(*strategies)
+    return lambda *_: found
 
 
-def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy) -> Summary | None:
+def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy) -> Summary | None:
     """Run a task of one batch; give None where it was not needed."""
     dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))))
     return runner.summary(dones) if dones else None
 
 
-def run_together(ledger: Ledger, sent: Sequence[Batch[AnyEvent]], *strategies: AnyStrategy) -> int:
+def run_together(ledger: Ledger, sent: Sequence[Batch[AnyEvent]], *strategies: AnyStrategy | BoundStrategy) -> int:
     """Run a task of several batches; give how many of them were committed."""
     return len(runner.run(sent, ledger, having(*(strategies or (Echo.create({}),)))))
 

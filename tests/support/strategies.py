@@ -2,12 +2,13 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
-from typing import Any
+from typing import Any, ClassVar
 
 import msgspec
 from hypothesis import strategies as st
 
 from tasks import engine
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.events import AnyEvent, Trade
 from tasks.protocol.outcome import Outcome
@@ -147,22 +148,6 @@ class Raising(Echo):
         return super().on_trade(trade, state)
 
 
-class Unbearable(Echo):
-    """Raises `error` where the engine does not expect it, for one symbol."""
-
-    name = "unbearable"
-    symbol = "BADUSDT"
-
-    def __init__(self, params: Calm) -> None:
-        super().__init__(params)
-        self.error: Exception = OverflowError()
-
-    def for_symbol(self, symbol: str) -> AnyStrategy:
-        if symbol == self.symbol:
-            raise self.error
-        return super().for_symbol(symbol)
-
-
 class Hoarder(Echo):
     """Puts into its state what can't be saved, on bad trades."""
 
@@ -174,11 +159,29 @@ class Hoarder(Echo):
             state.ids.append(2**70)
 
 
+def bound(*strategies: AnyStrategy | BoundStrategy) -> tuple[BoundStrategy, ...]:
+    """Return the strategies behind an open gate, as the registry makes them; those that are bound stay as they are."""
+    return tuple(each if isinstance(each, BoundStrategy) else BoundStrategy.of(each) for each in strategies)
+
+
+class Unbearable(BoundStrategy, frozen=True, eq=False):
+    """Raises `error` where the engine does not expect it, for one symbol."""
+
+    symbol: ClassVar[str] = "BADUSDT"
+
+    error: Exception = OverflowError()
+
+    def for_symbol(self, symbol: str) -> AnyStrategy:
+        if symbol == self.symbol:
+            raise self.error
+        return super().for_symbol(symbol)
+
+
 class Worker:
     """Runs batches one after the other, and holds between them what a ledger would hold: bytes."""
 
-    def __init__(self, *strategies: AnyStrategy, source: str = "s", configuration: str = "c1") -> None:
-        self.strategies, self.source, self.configuration = strategies, source, configuration
+    def __init__(self, *strategies: AnyStrategy | BoundStrategy, source: str = "s", configuration: str = "c1") -> None:
+        self.strategies, self.source, self.configuration = bound(*strategies), source, configuration
         self.held: dict[str, bytes] = {}
         self.signals: list[bytes] = []
         self.letters: list[bytes] = []

@@ -37,7 +37,7 @@ def test_the_strategy_of_the_readme_runs_from_its_strategies_file(tmp_path: Path
     chosen = configuration.read(tmp_path / "mine.toml")
     result = Backtest(chosen).run([line(1, "100"), line(2, "100.05"), line(3, "100.5")])
     assert result.signals == {"jump": 1}
-    assert registry.build(chosen)["trade"][0].params.min_signal_interval_s == 30
+    assert registry.build(chosen)["trade"][0].strategy.params.min_signal_interval_s == 30
     sys.modules.pop("mine")
 
 

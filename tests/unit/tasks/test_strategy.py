@@ -1,5 +1,7 @@
 """The base of strategies, and what every built-in strategy promises."""
 
+import subprocess
+import sys
 from typing import Any
 
 import msgspec
@@ -65,6 +67,13 @@ def test_parameters_and_signals_do_not_change():
         NodParams().notional = 5  # type: ignore[misc]  # what is tested
     with pytest.raises(AttributeError):
         Signal(action="buy", confidence=1, price=1, current_price=1).price = 2  # type: ignore[misc]  # as above
+
+
+def test_a_strategys_base_imports_nothing_but_events_and_errors():
+    """What a configuration or the engine knows of a strategy is kept with them, not here."""
+    code = "import sys, tasks.strategy; print(*(name for name in sys.modules if name.partition('.')[0] == 'tasks'))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
+    assert set(shown.stdout.split()) <= {"tasks", "tasks.strategy", "tasks.events", "tasks.errors"}
 
 
 def test_two_states_share_nothing():

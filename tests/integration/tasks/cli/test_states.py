@@ -10,6 +10,7 @@ from typer.testing import CliRunner, Result
 
 from tasks import configuration
 from tasks.cli.main import app
+from tasks.configuration.gate import OPEN
 from tasks.engine import strategy_run
 from tasks.engine.fatal_errors import is_fatal
 from tasks.events import AnyEvent
@@ -158,7 +159,9 @@ def test_a_state_that_does_not_exist_is_not_reset_in_silence(client: redis.Redis
 
 def test_a_state_of_a_newer_release_can_be_reset_and_is_shown_as_one(client: redis.Redis, keys: Keys, pools):
     newer = (
-        strategy_run.StrategyRun(Warming.create({}), None, "c1", is_fatal).pack().replace(b"\x94\x01", b"\x94\x09", 1)
+        strategy_run.StrategyRun(Warming.create({}), OPEN, None, "c1", is_fatal)
+        .pack()
+        .replace(b"\x94\x01", b"\x94\x09", 1)
     )
     client.hset(keys.pool("trade"), "state:spot:BTCUSDT:warming", newer)
     assert asked("show", "--strategy", "warming").output.count("newer than this release's 1") == 1

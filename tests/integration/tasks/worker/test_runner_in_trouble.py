@@ -3,21 +3,22 @@
 from collections.abc import Sequence
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 from billiard.exceptions import SoftTimeLimitExceeded
 
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.errors import LedgerError
 from tasks.ledger import Ledger, lane_field
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
-from tasks.strategy import AnyStrategy
 from tasks.worker import runner
 from tasks.worker.runner import Summary
 from tests.support.events import trade
 from tests.support.ledger import SOURCE, batch, begin, dump
 from tests.support.running import LANE, having, run, starts
-from tests.support.strategies import BAD, Grumpy, Raising, Unbearable
+from tests.support.strategies import BAD, Echo, Grumpy, Raising, Unbearable
 
 # Redis in trouble
 
@@ -84,7 +85,7 @@ def test_a_start_that_cannot_be_taken_back_is_left_standing(client, keys, ledger
 
 
 def test_a_configuration_that_is_not_there_is_no_start(client, keys, ledger):
-    def find(*_: object) -> Sequence[AnyStrategy]:
+    def find(*_: object) -> Sequence[BoundStrategy]:
         raise LedgerError("the ledger holds no configuration c1")
 
     before = dump(client, keys.namespace)
@@ -114,8 +115,7 @@ def test_a_fatal_error_leaves_its_start_counted_and_nothing_else(client, keys, l
 def test_an_exception_that_a_batch_itself_brings_about_leaves_its_start_counted_and_no_other(
     client, keys, ledger, error, left
 ):
-    strategy = Unbearable.create({})
-    strategy.error = error
+    strategy = msgspec.structs.replace(Unbearable.of(Echo.create({})), error=error)
     beside = batch(partition=1)
     sent = batch(events=(trade(symbol=Unbearable.symbol),))
     before = dump(client, keys.namespace)
@@ -126,7 +126,7 @@ def test_an_exception_that_a_batch_itself_brings_about_leaves_its_start_counted_
 
 
 def test_an_event_that_no_run_survives_is_run_no_more_than_five_times(client, keys, ledger):
-    strategy, sent = Unbearable.create({}), batch(events=(trade(symbol=Unbearable.symbol),))
+    strategy, sent = Unbearable.of(Echo.create({})), batch(events=(trade(symbol=Unbearable.symbol),))
     for _ in range(MAX_STARTS_OF_AN_EVENT):
         with pytest.raises(OverflowError):
             runner.run([sent], ledger, having(strategy))

@@ -1,12 +1,13 @@
 """What a worker does with a task of several batches: they share round trips, and nothing else."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import msgspec
 import pytest
 import redis
 
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Ledger, lane_field
 from tasks.protocol.batches import Batch, Epoch
@@ -15,7 +16,7 @@ from tasks.protocol.routing import LaneId
 from tasks.worker import runner
 from tests.support.ledger import EPOCH, SOURCE, at, batch, begin, commit, dump, listening, outcome
 from tests.support.running import having, round_trips, run, run_together, starts
-from tests.support.strategies import BAD, Raising, Version2, trades
+from tests.support.strategies import BAD, Raising, Version2, bound, trades
 
 LANES = 3
 
@@ -204,8 +205,8 @@ def test_a_fatal_error_in_one_batch_leaves_every_start_and_commits_nothing(clien
 
 
 def test_a_configuration_that_one_of_them_misses_is_no_start_of_any(client, keys, ledger):
-    def find(_ledger: Ledger, version: str, _pool: str) -> list[Raising]:
-        return {"c1": [Raising.create({})]}[version]
+    def find(_ledger: Ledger, version: str, _pool: str) -> Sequence[BoundStrategy]:
+        return {"c1": bound(Raising.create({}))}[version]
 
     sent = task()
     sent[2] = msgspec.structs.replace(sent[2], configuration="c2")

@@ -173,11 +173,10 @@ max_signals_per_hour = 100
 
 def test_a_symbol_may_have_parameters_of_its_own_and_gates_add_up(written):
     chosen = read(written(OVERRIDES))
-    [strategy] = registry.build(chosen)["depth"]
-    assert strategy.params.levels == strategy.for_symbol("ETHUSDT").params.levels == 5
-    assert strategy.for_symbol("BTCUSDT").params.levels == 10
-    for each in (strategy, strategy.for_symbol("BTCUSDT")):
-        assert each.gate == Gate(min_confidence=0.7, max_signals_per_hour=100)
+    [bound] = registry.build(chosen)["depth"]
+    assert bound.strategy.params.levels == bound.for_symbol("ETHUSDT").params.levels == 5
+    assert bound.for_symbol("BTCUSDT").params.levels == 10
+    assert bound.gate == Gate(min_confidence=0.7, max_signals_per_hour=100)
 
 
 def test_a_fault_of_a_symbols_parameters_names_the_symbol_and_a_common_one_is_said_once(written):

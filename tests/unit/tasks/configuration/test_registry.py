@@ -6,10 +6,12 @@ from typing import Any
 
 import pytest
 
+from tasks import configuration, engine
 from tasks.configuration import Configuration, registry
 from tasks.errors import SettingsError
 from tasks.strategies.orderbook_skew import OrderbookSkew
 from tasks.strategy import Params, State, Strategy
+from tests.support.events import trade
 
 
 class ForAll(Strategy[Params, State]):
@@ -45,6 +47,7 @@ class NoBeginning(Strategy[Params, Empty]):
 
 
 HERE = __name__
+SUPPORT = "tests.support.strategies"
 
 
 def pools(**strategies_by_pool: Any) -> Configuration:
@@ -135,7 +138,7 @@ def test_pools_get_their_strategies_by_name_whatever_order_the_file_has():
         "depth": ["orderbook_skew", "spread_liquidity"],
         "basket": ["for_all"],
     }
-    assert built["trade"][0].params.threshold == 0.5
+    assert built["trade"][0].strategy.params.threshold == 0.5
 
 
 def test_every_fault_of_every_pool_is_in_one_message():
@@ -226,3 +229,22 @@ def test_a_module_that_is_not_here_hides_no_other_strategy():
     )
     assert registry.configured_name(absent, "for_all") == f"{HERE}:ForAll"
     assert registry.configured_name(absent, "not_here:Gone") == "not_here:Gone"
+
+
+@pytest.mark.parametrize("gates", [{"gate": {"off": True}}, {}])
+def test_a_strategy_that_is_off_is_not_run_and_its_state_stands_still(gates: dict[str, object]):
+    named = {f"{SUPPORT}:Echo": {}, f"{SUPPORT}:Grumpy": gates}
+    chosen = configuration.check({"pools": {"trade": {"kinds": ["trade"], "strategies": named}}}, "it")
+    events = [trade(id=n, seq=n, quantity=13.0) for n in (1, 2)]
+    outcome = engine.BatchRun("trade", "source", registry.running(chosen)["trade"], "v", {}).finish(events)
+    assert outcome.counts["errors:grumpy"] == (0 if gates else 2)
+    assert ("state:spot:BTCUSDT:grumpy" in outcome.fields) == (not gates)
+    assert (outcome.counts["signals:echo"], outcome.counts["applied"]) == (2, 2)
+    assert [each.name for each in registry.build(chosen)["trade"]] == ["echo", "grumpy"]
+
+
+def test_where_all_are_off_records_go_on_and_nothing_runs():
+    tables = {"gate": {"off": True}, "pools": {"trade": {"kinds": ["trade"], "strategies": {f"{SUPPORT}:Echo": {}}}}}
+    strategies = registry.running(configuration.check(tables, "it"))["trade"]
+    outcome = engine.BatchRun("trade", "source", strategies, "v", {}).finish([trade(id=1, seq=1)])
+    assert (list(outcome.fields), outcome.counts["applied"]) == (["record:spot:BTCUSDT:trade"], 1)

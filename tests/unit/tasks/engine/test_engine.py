@@ -12,7 +12,7 @@ from tasks.events import Position
 from tasks.protocol import dead_letters, records
 from tasks.strategy import AnyStrategy
 from tests.support.events import TIME_MS, trade
-from tests.support.strategies import BAD, Echo, Grumpy, Together, Warming, Worker, Wrong, cut, feeds, trades
+from tests.support.strategies import BAD, Echo, Grumpy, Together, Warming, Worker, Wrong, bound, cut, feeds, trades
 
 
 def everybody() -> list[AnyStrategy]:
@@ -45,7 +45,7 @@ def test_signals_are_counted_by_strategy_and_action_and_those_of_an_event_that_r
 def test_with_a_clock_each_strategy_has_its_time_and_without_one_none():
     # It ticks once after each strategy, and once before the first: 10 ns a strategy and event.
     ticks = count(step=10)
-    strategies = [Echo.create({}), Grumpy.create({})]
+    strategies = bound(Echo.create({}), Grumpy.create({}))
     timed = engine.BatchRun("p", "s", strategies, "c1", {}, engine.Conditions(lambda: next(ticks))).finish(
         trades(1, BAD, 1)
     )
@@ -64,7 +64,7 @@ def test_a_strategy_keyed_by_all_sees_all_symbols_in_one_state():
 
 
 def test_fields_names_each_record_and_state_once():
-    strategies = [Echo.create({}), Together.create({})]
+    strategies = bound(Echo.create({}), Together.create({}))
     events = [*trades(1, 1), trade(symbol="ETHUSDT")]
     assert sorted(engine.fields(events, strategies)) == [
         "record:spot:BTCUSDT:trade",

@@ -11,7 +11,7 @@ from tasks.engine.strategy_run import NewerStateError
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import MAX_KEPT_BYTES
 from tests.support.events import trade
-from tests.support.strategies import BAD, Echo, Grumpy, Hoarder, Moody, Raising, Version2, Worker, Wrong, trades
+from tests.support.strategies import BAD, Echo, Grumpy, Hoarder, Moody, Raising, Version2, Worker, Wrong, bound, trades
 
 
 def test_an_exception_drops_the_signals_of_that_event_and_strategy_only():
@@ -195,6 +195,6 @@ def test_what_is_fatal_aborts_the_batch():
 def test_a_state_from_the_future_aborts_the_batch():
     worker = Worker(Version2.create({}))
     worker.run(trades(1))
-    worker.strategies = (Echo.create({}),)
+    worker.strategies = bound(Echo.create({}))
     with pytest.raises(NewerStateError):
         worker.run(trades(1, start=2))

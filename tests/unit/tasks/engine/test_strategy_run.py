@@ -5,9 +5,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.configuration.gate import HOUR_MS
+from tasks.configuration.gate import OPEN
 from tasks.engine import strategy_run as state
 from tasks.engine.fatal_errors import IsFatal, is_fatal
+from tasks.engine.gate_history import HOUR_MS
 from tasks.engine.strategy_run import NewerStateError, StrategyRun
 from tasks.strategy import AnyStrategy
 from tests.support.events import TIME_MS, book, trade
@@ -37,7 +38,7 @@ class Starved(Version2):
 
 
 def start(strategy: AnyStrategy, packed: bytes | None = None, is_fatal: IsFatal = is_fatal) -> StrategyRun:
-    return StrategyRun(strategy, packed, "c1", is_fatal)
+    return StrategyRun(strategy, OPEN, packed, "c1", is_fatal)
 
 
 def test_a_state_that_was_never_saved_is_the_strategys_first_one():

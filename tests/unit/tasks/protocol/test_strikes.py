@@ -10,7 +10,7 @@ from tasks.protocol import dead_letters
 from tasks.protocol.strikes import MAX_STRIKES, NO_MEMORY_STATUS, NOTHING, Running, Spared, Strike, Struck, spared
 from tasks.worker.run_note import Noted
 from tasks.worker.run_watch import POLL_S, ProcessState, Watched
-from tests.support.strategies import Echo, Grumpy, trades
+from tests.support.strategies import Echo, Grumpy, bound, trades
 
 LIMIT_S = 20.0
 RUNNING = Running("trade", 3, 0, "7.aa", "core-7.aa@4", "core-7.aa", "c1", ("echo", "grumpy"))
@@ -117,7 +117,7 @@ def test_stopped_strategies_are_spared_all_and_what_cannot_be_read_none():
 
 def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
     events = trades(1, 1, 1)
-    strategies = Grumpy.create({}), Echo.create({})
+    strategies = bound(Grumpy.create({}), Echo.create({}))
     conditions = engine.Conditions(spared=Spared(events=frozenset({("grumpy", 2)})))
     outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(events)
     [letter] = map(dead_letters.unpack, outcome.letters)
@@ -128,7 +128,7 @@ def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
 
 def test_a_stopped_strategy_is_given_nothing_and_its_state_stands_still():
     events = trades(1, 1)
-    strategies = Grumpy.create({}), Echo.create({})
+    strategies = bound(Grumpy.create({}), Echo.create({}))
     conditions = engine.Conditions(spared=Spared(strategies=frozenset({"grumpy"})))
     outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(events)
     assert (outcome.counts["signals:echo"], outcome.counts["signals:grumpy"], outcome.letters) == (2, 0, [])
@@ -147,7 +147,8 @@ def test_a_run_says_at_any_time_which_event_and_strategy_it_is_at():
             return super().on_trade(trade, state)
 
     conditions = engine.Conditions(lambda: 0, place=place)
-    engine.BatchRun("trade", "s", [Echo.create({}), Witness.create({})], "c1", {}, conditions).finish(trades(1, 1))
+    strategies = bound(Echo.create({}), Witness.create({}))
+    engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(trades(1, 1))
     assert seen == [(1, 2), (2, 2)]
     assert place[1] == 0
 

@@ -19,6 +19,7 @@ from tasks.conformance.suite import kinds
 from tasks.events import AnyEvent
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.strategy import AnyStrategy
+from tests.support.strategies import bound
 
 #: A second holds ten events of each symbol.
 STEP_MS = 100
@@ -75,12 +76,13 @@ def market(name: str, seed: int) -> list[AnyEvent]:
 
 def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[Said]:
     """Return what a strategy says, gate included."""
+    strategies = bound(strategy)
     held: dict[str, bytes] = {}
     signals: list[bytes] = []
     for first in range(0, len(events), MAX_BATCH_EVENTS):
         batch = events[first : first + MAX_BATCH_EVENTS]
-        wanted = {name: held.get(name) for name in engine.fields(batch, (strategy,))}
-        outcome = engine.BatchRun("pool", "source", (strategy,), "v", wanted).finish(batch)
+        wanted = {name: held.get(name) for name in engine.fields(batch, strategies)}
+        outcome = engine.BatchRun("pool", "source", strategies, "v", wanted).finish(batch)
         held.update(outcome.fields)
         signals += outcome.signals
     read = map(json.loads, signals)

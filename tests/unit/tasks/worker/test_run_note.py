@@ -15,10 +15,10 @@ from tasks.worker import run_note
 from tasks.worker.run_note import SOLO, Noted, RunNote, of_child
 from tasks.worker.run_watch import GRACE_S, POLL_S, RunWatch, left_behind, state_of
 from tests.support.ledger import batch
-from tests.support.strategies import Echo, Grumpy
+from tests.support.strategies import Echo, Grumpy, bound
 from tests.support.waiting import wait_for
 
-STRATEGIES = (Echo.create({}), Grumpy.create({}))
+STRATEGIES = bound(Echo.create({}), Grumpy.create({}))
 RUNNING = Running.of(batch(4), ["echo", "grumpy"])
 
 

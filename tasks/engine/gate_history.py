@@ -1,0 +1,62 @@
+"""The gate's memory, of one state: what went through it, and so what it holds back now. Pure.
+
+It goes by event time and is part of the saved state, so a replay holds back the same signals.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from tasks.configuration.gate import Gate
+from tasks.frames.timestamps import STEP_BACK_MS
+
+HOUR_MS = 3_600_000
+
+HeldReason = Literal["killed", "paused", "confidence", "cool_down", "per_hour"]
+
+
+class GateHistory(msgspec.Struct, array_like=True):
+    """What went through the gate, of one state; saved with it."""
+
+    #: Event time of the last signal, by what the cool-down goes by ("BTCUSDT buy").
+    last_ms: dict[str, int] = {}
+    #: By symbol: the clock hour (event time in hours since 1970) and how many signals went through in it.
+    hourly: dict[str, tuple[int, int]] = {}
+
+    def held(
+        self, gate: Gate, symbol: str, key: str, confidence: float, time_ms: int, interval_s: float
+    ) -> HeldReason | None:
+        """Return why a signal is held back; None lets it through. Call `note` when it goes."""
+        if gate.killed:
+            return "killed"
+        if gate.paused:
+            return "paused"
+        if confidence < gate.min_confidence:
+            return "confidence"
+        if self._is_cooling(key, time_ms, interval_s * 1000):
+            return "cool_down"
+        hour, count = self.hourly.get(symbol, (0, 0))
+        limit = gate.max_signals_per_hour
+        if limit is not None and (count if hour == time_ms // HOUR_MS else 0) >= limit:
+            return "per_hour"
+        return None
+
+    def _is_cooling(self, key: str, time_ms: int, interval_ms: float) -> bool:
+        """Whether the last signal was less than an interval ago; by a clock that was ahead, it may have been ages ago."""
+        last_ms = self.last_ms.get(key)
+        if last_ms is None or max(0, time_ms - last_ms) >= interval_ms:
+            return False
+        ahead_ms = last_ms - time_ms
+        if ahead_ms > STEP_BACK_MS:
+            if ahead_ms >= interval_ms:
+                return False
+            # It counts as given now, or the cool-down would last for up to two intervals.
+            self.last_ms[key] = time_ms
+        return True
+
+    def note(self, symbol: str, key: str, time_ms: int) -> None:
+        """Count a signal that goes through."""
+        self.last_ms[key] = time_ms
+        hour, count = self.hourly.get(symbol, (0, 0))
+        now = time_ms // HOUR_MS
+        self.hourly[symbol] = (now, count + 1 if hour == now else 1)
