@@ -149,5 +149,5 @@ class Components:
             self._nats,
             self._settings,
             has_room=lambda: not self._lanes.full,
-            lost=lambda count: self._tally.add("dropped:expired", count),
+            lost=lambda count: self._tally.add("dropped", "expired", by=count),
         )

@@ -4,6 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 
 from tasks.events import Kind, Venue
+from tasks.protocol.counter import EVENTS, FRAMES, Counts
 from tasks.telemetry.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
 
@@ -26,8 +27,10 @@ class Counters:
     """Counts that only rise, and what of them the ledger does not know yet."""
 
     def __init__(self) -> None:
-        self.totals: Counter[str] = Counter()
-        self._written: Counter[str] = Counter()
+        self.totals = Counts()
+        #: Counts; with a label where the counter has one.
+        self.add = self.totals.add
+        self._written = Counts()
         #: For the metrics only, by what they are.
         self.events: Counter[tuple[Venue, Kind]] = Counter()
         self.latency_s = Distribution(LATENCY_BUCKETS_S)
@@ -35,30 +38,23 @@ class Counters:
         self.round_trip_s = Distribution(LATENCY_BUCKETS_S)
         self.batch_events = Distribution(BATCH_BUCKETS)
 
-    def add(self, name: str, count: int = 1) -> None:
-        """Count; a labelled counter is named `refused:not_json`."""
-        self.totals[name] += count
-
     def left_out(self) -> dict[str, int]:
         """Return how many frames were no events, by kind; all that were refused are one kind."""
-        left_out = {
-            name.removeprefix("skipped:"): count for name, count in self.totals.items() if name.startswith("skipped:")
-        }
-        refused = sum(count for name, count in self.totals.items() if name.startswith("refused:"))
-        return left_out | {"refused": refused}
+        refused = sum(self.totals.by_label("refused").values())
+        return self.totals.by_label("skipped") | {"refused": refused}
 
     def event(self, venue: Venue, kind: Kind) -> None:
         """Count a frame that is an event."""
-        self.totals["frames"] += 1
-        self.totals["events"] += 1
+        self.totals[FRAMES] += 1
+        self.totals[EVENTS] += 1
         self.events[venue, kind] += 1
 
     @property
-    def unwritten(self) -> Counter[str]:
+    def unwritten(self) -> Counts:
         """What the ledger does not know yet."""
-        return self.totals - self._written
+        return Counts(self.totals - self._written)
 
-    def take_unwritten(self) -> Counter[str]:
+    def take_unwritten(self) -> Counts:
         """Give what the ledger does not know yet, and take it as written."""
         taken, self._written = self.unwritten, self.totals.copy()
         return taken

@@ -69,12 +69,12 @@ class FrameHandler:
     def _count_other(self, outcome: Skipped | Refused, subject: str, raw: bytes) -> None:
         self._tally.add("frames")
         if isinstance(outcome, Skipped):
-            self._tally.add(f"skipped:{outcome.kind}")
+            self._tally.add("skipped", outcome.kind)
         else:
             self._refuse(outcome, subject, raw)
 
     def _refuse(self, refused: Refused, subject: str, raw: bytes) -> None:
-        self._tally.add(f"refused:{refused.reason}")
+        self._tally.add("refused", refused.reason)
         self.implausible.note(refused.reason, refused.detail)
         if len(self.letters) == MAX_LETTERS:
             self._tally.add("letters_lost")

@@ -8,7 +8,7 @@ order, and are tried again every TRIM_INTERVAL_S; others go on.
 import time
 from collections.abc import Callable
 from collections.abc import Set as AbstractSet
-from typing import Annotated, Any, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
 import structlog
@@ -68,8 +68,8 @@ class _Message(NamedTuple):
     headers: dict[str, str]
 
 
-#: What is to become of an entry: it is published, buried, or only counted by a name.
-_Fate = _Message | DeadLetter | str
+#: What is to become of an entry: it is published, buried, or held back for a reason.
+_Fate = _Message | DeadLetter | Literal["stale"]
 
 
 class Relay:
@@ -119,7 +119,7 @@ class Relay:
         )
         entries = _entries(answer)
         if refused := await self._publish(entries):
-            self._tally.add("held:refused", refused)
+            self._tally.add("held", "refused", by=refused)
         return len(entries)
 
     async def _relay_pending(self, idle_ms: int = 0) -> None:
@@ -158,8 +158,10 @@ class Relay:
             if isinstance(fate, _Message):
                 self._tally.add("relayed")
                 self._show(name, fate.packed)
+            elif isinstance(fate, DeadLetter):
+                self._tally.add("unpublishable")
             else:
-                self._tally.add(fate if isinstance(fate, str) else "unpublishable")
+                self._tally.add("held", fate)
         return len(fates) - len(done)
 
     async def _acknowledge(self, done: list[tuple[bytes, _Fate]]) -> None:
@@ -196,7 +198,7 @@ class Relay:
             return _letter(packed, f"not a signal: {error}")
         age_s = time.time() - head.event_time_ms / 1000
         if 0 < self._settings.signal_max_age_s < age_s:
-            return "held:stale"
+            return "stale"
         subject = self._settings.signal_subject.format(
             strategy=_token(head.strategy), symbol=head.symbol, action=head.action, venue=head.metadata.get("venue", "")
         )

@@ -222,7 +222,7 @@ class Service(Components):
             await asyncio.sleep(0.01)
         left = self._lanes.held
         if left and not self._source.keeps:
-            self._tally.add("dropped:stop", left)
+            self._tally.add("dropped", "stop", by=left)
         signals_left = not await self._drain_relay(self._drain_s - (time.monotonic() - started_s))
         uncounted = not await self._write_last_checkpoint()
         unread = self._source.left
@@ -236,7 +236,7 @@ class Service(Components):
                 counts_not_written=uncounted,
             )
         else:
-            log.info("stopped", frames=self._tally.totals["frames"], relayed=self._tally.totals["relayed"])
+            log.info("stopped", frames=self._tally.totals.of("frames"), relayed=self._tally.totals.of("relayed"))
         return int(is_left)
 
     async def _write_last_checkpoint(self) -> bool:

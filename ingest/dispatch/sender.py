@@ -110,7 +110,7 @@ class Sender:
         """Put an event into its lanes and send what can be sent."""
         lanes, dropped = self.lanes.offer(event, trace)
         for reason, _ in dropped:
-            self._tally.add(f"dropped:{reason}")
+            self._tally.add("dropped", reason)
         if not self._pumping and any(not lane.flight for lane in lanes):
             self.pump()
 
@@ -150,7 +150,7 @@ class Sender:
 
     def _has_something(self, lane: Lane) -> bool:
         if expired := self.lanes.expire(lane, time.time_ns()):
-            self._tally.add("dropped:expired", expired)
+            self._tally.add("dropped", "expired", by=expired)
         return bool(lane.waiting)
 
     def _batch(self, lane: Lane) -> Batch[msgspec.Raw]:
@@ -231,10 +231,10 @@ class Sender:
 
     def _count(self, done: list[Item]) -> None:
         now_ns, tally = time.time_ns(), self._tally
-        tally.add("committed", len(done))
+        tally.add("committed", by=len(done))
         for item in done:
             latency_ns = now_ns - item.ingested_at_ns
-            tally.add(f"latency:{latency.bucket(latency_ns)}")
+            tally.totals[latency.counter(latency_ns)] += 1
             tally.latency_s.add(latency_ns / 1e9)
             tally.event_age_s.add(now_ns / 1e9 - item.time_ms / 1e3)
 

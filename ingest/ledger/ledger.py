@@ -22,6 +22,7 @@ from tasks.events import Position
 from tasks.ledger import RESETS, Keys, commit_arguments, lane_field, read_position, script
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
+from tasks.protocol.counter import Counts
 from tasks.protocol.outcome import quarantine
 from tasks.protocol.records import field as record_field
 from tasks.protocol.routing import LaneId
@@ -62,7 +63,7 @@ class Checkpoint(NamedTuple):
 
     name: str
     letters: Sequence[bytes]
-    counts: Mapping[str, int]
+    counts: Counts
     #: Every frame up to here is counted with this checkpoint or an earlier one.
     counted: Position
     #: A frame that was read, to be known again.
@@ -208,7 +209,7 @@ class IngestLedger:
 
         False: the epoch is not current, or a lane stands below that. Safe to repeat under the same name.
         """
-        letters, counts = written.letters, written.counts
+        letters, counts = written.letters, written.counts.stored()
         arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted), str(written.read or "")]
         arguments += [dead_letters.KEEP, len(letters), *letters]
         arguments += [part for lane, position in lanes.items() for part in (lane_field(lane), str(position or ""))]

@@ -6,10 +6,10 @@ Workers add to the ledger's counters with each commit; ingest reads them every f
 from collections import deque
 from collections.abc import Iterator, Mapping
 
+from tasks.protocol.counter import Counts
 from tasks.protocol.findings import Finding
 
 MINUTE_S = 60.0
-_PREFIX = b"errors:"
 #: Said is the last of these that was reached, so that words do not change with every event.
 _STEPS = tuple(mantissa * 10**power for power in range(12) for mantissa in (1, 2, 5))
 
@@ -21,14 +21,9 @@ class ErrorCounts:
         #: When, and the counters then, for a little more than a minute.
         self._samples: deque[tuple[float, dict[str, int]]] = deque()
 
-    def take(self, counters: Mapping[bytes, bytes], now_s: float) -> None:
-        """Learn how the ledger's counters stand; what is no number counts as none."""
-        errors = {
-            name.removeprefix(_PREFIX).decode(errors="replace"): int(count)
-            for name, count in counters.items()
-            if name.startswith(_PREFIX) and count.isdigit()
-        }
-        self._samples.append((now_s, errors))
+    def take(self, counters: Counts, now_s: float) -> None:
+        """Learn how the ledger's counters stand."""
+        self._samples.append((now_s, counters.by_label("errors")))
         # The newest of those that are a minute old, or more, is where the minute begins.
         while len(self._samples) > 1 and now_s - self._samples[1][0] >= MINUTE_S:
             self._samples.popleft()

@@ -13,11 +13,12 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from ingest.sources.base import Source
+from tasks.protocol.counter import CounterName
 from tasks.protocol.findings import NAMES
 from tasks.telemetry.metrics import INGEST, Metric
 
 #: Where the ledger's counters have another name than the metric.
-_COUNTED = {
+_COUNTED: Mapping[str, CounterName] = {
     "ingest_frames": "frames",
     "ingest_slow_consumer": "slow_consumer",
     "ingest_events_committed": "committed",
@@ -28,8 +29,8 @@ _COUNTED = {
     "ingest_deadletters_lost": "letters_lost",
     "ingest_redis_went_back": "redis_went_back",
 }
-#: The same for those with a label, whose counters are named `refused:not_json`.
-_COUNTED_BY = {
+#: The same for those with a label.
+_COUNTED_BY: Mapping[str, CounterName] = {
     "ingest_frames_skipped": "skipped",
     "ingest_frames_refused": "refused",
     "ingest_events_dropped": "dropped",
@@ -95,9 +96,9 @@ class Exporter:
     def _samples(self) -> Iterator[tuple[str, Samples]]:
         totals = self._tally.totals.copy()
         for metric, counter in _COUNTED.items():
-            yield metric, _one(totals[counter])
+            yield metric, _one(totals.of(counter))
         for metric, counter in _COUNTED_BY.items():
-            yield metric, _labelled(totals, f"{counter}:", _KNOWN.get(metric, ()))
+            yield metric, _labelled(totals.by_label(counter), _KNOWN.get(metric, ()))
         yield "ingest_events", iter(self._tally.events.items())
         found = {finding.name for finding in self._findings.current()}
         yield "ingest_finding", (((name,), float(name in found)) for name in NAMES)
@@ -123,10 +124,9 @@ def _one(value: float | None) -> Samples:
         yield (), float(value)
 
 
-def _labelled(totals: Mapping[str, int], prefix: str, known: tuple[str, ...]) -> Samples:
-    labels = {name.removeprefix(prefix) for name in totals if name.startswith(prefix)}
-    for label in sorted(labels | set(known)):
-        yield (label,), totals.get(f"{prefix}{label}", 0)
+def _labelled(counts: Mapping[str, int], known: tuple[str, ...]) -> Samples:
+    for label in sorted({*counts, *known}):
+        yield (label,), counts.get(label, 0)
 
 
 def _histogram(metric: Metric, distribution: Distribution) -> HistogramMetricFamily:

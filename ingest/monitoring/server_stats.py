@@ -17,6 +17,7 @@ from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
 from tasks.ledger import heartbeats
+from tasks.protocol.counter import Counts
 from tasks.protocol.findings import Finding, refusals, workforce
 from tasks.settings import mask
 
@@ -91,9 +92,10 @@ class ServerProbe:
             pipe.hgetall(keys.workers)
             pipe.hgetall(keys.counters)
             pipe.time()
-            count, oldest, workers, counters, (now_s, now_us) = await pipe.execute()
+            count, oldest, workers, stored, (now_s, now_us) = await pipe.execute()
+        counters = Counts.read(stored)
         self.errors.take(counters, time.monotonic())
-        self.had_events = counters.get(b"events", b"0") != b"0"
+        self.had_events = counters.of("events") > 0
         living = heartbeats.alive(workers, now_s)
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)

@@ -13,6 +13,7 @@ import structlog
 
 from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
+from tasks.protocol.counter import Counts
 from tasks.telemetry.http_server import ReadOnly, Route
 from tasks.telemetry.log_throttle import LogThrottle
 
@@ -104,7 +105,7 @@ class Page:
             self._read_as_leader = leads
         if self.watchers or not self.live.counters:
             counters: Any = await client.hgetall(keys.counters)
-            self.live.counters = {name.decode(): int(count) for name, count in counters.items()}
+            self.live.counters = Counts.read(counters)
 
 
 class _File(ReadOnly):

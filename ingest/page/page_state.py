@@ -6,7 +6,7 @@ and most of it only while somebody watches.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -17,6 +17,7 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, Market, Row
+from tasks.protocol.counter import CounterName, Counts
 from tasks.settings import Settings
 from tasks.telemetry import latency
 
@@ -27,7 +28,11 @@ TEXT_CHARACTERS = 500
 #: Over so many ticks latencies are summed up: a minute.
 LATENCY_TICKS = 60
 
-Counts = Mapping[str, int]
+#: Of this process, since its start: what the page shows as rates.
+_TOTALS: Sequence[CounterName] = ("frames", "events", "committed", "relayed", "resends")
+#: Of the ledger, since its first day.
+_COUNTERS: Sequence[CounterName] = ("repeats", "resends")
+_LABELLED: Sequence[CounterName] = ("skipped", "refused", "dropped", "held", "signals")
 
 
 class _Trigger(msgspec.Struct):
@@ -81,7 +86,7 @@ class PageState:
             "quiet_s": (settings.feed_quiet_warn_s, settings.feed_quiet_s),
         }
         #: What the ledger counted; empty until it was asked.
-        self.counters: Counts = {}
+        self.counters = Counts()
         self._signals: dict[str, _Signal] = {}
         self._fresh: list[_Signal] = []
         #: Whether signals of before were taken; if so, more of them are news.
@@ -154,9 +159,7 @@ class PageState:
         return message("hello", told)
 
     def _sum_up(self) -> None:
-        totals = self._sources.tally.totals
-        named = {name: count for name, count in totals.items() if name.startswith("latency:")}
-        now = Counter({int(name.removeprefix("latency:")): count for name, count in named.items()})
+        now = latency.by_bucket(self._sources.tally.totals)
         self._latencies.append(now)
         minute = now - self._latencies[0]
         self._quantiles.append((latency.quantile_ms(minute, 0.5), latency.quantile_ms(minute, 0.99)))
@@ -169,8 +172,9 @@ class PageState:
         return {
             "at_ms": time.time_ns() // 1_000_000,
             "ready": dict(zip(("ok", "parts"), ready(), strict=True)),
-            "totals": {name: tally.totals[name] for name in ("frames", "events", "committed", "relayed", "resends")},
-            "counters": {name: count for name, count in self.counters.items() if not name.startswith("latency:")},
+            "totals": {name: tally.totals.of(name) for name in _TOTALS},
+            "counters": {name: self.counters.of(name) for name in _COUNTERS},
+            "labelled": {name: self.counters.by_label(name) for name in _LABELLED},
             "lanes": [[str(lane.id), lane.held, round(ages_s[lane.id], 2)] for lane in lanes],
             "feed_age_s": feed.age_s(time.monotonic()),
             "held": [lanes.held_bytes, lanes.bounds.total_bytes],

@@ -5,7 +5,7 @@ nothing is packed on the way. Records and states do pass through their codec, at
 """
 
 import time
-from collections import Counter, defaultdict
+from collections import defaultdict
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
@@ -22,6 +22,7 @@ from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream
 from tasks.protocol import records
 from tasks.protocol.batches import MAX_BATCH_EVENTS
+from tasks.protocol.counter import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
 from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.protocol.routing import LaneId, Router
@@ -48,7 +49,7 @@ class Result(msgspec.Struct):
 class Part(NamedTuple):
     """What one process found out about its share of the symbols."""
 
-    counts: Counter[str]
+    counts: Counts
     signals: list[bytes]
     letters: list[bytes]
     held: Mapping[str, Mapping[str, bytes]]
@@ -86,7 +87,7 @@ class Backtest:
         self._lanes: dict[LaneId, list[AnyEvent]] = defaultdict(list)
         self._versions: dict[LaneId, str] = {}
         self._held: dict[str, dict[str, bytes]] = {pool.name: {} for pool in pools}
-        self._counts: Counter[str] = Counter()
+        self._counts = Counts()
         #: The contract's JSON, in no particular order between lanes.
         self.signals: list[bytes] = []
         self.letters: list[bytes] = []
@@ -126,13 +127,13 @@ class Backtest:
     def result(self, seconds: float) -> Result:
         """Say what all of it came to."""
         return Result(
-            frames=self._counts["frames"],
-            events=self._counts["events"],
-            skipped=self._labelled("skipped"),
-            refused=self._labelled("refused"),
-            repeats=self._counts["repeats"],
-            errors=self._labelled("errors"),
-            signals=self._labelled("signals"),
+            frames=self._counts.of("frames"),
+            events=self._counts.of("events"),
+            skipped=self._counts.by_label("skipped"),
+            refused=self._counts.by_label("refused"),
+            repeats=self._counts.of("repeats"),
+            errors=self._counts.by_label("errors"),
+            signals=self._counts.by_label("signals"),
             seconds=round(seconds, 3),
             digest=self.digest(),
         )
@@ -160,13 +161,13 @@ class Backtest:
         )
 
     def _count(self, outcome: AnyEvent | Skipped | Refused) -> None:
-        self._counts["frames"] += 1
+        self._counts[FRAMES] += 1
         if isinstance(outcome, Skipped):
-            self._counts[f"skipped:{outcome.kind}"] += 1
+            self._counts.add("skipped", outcome.kind)
         elif isinstance(outcome, Refused):
-            self._counts[f"refused:{outcome.reason}"] += 1
+            self._counts.add("refused", outcome.reason)
         else:
-            self._counts["events"] += 1
+            self._counts[EVENTS] += 1
             if self._market:
                 self._market.observe(outcome)
 
@@ -201,10 +202,6 @@ class Backtest:
             if name.startswith("record:")
         )
         return digest(self.signals, stands)
-
-    def _labelled(self, name: str) -> dict[str, int]:
-        prefix = f"{name}:"
-        return {key.removeprefix(prefix): n for key, n in sorted(self._counts.items()) if key.startswith(prefix) and n}
 
 
 def run(paths: list[Path], configuration: Configuration) -> Result:

@@ -88,7 +88,7 @@ def run(
             helper.end()
     part = backtest.part()
     result = backtest.result(time.perf_counter() - started_s)
-    used = bool(part.counts["applied"] or part.counts["repeats"])
+    used = bool(part.counts.of("applied") or part.counts.of("repeats"))
     return Ran(result, part.signals, backtest.share.symbols, part.market, used)
 
 

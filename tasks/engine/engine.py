@@ -6,7 +6,6 @@ Nothing here opens a socket, asks a clock or keeps anything from one call to the
 """
 
 import traceback
-from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -21,6 +20,7 @@ from tasks.engine.strategy_run import StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.protocol import dead_letters, records
+from tasks.protocol.counter import Counts
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, Spared
@@ -94,7 +94,9 @@ class BatchRun:
         self._clock_ns, self._is_fatal = conditions.clock_ns, conditions.is_fatal
         self._place: Place = [0, 0] if conditions.place is None else conditions.place
         self._spared = conditions.spared if conditions.spared != NOTHING else None
-        self._outcome = Outcome({}, [], [], [], Counter())
+        self._outcome = Outcome({}, [], [], [], Counts())
+        #: Counted for every event, so apart.
+        self._applied = self._repeats = self._gaps = 0
         self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
     def finish(self, events: Sequence[AnyEvent]) -> Outcome:
@@ -104,6 +106,9 @@ class BatchRun:
         for name, taken in self._taken.items():
             self._records[name].chain(taken)
         outcome = self._outcome
+        outcome.counts.add("applied", by=self._applied)
+        outcome.counts.add("repeats", by=self._repeats)
+        outcome.counts.add("gaps", by=self._gaps)
         outcome.fields = {name: records.pack(record) for name, record in self._records.items()}
         outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
         return outcome
@@ -127,13 +132,13 @@ class BatchRun:
         verdict = record.classify(event, self._source)
         if verdict == "repeat":
             record.pass_over(event, self._source)
-            self._outcome.counts["repeats"] += 1
+            self._repeats += 1
         elif verdict == "new":
             gaps = record.gaps
             record.take(event, self._source)
             self._taken.setdefault(name, []).append(event)
-            self._outcome.counts["applied"] += 1
-            self._outcome.counts["gaps"] += record.gaps - gaps
+            self._applied += 1
+            self._gaps += record.gaps - gaps
             self._note_configuration(record, event)
             if self._clock_ns is None:
                 for strategy, state_name in zip(self._strategies, states, strict=True):
@@ -190,11 +195,12 @@ class BatchRun:
             return
         if said.signals:
             self._outcome.signals += said.signals
-            self._outcome.counts[f"signals:{strategy.name}"] += len(said.signals)
+            self._outcome.counts.add("signals", strategy.name, by=len(said.signals))
             self._outcome.actions.update((strategy.name, action) for action in said.actions)
         if said.held:
             self._outcome.held += said.held
-            self._outcome.counts.update(f"held:{reason}" for reason in said.reasons)
+            for reason in said.reasons:
+                self._outcome.counts.add("held", reason)
 
     def _is_spared(self, event: AnyEvent, strategy: BoundStrategy, spared: Spared) -> bool:
         """Whether a strategy must not be given an event; where it is the strategy's error, that is told of."""
@@ -213,7 +219,7 @@ class BatchRun:
 
     def _raised(self, letter: DeadLetter) -> None:
         self._outcome.letters.append(dead_letters.pack(letter))
-        self._outcome.counts[f"errors:{letter.strategy}"] += 1
+        self._outcome.counts.add("errors", letter.strategy)
 
     def _tell_unreadable(self, name: str, why: str, event: AnyEvent, strategy: str = "") -> None:
         letter = dead_letters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)

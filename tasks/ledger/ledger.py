@@ -19,6 +19,7 @@ from tasks.events import AnyEvent, Position
 from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch
+from tasks.protocol.counter import CounterKey
 from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared
@@ -73,7 +74,7 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
     """Return what the script needs of a batch, in its order."""
     epoch, to = str(batch.epoch), str(batch.to)
     notice = str(Notice(batch.lane, epoch, batch.to))
-    counters = ["batches", 1, *chain.from_iterable(item for item in outcome.counts.items() if item[1])]
+    counters = ["batches", 1, *chain.from_iterable(outcome.counts.stored().items())]
     fields = ((name, _bytes(value)) for name, value in outcome.fields.items())
     signals = zip(map(_bytes, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
     streams = [list(map(_bytes, entries)) for entries in (outcome.held, outcome.letters, outcome.audit)]
@@ -145,9 +146,9 @@ class Ledger:
         with suppress(redis.RedisError):
             self._client.publish(self.keys.notices, "\n".join(lines))
 
-    def count(self, counter: str, by: int = 1) -> None:
+    def count(self, counter: CounterKey, by: int = 1) -> None:
         """Add to a counter."""
-        self._client.hincrby(self.keys.counters, counter, by)
+        self._client.hincrby(self.keys.counters, counter.field, by)
 
     def configuration(self, version: str) -> bytes | None:
         """Return the JSON of a configuration by its content hash."""

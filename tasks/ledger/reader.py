@@ -11,6 +11,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
 from tasks.ledger.keys import Keys
+from tasks.protocol.counter import Counts
 from tasks.protocol.digest import digest_line, digest_of_lines
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings, mask
@@ -87,10 +88,10 @@ class LedgerReader:
                 found.add(field.decode(errors="replace").split(":")[2])
         return found
 
-    def counters(self) -> dict[str, int]:
-        """Give every counter of the ledger."""
+    def counters(self) -> Counts:
+        """Return every counter of the ledger."""
         stored: dict[bytes, bytes] = self.client.hgetall(self.keys.counters)  # type: ignore[assignment]  # a sync client
-        return {name.decode(): int(count) for name, count in stored.items()}
+        return Counts.read(stored)
 
     def audit(self) -> Audit:
         """Give the configurations of the run. Raises LedgerError when the ledger holds none."""

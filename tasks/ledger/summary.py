@@ -31,24 +31,19 @@ def read(settings: Settings) -> Summary:
     """Read the summary. Raises redis.RedisError and TrimmedError."""
     outbox = LedgerReader(settings)
     counters = outbox.counters()
-
-    def labelled(name: str) -> dict[str, int]:
-        prefix = f"{name}:"
-        return {key.removeprefix(prefix): count for key, count in sorted(counters.items()) if key.startswith(prefix)}
-
-    latencies = {int(number): count for number, count in labelled("latency").items()}
+    latencies = latency.by_bucket(counters)
     return Summary(
-        frames=counters.get("frames", 0),
-        events=counters.get("events", 0),
-        skipped=labelled("skipped"),
-        refused=labelled("refused"),
-        repeats=counters.get("repeats", 0),
-        errors=labelled("errors"),
-        dropped=labelled("dropped"),
-        batches=counters.get("batches", 0),
-        resends=counters.get("resends", 0),
-        fenced=counters.get("fenced", 0),
-        signals=labelled("signals"),
+        frames=counters.of("frames"),
+        events=counters.of("events"),
+        skipped=counters.by_label("skipped"),
+        refused=counters.by_label("refused"),
+        repeats=counters.of("repeats"),
+        errors=counters.by_label("errors"),
+        dropped=counters.by_label("dropped"),
+        batches=counters.of("batches"),
+        resends=counters.of("resends"),
+        fenced=counters.of("fenced"),
+        signals=counters.by_label("signals"),
         latency_ms={f"p{percent}": latency.quantile_ms(latencies, percent / 100) for percent in (50, 99)},
         digest=outbox.digest(),
     )

@@ -6,6 +6,7 @@ import msgspec
 
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters, records
+from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.dead_letters import DeadLetter
 
 
@@ -20,7 +21,7 @@ class Outcome(msgspec.Struct):
     #: One line for each record that goes on under another configuration.
     audit: list[bytes]
     #: What the commit adds to the ledger's counters.
-    counts: Counter[str]
+    counts: Counts
     #: What the gate held back: JSON of reason and signal.
     held: list[bytes] = []
     #: How many signals by strategy and action.
@@ -38,5 +39,9 @@ def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, de
         stands.pass_over(event, source)
     letter = DeadLetter("condemned", detail, pool=pool, event=event)
     return Outcome(
-        {records.field(event): records.pack(stands)}, [], [dead_letters.pack(letter)], [], Counter({"condemned": 1})
+        {records.field(event): records.pack(stands)},
+        [],
+        [dead_letters.pack(letter)],
+        [],
+        Counts({CounterKey("condemned"): 1}),
     )

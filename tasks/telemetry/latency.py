@@ -1,7 +1,11 @@
 """Latencies as counts in buckets whose width grows with the value: small, addable, within 5 %. Pure."""
 
 import math
+from collections import Counter
 from collections.abc import Mapping
+from functools import cache
+
+from tasks.protocol.counter import CounterKey, Counts
 
 BUCKETS_PER_OCTAVE = 16
 
@@ -9,6 +13,21 @@ BUCKETS_PER_OCTAVE = 16
 def bucket(latency_ns: int) -> int:
     """Return the bucket of a latency; below one microsecond counts as one."""
     return round(math.log2(max(latency_ns, 1_000) / 1_000) * BUCKETS_PER_OCTAVE)
+
+
+def counter(latency_ns: int) -> CounterKey:
+    """Return the counter of a latency."""
+    return _counter(bucket(latency_ns))
+
+
+@cache
+def _counter(number: int) -> CounterKey:
+    return CounterKey("latency", str(number))
+
+
+def by_bucket(counts: Counts) -> Counter[int]:
+    """Return how many latencies each bucket counted."""
+    return Counter({int(number): count for number, count in counts.by_label("latency").items() if number.isdecimal()})
 
 
 def milliseconds(number: int) -> float:

@@ -31,6 +31,7 @@ from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
 from tasks.ledger import BatchStart, Committed, Ledger
 from tasks.protocol.batches import Batch, max_starts
+from tasks.protocol.counter import CounterKey
 from tasks.protocol.outcome import Outcome
 from tasks.telemetry import tracing
 from tasks.telemetry.log_throttle import LogThrottle
@@ -225,24 +226,19 @@ def _pass_over(refused: Sequence[_BatchRun], ledger: Ledger) -> None:
             _release_start(each.batch, ledger)
             tracing.note(not_needed=each.refusal or "")
             log.debug("batch not needed", why=each.refusal)
-    ledger.count("fenced", len(refused))
+    ledger.count(CounterKey("fenced"), len(refused))
 
 
 def _done(batch: Batch[AnyEvent], outcome: Outcome) -> BatchResult:
-    labelled: dict[str, dict[str, int]] = {"held": {}, "errors": {}}
-    for name, count in outcome.counts.items():
-        kind, _, label = name.partition(":")
-        if kind in labelled:
-            labelled[kind][label] = count
-    applied, repeats = outcome.counts["applied"], outcome.counts["repeats"]
+    counts = outcome.counts
     return BatchResult(
         batch.pool,
         len(batch.events),
-        applied,
-        repeats,
+        counts.of("applied"),
+        counts.of("repeats"),
         outcome.actions,
-        labelled["held"],
-        labelled["errors"],
+        counts.by_label("held"),
+        counts.by_label("errors"),
         outcome.spent_ns,
     )
 

@@ -23,7 +23,7 @@ def results(stack: Stack) -> dict[str, dict[str, int]]:
 
 
 def applied(outbox: LedgerReader, count: int) -> bool:
-    return outbox.counters().get("applied") == count
+    return outbox.counters().of("applied") == count
 
 
 def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path: Path, recording: Path):

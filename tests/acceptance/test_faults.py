@@ -93,7 +93,7 @@ def test_without_any_worker_everything_waits_and_nothing_is_condemned(
         replay(stack, [file], "1000")
         gone_s = time.monotonic()
         wait_for(lambda: time.monotonic() - gone_s > absence_s, absence_s + 5)
-        assert LedgerReader(stack.settings).counters().get("applied", 0) == 0
+        assert LedgerReader(stack.settings).counters().of("applied") == 0
         for worker in stack.workers:
             stack.instance.start_again(worker)
         live = finish(stack)

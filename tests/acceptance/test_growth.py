@@ -75,9 +75,9 @@ def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_d
             passed_s = time.monotonic() - started_s
             if not at_kill and passed_s > 3:
                 stack.instance.kill(shard)
-                at_kill = outbox.counters()["applied"]
+                at_kill = outbox.counters().of("applied")
             elif not at_return and passed_s > 7:
-                at_return = outbox.counters()["applied"]
+                at_return = outbox.counters().of("applied")
                 stack.instance.start_again(shard)
 
         replay(stack, [recording], lasting([recording], 9), fault)
@@ -106,7 +106,7 @@ def cluster() -> Iterator[tuple[Instance, dict[str, Process], list[str]]]:
 
 
 def has_counted(outbox: LedgerReader, frames: int) -> bool:
-    return outbox.counters().get("frames", 0) > frames
+    return outbox.counters().of("frames") > frames
 
 
 def leader(urls: list[str]) -> str:
@@ -145,7 +145,7 @@ def test_the_servers_that_lead_a_replicated_stream_are_killed_one_after_the_othe
                 wait_for(partial(has_counted, outbox, frames), 60, f"{frames} frames")
                 killed.append(wait_for(lambda: leader(urls), 30, "a leader"))
                 instance.kill(servers[killed[-1]])
-                assert killed[1:] or outbox.counters()["frames"] < expected.frames
+                assert killed[1:] or outbox.counters().of("frames") < expected.frames
                 instance.start_again(servers[killed[-1]])
             # A stop while the stream has no leader would leave the rest to the next start.
             wait_for(partial(has_counted, outbox, expected.frames - 1), 60, "all frames")

@@ -66,7 +66,7 @@ def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, 
     with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, range(1, EVENTS + 1)))
         outbox = LedgerReader(stack.settings)
-        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().get("applied") == EVENTS, 60, "them")
+        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().of("applied") == EVENTS, 60, "them")
         changes = Changes(stack.settings)
         wait_for(lambda: changes.history()[-1].author == "breaker", 10, "the change")
         wait_for(lambda: name.lower() in found(stack, "strategy_stopped"), 10, "the finding")

@@ -67,7 +67,7 @@ def test_a_deadly_event_is_a_dead_letter_and_its_neighbours_are_applied(tmp_path
         outbox = LedgerReader(stack.settings)
         wait_for(lambda: stack.instance.watch() is not None and deadletters(stack), 120, "the dead letter")
         whole = 2 if name == "Hungry" else 3
-        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().get("applied") == whole, 30, "them")
+        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().of("applied") == whole, 30, "them")
         live = finish(stack)
         [letter] = map(letters.unpack, deadletters(stack))
         [(_, _, record)] = outbox.records()

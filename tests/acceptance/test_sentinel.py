@@ -59,7 +59,7 @@ class Failover:
 
     def act(self) -> None:
         with suppress(redis.RedisError):
-            applied = self._outbox.counters().get("applied", 0)
+            applied = self._outbox.counters().of("applied")
             while not self.recovered_s and self._next(applied):
                 pass
 
@@ -121,7 +121,7 @@ def test_without_a_stream_what_the_replicas_had_not_heard_is_lost_and_nothing_el
         replay(stack, [recording], lasting([recording], 17), failover.act)
         live = finish(stack)
         log = stack.ingest.log.read_text()
-        applied = LedgerReader(stack.settings).counters()["applied"]
+        applied = LedgerReader(stack.settings).counters().of("applied")
         letters = deadletters(stack)
     lost = applied_by([recording]) - applied
     say(capsys, failover, lost)

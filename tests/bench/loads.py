@@ -41,10 +41,10 @@ class Loads:
     @property
     def _decided(self) -> int:
         counts = self._backtest.part().counts
-        return counts["applied"] + counts["repeats"]
+        return counts.of("applied") + counts.of("repeats")
 
     @property
     def expected(self) -> Verdict:
         """What all of it must come to."""
         part = self._backtest.part()
-        return Verdict(part.counts["applied"], len(part.signals), self._backtest.digest())
+        return Verdict(part.counts.of("applied"), len(part.signals), self._backtest.digest())

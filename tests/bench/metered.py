@@ -20,14 +20,14 @@ from tests.bench.counters import Counters
 FOLDER = "BENCH_COSTS"
 #: Where each stage begins and ends: a function, or a method, of a module. `deliver` holds `validate`.
 INGEST = {
-    "ingest.frame_handler:Intake.deliver": "deliver",
+    "ingest.frame_handler:FrameHandler.deliver": "deliver",
     "tasks.protocol.plausibility:FrameReader.read": "validate",
     "ingest.dispatch.sender:Sender._pump": "deliver",
     "ingest.dispatch.celery_publisher:Dispatcher.send": "enqueue",
 }
 WORKER = {
     "tasks.protocol.batches:unpack": "decode",
-    "tasks.engine:Run.finish": "strategies",
+    "tasks.engine:BatchRun.finish": "strategies",
     "tasks.ledger:Ledger.begin": "commit",
     "tasks.ledger:Ledger.commit": "commit",
 }

@@ -65,8 +65,7 @@ def _settled(pipeline: Pipeline, before: Mapping[int, int], more: int) -> dict[i
     least, counts = sum(before.values()) + more, dict(before)
 
     def told() -> bool:
-        stored = pipeline.outbox.counters().items()
-        counts.update({int(name.partition(":")[2]): n for name, n in stored if name.startswith("latency:")})
+        counts.update(latency.by_bucket(pipeline.outbox.counters()))
         return sum(counts.values()) >= least
 
     systems.follow(pipeline, told, 30, "the latencies")

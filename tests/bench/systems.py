@@ -82,7 +82,7 @@ class Pipeline:
         self.stack.ingest.terminate()
         follow(self, lambda: self.stack.ingest.returncode is not None, _STOP_S + 30, "ingest to end")
         told = summary.read(self.stack.settings)
-        return Verdict(self.outbox.counters().get("applied", 0), sum(told.signals.values()), told.digest)
+        return Verdict(self.outbox.counters().of("applied"), sum(told.signals.values()), told.digest)
 
 
 class Recipe(NamedTuple):

@@ -60,7 +60,7 @@ def write() -> None:
         first.write_bytes(part(slice(0, LINES)))
         feed = stack.start_feed(["replay", str(first), "--speed", "40"])
         outbox = LedgerReader(stack.settings)
-        wait_for(lambda: outbox.counters().get("applied", 0) >= APPLIED, 60)
+        wait_for(lambda: outbox.counters().of("applied") >= APPLIED, 60)
         instance.kill(stack.workers[0])
         wait_for(lambda: feed.returncode is not None, 60)
         instance.kill(stack.ingest)

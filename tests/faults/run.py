@@ -195,9 +195,9 @@ def _steps(run: Run, fault: Iterator[float], feed: Process) -> Iterator[None]:
 
 def feed(run: Run, files: Sequence[Path], speed: str, fault: Iterator[float]) -> None:
     """Replay recordings while a fault happens; wait until all is well again."""
-    before = run.outbox.counters().get("applied", 0)
+    before = run.outbox.counters().of("applied")
     process = run.stack.start_feed(["replay", *map(str, files), "--speed", speed])
-    wait_for(lambda: run.outbox.counters().get("applied", 0) > before or process.returncode is not None, 20, "events")
+    wait_for(lambda: run.outbox.counters().of("applied") > before or process.returncode is not None, 20, "events")
     for _ in _steps(run, fault, process):
         time.sleep(POLL_S)
     process.wanted = False

@@ -1,6 +1,5 @@
 """Batches of trades, and a look at every byte of a ledger."""
 
-from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
@@ -10,6 +9,7 @@ import redis
 from tasks.events import AnyEvent, Position
 from tasks.ledger import BatchStart, Committed, Keys, Ledger
 from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.notice import Notice
 from tasks.protocol.outcome import Outcome
 from tests.support.strategies import trades
@@ -38,7 +38,13 @@ def batch(
 def outcome(name: str = "x") -> Outcome:
     """Return something of everything that a batch can leave behind."""
     fields = {f"record:{name}": b"r", f"state:{name}": b"s"}
-    return Outcome(fields, [b"signal 1", b"signal 2"], [b"letter"], [b"line"], Counter({"applied": 2, "gaps": 0}))
+    return Outcome(
+        fields,
+        [b"signal 1", b"signal 2"],
+        [b"letter"],
+        [b"line"],
+        Counts({CounterKey("applied"): 2, CounterKey("gaps"): 0}),
+    )
 
 
 def begin(ledger: Ledger, sent: Batch[AnyEvent], fields: Sequence[str] = ("record:x",)) -> BatchStart:

@@ -1,7 +1,6 @@
 """Every script of ours in a state in which it does all that it can do, and a look at what it did."""
 
 import re
-from collections import Counter
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -11,6 +10,7 @@ import redis
 
 import tasks.ledger
 from tasks.ledger import Keys, commit_arguments, script
+from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import MAX_STRIKES, Running, Strike
 from tasks.worker.run_guard import strike_arguments
@@ -72,7 +72,7 @@ def _commit(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
             [b"1", b"2"],
             [b"letter"],
             [b"line"],
-            Counter({"applied": 2}),
+            Counts({CounterKey("applied"): 2}),
             held=[b"held"],
             traces=["", "a trace"],
         )

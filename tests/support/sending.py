@@ -5,7 +5,6 @@ import base64
 import json
 import sys
 import time
-from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -32,6 +31,7 @@ from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_TYPE
+from tasks.protocol.counter import Counts
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, load
@@ -114,7 +114,7 @@ class Queue:
 
     def commit(self, batch: Batch[AnyEvent]) -> str:
         """Commit a batch as a worker does that has nothing to say."""
-        return commit(self._ledger, batch, Outcome({}, [], [], [], Counter()))
+        return commit(self._ledger, batch, Outcome({}, [], [], [], Counts()))
 
 
 def carried(message: dict[str, Any]) -> tuple[Batch[AnyEvent], ...]:

@@ -98,10 +98,9 @@ export class State {
     return first && last ? last / first - 1 : null;
   }
 
-  /** Counts of the ledger whose names begin so. @param {string} kind @returns {[string, number][]} */
-  counted(kind) {
-    const found = Object.entries(this.now?.counters ?? {}).filter(([name]) => name.startsWith(`${kind}:`));
-    return found.map(([name, count]) => [name.slice(kind.length + 1), Number(count)]);
+  /** Counts of the ledger by their labels. @param {string} name @returns {[string, number][]} */
+  counted(name) {
+    return Object.entries(this.now?.labelled[name] ?? {});
   }
 }
 

@@ -46,7 +46,7 @@ def test_commits_are_known_when_the_notices_connection_dies_and_after(nats_url, 
                 client.client_kill_filter(_type="pubsub")
             queue.commit(batch)
             wait_for(lambda: held(service) == 0)
-        wait_for(lambda: outbox.counters().get("committed") == 2)
+        wait_for(lambda: outbox.counters().of("committed") == 2)
         outbox.client.close()
 
 

@@ -50,7 +50,7 @@ def test_signals_that_nats_refuses_wait_while_others_go_on_and_go_out_in_order_o
             await on.hears("two", "four")
 
             async def counted() -> bool:
-                return (on.tally.totals["held:refused"], on.tally.totals["relayed"]) == (2, 2)
+                return (on.tally.totals.of("held", "refused"), on.tally.totals.of("relayed")) == (2, 2)
 
             await until(counted)
             assert (await on.unacknowledged(), await on.letters()) == (2, [])
@@ -58,7 +58,7 @@ def test_signals_that_nats_refuses_wait_while_others_go_on_and_go_out_in_order_o
             await on.hears("two", "four", "one", "three")
 
             async def relayed() -> bool:
-                return on.tally.totals["relayed"] == 4
+                return on.tally.totals.of("relayed") == 4
 
             await until(relayed)
             assert await on.unacknowledged() == 0

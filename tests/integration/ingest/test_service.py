@@ -9,6 +9,7 @@ from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
+from tasks.protocol.counter import CounterName
 from tests.support.service import Ingest, ingest, publish
 from tests.support.waiting import wait_for
 
@@ -29,9 +30,9 @@ def send(nats_url: str, *messages: tuple[str, bytes]) -> None:
     asyncio.run(publish(nats_url, *messages))
 
 
-def counted(service: Ingest, name: str, count: int) -> None:
+def counted(service: Ingest, name: CounterName, count: int) -> None:
     outbox = LedgerReader(service.settings)
-    wait_for(lambda: outbox.counters().get(name) == count, 10, f"{name} to be {count}, not {outbox.counters()}")
+    wait_for(lambda: outbox.counters().of(name) == count, 10, f"{name} to be {count}, not {outbox.counters()}")
 
 
 def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on(nats_url, redis_url, namespace):
@@ -54,7 +55,7 @@ def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on
     ]
     assert letters[0].raw == crossed
     assert letters[1].raw == b"\x00" * 65_536, "cut at 64 KiB"
-    assert (status, outbox.counters()["events"]) == (200, 1)
+    assert (status, outbox.counters().of("events")) == (200, 1)
     assert 'ingest_frames_refused_total{reason="not_json"} 1.0' in metrics
     assert 'ingest_events_total{kind="trade",venue="spot"} 1.0' in metrics
 
@@ -65,15 +66,15 @@ def test_frames_of_other_kinds_are_skipped_and_counted_by_kind(nats_url, redis_u
         send(nats_url, *((f"{namespace}.websocket.data", frame) for frame in OTHER_KINDS))
         counted(service, "frames", len(OTHER_KINDS))
         counters = LedgerReader(service.settings).counters()
-    skipped = {name: count for name, count in counters.items() if name.startswith("skipped:")}
+    skipped = counters.by_label("skipped")
     assert skipped == {
-        "skipped:aggTrade": 2,
-        "skipped:bookTicker": 1,
-        "skipped:array": 1,
-        "skipped:ack": 1,
-        "skipped:trade:INSURANCE_FUND": 1,
+        "aggTrade": 2,
+        "bookTicker": 1,
+        "array": 1,
+        "ack": 1,
+        "trade:INSURANCE_FUND": 1,
     }
-    assert counters["events"] == 1
+    assert counters.of("events") == 1
 
 
 def test_a_clean_stop_ends_by_the_signal_and_a_stop_with_work_left_says_so(nats_url, redis_url, namespace):
@@ -89,7 +90,7 @@ def test_a_clean_stop_ends_by_the_signal_and_a_stop_with_work_left_says_so(nats_
         assert service.wait_end() == 1
         [left] = service.logged("stopped with work left")
     assert left["events"] == 2
-    assert LedgerReader(service.settings).counters()["dropped:stop"] == 2
+    assert LedgerReader(service.settings).counters().of("dropped", "stop") == 2
 
 
 def test_what_nobody_had_worked_off_at_a_stop_is_in_the_queue_but_the_next_start_fences_it(

@@ -92,7 +92,7 @@ def expected(mix: Mix, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[r
     backtest = Backtest(configuration.read(Settings().strategies_file))
     backtest.work(lines)
     part = backtest.part()
-    return lines, Verdict(part.counts["applied"], len(part.signals), backtest.digest())
+    return lines, Verdict(part.counts.of("applied"), len(part.signals), backtest.digest())
 
 
 def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordings.Line], Verdict]):

@@ -9,13 +9,13 @@ from ingest.counters import Counters, Distribution
 def test_what_is_counted_is_in_the_totals_for_ever_and_unwritten_until_it_is_taken():
     tally = Counters()
     tally.add("frames")
-    tally.add("frames", 2)
-    assert tally.take_unwritten() == {"frames": 3}
-    tally.add("refused:not_json")
-    assert tally.unwritten == {"refused:not_json": 1}
-    assert tally.take_unwritten() == {"refused:not_json": 1}
+    tally.add("frames", by=2)
+    assert tally.take_unwritten().stored() == {"frames": 3}
+    tally.add("refused", "not_json")
+    assert tally.unwritten.stored() == {"refused:not_json": 1}
+    assert tally.take_unwritten().stored() == {"refused:not_json": 1}
     assert tally.take_unwritten() == {}
-    assert tally.totals == {"frames": 3, "refused:not_json": 1}
+    assert tally.totals.stored() == {"frames": 3, "refused:not_json": 1}
 
 
 def test_what_was_taken_does_not_change_any_more():
@@ -23,7 +23,7 @@ def test_what_was_taken_does_not_change_any_more():
     tally.add("frames")
     taken = tally.take_unwritten()
     tally.add("frames")
-    assert taken == {"frames": 1}
+    assert taken.stored() == {"frames": 1}
 
 
 @given(st.lists(st.floats(-10, 100)))

@@ -40,7 +40,7 @@ def test_every_frame_gets_a_number_and_is_counted_as_exactly_one_thing(desk: Des
     desk.take(packed(SPOT_TRADE), ACK, BROKEN, packed(SPOT_TRADE | {"t": 12346}))
     assert [(event.seq, event.id) for event in desk.events] == [(1, 12345), (4, 12346)]
     assert desk.lanes.last_seq == 4
-    assert desk.tally.totals == {"frames": 4, "events": 2, "skipped:ack": 1, "refused:not_json": 1}
+    assert desk.tally.totals.stored() == {"frames": 4, "events": 2, "skipped:ack": 1, "refused:not_json": 1}
 
 
 def test_a_refused_frame_becomes_a_dead_letter_with_subject_reason_and_bytes(desk: Desk):
@@ -54,8 +54,8 @@ def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_those_that_are_no
     desk.take(*(b"no json %d" % number for number in range(MAX_LETTERS + 5)))
     letters = [dead_letters.unpack(each).raw for each in desk.intake.letters]
     assert (letters[0], letters[-1], len(letters)) == (b"no json 5", b"no json 1004", MAX_LETTERS)
-    assert desk.tally.totals["letters_lost"] == 5
-    assert desk.tally.totals["refused:not_json"] == MAX_LETTERS + 5
+    assert desk.tally.totals.of("letters_lost") == 5
+    assert desk.tally.totals.of("refused", "not_json") == MAX_LETTERS + 5
 
 
 def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s_with_their_count(
@@ -75,7 +75,7 @@ def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s_with_th
 def test_no_bytes_make_it_raise(desk: Desk):
     odd = [b"", b"[]", b"null", b"0", b'"x"', b"{}", b"[" * 100_000, json.dumps({"e": "trade"}).encode(), bytes(2**21)]
     desk.take(*odd)
-    assert desk.tally.totals["frames"] == len(odd)
+    assert desk.tally.totals.of("frames") == len(odd)
     assert desk.events == []
 
 
@@ -84,7 +84,7 @@ def test_frames_that_were_counted_before_are_sent_on_without_being_counted_again
     for seq, raw in ((6, packed(SPOT_TRADE)), (7, BROKEN), (8, packed(SPOT_TRADE | {"t": 12346}))):
         desk.intake.deliver(SUBJECT, raw, None, seq)
     assert [event.seq for event in desk.events] == [6, 8]
-    assert desk.tally.totals == {"frames": 1, "events": 1}
+    assert desk.tally.totals.stored() == {"frames": 1, "events": 1}
     assert not desk.intake.letters
 
 
@@ -96,7 +96,7 @@ def test_a_shard_that_does_not_count_sends_on_all_the_same_and_keeps_no_letters(
     intake.deliver(SUBJECT, packed(SPOT_TRADE))
     intake.deliver(SUBJECT, BROKEN)
     assert len(desk.events) == 1
-    assert desk.tally.totals == {}
+    assert desk.tally.totals.stored() == {}
     assert not intake.letters
 
 
@@ -112,4 +112,4 @@ def test_a_book_under_a_wrong_name_is_a_dead_letter_and_a_finding(desk: Desk):
 def test_what_runs_ahead_of_ingests_own_clock_is_refused(desk: Desk):
     ahead_ms = time.time_ns() // 1_000_000 + 3_600_000
     desk.take(enveloped("btcusdt@trade", SPOT_TRADE | {"E": ahead_ms}))
-    assert desk.tally.totals["refused:time_ahead"] == 1
+    assert desk.tally.totals.of("refused", "time_ahead") == 1

@@ -15,6 +15,7 @@ from tasks.events import Position
 from tasks.ledger import script
 from tasks.protocol import batches, dead_letters
 from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.records import unpack
 from tasks.protocol.routing import ALONE, LaneId, Pool, Router, Shard
 from tasks.settings import Settings
@@ -174,7 +175,9 @@ def test_a_shard_that_left_long_ago_and_comes_back_begins_where_those_stand_that
 
 
 def checkpoint(name: str, epoch: Epoch = EPOCH, stand: dict[LaneId, Position | None] | None = None) -> Any:
-    written = Checkpoint(name, [b"letter"], {"frames": 3, "events": 2}, Position("s", 11))
+    written = Checkpoint(
+        name, [b"letter"], Counts({CounterKey("frames"): 3, CounterKey("events"): 2}), Position("s", 11)
+    )
     return lambda ledger: ledger.checkpoint(epoch, Position("s", 9), written, stand or {})
 
 
@@ -205,7 +208,7 @@ def test_a_new_epoch_is_told_how_far_everything_had_come_and_a_frame_that_was_re
         told.append(stored)
 
     for last in (read, None):
-        written = Checkpoint(f"after {last}", [], {}, Position("s", 11), last)
+        written = Checkpoint(f"after {last}", [], Counts(), Position("s", 11), last)
         ingest(settings, lambda own, written=written: own.checkpoint(EPOCH, Position("s", 9), written, {}))
     ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, begin))
     assert told == [StoredOffsets([Position("s", 9)], [Position("s", 11), Position("s", 8)], read)]
@@ -246,7 +249,8 @@ def test_a_checkpoint_is_refused_without_a_trace_where_a_lane_stands_below_what_
 
 
 def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):
-    letters, counts = [b"letter"] * 8_001, {f"counter {number}": 1 for number in range(4_001)}
+    letters = [b"letter"] * 8_001
+    counts = Counts({CounterKey("errors", str(number)): 1 for number in range(4_001)})
     written = Checkpoint("one", letters, counts, Position("s", 9))
     assert ingest(settings, lambda own: own.checkpoint(EPOCH, Position("s", 9), written, {}))
     assert (client.xlen(keys.deadletters), client.hlen(keys.counters)) == (8_001, 4_001)

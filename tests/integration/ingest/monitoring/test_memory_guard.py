@@ -56,15 +56,15 @@ def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small
         first = rig.queue.take_batch()
         rig.offer()
         assert rig.queue.commit(first) == "committed"
-        await rig.until(lambda: rig.tally.totals["committed"] == 1, looking=True)
+        await rig.until(lambda: rig.tally.totals.of("committed") == 1, looking=True)
         rig.offer()
         await rig.sender.poll(everywhere=True)
-        assert (len(rig.queue), rig.lanes.held, rig.tally.totals["batches_sent"]) == (0, 2, 1)
+        assert (len(rig.queue), rig.lanes.held, rig.tally.totals.of("batches_sent")) == (0, 2, 1)
         empty(rig.client)
         await surroundings.ask()
         await rig.sent()
         assert [event.id for event in rig.queue.take_batch().events] == [2, 3]
-        assert rig.tally.totals["dropped:overflow"] == 0
+        assert rig.tally.totals.of("dropped", "overflow") == 0
         refused: Any = rig.client.info("errorstats")
         assert "errorstat_OOM" not in refused
 

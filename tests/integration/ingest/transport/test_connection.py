@@ -38,7 +38,7 @@ def test_a_restart_of_nats_is_survived_and_said_once_and_redis_is_not_blamed(red
 
             def flows() -> bool:
                 asyncio.run(publish(url, (f"{namespace}.x", TRADE % 1)))
-                return outbox.counters().get("frames", 0) > 0
+                return outbox.counters().of("frames") > 0
 
             wait_for(flows, 10, "frames")
             outbox.client.close()

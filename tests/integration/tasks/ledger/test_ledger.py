@@ -11,6 +11,7 @@ from tasks.events import Position
 from tasks.ledger import Ledger, lane_field
 from tasks.ledger.past_events import is_past
 from tasks.protocol.batches import Epoch
+from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.notice import Notice
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.records import Record, pack
@@ -53,7 +54,7 @@ def test_a_commit_that_a_check_refuses_leaves_no_trace(client, keys, stored_epoc
 def test_a_counter_that_cannot_be_added_to_does_not_break_a_commit_half_way(client, keys, ledger, stored):
     client.hset(keys.counters, "gaps", stored)
     made = outcome()
-    made.counts["gaps"] = 1
+    made.counts.add("gaps")
     assert commit(ledger, batch(), made) == "committed"
     assert client.hget(keys.pool("trade"), lane_field(LANE)) == str(at(2)).encode()
     assert client.hgetall(keys.counters) == {b"gaps": str(stored).encode(), b"batches": b"1", b"applied": b"2"}
@@ -112,14 +113,14 @@ def test_of_many_copies_at_the_same_time_one_commits(redis_url, client, keys, le
 @pytest.mark.parametrize("count", [0, 1, 499, 500, 501, 1_000, 1_001, 4_500])
 def test_any_number_of_fields_is_committed(client, keys, ledger, count):
     many = {f"state:{number}": str(number).encode() for number in range(count)}
-    assert commit(ledger, batch(), Outcome(many, [], [], [], Counter())) == "committed"
+    assert commit(ledger, batch(), Outcome(many, [], [], [], Counts())) == "committed"
     held = client.hgetall(keys.pool("trade"))
     assert held == {name.encode(): value for name, value in many.items()} | {b"lane:0": f"{SOURCE}@2".encode()}
 
 
 def test_more_than_8000_signals_letters_and_lines_are_committed_in_order(client, keys, ledger):
     many = [str(number).encode() for number in range(8_001)]
-    counts = Counter({f"counter {number}": 1 for number in range(4_001)})
+    counts = Counts({CounterKey("errors", str(number)): 1 for number in range(4_001)})
     assert commit(ledger, batch(), Outcome({}, many, many, many, counts)) == "committed"
     for stream, name in ((keys.signals, b"signal"), (keys.deadletters, b"letter"), (keys.audit, b"line")):
         assert [fields[name] for _, fields in client.xrange(stream)] == many
@@ -194,8 +195,8 @@ def test_a_configuration_is_found_by_its_version(client, keys, ledger):
 
 
 def test_counters_count(client, keys, ledger):
-    ledger.count("fenced")
-    ledger.count("fenced")
+    ledger.count(CounterKey("fenced"))
+    ledger.count(CounterKey("fenced"))
     assert client.hgetall(keys.counters) == {b"fenced": b"2"}
 
 

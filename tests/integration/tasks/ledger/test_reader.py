@@ -7,6 +7,7 @@ import pytest
 from tasks.errors import TrimmedError
 from tasks.ledger import Ledger
 from tasks.ledger.reader import LedgerReader
+from tasks.protocol.counter import CounterKey
 from tasks.protocol.digest import digest
 from tasks.protocol.records import unpack
 from tasks.settings import Settings
@@ -81,4 +82,4 @@ def test_records_of_all_pools_are_found_and_of_other_namespaces_none(outbox):
 
 def test_counters_are_numbers_by_name(outbox):
     outbox.client.hset(outbox.keys.counters, mapping={"frames": 3, "skipped:kline": 2})
-    assert outbox.counters() == {"frames": 3, "skipped:kline": 2}
+    assert outbox.counters() == {CounterKey("frames"): 3, CounterKey("skipped", "kline"): 2}

@@ -75,7 +75,7 @@ class Pipeline:
         return {line["id"]: line["verdict"] for line in lines}, done.exit_code
 
     def repeats(self) -> int:
-        return self.outbox.counters().get("repeats", 0)
+        return self.outbox.counters().of("repeats")
 
 
 @pytest.fixture(scope="module")

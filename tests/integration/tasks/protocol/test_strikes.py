@@ -17,6 +17,7 @@ from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys, Ledger
 from tasks.ledger.configurations import Changes
 from tasks.protocol import dead_letters
+from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.strikes import MAX_STRIKES, NOTHING, Running, Spared, Strike, Struck
 from tasks.settings import Settings
 from tasks.worker.run_guard import StrikeWriter
@@ -137,7 +138,7 @@ class Scene:
     def raised(self, count: int) -> None:
         """Have grumpy raise on so many events more, as the ledger tells."""
         self._raised += count
-        self.errors.take({b"errors:grumpy": b"%d" % self._raised}, time.monotonic())
+        self.errors.take(Counts({CounterKey("errors", "grumpy"): self._raised}), time.monotonic())
 
     def found(self) -> list[str]:
         return [finding.what for finding in self.breaker.findings()]

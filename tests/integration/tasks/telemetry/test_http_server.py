@@ -66,8 +66,8 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         age_s = time.time() - EVENT_MS / 1_000
         assert said["pipeline_event_age_seconds_sum", ""] == pytest.approx(3 * age_s, abs=3 * 30)
         outbox = LedgerReader(service.settings)
-        wait_for(lambda: outbox.counters().get("committed") == 3, 10, "the same in the ledger")
-        assert outbox.counters()["frames"] == 7
+        wait_for(lambda: outbox.counters().of("committed") == 3, 10, "the same in the ledger")
+        assert outbox.counters().of("frames") == 7
         outbox.client.close()
 
 

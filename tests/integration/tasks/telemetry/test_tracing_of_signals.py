@@ -1,13 +1,13 @@
 """A signal's trace on its way through the stream to NATS, beside the signal and never in it."""
 
 import asyncio
-from collections import Counter
 from typing import Any
 
 import pytest
 
 from tasks.ledger import Ledger
 from tasks.ledger.reader import LedgerReader
+from tasks.protocol.counter import Counts
 from tasks.protocol.outcome import Outcome
 from tasks.settings import Settings
 from tests.support.ledger import batch, commit
@@ -18,7 +18,7 @@ TRACE = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 
 def speak(ledger: Ledger, traces: list[str]) -> None:
     signals = [packed("one"), packed("two")]
-    made = Outcome({"state:x": b"s"}, signals, [b"letter"], [b"line"], Counter(), traces=traces)
+    made = Outcome({"state:x": b"s"}, signals, [b"letter"], [b"line"], Counts(), traces=traces)
     assert commit(ledger, batch(), made) == "committed"
 
 
@@ -41,7 +41,7 @@ def test_the_digest_knows_nothing_of_traces(client, ledger, settings: Settings):
     for seq, traces in enumerate([[], [TRACE]]):
         client.delete(ledger.keys.signals)
         prev = seq * 2 or None
-        assert commit(ledger, batch(prev), Outcome({}, signals, [], [], Counter(), traces=traces)) == "committed"
+        assert commit(ledger, batch(prev), Outcome({}, signals, [], [], Counts(), traces=traces)) == "committed"
         digests.append(LedgerReader(settings).digest())
     assert digests[0] == digests[1]
 

@@ -85,7 +85,7 @@ class Pipeline:
         self.sent += PART
 
     def applied(self) -> bool:
-        return self.outbox.counters().get("applied", 0) == self.sent
+        return self.outbox.counters().of("applied") == self.sent
 
     def wait_applied(self) -> None:
         wait_for(self.applied, 30, f"the commits{self.work.process.tail()}")

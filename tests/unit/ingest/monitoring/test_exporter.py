@@ -81,9 +81,9 @@ def test_before_anything_happened_a_counter_without_labels_is_there_as_zero():
 
 def test_a_labelled_counter_is_one_sample_for_each_label_and_colons_belong_to_the_label():
     scraped = Scraped()
-    scraped.tally.add("skipped:kline", 2)
-    scraped.tally.add("skipped:trade:INSURANCE_FUND")
-    scraped.tally.add("dropped:overflow", 3)
+    scraped.tally.add("skipped", "kline", by=2)
+    scraped.tally.add("skipped", "trade:INSURANCE_FUND")
+    scraped.tally.add("dropped", "overflow", by=3)
     scraped.tally.events["spot", "trade"] += 5
     assert scraped["ingest_frames_skipped_total"] == {("kline",): 2, ("trade:INSURANCE_FUND",): 1}
     assert scraped["ingest_events_dropped_total"] == {

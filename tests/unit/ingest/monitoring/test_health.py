@@ -13,6 +13,7 @@ from ingest.monitoring.findings import Findings
 from ingest.monitoring.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
 from ingest.monitoring.memory_guard import MemoryGuard
 from tasks.events import Position
+from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.routing import LaneId, Pool, Router
 from tests.support.events import trade
 
@@ -157,6 +158,6 @@ def test_many_late_lanes_are_counted_and_few_are_named():
 def test_ready_gives_the_newest_events_age_and_each_strategys_errors(watched: Watched):
     assert watched.health.ready()[1]["feed"] == {"age_s": None, "streams": 0, "oldest": {}}
     errors: ErrorCounts = watched.health._surroundings.errors
-    errors.take({}, watched.now_s)
-    errors.take({b"errors:boom": b"7"}, watched.now_s)
+    errors.take(Counts(), watched.now_s)
+    errors.take(Counts({CounterKey("errors", "boom"): 7}), watched.now_s)
     assert watched.health.ready()[1]["strategy_errors"] == {"boom": 7}

@@ -57,7 +57,7 @@ def test_each_process_reads_a_share_of_the_symbols_and_together_they_read_all(ma
     for number in range(2):
         part = Task([market], configuration()).backtest(number, 2)
         part.run(recordings.merge([market]))
-        counts.append(part.part().counts["frames"])
+        counts.append(part.part().counts.of("frames"))
     assert min(counts) > 0
     assert sum(counts) == len(market.read_text().splitlines())
 

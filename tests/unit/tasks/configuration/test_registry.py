@@ -237,9 +237,9 @@ def test_a_strategy_that_is_off_is_not_run_and_its_state_stands_still(gates: dic
     chosen = configuration.check({"pools": {"trade": {"kinds": ["trade"], "strategies": named}}}, "it")
     events = [trade(id=n, seq=n, quantity=13.0) for n in (1, 2)]
     outcome = engine.BatchRun("trade", "source", registry.running(chosen)["trade"], "v", {}).finish(events)
-    assert outcome.counts["errors:grumpy"] == (0 if gates else 2)
+    assert outcome.counts.of("errors", "grumpy") == (0 if gates else 2)
     assert ("state:spot:BTCUSDT:grumpy" in outcome.fields) == (not gates)
-    assert (outcome.counts["signals:echo"], outcome.counts["applied"]) == (2, 2)
+    assert (outcome.counts.of("signals", "echo"), outcome.counts.of("applied")) == (2, 2)
     assert [each.name for each in registry.build(chosen)["trade"]] == ["echo", "grumpy"]
 
 
@@ -247,4 +247,4 @@ def test_where_all_are_off_records_go_on_and_nothing_runs():
     tables = {"gate": {"off": True}, "pools": {"trade": {"kinds": ["trade"], "strategies": {f"{SUPPORT}:Echo": {}}}}}
     strategies = registry.running(configuration.check(tables, "it"))["trade"]
     outcome = engine.BatchRun("trade", "source", strategies, "v", {}).finish([trade(id=1, seq=1)])
-    assert (list(outcome.fields), outcome.counts["applied"]) == (["record:spot:BTCUSDT:trade"], 1)
+    assert (list(outcome.fields), outcome.counts.of("applied")) == (["record:spot:BTCUSDT:trade"], 1)

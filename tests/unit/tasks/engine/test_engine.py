@@ -1,6 +1,5 @@
 """The engine: a batch in, what it leaves behind out."""
 
-from collections import Counter
 from itertools import count
 
 import msgspec
@@ -105,14 +104,14 @@ def test_repeats_of_the_feed_are_counted_and_given_to_nobody():
     echo = Echo.create({})
     worker = Worker(echo)
     outcome = worker.run([trade(id=5, seq=1), trade(id=5, seq=2), trade(id=4, seq=3), trade(id=8, seq=4)])
-    assert +outcome.counts == Counter({"applied": 2, "repeats": 2, "gaps": 2, "signals:echo": 2})
+    assert outcome.counts.stored() == {"applied": 2, "repeats": 2, "gaps": 2, "signals:echo": 2}
     assert worker.state(echo)[3]["ids"] == [5, 8]
 
 
 def test_a_repeat_of_the_feed_that_comes_again_is_known_and_not_counted_twice():
     worker = Worker(Echo.create({}))
     batch = [trade(id=5, seq=1), trade(id=5, seq=2)]
-    assert [worker.run(batch).counts["repeats"] for _ in range(2)] == [1, 0]
+    assert [worker.run(batch).counts.of("repeats") for _ in range(2)] == [1, 0]
     assert records.unpack(worker.held["record:spot:BTCUSDT:trade"]).applied == Position("s", 2)
 
 
@@ -120,7 +119,7 @@ def test_what_is_known_already_is_not_counted_again():
     worker = Worker(Echo.create({}))
     worker.run(trades(1, 1))
     outcome = worker.run(trades(1, 1))
-    assert +outcome.counts == Counter()
+    assert outcome.counts.stored() == {}
     assert outcome.signals == outcome.letters == outcome.audit == []
 
 

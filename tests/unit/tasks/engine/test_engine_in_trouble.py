@@ -19,8 +19,8 @@ def test_an_exception_drops_the_signals_of_that_event_and_strategy_only():
     outcome = worker.run(trades(1, BAD, 1))
     spoken = [(signal["strategy"], signal["trigger"]["id"]) for signal in worker.spoken()]
     assert spoken == [("grumpy", 1), ("echo", 1), ("echo", 2), ("grumpy", 3), ("echo", 3)]
-    assert outcome.counts["errors:grumpy"] == 1
-    assert outcome.counts["applied"] == 3
+    assert outcome.counts.of("errors", "grumpy") == 1
+    assert outcome.counts.of("applied") == 3
 
 
 @given(st.lists(st.sampled_from([1.0, 2.5, BAD]), min_size=1, max_size=40))
@@ -126,8 +126,8 @@ def test_a_state_that_cannot_be_saved_does_not_stop_a_rebuild():
 def test_a_strategy_without_rules_cannot_stop_the_lane():
     worker = Worker(Moody.create({}), Echo.create({}))
     outcome = worker.run(trades(1, BAD, 1, BAD, BAD, 1))
-    assert outcome.counts["applied"] == outcome.counts["signals:echo"] == 6
-    assert outcome.counts["errors:moody"] == 3
+    assert outcome.counts.of("applied") == outcome.counts.of("signals", "echo") == 6
+    assert outcome.counts.of("errors", "moody") == 3
 
 
 ITS_OWN = [
@@ -153,8 +153,8 @@ def test_whatever_a_strategy_raises_is_its_own_error_on_the_event(error: BaseExc
         .rpartition(".")[2]
         .startswith(type(error).__name__)
     )
-    assert (outcome.counts["applied"], outcome.counts["errors:raising"]) == (3, 1)
-    assert (outcome.counts["signals:raising"], outcome.counts["signals:echo"]) == (2, 3)
+    assert (outcome.counts.of("applied"), outcome.counts.of("errors", "raising")) == (3, 1)
+    assert (outcome.counts.of("signals", "raising"), outcome.counts.of("signals", "echo")) == (2, 3)
 
 
 def test_an_exception_that_is_raised_again_and_again_does_not_grow():

@@ -1,7 +1,5 @@
 """Giving an event up."""
 
-from collections import Counter
-
 from tasks.events import Position
 from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome, quarantine
@@ -35,7 +33,7 @@ def test_a_condemned_event_goes_to_the_dead_letters_and_is_counted():
     _, outcome = given_up(None, seq=1)
     (letter,) = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.detail, letter.pool, letter.event) == ("condemned", "5 runs", "trade", trade(id=11))
-    assert outcome.counts == Counter({"condemned": 1})
+    assert outcome.counts.stored() == {"condemned": 1}
     assert outcome.signals == outcome.audit == []
 
 

@@ -123,7 +123,8 @@ def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
     [letter] = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.strategy, letter.event) == ("strategy_error", "grumpy", events[1])
     assert "ended with its process" in letter.detail
-    assert [outcome.counts[name] for name in ("signals:grumpy", "signals:echo", "errors:grumpy")] == [2, 3, 1]
+    assert outcome.counts.by_label("signals") == {"grumpy": 2, "echo": 3}
+    assert outcome.counts.by_label("errors") == {"grumpy": 1}
 
 
 def test_a_stopped_strategy_is_given_nothing_and_its_state_stands_still():
@@ -131,7 +132,7 @@ def test_a_stopped_strategy_is_given_nothing_and_its_state_stands_still():
     strategies = bound(Grumpy.create({}), Echo.create({}))
     conditions = engine.Conditions(spared=Spared(strategies=frozenset({"grumpy"})))
     outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(events)
-    assert (outcome.counts["signals:echo"], outcome.counts["signals:grumpy"], outcome.letters) == (2, 0, [])
+    assert (outcome.counts.of("signals", "echo"), outcome.counts.of("signals", "grumpy"), outcome.letters) == (2, 0, [])
     assert not [name for name in outcome.fields if name.endswith(":grumpy")]
 
 

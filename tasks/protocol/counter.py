@@ -1,0 +1,97 @@
+"""What a pipeline counts, in code and in the ledger. Pure.
+
+A counter has a name and may have a label: how many frames were skipped, of which kind. The ledger holds each in a field
+of one hash: `frames`, `skipped:kline`. Only this module knows how such a field is written.
+"""
+
+from collections import Counter
+from collections.abc import Mapping
+from functools import lru_cache
+from typing import Literal, NamedTuple, cast
+
+CounterName = Literal[
+    # Ingest, of frames: frames = events + skipped + refused.
+    "frames",
+    "events",
+    "skipped",  # by kind
+    "refused",  # by reason
+    "slow_consumer",
+    # Ingest, of events on their way.
+    "dropped",  # by reason
+    "batches_sent",
+    "resends",
+    "committed",
+    "latency",  # by bucket: see `tasks.telemetry.latency`
+    "redis_went_back",
+    # Ingest, of signals and dead letters.
+    "relayed",
+    "unpublishable",
+    "letters_lost",
+    # Ingest and workers: signals that were held back.
+    "held",  # by reason
+    # Workers.
+    "batches",
+    "fenced",
+    "applied",
+    "repeats",
+    "gaps",
+    "condemned",
+    "signals",  # by strategy
+    "errors",  # by strategy
+]
+
+
+class CounterKey(NamedTuple):
+    """Which counter."""
+
+    name: CounterName
+    #: None: this counter has no labels.
+    label: str | None = None
+
+    @property
+    def field(self) -> str:
+        """The counter's field in the ledger."""
+        return self.name if self.label is None else f"{self.name}:{self.label}"
+
+    @classmethod
+    def parse(cls, field: str) -> "CounterKey":
+        """Undo `field`. The name may be one that only another release counts."""
+        name, colon, label = field.partition(":")
+        return cls(cast("CounterName", name), label if colon else None)
+
+
+#: Made once, because every frame is counted; the others when they are first needed.
+FRAMES, EVENTS = CounterKey("frames"), CounterKey("events")
+_key = lru_cache(maxsize=1_024)(CounterKey)
+
+
+class Counts(Counter[CounterKey]):
+    """How often each was counted."""
+
+    @classmethod
+    def read(cls, fields: Mapping[bytes, bytes]) -> "Counts":
+        """Return the counts that the ledger holds; what is no number of 64 bits was not written by us, and is left out."""
+        return cls(
+            {
+                CounterKey.parse(field.decode(errors="replace")): int(count)
+                for field, count in fields.items()
+                if count.isdigit() and len(count) < 20
+            }
+        )
+
+    def add(self, name: CounterName, label: str | None = None, *, by: int = 1) -> None:
+        """Count, with a label where the counter has one."""
+        self[_key(name, label)] += by
+
+    def of(self, name: CounterName, label: str | None = None) -> int:
+        """Return one count."""
+        return self[_key(name, label)]
+
+    def by_label(self, name: CounterName) -> dict[str, int]:
+        """Return the counts of one name by their labels, sorted."""
+        found = {key.label: count for key, count in self.items() if key.name == name and key.label is not None}
+        return dict(sorted(found.items()))
+
+    def stored(self) -> dict[str, int]:
+        """Return the counts by their fields in the ledger, without those that are 0."""
+        return {key.field: count for key, count in self.items() if count}
