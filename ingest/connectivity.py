@@ -9,7 +9,7 @@ from tasks.protocol.findings import Finding
 log = structlog.get_logger()
 
 
-#: What it means that a part is away, and what to do.
+#: What it means that a part is unavailable, and what to do.
 _AWAY = {
     "nats": ("NATS", "no frames come in, no signals go out", "start it, or fix NATS_URL"),
     "redis": ("Redis", "nothing can be committed, events wait in ingest", "start it, or fix REDIS_URL"),
@@ -26,7 +26,7 @@ class Connectivity:
         self._warned: set[str] = set()
 
     def lost(self, part: str, why: str) -> None:
-        """Note that a part is away."""
+        """Note that a part is unavailable."""
         self.up[part] = False
         if part not in self._warned:
             self._warned.add(part)
@@ -46,7 +46,7 @@ class Connectivity:
         return all(self.up.values())
 
     def findings(self) -> Iterator[Finding]:
-        """Yield a fault for each part that is away."""
+        """Yield a fault for each part that is unavailable."""
         for part, up in self.up.items():
             if not up:
                 what, means, do = _AWAY[part]

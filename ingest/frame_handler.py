@@ -34,7 +34,7 @@ class FrameHandler:
         counts: bool = True,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
-        """`offer` puts an event and its trace on their way, `see` shows it on the page."""
+        """`offer` queues an event with its trace, `see` shows it on the page."""
         self._lanes, self._tally, self._offer, self._see = lanes, tally, offer, see
         self._reader = FrameReader(limits)
         self.implausible = ImplausibleFrames()

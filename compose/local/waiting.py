@@ -14,6 +14,6 @@ def wait_for(condition: Callable[[], T], timeout_s: float, what: str = "it") -> 
     deadline_s = time.monotonic() + timeout_s
     while not (answer := condition()):
         if time.monotonic() > deadline_s:
-            raise TimeoutError(f"waited {timeout_s:g} s for {what} in vain")
+            raise TimeoutError(f"timed out after {timeout_s:g} s waiting for {what}")
         time.sleep(_POLL_S)
     return answer

@@ -7,7 +7,7 @@ from tasks.protocol.findings import Finding
 from tasks.protocol.notice import Refusal
 from tasks.protocol.routing import LaneId
 
-#: What ingest asked for in vain is told for so long: it asks again every 5 s at the latest.
+#: What was refused to ingest is told for so long: it asks again every 5 s at the latest.
 TOLD_S = 10.0
 #: More reasons are counted, not told.
 _REASONS = 3

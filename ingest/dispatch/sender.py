@@ -81,7 +81,7 @@ class Sender:
             self.epoch.number, layout, configuration, lambda stored: self._source.begin(stored, mine)
         )
         self.epoch = claimed.epoch
-        # What was on its way is not any more, and nobody will say so.
+        # What was in flight is not any more, and nobody will say so.
         self._crowding = ContentionEstimator()
         self.refusals.begin()
         if claimed.start is None:
@@ -250,12 +250,12 @@ class Sender:
             lanes = [lane for lane in self.lanes if everywhere or lane.overdue(now_s)]
             if lanes:
                 await self._ask(lanes)
-        # More tasks may be on their way now: some are overdue, or workers have come.
+        # More tasks may be in flight now: some are overdue, or workers have come.
         self.pump()
 
     async def _ask(self, lanes: list[Lane]) -> None:
         asked = [(lane, self._batch(lane) if lane.flight else None) for lane in lanes]
-        # A notice may move a lane on while the answer is on its way: that is no fall.
+        # A notice may move a lane on while the answer is in flight: that is no fall.
         known = {lane.id: lane.prev for lane in lanes}
         reading = await self._ledger.read(asked)
         went_back = any(_fell(known[lane.id], reading.lanes[lane.id][0], self.lanes.source) for lane in lanes)

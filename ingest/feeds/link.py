@@ -22,7 +22,7 @@ from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
-#: HTTP states that no patience mends: a wrong address, or a country that is not served.
+#: HTTP states that no patience fixes: a wrong address, or a country that is not served.
 _REFUSALS = frozenset({400, 401, 403, 404, 451})
 
 #: Called with the stream's name and the frame's bytes.
@@ -146,7 +146,7 @@ class Link:
             f"silent for {self._patience.stall_s:g} s" if type(error) is TimeoutError and not str(error) else str(error)
         )
         if self._throttle.allow() or self._failures == 1:
-            said = f"{fault or 'the exchange is away'}, trying again"
+            said = f"{fault or 'the exchange is unavailable'}, retrying"
             through = {"proxy": self._proxy} if self._proxy else {}
             log.warning(said, where=self.where, why=why or type(error).__name__, **through)
 

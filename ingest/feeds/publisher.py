@@ -28,7 +28,7 @@ _MAX_SUBJECTS = 10_000
 
 
 class Connection:
-    """A connection to NATS that comes back for ever, and warns once each time the server goes away."""
+    """A connection to NATS that comes back for ever, and warns once each time the server goes down."""
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""
@@ -51,7 +51,7 @@ class Connection:
                 connect_timeout=5,
                 ping_interval=10,
                 drain_timeout=_FLUSH_S,
-                # While the server is away the client takes nothing: whether a frame waits or is dropped, we decide.
+                # While the server is unavailable the client takes nothing: whether a frame waits or is dropped, we decide.
                 pending_size=0,
                 disconnected_cb=self._on_cut,
                 reconnected_cb=self._on_up,
@@ -78,7 +78,7 @@ class Connection:
         return answered and self.client.is_connected
 
     async def close(self) -> None:
-        """Take in and send what is on its way, and disconnect."""
+        """Take in and send what is in flight, and disconnect."""
         # Before the first connection there is nothing to lose, and nats-py knows no drain.
         if not self.client.is_closed and (self._up.is_set() or self.cuts):
             # Asked first, the server sends all that it has; a bare drain has been seen to lose the last messages.
@@ -113,7 +113,7 @@ class Connection:
 
     def _away(self, why: str) -> None:
         if not self._warned:
-            log.warning("NATS is away, trying again until it is there", where=self._where, why=why)
+            log.warning("NATS is unavailable, retrying", where=self._where, why=why)
         self._warned = True
 
 
@@ -132,7 +132,7 @@ class Publisher(Connection):
         self.refused: AbstractSet[str] = frozenset()
         #: Whether it is told how this feed is; whoever may not be told is not.
         self._reports = False
-        #: Live frames dropped because the server was away.
+        #: Live frames dropped because the server was unavailable.
         self.dropped = 0
 
     @property
@@ -146,14 +146,14 @@ class Publisher(Connection):
             raise SettingsError(f"NATS does not let this login publish {', '.join(sorted(refused)[:5])} (its rights)")
 
     async def publish(self, stream: str, raw: bytes) -> None:
-        """Publish a live frame, which waits for nobody: while the server is away, it may be dropped and counted.
+        """Publish a live frame, which waits for nobody: while the server is unavailable, it may be dropped and counted.
 
         Waits for a server that is slow. Raises NotStoredError and SettingsError: it can't be published.
         """
         raise NotImplementedError
 
     async def put(self, stream: str, raw: bytes) -> None:
-        """Publish a frame that must not get lost. Waits while the server is away. Raises what `publish` raises."""
+        """Publish a frame that must not get lost. Waits while the server is unavailable. Raises what `publish` raises."""
         raise NotImplementedError
 
     async def settle(self) -> None:
@@ -211,7 +211,7 @@ class CorePublisher(Publisher):
         await super().wait()
 
     async def offer(self, stream: str, raw: bytes) -> bool:
-        """Publish one frame, unless the server is away; return whether it went. Does not wait. Raises what `publish` raises."""
+        """Publish one frame, unless the server is unavailable; return whether it went. Does not wait. Raises what `publish` raises."""
         self.check()
         subject = self._subject(stream, raw)
         if not self.client.is_connected:
@@ -221,11 +221,11 @@ class CorePublisher(Publisher):
         return True
 
     async def publish(self, stream: str, raw: bytes) -> None:
-        """Publish one frame, or drop it when the server is away. Waits for a server that is slow."""
+        """Publish one frame, or drop it when the server is unavailable. Waits for a server that is slow."""
         if not await self.offer(stream, raw):
             self.dropped += 1
             if self._throttle.allow():
-                log.warning("NATS is away: live frames are dropped", dropped=self.dropped)
+                log.warning("NATS is unavailable: live frames are dropped", dropped=self.dropped)
         elif self._published % _FLUSH_EVERY == 0:
             await self.flush()
         if self.dropped % _FLUSH_EVERY == 1:

@@ -169,7 +169,7 @@ async def record(
     force: bool,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Record all of NATS_SUBJECTS, from the stream where INGEST_SOURCE says so, until it is cancelled or `seconds` after the call, also while NATS is away.
+    """Record all of NATS_SUBJECTS, from the stream where INGEST_SOURCE says so, until it is cancelled or `seconds` after the call, also while NATS is unavailable.
 
     No file is made before frames can come; from `on_listening` on none is missed. Raises RecordingError, SettingsError,
     and ServerAwayError: NATS was not there in all that time.

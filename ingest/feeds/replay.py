@@ -84,7 +84,7 @@ def refuse_if_past(
         try:
             is_past = event is not None and already_past(event)
         except RedisError as error:
-            log.warning("can't ask the ledger: Redis is away", where=mask(settings.ledger), why=str(error))
+            log.warning("can't ask the ledger: Redis is unavailable", where=mask(settings.ledger), why=str(error))
             return
         if is_past:
             raise LedgerError(
@@ -94,7 +94,7 @@ def refuse_if_past(
 
 
 class Replay:
-    """One replay on its way."""
+    """One replay in flight."""
 
     def __init__(self, publisher: Publisher, found: Survey, speed: float | None) -> None:
         """Play `speed` times as fast as it was recorded; None: as fast as ingest takes it."""

@@ -143,7 +143,7 @@ class StreamPublisher(Publisher):
         finally:
             if self._sending:
                 await end(self._sending)
-            # Nothing else is on its way, and a server that does not answer is waited for no longer.
+            # Nothing else is in flight, and a server that does not answer is waited for no longer.
             await self.client.close()
 
     @property
@@ -258,7 +258,7 @@ class StreamPublisher(Publisher):
         self._flows, self._why = False, why
         self._wake.set()
         if self._throttle.allow() and self.client.is_connected:
-            log.warning("frames are not stored, trying again", why=why, held=self._window.held)
+            log.warning("frames are not stored, retrying", why=why, held=self._window.held)
 
     def _begin_session(self) -> None:
         self._session += 1

@@ -27,7 +27,7 @@ Decision = Literal["resend", "wait", "quarantine"]
 
 
 class Item(NamedTuple):
-    """One event on its way through a lane."""
+    """One event in flight through a lane."""
 
     seq: int
     packed: msgspec.Raw
@@ -57,7 +57,7 @@ class Lane:
         #: The task that its last copy travels in; batches that share a task have the same number.
         self.task = 0
         self._configuration = ""
-        #: How many runs were seen to have begun in vain, and since when there were no more and no fewer.
+        #: How many runs were seen to have started and not completed, and since when there were no more and no fewer.
         self._vain_starts = 0
         self._vain_since_s = 0.0
         #: When to ask the ledger about it.
@@ -111,7 +111,7 @@ class Lane:
     # What goes out
 
     def launch(self, configuration: str = "") -> bool:
-        """Make the next batch of what waits, if none is in flight. Tell `sent` when it is on its way.
+        """Make the next batch of what waits, if none is in flight. Tell `sent` when it is in flight.
 
         It runs under `configuration`, however often it is sent.
         """

@@ -1,7 +1,7 @@
 """Which lanes' batches go out now, and which of them travel together in one task. Pure.
 
 A task costs about the same whether it carries one event or a hundred: the queue, a worker's main process, its child,
-round trips. So no more tasks are on their way than the workers have processes. While there are fewer, each lane that
+round trips. So no more tasks are in flight than the workers have processes. While there are fewer, each lane that
 has something gets a task of its own; when there are not enough for all, lanes share, also lanes of several pools where
 the same workers serve them.
 """
@@ -55,7 +55,7 @@ class Workforce:
         return (tuple(team) for servers, team in teams.items() if servers)
 
     def has_room(self, team: Team, in_flight_tasks: Mapping[Team, int], ahead: int = 1) -> bool:
-        """Return whether there is room for another task of a team, with so many on their way by team.
+        """Return whether there is room for another task of a team, with so many in flight by team.
 
         A task of another team takes room as far as the processes that may run it serve this one too. For one task
         there is always room: else a team whose processes are shared with a busier one might wait for ever.
@@ -80,7 +80,7 @@ def plan_tasks(
     """Return the lanes of each task that should go out now: of `lanes`, by pool, those that are `ready` to send.
 
     Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a team that is `crowded`, a
-    small task waits until no other is on its way.
+    small task waits until no other is in flight.
     """
     if crew is None:
         return [[lane] for lane in ready]

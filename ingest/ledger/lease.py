@@ -65,7 +65,7 @@ class Lease:
             await self._lock.reacquire()
             self._until_s = asked_s + TTL_S
         except LockError:
-            # It ran out while Redis was away or had forgotten it, and may be there to be taken.
+            # It ran out while Redis was unavailable or had forgotten it, and may be there to be taken.
             if not await self.take():
                 self._until_s = 0.0
                 raise SupersededError("another ingest process leads this shard") from None

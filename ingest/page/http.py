@@ -84,10 +84,10 @@ class Page:
             try:
                 await step()
             except AWAY:
-                pass  # the page shows it: /ready knows that Redis is away
+                pass  # the page shows it: /ready knows that Redis is unavailable
             except Exception:
                 if self._throttle.allow():
-                    log.exception("a fault of ours: the page misses something")
+                    log.exception("unexpected error: the page misses something")
             await asyncio.sleep(TICK_S)
 
     async def _tick(self) -> None:

@@ -125,7 +125,7 @@ def _update(kept: _Kept, event: AnyEvent, now_s: float) -> None:
 def _draw(kept: _Kept, now_s: float, step_ms: int) -> None:
     """Add a point: at the time of the newest book, or where none came, as much later as our clock went on.
 
-    A time that steps back by little stands still; one that is far from the last is another feed's: the chart begins anew.
+    A time that steps back by little stands still; one that is far from the last is another feed's: the chart restarts.
     """
     time_ms = kept.row.time_ms
     if not time_ms:

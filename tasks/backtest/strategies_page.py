@@ -30,7 +30,7 @@ The defaults below were chosen with these recordings in view, so the returns are
 """
 
 _MENDED = """
-## What was mended, and why
+## What was fixed, and why
 
 The definitions these strategies started from were tried on the recordings and on the simulator. Where one never spoke,
 spoke all the time, or gave every signal the same confidence, its default or a detail was changed.

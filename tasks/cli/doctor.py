@@ -78,7 +78,7 @@ def _faults(error: SettingsError) -> list[str]:
 
 
 def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
-    """Ask all servers at once, so that those that are away cost their time together."""
+    """Ask all servers at once, so that those that are unavailable cost their time together."""
     from tasks.ops import doctor_probes  # noqa: PLC0415 brings NATS, which no other command needs
 
     pools = chosen.routes() if chosen else ()

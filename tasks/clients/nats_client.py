@@ -34,7 +34,7 @@ _CREDENTIALS = re.compile(
     re.DOTALL,
 )
 
-#: How long what is on its way may take, and how long the end of a connection that never stood.
+#: How long what is in flight may take, and how long the end of a connection that never stood.
 _CLOSE_S = 5.0
 _GIVE_UP_S = 0.2
 
@@ -199,7 +199,7 @@ def _is_refused(said: str) -> bool:
 
 
 def _refusal(error: Exception) -> str:
-    """Return what a person must mend; nothing where trying again may help."""
+    """Return what a person must fix; nothing where trying again may help."""
     if isinstance(error, ssl.SSLCertVerificationError):
         return f"shows a certificate that is not to be trusted: {error.verify_message} (NATS_TLS_CA, NATS_TLS_NAME)"
     if isinstance(error, ssl.SSLError) and "ALERT" in (error.reason or ""):

@@ -1,7 +1,7 @@
 """Where every client of Redis is made: of one server, or of the master that Sentinels name.
 
 A client of a master asks the Sentinels at each new connection. While they have none to name, a call fails as it does
-when a server is away; so who can wait for a server can wait for a failover.
+when a server is unavailable; so who can wait for a server can wait for a failover.
 """
 
 from typing import Any

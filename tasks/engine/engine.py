@@ -73,7 +73,7 @@ def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> t
 
 
 class BatchRun:
-    """One batch on its way through the strategies."""
+    """One batch in flight through the strategies."""
 
     def __init__(
         self,

@@ -50,7 +50,7 @@ class SignalStream:
     def follow(self, say: Callable[[str], None]) -> Iterator[bytes]:
         """Yield each signal as it is committed, for ever, from where the last call left off.
 
-        While Redis is away it waits; `say` is told once when it goes and once when it is back.
+        While Redis is unavailable it waits; `say` is told once when it goes and once when it is back.
         """
         away = False
         while True:
@@ -58,7 +58,7 @@ class SignalStream:
                 found: Any = self._client.xread({self._stream: self._after}, count=CHUNK, block=BLOCK_MS)
             except (redis.ConnectionError, redis.TimeoutError) as error:
                 if not away:
-                    say(f"Redis is away: waiting for it ({error})")
+                    say(f"Redis is unavailable: waiting for it ({error})")
                 away = True
                 time.sleep(RETRY_S)
                 continue

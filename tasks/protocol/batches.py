@@ -120,7 +120,7 @@ def task_id(carried: Sequence[Batch[Any]], tries: int = 1) -> str:
 
 
 def max_starts(events: int) -> int:
-    """How often a batch of so many events may be started in vain."""
+    """How often a batch of so many events may be started without completing."""
     return MAX_STARTS_OF_A_BATCH if events > 1 else MAX_STARTS_OF_AN_EVENT
 
 

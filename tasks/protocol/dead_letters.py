@@ -73,8 +73,8 @@ def raised(trace: str, pool: str, strategy: str, event: AnyEvent | None) -> Dead
 
 
 def unreadable(name: str, why: str, packed: bytes, pool: str, strategy: str, event: AnyEvent) -> DeadLetter:
-    """Make the letter of a record or a state of the ledger that can't be read and is begun anew with `event`."""
-    detail = f"{name} can't be read and is begun anew: {why}"
+    """Make the letter of a record or a state of the ledger that can't be read and is restarted with `event`."""
+    detail = f"{name} can't be read and is restarted: {why}"
     return DeadLetter("unreadable", detail, raw=packed[:MAX_KEPT_BYTES], pool=pool, strategy=strategy, event=event)
 
 

@@ -13,7 +13,7 @@ import msgspec
 
 from tasks.events import AnyEvent, Event, Kind, Position, Venue
 
-#: An id may fall only where time rose by more than this: then the feed began anew.
+#: An id may fall only where time rose by more than this: then the feed restarted.
 NEW_GENERATION_MS = 60_000
 #: So many gaps a record counts at most. Ids come from outside, and a forged one can be anything below 2^63: the counter
 #: of all records' gaps has 63 bits too.
@@ -31,7 +31,7 @@ class Record(msgspec.Struct, array_like=True):
     #: Exchange id and time of the last event given to strategies.
     id: int = -1
     time_ms: int = 0
-    #: Rises when the feed begins anew.
+    #: Rises when the feed restarts.
     generation: int = 0
     #: How many events were given to strategies.
     count: int = 0

@@ -89,7 +89,7 @@ class Settings(BaseSettings):
     max_book_jump: float = Field(
         0.2, ge=0, le=100, description="books further than this share from trades and books before are refused; 0: none"
     )
-    ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is on its way")
+    ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is in flight")
     feed_quiet_warn_s: float = Field(5.0, gt=0, description="seconds: the page warns when the newest event is older")
     feed_quiet_s: float = Field(
         30.0, gt=0, description="seconds: the feed counts as quiet when the newest event is older"

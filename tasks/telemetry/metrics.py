@@ -79,7 +79,7 @@ INGEST: dict[str, Metric] = {
         # End to end, in the leading ingest's clock.
         _seconds("pipeline_latency_seconds", "From receiving an event to knowing its commit, once for each pool"),
         _seconds("pipeline_event_age_seconds", "From the exchange's time of an event to knowing its commit"),
-        # Signals on their way out.
+        # Signals that go out.
         _counter("ingest_signals_relayed", "Signals published to NATS"),
         _counter("ingest_signals_held", "Signals that were not relayed, or not at once (refused)", "reason"),
         _counter("ingest_signals_unpublishable", "Signals that can never be published, now dead letters"),
@@ -88,7 +88,7 @@ INGEST: dict[str, Metric] = {
         _gauge("ingest_deadletters", "Dead letters in the ledger"),
         _gauge("ingest_deadletters_written", "Dead letters that there have ever been in this ledger"),
         _gauge("ingest_deadletter_age_seconds", "Age of the oldest dead letter; 0: there is none"),
-        _counter("ingest_deadletters_lost", "Refused frames that were not kept: Redis was away too long"),
+        _counter("ingest_deadletters_lost", "Refused frames that were not kept: Redis was unavailable too long"),
         # The parts.
         _gauge("ingest_finding", "1 while this is wrong; /ready, the page and the doctor say it in words", "name"),
         _gauge("ingest_part_up", "1 while the part is there", "part"),

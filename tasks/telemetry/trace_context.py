@@ -17,7 +17,7 @@ _STATE = re.compile(r"[\x20-\x7e]+")
 
 
 class Traced(Protocol):
-    """An event on its way through ingest."""
+    """An event in flight through ingest."""
 
     @property
     def seq(self) -> int:

@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from tasks.telemetry.otel import Tracer
 
 
-#: How long a stop waits for spans that are on their way.
+#: How long a stop waits for spans that are in flight.
 STOP_S = 2.0
 #: Where petrosa-socket-client puts a trace: beside `stream` and `data`.
 _FIELD = b"_otel_trace_context"

@@ -45,7 +45,7 @@ class Consumer(CeleryConsumer):
         control_commands.install()
         self._health = self._status_server.health
         self.app.events.dispatcher_cls = "tasks.worker.consumer:OnceDispatcher"
-        #: Whether it was said that the broker is away.
+        #: Whether it was said that the broker is unavailable.
         self._away = False
         for refused in (task_unknown, task_rejected):
             refused.connect(self._on_foreign)

@@ -12,7 +12,7 @@ from tasks.telemetry.metrics import WORKER
 #: How long the main loop may be silent, beyond the longest run of a batch: when Redis hangs it waits for several
 #: sockets, 5 s each. Twice what was seen then (20 s).
 PATIENCE_S = 40.0
-#: The ledger is away when it refused, or has not answered for so long: it is asked every 3 s and may take 5 s.
+#: The ledger is unavailable when it refused, or has not answered for so long: it is asked every 3 s and may take 5 s.
 AWAY_S = EVERY_S + 5 + 1
 
 

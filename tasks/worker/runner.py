@@ -142,7 +142,7 @@ def run(
 
 
 class _BatchRun:
-    """One batch on its way."""
+    """One batch in flight."""
 
     def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> None:
         self.batch, self.strategies = batch, strategies
@@ -256,7 +256,7 @@ def _refusal(batch: Batch[AnyEvent], begun: BatchStart) -> str | None:
 
 
 def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Make a call that may be repeated, for as long as Redis may be away without this run being sent again for it."""
+    """Make a call that may be repeated, for as long as Redis may be unavailable without this run being sent again for it."""
     with suppress(*AWAY):
         return call(*arguments)
     for attempt in stamina.retry_context(on=AWAY, attempts=None, timeout=8.0, wait_initial=0.02, wait_max=1.0):
@@ -266,7 +266,7 @@ def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _release_start(batch: Batch[AnyEvent], ledger: Ledger) -> None:
-    """Take the start back. Where Redis stays away it is left standing: one of the few that a batch may have."""
+    """Take the start back. Where Redis stays unavailable it is left standing: one of the few that a batch may have."""
     try:
         _when_redis_is_back(ledger.release_start, batch)
     except redis.RedisError as error:

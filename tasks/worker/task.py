@@ -40,7 +40,7 @@ def _ledger() -> Ledger:
     return Ledger.connect(load())
 
 
-#: Batches of more configurations are on their way only if somebody changes it many times a second.
+#: Batches of more configurations are in flight only if somebody changes it many times a second.
 CONFIGURATIONS_KEPT = 8
 
 

@@ -86,7 +86,7 @@ class Prometheus:
 
 
 class Fault(NamedTuple):
-    """One way to break the pipeline, and to mend it."""
+    """One way to break the pipeline, and to fix it."""
 
     alert: str
     stop: Callable[[Stack], None]

@@ -197,7 +197,7 @@ def test_with_a_stream_a_killed_ingest_and_restarts_change_no_signal(image: None
     bounds |= {"INGEST_DRAIN_S": "300", "INGEST_STOP_GRACE": "330s"}
     with running("stream", *ONLY_THE_PIPELINE, INGEST_SOURCE="jetstream", SIGNAL_MAX_AGE_S="0", **bounds) as stack:
         stack.compose("stop", "ingest")
-        # All of it first: what is published while NATS is away, nobody keeps.
+        # All of it first: what is published while NATS is unavailable, nobody keeps.
         assert run(["docker", "wait", stack.start_replay(recording, "max")]).strip() == "0"
         stack.compose("start", "ingest")
         wait_for(lambda: committed(stack) > 500, 60, "the first commits")

@@ -35,7 +35,7 @@ def kill(stack: Stack, process: Process) -> None:
 
 
 def applied(client: redis.Redis, keys: Keys) -> int:
-    """Return how many events were applied, as far as Redis knows; 0 while it is away."""
+    """Return how many events were applied, as far as Redis knows; 0 while it is unavailable."""
     with suppress(redis.RedisError):
         return int(client.hget(keys.counters, "applied") or 0)
     return 0

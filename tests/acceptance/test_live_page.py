@@ -1,4 +1,4 @@
-"""The live page in a real browser, on a pipeline that runs: what it shows, and what becomes of it when parts are away."""
+"""The live page in a real browser, on a pipeline that runs: what it shows, and what becomes of it when parts are unavailable."""
 
 import re
 import sys

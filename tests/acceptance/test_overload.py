@@ -42,7 +42,7 @@ class Bound(NamedTuple):
 
     environment: dict[str, str]
     held_bytes: int
-    #: What of these events, of batches on their way and of the client's buffers may come on top of an idle ingest.
+    #: What of these events, of batches in flight and of the client's buffers may come on top of an idle ingest.
     flat_bytes: int
     #: Within this time after the overload the latency has to be normal again.
     recovered_s: float

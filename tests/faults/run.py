@@ -29,7 +29,7 @@ SEED = 20240808
 POLL_S = 0.05
 #: An event that waits for longer than this has not met with normal latency.
 NORMAL_S = 0.5
-#: As many messages of a stream may be on their way while all is well.
+#: As many messages of a stream may be in flight while all is well.
 UNREAD = 500
 CALM_WITHIN_S = 60.0
 LOOK_S = 0.25

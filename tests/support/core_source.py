@@ -44,5 +44,5 @@ async def listening(url: str, subjects: str) -> AsyncIterator[Listener]:
 async def until(condition: Callable[[], Any], timeout_s: float = 10) -> None:
     deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
     while not condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
+        assert time.monotonic() < deadline_s, "timed out"
         await asyncio.sleep(0.01)

@@ -47,7 +47,7 @@ async def until(condition: Callable[[], Any], what: str, within_s: float = HANGS
     deadline_s = loop.time() + within_s
     while not condition():
         if loop.time() > deadline_s:
-            pytest.fail(f"waited {within_s} s in vain: {what}")
+            pytest.fail(f"timed out after {within_s} s: {what}")
         await asyncio.sleep(0.005)
 
 

@@ -40,7 +40,7 @@ def packed(name: str = "a", symbol: str = "BTCUSDT", *, age_s: float = 0, **more
 async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 5) -> None:
     deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
     while not await condition():
-        assert time.monotonic() < deadline_s, "waited in vain"
+        assert time.monotonic() < deadline_s, "timed out"
         await asyncio.sleep(0.01)
 
 

@@ -156,7 +156,7 @@ class Rig:
         """Wait for a condition, asking the ledger as the service's tick does if `looking`."""
         started_s = time.monotonic()
         while not condition():
-            assert time.monotonic() - started_s < max(timeout_s, HANGS_S), "waited in vain"
+            assert time.monotonic() - started_s < max(timeout_s, HANGS_S), "timed out"
             if looking:
                 await self.sender.poll()
                 await self.ledger.lease.renew()

@@ -218,7 +218,7 @@ def trades(*quantities: float, start: int = 1, symbol: str = "BTCUSDT", step_ms:
 
 @st.composite
 def feeds(draw: st.DrawFn, max_size: int = 40) -> list[Trade]:
-    """Draw a feed of two symbols: repeats, feeds that begin anew, steps back in time, bad trades."""
+    """Draw a feed of two symbols: repeats, feeds that restart, steps back in time, bad trades."""
     step = st.tuples(
         st.sampled_from(["BTCUSDT", "ETHUSDT"]),
         st.sampled_from([-2, 0, 1, 1, 1, 3]),

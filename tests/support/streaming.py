@@ -75,7 +75,7 @@ class Reader:
     async def until(self, condition: Callable[[], Any], timeout_s: float = 15) -> None:
         deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
         while not condition():
-            assert time.monotonic() < deadline_s, f"waited in vain; {len(self.frames)} frames came"
+            assert time.monotonic() < deadline_s, f"timed out; {len(self.frames)} frames came"
             await self.source.poll()
             await asyncio.sleep(LOOK_S)
 

@@ -8,7 +8,7 @@ const RETRY_MS = 3000;
 
 /**
  * @param {Record<string, (told: any) => void>} listeners by the event's name
- * @param {(since_ms: number | null) => void} onAway takes the time of the last message while it is away, else null
+ * @param {(since_ms: number | null) => void} onAway takes the time of the last message while it is unavailable, else null
  */
 export function connect(listeners, onAway) {
   let last_ms = Date.now();

@@ -31,7 +31,7 @@ class Rights:
         may = f"{{ publish: {{ allow: {allowed} }}, subscribe: '>' }}"
         self._file.write_text(f'authorization {{ users: [{{ user: us, password: "{SECRET}", permissions: {may} }}] }}')
 
-    def mend(self) -> None:
+    def fix(self) -> None:
         self._write('">"')
         os.kill(self._process.pid, signal.SIGHUP)
 
@@ -54,7 +54,7 @@ def test_signals_that_nats_refuses_wait_while_others_go_on_and_go_out_in_order_o
 
             await until(counted)
             assert (await on.unacknowledged(), await on.letters()) == (2, [])
-            rights.mend()
+            rights.fix()
             await on.hears("two", "four", "one", "three")
 
             async def relayed() -> bool:

@@ -1,4 +1,4 @@
-"""Ingest is told to stop while NATS is away: what the stream holds is read when NATS is back, or told."""
+"""Ingest is told to stop while NATS is unavailable: what the stream holds is read when NATS is back, or told."""
 
 import asyncio
 import json
@@ -68,7 +68,9 @@ def test_a_stop_tells_that_it_does_not_know_what_is_unread(nats_url, redis_url, 
             process.process.terminate()
 
         assert process.wait_end() == 1
-        assert [line["unread"] for line in process.logged("stopped with work left")] == ["not known: NATS is away"]
+        assert [line["unread"] for line in process.logged("stopped with work left")] == [
+            "not known: NATS is unavailable"
+        ]
 
 
 def test_a_stop_tells_how_much_is_unread(nats_url, redis_url, namespace):

@@ -22,7 +22,7 @@ from compose.local.servers import HOST
 
 _POLL_S = 0.01
 _READ_BYTES = 64 * 1024
-#: How many reads may be on their way in one direction; more stay with the sender, as on a real line.
+#: How many reads may be in flight in one direction; more stay with the sender, as on a real line.
 _ON_THE_WAY = 4
 #: So that a sender notices when we are slow.
 _BUFFER_BYTES = 64 * 1024

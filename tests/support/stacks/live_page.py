@@ -37,7 +37,7 @@ def opened(browser: Browser, stack: Stack, query: str = "", **options: Any) -> I
 
 
 def is_fault(message: ConsoleMessage) -> bool:
-    """Whether something is wrong; that the stream breaks off while ingest is away is not."""
+    """Whether something is wrong; that the stream breaks off while ingest is unavailable is not."""
     return message.type in {"error", "warning"} and "/events" not in message.location.get("url", "")
 
 

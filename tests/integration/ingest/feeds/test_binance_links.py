@@ -149,7 +149,7 @@ def test_a_proxy_that_is_down_is_named_and_not_the_exchange(monkeypatch):
 
     with capture_logs() as logs:
         asyncio.run(main())
-    assert (logs[0]["event"], logs[0]["proxy"]) == ("the proxy can't be reached, trying again", address)
+    assert (logs[0]["event"], logs[0]["proxy"]) == ("the proxy can't be reached, retrying", address)
     assert "hunter2" not in str(logs)
 
 

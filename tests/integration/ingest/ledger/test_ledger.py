@@ -226,7 +226,7 @@ def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(clien
         (None, None, True),
         (None, "s@3", True),
         ("s@3", "s@3", True),
-        ("s@3", "s@10", True),  # a commit whose notice is on its way
+        ("s@3", "s@10", True),  # a commit whose notice is in flight
         ("before@8", "s@1", True),
         ("before@8", "before@8", True),
         ("s@10", "s@9", False),

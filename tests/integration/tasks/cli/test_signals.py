@@ -116,7 +116,7 @@ def test_following_goes_on_where_it_was_when_redis_comes_back_and_ctrl_c_ends_it
             following.wait()
             client.close()
     lines = complained.read_text().splitlines()
-    assert [line.partition(":")[0] for line in lines] == ["Redis is away", "Redis is back"]
+    assert [line.partition(":")[0] for line in lines] == ["Redis is unavailable", "Redis is back"]
 
 
 def test_following_an_empty_stream_waits_in_redis_and_not_in_circles(client, keys, environment):

@@ -208,7 +208,7 @@ def test_counters_count(client, keys, ledger):
         (trade(id=11), False),
         (trade(id=9, symbol="ETHUSDT"), False),
         (trade(id=9, venue="usdm"), False),
-        (trade(id=9, time_ms=trade().time_ms + 60_001), False),  # a feed that begins anew
+        (trade(id=9, time_ms=trade().time_ms + 60_001), False),  # a feed that restarts
     ],
 )
 def test_a_ledger_is_past_what_any_of_its_pools_has_seen(client, keys, settings, event, past):

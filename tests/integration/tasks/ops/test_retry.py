@@ -124,7 +124,7 @@ def test_an_event_that_its_record_is_past_is_late_stays_and_is_not_even_sent(pip
     pipeline.apply(trade(symbol="LATEUSDT", id=20))
     before = pipeline.repeats()
     names = [pipeline.condemned(trade(symbol="LATEUSDT", id=each)) for each in (19, 20)]
-    # An hour later it would be taken for a feed that began anew.
+    # An hour later it would be taken for a feed that restarted.
     names.append(pipeline.condemned(trade(symbol="LATEUSDT", id=3, time_ms=trade().time_ms + 3_600_000)))
     marker = pipeline.condemned(trade(symbol="LATEUSDT", id=21))
     assert pipeline.retry(*names) == (dict.fromkeys(names, "late"), 1)

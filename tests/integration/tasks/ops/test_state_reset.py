@@ -177,7 +177,7 @@ async def offering(rig: Rig, done: asyncio.Event) -> int:
 
 
 async def resetting(rig: Rig, states: States) -> None:
-    """Reset again and again; look each time that each state began anew then: not earlier, and not later."""
+    """Reset again and again; look each time that each state restarted then: not earlier, and not later."""
     for _ in range(12):
         await rig.until(lambda: all(seen for _, seen in counts(rig.client, rig.keys)))
         before = counts(rig.client, rig.keys)

@@ -1,4 +1,4 @@
-"""What ingest says over HTTP, and how it ends, whatever is away."""
+"""What ingest says over HTTP, and how it ends, whatever is unavailable."""
 
 import asyncio
 import json

@@ -1,4 +1,4 @@
-"""Tracing when the collector, the broker or the packages are away."""
+"""Tracing when the collector, the broker or the packages are unavailable."""
 
 import asyncio
 import gc

@@ -1,4 +1,4 @@
-"""What a worker says over HTTP, whatever is away, and what becomes of tasks that are not ours."""
+"""What a worker says over HTTP, whatever is unavailable, and what becomes of tasks that are not ours."""
 
 import http.client
 import json

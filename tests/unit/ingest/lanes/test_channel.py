@@ -31,7 +31,7 @@ class World:
 
     dice: random.Random
     count: int = 1
-    #: How many worker processes the sender knows of; so many tasks are on their way, or a few more.
+    #: How many worker processes the sender knows of; so many tasks are in flight, or a few more.
     processes: int | None = None
     #: Whether every run ends within its limit.
     healthy: bool = False

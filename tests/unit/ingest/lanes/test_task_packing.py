@@ -115,7 +115,7 @@ def test_a_lane_that_does_not_fit_goes_with_the_next_task_and_waits_where_there_
 # Pools, and the processes that work for them
 
 
-#: Workers by what they serve: (pools, processes); tasks on their way by pool.
+#: Workers by what they serve: (pools, processes); tasks in flight by pool.
 Workers = Sequence[tuple[set[str], int]]
 Counts = Mapping[str, int]
 _workers: st.SearchStrategy[Workers] = st.lists(
@@ -218,7 +218,7 @@ def test_a_pool_gets_its_turn_however_much_another_one_has_to_do(workers: Sequen
         counts["A"] = counts.get("A", 0) + len(tasks) - 1
 
 
-# What is on its way
+# What is in flight
 
 
 @given(st.lists(st.integers(1, 4), max_size=8))

@@ -82,7 +82,7 @@ def test_an_event_that_raised_does_not_warm_up():
         ([0, 4_999, 5_000], [1, 0, 1]),
         ([0, 3_000, 6_000, 9_000, 12_000], [1, 0, 1, 0, 1]),  # counted from the last that went out
         ([0, -2_000, 4_999, 5_000], [1, 0, 0, 1]),  # a small step back counts as no time
-        ([0, -4_000, 999, 1_000], [1, 0, 0, 1]),  # after a larger one it begins anew
+        ([0, -4_000, 999, 1_000], [1, 0, 0, 1]),  # after a larger one it restarts
         ([0, -5_000, -1, 0], [1, 1, 0, 1]),  # after one of its own length it is over
         ([0, 0], [1, 0]),
     ],

@@ -73,10 +73,10 @@ def test_it_speaks_only_when_what_the_books_say_changes():
     ("books", "said"),
     [
         pytest.param([(4, 0), (4, 1), (4, 1.9), (4, 2), (4, 3)], ["", "", "", "buy", ""], id="2 s, and once"),
-        pytest.param([(4, 0), (4, 1), (1, 1.5), (4, 2), (4, 3)], [""] * 5, id="a break begins anew"),
-        pytest.param([(4, 0), (4, 2.1), (4, 4), (4, 4.1)], ["", "", "", "buy"], id="a hole of 2.1 s begins anew"),
+        pytest.param([(4, 0), (4, 1), (1, 1.5), (4, 2), (4, 3)], [""] * 5, id="a break restarts"),
+        pytest.param([(4, 0), (4, 2.1), (4, 4), (4, 4.1)], ["", "", "", "buy"], id="a hole of 2.1 s restarts"),
         pytest.param([(4, 0), (4, 1), (4, 0.5), (4, 2)], ["", "", "", "buy"], id="a step back counts as none"),
-        pytest.param([(4, 9), (4, 0), (4, 1), (4, 2)], ["", "", "", "buy"], id="a long step back begins anew"),
+        pytest.param([(4, 9), (4, 0), (4, 1), (4, 2)], ["", "", "", "buy"], id="a long step back restarts"),
     ],
 )
 def test_a_book_must_stay_lopsided_for_two_seconds(books, said):
