@@ -6,21 +6,20 @@ nothing is packed on the way. Records and states do pass through their codec, at
 
 import time
 from collections import defaultdict
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine
 from tasks.backtest.prices import Market
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
+from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream
-from tasks.protocol import records
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.counter import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
@@ -49,10 +48,9 @@ class Result(msgspec.Struct):
 class Part(NamedTuple):
     """What one process found out about its share of the symbols."""
 
+    #: Of frames and events; the ledger has those of what was committed.
     counts: Counts
-    signals: list[bytes]
-    letters: list[bytes]
-    held: Mapping[str, Mapping[str, bytes]]
+    ledger: MemoryLedger
     market: Market | None
 
 
@@ -86,11 +84,9 @@ class Backtest:
         self._batch_events = batch_events
         self._lanes: dict[LaneId, list[AnyEvent]] = defaultdict(list)
         self._versions: dict[LaneId, str] = {}
-        self._held: dict[str, dict[str, bytes]] = {pool.name: {} for pool in pools}
         self._counts = Counts()
-        #: The contract's JSON, in no particular order between lanes.
-        self.signals: list[bytes] = []
-        self.letters: list[bytes] = []
+        #: What came out, in no particular order between lanes.
+        self.ledger = MemoryLedger(SOURCE)
 
     def run(self, lines: Iterable[recordings.Line], progress: Callable[[int], None] = lambda _: None) -> Result:
         """Take every line and say what they came to. Raises RecordingError."""
@@ -112,15 +108,12 @@ class Backtest:
 
     def part(self) -> Part:
         """Give what this process found out."""
-        return Part(self._counts, self.signals, self.letters, self._held, self._market)
+        return Part(self._counts, self.ledger, self._market)
 
     def add(self, part: Part) -> None:
         """Add what another process found out about other symbols."""
         self._counts.update(part.counts)
-        self.signals += part.signals
-        self.letters += part.letters
-        for pool, held in part.held.items():
-            self._held[pool].update(held)
+        self.ledger.add(part.ledger)
         if self._market and part.market:
             self._market.add(part.market)
 
@@ -131,9 +124,9 @@ class Backtest:
             events=self._counts.of("events"),
             skipped=self._counts.by_label("skipped"),
             refused=self._counts.by_label("refused"),
-            repeats=self._counts.of("repeats"),
-            errors=self._counts.by_label("errors"),
-            signals=self._counts.by_label("signals"),
+            repeats=self.ledger.counts.of("repeats"),
+            errors=self.ledger.counts.by_label("errors"),
+            signals=self.ledger.counts.by_label("signals"),
             seconds=round(seconds, 3),
             digest=self.digest(),
         )
@@ -185,23 +178,11 @@ class Backtest:
         if not events:
             return
         version = self._versions[lane]
-        strategies, held = self._strategies[version][lane.pool], self._held[lane.pool]
-        wanted = {name: held.get(name) for name in engine.fields(events, strategies)}
-        outcome = engine.BatchRun(lane.pool, SOURCE, strategies, version, wanted).finish(events)
-        held.update(outcome.fields)
-        self.signals += outcome.signals
-        self.letters += outcome.letters
-        self._counts.update(outcome.counts)
+        self.ledger.run(lane.pool, events, self._strategies[version][lane.pool], version)
 
     def digest(self) -> str:
         """Give the digest; equal to the live pipeline's over the same frames."""
-        stands = (
-            (pool, name, records.unpack(packed))
-            for pool, held in self._held.items()
-            for name, packed in held.items()
-            if name.startswith("record:")
-        )
-        return digest(self.signals, stands)
+        return digest(self.ledger.signals, self.ledger.records())
 
 
 def run(paths: list[Path], configuration: Configuration) -> Result:

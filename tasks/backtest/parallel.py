@@ -88,8 +88,8 @@ def run(
             helper.end()
     part = backtest.part()
     result = backtest.result(time.perf_counter() - started_s)
-    used = bool(part.counts.of("applied") or part.counts.of("repeats"))
-    return Ran(result, part.signals, backtest.share.symbols, part.market, used)
+    used = bool(part.ledger.counts.of("applied") or part.ledger.counts.of("repeats"))
+    return Ran(result, part.ledger.signals, backtest.share.symbols, part.market, used)
 
 
 class _Helper:

@@ -12,15 +12,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks import engine
 from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, forward_bps
 from tasks.backtest.prices import Market
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
+from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped
-from tasks.protocol.batches import MAX_BATCH_EVENTS
+from tasks.protocol import batches
 from tasks.protocol.plausibility import FrameReader
 from tasks.protocol.routing import Router
 
@@ -63,15 +63,11 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
 
 
 def _row(strategy: BoundStrategy, market: Sequence[AnyEvent], prices: Market) -> Row:
-    started_s, signals, held = time.process_time(), list[bytes](), dict[str, bytes]()
-    for first in range(0, len(market), MAX_BATCH_EVENTS):
-        batch = market[first : first + MAX_BATCH_EVENTS]
-        wanted = {name: held.get(name) for name in engine.fields(batch, (strategy,))}
-        outcome = engine.BatchRun("report", "report", (strategy,), "report", wanted).finish(batch)
-        held.update(outcome.fields)
-        signals += outcome.signals
+    ledger, started_s = MemoryLedger("report"), time.process_time()
+    for batch in batches.split(market):
+        ledger.run("report", batch, (strategy,), "report")
     seconds = time.process_time() - started_s
-    spoken = [msgspec.json.decode(packed, type=SignalRow) for packed in signals]
+    spoken = [msgspec.json.decode(packed, type=SignalRow) for packed in ledger.signals]
     return Row(
         strategy.name,
         len(market),

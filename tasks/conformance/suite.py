@@ -8,18 +8,18 @@ counts them.
 """
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from typing import Literal, NamedTuple
 
 import msgspec
 from pydantic import ValidationError
 
-from tasks import engine
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.conformance import source_lint, synthetic_market
+from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent, Kind
-from tasks.protocol import dead_letters
+from tasks.protocol import batches, dead_letters
 from tasks.strategy import AnyStrategy, Strategy
 
 #: Bytes a packed state may have; where the docstring of the state's class names its KiB, the second.
@@ -29,6 +29,7 @@ _DAY_S = 86_400
 #: How far ahead a clock is for a while.
 _AHEAD_MS = 3_600_000
 _DAY_SYMBOLS = 50
+_POOL = "check"
 
 Status = Literal["passed", "failed"]
 
@@ -88,16 +89,23 @@ class _BrokenError(Exception):
 class _Ran(NamedTuple):
     """What the engine made of some events."""
 
-    signals: list[bytes]
-    errors: list[bytes]
-    #: The fields of the ledger: records and states.
-    held: dict[str, bytes]
+    ledger: MemoryLedger
     seconds: float
+
+    @property
+    def signals(self) -> list[bytes]:
+        """The contract's JSON of each."""
+        return self.ledger.signals
+
+    @property
+    def states(self) -> dict[str, bytes]:
+        """Each packed, by its field."""
+        return {name: packed for name, packed in self.ledger.fields[_POOL].items() if name.startswith("state:")}
 
     @property
     def state_bytes(self) -> int:
         """The largest state, packed."""
-        return max((len(packed) for name, packed in self.held.items() if name.startswith("state:")), default=0)
+        return max(map(len, self.states.values()), default=0)
 
 
 def check(strategy_type: type[AnyStrategy], size: Size = Size()) -> Report:  # noqa: B008 a constant
@@ -149,9 +157,9 @@ class _Tried:
         if not self._kinds:
             raise _BrokenError("it overrides neither on_depth nor on_trade")
         ran = self._whole()
-        if ran.errors:
-            detail = dead_letters.unpack(ran.errors[0]).detail.strip().splitlines()[-1]
-            raise _BrokenError(f"{len(ran.errors)} events raised, the first: {detail}")
+        if letters := ran.ledger.letters:
+            detail = dead_letters.unpack(letters[0]).detail.strip().splitlines()[-1]
+            raise _BrokenError(f"{len(letters)} events raised, the first: {detail}")
         return f"{len(self._events):,} events, {len(ran.signals):,} signals"
 
     def replay(self) -> str:
@@ -170,7 +178,7 @@ class _Tried:
     def repeats(self) -> str:
         twice = [event for event in self._events for _ in range(2)]
         ran, seen = self._whole(), self._run([twice])
-        if sorted(ran.signals) != sorted(seen.signals) or _states(ran) != _states(seen):
+        if sorted(ran.signals) != sorted(seen.signals) or ran.states != seen.states:
             raise _BrokenError(f"{len(seen.signals)} signals instead of {len(ran.signals)} with each event twice")
         return f"{len(self._events):,} events given twice"
 
@@ -208,7 +216,7 @@ class _Tried:
         names = synthetic_market.symbols(_DAY_SYMBOLS)
         count = ticks * len(names) * len(self._kinds)
         day = islice(synthetic_market.market(names, self._kinds, self._size.day_step_s * 1000), count)
-        largest = max(self._run(_batches(day)).state_bytes, self._whole().state_bytes)
+        largest = max(self._run(batches.split(day)).state_bytes, self._whole().state_bytes)
         explained = "kib" in (self._type.state_type.__doc__ or "").lower()
         most = MOST_STATE_BYTES_EXPLAINED if explained else MOST_STATE_BYTES
         if largest > most:
@@ -235,20 +243,14 @@ class _Tried:
             self._once = self._run([self._events])
         return self._once
 
-    def _run(self, batches: Sequence[Sequence[AnyEvent]] | Iterator[Sequence[AnyEvent]]) -> _Ran:
+    def _run(self, parts: Iterable[Sequence[AnyEvent]]) -> _Ran:
         """Run batches as workers would, each in a new one: a new strategy, restored states, a number for each event."""
-        ran, started_s = _Ran([], [], {}, 0.0), time.process_time()
-        seq = 0
-        for batch in batches:
+        ledger, started_s, seq = MemoryLedger("check"), time.process_time(), 0
+        for batch in parts:
             events = [msgspec.structs.replace(event, seq=seq + n) for n, event in enumerate(batch, start=1)]
             seq += len(events)
-            strategies = (BoundStrategy.of(self._type.create({})),)
-            wanted = {name: ran.held.get(name) for name in engine.fields(events, strategies)}
-            outcome = engine.BatchRun("check", "check", strategies, "check", wanted).finish(events)
-            ran.held.update(outcome.fields)
-            ran.signals.extend(outcome.signals)
-            ran.errors.extend(outcome.letters)
-        return ran._replace(seconds=time.process_time() - started_s)
+            ledger.run(_POOL, events, (BoundStrategy.of(self._type.create({})),), "check")
+        return _Ran(ledger, time.process_time() - started_s)
 
 
 def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
@@ -268,17 +270,8 @@ def _spoken(ran: _Ran, events: Sequence[AnyEvent]) -> list[_Spoken]:
     return [each for each in read if events[0].time_ms <= each.event_time_ms <= events[-1].time_ms]
 
 
-def _batches(events: Iterator[AnyEvent]) -> Iterator[list[AnyEvent]]:
-    while batch := list(islice(events, 500)):
-        yield batch
-
-
-def _states(ran: _Ran) -> dict[str, bytes]:
-    return {name: packed for name, packed in ran.held.items() if name.startswith("state:")}
-
-
 def _same(one: _Ran, other: _Ran, how: str) -> None:
     if one.signals != other.signals:
         raise _BrokenError(f"{how} gave {len(other.signals)} signals instead of {len(one.signals)}, or others")
-    if _states(one) != _states(other):
+    if one.states != other.states:
         raise _BrokenError(f"{how} left another state behind")

@@ -1,19 +1,22 @@
 """The engine: strategies run over a batch of events, from their states to new states, signals and records.
 
 Pure: the same code runs in workers and in the backtest. It knows the configuration, the protocol and what strategies are
-made of, and never where states are kept.
+made of, and neither Redis nor any other place outside this process.
 """
 
 from tasks.engine.engine import BatchRun, Conditions, Place, fields
+from tasks.engine.memory_ledger import MemoryLedger
 
 __all__ = [
     "BatchRun",
     "Conditions",
+    "MemoryLedger",
     "Place",
     "engine",
     "fatal_errors",
     "fields",
     "gate_history",
+    "memory_ledger",
     "signal_message",
     "strategy_run",
 ]

@@ -4,7 +4,8 @@ A task carries one batch or several, of different lanes of one shard. Each is be
 itself; they only travel together.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any, Generic, TypeVar
 
 import msgspec
@@ -79,6 +80,13 @@ _packer = msgspec.msgpack.Encoder()
 _event_decoder: msgspec.msgpack.Decoder[AnyEvent] = msgspec.msgpack.Decoder(AnyEvent)
 _Carried = Annotated[tuple[Batch[AnyEvent], ...], msgspec.Meta(min_length=1)]
 _decoder: msgspec.msgpack.Decoder[tuple[Batch[AnyEvent], ...]] = msgspec.msgpack.Decoder(_Carried)
+
+
+def split(events: Iterable[AnyEvent], most: int = MAX_BATCH_EVENTS) -> Iterator[tuple[AnyEvent, ...]]:
+    """Yield events in their order, at most so many at once."""
+    remaining = iter(events)
+    while some := tuple(islice(remaining, most)):
+        yield some
 
 
 def pack_event(event: AnyEvent) -> msgspec.Raw:

@@ -6,7 +6,7 @@ from tasks import configuration
 from tasks.backtest import Backtest
 from tasks.frames import recordings
 from tasks.settings import load
-from tests.bench.application import Verdict
+from tests.bench.application import Verdict, verdict
 from tests.bench.mix import NATURAL_RATE, Mix
 from tests.bench.runs import Load
 
@@ -40,11 +40,11 @@ class Loads:
 
     @property
     def _decided(self) -> int:
-        counts = self._backtest.part().counts
+        counts = self._backtest.ledger.counts
         return counts.of("applied") + counts.of("repeats")
 
     @property
     def expected(self) -> Verdict:
         """What all of it must come to."""
-        part = self._backtest.part()
-        return Verdict(part.counts.of("applied"), len(part.signals), self._backtest.digest())
+        ledger = self._backtest.ledger
+        return verdict(ledger.signals, ledger.records())

@@ -62,7 +62,7 @@ def expected(files: tuple[Path, ...]) -> Expected:
     """Run the backtest."""
     test = backtest.Backtest(configuration.read(STRATEGIES))
     result = test.run(recordings.merge(files))
-    return Expected(result.digest, tuple(_witnessed(test.signals)))
+    return Expected(result.digest, tuple(_witnessed(test.ledger.signals)))
 
 
 def repeated(events: Sequence[Event]) -> int:

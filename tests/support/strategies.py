@@ -1,4 +1,4 @@
-"""Small strategies, each with one habit, and the engine run over a ledger that is a dict."""
+"""Small strategies, each with one habit, and the engine run on a ledger in memory."""
 
 from collections.abc import Iterable, Iterator, Sequence
 from itertools import pairwise
@@ -7,9 +7,8 @@ from typing import Any, ClassVar
 import msgspec
 from hypothesis import strategies as st
 
-from tasks import engine
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine.fatal_errors import IsFatal, is_fatal
+from tasks.engine import Conditions, MemoryLedger
 from tasks.events import AnyEvent, Trade
 from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy, Params, Signal, State, Strategy
@@ -178,27 +177,22 @@ class Unbearable(BoundStrategy, frozen=True, eq=False):
 
 
 class Worker:
-    """Runs batches one after the other, and holds between them what a ledger would hold: bytes."""
+    """Runs batches of the pool "trade" under one configuration; `held` are its records and states."""
 
-    def __init__(self, *strategies: AnyStrategy | BoundStrategy, source: str = "s", configuration: str = "c1") -> None:
-        self.strategies, self.source, self.configuration = bound(*strategies), source, configuration
-        self.held: dict[str, bytes] = {}
-        self.signals: list[bytes] = []
-        self.letters: list[bytes] = []
-        self.audit: list[bytes] = []
-        self.is_fatal: IsFatal = is_fatal
+    def __init__(
+        self,
+        *strategies: AnyStrategy | BoundStrategy,
+        source: str = "s",
+        configuration: str = "c1",
+        conditions: Conditions = Conditions(),  # noqa: B008 a constant
+    ) -> None:
+        self.strategies, self.configuration = bound(*strategies), configuration
+        self.ledger = MemoryLedger(source, conditions)
+        self.held = self.ledger.fields["trade"]
+        self.signals, self.letters, self.audit = self.ledger.signals, self.ledger.letters, self.ledger.audit
 
     def run(self, events: Sequence[AnyEvent]) -> Outcome:
-        held = {name: self.held.get(name) for name in engine.fields(events, self.strategies)}
-        run = engine.BatchRun(
-            "trade", self.source, self.strategies, self.configuration, held, engine.Conditions(is_fatal=self.is_fatal)
-        )
-        outcome = run.finish(events)
-        self.held |= outcome.fields
-        self.signals += outcome.signals
-        self.letters += outcome.letters
-        self.audit += outcome.audit
-        return outcome
+        return self.ledger.run("trade", events, self.strategies, self.configuration)
 
     def state(self, strategy: AnyStrategy, symbol: str = "BTCUSDT") -> Any:
         """Give the state that is held: [version, seen, signalled, state]."""

@@ -55,7 +55,7 @@ def applied_by(files: Sequence[Path]) -> int:
     """Return how many events the pools apply together: each once in every pool that takes it."""
     test = backtest.Backtest(configuration.read(Settings().strategies_file))
     test.work(recordings.merge(files))
-    return test.part().counts.of("applied")
+    return test.ledger.counts.of("applied")
 
 
 def lasting(files: Sequence[Path], seconds: float) -> str:

@@ -91,8 +91,7 @@ def expected(mix: Mix, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[r
     lines = list(recordings.read(mix.write(tmp_path_factory.mktemp("mix") / "frames", 1_500)))
     backtest = Backtest(configuration.read(Settings().strategies_file))
     backtest.work(lines)
-    part = backtest.part()
-    return lines, Verdict(part.counts.of("applied"), len(part.signals), backtest.digest())
+    return lines, verdict(backtest.ledger.signals, backtest.ledger.records())
 
 
 def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordings.Line], Verdict]):

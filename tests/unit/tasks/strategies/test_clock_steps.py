@@ -12,12 +12,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks import engine
 from tasks.configuration import registry
 from tasks.conformance import synthetic_market
 from tasks.conformance.suite import kinds
+from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
-from tasks.protocol.batches import MAX_BATCH_EVENTS
+from tasks.protocol import batches
 from tasks.strategy import AnyStrategy
 from tests.support.strategies import bound
 
@@ -76,16 +76,10 @@ def market(name: str, seed: int) -> list[AnyEvent]:
 
 def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[Said]:
     """Return what a strategy says, gate included."""
-    strategies = bound(strategy)
-    held: dict[str, bytes] = {}
-    signals: list[bytes] = []
-    for first in range(0, len(events), MAX_BATCH_EVENTS):
-        batch = events[first : first + MAX_BATCH_EVENTS]
-        wanted = {name: held.get(name) for name in engine.fields(batch, strategies)}
-        outcome = engine.BatchRun("pool", "source", strategies, "v", wanted).finish(batch)
-        held.update(outcome.fields)
-        signals += outcome.signals
-    read = map(json.loads, signals)
+    ledger, strategies = MemoryLedger("source"), bound(strategy)
+    for batch in batches.split(events):
+        ledger.run("pool", batch, strategies, "v")
+    read = map(json.loads, ledger.signals)
     return [Said(signal["event_time_ms"], f"{signal['symbol']} {signal['action']}") for signal in read]
 
 

@@ -1,0 +1,61 @@
+"""A ledger in this process: the backtest, the conformance suite and tests run their batches on it. Pure.
+
+It keeps records and states in their stored form, as Redis does, so a batch starts from what a worker would read; it
+has no fences and no resets, because nobody else writes to it.
+"""
+
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
+
+from tasks.configuration.bound_strategy import BoundStrategy
+from tasks.engine import engine
+from tasks.events import AnyEvent
+from tasks.protocol import records
+from tasks.protocol.counter import Counts
+from tasks.protocol.outcome import Outcome
+
+
+class MemoryLedger:
+    """What the commits of all pools have left behind; what gates held back stands in the outcomes alone."""
+
+    def __init__(self, source: str, conditions: engine.Conditions = engine.DEFAULT) -> None:
+        """Start empty, for events of `source`."""
+        self.source, self.conditions = source, conditions
+        #: Records and states, by pool and field name.
+        self.fields: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
+        #: In the order of the commits.
+        self.signals: list[bytes] = []
+        self.letters: list[bytes] = []
+        self.audit: list[bytes] = []
+        self.counts = Counts()
+
+    def run(
+        self, pool: str, events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy], config_version: str
+    ) -> Outcome:
+        """Return what a batch came to, committed. Raises NewerStateError and what is fatal, and then commits nothing."""
+        stored = self.fields[pool]
+        held = {name: stored.get(name) for name in engine.fields(events, strategies)}
+        run = engine.BatchRun(pool, self.source, strategies, config_version, held, self.conditions)
+        outcome = run.finish(events)
+        stored.update(outcome.fields)
+        self.signals += outcome.signals
+        self.letters += outcome.letters
+        self.audit += outcome.audit
+        self.counts.update(outcome.counts)
+        return outcome
+
+    def add(self, other: "MemoryLedger") -> None:
+        """Take over what another ledger holds of other streams of events."""
+        for pool, fields in other.fields.items():
+            self.fields[pool].update(fields)
+        self.signals += other.signals
+        self.letters += other.letters
+        self.audit += other.audit
+        self.counts.update(other.counts)
+
+    def records(self) -> Iterator[tuple[str, str, records.Record]]:
+        """Yield every record with its pool and field name, as the digest takes them."""
+        for pool, fields in self.fields.items():
+            for name, packed in fields.items():
+                if name.startswith("record:"):
+                    yield pool, name, records.unpack(packed)
