@@ -42,7 +42,7 @@ Ids = Annotated[list[str] | None, typer.Argument(help="Ids, as `list` shows them
 
 
 def _chosen(
-    letterbox: DeadLetterStore,
+    store: DeadLetterStore,
     reasons: list[str] | None,
     strategies: list[str] | None,
     symbols: list[str] | None,
@@ -51,7 +51,7 @@ def _chosen(
     last: int | None,
 ) -> DeadLetterFilter:
     # By Redis's clock: it dates the letters.
-    now_ms = letterbox.now_ms() if since or until else 0
+    now_ms = store.now_ms() if since or until else 0
     return DeadLetterFilter(
         frozenset(reasons or ()),
         frozenset(map(registry.carried_name, strategies or ())),
@@ -62,11 +62,11 @@ def _chosen(
     )
 
 
-def _named(letterbox: DeadLetterStore, ids: Sequence[str], chosen: DeadLetterFilter) -> Iterator[Letter]:
+def _named(store: DeadLetterStore, ids: Sequence[str], chosen: DeadLetterFilter) -> Iterator[Letter]:
     """Return the letters of ids, or those that were chosen; raises SettingsError unless it is one of both."""
     if bool(ids) == (chosen != DeadLetterFilter()):
         raise SettingsError("say which: either ids, or filters such as --reason and --until 7d")
-    return iter(list(letterbox.get(ids))) if ids else letterbox.choose(chosen)
+    return iter(list(store.get(ids))) if ids else store.choose(chosen)
 
 
 @app.command("list")
@@ -84,9 +84,9 @@ def list_letters(
 
     Example: python -m tasks deadletters list --reason strategy_error --symbol BTCUSDT --since 2h
     """
-    letterbox = DeadLetterStore(LedgerReader.reach(load()))
+    store = DeadLetterStore(LedgerReader.reach(load()))
     out, count = command_line.Console(), 0
-    for letter in letterbox.choose(_chosen(letterbox, reason, strategy, symbol, since, until, last)):
+    for letter in store.choose(_chosen(store, reason, strategy, symbol, since, until, last)):
         count += 1
         if as_json:
             typer.echo(msgspec.json.encode(format_dead_letters.facts(letter)))
@@ -121,12 +121,12 @@ def drop(  # noqa: PLR0913 each argument is an option of the command line
 
     Example: python -m tasks deadletters drop --until 7d
     """
-    letterbox = DeadLetterStore(LedgerReader.reach(load()))
-    chosen = _chosen(letterbox, reason, strategy, symbol, since, until, last)
-    found = [letter.id for letter in _named(letterbox, ids or (), chosen)]
+    store = DeadLetterStore(LedgerReader.reach(load()))
+    chosen = _chosen(store, reason, strategy, symbol, since, until, last)
+    found = [letter.id for letter in _named(store, ids or (), chosen)]
     if len(found) > 1 and not yes:
         typer.confirm(f"drop {len(found):,} dead letters for good?", abort=True, err=True)
-    typer.echo(f"dropped {letterbox.drop(found):,}")
+    typer.echo(f"dropped {store.drop(found):,}")
 
 
 @app.command()
@@ -162,25 +162,25 @@ def retry(  # noqa: PLR0913 each argument is an option of the command line
     Example: python -m tasks deadletters retry --reason condemned --symbol BTCUSDT
     """
     settings = load()
-    outbox = LedgerReader.reach(settings)
-    letterbox = DeadLetterStore(outbox)
-    chosen = _chosen(letterbox, reason, strategy, symbol, since, until, last)
-    letters = _named(letterbox, ids or (), chosen)
-    counts = asyncio.run(_retry(settings, outbox, letters, wait_s, as_json=as_json))
+    reader = LedgerReader.reach(settings)
+    store = DeadLetterStore(reader)
+    chosen = _chosen(store, reason, strategy, symbol, since, until, last)
+    letters = _named(store, ids or (), chosen)
+    counts = asyncio.run(_retry(settings, reader, letters, wait_s, as_json=as_json))
     said = ", ".join(f"{count:,} {word}" for word, count in counts.most_common())
     err.print(Text(said or "no dead letters"), soft_wrap=True)
     raise typer.Exit(int(bool(counts.total() - counts["applied"])))
 
 
 async def _retry(
-    settings: Settings, outbox: LedgerReader, letters: Iterator[Letter], wait_s: float, *, as_json: bool
+    settings: Settings, reader: LedgerReader, letters: Iterator[Letter], wait_s: float, *, as_json: bool
 ) -> Counter[str]:
     counts = Counter[str]()
     nats = await _connect(settings)
     try:
-        async for verdict in Retry(settings, outbox, nats, wait_s).run(letters):
+        async for verdict in Retry(settings, reader, nats, wait_s).run(letters):
             if verdict.word == "applied":
-                DeadLetterStore(outbox).drop([verdict.letter.id])
+                DeadLetterStore(reader).drop([verdict.letter.id])
             counts[verdict.word] += 1
             typer.echo(_told(verdict, as_json=as_json))
     finally:

@@ -89,9 +89,9 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
 
     Example: python -m tasks signals --follow --last 20 --symbol BTCUSDT --symbol ETHUSDT
     """
-    outbox = LedgerReader.reach(load())
+    reader = LedgerReader.reach(load())
     if as_digest:
-        typer.echo(outbox.digest())
+        typer.echo(reader.digest())
         return
     if unknown := set(action or ()) - set(_ACTIONS):
         raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")
@@ -100,7 +100,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         frozenset(map(str.upper, symbol or ())),
         frozenset(action or ()),
     )
-    found = _found(outbox, chosen.takes, _begin_ms(outbox, since), last, follow=follow)
+    found = _found(reader, chosen.takes, _begin_ms(reader, since), last, follow=follow)
     if as_json:
         for packed in found:
             typer.echo(packed)
@@ -108,16 +108,16 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         _show(found)
 
 
-def _begin_ms(outbox: LedgerReader, since: str) -> int:
+def _begin_ms(reader: LedgerReader, since: str) -> int:
     if not since:
         return 0
     # By Redis's clock: it dates the entries of the stream.
-    now_s, now_us = outbox.client.time()
+    now_s, now_us = reader.client.time()
     return since_ms(since, now_s * 1_000 + now_us // 1_000)
 
 
-def _found(outbox: LedgerReader, takes: Takes, begin_ms: int, last: int | None, *, follow: bool) -> Iterator[bytes]:
-    tail = SignalStream(outbox, takes)
+def _found(reader: LedgerReader, takes: Takes, begin_ms: int, last: int | None, *, follow: bool) -> Iterator[bytes]:
+    tail = SignalStream(reader, takes)
     stored = tail.stored(begin_ms) if last is None else iter(tail.newest(last, begin_ms))
     return chain(stored, tail.follow(_say)) if follow else stored
 

@@ -57,9 +57,9 @@ class DeadLetterFilter(NamedTuple):
 class DeadLetterStore:
     """Reads and removes dead letters."""
 
-    def __init__(self, outbox: LedgerReader) -> None:
-        self._client: Any = outbox.client
-        self._stream = outbox.keys.deadletters
+    def __init__(self, reader: LedgerReader) -> None:
+        self._client: Any = reader.client
+        self._stream = reader.keys.deadletters
 
     def now_ms(self) -> int:
         """Return Redis's clock, which dates the letters."""

@@ -40,13 +40,13 @@ class LedgerReader:
     @classmethod
     def reach(cls, settings: Settings) -> "LedgerReader":
         """Connect now. Raises ServerAwayError."""
-        outbox = cls(settings)
+        reader = cls(settings)
         try:
-            outbox.client.ping()
+            reader.client.ping()
         except redis.RedisError as error:
             where = mask(settings.ledger)
             raise ServerUnavailableError(f"Redis does not answer at {where} (REDIS_URL): {error}") from None
-        return outbox
+        return reader
 
     def signals(self) -> Iterator[bytes]:
         """Yield every signal that the stream holds, oldest first."""

@@ -18,14 +18,14 @@ Takes = Callable[[bytes], bool]
 class SignalStream:
     """Reads chosen signals. It knows up to where it has read."""
 
-    def __init__(self, outbox: LedgerReader, takes: Takes) -> None:
-        self._client, self._stream = outbox.client, outbox.keys.signals
-        self._outbox, self._takes = outbox, takes
+    def __init__(self, reader: LedgerReader, takes: Takes) -> None:
+        self._client, self._stream = reader.client, reader.keys.signals
+        self._reader, self._takes = reader, takes
         self._after = "0-0"
 
     def stored(self, since_ms: int = 0) -> Iterator[bytes]:
         """Yield what the stream holds, oldest first; with `since_ms`, what was committed then (Redis's clock) or later."""
-        for name, packed in self._outbox.entries(self._stream, b"signal", f"{since_ms}-0"):
+        for name, packed in self._reader.entries(self._stream, b"signal", f"{since_ms}-0"):
             self._after = name
             if self._takes(packed):
                 yield packed

@@ -29,8 +29,8 @@ class Summary(msgspec.Struct):
 
 def read(settings: Settings) -> Summary:
     """Read the summary. Raises redis.RedisError and TrimmedError."""
-    outbox = LedgerReader(settings)
-    counters = outbox.counters()
+    reader = LedgerReader(settings)
+    counters = reader.counters()
     latencies = latency.by_bucket(counters)
     return Summary(
         frames=counters.of("frames"),
@@ -45,5 +45,5 @@ def read(settings: Settings) -> Summary:
         fenced=counters.of("fenced"),
         signals=counters.by_label("signals"),
         latency_ms={f"p{percent}": latency.quantile_ms(latencies, percent / 100) for percent in (50, 99)},
-        digest=outbox.digest(),
+        digest=reader.digest(),
     )

@@ -95,11 +95,11 @@ def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:
 class Retry:
     """Tries letters, round by round."""
 
-    def __init__(self, settings: Settings, outbox: LedgerReader, nats: Client, wait_s: float) -> None:
+    def __init__(self, settings: Settings, reader: LedgerReader, nats: Client, wait_s: float) -> None:
         """Wait so long at most for what becomes of the letters of a round."""
         self._settings, self._nats, self._wait_s = settings, nats, wait_s
-        self._redis: Any = outbox.client
-        self._keys, self._letterbox = outbox.keys, DeadLetterStore(outbox)
+        self._redis: Any = reader.client
+        self._keys, self._letterbox = reader.keys, DeadLetterStore(reader)
         #: Up to which letter those were read that come meanwhile.
         self._read_until = "0-0"
         changes = Changes(settings)

@@ -118,9 +118,9 @@ class States:
 
     def __init__(self, settings: Settings) -> None:
         """Connect. Raises ServerAwayError."""
-        outbox = LedgerReader.reach(settings)
-        self._reader: Any = outbox.client
-        self._keys = outbox.keys
+        reader = LedgerReader.reach(settings)
+        self._reader: Any = reader.client
+        self._keys = reader.keys
         # One that never sends twice: what came in between would be removed too.
         self._reset = connect(settings, settings.ledger, **connection_options()).register_script(script("reset"))
 

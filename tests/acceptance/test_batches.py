@@ -22,13 +22,13 @@ def results(stack: Stack) -> dict[str, dict[str, int]]:
     return {task_id: each["result"] for task_id, each in stored.items()}
 
 
-def applied(outbox: LedgerReader, count: int) -> bool:
-    return outbox.counters().of("applied") == count
+def applied(reader: LedgerReader, count: int) -> bool:
+    return reader.counters().of("applied") == count
 
 
 def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path: Path, recording: Path):
     with running(Plan(1, "solo", 1)) as stack:
-        outbox = LedgerReader(stack.settings)
+        reader = LedgerReader(stack.settings)
         for number in range(1, 6):
             one = tmp_path / f"{number}.jsonl"
             one.write_text(
@@ -36,7 +36,7 @@ def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path
                 '"T":1,"m":true,"M":true},"received_at":1700000000000000000}\n' % number
             )
             replay(stack, [one], "max")
-            wait_for(partial(applied, outbox, number), 10)
+            wait_for(partial(applied, reader, number), 10)
         quiet = results(stack)
         replay(stack, [recording], "max")
         live = finish(stack)

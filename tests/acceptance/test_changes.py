@@ -60,21 +60,21 @@ def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording
     """The audit states from which event on a change counts, and a backtest by it gives the digest of the run."""
     first, *rest = parts(recording, len(CHANGES) + 1, tmp_path)
     with running(Plan(2, "prefork")) as stack:
-        outbox, said = LedgerReader(stack.settings), list[str]()
+        reader, said = LedgerReader(stack.settings), list[str]()
         replay(stack, [first], "max")
         for change, part in zip(CHANGES, rest, strict=True):
             # Something runs under each configuration before the next change, and some of it after that.
-            known = len(versions_run(outbox))
+            known = len(versions_run(reader))
             said.append(command(stack, *change))
             replay(stack, [part], "max")
             version = Changes(stack.settings).version()
-            wait_for(partial(has_run, outbox, version, known), what="something to run under the change")
+            wait_for(partial(has_run, reader, version, known), what="something to run under the change")
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
         audited = command(stack, "backtest", str(recording), "--audit", "--digest").strip()
-        audit = [json.loads(line) for _, line in outbox.entries(outbox.keys.audit, b"line")]
-        versions = {json.loads(packed)["config_version"] for packed in outbox.signals()}
-        held = [json.loads(line) for _, line in outbox.entries(outbox.keys.held, b"held")]
+        audit = [json.loads(line) for _, line in reader.entries(reader.keys.audit, b"line")]
+        versions = {json.loads(packed)["config_version"] for packed in reader.signals()}
+        held = [json.loads(line) for _, line in reader.entries(reader.keys.held, b"held")]
     # The rollback leads back to what the first change had come to, the reset to the file.
     assert len(said) == 5
     assert [change["author"] for change in history[:2] + history[3:4]] == ["strategies file", "ann", "bob"]

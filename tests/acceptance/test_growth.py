@@ -67,7 +67,7 @@ def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recor
 def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_does_not_wait_for_it(recording: Path):
     expected = backtested([recording])
     with two_shards("jetstream") as (stack, shard):
-        outbox, started_s = LedgerReader(stack.settings), time.monotonic()
+        reader, started_s = LedgerReader(stack.settings), time.monotonic()
         at_kill, at_return = 0, 0
 
         def fault() -> None:
@@ -75,9 +75,9 @@ def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_d
             passed_s = time.monotonic() - started_s
             if not at_kill and passed_s > 3:
                 stack.instance.kill(shard)
-                at_kill = outbox.counters().of("applied")
+                at_kill = reader.counters().of("applied")
             elif not at_return and passed_s > 7:
-                at_return = outbox.counters().of("applied")
+                at_return = reader.counters().of("applied")
                 stack.instance.start_again(shard)
 
         replay(stack, [recording], lasting([recording], 9), fault)
@@ -105,8 +105,8 @@ def cluster() -> Iterator[tuple[Instance, dict[str, Process], list[str]]]:
         yield instance, servers, urls
 
 
-def has_counted(outbox: LedgerReader, frames: int) -> bool:
-    return outbox.counters().of("frames") > frames
+def has_counted(reader: LedgerReader, frames: int) -> bool:
+    return reader.counters().of("frames") > frames
 
 
 def leader(urls: list[str]) -> str:
@@ -140,15 +140,15 @@ def test_the_servers_that_lead_a_replicated_stream_are_killed_one_after_the_othe
             # All of it first: what is published while the stream has no leader, nobody keeps.
             replay(stack, [recording], "max")
             stack.instance.start_again(stack.ingest)
-            outbox, killed = LedgerReader(stack.settings), []
+            reader, killed = LedgerReader(stack.settings), []
             for frames in (1_000, 5_000):
-                wait_for(partial(has_counted, outbox, frames), 60, f"{frames} frames")
+                wait_for(partial(has_counted, reader, frames), 60, f"{frames} frames")
                 killed.append(wait_for(lambda: leader(urls), 30, "a leader"))
                 instance.kill(servers[killed[-1]])
-                assert killed[1:] or outbox.counters().of("frames") < expected.frames
+                assert killed[1:] or reader.counters().of("frames") < expected.frames
                 instance.start_again(servers[killed[-1]])
             # A stop while the stream has no leader would leave the rest to the next start.
-            wait_for(partial(has_counted, outbox, expected.frames - 1), 60, "all frames")
+            wait_for(partial(has_counted, reader, expected.frames - 1), 60, "all frames")
             live = finish(stack)
             letters = deadletters(stack)
     assert (live.frames, live.dropped, live.repeats, letters) == (expected.frames, {}, 0, [])

@@ -65,14 +65,14 @@ def test_a_strategy_that_raises_what_is_no_exception_gets_dead_letters(tmp_path:
 def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, name: str, pool: str):
     with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, range(1, EVENTS + 1)))
-        outbox = LedgerReader(stack.settings)
-        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().of("applied") == EVENTS, 60, "them")
+        reader = LedgerReader(stack.settings)
+        wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == EVENTS, 60, "them")
         changes = Changes(stack.settings)
         wait_for(lambda: changes.history()[-1].author == "breaker", 10, "the change")
         wait_for(lambda: name.lower() in found(stack, "strategy_stopped"), 10, "the finding")
         live = finish(stack)
         told = list(map(letters.unpack, deadletters(stack)))
-        [(_, _, record)] = outbox.records()
+        [(_, _, record)] = reader.records()
     assert (live.signals, record.count) == ({"witness": EVENTS}, EVENTS)
     assert {(letter.reason, letter.strategy) for letter in told} == {("strategy_error", name.lower())}
 

@@ -156,10 +156,10 @@ def test_under_ten_times_too_much_ingest_stays_small_counts_every_drop_and_recov
 def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_and_nothing_is_lost(recording: Path):
     with running(Plan(1, "solo")) as stack:
         client: Any = redis.Redis.from_url(stack.redis_url)
-        outbox = LedgerReader(stack.settings)
+        reader = LedgerReader(stack.settings)
         client.config_set("maxmemory", "64mb")
         feed = stack.start_feed(["replay", str(recording), "--speed", lasting([recording], 20)])
-        wait_for(lambda: outbox.counters().of("batches") > 100, 20, "work")
+        wait_for(lambda: reader.counters().of("batches") > 100, 20, "work")
         while (about := client.info("memory"))["used_memory"] < 0.93 * about["maxmemory"]:
             client.rpush(FILLER, b"x" * 50_000)
         wait_for(lambda: get(stack.http_port, "/ready")[0] == 503, 10, "the stop")
@@ -167,9 +167,9 @@ def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_a
         assert samples(stack)["ingest_redis_full"] == 1
         wait_for(lambda: client.llen("local:celery:depth") == client.llen("local:celery:trade") == 0, 10, "the queues")
         wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 3, 20, "events to wait")
-        batches = outbox.counters().of("batches")
+        batches = reader.counters().of("batches")
         wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 6, 20, "events to wait")
-        assert outbox.counters().of("batches") == batches, "workers idle"
+        assert reader.counters().of("batches") == batches, "workers idle"
         client.delete(FILLER)
         wait_for(lambda: get(stack.http_port, "/ready")[0] == 200, 10, "the end of the stop")
         wait_for(lambda: feed.returncode is not None, 60, "the feed")

@@ -64,13 +64,13 @@ def plan(tmp_path: Path, name: str, pool: str) -> Plan:
 def test_a_deadly_event_is_a_dead_letter_and_its_neighbours_are_applied(tmp_path: Path, name: str, pool: str):
     with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, [POISON_ID - 1, POISON_ID, POISON_ID + 1]))
-        outbox = LedgerReader(stack.settings)
+        reader = LedgerReader(stack.settings)
         wait_for(lambda: stack.instance.watch() is not None and deadletters(stack), 120, "the dead letter")
         whole = 2 if name == "Hungry" else 3
-        wait_for(lambda: stack.instance.watch() is not None and outbox.counters().of("applied") == whole, 30, "them")
+        wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == whole, 30, "them")
         live = finish(stack)
         [letter] = map(letters.unpack, deadletters(stack))
-        [(_, _, record)] = outbox.records()
+        [(_, _, record)] = reader.records()
     # Memory that is used up is nobody's fault; else it is the strategy's error, and others are given the event.
     reason = "condemned" if name == "Hungry" else "strategy_error"
     assert (letter.reason, letter.event and letter.event.id) == (reason, POISON_ID)

@@ -40,7 +40,7 @@ class Failover:
 
     def __init__(self, stack: Stack, servers: Watched, *, keep_back: int = 0) -> None:
         """`keep_back`: how many events at least are applied that no replica hears of."""
-        self._outbox, self._servers, self._keep_back = LedgerReader(stack.settings), servers, keep_back
+        self._reader, self._servers, self._keep_back = LedgerReader(stack.settings), servers, keep_back
         self._next: Callable[[int], bool] = self._cut_off
         #: How many were applied when the replicas were cut off, when the master was killed, and after that.
         self.cut_off = self.killed = self.after = 0
@@ -59,7 +59,7 @@ class Failover:
 
     def act(self) -> None:
         with suppress(redis.RedisError):
-            applied = self._outbox.counters().of("applied")
+            applied = self._reader.counters().of("applied")
             while not self.recovered_s and self._next(applied):
                 pass
 

@@ -65,7 +65,7 @@ def _settled(pipeline: Pipeline, before: Mapping[int, int], more: int) -> dict[i
     least, counts = sum(before.values()) + more, dict(before)
 
     def told() -> bool:
-        counts.update(latency.by_bucket(pipeline.outbox.counters()))
+        counts.update(latency.by_bucket(pipeline.reader.counters()))
         return sum(counts.values()) >= least
 
     systems.follow(pipeline, told, 30, "the latencies")
@@ -82,7 +82,7 @@ def cost(mix: Mix, events: int) -> Cost:
         before = metered.read_ns(pipeline.stack.costs)
         run = runs.run(pipeline, loads.next(events))
         after = metered.read_ns(pipeline.stack.costs)
-        held = state_bytes_a_symbol(pipeline.outbox)
+        held = state_bytes_a_symbol(pipeline.reader)
     counted_us = {stage: (after[stage] - before[stage]) / events / 1e3 for stage in metered.STAGES}
     asked = run.redis
     return Cost(
@@ -107,11 +107,11 @@ def stages(roles_us: Mapping[str, float], counted_us: Mapping[str, float]) -> di
     return ingest | rest | worker | {role: roles_us[role] for role in ("feed", "nats", "redis")}
 
 
-def state_bytes_a_symbol(outbox: LedgerReader) -> float:
+def state_bytes_a_symbol(reader: LedgerReader) -> float:
     """Give the mean over (venue, symbol) of what states and records take, names included."""
-    client: Any = outbox.client
+    client: Any = reader.client
     sizes: dict[str, int] = {}
-    for key in client.scan_iter(match=f"{outbox.keys.pool('*')}"):
+    for key in client.scan_iter(match=f"{reader.keys.pool('*')}"):
         for field, value in client.hscan_iter(key):
             kind, _, rest = field.decode().partition(":")
             if kind in {"record", "state"}:
@@ -127,7 +127,7 @@ def once(setup: Setup, events: int) -> tuple[Run, float]:
     """Give a run at full speed, and the state bytes of a symbol."""
     with running(setup) as (pipeline, loads):
         run = runs.run(pipeline, loads.next(events))
-        return run, state_bytes_a_symbol(pipeline.outbox)
+        return run, state_bytes_a_symbol(pipeline.reader)
 
 
 def delayed(mix: Mix, events: int, contender_events: int, delay_ms: float) -> Iterator[Point]:

@@ -65,7 +65,7 @@ class Pipeline:
         self.stack = make(instance, plan._replace(environment=environment | dict(plan.environment)))
         self.stack.wait_until_ready()
         self.nats_url, self.redis_url = self.stack.nats_url, self.stack.redis_url
-        self.outbox = LedgerReader(self.stack.settings)
+        self.reader = LedgerReader(self.stack.settings)
 
     @property
     def environment(self) -> Mapping[str, str]:
@@ -74,7 +74,7 @@ class Pipeline:
 
     def done(self) -> int:
         """Ask the ledger, whose counters move with each commit."""
-        counted: Any = self.outbox.client.hmget(self.outbox.keys.counters, "applied", "repeats")
+        counted: Any = self.reader.client.hmget(self.reader.keys.counters, "applied", "repeats")
         return sum(int(count or 0) for count in counted)
 
     def finish(self) -> Verdict:
@@ -82,7 +82,7 @@ class Pipeline:
         self.stack.ingest.terminate()
         follow(self, lambda: self.stack.ingest.returncode is not None, _STOP_S + 30, "ingest to end")
         told = summary.read(self.stack.settings)
-        return Verdict(self.outbox.counters().of("applied"), sum(told.signals.values()), told.digest)
+        return Verdict(self.reader.counters().of("applied"), sum(told.signals.values()), told.digest)
 
 
 class Recipe(NamedTuple):

@@ -59,8 +59,8 @@ def write() -> None:
         first = instance.directory / "first.jsonl"
         first.write_bytes(part(slice(0, LINES)))
         feed = stack.start_feed(["replay", str(first), "--speed", "40"])
-        outbox = LedgerReader(stack.settings)
-        wait_for(lambda: outbox.counters().of("applied") >= APPLIED, 60)
+        reader = LedgerReader(stack.settings)
+        wait_for(lambda: reader.counters().of("applied") >= APPLIED, 60)
         instance.kill(stack.workers[0])
         wait_for(lambda: feed.returncode is not None, 60)
         instance.kill(stack.ingest)

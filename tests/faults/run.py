@@ -45,7 +45,7 @@ class Run:
     def __init__(self, stack: Rig, mode: str) -> None:
         self.stack, self.mode = stack, mode
         self.dice = Random(SEED)
-        self.outbox = LedgerReader(stack.settings)
+        self.reader = LedgerReader(stack.settings)
         self.redis = redis.Redis.from_url(stack.redis_url, retry=None, socket_timeout=10)
         #: Whether frames still come in.
         self.feeding = False
@@ -66,7 +66,7 @@ class Run:
 
     def remember(self) -> None:
         """Keep what the ledger says, because it goes. Nobody may write to it meanwhile."""
-        self.before += verdict.applied(self.outbox)
+        self.before += verdict.applied(self.reader)
 
     # What a fault does
 
@@ -195,9 +195,9 @@ def _steps(run: Run, fault: Iterator[float], feed: Process) -> Iterator[None]:
 
 def feed(run: Run, files: Sequence[Path], speed: str, fault: Iterator[float]) -> None:
     """Replay recordings while a fault happens; wait until all is well again."""
-    before = run.outbox.counters().of("applied")
+    before = run.reader.counters().of("applied")
     process = run.stack.start_feed(["replay", *map(str, files), "--speed", speed])
-    wait_for(lambda: run.outbox.counters().of("applied") > before or process.returncode is not None, 20, "events")
+    wait_for(lambda: run.reader.counters().of("applied") > before or process.returncode is not None, 20, "events")
     for _ in _steps(run, fault, process):
         time.sleep(POLL_S)
     process.wanted = False
@@ -235,8 +235,8 @@ def judge(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
         else:
             feed(run, halves, speed, case.fault(run))
         live = finish(run)
-        events = verdict.applied(run.outbox)
-        letters = list(run.outbox.entries(run.outbox.keys.deadletters, b"letter"))
+        events = verdict.applied(run.reader)
+        letters = list(run.reader.entries(run.reader.keys.deadletters, b"letter"))
         log = stack.ingest.tail(40)
     lost = set(whole.events) - set(run.before) - set(events)
     row = Row(

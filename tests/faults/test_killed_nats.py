@@ -62,7 +62,7 @@ def test_nats_killed_at_full_speed_changes_nothing(recording: Path, tmp_path: Pa
         run = Run(stack, "jetstream")
         feed(run, [file], "max", killed(run, times))
         live = finish(run)
-        letters = list(run.outbox.entries(run.outbox.keys.deadletters, b"letter"))
+        letters = list(run.reader.entries(run.reader.keys.deadletters, b"letter"))
         expected = backtest.run([file], configuration.read(stack.settings.strategies_file))
         log = stack.instance.directory / "feed.log"
         said = f"{run.times} kills; {live}; the feed says: {log.read_text()[-2000:]}"

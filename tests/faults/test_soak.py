@@ -155,7 +155,7 @@ def test_after_minutes_of_random_faults_the_digest_is_equal_and_memory_flat(reco
         feed(run, [file], str(SPEED), soak.fault(run))
         took_s = time.monotonic() - began_s
         live = finish(run)
-        letters = list(run.outbox.entries(run.outbox.keys.deadletters, b"letter"))
+        letters = list(run.reader.entries(run.reader.keys.deadletters, b"letter"))
         expected = backtest.run([file], configuration.read(stack.settings.strategies_file))
     found = {
         "minutes": round(took_s / 60, 1),

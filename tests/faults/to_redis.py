@@ -48,7 +48,7 @@ def _hold(run: Run) -> bytes | None:
 
 def _epoch(run: Run) -> bytes | None:
     with suppress(redis.RedisError):
-        return run.redis.hget(run.outbox.keys.shard(0), "epoch")  # type: ignore[return-value]  # a sync client
+        return run.redis.hget(run.reader.keys.shard(0), "epoch")  # type: ignore[return-value]  # a sync client
     return None
 
 

@@ -45,9 +45,9 @@ def _witnessed(signals: Sequence[bytes]) -> list[Event]:
     ]
 
 
-def applied(outbox: LedgerReader) -> list[Event]:
+def applied(reader: LedgerReader) -> list[Event]:
     """Return what the ledger says was applied, in order."""
-    return _witnessed(list(outbox.signals()))
+    return _witnessed(list(reader.signals()))
 
 
 class Expected(NamedTuple):

@@ -38,7 +38,7 @@ def test_commits_are_known_when_the_notices_connection_dies_and_after(nats_url, 
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
     with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
         service.wait_ready()
-        queue, outbox = Queue(client, service.settings), LedgerReader(service.settings)
+        queue, reader = Queue(client, service.settings), LedgerReader(service.settings)
         for number in (1, 2):
             asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % number)))
             batch = take(queue, number)
@@ -46,8 +46,8 @@ def test_commits_are_known_when_the_notices_connection_dies_and_after(nats_url, 
                 client.client_kill_filter(_type="pubsub")
             queue.commit(batch)
             wait_for(lambda: held(service) == 0)
-        wait_for(lambda: outbox.counters().of("committed") == 2)
-        outbox.client.close()
+        wait_for(lambda: reader.counters().of("committed") == 2)
+        reader.client.close()
 
 
 def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(settings: Settings):

@@ -31,8 +31,8 @@ def send(nats_url: str, *messages: tuple[str, bytes]) -> None:
 
 
 def counted(service: Ingest, name: CounterName, count: int) -> None:
-    outbox = LedgerReader(service.settings)
-    wait_for(lambda: outbox.counters().of(name) == count, 10, f"{name} to be {count}, not {outbox.counters()}")
+    reader = LedgerReader(service.settings)
+    wait_for(lambda: reader.counters().of(name) == count, 10, f"{name} to be {count}, not {reader.counters()}")
 
 
 def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on(nats_url, redis_url, namespace):
@@ -46,8 +46,8 @@ def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on
             (f"{namespace}.y", TRADE % 2),
         )
         counted(service, "frames", 3)
-        outbox = LedgerReader(service.settings)
-        letters = [dead_letters.unpack(each) for _, each in outbox.entries(outbox.keys.deadletters, b"letter")]
+        reader = LedgerReader(service.settings)
+        letters = [dead_letters.unpack(each) for _, each in reader.entries(reader.keys.deadletters, b"letter")]
         status, metrics = service.get("/metrics")
     assert [(each.reason, each.refusal, each.subject) for each in letters] == [
         ("refused", "not_positive", f"{namespace}.solusdt@trade"),
@@ -55,7 +55,7 @@ def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on
     ]
     assert letters[0].raw == crossed
     assert letters[1].raw == b"\x00" * 65_536, "cut at 64 KiB"
-    assert (status, outbox.counters().of("events")) == (200, 1)
+    assert (status, reader.counters().of("events")) == (200, 1)
     assert 'ingest_frames_refused_total{reason="not_json"} 1.0' in metrics
     assert 'ingest_events_total{kind="trade",venue="spot"} 1.0' in metrics
 

@@ -95,8 +95,8 @@ def ready(stack: Stack) -> dict[str, Any]:
 
 def deadletters(stack: Stack) -> list[bytes]:
     """Return every dead letter."""
-    outbox = LedgerReader(stack.settings)
-    return [letter for _, letter in outbox.entries(outbox.keys.deadletters, b"letter")]
+    reader = LedgerReader(stack.settings)
+    return [letter for _, letter in reader.entries(reader.keys.deadletters, b"letter")]
 
 
 def backtested(files: Sequence[Path]) -> backtest.Result:

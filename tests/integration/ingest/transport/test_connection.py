@@ -34,14 +34,14 @@ def test_a_restart_of_nats_is_survived_and_said_once_and_redis_is_not_blamed(red
             wait_for(lambda: time.monotonic() - stopped_s > 3, 5)
             start_nats(instance, "nats-again", port=port)
             service.wait_ready()
-            outbox = LedgerReader(service.settings)
+            reader = LedgerReader(service.settings)
 
             def flows() -> bool:
                 asyncio.run(publish(url, (f"{namespace}.x", TRADE % 1)))
-                return outbox.counters().of("frames") > 0
+                return reader.counters().of("frames") > 0
 
             wait_for(flows, 10, "frames")
-            outbox.client.close()
+            reader.client.close()
             assert [line["part"] for line in service.logged("connection lost, retrying")] == ["nats"]
             assert [line["part"] for line in service.logged("connected")] == ["redis", "nats", "nats"]
 

@@ -16,68 +16,68 @@ from tests.support.strategies import Echo, Worker
 
 
 @pytest.fixture
-def outbox(redis_url: str, namespace: str) -> Iterator[LedgerReader]:
-    outbox = LedgerReader(Settings(redis_url=redis_url, namespace=namespace))
-    yield outbox
-    outbox.client.close()
+def reader(redis_url: str, namespace: str) -> Iterator[LedgerReader]:
+    reader = LedgerReader(Settings(redis_url=redis_url, namespace=namespace))
+    yield reader
+    reader.client.close()
 
 
-def speak(outbox: LedgerReader, *names: str) -> None:
+def speak(reader: LedgerReader, *names: str) -> None:
     for name in names:
-        outbox.client.xadd(outbox.keys.signals, {"signal": name})
+        reader.client.xadd(reader.keys.signals, {"signal": name})
 
 
-def test_the_digest_of_a_ledger_is_that_of_one_process_that_did_the_same(outbox):
-    start_epoch(outbox.client, outbox.keys)
-    echo, ledger = Echo.create({}), Ledger(outbox.client, outbox.keys.namespace)
+def test_the_digest_of_a_ledger_is_that_of_one_process_that_did_the_same(reader):
+    start_epoch(reader.client, reader.keys)
+    echo, ledger = Echo.create({}), Ledger(reader.client, reader.keys.namespace)
     worker = Worker(echo)
     for sent in (batch(), batch(2, 3.0, 4.0, 5.0)):
         worker.run(sent.events)
         run(ledger, sent, echo)
-    assert len(list(outbox.signals())) == 5
-    assert outbox.digest() == digest(worker.signals, worker.ledger.records())
+    assert len(list(reader.signals())) == 5
+    assert reader.digest() == digest(worker.signals, worker.ledger.records())
 
 
-def test_an_empty_ledger_has_the_digest_of_nothing(outbox):
-    assert outbox.digest() == digest([], [])
-    assert list(outbox.signals()) == []
-    assert outbox.counters() == {}
+def test_an_empty_ledger_has_the_digest_of_nothing(reader):
+    assert reader.digest() == digest([], [])
+    assert list(reader.signals()) == []
+    assert reader.counters() == {}
 
 
-def test_the_digest_is_refused_with_its_reason_when_the_stream_was_trimmed(outbox):
-    speak(outbox, *"abc")
-    outbox.client.xtrim(outbox.keys.signals, maxlen=2, approximate=False)
+def test_the_digest_is_refused_with_its_reason_when_the_stream_was_trimmed(reader):
+    speak(reader, *"abc")
+    reader.client.xtrim(reader.keys.signals, maxlen=2, approximate=False)
     with pytest.raises(TrimmedError, match=r"was trimmed.*SIGNALS_KEEP"):
-        outbox.digest()
+        reader.digest()
 
 
-def test_a_stream_that_was_made_for_a_reader_before_any_signal_is_whole(outbox):
-    outbox.client.xgroup_create(outbox.keys.signals, "relay", id="0", mkstream=True)
-    assert outbox.digest() == digest([], [])
+def test_a_stream_that_was_made_for_a_reader_before_any_signal_is_whole(reader):
+    reader.client.xgroup_create(reader.keys.signals, "relay", id="0", mkstream=True)
+    assert reader.digest() == digest([], [])
 
 
-def test_any_number_of_signals_comes_oldest_first(outbox):
+def test_any_number_of_signals_comes_oldest_first(reader):
     wanted = [str(number) for number in range(2_500)]
-    pipe = outbox.client.pipeline()
+    pipe = reader.client.pipeline()
     for name in wanted:
-        pipe.xadd(outbox.keys.signals, {"signal": name})
+        pipe.xadd(reader.keys.signals, {"signal": name})
     pipe.execute()
-    assert [signal.decode() for signal in outbox.signals()] == wanted
+    assert [signal.decode() for signal in reader.signals()] == wanted
 
 
-def test_records_of_all_pools_are_found_and_of_other_namespaces_none(outbox):
+def test_records_of_all_pools_are_found_and_of_other_namespaces_none(reader):
     worker = Worker(Echo.create({}))
     worker.run(batch().events)
     packed = worker.held["record:spot:BTCUSDT:trade"]
-    for key in (outbox.keys.pool("depth"), outbox.keys.pool("trade"), f"{outbox.keys.namespace}x:pool:trade"):
-        outbox.client.hset(key, mapping={"record:spot:BTCUSDT:trade": packed, "state:x": b"x", "lane:0": "s@1"})
-    assert sorted((pool, field) for pool, field, _ in outbox.records()) == [
+    for key in (reader.keys.pool("depth"), reader.keys.pool("trade"), f"{reader.keys.namespace}x:pool:trade"):
+        reader.client.hset(key, mapping={"record:spot:BTCUSDT:trade": packed, "state:x": b"x", "lane:0": "s@1"})
+    assert sorted((pool, field) for pool, field, _ in reader.records()) == [
         ("depth", "record:spot:BTCUSDT:trade"),
         ("trade", "record:spot:BTCUSDT:trade"),
     ]
-    assert {record.count for _, _, record in outbox.records()} == {2}
+    assert {record.count for _, _, record in reader.records()} == {2}
 
 
-def test_counters_are_numbers_by_name(outbox):
-    outbox.client.hset(outbox.keys.counters, mapping={"frames": 3, "skipped:kline": 2})
-    assert outbox.counters() == {CounterKey("frames"): 3, CounterKey("skipped", "kline"): 2}
+def test_counters_are_numbers_by_name(reader):
+    reader.client.hset(reader.keys.counters, mapping={"frames": 3, "skipped:kline": 2})
+    assert reader.counters() == {CounterKey("frames"): 3, CounterKey("skipped", "kline"): 2}

@@ -45,9 +45,9 @@ class Pipeline:
 
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
-        self.outbox = LedgerReader(stack.settings)
-        self.keys: Keys = self.outbox.keys
-        self.client: Any = self.outbox.client
+        self.reader = LedgerReader(stack.settings)
+        self.keys: Keys = self.reader.keys
+        self.client: Any = self.reader.client
 
     def bury(self, letter: DeadLetter) -> str:
         """Put a letter into the stream; give its id."""
@@ -58,7 +58,7 @@ class Pipeline:
         return self.bury(DeadLetter("condemned", "5 runs", pool=pool, event=event))
 
     def letters(self) -> list[str]:
-        return [name for name, _ in self.outbox.entries(self.keys.deadletters, b"letter")]
+        return [name for name, _ in self.reader.entries(self.keys.deadletters, b"letter")]
 
     def record(self, event: AnyEvent, pool: str = "trade") -> records.Record:
         return records.unpack(self.client.hget(self.keys.pool(pool), records.field(event)))
@@ -75,7 +75,7 @@ class Pipeline:
         return {line["id"]: line["verdict"] for line in lines}, done.exit_code
 
     def repeats(self) -> int:
-        return self.outbox.counters().of("repeats")
+        return self.reader.counters().of("repeats")
 
 
 @pytest.fixture(scope="module")

@@ -65,10 +65,10 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         assert 0 < said["ingest_round_trip_seconds_sum", ""] < said["pipeline_latency_seconds_sum", ""] < 3 * 30
         age_s = time.time() - EVENT_MS / 1_000
         assert said["pipeline_event_age_seconds_sum", ""] == pytest.approx(3 * age_s, abs=3 * 30)
-        outbox = LedgerReader(service.settings)
-        wait_for(lambda: outbox.counters().of("committed") == 3, 10, "the same in the ledger")
-        assert outbox.counters().of("frames") == 7
-        outbox.client.close()
+        reader = LedgerReader(service.settings)
+        wait_for(lambda: reader.counters().of("committed") == 3, 10, "the same in the ledger")
+        assert reader.counters().of("frames") == 7
+        reader.client.close()
 
 
 def test_the_probes_answer_with_json_that_names_every_part(nats_url, redis_url, namespace):

@@ -74,7 +74,7 @@ class Pipeline:
 
     def __init__(self, service: Ingest, work: Worker, client: redis.Redis) -> None:
         self.service, self.work, self.client = service, work, client
-        self.outbox = LedgerReader(service.settings)
+        self.reader = LedgerReader(service.settings)
         self.sent = 0
 
     def publish(self) -> None:
@@ -85,7 +85,7 @@ class Pipeline:
         self.sent += PART
 
     def applied(self) -> bool:
-        return self.outbox.counters().of("applied") == self.sent
+        return self.reader.counters().of("applied") == self.sent
 
     def wait_applied(self) -> None:
         wait_for(self.applied, 30, f"the commits{self.work.process.tail()}")
@@ -148,8 +148,8 @@ def test_commits_that_redis_refuses_for_a_while_are_told_and_made_later(pipeline
     recording = tmp_path / "recording.jsonl"
     recording.write_bytes(b"\n".join(map(frame, range(1, pipeline.sent + 1))))
     expected = backtest.run([recording], configuration.read(tmp_path / "strategies.toml"))
-    assert pipeline.outbox.digest() == expected.digest
-    reasons = {dead_letters.unpack(raw).reason for _, raw in pipeline.outbox.entries(keys.deadletters, b"letter")}
+    assert pipeline.reader.digest() == expected.digest
+    reasons = {dead_letters.unpack(raw).reason for _, raw in pipeline.reader.entries(keys.deadletters, b"letter")}
     assert reasons == {"strategy_error"}
     assert "Traceback" not in pipeline.work.log()
     assert not list(pipeline.client.scan_iter(f"{namespace}:starts:*"))
