@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -62,11 +63,8 @@ def test_the_authors_classes_and_objects_carry_nothing_of_it():
 def test_an_author_may_use_the_same_words_for_something_else():
     [bound] = registry.build(configured(f"{__name__}:Gated"))["trade"]
     assert bound.gate == Gate(paused=True)
-    assert all(
-        (each.gate, each.overrides) == ("the author's", ("the author's",))
-        for each in (bound.strategy, bound.for_symbol("ETHUSDT"))
-        if isinstance(each, Gated)
-    )
+    authors: list[Any] = [bound.strategy, bound.for_symbol("ETHUSDT")]
+    assert [(each.gate, each.overrides) for each in authors] == [("the author's", ("the author's",))] * 2
     assert signals([bound]) == 0
 
 

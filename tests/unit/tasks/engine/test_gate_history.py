@@ -2,6 +2,7 @@
 
 import json
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -45,6 +46,15 @@ def test_the_limit_counts_in_clock_hours_of_event_time():
         if reasons[-1] is None:
             passed.note("BTCUSDT", "BTCUSDT buy", time_ms)
     assert reasons == [None, None, "per_hour", None]
+
+
+def test_what_is_saved_of_it_are_these_bytes_for_ever():
+    """States outlive releases."""
+    history = GateHistory()
+    history.note("BTCUSDT", "BTCUSDT buy", TIME_MS)
+    saved = b"\x92\x81\xabBTCUSDT buy\xcf\x00\x00\x01\x91\x34\x6f\x60\x00\x81\xa7BTCUSDT\x92\xce\x00\x07\x4d\xc0\x01"
+    assert msgspec.msgpack.encode(history) == saved
+    assert msgspec.msgpack.decode(saved, type=GateHistory) == history
 
 
 def test_what_is_held_back_does_not_start_a_cool_down():
