@@ -18,6 +18,7 @@ __all__ = [
     "performance",
     "prices",
     "run",
+    "signal_statistics",
     "strategies_page",
     "symbol_shard",
 ]

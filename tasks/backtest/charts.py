@@ -31,15 +31,7 @@ LAYOUT: Mapping[str, Any] = {
 }
 
 
-class SignalMarks(SignalRow, kw_only=True):
-    """The part of a signal that the page shows."""
-
-    current_price: float
-    rationale: str
-    metadata: dict[str, str]
-
-
-def figure(series: Prices, label: str, spoken: Sequence[SignalMarks], colours: Mapping[str, str]) -> dict[str, Any]:
+def figure(series: Prices, label: str, spoken: Sequence[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
     """Give the chart of a symbol: the line of its price, called `label`, and a set of markers a strategy and action."""
     points = list(thinned(series))
     line = {
@@ -55,7 +47,7 @@ def figure(series: Prices, label: str, spoken: Sequence[SignalMarks], colours: M
     return {"data": [line, *(_markers(*group, spoken, colours) for group in groups)], "layout": dict(LAYOUT)}
 
 
-def _markers(strategy: str, action: str, spoken: Iterable[SignalMarks], colours: Mapping[str, str]) -> dict[str, Any]:
+def _markers(strategy: str, action: str, spoken: Iterable[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
     mine = [each for each in spoken if (each.strategy, each.action) == (strategy, action)]
     return {
         "type": "scatter",

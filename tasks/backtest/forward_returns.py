@@ -37,15 +37,24 @@ class Trigger(msgspec.Struct):
 
 
 class SignalRow(msgspec.Struct, kw_only=True):
-    """The part of a signal that its return is computed from."""
+    """The part of a signal that is shown, and that its return is computed from."""
 
     strategy: str
     symbol: str
     action: str
     confidence: float
+    current_price: float
+    rationale: str
     event_time_ms: int
     trigger: Trigger
 
+
+def read_signals(packed: Iterable[bytes]) -> list[SignalRow]:
+    """Return signals, given as the contract's JSON. Raises msgspec.MsgspecError."""
+    return [_decoder.decode(each) for each in packed]
+
+
+_decoder = msgspec.json.Decoder(SignalRow)
 
 #: Returns what is known of a venue, symbol and kind; None where there is nothing.
 Series = Callable[[Venue, str, Kind], Prices | None]

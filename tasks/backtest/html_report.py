@@ -3,20 +3,18 @@
 Its charts are plotly's, which is an optional dependency: it is imported here, when a page is asked for.
 """
 
-import statistics
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-import msgspec
-
 from tasks.backtest.backtest import Result
-from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, SignalMarks, figure
-from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, forward_bps
+from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, figure
+from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, SignalRow, read_signals
 from tasks.backtest.prices import Market, Name
-from tasks.configuration import Configuration, edits
+from tasks.backtest.signal_statistics import Returns, format_bps, summarize
+from tasks.configuration import Configuration, edits, registry
 from tasks.errors import SettingsError
 
 #: Of plotly's charts.
@@ -64,9 +62,9 @@ def write(path: Path, content: Content) -> int:
 def html(content: Content) -> str:
     """Give the page. Raises SettingsError when plotly is not installed."""
     library = plotly()
-    spoken = [msgspec.json.decode(packed, type=SignalMarks) for packed in content.signals]
-    strategies = sorted({name for pool in content.configuration.pools.values() for name in pool.strategies})
-    # A strategy of somebody else is configured by its import path, and speaks under its own name.
+    spoken = read_signals(content.signals)
+    pools = content.configuration.pools.values()
+    strategies = sorted({registry.carried_name(name) for pool in pools for name in pool.strategies})
     strategies += sorted({each.strategy for each in spoken} - set(strategies))
     colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(strategies)}
     prices = {name: content.market.prices(name) for name in content.market.names}
@@ -96,7 +94,7 @@ def _chart(
     market: Market,
     name: Name,
     prices: Prices,
-    spoken: Iterable[SignalMarks],
+    spoken: Iterable[SignalRow],
     colours: Mapping[str, str],
 ) -> str:
     mine = [each for each in spoken if _name(each) == name]
@@ -115,11 +113,11 @@ def _chart(
     )
 
 
-def _name(spoken: SignalMarks) -> tuple[str, str]:
-    return spoken.metadata["venue"], spoken.symbol
+def _name(spoken: SignalRow) -> Name:
+    return spoken.trigger.venue, spoken.symbol
 
 
-def _table(strategies: Iterable[str], spoken: Sequence[SignalMarks], market: Market) -> str:
+def _table(strategies: Iterable[str], spoken: Sequence[SignalRow], market: Market) -> str:
     over = "".join(
         f'<th class="over" scope="colgroup" colspan="4">after {horizon_s} s, basis points</th>'
         for horizon_s in HORIZONS_S
@@ -134,26 +132,26 @@ def _table(strategies: Iterable[str], spoken: Sequence[SignalMarks], market: Mar
     return f'<table><thead><tr><td colspan="5"></td>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(strategy: str, spoken: Sequence[SignalMarks], market: Market) -> str:
-    actions = [each.action for each in spoken]
-    confidence = f"{statistics.median(each.confidence for each in spoken):.2f}" if spoken else "-"
-    cells = [f"{len(spoken):,}", f"{actions.count('buy'):,}", f"{actions.count('sell'):,}", confidence]
-    returns = "".join(_returns(forward_bps(market.series, spoken, horizon_s)) for horizon_s in HORIZONS_S)
+def _row(strategy: str, spoken: Sequence[SignalRow], market: Market) -> str:
+    found = summarize(spoken, market.series)
+    confidence = f"{found.confidence.median:.2f}" if found.confidence else "-"
+    cells = [f"{found.signals:,}", f"{found.buys:,}", f"{found.sells:,}", confidence]
+    returns = "".join(map(_returns, found.returns))
     numbers = "".join(f"<td>{cell}</td>" for cell in cells)
     return f'<tr><th scope="row">{escape(strategy)}</th>{numbers}{returns}</tr>'
 
 
-def _returns(values: Sequence[float]) -> str:
-    if not values:
+def _returns(found: Returns | None) -> str:
+    if found is None:
         return '<td class="first">-</td><td>-</td><td>-</td><td>0</td>'
-    right = sum(value > 0 for value in values) / len(values)
-    return f'<td class="first">{right:.0%}</td>{_signed(statistics.fmean(values))}{_signed(statistics.median(values))}<td>{len(values):,}</td>'
+    means = f"{_bps(found.mean_bps)}{_bps(found.median_bps)}"
+    return f'<td class="first">{found.right:.0%}</td>{means}<td>{found.signals:,}</td>'
 
 
-def _signed(value: float) -> str:
-    rounded = round(value, 2)
-    colour = "up" if rounded > 0 else "down" if rounded < 0 else "dim"
-    return f'<td class="{colour}">{rounded:+.2f}</td>' if rounded else f'<td class="{colour}">0.00</td>'
+def _bps(value: float) -> str:
+    text = format_bps(value)
+    colour = {"+": "up", "-": "down"}.get(text[0], "dim")
+    return f'<td class="{colour}">{text}</td>'
 
 
 def _foot(content: Content) -> str:

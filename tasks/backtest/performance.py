@@ -3,17 +3,14 @@
 python -m tasks strategies report FILE... > docs/strategies.md
 """
 
-import statistics
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-import msgspec
-
-from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, forward_bps
+from tasks.backtest.forward_returns import read_signals
 from tasks.backtest.prices import Market
+from tasks.backtest.signal_statistics import Returns, SignalStatistics, format_bps, summarize
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
@@ -21,7 +18,7 @@ from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped
 from tasks.protocol import batches
-from tasks.protocol.plausibility import FrameReader
+from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.protocol.routing import Router
 
 
@@ -30,18 +27,15 @@ class Row(NamedTuple):
 
     strategy: str
     events: int
-    actions: Counter[str]
-    #: Sorted.
-    confidences: list[float]
-    #: By horizon, in basis points, with the sign of the action: above zero is right.
-    forward_bps: tuple[list[float], ...]
+    statistics: SignalStatistics
+    #: Processor time an event.
     microseconds: float
 
 
-def events(path: Path, salvage: recordings.Salvage | None = None) -> list[AnyEvent]:
+def events(path: Path, salvage: recordings.Salvage | None = None, limits: Limits = DEFAULT_LIMITS) -> list[AnyEvent]:
     """Read the events of a recording. Raises RecordingError."""
     lines = enumerate(recordings.read(path, salvage), start=1)
-    reader = FrameReader()
+    reader = FrameReader(limits)
     parsed = (reader.read(line.raw, line.stream, seq, line.received_at_ns) for seq, line in lines)
     return [each for each in parsed if not isinstance(each, Skipped | Refused)]
 
@@ -51,7 +45,7 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
     prices, router = Market(), Router(configuration.routes())
     for each in market:
         prices.observe(each)
-    for pool, strategies in registry.build(configuration).items():
+    for pool, strategies in registry.running(configuration).items():
         wanted = [
             each
             for each in market
@@ -67,15 +61,8 @@ def _row(strategy: BoundStrategy, market: Sequence[AnyEvent], prices: Market) ->
     for batch in batches.split(market):
         ledger.run("report", batch, (strategy,), "report")
     seconds = time.process_time() - started_s
-    spoken = [msgspec.json.decode(packed, type=SignalRow) for packed in ledger.signals]
-    return Row(
-        strategy.name,
-        len(market),
-        Counter(each.action for each in spoken),
-        sorted(each.confidence for each in spoken),
-        tuple(forward_bps(prices.series, spoken, horizon_s) for horizon_s in HORIZONS_S),
-        seconds / len(market) * 1e6 if market else 0.0,
-    )
+    found = summarize(read_signals(ledger.signals), prices.series)
+    return Row(strategy.name, len(market), found, seconds / len(market) * 1e6 if market else 0.0)
 
 
 def table(market: Sequence[AnyEvent], found: Iterable[Row]) -> str:
@@ -93,18 +80,12 @@ def table(market: Sequence[AnyEvent], found: Iterable[Row]) -> str:
 
 
 def _line(row: Row) -> str:
-    confidence = " / ".join(f"{value:.2f}" for value in quantiles(row.confidences)) or "-"
-    forward = " | ".join(_mean(values) for values in row.forward_bps)
-    actions = f"{row.actions['buy']} | {row.actions['sell']}"
+    found = row.statistics
+    confidence = " / ".join(f"{value:.2f}" for value in found.confidence or ()) or "-"
+    forward = " | ".join(map(_mean, found.returns))
+    actions = f"{found.buys} | {found.sells}"
     return f"| {row.strategy} | {row.events:,} | {actions} | {confidence} | {forward} | {row.microseconds:.0f} |"
 
 
-def quantiles(values: Sequence[float]) -> list[float]:
-    """Give minimum, quartiles and maximum of sorted values; none of none."""
-    if len(values) < 2:
-        return list(values) * 5
-    return [values[0], *statistics.quantiles(values, n=4, method="inclusive"), values[-1]]
-
-
-def _mean(values: Sequence[float]) -> str:
-    return f"{statistics.fmean(values):+.2f} ({len(values)})" if values else "-"
+def _mean(found: Returns | None) -> str:
+    return f"{format_bps(found.mean_bps)} ({found.signals})" if found else "-"

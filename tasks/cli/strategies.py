@@ -15,6 +15,7 @@ from tasks.backtest.strategies_page import page
 from tasks.cli import command_line
 from tasks.configuration import registry
 from tasks.conformance import suite as checking
+from tasks.protocol.plausibility import Limits
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 
@@ -110,11 +111,12 @@ def write_report(
 
     Example: python -m tasks strategies report recording.jsonl.gz > docs/strategies.md
     """
-    settings = configuration.read(load().strategies_file)
+    own = load()
+    settings, limits = configuration.read(own.strategies_file), Limits(own.max_clock_lead_s, own.max_book_jump)
     tables: dict[str, str] = {}
     with err.status("reading") as status:
         for path in files:
-            market = performance.events(path, _warn if salvage else None)
+            market = performance.events(path, _warn if salvage else None, limits)
             found = list(performance.rows(market, settings, lambda text: status.update(Text(text))))
             tables[path.name] = performance.table(market, found)
     sys.stdout.write(page(tables))

@@ -34,6 +34,8 @@ def said(after_ms: int, action: str = "buy", *, kind: Kind = "depth", venue: Ven
         symbol="BTCUSDT",
         action=action,
         confidence=0.7,
+        current_price=100.0,
+        rationale="",
         event_time_ms=TIME_MS + after_ms,
         trigger=Trigger(venue, "BTCUSDT", kind),
     )

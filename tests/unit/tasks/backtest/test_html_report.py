@@ -1,5 +1,6 @@
 """The page of a backtest: one file that holds everything, whatever stands in the recording."""
 
+import re
 import sys
 from html.parser import HTMLParser
 from pathlib import Path
@@ -9,11 +10,12 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.backtest import html_report, parallel
-from tasks.backtest.charts import SignalMarks, figure, thinned
-from tasks.backtest.forward_returns import Prices
+from tasks.backtest.charts import figure, thinned
+from tasks.backtest.forward_returns import Prices, SignalRow
 from tasks.backtest.html_report import Content
 from tasks.backtest.prices import Market
 from tasks.cli.main import app
+from tasks.configuration import Configuration
 from tasks.errors import SettingsError
 from tests.support.events import TIME_MS, book, trade
 from tests.support.market import SIGNALS, SYMBOLS, configuration, write_market
@@ -43,13 +45,13 @@ def told(tmp_path_factory: pytest.TempPathFactory) -> Content:
     return content(write_market(tmp_path_factory.mktemp("market") / "market.jsonl"))
 
 
-def spoken(**changes: object) -> SignalMarks:
+def spoken(**changes: object) -> SignalRow:
     facts = {
         "strategy": "iceberg", "symbol": "BTCUSDT", "action": "buy", "confidence": 0.7, "current_price": 100.0,
-        "event_time_ms": TIME_MS, "rationale": "why", "metadata": {"venue": "spot"},
+        "event_time_ms": TIME_MS, "rationale": "why",
         "trigger": {"venue": "spot", "symbol": "BTCUSDT", "kind": "depth"},
     }  # fmt: skip
-    return msgspec.convert(facts | changes, SignalMarks)
+    return msgspec.convert(facts | changes, SignalRow)
 
 
 def test_the_page_shows_every_signal_the_digest_and_the_settings(told: Content):
@@ -89,6 +91,14 @@ def test_a_recording_without_signals_or_without_anything_has_a_page(tmp_path: Pa
     market = Market()
     market.observe(trade(100.0))
     assert "no signals" in html_report.html(quiet._replace(market=market))
+
+
+def test_a_strategy_has_one_row_under_the_name_that_its_signals_carry(told: Content):
+    pools = {"pools": {"trade": {"kinds": ["trade"], "strategies": {"tests.support.strategies:Echo": {}}}}}
+    chosen = Configuration.model_validate(pools)
+    signals = [msgspec.json.encode(spoken(strategy="echo"))]
+    text = html_report.html(told._replace(configuration=chosen, signals=signals))
+    assert re.findall(r'<tr><th scope="row">(.*?)</th>', text) == ["echo"]
 
 
 def test_without_the_library_it_is_one_clear_line_before_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,6 @@ from typer.testing import CliRunner
 
 from compose.local.processes import ROOT
 from tasks.backtest import performance
-from tasks.backtest.performance import quantiles
 from tasks.backtest.strategies_page import page
 from tasks.cli.strategies import app
 from tasks.configuration import Configuration, registry
@@ -23,13 +22,6 @@ SKEW = Configuration.model_validate(
 )
 
 
-@pytest.mark.parametrize(
-    ("values", "expected"), [([], []), ([1.0], [1.0] * 5), ([0.0, 1.0, 2.0, 3.0, 4.0], [0.0, 1.0, 2.0, 3.0, 4.0])]
-)
-def test_quantiles_are_minimum_quartiles_and_maximum(values, expected):
-    assert quantiles(values) == expected
-
-
 def test_a_return_has_the_sign_of_the_action_so_that_above_zero_is_right():
     # A buy at mid 2000, a second later mid 2010 (+50 bps) and a sell, a second later mid 2000 (-49.75 bps).
     def at(second: int, mid: float, bids: float, asks: float):
@@ -40,9 +32,10 @@ def test_a_return_has_the_sign_of_the_action_so_that_above_zero_is_right():
     told: list[str] = []
     (row,) = performance.rows(market, SKEW, told.append)
     assert told == ["orderbook_skew"]
-    assert (row.events, dict(row.actions)) == (3, {"buy": 1, "sell": 1})
-    assert row.forward_bps[0] == pytest.approx([50.0, 10 / 2010 * 1e4])
-    assert row.forward_bps[1] == []
+    found = row.statistics
+    assert (row.events, found.signals, found.buys, found.sells) == (3, 2, 1, 1)
+    assert found.returns[0] == pytest.approx((2, (50 + 10 / 2010 * 1e4) / 2, (50 + 10 / 2010 * 1e4) / 2, 1.0))
+    assert found.returns[1] is None
     assert "| orderbook_skew | 3 | 1 | 1 |" in performance.table(market, [row])
 
 
@@ -52,7 +45,7 @@ def test_trades_stand_for_the_price_where_there_are_no_books():
         {"pools": {"trade": {"kinds": ["trade"], "strategies": {"price_velocity": {"window_s": 2}}}}}
     )
     (row,) = performance.rows(market, configuration, lambda _: None)
-    assert (row.events, row.confidences) == (2, [])
+    assert (row.events, row.statistics.signals, row.statistics.confidence) == (2, 0, None)
     assert "| price_velocity | 2 | 0 | 0 | - | - | - | - |" in performance.table(market, [row])
 
 
@@ -89,6 +82,20 @@ def test_the_command_writes_the_page(tmp_path: Path):
     assert written.exit_code == 0
     assert written.stdout.startswith("# Strategies\n")
     assert "1 events in 0 s: BTCUSDT." in written.stdout
+
+
+@pytest.mark.parametrize(("jump", "events"), [("0.2", 1), ("0", 2)])
+def test_the_report_refuses_the_books_that_a_backtest_refuses(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, jump: str, events: int
+):
+    """A trade at 100 and a book around 50, by the setting of how far a book may jump."""
+    monkeypatch.setenv("MAX_BOOK_JUMP", jump)
+    path, received = tmp_path / "one.jsonl", f'"received_at":{TIME_MS}000000'
+    path.write_text(
+        f'{{"stream":"btcusdt@trade","data":{{"e":"trade","E":{TIME_MS},"s":"BTCUSDT","t":1,"p":"100","q":"1","T":{TIME_MS},"m":true}},{received}}}\n'
+        f'{{"stream":"btcusdt@depth20","data":{{"lastUpdateId":1,"bids":[["50","9"]],"asks":[["50.1","1"]]}},{received}}}\n'
+    )
+    assert f"\n{events} events in 0 s: BTCUSDT." in CliRunner().invoke(app, ["report", str(path)]).stdout
 
 
 def test_of_a_damaged_recording_the_report_takes_what_is_whole_when_asked(tmp_path: Path):

@@ -1,0 +1,76 @@
+"""What the signals of a strategy came to: one definition, for the strategies' page and that of a backtest. Pure."""
+
+import statistics
+from collections.abc import Sequence
+from typing import NamedTuple
+
+from tasks.backtest.forward_returns import HORIZONS_S, Series, SignalRow, forward_bps
+
+
+class Returns(NamedTuple):
+    """The returns after the signals that have one, over one horizon."""
+
+    #: Of how many signals.
+    signals: int
+    #: In basis points, above zero where the action was right.
+    mean_bps: float
+    median_bps: float
+    #: The share of those above zero: a price that did not move is not right.
+    right: float
+
+
+class Quartiles(NamedTuple):
+    """Minimum, quartiles and maximum."""
+
+    least: float
+    lower: float
+    median: float
+    upper: float
+    most: float
+
+
+class SignalStatistics(NamedTuple):
+    """What some signals came to; None where there is nothing to tell of."""
+
+    signals: int
+    buys: int
+    sells: int
+    confidence: Quartiles | None
+    #: By horizon, as HORIZONS_S.
+    returns: tuple[Returns | None, ...]
+
+
+def summarize(signals: Sequence[SignalRow], series: Series) -> SignalStatistics:
+    """Return the statistics of signals on the prices of their run; their order does not matter."""
+    actions = [each.action for each in signals]
+    return SignalStatistics(
+        len(signals),
+        actions.count("buy"),
+        actions.count("sell"),
+        quartiles([each.confidence for each in signals]),
+        tuple(_returns(forward_bps(series, signals, horizon_s)) for horizon_s in HORIZONS_S),
+    )
+
+
+def quartiles(values: Sequence[float]) -> Quartiles | None:
+    """Return minimum, quartiles and maximum; None of none."""
+    if not values:
+        return None
+    # One value has no quantiles; the same one twice has its own.
+    lower, median, upper = statistics.quantiles(
+        [*values, *values] if len(values) == 1 else values, n=4, method="inclusive"
+    )
+    return Quartiles(min(values), lower, median, upper, max(values))
+
+
+def format_bps(value: float) -> str:
+    """Return basis points in two decimals with their sign; what rounds to zero has none."""
+    rounded = round(value, 2)
+    return f"{rounded:+.2f}" if rounded else "0.00"
+
+
+def _returns(values: Sequence[float]) -> Returns | None:
+    if not values:
+        return None
+    right = sum(value > 0 for value in values) / len(values)
+    return Returns(len(values), statistics.fmean(values), statistics.median(values), right)
