@@ -89,7 +89,7 @@ class Backtest:
         self.ledger = MemoryLedger(SOURCE)
 
     def run(self, lines: Iterable[recordings.Line], progress: Callable[[int], None] = lambda _: None) -> Result:
-        """Take every line and say what they came to. Raises RecordingError."""
+        """Take every line and return what they came to. Raises RecordingError."""
         started_s = time.perf_counter()
         self.work(lines, progress)
         return self.result(time.perf_counter() - started_s)
@@ -107,7 +107,7 @@ class Backtest:
             self._flush(lane)
 
     def part(self) -> Part:
-        """Give what this process found out."""
+        """Return what this process found out."""
         return Part(self._counts, self.ledger, self._market)
 
     def add(self, part: Part) -> None:
@@ -118,7 +118,7 @@ class Backtest:
             self._market.add(part.market)
 
     def result(self, seconds: float) -> Result:
-        """Say what all of it came to."""
+        """Return what all of it came to."""
         return Result(
             frames=self._counts.of("frames"),
             events=self._counts.of("events"),
@@ -181,7 +181,7 @@ class Backtest:
         self.ledger.run(lane.pool, events, self._strategies[version][lane.pool], version)
 
     def digest(self) -> str:
-        """Give the digest; equal to the live pipeline's over the same frames."""
+        """Return the digest; equal to the live pipeline's over the same frames."""
         return digest(self.ledger.signals, self.ledger.records())
 
 

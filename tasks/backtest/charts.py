@@ -31,8 +31,8 @@ LAYOUT: Mapping[str, Any] = {
 }
 
 
-def figure(series: Prices, label: str, spoken: Sequence[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
-    """Give the chart of a symbol: the line of its price, called `label`, and a set of markers a strategy and action."""
+def figure(series: Prices, label: str, signals: Sequence[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
+    """Return the chart of a symbol: the line of its price, called `label`, and a set of markers a strategy and action."""
     points = list(thinned(series))
     line = {
         "type": "scatter",
@@ -43,12 +43,12 @@ def figure(series: Prices, label: str, spoken: Sequence[SignalRow], colours: Map
         "line": {"color": _GREY, "width": 1.2},
         "hovertemplate": "%{y} at %{x|%H:%M:%S.%L}<extra></extra>",
     }
-    groups = sorted({(each.strategy, each.action) for each in spoken})
-    return {"data": [line, *(_markers(*group, spoken, colours) for group in groups)], "layout": dict(LAYOUT)}
+    groups = sorted({(each.strategy, each.action) for each in signals})
+    return {"data": [line, *(_markers(*group, signals, colours) for group in groups)], "layout": dict(LAYOUT)}
 
 
-def _markers(strategy: str, action: str, spoken: Iterable[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
-    mine = [each for each in spoken if (each.strategy, each.action) == (strategy, action)]
+def _markers(strategy: str, action: str, signals: Iterable[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
+    mine = [each for each in signals if (each.strategy, each.action) == (strategy, action)]
     return {
         "type": "scatter",
         "mode": "markers",

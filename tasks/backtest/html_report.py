@@ -60,24 +60,24 @@ def write(path: Path, content: Content) -> int:
 
 
 def html(content: Content) -> str:
-    """Give the page. Raises SettingsError when plotly is not installed."""
+    """Return the page. Raises SettingsError when plotly is not installed."""
     library = plotly()
-    spoken = read_signals(content.signals)
+    signals = read_signals(content.signals)
     pools = content.configuration.pools.values()
     strategies = sorted({registry.carried_name(name) for pool in pools for name in pool.strategies})
-    strategies += sorted({each.strategy for each in spoken} - set(strategies))
+    strategies += sorted({each.strategy for each in signals} - set(strategies))
     colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(strategies)}
     prices = {name: content.market.prices(name) for name in content.market.names}
-    charts = "".join(_chart(library, content.market, name, prices[name], spoken, colours) for name in prices)
+    charts = "".join(_chart(library, content.market, name, prices[name], signals, colours) for name in prices)
     names = ", ".join(path.name for path in content.files)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
 <title>Backtest of {escape(names)}</title><style>{STYLE}</style>
 <script>{library.offline.get_plotlyjs()}</script></head>
 <body><main><h1>Backtest</h1>
-<p class="dim">{escape(names)}: {content.result.events:,} events, {len(spoken):,} signals</p>
+<p class="dim">{escape(names)}: {content.result.events:,} events, {len(signals):,} signals</p>
 <h2>Strategies</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Strategies">{_table(strategies, spoken, content.market)}</div>
+<div class="scroll" tabindex="0" role="region" aria-label="Strategies">{_table(strategies, signals, content.market)}</div>
 <p class="dim">Returns of the mid price (of the last trade, where there are no books) from the signal on, with the sign
 of the action: above zero is right. The price that was there is the last one that had arrived, and the time runs on the
 clock of the prices. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not move is not
@@ -94,10 +94,10 @@ def _chart(
     market: Market,
     name: Name,
     prices: Prices,
-    spoken: Iterable[SignalRow],
+    signals: Iterable[SignalRow],
     colours: Mapping[str, str],
 ) -> str:
-    mine = [each for each in spoken if _name(each) == name]
+    mine = [each for each in signals if _name(each) == name]
     label = "mid price" if market.kind(name) == "depth" else "last trade"
     drawn = library.io.to_html(
         figure(prices, label, mine, colours),
@@ -113,11 +113,11 @@ def _chart(
     )
 
 
-def _name(spoken: SignalRow) -> Name:
-    return spoken.trigger.venue, spoken.symbol
+def _name(signal: SignalRow) -> Name:
+    return signal.trigger.venue, signal.symbol
 
 
-def _table(strategies: Iterable[str], spoken: Sequence[SignalRow], market: Market) -> str:
+def _table(strategies: Iterable[str], signals: Sequence[SignalRow], market: Market) -> str:
     over = "".join(
         f'<th class="over" scope="colgroup" colspan="4">after {horizon_s} s, basis points</th>'
         for horizon_s in HORIZONS_S
@@ -128,12 +128,12 @@ def _table(strategies: Iterable[str], spoken: Sequence[SignalRow], market: Marke
         '<th class="first" scope="col">right</th><th scope="col">mean</th><th scope="col">median</th><th scope="col">of</th>'
         * len(HORIZONS_S)
     )
-    rows = "".join(_row(name, [each for each in spoken if each.strategy == name], market) for name in strategies)
+    rows = "".join(_row(name, [each for each in signals if each.strategy == name], market) for name in strategies)
     return f'<table><thead><tr><td colspan="5"></td>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(strategy: str, spoken: Sequence[SignalRow], market: Market) -> str:
-    found = summarize(spoken, market.series)
+def _row(strategy: str, signals: Sequence[SignalRow], market: Market) -> str:
+    found = summarize(signals, market.series)
     confidence = f"{found.confidence.median:.2f}" if found.confidence else "-"
     cells = [f"{found.signals:,}", f"{found.buys:,}", f"{found.sells:,}", confidence]
     returns = "".join(map(_returns, found.returns))

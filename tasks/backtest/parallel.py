@@ -58,7 +58,7 @@ class Ran(NamedTuple):
 
 
 def jobs_for(paths: list[Path]) -> int:
-    """Give the number of processes that pays: one a processor, but each with something to read."""
+    """Return the number of processes that pays: one a processor, but each with something to read."""
     size = sum(path.stat().st_size for path in paths if path.is_file())
     return max(1, min(os.cpu_count() or 1, size // MIN_BYTES_A_JOB))
 

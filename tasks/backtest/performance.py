@@ -4,7 +4,8 @@ python -m tasks strategies report FILE... > docs/strategies.md
 """
 
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -40,9 +41,28 @@ def events(path: Path, salvage: recordings.Salvage | None = None, limits: Limits
     return [each for each in parsed if not isinstance(each, Skipped | Refused)]
 
 
-def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> Iterator[Row]:
-    """Run each strategy of the configuration by itself, in the order of its pools; `done` is told its name."""
-    prices, router = Market(), Router(configuration.routes())
+class _Alone:
+    """One strategy by itself, in every pool that it is in."""
+
+    def __init__(self) -> None:
+        self._ledger = MemoryLedger("report")
+        self._events, self._seconds = 0, 0.0
+
+    def run(self, pool: str, strategy: BoundStrategy, events: Sequence[AnyEvent]) -> None:
+        started_s = time.process_time()
+        for batch in batches.split(events):
+            self._ledger.run(pool, batch, (strategy,), "report")
+        self._seconds += time.process_time() - started_s
+        self._events += len(events)
+
+    def row(self, name: str, prices: Market) -> Row:
+        found = summarize(read_signals(self._ledger.signals), prices.series)
+        return Row(name, self._events, found, self._seconds / max(1, self._events) * 1e6)
+
+
+def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> list[Row]:
+    """Return a row for each strategy that runs, in the order of pools; `done` is told its name after each pool."""
+    prices, router, ran = Market(), Router(configuration.routes()), defaultdict[str, _Alone](_Alone)
     for each in market:
         prices.observe(each)
     for pool, strategies in registry.running(configuration).items():
@@ -52,21 +72,13 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
             if any(lane.pool == pool for lane in router.lanes_of(each.venue, each.symbol, each.kind))
         ]
         for strategy in strategies:
-            yield _row(strategy, wanted, prices)
+            ran[strategy.name].run(pool, strategy, wanted)
             done(strategy.name)
-
-
-def _row(strategy: BoundStrategy, market: Sequence[AnyEvent], prices: Market) -> Row:
-    ledger, started_s = MemoryLedger("report"), time.process_time()
-    for batch in batches.split(market):
-        ledger.run("report", batch, (strategy,), "report")
-    seconds = time.process_time() - started_s
-    found = summarize(read_signals(ledger.signals), prices.series)
-    return Row(strategy.name, len(market), found, seconds / len(market) * 1e6 if market else 0.0)
+    return [alone.row(name, prices) for name, alone in ran.items()]
 
 
 def table(market: Sequence[AnyEvent], found: Iterable[Row]) -> str:
-    """Give the Markdown table of one recording."""
+    """Return the Markdown table of one recording."""
     times = [each.time_ms for each in market]
     seconds = (max(times) - min(times)) / 1000 if times else 0.0
     symbols = ", ".join(sorted({each.symbol for each in market}))

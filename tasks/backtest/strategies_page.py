@@ -55,7 +55,7 @@ price of two such busy symbols holds its quantity for two minutes. On futures, *
 
 
 def page(tables: Mapping[str, str]) -> str:
-    """Give the whole page; `tables` by the recording's name."""
+    """Return the whole page; `tables` by the recording's name."""
     parts = [_HEAD]
     for name, table in tables.items():
         parts.append(f"\n### {name}\n\n{table}\n")

@@ -27,7 +27,7 @@ class SymbolShard:
         return sorted(name for name in self._dealt if name)
 
     def has(self, symbol: str) -> bool:
-        """Say whether a symbol is worked on here; every process has to ask for the same symbols in the same order."""
+        """Return whether a symbol is worked on here; every process has to ask for the same symbols in the same order."""
         mine = self._dealt.get(symbol)
         if mine is None:
             mine = self._dealt[symbol] = len(self._dealt) % self._of == self._number
@@ -35,5 +35,5 @@ class SymbolShard:
 
     @staticmethod
     def stream(line: Line) -> Stream | None:
-        """Give the stream that a line names, and with it the symbol of its event; None: only the payload can tell."""
+        """Return the stream that a line names, and with it the symbol of its event; None: only the payload can tell."""
         return parse_stream(line.stream)

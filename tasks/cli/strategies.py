@@ -117,6 +117,6 @@ def write_report(
     with err.status("reading") as status:
         for path in files:
             market = performance.events(path, _warn if salvage else None, limits)
-            found = list(performance.rows(market, settings, lambda text: status.update(Text(text))))
+            found = performance.rows(market, settings, lambda text: status.update(Text(text)))
             tables[path.name] = performance.table(market, found)
     sys.stdout.write(page(tables))

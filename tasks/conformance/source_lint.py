@@ -22,7 +22,7 @@ _ATTRIBUTES = frozenset({"now", "utcnow", "today", "random"})
 
 
 def faults(strategy_type: type[AnyStrategy]) -> list[str]:
-    """Give one line for each thing that a strategy must not use: line and name. Raises OSError without a source."""
+    """Return one line for each thing that a strategy must not use: line and name. Raises OSError without a source."""
     tree = ast.parse(inspect.getsource(sys.modules[strategy_type.__module__]))
     nodes = (node for node in ast.walk(tree) if isinstance(node, ast.stmt | ast.expr))
     found = ((node.lineno, name) for node in nodes for name in _used(node))

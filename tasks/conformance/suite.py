@@ -69,7 +69,7 @@ class Report(NamedTuple):
         return tuple(finding.name for finding in self.findings if finding.status == "failed")
 
 
-class _Spoken(msgspec.Struct, frozen=True):
+class _SignalRow(msgspec.Struct, frozen=True):
     """What of a signal says when it came, and what about."""
 
     symbol: str
@@ -203,8 +203,8 @@ class _Tried:
             msgspec.structs.replace(event, time_ms=event.time_ms + _AHEAD_MS)
             for event in self._events[first : first + first // 10]
         ]
-        fresh = [each.about for each in _spoken(self._run([tail]), tail)]
-        again = {each.about for each in _spoken(self._run([self._events[:first] + ahead + tail]), tail)}
+        fresh = [each.about for each in _signals_within(self._run([tail]), tail)]
+        again = {each.about for each in _signals_within(self._run([self._events[:first] + ahead + tail]), tail)}
         silent = {about for about in fresh if fresh.count(about) > 1} - again
         if silent:
             which = ", ".join(" ".join(about) for about in sorted(silent))
@@ -254,7 +254,7 @@ class _Tried:
 
 
 def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
-    """Give the kinds of events that a strategy looks at."""
+    """Return the kinds of events that a strategy looks at."""
     hooks: tuple[tuple[Kind, bool], ...] = (
         ("depth", strategy_type.on_depth is not Strategy.on_depth),
         ("trade", strategy_type.on_trade is not Strategy.on_trade),
@@ -262,11 +262,11 @@ def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
     return tuple(kind for kind, overridden in hooks if overridden)
 
 
-def _spoken(ran: _Ran, events: Sequence[AnyEvent]) -> list[_Spoken]:
+def _signals_within(ran: _Ran, events: Sequence[AnyEvent]) -> list[_SignalRow]:
     """Return the signals that came within the times of some events."""
     if not events:
         return []
-    read = [msgspec.json.decode(packed, type=_Spoken) for packed in ran.signals]
+    read = [msgspec.json.decode(packed, type=_SignalRow) for packed in ran.signals]
     return [each for each in read if events[0].time_ms <= each.event_time_ms <= events[-1].time_ms]
 
 

@@ -18,7 +18,7 @@ _TICK = 0.01
 
 
 def symbols(how_many: int) -> tuple[str, ...]:
-    """Give `how_many` symbols; the first three are those that baskets are made of."""
+    """Return `how_many` symbols; the first three are those that baskets are made of."""
     return (*BASKET, *(f"S{number:02d}USDT" for number in range(how_many)))[:how_many]
 
 

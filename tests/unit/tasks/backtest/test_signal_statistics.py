@@ -101,7 +101,17 @@ def test_both_pages_show_the_same_numbers_cell_by_cell(file: Path):
 
 def test_a_strategy_that_is_off_is_not_reported():
     tables = {"pools": {"depth": {"kinds": ["depth"], "strategies": {"orderbook_skew": {"gate": {"off": True}}}}}}
-    assert list(performance.rows([book()], Configuration.model_validate(tables), lambda _: None)) == []
+    assert performance.rows([book()], Configuration.model_validate(tables), lambda _: None) == []
+
+
+def test_a_strategy_of_two_pools_has_one_row_on_both_pages(file: Path):
+    skew = {"kinds": ["depth"], "strategies": {"orderbook_skew": {}}}
+    pools = {"one": skew | {"symbols": ["BTCUSDT"]}, "other": skew | {"symbols": ["SOLUSDT"]}}
+    chosen = Configuration.model_validate({"pools": pools})
+    market = performance.events(file)
+    (row,) = performance.rows(market, chosen, lambda _: None)
+    assert row.events == sum(event.kind == "depth" for event in market)
+    assert on_the_strategies_page(file, chosen) == on_the_page_of_the_backtest(file, chosen)
 
 
 def said(after_ms: int, action: str = "buy", confidence: float = 0.7) -> SignalRow:

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 from tasks import configuration, engine
 from tasks.configuration import registry
 from tasks.configuration.gate import OPEN, Gate
+from tasks.engine import MemoryLedger
 from tasks.engine.gate_history import HOUR_MS, GateHistory
 from tasks.frames.timestamps import STEP_BACK_MS
 from tasks.protocol.outcome import Outcome
@@ -138,8 +139,8 @@ def test_cutting_the_stream_anywhere_holds_back_the_same(seconds: list[int], cut
     )
     strategies = registry.build(chosen)["trade"]
     events = [trade(id=n, seq=n, time_ms=TIME_MS + 1000 * s) for n, s in enumerate(sorted(seconds), start=1)]
-    whole = engine.BatchRun("trade", "source", strategies, "v", {}).finish(events)
-    first = engine.BatchRun("trade", "source", strategies, "v", {}).finish(events[:cut])
-    second = engine.BatchRun("trade", "source", strategies, "v", first.fields).finish(events[cut:])
+    whole = MemoryLedger("source").run("trade", events, strategies, "v")
+    ledger = MemoryLedger("source")
+    first, second = (ledger.run("trade", some, strategies, "v") for some in (events[:cut], events[cut:]))
     assert first.signals + second.signals == whole.signals
     assert first.held + second.held == whole.held
