@@ -3,4 +3,4 @@
 The service and `record` read from them. It knows transport and connectivity; where a source is resumed, the ledger says.
 """
 
-__all__ = ["base", "consumer", "core", "jetstream", "resume", "stream_setup"]
+__all__ = ["base", "consumer", "core", "cursor", "jetstream", "pull", "resume", "stream_setup"]

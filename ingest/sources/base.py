@@ -27,8 +27,10 @@ class Source(Protocol):
 
     #: Whether what is not worked off at a stop is there for the next start.
     keeps: bool
-    #: Whether it is not what it was any more: then a new epoch has to begin.
-    outdated: bool
+
+    @property
+    def outdated(self) -> bool:
+        """Whether it is not what it was any more: then a new epoch has to begin."""
 
     @property
     def pending(self) -> int:

@@ -10,6 +10,9 @@ import msgspec
 
 from tasks.events import Position
 
+#: nats-py gives a message's time as float seconds or as a date: the same moment to the microsecond at best.
+SAME_NS = 1_000_000
+
 Start = Literal["new", "first"]
 
 
@@ -58,6 +61,22 @@ class LastFrame(NamedTuple):
         return cls(source, int(seq), int(stored_at_ns))
 
 
+class Tail(NamedTuple):
+    """The last of what was read of a stream: its number, and a frame to know it by, if there is one."""
+
+    seq: int
+    frame: LastFrame | None
+
+    def is_held(self, stream: Stream, stored_at_ns: int | None) -> bool:
+        """Whether the stream still holds it, or has forgotten it as planned.
+
+        `stored_at_ns` is when the message was stored that has the frame's number now; None: there is no such message.
+        """
+        if stream.last_seq < max(self.seq, self.frame.seq if self.frame else 0):
+            return False
+        return self.frame is None or stored_at_ns is None or abs(stored_at_ns - self.frame.stored_at_ns) < SAME_NS
+
+
 class StoredOffsets(NamedTuple):
     """What the ledger says of where reading stood."""
 
@@ -72,6 +91,17 @@ def furthest(stream: Stream, positions: Iterable[Position]) -> Position | None:
     """Give the last of the stream's positions, by its latest numbers; None if all are another's."""
     here = [(number, each.seq, each) for each in positions if (number := stream.losses(each.source)) is not None]
     return max(here, key=itemgetter(0, 1))[2] if here else None
+
+
+def tail_of(stream: Stream, known: Iterable[Position], read: LastFrame | None) -> Tail | None:
+    """Return the tail of what was read; None: nothing of this stream was.
+
+    `known` are positions that were read, `read` is the last frame of which more is known.
+    """
+    last = furthest(stream, known)
+    if last is None:
+        return None
+    return Tail(last.seq, read if read and read.source == last.source else None)
 
 
 def begin(stream: Stream, known: Sequence[Position], start: Start, kept_seq: int | None = None) -> Position:

@@ -1,6 +1,5 @@
 """The stream that JetStream keeps the frames in: created, or checked, before anything is read from it."""
 
-from collections.abc import Sequence
 from datetime import UTC, datetime, timedelta
 
 import stamina
@@ -9,13 +8,10 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.sources.resume import LastFrame, Stream, furthest
+from ingest.sources.resume import Stream, Tail
 from tasks.errors import SettingsError
-from tasks.events import Position
 from tasks.settings import Settings
 
-#: nats-py gives a message's time as float seconds or as a date: the same moment to the microsecond at best.
-SAME_NS = 1_000_000
 #: JetStream's code for subjects that another stream has already.
 OVERLAP = 10065
 #: How long a stream remembers the ids of frames, in seconds: longer than a server takes to come back. What a feed sends
@@ -56,32 +52,28 @@ async def prepare(client: Client, settings: Settings) -> Stream:
     )
 
 
-async def holds(client: Client, stream: Stream, read: LastFrame) -> bool:
-    """Whether a frame that was read is still what has its number, or was forgotten as planned. Raises NATS's errors."""
-    if read.seq > stream.last_seq:
-        return False
-    try:
-        message = await client.jetstream().get_msg(stream.name, read.seq)
-    except NotFoundError:
-        return True
-    return message.time is None or abs(_ns(message.time) - read.stored_at_ns) < SAME_NS
+async def stored_at_ns(client: Client, stream: Stream, tail: Tail) -> int | None:
+    """Return when the message was stored that has the number of the tail's frame now; None: there is none, or no frame.
 
-
-async def kept(client: Client, stream: Stream, known: Sequence[Position], read: LastFrame | None) -> int | None:
-    """Return up to where the stream still holds what was read; None: it has lost nothing of it. Raises NATS's errors.
-
-    `known` are positions that were read, `read` is the last frame of which more is known.
+    Raises NATS's errors.
     """
-    last = furthest(stream, known)
-    if last is None:
+    if tail.frame is None:
         return None
-    same = read if read and read.source == last.source else None
-    if last.seq <= stream.last_seq and (same is None or await holds(client, stream, same)):
+    try:
+        message = await client.jetstream().get_msg(stream.name, tail.frame.seq)
+    except NotFoundError:
+        return None
+    return None if message.time is None else int(message.time.timestamp() * 1e6) * 1_000
+
+
+async def kept(client: Client, stream: Stream, tail: Tail) -> int | None:
+    """Return up to where the stream still holds what was read; None: it has lost nothing of it. Raises NATS's errors."""
+    if tail.is_held(stream, await stored_at_ns(client, stream, tail)):
         return None
     # Others may have got the numbers already; they were stored later than what had been read.
-    end_seq = await end_before(client, stream, same.stored_at_ns) if same else stream.last_seq
+    end_seq = await end_before(client, stream, tail.frame.stored_at_ns) if tail.frame else stream.last_seq
     kept_seq = min(end_seq, stream.last_seq)
-    log.warning("the stream has lost frames that were read", count=max(0, last.seq - kept_seq), after=kept_seq)
+    log.warning("the stream has lost frames that were read", count=max(0, tail.seq - kept_seq), after=kept_seq)
     return kept_seq
 
 
@@ -102,10 +94,6 @@ async def end_before(client: Client, stream: Stream, time_ns: int) -> int:
     )
     await jetstream.delete_consumer(stream.name, made.name)
     return made.delivered.stream_seq if made.delivered else 0
-
-
-def _ns(time: datetime) -> int:
-    return int(time.timestamp() * 1e6) * 1_000
 
 
 def wanted_subjects(settings: Settings) -> list[str]:

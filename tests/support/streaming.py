@@ -10,7 +10,8 @@ import nats
 
 from ingest.connectivity import Connectivity
 from ingest.sources.consumer import Consumer
-from ingest.sources.jetstream import StreamSource
+from ingest.sources.jetstream import DEFAULT_PACING, StreamSource
+from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StoredOffsets
 from ingest.transport.connection import Nats
 from tasks.events import Position
@@ -35,13 +36,13 @@ def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:
 class Reader:
     """A source whose service looks at it as often as it should, and what it delivered."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, pacing: Pacing) -> None:
         self.settings = settings
         self.nats = Nats(settings, Connectivity({"nats": settings.nats_url}), lambda: None)
         #: There is room for so many frames.
         self.room = 10**9
         self.lost = 0
-        self.source = StreamSource(self.nats, settings, lambda: len(self.frames) < self.room, self._on_lost)
+        self.source = StreamSource(self.nats, settings, lambda: len(self.frames) < self.room, self._on_lost, pacing)
         self.frames: list[tuple[int, bytes]] = []
 
     def _on_lost(self, count: int) -> None:
@@ -67,6 +68,11 @@ class Reader:
         return self.source.read
 
     @property
+    def has_compared(self) -> bool:
+        """Whether it knows of all numbers that the stream jumped over what they were."""
+        return not self.source._cursor.jumps.count
+
+    @property
     def consumer(self) -> Consumer:
         """The consumer that it reads from."""
         assert self.source._consumer is not None
@@ -81,8 +87,8 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(settings: Settings) -> AsyncIterator[Reader]:
-    reader = Reader(settings)
+async def reading(settings: Settings, pacing: Pacing = DEFAULT_PACING) -> AsyncIterator[Reader]:
+    reader = Reader(settings, pacing)
     await reader.nats.connect()
     try:
         yield reader
@@ -91,9 +97,9 @@ async def reading(settings: Settings) -> AsyncIterator[Reader]:
 
 
 @asynccontextmanager
-async def opened(settings: Settings, count: int) -> AsyncIterator[Reader]:
+async def opened(settings: Settings, count: int, pacing: Pacing = DEFAULT_PACING) -> AsyncIterator[Reader]:
     """Yield a reader of a stream with so many frames, once the first has come."""
-    async with reading(settings) as reader:
+    async with reading(settings, pacing) as reader:
         await reader.begin()
         await publish(settings, count)
         await reader.source.open(reader.deliver)

@@ -9,8 +9,9 @@ from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavaila
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.sources import consumer, jetstream
+from ingest.sources import consumer
 from ingest.sources.consumer import Consumer
+from ingest.sources.pull import Pacing
 from tasks.clients.nats_client import NatsClient
 from tasks.settings import Settings
 from tests.support.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream
@@ -28,13 +29,9 @@ async def delete_consumers(reader: Reader) -> None:
         await context.delete_consumer(stream, about.name)
 
 
-def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(
-    settings, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(jetstream, "SILENCE_S", 1.5)
-
+def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(settings):
     async def run() -> None:
-        async with opened(settings, 50) as reader:
+        async with opened(settings, 50, Pacing(silence_s=1.5)) as reader:
             await reader.until(lambda: len(reader.frames) == 50)
             await delete_consumers(reader)
             await publish(settings, 50, first=51)
@@ -44,16 +41,15 @@ def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(
     asyncio.run(run())
 
 
-def test_an_unanswered_request_is_not_repeated_and_reading_goes_on(settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jetstream, "SILENCE_S", math.inf)  # it is not the silence that tells
-
+def test_an_unanswered_request_is_not_repeated_and_reading_goes_on(settings):
     async def run() -> None:
-        async with opened(settings, 50) as reader:
+        # It is not the silence that tells.
+        async with opened(settings, 50, Pacing(silence_s=math.inf)) as reader:
             await reader.until(lambda: len(reader.frames) == 50)
             client = reader.nats.client
             await delete_consumers(reader)
             sent = client.stats["out_msgs"]
-            await reader.consumer.ask()
+            await reader.consumer.request(1)
             for _ in range(50):
                 await client.flush()
             assert client.stats["out_msgs"] == sent + 1
@@ -65,10 +61,10 @@ def test_an_unanswered_request_is_not_repeated_and_reading_goes_on(settings, mon
 
 
 def test_while_no_request_is_answered_consumers_are_opened_now_and_then_only(settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jetstream, "PAUSE_S", 0.3)
+    pacing = Pacing(pause_s=0.3)
 
     async def run() -> None:
-        async with reading(settings) as reader:
+        async with reading(settings, pacing) as reader:
             await reader.begin()
             await publish(settings, 10)
             with monkeypatch.context() as patched:
@@ -81,7 +77,7 @@ def test_while_no_request_is_answered_consumers_are_opened_now_and_then_only(set
                     return len(tried)
 
                 await reader.until(lambda: count() == 4)
-                assert time.monotonic() - started_s > 3 * jetstream.PAUSE_S
+                assert time.monotonic() - started_s > 3 * pacing.pause_s
             await reader.until(lambda: len(reader.frames) == 10)
             assert reader.frames == numbered(1, 10)
 
@@ -92,13 +88,11 @@ def test_while_no_request_is_answered_consumers_are_opened_now_and_then_only(set
 def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(
     settings, monkeypatch: pytest.MonkeyPatch, error: type[APIError]
 ):
-    monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
-
     async def fail(_: Consumer) -> None:
         raise error(code=500, description="consumer is offline")
 
     async def run() -> None:
-        async with opened(settings, 5) as reader:
+        async with opened(settings, 5, Pacing(check_s=0.1)) as reader:
             await reader.until(lambda: len(reader.frames) == 5)
             first = reader.consumer
             with monkeypatch.context() as patched:
@@ -117,10 +111,9 @@ def test_a_request_that_took_as_many_bytes_as_it_might_is_followed_by_another_at
     monkeypatch.setattr(consumer, "ASKED_BYTES", 1_000)
     monkeypatch.setattr(consumer, "AROUND_BYTES", 0)
     monkeypatch.setattr(NatsClient, "max_payload", 0)
-    monkeypatch.setattr(jetstream, "PAUSE_S", 60.0)
 
     async def run() -> None:
-        async with opened(settings, 100) as reader:
+        async with opened(settings, 100, Pacing(pause_s=60.0)) as reader:
             await reader.until(lambda: len(reader.frames) == 100)
             assert reader.frames == numbered(1, 100)
 

@@ -6,7 +6,8 @@ from contextlib import asynccontextmanager
 
 import pytest
 
-from ingest.sources import consumer, jetstream
+from ingest.sources.jetstream import DEFAULT_PACING
+from ingest.sources.pull import Pacing
 from tasks.settings import Settings
 from tests.support.streaming import Reader, numbered, publish, reading, settings_of_a_stream
 
@@ -33,16 +34,14 @@ async def read_ten_then_forget(reader: Reader, keep: int) -> None:
     """Have ten frames read, and all that follow forgotten but for the last `keep`, before these are read."""
     reader.room = 5
     await reader.source.open(reader.deliver)
-    await reader.until(lambda: len(reader.frames) == 10 and not reader.source._skipped)
+    await reader.until(lambda: len(reader.frames) == 10 and reader.has_compared)
     await reader.nats.client.jetstream().purge_stream(reader.settings.ingest_stream, keep=keep)
     reader.room = 10**9
 
 
-def test_frames_that_the_stream_forgets_while_it_is_read_are_counted(settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(consumer, "ASKED", 10)
-
+def test_frames_that_the_stream_forgets_while_it_is_read_are_counted(settings):
     async def run() -> None:
-        async with reading(settings) as reader:
+        async with reading(settings, Pacing(batch=10)) as reader:
             await reader.begin()
             await publish(settings, 100)
             await read_ten_then_forget(reader, keep=30)
@@ -60,11 +59,11 @@ def part_of(settings: Settings) -> Settings:
 
 
 @asynccontextmanager
-async def reading_beside_others(settings: Settings) -> AsyncIterator[Reader]:
+async def reading_beside_others(settings: Settings, pacing: Pacing = DEFAULT_PACING) -> AsyncIterator[Reader]:
     """Yield a reader of a part of the stream, which has begun."""
     async with reading(settings) as maker:
         await maker.begin()
-    async with reading(part_of(settings)) as reader:
+    async with reading(part_of(settings), pacing) as reader:
         await reader.begin()
         yield reader
 
@@ -76,31 +75,24 @@ async def publish_between_others(settings: Settings, count: int) -> None:
         await publish(settings, 1, first=number)
 
 
-def test_messages_on_other_subjects_of_the_stream_are_no_loss(settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
-
+def test_messages_on_other_subjects_of_the_stream_are_no_loss(settings):
     async def run() -> None:
-        async with reading_beside_others(settings) as reader:
+        async with reading_beside_others(settings, Pacing(check_s=0.1)) as reader:
             await publish_between_others(settings, 20)
             await reader.source.open(reader.deliver)
-            await reader.until(lambda: len(reader.frames) == 20 and not reader.source._skipped)
+            await reader.until(lambda: len(reader.frames) == 20 and reader.has_compared)
             assert reader.frames == [(2 * number, b"%d" % number) for number in range(1, 21)]
             assert reader.lost == 0
 
     asyncio.run(run())
 
 
-def test_where_others_use_the_stream_too_what_it_forgets_while_it_is_read_is_counted_with_theirs(
-    settings, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(consumer, "ASKED", 10)
-    monkeypatch.setattr(jetstream, "CHECK_S", 0.1)
-
+def test_where_others_use_the_stream_too_what_it_forgets_while_it_is_read_is_counted_with_theirs(settings):
     async def run() -> None:
-        async with reading_beside_others(settings) as reader:
+        async with reading_beside_others(settings, Pacing(batch=10, check_s=0.1)) as reader:
             await publish_between_others(settings, 30)
             await read_ten_then_forget(reader, keep=10)
-            await reader.until(lambda: len(reader.frames) == 15 and not reader.source._skipped)
+            await reader.until(lambda: len(reader.frames) == 15 and reader.has_compared)
             assert [raw for _, raw in reader.frames] == [b"%d" % number for number in (*range(1, 11), *range(26, 31))]
             assert reader.lost == 30, "15 frames and 15 messages of others"
 

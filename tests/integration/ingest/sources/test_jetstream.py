@@ -9,8 +9,8 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.sources import consumer, jetstream
-from ingest.sources.consumer import Consumer
+from ingest.sources.consumer import EXPIRES_S
+from ingest.sources.pull import Pacing
 from ingest.sources.resume import StoredOffsets
 from tasks.errors import SettingsError
 from tasks.events import Position
@@ -31,7 +31,7 @@ def test_frames_come_in_order_each_once_with_the_streams_numbers_and_at_once_whe
             sent_s = time.monotonic()
             await publish(settings, 1, first=2_501)
             await reader.until(lambda: len(reader.frames) == 2_501)
-            assert time.monotonic() - sent_s < consumer.EXPIRES_S / 2, "not only once its request ends"
+            assert time.monotonic() - sent_s < EXPIRES_S / 2, "not only once its request ends"
             assert reader.source.unread == 0
 
     asyncio.run(run())
@@ -70,13 +70,9 @@ def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_ther
     asyncio.run(run())
 
 
-def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(
-    settings, monkeypatch: pytest.MonkeyPatch
-):
-    monkeypatch.setattr(consumer, "ASKED", 10)
-
+def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(settings):
     async def run() -> None:
-        async with reading(settings) as reader:
+        async with reading(settings, Pacing(batch=10)) as reader:
             reader.room = 5
             await reader.begin()
             await publish(settings, 100)
@@ -94,18 +90,16 @@ def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(
 
 
 def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(jetstream, "CHECK_S", 0.3)
-
     async def run() -> None:
-        async with opened(settings, 20) as reader:
+        async with opened(settings, 20, Pacing(check_s=0.3)) as reader:
             await reader.until(lambda: len(reader.frames) == 20)
             # The last ones get lost on their way.
             swallowed = reader.source._on_message
             arrived: list[bytes] = []
 
-            async def swallow(consumer: Consumer, message: Any) -> None:
+            async def swallow(message: Any) -> None:
                 if not message.reply:
-                    await swallowed(consumer, message)
+                    await swallowed(message)
                 else:
                     arrived.append(message.data)
 

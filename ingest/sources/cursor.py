@@ -1,0 +1,271 @@
+"""Where reading a stream stands, and what to do next. Pure: time is an argument, in monotonic seconds.
+
+    closed ──opening, locate, opened──► reading ──doubt, or a new connection──► closed
+      ▲          │
+      └─resume── └──► outdated: the stream was created again, or has lost frames that were read
+
+Nothing is acknowledged: a message is taken if it is the next one of the one consumer that is read. Whenever something
+may be missing, nothing more is taken from that consumer, and another one is opened after the last frame that was taken.
+What is asked for is bounded, and so is how often consumers are opened.
+"""
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Literal, NamedTuple
+
+from ingest.sources.pull import Pacing, Pull
+from ingest.sources.resume import LastFrame, Stream, Tail, tail_of
+from tasks.events import Position
+
+Action = Literal["reopen", "compare", "check", "request"]
+
+
+class Step(NamedTuple):
+    """What to do next: open a consumer, ask for the stream's first message, check the consumer, or request more."""
+
+    action: Action
+    why: str = ""
+
+
+class Opening(NamedTuple):
+    """A consumer that is being opened; it is of no use if it is told meanwhile to read from elsewhere."""
+
+    resumes: int
+    connection: int
+    tail: Tail
+
+
+class Start(NamedTuple):
+    """The message after which a consumer is to be opened, and how many were forgotten before it."""
+
+    after_seq: int
+    forgotten: int
+
+
+class Message(NamedTuple):
+    """What is known of a message from the stream, but for what is in it."""
+
+    stream_seq: int
+    consumer_seq: int
+    stored_at_ns: int
+    #: How many more the consumer had to send when it was sent.
+    pending: int
+
+
+class Receipt(NamedTuple):
+    """What to do with a message, and how many frames were forgotten before it."""
+
+    deliver: bool
+    forgotten: int = 0
+
+
+IGNORED = Receipt(deliver=False)
+
+
+@dataclass
+class Jumps:
+    """The numbers of a shared stream that were jumped over since it was last asked what it holds."""
+
+    count: int = 0
+    after_seq: int = 0
+    compared_s: float = 0.0
+
+
+class StreamCursor:
+    """Where reading stands in a stream: each message is taken once, in order, and again from where it is told to."""
+
+    def __init__(self, pacing: Pacing) -> None:
+        self._pacing = pacing
+        #: The stream as it was last seen.
+        self.stream: Stream | None = None
+        #: The last frame that was taken or given up; None until it is known where to read.
+        self.position: Position | None = None
+        #: The last frame that was taken, also if it is told to read from elsewhere since.
+        self.read: LastFrame | None = None
+        #: Whether the stream was created again, or lost frames that were read: a new epoch has to begin.
+        self.outdated = False
+        #: Messages of the stream that were not read when the last one was sent.
+        self.unread = 0
+        #: What is read from; None: nothing is.
+        self.pull: Pull | None = None
+        self.jumps = Jumps()
+        #: How often it was told where to read.
+        self._resumes = 0
+        #: When a frame last came, or the server was asked what it has sent.
+        self._checked_s = 0.0
+        #: Not before this moment is another consumer opened.
+        self._pause_until_s = 0.0
+
+    # Where to read
+
+    def uncertain_tail(self, known: Iterable[Position], stored: LastFrame | None) -> Tail | None:
+        """Return what the stream may have lost before an epoch begins; None: nothing.
+
+        `known` are positions, and `stored` is a frame, that the ledger has.
+        """
+        # While it is read it is looked at, and will be again on the next connection.
+        if self.stream is None or (self.position and not self.outdated):
+            return None
+        return tail_of(self.stream, [*known, self.position] if self.position else known, self.read or stored)
+
+    def resume(self, position: Position) -> None:
+        """Read on after this position; what comes from before this call is ignored."""
+        self.position, self.outdated = position, False
+        self._resumes += 1
+        self.pull = None
+        self.jumps.count = 0
+
+    @property
+    def _seq(self) -> int:
+        return self.position.seq if self.position else 0
+
+    def _advance(self, seq: int) -> None:
+        if self.position:
+            self.position = Position(self.position.source, seq)
+
+    # What to do next
+
+    def next_step(self, now_s: float, connection: int, *, has_room: bool) -> Step | None:
+        """Decide what to do now; None: nothing. `connection` is the number of the client's connection."""
+        if self.position is None or self.outdated:
+            return None
+        if why := self._why_reopen(now_s, connection):
+            return Step("reopen", why) if now_s > self._pause_end_s else None
+        if self.jumps.count and now_s - self.jumps.compared_s > self._pacing.check_s:
+            self.jumps.compared_s = now_s
+            return Step("compare")
+        if now_s - self._checked_s > self._pacing.check_s:
+            self._checked_s = now_s
+            return Step("check")
+        return Step("request") if has_room and self.missing else None
+
+    def _why_reopen(self, now_s: float, connection: int) -> str:
+        if self.pull is None:
+            return "a start"
+        if self.pull.connection != connection:
+            return self.pull.doubt or "a new connection"
+        if self.pull.is_silent(now_s):
+            self.pull.give_up("silence")
+        return self.pull.doubt
+
+    @property
+    def _pause_end_s(self) -> float:
+        """Until when no consumer is opened: not one after the other at once while they are of no use."""
+        if self.pull is None or not self.pull.doubt:
+            return self._pause_until_s
+        return max(self._pause_until_s, self.pull.opened_s + self._pacing.pause_s)
+
+    @property
+    def missing(self) -> int:
+        """How many messages to ask for, if there is room; 0 while enough of them are in flight."""
+        return self.pull.missing if self.pull else 0
+
+    def requested(self, count: int, now_s: float) -> None:
+        """Note that so many messages are asked for."""
+        if self.pull:
+            self.pull.requested(count, now_s)
+
+    # Opening a consumer
+
+    def opening(self, connection: int) -> Opening:
+        """Let go of what is read from; return what `locate` and `opened` have to know."""
+        self.pull = None
+        source = self.position.source if self.position else ""
+        frame = self.read if self.read and self.read.source == source else None
+        return Opening(self._resumes, connection, Tail(self._seq, frame))
+
+    def locate(self, opening: Opening, stream: Stream, stored_at_ns: int | None) -> Start | None:
+        """Return where to open the consumer; None: it is outdated, or told meanwhile to read from elsewhere.
+
+        `stream` is how it is now, `stored_at_ns` when it stored the message that has the number of the tail's frame.
+        """
+        if opening.resumes != self._resumes:
+            return None
+        known, self.stream = self.stream, stream
+        is_another = known is not None and stream.source != known.source
+        self.outdated = is_another or not opening.tail.is_held(stream, stored_at_ns)
+        if self.outdated:
+            return None
+        forgotten = max(0, stream.first_seq - 1 - self._seq)
+        self._advance(self._seq + forgotten)
+        return Start(self._seq, forgotten)
+
+    def opened(self, opening: Opening, now_s: float) -> bool:
+        """Read from the consumer that was opened; return False if it was told meanwhile to read from elsewhere."""
+        if opening.resumes != self._resumes:
+            return False
+        self.pull = Pull(self._pacing, opening.connection, now_s)
+        return True
+
+    def failed(self, now_s: float) -> None:
+        """Pause, because no consumer could be opened."""
+        self._pause_until_s = now_s + self._pacing.pause_s
+
+    # What comes
+
+    def receive(self, message: Message, connection: int, now_s: float) -> Receipt:
+        """Decide about a message of the consumer that is read from. What is to be delivered counts as read."""
+        pull = self.pull
+        if pull is None or pull.doubt or pull.connection != connection:
+            return IGNORED
+        if not pull.receive(message.consumer_seq, now_s):
+            return IGNORED
+        if message.stream_seq <= self._seq:
+            pull.give_up("a gap")
+            return IGNORED
+        self._checked_s = now_s
+        forgotten = self._jump(message.stream_seq - self._seq - 1)
+        self._advance(message.stream_seq)
+        self.unread = message.pending
+        if self.position:
+            self.read = LastFrame(self.position.source, message.stream_seq, message.stored_at_ns)
+        return Receipt(deliver=True, forgotten=forgotten)
+
+    def _jump(self, count: int) -> int:
+        """Return how many of the numbers that the stream jumped over are lost, as far as is known now.
+
+        In a stream of our own that is all. In a shared one nobody knows before it is compared.
+        """
+        if self.stream and not self.stream.shared:
+            return count
+        if count:
+            self.jumps.after_seq = self.jumps.after_seq if self.jumps.count else self._seq
+            self.jumps.count += count
+        return 0
+
+    def hear(self, headers: Mapping[str, str], now_s: float) -> None:
+        """Take what the server says to a request instead of a message."""
+        if self.pull:
+            self.pull.hear(headers, now_s)
+
+    # What the server answers
+
+    def checked(self, delivered: int | None) -> None:
+        """Compare with how many messages the server has sent: a cut connection swallows the last ones without a trace.
+
+        None: it does not know.
+        """
+        if self.pull and not self.pull.has_all(delivered):
+            self.pull.give_up("messages that never came")
+
+    def has_all(self, delivered: int | None) -> bool:
+        """Whether as many messages have come from the consumer as the server has sent; None: it does not know."""
+        return self.pull is not None and self.pull.has_all(delivered)
+
+    def untold(self, why: str) -> None:
+        """Give the consumer up, because the server can't tell about it."""
+        if self.pull:
+            self.pull.give_up(f"the server can't tell about the consumer: {why}")
+
+    def compared(self, first_seq: int) -> int:
+        """Return how many of the numbers that were jumped over the stream has forgotten, at most.
+
+        `first_seq` is its first message now. If others use the stream too, nobody can tell theirs from ours any more.
+        """
+        forgotten = min(self.jumps.count, first_seq - 1 - self.jumps.after_seq)
+        self.jumps.count = 0
+        return max(0, forgotten)
+
+    def left(self, end_seq: int) -> int:
+        """Return how many messages up to a number are not read; of a stream with wider subjects, at most."""
+        return max(0, end_seq - self._seq)
