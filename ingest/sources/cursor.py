@@ -80,7 +80,7 @@ class StreamCursor:
         self.stream: Stream | None = None
         #: The last frame that was taken or given up; None until it is known where to read.
         self.position: Position | None = None
-        #: The last frame that was taken, also if it is told to read from elsewhere since.
+        #: The furthest frame that was taken, also if it is told to read from further back since.
         self.read: LastFrame | None = None
         #: Whether the stream was created again, or lost frames that were read: a new epoch has to begin.
         self.outdated = False
@@ -98,15 +98,16 @@ class StreamCursor:
 
     # Where to read
 
-    def uncertain_tail(self, known: Iterable[Position], stored: LastFrame | None) -> Tail | None:
-        """Return what the stream may have lost before an epoch begins; None: nothing.
+    def recall(self, stored: LastFrame | None) -> None:
+        """Know the frame that an earlier process read last, until one is read here."""
+        self.read = self.read or stored
 
-        `known` are positions, and `stored` is a frame, that the ledger has.
-        """
+    def uncertain_tail(self, known: Iterable[Position]) -> Tail | None:
+        """Return what the stream may have lost before an epoch begins; None: nothing. `known` are positions elsewhere."""
         # While it is read it is looked at, and will be again on the next connection.
         if self.stream is None or (self.position and not self.outdated):
             return None
-        return tail_of(self.stream, [*known, self.position] if self.position else known, self.read or stored)
+        return tail_of(self.stream, [*known, self.position] if self.position else known, self.read)
 
     def resume(self, position: Position) -> None:
         """Read on after this position; what comes from before this call is ignored."""
@@ -217,9 +218,14 @@ class StreamCursor:
         forgotten = self._jump(message.stream_seq - self._seq - 1)
         self._advance(message.stream_seq)
         self.unread = message.pending
-        if self.position:
-            self.read = LastFrame(self.position.source, message.stream_seq, message.stored_at_ns)
+        self._note(message)
         return Receipt(deliver=True, forgotten=forgotten)
+
+    def _note(self, message: Message) -> None:
+        source = self.position.source if self.position else ""
+        # While frames are read again, the stream may lose some after them that were read, too.
+        if self.read is None or self.read.source != source or self.read.seq < message.stream_seq:
+            self.read = LastFrame(source, message.stream_seq, message.stored_at_ns)
 
     def _jump(self, count: int) -> int:
         """Return how many of the numbers that the stream jumped over are lost, as far as is known now.

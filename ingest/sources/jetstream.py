@@ -104,7 +104,8 @@ class StreamSource:
         if stream is None:
             raise RuntimeError("the stream is not prepared")
         frontiers = [*stored.frontiers, mine] if mine else stored.frontiers
-        tail = self._cursor.uncertain_tail([*frontiers, *stored.reached], stored.read)
+        self._cursor.recall(stored.read)
+        tail = self._cursor.uncertain_tail([*frontiers, *stored.reached])
         kept_seq = await stream_setup.kept(self._nats.client, stream, tail) if tail else None
         return origin.begin(stream, frontiers, self._settings.ingest_start, kept_seq)
 

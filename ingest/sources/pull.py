@@ -79,7 +79,7 @@ class Pull:
         elif status == "503":
             self.give_up("nobody answers for the consumer")
         else:  # it was deleted, its leader changed, or something that is not known yet
-            self.give_up(f"{status} {description}".strip())
+            self.give_up(f"{status} {description}".strip() or "an unknown status")
 
     def has_all(self, delivered: int | None) -> bool:
         """Whether so many messages have come; None: the server does not know how many it has sent."""
