@@ -19,7 +19,8 @@ from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
-from tasks.ledger import RESETS, Keys, commit_arguments, lane_field, read_position, script
+from tasks.ledger import RESETS, Keys, commit_arguments, lane_field, read_position
+from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
 from tasks.protocol.counter import Counts
@@ -148,10 +149,10 @@ class IngestLedger:
         keys = [self._shard_key, self.keys.layout, self.keys.configurations]
         keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
         keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
-        arguments: list[Any] = [str(stored or ""), str(epoch), before, layout.encode()]
-        arguments += [configuration.version, configuration.canonical(), str(start or "")]
-        arguments += [len(layout.lanes), len(others), *map(lane_field, layout.lanes)]
-        verdict, *answer = await self._claim(keys=keys, args=arguments)
+        arguments: list[Any] = [str(stored or ""), str(epoch), string(before), string(layout.encode())]
+        arguments += [configuration.version, string(configuration.canonical()), str(start or "")]
+        arguments += [list(map(lane_field, layout.lanes)), len(others)]
+        verdict, *answer = await self._claim(keys=keys, args=[pack(arguments)])
         if verdict == b"started":
             counted, *stand = map(read_position, answer)
             same = counted is not None and start is not None and counted.source == start.source
@@ -209,14 +210,13 @@ class IngestLedger:
 
         False: the epoch is not current, or a lane stands below that. Safe to repeat under the same name.
         """
-        letters, counts = written.letters, written.counts.stored()
         arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted), str(written.read or "")]
-        arguments += [dead_letters.KEEP, len(letters), *letters]
-        arguments += [part for lane, position in lanes.items() for part in (lane_field(lane), str(position or ""))]
-        arguments += [part for item in counts.items() for part in item]
+        arguments += [dead_letters.KEEP, list(map(string, written.letters))]
+        arguments.append([part for lane, position in lanes.items() for part in (lane_field(lane), str(position or ""))])
+        arguments.append([part for item in written.counts.stored().items() for part in item])
         keys = [self._shard_key, self.keys.counters, self.keys.deadletters]
         keys += [self.keys.pool(lane.pool) for lane in lanes]
-        answer: bytes = await self._checkpoint(keys=keys, args=arguments)
+        answer: bytes = await self._checkpoint(keys=keys, args=[pack(arguments)])
         return answer not in {b"epoch", b"fallen"}
 
     async def quarantine(self, batch: Batch[msgspec.Raw], detail: str) -> None:

@@ -5,7 +5,8 @@ the engine.
 """
 
 from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
-from tasks.ledger.ledger import STARTS_EXPIRE_S, BatchStart, Committed, Ledger, commit_arguments, script
+from tasks.ledger.ledger import STARTS_EXPIRE_S, BatchStart, Committed, Ledger, commit_arguments
+from tasks.ledger.lua import script
 
 __all__ = [
     "RESETS",
@@ -21,6 +22,7 @@ __all__ = [
     "keys",
     "lane_field",
     "ledger",
+    "lua",
     "past_events",
     "read_position",
     "reader",

@@ -22,7 +22,7 @@ from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
 from tasks.ledger.keys import Keys
-from tasks.ledger.ledger import script
+from tasks.ledger.lua import script
 from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.settings import Settings
 

@@ -15,7 +15,7 @@ from redis.backoff import NoBackoff
 from tasks.clients.redis_client import connect_async, connection_options
 from tasks.errors import UNREADABLE
 from tasks.ledger.keys import Keys
-from tasks.ledger.ledger import script
+from tasks.ledger.lua import script
 from tasks.settings import Settings
 from tasks.version import VERSION
 

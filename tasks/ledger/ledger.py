@@ -8,7 +8,6 @@ it does not matter how many workers hold a copy of a batch, or how late one of t
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from itertools import chain
-from pathlib import Path
 from typing import Any, Literal
 
 import msgspec
@@ -17,6 +16,7 @@ import redis
 from tasks.clients.redis_client import connect, connection_options, reason
 from tasks.events import AnyEvent, Position
 from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
+from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch
 from tasks.protocol.counter import CounterKey
@@ -26,17 +26,8 @@ from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared
 from tasks.settings import Settings
 
 STARTS_EXPIRE_S = 3600
-_SCRIPTS = Path(__file__).with_name("scripts")
-_pack = msgspec.msgpack.Encoder().encode
 
 Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
-
-
-def script(name: str) -> str:
-    """Return the text of one of the ledger's Lua scripts, behind what those share that write more than once."""
-    before, text = ((_SCRIPTS / f"{each}.lua").read_text(encoding="utf-8") for each in ("before_writing", name))
-    # What begins with flags of its own writes once.
-    return text if text.startswith("#!") else before + text
 
 
 class BatchStart(msgspec.Struct, frozen=True):
@@ -67,7 +58,7 @@ def commit_arguments(keys: Keys, worked: Sequence[Worked]) -> Arguments:
     """Return what `commit.lua` takes. All batches are of one shard."""
     names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
     names += keys.of_batches(batch for batch, *_ in worked)
-    return names, [keys.notices, dead_letters.KEEP, _pack([_parts(*each) for each in worked])]
+    return names, [keys.notices, dead_letters.KEEP, pack([_parts(*each) for each in worked])]
 
 
 def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
@@ -75,18 +66,13 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
     epoch, to = str(batch.epoch), str(batch.to)
     notice = str(Notice(batch.lane, epoch, batch.to))
     counters = ["batches", 1, *chain.from_iterable(outcome.counts.stored().items())]
-    fields = ((name, _bytes(value)) for name, value in outcome.fields.items())
-    signals = zip(map(_bytes, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
-    streams = [list(map(_bytes, entries)) for entries in (outcome.held, outcome.letters, outcome.audit)]
+    fields = ((name, string(value)) for name, value in outcome.fields.items())
+    signals = zip(map(string, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
+    streams = [list(map(string, entries)) for entries in (outcome.held, outcome.letters, outcome.audit)]
     return [
         epoch, lane_field(batch.lane), str(batch.prev or ""), to, notice, resets.decode(),
         list(chain.from_iterable(fields)), list(chain.from_iterable(signals)), *streams, counters,
     ]  # fmt: skip
-
-
-def _bytes(value: bytes) -> msgspec.Raw:
-    """Pack bytes as msgpack's strings are packed: Redis's scripts know no other kind."""
-    return msgspec.Raw(b"\xdb" + len(value).to_bytes(4, "big") + value)
 
 
 def _begun(batch: Batch[Any], epoch: str, fields: Sequence[str], answer: Sequence[Any]) -> BatchStart:
@@ -118,7 +104,7 @@ class Ledger:
             (batch.identity, (lane_field(batch.lane), RESETS, ended_field(batch.configuration), *fields))
             for batch, fields in wanted
         ]
-        epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, _pack(asked)])
+        epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, pack(asked)])
         stored = (epoch or b"").decode(errors="replace")
         return [_begun(batch, stored, fields, answer) for (batch, fields), answer in zip(wanted, answers, strict=True)]
 

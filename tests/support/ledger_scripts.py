@@ -10,6 +10,7 @@ import redis
 
 import tasks.ledger
 from tasks.ledger import Keys, commit_arguments, script
+from tasks.ledger.lua import pack
 from tasks.protocol.counter import CounterKey, Counts
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import MAX_STRIKES, Running, Strike
@@ -84,8 +85,9 @@ def _commit(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
 def _checkpoint(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     client.hset(keys.pool("trade"), "lane:0", f"{SOURCE}@2")
     head: list[Argument] = [str(EPOCH), "once", f"{SOURCE}@2", f"{SOURCE}@3", "a frame", 100]
-    rest: list[Argument] = [2, "letter 1", "letter 2", "lane:0", f"{SOURCE}@2", "frames", 3, "refused", 2]
-    yield Scene("checkpoint", [keys.shard(0), keys.counters, keys.deadletters, keys.pool("trade")], [*head, *rest])
+    rest = [["letter 1", "letter 2"], ["lane:0", f"{SOURCE}@2"], ["frames", 3, "refused", 2]]
+    names = [keys.shard(0), keys.counters, keys.deadletters, keys.pool("trade")]
+    yield Scene("checkpoint", names, [pack([*head, *rest])])
 
 
 def _claim(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
@@ -95,7 +97,7 @@ def _claim(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     head: list[Argument] = [str(EPOCH), "8.aa", "old", "new", "c1", "{}"]
     for start in ("log@7", ""):
         names = [*ours, keys.lease(1), keys.shard(1)]
-        yield Scene("claim", names, [*head, start, 2, 1, "lane:0", "lane:0"])
+        yield Scene("claim", names, [pack([*head, start, ["lane:0", "lane:0"], 1])])
 
 
 def _configure(client: redis.Redis, keys: Keys) -> Iterator[Scene]:

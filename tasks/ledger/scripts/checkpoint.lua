@@ -1,20 +1,20 @@
 -- Writes what ingest itself knows: how far everything is decided, frame counters, refused frames. Once, or not at all.
 --
 -- KEYS  1 shard  2 counters  3 dead letters  then the lanes' pools, one for each lane
--- ARGV  1 epoch  2 this checkpoint's name, never used twice  3 frontier  4 up to where frames are counted with this one
---       5 a frame that was read ('' for none)  6 dead letters kept  7 how many letters follow, then the letters, then for each lane its field and where
---       ingest knows it to stand ('' for nowhere), then counter, increment, ...
+-- ARGV  1 in msgpack, a list of
+--         1 epoch  2 this checkpoint's name, never used twice  3 frontier  4 up to where frames are counted with this one
+--         5 a frame that was read ('' for none)  6 dead letters kept  7 the dead letters
+--         8 for each lane its field and where ingest knows it to stand ('' for nowhere)  9 counter, increment, ...
 -- Returns written | repeat | epoch | fallen: a lane stands below that, so Redis went back in time, and what the frontier
 -- says is not true any more.
 
-if redis.call('HGET', KEYS[1], 'epoch') ~= ARGV[1] then return 'epoch' end
-if redis.call('HGET', KEYS[1], 'checkpoint') == ARGV[2] then return 'repeat' end
+local epoch, name, frontier, counted, read, kept, letters, lanes, counts = unpack(cmsgpack.unpack(ARGV[1]))
+if redis.call('HGET', KEYS[1], 'epoch') ~= epoch then return 'epoch' end
+if redis.call('HGET', KEYS[1], 'checkpoint') == name then return 'repeat' end
 
-local letters, lanes = tonumber(ARGV[7]), #KEYS - 3
-local current = string.match(ARGV[3], '^(.*)@')
-local counts = 8 + letters + 2 * lanes
-for lane = 1, lanes do
-  local field, known = ARGV[6 + letters + 2 * lane], ARGV[7 + letters + 2 * lane]
+local current = string.match(frontier, '^(.*)@')
+for lane = 1, #lanes / 2 do
+  local field, known = lanes[2 * lane - 1], lanes[2 * lane]
   local stored = redis.call('HGET', KEYS[3 + lane], field)
   if known ~= '' and known ~= stored then
     local source, seq = string.match(known, '^(.*)@(%d+)$')
@@ -24,16 +24,16 @@ for lane = 1, lanes do
 end
 
 may('HSET', KEYS[1])
-if letters > 0 then stream('XADD', KEYS[3]) end
-if counts <= #ARGV then hash('HINCRBY', KEYS[2]) end
+if letters[1] then stream('XADD', KEYS[3]) end
+if counts[1] then hash('HINCRBY', KEYS[2]) end
 
-for at = 8, 7 + letters do
-  redis.call('XADD', KEYS[3], 'MAXLEN', '~', ARGV[6], '*', 'letter', ARGV[at])
+for _, letter in ipairs(letters) do
+  redis.call('XADD', KEYS[3], 'MAXLEN', '~', kept, '*', 'letter', letter)
 end
 -- A counter that is full, or no number, must not end the script: its letters are written.
-for at = counts, #ARGV, 2 do
-  redis.pcall('HINCRBY', KEYS[2], ARGV[at], ARGV[at + 1])
+for at = 1, #counts, 2 do
+  redis.pcall('HINCRBY', KEYS[2], counts[at], counts[at + 1])
 end
-redis.call('HSET', KEYS[1], 'checkpoint', ARGV[2], 'frontier', ARGV[3], 'counted', ARGV[4])
-if ARGV[5] ~= '' then redis.call('HSET', KEYS[1], 'read', ARGV[5]) end
+redis.call('HSET', KEYS[1], 'checkpoint', name, 'frontier', frontier, 'counted', counted)
+if read ~= '' then redis.call('HSET', KEYS[1], 'read', read) end
 return 'written'

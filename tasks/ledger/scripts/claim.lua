@@ -4,19 +4,22 @@
 --
 -- KEYS  1 shard  2 layout  3 configurations  then the lanes' pools, one for each lane  then the other shards' leases
 --       then the other shards
--- ARGV  1 the epoch that must be stored ('' for none)  2 new epoch  3 the layout that must be stored  4 new layout
---       5 configuration's version  6 its JSON  7 where every lane begins ('' for where it stands), the frontier too
---       8 how many lanes  9 how many other shards  10... the lanes' fields, in the order of their pools
+-- ARGV  1 in msgpack, a list of
+--         1 the epoch that must be stored ('' for none)  2 new epoch  3 the layout that must be stored  4 new layout
+--         5 configuration's version  6 its JSON  7 where every lane begins ('' for where it stands), the frontier too
+--         8 the lanes' fields, in the order of their pools  9 how many other shards
 -- Returns {started, up to where frames are counted or '', position or '', ...}
 -- or {epoch | layout | led, what is stored or the lease}.
 
+local wanted_epoch, new_epoch, wanted_layout, new_layout, version, configuration, start, fields, others =
+  unpack(cmsgpack.unpack(ARGV[1]))
 local epoch = redis.call('HGET', KEYS[1], 'epoch') or ''
-if epoch ~= ARGV[1] then return {'epoch', epoch} end
+if epoch ~= wanted_epoch then return {'epoch', epoch} end
 local layout = redis.call('GET', KEYS[2]) or ''
-if layout ~= ARGV[3] then return {'layout', layout} end
+if layout ~= wanted_layout then return {'layout', layout} end
 
-local start, lanes, others = ARGV[7], tonumber(ARGV[8]), tonumber(ARGV[9])
-local is_new_layout = layout ~= '' and layout ~= ARGV[4]
+local lanes = #fields
+local is_new_layout = layout ~= '' and layout ~= new_layout
 if is_new_layout then
   for at = 4 + lanes, 3 + lanes + others do
     if redis.call('EXISTS', KEYS[at]) == 1 then return {'led', KEYS[at]} end
@@ -28,7 +31,7 @@ if is_new_layout then
 end
 local answer = {'started', redis.call('HGET', KEYS[1], 'counted') or ''}
 for lane = 1, lanes do
-  local pool, field = KEYS[3 + lane], ARGV[9 + lane]
+  local pool, field = KEYS[3 + lane], fields[lane]
   answer[lane + 2] = start ~= '' and start or redis.call('HGET', pool, field) or ''
   if start ~= '' then hash('HSET', pool) end
 end
@@ -43,10 +46,10 @@ if is_new_layout then
   end
 end
 if start ~= '' then
-  for lane = 1, lanes do redis.call('HSET', KEYS[3 + lane], ARGV[9 + lane], start) end
+  for lane = 1, lanes do redis.call('HSET', KEYS[3 + lane], fields[lane], start) end
   redis.call('HSET', KEYS[1], 'frontier', start)
 end
-redis.call('HSET', KEYS[1], 'epoch', ARGV[2])
-redis.call('SET', KEYS[2], ARGV[4])
-redis.call('HSET', KEYS[3], ARGV[5], ARGV[6])
+redis.call('HSET', KEYS[1], 'epoch', new_epoch)
+redis.call('SET', KEYS[2], new_layout)
+redis.call('HSET', KEYS[3], version, configuration)
 return answer

@@ -13,6 +13,7 @@ from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import script
+from tasks.ledger.lua import pack
 from tasks.protocol import batches, dead_letters
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.counter import CounterKey, Counts
@@ -91,10 +92,17 @@ def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
 def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, ledger):
     run = client.register_script(script("claim"))
     names = [keys.shard(0), keys.layout, keys.configurations, keys.pool("trade")]
-    assert run(names, [str(EPOCH), "8.aa", "", "layout", "c1", "{}", "", 1, 0, "lane:0"]) == [b"started", b"", b""]
+    assert run(names, [pack([str(EPOCH), "8.aa", "", "layout", "c1", "{}", "", ["lane:0"], 0])]) == [
+        b"started",
+        b"",
+        b"",
+    ]
     before = dump(client, keys.namespace)
-    assert run(names, [str(EPOCH), "8.bb", "layout", "other", "c2", "{}", "", 1, 0, "lane:0"]) == [b"epoch", b"8.aa"]
-    assert run(names, ["8.aa", "9.bb", "", "other", "c2", "{}", "", 1, 0, "lane:0"]) == [b"layout", b"layout"]
+    assert run(names, [pack([str(EPOCH), "8.bb", "layout", "other", "c2", "{}", "", ["lane:0"], 0])]) == [
+        b"epoch",
+        b"8.aa",
+    ]
+    assert run(names, [pack(["8.aa", "9.bb", "", "other", "c2", "{}", "", ["lane:0"], 0])]) == [b"layout", b"layout"]
     assert dump(client, keys.namespace) == before
 
 
