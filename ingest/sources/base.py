@@ -38,7 +38,7 @@ class Source(Protocol):
 
     @property
     def read(self) -> LastFrame | None:
-        """The last frame that was delivered, where it can be found again."""
+        """The furthest frame that was delivered, where it can be found again."""
 
     @property
     def unread(self) -> int:
@@ -49,10 +49,10 @@ class Source(Protocol):
         """How many frames the source held when `close` was called that are not read; None: nobody knows."""
 
     async def prepare(self) -> None:
-        """See to it that it can be read. Raises SettingsError for what a person must mend, and what NATS raises."""
+        """Make or check what is read. Raises SettingsError for what a person must fix, and what NATS raises."""
 
     async def begin(self, stored: StoredOffsets, mine: Position | None) -> Position | None:
-        """Say after which position a new epoch begins; None where nothing can be read again.
+        """Return the position after which a new epoch begins; None where nothing can be read again.
 
         `mine` is where this process stands. Raises what NATS raises.
         """
@@ -61,7 +61,7 @@ class Source(Protocol):
         """Read on after this position; what was read before is ignored."""
 
     async def poll(self) -> None:
-        """Called several times a second: mend what is broken."""
+        """Called several times a second: do what is to be done next, such as to reopen what is broken."""
 
     async def open(self, deliver: Deliver) -> None:
         """Start to deliver. Called once, when everything behind it is ready."""

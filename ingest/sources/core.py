@@ -66,6 +66,6 @@ class CoreSource:
                 await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py's gap
             except Error as error:
                 log.warning("the subscription could not be drained", why=str(error) or type(error).__name__)
-        # What had arrived is delivered all the same when NATS is away.
+        # What had arrived is delivered all the same when NATS is unavailable.
         while self.pending and not self._nats.client.is_closed:
             await asyncio.sleep(0.01)

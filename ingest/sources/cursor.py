@@ -169,7 +169,7 @@ class StreamCursor:
     # Opening a consumer
 
     def opening(self, connection: int) -> Opening:
-        """Let go of what is read from; return what `locate` and `opened` have to know."""
+        """Close what is read from; return what `locate` and `opened` have to know."""
         self.pull = None
         source = self.position.source if self.position else ""
         frame = self.read if self.read and self.read.source == source else None
@@ -259,7 +259,7 @@ class StreamCursor:
         return self.pull is not None and self.pull.has_all(delivered)
 
     def untold(self, why: str) -> None:
-        """Give the consumer up, because the server can't tell about it."""
+        """Doubt the consumer, because the server can't tell about it."""
         if self.pull:
             self.pull.give_up(f"the server can't tell about the consumer: {why}")
 

@@ -72,7 +72,7 @@ class StreamSource:
 
     @property
     def read(self) -> origin.LastFrame | None:
-        """The last frame that was delivered, also if it is told to read from elsewhere since."""
+        """The furthest frame that was delivered, also if it is told to read from further back since."""
         return self._cursor.read
 
     @property
@@ -217,7 +217,7 @@ class StreamSource:
         self.left, end_seq = None, None
         try:
             while self.left != 0:
-                # NATS may be away: what the stream holds is read when it is back, if that is soon enough.
+                # NATS may be unavailable: what the stream holds is read when it is back, if that is soon enough.
                 with suppress(Error, SettingsError):
                     if end_seq is None:
                         end_seq = (await self._find_stream()).last_seq

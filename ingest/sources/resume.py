@@ -20,7 +20,7 @@ class Stream(msgspec.Struct, frozen=True):
     """A JetStream stream as it is at one moment."""
 
     name: str
-    #: A stream of the same name that was created anew is another source.
+    #: A stream of the same name that was created again is another source.
     created: datetime
     #: Of the messages that it holds; 1 and 0 in one that never had any.
     first_seq: int
@@ -34,11 +34,11 @@ class Stream(msgspec.Struct, frozen=True):
         return f"js-{self.name}-{int(self.created.timestamp() * 1e6)}"
 
     def source_after(self, losses: int) -> str:
-        """Give the source of its positions after so many losses: its numbers may stand for other frames each time."""
+        """Return the source of its positions after so many losses: its numbers may stand for other frames each time."""
         return f"{self.source}.{losses}" if losses else self.source
 
     def losses(self, source: str) -> int | None:
-        """Undo `source_after`; None for another stream's source."""
+        """Return how many losses a source of this stream stands for; None for another stream's source."""
         fits = re.fullmatch(rf"{re.escape(self.source)}(?:\.(\d{{1,9}}))?", source, re.ASCII)
         return int(fits[1] or 0) if fits else None
 
@@ -51,7 +51,7 @@ class LastFrame(NamedTuple):
     stored_at_ns: int
 
     def __str__(self) -> str:
-        """Give the form in which the ledger stores it."""
+        """Return the form in which the ledger stores it."""
         return f"{self.source}@{self.seq}@{self.stored_at_ns}"
 
     @classmethod
@@ -88,7 +88,7 @@ class StoredOffsets(NamedTuple):
 
 
 def furthest(stream: Stream, positions: Iterable[Position]) -> Position | None:
-    """Give the last of the stream's positions, by its latest numbers; None if all are another's."""
+    """Return the last of the stream's positions, by its latest numbers; None if all are another's."""
     here = [(number, each.seq, each) for each in positions if (number := stream.losses(each.source)) is not None]
     return max(here, key=itemgetter(0, 1))[2] if here else None
 
@@ -105,11 +105,11 @@ def tail_of(stream: Stream, known: Iterable[Position], read: LastFrame | None) -
 
 
 def begin(stream: Stream, known: Sequence[Position], start: Start, kept_seq: int | None = None) -> Position:
-    """Give the position after which to read.
+    """Return the position after which to read.
 
     `known` are the frontiers that the ledger holds, and this process's own, if it has read already. The lowest
     of those in this stream counts: after Redis went back in time that is the stored one, after it lost everything it
-    is ours. A stream created anew is read whole. Where there is nothing to go on from, `start` decides.
+    is ours. A stream created again is read whole. Where there is nothing to go on from, `start` decides.
 
     `kept_seq`: the stream has lost what had been read after that, and gives the numbers to other frames. These are
     another source's, and so is what is read once more before them: exchange ids tell what is known of it.
@@ -120,6 +120,6 @@ def begin(stream: Stream, known: Sequence[Position], start: Start, kept_seq: int
         if kept_seq is None:
             return Position(stream.source_after(number), lowest)
         return Position(stream.source_after(number + 1), min(lowest, kept_seq))
-    anew = any(position.source.rpartition("-")[0] == f"js-{stream.name}" for position in known)
-    whole = anew or start == "first"
+    is_another = any(position.source.rpartition("-")[0] == f"js-{stream.name}" for position in known)
+    whole = is_another or start == "first"
     return Position(stream.source, max(0, stream.first_seq - 1) if whole else stream.last_seq)

@@ -21,7 +21,7 @@ log = structlog.get_logger()
 
 
 async def prepare(client: Client, settings: Settings) -> Stream:
-    """Give the stream, made if it is not there. Raises SettingsError for what a person must mend, and NATS's errors."""
+    """Return the stream, made if it is not there. Raises SettingsError for what a person must fix, and NATS's errors."""
     jetstream = client.jetstream()
     subjects = wanted_subjects(settings)
     try:
@@ -78,7 +78,7 @@ async def kept(client: Client, stream: Stream, tail: Tail) -> int | None:
 
 
 async def end_before(client: Client, stream: Stream, time_ns: int) -> int:
-    """Give the number of the last message that was stored before a moment; 0: there is none. Raises NATS's errors."""
+    """Return the number of the last message that was stored before a moment; 0: there is none. Raises NATS's errors."""
     jetstream = client.jetstream()
     made = await jetstream.add_consumer(
         stream.name,
@@ -97,7 +97,7 @@ async def end_before(client: Client, stream: Stream, time_ns: int) -> int:
 
 
 def wanted_subjects(settings: Settings) -> list[str]:
-    """Give NATS_SUBJECTS one by one."""
+    """Return NATS_SUBJECTS one by one."""
     return [subject.strip() for subject in settings.nats_subjects.split(",")]
 
 

@@ -12,7 +12,7 @@ from tasks.errors import ServerUnavailableError
 from tasks.settings import Settings
 from tasks.telemetry.log_throttle import LogThrottle
 
-#: A server that has not answered for so long counts as away, though the connection stands.
+#: A server that has not answered for so long counts as unavailable, though the connection stands.
 ANSWER_S = 5.0
 log = structlog.get_logger()
 
@@ -28,7 +28,7 @@ class Nats:
         self.client = NatsClient(settings)
 
     async def close(self) -> None:
-        """Let go of NATS."""
+        """Close the connection."""
         self._closing = True
         await self.client.close()
 
