@@ -56,7 +56,7 @@ def stack(image: None) -> Iterator[Stack]:
         yield started
 
 
-def test_up_brings_signals_of_the_simulated_market_to_a_client_on_this_machine(stack: Stack):
+def test_up_delivers_signals_of_the_simulated_market_to_a_local_client(stack: Stack):
     signal = asyncio.run(next_signal(stack.ports["NATS_PORT"]))
     assert signal["source"] == "realtime-strategies"
     assert signal["price"] > 0
@@ -114,7 +114,7 @@ def test_redis_asks_for_a_password_and_is_not_published(stack: Stack):
 
 
 @pytest.mark.parametrize("service", ["redis", "nats", "ingest", "worker", "flower", "simulate"])
-def test_a_container_is_not_root_has_no_capability_and_can_not_change_its_image(stack: Stack, service: str):
+def test_a_container_has_no_root_no_capabilities_and_a_read_only_image(stack: Stack, service: str):
     script = "id -u; grep CapEff /proc/1/status; touch /etc/x 2>&1 || true"
     user, capabilities, refusal = stack.compose("exec", "-T", service, "sh", "-c", script).splitlines()
     assert int(user) > 0
@@ -160,7 +160,8 @@ def test_an_upgrade_leaves_servers_running_and_a_killed_worker_is_missed(image: 
         wait_for(lambda: workers() == 0, 60, "ingest to miss it")
 
 
-def test_stop_ends_feed_ingest_workers_and_servers_in_this_order_with_nothing_left(image: None):
+def test_stop_ends_feed_ingest_workers_and_servers_in_this_order(image: None):
+    """Ingest ends with status 0 and no work left."""
     with running("stop", "--scale", "worker=2") as stack:
         asyncio.run(next_signal(stack.ports["NATS_PORT"]))
         stack.compose("stop")
@@ -175,9 +176,8 @@ def test_stop_ends_feed_ingest_workers_and_servers_in_this_order_with_nothing_le
         assert json.loads(stack.logs("ingest").splitlines()[-1])["event"] == "stopped"
 
 
-def test_workers_scaled_and_killed_under_load_and_a_restarted_redis_give_the_signals_of_the_backtest(
-    image: None, recording: Path
-):
+def test_scaling_kills_and_a_redis_restart_leave_the_digest_unchanged(image: None, recording: Path):
+    """Workers are scaled and killed under load; the digest is that of the backtest."""
     with running("digest", *ONLY_THE_PIPELINE, SIGNAL_MAX_AGE_S="0") as stack:
         # On a slow machine it may end before the last of these: what is left is worked off among them all the same.
         feed = stack.start_replay(recording, "2")

@@ -64,7 +64,7 @@ def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recor
 
 
 @pytest.mark.slow
-def test_a_shard_that_is_away_for_a_while_goes_on_where_it_stood_and_the_other_does_not_wait_for_it(recording: Path):
+def test_a_killed_shard_resumes_where_it_stood_and_the_other_does_not_wait(recording: Path):
     expected = backtested([recording])
     with two_shards("jetstream") as (stack, shard):
         reader, started_s = LedgerReader(stack.settings), time.monotonic()
@@ -127,7 +127,7 @@ def leader(urls: list[str]) -> str:
 
 
 @pytest.mark.slow
-def test_the_servers_that_lead_a_replicated_stream_are_killed_one_after_the_other_and_no_signal_changes(
+def test_killing_each_leader_of_a_replicated_stream_changes_no_signal(
     recording: Path,
 ):
     expected = backtested([recording])

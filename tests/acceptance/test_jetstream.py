@@ -78,7 +78,7 @@ def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recordi
         check(stack, expected)
 
 
-def test_redis_that_comes_back_older_is_noticed_and_everything_since_is_done_again(recording: Path):
+def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(recording: Path):
     expected = backtested([recording])
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url, retry=None) as client:
         keys = Keys(stack.settings.namespace)
@@ -117,7 +117,8 @@ def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recording: Pa
         check(stack, expected)
 
 
-def test_a_redis_that_lost_everything_is_filled_again_from_where_ingest_stood_and_nothing_hangs(recording: Path):
+def test_a_redis_that_lost_everything_is_refilled_from_where_ingest_stood(recording: Path):
+    """Nothing hangs: what comes after the loss is applied, each event once."""
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url) as client:
         flushed: list[int] = []
         keys = Keys(stack.settings.namespace)

@@ -111,7 +111,7 @@ def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack
         wait_for(lambda: '"ok": true' in get(stack.http_port, "/ready")[1], 30, "the first one to lead again")
 
 
-def test_when_ingest_is_killed_the_page_says_so_and_goes_on_without_a_reload(browser: Browser, stack: Stack):
+def test_the_page_reports_a_killed_ingest_and_goes_on_without_a_reload(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         add_signal(stack, "of before")
         of_before = page.locator("#signals .rationale", has_text="of before")
@@ -127,7 +127,7 @@ def test_when_ingest_is_killed_the_page_says_so_and_goes_on_without_a_reload(bro
         assert page.evaluate("window.never_reloaded") is True
 
 
-def test_workers_nats_and_redis_that_are_away_are_named_until_they_are_back(browser: Browser, stack: Stack):
+def test_unavailable_workers_nats_and_redis_are_named_until_they_are_back(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         problems, parts = page.locator("#problems"), page.locator("#parts")
         stack.instance.stop(*stack.workers)

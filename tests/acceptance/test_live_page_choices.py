@@ -21,7 +21,7 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-def test_arrow_keys_choose_the_symbol_and_the_first_tab_skips_to_the_content(browser: Browser, stack: Stack):
+def test_arrow_keys_choose_the_symbol_and_the_first_tab_skips_to_content(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         page.keyboard.press("Tab")
         expect(page.get_by_role("link", name="Skip to the content")).to_be_focused()
@@ -107,7 +107,7 @@ def test_dragging_over_the_chart_zooms_in_and_stays_there(browser: Browser, stac
         expect(show_all).to_be_hidden()
 
 
-def test_symbol_and_filters_stand_in_the_address_and_are_there_after_a_reload(browser: Browser, stack: Stack):
+def test_symbol_and_filters_are_in_the_address_and_survive_a_reload(browser: Browser, stack: Stack):
     with opened(browser, stack, "?symbol=spot:ETHUSDT&strategy=iceberg&search=t") as page:
         assert title(page) == "ETHUSDT spot"
         expect(page.locator("#by-strategy")).to_have_value("iceberg")
@@ -172,7 +172,7 @@ def test_axe_finds_nothing_grave(browser: Browser, stack: Stack, scheme: Any, wi
         assert grave_findings(page) == []
 
 
-def test_it_fits_360_pixels_and_is_dark_or_light_as_the_system_says_or_as_was_chosen(browser: Browser, stack: Stack):
+def test_the_page_fits_360_pixels_and_follows_the_system_or_chosen_theme(browser: Browser, stack: Stack):
     def background() -> str:
         return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 

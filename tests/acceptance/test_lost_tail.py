@@ -48,7 +48,7 @@ def wait_for_frames(stack: Stack, count: int) -> None:
         wait_for(lambda: int(client.hget(keys.counters, "frames") or 0) >= count, 60, f"{count} frames")
 
 
-def test_what_comes_after_the_loss_is_worked_on_and_nothing_twice_while_ingest_runs(parts: list[Path]):
+def test_after_a_lost_tail_running_ingest_processes_each_new_frame_once(parts: list[Path]):
     with about_to_lose(parts) as (stack, nats):
         nats.lose()
         nats.start()
@@ -60,7 +60,7 @@ def test_what_comes_after_the_loss_is_worked_on_and_nothing_twice_while_ingest_r
         assert (live.dropped, deadletters(stack)) == ({}, [])
 
 
-def test_what_comes_after_the_loss_is_worked_on_by_a_later_start_and_by_the_one_after_it(parts: list[Path]):
+def test_after_a_lost_tail_two_later_starts_process_each_new_frame_once(parts: list[Path]):
     with about_to_lose(parts) as (stack, nats):
         finish(stack)
         nats.lose()

@@ -129,9 +129,8 @@ def recover(stack: Stack, normal_s: float, limit_s: float) -> float:
 @pytest.mark.slow
 @pytest.mark.timeout(OVERLOAD_S + 300)
 @pytest.mark.parametrize("bound", [pytest.param(OF_BYTES, id="bytes"), pytest.param(OF_TIME, id="time")])
-def test_under_ten_times_too_much_ingest_stays_small_counts_every_drop_and_recovers_by_itself(
-    tmp_path: Path, bound: Bound
-):
+def test_under_tenfold_overload_ingest_stays_small_and_counts_every_drop(tmp_path: Path, bound: Bound):
+    """It recovers by itself once the overload has ended."""
     file = tmp_path / "strategies.toml"
     file.write_text(FILE)
     with running(Plan(1, "solo", environment={"STRATEGIES_FILE": str(file), **bound.environment})) as stack:
@@ -153,7 +152,8 @@ def test_under_ten_times_too_much_ingest_stays_small_counts_every_drop_and_recov
 
 
 @pytest.mark.slow
-def test_while_redis_is_filled_by_something_else_work_stops_before_writes_fail_and_nothing_is_lost(recording: Path):
+def test_a_redis_filled_by_others_stops_work_before_writes_fail(recording: Path):
+    """Nothing is lost: once there is room again, the digest becomes that of the backtest."""
     with running(Plan(1, "solo")) as stack:
         client: Any = redis.Redis.from_url(stack.redis_url)
         reader = LedgerReader(stack.settings)

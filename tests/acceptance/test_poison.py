@@ -80,7 +80,8 @@ def test_a_deadly_event_is_a_dead_letter_and_its_neighbours_are_applied(tmp_path
     assert pool == "solo" or {worker.starts for worker in stack.workers} == {1}
 
 
-def test_an_event_on_which_a_strategy_raises_is_kept_with_the_traceback_and_counted(tmp_path: Path):
+def test_an_event_on_which_a_strategy_raises_is_kept_with_its_traceback(tmp_path: Path):
+    """The event is counted in its record like any other."""
     with running(plan(tmp_path, "Raising", "solo")) as stack:
         asyncio.run(publish(stack, range(1, 20)))
         live = finish(stack)

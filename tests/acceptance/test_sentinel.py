@@ -93,9 +93,10 @@ class Failover:
         pytest.param(1_000, True, marks=pytest.mark.slow),
     ],
 )
-def test_with_a_stream_a_failover_changes_no_signal_whatever_the_replicas_had_not_heard(
+def test_with_a_stream_a_failover_changes_no_signal(
     recording: Path, capsys: pytest.CaptureFixture[str], *, keep_back: int, tls: bool
 ):
+    """This holds whatever the replicas had not heard of."""
     expected = backtested([recording])
     with on_watched_servers("jetstream", tls=tls) as (stack, servers):
         failover = Failover(stack, servers, keep_back=keep_back)
@@ -112,7 +113,7 @@ def test_with_a_stream_a_failover_changes_no_signal_whatever_the_replicas_had_no
 
 @pytest.mark.slow
 @pytest.mark.parametrize("keep_back", [0, 1_000])
-def test_without_a_stream_what_the_replicas_had_not_heard_is_lost_and_nothing_else(
+def test_without_a_stream_a_failover_loses_only_what_was_not_replicated(
     recording: Path, keep_back: int, capsys: pytest.CaptureFixture[str]
 ):
     expected = backtested([recording])
@@ -136,7 +137,7 @@ def test_without_a_stream_what_the_replicas_had_not_heard_is_lost_and_nothing_el
 
 @pytest.mark.slow
 @pytest.mark.parametrize("tls", [False, True])
-def test_workers_and_flower_tell_what_they_are_connected_to_and_no_password(*, tls: bool):
+def test_workers_and_flower_show_their_servers_but_no_password(*, tls: bool):
     with on_watched_servers("core", tls=tls) as (stack, _):
         command = [sys.executable, "-m", "celery", "-A", "tasks", "inspect", "--json", "--timeout", "5"]
         told = ""

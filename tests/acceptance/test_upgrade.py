@@ -29,7 +29,7 @@ def _said(stack: Stack, *words: str) -> str:
     return subprocess.run(command, env=stack.environment, check=True, capture_output=True, text=True, timeout=60).stdout
 
 
-def test_what_the_version_before_left_behind_is_taken_over_with_equal_digest(tmp_path: Path):
+def test_data_of_the_previous_version_is_taken_over_with_equal_digest(tmp_path: Path):
     rest = tmp_path / "rest.jsonl"
     rest.write_bytes(make_upgrade.part(slice(make_upgrade.LINES, None)))
     with running(Plan(2, "prefork", environment=make_upgrade.ENVIRONMENT), _left_behind) as stack:

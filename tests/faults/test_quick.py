@@ -23,8 +23,6 @@ CASE = Case(
 )
 
 
-def test_a_queue_that_lies_notices_that_get_lost_and_workers_that_die_change_nothing(
-    halves: tuple[Path, Path], rows: list[Row]
-):
+def test_queue_faults_lost_notices_and_dying_workers_change_nothing(halves: tuple[Path, Path], rows: list[Row]):
     rows.append(judge(CASE, "core", halves))
     assert rows[-1].times >= 3, "how often the queue was tampered with depends on how busy the machine is"

@@ -143,7 +143,7 @@ class Soak:
 @pytest.mark.faults
 @pytest.mark.slow
 @pytest.mark.timeout(MINUTES * 180 + 600)
-def test_after_minutes_of_random_faults_the_digest_is_equal_and_memory_flat(recording: Path, tmp_path: Path, capsys):
+def test_after_minutes_of_random_faults_digest_is_equal_and_memory_flat(recording: Path, tmp_path: Path, capsys):
     file = tmp_path / "rounds.jsonl"
     count = max(1, round(MINUTES * 60_000 * SPEED / ROUND_MS))
     with file.open("wb") as made:

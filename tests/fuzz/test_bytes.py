@@ -38,7 +38,7 @@ def test_bytes_that_nobody_meant_to_send_are_refused_whoever_reads_them(tmp_path
     assert said.count("nothing found") == len(names)
 
 
-def test_a_fault_that_is_reached_letter_by_letter_is_found_and_its_input_kept(tmp_path: Path):
+def test_a_fault_reached_only_byte_by_byte_is_found_and_its_input_kept(tmp_path: Path):
     status, said = fuzz(tmp_path, ["tests.fuzz.planted:raises"], seconds=60)
     assert status == 1
     assert "LookupError: found" in said

@@ -42,7 +42,7 @@ def in_a_file(raw: bytes, use: Callable[[Path], None]) -> None:
         STRATEGIES, b"[pools.trade]\nkinds = ['trade']\n[pools.trade.strategies.price_velocity]\nhold_s = 1.5\n"
     )
 )
-def test_a_strategies_file_is_refused_or_arrives_at_the_workers_as_it_was_meant(raw: bytes):
+def test_a_strategies_file_is_refused_or_reaches_the_workers_unchanged(raw: bytes):
     in_a_file(raw, understood)
 
 

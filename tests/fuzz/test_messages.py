@@ -48,7 +48,7 @@ SUBJECTS = st.sampled_from(["binance.btcusdt@depth20@100ms", "binance.x", "", ".
 
 
 @thrown(raw=any_bytes(*FRAMES) | JSONS.map(packed), subject=SUBJECTS)
-def test_a_frame_is_an_event_skipped_or_refused_and_its_recording_reads_back(raw: bytes, subject: str):
+def test_a_frame_is_an_event_skipped_or_refused_and_its_recording_parses(raw: bytes, subject: str):
     outcome = parse(raw, Arrival(subject, 1, 1_723_161_254_087_896_568))
     assert isinstance(outcome, Depth | Trade | Skipped | Refused)
     assert not isinstance(outcome, Refused) or outcome.reason.isidentifier()
@@ -171,7 +171,7 @@ def test_a_flood_of_junk_under_ever_new_names_leaves_nothing_in_memory():
 DEEP = b'{"stream":"btcusdt@trade","data":{},"a":' + b"[" * 100_000
 
 
-def test_an_answer_of_ingest_that_is_nested_too_deeply_is_refused_as_any_other_that_is_none():
+def test_a_too_deeply_nested_answer_of_ingest_is_refused():
     with pytest.raises(msgspec.DecodeError, match="nested too deeply"):
         ingest_status.decode(DEEP)
 
@@ -180,12 +180,12 @@ def test_a_signal_that_is_nested_too_deeply_is_left_out_of_the_page():
     assert PageState._read(b"1-1", DEEP) is None
 
 
-def test_a_dead_letter_of_a_frame_that_is_nested_too_deeply_is_shown_as_it_is():
+def test_a_dead_letter_of_a_too_deeply_nested_frame_is_shown_as_it_is():
     letter = Letter("1-1", dead_letters.refused("not_json", "recursion", "binance.x", DEEP))
     assert "[" * 50_000 in "".join(format_dead_letters.whole(letter))
 
 
-def test_a_frame_of_the_exchange_that_is_nested_too_deeply_is_dropped_and_counted():
+def test_a_too_deeply_nested_frame_of_the_exchange_is_dropped_and_counted():
     delivered: list[bytes] = []
 
     async def deliver(stream: str, raw: bytes) -> None:
@@ -200,13 +200,13 @@ def test_a_frame_of_the_exchange_that_is_nested_too_deeply_is_dropped_and_counte
     "said",
     [{"received_at": 2**63}, {"received_at": 2**64 - 1}, {"timestamp": "1960-01-01"}, {"timestamp": "9999-01-01"}],
 )
-def test_a_time_of_receipt_that_no_recording_holds_is_replaced_by_the_recorders(said: dict[str, Any]):
+def test_a_receipt_time_out_of_range_is_replaced_by_the_recorders_time(said: dict[str, Any]):
     line = record.line("binance.btcusdt@kline_1m", enveloped("btcusdt@kline_1m", {"e": "kline"}, **said), 42)
     assert line is not None
     assert recordings._line(Path("it"), 1, line).received_at_ns == 42
 
 
-def test_whoever_answers_the_doctor_with_what_is_nested_too_deeply_is_somebody_else():
+def test_the_doctor_takes_a_too_deeply_nested_answer_for_another_program():
     class Deep(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(HTTPStatus.OK)
@@ -223,7 +223,7 @@ def test_whoever_answers_the_doctor_with_what_is_nested_too_deeply_is_somebody_e
     assert facts.held_by == "other"
 
 
-def test_a_dead_letter_whose_refusal_would_be_obeyed_by_a_terminal_is_listed_without_that():
+def test_terminal_escapes_in_a_refusal_do_not_reach_the_list():
     letter = Letter("1-1", dead_letters.refused("\x1b[2Jgone", "x", "binance.x", b"{}"))
     assert format_dead_letters.line(letter).isprintable()
 

@@ -36,9 +36,8 @@ class Rights:
         os.kill(self._process.pid, signal.SIGHUP)
 
 
-def test_signals_that_nats_refuses_wait_while_others_go_on_and_go_out_in_order_once_it_takes_them(
-    settings, monkeypatch
-):
+def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings, monkeypatch):
+    """They go out in order once NATS takes them."""
     monkeypatch.setattr(relay_module, "TRIM_INTERVAL_S", 0)
 
     async def run(rights: Rights) -> None:

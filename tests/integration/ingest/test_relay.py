@@ -25,7 +25,7 @@ def settings(nats_url: str, redis_url: str, namespace: str) -> Settings:
     return settings_of_a_relay(nats_url, redis_url, namespace)
 
 
-def test_a_signal_goes_to_the_templated_subject_with_its_id_and_is_acknowledged(settings):
+def test_a_signal_goes_to_its_subject_with_its_id_and_is_acknowledged(settings):
     async def run() -> None:
         async with stage(settings) as on, running(on):
             await on.add(packed("one"))
@@ -67,7 +67,7 @@ def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
         asyncio.run(run(process))
 
 
-def test_what_is_published_without_a_connection_is_not_acknowledged_and_comes_once_nats_is_back(settings):
+def test_a_signal_is_not_acknowledged_until_nats_is_back_and_has_it(settings):
     async def run(instance: Instance) -> None:
         process, url = start_nats(instance)
         own = settings.model_copy(update={"nats_url": url})
@@ -97,7 +97,7 @@ def test_what_is_published_without_a_connection_is_not_acknowledged_and_comes_on
         asyncio.run(run(instance))
 
 
-def test_what_an_earlier_relay_took_and_did_not_acknowledge_is_relayed_first(settings):
+def test_what_an_earlier_relay_left_unacknowledged_is_relayed_first(settings):
     async def run() -> None:
         async with stage(settings) as on:
             await on.create_group()
@@ -112,7 +112,7 @@ def test_what_an_earlier_relay_took_and_did_not_acknowledge_is_relayed_first(set
     asyncio.run(run())
 
 
-def test_a_relay_that_is_cancelled_before_the_acknowledgement_leaves_its_signals_to_the_next(settings):
+def test_a_relay_cancelled_before_acknowledging_leaves_signals_to_the_next(settings):
     async def run() -> None:
         async with stage(settings) as on:
             await on.create_group()
@@ -125,7 +125,7 @@ def test_a_relay_that_is_cancelled_before_the_acknowledgement_leaves_its_signals
     asyncio.run(run())
 
 
-def test_what_went_into_a_connection_that_was_lost_is_not_taken_for_delivered(settings):
+def test_what_went_into_a_lost_connection_does_not_count_as_delivered(settings):
     async def publish_over_two_connections(on: Stage) -> None:
         async with delivering(on.nats):
             await on.nats.publish(f"{settings.namespace}.x")
@@ -161,7 +161,7 @@ def test_a_stale_signal_is_held_back_and_counted_unless_the_limit_is_0(settings,
     asyncio.run(run())
 
 
-def test_what_can_never_be_published_goes_to_the_dead_letters_and_blocks_nothing(settings):
+def test_what_can_never_be_published_is_a_dead_letter_and_blocks_nothing(settings):
     mebibyte = 1024 * 1024
     filler = "x" * (mebibyte - len(packed("a", note="")))
     hopeless = [

@@ -35,7 +35,7 @@ def counted(service: Ingest, name: CounterName, count: int) -> None:
     wait_for(lambda: reader.counters().of(name) == count, 10, f"{name} to be {count}, not {reader.counters()}")
 
 
-def test_a_refused_frame_is_kept_with_all_that_is_known_of_it_and_ingest_goes_on(nats_url, redis_url, namespace):
+def test_a_refused_frame_is_kept_with_all_details_and_ingest_goes_on(nats_url, redis_url, namespace):
     crossed = TRADE.replace(b'"0.02"', b'"-1"') % 1
     with ingest(nats_url, redis_url, namespace) as service:
         service.wait_ready()
@@ -93,9 +93,7 @@ def test_a_clean_stop_ends_by_the_signal_and_a_stop_with_work_left_says_so(nats_
     assert LedgerReader(service.settings).counters().of("dropped", "stop") == 2
 
 
-def test_what_nobody_had_worked_off_at_a_stop_is_in_the_queue_but_the_next_start_fences_it(
-    nats_url, redis_url, namespace
-):
+def test_a_start_after_a_kill_takes_the_next_epoch(nats_url, redis_url, namespace):
     with ingest(nats_url, redis_url, namespace) as service:
         service.wait_ready()
         ledger = redis.Redis.from_url(redis_url, decode_responses=True)

@@ -43,7 +43,7 @@ def pair(nats_url, redis_url, namespace, tmp_path) -> Iterator[tuple[Ingest, Ing
         yield both
 
 
-def test_one_that_stands_by_takes_nothing_in_and_takes_over_soon_after_the_leader_was_killed(
+def test_a_standby_takes_nothing_in_and_takes_over_soon_after_a_kill(
     pair, nats_url, client: redis.Redis, keys: Keys, namespace
 ):
     leader, other = pair

@@ -69,7 +69,8 @@ def test_a_nats_server_answers_where_its_url_says(instance):
     assert asyncio.run(_ping(url))
 
 
-def test_a_redis_server_that_finds_its_port_taken_says_so_and_is_not_mistaken_for_the_other(instance):
+def test_a_redis_server_that_finds_its_port_taken_says_so(instance):
+    """It is not mistaken for the server that holds the port."""
     _, url = start_redis(instance)
     port = int(url.rpartition(":")[2].partition("/")[0])
     with pytest.raises(LocalStackError, match="Address already in use"):
@@ -133,7 +134,7 @@ def test_a_process_that_ends_unasked_is_started_again_without_its_orphans(instan
     wait_for(lambda: not runs(orphan), 10, "the orphan to end")
 
 
-def test_a_process_that_must_not_end_fails_the_stack_with_the_end_of_its_log(instance):
+def test_a_process_that_must_not_end_fails_the_stack_with_its_logs_end(instance):
     instance.start("ingest", ["sh", "-c", "echo the reason; exit 3"])
     with pytest.raises(LocalStackError, match=r"ingest ended with status 3; its log ends with:\n  the reason"):
         wait_for(instance.watch, 10)
@@ -154,13 +155,13 @@ def test_stop_makes_those_end_that_do_not_want_to(instance):
     wait_for(lambda: not runs(child), 10, "the child to end")
 
 
-def test_pauses_double_while_a_process_ends_at_once_and_vanish_after_a_good_run():
+def test_pauses_double_while_a_process_ends_at_once_and_reset_after_a_run():
     pauses = [pause := 0.0] + [pause := next_pause_s(1, pause) for _ in range(7)]
     assert pauses == [0.0, 0.5, 1.0, 2.0, 4.0, 8.0, 10.0, 10.0]
     assert next_pause_s(5.0, 10.0) == 0.0
 
 
-def test_the_number_of_partitions_changes_nothing_else_in_the_strategies_file(tmp_path):
+def test_the_number_of_partitions_leaves_the_rest_of_the_file_unchanged(tmp_path):
     usual = configuration.read(strategies_file(tmp_path, Plan()))
     one = configuration.read(strategies_file(tmp_path, Plan(partitions=1)))
     assert {pool.partitions for pool in one.pools.values()} == {1}

@@ -101,7 +101,7 @@ def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordin
     assert delivered == expected[1].applied
 
 
-def test_one_event_at_a_time_with_stored_states_does_what_the_backtest_does(
+def test_one_event_at_a_time_with_stored_states_equals_the_backtest(
     expected: tuple[list[recordings.Line], Verdict],
 ):
     desk, store, signals = Desk(), dict[tuple[str, str], dict[str, bytes]](), list[bytes]()
@@ -180,7 +180,7 @@ def test_the_gain_by_workers_is_measured_against_what_the_lanes_allow():
     assert gain.met
 
 
-def test_what_is_measured_in_several_rounds_counts_by_the_median_of_their_ratios():
+def test_a_measurement_in_several_rounds_is_the_median_of_their_ratios():
     speeds = [(2, 1000), (4, 900), (2, 500), (4, 500), (2, 1000), (4, 1100)]
     points = [Point("busy workers", workers, run_of(speed)) for workers, speed in speeds]
     four = next(target for target in targets.of(report(points=points)) if target.what.startswith("4 workers"))
@@ -198,7 +198,7 @@ def test_a_report_has_its_ratios_by_name_when_written_and_reads_back():
     assert msgspec.json.decode(written, type=Report).ratios == {"bare_loop": 0.5}
 
 
-def test_memory_is_taken_from_what_an_earlier_run_wrote_and_from_nothing_else(tmp_path: Path):
+def test_memory_is_taken_only_from_what_an_earlier_run_wrote(tmp_path: Path):
     file = tmp_path / "hour.json"
     file.write_bytes(msgspec.json.encode(report(memory=Memory([0.0, 5.0], {"ingest": [70.0, 71.0]}))))
     memory = commands.earlier(file).memory
@@ -228,7 +228,9 @@ def test_a_meter_counts_cpu_and_no_waiting(tmp_path: Path):
     assert counted_ns["decode"] > 1e6
 
 
-def test_of_a_coroutine_a_meter_counts_what_it_does_between_its_waits_and_changes_nothing(tmp_path: Path):
+def test_a_meter_counts_what_a_coroutine_does_between_its_waits(tmp_path: Path):
+    """Results and exceptions of the coroutine stay as they are."""
+
     async def refused() -> None:
         await asyncio.sleep(0)
         raise ValueError("mine")
@@ -278,7 +280,7 @@ def test_validating_a_frame_costs_at_most_half_more_than_reading_its_json(mix: M
     assert least_s(lambda: [parse(raw, Arrival("binance.frames", 1, 1)) for raw in raws]) < VALIDATION * reading_s
 
 
-def test_a_batch_of_books_costs_a_worker_at_most_six_times_as_much_as_reading_their_json(mix: Mix):
+def test_a_batch_of_books_costs_at_most_six_times_reading_their_json(mix: Mix):
     strategies = registry.build(configuration.read(Settings().strategies_file))["depth"]
     books = [raw for raw in itertools.islice(mix.frames(), 1_600) if b"@depth" in raw]
     events = [parse(raw, Arrival("binance.frames", seq, 1)) for seq, raw in enumerate(books, start=1)]

@@ -99,7 +99,7 @@ def test_feed_ingest_workers_and_servers_stop_in_this_order():
 
 
 @each_service
-def test_every_variable_of_a_container_is_a_setting_or_known_by_who_reads_it(name: str):
+def test_every_variable_of_a_container_is_a_setting_or_known_to_its_reader(name: str):
     assert set(SERVICES[name].get("environment", ())) <= SETTINGS | OTHERS
 
 
@@ -137,7 +137,7 @@ def test_redis_and_nats_wait_for_nothing_that_an_upgrade_makes_anew():
     assert "VERSION" not in stage
 
 
-def test_every_variable_of_the_files_stands_in_the_example_with_its_default():
+def test_every_variable_of_the_files_has_its_default_in_the_example():
     example = dict(re.findall(r"^#([A-Z_]+)=(.*)$", (ROOT / ".env.example").read_text(), re.MULTILINE))
     for name, default in re.findall(r"\$\{([A-Z_]+)(?::-([^}]*))?\}", TEXT):
         assert example[name] == default, name

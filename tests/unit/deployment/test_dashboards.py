@@ -132,7 +132,7 @@ def test_every_panel_that_draws_asks_the_provisioned_source():
     assert source["url"] == "http://prometheus:9090"
 
 
-def test_grafana_finds_the_dashboard_and_lets_nobody_in_without_the_password(tmp_path: Path):
+def test_grafana_finds_the_dashboard_and_lets_nobody_in_without_password(tmp_path: Path):
     mounts = {
         target: HERE.parents[1] / file
         for file, target, *_ in (each.split(":") for each in SERVICES["grafana"]["volumes"])
@@ -149,7 +149,8 @@ def test_grafana_finds_the_dashboard_and_lets_nobody_in_without_the_password(tmp
     assert len((tmp_path / password[1]).read_text()) == 32
 
 
-def test_prometheus_asks_ingest_and_every_worker_on_their_ports_under_the_jobs_of_the_rules():
+def test_prometheus_scrapes_ingest_and_every_worker_on_their_ports():
+    """Its jobs have the names that the rules use."""
     jobs = {job["job_name"]: job for job in yaml.safe_load((HERE / "prometheus.yaml").read_text())["scrape_configs"]}
     assert set(re.findall(r'job="(\w+)"', str(GROUPS))) <= set(jobs) == {"ingest", "worker"} <= set(SERVICES)
     defaults = {name: Settings.model_fields[name].default for name in ("http_port", "worker_http_port")}
@@ -158,7 +159,7 @@ def test_prometheus_asks_ingest_and_every_worker_on_their_ports_under_the_jobs_o
     assert (found["names"], found["type"], found["port"]) == (["worker"], "A", defaults["worker_http_port"])
 
 
-def test_the_collector_uses_what_it_defines_and_listens_where_the_example_says():
+def test_the_collector_uses_what_it_defines_and_listens_as_in_the_example():
     collector = yaml.safe_load((HERE / "collector.yaml").read_text())
     for pipeline in collector["service"]["pipelines"].values():
         for kind, names in pipeline.items():

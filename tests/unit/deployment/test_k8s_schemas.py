@@ -57,7 +57,7 @@ def test_the_template_of_the_secrets_holds_secrets():
 
 
 @pytest.mark.parametrize("kind", CUSTOM)
-def test_a_custom_object_has_what_its_definition_asks_for_and_nothing_unknown(kind: str):
+def test_a_custom_object_has_what_its_definition_asks_for_and_no_more(kind: str):
     found = different(kind)
     assert found
     for each in found:

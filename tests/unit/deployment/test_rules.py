@@ -73,12 +73,12 @@ def test_an_alert_says_how_urgent_it_is_what_is_wrong_and_where_to_read_on(name:
     assert alert["annotations"]["runbook_url"] == f"docs/runbook.md#{name.lower()}"
 
 
-def test_every_section_of_the_runbook_is_that_of_an_alert_in_the_order_of_the_rules():
+def test_the_runbook_has_one_section_an_alert_in_the_order_of_the_rules():
     assert re.findall(r"^### (.+)$", RUNBOOK, re.MULTILINE) == list(ALERTS)
 
 
 @each_alert
-def test_the_runbook_says_what_an_alert_means_where_to_look_what_to_do_and_what_not(name: str):
+def test_each_runbook_section_says_where_to_look_what_to_do_and_what_not(name: str):
     section = re.split(r"^##", RUNBOOK.partition(f"### {name}\n")[2], maxsplit=1, flags=re.MULTILINE)[0]
     assert re.findall(r"^\*\*(.+?)\.\*\*", section, re.MULTILINE) == ["Look", "Do", "Don't"]
 

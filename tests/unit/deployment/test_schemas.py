@@ -53,7 +53,7 @@ def test_a_broken_workflow_would_be_found(tmp_path):
     assert check("vendor.github-workflows", str(file)).returncode == 1
 
 
-def test_the_workflow_tests_each_python_that_is_supported_and_builds_both_platforms():
+def test_ci_tests_each_supported_python_and_builds_both_platforms():
     jobs = WORKFLOW["jobs"]
     assert jobs["test"]["strategy"]["matrix"]["python"] == ["3.11", "3.12", "3.13"]
     (build,) = (step["with"] for step in jobs["image"]["steps"] if "build-push" in step.get("uses", ""))

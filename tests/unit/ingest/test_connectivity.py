@@ -14,7 +14,8 @@ def test_at_first_nothing_is_there_and_nothing_was_said():
     assert logged == []
 
 
-def test_a_part_that_is_away_is_named_once_with_its_place_however_often_it_is_missed():
+def test_an_unavailable_part_is_logged_once_however_often_it_is_missed():
+    """The line has the part's address."""
     with capture_logs() as logged:
         own = parts()
         for why in ("refused", "refused", "timed out"):

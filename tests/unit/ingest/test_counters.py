@@ -6,7 +6,7 @@ from hypothesis import strategies as st
 from ingest.counters import Counters, Distribution
 
 
-def test_what_is_counted_is_in_the_totals_for_ever_and_unwritten_until_it_is_taken():
+def test_counts_stay_in_the_totals_and_are_unwritten_until_taken():
     tally = Counters()
     tally.add("frames")
     tally.add("frames", by=2)
@@ -27,7 +27,7 @@ def test_what_was_taken_does_not_change_any_more():
 
 
 @given(st.lists(st.floats(-10, 100)))
-def test_each_value_is_counted_once_in_the_first_bucket_whose_bound_is_not_below_it(values: list[float]):
+def test_each_value_counts_once_in_the_first_bucket_whose_bound_reaches_it(values: list[float]):
     bounds = (0.0, 1.0, 50.0)
     distribution = Distribution(bounds)
     for value in values:

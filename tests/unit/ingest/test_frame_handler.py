@@ -43,14 +43,14 @@ def test_every_frame_gets_a_number_and_is_counted_as_exactly_one_thing(desk: Des
     assert desk.tally.totals.stored() == {"frames": 4, "events": 2, "skipped:ack": 1, "refused:not_json": 1}
 
 
-def test_a_refused_frame_becomes_a_dead_letter_with_subject_reason_and_bytes(desk: Desk):
+def test_a_refused_frame_is_a_dead_letter_with_subject_reason_and_bytes(desk: Desk):
     desk.take(BROKEN)
     [letter] = map(dead_letters.unpack, desk.intake.letters)
     assert (letter.reason, letter.refusal, letter.subject, letter.raw) == ("refused", "not_json", SUBJECT, BROKEN)
     assert letter.detail
 
 
-def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_those_that_are_not_kept(desk: Desk):
+def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_the_rest(desk: Desk):
     desk.take(*(b"no json %d" % number for number in range(MAX_LETTERS + 5)))
     letters = [dead_letters.unpack(each).raw for each in desk.intake.letters]
     assert (letters[0], letters[-1], len(letters)) == (b"no json 5", b"no json 1004", MAX_LETTERS)
@@ -58,9 +58,8 @@ def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_those_that_are_no
     assert desk.tally.totals.of("refused", "not_json") == MAX_LETTERS + 5
 
 
-def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s_with_their_count(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
-):
+def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s(desk: Desk, monkeypatch: pytest.MonkeyPatch):
+    """Each line has the number of frames since the line before."""
     now_s = 100.0
     monkeypatch.setattr(time, "monotonic", lambda: now_s)
     with capture_logs() as logged:
@@ -79,7 +78,7 @@ def test_no_bytes_make_it_raise(desk: Desk):
     assert desk.events == []
 
 
-def test_frames_that_were_counted_before_are_sent_on_without_being_counted_again(desk: Desk):
+def test_frames_counted_before_are_sent_on_without_being_counted_again(desk: Desk):
     desk.intake.counted = 7
     for seq, raw in ((6, packed(SPOT_TRADE)), (7, BROKEN), (8, packed(SPOT_TRADE | {"t": 12346}))):
         desk.intake.deliver(SUBJECT, raw, None, seq)
@@ -88,7 +87,7 @@ def test_frames_that_were_counted_before_are_sent_on_without_being_counted_again
     assert not desk.intake.letters
 
 
-def test_a_shard_that_does_not_count_sends_on_all_the_same_and_keeps_no_letters():
+def test_a_shard_that_does_not_count_sends_on_and_keeps_no_letters():
     desk = Desk()
     intake = FrameHandler(
         desk.lanes, desk.tally, lambda event, _: desk.events.append(event), lambda _: None, counts=False

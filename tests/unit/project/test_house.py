@@ -67,6 +67,16 @@ def test_no_function_has_more_than_40_lines():
     assert long == {}
 
 
+def test_no_test_has_a_name_of_more_than_70_characters():
+    names = [
+        node.name
+        for *_, tree in modules("tests")
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef) and node.name.startswith("test_")
+    ]
+    assert [name for name in names if len(name) > 70] == []
+
+
 def test_no_folder_has_more_than_25_files():
     counts = Counter(path.parent.relative_to(ROOT) for path in files())
     assert {str(folder): count for folder, count in counts.items() if count > MAX_FILES} == {}

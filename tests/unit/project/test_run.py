@@ -128,7 +128,7 @@ def test_a_python_without_venv_gets_one_line_that_says_what_to_install(checkout)
     assert answer.stderr == "error: python3.13 has no venv module; on Debian and Ubuntu: apt install python3-venv\n"
 
 
-def test_the_first_run_installs_with_hashes_and_the_second_asks_nothing_of_pip(checkout):
+def test_the_first_run_installs_with_hashes_and_the_second_needs_no_pip(checkout):
     first = checkout.run("demo", "--seconds", "3")
     assert first.stdout == "ran -m compose.local demo --seconds 3\n"
     assert first.stderr.count("\n") == 1, "one line says what is going on"
@@ -248,7 +248,7 @@ def test_the_benchmark_installs_its_contenders_and_serves_the_demo_too(checkout)
     assert install.endswith("requirements-bench.txt")
 
 
-def test_the_demos_requirements_are_locked_to_the_same_versions_as_the_tests():
+def test_the_demos_requirements_are_locked_to_the_versions_of_the_tests():
     def pins(name: str) -> set[str]:
         return set(re.findall(r"^[\w.-]+==[\w.]+", (ROOT / name).read_text(), re.MULTILINE))
 

@@ -34,7 +34,7 @@ def batch(partition: int = 5) -> Batch[msgspec.Raw]:
     return Batch("trade", partition, 0, Epoch(2, "3f9a02c1"), None, Position("core-2.3f9a02c1", 4), "c1", PACKED)
 
 
-def test_a_task_says_in_plain_words_what_it_is_and_lies_in_the_queue_of_its_pool(client, settings):
+def test_a_task_describes_itself_and_lies_in_the_queue_of_its_pool(client, settings):
     client.lpush(f"{settings.celery_prefix}trade", message(Task([batch()], "2 events BTCUSDT"), "ingest@here"))
     found = Queue(client, settings).take()
     headers, properties = found["headers"], found["properties"]
@@ -84,7 +84,7 @@ def test_a_message_is_field_by_field_what_celery_itself_would_have_sent(
     assert ours == theirs
 
 
-def test_a_real_worker_runs_a_task_of_several_batches_and_stores_one_result_for_them(client, keys, settings):
+def test_a_real_worker_stores_one_result_for_a_task_of_several_batches(client, keys, settings):
     with worker(settings) as one:
         channels = Channels(client, settings, keys, lanes_a_task=LANES)
         channels.run(1)
@@ -127,7 +127,8 @@ def test_tasks_that_are_sent_together_take_one_round_trip_and_lie_in_order(
     assert lanes == [[0], [1], [2], [3, 4], [5]]
 
 
-def test_without_a_broker_a_send_fails_in_bounded_time_and_works_once_it_is_back(settings):
+def test_without_a_broker_a_send_fails_in_bounded_time_and_then_recovers(settings):
+    """A send works as soon as the broker is back."""
     with Instance("dispatch") as instance:
         process, url = start_redis(instance)
         own = settings.model_copy(update={"redis_url": url})

@@ -26,7 +26,9 @@ def play(settings: Settings) -> Callable[[Callable[[Rig], Awaitable[None]]], Non
     return run
 
 
-def test_a_commit_whose_notice_was_lost_is_found_by_asking_the_ledger_and_nothing_is_sent_again(play):
+def test_a_commit_whose_notice_was_lost_is_found_in_the_ledger(play):
+    """Nothing is sent again."""
+
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()
@@ -66,7 +68,9 @@ def test_a_lost_task_is_sent_again_after_a_second_under_another_id(play):
     play(scene)
 
 
-def test_nothing_is_sent_again_while_the_queue_holds_as_many_tasks_as_there_are_lanes(play):
+def test_nothing_is_resent_while_the_queue_holds_a_task_for_each_lane(play):
+    """Only the number of tasks counts, not whose they are."""
+
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()
@@ -92,7 +96,9 @@ def test_a_higher_epoch_or_the_same_number_of_another_process_supersedes(play, s
     play(scene)
 
 
-def test_an_empty_redis_leads_to_a_new_epoch_and_what_is_held_is_sent_again_in_order(play):
+def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(play):
+    """Held events are sent again in their order."""
+
     async def scene(rig: Rig) -> None:
         for _ in range(3):
             rig.offer()
@@ -146,7 +152,7 @@ def test_a_lane_that_stands_below_where_it_was_seen_leads_to_a_new_epoch(play):
     play(scene)
 
 
-def test_a_commit_that_comes_between_the_ledgers_answer_and_its_reading_is_no_step_back(play, monkeypatch):
+def test_a_commit_between_the_ledgers_answer_and_its_use_is_no_step_back(play, monkeypatch):
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()
@@ -178,7 +184,7 @@ def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(play):
     play(scene)
 
 
-def test_an_event_that_was_started_five_times_in_vain_is_condemned_through_the_fence(play):
+def test_an_event_started_five_times_in_vain_is_condemned_via_the_fence(play):
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()
@@ -198,7 +204,7 @@ def test_an_event_that_was_started_five_times_in_vain_is_condemned_through_the_f
     play(scene)
 
 
-def test_a_batch_that_was_started_three_times_in_vain_is_sent_as_two_halves(play):
+def test_a_batch_started_three_times_in_vain_is_sent_as_two_halves(play):
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()

@@ -20,7 +20,7 @@ from tests.support.servers import exchange as scripts
 from tests.support.servers.exchange import Exchange, recorded
 
 
-def test_each_frame_is_published_on_its_streams_subject_with_every_byte_of_the_exchange(nats_url, spot):
+def test_each_frame_is_published_byte_for_byte_on_its_streams_subject(nats_url, spot):
     async def main() -> None:
         async with live(nats_url, Exchange(spot)) as (listener, _):
             await until(lambda: len(listener.messages) == len(spot), "all frames")
@@ -32,7 +32,7 @@ def test_each_frame_is_published_on_its_streams_subject_with_every_byte_of_the_e
     asyncio.run(main())
 
 
-def test_a_live_feed_whose_subjects_nats_does_not_let_us_publish_ends_with_the_reason(spot):
+def test_a_live_feed_that_may_not_publish_ends_with_the_reason(spot):
     async def main(url: str) -> None:
         server = Exchange(spot)
         async with server.open():

@@ -80,7 +80,7 @@ class Proxy:
         self._writers.clear()
 
 
-def test_a_simulation_puts_events_on_their_subjects_and_ends_after_its_seconds(nats_url):
+def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds(nats_url):
     async def main() -> None:
         async with listening(nats_url) as listener:
             plan = Plan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)

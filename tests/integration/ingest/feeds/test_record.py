@@ -33,7 +33,7 @@ def test_a_recorded_envelope_keeps_every_byte_and_its_own_time():
     assert feed.line("binance.websocket.data", raw, came_ns=NOW_NS) == raw
 
 
-def test_the_times_of_other_publishers_become_nanoseconds_to_the_last_microsecond():
+def test_times_of_other_publishers_become_nanoseconds_to_the_microsecond():
     raw = b'{"stream":"btcusdt@trade","data":{"p": "0.10"},"timestamp":"2025-11-22T06:30:09.781711Z","version":"1.0"}'
     moment_s = int(datetime(2025, 11, 22, 6, 30, 9, tzinfo=UTC).timestamp())
 
@@ -90,7 +90,7 @@ def test_a_trade_from_a_feed_whose_clock_is_ahead_gets_the_recorders_time():
     assert json.loads(feed.line("x", raw, NOW_NS) or b"")["received_at"] == NOW_NS
 
 
-def test_a_bare_payload_takes_its_stream_from_the_subject_and_its_time_from_now():
+def test_a_bare_payload_gets_stream_from_the_subject_and_time_from_now():
     line = feed.line(f"binance.{STREAM}", b' {"e":"trade",\n "p":"0.10"} \n', came_ns=77)
 
     assert line == b'{"stream":"btcusdt@trade","data":{"e":"trade",  "p":"0.10"},"received_at":77}'

@@ -58,7 +58,7 @@ def lanes(task: tuple[Batch[AnyEvent], ...]) -> list[int]:
     return [batch.partition for batch in task]
 
 
-def test_lanes_that_wait_for_a_process_share_the_next_task_and_who_has_waited_longest_comes_first(play: Play):
+def test_lanes_that_wait_for_a_process_share_the_next_task_oldest_first(play: Play):
     async def scene(rig: Scene) -> None:
         rig.fill(0)
         first = await rig.next_task()
@@ -76,7 +76,7 @@ def test_lanes_that_wait_for_a_process_share_the_next_task_and_who_has_waited_lo
     play(scene)
 
 
-def test_a_task_has_its_place_until_all_of_its_batches_are_known_to_be_committed(play: Play):
+def test_a_task_keeps_its_place_until_all_of_its_batches_are_committed(play: Play):
     async def scene(rig: Scene) -> None:
         rig.fill(0)
         rig.fill(1)
@@ -120,7 +120,9 @@ def test_the_place_of_a_lost_task_is_free_again_when_it_is_overdue(play: Play):
     play(scene)
 
 
-def test_a_lane_in_which_much_has_gathered_has_its_task_at_hand_while_the_process_is_busy(play: Play):
+def test_a_lane_with_many_events_has_its_task_queued_behind_a_running_one(play: Play):
+    """One task is run and one is queued; a lane with few events waits."""
+
     async def scene(rig: Scene) -> None:
         rig.fill(0)
         await rig.next_task()

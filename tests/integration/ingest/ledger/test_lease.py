@@ -38,9 +38,8 @@ def test_one_leads_and_the_other_gets_it_at_once_when_it_is_released(redis_url, 
     asyncio.run(run())
 
 
-def test_a_lease_that_is_not_renewed_ends_for_its_holder_no_later_than_in_redis(
-    redis_url, namespace, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_lease_that_is_not_renewed_ends_no_later_than_in_redis(redis_url, namespace, monkeypatch: pytest.MonkeyPatch):
+    """A holder that releases it late takes nothing from its successor."""
     monkeypatch.setattr(lease_module, "TTL_S", 0.3)
 
     async def run() -> None:
@@ -61,7 +60,7 @@ def test_a_lease_that_is_not_renewed_ends_for_its_holder_no_later_than_in_redis(
     asyncio.run(run())
 
 
-def test_a_leader_goes_on_when_redis_comes_back_without_the_lease_and_nobody_took_it():
+def test_a_leader_goes_on_when_redis_lost_the_lease_and_nobody_took_it():
     with Instance("lease") as instance:
         port = free_port()
         server, url = start_redis(instance, port=port)
@@ -92,7 +91,7 @@ def test_renewing_keeps_it(redis_url, namespace):
     asyncio.run(run())
 
 
-def test_a_leader_that_renews_twice_at_once_after_redis_forgot_it_is_not_its_own_rival(redis_url, namespace):
+def test_a_leader_that_renews_a_forgotten_lease_twice_at_once_keeps_it(redis_url, namespace):
     async def run() -> None:
         async with leases(redis_url, namespace, 1) as (only,):
             client = only._lock.redis

@@ -65,7 +65,7 @@ async def at_the_first_frontier(stored: StoredOffsets) -> Position:
     return stored.frontiers[0]
 
 
-def test_the_first_epoch_finds_lanes_without_positions_and_writes_layout_and_configuration(client, keys, settings):
+def test_the_first_epoch_finds_no_positions_and_writes_layout_and_config(client, keys, settings):
     epoch, positions, *_ = ingest(settings, claim)
     assert epoch.number == 1
     assert positions == {LANE: None, LaneId("trade", 1): None}
@@ -106,7 +106,7 @@ def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, le
     assert dump(client, keys.namespace) == before
 
 
-def test_an_epoch_that_begins_somewhere_puts_every_lane_and_the_frontier_there(client, keys, ledger, settings):
+def test_an_epoch_with_a_start_puts_every_lane_and_the_frontier_there(client, keys, ledger, settings):
     commit(ledger, batch(), outcome())
     start = Position("log", 7)
     claimed = ingest(settings, lambda ledger: ledger.claim(0, LAYOUT, CONFIGURATION, beginning_at(start)))
@@ -126,7 +126,8 @@ def test_two_shards_share_the_lanes_out_and_have_an_epoch_each(client, keys, set
     assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 2}
 
 
-def test_another_layout_is_refused_while_another_shard_is_led_and_changes_nothing(client, keys, settings):
+def test_another_layout_is_refused_while_another_shard_is_led(client, keys, settings):
+    """The refusal changes nothing."""
     second = settings.model_copy(update={"ingest_shard": "1/2"})
 
     async def run() -> None:
@@ -170,9 +171,7 @@ def claim_as(settings: Settings, shard: Shard) -> Position | None:
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_shard_that_left_long_ago_and_comes_back_begins_where_those_stand_that_stayed(
-    client, keys, settings, first: int
-):
+def test_a_shard_that_comes_back_begins_where_the_remaining_ones_stand(client, keys, settings, first: int):
     for number in (0, 1):
         client.hset(keys.shard(number), "frontier", "log@3")
         claim_as(settings, Shard(number, 2))
@@ -207,7 +206,7 @@ def test_a_new_epoch_learns_up_to_where_frames_of_its_source_were_counted(ledger
     assert ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, beginning_at(start))).counted == counted
 
 
-def test_a_new_epoch_is_told_how_far_everything_had_come_and_a_frame_that_was_read(client, keys, ledger, settings):
+def test_a_new_epoch_is_told_all_stored_positions_and_the_last_frame_read(client, keys, ledger, settings):
     read = LastFrame("s", 10, 1_700_000_000_000_000_000)
     client.hset(keys.pool("trade"), "lane:1", "s@8")
     told: list[StoredOffsets] = []
@@ -243,9 +242,10 @@ def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(clien
         ("before@8", "long ago@9", False),
     ],
 )
-def test_a_checkpoint_is_refused_without_a_trace_where_a_lane_stands_below_what_was_known(
+def test_a_checkpoint_is_refused_where_a_lane_is_below_its_known_position(
     client, keys, ledger, settings, known: str | None, stored: str | None, *, taken: bool
 ):
+    """A refused checkpoint leaves no trace."""
     other = LaneId("trade", 1)
     client.hset(keys.pool("trade"), "lane:1", "s@4")
     if stored:

@@ -110,7 +110,7 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
         asyncio.run(scenario(client))
 
 
-def test_results_that_are_away_hold_nothing_up_and_hide_nothing_of_the_ledger(redis_url: str, namespace: str):
+def test_an_unavailable_result_store_neither_blocks_nor_hides_the_ledger(redis_url: str, namespace: str):
     nowhere = f"redis://{HOST}:{free_port()}/0"
     ledger = IngestLedger(Settings(redis_url=redis_url, result_url=nowhere, namespace=namespace))
     surroundings = ServerProbe(ledger, ["trade"], MemoryGuard(0.9))

@@ -41,7 +41,7 @@ def test_an_empty_ledger_has_nothing_to_tell_but_memory_and_disk(settings: Setti
     assert seen.redis_limit_bytes == 0
 
 
-def test_queues_dead_letters_waiting_signals_and_living_workers_are_counted(
+def test_queues_dead_letters_waiting_signals_and_workers_are_counted(
     settings: Settings, client: redis.Redis, keys: Keys
 ):
     client.rpush(f"{settings.celery_prefix}trade", "a task", "another")
@@ -63,7 +63,7 @@ def test_queues_dead_letters_waiting_signals_and_living_workers_are_counted(
     assert seen.deadletter_age_s == pytest.approx(60, abs=5)
 
 
-def test_where_the_rules_forbid_to_ask_redis_how_it_is_the_rest_is_told_all_the_same():
+def test_without_the_right_to_info_all_other_figures_are_reported():
     with Instance("surroundings") as instance:
         _, url = start_redis(instance)
         with redis.Redis.from_url(url) as client:

@@ -29,7 +29,7 @@ async def delete_consumers(reader: Reader) -> None:
         await context.delete_consumer(stream, about.name)
 
 
-def test_a_consumer_that_the_server_lost_is_replaced_without_a_gap_or_a_repeat(settings):
+def test_a_consumer_that_the_server_lost_is_replaced_without_gap_or_repeat(settings):
     async def run() -> None:
         async with opened(settings, 50, Pacing(silence_s=1.5)) as reader:
             await reader.until(lambda: len(reader.frames) == 50)
@@ -60,7 +60,7 @@ def test_an_unanswered_request_is_not_repeated_and_reading_goes_on(settings):
     asyncio.run(run())
 
 
-def test_while_no_request_is_answered_consumers_are_opened_now_and_then_only(settings, monkeypatch: pytest.MonkeyPatch):
+def test_while_no_request_is_answered_consumers_are_opened_with_pauses(settings, monkeypatch: pytest.MonkeyPatch):
     pacing = Pacing(pause_s=0.3)
 
     async def run() -> None:
@@ -105,9 +105,7 @@ def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(
     asyncio.run(run())
 
 
-def test_a_request_that_took_as_many_bytes_as_it_might_is_followed_by_another_at_once(
-    settings, monkeypatch: pytest.MonkeyPatch
-):
+def test_a_request_that_reached_its_limit_of_bytes_is_followed_at_once(settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(consumer, "ASKED_BYTES", 1_000)
     monkeypatch.setattr(consumer, "AROUND_BYTES", 0)
     monkeypatch.setattr(NatsClient, "max_payload", 0)
@@ -120,7 +118,7 @@ def test_a_request_that_took_as_many_bytes_as_it_might_is_followed_by_another_at
     asyncio.run(run())
 
 
-def test_a_message_larger_than_a_request_usually_may_take_does_not_hold_up_those_after_it():
+def test_a_message_above_the_usual_request_limit_does_not_block_later_ones():
     with Instance("large") as instance:
         file = instance.directory / "large.conf"
         file.write_text("max_payload: 16777216")

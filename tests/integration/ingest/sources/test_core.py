@@ -17,7 +17,7 @@ def numbered(subject: str, count: int) -> list[tuple[str, bytes]]:
     return [(subject, str(number).encode()) for number in range(count)]
 
 
-def test_frames_of_all_subjects_are_delivered_whole_and_in_the_order_of_their_publisher(nats_url, namespace):
+def test_frames_of_all_subjects_arrive_whole_and_in_publishing_order(nats_url, namespace):
     frames = [(f"{namespace}.{'ab'[number % 2]}.{number % 7}", b"%d\x00\xff" % number) for number in range(3_000)]
 
     async def run() -> None:
@@ -51,7 +51,7 @@ def test_close_delivers_all_that_the_server_had_and_nothing_after_it(nats_url, n
     asyncio.run(run())
 
 
-def test_frames_of_all_subjects_come_in_order_again_after_the_connection_was_lost(nats_url, namespace):
+def test_frames_of_all_subjects_arrive_in_order_after_a_reconnect(nats_url, namespace):
     frames = [(f"{namespace}.{'ab'[number % 2]}", b"%d" % number) for number in range(3_000)]
 
     async def run() -> None:
@@ -85,7 +85,7 @@ def test_close_without_a_server_delivers_what_had_arrived(namespace):
         asyncio.run(run(instance))
 
 
-def test_frames_that_are_dropped_because_ingest_is_slow_are_counted_one_by_one(nats_url, namespace):
+def test_frames_dropped_because_ingest_is_slow_are_counted_one_by_one(nats_url, namespace):
     async def run() -> None:
         async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
             for subscription in listener.source._subscriptions:

@@ -17,7 +17,7 @@ def settings(nats_url: str, namespace: str) -> Settings:
     return settings_of_a_stream(nats_url, namespace)
 
 
-def test_frames_that_the_stream_has_forgotten_are_counted_and_the_rest_is_read(settings):
+def test_frames_that_the_stream_forgot_are_counted_and_the_rest_is_read(settings):
     async def run() -> None:
         async with reading(settings) as reader:
             await reader.begin()
@@ -87,7 +87,9 @@ def test_messages_on_other_subjects_of_the_stream_are_no_loss(settings):
     asyncio.run(run())
 
 
-def test_where_others_use_the_stream_too_what_it_forgets_while_it_is_read_is_counted_with_theirs(settings):
+def test_in_a_shared_stream_forgotten_messages_of_others_count_as_well(settings):
+    """What is forgotten while it is read can't be told from frames of ours."""
+
     async def run() -> None:
         async with reading_beside_others(settings, Pacing(batch=10, check_s=0.1)) as reader:
             await publish_between_others(settings, 30)
@@ -99,7 +101,7 @@ def test_where_others_use_the_stream_too_what_it_forgets_while_it_is_read_is_cou
     asyncio.run(run())
 
 
-def test_close_reads_all_that_the_stream_holds_also_where_its_last_frames_are_not_ours(settings):
+def test_close_reads_the_whole_stream_even_if_its_last_frames_are_not_ours(settings):
     async def run() -> None:
         async with reading_beside_others(settings) as reader:
             await publish(settings, 500)

@@ -23,7 +23,7 @@ def settings(nats_url: str, namespace: str) -> Settings:
     return settings_of_a_stream(nats_url, namespace)
 
 
-def test_frames_come_in_order_each_once_with_the_streams_numbers_and_at_once_when_it_is_quiet(settings):
+def test_frames_come_once_in_order_with_the_streams_numbers_without_delay(settings):
     async def run() -> None:
         async with opened(settings, 2_500) as reader:
             await reader.until(lambda: len(reader.frames) == 2_500)
@@ -37,7 +37,7 @@ def test_frames_come_in_order_each_once_with_the_streams_numbers_and_at_once_whe
     asyncio.run(run())
 
 
-def test_it_reads_again_from_any_place_and_what_was_asked_for_before_is_ignored(settings):
+def test_it_reads_again_from_any_place_and_ignores_earlier_requests(settings):
     async def run() -> None:
         async with opened(settings, 300) as reader:
             await reader.begin(after=100)
@@ -48,7 +48,7 @@ def test_it_reads_again_from_any_place_and_what_was_asked_for_before_is_ignored(
     asyncio.run(run())
 
 
-def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_there(settings):
+def test_told_to_read_from_elsewhere_while_opening_it_reads_from_there(settings):
     dice = random.Random(4)
 
     async def run() -> None:
@@ -70,7 +70,7 @@ def test_told_to_read_from_elsewhere_in_the_middle_of_opening_it_reads_from_ther
     asyncio.run(run())
 
 
-def test_nothing_is_asked_for_while_there_is_no_room_and_all_of_it_comes_later(settings):
+def test_nothing_is_requested_while_there_is_no_room_and_all_comes_later(settings):
     async def run() -> None:
         async with reading(settings, Pacing(batch=10)) as reader:
             reader.room = 5
@@ -113,7 +113,7 @@ def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypat
     asyncio.run(run())
 
 
-def test_a_stream_that_was_created_anew_asks_for_a_new_epoch_and_is_read_from_its_first_frame(settings):
+def test_a_recreated_stream_asks_for_an_epoch_and_is_read_from_its_start(settings):
     async def run() -> None:
         async with opened(settings, 5) as reader:
             await reader.until(lambda: len(reader.frames) == 5)

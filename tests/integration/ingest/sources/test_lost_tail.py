@@ -59,7 +59,9 @@ def scene() -> Iterator[Scene]:
 
 #: Fewer frames than were lost, and more: then the stream reaches beyond where it was read.
 @pytest.mark.parametrize("count", [0, 4, 25])
-def test_a_reader_asks_for_a_new_epoch_and_reads_what_came_since_as_another_source(scene, count: int):
+def test_a_reader_asks_for_an_epoch_and_reads_on_as_another_source(scene, count: int):
+    """The stream lost frames that were read, and gives their numbers to what came since."""
+
     async def run() -> None:
         async with scene.having_lost(later=count) as reader:
             await reader.until(lambda: reader.source.outdated)
@@ -106,7 +108,7 @@ def test_without_a_frame_to_know_again_the_stream_is_read_from_its_end(scene):
     asyncio.run(run())
 
 
-def test_a_stream_that_lost_nothing_or_forgot_what_was_read_as_planned_goes_on_as_it_was(scene):
+def test_a_stream_that_lost_nothing_or_was_purged_goes_on_as_it_was(scene):
     async def run() -> None:
         async with opened(scene.settings, READ) as before:
             await before.until(lambda: len(before.frames) == READ)

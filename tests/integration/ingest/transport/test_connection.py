@@ -21,7 +21,8 @@ from tests.support.waiting import wait_for
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 
 
-def test_a_restart_of_nats_is_survived_and_said_once_and_redis_is_not_blamed(redis_url, namespace):
+def test_a_restart_of_nats_is_survived_and_reported_once(redis_url, namespace):
+    """Redis is not blamed for it."""
     with Instance("source") as instance:
         process, url = start_nats(instance)
         port = int(url.rpartition(":")[2])

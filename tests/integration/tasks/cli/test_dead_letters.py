@@ -83,7 +83,7 @@ def test_any_number_of_letters_is_read_page_by_page(client: redis.Redis, stream:
     assert json.loads(asked("list", "--json", "--last", "1", "--reason", "crossed").output)["id"] == "1000000-0"
 
 
-def test_a_list_in_a_pipe_is_one_whole_line_for_each_and_says_when_there_is_none(stream: str):
+def test_a_list_in_a_pipe_is_one_whole_line_each_and_says_if_it_is_empty(stream: str):
     lines = asked("list").output.splitlines()
     assert [line.split()[2] for line in lines] == list(LETTERS)
     assert lines[1].endswith("ValueError: two")

@@ -87,7 +87,7 @@ def test_an_action_that_does_not_exist_is_refused_by_name(environment):
     assert "sell, hold, close, not short" in str(asked("--action", "short").exception)
 
 
-def test_following_goes_on_where_it_was_when_redis_comes_back_and_ctrl_c_ends_it_with_130(tmp_path: Path):
+def test_following_resumes_once_redis_is_back_and_ctrl_c_ends_it_with_130(tmp_path: Path):
     with Instance("signals") as instance:
         port = free_port()
         options = ("--appendonly", "yes", "--appendfsync", "always")

@@ -10,7 +10,7 @@ from tasks.clients.redis_client import connect_async, connection_options
 from tasks.settings import Settings
 
 
-def test_what_is_sent_into_a_connection_that_has_just_closed_is_a_lost_connection(settings: Settings):
+def test_sending_into_a_connection_that_just_closed_is_a_lost_connection(settings: Settings):
     async def run() -> None:
         async with connect_async(settings, settings.ledger, **connection_options()) as client:
             connection = await client.connection_pool.get_connection()  # type: ignore[no-untyped-call]  # redis-py's gap

@@ -138,7 +138,7 @@ def test_a_certificate_that_is_wrong_or_lacks_is_one_line(doors: Doors, certific
 
 
 @pytest.mark.parametrize("asks", ["tls://", "nats_tls_ca"])
-def test_no_password_goes_to_a_server_that_offers_no_tls_when_tls_is_asked_for(
+def test_no_password_goes_to_a_server_without_tls_when_tls_is_asked_for(
     doors: Doors, certificates: Certificates, asks: str
 ):
     login = LOGINS["user"]
@@ -150,9 +150,8 @@ def test_no_password_goes_to_a_server_that_offers_no_tls_when_tls_is_asked_for(
     assert "offers no TLS" in refusal(Settings(**ours))
 
 
-def test_a_wrong_password_ends_ingest_and_feeds_with_one_line_and_is_a_finding_of_the_doctor(
-    doors: Doors, redis_url: str, namespace: str
-):
+def test_a_wrong_password_ends_ingest_and_feeds_with_one_line(doors: Doors, redis_url: str, namespace: str):
+    """The doctor has it as a finding, and none of them shows the password."""
     url = doors.url(LOGINS["user"].server).replace("//", f"//us:{SECRET}-another@")
     ours = environment(NATS_URL=url, REDIS_URL=redis_url, NAMESPACE=namespace, LOG_LEVEL="INFO")
     ended = {name: ran(ours, *name.split()) for name in ("ingest", "ingest simulate", "tasks doctor --json")}
@@ -168,7 +167,7 @@ def test_a_wrong_password_ends_ingest_and_feeds_with_one_line_and_is_a_finding_o
         assert SECRET not in done.stdout + done.stderr
 
 
-def test_a_subject_that_nats_does_not_let_us_read_ends_ingest_and_the_recorder_with_one_line(
+def test_a_subject_we_may_not_read_ends_ingest_and_recorder_with_one_line(
     doors: Doors, redis_url: str, namespace: str, instance: Instance
 ):
     rights = '{ subscribe: ["_INBOX.>", "ours.>"], publish: ">" }'
@@ -194,7 +193,7 @@ def test_a_subject_that_nats_does_not_let_us_read_ends_ingest_and_the_recorder_w
         ('["_INBOX.>", "binance.>"]', "replay", "ingest.status"),
     ],
 )
-def test_a_subject_that_nats_does_not_let_us_publish_ends_a_feed_with_one_line(
+def test_a_subject_we_may_not_publish_ends_a_feed_with_one_line(
     doors: Doors, redis_url: str, namespace: str, instance: Instance, may: str, feed: str, refused: str
 ):
     url = doors.url(
@@ -211,9 +210,7 @@ def test_a_subject_that_nats_does_not_let_us_publish_ends_a_feed_with_one_line(
     assert "permissions violation" not in done.stderr
 
 
-def test_ingest_whose_login_is_withdrawn_says_so_and_waits_until_it_is_given_back(
-    instance: Instance, redis_url: str, namespace: str
-):
+def test_ingest_whose_login_is_withdrawn_says_so_and_waits_for_it(instance: Instance, redis_url: str, namespace: str):
     file = instance.directory / "rotated.conf"
     file.write_text(LOGINS["user"].server)
     server, url = start_nats(instance, "rotated", jetstream=False, options=("--config", str(file)))

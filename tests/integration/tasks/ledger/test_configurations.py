@@ -38,7 +38,7 @@ def versions(service: Ingest) -> list[str]:
     return [change.version for change in Changes(service.settings).history()]
 
 
-def test_a_change_is_heard_by_ingest_at_once_and_kept_with_author_and_reason(service):
+def test_a_change_reaches_ingest_at_once_and_keeps_author_and_reason(service):
     status, said = tasks(
         service, "set", "orderbook_skew", "levels=7", "--symbol", "ethusdt", "--author", "ann", "--reason", "try"
     )
@@ -73,7 +73,7 @@ def test_a_bad_change_is_refused_in_words_and_changes_nothing(service, words, fa
     assert versions(service) == before
 
 
-def test_of_two_authors_that_began_with_the_same_version_only_the_first_wins(service):
+def test_of_two_authors_who_change_the_same_version_only_the_first_wins(service):
     changes = Changes(service.settings)
     base = changes.in_force()
     changes.write(base.stored, apply(base.configuration, "orderbook_skew", {"levels": 6}), (), "ann", "")

@@ -37,7 +37,7 @@ def seconds(client: redis.Redis) -> int:
     return int(said[0])
 
 
-def test_a_worker_is_seen_by_rediss_clock_and_its_own_clock_is_compared_with_it(monkeypatch, client, keys, settings):
+def test_a_worker_is_seen_by_rediss_clock_and_its_own_is_compared(monkeypatch, client, keys, settings):
     now_ns = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
     with_heartbeat(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
@@ -54,7 +54,7 @@ def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
     assert [seen.name for seen in heartbeats.read(client, keys)] == ["w2@b"]
 
 
-def test_what_was_not_seen_for_a_minute_is_removed_and_so_is_what_is_not_ours(client, keys, settings):
+def test_entries_unseen_for_a_minute_and_foreign_entries_are_removed(client, keys, settings):
     now_s = seconds(client)
     for name, seen_s in (("old", now_s - 61), ("recent", now_s - 50)):
         client.hset(keys.workers, name, f'{{"seen_s":{seen_s}.000000,"clock_ms":0}}')

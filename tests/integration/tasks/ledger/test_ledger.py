@@ -51,7 +51,7 @@ def test_a_commit_that_a_check_refuses_leaves_no_trace(client, keys, stored_epoc
 
 
 @pytest.mark.parametrize("stored", [2**63 - 1, "no number"])
-def test_a_counter_that_cannot_be_added_to_does_not_break_a_commit_half_way(client, keys, ledger, stored):
+def test_a_counter_that_cannot_be_added_to_does_not_break_a_commit(client, keys, ledger, stored):
     client.hset(keys.counters, "gaps", stored)
     made = outcome()
     made.counts.add("gaps")
@@ -85,7 +85,7 @@ def test_a_commit_that_comes_again_is_a_repeat_and_doubles_nothing(client, keys,
     assert dump(client, keys.namespace) == before
 
 
-def test_batches_of_a_lane_commit_one_after_the_other_and_lanes_do_not_touch(client, keys, ledger):
+def test_batches_of_a_lane_commit_in_order_and_lanes_are_independent(client, keys, ledger):
     assert commit(ledger, batch(), outcome()) == "committed"
     assert commit(ledger, batch(2), outcome()) == "committed"
     assert commit(ledger, batch(partition=1), outcome()) == "committed"

@@ -90,7 +90,7 @@ def test_nats_that_is_away_is_one_fault_and_the_others_are_looked_at(stack: Stac
     assert looked_at(findings) >= {"Redis", "queue", "lanes", "workers", "port"}
 
 
-def test_a_misspelt_setting_no_worker_and_an_ingest_that_never_ran_are_told(stack: Stack):
+def test_a_misspelt_setting_no_worker_and_no_run_of_ingest_are_reported(stack: Stack):
     status, findings = examined(stack.environment, NAMESPACE="empty", NAMESPACES="many")
     assert "did you mean NAMESPACE?" in findings[0]["says"]
     [workers] = [finding for finding in findings if finding["name"] == "no_workers"]
@@ -99,7 +99,8 @@ def test_a_misspelt_setting_no_worker_and_an_ingest_that_never_ran_are_told(stac
     assert (lanes["sign"], "never ran" in lanes["says"]) == ("warning", True)
 
 
-def test_a_redis_that_may_forget_is_a_fault_its_rights_are_told_and_looking_changes_nothing(nats_url: str):
+def test_a_redis_that_may_evict_is_a_fault_and_looking_changes_nothing(nats_url: str):
+    """What the login may not ask is reported too; its password is not."""
     with Instance("doctor") as instance:
         _, url = start_redis(instance)
         with redis.Redis.from_url(url) as client:
@@ -121,7 +122,7 @@ def test_a_redis_that_may_forget_is_a_fault_its_rights_are_told_and_looking_chan
     assert "geheim" not in str(findings)
 
 
-def test_a_server_that_lacks_a_command_is_asked_for_the_rest_and_the_lack_is_told():
+def test_a_missing_command_of_a_server_is_reported_and_the_rest_is_asked():
     with Instance("doctor") as instance:
         _, url = start_redis(instance, options=["--rename-command", "CONFIG", ""])
         facts = ask_redis(Settings(redis_url=url), url, ("ledger",))
@@ -139,9 +140,7 @@ def test_a_server_that_lacks_a_command_is_asked_for_the_rest_and_the_lack_is_tol
         ({"ok": True, "nats": True, "started": False, "standing_by": True}, ()),
     ],
 )
-def test_only_parts_that_are_missing_are_named_as_what_a_process_is_not_ready_for(
-    said: dict[str, bool], unwell: tuple[str, ...]
-):
+def test_only_missing_parts_are_named_as_why_a_process_is_not_ready(said: dict[str, bool], unwell: tuple[str, ...]):
     class Ready(BaseHTTPRequestHandler):
         def do_GET(self) -> None:
             self.send_response(HTTPStatus.OK if said["ok"] else HTTPStatus.SERVICE_UNAVAILABLE)

@@ -110,9 +110,7 @@ def pipeline(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline
     ],
     ids=["spot trade", "futures trade", "spot book", "futures book"],
 )
-def test_an_event_that_its_record_is_not_past_is_applied_and_its_letter_goes(
-    pipeline: Pipeline, event: AnyEvent, pool: str
-):
+def test_an_event_ahead_of_its_record_is_applied_and_its_letter_goes(pipeline: Pipeline, event: AnyEvent, pool: str):
     name = pipeline.condemned(event, pool)
     assert pipeline.retry(name) == ({name: "applied"}, 0)
     record = pipeline.record(event, pool)
@@ -120,7 +118,7 @@ def test_an_event_that_its_record_is_not_past_is_applied_and_its_letter_goes(
     assert pipeline.letters() == []
 
 
-def test_an_event_that_its_record_is_past_is_late_stays_and_is_not_even_sent(pipeline: Pipeline):
+def test_an_event_behind_its_record_is_late_stays_and_is_not_sent(pipeline: Pipeline):
     pipeline.apply(trade(symbol="LATEUSDT", id=20))
     before = pipeline.repeats()
     names = [pipeline.condemned(trade(symbol="LATEUSDT", id=each)) for each in (19, 20)]
@@ -134,20 +132,21 @@ def test_an_event_that_its_record_is_past_is_late_stays_and_is_not_even_sent(pip
     assert pipeline.repeats() == before
 
 
-def test_an_event_on_which_one_strategy_raised_is_late_because_the_others_had_it(pipeline: Pipeline):
+def test_an_event_on_which_one_strategy_raised_is_late(pipeline: Pipeline):
+    """The other strategies of the pool had it, so its record is past it."""
     event = trade(symbol="RAISEUSDT", id=POISON_ID)
     pipeline.apply(event)
     [name] = pipeline.letters()
     assert pipeline.retry("--reason", "strategy_error") == ({name: "late"}, 1)
 
 
-def test_an_event_on_which_a_strategy_raises_now_is_in_the_dead_letters_again(pipeline: Pipeline):
+def test_an_event_on_which_a_strategy_raises_at_its_retry_is_kept_again(pipeline: Pipeline):
     name = pipeline.condemned(trade(symbol="AGAINUSDT", id=POISON_ID))
     assert pipeline.retry(name) == ({name: "again"}, 1)
     assert len(pipeline.letters()) == 2
 
 
-def test_a_frame_that_is_refused_again_is_in_the_dead_letters_again_and_one_that_was_cut_is_not_sent(
+def test_a_frame_refused_again_is_kept_again_and_a_cut_one_is_not_sent(
     pipeline: Pipeline,
 ):
     asyncio.run(publish(pipeline.stack.nats_url, ("binance.a", b"\xff"), ("binance.b", b"\x00" * 70_000)))
@@ -158,14 +157,15 @@ def test_a_frame_that_is_refused_again_is_in_the_dead_letters_again_and_one_that
     assert len(pipeline.letters()) == 3
 
 
-def test_a_refused_frame_that_this_release_can_read_is_applied_in_every_pool(pipeline: Pipeline):
+def test_a_refused_frame_that_can_be_read_now_is_applied_in_every_pool(pipeline: Pipeline):
     event = trade(symbol="READUSDT", id=5)
     name = pipeline.bury(dead_letters.refused("not_positive", "", "binance.readusdt@trade", encoder.frame(event)))
     assert pipeline.retry(name) == ({name: "applied"}, 0)
     assert [pipeline.record(event, pool).count for pool in ("trade", "basket")] == [1, 1]
 
 
-def test_letters_of_one_record_are_applied_by_their_ids_whatever_their_order_and_their_pools(pipeline: Pipeline):
+def test_letters_of_one_record_are_applied_in_the_order_of_their_ids(pipeline: Pipeline):
+    """This holds whatever the order of the letters and their pools."""
     events = [trade(symbol="ORDERUSDT", id=each, time_ms=trade().time_ms + each) for each in (9, 7, 8)]
     names = [pipeline.condemned(each, pool) for each in events for pool in ("trade", "basket")]
     assert pipeline.retry("--symbol", "ORDERUSDT") == (dict.fromkeys(names, "applied"), 0)
@@ -180,7 +180,7 @@ def test_a_pool_that_is_no_longer_there_can_not_apply_an_event(pipeline: Pipelin
     assert pipeline.retry(name) == ({name: "can't"}, 1)
 
 
-def test_what_is_still_on_its_way_is_not_called_applied_and_nothing_after_it_is_tried(pipeline: Pipeline):
+def test_an_event_still_in_flight_is_not_applied_and_no_later_one_is_tried(pipeline: Pipeline):
     events = [trade(symbol="SLOWUSDT", id=each) for each in (5, 6)]
     names = [pipeline.condemned(each) for each in events]
     worker = pipeline.stack.workers[0]

@@ -77,7 +77,8 @@ def bench(redis_url: str) -> Bench:
     return Bench.make(redis_url)
 
 
-def test_a_run_that_read_a_state_before_its_reset_leaves_no_trace_and_the_next_one_begins_anew(bench: Bench):
+def test_a_run_that_read_a_state_before_its_reset_leaves_no_trace(bench: Bench):
+    """The next run restarts from an empty state."""
     bench.run(batch())
     counters = bench.ledger.keys.counters
     after_reset: dict[bytes, object] = {}
@@ -122,9 +123,7 @@ Steps = Sequence[tuple[int, int | None]]
 
 @settings(max_examples=20)
 @given(st.lists(st.tuples(st.integers(1, 4), st.none() | st.integers(0, 4)), min_size=1, max_size=8))
-def test_whenever_states_are_reset_every_event_is_applied_once_and_a_state_is_what_came_since(
-    redis_url: str, steps: Steps
-):
+def test_resets_at_any_time_lose_no_event_and_states_keep_what_came_since(redis_url: str, steps: Steps):
     """Each step is a batch of so many trades, and before which of them a reset comes; beyond them: after the commit."""
     bench, alone, seq, since = Bench.make(redis_url), Worker(Echo.create({})), 0, 0
     for count, before in steps:
@@ -189,7 +188,7 @@ async def resetting(rig: Rig, states: States) -> None:
         assert all(was <= at <= now for (was, _), at, (now, _) in bounds), (before, began, after)
 
 
-def test_under_load_each_reset_comes_between_two_batches_and_no_event_is_lost(redis_url: str, namespace: str):
+def test_under_load_a_reset_comes_between_two_batches_and_loses_no_event(redis_url: str, namespace: str):
     ours = Settings(redis_url=redis_url, namespace=namespace)
 
     async def scenario(rig: Rig) -> None:

@@ -87,7 +87,7 @@ def test_the_probes_answer_with_json_that_names_every_part(nats_url, redis_url, 
 
 
 @pytest.mark.parametrize("missing", ["redis", "nats"])
-def test_a_stop_before_the_servers_are_there_is_prompt_and_ends_by_the_signal(nats_url, redis_url, namespace, missing):
+def test_a_stop_before_servers_are_available_is_prompt_and_by_the_signal(nats_url, redis_url, namespace, missing):
     urls = {"nats": nats_url, "redis": redis_url}
     urls[missing] = f"{missing}://127.0.0.1:{free_port()}"
     with ingest(urls["nats"], urls["redis"], namespace) as service:
@@ -107,9 +107,8 @@ def test_a_stop_without_nats_is_bounded_and_clean_when_nothing_is_left(redis_url
             assert service.wait_end() == -signal.SIGTERM
 
 
-def test_redis_away_is_said_once_and_a_stop_meanwhile_is_bounded_and_says_what_is_left(
-    nats_url, namespace, tmp_path: Path
-):
+def test_an_unavailable_redis_is_reported_once_and_a_stop_is_bounded(nats_url, namespace, tmp_path: Path):
+    """A stop meanwhile says what is left."""
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
     with Instance("endpoints") as instance:
         process, url = start_redis(instance)

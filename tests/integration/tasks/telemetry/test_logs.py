@@ -47,7 +47,7 @@ def send_one(settings: Settings, version: str, seq: int) -> str:
 
 
 @pytest.mark.parametrize("pool", ["prefork", pytest.param("solo", marks=pytest.mark.slow)])
-def test_a_worker_tells_what_a_strategy_raised_with_its_lane_and_a_run_that_failed_with_its_task(
+def test_a_worker_logs_strategy_errors_with_lane_and_failed_runs_with_task(
     client: redis.Redis, keys: Keys, settings: Settings, pool: str
 ):
     start_epoch(client, keys)

@@ -71,7 +71,7 @@ def story(request, nats_url: str, redis_url: str, tmp_path_factory) -> Iterator[
 
 
 @pytest.mark.parametrize("frame", ["alone", "petrosa"])
-def test_a_frames_trace_goes_through_ingest_worker_and_strategy_to_the_signal(story: Story, frame: str):
+def test_a_frames_trace_runs_through_ingest_worker_strategy_and_signal(story: Story, frame: str):
     sent, run, strategies = story.way(frame)
     (echo,) = [span for span in strategies if span.name == "strategy echo"]
     publisher, said = story.traces[frame], Trace.of(story.signals[frame])
@@ -103,7 +103,7 @@ def test_each_span_says_what_it_is_about(story: Story):
         assert 0 < span.attributes["rs.busy_s"] <= (span.end_ns - span.start_ns) / 1e9
 
 
-def test_a_batch_continues_its_first_sampled_frame_and_links_to_all_of_them(story: Story):
+def test_a_batch_continues_its_first_sampled_frame_and_links_all_sampled(story: Story):
     sent, _, _ = story.way("first")
     first, second = story.traces["first"], story.traces["second"]
     assert sent.trace_id == first.trace_id
@@ -113,7 +113,7 @@ def test_a_batch_continues_its_first_sampled_frame_and_links_to_all_of_them(stor
     }
 
 
-def test_what_the_publisher_did_not_sample_is_not_recorded_and_its_signal_says_so(story: Story):
+def test_what_was_not_sampled_is_not_recorded_and_its_signal_says_so(story: Story):
     trace_id = story.traces["unsampled"].trace_id
     assert [span for span in story.collector.received if span.trace_id == trace_id] == []
     said = Trace.of(story.signals["unsampled"])
@@ -133,7 +133,7 @@ def test_tracestate_reaches_the_signal_and_the_id_to_drop_repeats_by_stays(story
     assert headers["Nats-Msg-Id"]
 
 
-def test_spans_name_their_service_and_the_end_of_every_process_sends_what_it_has(story: Story, request):
+def test_spans_name_their_service_and_a_process_sends_the_rest_at_its_end(story: Story, request):
     services = {(span.name.split()[0], span.resource["service.name"]) for span in story.collector.received}
     assert services == {("ingest", "ingest"), ("run/tasks.process", "worker"), ("strategy", "worker")}
     assert all(span.resource["service.namespace"] == "realtime-strategies" for span in story.collector.received)

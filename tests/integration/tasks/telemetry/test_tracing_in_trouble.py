@@ -52,9 +52,7 @@ def test_a_collector_that_hangs_holds_up_neither_a_signal_nor_a_stop(
         assert running.ingest.process.returncode == -signal.SIGTERM
 
 
-def test_without_opentelemetry_everything_works_and_each_process_warns_once(
-    nats_url: str, redis_url: str, tmp_path: Path
-):
+def test_without_opentelemetry_all_works_and_each_process_warns_once(nats_url: str, redis_url: str, tmp_path: Path):
     (tmp_path / "sitecustomize.py").write_text("import sys\nsys.modules['opentelemetry'] = None\n")
     path = os.pathsep.join((str(tmp_path), str(ROOT)))
     with (

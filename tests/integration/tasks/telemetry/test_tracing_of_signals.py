@@ -25,7 +25,7 @@ def speak(ledger: Ledger, traces: list[str]) -> None:
 @pytest.mark.parametrize(
     ("traces", "stored"), [([], [None, None]), ([TRACE, ""], [TRACE.encode(), None]), (["", ""], [None, None])]
 )
-def test_a_trace_is_a_second_field_of_the_signals_entry_and_nothing_else_changes(
+def test_a_trace_is_a_second_field_of_a_signals_entry_and_changes_no_other(
     client, ledger, settings: Settings, traces, stored
 ):
     speak(ledger, traces)

@@ -67,9 +67,7 @@ def test_a_batch_takes_two_round_trips_whatever_its_size(
     assert len(made) == 2
 
 
-def test_a_hundred_books_of_four_symbols_take_at_most_20_commands_and_420_bytes_each(
-    worker: Worker, books: list[Depth]
-):
+def test_a_hundred_books_take_at_most_20_commands_and_420_bytes_a_book(worker: Worker, books: list[Depth]):
     before = usage.redis_use(worker.client)
     worker.run(books[EVENTS:])
     use = usage.redis_use(worker.client).since(before).without("info", 2)

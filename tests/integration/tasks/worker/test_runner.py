@@ -144,7 +144,7 @@ class Overtaken(Ledger):
         return begun
 
 
-def test_a_batch_whose_epoch_ends_while_it_is_run_is_fenced_without_a_trace(client, keys, ledger):
+def test_a_batch_whose_epoch_ends_during_its_run_is_fenced_without_trace(client, keys, ledger):
     assert run(Superseded(client, keys.namespace), batch()) is None
     assert not client.exists(keys.pool("trade"), keys.signals, keys.audit, keys.starts(LANE))
 

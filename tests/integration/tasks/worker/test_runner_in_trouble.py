@@ -70,7 +70,7 @@ def test_a_run_that_redis_cuts_short_takes_its_own_start_back_and_no_other(clien
 
 
 @pytest.mark.parametrize("done", [True, False])
-def test_a_run_that_could_not_begin_leaves_no_start_whether_it_was_counted_or_not(client, keys, ledger, done):
+def test_a_run_that_could_not_begin_leaves_no_start_counted_or_not(client, keys, ledger, done):
     before = dump(client, keys.namespace)
     unlucky = Unlucky(client, keys.namespace).trouble("begin", redis.TimeoutError(), done=done)
     with pytest.raises(redis.TimeoutError):
@@ -112,9 +112,7 @@ def test_a_fatal_error_leaves_its_start_counted_and_nothing_else(client, keys, l
 @pytest.mark.parametrize(
     ("error", "left"), [(OverflowError(), [b"1"]), (OSError(), []), (ModuleNotFoundError(), []), (LedgerError(), [])]
 )
-def test_an_exception_that_a_batch_itself_brings_about_leaves_its_start_counted_and_no_other(
-    client, keys, ledger, error, left
-):
+def test_only_an_exception_caused_by_a_batch_leaves_its_start_counted(client, keys, ledger, error, left):
     strategy = msgspec.structs.replace(Unbearable.of(Echo.create({})), error=error)
     beside = batch(partition=1)
     sent = batch(events=(trade(symbol=Unbearable.symbol),))

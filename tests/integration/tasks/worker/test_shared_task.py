@@ -117,7 +117,7 @@ def of_its_own(client: redis.Redis, keys: Keys) -> dict[str, object]:
 
 
 @pytest.mark.parametrize("refused", [elsewhere, repeat, too_many_starts, from_the_future])
-def test_of_a_batch_that_is_refused_there_is_no_trace_and_the_others_are_committed(
+def test_a_refused_batch_leaves_no_trace_and_the_others_are_committed(
     client, keys, ledger, refused: Callable[[redis.Redis, Keys, Ledger], None]
 ):
     refused(client, keys, ledger)
@@ -174,9 +174,7 @@ def test_states_that_are_reset_meanwhile_fence_every_batch_of_their_pool(client,
     assert client.hget(keys.counters, "fenced") == b"3"
 
 
-def test_scripts_that_redis_forgets_meanwhile_are_loaded_again_and_each_batch_is_committed_once(
-    client, keys, meanwhile
-):
+def test_scripts_that_redis_forgets_are_reloaded_and_batches_commit_once(client, keys, meanwhile):
     meanwhile.happens = client.script_flush
     assert run_together(meanwhile, task()) == LANES
     assert positions(client, keys) == [str(at(2)).encode()] * LANES

@@ -25,7 +25,8 @@ from tests.support.workers.process import Worker, worker
 PREFORK = ("--pool", "prefork", "--concurrency", "2")
 
 
-def test_a_worker_without_redis_is_alive_and_not_ready_and_names_what_is_missing_until_it_is_back(namespace: str):
+def test_a_worker_without_redis_is_alive_but_not_ready_until_it_is_back(namespace: str):
+    """Meanwhile it names the parts that are missing."""
     with Instance("redis") as instance:
         process, url = start_redis(instance)
         with worker(Settings(redis_url=url, namespace=namespace), *PREFORK) as one:
@@ -66,9 +67,8 @@ def shared(redis_url: str) -> Iterator[Worker]:
         ("HEAD", "/metrics", 200, ""),
     ],
 )
-def test_only_get_and_head_are_answered_and_errors_are_one_line_that_names_no_server(
-    shared: Worker, method, path, status, said
-):
+def test_only_get_and_head_are_answered_and_errors_name_no_server(shared: Worker, method, path, status, said):
+    """An error is one line."""
     with closing(http.client.HTTPConnection("127.0.0.1", shared.port, timeout=2)) as connection:
         connection.request(method, path, body=b"{}" if method == "POST" else None)
         answer = connection.getresponse()
@@ -160,7 +160,7 @@ def test_a_redis_that_hangs_does_not_make_a_worker_look_dead(namespace: str):
             wait_for(one.is_ready, 30, "the worker to be ready again")
 
 
-def test_a_worker_that_is_asked_to_stop_leaves_no_port_no_files_and_no_entry(client, keys, settings, tmp_path: Path):
+def test_a_stopped_worker_leaves_no_port_no_files_and_no_entry(client, keys, settings, tmp_path: Path):
     with worker(settings, *PREFORK, TMPDIR=str(tmp_path)) as one:
         [seen] = wait_for(lambda: heartbeats.read(client, keys), 20, f"the worker{one.process.tail()}")
         assert (seen.name, seen.queues, seen.processes) == (f"worker-1@test/{one.process.pid}", ["trade"], 2)

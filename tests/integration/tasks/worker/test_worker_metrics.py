@@ -94,9 +94,8 @@ def test_metrics_equal_the_ledgers_counters(client, keys, settings, arguments, l
 @pytest.mark.parametrize(
     ("rounds", "per_child"), [(10, 4), pytest.param(100, 4, marks=[pytest.mark.slow, pytest.mark.timeout(600)])]
 )
-def test_children_that_are_replaced_under_constant_scraping_never_hang_and_lose_no_count(
-    client, keys, settings, rounds, per_child
-):
+def test_children_replaced_under_constant_scraping_lose_no_count(client, keys, settings, rounds, per_child):
+    """No scrape hangs either."""
     recycling = ("--pool", "prefork", "--concurrency", "2", "--max-tasks-per-child", str(per_child))
     with worker(settings, *recycling) as one:
         one.wait_ready()

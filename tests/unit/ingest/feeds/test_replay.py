@@ -84,7 +84,7 @@ def test_a_file_without_events_has_no_first_event_and_is_not_refused(tmp_path):
     refuse_if_past(Settings(), [path], lambda _: True)
 
 
-def test_a_ledger_that_is_past_a_file_refuses_it_in_one_line_that_names_namespace(tmp_path):
+def test_a_ledger_past_a_file_refuses_it_in_one_line_naming_namespace(tmp_path):
     path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), RECEIVED_NS)])
 
     with pytest.raises(LedgerError) as refused:

@@ -61,7 +61,8 @@ def test_every_simulated_frame_is_an_event_of_its_venue(venue):
 
 
 @pytest.mark.parametrize(("venue", "name"), [("spot", SPOT), ("usdm", USDM)])
-def test_simulated_btc_and_eth_have_the_recorded_fields_order_types_and_decimals(venue, name, recordings):
+def test_simulated_btc_and_eth_frames_have_the_format_of_recorded_ones(venue, name, recordings):
+    """Fields and their order, types and decimals are the same."""
     real = {shape(raw) for raw in recorded(recordings / name, 500, venue)}
     made = {shape(frame.raw) for frame in simulated(500, venue, names=("BTCUSDT", "ETHUSDT"))}
 
@@ -131,7 +132,7 @@ def test_frames_come_in_the_order_of_their_time():
     assert times == sorted(times)
 
 
-def test_trades_of_one_taker_order_share_millisecond_and_side_and_walk_away_from_the_touch():
+def test_trades_of_one_taker_order_share_time_and_side_and_walk_the_book():
     orders = [
         list(group)
         for _, group in itertools.groupby(

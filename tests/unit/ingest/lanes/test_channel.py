@@ -199,9 +199,10 @@ POOLS = st.tuples(st.integers(1, 6), st.none() | st.integers(1, 3))
 
 @settings(max_examples=300)
 @given(st.integers(0, 2**32), POOLS, st.sampled_from((0.0, 0.1, 0.5)))
-def test_every_event_is_applied_once_and_in_order_whatever_the_queue_and_the_workers_do(
+def test_every_event_is_applied_once_and_in_order_whatever_happens(
     seed: int, pool: tuple[int, int | None], faults: float
 ):
+    """This holds whatever the queue and the workers do."""
     dice = random.Random(seed)
     world = World(dice, *pool)
     for _ in range(400):
@@ -227,9 +228,10 @@ def test_nothing_is_condemned_when_every_run_ends_in_time(seed: int, pool: tuple
 
 @settings(max_examples=50)
 @given(st.integers(0, 2**32), POOLS, st.integers(1, 30))
-def test_an_event_that_ends_every_worker_is_found_by_halving_and_alone_condemned(
+def test_an_event_that_ends_every_worker_is_found_and_alone_condemned(
     seed: int, pool: tuple[int, int | None], poison: int
 ):
+    """It is found by halving batches."""
     world = World(random.Random(seed), *pool)
     while world.offered < 40:
         world.offer()
@@ -242,7 +244,7 @@ def test_an_event_that_ends_every_worker_is_found_by_halving_and_alone_condemned
     assert sorted(world.done) == [seq for seq in range(1, world.offered + 1) if seq != poison]
 
 
-def test_lanes_share_tasks_here_where_processes_are_few_and_never_where_nobody_knows_of_any():
+def test_lanes_share_tasks_with_few_processes_but_not_with_unknown_ones():
     shared = {}
     for processes in (1, 3, None):
         world = World(random.Random(7), 6, processes)

@@ -55,14 +55,15 @@ def test_a_task_of_more_events_may_take_longer(clock: Clock):
     assert not clock.slows()
 
 
-def test_where_nothing_was_measured_one_goes_alone_and_then_two_go_together(clock: Clock):
+def test_with_nothing_measured_one_task_goes_alone_then_two_together(clock: Clock):
     assert clock.slows()
     clock.alone(0.010)
     assert not clock.slows()
 
 
 @pytest.mark.parametrize("beside_s", [0.010, 0.020])
-def test_every_second_one_goes_alone_and_one_beside_others_whatever_was_found(clock: Clock, beside_s: float):
+def test_each_second_one_task_goes_alone_and_one_beside_others(clock: Clock, beside_s: float):
+    """This holds whatever was found before."""
     clock.alone(0.010)
     clock.beside(beside_s)
     clock.now_s += TRY_EVERY_S
@@ -73,7 +74,7 @@ def test_every_second_one_goes_alone_and_one_beside_others_whatever_was_found(cl
     assert clock.slows() == (beside_s > 0.010)
 
 
-def test_nobody_waits_longer_than_a_moment_and_then_nobody_waits_for_a_second(clock: Clock):
+def test_no_task_waits_long_for_others_and_then_none_waits_for_a_second(clock: Clock):
     assert clock.slows()
     clock.now_s += PATIENCE_S
     assert not clock.crowding.slows(TEAM, clock.now_s)

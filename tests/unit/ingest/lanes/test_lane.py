@@ -164,7 +164,7 @@ def test_a_copy_that_ended_with_its_process_is_followed_by_another_at_once(lane:
     assert not lane.overdue(3.2)
 
 
-def test_a_batch_that_was_started_three_times_in_vain_is_halved_with_the_same_prev(lane: Lane):
+def test_a_batch_started_three_times_in_vain_is_halved_with_the_same_prev(lane: Lane):
     offer(lane, 1, 2, 3, 4, 5)
     launch(lane)
     assert overdue(lane, 2, 1.0) == "resend"
@@ -175,7 +175,7 @@ def test_a_batch_that_was_started_three_times_in_vain_is_halved_with_the_same_pr
     assert lane.prev is None
 
 
-def test_a_commit_that_is_read_in_the_ledger_says_nothing_about_the_round_trip(lane: Lane):
+def test_a_commit_read_in_the_ledger_says_nothing_about_the_round_trip(lane: Lane):
     offer(lane, 1)
     launch(lane, now_s=0.0)
     assert lane.settle(at(1), 1.0, noticed=False)
@@ -191,7 +191,8 @@ def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):
     assert lane.held == 0
 
 
-def test_a_single_event_is_condemned_only_after_five_starts_in_vain_and_when_none_can_be_at_work(lane: Lane):
+def test_an_event_is_condemned_only_after_five_starts_in_vain(lane: Lane):
+    """It is condemned only when none of the starts can be at work any more."""
     offer(lane, 1)
     launch(lane)
     assert [overdue(lane, starts, 100.0 * starts) for starts in range(5)] == ["resend"] * 5
@@ -211,7 +212,7 @@ def test_absent_workers_never_condemn_anything(lane: Lane):
             lane.sent(now_s)
 
 
-def test_at_the_bound_a_book_takes_the_place_of_the_older_book_of_its_symbol(lane: Lane):
+def test_at_the_bound_a_book_replaces_the_older_book_of_its_symbol(lane: Lane):
     lane.offer(item(1, kind="depth", symbol="BTCUSDT"), 300)
     lane.offer(item(2, kind="depth", symbol="ETHUSDT"), 200)
     dropped = lane.offer(item(3, kind="depth", symbol="BTCUSDT"), 50)
@@ -220,7 +221,7 @@ def test_at_the_bound_a_book_takes_the_place_of_the_older_book_of_its_symbol(lan
     assert lane.held_bytes == 200
 
 
-def test_a_lane_remembers_the_last_books_of_no_more_symbols_than_a_market_has(lane: Lane):
+def test_a_lane_remembers_the_last_books_of_a_bounded_number_of_symbols(lane: Lane):
     for seq in range(1, MAX_SYMBOLS + 2):
         lane.offer(item(seq, kind="depth", symbol=f"S{seq}USDT"), 10**9)
         lane.settle(at(seq), 0.0)

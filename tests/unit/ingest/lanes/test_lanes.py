@@ -64,7 +64,7 @@ def test_the_bound_of_all_lanes_holds_whatever_comes():
     assert dropped > 150
 
 
-def test_a_new_epoch_keeps_the_order_and_numbers_what_is_left_alike_in_all_lanes(lanes: Lanes):
+def test_a_new_epoch_keeps_the_order_and_renumbers_all_lanes_alike(lanes: Lanes):
     for _ in range(4):
         lanes.offer(trade(lanes))
     lanes[TRADE].launch()
@@ -79,7 +79,7 @@ def test_a_new_epoch_keeps_the_order_and_numbers_what_is_left_alike_in_all_lanes
     assert lanes[TRADE].prev == Position("core-1.aa", 1)
 
 
-def test_after_a_rollback_of_the_ledger_everything_that_is_still_held_is_sent_again(lanes: Lanes):
+def test_after_a_rollback_of_the_ledger_all_that_is_still_held_is_resent(lanes: Lanes):
     lanes.offer(trade(lanes))
     lanes.offer(trade(lanes))
     lanes.settle(TRADE, Position("core-1.aa", 1), 0.1)
@@ -110,7 +110,7 @@ def test_other_lanes_drop_what_is_above_the_bound():
     assert lanes.held_bytes <= 150
 
 
-def test_above_the_bound_of_all_the_fullest_lane_is_named_and_none_while_there_is_room():
+def test_only_above_the_bound_of_all_lanes_the_fullest_lane_is_named():
     lanes = Lanes(Router(POOLS), Bounds(lane_bytes=10**6, total_bytes=100), lossless=True)
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     assert lanes.full == []
@@ -119,7 +119,7 @@ def test_above_the_bound_of_all_the_fullest_lane_is_named_and_none_while_there_i
     assert lanes.full == [BOTH]
 
 
-def test_after_a_restart_every_lane_stands_at_the_position_and_holds_nothing(lanes: Lanes):
+def test_after_a_restart_every_lane_stands_at_the_position_and_is_empty(lanes: Lanes):
     lanes.offer(trade(lanes))
     lanes[TRADE].launch()
     position = Position("js-FRAMES-1", 40)
@@ -142,7 +142,7 @@ def test_an_event_may_wait_for_as_long_as_the_bound_and_no_longer():
 
 
 @pytest.mark.parametrize(("wait_s", "lossless"), [(0.0, False), (2.0, True)])
-def test_without_a_bound_of_time_and_with_a_stream_events_wait_however_long_it_takes(wait_s: float, *, lossless: bool):
+def test_without_a_time_bound_or_with_a_stream_events_wait_without_limit(wait_s: float, *, lossless: bool):
     lanes = Lanes(Router(POOLS), Bounds(10**6, 10**6, wait_s), lossless=lossless)
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     lanes.offer(trade(lanes))
@@ -152,9 +152,8 @@ def test_without_a_bound_of_time_and_with_a_stream_events_wait_however_long_it_t
 
 @settings(max_examples=30)
 @given(st.integers(0, 2**32), st.floats(0.5, 20.0), st.integers(300, 5_000))
-def test_whatever_comes_and_however_slow_the_workers_are_no_batch_holds_an_event_that_waited_too_long(
-    seed: int, wait_s: float, lane_bytes: int
-):
+def test_no_batch_holds_an_event_that_waited_too_long(seed: int, wait_s: float, lane_bytes: int):
+    """This holds whatever comes and however slow the workers are."""
     dice = random.Random(seed)
     lanes = Lanes(Router(POOLS), Bounds(lane_bytes, 10**6, wait_s))
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)

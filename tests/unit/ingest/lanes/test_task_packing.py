@@ -78,7 +78,7 @@ def ready_lanes(draw: st.DrawFn, max_size: int = 8) -> list[Lane]:
 
 
 @given(ready_lanes(), st.integers(-2, 10))
-def test_the_oldest_lanes_go_first_each_once_in_no_more_tasks_than_there_are(ready: list[Lane], tasks: int):
+def test_the_oldest_lanes_go_first_each_once_in_at_most_the_given_tasks(ready: list[Lane], tasks: int):
     shared = share_out(ready, tasks)
     gone = list(chain.from_iterable(numbers(shared)))
     assert gone == by_age(ready)[: len(gone)]
@@ -106,7 +106,7 @@ def test_lanes_of_few_events_all_go_and_are_spread_evenly_over_all_tasks(count: 
     assert max(shared) - min(shared) <= 1
 
 
-def test_a_lane_that_does_not_fit_goes_with_the_next_task_and_waits_where_there_is_none():
+def test_a_lane_that_does_not_fit_goes_with_the_next_task_or_waits():
     assert numbers(share_out(lanes(60, 40, 1, 1), 2)) == [[0, 1], [2, 3]]
     assert numbers(share_out(lanes(60, 41, 1, 1), 2)) == [[0], [1, 2, 3]]
     assert numbers(share_out(lanes(FULL_EVENTS, 1), 1)) == [[0]]
@@ -151,14 +151,14 @@ def test_pools_that_the_same_workers_serve_are_a_team():
 
 
 @given(ready_lanes(), _counts, st.none() | _workers)
-def test_where_nobody_is_known_to_work_for_a_pool_each_of_its_lanes_goes_alone(ready, counts, workers: Workers | None):
+def test_lanes_of_a_pool_without_known_workers_go_alone(ready, counts, workers: Workers | None):
     served = set[str]().union(*(pools for pools, _ in workers or ()))
     tasks = tasks_for(ready, counts, workers)
     assert all([each] in tasks for each in ready if each.id.pool not in served)
 
 
 @given(ready_lanes(), _counts, _workers)
-def test_a_lane_goes_once_with_lanes_that_fit_and_whose_pools_the_same_workers_serve(ready, counts, workers):
+def test_a_lane_goes_once_with_fitting_lanes_of_the_same_workers_pools(ready, counts, workers):
     tasks = tasks_for(ready, counts, workers)
     gone = list(chain.from_iterable(numbers(tasks)))
     assert len(gone) == len(set(gone))
@@ -192,7 +192,7 @@ def test_few_events_wait_for_a_process_and_many_go_ahead():
     assert tasks_for(lanes(1, FULL_EVENTS), {"A": 2 * AHEAD_TASKS}, workers) == []
 
 
-def test_where_it_is_crowded_a_small_task_goes_alone_and_what_makes_a_full_one_does_not_wait():
+def test_when_crowded_a_small_task_goes_alone_and_a_full_one_does_not_wait():
     workers: Workers = [({"A"}, 4)]
     assert numbers(tasks_for(lanes(1, 2, 3), {}, workers, crowded=True)) == [[0, 1, 2]]
     assert tasks_for(lanes(1, 2, 3), {"A": 1}, workers, crowded=True) == []

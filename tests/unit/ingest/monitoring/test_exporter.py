@@ -66,11 +66,12 @@ class Scraped:
         return {family.name: family.type for family in families}
 
 
-def test_exactly_the_metrics_of_the_table_are_exported_with_their_type_also_before_anything_happened():
+def test_exactly_the_metrics_of_the_table_are_exported_with_their_type():
+    """They are exported before anything has happened."""
     assert Scraped().names() == {metric.name: metric.type for metric in metrics.INGEST.values()}
 
 
-def test_before_anything_happened_a_counter_without_labels_is_there_as_zero():
+def test_a_counter_without_labels_is_zero_before_anything_happened():
     scraped = Scraped()
     plain = [each for each in metrics.INGEST.values() if each.type == "counter" and not each.labels]
     assert len(plain) > 5
@@ -79,7 +80,7 @@ def test_before_anything_happened_a_counter_without_labels_is_there_as_zero():
     }
 
 
-def test_a_labelled_counter_is_one_sample_for_each_label_and_colons_belong_to_the_label():
+def test_a_labelled_counter_has_a_sample_per_label_and_labels_keep_colons():
     scraped = Scraped()
     scraped.tally.add("skipped", "kline", by=2)
     scraped.tally.add("skipped", "trade:INSURANCE_FUND")
@@ -95,7 +96,7 @@ def test_a_labelled_counter_is_one_sample_for_each_label_and_colons_belong_to_th
     assert scraped["ingest_events_total"] == {("trade", "spot"): 5}
 
 
-def test_the_gauges_show_what_is_held_and_what_is_up_at_the_moment_of_asking():
+def test_the_gauges_show_what_is_held_and_what_is_up_when_asked():
     scraped = Scraped()
     scraped.lanes.offer(trade(seq=scraped.lanes.next_seq()))
     assert scraped["ingest_lane_held_events"] == {("trade-0",): 1}
@@ -126,7 +127,8 @@ def test_a_histogram_adds_up_from_bucket_to_bucket():
     assert scraped["pipeline_latency_seconds_sum"][()] == pytest.approx(99.0085)
 
 
-def test_a_lane_that_holds_a_stream_up_is_named_and_a_subscription_is_never_held_up():
+def test_a_lane_that_holds_up_a_stream_is_named():
+    """A subscription is never held up."""
     scraped = Scraped()
     scraped.lanes.bounds = Bounds(1, 1)
     scraped.lanes.offer(trade(seq=scraped.lanes.next_seq()))

@@ -50,7 +50,7 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return Watched(monkeypatch)
 
 
-def test_it_is_alive_while_the_loop_comes_round_and_not_when_it_has_not_for_too_long(watched: Watched):
+def test_it_is_alive_while_the_loop_comes_round_and_not_after_a_long_stall(watched: Watched):
     assert watched.health.healthz() == (True, {"heartbeat_age_s": 0.0})
     watched.now_s += HEARTBEAT_S
     assert watched.health.healthz() == (False, {"heartbeat_age_s": HEARTBEAT_S})
@@ -75,7 +75,8 @@ def test_a_part_that_is_away_makes_it_unready_but_not_dead(watched: Watched, par
     assert watched.health.ready()[0]
 
 
-def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_it_is_committed(watched: Watched):
+def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane(watched: Watched):
+    """It is ready again once the event is committed."""
     watched.take()
     watched.now_s += STUCK_S
     assert watched.health.ready()[0]
@@ -86,7 +87,7 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane_until_
     assert watched.health.ready()[0]
 
 
-def test_a_redis_that_is_too_full_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
+def test_a_full_redis_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
     watched.brake.poll("redis://b", 950, 1_000)
     well, said = watched.health.ready()
     assert (well, said["redis_full"], said["redis"]) == (False, True, True)

@@ -14,7 +14,8 @@ def full(brake: MemoryGuard, used_bytes: int | None, limit_bytes: int | None = L
     return brake.full
 
 
-def test_it_is_full_above_its_share_and_stays_so_until_a_twentieth_of_the_limit_is_free_again():
+def test_it_is_full_above_its_share_and_until_a_twentieth_below_it():
+    """Share and twentieth are parts of the limit."""
     brake = MemoryGuard(0.9)
     used = (900, 901, 999, 900, 851, 850, 900, 901)
     assert [full(brake, each) for each in used] == [False, True, True, True, True, False, False, True]
@@ -38,7 +39,7 @@ def test_taking_the_limit_away_releases_it():
     assert not full(brake, 950, 0)
 
 
-def test_one_full_server_of_several_is_enough_and_each_has_a_slack_of_its_own():
+def test_one_full_server_of_several_is_enough_and_each_has_its_own_slack():
     brake = MemoryGuard(0.9)
     looks = (("a", 100), ("b", 950), ("a", 100), ("a", 880), ("b", 860), ("b", 850))
     assert [full(brake, used, server=name) for name, used in looks] == [False, True, True, True, True, False]
@@ -55,7 +56,7 @@ def test_it_is_released_and_calls_once_when_the_last_full_server_has_room():
     assert released == [False]
 
 
-def test_it_says_once_of_which_server_it_is_that_it_is_full_and_once_that_it_has_room():
+def test_it_logs_once_which_server_is_full_and_once_that_it_has_room():
     brake = MemoryGuard(0.9)
     with capture_logs() as logs:
         for used in (950, 960, 100, 100):

@@ -66,7 +66,7 @@ def signal(name: str, **more: Any) -> bytes:
 # The market
 
 
-def test_a_row_has_the_latest_book_and_trade_and_counts_the_events_since_the_last_tick():
+def test_a_row_has_the_latest_book_and_trade_and_its_events_since_a_tick():
     market = Shown()
     for event in (book(), trade(100.0), trade(101.0), book(((99.0, 1.0),), ((101.0, 1.0),))):
         market.observe(event)
@@ -95,7 +95,7 @@ def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
     assert history.mid[int(STALE_S) :] == pytest.approx([nan, nan], nan_ok=True)
 
 
-def test_the_history_runs_on_the_time_of_the_books_and_goes_on_while_none_comes():
+def test_the_history_runs_on_the_books_time_and_goes_on_without_books():
     market = Shown()
     for second, time_ms in enumerate((TIME_MS, TIME_MS + 5_000, None, TIME_MS + 5_500, TIME_MS + 9_000)):
         if time_ms:
@@ -177,7 +177,7 @@ def test_signals_of_before_that_are_read_again_are_told_as_new_once():
     assert [each["id"] for each in told.tick()["signals"]] == ["b"]
 
 
-def test_of_the_signals_the_last_ones_are_kept_and_what_is_none_is_left_out():
+def test_the_last_signals_are_kept_and_what_is_no_signal_is_left_out():
     told = Told()
     for number in range(SIGNALS_KEPT + 3):
         told.live.relayed(b"1-0", signal(str(number)))
@@ -194,7 +194,7 @@ def test_a_long_text_is_cut():
     assert told.hello()["signals"][0]["rationale"] == "x" * TEXT_CHARACTERS
 
 
-def test_signals_of_before_the_start_come_before_those_since_and_none_comes_twice():
+def test_signals_of_before_the_start_come_first_and_none_comes_twice():
     told = Told()
     told.live.relayed(b"30-0", signal("c"))
     newest_first = [(b"30-0", signal("c")), (b"20-0", signal("b")), (b"15-0", b"broken"), (b"10-0", signal("a"))]

@@ -18,7 +18,7 @@ def at(seq: int, stream: Stream = FULL) -> Position:
     return Position(stream.source, seq)
 
 
-def test_the_first_start_ever_begins_at_the_end_or_with_the_first_message_as_told():
+def test_the_first_start_begins_at_the_end_or_the_first_message_as_told():
     assert begin(FULL, [], "new") == at(50)
     assert begin(FULL, [], "first") == at(10)
     assert begin(EMPTY, [], "new") == begin(EMPTY, [], "first") == at(0)
@@ -32,7 +32,8 @@ def test_of_several_frontiers_the_lowest_counts():
     assert begin(FULL, [at(40), at(20), CORE], "new") == at(20)
 
 
-def test_after_redis_went_back_the_stored_one_counts_and_after_it_lost_all_its_own():
+def test_after_a_rollback_of_redis_the_stored_position_counts():
+    """After Redis lost everything, ingest's own position counts."""
     assert begin(FULL, [at(20), at(40)], "new") == at(20)
     assert begin(FULL, [at(40)], "new") == at(40)
 
@@ -50,7 +51,7 @@ def test_a_stream_that_was_created_anew_is_read_from_its_first_message():
     assert begin(FULL, [at(5, longer)], "new") == at(50)
 
 
-def test_after_a_loss_what_follows_is_another_source_from_where_the_stream_still_holds_what_was_read():
+def test_after_a_loss_another_source_begins_after_the_last_frame_kept():
     once, twice = (Position(FULL.source_after(losses), 30) for losses in (1, 2))
     assert begin(FULL, [at(40)], "new", kept_seq=30) == once
     assert begin(FULL, [once], "new", kept_seq=45) == twice
@@ -75,7 +76,7 @@ def test_the_furthest_position_is_one_of_the_latest_numbers():
     assert furthest(FULL, [CORE]) is None
 
 
-def test_the_number_of_losses_is_read_from_a_source_and_from_no_other_streams():
+def test_the_number_of_losses_is_read_only_from_the_streams_own_source():
     assert [FULL.losses(FULL.source_after(losses)) for losses in (0, 1, 12)] == [0, 1, 12]
     for foreign in (CORE.source, f"{FULL.source}1", f"{FULL.source}.", f"{FULL.source}.x", f"x{FULL.source}"):
         assert FULL.losses(foreign) is None, foreign
@@ -107,7 +108,7 @@ def test_a_frame_that_was_read_is_stored_and_read_back():
     assert LastFrame.parse(str(read)) == read
 
 
-def test_a_stream_is_shared_where_it_may_hold_messages_on_other_subjects_than_ours():
+def test_a_stream_is_shared_if_it_may_hold_messages_on_foreign_subjects():
     ours = ["a.>", "b"]
     for subjects in (["a.b", "b"], ["a.>"], ["b"]):
         assert not is_shared(StreamConfig(subjects=subjects), ours), subjects

@@ -87,14 +87,14 @@ def test_other_parameters_do_change_the_digest(part, spot):
     assert backtest.run([part[SPOT]], configuration(skew={"buy_ratio": 5.0})).digest != spot.digest
 
 
-def test_two_recordings_interleaved_or_one_after_the_other_give_the_same_digest(part):
+def test_two_recordings_interleaved_or_in_turn_give_the_same_digest(part):
     interleaved = backtest.run([part[SPOT], part[USDM]], configuration())
     in_turn = (line for name in (USDM, SPOT) for line in read(part[name]))
     assert Backtest(configuration()).run(in_turn).digest == interleaved.digest
     assert interleaved.frames == 2 * PART
 
 
-def test_a_recording_that_is_played_twice_gives_repeats_and_the_same_digest(part, spot):
+def test_a_recording_played_twice_gives_repeats_and_the_same_digest(part, spot):
     twice = (line for _ in range(2) for line in read(part[SPOT]))
     result = Backtest(configuration()).run(twice)
     assert (result.digest, result.repeats) == (spot.digest, spot.repeats + spot.events)
@@ -127,7 +127,8 @@ def test_progress_is_told_of_every_line(part, lines):
 
 
 @pytest.mark.parametrize("name", [SPOT, USDM])
-def test_the_codec_of_batches_gives_back_the_event_so_the_backtest_need_not_use_it(part, name):
+def test_the_codec_of_batches_gives_back_the_same_event(part, name):
+    """That is why the backtest need not use the codec."""
     for seq, line in enumerate(read(part[name])):
         event = parse(line.raw, Arrival(line.stream, seq, line.received_at_ns))
         assert not isinstance(event, Skipped | Refused)

@@ -127,7 +127,7 @@ def test_a_symbol_that_no_recording_names_is_one_clear_line(tmp_path: Path):
     assert CliRunner().invoke(app, ["backtest", str(path), "--symbols", "btcusdt"]).exit_code == 0
 
 
-def test_a_thinned_line_keeps_the_highest_and_the_lowest_price_and_breaks_at_holes():
+def test_a_thinned_line_keeps_highest_and_lowest_price_and_breaks_at_holes():
     prices = [100.0 + number % 7 for number in range(1_000)]
     prices[500], prices[501] = 1.0, 900.0
     times_ms = [TIME_MS + 10 * number + (100_000 if number >= 800 else 0) for number in range(1_000)]

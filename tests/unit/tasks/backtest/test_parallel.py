@@ -52,7 +52,7 @@ def test_two_processes_or_three_give_the_result_of_one(market: Path):
         assert several.market.kept == one.market.kept
 
 
-def test_each_process_reads_a_share_of_the_symbols_and_together_they_read_all(market: Path):
+def test_each_process_reads_a_share_of_the_symbols_and_together_all(market: Path):
     counts = []
     for number in range(2):
         part = Task([market], configuration()).backtest(number, 2)

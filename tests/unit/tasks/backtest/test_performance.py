@@ -49,7 +49,7 @@ def test_trades_stand_for_the_price_where_there_are_no_books():
     assert "| price_velocity | 2 | 0 | 0 | - | - | - | - |" in performance.table(market, [row])
 
 
-def test_the_page_holds_the_definition_of_each_built_in_strategy_and_the_tables():
+def test_the_page_holds_each_built_in_strategys_definition_and_the_tables():
     text = page({"some.jsonl": "the table"})
     assert "### some.jsonl\n\nthe table\n" in text
     assert all(f"\n### {name}\n" in text for name in registry.builtin_names())

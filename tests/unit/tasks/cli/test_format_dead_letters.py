@@ -39,7 +39,8 @@ def test_a_frame_that_was_cut_says_so():
     assert "raw, 65,536 bytes, the first of more:" in shown(dead_letters.refused("too_large", "", "s", b"x" * 70_000))
 
 
-def test_no_byte_of_a_frame_and_no_word_of_a_strategy_reaches_the_terminal_as_a_command():
+def test_no_text_of_a_dead_letter_reaches_the_terminal_as_a_command():
+    """This goes for bytes of a frame and for words of a strategy."""
     letter = DeadLetter("refused", "\x1b[2J\x9b", subject="a\x07", raw=b"\x1b]0;title\x07\r")
     for text in (shown(letter), format_dead_letters.line(Letter(ID, letter))):
         assert all(c.isprintable() or c == "\n" for c in text)

@@ -40,7 +40,7 @@ def printed(width: int, *signals: bytes, colour: bool = False, terminal: bool = 
 
 
 @pytest.mark.parametrize("width", [50, 80, 99, 100, 160])
-def test_on_a_terminal_a_signal_is_one_line_that_fits_and_keeps_its_columns(width):
+def test_on_a_terminal_a_signal_is_one_line_that_fits_in_aligned_columns(width):
     lines = printed(width, signal(), signal(symbol="ETHUSDT", action="close", price=0.00012345))
     assert len(lines) == 3
     assert all(len(line) <= width for line in lines)

@@ -66,7 +66,7 @@ def test_the_version_is_16_hexadecimal_digits_and_the_same_each_time(written):
         ("[pools.depth]", "# x\n[pools.depth]"),
     ],
 )
-def test_partitions_order_of_symbols_and_comments_leave_the_version_as_it_is(written, old, new):
+def test_partitions_order_of_symbols_and_comments_keep_the_version(written, old, new):
     assert read(written(FILE.replace(old, new))).version == read(written(FILE)).version
 
 
@@ -179,7 +179,8 @@ def test_a_symbol_may_have_parameters_of_its_own_and_gates_add_up(written):
     assert bound.gate == Gate(min_confidence=0.7, max_signals_per_hour=100)
 
 
-def test_a_fault_of_a_symbols_parameters_names_the_symbol_and_a_common_one_is_said_once(written):
+def test_a_parameter_fault_names_its_symbol_and_a_common_one_is_told_once(written):
+    """A common fault is one that all symbols have."""
     with pytest.raises(SettingsError) as refusal:
         registry.build(read(written(OVERRIDES.replace("levels = 10", "levels = 0"))))
     assert list(refusal.value.faults) == ["pool depth: BTCUSDT: orderbook_skew: levels: must be at least 1"]
@@ -188,7 +189,7 @@ def test_a_fault_of_a_symbols_parameters_names_the_symbol_and_a_common_one_is_sa
     assert str(refusal.value).count("did you mean 'levels'?") == 1
 
 
-def test_gates_and_overrides_survive_the_way_to_the_workers_and_change_the_version(written):
+def test_gates_and_overrides_reach_the_workers_and_change_the_version(written):
     chosen, plain = read(written(OVERRIDES)), read(written(OVERRIDES.replace("0.7", "0.0")))
     assert Configuration.parse(chosen.canonical()) == chosen
     assert chosen.version != plain.version

@@ -118,7 +118,7 @@ def test_what_cannot_be_a_strategy_is_refused_with_a_line_for_each_fault(name, p
     assert str(refusal.value) == said
 
 
-def test_a_module_that_fails_while_it_is_imported_is_a_fault_of_the_settings(tmp_path, monkeypatch):
+def test_a_module_that_fails_on_import_is_a_fault_of_the_settings(tmp_path, monkeypatch):
     (tmp_path / "broken_strategy.py").write_text("1 / 0\n")
     monkeypatch.syspath_prepend(str(tmp_path))
     with pytest.raises(SettingsError, match="broken_strategy:X: can't be imported: ZeroDivisionError"):

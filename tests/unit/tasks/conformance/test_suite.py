@@ -202,7 +202,7 @@ def test_the_source_scan_names_what_a_strategy_must_not_use(line, fault, tmp_pat
     assert source_lint.faults(registry.find(f"{name}:S")) == ([fault] if fault else [])
 
 
-def test_the_market_of_the_suite_is_the_same_each_time_and_another_for_another_seed():
+def test_the_suites_market_is_the_same_each_time_and_differs_by_seed():
     def events(seed: int) -> list[Depth | Trade]:
         return list(islice(synthetic_market.market(synthetic_market.symbols(2), ("depth", "trade"), 100, seed), 50))
 

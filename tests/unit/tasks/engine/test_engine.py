@@ -36,7 +36,8 @@ def test_signals_come_in_the_order_of_events_then_of_strategies():
     ]
 
 
-def test_signals_are_counted_by_strategy_and_action_and_those_of_an_event_that_raised_are_not():
+def test_signals_are_counted_by_strategy_and_action():
+    """Those of an event on which the strategy raised are not counted."""
     outcome = Worker(Echo.create({}), Grumpy.create({})).run(trades(1, BAD, 1))
     assert outcome.actions == {("echo", "buy"): 3, ("grumpy", "buy"): 2}
 
@@ -108,7 +109,7 @@ def test_repeats_of_the_feed_are_counted_and_given_to_nobody():
     assert worker.state(echo)[3]["ids"] == [5, 8]
 
 
-def test_a_repeat_of_the_feed_that_comes_again_is_known_and_not_counted_twice():
+def test_a_repeat_of_the_feed_that_is_run_again_is_not_counted_twice():
     worker = Worker(Echo.create({}))
     batch = [trade(id=5, seq=1), trade(id=5, seq=2)]
     assert [worker.run(batch).counts.of("repeats") for _ in range(2)] == [1, 0]
@@ -123,7 +124,7 @@ def test_what_is_known_already_is_not_counted_again():
     assert outcome.signals == outcome.letters == outcome.audit == []
 
 
-def test_the_audit_names_the_first_event_of_each_record_under_each_configuration():
+def test_the_audit_names_each_records_first_event_per_configuration():
     worker = Worker(Echo.create({}))
     worker.run([*trades(1, 1), trade(symbol="ETHUSDT", id=9, seq=3)])
     worker.configuration = "c2"

@@ -42,7 +42,7 @@ def test_an_event_that_raised_counts_as_given_in_its_record():
     assert raised.held["record:spot:BTCUSDT:trade"] == fine.held["record:spot:BTCUSDT:trade"]
 
 
-def test_the_dead_letter_names_pool_strategy_and_event_and_ends_with_the_exception():
+def test_the_dead_letter_names_pool_strategy_event_and_exception():
     worker = Worker(Grumpy.create({}))
     worker.run(trades(1, BAD))
     (letter,) = map(dead_letters.unpack, worker.letters)
@@ -80,7 +80,7 @@ def test_no_words_of_an_exception_can_stop_the_lane(words):
     ],
     ids=str,
 )
-def test_a_signal_that_the_contract_does_not_allow_goes_to_the_dead_letters(said):
+def test_a_signal_that_breaks_the_contract_goes_to_the_dead_letters(said):
     wrong = Wrong.create({})
     wrong.said = said
     worker = Worker(wrong)

@@ -199,7 +199,7 @@ def test_canonical_json_is_sorted_dense_and_survives_reading(signal, event):
     assert list(read["indicators"]) == sorted(read["indicators"])
 
 
-def test_canonical_json_has_no_spaces_and_is_utf_8_with_the_shortest_floats():
+def test_canonical_json_is_utf_8_without_spaces_and_with_shortest_floats():
     assert canonical({"b": 0.1, "a": {"ü": 1e22}}) == '{"a":{"ü":1e22},"b":0.1}'.encode()
 
 

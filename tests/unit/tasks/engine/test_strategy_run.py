@@ -47,7 +47,7 @@ def test_a_state_that_was_never_saved_is_the_strategys_first_one():
     assert (seen, signalled, inner) == (0, [{}, {}], {"total": 0.0, "ids": []})
 
 
-def test_a_state_is_what_the_last_event_left_behind_also_in_another_process():
+def test_a_state_is_what_the_last_event_left_even_in_another_process():
     first = start(Echo.create({}))
     first.apply(trades(2.0)[0])
     second = start(Echo.create({}), first.pack())
@@ -111,7 +111,7 @@ def test_without_an_interval_events_of_the_same_millisecond_all_speak():
 
 
 @pytest.mark.parametrize("interval_s", [0, 5])
-def test_an_event_gives_one_signal_at_most_of_each_symbol_and_action_and_the_first_wins(interval_s):
+def test_an_event_gives_only_the_first_signal_of_each_symbol_and_action(interval_s):
     run = start(Chatty.create({"min_signal_interval_s": interval_s}))
     packed = run.apply(trades(1)[0]).signals
     spoken = [msgspec.json.decode(each) for each in packed]
@@ -152,7 +152,8 @@ def test_events_that_all_raise_cost_one_call_each():
 
 
 @given(st.lists(st.sampled_from([1.0, BAD]), max_size=60))
-def test_no_event_is_given_to_a_strategy_more_than_twice_however_many_raise(quantities):
+def test_no_event_is_given_to_a_strategy_more_than_twice(quantities):
+    """This holds however many events raise."""
     strategy = Raising.create({})
     Worker(strategy).run(trades(*quantities))
     assert strategy.calls <= 2 * len(quantities)
@@ -193,7 +194,7 @@ def test_a_state_from_the_future_is_refused():
         start(Echo.create({}), packed)
 
 
-def test_a_state_of_an_older_version_is_migrated_with_its_warm_up_and_cool_down():
+def test_an_older_state_is_migrated_with_its_warm_up_and_cool_down():
     old = start(Echo.create({"min_signal_interval_s": 5}))
     old.apply(trade(quantity=2.0, id=7, time_ms=TIME_MS))
     new = start(Version2.create({"min_signal_interval_s": 5}), old.pack())
@@ -213,7 +214,7 @@ class Other(Echo):
         return ()
 
 
-def test_a_state_that_cannot_be_migrated_or_read_starts_anew_with_a_new_warm_up():
+def test_a_state_that_cannot_be_migrated_or_read_restarts_with_a_warm_up():
     old, unreadable = start(Echo.create({})), start(Other.create({}))
     old.apply(trade(id=7))
     unreadable.apply(trade(id=7))
@@ -222,7 +223,8 @@ def test_a_state_that_cannot_be_migrated_or_read_starts_anew_with_a_new_warm_up(
     assert msgspec.msgpack.decode(start(Echo.create({}), unreadable.pack()).pack()) == [1, *fresh]
 
 
-def test_states_are_named_by_venue_symbol_and_strategy_and_those_keyed_by_all_share_one_a_venue():
+def test_states_are_named_by_venue_symbol_and_strategy():
+    """Those keyed by all share one state a venue."""
     assert state.field("spot", "BTCUSDT", Echo.create({})) == "state:spot:BTCUSDT:echo"
     assert state.field("spot", "ETHUSDT", Together.create({})) == "state:spot:all:together"
     assert state.field("usdm", "BTCUSDT", Together.create({})) == "state:usdm:all:together"

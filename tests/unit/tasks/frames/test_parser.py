@@ -48,7 +48,7 @@ def test_a_futures_book_has_symbol_and_time():
     )
 
 
-def test_a_trade_with_x_is_of_the_futures_and_one_without_of_the_spot_market():
+def test_a_trade_with_x_is_of_the_futures_and_one_without_of_the_spot():
     assert parse(enveloped("btcusdt@trade", SPOT_TRADE), ARRIVAL) == Trade(
         "spot", "BTCUSDT", 12345, 1672515782136, 7, ARRIVAL.ingested_at_ns, 0.001, 100.0, buyer_is_maker=True
     )

@@ -214,7 +214,7 @@ def test_of_a_file_that_is_cut_short_what_is_whole_can_be_used(tmp_path):
     assert told[0].startswith(f"{path} is damaged or cut short after line {len(used)}: ")
 
 
-def test_of_a_plain_file_that_ends_within_a_line_the_lines_before_can_be_used(tmp_path):
+def test_of_a_plain_file_cut_within_a_line_the_lines_before_can_be_used(tmp_path):
     # What a recorder leaves that is killed while it writes.
     path = recording(tmp_path / "r", line(5), line(6), line(7))
     path.write_bytes(path.read_bytes()[:-9])

@@ -19,7 +19,7 @@ def test_a_worker_lives_that_was_seen_within_10_s(age_s, lives):
     assert [worker.name for worker in alive({b"w1@a": entry(age_s)}, NOW_S)] == ["w1@a"] * lives
 
 
-def test_workers_come_by_name_with_all_they_said_and_how_wrong_their_clock_is():
+def test_workers_come_by_name_with_all_they_said_and_their_clock_error():
     found = alive({b"w2@b": entry(1.0, ahead_s=-90.0), b"w1@a": entry(2.0, ahead_s=1.5)}, NOW_S)
     assert found == [
         WorkerSeen("w1@a", ["depth", "trade"], 2, "1.0.0", 2.0, 1.5),

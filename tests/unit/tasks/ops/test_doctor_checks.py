@@ -168,7 +168,7 @@ def test_a_ledger_can_be_judged_without_a_strategies_file():
         (NatsFacts("u", "Connection refused"), [("fault", "NATS: u: Connection refused")]),
     ],
 )
-def test_nats_that_is_away_is_one_fault_and_an_ingest_that_is_silent_another(facts, expected):
+def test_unavailable_nats_is_one_fault_and_a_silent_ingest_another(facts, expected):
     assert_said(doctor_checks.nats(facts), *expected)
 
 
@@ -208,7 +208,7 @@ def test_a_server_is_asked_once_whatever_it_is_for():
     assert servers(split) == {"redis://a/0": ("broker", "results"), "redis://b/0": ("ledger",)}
 
 
-def test_every_fault_of_the_settings_has_its_line_and_nothing_else_is_looked_at(monkeypatch: pytest.MonkeyPatch):
+def test_each_fault_of_the_settings_has_its_line_and_nothing_else_is_asked(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("HTTP_PORT", "x")
     monkeypatch.setenv("INGEST_SHRAD", "0/1")
     load.cache_clear()

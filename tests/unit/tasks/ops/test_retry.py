@@ -57,7 +57,8 @@ def test_what_can_not_be_tried_says_why(letter: DeadLetter, why: str):
     assert why in made.why
 
 
-def test_events_of_a_record_are_tried_one_after_another_by_their_ids_and_those_of_others_together():
+def test_events_of_a_record_are_tried_in_turn_and_those_of_others_together():
+    """Those of one record are tried in the order of their ids."""
     events: list[AnyEvent] = [trade(id=8), trade(id=7), book(id=9), trade(id=3, symbol="ETHUSDT")]
     tries = [tried(DeadLetter("condemned", "", pool="p", event=each)) for each in events]
     assert [[each.event.id for each in at_once if each.event] for at_once in rounds(tries)] == [[3, 7, 9], [8]]

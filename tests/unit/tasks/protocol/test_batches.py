@@ -67,7 +67,7 @@ def test_a_task_of_two_shards_or_with_a_batch_without_events_is_refused(carried)
         batches.unpack(batches.pack(carried))
 
 
-def test_batches_that_share_a_task_arrive_in_the_order_in_which_they_were_packed():
+def test_batches_that_share_a_task_arrive_in_the_order_of_packing():
     received = batches.unpack(batches.pack([sent(trade(id=each), partition=each) for each in (3, 1, 2)]))
     assert [(batch.lane.partition, batch.events) for batch in received] == [(n, (trade(id=n),)) for n in (3, 1, 2)]
 
@@ -94,7 +94,7 @@ def test_a_task_that_is_sent_again_has_an_id_of_its_own():
     assert batches.task_id([sent(book()), sent(book(), partition=1)], 3) == "depth-3-7.3f9a02c1-9~3+1"
 
 
-def test_the_id_of_a_task_that_lanes_share_is_that_of_the_first_and_says_how_many_more_there_are():
+def test_a_shared_tasks_id_is_that_of_the_first_lane_and_counts_the_rest():
     assert batches.task_id([sent(book()), sent(book(), partition=1)]) == "depth-3-7.3f9a02c1-9+1"
     assert batches.task_id([sent(book(), partition=each) for each in (1, 3, 4)]) == "depth-1-7.3f9a02c1-9+2"
 

@@ -57,11 +57,11 @@ def test_a_letter_is_json_that_leaves_out_what_it_has_not():
         (DeadLetter("refused", ""), ""),
     ],
 )
-def test_a_letter_names_the_symbol_that_it_is_about_as_far_as_it_can_be_told(letter: DeadLetter, symbol: str):
+def test_a_letter_names_the_symbol_it_is_about_as_far_as_can_be_told(letter: DeadLetter, symbol: str):
     assert letter.symbol == symbol
 
 
-def test_the_author_of_a_letter_is_the_strategy_that_raised_or_whose_signal_it_is():
+def test_a_letters_author_is_the_strategy_that_raised_or_gave_the_signal():
     assert DeadLetter("strategy_error", "", strategy="iceberg", raw=b"").author == "iceberg"
     assert DeadLetter("unpublishable", "", raw=b'{"strategy": "iceberg"}').author == "iceberg"
     assert DeadLetter("refused", "", raw=b'{"strategy": "iceberg"}').author == ""

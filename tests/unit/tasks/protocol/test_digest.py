@@ -81,7 +81,8 @@ def test_a_signal_that_is_lost_or_doubled_matters(signals):
     [(1, 3), (2, 3), (1, 2), (1, 2, 2, 3), (1, 3, 2), (1, 2, 4), ()],
     ids=["lost", "first lost", "last lost", "repeated", "swapped", "another", "all lost"],
 )
-def test_an_event_that_is_lost_repeated_or_swapped_matters_even_if_no_signal_tells(ids):
+def test_an_event_that_is_lost_repeated_or_swapped_changes_the_digest(ids):
+    """It does so even if all signals are equal."""
     assert digest(SIGNALS, [("trade", "record:spot:BTCUSDT:trade", record(*ids)), RECORDS[1]]) != DIGEST
 
 

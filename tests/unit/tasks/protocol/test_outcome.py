@@ -37,5 +37,5 @@ def test_a_condemned_event_goes_to_the_dead_letters_and_is_counted():
     assert outcome.signals == outcome.audit == []
 
 
-def test_a_condemned_event_that_was_decided_on_before_leaves_its_record_alone():
+def test_a_condemned_event_decided_on_before_leaves_its_record_alone():
     assert given_up(standing(), seq=4)[0] == standing()

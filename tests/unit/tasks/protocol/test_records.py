@@ -38,7 +38,7 @@ def test_the_first_event_is_new_whatever_its_id():
         (10, NEW_GENERATION_MS + 1, "new"),
     ],
 )
-def test_an_id_that_does_not_rise_is_a_repeat_unless_more_than_60_s_have_passed(id_, later_ms, verdict):
+def test_an_id_that_does_not_rise_is_a_repeat_within_60_s(id_, later_ms, verdict):
     assert standing().classify(trade(id=id_, seq=6, time_ms=TIME_MS + later_ms), "s") == verdict
 
 
@@ -48,7 +48,7 @@ def test_a_feed_that_begins_anew_counts_a_generation_and_no_gap():
     assert (record.generation, record.gaps, record.id, record.count) == (1, 0, 1, 2)
 
 
-def test_a_position_that_was_decided_on_is_known_before_its_id_is_looked_at():
+def test_a_decided_position_is_known_before_its_id_is_looked_at():
     assert standing(id=10, seq=5).classify(trade(id=10, seq=5), "s") == "known"
     assert standing(id=10, seq=5).classify(trade(id=99, seq=4), "s") == "known"
     assert standing(id=10, seq=5).classify(trade(id=9, seq=4, time_ms=TIME_MS + NEW_GENERATION_MS + 1), "s") == "known"
@@ -78,7 +78,8 @@ def test_the_first_trade_makes_no_gap():
     assert standing(id=1_000_000).gaps == 0
 
 
-def test_ids_that_jump_to_the_end_of_all_ids_again_and_again_count_no_more_gaps_than_a_record_holds():
+def test_ids_that_jump_to_the_highest_again_and_again_count_bounded_gaps():
+    """A record holds no more gaps than `MAX_GAPS`."""
     record = standing(id=1)
     for seq, id_ in ((6, 2**63 - 1), (7, 1), (8, 2**63 - 1), (9, 1), (10, 2**63 - 1)):
         record.take(trade(id=id_, seq=seq), "s")
@@ -93,7 +94,7 @@ def test_missing_ids_of_books_are_no_gaps_because_each_book_is_whole():
     assert record.gaps == 0
 
 
-def test_the_hash_is_sha_256_over_the_previous_one_id_and_time_in_big_endian():
+def test_the_hash_is_sha_256_over_previous_hash_id_and_time_in_big_endian():
     record = Record()
     events = [trade(id=7, time_ms=1_700_000_000_001), trade(id=8, time_ms=1_700_000_000_002, seq=2)]
     record.chain(events[:1])

@@ -44,7 +44,8 @@ def test_a_pool_without_symbols_wants_all_of_them():
     assert Pool("p", ("trade", "depth")).wants("ANYTHING", "depth")
 
 
-def test_an_event_goes_to_one_lane_of_each_pool_that_wants_it_in_the_order_of_the_pools():
+def test_an_event_goes_to_one_lane_of_each_pool_that_wants_it():
+    """The lanes come in the order of the pools."""
     basket = Pool("basket", ("trade",), key="all", symbols=frozenset({"BTCUSDT"}))
     router = Router([Pool("trade", ("trade",), partitions=1), Pool("depth", ("depth",), partitions=2), basket])
     assert router.lanes == (LaneId("trade", 0), LaneId("depth", 0), LaneId("depth", 1), LaneId("basket", 0))

@@ -67,7 +67,7 @@ def test_what_is_no_address_is_told_which_ones_are(url: str):
 
 
 @pytest.mark.parametrize("make", [connect, connect_async])
-def test_a_client_asks_for_the_named_master_and_logs_in_there_and_not_at_the_sentinels(make):
+def test_a_client_logs_in_at_the_named_master_and_not_at_the_sentinels(make):
     own = {"redis_sentinel_master": "m", "redis_sentinel_password": "of s"}
     settings = Settings.model_validate({"redis_url": "sentinel://me:p%40w@a:1/4;sentinel://b", **own})
     pool = make(settings, settings.ledger, socket_timeout=5).connection_pool
@@ -83,7 +83,8 @@ def test_a_client_asks_for_the_named_master_and_logs_in_there_and_not_at_the_sen
 
 @pytest.mark.parametrize("make", [connect, connect_async])
 @pytest.mark.parametrize("tls", [True, False])
-def test_over_tls_sentinels_and_master_show_certificates_of_our_ca_and_else_nobody_does(tmp_path, make, *, tls: bool):
+def test_with_tls_sentinels_and_master_need_certificates_of_our_ca(tmp_path, make, *, tls: bool):
+    """Without TLS no certificate is asked for."""
     ca = str(tmp_path / "ca.pem")
     trustme.CA().cert_pem.write_to_path(ca)
     scheme = "sentinels" if tls else "sentinel"

@@ -35,7 +35,7 @@ def mean(events: Iterable[Depth]) -> float:
         ),
     ],
 )
-def test_the_mean_follows_the_imbalance_with_a_time_constant_of_ten_seconds(events, expected):
+def test_the_mean_follows_the_imbalance_with_a_time_constant_of_10_s(events, expected):
     assert mean(events) == pytest.approx(expected)
 
 
@@ -50,7 +50,8 @@ def test_a_level_counts_less_the_more_spreads_it_is_away():
     assert signal.indicators["imbalance"] == pytest.approx(0.5)
 
 
-def test_pressure_signals_at_the_best_price_with_the_mean_and_the_book_of_the_moment_in_its_confidence():
+def test_pressure_signals_at_the_best_price():
+    """The mean and the book of the moment are in its confidence."""
     up = [at(n / 10, 0.8) for n in range(100)]
     (bought,) = [signal for signals in play(DepthPressure.create({}), up) for signal in signals]
     (sold,) = [s for signals in play(DepthPressure.create({}), [at(n / 10, -0.8) for n in range(100)]) for s in signals]

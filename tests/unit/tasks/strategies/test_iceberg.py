@@ -32,7 +32,7 @@ def spoken(events: Iterable[Depth], **params: float) -> list[Signal]:
 
 
 @pytest.mark.parametrize(("count", "confidence"), [(3, 0.70), (4, 0.75), (6, 0.85), (8, 0.85)])
-def test_a_best_price_that_refills_gives_a_signal_whose_confidence_grows_with_the_refills(count, confidence):
+def test_a_best_price_that_refills_signals_with_confidence_by_refills(count, confidence):
     *_, signal = spoken(refills(count), level_interval_s=0)
     assert signal.confidence == pytest.approx(confidence)
     assert signal.indicators["refills"] == count
@@ -109,7 +109,8 @@ def test_a_best_price_that_holds_for_two_minutes_is_steady(until_s, said):
     assert [signal.confidence for signal in spoken(events)] == said
 
 
-def test_a_level_that_held_three_minutes_says_so_when_two_minutes_have_passed_since_it_spoke():
+def test_a_level_that_held_three_minutes_says_so_after_its_interval():
+    """The interval is counted from when the level last spoke."""
     events = [at(second, 10 + second % 2) for second in range(200)]
     assert [signal.confidence for signal in spoken(events, level_interval_s=60)] == [0.70, 0.75]
 
@@ -154,7 +155,8 @@ def busy(seconds: int, levels: int) -> tuple[Iceberg, IcebergState]:
     return strategy, state
 
 
-def test_no_more_levels_are_remembered_than_told_and_those_seen_longest_ago_go_first():
+def test_no_more_levels_are_remembered_than_told_and_the_oldest_go_first():
+    """The oldest are those that were seen longest ago."""
     _, state = busy(60, levels=5)
     assert len(state.bids.levels) == len(state.asks.levels) == 5
     assert min(state.bids.levels) == pytest.approx(20000.01 - 0.19)
@@ -169,7 +171,7 @@ def test_no_more_levels_are_remembered_than_told_and_those_seen_longest_ago_go_f
         pytest.param([10, 4, 9, *[0] * 30], False, id="that was too long ago"),
     ],
 )
-def test_a_price_that_is_gone_is_remembered_while_it_may_refill_or_has_refilled(quantities, kept):
+def test_a_price_that_is_gone_is_kept_while_it_may_refill_or_has_refilled(quantities, kept):
     strategy, state = Iceberg.create({"window_s": 20}), IcebergState()
     for second, quantity in enumerate(quantities):
         feed(strategy, at(second, quantity), state)
@@ -217,7 +219,7 @@ def test_a_price_that_is_gone_is_remembered_while_it_may_not_speak_again(level_i
     assert (1999.0 in state.bids.levels) == kept
 
 
-def test_a_state_of_400_levels_that_all_refilled_again_and_again_stays_below_64_kib():
+def test_a_state_of_400_levels_that_refilled_repeatedly_is_below_64_kib():
     _, state = busy(1000, levels=200)
     # 300 s of a new best price every 3 s: the window holds 100 a side; each has a dozen refill times.
     assert 100 <= len(state.bids.levels) <= 102

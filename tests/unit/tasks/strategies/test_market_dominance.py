@@ -111,7 +111,7 @@ def test_what_left_the_window_no_longer_counts():
 
 
 @pytest.mark.parametrize("seconds", [97, -97])
-def test_after_a_hole_or_a_step_back_of_more_than_a_window_everything_starts_anew(seconds):
+def test_a_hole_or_a_step_back_of_more_than_a_window_restarts_everything(seconds):
     strategy, state = MarketDominance.create({"window_s": 96}), MarketDominanceState()
     for event in (*START, at(seconds, BTC, 200)):
         feed(strategy, event, state)

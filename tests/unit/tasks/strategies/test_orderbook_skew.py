@@ -30,7 +30,7 @@ BUY, SELL, EVEN, WIDE = lopsided(4, 1), lopsided(1, 4), lopsided(1, 1), lopsided
         (1, 3 * exp(9), "sell", 0.95),
     ],
 )
-def test_a_lopsided_book_signals_with_a_confidence_that_grows_with_the_logarithm(bids, asks, action, confidence):
+def test_a_lopsided_book_signals_with_confidence_growing_by_the_logarithm(bids, asks, action, confidence):
     ((signal,),) = play(OrderbookSkew.create(AT_ONCE), [lopsided(bids, asks)])
     assert signal.action == action
     assert signal.confidence == pytest.approx(confidence)

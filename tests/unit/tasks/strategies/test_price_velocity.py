@@ -76,7 +76,7 @@ def test_the_price_a_window_ago_is_the_last_one_at_or_before_it():
 
 
 @pytest.mark.parametrize(("back_s", "seconds"), [(59, [0, 60]), (60, [0])])
-def test_a_step_back_counts_as_of_the_newest_second_and_a_long_one_starts_anew(back_s, seconds):
+def test_a_step_back_counts_as_the_newest_second_and_a_long_one_restarts(back_s, seconds):
     strategy, state = PriceVelocity.create({}), PriceVelocityState()
     for event in (at(0, 100), at(60, 101), at(60 - back_s, 102)):
         feed(strategy, event, state)

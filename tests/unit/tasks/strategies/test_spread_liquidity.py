@@ -61,7 +61,7 @@ def test_liquidity_leaves_only_when_all_three_limits_are_passed(last, said):
     assert actions(SpreadLiquidity.create(TEN_BPS), [*calm(), last])[-1] == said
 
 
-def test_the_confidence_of_a_sell_grows_with_velocity_and_never_reaches_its_bound():
+def test_a_sells_confidence_grows_with_velocity_and_stays_below_its_bound():
     *_, (signal,) = play(SpreadLiquidity.create(TEN_BPS), [*calm(), at(4, spread=40, depth=8)])
     # velocity 39/4 = 9.75: 0.70 + 0.10 * 9.75/10.75 + 0.15 * 0.6
     assert signal.confidence == pytest.approx(0.70 + 0.10 * 9.75 / 10.75 + 0.09)
@@ -73,7 +73,7 @@ def test_a_spread_below_the_floor_is_not_sold_however_fast_it_grew():
     assert actions(SpreadLiquidity.create(TEN_BPS | {"wide_bps": 20}), events)[-1] == ""
 
 
-def test_liquidity_that_goes_on_leaving_is_sold_once_and_again_after_a_pause():
+def test_liquidity_that_keeps_leaving_is_sold_once_and_again_after_a_pause():
     leaving = [at(4.0, 4, 8), at(4.1, 8, 4), at(4.2, 1, 20), at(4.3, 16, 2)]
     assert actions(SpreadLiquidity.create(TEN_BPS), [*calm(), *leaving])[19:] == ["sell", "", "", "sell"]
 
@@ -155,7 +155,7 @@ def test_a_wide_book_begins_the_count_of_narrow_ones_anew():
         pytest.param(5, 40, 6, id="6/2000 = 30 bps, 1.2 times the normal"),
     ],
 )
-def test_a_book_is_narrow_when_it_is_near_its_normal_or_within_ten_basis_points(normal, wide, settled):
+def test_a_book_is_narrow_near_its_normal_or_within_ten_basis_points(normal, wide, settled):
     events = [*steady(0, 2, normal), *steady(2, 10, wide), *steady(10, 13, settled), *steady(13, 38, wide)]
     assert spoken([*events, at(38, wide / 32)]) == []
 

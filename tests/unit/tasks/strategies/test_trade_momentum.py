@@ -132,7 +132,7 @@ def test_it_speaks_only_when_what_the_trades_say_changes():
     assert actions(TradeMomentum.create({"threshold": 0.15}), events) == ["buy", "", "sell", "buy", ""]
 
 
-def test_a_market_whose_price_never_moves_gives_no_signal_with_the_defaults():
+def test_a_market_with_a_constant_price_gives_no_signal_with_the_defaults():
     events = [trade(quantity=1 + number) for number in range(400)]
     assert not any(actions(TradeMomentum.create({}), events))
 

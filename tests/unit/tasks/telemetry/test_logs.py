@@ -130,7 +130,8 @@ class Witness(Echo):
         return super().on_trade(trade, state)
 
 
-def test_what_is_logged_while_a_batch_is_worked_on_names_its_lane_task_and_seq_whatever_it_shares_a_task_with():
+def test_what_is_logged_during_a_batch_names_its_lane_task_and_seq():
+    """This holds whatever the batch shares a task with."""
     carried = [batch(2, 1.0, partition=5), batch(7, 1.0, partition=6)]
     ledger: Any = Mock()
     ledger.begin.return_value = [BatchStart(1, str(each.epoch), each.prev, {}) for each in carried]
@@ -146,7 +147,7 @@ def letter(strategy: str, event: Trade | None) -> bytes:
     return dead_letters.pack(dead_letters.raised("Traceback ...\nValueError: thirteen\n", "trade", strategy, event))
 
 
-def test_exceptions_of_a_strategy_are_told_once_in_a_while_and_those_of_another_beside_them(monkeypatch):
+def test_exceptions_are_logged_once_in_a_while_for_each_strategy(monkeypatch):
     now_s = 0.0
     monkeypatch.setattr("tasks.telemetry.log_throttle.time.monotonic", lambda: now_s)
     errors = StrategyErrors()

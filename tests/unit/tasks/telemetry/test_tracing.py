@@ -55,7 +55,7 @@ def test_traces_are_wanted_when_an_endpoint_is_set_and_nothing_says_no(monkeypat
     assert tracing.wanted() is wanted
 
 
-def test_while_it_is_off_no_frame_has_a_trace_and_no_task_and_no_signal_gets_one():
+def test_while_off_no_frame_no_task_and_no_signal_has_a_trace():
     tracing.start("ingest")
     assert tracing.extract_trace({"traceparent": PARENT}, PETROSA) == ""
     with tracing.batch("trade-3", [], resend=False) as headers:
@@ -95,9 +95,8 @@ def test_without_the_packages_there_is_one_warning_and_everything_goes_on(monkey
         (None, FRAME, ""),
     ],
 )
-def test_a_frames_trace_is_that_of_its_headers_else_that_of_its_envelope_and_never_an_invalid_one(
-    on, headers, raw, trace
-):
+def test_a_frames_trace_is_that_of_its_headers_else_of_its_envelope(on, headers, raw, trace):
+    """An invalid trace is never taken."""
     assert tracing.extract_trace(headers, raw) == trace
 
 
@@ -126,7 +125,8 @@ def item(seq: int, trace: str = "") -> Item:
         ([PARENT[:-1] + "0"], PARENT[:-1] + "0"),
     ],
 )
-def test_a_task_is_of_the_trace_of_the_first_frame_that_is_sampled_else_of_the_first_that_has_one(on, traces, parent):
+def test_a_task_has_the_trace_of_its_first_sampled_or_first_traced_frame(on, traces, parent):
+    """A sampled frame comes before any that only has a trace."""
     events = [item(number, trace) for number, trace in enumerate(traces)]
     with tracing.batch("trade-3", events, resend=False) as headers:
         version, trace_id, span_id, flags = headers["traceparent"].split("-")
@@ -139,7 +139,7 @@ def test_tracestate_goes_on_with_the_trace(on):
         assert headers["tracestate"] == "vendor=7"
 
 
-def test_no_standard_variable_of_opentelemetry_is_taken_for_a_misspelt_setting_of_ours():
+def test_no_variable_of_opentelemetry_is_taken_for_a_misspelt_setting():
     names = {value for name, value in vars(environment_variables).items() if name.startswith("OTEL_")}
     assert len(names) > 30
     assert settings.unknown_names(dict.fromkeys(names, "x")) == ([], [])

@@ -7,7 +7,7 @@ from tasks.worker.batch_timing import BatchTimings
 from tests.support.ledger import batch
 
 
-def test_a_batch_is_expected_to_take_as_long_an_event_as_the_last_one_of_its_pool(monkeypatch):
+def test_a_batch_is_expected_to_take_as_long_an_event_as_its_pools_last(monkeypatch):
     now_s = iter([10.0, 16.0])
     monkeypatch.setattr(batch_timing, "perf_counter", lambda: next(now_s))
     known = BatchTimings()

@@ -20,7 +20,7 @@ class Request:
 
 
 @pytest.mark.parametrize(("pool", "at_work"), [(SoloPool, 0), (PreforkPool, 1)], ids=["solo", "prefork"])
-def test_what_ran_when_the_connection_was_lost_goes_on_in_a_child_and_was_cut_off_in_a_solo_worker(
+def test_a_lost_connection_ends_the_task_of_a_solo_worker_but_not_a_childs(
     monkeypatch: pytest.MonkeyPatch, pool: Any, at_work: int
 ):
     consumer: Any = Consumer.__new__(Consumer)

@@ -58,7 +58,8 @@ def test_a_stop_may_take_its_time_and_is_not_ready(vitals, clock):
     assert vitals.ready()[0] is False
 
 
-def test_a_ledger_that_refuses_is_away_at_once_and_one_that_is_silent_after_two_rounds(vitals, clock):
+def test_a_ledger_that_refuses_is_unavailable_at_once_a_silent_one_later(vitals, clock):
+    """A silent one is unavailable after two rounds."""
     clock.now_s += 8.9
     assert "redis" not in parts(vitals)
     clock.now_s += 0.2

@@ -68,7 +68,7 @@ def said(client: Client) -> dict[str, Any]:
     return stored | {"date_done": ""}
 
 
-def test_a_success_takes_one_round_trip_and_is_what_celery_would_have_stored():
+def test_a_success_takes_one_round_trip_and_is_stored_as_celery_would():
     ours, theirs = (store(kind, Client(), states.SUCCESS) for kind in (OneTripRedis, RedisBackend))
     assert said(ours) == said(theirs)
     assert said(ours)["result"] == RESULT

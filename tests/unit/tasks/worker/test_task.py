@@ -26,7 +26,7 @@ class Shelf:
         return self._held.get(version)
 
 
-def test_a_configuration_is_fetched_once_and_the_ones_met_long_ago_are_forgotten():
+def test_a_configuration_is_fetched_once_and_the_oldest_are_forgotten():
     many = [configuration(seconds) for seconds in range(1, CONFIGURATIONS_KEPT + 2)]
     shelf: Any = Shelf(*many)
     strategies = Strategies()
@@ -38,14 +38,14 @@ def test_a_configuration_is_fetched_once_and_the_ones_met_long_ago_are_forgotten
     assert shelf.asked[-1] == many[0].version
 
 
-def test_a_pool_that_the_configuration_does_not_have_is_an_error_that_names_it():
+def test_a_pool_missing_from_the_configuration_is_an_error_that_names_it():
     one = configuration(1)
     shelf: Any = Shelf(one)
     with pytest.raises(LedgerError, match="no pool 'other'"):
         Strategies().find(shelf, one.version, "other")
 
 
-def test_a_configuration_that_the_ledger_does_not_hold_is_an_error_that_names_it():
+def test_a_configuration_missing_from_the_ledger_is_an_error_that_names_it():
     shelf: Any = Shelf()
     with pytest.raises(LedgerError, match="no configuration abc"):
         Strategies().find(shelf, "abc", "trade")

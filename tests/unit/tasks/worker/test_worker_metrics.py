@@ -56,7 +56,7 @@ def said() -> list[str]:
     return ended.stdout.splitlines()
 
 
-def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place_of_a_dead_one(said):
+def test_counts_of_children_their_replacements_and_parent_are_added_up(said):
     for line in (
         'worker_batches_total{pool="trade"} 4.0',
         'worker_events_total{pool="trade"} 12.0',
@@ -80,7 +80,8 @@ def test_what_children_and_parent_count_is_added_up_also_by_a_child_in_the_place
     ]
 
 
-def test_batches_that_shared_a_task_count_each_for_its_pool_and_share_its_seconds_by_their_events(said):
+def test_batches_of_a_shared_task_count_for_their_pool_and_split_its_time(said):
+    """The seconds are split by the number of events."""
     seconds = {line.split()[0]: float(line.split()[1]) for line in said if line.startswith("worker_batch_seconds_sum")}
     assert 'worker_batches_total{pool="depth"} 1.0' in said
     # The one task of two pools took 0.4 s, for 15 events and 5; three others of the pool `trade` 0.3 and twice 0.03.
@@ -100,7 +101,7 @@ def test_nothing_is_counted_or_made_before_the_start(monkeypatch, tmp_path: Path
     assert "PROMETHEUS_MULTIPROC_DIR" not in os.environ
 
 
-def test_what_a_killed_worker_left_is_removed_and_what_one_that_lives_uses_is_not(monkeypatch, tmp_path: Path):
+def test_what_a_killed_worker_left_is_removed_and_a_live_ones_files_stay(monkeypatch, tmp_path: Path):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
     with subprocess.Popen([sys.executable, "-c", "input()"], stdin=subprocess.PIPE) as process:
         lives = worker_metrics._make_directory("mine")
