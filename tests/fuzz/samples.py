@@ -9,7 +9,7 @@ from tasks.frames.model import Arrival
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.protocol.routing import Router, Shard
 from tasks.settings import Settings
-from tests.support.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed, petrosa
+from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed, petrosa
 
 SOURCE, NOW_NS = "core-1", 1_723_161_254_087_896_568
 FRAMES = (

@@ -34,9 +34,9 @@ from tasks.protocol.notice import Notice
 from tasks.protocol.routing import Pool, Router, Shard
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
 from tests.support.events import book, trade
+from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
 from tests.support.market import configuration
 from tests.support.strategies import Echo, bound
-from tests.support.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
 
 SOURCE = "core-1"
 FRAMES = (

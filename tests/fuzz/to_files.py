@@ -19,7 +19,7 @@ from tasks.frames import recordings
 from tasks.settings import SECRETS, Settings, load
 from tests.fuzz.samples import NOW_NS, STRATEGIES_FILE
 from tests.fuzz.targets import target
-from tests.support.wire import SPOT_TRADE, enveloped
+from tests.support.frames.wire import SPOT_TRADE, enveloped
 
 
 def _in_a_file(raw: bytes, use: Callable[[Path], object]) -> None:

@@ -25,7 +25,7 @@ from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome
 from tests.fuzz.samples import DEFAULT, EVENTS, FRAMES, ROUTER, SOURCE
 from tests.fuzz.targets import target
-from tests.support.wire import packed
+from tests.support.frames.wire import packed
 
 
 @target(b"core-1@42", b"jetstream-FRAMES-1@7", b"7.3f9a02c1", b"js-FRAMES-1.2@7@1700000000000000000")

@@ -22,7 +22,7 @@ from tasks.protocol.routing import Router, Shard
 from tasks.telemetry import trace_context, tracing
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
 from tests.fuzz.targets import target
-from tests.support.two_readers import agree
+from tests.support.frames.two_readers import agree
 
 
 @cache

@@ -17,9 +17,9 @@ from nats.aio.client import Client
 from compose.local.processes import ROOT, Process
 from ingest.transport.flush import confirm_published
 from tests.support import service
+from tests.support.frames.wire import SPOT_TRADE, enveloped
 from tests.support.service import Ingest
 from tests.support.waiting import wait_for
-from tests.support.wire import SPOT_TRADE, enveloped
 
 STRATEGIES = """
 [pools.trade]

@@ -11,7 +11,7 @@ from tasks.events import AnyEvent
 from tasks.protocol import dead_letters
 from tasks.protocol.routing import Router
 from tasks.telemetry.log_throttle import LOG_INTERVAL_S
-from tests.support.wire import SPOT_BOOK, SPOT_TRADE, SUBJECT, enveloped, packed
+from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, SUBJECT, enveloped, packed
 
 ACK = b'{"result":null,"id":1}'
 BROKEN = b"\xff{"

@@ -25,9 +25,9 @@ from tasks.ledger import Keys
 from tasks.protocol.routing import Router
 from tasks.settings import Settings
 from tasks.telemetry.http_server import Address, serve
+from tests.support.frames.wire import SPOT_TRADE, packed
 from tests.support.service import ingest, publish
 from tests.support.waiting import HANGS_S
-from tests.support.wire import SPOT_TRADE, packed
 from tests.unit.ingest.page.test_page_state import signal
 
 

@@ -92,7 +92,7 @@ def test_time_in_which_nothing_was_asked_for_is_no_silence():
     assert [pull.is_silent(now_s) for now_s in (62.0, 63.1)] == [False, True]
 
 
-def test_all_has_come_when_as_much_came_as_was_sent_and_not_if_nobody_knows():
+def test_all_has_come_when_as_much_came_as_was_sent():
     pull = asked()
     pull.receive(1, 0.0)
     assert [pull.has_all(delivered) for delivered in (0, 1, 2, None)] == [True, True, False, False]

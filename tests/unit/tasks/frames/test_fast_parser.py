@@ -14,8 +14,8 @@ from tasks.frames import recordings as recording_files
 from tasks.frames.model import Refused
 from tests.fuzz.damage import JSONS, any_bytes
 from tests.fuzz.samples import FRAMES
-from tests.support.two_readers import agree, carefully, quickly
-from tests.support.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed, petrosa
+from tests.support.frames.two_readers import agree, carefully, quickly
+from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed, petrosa
 
 BOOK, TRADE = "btcusdt@depth20@100ms", "btcusdt@trade"
 WHOLE = (

@@ -5,7 +5,7 @@ import pytest
 from tasks.events import AnyEvent, Depth
 from tasks.frames import parse
 from tasks.frames.model import Arrival, Refused
-from tests.support.wire import ARRIVAL, INGESTED_MS, SPOT_BOOK, SPOT_TRADE, USDM_BOOK, arrival, enveloped
+from tests.support.frames.wire import ARRIVAL, INGESTED_MS, SPOT_BOOK, SPOT_TRADE, USDM_BOOK, arrival, enveloped
 
 # The five clocks: E, received_at, timestamp, stored, ingested.
 STORED = arrival(stored_at_ns=1_790_000_000_000_000_000)

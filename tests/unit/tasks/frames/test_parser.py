@@ -13,7 +13,7 @@ from tasks.frames import parse
 from tasks.frames import recordings as recording_files
 from tasks.frames.model import Refused, Skipped
 from tests.data import SPOT, USDM
-from tests.support.wire import (
+from tests.support.frames.wire import (
     ARRIVAL,
     INGESTED_MS,
     SPOT_BOOK,

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from tasks.events import AnyEvent, Depth
 from tasks.frames import model, parse
 from tasks.frames.model import MAX_FRAME_BYTES, Arrival, Refused, Skipped
-from tests.support.wire import (
+from tests.support.frames.wire import (
     ARRIVAL,
     SPOT_BOOK,
     SPOT_TRADE,

@@ -9,7 +9,7 @@ from tasks.ops.retry import RetryAttempt, Verdict, prepare, rounds
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.support.events import TIME_MS, book, trade
-from tests.support.wire import SPOT_BOOK, SPOT_TRADE, packed
+from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, packed
 
 ID = f"{TIME_MS}-0"
 

@@ -12,7 +12,7 @@ from tasks.frames.encoder import frame
 from tasks.frames.model import Refused
 from tasks.protocol.plausibility import CONTRADICTIONS, HOLDS_MS, BookGuard, FrameReader, Limits
 from tests.support.events import TIME_MS, book, trade
-from tests.support.wire import ARRIVAL
+from tests.support.frames.wire import ARRIVAL
 
 BTC, ETH = 61_800.0, 2_680.0
 

@@ -12,7 +12,7 @@ from tasks import settings
 from tasks.protocol.batches import pack_event
 from tasks.telemetry import trace_context, tracing
 from tests.support.events import trade
-from tests.support.wire import SPOT_TRADE, enveloped
+from tests.support.frames.wire import SPOT_TRADE, enveloped
 
 PARENT = "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01"
 FRAME = enveloped("btcusdt@trade", SPOT_TRADE)

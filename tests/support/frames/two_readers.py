@@ -5,7 +5,7 @@ from unittest.mock import patch
 from tasks import frames
 from tasks.frames import fast_parser
 from tasks.frames.model import Arrival, RefusedError
-from tests.support.wire import ARRIVAL
+from tests.support.frames.wire import ARRIVAL
 
 
 def quickly(raw: bytes, arrival: Arrival = ARRIVAL) -> object:

@@ -1,0 +1,1 @@
+"""Frames for tests: as exchanges write them, and through both readers."""
