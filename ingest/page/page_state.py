@@ -150,7 +150,7 @@ class PageState:
         return self.market.tick(fresh, now_s)
 
     def hello(self) -> bytes:
-        """Give the first message for somebody who begins to watch."""
+        """Return the first message for somebody who begins to watch."""
         told = self._about | self._now()
         told["symbols"] = self.market.rows
         told["history"] = self.market.history
@@ -165,7 +165,7 @@ class PageState:
         self._quantiles.append((latency.quantile_ms(minute, 0.5), latency.quantile_ms(minute, 0.99)))
 
     def _now(self) -> dict[str, Any]:
-        """Give all but the market: it is short, so it is told whole each time."""
+        """Return all but the market: it is short, so it is told whole each time."""
         tally, lanes, surroundings, ready, feed, _, strategies = self._sources
         ages_s = lanes.ages_s(time.time_ns())
         seen = surroundings.seen
@@ -186,5 +186,5 @@ class PageState:
 
 
 def message(event: str, told: Any) -> bytes:
-    """Give the form of a server-sent event."""
+    """Return the form of a server-sent event."""
     return b"event: %b\ndata: %b\n\n" % (event.encode(), _encode(told))

@@ -32,7 +32,7 @@ _HOOKS: dict[Kind, str] = {"depth": "on_depth", "trade": "on_trade"}
 
 
 def builtin_names() -> tuple[str, ...]:
-    """Give the names of the strategies that come with the project."""
+    """Return the names of the strategies that come with the project."""
     return tuple(_BUILTIN)
 
 

@@ -66,7 +66,7 @@ def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrateg
 
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
-    """Give the names of the records and states that `run` will want, each once."""
+    """Return the names of the records and states that `run` will want, each once."""
     several = tuple(strategies)
     named = [_names(event.venue, event.symbol, event.kind, several) for event in events]
     return tuple(dict.fromkeys(chain((each.record for each in named), *(each.states for each in named))))
@@ -100,7 +100,7 @@ class BatchRun:
         self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
     def finish(self, events: Sequence[AnyEvent]) -> Outcome:
-        """Give every event to the strategies. Raises NewerStateError and what is fatal."""
+        """Return every event to the strategies. Raises NewerStateError and what is fatal."""
         for event in events:
             self._take(event)
         for name, taken in self._taken.items():

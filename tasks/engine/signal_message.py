@@ -70,12 +70,12 @@ class SignalMessage(BaseModel):
 
 
 def strength(confidence: float) -> Strength:
-    """Give the word for a confidence: weak below 0.5, medium below 0.7, strong below 0.9, else extreme."""
+    """Return the word for a confidence: weak below 0.5, medium below 0.7, strong below 0.9, else extreme."""
     return "weak" if confidence < 0.5 else "medium" if confidence < 0.7 else "strong" if confidence < 0.9 else "extreme"
 
 
 def message(signal: Signal, strategy: AnyStrategy, event: AnyEvent, config_version: str) -> bytes:
-    """Give a strategy's signal the form of the contract, as canonical JSON. Raises pydantic.ValidationError."""
+    """Return a strategy's signal the form of the contract, as canonical JSON. Raises pydantic.ValidationError."""
     symbol = signal.symbol or event.symbol
     name = (
         f"{strategy.name}|{signal.action}|{symbol}|{event.venue}|{event.symbol}|{event.kind}|{event.id}|{event.time_ms}"
@@ -110,6 +110,6 @@ def message(signal: Signal, strategy: AnyStrategy, event: AnyEvent, config_versi
 
 
 def _distance(target: float | None, price: float) -> float | None:
-    """Give how far a target is from the price, as a fraction; None where there is none, or none up to 1."""
+    """Return how far a target is from the price, as a fraction; None where there is none, or none up to 1."""
     distance = abs(target - price) / price if target is not None and price else 2.0
     return distance if distance <= 1 else None

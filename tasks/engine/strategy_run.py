@@ -50,7 +50,7 @@ class StrategyOutput(NamedTuple):
 
 @cache
 def _decoder(state_type: type[State]) -> Callable[[bytes], tuple[int, int, GateHistory, State]]:
-    """Give what reads a `Saved` and its state in one go."""
+    """Return what reads a `Saved` and its state in one go."""
     return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type]).decode  # type: ignore[valid-type]  # at run time
 
 
@@ -59,7 +59,7 @@ _unpack_saved = msgspec.msgpack.Decoder(Saved).decode
 
 
 def field(venue: Venue, symbol: str, strategy: AnyStrategy) -> str:
-    """Give the name of the state's field in the hash of its pool."""
+    """Return the name of the state's field in the hash of its pool."""
     return f"state:{venue}:{symbol if strategy.key == 'symbol' else 'all'}:{strategy.name}"
 
 
@@ -92,7 +92,7 @@ class StrategyRun:
         self._seen, self._passed, self._state = read or (0, GateHistory(), self.strategy.state_type())
 
     def _read(self, packed: bytes) -> tuple[int, GateHistory, State] | None:
-        """Give what was saved; None when today's code can't go on with it, so that it warms up again."""
+        """Return what was saved; None when today's code can't go on with it, so that it warms up again."""
         try:
             version, seen, passed, state = self._decode(packed)
         except BaseException as error:
@@ -129,7 +129,7 @@ class StrategyRun:
             return None
 
     def apply(self, event: AnyEvent) -> StrategyOutput:
-        """Give `event` to the strategy; return what it said, after warm-up and gate.
+        """Return `event` to the strategy; return what it said, after warm-up and gate.
 
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
         """

@@ -94,7 +94,7 @@ class LedgerReader:
         return Counts.read(stored)
 
     def audit(self) -> Audit:
-        """Give the configurations of the run. Raises LedgerError when the ledger holds none."""
+        """Return the configurations of the run. Raises LedgerError when the ledger holds none."""
         lines = [line for _, line in self.entries(self.keys.audit, b"line")]
         if not lines:
             raise LedgerError(f"namespace {self.keys.namespace!r} holds no audit: nothing ran in it")
@@ -102,7 +102,7 @@ class LedgerReader:
         return Audit(lines, {version.decode(): Configuration.parse(packed) for version, packed in stored.items()})
 
     def digest(self) -> str:
-        """Give the digest of all that was committed.
+        """Return the digest of all that was committed.
 
         Raises TrimmedError when signals are missing, UnreadableEntryError or LedgerError when something is no signal or
         no record.

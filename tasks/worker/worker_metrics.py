@@ -85,7 +85,7 @@ def stop(directory: Path) -> None:
 
 
 def pool_label(pool: str) -> str:
-    """Give a pool's label: labels are bounded, and a task may name any pool."""
+    """Return a pool's label: labels are bounded, and a task may name any pool."""
     return pool if pool in _pools else "other"
 
 

@@ -44,17 +44,17 @@ class Desk:
         return None if isinstance(outcome, Skipped | Refused) else outcome
 
     def pools(self, event: AnyEvent) -> tuple[str, ...]:
-        """Give the pools that want the event."""
+        """Return the pools that want the event."""
         return tuple(lane.pool for lane in self._router.lanes_of(event.venue, event.symbol, event.kind))
 
     def fields(self, event: AnyEvent) -> list[str]:
-        """Give the names of what the event changes: records and states, each behind its pool."""
+        """Return the names of what the event changes: records and states, each behind its pool."""
         return [
             f"{pool}/{name}" for pool in self.pools(event) for name in engine.fields((event,), self.strategies[pool])
         ]
 
     def run(self, event: AnyEvent, held: Mapping[str, bytes | None]) -> "Work":
-        """Give the event to the strategies of its pools; `held` has what is stored under `fields`."""
+        """Return the event to the strategies of its pools; `held` has what is stored under `fields`."""
         changed: dict[str, bytes] = {}
         signals: list[bytes] = []
         for pool in self.pools(event):
@@ -116,7 +116,7 @@ class Loop:
         return run
 
     def verdict(self) -> "Verdict":
-        """Say what was done."""
+        """Return what was done."""
         known = [(pool, field, record) for (pool, field), record in self._records.items()]
         return verdict(self._signals, known)
 

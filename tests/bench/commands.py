@@ -95,7 +95,7 @@ def _bench(
 
 
 def earlier(file: Path) -> Report:
-    """Give what `--json` wrote. Raises typer.BadParameter: it is something else."""
+    """Return what `--json` wrote. Raises typer.BadParameter: it is something else."""
     try:
         return msgspec.json.decode(file.read_bytes(), type=Report)
     except _NO_REPORT as error:

@@ -22,7 +22,7 @@ class Loads:
         self._written = self._seq = 0
 
     def next(self, events: int, rate: float | None = None) -> Load:
-        """Give the next so many events, at `rate` a second or as fast as they are taken."""
+        """Return the next so many events, at `rate` a second or as fast as they are taken."""
         file = self._mix.write(self._folder / f"frames{self._written}.jsonl", events, self._written)
         self._written += events
         before = self._decided

@@ -46,7 +46,7 @@ class Meter:
         self._counters = Counters(self._folder / str(os.getpid()), STAGES)
 
     def wrap(self, call: Callable[..., Any], stage: str) -> Callable[..., Any]:
-        """Give `call`, counted."""
+        """Return `call`, counted."""
 
         if inspect.iscoroutinefunction(call):
             return self._wrap_coroutine(call, stage)
@@ -62,7 +62,7 @@ class Meter:
         return counted
 
     def _wrap_coroutine(self, call: Callable[..., Any], stage: str) -> Callable[..., Any]:
-        """Give a function whose coroutine is counted from one wait to the next."""
+        """Yield a function whose coroutine is counted from one wait to the next."""
 
         @types.coroutine
         def stepped(coroutine: Any) -> Generator[Any, Any, Any]:

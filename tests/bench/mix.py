@@ -88,7 +88,7 @@ def load() -> list[Original]:
 
 
 def simulated(count: int = _SIMULATED_FRAMES) -> list[Original]:
-    """Give so many frames of each venue of a simulated market."""
+    """Return so many frames of each venue of a simulated market."""
     made: list[list[Original]] = []
     for venue in VENUES:
         plan = simulate.Plan(["BTCUSDT", "ETHUSDT"], venue, None, _SEED, None)

@@ -108,7 +108,7 @@ def stages(roles_us: Mapping[str, float], counted_us: Mapping[str, float]) -> di
 
 
 def state_bytes_a_symbol(reader: LedgerReader) -> float:
-    """Give the mean over (venue, symbol) of what states and records take, names included."""
+    """Return the mean over (venue, symbol) of what states and records take, names included."""
     client: Any = reader.client
     sizes: dict[str, int] = {}
     for key in client.scan_iter(match=f"{reader.keys.pool('*')}"):
@@ -124,7 +124,7 @@ def state_bytes_a_symbol(reader: LedgerReader) -> float:
 
 
 def once(setup: Setup, events: int) -> tuple[Run, float]:
-    """Give a run at full speed, and the state bytes of a symbol."""
+    """Return a run at full speed, and the state bytes of a symbol."""
     with running(setup) as (pipeline, loads):
         run = runs.run(pipeline, loads.next(events))
         return run, state_bytes_a_symbol(pipeline.reader)

@@ -35,7 +35,7 @@ def write(path: Path, report: Report) -> None:
 
 
 def html(report: Report) -> str:
-    """Give the page."""
+    """Return the page."""
     return _PAGE.format(
         style=STYLE,
         library=get_plotlyjs(),
@@ -59,7 +59,7 @@ def _table(title: str, rows: Rows) -> str:
 
 
 def _plot(figure: graph_objects.Figure) -> str:
-    """Give a chart under its title, which stands in the page, so that it wraps on a phone."""
+    """Return a chart under its title, which stands in the page, so that it wraps on a phone."""
     title = escape(figure.layout.title.text)
     figure.update_layout({**_LAYOUT, "title": None, "margin": {"l": 60, "r": 10, "t": 40, "b": 70}, "legend.y": -0.2})
     figure.update_xaxes(AXIS)
@@ -70,7 +70,7 @@ def _plot(figure: graph_objects.Figure) -> str:
 
 
 def figures(report: Report) -> Iterator[graph_objects.Figure]:
-    """Give a figure for each thing that was measured."""
+    """Yield a figure for each thing that was measured."""
     if report.rounds:
         yield _throughput(report)
     if report.latencies:

@@ -47,7 +47,7 @@ class System(Protocol):
         """That of its processes, the feed's included."""
 
     def done(self) -> int:
-        """Give how many events were worked on so far, once for each pool that wants them."""
+        """Return how many events were worked on so far, once for each pool that wants them."""
 
     def finish(self) -> Verdict:
         """Let it come to an end, and say what it has done."""

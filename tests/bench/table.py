@@ -21,7 +21,7 @@ def number(value: float | None) -> str:
 
 
 def sections(report: Report) -> Iterator[tuple[str, Rows]]:
-    """Give each table: its title, and rows of which the first is the head."""
+    """Yield each table: its title, and rows of which the first is the head."""
     yield "Targets", [("", "measured", "spread", "target", ""), *map(_target, targets.of(report))]
     if report.rounds:
         yield "Throughput; CPU of all processes and Redis commands of an event", _throughput(report)
@@ -108,7 +108,7 @@ def show(report: Report, console: Console) -> None:
 
 
 def about(report: Report) -> str:
-    """Say where it was measured."""
+    """Return where it was measured."""
     where = report.machine
     return (
         f"{where.cpus} x {where.model}, Python {where.python}; load average before: {where.load_average}; "
@@ -117,7 +117,7 @@ def about(report: Report) -> str:
 
 
 def markdown(report: Report) -> str:
-    """Give all tables as Markdown."""
+    """Return all tables as Markdown."""
     text = f"{about(report)}\n"
     for title, rows in sections(report):
         lines = [" | ".join(cell.replace("|", "/") for cell in row) for row in rows]

@@ -43,7 +43,7 @@ class Target(NamedTuple):
 
 
 def of(report: Report) -> list[Target]:
-    """Give every target."""
+    """Return every target."""
     return [
         *_ratios(report),
         *_scale(report.points),
@@ -78,7 +78,7 @@ def _scale(points: Sequence[Point]) -> Iterator[Target]:
 
 
 def _by_value(points: Sequence[Point], what: str) -> dict[float, list[Point]]:
-    """Give what was measured at each value, round after round."""
+    """Return what was measured at each value, round after round."""
     found: dict[float, list[Point]] = defaultdict(list)
     for point in points:
         if point.what == what:
@@ -87,7 +87,7 @@ def _by_value(points: Sequence[Point], what: str) -> dict[float, list[Point]]:
 
 
 def _of_rounds(what: str, ratios: Sequence[float], target: float) -> Target:
-    """Give the median of ratios, each of two runs of a round."""
+    """Return the median of ratios, each of two runs of a round."""
     if not ratios:
         return Target(what, None, "at least", target)
     spread = (min(ratios), max(ratios)) if len(ratios) > 1 else None

@@ -57,7 +57,7 @@ def _once(name: str, number: int, events: int, mix: Mix) -> Measured:
 
 
 def ratios(found: Sequence[Measured]) -> dict[str, Ratio]:
-    """Give ours over each other one's throughput."""
+    """Return ours over each other one's throughput."""
     by_round: dict[int, dict[str, float]] = {}
     for each in found:
         by_round.setdefault(each.round, {})[each.contender] = each.run.events_per_s

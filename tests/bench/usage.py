@@ -14,12 +14,12 @@ _MIB = 1024 * 1024
 
 
 def role(name: str) -> str:
-    """Give the role of a process by its name: worker-2 is a worker."""
+    """Return the role of a process by its name: worker-2 is a worker."""
     return name.rpartition("-")[0] if name.rpartition("-")[2].isdecimal() else name
 
 
 def family(process: Process) -> list[psutil.Process]:
-    """Give the process and all below it; none when it has ended."""
+    """Return the process and all below it; none when it has ended."""
     with suppress(psutil.NoSuchProcess):
         parent = psutil.Process(process.pid)
         return [parent, *parent.children(recursive=True)]
@@ -27,7 +27,7 @@ def family(process: Process) -> list[psutil.Process]:
 
 
 def cpu_s(processes: Sequence[Process]) -> dict[str, float]:
-    """Give the CPU seconds that each role has used so far."""
+    """Return the CPU seconds that each role has used so far."""
     used: dict[str, float] = {}
     for process in processes:
         for each in family(process):
@@ -38,7 +38,7 @@ def cpu_s(processes: Sequence[Process]) -> dict[str, float]:
 
 
 def resident_mib(processes: Sequence[Process]) -> dict[str, float]:
-    """Give the resident memory of each process, children included; what they share counts in each."""
+    """Return the resident memory of each process, children included; what they share counts in each."""
     used: dict[str, float] = {}
     for process in processes:
         for each in family(process):
@@ -63,7 +63,7 @@ class RedisUse(msgspec.Struct, frozen=True):
         return msgspec.structs.replace(self, commands=self.commands - calls, by_command=left)
 
     def since(self, before: "RedisUse") -> "RedisUse":
-        """Give what came after `before`."""
+        """Return what came after `before`."""
         by_command = {name: count - before.by_command.get(name, 0) for name, count in self.by_command.items()}
         return RedisUse(
             self.commands - before.commands,

@@ -23,12 +23,12 @@ _BUSY, _WAITING = "tests.bench.strategies:Busy", "tests.bench.strategies:Waiting
 
 
 def shipped() -> dict[str, Any]:
-    """Give the tables of the strategies file."""
+    """Return the tables of the strategies file."""
     return tomllib.loads(load().strategies_file.read_text(encoding="utf-8"))
 
 
 def heavy(cpu_us: float) -> str:
-    """Give the shipped strategies file with so much more CPU an event in each pool keyed by symbol."""
+    """Return the shipped strategies file with so much more CPU an event in each pool keyed by symbol."""
     tables = shipped()
     for pool in tables["pools"].values():
         if pool.get("key") != "all":
@@ -37,13 +37,13 @@ def heavy(cpu_us: float) -> str:
 
 
 def waiting() -> str:
-    """Give a strategies file of one pool with eight lanes, in which every event waits."""
+    """Return a strategies file of one pool with eight lanes, in which every event waits."""
     pool = {"kinds": ["depth", "trade"], "partitions": 8, "strategies": {_WAITING: {"wait_ms": WAIT_MS}}}
     return to_toml({"pools": {"depth": pool}})
 
 
 def first(count: int) -> str:
-    """Give the shipped strategies file with its first `count` strategies."""
+    """Return the shipped strategies file with its first `count` strategies."""
     tables, left = shipped(), count
     for name, pool in list(tables["pools"].items()):
         kept = dict(list(pool["strategies"].items())[:left])
@@ -87,7 +87,7 @@ def waiting_workers(mix: Mix, folder: Path, workers: Sequence[int], seconds: flo
 
 
 def bound(mix: Mix, folder: Path, events: int, workers: int) -> float:
-    """Give how many times one worker so many can be at best: the fullest of the eight lanes is worked on in order."""
+    """Return how many times one worker so many can be at best: the fullest of the eight lanes is worked on in order."""
     router, lanes, desk = Router([Pool("depth", ("depth", "trade"))]), dict[str, int](), Desk()
     for line in recordings.read(mix.write(folder / "lanes.jsonl", events)):
         event = desk.parse(line.raw, line.stream, line.received_at_ns)

@@ -30,7 +30,7 @@ class Tally(State):
 
 
 def say(event: Trade, state: Tally, **other: Any) -> Signal:
-    """Say what the state holds, so that a wrong state shows in the signals."""
+    """Return what the state holds, so that a wrong state shows in the signals."""
     fields: dict[str, Any] = {
         "action": "buy",
         "confidence": 0.5,
@@ -195,7 +195,7 @@ class Worker:
         return self.ledger.run("trade", events, self.strategies, self.configuration)
 
     def state(self, strategy: AnyStrategy, symbol: str = "BTCUSDT") -> Any:
-        """Give the state that is held: [version, seen, signalled, state]."""
+        """Return the state that is held: [version, seen, signalled, state]."""
         return msgspec.msgpack.decode(self.held[f"state:spot:{symbol}:{strategy.name}"])
 
     def spoken(self) -> list[dict[str, Any]]:

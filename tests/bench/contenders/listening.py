@@ -27,12 +27,12 @@ Take = Callable[[bytes, str, int], None]
 
 
 def status(waiting: int) -> bytes:
-    """Say that so many frames wait; bytes do not matter."""
+    """Return that so many frames wait; bytes do not matter."""
     return encode(Status(held_bytes=0, bound_bytes=1, held_frames=waiting))
 
 
 def counted() -> Counters:
-    """Give the counter of this process."""
+    """Return the counter of this process."""
     return Counters(Path(os.environ[COUNTED]), [DONE])
 
 
@@ -44,7 +44,7 @@ def leave(verdict: msgspec.Struct) -> None:
 
 
 def listen(take: Take, at_end: Callable[[], None] = lambda: None) -> None:
-    """Give every frame to `take` until SIGTERM comes."""
+    """Hand every frame to `take` until SIGTERM comes."""
     with asyncio.Runner(loop_factory=new_event_loop) as runner:
         runner.run(_listen(take))
     at_end()

@@ -14,7 +14,7 @@ STATES = "bench:states:"
 
 
 def key(event: AnyEvent) -> str:
-    """Give the name of the hash with the states of the event's symbol."""
+    """Return the name of the hash with the states of the event's symbol."""
     return f"{STATES}{event.venue}:{event.symbol}"
 
 
@@ -28,7 +28,7 @@ def write(pipe: Any, event: AnyEvent, work: Work) -> None:
 
 
 def portable(event: AnyEvent) -> Any:
-    """Give the event as lists and plain values, for a task's argument."""
+    """Return the event as lists and plain values, for a task's argument."""
     return msgspec.to_builtins(event)
 
 

@@ -217,7 +217,7 @@ def test_under_load_a_reset_comes_between_two_batches_and_loses_no_event(redis_u
 
 
 async def notices(rig: Rig) -> None:
-    """Tell the sender of commits, as ingest does."""
+    """Notify the sender of commits, as ingest does."""
     subscribed = await rig.ledger.subscribe()
     while True:
         if (notice := await subscribed.next()) is not None:
