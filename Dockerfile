@@ -31,7 +31,7 @@ USER 10001:10001
 CMD ["python", "/app/passwords.py", "/run/passwords"]
 
 FROM ${PYTHON_IMAGE} AS production
-ARG VERSION=1.0.0.dev0
+ARG VERSION=1.0.0
 ARG REVISION=unknown
 LABEL org.opencontainers.image.title="Realtime Strategies" \
       org.opencontainers.image.description="Streams of market data in over NATS, trading signals out, computed by Celery workers" \

@@ -2,4 +2,4 @@
 
 import os
 
-VERSION = os.environ.get("APP_VERSION") or "1.0.0.dev0"
+VERSION = os.environ.get("APP_VERSION") or "1.0.0"

@@ -108,7 +108,7 @@ class Heartbeat:
         await self._write(keys=[self._key], args=[self._name, msgspec.json.encode(said)])
 
     async def leave(self) -> None:
-        """Say that it does not."""
+        """Remove the entry of this worker."""
         await self._write(keys=[self._key], args=[self._name, b""])
 
     async def close(self) -> None:

@@ -2,6 +2,7 @@
 
 import importlib
 import io
+import re
 import sys
 from collections.abc import Iterator
 from typing import Any
@@ -144,6 +145,12 @@ def test_a_strategy_of_any_name_is_listed_as_it_is_called(monkeypatch, tmp_path)
 def test_an_image_without_a_version_of_its_own_has_the_checkouts(monkeypatch):
     monkeypatch.delenv("APP_VERSION", raising=False)
     assert f"ARG VERSION={importlib.reload(version).VERSION}\n" in (ROOT / "Dockerfile").read_text()
+
+
+def test_the_changelogs_newest_release_is_the_version(monkeypatch):
+    monkeypatch.delenv("APP_VERSION", raising=False)
+    text = (ROOT / "CHANGELOG.md").read_text()
+    assert re.findall(r"^## (\S+) - \d{4}-\d\d-\d\d$", text, re.MULTILINE)[0] == importlib.reload(version).VERSION
 
 
 @pytest.mark.parametrize(
