@@ -31,6 +31,8 @@ class Counters:
         #: Counts; with a label where the counter has one.
         self.add = self.totals.add
         self._written = Counts()
+        #: Frames up to this number were counted before.
+        self.counted = 0
         #: For the metrics only, by what they are.
         self.events: Counter[tuple[Venue, Kind]] = Counter()
         self.latency_s = Distribution(LATENCY_BUCKETS_S)
@@ -48,6 +50,11 @@ class Counters:
         self.totals[FRAMES] += 1
         self.totals[EVENTS] += 1
         self.events[venue, kind] += 1
+
+    def restart(self, counted: int) -> None:
+        """Count anew from the frame after `counted`; the ledger is not to learn of what came since."""
+        self.take_unwritten()
+        self.counted = counted
 
     @property
     def unwritten(self) -> Counts:

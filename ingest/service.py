@@ -10,7 +10,6 @@ from typing import TypeVar
 
 import redis
 import structlog
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 
 from ingest.components import Components
@@ -18,8 +17,7 @@ from ingest.event_loop import end, new_event_loop, on_signals
 from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from tasks.clients.redis_client import reason
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
-from tasks.protocol import feed_report
-from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, encode
+from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.protocol.strikes import NOTICE as STRIKE_NOTICE
 from tasks.settings import Settings
@@ -38,14 +36,15 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Service(Components):
+class Service:
     """One ingest process."""
 
-    def __init__(self, settings: Settings) -> None:
-        """Put the parts together; nothing is opened yet. Raises SettingsError for a bad strategies file."""
-        super().__init__(settings)
+    def __init__(self, components: Components) -> None:
+        """Take what it is made of; nothing is opened yet."""
+        self.parts = components
+        settings = components.settings
         self._drain_s = settings.ingest_drain_s
-        #: Of the shards, the first one relays, and answers for how full ingest is.
+        #: Of the shards, the first one relays.
         self._is_first = settings.shard.number == 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
@@ -57,21 +56,21 @@ class Service(Components):
     async def run(self) -> int:
         """Serve until a signal; return 0, or 1 when something was left undone."""
         with on_signals(self._on_signal):
-            address = Address.of_ingest(self._settings)
-            probes = self._health.healthz, self._health.ready
-            server, self._health.port = serve(address, *probes, self._registry, self._page.routes)
-            self._tasks["page"] = asyncio.create_task(self._page.run())
-            self._tasks["findings"] = asyncio.create_task(self._every(CHECKPOINT_S, self._findings.watch))
-            self._tasks["probe"] = asyncio.create_task(self._every(PROBE_S, self._nats.probe))
+            address, health = Address.of_ingest(self.parts.settings), self.parts.health
+            routes = self.parts.page.routes
+            server, health.port = serve(address, health.healthz, health.ready, self.parts.registry, routes)
+            self._tasks["page"] = asyncio.create_task(self.parts.page.run())
+            self._tasks["findings"] = asyncio.create_task(self._every(CHECKPOINT_S, self.parts.findings.watch))
+            self._tasks["probe"] = asyncio.create_task(self._every(PROBE_S, self.parts.nats.probe))
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
-            self._health.stopping = True
-            status = 1 if self._failure else await self.shutdown() if self._health.started else 0
+            self.parts.lifecycle.stopping = True
+            status = 1 if self._failure else await self.shutdown() if self.parts.lifecycle.started else 0
             await end(*self._tasks.values())
             server.stop()
-            await self._nats.close()
-            await self._ledger.close()
-            self._in_force.close()
+            await self.parts.nats.close()
+            await self.parts.ledger.close()
+            self.parts.active_configuration.close()
         return 1 if self._failure or self._nats_gone else status
 
     async def _until_stopped(self) -> None:
@@ -112,58 +111,59 @@ class Service(Components):
         """Wait for Redis, NATS and the lead; start an epoch, and only then let frames in."""
         while not await self._with_redis(self._reach_redis):
             await asyncio.sleep(STANDBY_S)
-        await self._nats.connect()
+        await self.parts.nats.connect()
         while not await self._with_redis(self._lead):
             await asyncio.sleep(STANDBY_S)
-        await self._nats.client.subscribe(STATUS_SUBJECT, cb=self._answer_status)
-        await self._source.open(self._intake.deliver)
-        self._health.started = True
-        log.info("ingest is up", subjects=self._settings.nats_subjects, lanes=len(list(self._lanes)))
+        await self.parts.nats.client.subscribe(STATUS_SUBJECT, cb=self.parts.status_responder.answer)
+        await self.parts.source.open(self.parts.frame_handler.deliver)
+        self.parts.lifecycle.started = True
+        subjects, lanes = self.parts.settings.nats_subjects, len(list(self.parts.lanes))
+        log.info("ingest is up", subjects=subjects, lanes=lanes)
 
     async def _reach_redis(self) -> bool:
-        await self._ledger.client.ping()
-        self._parts.back("redis")
+        await self.parts.ledger.client.ping()
+        self.parts.connectivity.back("redis")
         return True
 
     async def _lead(self) -> bool:
-        lease = self._ledger.lease
+        lease, lifecycle = self.parts.ledger.lease, self.parts.lifecycle
         if not lease.held and not await lease.take():
-            self._parts.back("redis")
-            if not self._health.standing_by:
-                log.info("standing by: another ingest process leads this shard", shard=str(self._settings.shard))
-            self._health.standing_by = True
+            self.parts.connectivity.back("redis")
+            if not lifecycle.standing_by:
+                log.info("standing by: another ingest process leads this shard", shard=str(self.parts.settings.shard))
+            lifecycle.standing_by = True
             return False
-        await self._source.prepare()
-        await self._sender.begin()
-        self._health.standing_by = False
-        self._parts.back("redis")
+        await self.parts.source.prepare()
+        await self.parts.sender.begin()
+        lifecycle.standing_by = False
+        self.parts.connectivity.back("redis")
         return True
 
     def _main_loop(self) -> list[asyncio.Task[None]]:
         """Start what runs until the end. None of these ends by itself."""
         steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
-            "heartbeat": (TICK_S, self._health.beat),
-            "tick": (TICK_S, self._sender.poll),
+            "heartbeat": (TICK_S, self.parts.health.beat),
+            "tick": (TICK_S, self.parts.sender.poll),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
             "notices": (RETRY_S, self._listen),
-            "source": (TICK_S, self._look_at_source),
-            "lease": (RENEW_S, self._ledger.lease.renew),
-            "nats": (RETRY_S, self._nats.watch),
-            "breaker": (CHECKPOINT_S, self._breaker.poll),
-            "surroundings": (PROBE_SERVERS_S, self._surroundings.ask),
+            "source": (TICK_S, self._poll_source),
+            "lease": (RENEW_S, self.parts.ledger.lease.renew),
+            "nats": (RETRY_S, self.parts.nats.watch),
+            "breaker": (CHECKPOINT_S, self.parts.breaker.poll),
+            "surroundings": (PROBE_SERVERS_S, self.parts.server_probe.ask),
         }
         if self._is_first:
-            steps["relay"] = (RETRY_S, self._relay.run)
+            steps["relay"] = (RETRY_S, self.parts.relay.run)
         loops = {name: asyncio.create_task(self._every(*step), name=name) for name, step in steps.items()}
         self._tasks |= loops
         return list(loops.values())
 
-    async def _look_at_source(self) -> None:
-        await self._source.poll()
+    async def _poll_source(self) -> None:
+        await self.parts.source.poll()
         # First what it gave is worked off and counted: it need not be there to be read again.
-        if self._source.outdated and not self._lanes.held:
-            await self._checkpoints.write_all()
-            await self._sender.begin()
+        if self.parts.source.outdated and not self.parts.lanes.held:
+            await self._write_all_checkpoints()
+            await self.parts.sender.begin()
 
     async def _every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -176,18 +176,18 @@ class Service(Components):
         except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
             log.debug("not now", why=str(error) or type(error).__name__)
         except redis.ResponseError as error:
-            self._sender.refusals.own(reason(error))
+            self.parts.sender.refusals.own(reason(error))
         except AWAY as error:
-            self._parts.lost("redis", str(error) or type(error).__name__)
+            self.parts.connectivity.lost("redis", str(error) or type(error).__name__)
         return None
 
     async def _listen(self) -> None:
         """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
-        notices = await self._ledger.subscribe()
+        notices = await self.parts.ledger.subscribe()
         try:
-            await self._in_force.refresh()
-            await self._sender.poll(everywhere=True)
-            self._parts.back("redis")
+            await self.parts.active_configuration.refresh()
+            await self.parts.sender.poll(everywhere=True)
+            self.parts.connectivity.back("redis")
             while True:
                 if (notice := await notices.next()) is not None:
                     await self._on_notice(notice)
@@ -197,35 +197,41 @@ class Service(Components):
 
     async def _on_notice(self, text: str) -> None:
         if text == CONFIGURATION_NOTICE:
-            await self._in_force.refresh()
+            await self.parts.active_configuration.refresh()
         elif text.startswith(STRIKE_NOTICE):
-            await self._breaker.on_notice(text)
+            await self.parts.breaker.on_notice(text)
         else:
-            self._sender.on_notice(text)
+            self.parts.sender.on_notice(text)
 
     async def _write_checkpoint(self) -> None:
-        await self._checkpoints.write()
-        self._parts.back("redis")
+        """Write a checkpoint; where the ledger is not as we know it, see why. Raises SupersededError."""
+        if not await self.parts.checkpoints.write(self.parts.sender.epoch):
+            await self.parts.sender.poll(everywhere=True)
+        self.parts.connectivity.back("redis")
+
+    async def _write_all_checkpoints(self) -> None:
+        while self.parts.checkpoints.left:
+            await self._write_checkpoint()
 
     # Shutdown
 
     async def shutdown(self) -> int:
         """Close the source, wait a bounded time for commits and the relay; return 1 when something is left."""
-        log.info("stopping", signal=self._signal.name if self._signal else "", held=self._lanes.held)
+        log.info("stopping", signal=self._signal.name if self._signal else "", held=self.parts.lanes.held)
         started_s = time.monotonic()
-        closing = asyncio.create_task(self._source.close())
+        closing = asyncio.create_task(self.parts.source.close())
         # A second signal may end the wait, a commit may, or its time: so it looks again and again.
         while not closing.done() and time.monotonic() - started_s < max(self._drain_s, 0.1):
             await asyncio.sleep(0.01)
         await end(closing)
-        while self._lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
+        while self.parts.lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
             await asyncio.sleep(0.01)
-        left = self._lanes.held
-        if left and not self._source.keeps:
-            self._tally.add("dropped", "stop", by=left)
+        left = self.parts.lanes.held
+        if left and not self.parts.source.keeps:
+            self.parts.counters.add("dropped", "stop", by=left)
         signals_left = not await self._drain_relay(self._drain_s - (time.monotonic() - started_s))
         uncounted = not await self._write_last_checkpoint()
-        unread = self._source.left
+        unread = self.parts.source.left
         is_left = bool(left or unread != 0 or signals_left or uncounted)
         if is_left:
             log.error(
@@ -236,13 +242,14 @@ class Service(Components):
                 counts_not_written=uncounted,
             )
         else:
-            log.info("stopped", frames=self._tally.totals.of("frames"), relayed=self._tally.totals.of("relayed"))
+            totals = self.parts.counters.totals
+            log.info("stopped", frames=totals.of("frames"), relayed=totals.of("relayed"))
         return int(is_left)
 
     async def _write_last_checkpoint(self) -> bool:
         await end(self._tasks["checkpoint"])
         try:
-            await self._checkpoints.write_all()
+            await self._write_all_checkpoints()
         except (*AWAY, SupersededError):
             return False
         return True
@@ -256,24 +263,10 @@ class Service(Components):
             async with asyncio.timeout(max(time_left_s, 1.0)):
                 while True:
                     with suppress(NatsError):
-                        return await self._relay.drain()
+                        return await self.parts.relay.drain()
                     await asyncio.sleep(RETRY_S)
         except (*AWAY, NotLeadingError):
             return False
-
-    # What others ask
-
-    async def _answer_status(self, message: Msg) -> None:
-        if not self._is_first and message.data != EACH_SHARD:
-            return
-        # Whoever publishes to a stream need not wait for who reads it.
-        held = 0 if self._source.keeps else self._source.pending + max(lane.held for lane in self._lanes)
-        held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
-        if message.data and (report := feed_report.decode(message.data)):
-            self._feeds.take(report, time.monotonic())
-        found = self._findings.current()
-        number, bound_bytes = self._settings.shard.number, self._settings.ingest_total_bytes
-        await message.respond(encode(Status(held_bytes, bound_bytes, held, found, number)))
 
 
 def run(settings: Settings) -> int:
@@ -282,7 +275,7 @@ def run(settings: Settings) -> int:
     tracing.start("ingest")
 
     async def main() -> tuple[int, signal.Signals | None]:
-        service = Service(settings)
+        service = Service(Components(settings))
         # What is there by now stays. Without this, a full collection looks through it again and again, for 50 ms.
         gc.freeze()
         return await service.run(), service.signal

@@ -3,7 +3,7 @@
 import asyncio
 import itertools
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from contextlib import ExitStack
 
 import msgspec
@@ -13,6 +13,7 @@ import structlog
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import Dispatcher, Task
+from ingest.dispatch.conditions import Conditions
 from ingest.dispatch.refusals import Refusals
 from ingest.lanes import Lanes, task_packing
 from ingest.lanes.contention import PATIENCE_S, ContentionEstimator
@@ -42,20 +43,15 @@ class Sender:
         tally: Counters,
         in_force: ActiveConfiguration,
         source: Source,
-        run_limit_s: float,
+        conditions: Conditions,
     ) -> None:
         self.lanes, self._source = lanes, source
-        #: Called when the source is read again from further back, with the number up to which frames are counted.
-        self.on_restart: Callable[[int], None] = lambda _: None
-        #: Whether new batches may go out; while they may not, events wait in their lanes.
-        self.may_send: Callable[[], bool] = lambda: True
+        self._run_limit_s, self._workforce, self._may_send, self._on_restart = conditions
         self._ledger, self._dispatcher, self._tally = ledger, dispatcher, tally
-        self._in_force, self._run_limit_s = in_force, run_limit_s
+        self._in_force = in_force
         self.epoch = Epoch(0, "")
         self.refusals = Refusals()
         self._sending: set[asyncio.Task[None]] = set()
-        #: Who works; None: nobody knows.
-        self.crew: Callable[[], task_packing.Workforce | None] = lambda: None
         self._tasks = itertools.count(1)
         self._crowding = ContentionEstimator()
         #: Whether `_pump` will run when everything that is at hand now has been taken.
@@ -88,7 +84,7 @@ class Sender:
             self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())
         else:
             self.lanes.restart(claimed.start)
-            self.on_restart(claimed.counted)
+            self._on_restart(claimed.counted)
             self._source.resume(claimed.start)
         log.info("epoch started", epoch=str(self.epoch), configuration=self._in_force.version, held=self.lanes.held)
         self.pump()
@@ -122,7 +118,7 @@ class Sender:
 
     def _pump(self) -> None:
         self._pumping = False
-        if self.may_send() and (tasks := self._launch()):
+        if self._may_send() and (tasks := self._launch()):
             self._send(tasks)
 
     def _launch(self) -> list[list[Lane]]:
@@ -130,7 +126,9 @@ class Sender:
         ready = [lane for lane in self.lanes if not lane.flight and self._has_something(lane)]
         if not ready:
             return []
-        tasks = task_packing.plan_tasks(self.lanes.by_pool, ready, self.crew(), time.monotonic(), self._is_crowded)
+        tasks = task_packing.plan_tasks(
+            self.lanes.by_pool, ready, self._workforce(), time.monotonic(), self._is_crowded
+        )
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
             self._tally.add("batches_sent")
@@ -171,7 +169,7 @@ class Sender:
             self._crowding.lost(lane.task)
             lane.task = number
             lane.sent(now_s)
-        crew = self.crew()
+        crew = self._workforce()
         if lanes[0].tries == 1 and crew and (team := crew.team(lanes[0].id.pool)):
             self._crowding.sent(number, team, len(lanes), len(events), now_s)
         return Task(
@@ -250,7 +248,7 @@ class Sender:
             lanes = [lane for lane in self.lanes if everywhere or lane.overdue(now_s)]
             if lanes:
                 await self._ask(lanes)
-        # More tasks may be in flight now: some are overdue, or workers have come.
+        # More tasks may go out now: some are overdue, workers have come, or Redis has room again.
         self.pump()
 
     async def _ask(self, lanes: list[Lane]) -> None:

@@ -10,7 +10,9 @@ __all__ = [
     "feed_watch",
     "findings",
     "health",
+    "lifecycle",
     "memory_guard",
     "server_stats",
+    "status_responder",
     "unused_frames",
 ]

@@ -27,15 +27,14 @@ class _Logged(msgspec.Struct):
 class Findings:
     """Asks each check, and logs once when something is found and once when it is over."""
 
-    def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
+    def __init__(
+        self, *checks: Check, logged_elsewhere: Iterable[Check] = (), now: Callable[[], float] = time.monotonic
+    ) -> None:
+        """Those of `logged_elsewhere` tell the log by themselves. What has no name is not logged."""
         self._now = now
-        self._checks: list[tuple[Check, bool]] = []
+        self._checks = [*((check, False) for check in logged_elsewhere), *((check, True) for check in checks)]
         self._logged: dict[tuple[str, str], _Logged] = {}
         self._throttle = LogThrottle()
-
-    def add(self, check: Check, *, logs: bool = True) -> None:
-        """Ask this check too. Without `logs` the check tells the log by itself; what has no name is not logged."""
-        self._checks.append((check, logs))
 
     def current(self) -> list[Finding]:
         """Return all that is found now, faults first. Never raises."""

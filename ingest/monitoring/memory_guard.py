@@ -5,7 +5,7 @@ that far: above a share of the limit no new batch goes out, and what comes in wa
 results and ledger may be on servers of their own: each of them is looked at, and one that is full is enough.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 
 import structlog
 
@@ -23,8 +23,6 @@ class MemoryGuard:
         """Hold back above this share of the limit; 0: never."""
         self._share = share
         self._full: set[str] = set()
-        #: Called when there is room again.
-        self.on_release: Callable[[], None] = lambda: None
 
     @property
     def full(self) -> bool:
@@ -43,8 +41,6 @@ class MemoryGuard:
         say = log.error if full else log.info
         what = "Redis is almost full: no new batches" if full else "Redis has room again"
         say(what, server=server, used_bytes=used_bytes, maxmemory=limit_bytes, share=self._share)
-        if not self._full:
-            self.on_release()
 
     def findings(self) -> Iterator[Finding]:
         """Yield a fault while any Redis is too full."""

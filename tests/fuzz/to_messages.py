@@ -12,6 +12,7 @@ from ingest.feeds import record
 from ingest.feeds.link import PATIENCE, Link
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import Bounds, Lanes
+from ingest.refused_frames import RefusedFrames
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse, recordings
 from tasks.frames.model import Arrival, Refused, Skipped, parse_stream
@@ -38,7 +39,8 @@ def _intake() -> FrameHandler:
         )
         assert isinstance(again, Depth | Trade), f"{event} came back as {again}"
 
-    return FrameHandler(lanes, Counters(), offer, lambda _: None)
+    counters = Counters()
+    return FrameHandler(lanes, counters, RefusedFrames(counters), offer, lambda _: None)
 
 
 @target(*(b"%s\n%s" % (subject, raw) for raw in FRAMES for subject in (b"binance.btcusdt@depth20", b"x.y")))

@@ -19,8 +19,10 @@ from ingest.connectivity import Connectivity
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import Dispatcher, Task
+from ingest.dispatch.conditions import Conditions
 from ingest.dispatch.sender import Sender
 from ingest.lanes import Bounds, Lanes
+from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.sources.core import CoreSource
 from ingest.transport.connection import Nats
@@ -127,7 +129,7 @@ def carried(message: dict[str, Any]) -> tuple[Batch[AnyEvent], ...]:
 class Rig:
     """A sender with all that it needs, and a look at what it did."""
 
-    def __init__(self, settings: Settings, partitions: int = 2) -> None:
+    def __init__(self, settings: Settings, partitions: int = 2, *, may_send: Callable[[], bool] = lambda: True) -> None:
         self.client = redis.Redis.from_url(settings.redis_url)
         self.queue = Queue(self.client, settings)
         self.tally = Counters()
@@ -135,6 +137,8 @@ class Rig:
         self.lanes = Lanes(Router(configuration.routes()), Bounds(10**6, 10**6))
         self.ledger = IngestLedger(settings)
         self.keys = self.ledger.keys
+        #: Who works; None: nobody knows.
+        self.workforce: Workforce | None = None
         #: A run lasts a second at most.
         self.sender = Sender(
             self.lanes,
@@ -143,7 +147,7 @@ class Rig:
             self.tally,
             ActiveConfiguration(settings, configuration),
             CORE,
-            run_limit_s=1,
+            Conditions(1, lambda: self.workforce, may_send),
         )
         self._id = 0
 

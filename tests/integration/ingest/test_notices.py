@@ -7,6 +7,7 @@ from unittest.mock import AsyncMock
 
 import redis
 
+from ingest.components import Components
 from ingest.service import Service
 from tasks.events import AnyEvent
 from tasks.ledger import Keys
@@ -63,13 +64,13 @@ def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(settings: 
         asked.append(everywhere)
 
     async def run() -> None:
-        service = Service(settings)
-        anything: Any = service
-        anything._ledger.subscribe = AsyncMock(return_value=Cut())
-        anything._sender.poll = poll
+        service = Service(Components(settings))
+        parts: Any = service.parts
+        parts.ledger.subscribe = AsyncMock(return_value=Cut())
+        parts.sender.poll = poll
         for _ in range(2):
             await service._with_redis(service._listen)
-        await service._ledger.close()
+        await service.parts.ledger.close()
 
     asyncio.run(run())
     assert asked == [True, True]

@@ -5,8 +5,9 @@ import pytest
 from structlog.testing import capture_logs
 
 from ingest.counters import Counters
-from ingest.frame_handler import MAX_LETTERS, FrameHandler
+from ingest.frame_handler import FrameHandler
 from ingest.lanes import Bounds, Lanes
+from ingest.refused_frames import MAX_LETTERS, RefusedFrames
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters
 from tasks.protocol.routing import Router
@@ -18,17 +19,24 @@ BROKEN = b"\xff{"
 
 
 class Desk:
-    """An intake, and the events that it sent on."""
+    """A handler, and the events that it sent on."""
 
     def __init__(self) -> None:
         self.tally = Counters()
         self.lanes = Lanes(Router(()), Bounds(1, 1))
         self.events: list[AnyEvent] = []
-        self.intake = FrameHandler(self.lanes, self.tally, lambda event, _: self.events.append(event), lambda _: None)
+        self.refused = RefusedFrames(self.tally)
+        self.handler = self.make()
+
+    def make(self, *, counts: bool = True) -> FrameHandler:
+        def offer(event: AnyEvent, _: str) -> None:
+            self.events.append(event)
+
+        return FrameHandler(self.lanes, self.tally, self.refused, offer, lambda _: None, counts=counts)
 
     def take(self, *frames: bytes) -> None:
         for frame in frames:
-            self.intake.deliver(SUBJECT, frame)
+            self.handler.deliver(SUBJECT, frame)
 
 
 @pytest.fixture
@@ -45,14 +53,14 @@ def test_every_frame_gets_a_number_and_is_counted_as_exactly_one_thing(desk: Des
 
 def test_a_refused_frame_is_a_dead_letter_with_subject_reason_and_bytes(desk: Desk):
     desk.take(BROKEN)
-    [letter] = map(dead_letters.unpack, desk.intake.letters)
+    [letter] = map(dead_letters.unpack, desk.refused.letters)
     assert (letter.reason, letter.refusal, letter.subject, letter.raw) == ("refused", "not_json", SUBJECT, BROKEN)
     assert letter.detail
 
 
 def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_the_rest(desk: Desk):
     desk.take(*(b"no json %d" % number for number in range(MAX_LETTERS + 5)))
-    letters = [dead_letters.unpack(each).raw for each in desk.intake.letters]
+    letters = [dead_letters.unpack(each).raw for each in desk.refused.letters]
     assert (letters[0], letters[-1], len(letters)) == (b"no json 5", b"no json 1004", MAX_LETTERS)
     assert desk.tally.totals.of("letters_lost") == 5
     assert desk.tally.totals.of("refused", "not_json") == MAX_LETTERS + 5
@@ -79,33 +87,31 @@ def test_no_bytes_make_it_raise(desk: Desk):
 
 
 def test_frames_counted_before_are_sent_on_without_being_counted_again(desk: Desk):
-    desk.intake.counted = 7
+    desk.tally.restart(7)
     for seq, raw in ((6, packed(SPOT_TRADE)), (7, BROKEN), (8, packed(SPOT_TRADE | {"t": 12346}))):
-        desk.intake.deliver(SUBJECT, raw, None, seq)
+        desk.handler.deliver(SUBJECT, raw, None, seq)
     assert [event.seq for event in desk.events] == [6, 8]
     assert desk.tally.totals.stored() == {"frames": 1, "events": 1}
-    assert not desk.intake.letters
+    assert not desk.refused.letters
 
 
 def test_a_shard_that_does_not_count_sends_on_and_keeps_no_letters():
     desk = Desk()
-    intake = FrameHandler(
-        desk.lanes, desk.tally, lambda event, _: desk.events.append(event), lambda _: None, counts=False
-    )
-    intake.deliver(SUBJECT, packed(SPOT_TRADE))
-    intake.deliver(SUBJECT, BROKEN)
+    handler = desk.make(counts=False)
+    handler.deliver(SUBJECT, packed(SPOT_TRADE))
+    handler.deliver(SUBJECT, BROKEN)
     assert len(desk.events) == 1
     assert desk.tally.totals.stored() == {}
-    assert not intake.letters
+    assert not desk.refused.letters
 
 
 def test_a_book_under_a_wrong_name_is_a_dead_letter_and_a_finding(desk: Desk):
     wrong = enveloped("btcusdt@depth20", SPOT_BOOK | {"bids": [["61800", "1"]], "asks": [["61801", "1"]]})
     desk.take(enveloped("btcusdt@depth20", SPOT_BOOK), wrong, enveloped("btcusdt@depth20", SPOT_BOOK))
     assert len(desk.events) == 2
-    [letter] = map(dead_letters.unpack, desk.intake.letters)
+    [letter] = map(dead_letters.unpack, desk.refused.letters)
     assert (letter.refusal, letter.raw) == ("implausible_price", wrong)
-    assert [finding.name for finding in desk.intake.implausible.findings()] == ["implausible_price"]
+    assert [finding.name for finding in desk.refused.implausible.findings()] == ["implausible_price"]
 
 
 def test_what_runs_ahead_of_ingests_own_clock_is_refused(desk: Desk):

@@ -20,7 +20,7 @@ class Scene(Rig):
 
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings, PARTITIONS)
-        self.sender.crew = lambda: Workforce([({"trade"}, 1)])
+        self.workforce = Workforce([({"trade"}, 1)])
         routes = self.lanes.router.lanes_of
         by_lane = {routes("spot", f"S{n}USDT", "trade")[0].partition: f"S{n}USDT" for n in range(100)}
         self._symbols = [by_lane[partition] for partition in range(PARTITIONS)]
@@ -138,7 +138,7 @@ def test_a_lane_with_many_events_has_its_task_queued_behind_a_running_one(play: 
 
 def test_a_small_task_waits_for_another_one_but_for_a_moment_only(play: Play):
     async def scene(rig: Scene) -> None:
-        rig.sender.crew = lambda: Workforce([({"trade"}, 2)])
+        rig.workforce = Workforce([({"trade"}, 2)])
         rig.fill(0)
         await rig.next_task()
         waiting = rig.fill(1)
@@ -152,7 +152,7 @@ def test_a_small_task_waits_for_another_one_but_for_a_moment_only(play: Play):
 
 def test_tasks_of_an_earlier_epoch_are_nobodys_company(play: Play):
     async def scene(rig: Scene) -> None:
-        rig.sender.crew = lambda: Workforce([({"trade"}, 2)])
+        rig.workforce = Workforce([({"trade"}, 2)])
         rig.fill(0)
         await rig.next_task()
         await rig.sender.begin()
@@ -168,7 +168,7 @@ def test_tasks_of_an_earlier_epoch_are_nobodys_company(play: Play):
 
 def test_every_lane_has_a_task_of_its_own_where_nobody_knows_of_workers(play: Play):
     async def scene(rig: Scene) -> None:
-        rig.sender.crew = lambda: None
+        rig.workforce = None
         for partition in range(PARTITIONS):
             rig.fill(partition)
         await rig.sent(PARTITIONS)

@@ -41,10 +41,10 @@ def empty(client: Any) -> None:
 def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small: str, namespace: str):
     settings = Settings(redis_url=small, namespace=namespace)
 
+    guard = MemoryGuard(0.9)
+
     async def scenario(rig: Rig) -> None:
-        brake = MemoryGuard(0.9)
-        surroundings = ServerProbe(rig.ledger, ["trade"], brake)
-        brake.on_release, rig.sender.may_send = rig.sender.pump, lambda: not brake.full
+        surroundings = ServerProbe(rig.ledger, ["trade"], guard)
         await rig.sender.begin()
         rig.offer()
         await rig.sent()
@@ -62,14 +62,14 @@ def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small
         assert (len(rig.queue), rig.lanes.held, rig.tally.totals.of("batches_sent")) == (0, 2, 1)
         empty(rig.client)
         await surroundings.ask()
-        await rig.sent()
+        await rig.until(lambda: len(rig.queue), looking=True)
         assert [event.id for event in rig.queue.take_batch().events] == [2, 3]
         assert rig.tally.totals.of("dropped", "overflow") == 0
         refused: Any = rig.client.info("errorstats")
         assert "errorstat_OOM" not in refused
 
     async def run() -> None:
-        rig = Rig(settings)
+        rig = Rig(settings, may_send=lambda: not guard.full)
         try:
             await scenario(rig)
         finally:

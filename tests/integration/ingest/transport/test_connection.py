@@ -10,6 +10,7 @@ from nats.errors import FlushTimeoutError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
+from ingest.components import Components
 from ingest.service import Service
 from tasks.errors import ServerUnavailableError
 from tasks.ledger.reader import LedgerReader
@@ -103,9 +104,9 @@ def test_ready_says_within_10_s_that_nats_does_not_answer(redis_url, namespace):
 
 
 def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
-    service = Service(Settings(nats_url=nats_url, redis_url=redis_url))
+    service = Service(Components(Settings(nats_url=nats_url, redis_url=redis_url)))
     load.cache_clear()
-    service._parts.back("redis")
+    service.parts.connectivity.back("redis")
 
     async def flush() -> None:
         raise FlushTimeoutError
@@ -114,6 +115,6 @@ def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
         raise TimeoutError
 
     asyncio.run(service._with_redis(flush))
-    assert service._parts.up["redis"]
+    assert service.parts.connectivity.up["redis"]
     asyncio.run(service._with_redis(ask_redis))
-    assert not service._parts.up["redis"]
+    assert not service.parts.connectivity.up["redis"]

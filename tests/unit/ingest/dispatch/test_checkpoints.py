@@ -6,6 +6,7 @@ from typing import Any
 
 from ingest.counters import Counters
 from ingest.dispatch.checkpoints import Checkpoints
+from ingest.refused_frames import RefusedFrames
 from tasks.events import Position
 from tasks.protocol.batches import Epoch
 
@@ -31,11 +32,10 @@ class Lanes(list[Any]):
 
 def test_frames_that_are_read_again_take_nothing_back_of_what_was_counted():
     ledger, lanes = Ledger(), Lanes()
-    intake: Any = SimpleNamespace(letters=[], counted=0)
-    sender: Any = SimpleNamespace(epoch=Epoch(2, "ab"))
+    counters = Counters()
     source: Any = SimpleNamespace(read=None)
-    checkpoints = Checkpoints(ledger, sender, lanes, intake, Counters(), source)  # type: ignore[arg-type]  # as much of them as it asks
+    checkpoints = Checkpoints(ledger, lanes, counters, RefusedFrames(counters), source)  # type: ignore[arg-type]  # as much of them as it asks
     checkpoints.forget(100)
     for lanes.last_seq in (40, 70, 130):
-        asyncio.run(checkpoints.write())
+        assert asyncio.run(checkpoints.write(Epoch(2, "ab")))
     assert [each.seq for each in ledger.counted] == [100, 100, 130]

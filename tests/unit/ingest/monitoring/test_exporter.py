@@ -45,8 +45,7 @@ class Scraped:
         self.registry = CollectorRegistry()
         self.source: Any = SimpleNamespace(keeps=False, unread=0)
         self.found: list[Finding] = []
-        findings = Findings()
-        findings.add(lambda: self.found)
+        findings = Findings(lambda: self.found)
         self.feed = FeedWatch()
         self.registry.register(
             Exporter(self.tally, self.lanes, self.parts, surroundings, self.source, self.feed, findings)

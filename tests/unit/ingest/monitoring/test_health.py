@@ -10,7 +10,8 @@ from ingest.lanes import Bounds, Lanes
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
-from ingest.monitoring.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
+from ingest.monitoring.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late, late_lanes
+from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.memory_guard import MemoryGuard
 from tasks.events import Position
 from tasks.protocol.counter import CounterKey, Counts
@@ -32,13 +33,13 @@ class Watched:
         self.parts.back("redis")
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
-        surroundings: Any = SimpleNamespace(seen=None, errors=ErrorCounts())
+        self.errors, self.lifecycle = ErrorCounts(), Lifecycle()
+        probe: Any = SimpleNamespace(seen=None, errors=self.errors)
         self.brake = MemoryGuard(0.9)
-        findings = Findings(time.monotonic)
-        self.health = Health(self.parts, self.lanes, surroundings, FeedWatch(), findings)
-        for check in (self.health.phase, self.parts.findings, self.brake.findings, self.health.waiting):
-            findings.add(check)
-        self.health.started = True
+        checks = self.lifecycle.findings, self.parts.findings, self.brake.findings, lambda: late_lanes(self.lanes)
+        findings = Findings(*checks, now=time.monotonic)
+        self.health = Health(self.lifecycle, self.parts, self.lanes, probe, FeedWatch(), findings)
+        self.lifecycle.started = True
 
     def take(self) -> None:
         event = trade(seq=self.lanes.next_seq(), ingested_at_ns=time.time_ns())
@@ -59,7 +60,7 @@ def test_it_is_alive_while_the_loop_comes_round_and_not_after_a_long_stall(watch
 
 
 def test_waiting_for_servers_at_the_start_is_no_lack_of_life(watched: Watched):
-    watched.health.started = False
+    watched.lifecycle.started = False
     watched.now_s += 10 * HEARTBEAT_S
     assert watched.health.healthz()[0]
     assert not watched.health.ready()[0]
@@ -105,12 +106,12 @@ def test_a_lane_that_holds_a_stream_up_is_named(watched: Watched):
 
 @pytest.mark.parametrize(("role", "well"), [("standing_by", True), ("started", True), ("neither", False)])
 def test_one_that_leads_and_one_that_stands_by_are_ready(watched: Watched, role: str, well: bool):  # noqa: FBT001 a case
-    watched.health.started, watched.health.standing_by = role == "started", role == "standing_by"
+    watched.lifecycle.started, watched.lifecycle.standing_by = role == "started", role == "standing_by"
     assert watched.health.ready()[0] is well
 
 
 def test_one_that_stops_takes_no_more(watched: Watched):
-    watched.health.stopping = True
+    watched.lifecycle.stopping = True
     well, said = watched.health.ready()
     assert (well, said["stopping"]) == (False, True)
 
@@ -140,7 +141,7 @@ def test_it_is_ready_unless_something_found_is_a_fault(watched: Watched):
 )
 def test_each_phase_is_named(watched: Watched, phase: dict[str, bool], found: list[tuple[str, str]]):
     for name, value in phase.items():
-        setattr(watched.health, name, value)
+        setattr(watched.lifecycle, name, value)
     assert names(watched) == found
 
 
@@ -158,7 +159,6 @@ def test_many_late_lanes_are_counted_and_few_are_named():
 
 def test_ready_gives_the_newest_events_age_and_each_strategys_errors(watched: Watched):
     assert watched.health.ready()[1]["feed"] == {"age_s": None, "streams": 0, "oldest": {}}
-    errors: ErrorCounts = watched.health._surroundings.errors
-    errors.take(Counts(), watched.now_s)
-    errors.take(Counts({CounterKey("errors", "boom"): 7}), watched.now_s)
+    watched.errors.take(Counts(), watched.now_s)
+    watched.errors.take(Counts({CounterKey("errors", "boom"): 7}), watched.now_s)
     assert watched.health.ready()[1]["strategy_errors"] == {"boom": 7}

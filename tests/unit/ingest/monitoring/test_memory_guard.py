@@ -45,17 +45,6 @@ def test_one_full_server_of_several_is_enough_and_each_has_its_own_slack():
     assert [full(brake, used, server=name) for name, used in looks] == [False, True, True, True, True, False]
 
 
-def test_it_is_released_and_calls_once_when_the_last_full_server_has_room():
-    brake, released = MemoryGuard(0.9), list[bool]()
-    brake.on_release = lambda: released.append(brake.full)
-    for name, used in (("a", 950), ("b", 950), ("a", 100)):
-        brake.poll(name, used, LIMIT)
-    assert released == []
-    for _ in range(2):
-        brake.poll("b", 100, LIMIT)
-    assert released == [False]
-
-
 def test_it_logs_once_which_server_is_full_and_once_that_it_has_room():
     brake = MemoryGuard(0.9)
     with capture_logs() as logs:

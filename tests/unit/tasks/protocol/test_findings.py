@@ -9,7 +9,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from compose.local.processes import ROOT
-from ingest.monitoring.findings import OVER_S, Findings
+from ingest.monitoring.findings import OVER_S, Check, Findings
 from tasks.protocol import ingest_status
 from tasks.protocol.findings import NAMES, Finding, workforce
 from tasks.protocol.ingest_status import Status
@@ -24,8 +24,8 @@ class Watched:
     def __init__(self, *, logs: bool = True) -> None:
         self.now_s = 100.0
         self.found: list[Finding] = []
-        self.findings = Findings(lambda: self.now_s)
-        self.findings.add(lambda: self.found, logs=logs)
+        its: list[Check] = [lambda: self.found]
+        self.findings = Findings(*its if logs else (), logged_elsewhere=() if logs else its, now=lambda: self.now_s)
 
     def seen_after(self, seconds: float, *found: Finding) -> list[Finding]:
         self.now_s += seconds
@@ -34,9 +34,7 @@ class Watched:
 
 
 def test_the_findings_of_all_checks_are_given_faults_first():
-    watched = Watched()
-    watched.findings.add(lambda: [FAULT])
-    assert watched.seen_after(0, WARNING) == [FAULT, WARNING]
+    assert Findings(lambda: [WARNING], lambda: [FAULT]).current() == [FAULT, WARNING]
 
 
 def test_the_log_says_once_that_a_finding_begins_and_once_that_it_ends():
@@ -77,9 +75,7 @@ def test_a_check_that_fails_leaves_the_others_as_they_are():
         yield WARNING
         raise ZeroDivisionError
 
-    findings = Findings()
-    findings.add(broken)
-    findings.add(lambda: [FAULT])
+    findings = Findings(broken, lambda: [FAULT])
     with capture_logs() as logs:
         assert findings.current() == [FAULT]
     assert [line["event"] for line in logs] == ["unexpected error: a check failed", "finding"]

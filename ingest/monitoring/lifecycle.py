@@ -1,0 +1,27 @@
+"""Whether ingest starts, stands by, works or stops."""
+
+from collections.abc import Iterator
+
+from tasks.protocol.findings import Finding
+
+
+class Lifecycle:
+    """What the service has come to, as it tells."""
+
+    def __init__(self) -> None:
+        self.started = False
+        #: Whether another process leads this shard and this one would take over.
+        self.standing_by = False
+        self.stopping = False
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield whether it is starting, stands by or stops."""
+        if self.stopping:
+            do = "start it again, if no other one takes over"
+            yield Finding("fault", "ingest", "is stopping: it takes no more frames", do, "stopping")
+        elif self.standing_by:
+            says = "stands by: another ingest leads, and this one takes over when that falls silent"
+            yield Finding("ok", "ingest", says, name="standing_by")
+        elif not self.started:
+            do = "start them, or fix NATS_URL or REDIS_URL"
+            yield Finding("fault", "ingest", "is starting: it waits for NATS and Redis", do, "starting")

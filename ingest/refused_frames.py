@@ -1,0 +1,45 @@
+"""The frames that ingest can't use: counted by reason, logged now and then, kept as dead letters. No I/O."""
+
+from collections import deque
+
+import structlog
+
+from ingest.counters import Counters
+from ingest.implausible import ImplausibleFrames
+from tasks.frames.model import Refused
+from tasks.protocol import dead_letters
+from tasks.telemetry.log_throttle import LogThrottle
+
+#: How many wait for the next checkpoint at most; more are counted but not kept.
+MAX_LETTERS = 1_000
+log = structlog.get_logger()
+
+
+class RefusedFrames:
+    """Keeps them until a checkpoint has them."""
+
+    def __init__(self, counters: Counters) -> None:
+        self._counters = counters
+        self.implausible = ImplausibleFrames()
+        #: Dead letters, packed, for the next checkpoint.
+        self.letters: deque[bytes] = deque(maxlen=MAX_LETTERS)
+        self._throttle = LogThrottle()
+        self._unlogged = 0
+
+    def add(self, refused: Refused, subject: str, raw: bytes) -> None:
+        """Take a frame that is refused."""
+        self._counters.add("refused", refused.reason)
+        self.implausible.note(refused.reason, refused.detail)
+        if len(self.letters) == MAX_LETTERS:
+            self._counters.add("letters_lost")
+        self.letters.append(dead_letters.pack(dead_letters.refused(refused.reason, refused.detail, subject, raw)))
+        self._unlogged += 1
+        if self._throttle.allow():
+            log.warning(
+                "frames refused",
+                count=self._unlogged,
+                last_reason=refused.reason,
+                detail=refused.detail,
+                subject=subject,
+            )
+            self._unlogged = 0
