@@ -4,7 +4,7 @@ from bisect import bisect_left
 from collections import Counter
 
 from tasks.events import Kind, Venue
-from tasks.protocol.counter import EVENTS, FRAMES, Counts
+from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.telemetry.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
 

@@ -23,7 +23,7 @@ from tasks.ledger import RESETS, Keys, commit_arguments, lane_field, read_positi
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.outcome import quarantine
 from tasks.protocol.records import field as record_field
 from tasks.protocol.routing import LaneId

@@ -6,7 +6,7 @@ Workers add to the ledger's counters with each commit; ingest reads them every f
 from collections import deque
 from collections.abc import Iterator, Mapping
 
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding
 
 MINUTE_S = 60.0

@@ -13,7 +13,7 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from ingest.sources.base import Source
-from tasks.protocol.counter import CounterName
+from tasks.protocol.counters import CounterName
 from tasks.protocol.findings import NAMES
 from tasks.telemetry.metrics import INGEST, Metric
 

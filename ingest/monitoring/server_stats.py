@@ -17,7 +17,7 @@ from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
 from tasks.ledger import heartbeats
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding, refusals, workforce
 from tasks.settings import mask
 

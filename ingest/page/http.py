@@ -13,7 +13,7 @@ import structlog
 
 from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.telemetry.http_server import ReadOnly, Route
 from tasks.telemetry.log_throttle import LogThrottle
 

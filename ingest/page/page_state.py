@@ -17,7 +17,7 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, Market, Row
-from tasks.protocol.counter import CounterName, Counts
+from tasks.protocol.counters import CounterName, Counts
 from tasks.settings import Settings
 from tasks.telemetry import latency
 

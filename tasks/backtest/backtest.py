@@ -21,7 +21,7 @@ from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import Refused, Skipped, Stream
 from tasks.protocol.batches import MAX_BATCH_EVENTS
-from tasks.protocol.counter import EVENTS, FRAMES, Counts
+from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
 from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
 from tasks.protocol.routing import LaneId, Router

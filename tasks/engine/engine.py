@@ -20,7 +20,7 @@ from tasks.engine.strategy_run import StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.protocol import dead_letters, records
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, Spared

@@ -11,7 +11,7 @@ from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import engine
 from tasks.events import AnyEvent
 from tasks.protocol import records
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.outcome import Outcome
 
 

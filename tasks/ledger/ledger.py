@@ -19,7 +19,7 @@ from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch
-from tasks.protocol.counter import CounterKey
+from tasks.protocol.counters import CounterKey
 from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared

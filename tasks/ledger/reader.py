@@ -11,7 +11,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
 from tasks.ledger.keys import Keys
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.digest import digest_line, digest_of_lines
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings, mask

@@ -6,7 +6,7 @@ import msgspec
 
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters, records
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.dead_letters import DeadLetter
 
 

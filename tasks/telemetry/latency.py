@@ -5,7 +5,7 @@ from collections import Counter
 from collections.abc import Mapping
 from functools import cache
 
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 
 BUCKETS_PER_OCTAVE = 16
 

@@ -31,7 +31,7 @@ from tasks.errors import RealtimeStrategiesError
 from tasks.events import AnyEvent
 from tasks.ledger import BatchStart, Committed, Ledger
 from tasks.protocol.batches import Batch, max_starts
-from tasks.protocol.counter import CounterKey
+from tasks.protocol.counters import CounterKey
 from tasks.protocol.outcome import Outcome
 from tasks.telemetry import tracing
 from tasks.telemetry.log_throttle import LogThrottle

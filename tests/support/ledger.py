@@ -9,7 +9,7 @@ import redis
 from tasks.events import AnyEvent, Position
 from tasks.ledger import BatchStart, Committed, Keys, Ledger
 from tasks.protocol.batches import Batch, Epoch
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.notice import Notice
 from tasks.protocol.outcome import Outcome
 from tests.support.strategies import trades

@@ -11,7 +11,7 @@ import redis
 import tasks.ledger
 from tasks.ledger import Keys, commit_arguments, script
 from tasks.ledger.lua import pack
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import MAX_STRIKES, Running, Strike
 from tasks.worker.run_guard import strike_arguments

@@ -33,7 +33,7 @@ from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_TYPE
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, load

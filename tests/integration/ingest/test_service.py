@@ -9,7 +9,7 @@ from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
-from tasks.protocol.counter import CounterName
+from tasks.protocol.counters import CounterName
 from tests.support.service import Ingest, ingest, publish
 from tests.support.waiting import wait_for
 

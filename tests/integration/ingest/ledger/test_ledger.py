@@ -16,7 +16,7 @@ from tasks.ledger import script
 from tasks.ledger.lua import pack
 from tasks.protocol import batches, dead_letters
 from tasks.protocol.batches import Batch, Epoch
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.records import unpack
 from tasks.protocol.routing import ALONE, LaneId, Pool, Router, Shard
 from tasks.settings import Settings

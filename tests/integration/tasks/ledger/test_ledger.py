@@ -11,7 +11,7 @@ from tasks.events import Position
 from tasks.ledger import Ledger, lane_field
 from tasks.ledger.past_events import is_past
 from tasks.protocol.batches import Epoch
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.notice import Notice
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.records import Record, pack

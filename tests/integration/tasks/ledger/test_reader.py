@@ -7,7 +7,7 @@ import pytest
 from tasks.errors import TrimmedError
 from tasks.ledger import Ledger
 from tasks.ledger.reader import LedgerReader
-from tasks.protocol.counter import CounterKey
+from tasks.protocol.counters import CounterKey
 from tasks.protocol.digest import digest
 from tasks.settings import Settings
 from tests.support.ledger import batch, start_epoch

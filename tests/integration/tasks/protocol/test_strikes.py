@@ -17,7 +17,7 @@ from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys, Ledger
 from tasks.ledger.configurations import Changes
 from tasks.protocol import dead_letters
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.strikes import MAX_STRIKES, NOTHING, Running, Spared, Strike, Struck
 from tasks.settings import Settings
 from tasks.worker.run_guard import StrikeWriter

@@ -7,7 +7,7 @@ import pytest
 
 from tasks.ledger import Ledger
 from tasks.ledger.reader import LedgerReader
-from tasks.protocol.counter import Counts
+from tasks.protocol.counters import Counts
 from tasks.protocol.outcome import Outcome
 from tasks.settings import Settings
 from tests.support.ledger import batch, commit

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.monitoring.error_counts import MINUTE_S, ErrorCounts
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 
 
 def counted(**errors: int) -> Counts:

@@ -14,7 +14,7 @@ from ingest.monitoring.health import HEARTBEAT_S, SLOW_S, STUCK_S, Health, _late
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.memory_guard import MemoryGuard
 from tasks.events import Position
-from tasks.protocol.counter import CounterKey, Counts
+from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.routing import LaneId, Pool, Router
 from tests.support.events import trade
 

@@ -8,8 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-import tasks.protocol.counter
-from tasks.protocol.counter import CounterKey, CounterName, Counts
+import tasks.protocol.counters
+from tasks.protocol.counters import CounterKey, CounterName, Counts
 
 ROOT = Path(__file__).parents[4]
 NAMES = get_args(CounterName)
@@ -62,11 +62,11 @@ def test_a_stored_count_that_is_no_number_is_left_out(count: bytes):
 
 
 def test_no_other_module_builds_or_parses_the_field_of_a_counter():
-    own, named = Path(tasks.protocol.counter.__file__), "|".join(NAMES)
+    own, named = Path(tasks.protocol.counters.__file__), "|".join(NAMES)
     written = re.compile(rf"""["'`]({named}):(?! )""")
     taken_apart = re.compile(r"""partition\(b?":"|["'`]\$?\{(name|counter|kind|key)\}:""")
     for file in (file for top in ("tasks", "ingest", "compose") for file in (ROOT / top).rglob("*")):
         if file != own and file.suffix in {".py", ".js"}:
             source = file.read_text()
             assert not written.search(source), file
-            assert "protocol.counter import" not in source or not taken_apart.search(source), file
+            assert "protocol.counters import" not in source or not taken_apart.search(source), file
