@@ -89,7 +89,7 @@ class Service:
             log.error("can't go on", why=str(error))  # noqa: TRY400 one line, no traceback
         except Exception as error:
             self._failure = error
-            log.exception("a fault of ours: stopping")
+            log.exception("unexpected error: stopping")
         finally:
             self._stop.set()
 
@@ -174,7 +174,7 @@ class Service:
         try:
             return await step()
         except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
-            log.debug("not now", why=str(error) or type(error).__name__)
+            log.debug("step skipped", why=str(error) or type(error).__name__)
         except redis.ResponseError as error:
             self.parts.sender.refusals.own(reason(error))
         except AWAY as error:
@@ -237,7 +237,7 @@ class Service:
             log.error(
                 "stopped with work left",
                 events=left,
-                unread="not known: NATS is away" if unread is None else unread,
+                unread="not known: NATS is unavailable" if unread is None else unread,
                 signals_not_relayed=signals_left,
                 counts_not_written=uncounted,
             )
