@@ -57,10 +57,10 @@ def run(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_demo_and_its_workers_run_strategies_of_the_current_folder(folder: Path):
+def test_the_demo_and_its_workers_run_strategies_of_the_current_folder(folder: Path, recording: Path):
     (folder / "mine.toml").write_text(f'{FILE}[pools.trade.strategies."mine:Broken"]\n')
-    demo = ("-m", "compose.local", "demo", "--seconds", "3", "--workers", "1", "--pool", "solo", "--json")
-    ran = run(folder, *demo, "--partitions", "2")
+    demo = ("-m", "compose.local", "demo", "--workers", "1", "--pool", "solo", "--json")
+    ran = run(folder, *demo, "--partitions", "2", "--feed", str(recording), "--speed", "max")
     assert ran.returncode == 0, ran.stderr
     summary = json.loads(ran.stdout)
     assert summary["signals"]["jump"] > 0

@@ -185,7 +185,7 @@ class Stage:
     def _of(self, key: bytes) -> object:
         kind = self.client.type(key)
         if kind == b"hash":
-            return {field: re.sub(rb"[\d.]{12,}", b"", value) for field, value in self.client.hgetall(key).items()}
+            return {field: re.sub(rb"[\d.]{10,}", b"", value) for field, value in self.client.hgetall(key).items()}
         if kind == b"stream":
             groups = [(group["name"], group["pending"]) for group in self.client.xinfo_groups(key)]
             return [fields for _, fields in self.client.xrange(key)], groups

@@ -105,7 +105,7 @@ def test_following_resumes_once_redis_is_back_and_ctrl_c_ends_it_with_130(tmp_pa
             commit(client, keys, "C")
             wait_for(lambda: symbols(told.read_text()) == ["B", "C"], 10, "a new signal")
             instance.kill(server)
-            wait_for(lambda: "away" in complained.read_text(), 20, "the complaint")
+            wait_for(lambda: "unavailable" in complained.read_text(), 20, "the complaint")
             start_redis(instance, port=port, options=options)
             commit(client, keys, "D")
             wait_for(lambda: symbols(told.read_text()) == ["B", "C", "D"], 20, "the next signal")

@@ -127,4 +127,4 @@ def test_sends_that_fail_leave_no_span_open_and_no_context_behind(
     assert len(collector.received) == 100
     assert all(span.failed for span in collector.received)
     assert sum(span.attributes["rs.resend"] for span in collector.received) == 99
-    assert live_spans() == before
+    assert live_spans() <= before

@@ -9,7 +9,7 @@ from compose.local.processes import ROOT
 SCRIPT = """
 import asyncio, os, signal, socket, sys
 import structlog
-from tasks.worker.fork_safe_loop import Beside
+from tasks.worker.fork_safe_loop import ForkSafeLoopThread
 structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
 log = structlog.get_logger()
 server = socket.create_server(("127.0.0.1", 0))
@@ -21,8 +21,8 @@ async def main(up):
         log.info("beside")
         await asyncio.sleep(0)
 
-beside = Beside()
-beside.start(main)
+thread = ForkSafeLoopThread()
+thread.start(main)
 for _ in range({forks}):
     child = os.fork()
     if not child:
