@@ -112,7 +112,9 @@ class Components:
             self.counters,
             self.active_configuration,
             self.source,
-            Conditions(self.settings.run_limit_s, self.server_probe.crew, lambda: not self.memory_guard.full, restart),
+            Conditions(
+                self.settings.run_limit_s, self.server_probe.workforce, lambda: not self.memory_guard.full, restart
+            ),
         )
 
     def _make_frame_handler(self) -> FrameHandler:

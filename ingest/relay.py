@@ -80,11 +80,11 @@ class Relay:
         settings: Settings,
         ledger: IngestLedger,
         nats: NatsClient,
-        tally: Counters,
+        counters: Counters,
         show: Callable[[bytes, bytes], None],
     ) -> None:
         """`show` takes the stream's entry and the signal, once it went out."""
-        self._settings, self._nats, self._tally, self._show = settings, nats, tally, show
+        self._settings, self._nats, self._counters, self._show = settings, nats, counters, show
         self._redis, self._lease = ledger.client, ledger.lease
         self._keys = Keys(settings.namespace)
         self._trim = self._redis.register_script(script("trim"))
@@ -119,7 +119,7 @@ class Relay:
         )
         entries = _entries(answer)
         if refused := await self._publish(entries):
-            self._tally.add("held", "refused", by=refused)
+            self._counters.add("held", "refused", by=refused)
         return len(entries)
 
     async def _relay_pending(self, idle_ms: int = 0) -> None:
@@ -156,12 +156,12 @@ class Relay:
         await self._acknowledge(done)
         for name, fate in done:
             if isinstance(fate, _Message):
-                self._tally.add("relayed")
+                self._counters.add("relayed")
                 self._show(name, fate.packed)
             elif isinstance(fate, DeadLetter):
-                self._tally.add("unpublishable")
+                self._counters.add("unpublishable")
             else:
-                self._tally.add("held", fate)
+                self._counters.add("held", fate)
         return len(fates) - len(done)
 
     async def _acknowledge(self, done: list[tuple[bytes, _Fate]]) -> None:

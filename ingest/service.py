@@ -150,7 +150,7 @@ class Service:
             "lease": (RENEW_S, self.parts.ledger.lease.renew),
             "nats": (RETRY_S, self.parts.nats.watch),
             "breaker": (CHECKPOINT_S, self.parts.breaker.poll),
-            "surroundings": (PROBE_SERVERS_S, self.parts.server_probe.ask),
+            "server_probe": (PROBE_SERVERS_S, self.parts.server_probe.ask),
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self.parts.relay.run)

@@ -40,20 +40,20 @@ class Sender:
         lanes: Lanes,
         ledger: IngestLedger,
         dispatcher: Dispatcher,
-        tally: Counters,
+        counters: Counters,
         in_force: ActiveConfiguration,
         source: Source,
         conditions: Conditions,
     ) -> None:
         self.lanes, self._source = lanes, source
         self._run_limit_s, self._workforce, self._may_send, self._on_restart = conditions
-        self._ledger, self._dispatcher, self._tally = ledger, dispatcher, tally
+        self._ledger, self._dispatcher, self._counters = ledger, dispatcher, counters
         self._in_force = in_force
         self.epoch = Epoch(0, "")
         self.refusals = Refusals()
         self._sending: set[asyncio.Task[None]] = set()
         self._tasks = itertools.count(1)
-        self._crowding = ContentionEstimator()
+        self._contention = ContentionEstimator()
         #: Whether `_pump` will run when everything that is at hand now has been taken.
         self._pumping = False
         #: Whether something may be waiting until other tasks are back, and a look at it is due.
@@ -78,7 +78,7 @@ class Sender:
         )
         self.epoch = claimed.epoch
         # What was in flight is not any more, and nobody will say so.
-        self._crowding = ContentionEstimator()
+        self._contention = ContentionEstimator()
         self.refusals.begin()
         if claimed.start is None:
             self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())
@@ -106,7 +106,7 @@ class Sender:
         """Put an event into its lanes and send what can be sent."""
         lanes, dropped = self.lanes.offer(event, trace)
         for reason, _ in dropped:
-            self._tally.add("dropped", reason)
+            self._counters.add("dropped", reason)
         if not self._pumping and any(not lane.flight for lane in lanes):
             self.pump()
 
@@ -131,12 +131,12 @@ class Sender:
         )
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
-            self._tally.add("batches_sent")
-            self._tally.batch_events.add(len(lane.flight))
+            self._counters.add("batches_sent")
+            self._counters.batch_events.add(len(lane.flight))
         return tasks
 
     def _is_crowded(self, team: task_packing.Team) -> bool:
-        slows = self._crowding.slows(team, time.monotonic())
+        slows = self._contention.slows(team, time.monotonic())
         if slows and not self._waiting:
             self._waiting = True
             asyncio.get_running_loop().call_later(PATIENCE_S, self._wait_no_longer)
@@ -148,7 +148,7 @@ class Sender:
 
     def _has_something(self, lane: Lane) -> bool:
         if expired := self.lanes.expire(lane, time.time_ns()):
-            self._tally.add("dropped", "expired", by=expired)
+            self._counters.add("dropped", "expired", by=expired)
         return bool(lane.waiting)
 
     def _batch(self, lane: Lane) -> Batch[msgspec.Raw]:
@@ -166,12 +166,12 @@ class Sender:
         span = tracing.batch(" ".join(str(lane.id) for lane in lanes), events, resend=lanes[0].tries > 0)
         number, now_s = next(self._tasks), time.monotonic()
         for lane in lanes:
-            self._crowding.lost(lane.task)
+            self._contention.lost(lane.task)
             lane.task = number
             lane.sent(now_s)
-        crew = self._workforce()
-        if lanes[0].tries == 1 and crew and (team := crew.team(lanes[0].id.pool)):
-            self._crowding.sent(number, team, len(lanes), len(events), now_s)
+        workforce = self._workforce()
+        if lanes[0].tries == 1 and workforce and (team := workforce.team(lanes[0].id.pool)):
+            self._contention.sent(number, team, len(lanes), len(events), now_s)
         return Task(
             carried, describe([item.stream[1] for item in events]), tries=max(lane.tries for lane in lanes)
         ), span
@@ -222,19 +222,19 @@ class Sender:
         if done:
             self.refusals.committed(name)
             self._count(done)
-            self._crowding.committed(lane.task, now_s)
+            self._contention.committed(lane.task, now_s)
             if sent_s is not None:
-                self._tally.round_trip_s.add(now_s - sent_s)
+                self._counters.round_trip_s.add(now_s - sent_s)
             self.pump()
 
     def _count(self, done: list[Item]) -> None:
-        now_ns, tally = time.time_ns(), self._tally
-        tally.add("committed", by=len(done))
+        now_ns, counters = time.time_ns(), self._counters
+        counters.add("committed", by=len(done))
         for item in done:
             latency_ns = now_ns - item.ingested_at_ns
-            tally.totals[latency.counter(latency_ns)] += 1
-            tally.latency_s.add(latency_ns / 1e9)
-            tally.event_age_s.add(now_ns / 1e9 - item.time_ms / 1e3)
+            counters.totals[latency.counter(latency_ns)] += 1
+            counters.latency_s.add(latency_ns / 1e9)
+            counters.event_age_s.add(now_ns / 1e9 - item.time_ms / 1e3)
 
     # What the ledger says
 
@@ -261,7 +261,7 @@ class Sender:
             log.warning(
                 "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(reading.epoch)
             )
-            self._tally.add("redis_went_back")
+            self._counters.add("redis_went_back")
             await self._begin()
             return
         for lane, batch in asked:
@@ -278,7 +278,7 @@ class Sender:
         full = reading.queued.get(lane.id.pool, 0) >= sum(1 for each in self.lanes if each.id.pool == lane.id.pool)
         decision = lane.decide(starts, now_s, copy_life_s=self._run_limit_s, queue_full=full)
         if decision == "resend":
-            self._tally.add("resends")
+            self._counters.add("resends")
             self._send([[lane]])
         elif decision == "quarantine":
             log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)

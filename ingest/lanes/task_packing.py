@@ -73,7 +73,7 @@ class Workforce:
 def plan_tasks(
     lanes: Mapping[str, Sequence[Lane]],
     ready: Collection[Lane],
-    crew: Workforce | None,
+    workforce: Workforce | None,
     now_s: float,
     crowded: Callable[[Team], bool] = lambda _: False,
 ) -> list[list[Lane]]:
@@ -82,32 +82,32 @@ def plan_tasks(
     Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a team that is `crowded`, a
     small task waits until no other is in flight.
     """
-    if crew is None:
+    if workforce is None:
         return [[lane] for lane in ready]
     waiting: dict[Team, list[Lane]] = {}
     tasks: list[list[Lane]] = []
     for lane in ready:
-        team = crew.team(lane.id.pool)
+        team = workforce.team(lane.id.pool)
         if team:
             waiting.setdefault(team, []).append(lane)
         else:
             tasks.append([lane])
-    teams = {team for pool in lanes if (team := crew.team(pool))}
+    teams = {team for pool in lanes if (team := workforce.team(pool))}
     counts = {team: in_flight_tasks(chain.from_iterable(lanes.get(pool, ()) for pool in team), now_s) for team in teams}
     small = {team for team, several in waiting.items() if sum(len(lane.waiting) for lane in several) < FULL_EVENTS}
-    tasks += _fill(waiting, counts, crew, 1, {team for team in small if crowded(team)})
+    tasks += _fill(waiting, counts, workforce, 1, {team for team in small if crowded(team)})
     gone = {lane.id for lanes in tasks for lane in lanes}
     full = {
         team: [lane for lane in several if lane.id not in gone and len(lane.waiting) >= FULL_EVENTS]
         for team, several in waiting.items()
     }
-    return tasks + _fill(full, counts, crew, AHEAD_TASKS)
+    return tasks + _fill(full, counts, workforce, AHEAD_TASKS)
 
 
 def _fill(
     waiting: Mapping[Team, Sequence[Lane]],
     counts: dict[Team, int],
-    crew: Workforce,
+    workforce: Workforce,
     ahead: int,
     one_at_a_time: Collection[Team] = (),
 ) -> list[list[Lane]]:
@@ -119,7 +119,7 @@ def _fill(
         more = False
         for team in in_turn:
             busy = counts.get(team) and team in one_at_a_time
-            if given[team] < len(waiting[team]) and not busy and crew.has_room(team, counts, ahead):
+            if given[team] < len(waiting[team]) and not busy and workforce.has_room(team, counts, ahead):
                 given[team] += 1
                 counts[team] = counts.get(team, 0) + 1
                 more = True

@@ -41,7 +41,7 @@ _KNOWN = {
     "ingest_events_dropped": ("conflated", "overflow", "expired", "stop"),
     "ingest_signals_held": ("stale", "refused"),
 }
-#: What the surroundings said, when they did.
+#: What the servers said, when they did.
 _SEEN: dict[str, Callable[[ServerStats], float | None]] = {
     "ingest_workers": lambda seen: seen.workers,
     "ingest_deadletters": lambda seen: seen.deadletters,
@@ -62,22 +62,22 @@ class Exporter:
 
     def __init__(
         self,
-        tally: Counters,
+        counters: Counters,
         lanes: Lanes,
         parts: Mapping[str, bool],
-        surroundings: ServerProbe,
+        server_probe: ServerProbe,
         source: Source,
         feed: FeedWatch,
         findings: Findings,
     ) -> None:
         self._feed, self._findings = feed, findings
-        self._tally, self._lanes, self._parts = tally, lanes, parts
-        self._surroundings, self._source = surroundings, source
+        self._counters, self._lanes, self._parts = counters, lanes, parts
+        self._server_probe, self._source = server_probe, source
         self._histograms = {
-            "ingest_batch_events": tally.batch_events,
-            "ingest_round_trip_seconds": tally.round_trip_s,
-            "pipeline_latency_seconds": tally.latency_s,
-            "pipeline_event_age_seconds": tally.event_age_s,
+            "ingest_batch_events": counters.batch_events,
+            "ingest_round_trip_seconds": counters.round_trip_s,
+            "pipeline_latency_seconds": counters.latency_s,
+            "pipeline_event_age_seconds": counters.event_age_s,
         }
 
     def collect(self) -> Iterator[Family]:
@@ -94,12 +94,12 @@ class Exporter:
                 yield family
 
     def _samples(self) -> Iterator[tuple[str, Samples]]:
-        totals = self._tally.totals.copy()
+        totals = self._counters.totals.copy()
         for metric, counter in _COUNTED.items():
             yield metric, _one(totals.of(counter))
         for metric, counter in _COUNTED_BY.items():
             yield metric, _labelled(totals.by_label(counter), _KNOWN.get(metric, ()))
-        yield "ingest_events", iter(self._tally.events.items())
+        yield "ingest_events", iter(self._counters.events.items())
         found = {finding.name for finding in self._findings.current()}
         yield "ingest_finding", (((name,), float(name in found)) for name in NAMES)
         yield "ingest_feed_age_seconds", iter(self._feed.ages_by_kind(time.monotonic()).items())
@@ -113,7 +113,7 @@ class Exporter:
         yield "ingest_lane_held_events", (((str(lane.id),), lane.held) for lane in self._lanes)
         yield "ingest_lane_oldest_seconds", (((str(lane),), age_s) for lane, age_s in ages.items())
         yield "ingest_oldest_event_seconds", _one(max(ages.values(), default=0.0))
-        seen = self._surroundings.seen
+        seen = self._server_probe.seen
         for metric, ask in _SEEN.items():
             yield metric, _one(ask(seen) if seen else None)
         yield "ingest_queue_tasks", (((pool,), count) for pool, count in (seen.queues if seen else {}).items())

@@ -1,4 +1,4 @@
-"""What ingest asks the servers for every few seconds, for the metrics, the page and the brake."""
+"""What ingest asks the servers for every few seconds, for the metrics, the page and the memory guard."""
 
 import asyncio
 import math
@@ -29,7 +29,7 @@ class ServerStats(msgspec.Struct, frozen=True):
     queues: Mapping[str, int]
     workers: int
     #: Those workers.
-    crew: Workforce
+    workforce: Workforce
     deadletters: int
     #: How many there have ever been.
     deadletters_written: int
@@ -56,23 +56,23 @@ class ServerStats(msgspec.Struct, frozen=True):
 class ServerProbe:
     """Asks Redis how it is, and who is there."""
 
-    def __init__(self, ledger: IngestLedger, pools: Iterable[str], brake: MemoryGuard) -> None:
-        """The brake is told how full Redis is."""
-        self._ledger, self._pools, self._brake = ledger, tuple(pools), brake
+    def __init__(self, ledger: IngestLedger, pools: Iterable[str], memory_guard: MemoryGuard) -> None:
+        """The memory guard is told how full Redis is."""
+        self._ledger, self._pools, self._memory_guard = ledger, tuple(pools), memory_guard
         self.seen: ServerStats | None = None
         #: Errors by strategy, as the ledger counts them.
         self.errors = ErrorCounts()
         #: Whether the ledger has ever counted an event.
         self.had_events = False
 
-    def crew(self) -> Workforce | None:
+    def workforce(self) -> Workforce | None:
         """Return who works; None where nobody knows."""
-        return self.seen.crew if self.seen else None
+        return self.seen.workforce if self.seen else None
 
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the workers, while it is known, and the strategies that raise."""
         if self.seen:
-            yield from workforce(self.seen.crew.listening, self._pools)
+            yield from workforce(self.seen.workforce.listening, self._pools)
             yield from refusals(self.seen.refused)
         yield from self.errors.findings(time.monotonic())
 
@@ -102,7 +102,7 @@ class ServerProbe:
         return ServerStats(
             queues=await self._ledger.queued(self._pools),
             workers=len(living),
-            crew=Workforce((worker.queues, worker.processes) for worker in living),
+            workforce=Workforce((worker.queues, worker.processes) for worker in living),
             refused=[(worker.name, worker.refused) for worker in living if worker.refused],
             deadletters=count,
             deadletters_written=await self._deadletters_written(),
@@ -112,15 +112,15 @@ class ServerProbe:
             redis_used_bytes=fullest.get("used_memory"),
             redis_limit_bytes=fullest.get("maxmemory"),
             redis_save_failing=_save_failing(infos[self._ledger.url]),
-            redis_full=self._brake.full,
+            redis_full=self._memory_guard.full,
         )
 
     async def _infos(self) -> dict[str, Mapping[str, Any]]:
-        """Ask every server how it is, by its URL, and tell the brake."""
+        """Ask every server how it is, by its URL, and tell the memory guard."""
         servers = self._ledger.servers
         infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
         for url, info in infos.items():
-            self._brake.poll(mask(url), info.get("used_memory"), info.get("maxmemory"))
+            self._memory_guard.poll(mask(url), info.get("used_memory"), info.get("maxmemory"))
         return infos
 
     async def _deadletters_written(self) -> int:

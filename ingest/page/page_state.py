@@ -63,9 +63,9 @@ _encode = msgspec.json.Encoder().encode
 class Sources(NamedTuple):
     """Whom to ask."""
 
-    tally: Counters
+    totals: Counters
     lanes: Lanes
-    surroundings: ServerProbe
+    server_probe: ServerProbe
     ready: Callable[[], tuple[bool, dict[str, Any]]]
     feed: FeedWatch
     unused: UnusedFrames
@@ -146,7 +146,7 @@ class PageState:
 
     def _look_at_feed(self, now_s: float) -> list[Row]:
         fresh = self._sources.feed.tick(now_s)
-        self._sources.unused.tick(now_s, fresh, self._sources.tally.left_out())
+        self._sources.unused.tick(now_s, fresh, self._sources.totals.left_out())
         return self.market.tick(fresh, now_s)
 
     def hello(self) -> bytes:
@@ -159,20 +159,20 @@ class PageState:
         return message("hello", told)
 
     def _sum_up(self) -> None:
-        now = latency.by_bucket(self._sources.tally.totals)
+        now = latency.by_bucket(self._sources.totals.totals)
         self._latencies.append(now)
         minute = now - self._latencies[0]
         self._quantiles.append((latency.quantile_ms(minute, 0.5), latency.quantile_ms(minute, 0.99)))
 
     def _now(self) -> dict[str, Any]:
         """Return all but the market: it is short, so it is told whole each time."""
-        tally, lanes, surroundings, ready, feed, _, strategies = self._sources
+        totals, lanes, server_probe, ready, feed, _, strategies = self._sources
         ages_s = lanes.ages_s(time.time_ns())
-        seen = surroundings.seen
+        seen = server_probe.seen
         return {
             "at_ms": time.time_ns() // 1_000_000,
             "ready": dict(zip(("ok", "parts"), ready(), strict=True)),
-            "totals": {name: tally.totals.of(name) for name in _TOTALS},
+            "totals": {name: totals.totals.of(name) for name in _TOTALS},
             "counters": {name: self.counters.of(name) for name in _COUNTERS},
             "labelled": {name: self.counters.by_label(name) for name in _LABELLED},
             "lanes": [[str(lane.id), lane.held, round(ages_s[lane.id], 2)] for lane in lanes],

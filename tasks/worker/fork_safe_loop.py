@@ -47,7 +47,7 @@ class ForkSafeLoopThread:
             before=self._gate.acquire, after_in_parent=self._gate.release, after_in_child=self._after_in_child
         )
         up: Future[None] = Future()
-        self._thread = threading.Thread(target=self._run, args=(main, up), name="beside", daemon=True)
+        self._thread = threading.Thread(target=self._run, args=(main, up), name="status", daemon=True)
         self._thread.start()
         up.result()
 

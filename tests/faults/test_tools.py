@@ -37,7 +37,7 @@ def test_the_table_has_a_line_for_each_case_and_aligned_columns():
 
 
 def test_a_fault_happens_at_every_so_many_calls_and_only_so_often(tmp_path: Path):
-    fault = Fault(kind="ignore", every=3, at_most=2, tally=str(tmp_path / "tally"))
+    fault = Fault(kind="ignore", every=3, at_most=2, counters=str(tmp_path / "counters"))
     calls = itertools.count(1)
     assert [happens(fault, calls) for _ in range(12)] == [False, False, True] * 2 + [False] * 6
     assert count(fault) == 2

@@ -1,10 +1,10 @@
 """Runs a module as `python -m` does, with one fault built in: a precise window, from outside of the code under test.
 
-    TEST_FAULT='{"kind": "die", "target": "tasks.ledger:Ledger.commit", "when": "after", "every": 20, "tally": "FILE"}'
+    TEST_FAULT='{"kind": "die", "target": "tasks.ledger:Ledger.commit", "when": "after", "every": 20, "counters": "FILE"}'
     python -m tests.faults.wrapped celery -A tasks worker ...
 
 A process dies (SIGKILL) at every so many calls of its life, just before or just after the call. Each fault adds a byte
-to the tally, and when that is as long as `at_most`, no more come.
+to the counters, and when that is as long as `at_most`, no more come.
 """
 
 import asyncio
@@ -33,7 +33,7 @@ class Fault(msgspec.Struct, frozen=True, kw_only=True):
     when: Literal["before", "after"] = "before"
     every: int = 1
     at_most: int = 1_000_000
-    tally: str = ""
+    counters: str = ""
 
 
 STEP_S = 3600
@@ -44,15 +44,15 @@ def happens(fault: Fault, calls: "itertools.count[int]") -> bool:
     """Whether it happens at this call; then it is counted."""
     if next(calls) % fault.every or count(fault) >= fault.at_most:
         return False
-    with Path(fault.tally).open("ab") as tally:
-        tally.write(b"x")
+    with Path(fault.counters).open("ab") as counters:
+        counters.write(b"x")
     return True
 
 
 def count(fault: Fault) -> int:
     """Return how often it happened."""
-    tally = Path(fault.tally)
-    return tally.stat().st_size if tally.exists() else 0
+    counters = Path(fault.counters)
+    return counters.stat().st_size if counters.exists() else 0
 
 
 def patch(fault: Fault) -> None:

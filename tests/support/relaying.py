@@ -50,9 +50,9 @@ class Stage:
     def __init__(self, settings: Settings, client: redis.Redis, connection: NatsClient, heard: list[Any]) -> None:
         self.redis, self.nats, self.heard = client, connection, heard
         self.keys = Keys(settings.namespace)
-        self.tally = Counters()
+        self.counters = Counters()
         self.ledger = IngestLedger(settings)
-        self.relay = Relay(settings, self.ledger, connection, self.tally, lambda *_: None)
+        self.relay = Relay(settings, self.ledger, connection, self.counters, lambda *_: None)
 
     async def add(self, *signals: bytes) -> None:
         for each in signals:

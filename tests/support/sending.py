@@ -132,7 +132,7 @@ class Rig:
     def __init__(self, settings: Settings, partitions: int = 2, *, may_send: Callable[[], bool] = lambda: True) -> None:
         self.client = redis.Redis.from_url(settings.redis_url)
         self.queue = Queue(self.client, settings)
-        self.tally = Counters()
+        self.counters = Counters()
         configuration = _configuration(partitions)
         self.lanes = Lanes(Router(configuration.routes()), Bounds(10**6, 10**6))
         self.ledger = IngestLedger(settings)
@@ -144,7 +144,7 @@ class Rig:
             self.lanes,
             self.ledger,
             Dispatcher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
-            self.tally,
+            self.counters,
             ActiveConfiguration(settings, configuration),
             CORE,
             Conditions(1, lambda: self.workforce, may_send),

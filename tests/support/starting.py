@@ -24,7 +24,7 @@ _SHARED = (
     "ingest.feeds.record", "ingest.feeds.replay", "ingest.feeds.simulate", "ingest.feeds.run_feed", "tasks.backtest.html_report",
 )  # fmt: skip
 _ENDS_S = 30
-#: Of the surroundings; all else is what the test gives.
+#: Of the server_probe; all else is what the test gives.
 _KEPT = ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LANG")
 
 

@@ -49,7 +49,7 @@ def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings, monkeypa
             await on.hears("two", "four")
 
             async def counted() -> bool:
-                return (on.tally.totals.of("held", "refused"), on.tally.totals.of("relayed")) == (2, 2)
+                return (on.counters.totals.of("held", "refused"), on.counters.totals.of("relayed")) == (2, 2)
 
             await until(counted)
             assert (await on.unacknowledged(), await on.letters()) == (2, [])
@@ -57,7 +57,7 @@ def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings, monkeypa
             await on.hears("two", "four", "one", "three")
 
             async def relayed() -> bool:
-                return on.tally.totals.of("relayed") == 4
+                return on.counters.totals.of("relayed") == 4
 
             await until(relayed)
             assert await on.unacknowledged() == 0

@@ -35,7 +35,7 @@ def test_a_signal_goes_to_its_subject_with_its_id_and_is_acknowledged(settings):
             assert message.headers == {"Nats-Msg-Id": "one"}
 
             async def counted() -> bool:
-                return on.tally.totals.of("relayed") == 1
+                return on.counters.totals.of("relayed") == 1
 
             await until(counted)
             assert await on.unacknowledged() == 0
@@ -57,10 +57,10 @@ def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
                 return bool(on.nats.stats["out_msgs"] >= 1)
 
             await until(published)
-            assert (await on.unacknowledged(), on.tally.totals.of("relayed")) == (1, 0)
+            assert (await on.unacknowledged(), on.counters.totals.of("relayed")) == (1, 0)
             server.send(signal.SIGCONT)
             assert await relaying == 1
-            assert (await on.unacknowledged(), on.tally.totals.of("relayed")) == (0, 1)
+            assert (await on.unacknowledged(), on.counters.totals.of("relayed")) == (0, 1)
 
     with Instance("relay") as instance:
         process, url = start_nats(instance)
@@ -82,7 +82,7 @@ def test_a_signal_is_not_acknowledged_until_nats_is_back_and_has_it(settings):
             await until(cut)
             with pytest.raises(ConnectionReconnectingError):
                 await on.relay.relay_new(None)
-            assert (await on.unacknowledged(), on.tally.totals.of("relayed")) == (1, 0)
+            assert (await on.unacknowledged(), on.counters.totals.of("relayed")) == (1, 0)
             start_nats(instance, "nats-again", port=int(url.rpartition(":")[2]))
 
             async def back() -> bool:
@@ -154,8 +154,8 @@ def test_a_stale_signal_is_held_back_and_counted_unless_the_limit_is_0(settings,
             await on.add(packed("stale", age_s=301), packed("fresh", age_s=290))
             await on.relay.drain()
             await on.hears(*relayed)
-            assert on.tally.totals.of("held", "stale") == held
-            assert on.tally.totals.of("relayed") == len(relayed)
+            assert on.counters.totals.of("held", "stale") == held
+            assert on.counters.totals.of("relayed") == len(relayed)
             assert (await on.unacknowledged(), await on.letters()) == (0, [])
 
     asyncio.run(run())
@@ -188,7 +188,7 @@ def test_what_can_never_be_published_is_a_dead_letter_and_blocks_nothing(setting
             letters = await on.letters()
             assert {letter.reason for letter in letters} == {"unpublishable"}
             assert [letter.raw for letter in letters] == [each[: dead_letters.MAX_KEPT_BYTES] for each in hopeless]
-            assert on.tally.totals.of("unpublishable") == len(hopeless)
+            assert on.counters.totals.of("unpublishable") == len(hopeless)
             assert (await on.unacknowledged(), on.nats.stats["reconnects"], on.nats.is_connected) == (0, 0, True)
 
     asyncio.run(run())

@@ -7,22 +7,22 @@ from ingest.counters import Counters, Distribution
 
 
 def test_counts_stay_in_the_totals_and_are_unwritten_until_taken():
-    tally = Counters()
-    tally.add("frames")
-    tally.add("frames", by=2)
-    assert tally.take_unwritten().stored() == {"frames": 3}
-    tally.add("refused", "not_json")
-    assert tally.unwritten.stored() == {"refused:not_json": 1}
-    assert tally.take_unwritten().stored() == {"refused:not_json": 1}
-    assert tally.take_unwritten() == {}
-    assert tally.totals.stored() == {"frames": 3, "refused:not_json": 1}
+    counters = Counters()
+    counters.add("frames")
+    counters.add("frames", by=2)
+    assert counters.take_unwritten().stored() == {"frames": 3}
+    counters.add("refused", "not_json")
+    assert counters.unwritten.stored() == {"refused:not_json": 1}
+    assert counters.take_unwritten().stored() == {"refused:not_json": 1}
+    assert counters.take_unwritten() == {}
+    assert counters.totals.stored() == {"frames": 3, "refused:not_json": 1}
 
 
 def test_what_was_taken_does_not_change_any_more():
-    tally = Counters()
-    tally.add("frames")
-    taken = tally.take_unwritten()
-    tally.add("frames")
+    counters = Counters()
+    counters.add("frames")
+    taken = counters.take_unwritten()
+    counters.add("frames")
     assert taken.stored() == {"frames": 1}
 
 

@@ -22,17 +22,17 @@ class Desk:
     """A handler, and the events that it sent on."""
 
     def __init__(self) -> None:
-        self.tally = Counters()
+        self.counters = Counters()
         self.lanes = Lanes(Router(()), Bounds(1, 1))
         self.events: list[AnyEvent] = []
-        self.refused = RefusedFrames(self.tally)
+        self.refused = RefusedFrames(self.counters)
         self.handler = self.make()
 
     def make(self, *, counts: bool = True) -> FrameHandler:
         def offer(event: AnyEvent, _: str) -> None:
             self.events.append(event)
 
-        return FrameHandler(self.lanes, self.tally, self.refused, offer, lambda _: None, counts=counts)
+        return FrameHandler(self.lanes, self.counters, self.refused, offer, lambda _: None, counts=counts)
 
     def take(self, *frames: bytes) -> None:
         for frame in frames:
@@ -48,7 +48,7 @@ def test_every_frame_gets_a_number_and_is_counted_as_exactly_one_thing(desk: Des
     desk.take(packed(SPOT_TRADE), ACK, BROKEN, packed(SPOT_TRADE | {"t": 12346}))
     assert [(event.seq, event.id) for event in desk.events] == [(1, 12345), (4, 12346)]
     assert desk.lanes.last_seq == 4
-    assert desk.tally.totals.stored() == {"frames": 4, "events": 2, "skipped:ack": 1, "refused:not_json": 1}
+    assert desk.counters.totals.stored() == {"frames": 4, "events": 2, "skipped:ack": 1, "refused:not_json": 1}
 
 
 def test_a_refused_frame_is_a_dead_letter_with_subject_reason_and_bytes(desk: Desk):
@@ -62,8 +62,8 @@ def test_a_flood_of_refused_frames_keeps_the_latest_and_counts_the_rest(desk: De
     desk.take(*(b"no json %d" % number for number in range(MAX_LETTERS + 5)))
     letters = [dead_letters.unpack(each).raw for each in desk.refused.letters]
     assert (letters[0], letters[-1], len(letters)) == (b"no json 5", b"no json 1004", MAX_LETTERS)
-    assert desk.tally.totals.of("letters_lost") == 5
-    assert desk.tally.totals.of("refused", "not_json") == MAX_LETTERS + 5
+    assert desk.counters.totals.of("letters_lost") == 5
+    assert desk.counters.totals.of("refused", "not_json") == MAX_LETTERS + 5
 
 
 def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s(desk: Desk, monkeypatch: pytest.MonkeyPatch):
@@ -82,16 +82,16 @@ def test_refused_frames_are_logged_at_once_and_then_at_most_once_in_10_s(desk: D
 def test_no_bytes_make_it_raise(desk: Desk):
     odd = [b"", b"[]", b"null", b"0", b'"x"', b"{}", b"[" * 100_000, json.dumps({"e": "trade"}).encode(), bytes(2**21)]
     desk.take(*odd)
-    assert desk.tally.totals.of("frames") == len(odd)
+    assert desk.counters.totals.of("frames") == len(odd)
     assert desk.events == []
 
 
 def test_frames_counted_before_are_sent_on_without_being_counted_again(desk: Desk):
-    desk.tally.restart(7)
+    desk.counters.restart(7)
     for seq, raw in ((6, packed(SPOT_TRADE)), (7, BROKEN), (8, packed(SPOT_TRADE | {"t": 12346}))):
         desk.handler.deliver(SUBJECT, raw, None, seq)
     assert [event.seq for event in desk.events] == [6, 8]
-    assert desk.tally.totals.stored() == {"frames": 1, "events": 1}
+    assert desk.counters.totals.stored() == {"frames": 1, "events": 1}
     assert not desk.refused.letters
 
 
@@ -101,7 +101,7 @@ def test_a_shard_that_does_not_count_sends_on_and_keeps_no_letters():
     handler.deliver(SUBJECT, packed(SPOT_TRADE))
     handler.deliver(SUBJECT, BROKEN)
     assert len(desk.events) == 1
-    assert desk.tally.totals.stored() == {}
+    assert desk.counters.totals.stored() == {}
     assert not desk.refused.letters
 
 
@@ -117,4 +117,4 @@ def test_a_book_under_a_wrong_name_is_a_dead_letter_and_a_finding(desk: Desk):
 def test_what_runs_ahead_of_ingests_own_clock_is_refused(desk: Desk):
     ahead_ms = time.time_ns() // 1_000_000 + 3_600_000
     desk.take(enveloped("btcusdt@trade", SPOT_TRADE | {"E": ahead_ms}))
-    assert desk.tally.totals.of("refused", "time_ahead") == 1
+    assert desk.counters.totals.of("refused", "time_ahead") == 1

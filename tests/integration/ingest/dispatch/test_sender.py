@@ -36,7 +36,7 @@ def test_a_commit_whose_notice_was_lost_is_found_in_the_ledger(play):
         rig.offer()
         await rig.until(lambda: rig.lanes.held == 1, looking=True)
         await rig.sent()
-        assert (rig.tally.totals.of("resends"), rig.tally.totals.of("committed")) == (0, 1)
+        assert (rig.counters.totals.of("resends"), rig.counters.totals.of("committed")) == (0, 1)
 
     play(scene)
 
@@ -63,7 +63,7 @@ def test_a_lost_task_is_sent_again_after_a_second_under_another_id(play):
         second = rig.queue.take()
         assert second["headers"]["id"] == f"{first['headers']['id']}~2"
         assert second["body"] == first["body"]
-        assert (rig.tally.totals.of("batches_sent"), rig.tally.totals.of("resends")) == (1, 1)
+        assert (rig.counters.totals.of("batches_sent"), rig.counters.totals.of("resends")) == (1, 1)
 
     play(scene)
 
@@ -78,10 +78,10 @@ def test_nothing_is_resent_while_the_queue_holds_a_task_for_each_lane(play):
         [lane] = [lane for lane in rig.lanes if lane.flight]
         due_s = lane.check_s
         await rig.until(lambda: lane.check_s > due_s, looking=True)
-        assert (len(rig.queue), rig.tally.totals.of("resends")) == (2, 0)
+        assert (len(rig.queue), rig.counters.totals.of("resends")) == (2, 0)
         rig.client.lpop(rig.queue.key)
         await rig.until(lambda: len(rig.queue) == 2, looking=True)
-        assert rig.tally.totals.of("resends") == 1
+        assert rig.counters.totals.of("resends") == 1
 
     play(scene)
 
@@ -113,7 +113,7 @@ def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(play):
         # All find it at the same moment: one of them starts the epoch.
         await look_from_all_sides()
         assert rig.sender.epoch.number == before.number + 1
-        assert rig.tally.totals.of("redis_went_back") == 1
+        assert rig.counters.totals.of("redis_went_back") == 1
         await rig.sent()
         batch = rig.queue.take_batch()
         assert (batch.epoch, batch.prev) == (rig.sender.epoch, None)
@@ -167,7 +167,7 @@ def test_a_commit_between_the_ledgers_answer_and_its_use_is_no_step_back(play, m
 
         monkeypatch.setattr(rig.ledger, "read", read_slowly)
         await rig.sender.poll(everywhere=True)
-        assert (rig.sender.epoch.number, rig.tally.totals.of("redis_went_back")) == (1, 0)
+        assert (rig.sender.epoch.number, rig.counters.totals.of("redis_went_back")) == (1, 0)
         assert rig.lanes.held == 0
 
     play(scene)

@@ -69,7 +69,7 @@ def test_lanes_that_wait_for_a_process_share_the_next_task_oldest_first(play: Pl
         second = await rig.next_task()
         assert (lanes(first), lanes(second)) == ([0], [4, 2, 0, 3])
         assert [len(batch.events) for batch in second] == [2, 1, 1, 1]
-        assert (len(rig.queue), rig.tally.totals.of("batches_sent")) == (0, 5)
+        assert (len(rig.queue), rig.counters.totals.of("batches_sent")) == (0, 5)
         await rig.commit(*second)
         assert rig.lanes.held == 0
 
@@ -101,7 +101,7 @@ def test_what_was_lost_with_its_task_is_sent_again_each_batch_alone(play: Play):
         await rig.until(lambda: len(rig.queue) == 3, looking=True)
         again = [rig.queue.take() for _ in range(3)]
         assert {message["headers"]["id"] for message in again} == {f"{batch.task_id}~2" for batch in lost}
-        assert (rig.tally.totals.of("batches_sent"), rig.tally.totals.of("resends")) == (3, 3)
+        assert (rig.counters.totals.of("batches_sent"), rig.counters.totals.of("resends")) == (3, 3)
 
     play(scene)
 

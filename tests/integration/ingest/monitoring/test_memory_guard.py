@@ -22,7 +22,7 @@ FILLER = "somebody else's"
 @pytest.fixture
 def small() -> Iterator[str]:
     """A server that may use 8 MB."""
-    with Instance("brake") as instance:
+    with Instance("memory_guard") as instance:
         yield start_redis(instance, options=("--maxmemory", "8mb"))[1]
 
 
@@ -44,27 +44,27 @@ def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small
     guard = MemoryGuard(0.9)
 
     async def scenario(rig: Rig) -> None:
-        surroundings = ServerProbe(rig.ledger, ["trade"], guard)
+        server_probe = ServerProbe(rig.ledger, ["trade"], guard)
         await rig.sender.begin()
         rig.offer()
         await rig.sent()
         fill(rig.client, 0.95)
-        await surroundings.ask()
-        assert surroundings.seen is not None
-        assert surroundings.seen.redis_full
+        await server_probe.ask()
+        assert server_probe.seen is not None
+        assert server_probe.seen.redis_full
         # What is in flight is committed, also now; nothing follows it.
         first = rig.queue.take_batch()
         rig.offer()
         assert rig.queue.commit(first) == "committed"
-        await rig.until(lambda: rig.tally.totals.of("committed") == 1, looking=True)
+        await rig.until(lambda: rig.counters.totals.of("committed") == 1, looking=True)
         rig.offer()
         await rig.sender.poll(everywhere=True)
-        assert (len(rig.queue), rig.lanes.held, rig.tally.totals.of("batches_sent")) == (0, 2, 1)
+        assert (len(rig.queue), rig.lanes.held, rig.counters.totals.of("batches_sent")) == (0, 2, 1)
         empty(rig.client)
-        await surroundings.ask()
+        await server_probe.ask()
         await rig.until(lambda: len(rig.queue), looking=True)
         assert [event.id for event in rig.queue.take_batch().events] == [2, 3]
-        assert rig.tally.totals.of("dropped", "overflow") == 0
+        assert rig.counters.totals.of("dropped", "overflow") == 0
         refused: Any = rig.client.info("errorstats")
         assert "errorstat_OOM" not in refused
 
@@ -84,13 +84,13 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
 ):
     split = Settings(redis_url=redis_url, namespace=namespace).model_copy(update={which: small})
     ledger = IngestLedger(split)
-    brake = MemoryGuard(0.9)
-    surroundings = ServerProbe(ledger, ["trade"], brake)
+    memory_guard = MemoryGuard(0.9)
+    server_probe = ServerProbe(ledger, ["trade"], memory_guard)
 
     async def seen() -> ServerStats:
-        await surroundings.ask()
-        assert surroundings.seen is not None
-        return surroundings.seen
+        await server_probe.ask()
+        assert server_probe.seen is not None
+        return server_probe.seen
 
     async def scenario(client: redis.Redis) -> None:
         try:
@@ -113,18 +113,18 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
 def test_an_unavailable_result_store_neither_blocks_nor_hides_the_ledger(redis_url: str, namespace: str):
     nowhere = f"redis://{HOST}:{free_port()}/0"
     ledger = IngestLedger(Settings(redis_url=redis_url, result_url=nowhere, namespace=namespace))
-    surroundings = ServerProbe(ledger, ["trade"], MemoryGuard(0.9))
+    server_probe = ServerProbe(ledger, ["trade"], MemoryGuard(0.9))
 
     async def scenario() -> None:
         try:
-            await surroundings.ask()
+            await server_probe.ask()
         finally:
             await ledger.close()
 
     asyncio.run(scenario())
-    assert surroundings.seen is not None
-    assert surroundings.seen.redis_used_bytes
-    assert not surroundings.seen.redis_full
+    assert server_probe.seen is not None
+    assert server_probe.seen.redis_used_bytes
+    assert not server_probe.seen.redis_full
 
 
 def test_without_the_stop_the_same_server_would_refuse_writes(small: str):

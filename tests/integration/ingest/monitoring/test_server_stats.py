@@ -22,13 +22,13 @@ def ask(settings: Settings) -> ServerStats:
 
     async def asked() -> ServerStats:
         ledger = IngestLedger(settings)
-        surroundings = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
+        server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
         try:
-            await surroundings.ask()
+            await server_probe.ask()
         finally:
             await ledger.close()
-        assert surroundings.seen is not None
-        return surroundings.seen
+        assert server_probe.seen is not None
+        return server_probe.seen
 
     return asyncio.run(asked())
 
@@ -59,12 +59,12 @@ def test_queues_dead_letters_waiting_signals_and_workers_are_counted(
     assert seen.queues == {"depth": 0, "trade": 2}
     assert (seen.deadletters, seen.deadletters_written) == (2, 3)
     assert (seen.signals_waiting, seen.workers) == (3, 1)
-    assert [seen.crew.processes(pool) for pool in ("depth", "trade")] == [0, 2]
+    assert [seen.workforce.processes(pool) for pool in ("depth", "trade")] == [0, 2]
     assert seen.deadletter_age_s == pytest.approx(60, abs=5)
 
 
 def test_without_the_right_to_info_all_other_figures_are_reported():
-    with Instance("surroundings") as instance:
+    with Instance("server_probe") as instance:
         _, url = start_redis(instance)
         with redis.Redis.from_url(url) as client:
             client.acl_setuser("strict", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
@@ -76,12 +76,12 @@ def test_without_the_right_to_info_all_other_figures_are_reported():
 def test_an_answer_stands_until_the_next_one_is_there(settings: Settings):
     async def seen_meanwhile() -> list[ServerStats | None]:
         ledger = IngestLedger(settings)
-        surroundings = ServerProbe(ledger, ["depth"], MemoryGuard(0.9))
-        await surroundings.ask()
-        asking = asyncio.create_task(surroundings.ask())
+        server_probe = ServerProbe(ledger, ["depth"], MemoryGuard(0.9))
+        await server_probe.ask()
+        asking = asyncio.create_task(server_probe.ask())
         seen = []
         while not asking.done():
-            seen.append(surroundings.seen)
+            seen.append(server_probe.seen)
             await asyncio.sleep(0)
         await ledger.close()
         return seen
@@ -92,19 +92,19 @@ def test_an_answer_stands_until_the_next_one_is_there(settings: Settings):
 
 
 def test_an_answer_is_forgotten_when_redis_has_gone():
-    with Instance("surroundings") as instance:
+    with Instance("server_probe") as instance:
         process, url = start_redis(instance)
 
         async def asked_before_and_after() -> tuple[ServerStats | None, ServerStats | None]:
             ledger = IngestLedger(Settings(redis_url=url))
-            surroundings = ServerProbe(ledger, [], MemoryGuard(0.9))
-            await surroundings.ask()
-            before = surroundings.seen
+            server_probe = ServerProbe(ledger, [], MemoryGuard(0.9))
+            await server_probe.ask()
+            before = server_probe.seen
             await asyncio.to_thread(instance.stop, process)
             with pytest.raises(redis.ConnectionError):
-                await surroundings.ask()
+                await server_probe.ask()
             await ledger.close()
-            return before, surroundings.seen
+            return before, server_probe.seen
 
         before, after = asyncio.run(asked_before_and_after())
         assert before is not None
@@ -114,14 +114,14 @@ def test_an_answer_is_forgotten_when_redis_has_gone():
 def test_a_raising_strategy_and_a_queue_without_workers_are_found(settings: Settings, client: redis.Redis, keys: Keys):
     async def found() -> list[tuple[str, str]]:
         ledger = IngestLedger(settings)
-        surroundings = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
+        server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
         listener = Heartbeat(settings, "a@host")
         await listener.announce(1, ["depth"])
-        await surroundings.ask()
+        await server_probe.ask()
         client.hincrby(keys.counters, "errors:boom", 12)
-        await surroundings.ask()
+        await server_probe.ask()
         await listener.close()
         await ledger.close()
-        return [(finding.name, finding.what) for finding in surroundings.findings()]
+        return [(finding.name, finding.what) for finding in server_probe.findings()]
 
     assert asyncio.run(found()) == [("queue_unserved", "queue trade"), ("strategy_errors", "strategy boom")]

@@ -93,8 +93,8 @@ def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
             await asyncio.to_thread(command, app, "revoke", task_id=[revoked])
             await rig.ledger.lease.renew()  # starting the worker took its time
             rig.offer()
-            await rig.until(lambda: rig.tally.totals.of("committed"), 20, looking=True)
+            await rig.until(lambda: rig.counters.totals.of("committed"), 20, looking=True)
             assert f"Discarding revoked task: tasks.process[{revoked}]" in one.log()
-            assert rig.tally.totals.of("resends") >= 1
+            assert rig.counters.totals.of("resends") >= 1
 
     asyncio.run(begun(Rig(settings), scene))

@@ -73,8 +73,8 @@ class World:
 
     def pump(self) -> None:
         ready = [lane for lane in self.lanes.values() if lane.waiting and not lane.flight]
-        crew = task_packing.Workforce([({"trade"}, self.processes)]) if self.processes else None
-        for lanes in task_packing.plan_tasks({"trade": list(self.lanes.values())}, ready, crew, self.now_s):
+        workforce = task_packing.Workforce([({"trade"}, self.processes)]) if self.processes else None
+        for lanes in task_packing.plan_tasks({"trade": list(self.lanes.values())}, ready, workforce, self.now_s):
             assert all(lane.launch() for lane in lanes)
             self.send(lanes)
 

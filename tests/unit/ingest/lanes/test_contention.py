@@ -12,28 +12,28 @@ class Clock:
     """Sends tasks that take as long as told."""
 
     def __init__(self) -> None:
-        self.crowding, self.now_s, self._task = ContentionEstimator(), 100.0, 0
+        self.contention, self.now_s, self._task = ContentionEstimator(), 100.0, 0
 
     def send(self, team: tuple[str, ...] = TEAM, batches: int = 1, events: int = EVENTS) -> int:
         self._task += 1
-        self.crowding.sent(self._task, team, batches, events, self.now_s)
+        self.contention.sent(self._task, team, batches, events, self.now_s)
         return self._task
 
     def alone(self, seconds: float, events: int = EVENTS) -> None:
         task = self.send(events=events)
         self.now_s += seconds
-        self.crowding.committed(task, self.now_s)
+        self.contention.committed(task, self.now_s)
 
     def beside(self, seconds: float) -> None:
         tasks = [self.send(), self.send()]
         self.now_s += seconds
         for task in tasks:
-            self.crowding.committed(task, self.now_s)
+            self.contention.committed(task, self.now_s)
 
     def slows(self) -> bool:
         """Ask as somebody who has not waited yet."""
-        self.crowding.lost(self.send())
-        return self.crowding.slows(TEAM, self.now_s)
+        self.contention.lost(self.send())
+        return self.contention.slows(TEAM, self.now_s)
 
 
 @pytest.fixture
@@ -77,10 +77,10 @@ def test_each_second_one_task_goes_alone_and_one_beside_others(clock: Clock, bes
 def test_no_task_waits_long_for_others_and_then_none_waits_for_a_second(clock: Clock):
     assert clock.slows()
     clock.now_s += PATIENCE_S
-    assert not clock.crowding.slows(TEAM, clock.now_s)
+    assert not clock.contention.slows(TEAM, clock.now_s)
     assert not clock.slows()
     clock.now_s += TRY_EVERY_S
-    assert not clock.crowding.slows(TEAM, clock.now_s), "it has waited since"
+    assert not clock.contention.slows(TEAM, clock.now_s), "it has waited since"
     clock.now_s += TRY_EVERY_S + 0.001
     assert clock.slows()
 
@@ -88,18 +88,18 @@ def test_no_task_waits_long_for_others_and_then_none_waits_for_a_second(clock: C
 def test_a_task_ends_with_the_last_of_its_batches(clock: Clock):
     task = clock.send(batches=2)
     clock.now_s += 0.005
-    clock.crowding.committed(task, clock.now_s)
-    assert clock.crowding.slows(TEAM, clock.now_s), "nothing is measured yet"
-    clock.crowding.committed(task, clock.now_s)
-    assert not clock.crowding.slows(TEAM, clock.now_s)
+    clock.contention.committed(task, clock.now_s)
+    assert clock.contention.slows(TEAM, clock.now_s), "nothing is measured yet"
+    clock.contention.committed(task, clock.now_s)
+    assert not clock.contention.slows(TEAM, clock.now_s)
 
 
 def test_a_task_that_was_lost_is_no_measure_and_stands_beside_nobody(clock: Clock):
     lost = clock.send()
-    clock.crowding.lost(lost)
+    clock.contention.lost(lost)
     clock.alone(0.010)
     clock.now_s += 5
-    clock.crowding.committed(lost, clock.now_s)
+    clock.contention.committed(lost, clock.now_s)
     clock.beside(0.020)
     clock.alone(0.010)
     assert clock.slows()

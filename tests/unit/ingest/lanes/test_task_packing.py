@@ -141,13 +141,13 @@ def tasks_for(
 
 
 def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
-    crew = Workforce([({"A", "B"}, 2), ({"A"}, 3), ({"C"}, 1)])
-    assert [crew.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
+    workforce = Workforce([({"A", "B"}, 2), ({"A"}, 3), ({"C"}, 1)])
+    assert [workforce.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
 
 
 def test_pools_that_the_same_workers_serve_are_a_team():
-    crew = Workforce([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
-    assert [crew.team(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
+    workforce = Workforce([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
+    assert [workforce.team(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
 
 
 @given(ready_lanes(), _counts, st.none() | _workers)

@@ -22,7 +22,7 @@ LANE = LaneId("trade", 0)
 SEEN = ServerStats(
     queues={"trade": 4},
     workers=2,
-    crew=Workforce([({"trade"}, 4)]),
+    workforce=Workforce([({"trade"}, 4)]),
     deadletters=3,
     deadletters_written=9,
     deadletter_ms=10_000,
@@ -38,17 +38,17 @@ class Scraped:
     """An ingest of one lane, as a scraper sees it."""
 
     def __init__(self, seen: ServerStats | None = None) -> None:
-        self.tally, self.parts = Counters(), {"nats": True, "redis": False}
+        self.counters, self.parts = Counters(), {"nats": True, "redis": False}
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
-        surroundings: Any = SimpleNamespace(seen=seen)
+        server_probe: Any = SimpleNamespace(seen=seen)
         self.registry = CollectorRegistry()
         self.source: Any = SimpleNamespace(keeps=False, unread=0)
         self.found: list[Finding] = []
         findings = Findings(lambda: self.found)
         self.feed = FeedWatch()
         self.registry.register(
-            Exporter(self.tally, self.lanes, self.parts, surroundings, self.source, self.feed, findings)
+            Exporter(self.counters, self.lanes, self.parts, server_probe, self.source, self.feed, findings)
         )
 
     def __getitem__(self, wanted: str) -> dict[tuple[str, ...], float]:
@@ -81,10 +81,10 @@ def test_a_counter_without_labels_is_zero_before_anything_happened():
 
 def test_a_labelled_counter_has_a_sample_per_label_and_labels_keep_colons():
     scraped = Scraped()
-    scraped.tally.add("skipped", "kline", by=2)
-    scraped.tally.add("skipped", "trade:INSURANCE_FUND")
-    scraped.tally.add("dropped", "overflow", by=3)
-    scraped.tally.events["spot", "trade"] += 5
+    scraped.counters.add("skipped", "kline", by=2)
+    scraped.counters.add("skipped", "trade:INSURANCE_FUND")
+    scraped.counters.add("dropped", "overflow", by=3)
+    scraped.counters.events["spot", "trade"] += 5
     assert scraped["ingest_frames_skipped_total"] == {("kline",): 2, ("trade:INSURANCE_FUND",): 1}
     assert scraped["ingest_events_dropped_total"] == {
         ("conflated",): 0,
@@ -118,7 +118,7 @@ def test_the_gauges_show_what_is_held_and_what_is_up_when_asked():
 def test_a_histogram_adds_up_from_bucket_to_bucket():
     scraped = Scraped()
     for seconds in (0.0005, 0.004, 0.004, 99.0):
-        scraped.tally.latency_s.add(seconds)
+        scraped.counters.latency_s.add(seconds)
     buckets = {float(bound): count for (bound,), count in scraped["pipeline_latency_seconds_bucket"].items()}
     assert list(buckets) == [*metrics.LATENCY_BUCKETS_S, float("inf")]
     assert (buckets[0.001], buckets[0.005], buckets[10.0], buckets[float("inf")]) == (1, 3, 3, 4)

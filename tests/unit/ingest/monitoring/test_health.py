@@ -35,8 +35,13 @@ class Watched:
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
         self.errors, self.lifecycle = ErrorCounts(), Lifecycle()
         probe: Any = SimpleNamespace(seen=None, errors=self.errors)
-        self.brake = MemoryGuard(0.9)
-        checks = self.lifecycle.findings, self.parts.findings, self.brake.findings, lambda: late_lanes(self.lanes)
+        self.memory_guard = MemoryGuard(0.9)
+        checks = (
+            self.lifecycle.findings,
+            self.parts.findings,
+            self.memory_guard.findings,
+            lambda: late_lanes(self.lanes),
+        )
         findings = Findings(*checks, now=time.monotonic)
         self.health = Health(self.lifecycle, self.parts, self.lanes, probe, FeedWatch(), findings)
         self.lifecycle.started = True
@@ -89,11 +94,11 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane(watche
 
 
 def test_a_full_redis_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
-    watched.brake.poll("redis://b", 950, 1_000)
+    watched.memory_guard.poll("redis://b", 950, 1_000)
     well, said = watched.health.ready()
     assert (well, said["redis_full"], said["redis"]) == (False, True, True)
     assert watched.health.healthz()[0]
-    watched.brake.poll("redis://b", 100, 1_000)
+    watched.memory_guard.poll("redis://b", 100, 1_000)
     assert watched.health.ready()[0]
 
 

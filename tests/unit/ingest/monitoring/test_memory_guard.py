@@ -8,17 +8,17 @@ from ingest.monitoring.memory_guard import MemoryGuard
 LIMIT = 1_000
 
 
-def full(brake: MemoryGuard, used_bytes: int | None, limit_bytes: int | None = LIMIT, server: str = "a") -> bool:
+def full(memory_guard: MemoryGuard, used_bytes: int | None, limit_bytes: int | None = LIMIT, server: str = "a") -> bool:
     """Let it look; say what it thinks then."""
-    brake.poll(server, used_bytes, limit_bytes)
-    return brake.full
+    memory_guard.poll(server, used_bytes, limit_bytes)
+    return memory_guard.full
 
 
 def test_it_is_full_above_its_share_and_until_a_twentieth_below_it():
     """Share and twentieth are parts of the limit."""
-    brake = MemoryGuard(0.9)
+    memory_guard = MemoryGuard(0.9)
     used = (900, 901, 999, 900, 851, 850, 900, 901)
-    assert [full(brake, each) for each in used] == [False, True, True, True, True, False, False, True]
+    assert [full(memory_guard, each) for each in used] == [False, True, True, True, True, False, False, True]
 
 
 @pytest.mark.parametrize(("share", "limit"), [(0.0, LIMIT), (0.9, 0)], ids=["switched off", "no limit"])
@@ -27,28 +27,28 @@ def test_it_is_never_full_when_it_is_switched_off_or_redis_has_no_limit(share: f
 
 
 def test_what_redis_does_not_tell_changes_nothing():
-    brake = MemoryGuard(0.9)
-    assert not full(brake, None, None)
-    assert full(brake, 950)
-    assert full(brake, None)
+    memory_guard = MemoryGuard(0.9)
+    assert not full(memory_guard, None, None)
+    assert full(memory_guard, 950)
+    assert full(memory_guard, None)
 
 
 def test_taking_the_limit_away_releases_it():
-    brake = MemoryGuard(0.9)
-    assert full(brake, 950)
-    assert not full(brake, 950, 0)
+    memory_guard = MemoryGuard(0.9)
+    assert full(memory_guard, 950)
+    assert not full(memory_guard, 950, 0)
 
 
 def test_one_full_server_of_several_is_enough_and_each_has_its_own_slack():
-    brake = MemoryGuard(0.9)
+    memory_guard = MemoryGuard(0.9)
     looks = (("a", 100), ("b", 950), ("a", 100), ("a", 880), ("b", 860), ("b", 850))
-    assert [full(brake, used, server=name) for name, used in looks] == [False, True, True, True, True, False]
+    assert [full(memory_guard, used, server=name) for name, used in looks] == [False, True, True, True, True, False]
 
 
 def test_it_logs_once_which_server_is_full_and_once_that_it_has_room():
-    brake = MemoryGuard(0.9)
+    memory_guard = MemoryGuard(0.9)
     with capture_logs() as logs:
         for used in (950, 960, 100, 100):
-            brake.poll("redis://b", used, LIMIT)
+            memory_guard.poll("redis://b", used, LIMIT)
     told = [(line["log_level"], line["server"], line["used_bytes"]) for line in logs]
     assert told == [("error", "redis://b", 950), ("info", "redis://b", 100)]
