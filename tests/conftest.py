@@ -27,6 +27,12 @@ def fresh_settings() -> Iterator[None]:
 
 
 @pytest.fixture(scope="session")
+def anyio_backend() -> str:
+    """The event loop of asynchronous tests."""
+    return "asyncio"
+
+
+@pytest.fixture(scope="session")
 def servers() -> Iterator[Instance]:
     """Where the session's servers live."""
     with Instance("tests") as instance:

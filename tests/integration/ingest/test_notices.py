@@ -51,7 +51,7 @@ def test_commits_are_known_when_the_notices_connection_dies_and_after(nats_url, 
         reader.client.close()
 
 
-def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(settings: Settings):
+async def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(settings: Settings):
     asked: list[bool] = []
 
     class Cut:
@@ -63,16 +63,13 @@ def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(settings: 
     async def poll(*, everywhere: bool = False) -> None:
         asked.append(everywhere)
 
-    async def run() -> None:
-        service = Service(Components(settings))
-        parts: Any = service.parts
-        parts.ledger.subscribe = AsyncMock(return_value=Cut())
-        parts.sender.poll = poll
-        for _ in range(2):
-            await service._with_redis(service._listen)
-        await service.parts.ledger.close()
-
-    asyncio.run(run())
+    service = Service(Components(settings))
+    parts: Any = service.parts
+    parts.ledger.subscribe = AsyncMock(return_value=Cut())
+    parts.sender.poll = poll
+    for _ in range(2):
+        await service._with_redis(service._listen)
+    await service.parts.ledger.close()
     assert asked == [True, True]
 
 

@@ -25,22 +25,19 @@ def settings(nats_url: str, redis_url: str, namespace: str) -> Settings:
     return settings_of_a_relay(nats_url, redis_url, namespace)
 
 
-def test_a_signal_goes_to_its_subject_with_its_id_and_is_acknowledged(settings):
-    async def run() -> None:
-        async with stage(settings) as on, running(on):
-            await on.add(packed("one"))
-            await on.hears("one")
-            [message] = on.heard
-            assert message.subject == f"{settings.namespace}.my_Strategy.BTCUSDT.buy.spot"
-            assert message.headers == {"Nats-Msg-Id": "one"}
+async def test_a_signal_goes_to_its_subject_with_its_id_and_is_acknowledged(settings):
+    async with stage(settings) as on, running(on):
+        await on.add(packed("one"))
+        await on.hears("one")
+        [message] = on.heard
+        assert message.subject == f"{settings.namespace}.my_Strategy.BTCUSDT.buy.spot"
+        assert message.headers == {"Nats-Msg-Id": "one"}
 
-            async def counted() -> bool:
-                return on.counters.totals.of("relayed") == 1
+        async def counted() -> bool:
+            return on.counters.totals.of("relayed") == 1
 
-            await until(counted)
-            assert await on.unacknowledged() == 0
-
-    asyncio.run(run())
+        await until(counted)
+        assert await on.unacknowledged() == 0
 
 
 def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
@@ -97,35 +94,29 @@ def test_a_signal_is_not_acknowledged_until_nats_is_back_and_has_it(settings):
         asyncio.run(run(instance))
 
 
-def test_what_an_earlier_relay_left_unacknowledged_is_relayed_first(settings):
-    async def run() -> None:
-        async with stage(settings) as on:
-            await on.create_group()
-            await on.add(packed("one"), packed("two"))
-            await on.redis.xreadgroup(GROUP, "earlier", {on.keys.signals: ">"}, count=2)
-            await on.add(packed("three"))
-            async with running(on):
-                await on.hears("one", "two", "three")
-            await on.relay.drain()
-            assert await on.unacknowledged() == 0
-
-    asyncio.run(run())
+async def test_what_an_earlier_relay_left_unacknowledged_is_relayed_first(settings):
+    async with stage(settings) as on:
+        await on.create_group()
+        await on.add(packed("one"), packed("two"))
+        await on.redis.xreadgroup(GROUP, "earlier", {on.keys.signals: ">"}, count=2)
+        await on.add(packed("three"))
+        async with running(on):
+            await on.hears("one", "two", "three")
+        await on.relay.drain()
+        assert await on.unacknowledged() == 0
 
 
-def test_a_relay_cancelled_before_acknowledging_leaves_signals_to_the_next(settings):
-    async def run() -> None:
-        async with stage(settings) as on:
-            await on.create_group()
-            await on.add(packed("one"))
-            await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=1)
-            await on.relay.drain()
-            await on.hears("one")
-            assert await on.unacknowledged() == 0
-
-    asyncio.run(run())
+async def test_a_relay_cancelled_before_acknowledging_leaves_signals_to_the_next(settings):
+    async with stage(settings) as on:
+        await on.create_group()
+        await on.add(packed("one"))
+        await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=1)
+        await on.relay.drain()
+        await on.hears("one")
+        assert await on.unacknowledged() == 0
 
 
-def test_what_went_into_a_lost_connection_does_not_count_as_delivered(settings):
+async def test_what_went_into_a_lost_connection_does_not_count_as_delivered(settings):
     async def publish_over_two_connections(on: Stage) -> None:
         async with delivering(on.nats):
             await on.nats.publish(f"{settings.namespace}.x")
@@ -136,32 +127,26 @@ def test_what_went_into_a_lost_connection_does_not_count_as_delivered(settings):
 
             await until(back)
 
-    async def run() -> None:
-        async with stage(settings, max_reconnect_attempts=-1, reconnect_time_wait=0) as on:
-            with pytest.raises(ConnectionReconnectingError):
-                await publish_over_two_connections(on)
-
-    asyncio.run(run())
+    async with stage(settings, max_reconnect_attempts=-1, reconnect_time_wait=0) as on:
+        with pytest.raises(ConnectionReconnectingError):
+            await publish_over_two_connections(on)
 
 
 @pytest.mark.parametrize(("max_age_s", "relayed", "held"), [(300, ["fresh"], 1), (0, ["stale", "fresh"], 0)])
-def test_a_stale_signal_is_held_back_and_counted_unless_the_limit_is_0(settings, max_age_s, relayed, held):
+async def test_a_stale_signal_is_held_back_and_counted_unless_the_limit_is_0(settings, max_age_s, relayed, held):
     own = settings.model_copy(update={"signal_max_age_s": max_age_s})
 
-    async def run() -> None:
-        async with stage(own) as on:
-            await on.create_group()
-            await on.add(packed("stale", age_s=301), packed("fresh", age_s=290))
-            await on.relay.drain()
-            await on.hears(*relayed)
-            assert on.counters.totals.of("held", "stale") == held
-            assert on.counters.totals.of("relayed") == len(relayed)
-            assert (await on.unacknowledged(), await on.letters()) == (0, [])
-
-    asyncio.run(run())
+    async with stage(own) as on:
+        await on.create_group()
+        await on.add(packed("stale", age_s=301), packed("fresh", age_s=290))
+        await on.relay.drain()
+        await on.hears(*relayed)
+        assert on.counters.totals.of("held", "stale") == held
+        assert on.counters.totals.of("relayed") == len(relayed)
+        assert (await on.unacknowledged(), await on.letters()) == (0, [])
 
 
-def test_what_can_never_be_published_is_a_dead_letter_and_blocks_nothing(settings):
+async def test_what_can_never_be_published_is_a_dead_letter_and_blocks_nothing(settings):
     mebibyte = 1024 * 1024
     filler = "x" * (mebibyte - len(packed("a", note="")))
     hopeless = [
@@ -179,58 +164,49 @@ def test_what_can_never_be_published_is_a_dead_letter_and_blocks_nothing(setting
     ]
     assert len(hopeless[4]) == mebibyte, "it is the headers that make it too large"
 
-    async def run() -> None:
-        async with stage(settings) as on:
-            await on.create_group()
-            await on.add(packed("before"), *hopeless, packed("after"))
-            await on.relay.drain()
-            await on.hears("before", "after")
-            letters = await on.letters()
-            assert {letter.reason for letter in letters} == {"unpublishable"}
-            assert [letter.raw for letter in letters] == [each[: dead_letters.MAX_KEPT_BYTES] for each in hopeless]
-            assert on.counters.totals.of("unpublishable") == len(hopeless)
-            assert (await on.unacknowledged(), on.nats.stats["reconnects"], on.nats.is_connected) == (0, 0, True)
-
-    asyncio.run(run())
+    async with stage(settings) as on:
+        await on.create_group()
+        await on.add(packed("before"), *hopeless, packed("after"))
+        await on.relay.drain()
+        await on.hears("before", "after")
+        letters = await on.letters()
+        assert {letter.reason for letter in letters} == {"unpublishable"}
+        assert [letter.raw for letter in letters] == [each[: dead_letters.MAX_KEPT_BYTES] for each in hopeless]
+        assert on.counters.totals.of("unpublishable") == len(hopeless)
+        assert (await on.unacknowledged(), on.nats.stats["reconnects"], on.nats.is_connected) == (0, 0, True)
 
 
-def test_the_stream_is_trimmed_to_what_is_kept_once_it_is_relayed(settings, monkeypatch):
+async def test_the_stream_is_trimmed_to_what_is_kept_once_it_is_relayed(settings, monkeypatch):
     monkeypatch.setattr(relay_module, "TRIM_INTERVAL_S", 0)
     own = settings.model_copy(update={"signals_keep": 10})
     names = [str(number) for number in range(1_000)]
 
-    async def run() -> None:
-        async with stage(own) as on:
-            await on.add(*map(packed, names))
-            async with running(on):
-                await on.hears(*names)
+    async with stage(own) as on:
+        await on.add(*map(packed, names))
+        async with running(on):
+            await on.hears(*names)
 
-                # Redis trims whole nodes of 100 entries.
-                async def trimmed() -> bool:
-                    return 10 <= await on.redis.xlen(on.keys.signals) < 10 + 100
+            # Redis trims whole nodes of 100 entries.
+            async def trimmed() -> bool:
+                return 10 <= await on.redis.xlen(on.keys.signals) < 10 + 100
 
-                await until(trimmed)
-
-    asyncio.run(run())
+            await until(trimmed)
 
 
-def test_nothing_goes_of_what_is_not_relayed_yet_however_much_it_is(settings):
+async def test_nothing_goes_of_what_is_not_relayed_yet_however_much_it_is(settings):
     script = (Path(relay_module.__file__).parents[1] / "tasks" / "ledger" / "scripts" / "trim.lua").read_text()
 
-    async def run() -> None:
-        async with stage(settings) as on:
-            await on.create_group()
-            await on.add(*(packed(str(number)) for number in range(1_000)))
-            trim = on.redis.register_script(script)
-            assert await trim(keys=[on.keys.signals], args=[GROUP, 10]) == 0
-            # 400 are relayed, 256 are taken and not acknowledged, the rest nobody has read.
-            await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=400)
-            await on.relay._relay_pending()
-            taken: Any = await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=256)
-            assert await trim(keys=[on.keys.signals], args=[GROUP, 10]) > 0
-            assert len(relay_module._entries(taken)) == 256
-            pending: Any = await on.redis.xpending_range(on.keys.signals, GROUP, "-", "+", 1)
-            assert await on.redis.xrange(on.keys.signals, pending[0]["message_id"], pending[0]["message_id"])
-            assert await on.redis.xlen(on.keys.signals) >= 600
-
-    asyncio.run(run())
+    async with stage(settings) as on:
+        await on.create_group()
+        await on.add(*(packed(str(number)) for number in range(1_000)))
+        trim = on.redis.register_script(script)
+        assert await trim(keys=[on.keys.signals], args=[GROUP, 10]) == 0
+        # 400 are relayed, 256 are taken and not acknowledged, the rest nobody has read.
+        await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=400)
+        await on.relay._relay_pending()
+        taken: Any = await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=256)
+        assert await trim(keys=[on.keys.signals], args=[GROUP, 10]) > 0
+        assert len(relay_module._entries(taken)) == 256
+        pending: Any = await on.redis.xpending_range(on.keys.signals, GROUP, "-", "+", 1)
+        assert await on.redis.xrange(on.keys.signals, pending[0]["message_id"], pending[0]["message_id"])
+        assert await on.redis.xlen(on.keys.signals) >= 600

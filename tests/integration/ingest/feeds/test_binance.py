@@ -20,16 +20,13 @@ from tests.support.servers import exchange as scripts
 from tests.support.servers.exchange import Exchange, recorded
 
 
-def test_each_frame_is_published_byte_for_byte_on_its_streams_subject(nats_url, spot):
-    async def main() -> None:
-        async with live(nats_url, Exchange(spot)) as (listener, _):
-            await until(lambda: len(listener.messages) == len(spot), "all frames")
+async def test_each_frame_is_published_byte_for_byte_on_its_streams_subject(nats_url, spot):
+    async with live(nats_url, Exchange(spot)) as (listener, _):
+        await until(lambda: len(listener.messages) == len(spot), "all frames")
 
-            assert [original(frame) for frame in listener.frames] == spot
-            assert listener.subjects == [f"binance.{json.loads(frame)['stream']}" for frame in spot]
-            assert all(type(json.loads(frame)["received_at"]) is int for frame in listener.frames)
-
-    asyncio.run(main())
+        assert [original(frame) for frame in listener.frames] == spot
+        assert listener.subjects == [f"binance.{json.loads(frame)['stream']}" for frame in spot]
+        assert all(type(json.loads(frame)["received_at"]) is int for frame in listener.frames)
 
 
 def test_a_live_feed_that_may_not_publish_ends_with_the_reason(spot):
@@ -49,30 +46,24 @@ def test_a_live_feed_that_may_not_publish_ends_with_the_reason(spot):
 
 
 @pytest.mark.parametrize("venue", ["spot", "usdm"])
-def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recording, venue):
+async def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recording, venue):
     real = recorded(recording, 300, venue)
 
-    async def main() -> None:
-        async with live(nats_url, Exchange(real), venue=venue) as (listener, _):
-            await until(lambda: len(listener.messages) == len(real), "all frames")
-            for subject, raw in listener.messages:
-                event = frames.parse(raw, model.Arrival(subject, 1, 1))
-                assert isinstance(event, Depth | Trade)
-                assert event.venue == venue
-
-    asyncio.run(main())
+    async with live(nats_url, Exchange(real), venue=venue) as (listener, _):
+        await until(lambda: len(listener.messages) == len(real), "all frames")
+        for subject, raw in listener.messages:
+            event = frames.parse(raw, model.Arrival(subject, 1, 1))
+            assert isinstance(event, Depth | Trade)
+            assert event.venue == venue
 
 
-def test_futures_books_and_trades_come_in_order_over_one_connection(nats_url, recording):
+async def test_futures_books_and_trades_come_in_order_over_one_connection(nats_url, recording):
     frames_ = recorded(recording, 300, "usdm")
     server = Exchange(frames_)
 
-    async def main() -> None:
-        async with live(nats_url, server, venue="usdm") as (listener, _):
-            await until(lambda: len(listener.messages) == len(frames_), "books and trades")
-            assert [original(frame) for frame in listener.frames] == frames_
-
-    asyncio.run(main())
+    async with live(nats_url, server, venue="usdm") as (listener, _):
+        await until(lambda: len(listener.messages) == len(frames_), "books and trades")
+        assert [original(frame) for frame in listener.frames] == frames_
     assert server.asked_for == [
         ["btcusdt@depth20@100ms", "btcusdt@trade", "ethusdt@depth20@100ms", "ethusdt@trade"],
     ]
@@ -83,29 +74,23 @@ def test_the_address_of_both_by_default_is_the_path_that_pushes_them():
     assert url.startswith("wss://fstream.binance.com/public/stream?streams=")
 
 
-def test_other_addresses_for_books_and_trades_are_two_connections(nats_url, recording):
+async def test_other_addresses_for_books_and_trades_are_two_connections(nats_url, recording):
     server = Exchange(recorded(recording, 300, "usdm"))
 
-    async def main() -> None:
-        async with live(nats_url, server, venue="usdm", trades="market"):
-            await until(lambda: server.connections == 2, "two connections")
-
-    asyncio.run(main())
+    async with live(nats_url, server, venue="usdm", trades="market"):
+        await until(lambda: server.connections == 2, "two connections")
     assert sorted(map(sorted, server.asked_for)) == [
         ["btcusdt@depth20@100ms", "ethusdt@depth20@100ms"],
         ["btcusdt@trade", "ethusdt@trade"],
     ]
 
 
-def test_trades_asked_for_where_none_are_pushed_are_named(nats_url, recording, monkeypatch):
+async def test_trades_asked_for_where_none_are_pushed_are_named(nats_url, recording, monkeypatch):
     entries = logged(monkeypatch, feed)
     server = Exchange(recorded(recording, 300, "usdm"))
 
-    async def main() -> None:
-        async with live(nats_url, server, venue="usdm", trades="market"):
-            await until(lambda: any("is there such" in entry["event"] for entry in entries), "a warning")
-
-    asyncio.run(main())
+    async with live(nats_url, server, venue="usdm", trades="market"):
+        await until(lambda: any("is there such" in entry["event"] for entry in entries), "a warning")
     assert [entry["event"] for entry in entries if "is there such" in entry["event"]] == [
         "nothing from the exchange about btcusdt@trade, ethusdt@trade: is there such a symbol on this venue?"
     ]
@@ -120,43 +105,34 @@ def test_more_streams_than_a_connection_carries_are_split():
     assert len({name for streams in asked for name in streams}) == 900
 
 
-def test_garbage_is_dropped_and_what_stands_between_it_goes_on(nats_url, spot, monkeypatch):
+async def test_garbage_is_dropped_and_what_stands_between_it_goes_on(nats_url, spot, monkeypatch):
     entries = logged(monkeypatch, feed, link)
     server = Exchange(spot, scripts.send_garbage)
 
-    async def main() -> None:
-        async with live(nats_url, server) as (listener, _):
-            await until(lambda: len(listener.messages) == len(spot), "all frames")
-            assert [original(frame) for frame in listener.frames] == spot
-            assert server.connections == 1
-
-    asyncio.run(main())
+    async with live(nats_url, server) as (listener, _):
+        await until(lambda: len(listener.messages) == len(spot), "all frames")
+        assert [original(frame) for frame in listener.frames] == spot
+        assert server.connections == 1
     # 300 pieces of garbage within ten seconds: one line.
     assert len([entry for entry in entries if "no frame" in entry["event"]]) == 1
 
 
-def test_one_unknown_symbol_among_others_is_named_in_one_warning(nats_url, spot, monkeypatch):
+async def test_one_unknown_symbol_among_others_is_named_in_one_warning(nats_url, spot, monkeypatch):
     entries = logged(monkeypatch, feed)
 
-    async def main() -> None:
-        async with live(nats_url, Exchange(spot), ["BTCUSDT", "ETHUSDT", "BTCUSTD"]) as (_, task):
-            await until(lambda: any("BTCUSTD" in entry["event"] for entry in entries), "a warning")
-            assert not task.done()
-
-    asyncio.run(main())
+    async with live(nats_url, Exchange(spot), ["BTCUSDT", "ETHUSDT", "BTCUSTD"]) as (_, task):
+        await until(lambda: any("BTCUSTD" in entry["event"] for entry in entries), "a warning")
+        assert not task.done()
     warnings = [entry for entry in entries if "is there such a symbol" in entry["event"]]
     assert len(warnings) == 1
     assert "ETHUSDT" not in warnings[0]["event"]
 
 
-def test_when_no_symbol_is_known_the_feed_ends_and_names_them(nats_url, spot):
-    async def main() -> None:
-        async with live(nats_url, Exchange(spot, scripts.stay_silent), ["BTCUSTD", "ETHUSTD"]) as (_, task):
-            with pytest.raises(ServerUnavailableError, match="BTCUSTD, ETHUSTD") as ended:
-                await asyncio.wait_for(task, 10)
-            assert "\n" not in str(ended.value)
-
-    asyncio.run(main())
+async def test_when_no_symbol_is_known_the_feed_ends_and_names_them(nats_url, spot):
+    async with live(nats_url, Exchange(spot, scripts.stay_silent), ["BTCUSTD", "ETHUSTD"]) as (_, task):
+        with pytest.raises(ServerUnavailableError, match="BTCUSTD, ETHUSTD") as ended:
+            await asyncio.wait_for(task, 10)
+        assert "\n" not in str(ended.value)
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC USDT", "B", "", "btcusdt@trade", "x" * 41])

@@ -31,7 +31,7 @@ def is_well(request: bytes) -> bool:
     return report is not None and not report.silent
 
 
-def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, recording, monkeypatch):
+async def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, recording, monkeypatch):
     """Ingest is told too, until the stream speaks again."""
     entries = logged(monkeypatch, feed, link)
     server = Exchange(
@@ -39,17 +39,14 @@ def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, record
     )
     patience = IMPATIENT._replace(renew_s=1.0)
 
-    async def main() -> None:
-        async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, patience=patience):
-            await until(lambda: any("speak again" in entry["event"] for entry in entries), "the trades")
-            reports = [feed_report.decode(request) for request in told.frames]
-            assert all(reports)
-            silent = [[each.stream for each in report.named] for report in reports if report]
-            assert ["btcusdt@trade", "ethusdt@trade"] in silent
-            last = feed_report.decode(told.frames[-1])
-            await until(lambda: is_well(told.frames[-1]), f"a report without silent streams after {last}")
-
-    asyncio.run(main())
+    async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, patience=patience):
+        await until(lambda: any("speak again" in entry["event"] for entry in entries), "the trades")
+        reports = [feed_report.decode(request) for request in told.frames]
+        assert all(reports)
+        silent = [[each.stream for each in report.named] for report in reports if report]
+        assert ["btcusdt@trade", "ethusdt@trade"] in silent
+        last = feed_report.decode(told.frames[-1])
+        await until(lambda: is_well(told.frames[-1]), f"a report without silent streams after {last}")
     # The first link was read until the second stood, and only then let go.
     kinds = Counter(entry["event"].partition(":")[0].partition(" about ")[0] for entry in entries)
     # On a slow machine the second may be silent for so long, too, that a third is opened, and the streams come back twice.
@@ -61,39 +58,30 @@ def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, record
 @pytest.mark.parametrize(
     "misbehaviour", [scripts.send_some_and_close, scripts.send_some_and_abort, scripts.send_some_and_stall]
 )
-def test_a_link_that_closes_breaks_or_stalls_is_opened_again(nats_url, spot, misbehaviour):
+async def test_a_link_that_closes_breaks_or_stalls_is_opened_again(nats_url, spot, misbehaviour):
     server = Exchange(spot, misbehaviour, misbehaviour, scripts.send_all)
 
-    async def main() -> None:
-        async with live(nats_url, server) as (listener, _):
-            await until(lambda: len(listener.messages) == 10 + 10 + len(spot), "what all three connections sent")
-            assert server.connections == 3
-
-    asyncio.run(main())
+    async with live(nats_url, server) as (listener, _):
+        await until(lambda: len(listener.messages) == 10 + 10 + len(spot), "what all three connections sent")
+        assert server.connections == 3
 
 
-def test_an_exchange_that_refuses_for_a_while_is_asked_again(nats_url, spot):
+async def test_an_exchange_that_refuses_for_a_while_is_asked_again(nats_url, spot):
     server = Exchange(spot)
     server.refusals = 4
 
-    async def main() -> None:
-        async with live(nats_url, server) as (listener, _):
-            await until(lambda: len(listener.messages) == len(spot), "all frames")
-
-    asyncio.run(main())
+    async with live(nats_url, server) as (listener, _):
+        await until(lambda: len(listener.messages) == len(spot), "all frames")
     assert server.refusals == 0
 
 
-def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot):
+async def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot):
     server = Exchange(spot)
     server.refusals, server.refuse_with = 10, HTTPStatus.UNAVAILABLE_FOR_LEGAL_REASONS
 
-    async def main() -> None:
-        async with live(nats_url, server) as (_, task):
-            with pytest.raises(ServerUnavailableError, match="451"):
-                await asyncio.wait_for(task, 10)
-
-    asyncio.run(main())
+    async with live(nats_url, server) as (_, task):
+        with pytest.raises(ServerUnavailableError, match="451"):
+            await asyncio.wait_for(task, 10)
     assert server.refusals == 9
 
 
@@ -109,31 +97,25 @@ def test_waits_grow_with_every_failure_and_differ_between_feeds():
     assert all(len(some) > 100 for some in waits.values())
 
 
-def test_pings_are_answered(nats_url, spot):
+async def test_pings_are_answered(nats_url, spot):
     server = Exchange(spot, scripts.ping_then_send)
 
-    async def main() -> None:
-        async with live(nats_url, server) as (listener, _):
-            await until(lambda: len(listener.messages) == 5, "frames behind pings")
-
-    asyncio.run(main())
+    async with live(nats_url, server) as (listener, _):
+        await until(lambda: len(listener.messages) == 5, "frames behind pings")
     assert server.pongs == 5
 
 
-def test_an_old_link_is_replaced_by_a_fresh_one_without_a_gap(nats_url, recording):
+async def test_an_old_link_is_replaced_by_a_fresh_one_without_a_gap(nats_url, recording):
     trades = [frame for frame in recorded(recording, 3000, "spot", ["BTCUSDT"]) if "btcusdt@trade" in frame]
     server = Exchange(trades, scripts.send_again_and_again)
 
-    async def main() -> None:
-        async with live(nats_url, server, ["BTCUSDT"], patience=IMPATIENT._replace(max_age_s=0.3)) as (listener, task):
-            await until(lambda: server.connections >= 4, "three changes")
-            # Every connection begins with the first frame: after a change the feed goes back, it never jumps ahead.
-            order = [trades.index(original(frame)) for frame in listener.frames]
-            steps = {later - earlier for earlier, later in itertools.pairwise(order)}
-            assert {step for step in steps if step > 0} == {1}
-            assert not task.done()
-
-    asyncio.run(main())
+    async with live(nats_url, server, ["BTCUSDT"], patience=IMPATIENT._replace(max_age_s=0.3)) as (listener, task):
+        await until(lambda: server.connections >= 4, "three changes")
+        # Every connection begins with the first frame: after a change the feed goes back, it never jumps ahead.
+        order = [trades.index(original(frame)) for frame in listener.frames]
+        steps = {later - earlier for earlier, later in itertools.pairwise(order)}
+        assert {step for step in steps if step > 0} == {1}
+        assert not task.done()
 
 
 def test_a_proxy_that_is_down_is_named_and_not_the_exchange(monkeypatch):
@@ -162,7 +144,7 @@ def test_a_proxy_that_cant_be_used_ends_the_feed_before_it_waits_for_nats(monkey
         asyncio.run(feed.binance(settings, ["BTCUSDT"], "spot"))
 
 
-def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
+async def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
     if find_spec("python_socks") is None:
         missing("python-socks is not installed")
     monkeypatch.setenv("NO_PROXY", "")
@@ -171,25 +153,19 @@ def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
     async def deliver(_: str, raw: bytes) -> None:
         received.append(raw)
 
-    async def main() -> None:
-        asked_for: list[str] = []
-        async with Exchange(spot).open() as server, socks(asked_for) as address:
-            monkeypatch.setenv("WS_PROXY", f"socks5h://{address}")
-            url = server.url.replace("127.0.0.1", "exchange.example") + "?streams=btcusdt@trade"
-            task = asyncio.create_task(Link(url, deliver, IMPATIENT).run())
-            await until(lambda: len(received) >= len(spot), "all frames")
-            await cancelled(task)
-            assert set(asked_for) == {"exchange.example"}
-
-    asyncio.run(main())
+    asked_for: list[str] = []
+    async with Exchange(spot).open() as server, socks(asked_for) as address:
+        monkeypatch.setenv("WS_PROXY", f"socks5h://{address}")
+        url = server.url.replace("127.0.0.1", "exchange.example") + "?streams=btcusdt@trade"
+        task = asyncio.create_task(Link(url, deliver, IMPATIENT).run())
+        await until(lambda: len(received) >= len(spot), "all frames")
+        await cancelled(task)
+        assert set(asked_for) == {"exchange.example"}
 
 
-def test_a_websocket_that_stands_as_the_feed_ends_is_closed():
-    async def main() -> None:
-        socket = AsyncMock()
-        opening = asyncio.create_task(asyncio.sleep(0, socket))
-        await asyncio.wait({opening})
-        await link._abandon(opening)
-        socket.close.assert_awaited_once()
-
-    asyncio.run(main())
+async def test_a_websocket_that_stands_as_the_feed_ends_is_closed():
+    socket = AsyncMock()
+    opening = asyncio.create_task(asyncio.sleep(0, socket))
+    await asyncio.wait({opening})
+    await link._abandon(opening)
+    socket.close.assert_awaited_once()

@@ -80,21 +80,18 @@ class Proxy:
         self._writers.clear()
 
 
-def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds(nats_url):
-    async def main() -> None:
-        async with listening(nats_url) as listener:
-            plan = Plan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)
-            await asyncio.wait_for(simulate(Settings(nats_url=nats_url), plan), 20)
-            await listener.client.flush()
+async def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds(nats_url):
+    async with listening(nats_url) as listener:
+        plan = Plan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)
+        await asyncio.wait_for(simulate(Settings(nats_url=nats_url), plan), 20)
+        await listener.client.flush()
 
-            assert 500 < len(listener.messages) < 2000
-            for subject, raw in listener.messages:
-                assert subject == f"binance.{json.loads(raw)['stream']}"
-                event = frames.parse(raw, model.Arrival(subject, 1, 1))
-                assert isinstance(event, Depth | Trade)
-                assert event.venue == "usdm"
-
-    asyncio.run(main())
+        assert 500 < len(listener.messages) < 2000
+        for subject, raw in listener.messages:
+            assert subject == f"binance.{json.loads(raw)['stream']}"
+            event = frames.parse(raw, model.Arrival(subject, 1, 1))
+            assert isinstance(event, Depth | Trade)
+            assert event.venue == "usdm"
 
 
 def test_a_replay_of_the_exchanges_own_frames_names_their_streams(nats_url, tmp_path):
@@ -111,29 +108,23 @@ def test_a_replay_of_the_exchanges_own_frames_names_their_streams(nats_url, tmp_
     assert asyncio.run(main()) == list(zip(subjects, path.read_bytes().splitlines(), strict=True))
 
 
-def test_a_replay_publishes_every_line_unchanged_and_in_order(nats_url, tmp_path):
+async def test_a_replay_publishes_every_line_unchanged_and_in_order(nats_url, tmp_path):
     lines = recording(tmp_path / "some.jsonl", 3 * CHUNK_LINES + 5)
 
-    async def main() -> None:
-        async with listening(nats_url) as listener:
-            await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
-            await until(lambda: len(listener.messages) == len(lines), "all lines")
-            assert listener.frames == lines
-            assert set(listener.subjects) == {"binance.btcusdt@trade"}
-
-    asyncio.run(main())
+    async with listening(nats_url) as listener:
+        await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
+        await until(lambda: len(listener.messages) == len(lines), "all lines")
+        assert listener.frames == lines
+        assert set(listener.subjects) == {"binance.btcusdt@trade"}
 
 
-def test_nobody_answering_means_one_warning_and_no_waiting(nats_url, tmp_path, monkeypatch):
+async def test_nobody_answering_means_one_warning_and_no_waiting(nats_url, tmp_path, monkeypatch):
     entries = logged(monkeypatch, replay_feed)
     lines = recording(tmp_path / "some.jsonl", 4 * CHUNK_LINES)
 
-    async def main() -> None:
-        async with listening(nats_url) as listener:
-            await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
-            await until(lambda: len(listener.messages) == len(lines), "all lines")
-
-    asyncio.run(main())
+    async with listening(nats_url) as listener:
+        await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
+        await until(lambda: len(listener.messages) == len(lines), "all lines")
     assert [entry["log_level"] for entry in entries] == ["warning"]
 
 
@@ -176,39 +167,31 @@ def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url, tmp_
     asyncio.run(main())
 
 
-def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
+async def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
     lines = recording(tmp_path / "some.jsonl", 40 * CHUNK_LINES)
 
-    async def main() -> None:
-        async with Proxy(nats_url).open() as proxy, listening(nats_url) as listener:
-            task = asyncio.create_task(never_past(Settings(nats_url=proxy.url), tmp_path / "some.jsonl"))
-            for count in (2000, 6000):
-                await until(partial(_more_than, listener, count), "some of the lines")
-                proxy.cut()
-            await asyncio.wait_for(task, 30)
-            await until(lambda: lines[-1] in listener.frames, "the last line")
-            assert proxy.accepted == 3
-            # Repeats are fine: ingest drops them. What ingest keeps is every line, in order.
-            assert list(dict.fromkeys(listener.frames)) == lines
-
-    asyncio.run(main())
+    async with Proxy(nats_url).open() as proxy, listening(nats_url) as listener:
+        task = asyncio.create_task(never_past(Settings(nats_url=proxy.url), tmp_path / "some.jsonl"))
+        for count in (2000, 6000):
+            await until(partial(_more_than, listener, count), "some of the lines")
+            proxy.cut()
+        await asyncio.wait_for(task, 30)
+        await until(lambda: lines[-1] in listener.frames, "the last line")
+        assert proxy.accepted == 3
+        # Repeats are fine: ingest drops them. What ingest keeps is every line, in order.
+        assert list(dict.fromkeys(listener.frames)) == lines
 
 
-def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked(monkeypatch):
+async def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked(monkeypatch):
     from ingest.feeds import publisher  # noqa: PLC0415 only here
 
     entries = logged(monkeypatch, publisher)
 
-    async def main() -> None:
-        connection = publisher.Connection(Settings(nats_url="nats://user:secret@127.0.0.1:1"))
-        task = asyncio.create_task(connection.open())
-        await until(
-            lambda: sum(server.reconnects for server in connection.client._server_pool) >= 2, "a second attempt"
-        )
-        await cancelled(task)
-        await connection.close()
-
-    asyncio.run(main())
+    connection = publisher.Connection(Settings(nats_url="nats://user:secret@127.0.0.1:1"))
+    task = asyncio.create_task(connection.open())
+    await until(lambda: sum(server.reconnects for server in connection.client._server_pool) >= 2, "a second attempt")
+    await cancelled(task)
+    await connection.close()
     assert len(entries) == 1
     assert entries[0]["where"] == "nats://***@127.0.0.1:1"
 

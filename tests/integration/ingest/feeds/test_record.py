@@ -128,26 +128,23 @@ def test_a_folder_that_is_not_there_is_one_clear_line(tmp_path):
         feed.open_file(tmp_path / "none" / "file.jsonl", force=False)
 
 
-def test_what_is_replayed_and_recorded_is_the_same_file(nats_url, each_recording, tmp_path):
+async def test_what_is_replayed_and_recorded_is_the_same_file(nats_url, each_recording, tmp_path):
     path = tmp_path / "again.jsonl.gz"
     with gzip.open(each_recording) as file:
         lines = [next(file).rstrip() for _ in range(2000)]
 
-    async def main() -> None:
-        client = await nats.connect(nats_url)
-        settings = Settings(nats_url=nats_url, nats_subjects="again.*.trade, again.*.book")
-        task = asyncio.create_task(feed.record(settings, path, seconds=None, force=False))
-        await until(path.exists, "the file")
-        for kind in ("trade", "book"):
-            await _until_recording(client, f"again.x.{kind}")
-        for line in lines:
-            stream = json.loads(line)["stream"]
-            await client.publish(f"again.{stream}.{'trade' if stream.endswith('@trade') else 'book'}", line)
-        await confirm_published(client)
-        await cancelled(task)
-        await client.close()
-
-    asyncio.run(main())
+    client = await nats.connect(nats_url)
+    settings = Settings(nats_url=nats_url, nats_subjects="again.*.trade, again.*.book")
+    task = asyncio.create_task(feed.record(settings, path, seconds=None, force=False))
+    await until(path.exists, "the file")
+    for kind in ("trade", "book"):
+        await _until_recording(client, f"again.x.{kind}")
+    for line in lines:
+        stream = json.loads(line)["stream"]
+        await client.publish(f"again.{stream}.{'trade' if stream.endswith('@trade') else 'book'}", line)
+    await confirm_published(client)
+    await cancelled(task)
+    await client.close()
     kept = [line.raw for line in read(path) if b'"probe"' not in line.raw]
     assert kept == lines
 
@@ -194,20 +191,17 @@ def test_a_signal_ends_a_recording_with_a_whole_file(nats_url, tmp_path, number)
     assert [line.raw for line in read(path) if b'"probe"' not in line.raw] == frames
 
 
-def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp_path):
+async def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp_path):
     path = tmp_path / "some.jsonl"
     recorder = feed.Recorder()
 
-    async def main() -> None:
-        client = await nats.connect(nats_url)
-        await client.subscribe("some.>", cb=recorder.on_message)
-        await client.publish(f"some.{STREAM}", text(trade(1)))
-        await client.publish(f"some.{STREAM}", b"not JSON")
-        await client.publish("some.thing", text(trade(2)))
-        await until(lambda: recorder.counts.total() == 3, "three frames")
-        await client.close()
-
-    asyncio.run(main())
+    client = await nats.connect(nats_url)
+    await client.subscribe("some.>", cb=recorder.on_message)
+    await client.publish(f"some.{STREAM}", text(trade(1)))
+    await client.publish(f"some.{STREAM}", b"not JSON")
+    await client.publish("some.thing", text(trade(2)))
+    await until(lambda: recorder.counts.total() == 3, "three frames")
+    await client.close()
     with feed.open_file(path, force=False) as file:
         recorder.write(file)
     assert recorder.counts == {"recorded": 1, "left_out": 2}

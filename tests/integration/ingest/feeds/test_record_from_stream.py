@@ -39,7 +39,7 @@ async def _store(stream: JetStreamContext, name: str, frames: list[bytes]) -> No
         await stream.publish(f"{name}.x", frame)
 
 
-def test_a_frame_without_a_time_has_that_at_which_it_was_stored(nats_url, tmp_path, namespace):
+async def test_a_frame_without_a_time_has_that_at_which_it_was_stored(nats_url, tmp_path, namespace):
     path, settings = tmp_path / "stream.jsonl", settings_of_a_stream(nats_url, namespace)
     stored_ns = []
 
@@ -50,7 +50,7 @@ def test_a_frame_without_a_time_has_that_at_which_it_was_stored(nats_url, tmp_pa
             assert message.time
             stored_ns.append(int(message.time.timestamp() * 1e6) * 1_000)
 
-    asyncio.run(_recorded(settings, path, during))
+    await _recorded(settings, path, during)
 
     times_ns = [line.received_at_ns for line in read(path)]
     assert len(times_ns) == 50

@@ -83,17 +83,14 @@ def test_live_frames_are_held_while_the_stream_takes_none_then_dropped(tmp_path,
 
 
 @pytest.mark.parametrize("kind", [CorePublisher, StreamPublisher])
-def test_a_frame_that_nats_never_takes_is_one_error(nats_url, kind):
-    async def main() -> None:
-        publisher = kind(Settings(nats_url=nats_url))
-        await publisher.open()
-        with pytest.raises(NotStoredError, match="NATS takes 1048576 at most"):
-            await publisher.put("btcusdt@trade", b"x" * (2**20 + 1))
-        with pytest.raises(NotStoredError, match="no NATS subject"):
-            await publisher.put("btcusdt trade", b"x")
-        await publisher.close()
-
-    asyncio.run(main())
+async def test_a_frame_that_nats_never_takes_is_one_error(nats_url, kind):
+    publisher = kind(Settings(nats_url=nats_url))
+    await publisher.open()
+    with pytest.raises(NotStoredError, match="NATS takes 1048576 at most"):
+        await publisher.put("btcusdt@trade", b"x" * (2**20 + 1))
+    with pytest.raises(NotStoredError, match="no NATS subject"):
+        await publisher.put("btcusdt trade", b"x")
+    await publisher.close()
 
 
 def test_a_login_that_may_not_read_the_answers_is_told(tmp_path):
@@ -113,21 +110,18 @@ def test_a_login_that_may_not_read_the_answers_is_told(tmp_path):
         asyncio.run(main(url))
 
 
-def test_what_a_lost_connection_left_unwritten_is_not_written_to_the_next(nats_url, namespace):
-    async def main() -> None:
-        with Proxy(int(nats_url.rpartition(":")[2])) as proxy:
-            publisher = CorePublisher(Settings(nats_url=f"nats://127.0.0.1:{proxy.port}"))
-            client = publisher.client
-            async with listening(nats_url, "binance.>") as listener:
-                await publisher.open()
-                # Given something that is not written yet when the connection goes.
-                await publisher.offer(namespace, b"lost")
-                await client._process_op_err(nats.errors.StaleConnectionError())
-                await until(lambda: publisher.cuts == 1 and client.is_connected, "the next connection")
-                await publisher.wait()
-                await publisher.offer(namespace, b"next")
-                await until(lambda: (f"binance.{namespace}", b"next") in listener.messages, "the next message")
-                assert (f"binance.{namespace}", b"lost") not in listener.messages
-            await publisher.close()
-
-    asyncio.run(main())
+async def test_what_a_lost_connection_left_unwritten_is_not_written_to_the_next(nats_url, namespace):
+    with Proxy(int(nats_url.rpartition(":")[2])) as proxy:
+        publisher = CorePublisher(Settings(nats_url=f"nats://127.0.0.1:{proxy.port}"))
+        client = publisher.client
+        async with listening(nats_url, "binance.>") as listener:
+            await publisher.open()
+            # Given something that is not written yet when the connection goes.
+            await publisher.offer(namespace, b"lost")
+            await client._process_op_err(nats.errors.StaleConnectionError())
+            await until(lambda: publisher.cuts == 1 and client.is_connected, "the next connection")
+            await publisher.wait()
+            await publisher.offer(namespace, b"next")
+            await until(lambda: (f"binance.{namespace}", b"next") in listener.messages, "the next message")
+            assert (f"binance.{namespace}", b"lost") not in listener.messages
+        await publisher.close()

@@ -44,15 +44,12 @@ def test_a_redis_that_vanished_without_a_word_is_noticed(redis_url: str, namespa
         asyncio.run(run(proxy))
 
 
-def test_a_redis_that_has_nothing_to_say_is_not_taken_for_gone(redis_url: str, namespace: str):
-    async def run() -> None:
-        async with subscribed(urlsplit(redis_url).port or 0, namespace) as (notices, client):
-            # Three times as long as its answer to a ping may take.
-            assert [await notices.next() for _ in range(30)] == [None] * 30
-            await client.publish(namespace, "at last")
-            assert await asyncio.wait_for(_until_one(notices), 10) == "at last"
-
-    asyncio.run(run())
+async def test_a_redis_that_has_nothing_to_say_is_not_taken_for_gone(redis_url: str, namespace: str):
+    async with subscribed(urlsplit(redis_url).port or 0, namespace) as (notices, client):
+        # Three times as long as its answer to a ping may take.
+        assert [await notices.next() for _ in range(30)] == [None] * 30
+        await client.publish(namespace, "at last")
+        assert await asyncio.wait_for(_until_one(notices), 10) == "at last"
 
 
 async def _until_one(notices: CommitNotices) -> str:

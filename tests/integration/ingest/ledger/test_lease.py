@@ -24,40 +24,36 @@ async def leases(url: str, key: str, count: int = 2) -> AsyncIterator[list[Lease
             await client.aclose()
 
 
-def test_one_leads_and_the_other_gets_it_at_once_when_it_is_released(redis_url, namespace):
-    async def run() -> None:
-        async with leases(redis_url, namespace) as (first, second):
-            assert not first.held
-            assert await first.take()
-            assert not await second.take()
-            assert (first.held, second.held) == (True, False)
-            await first.release()
-            assert not first.held
-            assert await second.take()
-
-    asyncio.run(run())
+async def test_one_leads_and_the_other_gets_it_at_once_when_it_is_released(redis_url, namespace):
+    async with leases(redis_url, namespace) as (first, second):
+        assert not first.held
+        assert await first.take()
+        assert not await second.take()
+        assert (first.held, second.held) == (True, False)
+        await first.release()
+        assert not first.held
+        assert await second.take()
 
 
-def test_a_lease_that_is_not_renewed_ends_no_later_than_in_redis(redis_url, namespace, monkeypatch: pytest.MonkeyPatch):
+async def test_a_lease_that_is_not_renewed_ends_no_later_than_in_redis(
+    redis_url, namespace, monkeypatch: pytest.MonkeyPatch
+):
     """A holder that releases it late takes nothing from its successor."""
     monkeypatch.setattr(lease_module, "TTL_S", 0.3)
 
-    async def run() -> None:
-        async with leases(redis_url, namespace) as (first, second):
-            assert await first.take()
-            deadline_s = time.monotonic() + 5
-            while not await second.take():
-                assert time.monotonic() < deadline_s
-                await asyncio.sleep(0.01)
-            assert not first.held
-            with pytest.raises(SupersededError):
-                await first.renew()
-            assert not first.held
-            # A late release takes nothing from its successor.
-            await first.release()
-            assert not await first.take()
-
-    asyncio.run(run())
+    async with leases(redis_url, namespace) as (first, second):
+        assert await first.take()
+        deadline_s = time.monotonic() + 5
+        while not await second.take():
+            assert time.monotonic() < deadline_s
+            await asyncio.sleep(0.01)
+        assert not first.held
+        with pytest.raises(SupersededError):
+            await first.renew()
+        assert not first.held
+        # A late release takes nothing from its successor.
+        await first.release()
+        assert not await first.take()
 
 
 def test_a_leader_goes_on_when_redis_lost_the_lease_and_nobody_took_it():
@@ -78,27 +74,21 @@ def test_a_leader_goes_on_when_redis_lost_the_lease_and_nobody_took_it():
         asyncio.run(run())
 
 
-def test_renewing_keeps_it(redis_url, namespace):
-    async def run() -> None:
-        async with leases(redis_url, namespace, 1) as (only,):
-            client = redis.Redis.from_url(redis_url)
-            await only.take()
-            await client.pexpire(namespace, 500)
-            await only.renew()
-            assert 500 < await client.pttl(namespace) <= TTL_S * 1000
-            await client.aclose()
-
-    asyncio.run(run())
+async def test_renewing_keeps_it(redis_url, namespace):
+    async with leases(redis_url, namespace, 1) as (only,):
+        client = redis.Redis.from_url(redis_url)
+        await only.take()
+        await client.pexpire(namespace, 500)
+        await only.renew()
+        assert 500 < await client.pttl(namespace) <= TTL_S * 1000
+        await client.aclose()
 
 
-def test_a_leader_that_renews_a_forgotten_lease_twice_at_once_keeps_it(redis_url, namespace):
-    async def run() -> None:
-        async with leases(redis_url, namespace, 1) as (only,):
-            client = only._lock.redis
-            await only.take()
-            await asyncio.gather(client.ping(), client.ping())  # a connection for each of them
-            await client.delete(namespace)
-            await asyncio.gather(only.renew(), only.renew())
-            assert only.held
-
-    asyncio.run(run())
+async def test_a_leader_that_renews_a_forgotten_lease_twice_at_once_keeps_it(redis_url, namespace):
+    async with leases(redis_url, namespace, 1) as (only,):
+        client = only._lock.redis
+        await only.take()
+        await asyncio.gather(client.ping(), client.ping())  # a connection for each of them
+        await client.delete(namespace)
+        await asyncio.gather(only.renew(), only.renew())
+        assert only.held

@@ -126,25 +126,22 @@ def test_two_shards_share_the_lanes_out_and_have_an_epoch_each(client, keys, set
     assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 2}
 
 
-def test_another_layout_is_refused_while_another_shard_is_led(client, keys, settings):
+async def test_another_layout_is_refused_while_another_shard_is_led(client, keys, settings):
     """The refusal changes nothing."""
     second = settings.model_copy(update={"ingest_shard": "1/2"})
 
-    async def run() -> None:
-        leader, alone = IngestLedger(second), IngestLedger(settings)
-        await leader.claim(0, layout(shard=Shard(1, 2)), CONFIGURATION)
-        await alone.lease.take()
-        client.persist(keys.lease(0))
-        client.persist(keys.lease(1))
-        before = dump(client, keys.namespace)
-        with pytest.raises(SupersededError, match="another shard runs"):
-            await alone.claim(0, layout(), CONFIGURATION)
-        client.persist(keys.lease(0))
-        assert dump(client, keys.namespace) == before
-        await leader.close()
-        await alone.close()
-
-    asyncio.run(run())
+    leader, alone = IngestLedger(second), IngestLedger(settings)
+    await leader.claim(0, layout(shard=Shard(1, 2)), CONFIGURATION)
+    await alone.lease.take()
+    client.persist(keys.lease(0))
+    client.persist(keys.lease(1))
+    before = dump(client, keys.namespace)
+    with pytest.raises(SupersededError, match="another shard runs"):
+        await alone.claim(0, layout(), CONFIGURATION)
+    client.persist(keys.lease(0))
+    assert dump(client, keys.namespace) == before
+    await leader.close()
+    await alone.close()
 
 
 def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settings):

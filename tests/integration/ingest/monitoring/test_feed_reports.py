@@ -41,13 +41,10 @@ def test_ready_and_metric_name_silent_streams_until_they_speak_again(nats_url, r
         assert metric() == "0.0"
 
 
-def test_a_login_that_may_not_report_to_ingest_still_publishes_frames(nats_url, namespace):
-    async def run() -> None:
-        async with publishing(Settings(nats_url=nats_url)) as publisher:
-            publisher.refused = {"ingest.status"}
-            await publisher.report(feed_report.encode(REPORT))
-            await publisher.put("btcusdt@trade", b"{}")
-            await publisher.settle()
-            assert publisher.published == 1
-
-    asyncio.run(run())
+async def test_a_login_that_may_not_report_to_ingest_still_publishes_frames(nats_url, namespace):
+    async with publishing(Settings(nats_url=nats_url)) as publisher:
+        publisher.refused = {"ingest.status"}
+        await publisher.report(feed_report.encode(REPORT))
+        await publisher.put("btcusdt@trade", b"{}")
+        await publisher.settle()
+        assert publisher.published == 1

@@ -38,7 +38,7 @@ def empty(client: Any) -> None:
     wait_for(lambda: client.info("memory")["used_memory"] < 4 * 1024**2, 5, "the memory")
 
 
-def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small: str, namespace: str):
+async def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small: str, namespace: str):
     settings = Settings(redis_url=small, namespace=namespace)
 
     guard = MemoryGuard(0.9)
@@ -68,14 +68,11 @@ def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small
         refused: Any = rig.client.info("errorstats")
         assert "errorstat_OOM" not in refused
 
-    async def run() -> None:
-        rig = Rig(settings, may_send=lambda: not guard.full)
-        try:
-            await scenario(rig)
-        finally:
-            await rig.close()
-
-    asyncio.run(run())
+    rig = Rig(settings, may_send=lambda: not guard.full)
+    try:
+        await scenario(rig)
+    finally:
+        await rig.close()
 
 
 @pytest.mark.parametrize("which", ["broker_url", "result_url", "ledger_url"])
@@ -110,18 +107,15 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
         asyncio.run(scenario(client))
 
 
-def test_an_unavailable_result_store_neither_blocks_nor_hides_the_ledger(redis_url: str, namespace: str):
+async def test_an_unavailable_result_store_neither_blocks_nor_hides_the_ledger(redis_url: str, namespace: str):
     nowhere = f"redis://{HOST}:{free_port()}/0"
     ledger = IngestLedger(Settings(redis_url=redis_url, result_url=nowhere, namespace=namespace))
     server_probe = ServerProbe(ledger, ["trade"], MemoryGuard(0.9))
 
-    async def scenario() -> None:
-        try:
-            await server_probe.ask()
-        finally:
-            await ledger.close()
-
-    asyncio.run(scenario())
+    try:
+        await server_probe.ask()
+    finally:
+        await ledger.close()
     assert server_probe.seen is not None
     assert server_probe.seen.redis_used_bytes
     assert not server_probe.seen.redis_full

@@ -123,64 +123,55 @@ def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.clien
         return answer
 
 
-def test_only_the_files_that_there_are_are_served_and_only_for_reading(settings: Settings):
-    async def run() -> None:
-        async with serving(settings) as (_, port):
-            first = await asyncio.to_thread(ask, port, "/")
-            assert (first.status, first.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
-            assert "default-src 'none'" in first.headers["Content-Security-Policy"]
-            again = await asyncio.to_thread(ask, port, "/", **{"If-None-Match": first.headers["ETag"]})
-            assert (again.status, again.body) == (304, b"")  # type: ignore[attr-defined]
-            script = await asyncio.to_thread(ask, port, "/web/page.js")
-            assert (script.status, script.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
-            for path in ("/web", "/web/", "/web/none.js", "/web/pageXjs", "/web/../live.py", "/web/%2e%2e/live.py"):
-                assert (await asyncio.to_thread(ask, port, path)).status == 404, path
-            for path in ("/", "/events", "/web/page.js"):
-                assert (await asyncio.to_thread(ask, port, path, "POST")).status == 405, path
-            assert (await asyncio.to_thread(ask, port, "/events", "HEAD")).status == 200
-
-    asyncio.run(run())
+async def test_only_the_files_that_there_are_are_served_and_only_for_reading(settings: Settings):
+    async with serving(settings) as (_, port):
+        first = await asyncio.to_thread(ask, port, "/")
+        assert (first.status, first.headers["Content-Type"]) == (200, "text/html; charset=utf-8")
+        assert "default-src 'none'" in first.headers["Content-Security-Policy"]
+        again = await asyncio.to_thread(ask, port, "/", **{"If-None-Match": first.headers["ETag"]})
+        assert (again.status, again.body) == (304, b"")  # type: ignore[attr-defined]
+        script = await asyncio.to_thread(ask, port, "/web/page.js")
+        assert (script.status, script.headers["Content-Type"]) == (200, "text/javascript; charset=utf-8")
+        for path in ("/web", "/web/", "/web/none.js", "/web/pageXjs", "/web/../live.py", "/web/%2e%2e/live.py"):
+            assert (await asyncio.to_thread(ask, port, path)).status == 404, path
+        for path in ("/", "/events", "/web/page.js"):
+            assert (await asyncio.to_thread(ask, port, path, "POST")).status == 405, path
+        assert (await asyncio.to_thread(ask, port, "/events", "HEAD")).status == 200
 
 
-def test_one_watcher_too_many_is_refused_until_another_goes(settings: Settings):
-    async def run() -> None:
-        async with serving(settings) as (page, port), AsyncExitStack() as stack:
-            last = AsyncExitStack()
-            for number in range(MAX_WATCHERS):
-                watcher = await (last if number == 0 else stack).enter_async_context(watching(port))
-                assert await watcher.status() == 200
-            async with watching(port) as refused:
-                assert await refused.status() == 503
-            await last.aclose()
-            await until(lambda: len(page.watchers) == MAX_WATCHERS - 1)
-            async with watching(port) as welcome:
-                assert await welcome.status() == 200
-
-    asyncio.run(run())
+async def test_one_watcher_too_many_is_refused_until_another_goes(settings: Settings):
+    async with serving(settings) as (page, port), AsyncExitStack() as stack:
+        last = AsyncExitStack()
+        for number in range(MAX_WATCHERS):
+            watcher = await (last if number == 0 else stack).enter_async_context(watching(port))
+            assert await watcher.status() == 200
+        async with watching(port) as refused:
+            assert await refused.status() == 503
+        await last.aclose()
+        await until(lambda: len(page.watchers) == MAX_WATCHERS - 1)
+        async with watching(port) as welcome:
+            assert await welcome.status() == 200
 
 
-def test_a_browser_that_does_not_read_is_cut_off_and_the_others_go_on(settings: Settings):
-    async def run() -> None:
-        async with serving(settings) as (page, port), watching(port) as reading:
-            await reading.next("hello")
-            with closing(socket.socket()) as stuck:
-                stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
-                stuck.connect(("127.0.0.1", port))
-                stuck.sendall(b"GET /events HTTP/1.0\r\n\r\n")
-                await until(lambda: len(page.watchers) == 2)
-                for number in range(200):
-                    for watcher in page.watchers:
-                        watcher.send(message("big", {"number": number, "text": "x" * 200_000}))
-                    assert (await reading.next("big"))["number"] == number
-                    if len(page.watchers) == 1:
-                        break
-                await until(lambda: len(page.watchers) == 1)
-            assert page.live.tick(watched=True)
-
-    asyncio.run(run())
+async def test_a_browser_that_does_not_read_is_cut_off_and_the_others_go_on(settings: Settings):
+    async with serving(settings) as (page, port), watching(port) as reading:
+        await reading.next("hello")
+        with closing(socket.socket()) as stuck:
+            stuck.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+            stuck.connect(("127.0.0.1", port))
+            stuck.sendall(b"GET /events HTTP/1.0\r\n\r\n")
+            await until(lambda: len(page.watchers) == 2)
+            for number in range(200):
+                for watcher in page.watchers:
+                    watcher.send(message("big", {"number": number, "text": "x" * 200_000}))
+                assert (await reading.next("big"))["number"] == number
+                if len(page.watchers) == 1:
+                    break
+            await until(lambda: len(page.watchers) == 1)
+        assert page.live.tick(watched=True)
 
 
-def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
+async def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr("ingest.page.http.TICK_S", 0.01)
     calls = []
 
@@ -188,15 +179,12 @@ def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatc
         calls.append(watched)
         raise ZeroDivisionError
 
-    async def run() -> None:
-        async with serving(settings) as (page, _):
-            monkeypatch.setattr(page.live, "tick", broken)
-            running = asyncio.create_task(page.run())
-            await until(lambda: len(calls) > 2)
-            assert not running.done()
-            running.cancel()
-
-    asyncio.run(run())
+    async with serving(settings) as (page, _):
+        monkeypatch.setattr(page.live, "tick", broken)
+        running = asyncio.create_task(page.run())
+        await until(lambda: len(calls) > 2)
+        assert not running.done()
+        running.cancel()
 
 
 def test_the_vendored_library_has_its_licence_beside_it():

@@ -17,53 +17,44 @@ def numbered(subject: str, count: int) -> list[tuple[str, bytes]]:
     return [(subject, str(number).encode()) for number in range(count)]
 
 
-def test_frames_of_all_subjects_arrive_whole_and_in_publishing_order(nats_url, namespace):
+async def test_frames_of_all_subjects_arrive_whole_and_in_publishing_order(nats_url, namespace):
     frames = [(f"{namespace}.{'ab'[number % 2]}.{number % 7}", b"%d\x00\xff" % number) for number in range(3_000)]
 
-    async def run() -> None:
-        async with listening(nats_url, f"{namespace}.a.>, {namespace}.b.>") as listener:
-            await publish(nats_url, *frames)
-            await until(lambda: len(listener.frames) == len(frames))
-            assert listener.frames == frames
-
-    asyncio.run(run())
+    async with listening(nats_url, f"{namespace}.a.>, {namespace}.b.>") as listener:
+        await publish(nats_url, *frames)
+        await until(lambda: len(listener.frames) == len(frames))
+        assert listener.frames == frames
 
 
-def test_close_delivers_all_that_the_server_had_and_nothing_after_it(nats_url, namespace):
+async def test_close_delivers_all_that_the_server_had_and_nothing_after_it(nats_url, namespace):
     frames = [(f"{namespace}.{'abc'[number % 3]}", str(number).encode()) for number in range(20_000)]
 
-    async def run() -> None:
-        async with listening(nats_url, f"{namespace}.a, {namespace}.b, {namespace}.c") as listener:
-            feed = await nats.connect(nats_url)
-            for frame in frames:
-                await feed.publish(*frame)
-            await confirm_published(feed)
-            await listener.source.close()
-            assert listener.frames == frames
-            assert listener.source.pending == 0
-            for letter in "abc":
-                await feed.publish(f"{namespace}.{letter}", b"late")
-            await confirm_published(feed)
-            await listener.nats.client.flush()
-            assert len(listener.frames) == len(frames)
-            await feed.close()
-
-    asyncio.run(run())
+    async with listening(nats_url, f"{namespace}.a, {namespace}.b, {namespace}.c") as listener:
+        feed = await nats.connect(nats_url)
+        for frame in frames:
+            await feed.publish(*frame)
+        await confirm_published(feed)
+        await listener.source.close()
+        assert listener.frames == frames
+        assert listener.source.pending == 0
+        for letter in "abc":
+            await feed.publish(f"{namespace}.{letter}", b"late")
+        await confirm_published(feed)
+        await listener.nats.client.flush()
+        assert len(listener.frames) == len(frames)
+        await feed.close()
 
 
-def test_frames_of_all_subjects_arrive_in_order_after_a_reconnect(nats_url, namespace):
+async def test_frames_of_all_subjects_arrive_in_order_after_a_reconnect(nats_url, namespace):
     frames = [(f"{namespace}.{'ab'[number % 2]}", b"%d" % number) for number in range(3_000)]
 
-    async def run() -> None:
-        async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
-            await listener.nats.client.force_reconnect()
-            await until(lambda: listener.nats.client.stats["reconnects"] == 1 and listener.nats.client.is_connected)
-            await listener.nats.client.flush()
-            await publish(nats_url, *frames)
-            await until(lambda: len(listener.frames) == len(frames))
-            assert listener.frames == frames
-
-    asyncio.run(run())
+    async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
+        await listener.nats.client.force_reconnect()
+        await until(lambda: listener.nats.client.stats["reconnects"] == 1 and listener.nats.client.is_connected)
+        await listener.nats.client.flush()
+        await publish(nats_url, *frames)
+        await until(lambda: len(listener.frames) == len(frames))
+        assert listener.frames == frames
 
 
 def test_close_without_a_server_delivers_what_had_arrived(namespace):
@@ -85,15 +76,12 @@ def test_close_without_a_server_delivers_what_had_arrived(namespace):
         asyncio.run(run(instance))
 
 
-def test_frames_dropped_because_ingest_is_slow_are_counted_one_by_one(nats_url, namespace):
-    async def run() -> None:
-        async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
-            for subscription in listener.source._subscriptions:
-                subscription._pending_bytes_limit = 100
-            await publish(nats_url, *((f"{namespace}.{'ab'[number % 2]}", b"%d" % number) for number in range(5_000)))
-            await until(lambda: len(listener.frames) + listener.slow == 5_000)
-            assert listener.slow > 0
-            numbers = [int(raw) for _, raw in listener.frames]
-            assert numbers == sorted(numbers)
-
-    asyncio.run(run())
+async def test_frames_dropped_because_ingest_is_slow_are_counted_one_by_one(nats_url, namespace):
+    async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
+        for subscription in listener.source._subscriptions:
+            subscription._pending_bytes_limit = 100
+        await publish(nats_url, *((f"{namespace}.{'ab'[number % 2]}", b"%d" % number) for number in range(5_000)))
+        await until(lambda: len(listener.frames) + listener.slow == 5_000)
+        assert listener.slow > 0
+        numbers = [int(raw) for _, raw in listener.frames]
+        assert numbers == sorted(numbers)

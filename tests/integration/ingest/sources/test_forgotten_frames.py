@@ -17,17 +17,14 @@ def settings(nats_url: str, namespace: str) -> Settings:
     return settings_of_a_stream(nats_url, namespace)
 
 
-def test_frames_that_the_stream_forgot_are_counted_and_the_rest_is_read(settings):
-    async def run() -> None:
-        async with reading(settings) as reader:
-            await reader.begin()
-            await publish(settings, 30)
-            await reader.nats.client.jetstream().purge_stream(settings.ingest_stream, keep=10)
-            await reader.source.open(reader.deliver)
-            await reader.until(lambda: len(reader.frames) == 10)
-            assert (reader.lost, reader.frames) == (20, numbered(21, 30))
-
-    asyncio.run(run())
+async def test_frames_that_the_stream_forgot_are_counted_and_the_rest_is_read(settings):
+    async with reading(settings) as reader:
+        await reader.begin()
+        await publish(settings, 30)
+        await reader.nats.client.jetstream().purge_stream(settings.ingest_stream, keep=10)
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: len(reader.frames) == 10)
+        assert (reader.lost, reader.frames) == (20, numbered(21, 30))
 
 
 async def read_ten_then_forget(reader: Reader, keep: int) -> None:
@@ -39,17 +36,14 @@ async def read_ten_then_forget(reader: Reader, keep: int) -> None:
     reader.room = 10**9
 
 
-def test_frames_that_the_stream_forgets_while_it_is_read_are_counted(settings):
-    async def run() -> None:
-        async with reading(settings, Pacing(batch=10)) as reader:
-            await reader.begin()
-            await publish(settings, 100)
-            await read_ten_then_forget(reader, keep=30)
-            await reader.until(lambda: len(reader.frames) == 40)
-            assert reader.frames == numbered(1, 10) + numbered(71, 100)
-            assert reader.lost == 60
-
-    asyncio.run(run())
+async def test_frames_that_the_stream_forgets_while_it_is_read_are_counted(settings):
+    async with reading(settings, Pacing(batch=10)) as reader:
+        await reader.begin()
+        await publish(settings, 100)
+        await read_ten_then_forget(reader, keep=30)
+        await reader.until(lambda: len(reader.frames) == 40)
+        assert reader.frames == numbered(1, 10) + numbered(71, 100)
+        assert reader.lost == 60
 
 
 def part_of(settings: Settings) -> Settings:
@@ -75,39 +69,30 @@ async def publish_between_others(settings: Settings, count: int) -> None:
         await publish(settings, 1, first=number)
 
 
-def test_messages_on_other_subjects_of_the_stream_are_no_loss(settings):
-    async def run() -> None:
-        async with reading_beside_others(settings, Pacing(check_s=0.1)) as reader:
-            await publish_between_others(settings, 20)
-            await reader.source.open(reader.deliver)
-            await reader.until(lambda: len(reader.frames) == 20 and reader.has_compared)
-            assert reader.frames == [(2 * number, b"%d" % number) for number in range(1, 21)]
-            assert reader.lost == 0
-
-    asyncio.run(run())
+async def test_messages_on_other_subjects_of_the_stream_are_no_loss(settings):
+    async with reading_beside_others(settings, Pacing(check_s=0.1)) as reader:
+        await publish_between_others(settings, 20)
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: len(reader.frames) == 20 and reader.has_compared)
+        assert reader.frames == [(2 * number, b"%d" % number) for number in range(1, 21)]
+        assert reader.lost == 0
 
 
-def test_in_a_shared_stream_forgotten_messages_of_others_count_as_well(settings):
+async def test_in_a_shared_stream_forgotten_messages_of_others_count_as_well(settings):
     """What is forgotten while it is read can't be told from frames of ours."""
 
-    async def run() -> None:
-        async with reading_beside_others(settings, Pacing(batch=10, check_s=0.1)) as reader:
-            await publish_between_others(settings, 30)
-            await read_ten_then_forget(reader, keep=10)
-            await reader.until(lambda: len(reader.frames) == 15 and reader.has_compared)
-            assert [raw for _, raw in reader.frames] == [b"%d" % number for number in (*range(1, 11), *range(26, 31))]
-            assert reader.lost == 30, "15 frames and 15 messages of others"
-
-    asyncio.run(run())
+    async with reading_beside_others(settings, Pacing(batch=10, check_s=0.1)) as reader:
+        await publish_between_others(settings, 30)
+        await read_ten_then_forget(reader, keep=10)
+        await reader.until(lambda: len(reader.frames) == 15 and reader.has_compared)
+        assert [raw for _, raw in reader.frames] == [b"%d" % number for number in (*range(1, 11), *range(26, 31))]
+        assert reader.lost == 30, "15 frames and 15 messages of others"
 
 
-def test_close_reads_the_whole_stream_even_if_its_last_frames_are_not_ours(settings):
-    async def run() -> None:
-        async with reading_beside_others(settings) as reader:
-            await publish(settings, 500)
-            await publish(settings, 5, first=501, subject="other")
-            await reader.source.open(reader.deliver)
-            await asyncio.wait_for(reader.source.close(), 10)
-            assert reader.frames == numbered(1, 500)
-
-    asyncio.run(run())
+async def test_close_reads_the_whole_stream_even_if_its_last_frames_are_not_ours(settings):
+    async with reading_beside_others(settings) as reader:
+        await publish(settings, 500)
+        await publish(settings, 5, first=501, subject="other")
+        await reader.source.open(reader.deliver)
+        await asyncio.wait_for(reader.source.close(), 10)
+        assert reader.frames == numbered(1, 500)

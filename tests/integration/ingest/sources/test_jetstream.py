@@ -23,112 +23,94 @@ def settings(nats_url: str, namespace: str) -> Settings:
     return settings_of_a_stream(nats_url, namespace)
 
 
-def test_frames_come_once_in_order_with_the_streams_numbers_without_delay(settings):
-    async def run() -> None:
-        async with opened(settings, 2_500) as reader:
-            await reader.until(lambda: len(reader.frames) == 2_500)
-            assert reader.frames == numbered(1, 2_500)
-            sent_s = time.monotonic()
-            await publish(settings, 1, first=2_501)
-            await reader.until(lambda: len(reader.frames) == 2_501)
-            assert time.monotonic() - sent_s < EXPIRES_S / 2, "not only once its request ends"
-            assert reader.source.unread == 0
-
-    asyncio.run(run())
+async def test_frames_come_once_in_order_with_the_streams_numbers_without_delay(settings):
+    async with opened(settings, 2_500) as reader:
+        await reader.until(lambda: len(reader.frames) == 2_500)
+        assert reader.frames == numbered(1, 2_500)
+        sent_s = time.monotonic()
+        await publish(settings, 1, first=2_501)
+        await reader.until(lambda: len(reader.frames) == 2_501)
+        assert time.monotonic() - sent_s < EXPIRES_S / 2, "not only once its request ends"
+        assert reader.source.unread == 0
 
 
-def test_it_reads_again_from_any_place_and_ignores_earlier_requests(settings):
-    async def run() -> None:
-        async with opened(settings, 300) as reader:
-            await reader.begin(after=100)
-            reader.frames.clear()
-            await reader.until(lambda: len(reader.frames) >= 200)
-            assert reader.frames == numbered(101, 300)
-
-    asyncio.run(run())
+async def test_it_reads_again_from_any_place_and_ignores_earlier_requests(settings):
+    async with opened(settings, 300) as reader:
+        await reader.begin(after=100)
+        reader.frames.clear()
+        await reader.until(lambda: len(reader.frames) >= 200)
+        assert reader.frames == numbered(101, 300)
 
 
-def test_told_to_read_from_elsewhere_while_opening_it_reads_from_there(settings):
+async def test_told_to_read_from_elsewhere_while_opening_it_reads_from_there(settings):
     dice = random.Random(4)
 
-    async def run() -> None:
-        async with opened(settings, 400) as reader:
-            start = await reader.source.begin(StoredOffsets(), None)
-            for _ in range(30):
-                looking = asyncio.create_task(reader.source.poll())
-                for _ in range(dice.randrange(4)):
-                    await asyncio.sleep(0)
-                after = dice.randrange(300)
-                reader.source.resume(Position(start.source, after))
-                reader.frames.clear()
-                await looking
-            await reader.until(lambda: reader.frames and reader.frames[-1][0] == 400)
-            assert reader.frames == numbered(after + 1, 400)
-            left = await reader.nats.client.jetstream().consumers_info(settings.ingest_stream)
-            assert len(left) == 1
-
-    asyncio.run(run())
+    async with opened(settings, 400) as reader:
+        start = await reader.source.begin(StoredOffsets(), None)
+        for _ in range(30):
+            looking = asyncio.create_task(reader.source.poll())
+            for _ in range(dice.randrange(4)):
+                await asyncio.sleep(0)
+            after = dice.randrange(300)
+            reader.source.resume(Position(start.source, after))
+            reader.frames.clear()
+            await looking
+        await reader.until(lambda: reader.frames and reader.frames[-1][0] == 400)
+        assert reader.frames == numbered(after + 1, 400)
+        left = await reader.nats.client.jetstream().consumers_info(settings.ingest_stream)
+        assert len(left) == 1
 
 
-def test_nothing_is_requested_while_there_is_no_room_and_all_comes_later(settings):
-    async def run() -> None:
-        async with reading(settings, Pacing(batch=10)) as reader:
-            reader.room = 5
-            await reader.begin()
-            await publish(settings, 100)
-            await reader.source.open(reader.deliver)
-            await reader.until(lambda: len(reader.frames) >= 10)
-            for _ in range(20):
-                await reader.source.poll()
-                await reader.nats.client.flush()
-            assert len(reader.frames) == 10, "what had been asked for while there was room"
-            reader.room = 10**9
-            await reader.until(lambda: len(reader.frames) == 100)
-            assert reader.frames == numbered(1, 100)
-
-    asyncio.run(run())
+async def test_nothing_is_requested_while_there_is_no_room_and_all_comes_later(settings):
+    async with reading(settings, Pacing(batch=10)) as reader:
+        reader.room = 5
+        await reader.begin()
+        await publish(settings, 100)
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: len(reader.frames) >= 10)
+        for _ in range(20):
+            await reader.source.poll()
+            await reader.nats.client.flush()
+        assert len(reader.frames) == 10, "what had been asked for while there was room"
+        reader.room = 10**9
+        await reader.until(lambda: len(reader.frames) == 100)
+        assert reader.frames == numbered(1, 100)
 
 
-def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
-    async def run() -> None:
-        async with opened(settings, 20, Pacing(check_s=0.3)) as reader:
-            await reader.until(lambda: len(reader.frames) == 20)
-            # The last ones get lost on their way.
-            swallowed = reader.source._on_message
-            arrived: list[bytes] = []
+async def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
+    async with opened(settings, 20, Pacing(check_s=0.3)) as reader:
+        await reader.until(lambda: len(reader.frames) == 20)
+        # The last ones get lost on their way.
+        swallowed = reader.source._on_message
+        arrived: list[bytes] = []
 
-            async def swallow(message: Any) -> None:
-                if not message.reply:
-                    await swallowed(message)
-                else:
-                    arrived.append(message.data)
+        async def swallow(message: Any) -> None:
+            if not message.reply:
+                await swallowed(message)
+            else:
+                arrived.append(message.data)
 
-            monkeypatch.setattr(reader.source, "_on_message", swallow)
-            await publish(settings, 3, first=21)
-            await reader.until(lambda: len(arrived) == 3)
-            monkeypatch.setattr(reader.source, "_on_message", swallowed)
-            await reader.until(lambda: len(reader.frames) == 23)
-            assert reader.frames == numbered(1, 23)
-
-    asyncio.run(run())
+        monkeypatch.setattr(reader.source, "_on_message", swallow)
+        await publish(settings, 3, first=21)
+        await reader.until(lambda: len(arrived) == 3)
+        monkeypatch.setattr(reader.source, "_on_message", swallowed)
+        await reader.until(lambda: len(reader.frames) == 23)
+        assert reader.frames == numbered(1, 23)
 
 
-def test_a_recreated_stream_asks_for_an_epoch_and_is_read_from_its_start(settings):
-    async def run() -> None:
-        async with opened(settings, 5) as reader:
-            await reader.until(lambda: len(reader.frames) == 5)
-            first = await reader.source.begin(StoredOffsets(), None)
-            mine = Position(first.source, 5)
-            await reader.nats.client.jetstream().delete_stream(settings.ingest_stream)
-            await reader.until(lambda: reader.source.outdated)
-            await publish(settings, 3)
-            start = await reader.source.begin(StoredOffsets(), mine)
-            assert start.source != mine.source
-            reader.source.resume(start)
-            await reader.until(lambda: len(reader.frames) == 8)
-            assert reader.frames[5:] == numbered(1, 3)
-
-    asyncio.run(run())
+async def test_a_recreated_stream_asks_for_an_epoch_and_is_read_from_its_start(settings):
+    async with opened(settings, 5) as reader:
+        await reader.until(lambda: len(reader.frames) == 5)
+        first = await reader.source.begin(StoredOffsets(), None)
+        mine = Position(first.source, 5)
+        await reader.nats.client.jetstream().delete_stream(settings.ingest_stream)
+        await reader.until(lambda: reader.source.outdated)
+        await publish(settings, 3)
+        start = await reader.source.begin(StoredOffsets(), mine)
+        assert start.source != mine.source
+        reader.source.resume(start)
+        await reader.until(lambda: len(reader.frames) == 8)
+        assert reader.frames[5:] == numbered(1, 3)
 
 
 def test_a_server_without_jetstream_is_a_clear_error():
@@ -152,20 +134,17 @@ def test_a_server_without_jetstream_is_a_clear_error():
         ({"name": "{}", "subjects": ["{}.>"], "retention": "workqueue"}, "it is no log"),
     ],
 )
-def test_a_stream_that_can_not_be_used_is_a_clear_error(settings, namespace, made: dict[str, Any], said: str):
+async def test_a_stream_that_can_not_be_used_is_a_clear_error(settings, namespace, made: dict[str, Any], said: str):
     made = {
         key: [each.format(namespace) for each in value] if isinstance(value, list) else value.format(namespace)
         for key, value in made.items()
     }
 
-    async def run() -> None:
-        async with reading(settings) as reader:
-            context = reader.nats.client.jetstream()
-            await context.add_stream(**made)
-            try:
-                with pytest.raises(SettingsError, match=said):
-                    await reader.source.prepare()
-            finally:
-                await context.delete_stream(made["name"])
-
-    asyncio.run(run())
+    async with reading(settings) as reader:
+        context = reader.nats.client.jetstream()
+        await context.add_stream(**made)
+        try:
+            with pytest.raises(SettingsError, match=said):
+                await reader.source.prepare()
+        finally:
+            await context.delete_stream(made["name"])

@@ -1,6 +1,5 @@
 """Reading a stream whose server lost the end of it: what has the numbers now is not taken for what had them."""
 
-import asyncio
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
 
@@ -59,66 +58,54 @@ def scene() -> Iterator[Scene]:
 
 #: Fewer frames than were lost, and more: then the stream reaches beyond where it was read.
 @pytest.mark.parametrize("count", [0, 4, 25])
-def test_a_reader_asks_for_an_epoch_and_reads_on_as_another_source(scene, count: int):
+async def test_a_reader_asks_for_an_epoch_and_reads_on_as_another_source(scene, count: int):
     """The stream lost frames that were read, and gives their numbers to what came since."""
 
-    async def run() -> None:
-        async with scene.having_lost(later=count) as reader:
-            await reader.until(lambda: reader.source.outdated)
-            assert (reader.frames, reader.lost) == (numbered(1, READ), 0)
-            mine = Position(reader.read.source, READ)
-            start = await reader.source.begin(StoredOffsets([mine], [mine]), mine)
-            assert start == Position(f"{mine.source}.1", KEPT)
-            reader.source.resume(start)
-            await publish(scene.settings, 1, first=LATER + count)
-            await reader.until(lambda: len(reader.frames) == READ + count + 1)
-            assert reader.frames[READ:] == later(count + 1)
-            assert not reader.source.outdated
-
-    asyncio.run(run())
+    async with scene.having_lost(later=count) as reader:
+        await reader.until(lambda: reader.source.outdated)
+        assert (reader.frames, reader.lost) == (numbered(1, READ), 0)
+        mine = Position(reader.read.source, READ)
+        start = await reader.source.begin(StoredOffsets([mine], [mine]), mine)
+        assert start == Position(f"{mine.source}.1", KEPT)
+        reader.source.resume(start)
+        await publish(scene.settings, 1, first=LATER + count)
+        await reader.until(lambda: len(reader.frames) == READ + count + 1)
+        assert reader.frames[READ:] == later(count + 1)
+        assert not reader.source.outdated
 
 
 @pytest.mark.parametrize("count", [0, 4, 25])
-def test_a_start_after_the_loss_finds_it_and_the_starts_after_that_go_on(scene, count: int):
-    async def run() -> None:
-        async with scene.having_lost(later=count) as before:
-            read = before.read
+async def test_a_start_after_the_loss_finds_it_and_the_starts_after_that_go_on(scene, count: int):
+    async with scene.having_lost(later=count) as before:
+        read = before.read
+    stood = Position(read.source, READ)
+    frontier = Position(read.source, KEPT - 5)
+    for stored in (StoredOffsets([stood], [], read), StoredOffsets([frontier], [stood], read)):
+        async with reading(scene.settings) as reader:
+            await reader.source.prepare()
+            start = await reader.source.begin(stored, None)
+            assert start == Position(f"{read.source}.1", min(KEPT, stored.frontiers[0].seq))
+    async with reading(scene.settings) as reader:
+        await reader.source.prepare()
+        assert await reader.source.begin(StoredOffsets([start], [start], read), None) == start
+
+
+async def test_without_a_frame_to_know_again_the_stream_is_read_from_its_end(scene):
+    async with scene.having_lost(later=4) as before:
+        stood = Position(before.read.source, READ)
+    async with reading(scene.settings) as reader:
+        await reader.source.prepare()
+        assert await reader.source.begin(StoredOffsets([stood]), None) == Position(f"{stood.source}.1", KEPT + 4)
+
+
+async def test_a_stream_that_lost_nothing_or_was_purged_goes_on_as_it_was(scene):
+    async with opened(scene.settings, READ) as before:
+        await before.until(lambda: len(before.frames) == READ)
+        read = before.read
         stood = Position(read.source, READ)
-        frontier = Position(read.source, KEPT - 5)
-        for stored in (StoredOffsets([stood], [], read), StoredOffsets([frontier], [stood], read)):
+        for purged in (False, True):
+            if purged:
+                await before.nats.client.jetstream().purge_stream(scene.settings.ingest_stream)
             async with reading(scene.settings) as reader:
                 await reader.source.prepare()
-                start = await reader.source.begin(stored, None)
-                assert start == Position(f"{read.source}.1", min(KEPT, stored.frontiers[0].seq))
-        async with reading(scene.settings) as reader:
-            await reader.source.prepare()
-            assert await reader.source.begin(StoredOffsets([start], [start], read), None) == start
-
-    asyncio.run(run())
-
-
-def test_without_a_frame_to_know_again_the_stream_is_read_from_its_end(scene):
-    async def run() -> None:
-        async with scene.having_lost(later=4) as before:
-            stood = Position(before.read.source, READ)
-        async with reading(scene.settings) as reader:
-            await reader.source.prepare()
-            assert await reader.source.begin(StoredOffsets([stood]), None) == Position(f"{stood.source}.1", KEPT + 4)
-
-    asyncio.run(run())
-
-
-def test_a_stream_that_lost_nothing_or_was_purged_goes_on_as_it_was(scene):
-    async def run() -> None:
-        async with opened(scene.settings, READ) as before:
-            await before.until(lambda: len(before.frames) == READ)
-            read = before.read
-            stood = Position(read.source, READ)
-            for purged in (False, True):
-                if purged:
-                    await before.nats.client.jetstream().purge_stream(scene.settings.ingest_stream)
-                async with reading(scene.settings) as reader:
-                    await reader.source.prepare()
-                    assert await reader.source.begin(StoredOffsets([stood], [stood], read), None) == stood
-
-    asyncio.run(run())
+                assert await reader.source.begin(StoredOffsets([stood], [stood], read), None) == stood

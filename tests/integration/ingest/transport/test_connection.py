@@ -48,18 +48,15 @@ def test_a_restart_of_nats_is_survived_and_reported_once(redis_url, namespace):
             assert [line["part"] for line in service.logged("connected")] == ["redis", "nats", "nats"]
 
 
-def test_a_connection_that_nats_closed_for_good_is_noticed_with_its_reason(nats_url, namespace):
-    async def run() -> None:
-        async with listening(nats_url, f"{namespace}.>") as listener:
-            client = listener.nats.client
-            assert listener.parts.all_up
-            # The headers make it too large, which nats-py does not look at and the server does not forgive.
-            await client.publish(f"{namespace}.x", b"x" * client.max_payload, headers={"a": "b"})
-            with pytest.raises(ServerUnavailableError, match=r"for good.*maximum payload"):
-                await asyncio.wait_for(listener.nats.watch(), 10)
-            assert not listener.parts.all_up
-
-    asyncio.run(run())
+async def test_a_connection_that_nats_closed_for_good_is_noticed_with_its_reason(nats_url, namespace):
+    async with listening(nats_url, f"{namespace}.>") as listener:
+        client = listener.nats.client
+        assert listener.parts.all_up
+        # The headers make it too large, which nats-py does not look at and the server does not forgive.
+        await client.publish(f"{namespace}.x", b"x" * client.max_payload, headers={"a": "b"})
+        with pytest.raises(ServerUnavailableError, match=r"for good.*maximum payload"):
+            await asyncio.wait_for(listener.nats.watch(), 10)
+        assert not listener.parts.all_up
 
 
 def test_a_nats_that_stops_answering_is_away_until_it_answers_again():

@@ -82,7 +82,7 @@ def test_a_worker_grows_and_shrinks_by_control_command(monkeypatch: pytest.Monke
 
 
 @pytest.mark.parametrize("pool", POOLS)
-def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
+async def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, pool: str
 ):
     async def scene(rig: Rig) -> None:
@@ -97,4 +97,4 @@ def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
             assert f"Discarding revoked task: tasks.process[{revoked}]" in one.log()
             assert rig.counters.totals.of("resends") >= 1
 
-    asyncio.run(begun(Rig(settings), scene))
+    await begun(Rig(settings), scene)
