@@ -15,12 +15,7 @@ from tasks.settings import Settings, load
 from tasks.telemetry import terminal
 from tasks.telemetry.logs import configure_logging, tell_hints
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode="markdown",
-    context_settings=command_line.CONTEXT,
-)
+app = command_line.top(rich_markup_mode="markdown")
 
 VenueOption = Annotated[Venue, typer.Option(help="The market: spot, or USD-M futures.")]
 SecondsOption = Annotated[

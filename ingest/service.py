@@ -15,7 +15,7 @@ from nats.errors import Error as NatsError
 from ingest.components import Components
 from ingest.event_loop import end, new_event_loop, on_signals
 from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
-from tasks.clients.redis_client import reason
+from tasks.clients.redis_client import FAILED, reason
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.protocol.notice import CONFIGURATION_NOTICE
@@ -31,7 +31,6 @@ PROBE_SERVERS_S = 3.0
 #: With the time that an answer may take, a NATS that is silent is found within 7 s.
 PROBE_S = 2.0
 RETRY_S = 0.2
-AWAY = (redis.RedisError, OSError, TimeoutError)
 T = TypeVar("T")
 log = structlog.get_logger()
 
@@ -177,7 +176,7 @@ class Service:
             log.debug("step skipped", why=str(error) or type(error).__name__)
         except redis.ResponseError as error:
             self.parts.sender.refusals.own(reason(error))
-        except AWAY as error:
+        except FAILED as error:
             self.parts.connectivity.lost("redis", str(error) or type(error).__name__)
         return None
 
@@ -192,7 +191,7 @@ class Service:
                 if (notice := await notices.next()) is not None:
                     await self._on_notice(notice)
         finally:
-            with suppress(*AWAY):
+            with suppress(*FAILED):
                 await notices.close()
 
     async def _on_notice(self, text: str) -> None:
@@ -250,7 +249,7 @@ class Service:
         await end(self._tasks["checkpoint"])
         try:
             await self._write_all_checkpoints()
-        except (*AWAY, SupersededError):
+        except (*FAILED, SupersededError):
             return False
         return True
 
@@ -265,7 +264,7 @@ class Service:
                     with suppress(NatsError):
                         return await self.parts.relay.drain()
                     await asyncio.sleep(RETRY_S)
-        except (*AWAY, NotLeadingError):
+        except (*FAILED, NotLeadingError):
             return False
 
 

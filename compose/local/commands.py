@@ -14,12 +14,7 @@ from ingest.feeds.replay import survey
 from tasks.cli import command_line
 from tasks.errors import RealtimeStrategiesError
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings=command_line.CONTEXT,
-)
+app = command_line.top(rich_markup_mode=None)
 
 
 @app.callback()

@@ -7,7 +7,6 @@ from collections.abc import Sequence
 from contextlib import ExitStack
 
 import msgspec
-import redis
 import structlog
 
 from ingest.counters import Counters
@@ -22,13 +21,13 @@ from ingest.lanes.layout import Layout
 from ingest.ledger import IngestLedger, Reading
 from ingest.ledger.lease import SupersededError
 from ingest.sources.base import Source
+from tasks.clients.redis_client import FAILED
 from tasks.events import AnyEvent, Position
 from tasks.protocol.batches import Batch, Epoch, describe, task_id
 from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.routing import LaneId
 from tasks.telemetry import latency, tracing
 
-AWAY = (redis.RedisError, OSError)
 log = structlog.get_logger()
 
 
@@ -182,7 +181,7 @@ class Sender:
         try:
             with ExitStack() as spans:
                 await self._dispatcher.send([task._replace(headers=spans.enter_context(span)) for task, span in tasks])
-        except AWAY as error:
+        except FAILED as error:
             # It may have arrived all the same; if not, it is sent again when it is overdue.
             log.debug(
                 "publish failed", task_ids=[task_id(task.carried, task.tries) for task, _ in tasks], error=str(error)

@@ -8,11 +8,11 @@ from http import HTTPStatus
 from pathlib import Path
 from typing import Any
 
-import redis
 import structlog
 
 from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
+from tasks.clients.redis_client import FAILED
 from tasks.protocol.counters import Counts
 from tasks.telemetry.http_server import ReadOnly, Route
 from tasks.telemetry.log_throttle import LogThrottle
@@ -31,7 +31,6 @@ HEADERS = {
     "Referrer-Policy": "no-referrer",
     "X-Content-Type-Options": "nosniff",
 }
-AWAY = (redis.RedisError, OSError, TimeoutError)
 log = structlog.get_logger()
 
 
@@ -83,7 +82,7 @@ class Page:
         while True:
             try:
                 await step()
-            except AWAY:
+            except FAILED:
                 pass  # the page shows it: /ready knows that Redis is unavailable
             except Exception:
                 if self._throttle.allow():

@@ -13,6 +13,7 @@ from rich.text import Text
 from tasks import configuration
 from tasks.backtest import Result, html_report, parallel
 from tasks.cli import command_line
+from tasks.cli.command_line import AsJson
 from tasks.configuration import edits
 from tasks.errors import RecordingError, SettingsError
 from tasks.ledger.reader import LedgerReader
@@ -21,7 +22,7 @@ from tasks.protocol.findings import none_used
 from tasks.protocol.plausibility import Limits
 from tasks.settings import load
 
-app = typer.Typer(context_settings=command_line.CONTEXT)
+app = typer.Typer()
 
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", help="STRATEGY.NAME=VALUE, as in `strategies set`; repeatable.")
@@ -36,7 +37,6 @@ Processes = Annotated[
     int, typer.Option("--jobs", min=0, help="Processes to share the symbols out to; 0: as many as pay.")
 ]
 SignalsFile = Annotated[Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
 out = command_line.Console()
 err = command_line.Console(stderr=True)

@@ -19,9 +19,6 @@ def _in_our_words(error: ValidationError) -> str:
 # Typer has pydantic look at values, and prints what that says of them; it asks nobody.
 typer._coercion.get_error_msg = _in_our_words  # type: ignore[attr-defined,assignment]  # noqa: SLF001 the same
 
-#: `context_settings` of an app; its commands have them from there.
-CONTEXT: dict[str, Any] = {"help_option_names": ["-h", "--help"]}
-
 #: What is no terminal has no width.
 _ENDLESS = 1_000_000
 
@@ -66,4 +63,11 @@ def _show(wanted: bool) -> None:  # noqa: FBT001 called by typer
         raise typer.Exit
 
 
+def top(**options: Any) -> typer.Typer:
+    """Return the app of a program; its commands have `-h` from there. `options` are more of typer's."""
+    settings = {"help_option_names": ["-h", "--help"]}
+    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=settings, **options)
+
+
+AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, one object a line.")]
 Version = Annotated[bool, typer.Option("--version", callback=_show, is_eager=True, help="Show the version and exit.")]

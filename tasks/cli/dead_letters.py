@@ -12,6 +12,7 @@ from nats.errors import Error as NatsError
 from rich.text import Text
 
 from tasks.cli import command_line, format_dead_letters
+from tasks.cli.command_line import AsJson
 from tasks.cli.signals import since_ms
 from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
@@ -37,7 +38,6 @@ Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only about 
 Since = Annotated[str, typer.Option(help=f"Written since then: {_TIME}.")]
 Until = Annotated[str, typer.Option(help=f"Written until then: {_TIME}.")]
 Last = Annotated[int | None, typer.Option("--last", "-n", min=0, help="Only so many of the newest.")]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 Ids = Annotated[list[str] | None, typer.Argument(help="Ids, as `list` shows them; or filters instead.")]
 
 

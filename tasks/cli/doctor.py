@@ -3,14 +3,15 @@
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
-from typing import Annotated, TypeVar
+from typing import TypeVar
 
 import msgspec
-import redis
 import typer
 from rich.text import Text
 
 from tasks.cli import command_line
+from tasks.cli.command_line import AsJson
+from tasks.clients.redis_client import FAILED
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
 from tasks.ledger import configurations
@@ -26,9 +27,7 @@ _STYLES = {"ok": "green", "warning": "yellow", "fault": "bold red"}
 
 
 @app.command("doctor")
-def doctor_(
-    *, as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False
-) -> None:
+def doctor_(*, as_json: AsJson = False) -> None:
     """Look at settings, servers, queues, workers, clocks and ports; say what is wrong and what to do.
 
     Changes nothing, and takes a few seconds when something does not answer. Exit status 1 when there is a fault.
@@ -113,7 +112,7 @@ def _told(role: str, asked: Future[T], diagnose: Callable[[T], Iterable[Finding]
     """Judge an answer, or say why there is none."""
     try:
         facts = asked.result()
-    except (redis.RedisError, ValueError) as error:
+    except (*FAILED, ValueError) as error:
         yield Finding("fault", f"Redis ({role})", f"can't be read: {error}", "let this user read, or fix the key")
         return
     yield from diagnose(facts)

@@ -2,7 +2,6 @@
 
 import base64
 from collections.abc import Iterator
-from datetime import UTC, datetime
 from typing import Any
 
 import msgspec
@@ -10,6 +9,7 @@ import msgspec
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.ledger.dead_letters import Letter
+from tasks.protocol.utc_time import utc, utc_iso
 
 
 def printable(text: str) -> str:
@@ -17,15 +17,10 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
-def when(letter: Letter) -> str:
-    """Return the time in UTC."""
-    return f"{datetime.fromtimestamp(letter.at_ms / 1000, UTC):%Y-%m-%d %H:%M:%S}"
-
-
 def facts(letter: Letter) -> dict[str, Any]:
     """Return everything, for JSON. `raw` is text if it is UTF-8, else base64; `raw_encoding` says which."""
     about = letter.letter
-    head = {"id": letter.id, "at": f"{when(letter).replace(' ', 'T')}Z", "reason": about.reason, "detail": about.detail}
+    head = {"id": letter.id, "at": utc_iso(letter.at_ms), "reason": about.reason, "detail": about.detail}
     more: dict[str, Any] = {"refusal": about.refusal, "subject": about.subject, "pool": about.pool}
     more |= {"strategy": about.author, "symbol": about.symbol}
     found = head | {name: value for name, value in more.items() if value}
@@ -47,13 +42,13 @@ def line(letter: Letter) -> str:
     named = (about.pool, about.author, about.symbol) if about.event or not about.subject else (about.subject,)
     last = printable((about.detail.strip().splitlines() or [""])[-1])
     what = printable(" ".join(filter(None, named)))
-    return f"{when(letter)}  {letter.id:<17}  {printable(about.refusal or about.reason):<15}  {what:<30}  {last}"
+    return f"{utc(letter.at_ms)}  {letter.id:<17}  {printable(about.refusal or about.reason):<15}  {what:<30}  {last}"
 
 
 def whole(letter: Letter) -> Iterator[str]:
     """Yield the lines that say everything."""
     about = letter.letter
-    named = {"id": letter.id, "when": f"{when(letter)} UTC", "reason": about.reason, "refusal": about.refusal}
+    named = {"id": letter.id, "when": f"{utc(letter.at_ms)} UTC", "reason": about.reason, "refusal": about.refusal}
     named |= {"subject": about.subject, "pool": about.pool, "strategy": about.author, "symbol": about.symbol}
     rows = {name: printable(value) for name, value in named.items() if value}
     if about.event:

@@ -24,7 +24,6 @@ class Row(NamedTuple):
     note: str
 
 
-_NOTHING: tuple[type[Exception], ...] = (*UNREADABLE, OverflowError)
 _ALIGNED = "<<<<>><"
 _HEAD = Row("pool", "venue", "symbol", "record or state", "events", "bytes", "")
 
@@ -34,7 +33,7 @@ def row(found: StoredField, strategy: AnyStrategy | None) -> Row:
     of = found.name
     try:
         events, note = _state(found, strategy) if of.is_state else _record(found)
-    except _NOTHING as error:
+    except UNREADABLE as error:
         events, note = "", f"can't be read: {printable(str(error))}"
     pool, venue, symbol, what = (printable(word) for word in (of.pool, of.venue, of.symbol, of.what))
     return Row(pool, venue, symbol, what, events, f"{len(found.packed):,}", note)

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from tasks.cli.command_line import AsJson
 from tasks.cli.live_configuration import Author, Reason, author_or_you, out, show_change
 from tasks.configuration.edits import Difference
 from tasks.configuration.history import Change
@@ -22,7 +23,7 @@ SHORT = 3
 def history(
     *,
     diff: Annotated[bool, typer.Option("--diff", help="Every key that a change touched, however many.")] = False,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """List every change: version, when (UTC), who, why, and what: old → new; the last is in force."""
     changes = Changes(load())

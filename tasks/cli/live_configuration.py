@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 
 from tasks.cli import command_line
+from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, registry
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError
@@ -47,7 +48,7 @@ def show_change(edited: Edited) -> None:
 def get(
     name: Annotated[str, typer.Argument(help="Only this strategy.")] = "",
     *,
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object, for programs.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show the configuration in force, as far as it differs from the defaults, and what of it was set at run time."""
     found = Changes(load()).in_force()

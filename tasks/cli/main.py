@@ -2,7 +2,6 @@
 
 import sys
 from contextlib import suppress
-from typing import Annotated
 
 import msgspec
 import redis
@@ -12,6 +11,7 @@ from rich.text import Text
 
 from tasks.cli import command_line
 from tasks.cli.backtest import app as backtest_app
+from tasks.cli.command_line import AsJson
 from tasks.cli.dead_letters import app as deadletters_app
 from tasks.cli.doctor import app as doctor_app
 from tasks.cli.history import app as history_app
@@ -25,12 +25,9 @@ from tasks.settings import load, mask
 from tasks.telemetry import terminal
 from tasks.telemetry.logs import tell_hints
 
-app = typer.Typer(
+app = command_line.top(
     help="Backtest strategies, look at signals and dead letters, find what is wrong, show the settings.",
     no_args_is_help=True,
-    pretty_exceptions_enable=False,
-    add_completion=False,
-    context_settings=command_line.CONTEXT,
 )
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(backtest_app)
@@ -43,7 +40,6 @@ app.add_typer(strategies_app, name="strategies")
 app.add_typer(signals_app)
 app.add_typer(doctor_app)
 
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 out = command_line.Console()
 err = command_line.Console(stderr=True)
 

@@ -11,6 +11,7 @@ import typer
 from rich.text import Text
 
 from tasks.cli import command_line, format_signals
+from tasks.cli.command_line import AsJson
 from tasks.configuration import registry
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.ledger.reader import LedgerReader
@@ -82,7 +83,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         int | None, typer.Option("--last", "-n", min=0, help="Begin with so many of the newest.", show_default="all")
     ] = None,
     since: Annotated[str, typer.Option(help="Committed since then: 90s, 10m, 2h, 1d ago, or a time in UTC.")] = "",
-    as_json: Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")] = False,
+    as_json: AsJson = False,
     as_digest: Annotated[bool, typer.Option("--digest", help="Only the digest of all that was committed.")] = False,
 ) -> None:
     """Show the signals that the live pipeline has committed, oldest first.

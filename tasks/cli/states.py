@@ -10,6 +10,7 @@ import typer
 from rich.text import Text
 
 from tasks.cli import command_line, format_states
+from tasks.cli.command_line import AsJson
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger.configurations import Changes
@@ -25,7 +26,6 @@ Venue = Annotated[str, typer.Option(help="Only of this venue: spot or usdm.", sh
 Symbol = Annotated[
     str, typer.Option(help="Only of this symbol; `all` is the state that symbols share.", show_default="every")
 ]
-AsJson = Annotated[bool, typer.Option("--json", help="One JSON object a line, for programs.")]
 
 
 def _chosen(pool: str, venue: str, symbol: str, strategy: str) -> StateFilter:

@@ -23,6 +23,10 @@ from tasks.clients.redis_tls import tls_options
 from tasks.settings import Settings
 from tasks.settings.redis_url import RedisAddress
 
+#: What a call raises while Redis can't be reached or does not answer: the same call may do later.
+UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, OSError)
+#: What a call raises for any reason that lies in Redis: it is unavailable, or refuses, or is not understood.
+FAILED = (redis.RedisError, OSError)
 #: How long a Sentinel may take to answer; then the next one is asked.
 SENTINEL_TIMEOUT_S = 1.0
 

@@ -23,6 +23,7 @@ __all__ = [
     "lane_field",
     "ledger",
     "lua",
+    "pager",
     "past_events",
     "read_position",
     "reader",

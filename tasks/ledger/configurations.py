@@ -21,6 +21,7 @@ from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
+from tasks.ledger import pager
 from tasks.ledger.keys import Keys
 from tasks.ledger.lua import script
 from tasks.protocol.notice import CONFIGURATION_NOTICE
@@ -117,8 +118,8 @@ class Changes:
 
     def history(self) -> list[Change]:
         """Return all changes, oldest first. Raises UnreadableEntryError."""
-        entries: Any = self._client.xrange(self._keys.history)
-        return [self._change(name.decode(), fields.get(b"change", b"")) for name, fields in entries]
+        found = pager.entries(self._client, self._keys.history)
+        return [self._change(name, fields.get(b"change", b"")) for name, fields in found]
 
     def _change(self, entry: str, packed: bytes) -> Change:
         try:

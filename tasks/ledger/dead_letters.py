@@ -6,6 +6,7 @@ from itertools import islice
 from typing import Any, NamedTuple
 
 from tasks.errors import LedgerError
+from tasks.ledger import pager
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
@@ -90,17 +91,8 @@ class DeadLetterStore:
         return self._pages(start, end)
 
     def _pages(self, start: str, end: str, *, backwards: bool = False) -> Iterator[Letter]:
-        while True:
-            if backwards:
-                page = self._client.xrevrange(self._stream, max=end, min=start, count=PAGE)
-            else:
-                page = self._client.xrange(self._stream, min=start, max=end, count=PAGE)
-            for name, fields in page:
-                yield Letter(name.decode(), dead_letters.read(fields.get(b"letter", b"")))
-            if len(page) < PAGE:
-                return
-            beyond = f"({page[-1][0].decode()}"
-            start, end = (start, beyond) if backwards else (beyond, end)
+        for name, fields in pager.entries(self._client, self._stream, start, end, page=PAGE, backwards=backwards):
+            yield Letter(name, dead_letters.read(fields.get(b"letter", b"")))
 
     def get(self, ids: Iterable[str]) -> Iterator[Letter]:
         """Yield the letters of these ids. Raises LedgerError for the first that is not there."""

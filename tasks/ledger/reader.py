@@ -10,6 +10,7 @@ from tasks.clients.redis_client import connect, connection_options
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
+from tasks.ledger import pager
 from tasks.ledger.keys import Keys
 from tasks.protocol.counters import Counts
 from tasks.protocol.digest import digest_line, digest_of_lines
@@ -58,15 +59,10 @@ class LedgerReader:
 
         Raises UnreadableEntryError: an entry has no such field.
         """
-        while True:
-            chunk: list[tuple[bytes, dict[bytes, bytes]]] = self.client.xrange(stream, min=start, count=CHUNK)  # type: ignore[assignment]  # a sync client
-            for name, fields in chunk:
-                if field not in fields:
-                    raise UnreadableEntryError.of(stream, name.decode(), KeyError(field.decode()))
-                yield name.decode(), fields[field]
-            if len(chunk) < CHUNK:
-                return
-            start = f"({chunk[-1][0].decode()}"
+        for name, fields in pager.entries(self.client, stream, start):
+            if field not in fields:
+                raise UnreadableEntryError.of(stream, name, KeyError(field.decode()))
+            yield name, fields[field]
 
     def records(self) -> Iterator[tuple[str, str, Record]]:
         """Yield (pool, field, record) of every record. Raises LedgerError: one can't be read."""

@@ -4,8 +4,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
-import redis
-
+from tasks.clients.redis_client import UNAVAILABLE
+from tasks.ledger import pager
 from tasks.ledger.reader import CHUNK, LedgerReader
 
 BLOCK_MS = 1_000
@@ -33,19 +33,14 @@ class SignalStream:
     def newest(self, count: int, since_ms: int = 0) -> list[bytes]:
         """Return the last `count` of what `stored` would yield."""
         found: list[bytes] = []
-        end = "+"
-        while True:
-            chunk: Any = self._client.xrevrange(self._stream, max=end, min=f"{since_ms}-0", count=CHUNK)
-            if end == "+" and chunk:
-                self._after = chunk[0][0].decode()
-            for _, fields in chunk:
-                if len(found) == count:
-                    return found[::-1]
-                if self._takes(packed := fields.get(b"signal", b"")):
-                    found.append(packed)
-            if len(chunk) < CHUNK:
-                return found[::-1]
-            end = f"({chunk[-1][0].decode()}"
+        for at, (name, fields) in enumerate(pager.entries(self._client, self._stream, f"{since_ms}-0", backwards=True)):
+            if at == 0:
+                self._after = name
+            if len(found) == count:
+                break
+            if self._takes(packed := fields.get(b"signal", b"")):
+                found.append(packed)
+        return found[::-1]
 
     def follow(self, say: Callable[[str], None]) -> Iterator[bytes]:
         """Yield each signal as it is committed, for ever, from where the last call left off.
@@ -56,7 +51,7 @@ class SignalStream:
         while True:
             try:
                 found: Any = self._client.xread({self._stream: self._after}, count=CHUNK, block=BLOCK_MS)
-            except (redis.ConnectionError, redis.TimeoutError) as error:
+            except UNAVAILABLE as error:
                 if not away:
                     say(f"Redis is unavailable: waiting for it ({error})")
                 away = True

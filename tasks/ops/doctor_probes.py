@@ -14,7 +14,7 @@ from nats.errors import Error as NatsError
 from nats.js.errors import Error as JetStreamError
 
 from tasks.clients.nats_client import NatsClient
-from tasks.clients.redis_client import connect, connection_options
+from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration.stored import Stored, kept_overlay
 from tasks.errors import UNREADABLE, SettingsError
 from tasks.ledger import Keys, heartbeats, lane_field
@@ -88,7 +88,7 @@ def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFact
             info: Any = told(server.info) or {}
             save: Any = told(lambda: server.config_get("save"))
             ahead_s = told(lambda: _ahead_s(server))
-    except (redis.RedisError, OSError, ValueError) as error:
+    except (*FAILED, ValueError) as error:
         return RedisFacts(roles, shown, away=str(error) or type(error).__name__)
     saves = save.get("save") if save is not None else None
     return RedisFacts(roles, shown, "", min(took_s) * 1_000, info, saves, ahead_s, tuple(dict.fromkeys(refused)))

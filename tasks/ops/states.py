@@ -13,7 +13,7 @@ import msgspec
 from tasks.clients.redis_client import connect, connection_options
 from tasks.engine.strategy_run import Saved
 from tasks.errors import UNREADABLE, UnreadableEntryError
-from tasks.ledger import script
+from tasks.ledger import pager, script
 from tasks.ledger.reader import CHUNK, LedgerReader
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
@@ -146,9 +146,9 @@ class States:
 
     def history(self) -> Iterator[Done]:
         """Yield the resets, oldest first. Raises UnreadableEntryError."""
-        for id_, fields in self._reader.xrange(self._keys.resets):
+        for name, fields in pager.entries(self._reader, self._keys.resets):
             try:
                 reset, states = _decode_reset(fields.get(b"reset", b"")), int(fields.get(b"states", b""))
             except _NO_RESET as error:
-                raise UnreadableEntryError.of(self._keys.resets, id_.decode(), error) from None
-            yield Done(reset, states, int(id_.partition(b"-")[0]))
+                raise UnreadableEntryError.of(self._keys.resets, name, error) from None
+            yield Done(reset, states, int(name.partition("-")[0]))

@@ -6,5 +6,14 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def utc(at_ms: int) -> str:
-    """Return a time in UTC to the second: 2024-08-09 00:00:00. Raises OverflowError: it is none."""
-    return f"{_EPOCH + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S}"
+    """Return a time in UTC to the second: 2024-08-09 00:00:00; what is beyond the year 9999 as it is: 10000000000000000."""
+    try:
+        return f"{_EPOCH + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S}"
+    except OverflowError:
+        return str(at_ms)
+
+
+def utc_iso(at_ms: int) -> str:
+    """Return the same in ISO 8601: 2024-08-09T00:00:00Z."""
+    date, _, time = utc(at_ms).partition(" ")
+    return f"{date}T{time}Z" if time else date

@@ -2,13 +2,13 @@
 
 from typing import Any
 
-import redis
 import structlog
 from celery import states
 from celery.backends.base import BaseKeyValueStoreBackend
 from celery.backends.redis import RedisBackend, SentinelBackend
 from kombu.exceptions import OperationalError
 
+from tasks.clients.redis_client import FAILED
 from tasks.telemetry.log_throttle import LogThrottle
 
 #: Its annotations know nothing of what a store overrides.
@@ -32,7 +32,7 @@ class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
         """
         try:
             return super().store_result(task_id, result, state, *arguments, **options)
-        except (redis.RedisError, OperationalError, OSError) as error:
+        except (*FAILED, OperationalError) as error:
             if _throttle.allow():
                 log.warning("a result could not be stored", task_id=task_id, why=str(error))
             return result

@@ -13,13 +13,12 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
-import redis
 import stamina
 import structlog
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
-from tasks.clients.redis_client import connect_async, connection_options
+from tasks.clients.redis_client import FAILED, connect_async, connection_options
 from tasks.ledger import STARTS_EXPIRE_S, Keys, lane_field, script
 from tasks.protocol import strikes
 from tasks.protocol.routing import LaneId
@@ -29,7 +28,6 @@ from tasks.worker.run_watch import POLL_S, RunWatch, left_behind
 
 #: Then a strike is forgotten: the start of its run still counts.
 _TRY_S = 10.0
-_AWAY = (redis.RedisError, OSError, TimeoutError)
 log = structlog.get_logger()
 
 
@@ -59,10 +57,10 @@ class StrikeWriter:
         """Write a strike, and log it. Never raises what Redis raises."""
         said = {"strategy": strike.strategy, "pool": strike.running.pool, "seq": strike.seq, "why": strike.why}
         try:
-            async for attempt in stamina.retry_context(on=_AWAY, attempts=None, timeout=_TRY_S, wait_max=1.0):
+            async for attempt in stamina.retry_context(on=FAILED, attempts=None, timeout=_TRY_S, wait_max=1.0):
                 with attempt:
                     answer: bytes = await self._script(*strike_arguments(self._keys, strike))
-        except _AWAY as error:
+        except FAILED as error:
             log.warning("a strategy ended its process, which could not be written down", **said, error=str(error))
         else:
             log.error("a strategy ended its process", **said, followed_by=answer.decode())

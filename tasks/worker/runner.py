@@ -24,6 +24,7 @@ import structlog
 from billiard.exceptions import SoftTimeLimitExceeded
 
 from tasks import engine
+from tasks.clients.redis_client import FAILED, UNAVAILABLE
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.strategy_run import NewerStateError
@@ -39,7 +40,6 @@ from tasks.telemetry.logs import about
 from tasks.worker.batch_timing import BatchTimings
 from tasks.worker.strategy_errors import StrategyErrors
 
-AWAY = (redis.ConnectionError, redis.TimeoutError)
 #: What may be raised while strategies run and is no doing of the events: files, modules, the ledger.
 NOT_THE_EVENTS = (OSError, ImportError, RealtimeStrategiesError)
 #: What ends a run as its process's end does: the machine's own, where strategies are not at fault.
@@ -257,9 +257,9 @@ def _refusal(batch: Batch[AnyEvent], begun: BatchStart) -> str | None:
 
 def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
     """Make a call that may be repeated, for as long as Redis may be unavailable without this run being sent again for it."""
-    with suppress(*AWAY):
+    with suppress(*UNAVAILABLE):
         return call(*arguments)
-    for attempt in stamina.retry_context(on=AWAY, attempts=None, timeout=8.0, wait_initial=0.02, wait_max=1.0):
+    for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=8.0, wait_initial=0.02, wait_max=1.0):
         with attempt:
             return call(*arguments)
     return None
@@ -269,5 +269,5 @@ def _release_start(batch: Batch[AnyEvent], ledger: Ledger) -> None:
     """Take the start back. Where Redis stays unavailable it is left standing: one of the few that a batch may have."""
     try:
         _when_redis_is_back(ledger.release_start, batch)
-    except redis.RedisError as error:
+    except FAILED as error:
         log.warning("a start could not be taken back", task_id=batch.task_id, error=str(error))

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import partial
 
-import redis
 from prometheus_client import CollectorRegistry
 
+from tasks.clients.redis_client import FAILED
 from tasks.errors import SettingsError
 from tasks.ledger.heartbeats import EVERY_S, Heartbeat
 from tasks.settings import Settings
@@ -104,7 +104,7 @@ class WorkerStatusServer:
                 await heartbeat.announce(self.health.processes, self.health.queues, control_commands.refused_lately())
             else:
                 await heartbeat.leave()
-        except (redis.RedisError, OSError, TimeoutError):
+        except FAILED:
             self.health.answered(well=False)
         else:
             self.health.answered(well=True)

@@ -17,12 +17,7 @@ from tests.bench.mix import Mix
 from tests.bench.results import Report, machine
 from tests.bench.systems import RIVALS
 
-app = typer.Typer(
-    add_completion=False,
-    pretty_exceptions_enable=False,
-    rich_markup_mode=None,
-    context_settings=command_line.CONTEXT,
-)
+app = command_line.top(rich_markup_mode=None)
 console = command_line.Console(stderr=True)
 T = TypeVar("T")
 

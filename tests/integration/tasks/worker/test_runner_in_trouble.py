@@ -40,7 +40,7 @@ class Unlucky(Ledger):
         return self
 
 
-@pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError()])
+@pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError(), ConnectionResetError()])
 def test_a_commit_whose_answer_got_lost_is_committed_once(client, keys, ledger, error):
     unlucky = Unlucky(client, keys.namespace).trouble("commit", error, done=True)
     assert run(unlucky, batch()) is None
@@ -50,7 +50,7 @@ def test_a_commit_whose_answer_got_lost_is_committed_once(client, keys, ledger, 
     assert starts(client, keys) == {}
 
 
-@pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError()])
+@pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError(), ConnectionResetError()])
 def test_a_commit_that_never_arrived_is_sent_again(client, keys, ledger, error):
     unlucky = Unlucky(client, keys.namespace).trouble("commit", error, done=False)
     assert run(unlucky, batch()) == Summary(2, 0, 2, 0)

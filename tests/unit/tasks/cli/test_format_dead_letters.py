@@ -86,3 +86,9 @@ def test_json_holds_everything_and_says_how_the_bytes_are_written():
         "quantity": 1.0,
         "buyer_is_maker": False,
     }
+
+
+def test_an_id_that_is_no_time_is_shown_as_it_is():
+    letter = Letter("18446744073709551615-0", DeadLetter("refused", ""))
+    assert format_dead_letters.line(letter).startswith("18446744073709551615  18446744073709551615-0")
+    assert format_dead_letters.facts(letter)["at"] == "18446744073709551615"
