@@ -82,6 +82,7 @@ class Relay:
         nats: NatsClient,
         counters: Counters,
         show: Callable[[bytes, bytes], None],
+        trim_interval_s: float = TRIM_INTERVAL_S,
     ) -> None:
         """`show` takes the stream's entry and the signal, once it went out."""
         self._settings, self._nats, self._counters, self._show = settings, nats, counters, show
@@ -89,7 +90,7 @@ class Relay:
         self._keys = Keys(settings.namespace)
         self._trim = self._redis.register_script(script("trim"))
         self._ack = self._redis.register_script(script("acknowledge"))
-        self._trimmed_s = 0.0
+        self._trimmed_s, self._trim_interval_s = 0.0, trim_interval_s
         #: Subjects that NATS was found to refuse since what is pending was last tried, in lower case.
         self._refused: set[str] = set()
         self._throttle = LogThrottle()
@@ -104,7 +105,7 @@ class Relay:
         await self._relay_pending()
         while True:
             await self.relay_new(BLOCK_MS)
-            if time.monotonic() - self._trimmed_s >= TRIM_INTERVAL_S:
+            if time.monotonic() - self._trimmed_s >= self._trim_interval_s:
                 # A leader that was replaced in the middle of a read leaves what it was given behind.
                 # What NATS refused is all ours, the latest too: the older ones go first when it takes them.
                 await self._relay_pending(0 if self._refused else ABANDONED_MS)

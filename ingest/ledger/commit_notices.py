@@ -14,16 +14,16 @@ PATIENCE_S = 5.0
 class CommitNotices:
     """A subscription to one channel."""
 
-    def __init__(self, pubsub: PubSub, patience_s: float = PATIENCE_S) -> None:
+    def __init__(self, pubsub: PubSub, patience_s: float = PATIENCE_S, wait_s: float = WAIT_S) -> None:
         """The connection of `pubsub` must have a `health_check_interval`."""
-        self._pubsub, self._patience_s = pubsub, patience_s
+        self._pubsub, self._patience_s, self._wait_s = pubsub, patience_s, wait_s
 
     async def next(self) -> str | None:
         """Return the next notice; None where none came for a while.
 
         Raises what Redis raises; redis.TimeoutError: it does not answer any more, as one whose machine vanished.
         """
-        message = await self._pubsub.get_message(timeout=WAIT_S)
+        message = await self._pubsub.get_message(timeout=self._wait_s)
         if message is not None:
             text: str = message["data"].decode(errors="replace")
             return text

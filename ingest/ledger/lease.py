@@ -33,9 +33,10 @@ class NotLeadingError(RealtimeStrategiesError):
 class Lease:
     """The lock of one shard."""
 
-    def __init__(self, client: redis.Redis, key: str, holder: str) -> None:
-        """`holder` is what stands in the lock: unique for each process."""
-        self._lock = Lock(client, key, timeout=TTL_S, blocking=False)
+    def __init__(self, client: redis.Redis, key: str, holder: str, ttl_s: float = TTL_S) -> None:
+        """`holder` is what stands in the lock: unique for each process. Not renewed, it runs out after `ttl_s`."""
+        self._lock = Lock(client, key, timeout=ttl_s, blocking=False)
+        self._ttl_s = ttl_s
         self._holder = holder
         self._until_s = 0.0
         #: One renewal at a time: of two that find the lease gone, the second would be refused by what the first took.
@@ -51,7 +52,7 @@ class Lease:
         asked_s = time.monotonic()
         if not await self._lock.acquire(token=self._holder):
             return False
-        self._until_s = asked_s + TTL_S
+        self._until_s = asked_s + self._ttl_s
         return True
 
     async def renew(self) -> None:
@@ -63,7 +64,7 @@ class Lease:
         asked_s = time.monotonic()
         try:
             await self._lock.reacquire()
-            self._until_s = asked_s + TTL_S
+            self._until_s = asked_s + self._ttl_s
         except LockError:
             # It ran out while Redis was unavailable or had forgotten it, and may be there to be taken.
             if not await self.take():

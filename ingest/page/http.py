@@ -59,8 +59,8 @@ class Watcher:
 class Page:
     """Keeps those who watch up to date. `run` ends only when it is cancelled, whatever goes wrong."""
 
-    def __init__(self, live: PageState, ledger: IngestLedger) -> None:
-        self.live, self._ledger = live, ledger
+    def __init__(self, live: PageState, ledger: IngestLedger, tick_s: float = TICK_S) -> None:
+        self.live, self._ledger, self._tick_s = live, ledger, tick_s
         self.watchers: set[Watcher] = set()
         #: Whether this process led when it read the signals of before; None: it has not yet.
         self._read_as_leader: bool | None = None
@@ -87,7 +87,7 @@ class Page:
             except Exception:
                 if self._throttle.allow():
                     log.exception("unexpected error: the page misses something")
-            await asyncio.sleep(TICK_S)
+            await asyncio.sleep(self._tick_s)
 
     async def _tick(self) -> None:
         for text in self.live.tick(watched=bool(self.watchers)):

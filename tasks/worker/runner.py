@@ -117,16 +117,19 @@ def run(
     find_strategies: FindStrategies,
     is_fatal: IsFatal = is_fatal,
     note: Note = lambda *_: None,
+    commit_after_s: float = COMMIT_AFTER_S,
 ) -> list[BatchResult]:
-    """Run the batches of a task once; give what was committed. What ends alive takes its start back.
+    """Run the batches of a task once; return what was committed. What ends alive takes its start back.
 
-    `note` is told of each batch that begins, and returns where to say what it is at. Raises what Redis raises, and what `is_fatal` calls so, which counts as a run that never ended; so do whatever ends
-    the process, such as SystemExit, and what a batch brings about wherever it is run.
+    `note` is told of each batch that begins, and returns where to say what it is at. What has been done for longer than
+    `commit_after_s` is committed before the next batch runs. Raises what Redis raises, and what `is_fatal` calls so,
+    which counts as a run that never ended; so do whatever ends the process, such as SystemExit, and what a batch brings
+    about wherever it is run.
     """
     quick_first = sorted(carried, key=_pace.expected_s)
     runs = [_BatchRun(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
     try:
-        _run(runs, ledger, is_fatal, note)
+        _run(runs, ledger, is_fatal, note, commit_after_s)
     except FATAL:
         raise
     except Exception as error:
@@ -195,12 +198,12 @@ class _BatchRun:
             self.refusal = f"fenced by {committed}"
 
 
-def _run(runs: Sequence[_BatchRun], ledger: Ledger, is_fatal: IsFatal, note: Note) -> None:
+def _run(runs: Sequence[_BatchRun], ledger: Ledger, is_fatal: IsFatal, note: Note, commit_after_s: float) -> None:
     begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
     worked: list[_BatchRun] = []
     since_s = perf_counter()
     for each, start in zip(runs, begun, strict=True):
-        if worked and perf_counter() - since_s > COMMIT_AFTER_S:
+        if worked and perf_counter() - since_s > commit_after_s:
             _commit(worked, ledger)
             worked, since_s = [], perf_counter()
         with about(each.batch), _pace.noted(each.batch):

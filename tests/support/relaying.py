@@ -13,7 +13,7 @@ from ingest.counters import Counters
 from ingest.event_loop import end
 from ingest.ledger import IngestLedger
 from ingest.ledger.lease import RENEW_S
-from ingest.relay import GROUP, Relay
+from ingest.relay import GROUP, TRIM_INTERVAL_S, Relay
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connection_options
 from tasks.ledger import Keys
@@ -47,12 +47,14 @@ async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 5) 
 class Stage:
     """A relay, its stream, and a consumer of signals."""
 
-    def __init__(self, settings: Settings, client: redis.Redis, connection: NatsClient, heard: list[Any]) -> None:
+    def __init__(
+        self, settings: Settings, client: redis.Redis, connection: NatsClient, heard: list[Any], trim_interval_s: float
+    ) -> None:
         self.redis, self.nats, self.heard = client, connection, heard
         self.keys = Keys(settings.namespace)
         self.counters = Counters()
         self.ledger = IngestLedger(settings)
-        self.relay = Relay(settings, self.ledger, connection, self.counters, lambda *_: None)
+        self.relay = Relay(settings, self.ledger, connection, self.counters, lambda *_: None, trim_interval_s)
 
     async def add(self, *signals: bytes) -> None:
         for each in signals:
@@ -80,7 +82,9 @@ class Stage:
 
 
 @asynccontextmanager
-async def stage(settings: Settings, **nats_options: Any) -> AsyncIterator[Stage]:
+async def stage(
+    settings: Settings, trim_interval_s: float = TRIM_INTERVAL_S, **nats_options: Any
+) -> AsyncIterator[Stage]:
     client = redis.Redis.from_url(settings.ledger, **connection_options())
     connection = NatsClient(settings)
     heard: list[Any] = []
@@ -95,7 +99,7 @@ async def stage(settings: Settings, **nats_options: Any) -> AsyncIterator[Stage]
 
     await connection.subscribe(f"{settings.namespace}.>", cb=hear)
     await connection.flush()
-    on = Stage(settings, client, connection, heard)
+    on = Stage(settings, client, connection, heard, trim_interval_s)
     await on.ledger.lease.take()
     leading = asyncio.create_task(lead(on))
     try:

@@ -31,9 +31,15 @@ def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy) -> 
     return runner.summary(dones) if dones else None
 
 
-def run_together(ledger: Ledger, sent: Sequence[Batch[AnyEvent]], *strategies: AnyStrategy | BoundStrategy) -> int:
-    """Run a task of several batches; give how many of them were committed."""
-    return len(runner.run(sent, ledger, having(*(strategies or (Echo.create({}),)))))
+def run_together(
+    ledger: Ledger,
+    sent: Sequence[Batch[AnyEvent]],
+    *strategies: AnyStrategy | BoundStrategy,
+    commit_after_s: float = runner.COMMIT_AFTER_S,
+) -> int:
+    """Run a task of several batches; return how many of them were committed."""
+    having_them = having(*(strategies or (Echo.create({}),)))
+    return len(runner.run(sent, ledger, having_them, commit_after_s=commit_after_s))
 
 
 def starts(client: redis.Redis, keys: Keys, lane: LaneId = LANE) -> dict[bytes, bytes]:

@@ -8,7 +8,6 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest import relay as relay_module
 from tasks.settings import Settings
 from tests.support.relaying import packed, running, settings_of_a_relay, stage, until
 from tests.support.servers.nats_logins import SECRET
@@ -36,13 +35,12 @@ class Rights:
         os.kill(self._process.pid, signal.SIGHUP)
 
 
-def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings, monkeypatch):
+def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings):
     """They go out in order once NATS takes them."""
-    monkeypatch.setattr(relay_module, "TRIM_INTERVAL_S", 0)
 
     async def run(rights: Rights) -> None:
         own = settings.model_copy(update={"nats_url": rights.url, "nats_user": "us", "nats_password": SECRET})
-        async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on, running(on):
+        async with stage(own, trim_interval_s=0, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on, running(on):
             await on.add(packed("one"), packed("two", "ETHUSDT"))
             await on.hears("two")
             await on.add(packed("three"), packed("four", "ETHUSDT"))

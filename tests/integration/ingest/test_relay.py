@@ -176,12 +176,11 @@ async def test_what_can_never_be_published_is_a_dead_letter_and_blocks_nothing(s
         assert (await on.unacknowledged(), on.nats.stats["reconnects"], on.nats.is_connected) == (0, 0, True)
 
 
-async def test_the_stream_is_trimmed_to_what_is_kept_once_it_is_relayed(settings, monkeypatch):
-    monkeypatch.setattr(relay_module, "TRIM_INTERVAL_S", 0)
+async def test_the_stream_is_trimmed_to_what_is_kept_once_it_is_relayed(settings):
     own = settings.model_copy(update={"signals_keep": 10})
     names = [str(number) for number in range(1_000)]
 
-    async with stage(own) as on:
+    async with stage(own, trim_interval_s=0) as on:
         await on.add(*map(packed, names))
         async with running(on):
             await on.hears(*names)

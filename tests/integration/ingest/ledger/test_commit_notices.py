@@ -8,7 +8,6 @@ from urllib.parse import urlsplit
 import pytest
 import redis.asyncio as redis
 
-from ingest.ledger import commit_notices as notices_module
 from ingest.ledger.commit_notices import CommitNotices
 from tasks.clients.redis_client import connection_options
 from tests.support.servers.proxy import Proxy
@@ -16,17 +15,12 @@ from tests.support.servers.proxy import Proxy
 INTERVAL_S = 0.05
 
 
-@pytest.fixture(autouse=True)
-def impatient(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(notices_module, "WAIT_S", INTERVAL_S)
-
-
 @asynccontextmanager
 async def subscribed(port: int, channel: str) -> AsyncIterator[tuple[CommitNotices, redis.Redis]]:
     async with redis.Redis(port=port, **connection_options() | {"health_check_interval": INTERVAL_S}) as client:
         pubsub = client.pubsub(ignore_subscribe_messages=True)
         await pubsub.subscribe(channel)
-        notices = CommitNotices(pubsub, patience_s=INTERVAL_S * 10)
+        notices = CommitNotices(pubsub, patience_s=INTERVAL_S * 10, wait_s=INTERVAL_S)
         try:
             yield notices, client
         finally:

@@ -10,15 +10,14 @@ import redis.asyncio as redis
 
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_redis
-from ingest.ledger import lease as lease_module
 from ingest.ledger.lease import TTL_S, Lease, SupersededError
 
 
 @asynccontextmanager
-async def leases(url: str, key: str, count: int = 2) -> AsyncIterator[list[Lease]]:
+async def leases(url: str, key: str, count: int = 2, ttl_s: float = TTL_S) -> AsyncIterator[list[Lease]]:
     clients = [redis.Redis.from_url(url) for _ in range(count)]
     try:
-        yield [Lease(client, key, f"holder{number}") for number, client in enumerate(clients)]
+        yield [Lease(client, key, f"holder{number}", ttl_s) for number, client in enumerate(clients)]
     finally:
         for client in clients:
             await client.aclose()
@@ -35,13 +34,9 @@ async def test_one_leads_and_the_other_gets_it_at_once_when_it_is_released(redis
         assert await second.take()
 
 
-async def test_a_lease_that_is_not_renewed_ends_no_later_than_in_redis(
-    redis_url, namespace, monkeypatch: pytest.MonkeyPatch
-):
+async def test_a_lease_that_is_not_renewed_ends_no_later_than_in_redis(redis_url, namespace):
     """A holder that releases it late takes nothing from its successor."""
-    monkeypatch.setattr(lease_module, "TTL_S", 0.3)
-
-    async with leases(redis_url, namespace) as (first, second):
+    async with leases(redis_url, namespace, ttl_s=0.3) as (first, second):
         assert await first.take()
         deadline_s = time.monotonic() + 5
         while not await second.take():

@@ -19,7 +19,7 @@ from ingest.lanes import Bounds, Lanes
 from ingest.ledger import IngestLedger
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.unused_frames import UnusedFrames
-from ingest.page.http import MAX_WATCHERS, Page
+from ingest.page.http import MAX_WATCHERS, TICK_S, Page
 from ingest.page.page_state import PageState, Sources, message
 from tasks.ledger import Keys
 from tasks.protocol.routing import Router
@@ -65,12 +65,12 @@ async def watching(port: int) -> AsyncIterator[Stream]:
 
 
 @asynccontextmanager
-async def serving(settings: Settings) -> AsyncIterator[tuple[Page, int]]:
+async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
     around: Any = SimpleNamespace(seen=None)
     sources = Sources(Counters(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list)
     ledger = IngestLedger(settings)
-    page = Page(PageState(settings, sources), ledger)
+    page = Page(PageState(settings, sources), ledger, tick_s)
     server, port = serve(
         Address("HTTP_PORT", "127.0.0.1", 0, strict=True), _well, _well, CollectorRegistry(), page.routes
     )
@@ -172,14 +172,13 @@ async def test_a_browser_that_does_not_read_is_cut_off_and_the_others_go_on(sett
 
 
 async def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("ingest.page.http.TICK_S", 0.01)
     calls = []
 
     def broken(*, watched: bool) -> list[bytes]:
         calls.append(watched)
         raise ZeroDivisionError
 
-    async with serving(settings) as (page, _):
+    async with serving(settings, tick_s=0.01) as (page, _):
         monkeypatch.setattr(page.live, "tick", broken)
         running = asyncio.create_task(page.run())
         await until(lambda: len(calls) > 2)

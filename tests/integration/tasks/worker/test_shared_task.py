@@ -51,21 +51,19 @@ def test_a_task_takes_two_round_trips_whatever_the_number_of_its_batches(monkeyp
 
 
 def test_what_is_done_is_committed_before_what_takes_long(monkeypatch, client, keys, ledger):
-    monkeypatch.setattr(runner, "COMMIT_AFTER_S", 0.0)
     with listening(client, keys) as heard:
         made = round_trips(monkeypatch)
-        assert run_together(ledger, task()) == LANES
+        assert run_together(ledger, task(), commit_after_s=0) == LANES
         assert len(made) == 1 + LANES
     assert [notice.lane.partition for notice in heard] == [0, 1, 2]
     assert positions(client, keys) == [str(at(2)).encode()] * LANES
 
 
-def test_what_is_expected_to_be_quick_runs_first(monkeypatch, client, keys, ledger):
-    monkeypatch.setattr(runner, "COMMIT_AFTER_S", 0.0)
+def test_what_is_expected_to_be_quick_runs_first(client, keys, ledger):
     long, short, shorter = of_lane(0, None, *[1.0] * 9), of_lane(1, None, 1.0, 1.0), of_lane(2, None, 1.0)
     run(ledger, of_lane(3))  # now it is known how long an event takes
     with listening(client, keys) as heard:
-        run_together(ledger, [long, short, shorter])
+        run_together(ledger, [long, short, shorter], commit_after_s=0)
     assert [notice.lane.partition for notice in heard] == [2, 1, 0]
 
 
