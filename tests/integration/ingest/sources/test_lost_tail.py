@@ -7,6 +7,7 @@ import pytest
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
+from ingest.sources.pull import Pacing
 from ingest.sources.resume import StoredOffsets
 from tasks.events import Position
 from tasks.settings import Settings
@@ -33,16 +34,25 @@ class Scene:
         )
 
     @asynccontextmanager
-    async def having_lost(self, later: int) -> AsyncIterator[Reader]:
-        """Yield a reader of frames of which the last are lost; so many others were published before it comes back."""
+    async def having_read(self) -> AsyncIterator[Reader]:
+        """Yield a reader of frames of which the server is to lose the last."""
         async with opened(self.settings, KEPT) as reader:
             await reader.until(lambda: len(reader.frames) == KEPT)
             self.nats.save()
             await publish(self.settings, READ - KEPT, first=KEPT + 1)
             await reader.until(lambda: len(reader.frames) == READ)
-            self.nats.lose()
-            self.nats.start()
-            await publish(self.settings, later, first=LATER)
+            yield reader
+
+    async def lose(self, later: int) -> None:
+        self.nats.lose()
+        self.nats.start()
+        await publish(self.settings, later, first=LATER)
+
+    @asynccontextmanager
+    async def having_lost(self, later: int) -> AsyncIterator[Reader]:
+        """Yield a reader of frames of which the last are lost; so many others were published before it comes back."""
+        async with self.having_read() as reader:
+            await self.lose(later)
             yield reader
 
 
@@ -109,3 +119,22 @@ async def test_a_stream_that_lost_nothing_or_was_purged_goes_on_as_it_was(scene)
             async with reading(scene.settings) as reader:
                 await reader.source.prepare()
                 assert await reader.source.begin(StoredOffsets([stood], [stood], read), None) == stood
+
+
+async def test_a_loss_is_noticed_while_frames_before_it_are_read_again(scene):
+    async with scene.having_read() as before:
+        read = before.read
+    stood, frontier = Position(read.source, READ), Position(read.source, KEPT - 50)
+    # When: a process starts at the frontier, and the server loses what is read again later.
+    async with reading(scene.settings, Pacing(batch=2)) as reader:
+        await reader.source.prepare()
+        reader.source.resume(await reader.source.begin(StoredOffsets([frontier], [stood], read), None))
+        reader.room = 1
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: reader.frames)
+        await scene.lose(later=25)
+        reader.room = 10**9
+        await reader.until(lambda: reader.source.outdated)
+        assert reader.read == read
+        start = await reader.source.begin(StoredOffsets([frontier], [stood], read), frontier)
+        assert start == Position(f"{read.source}.1", frontier.seq)
