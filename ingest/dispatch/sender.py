@@ -45,7 +45,7 @@ class Sender:
         conditions: Conditions,
     ) -> None:
         self.lanes, self._source = lanes, source
-        self._run_limit_s, self._workforce, self._may_send, self._on_restart = conditions
+        self.conditions = conditions
         self._ledger, self._dispatcher, self._counters = ledger, dispatcher, counters
         self._in_force = in_force
         self.epoch = Epoch(0, "")
@@ -83,7 +83,7 @@ class Sender:
             self.lanes.begin(f"core-{self.epoch}", claimed.positions, time.monotonic())
         else:
             self.lanes.restart(claimed.start)
-            self._on_restart(claimed.counted)
+            self.conditions.on_restart(claimed.counted)
             self._source.resume(claimed.start)
         log.info("epoch started", epoch=str(self.epoch), configuration=self._in_force.version, held=self.lanes.held)
         self.pump()
@@ -117,7 +117,7 @@ class Sender:
 
     def _pump(self) -> None:
         self._pumping = False
-        if self._may_send() and (tasks := self._launch()):
+        if self.conditions.may_send() and (tasks := self._launch()):
             self._send(tasks)
 
     def _launch(self) -> list[list[Lane]]:
@@ -126,7 +126,7 @@ class Sender:
         if not ready:
             return []
         tasks = task_packing.plan_tasks(
-            self.lanes.by_pool, ready, self._workforce(), time.monotonic(), self._is_crowded
+            self.lanes.by_pool, ready, self.conditions.workforce(), time.monotonic(), self._is_crowded
         )
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
@@ -168,7 +168,7 @@ class Sender:
             self._contention.lost(lane.task)
             lane.task = number
             lane.sent(now_s)
-        workforce = self._workforce()
+        workforce = self.conditions.workforce()
         if lanes[0].tries == 1 and workforce and (team := workforce.team(lanes[0].id.pool)):
             self._contention.sent(number, team, len(lanes), len(events), now_s)
         return Task(
@@ -275,7 +275,7 @@ class Sender:
         if batch is None or not lane.overdue(now_s) or self._batch(lane).identity != batch.identity:
             return
         full = reading.queued.get(lane.id.pool, 0) >= sum(1 for each in self.lanes if each.id.pool == lane.id.pool)
-        decision = lane.decide(starts, now_s, copy_life_s=self._run_limit_s, queue_full=full)
+        decision = lane.decide(starts, now_s, copy_life_s=self.conditions.run_limit_s, queue_full=full)
         if decision == "resend":
             self._counters.add("resends")
             self._send([[lane]])

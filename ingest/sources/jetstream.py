@@ -164,7 +164,7 @@ class StreamSource:
         except (Error, SettingsError) as error:
             self._cursor.failed(time.monotonic())
             if self._throttle.allow():
-                log.warning("the stream can't be read: trying for ever", why=str(error) or type(error).__name__)
+                log.warning("the stream can't be read, retrying", why=str(error) or type(error).__name__)
 
     async def _open_consumer(self, opening: Opening) -> None:
         stream = await self._find_stream()
