@@ -3,7 +3,7 @@
     RealtimeStrategiesError       anything below; commands print it as one line and exit with 1
     ├── SettingsError             the environment or a file says something that we can't work with
     ├── RecordingError            a recording is missing or is not one
-    ├── ServerAwayError           NATS or Redis is not there
+    ├── ServerUnavailableError    NATS or Redis is not there
     ├── NotStoredError            a stream did not take what was published to it
     ├── LedgerError               the ledger holds something else than was asked for
     ├── UnreadableEntryError      a stream in Redis holds something else than was written there

@@ -91,7 +91,7 @@ class Watch:
         await self._publisher.publish(stream, raw)
 
     async def run(self, links: Mapping[Link, Endpoint]) -> None:
-        """Look every few seconds, once all links stand. Raises ServerAwayError: no stream has ever spoken."""
+        """Look every few seconds, once all links stand. Raises ServerUnavailableError: no stream has ever spoken."""
         for link in links:
             await link.up.wait()
         self._streams.begin(time.monotonic())
@@ -143,7 +143,7 @@ def _named(streams: Iterable[str]) -> list[str]:
 
 
 async def binance(settings: Settings, symbols: list[str], venue: Venue, patience: Patience = PATIENCE) -> None:
-    """Publish live frames for ever. Raises SettingsError and ServerAwayError."""
+    """Publish live frames for ever. Raises SettingsError and ServerUnavailableError."""
     known = check(symbols)
     asked = endpoints(settings, venue, known)
     for endpoint in asked:

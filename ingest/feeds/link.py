@@ -68,7 +68,7 @@ class Link:
     """One websocket, kept open for ever."""
 
     def __init__(self, url: str, deliver: Deliver, patience: Patience) -> None:
-        """Open nothing yet. Raises SettingsError and ServerAwayError: the address or its proxy can't be used."""
+        """Open nothing yet. Raises SettingsError and ServerUnavailableError: the address or its proxy can't be used."""
         self._url = url
         #: The address, without the streams.
         self.where = url.partition("?")[0]
@@ -87,7 +87,7 @@ class Link:
         self.garbage = 0
 
     async def run(self) -> None:
-        """Deliver frames for ever. Raises ServerAwayError: the exchange refuses this address for good."""
+        """Deliver frames for ever. Raises ServerUnavailableError: the exchange refuses this address for good."""
         socket = await self._open()
         while True:
             socket = await self._until_replaced(socket)

@@ -15,7 +15,7 @@ _NAMES = "HTTPS_PROXY or its like"
 def before(url: str) -> str:
     """Return host and port of the proxy through which `url` is reached; empty without one.
 
-    Raises ServerAwayError: `url` is no websocket's. Raises SettingsError: the proxy can't be used.
+    Raises ServerUnavailableError: `url` is no websocket's. Raises SettingsError: the proxy can't be used.
     """
     try:
         found = get_proxy(parse_uri(url))

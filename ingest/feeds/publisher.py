@@ -41,7 +41,7 @@ class Connection:
         self.client = NatsClient(settings)
 
     async def open(self) -> None:
-        """Connect, for as long as it takes. Raises SettingsError: refused; ServerAwayError: the address is none."""
+        """Connect, for as long as it takes. Raises SettingsError: refused; ServerUnavailableError: the address is none."""
         try:
             await self.client.open(
                 "feed",

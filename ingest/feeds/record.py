@@ -172,7 +172,7 @@ async def record(
     """Record all of NATS_SUBJECTS, from the stream where INGEST_SOURCE says so, until it is cancelled or `seconds` after the call, also while NATS is unavailable.
 
     No file is made before frames can come; from `on_listening` on none is missed. Raises RecordingError, SettingsError,
-    and ServerAwayError: NATS was not there in all that time.
+    and ServerUnavailableError: NATS was not there in all that time.
     """
     check_file(path, force=force)
     recorder, connection = Recorder(int(settings.max_clock_lead_s * 1e9)), Connection(settings)

@@ -40,7 +40,7 @@ class LedgerReader:
 
     @classmethod
     def reach(cls, settings: Settings) -> "LedgerReader":
-        """Connect now. Raises ServerAwayError."""
+        """Connect now. Raises ServerUnavailableError."""
         reader = cls(settings)
         try:
             reader.client.ping()

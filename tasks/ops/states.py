@@ -117,7 +117,7 @@ class States:
     """Reads and removes them."""
 
     def __init__(self, settings: Settings) -> None:
-        """Connect. Raises ServerAwayError."""
+        """Connect. Raises ServerUnavailableError."""
         reader = LedgerReader.reach(settings)
         self._reader: Any = reader.client
         self._keys = reader.keys
