@@ -12,6 +12,7 @@ from ingest.dispatch.breaker import Breaker
 from ingest.dispatch.celery_publisher import Dispatcher
 from ingest.dispatch.checkpoints import Checkpoints
 from ingest.dispatch.conditions import Conditions
+from ingest.dispatch.notice_listener import NoticeListener
 from ingest.dispatch.sender import Sender
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import Bounds, Lanes
@@ -33,6 +34,7 @@ from ingest.relay import Relay
 from ingest.sources.base import Source
 from ingest.sources.core import CoreSource
 from ingest.sources.jetstream import StreamSource
+from ingest.steps import Steps
 from ingest.transport.connection import Nats
 from tasks.configuration import Configuration
 from tasks.ledger.configurations import read_file
@@ -65,6 +67,10 @@ class Components:
         self.breaker = Breaker(
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
         )
+        self.notice_listener = NoticeListener(
+            self.ledger, self.sender, self.breaker, self.active_configuration, self.connectivity
+        )
+        self.steps = Steps(self.connectivity, self.sender.refusals)
         self.frame_handler = self._make_frame_handler()
         self.unused_frames = UnusedFrames(settings.feed_quiet_s)
         self.findings = self._make_findings()

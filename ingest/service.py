@@ -6,20 +6,16 @@ import signal
 import time
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
-from typing import TypeVar
 
-import redis
 import structlog
 from nats.errors import Error as NatsError
 
 from ingest.components import Components
 from ingest.event_loop import end, new_event_loop, on_signals
 from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
-from tasks.clients.redis_client import FAILED, reason
+from tasks.clients.redis_client import FAILED
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
 from tasks.protocol.ingest_status import STATUS_SUBJECT
-from tasks.protocol.notice import CONFIGURATION_NOTICE
-from tasks.protocol.strikes import NOTICE as STRIKE_NOTICE
 from tasks.settings import Settings
 from tasks.telemetry import tracing
 from tasks.telemetry.http_server import Address, serve
@@ -31,7 +27,6 @@ PROBE_SERVERS_S = 3.0
 #: With the time that an answer may take, a NATS that is silent is found within 7 s.
 PROBE_S = 2.0
 RETRY_S = 0.2
-T = TypeVar("T")
 log = structlog.get_logger()
 
 
@@ -59,8 +54,10 @@ class Service:
             routes = self.parts.page.routes
             server, health.port = serve(address, health.healthz, health.ready, self.parts.registry, routes)
             self._tasks["page"] = asyncio.create_task(self.parts.page.run())
-            self._tasks["findings"] = asyncio.create_task(self._every(CHECKPOINT_S, self.parts.findings.watch))
-            self._tasks["probe"] = asyncio.create_task(self._every(PROBE_S, self.parts.nats.probe))
+            self._tasks["findings"] = asyncio.create_task(
+                self.parts.steps.every(CHECKPOINT_S, self.parts.findings.watch)
+            )
+            self._tasks["probe"] = asyncio.create_task(self.parts.steps.every(PROBE_S, self.parts.nats.probe))
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
             self.parts.lifecycle.stopping = True
@@ -108,10 +105,10 @@ class Service:
 
     async def startup(self) -> None:
         """Wait for Redis, NATS and the lead; start an epoch, and only then let frames in."""
-        while not await self._with_redis(self._reach_redis):
+        while not await self.parts.steps.run(self._reach_redis):
             await asyncio.sleep(STANDBY_S)
         await self.parts.nats.connect()
-        while not await self._with_redis(self._lead):
+        while not await self.parts.steps.run(self._lead):
             await asyncio.sleep(STANDBY_S)
         await self.parts.nats.client.subscribe(STATUS_SUBJECT, cb=self.parts.status_responder.answer)
         await self.parts.source.open(self.parts.frame_handler.deliver)
@@ -144,7 +141,7 @@ class Service:
             "heartbeat": (TICK_S, self.parts.health.beat),
             "tick": (TICK_S, self.parts.sender.poll),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
-            "notices": (RETRY_S, self._listen),
+            "notices": (RETRY_S, self.parts.notice_listener.follow),
             "source": (TICK_S, self._poll_source),
             "lease": (RENEW_S, self.parts.ledger.lease.renew),
             "nats": (RETRY_S, self.parts.nats.watch),
@@ -153,7 +150,7 @@ class Service:
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self.parts.relay.run)
-        loops = {name: asyncio.create_task(self._every(*step), name=name) for name, step in steps.items()}
+        loops = {name: asyncio.create_task(self.parts.steps.every(*step), name=name) for name, step in steps.items()}
         self._tasks |= loops
         return list(loops.values())
 
@@ -163,44 +160,6 @@ class Service:
         if self.parts.source.outdated and not self.parts.lanes.held:
             await self._write_all_checkpoints()
             await self.parts.sender.begin()
-
-    async def _every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
-        while True:
-            await self._with_redis(step)
-            await asyncio.sleep(interval_s)
-
-    async def _with_redis(self, step: Callable[[], Awaitable[T]]) -> T | None:
-        try:
-            return await step()
-        except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
-            log.debug("step skipped", why=str(error) or type(error).__name__)
-        except redis.ResponseError as error:
-            self.parts.sender.refusals.own(reason(error))
-        except FAILED as error:
-            self.parts.connectivity.lost("redis", str(error) or type(error).__name__)
-        return None
-
-    async def _listen(self) -> None:
-        """Follow the notices. Any may have been missed before this connection stood, so look at all lanes first."""
-        notices = await self.parts.ledger.subscribe()
-        try:
-            await self.parts.active_configuration.refresh()
-            await self.parts.sender.poll(everywhere=True)
-            self.parts.connectivity.back("redis")
-            while True:
-                if (notice := await notices.next()) is not None:
-                    await self._on_notice(notice)
-        finally:
-            with suppress(*FAILED):
-                await notices.close()
-
-    async def _on_notice(self, text: str) -> None:
-        if text == CONFIGURATION_NOTICE:
-            await self.parts.active_configuration.refresh()
-        elif text.startswith(STRIKE_NOTICE):
-            await self.parts.breaker.on_notice(text)
-        else:
-            self.parts.sender.on_notice(text)
 
     async def _write_checkpoint(self) -> None:
         """Write a checkpoint; where the ledger is not as we know it, see why. Raises SupersededError."""

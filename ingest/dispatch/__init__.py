@@ -3,4 +3,13 @@
 It knows lanes, the ledger and Celery's messages.
 """
 
-__all__ = ["active_configuration", "breaker", "celery_publisher", "checkpoints", "conditions", "refusals", "sender"]
+__all__ = [
+    "active_configuration",
+    "breaker",
+    "celery_publisher",
+    "checkpoints",
+    "conditions",
+    "notice_listener",
+    "refusals",
+    "sender",
+]

@@ -8,7 +8,6 @@ from unittest.mock import AsyncMock
 import redis
 
 from ingest.components import Components
-from ingest.service import Service
 from tasks.events import AnyEvent
 from tasks.ledger import Keys
 from tasks.ledger.reader import LedgerReader
@@ -63,13 +62,12 @@ async def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(sett
     async def poll(*, everywhere: bool = False) -> None:
         asked.append(everywhere)
 
-    service = Service(Components(settings))
-    parts: Any = service.parts
+    parts: Any = Components(settings)
     parts.ledger.subscribe = AsyncMock(return_value=Cut())
     parts.sender.poll = poll
     for _ in range(2):
-        await service._with_redis(service._listen)
-    await service.parts.ledger.close()
+        await parts.steps.run(parts.notice_listener.follow)
+    await parts.ledger.close()
     assert asked == [True, True]
 
 

@@ -11,7 +11,6 @@ from nats.errors import FlushTimeoutError
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.components import Components
-from ingest.service import Service
 from tasks.errors import ServerUnavailableError
 from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings, load
@@ -101,9 +100,9 @@ def test_ready_says_within_10_s_that_nats_does_not_answer(redis_url, namespace):
 
 
 def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
-    service = Service(Components(Settings(nats_url=nats_url, redis_url=redis_url)))
+    parts = Components(Settings(nats_url=nats_url, redis_url=redis_url))
     load.cache_clear()
-    service.parts.connectivity.back("redis")
+    parts.connectivity.back("redis")
 
     async def flush() -> None:
         raise FlushTimeoutError
@@ -111,7 +110,7 @@ def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
     async def ask_redis() -> None:
         raise TimeoutError
 
-    asyncio.run(service._with_redis(flush))
-    assert service.parts.connectivity.up["redis"]
-    asyncio.run(service._with_redis(ask_redis))
-    assert not service.parts.connectivity.up["redis"]
+    asyncio.run(parts.steps.run(flush))
+    assert parts.connectivity.up["redis"]
+    asyncio.run(parts.steps.run(ask_redis))
+    assert not parts.connectivity.up["redis"]

@@ -1,0 +1,42 @@
+"""Runs what the service does again and again, and takes note when Redis or NATS fails it."""
+
+import asyncio
+from collections.abc import Awaitable, Callable
+from typing import TypeVar
+
+import redis
+import structlog
+from nats.errors import Error as NatsError
+
+from ingest.connectivity import Connectivity
+from ingest.dispatch.refusals import Refusals
+from ingest.ledger.lease import NotLeadingError
+from tasks.clients.redis_client import FAILED, reason
+
+T = TypeVar("T")
+log = structlog.get_logger()
+
+
+class Steps:
+    """Goes on whatever the servers do."""
+
+    def __init__(self, connectivity: Connectivity, refusals: Refusals) -> None:
+        self._connectivity, self._refusals = connectivity, refusals
+
+    async def run(self, step: Callable[[], Awaitable[T]]) -> T | None:
+        """Return what a step returns; None: a server failed it."""
+        try:
+            return await step()
+        except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
+            log.debug("step skipped", why=str(error) or type(error).__name__)
+        except redis.ResponseError as error:
+            self._refusals.own(reason(error))
+        except FAILED as error:
+            self._connectivity.lost("redis", str(error) or type(error).__name__)
+        return None
+
+    async def every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
+        """Run a step for ever, with a pause between the end of one and the beginning of the next."""
+        while True:
+            await self.run(step)
+            await asyncio.sleep(interval_s)
