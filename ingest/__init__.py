@@ -1,0 +1,25 @@
+"""Ingest: frames in over NATS, batches out as Celery tasks, signals back; and the feeds that publish frames.
+
+`python -m ingest` runs it. docs/architecture.md draws the packages.
+"""
+
+__all__ = [
+    "components",
+    "connectivity",
+    "counters",
+    "dispatch",
+    "event_loop",
+    "feeds",
+    "frame_handler",
+    "implausible",
+    "lanes",
+    "ledger",
+    "monitoring",
+    "page",
+    "refused_frames",
+    "relay",
+    "service",
+    "sources",
+    "steps",
+    "transport",
+]

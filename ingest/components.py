@@ -11,7 +11,7 @@ from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.breaker import Breaker
 from ingest.dispatch.celery_publisher import Dispatcher
 from ingest.dispatch.checkpoints import Checkpoints
-from ingest.dispatch.conditions import Conditions
+from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.notice_listener import NoticeListener
 from ingest.dispatch.sender import Sender
 from ingest.frame_handler import FrameHandler
@@ -118,7 +118,7 @@ class Components:
             self.counters,
             self.active_configuration,
             self.source,
-            Conditions(
+            SenderConditions(
                 self.settings.run_limit_s, self.server_probe.workforce, lambda: not self.memory_guard.full, restart
             ),
         )

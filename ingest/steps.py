@@ -9,7 +9,7 @@ import structlog
 from nats.errors import Error as NatsError
 
 from ingest.connectivity import Connectivity
-from ingest.dispatch.refusals import Refusals
+from ingest.dispatch.redis_refusals import Refusals
 from ingest.ledger.lease import NotLeadingError
 from tasks.clients.redis_client import FAILED, reason
 

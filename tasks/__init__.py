@@ -1,0 +1,26 @@
+"""What workers and commands are made of; ingest uses it too. Strategies import `strategy` and `events`, and nothing else.
+
+`celery -A tasks` finds the application in `tasks.celery`. docs/architecture.md draws the packages.
+"""
+
+__all__ = [
+    "backtest",
+    "celery",
+    "cli",
+    "clients",
+    "configuration",
+    "conformance",
+    "engine",
+    "errors",
+    "events",
+    "frames",
+    "ledger",
+    "ops",
+    "protocol",
+    "settings",
+    "strategies",
+    "strategy",
+    "telemetry",
+    "version",
+    "worker",
+]

@@ -11,7 +11,7 @@ import matplotlib as mpl
 import numpy as np
 from numpy.typing import NDArray
 
-from ingest.feeds.simulator.market import Market
+from ingest.feeds.simulator.market import SimulatedMarket
 from ingest.feeds.simulator.profiles import instrument
 from tasks import frames
 from tasks.events import AnyEvent, Depth, Trade, Venue
@@ -45,7 +45,7 @@ def recorded(venue: Venue, folder: Path = RECORDINGS) -> dict[str, list[AnyEvent
 
 
 def simulated(venue: Venue, seconds: int = SIMULATED_S) -> dict[str, list[AnyEvent]]:
-    market = Market(
+    market = SimulatedMarket(
         [instrument(name, venue) for name in SYMBOLS], venue, seed=7, first_id=1, start_ns=START_NS, rate=None
     )
     end_ns = START_NS + seconds * 10**9

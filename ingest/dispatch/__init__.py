@@ -10,6 +10,6 @@ __all__ = [
     "checkpoints",
     "conditions",
     "notice_listener",
-    "refusals",
+    "redis_refusals",
     "sender",
 ]

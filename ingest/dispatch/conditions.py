@@ -6,7 +6,7 @@ from typing import NamedTuple
 from ingest.lanes.task_packing import Workforce
 
 
-class Conditions(NamedTuple):
+class SenderConditions(NamedTuple):
     """What the sender goes by, beside its lanes."""
 
     #: How long a run may take.

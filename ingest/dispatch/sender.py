@@ -12,8 +12,8 @@ import structlog
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import Dispatcher, Task
-from ingest.dispatch.conditions import Conditions
-from ingest.dispatch.refusals import Refusals
+from ingest.dispatch.conditions import SenderConditions
+from ingest.dispatch.redis_refusals import Refusals
 from ingest.lanes import Lanes, task_packing
 from ingest.lanes.contention import PATIENCE_S, ContentionEstimator
 from ingest.lanes.lane import Item, Lane
@@ -42,7 +42,7 @@ class Sender:
         counters: Counters,
         in_force: ActiveConfiguration,
         source: Source,
-        conditions: Conditions,
+        conditions: SenderConditions,
     ) -> None:
         self.lanes, self._source = lanes, source
         self.conditions = conditions

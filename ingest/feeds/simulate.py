@@ -8,7 +8,7 @@ import structlog
 
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
-from ingest.feeds.simulator.market import Market
+from ingest.feeds.simulator.market import SimulatedMarket
 from ingest.feeds.simulator.profiles import instrument
 from tasks.events import Venue
 from tasks.settings import Settings
@@ -33,9 +33,9 @@ class Plan(NamedTuple):
     seconds: float | None
 
 
-def market(plan: Plan, start_ns: int) -> Market:
+def market(plan: Plan, start_ns: int) -> SimulatedMarket:
     """Open the market that `plan` describes."""
-    return Market(
+    return SimulatedMarket(
         [instrument(symbol, plan.venue) for symbol in plan.symbols],
         plan.venue,
         seed=start_ns if plan.seed is None else plan.seed,

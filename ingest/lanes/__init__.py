@@ -5,4 +5,4 @@ Pure: no I/O, and time is an argument. It knows the protocol of `tasks` and noth
 
 from ingest.lanes.lanes import Bounds, Lanes
 
-__all__ = ["Bounds", "Lanes", "contention", "lane", "lanes", "layout", "retransmit_timer", "task_packing"]
+__all__ = ["Bounds", "Lanes", "contention", "lane", "lanes", "layout", "rtt_estimator", "task_packing"]

@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from ingest.lanes.retransmit_timer import MIN_TIMEOUT_S, RttEstimator
+from ingest.lanes.rtt_estimator import MIN_TIMEOUT_S, RttEstimator
 from tasks.events import Kind, Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
 from tasks.protocol.routing import MAX_SYMBOLS, LaneId

@@ -66,7 +66,7 @@ class History(msgspec.Struct):
     spread_bps: list[float]
 
 
-class Market:
+class PageMarket:
     """Makes of the streams that had events what is shown."""
 
     def __init__(self) -> None:

@@ -16,7 +16,7 @@ from ingest.lanes import Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
-from ingest.page.market import HISTORY_POINTS, Market, Row
+from ingest.page.market import HISTORY_POINTS, PageMarket, Row
 from tasks.protocol.counters import CounterName, Counts
 from tasks.settings import Settings
 from tasks.telemetry import latency
@@ -77,7 +77,7 @@ class PageState:
     """Gathers, and puts it into words for the page."""
 
     def __init__(self, settings: Settings, sources: Sources) -> None:
-        self.market = Market()
+        self.market = PageMarket()
         self._sources = sources
         self._about = {
             "namespace": settings.namespace,

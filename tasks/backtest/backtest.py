@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from tasks.backtest.prices import Market
+from tasks.backtest.prices import PriceHistory
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
@@ -51,7 +51,7 @@ class Part(NamedTuple):
     #: Of frames and events; the ledger has those of what was committed.
     counts: Counts
     ledger: MemoryLedger
-    market: Market | None
+    market: PriceHistory | None
 
 
 class Backtest:
@@ -63,7 +63,7 @@ class Backtest:
         batch_events: int = MAX_BATCH_EVENTS,
         audit: Audit | None = None,
         share: SymbolShard | None = None,
-        market: Market | None = None,
+        market: PriceHistory | None = None,
         limits: Limits = DEFAULT_LIMITS,
     ) -> None:
         """Run under `configuration`, in batches of `batch_events`; the size never changes what comes out.

@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 from tasks.backtest.backtest import Result
 from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, figure
 from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, SignalRow, read_signals
-from tasks.backtest.prices import Market, Name
+from tasks.backtest.prices import Name, PriceHistory
 from tasks.backtest.signal_statistics import Returns, format_bps, summarize
 from tasks.configuration import Configuration, edits, registry
 from tasks.errors import SettingsError
@@ -38,7 +38,7 @@ class Content(NamedTuple):
     configuration: Configuration
     result: Result
     signals: Sequence[bytes]
-    market: Market
+    market: PriceHistory
 
 
 def plotly() -> Any:
@@ -91,7 +91,7 @@ prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_
 
 def _chart(
     library: Any,
-    market: Market,
+    market: PriceHistory,
     name: Name,
     prices: Prices,
     signals: Iterable[SignalRow],
@@ -117,7 +117,7 @@ def _name(signal: SignalRow) -> Name:
     return signal.trigger.venue, signal.symbol
 
 
-def _table(strategies: Iterable[str], signals: Sequence[SignalRow], market: Market) -> str:
+def _table(strategies: Iterable[str], signals: Sequence[SignalRow], market: PriceHistory) -> str:
     over = "".join(
         f'<th class="over" scope="colgroup" colspan="4">after {horizon_s} s, basis points</th>'
         for horizon_s in HORIZONS_S
@@ -132,7 +132,7 @@ def _table(strategies: Iterable[str], signals: Sequence[SignalRow], market: Mark
     return f'<table><thead><tr><td colspan="5"></td>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'
 
 
-def _row(strategy: str, signals: Sequence[SignalRow], market: Market) -> str:
+def _row(strategy: str, signals: Sequence[SignalRow], market: PriceHistory) -> str:
     found = summarize(signals, market.series)
     confidence = f"{found.confidence.median:.2f}" if found.confidence else "-"
     cells = [f"{found.signals:,}", f"{found.buys:,}", f"{found.sells:,}", confidence]

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.backtest.backtest import Backtest, Part, Result
-from tasks.backtest.prices import Market
+from tasks.backtest.prices import PriceHistory
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
@@ -40,7 +40,7 @@ class Task(NamedTuple):
 
     def backtest(self, number: int, jobs: int) -> Backtest:
         """Make the backtest of one share. Raises SettingsError."""
-        market = Market() if self.watch else None
+        market = PriceHistory() if self.watch else None
         share = SymbolShard(number, jobs)
         return Backtest(self.configuration, audit=self.audit, share=share, market=market, limits=self.limits)
 
@@ -52,7 +52,7 @@ class Ran(NamedTuple):
     signals: list[bytes]
     #: All that the recordings name.
     symbols: list[str]
-    market: Market | None
+    market: PriceHistory | None
     #: Whether any event was given to a pool.
     used: bool
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.backtest.forward_returns import read_signals
-from tasks.backtest.prices import Market
+from tasks.backtest.prices import PriceHistory
 from tasks.backtest.signal_statistics import Returns, SignalStatistics, format_bps, summarize
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
@@ -55,14 +55,14 @@ class _Alone:
         self._seconds += time.process_time() - started_s
         self._events += len(events)
 
-    def row(self, name: str, prices: Market) -> Row:
+    def row(self, name: str, prices: PriceHistory) -> Row:
         found = summarize(read_signals(self._ledger.signals), prices.series)
         return Row(name, self._events, found, self._seconds / max(1, self._events) * 1e6)
 
 
 def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> list[Row]:
     """Return a row for each strategy that runs, in the order of pools; `done` is told its name after each pool."""
-    prices, router, ran = Market(), Router(configuration.routes()), defaultdict[str, _Alone](_Alone)
+    prices, router, ran = PriceHistory(), Router(configuration.routes()), defaultdict[str, _Alone](_Alone)
     for each in market:
         prices.observe(each)
     for pool, strategies in registry.running(configuration).items():

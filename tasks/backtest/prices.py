@@ -31,7 +31,7 @@ def _rising(times_ms: "array[int]", time_ms: int) -> int:
     return time_ms
 
 
-class Market:
+class PriceHistory:
     """The mid price of every book and the price of every trade; 24 bytes each."""
 
     def __init__(self) -> None:
@@ -49,7 +49,7 @@ class Market:
         series.prices.append(event.mid if isinstance(event, Depth) else event.price)
         series.positions.append(event.seq)
 
-    def add(self, other: "Market") -> None:
+    def add(self, other: "PriceHistory") -> None:
         """Add what another process saw of other symbols."""
         self.kept |= other.kept
 

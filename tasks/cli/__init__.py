@@ -17,4 +17,5 @@ __all__ = [
     "signals",
     "states",
     "strategies",
+    "time_arguments",
 ]

@@ -13,7 +13,9 @@ from rich.text import Text
 
 from tasks.cli import command_line, format_dead_letters
 from tasks.cli.command_line import AsJson
-from tasks.cli.signals import since_ms
+from tasks.cli.time_arguments import (
+    since_ms,
+)
 from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
 from tasks.errors import ServerUnavailableError, SettingsError

@@ -1,8 +1,6 @@
 """`python -m tasks signals`: what the live pipeline has committed, and what it commits."""
 
-import re
 from collections.abc import Callable, Iterable, Iterator
-from datetime import UTC, datetime
 from itertools import chain
 from typing import Annotated, NamedTuple, TypeVar, get_args
 
@@ -12,6 +10,7 @@ from rich.text import Text
 
 from tasks.cli import command_line, format_signals
 from tasks.cli.command_line import AsJson
+from tasks.cli.time_arguments import since_ms
 from tasks.configuration import registry
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
 from tasks.ledger.reader import LedgerReader
@@ -22,7 +21,6 @@ from tasks.strategy import Action
 app = typer.Typer()
 
 _ACTIONS: tuple[str, ...] = get_args(Action)
-_UNITS_MS = {"s": 1_000, "m": 60_000, "h": 3_600_000, "d": 86_400_000}
 
 
 class _About(msgspec.Struct):
@@ -56,20 +54,6 @@ class SignalFilter(NamedTuple):
         signal = _read(_about, packed)
         pairs = zip((signal.strategy, signal.symbol, signal.action), self, strict=True)
         return all(not wanted or value in wanted for value, wanted in pairs)
-
-
-def since_ms(text: str, now_ms: int, option: str = "--since") -> int:
-    """Read `10m` (s, m, h, d: so long before `now_ms`) or an ISO 8601 time (UTC unless it says otherwise).
-
-    Gives unix milliseconds. Raises SettingsError.
-    """
-    if ago := re.fullmatch(r"(\d{1,9})([smhd])", text):
-        return max(0, now_ms - int(ago[1]) * _UNITS_MS[ago[2]])
-    try:
-        at = datetime.fromisoformat(text)
-    except ValueError:
-        raise SettingsError(f"{option} takes 90s, 10m, 2h, 1d or a time like 2026-01-31T12:00, not {text!r}") from None
-    return max(0, int((at if at.tzinfo else at.replace(tzinfo=UTC)).timestamp() * 1_000))
 
 
 @app.command()

@@ -1,4 +1,4 @@
-"""How a worker is, as its main thread tells and its probes ask. Pure but for the clock."""
+"""How a worker is, as its main thread tells and its probes ask. No I/O."""
 
 import time
 from collections.abc import Callable, Iterator

@@ -127,7 +127,7 @@ def run(
     about wherever it is run.
     """
     quick_first = sorted(carried, key=_pace.expected_s)
-    runs = [_BatchRun(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
+    runs = [_LaneRun(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
     try:
         _run(runs, ledger, is_fatal, note, commit_after_s)
     except FATAL:
@@ -144,7 +144,7 @@ def run(
     return [each.done for each in runs if each.done]
 
 
-class _BatchRun:
+class _LaneRun:
     """One batch in flight."""
 
     def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> None:
@@ -198,9 +198,9 @@ class _BatchRun:
             self.refusal = f"fenced by {committed}"
 
 
-def _run(runs: Sequence[_BatchRun], ledger: Ledger, is_fatal: IsFatal, note: Note, commit_after_s: float) -> None:
+def _run(runs: Sequence[_LaneRun], ledger: Ledger, is_fatal: IsFatal, note: Note, commit_after_s: float) -> None:
     begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
-    worked: list[_BatchRun] = []
+    worked: list[_LaneRun] = []
     since_s = perf_counter()
     for each, start in zip(runs, begun, strict=True):
         if worked and perf_counter() - since_s > commit_after_s:
@@ -216,13 +216,13 @@ def _run(runs: Sequence[_BatchRun], ledger: Ledger, is_fatal: IsFatal, note: Not
         _commit(worked, ledger)
 
 
-def _commit(worked: Sequence[_BatchRun], ledger: Ledger) -> None:
+def _commit(worked: Sequence[_LaneRun], ledger: Ledger) -> None:
     answers = _when_redis_is_back(ledger.commit, [(each.batch, each.outcome, each.resets) for each in worked])
     for each, committed in zip(worked, answers, strict=True):
         each.end(committed)
 
 
-def _pass_over(refused: Sequence[_BatchRun], ledger: Ledger) -> None:
+def _pass_over(refused: Sequence[_LaneRun], ledger: Ledger) -> None:
     """Leave batches that were not needed as they were."""
     for each in refused:
         with about(each.batch):

@@ -19,7 +19,7 @@ from ingest.connectivity import Connectivity
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import Dispatcher, Task
-from ingest.dispatch.conditions import Conditions
+from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.sender import Sender
 from ingest.lanes import Bounds, Lanes
 from ingest.lanes.task_packing import Workforce
@@ -147,7 +147,7 @@ class Rig:
             self.counters,
             ActiveConfiguration(settings, configuration),
             CORE,
-            Conditions(1, lambda: self.workforce, may_send),
+            SenderConditions(1, lambda: self.workforce, may_send),
         )
         self._id = 0
 

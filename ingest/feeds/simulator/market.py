@@ -131,7 +131,7 @@ def _frame(at_ns: int, stream: str, data: str) -> Frame:
     return Frame(at_ns, stream, f'{{"stream":"{stream}","data":{data},"received_at":{at_ns}}}'.encode())
 
 
-class Market:
+class SimulatedMarket:
     """All symbols on one clock."""
 
     def __init__(

@@ -2,7 +2,7 @@
 
 import runpy
 
-from ingest.lanes import retransmit_timer
+from ingest.lanes import rtt_estimator
 
-retransmit_timer.MIN_TIMEOUT_S = retransmit_timer.MAX_TIMEOUT_S = 0.3
+rtt_estimator.MIN_TIMEOUT_S = rtt_estimator.MAX_TIMEOUT_S = 0.3
 runpy.run_module("ingest", run_name="__main__", alter_sys=True)

@@ -9,7 +9,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from ingest.feeds.simulator.market import Frame, Market
+from ingest.feeds.simulator.market import Frame, SimulatedMarket
 from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS, Table, instrument, symbols
 from tasks import frames
 from tasks.events import Depth, Trade
@@ -23,7 +23,7 @@ START_NS = 1_763_793_009 * 10**9
 def simulated(
     count: int, venue="spot", *, names=DEFAULT_SYMBOLS, seed=1, first_id=1000, start_ns=START_NS, rate=None
 ) -> list[Frame]:
-    market = Market(
+    market = SimulatedMarket(
         [instrument(name, venue) for name in names], venue, seed=seed, first_id=first_id, start_ns=start_ns, rate=rate
     )
     return list(itertools.islice(market.frames(), count))

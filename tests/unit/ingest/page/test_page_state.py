@@ -9,7 +9,7 @@ from ingest.counters import Counters
 from ingest.lanes import Bounds, Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.unused_frames import UnusedFrames
-from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, Market, Row
+from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, PageMarket, Row
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageState, Sources
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
@@ -42,7 +42,7 @@ class Shown:
     """A market, and the feed before it."""
 
     def __init__(self) -> None:
-        self.feed, self.market = FeedWatch(), Market()
+        self.feed, self.market = FeedWatch(), PageMarket()
         self.observe = self.feed.observe
 
     def tick(self, now_s: float) -> list[Row]:

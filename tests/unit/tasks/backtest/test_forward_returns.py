@@ -7,14 +7,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.backtest.forward_returns import MAX_AGE_MS, SignalRow, Trigger, forward_bps
-from tasks.backtest.prices import Market
+from tasks.backtest.prices import PriceHistory
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.frames.timestamps import STEP_BACK_MS
 from tests.support.events import TIME_MS, book, trade
 
 
-def seen(events: Iterable[AnyEvent]) -> Market:
-    market = Market()
+def seen(events: Iterable[AnyEvent]) -> PriceHistory:
+    market = PriceHistory()
     for event in events:
         market.observe(event)
     return market

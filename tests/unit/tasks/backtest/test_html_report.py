@@ -13,7 +13,7 @@ from tasks.backtest import html_report, parallel
 from tasks.backtest.charts import figure, thinned
 from tasks.backtest.forward_returns import Prices, SignalRow
 from tasks.backtest.html_report import Content
-from tasks.backtest.prices import Market
+from tasks.backtest.prices import PriceHistory
 from tasks.cli.main import app
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
@@ -73,7 +73,7 @@ def test_the_page_refers_to_no_other_file(told: Content):
 
 
 def test_what_comes_from_outside_is_escaped(told: Content, tmp_path: Path):
-    market = Market()
+    market = PriceHistory()
     market.observe(book(symbol=EVIL))
     said = msgspec.json.encode(spoken(symbol=EVIL, strategy=EVIL, action=EVIL, rationale=EVIL))
     result = msgspec.structs.replace(told.result, skipped={EVIL: 1}, errors={EVIL: 1})
@@ -88,7 +88,7 @@ def test_a_recording_without_signals_or_without_anything_has_a_page(tmp_path: Pa
     quiet = content(write_market(tmp_path / "quiet.jsonl", seconds=0))
     assert (quiet.result.frames, quiet.signals) == (0, [])
     assert '<th scope="row">orderbook_skew</th><td>0</td>' in html_report.html(quiet)
-    market = Market()
+    market = PriceHistory()
     market.observe(trade(100.0))
     assert "no signals" in html_report.html(quiet._replace(market=market))
 
@@ -146,7 +146,7 @@ def test_a_line_of_one_price_or_of_none_can_be_drawn():
 
 def test_books_give_the_price_where_there_are_any():
     """A step back in time counts as no step: such a book has the time of the one before."""
-    market = Market()
+    market = PriceHistory()
     for event in (
         trade(90.0, time_ms=TIME_MS, seq=1),
         book(time_ms=TIME_MS + 5, seq=2),

@@ -11,7 +11,7 @@ from tasks import configuration
 from tasks.backtest import html_report, parallel, performance
 from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, Trigger
 from tasks.backtest.html_report import Content
-from tasks.backtest.prices import Market
+from tasks.backtest.prices import PriceHistory
 from tasks.backtest.signal_statistics import Returns, format_bps, quartiles, summarize
 from tasks.configuration import Configuration
 from tasks.frames import recordings
@@ -122,7 +122,7 @@ def said(after_ms: int, action: str = "buy", confidence: float = 0.7) -> SignalR
 
 
 def test_statistics_are_of_the_signals_that_have_a_return():
-    market = Market()
+    market = PriceHistory()
     # The mid a second later: up by 1 %, not moved, and up by 3 %; the last one has no price after it.
     for second, mid in enumerate((100.0, 101.0, 101.0, 104.03)):
         market.observe(book([(mid - 1, 1.0)], [(mid + 1, 1.0)], time_ms=TIME_MS + second * 1000, seq=second + 1))
@@ -134,7 +134,7 @@ def test_statistics_are_of_the_signals_that_have_a_return():
 
 
 def test_of_no_signals_there_is_nothing_to_tell():
-    assert summarize([], Market().series) == (0, 0, 0, None, (None,) * len(HORIZONS_S))
+    assert summarize([], PriceHistory().series) == (0, 0, 0, None, (None,) * len(HORIZONS_S))
 
 
 @pytest.mark.parametrize(

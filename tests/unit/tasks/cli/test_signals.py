@@ -5,7 +5,12 @@ import pytest
 
 from tasks.cli.command_line import Console
 from tasks.cli.format_signals import Columns, decode, plain
-from tasks.cli.signals import SignalFilter, since_ms
+from tasks.cli.signals import (
+    SignalFilter,
+)
+from tasks.cli.time_arguments import (
+    since_ms,
+)
 from tasks.errors import SettingsError
 
 NOW_MS = 1_800_000_000_000

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from ingest.dispatch.refusals import TOLD_S, Refusals
+from ingest.dispatch.redis_refusals import TOLD_S, Refusals
 from tasks.clients.redis_client import reason
 from tasks.protocol.notice import Refusal
 from tasks.protocol.routing import LaneId

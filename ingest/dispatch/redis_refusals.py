@@ -1,4 +1,4 @@
-"""What Redis refuses while it is there: commits, as workers tell, and what ingest asks of it. Pure but for the clock."""
+"""What Redis refuses while it is there: commits, as workers tell, and what ingest asks of it. No I/O."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

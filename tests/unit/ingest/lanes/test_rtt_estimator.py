@@ -2,7 +2,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.lanes.retransmit_timer import MAX_TIMEOUT_S, MIN_TIMEOUT_S, RttEstimator
+from ingest.lanes.rtt_estimator import MAX_TIMEOUT_S, MIN_TIMEOUT_S, RttEstimator
 
 
 def test_before_the_first_sample_it_waits_the_least_time():
