@@ -4,7 +4,10 @@ import pytest
 
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
-from tasks.worker.task import CONFIGURATIONS_KEPT, Strategies
+from tasks.worker.strategy_cache import (
+    CONFIGURATIONS_KEPT,
+    Strategies,
+)
 
 
 def configuration(interval_s: int) -> Configuration:

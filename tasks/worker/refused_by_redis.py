@@ -1,0 +1,38 @@
+"""Tasks that Redis refuses to commit: told in the log, and left without a result."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+import structlog
+from celery.exceptions import Ignore
+
+from tasks.clients.redis_client import reason
+from tasks.telemetry.log_throttle import LogThrottle
+
+log = structlog.get_logger()
+
+
+class _Refusals:
+    """What Redis refused, for the log: what is new at once, the same again once in a while."""
+
+    def __init__(self) -> None:
+        self._throttle, self._last = LogThrottle(), ""
+
+    def record(self, why: str) -> None:
+        if self._throttle.allow() or why != self._last:
+            log.error("Redis refuses what a batch needs: it is sent again", why=why)
+        self._last = why
+
+
+_refusals = _Refusals()
+
+
+@contextmanager
+def ignored_if_refused() -> Iterator[None]:
+    """Log in one line what Redis refused, and leave the task without a result: ingest sends its batches again."""
+    try:
+        yield
+    except redis.ResponseError as error:
+        _refusals.record(reason(error))
+        raise Ignore from None
