@@ -11,7 +11,7 @@ from tasks.settings.redis_url import RedisAddress
 celery_codec.install()
 _settings = load()
 _broker, _results = RedisAddress.parse(_settings.broker), RedisAddress.parse(_settings.results)
-#: Nothing hangs for ever: a broker that does not answer within 5 s is away.
+#: Nothing hangs: a broker that does not answer within 5 s is unavailable.
 _socket = {
     "socket_timeout": 5,
     "socket_connect_timeout": 5,

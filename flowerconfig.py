@@ -6,7 +6,7 @@ from tasks.ops import flower_queues
 address = "127.0.0.1"
 #: What is in each batch and what it came to, beside the id that names lane, epoch and position.
 tasks_columns = "uuid,state,args,result,received,runtime,worker"
-#: Workers come and go: forget those that have been away for ten minutes.
+#: Workers come and go: forget those that have been offline for ten minutes.
 purge_offline_workers = 600
 
 flower_queues.install()

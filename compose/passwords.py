@@ -41,7 +41,7 @@ def _held(file: Path) -> str:
 
 
 def _replace(file: Path, text: str) -> None:
-    """Write all of it or nothing: a half-written password would be kept for ever."""
+    """Write all of it or nothing: a half-written password would be kept."""
     draft = file.with_suffix(".draft")
     draft.write_text(text, encoding="utf-8")
     draft.replace(file)

@@ -9,7 +9,7 @@ from ingest.connectivity import Connectivity
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.breaker import Breaker
-from ingest.dispatch.celery_publisher import Dispatcher
+from ingest.dispatch.celery_publisher import CeleryPublisher
 from ingest.dispatch.checkpoints import Checkpoints
 from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.notice_listener import NoticeListener
@@ -114,7 +114,7 @@ class Components:
         return Sender(
             self.lanes,
             self.ledger,
-            Dispatcher(self.ledger.broker, self.settings.celery_prefix, f"ingest@{socket.gethostname()}"),
+            CeleryPublisher(self.ledger.broker, self.settings.celery_prefix, f"ingest@{socket.gethostname()}"),
             self.counters,
             self.active_configuration,
             self.source,

@@ -10,14 +10,14 @@ log = structlog.get_logger()
 
 
 #: What it means that a part is unavailable, and what to do.
-_AWAY = {
+_UNAVAILABLE = {
     "nats": ("NATS", "no frames come in, no signals go out", "start it, or fix NATS_URL"),
     "redis": ("Redis", "nothing can be committed, events wait in ingest", "start it, or fix REDIS_URL"),
 }
 
 
 class Connectivity:
-    """NATS and Redis, up or away."""
+    """NATS and Redis, up or unavailable."""
 
     def __init__(self, where: dict[str, str]) -> None:
         """Take the parts' names and where each is looked for."""
@@ -49,5 +49,5 @@ class Connectivity:
         """Yield a fault for each part that is unavailable."""
         for part, up in self.up.items():
             if not up:
-                what, means, do = _AWAY[part]
+                what, means, do = _UNAVAILABLE[part]
                 yield Finding("fault", what, f"ingest has no connection to it: {means}", do, f"{part}_away")

@@ -52,7 +52,7 @@ class Counters:
         self.events[venue, kind] += 1
 
     def restart(self, counted: int) -> None:
-        """Count anew from the frame after `counted`; the ledger is not to learn of what came since."""
+        """Count again from the frame after `counted`; the ledger is not to learn of what came since."""
         self.take_unwritten()
         self.counted = counted
 

@@ -96,7 +96,7 @@ class Relay:
         self._throttle = LogThrottle()
 
     async def run(self) -> None:
-        """Relay for ever. Raises what Redis and NATS raise; what was not acknowledged comes again in the next run."""
+        """Relay endlessly. Raises what Redis and NATS raise; what was not acknowledged comes again in the next run."""
         try:
             await self._redis.xgroup_create(self._keys.signals, GROUP, id="0", mkstream=True)
         except ResponseError as error:
@@ -233,7 +233,7 @@ def _is_subject(subject: str) -> bool:
 
 
 def _token(name: str) -> str:
-    """Return a name the form of one NATS token."""
+    """Return the name as one NATS token: `_` for each sign that a token can't have."""
     return "".join("_" if sign in ".*> \t:" else sign for sign in name)
 
 

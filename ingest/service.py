@@ -35,7 +35,7 @@ class Service:
 
     def __init__(self, components: Components) -> None:
         """Take what it is made of; nothing is opened yet."""
-        self.parts = components
+        self.components = components
         settings = components.settings
         self._drain_s = settings.ingest_drain_s
         #: Of the shards, the first one relays.
@@ -50,23 +50,23 @@ class Service:
     async def run(self) -> int:
         """Serve until a signal; return 0, or 1 when something was left undone."""
         with on_signals(self._on_signal):
-            address, health = Address.of_ingest(self.parts.settings), self.parts.health
-            routes = self.parts.page.routes
-            server, health.port = serve(address, health.healthz, health.ready, self.parts.registry, routes)
-            self._tasks["page"] = asyncio.create_task(self.parts.page.run())
+            address, health = Address.of_ingest(self.components.settings), self.components.health
+            routes = self.components.page.routes
+            server, health.port = serve(address, health.healthz, health.ready, self.components.registry, routes)
+            self._tasks["page"] = asyncio.create_task(self.components.page.run())
             self._tasks["findings"] = asyncio.create_task(
-                self.parts.steps.every(CHECKPOINT_S, self.parts.findings.watch)
+                self.components.steps.every(CHECKPOINT_S, self.components.findings.watch)
             )
-            self._tasks["probe"] = asyncio.create_task(self.parts.steps.every(PROBE_S, self.parts.nats.probe))
+            self._tasks["probe"] = asyncio.create_task(self.components.steps.every(PROBE_S, self.components.nats.probe))
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
-            self.parts.lifecycle.stopping = True
-            status = 1 if self._failure else await self.shutdown() if self.parts.lifecycle.started else 0
+            self.components.lifecycle.stopping = True
+            status = 1 if self._failure else await self.shutdown() if self.components.lifecycle.started else 0
             await end(*self._tasks.values())
             server.stop()
-            await self.parts.nats.close()
-            await self.parts.ledger.close()
-            self.parts.active_configuration.close()
+            await self.components.nats.close()
+            await self.components.ledger.close()
+            self.components.active_configuration.close()
         return 1 if self._failure or self._nats_gone else status
 
     async def _until_stopped(self) -> None:
@@ -105,91 +105,95 @@ class Service:
 
     async def startup(self) -> None:
         """Wait for Redis, NATS and the lead; start an epoch, and only then let frames in."""
-        while not await self.parts.steps.run(self._reach_redis):
+        while not await self.components.steps.run(self._reach_redis):
             await asyncio.sleep(STANDBY_S)
-        await self.parts.nats.connect()
-        while not await self.parts.steps.run(self._lead):
+        await self.components.nats.connect()
+        while not await self.components.steps.run(self._lead):
             await asyncio.sleep(STANDBY_S)
-        await self.parts.nats.client.subscribe(STATUS_SUBJECT, cb=self.parts.status_responder.answer)
-        await self.parts.source.open(self.parts.frame_handler.deliver)
-        self.parts.lifecycle.started = True
-        subjects, lanes = self.parts.settings.nats_subjects, len(list(self.parts.lanes))
+        await self.components.nats.client.subscribe(STATUS_SUBJECT, cb=self.components.status_responder.answer)
+        await self.components.source.open(self.components.frame_handler.deliver)
+        self.components.lifecycle.started = True
+        subjects, lanes = self.components.settings.nats_subjects, len(list(self.components.lanes))
         log.info("ingest is up", subjects=subjects, lanes=lanes)
 
     async def _reach_redis(self) -> bool:
-        await self.parts.ledger.client.ping()
-        self.parts.connectivity.back("redis")
+        await self.components.ledger.client.ping()
+        self.components.connectivity.back("redis")
         return True
 
     async def _lead(self) -> bool:
-        lease, lifecycle = self.parts.ledger.lease, self.parts.lifecycle
+        lease, lifecycle = self.components.ledger.lease, self.components.lifecycle
         if not lease.held and not await lease.take():
-            self.parts.connectivity.back("redis")
+            self.components.connectivity.back("redis")
             if not lifecycle.standing_by:
-                log.info("standing by: another ingest process leads this shard", shard=str(self.parts.settings.shard))
+                log.info(
+                    "standing by: another ingest process leads this shard", shard=str(self.components.settings.shard)
+                )
             lifecycle.standing_by = True
             return False
-        await self.parts.source.prepare()
-        await self.parts.sender.begin()
+        await self.components.source.prepare()
+        await self.components.sender.begin()
         lifecycle.standing_by = False
-        self.parts.connectivity.back("redis")
+        self.components.connectivity.back("redis")
         return True
 
     def _main_loop(self) -> list[asyncio.Task[None]]:
         """Start what runs until the end. None of these ends by itself."""
         steps: dict[str, tuple[float, Callable[[], Awaitable[None]]]] = {
-            "heartbeat": (TICK_S, self.parts.health.beat),
-            "tick": (TICK_S, self.parts.sender.poll),
+            "heartbeat": (TICK_S, self.components.health.beat),
+            "tick": (TICK_S, self.components.sender.poll),
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
-            "notices": (RETRY_S, self.parts.notice_listener.follow),
+            "notices": (RETRY_S, self.components.notice_listener.follow),
             "source": (TICK_S, self._poll_source),
-            "lease": (RENEW_S, self.parts.ledger.lease.renew),
-            "nats": (RETRY_S, self.parts.nats.watch),
-            "breaker": (CHECKPOINT_S, self.parts.breaker.poll),
-            "server_probe": (PROBE_SERVERS_S, self.parts.server_probe.ask),
+            "lease": (RENEW_S, self.components.ledger.lease.renew),
+            "nats": (RETRY_S, self.components.nats.watch),
+            "breaker": (CHECKPOINT_S, self.components.breaker.poll),
+            "server_probe": (PROBE_SERVERS_S, self.components.server_probe.ask),
         }
         if self._is_first:
-            steps["relay"] = (RETRY_S, self.parts.relay.run)
-        loops = {name: asyncio.create_task(self.parts.steps.every(*step), name=name) for name, step in steps.items()}
+            steps["relay"] = (RETRY_S, self.components.relay.run)
+        loops = {
+            name: asyncio.create_task(self.components.steps.every(*step), name=name) for name, step in steps.items()
+        }
         self._tasks |= loops
         return list(loops.values())
 
     async def _poll_source(self) -> None:
-        await self.parts.source.poll()
+        await self.components.source.poll()
         # First what it gave is worked off and counted: it need not be there to be read again.
-        if self.parts.source.outdated and not self.parts.lanes.held:
+        if self.components.source.outdated and not self.components.lanes.held:
             await self._write_all_checkpoints()
-            await self.parts.sender.begin()
+            await self.components.sender.begin()
 
     async def _write_checkpoint(self) -> None:
         """Write a checkpoint; where the ledger is not as we know it, see why. Raises SupersededError."""
-        if not await self.parts.checkpoints.write(self.parts.sender.epoch):
-            await self.parts.sender.poll(everywhere=True)
-        self.parts.connectivity.back("redis")
+        if not await self.components.checkpoints.write(self.components.sender.epoch):
+            await self.components.sender.poll(everywhere=True)
+        self.components.connectivity.back("redis")
 
     async def _write_all_checkpoints(self) -> None:
-        while self.parts.checkpoints.left:
+        while self.components.checkpoints.left:
             await self._write_checkpoint()
 
     # Shutdown
 
     async def shutdown(self) -> int:
         """Close the source, wait a bounded time for commits and the relay; return 1 when something is left."""
-        log.info("stopping", signal=self._signal.name if self._signal else "", held=self.parts.lanes.held)
+        log.info("stopping", signal=self._signal.name if self._signal else "", held=self.components.lanes.held)
         started_s = time.monotonic()
-        closing = asyncio.create_task(self.parts.source.close())
+        closing = asyncio.create_task(self.components.source.close())
         # A second signal may end the wait, a commit may, or its time: so it looks again and again.
         while not closing.done() and time.monotonic() - started_s < max(self._drain_s, 0.1):
             await asyncio.sleep(0.01)
         await end(closing)
-        while self.parts.lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
+        while self.components.lanes.held and not self._failure and time.monotonic() - started_s < self._drain_s:
             await asyncio.sleep(0.01)
-        left = self.parts.lanes.held
-        if left and not self.parts.source.keeps:
-            self.parts.counters.add("dropped", "stop", by=left)
+        left = self.components.lanes.held
+        if left and not self.components.source.keeps:
+            self.components.counters.add("dropped", "stop", by=left)
         signals_left = not await self._drain_relay(self._drain_s - (time.monotonic() - started_s))
         uncounted = not await self._write_last_checkpoint()
-        unread = self.parts.source.left
+        unread = self.components.source.left
         is_left = bool(left or unread != 0 or signals_left or uncounted)
         if is_left:
             log.error(
@@ -200,7 +204,7 @@ class Service:
                 counts_not_written=uncounted,
             )
         else:
-            totals = self.parts.counters.totals
+            totals = self.components.counters.totals
             log.info("stopped", frames=totals.of("frames"), relayed=totals.of("relayed"))
         return int(is_left)
 
@@ -221,7 +225,7 @@ class Service:
             async with asyncio.timeout(max(time_left_s, 1.0)):
                 while True:
                     with suppress(NatsError):
-                        return await self.parts.relay.drain()
+                        return await self.components.relay.drain()
                     await asyncio.sleep(RETRY_S)
         except (*FAILED, NotLeadingError):
             return False

@@ -36,7 +36,7 @@ class Steps:
         return None
 
     async def every(self, interval_s: float, step: Callable[[], Awaitable[None]]) -> None:
-        """Run a step for ever, with a pause between the end of one and the beginning of the next."""
+        """Run a step endlessly, with a pause between the end of one and the beginning of the next."""
         while True:
             await self.run(step)
             await asyncio.sleep(interval_s)

@@ -141,8 +141,8 @@ class Strategy(Generic[P, S]):
         """Called once for each trade, in order. Change `state` in place, yield signals."""
         return ()
 
-    def migrate(self, version: int, state: Any) -> S | None:  # noqa: ARG002 the default starts anew
-        """Turn a state (builtin types) of an older `version` into today's; None starts anew, with a new warm-up."""
+    def migrate(self, version: int, state: Any) -> S | None:  # noqa: ARG002 the default starts from empty
+        """Turn a state (builtin types) of an older `version` into today's; None starts from empty, with a new warm-up."""
         return None
 
 

@@ -55,7 +55,7 @@ def drawing(top: str) -> str:
 
 
 def page(text: str) -> str:
-    """Return the page with its drawings made anew."""
+    """Return the page with its drawings made again."""
     return _DRAWING.sub(lambda found: found[1] + drawing(found[2]), text)
 
 

@@ -17,7 +17,7 @@ from tasks import configuration
 from tasks.configuration import import_path
 from tasks.settings import SECRETS, Settings, load
 
-#: Settings of the surroundings that would lead the stack's processes elsewhere.
+#: Settings of the environment that would lead the stack's processes elsewhere.
 _NOT_INHERITED = {
     "SIGNAL_SUBJECT",
     *(name.upper() for name in Settings.model_fields if name.startswith(("nats_", "redis_"))),

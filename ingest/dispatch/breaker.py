@@ -103,7 +103,7 @@ class Breaker:
         await self._ledger.forget_ended(version, self._pools)
         self._version, chosen, reasons = version, self._in_force.configuration, self._reasons or {}
         off = await asyncio.to_thread(lambda: [key for key in reasons if edits.is_off(chosen, *key)])
-        # What was raised under another configuration does not count: a strategy that was resumed restarts.
+        # What was raised under another configuration does not count: a resumed strategy starts with a count of 0.
         self._limits, self._since_s = await asyncio.to_thread(edits.error_limits, chosen), time.monotonic()
         self._open = [(pool, name, reasons[pool, name]) for pool, name in off]
 

@@ -34,7 +34,7 @@ class Task(NamedTuple):
     tries: int = 1
 
 
-class Dispatcher:
+class CeleryPublisher:
     """Puts tasks into the queues of their first batch's pools."""
 
     def __init__(self, broker: Redis, queue_prefix: str, origin: str) -> None:

@@ -45,7 +45,7 @@ class Checkpoints:
         return True
 
     def forget(self, counted: int) -> None:
-        """Count anew from the frame after `counted`: a source is read again from further back."""
+        """Count again from the frame after `counted`: a source is read again from further back."""
         self._pending = None
         self._refused.letters.clear()
         self._counters.restart(counted)

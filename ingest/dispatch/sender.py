@@ -11,7 +11,7 @@ import structlog
 
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
-from ingest.dispatch.celery_publisher import Dispatcher, Task
+from ingest.dispatch.celery_publisher import CeleryPublisher, Task
 from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.redis_refusals import Refusals
 from ingest.lanes import Lanes, task_packing
@@ -38,7 +38,7 @@ class Sender:
         self,
         lanes: Lanes,
         ledger: IngestLedger,
-        dispatcher: Dispatcher,
+        publisher: CeleryPublisher,
         counters: Counters,
         in_force: ActiveConfiguration,
         source: Source,
@@ -46,7 +46,7 @@ class Sender:
     ) -> None:
         self.lanes, self._source = lanes, source
         self.conditions = conditions
-        self._ledger, self._dispatcher, self._counters = ledger, dispatcher, counters
+        self._ledger, self._publisher, self._counters = ledger, publisher, counters
         self._in_force = in_force
         self.epoch = Epoch(0, "")
         self.refusals = Refusals()
@@ -180,7 +180,7 @@ class Sender:
             return  # As good as lost: it is sent again when it is overdue and this process leads.
         try:
             with ExitStack() as spans:
-                await self._dispatcher.send([task._replace(headers=spans.enter_context(span)) for task, span in tasks])
+                await self._publisher.send([task._replace(headers=spans.enter_context(span)) for task, span in tasks])
         except FAILED as error:
             # It may have arrived all the same; if not, it is sent again when it is overdue.
             log.debug(
@@ -252,7 +252,7 @@ class Sender:
 
     async def _ask(self, lanes: list[Lane]) -> None:
         asked = [(lane, self._batch(lane) if lane.flight else None) for lane in lanes]
-        # A notice may move a lane on while the answer is in flight: that is no fall.
+        # A notice may move a lane on before the answer arrives: that is no fall.
         known = {lane.id: lane.prev for lane in lanes}
         reading = await self._ledger.read(asked)
         went_back = any(_fell(known[lane.id], reading.lanes[lane.id][0], self.lanes.source) for lane in lanes)

@@ -74,7 +74,7 @@ def endpoints(settings: Settings, venue: Venue, symbols: list[str]) -> list[Endp
 
 
 class Watch:
-    """Looks which streams are silent: tells the log and ingest, and has their links opened anew."""
+    """Finds which streams are silent: reports it to the log and to ingest, and has their links opened again."""
 
     def __init__(self, publisher: Publisher, venue: Venue, patience: Patience, streams: Iterable[str]) -> None:
         """Watch these streams."""
@@ -143,7 +143,7 @@ def _named(streams: Iterable[str]) -> list[str]:
 
 
 async def binance(settings: Settings, symbols: list[str], venue: Venue, patience: Patience = PATIENCE) -> None:
-    """Publish live frames for ever. Raises SettingsError and ServerUnavailableError."""
+    """Publish live frames endlessly. Raises SettingsError and ServerUnavailableError."""
     known = check(symbols)
     asked = endpoints(settings, venue, known)
     for endpoint in asked:

@@ -1,4 +1,4 @@
-"""One websocket to the exchange with some of the streams, kept open for ever.
+"""One websocket to the exchange with some of the streams, always kept open.
 
 It is opened again whenever it is cut, goes silent, or gets old: the exchange cuts after 24 hours, so a fresh one is
 opened before that, and the old one is read until it stands. So it is when streams that were asked for stay silent.
@@ -22,7 +22,7 @@ from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
-#: HTTP states that no patience fixes: a wrong address, or a country that is not served.
+#: HTTP statuses that retrying can't fix: a wrong address, or a country that is not served.
 _REFUSALS = frozenset({400, 401, 403, 404, 451})
 
 #: Called with the stream's name and the frame's bytes.
@@ -32,13 +32,13 @@ Deliver = Callable[[str, bytes], Awaitable[None]]
 class Patience(NamedTuple):
     """How long the feed waits for what; seconds."""
 
-    #: Without any message on a link, until it is opened anew.
+    #: Without any message on a link, until it is opened again.
     stall_s: float = 30.0
     #: Without any message of a stream, while others of its link come.
     streams: stream_watch.Patience = stream_watch.Patience()
     #: How often it is looked which streams are silent, and ingest is told.
     look_s: float = 5.0
-    #: A link is opened anew when one of its streams has been silent for so long; doubles with every further time.
+    #: A link is opened again when one of its streams has been silent for so long; doubles with every further time.
     renew_s: float = 60.0
     renew_max_s: float = 3600.0
     #: Before the second attempt in a row; doubles with every further one.
@@ -65,7 +65,7 @@ def with_time(raw: bytes, received_at_ns: int) -> bytes:
 
 
 class Link:
-    """One websocket, kept open for ever."""
+    """One websocket, always kept open."""
 
     def __init__(self, url: str, deliver: Deliver, patience: Patience) -> None:
         """Open nothing yet. Raises SettingsError and ServerUnavailableError: the address or its proxy can't be used."""
@@ -87,7 +87,7 @@ class Link:
         self.garbage = 0
 
     async def run(self) -> None:
-        """Deliver frames for ever. Raises ServerUnavailableError: the exchange refuses this address for good."""
+        """Deliver frames endlessly. Raises ServerUnavailableError: the exchange refuses this address for good."""
         socket = await self._open()
         while True:
             socket = await self._until_replaced(socket)

@@ -28,7 +28,7 @@ _MAX_SUBJECTS = 10_000
 
 
 class Connection:
-    """A connection to NATS that comes back for ever, and warns once each time the server goes down."""
+    """A connection to NATS that always reconnects, and warns once each time the server goes down."""
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""
@@ -93,7 +93,7 @@ class Connection:
         if self.client.is_connected:
             log.warning("NATS reports an error", why=str(error) or type(error).__name__)
         else:
-            self._away(str(error) or type(error).__name__)
+            self._warn_unavailable(str(error) or type(error).__name__)
 
     async def _on_cut(self) -> None:
         self.cuts += 1
@@ -103,7 +103,7 @@ class Connection:
         if self._flushing:
             self._flushing.cancel()
         if not self.client.is_closed:
-            self._away("the connection was lost")
+            self._warn_unavailable("the connection was lost")
 
     async def _on_up(self) -> None:
         if self._warned:
@@ -111,7 +111,7 @@ class Connection:
         self._warned = False
         self._up.set()
 
-    def _away(self, why: str) -> None:
+    def _warn_unavailable(self, why: str) -> None:
         if not self._warned:
             log.warning("NATS is unavailable, retrying", where=self._where, why=why)
         self._warned = True

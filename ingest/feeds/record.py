@@ -48,7 +48,8 @@ _decoder = msgspec.json.Decoder(_Envelope)
 def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS) -> bytes | None:
     """Return the line of a recording for a frame, without the newline.
 
-    `came_ns` is when the stream stored it, or else when it was received, unix nanoseconds: the time of a frame that tells none.
+    `came_ns` is when the stream stored it, or else when it was received, unix nanoseconds: the time of a frame that
+    has none of its own.
     None: it is no JSON object of a known stream, or its time is none that ingest takes.
     """
     try:
@@ -155,7 +156,7 @@ class Recorder:
         file.flush()
 
     async def keep_writing(self, file: BinaryIO) -> None:
-        """Write for ever. Raises OSError: the disk is full."""
+        """Write endlessly. Raises OSError: the disk is full."""
         while True:
             await asyncio.sleep(_WRITE_EVERY_S)
             self.write(file)
@@ -169,8 +170,9 @@ async def record(
     force: bool,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Record all of NATS_SUBJECTS, from the stream where INGEST_SOURCE says so, until it is cancelled or `seconds` after the call, also while NATS is unavailable.
+    """Record all of NATS_SUBJECTS, from the stream where INGEST_SOURCE says so.
 
+    It ends when it is cancelled, or `seconds` after the call, also while NATS is unavailable.
     No file is made before frames can come; from `on_listening` on none is missed. Raises RecordingError, SettingsError,
     and ServerUnavailableError: NATS was not there in all that time.
     """

@@ -94,7 +94,7 @@ def refuse_if_past(
 
 
 class Replay:
-    """One replay in flight."""
+    """One running replay."""
 
     def __init__(self, publisher: Publisher, found: Survey, speed: float | None) -> None:
         """Play `speed` times as fast as it was recorded; None: as fast as ingest takes it."""

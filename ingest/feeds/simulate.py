@@ -29,7 +29,7 @@ class Plan(NamedTuple):
     rate: float | None
     #: None: another market each time, with ids that rise from one to the next.
     seed: int | None
-    #: None: for ever.
+    #: None: without end.
     seconds: float | None
 
 

@@ -56,7 +56,7 @@ class StreamReader:
         return True
 
     async def _resume(self) -> None:
-        """Read on where it stands, also in a stream that was made anew or has lost frames. Raises what NATS raises."""
+        """Read on where it stands, also in a stream that was made again or has lost frames. Raises what NATS raises."""
         read = self._source.read
         self._began = await self._source.begin(
             StoredOffsets(), Position(read.source, read.seq) if read else self._began

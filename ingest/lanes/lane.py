@@ -27,7 +27,7 @@ Decision = Literal["resend", "wait", "quarantine"]
 
 
 class Item(NamedTuple):
-    """One event in flight through a lane."""
+    """One event that a lane holds."""
 
     seq: int
     packed: msgspec.Raw
@@ -218,7 +218,7 @@ class Lane:
             self.waiting.move_to_end(item.seq, last=False)
 
     def begin(self, source: str, prev: Position | None, renumbered: Iterable[Item]) -> None:
-        """Start anew under another epoch, from where the ledger says the lane stands."""
+        """Start again under another epoch, from where the ledger says the lane stands."""
         self.source, self.prev = source, prev
         self._forget_flight()
         self.waiting = OrderedDict((item.seq, item) for item in renumbered)

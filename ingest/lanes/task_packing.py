@@ -58,7 +58,7 @@ class Workforce:
         """Return whether there is room for another task of a team, with so many in flight by team.
 
         A task of another team takes room as far as the processes that may run it serve this one too. For one task
-        there is always room: else a team whose processes are shared with a busier one might wait for ever.
+        there is always room: else a team whose processes are shared with a busier one might wait endlessly.
         """
         if not in_flight_tasks.get(team):
             return True

@@ -1,6 +1,6 @@
 """What comes in, by stream: how old the newest event is, and what is wrong with the feed. Pure: time is an argument.
 
-Called for every event, `see` only notes; once a second `tick` makes something of it. Memory is bounded.
+Called for every event, `observe` only notes; once a second `tick` makes something of it. Memory is bounded.
 """
 
 from collections.abc import Callable, Iterable, Iterator

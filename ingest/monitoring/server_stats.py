@@ -139,7 +139,7 @@ class ServerProbe:
 
 
 async def _info(client: redis.Redis) -> Mapping[str, Any]:
-    """Return nothing where it forbids to ask, or is unavailable: whoever needs it will say so."""
+    """Return INFO's memory and persistence; empty where the server forbids it or is unavailable: whoever needs it will say so."""
     with suppress(RedisError):
         return await client.info("memory", "persistence")
     return {}

@@ -59,8 +59,8 @@ class Watcher:
 class Page:
     """Keeps those who watch up to date. `run` ends only when it is cancelled, whatever goes wrong."""
 
-    def __init__(self, live: PageState, ledger: IngestLedger, tick_s: float = TICK_S) -> None:
-        self.live, self._ledger, self._tick_s = live, ledger, tick_s
+    def __init__(self, state: PageState, ledger: IngestLedger, tick_s: float = TICK_S) -> None:
+        self.state, self._ledger, self._tick_s = state, ledger, tick_s
         self.watchers: set[Watcher] = set()
         #: Whether this process led when it read the signals of before; None: it has not yet.
         self._read_as_leader: bool | None = None
@@ -75,7 +75,7 @@ class Page:
         return [*served, ("/events", _Events, {"page": self})]
 
     async def run(self) -> None:
-        """Tick, and ask the ledger, for ever. Apart, because Redis may take seconds to say nothing."""
+        """Tick, and ask the ledger, endlessly. Apart, because Redis may take seconds to say nothing."""
         await asyncio.gather(self._every(self._tick), self._every(self._ask))
 
     async def _every(self, step: Callable[[], Awaitable[None]]) -> None:
@@ -90,21 +90,21 @@ class Page:
             await asyncio.sleep(self._tick_s)
 
     async def _tick(self) -> None:
-        for text in self.live.tick(watched=bool(self.watchers)):
+        for text in self.state.tick(watched=bool(self.watchers)):
             for watcher in self.watchers:
                 watcher.send(text)
 
     async def _ask(self) -> None:
         client, keys = self._ledger.client, self._ledger.keys
         # Read again by one that takes over: what was relayed while it stood by, it was not told.
-        if self._read_as_leader != self.live.leads:
-            leads = self.live.leads
+        if self._read_as_leader != self.state.leads:
+            leads = self.state.leads
             entries: Any = await client.xrevrange(keys.signals, count=SIGNALS_KEPT)
-            self.live.remember(entries)
+            self.state.remember(entries)
             self._read_as_leader = leads
-        if self.watchers or not self.live.counters:
+        if self.watchers or not self.state.counters:
             counters: Any = await client.hgetall(keys.counters)
-            self.live.counters = Counts.read(counters)
+            self.state.counters = Counts.read(counters)
 
 
 class _File(ReadOnly):
@@ -143,7 +143,7 @@ class _Events(ReadOnly):
             self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
             return
         self._head()
-        self._watcher.send(RETRY + self._page.live.hello())
+        self._watcher.send(RETRY + self._page.state.hello())
         self._page.watchers.add(self._watcher)
         sending = asyncio.ensure_future(self._send())
         gone = asyncio.ensure_future(self._watcher.gone.wait())

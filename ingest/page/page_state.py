@@ -186,5 +186,5 @@ class PageState:
 
 
 def message(event: str, told: Any) -> bytes:
-    """Return the form of a server-sent event."""
+    """Return the bytes of a server-sent event of that name, with `told` as JSON for its data."""
     return b"event: %b\ndata: %b\n\n" % (event.encode(), _encode(told))

@@ -16,12 +16,12 @@ from nats.errors import Error
 from nats.js.api import ConsumerInfo
 from nats.js.errors import APIError
 
-from ingest.sources import resume as origin
-from ingest.sources import stream_setup
+from ingest.sources import resume, stream_setup
 from ingest.sources.base import Deliver
 from ingest.sources.consumer import Consumer
 from ingest.sources.cursor import Message, Opening, Step, StreamCursor
 from ingest.sources.pull import Pacing
+from ingest.sources.resume import LastFrame, StoredOffsets, Stream
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 from tasks.events import Position
@@ -71,7 +71,7 @@ class StreamSource:
         return self._consumer.pending if self._consumer and self._cursor.pull else 0
 
     @property
-    def read(self) -> origin.LastFrame | None:
+    def read(self) -> LastFrame | None:
         """The furthest frame that was delivered, also if it is told to read from further back since."""
         return self._cursor.read
 
@@ -95,10 +95,10 @@ class StreamSource:
         """Create or check the stream. Raises SettingsError, and what NATS raises."""
         self._cursor.stream = await self._find_stream()
 
-    async def _find_stream(self) -> origin.Stream:
+    async def _find_stream(self) -> Stream:
         return await stream_setup.prepare(self._nats.client, self._settings)
 
-    async def begin(self, stored: origin.StoredOffsets, mine: Position | None) -> Position:
+    async def begin(self, stored: StoredOffsets, mine: Position | None) -> Position:
         """Return the position after which a new epoch begins. Raises what NATS raises."""
         stream = self._cursor.stream
         if stream is None:
@@ -107,7 +107,7 @@ class StreamSource:
         self._cursor.recall(stored.read)
         tail = self._cursor.uncertain_tail([*frontiers, *stored.reached])
         kept_seq = await stream_setup.kept(self._nats.client, stream, tail) if tail else None
-        return origin.begin(stream, frontiers, self._settings.ingest_start, kept_seq)
+        return resume.begin(stream, frontiers, self._settings.ingest_start, kept_seq)
 
     def resume(self, position: Position) -> None:
         """Read on after this position; what comes from before this call is ignored."""
@@ -157,7 +157,7 @@ class StreamSource:
         opening = self._cursor.opening(self._connection)
         old, self._consumer = self._consumer, None
         if old:
-            log.info("reading the stream anew", why=why, after=opening.tail.seq)
+            log.info("reading the stream again", why=why, after=opening.tail.seq)
             await old.discard()
         try:
             await self._open_consumer(opening)

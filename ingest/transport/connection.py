@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Nats:
-    """The one connection to NATS of this process: it reconnects for ever."""
+    """The one connection to NATS of this process: it always reconnects."""
 
     def __init__(self, settings: Settings, parts: Connectivity, on_slow_consumer: Callable[[], None]) -> None:
         self._parts, self._on_slow_consumer = parts, on_slow_consumer

@@ -85,7 +85,10 @@ def table(market: Sequence[AnyEvent], found: Iterable[Row]) -> str:
     lines = [
         f"{len(market):,} events in {seconds:.0f} s: {symbols}.",
         "",
-        "| strategy | events | buy | sell | confidence min / quartiles / max | after 1 s | after 10 s | after 60 s | µs an event |",
+        (
+            "| strategy | events | buy | sell | confidence min / quartiles / max "
+            "| after 1 s | after 10 s | after 60 s | µs an event |"
+        ),
         "|---|--:|--:|--:|---|--:|--:|--:|--:|",
     ]
     return "\n".join([*lines, *map(_line, found)])

@@ -15,7 +15,7 @@ from tasks.cli.command_line import AsJson
 from tasks.cli.dead_letters import app as deadletters_app
 from tasks.cli.doctor import app as doctor_app
 from tasks.cli.history import app as history_app
-from tasks.cli.live_configuration import app as changes_app
+from tasks.cli.live_configuration import app as live_configuration_app
 from tasks.cli.signals import app as signals_app
 from tasks.cli.states import app as state_app
 from tasks.cli.strategies import app as strategies_app
@@ -34,7 +34,7 @@ app.add_typer(backtest_app)
 app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(state_app, name="state")
 app.add_typer(config_app, name="config")
-strategies_app.add_typer(changes_app)
+strategies_app.add_typer(live_configuration_app)
 strategies_app.add_typer(history_app)
 app.add_typer(strategies_app, name="strategies")
 app.add_typer(signals_app)

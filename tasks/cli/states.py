@@ -1,4 +1,4 @@
-"""`python -m tasks state`: where each symbol stands, and how a strategy is made to restart."""
+"""`python -m tasks state`: where each symbol stands, and how a strategy's states are removed."""
 
 import getpass
 from collections.abc import Callable
@@ -91,10 +91,15 @@ def reset(
     author: Annotated[str, typer.Option(help="Who; kept in `state history`.", show_default="you")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove the states of a strategy while everything runs: it restarts with the next event, and warms up again.
+    """Remove the states of a strategy while everything runs.
 
-    Batches of the pool that are in flight are refused and sent again, so no event sees half of it. Records, signals and
-    other strategies stay as they are. A backtest knows of no reset: its digest may differ from here on.
+    It starts from an empty state with the next event, and warms up again.
+
+    Batches of the pool that are in flight are refused and sent again, so no event sees half of it.
+
+    Records, signals and other strategies stay as they are.
+
+    A backtest knows of no reset: its digest may differ from here on.
 
     Example: python -m tasks state reset iceberg --symbol BTCUSDT --reason "bad prices at 3:12"
     """

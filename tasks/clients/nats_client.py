@@ -69,7 +69,7 @@ class NatsClient(Client):
         """
 
         async def report(error: Exception) -> None:
-            # Raised here, it ends nats-py's `connect`, which would try for ever.
+            # Raised here, it ends nats-py's `connect`, which would retry endlessly.
             if not self._was_connected and (why := _refusal(error)):
                 raise SettingsError(f"NATS at {mask(self._settings.nats_url)} {why}")
             self.unreadable.update(_UNREADABLE.findall(str(error)))
@@ -169,7 +169,7 @@ class NatsClient(Client):
 
     async def close(self) -> None:
         """Let go of the server."""
-        # Without a connection nats-py's own ends its tasks, and then fails, or waits for ever for TLS that never was.
+        # Without a connection nats-py's own ends its tasks, and then fails, or waits endlessly for TLS that never was.
         with suppress(AssertionError, RuntimeError, OSError, TimeoutError, Error):
             async with asyncio.timeout(_CLOSE_S if self._was_connected else _GIVE_UP_S):
                 await super().close()
@@ -223,7 +223,7 @@ def login(settings: Settings) -> dict[str, Any]:
     """Return nats-py's options for the login; none where it stands in NATS_URL. Raises SettingsError."""
     if settings.nats_credentials:
         text = settings.nats_credentials
-        # What nats-py can't read of them, it looks for for ever, or fails on in a task of its own.
+        # What nats-py can't read of them, it looks for endlessly, or fails on in a task of its own.
         found = _CREDENTIALS.search(text)
         if not found or not _is_seed(found[1]):
             raise SettingsError(

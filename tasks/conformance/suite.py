@@ -209,7 +209,7 @@ class _Tried:
         if silent:
             which = ", ".join(" ".join(about) for about in sorted(silent))
             raise _BrokenError(f"silent after its times were an hour ahead for a moment: {which}")
-        return f"{len(fresh):,} signals from a fresh start, none for ever silent after an hour ahead"
+        return f"{len(fresh):,} signals from a fresh start, none stays silent after an hour ahead"
 
     def bounded(self) -> str:
         ticks = _DAY_S // self._size.day_step_s

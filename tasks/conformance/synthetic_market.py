@@ -23,7 +23,7 @@ def symbols(how_many: int) -> tuple[str, ...]:
 
 
 def market(names: Sequence[str], kinds: Sequence[Kind], step_ms: int, seed: int = 1) -> Iterator[AnyEvent]:
-    """Yield events for ever: every `step_ms`, one of each of `kinds` for each symbol; equal for equal arguments."""
+    """Yield events endlessly: every `step_ms`, one of each of `kinds` for each symbol; equal for equal arguments."""
     chance = random.Random(seed)  # noqa: S311 a seeded market is what is wanted
     prices = dict.fromkeys(names, 20.0)
     seq = 0

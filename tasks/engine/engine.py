@@ -73,7 +73,7 @@ def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> t
 
 
 class BatchRun:
-    """One batch in flight through the strategies."""
+    """One run of the strategies over a batch."""
 
     def __init__(
         self,
@@ -150,7 +150,7 @@ class BatchRun:
         try:
             return records.unpack(self._held.get(name))
         except UNREADABLE as error:
-            # A lane must not stand still for ever because a record can't be read.
+            # A lane must not stand still because a record can't be read.
             self._tell_unreadable(name, str(error), event)
             return records.unpack(None)
 

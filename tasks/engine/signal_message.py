@@ -75,7 +75,7 @@ def strength(confidence: float) -> Strength:
 
 
 def message(signal: Signal, strategy: AnyStrategy, event: AnyEvent, config_version: str) -> bytes:
-    """Return a strategy's signal the form of the contract, as canonical JSON. Raises pydantic.ValidationError."""
+    """Return a strategy's signal in the form of the contract, as canonical JSON. Raises pydantic.ValidationError."""
     symbol = signal.symbol or event.symbol
     name = (
         f"{strategy.name}|{signal.action}|{symbol}|{event.venue}|{event.symbol}|{event.kind}|{event.id}|{event.time_ms}"

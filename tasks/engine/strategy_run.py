@@ -74,7 +74,7 @@ class StrategyRun:
         config_version: str,
         is_fatal: IsFatal,
     ) -> None:
-        """Restore the state that `packed` holds, or start anew. Raises NewerStateError and what is fatal."""
+        """Restore the state that `packed` holds, or start from an empty one. Raises NewerStateError and what is fatal."""
         self.strategy = strategy
         self._gate = gate
         self._is_fatal = is_fatal
@@ -122,14 +122,14 @@ class StrategyRun:
                 return msgspec.msgpack.decode(saved.state, type=self.strategy.state_type)
             return self.strategy.migrate(saved.version, msgspec.msgpack.decode(saved.state))
         except BaseException as error:
-            # A lane must not stand still for ever because a state can't be read.
+            # A lane must not stand still because a state can't be read.
             if self._is_fatal(error):
                 raise
             self.unreadable = f"{type(error).__name__}: {error}"
             return None
 
     def apply(self, event: AnyEvent) -> StrategyOutput:
-        """Return `event` to the strategy; return what it said, after warm-up and gate.
+        """Run the strategy on `event`; return its output, after warm-up and gate.
 
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
         """

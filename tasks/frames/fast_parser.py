@@ -1,8 +1,8 @@
 """The frames that come by the million, read and checked in one go. Pure.
 
-It takes four times less than the models of `frames`, which it never contradicts: a frame is taken here only if it has
+It takes four times less than the models of `parser`, which it never contradicts: a frame is taken here only if it has
 the combined stream's envelope, no field that is not known below, and every value as the exchange writes it. Whatever
-else it is, also what is wrong in it, is for `frames` to say.
+else it is, also what is wrong in it, is for `parser` to say.
 """
 
 from typing import Annotated, Any

@@ -8,7 +8,7 @@ A frame is a Binance combined-stream envelope `{"stream", "data"}` or a bare pay
 * `Refused`: a depth or a trade that is malformed: counted by reason, kept in the dead letters.
 
 An event's time is, in this order: the exchange's `E`; the envelope's `received_at` or `timestamp`; the time at which
-the source stored the message; the moment of receipt. `times` says in which units, `frame_parts.time_ms` how far ahead of
+the source stored the message; the moment of receipt. `timestamps` says in which units, `model.time_ms` how far ahead of
 its receipt it may be.
 """
 

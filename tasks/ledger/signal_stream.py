@@ -43,7 +43,7 @@ class SignalStream:
         return found[::-1]
 
     def follow(self, say: Callable[[str], None]) -> Iterator[bytes]:
-        """Yield each signal as it is committed, for ever, from where the last call left off.
+        """Yield each signal as it is committed, endlessly, from where the last call left off.
 
         While Redis is unavailable it waits; `say` is told once when it goes and once when it is back.
         """

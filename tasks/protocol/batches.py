@@ -120,7 +120,7 @@ def unpack(payload: bytes) -> tuple[Batch[AnyEvent], ...]:
 def task_id(carried: Sequence[Batch[Any]], tries: int = 1) -> str:
     """Return the Celery task id: that of the first batch, which try it is from the second on, and how many more batches.
 
-    Workers discard a revoked id for ever, so a batch that is sent again has another one: a revoke never stops a lane.
+    Workers always discard a revoked id, so a batch that is sent again has another one: a revoke never stops a lane.
     """
     again = f"~{tries}" if tries > 1 else ""
     more = f"+{len(carried) - 1}" if len(carried) > 1 else ""

@@ -16,7 +16,7 @@ CounterName = Literal[
     "skipped",  # by kind
     "refused",  # by reason
     "slow_consumer",
-    # Ingest, of events in flight.
+    # Ingest, of events in lanes.
     "dropped",  # by reason
     "batches_sent",
     "resends",

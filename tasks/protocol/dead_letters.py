@@ -61,20 +61,28 @@ _STRATEGY = re.compile(rb'"strategy"\s*:\s*"([^"]{1,100})"')
 
 
 def refused(refusal: str, detail: str, subject: str, raw: bytes) -> DeadLetter:
-    """Make the letter of a refused frame."""
+    """Return the letter of a refused frame.
+
+    `refusal` is the reason in one word, `detail` says what was wrong; of `raw` it keeps the first `MAX_KEPT_BYTES`
+    (64 KiB).
+    """
     return DeadLetter("refused", detail, refusal=refusal, subject=subject, raw=raw[:MAX_KEPT_BYTES])
 
 
 def raised(trace: str, pool: str, strategy: str, event: AnyEvent | None) -> DeadLetter:
-    """Make the letter of an exception of a strategy; no event: its state could not be saved."""
+    """Return the letter of an exception of a strategy; no event: its state could not be saved."""
     # Its words are the strategy's own: of any length, and perhaps no valid text. The end of them says most.
     detail = trace.encode(errors="backslashreplace")[-MAX_KEPT_BYTES:].decode(errors="ignore")
     return DeadLetter("strategy_error", detail, pool=pool, strategy=strategy, event=event)
 
 
 def unreadable(name: str, why: str, packed: bytes, pool: str, strategy: str, event: AnyEvent) -> DeadLetter:
-    """Make the letter of a record or a state of the ledger that can't be read and is restarted with `event`."""
-    detail = f"{name} can't be read and is restarted: {why}"
+    """Return the letter of a record or a state of the ledger that can't be read and starts from empty with `event`.
+
+    `name` is its field in the pool's hash, `why` what reading it raised, `packed` its bytes, of which the letter keeps
+    the first `MAX_KEPT_BYTES`; `strategy` is "" for a record.
+    """
+    detail = f"{name} can't be read and starts from empty: {why}"
     return DeadLetter("unreadable", detail, raw=packed[:MAX_KEPT_BYTES], pool=pool, strategy=strategy, event=event)
 
 

@@ -1,4 +1,4 @@
-"""Which lanes an event goes to. Pure: the same event goes to the same lanes on every machine, for ever."""
+"""Which lanes an event goes to. Pure: the same event goes to the same lanes on every machine, always."""
 
 from collections.abc import Iterable
 from typing import Literal, NamedTuple
@@ -53,14 +53,14 @@ MAX_SYMBOLS = 20_000
 
 
 class Shard(NamedTuple):
-    """One ingest process of several that share the lanes out."""
+    """One ingest process of several among which the lanes are split."""
 
     #: From 0.
     number: int
     total: int
 
     def __str__(self) -> str:
-        """Return the form of INGEST_SHARD: 0/1."""
+        """Return it as INGEST_SHARD has it: `0/1`."""
         return f"{self.number}/{self.total}"
 
     def owns(self, lane: LaneId) -> bool:

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 from tasks.settings.nats_url import NatsAddress
 from tasks.settings.redis_url import RedisAddress
 
-#: More would share out less than a lane each in most setups.
+#: More would leave less than a lane for each in most setups.
 MAX_SHARDS = 64
 
 

@@ -115,7 +115,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     missed. Best prices only, as that is where hidden size meets trades: elsewhere quotes come and go by themselves and
     rest untouched. The confidence of the first signal is lower than petrosa's 0.80, which left one step.
 
-    Source: the refill rule is petrosa-realtime-strategies'; theirs counts refills for ever and by the wall clock.
+    Source: the refill rule is petrosa-realtime-strategies'; theirs counts refills endlessly and by the wall clock.
     """
 
     name = "iceberg"
@@ -188,7 +188,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         return refilled
 
     def _weigh(self, level: Level, quantity: float, now_ms: int) -> None:
-        """Go on with the steady time, or begin it anew with a quantity that ends it (Welford's sums)."""
+        """Go on with the steady time, or begin it again with a quantity that ends it (Welford's sums)."""
         surprise = quantity - level.mean
         level.books += 1
         level.mean += surprise / level.books

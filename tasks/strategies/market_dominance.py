@@ -64,7 +64,7 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
 
     Silent until each symbol has traded and while the sum is 0. Before a window has passed, the oldest point stands for
     its start, where every momentum is 10 and the dominance of three is 46.7. A trade whose time runs backwards counts as
-    of the newest; after a hole, or a step back, of more than a window everything starts anew, and after a step back of
+    of the newest; after a hole, or a step back, of more than a window everything starts again, and after a step back of
     two minutes or more these do.
 
     The window is kept in 96 steps (with 24 h: 15 minutes), not one a minute: a state of three prices and the dominance

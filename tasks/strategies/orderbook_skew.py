@@ -73,7 +73,7 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
             yield self._signal(book, side, ratio)
 
     def _hold(self, book: Depth, side: int, state: OrderbookSkewState) -> None:
-        """Go on with what the books say, or restart."""
+        """Go on with what the books say, or start the hold again."""
         hole = abs(book.time_ms - state.time_ms) > _LONGEST_STEP_MS
         if hole or side != state.side:
             state.since_ms, state.said = book.time_ms, False

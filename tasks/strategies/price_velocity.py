@@ -47,7 +47,7 @@ class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
     at a crossing the velocity is always near the threshold, and what tells one from another is how straight the way was.
 
     Whole seconds of event time. Silent until a window is full, so there is no warm-up to count. A trade whose time runs
-    backwards counts as of the newest second; one that runs back by the window or more starts anew.
+    backwards counts as of the newest second; one that runs back by the window or more starts again from empty.
 
     Source: petrosa-realtime-strategies announces a ticker_velocity and never wrote it. Its threshold of 0.5 % a minute
     was never reached in the recordings, whose fastest minute was 0.39 %. Straightness is Kaufman's efficiency ratio.

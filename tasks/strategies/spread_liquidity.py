@@ -185,7 +185,7 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
 
 
 def _measure(book: Depth, depth: float, state: SpreadLiquidityState) -> Measures:
-    # fsum: summed anew for each book, so nothing drifts, and rounded once, so every Python gives the same float.
+    # fsum: summed again for each book, so nothing drifts, and rounded once, so every Python gives the same float.
     books = len(state.spreads)
     normal, oldest = fsum(state.spreads) / books, state.spreads[0]
     seconds = (book.time_ms - state.times_ms[0]) / 1000

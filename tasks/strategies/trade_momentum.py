@@ -61,7 +61,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
       moved has sd = 0: then z = 0.
     * Flow is kept in buckets of a whole second of event time: the second of the trade and the 29 before it. A trade
       whose time runs backwards counts as of the newest second; one that runs back by the window or more starts the
-      flow anew, so that a single wrong clock can't freeze it.
+      flow again, so that a single wrong clock can't freeze it.
     * A signal comes with the trade that changes what the trades say. Size belongs to the single trade, so the score
       jumps from trade to trade and a condition is left and entered often: the cool-down sets the pace.
     * Warm-up: 50 + 200 trades, so that sd stands on as many returns as its half-life.
@@ -129,7 +129,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
             while state.seconds[0] <= second - self.params.flow_s:
                 del state.seconds[0], state.bought[0], state.sold[0]
         (state.bought if trade.side > 0 else state.sold)[-1] += trade.quantity
-        # fsum: summed anew each time, so nothing drifts, and rounded once, so every Python gives the same float.
+        # fsum: summed again each time, so nothing drifts, and rounded once, so every Python gives the same float.
         bought, sold = fsum(state.bought), fsum(state.sold)
         return (bought - sold) / (bought + sold)
 

@@ -17,7 +17,7 @@ _STATE = re.compile(r"[\x20-\x7e]+")
 
 
 class Traced(Protocol):
-    """An event in flight through ingest."""
+    """An event that ingest handles, and its trace."""
 
     @property
     def seq(self) -> int:

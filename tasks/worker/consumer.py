@@ -1,4 +1,4 @@
-"""Celery's consumer, with a status server beside it, and a connection to the broker that comes back for ever.
+"""Celery's consumer, with a status server beside it, and a connection to the broker that always reconnects.
 
 Only a worker's main process makes one, before its pool forks; `celeryconfig` names it.
 """
@@ -22,7 +22,7 @@ log = structlog.get_logger()
 
 
 class OnceDispatcher(EventDispatcher):
-    """Sends Celery's events once. Celery tries its sign of life for ever, in the main loop, while Redis hangs."""
+    """Sends Celery's events once. Celery retries its heartbeat endlessly, in the main loop, while Redis hangs."""
 
     def _publish(self, *arguments: Any, **options: Any) -> None:
         super()._publish(*arguments, **options | {"retry": False})  # type: ignore[misc]  # its stubs do not know it
@@ -65,7 +65,7 @@ class Consumer(CeleryConsumer):
         hub.call_repeatedly(BEAT_S, self._beat)
 
     def _hear_of_ends(self) -> None:
-        """Be told when a child ends. Celery makes its own handler anew with each connection."""
+        """Have the pool call us when a child ends. Celery makes its own handler again with each connection."""
         pool = getattr(self.pool, "_pool", None)
         if pool is None:
             return
@@ -101,7 +101,7 @@ class Consumer(CeleryConsumer):
         """Called by Celery when the connection is lost, and at the end."""
         self._health.listening = False
         if isinstance(self.pool, SoloPool):
-            # What ran was cut off by the error that led here, and Celery would take it for running for ever: where
+            # What ran was cut off by the error that led here, and Celery would take it for running endlessly: where
             # no task is taken ahead, a solo worker would never take another one.
             state.active_requests.clear()
         super().on_close()
@@ -114,7 +114,7 @@ class Consumer(CeleryConsumer):
         return connection
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Connect, for ever. Celery's own does not say that it is alive meanwhile, and pauses for up to 30 s."""
+        """Connect: retry until it succeeds. Celery's own does not say that it is alive meanwhile, and pauses for up to 30 s."""
 
         def come_round() -> None:
             self._health.beat()

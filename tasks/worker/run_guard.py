@@ -1,7 +1,7 @@
 """Who watches a worker's processes, and writes their strikes into the ledger.
 
 A prefork worker's main process watches its children. A solo worker runs the batches itself, so it forks a guard before it
-takes any. Who starts a worker anew may end what is left of the last one, the guard included, so the next worker that
+takes any. Who starts a worker again may end what is left of the last one, the guard included, so the next worker that
 starts on this machine reads what a solo worker left behind.
 """
 

@@ -47,7 +47,7 @@ FATAL = (MemoryError, SoftTimeLimitExceeded)
 log = structlog.get_logger()
 _strategy_errors = StrategyErrors()
 _throttle = LogThrottle()
-_pace = BatchTimings()
+_timings = BatchTimings()
 
 #: What is done for so long is committed, though the task has more to do: another round trip costs less than waiting.
 COMMIT_AFTER_S = 0.01
@@ -126,7 +126,7 @@ def run(
     which counts as a run that never ended; so do whatever ends the process, such as SystemExit, and what a batch brings
     about wherever it is run.
     """
-    quick_first = sorted(carried, key=_pace.expected_s)
+    quick_first = sorted(carried, key=_timings.expected_s)
     runs = [_LaneRun(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
     try:
         _run(runs, ledger, is_fatal, note, commit_after_s)
@@ -145,7 +145,7 @@ def run(
 
 
 class _LaneRun:
-    """One batch in flight."""
+    """The run of one batch."""
 
     def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> None:
         self.batch, self.strategies = batch, strategies
@@ -206,7 +206,7 @@ def _run(runs: Sequence[_LaneRun], ledger: Ledger, is_fatal: IsFatal, note: Note
         if worked and perf_counter() - since_s > commit_after_s:
             _commit(worked, ledger)
             worked, since_s = [], perf_counter()
-        with about(each.batch), _pace.noted(each.batch):
+        with about(each.batch), _timings.noted(each.batch):
             each.work(start, is_fatal, note)
         if each.refusal == "repeat" and start.position is not None:
             ledger.notify(each.batch, start.position)

@@ -187,5 +187,5 @@ def _lives(pid: int) -> bool:
         return False
     except PermissionError:
         return True
-    # Its files are made anew: those of this process are of another one, which had the same id in an earlier container.
+    # Its files are made again: those of this process are of another one, which had the same id in an earlier container.
     return pid != os.getpid()

@@ -54,7 +54,7 @@ class Desk:
         ]
 
     def run(self, event: AnyEvent, held: Mapping[str, bytes | None]) -> "Work":
-        """Return the event to the strategies of its pools; `held` has what is stored under `fields`."""
+        """Run the strategies of its pools on the event; `held` has what is stored under `fields`."""
         changed: dict[str, bytes] = {}
         signals: list[bytes] = []
         for pool in self.pools(event):

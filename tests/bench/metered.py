@@ -23,7 +23,7 @@ INGEST = {
     "ingest.frame_handler:FrameHandler.deliver": "deliver",
     "tasks.protocol.plausibility:FrameReader.read": "validate",
     "ingest.dispatch.sender:Sender._pump": "deliver",
-    "ingest.dispatch.celery_publisher:Dispatcher.send": "enqueue",
+    "ingest.dispatch.celery_publisher:CeleryPublisher.send": "enqueue",
 }
 WORKER = {
     "tasks.protocol.batches:unpack": "decode",

@@ -43,7 +43,7 @@ class Rig(Stack):
     def __init__(self, instance: Instance, plan: Plan, setup: Setup, closing: ExitStack) -> None:
         self._setup, self._closing = setup, closing
         self.proxies: dict[str, Proxy] = {}
-        #: By the beginning of a process's name; the counters is a file of this instance.
+        #: By the beginning of a process's name; its counter file belongs to this instance.
         self.inside = {
             name: msgspec.structs.replace(fault, counters=str(instance.directory / f"counters-{name}"))
             for name, fault in setup.inside.items()

@@ -150,10 +150,13 @@ CASES = (
     Case("leader killed, another stands by", killed_leader, core_loses=True),
     Case("leader stopped for 12 s, another stands by", stopped_leader, core_loses=True),
     _ingest(
-        "ingest killed: about to publish a batch", "ingest.dispatch.celery_publisher:Dispatcher.send", "before", 20
+        "ingest killed: about to publish a batch", "ingest.dispatch.celery_publisher:CeleryPublisher.send", "before", 20
     ),
     _ingest(
-        "ingest killed: batch published, no notice", "ingest.dispatch.celery_publisher:Dispatcher.send", "after", 20
+        "ingest killed: batch published, no notice",
+        "ingest.dispatch.celery_publisher:CeleryPublisher.send",
+        "after",
+        20,
     ),
     _ingest("ingest killed: about to write a checkpoint", "ingest.ledger:IngestLedger.checkpoint", "before", 6),
     _ingest("ingest killed: checkpoint written", "ingest.ledger:IngestLedger.checkpoint", "after", 6),

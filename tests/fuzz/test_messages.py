@@ -90,7 +90,7 @@ def test_what_cant_be_read_is_begun_anew_and_told_in_a_dead_letter(name: str):
     outcome = worked({name: b"\xc1"})
     [letter] = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.raw, letter.event) == ("unreadable", b"\xc1", EVENT)
-    assert letter.detail.startswith(f"{name} can't be read and is restarted: ")
+    assert letter.detail.startswith(f"{name} can't be read and starts from empty: ")
     assert outcome.fields == STORED
 
 

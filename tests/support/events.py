@@ -41,12 +41,12 @@ def trade(
 
 
 def feed(strategy: AnyStrategy, event: AnyEvent, state: Any) -> list[Signal]:
-    """Return one event to a strategy, without the runner's warm-up and cool-down."""
+    """Run a strategy on one event, without the runner's warm-up and cool-down; return its signals."""
     return list(strategy.on_depth(event, state) if isinstance(event, Depth) else strategy.on_trade(event, state))
 
 
 def play(strategy: AnyStrategy, events: Iterable[AnyEvent], state: Any = None) -> Iterator[list[Signal]]:
-    """Yield events to a strategy; yield the signals of each."""
+    """Run a strategy over events; yield the signals of each."""
     state = strategy.state_type() if state is None else state
     for event in events:
         yield feed(strategy, event, state)

@@ -18,7 +18,7 @@ from celery import Celery
 from ingest.connectivity import Connectivity
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
-from ingest.dispatch.celery_publisher import Dispatcher, Task
+from ingest.dispatch.celery_publisher import CeleryPublisher, Task
 from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.sender import Sender
 from ingest.lanes import Bounds, Lanes
@@ -83,8 +83,8 @@ def send(settings: Settings, *tasks: Sequence[Batch[msgspec.Raw]]) -> None:
 
     async def main() -> None:
         async with connect_async(settings, settings.broker, **connection_options()) as broker:
-            dispatcher = Dispatcher(broker, settings.celery_prefix, "ingest@test")
-            await dispatcher.send([Task(carried, f"{len(carried)} batches") for carried in tasks])
+            publisher = CeleryPublisher(broker, settings.celery_prefix, "ingest@test")
+            await publisher.send([Task(carried, f"{len(carried)} batches") for carried in tasks])
 
     asyncio.run(main())
 
@@ -143,7 +143,7 @@ class Rig:
         self.sender = Sender(
             self.lanes,
             self.ledger,
-            Dispatcher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
+            CeleryPublisher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
             self.counters,
             ActiveConfiguration(settings, configuration),
             CORE,

@@ -9,7 +9,7 @@ from collections.abc import Set as AbstractSet
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from ingest.sources import resume as origin
+from ingest.sources import resume
 from ingest.sources.cursor import Opening, Step, StreamCursor
 from ingest.sources.pull import Pacing
 from tasks.events import Position
@@ -53,7 +53,7 @@ class SimulatedReader:
 
     def __post_init__(self) -> None:
         self.stream = SimulatedStream(shared=self.shared)
-        self.stored = origin.StoredOffsets()
+        self.stored = resume.StoredOffsets()
         self.start()
         # What a stream forgets before it is first read is not missed.
         self.until(lambda: self.cursor.position)
@@ -117,7 +117,7 @@ class SimulatedReader:
             if frame := tail.frame:
                 end_seq = yield from self.ask(lambda: self.stream.end_before(frame.stored_at_ns))
                 kept_seq = min(end_seq, stream.last_seq)
-        self.resume(origin.begin(stream, frontiers, "first", kept_seq))
+        self.resume(resume.begin(stream, frontiers, "first", kept_seq))
 
     def resume(self, position: Position) -> None:
         self.cursor.resume(position)

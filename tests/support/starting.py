@@ -24,7 +24,7 @@ _SHARED = (
     "ingest.feeds.record", "ingest.feeds.replay", "ingest.feeds.simulate", "ingest.feeds.run_feed", "tasks.backtest.html_report",
 )  # fmt: skip
 _ENDS_S = 30
-#: Of the server_probe; all else is what the test gives.
+#: What a program keeps of this process's environment; all else is what the test gives.
 _KEPT = ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LANG")
 
 
@@ -62,7 +62,7 @@ def _start(arguments: list[str], environment: dict[str, str]) -> Ended:
 
 
 def _run(arguments: list[str], environment: dict[str, str], out: BinaryIO, err: BinaryIO) -> None:
-    """Be the program, and end with it."""
+    """Run the program in this process, and end with it."""
     os.dup2(out.fileno(), 1)
     os.dup2(err.fileno(), 2)
     os.environ.clear()

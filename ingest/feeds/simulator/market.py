@@ -160,7 +160,7 @@ class SimulatedMarket:
         heapq.heappush(self._agenda, (at_us, next(self._turn), actor, is_book))
 
     def frames(self) -> Iterator[Frame]:
-        """Yield frames in the order of their time, for ever."""
+        """Yield frames in the order of their time, endlessly."""
         while True:
             at_us, _, actor, is_book = heapq.heappop(self._agenda)
             happen: Callable[[float, int], Iterator[Frame]] = actor.book if is_book else actor.order

@@ -48,7 +48,7 @@ export class Chart {
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint());
   }
 
-  /** Begin anew with the colours of now. */
+  /** Draw again with the colours of now. */
   repaint() {
     for (const plot of this.plots) plot.destroy();
     this.plots = [];

@@ -27,7 +27,7 @@ Take = Callable[[bytes, str, int], None]
 
 
 def status(waiting: int) -> bytes:
-    """Return that so many frames wait; bytes do not matter."""
+    """Return a status in which so many frames wait; bytes do not matter."""
     return encode(Status(held_bytes=0, bound_bytes=1, held_frames=waiting))
 
 

@@ -62,12 +62,12 @@ async def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(sett
     async def poll(*, everywhere: bool = False) -> None:
         asked.append(everywhere)
 
-    parts: Any = Components(settings)
-    parts.ledger.subscribe = AsyncMock(return_value=Cut())
-    parts.sender.poll = poll
+    components: Any = Components(settings)
+    components.ledger.subscribe = AsyncMock(return_value=Cut())
+    components.sender.poll = poll
     for _ in range(2):
-        await parts.steps.run(parts.notice_listener.follow)
-    await parts.ledger.close()
+        await components.steps.run(components.notice_listener.follow)
+    await components.ledger.close()
     assert asked == [True, True]
 
 

@@ -34,7 +34,7 @@ def running(plan: Plan, kind: Callable[[Instance, Plan], Stack] = Stack) -> Iter
 
 
 def limited_plan(directory: Path, strategies: str, workers: int, pool: str, run_limit_s: int = 1) -> Plan:
-    """Return a plan with these strategies and a limit of their runs; their file is written into the directory."""
+    """Return a plan with these strategies and a limit for their runs; their file is written into the directory."""
     file = directory / "strategies.toml"
     file.write_text(strategies)
     return Plan(workers, pool, environment={"STRATEGIES_FILE": str(file), "RUN_LIMIT_S": str(run_limit_s)})

@@ -1,4 +1,4 @@
-"""How the parts of ingest are put together."""
+"""How the components of ingest are put together."""
 
 import ast
 from collections.abc import Iterator
@@ -30,15 +30,19 @@ def test_no_object_is_given_private_attributes_or_callbacks_later():
 
 def test_a_restart_forgets_what_was_counted_since():
     """The source is read again from further back: the ledger is not to learn of those frames twice."""
-    parts = Components(Settings())
-    parts.frame_handler.deliver("a", b"\xff{")
-    assert (len(parts.refused.letters), parts.counters.unwritten.of("frames"), parts.checkpoints.left) == (1, 1, True)
-    parts.sender.conditions.on_restart(40)
-    assert (len(parts.refused.letters), parts.checkpoints.left, parts.counters.counted) == (0, False, 40)
+    components = Components(Settings())
+    components.frame_handler.deliver("a", b"\xff{")
+    assert (
+        len(components.refused.letters),
+        components.counters.unwritten.of("frames"),
+        components.checkpoints.left,
+    ) == (1, 1, True)
+    components.sender.conditions.on_restart(40)
+    assert (len(components.refused.letters), components.checkpoints.left, components.counters.counted) == (0, False, 40)
 
 
 def test_batches_wait_while_redis_is_almost_full():
-    parts = Components(Settings())
-    assert parts.sender.conditions.may_send()
-    parts.memory_guard.poll("redis://a", 999, 1_000)
-    assert not parts.sender.conditions.may_send()
+    components = Components(Settings())
+    assert components.sender.conditions.may_send()
+    components.memory_guard.poll("redis://a", 999, 1_000)
+    assert not components.sender.conditions.may_send()

@@ -219,7 +219,7 @@ def test_the_help_of_a_command_needs_no_installation(checkout, name, flag):
 @pytest.mark.parametrize("name", [*write_help.COMMANDS])
 def test_the_help_of_a_command_is_what_its_options_are(name):
     _, file = write_help.COMMANDS[name]
-    assert file.read_text() == write_help.text(name), "written anew by .venv/bin/python -m tests.write_help"
+    assert file.read_text() == write_help.text(name), "written again by .venv/bin/python -m tests.write_help"
 
 
 @pytest.mark.parametrize("name", ["test", "check", "fix", "lock", "clean"])

@@ -14,7 +14,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
-from ingest.dispatch.celery_publisher import Dispatcher, Task, message
+from ingest.dispatch.celery_publisher import CeleryPublisher, Task, message
 from tasks.clients.redis_client import connect_async, connection_options
 from tasks.events import Position
 from tasks.protocol import batches
@@ -135,17 +135,17 @@ def test_without_a_broker_a_send_fails_in_bounded_time_and_then_recovers(setting
 
         async def scene() -> None:
             async with connect_async(own, own.broker, **connection_options()) as broker:
-                dispatcher, task = Dispatcher(broker, own.celery_prefix, "ingest@test"), Task([batch()], "2 events")
-                await dispatcher.send([task])
+                publisher, task = CeleryPublisher(broker, own.celery_prefix, "ingest@test"), Task([batch()], "2 events")
+                await publisher.send([task])
                 await asyncio.to_thread(instance.stop, process)
                 started_s = time.monotonic()
                 for _ in range(2):
                     with pytest.raises((redis.RedisError, OSError)):
-                        await dispatcher.send([task])
+                        await publisher.send([task])
                 assert time.monotonic() - started_s < 60
                 port = int(url.rpartition(":")[2].partition("/")[0])
                 await asyncio.to_thread(start_redis, instance, "redis-again", port=port)
-                await dispatcher.send([task])
+                await publisher.send([task])
 
         asyncio.run(scene())
         with redis.Redis.from_url(url) as client:

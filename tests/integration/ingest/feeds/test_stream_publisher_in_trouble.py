@@ -25,7 +25,7 @@ def test_what_could_not_be_stored_is_told_at_the_end(tmp_path):
             await publisher.settle()
             suspend(process)
             await put(publisher, numbers(7))
-            # However long it would take, a feed that is told to end does not wait for ever.
+            # However long it would take, a feed that is told to end does not wait endlessly.
             closing = asyncio.create_task(publisher.close())
             await until(closing.done, "the end")
         with pytest.raises(NotStoredError, match=r"7 frames are not known to be stored"):

@@ -168,7 +168,7 @@ async def test_a_browser_that_does_not_read_is_cut_off_and_the_others_go_on(sett
                 if len(page.watchers) == 1:
                     break
             await until(lambda: len(page.watchers) == 1)
-        assert page.live.tick(watched=True)
+        assert page.state.tick(watched=True)
 
 
 async def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monkeypatch: pytest.MonkeyPatch):
@@ -179,7 +179,7 @@ async def test_whatever_goes_wrong_the_page_ticks_again(settings: Settings, monk
         raise ZeroDivisionError
 
     async with serving(settings, tick_s=0.01) as (page, _):
-        monkeypatch.setattr(page.live, "tick", broken)
+        monkeypatch.setattr(page.state, "tick", broken)
         running = asyncio.create_task(page.run())
         await until(lambda: len(calls) > 2)
         assert not running.done()

@@ -100,9 +100,9 @@ def test_ready_says_within_10_s_that_nats_does_not_answer(redis_url, namespace):
 
 
 def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
-    parts = Components(Settings(nats_url=nats_url, redis_url=redis_url))
+    components = Components(Settings(nats_url=nats_url, redis_url=redis_url))
     load.cache_clear()
-    parts.connectivity.back("redis")
+    components.connectivity.back("redis")
 
     async def flush() -> None:
         raise FlushTimeoutError
@@ -110,7 +110,7 @@ def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
     async def ask_redis() -> None:
         raise TimeoutError
 
-    asyncio.run(parts.steps.run(flush))
-    assert parts.connectivity.up["redis"]
-    asyncio.run(parts.steps.run(ask_redis))
-    assert not parts.connectivity.up["redis"]
+    asyncio.run(components.steps.run(flush))
+    assert components.connectivity.up["redis"]
+    asyncio.run(components.steps.run(ask_redis))
+    assert not components.connectivity.up["redis"]

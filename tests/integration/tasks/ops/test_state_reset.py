@@ -78,7 +78,7 @@ def bench(redis_url: str) -> Bench:
 
 
 def test_a_run_that_read_a_state_before_its_reset_leaves_no_trace(bench: Bench):
-    """The next run restarts from an empty state."""
+    """The next run starts from an empty state."""
     bench.run(batch())
     counters = bench.ledger.keys.counters
     after_reset: dict[bytes, object] = {}
@@ -155,7 +155,7 @@ _saved = msgspec.msgpack.Decoder(Saved).decode
 
 
 def counts(client: redis.Redis, keys: Keys) -> list[tuple[int, int]]:
-    """Return of each symbol how many events its record has counted, and how many its state has seen: at one moment."""
+    """Return, for each symbol, how many events its record has counted and how many its state has seen: at one moment."""
     fields = [(f"record:spot:{each}:trade", f"state:spot:{each}:trade_momentum") for each in SYMBOLS]
     held: Any = client.hmget(keys.pool("trade"), [name for pair in fields for name in pair])
     return [(unpack(r).count, _saved(s).seen if s else 0) for r, s in zip(held[::2], held[1::2], strict=True)]

@@ -1,4 +1,4 @@
-"""A signal's trace in flight through the stream to NATS, beside the signal and never in it."""
+"""A signal's trace on its path through the stream to NATS, beside the signal and never in it."""
 
 import asyncio
 from typing import Any

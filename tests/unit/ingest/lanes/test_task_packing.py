@@ -214,7 +214,7 @@ def test_a_pool_gets_its_turn_however_much_another_one_has_to_do(workers: Sequen
         tasks = tasks_for(ready, counts, [(set(pools), each) for pools, each in workers])
         if any(each.id.pool == "B" for task in tasks for each in task):
             break
-        assert age < 10, "it waits for ever"
+        assert age < 10, "it waits endlessly"
         counts["A"] = counts.get("A", 0) + len(tasks) - 1
 
 

@@ -22,12 +22,12 @@ class Told:
     """A `PageState` whose time the test drives, and what it says."""
 
     def __init__(self, **settings: str) -> None:
-        self.tally = Counters()
+        self.counters = Counters()
         lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), Bounds(10**6, 10**6))
         around: Any = SimpleNamespace(seen=None)
         self.feed = FeedWatch()
         asked: Any = lanes, around, lambda: (True, {"nats": True}), self.feed, UnusedFrames(30.0), lambda: ["iceberg"]
-        sources = Sources(self.tally, *asked)
+        sources = Sources(self.counters, *asked)
         self.live = PageState(Settings.model_validate(settings), sources)
 
     def hello(self) -> dict[str, Any]:
@@ -204,9 +204,9 @@ def test_signals_of_before_the_start_come_first_and_none_comes_twice():
 
 def test_the_latency_is_that_of_the_last_minute():
     told = Told()
-    told.tally.totals[latency.counter(1_000_000)] += 100
+    told.counters.totals[latency.counter(1_000_000)] += 100
     assert told.tick()["tick"]["latency"] == pytest.approx([1.0, 1.0], rel=0.05)
     for _ in range(59):
         told.tick()
-    told.tally.totals[latency.counter(50_000_000)] += 1
+    told.counters.totals[latency.counter(50_000_000)] += 1
     assert told.tick()["tick"]["latency"] == pytest.approx([50.0, 50.0], rel=0.05)

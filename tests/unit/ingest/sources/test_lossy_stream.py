@@ -11,7 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.sources import resume as origin
+from ingest.sources import resume
 from tasks.events import Position
 from tests.support.simulated_reader import PACING, SimulatedReader
 from tests.support.simulated_stream import Sent, Stored, Told, status
@@ -161,13 +161,13 @@ class World(SimulatedReader):
         if position and stream and not self.cursor.outdated:
             frontier = Position(position.source, self.dice.randrange(position.seq + 1) if seq is None else seq)
             assert self.cursor.uncertain_tail([frontier]) is None
-            self.resume(origin.begin(stream, [frontier], "first"))
+            self.resume(resume.begin(stream, [frontier], "first"))
 
     def start_again(self, seq: int | None = None) -> None:
         """Start another process after this one has written how far it has read, and how far it is decided."""
         if position := self.cursor.position:
             frontier = Position(position.source, self.dice.randrange(position.seq + 1) if seq is None else seq)
-            self.stored = origin.StoredOffsets([frontier], [position], self.cursor.read or self.stored.read)
+            self.stored = resume.StoredOffsets([frontier], [position], self.cursor.read or self.stored.read)
         self.start()
 
     # The end

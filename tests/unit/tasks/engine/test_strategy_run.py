@@ -6,8 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.configuration.gate import OPEN
-from tasks.engine import Conditions
-from tasks.engine import strategy_run as state
+from tasks.engine import Conditions, strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.gate_history import HOUR_MS
 from tasks.engine.strategy_run import NewerStateError, StrategyRun
@@ -225,9 +224,9 @@ def test_a_state_that_cannot_be_migrated_or_read_restarts_with_a_warm_up():
 
 def test_states_are_named_by_venue_symbol_and_strategy():
     """Those keyed by all share one state a venue."""
-    assert state.field("spot", "BTCUSDT", Echo.create({})) == "state:spot:BTCUSDT:echo"
-    assert state.field("spot", "ETHUSDT", Together.create({})) == "state:spot:all:together"
-    assert state.field("usdm", "BTCUSDT", Together.create({})) == "state:usdm:all:together"
+    assert strategy_run.field("spot", "BTCUSDT", Echo.create({})) == "state:spot:BTCUSDT:echo"
+    assert strategy_run.field("spot", "ETHUSDT", Together.create({})) == "state:spot:all:together"
+    assert strategy_run.field("usdm", "BTCUSDT", Together.create({})) == "state:usdm:all:together"
 
 
 def test_two_states_of_one_strategy_share_nothing():

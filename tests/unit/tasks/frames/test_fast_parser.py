@@ -1,4 +1,4 @@
-"""The quick reader takes what comes by the million, and never says anything else than the models of `frames`."""
+"""The quick reader takes what comes by the million, and never says anything else than the models of `parser`."""
 
 import json
 from collections import Counter

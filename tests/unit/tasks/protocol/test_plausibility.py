@@ -26,7 +26,7 @@ def sale(price: float, at_ms: int, venue: Venue = "spot") -> Trade:
 
 
 def accepted(events: Iterable[AnyEvent]) -> list[bool]:
-    """Return of each book whether it is accepted."""
+    """Return for each book whether it is accepted."""
     guard, outcomes = BookGuard(0.2), list[bool]()
     for event in events:
         if isinstance(event, Depth):

@@ -82,7 +82,7 @@ def test_size_is_the_signed_quantity_over_the_mean_before(quantities, taker, siz
         pytest.param([after(0, 5), after(20, 3), after(30, 1, "sell")], 0.5, id="only the old bucket leaves"),
         pytest.param([after(10, 2), after(8, 1), after(39, 3, "sell")], 0.0, id="8 s after 10 s counts as of 10 s"),
         pytest.param([after(100, 5), after(71, 1, "sell")], 4 / 6, id="29 s back is still the same flow"),
-        pytest.param([after(100, 5), after(70, 1, "sell")], -1, id="30 s back starts anew"),
+        pytest.param([after(100, 5), after(70, 1, "sell")], -1, id="30 s back starts again"),
     ],
 )
 def test_flow_is_the_balance_of_taker_volume_over_the_last_30_seconds(events, flow):
