@@ -102,6 +102,9 @@ class Page:
             entries: Any = await client.xrevrange(keys.signals, count=SIGNALS_KEPT)
             self.state.remember(entries)
             self._read_as_leader = leads
+            # A browser may be quicker than Redis: what it was greeted with lacks these signals.
+            for watcher in self.watchers:
+                watcher.send(self.state.hello())
         if self.watchers or not self.state.counters:
             counters: Any = await client.hgetall(keys.counters)
             self.state.counters = Counts.read(counters)

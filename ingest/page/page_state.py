@@ -89,8 +89,6 @@ class PageState:
         self.counters = Counts()
         self._signals: dict[str, _Signal] = {}
         self._fresh: list[_Signal] = []
-        #: Whether signals of before were taken; if so, more of them are news.
-        self._remembers = False
         self._latencies: deque[Counter[int]] = deque([Counter()], maxlen=LATENCY_TICKS + 1)
         #: (p50, p99) in milliseconds, one a tick.
         self._quantiles: deque[tuple[float | None, float | None]] = deque(maxlen=HISTORY_POINTS)
@@ -108,12 +106,9 @@ class PageState:
                 del self._signals[next(iter(self._signals))]
 
     def remember(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
-        """Take the signals of earlier, newest first, as the ledger's stream gives them."""
+        """Take the signals of earlier, newest first, as the ledger's stream gives them. Who watches needs another `hello`."""
         read = [self._read(entry, fields.get(b"signal", b"")) for entry, fields in reversed(entries)]
         earlier = {signal.id: signal for signal in read if signal}
-        if self._remembers:
-            self._fresh += [signal for name, signal in earlier.items() if name not in self._signals]
-        self._remembers = True
         both = earlier | self._signals
         self._signals = dict(list(both.items())[-SIGNALS_KEPT:])
 

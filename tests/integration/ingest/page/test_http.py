@@ -115,6 +115,16 @@ def test_the_page_tells_earlier_signals_then_prices_and_new_signals(nats_url, re
             asyncio.run(watch(service.port, client))
 
 
+async def test_who_watches_before_the_ledger_was_read_gets_earlier_signals(settings: Settings, redis_url: str):
+    with redis.Redis.from_url(redis_url) as client:
+        client.xadd(Keys(settings.namespace).signals, {"signal": signal("earlier")})
+    async with serving(settings) as (page, port), watching(port) as stream:
+        assert (await stream.next("hello"))["signals"] == []
+        running = asyncio.create_task(page.run())
+        assert [each["id"] for each in (await stream.next("hello"))["signals"]] == ["earlier"]
+        running.cancel()
+
+
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
     with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
         connection.request(method, path, headers=headers)

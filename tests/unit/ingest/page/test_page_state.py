@@ -169,12 +169,12 @@ def test_a_tick_tells_what_changed_and_new_signals_once():
     assert second["tick"]["symbols"] == []
 
 
-def test_signals_of_before_that_are_read_again_are_told_as_new_once():
+def test_signals_of_before_that_are_read_again_stand_once():
     told = Told()
     told.live.remember([(b"1-0", {b"signal": signal("a")})])
-    assert "signals" not in told.tick()
     told.live.remember([(b"2-0", {b"signal": signal("b")}), (b"1-0", {b"signal": signal("a")})])
-    assert [each["id"] for each in told.tick()["signals"]] == ["b"]
+    assert [each["id"] for each in told.hello()["signals"]] == ["a", "b"]
+    assert "signals" not in told.tick()
 
 
 def test_the_last_signals_are_kept_and_what_is_no_signal_is_left_out():
