@@ -13,7 +13,7 @@ from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.events import Venue
 from tasks.settings import Settings, load
 from tasks.telemetry import terminal
-from tasks.telemetry.logs import configure_logging, tell_hints
+from tasks.telemetry.logs import configure_logging, log_hints
 
 app = command_line.top(rich_markup_mode="markdown")
 
@@ -29,7 +29,7 @@ def _told_in_one_line(role: str = "feed") -> Iterator[Settings]:
     try:
         settings = load()
         configure_logging(settings, role)
-        tell_hints(settings)
+        log_hints(settings)
         yield settings
     except RealtimeStrategiesError as error:
         typer.echo(f"error: {error}", err=True)

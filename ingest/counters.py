@@ -62,6 +62,6 @@ class Counters:
         return Counts(self.totals - self._written)
 
     def take_unwritten(self) -> Counts:
-        """Give what the ledger does not know yet, and take it as written."""
+        """Return what the ledger does not have yet, and count it as written."""
         taken, self._written = self.unwritten, self.totals.copy()
         return taken

@@ -43,7 +43,11 @@ class FrameHandler:
         seq: int = 0,
         stored_at_ns: int | None = None,
     ) -> None:
-        """Take one frame."""
+        """Parse one frame: queue its event, or count why it has none. Whatever its bytes are, nothing is raised.
+
+        `seq` is the number that the source gave it, from 1; 0: none, and it takes the next one. `stored_at_ns` is when
+        the source stored it, unix nanoseconds, if it did; `headers` are those of its NATS message.
+        """
         outcome = self._reader.read(raw, subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns)
         counts = self._counts and self._lanes.last_seq > self._counters.counted
         if isinstance(outcome, (Depth, Trade)):

@@ -27,7 +27,10 @@ class RefusedFrames:
         self._unlogged = 0
 
     def add(self, refused: Refused, subject: str, raw: bytes) -> None:
-        """Take a frame that is refused."""
+        """Count a refused frame by its reason, keep its dead letter for the next checkpoint, and log it now and then.
+
+        Beyond `MAX_LETTERS` the oldest letter is dropped, and counted as `letters_lost`.
+        """
         self._counters.add("refused", refused.reason)
         self.implausible.note(refused.reason, refused.detail)
         if len(self.letters) == MAX_LETTERS:

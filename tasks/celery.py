@@ -12,7 +12,7 @@ from celery.signals import setup_logging, worker_process_init, worker_process_sh
 from tasks.errors import SettingsError
 from tasks.settings import load
 from tasks.telemetry import tracing
-from tasks.telemetry.logs import configure_logging, configure_structlog, tell_hints
+from tasks.telemetry.logs import configure_logging, configure_structlog, log_hints
 from tasks.telemetry.terminal import accept_any_text
 
 
@@ -41,11 +41,11 @@ app.config_from_object("celeryconfig")
 
 
 @app.on_after_configure.connect
-def _tell_what_is_not_used(**_: Any) -> None:
+def _log_what_is_not_used(**_: Any) -> None:
     """Called when Celery's command line has been read, and before a worker logs anything."""
     if not structlog.is_configured():
         configure_structlog(load(), "celery")
-    tell_hints(load())
+    log_hints(load())
 
 
 @setup_logging.connect

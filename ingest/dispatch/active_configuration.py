@@ -10,7 +10,7 @@ from tasks.configuration import Configuration, edits
 from tasks.configuration.history import INGEST, Change
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_findings import runtime_values
-from tasks.configuration.stored import Stored
+from tasks.configuration.stored import StoredConfiguration
 from tasks.ledger.configurations import TRIES, Changes, ConflictError
 from tasks.protocol.findings import Finding
 from tasks.settings import Settings
@@ -50,7 +50,7 @@ class ActiveConfiguration:
         self.configuration, overlay = await asyncio.to_thread(self._read_in_peace)
         if overlay != self._overlay:
             self._overlay = overlay
-            self._findings = await asyncio.to_thread(self._judge, overlay)
+            self._findings = await asyncio.to_thread(self._check, overlay)
         self.version = self.configuration.version
         if self.version != before:
             self.strategies = await asyncio.to_thread(edits.strategy_names, self.configuration)
@@ -73,7 +73,7 @@ class ActiveConfiguration:
         """Return all changes, oldest first. Raises what Redis raises, and UnreadableEntryError."""
         return await asyncio.to_thread(self._changes.history)
 
-    def _judge(self, overlay: Overlay) -> list[Finding]:
+    def _check(self, overlay: Overlay) -> list[Finding]:
         return list(runtime_values(self._file, overlay))
 
     def _read_in_peace(self) -> tuple[Configuration, Overlay]:
@@ -90,7 +90,7 @@ class ActiveConfiguration:
             return adopted.configuration, adopted.overlay
         if not self._changes.version():
             # All of it goes back as it was, so that a kill outlives a Redis that was emptied.
-            nothing, lost = Stored("", "", b""), "Redis had lost it"
+            nothing, lost = StoredConfiguration("", "", b""), "Redis had lost it"
             again = self.configuration, self._overlay
             self._changes.write(nothing, *again, INGEST, lost, file=self._file)
             return again

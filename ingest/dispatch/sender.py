@@ -126,7 +126,7 @@ class Sender:
         if not ready:
             return []
         tasks = task_packing.plan_tasks(
-            self.lanes.by_pool, ready, self.conditions.workforce(), time.monotonic(), self._is_crowded
+            self.lanes.by_pool, ready, self.conditions.workforce(), time.monotonic(), self._is_contended
         )
         for lane in itertools.chain.from_iterable(tasks):
             lane.launch(self._in_force.version)
@@ -134,8 +134,8 @@ class Sender:
             self._counters.batch_events.add(len(lane.flight))
         return tasks
 
-    def _is_crowded(self, team: task_packing.Team) -> bool:
-        slows = self._contention.slows(team, time.monotonic())
+    def _is_contended(self, group: task_packing.PoolGroup) -> bool:
+        slows = self._contention.slows(group, time.monotonic())
         if slows and not self._waiting:
             self._waiting = True
             asyncio.get_running_loop().call_later(PATIENCE_S, self._wait_no_longer)
@@ -169,8 +169,8 @@ class Sender:
             lane.task = number
             lane.sent(now_s)
         workforce = self.conditions.workforce()
-        if lanes[0].tries == 1 and workforce and (team := workforce.team(lanes[0].id.pool)):
-            self._contention.sent(number, team, len(lanes), len(events), now_s)
+        if lanes[0].tries == 1 and workforce and (group := workforce.group(lanes[0].id.pool)):
+            self._contention.sent(number, group, len(lanes), len(events), now_s)
         return Task(
             carried, describe([item.stream[1] for item in events]), tries=max(lane.tries for lane in lanes)
         ), span

@@ -99,11 +99,11 @@ class Watch:
             await asyncio.sleep(self._patience.look_s)
             now_s = time.monotonic()
             silent = self._streams.silent(now_s)
-            self._tell(silent)
+            self._log_silent(silent)
             self._renew(links, silent, now_s)
             await self._publisher.report(feed_report.encode(self._report(silent)))
 
-    def _tell(self, silent: list[stream_watch.Silent]) -> None:
+    def _log_silent(self, silent: list[stream_watch.Silent]) -> None:
         fresh = [each for each in silent if each.stream not in self._silent]
         if never := [each.stream for each in fresh if not each.spoke]:
             said = f"nothing from the exchange about {', '.join(_named(never))}: is there such a symbol on this venue?"

@@ -124,7 +124,10 @@ class StreamPublisher(Publisher):
         await asyncio.sleep(0)
 
     async def put(self, stream: str, raw: bytes) -> None:
-        """Publish one frame; wait while many are not confirmed."""
+        """Publish one frame under its stream's subject, in the order of the calls; wait while many are not confirmed.
+
+        It returns before the frame is confirmed. Raises what `check` raises.
+        """
         while self._holds(WAITING):
             await self._until_changed()
         self._add(stream, raw)

@@ -44,7 +44,7 @@ class _Heard:
 
 
 class StreamWatch:
-    """Tells who is silent among streams that were asked for."""
+    """Finds who is silent among streams that were asked for."""
 
     def __init__(self, patience: Patience, streams: Iterable[str]) -> None:
         """Watch these streams; `begin` says since when they may be expected to speak."""

@@ -2,13 +2,13 @@
 
 Worker processes with cores of their own do not. Where they share cores, with each other or with the servers, two small
 tasks at once take longer than one after the other, and what waits meanwhile would have made one task of a better size.
-Nobody tells ingest which it is, so it is measured: how long a task takes that has the workers to itself, and how long
-one beside others, by the same number of events. One of each is tried every second.
+Ingest can't know which it is, so it is measured: how long a task takes that has the workers to itself, and how long
+one takes while others run, by the same number of events. One of each is tried every second.
 """
 
 import msgspec
 
-from ingest.lanes.task_packing import Team
+from ingest.lanes.task_packing import PoolGroup
 
 #: A task takes as long as so many events more.
 TASK_EVENTS = 10
@@ -37,11 +37,11 @@ class _Measured(msgspec.Struct):
         return now_s - self.tried_s > TRY_EVERY_S
 
 
-class _PoolGroup(msgspec.Struct):
-    """What is known of a team."""
+class _GroupTimings(msgspec.Struct):
+    """What is known of the tasks of a group of pools."""
 
     alone: _Measured = msgspec.field(default_factory=_Measured)
-    beside: _Measured = msgspec.field(default_factory=_Measured)
+    concurrent: _Measured = msgspec.field(default_factory=_Measured)
     #: Since when something waits for tasks to come back.
     waits_s: float | None = None
 
@@ -49,59 +49,63 @@ class _PoolGroup(msgspec.Struct):
 class _UnderWay(msgspec.Struct):
     """A task that was sent."""
 
-    team: Team
+    group: PoolGroup
     #: How many of its batches are not known to be committed.
     batches: int
     events: int
     sent_s: float
     #: Whether another task was under way at some time.
-    beside: bool
+    concurrent: bool
 
 
 class ContentionEstimator:
-    """Measures tasks, by the team of workers that runs them."""
+    """Measures tasks, by the group of pools that the same workers serve."""
 
     def __init__(self) -> None:
-        self._teams: dict[Team, _PoolGroup] = {}
+        self._groups: dict[PoolGroup, _GroupTimings] = {}
         self._under_way: dict[int, _UnderWay] = {}
 
-    def sent(self, task: int, team: Team, batches: int, events: int, now_s: float) -> None:
-        """Note that a task goes out."""
-        others = [each for each in self._under_way.values() if each.team == team]
+    def sent(self, task: int, group: PoolGroup, batches: int, events: int, now_s: float) -> None:
+        """Note that task number `task` goes out, with so many batches and events, at `now_s` (monotonic seconds).
+
+        Other tasks of its group that are under way run concurrently with it, and it with them. Each of its batches is to
+        be noted with `committed`, or the task with `lost`.
+        """
+        others = [each for each in self._under_way.values() if each.group == group]
         for each in others:
-            each.beside = True
-        self._under_way[task] = _UnderWay(team, batches, events, now_s, bool(others))
-        self._of(team).waits_s = None
+            each.concurrent = True
+        self._under_way[task] = _UnderWay(group, batches, events, now_s, bool(others))
+        self._of(group).waits_s = None
 
     def committed(self, task: int, now_s: float) -> None:
-        """Learn that a batch of a task is committed."""
+        """Note that a batch of a task is committed; with the last one the task is measured. An unknown task is ignored."""
         each = self._under_way.get(task)
         if each is None:
             return
         each.batches -= 1
         if not each.batches:
             del self._under_way[task]
-            team = self._of(each.team)
-            measured = team.beside if each.beside else team.alone
+            timings = self._of(each.group)
+            measured = timings.concurrent if each.concurrent else timings.alone
             measured.take((now_s - each.sent_s) / (each.events + TASK_EVENTS), now_s)
 
     def lost(self, task: int) -> None:
         """Forget a task of which something is sent again, or everything counts as not sent."""
         self._under_way.pop(task, None)
 
-    def slows(self, name: Team, now_s: float) -> bool:
-        """Whether a small task should wait until no other of its team is under way. Asked when there is one."""
-        team = self._of(name)
-        if team.waits_s is None:
-            team.waits_s = now_s
-        if now_s - team.waits_s >= PATIENCE_S:
-            team.alone.tried_s = now_s  # those under way take long: it is tried again later
+    def slows(self, group: PoolGroup, now_s: float) -> bool:
+        """Whether a small task should wait until no other of its group is under way. Asked when there is one."""
+        timings = self._of(group)
+        if timings.waits_s is None:
+            timings.waits_s = now_s
+        if now_s - timings.waits_s >= PATIENCE_S:
+            timings.alone.tried_s = now_s  # those under way take long: it is tried again later
             return False
-        if team.alone.due(now_s):
+        if timings.alone.due(now_s):
             return True
-        if team.alone.event_s is None or team.beside.event_s is None or team.beside.due(now_s):
+        if timings.alone.event_s is None or timings.concurrent.event_s is None or timings.concurrent.due(now_s):
             return False
-        return team.beside.event_s > SLOWER * team.alone.event_s
+        return timings.concurrent.event_s > SLOWER * timings.alone.event_s
 
-    def _of(self, team: Team) -> _PoolGroup:
-        return self._teams.setdefault(team, _PoolGroup())
+    def _of(self, group: PoolGroup) -> _GroupTimings:
+        return self._groups.setdefault(group, _GroupTimings())

@@ -58,8 +58,8 @@ class Lane:
         self.task = 0
         self._configuration = ""
         #: How many runs were seen to have started and not completed, and since when there were no more and no fewer.
-        self._vain_starts = 0
-        self._vain_since_s = 0.0
+        self._incomplete_starts = 0
+        self._incomplete_since_s = 0.0
         #: When to ask the ledger about it.
         self.check_s = 0.0
         self.held_bytes = 0
@@ -111,7 +111,7 @@ class Lane:
     # What goes out
 
     def launch(self, configuration: str = "") -> bool:
-        """Make the next batch of what waits, if none is in flight. Tell `sent` when it is in flight.
+        """Make the next batch of what waits, if none is in flight. Call `sent` when it goes out.
 
         It runs under `configuration`, however often it is sent.
         """
@@ -125,12 +125,12 @@ class Lane:
             self.flight.append(item)
         for item in self.flight:
             del self.waiting[item.seq]
-        self.sent_s, self.tries, self._vain_starts = [], 0, 0
+        self.sent_s, self.tries, self._incomplete_starts = [], 0, 0
         self._configuration = configuration
         return True
 
     def batch(self, shard: int, epoch: Epoch) -> Batch[msgspec.Raw]:
-        """Return the batch in flight."""
+        """Return the batch in flight. Raises IndexError: none is."""
         to = Position(self.source, self.flight[-1].seq)
         packed = tuple(item.packed for item in self.flight)
         return Batch(self.id.pool, self.id.partition, shard, epoch, self.prev, to, self._configuration, packed)
@@ -148,13 +148,13 @@ class Lane:
         return self.tries > 0 and now_s >= self.check_s
 
     def ended(self, check_s: float | None = None) -> None:
-        """Learn that a copy of the batch in flight has ended without a commit; look at it at `check_s`, if that is given."""
+        """Note that a copy of the batch in flight ended without a commit; it is overdue at `check_s`, if that is given."""
         self.sent_s = self.sent_s[1:]
         if check_s is not None:
             self.check_s = check_s
 
     def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
-        """Learn where the lane stands in the ledger; return the events that this commits.
+        """Take where the lane stands in the ledger; return the events that this commits.
 
         Where no notice said so, nobody knows when the commit was: that is no sample of the round trip.
         """
@@ -191,10 +191,10 @@ class Lane:
         return "resend"
 
     def _doom(self, starts: int, now_s: float, copy_life_s: float) -> Decision:
-        """Condemn the event once none of its runs can be at work any more: none ended or began for a whole life."""
-        if starts != self._vain_starts:
-            self._vain_starts, self._vain_since_s = starts, now_s
-        self.check_s = self._vain_since_s + copy_life_s
+        """Quarantine the event once none of its runs can be at work any more: none ended or began for a whole life."""
+        if starts != self._incomplete_starts:
+            self._incomplete_starts, self._incomplete_since_s = starts, now_s
+        self.check_s = self._incomplete_since_s + copy_life_s
         return "quarantine" if now_s >= self.check_s else "wait"
 
     def _halve(self) -> None:
@@ -202,7 +202,7 @@ class Lane:
         half = (len(self.flight) + 1) // 2
         self._put_back(self.flight[half:])
         self.flight = self.flight[:half]
-        self.sent_s, self.tries, self._vain_starts = [], 0, 0
+        self.sent_s, self.tries, self._incomplete_starts = [], 0, 0
 
     def recall(self) -> None:
         """Put what is in flight back in front of what waits."""
@@ -210,7 +210,7 @@ class Lane:
         self._forget_flight()
 
     def _forget_flight(self) -> None:
-        self.flight, self.sent_s, self.tries, self._vain_starts = [], [], 0, 0
+        self.flight, self.sent_s, self.tries, self._incomplete_starts = [], [], 0, 0
 
     def _put_back(self, items: list[Item]) -> None:
         for item in reversed(items):

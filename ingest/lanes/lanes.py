@@ -83,7 +83,11 @@ class Lanes:
         return self.last_seq
 
     def offer(self, event: AnyEvent, trace: str = "") -> Offered:
-        """Put an event into its lanes, within the bounds."""
+        """Put an event into its lanes, within the bounds; return these lanes, and what had to go from them to make room.
+
+        An event that no pool wants has no lanes. Where the source can be read again nothing goes: lanes grow past their
+        bounds, and who reads looks at `full`. Sizes are in packed bytes; in two lanes it counts twice.
+        """
         names = self.router.lanes_of(event.venue, event.symbol, event.kind)
         if not names:
             return Offered((), ())
@@ -109,7 +113,11 @@ class Lanes:
         return len(gone)
 
     def settle(self, lane: LaneId, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
-        """Learn where a lane stands in the ledger; return the events that this commits."""
+        """Take where a lane stands in the ledger; return the events that this commits, first to last.
+
+        Empty: it is another source's position, or no later one. `now_s` is in monotonic seconds; `noticed`: a notice of
+        the commit said so just now, so it counts as a sample of the round trip. Raises KeyError: no lane of ours.
+        """
         done = self._lanes[lane].settle(position, now_s, noticed=noticed)
         self.held_bytes -= sum(item.size for item in done)
         return done

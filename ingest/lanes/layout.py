@@ -1,4 +1,4 @@
-"""How the lanes are shared out: how many ingest processes, and how many partitions each pool has. Pure."""
+"""How the lanes are split: how many ingest processes, and how many partitions each pool has. Pure."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -10,7 +10,7 @@ from tasks.protocol.routing import LaneId, Router
 from tasks.settings.values import MAX_SHARDS
 
 
-class _Stored(msgspec.Struct):
+class _StoredLayout(msgspec.Struct):
     shards: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARDS)]
     partitions: dict[str, int]
 
@@ -19,7 +19,7 @@ class Layout:
     """The layout that the ledger must hold, and which lanes of it are this shard's."""
 
     def __init__(self, router: Router) -> None:
-        self._stored = _Stored(router.shard.total, {pool.name: len(pool.lanes) for pool in router.pools})
+        self._stored = _StoredLayout(router.shard.total, {pool.name: len(pool.lanes) for pool in router.pools})
         self.shard = router.shard.number
         self.lanes: tuple[LaneId, ...] = router.lanes
 
@@ -46,6 +46,6 @@ class Layout:
 
 def _shards(stored: bytes) -> int:
     try:
-        return msgspec.json.decode(stored, type=_Stored).shards if stored else 0
+        return msgspec.json.decode(stored, type=_StoredLayout).shards if stored else 0
     except UNREADABLE:
         raise LedgerError(f"the ledger holds {stored!r} where the layout belongs") from None

@@ -20,7 +20,7 @@ AHEAD_TASKS = 2
 _ROUNDING = 1e-6
 
 #: Pools that the same workers serve.
-Team = tuple[str, ...]
+PoolGroup = tuple[str, ...]
 
 
 class Workforce:
@@ -29,8 +29,8 @@ class Workforce:
     def __init__(self, workers: Iterable[tuple[Collection[str], int]]) -> None:
         """Take the pools and the processes of each."""
         self._workers = [(frozenset(served), count) for served, count in workers]
-        self._counted: dict[Team, int] = {}
-        self._teams = {pool: team for team in self._find_teams() for pool in team}
+        self._counted: dict[PoolGroup, int] = {}
+        self._groups = {pool: group for group in self._find_groups() for pool in group}
 
     @property
     def listening(self) -> list[frozenset[str]]:
@@ -43,31 +43,31 @@ class Workforce:
             self._counted[pools] = sum(count for served, count in self._workers if served.issuperset(pools))
         return self._counted[pools]
 
-    def team(self, pool: str) -> Team | None:
+    def group(self, pool: str) -> PoolGroup | None:
         """Return the pools that are served by the same workers as this one, itself among them; None: it by nobody."""
-        return self._teams.get(pool)
+        return self._groups.get(pool)
 
-    def _find_teams(self) -> Iterable[Team]:
-        teams: dict[tuple[int, ...], list[str]] = {}
+    def _find_groups(self) -> Iterable[PoolGroup]:
+        groups: dict[tuple[int, ...], list[str]] = {}
         for pool in sorted(set[str]().union(*(served for served, _ in self._workers))):
             servers = tuple(number for number, (served, count) in enumerate(self._workers) if count and pool in served)
-            teams.setdefault(servers, []).append(pool)
-        return (tuple(team) for servers, team in teams.items() if servers)
+            groups.setdefault(servers, []).append(pool)
+        return (tuple(group) for servers, group in groups.items() if servers)
 
-    def has_room(self, team: Team, in_flight_tasks: Mapping[Team, int], ahead: int = 1) -> bool:
-        """Return whether there is room for another task of a team, with so many in flight by team.
+    def has_room(self, group: PoolGroup, in_flight_tasks: Mapping[PoolGroup, int], ahead: int = 1) -> bool:
+        """Return whether there is room for another task of a group, with so many in flight by group.
 
-        A task of another team takes room as far as the processes that may run it serve this one too. For one task
-        there is always room: else a team whose processes are shared with a busier one might wait endlessly.
+        A task of another group takes room as far as the processes that may run it serve this one too. For one task
+        there is always room: else a group whose processes are shared with a busier one might wait endlessly.
         """
-        if not in_flight_tasks.get(team):
+        if not in_flight_tasks.get(group):
             return True
-        taken = sum(count * self._part(team, other) for other, count in in_flight_tasks.items() if count)
-        return ahead * self.processes(team[0]) - taken > 1 - _ROUNDING
+        taken = sum(count * self._part(group, other) for other, count in in_flight_tasks.items() if count)
+        return ahead * self.processes(group[0]) - taken > 1 - _ROUNDING
 
-    def _part(self, team: Team, other: Team) -> float:
-        """Return the part of another team's processes that serve this one too."""
-        return self.processes(team[0], other[0]) / (self.processes(other[0]) or 1)
+    def _part(self, group: PoolGroup, other: PoolGroup) -> float:
+        """Return the part of another group's processes that serve this one too."""
+        return self.processes(group[0], other[0]) / (self.processes(other[0]) or 1)
 
 
 def plan_tasks(
@@ -75,55 +75,59 @@ def plan_tasks(
     ready: Collection[Lane],
     workforce: Workforce | None,
     now_s: float,
-    crowded: Callable[[Team], bool] = lambda _: False,
+    is_contended: Callable[[PoolGroup], bool] = lambda _: False,
 ) -> list[list[Lane]]:
     """Return the lanes of each task that should go out now: of `lanes`, by pool, those that are `ready` to send.
 
-    Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a team that is `crowded`, a
+    Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a group that is `is_contended`, a
     small task waits until no other is in flight.
     """
     if workforce is None:
         return [[lane] for lane in ready]
-    waiting: dict[Team, list[Lane]] = {}
+    waiting: dict[PoolGroup, list[Lane]] = {}
     tasks: list[list[Lane]] = []
     for lane in ready:
-        team = workforce.team(lane.id.pool)
-        if team:
-            waiting.setdefault(team, []).append(lane)
+        group = workforce.group(lane.id.pool)
+        if group:
+            waiting.setdefault(group, []).append(lane)
         else:
             tasks.append([lane])
-    teams = {team for pool in lanes if (team := workforce.team(pool))}
-    counts = {team: in_flight_tasks(chain.from_iterable(lanes.get(pool, ()) for pool in team), now_s) for team in teams}
-    small = {team for team, several in waiting.items() if sum(len(lane.waiting) for lane in several) < FULL_EVENTS}
-    tasks += _fill(waiting, counts, workforce, 1, {team for team in small if crowded(team)})
+    groups = {group for pool in lanes if (group := workforce.group(pool))}
+    counts = {
+        group: in_flight_tasks(chain.from_iterable(lanes.get(pool, ()) for pool in group), now_s) for group in groups
+    }
+    small = {group for group, several in waiting.items() if sum(len(lane.waiting) for lane in several) < FULL_EVENTS}
+    tasks += _fill(waiting, counts, workforce, 1, {group for group in small if is_contended(group)})
     gone = {lane.id for lanes in tasks for lane in lanes}
     full = {
-        team: [lane for lane in several if lane.id not in gone and len(lane.waiting) >= FULL_EVENTS]
-        for team, several in waiting.items()
+        group: [lane for lane in several if lane.id not in gone and len(lane.waiting) >= FULL_EVENTS]
+        for group, several in waiting.items()
     }
     return tasks + _fill(full, counts, workforce, AHEAD_TASKS)
 
 
 def _fill(
-    waiting: Mapping[Team, Sequence[Lane]],
-    counts: dict[Team, int],
+    waiting: Mapping[PoolGroup, Sequence[Lane]],
+    counts: dict[PoolGroup, int],
     workforce: Workforce,
     ahead: int,
-    one_at_a_time: Collection[Team] = (),
+    one_at_a_time: Collection[PoolGroup] = (),
 ) -> list[list[Lane]]:
-    """Return the room that there is to the teams in turn, the one whose event has waited longest first."""
-    in_turn = sorted((team for team in waiting if waiting[team]), key=lambda team: min(map(_oldest, waiting[team])))
+    """Return the tasks that there is room for: room goes to the groups in turn, the one whose event waited longest first."""
+    in_turn = sorted(
+        (group for group in waiting if waiting[group]), key=lambda group: min(map(_oldest, waiting[group]))
+    )
     given = dict.fromkeys(in_turn, 0)
     more = True
     while more:
         more = False
-        for team in in_turn:
-            busy = counts.get(team) and team in one_at_a_time
-            if given[team] < len(waiting[team]) and not busy and workforce.has_room(team, counts, ahead):
-                given[team] += 1
-                counts[team] = counts.get(team, 0) + 1
+        for group in in_turn:
+            busy = counts.get(group) and group in one_at_a_time
+            if given[group] < len(waiting[group]) and not busy and workforce.has_room(group, counts, ahead):
+                given[group] += 1
+                counts[group] = counts.get(group, 0) + 1
                 more = True
-    return [task for team in in_turn for task in share_out(waiting[team], given[team])]
+    return [task for group in in_turn for task in split_lanes(waiting[group], given[group])]
 
 
 def in_flight_tasks(lanes: Iterable[Lane], now_s: float) -> int:
@@ -134,8 +138,8 @@ def in_flight_tasks(lanes: Iterable[Lane], now_s: float) -> int:
     return len({lane.task for lane in lanes if lane.flight and lane.tries == 1 and not lane.overdue(now_s)})
 
 
-def share_out(ready: Sequence[Lane], tasks: int) -> list[list[Lane]]:
-    """Share lanes that have something to send out among at most so many tasks: who has waited longest goes first.
+def split_lanes(ready: Sequence[Lane], tasks: int) -> list[list[Lane]]:
+    """Split lanes that have something to send into at most so many tasks: who has waited longest goes first.
 
     Lanes share a task only until it is full; what does not fit waits for the next one.
     """

@@ -22,7 +22,10 @@ class ErrorCounts:
         self._samples: deque[tuple[float, dict[str, int]]] = deque()
 
     def take(self, counters: Counts, now_s: float) -> None:
-        """Learn how the ledger's counters stand."""
+        """Take the ledger's counters as they stand at `now_s`, monotonic seconds; calls come in the order of time.
+
+        What is older than a minute is forgotten, but for the sample where the minute begins.
+        """
         self._samples.append((now_s, counters.by_label("errors")))
         # The newest of those that are a minute old, or more, is where the minute begins.
         while len(self._samples) > 1 and now_s - self._samples[1][0] >= MINUTE_S:

@@ -1,4 +1,4 @@
-"""Gives Prometheus what ingest knows, under the names of `tasks.telemetry.metrics`."""
+"""Exports to Prometheus what ingest knows, under the names of `tasks.telemetry.metrics`."""
 
 import time
 from collections.abc import Callable, Iterator, Mapping

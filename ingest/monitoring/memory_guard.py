@@ -30,7 +30,7 @@ class MemoryGuard:
         return bool(self._full)
 
     def poll(self, server: str, used_bytes: int | None, limit_bytes: int | None) -> None:
-        """Learn how full a server is. What it does not tell changes nothing; 0: no limit."""
+        """Take how full a server is, in bytes. What it does not report (None) changes nothing; limit 0: no limit."""
         if used_bytes is None or limit_bytes is None:
             return
         was_full = server in self._full

@@ -24,7 +24,7 @@ class UnusedFrames:
         self._left_out: Counter[str] = Counter()
 
     def tick(self, now_s: float, fresh: Iterable[Fresh], left_out: Mapping[str, int]) -> None:
-        """Learn what came within a second, and the counts since the start of frames that are no events, by kind."""
+        """Take what came within a second, and the counts since the start of frames that are no events, by kind."""
         came = Counter(left_out) - self._left_out
         self._left_out = Counter(left_out)
         for stream in fresh:

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
 from ingest.sources.pull import Pacing, Pull
-from ingest.sources.resume import LastFrame, Stream, Tail, tail_of
+from ingest.sources.resume import LastFrame, Stream, StreamTail, tail_of
 from tasks.events import Position
 
 Action = Literal["reopen", "compare", "check", "request"]
@@ -32,7 +32,7 @@ class Opening(NamedTuple):
 
     resumes: int
     connection: int
-    tail: Tail
+    tail: StreamTail
 
 
 class Start(NamedTuple):
@@ -102,7 +102,7 @@ class StreamCursor:
         """Know the frame that an earlier process read last, until one is read here."""
         self.read = self.read or stored
 
-    def uncertain_tail(self, known: Iterable[Position]) -> Tail | None:
+    def uncertain_tail(self, known: Iterable[Position]) -> StreamTail | None:
         """Return what the stream may have lost before an epoch begins; None: nothing. `known` are positions elsewhere."""
         # While it is read it is looked at, and will be again on the next connection.
         if self.stream is None or (self.position and not self.outdated):
@@ -173,7 +173,7 @@ class StreamCursor:
         self.pull = None
         source = self.position.source if self.position else ""
         frame = self.read if self.read and self.read.source == source else None
-        return Opening(self._resumes, connection, Tail(self._seq, frame))
+        return Opening(self._resumes, connection, StreamTail(self._seq, frame))
 
     def locate(self, opening: Opening, stream: Stream, stored_at_ns: int | None) -> Start | None:
         """Return where to open the consumer; None: it is outdated, or told meanwhile to read from elsewhere.

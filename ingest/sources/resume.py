@@ -61,7 +61,7 @@ class LastFrame(NamedTuple):
         return cls(source, int(seq), int(stored_at_ns))
 
 
-class Tail(NamedTuple):
+class StreamTail(NamedTuple):
     """The last of what was read of a stream: its number, and a frame to know it by, if there is one."""
 
     seq: int
@@ -93,7 +93,7 @@ def furthest(stream: Stream, positions: Iterable[Position]) -> Position | None:
     return max(here, key=itemgetter(0, 1))[2] if here else None
 
 
-def tail_of(stream: Stream, known: Iterable[Position], read: LastFrame | None) -> Tail | None:
+def tail_of(stream: Stream, known: Iterable[Position], read: LastFrame | None) -> StreamTail | None:
     """Return the tail of what was read; None: nothing of this stream was.
 
     `known` are positions that were read, `read` is the last frame of which more is known.
@@ -101,7 +101,7 @@ def tail_of(stream: Stream, known: Iterable[Position], read: LastFrame | None) -
     last = furthest(stream, known)
     if last is None:
         return None
-    return Tail(last.seq, read if read and read.source == last.source else None)
+    return StreamTail(last.seq, read if read and read.source == last.source else None)
 
 
 def begin(stream: Stream, known: Sequence[Position], start: Start, kept_seq: int | None = None) -> Position:

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.sources.resume import Stream, Tail
+from ingest.sources.resume import Stream, StreamTail
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 
@@ -52,7 +52,7 @@ async def prepare(client: Client, settings: Settings) -> Stream:
     )
 
 
-async def stored_at_ns(client: Client, stream: Stream, tail: Tail) -> int | None:
+async def stored_at_ns(client: Client, stream: Stream, tail: StreamTail) -> int | None:
     """Return when the message was stored that has the number of the tail's frame now; None: there is none, or no frame.
 
     Raises NATS's errors.
@@ -66,7 +66,7 @@ async def stored_at_ns(client: Client, stream: Stream, tail: Tail) -> int | None
     return None if message.time is None else int(message.time.timestamp() * 1e6) * 1_000
 
 
-async def kept(client: Client, stream: Stream, tail: Tail) -> int | None:
+async def kept(client: Client, stream: Stream, tail: StreamTail) -> int | None:
     """Return up to where the stream still holds what was read; None: it has lost nothing of it. Raises NATS's errors."""
     if tail.is_held(stream, await stored_at_ns(client, stream, tail)):
         return None

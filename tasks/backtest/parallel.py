@@ -120,7 +120,7 @@ class _Helper:
 
 
 def _help(answer: "Connection[object, object]", task: Task, number: int, jobs: int) -> None:
-    """Be a helper; Ctrl-C is the first process's business."""
+    """Run a helper's part of the backtest; Ctrl-C is the first process's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         backtest = task.backtest(number, jobs)

@@ -93,7 +93,7 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
             threads.submit(doctor_probes.ask_port, setting, settings.http_host, port)
             for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))
         ]
-        up = {role for roles, server in servers.items() if not server.result().away for role in roles}
+        up = {role for roles, server in servers.items() if not server.result().unavailable for role in roles}
         told, heard = nats.result(), [port.result() for port in ports]
         yield from doctor_checks.once(
             chain.from_iterable(doctor_checks.redis(server.result()) for server in servers.values()),
@@ -109,7 +109,7 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
 
 
 def _told(role: str, asked: Future[T], diagnose: Callable[[T], Iterable[Finding]]) -> Iterator[Finding]:
-    """Judge an answer, or say why there is none."""
+    """Yield the findings about an answer, or why there is none."""
     try:
         facts = asked.result()
     except (*FAILED, ValueError) as error:

@@ -23,7 +23,7 @@ from tasks.engine.signal_message import SignalMessage
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.settings import load, mask
 from tasks.telemetry import terminal
-from tasks.telemetry.logs import tell_hints
+from tasks.telemetry.logs import log_hints
 
 app = command_line.top(
     help="Backtest strategies, look at signals and dead letters, find what is wrong, show the settings.",
@@ -71,7 +71,7 @@ def _hints(context: typer.Context, *, version: command_line.Version = False) -> 
     if context.invoked_subcommand == "doctor":
         return  # it says them as findings
     with suppress(SettingsError):  # the command says it, if it needs them
-        tell_hints(load())
+        log_hints(load())
 
 
 def main() -> None:

@@ -47,7 +47,10 @@ def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
 
 
 def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio.Redis:
-    """Return the same for asyncio."""
+    """Return a client for asyncio that connects at its first call. `options` are those of redis-py's connections.
+
+    Raises ValueError: not a URL of Redis.
+    """
     address = RedisAddress.parse(url)
     if not address.is_sentinel:
         kinds = (AsyncSSLConnection, AsyncSocketConnection)
@@ -92,7 +95,7 @@ class _ReconnectingConnection(AbstractConnection):
 
 
 class _Sentinel(Sentinel):
-    """Says in one line why there is no master: redis-py prints its clients instead, and not what they heard."""
+    """Reports in one line why there is no master: redis-py prints its clients instead, and not what they heard."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         try:

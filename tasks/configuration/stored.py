@@ -17,7 +17,7 @@ class _StoredOverlay(msgspec.Struct):
     values: Overlay
 
 
-class Stored(NamedTuple):
+class StoredConfiguration(NamedTuple):
     """What the ledger says is in force; empty where it says nothing."""
 
     version: str
@@ -27,8 +27,8 @@ class Stored(NamedTuple):
     overlay: bytes
 
     @classmethod
-    def of(cls, version: bytes | None, file: bytes | None, overlay: bytes | None) -> "Stored":
-        """Read the fields of the ledger."""
+    def of(cls, version: bytes | None, file: bytes | None, overlay: bytes | None) -> "StoredConfiguration":
+        """Return it from the ledger's fields, as Redis has them; None: there is no such field. Raises UnicodeDecodeError."""
         return cls((version or b"").decode(), (file or b"").decode(), overlay or b"")
 
 
@@ -40,7 +40,7 @@ def pack_overlay(version: str, values: Overlay) -> bytes:
     return msgspec.json.encode(_StoredOverlay(version, values))
 
 
-def kept_overlay(stored: Stored) -> Overlay | None:
+def kept_overlay(stored: StoredConfiguration) -> Overlay | None:
     """Return the overlay that the ledger keeps; None: it keeps none of this version, or nothing that can be read."""
     with suppress(*UNREADABLE):
         kept = _decode(stored.overlay)

@@ -120,7 +120,7 @@ class BatchRun:
             # A state of what can't be saved must not hold up the lane.
             if self._is_fatal(error):
                 raise
-            self._tell(error, run.strategy.name, None)
+            self._record_error(error, run.strategy.name, None)
             run.start_anew()
             return run.pack()
 
@@ -151,7 +151,7 @@ class BatchRun:
             return records.unpack(self._held.get(name))
         except UNREADABLE as error:
             # A lane must not stand still because a record can't be read.
-            self._tell_unreadable(name, str(error), event)
+            self._record_unreadable(name, str(error), event)
             return records.unpack(None)
 
     def _note_configuration(self, record: records.Record, event: AnyEvent) -> None:
@@ -190,7 +190,7 @@ class BatchRun:
             # A strategy may raise anything; it is told of in the dead letter.
             if self._is_fatal(error):
                 raise
-            self._tell(error, strategy.name, event)
+            self._record_error(error, strategy.name, event)
             run.rebuild()
             return
         if said.signals:
@@ -210,7 +210,7 @@ class BatchRun:
             return True
         return strategy.name in spared.strategies
 
-    def _tell(self, error: BaseException, strategy: str, event: AnyEvent | None) -> None:
+    def _record_error(self, error: BaseException, strategy: str, event: AnyEvent | None) -> None:
         """Write the dead letter of an exception."""
         detail = "".join(traceback.format_exception(error, limit=-12))
         self._raised(dead_letters.raised(detail, self._pool, strategy, event))
@@ -221,7 +221,7 @@ class BatchRun:
         self._outcome.letters.append(dead_letters.pack(letter))
         self._outcome.counts.add("errors", letter.strategy)
 
-    def _tell_unreadable(self, name: str, why: str, event: AnyEvent, strategy: str = "") -> None:
+    def _record_unreadable(self, name: str, why: str, event: AnyEvent, strategy: str = "") -> None:
         letter = dead_letters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
         self._outcome.letters.append(dead_letters.pack(letter))
 
@@ -234,5 +234,5 @@ class BatchRun:
             self._is_fatal,
         )
         if run.unreadable:
-            self._tell_unreadable(name, run.unreadable, event, strategy.name)
+            self._record_unreadable(name, run.unreadable, event, strategy.name)
         return run

@@ -26,7 +26,12 @@ class GateHistory(msgspec.Struct, array_like=True):
     def held(
         self, gate: Gate, symbol: str, key: str, confidence: float, time_ms: int, interval_s: float
     ) -> HeldReason | None:
-        """Return why a signal is held back; None lets it through. Call `note` when it goes."""
+        """Return why a signal is held back; None lets it through. Call `note` when it goes.
+
+        `key` is what the cool-down goes by, "SYMBOL ACTION"; `confidence` lies between 0 and 1; `time_ms` is the event's
+        time, unix milliseconds; `interval_s` the cool-down in seconds. The first reason counts, in the order of
+        `HeldReason`. It changes `last_ms` where the clock of the last signal was ahead.
+        """
         if gate.killed:
             return "killed"
         if gate.paused:
@@ -55,7 +60,10 @@ class GateHistory(msgspec.Struct, array_like=True):
         return True
 
     def note(self, symbol: str, key: str, time_ms: int) -> None:
-        """Count a signal that goes through."""
+        """Count a signal that goes through, for the cool-down of `key` ("SYMBOL ACTION") and the symbol's clock hour.
+
+        `time_ms` is the event's time, unix milliseconds.
+        """
         self.last_ms[key] = time_ms
         hour, count = self.hourly.get(symbol, (0, 0))
         now = time_ms // HOUR_MS

@@ -19,7 +19,7 @@ from tasks.configuration.edits import Difference
 from tasks.configuration.history import FILE, Change, Walk
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
-from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
+from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
 from tasks.ledger import pager
 from tasks.ledger.keys import Keys
@@ -38,7 +38,7 @@ class ConflictError(LedgerError):
 class ConfigurationInForce(NamedTuple):
     """What is in force."""
 
-    stored: Stored
+    stored: StoredConfiguration
     configuration: Configuration
     #: The strategies file that ingest has read last.
     file: Configuration
@@ -84,10 +84,10 @@ class Changes:
         """Return the version in force; empty when there is none yet."""
         return self.stored().version
 
-    def stored(self) -> Stored:
+    def stored(self) -> StoredConfiguration:
         """Return what the ledger says is in force."""
         values: Any = self._client.hmget(self._keys.configuration, "version", "file", "overlay")
-        return Stored.of(*values)
+        return StoredConfiguration.of(*values)
 
     def read(self, version: str) -> Configuration:
         """Return a configuration. Raises LedgerError when the ledger does not hold it."""
@@ -105,13 +105,13 @@ class Changes:
         file = self._file(stored, merged)
         return ConfigurationInForce(stored, merged, file, self._overlay(stored, file))
 
-    def _file(self, stored: Stored, otherwise: Configuration) -> Configuration:
+    def _file(self, stored: StoredConfiguration, otherwise: Configuration) -> Configuration:
         """Return the strategies file under what is in force; where the ledger has lost it, what stands in for it."""
         with suppress(LedgerError):
             return self.read(stored.file)
         return otherwise
 
-    def _overlay(self, stored: Stored, file: Configuration) -> Overlay:
+    def _overlay(self, stored: StoredConfiguration, file: Configuration) -> Overlay:
         """Return the overlay in force; for what an earlier release has changed, the difference from the file."""
         kept = kept_overlay(stored)
         return derived(file, self.read(stored.version)) if kept is None else kept
@@ -143,7 +143,7 @@ class Changes:
 
     def write(
         self,
-        instead_of: Stored,
+        instead_of: StoredConfiguration,
         chosen: Configuration,
         values: Overlay,
         author: str,
@@ -280,5 +280,5 @@ class Changes:
             if stored.file == chosen.version:
                 reason = "what fits the strategies file has changed"
             change = self.write(stored, merged, values, FILE, reason, file=chosen)
-            stored = Stored(change.version, chosen.version, b"")
+            stored = StoredConfiguration(change.version, chosen.version, b"")
         return ConfigurationInForce(stored, merged, chosen, values)

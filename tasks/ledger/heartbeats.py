@@ -25,7 +25,7 @@ ALIVE_S = 10.0
 EVERY_S = 3.0
 
 
-class _Said(msgspec.Struct):
+class _HeartbeatEntry(msgspec.Struct):
     """What a worker says of itself."""
 
     #: Its wall clock.
@@ -37,7 +37,7 @@ class _Said(msgspec.Struct):
     refused: str = ""
 
 
-class _Entry(_Said, kw_only=True):
+class _SeenEntry(_HeartbeatEntry, kw_only=True):
     """What the ledger holds of it."""
 
     #: When it said so, by Redis's clock; unix seconds.
@@ -59,7 +59,7 @@ class WorkerSeen(msgspec.Struct, frozen=True):
     refused: str = ""
 
 
-_decode = msgspec.json.Decoder(_Entry).decode
+_decode = msgspec.json.Decoder(_SeenEntry).decode
 
 
 def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
@@ -80,7 +80,10 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
 
 
 def read(client: redis.Redis, keys: Keys) -> list[WorkerSeen]:
-    """Ask who lives. Raises what Redis raises."""
+    """Return the living workers, by name: those that wrote within `ALIVE_S` seconds, by Redis's clock.
+
+    Raises what Redis raises.
+    """
     with client.pipeline(transaction=False) as pipe:
         pipe.hgetall(keys.workers)
         pipe.time()
@@ -104,7 +107,7 @@ class Heartbeat:
 
         `refused` is the control command that it refused last, if that was lately.
         """
-        said = _Said(time.time_ns() // 10**6, list(queues), processes, VERSION, refused)
+        said = _HeartbeatEntry(time.time_ns() // 10**6, list(queues), processes, VERSION, refused)
         await self._write(keys=[self._key], args=[self._name, msgspec.json.encode(said)])
 
     async def leave(self) -> None:

@@ -125,7 +125,7 @@ class Ledger:
         """Publish the notice of an earlier commit again."""
         self._client.publish(self.keys.notices, str(Notice(batch.lane, str(batch.epoch), position)))
 
-    def tell_refused(self, batches: Iterable[Batch[AnyEvent]], error: redis.ResponseError) -> None:
+    def publish_refusal(self, batches: Iterable[Batch[AnyEvent]], error: redis.ResponseError) -> None:
         """Publish to the sender why these are not committed, if Redis lets us."""
         why = reason(error)
         lines = [str(Refusal(batch.lane, str(batch.epoch), why)) for batch in batches]

@@ -47,19 +47,19 @@ class SignalStream:
 
         While Redis is unavailable it waits; `say` is told once when it goes and once when it is back.
         """
-        away = False
+        unavailable = False
         while True:
             try:
                 found: Any = self._client.xread({self._stream: self._after}, count=CHUNK, block=BLOCK_MS)
             except UNAVAILABLE as error:
-                if not away:
+                if not unavailable:
                     say(f"Redis is unavailable: waiting for it ({error})")
-                away = True
+                unavailable = True
                 time.sleep(RETRY_S)
                 continue
-            if away:
+            if unavailable:
                 say("Redis is back")
-                away = False
+                unavailable = False
             for name, fields in (entry for _, entries in found for entry in entries):
                 self._after = name.decode()
                 if self._takes(packed := fields.get(b"signal", b"")):

@@ -20,13 +20,13 @@ SLOW_MS = 20.0
 
 
 def redis(facts: RedisFacts) -> Iterator[Finding]:
-    """Judge a Redis server."""
+    """Yield the findings about a Redis server."""
     what = f"Redis ({', '.join(facts.roles)})"
-    if facts.away:
+    if facts.unavailable:
         names = {"broker": "BROKER_URL", "results": "RESULT_URL", "ledger": "LEDGER_URL"}
         settings = ", ".join(names[role] for role in facts.roles)
         do = f"start it, or fix REDIS_URL or {settings}"
-        yield Finding("fault", what, f"{facts.url}: {facts.away}", do, "redis_away")
+        yield Finding("fault", what, f"{facts.url}: {facts.unavailable}", do, "redis_away")
         return
     info = facts.info
     version = (
@@ -62,7 +62,7 @@ def _kind(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
 def _memory(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
     policy = info.get("maxmemory_policy", "noeviction")
     if policy != "noeviction":
-        says = f"maxmemory-policy is {policy}: at the limit it throws away queues and states"
+        says = f"maxmemory-policy is {policy}: at the limit it evicts queues and states"
         yield Finding("fault", what, says, "CONFIG SET maxmemory-policy noeviction, and in redis.conf")
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if not limit:
@@ -88,7 +88,10 @@ def _persistence(what: str, info: Mapping[str, Any], save: str | None) -> Iterat
 
 
 def clock(whose: str, ahead_s: float) -> Finding:
-    """Judge how far a clock is ahead of Redis's."""
+    """Return the finding about a clock that is `ahead_s` seconds ahead of Redis's (negative: behind).
+
+    It is a warning from more than `CLOCKS_APART_S` on. `whose` begins its text, such as "this machine".
+    """
     if abs(ahead_s) <= CLOCKS_APART_S:
         return Finding("ok", "clocks", f"{whose} and Redis agree ({ahead_s:+.3f} s)")
     side = "ahead of" if ahead_s > 0 else "behind"
@@ -105,7 +108,7 @@ def strategies(chosen: Configuration) -> Finding:
 
 
 def queues(facts: QueueFacts, pools: Sequence[Pool]) -> Iterator[Finding]:
-    """Judge what waits."""
+    """Yield the findings about what waits."""
     for pool in pools:
         waiting, lanes = facts.waiting.get(pool.name, 0), len(pool.lanes)
         many = waiting > lanes
@@ -123,7 +126,7 @@ def queues(facts: QueueFacts, pools: Sequence[Pool]) -> Iterator[Finding]:
 
 
 def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> Iterator[Finding]:
-    """Judge what is in force, lanes, dead letters and workers; pools are those of the strategies file, if it is good."""
+    """Yield the findings about what is in force, lanes, dead letters and workers; pools are those of the strategies file, if it is good."""
     pools = chosen.routes() if chosen else ()
     if chosen:
         yield from _in_force(facts, chosen)
@@ -162,7 +165,7 @@ def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterato
 
 
 def workers(seen: Sequence[WorkerSeen], pools: Sequence[Pool]) -> Iterator[Finding]:
-    """Judge who works."""
+    """Yield the findings about the workers."""
     if seen:
         yield Finding("ok", "workers", f"{len(seen)}, with processes: {sum(worker.processes for worker in seen)}")
     yield from workforce([worker.queues for worker in seen], [pool.name for pool in pools])
@@ -191,9 +194,9 @@ def once(*sources: Iterable[Finding]) -> Iterator[Finding]:
 
 
 def nats(facts: NatsFacts) -> Iterator[Finding]:
-    """Judge NATS and, behind it, ingest."""
-    if facts.away:
-        yield Finding("fault", "NATS", f"{facts.url}: {facts.away}", "start it, or fix NATS_URL", "nats_away")
+    """Yield the findings about NATS and, behind it, ingest."""
+    if facts.unavailable:
+        yield Finding("fault", "NATS", f"{facts.url}: {facts.unavailable}", "start it, or fix NATS_URL", "nats_away")
         return
     jetstream = "with JetStream" if facts.jetstream else "without JetStream"
     payload = f"messages up to {facts.max_payload / 2**20:.3g} MiB"
@@ -209,7 +212,7 @@ def nats(facts: NatsFacts) -> Iterator[Finding]:
 
 
 def port(facts: PortFacts) -> Finding:
-    """Judge one of our ports on this machine."""
+    """Return the finding about one of our ports on this machine."""
     what = f"port ({facts.setting})"
     if facts.held_by == "other":
         says = f"{facts.address} is held by another program: ours takes a free one instead"

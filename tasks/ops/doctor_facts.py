@@ -19,7 +19,7 @@ class RedisFacts(msgspec.Struct, frozen=True):
     #: Without a password.
     url: str
     #: Why it can't be asked; empty when it can.
-    away: str = ""
+    unavailable: str = ""
     round_trip_ms: float = 0.0
     #: The reply of INFO, and of CONFIG GET save (None: not told).
     info: Mapping[str, Any] = {}
@@ -64,7 +64,7 @@ class NatsFacts(msgspec.Struct, frozen=True):
     """What NATS said."""
 
     url: str
-    away: str = ""
+    unavailable: str = ""
     version: str = ""
     jetstream: bool = False
     max_payload: int = 0

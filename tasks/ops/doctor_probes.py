@@ -15,7 +15,7 @@ from nats.js.errors import Error as JetStreamError
 
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import FAILED, connect, connection_options
-from tasks.configuration.stored import Stored, kept_overlay
+from tasks.configuration.stored import StoredConfiguration, kept_overlay
 from tasks.errors import UNREADABLE, SettingsError
 from tasks.ledger import Keys, heartbeats, lane_field
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
@@ -65,7 +65,10 @@ def servers(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 
 def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFacts:
-    """Ask one server about itself."""
+    """Return what one server says about itself; where it can't be asked, `unavailable` says why: nothing is raised.
+
+    `roles` are what it is to us: broker, results, ledger. What it refuses to tell stands in `refused`.
+    """
     refused: list[str] = []
 
     def told(call: Callable[[], T]) -> T | None:
@@ -89,7 +92,7 @@ def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFact
             save: Any = told(lambda: server.config_get("save"))
             ahead_s = told(lambda: _ahead_s(server))
     except (*FAILED, ValueError) as error:
-        return RedisFacts(roles, shown, away=str(error) or type(error).__name__)
+        return RedisFacts(roles, shown, unavailable=str(error) or type(error).__name__)
     saves = save.get("save") if save is not None else None
     return RedisFacts(roles, shown, "", min(took_s) * 1_000, info, saves, ahead_s, tuple(dict.fromkeys(refused)))
 
@@ -149,7 +152,7 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
         *held, in_force, letters, newest, (now_s, now_us) = pipe.execute()
         workers = heartbeats.read(server, keys)
     positions = dict(zip((pool.name for pool in pools), held[len(shards) :], strict=True))
-    stored = Stored.of(*in_force)
+    stored = StoredConfiguration.of(*in_force)
     written_ms = int(newest[0][0].partition(b"-")[0]) if newest else None
     return LedgerFacts(
         {shard: (epoch or b"").decode() for shard, epoch in zip(shards, held, strict=False)},
@@ -192,9 +195,9 @@ async def _ask_nats(settings: Settings) -> NatsFacts:
             numbers = f"{version.major}.{version.minor}.{version.patch}"
             return NatsFacts(shown, "", numbers, with_jetstream, nats.max_payload, ingest)
     except SettingsError as error:
-        return NatsFacts(shown, away=str(error).removeprefix(f"NATS at {shown} "))
+        return NatsFacts(shown, unavailable=str(error).removeprefix(f"NATS at {shown} "))
     except (NatsError, OSError, ValueError) as error:
-        return NatsFacts(shown, away=next(iter(heard), _why(error)))
+        return NatsFacts(shown, unavailable=next(iter(heard), _why(error)))
     finally:
         if nats:
             await nats.close()

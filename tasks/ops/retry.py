@@ -123,11 +123,11 @@ class Retry:
     async def _round(self, tries: Sequence[RetryAttempt]) -> AsyncIterator[Verdict]:
         open_: list[RetryAttempt] = []
         for each in tries:
-            judged = self._judge(each)
-            if isinstance(judged, Verdict):
-                yield judged
+            outcome = self._classify(each)
+            if isinstance(outcome, Verdict):
+                yield outcome
             else:
-                open_.append(judged)
+                open_.append(outcome)
         self._read_until = self._letterbox.newest_id()
         for subject, raw in dict.fromkeys(each.frame for each in open_):
             await self._nats.publish(subject, raw)
@@ -140,7 +140,7 @@ class Retry:
         for each in open_:
             yield Verdict(each.letter, "not yet", f"nothing was seen of it within {self._wait_s:g} s")
 
-    def _judge(self, tried: RetryAttempt) -> RetryAttempt | Verdict:
+    def _classify(self, tried: RetryAttempt) -> RetryAttempt | Verdict:
         """Name the pools that have not moved past the event; late where there is none."""
         if tried.event is None:
             return tried

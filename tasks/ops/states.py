@@ -101,7 +101,7 @@ class Reset(msgspec.Struct, frozen=True):
     reason: str
 
 
-class Done(NamedTuple):
+class ResetResult(NamedTuple):
     """A reset, how many states it removed, and when: unix milliseconds, Redis's clock."""
 
     reset: Reset
@@ -144,11 +144,11 @@ class States:
         removed: int = self._reset(keys=keys, args=[msgspec.json.encode(reset), KEEP, *fields])
         return removed
 
-    def history(self) -> Iterator[Done]:
+    def history(self) -> Iterator[ResetResult]:
         """Yield the resets, oldest first. Raises UnreadableEntryError."""
         for name, fields in pager.entries(self._reader, self._keys.resets):
             try:
                 reset, states = _decode_reset(fields.get(b"reset", b"")), int(fields.get(b"states", b""))
             except _NO_RESET as error:
                 raise UnreadableEntryError.of(self._keys.resets, name, error) from None
-            yield Done(reset, states, int(name.partition("-")[0]))
+            yield ResetResult(reset, states, int(name.partition("-")[0]))

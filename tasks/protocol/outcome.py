@@ -33,7 +33,11 @@ class Outcome(msgspec.Struct):
 
 
 def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, detail: str) -> Outcome:
-    """Pass over one event that no worker survives: it goes to the dead letters."""
+    """Return what passes over one event that no worker survives: its record moves on, and it goes to the dead letters.
+
+    `record` is the packed record of its symbol and kind, None where there is none yet; a record that has the event
+    already stays as it is. Raises what `records.unpack` raises.
+    """
     stands = records.unpack(record)
     if stands.classify(event, source) != "known":
         stands.pass_over(event, source)

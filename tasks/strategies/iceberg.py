@@ -84,7 +84,7 @@ class IcebergState(State):
     time_ms: int = 0
 
 
-class Found(NamedTuple):
+class LevelFinding(NamedTuple):
     """What a level says in one book."""
 
     confidence: float
@@ -126,7 +126,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             state.bids, state.asks, state.time_ms = Side(), Side(), book.time_ms
         another_second = book.time_ms // _SWEEP_MS > state.time_ms // _SWEEP_MS
         state.time_ms = max(state.time_ms, book.time_ms)
-        found: list[Found] = []
+        found: list[LevelFinding] = []
         for side, quotes, action in ((state.bids, book.bids, BUY), (state.asks, book.asks, SELL)):
             self._see_gone(side, quotes, state.time_ms, action)
             found += self._see_shown(side, quotes, state.time_ms, book.mid, action)
@@ -149,7 +149,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
 
     def _see_shown(
         self, side: Side, quotes: tuple[Quote, ...], now_ms: int, mid: float, action: Action
-    ) -> Iterator[Found]:
+    ) -> Iterator[LevelFinding]:
         best, side.shown = quotes[0][0], 0
         for price, quantity in reversed(quotes):
             level = side.levels.pop(price, None)
@@ -164,9 +164,9 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             held_ms = level.seen_ms - level.steady_ms if level.attacked else -1
             level.seen_ms = now_ms
             refilled = self._see(level, quantity, now_ms, attacked=price in {best, side.best})
-            said = self._judge(level, held_ms, refilled=refilled)
+            said = self._evaluate(level, held_ms, refilled=refilled)
             if said is not None and abs(mid - price) <= self.params.max_distance * mid:
-                yield Found(said[0], abs(mid - price), action, price, level, said[1])
+                yield LevelFinding(said[0], abs(mid - price), action, price, level, said[1])
 
     def _see(self, level: Level, quantity: float, now_ms: int, *, attacked: bool) -> bool:
         """Take in a level's quantity; say whether that was a refill."""
@@ -197,7 +197,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             level.steady_ms, level.books, level.mean, level.squares = now_ms, 1, quantity, 0.0
             level.attacked = False
 
-    def _judge(self, level: Level, held_ms: int, *, refilled: bool) -> tuple[float, str] | None:
+    def _evaluate(self, level: Level, held_ms: int, *, refilled: bool) -> tuple[float, str] | None:
         """Return confidence and rationale where this book changes what the level says; before it, it had held `held_ms`."""
         params, refills, now_ms = self.params, len(level.refills_ms), level.seen_ms
         if level.said_ms and now_ms - level.said_ms < params.level_interval_s * 1000:
@@ -236,7 +236,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         )
 
 
-def _signal(found: Found, book: Depth) -> Signal:
+def _signal(found: LevelFinding, book: Depth) -> Signal:
     risk = max(found.distance, 0.005 * book.mid)
     direction = 1 if found.action == BUY else -1
     return Signal(

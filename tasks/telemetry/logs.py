@@ -63,7 +63,7 @@ def configure_structlog(settings: Settings, role: str) -> None:
     )
 
 
-def tell_hints(settings: Settings) -> None:
+def log_hints(settings: Settings) -> None:
     """Log what of the environment was not understood or is not used, a warning each."""
     for hint in settings.hints():
         structlog.get_logger().warning("settings", hint=hint)

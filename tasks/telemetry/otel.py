@@ -69,7 +69,7 @@ class Tracer:
 
     @contextmanager
     def batch(self, lane: str, events: Sequence[Traced], *, resend: bool) -> Iterator[Mapping[str, str]]:
-        """Be `tracing.batch`.
+        """Return the span of a task, as `tracing.batch` does; entering it gives the headers that carry its trace.
 
         The parent is the first frame that is sampled, else the first that has a trace at all: so what a publisher
         decided about sampling holds, and of a quiet lane, where a batch is one frame, the trace goes through whole.
@@ -114,11 +114,14 @@ class Tracer:
         return span
 
     def note(self, attributes: Mapping[str, str | int | bool]) -> None:
-        """Be `tracing.note`."""
+        """Add attributes to the current span, each name behind `rs.`; without one that records, nothing is added."""
         trace.get_current_span().set_attributes({f"rs.{name}": value for name, value in attributes.items()})
 
     def strategies(self, began_ns: int, spent_ns: Mapping[str, int], signals: Sequence[bytes]) -> list[str]:
-        """Be `tracing.strategies`. The strategies take turns with each event: each span covers all their turns."""
+        """Record a span for each strategy; return the trace of each signal, as `tracing.strategies` does.
+
+        The strategies take turns with each event: each span covers all their turns.
+        """
         current = trace.get_current_span()
         if not current.is_recording():
             return [_text(current)] * len(signals)
@@ -154,7 +157,7 @@ def _text(span: Span) -> str:
 
 
 class _Complaints(logging.Handler):
-    """Says once in a while what is wrong with the collector."""
+    """Logs once in a while what is wrong with the collector."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)

@@ -46,7 +46,7 @@ class Consumer(CeleryConsumer):
         self._health = self._status_server.health
         self.app.events.dispatcher_cls = "tasks.worker.consumer:OnceDispatcher"
         #: Whether it was said that the broker is unavailable.
-        self._away = False
+        self._warned = False
         for refused in (task_unknown, task_rejected):
             refused.connect(self._on_foreign)
 
@@ -121,12 +121,12 @@ class Consumer(CeleryConsumer):
             state.maybe_shutdown()
 
         def on_error(error: Exception, pause_s: float) -> None:
-            level = log.debug if self._away else log.warning
+            level = log.debug if self._warned else log.warning
             level("connection lost, retrying", part="broker", url=mask(load().broker), why=str(error), pause_s=pause_s)
-            self._away = True
+            self._warned = True
 
         conn.ensure_connection(on_error, None, interval_start=1, interval_step=1, interval_max=5, callback=come_round)
-        self._away = self.first_connection_attempt = False
+        self._warned = self.first_connection_attempt = False
         return conn
 
     def stop(self) -> None:

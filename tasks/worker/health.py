@@ -13,7 +13,7 @@ from tasks.telemetry.metrics import WORKER
 #: sockets, 5 s each. Twice what was seen then (20 s).
 PATIENCE_S = 40.0
 #: The ledger is unavailable when it refused, or has not answered for so long: it is asked every 3 s and may take 5 s.
-AWAY_S = EVERY_S + 5 + 1
+UNAVAILABLE_S = EVERY_S + 5 + 1
 
 
 class WorkerHealth:
@@ -24,7 +24,7 @@ class WorkerHealth:
         self._now = now
         self._limit_s = run_limit_s + PATIENCE_S
         self._beat_s = now()
-        self._answered_s = -AWAY_S
+        self._answered_s = -UNAVAILABLE_S
         #: Processes that run batches: how many live, and how many should.
         self.processes = self.wanted = 0
         #: The queues that it takes tasks from: anybody who reaches the broker may have it leave some.
@@ -41,7 +41,7 @@ class WorkerHealth:
 
     def answered(self, *, well: bool) -> None:
         """Note whether the ledger answered."""
-        self._answered_s = self._now() if well else -AWAY_S
+        self._answered_s = self._now() if well else -UNAVAILABLE_S
 
     @property
     def beat_age_s(self) -> float:
@@ -57,7 +57,7 @@ class WorkerHealth:
         """Return whether batches are worked off, part by part."""
         parts = {
             "broker": self.listening,
-            "redis": self._now() - self._answered_s < AWAY_S,
+            "redis": self._now() - self._answered_s < UNAVAILABLE_S,
             "pool": self.processes > 0,
             "heartbeat": self.healthz()[0],
         }

@@ -81,7 +81,7 @@ class ChildrenGuard:
     async def run(self) -> None:
         """Watch until cancelled."""
         while True:
-            self._watch.look_at_children()
+            self._watch.poll_children()
             await asyncio.sleep(POLL_S)
 
     def ended(self, pid: int, exit_code: int | None) -> None:

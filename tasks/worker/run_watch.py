@@ -51,7 +51,11 @@ class Watched(msgspec.Struct):
     killed: bool = False
 
     def take(self, noted: Noted, state: ProcessState, now_s: float) -> None:
-        """Learn what it is at."""
+        """Take what it has noted, and how the system sees it, at `now_s` (monotonic seconds).
+
+        Another task starts `task_since_s` again, another note or one without a strategy `call_s`; else `call_s` grows by
+        the time since the last call where the process worked meanwhile, by at most two polls.
+        """
         if noted.task != self.noted.task:
             self.task_since_s = now_s
         if noted != self.noted or not noted.strategy:
@@ -119,7 +123,7 @@ class RunWatch:
         self._directory, self._limit_s, self._now = directory, limit_s, now
         self._watched: dict[int, Watched] = {}
 
-    def look_at_children(self) -> None:
+    def poll_children(self) -> None:
         """Look at all processes of the pool; end those that are over their time."""
         for file in self._directory.glob(f"{run_note.CHILD}*"):
             self._look(int(file.name.removeprefix(run_note.CHILD)), file)

@@ -137,7 +137,7 @@ def run(
             if not each.raised:
                 _release_start(each.batch, ledger)
         if isinstance(error, redis.ResponseError):
-            ledger.tell_refused([each.batch for each in runs if not (each.done or each.refusal)], error)
+            ledger.publish_refusal([each.batch for each in runs if not (each.done or each.refusal)], error)
         raise
     if refused := [each for each in runs if each.refusal]:
         _pass_over(refused, ledger)
@@ -189,7 +189,7 @@ class _LaneRun:
         self.outcome, self.resets = outcome, begun.resets
 
     def end(self, committed: Committed) -> None:
-        """Learn what became of the commit."""
+        """Take what became of the commit."""
         if committed == "committed" and self.outcome:
             with about(self.batch):
                 _strategy_errors.record(self.outcome.letters)

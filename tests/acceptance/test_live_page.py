@@ -133,6 +133,7 @@ def test_unavailable_workers_nats_and_redis_are_named_until_they_are_back(browse
         stack.instance.stop(*stack.workers)
         stack.instance.kill(stack.nats)
         expect(problems).to_contain_text(NATS_AWAY)
+        expect(parts).to_have_text(re.compile("NATS ?unavailable ?Redis ?up"))
         expect(problems).to_contain_text(re.compile("workers ?none lives"))
         expect(parts).to_have_text(re.compile("Workers.*0"))
         start_nats(stack.instance, "nats-again", int(stack.nats_url.rpartition(":")[2]))
@@ -140,6 +141,7 @@ def test_unavailable_workers_nats_and_redis_are_named_until_they_are_back(browse
         expect(problems).not_to_contain_text(NATS_AWAY)
         stack.instance.kill(stack.redis)
         expect(problems).to_contain_text(REDIS_AWAY)
+        expect(parts).to_have_text(re.compile("NATS ?up ?Redis ?unavailable"))
         stack.instance.start_again(stack.redis)
         expect(problems).not_to_contain_text(REDIS_AWAY)
 

@@ -223,7 +223,7 @@ def none(_: Run) -> Iterator[float]:
     yield from ()
 
 
-def judge(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
+def run_case(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
     """Run a case, and assert what is promised under its fault."""
     whole, speed = verdict.expected(halves), lasting(halves, case.lasts_s)
     lossy = mode == "core" and case.core_loses

@@ -18,7 +18,7 @@ class Seen(State):
 
 
 class DepthWitness(Strategy[Talkative, Seen]):
-    """Says something on every book."""
+    """Signals on every book."""
 
     name = "depth_witness"
 
@@ -28,7 +28,7 @@ class DepthWitness(Strategy[Talkative, Seen]):
 
 
 class TradeWitness(Strategy[Talkative, Seen]):
-    """Says something on every trade."""
+    """Signals on every trade."""
 
     name = "trade_witness"
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tests.faults import to_queue
 from tests.faults.rig import Setup
-from tests.faults.run import Case, judge
+from tests.faults.run import Case, run_case
 from tests.faults.verdict import Row
 from tests.faults.wrapped import Fault
 
@@ -24,5 +24,5 @@ CASE = Case(
 
 
 def test_queue_faults_lost_notices_and_dying_workers_change_nothing(halves: tuple[Path, Path], rows: list[Row]):
-    rows.append(judge(CASE, "core", halves))
+    rows.append(run_case(CASE, "core", halves))
     assert rows[-1].times >= 3, "how often the queue was tampered with depends on how busy the machine is"

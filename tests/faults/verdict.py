@@ -28,12 +28,12 @@ class _Trigger(msgspec.Struct):
     id: int
 
 
-class _Said(msgspec.Struct):
+class _WitnessedSignal(msgspec.Struct):
     strategy: str
     trigger: _Trigger
 
 
-_decode = msgspec.json.Decoder(_Said).decode
+_decode = msgspec.json.Decoder(_WitnessedSignal).decode
 
 
 def _witnessed(signals: Sequence[bytes]) -> list[Event]:

@@ -31,7 +31,7 @@ class Plan(NamedTuple):
     seed: int = 0
 
 
-class Found(NamedTuple):
+class FuzzResult(NamedTuple):
     """What a run over one target came to."""
 
     executions: int
@@ -61,7 +61,7 @@ def words(seeds: Sequence[bytes]) -> bytes:
     return b"".join(b'"%b"\n' % "".join(f"\\x{byte:02x}" for byte in word).encode() for word in sorted(found))
 
 
-def fuzz(name: str, target: Target, plan: Plan) -> Found:
+def fuzz(name: str, target: Target, plan: Plan) -> FuzzResult:
     """Fuzz one target until the time is over or something is found."""
     corpus, log = plan.folder / name, plan.folder / f"{name}.log"
     seed(corpus, (*target.seeds, *NASTY))
@@ -77,7 +77,7 @@ def fuzz(name: str, target: Target, plan: Plan) -> Found:
     said = log.read_text(encoding="utf-8", errors="replace")
     executions, a_second = _last(r"executed_units: (\d+)", said), _last(r"exec_per_sec: +(\d+)", said)
     reached, peak_mib = _last(r"cov: (\d+)", said), _last(r"peak_rss_mb: +(\d+)", said)
-    return Found(executions, a_second, reached, peak_mib, said[-4_000:] if status else "")
+    return FuzzResult(executions, a_second, reached, peak_mib, said[-4_000:] if status else "")
 
 
 def _fuzz_here(target: Target, options: Sequence[str], log: Path) -> None:

@@ -14,7 +14,7 @@ from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.overlay import Overlay, merge, of_pool, of_strategy
 from tasks.configuration.overlay_findings import runtime_values
-from tasks.configuration.stored import Stored, kept_overlay, pack_overlay
+from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_overlay
 from tasks.engine import strategy_run
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
@@ -109,7 +109,7 @@ def _kept(overlay: Overlay) -> bytes:
 )
 def overlays(raw: bytes) -> None:
     """What was set at run time never ends a start, whatever it says."""
-    overlay = kept_overlay(Stored("1", "", raw))
+    overlay = kept_overlay(StoredConfiguration("1", "", raw))
     if overlay is not None and len(overlay) < 20:
         merged = merge(DEFAULT, overlay, registry.build)
         assert all("\n" not in unused.why for unused in merged.unused)

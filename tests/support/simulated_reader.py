@@ -70,7 +70,7 @@ class SimulatedReader:
             self.serve()
             self.take()
             self.poll()
-        raise AssertionError(f"waited in vain at {self.cursor.position}")
+        raise AssertionError(f"waited without an answer at {self.cursor.position}")
 
     def serve(self) -> None:
         self.wire += self.stream.serve(self.now_s) if self.connected else []

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from ingest.sources.cursor import Message
 from ingest.sources.pull import HEARTBEAT_S
-from ingest.sources.resume import Stream, Tail
+from ingest.sources.resume import Stream, StreamTail
 
 EXPIRES_S = 30.0
 #: Between two messages, of which one may replace another that was lost.
@@ -14,7 +14,7 @@ APART_NS = 5_000_000
 MADE = datetime(2026, 1, 1, tzinfo=UTC)
 
 
-class Stored(NamedTuple):
+class StoredMessage(NamedTuple):
     """A message, by a number that no other one ever has."""
 
     number: int
@@ -65,7 +65,7 @@ class SimulatedStream:
     def __init__(self, *, shared: bool) -> None:
         self._shared = shared
         self._created = self._published = 0
-        self.messages: dict[int, Stored] = {}
+        self.messages: dict[int, StoredMessage] = {}
         self._last_seq = 0
         self.consumers: dict[int, _Consumer] = {}
         self.opened = 0
@@ -89,32 +89,32 @@ class SimulatedStream:
 
     # What publishers and operators do
 
-    def publish(self, *, ours: bool = True) -> Stored:
+    def publish(self, *, ours: bool = True) -> StoredMessage:
         self._published += 1
         if ours:
             self.frames.add(self._published)
         self._last_seq += 1
-        stored = Stored(self._published, self._published * APART_NS, ours)
+        stored = StoredMessage(self._published, self._published * APART_NS, ours)
         self.messages[self._last_seq] = stored
         return stored
 
-    def forget(self, seqs: list[int]) -> list[Stored]:
+    def forget(self, seqs: list[int]) -> list[StoredMessage]:
         return [self.messages.pop(seq) for seq in seqs]
 
-    def lose_tail(self, kept_seq: int) -> list[Stored]:
+    def lose_tail(self, kept_seq: int) -> list[StoredMessage]:
         """Restart without the messages after that number, which will be given to others."""
         self.consumers.clear()
         self._last_seq = kept_seq
         return self.forget([seq for seq in self.messages if seq > kept_seq])
 
-    def create_again(self) -> list[Stored]:
+    def create_again(self) -> list[StoredMessage]:
         lost = self.lose_tail(0)
         self._created += 1
         return lost
 
     # What a reader asks
 
-    def stored_at_ns(self, tail: Tail) -> int | None:
+    def stored_at_ns(self, tail: StreamTail) -> int | None:
         stored = self.messages.get(tail.frame.seq) if tail.frame else None
         return stored.stored_at_ns if stored else None
 

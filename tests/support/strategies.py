@@ -41,7 +41,7 @@ def say(event: Trade, state: Tally, **other: Any) -> Signal:
 
 
 class Echo(Strategy[Calm, Tally]):
-    """Says something on every trade."""
+    """Signals on every trade."""
 
     name = "echo"
 
@@ -73,7 +73,7 @@ class Together(Echo):
 
 
 class Chatty(Echo):
-    """Says the same twice, then something else, then the same for another symbol."""
+    """Signals the same twice, then something else, then the same for another symbol."""
 
     name = "chatty"
 
@@ -83,7 +83,7 @@ class Chatty(Echo):
 
 
 class Wrong(Echo):
-    """Says something that the contract does not allow, on bad trades."""
+    """Makes a signal that the contract does not allow, on bad trades."""
 
     name = "wrong"
     said: dict[str, Any] = {"price": float("nan")}  # noqa: RUF012 a test replaces it whole

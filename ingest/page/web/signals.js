@@ -36,7 +36,7 @@ export class Signals {
     this.#offer("by-symbol", this.state.signals.map((signal) => signal.symbol));
     const wanted = this.state.signals.filter((signal) => this.#wanted(signal)).slice(-SHOWN);
     at("signals").replaceChildren(...wanted.reverse().map(line));
-    this.#tell_empty();
+    this.#show_empty();
   }
 
   /** Put new ones on top. @param {import("./state.js").Signal[]} fresh */
@@ -46,7 +46,7 @@ export class Signals {
     const wanted = fresh.filter((signal) => this.#wanted(signal)).slice(-SHOWN);
     at("signals").prepend(...wanted.reverse().map(line));
     while (at("signals").childElementCount > SHOWN) at("signals").lastElementChild?.remove();
-    this.#tell_empty();
+    this.#show_empty();
     this.#speak(fresh);
   }
 
@@ -70,7 +70,7 @@ export class Signals {
     select.value = chosen;
   }
 
-  #tell_empty() {
+  #show_empty() {
     const filtered = choice("by-strategy") || choice("by-symbol");
     const shown = at("signals").childElementCount > 0;
     at("signals-empty").hidden = shown;

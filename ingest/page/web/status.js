@@ -38,8 +38,8 @@ function drawParts(parts, oldest_s, feed, stands_by) {
   const lanes = oldest_s > SLOW_S ? `waiting ${age(oldest_s)}` : "moving";
   /** @type {[string, string, string][]} */
   const servers = [
-    ["NATS", parts.nats ? "up" : "away", parts.nats ? "good" : "bad"],
-    ["Redis", parts.redis ? "up" : "away", parts.redis ? "good" : "bad"],
+    ["NATS", parts.nats ? "up" : "unavailable", parts.nats ? "good" : "bad"],
+    ["Redis", parts.redis ? "up" : "unavailable", parts.redis ? "good" : "bad"],
   ];
   const shown = stands_by ? servers : [
     feed,

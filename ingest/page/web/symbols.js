@@ -49,7 +49,7 @@ export class Symbols {
     const all = [...this.state.rows.keys()].sort((a, b) => natural(symbol_of(a), symbol_of(b)) || natural(a, b));
     const wanted = search_field().value.trim().toUpperCase();
     const names = all.filter((name) => name.toUpperCase().includes(wanted));
-    this.#tell_empty(all.length, names.length);
+    this.#show_empty(all.length, names.length);
     if (names.join() !== [...this.lines.keys()].join()) this.#lay(names);
     if (!this.chosen && asked("symbol")) this.choose(asked("symbol"));
     if (!this.chosen && all.length) this.choose(this.#first(all));
@@ -69,7 +69,7 @@ export class Symbols {
   }
 
   /** @param {number} all @param {number} shown */
-  #tell_empty(all, shown) {
+  #show_empty(all, shown) {
     at("symbols-empty").hidden = shown > 0;
     say(at("symbols-empty"), all ? "No symbol has this in its name." : "No prices yet: no frame has come in from NATS.");
     at("symbols").closest("div").hidden = shown === 0;

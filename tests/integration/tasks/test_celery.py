@@ -124,7 +124,7 @@ def test_flower_counts_what_waits_in_our_broker(servers, namespace, name):
 @pytest.mark.parametrize("name", Servers._fields)
 def test_ingest_and_doctor_read_the_url_as_celery_does(servers, namespace, name):
     settings = Settings(redis_url=getattr(servers, name), namespace=namespace)
-    assert not ask_redis(settings, settings.broker, ("broker",)).away
+    assert not ask_redis(settings, settings.broker, ("broker",)).unavailable
     with connect(settings, settings.broker) as client:
         client.lpush(f"{settings.celery_prefix}depth", "no", "messages")
     facts = ask_queues(settings, [Pool("depth", ("depth",), "symbol", 1, frozenset())])

@@ -77,7 +77,7 @@ class Stack:
         before = self.restarts()[index]
 
         def killed() -> bool:
-            # In vain while the engine is still starting it again after the last time.
+            # This fails while the engine is still starting it again after the last time.
             container = self.containers("worker")[index]["Id"]
             run(["docker", "exec", container, "sh", "-c", "kill -9 -1"], check=False)
             return self.restarts()[index] > before

@@ -144,7 +144,7 @@ class Deaf(Strategy[Params, State]):
 
 
 class Witness(Strategy[Params, State]):
-    """Says something to every event."""
+    """Signals on every event."""
 
     name = "witness"
 

@@ -184,7 +184,7 @@ def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(play):
     play(scene)
 
 
-def test_an_event_started_five_times_in_vain_is_condemned_via_the_fence(play):
+def test_an_event_started_five_times_is_condemned_via_the_fence(play):
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()
@@ -204,7 +204,7 @@ def test_an_event_started_five_times_in_vain_is_condemned_via_the_fence(play):
     play(scene)
 
 
-def test_a_batch_started_three_times_in_vain_is_sent_as_two_halves(play):
+def test_a_batch_started_three_times_is_sent_as_two_halves(play):
     async def scene(rig: Rig) -> None:
         rig.offer()
         await rig.sent()

@@ -67,7 +67,7 @@ async def _fail(error: Exception) -> None:
 
 def test_a_login_in_percent_signs_is_the_one_that_the_server_knows(server: Server):
     assert len(echo(Settings(nats_url=server.plain))) == 100_000
-    assert not ask_nats(Settings(nats_url=server.plain)).away
+    assert not ask_nats(Settings(nats_url=server.plain)).unavailable
 
 
 @needs_aiohttp
@@ -78,4 +78,4 @@ def test_websockets_carry_what_plain_connections_carry(instance, certificates, s
     url = (Server(instance, certificates, tls=True) if tls else server).websocket
     settings = Settings(nats_url=url, nats_tls_ca=certificates.ca if tls else "")
     assert len(echo(settings)) == 100_000
-    assert tls or not ask_nats(settings).away  # it leaves a connection over TLS to the end of its process
+    assert tls or not ask_nats(settings).unavailable  # it leaves a connection over TLS to the end of its process

@@ -15,8 +15,7 @@ from tasks.configuration import edits, overlay
 from tasks.configuration.history import FILE, Change
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger import Keys
-from tasks.ledger.configurations import Changes, ConflictError
-from tasks.ledger.configurations import ConfigurationInForce as Found
+from tasks.ledger.configurations import Changes, ConfigurationInForce, ConflictError
 from tasks.settings import Settings
 from tests.support.runtime_configuration import (
     MOMENTUM,
@@ -199,7 +198,7 @@ class Slow(Changes):
         super().__init__(settings)
         self.looked, self.go_on = threading.Event(), threading.Event()
 
-    def in_force(self) -> Found:
+    def in_force(self) -> ConfigurationInForce:
         found = super().in_force()
         if not self.looked.is_set():
             self.looked.set()

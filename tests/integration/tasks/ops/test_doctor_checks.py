@@ -126,7 +126,7 @@ def test_a_missing_command_of_a_server_is_reported_and_the_rest_is_asked():
     with Instance("doctor") as instance:
         _, url = start_redis(instance, options=["--rename-command", "CONFIG", ""])
         facts = ask_redis(Settings(redis_url=url), url, ("ledger",))
-    assert (facts.away, facts.save) == ("", None)
+    assert (facts.unavailable, facts.save) == ("", None)
     assert facts.info["redis_version"]
     [refused] = facts.refused
     assert refused.startswith("unknown command 'CONFIG'")

@@ -164,7 +164,7 @@ def test_a_copy_that_ended_with_its_process_is_followed_by_another_at_once(lane:
     assert not lane.overdue(3.2)
 
 
-def test_a_batch_started_three_times_in_vain_is_halved_with_the_same_prev(lane: Lane):
+def test_a_batch_started_three_times_is_halved_with_the_same_prev(lane: Lane):
     offer(lane, 1, 2, 3, 4, 5)
     launch(lane)
     assert overdue(lane, 2, 1.0) == "resend"
@@ -191,7 +191,7 @@ def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):
     assert lane.held == 0
 
 
-def test_an_event_is_condemned_only_after_five_starts_in_vain(lane: Lane):
+def test_an_event_is_condemned_only_after_five_incomplete_starts(lane: Lane):
     """It is condemned only when none of the starts can be at work any more."""
     offer(lane, 1)
     launch(lane)

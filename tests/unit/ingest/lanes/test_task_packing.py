@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from ingest.lanes.lane import Item, Lane
-from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Workforce, in_flight_tasks, plan_tasks, share_out
+from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Workforce, in_flight_tasks, plan_tasks, split_lanes
 from tasks.events import Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
 from tasks.protocol.routing import LaneId
@@ -74,12 +74,12 @@ def ready_lanes(draw: st.DrawFn, max_size: int = 8) -> list[Lane]:
     ]
 
 
-# Lanes shared out among tasks
+# Lanes split into tasks
 
 
 @given(ready_lanes(), st.integers(-2, 10))
 def test_the_oldest_lanes_go_first_each_once_in_at_most_the_given_tasks(ready: list[Lane], tasks: int):
-    shared = share_out(ready, tasks)
+    shared = split_lanes(ready, tasks)
     gone = list(chain.from_iterable(numbers(shared)))
     assert gone == by_age(ready)[: len(gone)]
     assert len(shared) <= max(tasks, 0)
@@ -89,27 +89,27 @@ def test_the_oldest_lanes_go_first_each_once_in_at_most_the_given_tasks(ready: l
 
 @given(ready_lanes(), st.integers(1, 10))
 def test_a_lane_stays_behind_only_where_all_tasks_are_taken(ready: list[Lane], tasks: int):
-    shared = share_out(ready, tasks)
+    shared = split_lanes(ready, tasks)
     assert sum(map(len, shared)) == len(ready) or len(shared) == tasks
 
 
 @given(ready_lanes(), st.integers(0, 5))
 def test_where_there_are_tasks_enough_each_lane_has_its_own(ready: list[Lane], more: int):
-    assert numbers(share_out(ready, len(ready) + more)) == [[number] for number in by_age(ready)]
+    assert numbers(split_lanes(ready, len(ready) + more)) == [[number] for number in by_age(ready)]
 
 
 @given(st.integers(1, 40), st.integers(1, 15))
 def test_lanes_of_few_events_all_go_and_are_spread_evenly_over_all_tasks(count: int, tasks: int):
-    shared = [len(task) for task in share_out(lanes(*[1] * count), tasks)]
+    shared = [len(task) for task in split_lanes(lanes(*[1] * count), tasks)]
     assert sum(shared) == count
     assert len(shared) == min(count, tasks)
     assert max(shared) - min(shared) <= 1
 
 
 def test_a_lane_that_does_not_fit_goes_with_the_next_task_or_waits():
-    assert numbers(share_out(lanes(60, 40, 1, 1), 2)) == [[0, 1], [2, 3]]
-    assert numbers(share_out(lanes(60, 41, 1, 1), 2)) == [[0], [1, 2, 3]]
-    assert numbers(share_out(lanes(FULL_EVENTS, 1), 1)) == [[0]]
+    assert numbers(split_lanes(lanes(60, 40, 1, 1), 2)) == [[0, 1], [2, 3]]
+    assert numbers(split_lanes(lanes(60, 41, 1, 1), 2)) == [[0], [1, 2, 3]]
+    assert numbers(split_lanes(lanes(FULL_EVENTS, 1), 1)) == [[0]]
 
 
 # Pools, and the processes that work for them
@@ -133,11 +133,11 @@ def under_way(counts: Counts) -> list[Lane]:
 
 
 def tasks_for(
-    ready: Sequence[Lane], counts: Counts, workers: Workers | None, *, crowded: bool = False
+    ready: Sequence[Lane], counts: Counts, workers: Workers | None, *, is_contended: bool = False
 ) -> list[list[Lane]]:
     every = [*ready, *under_way(counts)]
     by_pool = {pool: [each for each in every if each.id.pool == pool] for pool in "ABC"}
-    return plan_tasks(by_pool, ready, None if workers is None else Workforce(workers), NOW_S, lambda _: crowded)
+    return plan_tasks(by_pool, ready, None if workers is None else Workforce(workers), NOW_S, lambda _: is_contended)
 
 
 def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
@@ -147,7 +147,7 @@ def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
 
 def test_pools_that_the_same_workers_serve_are_a_team():
     workforce = Workforce([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
-    assert [workforce.team(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
+    assert [workforce.group(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
 
 
 @given(ready_lanes(), _counts, st.none() | _workers)
@@ -194,9 +194,9 @@ def test_few_events_wait_for_a_process_and_many_go_ahead():
 
 def test_when_crowded_a_small_task_goes_alone_and_a_full_one_does_not_wait():
     workers: Workers = [({"A"}, 4)]
-    assert numbers(tasks_for(lanes(1, 2, 3), {}, workers, crowded=True)) == [[0, 1, 2]]
-    assert tasks_for(lanes(1, 2, 3), {"A": 1}, workers, crowded=True) == []
-    assert numbers(tasks_for(lanes(60, 40), {"A": 1}, workers, crowded=True)) == [[0], [1]]
+    assert numbers(tasks_for(lanes(1, 2, 3), {}, workers, is_contended=True)) == [[0, 1, 2]]
+    assert tasks_for(lanes(1, 2, 3), {"A": 1}, workers, is_contended=True) == []
+    assert numbers(tasks_for(lanes(60, 40), {"A": 1}, workers, is_contended=True)) == [[0], [1]]
 
 
 def test_pools_of_one_team_share_a_task_and_pools_of_two_have_one_each():

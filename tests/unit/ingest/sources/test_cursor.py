@@ -6,7 +6,7 @@ import pytest
 
 from ingest.sources.cursor import Message, Start, Step, StreamCursor
 from ingest.sources.pull import Pacing
-from ingest.sources.resume import LastFrame, Stream, Tail
+from ingest.sources.resume import LastFrame, Stream, StreamTail
 from tasks.events import Position
 
 STREAM = Stream("FRAMES", datetime(2026, 1, 1, tzinfo=UTC), first_seq=1, last_seq=100)
@@ -130,9 +130,9 @@ def test_the_frame_to_know_the_stream_by_is_the_furthest_of_the_source():
     assert take(cursor, 100, 2)
     furthest = LastFrame(STREAM.source, 100, 100 * 10**9)
     cursor.resume(Position(STREAM.source, 50))
-    assert cursor.opening(0).tail == Tail(50, furthest)
+    assert cursor.opening(0).tail == StreamTail(50, furthest)
     cursor.resume(Position(STREAM.source_after(1), 50))
-    assert cursor.opening(0).tail == Tail(50, None)
+    assert cursor.opening(0).tail == StreamTail(50, None)
 
 
 def test_a_frame_of_an_earlier_process_is_known_until_one_is_read():

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 from ingest.sources import resume
 from tasks.events import Position
 from tests.support.simulated_reader import PACING, SimulatedReader
-from tests.support.simulated_stream import Sent, Stored, Told, status
+from tests.support.simulated_stream import Sent, StoredMessage, Told, status
 
 
 class World(SimulatedReader):
@@ -126,7 +126,7 @@ class World(SimulatedReader):
             gone = self.stream.forget([self.dice.choice(sorted(self.stream.messages))])
             self.forgotten |= self.unread(gone)
 
-    def unread(self, gone: Iterable[Stored]) -> set[int]:
+    def unread(self, gone: Iterable[StoredMessage]) -> set[int]:
         return {each.number for each in gone if each.ours} - set(self.delivered)
 
     def lose_tail(self) -> None:

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.js.api import StreamConfig, StreamSource
 
-from ingest.sources.resume import SAME_NS, LastFrame, Stream, Tail, begin, furthest, tail_of
+from ingest.sources.resume import SAME_NS, LastFrame, Stream, StreamTail, begin, furthest, tail_of
 from ingest.sources.stream_setup import covers, is_shared
 from tasks.events import Position
 
@@ -83,23 +83,23 @@ def test_the_number_of_losses_is_read_only_from_the_streams_own_source():
 
 
 def test_a_tail_is_held_if_its_number_is_the_same_frame_or_was_forgotten():
-    tail = Tail(40, LastFrame(FULL.source, 40, 10**18))
+    tail = StreamTail(40, LastFrame(FULL.source, 40, 10**18))
     assert tail.is_held(FULL, 10**18)
     assert tail.is_held(FULL, 10**18 + SAME_NS - 1), "times of a message differ by how the client gives them"
     assert tail.is_held(FULL, None)
     assert not tail.is_held(FULL, 10**18 + SAME_NS)
-    assert Tail(50, None).is_held(FULL, None)
+    assert StreamTail(50, None).is_held(FULL, None)
 
 
 def test_a_tail_is_lost_if_the_stream_ends_before_it_or_before_its_frame():
-    assert not Tail(51, None).is_held(FULL, None)
-    assert not Tail(40, LastFrame(FULL.source, 51, 10**18)).is_held(FULL, None)
+    assert not StreamTail(51, None).is_held(FULL, None)
+    assert not StreamTail(40, LastFrame(FULL.source, 51, 10**18)).is_held(FULL, None)
 
 
 def test_the_frame_of_a_tail_is_one_of_its_own_source():
     once, read = Position(FULL.source_after(1), 35), LastFrame(FULL.source, 40, 10**18)
-    assert tail_of(FULL, [at(20), at(40)], read) == Tail(40, read)
-    assert tail_of(FULL, [at(40), once], read) == Tail(35, None)
+    assert tail_of(FULL, [at(20), at(40)], read) == StreamTail(40, read)
+    assert tail_of(FULL, [at(40), once], read) == StreamTail(35, None)
     assert tail_of(FULL, [CORE], read) is None
 
 

@@ -101,7 +101,7 @@ def assert_said(findings: Iterable[Finding], *expected: tuple[str, str]) -> None
         (RedisFacts(("ledger",), "u", refused=("may not run info",)), [("warning", "may not run info")]),
     ],
 )
-def test_redis_is_judged_by_what_it_says_of_itself(facts, expected):
+def test_redis_is_checked_by_what_it_says_of_itself(facts, expected):
     assert_said(doctor_checks.redis(facts), *expected)
 
 
@@ -153,7 +153,7 @@ def test_no_worker_at_all_is_one_finding_with_the_command_to_start_one():
     assert finding.do.endswith("celery -A tasks worker -Q depth,trade")
 
 
-def test_a_ledger_can_be_judged_without_a_strategies_file():
+def test_a_ledger_can_be_checked_without_a_strategies_file():
     assert_said(doctor_checks.ledger(ledger_facts(epochs={0: ""}, lanes={}), None, "rs"), ("warning", "no epoch"))
 
 

@@ -5,7 +5,7 @@ from structlog.testing import capture_logs
 
 from tasks.cli.doctor import examine
 from tasks.settings import Settings, load
-from tasks.telemetry.logs import tell_hints
+from tasks.telemetry.logs import log_hints
 from tests.support.refused_settings import refusal
 
 pytestmark = pytest.mark.usefixtures("empty_environment")
@@ -86,7 +86,7 @@ def test_a_near_miss_of_a_name_warns(monkeypatch, tmp_path, name, hints):
     (tmp_path / "secret").write_text("redis://:5")
     monkeypatch.setenv(name, str(tmp_path / "secret"))
     with capture_logs() as logs:
-        tell_hints(load())
+        log_hints(load())
     assert [(log["log_level"], log["hint"]) for log in logs] == [("warning", hint) for hint in hints]
 
 

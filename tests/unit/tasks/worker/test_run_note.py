@@ -71,10 +71,10 @@ def test_a_child_that_is_over_its_time_is_killed_once(tmp_path: Path, sleeper: i
     watch = RunWatch(tmp_path, 1.0, lambda: now_s)
     note_of(of_child(tmp_path, sleeper), 6, 2)
     while now_s <= 100.0 + 1.0 + GRACE_S:
-        watch.look_at_children()
+        watch.poll_children()
         assert not ended(sleeper)
         now_s += POLL_S
-    watch.look_at_children()
+    watch.poll_children()
     os.waitid(os.P_PID, sleeper, os.WEXITED | os.WNOWAIT)
     strike = watch.ended(sleeper, -signal.SIGKILL)
     assert strike
@@ -87,7 +87,7 @@ def test_an_idle_child_is_left_alone_for_ever(tmp_path: Path, sleeper: int):
     watch = RunWatch(tmp_path, 1.0, lambda: now_s)
     note_of(of_child(tmp_path, sleeper), 6, 2).end()
     for _ in range(3):
-        watch.look_at_children()
+        watch.poll_children()
         now_s += 1_000.0
     assert not ended(sleeper)
     assert watch.ended(sleeper, 0) is None
