@@ -38,7 +38,7 @@ def _told_in_one_line(role: str = "feed") -> Iterator[Settings]:
 
 @app.callback(invoke_without_command=True)
 def service(context: typer.Context, *, version: command_line.Version = False) -> None:  # noqa: ARG001 typer shows it
-    """Without a command: run the ingest service. It takes frames from NATS_URL and gives them to the workers.
+    """Without a command: run the ingest service. It takes frames from NATS_URL and passes them on to the workers.
 
     The commands are feeds, which put frames on NATS, and `record`, which writes them down. All of them, like the
     service, are set up by environment variables; `python -m tasks config show` lists them.

@@ -1,4 +1,4 @@
-"""The parts of one ingest process, put together. Nothing is opened here."""
+"""The components of one ingest process, put together. Nothing is opened here."""
 
 import socket
 import time
@@ -45,7 +45,7 @@ from tasks.telemetry.build_info import BuildInfo
 
 
 class Components:
-    """The parts, each of which has all that it needs when it is made."""
+    """The components, each of which has all that it needs when it is made."""
 
     def __init__(self, settings: Settings) -> None:
         """Raises SettingsError for a bad strategies file."""

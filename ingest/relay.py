@@ -135,7 +135,7 @@ class Relay:
                 return
 
     async def drain(self) -> bool:
-        """Relay until nothing is left but what NATS refuses; tell whether nothing is."""
+        """Relay until nothing is left but what NATS refuses; return whether nothing is."""
         await self._relay_pending()
         while await self.relay_new(None):
             pass

@@ -95,7 +95,7 @@ class Session:
         self._screen.signal(message.data, time.monotonic())
 
     async def _follow(self, feed: Process, until: Callable[[], bool], timeout_s: float) -> bool:
-        """Keep everything running and shown until something is so; give whether it was so in time."""
+        """Keep everything running and shown until something is so; return whether it was so in time."""
         deadline_s = time.monotonic() + timeout_s
         while not (reached := until()) and time.monotonic() < deadline_s:
             for line in [*self._stack.instance.watch(), *feed.new_lines()]:
@@ -120,7 +120,7 @@ class Session:
 
 
 def run(request: Request, screen: Screen) -> int:
-    """Run the demo; give the exit status. Raises RealtimeStrategiesError."""
+    """Run the demo; return the exit status. Raises RealtimeStrategiesError."""
     with Instance("demo") as instance:
 
         def at_once(number: int, _: FrameType | None) -> NoReturn:

@@ -171,7 +171,7 @@ class Instance:
         process.launch(self._pipe)
 
     def watch(self) -> list[str]:
-        """Start again what ended unasked; give a line for each end. Raises LocalStackError if it must not end."""
+        """Start again what ended unasked; return a line for each end. Raises LocalStackError if it must not end."""
         said = []
         now_s = time.monotonic()
         for process in [process for process in self.processes if process.wanted and process.returncode is not None]:

@@ -20,7 +20,7 @@ _POLL_S = 0.02
 
 
 def follow(lines: Iterable[bytes]) -> set[int]:
-    """Read lines until their end; give the groups that were still there."""
+    """Read lines until their end; return the groups that were still there."""
     groups: set[int] = set()
     for line in lines:
         group = int(line[1:])

@@ -28,7 +28,7 @@ def free_port(port: int = 0) -> int:
 def start_nats(
     instance: Instance, name: str = "nats", port: int = -1, *, jetstream: bool = True, options: Sequence[str] = ()
 ) -> tuple[Process, str]:
-    """Start a NATS server, by default on a port that it picks itself; give it and its URL once it listens.
+    """Start a NATS server, by default on a port that it picks itself; return it and its URL once it listens.
 
     What its JetStream keeps is in the directory of its name. `options` are more of its command-line options.
     """
@@ -48,7 +48,7 @@ def start_nats(
 def start_redis(
     instance: Instance, name: str = "redis", port: int | None = None, options: Sequence[str] = ()
 ) -> tuple[Process, str]:
-    """Start Valkey, by default on any port and without persistence; give it and its URL once it answers.
+    """Start Valkey, by default on any port and without persistence; return it and its URL once it answers.
 
     `options` are more of its command-line options, such as `--appendonly yes`.
     """

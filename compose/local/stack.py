@@ -83,7 +83,7 @@ class Stack:
         return Settings.model_validate(dict.fromkeys(SECRETS, "") | ours)
 
     def start_flower(self, port: int | None = None) -> str:
-        """Start the dashboard and give its URL. Raises LocalStackError if `port` is given and taken."""
+        """Start the dashboard; return its URL. Raises LocalStackError if `port` is given and taken."""
         number = port or free_port()
         if not _is_free(number):
             raise LocalStackError(f"Flower's port {number} is taken; choose another one with --flower-port")

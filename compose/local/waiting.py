@@ -10,7 +10,7 @@ _POLL_S = 0.02
 
 
 def wait_for(condition: Callable[[], T], timeout_s: float, what: str = "it") -> T:
-    """Ask `condition` every 20 ms and give its first true answer. Raises TimeoutError, which names `what`."""
+    """Ask `condition` every 20 ms; return its first true answer. Raises TimeoutError, which names `what`."""
     deadline_s = time.monotonic() + timeout_s
     while not (answer := condition()):
         if time.monotonic() > deadline_s:

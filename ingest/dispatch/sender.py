@@ -121,7 +121,7 @@ class Sender:
             self._send(tasks)
 
     def _launch(self) -> list[list[Lane]]:
-        """Make batches of what waits and may go out; give the lanes of each task."""
+        """Make batches of what waits and may go out; return the lanes of each task."""
         ready = [lane for lane in self.lanes if not lane.flight and self._has_something(lane)]
         if not ready:
             return []

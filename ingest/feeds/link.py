@@ -97,7 +97,7 @@ class Link:
         self._replace.set()
 
     async def _until_replaced(self, socket: ClientConnection) -> ClientConnection:
-        """Deliver until the websocket is lost, old or to be renewed; give the next one."""
+        """Deliver until the websocket is lost, old or to be renewed; return the next one."""
         lost = self._replace = asyncio.Event()
         successor = asyncio.create_task(self._successor(lost))
         try:

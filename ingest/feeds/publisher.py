@@ -68,7 +68,7 @@ class Connection:
         await self._up.wait()
 
     async def flush(self) -> bool:
-        """Wait until the server has all that it was sent; tell whether it does."""
+        """Wait until the server has all that it was sent; return whether it does."""
         if not self.client.is_connected:
             return False
         # A task of its own, so that a cut can end it.

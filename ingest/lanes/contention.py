@@ -68,8 +68,8 @@ class ContentionEstimator:
     def sent(self, task: int, group: PoolGroup, batches: int, events: int, now_s: float) -> None:
         """Note that task number `task` goes out, with so many batches and events, at `now_s` (monotonic seconds).
 
-        Other tasks of its group that are under way run concurrently with it, and it with them. Each of its batches is to
-        be noted with `committed`, or the task with `lost`.
+        Other tasks of its group that are under way run concurrently with it, and it with them. Each of its batches is
+        to be noted with `committed`, or the task with `lost`.
         """
         others = [each for each in self._under_way.values() if each.group == group]
         for each in others:

@@ -83,7 +83,7 @@ class Lanes:
         return self.last_seq
 
     def offer(self, event: AnyEvent, trace: str = "") -> Offered:
-        """Put an event into its lanes, within the bounds; return these lanes, and what had to go from them to make room.
+        """Put an event into its lanes, within the bounds; return these lanes, and what had to go to make room.
 
         An event that no pool wants has no lanes. Where the source can be read again nothing goes: lanes grow past their
         bounds, and who reads looks at `full`. Sizes are in packed bytes; in two lanes it counts twice.

@@ -79,7 +79,7 @@ def plan_tasks(
 ) -> list[list[Lane]]:
     """Return the lanes of each task that should go out now: of `lanes`, by pool, those that are `ready` to send.
 
-    Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a group that is `is_contended`, a
+    Where nobody knows who works for a pool, each of its lanes gets a task of its own. Of a contended group, a
     small task waits until no other is in flight.
     """
     if workforce is None:
@@ -113,7 +113,7 @@ def _fill(
     ahead: int,
     one_at_a_time: Collection[PoolGroup] = (),
 ) -> list[list[Lane]]:
-    """Return the tasks that there is room for: room goes to the groups in turn, the one whose event waited longest first."""
+    """Return the tasks that there is room for: groups take turns, the one whose event waited longest first."""
     in_turn = sorted(
         (group for group in waiting if waiting[group]), key=lambda group: min(map(_oldest, waiting[group]))
     )

@@ -116,7 +116,7 @@ class ServerProbe:
         )
 
     async def _infos(self) -> dict[str, Mapping[str, Any]]:
-        """Ask every server how it is, by its URL, and tell the memory guard."""
+        """Ask every server how it is, by its URL, and pass it on to the memory guard."""
         servers = self._ledger.servers
         infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
         for url, info in infos.items():
@@ -139,7 +139,10 @@ class ServerProbe:
 
 
 async def _info(client: redis.Redis) -> Mapping[str, Any]:
-    """Return INFO's memory and persistence; empty where the server forbids it or is unavailable: whoever needs it will say so."""
+    """Return INFO's memory and persistence; empty where the server forbids it or is unavailable.
+
+    Whoever needs the server reports that.
+    """
     with suppress(RedisError):
         return await client.info("memory", "persistence")
     return {}

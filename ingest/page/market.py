@@ -74,7 +74,7 @@ class PageMarket:
         self._ticked_s: float | None = None
 
     def tick(self, fresh: Iterable[Fresh], now_s: float) -> list[Row]:
-        """Add a point to every symbol's history; give the rows of those that had events since the last tick."""
+        """Add a point to every symbol's history; return the rows of those that had events since the last tick."""
         changed = self._take(fresh, now_s)
         if len(self._kept) > MAX_SYMBOLS:
             busiest = sorted(self._kept.items(), key=lambda item: item[1].activity, reverse=True)

@@ -130,7 +130,7 @@ class PageState:
     # What is told
 
     def tick(self, *, watched: bool) -> list[bytes]:
-        """Move on by a second; give the messages for those who watch."""
+        """Move on by a second; return the messages for those who watch."""
         changed = self._look_at_feed(time.monotonic())
         self._sum_up()
         fresh, self._fresh = self._fresh, []

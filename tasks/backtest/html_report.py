@@ -50,7 +50,7 @@ def plotly() -> Any:
 
 
 def write(path: Path, content: Content) -> int:
-    """Write the page and give its size in bytes. Raises SettingsError: no plotly, or the file can't be written."""
+    """Write the page; return its size in bytes. Raises SettingsError: no plotly, or the file can't be written."""
     page = html(content).encode()
     try:
         path.write_bytes(page)

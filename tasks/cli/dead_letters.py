@@ -158,8 +158,8 @@ def retry(  # noqa: PLR0913 each argument is an option of the command line
     can't: there is no whole frame, or no pool takes it
     not tried: nothing was seen of those before it
 
-    An event on which one strategy raised is always late: the others had it. A backtest with the fixed
-    strategy says what it would have done.
+    An event on which one strategy raised is always late: the others had it.
+    A backtest with the fixed strategy says what it would have done.
 
     Example: python -m tasks deadletters retry --reason condemned --symbol BTCUSDT
     """

@@ -28,7 +28,7 @@ class StoredConfiguration(NamedTuple):
 
     @classmethod
     def of(cls, version: bytes | None, file: bytes | None, overlay: bytes | None) -> "StoredConfiguration":
-        """Return it from the ledger's fields, as Redis has them; None: there is no such field. Raises UnicodeDecodeError."""
+        """Return it from the ledger's fields, as Redis has them (None: no such field). Raises UnicodeDecodeError."""
         return cls((version or b"").decode(), (file or b"").decode(), overlay or b"")
 
 

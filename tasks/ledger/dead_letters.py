@@ -103,5 +103,5 @@ class DeadLetterStore:
             yield found[0]
 
     def drop(self, ids: Sequence[str]) -> int:
-        """Remove letters, all at once; give how many were there."""
+        """Remove letters, all at once; return how many were there."""
         return int(self._client.xdel(self._stream, *ids)) if ids else 0

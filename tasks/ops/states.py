@@ -138,7 +138,7 @@ class States:
                     yield StoredField(name, packed)
 
     def reset(self, reset: Reset, names: Sequence[Name]) -> int:
-        """Remove states of one pool, all at once; give how many there were."""
+        """Remove states of one pool, all at once; return how many there were."""
         fields = [name.field for name in names]
         keys = [self._keys.pool(reset.pool), self._keys.resets]
         removed: int = self._reset(keys=keys, args=[msgspec.json.encode(reset), KEEP, *fields])

@@ -114,9 +114,9 @@ def note(**attributes: str | int | bool) -> None:
 
 
 def strategies(began_ns: int, spent_ns: Mapping[str, int], signals: Sequence[bytes]) -> list[str]:
-    """Record a span for each strategy of the run that goes on; give the trace that each signal belongs to.
+    """Record a span for each strategy of the run that goes on; return the trace that each signal belongs to.
 
     `began_ns` is when the strategies began, unix nanoseconds; `spent_ns` what each of them took of the time since.
-    `signals` are the contract's JSON. Gives nothing when tracing is off.
+    `signals` are the contract's JSON. Empty when tracing is off.
     """
     return [] if _tracer is None else _tracer.strategies(began_ns, spent_ns, signals)

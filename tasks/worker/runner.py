@@ -54,7 +54,7 @@ COMMIT_AFTER_S = 0.01
 
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
 FindStrategies = Callable[[Ledger, str, str], Sequence[BoundStrategy]]
-#: Takes a batch that begins to run and its strategies; gives where the run says what it is at.
+#: Takes a batch that begins to run and its strategies; returns where the run notes what it is at.
 Note = Callable[[Batch[AnyEvent], Sequence[BoundStrategy]], engine.Place | None]
 
 

@@ -92,7 +92,7 @@ def test_a_killed_shard_resumes_where_it_stood_and_the_other_does_not_wait(recor
 
 @contextmanager
 def cluster() -> Iterator[tuple[Instance, dict[str, Process], list[str]]]:
-    """Start three NATS servers that share their streams; give them by name, and their addresses."""
+    """Start three NATS servers that share their streams; return them by name, and their addresses."""
     with Instance("cluster") as instance:
         ports = [free_port() for _ in range(3)]
         routes = ("--routes", ",".join(f"nats://{HOST}:{port}" for port in ports), "--cluster_name", "three")

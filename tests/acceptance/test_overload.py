@@ -77,7 +77,7 @@ def p99_s(before: Mapping[str, float], after: Mapping[str, float]) -> float:
 
 
 def overload(stack: Stack, held_bytes: int) -> Counter[str]:
-    """Feed ten times too much; give the resident bytes of ingest meanwhile."""
+    """Feed ten times too much; return the resident bytes of ingest meanwhile."""
     ingest, sizes = psutil.Process(stack.ingest.pid), Counter[str]()
     sizes["before"] = ingest.memory_info().rss
     feed = stack.start_feed(["simulate", "--symbols", "6", "--rate", RATE, "--seconds", str(OVERLOAD_S)])

@@ -84,7 +84,7 @@ class Loop:
         self._signals: list[bytes] = []
 
     def take(self, raw: bytes, subject: str, now_ns: int) -> int:
-        """Work on a frame; give in how many pools."""
+        """Work on a frame; return in how many pools."""
         event = self._desk.parse(raw, subject, now_ns)
         pools = () if event is None else self._desk.pools(event)
         for pool in pools:

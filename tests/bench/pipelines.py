@@ -61,7 +61,7 @@ def latencies(mix: Mix, rates: Sequence[float], seconds: float) -> Iterator[Late
 
 
 def _settled(pipeline: Pipeline, before: Mapping[int, int], more: int) -> dict[int, int]:
-    """Wait until ingest has written at least so many more latencies; give all, by bucket."""
+    """Wait until ingest has written at least so many more latencies; return all, by bucket."""
     least, counts = sum(before.values()) + more, dict(before)
 
     def told() -> bool:

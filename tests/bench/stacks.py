@@ -44,6 +44,6 @@ class VariedStack(Stack):
 
 
 def strategies_file(path: Path, toml: str) -> Mapping[str, str]:
-    """Write a strategies file; give the environment that names it."""
+    """Write a strategies file; return the environment that names it."""
     path.write_text(toml, encoding="utf-8")
     return {"STRATEGIES_FILE": str(path)}

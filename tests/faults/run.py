@@ -161,7 +161,7 @@ def shard(ingest: Process) -> str:
     return ingest.environment.get("INGEST_SHARD", "0/1")
 
 
-#: Does something to a pipeline, step by step; gives how many seconds to wait until the next step.
+#: Does something to a pipeline, step by step; yields how many seconds to wait until the next step.
 Fault = Callable[[Run], Iterator[float]]
 
 

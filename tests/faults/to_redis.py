@@ -40,7 +40,7 @@ def asleep(run: Run) -> Iterator[float]:
 
 
 def _hold(run: Run) -> bytes | None:
-    """Let nobody write any more, and keep what the ledger says; give the epoch."""
+    """Let nobody write any more, and keep what the ledger says; return the epoch."""
     run.command("CLIENT", "PAUSE", 60_000, "WRITE")
     run.remember()
     return _epoch(run)

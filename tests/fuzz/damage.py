@@ -40,7 +40,7 @@ def any_bytes(*whole: bytes) -> st.SearchStrategy[bytes]:
 
 
 def refused(kinds: type[Exception], call: Callable[[], object]) -> str:
-    """Make a call that may raise one of `kinds`; give what the refusal says, or nothing."""
+    """Make a call that may raise one of `kinds`; return what the refusal says, or nothing."""
     try:
         call()
     except kinds as error:

@@ -23,7 +23,7 @@ def _fuzzer() -> None:
 
 
 def fuzz(folder: Path, names: list[str], *, seconds: int = 1, runs: int = -1) -> tuple[int, str]:
-    """Run the command; give its status and what it prints."""
+    """Run the command; return its status and what it prints."""
     options = ["--seconds", str(seconds), "--runs", str(runs), "--seed", "1", "--folder", str(folder)]
     command = [sys.executable, "-m", "tests.fuzz", *options, *names]
     ran = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=150)

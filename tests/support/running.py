@@ -26,7 +26,7 @@ def having(*strategies: AnyStrategy | BoundStrategy) -> Callable[..., Sequence[B
 
 
 def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy) -> Summary | None:
-    """Run a task of one batch; give None where it was not needed."""
+    """Run a task of one batch; return None where it was not needed."""
     dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))))
     return runner.summary(dones) if dones else None
 

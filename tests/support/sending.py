@@ -50,7 +50,7 @@ CONFIGURATION = _configuration(2)
 
 
 def one_pool(directory: Path) -> str:
-    """Write a strategies file with trades in one pool only; give its name for STRATEGIES_FILE."""
+    """Write a strategies file with trades in one pool only; return its name for STRATEGIES_FILE."""
     file = directory / "strategies.toml"
     file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies.trade_momentum]\n', encoding="utf-8")
     return str(file)

@@ -79,7 +79,7 @@ class Pipeline:
         return [line for line in map(json.loads, texts) if line["event"].startswith(event)]
 
     def stop_s(self) -> float:
-        """End worker and ingest as a supervisor does; give the seconds that took."""
+        """End worker and ingest as a supervisor does; return the seconds that took."""
         assert self.worker is not None
         started_s = time.monotonic()
         both = (self.worker, self.ingest.process)
@@ -103,7 +103,7 @@ class Wire(NamedTuple):
         self.runner.run(self.client.subscribe(f"{self.pipeline.ingest.settings.namespace}-signals.>", cb=hear))
 
     def publish(self, headers: dict[str, str] | None = None, **envelope: Any) -> int:
-        """Publish a trade; give its id."""
+        """Publish a trade; return its id."""
         self.pipeline._id += 1
         frame = enveloped("btcusdt@trade", SPOT_TRADE | {"t": self.pipeline._id}, **envelope)
         subject = f"{self.pipeline.ingest.settings.namespace}.frames"
@@ -112,7 +112,7 @@ class Wire(NamedTuple):
         return self.pipeline._id
 
     def hear(self, number: int) -> dict[str, str]:
-        """Wait for a trade's signal; give its headers."""
+        """Wait for a trade's signal; return its headers."""
 
         def heard() -> dict[str, str] | None:
             self.runner.run(asyncio.sleep(0))

@@ -158,7 +158,7 @@ class Book:
         self._open_around((self.bids.ticks[0] + self.asks.ticks[0]) // 2, spread_ticks)
 
     def step(self) -> bool:
-        """Move on by a tenth of a second; tell whether anything changed."""
+        """Move on by a tenth of a second; return whether anything changed."""
         rng = self._rng
         self.tide = 0.93 * self.tide + rng.gauss(0, 0.37)
         changed = self._close_gap()

@@ -139,7 +139,7 @@ class Guarded:
         return started
 
     def run(self, role: str, *arguments: str) -> str:
-        """Run a command to its good end; give what it printed."""
+        """Run a command to its good end; return what it printed."""
         done = ran(self.environment(role), *arguments)
         self.said += [done.stdout, done.stderr]
         assert done.returncode == 0, (arguments, done.stdout, done.stderr)

@@ -78,7 +78,7 @@ class Watched(NamedTuple):
         return port
 
     def kill_master(self) -> int:
-        """SIGKILL the master; give its port."""
+        """SIGKILL the master; return its port."""
         port = self.master
         self.instance.kill(self.servers[port])
         return port

@@ -48,7 +48,7 @@ def changes(
 
 
 def run(*words: str) -> str:
-    """Run `strategies WORDS`; give what it printed."""
+    """Run `strategies WORDS`; return what it printed."""
     done = CliRunner().invoke(app, ["strategies", *words])
     if done.exception is not None:
         raise done.exception

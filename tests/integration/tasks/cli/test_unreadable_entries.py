@@ -30,7 +30,7 @@ def environment(redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch)
 
 
 def complaint(*words: str) -> str:
-    """Run a command that must fail in words; give them."""
+    """Run a command that must fail in words; return them."""
     failed = CliRunner().invoke(app, words)
     assert isinstance(failed.exception, LedgerError), failed.exception
     assert "\n" not in str(failed.exception)

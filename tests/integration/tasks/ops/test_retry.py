@@ -50,7 +50,7 @@ class Pipeline:
         self.client: Any = self.reader.client
 
     def bury(self, letter: DeadLetter) -> str:
-        """Put a letter into the stream; give its id."""
+        """Put a letter into the stream; return its id."""
         name: bytes = self.client.xadd(self.keys.deadletters, {"letter": dead_letters.pack(letter)})
         return name.decode()
 

@@ -24,7 +24,7 @@ from tests.support.workers.process import worker
 
 
 def reset(states: States, pool: str = "trade", **chosen: str) -> int:
-    """Reset states as the command does; give how many there were."""
+    """Reset states as the command does; return how many there were."""
     names = [each.name for each in states.find(StateFilter(pool=pool, **chosen))]
     return states.reset(Reset(pool, chosen["strategy"], "", chosen.get("symbol", ""), "ann", ""), names)
 
@@ -162,7 +162,7 @@ def counts(client: redis.Redis, keys: Keys) -> list[tuple[int, int]]:
 
 
 async def offering(rig: Rig, done: asyncio.Event) -> int:
-    """Offer events until `done`, without a pause but within the lanes' bounds; give how many of each symbol."""
+    """Offer events until `done`, without a pause but within the lanes' bounds; return how many of each symbol."""
     offered = 0
     while not done.is_set():
         if rig.lanes.held < 50 * BURST:

@@ -47,7 +47,7 @@ def test_the_digest_knows_nothing_of_traces(client, ledger, settings: Settings):
 
 
 async def relayed(settings: Settings, entry: dict[Any, Any]) -> dict[str, str]:
-    """Put an entry into the stream; give the headers with which the relay publishes it."""
+    """Put an entry into the stream; return the headers with which the relay publishes it."""
     async with stage(settings) as on:
         await on.create_group()
         await on.redis.xadd(on.keys.signals, entry)

@@ -26,7 +26,7 @@ POOLS = {
 def commanded(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, pool: str = "prefork"
 ) -> Iterator[tuple[Worker, Celery]]:
-    """Start a worker; give it, and what commands it."""
+    """Start a worker; return it, and what commands it."""
     with worker(settings, *POOLS[pool]) as one, celery_app(monkeypatch, settings) as app:
         one.wait_ready()
         yield one, app

@@ -45,7 +45,7 @@ def counted(channels: Channels) -> dict[str, float]:
 
 @contextmanager
 def scraped(worker: Worker) -> Iterator[list[float]]:
-    """Scrape without a pause meanwhile; give the batches that each answer told of."""
+    """Scrape without a pause meanwhile; return the batches that each answer told of."""
     told: list[float] = []
     done = threading.Event()
 

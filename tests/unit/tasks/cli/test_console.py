@@ -48,6 +48,17 @@ def test_every_command_takes_h_for_help(name, words):
     assert "Usage" in short.output
 
 
+@pytest.mark.parametrize("words", list(commands("tasks")))
+def test_no_help_text_breaks_a_line_in_mid_sentence(words):
+    """Rich keeps the line breaks of a docstring's later paragraphs, and wraps the lines themselves."""
+    command: Any = typer.main.get_command(tasks.app)
+    for word in words:
+        command = command.commands[word]
+    for paragraph in (command.help or "").split("\n\n")[1:]:
+        for line in paragraph.splitlines()[:-1]:
+            assert re.search(r"[.:;]$|^[a-z' ]{2,12}: ", line), line
+
+
 @pytest.mark.parametrize(
     ("name", "words"), [("tasks", []), ("ingest", []), ("./run demo", ["demo"]), ("./run bench", ["bench"])]
 )
@@ -57,7 +68,7 @@ def test_every_program_tells_its_version(name, words):
 
 
 def written_in(encoding: str, monkeypatch: pytest.MonkeyPatch) -> io.BytesIO:
-    """Have standard output know this encoding only, as a program finds it, and give what arrives there."""
+    """Have standard output know this encoding only, as a program finds it; return what arrives there."""
     arrived = io.BytesIO()
     monkeypatch.setattr(sys, "stdout", io.TextIOWrapper(arrived, encoding=encoding, write_through=True))
     accept_any_text()

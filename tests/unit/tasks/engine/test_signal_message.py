@@ -101,7 +101,7 @@ _TYPES = {str: "string", int: "integer", float: "number", dict: "object"}
 
 
 def complaints(schema: dict[str, Any], value: Any, definitions: dict[str, Any]) -> Iterator[str]:
-    """Check what the contract's schema uses of JSON Schema; give a line for each fault."""
+    """Check what the contract's schema uses of JSON Schema; return a line for each fault."""
     if "$ref" in schema:
         schema = definitions[schema["$ref"].rpartition("/")[2]]
     if "anyOf" in schema:
