@@ -48,9 +48,9 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
         ratio < 1/3: sell at best ask, confidence min(0.95, 0.60 + ln(1/3 / ratio) / 5)
 
     once the book has been that lopsided for 2 s without a break. A book whose spread is above 10 bps (0.1 %) of mid says
-    neither, and so does a time of more than 2 s without books. A book needs no past to be judged, so there is no warm-up.
+    neither, and so does a time of more than 2 s without books. Each book is enough by itself, so there is no warm-up.
 
-    Mended: with petrosa's 1.2, 0.8 and no time to hold, nine of ten recorded books were lopsided, only the cool-down
+    Changed: with petrosa's 1.2, 0.8 and no time to hold, nine of ten recorded books were lopsided, only the cool-down
     paced the signals, and at 0.60 + (ratio - 1.2) / 2 three of four buys had a confidence of 0.95. Ratios multiply, so their
     logarithm is what is compared: 3 and 1/3 are equally lopsided.
 

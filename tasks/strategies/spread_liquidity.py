@@ -104,7 +104,7 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
     book is not older than this one (equal or backward time), change and velocity are 0; an episode that began later
     than now, by a clock that was ahead, begins now.
 
-    Mended: petrosa's floor of 10 bps is above every recorded book, and was not asked of a sell, where a tick more of
+    Changed: petrosa's floor of 10 bps is above every recorded book, and was not asked of a sell, where a tick more of
     BTC's 0.002 bps was enough, at a confidence of 0.95 as velocity has no bound. Its buy asked for a velocity below
     -0.5, but a spread can at most vanish: -1 in the two seconds of 20 books. Its 30 s were never reached: no recorded
     spread stayed wide for more than 0.2 s, no simulated one for more than 8 s.

@@ -67,7 +67,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
     * Warm-up: 50 + 200 trades, so that sd stands on as many returns as its half-life.
 
     Source: petrosa-realtime-strategies, whose score adds a raw return to two terms of unit scale and so never fires.
-    Mended: 0.65 + 0.2 |score| left the confidence between 0.79 and 0.85, as no signal has a score below 0.7.
+    Changed: 0.65 + 0.2 |score| left the confidence between 0.79 and 0.85, as no signal has a score below 0.7.
     """
 
     name = "trade_momentum"

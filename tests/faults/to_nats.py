@@ -90,7 +90,7 @@ def killed_with_ingest(run: Run) -> Iterator[float]:
 
 CASES = (
     Case("NATS: started again", restarted, core_loses=True),
-    Case("NATS: away for 8 s", away, core_loses=True),
+    Case("NATS: unavailable for 8 s", away, core_loses=True),
     Case(
         "NATS: ingest takes 20 kB/s for 8 s", slow_consumer, Setup(links=("ingest-nats",)), core_loses=True, lasts_s=9.5
     ),

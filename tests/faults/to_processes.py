@@ -133,10 +133,10 @@ CASES = (
     Case("all pool children stopped for 12 s", stopped_children, Setup(WORKERS, "prefork")),
     Case("workers told to end", ended_workers, Setup(WORKERS, "prefork")),
     _worker(
-        "worker killed: popped, not begun", "kombu.transport.virtual.base:Transport._deliver", "before", 25, "solo"
+        "worker killed: popped, not started", "kombu.transport.virtual.base:Transport._deliver", "before", 25, "solo"
     ),
-    _worker("child killed: taken, not begun", "tasks.ledger:Ledger.begin", "before", 15),
-    _worker("child killed: begun, not committed", "tasks.ledger:Ledger.begin", "after", 15),
+    _worker("child killed: taken, not started", "tasks.ledger:Ledger.begin", "before", 15),
+    _worker("child killed: started, not committed", "tasks.ledger:Ledger.begin", "after", 15),
     _worker("child killed: about to commit", "tasks.ledger:Ledger.commit", "before", 15),
     _worker("child killed: just committed", "tasks.ledger:Ledger.commit", "after", 15),
     Case(
