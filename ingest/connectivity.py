@@ -1,4 +1,4 @@
-"""Which parts that ingest needs are there. Says once when one goes, and once when it is back."""
+"""Which servers that ingest needs are there. Logs once when one goes, and once when it is back."""
 
 from collections.abc import Iterator
 

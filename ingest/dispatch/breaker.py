@@ -35,7 +35,7 @@ class Breaker:
         pools: tuple[str, ...],
         errors: Errors,
     ) -> None:
-        """`errors` tells on how many events each strategy has raised since a monotonic time, within a minute at most."""
+        """`errors` returns on how many events each strategy has raised since a monotonic time, within a minute at most."""
         self._ledger, self._in_force, self._sender, self._pools = ledger, in_force, sender, pools
         #: The version about which it is known what workers say of it.
         self._version = ""

@@ -36,7 +36,7 @@ class Patience(NamedTuple):
     stall_s: float = 30.0
     #: Without any message of a stream, while others of its link come.
     streams: stream_watch.Patience = stream_watch.Patience()
-    #: How often it is looked which streams are silent, and ingest is told.
+    #: How often silent streams are looked for and reported to ingest.
     look_s: float = 5.0
     #: A link is opened again when one of its streams has been silent for so long; doubles with every further time.
     renew_s: float = 60.0

@@ -200,7 +200,7 @@ class StreamPublisher(Publisher):
             with suppress(TimeoutError):
                 async with asyncio.timeout(self._timing.tick_s):
                     await self._wake.wait()
-            self._look(loop.time())
+            self._check_progress(loop.time())
 
     def _on_end(self, sending: "asyncio.Task[None]") -> None:
         # Nobody may wait for what is never sent.
@@ -218,8 +218,8 @@ class StreamPublisher(Publisher):
             messages.append(b"HPUB %b %b%d %d %d\r\n%b%b\r\n" % (subject, answer, number, *sizes, head, raw))
         return b"".join(messages)
 
-    def _look(self, now_s: float) -> None:
-        """See what nobody tells: frames that are never confirmed, answers that may not be read."""
+    def _check_progress(self, now_s: float) -> None:
+        """Find what nobody reports: frames that are never confirmed, answers that may not be read."""
         if self._heard:
             self._heard, self._heard_s = False, now_s
         elif self._window.in_flight and now_s - self._heard_s > self._timing.confirmed_within_s:

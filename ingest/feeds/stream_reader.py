@@ -36,7 +36,7 @@ class StreamReader:
         self._source = StreamSource(connection, settings.model_copy(update={"ingest_start": "new"}), has_room, lost)
         #: After which message it began to read.
         self._began: Position | None = None
-        self._looking: asyncio.Task[None] | None = None
+        self._polling: asyncio.Task[None] | None = None
         self._throttle = LogThrottle()
 
     async def open(self, deliver: Deliver) -> None:
@@ -44,7 +44,7 @@ class StreamReader:
         while not await self._begin():
             await asyncio.sleep(_PAUSE_S)
         await self._source.open(deliver)
-        self._looking = asyncio.create_task(self._keep_looking())
+        self._polling = asyncio.create_task(self._keep_polling())
 
     async def _begin(self) -> bool:
         try:
@@ -63,7 +63,7 @@ class StreamReader:
         )
         self._source.resume(self._began)
 
-    async def _keep_looking(self) -> None:
+    async def _keep_polling(self) -> None:
         while True:
             await asyncio.sleep(_LOOK_S)
             try:
@@ -79,11 +79,11 @@ class StreamReader:
 
     async def close(self) -> None:
         """Deliver what the stream holds at this moment, as long as frames come; then stop."""
-        looking, self._looking = self._looking, None
-        if looking is None:
+        polling, self._polling = self._polling, None
+        if polling is None:
             return
         complete = self._connection.client.is_connected and await self._read_to_the_end()
-        await end(looking)
+        await end(polling)
         if not complete:
             log.warning("the recording may end before the stream does", known_unread=self._source.unread)
 

@@ -173,7 +173,7 @@ class FeedWatch:
             ages[venue, kind] = min(ages.get((venue, kind), age_s), age_s)
         return ages
 
-    def told(self, now_s: float) -> dict[str, Any]:
+    def summary(self, now_s: float) -> dict[str, Any]:
         """Return what /ready says: the newest event's age, how many streams there are, and the ages of the oldest."""
         age_s = self.age_s(now_s)
         oldest = sorted(self._streams.items(), key=lambda item: item[1].seen_s)[:STREAMS_TOLD]

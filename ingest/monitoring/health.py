@@ -71,7 +71,7 @@ class Health:
             "held_up_by": [str(lane) for lane in self._lanes.full],
             "stuck": stuck,
             "held_events": self._lanes.held,
-            "feed": self._feed.told(time.monotonic()),
+            "feed": self._feed.summary(time.monotonic()),
             "strategy_errors": self._probe.errors.last_minute(time.monotonic()),
             "workers": seen.workers if seen else None,
             "port": self.port,

@@ -131,7 +131,7 @@ class PageState:
 
     def tick(self, *, watched: bool) -> list[bytes]:
         """Move on by a second; return the messages for those who watch."""
-        changed = self._look_at_feed(time.monotonic())
+        changed = self._tick_market(time.monotonic())
         self._sum_up()
         fresh, self._fresh = self._fresh, []
         if not watched:
@@ -139,7 +139,7 @@ class PageState:
         tick = message("tick", self._now() | {"symbols": changed})
         return [message("signals", fresh), tick] if fresh else [tick]
 
-    def _look_at_feed(self, now_s: float) -> list[Row]:
+    def _tick_market(self, now_s: float) -> list[Row]:
         fresh = self._sources.feed.tick(now_s)
         self._sources.unused.tick(now_s, fresh, self._sources.totals.left_out())
         return self.market.tick(fresh, now_s)

@@ -184,7 +184,7 @@ async def _retry(
             if verdict.word == "applied":
                 DeadLetterStore(reader).drop([verdict.letter.id])
             counts[verdict.word] += 1
-            typer.echo(_told(verdict, as_json=as_json))
+            typer.echo(_format_verdict(verdict, as_json=as_json))
     finally:
         with suppress(NatsError):
             await nats.close()
@@ -208,7 +208,7 @@ async def _connect(settings: Settings) -> NatsClient:
     return nats
 
 
-def _told(verdict: Verdict, *, as_json: bool) -> str:
+def _format_verdict(verdict: Verdict, *, as_json: bool) -> str:
     if as_json:
         told = {"id": verdict.letter.id, "verdict": verdict.word, "why": verdict.why}
         return msgspec.json.encode(told).decode()

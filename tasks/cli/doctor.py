@@ -98,8 +98,8 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
         yield from doctor_checks.once(
             chain.from_iterable(doctor_checks.redis(server.result()) for server in servers.values()),
             doctor_checks.nats(told),
-            _told("broker", queues, lambda facts: doctor_checks.queues(facts, pools)) if "broker" in up else (),
-            _told("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
+            _diagnosed("broker", queues, lambda facts: doctor_checks.queues(facts, pools)) if "broker" in up else (),
+            _diagnosed("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
             if "ledger" in up
             else (),
             *(status.findings or () for status in told.ingest),
@@ -108,7 +108,7 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
         )
 
 
-def _told(role: str, asked: Future[T], diagnose: Callable[[T], Iterable[Finding]]) -> Iterator[Finding]:
+def _diagnosed(role: str, asked: Future[T], diagnose: Callable[[T], Iterable[Finding]]) -> Iterator[Finding]:
     """Yield the findings about an answer, or why there is none."""
     try:
         facts = asked.result()

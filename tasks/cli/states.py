@@ -109,13 +109,13 @@ def reset(
     if not names:
         raise LedgerError(f"there is no such state of {strategy!r}; `state show` lists those that there are")
     if not yes:
-        typer.confirm(f"remove {_told(names)} for good?", abort=True, err=True)
+        typer.confirm(f"remove {_format_names(names)} for good?", abort=True, err=True)
     for found, of_pool in groupby(names, lambda name: name.pool):
         done = Reset(found, names[0].what, chosen.venue, chosen.symbol, author or getpass.getuser(), reason)
         typer.echo(f"pool {found}: removed {states.reset(done, list(of_pool)):,}")
 
 
-def _told(names: list[Name]) -> str:
+def _format_names(names: list[Name]) -> str:
     first = ", ".join(f"{name.venue} {name.symbol}" for name in names[:5])
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return f"{len(names):,} state{'s' if len(names) > 1 else ''} of {names[0].what} ({first}{more})"

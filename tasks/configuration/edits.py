@@ -7,7 +7,7 @@ from typing import Any, NamedTuple
 
 from tasks.configuration import registry
 from tasks.configuration.model import Configuration, check
-from tasks.configuration.overlay import ALL, Overlay, applied, of_strategy, told
+from tasks.configuration.overlay import ALL, Overlay, applied, format_value, of_strategy
 from tasks.errors import SettingsError
 
 #: A strategy's name, or the import path of one; a name; a value.
@@ -118,7 +118,7 @@ class Difference(NamedTuple):
 
     def __str__(self) -> str:
         """Return it on one line: `pools.depth.strategies.orderbook_skew.levels: 5 → 10`."""
-        return f"{self.key}: {told(self.old)} → {told(self.new)}"
+        return f"{self.key}: {format_value(self.old)} → {format_value(self.new)}"
 
 
 def difference(old: Configuration, new: Configuration) -> list[Difference]:

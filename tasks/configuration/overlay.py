@@ -71,7 +71,7 @@ class RuntimeValue(msgspec.Struct, frozen=True):
 
     def __str__(self) -> str:
         """Return what it is, for a person."""
-        return f"{self.label}: {told(self.value)}"
+        return f"{self.label}: {format_value(self.value)}"
 
     def replaces(self, other: "RuntimeValue") -> bool:
         """Whether nothing of `other` is left once this is set."""
@@ -97,7 +97,7 @@ class Merged(NamedTuple):
     unused: tuple[Unused, ...]
 
 
-def told(value: Any) -> str:
+def format_value(value: Any) -> str:
     """Return a value; None is the default."""
     return "default" if value is None else str(value)
 

@@ -1,21 +1,21 @@
-"""What was set at run time and is at odds with the strategies file: told at every start, until somebody decides."""
+"""What was set at run time and is at odds with the strategies file: format_value at every start, until somebody decides."""
 
 from collections.abc import Iterator
 
 from tasks.configuration import overlay, registry
 from tasks.configuration.model import Configuration
-from tasks.configuration.overlay import Overlay, told
+from tasks.configuration.overlay import Overlay, format_value
 from tasks.protocol.findings import Finding
 
 
 def runtime_values(file: Configuration, values: Overlay) -> Iterator[Finding]:
     """Yield a warning for each value that the file says something new of, or that is not used."""
     for value, says in overlay.overtaken(file, values):
-        instead = " or ".join(map(told, says))
+        instead = " or ".join(map(format_value, says))
         yield Finding(
             "warning",
             f"configuration {value.label}",
-            f"{told(value.value)} was set at run time and stays, though the strategies file says {instead} by now",
+            f"{format_value(value.value)} was set at run time and stays, though the strategies file says {instead} by now",
             f"`strategies reset {value.label}` takes the file's; set it again to keep it",
             "configuration_overlay",
         )
@@ -23,7 +23,7 @@ def runtime_values(file: Configuration, values: Overlay) -> Iterator[Finding]:
         yield Finding(
             "warning",
             f"configuration {value.label}",
-            f"{told(value.value)} was set at run time and is not used: {why}",
+            f"{format_value(value.value)} was set at run time and is not used: {why}",
             f"`strategies reset {value.label}` forgets it",
             "configuration_overlay",
         )

@@ -142,9 +142,9 @@ class BatchRun:
             self._note_configuration(record, event)
             if self._clock_ns is None:
                 for strategy, state_name in zip(self._strategies, states, strict=True):
-                    self._give(event, strategy, state_name)
+                    self._run_strategy(event, strategy, state_name)
             else:
-                self._give_timed(event, states, self._clock_ns)
+                self._run_timed(event, states, self._clock_ns)
 
     def _record(self, name: str, event: AnyEvent) -> records.Record:
         try:
@@ -169,18 +169,18 @@ class BatchRun:
         }
         self._outcome.audit.append(msgspec.json.encode(line))
 
-    def _give_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
+    def _run_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
         spent_ns, began_ns, place = self._outcome.spent_ns, clock_ns(), self._place
         place[0] = event.seq
         for number, (strategy, state_name) in enumerate(zip(self._strategies, states, strict=True), start=1):
             place[1] = number
-            self._give(event, strategy, state_name)
+            self._run_strategy(event, strategy, state_name)
             ended_ns = clock_ns()
             spent_ns[strategy.name] += ended_ns - began_ns
             began_ns = ended_ns
         place[1] = 0
 
-    def _give(self, event: AnyEvent, strategy: BoundStrategy, state_name: str) -> None:
+    def _run_strategy(self, event: AnyEvent, strategy: BoundStrategy, state_name: str) -> None:
         if self._spared and self._is_spared(event, strategy, self._spared):
             return
         run = self._states.get(state_name) or self._state(event, strategy, state_name)

@@ -145,7 +145,7 @@ def time_ms(exchange: int | None, received_at: Any, timestamp: Any, arrival: Arr
     if arrival.max_lead_ns and came_ns >= FIRST_NS:
         receipt_ns = min(said_ns, came_ns)
         if at_ms * 1_000_000 > receipt_ns + arrival.max_lead_ns:
-            raise RefusedError("time_ahead", _told_ahead(at_ms * 1_000_000 - receipt_ns, arrival))
+            raise RefusedError("time_ahead", _format_ahead(at_ms * 1_000_000 - receipt_ns, arrival))
     return at_ms
 
 
@@ -157,7 +157,7 @@ def _plausible_ns(name: str, value: Any) -> int:
     return ns
 
 
-def _told_ahead(ahead_ns: int, arrival: Arrival) -> str:
+def _format_ahead(ahead_ns: int, arrival: Arrival) -> str:
     return (
         f"the event's time is {ahead_ns / 1e9:,.0f} s ahead of its receipt, at most {arrival.max_lead_ns / 1e9:g} "
         f"(MAX_CLOCK_LEAD_S): the clock of the exchange, the feed or this machine is wrong"

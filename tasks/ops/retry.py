@@ -134,7 +134,7 @@ class Retry:
         deadline_s = time.monotonic() + self._wait_s
         while open_ and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
-            for each, verdict in self._look(open_):
+            for each, verdict in self._poll(open_):
                 open_.remove(each)
                 yield verdict
         for each in open_:
@@ -161,7 +161,7 @@ class Retry:
         field = records.field(event)
         return {name: records.unpack(self._redis.hget(self._keys.pool(name), field)) for name in pools}
 
-    def _look(self, open_: Sequence[RetryAttempt]) -> list[tuple[RetryAttempt, Verdict]]:
+    def _poll(self, open_: Sequence[RetryAttempt]) -> list[tuple[RetryAttempt, Verdict]]:
         # Records before letters: a commit writes both, so a record that has moved has its letter there.
         moved = [self._moved(each) for each in open_]
         new = []

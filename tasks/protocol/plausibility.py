@@ -67,7 +67,7 @@ class BookGuard:
         if bid <= known.trade * self._most and known.trade <= ask * self._most:
             known.contradictions = 0
         elif self._is_far(book, known):
-            return Refused("implausible_price", self._told(book, known))
+            return Refused("implausible_price", self._describe(book, known))
         known.book = book
         return None
 
@@ -85,7 +85,7 @@ class BookGuard:
         bid, ask = book.bids[0][0], book.asks[0][0]
         return bid <= last.asks[0][0] * self._most and last.bids[0][0] <= ask * self._most
 
-    def _told(self, book: Depth, known: _Known) -> str:
+    def _describe(self, book: Depth, known: _Known) -> str:
         last = [f"a trade at {known.trade:.8g}"] if known.trade_ms else []
         last += [f"a book at {known.book.mid:.8g}"] if known.book else []
         return (

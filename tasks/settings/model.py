@@ -240,7 +240,7 @@ def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
     return environment.unknown(environ, names | {f"{name.upper()}_FILE" for name in SECRETS})
 
 
-def _told(fault: ErrorDetails) -> str:
+def _describe(fault: ErrorDetails) -> str:
     """Return a fault in a line, with the value unless it may be a secret or is all of them."""
     name, why = "".join(map(str, fault["loc"][:1])), validation.say(fault)
     if not name:
@@ -256,7 +256,7 @@ def load() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        wrong += [_told(fault) for fault in error.errors()]
+        wrong += [_describe(fault) for fault in error.errors()]
     if wrong or settings is None:
         raise SettingsError.of("the settings can't be used", wrong)
     return settings

@@ -145,7 +145,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         for price, level in islice(reversed(side.levels.items()), side.shown):
             reached = price > worst if action == BUY else price < worst
             if reached and price not in listed:
-                self._see(level, 0.0, now_ms, attacked=price == side.best)
+                self._observe(level, 0.0, now_ms, attacked=price == side.best)
 
     def _see_shown(
         self, side: Side, quotes: tuple[Quote, ...], now_ms: int, mid: float, action: Action
@@ -163,12 +163,12 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             # For how long it had held under attack in the last book that showed it.
             held_ms = level.seen_ms - level.steady_ms if level.attacked else -1
             level.seen_ms = now_ms
-            refilled = self._see(level, quantity, now_ms, attacked=price in {best, side.best})
+            refilled = self._observe(level, quantity, now_ms, attacked=price in {best, side.best})
             said = self._evaluate(level, held_ms, refilled=refilled)
             if said is not None and abs(mid - price) <= self.params.max_distance * mid:
                 yield LevelFinding(said[0], abs(mid - price), action, price, level, said[1])
 
-    def _see(self, level: Level, quantity: float, now_ms: int, *, attacked: bool) -> bool:
+    def _observe(self, level: Level, quantity: float, now_ms: int, *, attacked: bool) -> bool:
         """Take in a level's quantity; say whether that was a refill."""
         self._weigh(level, quantity, now_ms)
         level.attacked = level.attacked or attacked

@@ -61,10 +61,10 @@ class Consumer(CeleryConsumer):
     def register_with_event_loop(self, hub: Any) -> None:
         """Called by Celery at each connection; what is registered here ends with it."""
         super().register_with_event_loop(hub)
-        self._hear_of_ends()
+        self._watch_for_ends()
         hub.call_repeatedly(BEAT_S, self._beat)
 
-    def _hear_of_ends(self) -> None:
+    def _watch_for_ends(self) -> None:
         """Have the pool call us when a child ends. Celery makes its own handler again with each connection."""
         pool = getattr(self.pool, "_pool", None)
         if pool is None:

@@ -118,7 +118,7 @@ def _guard(settings: Settings, directory: Path, watched: int) -> None:
     gc.disable()
     watch = RunWatch(directory, settings.run_limit_s)
     while os.getppid() == watched:
-        watch.look_at(watched)
+        watch.observe(watched)
         time.sleep(POLL_S)
 
 

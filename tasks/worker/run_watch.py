@@ -1,4 +1,4 @@
-"""Watches what a worker's processes run. Ends a process whose timer did not, and says which strategy ended one.
+"""Watches what a worker's processes run. Ends a process whose timer did not, and names the strategy that ended one.
 
 A strategy can swallow the timer that bounds its run (`time_limit.bounded`), so a run that outlasts it is ended from outside.
 What a process was at when it ended, its `run_note` says; how long it had been at it is observed, so that the time in which
@@ -126,12 +126,12 @@ class RunWatch:
     def poll_children(self) -> None:
         """Look at all processes of the pool; end those that are over their time."""
         for file in self._directory.glob(f"{run_note.CHILD}*"):
-            self._look(int(file.name.removeprefix(run_note.CHILD)), file)
+            self._observe(int(file.name.removeprefix(run_note.CHILD)), file)
 
-    def look_at(self, pid: int) -> None:
+    def observe(self, pid: int) -> None:
         """Look at a solo worker, and add to its note for how long it was seen at what it is at."""
         file = self._directory / run_note.SOLO
-        watched = self._look(pid, file)
+        watched = self._observe(pid, file)
         with suppress(OSError):
             run_note.write_seen(file, watched.call_s)
 
@@ -144,7 +144,7 @@ class RunWatch:
             file.unlink()
         return watched.strike(exit_code, self._limit_s)
 
-    def _look(self, pid: int, file: Path) -> Watched:
+    def _observe(self, pid: int, file: Path) -> Watched:
         watched = self._take(pid, file)
         if watched.task_s(watched.looked_s) > self._limit_s + GRACE_S and not watched.killed:
             watched.killed = True

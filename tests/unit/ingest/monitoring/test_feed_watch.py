@@ -53,7 +53,7 @@ def feed() -> Feed:
 def test_before_the_first_event_there_is_no_age_and_nothing_is_wrong(feed: Feed):
     feed.seconds(10 * QUIET_S)
     assert (feed.watch.age_s(feed.now_s), feed.found, feed.well) == (None, {}, ["no event yet"])
-    assert feed.watch.told(feed.now_s) == {"age_s": None, "streams": 0, "oldest": {}}
+    assert feed.watch.summary(feed.now_s) == {"age_s": None, "streams": 0, "oldest": {}}
 
 
 def test_a_feed_is_quiet_once_its_newest_event_is_too_old(feed: Feed):
@@ -123,7 +123,7 @@ def test_a_stream_that_is_silent_for_an_hour_is_forgotten(feed: Feed):
     feed.seconds(FORGET_S, "BTCUSDT")
     assert feed.found.keys() == {"streams_silent"}
     feed.seconds(1, "BTCUSDT")
-    assert (feed.found, feed.watch.told(feed.now_s)["streams"]) == ({}, 1)
+    assert (feed.found, feed.watch.summary(feed.now_s)["streams"]) == ({}, 1)
 
 
 def test_a_stream_most_of_whose_events_are_repeats_for_10_s_is_named(feed: Feed):
@@ -168,8 +168,8 @@ def test_what_came_within_a_second_is_given_once_with_its_newest_event(feed: Fee
     events = [feed.trade(), feed.trade(), feed.trade("ETHUSDT"), book(id=7)]
     for event in events:
         feed.watch.observe(event)
-    told = {fresh.key: (fresh.event, fresh.events, fresh.wanted) for fresh in feed.watch.tick(1.0)}
-    assert told == {
+    summary = {fresh.key: (fresh.event, fresh.events, fresh.wanted) for fresh in feed.watch.tick(1.0)}
+    assert summary == {
         ("spot", "BTCUSDT", "trade"): (events[1], 2, True),
         ("spot", "ETHUSDT", "trade"): (events[2], 1, True),
         ("spot", "BTCUSDT", "depth"): (events[3], 1, False),
@@ -182,9 +182,9 @@ def test_ages_are_told_by_kind_and_of_the_oldest_streams(feed: Feed):
     symbols = [f"S{number}USDT" for number in range(STREAMS_TOLD)]
     feed.seconds(4, *symbols)
     assert feed.watch.ages_by_kind(feed.now_s) == {("spot", "depth"): 4.0, ("spot", "trade"): 0.0}
-    told = feed.watch.told(feed.now_s)
-    assert (told["age_s"], told["streams"], len(told["oldest"])) == (0.0, STREAMS_TOLD + 1, STREAMS_TOLD)
-    assert next(iter(told["oldest"].items())) == ("spot:BTCUSDT:depth", 4.0)
+    summary = feed.watch.summary(feed.now_s)
+    assert (summary["age_s"], summary["streams"], len(summary["oldest"])) == (0.0, STREAMS_TOLD + 1, STREAMS_TOLD)
+    assert next(iter(summary["oldest"].items())) == ("spot:BTCUSDT:depth", 4.0)
 
 
 def test_invented_symbols_do_not_make_it_grow(feed: Feed):
@@ -192,6 +192,6 @@ def test_invented_symbols_do_not_make_it_grow(feed: Feed):
         feed.watch.observe(trade(symbol=f"S{number}"))
     feed.second()
     feed.second(trade(symbol="S0", id=9))
-    assert feed.watch.told(feed.now_s)["streams"] <= MAX_STREAMS + 1
+    assert feed.watch.summary(feed.now_s)["streams"] <= MAX_STREAMS + 1
     feed.second()
-    assert feed.watch.told(feed.now_s)["streams"] == MAX_STREAMS
+    assert feed.watch.summary(feed.now_s)["streams"] == MAX_STREAMS
