@@ -21,7 +21,7 @@ COPY . ./
 RUN python -m compileall -q --invalidation-mode unchecked-hash .
 
 # Writes the passwords of the Compose stack, once. Nothing else is in it, so that it stays the same from one version of
-# the application to the next: what runs from it is not made anew by an upgrade, nor is what waits for it.
+# the application to the next: what runs from it is not recreated by an upgrade, nor is what waits for it.
 FROM ${PYTHON_IMAGE} AS passwords
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
     && install -d -o app -g app -m 0755 /run/passwords /jetstream

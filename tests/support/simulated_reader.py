@@ -18,7 +18,7 @@ from tests.support.simulated_stream import Sent, SimulatedStream, Told
 PACING = Pacing(batch=8)
 TICK_S = 0.05
 T = TypeVar("T")
-#: What is asked of the server: it yields while the question, and while the answer, is on its way.
+#: What is asked of the server: it yields while the question, and while the answer, is in transit.
 Asking = Generator[None, None, T]
 
 

@@ -23,7 +23,7 @@ class StoredMessage(NamedTuple):
 
 
 class Sent(NamedTuple):
-    """A message on its way from a consumer."""
+    """A message in transit from a consumer."""
 
     consumer: int
     message: Message
@@ -31,7 +31,7 @@ class Sent(NamedTuple):
 
 
 class Told(NamedTuple):
-    """A status on its way from a consumer."""
+    """A status in transit from a consumer."""
 
     consumer: int
     headers: dict[str, str]

@@ -1,4 +1,4 @@
-"""NATS servers that want to know who comes, each in its own way: what they are told, and who gets in."""
+"""NATS servers that want to know who comes, each in its own way: what they are told, and whom they let in."""
 
 import base64
 import json

@@ -80,7 +80,7 @@ async def test_nothing_is_requested_while_there_is_no_room_and_all_comes_later(s
 async def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
     async with opened(settings, 20, Pacing(check_s=0.3)) as reader:
         await reader.until(lambda: len(reader.frames) == 20)
-        # The last ones get lost on their way.
+        # The last ones get lost in transit.
         swallowed = reader.source._on_message
         arrived: list[bytes] = []
 
