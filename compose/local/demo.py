@@ -114,7 +114,7 @@ class Session:
 
     async def _end_ingest(self, feed: Process) -> None:
         ingest = self._stack.ingest
-        self._screen.say("The feed has ended; what is in flight is worked off.")
+        self._screen.say("The feed has ended; finishing what is in flight.")
         ingest.terminate()
         await self._follow(feed, lambda: ingest.returncode is not None, 3 * self._stack.settings.ingest_drain_s + 10)
 
