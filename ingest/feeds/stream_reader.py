@@ -75,7 +75,7 @@ class StreamReader:
 
     def _warn(self, error: Error) -> None:
         if self._throttle.allow():
-            log.warning("the stream can't be read: trying until it can", why=str(error) or type(error).__name__)
+            log.warning("the stream can't be read, retrying", why=str(error) or type(error).__name__)
 
     async def close(self) -> None:
         """Deliver what the stream holds at this moment, as long as frames come; then stop."""
