@@ -1,6 +1,7 @@
 """What tests ask for: embedded servers, recordings, a namespace of their own."""
 
 import os
+import signal
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -13,6 +14,9 @@ from compose.local.servers import start_nats, start_redis
 from tasks.settings import load
 from tests.data import RECORDING, SPOT, USDM
 from tests.support.needs import missing
+
+# A shell without job control has what it starts in the background ignore Ctrl-C, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # How long an example takes says something about the machine, and nothing about the code.
 settings.register_profile("any machine", deadline=None)
