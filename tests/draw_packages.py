@@ -3,7 +3,6 @@
 An arrow is left out where others lead there too. A test holds the drawing current.
 """
 
-import itertools
 import re
 from collections.abc import Mapping
 
@@ -21,12 +20,10 @@ def imports(top: str) -> Imports:
     """Return which packages and modules directly below `top` import which others."""
     graph = grimp.build_graph(top, cache_dir=None)
     found: dict[str, set[str]] = {}
-    for module, other in itertools.product(graph.modules, graph.modules):
-        importer, imported = _below(module), _below(other)
-        if importer and imported:
-            found.setdefault(importer, set())
-            if importer != imported and graph.direct_import_exists(importer=module, imported=other):
-                found[importer].add(imported)
+    for module in graph.modules - {top}:
+        importer = _below(module)
+        others = {_below(other) for other in graph.find_modules_directly_imported_by(module)}
+        found.setdefault(importer, set()).update(others - {importer, ""})
     return found
 
 

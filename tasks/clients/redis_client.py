@@ -55,11 +55,11 @@ def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio
     if not address.is_sentinel:
         kinds = (AsyncSSLConnection, AsyncSocketConnection)
         pool = AsyncConnectionPool(**_place(settings, address, kinds, options))
-        return _sturdy(redis.asyncio.Redis.from_pool(pool))
+        return _reconnecting(redis.asyncio.Redis.from_pool(pool))
     asking, tls = sentinel_options(settings, address), _tls(settings, address)
     asked = _AsyncSentinel(address.hosts, sentinel_kwargs=asking, **address.login(), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.asyncio.Redis = asked.master_for(settings.redis_sentinel_master, connection_pool_class=_Pool)
-    return _sturdy(client)
+    return _reconnecting(client)
 
 
 def _place(
@@ -75,7 +75,7 @@ def _place(
     return address.place() | address.login() | tls_options(settings, address) | kind | usable
 
 
-def _sturdy(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
+def _reconnecting(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
     pool = client.connection_pool
     found = pool.connection_class
     pool.connection_class = type(found.__name__, (_ReconnectingConnection, found), {})

@@ -1,16 +1,14 @@
 """The configuration is changed while a recording is replayed; the backtest with the audit reproduces the run."""
 
 import json
-import subprocess
-import sys
 from functools import partial
 from pathlib import Path
 
-from compose.local.stack import Plan, Stack
+from compose.local.stack import Plan
 from tasks.frames import recordings
 from tasks.ledger.configurations import Changes
 from tasks.ledger.reader import LedgerReader
-from tests.support.stacks.pipeline import backtested, finish, replay, running
+from tests.support.stacks.pipeline import backtested, command, finish, replay, running
 from tests.support.waiting import wait_for
 
 CHANGES = [
@@ -20,20 +18,6 @@ CHANGES = [
     ("strategies", "set", "price_velocity", "gate.off=true"),
     ("strategies", "reset", "--all"),
 ]
-
-
-def command(stack: Stack, *words: str) -> str:
-    """Run `python -m tasks WORDS` against the stack."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks", *words],
-        env=stack.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
 
 
 def parts(recording: Path, count: int, directory: Path) -> list[Path]:

@@ -1,8 +1,6 @@
 """What the version before left behind when it was killed in mid-run is taken over: nothing is lost, nothing done twice."""
 
 import json
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
@@ -12,7 +10,7 @@ from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from tasks.ledger import Keys
 from tests.data import RECORDING, make_upgrade
-from tests.support.stacks.pipeline import backtested, deadletters, finish, replay, running
+from tests.support.stacks.pipeline import backtested, command, deadletters, finish, replay, running
 
 
 def _left_behind(instance: Instance, plan: Plan) -> Stack:
@@ -24,11 +22,6 @@ def _left_behind(instance: Instance, plan: Plan) -> Stack:
     return Stack(instance, plan)
 
 
-def _said(stack: Stack, *words: str) -> str:
-    command = [sys.executable, "-m", "tasks", *words]
-    return subprocess.run(command, env=stack.environment, check=True, capture_output=True, text=True, timeout=60).stdout
-
-
 def test_data_of_the_previous_version_is_taken_over_with_equal_digest(tmp_path: Path):
     rest = tmp_path / "rest.jsonl"
     rest.write_bytes(make_upgrade.part(slice(make_upgrade.LINES, None)))
@@ -38,9 +31,9 @@ def test_data_of_the_previous_version_is_taken_over_with_equal_digest(tmp_path: 
         replay(stack, [rest], "max")
         live = finish(stack)
         letters = deadletters(stack)
-        audited = _said(stack, "backtest", str(RECORDING), "--audit", "--digest").strip()
-        history = _said(stack, "strategies", "history", "--json")
-        states = _said(stack, "state", "show", "--json")
+        audited = command(stack, "backtest", str(RECORDING), "--audit", "--digest").strip()
+        history = command(stack, "strategies", "history", "--json")
+        states = command(stack, "state", "show", "--json")
     assert before >= make_upgrade.APPLIED, "the version before had applied these"
     assert (live.digest, live.frames, live.repeats, live.dropped) == (
         audited,

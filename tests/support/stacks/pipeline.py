@@ -3,6 +3,8 @@
 import http.client
 import json
 import signal
+import subprocess
+import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
@@ -102,3 +104,17 @@ def deadletters(stack: Stack) -> list[bytes]:
 def backtested(files: Sequence[Path]) -> backtest.Result:
     """Run the same strategies over the recordings in this process."""
     return backtest.run(list(files), configuration.read(Settings().strategies_file))
+
+
+def command(stack: Stack, *words: str) -> str:
+    """Run `python -m tasks WORDS` against the stack; return what it prints."""
+    done = subprocess.run(
+        [sys.executable, "-m", "tasks", *words],
+        env=stack.environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
