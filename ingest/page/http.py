@@ -90,7 +90,10 @@ class Page:
             await asyncio.sleep(self._tick_s)
 
     async def _tick(self) -> None:
-        for text in self.state.tick(watched=bool(self.watchers)):
+        self._send(self.state.tick(watched=bool(self.watchers)))
+
+    def _send(self, texts: list[bytes]) -> None:
+        for text in texts:
             for watcher in self.watchers:
                 watcher.send(text)
 
@@ -103,8 +106,8 @@ class Page:
             self.state.remember(entries)
             self._read_as_leader = leads
             # A browser may be quicker than Redis: what it was greeted with lacks these signals.
-            for watcher in self.watchers:
-                watcher.send(self.state.hello())
+            if self.watchers:
+                self._send([self.state.hello()])
         if self.watchers or not self.state.counters:
             counters: Any = await client.hgetall(keys.counters)
             self.state.counters = Counts.read(counters)
