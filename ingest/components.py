@@ -16,6 +16,7 @@ from ingest.dispatch.notice_listener import NoticeListener
 from ingest.dispatch.sender import Sender
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import Bounds, Lanes
+from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from ingest.ledger import IngestLedger
 from ingest.monitoring.exporter import Exporter
 from ingest.monitoring.feed_reports import FeedReports
@@ -37,7 +38,7 @@ from ingest.sources.jetstream import StreamSource
 from ingest.steps import Steps
 from ingest.transport.connection import Nats
 from tasks.configuration import Configuration
-from tasks.ledger.configurations import read_file
+from tasks.ledger.configurations import Changes, read_file
 from tasks.protocol.plausibility import Limits
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, mask
@@ -47,18 +48,18 @@ from tasks.telemetry.build_info import BuildInfo
 class Components:
     """The components, each of which has all that it needs when it is made."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, timeouts: TimeoutBounds = TIMEOUT_BOUNDS) -> None:
         """Raises SettingsError for a bad strategies file."""
         self.settings = settings
         chosen = read_file(settings.strategies_file)
         self.lifecycle, self.counters, self.feed_reports = Lifecycle(), Counters(), FeedReports()
         self.refused = RefusedFrames(self.counters)
         self.connectivity = Connectivity({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
-        self.lanes = _make_lanes(settings, chosen)
+        self.lanes = _make_lanes(settings, chosen, timeouts)
         self.nats = Nats(settings, self.connectivity, lambda: self.counters.add("slow_consumer"))
         self.source = self._choose_source()
         self.ledger = IngestLedger(settings)
-        self.active_configuration = ActiveConfiguration(settings, chosen)
+        self.active_configuration = ActiveConfiguration(Changes(settings), chosen)
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
         self.server_probe = ServerProbe(self.ledger, chosen.pools, self.memory_guard)
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
@@ -170,6 +171,7 @@ class Components:
         return registry
 
 
-def _make_lanes(settings: Settings, chosen: Configuration) -> Lanes:
+def _make_lanes(settings: Settings, chosen: Configuration, timeouts: TimeoutBounds) -> Lanes:
     bounds = Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes, settings.ingest_max_wait_s)
-    return Lanes(Router(chosen.routes(), settings.shard), bounds, lossless=settings.ingest_source == "jetstream")
+    lossless = settings.ingest_source == "jetstream"
+    return Lanes(Router(chosen.routes(), settings.shard), bounds, lossless=lossless, timeouts=timeouts)

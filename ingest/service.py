@@ -12,6 +12,7 @@ from nats.errors import Error as NatsError
 
 from ingest.components import Components
 from ingest.event_loop import end, new_event_loop, on_signals
+from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from tasks.clients.redis_client import FAILED
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
@@ -231,13 +232,13 @@ class Service:
             return False
 
 
-def run(settings: Settings) -> int:
+def run(settings: Settings, timeouts: TimeoutBounds = TIMEOUT_BOUNDS) -> int:
     """Run the service; the exit status, unless a signal ended it cleanly: then that signal ends the process."""
     configure_logging(settings, "ingest")
     tracing.start("ingest")
 
     async def main() -> tuple[int, signal.Signals | None]:
-        service = Service(Components(settings))
+        service = Service(Components(settings, timeouts))
         # What is there by now stays. Without this, a full collection looks through it again and again, for 50 ms.
         gc.freeze()
         return await service.run(), service.signal

@@ -13,7 +13,6 @@ from tasks.configuration.overlay_findings import runtime_values
 from tasks.configuration.stored import StoredConfiguration
 from tasks.ledger.configurations import TRIES, Changes, ConflictError
 from tasks.protocol.findings import Finding
-from tasks.settings import Settings
 
 log = structlog.get_logger()
 
@@ -21,9 +20,9 @@ log = structlog.get_logger()
 class ActiveConfiguration:
     """What the next batches run under."""
 
-    def __init__(self, settings: Settings, file: Configuration) -> None:
-        """Begin with the strategies file; what the ledger says comes with `refresh`."""
-        self._changes = Changes(settings)
+    def __init__(self, changes: Changes, file: Configuration) -> None:
+        """Begin with the strategies file; what the ledger says comes with `refresh`. `changes` is closed with it."""
+        self._changes = changes
         self._file = file
         self._adopted = False
         #: One at a time asks: of two, the one that read earlier could be the one to end later.

@@ -72,10 +72,10 @@ class StreamPublisher(Publisher):
 
     headers_bytes = 64
 
-    def __init__(self, settings: Settings, timing: Timing = TIMING) -> None:
-        """Open nothing yet."""
+    def __init__(self, settings: Settings, timing: Timing = TIMING, spare: Bounds = SPARE) -> None:
+        """Open nothing yet. While the stream takes none, live frames beyond `spare` are dropped."""
         super().__init__(settings)
-        self._timing = timing
+        self._timing, self._spare = timing, spare
         self._window = SendWindow()
         #: Another one in each process: a second replay is no repeat.
         self._run = secrets.token_urlsafe(6).encode()
@@ -115,7 +115,7 @@ class StreamPublisher(Publisher):
         """Publish one live frame. While the stream takes none it is held, within bounds, or dropped and counted."""
         while self._flows and self._holds(WAITING):
             await self._until_changed()
-        if not self._holds(SPARE):
+        if not self._holds(self._spare):
             self._add(stream, raw)
             return
         self.dropped += 1

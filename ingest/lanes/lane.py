@@ -15,7 +15,7 @@ from typing import Literal, NamedTuple
 
 import msgspec
 
-from ingest.lanes.rtt_estimator import MIN_TIMEOUT_S, RttEstimator
+from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, RttEstimator, TimeoutBounds
 from tasks.events import Kind, Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
 from tasks.protocol.routing import MAX_SYMBOLS, LaneId
@@ -44,7 +44,7 @@ class Item(NamedTuple):
 class Lane:
     """The events of one lane that are not committed yet."""
 
-    def __init__(self, lane: LaneId) -> None:
+    def __init__(self, lane: LaneId, timeouts: TimeoutBounds = TIMEOUT_BOUNDS) -> None:
         self.id = lane
         self.source = ""
         #: The lane's committed position.
@@ -63,7 +63,7 @@ class Lane:
         #: When to ask the ledger about it.
         self.check_s = 0.0
         self.held_bytes = 0
-        self.round_trip = RttEstimator()
+        self.round_trip = RttEstimator(timeouts)
         self._last_book: dict[tuple[str, str], int] = {}
 
     @property
@@ -186,7 +186,7 @@ class Lane:
             self._halve()
             return "resend"
         if queue_full or sum(now_s - sent_s < copy_life_s for sent_s in self.sent_s) >= MAX_COPIES:
-            self.check_s = now_s + MIN_TIMEOUT_S
+            self.check_s = now_s + self.round_trip.bounds.min_s
             return "wait"
         return "resend"
 

@@ -6,6 +6,7 @@ from typing import NamedTuple
 import msgspec
 
 from ingest.lanes.lane import DropReason, Item, Lane
+from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from tasks.events import AnyEvent, Position
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.routing import LaneId, Router
@@ -31,12 +32,17 @@ class Offered(NamedTuple):
 class Lanes:
     """The lanes, and the number of the last frame."""
 
-    def __init__(self, router: Router, bounds: Bounds, *, lossless: bool = False) -> None:
-        """Keep to the bounds by dropping events, or, if it has to be `lossless`, leave that to who reads them."""
+    def __init__(
+        self, router: Router, bounds: Bounds, *, lossless: bool = False, timeouts: TimeoutBounds = TIMEOUT_BOUNDS
+    ) -> None:
+        """Keep to the bounds by dropping events, or, if it has to be `lossless`, leave that to who reads them.
+
+        `timeouts` bound how soon the ledger is asked about a batch whose commit is not known.
+        """
         self.router = router
         self.bounds = bounds
         self._lossless = lossless
-        self._lanes = {lane: Lane(lane) for lane in router.lanes}
+        self._lanes = {lane: Lane(lane, timeouts) for lane in router.lanes}
         self.by_pool: dict[str, list[Lane]] = {}
         for lane in self._lanes.values():
             self.by_pool.setdefault(lane.id.pool, []).append(lane)

@@ -1,13 +1,23 @@
 """How long to wait for a commit before asking the ledger: TCP's estimator (RFC 6298), with our bounds. Pure."""
 
-MIN_TIMEOUT_S = 1.0
-MAX_TIMEOUT_S = 10.0
+from typing import NamedTuple
+
+
+class TimeoutBounds(NamedTuple):
+    """How long is waited at least and at most; seconds."""
+
+    min_s: float = 1.0
+    max_s: float = 10.0
+
+
+TIMEOUT_BOUNDS = TimeoutBounds()
 
 
 class RttEstimator:
     """The smoothed round trip of one lane and how far it strays."""
 
-    def __init__(self) -> None:
+    def __init__(self, bounds: TimeoutBounds = TIMEOUT_BOUNDS) -> None:
+        self.bounds = bounds
         self.smoothed_s: float | None = None
         self._deviation_s = 0.0
 
@@ -22,4 +32,4 @@ class RttEstimator:
     def timeout_s(self, tries: int) -> float:
         """Return how long to wait after so many sends (from 1): doubling, between the bounds."""
         base_s = (self.smoothed_s or 0.0) + 4 * self._deviation_s
-        return min(MAX_TIMEOUT_S, max(MIN_TIMEOUT_S, base_s) * 2.0 ** min(tries - 1, 8))
+        return min(self.bounds.max_s, max(self.bounds.min_s, base_s) * 2.0 ** min(tries - 1, 8))

@@ -42,9 +42,7 @@ class Consumer:
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
 
-    async def open(
-        self, subjects: Sequence[str], after: int, take: Callable[["Consumer", Msg], Awaitable[None]]
-    ) -> None:
+    async def open(self, subjects: Sequence[str], after: int, take: "Take") -> None:
         """Make it on the server, behind the message `after`; `take` is called with each message. Raises NATS's errors."""
         await self._client.jetstream().add_consumer(
             self._stream,
@@ -89,3 +87,7 @@ class Consumer:
             if self._subscription:
                 await self._subscription.unsubscribe()
             await self._client.jetstream().delete_consumer(self._stream, self._name)
+
+
+#: Called with each message that a consumer sends.
+Take = Callable[[Consumer, Msg], Awaitable[None]]

@@ -11,6 +11,7 @@ from contextlib import suppress
 from typing import Protocol
 
 import structlog
+from nats.aio.client import Client
 from nats.aio.msg import Msg
 from nats.errors import Error
 from nats.js.api import ConsumerInfo
@@ -50,13 +51,14 @@ class StreamSource:
         has_room: Callable[[], bool],
         lost: Callable[[int], None],
         pacing: Pacing = DEFAULT_PACING,
+        make_consumer: Callable[[Client, str], Consumer] = Consumer,
     ) -> None:
         """`has_room` says whether more frames may come; `lost` is told how many the stream no longer had.
 
         Of a stream with wider subjects than ours, `lost` is told how many messages at most: those of others, too.
         """
         self._nats, self._settings, self._has_room, self._lost = nats, settings, has_room, lost
-        self._cursor = StreamCursor(pacing)
+        self._cursor, self._make_consumer = StreamCursor(pacing), make_consumer
         self._deliver: Deliver | None = None
         #: The last one that was opened, which has to be taken off the server when it is not read from any more.
         self._consumer: Consumer | None = None
@@ -173,7 +175,7 @@ class StreamSource:
         if start is None:
             return
         self._forgotten(start.forgotten)
-        consumer = Consumer(self._nats.client, stream.name)
+        consumer = self._make_consumer(self._nats.client, stream.name)
         await consumer.open(stream_setup.wanted_subjects(self._settings), start.after_seq, self._take)
         self._consumer = consumer
         if self._cursor.opened(opening, time.monotonic()):

@@ -1,6 +1,5 @@
 """A ledger on the session's Valkey, under the test's own namespace, and frames of a recording."""
 
-import asyncio
 from collections.abc import Iterator
 from contextlib import ExitStack, closing
 from pathlib import Path
@@ -62,9 +61,9 @@ def start(settings: Settings) -> Iterator[Start]:
     """A function that starts as ingest does that has read a file."""
     with ExitStack() as started:
 
-        def start(chosen: Configuration) -> ActiveConfiguration:
-            in_force = started.enter_context(closing(ActiveConfiguration(settings, chosen)))
-            asyncio.run(in_force.refresh())
+        async def start(chosen: Configuration, changes: Changes | None = None) -> ActiveConfiguration:
+            in_force = started.enter_context(closing(ActiveConfiguration(changes or Changes(settings), chosen)))
+            await in_force.refresh()
             return in_force
 
         yield start

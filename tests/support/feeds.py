@@ -10,7 +10,6 @@ from typing import Any
 
 import nats
 import pytest
-import structlog
 from nats.aio.client import Client
 
 from tests.support.waiting import HANGS_S
@@ -81,15 +80,6 @@ async def listening(nats_url: str, subject: str = "binance.>") -> AsyncIterator[
         yield listener
     finally:
         await client.close()
-
-
-def logged(monkeypatch: pytest.MonkeyPatch, *modules: Any) -> list[Any]:
-    """Catch what these modules log."""
-    capture = structlog.testing.LogCapture()
-    logger = structlog.wrap_logger(None, processors=[capture], wrapper_class=structlog.make_filtering_bound_logger(0))
-    for module in modules:
-        monkeypatch.setattr(module, "log", logger)
-    return capture.entries
 
 
 async def cancelled(task: "asyncio.Task[None]") -> None:

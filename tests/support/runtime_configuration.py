@@ -1,6 +1,6 @@
 """A configuration of two strategies and its changes at run time, as tests make them."""
 
-from collections.abc import Callable
+from typing import Protocol
 
 import msgspec
 import redis
@@ -32,8 +32,10 @@ def said(in_force: ActiveConfiguration) -> list[str]:
     return [f"{finding.what}: {finding.says}" for finding in in_force.findings()]
 
 
-#: Starts as ingest does that has read a file.
-Start = Callable[[Configuration], ActiveConfiguration]
+class Start(Protocol):
+    """Starts as ingest does that has read a file; `changes` is how it looks at the ledger."""
+
+    async def __call__(self, chosen: Configuration, changes: Changes | None = None) -> ActiveConfiguration: ...
 
 
 def changed_by_the_release_before(

@@ -30,6 +30,7 @@ from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade
 from tasks.ledger import Ledger
+from tasks.ledger.configurations import Changes
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_TYPE
@@ -145,7 +146,7 @@ class Rig:
             self.ledger,
             CeleryPublisher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
             self.counters,
-            ActiveConfiguration(settings, configuration),
+            ActiveConfiguration(Changes(settings), configuration),
             CORE,
             SenderConditions(1, lambda: self.workforce, may_send),
         )

@@ -14,8 +14,7 @@ from nats.aio.client import Client
 from compose.local.processes import Instance, Process
 from compose.local.servers import start_nats
 from compose.local.waiting import wait_for
-from ingest.feeds import stream_publisher
-from ingest.feeds.stream_publisher import StreamPublisher, Timing
+from ingest.feeds.stream_publisher import SPARE, TIMING, Bounds, StreamPublisher, Timing
 from ingest.sources import stream_setup
 from tasks.settings import Settings
 
@@ -78,8 +77,10 @@ async def stored(settings: Settings) -> list[bytes]:
 
 
 @asynccontextmanager
-async def publishing(settings: Settings, timing: Timing | None = None) -> AsyncIterator[StreamPublisher]:
-    publisher = StreamPublisher(settings, timing or stream_publisher.TIMING)
+async def publishing(
+    settings: Settings, timing: Timing = TIMING, spare: Bounds = SPARE
+) -> AsyncIterator[StreamPublisher]:
+    publisher = StreamPublisher(settings, timing, spare)
     with publisher.client.refusals() as publisher.refused:
         await publisher.open()
         try:

@@ -7,6 +7,7 @@ from contextlib import asynccontextmanager
 from typing import Any
 
 import nats
+from nats.aio.client import Client
 
 from ingest.connectivity import Connectivity
 from ingest.sources.consumer import Consumer
@@ -19,6 +20,8 @@ from tasks.settings import Settings
 from tests.support.waiting import HANGS_S
 
 LOOK_S = 0.02
+#: Makes the consumers that a reader reads through.
+MakeConsumer = Callable[[Client, str], Consumer]
 
 
 def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:
@@ -36,13 +39,15 @@ def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:
 class Reader:
     """A source whose service looks at it as often as it should, and what it delivered."""
 
-    def __init__(self, settings: Settings, pacing: Pacing) -> None:
+    def __init__(self, settings: Settings, pacing: Pacing, make_consumer: MakeConsumer = Consumer) -> None:
         self.settings = settings
         self.nats = Nats(settings, Connectivity({"nats": settings.nats_url}), lambda: None)
         #: There is room for so many frames.
         self.room = 10**9
         self.lost = 0
-        self.source = StreamSource(self.nats, settings, lambda: len(self.frames) < self.room, self._on_lost, pacing)
+        self.source = StreamSource(
+            self.nats, settings, lambda: len(self.frames) < self.room, self._on_lost, pacing, make_consumer
+        )
         self.frames: list[tuple[int, bytes]] = []
 
     def _on_lost(self, count: int) -> None:
@@ -87,8 +92,10 @@ class Reader:
 
 
 @asynccontextmanager
-async def reading(settings: Settings, pacing: Pacing = DEFAULT_PACING) -> AsyncIterator[Reader]:
-    reader = Reader(settings, pacing)
+async def reading(
+    settings: Settings, pacing: Pacing = DEFAULT_PACING, make_consumer: MakeConsumer = Consumer
+) -> AsyncIterator[Reader]:
+    reader = Reader(settings, pacing, make_consumer)
     await reader.nats.connect()
     try:
         yield reader
@@ -97,9 +104,11 @@ async def reading(settings: Settings, pacing: Pacing = DEFAULT_PACING) -> AsyncI
 
 
 @asynccontextmanager
-async def opened(settings: Settings, count: int, pacing: Pacing = DEFAULT_PACING) -> AsyncIterator[Reader]:
+async def opened(
+    settings: Settings, count: int, pacing: Pacing = DEFAULT_PACING, make_consumer: MakeConsumer = Consumer
+) -> AsyncIterator[Reader]:
     """Yield a reader of a stream with so many frames, once the first has come."""
-    async with reading(settings, pacing) as reader:
+    async with reading(settings, pacing, make_consumer) as reader:
         await reader.begin()
         await publish(settings, count)
         await reader.source.open(reader.deliver)

@@ -64,8 +64,8 @@ def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
         asyncio.run(run(process))
 
 
-def test_a_signal_is_not_acknowledged_until_nats_is_back_and_has_it(settings):
-    async def run(instance: Instance) -> None:
+async def test_a_signal_is_not_acknowledged_until_nats_is_back_and_has_it(settings):
+    with Instance("relay") as instance:
         process, url = start_nats(instance)
         own = settings.model_copy(update={"nats_url": url})
         async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on:
@@ -89,9 +89,6 @@ def test_a_signal_is_not_acknowledged_until_nats_is_back_and_has_it(settings):
             await on.relay.drain()
             await on.hears("one")
             assert await on.unacknowledged() == 0
-
-    with Instance("relay") as instance:
-        asyncio.run(run(instance))
 
 
 async def test_what_an_earlier_relay_left_unacknowledged_is_relayed_first(settings):

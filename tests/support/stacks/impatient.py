@@ -1,8 +1,10 @@
 """Runs ingest as `python -m ingest` does, but it soon sends again what nobody committed: `-m tests.support.stacks.impatient`."""
 
-import runpy
+import sys
 
-from ingest.lanes import rtt_estimator
+from ingest.lanes.rtt_estimator import TimeoutBounds
+from ingest.service import run
+from tasks.settings import load
 
-rtt_estimator.MIN_TIMEOUT_S = rtt_estimator.MAX_TIMEOUT_S = 0.3
-runpy.run_module("ingest", run_name="__main__", alter_sys=True)
+if __name__ == "__main__":
+    sys.exit(run(load(), TimeoutBounds(min_s=0.3, max_s=0.3)))

@@ -4,20 +4,21 @@ import asyncio
 import json
 
 import pytest
+from structlog.testing import capture_logs
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.feeds import binance as feed
-from ingest.feeds import link
 from tasks import frames
 from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.settings import Settings
-from tests.support.feeds import logged, until
+from tests.support.feeds import until
 from tests.support.live_feed import BOTH, IMPATIENT, feed_settings, live, original
 from tests.support.servers import exchange as scripts
 from tests.support.servers.exchange import Exchange, recorded
+from tests.support.waiting import HANGS_S
 
 
 async def test_each_frame_is_published_byte_for_byte_on_its_streams_subject(nats_url, spot):
@@ -29,20 +30,18 @@ async def test_each_frame_is_published_byte_for_byte_on_its_streams_subject(nats
         assert all(type(json.loads(frame)["received_at"]) is int for frame in listener.frames)
 
 
-def test_a_live_feed_that_may_not_publish_ends_with_the_reason(spot):
-    async def main(url: str) -> None:
-        server = Exchange(spot)
-        async with server.open():
-            with pytest.raises(SettingsError, match=r"NATS does not let this login publish binance\.\w+@"):
-                await asyncio.wait_for(feed.binance(feed_settings(url, server), BOTH, "spot", IMPATIENT), 15)
-
+async def test_a_live_feed_that_may_not_publish_ends_with_the_reason(spot):
     with Instance("live") as instance:
         file = instance.directory / "rights.conf"
         file.write_text(
             'authorization { default_permissions: { publish: "_INBOX.>" }, users: [{ user: us, password: us }] }'
         )
-        url = start_nats(instance, jetstream=False, options=("--config", str(file)))[1]
-        asyncio.run(main(url.replace("//", "//us:us@")))
+        _, url = start_nats(instance, jetstream=False, options=("--config", str(file)))
+        server = Exchange(spot)
+        async with server.open():
+            settings = feed_settings(url.replace("//", "//us:us@"), server)
+            with pytest.raises(SettingsError, match=r"NATS does not let this login publish binance\.\w+@"):
+                await asyncio.wait_for(feed.binance(settings, BOTH, "spot", IMPATIENT), HANGS_S)
 
 
 @pytest.mark.parametrize("venue", ["spot", "usdm"])
@@ -85,12 +84,12 @@ async def test_other_addresses_for_books_and_trades_are_two_connections(nats_url
     ]
 
 
-async def test_trades_asked_for_where_none_are_pushed_are_named(nats_url, recording, monkeypatch):
-    entries = logged(monkeypatch, feed)
+async def test_trades_asked_for_where_none_are_pushed_are_named(nats_url, recording):
     server = Exchange(recorded(recording, 300, "usdm"))
 
-    async with live(nats_url, server, venue="usdm", trades="market"):
-        await until(lambda: any("is there such" in entry["event"] for entry in entries), "a warning")
+    with capture_logs() as entries:
+        async with live(nats_url, server, venue="usdm", trades="market"):
+            await until(lambda: any("is there such" in entry["event"] for entry in entries), "a warning")
     assert [entry["event"] for entry in entries if "is there such" in entry["event"]] == [
         "nothing from the exchange about btcusdt@trade, ethusdt@trade: is there such a symbol on this venue?"
     ]
@@ -105,24 +104,23 @@ def test_more_streams_than_a_connection_carries_are_split():
     assert len({name for streams in asked for name in streams}) == 900
 
 
-async def test_garbage_is_dropped_and_what_stands_between_it_goes_on(nats_url, spot, monkeypatch):
-    entries = logged(monkeypatch, feed, link)
+async def test_garbage_is_dropped_and_what_stands_between_it_goes_on(nats_url, spot):
     server = Exchange(spot, scripts.send_garbage)
 
-    async with live(nats_url, server) as (listener, _):
-        await until(lambda: len(listener.messages) == len(spot), "all frames")
-        assert [original(frame) for frame in listener.frames] == spot
-        assert server.connections == 1
+    with capture_logs() as entries:
+        async with live(nats_url, server) as (listener, _):
+            await until(lambda: len(listener.messages) == len(spot), "all frames")
+            assert [original(frame) for frame in listener.frames] == spot
+            assert server.connections == 1
     # 300 pieces of garbage within ten seconds: one line.
     assert len([entry for entry in entries if "no frame" in entry["event"]]) == 1
 
 
-async def test_one_unknown_symbol_among_others_is_named_in_one_warning(nats_url, spot, monkeypatch):
-    entries = logged(monkeypatch, feed)
-
-    async with live(nats_url, Exchange(spot), ["BTCUSDT", "ETHUSDT", "BTCUSTD"]) as (_, task):
-        await until(lambda: any("BTCUSTD" in entry["event"] for entry in entries), "a warning")
-        assert not task.done()
+async def test_one_unknown_symbol_among_others_is_named_in_one_warning(nats_url, spot):
+    with capture_logs() as entries:
+        async with live(nats_url, Exchange(spot), ["BTCUSDT", "ETHUSDT", "BTCUSTD"]) as (_, task):
+            await until(lambda: any("BTCUSTD" in entry["event"] for entry in entries), "a warning")
+            assert not task.done()
     warnings = [entry for entry in entries if "is there such a symbol" in entry["event"]]
     assert len(warnings) == 1
     assert "ETHUSDT" not in warnings[0]["event"]

@@ -12,13 +12,12 @@ from structlog.testing import capture_logs
 
 from compose.local.servers import free_port
 from ingest.feeds import binance as feed
-from ingest.feeds import link
-from ingest.feeds.link import Link, Patience
+from ingest.feeds.link import Link, Patience, _abandon
 from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
-from tests.support.feeds import cancelled, listening, logged, until
+from tests.support.feeds import cancelled, listening, until
 from tests.support.live_feed import IMPATIENT, live, original
 from tests.support.needs import missing
 from tests.support.servers import exchange as scripts
@@ -31,28 +30,28 @@ def is_well(request: bytes) -> bool:
     return report is not None and not report.silent
 
 
-async def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, recording, monkeypatch):
+async def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, recording):
     """Ingest is told too, until the stream speaks again."""
-    entries = logged(monkeypatch, feed, link)
     server = Exchange(
         recorded(recording, 300, "spot"), scripts.send_again_and_again_but_trades, scripts.send_again_and_again
     )
     patience = IMPATIENT._replace(renew_s=1.0)
 
-    async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, patience=patience):
-        await until(lambda: any("speak again" in entry["event"] for entry in entries), "the trades")
-        reports = [feed_report.decode(request) for request in told.frames]
-        assert all(reports)
-        silent = [[each.stream for each in report.named] for report in reports if report]
-        assert ["btcusdt@trade", "ethusdt@trade"] in silent
-        last = feed_report.decode(told.frames[-1])
-        await until(lambda: is_well(told.frames[-1]), f"a report without silent streams after {last}")
+    with capture_logs() as entries:
+        async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, patience=patience):
+            await until(lambda: any("speak again" in entry["event"] for entry in entries), "the trades")
+            reports = [feed_report.decode(request) for request in told.frames]
+            assert all(reports)
+            silent = [[each.stream for each in report.named] for report in reports if report]
+            assert ["btcusdt@trade", "ethusdt@trade"] in silent
+            last = feed_report.decode(told.frames[-1])
+            await until(lambda: is_well(told.frames[-1]), f"a report without silent streams after {last}")
     # The first link was read until the second stood, and only then let go.
     kinds = Counter(entry["event"].partition(":")[0].partition(" about ")[0] for entry in entries)
     # On a slow machine the second may be silent for so long, too, that a third is opened, and the streams come back twice.
     assert server.connections == 1 + kinds.pop("reopening the link") > 1
     assert kinds.pop("streams speak again") >= 1
-    assert kinds == {"going live": 1, "nothing from the exchange": 1}
+    assert kinds == {"going live": 1, "nothing from the exchange": 1, "the feed has ended": 1}
 
 
 @pytest.mark.parametrize(
@@ -118,30 +117,27 @@ async def test_an_old_link_is_replaced_by_a_fresh_one_without_a_gap(nats_url, re
         assert not task.done()
 
 
-def test_a_proxy_that_is_down_is_named_and_not_the_exchange(monkeypatch):
+async def test_a_proxy_that_is_down_is_named_and_not_the_exchange(monkeypatch):
     address = f"127.0.0.1:{free_port()}"
     monkeypatch.setenv("WS_PROXY", f"http://me:hunter2@{address}")
     monkeypatch.setenv("NO_PROXY", "")
     link = Link("ws://exchange.example/stream?streams=x", lambda *_: asyncio.sleep(0), IMPATIENT)
 
-    async def main() -> None:
+    with capture_logs() as logs:
         task = asyncio.create_task(link.run())
         await until(lambda: bool(logs), "a warning")
         await cancelled(task)
-
-    with capture_logs() as logs:
-        asyncio.run(main())
     assert (logs[0]["event"], logs[0]["proxy"]) == ("the proxy can't be reached, retrying", address)
     assert "hunter2" not in str(logs)
 
 
 @pytest.mark.parametrize("value", ["foo://127.0.0.1:1", "socks5h://127.0.0.1:1"])
-def test_a_proxy_that_cant_be_used_ends_the_feed_before_it_waits_for_nats(monkeypatch, value):
+async def test_a_proxy_that_cant_be_used_ends_the_feed_before_it_waits_for_nats(monkeypatch, value):
     monkeypatch.setenv("HTTPS_PROXY", value)
     monkeypatch.setattr("ingest.feeds.proxy.find_spec", lambda _: None)
     settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
     with pytest.raises(SettingsError, match="HTTPS_PROXY or its like: "):
-        asyncio.run(feed.binance(settings, ["BTCUSDT"], "spot"))
+        await feed.binance(settings, ["BTCUSDT"], "spot")
 
 
 async def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
@@ -167,5 +163,5 @@ async def test_a_websocket_that_stands_as_the_feed_ends_is_closed():
     socket = AsyncMock()
     opening = asyncio.create_task(asyncio.sleep(0, socket))
     await asyncio.wait({opening})
-    await link._abandon(opening)
+    await _abandon(opening)
     socket.close.assert_awaited_once()

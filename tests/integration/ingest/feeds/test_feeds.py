@@ -5,13 +5,16 @@ import json
 import os
 import subprocess
 import sys
+from collections.abc import Iterable, MutableMapping
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
+from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
-from ingest.feeds import replay as replay_feed
+from ingest.feeds.publisher import Connection
 from ingest.feeds.replay import CHUNK_LINES, replay
 from ingest.feeds.simulate import Plan, simulate
 from tasks import frames
@@ -19,7 +22,8 @@ from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, encode
 from tasks.settings import Settings
-from tests.support.feeds import Listener, cancelled, envelope, listening, logged, trade, until, write_recording
+from tests.support.feeds import Listener, cancelled, envelope, listening, trade, until, write_recording
+from tests.support.waiting import HANGS_S
 
 #: Nothing listens there.
 NOWHERE = "nats://127.0.0.1:1"
@@ -32,6 +36,10 @@ def recording(path: Path, count: int) -> list[bytes]:
 
 async def never_past(settings: Settings, path: Path, speed: float | None = None) -> None:
     await replay(settings, [path], speed, lambda _: False)
+
+
+def warnings(entries: Iterable[MutableMapping[str, Any]]) -> list[MutableMapping[str, Any]]:
+    return [entry for entry in entries if entry["log_level"] == "warning"]
 
 
 def _more_than(listener: Listener, count: int) -> bool:
@@ -94,18 +102,15 @@ async def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds
             assert event.venue == "usdm"
 
 
-def test_a_replay_of_the_exchanges_own_frames_names_their_streams(nats_url, tmp_path):
+async def test_a_replay_of_the_exchanges_own_frames_names_their_streams(nats_url, tmp_path):
     own = [trade(1), {"data": trade(2)}, {"e": "listStatus", "E": trade(3)["E"]}]
     path = write_recording(tmp_path / "own.jsonl", own)
 
-    async def main() -> list[tuple[str, bytes]]:
-        async with listening(nats_url) as listener:
-            await never_past(Settings(nats_url=nats_url), path)
-            await until(lambda: _more_than(listener, 2), "three frames")
-            return listener.messages
-
+    async with listening(nats_url) as listener:
+        await never_past(Settings(nats_url=nats_url), path)
+        await until(lambda: _more_than(listener, 2), "three frames")
     subjects = ["binance.btcusdt@trade", "binance.btcusdt@trade", "binance.nameless"]
-    assert asyncio.run(main()) == list(zip(subjects, path.read_bytes().splitlines(), strict=True))
+    assert listener.messages == list(zip(subjects, path.read_bytes().splitlines(), strict=True))
 
 
 async def test_a_replay_publishes_every_line_unchanged_and_in_order(nats_url, tmp_path):
@@ -118,19 +123,17 @@ async def test_a_replay_publishes_every_line_unchanged_and_in_order(nats_url, tm
         assert set(listener.subjects) == {"binance.btcusdt@trade"}
 
 
-async def test_nobody_answering_means_one_warning_and_no_waiting(nats_url, tmp_path, monkeypatch):
-    entries = logged(monkeypatch, replay_feed)
+async def test_nobody_answering_means_one_warning_and_no_waiting(nats_url, tmp_path):
     lines = recording(tmp_path / "some.jsonl", 4 * CHUNK_LINES)
 
     async with listening(nats_url) as listener:
-        await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
+        with capture_logs() as entries:
+            await never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl")
         await until(lambda: len(listener.messages) == len(lines), "all lines")
-    assert [entry["log_level"] for entry in entries] == ["warning"]
+    assert len(warnings(entries)) == 1
 
 
-def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url, tmp_path, monkeypatch):
-    monkeypatch.setattr(replay_feed, "_POLL_MAX_S", 0.02)
-    entries = logged(monkeypatch, replay_feed)
+async def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url, tmp_path):
     lines = recording(tmp_path / "some.jsonl", 3 * CHUNK_LINES)
     held, asked = 0, 0
 
@@ -143,13 +146,12 @@ def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url, tmp_
         before = asked
         await until(lambda: asked >= before + times, "further questions")
 
-    async def main() -> None:
-        nonlocal held
-        async with listening(nats_url) as listener, listening(nats_url, "none.>") as ingest:
-            subscription = await ingest.client.subscribe(STATUS_SUBJECT, cb=answer)
-            await ingest.client.flush()
-            # Given an ingest that is full from the beginning.
-            held = 51
+    async with listening(nats_url) as listener, listening(nats_url, "none.>") as ingest:
+        subscription = await ingest.client.subscribe(STATUS_SUBJECT, cb=answer)
+        await ingest.client.flush()
+        # Given an ingest that is full from the beginning.
+        held = 51
+        with capture_logs() as entries:
             task = asyncio.create_task(never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl"))
             await asked_again(5)
             assert listener.messages == []
@@ -157,14 +159,12 @@ def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url, tmp_
             await subscription.unsubscribe()
             await until(lambda: any("waiting until ingest" in entry["event"] for entry in entries), "a warning")
             assert listener.messages == []
-            # When it is back and empty, all comes.
-            held = 0
-            await ingest.client.subscribe(STATUS_SUBJECT, cb=answer)
-            await asyncio.wait_for(task, 10)
-            await until(lambda: len(listener.messages) == len(lines), "all lines")
-            assert listener.frames == lines
-
-    asyncio.run(main())
+        # When it is back and empty, all comes.
+        held = 0
+        await ingest.client.subscribe(STATUS_SUBJECT, cb=answer)
+        await asyncio.wait_for(task, HANGS_S)
+        await until(lambda: len(listener.messages) == len(lines), "all lines")
+        assert listener.frames == lines
 
 
 async def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
@@ -182,18 +182,17 @@ async def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
         assert list(dict.fromkeys(listener.frames)) == lines
 
 
-async def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked(monkeypatch):
-    from ingest.feeds import publisher  # noqa: PLC0415 only here
-
-    entries = logged(monkeypatch, publisher)
-
-    connection = publisher.Connection(Settings(nats_url="nats://user:secret@127.0.0.1:1"))
-    task = asyncio.create_task(connection.open())
-    await until(lambda: sum(server.reconnects for server in connection.client._server_pool) >= 2, "a second attempt")
-    await cancelled(task)
-    await connection.close()
-    assert len(entries) == 1
-    assert entries[0]["where"] == "nats://***@127.0.0.1:1"
+async def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked():
+    connection = Connection(Settings(nats_url="nats://user:secret@127.0.0.1:1"))
+    with capture_logs() as entries:
+        task = asyncio.create_task(connection.open())
+        await until(
+            lambda: sum(server.reconnects for server in connection.client._server_pool) >= 2, "a second attempt"
+        )
+        await cancelled(task)
+        await connection.close()
+    [warning] = warnings(entries)
+    assert warning["where"] == "nats://***@127.0.0.1:1"
 
 
 @pytest.mark.parametrize(

@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import nats
 import pytest
 
-from compose.local.processes import Instance, Process
+from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats
 from ingest.feeds import record as feed
 from ingest.transport.flush import confirm_published
@@ -22,6 +22,7 @@ from tasks.frames.model import Arrival
 from tasks.frames.recordings import read
 from tasks.settings import Settings
 from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
+from tests.support.waiting import HANGS_S
 
 STREAM = "btcusdt@trade"
 NOW_NS = 1_764_000_000 * 10**9
@@ -181,7 +182,7 @@ def test_a_signal_ends_a_recording_with_a_whole_file(nats_url, tmp_path, number)
     try:
         asyncio.run(main())
         process.send_signal(number)
-        _, errors = process.communicate(timeout=20)
+        _, errors = process.communicate(timeout=HANGS_S)
     finally:
         process.kill()
         process.wait()
@@ -209,28 +210,25 @@ async def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp
 
 
 @pytest.mark.parametrize("name", ["kept.jsonl", "new.jsonl.gz"])
-def test_a_recording_ends_in_time_while_nats_is_away_and_leaves_no_file(tmp_path, name):
+async def test_a_recording_ends_in_time_while_nats_is_away_and_leaves_no_file(tmp_path, name):
     path, kept = tmp_path / name, tmp_path / "kept.jsonl"
     kept.write_bytes(b"precious")
     settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
 
     with pytest.raises(ServerUnavailableError, match="was not there: nothing was recorded"):
-        asyncio.run(feed.record(settings, path, seconds=0.2, force=True))
+        await feed.record(settings, path, seconds=0.2, force=True)
 
     assert [(each.name, each.read_bytes()) for each in tmp_path.iterdir()] == [("kept.jsonl", b"precious")]
 
 
 @pytest.mark.parametrize("source", ["core", "jetstream"])
-def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path, source):
+async def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path, source):
     path = tmp_path / "cut.jsonl"
-
-    async def main(server: Process, url: str, instance: Instance) -> None:
-        settings = Settings(nats_url=url, nats_subjects="cut.>", ingest_source=source, ingest_stream_max_bytes=2**26)
-        await feed.record(settings, path, seconds=2, force=False, on_listening=lambda: instance.kill(server))
 
     with Instance("recorder") as instance:
         server, url = start_nats(instance, jetstream=source == "jetstream")
-        asyncio.run(main(server, url, instance))
+        settings = Settings(nats_url=url, nats_subjects="cut.>", ingest_source=source, ingest_stream_max_bytes=2**26)
+        await feed.record(settings, path, seconds=2, force=False, on_listening=lambda: instance.kill(server))
     assert path.read_bytes() == b""
 
 
@@ -241,12 +239,12 @@ def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path, so
         ({"nats_nkey": "none"}, "NATS_NKEY"),
     ],
 )
-def test_a_recording_that_cant_begin_leaves_what_was_there(tmp_path, given, said):
+async def test_a_recording_that_cant_begin_leaves_what_was_there(tmp_path, given, said):
     path = tmp_path / "kept.jsonl"
     path.write_bytes(b"precious")
 
     with pytest.raises(SettingsError, match=said):
-        asyncio.run(feed.record(Settings(**given), path, seconds=None, force=True))
+        await feed.record(Settings(**given), path, seconds=None, force=True)
 
     assert path.read_bytes() == b"precious"
 
@@ -255,9 +253,9 @@ def test_a_recording_that_cant_begin_leaves_what_was_there(tmp_path, given, said
     ("path", "said"),
     [("there.jsonl", "--force"), ("none/file.jsonl", "No such file or directory"), (".", "Is a directory")],
 )
-def test_a_file_that_cant_be_made_is_told_before_nats_is_waited_for(tmp_path, path, said):
+async def test_a_file_that_cant_be_made_is_told_before_nats_is_waited_for(tmp_path, path, said):
     (tmp_path / "there.jsonl").touch()
     settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
 
     with pytest.raises(RecordingError, match=said):
-        asyncio.run(feed.record(settings, tmp_path / path, seconds=None, force=path == "."))
+        await feed.record(settings, tmp_path / path, seconds=None, force=path == ".")

@@ -58,7 +58,7 @@ async def test_a_frame_without_a_time_has_that_at_which_it_was_stored(nats_url, 
     assert all(abs(one - other) <= 1_000 for one, other in zip(times_ns, stored_ns, strict=True))
 
 
-def test_all_is_recorded_in_order_though_nats_is_killed(tmp_path, namespace):
+async def test_all_is_recorded_in_order_though_nats_is_killed(tmp_path, namespace):
     path = tmp_path / "stream.jsonl"
     frames = [text(envelope(trade(number), 10**18 + number)) for number in range(300)]
 
@@ -74,20 +74,17 @@ def test_all_is_recorded_in_order_though_nats_is_killed(tmp_path, namespace):
             await until(lambda: path.read_bytes().count(b"\n") == 300, "all frames")
             await client.close()
 
-        asyncio.run(_recorded(settings_of_a_stream(url, namespace), path, during))
+        await _recorded(settings_of_a_stream(url, namespace), path, during)
 
     assert [line.raw for line in read(path)] == frames
 
 
-def test_a_stream_that_cant_be_a_log_is_refused_with_the_reason(nats_url, tmp_path, namespace):
+async def test_a_stream_that_cant_be_a_log_is_refused_with_the_reason(nats_url, tmp_path, namespace):
     settings = settings_of_a_stream(nats_url, namespace)
 
-    async def main() -> None:
-        client = await nats.connect(nats_url)
-        await client.jetstream().add_stream(name=namespace, subjects=[f"{namespace}.>"], retention="workqueue")
-        await client.close()
-        await feed.record(settings, tmp_path / "none.jsonl", seconds=None, force=False)
-
+    client = await nats.connect(nats_url)
+    await client.jetstream().add_stream(name=namespace, subjects=[f"{namespace}.>"], retention="workqueue")
+    await client.close()
     with pytest.raises(SettingsError, match="it is no log"):
-        asyncio.run(main())
+        await feed.record(settings, tmp_path / "none.jsonl", seconds=None, force=False)
     assert list(tmp_path.iterdir()) == []

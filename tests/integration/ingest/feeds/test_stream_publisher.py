@@ -1,8 +1,5 @@
 """What a feed publishes into a stream is in it, each frame once and in order, whatever the server does meanwhile."""
 
-import asyncio
-
-from compose.local.processes import Instance, Process
 from tests.support.feeds import until
 from tests.support.servers.proxy import Proxy
 from tests.support.stream_publishing import (
@@ -20,8 +17,8 @@ from tests.support.stream_publishing import (
 )
 
 
-def test_a_server_that_is_killed_at_full_speed_loses_and_repeats_nothing(tmp_path):
-    async def main(instance: Instance, process: Process, url: str) -> None:
+async def test_a_server_that_is_killed_at_full_speed_loses_and_repeats_nothing(tmp_path):
+    with server(tmp_path) as (instance, process, url):
         settings = to_stream(url)
         async with made(settings), publishing(settings) as publisher:
             given = 0
@@ -37,36 +34,29 @@ def test_a_server_that_is_killed_at_full_speed_loses_and_repeats_nothing(tmp_pat
             publisher.verify()
         assert await stored(settings) == numbers(given)
 
-    with server(tmp_path) as (instance, process, url):
-        asyncio.run(main(instance, process, url))
+
+async def test_frames_whose_confirmation_was_lost_are_stored_once(tmp_path):
+    with server(tmp_path) as (_, _, url), Proxy(int(url.rpartition(":")[2])) as proxy:
+        settings = to_stream(f"nats://127.0.0.1:{proxy.port}")
+        direct = to_stream(url)
+        async with made(direct) as client, publishing(settings) as publisher:
+            await put(publisher, numbers(1))
+            await publisher.settle()
+            # What the server says comes so late that the connection is gone by then.
+            proxy.latency_s = 0.5
+            await put(publisher, numbers(500, first=2))
+            await until_messages(client, direct, 501)
+            assert publisher.published == 1
+            proxy.latency_s = 0
+            proxy.cut()
+            await put(publisher, numbers(500, first=502))
+            await publisher.settle()
+            publisher.verify()
+        assert await stored(direct) == numbers(1_001)
 
 
-def test_frames_whose_confirmation_was_lost_are_stored_once(tmp_path):
-    async def main(process: Process, url: str) -> None:
-        with Proxy(int(url.rpartition(":")[2])) as proxy:
-            settings = to_stream(f"nats://127.0.0.1:{proxy.port}")
-            direct = to_stream(url)
-            async with made(direct) as client, publishing(settings) as publisher:
-                await put(publisher, numbers(1))
-                await publisher.settle()
-                # What the server says comes so late that the connection is gone by then.
-                proxy.latency_s = 0.5
-                await put(publisher, numbers(500, first=2))
-                await until_messages(client, direct, 501)
-                assert publisher.published == 1
-                proxy.latency_s = 0
-                proxy.cut()
-                await put(publisher, numbers(500, first=502))
-                await publisher.settle()
-                publisher.verify()
-            assert await stored(direct) == numbers(1_001)
-
-    with server(tmp_path) as (_, process, url):
-        asyncio.run(main(process, url))
-
-
-def test_a_second_run_with_the_same_frames_is_no_repeat(tmp_path):
-    async def main(url: str) -> None:
+async def test_a_second_run_with_the_same_frames_is_no_repeat(tmp_path):
+    with server(tmp_path) as (_, _, url):
         settings = to_stream(url)
         async with made(settings):
             for _ in range(2):
@@ -75,12 +65,9 @@ def test_a_second_run_with_the_same_frames_is_no_repeat(tmp_path):
                     await publisher.settle()
         assert await stored(settings) == [*numbers(10), *numbers(10)]
 
+
+async def test_frames_wait_until_there_is_a_stream_and_are_in_order(tmp_path):
     with server(tmp_path) as (_, _, url):
-        asyncio.run(main(url))
-
-
-def test_frames_wait_until_there_is_a_stream_and_are_in_order(tmp_path):
-    async def main(url: str) -> None:
         settings = to_stream(url)
         async with publishing(settings, QUICK) as publisher:
             await put(publisher, numbers(100))
@@ -91,12 +78,9 @@ def test_frames_wait_until_there_is_a_stream_and_are_in_order(tmp_path):
                 publisher.verify()
         assert await stored(settings) == numbers(100)
 
-    with server(tmp_path) as (_, _, url):
-        asyncio.run(main(url))
 
-
-def test_a_server_that_hangs_gets_what_it_did_not_confirm_again(tmp_path):
-    async def main(process: Process, url: str) -> None:
+async def test_a_server_that_hangs_gets_what_it_did_not_confirm_again(tmp_path):
+    with server(tmp_path) as (_, process, url):
         settings = to_stream(url)
         async with made(settings), publishing(settings, QUICK) as publisher:
             await put(publisher, numbers(10))
@@ -108,6 +92,3 @@ def test_a_server_that_hangs_gets_what_it_did_not_confirm_again(tmp_path):
             await publisher.settle()
             publisher.verify()
         assert await stored(settings) == numbers(20)
-
-    with server(tmp_path) as (_, process, url):
-        asyncio.run(main(process, url))

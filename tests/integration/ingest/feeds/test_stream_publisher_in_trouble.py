@@ -5,9 +5,8 @@ import asyncio
 import nats
 import pytest
 
-from compose.local.processes import Instance, Process
+from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.feeds import stream_publisher
 from ingest.feeds.publisher import CorePublisher
 from ingest.feeds.stream_publisher import SPARE, WAITING, Bounds, StreamPublisher
 from tasks.errors import NotStoredError, SettingsError
@@ -17,8 +16,8 @@ from tests.support.servers.proxy import Proxy
 from tests.support.stream_publishing import QUICK, made, numbers, publishing, put, server, stored, suspend, to_stream
 
 
-def test_what_could_not_be_stored_is_told_at_the_end(tmp_path):
-    async def main(process: Process, url: str) -> None:
+async def test_what_could_not_be_stored_is_told_at_the_end(tmp_path):
+    with server(tmp_path) as (_, process, url):
         settings = to_stream(url)
         async with made(settings), publishing(settings, QUICK) as publisher:
             await put(publisher, numbers(10))
@@ -31,24 +30,18 @@ def test_what_could_not_be_stored_is_told_at_the_end(tmp_path):
         with pytest.raises(NotStoredError, match=r"7 frames are not known to be stored"):
             publisher.verify()
 
-    with server(tmp_path) as (_, process, url):
-        asyncio.run(main(process, url))
 
-
-def test_a_frame_that_the_stream_never_takes_ends_the_feed(tmp_path):
-    async def main(url: str) -> None:
+async def test_a_frame_that_the_stream_never_takes_ends_the_feed(tmp_path):
+    with server(tmp_path) as (_, _, url):
         settings = to_stream(url)
         async with made(settings, max_msg_size=100), publishing(settings, QUICK) as publisher:
             await put(publisher, [b"x" * 200])
             with pytest.raises(NotStoredError, match="message size exceeds maximum allowed"):
                 await publisher.settle()
 
+
+async def test_a_full_stream_is_waited_for(tmp_path):
     with server(tmp_path) as (_, _, url):
-        asyncio.run(main(url))
-
-
-def test_a_full_stream_is_waited_for(tmp_path):
-    async def main(url: str) -> None:
         settings = to_stream(url)
         async with made(settings, max_msgs=5, discard="new") as client, publishing(settings, QUICK) as publisher:
             await put(publisher, numbers(10))
@@ -58,14 +51,12 @@ def test_a_full_stream_is_waited_for(tmp_path):
             await publisher.settle()
         assert await stored(settings) == numbers(5, first=6)
 
+
+async def test_live_frames_are_held_while_the_stream_takes_none_then_dropped(tmp_path):
+    assert WAITING < SPARE
     with server(tmp_path) as (_, _, url):
-        asyncio.run(main(url))
-
-
-def test_live_frames_are_held_while_the_stream_takes_none_then_dropped(tmp_path, monkeypatch):
-    async def main(url: str) -> None:
         settings = to_stream(url)
-        async with publishing(settings, QUICK) as publisher:
+        async with publishing(settings, QUICK, Bounds(10, 2**20)) as publisher:
             await publisher.publish("btcusdt@trade", b"1")
             await until(lambda: not publisher._flows, "a refusal")
             for number in numbers(12, first=2):
@@ -75,11 +66,6 @@ def test_live_frames_are_held_while_the_stream_takes_none_then_dropped(tmp_path,
         assert await stored(settings) == numbers(10)
         with pytest.raises(NotStoredError, match="3 live frames were dropped"):
             publisher.verify()
-
-    assert WAITING < SPARE
-    monkeypatch.setattr(stream_publisher, "SPARE", Bounds(10, 2**20))
-    with server(tmp_path) as (_, _, url):
-        asyncio.run(main(url))
 
 
 @pytest.mark.parametrize("kind", [CorePublisher, StreamPublisher])
@@ -93,21 +79,18 @@ async def test_a_frame_that_nats_never_takes_is_one_error(nats_url, kind):
     await publisher.close()
 
 
-def test_a_login_that_may_not_read_the_answers_is_told(tmp_path):
+async def test_a_login_that_may_not_read_the_answers_is_told(tmp_path):
     configuration = tmp_path / "nats.conf"
     configuration.write_text(
         'authorization { users: [{user: us, password: us, permissions: {publish: ">", subscribe: {deny: "_INBOX.>"}}}] }\n'
     )
 
-    async def main(url: str) -> None:
+    with Instance("nats", tmp_path) as instance:
+        _, url = start_nats(instance, options=("--config", str(configuration)))
         settings = Settings(nats_url=url, nats_user="us", nats_password="us")  # noqa: S106 of a server that ends with the test
         async with publishing(settings, QUICK) as publisher:
             with pytest.raises(SettingsError, match="read _INBOX"):
                 await put(publisher, numbers(WAITING.frames + 1))
-
-    with Instance("nats", tmp_path) as instance:
-        _, url = start_nats(instance, options=("--config", str(configuration)))
-        asyncio.run(main(url))
 
 
 async def test_what_a_lost_connection_left_unwritten_is_not_written_to_the_next(nats_url, namespace):

@@ -27,15 +27,12 @@ async def subscribed(port: int, channel: str) -> AsyncIterator[tuple[CommitNotic
             await notices.close()
 
 
-def test_a_redis_that_vanished_without_a_word_is_noticed(redis_url: str, namespace: str):
-    async def run(proxy: Proxy) -> None:
+async def test_a_redis_that_vanished_without_a_word_is_noticed(redis_url: str, namespace: str):
+    with Proxy(urlsplit(redis_url).port or 0) as proxy:
         async with subscribed(proxy.port, namespace) as (notices, _):
             proxy.silent = True
             with pytest.raises(redis.TimeoutError, match="has not answered"):
                 await asyncio.wait_for(_until_one(notices), 10)
-
-    with Proxy(urlsplit(redis_url).port or 0) as proxy:
-        asyncio.run(run(proxy))
 
 
 async def test_a_redis_that_has_nothing_to_say_is_not_taken_for_gone(redis_url: str, namespace: str):

@@ -1,6 +1,5 @@
 """A stop before a Redis is full, against real servers with a small limit that something else fills up."""
 
-import asyncio
 from collections.abc import Iterator
 from typing import Any
 
@@ -76,7 +75,7 @@ async def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not
 
 
 @pytest.mark.parametrize("which", ["broker_url", "result_url", "ledger_url"])
-def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
+async def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
     small: str, redis_url: str, namespace: str, which: str
 ):
     split = Settings(redis_url=redis_url, namespace=namespace).model_copy(update={which: small})
@@ -89,7 +88,7 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
         assert server_probe.seen is not None
         return server_probe.seen
 
-    async def scenario(client: redis.Redis) -> None:
+    with redis.Redis.from_url(small) as client:
         try:
             before = await seen()
             fill(client, 0.95)
@@ -102,9 +101,6 @@ def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
         assert full.redis_limit_bytes == 8 * 1024**2
         assert full.redis_used_bytes is not None
         assert full.redis_used_bytes > 0.9 * full.redis_limit_bytes
-
-    with redis.Redis.from_url(small) as client:
-        asyncio.run(scenario(client))
 
 
 async def test_an_unavailable_result_store_neither_blocks_nor_hides_the_ledger(redis_url: str, namespace: str):

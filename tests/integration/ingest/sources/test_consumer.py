@@ -1,20 +1,20 @@
 """The consumer that a stream is read through, on a real server: lost, silent, or not told about, another reads on."""
 
-import asyncio
 import math
 import time
 
 import pytest
+from nats.aio.client import Client
+from nats.js.api import ConsumerInfo
 from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavailableError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.sources import consumer
-from ingest.sources.consumer import Consumer
+from ingest.sources.consumer import ASKED_BYTES, Consumer
 from ingest.sources.pull import Pacing
-from tasks.clients.nats_client import NatsClient
 from tasks.settings import Settings
 from tests.support.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream
+from tests.support.waiting import HANGS_S
 
 
 @pytest.fixture
@@ -54,67 +54,75 @@ async def test_an_unanswered_request_is_not_repeated_and_reading_goes_on(setting
         assert reader.frames == numbered(1, 100)
 
 
-async def test_while_no_request_is_answered_consumers_are_opened_with_pauses(settings, monkeypatch: pytest.MonkeyPatch):
-    pacing = Pacing(pause_s=0.3)
+async def test_while_no_request_is_answered_consumers_are_opened_with_pauses(settings):
+    pacing, made_s = Pacing(pause_s=0.3), list[float]()
 
-    async with reading(settings, pacing) as reader:
+    class Unanswered(Consumer):
+        """Asks where nobody listens, but the fourth one."""
+
+        def __init__(self, client: Client, stream: str) -> None:
+            super().__init__(client, stream)
+            made_s.append(time.monotonic())
+
+        async def request(self, count: int) -> None:
+            if len(made_s) > 3:
+                await super().request(count)
+            else:
+                await self._client.publish("nobody.listens", b"", self._inbox)
+
+    async with reading(settings, pacing, Unanswered) as reader:
         await reader.begin()
         await publish(settings, 10)
-        with monkeypatch.context() as patched:
-            patched.setattr(consumer, "NEXT", "nobody.listens")
-            await reader.source.open(reader.deliver)
-            started_s, tried = time.monotonic(), set[Consumer]()
-
-            def count() -> int:
-                tried.add(reader.consumer)
-                return len(tried)
-
-            await reader.until(lambda: count() == 4)
-            assert time.monotonic() - started_s > 3 * pacing.pause_s
+        await reader.source.open(reader.deliver)
         await reader.until(lambda: len(reader.frames) == 10)
+        assert made_s[3] - made_s[0] > 3 * pacing.pause_s
         assert reader.frames == numbered(1, 10)
 
 
 @pytest.mark.parametrize("error", [NotFoundError, ServerError, ServiceUnavailableError, APIError])
-async def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(
-    settings, monkeypatch: pytest.MonkeyPatch, error: type[APIError]
-):
-    async def fail(_: Consumer) -> None:
-        raise error(code=500, description="consumer is offline")
+async def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(settings, error: type[APIError]):
+    made: list[Consumer] = []
 
-    async with opened(settings, 5, Pacing(check_s=0.1)) as reader:
+    class Offline(Consumer):
+        """The first one is never told about."""
+
+        async def about(self) -> ConsumerInfo:
+            if self is made[0]:
+                raise error(code=500, description="consumer is offline")
+            return await super().about()
+
+    def make(client: Client, stream: str) -> Consumer:
+        made.append(Offline(client, stream))
+        return made[-1]
+
+    async with opened(settings, 5, Pacing(check_s=0.1), make) as reader:
         await reader.until(lambda: len(reader.frames) == 5)
-        first = reader.consumer
-        with monkeypatch.context() as patched:
-            patched.setattr(Consumer, "about", fail)
-            await reader.until(lambda: reader.consumer is not first)
+        await reader.until(lambda: reader.consumer is not made[0])
         await publish(settings, 5, first=6)
         await reader.until(lambda: len(reader.frames) == 10)
         assert reader.frames == numbered(1, 10)
 
 
-async def test_a_request_that_reached_its_limit_of_bytes_is_followed_at_once(settings, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(consumer, "ASKED_BYTES", 1_000)
-    monkeypatch.setattr(consumer, "AROUND_BYTES", 0)
-    monkeypatch.setattr(NatsClient, "max_payload", 0)
+async def test_a_request_that_reached_its_limit_of_bytes_is_followed_at_once(settings):
+    async with opened(settings, 1, Pacing(pause_s=math.inf)) as reader:
+        context, large = reader.nats.client.jetstream(), bytes(1_000_000)
+        count = 2 * ASKED_BYTES // len(large)
+        for _ in range(count):
+            await context.publish(f"{settings.ingest_stream}.x", large, timeout=HANGS_S)
+        # It is read from the start again, so that one request meets them all.
+        await reader.begin()
+        await reader.until(lambda: reader.frames and reader.frames[-1][0] == count + 1)
+        assert [seq for seq, _ in reader.frames[-count - 1 :]] == list(range(1, count + 2))
 
-    async with opened(settings, 100, Pacing(pause_s=60.0)) as reader:
-        await reader.until(lambda: len(reader.frames) == 100)
-        assert reader.frames == numbered(1, 100)
 
-
-def test_a_message_above_the_usual_request_limit_does_not_block_later_ones():
+async def test_a_message_above_the_usual_request_limit_does_not_block_later_ones():
     with Instance("large") as instance:
         file = instance.directory / "large.conf"
         file.write_text("max_payload: 16777216")
         _, url = start_nats(instance, options=("--config", str(file)))
         own = settings_of_a_stream(url, "large")
-
-        async def run() -> None:
-            async with opened(own, 1) as reader:
-                await reader.nats.client.jetstream().publish("large.x", bytes(consumer.ASKED_BYTES + 1), timeout=20)
-                await publish(own, 1, first=3)
-                await reader.until(lambda: len(reader.frames) == 3)
-                assert [len(raw) for _, raw in reader.frames] == [1, consumer.ASKED_BYTES + 1, 1]
-
-        asyncio.run(run())
+        async with opened(own, 1) as reader:
+            await reader.nats.client.jetstream().publish("large.x", bytes(ASKED_BYTES + 1), timeout=HANGS_S)
+            await publish(own, 1, first=3)
+            await reader.until(lambda: len(reader.frames) == 3)
+            assert [len(raw) for _, raw in reader.frames] == [1, ASKED_BYTES + 1, 1]

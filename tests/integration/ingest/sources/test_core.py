@@ -57,8 +57,8 @@ async def test_frames_of_all_subjects_arrive_in_order_after_a_reconnect(nats_url
         assert listener.frames == frames
 
 
-def test_close_without_a_server_delivers_what_had_arrived(namespace):
-    async def run(instance: Instance) -> None:
+async def test_close_without_a_server_delivers_what_had_arrived(namespace):
+    with Instance("source") as instance:
         process, url = start_nats(instance)
         async with listening(url, f"{namespace}.>") as listener:
             client = listener.nats.client
@@ -71,9 +71,6 @@ def test_close_without_a_server_delivers_what_had_arrived(namespace):
             await asyncio.wait_for(listener.source.close(), 15)
             assert len(listener.frames) == client.stats["in_msgs"] - before
             assert listener.source.pending == 0
-
-    with Instance("source") as instance:
-        asyncio.run(run(instance))
 
 
 async def test_frames_dropped_because_ingest_is_slow_are_counted_one_by_one(nats_url, namespace):

@@ -3,13 +3,15 @@
 import asyncio
 import random
 import time
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
+from nats.aio.msg import Msg
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.sources.consumer import EXPIRES_S
+from ingest.sources.consumer import EXPIRES_S, Consumer, Take
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import StoredOffsets
 from tasks.errors import SettingsError
@@ -77,25 +79,27 @@ async def test_nothing_is_requested_while_there_is_no_room_and_all_comes_later(s
         assert reader.frames == numbered(1, 100)
 
 
-async def test_a_message_that_never_came_is_noticed_and_read_again(settings, monkeypatch: pytest.MonkeyPatch):
-    async with opened(settings, 20, Pacing(check_s=0.3)) as reader:
+async def test_a_message_that_never_came_is_noticed_and_read_again(settings):
+    lost: list[bytes] = []
+
+    class Losing(Consumer):
+        """The last three messages get lost in transit, at first."""
+
+        async def open(self, subjects: Sequence[str], after: int, take: Take) -> None:
+            async def take_most(consumer: Consumer, message: Msg) -> None:
+                if message.reply and message.metadata.sequence.stream > 20 and len(lost) < 3:
+                    lost.append(message.data)
+                else:
+                    await take(consumer, message)
+
+            await super().open(subjects, after, take_most)
+
+    async with opened(settings, 20, Pacing(check_s=0.3), Losing) as reader:
         await reader.until(lambda: len(reader.frames) == 20)
-        # The last ones get lost in transit.
-        swallowed = reader.source._on_message
-        arrived: list[bytes] = []
-
-        async def swallow(message: Any) -> None:
-            if not message.reply:
-                await swallowed(message)
-            else:
-                arrived.append(message.data)
-
-        monkeypatch.setattr(reader.source, "_on_message", swallow)
         await publish(settings, 3, first=21)
-        await reader.until(lambda: len(arrived) == 3)
-        monkeypatch.setattr(reader.source, "_on_message", swallowed)
         await reader.until(lambda: len(reader.frames) == 23)
         assert reader.frames == numbered(1, 23)
+        assert lost == [b"21", b"22", b"23"]
 
 
 async def test_a_recreated_stream_asks_for_an_epoch_and_is_read_from_its_start(settings):
@@ -113,17 +117,12 @@ async def test_a_recreated_stream_asks_for_an_epoch_and_is_read_from_its_start(s
         assert reader.frames[5:] == numbered(1, 3)
 
 
-def test_a_server_without_jetstream_is_a_clear_error():
+async def test_a_server_without_jetstream_is_a_clear_error():
     with Instance("bare") as instance:
         _, url = start_nats(instance, jetstream=False)
-        own = Settings(nats_url=url, ingest_source="jetstream")
-
-        async def run() -> None:
-            async with reading(own) as reader:
-                with pytest.raises(SettingsError, match="no JetStream"):
-                    await reader.source.prepare()
-
-        asyncio.run(run())
+        async with reading(Settings(nats_url=url, ingest_source="jetstream")) as reader:
+            with pytest.raises(SettingsError, match="no JetStream"):
+                await reader.source.prepare()
 
 
 @pytest.mark.parametrize(

@@ -41,7 +41,10 @@ def changes(
     for name, value in (("REDIS_URL", redis_url), ("NAMESPACE", namespace), ("STRATEGIES_FILE", str(file))):
         monkeypatch.setenv(name, value)
     load.cache_clear()
-    with closing(ActiveConfiguration(settings, read_file(file))) as in_force, closing(Changes(settings)) as changes:
+    with (
+        closing(ActiveConfiguration(Changes(settings), read_file(file))) as in_force,
+        closing(Changes(settings)) as changes,
+    ):
         asyncio.run(in_force.refresh())
         yield changes
     load.cache_clear()

@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 import redis
 
-from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
 from tasks.configuration import edits, overlay
 from tasks.configuration.history import FILE, Change
@@ -26,29 +25,27 @@ from tests.support.runtime_configuration import (
     momentum,
     set_,
 )
+from tests.support.waiting import HANGS_S
 
 
-def test_a_strategy_is_switched_off_by_an_audited_change_once(start: Start, changes: Changes):
+async def test_a_strategy_is_switched_off_by_an_audited_change_once(start: Start, changes: Changes):
     with pytest.raises(LedgerError, match="no configuration is in force yet"):
         changes.pause_strategy("sided", "it raises", "breaker")
-    in_force = start(file())
+    in_force = await start(file())
 
-    async def pause() -> None:
-        assert await in_force.pause_strategy("sided", "it raises", "breaker")
-        assert await in_force.pause_strategy("sided", "it raises", "breaker") is None
-
-    asyncio.run(pause())
+    assert await in_force.pause_strategy("sided", "it raises", "breaker")
+    assert await in_force.pause_strategy("sided", "it raises", "breaker") is None
     assert in_force.configuration.gate_of("trade", SIDED).off
     assert not in_force.configuration.gate_of("trade", MOMENTUM).off
     first, second = changes.history()
     assert (second.author, second.reason, second.previous) == ("breaker", "it raises", first.version)
     assert in_force.version == second.version == changes.version()
     # It stays off at the next start, also with another file.
-    assert start(file(notional=3.0)).configuration.gate_of("trade", SIDED).off
+    assert (await start(file(notional=3.0))).configuration.gate_of("trade", SIDED).off
 
 
-def test_a_change_made_from_an_outdated_look_is_refused(start: Start, changes: Changes):
-    start(file())
+async def test_a_change_made_from_an_outdated_look_is_refused(start: Start, changes: Changes):
+    await start(file())
     base = changes.in_force()
     set_(changes, MOMENTUM, notional=7.0)
     changes.rollback("", "", "ann")
@@ -61,22 +58,22 @@ def test_a_change_made_from_an_outdated_look_is_refused(start: Start, changes: C
     assert changes.in_force().configuration.gate_of("trade", MOMENTUM).killed
 
 
-def test_a_change_fails_when_redis_has_lost_what_was_in_force(
+async def test_a_change_fails_when_redis_has_lost_what_was_in_force(
     start: Start, changes: Changes, client: redis.Redis, keys: Keys
 ):
-    start(file())
+    await start(file())
     base = changes.in_force()
     client.delete(keys.configuration)
     with pytest.raises(ConflictError):
         changes.write(base.stored, base.configuration, (), "bob", "")
 
 
-def test_rollbacks_walk_back_and_keep_todays_file(start: Start, changes: Changes):
-    start(file())
+async def test_rollbacks_walk_back_and_keep_todays_file(start: Start, changes: Changes):
+    await start(file())
     good = set_(changes, MOMENTUM, notional=7.0).new.version
     set_(changes, SIDED, gate__killed=True)
     bad = set_(changes, MOMENTUM, notional=9.0).new.version
-    edited = start(file(min_signal_interval_s=2.0))
+    edited = await start(file(min_signal_interval_s=2.0))
     steps = []
     for _ in range(3):
         edited_back, undone = changes.rollback("", "", "bob")
@@ -91,12 +88,12 @@ def test_rollbacks_walk_back_and_keep_todays_file(start: Start, changes: Changes
     back, undone = changes.rollback(bad, "", "bob")
     assert undone is None
     assert momentum(back.new) == {"notional": 9.0, "min_signal_interval_s": 2.0}
-    asyncio.run(edited.refresh())
+    await edited.refresh()
     assert edited.version == back.new.version
 
 
-def test_reset_takes_the_files_value_of_a_key_of_a_strategy_or_of_all(start: Start, changes: Changes):
-    start(file(notional=5.0))
+async def test_reset_takes_the_files_value_of_a_key_of_a_strategy_or_of_all(start: Start, changes: Changes):
+    await start(file(notional=5.0))
     set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
     set_(changes, SIDED, gate__killed=True)
     set_(changes, overlay.ALL, gate__min_confidence=0.5)
@@ -123,10 +120,10 @@ def test_a_kill_works_where_the_strategys_module_is_not(changes: Changes):
         set_(changes, MOMENTUM, notional=7.0)
 
 
-def test_the_history_says_what_changed_from_what_to_what(start: Start, changes: Changes):
-    start(file(notional=5.0))
+async def test_the_history_says_what_changed_from_what_to_what(start: Start, changes: Changes):
+    await start(file(notional=5.0))
     set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
-    start(file(notional=6.0, min_signal_interval_s=2.0))
+    await start(file(notional=6.0, min_signal_interval_s=2.0))
     told = [[str(each) for each in differences or ()] for _, differences in changes.differences()]
     path = f"pools.trade.strategies.{MOMENTUM}"
     assert told == [
@@ -147,24 +144,22 @@ class Overtaken(Changes):
     quicker: Callable[[], object] = staticmethod(lambda: None)
 
 
-def test_a_start_that_is_overtaken_by_a_kill_runs_nothing_without_it(
+async def test_a_start_that_is_overtaken_by_a_kill_runs_nothing_without_it(
     settings: Settings, start: Start, changes: Changes
 ):
-    start(file())
-    with (
-        closing(ActiveConfiguration(settings, file(notional=7.0))) as in_force,
-        closing(Overtaken(settings)) as overtaken,
-    ):
-        in_force._changes = overtaken
-        overtaken.quicker = lambda: set_(changes, SIDED, gate__killed=True)
-        asyncio.run(in_force.refresh())
-        assert in_force.configuration.gate_of("trade", SIDED).killed
-        assert momentum(in_force.configuration) == {"notional": 7.0}
-        assert in_force.version == changes.version()
+    await start(file())
+    overtaken = Overtaken(settings)
+    overtaken.quicker = lambda: set_(changes, SIDED, gate__killed=True)
+    in_force = await start(file(notional=7.0), overtaken)
+    assert in_force.configuration.gate_of("trade", SIDED).killed
+    assert momentum(in_force.configuration) == {"notional": 7.0}
+    assert in_force.version == changes.version()
 
 
-def test_a_kill_that_is_overtaken_by_another_change_is_set_after_it(settings: Settings, start: Start, changes: Changes):
-    start(file())
+async def test_a_kill_that_is_overtaken_by_another_change_is_set_after_it(
+    settings: Settings, start: Start, changes: Changes
+):
+    await start(file())
     with closing(Overtaken(settings)) as overtaken:
         overtaken.quicker = lambda: set_(changes, MOMENTUM, notional=7.0)
         set_(overtaken, SIDED, gate__killed=True)
@@ -176,13 +171,13 @@ def test_a_kill_that_is_overtaken_by_another_change_is_set_after_it(settings: Se
     assert momentum(changes.in_force().configuration) == {"notional": 8.0}
 
 
-def test_a_rollback_to_an_older_releases_change_keeps_what_is_below_it(
+async def test_a_rollback_to_an_older_releases_change_keeps_what_is_below_it(
     start: Start, changes: Changes, client: redis.Redis, keys: Keys
 ):
     """A release that kept no overlay changed something: what was set at run time before stays set."""
-    start(file(notional=5.0))
+    await start(file(notional=5.0))
     set_(changes, SIDED, gate__killed=True)
-    start(file(notional=9.0))
+    await start(file(notional=9.0))
     for threshold in (0.5, 0.6):
         chosen = edits.apply(changes.in_force().configuration, MOMENTUM, {"threshold": threshold})
         changed_by_the_release_before(client, keys, chosen)
@@ -202,24 +197,20 @@ class Slow(Changes):
         found = super().in_force()
         if not self.looked.is_set():
             self.looked.set()
-            assert self.go_on.wait(10)
+            assert self.go_on.wait(HANGS_S)
         return found
 
 
-def test_of_two_looks_at_once_the_later_one_counts(settings: Settings, start: Start, changes: Changes):
-    in_force = start(file())
-
-    async def look_twice(slow: Slow) -> None:
-        earlier = asyncio.create_task(in_force.refresh())
-        await asyncio.to_thread(slow.looked.wait, 10)
-        await asyncio.to_thread(set_, changes, SIDED, gate__killed=True)
-        later = asyncio.create_task(in_force.refresh())
-        # Without a lock the later one would end first.
-        await asyncio.wait([later], timeout=0.2)
-        slow.go_on.set()
-        await asyncio.gather(earlier, later)
-
-    with closing(Slow(settings)) as slow:
-        in_force._changes = slow
-        asyncio.run(look_twice(slow))
+async def test_of_two_looks_at_once_the_later_one_counts(settings: Settings, start: Start, changes: Changes):
+    slow = Slow(settings)
+    # Its start takes the file, and looks at nothing.
+    in_force = await start(file(), slow)
+    earlier = asyncio.create_task(in_force.refresh())
+    assert await asyncio.to_thread(slow.looked.wait, HANGS_S)
+    await asyncio.to_thread(set_, changes, SIDED, gate__killed=True)
+    later = asyncio.create_task(in_force.refresh())
+    # Without a lock the later one would end first.
+    await asyncio.wait([later], timeout=0.2)
+    slow.go_on.set()
+    await asyncio.gather(earlier, later)
     assert in_force.version == changes.version()

@@ -1,6 +1,5 @@
 """The configuration in force and its changes, against Redis alone."""
 
-import asyncio
 from contextlib import closing
 
 import pytest
@@ -26,33 +25,33 @@ from tests.support.runtime_configuration import (
 )
 
 
-def test_a_start_that_finds_all_as_it_left_it_writes_nothing(start: Start, changes: Changes):
-    start(file())
+async def test_a_start_that_finds_all_as_it_left_it_writes_nothing(start: Start, changes: Changes):
+    await start(file())
     set_(changes, MOMENTUM, notional=7.0)
     before = changes.history()
-    in_force = start(file())
+    in_force = await start(file())
     assert (changes.history(), said(in_force)) == (before, [])
     assert momentum(in_force.configuration) == {"notional": 7.0}
 
 
-def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: Start, changes: Changes):
-    start(file())
+async def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: Start, changes: Changes):
+    await start(file())
     set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
     set_(changes, SIDED, gate__killed=True)
     without = configuration.check(
         {"pools": {"books": {"kinds": ["depth"], "strategies": {"orderbook_skew": {}}}}}, "the file"
     )
-    in_force = start(without)
+    in_force = await start(without)
     assert in_force.configuration == without
     assert len(said(in_force)) == 3
     assert f"configuration {SIDED}.gate.killed: True was set at run time and is not used: " in said(in_force)[0]
     # It waits there: with the strategy the kill is back.
-    again = start(file("renamed"))
+    again = await start(file("renamed"))
     assert said(again) == []
     assert all(again.configuration.gate_of("renamed", name).killed for name in (SIDED, MOMENTUM))
 
 
-def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
+async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
     start: Start, changes: Changes, client: redis.Redis, keys: Keys
 ):
     """Also when the file is edited in the same step; and what a downgrade changes holds after the next upgrade."""
@@ -64,70 +63,70 @@ def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
         assert in_force.configuration.gate_of("trade", SIDED).killed
         assert momentum(in_force.configuration) == {"notional": notional}
 
-    kill_stands(start(file(notional=5.0)), 5.0)
+    kill_stands(await start(file(notional=5.0)), 5.0)
     assert len(changes.history()) == 2
-    kill_stands(start(file(notional=9.0)), 9.0)
+    kill_stands(await start(file(notional=9.0)), 9.0)
     # Back to the release before: it leaves the overlay behind, and changes something.
     revived = edits.apply(changes.in_force().configuration, SIDED, {"gate.killed": None})
     changed_by_the_release_before(client, keys, revived)
-    assert not start(file(notional=9.0)).configuration.gate_of("trade", SIDED).killed
+    assert not (await start(file(notional=9.0))).configuration.gate_of("trade", SIDED).killed
     assert changes.in_force().overlay == ()
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"\xff", b"[]", b'{"version":"1","values":[{}]}'])
-def test_an_overlay_that_can_not_be_read_is_told_from_what_is_in_force(
+async def test_an_overlay_that_can_not_be_read_is_told_from_what_is_in_force(
     start: Start, changes: Changes, client: redis.Redis, keys: Keys, garbage: bytes
 ):
-    start(file())
+    await start(file())
     set_(changes, MOMENTUM, gate__killed=True)
     kept = changes.in_force().overlay
     client.hset(keys.configuration, "overlay", garbage)
     assert changes.in_force().overlay == kept
-    assert start(file(notional=3.0)).configuration.gate_of("trade", MOMENTUM).killed
+    assert (await start(file(notional=3.0))).configuration.gate_of("trade", MOMENTUM).killed
 
 
-def test_what_an_emptied_redis_has_lost_comes_back_with_its_runtime_values(
+async def test_what_an_emptied_redis_has_lost_comes_back_with_its_runtime_values(
     start: Start, changes: Changes, client: redis.Redis, keys: Keys
 ):
-    in_force = start(file())
+    in_force = await start(file())
     set_(changes, MOMENTUM, gate__killed=True)
-    asyncio.run(in_force.refresh())
+    await in_force.refresh()
     client.delete(keys.configuration, keys.configurations, keys.history)
-    asyncio.run(in_force.refresh())
-    assert start(file(notional=3.0)).configuration.gate_of("trade", MOMENTUM).killed
+    await in_force.refresh()
+    assert (await start(file(notional=3.0))).configuration.gate_of("trade", MOMENTUM).killed
     with pytest.raises(LedgerError, match="there is no earlier configuration"):
         changes.rollback("", "", "bob")
 
 
-def test_of_two_shards_the_last_file_counts_and_no_edit_is_lost(start: Start, changes: Changes):
+async def test_of_two_shards_the_last_file_counts_and_no_edit_is_lost(start: Start, changes: Changes):
     """The shard that starts last brings its file; what was set at run time stays in both."""
-    first = start(file())
+    first = await start(file())
     set_(changes, SIDED, gate__killed=True)
-    second = start(file(notional=7.0))
-    asyncio.run(first.refresh())
+    second = await start(file(notional=7.0))
+    await first.refresh()
     assert first.version == second.version == changes.version()
-    third = start(file())
+    third = await start(file())
     for shard in (first, second, third):
-        asyncio.run(shard.refresh())
+        await shard.refresh()
         assert shard.configuration.gate_of("trade", SIDED).killed
         assert momentum(shard.configuration) == {}
 
 
-def test_who_stands_by_changes_nothing_before_it_leads(settings: Settings, start: Start, changes: Changes):
-    start(file())
+async def test_who_stands_by_changes_nothing_before_it_leads(settings: Settings, start: Start, changes: Changes):
+    await start(file())
     set_(changes, SIDED, gate__killed=True)
     before = changes.history()
-    with closing(ActiveConfiguration(settings, file(notional=7.0))) as standing_by:
+    with closing(ActiveConfiguration(Changes(settings), file(notional=7.0))) as standing_by:
         assert changes.history() == before
-        asyncio.run(standing_by.refresh())
+        await standing_by.refresh()
     assert momentum(changes.in_force().configuration) == {"notional": 7.0}
     assert changes.in_force().configuration.gate_of("trade", SIDED).killed
 
 
-def test_workers_find_the_whole_configuration_under_each_version(start: Start, changes: Changes, ledger: Ledger):
-    start(file(notional=5.0))
+async def test_workers_find_the_whole_configuration_under_each_version(start: Start, changes: Changes, ledger: Ledger):
+    await start(file(notional=5.0))
     set_(changes, SIDED, gate__killed=True)
-    in_force = start(file(notional=7.0))
+    in_force = await start(file(notional=7.0))
     packed = ledger.configuration(in_force.version)
     assert packed == in_force.configuration.canonical()
     assert momentum(Configuration.parse(packed)) == {"notional": 7.0}

@@ -12,7 +12,6 @@ from typer.testing import CliRunner
 
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
-from tasks.cli import dead_letters as dead_letters_cli
 from tasks.cli.main import app
 from tasks.events import AnyEvent
 from tasks.frames import encoder
@@ -196,7 +195,6 @@ def test_an_event_still_in_flight_is_not_applied_and_no_later_one_is_tried(pipel
 
 def test_without_nats_nothing_is_tried_and_one_line_says_why(pipeline: Pipeline, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("NATS_URL", "nats://me:secret@127.0.0.1:9")
-    monkeypatch.setattr(dead_letters_cli, "CONNECT_S", 0.5)
     load.cache_clear()
     name = pipeline.condemned(trade(symbol="AWAYUSDT"))
     failed = CliRunner().invoke(app, ["deadletters", "retry", name])

@@ -109,7 +109,7 @@ class Scene:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.rig = Rig(settings)
-        self.in_force = ActiveConfiguration(settings, CONFIGURATION)
+        self.in_force = ActiveConfiguration(Changes(settings), CONFIGURATION)
         self.errors, self._raised = ErrorCounts(), 0
         self.breaker = Breaker(self.rig.ledger, self.in_force, self.rig.sender, ("trade",), self.errors.since)
 

@@ -102,14 +102,14 @@ def live_spans() -> int:
     return sum(isinstance(each, ReadableSpan) for each in gc.get_objects())
 
 
-def test_sends_that_fail_leave_no_span_open_and_no_context_behind(
+async def test_sends_that_fail_leave_no_span_open_and_no_context_behind(
     monkeypatch: pytest.MonkeyPatch, redis_url: str, namespace: str
 ):
     away = f"redis://127.0.0.1:{free_port()}/0"
     settings = Settings(redis_url=redis_url, namespace=namespace, broker_url=away)
     before = live_spans()
 
-    async def fail() -> None:
+    with tracing_to(monkeypatch) as collector:
         rig = Rig(settings)
         await rig.sender.begin()
         rig.offer()
@@ -120,9 +120,6 @@ def test_sends_that_fail_leave_no_span_open_and_no_context_behind(
         await asyncio.gather(*rig.sender._sending)
         assert not trace.get_current_span().get_span_context().is_valid
         await rig.close()
-
-    with tracing_to(monkeypatch) as collector:
-        asyncio.run(fail())
         tracing.stop(10)
     assert len(collector.received) == 100
     assert all(span.failed for span in collector.received)

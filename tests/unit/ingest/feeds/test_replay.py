@@ -7,6 +7,7 @@ import os
 import time
 
 import pytest
+from nats.errors import NoRespondersError
 from redis.exceptions import ConnectionError as RedisAwayError
 from structlog.testing import capture_logs
 
@@ -16,7 +17,7 @@ from tasks.errors import LedgerError, RecordingError
 from tasks.frames.recordings import Line
 from tasks.protocol.ingest_status import Status, decode, encode
 from tasks.settings import Settings
-from tests.support.feeds import envelope, trade, write_recording
+from tests.support.feeds import cancelled, envelope, trade, until, write_recording
 
 RECEIVED_NS = 1_723_161_254_087_896_568
 
@@ -119,10 +120,17 @@ def test_ingest_is_full_above_half_its_bytes_or_its_frames(held_bytes, held_fram
 
 
 class Wire:
-    """Stands for the publisher: keeps what it is given, and when."""
+    """Stands for the publisher: keeps what it is given, and when. No ingest answers."""
 
     def __init__(self) -> None:
         self.sent: list[tuple[str, float]] = []
+        self.client = self
+
+    async def wait(self):
+        pass
+
+    async def request(self, *_, **__):
+        raise NoRespondersError
 
     async def put(self, _stream, raw):
         self.sent.append((raw.decode(), time.monotonic()))
@@ -131,41 +139,30 @@ class Wire:
         pass
 
 
-def test_a_long_wait_for_the_next_line_is_told():
+async def test_a_long_wait_for_the_next_line_is_told():
     lines = [Line(b"1", "btcusdt@trade", 10**18), Line(b"2", "btcusdt@trade", 10**18 + 3_600 * 10**9)]
     wire = Wire()
 
-    async def play() -> None:
-        replay = Replay(wire, Survey(2, 10**18), 2.0)  # type: ignore[arg-type]
-        replay._asks = False  # no ingest
-        playing = asyncio.create_task(replay.run(iter(lines), lambda _: None))
-        while not told:
-            assert not playing.done()
-            await asyncio.sleep(0.001)
-        playing.cancel()
-
     with capture_logs() as told:
-        asyncio.run(play())
+        replay = Replay(wire, Survey(2, 10**18), 2.0)  # type: ignore[arg-type]
+        playing = asyncio.create_task(replay.run(iter(lines), lambda _: None))
+        await until(lambda: any("wait_s" in line for line in told), "the word of it")
+        await cancelled(playing)
     assert len(wire.sent) == 1
-    [(said, wait_s)] = [(each["event"], each["wait_s"]) for each in told]
+    [(said, wait_s)] = [(line["event"], line["wait_s"]) for line in told if "wait_s" in line]
     assert said.startswith("the next frame is not due for long")
     assert 1_700 < wait_s <= 1_800
 
 
 @pytest.mark.parametrize("speed", [1.0, 4.0])
-def test_no_line_is_published_before_its_time_and_order_is_kept(speed):
+async def test_no_line_is_published_before_its_time_and_order_is_kept(speed):
     # Given lines 40 ms apart.
     lines = [Line(str(number).encode(), "btcusdt@trade", 10**18 + number * 40_000_000) for number in range(6)]
     wire = Wire()
 
-    async def play() -> float:
-        replay = Replay(wire, Survey(6, 10**18), speed)  # type: ignore[arg-type]
-        replay._asks = False
-        started_s = time.monotonic()
-        await replay.run(iter(lines), lambda _: None)
-        return started_s
-
-    started_s = asyncio.run(play())
+    started_s = time.monotonic()
+    replay = Replay(wire, Survey(6, 10**18), speed)  # type: ignore[arg-type]
+    await replay.run(iter(lines), lambda _: None)
 
     assert [raw for raw, _ in wire.sent] == ["0", "1", "2", "3", "4", "5"]
     # The pause ends up to a millisecond early, never more.
