@@ -69,7 +69,12 @@ class Components:
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
         )
         self.notice_listener = NoticeListener(
-            self.ledger, self.sender, self.breaker, self.active_configuration, self.connectivity
+            self.ledger,
+            self.sender,
+            self.breaker,
+            self.active_configuration,
+            self.connectivity,
+            self.server_probe.ask_workers,
         )
         self.steps = Steps(self.connectivity, self.sender.refusals)
         self.frame_handler = self._make_frame_handler()

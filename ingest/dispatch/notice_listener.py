@@ -1,5 +1,6 @@
 """Follows the channel on which workers and commands tell what they have written into the ledger."""
 
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 
 from ingest.connectivity import Connectivity
@@ -8,7 +9,7 @@ from ingest.dispatch.breaker import Breaker
 from ingest.dispatch.sender import Sender
 from ingest.ledger import IngestLedger
 from tasks.clients.redis_client import FAILED
-from tasks.protocol.notice import CONFIGURATION_NOTICE
+from tasks.protocol.notice import CONFIGURATION_NOTICE, WORKERS_NOTICE
 from tasks.protocol.strikes import NOTICE as STRIKE_NOTICE
 
 
@@ -22,9 +23,11 @@ class NoticeListener:
         breaker: Breaker,
         active_configuration: ActiveConfiguration,
         connectivity: Connectivity,
+        ask_workers: Callable[[], Awaitable[None]],
     ) -> None:
         self._ledger, self._sender, self._breaker = ledger, sender, breaker
         self._active_configuration, self._connectivity = active_configuration, connectivity
+        self._ask_workers = ask_workers
 
     async def follow(self) -> None:
         """Follow the notices, until Redis fails. Raises what it raises, and SupersededError."""
@@ -32,6 +35,7 @@ class NoticeListener:
         try:
             # Any may have been missed before this connection stood.
             await self._active_configuration.refresh()
+            await self._ask_workers()
             await self._sender.poll(everywhere=True)
             self._connectivity.back("redis")
             while True:
@@ -44,6 +48,8 @@ class NoticeListener:
     async def _take(self, text: str) -> None:
         if text == CONFIGURATION_NOTICE:
             await self._active_configuration.refresh()
+        elif text == WORKERS_NOTICE:
+            await self._ask_workers()
         elif text.startswith(STRIKE_NOTICE):
             await self._breaker.on_notice(text)
         else:

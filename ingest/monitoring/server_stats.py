@@ -64,6 +64,8 @@ class ServerProbe:
         self.errors = ErrorCounts()
         #: Whether the ledger has ever counted an event.
         self.had_events = False
+        #: One after the other, so that an older answer never replaces a newer one.
+        self._asking = asyncio.Lock()
 
     def workforce(self) -> Workforce | None:
         """Return who works; None where nobody knows."""
@@ -78,11 +80,21 @@ class ServerProbe:
 
     async def ask(self) -> None:
         """Ask. Raises what Redis raises; the last answer is forgotten then."""
-        try:
-            self.seen = await self._ask()
-        except BaseException:
-            self.seen = None
-            raise
+        async with self._asking:
+            try:
+                self.seen = await self._ask()
+            except BaseException:
+                self.seen = None
+                raise
+
+    async def ask_workers(self) -> None:
+        """Ask only who works, which takes one round trip. Raises what Redis raises; the last answer stands then."""
+        async with self._asking:
+            if self.seen is not None:
+                living = await heartbeats.read_async(self._ledger.client, self._ledger.keys)
+                self.seen = msgspec.structs.replace(self.seen, **_of_workers(living))
+                return
+        await self.ask()
 
     async def _ask(self) -> ServerStats:
         keys = self._ledger.keys
@@ -96,14 +108,11 @@ class ServerProbe:
         counters = Counts.read(stored)
         self.errors.take(counters, time.monotonic())
         self.had_events = counters.of("events") > 0
-        living = heartbeats.alive(workers, now_s)
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)
         return ServerStats(
             queues=await self._ledger.queued(self._pools),
-            workers=len(living),
-            workforce=Workforce((worker.queues, worker.processes) for worker in living),
-            refused=[(worker.name, worker.refused) for worker in living if worker.refused],
+            **_of_workers(heartbeats.alive(workers, now_s)),
             deadletters=count,
             deadletters_written=await self._deadletters_written(),
             deadletter_ms=int(oldest[0][0].partition(b"-")[0]) if oldest else None,
@@ -136,6 +145,15 @@ class ServerProbe:
                 if group["name"] == GROUP.encode():
                     return int(group["pending"]) + int(group["lag"] or 0)
         return None
+
+
+def _of_workers(living: Sequence[heartbeats.WorkerSeen]) -> dict[str, Any]:
+    """Return the fields of `ServerStats` that tell of workers."""
+    return {
+        "workers": len(living),
+        "workforce": Workforce((worker.queues, worker.processes) for worker in living),
+        "refused": [(worker.name, worker.refused) for worker in living if worker.refused],
+    }
 
 
 async def _info(client: redis.Redis) -> Mapping[str, Any]:

@@ -1,6 +1,7 @@
 """Which workers live: each writes itself into the ledger every few seconds, under Redis's own clock.
 
-So ingest, the doctor and the page know it without asking workers anything, and a clock that is wrong shows.
+So ingest, the doctor and the page know it without asking workers anything, and a clock that is wrong shows. A notice
+tells ingest at once of a worker that starts, stops, or changes its queues.
 """
 
 import time
@@ -9,6 +10,7 @@ from typing import Annotated
 
 import msgspec
 import redis
+from redis.asyncio import Redis as AsyncRedis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -16,6 +18,7 @@ from tasks.clients.redis_client import connect_async, connection_options
 from tasks.errors import UNREADABLE
 from tasks.ledger.keys import Keys
 from tasks.ledger.lua import script
+from tasks.protocol.notice import WORKERS_NOTICE
 from tasks.settings import Settings
 from tasks.version import VERSION
 
@@ -91,6 +94,15 @@ def read(client: redis.Redis, keys: Keys) -> list[WorkerSeen]:
     return alive(entries, now_s + now_us / 1e6)
 
 
+async def read_async(client: AsyncRedis, keys: Keys) -> list[WorkerSeen]:
+    """Return what `read` returns, on an asynchronous client. Raises what Redis raises."""
+    async with client.pipeline(transaction=False) as pipe:
+        pipe.hgetall(keys.workers)
+        pipe.time()
+        entries, (now_s, now_us) = await pipe.execute()
+    return alive(entries, now_s + now_us / 1e6)
+
+
 class Heartbeat:
     """One worker's own entry. Raises what Redis raises."""
 
@@ -98,7 +110,7 @@ class Heartbeat:
         """Take a name that no other worker has; the connection opens at the first call."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         self._client = connect_async(settings, settings.ledger, **options)
-        self._key = Keys(settings.namespace).workers
+        self._keys = Keys(settings.namespace)
         self._name = name
         self._write = self._client.register_script(script("presence"))
 
@@ -108,11 +120,15 @@ class Heartbeat:
         `refused` is the control command that it refused last, if that was lately.
         """
         said = _HeartbeatEntry(time.time_ns() // 10**6, list(queues), processes, VERSION, refused)
-        await self._write(keys=[self._key], args=[self._name, msgspec.json.encode(said)])
+        await self._call(msgspec.json.encode(said))
 
     async def leave(self) -> None:
         """Remove the entry of this worker."""
-        await self._write(keys=[self._key], args=[self._name, b""])
+        await self._call(b"")
+
+    async def _call(self, entry: bytes) -> None:
+        arguments: tuple[str | bytes, ...] = (self._name, entry, self._keys.notices, WORKERS_NOTICE)
+        await self._write(keys=[self._keys.workers], args=arguments)
 
     async def close(self) -> None:
         """Close the connection."""

@@ -20,9 +20,10 @@ Keys, each behind the namespace:
     configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
     configurations   hash    version (content hash) → JSON, the whole of it
     configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
-    workers          hash    node name and process id of a worker → JSON, written every 5 s (`tasks/ledger/heartbeats.py`)
+    workers          hash    node name and process id of a worker → JSON, written every 3 s (`tasks/ledger/heartbeats.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
-                             change of it; refused|pool|partition|epoch|why, where Redis refused a commit
+                             change of it; `workers`, by one that starts or stops;
+                             refused|pool|partition|epoch|why, where Redis refused a commit
 """
 
 from collections.abc import Iterable

@@ -7,6 +7,8 @@ from tasks.protocol.routing import LaneId
 
 #: The notice of a change of the configuration.
 CONFIGURATION_NOTICE = "configuration"
+#: The notice of a worker that starts, stops, or changes its queues or processes.
+WORKERS_NOTICE = "workers"
 
 
 class Notice(NamedTuple):

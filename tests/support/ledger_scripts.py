@@ -109,7 +109,7 @@ def _configure(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
 def _presence(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     client.hset(keys.workers, mapping={"gone": '{"seen_s":1.0,', "here": '{"seen_s":99999999999.0,'})
     for said in ('{"queues":[]}', ""):
-        yield Scene("presence", [keys.workers], ["here", said])
+        yield Scene("presence", [keys.workers], ["here", said, keys.notices, "workers"])
 
 
 def _reset(client: redis.Redis, keys: Keys) -> Iterator[Scene]:

@@ -1,4 +1,4 @@
-"""What ingest makes of notices: commits it learns of, those it missed, and what is no notice."""
+"""What ingest makes of notices: commits it learns of, those it missed, workers, and what is no notice."""
 
 import asyncio
 from pathlib import Path
@@ -8,15 +8,17 @@ from unittest.mock import AsyncMock
 import redis
 
 from ingest.components import Components
+from ingest.event_loop import end
 from tasks.events import AnyEvent
 from tasks.ledger import Keys
+from tasks.ledger.heartbeats import Heartbeat
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.batches import Batch
 from tasks.protocol.notice import Notice
 from tasks.settings import Settings
 from tests.support.sending import Queue, one_pool
 from tests.support.service import Ingest, ingest, publish
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 
@@ -69,6 +71,37 @@ async def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(sett
         await components.steps.run(components.notice_listener.follow)
     await components.ledger.close()
     assert asked == [True, True]
+
+
+async def test_a_worker_that_starts_or_stops_is_known_by_its_notice(settings: Settings):
+    """Nobody asks again and again here."""
+    components: Any = Components(settings)
+    components.sender.poll = AsyncMock()
+    following = asyncio.create_task(components.notice_listener.follow())
+    worker = Heartbeat(settings, "w1@a")
+
+    async def known(processes: int) -> None:
+        async with asyncio.timeout(HANGS_S):
+            while (workforce := components.server_probe.workforce()) is None or workforce.processes(
+                "trade"
+            ) != processes:
+                assert not following.done()
+                await asyncio.sleep(0.001)
+
+    try:
+        await known(0)
+        await worker.announce(2, ["trade"])
+        await known(2)
+        await worker.announce(2, [])
+        await known(0)
+        await worker.announce(3, ["trade"])
+        await known(3)
+        await worker.leave()
+        await known(0)
+    finally:
+        await end(following)
+        await worker.close()
+        await components.ledger.close()
 
 
 def test_what_is_no_notice_is_passed_over_and_what_comes_with_it_is_not(nats_url, redis_url, namespace, tmp_path: Path):

@@ -1,16 +1,19 @@
 """Workers write themselves into the ledger, under its clock, and leave it when they stop."""
 
 import asyncio
+import json
 import os
 import signal
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import redis
 
 from tasks.ledger import Keys, heartbeats
 from tasks.ledger.heartbeats import Heartbeat
+from tasks.protocol.notice import WORKERS_NOTICE
 from tasks.settings import Settings
 from tasks.version import VERSION
 from tests.support.waiting import wait_for
@@ -61,6 +64,42 @@ def test_entries_unseen_for_a_minute_and_foreign_entries_are_removed(client, key
     client.hset(keys.workers, "junk", "junk")
     with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["depth", "trade"]))
     assert set(entries(client, keys)) == {b"recent", b"w1@a"}
+
+
+@contextmanager
+def notices(client: redis.Redis, keys: Keys) -> Iterator[Callable[[], list[bytes]]]:
+    """Yield what returns the notices that were published since, and is called once, at the end."""
+    with client.pubsub() as listener:  # type: ignore[no-untyped-call]  # redis-py's gap
+        listener.subscribe(keys.notices)
+
+        def published() -> list[bytes]:
+            client.publish(keys.notices, "end")
+            data = (message["data"] for message in listener.listen() if message["type"] == "message")
+            return list(iter(data.__next__, b"end"))
+
+        yield published
+
+
+def test_only_what_changes_who_works_on_what_is_told_by_a_notice(client, keys, settings):
+    async def live(one: Heartbeat) -> None:
+        for processes, queues in ((1, ["trade"]), (1, ["trade"]), (2, ["trade"]), (2, []), (2, [])):
+            await one.announce(processes, queues)
+        await one.leave()
+        await one.leave()
+
+    with notices(client, keys) as published:
+        with_heartbeat(settings, "w1@a", live)
+        assert published() == [WORKERS_NOTICE.encode()] * 4
+
+
+def test_a_worker_that_was_silent_for_too_long_is_news_again(client, keys, settings):
+    with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["trade"]))
+    [(name, entry)] = entries(client, keys).items()
+    seen = str(int(json.loads(entry)["seen_s"])).encode()
+    client.hset(keys.workers, name, entry.replace(seen, b"%d" % (int(seen) - 20), 1))
+    with notices(client, keys) as published:
+        with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["trade"]))
+        assert published() == [WORKERS_NOTICE.encode()]
 
 
 def test_workers_of_one_name_are_two_and_a_killed_one_goes_after_10_s(client, keys, settings):
