@@ -76,4 +76,4 @@ worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 worker_cancel_long_running_tasks_on_connection_loss = False
 # By name: whoever starts no worker does not load it.
-worker_consumer = "tasks.worker.consumer:Consumer"
+worker_consumer = "tasks.worker.consumer:WorkerConsumer"

@@ -84,7 +84,7 @@ def simulate(
             names = profiles.symbols(int(symbols))
         else:
             names = binance.check(symbols.split(","))
-        run_feed.run(feed.simulate(settings, feed.Plan(names, venue, rate, seed, seconds)))
+        run_feed.run(feed.simulate(settings, feed.SimulationPlan(names, venue, rate, seed, seconds)))
 
 
 def _speed(text: str) -> float | None:

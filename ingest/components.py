@@ -15,7 +15,7 @@ from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.notice_listener import NoticeListener
 from ingest.dispatch.sender import Sender
 from ingest.frame_handler import FrameHandler
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from ingest.ledger import IngestLedger
 from ingest.monitoring.exporter import Exporter
@@ -29,7 +29,7 @@ from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.status_responder import StatusResponder
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import Page
-from ingest.page.page_state import PageState, Sources
+from ingest.page.page_state import PageSources, PageState
 from ingest.refused_frames import RefusedFrames
 from ingest.relay import Relay
 from ingest.sources.base import Source
@@ -38,15 +38,15 @@ from ingest.sources.jetstream import StreamSource
 from ingest.steps import Steps
 from ingest.transport.connection import Nats
 from tasks.configuration import Configuration
-from tasks.ledger.configurations import Changes, read_file
-from tasks.protocol.plausibility import Limits
+from tasks.ledger.configurations import ConfigurationStore, read_file
+from tasks.protocol.plausibility import PlausibilityLimits
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, mask
 from tasks.telemetry.build_info import BuildInfo
 
 
 class Components:
-    """The components, each of which has all that it needs when it is made."""
+    """All components of one ingest process, each constructed with its dependencies."""
 
     def __init__(self, settings: Settings, timeouts: TimeoutBounds = TIMEOUT_BOUNDS) -> None:
         """Raises SettingsError for a bad strategies file."""
@@ -59,7 +59,7 @@ class Components:
         self.nats = Nats(settings, self.connectivity, lambda: self.counters.add("slow_consumer"))
         self.source = self._choose_source()
         self.ledger = IngestLedger(settings)
-        self.active_configuration = ActiveConfiguration(Changes(settings), chosen)
+        self.active_configuration = ActiveConfiguration(ConfigurationStore(settings), chosen)
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
         self.server_probe = ServerProbe(self.ledger, chosen.pools, self.memory_guard)
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
@@ -137,11 +137,11 @@ class Components:
             self.sender.offer,
             self.feed_watch.observe,
             counts=self.settings.shard.number == 0,
-            limits=Limits(self.settings.max_clock_lead_s, self.settings.max_book_jump),
+            limits=PlausibilityLimits(self.settings.max_clock_lead_s, self.settings.max_book_jump),
         )
 
     def _make_findings(self) -> Findings:
-        """Return all that can find something wrong. What the log is told of in more detail is not logged twice."""
+        """Return all checks. Findings that are logged in more detail elsewhere are not logged twice."""
         return Findings(
             self.sender.refusals.findings,
             lambda: late_lanes(self.lanes),
@@ -156,7 +156,7 @@ class Components:
         )
 
     def _make_page_state(self) -> PageState:
-        sources = Sources(
+        sources = PageSources(
             self.counters,
             self.lanes,
             self.server_probe,
@@ -177,6 +177,6 @@ class Components:
 
 
 def _make_lanes(settings: Settings, chosen: Configuration, timeouts: TimeoutBounds) -> Lanes:
-    bounds = Bounds(settings.ingest_lane_bytes, settings.ingest_total_bytes, settings.ingest_max_wait_s)
+    limits = LaneLimits(settings.ingest_lane_bytes, settings.ingest_total_bytes, settings.ingest_max_wait_s)
     lossless = settings.ingest_source == "jetstream"
-    return Lanes(Router(chosen.routes(), settings.shard), bounds, lossless=lossless, timeouts=timeouts)
+    return Lanes(Router(chosen.routes(), settings.shard), limits, lossless=lossless, timeouts=timeouts)

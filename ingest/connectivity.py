@@ -1,4 +1,4 @@
-"""Which servers that ingest needs are there. Logs once when one goes, and once when it is back."""
+"""Availability of the servers that ingest needs. Logs once when one goes, and once when it is back."""
 
 from collections.abc import Iterator
 
@@ -17,7 +17,7 @@ _UNAVAILABLE = {
 
 
 class Connectivity:
-    """NATS and Redis, up or unavailable."""
+    """Connection state of NATS and Redis: up or unavailable."""
 
     def __init__(self, where: dict[str, str]) -> None:
         """Take the parts' names and where each is looked for."""

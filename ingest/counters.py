@@ -1,4 +1,4 @@
-"""What ingest counts: once, for the metrics and for the ledger's summary alike."""
+"""Counters of ingest: kept once, for the metrics and for the ledger's summary alike."""
 
 from bisect import bisect_left
 from collections import Counter
@@ -9,7 +9,7 @@ from tasks.telemetry.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
 
 class Distribution:
-    """A histogram. prometheus_client's costs ten times as much, and this one is fed with every event."""
+    """A histogram. prometheus_client's costs ten times as much, and this one is updated with every event."""
 
     def __init__(self, bounds: tuple[float, ...]) -> None:
         """Take the upper bounds of the buckets, rising; a value above all of them is counted too."""
@@ -24,7 +24,7 @@ class Distribution:
 
 
 class Counters:
-    """Counts that only rise, and what of them the ledger does not know yet."""
+    """Counts that only rise, and the part of them that is not in the ledger yet."""
 
     def __init__(self) -> None:
         self.totals = Counts()
@@ -58,7 +58,7 @@ class Counters:
 
     @property
     def unwritten(self) -> Counts:
-        """What the ledger does not know yet."""
+        """The counts that are not in the ledger yet."""
         return Counts(self.totals - self._written)
 
     def take_unwritten(self) -> Counts:

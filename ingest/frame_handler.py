@@ -1,4 +1,4 @@
-"""What happens to each frame: numbered, parsed, and sent on, skipped or refused. No I/O."""
+"""Handling of each frame: numbered, parsed, and sent on, skipped or refused. No I/O."""
 
 import time
 from collections.abc import Callable, Mapping
@@ -7,13 +7,13 @@ from ingest.counters import Counters
 from ingest.lanes import Lanes
 from ingest.refused_frames import RefusedFrames
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frames.model import Refused, Skipped
-from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
+from tasks.frames.model import RefusedFrame, SkippedFrame
+from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.telemetry import tracing
 
 
 class FrameHandler:
-    """Takes frames from the source."""
+    """Numbers, parses and routes the frames of a source."""
 
     def __init__(
         self,
@@ -24,7 +24,7 @@ class FrameHandler:
         observe: Callable[[AnyEvent], None],
         *,
         counts: bool = True,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: PlausibilityLimits = DEFAULT_LIMITS,
     ) -> None:
         """`offer` queues an event with its trace, `observe` shows it to who watches the feed.
 
@@ -58,9 +58,9 @@ class FrameHandler:
         elif counts:
             self._count_other(outcome, subject, raw)
 
-    def _count_other(self, outcome: Skipped | Refused, subject: str, raw: bytes) -> None:
+    def _count_other(self, outcome: SkippedFrame | RefusedFrame, subject: str, raw: bytes) -> None:
         self._counters.add("frames")
-        if isinstance(outcome, Skipped):
+        if isinstance(outcome, SkippedFrame):
             self._counters.add("skipped", outcome.kind)
         else:
             self._refused.add(outcome, subject, raw)

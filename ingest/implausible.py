@@ -1,4 +1,4 @@
-"""What was refused lately although it is a frame of ours: the publisher or a clock is wrong, and a person must see to it."""
+"""Recently refused frames of ours: the publisher or a clock is wrong, and a person must see to it."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -21,34 +21,34 @@ _WRONG = {
 }
 
 
-class _Lately(msgspec.Struct):
+class _RecentCount(msgspec.Struct):
     count: int
     last_s: float
     detail: str
 
 
 class ImplausibleFrames:
-    """Remembers by reason what was refused, and finds what still goes on."""
+    """Counts refused frames by reason, and reports the reasons that still recur."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
-        self._lately: dict[str, _Lately] = {}
+        self._recent: dict[str, _RecentCount] = {}
 
     def note(self, reason: str, detail: str) -> None:
         """Take in a refusal; other reasons than those above are no matter of this."""
         if reason not in _WRONG:
             return
         now_s = self._now()
-        lately = self._lately.get(reason)
-        if lately is None or now_s - lately.last_s > LASTS_S:
-            lately = self._lately[reason] = _Lately(0, now_s, detail)
-        lately.count, lately.last_s, lately.detail = lately.count + 1, now_s, detail
+        recent = self._recent.get(reason)
+        if recent is None or now_s - recent.last_s > LASTS_S:
+            recent = self._recent[reason] = _RecentCount(0, now_s, detail)
+        recent.count, recent.last_s, recent.detail = recent.count + 1, now_s, detail
 
     def findings(self) -> Iterator[Finding]:
         """Yield what went on within the last minute."""
         now_s = self._now()
-        for reason, lately in self._lately.items():
-            if now_s - lately.last_s <= LASTS_S:
+        for reason, recent in self._recent.items():
+            if now_s - recent.last_s <= LASTS_S:
                 what, do = _WRONG[reason]
-                frames = "1 frame" if lately.count == 1 else f"{lately.count:,} frames"
-                yield Finding("warning", what, f"{frames} refused as {reason}; the last: {lately.detail}", do, reason)
+                frames = "1 frame" if recent.count == 1 else f"{recent.count:,} frames"
+                yield Finding("warning", what, f"{frames} refused as {reason}; the last: {recent.detail}", do, reason)

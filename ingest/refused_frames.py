@@ -6,7 +6,7 @@ import structlog
 
 from ingest.counters import Counters
 from ingest.implausible import ImplausibleFrames
-from tasks.frames.model import Refused
+from tasks.frames.model import RefusedFrame
 from tasks.protocol import dead_letters
 from tasks.telemetry.log_throttle import LogThrottle
 
@@ -16,7 +16,7 @@ log = structlog.get_logger()
 
 
 class RefusedFrames:
-    """Keeps them until a checkpoint has them."""
+    """Refused frames that are not in a checkpoint yet."""
 
     def __init__(self, counters: Counters) -> None:
         self._counters = counters
@@ -26,7 +26,7 @@ class RefusedFrames:
         self._throttle = LogThrottle()
         self._unlogged = 0
 
-    def add(self, refused: Refused, subject: str, raw: bytes) -> None:
+    def add(self, refused: RefusedFrame, subject: str, raw: bytes) -> None:
         """Count a refused frame by its reason, keep its dead letter for the next checkpoint, and log it now and then.
 
         Beyond `MAX_LETTERS` the oldest letter is dropped, and counted as `letters_lost`.

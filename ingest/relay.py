@@ -47,7 +47,7 @@ Entry = tuple[bytes, dict[bytes, bytes]]
 
 
 class _Head(msgspec.Struct):
-    """What the relay reads of a signal."""
+    """The fields of a signal that the relay reads."""
 
     id: str
     strategy: str
@@ -61,7 +61,7 @@ _decode = msgspec.json.Decoder(_Head).decode
 
 
 class _Message(NamedTuple):
-    """A signal that can be published."""
+    """A signal that is ready to be published."""
 
     subject: str
     packed: bytes
@@ -73,7 +73,7 @@ _Fate = _Message | DeadLetter | Literal["stale"]
 
 
 class Relay:
-    """Publishes what the workers committed."""
+    """Publishes the committed signals on NATS."""
 
     def __init__(
         self,

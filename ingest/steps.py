@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Steps:
-    """Goes on whatever the servers do."""
+    """Runs steps, and continues when a server fails one."""
 
     def __init__(self, connectivity: Connectivity, refusals: Refusals) -> None:
         self._connectivity, self._refusals = connectivity, refusals

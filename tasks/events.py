@@ -1,4 +1,4 @@
-"""What the market did: the two events that strategies see, and where each of them stands in its source.
+"""Market events: the two kinds that strategies receive, each with its position in its source.
 
     frame (bytes) ──frames.parse──► Depth | Trade ──routing──► lanes ──► batch ──► strategies
 
@@ -22,7 +22,7 @@ Level = tuple[float, float]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Where an event stands in its source. Positions of different sources do not compare."""
+    """Position of an event in its source. Positions of different sources do not compare."""
 
     #: What numbers the events: one start of a core-NATS ingest, or one JetStream stream.
     source: str
@@ -48,7 +48,7 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """What depth and trade have in common."""
+    """The fields that depth and trade have in common."""
 
     kind: ClassVar[Kind]
 

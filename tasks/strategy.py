@@ -52,7 +52,7 @@ class Params(BaseModel):
 
 
 class State(msgspec.Struct):
-    """What a strategy remembers of one symbol between events.
+    """The state of a strategy for one symbol, kept between events.
 
     Every field needs a default: `State()` is the state before the first event. Plain values, lists, dicts and other
     msgspec structs only; at most 4 KiB packed, unless the class says why it needs more.
@@ -60,7 +60,7 @@ class State(msgspec.Struct):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """What a strategy says. The runner adds ids, times, quantity and the rest of the contract."""
+    """A signal of a strategy. The runner adds ids, times, quantity and the rest of the contract."""
 
     action: Action
     #: 0 to 1.
@@ -130,7 +130,7 @@ class Strategy(Generic[P, S]):
 
     @property
     def warmup(self) -> int:
-        """How many events of a state are needed before its signals mean anything; 0 by default."""
+        """The number of events that a state needs before its signals are valid; 0 by default."""
         return 0
 
     def on_depth(self, book: Depth, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores books

@@ -33,7 +33,7 @@ QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95, 0.99)
 def events(lines: Iterable[tuple[str, bytes]]) -> dict[str, list[AnyEvent]]:
     found: dict[str, list[AnyEvent]] = defaultdict(list)
     for seq, (stream, raw) in enumerate(lines, start=1):
-        event = frames.parse(raw, model.Arrival(f"binance.{stream}", seq, START_NS))
+        event = frames.parse(raw, model.FrameMetadata(f"binance.{stream}", seq, START_NS))
         if isinstance(event, Depth | Trade):
             found[f"{event.symbol} {event.kind}"].append(event)
     return found

@@ -9,7 +9,7 @@ import msgspec
 from rich.text import Text
 
 from tasks.cli import command_line, format_signals
-from tasks.ledger.summary import Summary
+from tasks.ledger.summary import LedgerSummary
 from tasks.protocol.findings import none_used
 
 LINES_PER_S = 10
@@ -22,7 +22,7 @@ class Screen:
         """Take where to write from `as_json`."""
         self._as_json = as_json
         self.console = command_line.Console(stderr=as_json)
-        self._columns = format_signals.Columns(self.console)
+        self._columns = format_signals.SignalColumns(self.console)
         self._second = 0
         self._shown = 0
         self._left_out = 0
@@ -54,7 +54,7 @@ class Screen:
             self.say(f"... and {self._left_out} more")
         self._second, self._shown, self._left_out = int(now_s), 0, 0
 
-    def summary(self, summary: Summary, seconds: float) -> None:
+    def summary(self, summary: LedgerSummary, seconds: float) -> None:
         """Print the summary: the one JSON object, or a table. Where no frame was used, a line more says so."""
         values = in_order(summary, seconds)
         if unused := nothing_used(summary):
@@ -74,14 +74,14 @@ class Screen:
             self.console.print(line, soft_wrap=True)
 
 
-def nothing_used(summary: Summary) -> str:
+def nothing_used(summary: LedgerSummary) -> str:
     """Return a warning when frames came and no strategy took any; else nothing."""
     if not summary.frames or summary.batches or summary.dropped:
         return ""
     return none_used(summary.events, summary.skipped, summary.refused)
 
 
-def in_order(summary: Summary, seconds: float) -> dict[str, Any]:
+def in_order(summary: LedgerSummary, seconds: float) -> dict[str, Any]:
     """Return the summary's fields by name, with `seconds` before the digest."""
     values = msgspec.to_builtins(summary)
     digest = values.pop("digest")

@@ -7,22 +7,22 @@ from contextlib import suppress
 import structlog
 
 from tasks.configuration import Configuration, edits
-from tasks.configuration.history import INGEST, Change
+from tasks.configuration.history import INGEST, ConfigurationChange
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.configuration.stored import StoredConfiguration
-from tasks.ledger.configurations import TRIES, Changes, ConflictError
+from tasks.ledger.configurations import TRIES, ConfigurationStore, ConflictError
 from tasks.protocol.findings import Finding
 
 log = structlog.get_logger()
 
 
 class ActiveConfiguration:
-    """What the next batches run under."""
+    """The configuration under which the next batches are sent."""
 
-    def __init__(self, changes: Changes, file: Configuration) -> None:
-        """Begin with the strategies file; what the ledger says comes with `refresh`. `changes` is closed with it."""
-        self._changes = changes
+    def __init__(self, store: ConfigurationStore, file: Configuration) -> None:
+        """Begin with the strategies file; what the ledger says comes with `refresh`. `store` is closed with it."""
+        self._store = store
         self._file = file
         self._adopted = False
         #: One at a time asks: of two, the one that read earlier could be the one to end later.
@@ -37,10 +37,10 @@ class ActiveConfiguration:
 
     def close(self) -> None:
         """Close the connections to the ledger."""
-        self._changes.close()
+        self._store.close()
 
     async def refresh(self) -> None:
-        """Ask the ledger what is in force. Raises what Redis raises, SettingsError and LedgerError."""
+        """Read the configuration in force from the ledger. Raises what Redis raises, SettingsError and LedgerError."""
         async with self._asking:
             await self._refresh()
 
@@ -59,18 +59,18 @@ class ActiveConfiguration:
         """Return what was set at run time and is at odds with the strategies file."""
         return self._findings
 
-    async def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> Change | None:
-        """Switch a strategy off by an audited change, as `Changes.pause_strategy` does; the next batches know of it.
+    async def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> ConfigurationChange | None:
+        """Switch a strategy off by an audited change, as `ConfigurationStore.pause_strategy` does; the next batches know of it.
 
         Raises the same.
         """
-        change = await asyncio.to_thread(self._changes.pause_strategy, name, reason, author, pool)
+        change = await asyncio.to_thread(self._store.pause_strategy, name, reason, author, pool)
         await self.refresh()
         return change
 
-    async def history(self) -> list[Change]:
+    async def history(self) -> list[ConfigurationChange]:
         """Return all changes, oldest first. Raises what Redis raises, and UnreadableEntryError."""
-        return await asyncio.to_thread(self._changes.history)
+        return await asyncio.to_thread(self._store.history)
 
     def _check(self, overlay: Overlay) -> list[Finding]:
         return list(runtime_values(self._file, overlay))
@@ -84,14 +84,14 @@ class ActiveConfiguration:
 
     def _read(self) -> tuple[Configuration, Overlay]:
         if not self._adopted:
-            adopted = self._changes.adopt(self._file)
+            adopted = self._store.adopt(self._file)
             self._adopted = True
             return adopted.configuration, adopted.overlay
-        if not self._changes.version():
+        if not self._store.version():
             # All of it goes back as it was, so that a kill outlives a Redis that was emptied.
             nothing, lost = StoredConfiguration("", "", b""), "Redis had lost it"
             again = self.configuration, self._overlay
-            self._changes.write(nothing, *again, INGEST, lost, file=self._file)
+            self._store.write(nothing, *again, INGEST, lost, file=self._file)
             return again
-        found = self._changes.in_force()
+        found = self._store.in_force()
         return found.configuration, found.overlay

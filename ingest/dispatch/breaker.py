@@ -1,4 +1,4 @@
-"""Switches strategies off by an audited change, so that it lasts and everybody is told.
+"""Switches strategies off by an audited change, which lasts and is visible to everybody.
 
 Those that workers had to stop, because they end their process, and those that raise more often than their gate's
 `max_errors_per_minute` allows.
@@ -17,7 +17,7 @@ from tasks.configuration import edits
 from tasks.errors import LedgerError, SettingsError
 from tasks.protocol.findings import Finding
 from tasks.protocol.routing import LaneId
-from tasks.protocol.strikes import Ended, Struck
+from tasks.protocol.strikes import LastStrike, StrikeNotice
 
 AUTHOR = "breaker"
 Errors = Callable[[float], Mapping[str, int]]
@@ -25,7 +25,7 @@ log = structlog.get_logger()
 
 
 class Breaker:
-    """Knows which strategies it has switched off, and why."""
+    """The strategies that were switched off because of their errors, with the reasons."""
 
     def __init__(
         self,
@@ -37,7 +37,7 @@ class Breaker:
     ) -> None:
         """`errors` returns on how many events each strategy has raised since a monotonic time, within a minute at most."""
         self._ledger, self._in_force, self._sender, self._pools = ledger, in_force, sender, pools
-        #: The version about which it is known what workers say of it.
+        #: The version whose strikes are being watched.
         self._version = ""
         self._errors, self._limits, self._since_s = errors, dict[tuple[str, str], int](), 0.0
         #: By pool and strategy.
@@ -55,7 +55,7 @@ class Breaker:
     async def on_notice(self, text: str) -> None:
         """Take the notice of a strike: its batch is sent again at once. Raises what Redis raises."""
         try:
-            struck = Struck.parse(text)
+            struck = StrikeNotice.parse(text)
         except ValueError:
             log.warning("not a notice", text=text[:100])
             return
@@ -68,16 +68,16 @@ class Breaker:
             await self.poll()
 
     async def poll(self) -> None:
-        """Ask the workers' ledger, and switch off what has to be. Raises what Redis raises."""
+        """Read the strikes and errors from the ledger, and switch off strategies. Raises what Redis raises."""
         async with self._looking:
             if self._reasons is None:
                 self._reasons = await self._from_history()
             if self._version != self._in_force.version:
                 await self._begin(self._in_force.version)
-            for pool, ended in (await self._ledger.ended(self._version, self._pools)).items():
-                for name, each in ended.items():
+            for pool, strikes in (await self._ledger.last_strikes(self._version, self._pools)).items():
+                for name, each in strikes.items():
                     if each.stopped:
-                        await self.open(pool, name, f"it ended its process again ({_last(each)})")
+                        await self.open(pool, name, f"it ended its process again ({_describe(each)})")
 
             raised = self._errors(self._since_s) if self._limits else {}
             for (pool, name), limit in list(self._limits.items()):
@@ -99,8 +99,8 @@ class Breaker:
             await self._begin(self._in_force.version)
 
     async def _begin(self, version: str) -> None:
-        """Start with another configuration: what was said of it earlier is over, because it was put in force again."""
-        await self._ledger.forget_ended(version, self._pools)
+        """Start with another configuration: earlier strikes under it are forgotten, because it was put in force again."""
+        await self._ledger.forget_strikes(version, self._pools)
         self._version, chosen, reasons = version, self._in_force.configuration, self._reasons or {}
         off = await asyncio.to_thread(lambda: [key for key in reasons if edits.is_off(chosen, *key)])
         # What was raised under another configuration does not count: a resumed strategy starts with a count of 0.
@@ -118,5 +118,5 @@ class Breaker:
         return reasons
 
 
-def _last(ended: Ended) -> str:
-    return f"the last time it {ended.why}, at event {ended.event}"
+def _describe(strike: LastStrike) -> str:
+    return f"the last time it {strike.why}, at event {strike.event}"

@@ -17,14 +17,14 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_ENCODING, CONTENT_TYPE
 from tasks.protocol.task_name import TASK_NAME
 
-#: What Celery says of a task without callbacks.
+#: Celery's options of a task without callbacks.
 _EMBED = {"callbacks": None, "errbacks": None, "chain": None, "chord": None}
 _pack = msgspec.msgpack.Encoder().encode
 _to_json = msgspec.json.Encoder().encode
 
 
-class Task(NamedTuple):
-    """One Celery task."""
+class OutgoingTask(NamedTuple):
+    """One Celery task to be published."""
 
     #: Of one shard, and of pools that the same workers serve: any of their queues will do.
     carried: Sequence[Batch[msgspec.Raw]]
@@ -35,13 +35,13 @@ class Task(NamedTuple):
 
 
 class CeleryPublisher:
-    """Puts tasks into the queues of their first batch's pools."""
+    """Publishes each task to the queue of its first batch's pool."""
 
     def __init__(self, broker: Redis, queue_prefix: str, origin: str) -> None:
         """`origin` names the sender in each task."""
         self._broker, self._queue_prefix, self._origin = broker, queue_prefix, origin
 
-    async def send(self, tasks: Sequence[Task]) -> None:
+    async def send(self, tasks: Sequence[OutgoingTask]) -> None:
         """Put tasks into their queues, in one round trip.
 
         Raises what Redis raises; any of them may have arrived all the same.
@@ -52,7 +52,7 @@ class CeleryPublisher:
             await pipe.execute()
 
 
-def message(task: Task, origin: str) -> bytes:
+def message(task: OutgoingTask, origin: str) -> bytes:
     """Return a task as it stands in its queue."""
     task_id = batches.task_id(task.carried, task.tries)
     body = _pack(((batches.pack(task.carried),), {}, _EMBED))
@@ -75,7 +75,7 @@ def message(task: Task, origin: str) -> bytes:
     return _to_json(envelope)
 
 
-def _headers(task: Task, task_id: str, origin: str) -> dict[str, Any]:
+def _headers(task: OutgoingTask, task_id: str, origin: str) -> dict[str, Any]:
     return {
         "lang": "py",
         "task": TASK_NAME,

@@ -10,7 +10,7 @@ from tasks.protocol.batches import Epoch
 
 
 class Checkpoints:
-    """One at a time, each until it is known to be written: so nothing is counted twice, or not at all."""
+    """Writes one checkpoint at a time, each until it is known to be stored: so everything is counted exactly once."""
 
     def __init__(
         self, ledger: IngestLedger, lanes: Lanes, counters: Counters, refused: RefusedFrames, source: Source

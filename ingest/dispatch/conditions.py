@@ -1,4 +1,4 @@
-"""What the sender goes by, and whom it tells."""
+"""External conditions and callbacks of the sender."""
 
 from collections.abc import Callable
 from typing import NamedTuple
@@ -7,11 +7,11 @@ from ingest.lanes.task_packing import Workforce
 
 
 class SenderConditions(NamedTuple):
-    """What the sender goes by, beside its lanes."""
+    """External conditions of the sender: the run limit, the workers, whether it may send, and a restart callback."""
 
     #: How long a run may take.
     run_limit_s: float
-    #: Returns who works; None where nobody knows.
+    #: Returns the workers; None where they are unknown.
     workforce: Callable[[], Workforce | None] = lambda: None
     #: Returns whether new batches may go out; while they may not, events wait in their lanes.
     may_send: Callable[[], bool] = lambda: True

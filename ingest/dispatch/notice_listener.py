@@ -14,7 +14,7 @@ from tasks.protocol.strikes import NOTICE as STRIKE_NOTICE
 
 
 class NoticeListener:
-    """Hands each notice to whom it is for."""
+    """Dispatches each notice to its handler."""
 
     def __init__(
         self,

@@ -1,4 +1,4 @@
-"""What Redis refuses while it is there: commits, as workers tell, and what ingest asks of it. No I/O."""
+"""Commands that Redis refuses while it is up: workers' commits, according to their notices, and ingest's own. No I/O."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator
@@ -7,21 +7,21 @@ from tasks.protocol.findings import Finding
 from tasks.protocol.notice import Refusal
 from tasks.protocol.routing import LaneId
 
-#: What was refused to ingest is told for so long: it asks again every 5 s at the latest.
+#: A refusal to ingest is reported for so long: ingest tries again every 5 s at the latest.
 TOLD_S = 10.0
-#: More reasons are counted, not told.
+#: More reasons are counted, not listed.
 _REASONS = 3
 _DO = "give the user the right (docs/security.md), or fix the key; nothing is lost, what waits is done then"
 
 
 class Refusals:
-    """The reasons that hold now."""
+    """The reasons for which Redis currently refuses commands."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
         self._now = now
         #: By lane: why its batch in flight was not committed.
         self._commits: dict[LaneId, str] = {}
-        #: By reason: until when it is told.
+        #: By reason: until when it is reported.
         self._own: dict[str, float] = {}
 
     def refused(self, refusal: Refusal) -> None:

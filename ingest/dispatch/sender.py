@@ -11,14 +11,14 @@ import structlog
 
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
-from ingest.dispatch.celery_publisher import CeleryPublisher, Task
+from ingest.dispatch.celery_publisher import CeleryPublisher, OutgoingTask
 from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.redis_refusals import Refusals
 from ingest.lanes import Lanes, task_packing
 from ingest.lanes.contention import PATIENCE_S, ContentionEstimator
-from ingest.lanes.lane import Item, Lane
+from ingest.lanes.lane import Lane, LaneEvent
 from ingest.lanes.layout import Layout
-from ingest.ledger import IngestLedger, Reading
+from ingest.ledger import IngestLedger, LanePositions
 from ingest.ledger.lease import SupersededError
 from ingest.sources.base import Source
 from tasks.clients.redis_client import FAILED
@@ -32,7 +32,7 @@ log = structlog.get_logger()
 
 
 class Sender:
-    """The lanes of this process, under one epoch at a time."""
+    """Sends the batches of this process's lanes, under one epoch at a time."""
 
     def __init__(
         self,
@@ -159,7 +159,7 @@ class Sender:
         self._sending.add(sending)
         sending.add_done_callback(self._sending.discard)
 
-    def _task(self, lanes: Sequence[Lane]) -> tuple[Task, tracing.Span]:
+    def _task(self, lanes: Sequence[Lane]) -> tuple[OutgoingTask, tracing.Span]:
         carried = [self._batch(lane) for lane in lanes]
         events = [item for lane in lanes for item in lane.flight]
         span = tracing.batch(" ".join(str(lane.id) for lane in lanes), events, resend=lanes[0].tries > 0)
@@ -171,11 +171,11 @@ class Sender:
         workforce = self.conditions.workforce()
         if lanes[0].tries == 1 and workforce and (group := workforce.group(lanes[0].id.pool)):
             self._contention.sent(number, group, len(lanes), len(events), now_s)
-        return Task(
+        return OutgoingTask(
             carried, describe([item.stream[1] for item in events]), tries=max(lane.tries for lane in lanes)
         ), span
 
-    async def _publish(self, tasks: Sequence[tuple[Task, tracing.Span]]) -> None:
+    async def _publish(self, tasks: Sequence[tuple[OutgoingTask, tracing.Span]]) -> None:
         if not self._ledger.lease.held:
             return  # As good as lost: it is sent again when it is overdue and this process leads.
         try:
@@ -226,7 +226,7 @@ class Sender:
                 self._counters.round_trip_s.add(now_s - sent_s)
             self.pump()
 
-    def _count(self, done: list[Item]) -> None:
+    def _count(self, done: list[LaneEvent]) -> None:
         now_ns, counters = time.time_ns(), self._counters
         counters.add("committed", by=len(done))
         for item in done:
@@ -238,7 +238,7 @@ class Sender:
     # What the ledger says
 
     async def poll(self, *, everywhere: bool = False) -> None:
-        """Ask the ledger about batches that are overdue, or about all lanes, and do what follows.
+        """Read overdue lanes, or all of them, from the ledger; settle, resend, halve or quarantine their batches.
 
         Raises SupersededError, and what Redis raises.
         """
@@ -254,27 +254,27 @@ class Sender:
         asked = [(lane, self._batch(lane) if lane.flight else None) for lane in lanes]
         # A notice may move a lane on before the answer arrives: that is no fall.
         known = {lane.id: lane.prev for lane in lanes}
-        reading = await self._ledger.read(asked)
-        went_back = any(_fell(known[lane.id], reading.lanes[lane.id][0], self.lanes.source) for lane in lanes)
-        if not self.check_epoch(reading.epoch) or went_back:
+        positions = await self._ledger.read(asked)
+        went_back = any(_fell(known[lane.id], positions.lanes[lane.id][0], self.lanes.source) for lane in lanes)
+        if not self.check_epoch(positions.epoch) or went_back:
             log.warning(
-                "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(reading.epoch)
+                "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(positions.epoch)
             )
             self._counters.add("redis_went_back")
             await self._begin()
             return
         for lane, batch in asked:
-            await self._follow(lane, batch, reading)
+            await self._follow(lane, batch, positions)
 
-    async def _follow(self, lane: Lane, batch: Batch[msgspec.Raw] | None, reading: Reading) -> None:
-        position, starts = reading.lanes[lane.id]
+    async def _follow(self, lane: Lane, batch: Batch[msgspec.Raw] | None, positions: LanePositions) -> None:
+        position, starts = positions.lanes[lane.id]
         if position is not None:
             self._settle(lane.id, position, noticed=False)
         now_s = time.monotonic()
         # A notice may have settled it while the ledger was asked.
         if batch is None or not lane.overdue(now_s) or self._batch(lane).identity != batch.identity:
             return
-        full = reading.queued.get(lane.id.pool, 0) >= sum(1 for each in self.lanes if each.id.pool == lane.id.pool)
+        full = positions.queued.get(lane.id.pool, 0) >= sum(1 for each in self.lanes if each.id.pool == lane.id.pool)
         decision = lane.decide(starts, now_s, copy_life_s=self.conditions.run_limit_s, queue_full=full)
         if decision == "resend":
             self._counters.add("resends")

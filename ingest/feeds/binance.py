@@ -15,7 +15,7 @@ from urllib.parse import quote
 import structlog
 
 from ingest.feeds import proxy, stream_watch
-from ingest.feeds.link import PATIENCE, Link, Patience
+from ingest.feeds.link import TIMEOUTS, Link, LinkTimeouts
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError, SettingsError
@@ -46,7 +46,7 @@ def check(symbols: Iterable[str]) -> list[str]:
 
 
 class Endpoint(NamedTuple):
-    """What one link asks for."""
+    """The URL of one link and the streams that it subscribes to."""
 
     url: str
     streams: list[str]
@@ -73,63 +73,65 @@ def endpoints(settings: Settings, venue: Venue, symbols: list[str]) -> list[Endp
     return [Endpoint(f"{url}?streams={'/'.join(quote(name, safe='@') for name in some)}", some) for url, some in chunks]
 
 
-class Watch:
-    """Finds which streams are silent: reports it to the log and to ingest, and has their links opened again."""
+class SilenceMonitor:
+    """Detects silent streams: logs them, reports them to ingest, and reopens their links."""
 
-    def __init__(self, publisher: Publisher, venue: Venue, patience: Patience, streams: Iterable[str]) -> None:
+    def __init__(self, publisher: Publisher, venue: Venue, timeouts: LinkTimeouts, streams: Iterable[str]) -> None:
         """Watch these streams."""
-        self._publisher, self._patience = publisher, patience
+        self._publisher, self._timeouts = publisher, timeouts
         self._feed = f"binance {venue} {socket.gethostname()}/{os.getpid()}"
-        self._streams = stream_watch.StreamWatch(patience.streams, streams)
+        self._streams = stream_watch.StreamWatch(timeouts.streams, streams)
         self._silent: set[str] = set()
         #: By link, when it may be renewed again and how long it waits then.
         self._renewals: dict[Link, tuple[float, float]] = {}
 
     async def deliver(self, stream: str, raw: bytes) -> None:
         """Publish a frame, and note its stream."""
-        self._streams.hear(stream, time.monotonic())
+        self._streams.record(stream, time.monotonic())
         await self._publisher.publish(stream, raw)
 
     async def run(self, links: Mapping[Link, Endpoint]) -> None:
-        """Look every few seconds, once all links stand. Raises ServerUnavailableError: no stream has ever spoken."""
+        """Check for silence every few seconds, once all links stand. Raises ServerUnavailableError: no stream has ever sent a message."""
         for link in links:
             await link.up.wait()
         self._streams.begin(time.monotonic())
         while True:
-            await asyncio.sleep(self._patience.look_s)
+            await asyncio.sleep(self._timeouts.look_s)
             now_s = time.monotonic()
             silent = self._streams.silent(now_s)
             self._log_silent(silent)
             self._renew(links, silent, now_s)
             await self._publisher.report(feed_report.encode(self._report(silent)))
 
-    def _log_silent(self, silent: list[stream_watch.Silent]) -> None:
+    def _log_silent(self, silent: list[stream_watch.SilentSubscription]) -> None:
         fresh = [each for each in silent if each.stream not in self._silent]
-        if never := [each.stream for each in fresh if not each.spoke]:
+        if never := [each.stream for each in fresh if not each.received]:
             said = f"nothing from the exchange about {', '.join(_named(never))}: is there such a symbol on this venue?"
             if len(never) == self._streams.asked:
                 raise ServerUnavailableError(said)
             log.warning(said)
-        if stopped := [each.stream for each in fresh if each.spoke]:
+        if stopped := [each.stream for each in fresh if each.received]:
             log.warning("streams fell silent", streams=stopped)
         now = {each.stream for each in silent}
         if back := sorted(self._silent - now):
             log.info("streams speak again", streams=back)
         self._silent = now
 
-    def _renew(self, links: Mapping[Link, Endpoint], silent: list[stream_watch.Silent], now_s: float) -> None:
+    def _renew(
+        self, links: Mapping[Link, Endpoint], silent: list[stream_watch.SilentSubscription], now_s: float
+    ) -> None:
         since_s = {each.stream: each.for_s for each in silent}
         for link, endpoint in links.items():
             longest_s = max((since_s.get(name, 0.0) for name in endpoint.streams), default=0.0)
-            due_s, wait_s = self._renewals.get(link, (0.0, self._patience.renew_s))
+            due_s, wait_s = self._renewals.get(link, (0.0, self._timeouts.renew_s))
             if not longest_s:
                 self._renewals.pop(link, None)
-            elif longest_s > self._patience.renew_s and now_s > due_s:
+            elif longest_s > self._timeouts.renew_s and now_s > due_s:
                 log.warning("reopening the link: streams on it are silent", where=link.where, for_s=round(longest_s))
-                self._renewals[link] = now_s + wait_s, min(2 * wait_s, self._patience.renew_max_s)
+                self._renewals[link] = now_s + wait_s, min(2 * wait_s, self._timeouts.renew_max_s)
                 link.renew()
 
-    def _report(self, silent: list[stream_watch.Silent]) -> FeedReport:
+    def _report(self, silent: list[stream_watch.SilentSubscription]) -> FeedReport:
         named = tuple(SilentStream(*each) for each in silent[: feed_report.MAX_NAMED])
         return FeedReport(self._feed, self._streams.asked, len(silent), named)
 
@@ -142,22 +144,22 @@ def _named(streams: Iterable[str]) -> list[str]:
     return [name for symbol, some in by_symbol.items() for name in ([symbol] if len(some) > 1 else some)]
 
 
-async def binance(settings: Settings, symbols: list[str], venue: Venue, patience: Patience = PATIENCE) -> None:
+async def binance(settings: Settings, symbols: list[str], venue: Venue, timeouts: LinkTimeouts = TIMEOUTS) -> None:
     """Publish live frames endlessly. Raises SettingsError and ServerUnavailableError."""
     known = check(symbols)
     asked = endpoints(settings, venue, known)
     for endpoint in asked:
         proxy.before(endpoint.url)  # what is wrong with it is said before NATS is waited for
     async with publishing(settings) as publisher:
-        watch = Watch(publisher, venue, patience, (name for each in asked for name in each.streams))
-        links = {Link(each.url, watch.deliver, patience): each for each in asked}
+        monitor = SilenceMonitor(publisher, venue, timeouts, (name for each in asked for name in each.streams))
+        links = {Link(each.url, monitor.deliver, timeouts): each for each in asked}
         log.info("going live", symbols=len(known), venue=venue, connections=len(links))
         faults: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:
                 for link in links:
                     group.create_task(link.run())
-                group.create_task(watch.run(links))
+                group.create_task(monitor.run(links))
         except* RealtimeStrategiesError as refused:
             faults = refused.exceptions
         if faults:

@@ -29,13 +29,13 @@ _REFUSALS = frozenset({400, 401, 403, 404, 451})
 Deliver = Callable[[str, bytes], Awaitable[None]]
 
 
-class Patience(NamedTuple):
-    """How long the feed waits for what; seconds."""
+class LinkTimeouts(NamedTuple):
+    """Timeouts and intervals of a live feed's links, in seconds."""
 
     #: Without any message on a link, until it is opened again.
     stall_s: float = 30.0
     #: Without any message of a stream, while others of its link come.
-    streams: stream_watch.Patience = stream_watch.Patience()
+    streams: stream_watch.SilenceTimeouts = stream_watch.SilenceTimeouts()
     #: How often silent streams are looked for and reported to ingest.
     look_s: float = 5.0
     #: A link is opened again when one of its streams has been silent for so long; doubles with every further time.
@@ -48,7 +48,7 @@ class Patience(NamedTuple):
     max_age_s: float = 23.5 * 3600
 
 
-PATIENCE = Patience()
+TIMEOUTS = LinkTimeouts()
 
 
 class _Frame(msgspec.Struct):
@@ -65,16 +65,16 @@ def with_time(raw: bytes, received_at_ns: int) -> bytes:
 
 
 class Link:
-    """One websocket, always kept open."""
+    """One websocket connection that is reopened whenever it is lost."""
 
-    def __init__(self, url: str, deliver: Deliver, patience: Patience) -> None:
+    def __init__(self, url: str, deliver: Deliver, timeouts: LinkTimeouts) -> None:
         """Open nothing yet. Raises SettingsError and ServerUnavailableError: the address or its proxy can't be used."""
         self._url = url
         #: The address, without the streams.
         self.where = url.partition("?")[0]
         self._proxy = proxy.before(url)
         self._deliver = deliver
-        self._patience = patience
+        self._timeouts = timeouts
         self._throttle = LogThrottle()
         #: Failures in a row; a message ends the row.
         self._failures = 0
@@ -116,7 +116,7 @@ class Link:
     async def _successor(self, lost: asyncio.Event) -> ClientConnection:
         # Not wait_for: in Python 3.11 it swallows a cancellation that comes together with `lost`.
         with suppress(TimeoutError):
-            async with asyncio.timeout(self._patience.max_age_s):
+            async with asyncio.timeout(self._timeouts.max_age_s):
                 await lost.wait()
         return await self._open()
 
@@ -137,13 +137,13 @@ class Link:
 
     def _backoff_s(self) -> float:
         """Return a wait that doubles with every failure in a row, with jitter, so that many feeds do not come at once."""
-        longest = min(self._patience.backoff_max_s, self._patience.backoff_s * 2 ** min(self._failures - 1, 16))
+        longest = min(self._timeouts.backoff_max_s, self._timeouts.backoff_s * 2 ** min(self._failures - 1, 16))
         return random.uniform(longest / 2, longest)  # noqa: S311 nothing secret about a pause
 
     def _lost(self, error: Exception, fault: str = "") -> None:
         self._failures += 1
         why = (
-            f"silent for {self._patience.stall_s:g} s" if type(error) is TimeoutError and not str(error) else str(error)
+            f"silent for {self._timeouts.stall_s:g} s" if type(error) is TimeoutError and not str(error) else str(error)
         )
         if self._throttle.allow() or self._failures == 1:
             said = f"{fault or 'the exchange is unavailable'}, retrying"
@@ -153,7 +153,7 @@ class Link:
     async def _read(self, socket: ClientConnection, successor: asyncio.Task[ClientConnection]) -> None:
         """Deliver until the successor stands. Raises ConnectionClosed, or TimeoutError on a stall."""
         while not successor.done():
-            async with asyncio.timeout(self._patience.stall_s):
+            async with asyncio.timeout(self._timeouts.stall_s):
                 raw = await socket.recv(decode=False)
             await self._take(raw)
 

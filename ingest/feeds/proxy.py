@@ -1,4 +1,4 @@
-"""The proxy that HTTPS_PROXY and its like put before the exchange: looked at before it is needed, and told apart from it."""
+"""The proxy that HTTPS_PROXY and its like put before the exchange: checked before it is needed, and distinguished from it in errors."""
 
 import ssl
 from importlib.util import find_spec
@@ -36,7 +36,7 @@ def before(url: str) -> str:
 
 
 def fault(error: Exception) -> str:
-    """Return what the proxy is at fault for, as far as `error` tells; empty where it may be the exchange."""
+    """Return the proxy's fault according to `error`; empty where it may be the exchange's."""
     if isinstance(error, InvalidProxyStatus):
         return f"the proxy does not let us through: HTTP {error.response.status_code}"
     if isinstance(error, ProxyError):

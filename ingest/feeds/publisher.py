@@ -1,4 +1,4 @@
-"""What all feeds share: the connection to NATS, and the subject of a frame."""
+"""Shared by all feeds: the connection to NATS, and the subject of a frame."""
 
 import asyncio
 import re
@@ -118,7 +118,7 @@ class Connection:
 
 
 class Publisher(Connection):
-    """What feeds publish with."""
+    """The interface through which feeds publish frames."""
 
     #: NATS counts the headers to the frame.
     headers_bytes = 0
@@ -130,7 +130,7 @@ class Publisher(Connection):
         self._subjects: dict[str, str] = {}
         #: Subjects that the server was found not to let us publish.
         self.refused: AbstractSet[str] = frozenset()
-        #: Whether it is told how this feed is; whoever may not be told is not.
+        #: Whether reports to ingest are published; their subject may be refused.
         self._reports = False
         #: Live frames dropped because the server was unavailable.
         self.dropped = 0
@@ -141,7 +141,7 @@ class Publisher(Connection):
         raise NotImplementedError
 
     def check(self) -> None:
-        """Raise SettingsError when a subject is refused: what goes there reaches nobody, and nothing else says so."""
+        """Raise SettingsError when a subject is refused: what goes there reaches nobody, without any other error."""
         if refused := self.refused - ({STATUS_SUBJECT} if self._reports else set()):
             raise SettingsError(f"NATS does not let this login publish {', '.join(sorted(refused)[:5])} (its rights)")
 
@@ -161,7 +161,7 @@ class Publisher(Connection):
         raise NotImplementedError
 
     async def report(self, request: bytes) -> None:
-        """Report to ingest how this feed is, if one is there that may be told."""
+        """Publish a report to ingest, if this login may."""
         self._reports = True
         if self.client.is_connected and STATUS_SUBJECT not in self.refused:
             # With an inbox to answer to, because ingest answers; nobody waits for it.
@@ -189,7 +189,7 @@ class Publisher(Connection):
 
 
 class CorePublisher(Publisher):
-    """Publishes frames on NATS as it is: the server has them, and who listens gets them."""
+    """Publishes frames on core NATS: the server has received them, and current subscribers get them."""
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet."""

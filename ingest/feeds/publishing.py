@@ -1,4 +1,4 @@
-"""How a feed publishes: into a stream where there is one, else on NATS as it is."""
+"""Publishing of feeds: into a stream where there is one, else on core NATS."""
 
 import sys
 from collections.abc import AsyncIterator

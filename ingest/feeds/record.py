@@ -22,7 +22,7 @@ from ingest.transport.subscribe import listen
 from tasks import frames
 from tasks.errors import UNREADABLE, RecordingError, ServerUnavailableError
 from tasks.frames import timestamps
-from tasks.frames.model import MAX_LEAD_NS, Arrival, Refused, parse_stream
+from tasks.frames.model import MAX_LEAD_NS, FrameMetadata, RefusedFrame, parse_stream
 from tasks.settings import Settings, mask
 from tasks.telemetry.log_throttle import LogThrottle
 
@@ -65,7 +65,7 @@ def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS)
     received_at_ns = _said_ns(envelope)
     if received_at_ns is None or (max_lead_ns and received_at_ns > came_ns + max_lead_ns):
         # With the time of its arrival ingest would take from the recording what it refused as it came.
-        if _is_refused_for_its_time(raw, Arrival(subject, 1, came_ns, None, max_lead_ns)):
+        if _is_refused_for_its_time(raw, FrameMetadata(subject, 1, came_ns, None, max_lead_ns)):
             return None
         received_at_ns = came_ns
     return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, received_at_ns)
@@ -75,9 +75,9 @@ def _said_ns(envelope: _Envelope) -> int | None:
     return timestamps.unix_ns(envelope.timestamp if envelope.received_at is None else envelope.received_at)
 
 
-def _is_refused_for_its_time(raw: bytes, arrival: Arrival) -> bool:
-    outcome = frames.parse(raw, arrival)
-    return isinstance(outcome, Refused) and outcome.reason in {"bad_time", "time_ahead"}
+def _is_refused_for_its_time(raw: bytes, metadata: FrameMetadata) -> bool:
+    outcome = frames.parse(raw, metadata)
+    return isinstance(outcome, RefusedFrame) and outcome.reason in {"bad_time", "time_ahead"}
 
 
 def check_file(path: Path, *, force: bool) -> None:
@@ -104,7 +104,7 @@ def open_file(path: Path, *, force: bool) -> BinaryIO:
 
 
 class Recorder:
-    """Takes frames and writes them to the disk once in a while."""
+    """Buffers frames and writes them to disk periodically."""
 
     def __init__(self, max_lead_ns: int = MAX_LEAD_NS) -> None:
         """Hold nothing yet; leave out what is further ahead of its receipt than `max_lead_ns`, as ingest does."""
@@ -170,7 +170,7 @@ async def record(
     force: bool,
     on_listening: Callable[[], None] = lambda: None,
 ) -> None:
-    """Record all of NATS_SUBJECTS, from the stream where INGEST_SOURCE says so.
+    """Record all of NATS_SUBJECTS, from the stream with INGEST_SOURCE=jetstream.
 
     It ends when it is cancelled, or `seconds` after the call, also while NATS is unavailable.
     No file is made before frames can come; from `on_listening` on none is missed. Raises RecordingError, SettingsError,

@@ -22,8 +22,8 @@ from tasks.cli.command_line import Console
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import model, recordings
-from tasks.frames.recordings import Line
-from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, decode
+from tasks.frames.recordings import RecordingLine
+from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, decode
 from tasks.settings import Settings, mask
 from tasks.telemetry.log_throttle import LogThrottle
 
@@ -36,7 +36,7 @@ FULL_FRAMES = 20_000
 _ASK_S = 1.0
 _POLL_S = 0.02
 _POLL_MAX_S = 0.25
-#: A longer wait for the next line is told.
+#: A longer wait for the next line is logged.
 _LONG_S = 30.0
 #: How many lines of a file are searched for its first event.
 _HEAD_LINES = 1000
@@ -46,14 +46,14 @@ _NAMELESS = "nameless"
 AlreadyPast = Callable[[AnyEvent], bool]
 
 
-class Survey(NamedTuple):
-    """What the files hold."""
+class RecordingOverview(NamedTuple):
+    """Overview of recordings: number of lines and the time of the first one."""
 
     lines: int
     first_ns: int
 
 
-def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Survey:
+def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> RecordingOverview:
     """Read all files once, so that a damaged one is refused before anything is published. Raises RecordingError."""
     recordings.refuse_pipes(paths, "a replay looks it through before it begins")
     lines, first_ns = 0, 0
@@ -62,14 +62,14 @@ def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Surv
         lines += 1
     if not lines:
         raise RecordingError(f"nothing to replay: {', '.join(map(str, paths))} is empty")
-    return Survey(lines, first_ns)
+    return RecordingOverview(lines, first_ns)
 
 
 def first_event(path: Path, salvage: recordings.Salvage | None = None) -> AnyEvent | None:
     """Return the first book or trade at the head of a recording; None when there is none."""
     for seq, line in enumerate(itertools.islice(recordings.read(path, salvage), _HEAD_LINES), start=1):
-        arrival = model.Arrival(f"binance.{line.stream}", seq, line.received_at_ns)
-        event = frames.parse(line.raw, arrival)
+        metadata = model.FrameMetadata(f"binance.{line.stream}", seq, line.received_at_ns)
+        event = frames.parse(line.raw, metadata)
         if isinstance(event, Depth | Trade):
             return event
     return None
@@ -94,20 +94,20 @@ def refuse_if_past(
 
 
 class Replay:
-    """One running replay."""
+    """One replay in progress."""
 
-    def __init__(self, publisher: Publisher, found: Survey, speed: float | None) -> None:
+    def __init__(self, publisher: Publisher, overview: RecordingOverview, speed: float | None) -> None:
         """Play `speed` times as fast as it was recorded; None: as fast as ingest takes it."""
         self._publisher = publisher
-        self._found = found
+        self._overview = overview
         self._speed = speed
         self._started_s = time.monotonic()
         self._asks = True
         self._answered = False
         self._throttle = LogThrottle()
 
-    async def run(self, lines: Iterator[Line], advance: Callable[[int], None]) -> None:
-        """Publish all lines; `advance` is told of each chunk that is published."""
+    async def run(self, lines: Iterator[RecordingLine], advance: Callable[[int], None]) -> None:
+        """Publish all lines; `advance` is called with the size of each chunk that is published."""
         while chunk := list(itertools.islice(lines, CHUNK_LINES)):
             await self._until_there_is_room()
             for line in chunk:
@@ -116,10 +116,10 @@ class Replay:
             advance(len(chunk))
         await self._publisher.settle()
 
-    async def _until_due(self, line: Line) -> None:
+    async def _until_due(self, line: RecordingLine) -> None:
         if self._speed is None:
             return
-        due_s = self._started_s + (line.received_at_ns - self._found.first_ns) / 1e9 / self._speed
+        due_s = self._started_s + (line.received_at_ns - self._overview.first_ns) / 1e9 / self._speed
         ahead_s = due_s - time.monotonic()
         if ahead_s > _LONG_S:
             why = "a gap in the recording, or a clock that was ahead; --speed max does not wait"
@@ -134,7 +134,7 @@ class Replay:
             pause_s = min(_POLL_MAX_S, pause_s * 1.5)
 
     async def _has_room(self) -> bool:
-        """Ask ingest how full it is. One that never answered is not waited for; one that did is, until it is back."""
+        """Return whether ingest has room. One that never answered is not waited for; one that did is, until it is back."""
         await self._publisher.wait()
         try:
             answer = await self._publisher.client.request(STATUS_SUBJECT, b"", timeout=_ASK_S)
@@ -151,7 +151,7 @@ class Replay:
         return not _is_full(status)
 
 
-def _is_full(status: Status) -> bool:
+def _is_full(status: IngestStatus) -> bool:
     return status.held_bytes > status.bound_bytes / 2 or status.held_frames > FULL_FRAMES
 
 
@@ -162,18 +162,18 @@ async def replay(
 
     Raises RecordingError and LedgerError before it begins.
     """
-    found = survey(paths, log.warning if salvage else None)
+    overview = survey(paths, log.warning if salvage else None)
     refuse_if_past(settings, paths, already_past, _pass_over if salvage else None)
     console = command_line.Console(stderr=True)
     with _progress(console) as progress:
-        advance = partial(progress.advance, progress.add_task("replay", total=found.lines))
+        advance = partial(progress.advance, progress.add_task("replay", total=overview.lines))
         async with publishing(settings) as publisher:
             lines = recordings.merge(paths, _pass_over if salvage else None)
-            await Replay(publisher, found, speed).run(lines, advance)
+            await Replay(publisher, overview, speed).run(lines, advance)
 
 
 def _pass_over(_damage: str) -> None:
-    """Take no notice of damage: the survey told of it."""
+    """Ignore damage: the survey has logged it."""
 
 
 def _progress(console: Console) -> Progress:

@@ -16,7 +16,7 @@ Frame = tuple[int, bytes, bytes]
 
 
 class SendWindow:
-    """What is held until it is confirmed. A session of it ends where a frame fails."""
+    """The frames that are held until the stream confirms them. A session ends where a frame fails."""
 
     def __init__(self, in_flight: int = IN_FLIGHT) -> None:
         """Send at most `in_flight` frames without a confirmation."""

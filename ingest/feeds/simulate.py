@@ -20,8 +20,8 @@ log = structlog.get_logger()
 SEEDED_FIRST_ID = 1_000_000
 
 
-class Plan(NamedTuple):
-    """What to simulate."""
+class SimulationPlan(NamedTuple):
+    """Parameters of a simulation."""
 
     symbols: list[str]
     venue: Venue
@@ -33,7 +33,7 @@ class Plan(NamedTuple):
     seconds: float | None
 
 
-def market(plan: Plan, start_ns: int) -> SimulatedMarket:
+def market(plan: SimulationPlan, start_ns: int) -> SimulatedMarket:
     """Open the market that `plan` describes."""
     return SimulatedMarket(
         [instrument(symbol, plan.venue) for symbol in plan.symbols],
@@ -45,13 +45,13 @@ def market(plan: Plan, start_ns: int) -> SimulatedMarket:
     )
 
 
-async def simulate(settings: Settings, plan: Plan) -> None:
+async def simulate(settings: Settings, plan: SimulationPlan) -> None:
     """Publish until `plan.seconds` are over."""
     async with publishing(settings) as publisher:
         await _pace(publisher, plan)
 
 
-async def _pace(publisher: Publisher, plan: Plan) -> None:
+async def _pace(publisher: Publisher, plan: SimulationPlan) -> None:
     start_ns, started_ns = time.time_ns(), time.monotonic_ns()
     opened = market(plan, start_ns)
     log.info(

@@ -1,4 +1,4 @@
-"""Publishes frames into a stream, each once and in order, or tells that it could not.
+"""Publishes frames into a stream, each once and in order, or reports that it could not.
 
 An answer to each frame says that the stream has stored it. Neither the echo of a message to oneself nor the server's
 PONG says so: a server that is killed takes with it what it has read and not stored. What is not confirmed is sent again
@@ -22,21 +22,21 @@ from tasks.settings import Settings
 log = structlog.get_logger()
 
 
-class Bounds(NamedTuple):
-    """How much may wait to be confirmed."""
+class InFlightLimits(NamedTuple):
+    """Limits of what may be in flight: frames and bytes."""
 
     frames: int
     size_bytes: int
 
 
 #: While the stream takes frames: who publishes waits for it.
-WAITING = Bounds(2_048, 8 * 2**20)
+WAITING = InFlightLimits(2_048, 8 * 2**20)
 #: While it takes none: beyond this, live frames are dropped.
-SPARE = Bounds(50_000, 32 * 2**20)
+SPARE = InFlightLimits(50_000, 32 * 2**20)
 
 
-class Timing(NamedTuple):
-    """How long is waited for what; seconds."""
+class PublishTimeouts(NamedTuple):
+    """Timeouts and pauses of a stream publisher, in seconds."""
 
     #: Nothing was confirmed for so long: what is in flight is lost.
     confirmed_within_s: float = 5.0
@@ -47,7 +47,7 @@ class Timing(NamedTuple):
     tick_s: float = 1.0
 
 
-TIMING = Timing()
+TIMEOUTS = PublishTimeouts()
 
 
 #: Codes of errors that come again however often one tries: the frame is too large, the stream is sealed.
@@ -72,10 +72,10 @@ class StreamPublisher(Publisher):
 
     headers_bytes = 64
 
-    def __init__(self, settings: Settings, timing: Timing = TIMING, spare: Bounds = SPARE) -> None:
+    def __init__(self, settings: Settings, timeouts: PublishTimeouts = TIMEOUTS, spare: InFlightLimits = SPARE) -> None:
         """Open nothing yet. While the stream takes none, live frames beyond `spare` are dropped."""
         super().__init__(settings)
-        self._timing, self._spare = timing, spare
+        self._timeouts, self._spare = timeouts, spare
         self._window = SendWindow()
         #: Another one in each process: a second replay is no repeat.
         self._run = secrets.token_urlsafe(6).encode()
@@ -141,7 +141,7 @@ class StreamPublisher(Publisher):
         """Wait a bounded time until the stream has all, and disconnect."""
         try:
             with suppress(TimeoutError, RealtimeStrategiesError):
-                async with asyncio.timeout(self._timing.settle_s if self._sending else 0):
+                async with asyncio.timeout(self._timeouts.settle_s if self._sending else 0):
                     await self.settle()
         finally:
             if self._sending:
@@ -169,8 +169,8 @@ class StreamPublisher(Publisher):
         if said:
             raise NotStoredError("; ".join(said))
 
-    def _holds(self, bounds: Bounds) -> bool:
-        return self._window.held >= bounds.frames or self._window.held_bytes >= bounds.size_bytes
+    def _holds(self, limits: InFlightLimits) -> bool:
+        return self._window.held >= limits.frames or self._window.held_bytes >= limits.size_bytes
 
     def _add(self, stream: str, raw: bytes) -> None:
         if self._failure or self.refused:
@@ -191,14 +191,14 @@ class StreamPublisher(Publisher):
         while True:
             if self._pausing:
                 self._pausing = False
-                await asyncio.sleep(self._timing.pause_s)
+                await asyncio.sleep(self._timeouts.pause_s)
             await Connection.wait(self)
             if self.client.is_connected:
                 self._heard |= not self._window.in_flight
                 await self.client.write(self._messages(self._window.take_due()))
             self._wake.clear()
             with suppress(TimeoutError):
-                async with asyncio.timeout(self._timing.tick_s):
+                async with asyncio.timeout(self._timeouts.tick_s):
                     await self._wake.wait()
             self._check_progress(loop.time())
 
@@ -222,8 +222,8 @@ class StreamPublisher(Publisher):
         """Find what nobody reports: frames that are never confirmed, answers that may not be read."""
         if self._heard:
             self._heard, self._heard_s = False, now_s
-        elif self._window.in_flight and now_s - self._heard_s > self._timing.confirmed_within_s:
-            self._fail(f"nothing was confirmed for {self._timing.confirmed_within_s:g} s")
+        elif self._window.in_flight and now_s - self._heard_s > self._timeouts.confirmed_within_s:
+            self._fail(f"nothing was confirmed for {self._timeouts.confirmed_within_s:g} s")
         if any(subject.startswith(self._inbox.lower()) for subject in self.client.unreadable):
             self._failure = SettingsError("NATS does not let this login read _INBOX.> (its rights)")
         # Who waits looks whether a subject was refused.

@@ -8,7 +8,7 @@ from nats.errors import Error
 
 from ingest.event_loop import end
 from ingest.feeds.publisher import Connection
-from ingest.sources.base import Deliver
+from ingest.sources.base import FrameCallback
 from ingest.sources.jetstream import StreamSource
 from ingest.sources.resume import StoredOffsets
 from tasks.events import Position
@@ -25,7 +25,7 @@ _END_S = 5.0
 
 
 class StreamReader:
-    """Has a stream read by the same source as ingest does."""
+    """Reads a stream through the same source as ingest."""
 
     def __init__(
         self, connection: Connection, settings: Settings, has_room: Callable[[], bool], lost: Callable[[int], None]
@@ -39,7 +39,7 @@ class StreamReader:
         self._polling: asyncio.Task[None] | None = None
         self._throttle = LogThrottle()
 
-    async def open(self, deliver: Deliver) -> None:
+    async def open(self, deliver: FrameCallback) -> None:
         """Deliver what is stored from now on; wait until there is a stream. Raises SettingsError: it can't be used."""
         while not await self._begin():
             await asyncio.sleep(_PAUSE_S)

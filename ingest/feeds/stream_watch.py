@@ -1,4 +1,4 @@
-"""Which of the streams that a live feed asked for it hears of. Pure: time is an argument.
+"""Silence among the streams to which a live feed has subscribed. Pure: time is an argument, in monotonic seconds.
 
 The exchange accepts every name and says nothing about one that it never pushes: a symbol that it does not have, a
 stream on the wrong route, a feed of its own that stands still. So each stream is watched for as long as the feed runs.
@@ -7,14 +7,14 @@ stream on the wrong route, a feed of its own that stands still. So each stream i
 from collections.abc import Iterable
 from typing import NamedTuple
 
-#: A stream that usually speaks every second may be silent for so many of its usual pauses.
+#: A stream may be silent for so many of its usual pauses.
 USUAL_PAUSES = 20
 #: What a new pause counts in the mean of them.
 _WEIGHT = 0.1
 
 
-class Patience(NamedTuple):
-    """How long a stream may be silent; seconds."""
+class SilenceTimeouts(NamedTuple):
+    """Seconds for which a stream may be silent."""
 
     #: Of books, which the exchange pushes ten times a second, and of every stream at first.
     books_s: float = 10.0
@@ -22,60 +22,63 @@ class Patience(NamedTuple):
     trades_s: float = 60.0
 
 
-class Silent(NamedTuple):
-    """A stream that says nothing."""
+class SilentSubscription(NamedTuple):
+    """A subscribed stream that has been silent for longer than usual."""
 
     stream: str
-    #: Since its last message, or since it was asked for; seconds.
+    #: Since its last message, or since it was subscribed to; seconds.
     for_s: float
-    #: Whether it has ever spoken.
-    spoke: bool
+    #: Whether a message has ever come.
+    received: bool
 
 
-class _Heard:
-    """What is known of one stream."""
+class _StreamActivity:
+    """Activity of one stream: when its last message came and the mean pause between messages, in monotonic seconds."""
 
-    __slots__ = ("at_s", "pause_s", "spoke")
+    __slots__ = ("at_s", "pause_s", "received")
 
     def __init__(self, at_s: float) -> None:
         self.at_s = at_s
         self.pause_s = 0.0
-        self.spoke = False
+        self.received = False
 
 
 class StreamWatch:
-    """Finds who is silent among streams that were asked for."""
+    """Detects silence among the streams that a feed has subscribed to."""
 
-    def __init__(self, patience: Patience, streams: Iterable[str]) -> None:
-        """Watch these streams; `begin` says since when they may be expected to speak."""
-        self._patience = patience
-        self._heard = {stream: _Heard(0.0) for stream in streams}
+    def __init__(self, timeouts: SilenceTimeouts, streams: Iterable[str]) -> None:
+        """Watch these streams; messages are expected from `begin` on."""
+        self._timeouts = timeouts
+        self._activities = {stream: _StreamActivity(0.0) for stream in streams}
 
     @property
     def asked(self) -> int:
         """How many streams are watched."""
-        return len(self._heard)
+        return len(self._activities)
 
     def begin(self, now_s: float) -> None:
-        """Expect the streams that have not spoken yet from now on."""
-        for heard in self._heard.values():
-            if not heard.spoke:
-                heard.at_s = now_s
+        """Expect the streams that have not sent a message yet from now on."""
+        for activity in self._activities.values():
+            if not activity.received:
+                activity.at_s = now_s
 
-    def hear(self, stream: str, now_s: float) -> None:
-        """Note a message. Called with each: what nobody asked for is left out."""
-        heard = self._heard.get(stream)
-        if heard is None:
+    def record(self, stream: str, now_s: float) -> None:
+        """Record a message at `now_s`. Called with each: a stream that is not watched is ignored."""
+        activity = self._activities.get(stream)
+        if activity is None:
             return
-        if heard.spoke:
-            heard.pause_s += _WEIGHT * (now_s - heard.at_s - heard.pause_s)
-        heard.at_s, heard.spoke = now_s, True
+        if activity.received:
+            activity.pause_s += _WEIGHT * (now_s - activity.at_s - activity.pause_s)
+        activity.at_s, activity.received = now_s, True
 
-    def silent(self, now_s: float) -> list[Silent]:
+    def silent(self, now_s: float) -> list[SilentSubscription]:
         """Return the streams that are silent for longer than they usually are, by name."""
-        found = (Silent(stream, now_s - heard.at_s, heard.spoke) for stream, heard in self._heard.items())
+        found = (
+            SilentSubscription(stream, now_s - activity.at_s, activity.received)
+            for stream, activity in self._activities.items()
+        )
         return sorted(each for each in found if each.for_s > self._limit_s(each))
 
-    def _limit_s(self, each: Silent) -> float:
-        first_s = self._patience.trades_s if each.spoke and "@trade" in each.stream else self._patience.books_s
-        return max(first_s, USUAL_PAUSES * self._heard[each.stream].pause_s)
+    def _limit_s(self, each: SilentSubscription) -> float:
+        first_s = self._timeouts.trades_s if each.received and "@trade" in each.stream else self._timeouts.books_s
+        return max(first_s, USUAL_PAUSES * self._activities[each.stream].pause_s)

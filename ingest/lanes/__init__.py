@@ -3,6 +3,6 @@
 Pure: no I/O, and time is an argument. It knows the protocol of `tasks` and nothing else of ingest.
 """
 
-from ingest.lanes.lanes import Bounds, Lanes
+from ingest.lanes.lanes import LaneLimits, Lanes
 
-__all__ = ["Bounds", "Lanes", "contention", "lane", "lanes", "layout", "rtt_estimator", "task_packing"]
+__all__ = ["LaneLimits", "Lanes", "contention", "lane", "lanes", "layout", "rtt_estimator", "task_packing"]

@@ -21,8 +21,8 @@ PATIENCE_S = 0.025
 _SMOOTHING = 0.25
 
 
-class _Measured(msgspec.Struct):
-    """Tasks of one kind."""
+class _TaskTimings(msgspec.Struct):
+    """Smoothed duration of one kind of task, in seconds an event."""
 
     #: Seconds an event, smoothed; None: none was seen.
     event_s: float | None = None
@@ -38,16 +38,16 @@ class _Measured(msgspec.Struct):
 
 
 class _GroupTimings(msgspec.Struct):
-    """What is known of the tasks of a group of pools."""
+    """Timings of a group of pools: tasks that run alone and tasks that run concurrently."""
 
-    alone: _Measured = msgspec.field(default_factory=_Measured)
-    concurrent: _Measured = msgspec.field(default_factory=_Measured)
+    alone: _TaskTimings = msgspec.field(default_factory=_TaskTimings)
+    concurrent: _TaskTimings = msgspec.field(default_factory=_TaskTimings)
     #: Since when something waits for tasks to come back.
     waits_s: float | None = None
 
 
-class _UnderWay(msgspec.Struct):
-    """A task that was sent."""
+class _SentTask(msgspec.Struct):
+    """A task in flight."""
 
     group: PoolGroup
     #: How many of its batches are not known to be committed.
@@ -59,11 +59,11 @@ class _UnderWay(msgspec.Struct):
 
 
 class ContentionEstimator:
-    """Measures tasks, by the group of pools that the same workers serve."""
+    """Estimates whether concurrent tasks slow each other down, for each group of pools that the same workers serve."""
 
     def __init__(self) -> None:
         self._groups: dict[PoolGroup, _GroupTimings] = {}
-        self._under_way: dict[int, _UnderWay] = {}
+        self._sent_tasks: dict[int, _SentTask] = {}
 
     def sent(self, task: int, group: PoolGroup, batches: int, events: int, now_s: float) -> None:
         """Note that task number `task` goes out, with so many batches and events, at `now_s` (monotonic seconds).
@@ -71,27 +71,27 @@ class ContentionEstimator:
         Other tasks of its group that are under way run concurrently with it, and it with them. Each of its batches is
         to be noted with `committed`, or the task with `lost`.
         """
-        others = [each for each in self._under_way.values() if each.group == group]
+        others = [each for each in self._sent_tasks.values() if each.group == group]
         for each in others:
             each.concurrent = True
-        self._under_way[task] = _UnderWay(group, batches, events, now_s, bool(others))
+        self._sent_tasks[task] = _SentTask(group, batches, events, now_s, bool(others))
         self._of(group).waits_s = None
 
     def committed(self, task: int, now_s: float) -> None:
         """Note that a batch of a task is committed; with the last one the task is measured. An unknown task is ignored."""
-        each = self._under_way.get(task)
+        each = self._sent_tasks.get(task)
         if each is None:
             return
         each.batches -= 1
         if not each.batches:
-            del self._under_way[task]
+            del self._sent_tasks[task]
             timings = self._of(each.group)
             measured = timings.concurrent if each.concurrent else timings.alone
             measured.take((now_s - each.sent_s) / (each.events + TASK_EVENTS), now_s)
 
     def lost(self, task: int) -> None:
         """Forget a task of which something is sent again, or everything counts as not sent."""
-        self._under_way.pop(task, None)
+        self._sent_tasks.pop(task, None)
 
     def slows(self, group: PoolGroup, now_s: float) -> bool:
         """Whether a small task should wait until no other of its group is under way. Asked when there is one."""

@@ -26,8 +26,8 @@ DropReason = Literal["conflated", "overflow"]
 Decision = Literal["resend", "wait", "quarantine"]
 
 
-class Item(NamedTuple):
-    """One event that a lane holds."""
+class LaneEvent(NamedTuple):
+    """One event held by a lane, packed."""
 
     seq: int
     packed: msgspec.Raw
@@ -42,15 +42,15 @@ class Item(NamedTuple):
 
 
 class Lane:
-    """The events of one lane that are not committed yet."""
+    """The uncommitted events of one lane."""
 
     def __init__(self, lane: LaneId, timeouts: TimeoutBounds = TIMEOUT_BOUNDS) -> None:
         self.id = lane
         self.source = ""
         #: The lane's committed position.
         self.prev: Position | None = None
-        self.waiting: OrderedDict[int, Item] = OrderedDict()
-        self.flight: list[Item] = []
+        self.waiting: OrderedDict[int, LaneEvent] = OrderedDict()
+        self.flight: list[LaneEvent] = []
         #: When the copies of the batch in flight were sent.
         self.sent_s: list[float] = []
         self.tries = 0
@@ -72,13 +72,13 @@ class Lane:
         return len(self.waiting) + len(self.flight)
 
     @property
-    def first(self) -> Item | None:
+    def first(self) -> LaneEvent | None:
         """The oldest event that is not committed yet."""
         return self.flight[0] if self.flight else next(iter(self.waiting.values()), None)
 
     # What comes in
 
-    def offer(self, item: Item, room_bytes: int) -> list[tuple[DropReason, Item]]:
+    def offer(self, item: LaneEvent, room_bytes: int) -> list[tuple[DropReason, LaneEvent]]:
         """Take an event; return what had to go because less than its size was left of `room_bytes`."""
         dropped = self._make_room(item, room_bytes) if item.size > room_bytes else []
         self.waiting[item.seq] = item
@@ -89,8 +89,8 @@ class Lane:
         self.held_bytes += item.size
         return dropped
 
-    def _make_room(self, item: Item, room_bytes: int) -> list[tuple[DropReason, Item]]:
-        dropped: list[tuple[DropReason, Item]] = []
+    def _make_room(self, item: LaneEvent, room_bytes: int) -> list[tuple[DropReason, LaneEvent]]:
+        dropped: list[tuple[DropReason, LaneEvent]] = []
         if item.kind == "depth":
             older = self.waiting.pop(self._last_book.get(item.stream, -1), None)
             if older is not None:
@@ -100,7 +100,7 @@ class Lane:
         self.held_bytes -= sum(gone.size for _, gone in dropped)
         return dropped
 
-    def expire(self, before_ns: int) -> list[Item]:
+    def expire(self, before_ns: int) -> list[LaneEvent]:
         """Let go what came in before that moment of ingest's clock and is not in flight; return it."""
         gone = list(takewhile(lambda item: item.ingested_at_ns < before_ns, self.waiting.values()))
         for item in gone:
@@ -153,7 +153,7 @@ class Lane:
         if check_s is not None:
             self.check_s = check_s
 
-    def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
+    def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[LaneEvent]:
         """Take where the lane stands in the ledger; return the events that this commits.
 
         Where no notice said so, nobody knows when the commit was: that is no sample of the round trip.
@@ -212,13 +212,13 @@ class Lane:
     def _forget_flight(self) -> None:
         self.flight, self.sent_s, self.tries, self._incomplete_starts = [], [], 0, 0
 
-    def _put_back(self, items: list[Item]) -> None:
+    def _put_back(self, items: list[LaneEvent]) -> None:
         for item in reversed(items):
             self.waiting[item.seq] = item
             self.waiting.move_to_end(item.seq, last=False)
 
-    def begin(self, source: str, prev: Position | None, renumbered: Iterable[Item]) -> None:
-        """Start again under another epoch, from where the ledger says the lane stands."""
+    def begin(self, source: str, prev: Position | None, renumbered: Iterable[LaneEvent]) -> None:
+        """Start again under another epoch, from the lane's position in the ledger."""
         self.source, self.prev = source, prev
         self._forget_flight()
         self.waiting = OrderedDict((item.seq, item) for item in renumbered)

@@ -5,15 +5,15 @@ from typing import NamedTuple
 
 import msgspec
 
-from ingest.lanes.lane import DropReason, Item, Lane
+from ingest.lanes.lane import DropReason, Lane, LaneEvent
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from tasks.events import AnyEvent, Position
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.routing import LaneId, Router
 
 
-class Bounds(NamedTuple):
-    """How much may wait."""
+class LaneLimits(NamedTuple):
+    """Limits of what lanes hold: bytes a lane, bytes in total, and waiting time in seconds."""
 
     lane_bytes: int
     total_bytes: int
@@ -21,26 +21,26 @@ class Bounds(NamedTuple):
     wait_s: float = 0.0
 
 
-class Offered(NamedTuple):
-    """What became of an event."""
+class OfferResult(NamedTuple):
+    """Result of offering an event: its lanes, and the events that were dropped to make room."""
 
     lanes: Sequence[Lane]
     #: What had to go for it.
-    dropped: Sequence[tuple[DropReason, Item]]
+    dropped: Sequence[tuple[DropReason, LaneEvent]]
 
 
 class Lanes:
-    """The lanes, and the number of the last frame."""
+    """All lanes of one ingest process, and the number of the last frame."""
 
     def __init__(
-        self, router: Router, bounds: Bounds, *, lossless: bool = False, timeouts: TimeoutBounds = TIMEOUT_BOUNDS
+        self, router: Router, limits: LaneLimits, *, lossless: bool = False, timeouts: TimeoutBounds = TIMEOUT_BOUNDS
     ) -> None:
         """Keep to the bounds by dropping events, or, if it has to be `lossless`, leave that to who reads them.
 
         `timeouts` bound how soon the ledger is asked about a batch whose commit is not known.
         """
         self.router = router
-        self.bounds = bounds
+        self.limits = limits
         self._lossless = lossless
         self._lanes = {lane: Lane(lane, timeouts) for lane in router.lanes}
         self.by_pool: dict[str, list[Lane]] = {}
@@ -78,8 +78,8 @@ class Lanes:
     @property
     def full(self) -> list[LaneId]:
         """The lanes that hold so much that no more should be read: those at their bound, or the fullest one."""
-        full = [lane.id for lane in self._lanes.values() if lane.held_bytes >= self.bounds.lane_bytes]
-        if not full and self.held_bytes >= self.bounds.total_bytes:
+        full = [lane.id for lane in self._lanes.values() if lane.held_bytes >= self.limits.lane_bytes]
+        if not full and self.held_bytes >= self.limits.total_bytes:
             full = [max(self._lanes.values(), key=lambda lane: lane.held_bytes).id]
         return full
 
@@ -88,7 +88,7 @@ class Lanes:
         self.last_seq = seq or self.last_seq + 1
         return self.last_seq
 
-    def offer(self, event: AnyEvent, trace: str = "") -> Offered:
+    def offer(self, event: AnyEvent, trace: str = "") -> OfferResult:
         """Put an event into its lanes, within the bounds; return these lanes, and what had to go to make room.
 
         An event that no pool wants has no lanes. Where the source can be read again nothing goes: lanes grow past their
@@ -96,29 +96,29 @@ class Lanes:
         """
         names = self.router.lanes_of(event.venue, event.symbol, event.kind)
         if not names:
-            return Offered((), ())
+            return OfferResult((), ())
         packed = pack_event(event)
         stream = (event.venue, event.symbol)
-        item = Item(event.seq, packed, len(packed), event.kind, stream, event.time_ms, event.ingested_at_ns, trace)
-        dropped: list[tuple[DropReason, Item]] = []
+        item = LaneEvent(event.seq, packed, len(packed), event.kind, stream, event.time_ms, event.ingested_at_ns, trace)
+        dropped: list[tuple[DropReason, LaneEvent]] = []
         lanes = [self._lanes[name] for name in names]
         for lane in lanes:
-            room = min(self.bounds.lane_bytes - lane.held_bytes, self.bounds.total_bytes - self.held_bytes)
+            room = min(self.limits.lane_bytes - lane.held_bytes, self.limits.total_bytes - self.held_bytes)
             self.held_bytes += item.size
             if gone := lane.offer(item, item.size if self._lossless else room):
                 self.held_bytes -= sum(out.size for _, out in gone)
                 dropped += gone
-        return Offered(lanes, dropped)
+        return OfferResult(lanes, dropped)
 
     def expire(self, lane: Lane, now_ns: int) -> int:
         """Let go what has waited in `lane` for longer than the bound; return how many events."""
-        if self._lossless or not self.bounds.wait_s:
+        if self._lossless or not self.limits.wait_s:
             return 0
-        gone = lane.expire(now_ns - int(self.bounds.wait_s * 1e9))
+        gone = lane.expire(now_ns - int(self.limits.wait_s * 1e9))
         self.held_bytes -= sum(item.size for item in gone)
         return len(gone)
 
-    def settle(self, lane: LaneId, position: Position, now_s: float, *, noticed: bool = True) -> list[Item]:
+    def settle(self, lane: LaneId, position: Position, now_s: float, *, noticed: bool = True) -> list[LaneEvent]:
         """Take where a lane stands in the ledger; return the events that this commits, first to last.
 
         Empty: it is another source's position, or no later one. `now_s` is in monotonic seconds; `noticed`: a notice of
@@ -135,7 +135,7 @@ class Lanes:
         self.source, self.last_seq, self.held_bytes = position.source, position.seq, 0
 
     def begin(self, source: str, positions: Mapping[LaneId, Position | None], now_s: float) -> None:
-        """Start under a new epoch whose source is `source`, from where the ledger says the lanes stand.
+        """Start under a new epoch whose source is `source`, from the lanes' positions in the ledger.
 
         What no position covers is still to be done, and gets new numbers in the old order: an event that waits in
         two lanes has one number in both.
@@ -153,6 +153,6 @@ class Lanes:
         self.held_bytes = sum(lane.held_bytes for lane in self._lanes.values())
 
 
-def _renumber(item: Item, seq: int) -> Item:
+def _renumber(item: LaneEvent, seq: int) -> LaneEvent:
     packed = pack_event(msgspec.structs.replace(unpack_event(item.packed), seq=seq))
     return item._replace(seq=seq, packed=packed, size=len(packed))

@@ -1,4 +1,4 @@
-"""How the lanes are split: how many ingest processes, and how many partitions each pool has. Pure."""
+"""The split of the lanes: how many ingest processes, and how many partitions each pool has. Pure."""
 
 from collections.abc import Sequence
 from typing import Annotated
@@ -16,7 +16,7 @@ class _StoredLayout(msgspec.Struct):
 
 
 class Layout:
-    """The layout that the ledger must hold, and which lanes of it are this shard's."""
+    """The layout that the ledger must hold, and the lanes of it that this shard owns."""
 
     def __init__(self, router: Router) -> None:
         self._stored = _StoredLayout(router.shard.total, {pool.name: len(pool.lanes) for pool in router.pools})

@@ -1,4 +1,4 @@
-"""How long to wait for a commit before asking the ledger: TCP's estimator (RFC 6298), with our bounds. Pure."""
+"""Estimates how long to wait for a commit before asking the ledger: TCP's estimator (RFC 6298), with our bounds. Pure."""
 
 from typing import NamedTuple
 
@@ -14,7 +14,7 @@ TIMEOUT_BOUNDS = TimeoutBounds()
 
 
 class RttEstimator:
-    """The smoothed round trip of one lane and how far it strays."""
+    """The smoothed round-trip time of one lane and its mean deviation, in seconds."""
 
     def __init__(self, bounds: TimeoutBounds = TIMEOUT_BOUNDS) -> None:
         self.bounds = bounds

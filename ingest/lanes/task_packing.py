@@ -1,4 +1,4 @@
-"""Which lanes' batches go out now, and which of them travel together in one task. Pure.
+"""Decides which lanes' batches go out now, and which of them travel together in one task. Pure.
 
 A task costs about the same whether it carries one event or a hundred: the queue, a worker's main process, its child,
 round trips. So no more tasks are in flight than the workers have processes. While there are fewer, each lane that

@@ -3,6 +3,6 @@
 It knows `tasks.ledger`, whose keys and scripts it uses, and the lanes.
 """
 
-from ingest.ledger.ledger import Checkpoint, IngestLedger, Reading
+from ingest.ledger.ledger import Checkpoint, IngestLedger, LanePositions
 
-__all__ = ["Checkpoint", "IngestLedger", "Reading", "commit_notices", "lease", "ledger"]
+__all__ = ["Checkpoint", "IngestLedger", "LanePositions", "commit_notices", "lease", "ledger"]

@@ -1,4 +1,4 @@
-"""The channel of notices: silence is told from a server that is gone."""
+"""The channel of notices: silence is distinguished from a server that is gone."""
 
 import asyncio
 
@@ -12,7 +12,7 @@ PATIENCE_S = 5.0
 
 
 class CommitNotices:
-    """A subscription to one channel."""
+    """A subscription to the channel of commit notices."""
 
     def __init__(self, pubsub: PubSub, patience_s: float = PATIENCE_S, wait_s: float = WAIT_S) -> None:
         """The connection of `pubsub` must have a `health_check_interval`."""

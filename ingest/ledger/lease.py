@@ -1,4 +1,4 @@
-"""Who leads a shard: a lock in Redis that its holder renews and that runs out when it does not.
+"""Leadership of a shard: a lock in Redis that its holder renews and that runs out when it does not.
 
 The lease keeps a second ingest process standing by, and lets it take over soon. It is not what keeps two leaders
 apart: a process that was stopped for a minute believes for a moment that it still holds it. The epoch does that, in
@@ -31,7 +31,7 @@ class NotLeadingError(RealtimeStrategiesError):
 
 
 class Lease:
-    """The lock of one shard."""
+    """The lock of one shard, with an expiry."""
 
     def __init__(self, client: redis.Redis, key: str, holder: str, ttl_s: float = TTL_S) -> None:
         """`holder` is what stands in the lock: unique for each process. Not renewed, it runs out after `ttl_s`."""

@@ -27,12 +27,12 @@ from tasks.protocol.counters import Counts
 from tasks.protocol.outcome import quarantine
 from tasks.protocol.records import field as record_field
 from tasks.protocol.routing import LaneId
-from tasks.protocol.strikes import Ended, ended_field, read_ended
+from tasks.protocol.strikes import LastStrike, read_last_strikes, strikes_field
 from tasks.settings import Settings
 
 
-class Reading(msgspec.Struct, frozen=True):
-    """What the ledger says of a few lanes."""
+class LanePositions(msgspec.Struct, frozen=True):
+    """Committed positions of some lanes, with the starts of their batches in flight, and the lengths of the queues."""
 
     epoch: Epoch | None
     #: By lane: position and starts of the batch in flight.
@@ -60,7 +60,7 @@ def _positions(stored: Iterable[bytes | None]) -> list[Position]:
 
 
 class Checkpoint(NamedTuple):
-    """What ingest has counted since the last one. Its name is never used twice."""
+    """The counts since the last checkpoint. Its name is never used twice."""
 
     name: str
     letters: Sequence[bytes]
@@ -71,19 +71,19 @@ class Checkpoint(NamedTuple):
     read: LastFrame | None = None
 
 
-class Claimed(NamedTuple):
-    """A new epoch."""
+class EpochClaim(NamedTuple):
+    """Result of claiming an epoch: the epoch, and the positions at which reading and the lanes start."""
 
     epoch: Epoch
     #: Where each lane of this shard stands.
     positions: Mapping[LaneId, Position | None]
-    #: Where all of them were told to begin.
+    #: The start that was chosen for all of them.
     start: Position | None
     #: Up to which number of this source frames were counted.
     counted: int
 
 
-#: Given what is stored, says where every lane begins; None: where it stands.
+#: Given the stored positions, returns where every lane begins; None: at its own position.
 Begin = Callable[[StoredOffsets], Awaitable[Position | None]]
 
 
@@ -133,7 +133,7 @@ class IngestLedger:
 
     async def claim(
         self, above: int, layout: Layout, configuration: Configuration, begin: Begin = _where_they_stand
-    ) -> Claimed:
+    ) -> EpochClaim:
         """Start an epoch whose number is higher than the stored one and than `above`.
 
         `begin` is given what is stored, and says where every lane begins. Raises SupersededError: somebody else
@@ -157,7 +157,7 @@ class IngestLedger:
             counted, *stand = map(read_position, answer)
             same = counted is not None and start is not None and counted.source == start.source
             positions = dict(zip(layout.lanes, stand, strict=True))
-            return Claimed(epoch, positions, start, counted.seq if counted and same else 0)
+            return EpochClaim(epoch, positions, start, counted.seq if counted and same else 0)
         if verdict == b"led":
             raise SupersededError(
                 f"the ledger is laid out as {before.decode()}, another shard runs, and this one wants {layout.encode().decode()}"
@@ -180,7 +180,7 @@ class IngestLedger:
         frontiers = _positions(frontier for frontier, _ in stood)
         return StoredOffsets(frontiers, _positions([*(counted for _, counted in stood), *stand]), _read(read))
 
-    async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> Reading:
+    async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> LanePositions:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
         pools = sorted({lane.id.pool for lane, _ in lanes})
         queued = await self.queued(pools)
@@ -194,7 +194,7 @@ class IngestLedger:
             lane.id: (read_position(position), int(starts or 0))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
         }
-        return Reading(_epoch(epoch) if epoch else None, read, queued)
+        return LanePositions(_epoch(epoch) if epoch else None, read, queued)
 
     async def queued(self, pools: Sequence[str]) -> dict[str, int]:
         """Return how many tasks wait in each pool's queue."""
@@ -228,18 +228,18 @@ class IngestLedger:
         keys, arguments = commit_arguments(self.keys, [(batch, outcome, resets or b"")])
         await self._commit(keys=keys, args=arguments)
 
-    async def ended(self, configuration: str, pools: Sequence[str]) -> dict[str, Mapping[str, Ended]]:
+    async def last_strikes(self, configuration: str, pools: Sequence[str]) -> dict[str, Mapping[str, LastStrike]]:
         """Return by pool which strategies ended their process under a configuration."""
         async with self.client.pipeline(transaction=False) as pipe:
             for pool in pools:
-                pipe.hget(self.keys.pool(pool), ended_field(configuration))
-            return dict(zip(pools, map(read_ended, await pipe.execute()), strict=True))
+                pipe.hget(self.keys.pool(pool), strikes_field(configuration))
+            return dict(zip(pools, map(read_last_strikes, await pipe.execute()), strict=True))
 
-    async def forget_ended(self, configuration: str, pools: Sequence[str]) -> None:
+    async def forget_strikes(self, configuration: str, pools: Sequence[str]) -> None:
         """Forget which strategies ended their process under a configuration."""
         async with self.client.pipeline(transaction=False) as pipe:
             for pool in pools:
-                pipe.hdel(self.keys.pool(pool), ended_field(configuration))
+                pipe.hdel(self.keys.pool(pool), strikes_field(configuration))
             await pipe.execute()
 
     async def subscribe(self) -> CommitNotices:

@@ -1,4 +1,4 @@
-"""How many events each strategy raised on within the last minute. Pure: time is an argument, in monotonic seconds.
+"""Counts the events that each strategy raised on within the last minute. Pure: time is an argument, in monotonic seconds.
 
 Workers add to the ledger's counters with each commit; ingest reads them every few seconds and keeps a minute of it.
 """
@@ -15,7 +15,7 @@ _STEPS = tuple(mantissa * 10**power for power in range(12) for mantissa in (1, 2
 
 
 class ErrorCounts:
-    """Errors by strategy, from the ledger's counters."""
+    """Errors by strategy within the last minute, from the ledger's counters."""
 
     def __init__(self) -> None:
         #: When, and the counters then, for a little more than a minute.

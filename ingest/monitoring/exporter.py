@@ -41,7 +41,7 @@ _KNOWN = {
     "ingest_events_dropped": ("conflated", "overflow", "expired", "stop"),
     "ingest_signals_held": ("stale", "refused"),
 }
-#: What the servers said, when they did.
+#: The servers' last answers, if there are any.
 _SEEN: dict[str, Callable[[ServerStats], float | None]] = {
     "ingest_workers": lambda seen: seen.workers,
     "ingest_deadletters": lambda seen: seen.deadletters,
@@ -58,7 +58,7 @@ Samples = Iterator[tuple[tuple[str, ...], float]]
 
 
 class Exporter:
-    """A collector of prometheus_client: it asks at the moment of the scrape."""
+    """A collector of prometheus_client: it reads the values at the moment of the scrape."""
 
     def __init__(
         self,
@@ -105,7 +105,7 @@ class Exporter:
         yield "ingest_feed_age_seconds", iter(self._feed.ages_by_kind(time.monotonic()).items())
         yield "ingest_part_up", (((part,), float(up)) for part, up in self._parts.items())
         yield "ingest_held_bytes", _one(self._lanes.held_bytes)
-        yield "ingest_held_bytes_limit", _one(self._lanes.bounds.total_bytes)
+        yield "ingest_held_bytes_limit", _one(self._lanes.limits.total_bytes)
         ages = self._lanes.ages_s(time.time_ns())
         full = self._lanes.full if self._source.keeps else []
         yield "ingest_lane_full", (((str(lane.id),), float(lane.id in full)) for lane in self._lanes)

@@ -1,18 +1,18 @@
-"""What live feeds told this ingest of themselves. Pure: time is an argument."""
+"""Reports of live feeds to this ingest. Pure: time is an argument."""
 
 from collections.abc import Iterator
 
 from tasks.protocol.feed_report import FeedReport
 from tasks.protocol.findings import Finding
 
-#: A feed that says nothing for so long has ended; that its events stay away is found elsewhere.
+#: A feed without a report for so long has ended; that its events stay away is found elsewhere.
 FORGET_S = 30.0
 #: At most; a process of which there are more is somebody's mistake.
 MAX_FEEDS = 100
 
 
 class FeedReports:
-    """The last report of each feed."""
+    """The latest report of each live feed."""
 
     def __init__(self) -> None:
         """Know of no feed."""
@@ -28,7 +28,7 @@ class FeedReports:
         return sum(report.silent for report in self._recent(now_s))
 
     def findings(self, now_s: float) -> Iterator[Finding]:
-        """Yield a warning for each feed that hears nothing of streams which it asked for."""
+        """Yield a warning for each feed that receives nothing from streams to which it has subscribed."""
         for report in self._recent(now_s):
             if report.silent:
                 yield Finding("warning", f"feed {report.feed}", _says(report), _DO, "streams_silent")

@@ -1,4 +1,4 @@
-"""What comes in, by stream: how old the newest event is, and what is wrong with the feed. Pure: time is an argument.
+"""Incoming events by stream: the age of the newest one, and what is wrong with the feed. Pure: time is an argument.
 
 Called for every event, `observe` only notes; once a second `tick` makes something of it. Memory is bounded.
 """
@@ -34,8 +34,8 @@ REPEATS_S = 10.0
 STREAMS_TOLD = 20
 
 
-class Stream(msgspec.Struct):
-    """Events of one (venue, symbol, kind)."""
+class FeedStream(msgspec.Struct):
+    """State of one stream of events: (venue, symbol, kind)."""
 
     #: The newest.
     event: AnyEvent
@@ -58,8 +58,8 @@ class Stream(msgspec.Struct):
     repeating_since_s: float | None = None
 
 
-class Fresh(NamedTuple):
-    """What came of a stream since the last tick."""
+class StreamActivity(NamedTuple):
+    """Events of one stream since the last tick."""
 
     key: StreamKey
     #: The newest of its events, and how many there were.
@@ -75,7 +75,7 @@ def name_of(key: StreamKey) -> str:
 
 
 class FeedWatch:
-    """Watches every stream, for as long as it runs."""
+    """Freshness and faults of every stream that has had events."""
 
     def __init__(
         self,
@@ -84,14 +84,14 @@ class FeedWatch:
         quiet_s: float = 30.0,
         expecting: Callable[[], bool] = lambda: False,
     ) -> None:
-        """`wants` tells whether some pool takes a symbol's events of a kind, `listening` whether events can come now.
+        """`wants` returns whether some pool takes a symbol's events of a kind, `listening` whether events can come now.
 
-        `expecting` tells whether there were events before this process: then the feed is as old as the listening.
+        `expecting` returns whether there were events before this process: then the feed is as old as the listening.
         """
         self._wants, self._listening, self._quiet_s = wants, listening, quiet_s
         self._expecting = expecting
         self._repeats_s = min(REPEATS_S, quiet_s)
-        self._streams: dict[StreamKey, Stream] = {}
+        self._streams: dict[StreamKey, FeedStream] = {}
         #: At the last tick with events, or when they were first expected; None: there was none yet.
         self.newest_s: float | None = None
         #: Since when events could come; None: they can't.
@@ -105,7 +105,7 @@ class FeedWatch:
         try:
             stream = self._streams[key]
         except KeyError:
-            stream = self._streams[key] = Stream(event, self._wants(event.symbol, event.kind))
+            stream = self._streams[key] = FeedStream(event, self._wants(event.symbol, event.kind))
         if event.id > stream.top_id or event.time_ms > stream.top_ms + NEW_GENERATION_MS:
             stream.top_id, stream.top_ms = event.id, event.time_ms
         else:
@@ -118,7 +118,7 @@ class FeedWatch:
         for stream in self._streams.values():
             stream.top_id, stream.top_ms = -1, 0
 
-    def tick(self, now_s: float) -> list[Fresh]:
+    def tick(self, now_s: float) -> list[StreamActivity]:
         """Return the streams that had events since the last tick."""
         if not self._listening():
             self._listening_s = None
@@ -126,11 +126,11 @@ class FeedWatch:
             self._listening_s = now_s
         if self.newest_s is None and self._expecting():
             self.newest_s = self._listening_s
-        fresh: list[Fresh] = []
+        active: list[StreamActivity] = []
         silent, repeating, forgotten = [], [], []
         for key, stream in self._streams.items():
             if stream.count:
-                fresh.append(Fresh(key, stream.event, stream.count, stream.wanted))
+                active.append(StreamActivity(key, stream.event, stream.count, stream.wanted))
                 _move_on(stream, now_s)
             elif (idle_s := now_s - stream.seen_s) > FORGET_S:
                 forgotten.append(key)
@@ -140,9 +140,9 @@ class FeedWatch:
             if since_s is not None and now_s - since_s >= self._repeats_s > now_s - stream.seen_s:
                 repeating.append(name_of(key))
         self._silent, self._repeating = silent, repeating
-        self.newest_s = now_s if fresh else self.newest_s
+        self.newest_s = now_s if active else self.newest_s
         self._forget(forgotten)
-        return fresh
+        return active
 
     def _forget(self, keys: Iterable[StreamKey]) -> None:
         for key in keys:
@@ -151,7 +151,7 @@ class FeedWatch:
             latest = sorted(self._streams.items(), key=lambda item: item[1].seen_s, reverse=True)
             self._streams = dict(latest[:MAX_STREAMS])
 
-    def _is_silent(self, stream: Stream, now_s: float) -> bool:
+    def _is_silent(self, stream: FeedStream, now_s: float) -> bool:
         limit_s = max(self._quiet_s, PAUSES * stream.pause_s)
         return stream.ticks >= KNOWN_TICKS and self._quiet_for_s(stream.seen_s, now_s) > limit_s
 
@@ -174,7 +174,7 @@ class FeedWatch:
         return ages
 
     def summary(self, now_s: float) -> dict[str, Any]:
-        """Return what /ready says: the newest event's age, how many streams there are, and the ages of the oldest."""
+        """Return the facts for /ready: the newest event's age, the number of streams, and the ages of the oldest."""
         age_s = self.age_s(now_s)
         oldest = sorted(self._streams.items(), key=lambda item: item[1].seen_s)[:STREAMS_TOLD]
         return {
@@ -204,7 +204,7 @@ class FeedWatch:
             yield Finding("warning", "feed repeats", says, do, "feed_repeats")
 
 
-def _move_on(stream: Stream, now_s: float) -> None:
+def _move_on(stream: FeedStream, now_s: float) -> None:
     """Take a second's events into what is kept of them."""
     if stream.ticks:
         stream.pause_s = max(now_s - stream.seen_s, _FADING_PAUSE * stream.pause_s)

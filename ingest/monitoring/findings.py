@@ -16,8 +16,8 @@ Check = Callable[[], Iterable[Finding]]
 log = structlog.get_logger()
 
 
-class _Logged(msgspec.Struct):
-    """A finding that the log has told of."""
+class _LoggedFinding(msgspec.Struct):
+    """A finding that has been logged."""
 
     finding: Finding
     since_s: float
@@ -25,7 +25,7 @@ class _Logged(msgspec.Struct):
 
 
 class Findings:
-    """Asks each check, and logs once when something is found and once when it is over."""
+    """Runs all checks, and logs each finding once when it appears and once when it is gone."""
 
     def __init__(
         self, *checks: Check, logged_elsewhere: Iterable[Check] = (), now: Callable[[], float] = time.monotonic
@@ -33,7 +33,7 @@ class Findings:
         """Those of `logged_elsewhere` tell the log by themselves. What has no name is not logged."""
         self._now = now
         self._checks = [*((check, False) for check in logged_elsewhere), *((check, True) for check in checks)]
-        self._logged: dict[tuple[str, str], _Logged] = {}
+        self._logged: dict[tuple[str, str], _LoggedFinding] = {}
         self._throttle = LogThrottle()
 
     def current(self) -> list[Finding]:
@@ -64,7 +64,7 @@ class Findings:
         if key in self._logged:
             self._logged[key].finding, self._logged[key].seen_s = finding, now_s
             return
-        self._logged[key] = _Logged(finding, now_s, now_s)
+        self._logged[key] = _LoggedFinding(finding, now_s, now_s)
         say = {"fault": log.error, "warning": log.warning, "ok": log.info}[finding.sign]
         say("finding", name=finding.name, what=finding.what, says=finding.says, do=finding.do)
 

@@ -1,4 +1,4 @@
-"""What /healthz and /ready say of ingest."""
+"""/healthz and /ready of ingest."""
 
 import time
 from collections.abc import Iterator, Sequence
@@ -15,9 +15,9 @@ from ingest.monitoring.server_stats import ServerProbe
 from tasks.protocol.findings import Finding, named_some
 from tasks.protocol.routing import LaneId
 
-#: /healthz says no when the event loop has not come round for so long.
+#: /healthz fails when the event loop has not come round for so long.
 HEARTBEAT_S = 10.0
-#: /ready says no when an event has waited for its commit for so long.
+#: /ready fails when an event has waited for its commit for so long.
 STUCK_S = 30.0
 #: A lane whose oldest event has waited for so long waits for something.
 SLOW_S = 5.0
@@ -25,7 +25,7 @@ _DO = "see whether workers live and what their logs say; start more"
 
 
 class Health:
-    """Whether the process makes progress, and whether it can do its work."""
+    """Liveness and readiness of the process."""
 
     def __init__(
         self,

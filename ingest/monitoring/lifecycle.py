@@ -1,4 +1,4 @@
-"""Whether ingest starts, stands by, works or stops."""
+"""The phase of ingest: starting, on standby, running or stopping."""
 
 from collections.abc import Iterator
 
@@ -6,7 +6,7 @@ from tasks.protocol.findings import Finding
 
 
 class Lifecycle:
-    """What the service has come to, as it tells."""
+    """The phase of the service: starting, on standby, running or stopping."""
 
     def __init__(self) -> None:
         self.started = False

@@ -17,7 +17,7 @@ log = structlog.get_logger()
 
 
 class MemoryGuard:
-    """Knows whether any Redis is too full."""
+    """Whether any Redis server is above its memory threshold."""
 
     def __init__(self, share: float) -> None:
         """Hold back above this share of the limit; 0: never."""

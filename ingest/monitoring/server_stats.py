@@ -1,4 +1,4 @@
-"""What ingest asks the servers for every few seconds, for the metrics, the page and the memory guard."""
+"""State of the servers, queried every few seconds, for the metrics, the page and the memory guard."""
 
 import asyncio
 import math
@@ -23,7 +23,7 @@ from tasks.settings import mask
 
 
 class ServerStats(msgspec.Struct, frozen=True):
-    """What they said last. Where Redis does not tell, because its rules forbid to ask, there is None."""
+    """The last answers of the servers. A value is None where Redis's access rules forbid the command."""
 
     #: Tasks that wait in each pool's queue.
     queues: Mapping[str, int]
@@ -54,10 +54,10 @@ class ServerStats(msgspec.Struct, frozen=True):
 
 
 class ServerProbe:
-    """Asks Redis how it is, and who is there."""
+    """Queries Redis for its memory, the queues and the live workers."""
 
     def __init__(self, ledger: IngestLedger, pools: Iterable[str], memory_guard: MemoryGuard) -> None:
-        """The memory guard is told how full Redis is."""
+        """Report to `memory_guard` how full Redis is."""
         self._ledger, self._pools, self._memory_guard = ledger, tuple(pools), memory_guard
         self.seen: ServerStats | None = None
         #: Errors by strategy, as the ledger counts them.
@@ -68,7 +68,7 @@ class ServerProbe:
         self._asking = asyncio.Lock()
 
     def workforce(self) -> Workforce | None:
-        """Return who works; None where nobody knows."""
+        """Return the workers; None where they are unknown."""
         return self.seen.workforce if self.seen else None
 
     def findings(self) -> Iterator[Finding]:
@@ -79,7 +79,7 @@ class ServerProbe:
         yield from self.errors.findings(time.monotonic())
 
     async def ask(self) -> None:
-        """Ask. Raises what Redis raises; the last answer is forgotten then."""
+        """Query all servers. Raises what Redis raises; the last answers are forgotten then."""
         async with self._asking:
             try:
                 self.seen = await self._ask()
@@ -88,7 +88,7 @@ class ServerProbe:
                 raise
 
     async def ask_workers(self) -> None:
-        """Ask only who works, which takes one round trip. Raises what Redis raises; the last answer stands then."""
+        """Query only the workers, in one round trip. Raises what Redis raises; the last answers are kept then."""
         async with self._asking:
             if self.seen is not None:
                 living = await heartbeats.read_async(self._ledger.client, self._ledger.keys)
@@ -125,7 +125,7 @@ class ServerProbe:
         )
 
     async def _infos(self) -> dict[str, Mapping[str, Any]]:
-        """Ask every server how it is, by its URL, and pass it on to the memory guard."""
+        """Return the state of every server, by its URL, and pass it on to the memory guard."""
         servers = self._ledger.servers
         infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
         for url, info in infos.items():

@@ -9,11 +9,11 @@ from ingest.monitoring.feed_reports import FeedReports
 from ingest.monitoring.findings import Findings
 from ingest.sources.base import Source
 from tasks.protocol import feed_report
-from tasks.protocol.ingest_status import EACH_SHARD, Status, encode
+from tasks.protocol.ingest_status import EACH_SHARD, IngestStatus, encode
 
 
 class StatusResponder:
-    """Of the shards, the first one answers, unless each is asked."""
+    """Answers status requests on NATS: shard 0 answers all of them, the others only those to every shard."""
 
     def __init__(self, shard: int, lanes: Lanes, source: Source, findings: Findings, feed_reports: FeedReports) -> None:
         self._shard, self._lanes, self._source = shard, lanes, source
@@ -28,5 +28,5 @@ class StatusResponder:
         held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
         if message.data and (report := feed_report.decode(message.data)):
             self._feed_reports.take(report, time.monotonic())
-        found, bound_bytes = self._findings.current(), self._lanes.bounds.total_bytes
-        await message.respond(encode(Status(held_bytes, bound_bytes, held, found, self._shard)))
+        found, bound_bytes = self._findings.current(), self._lanes.limits.total_bytes
+        await message.respond(encode(IngestStatus(held_bytes, bound_bytes, held, found, self._shard)))

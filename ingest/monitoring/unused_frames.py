@@ -3,15 +3,15 @@
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
-from ingest.monitoring.feed_watch import Fresh
+from ingest.monitoring.feed_watch import StreamActivity
 from tasks.protocol.findings import Finding, named_some
 
-#: Told after so long, unless some were used before: then as late as a feed that falls silent.
+#: Reported after so long, unless some were used before: then as late as a feed that falls silent.
 UNUSED_S = 10.0
 
 
 class UnusedFrames:
-    """What comes in while nothing of it is used."""
+    """Detects that frames come in of which no strategy uses any."""
 
     def __init__(self, quiet_s: float) -> None:
         """Take after how long without an event a feed counts as quiet, in seconds."""
@@ -23,11 +23,11 @@ class UnusedFrames:
         self._last_s = 0.0
         self._left_out: Counter[str] = Counter()
 
-    def tick(self, now_s: float, fresh: Iterable[Fresh], left_out: Mapping[str, int]) -> None:
+    def tick(self, now_s: float, active: Iterable[StreamActivity], left_out: Mapping[str, int]) -> None:
         """Take what came within a second, and the counts since the start of frames that are no events, by kind."""
         came = Counter(left_out) - self._left_out
         self._left_out = Counter(left_out)
-        for stream in fresh:
+        for stream in active:
             if stream.wanted:
                 self._limit_s, self._since_s = self._quiet_s, None
                 self._kinds.clear()

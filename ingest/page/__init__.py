@@ -1,4 +1,4 @@
-"""The page: what a browser is told of the pipeline, once at first and then once a second, and the files that draw it.
+"""The page: the pipeline's data for browsers, once at first and then once a second, and the files that draw it.
 
 It knows monitoring and everything below; nothing that a browser sends changes anything.
 """

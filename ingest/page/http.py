@@ -14,7 +14,7 @@ from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
 from tasks.clients.redis_client import FAILED
 from tasks.protocol.counters import Counts
-from tasks.telemetry.http_server import ReadOnly, Route
+from tasks.telemetry.http_server import ReadOnlyHandler, Route
 from tasks.telemetry.log_throttle import LogThrottle
 
 FOLDER = Path(__file__).with_name("web")
@@ -35,7 +35,7 @@ log = structlog.get_logger()
 
 
 class Watcher:
-    """One browser, and what it has not been sent yet."""
+    """One connected browser, and the messages that were not sent to it yet."""
 
     def __init__(self) -> None:
         self._queue: asyncio.Queue[bytes] = asyncio.Queue(MAX_BEHIND)
@@ -57,7 +57,7 @@ class Watcher:
 
 
 class Page:
-    """Keeps those who watch up to date. `run` ends only when it is cancelled, whatever goes wrong."""
+    """Keeps all connected browsers up to date. `run` ends only when it is cancelled, whatever goes wrong."""
 
     def __init__(self, state: PageState, ledger: IngestLedger, tick_s: float = TICK_S) -> None:
         self.state, self._ledger, self._tick_s = state, ledger, tick_s
@@ -68,11 +68,11 @@ class Page:
 
     @property
     def routes(self) -> list[Route]:
-        """Where it answers: the files that there are, and the events."""
+        """The routes: one for each file, and the events."""
         files = {f"/web/{path.relative_to(FOLDER).as_posix()}": path for path in FOLDER.rglob("*") if path.is_file()}
         files["/"] = FOLDER / "index.html"
-        served: list[Route] = [(re.escape(path), _File, {"file": file}) for path, file in files.items()]
-        return [*served, ("/events", _Events, {"page": self})]
+        served: list[Route] = [(re.escape(path), _FileHandler, {"file": file}) for path, file in files.items()]
+        return [*served, ("/events", _EventsHandler, {"page": self})]
 
     async def run(self) -> None:
         """Tick, and ask the ledger, endlessly. Apart, because Redis may take seconds to say nothing."""
@@ -113,8 +113,8 @@ class Page:
             self.state.counters = Counts.read(counters)
 
 
-class _File(ReadOnly):
-    """One file. Tornado makes its ETag and answers 304."""
+class _FileHandler(ReadOnlyHandler):
+    """Serves one file. Tornado computes its ETag and answers 304."""
 
     def initialize(self, file: Path) -> None:
         self._file = file
@@ -127,8 +127,8 @@ class _File(ReadOnly):
         self.finish(self._file.read_bytes())
 
 
-class _Events(ReadOnly):
-    """Server-sent events, until the browser goes or is cut off."""
+class _EventsHandler(ReadOnlyHandler):
+    """Server-sent events, until the browser disconnects or is cut off."""
 
     def initialize(self, page: Page) -> None:
         self._page = page

@@ -1,4 +1,4 @@
-"""What the page is told: `hello` once, with all it needs to draw, and about once a second `tick`, with what changed.
+"""The page's messages: `hello` once, with all it needs to draw, and about once a second `tick`, with what changed.
 
 Nothing here may disturb the pipeline. What it costs per event stands in `market`; all else is done once a second,
 and most of it only while somebody watches.
@@ -16,7 +16,7 @@ from ingest.lanes import Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
-from ingest.page.market import HISTORY_POINTS, PageMarket, Row
+from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
 from tasks.protocol.counters import CounterName, Counts
 from tasks.settings import Settings
 from tasks.telemetry import latency
@@ -41,7 +41,7 @@ class _Trigger(msgspec.Struct):
 
 
 class _Signal(msgspec.Struct):
-    """What the page shows of a signal."""
+    """The fields of a signal that the page shows."""
 
     id: str
     strategy: str
@@ -60,8 +60,8 @@ _decode = msgspec.json.Decoder(_Signal).decode
 _encode = msgspec.json.Encoder().encode
 
 
-class Sources(NamedTuple):
-    """Whom to ask."""
+class PageSources(NamedTuple):
+    """The components whose values the page shows."""
 
     totals: Counters
     lanes: Lanes
@@ -74,9 +74,9 @@ class Sources(NamedTuple):
 
 
 class PageState:
-    """Gathers, and puts it into words for the page."""
+    """The data of the page, encoded as its messages."""
 
-    def __init__(self, settings: Settings, sources: Sources) -> None:
+    def __init__(self, settings: Settings, sources: PageSources) -> None:
         self.market = PageMarket()
         self._sources = sources
         self._about = {
@@ -139,7 +139,7 @@ class PageState:
         tick = message("tick", self._now() | {"symbols": changed})
         return [message("signals", fresh), tick] if fresh else [tick]
 
-    def _tick_market(self, now_s: float) -> list[Row]:
+    def _tick_market(self, now_s: float) -> list[SymbolRow]:
         fresh = self._sources.feed.tick(now_s)
         self._sources.unused.tick(now_s, fresh, self._sources.totals.left_out())
         return self.market.tick(fresh, now_s)
@@ -160,7 +160,7 @@ class PageState:
         self._quantiles.append((latency.quantile_ms(minute, 0.5), latency.quantile_ms(minute, 0.99)))
 
     def _now(self) -> dict[str, Any]:
-        """Return all but the market: it is short, so it is told whole each time."""
+        """Return all but the market: it is short, so it is sent whole each time."""
         totals, lanes, server_probe, ready, feed, _, strategies = self._sources
         ages_s = lanes.ages_s(time.time_ns())
         seen = server_probe.seen
@@ -172,7 +172,7 @@ class PageState:
             "labelled": {name: self.counters.by_label(name) for name in _LABELLED},
             "lanes": [[str(lane.id), lane.held, round(ages_s[lane.id], 2)] for lane in lanes],
             "feed_age_s": feed.age_s(time.monotonic()),
-            "held": [lanes.held_bytes, lanes.bounds.total_bytes],
+            "held": [lanes.held_bytes, lanes.limits.total_bytes],
             "latency": self._quantiles[-1] if self._quantiles else (None, None),
             "deadletters": [seen.deadletters, round(seen.deadletter_age_s)] if seen else None,
             "queues": seen.queues if seen else {},

@@ -1,4 +1,4 @@
-"""What a source of frames is, whatever it reads from."""
+"""The interface of a source of frames."""
 
 from collections.abc import Mapping
 from typing import Protocol
@@ -7,7 +7,7 @@ from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.events import Position
 
 
-class Deliver(Protocol):
+class FrameCallback(Protocol):
     """Called for each frame, in order, on the event loop. Must not block or raise."""
 
     def __call__(
@@ -19,11 +19,11 @@ class Deliver(Protocol):
         stored_at_ns: int | None = None,
         /,
     ) -> None:
-        """Take a frame; a source that numbers and dates its frames says so."""
+        """Take a frame, with its number and time if the source has them."""
 
 
 class Source(Protocol):
-    """What gives frames to ingest, in order, each once."""
+    """A source of frames: in order, each once."""
 
     #: Whether what is not worked off at a stop is there for the next start.
     keeps: bool
@@ -46,7 +46,7 @@ class Source(Protocol):
 
     @property
     def left(self) -> int | None:
-        """How many frames the source held when `close` was called that are not read; None: nobody knows."""
+        """How many frames the source held when `close` was called that are not read; None: unknown."""
 
     async def prepare(self) -> None:
         """Make or check what is read. Raises SettingsError for what a person must fix, and what NATS raises."""
@@ -63,7 +63,7 @@ class Source(Protocol):
     async def poll(self) -> None:
         """Called several times a second: do what is to be done next, such as to reopen what is broken."""
 
-    async def open(self, deliver: Deliver) -> None:
+    async def open(self, deliver: FrameCallback) -> None:
         """Start to deliver. Called once, when everything behind it is ready."""
 
     async def close(self) -> None:

@@ -32,8 +32,8 @@ class _Request(msgspec.Struct):
     idle_heartbeat: int
 
 
-class Consumer:
-    """One consumer on the server, and our subscription to what it sends."""
+class StreamConsumer:
+    """One consumer on the server, and our subscription to its messages."""
 
     def __init__(self, client: Client, stream: str) -> None:
         """Nothing is on the server yet: see `open`."""
@@ -70,14 +70,14 @@ class Consumer:
         return self._subscription.pending_msgs if self._subscription else 0
 
     async def request(self, count: int) -> None:
-        """Ask for so many more messages."""
+        """Request so many more messages."""
         # One that is larger than a request may take would be asked for again and again, and hold up all that follow.
         max_bytes = max(ASKED_BYTES, self._client.max_payload + AROUND_BYTES)
         request = _Request(count, max_bytes, int(EXPIRES_S * _NS), int(HEARTBEAT_S * _NS))
         await self._client.publish(f"{NEXT}.{self._stream}.{self._name}", msgspec.json.encode(request), self._inbox)
 
     async def about(self) -> api.ConsumerInfo:
-        """Return what the server says of it. Raises NATS's errors."""
+        """Return the server's information on it. Raises NATS's errors."""
         about: api.ConsumerInfo = await self._client.jetstream().consumer_info(self._stream, self._name)
         return about
 
@@ -90,4 +90,4 @@ class Consumer:
 
 
 #: Called with each message that a consumer sends.
-Take = Callable[[Consumer, Msg], Awaitable[None]]
+Take = Callable[[StreamConsumer, Msg], Awaitable[None]]

@@ -8,7 +8,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 
-from ingest.sources.base import Deliver
+from ingest.sources.base import FrameCallback
 from ingest.sources.resume import StoredOffsets
 from ingest.transport.connection import Nats
 from ingest.transport.subscribe import listen
@@ -48,7 +48,7 @@ class CoreSource:
         """How many frames have arrived and are not delivered yet."""
         return sum(subscription.pending_msgs for subscription in self._subscriptions)
 
-    async def open(self, deliver: Deliver) -> None:
+    async def open(self, deliver: FrameCallback) -> None:
         """Subscribe. Raises SettingsError: the login may not read them."""
 
         async def on_message(message: Msg) -> None:

@@ -1,6 +1,6 @@
-"""Where reading a stream stands, and what to do next. Pure: time is an argument, in monotonic seconds.
+"""The read position in a stream, and the next action. Pure: time is an argument, in monotonic seconds.
 
-    closed ──opening, locate, opened──► reading ──doubt, or a new connection──► closed
+    closed ──prepare_consumer, locate, opened──► reading ──doubt, or a new connection──► closed
       ▲          │
       └─resume── └──► outdated: the stream was created again, or has lost frames that were read
 
@@ -13,37 +13,37 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Literal, NamedTuple
 
-from ingest.sources.pull import Pacing, Pull
-from ingest.sources.resume import LastFrame, Stream, StreamTail, tail_of
+from ingest.sources.pull import Pacing, PullRequest
+from ingest.sources.resume import LastFrame, StreamSnapshot, StreamTail, tail_of
 from tasks.events import Position
 
 Action = Literal["reopen", "compare", "check", "request"]
 
 
 class Step(NamedTuple):
-    """What to do next: open a consumer, ask for the stream's first message, check the consumer, or request more."""
+    """The next action: open a consumer, compare the stream's first message, check the consumer, or request more."""
 
     action: Action
     why: str = ""
 
 
-class Opening(NamedTuple):
-    """A consumer that is being opened; it is of no use if it is told meanwhile to read from elsewhere."""
+class PendingConsumer(NamedTuple):
+    """A consumer that is being opened; it is outdated once reading is resumed from elsewhere."""
 
     resumes: int
     connection: int
     tail: StreamTail
 
 
-class Start(NamedTuple):
-    """The message after which a consumer is to be opened, and how many were forgotten before it."""
+class ConsumerStart(NamedTuple):
+    """The message after which a consumer is to be opened, and how many were lost before it."""
 
     after_seq: int
     forgotten: int
 
 
-class Message(NamedTuple):
-    """What is known of a message from the stream, but for what is in it."""
+class MessageMetadata(NamedTuple):
+    """Metadata of a message from the stream, without its content."""
 
     stream_seq: int
     consumer_seq: int
@@ -53,7 +53,7 @@ class Message(NamedTuple):
 
 
 class Receipt(NamedTuple):
-    """What to do with a message, and how many frames were forgotten before it."""
+    """How a message is to be handled, and how many frames were lost before it."""
 
     deliver: bool
     forgotten: int = 0
@@ -63,8 +63,8 @@ IGNORED = Receipt(deliver=False)
 
 
 @dataclass
-class Jumps:
-    """The numbers of a shared stream that were jumped over since it was last asked what it holds."""
+class SequenceGaps:
+    """Sequence numbers of a shared stream that were skipped since its first message was last compared."""
 
     count: int = 0
     after_seq: int = 0
@@ -72,24 +72,24 @@ class Jumps:
 
 
 class StreamCursor:
-    """Where reading stands in a stream: each message is taken once, in order, and again from where it is told to."""
+    """The read position in a stream: each message is taken once, in order, and again after `resume`."""
 
     def __init__(self, pacing: Pacing) -> None:
         self._pacing = pacing
         #: The stream as it was last seen.
-        self.stream: Stream | None = None
+        self.stream: StreamSnapshot | None = None
         #: The last frame that was taken or given up; None until it is known where to read.
         self.position: Position | None = None
-        #: The furthest frame that was taken, also if it is told to read from further back since.
+        #: The furthest frame that was taken, also after `resume` from further back.
         self.read: LastFrame | None = None
         #: Whether the stream was created again, or lost frames that were read: a new epoch has to begin.
         self.outdated = False
         #: Messages of the stream that were not read when the last one was sent.
         self.unread = 0
         #: What is read from; None: nothing is.
-        self.pull: Pull | None = None
-        self.jumps = Jumps()
-        #: How often it was told where to read.
+        self.pull: PullRequest | None = None
+        self.gaps = SequenceGaps()
+        #: How often `resume` was called.
         self._resumes = 0
         #: When a frame last came, or the server was asked what it has sent.
         self._checked_s = 0.0
@@ -114,7 +114,7 @@ class StreamCursor:
         self.position, self.outdated = position, False
         self._resumes += 1
         self.pull = None
-        self.jumps.count = 0
+        self.gaps.count = 0
 
     @property
     def _seq(self) -> int:
@@ -132,8 +132,8 @@ class StreamCursor:
             return None
         if why := self._why_reopen(now_s, connection):
             return Step("reopen", why) if now_s > self._pause_end_s else None
-        if self.jumps.count and now_s - self.jumps.compared_s > self._pacing.check_s:
-            self.jumps.compared_s = now_s
+        if self.gaps.count and now_s - self.gaps.compared_s > self._pacing.check_s:
+            self.gaps.compared_s = now_s
             return Step("compare")
         if now_s - self._checked_s > self._pacing.check_s:
             self._checked_s = now_s
@@ -168,34 +168,36 @@ class StreamCursor:
 
     # Opening a consumer
 
-    def opening(self, connection: int) -> Opening:
+    def prepare_consumer(self, connection: int) -> PendingConsumer:
         """Close what is read from; return what `locate` and `opened` have to know."""
         self.pull = None
         source = self.position.source if self.position else ""
         frame = self.read if self.read and self.read.source == source else None
-        return Opening(self._resumes, connection, StreamTail(self._seq, frame))
+        return PendingConsumer(self._resumes, connection, StreamTail(self._seq, frame))
 
-    def locate(self, opening: Opening, stream: Stream, stored_at_ns: int | None) -> Start | None:
-        """Return where to open the consumer; None: it is outdated, or told meanwhile to read from elsewhere.
+    def locate(
+        self, pending: PendingConsumer, stream: StreamSnapshot, stored_at_ns: int | None
+    ) -> ConsumerStart | None:
+        """Return where to open the consumer; None: it is outdated, or reading was resumed from elsewhere meanwhile.
 
         `stream` is how it is now, `stored_at_ns` when it stored the message that has the number of the tail's frame.
         """
-        if opening.resumes != self._resumes:
+        if pending.resumes != self._resumes:
             return None
         known, self.stream = self.stream, stream
         is_another = known is not None and stream.source != known.source
-        self.outdated = is_another or not opening.tail.is_held(stream, stored_at_ns)
+        self.outdated = is_another or not pending.tail.is_held(stream, stored_at_ns)
         if self.outdated:
             return None
         forgotten = max(0, stream.first_seq - 1 - self._seq)
         self._advance(self._seq + forgotten)
-        return Start(self._seq, forgotten)
+        return ConsumerStart(self._seq, forgotten)
 
-    def opened(self, opening: Opening, now_s: float) -> bool:
-        """Read from the consumer that was opened; return False if it was told meanwhile to read from elsewhere."""
-        if opening.resumes != self._resumes:
+    def opened(self, pending: PendingConsumer, now_s: float) -> bool:
+        """Read from the consumer that was opened; return False if reading was resumed from elsewhere meanwhile."""
+        if pending.resumes != self._resumes:
             return False
-        self.pull = Pull(self._pacing, opening.connection, now_s)
+        self.pull = PullRequest(self._pacing, pending.connection, now_s)
         return True
 
     def failed(self, now_s: float) -> None:
@@ -204,7 +206,7 @@ class StreamCursor:
 
     # What comes
 
-    def receive(self, message: Message, connection: int, now_s: float) -> Receipt:
+    def receive(self, message: MessageMetadata, connection: int, now_s: float) -> Receipt:
         """Decide about a message of the consumer that is read from. What is to be delivered counts as read."""
         pull = self.pull
         if pull is None or pull.doubt or pull.connection != connection:
@@ -221,7 +223,7 @@ class StreamCursor:
         self._note(message)
         return Receipt(deliver=True, forgotten=forgotten)
 
-    def _note(self, message: Message) -> None:
+    def _note(self, message: MessageMetadata) -> None:
         source = self.position.source if self.position else ""
         # While frames are read again, the stream may lose some after them that were read, too.
         if self.read is None or self.read.source != source or self.read.seq < message.stream_seq:
@@ -235,12 +237,12 @@ class StreamCursor:
         if self.stream and not self.stream.shared:
             return count
         if count:
-            self.jumps.after_seq = self.jumps.after_seq if self.jumps.count else self._seq
-            self.jumps.count += count
+            self.gaps.after_seq = self.gaps.after_seq if self.gaps.count else self._seq
+            self.gaps.count += count
         return 0
 
     def hear(self, headers: Mapping[str, str], now_s: float) -> None:
-        """Take what the server says to a request instead of a message."""
+        """Take the server's status reply to a request."""
         if self.pull:
             self.pull.hear(headers, now_s)
 
@@ -268,8 +270,8 @@ class StreamCursor:
 
         `first_seq` is its first message now. If others use the stream too, nobody can tell theirs from ours any more.
         """
-        forgotten = min(self.jumps.count, first_seq - 1 - self.jumps.after_seq)
-        self.jumps.count = 0
+        forgotten = min(self.gaps.count, first_seq - 1 - self.gaps.after_seq)
+        self.gaps.count = 0
         return max(0, forgotten)
 
     def left(self, end_seq: int) -> int:

@@ -18,11 +18,11 @@ from nats.js.api import ConsumerInfo
 from nats.js.errors import APIError
 
 from ingest.sources import resume, stream_setup
-from ingest.sources.base import Deliver
-from ingest.sources.consumer import Consumer
-from ingest.sources.cursor import Message, Opening, Step, StreamCursor
+from ingest.sources.base import FrameCallback
+from ingest.sources.consumer import StreamConsumer
+from ingest.sources.cursor import MessageMetadata, PendingConsumer, Step, StreamCursor
 from ingest.sources.pull import Pacing
-from ingest.sources.resume import LastFrame, StoredOffsets, Stream
+from ingest.sources.resume import LastFrame, StoredOffsets, StreamSnapshot
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import SettingsError
 from tasks.events import Position
@@ -33,35 +33,35 @@ DEFAULT_PACING = Pacing()
 log = structlog.get_logger()
 
 
-class Connected(Protocol):
-    """Whoever keeps the connection to NATS."""
+class ConnectionHolder(Protocol):
+    """The owner of the connection to NATS."""
 
     client: NatsClient
 
 
 class StreamSource:
-    """Reads a stream in order, each message once, and from the same place again when told to."""
+    """Reads a stream in order, each message once, and again from the position given to `resume`."""
 
     keeps = True
 
     def __init__(
         self,
-        nats: Connected,
+        nats: ConnectionHolder,
         settings: Settings,
         has_room: Callable[[], bool],
         lost: Callable[[int], None],
         pacing: Pacing = DEFAULT_PACING,
-        make_consumer: Callable[[Client, str], Consumer] = Consumer,
+        make_consumer: Callable[[Client, str], StreamConsumer] = StreamConsumer,
     ) -> None:
-        """`has_room` says whether more frames may come; `lost` is told how many the stream no longer had.
+        """`has_room` returns whether more frames may come; `lost` is called with how many the stream no longer had.
 
         Of a stream with wider subjects than ours, `lost` is told how many messages at most: those of others, too.
         """
         self._nats, self._settings, self._has_room, self._lost = nats, settings, has_room, lost
         self._cursor, self._make_consumer = StreamCursor(pacing), make_consumer
-        self._deliver: Deliver | None = None
+        self._deliver: FrameCallback | None = None
         #: The last one that was opened, which has to be taken off the server when it is not read from any more.
-        self._consumer: Consumer | None = None
+        self._consumer: StreamConsumer | None = None
         self._closing = False
         #: How many frames that the stream held at the stop are not read; None: nobody knows.
         self.left: int | None = 0
@@ -74,7 +74,7 @@ class StreamSource:
 
     @property
     def read(self) -> LastFrame | None:
-        """The furthest frame that was delivered, also if it is told to read from further back since."""
+        """The furthest frame that was delivered, also after `resume` from further back."""
         return self._cursor.read
 
     @property
@@ -97,7 +97,7 @@ class StreamSource:
         """Create or check the stream. Raises SettingsError, and what NATS raises."""
         self._cursor.stream = await self._find_stream()
 
-    async def _find_stream(self) -> Stream:
+    async def _find_stream(self) -> StreamSnapshot:
         return await stream_setup.prepare(self._nats.client, self._settings)
 
     async def begin(self, stored: StoredOffsets, mine: Position | None) -> Position:
@@ -117,7 +117,7 @@ class StreamSource:
 
     # Reading
 
-    async def open(self, deliver: Deliver) -> None:
+    async def open(self, deliver: FrameCallback) -> None:
         """Start to deliver."""
         self._deliver = deliver
         await self.poll()
@@ -140,7 +140,7 @@ class StreamSource:
             case Step("request"):
                 await self._request()
 
-    async def _check(self, consumer: Consumer) -> None:
+    async def _check(self, consumer: StreamConsumer) -> None:
         try:
             info = await consumer.about()
         except APIError as error:
@@ -156,29 +156,29 @@ class StreamSource:
 
     async def _reopen(self, why: str) -> None:
         """Discard the consumer and open another one; without success, that is tried again later."""
-        opening = self._cursor.opening(self._connection)
+        pending = self._cursor.prepare_consumer(self._connection)
         old, self._consumer = self._consumer, None
         if old:
-            log.info("reading the stream again", why=why, after=opening.tail.seq)
+            log.info("reading the stream again", why=why, after=pending.tail.seq)
             await old.discard()
         try:
-            await self._open_consumer(opening)
+            await self._open_consumer(pending)
         except (Error, SettingsError) as error:
             self._cursor.failed(time.monotonic())
             if self._throttle.allow():
                 log.warning("the stream can't be read, retrying", why=str(error) or type(error).__name__)
 
-    async def _open_consumer(self, opening: Opening) -> None:
+    async def _open_consumer(self, pending: PendingConsumer) -> None:
         stream = await self._find_stream()
-        stored_at_ns = await stream_setup.stored_at_ns(self._nats.client, stream, opening.tail)
-        start = self._cursor.locate(opening, stream, stored_at_ns)
+        stored_at_ns = await stream_setup.stored_at_ns(self._nats.client, stream, pending.tail)
+        start = self._cursor.locate(pending, stream, stored_at_ns)
         if start is None:
             return
         self._forgotten(start.forgotten)
         consumer = self._make_consumer(self._nats.client, stream.name)
         await consumer.open(stream_setup.wanted_subjects(self._settings), start.after_seq, self._take)
         self._consumer = consumer
-        if self._cursor.opened(opening, time.monotonic()):
+        if self._cursor.opened(pending, time.monotonic()):
             await self._request()
 
     @property
@@ -186,13 +186,13 @@ class StreamSource:
         return not self._closing and self._has_room()
 
     async def _request(self) -> None:
-        """Ask for more, if that is due and there is room for it."""
+        """Request more messages, if that is due and there is room for them."""
         consumer, count = self._consumer, self._cursor.missing
         if consumer and count and self._may_request:
             self._cursor.requested(count, time.monotonic())
             await consumer.request(count)
 
-    async def _take(self, consumer: Consumer, message: Msg) -> None:
+    async def _take(self, consumer: StreamConsumer, message: Msg) -> None:
         if consumer is self._consumer:
             await self._on_message(message)
 
@@ -206,7 +206,7 @@ class StreamSource:
     def _on_frame(self, message: Msg) -> None:
         about = message.metadata
         stored_at_ns = int(about.timestamp.timestamp() * 1e6) * 1_000
-        facts = Message(about.sequence.stream, about.sequence.consumer, stored_at_ns, about.num_pending)
+        facts = MessageMetadata(about.sequence.stream, about.sequence.consumer, stored_at_ns, about.num_pending)
         receipt = self._cursor.receive(facts, self._connection, time.monotonic())
         self._forgotten(receipt.forgotten)
         if receipt.deliver and self._deliver is not None:
@@ -215,7 +215,7 @@ class StreamSource:
     # The end
 
     async def close(self) -> None:
-        """Read what the stream holds at this moment, then stop; `left` tells what is not read when this is cancelled."""
+        """Read what the stream holds at this moment, then stop; `left` has the number of unread frames if this is cancelled."""
         self.left, end_seq = None, None
         try:
             while self.left != 0:

@@ -1,32 +1,32 @@
-"""What is asked of one pull consumer, and what has come of it. Pure: time is an argument, in monotonic seconds."""
+"""Requests to one pull consumer, and the replies. Pure: time is an argument, in monotonic seconds."""
 
 from collections.abc import Mapping
 from typing import NamedTuple
 
-#: While there is nothing to deliver, the server says so this often.
+#: While there is nothing to deliver, the server sends a heartbeat this often.
 HEARTBEAT_S = 1.0
 #: Of the status 409: how a request ends that has got what it might get. Every other one is trouble.
 FILLED = {"Batch Completed", "Message Size Exceeds MaxBytes"}
 
 
 class Pacing(NamedTuple):
-    """How much is asked for at a time, and how long to wait for what, in seconds."""
+    """Sizes of pull requests, and timeouts and intervals in seconds."""
 
     #: Messages in flight at most; more are asked for when half of them have come.
     batch: int = 1_000
-    #: How long nothing may come while something is asked for.
+    #: How long nothing may come while a request is open.
     silence_s: float = 3.5 * HEARTBEAT_S
     #: Between an opening that failed, or a consumer that was of no use, and the next one.
     pause_s: float = 1.0
-    #: How long no frame may come before the server is asked how many it has sent.
+    #: How long no frame may come before the consumer is checked at the server.
     check_s: float = 2.0
 
 
-class Pull:
-    """Requests to one consumer, and the messages that it sends. In doubt it is of no use any more."""
+class PullRequest:
+    """Requests to one consumer, and the messages that it sends. Once in doubt, it is not used any more."""
 
     def __init__(self, pacing: Pacing, connection: int, now_s: float) -> None:
-        """Nothing is asked for yet; `connection` is the number of the client's connection that it was opened on."""
+        """Begin without a request; `connection` is the number of the client's connection that it was opened on."""
         self._pacing, self.connection, self.opened_s = pacing, connection, now_s
         #: When a message last came, or the word that there is none.
         self._heard_s = now_s
@@ -50,11 +50,11 @@ class Pull:
         self._asked += count
 
     def is_silent(self, now_s: float) -> bool:
-        """Whether nothing has come for too long, though something is asked for."""
+        """Whether nothing has come for too long, though a request is open."""
         return bool(self._asked) and now_s - self._heard_s > self._pacing.silence_s
 
     def receive(self, consumer_seq: int, now_s: float) -> bool:
-        """Return whether a message is the next one; whether one is missing before it, `doubt` tells."""
+        """Return whether a message is the next one; `doubt` is set if one is missing before it."""
         self._heard_s = now_s
         if consumer_seq == self.received + 1:
             self.received += 1
@@ -69,7 +69,7 @@ class Pull:
         self.doubt = self.doubt or why
 
     def hear(self, headers: Mapping[str, str], now_s: float) -> None:
-        """Take what the server says to a request instead of a message."""
+        """Take the server's status reply to a request."""
         status, description = headers.get("Status", ""), headers.get("Description", "")
         if status == "100":  # nothing to deliver
             self._heard_s = now_s

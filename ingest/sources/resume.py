@@ -1,4 +1,4 @@
-"""Where reading a stream begins, and what a position in it is called. Pure."""
+"""The start of reading a stream, and the names of positions in it. Pure."""
 
 import re
 from collections.abc import Iterable, Sequence
@@ -16,8 +16,8 @@ SAME_NS = 1_000_000
 Start = Literal["new", "first"]
 
 
-class Stream(msgspec.Struct, frozen=True):
-    """A JetStream stream as it is at one moment."""
+class StreamSnapshot(msgspec.Struct, frozen=True):
+    """State of a JetStream stream at one moment."""
 
     name: str
     #: A stream of the same name that was created again is another source.
@@ -44,7 +44,7 @@ class Stream(msgspec.Struct, frozen=True):
 
 
 class LastFrame(NamedTuple):
-    """A frame that was read. By its time it is known again: the number may be another frame's by now."""
+    """A frame that was read. Its time identifies it: the number may be another frame's by now."""
 
     source: str
     seq: int
@@ -62,12 +62,12 @@ class LastFrame(NamedTuple):
 
 
 class StreamTail(NamedTuple):
-    """The last of what was read of a stream: its number, and a frame to know it by, if there is one."""
+    """The end of what was read of a stream: its number, and a frame to identify it by, if there is one."""
 
     seq: int
     frame: LastFrame | None
 
-    def is_held(self, stream: Stream, stored_at_ns: int | None) -> bool:
+    def is_held(self, stream: StreamSnapshot, stored_at_ns: int | None) -> bool:
         """Whether the stream still holds it, or has forgotten it as planned.
 
         `stored_at_ns` is when the message was stored that has the frame's number now; None: there is no such message.
@@ -78,7 +78,7 @@ class StreamTail(NamedTuple):
 
 
 class StoredOffsets(NamedTuple):
-    """What the ledger says of where reading stood."""
+    """The read position as stored in the ledger."""
 
     frontiers: Sequence[Position] = ()
     #: Up to where something is counted or committed: a frontier may lie before that.
@@ -87,13 +87,13 @@ class StoredOffsets(NamedTuple):
     read: LastFrame | None = None
 
 
-def furthest(stream: Stream, positions: Iterable[Position]) -> Position | None:
+def furthest(stream: StreamSnapshot, positions: Iterable[Position]) -> Position | None:
     """Return the last of the stream's positions, by its latest numbers; None if all are another's."""
     here = [(number, each.seq, each) for each in positions if (number := stream.losses(each.source)) is not None]
     return max(here, key=itemgetter(0, 1))[2] if here else None
 
 
-def tail_of(stream: Stream, known: Iterable[Position], read: LastFrame | None) -> StreamTail | None:
+def tail_of(stream: StreamSnapshot, known: Iterable[Position], read: LastFrame | None) -> StreamTail | None:
     """Return the tail of what was read; None: nothing of this stream was.
 
     `known` are positions that were read, `read` is the last frame of which more is known.
@@ -104,7 +104,7 @@ def tail_of(stream: Stream, known: Iterable[Position], read: LastFrame | None) -
     return StreamTail(last.seq, read if read and read.source == last.source else None)
 
 
-def begin(stream: Stream, known: Sequence[Position], start: Start, kept_seq: int | None = None) -> Position:
+def begin(stream: StreamSnapshot, known: Sequence[Position], start: Start, kept_seq: int | None = None) -> Position:
     """Return the position after which to read.
 
     `known` are the frontiers that the ledger holds, and this process's own, if it has read already. The lowest

@@ -8,7 +8,7 @@ from nats.aio.client import Client
 from nats.js import JetStreamContext, api
 from nats.js.errors import BadRequestError, NotFoundError, ServerError, ServiceUnavailableError
 
-from ingest.sources.resume import Stream, StreamTail
+from ingest.sources.resume import StreamSnapshot, StreamTail
 from tasks.errors import SettingsError
 from tasks.settings import Settings
 
@@ -20,7 +20,7 @@ REMEMBERED_S = 20.0
 log = structlog.get_logger()
 
 
-async def prepare(client: Client, settings: Settings) -> Stream:
+async def prepare(client: Client, settings: Settings) -> StreamSnapshot:
     """Return the stream, made if it is not there. Raises SettingsError for what a person must fix, and NATS's errors."""
     jetstream = client.jetstream()
     subjects = wanted_subjects(settings)
@@ -43,7 +43,7 @@ async def prepare(client: Client, settings: Settings) -> Stream:
             f"JetStream can't make the stream {settings.ingest_stream}: {error.description} (INGEST_STREAM_MAX_BYTES?)"
         ) from None
     _check(info.config, subjects)
-    return Stream(
+    return StreamSnapshot(
         settings.ingest_stream,
         info.created or datetime.min.replace(tzinfo=UTC),
         info.state.first_seq,
@@ -52,7 +52,7 @@ async def prepare(client: Client, settings: Settings) -> Stream:
     )
 
 
-async def stored_at_ns(client: Client, stream: Stream, tail: StreamTail) -> int | None:
+async def stored_at_ns(client: Client, stream: StreamSnapshot, tail: StreamTail) -> int | None:
     """Return when the message was stored that has the number of the tail's frame now; None: there is none, or no frame.
 
     Raises NATS's errors.
@@ -66,7 +66,7 @@ async def stored_at_ns(client: Client, stream: Stream, tail: StreamTail) -> int 
     return None if message.time is None else int(message.time.timestamp() * 1e6) * 1_000
 
 
-async def kept(client: Client, stream: Stream, tail: StreamTail) -> int | None:
+async def kept(client: Client, stream: StreamSnapshot, tail: StreamTail) -> int | None:
     """Return up to where the stream still holds what was read; None: it has lost nothing of it. Raises NATS's errors."""
     if tail.is_held(stream, await stored_at_ns(client, stream, tail)):
         return None
@@ -77,7 +77,7 @@ async def kept(client: Client, stream: Stream, tail: StreamTail) -> int | None:
     return kept_seq
 
 
-async def end_before(client: Client, stream: Stream, time_ns: int) -> int:
+async def end_before(client: Client, stream: StreamSnapshot, time_ns: int) -> int:
     """Return the number of the last message that was stored before a moment; 0: there is none. Raises NATS's errors."""
     jetstream = client.jetstream()
     made = await jetstream.add_consumer(

@@ -18,7 +18,7 @@ log = structlog.get_logger()
 
 
 class Nats:
-    """The one connection to NATS of this process: it always reconnects."""
+    """The only connection of this process to NATS: it always reconnects."""
 
     def __init__(self, settings: Settings, parts: Connectivity, on_slow_consumer: Callable[[], None]) -> None:
         self._parts, self._on_slow_consumer = parts, on_slow_consumer
@@ -51,7 +51,7 @@ class Nats:
         self._parts.back("nats")
 
     async def probe(self, within_s: float = ANSWER_S) -> None:
-        """Ask NATS for an answer. A stopped server or a cut link shows here long before the connection is given up."""
+        """Ping NATS. A stopped server or a cut link shows here long before the connection is given up."""
         if not await self.client.answers(within_s):
             self._parts.lost("nats", f"it has not answered for {within_s:g} s")
         elif self.client.is_connected:

@@ -4,12 +4,12 @@ Also what it shows: prices, returns after signals, the HTML page, the strategies
 configuration and frames, and no server.
 """
 
-from tasks.backtest.backtest import Backtest, Part, Result, run
+from tasks.backtest.backtest import Backtest, BacktestPart, BacktestResult, run
 
 __all__ = [
     "Backtest",
-    "Part",
-    "Result",
+    "BacktestPart",
+    "BacktestResult",
     "backtest",
     "charts",
     "forward_returns",

@@ -19,11 +19,11 @@ from tasks.configuration.audit import Audit
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.frames import recordings
-from tasks.frames.model import Refused, Skipped, Stream
+from tasks.frames.model import RefusedFrame, SkippedFrame, StreamName
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
-from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
+from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.protocol.routing import LaneId, Router
 
 SOURCE = "backtest"
@@ -31,8 +31,8 @@ SOURCE = "backtest"
 PROGRESS_LINES = 1_000
 
 
-class Result(msgspec.Struct):
-    """What a backtest came to. Same words as `Summary`."""
+class BacktestResult(msgspec.Struct):
+    """Result of a backtest. Its fields are named as those of `LedgerSummary`."""
 
     frames: int
     events: int
@@ -45,8 +45,8 @@ class Result(msgspec.Struct):
     digest: str
 
 
-class Part(NamedTuple):
-    """What one process found out about its share of the symbols."""
+class BacktestPart(NamedTuple):
+    """Result of one process for its share of the symbols."""
 
     #: Of frames and events; the ledger has those of what was committed.
     counts: Counts
@@ -64,7 +64,7 @@ class Backtest:
         audit: Audit | None = None,
         share: SymbolShard | None = None,
         market: PriceHistory | None = None,
-        limits: Limits = DEFAULT_LIMITS,
+        limits: PlausibilityLimits = DEFAULT_LIMITS,
     ) -> None:
         """Run under `configuration`, in batches of `batch_events`; the size never changes what comes out.
 
@@ -88,14 +88,16 @@ class Backtest:
         #: What came out, in no particular order between lanes.
         self.ledger = MemoryLedger(SOURCE)
 
-    def run(self, lines: Iterable[recordings.Line], progress: Callable[[int], None] = lambda _: None) -> Result:
-        """Take every line and return what they came to. Raises RecordingError."""
+    def run(
+        self, lines: Iterable[recordings.RecordingLine], progress: Callable[[int], None] = lambda _: None
+    ) -> BacktestResult:
+        """Process every line and return the result. Raises RecordingError."""
         started_s = time.perf_counter()
         self.work(lines, progress)
         return self.result(time.perf_counter() - started_s)
 
-    def work(self, lines: Iterable[recordings.Line], progress: Callable[[int], None] = lambda _: None) -> None:
-        """Take every line; `progress` is told now and then how many more. Raises RecordingError."""
+    def work(self, lines: Iterable[recordings.RecordingLine], progress: Callable[[int], None] = lambda _: None) -> None:
+        """Process every line; `progress` is called periodically with the number of further lines. Raises RecordingError."""
         told = seq = 0
         for seq, line in enumerate(lines, start=1):
             self._take(line, seq)
@@ -106,20 +108,20 @@ class Backtest:
         for lane in list(self._lanes):
             self._flush(lane)
 
-    def part(self) -> Part:
-        """Return what this process found out."""
-        return Part(self._counts, self.ledger, self._market)
+    def part(self) -> BacktestPart:
+        """Return this process's part of the result."""
+        return BacktestPart(self._counts, self.ledger, self._market)
 
-    def add(self, part: Part) -> None:
-        """Add what another process found out about other symbols."""
+    def add(self, part: BacktestPart) -> None:
+        """Add the part of another process, which has other symbols."""
         self._counts.update(part.counts)
         self.ledger.add(part.ledger)
         if self._market and part.market:
             self._market.add(part.market)
 
-    def result(self, seconds: float) -> Result:
-        """Return what all of it came to."""
-        return Result(
+    def result(self, seconds: float) -> BacktestResult:
+        """Return the result, of all parts that were added."""
+        return BacktestResult(
             frames=self._counts.of("frames"),
             events=self._counts.of("events"),
             skipped=self._counts.by_label("skipped"),
@@ -131,33 +133,33 @@ class Backtest:
             digest=self.digest(),
         )
 
-    def _take(self, line: recordings.Line, seq: int) -> None:
+    def _take(self, line: recordings.RecordingLine, seq: int) -> None:
         stream = self.share.stream(line)
         mine = stream is None or self.share.has(stream.symbol)
         if stream and not mine and not self._all_wants(stream):
             return
         outcome = self._reader.read(line.raw, line.stream, seq, line.received_at_ns)
         if stream is None:
-            mine = self.share.has("" if isinstance(outcome, Skipped | Refused) else outcome.symbol)
+            mine = self.share.has("" if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome.symbol)
         if mine:
             self._count(outcome)
-        if not isinstance(outcome, Skipped | Refused):
+        if not isinstance(outcome, SkippedFrame | RefusedFrame):
             for router in (self._router, self._all_router) if mine else (self._all_router,):
                 for lane in router.lanes_of(outcome.venue, outcome.symbol, outcome.kind):
                     self._put(lane, outcome)
 
-    def _all_wants(self, stream: Stream) -> bool:
+    def _all_wants(self, stream: StreamName) -> bool:
         kind, symbol = stream.kind, stream.symbol
         # Whether a book is its symbol's is told by trades as well.
         return kind is not None and any(
             pool.wants(symbol, kind) or pool.wants(symbol, "depth") for pool in self._all_router.pools
         )
 
-    def _count(self, outcome: AnyEvent | Skipped | Refused) -> None:
+    def _count(self, outcome: AnyEvent | SkippedFrame | RefusedFrame) -> None:
         self._counts[FRAMES] += 1
-        if isinstance(outcome, Skipped):
+        if isinstance(outcome, SkippedFrame):
             self._counts.add("skipped", outcome.kind)
-        elif isinstance(outcome, Refused):
+        elif isinstance(outcome, RefusedFrame):
             self._counts.add("refused", outcome.reason)
         else:
             self._counts[EVENTS] += 1
@@ -185,6 +187,6 @@ class Backtest:
         return digest(self.ledger.signals, self.ledger.records())
 
 
-def run(paths: list[Path], configuration: Configuration) -> Result:
+def run(paths: list[Path], configuration: Configuration) -> BacktestResult:
     """Run over recordings, merged by when they were received."""
     return Backtest(configuration).run(recordings.merge(paths))

@@ -14,7 +14,7 @@ import msgspec
 from tasks.events import Kind, Venue
 
 HORIZONS_S = (1, 10, 60)
-#: A price that is older says nothing about its market any more.
+#: A price that is older is no longer the market's.
 MAX_AGE_MS = 10_000
 
 
@@ -28,8 +28,8 @@ class Prices(NamedTuple):
     positions: Sequence[int]
 
 
-class Trigger(msgspec.Struct):
-    """The event that a signal came from, as far as it is looked for."""
+class SignalTrigger(msgspec.Struct):
+    """The fields of a signal's trigger that identify its stream of prices."""
 
     venue: Venue
     symbol: str
@@ -37,7 +37,7 @@ class Trigger(msgspec.Struct):
 
 
 class SignalRow(msgspec.Struct, kw_only=True):
-    """The part of a signal that is shown, and that its return is computed from."""
+    """The fields of a signal that are shown and that its return is computed from."""
 
     strategy: str
     symbol: str
@@ -46,7 +46,7 @@ class SignalRow(msgspec.Struct, kw_only=True):
     current_price: float
     rationale: str
     event_time_ms: int
-    trigger: Trigger
+    trigger: SignalTrigger
 
 
 def read_signals(packed: Iterable[bytes]) -> list[SignalRow]:

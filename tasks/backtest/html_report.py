@@ -9,7 +9,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from tasks.backtest.backtest import Result
+from tasks.backtest.backtest import BacktestResult
 from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, figure
 from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, SignalRow, read_signals
 from tasks.backtest.prices import Name, PriceHistory
@@ -31,12 +31,12 @@ ink();
 """
 
 
-class Content(NamedTuple):
-    """What the page tells of."""
+class ReportContent(NamedTuple):
+    """The data shown on the page."""
 
     files: Sequence[Path]
     configuration: Configuration
-    result: Result
+    result: BacktestResult
     signals: Sequence[bytes]
     market: PriceHistory
 
@@ -49,7 +49,7 @@ def plotly() -> Any:
         raise SettingsError("--html needs plotly: pip install -r requirements-demo.txt") from None
 
 
-def write(path: Path, content: Content) -> int:
+def write(path: Path, content: ReportContent) -> int:
     """Write the page; return its size in bytes. Raises SettingsError: no plotly, or the file can't be written."""
     page = html(content).encode()
     try:
@@ -59,7 +59,7 @@ def write(path: Path, content: Content) -> int:
     return len(page)
 
 
-def html(content: Content) -> str:
+def html(content: ReportContent) -> str:
     """Return the page. Raises SettingsError when plotly is not installed."""
     library = plotly()
     signals = read_signals(content.signals)
@@ -154,7 +154,7 @@ def _bps(value: float) -> str:
     return f'<td class="{colour}">{text}</td>'
 
 
-def _foot(content: Content) -> str:
+def _foot(content: ReportContent) -> str:
     result = content.result
     left_out = {f"{what} {kind}": n for what in ("skipped", "refused") for kind, n in getattr(result, what).items()}
     facts = {

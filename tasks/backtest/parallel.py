@@ -9,21 +9,21 @@ from multiprocessing.connection import Connection
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.backtest.backtest import Backtest, Part, Result
+from tasks.backtest.backtest import Backtest, BacktestPart, BacktestResult
 from tasks.backtest.prices import PriceHistory
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import RealtimeStrategiesError
 from tasks.frames import recordings
-from tasks.protocol.plausibility import DEFAULT_LIMITS, Limits
+from tasks.protocol.plausibility import DEFAULT_LIMITS, PlausibilityLimits
 
 #: Recordings of less are read sooner than another process is started.
 MIN_BYTES_A_JOB = 2 * 1024 * 1024
 
 
-class Task(NamedTuple):
-    """What every process is told."""
+class BacktestJob(NamedTuple):
+    """The input of every process of a backtest."""
 
     paths: list[Path]
     configuration: Configuration
@@ -32,23 +32,23 @@ class Task(NamedTuple):
     watch: bool = False
     #: Whether of a damaged file what comes before the damage is used.
     salvage: bool = False
-    limits: Limits = DEFAULT_LIMITS
+    limits: PlausibilityLimits = DEFAULT_LIMITS
 
-    def lines(self, warn: Callable[[str], None] = lambda _: None) -> Iterator[recordings.Line]:
-        """Yield what is worked on; `warn` is told of damage. Raises RecordingError."""
+    def lines(self, warn: Callable[[str], None] = lambda _: None) -> Iterator[recordings.RecordingLine]:
+        """Yield the lines to process; `warn` is called with each damage. Raises RecordingError."""
         return recordings.merge(self.paths, warn if self.salvage else None)
 
-    def backtest(self, number: int, jobs: int) -> Backtest:
-        """Make the backtest of one share. Raises SettingsError."""
+    def backtest(self, number: int, processes: int) -> Backtest:
+        """Return the backtest of one share. Raises SettingsError."""
         market = PriceHistory() if self.watch else None
-        share = SymbolShard(number, jobs)
+        share = SymbolShard(number, processes)
         return Backtest(self.configuration, audit=self.audit, share=share, market=market, limits=self.limits)
 
 
-class Ran(NamedTuple):
-    """A backtest that is done."""
+class FinishedBacktest(NamedTuple):
+    """A finished backtest: its result, signals and prices."""
 
-    result: Result
+    result: BacktestResult
     signals: list[bytes]
     #: All that the recordings name.
     symbols: list[str]
@@ -57,30 +57,30 @@ class Ran(NamedTuple):
     used: bool
 
 
-def jobs_for(paths: list[Path]) -> int:
+def processes_for(paths: list[Path]) -> int:
     """Return the number of processes that pays: one a processor, but each with something to read."""
     size = sum(path.stat().st_size for path in paths if path.is_file())
     return max(1, min(os.cpu_count() or 1, size // MIN_BYTES_A_JOB))
 
 
 def run(
-    task: Task,
-    jobs: int = 1,
+    job: BacktestJob,
+    processes: int = 1,
     progress: Callable[[int], None] = lambda _: None,
     warn: Callable[[str], None] = lambda _: None,
-) -> Ran:
-    """Run over recordings, merged by when they were received, in `jobs` processes; this one is the first of them.
+) -> FinishedBacktest:
+    """Run over recordings, merged by when they were received, in `processes` processes; this one is the first of them.
 
-    `progress` is told how many more lines were read, `warn` of damage. Raises RecordingError, SettingsError, and
+    `progress` is called with the number of further lines read, `warn` with each damage. Raises RecordingError, SettingsError, and
     LedgerError of an audit.
     """
     started_s = time.perf_counter()
-    if jobs > 1:
-        recordings.refuse_pipes(task.paths, f"each of {jobs} processes reads all of it")
-    helpers = [_Helper(task, number, jobs) for number in range(1, jobs)]
+    if processes > 1:
+        recordings.refuse_pipes(job.paths, f"each of {processes} processes reads all of it")
+    helpers = [_HelperProcess(job, number, processes) for number in range(1, processes)]
     try:
-        backtest = task.backtest(0, jobs)
-        backtest.work(task.lines(warn), progress)
+        backtest = job.backtest(0, processes)
+        backtest.work(job.lines(warn), progress)
         for helper in helpers:
             backtest.add(helper.part())
     finally:
@@ -89,28 +89,28 @@ def run(
     part = backtest.part()
     result = backtest.result(time.perf_counter() - started_s)
     used = bool(part.ledger.counts.of("applied") or part.ledger.counts.of("repeats"))
-    return Ran(result, part.ledger.signals, backtest.share.symbols, part.market, used)
+    return FinishedBacktest(result, part.ledger.signals, backtest.share.symbols, part.market, used)
 
 
-class _Helper:
-    """Another process, with a share of its own. Not of an executor, which can't end one in the middle of its work."""
+class _HelperProcess:
+    """Another process with its own share. Not of an executor, which can't end one in the middle of its work."""
 
-    def __init__(self, task: Task, number: int, jobs: int) -> None:
+    def __init__(self, job: BacktestJob, number: int, processes: int) -> None:
         context = get_context("spawn")  # A fork would copy the progress bar's thread half-way.
         self._answer, theirs = context.Pipe(duplex=False)
-        self._process = context.Process(target=_help, args=(theirs, task, number, jobs), daemon=True)
+        self._process = context.Process(target=_help, args=(theirs, job, number, processes), daemon=True)
         self._process.start()
         theirs.close()
 
-    def part(self) -> Part:
-        """Wait for what it found out. Raises what it raised."""
+    def part(self) -> BacktestPart:
+        """Return the part of the process, once it is finished. Raises what it raised."""
         try:
             answer = self._answer.recv()
         except EOFError:
             raise RealtimeStrategiesError("a process of the backtest died; is there enough memory?") from None
         if isinstance(answer, RealtimeStrategiesError):
             raise answer
-        return Part(*answer)
+        return BacktestPart(*answer)
 
     def end(self) -> None:
         """End the process, wherever it is."""
@@ -119,12 +119,12 @@ class _Helper:
         self._answer.close()
 
 
-def _help(answer: "Connection[object, object]", task: Task, number: int, jobs: int) -> None:
+def _help(answer: "Connection[object, object]", job: BacktestJob, number: int, processes: int) -> None:
     """Run a helper's part of the backtest; Ctrl-C is the first process's business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
-        backtest = task.backtest(number, jobs)
-        backtest.work(task.lines(), _stay_while_wanted)
+        backtest = job.backtest(number, processes)
+        backtest.work(job.lines(), _stay_while_wanted)
         answer.send(backtest.part())
     except RealtimeStrategiesError as error:
         answer.send(error)

@@ -1,4 +1,4 @@
-"""What the strategies did on recordings: how often they spoke, how surely, what the price did then, what it cost.
+"""What the strategies did on recordings: how many signals they gave, with what confidence, the price after them, and the cost.
 
 python -m tasks strategies report FILE... > docs/strategies.md
 """
@@ -17,14 +17,14 @@ from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.frames import recordings
-from tasks.frames.model import Refused, Skipped
+from tasks.frames.model import RefusedFrame, SkippedFrame
 from tasks.protocol import batches
-from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, Limits
+from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.protocol.routing import Router
 
 
-class Row(NamedTuple):
-    """One strategy on one recording."""
+class PerformanceRow(NamedTuple):
+    """Performance of one strategy on one recording."""
 
     strategy: str
     events: int
@@ -33,16 +33,18 @@ class Row(NamedTuple):
     microseconds: float
 
 
-def events(path: Path, salvage: recordings.Salvage | None = None, limits: Limits = DEFAULT_LIMITS) -> list[AnyEvent]:
+def events(
+    path: Path, salvage: recordings.Salvage | None = None, limits: PlausibilityLimits = DEFAULT_LIMITS
+) -> list[AnyEvent]:
     """Read the events of a recording. Raises RecordingError."""
     lines = enumerate(recordings.read(path, salvage), start=1)
     reader = FrameReader(limits)
     parsed = (reader.read(line.raw, line.stream, seq, line.received_at_ns) for seq, line in lines)
-    return [each for each in parsed if not isinstance(each, Skipped | Refused)]
+    return [each for each in parsed if not isinstance(each, SkippedFrame | RefusedFrame)]
 
 
-class _Alone:
-    """One strategy by itself, in every pool that it is in."""
+class _StandaloneStrategy:
+    """One strategy run by itself, in every pool that has it."""
 
     def __init__(self) -> None:
         self._ledger = MemoryLedger("report")
@@ -55,14 +57,18 @@ class _Alone:
         self._seconds += time.process_time() - started_s
         self._events += len(events)
 
-    def row(self, name: str, prices: PriceHistory) -> Row:
+    def row(self, name: str, prices: PriceHistory) -> PerformanceRow:
         found = summarize(read_signals(self._ledger.signals), prices.series)
-        return Row(name, self._events, found, self._seconds / max(1, self._events) * 1e6)
+        return PerformanceRow(name, self._events, found, self._seconds / max(1, self._events) * 1e6)
 
 
-def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> list[Row]:
-    """Return a row for each strategy that runs, in the order of pools; `done` is told its name after each pool."""
-    prices, router, ran = PriceHistory(), Router(configuration.routes()), defaultdict[str, _Alone](_Alone)
+def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> list[PerformanceRow]:
+    """Return a row for each strategy that runs, in the order of pools; `done` is called with its name after each pool."""
+    prices, router, ran = (
+        PriceHistory(),
+        Router(configuration.routes()),
+        defaultdict[str, _StandaloneStrategy](_StandaloneStrategy),
+    )
     for each in market:
         prices.observe(each)
     for pool, strategies in registry.running(configuration).items():
@@ -77,7 +83,7 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
     return [alone.row(name, prices) for name, alone in ran.items()]
 
 
-def table(market: Sequence[AnyEvent], found: Iterable[Row]) -> str:
+def table(market: Sequence[AnyEvent], found: Iterable[PerformanceRow]) -> str:
     """Return the Markdown table of one recording."""
     times = [each.time_ms for each in market]
     seconds = (max(times) - min(times)) / 1000 if times else 0.0
@@ -94,7 +100,7 @@ def table(market: Sequence[AnyEvent], found: Iterable[Row]) -> str:
     return "\n".join([*lines, *map(_line, found)])
 
 
-def _line(row: Row) -> str:
+def _line(row: PerformanceRow) -> str:
     found = row.statistics
     confidence = " / ".join(f"{value:.2f}" for value in found.confidence or ()) or "-"
     forward = " | ".join(map(_mean, found.returns))

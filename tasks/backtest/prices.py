@@ -11,7 +11,9 @@ from tasks.frames.timestamps import STEP_BACK_MS
 Name = tuple[Venue, str]
 
 
-class _Series(NamedTuple):
+class _PriceSeries(NamedTuple):
+    """Prices of one symbol in the order of events."""
+
     times_ms: "array[int]"
     prices: "array[float]"
     positions: "array[int]"
@@ -37,14 +39,14 @@ class PriceHistory:
     def __init__(self) -> None:
         """Start with nothing seen."""
         #: By venue, symbol and kind.
-        self.kept: dict[tuple[Venue, str, Kind], _Series] = {}
+        self.kept: dict[tuple[Venue, str, Kind], _PriceSeries] = {}
 
     def observe(self, event: AnyEvent) -> None:
-        """Keep the price of an event; `seq` says where it stands among all."""
+        """Keep the price of an event; `seq` is its number among all events."""
         key = (event.venue, event.symbol, event.kind)
         series = self.kept.get(key)
         if series is None:
-            series = self.kept[key] = _Series(array("q"), array("d"), array("q"))
+            series = self.kept[key] = _PriceSeries(array("q"), array("d"), array("q"))
         series.times_ms.append(_rising(series.times_ms, event.time_ms))
         series.prices.append(event.mid if isinstance(event, Depth) else event.price)
         series.positions.append(event.seq)

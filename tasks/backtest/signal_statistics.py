@@ -1,4 +1,4 @@
-"""What the signals of a strategy came to: one definition, for the strategies' page and that of a backtest. Pure."""
+"""Statistics of a strategy's signals: one definition, for the strategies' page and that of a backtest. Pure."""
 
 import statistics
 from collections.abc import Sequence
@@ -30,7 +30,7 @@ class Quartiles(NamedTuple):
 
 
 class SignalStatistics(NamedTuple):
-    """What some signals came to; None where there is nothing to tell of."""
+    """Statistics of some signals; None where there is no value."""
 
     signals: int
     buys: int

@@ -4,12 +4,12 @@ Records and states of pools keyed by "symbol" know only their own symbol, so pro
 nothing of each other: each reads all lines and parses those of its own symbols. Pools keyed by "all" go to the first.
 """
 
-from tasks.frames.model import Stream, parse_stream
-from tasks.frames.recordings import Line
+from tasks.frames.model import StreamName, parse_stream
+from tasks.frames.recordings import RecordingLine
 
 
 class SymbolShard:
-    """Deals symbols out in turn, in the order in which a recording names them: every process deals alike."""
+    """Assigns symbols in turn, in the order in which a recording names them: every process assigns alike."""
 
     def __init__(self, number: int = 0, of: int = 1) -> None:
         """Take share `number`, from 0, of `of`; by itself, everything."""
@@ -34,6 +34,6 @@ class SymbolShard:
         return mine
 
     @staticmethod
-    def stream(line: Line) -> Stream | None:
+    def stream(line: RecordingLine) -> StreamName | None:
         """Return the stream that a line names, and with it the symbol of its event; None: only the payload can tell."""
         return parse_stream(line.stream)

@@ -11,7 +11,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks import configuration
-from tasks.backtest import Result, html_report, parallel
+from tasks.backtest import BacktestResult, html_report, parallel
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits
@@ -19,7 +19,7 @@ from tasks.errors import RecordingError, SettingsError
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used
-from tasks.protocol.plausibility import Limits
+from tasks.protocol.plausibility import PlausibilityLimits
 from tasks.settings import load
 
 app = typer.Typer()
@@ -66,38 +66,38 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     chosen = _chosen(symbols, strategies, changes or [])
     if html:
         html_report.plotly()  # Better missed now than after the run.
-    ran = _run(_task(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
-    if not ran.result.frames and not symbols:
+    finished = _run(_job(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
+    if not finished.result.frames and not symbols:
         _warn(f"there is nothing in {', '.join(map(str, files))}")
-    elif ran.result.frames and not ran.used:
-        _warn(none_used(ran.result.events, ran.result.skipped, ran.result.refused))
-    _refuse_unknown(_words(symbols), ran.symbols)
-    if html and ran.market:
-        _write_page(html, html_report.Content(files, chosen, ran.result, ran.signals, ran.market))
+    elif finished.result.frames and not finished.used:
+        _warn(none_used(finished.result.events, finished.result.skipped, finished.result.refused))
+    _refuse_unknown(_words(symbols), finished.symbols)
+    if html and finished.market:
+        _write_page(html, html_report.ReportContent(files, chosen, finished.result, finished.signals, finished.market))
     if signals:
-        _write_signals(signals, ran.signals)
-    _show(ran.result, as_json=as_json, as_digest=as_digest)
+        _write_signals(signals, finished.signals)
+    _show(finished.result, as_json=as_json, as_digest=as_digest)
 
 
-def _task(
+def _job(
     files: list[Path], chosen: configuration.Configuration, *, audit: bool, watch: bool, salvage: bool
-) -> parallel.Task:
+) -> parallel.BacktestJob:
     own = load()
     audited = LedgerReader.reach(own).audit() if audit else None
-    limits = Limits(own.max_clock_lead_s, own.max_book_jump)
-    return parallel.Task(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
+    limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
+    return parallel.BacktestJob(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
 
 
-def _run(task: parallel.Task, processes: int) -> parallel.Ran:
+def _run(job: parallel.BacktestJob, processes: int) -> parallel.FinishedBacktest:
     """Run a backtest in so many processes, or as many as pay, and show how far it is."""
     with _progress() as progress:
         bar = progress.add_task("lines", total=None)
         return parallel.run(
-            task, processes or parallel.jobs_for(task.paths), lambda lines: progress.advance(bar, lines), _warn
+            job, processes or parallel.processes_for(job.paths), lambda lines: progress.advance(bar, lines), _warn
         )
 
 
-def _write_page(path: Path, content: html_report.Content) -> None:
+def _write_page(path: Path, content: html_report.ReportContent) -> None:
     size = html_report.write(path, content)
     err.print(f"{path}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
 
@@ -122,7 +122,7 @@ def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.
     return chosen
 
 
-def _show(result: Result, *, as_json: bool, as_digest: bool) -> None:
+def _show(result: BacktestResult, *, as_json: bool, as_digest: bool) -> None:
     if as_digest:
         print(result.digest)
     elif as_json:

@@ -1,4 +1,4 @@
-"""What all command lines have in common: how they print, `-h`, and `--version`."""
+"""Shared by all command lines: how they print, `-h`, and `--version`."""
 
 from typing import Annotated, Any
 

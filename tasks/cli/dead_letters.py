@@ -19,9 +19,9 @@ from tasks.cli.time_arguments import (
 from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
 from tasks.errors import ServerUnavailableError, SettingsError
-from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore, Letter
+from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
-from tasks.ops.retry import Retry, Verdict
+from tasks.ops.retry import Retry, RetryResult
 from tasks.protocol import dead_letters
 from tasks.settings import Settings, load, mask
 
@@ -64,7 +64,7 @@ def _chosen(
     )
 
 
-def _named(store: DeadLetterStore, ids: Sequence[str], chosen: DeadLetterFilter) -> Iterator[Letter]:
+def _named(store: DeadLetterStore, ids: Sequence[str], chosen: DeadLetterFilter) -> Iterator[StoredLetter]:
     """Return the letters of ids, or those that were chosen; raises SettingsError unless it is one of both."""
     if bool(ids) == (chosen != DeadLetterFilter()):
         raise SettingsError("say which: either ids, or filters such as --reason and --until 7d")
@@ -175,16 +175,16 @@ def retry(  # noqa: PLR0913 each argument is an option of the command line
 
 
 async def _retry(
-    settings: Settings, reader: LedgerReader, letters: Iterator[Letter], wait_s: float, *, as_json: bool
+    settings: Settings, reader: LedgerReader, letters: Iterator[StoredLetter], wait_s: float, *, as_json: bool
 ) -> Counter[str]:
     counts = Counter[str]()
     nats = await _connect(settings)
     try:
-        async for verdict in Retry(settings, reader, nats, wait_s).run(letters):
-            if verdict.word == "applied":
-                DeadLetterStore(reader).drop([verdict.letter.id])
-            counts[verdict.word] += 1
-            typer.echo(_format_verdict(verdict, as_json=as_json))
+        async for result in Retry(settings, reader, nats, wait_s).run(letters):
+            if result.word == "applied":
+                DeadLetterStore(reader).drop([result.letter.id])
+            counts[result.word] += 1
+            typer.echo(_format_result(result, as_json=as_json))
     finally:
         with suppress(NatsError):
             await nats.close()
@@ -208,8 +208,8 @@ async def _connect(settings: Settings) -> NatsClient:
     return nats
 
 
-def _format_verdict(verdict: Verdict, *, as_json: bool) -> str:
+def _format_result(result: RetryResult, *, as_json: bool) -> str:
     if as_json:
-        told = {"id": verdict.letter.id, "verdict": verdict.word, "why": verdict.why}
+        told = {"id": result.letter.id, "verdict": result.word, "why": result.why}
         return msgspec.json.encode(told).decode()
-    return f"{verdict.letter.id:<17}  {verdict.word:<9}  {verdict.why}"
+    return f"{result.letter.id:<17}  {result.word:<9}  {result.why}"

@@ -1,4 +1,4 @@
-"""`python -m tasks doctor`: looks at everything that a pipeline needs, and says what is wrong and what to do."""
+"""`python -m tasks doctor`: checks everything that a pipeline needs, and prints what is wrong and what to do."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -77,7 +77,7 @@ def _faults(error: SettingsError) -> list[str]:
 
 
 def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
-    """Ask all servers at once, so that those that are unavailable cost their time together."""
+    """Query all servers at once, so that the timeouts of unavailable ones run concurrently."""
     from tasks.ops import doctor_probes  # noqa: PLC0415 brings NATS, which no other command needs
 
     pools = chosen.routes() if chosen else ()

@@ -8,7 +8,7 @@ import msgspec
 
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
-from tasks.ledger.dead_letters import Letter
+from tasks.ledger.dead_letters import StoredLetter
 from tasks.protocol.utc_time import utc, utc_iso
 
 
@@ -17,8 +17,8 @@ def printable(text: str) -> str:
     return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
 
 
-def facts(letter: Letter) -> dict[str, Any]:
-    """Return everything, for JSON. `raw` is text if it is UTF-8, else base64; `raw_encoding` says which."""
+def facts(letter: StoredLetter) -> dict[str, Any]:
+    """Return everything, for JSON. `raw` is text if it is UTF-8, else base64, according to `raw_encoding`."""
     about = letter.letter
     head = {"id": letter.id, "at": utc_iso(letter.at_ms), "reason": about.reason, "detail": about.detail}
     more: dict[str, Any] = {"refusal": about.refusal, "subject": about.subject, "pool": about.pool}
@@ -36,7 +36,7 @@ def event(of: AnyEvent) -> dict[str, Any]:
     return {"kind": of.kind} | {name: getattr(of, name) for name in type(of).__struct_fields__}
 
 
-def line(letter: Letter) -> str:
+def line(letter: StoredLetter) -> str:
     """Return one line: when, id, reason, what it is about, the last words of why."""
     about = letter.letter
     named = (about.pool, about.author, about.symbol) if about.event or not about.subject else (about.subject,)
@@ -45,7 +45,7 @@ def line(letter: Letter) -> str:
     return f"{utc(letter.at_ms)}  {letter.id:<17}  {printable(about.refusal or about.reason):<15}  {what:<30}  {last}"
 
 
-def whole(letter: Letter) -> Iterator[str]:
+def whole(letter: StoredLetter) -> Iterator[str]:
     """Yield the lines that say everything."""
     about = letter.letter
     named = {"id": letter.id, "when": f"{utc(letter.at_ms)} UTC", "reason": about.reason, "refusal": about.refusal}

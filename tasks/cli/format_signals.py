@@ -14,8 +14,8 @@ _WIDE = 100
 _COLOURS = {"buy": "green", "sell": "red"}
 
 
-class Shown(msgspec.Struct):
-    """What is shown of a signal."""
+class DisplayedSignal(msgspec.Struct):
+    """The fields of a signal that are printed."""
 
     strategy: str
     symbol: str
@@ -31,18 +31,18 @@ class Shown(msgspec.Struct):
         return datetime.fromtimestamp(self.event_time_ms / 1000, UTC)
 
 
-decode = msgspec.json.Decoder(Shown).decode
+decode = msgspec.json.Decoder(DisplayedSignal).decode
 
 
-def plain(signal: Shown) -> str:
+def plain(signal: DisplayedSignal) -> str:
     """Return the line for a file or a pipe: whole, with the date, as wide as it is."""
     facts = f"{signal.symbol:<12} {signal.action:<5} {signal.price:<12g} {signal.confidence:.2f}"
     at = signal.at.replace(tzinfo=None).isoformat(timespec="milliseconds")
     return f"{at}  {signal.strategy:<18} {facts}  {signal.rationale}"
 
 
-class Columns:
-    """Prints signals under each other. A longer name than any before widens its column from there on."""
+class SignalColumns:
+    """Prints signals in aligned columns. A longer name than any before widens its column from there on."""
 
     def __init__(self, console: Console) -> None:
         self._console = console
@@ -53,7 +53,7 @@ class Columns:
         """Print what the columns are."""
         self._print(("UTC", "strategy", "symbol", "side", "price", "sure", "why"), ("dim",) * 7)
 
-    def show(self, signal: Shown) -> None:
+    def show(self, signal: DisplayedSignal) -> None:
         """Print one signal; a terminal gets what fits into its width."""
         self._strategy = max(self._strategy, len(signal.strategy))
         self._symbol = max(self._symbol, len(signal.symbol))

@@ -12,8 +12,8 @@ from tasks.protocol.utc_time import utc
 from tasks.strategy import AnyStrategy
 
 
-class Row(NamedTuple):
-    """One line of the table."""
+class StateRow(NamedTuple):
+    """One line of the table of states."""
 
     pool: str
     venue: str
@@ -25,10 +25,10 @@ class Row(NamedTuple):
 
 
 _ALIGNED = "<<<<>><"
-_HEAD = Row("pool", "venue", "symbol", "record or state", "events", "bytes", "")
+_HEAD = StateRow("pool", "venue", "symbol", "record or state", "events", "bytes", "")
 
 
-def row(found: StoredField, strategy: AnyStrategy | None) -> Row:
+def row(found: StoredField, strategy: AnyStrategy | None) -> StateRow:
     """Return the line of a record, or of a state; `strategy` as it is in force, if that is known."""
     of = found.name
     try:
@@ -36,7 +36,7 @@ def row(found: StoredField, strategy: AnyStrategy | None) -> Row:
     except UNREADABLE as error:
         events, note = "", f"can't be read: {printable(str(error))}"
     pool, venue, symbol, what = (printable(word) for word in (of.pool, of.venue, of.symbol, of.what))
-    return Row(pool, venue, symbol, what, events, f"{len(found.packed):,}", note)
+    return StateRow(pool, venue, symbol, what, events, f"{len(found.packed):,}", note)
 
 
 def _record(found: StoredField) -> tuple[str, str]:
@@ -57,7 +57,7 @@ def _state(found: StoredField, strategy: AnyStrategy | None) -> tuple[str, str]:
     return f"{saved.seen:,}", ", ".join(facts)
 
 
-def lines(rows: Iterable[Row]) -> Iterator[str]:
+def lines(rows: Iterable[StateRow]) -> Iterator[str]:
     """Yield the table: as wide as it is, numbers to the right."""
     table = [_HEAD, *rows]
     widths = [max(map(len, column)) for column in zip(*table, strict=True)]

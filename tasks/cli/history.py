@@ -7,10 +7,10 @@ import typer
 
 from tasks.cli.command_line import AsJson
 from tasks.cli.live_configuration import Author, Reason, author_or_you, out, show_change
-from tasks.configuration.edits import Difference
-from tasks.configuration.history import Change
+from tasks.configuration.edits import KeyDifference
+from tasks.configuration.history import ConfigurationChange
 from tasks.errors import SettingsError
-from tasks.ledger.configurations import Changes
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import load
 
 app = typer.Typer()
@@ -26,8 +26,8 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """List every change: version, when (UTC), who, why, and what: old → new; the last is in force."""
-    changes = Changes(load())
-    for change, differences in changes.differences():
+    store = ConfigurationStore(load())
+    for change, differences in store.differences():
         if as_json:
             typer.echo(msgspec.json.encode(_facts(change, differences)).decode())
             continue
@@ -45,7 +45,7 @@ def history(
             out.print(f"    and {len(differences) - len(shown)} more: --diff")
 
 
-def _facts(change: Change, differences: list[Difference] | None) -> dict[str, Any]:
+def _facts(change: ConfigurationChange, differences: list[KeyDifference] | None) -> dict[str, Any]:
     facts: dict[str, Any] = msgspec.to_builtins(change)
     return facts | {"changes": [each._asdict() for each in differences or ()]}
 
@@ -66,7 +66,7 @@ def rollback(
     """
     if version and to and version != to:
         raise SettingsError(f"to {version} or to {to}? one version only")
-    edited, undone = Changes(load()).rollback(version or to, reason, author_or_you(author))
+    result, undone = ConfigurationStore(load()).rollback(version or to, reason, author_or_you(author))
     if undone is not None:
         out.print(f"undoes {undone.version}: {undone.at}, {undone.author} {undone.reason}".rstrip())
-    show_change(edited)
+    show_change(result)

@@ -11,7 +11,7 @@ from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, registry
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError
-from tasks.ledger.configurations import Changes, ConfigurationInForce, Edited
+from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore, EditResult
 from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings, load
 
@@ -31,17 +31,17 @@ def author_or_you(author: str) -> str:
     return author or getpass.getuser()
 
 
-def show_change(edited: Edited) -> None:
-    """Print what an edit came to."""
-    if edited.change is None:
+def show_change(result: EditResult) -> None:
+    """Print the result of an edit."""
+    if result.change is None:
         out.print("nothing to change")
         return
-    differences = edits.difference(edited.old.configuration, edited.new)
+    differences = edits.difference(result.old.configuration, result.new)
     for line in differences:
         out.print(f"  {line}")
     if not differences:
         out.print("  what is in force is the same; what is set at run time changed")
-    out.print(f"in force: version {edited.change.version}, from the next batch of each lane on")
+    out.print(f"in force: version {result.change.version}, from the next batch of each lane on")
 
 
 @app.command()
@@ -51,7 +51,7 @@ def get(
     as_json: AsJson = False,
 ) -> None:
     """Show the configuration in force, as far as it differs from the defaults, and what of it was set at run time."""
-    found = Changes(load()).in_force()
+    found = ConfigurationStore(load()).in_force()
     if as_json:
         typer.echo(found.configuration.canonical().decode())
         return
@@ -91,7 +91,7 @@ def set_(
             _check_symbol(settings, found, symbol.upper())
         return named
 
-    show_change(Changes(settings).set(wanted, reason, author_or_you(author)))
+    show_change(ConfigurationStore(settings).set(wanted, reason, author_or_you(author)))
 
 
 def _check_symbol(settings: Settings, found: ConfigurationInForce, symbol: str) -> None:
@@ -112,7 +112,7 @@ def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) 
     def wanted(found: ConfigurationInForce) -> Overlay:
         return edits.values(found.configuration, name, gates)
 
-    show_change(Changes(load()).set(wanted, reason, author_or_you(author)))
+    show_change(ConfigurationStore(load()).set(wanted, reason, author_or_you(author)))
 
 
 @app.command()
@@ -137,7 +137,7 @@ def _pause(name: str, gates: dict[str, bool | None], reason: str, author: str, *
             pools = ", ".join(found.configuration.pools)
             raise SettingsError(f"there is no pool {name!r}; known: {pools}; and {error}") from None
 
-    show_change(Changes(load()).set(wanted, reason, author_or_you(author)))
+    show_change(ConfigurationStore(load()).set(wanted, reason, author_or_you(author)))
 
 
 @app.command()
@@ -169,4 +169,4 @@ def reset(
     """
     if bool(key) == everything:
         raise SettingsError("say which KEY to reset, or --all; `strategies get` lists what was set at run time")
-    show_change(Changes(load()).reset(key, reason, author_or_you(author)))
+    show_change(ConfigurationStore(load()).reset(key, reason, author_or_you(author)))

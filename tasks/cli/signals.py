@@ -23,13 +23,13 @@ app = typer.Typer()
 _ACTIONS: tuple[str, ...] = get_args(Action)
 
 
-class _About(msgspec.Struct):
+class _SignalHeader(msgspec.Struct):
     strategy: str
     symbol: str
     action: str
 
 
-_about = msgspec.json.Decoder(_About).decode
+_about = msgspec.json.Decoder(_SignalHeader).decode
 T = TypeVar("T")
 
 
@@ -41,7 +41,7 @@ def _read(decode: Callable[[bytes], T], packed: bytes) -> T:
 
 
 class SignalFilter(NamedTuple):
-    """Which signals are shown; an empty set stands for all."""
+    """The signals to show; an empty set stands for all."""
 
     strategies: frozenset[str] = frozenset()
     symbols: frozenset[str] = frozenset()
@@ -114,7 +114,7 @@ def _say(text: str) -> None:
 def _show(found: Iterable[bytes]) -> None:
     """Print lines: for a terminal in columns, with a line where a new day begins; else whole."""
     console = command_line.Console()
-    columns = format_signals.Columns(console)
+    columns = format_signals.SignalColumns(console)
     day = ""
     if console.is_terminal:
         columns.header()

@@ -13,8 +13,8 @@ from tasks.cli import command_line, format_states
 from tasks.cli.command_line import AsJson
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
-from tasks.ledger.configurations import Changes
-from tasks.ops.states import Name, Reset, StateFilter, States
+from tasks.ledger.configurations import ConfigurationStore
+from tasks.ops.states import Reset, StateField, StateFilter, StateStore
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.strategy import AnyStrategy
@@ -46,7 +46,7 @@ def show(
     Example: python -m tasks state show --symbol BTCUSDT
     """
     settings = load()
-    found = States(settings).find(_chosen(pool, venue, symbol, strategy))
+    found = StateStore(settings).find(_chosen(pool, venue, symbol, strategy))
     if as_json:
         for each in found:
             typer.echo(msgspec.json.encode(format_states.facts(each)))
@@ -64,16 +64,16 @@ def show(
             typer.echo(line)
 
 
-def _in_force(settings: Settings) -> Callable[[Name], AnyStrategy | None]:
-    """Return what finds the strategy of a state as it is in force; None where that can't be told."""
-    changes = Changes(settings)
+def _in_force(settings: Settings) -> Callable[[StateField], AnyStrategy | None]:
+    """Return a function that finds the strategy of a state as it is in force; it returns None where that is unknown."""
+    store = ConfigurationStore(settings)
     try:
-        built = registry.build(changes.read(changes.version()))
+        built = registry.build(store.read(store.version()))
     except (LedgerError, SettingsError):
         built = {}
     known = {(pool, each.name): each for pool, strategies in built.items() for each in strategies}
 
-    def find(name: Name) -> AnyStrategy | None:
+    def find(name: StateField) -> AnyStrategy | None:
         bound = known.get((name.pool, name.what)) if name.is_state else None
         return bound.for_symbol(name.symbol) if bound else None
 
@@ -103,7 +103,7 @@ def reset(
 
     Example: python -m tasks state reset iceberg --symbol BTCUSDT --reason "bad prices at 3:12"
     """
-    states = States(load())
+    states = StateStore(load())
     chosen = _chosen(pool, venue, symbol, strategy)
     names = sorted(each.name for each in states.find(chosen))
     if not names:
@@ -115,7 +115,7 @@ def reset(
         typer.echo(f"pool {found}: removed {states.reset(done, list(of_pool)):,}")
 
 
-def _format_names(names: list[Name]) -> str:
+def _format_names(names: list[StateField]) -> str:
     first = ", ".join(f"{name.venue} {name.symbol}" for name in names[:5])
     more = f" and {len(names) - 5:,} more" if len(names) > 5 else ""
     return f"{len(names):,} state{'s' if len(names) > 1 else ''} of {names[0].what} ({first}{more})"
@@ -124,7 +124,7 @@ def _format_names(names: list[Name]) -> str:
 @app.command()
 def history(*, as_json: AsJson = False) -> None:
     """List the resets, oldest first: when, what, how many states, who, why."""
-    done = list(States(load()).history())
+    done = list(StateStore(load()).history())
     for each in done:
         of = each.reset
         if as_json:

@@ -15,7 +15,7 @@ from tasks.backtest.strategies_page import page
 from tasks.cli import command_line
 from tasks.configuration import registry
 from tasks.conformance import suite as checking
-from tasks.protocol.plausibility import Limits
+from tasks.protocol.plausibility import PlausibilityLimits
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 
@@ -112,7 +112,10 @@ def write_report(
     Example: python -m tasks strategies report recording.jsonl.gz > docs/strategies.md
     """
     own = load()
-    settings, limits = configuration.read(own.strategies_file), Limits(own.max_clock_lead_s, own.max_book_jump)
+    settings, limits = (
+        configuration.read(own.strategies_file),
+        PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump),
+    )
     tables: dict[str, str] = {}
     with err.status("reading") as status:
         for path in files:

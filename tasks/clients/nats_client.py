@@ -1,4 +1,4 @@
-"""How everybody of ours connects to NATS: who we say we are, and what we accept of the server."""
+"""The NATS client of all processes: its login, and what it accepts of the server."""
 
 import asyncio
 import re
@@ -44,7 +44,7 @@ Take = Callable[[bytes, bytes, bytes | None], None]
 
 
 class NatsClient(Client):
-    """nats-py's, which keeps trying where a login is withdrawn, and sends none in the clear where TLS is asked for."""
+    """nats-py's client, which keeps retrying a withdrawn login, and sends none in the clear where TLS is required."""
 
     def __init__(self, settings: Settings) -> None:
         """Open nothing yet. Raises SettingsError: what the settings say of NATS can't be used."""
@@ -182,7 +182,7 @@ class NatsClient(Client):
             await super()._process_err(err_msg)
 
     def _connect_command(self) -> bytes:
-        """Called by nats-py to log in. It encrypts only if the server asks for it, whatever the URL says."""
+        """Called by nats-py to log in. It encrypts only if the server requires it, whatever the scheme of the URL."""
         scheme = self._current_server.uri.scheme if self._current_server else ""
         wanted = scheme == "tls" or self._settings.nats_tls
         if wanted and scheme != "wss" and not self._server_info.get("tls_required"):

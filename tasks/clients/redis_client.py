@@ -1,4 +1,4 @@
-"""Where every client of Redis is made: of one server, or of the master that Sentinels name.
+"""Makes every client of Redis: of one server, or of the master that Sentinels name.
 
 A client of a master asks the Sentinels at each new connection. While they have none to name, a call fails as it does
 when a server is unavailable; so who can wait for a server can wait for a failover.
@@ -27,7 +27,7 @@ from tasks.settings.redis_url import RedisAddress
 UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, OSError)
 #: What a call raises for any reason that lies in Redis: it is unavailable, or refuses, or is not understood.
 FAILED = (redis.RedisError, OSError)
-#: How long a Sentinel may take to answer; then the next one is asked.
+#: How long a Sentinel may take to answer; then the next one is tried.
 SENTINEL_TIMEOUT_S = 1.0
 
 
@@ -95,7 +95,7 @@ class _ReconnectingConnection(AbstractConnection):
 
 
 class _Sentinel(Sentinel):
-    """Reports in one line why there is no master: redis-py prints its clients instead, and not what they heard."""
+    """Reports in one line why there is no master: redis-py prints its clients instead, and not their errors."""
 
     def discover_master(self, service_name: str) -> tuple[str, int]:
         try:

@@ -1,4 +1,4 @@
-"""Which configuration each record ran under, from which event on: what `backtest --audit` goes by. Pure."""
+"""Which configuration each record ran under, from which event on: the input of `backtest --audit`. Pure."""
 
 from collections import defaultdict, deque
 from collections.abc import Iterable, Mapping
@@ -11,7 +11,7 @@ from tasks.events import AnyEvent, Kind, Venue
 from tasks.protocol.utc_time import utc
 
 
-class Line(msgspec.Struct, frozen=True):
+class AuditLine(msgspec.Struct, frozen=True):
     """One line of the audit stream: the first event of a record under a configuration."""
 
     config_version: str
@@ -23,7 +23,7 @@ class Line(msgspec.Struct, frozen=True):
     time_ms: int
 
 
-_decode = msgspec.json.Decoder(Line).decode
+_decode = msgspec.json.Decoder(AuditLine).decode
 RecordKey = tuple[str, Venue, str, Kind]
 
 
@@ -33,7 +33,7 @@ class Audit:
     def __init__(self, lines: Iterable[bytes], configurations: Mapping[str, Configuration]) -> None:
         """Take the audit stream's lines. Raises LedgerError when they name a configuration that is not there."""
         self.configurations = configurations
-        self._turns: dict[RecordKey, deque[Line]] = defaultdict(deque)
+        self._turns: dict[RecordKey, deque[AuditLine]] = defaultdict(deque)
         self._now: dict[RecordKey, str] = {}
         for line in map(_decode, lines):
             if line.config_version not in configurations:
@@ -57,7 +57,7 @@ class Audit:
         return self._now[key]
 
 
-def _missing(pool: str, event: AnyEvent, first: Line | None) -> str:
+def _missing(pool: str, event: AnyEvent, first: AuditLine | None) -> str:
     """Return what is missing where a record begins with an event that is not the first one of the audited run."""
     what = f"{event.venue} {event.symbol} {event.kind}"
     if first is None:
@@ -68,7 +68,7 @@ def _missing(pool: str, event: AnyEvent, first: Line | None) -> str:
     return f"the audited run did not see {what} {ours}: it began with {theirs}"
 
 
-def _left_out(event: AnyEvent, turn: Line) -> str:
+def _left_out(event: AnyEvent, turn: AuditLine) -> str:
     """Return which event a recording goes past that was the first one under a configuration."""
     return (
         f"the recording lacks {event.venue} {event.symbol} {event.kind} {turn.id} of {utc(turn.time_ms)}, with which "

@@ -1,4 +1,4 @@
-"""A strategy as a configuration runs it: the author's object, and beside it what the configuration says of it. Pure."""
+"""A strategy as a configuration runs it: the author's object, and its settings in the configuration. Pure."""
 
 from collections.abc import Mapping
 from types import MappingProxyType

@@ -109,8 +109,8 @@ def only(configuration: Configuration, symbols: Iterable[str], strategies: Itera
     return check(tables, "the configuration")
 
 
-class Difference(NamedTuple):
-    """One key that two configurations say different things of; None: nothing, so the default."""
+class KeyDifference(NamedTuple):
+    """One key for which two configurations differ; None stands for the default."""
 
     key: str
     old: Any
@@ -121,11 +121,11 @@ class Difference(NamedTuple):
         return f"{self.key}: {format_value(self.old)} → {format_value(self.new)}"
 
 
-def difference(old: Configuration, new: Configuration) -> list[Difference]:
+def difference(old: Configuration, new: Configuration) -> list[KeyDifference]:
     """Return what differs, sorted by key."""
     before, after = _flat(old.tables()), _flat(new.tables())
     return [
-        Difference(key, before.get(key), after.get(key))
+        KeyDifference(key, before.get(key), after.get(key))
         for key in sorted(before.keys() | after.keys())
         if before.get(key) != after.get(key) and not (_has_more(before, key) or _has_more(after, key))
     ]

@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 
 class Gate(BaseModel):
-    """What may pass. A strategy's gate and the one for all both apply."""
+    """Limits on which signals may pass. A strategy's gate and the one for all both apply."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 

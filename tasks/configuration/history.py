@@ -21,8 +21,8 @@ INGEST = "ingest"
 _ROLLBACK = "rollback to "
 
 
-class Change(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One change of the configuration."""
+class ConfigurationChange(msgspec.Struct, frozen=True, omit_defaults=True):
+    """One change of the configuration: version, time, author, reason."""
 
     version: str
     #: The version before; empty for the first.
@@ -51,16 +51,16 @@ class Change(msgspec.Struct, frozen=True, omit_defaults=True):
         return self.author == INGEST or (self.author == FILE and self.overlay is None)
 
 
-class Walk:
-    """The history, walked from its beginning: what each change stands on."""
+class HistoryReplay:
+    """The history replayed from its beginning: for each change, the state that it was made on."""
 
-    def __init__(self, history: Sequence[Change]) -> None:
+    def __init__(self, history: Sequence[ConfigurationChange]) -> None:
         """Take all changes, oldest first."""
         self._history = history
-        self._parents: dict[str, Change | None] = {}
+        self._parents: dict[str, ConfigurationChange | None] = {}
         #: By the entry of each change: the change at run time that was the newest in force after it.
-        self._heads: dict[str, Change | None] = {}
-        head: Change | None = None
+        self._heads: dict[str, ConfigurationChange | None] = {}
+        head: ConfigurationChange | None = None
         for at, change in enumerate(history):
             restored = self._restored(history[:at], change)
             if restored is not None:
@@ -73,7 +73,7 @@ class Walk:
         self._head = head
 
     @staticmethod
-    def _restored(before: Sequence[Change], change: Change) -> Change | None:
+    def _restored(before: Sequence[ConfigurationChange], change: ConfigurationChange) -> ConfigurationChange | None:
         """Return the change that a rollback went back to; None: it is no rollback."""
         if change.restores:
             return next((each for each in before if each.entry == change.restores), None)
@@ -81,30 +81,30 @@ class Walk:
             return None
         return next((each for each in reversed(before) if each.version == change.version), None)
 
-    def in_force(self) -> list[Change]:
+    def in_force(self) -> list[ConfigurationChange]:
         """Return the changes that are in force and not undone, oldest first; the first is the ground they stand on."""
-        chain: list[Change] = []
+        chain: list[ConfigurationChange] = []
         change = self._head
         while change is not None:
             chain.insert(0, change)
             change = self._parents[change.entry]
         return chain
 
-    def undone(self) -> tuple[Change, Change]:
+    def undone(self) -> tuple[ConfigurationChange, ConfigurationChange]:
         """Return the newest change that is in force, and the one before it. Raises LedgerError: there is none."""
         chain = self.in_force()
         if len(chain) < 2:
             raise LedgerError("there is no earlier configuration: nothing that was set at run time is left to undo")
         return chain[-1], chain[-2]
 
-    def find(self, version: str) -> Change:
+    def find(self, version: str) -> ConfigurationChange:
         """Return the newest change that put a version in force. Raises LedgerError: there is none."""
         for change in reversed(self._history):
             if change.version == version:
                 return change
         raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
 
-    def file(self, change: Change) -> str:
+    def file(self, change: ConfigurationChange) -> str:
         """Return the version of the strategies file on which a change stands."""
         before = self._history[: self._history.index(change) + 1]
         taken = next((each for each in reversed(before) if each.file or each.author == FILE), before[0])

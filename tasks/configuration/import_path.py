@@ -1,4 +1,4 @@
-"""Where strategies that do not come with the project are imported from."""
+"""The folder from which strategies that do not come with the project are imported."""
 
 import os
 import sys

@@ -154,6 +154,6 @@ def read(path: Path) -> Configuration:
 
 
 def _where_first(said: str) -> str:
-    """Return what tomllib says with the place before it: `line 3, column 5: expected ']' at the end of ...`."""
+    """Return tomllib's error with the place before it: `line 3, column 5: expected ']' at the end of ...`."""
     what, _, where = said.removesuffix(")").rpartition(" (at ")
     return f"{where}: {what[0].lower()}{what[1:]}" if what else said

@@ -1,4 +1,4 @@
-"""What was changed at run time: values that lie over the strategies file, and stay when it is edited. Pure.
+"""Changes at run time: values that lie over the strategies file, and stay when it is edited. Pure.
 
 A value goes by the strategy, not by the pool that it ran in when it was set, unless only one pool was asked for: a
 strategy that was killed stays so in a pool that was renamed. A value that finds nothing to lie over, or that does not
@@ -34,19 +34,19 @@ class RuntimeValue(msgspec.Struct, frozen=True):
     symbol: str
     #: "levels", "gate.killed", "paused".
     key: str
-    #: None: the default, whatever the file says.
+    #: None: the default, whatever the file has.
     value: Any = None
-    #: What the file said when it was set, each value once; None: nothing, so the default.
+    #: The file's values when it was set, each once; None: no value, so the default.
     file: tuple[Any, ...] = ()
 
     @property
     def path(self) -> tuple[str, ...]:
-        """Where it belongs in the table of its strategy, its pool, or the file."""
+        """The path of the key in the table of its strategy, its pool, or the file."""
         return (("symbols", self.symbol) if self.symbol else ()) + tuple(self.key.split("."))
 
     @property
     def label(self) -> str:
-        """How `strategies reset` names it: `orderbook_skew.levels`."""
+        """The name of it for `strategies reset`: `orderbook_skew.levels`."""
         within = ".".join(self.path)
         if not self.strategy:
             return f"pools.{self.pool}.{within}"
@@ -55,7 +55,7 @@ class RuntimeValue(msgspec.Struct, frozen=True):
 
     @property
     def is_switch(self) -> bool:
-        """Whether it says what may pass, and nothing that a strategy has to take."""
+        """Whether it belongs to a gate, so that no strategy has to accept it."""
         return self.key.startswith(_GATE) or not self.strategy
 
     def named(self, key: str, signal_name: str) -> bool:
@@ -83,18 +83,18 @@ class RuntimeValue(msgspec.Struct, frozen=True):
 Overlay = tuple[RuntimeValue, ...]
 
 
-class Unused(NamedTuple):
-    """A value that is kept and not used."""
+class UnusedValue(NamedTuple):
+    """A value that is stored but not used, and why."""
 
     value: RuntimeValue
     why: str
 
 
-class Merged(NamedTuple):
-    """A strategies file with an overlay over it."""
+class MergedConfiguration(NamedTuple):
+    """A strategies file with an overlay over it, and the values that do not fit."""
 
     configuration: Configuration
-    unused: tuple[Unused, ...]
+    unused: tuple[UnusedValue, ...]
 
 
 def format_value(value: Any) -> str:
@@ -140,7 +140,7 @@ def applied(configuration: Configuration, values: Iterable[RuntimeValue]) -> Con
 
 
 def recorded(overlay: Overlay, file: Configuration, values: Iterable[RuntimeValue]) -> Overlay:
-    """Return the overlay with these values set too; what says the same as is there without it is left out."""
+    """Return the overlay with these values set too; a value that changes nothing is left out."""
     kept = list(overlay)
     for value in values:
         kept = [each for each in kept if not value.replaces(each)]
@@ -149,12 +149,12 @@ def recorded(overlay: Overlay, file: Configuration, values: Iterable[RuntimeValu
     return tuple(sorted(kept, key=_order))
 
 
-def merge(file: Configuration, overlay: Overlay, build: Callable[[Configuration], object]) -> Merged:
+def merge(file: Configuration, overlay: Overlay, build: Callable[[Configuration], object]) -> MergedConfiguration:
     """Lay the overlay over the file; `build` raises SettingsError for a configuration that strategies refuse.
 
     Raises SettingsError: the file can't be used by itself.
     """
-    unused = [Unused(value, _nowhere(value)) for value in overlay if not _places(file.tables(), value)]
+    unused = [UnusedValue(value, _nowhere(value)) for value in overlay if not _places(file.tables(), value)]
     usable = _usable(file, overlay)
 
     def fits(values: Iterable[RuntimeValue]) -> Configuration:
@@ -163,18 +163,18 @@ def merge(file: Configuration, overlay: Overlay, build: Callable[[Configuration]
         return merged
 
     try:
-        return Merged(fits(usable), tuple(unused))
+        return MergedConfiguration(fits(usable), tuple(unused))
     except SettingsError:
         fits(())
     kept: list[RuntimeValue] = []
     for _, group in groupby(usable, lambda value: value.strategy):
         unused += _fit(tuple(group), kept, fits)
-    return Merged(fits(kept), tuple(unused))
+    return MergedConfiguration(fits(kept), tuple(unused))
 
 
 def _fit(
     group: Overlay, kept: list[RuntimeValue], fits: Callable[[Iterable[RuntimeValue]], object]
-) -> Iterator[Unused]:
+) -> Iterator[UnusedValue]:
     """Add to `kept` the values of a strategy that fit, all at once or one after the other; yield the others."""
     left, tries = list(group), [list(group)]
     why: dict[str, str] = {}
@@ -191,7 +191,7 @@ def _fit(
             left = [each for each in left if each not in candidates]
             # What did not fit before may fit by now.
             tries = [[each] for each in left]
-    yield from (Unused(value, why[value.label]) for value in left)
+    yield from (UnusedValue(value, why[value.label]) for value in left)
 
 
 def _one_line(error: SettingsError) -> str:
@@ -199,7 +199,7 @@ def _one_line(error: SettingsError) -> str:
 
 
 def overtaken(file: Configuration, overlay: Overlay) -> list[tuple[RuntimeValue, tuple[Any, ...]]]:
-    """Return the values for whose keys the file says something new since they were set, and what it says."""
+    """Return the values whose keys have changed in the file since they were set, and the file's values now."""
     found = []
     for value in overlay:
         says = tuple(each for each in _distinct(_at(file, value)) if each != value.value and each not in value.file)
@@ -244,14 +244,14 @@ def _put(place: dict[str, Any], value: RuntimeValue) -> None:
         inner[last] = value.value
         return
     inner.pop(last, None)
-    # A table with nothing in it says nothing.
+    # An empty table has no effect.
     for table, part in zip(reversed(tables[:-1]), reversed(path), strict=True):
         if not table[part]:
             del table[part]
 
 
 def _at(configuration: Configuration, value: RuntimeValue) -> list[Any]:
-    """Return what a configuration says at each place of a value; None for the default."""
+    """Return a configuration's value at each place of a value; None for the default."""
     found = []
     for place in _places(configuration.tables(), value):
         inner: Any = place

@@ -1,4 +1,4 @@
-"""The overlay of what a release changed that kept none: told by the difference from the strategies file. Pure."""
+"""The overlay of changes by a release that stored none: derived from the difference to the strategies file. Pure."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby
@@ -32,7 +32,7 @@ def _differing(strategy: str, pool: str, was: dict[str, Any], now: dict[str, Any
 
 
 def _flat(table: dict[str, Any]) -> dict[tuple[str, str], Any]:
-    """Return what the table of a strategy says, by symbol and key."""
+    """Return the values in the table of a strategy, by symbol and key."""
     flat = {("", key): value for key, value in table.items() if key not in {"gate", "symbols"}}
     flat |= {("", f"gate.{key}"): value for key, value in table.get("gate", {}).items()}
     for symbol, params in table.get("symbols", {}).items():

@@ -1,4 +1,4 @@
-"""What was set at run time and is at odds with the strategies file: format_value at every start, until somebody decides."""
+"""Values set at run time that conflict with the strategies file: reported at every start, until somebody decides."""
 
 from collections.abc import Iterator
 
@@ -9,7 +9,7 @@ from tasks.protocol.findings import Finding
 
 
 def runtime_values(file: Configuration, values: Overlay) -> Iterator[Finding]:
-    """Yield a warning for each value that the file says something new of, or that is not used."""
+    """Yield a warning for each value that is not used, or whose value in the file was changed."""
     for value, says in overlay.overtaken(file, values):
         instead = " or ".join(map(format_value, says))
         yield Finding(

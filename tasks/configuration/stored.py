@@ -1,4 +1,4 @@
-"""What the ledger says of the configuration in force: its version, the strategies file under it, the overlay. Pure."""
+"""The configuration in force as stored in the ledger: its version, the strategies file under it, the overlay. Pure."""
 
 from contextlib import suppress
 from typing import NamedTuple
@@ -10,7 +10,7 @@ from tasks.errors import UNREADABLE
 
 
 class _StoredOverlay(msgspec.Struct):
-    """The overlay as the ledger keeps it."""
+    """The overlay as stored in the ledger."""
 
     #: The version in force with it. An earlier release that changes something leaves this one behind.
     version: str
@@ -18,7 +18,7 @@ class _StoredOverlay(msgspec.Struct):
 
 
 class StoredConfiguration(NamedTuple):
-    """What the ledger says is in force; empty where it says nothing."""
+    """The configuration in force as stored in the ledger; empty where there is none."""
 
     version: str
     #: The version of the strategies file under it.

@@ -34,8 +34,8 @@ _POOL = "check"
 Status = Literal["passed", "failed"]
 
 
-class Size(NamedTuple):
-    """How much is tried."""
+class SuiteSize(NamedTuple):
+    """Size of the generated test data."""
 
     #: Events of the checks on replay, cuts, repeats and warm-up: 10 ticks a second of three symbols.
     events: int = 12_000
@@ -43,8 +43,8 @@ class Size(NamedTuple):
     day_step_s: int = 60
 
 
-class Finding(NamedTuple):
-    """What one check came to."""
+class CheckResult(NamedTuple):
+    """Result of one check."""
 
     name: str
     status: Status
@@ -52,11 +52,11 @@ class Finding(NamedTuple):
     detail: str
 
 
-class Report(NamedTuple):
-    """All findings on one class."""
+class SuiteReport(NamedTuple):
+    """The results of all checks on one class."""
 
     strategy: str
-    findings: tuple[Finding, ...]
+    findings: tuple[CheckResult, ...]
 
     @property
     def passed(self) -> bool:
@@ -70,7 +70,7 @@ class Report(NamedTuple):
 
 
 class _SignalRow(msgspec.Struct, frozen=True):
-    """What of a signal says when it came, and what about."""
+    """The fields of a signal that checks compare: time, symbol and action."""
 
     symbol: str
     action: str
@@ -78,16 +78,16 @@ class _SignalRow(msgspec.Struct, frozen=True):
 
     @property
     def about(self) -> tuple[str, str]:
-        """What a cool-down goes by."""
+        """Symbol and action, to which a cool-down applies."""
         return self.symbol, self.action
 
 
 class _BrokenError(Exception):
-    """What a check found wrong: its text becomes the finding."""
+    """A failed check: its text becomes the result's detail."""
 
 
-class _Ran(NamedTuple):
-    """What the engine made of some events."""
+class _EngineRun(NamedTuple):
+    """Signals, states and seconds of one run of the engine."""
 
     ledger: MemoryLedger
     seconds: float
@@ -108,42 +108,42 @@ class _Ran(NamedTuple):
         return max(map(len, self.states.values()), default=0)
 
 
-def check(strategy_type: type[AnyStrategy], size: Size = Size()) -> Report:  # noqa: B008 a constant
+def check(strategy_type: type[AnyStrategy], size: SuiteSize = SuiteSize()) -> SuiteReport:  # noqa: B008 a constant
     """Try everything; never raises what the strategy raises."""
-    tried = _Tried(strategy_type, size)
+    trial = _StrategyTrial(strategy_type, size)
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
-        ("unknown parameters are refused", tried.parameters),
-        ("no event makes it raise", tried.no_exception),
-        ("replay is deterministic", tried.replay),
-        ("a cut and a restored state change nothing", tried.resume),
-        ("a repeated event yields nothing", tried.repeats),
-        ("no signal in warm-up", tried.warmup),
-        ("a clock that was ahead is got over", tried.clock),
-        ("the state stays bounded", tried.bounded),
-        ("cost per event", tried.cost),
-        ("no clock, I/O, randomness or Celery (lint)", tried.source),
+        ("unknown parameters are refused", trial.parameters),
+        ("no event makes it raise", trial.no_exception),
+        ("replay is deterministic", trial.replay),
+        ("a cut and a restored state change nothing", trial.resume),
+        ("a repeated event yields nothing", trial.repeats),
+        ("no signal in warm-up", trial.warmup),
+        ("a clock that was ahead is got over", trial.clock),
+        ("the state stays bounded", trial.bounded),
+        ("cost per event", trial.cost),
+        ("no clock, I/O, randomness or Celery (lint)", trial.source),
     )
-    return Report(strategy_type.name, tuple(_try(name, run) for name, run in checks))
+    return SuiteReport(strategy_type.name, tuple(_try(name, run) for name, run in checks))
 
 
-def _try(name: str, run: Callable[[], str]) -> Finding:
+def _try(name: str, run: Callable[[], str]) -> CheckResult:
     try:
-        return Finding(name, "passed", run())
+        return CheckResult(name, "passed", run())
     except _BrokenError as broken:
-        return Finding(name, "failed", str(broken))
+        return CheckResult(name, "failed", str(broken))
     except Exception as error:  # noqa: BLE001 somebody's code may raise anything
-        return Finding(name, "failed", f"{type(error).__name__}: {error}".splitlines()[0])
+        return CheckResult(name, "failed", f"{type(error).__name__}: {error}".splitlines()[0])
 
 
-class _Tried:
-    """One class on trial."""
+class _StrategyTrial:
+    """All checks of one strategy class."""
 
-    def __init__(self, strategy_type: type[AnyStrategy], size: Size) -> None:
+    def __init__(self, strategy_type: type[AnyStrategy], size: SuiteSize) -> None:
         self._type, self._size = strategy_type, size
         self._kinds = kinds(strategy_type)
         names = synthetic_market.symbols(len(synthetic_market.BASKET))
         self._events = list(islice(synthetic_market.market(names, self._kinds, 100), size.events if self._kinds else 0))
-        self._once: _Ran | None = None
+        self._once: _EngineRun | None = None
 
     def parameters(self) -> str:
         self._type.create({})
@@ -156,11 +156,11 @@ class _Tried:
     def no_exception(self) -> str:
         if not self._kinds:
             raise _BrokenError("it overrides neither on_depth nor on_trade")
-        ran = self._whole()
-        if letters := ran.ledger.letters:
+        run = self._whole()
+        if letters := run.ledger.letters:
             detail = dead_letters.unpack(letters[0]).detail.strip().splitlines()[-1]
             raise _BrokenError(f"{len(letters)} events raised, the first: {detail}")
-        return f"{len(self._events):,} events, {len(ran.signals):,} signals"
+        return f"{len(self._events):,} events, {len(run.signals):,} signals"
 
     def replay(self) -> str:
         _same(self._whole(), self._run([self._events]), "a second replay")
@@ -177,9 +177,9 @@ class _Tried:
 
     def repeats(self) -> str:
         twice = [event for event in self._events for _ in range(2)]
-        ran, seen = self._whole(), self._run([twice])
-        if sorted(ran.signals) != sorted(seen.signals) or ran.states != seen.states:
-            raise _BrokenError(f"{len(seen.signals)} signals instead of {len(ran.signals)} with each event twice")
+        run, seen = self._whole(), self._run([twice])
+        if sorted(run.signals) != sorted(seen.signals) or run.states != seen.states:
+            raise _BrokenError(f"{len(seen.signals)} signals instead of {len(run.signals)} with each event twice")
         return f"{len(self._events):,} events given twice"
 
     def warmup(self) -> str:
@@ -196,7 +196,7 @@ class _Tried:
         return f"{needed} events"
 
     def clock(self) -> str:
-        """Whatever speaks again and again from a fresh start must not be silent after a step back of the clock."""
+        """A strategy that signals repeatedly from a fresh start must not fall silent after a step back of the clock."""
         first = len(self._events) // 3
         tail = self._events[first + first // 10 :]
         ahead = [
@@ -238,19 +238,19 @@ class _Tried:
         names = {event.symbol for event in self._events}
         return [[event for event in self._events if event.symbol == name] for name in sorted(names)]
 
-    def _whole(self) -> _Ran:
+    def _whole(self) -> _EngineRun:
         if self._once is None:
             self._once = self._run([self._events])
         return self._once
 
-    def _run(self, parts: Iterable[Sequence[AnyEvent]]) -> _Ran:
+    def _run(self, parts: Iterable[Sequence[AnyEvent]]) -> _EngineRun:
         """Run batches as workers would, each in a new one: a new strategy, restored states, a number for each event."""
         ledger, started_s, seq = MemoryLedger("check"), time.process_time(), 0
         for batch in parts:
             events = [msgspec.structs.replace(event, seq=seq + n) for n, event in enumerate(batch, start=1)]
             seq += len(events)
             ledger.run(_POOL, events, (BoundStrategy.of(self._type.create({})),), "check")
-        return _Ran(ledger, time.process_time() - started_s)
+        return _EngineRun(ledger, time.process_time() - started_s)
 
 
 def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
@@ -262,15 +262,15 @@ def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
     return tuple(kind for kind, overridden in hooks if overridden)
 
 
-def _signals_within(ran: _Ran, events: Sequence[AnyEvent]) -> list[_SignalRow]:
+def _signals_within(run: _EngineRun, events: Sequence[AnyEvent]) -> list[_SignalRow]:
     """Return the signals that came within the times of some events."""
     if not events:
         return []
-    read = [msgspec.json.decode(packed, type=_SignalRow) for packed in ran.signals]
+    read = [msgspec.json.decode(packed, type=_SignalRow) for packed in run.signals]
     return [each for each in read if events[0].time_ms <= each.event_time_ms <= events[-1].time_ms]
 
 
-def _same(one: _Ran, other: _Ran, how: str) -> None:
+def _same(one: _EngineRun, other: _EngineRun, how: str) -> None:
     if one.signals != other.signals:
         raise _BrokenError(f"{how} gave {len(other.signals)} signals instead of {len(one.signals)}, or others")
     if one.states != other.states:

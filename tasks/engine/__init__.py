@@ -4,14 +4,14 @@ Pure: the same code runs in workers and in the backtest. It knows the configurat
 made of, and neither Redis nor any other place outside this process.
 """
 
-from tasks.engine.engine import BatchRun, Conditions, Place, fields
+from tasks.engine.engine import BatchRun, RunOptions, RunProgress, fields
 from tasks.engine.memory_ledger import MemoryLedger
 
 __all__ = [
     "BatchRun",
-    "Conditions",
     "MemoryLedger",
-    "Place",
+    "RunOptions",
+    "RunProgress",
     "engine",
     "fatal_errors",
     "fields",

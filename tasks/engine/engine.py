@@ -23,46 +23,46 @@ from tasks.protocol import dead_letters, records
 from tasks.protocol.counters import Counts
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
-from tasks.protocol.strikes import NOTHING, Spared
+from tasks.protocol.strikes import NOTHING, ExcludedEvents
 
 #: Gives nanoseconds that only rise.
 Clock = Callable[[], int]
 
 
-class Place(Protocol):
-    """Holds the position of the event that a run is at, and the number of the strategy, from 1; 0: none."""
+class RunProgress(Protocol):
+    """The position of the event that a run is working on, and the number of the strategy, from 1; 0: none."""
 
     def __setitem__(self, index: int, value: int, /) -> None:
         """Set one of the two."""
 
 
-class Conditions(NamedTuple):
-    """How a run goes. The defaults are the backtest's."""
+class RunOptions(NamedTuple):
+    """Options of a run. The defaults are the backtest's."""
 
-    #: With it, the outcome says what each strategy spent, and `place` is kept.
+    #: With it, the outcome has the time spent by each strategy, and `progress` is updated.
     clock_ns: Clock | None = None
     #: Whether an exception out of a strategy's code ends the run, or is the strategy's error on the event.
     is_fatal: IsFatal = is_fatal
-    #: Says at any time which event and strategy the run is at.
-    place: Place | None = None
-    #: What is not tried.
-    spared: Spared = NOTHING
+    #: Updated with the event and the strategy that the run is working on.
+    progress: RunProgress | None = None
+    #: Not given to strategies.
+    excluded: ExcludedEvents = NOTHING
 
 
-DEFAULT = Conditions()
+DEFAULT = RunOptions()
 
 
-class _Names(NamedTuple):
-    """What the record of a stream of events is called, and the state of each strategy."""
+class _FieldNames(NamedTuple):
+    """The ledger's field names of the record of a stream of events and of each strategy's state."""
 
     record: str
     states: tuple[str, ...]
 
 
 @lru_cache(maxsize=8_192)
-def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrategy, ...]) -> _Names:
+def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrategy, ...]) -> _FieldNames:
     states = tuple(strategy_run.field(venue, symbol, each.strategy) for each in strategies)
-    return _Names(records.named(venue, symbol, kind), states)
+    return _FieldNames(records.named(venue, symbol, kind), states)
 
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class BatchRun:
         strategies: Sequence[BoundStrategy],
         config_version: str,
         held: Mapping[str, bytes | None],
-        conditions: Conditions = DEFAULT,
+        options: RunOptions = DEFAULT,
     ) -> None:
         """Start from what the ledger holds: `held` has a value or None for each of `fields`."""
         self._pool, self._source, self._config_version = pool, source, config_version
@@ -91,9 +91,9 @@ class BatchRun:
         #: The events that each record took.
         self._taken: dict[str, list[AnyEvent]] = {}
         self._states: dict[str, StrategyRun] = {}
-        self._clock_ns, self._is_fatal = conditions.clock_ns, conditions.is_fatal
-        self._place: Place = [0, 0] if conditions.place is None else conditions.place
-        self._spared = conditions.spared if conditions.spared != NOTHING else None
+        self._clock_ns, self._is_fatal = options.clock_ns, options.is_fatal
+        self._progress: RunProgress = [0, 0] if options.progress is None else options.progress
+        self._excluded = options.excluded if options.excluded != NOTHING else None
         self._outcome = Outcome({}, [], [], [], Counts())
         #: Counted for every event, so apart.
         self._applied = self._repeats = self._gaps = 0
@@ -170,18 +170,18 @@ class BatchRun:
         self._outcome.audit.append(msgspec.json.encode(line))
 
     def _run_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
-        spent_ns, began_ns, place = self._outcome.spent_ns, clock_ns(), self._place
-        place[0] = event.seq
+        spent_ns, began_ns, progress = self._outcome.spent_ns, clock_ns(), self._progress
+        progress[0] = event.seq
         for number, (strategy, state_name) in enumerate(zip(self._strategies, states, strict=True), start=1):
-            place[1] = number
+            progress[1] = number
             self._run_strategy(event, strategy, state_name)
             ended_ns = clock_ns()
             spent_ns[strategy.name] += ended_ns - began_ns
             began_ns = ended_ns
-        place[1] = 0
+        progress[1] = 0
 
     def _run_strategy(self, event: AnyEvent, strategy: BoundStrategy, state_name: str) -> None:
-        if self._spared and self._is_spared(event, strategy, self._spared):
+        if self._excluded and self._is_excluded(event, strategy, self._excluded):
             return
         run = self._states.get(state_name) or self._state(event, strategy, state_name)
         try:
@@ -202,13 +202,13 @@ class BatchRun:
             for reason in said.reasons:
                 self._outcome.counts.add("held", reason)
 
-    def _is_spared(self, event: AnyEvent, strategy: BoundStrategy, spared: Spared) -> bool:
-        """Whether a strategy must not be given an event; where it is the strategy's error, that is told of."""
-        if (strategy.name, event.seq) in spared.events:
+    def _is_excluded(self, event: AnyEvent, strategy: BoundStrategy, excluded: ExcludedEvents) -> bool:
+        """Whether a strategy must not be given an event; where it is the strategy's error, a dead letter is written."""
+        if (strategy.name, event.seq) in excluded.events:
             detail = "every run that gave this event to this strategy ended with its process"
             self._raised(dead_letters.raised(detail, self._pool, strategy.name, event))
             return True
-        return strategy.name in spared.strategies
+        return strategy.name in excluded.strategies
 
     def _record_error(self, error: BaseException, strategy: str, event: AnyEvent | None) -> None:
         """Write the dead letter of an exception."""

@@ -16,7 +16,7 @@ HeldReason = Literal["killed", "paused", "confidence", "cool_down", "per_hour"]
 
 
 class GateHistory(msgspec.Struct, array_like=True):
-    """What went through the gate, of one state; saved with it."""
+    """The signals that passed the gate, of one state; saved with it."""
 
     #: Event time of the last signal, by what the cool-down goes by ("BTCUSDT buy").
     last_ms: dict[str, int] = {}

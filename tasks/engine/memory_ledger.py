@@ -16,11 +16,11 @@ from tasks.protocol.outcome import Outcome
 
 
 class MemoryLedger:
-    """What the commits of all pools have left behind; what gates held back stands in the outcomes alone."""
+    """The commits of all pools, in memory; signals that gates held back are in the outcomes only."""
 
-    def __init__(self, source: str, conditions: engine.Conditions = engine.DEFAULT) -> None:
+    def __init__(self, source: str, options: engine.RunOptions = engine.DEFAULT) -> None:
         """Start empty, for events of `source`."""
-        self.source, self.conditions = source, conditions
+        self.source, self.options = source, options
         #: Records and states, by pool and field name.
         self.fields: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         #: In the order of the commits.
@@ -32,10 +32,10 @@ class MemoryLedger:
     def run(
         self, pool: str, events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy], config_version: str
     ) -> Outcome:
-        """Return what a batch came to, committed. Raises NewerStateError and what is fatal, and then commits nothing."""
+        """Return the outcome of a batch, committed. Raises NewerStateError and what is fatal, and then commits nothing."""
         stored = self.fields[pool]
         held = {name: stored.get(name) for name in engine.fields(events, strategies)}
-        run = engine.BatchRun(pool, self.source, strategies, config_version, held, self.conditions)
+        run = engine.BatchRun(pool, self.source, strategies, config_version, held, self.options)
         outcome = run.finish(events)
         stored.update(outcome.fields)
         self.signals += outcome.signals

@@ -25,8 +25,8 @@ class NewerStateError(Exception):
     """A newer release wrote this state; it alone may go on with it."""
 
 
-class Saved(msgspec.Struct, array_like=True):
-    """What the ledger holds of a state."""
+class SavedState(msgspec.Struct, array_like=True):
+    """A state as stored in the ledger."""
 
     #: `Strategy.version` of the code that wrote it.
     version: int
@@ -38,7 +38,7 @@ class Saved(msgspec.Struct, array_like=True):
 
 
 class StrategyOutput(NamedTuple):
-    """What a strategy said to one event, as the contract's JSON."""
+    """The signals of a strategy for one event, as the contract's JSON."""
 
     signals: list[bytes]
     #: The action of each.
@@ -50,12 +50,12 @@ class StrategyOutput(NamedTuple):
 
 @cache
 def _decoder(state_type: type[State]) -> Callable[[bytes], tuple[int, int, GateHistory, State]]:
-    """Return what reads a `Saved` and its state in one go."""
+    """Return what reads a `SavedState` and its state in one go."""
     return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type]).decode  # type: ignore[valid-type]  # at run time
 
 
 _packer = msgspec.msgpack.Encoder()
-_unpack_saved = msgspec.msgpack.Decoder(Saved).decode
+_unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
 def field(venue: Venue, symbol: str, strategy: AnyStrategy) -> str:
@@ -116,7 +116,7 @@ class StrategyRun:
         state = self._migrate(saved)
         return (saved.seen, saved.passed, state) if state is not None else None
 
-    def _migrate(self, saved: Saved) -> State | None:
+    def _migrate(self, saved: SavedState) -> State | None:
         try:
             if saved.version == self.strategy.version:
                 return msgspec.msgpack.decode(saved.state, type=self.strategy.state_type)
@@ -149,7 +149,7 @@ class StrategyRun:
         return said
 
     def _pass(self, signal: Signal, event: AnyEvent, spoken: set[str], said: StrategyOutput) -> None:
-        """Let a signal through or hold it back; `spoken` collects what this event's signals were about."""
+        """Let a signal through or hold it back; `spoken` collects the symbols and actions of this event's signals."""
         symbol = signal.symbol or event.symbol
         key = f"{symbol} {signal.action}"
         if self._seen <= self.strategy.warmup or key in spoken:
@@ -188,5 +188,5 @@ class StrategyRun:
 
     def pack(self) -> bytes:
         """Save the state for the ledger. Raises what msgspec raises when the strategy put something else into it."""
-        # As a `Saved` is packed, without packing the state apart.
+        # As a `SavedState` is packed, without packing the state apart.
         return _packer.encode((self.strategy.version, self._seen, self._passed, self._state))

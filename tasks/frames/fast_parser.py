@@ -19,8 +19,8 @@ from tasks.frames.model import (
     MAX_LEVELS,
     MAX_PRICE,
     MAX_STREAM_CHARS,
-    Arrival,
-    Stream,
+    FrameMetadata,
+    StreamName,
     parse_short_stream,
     sides,
     time_ms,
@@ -71,7 +71,7 @@ class _Frame(msgspec.Struct, forbid_unknown_fields=True, gc=False):
 _decode = msgspec.json.Decoder(_Frame, strict=False).decode
 
 
-def read(raw: bytes, arrival: Arrival) -> Depth | Trade | None:
+def read(raw: bytes, metadata: FrameMetadata) -> Depth | Trade | None:
     """Return the event of a frame; None: it takes a closer look. Raises RefusedError: a book or a time is none."""
     try:
         frame = _decode(raw) if len(raw) <= MAX_FRAME_BYTES else None
@@ -82,13 +82,13 @@ def read(raw: bytes, arrival: Arrival) -> Depth | Trade | None:
         return None
     kind, said = stream.kind, frame.data.e
     if kind == "trade" == said:
-        return _trade(frame, stream, arrival)
+        return _trade(frame, stream, metadata)
     if kind == "depth" and said is None:
-        return _spot_depth(frame, stream, arrival)
-    return _usdm_depth(frame, stream, arrival) if kind == "depth" and said == "depthUpdate" else None
+        return _spot_depth(frame, stream, metadata)
+    return _usdm_depth(frame, stream, metadata) if kind == "depth" and said == "depthUpdate" else None
 
 
-def _trade(frame: _Frame, stream: Stream, arrival: Arrival) -> Trade | None:
+def _trade(frame: _Frame, stream: StreamName, metadata: FrameMetadata) -> Trade | None:
     payload = frame.data
     market, number, price, quantity, exchange = payload.X, payload.t, payload.p, payload.q, payload.E
     well = (
@@ -103,12 +103,12 @@ def _trade(frame: _Frame, stream: Stream, arrival: Arrival) -> Trade | None:
     )
     if not well:
         return None
-    at_ms = time_ms(exchange, frame.received_at, frame.timestamp, arrival)
+    at_ms = time_ms(exchange, frame.received_at, frame.timestamp, metadata)
     venue: Venue = "spot" if market is UNSET else "usdm"
-    return Trade(venue, stream.symbol, number, at_ms, arrival.seq, arrival.ingested_at_ns, price, quantity, payload.m)
+    return Trade(venue, stream.symbol, number, at_ms, metadata.seq, metadata.ingested_at_ns, price, quantity, payload.m)
 
 
-def _usdm_depth(frame: _Frame, stream: Stream, arrival: Arrival) -> Depth | None:
+def _usdm_depth(frame: _Frame, stream: StreamName, metadata: FrameMetadata) -> Depth | None:
     payload = frame.data
     well = (
         _is_symbol(payload.s, stream)
@@ -121,19 +121,19 @@ def _usdm_depth(frame: _Frame, stream: Stream, arrival: Arrival) -> Depth | None
     if not well:
         return None
     bids, asks = sides(payload.b, payload.a)
-    at_ms = time_ms(payload.E, frame.received_at, frame.timestamp, arrival)
-    return Depth("usdm", stream.symbol, payload.u, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
+    at_ms = time_ms(payload.E, frame.received_at, frame.timestamp, metadata)
+    return Depth("usdm", stream.symbol, payload.u, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
 
 
-def _spot_depth(frame: _Frame, stream: Stream, arrival: Arrival) -> Depth | None:
+def _spot_depth(frame: _Frame, stream: StreamName, metadata: FrameMetadata) -> Depth | None:
     book = frame.data
     if not (type(book.lastUpdateId) is int and 0 <= book.lastUpdateId <= MAX_ID and book.bids and book.asks):
         return None
     bids, asks = sides(book.bids, book.asks)
-    at_ms = time_ms(None, frame.received_at, frame.timestamp, arrival)
-    return Depth("spot", stream.symbol, book.lastUpdateId, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
+    at_ms = time_ms(None, frame.received_at, frame.timestamp, metadata)
+    return Depth("spot", stream.symbol, book.lastUpdateId, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
 
 
-def _is_symbol(said: str, stream: Stream) -> bool:
+def _is_symbol(said: str, stream: StreamName) -> bool:
     """Whether a payload and its stream agree. What is not ASCII takes a closer look."""
     return said.isascii() and (said == stream.symbol or said.upper() == stream.symbol)

@@ -1,4 +1,4 @@
-"""What the two readers of frames share: what is known of a frame beside its bytes, and what a book and a time must be."""
+"""Shared by the two frame parsers: metadata of frames, and the rules for books and times."""
 
 import re
 from collections.abc import Sequence
@@ -17,20 +17,20 @@ MAX_STREAM_CHARS = 128
 MAX_LEVELS = 20
 MAX_PRICE = 1e15
 MAX_ID = 2**63 - 1
-#: How far an event's time may run ahead of its receipt, unless a setting says otherwise: MAX_CLOCK_LEAD_S.
+#: How far an event's time may run ahead of its receipt by default; the setting is MAX_CLOCK_LEAD_S.
 MAX_LEAD_NS = 60 * 10**9
 #: What the futures market calls a trade of its book.
 MARKET_TRADES = ("MARKET", "RPI")
 
 
-class Skipped(msgspec.Struct, frozen=True):
-    """A frame of another kind."""
+class SkippedFrame(msgspec.Struct, frozen=True):
+    """A frame of a kind that is not used."""
 
     kind: str
 
 
-class Refused(msgspec.Struct, frozen=True):
-    """A malformed frame."""
+class RefusedFrame(msgspec.Struct, frozen=True):
+    """A malformed frame: the reason and its details."""
 
     #: One of a small fixed set of words, good for a metric's label.
     reason: str
@@ -43,11 +43,11 @@ class RefusedError(Exception):
 
     def __init__(self, reason: str, detail: str) -> None:
         super().__init__(reason)
-        self.refused = Refused(reason, detail)
+        self.refused = RefusedFrame(reason, detail)
 
 
-class Arrival(msgspec.Struct, frozen=True):
-    """What the source knows of a frame."""
+class FrameMetadata(msgspec.Struct, frozen=True):
+    """Metadata of a frame beside its bytes: subject, number, and the times at which it was stored and received."""
 
     #: The NATS subject it came on.
     subject: str
@@ -70,8 +70,8 @@ _FOREIGN: dict[Foreign, re.Pattern[str]] = {
 }
 
 
-class Stream(NamedTuple):
-    """What a stream's name says: `btcusdt@depth20@100ms`."""
+class StreamName(NamedTuple):
+    """A parsed stream name: `btcusdt@depth20@100ms`."""
 
     symbol: str
     kind: Kind | None
@@ -87,20 +87,20 @@ def foreign(symbol: str) -> Foreign | None:
 _STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20))|(?P<trade>trade)|\w+)(?:@\w+)?")
 
 
-def parse_stream(name: str) -> Stream | None:
+def parse_stream(name: str) -> StreamName | None:
     """Read a stream's name; None when it is none. `kind` is None for streams that are not ours."""
     return parse_short_stream(name) if len(name) <= MAX_STREAM_CHARS else None
 
 
 @lru_cache(maxsize=8192)
-def parse_short_stream(name: str) -> Stream | None:
+def parse_short_stream(name: str) -> StreamName | None:
     """Do the same for a name that is known to be no longer than MAX_STREAM_CHARS."""
     match = _STREAM.fullmatch(name)
     if match is None:
         return None
     kind: Kind | None = "depth" if match["depth"] else "trade" if match["trade"] else None
     symbol = match["symbol"].upper()
-    return Stream(symbol, kind, foreign(symbol))
+    return StreamName(symbol, kind, foreign(symbol))
 
 
 def sides(bids: Sequence[Level], asks: Sequence[Level]) -> tuple[tuple[Level, ...], tuple[Level, ...]]:
@@ -120,19 +120,19 @@ def _why_no_book(bids: list[float], asks: list[float]) -> RefusedError:
     return RefusedError("crossed", f"best bid {bids[0]!r}, best ask {asks[0]!r}")
 
 
-def time_ms(exchange: int | None, received_at: Any, timestamp: Any, arrival: Arrival) -> int:
+def time_ms(exchange: int | None, received_at: Any, timestamp: Any, metadata: FrameMetadata) -> int:
     """Return an event's time in unix milliseconds: `exchange`, the payload's own, or else that of its receipt.
 
     Raises RefusedError: one of them is no plausible time, or the event's runs too far ahead of its receipt.
     """
-    came_ns = arrival.stored_at_ns or arrival.ingested_at_ns
+    came_ns = metadata.stored_at_ns or metadata.ingested_at_ns
     if type(received_at) is int and FIRST_NS <= received_at <= LAST_NS:
         said_ns = received_at
         # Where no clock is wrong, this is all that there is to look at.
         if said_ns <= came_ns:
             if exchange is None:
                 return said_ns // 1_000_000
-            if FIRST_MS <= exchange <= LAST_MS and exchange * 1_000_000 - arrival.max_lead_ns <= said_ns:
+            if FIRST_MS <= exchange <= LAST_MS and exchange * 1_000_000 - metadata.max_lead_ns <= said_ns:
                 return exchange
     elif received_at is not None:
         said_ns = _plausible_ns("received_at", received_at)
@@ -142,10 +142,10 @@ def time_ms(exchange: int | None, received_at: Any, timestamp: Any, arrival: Arr
     if exchange is not None:
         at_ms = exchange if FIRST_MS <= exchange <= LAST_MS else _plausible_ns("E", exchange) // 1_000_000
     # A recording may say of a line no more than its place.
-    if arrival.max_lead_ns and came_ns >= FIRST_NS:
+    if metadata.max_lead_ns and came_ns >= FIRST_NS:
         receipt_ns = min(said_ns, came_ns)
-        if at_ms * 1_000_000 > receipt_ns + arrival.max_lead_ns:
-            raise RefusedError("time_ahead", _format_ahead(at_ms * 1_000_000 - receipt_ns, arrival))
+        if at_ms * 1_000_000 > receipt_ns + metadata.max_lead_ns:
+            raise RefusedError("time_ahead", _format_ahead(at_ms * 1_000_000 - receipt_ns, metadata))
     return at_ms
 
 
@@ -157,8 +157,8 @@ def _plausible_ns(name: str, value: Any) -> int:
     return ns
 
 
-def _format_ahead(ahead_ns: int, arrival: Arrival) -> str:
+def _format_ahead(ahead_ns: int, metadata: FrameMetadata) -> str:
     return (
-        f"the event's time is {ahead_ns / 1e9:,.0f} s ahead of its receipt, at most {arrival.max_lead_ns / 1e9:g} "
+        f"the event's time is {ahead_ns / 1e9:,.0f} s ahead of its receipt, at most {metadata.max_lead_ns / 1e9:g} "
         f"(MAX_CLOCK_LEAD_S): the clock of the exchange, the feed or this machine is wrong"
     )

@@ -3,9 +3,9 @@
 A frame is a Binance combined-stream envelope `{"stream", "data"}` or a bare payload. Its three outcomes:
 
 * an event: a valid partial book (depth5, 10, 20) or market trade;
-* `Skipped`: something else that Binance sends (acks, klines, tickers, diff depth, options, books without bids or asks):
+* `SkippedFrame`: something else that Binance sends (acks, klines, tickers, diff depth, options, books without bids or asks):
   counted by kind;
-* `Refused`: a depth or a trade that is malformed: counted by reason, kept in the dead letters.
+* `RefusedFrame`: a depth or a trade that is malformed: counted by reason, kept in the dead letters.
 
 An event's time is, in this order: the exchange's `E`; the envelope's `received_at` or `timestamp`; the time at which
 the source stored the message; the moment of receipt. `timestamps` says in which units, `model.time_ms` how far ahead of
@@ -27,11 +27,11 @@ from tasks.frames.model import (
     MAX_ID,
     MAX_LEVELS,
     MAX_PRICE,
-    Arrival,
-    Refused,
+    FrameMetadata,
     RefusedError,
-    Skipped,
-    Stream,
+    RefusedFrame,
+    SkippedFrame,
+    StreamName,
     foreign,
     parse_stream,
     sides,
@@ -102,19 +102,19 @@ KINDS = frozenset(
 )  # fmt: skip
 
 
-def parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped | Refused:
+def parse(raw: bytes, metadata: FrameMetadata) -> AnyEvent | SkippedFrame | RefusedFrame:
     """Turn a frame into an event, or say why not. Never raises, whatever the bytes are."""
     try:
-        return fast_parser.read(raw, arrival) or _parse(raw, arrival)
+        return fast_parser.read(raw, metadata) or _parse(raw, metadata)
     except RefusedError as error:
         return error.refused
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
         where = ".".join(str(part) for part in first["loc"])
-        return Refused(_REASONS.get(first["type"], "malformed"), f"{where}: {first['msg']}")
+        return RefusedFrame(_REASONS.get(first["type"], "malformed"), f"{where}: {first['msg']}")
 
 
-def _parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped:
+def _parse(raw: bytes, metadata: FrameMetadata) -> AnyEvent | SkippedFrame:
     if len(raw) > MAX_FRAME_BYTES:
         raise RefusedError("too_large", f"{len(raw)} bytes, at most {MAX_FRAME_BYTES}")
     try:
@@ -122,42 +122,44 @@ def _parse(raw: bytes, arrival: Arrival) -> AnyEvent | Skipped:
     except ValueError as error:
         raise RefusedError("not_json", str(error)[:200]) from None
     if isinstance(document, list):
-        return Skipped("array")
+        return SkippedFrame("array")
     if not isinstance(document, dict):
         raise RefusedError("not_an_object", f"the frame is a JSON {type(document).__name__}")
     envelope, payload = (document, document["data"]) if "data" in document else ({}, document)
     if isinstance(payload, list):
-        return Skipped("array")
+        return SkippedFrame("array")
     if not isinstance(payload, dict):
         raise RefusedError("not_an_object", f"`data` is a JSON {type(payload).__name__}")
-    name = envelope.get("stream") or arrival.subject.rpartition(".")[2]
+    name = envelope.get("stream") or metadata.subject.rpartition(".")[2]
     stream = parse_stream(name) if isinstance(name, str) else None
-    return Skipped("option") if _is_option(payload.get("s"), stream) else _read(payload, stream, envelope, arrival)
+    return (
+        SkippedFrame("option") if _is_option(payload.get("s"), stream) else _read(payload, stream, envelope, metadata)
+    )
 
 
 def _read(
-    payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival
-) -> AnyEvent | Skipped:
+    payload: dict[str, Any], stream: StreamName | None, envelope: dict[str, Any], metadata: FrameMetadata
+) -> AnyEvent | SkippedFrame:
     said = stream.kind if stream else None
     match payload.get("e"):
         case "trade":
-            return _trade(payload, stream, envelope, arrival)
+            return _trade(payload, stream, envelope, metadata)
         case "depthUpdate" if stream and said == "depth":
-            return _usdm_depth(payload, stream, envelope, arrival)
+            return _usdm_depth(payload, stream, envelope, metadata)
         case "depthUpdate":
-            return Skipped("depthUpdate")
+            return SkippedFrame("depthUpdate")
         case None if "lastUpdateId" in payload:
-            return _spot_depth(payload, stream, envelope, arrival)
+            return _spot_depth(payload, stream, envelope, metadata)
         case None:
             kind = _kind_without_name(payload)
             if said is not None and kind == "other":
                 raise RefusedError("missing_field", f"the stream is of kind {said}, the payload is not")
-            return Skipped(kind)
+            return SkippedFrame(kind)
         case kind:
-            return Skipped(kind if isinstance(kind, str) and kind in KINDS else "other")
+            return SkippedFrame(kind if isinstance(kind, str) and kind in KINDS else "other")
 
 
-def _is_option(symbol: Any, stream: Stream | None) -> bool:
+def _is_option(symbol: Any, stream: StreamName | None) -> bool:
     said = symbol.upper() if isinstance(symbol, str) else stream.symbol if stream else ""
     return foreign(said) == "option"
 
@@ -171,54 +173,56 @@ def _kind_without_name(payload: dict[str, Any]) -> str:
 
 
 def _trade(
-    payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival
-) -> Trade | Skipped:
+    payload: dict[str, Any], stream: StreamName | None, envelope: dict[str, Any], metadata: FrameMetadata
+) -> Trade | SkippedFrame:
     market = payload.get("X", "MARKET")
     if market not in MARKET_TRADES:
-        return Skipped(f"trade:{market}" if market in _OTHER_TRADES else "trade:other")
+        return SkippedFrame(f"trade:{market}" if market in _OTHER_TRADES else "trade:other")
     trade = AnyTrade.model_validate(payload)
     _refuse_odd_numbers([(payload["p"], payload["q"])])
     return Trade(
         "usdm" if "X" in payload else "spot",
         _symbol(trade.s, stream, "trade"),
         trade.t,
-        _time_ms(trade.E, envelope, arrival),
-        arrival.seq,
-        arrival.ingested_at_ns,
+        _time_ms(trade.E, envelope, metadata),
+        metadata.seq,
+        metadata.ingested_at_ns,
         trade.p,
         trade.q,
         trade.m,
     )
 
 
-def _usdm_depth(payload: dict[str, Any], stream: Stream, envelope: dict[str, Any], arrival: Arrival) -> Depth | Skipped:
+def _usdm_depth(
+    payload: dict[str, Any], stream: StreamName, envelope: dict[str, Any], metadata: FrameMetadata
+) -> Depth | SkippedFrame:
     book = UsdmDepth.model_validate(payload)
     _refuse_odd_numbers(chain(payload["b"], payload["a"]))
     symbol = _symbol(book.s, stream, "depth")
     if not (book.b and book.a):
-        return Skipped(ONE_SIDED)
+        return SkippedFrame(ONE_SIDED)
     bids, asks = sides(book.b, book.a)
-    at_ms = _time_ms(book.E, envelope, arrival)
-    return Depth("usdm", symbol, book.u, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
+    at_ms = _time_ms(book.E, envelope, metadata)
+    return Depth("usdm", symbol, book.u, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
 
 
 def _spot_depth(
-    payload: dict[str, Any], stream: Stream | None, envelope: dict[str, Any], arrival: Arrival
-) -> Depth | Skipped:
+    payload: dict[str, Any], stream: StreamName | None, envelope: dict[str, Any], metadata: FrameMetadata
+) -> Depth | SkippedFrame:
     if stream is None:
         raise RefusedError("no_symbol", "a spot book without a stream name, in the envelope or the subject")
     book = SpotDepth.model_validate(payload)
     _refuse_odd_numbers(chain(payload["bids"], payload["asks"]))
     symbol = _symbol(stream.symbol, stream, "depth")
     if not (book.bids and book.asks):
-        return Skipped(ONE_SIDED)
+        return SkippedFrame(ONE_SIDED)
     bids, asks = sides(book.bids, book.asks)
-    at_ms = _time_ms(None, envelope, arrival)
-    return Depth("spot", symbol, book.lastUpdateId, at_ms, arrival.seq, arrival.ingested_at_ns, bids, asks)
+    at_ms = _time_ms(None, envelope, metadata)
+    return Depth("spot", symbol, book.lastUpdateId, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
 
 
-def _time_ms(exchange: int | None, envelope: dict[str, Any], arrival: Arrival) -> int:
-    return time_ms(exchange, envelope.get("received_at"), envelope.get("timestamp"), arrival)
+def _time_ms(exchange: int | None, envelope: dict[str, Any], metadata: FrameMetadata) -> int:
+    return time_ms(exchange, envelope.get("received_at"), envelope.get("timestamp"), metadata)
 
 
 def _refuse_odd_numbers(levels: Iterable[Iterable[Any]]) -> None:
@@ -232,7 +236,7 @@ def _refuse_odd_numbers(levels: Iterable[Iterable[Any]]) -> None:
         raise RefusedError("not_a_number", "a boolean or an underscore among prices and quantities")
 
 
-def _symbol(symbol: str, stream: Stream | None, kind: Literal["depth", "trade"]) -> str:
+def _symbol(symbol: str, stream: StreamName | None, kind: Literal["depth", "trade"]) -> str:
     symbol = symbol.upper()
     if foreign(symbol) == "coinm":
         raise RefusedError("coinm", f"{symbol} is of COIN-M futures: its quantities are contracts, not coins")

@@ -25,14 +25,14 @@ from tasks.frames.model import parse_stream
 
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
 MAX_LINE_BYTES = 2 * 1024 * 1024
-#: What msgspec says of JSON that is well as far as it goes.
+#: msgspec's error for JSON that is valid but incomplete.
 _CUT = "Input data was truncated"
 _GZIP_MAGIC = b"\x1f\x8b"
-#: Is told, in a line, that a file is damaged and from where on nothing of it is used.
+#: Called with one line: which file is damaged, and from where on it is not used.
 Salvage = Callable[[str], None]
 
 
-class Line(msgspec.Struct, frozen=True):
+class RecordingLine(msgspec.Struct, frozen=True):
     """One line of a recording."""
 
     #: The frame's bytes, without the newline.
@@ -49,7 +49,7 @@ class _Envelope(msgspec.Struct):
 
 
 class _OwnFrame(msgspec.Struct):
-    """What else may tell of a frame when it came, and of which stream it is."""
+    """Other fields from which a frame's time of receipt and its stream can be derived."""
 
     data: msgspec.Raw | UnsetType = UNSET
     timestamp: Any = None
@@ -67,7 +67,7 @@ _frame_decoder = msgspec.json.Decoder(_OwnFrame)
 _payload_decoder = msgspec.json.Decoder(_OwnPayload)
 
 
-def read(path: Path, salvage: Salvage | None = None) -> Iterator[Line]:
+def read(path: Path, salvage: Salvage | None = None) -> Iterator[RecordingLine]:
     """Yield the lines of a recording; from a pipe too, because it is opened once and read from its start to its end.
 
     Raises RecordingError: no such file, cut short, or not a recording. With `salvage` a packed file that is damaged, or a
@@ -98,18 +98,18 @@ def _unpacked(file: BufferedReader) -> BufferedReader | gzip.GzipFile:
 
 
 def refuse_pipes(paths: Iterable[Path], why: str) -> None:
-    """Raise RecordingError for what can be read only once, such as a pipe; `why` says what needs a file."""
+    """Raise RecordingError for what can be read only once, such as a pipe; `why` is the reason why a file is needed."""
     for path in paths:
         if path.exists() and not path.is_file() and not path.is_dir():
             raise RecordingError(f"{path} can be read only once, and {why}: write it to a file first")
 
 
-def _line(path: Path, number: int, raw: bytes) -> Line:
+def _line(path: Path, number: int, raw: bytes) -> RecordingLine:
     try:
         envelope = _decoder.decode(raw)
         said = envelope.received_at
         if said and envelope.stream:
-            return Line(raw, envelope.stream, timestamps.unix_ns(said) or _order_ns(said))
+            return RecordingLine(raw, envelope.stream, timestamps.unix_ns(said) or _order_ns(said))
         return _own_line(path, number, raw, envelope)
     except UNREADABLE as error:
         if str(error) == _CUT:
@@ -118,7 +118,7 @@ def _line(path: Path, number: int, raw: bytes) -> Line:
         raise RecordingError(message) from None
 
 
-def _own_line(path: Path, number: int, raw: bytes, envelope: _Envelope) -> Line:
+def _own_line(path: Path, number: int, raw: bytes, envelope: _Envelope) -> RecordingLine:
     """Return a line as the exchange sends it, without a time of receipt or a stream's name."""
     frame = _frame_decoder.decode(raw)
     try:
@@ -133,7 +133,7 @@ def _own_line(path: Path, number: int, raw: bytes, envelope: _Envelope) -> Line:
         if known_ns is None:
             raise RecordingError(f"{path}, line {number} has no received_at, and {_missing(said, payload)}")
         at_ns = known_ns
-    return Line(raw, envelope.stream or _stream(payload), at_ns)
+    return RecordingLine(raw, envelope.stream or _stream(payload), at_ns)
 
 
 def _missing(said: dict[str, Any], payload: _OwnPayload) -> str:
@@ -143,7 +143,7 @@ def _missing(said: dict[str, Any], payload: _OwnPayload) -> str:
 
 
 def _stream(payload: _OwnPayload) -> str:
-    """Return the name of a bare payload's stream; a book of futures is a diff where no name says how deep it is."""
+    """Return the name of a bare payload's stream; a book of futures without a depth in its name is a diff."""
     if not (isinstance(payload.s, str) and isinstance(payload.e, str)):
         return ""
     name = f"{encoder.lower(payload.s)}@{'depth' if payload.e == 'depthUpdate' else payload.e}"
@@ -151,14 +151,14 @@ def _stream(payload: _OwnPayload) -> str:
 
 
 def _order_ns(said: float | str) -> int:
-    """Return a number that is no plausible time: it still says which line comes first."""
+    """Return a number that is no plausible time: it still orders the lines."""
     if not isinstance(said, int):
         message = f"received_at is no unix time: {str(said)[:40]}"
         raise msgspec.ValidationError(message)
     return said
 
 
-def merge(paths: Iterable[Path], salvage: Salvage | None = None) -> Iterator[Line]:
+def merge(paths: Iterable[Path], salvage: Salvage | None = None) -> Iterator[RecordingLine]:
     """Yield the lines of several recordings by `received_at`, each recording in its own order. Raises RecordingError."""
     paths = list(paths)
     refuse_pipes((path for path, count in Counter(paths).items() if count > 1), "it is named twice")

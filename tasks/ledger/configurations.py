@@ -15,8 +15,8 @@ import msgspec
 from tasks import configuration
 from tasks.clients.redis_client import connect, connection_options
 from tasks.configuration import Configuration, edits, overlay, registry
-from tasks.configuration.edits import Difference
-from tasks.configuration.history import FILE, Change, Walk
+from tasks.configuration.edits import KeyDifference
+from tasks.configuration.history import FILE, ConfigurationChange, HistoryReplay
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_overlay
@@ -36,7 +36,7 @@ class ConflictError(LedgerError):
 
 
 class ConfigurationInForce(NamedTuple):
-    """What is in force."""
+    """The configuration in force: the merged one, and the parts that it was made of."""
 
     stored: StoredConfiguration
     configuration: Configuration
@@ -45,20 +45,20 @@ class ConfigurationInForce(NamedTuple):
     overlay: Overlay
 
 
-class Edited(NamedTuple):
-    """What an edit came to."""
+class EditResult(NamedTuple):
+    """Result of an edit: the configuration before and after it, and the change, if there was one."""
 
     old: ConfigurationInForce
     new: Configuration
     overlay: Overlay
     #: None: there was nothing to change.
-    change: Change | None
+    change: ConfigurationChange | None
 
 
-#: Given what is in force, says what to set.
+#: Given what is in force, returns the values to set.
 Wanted = Callable[[ConfigurationInForce], Overlay]
 
-_decode_change = msgspec.json.Decoder(Change).decode
+_decode_change = msgspec.json.Decoder(ConfigurationChange).decode
 
 
 def read_file(path: Path) -> Configuration:
@@ -68,8 +68,8 @@ def read_file(path: Path) -> Configuration:
     return chosen
 
 
-class Changes:
-    """The configurations in the ledger."""
+class ConfigurationStore:
+    """Reads and changes the configurations in the ledger."""
 
     def __init__(self, settings: Settings) -> None:
         self._client = connect(settings, settings.ledger, **connection_options())
@@ -85,7 +85,7 @@ class Changes:
         return self.stored().version
 
     def stored(self) -> StoredConfiguration:
-        """Return what the ledger says is in force."""
+        """Return the configuration in force as stored in the ledger."""
         values: Any = self._client.hmget(self._keys.configuration, "version", "file", "overlay")
         return StoredConfiguration.of(*values)
 
@@ -116,18 +116,18 @@ class Changes:
         kept = kept_overlay(stored)
         return derived(file, self.read(stored.version)) if kept is None else kept
 
-    def history(self) -> list[Change]:
+    def history(self) -> list[ConfigurationChange]:
         """Return all changes, oldest first. Raises UnreadableEntryError."""
         found = pager.entries(self._client, self._keys.history)
         return [self._change(name, fields.get(b"change", b"")) for name, fields in found]
 
-    def _change(self, entry: str, packed: bytes) -> Change:
+    def _change(self, entry: str, packed: bytes) -> ConfigurationChange:
         try:
             return msgspec.structs.replace(_decode_change(packed), entry=entry)
         except UNREADABLE as error:
             raise UnreadableEntryError.of(self._keys.history, entry, error) from None
 
-    def differences(self) -> list[tuple[Change, list[Difference] | None]]:
+    def differences(self) -> list[tuple[ConfigurationChange, list[KeyDifference] | None]]:
         """Return all changes, oldest first, with what each one changed; None where the ledger does not tell."""
         stored: Any = self._client.hgetall(self._keys.configurations)
         known: dict[str, Configuration] = {}
@@ -151,14 +151,16 @@ class Changes:
         *,
         file: Configuration | None = None,
         restores: str = "",
-    ) -> Change:
+    ) -> ConfigurationChange:
         """Put a configuration in force, with the runtime values in it; `file` is a new strategies file.
 
         Whether strategies take it is not tried here. Raises ConflictError when another one is in force by now.
         """
         now_ms = int(datetime.now(UTC).timestamp() * 1000)
         taken = file.version if file else ""
-        change = Change(chosen.version, instead_of.version, author, reason, now_ms, values, taken, restores)
+        change = ConfigurationChange(
+            chosen.version, instead_of.version, author, reason, now_ms, values, taken, restores
+        )
         keys = [self._keys.configuration, self._keys.configurations, self._keys.history]
         arguments: list[str | bytes] = [instead_of.version, change.version, chosen.canonical()]
         arguments += [
@@ -177,7 +179,7 @@ class Changes:
 
     # At run time
 
-    def set(self, wanted: Wanted, reason: str, author: str) -> Edited:
+    def set(self, wanted: Wanted, reason: str, author: str) -> EditResult:
         """Set values at run time; `wanted` is given what is in force, again when others were quicker.
 
         Raises SettingsError with every fault of the values; LedgerError: nothing is in force yet, or others changed
@@ -188,7 +190,7 @@ class Changes:
                 return self._set(wanted, reason, author)
         raise ConflictError("others change the configuration all the time; nothing was changed")
 
-    def _set(self, wanted: Wanted, reason: str, author: str) -> Edited:
+    def _set(self, wanted: Wanted, reason: str, author: str) -> EditResult:
         old = self.in_force()
         values = wanted(old)
         new = overlay.applied(old.configuration, values)
@@ -205,13 +207,13 @@ class Changes:
         reason: str,
         author: str,
         restores: str = "",
-    ) -> Edited:
+    ) -> EditResult:
         change = None
         if new.version != old.stored.version or values != old.overlay:
             change = self.write(old.stored, new, values, author, reason, restores=restores)
-        return Edited(old, new, values, change)
+        return EditResult(old, new, values, change)
 
-    def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> Change | None:
+    def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> ConfigurationChange | None:
         """Switch a strategy off by an audited change; return the change, or None if it was off already.
 
         The one way for code to do it. An off strategy is not run: events pass it by and its states stand still, so
@@ -230,7 +232,7 @@ class Changes:
 
         return self.set(off, reason, author).change
 
-    def reset(self, key: str, reason: str, author: str) -> Edited:
+    def reset(self, key: str, reason: str, author: str) -> EditResult:
         """Return up what was set at run time for a key, or for all of a strategy; with an empty one, all of it.
 
         Raises SettingsError: nothing of the kind is set; ConflictError; and LedgerError.
@@ -247,17 +249,17 @@ class Changes:
         merged = overlay.merge(old.file, kept, registry.build)
         return self._edit(old, merged.configuration, kept, reason or f"reset {key or '--all'}", author)
 
-    def rollback(self, version: str, reason: str, author: str) -> tuple[Edited, Change | None]:
+    def rollback(self, version: str, reason: str, author: str) -> tuple[EditResult, ConfigurationChange | None]:
         """Undo the newest change at run time that is in force; or bring back all that was set at run time in a version.
 
         Either way today's strategies file lies under it. Return the undone change too, if it was one. Raises
         LedgerError: there is nothing to go back to; ConflictError; and SettingsError.
         """
-        old, walk = self.in_force(), Walk(self.history())
-        undone, target = (None, walk.find(version)) if version else walk.undone()
+        old, replay = self.in_force(), HistoryReplay(self.history())
+        undone, target = (None, replay.find(version)) if version else replay.undone()
         values = target.overlay
         if values is None:
-            values = derived(self.read(walk.file(target)), self.read(target.version))
+            values = derived(self.read(replay.file(target)), self.read(target.version))
         merged = overlay.merge(old.file, values, registry.build)
         reason = reason or (f"undoes {undone.version}" if undone else f"back to {target.version}")
         return self._edit(old, merged.configuration, values, reason, author, target.entry), undone

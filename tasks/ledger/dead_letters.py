@@ -16,8 +16,8 @@ PAGE = 100
 _ID = re.compile(r"\d{1,20}-\d{1,20}")
 
 
-class Letter(NamedTuple):
-    """One of them, and the id of its entry, which begins with when it was written: unix milliseconds, Redis's clock."""
+class StoredLetter(NamedTuple):
+    """A dead letter and its entry's id, which begins with the time of writing: unix milliseconds, Redis's clock."""
 
     id: str
     letter: DeadLetter
@@ -34,7 +34,7 @@ class Letter(NamedTuple):
 
 
 class DeadLetterFilter(NamedTuple):
-    """Which letters are meant; an empty set stands for all."""
+    """The dead letters to select; an empty set stands for all."""
 
     #: Reasons, and those of refusals.
     reasons: frozenset[str] = frozenset()
@@ -47,7 +47,7 @@ class DeadLetterFilter(NamedTuple):
     last: int | None = None
 
     def takes(self, letter: DeadLetter) -> bool:
-        """Whether a letter says what was asked for; when it was written is another question."""
+        """Return whether a letter matches, except for when it was written."""
         return (
             (not self.reasons or bool(self.reasons & {letter.reason, letter.refusal}))
             and (not self.strategies or letter.author in self.strategies)
@@ -72,29 +72,29 @@ class DeadLetterStore:
         found = self._client.xrevrange(self._stream, count=1)
         return found[0][0].decode() if found else "0-0"
 
-    def choose(self, chosen: DeadLetterFilter) -> Iterator[Letter]:
+    def choose(self, chosen: DeadLetterFilter) -> Iterator[StoredLetter]:
         """Yield what was asked for, oldest first. What is written meanwhile is left out."""
         start, end = f"{chosen.since_ms}-0", self.newest_id()
-        if chosen.until_ms is not None and chosen.until_ms < Letter.at_ms_of(end):
+        if chosen.until_ms is not None and chosen.until_ms < StoredLetter.at_ms_of(end):
             end = str(chosen.until_ms)
         found = self._pages(start, end) if chosen.last is None else self._newest(chosen, chosen.last, start, end)
         return (each for each in found if chosen.takes(each.letter))
 
-    def _newest(self, chosen: DeadLetterFilter, count: int, start: str, end: str) -> Iterator[Letter]:
+    def _newest(self, chosen: DeadLetterFilter, count: int, start: str, end: str) -> Iterator[StoredLetter]:
         """Look for the first one of the last `count` from the end, and read on from there: so none has to be kept."""
         backwards = self._pages(start, end, backwards=True)
         ids = [each.id for each in islice((each for each in backwards if chosen.takes(each.letter)), count)]
         return self._pages(ids[-1], end) if ids else iter(())
 
-    def between(self, start: str, end: str = "+") -> Iterator[Letter]:
+    def between(self, start: str, end: str = "+") -> Iterator[StoredLetter]:
         """Yield the letters from the id `start` to `end`, oldest first."""
         return self._pages(start, end)
 
-    def _pages(self, start: str, end: str, *, backwards: bool = False) -> Iterator[Letter]:
+    def _pages(self, start: str, end: str, *, backwards: bool = False) -> Iterator[StoredLetter]:
         for name, fields in pager.entries(self._client, self._stream, start, end, page=PAGE, backwards=backwards):
-            yield Letter(name, dead_letters.read(fields.get(b"letter", b"")))
+            yield StoredLetter(name, dead_letters.read(fields.get(b"letter", b"")))
 
-    def get(self, ids: Iterable[str]) -> Iterator[Letter]:
+    def get(self, ids: Iterable[str]) -> Iterator[StoredLetter]:
         """Yield the letters of these ids. Raises LedgerError for the first that is not there."""
         for each in ids:
             found = list(self._pages(each, each)) if _ID.fullmatch(each) else []

@@ -1,4 +1,4 @@
-"""Which workers live: each writes itself into the ledger every few seconds, under Redis's own clock.
+"""Live workers: each writes a heartbeat into the ledger every few seconds, under Redis's own clock.
 
 So ingest, the doctor and the page know it without asking workers anything, and a clock that is wrong shows. A notice
 tells ingest at once of a worker that starts, stops, or changes its queues.
@@ -29,7 +29,7 @@ EVERY_S = 3.0
 
 
 class _HeartbeatEntry(msgspec.Struct):
-    """What a worker says of itself."""
+    """A worker's heartbeat as it is written."""
 
     #: Its wall clock.
     clock_ms: Annotated[int, msgspec.Meta(ge=0, le=2**53)]
@@ -41,14 +41,14 @@ class _HeartbeatEntry(msgspec.Struct):
 
 
 class _SeenEntry(_HeartbeatEntry, kw_only=True):
-    """What the ledger holds of it."""
+    """A worker's heartbeat as it is stored, with the time of writing."""
 
-    #: When it said so, by Redis's clock; unix seconds.
+    #: When it was written, by Redis's clock; unix seconds.
     seen_s: float
 
 
 class WorkerSeen(msgspec.Struct, frozen=True):
-    """A worker that lives."""
+    """A live worker."""
 
     name: str
     queues: list[str]

@@ -22,7 +22,7 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.counters import CounterKey
 from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.outcome import Outcome
-from tasks.protocol.strikes import NOTHING, Spared, ended_field, spared
+from tasks.protocol.strikes import NOTHING, ExcludedEvents, find_excluded, strikes_field
 from tasks.settings import Settings
 
 STARTS_EXPIRE_S = 3600
@@ -31,7 +31,7 @@ Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
 
 
 class BatchStart(msgspec.Struct, frozen=True):
-    """What the ledger answered when a run was started."""
+    """The ledger's reply to the start of a run."""
 
     #: How many runs of this batch were started and have not ended, this one included.
     starts: int
@@ -43,7 +43,7 @@ class BatchStart(msgspec.Struct, frozen=True):
     #: How often states of the pool were reset; empty for never.
     resets: bytes = b""
     #: What earlier runs ended on.
-    spared: Spared = NOTHING
+    excluded: ExcludedEvents = NOTHING
 
 
 #: A batch, and the names of the records and states that it needs.
@@ -78,8 +78,8 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
 def _begun(batch: Batch[Any], epoch: str, fields: Sequence[str], answer: Sequence[Any]) -> BatchStart:
     starts, all_starts, position, resets, ended, *held = answer
     named = dict(zip(fields, held, strict=True))
-    tried = spared(batch.to.source, all_starts, ended)
-    return BatchStart(starts, epoch, read_position(position), named, resets or b"", tried)
+    excluded = find_excluded(batch.to.source, all_starts, ended)
+    return BatchStart(starts, epoch, read_position(position), named, resets or b"", excluded)
 
 
 class Ledger:
@@ -101,7 +101,7 @@ class Ledger:
         """Count a start of each batch and read what it needs, in one round trip. All are of one shard."""
         keys = [self.keys.shard(wanted[0][0].shard), *self.keys.of_batches(batch for batch, _ in wanted)]
         asked = [
-            (batch.identity, (lane_field(batch.lane), RESETS, ended_field(batch.configuration), *fields))
+            (batch.identity, (lane_field(batch.lane), RESETS, strikes_field(batch.configuration), *fields))
             for batch, fields in wanted
         ]
         epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, pack(asked)])

@@ -1,4 +1,4 @@
-"""What the live pipeline committed: the signal stream, the records, and the digest over both."""
+"""Reads what the live pipeline has committed: the signal stream, the records, and the digest over both."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -21,18 +21,18 @@ CHUNK = 1_000
 _NO_SIGNAL: tuple[type[Exception], ...] = (*UNREADABLE, ValueError)
 
 
-class _Sorted(msgspec.Struct):
-    """What the digest sorts a signal by."""
+class _SortKey(msgspec.Struct):
+    """The fields by which the digest sorts signals."""
 
     event_time_ms: int
     id: str
 
 
-_check = msgspec.json.Decoder(_Sorted).decode
+_check = msgspec.json.Decoder(_SortKey).decode
 
 
 class LedgerReader:
-    """Reads the ledger for people and summaries."""
+    """Read access to the ledger for commands and summaries."""
 
     def __init__(self, settings: Settings) -> None:
         self.client = connect(settings, settings.ledger, **connection_options(retries=3))

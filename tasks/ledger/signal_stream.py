@@ -16,7 +16,7 @@ Takes = Callable[[bytes], bool]
 
 
 class SignalStream:
-    """Reads chosen signals. It knows up to where it has read."""
+    """Reads selected signals, and remembers the last entry that was read."""
 
     def __init__(self, reader: LedgerReader, takes: Takes) -> None:
         self._client, self._stream = reader.client, reader.keys.signals

@@ -7,8 +7,8 @@ from tasks.settings import Settings
 from tasks.telemetry import latency
 
 
-class Summary(msgspec.Struct):
-    """frames = events + skipped + refused; repeats and drops are counted per record."""
+class LedgerSummary(msgspec.Struct):
+    """Totals of a pipeline: frames = events + skipped + refused; repeats and drops are counted per record."""
 
     frames: int
     events: int
@@ -27,12 +27,12 @@ class Summary(msgspec.Struct):
     digest: str
 
 
-def read(settings: Settings) -> Summary:
+def read(settings: Settings) -> LedgerSummary:
     """Read the summary. Raises redis.RedisError and TrimmedError."""
     reader = LedgerReader(settings)
     counters = reader.counters()
     latencies = latency.by_bucket(counters)
-    return Summary(
+    return LedgerSummary(
         frames=counters.of("frames"),
         events=counters.of("events"),
         skipped=counters.by_label("skipped"),

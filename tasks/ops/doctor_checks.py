@@ -1,4 +1,4 @@
-"""What is wrong with a pipeline, and what to do about it. Facts in, findings out; `doctor_probes` asks for them."""
+"""What is wrong with a pipeline, and what to do about it. Facts in, findings out; `doctor_probes` collects them."""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
@@ -179,7 +179,7 @@ def workers(seen: Sequence[WorkerSeen], pools: Sequence[Pool]) -> Iterator[Findi
 
 
 def once(*sources: Iterable[Finding]) -> Iterator[Finding]:
-    """Yield the findings of all sources, but what an earlier one has said only of that one."""
+    """Yield the findings of all sources, without those that an earlier source has yielded already."""
     said = set[str]()
     # What is well has no name.
     yielded = set[Finding]()

@@ -1,4 +1,4 @@
-"""What the doctor asks for, and judges."""
+"""The facts that the doctor queries and evaluates."""
 
 from collections.abc import Mapping, Sequence
 from typing import Any, Literal
@@ -8,11 +8,11 @@ import msgspec
 from tasks.configuration.overlay import Overlay
 from tasks.ledger.heartbeats import WorkerSeen
 from tasks.protocol.findings import Finding
-from tasks.protocol.ingest_status import Status
+from tasks.protocol.ingest_status import IngestStatus
 
 
 class RedisFacts(msgspec.Struct, frozen=True):
-    """What one Redis server said."""
+    """State of one Redis server."""
 
     #: Which of ours it serves: broker, results, ledger.
     roles: tuple[str, ...]
@@ -21,7 +21,7 @@ class RedisFacts(msgspec.Struct, frozen=True):
     #: Why it can't be asked; empty when it can.
     unavailable: str = ""
     round_trip_ms: float = 0.0
-    #: The reply of INFO, and of CONFIG GET save (None: not told).
+    #: The reply of INFO, and of CONFIG GET save (None: refused).
     info: Mapping[str, Any] = {}
     save: str | None = None
     #: How far this machine's clock is ahead of its.
@@ -31,7 +31,7 @@ class RedisFacts(msgspec.Struct, frozen=True):
 
 
 class QueueFacts(msgspec.Struct, frozen=True):
-    """What waits in the queues."""
+    """Tasks waiting in the queues."""
 
     #: By pool.
     waiting: Mapping[str, int]
@@ -43,7 +43,7 @@ class QueueFacts(msgspec.Struct, frozen=True):
 
 
 class LedgerFacts(msgspec.Struct, frozen=True):
-    """What the ledger holds."""
+    """Contents of the ledger."""
 
     #: Epoch by shard; empty for a shard that never ran.
     epochs: Mapping[int, str]
@@ -61,7 +61,7 @@ class LedgerFacts(msgspec.Struct, frozen=True):
 
 
 class NatsFacts(msgspec.Struct, frozen=True):
-    """What NATS said."""
+    """State of NATS, and of ingest behind it."""
 
     url: str
     unavailable: str = ""
@@ -69,17 +69,17 @@ class NatsFacts(msgspec.Struct, frozen=True):
     jetstream: bool = False
     max_payload: int = 0
     #: What each shard of ingest answered; none when none did.
-    ingest: tuple[Status, ...] = ()
+    ingest: tuple[IngestStatus, ...] = ()
 
 
 class PortFacts(msgspec.Struct, frozen=True):
-    """What listens on one of our ports on this machine."""
+    """State of one of our ports on this machine."""
 
     #: The setting that names it.
     setting: str
     address: str
     #: ours: answers /ready as our processes do; other: something else does.
     held_by: Literal["ours", "other", "nobody", "any"]
-    #: Parts that /ready says are not well, and what it finds wrong: of ingest only.
+    #: Parts that /ready reports as failed, and its findings: of ingest only.
     unwell: tuple[str, ...] = ()
     findings: tuple[Finding, ...] = ()

@@ -1,4 +1,4 @@
-"""Asks Redis, NATS and the ports of this machine what the doctor wants to know. Changes nothing; waits a few seconds."""
+"""Collects the doctor's facts from Redis, NATS and the ports of this machine. Changes nothing; waits a few seconds."""
 
 import asyncio
 import http.client
@@ -20,7 +20,7 @@ from tasks.errors import UNREADABLE, SettingsError
 from tasks.ledger import Keys, heartbeats, lane_field
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding
-from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, Status, decode
+from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, IngestStatus, decode
 from tasks.protocol.routing import Pool
 from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import Settings, mask
@@ -35,7 +35,7 @@ OTHERS_S = 0.3
 _ANSWER_BYTES = 64 * 1024
 #: How many of the oldest entries of a queue are looked at.
 LOOKED_AT = 5
-#: What /ready says that is well when it is false.
+#: Parts of /ready that are well when they are false.
 _NO_PARTS = {"ok", "stopping", "standing_by"}
 
 
@@ -44,7 +44,7 @@ class _Headers(msgspec.Struct):
 
 
 class _Message(msgspec.Struct):
-    """A Celery message, as far as it is looked at."""
+    """The fields of a Celery message that are read."""
 
     headers: _Headers
 
@@ -65,7 +65,7 @@ def servers(settings: Settings) -> dict[str, tuple[str, ...]]:
 
 
 def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFacts:
-    """Return what one server says about itself; where it can't be asked, `unavailable` says why: nothing is raised.
+    """Return the facts of one server; where it can't be reached, `unavailable` is the reason: nothing is raised.
 
     `roles` are what it is to us: broker, results, ledger. What it refuses to tell stands in `refused`.
     """
@@ -110,7 +110,7 @@ def _ahead_s(server: redis.Redis) -> float:
 
 
 def ask_queues(settings: Settings, pools: Sequence[Pool]) -> QueueFacts:
-    """Ask the broker what waits. Raises what Redis raises."""
+    """Return the tasks that wait at the broker. Raises what Redis raises."""
     with client(settings, settings.broker) as broker, broker.pipeline(transaction=False) as pipe:
         for name in (*(pool.name for pool in pools), "celery"):
             pipe.llen(f"{settings.celery_prefix}{name}")
@@ -137,7 +137,7 @@ def _task(entry: bytes) -> str | None:
 
 
 def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
-    """Ask the ledger what it holds. Raises what Redis raises."""
+    """Return the contents of the ledger. Raises what Redis raises."""
     keys = Keys(settings.namespace)
     shards = range(settings.shard.total)
     with client(settings, settings.ledger) as server, server.pipeline(transaction=False) as pipe:
@@ -167,7 +167,7 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
 
 
 def ask_nats(settings: Settings) -> NatsFacts:
-    """Ask NATS about itself, and ingest behind it."""
+    """Return the state of NATS, and of ingest behind it."""
     return asyncio.run(_ask_nats(settings))
 
 
@@ -216,9 +216,9 @@ async def _has_jetstream(nats: NatsClient) -> bool:
     return True
 
 
-async def _ask_ingest(nats: NatsClient) -> tuple[Status, ...]:
-    """Ask every shard; whoever has not answered a while after the first one does not count."""
-    answers: list[Status] = []
+async def _ask_ingest(nats: NatsClient) -> tuple[IngestStatus, ...]:
+    """Return the status of every shard that answers within a short time after the first one."""
+    answers: list[IngestStatus] = []
     inbox = nats.new_inbox()
     subscription = await nats.subscribe(inbox)
     await nats.publish(STATUS_SUBJECT, EACH_SHARD, reply=inbox)
@@ -231,7 +231,7 @@ async def _ask_ingest(nats: NatsClient) -> tuple[Status, ...]:
 
 
 def ask_port(setting: str, host: str, port: int) -> PortFacts:
-    """Ask whoever listens there on this machine whether it is ready."""
+    """Return what listens on a port of this machine and whether it is ready."""
     address = f"{'127.0.0.1' if host in {'0.0.0.0', '::', ''} else host}:{port}"  # noqa: S104 compared, not bound
     if not port:
         return PortFacts(setting, address, "any")

@@ -14,7 +14,7 @@ from tasks.settings import load
 
 
 class QueueLengths(RedisBase):  # type: ignore[misc]  # Flower has no types
-    """What Flower asks for the number of messages in each queue; one for each time that it asks."""
+    """Queue lengths for Flower, which makes one of these for each request."""
 
     def __init__(self, broker_url: str, *arguments: Any, **options: Any) -> None:
         super().__init__(broker_url, *arguments, **options)

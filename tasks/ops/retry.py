@@ -15,9 +15,9 @@ from nats.aio.client import Client
 from tasks.configuration import read
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import encoder, parse
-from tasks.frames.model import Arrival
-from tasks.ledger.configurations import Changes
-from tasks.ledger.dead_letters import DeadLetterStore, Letter
+from tasks.frames.model import FrameMetadata
+from tasks.ledger.configurations import ConfigurationStore
+from tasks.ledger.dead_letters import DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import records
 from tasks.protocol.dead_letters import DeadLetter
@@ -32,28 +32,28 @@ POLL_S = 0.02
 Word = Literal["applied", "late", "again", "unclear", "not yet", "can't", "not tried"]
 
 
-class Verdict(NamedTuple):
-    """What became of a letter."""
+class RetryResult(NamedTuple):
+    """Result of retrying a dead letter."""
 
-    letter: Letter
+    letter: StoredLetter
     word: Word
     why: str = ""
 
 
 class RetryAttempt(NamedTuple):
-    """A letter that can be tried."""
+    """A dead letter that can be retried."""
 
-    letter: Letter
+    letter: StoredLetter
     subject: str
     raw: bytes
-    #: What the frame says; None: this release refuses it too.
+    #: The frame's event; None: this release refuses it too.
     event: AnyEvent | None
     #: The pools that are to apply it.
     pools: tuple[str, ...] = ()
 
     @property
     def frame(self) -> tuple[str, bytes]:
-        """What goes over NATS: letters that have it in common are tried as one."""
+        """The message on NATS: letters that have it in common are retried as one."""
         return self.subject, self.raw
 
     def recurs_in(self, other: DeadLetter) -> bool:
@@ -64,17 +64,17 @@ class RetryAttempt(NamedTuple):
         return same and (not self.pools or other.pool in self.pools)
 
 
-def prepare(letter: Letter, subjects: str) -> RetryAttempt | Verdict:
+def prepare(letter: StoredLetter, subjects: str) -> RetryAttempt | RetryResult:
     """Make a letter a frame again, or say why it can't be one; `subjects` are those that ingest listens to."""
     about = letter.letter
     if about.event is not None:
         subject = encoder.subject(subjects, encoder.stream(about.event))
         return RetryAttempt(letter, subject, encoder.frame(about.event), about.event)
     if about.reason != "refused":
-        return Verdict(letter, "can't", "it holds no frame and no event")
+        return RetryResult(letter, "can't", "it holds no frame and no event")
     if about.is_cut:
-        return Verdict(letter, "can't", f"only the first {len(about.raw)} bytes of the frame were kept")
-    event = parse(about.raw, Arrival(about.subject, 0, letter.at_ms * 1_000_000))
+        return RetryResult(letter, "can't", f"only the first {len(about.raw)} bytes of the frame were kept")
+    event = parse(about.raw, FrameMetadata(about.subject, 0, letter.at_ms * 1_000_000))
     return RetryAttempt(letter, about.subject, about.raw, event if isinstance(event, Depth | Trade) else None)
 
 
@@ -93,7 +93,7 @@ def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:
 
 
 class Retry:
-    """Tries letters, round by round."""
+    """Retries dead letters, round by round."""
 
     def __init__(self, settings: Settings, reader: LedgerReader, nats: Client, wait_s: float) -> None:
         """Wait so long at most for what becomes of the letters of a round."""
@@ -102,29 +102,29 @@ class Retry:
         self._keys, self._letterbox = reader.keys, DeadLetterStore(reader)
         #: Up to which letter those were read that come meanwhile.
         self._read_until = "0-0"
-        changes = Changes(settings)
-        version = changes.version()
-        self._router = Router((changes.read(version) if version else read(settings.strategies_file)).routes())
+        store = ConfigurationStore(settings)
+        version = store.version()
+        self._router = Router((store.read(version) if version else read(settings.strategies_file)).routes())
 
-    async def run(self, letters: Iterable[Letter]) -> AsyncIterator[Verdict]:
-        """Yield a verdict for each letter. When nothing answers for a whole round, the rest is not tried."""
+    async def run(self, letters: Iterable[StoredLetter]) -> AsyncIterator[RetryResult]:
+        """Yield a result for each letter. When nothing answers for a whole round, the rest is not tried."""
         letters, answers = iter(letters), True
         while chunk := list(islice(letters, CHUNK)):
             prepared = [prepare(each, self._settings.nats_subjects) for each in chunk]
             for each in prepared:
-                if isinstance(each, Verdict):
+                if isinstance(each, RetryResult):
                     yield each
             for tries in rounds([each for each in prepared if isinstance(each, RetryAttempt)]):
-                verdicts = [verdict async for verdict in self._round(tries)] if answers else _untried(tries)
-                answers = answers and any(verdict.word != "not yet" for verdict in verdicts)
-                for verdict in verdicts:
-                    yield verdict
+                results = [result async for result in self._round(tries)] if answers else _untried(tries)
+                answers = answers and any(result.word != "not yet" for result in results)
+                for result in results:
+                    yield result
 
-    async def _round(self, tries: Sequence[RetryAttempt]) -> AsyncIterator[Verdict]:
+    async def _round(self, tries: Sequence[RetryAttempt]) -> AsyncIterator[RetryResult]:
         open_: list[RetryAttempt] = []
         for each in tries:
             outcome = self._classify(each)
-            if isinstance(outcome, Verdict):
+            if isinstance(outcome, RetryResult):
                 yield outcome
             else:
                 open_.append(outcome)
@@ -134,13 +134,13 @@ class Retry:
         deadline_s = time.monotonic() + self._wait_s
         while open_ and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
-            for each, verdict in self._poll(open_):
+            for each, result in self._poll(open_):
                 open_.remove(each)
-                yield verdict
+                yield result
         for each in open_:
-            yield Verdict(each.letter, "not yet", f"nothing was seen of it within {self._wait_s:g} s")
+            yield RetryResult(each.letter, "not yet", f"nothing was seen of it within {self._wait_s:g} s")
 
-    def _classify(self, tried: RetryAttempt) -> RetryAttempt | Verdict:
+    def _classify(self, tried: RetryAttempt) -> RetryAttempt | RetryResult:
         """Name the pools that have not moved past the event; late where there is none."""
         if tried.event is None:
             return tried
@@ -149,35 +149,37 @@ class Retry:
         if pool:
             wanted = [name for name in wanted if name == pool]
         if not wanted:
-            return Verdict(tried.letter, "can't", f"no pool takes it any more{f': {pool}' if pool else ''}")
+            return RetryResult(tried.letter, "can't", f"no pool takes it any more{f': {pool}' if pool else ''}")
         # A retry never begins a new generation of ids, however old the record is.
         stands = {name: record.id for name, record in self._records(event, wanted).items()}
         new = tuple(name for name, at in stands.items() if at < event.id)
         if new:
             return tried._replace(pools=new)
-        return Verdict(tried.letter, "late", f"its id is {event.id}, its record is at {min(stands.values())} already")
+        return RetryResult(
+            tried.letter, "late", f"its id is {event.id}, its record is at {min(stands.values())} already"
+        )
 
     def _records(self, event: AnyEvent, pools: Iterable[str]) -> dict[str, Record]:
         field = records.field(event)
         return {name: records.unpack(self._redis.hget(self._keys.pool(name), field)) for name in pools}
 
-    def _poll(self, open_: Sequence[RetryAttempt]) -> list[tuple[RetryAttempt, Verdict]]:
+    def _poll(self, open_: Sequence[RetryAttempt]) -> list[tuple[RetryAttempt, RetryResult]]:
         # Records before letters: a commit writes both, so a record that has moved has its letter there.
         moved = [self._moved(each) for each in open_]
         new = []
         for letter in self._letterbox.between(f"({self._read_until}"):
             self._read_until = letter.id
             new.append(letter.letter)
-        found: list[tuple[RetryAttempt, Verdict]] = []
+        found: list[tuple[RetryAttempt, RetryResult]] = []
         for each, word in zip(open_, moved, strict=True):
             other = next((other for other in new if each.recurs_in(other)), None)
             if other is not None:
-                found.append((each, Verdict(each.letter, "again", other.refusal or other.reason)))
+                found.append((each, RetryResult(each.letter, "again", other.refusal or other.reason)))
             elif word == "applied":
-                found.append((each, Verdict(each.letter, "applied", ", ".join(each.pools))))
+                found.append((each, RetryResult(each.letter, "applied", ", ".join(each.pools))))
             elif word == "unclear":
                 why = "its record moved past it meanwhile: it was applied just before, or came too late"
-                found.append((each, Verdict(each.letter, "unclear", why)))
+                found.append((each, RetryResult(each.letter, "unclear", why)))
         return found
 
     def _moved(self, tried: RetryAttempt) -> Word | None:
@@ -189,5 +191,5 @@ class Retry:
         return "applied" if min(beyond) == 0 else None
 
 
-def _untried(tries: Iterable[RetryAttempt]) -> list[Verdict]:
-    return [Verdict(each.letter, "not tried", "nothing answered to those before it") for each in tries]
+def _untried(tries: Iterable[RetryAttempt]) -> list[RetryResult]:
+    return [RetryResult(each.letter, "not tried", "nothing answered to those before it") for each in tries]

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks.clients.redis_client import connect, connection_options
-from tasks.engine.strategy_run import Saved
+from tasks.engine.strategy_run import SavedState
 from tasks.errors import UNREADABLE, UnreadableEntryError
 from tasks.ledger import pager, script
 from tasks.ledger.reader import CHUNK, LedgerReader
@@ -24,8 +24,8 @@ _GLOB = re.compile(r"[\\*?\[\]]")
 KEEP = 1_000
 
 
-class Name(NamedTuple):
-    """What a field of a pool's hash is about."""
+class StateField(NamedTuple):
+    """A parsed field name of a pool's hash: that of a record or of a state."""
 
     pool: str
     venue: str
@@ -41,7 +41,7 @@ class Name(NamedTuple):
         return ":".join(("state" if self.is_state else "record", self.venue, self.symbol, self.what))
 
     @classmethod
-    def parse(cls, pool: str, field: bytes) -> "Name | None":
+    def parse(cls, pool: str, field: bytes) -> "StateField | None":
         """Read a field; None: it is neither a record nor a state."""
         words = field.decode(errors="replace").split(":", 3)
         if len(words) < 4 or words[0] not in {"record", "state"}:
@@ -51,7 +51,7 @@ class Name(NamedTuple):
 
 
 class StateFilter(NamedTuple):
-    """Which are meant; an empty word stands for any."""
+    """The records and states to select; an empty word stands for any."""
 
     pool: str = ""
     venue: str = ""
@@ -59,38 +59,38 @@ class StateFilter(NamedTuple):
     #: Given, only states are meant.
     strategy: str = ""
 
-    def takes(self, name: Name) -> bool:
-        """Whether it is one of them."""
+    def takes(self, name: StateField) -> bool:
+        """Return whether a field is selected."""
         pairs = zip(self, (name.pool, name.venue, name.symbol, name.what), strict=True)
         return all(not wanted or wanted == value for wanted, value in pairs) and (name.is_state or not self.strategy)
 
     @property
     def pattern(self) -> str:
-        """What Redis is asked for: these, and perhaps some more."""
+        """The pattern for HSCAN: it matches these fields, and possibly others."""
         words = [_GLOB.sub(r"\\\g<0>", word) or "*" for word in self[1:]]
         return ":".join(("state" if self.strategy else "*", *words))
 
 
 class StoredField(NamedTuple):
-    """One of them as it is stored."""
+    """A record or state as it is stored."""
 
-    name: Name
+    name: StateField
     packed: bytes
 
     def record(self) -> Record:
         """Read a record. Raises what is in UNREADABLE."""
         return unpack(self.packed)
 
-    def saved(self) -> Saved:
+    def saved(self) -> SavedState:
         """Read a state. Raises what is in UNREADABLE."""
         return _unpack_saved(self.packed)
 
 
-_unpack_saved = msgspec.msgpack.Decoder(Saved).decode
+_unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
 class Reset(msgspec.Struct, frozen=True):
-    """Who removed what, and why."""
+    """A reset of states: which ones, by whom, and why."""
 
     pool: str
     strategy: str
@@ -113,8 +113,8 @@ _NO_RESET: tuple[type[Exception], ...] = (*UNREADABLE, ValueError)
 _decode_reset = msgspec.json.Decoder(Reset).decode
 
 
-class States:
-    """Reads and removes them."""
+class StateStore:
+    """Reads records and states, and removes states."""
 
     def __init__(self, settings: Settings) -> None:
         """Connect. Raises ServerUnavailableError."""
@@ -125,19 +125,19 @@ class States:
         self._reset = connect(settings, settings.ledger, **connection_options()).register_script(script("reset"))
 
     def find(self, chosen: StateFilter) -> Iterator[StoredField]:
-        """Yield what was chosen, each once, in no order. Read page by page while the work goes on."""
+        """Yield the selected fields, each once, unordered. They are read page by page while the pipeline runs."""
         prefix = self._keys.pool("")
         for key in self._reader.scan_iter(match=f"{prefix}*", count=CHUNK):
             pool, seen = key.decode().removeprefix(prefix), set[bytes]()
             if chosen.pool not in {"", pool}:
                 continue
             for field, packed in self._reader.hscan_iter(key, match=chosen.pattern, count=CHUNK):
-                name = Name.parse(pool, field)
+                name = StateField.parse(pool, field)
                 if name and chosen.takes(name) and field not in seen:
                     seen.add(field)
                     yield StoredField(name, packed)
 
-    def reset(self, reset: Reset, names: Sequence[Name]) -> int:
+    def reset(self, reset: Reset, names: Sequence[StateField]) -> int:
         """Remove states of one pool, all at once; return how many there were."""
         fields = [name.field for name in names]
         keys = [self._keys.pool(reset.pool), self._keys.resets]

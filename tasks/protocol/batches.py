@@ -15,7 +15,7 @@ from tasks.protocol.routing import LaneId
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 1024 * 1024
-#: A batch whose run was started this often and never came to its end is not run again, but halved; a single event a bit later.
+#: A batch whose run was started this often and never completed is not run again, but halved; a single event a bit later.
 MAX_STARTS_OF_A_BATCH = 3
 MAX_STARTS_OF_AN_EVENT = 5
 
@@ -67,7 +67,7 @@ class Batch(msgspec.Struct, Generic[E], frozen=True, array_like=True):
 
     @property
     def identity(self) -> str:
-        """What tells one run from another: a copy has the same, a half has not."""
+        """The identity of a run: a copy has the same, a half has another."""
         return f"{self.epoch}|{self.prev or ''}|{self.to}"
 
     @property

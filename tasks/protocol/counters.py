@@ -1,4 +1,4 @@
-"""What a pipeline counts, in code and in the ledger. Pure.
+"""The counters of a pipeline, in code and in the ledger. Pure.
 
 A counter has a name and may have a label: how many frames were skipped, of which kind. The ledger holds each in a field
 of one hash: `frames`, `skipped:kline`. Only this module knows how such a field is written.
@@ -42,7 +42,7 @@ CounterName = Literal[
 
 
 class CounterKey(NamedTuple):
-    """Which counter."""
+    """Identifies one counter: its name and label."""
 
     name: CounterName
     #: None: this counter has no labels.
@@ -66,7 +66,7 @@ _key = lru_cache(maxsize=1_024)(CounterKey)
 
 
 class Counts(Counter[CounterKey]):
-    """How often each was counted."""
+    """The values of counters."""
 
     @classmethod
     def read(cls, fields: Mapping[bytes, bytes]) -> "Counts":

@@ -18,7 +18,7 @@ Reason = Literal["refused", "strategy_error", "condemned", "unpublishable", "unr
 
 
 class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
-    """One of them. When it was written is the id of its stream entry (Redis's clock, unix milliseconds)."""
+    """A dead letter. When it was written is the id of its stream entry (Redis's clock, unix milliseconds)."""
 
     reason: Reason
     #: What exactly was wrong: the refusal's words, or the traceback.

@@ -1,4 +1,4 @@
-"""What a live feed tells ingest of itself: the bytes of its request on `STATUS_SUBJECT`, every few seconds."""
+"""A live feed's report to ingest: the bytes of its request on `STATUS_SUBJECT`, every few seconds."""
 
 import msgspec
 
@@ -9,17 +9,17 @@ MAX_NAMED = 20
 
 
 class SilentStream(msgspec.Struct, frozen=True):
-    """A stream that a feed asked the exchange for and hears nothing of."""
+    """A subscribed stream from which a feed receives nothing."""
 
     stream: str
     #: Since its last message, or since it was asked for; seconds.
     for_s: float
-    #: Whether it has ever spoken.
+    #: Whether a message has ever come.
     spoke: bool
 
 
 class FeedReport(msgspec.Struct, frozen=True):
-    """How a feed is."""
+    """Status of a live feed."""
 
     #: Which feed: unique for each process.
     feed: str

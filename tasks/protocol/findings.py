@@ -40,9 +40,9 @@ NAMES = (
 
 
 class Finding(msgspec.Struct, frozen=True):
-    """What came of looking at one thing."""
+    """Result of one check."""
 
-    #: A fault means that the work stands still: /ready says no. A warning needs somebody's attention.
+    #: A fault means that the work stands still: /ready fails. A warning needs somebody's attention.
     sign: Sign
     #: What was looked at.
     what: str

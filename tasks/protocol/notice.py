@@ -12,7 +12,7 @@ WORKERS_NOTICE = "workers"
 
 
 class Notice(NamedTuple):
-    """What a commit tells the sender."""
+    """Notice of a commit from a worker to the sender."""
 
     lane: LaneId
     epoch: str
@@ -30,7 +30,7 @@ class Notice(NamedTuple):
 
 
 class Refusal(NamedTuple):
-    """What a worker tells the sender of a batch that Redis did not let it commit."""
+    """Notice from a worker to the sender that Redis refused the commit of a batch."""
 
     lane: LaneId
     epoch: str

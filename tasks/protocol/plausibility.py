@@ -1,4 +1,4 @@
-"""What no frame tells by itself: whether a book belongs to its symbol. Pure.
+"""Plausibility across frames: whether a book belongs to its symbol. Pure.
 
 Every frame of a source goes through one `FrameReader`, in the order in which they came, before events are sent to their
 lanes: in ingest and in the backtest alike. What it remembers is gone with the process. That changes nothing for a symbol
@@ -10,18 +10,18 @@ from typing import NamedTuple
 
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.frames import parse
-from tasks.frames.model import MAX_LEAD_NS, Arrival, Refused, Skipped
+from tasks.frames.model import MAX_LEAD_NS, FrameMetadata, RefusedFrame, SkippedFrame
 from tasks.protocol.routing import MAX_SYMBOLS
 
-#: What a trade or a book says of the price holds for so long, in event time, milliseconds.
+#: For how long the price of a trade or a book is taken as current, in event time, milliseconds.
 HOLDS_MS = 60_000
-#: So many books in a row that only the book before speaks for, against a newer trade each: then it was wrong as well. A
+#: So many books in a row that only the book before supports, against a newer trade each: then it was wrong as well. A
 #: large order may trade far away for a moment, and the book is back where it was.
 CONTRADICTIONS = 5
 
 
-class Limits(NamedTuple):
-    """How much a frame may contradict what else is known. Of either 0: as much as it likes."""
+class PlausibilityLimits(NamedTuple):
+    """Limits of how far a frame may deviate from its receipt and its symbol's prices; 0: no limit."""
 
     #: How far an event's time may run ahead of its receipt.
     max_clock_lead_s: float = MAX_LEAD_NS / 1e9
@@ -29,11 +29,11 @@ class Limits(NamedTuple):
     max_book_jump: float = 0.2
 
 
-DEFAULT_LIMITS = Limits()
+DEFAULT_LIMITS = PlausibilityLimits()
 
 
-class _Known:
-    """What is known of one symbol's price; prices and times are 0 before there is one."""
+class _SymbolPrices:
+    """Last trade and book of one symbol; prices and times are 0 before there is one."""
 
     __slots__ = ("book", "contradictions", "trade", "trade_ms", "weighed_ms")
 
@@ -43,76 +43,76 @@ class _Known:
         self.trade_ms = self.weighed_ms = 0
         #: The last book that was accepted.
         self.book: Depth | None = None
-        #: How often in a row a trade was against a book for which only the one before spoke.
+        #: How often in a row a trade contradicted a book that only the one before supported.
         self.contradictions = 0
 
 
 class BookGuard:
-    """Refuses books that are far from what their symbol traded at and was quoted at within a minute."""
+    """Refuses books that are far from the trades and books of their symbol within the last minute."""
 
     def __init__(self, max_jump: float) -> None:
         """Refuse beyond a share of `max_jump`, above zero."""
         self._most = 1 + max_jump
-        self._known: dict[Venue, dict[str, _Known]] = {"spot": {}, "usdm": {}}
+        self._prices: dict[Venue, dict[str, _SymbolPrices]] = {"spot": {}, "usdm": {}}
 
     def observe(self, trade: Trade) -> None:
-        """Take in a trade. It is never refused: nothing knows better."""
-        known = self._known[trade.venue].get(trade.symbol) or self._new(trade)
-        known.trade, known.trade_ms = trade.price, trade.time_ms
+        """Record a trade. It is never refused: nothing is more reliable."""
+        prices = self._prices[trade.venue].get(trade.symbol) or self._new(trade)
+        prices.trade, prices.trade_ms = trade.price, trade.time_ms
 
-    def check(self, book: Depth) -> Refused | None:
+    def check(self, book: Depth) -> RefusedFrame | None:
         """Return why a book is refused; None: it is accepted."""
-        known = self._known[book.venue].get(book.symbol) or self._new(book)
+        prices = self._prices[book.venue].get(book.symbol) or self._new(book)
         bid, ask = book.bids[0][0], book.asks[0][0]
-        if bid <= known.trade * self._most and known.trade <= ask * self._most:
-            known.contradictions = 0
-        elif self._is_far(book, known):
-            return Refused("implausible_price", self._describe(book, known))
-        known.book = book
+        if bid <= prices.trade * self._most and prices.trade <= ask * self._most:
+            prices.contradictions = 0
+        elif self._is_far(book, prices):
+            return RefusedFrame("implausible_price", self._describe(book, prices))
+        prices.book = book
         return None
 
-    def _is_far(self, book: Depth, known: _Known) -> bool:
+    def _is_far(self, book: Depth, prices: _SymbolPrices) -> bool:
         """Whether a book that is far from the last trade, if there is one, is to be refused."""
-        last = known.book
+        last = prices.book
         near_last_book = last is not None and self._are_near(book, last)
-        if not (known.trade_ms and abs(book.time_ms - known.trade_ms) <= HOLDS_MS):
+        if not (prices.trade_ms and abs(book.time_ms - prices.trade_ms) <= HOLDS_MS):
             return last is not None and not near_last_book and abs(book.time_ms - last.time_ms) <= HOLDS_MS
-        if near_last_book and known.trade_ms != known.weighed_ms:
-            known.contradictions, known.weighed_ms = known.contradictions + 1, known.trade_ms
-        return not near_last_book or known.contradictions >= CONTRADICTIONS
+        if near_last_book and prices.trade_ms != prices.weighed_ms:
+            prices.contradictions, prices.weighed_ms = prices.contradictions + 1, prices.trade_ms
+        return not near_last_book or prices.contradictions >= CONTRADICTIONS
 
     def _are_near(self, book: Depth, last: Depth) -> bool:
         bid, ask = book.bids[0][0], book.asks[0][0]
         return bid <= last.asks[0][0] * self._most and last.bids[0][0] <= ask * self._most
 
-    def _describe(self, book: Depth, known: _Known) -> str:
-        last = [f"a trade at {known.trade:.8g}"] if known.trade_ms else []
-        last += [f"a book at {known.book.mid:.8g}"] if known.book else []
+    def _describe(self, book: Depth, prices: _SymbolPrices) -> str:
+        last = [f"a trade at {prices.trade:.8g}"] if prices.trade_ms else []
+        last += [f"a book at {prices.book.mid:.8g}"] if prices.book else []
         return (
             f"a book at {book.mid:.8g} after {' and '.join(last)}, more than {self._most - 1:.0%} away (MAX_BOOK_JUMP): "
             f"is it another symbol's, under the name of {book.symbol}?"
         )
 
-    def _new(self, event: AnyEvent) -> _Known:
-        symbols = self._known[event.venue]
+    def _new(self, event: AnyEvent) -> _SymbolPrices:
+        symbols = self._prices[event.venue]
         if len(symbols) >= MAX_SYMBOLS:
             symbols.clear()
-        known = symbols[event.symbol] = _Known()
-        return known
+        prices = symbols[event.symbol] = _SymbolPrices()
+        return prices
 
 
 class FrameReader:
-    """Turns the frames of a source, in their order, into events."""
+    """Parses the frames of a source, in their order, into events."""
 
-    def __init__(self, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: PlausibilityLimits = DEFAULT_LIMITS) -> None:
         self._max_lead_ns = int(limits.max_clock_lead_s * 1e9)
         self._guard = BookGuard(limits.max_book_jump) if limits.max_book_jump else None
 
     def read(
         self, raw: bytes, subject: str, seq: int, ingested_at_ns: int, stored_at_ns: int | None = None
-    ) -> AnyEvent | Skipped | Refused:
-        """Return the event of a frame, or why it is none. Never raises. The arguments are those of `Arrival`."""
-        outcome = parse(raw, Arrival(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns))
+    ) -> AnyEvent | SkippedFrame | RefusedFrame:
+        """Return the event of a frame, or why it is none. Never raises. The arguments are those of `FrameMetadata`."""
+        outcome = parse(raw, FrameMetadata(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns))
         guard = self._guard
         if guard is None:
             return outcome

@@ -1,4 +1,4 @@
-"""What the ledger knows of each stream of events, and how one event moves it on. Pure.
+"""The ledger's record of each stream of events, and how one event advances it. Pure.
 
 A record stands for one (pool, venue, symbol, kind). It is what makes every event count exactly once: an event at or
 before `applied` was here already; an event whose exchange id does not rise is a repeat of the feed.
@@ -24,7 +24,7 @@ _pack_id_and_time = struct.Struct(">qq").pack
 
 
 class Record(msgspec.Struct, array_like=True):
-    """Where one (pool, venue, symbol, kind) stands. A fresh one has seen nothing."""
+    """Progress of one (pool, venue, symbol, kind): the last applied event, counts and running hash."""
 
     #: The last event that was decided on: applied, repeat or condemned.
     applied: Position | None = None

@@ -10,7 +10,7 @@ from tasks.events import Kind, Venue
 
 
 class LaneId(NamedTuple):
-    """One ordered channel to the workers."""
+    """Identifies a lane: one ordered channel to the workers."""
 
     pool: str
     partition: int
@@ -72,7 +72,7 @@ ALONE = Shard(0, 1)
 
 
 class Router:
-    """Looks up the lanes of (venue, symbol, kind), and remembers what it found."""
+    """Maps (venue, symbol, kind) to lanes, with a cache."""
 
     def __init__(self, pools: Iterable[Pool], shard: Shard = ALONE) -> None:
         """Route to `pools`, in the order given, but only to the lanes that `shard` owns."""

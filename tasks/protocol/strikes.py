@@ -1,4 +1,4 @@
-"""Strategies that end the process they run in: who did it, on which event, and what follows. Pure.
+"""Strategies that end the process they run in: which strategy, on which event, and the consequences. Pure.
 
 While a strategy works on an event, its process says so in a file (`run_note`). Whoever watches the process
 (`run_watch`) writes a strike into the ledger when it ends there:
@@ -31,8 +31,8 @@ _FIELD = b"strike|"
 Answer = Literal["late", "struck", "given_up", "stopped"]
 
 
-class Running(msgspec.Struct, frozen=True, array_like=True):
-    """What a process is at: a batch, and the strategies that run it, in their order."""
+class RunningBatch(msgspec.Struct, frozen=True, array_like=True):
+    """The batch that a process is running, and its strategies, in their order."""
 
     pool: str
     partition: int
@@ -45,7 +45,7 @@ class Running(msgspec.Struct, frozen=True, array_like=True):
     strategies: tuple[str, ...]
 
     @classmethod
-    def of(cls, batch: Batch[Any], strategies: Sequence[str]) -> "Running":
+    def of(cls, batch: Batch[Any], strategies: Sequence[str]) -> "RunningBatch":
         """Describe a batch that is about to be run."""
         return cls(
             batch.pool, batch.partition, batch.shard, str(batch.epoch), str(batch.prev or ""), batch.to.source,
@@ -54,9 +54,9 @@ class Running(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Strike(NamedTuple):
-    """An end of a process that goes to the account of a strategy and an event."""
+    """An end of a process that is attributed to a strategy and an event."""
 
-    running: Running
+    batch: RunningBatch
     strategy: str
     #: Of the event, in its source.
     seq: int
@@ -68,7 +68,7 @@ class Strike(NamedTuple):
     @property
     def event(self) -> str:
         """The event's place, for the ledger."""
-        return f"{self.running.source}@{self.seq}"
+        return f"{self.batch.source}@{self.seq}"
 
     @property
     def field(self) -> str:
@@ -77,13 +77,13 @@ class Strike(NamedTuple):
 
     @property
     def notice(self) -> str:
-        """How its notice begins; what came of it follows."""
-        running = self.running
-        return f"{NOTICE}|{running.pool}|{running.partition}|{running.epoch}|"
+        """The beginning of its notice; the ledger's answer follows."""
+        batch = self.batch
+        return f"{NOTICE}|{batch.pool}|{batch.partition}|{batch.epoch}|"
 
 
-class Struck(NamedTuple):
-    """What a strike's notice says."""
+class StrikeNotice(NamedTuple):
+    """A parsed notice of a strike."""
 
     pool: str
     partition: int
@@ -91,7 +91,7 @@ class Struck(NamedTuple):
     answer: str
 
     @classmethod
-    def parse(cls, text: str) -> "Struck":
+    def parse(cls, text: str) -> "StrikeNotice":
         """Read a notice. Raises ValueError on anything else."""
         name, pool, partition, epoch, answer = text.split("|")
         if name != NOTICE:
@@ -99,8 +99,8 @@ class Struck(NamedTuple):
         return cls(pool, int(partition), epoch, answer)
 
 
-class Ended(msgspec.Struct, frozen=True):
-    """What a pool holds of a strategy that ended its process."""
+class LastStrike(msgspec.Struct, frozen=True):
+    """The last strike of a strategy in a pool, at `at_s` (unix seconds, Redis's clock), and whether it was stopped."""
 
     event: str
     at_s: float
@@ -108,8 +108,8 @@ class Ended(msgspec.Struct, frozen=True):
     why: str
 
 
-class Spared(NamedTuple):
-    """What is not given to strategies because earlier runs ended on it."""
+class ExcludedEvents(NamedTuple):
+    """Events and strategies that are excluded from a run because earlier runs ended on them."""
 
     #: Strategies that are stopped.
     strategies: frozenset[str] = frozenset()
@@ -117,27 +117,27 @@ class Spared(NamedTuple):
     events: frozenset[tuple[str, int]] = frozenset()
 
 
-NOTHING = Spared()
+NOTHING = ExcludedEvents()
 
 
-def ended_field(configuration: str) -> str:
-    """Return the field of a pool that says who ended processes under a configuration."""
+def strikes_field(configuration: str) -> str:
+    """Return the field of a pool that holds the last strikes under a configuration."""
     return f"ended:{configuration}"
 
 
-def read_ended(packed: bytes | None) -> Mapping[str, Ended]:
-    """Return what such a field says, by strategy; nothing where it can't be read."""
+def read_last_strikes(packed: bytes | None) -> Mapping[str, LastStrike]:
+    """Return the last strikes in such a field, by strategy; nothing where it can't be read."""
     try:
-        return msgspec.json.decode(packed, type=dict[str, Ended]) if packed else {}
+        return msgspec.json.decode(packed, type=dict[str, LastStrike]) if packed else {}
     except UNREADABLE:
         return {}
 
 
-def spared(source: str, starts: Sequence[bytes], ended: bytes | None) -> Spared:
-    """Return what a run must not try: `starts` is the reply of HGETALL of the lane's starts, flat."""
+def find_excluded(source: str, starts: Sequence[bytes], ended: bytes | None) -> ExcludedEvents:
+    """Return the events and strategies that a run must not try: `starts` is the reply of HGETALL of the lane's starts, flat."""
     events = frozenset(_given_up(source, starts))
-    stopped = frozenset(name for name, each in read_ended(ended).items() if each.stopped)
-    return Spared(stopped, events) if stopped or events else NOTHING
+    stopped = frozenset(name for name, each in read_last_strikes(ended).items() if each.stopped)
+    return ExcludedEvents(stopped, events) if stopped or events else NOTHING
 
 
 def _given_up(source: str, starts: Sequence[bytes]) -> Iterator[tuple[str, int]]:

@@ -1,4 +1,4 @@
-"""Settings: what the environment says, read and checked once, at the start of a process.
+"""Settings: read from the environment and checked once, at the start of a process.
 
 Everything above may use it; it knows the protocol's names and errors. No other module reads the environment.
 """

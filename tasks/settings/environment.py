@@ -1,4 +1,4 @@
-"""What stands in the environment beside our settings, and looks like one or works against one. Pure."""
+"""Variables in the environment that look like settings of ours, or conflict with one. Pure."""
 
 import difflib
 from collections.abc import Iterable, Mapping
@@ -9,7 +9,7 @@ from tasks.settings.redis_url import RedisAddress
 #: Names of other software that look like one of ours.
 _NOT_OURS = frozenset({"HTTP_PROXY", "HTTPS_PROXY"})
 
-#: Of Celery and its command line, which writes what it is told, and BROKER_URL, into the second of each.
+#: Of Celery and its command line, which writes its options, and BROKER_URL, into the second of each.
 _BROKER = ("CELERY_BROKER", "CELERY_BROKER_URL", "CELERY_BROKER_READ_URL", "CELERY_BROKER_WRITE_URL")
 _RESULTS = ("RESULT_BACKEND", "CELERY_RESULT_BACKEND")
 

@@ -172,7 +172,7 @@ class Settings(BaseSettings):
 
     @property
     def nats_tls(self) -> bool:
-        """Whether the settings ask for TLS to NATS, whatever the URL says."""
+        """Whether the settings require TLS to NATS, whatever the scheme of the URL."""
         return bool(self.nats_tls_ca or self.nats_tls_cert or self.nats_tls_name)
 
     @property

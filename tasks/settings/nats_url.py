@@ -14,7 +14,7 @@ _SCHEMES = ("nats", "tls", "ws", "wss")
 
 
 class NatsAddress(NamedTuple):
-    """Where NATS is, and how to log in there."""
+    """Address and login of a NATS server."""
 
     #: Without logins, each as nats-py takes it.
     servers: tuple[str, ...]

@@ -1,4 +1,4 @@
-"""The one parser of a Redis URL: what it says is the same to redis-py, Celery, Flower and us. Pure.
+"""The one parser of a Redis URL: it means the same to redis-py, Celery, Flower and us. Pure.
 
     redis://USER:PASSWORD@HOST:6379/0       rediss:// is the same over TLS
     unix://USER:PASSWORD@/run/redis.sock?db=0
@@ -25,13 +25,13 @@ _NO_OPTION = (
 
 
 def no_address(*schemes: str) -> str:
-    """Return what is said of text that is no URL of these schemes. It never holds any of the text."""
+    """Return the error for text that is no URL of these schemes. It never holds any of the text."""
     *others, last = (f"{scheme}://" for scheme in schemes)
     return _NO_ADDRESS.format(f"{', '.join(others)} or {last}")
 
 
 class RedisAddress(NamedTuple):
-    """Where a Redis is, or who knows where it is, and how to log in there."""
+    """Address and login of a Redis server, or of the Sentinels that know its address."""
 
     scheme: Scheme
     #: Host and port of the server, or of each Sentinel; none for a socket.
@@ -44,8 +44,8 @@ class RedisAddress(NamedTuple):
 
     @classmethod
     def parse(cls, url: str) -> Self:
-        """Return the address that `url` says. Raises ValueError, whose text never holds the password."""
-        parts = [_Part.split(each) for each in (url.split(";") if url.startswith("sentinel") else [url])]
+        """Return the address in `url`. Raises ValueError, whose text never holds the password."""
+        parts = [_UrlPart.split(each) for each in (url.split(";") if url.startswith("sentinel") else [url])]
         if len({each.scheme for each in parts}) > 1:
             raise ValueError("Sentinels of one master are all reached over TLS, or none is")
         logins = {each.login for each in parts} - {("", "")}
@@ -63,7 +63,7 @@ class RedisAddress(NamedTuple):
 
     @property
     def is_tls(self) -> bool:
-        """Whether TLS is asked for."""
+        """Whether TLS is required."""
         return self.scheme in {"rediss", "sentinels"}
 
     @property
@@ -84,7 +84,7 @@ class RedisAddress(NamedTuple):
         return {"host": host, "port": port}
 
     def for_celery(self) -> str:
-        """Return the URL for Celery, its transport and Flower. They are told of TLS beside it."""
+        """Return the URL for Celery, its transport and Flower. TLS is configured separately."""
         login = ":".join(quote(part, safe="") for part in (self.username, self.password)) if self.password else ""
         if self.username and not self.password:
             login = quote(self.username, safe="")
@@ -96,7 +96,7 @@ class RedisAddress(NamedTuple):
         return ";".join(f"{scheme}://{at}{_bracketed(host)}:{port}/{self.database}" for host, port in self.hosts)
 
 
-class _Part(NamedTuple):
+class _UrlPart(NamedTuple):
     """One of the URLs between semicolons."""
 
     scheme: Scheme

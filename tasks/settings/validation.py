@@ -1,4 +1,4 @@
-"""What is wrong with a value, in our words instead of pydantic's. Pure."""
+"""Error messages for invalid values, in our words instead of pydantic's. Pure."""
 
 from pydantic_core import ErrorDetails
 

@@ -1,4 +1,4 @@
-"""What single settings may be. Each function returns the value, or raises ValueError, whose text tells no secret."""
+"""Validation of single settings. Each function returns the value, or raises ValueError, whose text holds no secret."""
 
 import ssl
 import string
@@ -49,7 +49,7 @@ def websocket_url(value: str) -> str:
 
 
 def nats_subjects(value: str) -> str:
-    """What to subscribe to, with commas between."""
+    """Return the subjects to subscribe to, checked: separated by commas."""
     for subject in value.split(","):
         *before, last = subject.strip().split(".")
         named = [*before, *([last] if last != ">" else [])]

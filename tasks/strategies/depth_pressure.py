@@ -14,7 +14,7 @@ _LONGEST_STEP_MS = 1_000
 
 
 class DepthPressureParams(Params):
-    """How slowly to judge, and how much pressure is enough."""
+    """Time constant of the mean, and the thresholds."""
 
     levels: Annotated[int, Field(ge=1, le=20, description="Best levels of each side that are weighed.")] = 20
     window_s: Annotated[float, Field(gt=0, le=600, description="Time constant of the mean, in seconds.")] = 10.0

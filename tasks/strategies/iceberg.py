@@ -21,7 +21,7 @@ _SWEEP_MS = 1_000
 
 
 class IcebergParams(Params):
-    """What counts as a refill, and how long a level must hold."""
+    """Criteria of a refill, and how long a level must hold."""
 
     min_signal_interval_s: Annotated[
         float,
@@ -66,7 +66,7 @@ class Level(msgspec.Struct, array_like=True, gc=False):
     said_ms: int = 0
 
 
-class Side(msgspec.Struct):
+class BookSide(msgspec.Struct):
     """The levels of one side, the one seen longest ago first."""
 
     levels: dict[float, Level] = msgspec.field(default_factory=dict)
@@ -79,13 +79,13 @@ class Side(msgspec.Struct):
 class IcebergState(State):
     """Both sides. At most 400 levels, 58 KiB packed: every level has a history of its own. Recorded ones take 10 KiB."""
 
-    bids: Side = msgspec.field(default_factory=Side)
-    asks: Side = msgspec.field(default_factory=Side)
+    bids: BookSide = msgspec.field(default_factory=BookSide)
+    asks: BookSide = msgspec.field(default_factory=BookSide)
     time_ms: int = 0
 
 
 class LevelFinding(NamedTuple):
-    """What a level says in one book."""
+    """The evidence of one level in one book."""
 
     confidence: float
     #: Price units from mid; the nearer of two equals wins.
@@ -123,7 +123,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     def on_depth(self, book: Depth, state: IcebergState) -> Iterable[Signal]:
         """See every level of the book that is remembered, remember the best prices, let the strongest speak."""
         if abs(book.time_ms - state.time_ms) > self.params.refill_s * 1000:
-            state.bids, state.asks, state.time_ms = Side(), Side(), book.time_ms
+            state.bids, state.asks, state.time_ms = BookSide(), BookSide(), book.time_ms
         another_second = book.time_ms // _SWEEP_MS > state.time_ms // _SWEEP_MS
         state.time_ms = max(state.time_ms, book.time_ms)
         found: list[LevelFinding] = []
@@ -139,7 +139,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             strongest.level.said_ms = state.time_ms
             yield _signal(strongest, book)
 
-    def _see_gone(self, side: Side, quotes: tuple[Quote, ...], now_ms: int, action: Action) -> None:
+    def _see_gone(self, side: BookSide, quotes: tuple[Quote, ...], now_ms: int, action: Action) -> None:
         """Set quantity 0 for the levels of the last book that this one reaches beyond and does not list."""
         listed, worst = dict(quotes), quotes[-1][0]
         for price, level in islice(reversed(side.levels.items()), side.shown):
@@ -148,7 +148,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
                 self._observe(level, 0.0, now_ms, attacked=price == side.best)
 
     def _see_shown(
-        self, side: Side, quotes: tuple[Quote, ...], now_ms: int, mid: float, action: Action
+        self, side: BookSide, quotes: tuple[Quote, ...], now_ms: int, mid: float, action: Action
     ) -> Iterator[LevelFinding]:
         best, side.shown = quotes[0][0], 0
         for price, quantity in reversed(quotes):
@@ -210,7 +210,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
                 return confidence, f"the level held for {steady_ms / 1000:.0f} s"
         return None
 
-    def _forget(self, side: Side, now_ms: int) -> None:
+    def _forget(self, side: BookSide, now_ms: int) -> None:
         """Let go what left the window, and what was seen longest ago where there are too many."""
         since_ms = now_ms - self.params.window_s * 1000
         while side.levels:
@@ -220,7 +220,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             del side.levels[price]
         side.shown = min(side.shown, len(side.levels))
 
-    def _sweep(self, side: Side, now_ms: int) -> None:
+    def _sweep(self, side: BookSide, now_ms: int) -> None:
         """Let go what is of no use any more. Most levels are: without this the state is twice as large."""
         unshown = islice(side.levels.items(), len(side.levels) - side.shown)
         for price in [price for price, level in unshown if self._is_spent(level, now_ms)]:

@@ -15,7 +15,7 @@ _MINUTE_MS = 60_000
 
 
 class MarketDominanceParams(Params):
-    """The basket, the window, and the marks."""
+    """The basket, the window and the thresholds."""
 
     min_signal_interval_s: Annotated[
         float,

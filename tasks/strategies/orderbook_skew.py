@@ -15,7 +15,7 @@ _LONGEST_STEP_MS = 2_000
 
 
 class OrderbookSkewParams(Params):
-    """When a book is lopsided, and when it is too wide to tell."""
+    """Thresholds of a lopsided book, and the widest spread at which it counts."""
 
     levels: Annotated[int, Field(ge=1, le=20, description="Best levels of each side that are weighed.")] = 5
     max_spread_bps: Annotated[
@@ -29,7 +29,7 @@ class OrderbookSkewParams(Params):
 
 
 class OrderbookSkewState(State):
-    """What the books say, and since when."""
+    """The side that the books favour, and since when."""
 
     #: +1 buy, -1 sell, 0 neither.
     side: int = 0

@@ -14,7 +14,7 @@ from tasks.strategy import Params, Signal, State, Strategy
 
 
 class PriceVelocityParams(Params):
-    """How far back to look, and how fast is fast."""
+    """Length of the window, and the thresholds of velocity."""
 
     window_s: Annotated[int, Field(ge=2, le=120, description="Over how long the change is taken, in seconds.")] = 60
     threshold: Annotated[

@@ -13,7 +13,7 @@ from tasks.strategy import Params, Signal, State, Strategy
 
 
 class SpreadLiquidityParams(Params):
-    """What counts as wide, as fast and as long."""
+    """Thresholds of width, speed and duration."""
 
     min_signal_interval_s: Annotated[
         float,
@@ -41,7 +41,7 @@ class SpreadLiquidityParams(Params):
 
 
 class Episode(msgspec.Struct):
-    """A time of wide spread."""
+    """A period of wide spread."""
 
     #: Event time of the book that began it, unix milliseconds.
     since_ms: int
@@ -65,8 +65,8 @@ class SpreadLiquidityState(State):
     leaving: bool = False
 
 
-class Measures(NamedTuple):
-    """A book beside those before it."""
+class BookMeasures(NamedTuple):
+    """Spread and depth of a book relative to those before it."""
 
     #: Mean spread before, price units.
     normal: float
@@ -129,7 +129,7 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
             yield from self._normalising(book, measures, state)
         self._remember(book, depth, state)
 
-    def _leaving(self, book: Depth, now: Measures, state: SpreadLiquidityState) -> Iterable[Signal]:
+    def _leaving(self, book: Depth, now: BookMeasures, state: SpreadLiquidityState) -> Iterable[Signal]:
         params, before = self.params, state.leaving
         state.leaving = (
             now.velocity > params.velocity_per_s
@@ -149,7 +149,7 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
                 indicators=_indicators(book, now),
             )
 
-    def _normalising(self, book: Depth, now: Measures, state: SpreadLiquidityState) -> Iterable[Signal]:
+    def _normalising(self, book: Depth, now: BookMeasures, state: SpreadLiquidityState) -> Iterable[Signal]:
         params, episode = self.params, state.episode
         if episode is None:
             if now.ratio > params.wide_ratio and book.spread_bps > params.wide_bps:
@@ -184,17 +184,17 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
             del state.spreads[0], state.depths[0], state.times_ms[0]
 
 
-def _measure(book: Depth, depth: float, state: SpreadLiquidityState) -> Measures:
+def _measure(book: Depth, depth: float, state: SpreadLiquidityState) -> BookMeasures:
     # fsum: summed again for each book, so nothing drifts, and rounded once, so every Python gives the same float.
     books = len(state.spreads)
     normal, oldest = fsum(state.spreads) / books, state.spreads[0]
     seconds = (book.time_ms - state.times_ms[0]) / 1000
     change = (book.spread - oldest) / oldest if seconds > 0 else 0.0
     velocity = change / seconds if seconds > 0 else 0.0
-    return Measures(normal, book.spread / normal, change, velocity, 1 - depth / (fsum(state.depths) / books))
+    return BookMeasures(normal, book.spread / normal, change, velocity, 1 - depth / (fsum(state.depths) / books))
 
 
-def _indicators(book: Depth, now: Measures) -> dict[str, float]:
+def _indicators(book: Depth, now: BookMeasures) -> dict[str, float]:
     return {
         "spread_bps": book.spread_bps,
         "spread_ratio": now.ratio,

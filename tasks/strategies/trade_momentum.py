@@ -12,7 +12,7 @@ from tasks.strategy import Params, Signal, State, Strategy
 
 
 class TradeMomentumParams(Params):
-    """How far back to look, and how much is enough."""
+    """Length of the window, and the thresholds."""
 
     window: Annotated[int, Field(ge=2, le=100, description="Trades behind the return and the mean quantity.")] = 50
     half_life: Annotated[

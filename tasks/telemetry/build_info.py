@@ -1,4 +1,4 @@
-"""What runs here: version and role, as a metric."""
+"""Version and role of the process, as a metric."""
 
 import platform
 from collections.abc import Iterator

@@ -18,12 +18,12 @@ log = structlog.get_logger()
 
 #: Gives whether all is well, and what to say about each part.
 Check = Callable[[], tuple[bool, dict[str, Any]]]
-#: Path, a handler derived from `ReadOnly`, and its keyword arguments.
+#: Path, a handler derived from `ReadOnlyHandler`, and its keyword arguments.
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
 
 class Address(NamedTuple):
-    """Where to listen."""
+    """Host and port to listen on."""
 
     #: The setting that names the port, for messages.
     setting: str
@@ -47,7 +47,7 @@ class Address(NamedTuple):
         return f"{self.host}:{self.port}"
 
 
-class ReadOnly(RequestHandler):
+class ReadOnlyHandler(RequestHandler):
     """Answers GET and HEAD; an error is one short line."""
 
     SUPPORTED_METHODS = ("GET", "HEAD")
@@ -66,12 +66,12 @@ class ReadOnly(RequestHandler):
         return self.get(*arguments)
 
 
-class _Nothing(ReadOnly):
+class _NotFoundHandler(ReadOnlyHandler):
     def prepare(self) -> None:
         self.send_error(HTTPStatus.NOT_FOUND)
 
 
-class _Probe(ReadOnly):
+class _ProbeHandler(ReadOnlyHandler):
     def initialize(self, check: Check) -> None:
         self._check = check
 
@@ -81,7 +81,7 @@ class _Probe(ReadOnly):
         self.finish({"ok": well, **parts})
 
 
-class _Metrics(ReadOnly):
+class _MetricsHandler(ReadOnlyHandler):
     def initialize(self, registry: CollectorRegistry) -> None:
         self._registry = registry
 
@@ -99,12 +99,12 @@ def serve(
     """
     sockets = _listen(address)
     ours: list[Route] = [
-        ("/healthz", _Probe, {"check": healthz}),
-        ("/ready", _Probe, {"check": ready}),
-        ("/metrics", _Metrics, {"registry": registry}),
+        ("/healthz", _ProbeHandler, {"check": healthz}),
+        ("/ready", _ProbeHandler, {"check": ready}),
+        ("/metrics", _MetricsHandler, {"registry": registry}),
         *routes,
     ]
-    server = HTTPServer(Application(ours, default_handler_class=_Nothing, log_function=lambda _: None))
+    server = HTTPServer(Application(ours, default_handler_class=_NotFoundHandler, log_function=lambda _: None))
     server.add_sockets(sockets)
     port: int = sockets[0].getsockname()[1]
     log.info("listening", host=address.host, port=port)

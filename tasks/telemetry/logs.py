@@ -1,4 +1,4 @@
-"""What the processes say about themselves: structured logs.
+"""Structured logs of all processes.
 
 Every line has its time, level, `event` and `role`; a line from the run of a batch has `lane`, `seq` and `task_id` too,
 and one from within a recorded span its `trace_id` and `span_id`.
@@ -129,7 +129,7 @@ def add_trace(_: Any, __: str, event: Event) -> Event:
 
 
 def _add_task(_: Any, __: str, event: Event) -> Event:
-    """Name the task of which Celery tells, after its run, that it failed."""
+    """Add the id of the task whose failure Celery logs after its run."""
     about = getattr(event.get("_record"), "data", None)
     if isinstance(about, dict) and "id" in about:
         event["task_id"] = about["id"]

@@ -1,4 +1,4 @@
-"""Every metric that a process of ours exports: name, type, unit, labels and what it says. One table; nothing is counted here.
+"""Every metric that a process of ours exports: name, type, unit, labels and help text. One table; nothing is counted here.
 
 Names follow Prometheus: base units, `_total` on counters (added by the exposition). Labels are bounded: lanes, pools,
 strategies and reasons are few and come from code or configuration. No metric has a symbol, because there may be
@@ -18,7 +18,7 @@ Type = Literal["counter", "gauge", "histogram"]
 
 
 class Metric(NamedTuple):
-    """One metric. Its unit stands in its name."""
+    """One metric. The unit is part of its name."""
 
     name: str
     type: Type
@@ -51,7 +51,7 @@ def _seconds(name: str, text: str, *labels: str) -> Metric:
 #: Exported by both roles; `role` is ingest or worker.
 BUILD_INFO = _gauge("realtime_strategies_build_info", "Always 1; what runs here", "version", "python", "role")
 
-#: Exported by ingest. The comment before a group says where the numbers come from.
+#: Exported by ingest. The comment before a group names the source of its values.
 INGEST: dict[str, Metric] = {
     metric.name: metric
     for metric in (

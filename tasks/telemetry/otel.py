@@ -1,4 +1,4 @@
-"""What `tracing` does when it is on. All that imports OpenTelemetry."""
+"""The implementation of `tracing` when it is on; the only module that imports OpenTelemetry."""
 
 import logging
 import threading
@@ -21,7 +21,7 @@ from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapProp
 
 from tasks.telemetry import trace_context
 from tasks.telemetry.log_throttle import LogThrottle
-from tasks.telemetry.trace_context import Role, Traced
+from tasks.telemetry.trace_context import Role, TracedEvent
 from tasks.version import VERSION
 
 NAME = "realtime-strategies"
@@ -29,20 +29,20 @@ NAME = "realtime-strategies"
 MAX_LINKS = 32
 #: Without a collector the exporter would say so every few seconds.
 _COMPLAINT_S = 60.0
-#: The last bit of a traceparent's last two digits says that it is sampled.
+#: The last bit of a traceparent's last two digits is the sampled flag.
 _FLAGS = 54
 _SAMPLED = frozenset("13579bdf")
 _W3C = TraceContextTextMapPropagator()
 log = structlog.get_logger()
 
 
-class _Named(msgspec.Struct):
-    """What is read of a signal."""
+class _SignalFields(msgspec.Struct):
+    """The fields of a signal that are recorded in a span."""
 
     strategy: str
 
 
-_decode = msgspec.json.Decoder(_Named).decode
+_decode = msgspec.json.Decoder(_SignalFields).decode
 
 
 class Tracer:
@@ -68,7 +68,7 @@ class Tracer:
         last.join(timeout_s)
 
     @contextmanager
-    def batch(self, lane: str, events: Sequence[Traced], *, resend: bool) -> Iterator[Mapping[str, str]]:
+    def batch(self, lane: str, events: Sequence[TracedEvent], *, resend: bool) -> Iterator[Mapping[str, str]]:
         """Return the span of a task, as `tracing.batch` does; entering it gives the headers that carry its trace.
 
         The parent is the first frame that is sampled, else the first that has a trace at all: so what a publisher
@@ -86,7 +86,7 @@ class Tracer:
         finally:
             span.end()
 
-    def _start(self, lane: str, events: Sequence[Traced], *, resend: bool) -> Span:
+    def _start(self, lane: str, events: Sequence[TracedEvent], *, resend: bool) -> Span:
         traces = dict.fromkeys(event.trace for event in events if event.trace)
         sampled = [each for each in traces if each[_FLAGS] in _SAMPLED]
         parent = _context(next(iter(sampled or traces), ""))
@@ -156,8 +156,8 @@ def _text(span: Span) -> str:
     return trace_context.packed(carrier.get("traceparent"), carrier.get("tracestate"))
 
 
-class _Complaints(logging.Handler):
-    """Logs once in a while what is wrong with the collector."""
+class _CollectorLogHandler(logging.Handler):
+    """Logs errors of the collector, at most once in an interval."""
 
     def __init__(self) -> None:
         super().__init__(logging.WARNING)
@@ -171,4 +171,4 @@ class _Complaints(logging.Handler):
 
 def _throttle_logs() -> None:
     logger = logging.getLogger("opentelemetry")
-    logger.handlers, logger.propagate = [_Complaints()], False
+    logger.handlers, logger.propagate = [_CollectorLogHandler()], False

@@ -1,4 +1,4 @@
-"""What every command writes to, whatever it is that reads it: a terminal, a pipe, an encoding of the last century."""
+"""Output of every command, whatever reads it: a terminal, a pipe, an encoding of the last century."""
 
 import io
 import sys

@@ -16,8 +16,8 @@ _PARENT = re.compile(r"(?!ff)[0-9a-f]{2}-(?!0{32})[0-9a-f]{32}-(?!0{16})[0-9a-f]
 _STATE = re.compile(r"[\x20-\x7e]+")
 
 
-class Traced(Protocol):
-    """An event that ingest handles, and its trace."""
+class TracedEvent(Protocol):
+    """An event handled by ingest, and its trace."""
 
     @property
     def seq(self) -> int:

@@ -1,4 +1,4 @@
-"""Traces by OpenTelemetry: off, and almost free, unless OTEL_EXPORTER_OTLP_ENDPOINT says where they go.
+"""Traces by OpenTelemetry: off, and almost free, unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
 A trace is carried as text (`trace_context`). The packages of OpenTelemetry are optional: `otel` is all that imports them, and it is imported only here.
 """
@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 import msgspec
 import structlog
 
-from tasks.telemetry.trace_context import Role, Traced, packed
+from tasks.telemetry.trace_context import Role, TracedEvent, packed
 
 if TYPE_CHECKING:
     from tasks.telemetry.otel import Tracer
@@ -91,12 +91,12 @@ def extract_trace(headers: Mapping[str, str] | None, raw: bytes) -> str:
     return ""
 
 
-#: Around what it tells of; entering it gives the headers of a message that belongs to it.
+#: Wraps the traced code; entering it returns the headers of a message that belongs to it.
 Span = AbstractContextManager[Mapping[str, str]]
 _NOTHING = nullcontext[Mapping[str, str]]({})
 
 
-def batch(lane: object, events: Sequence[Traced], *, resend: bool) -> Span:
+def batch(lane: object, events: Sequence[TracedEvent], *, resend: bool) -> Span:
     """Return the span of a task that goes to the queue, with the events of one lane or several.
 
     It ends with the block; an exception marks it as failed. Nothing is attached to the thread or task.

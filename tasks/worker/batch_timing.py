@@ -1,4 +1,4 @@
-"""How long batches take in this process."""
+"""Duration of batches in this process."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,7 +9,7 @@ from tasks.protocol.batches import Batch
 
 
 class BatchTimings:
-    """The seconds that an event of each pool took last."""
+    """Seconds an event of each pool took in its last batch."""
 
     def __init__(self) -> None:
         self._event_s: dict[str, float] = {}

@@ -28,7 +28,7 @@ class OnceDispatcher(EventDispatcher):
         super()._publish(*arguments, **options | {"retry": False})  # type: ignore[misc]  # its stubs do not know it
 
 
-class Consumer(CeleryConsumer):
+class WorkerConsumer(CeleryConsumer):
     """Celery's consumer, which keeps a status server up to date."""
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
@@ -45,7 +45,7 @@ class Consumer(CeleryConsumer):
         control_commands.install()
         self._health = self._status_server.health
         self.app.events.dispatcher_cls = "tasks.worker.consumer:OnceDispatcher"
-        #: Whether it was said that the broker is unavailable.
+        #: Whether it was logged that the broker is unavailable.
         self._warned = False
         for refused in (task_unknown, task_rejected):
             refused.connect(self._on_foreign)

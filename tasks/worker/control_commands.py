@@ -16,7 +16,7 @@ from celery.worker.control import Panel
 from tasks.worker import worker_metrics
 
 Command = Callable[..., Any]
-#: For so long a refusal is told of.
+#: For so long a refusal is reported.
 TOLD_S = 600.0
 log = structlog.get_logger()
 

@@ -17,7 +17,7 @@ from typing import Any
 
 
 class _Selector(selectors.DefaultSelector):
-    """Opens the gate while it waits."""
+    """A selector that opens the gate while it waits."""
 
     def __init__(self, gate: threading.Lock) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""How a worker is, as its main thread tells and its probes ask. No I/O."""
+"""A worker's health, set by its main thread and read by its probes. No I/O."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -12,12 +12,12 @@ from tasks.telemetry.metrics import WORKER
 #: How long the main loop may be silent, beyond the longest run of a batch: when Redis hangs it waits for several
 #: sockets, 5 s each. Twice what was seen then (20 s).
 PATIENCE_S = 40.0
-#: The ledger is unavailable when it refused, or has not answered for so long: it is asked every 3 s and may take 5 s.
+#: The ledger is unavailable when it refused, or has not answered for so long: it is queried every 3 s and may take 5 s.
 UNAVAILABLE_S = EVERY_S + 5 + 1
 
 
 class WorkerHealth:
-    """Each attribute is written by one thread only."""
+    """Liveness and readiness of a worker. Each attribute is written by one thread only."""
 
     def __init__(self, run_limit_s: float, now: Callable[[], float] = time.monotonic) -> None:
         """Begin with a sign of life. In the solo pool the main thread runs the batches: hence the `run_limit_s`."""
@@ -49,7 +49,7 @@ class WorkerHealth:
         return self._now() - self._beat_s
 
     def healthz(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether the main loop makes progress. While it stops, it waits for its processes and says nothing."""
+        """Return whether the main loop makes progress. While it stops, it waits for its processes and does not beat."""
         age_s = self.beat_age_s
         return age_s < self._limit_s or self.stopping, {"heartbeat_age_s": round(age_s, 3)}
 

@@ -1,4 +1,4 @@
-"""Tasks that Redis refuses to commit: told in the log, and left without a result."""
+"""Tasks that Redis refuses to commit: logged, and left without a result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -14,7 +14,7 @@ log = structlog.get_logger()
 
 
 class _Refusals:
-    """What Redis refused, for the log: what is new at once, the same again once in a while."""
+    """Refusals by Redis, for the log: a new one at once, the same again at most once in an interval."""
 
     def __init__(self) -> None:
         self._throttle, self._last = LogThrottle(), ""

@@ -1,4 +1,4 @@
-"""Who watches a worker's processes, and writes their strikes into the ledger.
+"""Watches a worker's processes, and writes their strikes into the ledger.
 
 A prefork worker's main process watches its children. A solo worker runs the batches itself, so it forks a guard before it
 takes any. Who starts a worker again may end what is left of the last one, the guard included, so the next worker that
@@ -33,12 +33,12 @@ log = structlog.get_logger()
 
 def strike_arguments(keys: Keys, strike: Strike) -> tuple[list[str], list[str | int]]:
     """Return the KEYS and ARGV of `strike.lua`."""
-    running = strike.running
-    lane = LaneId(running.pool, running.partition)
-    names = [keys.shard(running.shard), keys.pool(running.pool), keys.starts(lane)]
+    batch = strike.batch
+    lane = LaneId(batch.pool, batch.partition)
+    names = [keys.shard(batch.shard), keys.pool(batch.pool), keys.starts(lane)]
     return names, [
-        running.epoch, lane_field(lane), running.prev, strike.field, strike.weight, STARTS_EXPIRE_S,
-        strikes.MAX_STRIKES, strikes.ended_field(running.configuration), strike.strategy, strike.event,
+        batch.epoch, lane_field(lane), batch.prev, strike.field, strike.weight, STARTS_EXPIRE_S,
+        strikes.MAX_STRIKES, strikes.strikes_field(batch.configuration), strike.strategy, strike.event,
         strikes.WINDOW_S, strike.why, keys.notices, strike.notice,
     ]  # fmt: skip
 
@@ -55,7 +55,7 @@ class StrikeWriter:
 
     async def write(self, strike: Strike) -> None:
         """Write a strike, and log it. Never raises what Redis raises."""
-        said = {"strategy": strike.strategy, "pool": strike.running.pool, "seq": strike.seq, "why": strike.why}
+        said = {"strategy": strike.strategy, "pool": strike.batch.pool, "seq": strike.seq, "why": strike.why}
         try:
             async for attempt in stamina.retry_context(on=FAILED, attempts=None, timeout=_TRY_S, wait_max=1.0):
                 with attempt:

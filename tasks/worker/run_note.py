@@ -1,4 +1,4 @@
-"""What a process is running, in a file that outlives it: which batch, and which strategy works on which event.
+"""A process's note of what it runs, in a file that outlives it: which batch, and which strategy works on which event.
 
 A few stores into mapped memory, no system call: whoever watches the process maps the same file.
 """
@@ -12,10 +12,10 @@ from typing import NamedTuple
 import msgspec
 
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine import Place
+from tasks.engine import RunProgress
 from tasks.events import AnyEvent
 from tasks.protocol.batches import Batch
-from tasks.protocol.strikes import Running
+from tasks.protocol.strikes import RunningBatch
 
 #: The note of a solo worker's only process, and how the names of others begin.
 SOLO, CHILD = "solo", "run-"
@@ -27,12 +27,12 @@ _TASK, _HEADER, _PLACE, _SEEN = 0, 1, 2, 4
 _SEEN_AT = 8 * _SEEN
 
 
-class Noted(NamedTuple):
-    """Where a run is."""
+class RunPosition(NamedTuple):
+    """Position of a run: its batch, the event and the strategy."""
 
     #: Rises with each task of the process; 0: it runs none.
     task: int
-    running: Running | None
+    batch: RunningBatch | None
     seq: int
     #: The strategy whose code runs; empty: none.
     strategy: str
@@ -44,7 +44,7 @@ def of_child(directory: Path, pid: int) -> Path:
 
 
 class RunNote:
-    """A process's own note."""
+    """The note of this process, in mapped memory."""
 
     def __init__(self, file: Path) -> None:
         """Make the file."""
@@ -64,9 +64,9 @@ class RunNote:
         self._words[_PLACE + 1] = 0
         self._words[_TASK] = 0
 
-    def of(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> Place | None:
-        """Note which batch is run; return where its run says what it is at, if it is not too long a story."""
-        packed = msgspec.json.encode(Running.of(batch, [strategy.name for strategy in strategies]))
+    def of(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> RunProgress | None:
+        """Note the batch that is run; return where its run writes its progress, None: the note would be too long."""
+        packed = msgspec.json.encode(RunningBatch.of(batch, [strategy.name for strategy in strategies]))
         self._words[_PLACE + 1] = self._words[_HEADER] = 0
         if len(packed) > _SIZE_BYTES - _WORDS.size:
             return None
@@ -75,13 +75,13 @@ class RunNote:
         return self._words[_PLACE:_SEEN]
 
 
-def read(file: Path) -> Noted:
+def read(file: Path) -> RunPosition:
     """Return where the process of this file is, or was when it ended. Raises OSError, or msgspec's errors in mid-write."""
     packed = file.read_bytes().ljust(_WORDS.size, b"\0")
     task, header, seq, number, _ = _WORDS.unpack_from(packed)
-    running = msgspec.json.decode(packed[_WORDS.size : _WORDS.size + header], type=Running) if header else None
-    named = running.strategies if running else ()
-    return Noted(task, running, seq, named[number - 1] if 0 < number <= len(named) else "")
+    batch = msgspec.json.decode(packed[_WORDS.size : _WORDS.size + header], type=RunningBatch) if header else None
+    named = batch.strategies if batch else ()
+    return RunPosition(task, batch, seq, named[number - 1] if 0 < number <= len(named) else "")
 
 
 def write_seen(file: Path, seen_s: float) -> None:

@@ -18,7 +18,7 @@ import msgspec
 from tasks.errors import UNREADABLE
 from tasks.protocol.strikes import MAX_STRIKES, NO_MEMORY_STATUS, Strike
 from tasks.worker import run_note
-from tasks.worker.run_note import Noted
+from tasks.worker.run_note import RunPosition
 
 #: How often one should look.
 POLL_S = 0.25
@@ -29,7 +29,7 @@ _OF_OTHERS = frozenset({signal.SIGKILL, signal.SIGTERM, signal.SIGINT, signal.SI
 
 
 class ProcessState(NamedTuple):
-    """How the system sees a process."""
+    """State of a process according to the operating system."""
 
     #: R for one that runs or would if it could, T for one that is stopped, and so on; empty: nobody knows.
     letter: str = ""
@@ -37,10 +37,10 @@ class ProcessState(NamedTuple):
     cpu: int = 0
 
 
-class Watched(msgspec.Struct):
-    """One process."""
+class WatchedProcess(msgspec.Struct):
+    """A watched process: its last position and for how long it has been there, in monotonic seconds."""
 
-    noted: Noted = Noted(0, None, 0, "")
+    position: RunPosition = RunPosition(0, None, 0, "")
     state: ProcessState = ProcessState()
     looked_s: float = 0.0
     #: Since when it has run this task.
@@ -50,29 +50,29 @@ class Watched(msgspec.Struct):
     #: Whether it was ended from here.
     killed: bool = False
 
-    def take(self, noted: Noted, state: ProcessState, now_s: float) -> None:
+    def take(self, position: RunPosition, state: ProcessState, now_s: float) -> None:
         """Take what it has noted, and how the system sees it, at `now_s` (monotonic seconds).
 
         Another task starts `task_since_s` again, another note or one without a strategy `call_s`; else `call_s` grows by
         the time since the last call where the process worked meanwhile, by at most two polls.
         """
-        if noted.task != self.noted.task:
+        if position.task != self.position.task:
             self.task_since_s = now_s
-        if noted != self.noted or not noted.strategy:
+        if position != self.position or not position.strategy:
             self.call_s = 0.0
         elif _works(self.state, state):
             # Who watches may have been stopped too.
             self.call_s += min(now_s - self.looked_s, 2 * POLL_S)
-        self.noted, self.state, self.looked_s = noted, state, now_s
+        self.position, self.state, self.looked_s = position, state, now_s
 
     def task_s(self, now_s: float) -> float:
         """Return for how long it has run its task; 0: it has none."""
-        return now_s - self.task_since_s if self.noted.task else 0.0
+        return now_s - self.task_since_s if self.position.task else 0.0
 
     def strike(self, exit_code: int | None, limit_s: float) -> Strike | None:
         """Return what its end means: `exit_code` is that of `multiprocessing`, None where nobody knows it."""
-        noted = self.noted
-        if noted.running is None or not noted.strategy or exit_code == NO_MEMORY_STATUS:
+        position = self.position
+        if position.batch is None or not position.strategy or exit_code == NO_MEMORY_STATUS:
             return None
         timed_out = self.killed or exit_code == -signal.SIGALRM
         if timed_out or (exit_code is None and 2 * self.call_s > limit_s):
@@ -85,7 +85,7 @@ class Watched(msgspec.Struct):
             weight, why = MAX_STRIKES, f"crashed ({_named(-exit_code)})"
         else:
             weight, why = MAX_STRIKES, f"exited (status {exit_code})"
-        return Strike(noted.running, noted.strategy, noted.seq, weight, why) if weight else None
+        return Strike(position.batch, position.strategy, position.seq, weight, why) if weight else None
 
 
 def _named(number: int) -> str:
@@ -98,7 +98,7 @@ def _works(before: ProcessState, now: ProcessState) -> bool:
 
 
 def state_of(pid: int) -> ProcessState:
-    """Ask the system; it tells where there is /proc."""
+    """Return the state of a process; it is known where there is /proc."""
     with suppress(OSError, ValueError, IndexError):
         fields = Path(f"/proc/{pid}/stat").read_text(encoding="ascii", errors="replace").rpartition(")")[2].split()
         return ProcessState(fields[0], int(fields[11]) + int(fields[12]))
@@ -109,7 +109,7 @@ def left_behind(directories: Iterable[Path], limit_s: float) -> Iterator[Strike]
     """Yield what the ends of solo workers mean that left these directories. Whoever comes second finds nothing."""
     for file in (file for directory in directories for file in directory.glob(run_note.SOLO)):
         with suppress(OSError, *UNREADABLE):
-            watched = Watched(run_note.read(file), call_s=run_note.read_seen(file))
+            watched = WatchedProcess(run_note.read(file), call_s=run_note.read_seen(file))
             file.unlink()
             if strike := watched.strike(None, limit_s):
                 yield strike
@@ -121,7 +121,7 @@ class RunWatch:
     def __init__(self, directory: Path, limit_s: float, now: Callable[[], float] = time.monotonic) -> None:
         """Watch those that leave notes in `directory`; a run of theirs takes `limit_s` seconds at most."""
         self._directory, self._limit_s, self._now = directory, limit_s, now
-        self._watched: dict[int, Watched] = {}
+        self._watched: dict[int, WatchedProcess] = {}
 
     def poll_children(self) -> None:
         """Look at all processes of the pool; end those that are over their time."""
@@ -144,7 +144,7 @@ class RunWatch:
             file.unlink()
         return watched.strike(exit_code, self._limit_s)
 
-    def _observe(self, pid: int, file: Path) -> Watched:
+    def _observe(self, pid: int, file: Path) -> WatchedProcess:
         watched = self._take(pid, file)
         if watched.task_s(watched.looked_s) > self._limit_s + GRACE_S and not watched.killed:
             watched.killed = True
@@ -152,8 +152,8 @@ class RunWatch:
                 os.kill(pid, signal.SIGKILL)
         return watched
 
-    def _take(self, pid: int, file: Path) -> Watched:
-        watched = self._watched.setdefault(pid, Watched())
+    def _take(self, pid: int, file: Path) -> WatchedProcess:
+        watched = self._watched.setdefault(pid, WatchedProcess())
         with suppress(OSError, *UNREADABLE):
             watched.take(run_note.read(file), state_of(pid), self._now())
         return watched

@@ -1,4 +1,4 @@
-"""How a worker deals with a task: read the ledger, decide, run the strategies, commit through the fence.
+"""A worker's processing of a task: read the ledger, decide, run the strategies, commit through the fence.
 
 A task carries batches of different lanes, which share its two round trips and nothing else: each is decided on, and
 committed or not, for itself. What is quick runs first, and is committed before what takes long. Every way out but the
@@ -55,11 +55,11 @@ COMMIT_AFTER_S = 0.01
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
 FindStrategies = Callable[[Ledger, str, str], Sequence[BoundStrategy]]
 #: Takes a batch that begins to run and its strategies; returns where the run notes what it is at.
-Note = Callable[[Batch[AnyEvent], Sequence[BoundStrategy]], engine.Place | None]
+Note = Callable[[Batch[AnyEvent], Sequence[BoundStrategy]], engine.RunProgress | None]
 
 
-class Summary(msgspec.Struct):
-    """What a task came to: its Celery result."""
+class TaskSummary(msgspec.Struct):
+    """Totals of a task: its Celery result."""
 
     events: int
     repeats: int
@@ -83,7 +83,7 @@ class Summary(msgspec.Struct):
 
 
 class BatchResult(msgspec.Struct, frozen=True):
-    """What a committed batch came to, for who counts it."""
+    """Result of a committed batch, for metrics and logs."""
 
     pool: str
     events: int
@@ -100,9 +100,9 @@ class BatchResult(msgspec.Struct, frozen=True):
     spent_ns: Mapping[str, int]
 
 
-def summary(dones: Iterable[BatchResult]) -> Summary:
+def summary(dones: Iterable[BatchResult]) -> TaskSummary:
     """Sum up what was committed: the Celery result."""
-    total = Summary(0, 0, 0, 0)
+    total = TaskSummary(0, 0, 0, 0)
     for done in dones:
         total.events += done.events
         total.repeats += done.repeats
@@ -170,7 +170,7 @@ class _LaneRun:
             self.strategies,
             batch.configuration,
             begun.held,
-            engine.Conditions(perf_counter_ns, is_fatal, note(batch, self.strategies), begun.spared),
+            engine.RunOptions(perf_counter_ns, is_fatal, note(batch, self.strategies), begun.excluded),
         )
         began_ns = time_ns()
         try:

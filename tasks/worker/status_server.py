@@ -1,4 +1,4 @@
-"""What others see of a worker: probes and metrics over HTTP, and its entry in the ledger."""
+"""A worker's probes and metrics over HTTP, and its entry in the ledger."""
 
 import asyncio
 import hashlib

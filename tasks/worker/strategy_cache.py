@@ -11,8 +11,8 @@ from tasks.ledger import Ledger
 CONFIGURATIONS_KEPT = 8
 
 
-class Strategies:
-    """The strategies of the configurations that this process has met last."""
+class StrategyCache:
+    """The strategies of the configurations that this process used last."""
 
     def __init__(self) -> None:
         self._known: dict[str, dict[str, tuple[BoundStrategy, ...]]] = {}

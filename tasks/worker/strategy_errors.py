@@ -1,4 +1,4 @@
-"""Exceptions of strategies, told in the log now and then. All of them are in the dead letters, with their tracebacks."""
+"""Exceptions of strategies, logged at intervals. All of them are in the dead letters, with their tracebacks."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -12,7 +12,7 @@ log = structlog.get_logger()
 
 
 class StrategyErrors:
-    """Logs one of a strategy's exceptions, and how many there were, at most once in a while each."""
+    """Logs an exception of each strategy, with the number of exceptions, at most once in an interval."""
 
     def __init__(self) -> None:
         self._throttle: defaultdict[str, LogThrottle] = defaultdict(LogThrottle)

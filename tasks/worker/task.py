@@ -20,7 +20,7 @@ from tasks.telemetry import tracing
 from tasks.worker import runner, worker_metrics
 from tasks.worker.refused_by_redis import ignored_if_refused
 from tasks.worker.run_note import SOLO, RunNote, of_child
-from tasks.worker.strategy_cache import Strategies
+from tasks.worker.strategy_cache import StrategyCache
 from tasks.worker.time_limit import bounded
 
 
@@ -29,7 +29,7 @@ def _ledger() -> Ledger:
     return Ledger.connect(load())
 
 
-_strategies = Strategies()
+_strategies = StrategyCache()
 
 
 @lru_cache(maxsize=1)
@@ -55,7 +55,7 @@ def _noted() -> Iterator[runner.Note]:
 
 
 @app.task(name=TASK_NAME)
-def process(payload: bytes) -> runner.Summary:
+def process(payload: bytes) -> runner.TaskSummary:
     """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
     started_s = perf_counter()
     with bounded(load().run_limit_s), _noted() as note:

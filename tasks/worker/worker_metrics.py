@@ -1,4 +1,4 @@
-"""What a worker's processes count, once for each batch, in files that their main process adds up.
+"""Counters of a worker's processes, updated once for each batch, in files that their main process adds up.
 
 Until `start` is called, which a worker's main process does before it forks, nothing is counted and nothing is made.
 """
@@ -119,7 +119,7 @@ def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *p
 
 
 def committed(dones: Sequence[BatchResult], seconds: float) -> None:
-    """Count what the batches of a task came to; each takes its part of the task's seconds, by its events."""
+    """Count the results of a task's batches; each takes its part of the task's seconds, by its events."""
     events = sum(done.events for done in dones)
     for done in dones:
         if _counters:
@@ -153,27 +153,27 @@ def is_child() -> bool:
 
 def _make_directory(owner: str) -> Path:
     """Make an empty directory, and remove those of workers of this machine that were killed."""
-    for left in _left():
-        if left.owner == owner or time.time() - left.path.stat().st_mtime > _FORGOTTEN_S:
-            shutil.rmtree(left.path, ignore_errors=True)
+    for leftover in _leftover_files():
+        if leftover.owner == owner or time.time() - leftover.path.stat().st_mtime > _FORGOTTEN_S:
+            shutil.rmtree(leftover.path, ignore_errors=True)
     return Path(tempfile.mkdtemp(prefix=f"{_prefix()}{os.getpid()}-{owner}-"))
 
 
 def left_behind(owner: str) -> list[Path]:
     """Return the directories of workers of this machine and owner that were killed."""
-    return [left.path for left in _left() if left.owner == owner]
+    return [leftover.path for leftover in _leftover_files() if leftover.owner == owner]
 
 
-class _Left(NamedTuple):
+class _LeftoverFile(NamedTuple):
     path: Path
     owner: str
 
 
-def _left() -> Iterator[_Left]:
+def _leftover_files() -> Iterator[_LeftoverFile]:
     for path in Path(tempfile.gettempdir()).glob(f"{_prefix()}*"):
         named = re.fullmatch(r"(\d+)-(\w*)-\w+", path.name.removeprefix(_prefix()))
         if named and not _lives(int(named[1])):
-            yield _Left(path, named[2])
+            yield _LeftoverFile(path, named[2])
 
 
 def _prefix() -> str:

@@ -6,7 +6,7 @@ from pathlib import Path
 
 from compose.local.stack import Plan
 from tasks.frames import recordings
-from tasks.ledger.configurations import Changes
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tests.support.stacks.pipeline import backtested, command, finish, replay, running
 from tests.support.waiting import wait_for
@@ -51,7 +51,7 @@ def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording
             known = len(versions_run(reader))
             said.append(command(stack, *change))
             replay(stack, [part], "max")
-            version = Changes(stack.settings).version()
+            version = ConfigurationStore(stack.settings).version()
             wait_for(partial(has_run, reader, version, known), what="something to run under the change")
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]

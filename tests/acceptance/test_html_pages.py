@@ -21,10 +21,11 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     written = {name: folder / f"{name}.html" for name in ("backtest", "bench")}
     recording = write_market(folder / "market.jsonl")
-    ran = parallel.run(parallel.Task([recording], configuration(), watch=True))
+    ran = parallel.run(parallel.BacktestJob([recording], configuration(), watch=True))
     assert ran.market is not None
     html_report.write(
-        written["backtest"], html_report.Content([recording], configuration(), ran.result, ran.signals, ran.market)
+        written["backtest"],
+        html_report.ReportContent([recording], configuration(), ran.result, ran.signals, ran.market),
     )
     report = msgspec.json.decode((ROOT / "docs" / "benchmark.json").read_bytes(), type=Report)
     plots.write(written["bench"], report)

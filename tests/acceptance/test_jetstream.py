@@ -15,7 +15,7 @@ import redis
 from compose.local.processes import Process
 from compose.local.servers import start_nats
 from compose.local.stack import Plan, Stack
-from tasks.backtest import Result
+from tasks.backtest import BacktestResult
 from tasks.frames import recordings
 from tasks.ledger import Keys
 from tests.support.stacks.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
@@ -57,7 +57,7 @@ class Every:
         return True
 
 
-def check(stack: Stack, expected: Result) -> None:
+def check(stack: Stack, expected: BacktestResult) -> None:
     live = finish(stack)
     assert deadletters(stack) == []
     assert (live.dropped, live.repeats) == ({}, 0)

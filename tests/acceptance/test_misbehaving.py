@@ -9,7 +9,7 @@ import pytest
 
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
-from tasks.ledger.configurations import Changes
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.test_poison import Impatient, publish
@@ -67,7 +67,7 @@ def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, 
         asyncio.run(publish(stack, range(1, EVENTS + 1)))
         reader = LedgerReader(stack.settings)
         wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == EVENTS, 60, "them")
-        changes = Changes(stack.settings)
+        changes = ConfigurationStore(stack.settings)
         wait_for(lambda: changes.history()[-1].author == "breaker", 10, "the change")
         wait_for(lambda: name.lower() in found(stack, "strategy_stopped"), 10, "the finding")
         live = finish(stack)
@@ -84,7 +84,7 @@ def test_a_strategy_that_raises_more_than_its_gate_allows_is_stopped(tmp_path: P
     file = Path(made.environment["STRATEGIES_FILE"])
     file.write_text(f"[gate]\nmax_errors_per_minute = 5\n{file.read_text()}")
     with running(made) as stack:
-        changes, ids = Changes(stack.settings), itertools.count(1)
+        changes, ids = ConfigurationStore(stack.settings), itertools.count(1)
 
         def is_off() -> bool:
             asyncio.run(publish(stack, [next(ids)]))

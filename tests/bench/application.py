@@ -17,7 +17,7 @@ from tasks.engine.fatal_errors import is_fatal
 from tasks.engine.strategy_run import StrategyRun
 from tasks.events import AnyEvent
 from tasks.frames import parse
-from tasks.frames.model import Arrival, Refused, Skipped
+from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
 from tasks.protocol import records
 from tasks.protocol.digest import digest
 from tasks.protocol.records import Record
@@ -40,8 +40,8 @@ class Desk:
     def parse(self, raw: bytes, subject: str, now_ns: int) -> AnyEvent | None:
         """Validate the next frame; None when it is no event."""
         self._seq += 1
-        outcome = parse(raw, Arrival(subject, self._seq, now_ns))
-        return None if isinstance(outcome, Skipped | Refused) else outcome
+        outcome = parse(raw, FrameMetadata(subject, self._seq, now_ns))
+        return None if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome
 
     def pools(self, event: AnyEvent) -> tuple[str, ...]:
         """Return the pools that want the event."""

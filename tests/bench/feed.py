@@ -12,7 +12,7 @@ from pathlib import Path
 import msgspec
 
 from ingest.feeds.publishing import publishing
-from ingest.feeds.replay import Replay, Survey
+from ingest.feeds.replay import RecordingOverview, Replay
 from tasks.frames import recordings
 from tasks.settings import load
 
@@ -31,7 +31,7 @@ async def feed(path: Path, speed: float | None) -> Fed:
     lines = list(recordings.read(path))
     async with publishing(load()) as publisher:
         began_s, cpu_s = time.monotonic(), time.process_time()
-        replay = Replay(publisher, Survey(len(lines), lines[0].received_at_ns), speed)
+        replay = Replay(publisher, RecordingOverview(len(lines), lines[0].received_at_ns), speed)
         await replay.run(iter(lines), lambda _: None)
         return Fed(len(lines), began_s, time.monotonic(), time.process_time() - cpu_s)
 

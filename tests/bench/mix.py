@@ -91,7 +91,7 @@ def simulated(count: int = _SIMULATED_FRAMES) -> list[Original]:
     """Return so many frames of each venue of a simulated market."""
     made: list[list[Original]] = []
     for venue in VENUES:
-        plan = simulate.Plan(["BTCUSDT", "ETHUSDT"], venue, None, _SEED, None)
+        plan = simulate.SimulationPlan(["BTCUSDT", "ETHUSDT"], venue, None, _SEED, None)
         frames = itertools.islice(simulate.market(plan, 1_700_000_000_000_000_000).frames(), count)
         made.append([_original(venue, frame.raw) for frame in frames])
     return list(shuffled(made))

@@ -10,7 +10,7 @@ import itertools
 from collections.abc import Iterator
 
 from ingest.feeds import simulate
-from ingest.feeds.simulator.market import Frame
+from ingest.feeds.simulator.market import SimulatedFrame
 from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS
 from tasks.events import Venue
 from tests.data import RECORDING
@@ -28,8 +28,8 @@ def content() -> bytes:
     return b"".join(frame.raw + b"\n" for frame in merged)
 
 
-def _frames(venue: Venue, seed: int) -> Iterator[Frame]:
-    plan = simulate.Plan(list(DEFAULT_SYMBOLS), venue, rate=None, seed=seed, seconds=SECONDS)
+def _frames(venue: Venue, seed: int) -> Iterator[SimulatedFrame]:
+    plan = simulate.SimulationPlan(list(DEFAULT_SYMBOLS), venue, rate=None, seed=seed, seconds=SECONDS)
     end_ns = START_NS + SECONDS * 10**9
     return itertools.takewhile(lambda frame: frame.at_ns < end_ns, simulate.market(plan, START_NS).frames())
 

@@ -209,7 +209,7 @@ def feed(run: Run, files: Sequence[Path], speed: str, fault: Iterator[float]) ->
         time.sleep(POLL_S)
 
 
-def finish(run: Run) -> summary.Summary:
+def finish(run: Run) -> summary.LedgerSummary:
     """Stop every ingest process in order, which works off what is left, and sum up."""
     for process in reversed(run.stack.ports):
         process.terminate()

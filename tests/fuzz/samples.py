@@ -5,7 +5,7 @@ from pathlib import Path
 from tasks import configuration
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import parse
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.protocol.routing import Router, Shard
 from tasks.settings import Settings
@@ -27,7 +27,7 @@ ROUTER = Router(DEFAULT.routes(), Shard(0, 1))
 def _event(number: int, frame: dict[str, object]) -> AnyEvent:
     stream = "btcusdt@depth20@100ms" if frame is SPOT_BOOK else "btcusdt@trade"
     ids = {name: number for name in ("t", "lastUpdateId") if name in frame}
-    found = parse(enveloped(stream, frame | ids, received_at=NOW_NS), Arrival("", number, NOW_NS))
+    found = parse(enveloped(stream, frame | ids, received_at=NOW_NS), FrameMetadata("", number, NOW_NS))
     assert isinstance(found, Depth | Trade)
     return found
 

@@ -14,7 +14,7 @@ import pytest
 from hypothesis import strategies as st
 
 from ingest.feeds import record
-from ingest.feeds.link import PATIENCE, Link
+from ingest.feeds.link import TIMEOUTS, Link
 from ingest.lanes.layout import Layout
 from ingest.page.page_state import PageState
 from tasks import engine
@@ -24,9 +24,9 @@ from tasks.engine import strategy_run
 from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse, recordings
-from tasks.frames.model import Arrival, Refused, Skipped
+from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
 from tasks.ledger import heartbeats, read_position
-from tasks.ledger.dead_letters import Letter
+from tasks.ledger.dead_letters import StoredLetter
 from tasks.ops.doctor_probes import ask_port
 from tasks.protocol import batches, dead_letters, ingest_status, records
 from tasks.protocol.batches import Batch, Epoch, pack_event
@@ -49,9 +49,9 @@ SUBJECTS = st.sampled_from(["binance.btcusdt@depth20@100ms", "binance.x", "", ".
 
 @thrown(raw=any_bytes(*FRAMES) | JSONS.map(packed), subject=SUBJECTS)
 def test_a_frame_is_an_event_skipped_or_refused_and_its_recording_parses(raw: bytes, subject: str):
-    outcome = parse(raw, Arrival(subject, 1, 1_723_161_254_087_896_568))
-    assert isinstance(outcome, Depth | Trade | Skipped | Refused)
-    assert not isinstance(outcome, Refused) or outcome.reason.isidentifier()
+    outcome = parse(raw, FrameMetadata(subject, 1, 1_723_161_254_087_896_568))
+    assert isinstance(outcome, Depth | Trade | SkippedFrame | RefusedFrame)
+    assert not isinstance(outcome, RefusedFrame) or outcome.reason.isidentifier()
     line = record.line(subject, raw, 1)
     assert line is None or b"\n" not in line
     assert line is None or recordings._line(Path("it"), 1, line).raw == line
@@ -144,14 +144,14 @@ def test_a_dead_letter_can_be_shown_whatever_it_is(raw: bytes):
     assert isinstance(letter.symbol + letter.author, str)
 
 
-@thrown(raw=any_bytes(ingest_status.encode(ingest_status.Status(1, 2, 3))))
+@thrown(raw=any_bytes(ingest_status.encode(ingest_status.IngestStatus(1, 2, 3))))
 def test_an_answer_of_ingest_is_read_or_none(raw: bytes):
     refused(msgspec.MsgspecError, lambda: ingest_status.decode(raw))
 
 
 def junk(number: int) -> None:
     raw = b'{"stream":"s%d@trade","data":{"e":"trade","s":"S%d","t":%d}}' % (number, number, number)
-    assert isinstance(parse(raw, Arrival(f"binance.s{number}@trade", 1, 1)), Refused)
+    assert isinstance(parse(raw, FrameMetadata(f"binance.s{number}@trade", 1, 1)), RefusedFrame)
 
 
 def test_a_flood_of_junk_under_ever_new_names_leaves_nothing_in_memory():
@@ -181,7 +181,7 @@ def test_a_signal_that_is_nested_too_deeply_is_left_out_of_the_page():
 
 
 def test_a_dead_letter_of_a_too_deeply_nested_frame_is_shown_as_it_is():
-    letter = Letter("1-1", dead_letters.refused("not_json", "recursion", "binance.x", DEEP))
+    letter = StoredLetter("1-1", dead_letters.refused("not_json", "recursion", "binance.x", DEEP))
     assert "[" * 50_000 in "".join(format_dead_letters.whole(letter))
 
 
@@ -191,7 +191,7 @@ def test_a_too_deeply_nested_frame_of_the_exchange_is_dropped_and_counted():
     async def deliver(stream: str, raw: bytes) -> None:
         delivered.append(raw)
 
-    link = Link("wss://exchange", deliver, PATIENCE)
+    link = Link("wss://exchange", deliver, TIMEOUTS)
     asyncio.run(link._take(DEEP))
     assert (link.garbage, delivered) == (1, [])
 
@@ -224,7 +224,7 @@ def test_the_doctor_takes_a_too_deeply_nested_answer_for_another_program():
 
 
 def test_terminal_escapes_in_a_refusal_do_not_reach_the_list():
-    letter = Letter("1-1", dead_letters.refused("\x1b[2Jgone", "x", "binance.x", b"{}"))
+    letter = StoredLetter("1-1", dead_letters.refused("\x1b[2Jgone", "x", "binance.x", b"{}"))
     assert format_dead_letters.line(letter).isprintable()
 
 
@@ -233,6 +233,6 @@ def test_terminal_escapes_in_a_refusal_do_not_reach_the_list():
 )
 def test_a_book_of_a_time_that_no_frame_can_carry_again_is_refused(said: dict[str, Any]):
     raw = enveloped("btcusdt@depth20", SPOT_BOOK, **said)
-    outcome = parse(raw, Arrival("binance.x", 1, 1))
-    assert isinstance(outcome, Refused)
+    outcome = parse(raw, FrameMetadata("binance.x", 1, 1))
+    assert isinstance(outcome, RefusedFrame)
     assert outcome.reason == "bad_time"

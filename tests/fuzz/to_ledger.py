@@ -19,7 +19,7 @@ from tasks.engine import strategy_run
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
 from tasks.ledger import heartbeats, read_position
-from tasks.ledger.dead_letters import Letter
+from tasks.ledger.dead_letters import StoredLetter
 from tasks.ops import retry
 from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome
@@ -50,7 +50,7 @@ LETTERS = (
 
 @target(*map(dead_letters.pack, LETTERS))
 def letters(raw: bytes) -> None:
-    letter = Letter("1723161254087-0", dead_letters.read(raw))
+    letter = StoredLetter("1723161254087-0", dead_letters.read(raw))
     msgspec.json.encode(format_dead_letters.facts(letter))
     said = [format_dead_letters.line(letter), *format_dead_letters.whole(letter)]
     assert all(each.isprintable() for text in said for each in text if each not in "\n\t")

@@ -9,13 +9,13 @@ import msgspec
 
 from ingest.counters import Counters
 from ingest.feeds import record
-from ingest.feeds.link import PATIENCE, Link
+from ingest.feeds.link import TIMEOUTS, Link
 from ingest.frame_handler import FrameHandler
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.refused_frames import RefusedFrames
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse, recordings
-from tasks.frames.model import Arrival, Refused, Skipped, parse_stream
+from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame, parse_stream
 from tasks.protocol import batches, dead_letters, ingest_status
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.notice import Notice
@@ -28,14 +28,14 @@ from tests.support.frames.two_readers import agree
 
 @cache
 def _intake() -> FrameHandler:
-    lanes = Lanes(ROUTER, Bounds(1 << 20, 1 << 20))
+    lanes = Lanes(ROUTER, LaneLimits(1 << 20, 1 << 20))
 
     def offer(event: AnyEvent, trace: str) -> None:
         assert unpack_event(pack_event(event)) == event
         assert not trace or trace_context.headers(trace)
         again = parse(
             encoder.frame(event),
-            Arrival(encoder.subject("x.>", encoder.stream(event)), event.seq, event.ingested_at_ns),
+            FrameMetadata(encoder.subject("x.>", encoder.stream(event)), event.seq, event.ingested_at_ns),
         )
         assert isinstance(again, Depth | Trade), f"{event} came back as {again}"
 
@@ -49,22 +49,22 @@ def frames(raw: bytes) -> None:
     name = subject.decode(errors="replace")
     with patch.object(tracing, "_tracer", object()):
         _intake().deliver(name, frame)
-    assert isinstance(parse(frame, Arrival(name, 1, NOW_NS)), Depth | Trade | Skipped | Refused)
-    assert agree(frame, Arrival(name, 1, NOW_NS))
+    assert isinstance(parse(frame, FrameMetadata(name, 1, NOW_NS)), Depth | Trade | SkippedFrame | RefusedFrame)
+    assert agree(frame, FrameMetadata(name, 1, NOW_NS))
     line = record.line(name, frame, NOW_NS)
     assert line is None or recordings._line(Path("it"), 1, line).raw == line
 
 
 async def _delivered(stream: str, raw: bytes) -> None:
     assert raw.endswith(b"}")
-    parse(raw, Arrival(stream, 1, NOW_NS))
+    parse(raw, FrameMetadata(stream, 1, NOW_NS))
 
 
 @target(*FRAMES)
 def exchange(raw: bytes) -> None:
     """What comes over the exchange's websocket."""
     with suppress(StopIteration):
-        Link("wss://exchange", _delivered, PATIENCE)._take(raw).send(None)
+        Link("wss://exchange", _delivered, TIMEOUTS)._take(raw).send(None)
 
 
 @target(b"binance.btcusdt@depth20@100ms", b"binance.ETHUSDT_250926@trade", b"a.b.btcusdt@aggTrade", b"x@depth5")
@@ -95,7 +95,7 @@ def notices(raw: bytes) -> None:
         assert Notice.parse(str(found)) == found
 
 
-@target(ingest_status.encode(ingest_status.Status(1, 2, 3)))
+@target(ingest_status.encode(ingest_status.IngestStatus(1, 2, 3)))
 def answers(raw: bytes) -> None:
     """What somebody answers in the place of ingest."""
     with suppress(msgspec.DecodeError):

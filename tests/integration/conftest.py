@@ -12,7 +12,7 @@ from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.clients.redis_client import connection_options
 from tasks.configuration import Configuration
 from tasks.ledger import Keys, Ledger
-from tasks.ledger.configurations import Changes
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import Settings
 from tests.support.ledger import start_epoch
 from tests.support.runtime_configuration import Start
@@ -50,10 +50,10 @@ def spot(recording: Path) -> list[str]:
 
 
 @pytest.fixture
-def changes(settings: Settings) -> Iterator[Changes]:
-    """The changes of this test's configuration."""
-    with closing(Changes(settings)) as changes:
-        yield changes
+def store(settings: Settings) -> Iterator[ConfigurationStore]:
+    """The configuration store of this test."""
+    with closing(ConfigurationStore(settings)) as store:
+        yield store
 
 
 @pytest.fixture
@@ -61,8 +61,10 @@ def start(settings: Settings) -> Iterator[Start]:
     """A function that starts as ingest does that has read a file."""
     with ExitStack() as started:
 
-        async def start(chosen: Configuration, changes: Changes | None = None) -> ActiveConfiguration:
-            in_force = started.enter_context(closing(ActiveConfiguration(changes or Changes(settings), chosen)))
+        async def start(chosen: Configuration, store: ConfigurationStore | None = None) -> ActiveConfiguration:
+            in_force = started.enter_context(
+                closing(ActiveConfiguration(store or ConfigurationStore(settings), chosen))
+            )
             await in_force.refresh()
             return in_force
 

@@ -13,7 +13,7 @@ from tasks.ledger import Keys, commit_arguments, script
 from tasks.ledger.lua import pack
 from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.outcome import Outcome
-from tasks.protocol.strikes import MAX_STRIKES, Running, Strike
+from tasks.protocol.strikes import MAX_STRIKES, RunningBatch, Strike
 from tasks.worker.run_guard import strike_arguments
 from tests.support.ledger import EPOCH, SOURCE, batch
 
@@ -131,7 +131,7 @@ def _acknowledge(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
 
 def _strike(_: redis.Redis, keys: Keys) -> Iterator[Scene]:
     for seq in (1, 2):
-        strike = Strike(Running.of(batch(), ["grumpy"]), "grumpy", seq, MAX_STRIKES, "hung")
+        strike = Strike(RunningBatch.of(batch(), ["grumpy"]), "grumpy", seq, MAX_STRIKES, "hung")
         names, arguments = strike_arguments(keys, strike)
         yield Scene("strike", names, list(arguments))
 

@@ -7,15 +7,15 @@ from contextlib import asynccontextmanager
 
 from ingest.feeds import binance as feed
 from ingest.feeds import stream_watch
-from ingest.feeds.link import Patience
+from ingest.feeds.link import LinkTimeouts
 from tasks.settings import Settings
 from tests.support.feeds import Listener, cancelled, listening
 from tests.support.servers.exchange import Exchange
 
 #: Short enough for a test, and still in the proportions of the real ones.
-IMPATIENT = Patience(
+IMPATIENT = LinkTimeouts(
     stall_s=0.5,
-    streams=stream_watch.Patience(books_s=0.5, trades_s=0.5),
+    streams=stream_watch.SilenceTimeouts(books_s=0.5, trades_s=0.5),
     look_s=0.1,
     renew_s=math.inf,
     backoff_s=0.01,
@@ -35,11 +35,11 @@ def feed_settings(nats_url: str, server: Exchange, trades: str = "public") -> Se
 
 @asynccontextmanager
 async def live(
-    nats_url: str, server: Exchange, symbols=BOTH, venue="spot", patience=IMPATIENT, trades="public"
+    nats_url: str, server: Exchange, symbols=BOTH, venue="spot", timeouts=IMPATIENT, trades="public"
 ) -> AsyncIterator[tuple[Listener, "asyncio.Task[None]"]]:
     async with server.open(), listening(nats_url) as listener:
         task = asyncio.create_task(
-            feed.binance(feed_settings(nats_url, server, trades), list(symbols), venue, patience)
+            feed.binance(feed_settings(nats_url, server, trades), list(symbols), venue, timeouts)
         )
         try:
             yield listener, task

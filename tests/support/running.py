@@ -14,7 +14,7 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.routing import LaneId
 from tasks.strategy import AnyStrategy
 from tasks.worker import runner
-from tasks.worker.runner import Summary
+from tasks.worker.runner import TaskSummary
 from tests.support.strategies import Echo, bound
 
 LANE = LaneId("trade", 0)
@@ -25,7 +25,7 @@ def having(*strategies: AnyStrategy | BoundStrategy) -> Callable[..., Sequence[B
     return lambda *_: found
 
 
-def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy) -> Summary | None:
+def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy) -> TaskSummary | None:
     """Run a task of one batch; return None where it was not needed."""
     dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))))
     return runner.summary(dones) if dones else None

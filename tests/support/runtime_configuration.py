@@ -9,7 +9,7 @@ from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
 from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys
-from tasks.ledger.configurations import Changes, Edited
+from tasks.ledger.configurations import ConfigurationStore, EditResult
 
 SIDED, MOMENTUM = "tests.support.workers.strategies:Sided", "trade_momentum"
 
@@ -19,9 +19,9 @@ def file(pool: str = "trade", **momentum: object) -> Configuration:
     return configuration.check({"pools": tables}, "the file")
 
 
-def set_(changes: Changes, name: str, **values: object) -> Edited:
+def set_(store: ConfigurationStore, name: str, **values: object) -> EditResult:
     assigned = {key.replace("__", "."): value for key, value in values.items()}
-    return changes.set(lambda found: edits.values(found.configuration, name, assigned), "try", "ann")
+    return store.set(lambda found: edits.values(found.configuration, name, assigned), "try", "ann")
 
 
 def momentum(chosen: Configuration) -> dict[str, object]:
@@ -33,9 +33,9 @@ def said(in_force: ActiveConfiguration) -> list[str]:
 
 
 class Start(Protocol):
-    """Starts as ingest does that has read a file; `changes` is how it looks at the ledger."""
+    """Starts as ingest does that has read a file; `store` is how it looks at the ledger."""
 
-    async def __call__(self, chosen: Configuration, changes: Changes | None = None) -> ActiveConfiguration: ...
+    async def __call__(self, chosen: Configuration, store: ConfigurationStore | None = None) -> ActiveConfiguration: ...
 
 
 def changed_by_the_release_before(

@@ -18,10 +18,10 @@ from celery import Celery
 from ingest.connectivity import Connectivity
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
-from ingest.dispatch.celery_publisher import CeleryPublisher, Task
+from ingest.dispatch.celery_publisher import CeleryPublisher, OutgoingTask
 from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.sender import Sender
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.sources.core import CoreSource
@@ -30,7 +30,7 @@ from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade
 from tasks.ledger import Ledger
-from tasks.ledger.configurations import Changes
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.protocol.celery_codec import CONTENT_TYPE
@@ -85,7 +85,7 @@ def send(settings: Settings, *tasks: Sequence[Batch[msgspec.Raw]]) -> None:
     async def main() -> None:
         async with connect_async(settings, settings.broker, **connection_options()) as broker:
             publisher = CeleryPublisher(broker, settings.celery_prefix, "ingest@test")
-            await publisher.send([Task(carried, f"{len(carried)} batches") for carried in tasks])
+            await publisher.send([OutgoingTask(carried, f"{len(carried)} batches") for carried in tasks])
 
     asyncio.run(main())
 
@@ -135,7 +135,7 @@ class Rig:
         self.queue = Queue(self.client, settings)
         self.counters = Counters()
         configuration = _configuration(partitions)
-        self.lanes = Lanes(Router(configuration.routes()), Bounds(10**6, 10**6))
+        self.lanes = Lanes(Router(configuration.routes()), LaneLimits(10**6, 10**6))
         self.ledger = IngestLedger(settings)
         self.keys = self.ledger.keys
         #: Who works; None: nobody knows.
@@ -146,7 +146,7 @@ class Rig:
             self.ledger,
             CeleryPublisher(self.ledger.broker, settings.celery_prefix, "ingest@test"),
             self.counters,
-            ActiveConfiguration(Changes(settings), configuration),
+            ActiveConfiguration(ConfigurationStore(settings), configuration),
             CORE,
             SenderConditions(1, lambda: self.workforce, may_send),
         )

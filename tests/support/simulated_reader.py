@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ingest.sources import resume
-from ingest.sources.cursor import Opening, Step, StreamCursor
+from ingest.sources.cursor import PendingConsumer, Step, StreamCursor
 from ingest.sources.pull import Pacing
 from tasks.events import Position
 from tests.support.simulated_stream import Sent, SimulatedStream, Told
@@ -131,9 +131,9 @@ class SimulatedReader:
             self.steps[step.action] = self.steps.get(step.action, 0) + 1
         match step:
             case Step("reopen"):
-                opening = self.cursor.opening(self.connection)
+                pending = self.cursor.prepare_consumer(self.connection)
                 try:
-                    yield from self.open(opening)
+                    yield from self.open(pending)
                 except UnavailableError:
                     self.cursor.failed(self.now_s)
             case Step("compare"):
@@ -148,17 +148,17 @@ class SimulatedReader:
             case Step("request"):
                 self.request()
 
-    def open(self, opening: Opening) -> Asking[None]:
+    def open(self, pending: PendingConsumer) -> Asking[None]:
         stream, ours = yield from self.ask(lambda: (self.stream.info, self.stream.ours))
-        stored_at_ns = yield from self.ask(lambda: self.stream.stored_at_ns(opening.tail))
+        stored_at_ns = yield from self.ask(lambda: self.stream.stored_at_ns(pending.tail))
         before = self.cursor.position
-        start = self.cursor.locate(opening, stream, stored_at_ns)
+        start = self.cursor.locate(pending, stream, stored_at_ns)
         if start is None:
             return
         assert before
         self.check_skipped(range(before.seq + 1, start.after_seq + 1), ours, start.forgotten)
         self.consumer = yield from self.ask(lambda: self.stream.open(start.after_seq))
-        if self.cursor.opened(opening, self.now_s):
+        if self.cursor.opened(pending, self.now_s):
             self.request()
 
     def request(self) -> None:

@@ -4,9 +4,9 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import NamedTuple
 
-from ingest.sources.cursor import Message
+from ingest.sources.cursor import MessageMetadata
 from ingest.sources.pull import HEARTBEAT_S
-from ingest.sources.resume import Stream, StreamTail
+from ingest.sources.resume import StreamSnapshot, StreamTail
 
 EXPIRES_S = 30.0
 #: Between two messages, of which one may replace another that was lost.
@@ -26,7 +26,7 @@ class Sent(NamedTuple):
     """A message in transit from a consumer."""
 
     consumer: int
-    message: Message
+    message: MessageMetadata
     number: int
 
 
@@ -78,9 +78,11 @@ class SimulatedStream:
         return self._published
 
     @property
-    def info(self) -> Stream:
+    def info(self) -> StreamSnapshot:
         first_seq = min(self.messages, default=self._last_seq + 1)
-        return Stream("FRAMES", MADE + timedelta(seconds=self._created), first_seq, self._last_seq, self._shared)
+        return StreamSnapshot(
+            "FRAMES", MADE + timedelta(seconds=self._created), first_seq, self._last_seq, self._shared
+        )
 
     @property
     def ours(self) -> set[int]:
@@ -155,7 +157,7 @@ class SimulatedStream:
                 break
             consumer.fill()
             consumer.sent, consumer.next_seq, stored = consumer.sent + 1, seq + 1, self.messages[seq]
-            items.append(Sent(name, Message(seq, consumer.sent, stored.stored_at_ns, left), stored.number))
+            items.append(Sent(name, MessageMetadata(seq, consumer.sent, stored.stored_at_ns, left), stored.number))
         if consumer.requests and now_s >= consumer.beat_s:
             consumer.beat_s = now_s + HEARTBEAT_S
             items.append(Told(name, status(100)))

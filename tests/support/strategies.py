@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import strategies as st
 
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine import Conditions, MemoryLedger
+from tasks.engine import MemoryLedger, RunOptions
 from tasks.events import AnyEvent, Trade
 from tasks.protocol.outcome import Outcome
 from tasks.strategy import AnyStrategy, Params, Signal, State, Strategy
@@ -184,10 +184,10 @@ class Worker:
         *strategies: AnyStrategy | BoundStrategy,
         source: str = "s",
         configuration: str = "c1",
-        conditions: Conditions = Conditions(),  # noqa: B008 a constant
+        options: RunOptions = RunOptions(),  # noqa: B008 a constant
     ) -> None:
         self.strategies, self.configuration = bound(*strategies), configuration
-        self.ledger = MemoryLedger(source, conditions)
+        self.ledger = MemoryLedger(source, options)
         self.held = self.ledger.fields["trade"]
         self.signals, self.letters, self.audit = self.ledger.signals, self.ledger.letters, self.ledger.audit
 
@@ -229,6 +229,6 @@ def feeds(draw: st.DrawFn, max_size: int = 40) -> list[Trade]:
 
 def cut(events: Sequence[AnyEvent], places: Iterable[int]) -> Iterator[Sequence[AnyEvent]]:
     """Cut events into batches before each of `places`."""
-    edges = [0, *sorted({place for place in places if 0 < place < len(events)}), len(events)]
+    edges = [0, *sorted({progress for progress in places if 0 < progress < len(events)}), len(events)]
     for first, last in pairwise(edges):
         yield events[first:last]

@@ -14,12 +14,12 @@ from nats.aio.client import Client
 from compose.local.processes import Instance, Process
 from compose.local.servers import start_nats
 from compose.local.waiting import wait_for
-from ingest.feeds.stream_publisher import SPARE, TIMING, Bounds, StreamPublisher, Timing
+from ingest.feeds.stream_publisher import SPARE, TIMEOUTS, InFlightLimits, PublishTimeouts, StreamPublisher
 from ingest.sources import stream_setup
 from tasks.settings import Settings
 
 #: Quick to notice, and quick to give up.
-QUICK = Timing(confirmed_within_s=0.3, pause_s=0.02, settle_s=0.3, tick_s=0.05)
+QUICK = PublishTimeouts(confirmed_within_s=0.3, pause_s=0.02, settle_s=0.3, tick_s=0.05)
 
 
 @contextmanager
@@ -78,9 +78,9 @@ async def stored(settings: Settings) -> list[bytes]:
 
 @asynccontextmanager
 async def publishing(
-    settings: Settings, timing: Timing = TIMING, spare: Bounds = SPARE
+    settings: Settings, timeouts: PublishTimeouts = TIMEOUTS, spare: InFlightLimits = SPARE
 ) -> AsyncIterator[StreamPublisher]:
-    publisher = StreamPublisher(settings, timing, spare)
+    publisher = StreamPublisher(settings, timeouts, spare)
     with publisher.client.refusals() as publisher.refused:
         await publisher.open()
         try:

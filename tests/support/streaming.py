@@ -10,7 +10,7 @@ import nats
 from nats.aio.client import Client
 
 from ingest.connectivity import Connectivity
-from ingest.sources.consumer import Consumer
+from ingest.sources.consumer import StreamConsumer
 from ingest.sources.jetstream import DEFAULT_PACING, StreamSource
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StoredOffsets
@@ -21,7 +21,7 @@ from tests.support.waiting import HANGS_S
 
 LOOK_S = 0.02
 #: Makes the consumers that a reader reads through.
-MakeConsumer = Callable[[Client, str], Consumer]
+MakeConsumer = Callable[[Client, str], StreamConsumer]
 
 
 def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:
@@ -39,7 +39,7 @@ def settings_of_a_stream(nats_url: str, namespace: str) -> Settings:
 class Reader:
     """A source whose service looks at it as often as it should, and what it delivered."""
 
-    def __init__(self, settings: Settings, pacing: Pacing, make_consumer: MakeConsumer = Consumer) -> None:
+    def __init__(self, settings: Settings, pacing: Pacing, make_consumer: MakeConsumer = StreamConsumer) -> None:
         self.settings = settings
         self.nats = Nats(settings, Connectivity({"nats": settings.nats_url}), lambda: None)
         #: There is room for so many frames.
@@ -75,10 +75,10 @@ class Reader:
     @property
     def has_compared(self) -> bool:
         """Whether it knows of all numbers that the stream jumped over what they were."""
-        return not self.source._cursor.jumps.count
+        return not self.source._cursor.gaps.count
 
     @property
-    def consumer(self) -> Consumer:
+    def consumer(self) -> StreamConsumer:
         """The consumer that it reads from."""
         assert self.source._consumer is not None
         return self.source._consumer
@@ -93,7 +93,7 @@ class Reader:
 
 @asynccontextmanager
 async def reading(
-    settings: Settings, pacing: Pacing = DEFAULT_PACING, make_consumer: MakeConsumer = Consumer
+    settings: Settings, pacing: Pacing = DEFAULT_PACING, make_consumer: MakeConsumer = StreamConsumer
 ) -> AsyncIterator[Reader]:
     reader = Reader(settings, pacing, make_consumer)
     await reader.nats.connect()
@@ -105,7 +105,7 @@ async def reading(
 
 @asynccontextmanager
 async def opened(
-    settings: Settings, count: int, pacing: Pacing = DEFAULT_PACING, make_consumer: MakeConsumer = Consumer
+    settings: Settings, count: int, pacing: Pacing = DEFAULT_PACING, make_consumer: MakeConsumer = StreamConsumer
 ) -> AsyncIterator[Reader]:
     """Yield a reader of a stream with so many frames, once the first has come."""
     async with reading(settings, pacing, make_consumer) as reader:

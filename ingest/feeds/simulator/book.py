@@ -29,7 +29,7 @@ def change_share(instrument: Instrument) -> float:
     return 1 - (deep_stays * top_stays) ** 2
 
 
-class Side:
+class SimulatedSide:
     """One side of a book: prices in ticks, best first, and each level as it is printed."""
 
     def __init__(self, away: int, instrument: Instrument, venue: Venue, rng: Random) -> None:
@@ -123,7 +123,7 @@ class Side:
             self.texts.insert(place, self._deep(ticks))
 
 
-class Book:
+class SimulatedBook:
     """Both sides, and the slow tide between them that makes buyers or sellers the heavier ones."""
 
     def __init__(self, instrument: Instrument, venue: Venue, rng: Random) -> None:
@@ -132,8 +132,8 @@ class Book:
         self._rng = rng
         #: Standard normal, mean-reverting within about a second; above zero: bids are heavier.
         self.tide = 0.0
-        self.bids = Side(-1, instrument, venue, rng)
-        self.asks = Side(+1, instrument, venue, rng)
+        self.bids = SimulatedSide(-1, instrument, venue, rng)
+        self.asks = SimulatedSide(+1, instrument, venue, rng)
         self._start = round(instrument.price * 10**instrument.price_digits)
         self._open_around(self._start, instrument.spread_ticks)
 
@@ -148,7 +148,7 @@ class Book:
         for side in (self.bids, self.asks):
             self._new_top(side)
 
-    def _new_top(self, side: Side) -> None:
+    def _new_top(self, side: SimulatedSide) -> None:
         normal = self._rng.gauss(0, 0.4) - side.away * 1.2 * self.tide
         side.set_top(self._instrument.profile.top_usd.at(normal))
 

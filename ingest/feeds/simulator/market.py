@@ -1,6 +1,6 @@
 """A seeded market in the exchange's exact bytes. Pure: randomness from the seed, time from the caller.
 
-Market ──heap of what happens next──► Actor (one a symbol) ──► taker order: trades │ tenth of a second: book
+Market ──heap of what happens next──► SimulatedSymbol ──► taker order: trades │ tenth of a second: book
 """
 
 import heapq
@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator
 from random import Random
 from typing import NamedTuple
 
-from ingest.feeds.simulator.book import Book, Side, change_share
+from ingest.feeds.simulator.book import SimulatedBook, SimulatedSide, change_share
 from ingest.feeds.simulator.profiles import Instrument
 from tasks.events import Venue
 
@@ -26,7 +26,7 @@ _SAME_SIDE = 0.5
 _BUSY_SHARE = 0.45
 
 
-class Frame(NamedTuple):
+class SimulatedFrame(NamedTuple):
     """One message of the simulated exchange."""
 
     #: When it happens, unix nanoseconds.
@@ -35,8 +35,8 @@ class Frame(NamedTuple):
     raw: bytes
 
 
-class Actor:
-    """One symbol's market."""
+class SimulatedSymbol:
+    """The simulated market of one symbol."""
 
     def __init__(self, instrument: Instrument, venue: Venue, rng: Random, first_id: int | None, start_ns: int) -> None:
         """Open the market; with no `first_id` the ids come from the clock, in microseconds, so that they rise across restarts."""
@@ -44,7 +44,7 @@ class Actor:
         self._venue = venue
         self._rng = rng
         self._name = instrument.symbol.lower()
-        self._book = Book(instrument, venue, rng)
+        self._book = SimulatedBook(instrument, venue, rng)
         self._busy = 0.0
         self._buys = True
         self._thin_until_us = 0.0
@@ -59,7 +59,7 @@ class Actor:
         normal = math.sqrt(_BUSY_SHARE) * self._busy + math.sqrt(1 - _BUSY_SHARE) * self._rng.gauss(0, 1)
         return self._instrument.profile.gap_ms.at(normal) * 1000 / self._instrument.pace
 
-    def order(self, at_us: float, at_ns: int) -> Iterator[Frame]:  # noqa: ARG002 every occasion is given both clocks
+    def order(self, at_us: float, at_ns: int) -> Iterator[SimulatedFrame]:  # noqa: ARG002 every occasion is given both clocks
         """Yield the trades of one taker order, all in the same millisecond; it eats the levels that it reaches."""
         rng, profile = self._rng, self._instrument.profile
         if rng.random() > _SAME_SIDE:
@@ -74,7 +74,7 @@ class Actor:
         if eaten:
             side.eat(eaten + int(rng.expovariate(1 / profile.run_levels)))
 
-    def _trade(self, at_ns: int, side: Side, ticks: int, usd: float) -> Frame:
+    def _trade(self, at_ns: int, side: SimulatedSide, ticks: int, usd: float) -> SimulatedFrame:
         self._trade_id += 1
         at_ms = at_ns // 1_000_000
         stream = f"{self._name}@trade"
@@ -93,7 +93,7 @@ class Actor:
             )
         return _frame(at_ns, stream, data)
 
-    def book(self, at_us: float, at_ns: int) -> Iterator[Frame]:
+    def book(self, at_us: float, at_ns: int) -> Iterator[SimulatedFrame]:
         """Let a tenth of a second pass; yield the book if it changed."""
         moved = self._tide_of_makers(at_us)
         if self._book.step() or moved:
@@ -111,7 +111,7 @@ class Actor:
             return False
         return True
 
-    def _depth(self, at_us: float, at_ns: int) -> Frame:
+    def _depth(self, at_us: float, at_ns: int) -> SimulatedFrame:
         before = self._update_id
         self._update_id = max(before + 1, at_ns // 1000 if self._id_from_clock else before + 1 + int(at_us) % 40)
         stream = f"{self._name}@depth20@100ms"
@@ -127,8 +127,8 @@ class Actor:
         return _frame(at_ns, stream, data)
 
 
-def _frame(at_ns: int, stream: str, data: str) -> Frame:
-    return Frame(at_ns, stream, f'{{"stream":"{stream}","data":{data},"received_at":{at_ns}}}'.encode())
+def _frame(at_ns: int, stream: str, data: str) -> SimulatedFrame:
+    return SimulatedFrame(at_ns, stream, f'{{"stream":"{stream}","data":{data},"received_at":{at_ns}}}'.encode())
 
 
 class SimulatedMarket:
@@ -149,23 +149,23 @@ class SimulatedMarket:
         self._start_ns = start_ns
         self.natural_rate = sum(_natural_rate(instrument) for instrument in instruments)
         self._speed = rate / self.natural_rate if rate else 1.0
-        self._agenda: list[tuple[float, int, Actor, bool]] = []
+        self._agenda: list[tuple[float, int, SimulatedSymbol, bool]] = []
         self._turn = itertools.count()
         for instrument in instruments:
-            actor = Actor(instrument, venue, Random(rng.random()), first_id, start_ns)  # noqa: S311 the same
-            self._plan(rng.uniform(0, _BOOK_US), actor, is_book=True)
-            self._plan(rng.uniform(0, _BOOK_US), actor, is_book=False)
+            symbol = SimulatedSymbol(instrument, venue, Random(rng.random()), first_id, start_ns)  # noqa: S311 the same
+            self._plan(rng.uniform(0, _BOOK_US), symbol, is_book=True)
+            self._plan(rng.uniform(0, _BOOK_US), symbol, is_book=False)
 
-    def _plan(self, at_us: float, actor: Actor, *, is_book: bool) -> None:
-        heapq.heappush(self._agenda, (at_us, next(self._turn), actor, is_book))
+    def _plan(self, at_us: float, symbol: SimulatedSymbol, *, is_book: bool) -> None:
+        heapq.heappush(self._agenda, (at_us, next(self._turn), symbol, is_book))
 
-    def frames(self) -> Iterator[Frame]:
+    def frames(self) -> Iterator[SimulatedFrame]:
         """Yield frames in the order of their time, endlessly."""
         while True:
-            at_us, _, actor, is_book = heapq.heappop(self._agenda)
-            happen: Callable[[float, int], Iterator[Frame]] = actor.book if is_book else actor.order
+            at_us, _, symbol, is_book = heapq.heappop(self._agenda)
+            happen: Callable[[float, int], Iterator[SimulatedFrame]] = symbol.book if is_book else symbol.order
             yield from happen(at_us, self._start_ns + int(at_us * 1000 / self._speed))
-            self._plan(at_us + (_BOOK_US if is_book else actor.order_gap_us()), actor, is_book=is_book)
+            self._plan(at_us + (_BOOK_US if is_book else symbol.order_gap_us()), symbol, is_book=is_book)
 
 
 def _natural_rate(instrument: Instrument) -> float:

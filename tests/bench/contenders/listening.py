@@ -12,7 +12,7 @@ import nats
 from nats.aio.msg import Msg
 
 from ingest.event_loop import new_event_loop
-from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, encode
+from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import load
 from tests.bench.counters import Counters
 
@@ -28,7 +28,7 @@ Take = Callable[[bytes, str, int], None]
 
 def status(waiting: int) -> bytes:
     """Return a status in which so many frames wait; bytes do not matter."""
-    return encode(Status(held_bytes=0, bound_bytes=1, held_frames=waiting))
+    return encode(IngestStatus(held_bytes=0, bound_bytes=1, held_frames=waiting))
 
 
 def counted() -> Counters:

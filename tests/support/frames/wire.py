@@ -3,7 +3,7 @@
 import json
 from typing import Any
 
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 
 SUBJECT = "binance.websocket.data"
 
@@ -67,9 +67,9 @@ def petrosa(stream: str, payload: Any) -> dict[str, Any]:
     }
 
 
-def arrival(subject: str = SUBJECT, stored_at_ns: int | None = None) -> Arrival:
-    return Arrival(subject, 7, 1_795_000_000_123_456_789, stored_at_ns)
+def metadata(subject: str = SUBJECT, stored_at_ns: int | None = None) -> FrameMetadata:
+    return FrameMetadata(subject, 7, 1_795_000_000_123_456_789, stored_at_ns)
 
 
-ARRIVAL = arrival()
-INGESTED_MS = ARRIVAL.ingested_at_ns // 1_000_000
+METADATA = metadata()
+INGESTED_MS = METADATA.ingested_at_ns // 1_000_000

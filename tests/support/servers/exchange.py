@@ -17,7 +17,7 @@ from websockets.http11 import Request, Response
 
 from tasks.events import AnyEvent, Venue
 from tasks.frames import parse, recordings
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 
 #: What the server does with one connection, after which it closes it; it is told the streams that were asked for.
 Script = Callable[["Exchange", ServerConnection, list[str]], Awaitable[None]]
@@ -30,8 +30,8 @@ def recorded(path: Path, count: int, venue: Venue, symbols: Collection[str] = ("
     return [text[: text.rindex(',"received_at"')] + "}" for text in itertools.islice(wanted, count)]
 
 
-def _is_of(line: recordings.Line, venue: Venue, symbols: Collection[str]) -> bool:
-    event = parse(line.raw, Arrival(line.stream, 1, line.received_at_ns))
+def _is_of(line: recordings.RecordingLine, venue: Venue, symbols: Collection[str]) -> bool:
+    event = parse(line.raw, FrameMetadata(line.stream, 1, line.received_at_ns))
     return isinstance(event, AnyEvent) and event.venue == venue and event.symbol in symbols
 
 

@@ -18,7 +18,7 @@ from tasks import backtest, configuration
 from tasks.frames import recordings
 from tasks.ledger import summary
 from tasks.ledger.reader import LedgerReader
-from tasks.ledger.summary import Summary
+from tasks.ledger.summary import LedgerSummary
 from tasks.settings import Settings
 from tests.support.waiting import wait_for
 
@@ -66,7 +66,7 @@ def lasting(files: Sequence[Path], seconds: float) -> str:
     return f"{(times_ns[-1] - times_ns[0]) / 1e9 / seconds:.4g}"
 
 
-def finish(stack: Stack) -> Summary:
+def finish(stack: Stack) -> LedgerSummary:
     """Stop ingest, which works off what is left, and sum up."""
     # One that was killed holds the lead for a moment, and the next one stands by and would end with nothing done.
     wait_for(lambda: stack.instance.watch() is not None and leads(stack), 30, "ingest's lead")
@@ -101,7 +101,7 @@ def deadletters(stack: Stack) -> list[bytes]:
     return [letter for _, letter in reader.entries(reader.keys.deadletters, b"letter")]
 
 
-def backtested(files: Sequence[Path]) -> backtest.Result:
+def backtested(files: Sequence[Path]) -> backtest.BacktestResult:
     """Run the same strategies over the recordings in this process."""
     return backtest.run(list(files), configuration.read(Settings().strategies_file))
 

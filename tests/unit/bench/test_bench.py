@@ -20,7 +20,7 @@ from tasks.backtest import Backtest
 from tasks.configuration import registry
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import parse, recordings
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 from tasks.protocol import batches, records
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.routing import partition
@@ -46,7 +46,7 @@ def mix(originals: list[Original]) -> Mix:
 
 def events_of(mix: Mix, count: int) -> list[AnyEvent]:
     raws = itertools.islice(mix.frames(), count)
-    outcomes = [parse(raw, Arrival("binance.frames", seq, seq)) for seq, raw in enumerate(raws, start=1)]
+    outcomes = [parse(raw, FrameMetadata("binance.frames", seq, seq)) for seq, raw in enumerate(raws, start=1)]
     assert all(isinstance(outcome, Depth | Trade) for outcome in outcomes)
     return [outcome for outcome in outcomes if isinstance(outcome, Depth | Trade)]
 
@@ -87,14 +87,14 @@ def test_event_time_goes_by_a_millisecond_a_frame(mix: Mix):
 
 
 @pytest.fixture(scope="module")
-def expected(mix: Mix, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[recordings.Line], Verdict]:
+def expected(mix: Mix, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[recordings.RecordingLine], Verdict]:
     lines = list(recordings.read(mix.write(tmp_path_factory.mktemp("mix") / "frames", 1_500)))
     backtest = Backtest(configuration.read(Settings().strategies_file))
     backtest.work(lines)
     return lines, verdict(backtest.ledger.signals, backtest.ledger.records())
 
 
-def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordings.Line], Verdict]):
+def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordings.RecordingLine], Verdict]):
     loop = Loop()
     delivered = sum(loop.take(line.raw, line.stream, 0) for line in expected[0])
     assert loop.verdict() == expected[1]
@@ -102,7 +102,7 @@ def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordin
 
 
 def test_one_event_at_a_time_with_stored_states_equals_the_backtest(
-    expected: tuple[list[recordings.Line], Verdict],
+    expected: tuple[list[recordings.RecordingLine], Verdict],
 ):
     desk, store, signals = Desk(), dict[tuple[str, str], dict[str, bytes]](), list[bytes]()
     for line in expected[0]:
@@ -277,13 +277,13 @@ def least_s(call: Callable[[], object]) -> float:
 def test_validating_a_frame_costs_at_most_half_more_than_reading_its_json(mix: Mix):
     raws = list(itertools.islice(mix.frames(), 400))
     reading_s = least_s(lambda: [json.loads(raw) for raw in raws])
-    assert least_s(lambda: [parse(raw, Arrival("binance.frames", 1, 1)) for raw in raws]) < VALIDATION * reading_s
+    assert least_s(lambda: [parse(raw, FrameMetadata("binance.frames", 1, 1)) for raw in raws]) < VALIDATION * reading_s
 
 
 def test_a_batch_of_books_costs_at_most_six_times_reading_their_json(mix: Mix):
     strategies = registry.build(configuration.read(Settings().strategies_file))["depth"]
     books = [raw for raw in itertools.islice(mix.frames(), 1_600) if b"@depth" in raw]
-    events = [parse(raw, Arrival("binance.frames", seq, 1)) for seq, raw in enumerate(books, start=1)]
+    events = [parse(raw, FrameMetadata("binance.frames", seq, 1)) for seq, raw in enumerate(books, start=1)]
     held = tuple(batches.pack_event(event) for event in events if isinstance(event, Depth))
     to = Position("s", len(held))
     packed = batches.pack([Batch("depth", 0, 0, Epoch(1, "n"), None, to, "c", held)])

@@ -6,7 +6,7 @@ from structlog.testing import capture_logs
 
 from ingest.counters import Counters
 from ingest.frame_handler import FrameHandler
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.refused_frames import MAX_LETTERS, RefusedFrames
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters
@@ -23,7 +23,7 @@ class Desk:
 
     def __init__(self) -> None:
         self.counters = Counters()
-        self.lanes = Lanes(Router(()), Bounds(1, 1))
+        self.lanes = Lanes(Router(()), LaneLimits(1, 1))
         self.events: list[AnyEvent] = []
         self.refused = RefusedFrames(self.counters)
         self.handler = self.make()

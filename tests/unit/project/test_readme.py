@@ -12,7 +12,7 @@ from compose.local.processes import ROOT
 from tasks import configuration
 from tasks.backtest import Backtest
 from tasks.configuration import registry
-from tasks.frames.recordings import Line
+from tasks.frames.recordings import RecordingLine
 from tests.bench import table
 from tests.bench.results import Report
 
@@ -25,9 +25,9 @@ def block(language: str, holding: str) -> str:
     return str(found)
 
 
-def line(seq: int, price: str) -> Line:
+def line(seq: int, price: str) -> RecordingLine:
     payload = {"e": "trade", "E": 1_700_000_000_000 + seq, "s": "BTCUSDT", "t": seq, "p": price, "q": "1", "m": False}
-    return Line(json.dumps({"stream": "btcusdt@trade", "data": payload}).encode(), "btcusdt@trade", 1)
+    return RecordingLine(json.dumps({"stream": "btcusdt@trade", "data": payload}).encode(), "btcusdt@trade", 1)
 
 
 def test_the_strategy_of_the_readme_runs_from_its_strategies_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

@@ -9,7 +9,7 @@ from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS
 from tasks import backtest, configuration
 from tasks.events import AnyEvent
 from tasks.frames import parse
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 from tasks.frames.recordings import read
 from tasks.settings import Settings
 from tests.data import make_recording
@@ -30,7 +30,7 @@ def test_it_is_small_enough_to_live_in_the_repository(recording):
 def test_it_holds_books_and_trades_of_six_symbols_on_both_venues(recording):
     events: Counter[tuple[str, str, str]] = Counter()
     for line in read(recording):
-        event = parse(line.raw, Arrival(f"binance.{line.stream}", 1, line.received_at_ns))
+        event = parse(line.raw, FrameMetadata(f"binance.{line.stream}", 1, line.received_at_ns))
         assert isinstance(event, AnyEvent)
         events[event.venue, event.kind, event.symbol] += 1
     assert {symbol for _, _, symbol in events} == set(DEFAULT_SYMBOLS)

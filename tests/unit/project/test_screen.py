@@ -5,9 +5,9 @@ import msgspec
 import pytest
 
 from compose.local.screen import Screen, in_order, nothing_used
-from tasks.ledger.summary import Summary
+from tasks.ledger.summary import LedgerSummary
 
-SUMMARY = Summary(
+SUMMARY = LedgerSummary(
     frames=12,
     events=10,
     skipped={"ack": 2},

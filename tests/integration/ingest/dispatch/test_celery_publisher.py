@@ -14,7 +14,7 @@ from redis.asyncio.connection import AbstractConnection
 
 from compose.local.processes import Instance
 from compose.local.servers import start_redis
-from ingest.dispatch.celery_publisher import CeleryPublisher, Task, message
+from ingest.dispatch.celery_publisher import CeleryPublisher, OutgoingTask, message
 from tasks.clients.redis_client import connect_async, connection_options
 from tasks.events import Position
 from tasks.protocol import batches
@@ -35,7 +35,7 @@ def batch(partition: int = 5) -> Batch[msgspec.Raw]:
 
 
 def test_a_task_describes_itself_and_lies_in_the_queue_of_its_pool(client, settings):
-    client.lpush(f"{settings.celery_prefix}trade", message(Task([batch()], "2 events BTCUSDT"), "ingest@here"))
+    client.lpush(f"{settings.celery_prefix}trade", message(OutgoingTask([batch()], "2 events BTCUSDT"), "ingest@here"))
     found = Queue(client, settings).take()
     headers, properties = found["headers"], found["properties"]
     assert headers["id"] == properties["correlation_id"] == "trade-5-2.3f9a02c1-4"
@@ -59,7 +59,7 @@ def test_a_message_is_field_by_field_what_celery_itself_would_have_sent(
     monkeypatch: pytest.MonkeyPatch, client: redis.Redis, settings: Settings, partitions: Sequence[int], headers
 ):
     sent = [batch(partition) for partition in partitions]
-    task = Task(sent, "events", headers)
+    task = OutgoingTask(sent, "events", headers)
     with celery_app(monkeypatch, settings) as app:
         app.send_task(
             "tasks.process",
@@ -135,7 +135,10 @@ def test_without_a_broker_a_send_fails_in_bounded_time_and_then_recovers(setting
 
         async def scene() -> None:
             async with connect_async(own, own.broker, **connection_options()) as broker:
-                publisher, task = CeleryPublisher(broker, own.celery_prefix, "ingest@test"), Task([batch()], "2 events")
+                publisher, task = (
+                    CeleryPublisher(broker, own.celery_prefix, "ingest@test"),
+                    OutgoingTask([batch()], "2 events"),
+                )
                 await publisher.send([task])
                 await asyncio.to_thread(instance.stop, process)
                 started_s = time.monotonic()

@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from ingest.lanes.layout import Layout
-from ingest.ledger import Reading
+from ingest.ledger import LanePositions
 from ingest.ledger.lease import SupersededError
 from tasks.ledger import lane_field
 from tasks.protocol import dead_letters
@@ -159,7 +159,7 @@ def test_a_commit_between_the_ledgers_answer_and_its_use_is_no_step_back(play, m
         batch = rig.queue.take_batch()
         read = rig.ledger.read
 
-        async def read_slowly(asked) -> Reading:
+        async def read_slowly(asked) -> LanePositions:
             reading = await read(asked)
             rig.queue.commit(batch)
             rig.sender.on_notice(str(Notice(batch.lane, str(batch.epoch), batch.to)))

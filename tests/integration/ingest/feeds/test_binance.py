@@ -51,7 +51,7 @@ async def test_all_that_is_published_is_an_event_of_the_venue(nats_url, recordin
     async with live(nats_url, Exchange(real), venue=venue) as (listener, _):
         await until(lambda: len(listener.messages) == len(real), "all frames")
         for subject, raw in listener.messages:
-            event = frames.parse(raw, model.Arrival(subject, 1, 1))
+            event = frames.parse(raw, model.FrameMetadata(subject, 1, 1))
             assert isinstance(event, Depth | Trade)
             assert event.venue == venue
 

@@ -12,7 +12,7 @@ from structlog.testing import capture_logs
 
 from compose.local.servers import free_port
 from ingest.feeds import binance as feed
-from ingest.feeds.link import Link, Patience, _abandon
+from ingest.feeds.link import Link, LinkTimeouts, _abandon
 from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import STATUS_SUBJECT
@@ -35,10 +35,10 @@ async def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, 
     server = Exchange(
         recorded(recording, 300, "spot"), scripts.send_again_and_again_but_trades, scripts.send_again_and_again
     )
-    patience = IMPATIENT._replace(renew_s=1.0)
+    timeouts = IMPATIENT._replace(renew_s=1.0)
 
     with capture_logs() as entries:
-        async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, patience=patience):
+        async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, timeouts=timeouts):
             await until(lambda: any("speak again" in entry["event"] for entry in entries), "the trades")
             reports = [feed_report.decode(request) for request in told.frames]
             assert all(reports)
@@ -85,7 +85,9 @@ async def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot
 
 
 def test_waits_grow_with_every_failure_and_differ_between_feeds():
-    link = Link("ws://127.0.0.1/stream?streams=", lambda *_: asyncio.sleep(0), Patience(backoff_s=1, backoff_max_s=8))
+    link = Link(
+        "ws://127.0.0.1/stream?streams=", lambda *_: asyncio.sleep(0), LinkTimeouts(backoff_s=1, backoff_max_s=8)
+    )
     waits = {}
     for failures in (1, 2, 3, 4, 5, 50):
         link._failures = failures
@@ -108,7 +110,7 @@ async def test_an_old_link_is_replaced_by_a_fresh_one_without_a_gap(nats_url, re
     trades = [frame for frame in recorded(recording, 3000, "spot", ["BTCUSDT"]) if "btcusdt@trade" in frame]
     server = Exchange(trades, scripts.send_again_and_again)
 
-    async with live(nats_url, server, ["BTCUSDT"], patience=IMPATIENT._replace(max_age_s=0.3)) as (listener, task):
+    async with live(nats_url, server, ["BTCUSDT"], timeouts=IMPATIENT._replace(max_age_s=0.3)) as (listener, task):
         await until(lambda: server.connections >= 4, "three changes")
         # Every connection begins with the first frame: after a change the feed goes back, it never jumps ahead.
         order = [trades.index(original(frame)) for frame in listener.frames]

@@ -16,11 +16,11 @@ from structlog.testing import capture_logs
 
 from ingest.feeds.publisher import Connection
 from ingest.feeds.replay import CHUNK_LINES, replay
-from ingest.feeds.simulate import Plan, simulate
+from ingest.feeds.simulate import SimulationPlan, simulate
 from tasks import frames
 from tasks.events import Depth, Trade
 from tasks.frames import model
-from tasks.protocol.ingest_status import STATUS_SUBJECT, Status, encode
+from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import Settings
 from tests.support.feeds import Listener, cancelled, envelope, listening, trade, until, write_recording
 from tests.support.waiting import HANGS_S
@@ -90,14 +90,14 @@ class Proxy:
 
 async def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds(nats_url):
     async with listening(nats_url) as listener:
-        plan = Plan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)
+        plan = SimulationPlan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)
         await asyncio.wait_for(simulate(Settings(nats_url=nats_url), plan), 20)
         await listener.client.flush()
 
         assert 500 < len(listener.messages) < 2000
         for subject, raw in listener.messages:
             assert subject == f"binance.{json.loads(raw)['stream']}"
-            event = frames.parse(raw, model.Arrival(subject, 1, 1))
+            event = frames.parse(raw, model.FrameMetadata(subject, 1, 1))
             assert isinstance(event, Depth | Trade)
             assert event.venue == "usdm"
 
@@ -140,7 +140,7 @@ async def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url
     async def answer(message) -> None:
         nonlocal asked
         asked += 1
-        await message.respond(encode(Status(held_bytes=held, bound_bytes=100, held_frames=0)))
+        await message.respond(encode(IngestStatus(held_bytes=held, bound_bytes=100, held_frames=0)))
 
     async def asked_again(times: int) -> None:
         before = asked

@@ -18,7 +18,7 @@ from ingest.transport.flush import confirm_published
 from tasks.errors import RecordingError, ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import parse
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 from tasks.frames.recordings import read
 from tasks.settings import Settings
 from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
@@ -56,9 +56,9 @@ def test_the_event_of_a_recorded_frame_is_that_of_the_frame(tmp_path, stream, da
     (tmp_path / "one").write_bytes(feed.line("binance.websocket.data", raw, stored_ns) or b"")
 
     (kept,) = read(tmp_path / "one")
-    replayed = parse(kept.raw, Arrival(f"binance.{kept.stream}", 1, kept.received_at_ns))
+    replayed = parse(kept.raw, FrameMetadata(f"binance.{kept.stream}", 1, kept.received_at_ns))
 
-    live = parse(raw, Arrival("binance.websocket.data", 1, kept.received_at_ns, stored_ns))
+    live = parse(raw, FrameMetadata("binance.websocket.data", 1, kept.received_at_ns, stored_ns))
     assert isinstance(live, Depth | Trade)
     assert replayed == live
 

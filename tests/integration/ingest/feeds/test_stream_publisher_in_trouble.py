@@ -8,7 +8,7 @@ import pytest
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.feeds.publisher import CorePublisher
-from ingest.feeds.stream_publisher import SPARE, WAITING, Bounds, StreamPublisher
+from ingest.feeds.stream_publisher import SPARE, WAITING, InFlightLimits, StreamPublisher
 from tasks.errors import NotStoredError, SettingsError
 from tasks.settings import Settings
 from tests.support.feeds import listening, until
@@ -56,7 +56,7 @@ async def test_live_frames_are_held_while_the_stream_takes_none_then_dropped(tmp
     assert WAITING < SPARE
     with server(tmp_path) as (_, _, url):
         settings = to_stream(url)
-        async with publishing(settings, QUICK, Bounds(10, 2**20)) as publisher:
+        async with publishing(settings, QUICK, InFlightLimits(10, 2**20)) as publisher:
             await publisher.publish("btcusdt@trade", b"1")
             await until(lambda: not publisher._flows, "a refusal")
             for number in numbers(12, first=2):

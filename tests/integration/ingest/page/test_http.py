@@ -15,12 +15,12 @@ from prometheus_client import CollectorRegistry
 
 from compose.local.processes import ROOT
 from ingest.counters import Counters
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.ledger import IngestLedger
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import MAX_WATCHERS, TICK_S, Page
-from ingest.page.page_state import PageState, Sources, message
+from ingest.page.page_state import PageSources, PageState, message
 from tasks.ledger import Keys
 from tasks.protocol.routing import Router
 from tasks.settings import Settings
@@ -68,7 +68,9 @@ async def watching(port: int) -> AsyncIterator[Stream]:
 async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
     around: Any = SimpleNamespace(seen=None)
-    sources = Sources(Counters(), Lanes(Router(()), Bounds(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list)
+    sources = PageSources(
+        Counters(), Lanes(Router(()), LaneLimits(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list
+    )
     ledger = IngestLedger(settings)
     page = Page(PageState(settings, sources), ledger, tick_s)
     server, port = serve(

@@ -10,7 +10,7 @@ from nats.js.errors import APIError, NotFoundError, ServerError, ServiceUnavaila
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.sources.consumer import ASKED_BYTES, Consumer
+from ingest.sources.consumer import ASKED_BYTES, StreamConsumer
 from ingest.sources.pull import Pacing
 from tasks.settings import Settings
 from tests.support.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream
@@ -57,7 +57,7 @@ async def test_an_unanswered_request_is_not_repeated_and_reading_goes_on(setting
 async def test_while_no_request_is_answered_consumers_are_opened_with_pauses(settings):
     pacing, made_s = Pacing(pause_s=0.3), list[float]()
 
-    class Unanswered(Consumer):
+    class Unanswered(StreamConsumer):
         """Asks where nobody listens, but the fourth one."""
 
         def __init__(self, client: Client, stream: str) -> None:
@@ -81,9 +81,9 @@ async def test_while_no_request_is_answered_consumers_are_opened_with_pauses(set
 
 @pytest.mark.parametrize("error", [NotFoundError, ServerError, ServiceUnavailableError, APIError])
 async def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(settings, error: type[APIError]):
-    made: list[Consumer] = []
+    made: list[StreamConsumer] = []
 
-    class Offline(Consumer):
+    class Offline(StreamConsumer):
         """The first one is never told about."""
 
         async def about(self) -> ConsumerInfo:
@@ -91,7 +91,7 @@ async def test_a_consumer_that_the_server_can_not_tell_about_is_replaced(setting
                 raise error(code=500, description="consumer is offline")
             return await super().about()
 
-    def make(client: Client, stream: str) -> Consumer:
+    def make(client: Client, stream: str) -> StreamConsumer:
         made.append(Offline(client, stream))
         return made[-1]
 

@@ -11,7 +11,7 @@ from nats.aio.msg import Msg
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.sources.consumer import EXPIRES_S, Consumer, Take
+from ingest.sources.consumer import EXPIRES_S, StreamConsumer, Take
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import StoredOffsets
 from tasks.errors import SettingsError
@@ -82,11 +82,11 @@ async def test_nothing_is_requested_while_there_is_no_room_and_all_comes_later(s
 async def test_a_message_that_never_came_is_noticed_and_read_again(settings):
     lost: list[bytes] = []
 
-    class Losing(Consumer):
+    class Losing(StreamConsumer):
         """The last three messages get lost in transit, at first."""
 
         async def open(self, subjects: Sequence[str], after: int, take: Take) -> None:
-            async def take_most(consumer: Consumer, message: Msg) -> None:
+            async def take_most(consumer: StreamConsumer, message: Msg) -> None:
                 if message.reply and message.metadata.sequence.stream > 20 and len(lost) < 3:
                     lost.append(message.data)
                 else:

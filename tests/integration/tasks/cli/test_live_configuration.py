@@ -14,7 +14,7 @@ from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.cli.main import app
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import Keys
-from tasks.ledger.configurations import Changes, read_file
+from tasks.ledger.configurations import ConfigurationStore, read_file
 from tasks.settings import Settings, load
 
 SIDED = "tests.support.workers.strategies:Sided"
@@ -32,9 +32,9 @@ levels = 5
 
 
 @pytest.fixture(autouse=True)
-def changes(
+def store(
     settings: Settings, redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[Changes]:
+) -> Iterator[ConfigurationStore]:
     """Put a file in force as ingest does, and have commands run there."""
     file = tmp_path / "strategies.toml"
     file.write_text(FILE)
@@ -42,11 +42,11 @@ def changes(
         monkeypatch.setenv(name, value)
     load.cache_clear()
     with (
-        closing(ActiveConfiguration(Changes(settings), read_file(file))) as in_force,
-        closing(Changes(settings)) as changes,
+        closing(ActiveConfiguration(ConfigurationStore(settings), read_file(file))) as in_force,
+        closing(ConfigurationStore(settings)) as store,
     ):
         asyncio.run(in_force.refresh())
-        yield changes
+        yield store
     load.cache_clear()
 
 
@@ -80,13 +80,13 @@ def test_a_symbol_that_came_in_or_that_the_file_names_can_be_set(symbol: str):
 
 
 @pytest.mark.usefixtures("seen")
-def test_a_mistyped_symbol_is_refused_with_its_near_misses_unless_forced(changes: Changes):
+def test_a_mistyped_symbol_is_refused_with_its_near_misses_unless_forced(store: ConfigurationStore):
     mistyped = ("set", "orderbook_skew", "levels=7", "--symbol", "btcusd")
-    before = changes.history()
+    before = store.history()
     assert "nothing ever came of a symbol BTCUSD; did you mean BTCUSDT" in refused(*mistyped)
     unlike = refused("set", "trade_momentum", "notional=7", "--symbol", "QQQ")
     assert unlike == "nothing ever came of a symbol QQQ; 5 symbols are known; --force sets it anyway"
-    assert changes.history() == before
+    assert store.history() == before
     assert "symbols.BTCUSD.levels: default → 7" in run(*mistyped, "--force")
 
 
@@ -116,11 +116,11 @@ def test_a_pool_is_paused_by_its_name_and_a_name_of_neither_is_told():
     assert "there is no pool 'trad'; known: depth, trade; and there is no strategy 'trad'" in said
 
 
-def test_what_a_breaker_switched_off_runs_again_after_resume(changes: Changes):
-    changes.pause_strategy("sided", "it raises", "breaker")
+def test_what_a_breaker_switched_off_runs_again_after_resume(store: ConfigurationStore):
+    store.pause_strategy("sided", "it raises", "breaker")
     assert f"{SIDED}.gate.off: True" in run("get")
     assert "gate.off: True → default" in run("resume", "sided")
-    assert changes.in_force().overlay == ()
+    assert store.in_force().overlay == ()
 
 
 def test_get_lists_what_was_set_at_run_time():
@@ -154,11 +154,11 @@ def test_history_says_old_and_new_of_a_few_keys_and_with_diff_of_all():
 
 
 def test_one_configuration_that_can_not_be_read_hides_no_other_change(
-    client: redis.Redis, keys: Keys, changes: Changes
+    client: redis.Redis, keys: Keys, store: ConfigurationStore
 ):
     for levels in (6, 7, 8):
         run("set", "orderbook_skew", f"levels={levels}")
-    client.hset(keys.configurations, changes.history()[2].version, b"{")
+    client.hset(keys.configurations, store.history()[2].version, b"{")
     said = run("history")
     assert "levels: 5 → 6" in said
     assert said.count("    the ledger can't tell what it changed\n") == 2

@@ -10,7 +10,7 @@ import redis
 
 from tasks.configuration import Configuration
 from tasks.configuration.edits import apply
-from tasks.ledger.configurations import Changes, ConflictError
+from tasks.ledger.configurations import ConfigurationStore, ConflictError
 from tests.support.service import Ingest, ingest
 from tests.support.waiting import wait_for
 
@@ -35,7 +35,7 @@ def tasks(service: Ingest, *words: str) -> tuple[int, str]:
 
 
 def versions(service: Ingest) -> list[str]:
-    return [change.version for change in Changes(service.settings).history()]
+    return [change.version for change in ConfigurationStore(service.settings).history()]
 
 
 def test_a_change_reaches_ingest_at_once_and_keeps_author_and_reason(service):
@@ -45,7 +45,7 @@ def test_a_change_reaches_ingest_at_once_and_keeps_author_and_reason(service):
     assert status == 0
     assert "pools.depth.strategies.orderbook_skew.symbols.ETHUSDT.levels: default → 7" in said
     wait_for(lambda: service.logged("another configuration is in force"), 5)
-    first, second = Changes(service.settings).history()
+    first, second = ConfigurationStore(service.settings).history()
     assert (first.author, first.previous) == ("strategies file", "")
     assert (second.author, second.reason, second.previous) == ("ann", "try", first.version)
     status, said = tasks(service, "get", "orderbook_skew")
@@ -74,12 +74,12 @@ def test_a_bad_change_is_refused_in_words_and_changes_nothing(service, words, fa
 
 
 def test_of_two_authors_who_change_the_same_version_only_the_first_wins(service):
-    changes = Changes(service.settings)
-    base = changes.in_force()
-    changes.write(base.stored, apply(base.configuration, "orderbook_skew", {"levels": 6}), (), "ann", "")
+    store = ConfigurationStore(service.settings)
+    base = store.in_force()
+    store.write(base.stored, apply(base.configuration, "orderbook_skew", {"levels": 6}), (), "ann", "")
     with pytest.raises(ConflictError, match="in force by now"):
-        changes.write(base.stored, apply(base.configuration, "orderbook_skew", {"levels": 7}), (), "bob", "")
-    assert changes.read(changes.version()).pools["depth"].strategies["orderbook_skew"].params == {"levels": 6}
+        store.write(base.stored, apply(base.configuration, "orderbook_skew", {"levels": 7}), (), "bob", "")
+    assert store.read(store.version()).pools["depth"].strategies["orderbook_skew"].params == {"levels": 6}
 
 
 def restart(service: Ingest) -> None:
@@ -99,9 +99,9 @@ def test_a_kill_outlives_a_restart_and_an_edit_of_the_file(service, tmp_path):
     file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies.trade_momentum]\nnotional = 9\n')
     service.process.environment["STRATEGIES_FILE"] = str(file)
     restart(service)
-    changes = Changes(service.settings)
-    assert changes.history()[-1].reason == "the strategies file was edited"
-    now = changes.in_force().configuration
+    store = ConfigurationStore(service.settings)
+    assert store.history()[-1].reason == "the strategies file was edited"
+    now = store.in_force().configuration
     assert service.logged("epoch started")[-1]["configuration"] == now.version != killed
     assert now.gate.killed
     # Both changed this key: the runtime value stays, and everything that tells of findings tells it.
@@ -112,7 +112,7 @@ def test_a_kill_outlives_a_restart_and_an_edit_of_the_file(service, tmp_path):
     assert "7 was set at run time and stays, though the strategies file says 9" in said["says"]
     wait_for(lambda: [each for each in service.logged("finding") if each["name"] == "configuration_overlay"], 5)
     tasks(service, "reset", "trade_momentum")
-    assert changes.in_force().configuration.pools["trade"].strategies["trade_momentum"].params == {"notional": 9}
+    assert store.in_force().configuration.pools["trade"].strategies["trade_momentum"].params == {"notional": 9}
     wait_for(lambda: "configuration_overlay" not in service.get("/ready")[1], 5)
 
 
@@ -123,9 +123,9 @@ def test_what_an_emptied_redis_has_lost_is_put_back_by_ingest(service):
     client = redis.Redis.from_url(service.settings.redis_url)
     for key in client.scan_iter(f"{service.settings.namespace}:*"):
         client.delete(key)
-    changes = Changes(service.settings)
-    wait_for(lambda: changes.version() == changed, 15, "the configuration to be back")
-    assert isinstance(changes.read(changed), Configuration)
+    store = ConfigurationStore(service.settings)
+    wait_for(lambda: store.version() == changed, 15, "the configuration to be back")
+    assert isinstance(store.read(changed), Configuration)
 
 
 def test_a_file_with_a_fault_in_its_parameters_stops_the_start(service, tmp_path):

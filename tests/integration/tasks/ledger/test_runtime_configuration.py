@@ -11,7 +11,7 @@ from tasks.configuration import Configuration, edits
 from tasks.configuration.history import FILE
 from tasks.errors import LedgerError
 from tasks.ledger import Keys, Ledger
-from tasks.ledger.configurations import Changes
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import Settings
 from tests.support.runtime_configuration import (
     MOMENTUM,
@@ -25,19 +25,19 @@ from tests.support.runtime_configuration import (
 )
 
 
-async def test_a_start_that_finds_all_as_it_left_it_writes_nothing(start: Start, changes: Changes):
+async def test_a_start_that_finds_all_as_it_left_it_writes_nothing(start: Start, store: ConfigurationStore):
     await start(file())
-    set_(changes, MOMENTUM, notional=7.0)
-    before = changes.history()
+    set_(store, MOMENTUM, notional=7.0)
+    before = store.history()
     in_force = await start(file())
-    assert (changes.history(), said(in_force)) == (before, [])
+    assert (store.history(), said(in_force)) == (before, [])
     assert momentum(in_force.configuration) == {"notional": 7.0}
 
 
-async def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: Start, changes: Changes):
+async def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: Start, store: ConfigurationStore):
     await start(file())
-    set_(changes, MOMENTUM, notional=7.0, gate__killed=True)
-    set_(changes, SIDED, gate__killed=True)
+    set_(store, MOMENTUM, notional=7.0, gate__killed=True)
+    set_(store, SIDED, gate__killed=True)
     without = configuration.check(
         {"pools": {"books": {"kinds": ["depth"], "strategies": {"orderbook_skew": {}}}}}, "the file"
     )
@@ -52,7 +52,7 @@ async def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: S
 
 
 async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
-    start: Start, changes: Changes, client: redis.Redis, keys: Keys
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
 ):
     """Also when the file is edited in the same step; and what a downgrade changes holds after the next upgrade."""
     old, killed = file(notional=5.0), edits.apply(file(notional=5.0), SIDED, {"gate.killed": True})
@@ -64,47 +64,47 @@ async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
         assert momentum(in_force.configuration) == {"notional": notional}
 
     kill_stands(await start(file(notional=5.0)), 5.0)
-    assert len(changes.history()) == 2
+    assert len(store.history()) == 2
     kill_stands(await start(file(notional=9.0)), 9.0)
     # Back to the release before: it leaves the overlay behind, and changes something.
-    revived = edits.apply(changes.in_force().configuration, SIDED, {"gate.killed": None})
+    revived = edits.apply(store.in_force().configuration, SIDED, {"gate.killed": None})
     changed_by_the_release_before(client, keys, revived)
     assert not (await start(file(notional=9.0))).configuration.gate_of("trade", SIDED).killed
-    assert changes.in_force().overlay == ()
+    assert store.in_force().overlay == ()
 
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"\xff", b"[]", b'{"version":"1","values":[{}]}'])
 async def test_an_overlay_that_can_not_be_read_is_told_from_what_is_in_force(
-    start: Start, changes: Changes, client: redis.Redis, keys: Keys, garbage: bytes
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys, garbage: bytes
 ):
     await start(file())
-    set_(changes, MOMENTUM, gate__killed=True)
-    kept = changes.in_force().overlay
+    set_(store, MOMENTUM, gate__killed=True)
+    kept = store.in_force().overlay
     client.hset(keys.configuration, "overlay", garbage)
-    assert changes.in_force().overlay == kept
+    assert store.in_force().overlay == kept
     assert (await start(file(notional=3.0))).configuration.gate_of("trade", MOMENTUM).killed
 
 
 async def test_what_an_emptied_redis_has_lost_comes_back_with_its_runtime_values(
-    start: Start, changes: Changes, client: redis.Redis, keys: Keys
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
 ):
     in_force = await start(file())
-    set_(changes, MOMENTUM, gate__killed=True)
+    set_(store, MOMENTUM, gate__killed=True)
     await in_force.refresh()
     client.delete(keys.configuration, keys.configurations, keys.history)
     await in_force.refresh()
     assert (await start(file(notional=3.0))).configuration.gate_of("trade", MOMENTUM).killed
     with pytest.raises(LedgerError, match="there is no earlier configuration"):
-        changes.rollback("", "", "bob")
+        store.rollback("", "", "bob")
 
 
-async def test_of_two_shards_the_last_file_counts_and_no_edit_is_lost(start: Start, changes: Changes):
+async def test_of_two_shards_the_last_file_counts_and_no_edit_is_lost(start: Start, store: ConfigurationStore):
     """The shard that starts last brings its file; what was set at run time stays in both."""
     first = await start(file())
-    set_(changes, SIDED, gate__killed=True)
+    set_(store, SIDED, gate__killed=True)
     second = await start(file(notional=7.0))
     await first.refresh()
-    assert first.version == second.version == changes.version()
+    assert first.version == second.version == store.version()
     third = await start(file())
     for shard in (first, second, third):
         await shard.refresh()
@@ -112,22 +112,26 @@ async def test_of_two_shards_the_last_file_counts_and_no_edit_is_lost(start: Sta
         assert momentum(shard.configuration) == {}
 
 
-async def test_who_stands_by_changes_nothing_before_it_leads(settings: Settings, start: Start, changes: Changes):
+async def test_who_stands_by_changes_nothing_before_it_leads(
+    settings: Settings, start: Start, store: ConfigurationStore
+):
     await start(file())
-    set_(changes, SIDED, gate__killed=True)
-    before = changes.history()
-    with closing(ActiveConfiguration(Changes(settings), file(notional=7.0))) as standing_by:
-        assert changes.history() == before
+    set_(store, SIDED, gate__killed=True)
+    before = store.history()
+    with closing(ActiveConfiguration(ConfigurationStore(settings), file(notional=7.0))) as standing_by:
+        assert store.history() == before
         await standing_by.refresh()
-    assert momentum(changes.in_force().configuration) == {"notional": 7.0}
-    assert changes.in_force().configuration.gate_of("trade", SIDED).killed
+    assert momentum(store.in_force().configuration) == {"notional": 7.0}
+    assert store.in_force().configuration.gate_of("trade", SIDED).killed
 
 
-async def test_workers_find_the_whole_configuration_under_each_version(start: Start, changes: Changes, ledger: Ledger):
+async def test_workers_find_the_whole_configuration_under_each_version(
+    start: Start, store: ConfigurationStore, ledger: Ledger
+):
     await start(file(notional=5.0))
-    set_(changes, SIDED, gate__killed=True)
+    set_(store, SIDED, gate__killed=True)
     in_force = await start(file(notional=7.0))
     packed = ledger.configuration(in_force.version)
     assert packed == in_force.configuration.canonical()
     assert momentum(Configuration.parse(packed)) == {"notional": 7.0}
-    assert all(ledger.configuration(change.version) for change in changes.history())
+    assert all(ledger.configuration(change.version) for change in store.history())

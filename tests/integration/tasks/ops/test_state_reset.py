@@ -11,9 +11,9 @@ import redis
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from tasks.engine.strategy_run import Saved
+from tasks.engine.strategy_run import SavedState
 from tasks.ledger import Keys, Ledger
-from tasks.ops.states import Reset, StateFilter, States
+from tasks.ops.states import Reset, StateFilter, StateStore
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 from tests.support.ledger import batch, dump, start_epoch
@@ -23,7 +23,7 @@ from tests.support.strategies import Echo, Worker
 from tests.support.workers.process import worker
 
 
-def reset(states: States, pool: str = "trade", **chosen: str) -> int:
+def reset(states: StateStore, pool: str = "trade", **chosen: str) -> int:
     """Reset states as the command does; return how many there were."""
     names = [each.name for each in states.find(StateFilter(pool=pool, **chosen))]
     return states.reset(Reset(pool, chosen["strategy"], "", chosen.get("symbol", ""), "ann", ""), names)
@@ -47,13 +47,13 @@ class Bench(NamedTuple):
 
     client: redis.Redis
     ledger: Ledger
-    states: States
+    states: StateStore
 
     @classmethod
     def make(cls, redis_url: str) -> "Bench":
         client, namespace = redis.Redis.from_url(redis_url), f"t{uuid.uuid4().hex[:12]}"
         start_epoch(client, Keys(namespace))
-        return cls(client, Ledger(client, namespace), States(Settings(redis_url=redis_url, namespace=namespace)))
+        return cls(client, Ledger(client, namespace), StateStore(Settings(redis_url=redis_url, namespace=namespace)))
 
     def run(self, sent: Any, id_: int = 0, action: Callable[[], Any] = int) -> bool:
         """Run a batch, with an action in the middle; say whether it was committed."""
@@ -151,7 +151,7 @@ def test_resets_at_any_time_lose_no_event_and_states_keep_what_came_since(redis_
 SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 #: At a time, so that a run takes a while.
 BURST = 40
-_saved = msgspec.msgpack.Decoder(Saved).decode
+_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
 def counts(client: redis.Redis, keys: Keys) -> list[tuple[int, int]]:
@@ -175,7 +175,7 @@ async def offering(rig: Rig, done: asyncio.Event) -> int:
     return offered
 
 
-async def resetting(rig: Rig, states: States) -> None:
+async def resetting(rig: Rig, states: StateStore) -> None:
     """Reset again and again; look each time that each state restarted then: not earlier, and not later."""
     for _ in range(12):
         await rig.until(lambda: all(seen for _, seen in counts(rig.client, rig.keys)))
@@ -197,7 +197,7 @@ def test_under_load_a_reset_comes_between_two_batches_and_loses_no_event(redis_u
         listening = asyncio.create_task(notices(rig))
         offers = asyncio.create_task(offering(rig, done))
         try:
-            await resetting(rig, States(ours))
+            await resetting(rig, StateStore(ours))
         finally:
             done.set()
             offered = await offers

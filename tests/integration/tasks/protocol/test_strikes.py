@@ -15,10 +15,10 @@ from ingest.monitoring.error_counts import ErrorCounts
 from tasks import configuration
 from tasks.configuration import Configuration, edits
 from tasks.ledger import Keys, Ledger
-from tasks.ledger.configurations import Changes
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.protocol import dead_letters
 from tasks.protocol.counters import CounterKey, Counts
-from tasks.protocol.strikes import MAX_STRIKES, NOTHING, Running, Spared, Strike, Struck
+from tasks.protocol.strikes import MAX_STRIKES, NOTHING, ExcludedEvents, RunningBatch, Strike, StrikeNotice
 from tasks.settings import Settings
 from tasks.worker.run_guard import StrikeWriter
 from tests.support.ledger import batch, begin, start_epoch
@@ -35,7 +35,7 @@ CONFIGURATION: Configuration = configuration.check(
 
 def strike(seq: int = 2, weight: int = MAX_STRIKES, version: str = "c1", prev: int | None = None) -> Strike:
     of = msgspec.structs.replace(batch(prev), configuration=version)
-    return Strike(Running.of(of, ["echo", "grumpy"]), "grumpy", seq, weight, "hung for 20 s")
+    return Strike(RunningBatch.of(of, ["echo", "grumpy"]), "grumpy", seq, weight, "hung for 20 s")
 
 
 def write(settings: Settings, *strikes: Strike) -> None:
@@ -50,20 +50,20 @@ def write(settings: Settings, *strikes: Strike) -> None:
 
 def test_an_event_is_spared_a_strategy_once_it_has_enough_strikes(settings: Settings, ledger: Ledger):
     for _ in range(MAX_STRIKES):
-        assert begin(ledger, batch()).spared == NOTHING
+        assert begin(ledger, batch()).excluded == NOTHING
         write(settings, strike(weight=1))
-    assert begin(ledger, batch()).spared == Spared(frozenset(), frozenset({("grumpy", 2)}))
+    assert begin(ledger, batch()).excluded == ExcludedEvents(frozenset(), frozenset({("grumpy", 2)}))
     # A half of the batch knows of it too; another configuration does not bring the event back.
-    assert begin(ledger, batch(None, 1.0)).spared == begin(ledger, batch()).spared
+    assert begin(ledger, batch(None, 1.0)).excluded == begin(ledger, batch()).excluded
 
 
 def test_a_second_event_stops_the_strategy_under_its_configuration_only(settings: Settings, ledger: Ledger):
     write(settings, strike(1), strike(1))
-    assert begin(ledger, batch()).spared.strategies == frozenset()
+    assert begin(ledger, batch()).excluded.strategies == frozenset()
     write(settings, strike(2))
-    assert begin(ledger, batch()).spared.strategies == {"grumpy"}
+    assert begin(ledger, batch()).excluded.strategies == {"grumpy"}
     other = msgspec.structs.replace(batch(), configuration="c2")
-    assert begin(ledger, other).spared == Spared(frozenset(), frozenset({("grumpy", 1), ("grumpy", 2)}))
+    assert begin(ledger, other).excluded == ExcludedEvents(frozenset(), frozenset({("grumpy", 1), ("grumpy", 2)}))
 
 
 def test_a_strike_that_comes_after_the_commit_changes_nothing(
@@ -96,8 +96,8 @@ def test_a_strike_is_told_to_ingest(settings: Settings, ledger: Ledger, client: 
         listener.get_message(timeout=5)
         write(settings, strike(1), strike(2))
         heard = [next(each for each in listener.listen()) for _ in range(2)]
-    told = [Struck.parse(each["data"].decode()) for each in heard]
-    assert told == [Struck("trade", 0, str(batch().epoch), answer) for answer in ("given_up", "stopped")]
+    told = [StrikeNotice.parse(each["data"].decode()) for each in heard]
+    assert told == [StrikeNotice("trade", 0, str(batch().epoch), answer) for answer in ("given_up", "stopped")]
 
 
 # The breaker
@@ -109,7 +109,7 @@ class Scene:
     def __init__(self, settings: Settings) -> None:
         self.settings = settings
         self.rig = Rig(settings)
-        self.in_force = ActiveConfiguration(Changes(settings), CONFIGURATION)
+        self.in_force = ActiveConfiguration(ConfigurationStore(settings), CONFIGURATION)
         self.errors, self._raised = ErrorCounts(), 0
         self.breaker = Breaker(self.rig.ledger, self.in_force, self.rig.sender, ("trade",), self.errors.since)
 
@@ -150,13 +150,13 @@ def scene(settings: Settings, ledger: Ledger) -> Scene:
 
 
 @pytest.fixture
-def changes(settings: Settings) -> Iterator[Changes]:
-    made = Changes(settings)
+def store(settings: Settings) -> Iterator[ConfigurationStore]:
+    made = ConfigurationStore(settings)
     yield made
     made.close()
 
 
-def test_a_strategy_that_workers_stopped_is_switched_off_and_told_of(scene: Scene, changes: Changes):
+def test_a_strategy_that_workers_stopped_is_switched_off_and_told_of(scene: Scene, store: ConfigurationStore):
     async def acts() -> None:
         await scene.stop()
         await scene.breaker.poll()
@@ -166,18 +166,18 @@ def test_a_strategy_that_workers_stopped_is_switched_off_and_told_of(scene: Scen
         await scene.breaker.poll()
 
     scene.play(acts)
-    *_, change = changes.history()
+    *_, change = store.history()
     assert (change.author, change.previous) == (AUTHOR, CONFIGURATION.version)
     assert "hung for 20 s" in change.reason
 
 
-def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene: Scene, changes: Changes):
+def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene: Scene, store: ConfigurationStore):
     async def acts() -> None:
         for _ in range(2):
             await scene.stop()
             await scene.breaker.poll()
             assert scene.found()
-            await asyncio.to_thread(changes.reset, f"pools.trade.strategies.{GRUMPY}.gate.off", "", "ann")
+            await asyncio.to_thread(store.reset, f"pools.trade.strategies.{GRUMPY}.gate.off", "", "ann")
             await scene.in_force.refresh()
             await scene.breaker.poll()
             assert scene.in_force.version == CONFIGURATION.version
@@ -226,13 +226,13 @@ def test_a_batch_whose_process_ended_is_sent_again_at_once(scene: Scene):
 # Errors
 
 
-def limit(changes: Changes, errors: int) -> None:
-    changes.set(lambda now: edits.values(now.configuration, "all", {"gate.max_errors_per_minute": errors}), "", "ann")
+def limit(store: ConfigurationStore, errors: int) -> None:
+    store.set(lambda now: edits.values(now.configuration, "all", {"gate.max_errors_per_minute": errors}), "", "ann")
 
 
-def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, changes: Changes):
+def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, store: ConfigurationStore):
     async def acts() -> None:
-        await asyncio.to_thread(limit, changes, 10)
+        await asyncio.to_thread(limit, store, 10)
         await scene.in_force.refresh()
         scene.raised(500)
         await scene.breaker.poll()  # all of this was before the limit
@@ -246,17 +246,17 @@ def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, changes:
         assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
 
     scene.play(acts)
-    *_, change = changes.history()
+    *_, change = store.history()
     assert (change.author, change.reason) == (
         AUTHOR, "trade/grumpy: it raised on 11 events within a minute, 10 are allowed",
     )  # fmt: skip
 
 
-def test_without_a_limit_errors_switch_nothing_off(scene: Scene, changes: Changes):
+def test_without_a_limit_errors_switch_nothing_off(scene: Scene, store: ConfigurationStore):
     async def acts() -> None:
         scene.raised(0)
         scene.raised(10_000)
         await scene.breaker.poll()
 
     scene.play(acts)
-    assert [change.author for change in changes.history()] == ["strategies file"]
+    assert [change.author for change in store.history()] == ["strategies file"]

@@ -9,7 +9,7 @@ from tasks import configuration
 from tasks.configuration.registry import build
 from tasks.events import Depth, Position
 from tasks.frames import parse
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch
@@ -28,7 +28,7 @@ EVENTS = 100
 def books() -> list[Depth]:
     """The first books of two symbols, spot and futures, of a simulated market."""
     raws = itertools.islice(Mix(40, simulated(4_000)).frames(), 8_000)
-    parsed = (parse(raw, Arrival("binance.frames", seq, 1)) for seq, raw in enumerate(raws, start=1))
+    parsed = (parse(raw, FrameMetadata("binance.frames", seq, 1)) for seq, raw in enumerate(raws, start=1))
     symbols = ("BTCUSDT", "ETHUSDT")
     return [event for event in parsed if isinstance(event, Depth) and event.symbol in symbols][: 2 * EVENTS]
 

@@ -10,7 +10,7 @@ from tasks.events import AnyEvent, Position
 from tasks.ledger import Keys, Ledger, lane_field
 from tasks.protocol.batches import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Epoch
 from tasks.protocol.notice import Notice
-from tasks.worker.runner import Summary
+from tasks.worker.runner import TaskSummary
 from tests.support.events import TIME_MS, trade
 from tests.support.ledger import EPOCH, SOURCE, at, batch, begin, dump, listening
 from tests.support.running import LANE, run, starts
@@ -20,7 +20,7 @@ from tests.support.strategies import BAD, Echo, Grumpy, Raising, Version2, Warmi
 def test_a_batch_is_run_and_committed_and_its_summary_says_what_it_came_to(client, keys, ledger):
     repeat = trade(id=1, seq=3)
     events = (*batch(None, 1.0, BAD).events, repeat)
-    assert run(ledger, batch(events=events), Grumpy.create({}), Echo.create({})) == Summary(
+    assert run(ledger, batch(events=events), Grumpy.create({}), Echo.create({})) == TaskSummary(
         events=3, repeats=1, signals=3, errors=1
     )
     assert client.hget(keys.pool("trade"), lane_field(LANE)) == f"{SOURCE}@3".encode()

@@ -14,7 +14,7 @@ from tasks.ledger import Ledger, lane_field
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
 from tasks.worker import runner
-from tasks.worker.runner import Summary
+from tasks.worker.runner import TaskSummary
 from tests.support.events import trade
 from tests.support.ledger import SOURCE, batch, begin, dump
 from tests.support.running import LANE, having, run, starts
@@ -53,7 +53,7 @@ def test_a_commit_whose_answer_got_lost_is_committed_once(client, keys, ledger, 
 @pytest.mark.parametrize("error", [redis.ConnectionError(), redis.TimeoutError(), ConnectionResetError()])
 def test_a_commit_that_never_arrived_is_sent_again(client, keys, ledger, error):
     unlucky = Unlucky(client, keys.namespace).trouble("commit", error, done=False)
-    assert run(unlucky, batch()) == Summary(2, 0, 2, 0)
+    assert run(unlucky, batch()) == TaskSummary(2, 0, 2, 0)
     assert client.xlen(keys.signals) == 2
 
 
@@ -133,6 +133,6 @@ def test_an_event_that_no_run_survives_is_run_no_more_than_five_times(client, ke
 
 
 def test_a_broken_strategy_is_no_poison_so_its_batch_is_committed(client, keys, ledger):
-    assert run(ledger, batch(None, BAD, BAD), Grumpy.create({})) == Summary(2, 0, 0, 2)
+    assert run(ledger, batch(None, BAD, BAD), Grumpy.create({})) == TaskSummary(2, 0, 0, 2)
     letters = [dead_letters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters)]
     assert [letter.reason for letter in letters] == ["strategy_error"] * 2

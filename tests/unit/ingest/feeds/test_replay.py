@@ -12,10 +12,10 @@ from redis.exceptions import ConnectionError as RedisAwayError
 from structlog.testing import capture_logs
 
 from compose.local.commands import _replay as demo_feed
-from ingest.feeds.replay import FULL_FRAMES, Replay, Survey, _is_full, first_event, refuse_if_past, survey
+from ingest.feeds.replay import FULL_FRAMES, RecordingOverview, Replay, _is_full, first_event, refuse_if_past, survey
 from tasks.errors import LedgerError, RecordingError
-from tasks.frames.recordings import Line
-from tasks.protocol.ingest_status import Status, decode, encode
+from tasks.frames.recordings import RecordingLine
+from tasks.protocol.ingest_status import IngestStatus, decode, encode
 from tasks.settings import Settings
 from tests.support.feeds import cancelled, envelope, trade, until, write_recording
 
@@ -26,7 +26,7 @@ def test_a_survey_counts_the_lines_of_all_files_and_finds_the_first_moment(tmp_p
     early = write_recording(tmp_path / "early.jsonl", [envelope(trade(1), 10), envelope(trade(2), 30)])
     late = write_recording(tmp_path / "late.jsonl.gz", [envelope(trade(3), 20)])
 
-    assert survey([late, early]) == Survey(lines=3, first_ns=10)
+    assert survey([late, early]) == RecordingOverview(lines=3, first_ns=10)
 
 
 def test_a_file_that_is_cut_short_is_refused_before_anything_is_published(tmp_path):
@@ -114,7 +114,7 @@ def test_without_redis_a_replay_goes_on(tmp_path):
     [(0, 0, False), (500, 0, False), (501, 0, True), (0, FULL_FRAMES, False), (0, FULL_FRAMES + 1, True)],
 )
 def test_ingest_is_full_above_half_its_bytes_or_its_frames(held_bytes, held_frames, full):
-    status = Status(held_bytes=held_bytes, bound_bytes=1000, held_frames=held_frames)
+    status = IngestStatus(held_bytes=held_bytes, bound_bytes=1000, held_frames=held_frames)
 
     assert _is_full(decode(encode(status))) is full
 
@@ -140,11 +140,11 @@ class Wire:
 
 
 async def test_a_long_wait_for_the_next_line_is_told():
-    lines = [Line(b"1", "btcusdt@trade", 10**18), Line(b"2", "btcusdt@trade", 10**18 + 3_600 * 10**9)]
+    lines = [RecordingLine(b"1", "btcusdt@trade", 10**18), RecordingLine(b"2", "btcusdt@trade", 10**18 + 3_600 * 10**9)]
     wire = Wire()
 
     with capture_logs() as told:
-        replay = Replay(wire, Survey(2, 10**18), 2.0)  # type: ignore[arg-type]
+        replay = Replay(wire, RecordingOverview(2, 10**18), 2.0)  # type: ignore[arg-type]
         playing = asyncio.create_task(replay.run(iter(lines), lambda _: None))
         await until(lambda: any("wait_s" in line for line in told), "the word of it")
         await cancelled(playing)
@@ -157,11 +157,11 @@ async def test_a_long_wait_for_the_next_line_is_told():
 @pytest.mark.parametrize("speed", [1.0, 4.0])
 async def test_no_line_is_published_before_its_time_and_order_is_kept(speed):
     # Given lines 40 ms apart.
-    lines = [Line(str(number).encode(), "btcusdt@trade", 10**18 + number * 40_000_000) for number in range(6)]
+    lines = [RecordingLine(str(number).encode(), "btcusdt@trade", 10**18 + number * 40_000_000) for number in range(6)]
     wire = Wire()
 
     started_s = time.monotonic()
-    replay = Replay(wire, Survey(6, 10**18), speed)  # type: ignore[arg-type]
+    replay = Replay(wire, RecordingOverview(6, 10**18), speed)  # type: ignore[arg-type]
     await replay.run(iter(lines), lambda _: None)
 
     assert [raw for raw, _ in wire.sent] == ["0", "1", "2", "3", "4", "5"]

@@ -9,8 +9,8 @@ from random import Random
 import numpy as np
 import pytest
 
-from ingest.feeds.simulator.market import Frame, SimulatedMarket
-from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS, Table, instrument, symbols
+from ingest.feeds.simulator.market import SimulatedFrame, SimulatedMarket
+from ingest.feeds.simulator.profiles import DEFAULT_SYMBOLS, QuantileTable, instrument, symbols
 from tasks import frames
 from tasks.events import Depth, Trade
 from tasks.frames import model
@@ -22,15 +22,15 @@ START_NS = 1_763_793_009 * 10**9
 
 def simulated(
     count: int, venue="spot", *, names=DEFAULT_SYMBOLS, seed=1, first_id=1000, start_ns=START_NS, rate=None
-) -> list[Frame]:
+) -> list[SimulatedFrame]:
     market = SimulatedMarket(
         [instrument(name, venue) for name in names], venue, seed=seed, first_id=first_id, start_ns=start_ns, rate=rate
     )
     return list(itertools.islice(market.frames(), count))
 
 
-def parsed(made: list[Frame]) -> list[Depth | Trade]:
-    found = [frames.parse(frame.raw, model.Arrival(f"binance.{frame.stream}", 1, 1)) for frame in made]
+def parsed(made: list[SimulatedFrame]) -> list[Depth | Trade]:
+    found = [frames.parse(frame.raw, model.FrameMetadata(f"binance.{frame.stream}", 1, 1)) for frame in made]
     assert all(isinstance(event, Depth | Trade) for event in found), next(
         e for e in found if not isinstance(e, Depth | Trade)
     )
@@ -74,7 +74,7 @@ def test_the_same_seed_and_start_give_the_same_bytes():
 
 
 def test_another_start_changes_nothing_but_the_times():
-    def timeless(made: list[Frame], start_ns: int) -> list[tuple[object, ...]]:
+    def timeless(made: list[SimulatedFrame], start_ns: int) -> list[tuple[object, ...]]:
         return [
             (event.symbol, event.id, event.bids if isinstance(event, Depth) else event.price, frame.at_ns - start_ns)
             for event, frame in zip(parsed(made), made, strict=True)
@@ -180,7 +180,7 @@ def test_spreads_sizes_and_arrival_times_are_close_to_the_recorded_ones(venue, r
 
 
 def test_a_table_gives_back_its_quantiles():
-    table = Table(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
+    table = QuantileTable(1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024)
     rng = Random(1)
 
     drawn = [table.draw(rng) for _ in range(50_000)]

@@ -4,34 +4,37 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feeds.stream_watch import Patience, Silent, StreamWatch
+from ingest.feeds.stream_watch import SilenceTimeouts, SilentSubscription, StreamWatch
 from ingest.monitoring.feed_reports import FORGET_S, FeedReports
 from tasks.protocol import feed_report
 from tasks.protocol.feed_report import FeedReport, SilentStream
 
-PATIENCE = Patience(books_s=10, trades_s=60)
+TIMEOUTS = SilenceTimeouts(books_s=10, trades_s=60)
 BOOK, TRADES = "btcusdt@depth20@100ms", "btcusdt@trade"
 
 
 def watch(**spoke_s: list[float]) -> StreamWatch:
     """A watch that asked for both streams at 0 s, and heard of each at these moments."""
-    watched = StreamWatch(PATIENCE, [BOOK, TRADES])
+    watched = StreamWatch(TIMEOUTS, [BOOK, TRADES])
     for stream, moments in zip((BOOK, TRADES), (spoke_s.get("book", []), spoke_s.get("trades", [])), strict=True):
         for moment_s in moments:
-            watched.hear(stream, moment_s)
+            watched.record(stream, moment_s)
     return watched
 
 
 def test_a_stream_that_never_speaks_is_silent_after_a_while():
     assert watch().silent(10.0) == []
-    assert watch().silent(11.0) == [Silent(BOOK, 11.0, spoke=False), Silent(TRADES, 11.0, spoke=False)]
+    assert watch().silent(11.0) == [
+        SilentSubscription(BOOK, 11.0, received=False),
+        SilentSubscription(TRADES, 11.0, received=False),
+    ]
 
 
 def test_a_stream_that_stops_is_silent_and_its_neighbour_is_not():
     watched = watch(book=[second / 10 for second in range(200)], trades=[1.0])
     assert watched.silent(29.0) == []
-    assert watched.silent(30.0) == [Silent(BOOK, 30.0 - 19.9, spoke=True)]
-    watched.hear(BOOK, 31.0)
+    assert watched.silent(30.0) == [SilentSubscription(BOOK, 30.0 - 19.9, received=True)]
+    watched.record(BOOK, 31.0)
     assert watched.silent(31.0) == []
 
 
@@ -52,12 +55,12 @@ def test_a_stream_that_always_speaks_seldom_is_given_its_time():
 def test_what_speaks_before_every_link_stands_has_spoken():
     watched = watch(book=[1.0])
     watched.begin(20.0)
-    assert watched.silent(25.0) == [Silent(BOOK, 24.0, spoke=True)]
+    assert watched.silent(25.0) == [SilentSubscription(BOOK, 24.0, received=True)]
 
 
 def test_what_nobody_asked_for_is_not_watched():
     watched = watch(book=[1.0], trades=[1.0])
-    watched.hear("ethusdt@trade", 1.0)
+    watched.record("ethusdt@trade", 1.0)
     assert watched.asked == 2
     assert watched.silent(5.0) == []
 
@@ -67,7 +70,7 @@ def test_one_that_has_just_spoken_is_never_silent(pauses: list[float], since_s: 
     watched, now_s = watch(), 0.0
     for pause_s in pauses:
         now_s += pause_s
-        watched.hear(BOOK, now_s)
+        watched.record(BOOK, now_s)
     assert BOOK not in [each.stream for each in watched.silent(now_s + since_s)]
 
 

@@ -14,7 +14,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from ingest.lanes import task_packing
-from ingest.lanes.lane import Item, Lane
+from ingest.lanes.lane import Lane, LaneEvent
 from tasks.events import Position
 from tasks.protocol.batches import Batch, Epoch, max_starts
 from tasks.protocol.routing import LaneId
@@ -68,7 +68,7 @@ class World:
             self.offered += 1
             packed = msgspec.Raw(str(self.offered).encode())
             lane = self.dice.choice(list(self.lanes.values()))
-            lane.offer(Item(self.offered, packed, 8, "trade", ("spot", "X"), 0, 0), 10**9)
+            lane.offer(LaneEvent(self.offered, packed, 8, "trade", ("spot", "X"), 0, 0), 10**9)
         self.pump()
 
     def pump(self) -> None:

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from ingest.lanes.lane import Item, Lane
+from ingest.lanes.lane import Lane, LaneEvent
 from tasks.events import Kind, Position
 from tasks.protocol.batches import Epoch
 from tasks.protocol.routing import MAX_SYMBOLS, LaneId
@@ -12,8 +12,8 @@ SOURCE = "core-1.aa"
 ROOM = 10**9
 
 
-def item(seq: int, *, size: int = 100, kind: Kind = "trade", symbol: str = "BTCUSDT") -> Item:
-    return Item(seq, msgspec.Raw(b"x" * size), size, kind, ("spot", symbol), 0, 0)
+def item(seq: int, *, size: int = 100, kind: Kind = "trade", symbol: str = "BTCUSDT") -> LaneEvent:
+    return LaneEvent(seq, msgspec.Raw(b"x" * size), size, kind, ("spot", symbol), 0, 0)
 
 
 @pytest.fixture

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from tasks.events import Depth, Position, Trade
 from tasks.protocol.batches import unpack_event
 from tasks.protocol.routing import LaneId, Pool, Router
@@ -16,7 +16,7 @@ TRADE, BOTH = LaneId("trade", 0), LaneId("both", 0)
 
 @pytest.fixture
 def lanes() -> Lanes:
-    lanes = Lanes(Router(POOLS), Bounds(10**6, 10**6))
+    lanes = Lanes(Router(POOLS), LaneLimits(10**6, 10**6))
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     return lanes
 
@@ -54,7 +54,7 @@ def test_the_frontier_is_just_below_the_oldest_event_that_is_not_committed(lanes
 
 
 def test_the_bound_of_all_lanes_holds_whatever_comes():
-    lanes = Lanes(Router(POOLS), Bounds(10**6, 500))
+    lanes = Lanes(Router(POOLS), LaneLimits(10**6, 500))
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     dropped = 0
     for _ in range(100):
@@ -91,7 +91,7 @@ def test_after_a_rollback_of_the_ledger_all_that_is_still_held_is_resent(lanes: 
 
 def small(*, lossless: bool) -> Lanes:
     """Return lanes whose bounds three trades in two pools are above."""
-    lanes = Lanes(Router(POOLS), Bounds(lane_bytes=100, total_bytes=150), lossless=lossless)
+    lanes = Lanes(Router(POOLS), LaneLimits(lane_bytes=100, total_bytes=150), lossless=lossless)
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     return lanes
 
@@ -111,7 +111,7 @@ def test_other_lanes_drop_what_is_above_the_bound():
 
 
 def test_only_above_the_bound_of_all_lanes_the_fullest_lane_is_named():
-    lanes = Lanes(Router(POOLS), Bounds(lane_bytes=10**6, total_bytes=100), lossless=True)
+    lanes = Lanes(Router(POOLS), LaneLimits(lane_bytes=10**6, total_bytes=100), lossless=True)
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     assert lanes.full == []
     lanes.offer(book(lanes))
@@ -131,7 +131,7 @@ def test_after_a_restart_every_lane_stands_at_the_position_and_is_empty(lanes: L
 
 
 def test_an_event_may_wait_for_as_long_as_the_bound_and_no_longer():
-    lanes = Lanes(Router(POOLS), Bounds(10**6, 10**6, wait_s=2.0))
+    lanes = Lanes(Router(POOLS), LaneLimits(10**6, 10**6, wait_s=2.0))
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     for received_ns in (0, 1, 10**9):
         lanes.offer(msgspec.structs.replace(trade(lanes), ingested_at_ns=received_ns))
@@ -143,7 +143,7 @@ def test_an_event_may_wait_for_as_long_as_the_bound_and_no_longer():
 
 @pytest.mark.parametrize(("wait_s", "lossless"), [(0.0, False), (2.0, True)])
 def test_without_a_time_bound_or_with_a_stream_events_wait_without_limit(wait_s: float, *, lossless: bool):
-    lanes = Lanes(Router(POOLS), Bounds(10**6, 10**6, wait_s), lossless=lossless)
+    lanes = Lanes(Router(POOLS), LaneLimits(10**6, 10**6, wait_s), lossless=lossless)
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     lanes.offer(trade(lanes))
     assert lanes.expire(lanes[TRADE], now_ns=10**18) == 0
@@ -155,7 +155,7 @@ def test_without_a_time_bound_or_with_a_stream_events_wait_without_limit(wait_s:
 def test_no_batch_holds_an_event_that_waited_too_long(seed: int, wait_s: float, lane_bytes: int):
     """This holds whatever comes and however slow the workers are."""
     dice = random.Random(seed)
-    lanes = Lanes(Router(POOLS), Bounds(lane_bytes, 10**6, wait_s))
+    lanes = Lanes(Router(POOLS), LaneLimits(lane_bytes, 10**6, wait_s))
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
     now_ns = offered = dropped = 0
     done: dict[LaneId, list[int]] = {TRADE: [], BOTH: []}

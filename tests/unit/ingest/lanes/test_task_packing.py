@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.lanes.lane import Item, Lane
+from ingest.lanes.lane import Lane, LaneEvent
 from ingest.lanes.task_packing import AHEAD_TASKS, FULL_EVENTS, Workforce, in_flight_tasks, plan_tasks, split_lanes
 from tasks.events import Position
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS
@@ -22,7 +22,7 @@ Tasks = Sequence[Sequence[Lane]]
 def lane(number: int, events: int = 1, *, age: int | None = None, size: int = 100, pool: str = "A") -> Lane:
     """Make a lane of so many events of so many bytes; the lower its age, the longer it has waited."""
     made, first = Lane(LaneId(pool, number)), 1 + 1_000 * (number if age is None else age)
-    items = [Item(seq, msgspec.Raw(), size, "trade", ("spot", "X"), 0, 0) for seq in range(first, first + events)]
+    items = [LaneEvent(seq, msgspec.Raw(), size, "trade", ("spot", "X"), 0, 0) for seq in range(first, first + events)]
     made.begin(SOURCE, None, items)
     return made
 

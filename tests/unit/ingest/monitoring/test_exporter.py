@@ -6,7 +6,7 @@ from prometheus_client import CollectorRegistry, generate_latest
 from prometheus_client.parser import text_string_to_metric_families
 
 from ingest.counters import Counters
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.task_packing import Workforce
 from ingest.monitoring.exporter import Exporter
 from ingest.monitoring.feed_watch import FeedWatch
@@ -39,7 +39,7 @@ class Scraped:
 
     def __init__(self, seen: ServerStats | None = None) -> None:
         self.counters, self.parts = Counters(), {"nats": True, "redis": False}
-        self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
+        self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), LaneLimits(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
         server_probe: Any = SimpleNamespace(seen=seen)
         self.registry = CollectorRegistry()
@@ -129,7 +129,7 @@ def test_a_histogram_adds_up_from_bucket_to_bucket():
 def test_a_lane_that_holds_up_a_stream_is_named():
     """A subscription is never held up."""
     scraped = Scraped()
-    scraped.lanes.bounds = Bounds(1, 1)
+    scraped.lanes.limits = LaneLimits(1, 1)
     scraped.lanes.offer(trade(seq=scraped.lanes.next_seq()))
     assert scraped["ingest_lane_full"] == {("trade-0",): 0}
     scraped.source.keeps, scraped.source.unread = True, 12

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from ingest.connectivity import Connectivity
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
@@ -31,7 +31,7 @@ class Watched:
         self.parts = Connectivity({"nats": "nats://a", "redis": "redis://b"})
         self.parts.back("nats")
         self.parts.back("redis")
-        self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), Bounds(10**6, 10**6))
+        self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), LaneLimits(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
         self.errors, self.lifecycle = ErrorCounts(), Lifecycle()
         probe: Any = SimpleNamespace(seen=None, errors=self.errors)
@@ -103,7 +103,7 @@ def test_a_full_redis_makes_it_unready_but_not_dead_until_there_is_room(watched:
 
 
 def test_a_lane_that_holds_a_stream_up_is_named(watched: Watched):
-    watched.lanes.bounds = Bounds(1, 1)
+    watched.lanes.limits = LaneLimits(1, 1)
     assert watched.health.ready()[1]["held_up_by"] == []
     watched.take()
     assert watched.health.ready()[1]["held_up_by"] == ["trade-0"]

@@ -2,13 +2,13 @@
 
 import pytest
 
-from ingest.monitoring.feed_watch import Fresh
+from ingest.monitoring.feed_watch import StreamActivity
 from ingest.monitoring.unused_frames import UNUSED_S, UnusedFrames
 from tests.support.events import book, trade
 
 QUIET_S = 30.0
-WANTED = Fresh(("spot", "BTCUSDT", "trade"), trade(), 5, wanted=True)
-UNWANTED = Fresh(("spot", "BTCUSDT", "depth"), book(), 5, wanted=False)
+WANTED = StreamActivity(("spot", "BTCUSDT", "trade"), trade(), 5, wanted=True)
+UNWANTED = StreamActivity(("spot", "BTCUSDT", "depth"), book(), 5, wanted=False)
 
 
 class Frames:
@@ -19,7 +19,7 @@ class Frames:
         self.left_out: dict[str, int] = {}
         self.unused = UnusedFrames(QUIET_S)
 
-    def seconds(self, count: float, *fresh: Fresh, **left_out: int) -> None:
+    def seconds(self, count: float, *fresh: StreamActivity, **left_out: int) -> None:
         for _ in range(int(count)):
             self.now_s += 1
             self.left_out = self.left_out | {kind: self.left_out.get(kind, 0) + n for kind, n in left_out.items()}

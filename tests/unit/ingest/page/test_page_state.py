@@ -6,11 +6,11 @@ from typing import Any
 import pytest
 
 from ingest.counters import Counters
-from ingest.lanes import Bounds, Lanes
+from ingest.lanes import LaneLimits, Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.unused_frames import UnusedFrames
-from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, PageMarket, Row
-from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageState, Sources
+from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, PageMarket, SymbolRow
+from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
 from tasks.settings import Settings
@@ -23,11 +23,11 @@ class Told:
 
     def __init__(self, **settings: str) -> None:
         self.counters = Counters()
-        lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), Bounds(10**6, 10**6))
+        lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), LaneLimits(10**6, 10**6))
         around: Any = SimpleNamespace(seen=None)
         self.feed = FeedWatch()
         asked: Any = lanes, around, lambda: (True, {"nats": True}), self.feed, UnusedFrames(30.0), lambda: ["iceberg"]
-        sources = Sources(self.counters, *asked)
+        sources = PageSources(self.counters, *asked)
         self.live = PageState(Settings.model_validate(settings), sources)
 
     def hello(self) -> dict[str, Any]:
@@ -45,7 +45,7 @@ class Shown:
         self.feed, self.market = FeedWatch(), PageMarket()
         self.observe = self.feed.observe
 
-    def tick(self, now_s: float) -> list[Row]:
+    def tick(self, now_s: float) -> list[SymbolRow]:
         return self.market.tick(self.feed.tick(now_s), now_s)
 
 

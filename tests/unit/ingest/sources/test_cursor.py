@@ -4,30 +4,30 @@ from datetime import UTC, datetime
 
 import pytest
 
-from ingest.sources.cursor import Message, Start, Step, StreamCursor
+from ingest.sources.cursor import ConsumerStart, MessageMetadata, Step, StreamCursor
 from ingest.sources.pull import Pacing
-from ingest.sources.resume import LastFrame, Stream, StreamTail
+from ingest.sources.resume import LastFrame, StreamSnapshot, StreamTail
 from tasks.events import Position
 
-STREAM = Stream("FRAMES", datetime(2026, 1, 1, tzinfo=UTC), first_seq=1, last_seq=100)
+STREAM = StreamSnapshot("FRAMES", datetime(2026, 1, 1, tzinfo=UTC), first_seq=1, last_seq=100)
 PACING = Pacing(batch=10, silence_s=3.0, pause_s=1.0, check_s=2.0)
 #: When the consumer is opened.
 OPENED_S = 50.0
 
 
-def reading(after_seq: int = 10, stream: Stream = STREAM) -> StreamCursor:
+def reading(after_seq: int = 10, stream: StreamSnapshot = STREAM) -> StreamCursor:
     """Return a cursor with a consumer that has not been asked for anything yet."""
     cursor = StreamCursor(PACING)
     cursor.stream = stream
     cursor.resume(Position(stream.source, after_seq))
-    opening = cursor.opening(connection=0)
-    assert cursor.locate(opening, stream, None)
-    assert cursor.opened(opening, OPENED_S)
+    pending = cursor.prepare_consumer(connection=0)
+    assert cursor.locate(pending, stream, None)
+    assert cursor.opened(pending, OPENED_S)
     return cursor
 
 
 def take(cursor: StreamCursor, stream_seq: int, consumer_seq: int, now_s: float = OPENED_S) -> bool:
-    return cursor.receive(Message(stream_seq, consumer_seq, stream_seq * 10**9, 0), 0, now_s).deliver
+    return cursor.receive(MessageMetadata(stream_seq, consumer_seq, stream_seq * 10**9, 0), 0, now_s).deliver
 
 
 def next_step(cursor: StreamCursor, now_s: float, connection: int = 0, *, has_room: bool = True) -> Step | None:
@@ -64,7 +64,7 @@ def test_after_a_refusal_another_consumer_is_opened_a_pause_after_the_last(why: 
 
 def test_after_a_failure_to_open_the_next_attempt_is_a_pause_later():
     cursor = reading()
-    cursor.opening(connection=0)
+    cursor.prepare_consumer(connection=0)
     cursor.failed(now_s=60.0)
     assert next_step(cursor, 61.0) is None
     assert next_step(cursor, 61.1) == Step("reopen", "a start")
@@ -72,7 +72,7 @@ def test_after_a_failure_to_open_the_next_attempt_is_a_pause_later():
 
 def test_on_a_new_connection_a_consumer_is_opened_and_the_old_one_not_read():
     cursor = reading()
-    assert not cursor.receive(Message(11, 1, 1, 0), connection=1, now_s=OPENED_S).deliver
+    assert not cursor.receive(MessageMetadata(11, 1, 1, 0), connection=1, now_s=OPENED_S).deliver
     assert next_step(cursor, OPENED_S, connection=1) == Step("reopen", "a new connection")
 
 
@@ -80,7 +80,7 @@ def test_nothing_is_taken_after_a_gap_and_reading_goes_on_before_it():
     cursor = reading()
     assert [take(cursor, *numbers) for numbers in ((11, 1), (13, 3), (12, 2), (14, 4))] == [True, False, False, False]
     assert next_step(cursor, OPENED_S + 1.1) == Step("reopen", "a gap")
-    assert cursor.locate(cursor.opening(0), STREAM, 11 * 10**9) == Start(11, 0)
+    assert cursor.locate(cursor.prepare_consumer(0), STREAM, 11 * 10**9) == ConsumerStart(11, 0)
 
 
 def test_a_consumer_whose_stream_goes_back_is_not_read():
@@ -102,24 +102,24 @@ def test_silence_and_what_never_came_have_another_consumer_opened():
 
 def test_an_opening_is_of_no_use_once_told_to_read_from_elsewhere():
     cursor = reading(after_seq=90)
-    opening = cursor.opening(connection=0)
+    pending = cursor.prepare_consumer(connection=0)
     cursor.resume(Position(STREAM.source_after(1), 40))
     # The stream has lost what the opening was to go on from, which is not asked for any more.
-    assert cursor.locate(opening, Stream(STREAM.name, STREAM.created, 1, 50), None) is None
+    assert cursor.locate(pending, StreamSnapshot(STREAM.name, STREAM.created, 1, 50), None) is None
     assert not cursor.outdated
-    assert not cursor.opened(opening, OPENED_S)
+    assert not cursor.opened(pending, OPENED_S)
     assert next_step(cursor, OPENED_S) == Step("reopen", "a start")
 
 
 def test_of_a_stream_of_our_own_what_is_jumped_over_is_forgotten_at_once():
     cursor = reading()
-    assert cursor.receive(Message(15, 1, 1, 0), 0, OPENED_S).forgotten == 4
+    assert cursor.receive(MessageMetadata(15, 1, 1, 0), 0, OPENED_S).forgotten == 4
 
 
 def test_of_a_shared_stream_only_what_is_before_its_first_is_forgotten():
-    shared = Stream(STREAM.name, STREAM.created, 1, 100, shared=True)
+    shared = StreamSnapshot(STREAM.name, STREAM.created, 1, 100, shared=True)
     cursor = reading(stream=shared)
-    assert cursor.receive(Message(15, 1, 1, 0), 0, OPENED_S).forgotten == 0
+    assert cursor.receive(MessageMetadata(15, 1, 1, 0), 0, OPENED_S).forgotten == 0
     assert next_step(cursor, OPENED_S) == Step("compare")
     assert [cursor.compared(first_seq=13), cursor.compared(first_seq=13)] == [2, 0]
 
@@ -130,9 +130,9 @@ def test_the_frame_to_know_the_stream_by_is_the_furthest_of_the_source():
     assert take(cursor, 100, 2)
     furthest = LastFrame(STREAM.source, 100, 100 * 10**9)
     cursor.resume(Position(STREAM.source, 50))
-    assert cursor.opening(0).tail == StreamTail(50, furthest)
+    assert cursor.prepare_consumer(0).tail == StreamTail(50, furthest)
     cursor.resume(Position(STREAM.source_after(1), 50))
-    assert cursor.opening(0).tail == StreamTail(50, None)
+    assert cursor.prepare_consumer(0).tail == StreamTail(50, None)
 
 
 def test_a_frame_of_an_earlier_process_is_known_until_one_is_read():

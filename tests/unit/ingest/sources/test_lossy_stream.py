@@ -191,7 +191,7 @@ class World(SimulatedReader):
     def is_done(self) -> bool:
         """Whether all is read and counted."""
         held = {self.stream.messages[seq].number for seq in self.stream.ours}
-        return held <= set(self.delivered) and self.is_settled and not self.cursor.jumps.count
+        return held <= set(self.delivered) and self.is_settled and not self.cursor.gaps.count
 
     def check_end(self) -> None:
         """Whatever was stored came, or was forgotten or lost by then; and the server was not asked all the time."""

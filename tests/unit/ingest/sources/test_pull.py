@@ -2,13 +2,13 @@
 
 import pytest
 
-from ingest.sources.pull import Pacing, Pull
+from ingest.sources.pull import Pacing, PullRequest
 
 PACING = Pacing(batch=10, silence_s=3.0)
 
 
-def asked(count: int = 10) -> Pull:
-    pull = Pull(PACING, connection=0, now_s=0.0)
+def asked(count: int = 10) -> PullRequest:
+    pull = PullRequest(PACING, connection=0, now_s=0.0)
     pull.requested(count, 0.0)
     return pull
 
@@ -86,7 +86,7 @@ def test_it_is_silent_when_nothing_comes_though_something_is_asked_for():
 
 
 def test_time_in_which_nothing_was_asked_for_is_no_silence():
-    pull = Pull(PACING, connection=0, now_s=0.0)
+    pull = PullRequest(PACING, connection=0, now_s=0.0)
     assert not pull.is_silent(60.0)
     pull.requested(10, 60.0)
     assert [pull.is_silent(now_s) for now_s in (62.0, 63.1)] == [False, True]

@@ -4,17 +4,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from nats.js.api import StreamConfig, StreamSource
 
-from ingest.sources.resume import SAME_NS, LastFrame, Stream, StreamTail, begin, furthest, tail_of
+from ingest.sources.resume import SAME_NS, LastFrame, StreamSnapshot, StreamTail, begin, furthest, tail_of
 from ingest.sources.stream_setup import covers, is_shared
 from tasks.events import Position
 
 CREATED = datetime(2026, 1, 2, 3, 4, 5, 678901, UTC)
-FULL = Stream("FRAMES", CREATED, first_seq=11, last_seq=50)
-EMPTY = Stream("FRAMES", CREATED, first_seq=0, last_seq=0)
+FULL = StreamSnapshot("FRAMES", CREATED, first_seq=11, last_seq=50)
+EMPTY = StreamSnapshot("FRAMES", CREATED, first_seq=0, last_seq=0)
 CORE = Position("core-1.aa", 30)
 
 
-def at(seq: int, stream: Stream = FULL) -> Position:
+def at(seq: int, stream: StreamSnapshot = FULL) -> Position:
     return Position(stream.source, seq)
 
 
@@ -40,14 +40,14 @@ def test_after_a_rollback_of_redis_the_stored_position_counts():
 
 def test_positions_of_another_source_do_not_count():
     assert begin(FULL, [CORE], "new") == at(50)
-    another = Stream("OTHER", CREATED, 1, 99)
+    another = StreamSnapshot("OTHER", CREATED, 1, 99)
     assert begin(FULL, [at(3, another)], "new") == at(50)
 
 
 def test_a_stream_that_was_created_anew_is_read_from_its_first_message():
-    before = Stream("FRAMES", CREATED - timedelta(microseconds=1), 1, 9_000)
+    before = StreamSnapshot("FRAMES", CREATED - timedelta(microseconds=1), 1, 9_000)
     assert begin(FULL, [at(8_000, before)], "new") == at(10)
-    longer = Stream("FRAMES-2", CREATED, 1, 9)
+    longer = StreamSnapshot("FRAMES-2", CREATED, 1, 9)
     assert begin(FULL, [at(5, longer)], "new") == at(50)
 
 

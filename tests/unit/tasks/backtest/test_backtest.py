@@ -16,8 +16,8 @@ from tasks.configuration import Configuration
 from tasks.errors import RecordingError
 from tasks.events import AnyEvent
 from tasks.frames import parse
-from tasks.frames.model import Arrival, Refused, Skipped
-from tasks.frames.recordings import Line, read
+from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
+from tasks.frames.recordings import RecordingLine, read
 from tasks.protocol.batches import pack_event, unpack_event
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -49,15 +49,15 @@ def part(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str,
     return made
 
 
-def of_venue(file: Path, venue: str) -> Iterator[Line]:
+def of_venue(file: Path, venue: str) -> Iterator[RecordingLine]:
     for line in read(file):
-        event = parse(line.raw, Arrival(line.stream, 1, line.received_at_ns))
+        event = parse(line.raw, FrameMetadata(line.stream, 1, line.received_at_ns))
         if isinstance(event, AnyEvent) and event.venue == venue:
             yield line
 
 
 @pytest.fixture(scope="session")
-def spot(part: dict[str, Path]) -> backtest.Result:
+def spot(part: dict[str, Path]) -> backtest.BacktestResult:
     return backtest.run([part[SPOT]], configuration())
 
 
@@ -130,8 +130,8 @@ def test_progress_is_told_of_every_line(part, lines):
 def test_the_codec_of_batches_gives_back_the_same_event(part, name):
     """That is why the backtest need not use the codec."""
     for seq, line in enumerate(read(part[name])):
-        event = parse(line.raw, Arrival(line.stream, seq, line.received_at_ns))
-        assert not isinstance(event, Skipped | Refused)
+        event = parse(line.raw, FrameMetadata(line.stream, seq, line.received_at_ns))
+        assert not isinstance(event, SkippedFrame | RefusedFrame)
         # Types too: 1 == 1.0, and a list is no tuple.
         assert repr(unpack_event(pack_event(event))) == repr(event)
 

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.backtest.forward_returns import MAX_AGE_MS, SignalRow, Trigger, forward_bps
+from tasks.backtest.forward_returns import MAX_AGE_MS, SignalRow, SignalTrigger, forward_bps
 from tasks.backtest.prices import PriceHistory
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.frames.timestamps import STEP_BACK_MS
@@ -37,7 +37,7 @@ def said(after_ms: int, action: str = "buy", *, kind: Kind = "depth", venue: Ven
         current_price=100.0,
         rationale="",
         event_time_ms=TIME_MS + after_ms,
-        trigger=Trigger(venue, "BTCUSDT", kind),
+        trigger=SignalTrigger(venue, "BTCUSDT", kind),
     )
 
 
@@ -124,5 +124,5 @@ def test_a_signal_on_another_symbol_is_scored_by_that_symbols_prices():
     """The strategy's signal names another symbol than the event that led to it."""
     market = seen([*books((0, 100.0), (1_000, 101.0)), trade(5.0, symbol="ETHUSDT", time_ms=TIME_MS + 300, seq=1)])
     row = said(300)
-    row.trigger = Trigger("spot", "ETHUSDT", "trade")
+    row.trigger = SignalTrigger("spot", "ETHUSDT", "trade")
     assert forward_bps(market.series, [row], 1) == pytest.approx([100.0])

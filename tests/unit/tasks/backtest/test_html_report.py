@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from tasks.backtest import html_report, parallel
 from tasks.backtest.charts import figure, thinned
 from tasks.backtest.forward_returns import Prices, SignalRow
-from tasks.backtest.html_report import Content
+from tasks.backtest.html_report import ReportContent
 from tasks.backtest.prices import PriceHistory
 from tasks.cli.main import app
 from tasks.configuration import Configuration
@@ -34,14 +34,14 @@ class References(HTMLParser):
         self.found += [value for name, value in attrs if name in {"src", "href", "srcset", "data"}]
 
 
-def content(path: Path) -> Content:
-    ran = parallel.run(parallel.Task([path], configuration(), watch=True))
+def content(path: Path) -> ReportContent:
+    ran = parallel.run(parallel.BacktestJob([path], configuration(), watch=True))
     assert ran.market is not None
-    return Content([path], configuration(), ran.result, ran.signals, ran.market)
+    return ReportContent([path], configuration(), ran.result, ran.signals, ran.market)
 
 
 @pytest.fixture(scope="module")
-def told(tmp_path_factory: pytest.TempPathFactory) -> Content:
+def told(tmp_path_factory: pytest.TempPathFactory) -> ReportContent:
     return content(write_market(tmp_path_factory.mktemp("market") / "market.jsonl"))
 
 
@@ -54,7 +54,7 @@ def spoken(**changes: object) -> SignalRow:
     return msgspec.convert(facts | changes, SignalRow)
 
 
-def test_the_page_shows_every_signal_the_digest_and_the_settings(told: Content):
+def test_the_page_shows_every_signal_the_digest_and_the_settings(told: ReportContent):
     text = html_report.html(told)
     assert len(told.signals) == SIGNALS
     for symbol in SYMBOLS:
@@ -66,18 +66,18 @@ def test_the_page_shows_every_signal_the_digest_and_the_settings(told: Content):
     assert "pools.depth.strategies.orderbook_skew.hold_s = 0" in text
 
 
-def test_the_page_refers_to_no_other_file(told: Content):
+def test_the_page_refers_to_no_other_file(told: ReportContent):
     parser = References()
     parser.feed(html_report.html(told))
     assert parser.found == []
 
 
-def test_what_comes_from_outside_is_escaped(told: Content, tmp_path: Path):
+def test_what_comes_from_outside_is_escaped(told: ReportContent, tmp_path: Path):
     market = PriceHistory()
     market.observe(book(symbol=EVIL))
     said = msgspec.json.encode(spoken(symbol=EVIL, strategy=EVIL, action=EVIL, rationale=EVIL))
     result = msgspec.structs.replace(told.result, skipped={EVIL: 1}, errors={EVIL: 1})
-    text = html_report.html(Content([tmp_path / f"{EVIL}.jsonl"], told.configuration, result, [said], market))
+    text = html_report.html(ReportContent([tmp_path / f"{EVIL}.jsonl"], told.configuration, result, [said], market))
     parser = References()
     parser.feed(text)
     assert parser.found == []
@@ -93,7 +93,7 @@ def test_a_recording_without_signals_or_without_anything_has_a_page(tmp_path: Pa
     assert "no signals" in html_report.html(quiet._replace(market=market))
 
 
-def test_a_strategy_has_one_row_under_the_name_that_its_signals_carry(told: Content):
+def test_a_strategy_has_one_row_under_the_name_that_its_signals_carry(told: ReportContent):
     pools = {"pools": {"trade": {"kinds": ["trade"], "strategies": {"tests.support.strategies:Echo": {}}}}}
     chosen = Configuration.model_validate(pools)
     signals = [msgspec.json.encode(spoken(strategy="echo"))]
@@ -108,7 +108,7 @@ def test_without_the_library_it_is_one_clear_line_before_the_run(tmp_path: Path,
     assert str(ran.exception) == "--html needs plotly: pip install -r requirements-demo.txt"
 
 
-def test_a_page_that_can_not_be_written_is_one_clear_line(told: Content, tmp_path: Path):
+def test_a_page_that_can_not_be_written_is_one_clear_line(told: ReportContent, tmp_path: Path):
     with pytest.raises(SettingsError, match=r"can't write .*page\.html: No such file"):
         html_report.write(tmp_path / "nowhere" / "page.html", told)
 

@@ -8,8 +8,8 @@ from types import SimpleNamespace
 import msgspec
 import pytest
 
-from tasks.backtest import Result, parallel
-from tasks.backtest.parallel import Task
+from tasks.backtest import BacktestResult, parallel
+from tasks.backtest.parallel import BacktestJob
 from tasks.configuration.audit import Audit
 from tasks.errors import LedgerError, RealtimeStrategiesError, RecordingError
 from tasks.frames import recordings
@@ -34,16 +34,16 @@ def market(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return path
 
 
-def but_the_clock(result: Result) -> Result:
+def but_the_clock(result: BacktestResult) -> BacktestResult:
     return msgspec.structs.replace(result, seconds=0.0)
 
 
 def test_two_processes_or_three_give_the_result_of_one(market: Path):
-    one = parallel.run(Task([market], configuration(), watch=True))
+    one = parallel.run(BacktestJob([market], configuration(), watch=True))
     assert sum(one.result.signals.values()) == SIGNALS
     assert (len(one.result.skipped), len(one.result.refused)) == (2, 1)
     for number in (2, 3):
-        several = parallel.run(Task([market], configuration(), watch=True), number)
+        several = parallel.run(BacktestJob([market], configuration(), watch=True), number)
         assert but_the_clock(several.result) == but_the_clock(one.result)
         assert sorted(several.signals) == sorted(one.signals)
         assert several.symbols == one.symbols == sorted(SYMBOLS)
@@ -55,7 +55,7 @@ def test_two_processes_or_three_give_the_result_of_one(market: Path):
 def test_each_process_reads_a_share_of_the_symbols_and_together_all(market: Path):
     counts = []
     for number in range(2):
-        part = Task([market], configuration()).backtest(number, 2)
+        part = BacktestJob([market], configuration()).backtest(number, 2)
         part.run(recordings.merge([market]))
         counts.append(part.part().counts.of("frames"))
     assert min(counts) > 0
@@ -75,18 +75,18 @@ def test_what_another_process_can_not_do_is_said_in_this_one(market: Path):
         for pool, symbol, kind in met
     ]
     with pytest.raises(LedgerError, match="had no spot ETHUSDT depth in pool depth"):
-        parallel.run(Task([market], audited, Audit(lines, {audited.version: audited})), 2)
+        parallel.run(BacktestJob([market], audited, Audit(lines, {audited.version: audited})), 2)
 
 
 def test_a_process_that_dies_is_one_clear_line(market: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(parallel, "_help", exit)
     with pytest.raises(RealtimeStrategiesError, match="a process of the backtest died"):
-        parallel.run(Task([market], configuration()), 2)
+        parallel.run(BacktestJob([market], configuration()), 2)
 
 
 def test_a_recording_that_is_not_there_leaves_no_process_behind(tmp_path: Path):
     with pytest.raises(RecordingError, match=r"nowhere\.jsonl"):
-        parallel.run(Task([tmp_path / "nowhere.jsonl"], configuration()), 2)
+        parallel.run(BacktestJob([tmp_path / "nowhere.jsonl"], configuration()), 2)
     assert not active_children()
 
 
@@ -95,7 +95,7 @@ def test_a_process_whose_first_was_killed_ends(market: Path, monkeypatch: pytest
     monkeypatch.setattr(parallel, "parent_process", lambda: SimpleNamespace(is_alive=lambda: False))
     monkeypatch.setattr("signal.signal", lambda *_: None)
     with done, theirs, pytest.raises(SystemExit):
-        parallel._help(theirs, Task([market], configuration()), 1, 2)
+        parallel._help(theirs, BacktestJob([market], configuration()), 1, 2)
 
 
 def test_small_recordings_take_one_process_and_large_ones_one_a_processor(
@@ -105,4 +105,4 @@ def test_small_recordings_take_one_process_and_large_ones_one_a_processor(
     large = tmp_path / "large"
     with large.open("wb") as file:
         file.truncate(100 * parallel.MIN_BYTES_A_JOB)
-    assert [parallel.jobs_for([path]) for path in (market, large, tmp_path / "nowhere")] == [1, 4, 1]
+    assert [parallel.processes_for([path]) for path in (market, large, tmp_path / "nowhere")] == [1, 4, 1]

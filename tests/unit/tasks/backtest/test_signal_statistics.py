@@ -9,8 +9,8 @@ import pytest
 
 from tasks import configuration
 from tasks.backtest import html_report, parallel, performance
-from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, Trigger
-from tasks.backtest.html_report import Content
+from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, SignalTrigger
+from tasks.backtest.html_report import ReportContent
 from tasks.backtest.prices import PriceHistory
 from tasks.backtest.signal_statistics import Returns, format_bps, quartiles, summarize
 from tasks.configuration import Configuration
@@ -60,10 +60,10 @@ def _cells(line: str) -> tuple[str, Cells]:
 
 
 def on_the_page_of_the_backtest(file: Path, chosen: Configuration) -> dict[str, Cells]:
-    ran = parallel.run(parallel.Task([file], chosen, watch=True))
+    ran = parallel.run(parallel.BacktestJob([file], chosen, watch=True))
     assert ran.market is not None
     parser = Rows()
-    parser.feed(html_report.html(Content([file], chosen, ran.result, ran.signals, ran.market)))
+    parser.feed(html_report.html(ReportContent([file], chosen, ran.result, ran.signals, ran.market)))
     of_strategies = {name: cells for name, cells in parser.found.items() if name in ran.result.signals}
     return {
         name: (*cells[1:4], *(cell for _, mean, _, count in _by_horizon(cells[4:]) for cell in (mean, count)))
@@ -117,7 +117,7 @@ def test_a_strategy_of_two_pools_has_one_row_on_both_pages(file: Path):
 def said(after_ms: int, action: str = "buy", confidence: float = 0.7) -> SignalRow:
     return SignalRow(
         strategy="any", symbol="BTCUSDT", action=action, confidence=confidence, current_price=1.0, rationale="",
-        event_time_ms=TIME_MS + after_ms, trigger=Trigger("spot", "BTCUSDT", "depth"),
+        event_time_ms=TIME_MS + after_ms, trigger=SignalTrigger("spot", "BTCUSDT", "depth"),
     )  # fmt: skip
 
 

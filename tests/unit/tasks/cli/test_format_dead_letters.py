@@ -6,7 +6,7 @@ import re
 import msgspec
 
 from tasks.cli import format_dead_letters
-from tasks.ledger.dead_letters import Letter
+from tasks.ledger.dead_letters import StoredLetter
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.support.events import book, trade
@@ -15,7 +15,7 @@ ID = "1723161600000-0"
 
 
 def shown(letter: DeadLetter) -> str:
-    return "\n".join(format_dead_letters.whole(Letter(ID, letter)))
+    return "\n".join(format_dead_letters.whole(StoredLetter(ID, letter)))
 
 
 def test_an_event_is_shown_with_the_names_of_its_fields_and_the_traceback():
@@ -42,22 +42,22 @@ def test_a_frame_that_was_cut_says_so():
 def test_no_text_of_a_dead_letter_reaches_the_terminal_as_a_command():
     """This goes for bytes of a frame and for words of a strategy."""
     letter = DeadLetter("refused", "\x1b[2J\x9b", subject="a\x07", raw=b"\x1b]0;title\x07\r")
-    for text in (shown(letter), format_dead_letters.line(Letter(ID, letter))):
+    for text in (shown(letter), format_dead_letters.line(StoredLetter(ID, letter))):
         assert all(c.isprintable() or c == "\n" for c in text)
     assert "\\x1b]0;title" in shown(letter)
 
 
 def test_the_line_of_a_list_says_when_which_why_and_what():
     letter = DeadLetter("strategy_error", "Traceback\nValueError: [/x]", pool="depth", strategy="echo", event=trade())
-    assert format_dead_letters.line(Letter(ID, letter)).split(maxsplit=8) == [
+    assert format_dead_letters.line(StoredLetter(ID, letter)).split(maxsplit=8) == [
         *("2024-08-09", "00:00:00", ID, "strategy_error", "depth", "echo", "BTCUSDT"),
         *("ValueError:", "[/x]"),
     ]
-    assert "refused  " in format_dead_letters.line(Letter(ID, DeadLetter("refused", "")))
+    assert "refused  " in format_dead_letters.line(StoredLetter(ID, DeadLetter("refused", "")))
 
 
 def test_json_holds_everything_and_says_how_the_bytes_are_written():
-    text = format_dead_letters.facts(Letter(ID, dead_letters.refused("crossed", "why", "a.b", "ü".encode())))
+    text = format_dead_letters.facts(StoredLetter(ID, dead_letters.refused("crossed", "why", "a.b", "ü".encode())))
     assert text == {
         "id": ID,
         "at": "2024-08-09T00:00:00Z",
@@ -69,10 +69,10 @@ def test_json_holds_everything_and_says_how_the_bytes_are_written():
         "raw_encoding": "utf-8",
         "raw_is_cut": False,
     }
-    binary = format_dead_letters.facts(Letter(ID, dead_letters.refused("not_json", "why", "a.b", b"\xff\x00")))
+    binary = format_dead_letters.facts(StoredLetter(ID, dead_letters.refused("not_json", "why", "a.b", b"\xff\x00")))
     assert (binary["raw"], binary["raw_encoding"]) == ("/wA=", "base64")
     event = json.loads(
-        msgspec.json.encode(format_dead_letters.facts(Letter(ID, DeadLetter("condemned", "", event=trade()))))
+        msgspec.json.encode(format_dead_letters.facts(StoredLetter(ID, DeadLetter("condemned", "", event=trade()))))
     )
     assert event["event"] == {
         "kind": "trade",
@@ -89,6 +89,6 @@ def test_json_holds_everything_and_says_how_the_bytes_are_written():
 
 
 def test_an_id_that_is_no_time_is_shown_as_it_is():
-    letter = Letter("18446744073709551615-0", DeadLetter("refused", ""))
+    letter = StoredLetter("18446744073709551615-0", DeadLetter("refused", ""))
     assert format_dead_letters.line(letter).startswith("18446744073709551615  18446744073709551615-0")
     assert format_dead_letters.facts(letter)["at"] == "18446744073709551615"

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from tasks.cli.command_line import Console
-from tasks.cli.format_signals import Columns, decode, plain
+from tasks.cli.format_signals import SignalColumns, decode, plain
 from tasks.cli.signals import (
     SignalFilter,
 )
@@ -37,7 +37,7 @@ def printed(width: int, *signals: bytes, colour: bool = False, terminal: bool = 
         force_terminal=terminal,
         color_system=system,
     )
-    columns = Columns(console)
+    columns = SignalColumns(console)
     columns.header()
     for each in signals:
         columns.show(decode(each))

@@ -4,7 +4,7 @@ import msgspec
 import pytest
 
 from tasks.configuration import Configuration
-from tasks.configuration.audit import Audit, Line
+from tasks.configuration.audit import Audit, AuditLine
 from tasks.errors import LedgerError
 from tests.support.events import TIME_MS, trade
 
@@ -15,7 +15,7 @@ CONFIGURATION = Configuration.model_validate(
 
 def audit(*first: tuple[int, str], symbol: str = "BTCUSDT") -> Audit:
     """The audit of a run whose trades of these ids were the first under these configurations."""
-    lines = (Line(version, "trade", "spot", symbol, "trade", id_, TIME_MS + id_ * 1000) for id_, version in first)
+    lines = (AuditLine(version, "trade", "spot", symbol, "trade", id_, TIME_MS + id_ * 1000) for id_, version in first)
     return Audit(map(msgspec.json.encode, lines), {version: CONFIGURATION for _, version in first})
 
 

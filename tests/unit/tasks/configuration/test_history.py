@@ -3,22 +3,24 @@
 import msgspec
 import pytest
 
-from tasks.configuration.history import FILE, INGEST, Change, Walk
+from tasks.configuration.history import FILE, INGEST, ConfigurationChange, HistoryReplay
 from tasks.errors import LedgerError
 
 #: Words of a history: "file", "set", "old:set" and "old:file" as an earlier release wrote them, "back" for a rollback,
 #: "to:2" for one to the version of the second entry, "old:to:2" for one of an earlier release, "lost" for a lost Redis.
 
 
-def history(*words: str) -> list[Change]:
+def history(*words: str) -> list[ConfigurationChange]:
     """Make what these words would have left; the version of each is v and its number, where it is no rollback."""
-    made: list[Change] = []
+    made: list[ConfigurationChange] = []
     for number, word in enumerate(words, start=1):
         old, what = word.startswith("old:"), word.removeprefix("old:")
-        change = Change(f"v{number}", made[-1].version if made else "", "ann", "try", number, None if old else ())
-        restored: Change | None = None
+        change = ConfigurationChange(
+            f"v{number}", made[-1].version if made else "", "ann", "try", number, None if old else ()
+        )
+        restored: ConfigurationChange | None = None
         if what == "back":
-            restored = Walk(made).undone()[1]
+            restored = HistoryReplay(made).undone()[1]
         elif what.startswith("to:"):
             restored = made[int(what[3:]) - 1]
         author = {"file": FILE, "lost": INGEST}.get(what, "ann")
@@ -26,7 +28,9 @@ def history(*words: str) -> list[Change]:
         reason = f"rollback to {version}" if restored else "try"
         restores = restored.entry if restored and not old else ""
         made.append(
-            Change(version, change.previous, author, reason, number, change.overlay, "", restores, f"{number}-0")
+            ConfigurationChange(
+                version, change.previous, author, reason, number, change.overlay, "", restores, f"{number}-0"
+            )
         )
     return made
 
@@ -55,27 +59,27 @@ def history(*words: str) -> list[Change]:
     ],
 )
 def test_a_rollback_undoes_the_newest_change_that_is_in_force(words: str, in_force: str):
-    entries = [change.entry.partition("-")[0] for change in Walk(history(*words.split())).in_force()]
+    entries = [change.entry.partition("-")[0] for change in HistoryReplay(history(*words.split())).in_force()]
     assert entries == in_force.split()
 
 
 @pytest.mark.parametrize("words", ["file", "file file", "file set back", "file set lost", "old:file old:set old:file"])
 def test_where_nothing_is_left_to_undo_that_is_told(words: str):
     with pytest.raises(LedgerError, match="there is no earlier configuration"):
-        Walk(history(*words.split())).undone()
+        HistoryReplay(history(*words.split())).undone()
 
 
 def test_a_version_is_found_where_it_was_in_force_last():
-    walk = Walk(history("file", "set", "set", "back"))
-    assert walk.find("v2").entry == "4-0"
-    assert walk.find("v3").entry == "3-0"
+    replay = HistoryReplay(history("file", "set", "set", "back"))
+    assert replay.find("v2").entry == "4-0"
+    assert replay.find("v3").entry == "3-0"
     with pytest.raises(LedgerError, match="the ledger holds no configuration 'v9'"):
-        walk.find("v9")
+        replay.find("v9")
 
 
 def test_what_an_earlier_release_changed_stands_on_the_file_it_had_taken():
     changes = history("old:file", "old:set", "old:file", "old:set", "file")
-    walk = Walk(changes)
-    assert [walk.file(change) for change in changes[:4]] == ["v1", "v1", "v3", "v3"]
+    replay = HistoryReplay(changes)
+    assert [replay.file(change) for change in changes[:4]] == ["v1", "v1", "v3", "v3"]
     taken = [*changes, msgspec.structs.replace(changes[4], file="f6", entry="6-0"), *history("old:set")]
-    assert Walk(taken).file(taken[6]) == "f6"
+    assert HistoryReplay(taken).file(taken[6]) == "f6"

@@ -9,7 +9,17 @@ from hypothesis import strategies as st
 
 from tasks import configuration
 from tasks.configuration import Configuration, edits, registry
-from tasks.configuration.overlay import ALL, Merged, Overlay, applied, merge, of_pool, of_strategy, overtaken, recorded
+from tasks.configuration.overlay import (
+    ALL,
+    MergedConfiguration,
+    Overlay,
+    applied,
+    merge,
+    of_pool,
+    of_strategy,
+    overtaken,
+    recorded,
+)
 from tasks.configuration.overlay_derived import derived
 from tasks.errors import SettingsError
 
@@ -25,7 +35,7 @@ def file(pool: str = "depth", more: dict[str, Any] | None = None, **skew: Any) -
     return configuration.check({"pools": pools, **(more or {})}, "the file")
 
 
-def laid(file: Configuration, overlay: Overlay) -> Merged:
+def laid(file: Configuration, overlay: Overlay) -> MergedConfiguration:
     return merge(file, overlay, registry.build)
 
 

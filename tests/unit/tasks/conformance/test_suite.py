@@ -14,13 +14,13 @@ from tasks.cli.command_line import Console
 from tasks.cli.strategies import app
 from tasks.configuration import registry
 from tasks.conformance import source_lint, synthetic_market
-from tasks.conformance.suite import Size, check, kinds
+from tasks.conformance.suite import SuiteSize, check, kinds
 from tasks.events import Depth, Trade
 from tasks.strategy import Params, Signal, State, Strategy
 
 #: Enough for each built-in strategy to speak, and quick.
-SMALL = Size(events=2_400, day_step_s=14_400)
-TINY = Size(events=700, day_step_s=43_200)
+SMALL = SuiteSize(events=2_400, day_step_s=14_400)
+TINY = SuiteSize(events=700, day_step_s=43_200)
 
 
 class Memory(State):

@@ -46,7 +46,7 @@ def test_with_a_clock_each_strategy_has_its_time_and_without_one_none():
     # It ticks once after each strategy, and once before the first: 10 ns a strategy and event.
     ticks = count(step=10)
     strategies = bound(Echo.create({}), Grumpy.create({}))
-    timed = engine.BatchRun("p", "s", strategies, "c1", {}, engine.Conditions(lambda: next(ticks))).finish(
+    timed = engine.BatchRun("p", "s", strategies, "c1", {}, engine.RunOptions(lambda: next(ticks))).finish(
         trades(1, BAD, 1)
     )
     untimed = engine.BatchRun("p", "s", strategies, "c1", {}).finish(trades(1, BAD, 1))

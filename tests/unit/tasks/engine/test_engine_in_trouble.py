@@ -7,7 +7,7 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.engine import Conditions
+from tasks.engine import RunOptions
 from tasks.engine.strategy_run import NewerStateError
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import MAX_KEPT_BYTES
@@ -187,7 +187,7 @@ def test_a_generator_that_never_ends_is_its_strategys_error():
 
 def test_what_is_fatal_aborts_the_batch():
     strategy = Raising.create({})
-    worker = Worker(strategy, conditions=Conditions(is_fatal=lambda error: isinstance(error, ValueError)))
+    worker = Worker(strategy, options=RunOptions(is_fatal=lambda error: isinstance(error, ValueError)))
     with pytest.raises(ValueError, match=r"^$"):
         worker.run(trades(1, BAD))
 

@@ -93,7 +93,7 @@ def test_a_run_that_raises_commits_nothing():
 
 
 def test_conditions_hold_for_every_batch():
-    ledger = MemoryLedger(SOURCE, engine.Conditions(is_fatal=lambda _: True))
+    ledger = MemoryLedger(SOURCE, engine.RunOptions(is_fatal=lambda _: True))
     ledger.run(POOL, trades(1), bound(Grumpy.create({})), VERSION)
     with pytest.raises(ValueError, match="a bad trade"):
         ledger.run(POOL, trades(BAD, start=2), bound(Grumpy.create({})), VERSION)

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.configuration.gate import OPEN
-from tasks.engine import Conditions, strategy_run
+from tasks.engine import RunOptions, strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.gate_history import HOUR_MS
 from tasks.engine.strategy_run import NewerStateError, StrategyRun
@@ -171,7 +171,7 @@ def test_a_rebuild_that_raises_too_starts_the_state_anew_and_goes_on():
 def test_a_fatal_error_comes_through_also_from_a_rebuild(when):
     strategy = Raising.create({})
     setattr(strategy, when, MemoryError())
-    worker = Worker(strategy, conditions=Conditions(is_fatal=lambda error: isinstance(error, MemoryError)))
+    worker = Worker(strategy, options=RunOptions(is_fatal=lambda error: isinstance(error, MemoryError)))
     with pytest.raises(MemoryError):
         worker.run(trades(1, BAD))
 

@@ -13,7 +13,7 @@ from tasks import frames
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import encoder
 from tasks.frames import recordings as recording_files
-from tasks.frames.model import Arrival
+from tasks.frames.model import FrameMetadata
 from tasks.frames.timestamps import FIRST_MS, LAST_MS
 from tests.support.events import book, trade
 
@@ -44,7 +44,7 @@ def _books(draw: st.DrawFn) -> Depth:
 
 def parsed(raw: bytes, event: AnyEvent) -> object:
     """Parse as ingest does that gives the frame the event's number and moment of receipt."""
-    return frames.parse(raw, Arrival("binance.websocket.data", event.seq, event.ingested_at_ns))
+    return frames.parse(raw, FrameMetadata("binance.websocket.data", event.seq, event.ingested_at_ns))
 
 
 @given(st.one_of(_trades, _books()))
@@ -56,7 +56,7 @@ def test_the_frames_of_recorded_events_are_these_events_again(each_recording: Pa
     kinds = Counter[str]()
     # Every tenth: a tenth of the time.
     for line in islice(recording_files.read(each_recording), 0, None, 10):
-        event = frames.parse(line.raw, Arrival(f"binance.{line.stream}", 7, line.received_at_ns))
+        event = frames.parse(line.raw, FrameMetadata(f"binance.{line.stream}", 7, line.received_at_ns))
         assert isinstance(event, AnyEvent)
         raw = encoder.frame(event)
         assert parsed(raw, event) == event

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from tasks.events import Depth, Trade
 from tasks.frames import recordings as recording_files
-from tasks.frames.model import Refused
+from tasks.frames.model import RefusedFrame
 from tests.fuzz.damage import JSONS, any_bytes
 from tests.fuzz.samples import FRAMES
 from tests.support.frames.two_readers import agree, carefully, quickly
@@ -89,5 +89,5 @@ def test_both_read_the_same_number_from_a_price(price: Any):
 
 def test_a_wrong_time_is_refused_by_both():
     raw = enveloped(BOOK, SPOT_BOOK, received_at=5)
-    assert isinstance(quickly(raw), Refused)
+    assert isinstance(quickly(raw), RefusedFrame)
     assert quickly(raw) == carefully(raw)

@@ -4,11 +4,11 @@ import pytest
 
 from tasks.events import AnyEvent, Depth
 from tasks.frames import parse
-from tasks.frames.model import Arrival, Refused
-from tests.support.frames.wire import ARRIVAL, INGESTED_MS, SPOT_BOOK, SPOT_TRADE, USDM_BOOK, arrival, enveloped
+from tasks.frames.model import FrameMetadata, RefusedFrame
+from tests.support.frames.wire import INGESTED_MS, METADATA, SPOT_BOOK, SPOT_TRADE, USDM_BOOK, enveloped, metadata
 
 # The five clocks: E, received_at, timestamp, stored, ingested.
-STORED = arrival(stored_at_ns=1_790_000_000_000_000_000)
+STORED = metadata(stored_at_ns=1_790_000_000_000_000_000)
 
 
 @pytest.mark.parametrize(
@@ -26,7 +26,7 @@ STORED = arrival(stored_at_ns=1_790_000_000_000_000_000)
         ),
         pytest.param(SPOT_BOOK, {"timestamp": "2023-11-14T22:13:24.567Z"}, STORED, 1_700_000_004_567, id="timestamp"),
         pytest.param(SPOT_BOOK, {"received_at": None, "timestamp": None}, STORED, 1_790_000_000_000, id="stored"),
-        pytest.param(SPOT_BOOK, {}, ARRIVAL, INGESTED_MS, id="ingested"),
+        pytest.param(SPOT_BOOK, {}, METADATA, INGESTED_MS, id="ingested"),
     ],
 )
 def test_an_events_time_is_the_first_known_of_five(payload, envelope, came, time_ms):
@@ -41,7 +41,7 @@ def test_an_events_time_is_the_first_known_of_five(payload, envelope, came, time
     "value", [1764000000, 1764000000.123, 1764000000123, 1764000000123456, 1764000000123456789, "1764000000123"]
 )
 def test_the_unit_of_a_receipt_is_told_by_its_size(field, value):
-    event = parse(enveloped("btcusdt@depth20", SPOT_BOOK, **{field: value}), ARRIVAL)
+    event = parse(enveloped("btcusdt@depth20", SPOT_BOOK, **{field: value}), METADATA)
     assert isinstance(event, Depth)
     assert event.time_ms == (1764000000000 if value == 1764000000 else 1764000000123)
 
@@ -50,7 +50,7 @@ def test_the_unit_of_a_receipt_is_told_by_its_size(field, value):
 @pytest.mark.parametrize("factor", [1, 1000], ids=["ms", "µs"])
 def test_an_exchange_time_may_be_in_microseconds(stream, factor):
     payload = SPOT_TRADE if stream == "btcusdt@trade" else USDM_BOOK
-    event = parse(enveloped(stream, payload | {"E": 1764000000123 * factor, "T": 1764000000123 * factor}), ARRIVAL)
+    event = parse(enveloped(stream, payload | {"E": 1764000000123 * factor, "T": 1764000000123 * factor}), METADATA)
     assert isinstance(event, AnyEvent)
     assert event.time_ms == 1764000000123
 
@@ -92,25 +92,25 @@ LEAD_NS = 60_000_000_000
 )
 def test_an_event_far_ahead_of_its_receipt_is_refused(exchange_s, envelope_s, arrival_s, reason):
     envelope = {} if envelope_s is None else {"received_at": RECEIVED_NS + envelope_s * 10**9}
-    came = Arrival("binance.x", 1, RECEIVED_NS + arrival_s * 10**9, None, LEAD_NS)
+    came = FrameMetadata("binance.x", 1, RECEIVED_NS + arrival_s * 10**9, None, LEAD_NS)
     stream, payload = ("btcusdt@depth20", SPOT_BOOK)
     if exchange_s is not None:
         stream, payload = "btcusdt@trade", SPOT_TRADE | {"E": RECEIVED_NS // 10**6 + exchange_s * 1000}
     outcome = parse(enveloped(stream, payload, **envelope), came)
-    assert (outcome.reason if isinstance(outcome, Refused) else None) == reason
+    assert (outcome.reason if isinstance(outcome, RefusedFrame) else None) == reason
 
 
 def test_a_receipt_that_is_no_time_holds_no_event_back():
-    assert isinstance(parse(enveloped("btcusdt@trade", SPOT_TRADE), Arrival("x", 1, 5, None, LEAD_NS)), AnyEvent)
+    assert isinstance(parse(enveloped("btcusdt@trade", SPOT_TRADE), FrameMetadata("x", 1, 5, None, LEAD_NS)), AnyEvent)
 
 
 def test_the_streams_clock_goes_before_that_of_ingest():
-    late = Arrival("binance.x", 1, RECEIVED_NS + 10**12, RECEIVED_NS, LEAD_NS)
+    late = FrameMetadata("binance.x", 1, RECEIVED_NS + 10**12, RECEIVED_NS, LEAD_NS)
     raw = enveloped("btcusdt@trade", SPOT_TRADE | {"E": RECEIVED_NS // 10**6 + 61_000})
-    assert isinstance(outcome := parse(raw, late), Refused)
+    assert isinstance(outcome := parse(raw, late), RefusedFrame)
     assert "61 s ahead of its receipt" in outcome.detail
 
 
 def refused_reason(raw: bytes) -> str | None:
-    outcome = parse(raw, ARRIVAL)
-    return outcome.reason if isinstance(outcome, Refused) else None
+    outcome = parse(raw, METADATA)
+    return outcome.reason if isinstance(outcome, RefusedFrame) else None

@@ -11,18 +11,18 @@ import pytest
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import parse
 from tasks.frames import recordings as recording_files
-from tasks.frames.model import Refused, Skipped
+from tasks.frames.model import RefusedFrame, SkippedFrame
 from tests.data import SPOT, USDM
 from tests.support.frames.wire import (
-    ARRIVAL,
     INGESTED_MS,
+    METADATA,
     SPOT_BOOK,
     SPOT_TRADE,
     SUBJECT,
     USDM_BOOK,
     USDM_TRADE,
-    arrival,
     enveloped,
+    metadata,
     packed,
     petrosa,
 )
@@ -30,47 +30,47 @@ from tests.support.frames.wire import (
 
 # The four shapes.
 def test_a_spot_book_takes_its_symbol_from_the_envelope():
-    assert parse(enveloped("ethusdt@depth20@100ms", SPOT_BOOK), ARRIVAL) == Depth(
+    assert parse(enveloped("ethusdt@depth20@100ms", SPOT_BOOK), METADATA) == Depth(
         "spot",
         "ETHUSDT",
         160,
         INGESTED_MS,
         7,
-        ARRIVAL.ingested_at_ns,
+        METADATA.ingested_at_ns,
         ((0.0024, 10.0), (0.0023, 5.0)),
         ((0.0026, 100.0),),
     )
 
 
 def test_a_futures_book_has_symbol_and_time():
-    assert parse(enveloped("btcusdt@depth20@100ms", USDM_BOOK), ARRIVAL) == Depth(
-        "usdm", "BTCUSDT", 390497878, 1571889248277, 7, ARRIVAL.ingested_at_ns, ((7403.89, 0.002),), ((7405.96, 3.34),)
+    assert parse(enveloped("btcusdt@depth20@100ms", USDM_BOOK), METADATA) == Depth(
+        "usdm", "BTCUSDT", 390497878, 1571889248277, 7, METADATA.ingested_at_ns, ((7403.89, 0.002),), ((7405.96, 3.34),)
     )
 
 
 def test_a_trade_with_x_is_of_the_futures_and_one_without_of_the_spot():
-    assert parse(enveloped("btcusdt@trade", SPOT_TRADE), ARRIVAL) == Trade(
-        "spot", "BTCUSDT", 12345, 1672515782136, 7, ARRIVAL.ingested_at_ns, 0.001, 100.0, buyer_is_maker=True
+    assert parse(enveloped("btcusdt@trade", SPOT_TRADE), METADATA) == Trade(
+        "spot", "BTCUSDT", 12345, 1672515782136, 7, METADATA.ingested_at_ns, 0.001, 100.0, buyer_is_maker=True
     )
-    assert parse(enveloped("btcusdt@trade", USDM_TRADE), ARRIVAL) == Trade(
-        "usdm", "BTCUSDT", 5266583935, 1723161256322, 7, ARRIVAL.ingested_at_ns, 61800.3, 0.006, buyer_is_maker=False
+    assert parse(enveloped("btcusdt@trade", USDM_TRADE), METADATA) == Trade(
+        "usdm", "BTCUSDT", 5266583935, 1723161256322, 7, METADATA.ingested_at_ns, 61800.3, 0.006, buyer_is_maker=False
     )
 
 
 @pytest.mark.parametrize("extra", [{"b": 20720542158, "a": 20720542592}, {"st": 1, "ps": "BTCUSDT"}, {"e2": None}])
 def test_fields_that_other_years_know_are_ignored(extra):
-    assert parse(packed(SPOT_TRADE | extra), ARRIVAL) == parse(packed(SPOT_TRADE), ARRIVAL)
+    assert parse(packed(SPOT_TRADE | extra), METADATA) == parse(packed(SPOT_TRADE), METADATA)
 
 
 @pytest.mark.parametrize("number", ["61800.30", 61800.3, "6.18003e4"])
 def test_a_number_may_be_a_string_or_a_json_number(number):
-    event = parse(packed(SPOT_TRADE | {"p": number}), ARRIVAL)
+    event = parse(packed(SPOT_TRADE | {"p": number}), METADATA)
     assert isinstance(event, Trade)
     assert event.price == 61800.3
 
 
 def test_a_symbol_may_be_in_any_script():
-    event = parse(packed(SPOT_TRADE | {"s": "币安人生USDT"}), ARRIVAL)
+    event = parse(packed(SPOT_TRADE | {"s": "币安人生USDT"}), METADATA)
     assert isinstance(event, Trade)
     assert event.symbol == "币安人生USDT"
 
@@ -80,19 +80,19 @@ def test_a_symbol_may_be_in_any_script():
     "stream", ["ethusdt@depth20@100ms", "ethusdt@depth20", "ethusdt@depth10", "ETHUSDT@depth5@1000ms"]
 )
 def test_a_bare_spot_book_takes_its_symbol_from_the_subject(stream):
-    event = parse(packed(SPOT_BOOK), arrival(f"binance.{stream}"))
+    event = parse(packed(SPOT_BOOK), metadata(f"binance.{stream}"))
     assert isinstance(event, Depth)
     assert event.symbol == "ETHUSDT"
 
 
 def test_the_envelope_goes_before_the_subject():
-    event = parse(enveloped("ethusdt@depth20", SPOT_BOOK), arrival("binance.btcusdt@depth20"))
+    event = parse(enveloped("ethusdt@depth20", SPOT_BOOK), metadata("binance.btcusdt@depth20"))
     assert isinstance(event, Depth)
     assert event.symbol == "ETHUSDT"
 
 
 def test_an_envelope_without_a_stream_leaves_it_to_the_subject():
-    event = parse(packed({"data": SPOT_BOOK}), arrival("binance.ethusdt@depth20"))
+    event = parse(packed({"data": SPOT_BOOK}), metadata("binance.ethusdt@depth20"))
     assert isinstance(event, Depth)
     assert event.symbol == "ETHUSDT"
 
@@ -103,24 +103,24 @@ def test_an_envelope_without_a_stream_leaves_it_to_the_subject():
         ("binance.btcusdt@depth5", Depth),
         ("binance.btcusdt@depth10@500ms", Depth),
         ("binance.btcusdt@depth20@100ms", Depth),
-        ("binance.btcusdt@depth", Skipped),
-        ("binance.btcusdt@depth@100ms", Skipped),
-        ("binance.btcusdt@depth50", Skipped),
-        (SUBJECT, Skipped),
+        ("binance.btcusdt@depth", SkippedFrame),
+        ("binance.btcusdt@depth@100ms", SkippedFrame),
+        ("binance.btcusdt@depth50", SkippedFrame),
+        (SUBJECT, SkippedFrame),
     ],
 )
 def test_a_futures_depth_update_is_a_book_only_when_its_stream_says_so(subject, kind):
     for raw in (packed(USDM_BOOK), enveloped(subject.rpartition(".")[2], USDM_BOOK)):
-        outcome = parse(raw, arrival(subject))
+        outcome = parse(raw, metadata(subject))
         assert type(outcome) is kind
-        assert kind is Depth or outcome == Skipped("depthUpdate")
+        assert kind is Depth or outcome == SkippedFrame("depthUpdate")
 
 
 # petrosa-socket-client, unmodified.
 @pytest.mark.parametrize("trace", [{}, {"_otel_trace_context": {"traceparent": "00-4bf9-00f0-01"}}])
 @pytest.mark.parametrize("subject", ["binance.websocket.data", "binance.futures.websocket.data"])
 def test_the_envelope_of_petrosa_is_read(subject, trace):
-    event = parse(packed(petrosa("ethusdt@depth20@100ms", SPOT_BOOK) | trace), arrival(subject))
+    event = parse(packed(petrosa("ethusdt@depth20@100ms", SPOT_BOOK) | trace), metadata(subject))
     assert isinstance(event, Depth)
     # 2026-11-22T06:30:09.781711Z is 1,795,329,009.781711 s after 1970.
     assert (event.venue, event.symbol, event.time_ms) == ("spot", "ETHUSDT", 1795329009781)
@@ -135,7 +135,7 @@ def test_the_envelope_of_petrosa_is_read(subject, trace):
     ],
 )
 def test_the_other_shapes_of_petrosa_are_read_with_the_exchanges_time(stream, payload, venue):
-    event = parse(packed(petrosa(stream, payload)), ARRIVAL)
+    event = parse(packed(petrosa(stream, payload)), METADATA)
     assert isinstance(event, AnyEvent)
     assert (event.venue, event.time_ms) == (venue, payload["E"])
 
@@ -144,7 +144,7 @@ def test_the_other_shapes_of_petrosa_are_read_with_the_exchanges_time(stream, pa
 def test_every_recorded_frame_is_an_event_and_keeps_every_number(each_recording: Path):
     events = Counter[str]()
     for line in recording_files.read(each_recording):
-        event = parse(line.raw, arrival())
+        event = parse(line.raw, metadata())
         assert isinstance(event, AnyEvent)
         events[f"{event.venue} {event.kind}"] += 1
         payload = json.loads(line.raw)["data"]
@@ -198,10 +198,10 @@ ODD = {
 def test_odd_frames_are_told_apart(recordings: Path):
     counts = Counter[str]()
     for raw in (recordings / "odd-frames.jsonl").read_bytes().splitlines():
-        match parse(raw, ARRIVAL):
-            case Skipped(kind):
+        match parse(raw, METADATA):
+            case SkippedFrame(kind):
                 counts[f"skipped {kind}"] += 1
-            case Refused(reason):
+            case RefusedFrame(reason):
                 counts[f"refused {reason}"] += 1
             case event:
                 counts[f"{event.venue} {event.kind} {event.symbol}"] += 1

@@ -13,8 +13,8 @@ import pytest
 
 from tasks.errors import RecordingError
 from tasks.frames import parse
-from tasks.frames.model import Arrival, Skipped
-from tasks.frames.recordings import Line, merge, read, refuse_pipes
+from tasks.frames.model import FrameMetadata, SkippedFrame
+from tasks.frames.recordings import RecordingLine, merge, read, refuse_pipes
 
 
 def line(received_at: int, stream: str = "btcusdt@trade") -> bytes:
@@ -31,8 +31,8 @@ def recording(path: Path, *lines: bytes, pack: bool = False) -> Path:
 def test_a_recording_is_read_line_by_line_packed_or_not_whatever_its_name(tmp_path, pack):
     path = recording(tmp_path / "recording", line(5), b"", line(6, "ethusdt@depth20") + b"\r", pack=pack)
     assert list(read(path)) == [
-        Line(line(5), "btcusdt@trade", 5),
-        Line(line(6, "ethusdt@depth20"), "ethusdt@depth20", 6),
+        RecordingLine(line(5), "btcusdt@trade", 5),
+        RecordingLine(line(6, "ethusdt@depth20"), "ethusdt@depth20", 6),
     ]
 
 
@@ -79,7 +79,7 @@ def test_an_empty_file_is_an_empty_recording(tmp_path):
 
 
 def test_a_line_may_lack_the_stream(tmp_path):
-    assert list(read(recording(tmp_path / "r", b'{"received_at": 5}'))) == [Line(b'{"received_at": 5}', "", 5)]
+    assert list(read(recording(tmp_path / "r", b'{"received_at": 5}'))) == [RecordingLine(b'{"received_at": 5}', "", 5)]
 
 
 AT_MS = 1_764_000_000_123
@@ -135,7 +135,7 @@ def test_without_a_streams_name_symbol_and_kind_of_the_payload_make_one(tmp_path
 def test_a_bare_futures_book_is_a_diff_where_no_name_gives_its_depth(tmp_path):
     raw = json.dumps(USDM_BOOK).encode()
     (bare,) = read(recording(tmp_path / "r", raw))
-    assert parse(bare.raw, Arrival(bare.stream, 1, bare.received_at_ns)) == Skipped("depthUpdate")
+    assert parse(bare.raw, FrameMetadata(bare.stream, 1, bare.received_at_ns)) == SkippedFrame("depthUpdate")
 
 
 @pytest.mark.parametrize(

@@ -11,15 +11,15 @@ from hypothesis import strategies as st
 
 from tasks.events import AnyEvent, Depth
 from tasks.frames import model, parse
-from tasks.frames.model import MAX_FRAME_BYTES, Arrival, Refused, Skipped
+from tasks.frames.model import MAX_FRAME_BYTES, FrameMetadata, RefusedFrame, SkippedFrame
 from tests.support.frames.wire import (
-    ARRIVAL,
+    METADATA,
     SPOT_BOOK,
     SPOT_TRADE,
     USDM_BOOK,
     USDM_TRADE,
-    arrival,
     enveloped,
+    metadata,
     packed,
     petrosa,
 )
@@ -64,11 +64,11 @@ BOOK_STREAM, TRADE_STREAM = "btcusdt@depth20@100ms", "btcusdt@trade"
     ],
 )
 def test_frames_of_other_kinds_are_skipped_by_kind(document, kind):
-    assert parse(packed(document), ARRIVAL) == Skipped(kind)
+    assert parse(packed(document), METADATA) == SkippedFrame(kind)
 
 
 def test_a_retail_price_improvement_is_a_market_trade():
-    assert isinstance(parse(packed(USDM_TRADE | {"X": "RPI"}), ARRIVAL), AnyEvent)
+    assert isinstance(parse(packed(USDM_TRADE | {"X": "RPI"}), METADATA), AnyEvent)
 
 
 # Refused: what a number may not be, in each place where a number stands.
@@ -108,9 +108,9 @@ def test_a_price_or_quantity_that_is_no_positive_number_is_refused(number, reaso
         *(enveloped(BOOK_STREAM, SPOT_BOOK | {side: [["0.0025", number]]}) for side in ("bids", "asks")),
         *(enveloped(BOOK_STREAM, USDM_BOOK | {side: [["7404", number]]}) for side in "ba"),
     ]
-    outcomes = [parse(raw, ARRIVAL) for raw in frames]
-    assert [type(outcome) for outcome in outcomes] == [Refused] * len(frames)
-    assert {outcome.reason for outcome in outcomes if isinstance(outcome, Refused)} == {reason}
+    outcomes = [parse(raw, METADATA) for raw in frames]
+    assert [type(outcome) for outcome in outcomes] == [RefusedFrame] * len(frames)
+    assert {outcome.reason for outcome in outcomes if isinstance(outcome, RefusedFrame)} == {reason}
 
 
 COIN_M = ("BTCUSD_PERP", "ETHUSD_240927")
@@ -197,30 +197,30 @@ def trade(**changes: Any) -> bytes:
     ids=lambda value: value[:70].decode("utf-8", "replace") if isinstance(value, bytes) else value,
 )
 def test_a_malformed_frame_is_refused_with_its_reason(raw, reason):
-    outcome = parse(raw, ARRIVAL)
-    assert isinstance(outcome, Refused)
+    outcome = parse(raw, METADATA)
+    assert isinstance(outcome, RefusedFrame)
     assert outcome.reason == reason
     assert 0 < len(outcome.detail) <= 300
 
 
 def test_a_key_that_comes_twice_counts_with_its_last_value():
     raw = packed(SPOT_TRADE).replace(b'"p": "0.001"', b'"p": "-5", "p": "0.002"')
-    event = parse(raw, ARRIVAL)
+    event = parse(raw, METADATA)
     assert isinstance(event, AnyEvent)
-    assert event == parse(packed(SPOT_TRADE | {"p": "0.002"}), ARRIVAL)
+    assert event == parse(packed(SPOT_TRADE | {"p": "0.002"}), METADATA)
 
 
 def test_a_frame_of_one_mebibyte_is_still_read():
     raw = packed(SPOT_TRADE)
-    assert isinstance(parse(raw.ljust(MAX_FRAME_BYTES), ARRIVAL), AnyEvent)
-    assert isinstance(parse(raw.ljust(MAX_FRAME_BYTES + 1), ARRIVAL), Refused)
+    assert isinstance(parse(raw.ljust(MAX_FRAME_BYTES), METADATA), AnyEvent)
+    assert isinstance(parse(raw.ljust(MAX_FRAME_BYTES + 1), METADATA), RefusedFrame)
 
 
 def test_names_too_long_for_a_stream_are_not_remembered():
     model.parse_short_stream.cache_clear()
-    parse(enveloped("x" * 1000, SPOT_TRADE), ARRIVAL)
+    parse(enveloped("x" * 1000, SPOT_TRADE), METADATA)
     assert model.parse_short_stream.cache_info().currsize == 0
-    parse(enveloped(TRADE_STREAM, SPOT_TRADE), ARRIVAL)
+    parse(enveloped(TRADE_STREAM, SPOT_TRADE), METADATA)
     assert model.parse_short_stream.cache_info().currsize == 1
 
 
@@ -236,7 +236,7 @@ jsons = st.recursive(
     max_leaves=8,
 )
 subjects = st.sampled_from(["binance.websocket.data", f"binance.{BOOK_STREAM}", f"binance.{TRADE_STREAM}", "", "a.b"])
-arrivals = st.builds(arrival, subjects, st.none() | st.integers(1, 2**63 - 1))
+metadatas = st.builds(metadata, subjects, st.none() | st.integers(1, 2**63 - 1))
 real = st.sampled_from([
     *(packed(payload) for payload in (SPOT_BOOK, USDM_BOOK, SPOT_TRADE, USDM_TRADE)),
     *(packed(petrosa(BOOK_STREAM, payload)) for payload in (SPOT_BOOK, USDM_BOOK)),
@@ -268,10 +268,10 @@ def replaced(draw: st.DrawFn) -> bytes:
 
 
 @settings(max_examples=500)
-@given(raw=st.one_of(st.binary(max_size=200), jsons.map(packed), damaged(), replaced()), came=arrivals)
-def test_no_bytes_whatever_raise_and_every_event_is_sound(raw: bytes, came: Arrival):
+@given(raw=st.one_of(st.binary(max_size=200), jsons.map(packed), damaged(), replaced()), came=metadatas)
+def test_no_bytes_whatever_raise_and_every_event_is_sound(raw: bytes, came: FrameMetadata):
     outcome = parse(raw, came)
-    assert isinstance(outcome, AnyEvent | Skipped | Refused)
+    assert isinstance(outcome, AnyEvent | SkippedFrame | RefusedFrame)
     if isinstance(outcome, AnyEvent):
         assert_sound(outcome)
 

@@ -15,7 +15,7 @@ from tasks.ops.doctor_checks import clock
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.ops.doctor_probes import servers
 from tasks.protocol.findings import Finding, age
-from tasks.protocol.ingest_status import Status
+from tasks.protocol.ingest_status import IngestStatus
 from tasks.settings import Settings, load
 
 FILE = configuration.check(
@@ -160,10 +160,13 @@ def test_a_ledger_can_be_checked_without_a_strategies_file():
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
-        (NatsFacts("u", "", "2.15.1", jetstream=True, max_payload=2**20, ingest=(Status(0, 100, 0),)), []),
-        (NatsFacts("u", "", "2.15.1", ingest=(Status(80, 100, 0),)), []),
-        (NatsFacts("u", "", "2.15.1", ingest=(Status(81, 100, 0),)), [("warning", "ingest: answers, and holds")]),
-        (NatsFacts("u", "", "2.15.1", ingest=(Status(0, 9, 0), Status(9, 9, 0, [], 1))), [("warning", "(shard 1): ")]),
+        (NatsFacts("u", "", "2.15.1", jetstream=True, max_payload=2**20, ingest=(IngestStatus(0, 100, 0),)), []),
+        (NatsFacts("u", "", "2.15.1", ingest=(IngestStatus(80, 100, 0),)), []),
+        (NatsFacts("u", "", "2.15.1", ingest=(IngestStatus(81, 100, 0),)), [("warning", "ingest: answers, and holds")]),
+        (
+            NatsFacts("u", "", "2.15.1", ingest=(IngestStatus(0, 9, 0), IngestStatus(9, 9, 0, [], 1))),
+            [("warning", "(shard 1): ")],
+        ),
         (NatsFacts("u", "", "2.15.1"), [("fault", "ingest: does not answer")]),
         (NatsFacts("u", "Connection refused"), [("fault", "NATS: u: Connection refused")]),
     ],

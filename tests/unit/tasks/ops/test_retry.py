@@ -4,8 +4,8 @@ import pytest
 
 from tasks.events import AnyEvent
 from tasks.frames import encoder
-from tasks.ledger.dead_letters import Letter
-from tasks.ops.retry import RetryAttempt, Verdict, prepare, rounds
+from tasks.ledger.dead_letters import StoredLetter
+from tasks.ops.retry import RetryAttempt, RetryResult, prepare, rounds
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.support.events import TIME_MS, book, trade
@@ -14,8 +14,8 @@ from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, packed
 ID = f"{TIME_MS}-0"
 
 
-def prepared(letter: DeadLetter) -> RetryAttempt | Verdict:
-    return prepare(Letter(ID, letter), "binance.>")
+def prepared(letter: DeadLetter) -> RetryAttempt | RetryResult:
+    return prepare(StoredLetter(ID, letter), "binance.>")
 
 
 def tried(letter: DeadLetter) -> RetryAttempt:
@@ -52,7 +52,7 @@ def test_a_frame_that_an_earlier_release_refused_is_known_by_its_event():
 )
 def test_what_can_not_be_tried_says_why(letter: DeadLetter, why: str):
     made = prepared(letter)
-    assert isinstance(made, Verdict)
+    assert isinstance(made, RetryResult)
     assert made.word == "can't"
     assert why in made.why
 

@@ -12,7 +12,7 @@ from compose.local.processes import ROOT
 from ingest.monitoring.findings import OVER_S, Check, Findings
 from tasks.protocol import ingest_status
 from tasks.protocol.findings import NAMES, Finding, workforce
-from tasks.protocol.ingest_status import Status
+from tasks.protocol.ingest_status import IngestStatus
 
 WARNING = Finding("warning", "queue a", "no worker", "start one", "queue_unserved")
 FAULT = Finding("fault", "NATS", "away", "start it", "nats_away")
@@ -119,6 +119,6 @@ def test_a_queue_to_which_no_worker_listens_is_found(listening: list[set[str]], 
 
 def test_the_answer_on_nats_holds_findings_and_is_read_without_them():
     """An answer of a release that knew no findings can be read too."""
-    told = Status(1, 2, 3, [WARNING, FAULT])
+    told = IngestStatus(1, 2, 3, [WARNING, FAULT])
     assert ingest_status.decode(ingest_status.encode(told)) == told
-    assert ingest_status.decode(b'{"held_bytes":1,"bound_bytes":2,"held_frames":3}') == Status(1, 2, 3, None)
+    assert ingest_status.decode(b'{"held_bytes":1,"bound_bytes":2,"held_frames":3}') == IngestStatus(1, 2, 3, None)

@@ -9,10 +9,10 @@ from hypothesis import strategies as st
 
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.frames.encoder import frame
-from tasks.frames.model import Refused
-from tasks.protocol.plausibility import CONTRADICTIONS, HOLDS_MS, BookGuard, FrameReader, Limits
+from tasks.frames.model import RefusedFrame
+from tasks.protocol.plausibility import CONTRADICTIONS, HOLDS_MS, BookGuard, FrameReader, PlausibilityLimits
 from tests.support.events import TIME_MS, book, trade
-from tests.support.frames.wire import ARRIVAL
+from tests.support.frames.wire import METADATA
 
 BTC, ETH = 61_800.0, 2_680.0
 
@@ -118,19 +118,19 @@ def test_venues_and_symbols_know_nothing_of_each_other():
 
 @pytest.mark.parametrize(("max_jump", "refused"), [(0.2, True), (0.5, False), (0.0, False)])
 def test_the_bound_is_a_setting_and_zero_accepts_all(max_jump: float, *, refused: bool):
-    reader, seqs = FrameReader(Limits(max_book_jump=max_jump)), count(1)
+    reader, seqs = FrameReader(PlausibilityLimits(max_book_jump=max_jump)), count(1)
     outcomes = [
-        reader.read(frame(event), "binance.x", next(seqs), ARRIVAL.ingested_at_ns)
+        reader.read(frame(event), "binance.x", next(seqs), METADATA.ingested_at_ns)
         for event in (sale(100, 0), quote(140, 1))
     ]
-    assert isinstance(outcomes[1], Refused) is refused
-    if isinstance(outcomes[1], Refused):
+    assert isinstance(outcomes[1], RefusedFrame) is refused
+    if isinstance(outcomes[1], RefusedFrame):
         assert outcomes[1].reason == "implausible_price"
         assert outcomes[1].detail.startswith("a book at 140 after a trade at 100, more than 20% away (MAX_BOOK_JUMP)")
 
 
 @pytest.mark.parametrize(("max_lead_s", "refused"), [(60, True), (7200, False), (0, False)])
 def test_how_far_a_clock_may_run_ahead_is_a_setting(max_lead_s: float, *, refused: bool):
-    reader = FrameReader(Limits(max_clock_lead_s=max_lead_s))
+    reader = FrameReader(PlausibilityLimits(max_clock_lead_s=max_lead_s))
     outcome = reader.read(frame(sale(100, 0)), "binance.x", 1, (TIME_MS - 3_600_000) * 1_000_000)
-    assert isinstance(outcome, Refused) is refused
+    assert isinstance(outcome, RefusedFrame) is refused

@@ -7,19 +7,28 @@ import pytest
 
 from tasks import engine
 from tasks.protocol import dead_letters
-from tasks.protocol.strikes import MAX_STRIKES, NO_MEMORY_STATUS, NOTHING, Running, Spared, Strike, Struck, spared
-from tasks.worker.run_note import Noted
-from tasks.worker.run_watch import POLL_S, ProcessState, Watched
+from tasks.protocol.strikes import (
+    MAX_STRIKES,
+    NO_MEMORY_STATUS,
+    NOTHING,
+    ExcludedEvents,
+    RunningBatch,
+    Strike,
+    StrikeNotice,
+    find_excluded,
+)
+from tasks.worker.run_note import RunPosition
+from tasks.worker.run_watch import POLL_S, ProcessState, WatchedProcess
 from tests.support.strategies import Echo, Grumpy, bound, trades
 
 LIMIT_S = 20.0
-RUNNING = Running("trade", 3, 0, "7.aa", "core-7.aa@4", "core-7.aa", "c1", ("echo", "grumpy"))
-AT = Noted(1, RUNNING, 5, "grumpy")
+RUNNING = RunningBatch("trade", 3, 0, "7.aa", "core-7.aa@4", "core-7.aa", "c1", ("echo", "grumpy"))
+AT = RunPosition(1, RUNNING, 5, "grumpy")
 
 
-def watched(seconds: float = 0.0, state: ProcessState = ProcessState("S")) -> Watched:  # noqa: B008 immutable
+def watched(seconds: float = 0.0, state: ProcessState = ProcessState("S")) -> WatchedProcess:  # noqa: B008 immutable
     """Return a process that was seen at the same call for so long."""
-    one = Watched()
+    one = WatchedProcess()
     for look in range(round(seconds / POLL_S) + 1):
         one.take(AT, state, 100.0 + look * POLL_S)
     return one
@@ -57,7 +66,7 @@ def test_an_end_counts_by_how_sure_it_is_that_the_strategy_did_it(exit_code, sec
 
 
 def test_a_process_that_runs_no_strategy_ends_on_nobodys_account():
-    one = Watched()
+    one = WatchedProcess()
     one.take(AT._replace(strategy=""), ProcessState("R"), 1.0)
     assert one.strike(-signal.SIGSEGV, LIMIT_S) is None
 
@@ -104,22 +113,22 @@ def starts(*counted: tuple[str, int]) -> list[bytes]:
 def test_an_event_is_spared_a_strategy_after_enough_strikes_in_this_source():
     field = Strike(RUNNING, "grumpy", 5, 1, "").field
     elsewhere = Strike(msgspec.structs.replace(RUNNING, source="core-8.bb"), "grumpy", 5, 1, "").field
-    found = spared("core-7.aa", starts(("7.aa||core-7.aa@9", 3), (field, MAX_STRIKES), (elsewhere, 9)), None)
-    assert found == Spared(frozenset(), frozenset({("grumpy", 5)}))
-    assert spared("core-7.aa", starts(("7.aa||x@9", 1), (field, MAX_STRIKES - 1)), None) == NOTHING
+    found = find_excluded("core-7.aa", starts(("7.aa||core-7.aa@9", 3), (field, MAX_STRIKES), (elsewhere, 9)), None)
+    assert found == ExcludedEvents(frozenset(), frozenset({("grumpy", 5)}))
+    assert find_excluded("core-7.aa", starts(("7.aa||x@9", 1), (field, MAX_STRIKES - 1)), None) == NOTHING
 
 
 def test_stopped_strategies_are_spared_all_and_what_cannot_be_read_none():
     ended = b'{"grumpy":{"event":"s@5","at_s":1,"stopped":true,"why":""},"echo":{"event":"s@5","at_s":1,"stopped":false,"why":""}}'
-    assert spared("s", starts(("7.aa||s@9", 1)), ended).strategies == {"grumpy"}
-    assert spared("s", [], b"[nonsense") == spared("s", [], None) == NOTHING
+    assert find_excluded("s", starts(("7.aa||s@9", 1)), ended).strategies == {"grumpy"}
+    assert find_excluded("s", [], b"[nonsense") == find_excluded("s", [], None) == NOTHING
 
 
 def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
     events = trades(1, 1, 1)
     strategies = bound(Grumpy.create({}), Echo.create({}))
-    conditions = engine.Conditions(spared=Spared(events=frozenset({("grumpy", 2)})))
-    outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(events)
+    options = engine.RunOptions(excluded=ExcludedEvents(events=frozenset({("grumpy", 2)})))
+    outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, options).finish(events)
     [letter] = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.strategy, letter.event) == ("strategy_error", "grumpy", events[1])
     assert "ended with its process" in letter.detail
@@ -130,33 +139,33 @@ def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
 def test_a_stopped_strategy_is_given_nothing_and_its_state_stands_still():
     events = trades(1, 1)
     strategies = bound(Grumpy.create({}), Echo.create({}))
-    conditions = engine.Conditions(spared=Spared(strategies=frozenset({"grumpy"})))
-    outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(events)
+    options = engine.RunOptions(excluded=ExcludedEvents(strategies=frozenset({"grumpy"})))
+    outcome = engine.BatchRun("trade", "s", strategies, "c1", {}, options).finish(events)
     assert (outcome.counts.of("signals", "echo"), outcome.counts.of("signals", "grumpy"), outcome.letters) == (2, 0, [])
     assert not [name for name in outcome.fields if name.endswith(":grumpy")]
 
 
 def test_a_run_says_at_any_time_which_event_and_strategy_it_is_at():
-    place = [0, 0]
+    progress = [0, 0]
     seen = []
 
     class Witness(Echo):
         name = "witness"
 
         def on_trade(self, trade, state):
-            seen.append(tuple(place))
+            seen.append(tuple(progress))
             return super().on_trade(trade, state)
 
-    conditions = engine.Conditions(lambda: 0, place=place)
+    options = engine.RunOptions(lambda: 0, progress=progress)
     strategies = bound(Echo.create({}), Witness.create({}))
-    engine.BatchRun("trade", "s", strategies, "c1", {}, conditions).finish(trades(1, 1))
+    engine.BatchRun("trade", "s", strategies, "c1", {}, options).finish(trades(1, 1))
     assert seen == [(1, 2), (2, 2)]
-    assert place[1] == 0
+    assert progress[1] == 0
 
 
 def test_a_notice_says_of_which_lane_and_epoch_and_what_came_of_it():
     notice = Strike(RUNNING, "grumpy", 5, 1, "").notice + "stopped"
-    assert Struck.parse(notice) == Struck("trade", 3, "7.aa", "stopped")
+    assert StrikeNotice.parse(notice) == StrikeNotice("trade", 3, "7.aa", "stopped")
     for wrong in ("strike|trade|x|7.aa|stopped", "strike|trade", "trade|3|7.aa|s@4|x"):
         with pytest.raises(ValueError, match=r"."):
-            Struck.parse(wrong)
+            StrikeNotice.parse(wrong)

@@ -7,7 +7,7 @@ import pytest
 from opentelemetry.sdk import environment_variables
 from structlog.testing import capture_logs
 
-from ingest.lanes.lane import Item
+from ingest.lanes.lane import LaneEvent
 from tasks import settings
 from tasks.protocol.batches import pack_event
 from tasks.telemetry import trace_context, tracing
@@ -111,9 +111,9 @@ def test_what_is_no_trace_has_no_headers(text: str):
     assert trace_context.headers(text) == {}
 
 
-def item(seq: int, trace: str = "") -> Item:
+def item(seq: int, trace: str = "") -> LaneEvent:
     raw = pack_event(trade(id=seq, seq=seq))
-    return Item(seq, raw, len(raw), "trade", ("spot", "BTCUSDT"), 1_000, 1_000, trace)
+    return LaneEvent(seq, raw, len(raw), "trade", ("spot", "BTCUSDT"), 1_000, 1_000, trace)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.worker import state
 
-from tasks.worker.consumer import Consumer
+from tasks.worker.consumer import WorkerConsumer
 from tasks.worker.health import WorkerHealth
 
 
@@ -23,7 +23,7 @@ class Request:
 def test_a_lost_connection_ends_the_task_of_a_solo_worker_but_not_a_childs(
     monkeypatch: pytest.MonkeyPatch, pool: Any, at_work: int
 ):
-    consumer: Any = Consumer.__new__(Consumer)
+    consumer: Any = WorkerConsumer.__new__(WorkerConsumer)
     consumer.pool, consumer.controller, consumer.task_buckets = object.__new__(pool), None, {}
     monkeypatch.setattr(pool, "flush", None, raising=False)
     consumer._health = SimpleNamespace(listening=True)
@@ -42,7 +42,7 @@ def test_a_lost_connection_ends_the_task_of_a_solo_worker_but_not_a_childs(
     ("queues", "told"), [(["trade", "depth"], ("depth", "trade")), (["depth"], ("depth",)), ([], ()), (None, ())]
 )
 def test_it_tells_which_queues_it_takes_tasks_from_at_this_moment(queues: list[str] | None, told: tuple[str, ...]):
-    consumer: Any = Consumer.__new__(Consumer)
+    consumer: Any = WorkerConsumer.__new__(WorkerConsumer)
     consumer.pool, consumer._health = SimpleNamespace(num_processes=1), WorkerHealth(1.0)
     listed = None if queues is None else [SimpleNamespace(name=name) for name in queues]
     consumer.task_consumer = listed if listed is None else SimpleNamespace(queues=listed)

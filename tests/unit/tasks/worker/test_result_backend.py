@@ -10,7 +10,7 @@ from celery.backends.redis import RedisBackend
 from celery.utils.saferepr import saferepr
 
 from tasks.worker.result_backend import OneTripRedis
-from tasks.worker.runner import Summary
+from tasks.worker.runner import TaskSummary
 
 RESULT = {"events": 3, "seconds": 0.01}
 KEY = b"celery-task-meta-trade-0-1.aa-9"
@@ -85,11 +85,11 @@ def test_a_failure_looks_first_and_never_takes_the_place_of_a_success(stored: by
 @pytest.mark.parametrize(
     ("summary", "words"),
     [
-        (Summary(1, 0, 0, 0, 0.01), "1 event, 0 signals"),
-        (Summary(1_200, 3, 1, 2, 0.5), "1,200 events, 1 signal, 3 repeats, 2 errors"),
+        (TaskSummary(1, 0, 0, 0, 0.01), "1 event, 0 signals"),
+        (TaskSummary(1_200, 3, 1, 2, 0.5), "1,200 events, 1 signal, 3 repeats, 2 errors"),
     ],
 )
-def test_flower_shows_a_result_in_words_and_the_store_keeps_its_fields(summary: Summary, words: str):
+def test_flower_shows_a_result_in_words_and_the_store_keeps_its_fields(summary: TaskSummary, words: str):
     assert saferepr(summary, 1024) == words
     stored = store(OneTripRedis, Client(), states.SUCCESS, summary).trips[0][0][2]
     assert json.loads(stored)["result"] == msgspec.to_builtins(summary)

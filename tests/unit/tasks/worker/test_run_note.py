@@ -10,16 +10,16 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from tasks.protocol.strikes import MAX_STRIKES, Running
+from tasks.protocol.strikes import MAX_STRIKES, RunningBatch
 from tasks.worker import run_note
-from tasks.worker.run_note import SOLO, Noted, RunNote, of_child
+from tasks.worker.run_note import SOLO, RunNote, RunPosition, of_child
 from tasks.worker.run_watch import GRACE_S, POLL_S, RunWatch, left_behind, state_of
 from tests.support.ledger import batch
 from tests.support.strategies import Echo, Grumpy, bound
 from tests.support.waiting import wait_for
 
 STRATEGIES = bound(Echo.create({}), Grumpy.create({}))
-RUNNING = Running.of(batch(4), ["echo", "grumpy"])
+RUNNING = RunningBatch.of(batch(4), ["echo", "grumpy"])
 
 
 @pytest.fixture
@@ -51,19 +51,19 @@ def note_of(file: Path, seq: int, number: int) -> RunNote:
 def test_a_note_says_what_the_process_is_at(tmp_path: Path):
     file = tmp_path / "note"
     note = note_of(file, 6, 2)
-    assert run_note.read(file) == Noted(1, RUNNING, 6, "grumpy")
+    assert run_note.read(file) == RunPosition(1, RUNNING, 6, "grumpy")
     note.end()
-    assert run_note.read(file) == Noted(0, RUNNING, 6, "")
+    assert run_note.read(file) == RunPosition(0, RUNNING, 6, "")
     note.begin()
     note.of(batch(7), STRATEGIES[:1])
-    assert run_note.read(file)[:2] == (2, Running.of(batch(7), ["echo"]))
+    assert run_note.read(file)[:2] == (2, RunningBatch.of(batch(7), ["echo"]))
 
 
 def test_a_batch_of_too_many_words_leaves_no_note(tmp_path: Path):
     file = tmp_path / "note"
     note = note_of(file, 6, 2)
     assert note.of(msgspec.structs.replace(batch(4), configuration="c" * 20_000), STRATEGIES) is None
-    assert run_note.read(file) == Noted(1, None, 6, "")
+    assert run_note.read(file) == RunPosition(1, None, 6, "")
 
 
 def test_a_child_that_is_over_its_time_is_killed_once(tmp_path: Path, sleeper: int):
@@ -96,7 +96,7 @@ def test_an_idle_child_is_left_alone_for_ever(tmp_path: Path, sleeper: int):
 def test_what_a_solo_worker_left_behind_is_read_once(tmp_path: Path):
     note_of(tmp_path / SOLO, 6, 2)
     [strike] = left_behind([tmp_path], 20.0)
-    assert (strike.running, strike.strategy, strike.seq, strike.weight) == (RUNNING, "grumpy", 6, 1)
+    assert (strike.batch, strike.strategy, strike.seq, strike.weight) == (RUNNING, "grumpy", 6, 1)
     assert list(left_behind([tmp_path], 20.0)) == []
 
 

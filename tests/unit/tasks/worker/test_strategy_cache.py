@@ -6,7 +6,7 @@ from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.worker.strategy_cache import (
     CONFIGURATIONS_KEPT,
-    Strategies,
+    StrategyCache,
 )
 
 
@@ -32,7 +32,7 @@ class Shelf:
 def test_a_configuration_is_fetched_once_and_the_oldest_are_forgotten():
     many = [configuration(seconds) for seconds in range(1, CONFIGURATIONS_KEPT + 2)]
     shelf: Any = Shelf(*many)
-    strategies = Strategies()
+    strategies = StrategyCache()
     for each in [*many, *many[1:]]:
         (found,) = strategies.find(shelf, each.version, "trade")
         assert found.name == "trade_momentum"
@@ -45,10 +45,10 @@ def test_a_pool_missing_from_the_configuration_is_an_error_that_names_it():
     one = configuration(1)
     shelf: Any = Shelf(one)
     with pytest.raises(LedgerError, match="no pool 'other'"):
-        Strategies().find(shelf, one.version, "other")
+        StrategyCache().find(shelf, one.version, "other")
 
 
 def test_a_configuration_missing_from_the_ledger_is_an_error_that_names_it():
     shelf: Any = Shelf()
     with pytest.raises(LedgerError, match="no configuration abc"):
-        Strategies().find(shelf, "abc", "trade")
+        StrategyCache().find(shelf, "abc", "trade")
