@@ -1,6 +1,5 @@
 """Whatever comes over NATS, through the queue or out of the ledger: refusals of the few kinds that callers expect."""
 
-import asyncio
 import gc
 import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
@@ -185,14 +184,14 @@ def test_a_dead_letter_of_a_too_deeply_nested_frame_is_shown_as_it_is():
     assert "[" * 50_000 in "".join(format_dead_letters.whole(letter))
 
 
-def test_a_too_deeply_nested_frame_of_the_exchange_is_dropped_and_counted():
+async def test_a_too_deeply_nested_frame_of_the_exchange_is_dropped_and_counted():
     delivered: list[bytes] = []
 
     async def deliver(stream: str, raw: bytes) -> None:
         delivered.append(raw)
 
     link = Link("wss://exchange", deliver, TIMEOUTS)
-    asyncio.run(link._take(DEEP))
+    await link._take(DEEP)
     assert (link.garbage, delivered) == (1, [])
 
 

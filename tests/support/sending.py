@@ -5,8 +5,8 @@ import base64
 import json
 import sys
 import time
-from collections.abc import Awaitable, Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
+from contextlib import asynccontextmanager, contextmanager
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -185,10 +185,11 @@ class Rig:
 R = TypeVar("R", bound=Rig)
 
 
-async def begun(rig: R, scene: Callable[[R], Awaitable[None]]) -> None:
-    """Run a scene with a rig whose first epoch has begun."""
+@asynccontextmanager
+async def begun(rig: R) -> AsyncIterator[R]:
+    """Yield a rig whose first epoch has begun."""
     try:
         await rig.sender.begin()
-        await scene(rig)
+        yield rig
     finally:
         await rig.close()

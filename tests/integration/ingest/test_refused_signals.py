@@ -1,6 +1,5 @@
 """Signals that a real NATS server refuses, because we lack the rights."""
 
-import asyncio
 import os
 import signal
 
@@ -35,10 +34,11 @@ class Rights:
         os.kill(self._process.pid, signal.SIGHUP)
 
 
-def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings):
+async def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings):
     """They go out in order once NATS takes them."""
 
-    async def run(rights: Rights) -> None:
+    with Instance("relay") as instance:
+        rights = Rights(instance)
         own = settings.model_copy(update={"nats_url": rights.url, "nats_user": "us", "nats_password": SECRET})
         async with stage(own, trim_interval_s=0, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on, running(on):
             await on.add(packed("one"), packed("two", "ETHUSDT"))
@@ -60,12 +60,10 @@ def test_signals_that_nats_refuses_wait_and_hold_up_no_others(settings):
             await until(relayed)
             assert await on.unacknowledged() == 0
 
+
+async def test_a_relay_that_ends_says_whether_nats_refused_a_signal(settings):
     with Instance("relay") as instance:
-        asyncio.run(run(Rights(instance)))
-
-
-def test_a_relay_that_ends_says_whether_nats_refused_a_signal(settings):
-    async def run(rights: Rights) -> None:
+        rights = Rights(instance)
         own = settings.model_copy(update={"nats_url": rights.url, "nats_user": "us", "nats_password": SECRET})
         async with stage(own, max_reconnect_attempts=-1, reconnect_time_wait=0.1) as on:
             await on.create_group()
@@ -75,6 +73,3 @@ def test_a_relay_that_ends_says_whether_nats_refused_a_signal(settings):
             assert not await on.relay.drain()
             assert await on.unacknowledged() == 1
             await on.hears("one", "three")
-
-    with Instance("relay") as instance:
-        asyncio.run(run(Rights(instance)))

@@ -40,8 +40,9 @@ async def test_a_signal_goes_to_its_subject_with_its_id_and_is_acknowledged(sett
         assert await on.unacknowledged() == 0
 
 
-def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
-    async def run(server: Any) -> None:
+async def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
+    with Instance("relay") as instance:
+        server, url = start_nats(instance)
         async with stage(settings.model_copy(update={"nats_url": url})) as on:
             await on.create_group()
             await on.add(packed("one"))
@@ -58,10 +59,6 @@ def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
             server.send(signal.SIGCONT)
             assert await relaying == 1
             assert (await on.unacknowledged(), on.counters.totals.of("relayed")) == (0, 1)
-
-    with Instance("relay") as instance:
-        process, url = start_nats(instance)
-        asyncio.run(run(process))
 
 
 async def test_a_signal_is_not_acknowledged_until_nats_is_back_and_has_it(settings):

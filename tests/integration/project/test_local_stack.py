@@ -1,4 +1,3 @@
-import asyncio
 import contextlib
 import itertools
 import os
@@ -64,9 +63,9 @@ async def _ping(url: str) -> bool:
     return True
 
 
-def test_a_nats_server_answers_where_its_url_says(instance):
+async def test_a_nats_server_answers_where_its_url_says(instance):
     _, url = start_nats(instance)
-    assert asyncio.run(_ping(url))
+    assert await _ping(url)
 
 
 def test_a_redis_server_that_finds_its_port_taken_says_so(instance):

@@ -228,7 +228,7 @@ def test_a_meter_counts_cpu_and_no_waiting(tmp_path: Path):
     assert counted_ns["decode"] > 1e6
 
 
-def test_a_meter_counts_what_a_coroutine_does_between_its_waits(tmp_path: Path):
+async def test_a_meter_counts_what_a_coroutine_does_between_its_waits(tmp_path: Path):
     """Results and exceptions of the coroutine stay as they are."""
 
     async def refused() -> None:
@@ -242,7 +242,7 @@ def test_a_meter_counts_what_a_coroutine_does_between_its_waits(tmp_path: Path):
         return sum(range(rounds))
 
     meter = metered.Meter(tmp_path)
-    assert asyncio.run(meter.wrap(work, "enqueue")(1_000_000)) == sum(range(1_000_000))
+    assert await meter.wrap(work, "enqueue")(1_000_000) == sum(range(1_000_000))
     assert 1e6 < metered.read_ns(tmp_path)["enqueue"] < 45e6
 
 

@@ -127,29 +127,25 @@ def test_tasks_that_are_sent_together_take_one_round_trip_and_lie_in_order(
     assert lanes == [[0], [1], [2], [3, 4], [5]]
 
 
-def test_without_a_broker_a_send_fails_in_bounded_time_and_then_recovers(settings):
+async def test_without_a_broker_a_send_fails_in_bounded_time_and_then_recovers(settings):
     """A send works as soon as the broker is back."""
     with Instance("dispatch") as instance:
         process, url = start_redis(instance)
         own = settings.model_copy(update={"redis_url": url})
-
-        async def scene() -> None:
-            async with connect_async(own, own.broker, **connection_options()) as broker:
-                publisher, task = (
-                    CeleryPublisher(broker, own.celery_prefix, "ingest@test"),
-                    OutgoingTask([batch()], "2 events"),
-                )
-                await publisher.send([task])
-                await asyncio.to_thread(instance.stop, process)
-                started_s = time.monotonic()
-                for _ in range(2):
-                    with pytest.raises((redis.RedisError, OSError)):
-                        await publisher.send([task])
-                assert time.monotonic() - started_s < 60
-                port = int(url.rpartition(":")[2].partition("/")[0])
-                await asyncio.to_thread(start_redis, instance, "redis-again", port=port)
-                await publisher.send([task])
-
-        asyncio.run(scene())
+        async with connect_async(own, own.broker, **connection_options()) as broker:
+            publisher, task = (
+                CeleryPublisher(broker, own.celery_prefix, "ingest@test"),
+                OutgoingTask([batch()], "2 events"),
+            )
+            await publisher.send([task])
+            await asyncio.to_thread(instance.stop, process)
+            started_s = time.monotonic()
+            for _ in range(2):
+                with pytest.raises((redis.RedisError, OSError)):
+                    await publisher.send([task])
+            assert time.monotonic() - started_s < 60
+            port = int(url.rpartition(":")[2].partition("/")[0])
+            await asyncio.to_thread(start_redis, instance, "redis-again", port=port)
+            await publisher.send([task])
         with redis.Redis.from_url(url) as client:
             assert len(Queue(client, own)) == 1

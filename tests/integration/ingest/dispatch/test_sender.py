@@ -1,7 +1,7 @@
 """The sender over a real queue and a real ledger; the test plays the workers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
@@ -17,211 +17,175 @@ from tests.support.sending import CONFIGURATION, Rig, begun
 
 
 @pytest.fixture
-def play(settings: Settings) -> Callable[[Callable[[Rig], Awaitable[None]]], None]:
-    """Run a scene with a rig whose first epoch has begun."""
-
-    def run(scene: Callable[[Rig], Awaitable[None]]) -> None:
-        asyncio.run(begun(Rig(settings), scene))
-
-    return run
+async def rig(settings: Settings) -> AsyncIterator[Rig]:
+    """A rig whose first epoch has begun."""
+    async with begun(Rig(settings)) as rig:
+        yield rig
 
 
-def test_a_commit_whose_notice_was_lost_is_found_in_the_ledger(play):
+async def test_a_commit_whose_notice_was_lost_is_found_in_the_ledger(rig: Rig):
     """Nothing is sent again."""
 
-    async def scene(rig: Rig) -> None:
-        rig.offer()
-        await rig.sent()
+    rig.offer()
+    await rig.sent()
+    rig.queue.commit(rig.queue.take_batch())
+    rig.offer()
+    await rig.until(lambda: rig.lanes.held == 1, looking=True)
+    await rig.sent()
+    assert (rig.counters.totals.of("resends"), rig.counters.totals.of("committed")) == (0, 1)
+
+
+async def test_a_look_at_all_lanes_finds_every_lost_notice_at_once(rig: Rig):
+    rig.offer("BTCUSDT")
+    rig.offer("ETHUSDT")
+    await rig.sent(2)
+    for _ in range(2):
         rig.queue.commit(rig.queue.take_batch())
-        rig.offer()
-        await rig.until(lambda: rig.lanes.held == 1, looking=True)
-        await rig.sent()
-        assert (rig.counters.totals.of("resends"), rig.counters.totals.of("committed")) == (0, 1)
-
-    play(scene)
+    await rig.sender.poll(everywhere=True)
+    assert rig.lanes.held == 0
 
 
-def test_a_look_at_all_lanes_finds_every_lost_notice_at_once(play):
-    async def scene(rig: Rig) -> None:
-        rig.offer("BTCUSDT")
-        rig.offer("ETHUSDT")
-        await rig.sent(2)
-        for _ in range(2):
-            rig.queue.commit(rig.queue.take_batch())
-        await rig.sender.poll(everywhere=True)
-        assert rig.lanes.held == 0
-
-    play(scene)
+async def test_a_lost_task_is_sent_again_after_a_second_under_another_id(rig: Rig):
+    rig.offer()
+    await rig.sent()
+    first = rig.queue.take()
+    await rig.until(lambda: len(rig.queue), looking=True)
+    second = rig.queue.take()
+    assert second["headers"]["id"] == f"{first['headers']['id']}~2"
+    assert second["body"] == first["body"]
+    assert (rig.counters.totals.of("batches_sent"), rig.counters.totals.of("resends")) == (1, 1)
 
 
-def test_a_lost_task_is_sent_again_after_a_second_under_another_id(play):
-    async def scene(rig: Rig) -> None:
-        rig.offer()
-        await rig.sent()
-        first = rig.queue.take()
-        await rig.until(lambda: len(rig.queue), looking=True)
-        second = rig.queue.take()
-        assert second["headers"]["id"] == f"{first['headers']['id']}~2"
-        assert second["body"] == first["body"]
-        assert (rig.counters.totals.of("batches_sent"), rig.counters.totals.of("resends")) == (1, 1)
-
-    play(scene)
-
-
-def test_nothing_is_resent_while_the_queue_holds_a_task_for_each_lane(play):
+async def test_nothing_is_resent_while_the_queue_holds_a_task_for_each_lane(rig: Rig):
     """Only the number of tasks counts, not whose they are."""
 
-    async def scene(rig: Rig) -> None:
-        rig.offer()
-        await rig.sent()
-        rig.client.lpush(rig.queue.key, "a task of another lane")
-        [lane] = [lane for lane in rig.lanes if lane.flight]
-        due_s = lane.check_s
-        await rig.until(lambda: lane.check_s > due_s, looking=True)
-        assert (len(rig.queue), rig.counters.totals.of("resends")) == (2, 0)
-        rig.client.lpop(rig.queue.key)
-        await rig.until(lambda: len(rig.queue) == 2, looking=True)
-        assert rig.counters.totals.of("resends") == 1
-
-    play(scene)
+    rig.offer()
+    await rig.sent()
+    rig.client.lpush(rig.queue.key, "a task of another lane")
+    [lane] = [lane for lane in rig.lanes if lane.flight]
+    due_s = lane.check_s
+    await rig.until(lambda: lane.check_s > due_s, looking=True)
+    assert (len(rig.queue), rig.counters.totals.of("resends")) == (2, 0)
+    rig.client.lpop(rig.queue.key)
+    await rig.until(lambda: len(rig.queue) == 2, looking=True)
+    assert rig.counters.totals.of("resends") == 1
 
 
 @pytest.mark.parametrize("stored", ["99.another", "1.another"])
-def test_a_higher_epoch_or_the_same_number_of_another_process_supersedes(play, stored):
-    async def scene(rig: Rig) -> None:
-        rig.client.hset(rig.keys.shard(0), "epoch", stored)
-        with pytest.raises(SupersededError, match=f"epoch {stored}"):
-            await rig.sender.poll(everywhere=True)
-
-    play(scene)
+async def test_a_higher_epoch_or_the_same_number_of_another_process_supersedes(rig: Rig, stored):
+    rig.client.hset(rig.keys.shard(0), "epoch", stored)
+    with pytest.raises(SupersededError, match=f"epoch {stored}"):
+        await rig.sender.poll(everywhere=True)
 
 
-def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(play):
+async def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(rig: Rig):
     """Held events are sent again in their order."""
 
-    async def scene(rig: Rig) -> None:
-        for _ in range(3):
-            rig.offer()
-        await rig.sent()
-        before = rig.sender.epoch
-
-        async def look_from_all_sides() -> None:
-            await asyncio.gather(*(rig.sender.poll(everywhere=True) for _ in range(4)))
-
-        await look_from_all_sides()  # every one has its connection now
-        rig.forget()
-        # All find it at the same moment: one of them starts the epoch.
-        await look_from_all_sides()
-        assert rig.sender.epoch.number == before.number + 1
-        assert rig.counters.totals.of("redis_went_back") == 1
-        await rig.sent()
-        batch = rig.queue.take_batch()
-        assert (batch.epoch, batch.prev) == (rig.sender.epoch, None)
-        assert [(event.seq, event.id) for event in batch.events] == [(1, 1), (2, 2), (3, 3)]
-        assert rig.client.hget(rig.keys.configurations, CONFIGURATION.version) == CONFIGURATION.canonical()
-        assert rig.queue.commit(batch) == "committed"
-        await rig.sender.poll(everywhere=True)
-        assert rig.lanes.held == 0
-
-    play(scene)
-
-
-def test_a_lane_that_stands_below_where_it_was_seen_leads_to_a_new_epoch(play):
-    async def scene(rig: Rig) -> None:
-        positions = []
-        for _ in range(2):
-            rig.offer()
-            await rig.sent()
-            batch = rig.queue.take_batch()
-            rig.queue.commit(batch)
-            await rig.sender.poll(everywhere=True)
-            positions.append(batch.to)
+    for _ in range(3):
         rig.offer()
-        await rig.sent()
-        stale = rig.queue.take_batch()
-        rig.client.hset(rig.keys.pool("trade"), lane_field(batch.lane), str(positions[0]))
-        await rig.sender.poll(everywhere=True)
-        assert rig.sender.epoch.number == 2
-        assert rig.queue.commit(stale) == "epoch"
-        await rig.sent()
-        again = rig.queue.take_batch()
-        assert again.prev == positions[0]
-        assert [event.id for event in again.events] == [3]
-        assert rig.queue.commit(again) == "committed"
+    await rig.sent()
+    before = rig.sender.epoch
 
-    play(scene)
+    async def look_from_all_sides() -> None:
+        await asyncio.gather(*(rig.sender.poll(everywhere=True) for _ in range(4)))
+
+    await look_from_all_sides()  # every one has its connection now
+    rig.forget()
+    # All find it at the same moment: one of them starts the epoch.
+    await look_from_all_sides()
+    assert rig.sender.epoch.number == before.number + 1
+    assert rig.counters.totals.of("redis_went_back") == 1
+    await rig.sent()
+    batch = rig.queue.take_batch()
+    assert (batch.epoch, batch.prev) == (rig.sender.epoch, None)
+    assert [(event.seq, event.id) for event in batch.events] == [(1, 1), (2, 2), (3, 3)]
+    assert rig.client.hget(rig.keys.configurations, CONFIGURATION.version) == CONFIGURATION.canonical()
+    assert rig.queue.commit(batch) == "committed"
+    await rig.sender.poll(everywhere=True)
+    assert rig.lanes.held == 0
 
 
-def test_a_commit_between_the_ledgers_answer_and_its_use_is_no_step_back(play, monkeypatch):
-    async def scene(rig: Rig) -> None:
+async def test_a_lane_that_stands_below_where_it_was_seen_leads_to_a_new_epoch(rig: Rig):
+    positions = []
+    for _ in range(2):
         rig.offer()
         await rig.sent()
         batch = rig.queue.take_batch()
-        read = rig.ledger.read
-
-        async def read_slowly(asked) -> LanePositions:
-            reading = await read(asked)
-            rig.queue.commit(batch)
-            rig.sender.on_notice(str(Notice(batch.lane, str(batch.epoch), batch.to)))
-            return reading
-
-        monkeypatch.setattr(rig.ledger, "read", read_slowly)
+        rig.queue.commit(batch)
         await rig.sender.poll(everywhere=True)
-        assert (rig.sender.epoch.number, rig.counters.totals.of("redis_went_back")) == (1, 0)
-        assert rig.lanes.held == 0
+        positions.append(batch.to)
+    rig.offer()
+    await rig.sent()
+    stale = rig.queue.take_batch()
+    rig.client.hset(rig.keys.pool("trade"), lane_field(batch.lane), str(positions[0]))
+    await rig.sender.poll(everywhere=True)
+    assert rig.sender.epoch.number == 2
+    assert rig.queue.commit(stale) == "epoch"
+    await rig.sent()
+    again = rig.queue.take_batch()
+    assert again.prev == positions[0]
+    assert [event.id for event in again.events] == [3]
+    assert rig.queue.commit(again) == "committed"
 
-    play(scene)
+
+async def test_a_commit_between_the_ledgers_answer_and_its_use_is_no_step_back(rig: Rig, monkeypatch):
+    rig.offer()
+    await rig.sent()
+    batch = rig.queue.take_batch()
+    read = rig.ledger.read
+
+    async def read_slowly(asked) -> LanePositions:
+        reading = await read(asked)
+        rig.queue.commit(batch)
+        rig.sender.on_notice(str(Notice(batch.lane, str(batch.epoch), batch.to)))
+        return reading
+
+    monkeypatch.setattr(rig.ledger, "read", read_slowly)
+    await rig.sender.poll(everywhere=True)
+    assert (rig.sender.epoch.number, rig.counters.totals.of("redis_went_back")) == (1, 0)
+    assert rig.lanes.held == 0
 
 
-def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(play):
-    async def scene(rig: Rig) -> None:
+async def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(rig: Rig):
+    rig.offer()
+    await rig.sent()
+    lost, *_ = await rig.ledger.claim(1, Layout(rig.lanes.router), CONFIGURATION)
+    await rig.sender.poll(everywhere=True)
+    assert rig.sender.epoch.number == lost.number + 1
+
+
+async def test_an_event_started_five_times_is_condemned_via_the_fence(rig: Rig):
+    rig.offer()
+    await rig.sent()
+    batch = rig.queue.take_batch()
+    rig.client.hset(rig.keys.starts(batch.lane), batch.identity, 5)
+    await rig.until(lambda: rig.lanes.held == 0, looking=True)
+    entries: Any = rig.client.xrange(rig.keys.deadletters)
+    [(_, fields)] = entries
+    letter = dead_letters.unpack(fields[b"letter"])
+    assert (letter.reason, letter.pool, letter.event) == ("condemned", "trade", batch.events[0])
+    assert "5 runs" in letter.detail
+    assert rig.queue.commit(batch) == "repeat", "a worker that wakes up now is too late"
+    rig.offer()
+    await rig.sent()
+    assert rig.queue.take_batch().prev == batch.to
+
+
+async def test_a_batch_started_three_times_is_sent_as_two_halves(rig: Rig):
+    rig.offer()
+    await rig.sent()
+    for _ in range(4):
         rig.offer()
-        await rig.sent()
-        lost, *_ = await rig.ledger.claim(1, Layout(rig.lanes.router), CONFIGURATION)
-        await rig.sender.poll(everywhere=True)
-        assert rig.sender.epoch.number == lost.number + 1
-
-    play(scene)
-
-
-def test_an_event_started_five_times_is_condemned_via_the_fence(play):
-    async def scene(rig: Rig) -> None:
-        rig.offer()
-        await rig.sent()
-        batch = rig.queue.take_batch()
-        rig.client.hset(rig.keys.starts(batch.lane), batch.identity, 5)
-        await rig.until(lambda: rig.lanes.held == 0, looking=True)
-        entries: Any = rig.client.xrange(rig.keys.deadletters)
-        [(_, fields)] = entries
-        letter = dead_letters.unpack(fields[b"letter"])
-        assert (letter.reason, letter.pool, letter.event) == ("condemned", "trade", batch.events[0])
-        assert "5 runs" in letter.detail
-        assert rig.queue.commit(batch) == "repeat", "a worker that wakes up now is too late"
-        rig.offer()
-        await rig.sent()
-        assert rig.queue.take_batch().prev == batch.to
-
-    play(scene)
-
-
-def test_a_batch_started_three_times_is_sent_as_two_halves(play):
-    async def scene(rig: Rig) -> None:
-        rig.offer()
-        await rig.sent()
-        for _ in range(4):
-            rig.offer()
-        rig.queue.commit(rig.queue.take_batch())
-        await rig.sender.poll(everywhere=True)
-        await rig.sent()
-        batch = rig.queue.take_batch()
-        rig.client.hset(rig.keys.starts(batch.lane), batch.identity, 3)
-        await rig.until(lambda: len(rig.queue), looking=True)
-        first = rig.queue.take_batch()
-        assert (first.prev, first.events) == (batch.prev, batch.events[:2])
-        rig.queue.commit(first)
-        await rig.sender.poll(everywhere=True)
-        await rig.sent()
-        second = rig.queue.take_batch()
-        assert (second.prev, second.to, second.events) == (first.to, batch.to, batch.events[2:])
-
-    play(scene)
+    rig.queue.commit(rig.queue.take_batch())
+    await rig.sender.poll(everywhere=True)
+    await rig.sent()
+    batch = rig.queue.take_batch()
+    rig.client.hset(rig.keys.starts(batch.lane), batch.identity, 3)
+    await rig.until(lambda: len(rig.queue), looking=True)
+    first = rig.queue.take_batch()
+    assert (first.prev, first.events) == (batch.prev, batch.events[:2])
+    rig.queue.commit(first)
+    await rig.sender.poll(everywhere=True)
+    await rig.sent()
+    second = rig.queue.take_batch()
+    assert (second.prev, second.to, second.events) == (first.to, batch.to, batch.events[2:])

@@ -1,7 +1,7 @@
 """The sender where there are fewer worker processes than lanes; the test plays the workers."""
 
 import asyncio
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator
 
 import pytest
 
@@ -43,135 +43,106 @@ class Scene(Rig):
         await self.sender.poll(everywhere=True)
 
 
-Play = Callable[[Callable[[Scene], Awaitable[None]]], None]
-
-
 @pytest.fixture
-def play(settings: Settings) -> Play:
-    def run(scene: Callable[[Scene], Awaitable[None]]) -> None:
-        asyncio.run(begun(Scene(settings), scene))
-
-    return run
+async def rig(settings: Settings) -> AsyncIterator[Scene]:
+    async with begun(Scene(settings)) as scene:
+        yield scene
 
 
 def lanes(task: tuple[Batch[AnyEvent], ...]) -> list[int]:
     return [batch.partition for batch in task]
 
 
-def test_lanes_that_wait_for_a_process_share_the_next_task_oldest_first(play: Play):
-    async def scene(rig: Scene) -> None:
-        rig.fill(0)
-        first = await rig.next_task()
-        for partition in (4, 2, 0, 3):
-            rig.fill(partition)
-        rig.fill(4)
-        await rig.commit(*first)
-        second = await rig.next_task()
-        assert (lanes(first), lanes(second)) == ([0], [4, 2, 0, 3])
-        assert [len(batch.events) for batch in second] == [2, 1, 1, 1]
-        assert (len(rig.queue), rig.counters.totals.of("batches_sent")) == (0, 5)
-        await rig.commit(*second)
-        assert rig.lanes.held == 0
-
-    play(scene)
+async def test_lanes_that_wait_for_a_process_share_the_next_task_oldest_first(rig: Scene):
+    rig.fill(0)
+    first = await rig.next_task()
+    for partition in (4, 2, 0, 3):
+        rig.fill(partition)
+    rig.fill(4)
+    await rig.commit(*first)
+    second = await rig.next_task()
+    assert (lanes(first), lanes(second)) == ([0], [4, 2, 0, 3])
+    assert [len(batch.events) for batch in second] == [2, 1, 1, 1]
+    assert (len(rig.queue), rig.counters.totals.of("batches_sent")) == (0, 5)
+    await rig.commit(*second)
+    assert rig.lanes.held == 0
 
 
-def test_a_task_keeps_its_place_until_all_of_its_batches_are_committed(play: Play):
-    async def scene(rig: Scene) -> None:
-        rig.fill(0)
-        rig.fill(1)
-        task = await rig.next_task()
-        assert lanes(task) == [0, 1]
-        waiting = rig.fill(2)
-        await rig.commit(task[0])
-        await asyncio.sleep(0)  # what the sender has put off until now
-        assert (rig.lanes.held, waiting.flight) == (2, [])
-        await rig.commit(task[1])
-        assert lanes(await rig.next_task()) == [2]
-
-    play(scene)
+async def test_a_task_keeps_its_place_until_all_of_its_batches_are_committed(rig: Scene):
+    rig.fill(0)
+    rig.fill(1)
+    task = await rig.next_task()
+    assert lanes(task) == [0, 1]
+    waiting = rig.fill(2)
+    await rig.commit(task[0])
+    await asyncio.sleep(0)  # what the sender has put off until now
+    assert (rig.lanes.held, waiting.flight) == (2, [])
+    await rig.commit(task[1])
+    assert lanes(await rig.next_task()) == [2]
 
 
-def test_what_was_lost_with_its_task_is_sent_again_each_batch_alone(play: Play):
-    async def scene(rig: Scene) -> None:
-        for partition in (0, 1, 2):
-            rig.fill(partition)
-        lost = await rig.next_task()
-        assert lanes(lost) == [0, 1, 2]
-        await rig.until(lambda: len(rig.queue) == 3, looking=True)
-        again = [rig.queue.take() for _ in range(3)]
-        assert {message["headers"]["id"] for message in again} == {f"{batch.task_id}~2" for batch in lost}
-        assert (rig.counters.totals.of("batches_sent"), rig.counters.totals.of("resends")) == (3, 3)
-
-    play(scene)
+async def test_what_was_lost_with_its_task_is_sent_again_each_batch_alone(rig: Scene):
+    for partition in (0, 1, 2):
+        rig.fill(partition)
+    lost = await rig.next_task()
+    assert lanes(lost) == [0, 1, 2]
+    await rig.until(lambda: len(rig.queue) == 3, looking=True)
+    again = [rig.queue.take() for _ in range(3)]
+    assert {message["headers"]["id"] for message in again} == {f"{batch.task_id}~2" for batch in lost}
+    assert (rig.counters.totals.of("batches_sent"), rig.counters.totals.of("resends")) == (3, 3)
 
 
-def test_the_place_of_a_lost_task_is_free_again_when_it_is_overdue(play: Play):
-    async def scene(rig: Scene) -> None:
-        lane = rig.fill(0)
-        await rig.next_task()
-        due_s = lane.check_s
-        waiting = rig.fill(1)
-        await rig.until(lambda: waiting.flight, looking=True)
-        assert waiting.sent_s[0] >= due_s
-        await rig.until(lambda: len(rig.queue) == 2, looking=True)
-        assert sorted(lanes(rig.queue.take_batches() + rig.queue.take_batches())) == [0, 1]
-
-    play(scene)
+async def test_the_place_of_a_lost_task_is_free_again_when_it_is_overdue(rig: Scene):
+    lane = rig.fill(0)
+    await rig.next_task()
+    due_s = lane.check_s
+    waiting = rig.fill(1)
+    await rig.until(lambda: waiting.flight, looking=True)
+    assert waiting.sent_s[0] >= due_s
+    await rig.until(lambda: len(rig.queue) == 2, looking=True)
+    assert sorted(lanes(rig.queue.take_batches() + rig.queue.take_batches())) == [0, 1]
 
 
-def test_a_lane_with_many_events_has_its_task_queued_behind_a_running_one(play: Play):
+async def test_a_lane_with_many_events_has_its_task_queued_behind_a_running_one(rig: Scene):
     """One task is run and one is queued; a lane with few events waits."""
 
-    async def scene(rig: Scene) -> None:
-        rig.fill(0)
-        await rig.next_task()
-        few = rig.fill(1, 99)
-        rig.fill(2, 100)
-        assert lanes(await rig.next_task()) == [2]
-        much = rig.fill(3, 100)
-        await asyncio.sleep(0)  # what the sender has put off until now
-        assert (few.flight, much.flight) == ([], []), "one task is run, and one is at hand"
-
-    play(scene)
+    rig.fill(0)
+    await rig.next_task()
+    few = rig.fill(1, 99)
+    rig.fill(2, 100)
+    assert lanes(await rig.next_task()) == [2]
+    much = rig.fill(3, 100)
+    await asyncio.sleep(0)  # what the sender has put off until now
+    assert (few.flight, much.flight) == ([], []), "one task is run, and one is at hand"
 
 
-def test_a_small_task_waits_for_another_one_but_for_a_moment_only(play: Play):
-    async def scene(rig: Scene) -> None:
-        rig.workforce = Workforce([({"trade"}, 2)])
-        rig.fill(0)
-        await rig.next_task()
-        waiting = rig.fill(1)
-        await asyncio.sleep(0)  # what the sender has put off until now
-        assert waiting.flight == [], "the first one is to be measured alone"
-        await rig.until(lambda: waiting.flight)
-        assert lanes(await rig.next_task()) == [1]
-
-    play(scene)
+async def test_a_small_task_waits_for_another_one_but_for_a_moment_only(rig: Scene):
+    rig.workforce = Workforce([({"trade"}, 2)])
+    rig.fill(0)
+    await rig.next_task()
+    waiting = rig.fill(1)
+    await asyncio.sleep(0)  # what the sender has put off until now
+    assert waiting.flight == [], "the first one is to be measured alone"
+    await rig.until(lambda: waiting.flight)
+    assert lanes(await rig.next_task()) == [1]
 
 
-def test_tasks_of_an_earlier_epoch_are_nobodys_company(play: Play):
-    async def scene(rig: Scene) -> None:
-        rig.workforce = Workforce([({"trade"}, 2)])
-        rig.fill(0)
-        await rig.next_task()
-        await rig.sender.begin()
-        await rig.commit(*await rig.next_task())  # alone, which is how long a task takes
-        rig.fill(0)
-        await rig.next_task()
-        beside = rig.fill(1)
-        await asyncio.sleep(0)  # what the sender has put off until now
-        assert beside.flight, "the next thing to be measured"
-
-    play(scene)
+async def test_tasks_of_an_earlier_epoch_are_nobodys_company(rig: Scene):
+    rig.workforce = Workforce([({"trade"}, 2)])
+    rig.fill(0)
+    await rig.next_task()
+    await rig.sender.begin()
+    await rig.commit(*await rig.next_task())  # alone, which is how long a task takes
+    rig.fill(0)
+    await rig.next_task()
+    beside = rig.fill(1)
+    await asyncio.sleep(0)  # what the sender has put off until now
+    assert beside.flight, "the next thing to be measured"
 
 
-def test_every_lane_has_a_task_of_its_own_where_nobody_knows_of_workers(play: Play):
-    async def scene(rig: Scene) -> None:
-        rig.workforce = None
-        for partition in range(PARTITIONS):
-            rig.fill(partition)
-        await rig.sent(PARTITIONS)
-        assert [lanes(rig.queue.take_batches()) for _ in range(PARTITIONS)] == [[n] for n in range(PARTITIONS)]
-
-    play(scene)
+async def test_every_lane_has_a_task_of_its_own_where_nobody_knows_of_workers(rig: Scene):
+    rig.workforce = None
+    for partition in range(PARTITIONS):
+        rig.fill(partition)
+    await rig.sent(PARTITIONS)
+    assert [lanes(rig.queue.take_batches()) for _ in range(PARTITIONS)] == [[n] for n in range(PARTITIONS)]

@@ -1,6 +1,5 @@
 """The ledger as ingest writes it, on a real server: epochs, checkpoints, condemned events."""
 
-import asyncio
 from typing import Any
 
 import msgspec
@@ -37,17 +36,13 @@ def layout(partitions: int = 2, shard: Shard = ALONE) -> Layout:
 LAYOUT = layout()
 
 
-def ingest(settings: Settings, use: Any) -> Any:
-    """Run `use` with ingest's ledger."""
-
-    async def run() -> Any:
-        ledger = IngestLedger(settings)
-        try:
-            return await use(ledger)
-        finally:
-            await ledger.close()
-
-    return asyncio.run(run())
+async def ingest(settings: Settings, use: Any) -> Any:
+    """Return what `use` makes of ingest's ledger."""
+    ledger = IngestLedger(settings)
+    try:
+        return await use(ledger)
+    finally:
+        await ledger.close()
 
 
 def claim(ledger: IngestLedger, above: int = 0) -> Any:
@@ -65,8 +60,8 @@ async def at_the_first_frontier(stored: StoredOffsets) -> Position:
     return stored.frontiers[0]
 
 
-def test_the_first_epoch_finds_no_positions_and_writes_layout_and_config(client, keys, settings):
-    epoch, positions, *_ = ingest(settings, claim)
+async def test_the_first_epoch_finds_no_positions_and_writes_layout_and_config(client, keys, settings):
+    epoch, positions, *_ = await ingest(settings, claim)
     assert epoch.number == 1
     assert positions == {LANE: None, LaneId("trade", 1): None}
     assert client.hget(keys.shard(0), "epoch") == str(epoch).encode()
@@ -74,18 +69,18 @@ def test_the_first_epoch_finds_no_positions_and_writes_layout_and_config(client,
     assert client.hget(keys.configurations, CONFIGURATION.version) == CONFIGURATION.canonical()
 
 
-def test_an_epoch_is_never_issued_twice_and_gives_each_lane_its_position(client, keys, ledger, settings):
+async def test_an_epoch_is_never_issued_twice_and_gives_each_lane_its_position(client, keys, ledger, settings):
     commit(ledger, batch(), outcome())
-    epoch, positions, *_ = ingest(settings, claim)
+    epoch, positions, *_ = await ingest(settings, claim)
     assert epoch.number == EPOCH.number + 1
     assert positions == {LANE: Position(SOURCE, 2), LaneId("trade", 1): None}
-    later, *_ = ingest(settings, lambda ledger: claim(ledger, above=100))
+    later, *_ = await ingest(settings, lambda ledger: claim(ledger, above=100))
     assert later.number == 101
     assert len({EPOCH.nonce, epoch.nonce, later.nonce}) == 3
 
 
-def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
-    ingest(settings, claim)
+async def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
+    await ingest(settings, claim)
     assert commit(ledger, batch(), outcome()) == "epoch"
 
 
@@ -106,20 +101,20 @@ def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, le
     assert dump(client, keys.namespace) == before
 
 
-def test_an_epoch_with_a_start_puts_every_lane_and_the_frontier_there(client, keys, ledger, settings):
+async def test_an_epoch_with_a_start_puts_every_lane_and_the_frontier_there(client, keys, ledger, settings):
     commit(ledger, batch(), outcome())
     start = Position("log", 7)
-    claimed = ingest(settings, lambda ledger: ledger.claim(0, LAYOUT, CONFIGURATION, beginning_at(start)))
+    claimed = await ingest(settings, lambda ledger: ledger.claim(0, LAYOUT, CONFIGURATION, beginning_at(start)))
     assert claimed.positions == {LANE: start, LaneId("trade", 1): start}
     assert claimed.start == start
     assert client.hget(keys.pool("trade"), "lane:0") == client.hget(keys.shard(0), "frontier") == b"log@7"
 
 
-def test_two_shards_share_the_lanes_out_and_have_an_epoch_each(client, keys, settings):
+async def test_two_shards_share_the_lanes_out_and_have_an_epoch_each(client, keys, settings):
     for number in (0, 1):
         own = settings.model_copy(update={"ingest_shard": f"{number}/2"})
         wanted = layout(shard=Shard(number, 2))
-        claimed = ingest(own, lambda ledger, wanted=wanted: ledger.claim(0, wanted, CONFIGURATION))
+        claimed = await ingest(own, lambda ledger, wanted=wanted: ledger.claim(0, wanted, CONFIGURATION))
         assert claimed.positions == {LaneId("trade", number): None}
     assert client.hexists(keys.shard(0), "epoch")
     assert client.hexists(keys.shard(1), "epoch")
@@ -144,11 +139,11 @@ async def test_another_layout_is_refused_while_another_shard_is_led(client, keys
     await alone.close()
 
 
-def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settings):
+async def test_another_layout_ends_the_epochs_of_all_other_shards(client, keys, settings):
     second = settings.model_copy(update={"ingest_shard": "1/2"})
-    ingest(second, lambda ledger: ledger.claim(0, layout(shard=Shard(1, 2)), CONFIGURATION))
+    await ingest(second, lambda ledger: ledger.claim(0, layout(shard=Shard(1, 2)), CONFIGURATION))
     client.hset(keys.shard(1), "frontier", "log@3")
-    claimed = ingest(settings, lambda ledger: ledger.claim(0, layout(), CONFIGURATION, at_the_first_frontier))
+    claimed = await ingest(settings, lambda ledger: ledger.claim(0, layout(), CONFIGURATION, at_the_first_frontier))
     assert claimed.start == Position("log", 3)
     assert client.hgetall(keys.shard(1)) == {b"frontier": b"log@3"}
     assert msgspec.json.decode(client.get(keys.layout)) == {"partitions": {"trade": 2}, "shards": 1}
@@ -158,24 +153,24 @@ async def at_the_lowest_frontier(stored: StoredOffsets) -> Position:
     return min(stored.frontiers, key=lambda position: position.seq)
 
 
-def claim_as(settings: Settings, shard: Shard) -> Position | None:
+async def claim_as(settings: Settings, shard: Shard) -> Position | None:
     """Start an epoch of this shard, and give where it begins."""
     own = settings.model_copy(update={"ingest_shard": f"{shard.number}/{shard.total}"})
     wanted = layout(shard=shard)
-    claimed = ingest(own, lambda ledger: ledger.claim(0, wanted, CONFIGURATION, at_the_lowest_frontier))
+    claimed = await ingest(own, lambda ledger: ledger.claim(0, wanted, CONFIGURATION, at_the_lowest_frontier))
     start: Position | None = claimed.start
     return start
 
 
 @pytest.mark.parametrize("first", [0, 1])
-def test_a_shard_that_comes_back_begins_where_the_remaining_ones_stand(client, keys, settings, first: int):
+async def test_a_shard_that_comes_back_begins_where_the_remaining_ones_stand(client, keys, settings, first: int):
     for number in (0, 1):
         client.hset(keys.shard(number), "frontier", "log@3")
-        claim_as(settings, Shard(number, 2))
-    assert claim_as(settings, ALONE) == Position("log", 3)
+        await claim_as(settings, Shard(number, 2))
+    assert await claim_as(settings, ALONE) == Position("log", 3)
     client.hset(keys.shard(0), "frontier", "log@900")
     for number in (first, 1 - first):
-        assert claim_as(settings, Shard(number, 2)) == Position("log", 900)
+        assert await claim_as(settings, Shard(number, 2)) == Position("log", 900)
 
 
 def checkpoint(name: str, epoch: Epoch = EPOCH, stand: dict[LaneId, Position | None] | None = None) -> Any:
@@ -185,25 +180,28 @@ def checkpoint(name: str, epoch: Epoch = EPOCH, stand: dict[LaneId, Position | N
     return lambda ledger: ledger.checkpoint(epoch, Position("s", 9), written, stand or {})
 
 
-def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
-    assert ingest(settings, checkpoint("one"))
+async def test_a_checkpoint_is_written_once_a_name(client, keys, ledger, settings):
+    assert await ingest(settings, checkpoint("one"))
     before = dump(client, keys.namespace)
-    assert ingest(settings, checkpoint("one"))
+    assert await ingest(settings, checkpoint("one"))
     assert dump(client, keys.namespace) == before
-    assert ingest(settings, checkpoint("two"))
+    assert await ingest(settings, checkpoint("two"))
     assert client.hgetall(keys.counters) == {b"frames": b"6", b"events": b"4"}
     assert client.xlen(keys.deadletters) == 2
     assert client.hget(keys.shard(0), "frontier") == b"s@9"
 
 
 @pytest.mark.parametrize(("source", "counted"), [("s", 11), ("another", 0)])
-def test_a_new_epoch_learns_up_to_where_frames_of_its_source_were_counted(ledger, settings, source: str, counted: int):
-    ingest(settings, checkpoint("one"))
+async def test_a_new_epoch_learns_up_to_where_frames_of_its_source_were_counted(
+    ledger, settings, source: str, counted: int
+):
+    await ingest(settings, checkpoint("one"))
     start = Position(source, 9)
-    assert ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, beginning_at(start))).counted == counted
+    claimed = await ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, beginning_at(start)))
+    assert claimed.counted == counted
 
 
-def test_a_new_epoch_is_told_all_stored_positions_and_the_last_frame_read(client, keys, ledger, settings):
+async def test_a_new_epoch_is_told_all_stored_positions_and_the_last_frame_read(client, keys, ledger, settings):
     read = LastFrame("s", 10, 1_700_000_000_000_000_000)
     client.hset(keys.pool("trade"), "lane:1", "s@8")
     told: list[StoredOffsets] = []
@@ -213,14 +211,14 @@ def test_a_new_epoch_is_told_all_stored_positions_and_the_last_frame_read(client
 
     for last in (read, None):
         written = Checkpoint(f"after {last}", [], Counts(), Position("s", 11), last)
-        ingest(settings, lambda own, written=written: own.checkpoint(EPOCH, Position("s", 9), written, {}))
-    ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, begin))
+        await ingest(settings, lambda own, written=written: own.checkpoint(EPOCH, Position("s", 9), written, {}))
+    await ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, begin))
     assert told == [StoredOffsets([Position("s", 9)], [Position("s", 11), Position("s", 8)], read)]
 
 
-def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):
+async def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):
     before = dump(client, keys.namespace)
-    assert not ingest(settings, checkpoint("one", OTHER_EPOCH))
+    assert not await ingest(settings, checkpoint("one", OTHER_EPOCH))
     assert dump(client, keys.namespace) == before
 
 
@@ -239,7 +237,7 @@ def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(clien
         ("before@8", "long ago@9", False),
     ],
 )
-def test_a_checkpoint_is_refused_where_a_lane_is_below_its_known_position(
+async def test_a_checkpoint_is_refused_where_a_lane_is_below_its_known_position(
     client, keys, ledger, settings, known: str | None, stored: str | None, *, taken: bool
 ):
     """A refused checkpoint leaves no trace."""
@@ -249,23 +247,23 @@ def test_a_checkpoint_is_refused_where_a_lane_is_below_its_known_position(
         client.hset(keys.pool("trade"), "lane:0", stored)
     before = dump(client, keys.namespace)
     stand = {other: Position("s", 4), LANE: Position.parse(known) if known else None}
-    assert ingest(settings, checkpoint("one", stand=stand)) == taken
+    assert await ingest(settings, checkpoint("one", stand=stand)) == taken
     assert (dump(client, keys.namespace) != before) == taken
 
 
-def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):
+async def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):
     letters = [b"letter"] * 8_001
     counts = Counts({CounterKey("errors", str(number)): 1 for number in range(4_001)})
     written = Checkpoint("one", letters, counts, Position("s", 9))
-    assert ingest(settings, lambda own: own.checkpoint(EPOCH, Position("s", 9), written, {}))
+    assert await ingest(settings, lambda own: own.checkpoint(EPOCH, Position("s", 9), written, {}))
     assert (client.xlen(keys.deadletters), client.hlen(keys.counters)) == (8_001, 4_001)
 
 
-def test_a_condemned_event_is_committed_through_the_same_fence(client, keys, ledger, settings):
+async def test_a_condemned_event_is_committed_through_the_same_fence(client, keys, ledger, settings):
     (event,) = batch(None, 1.0).events
     sent = Batch("trade", 0, 0, EPOCH, None, Position(SOURCE, 1), "c1", (batches.pack_event(event),))
     for _ in range(2):
-        ingest(settings, lambda own: own.quarantine(sent, "5 runs"))
+        await ingest(settings, lambda own: own.quarantine(sent, "5 runs"))
     (letter,) = (dead_letters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters))
     assert (letter.reason, letter.event) == ("condemned", event)
     record = unpack(client.hget(keys.pool("trade"), "record:spot:BTCUSDT:trade"))

@@ -17,31 +17,27 @@ from tasks.ledger.heartbeats import Heartbeat
 from tasks.settings import Settings
 
 
-def ask(settings: Settings) -> ServerStats:
+async def ask(settings: Settings) -> ServerStats:
     """Ask once, with connections of its own."""
-
-    async def asked() -> ServerStats:
-        ledger = IngestLedger(settings)
-        server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
-        try:
-            await server_probe.ask()
-        finally:
-            await ledger.close()
-        assert server_probe.seen is not None
-        return server_probe.seen
-
-    return asyncio.run(asked())
+    ledger = IngestLedger(settings)
+    server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
+    try:
+        await server_probe.ask()
+    finally:
+        await ledger.close()
+    assert server_probe.seen is not None
+    return server_probe.seen
 
 
-def test_an_empty_ledger_has_nothing_to_tell_but_memory_and_disk(settings: Settings):
-    seen = ask(settings)
+async def test_an_empty_ledger_has_nothing_to_tell_but_memory_and_disk(settings: Settings):
+    seen = await ask(settings)
     assert (seen.queues, seen.workers, seen.deadletters) == ({"depth": 0, "trade": 0}, 0, 0)
     assert (seen.deadletter_age_s, seen.signals_waiting, seen.redis_save_failing) == (0, None, False)
     assert seen.redis_used_bytes
     assert seen.redis_limit_bytes == 0
 
 
-def test_queues_dead_letters_waiting_signals_and_workers_are_counted(
+async def test_queues_dead_letters_waiting_signals_and_workers_are_counted(
     settings: Settings, client: redis.Redis, keys: Keys
 ):
     client.rpush(f"{settings.celery_prefix}trade", "a task", "another")
@@ -55,7 +51,7 @@ def test_queues_dead_letters_waiting_signals_and_workers_are_counted(
     client.xreadgroup(GROUP, "relay", {keys.signals: ">"}, count=1)
     entry = {"seen_s": seconds, "clock_ms": seconds * 1000, "queues": ["trade"], "processes": 2, "version": "1"}
     client.hset(keys.workers, mapping={"a@host": json.dumps(entry), "b@host": json.dumps(entry | {"seen_s": 1})})
-    seen = ask(settings)
+    seen = await ask(settings)
     assert seen.queues == {"depth": 0, "trade": 2}
     assert (seen.deadletters, seen.deadletters_written) == (2, 3)
     assert (seen.signals_waiting, seen.workers) == (3, 1)
@@ -63,65 +59,55 @@ def test_queues_dead_letters_waiting_signals_and_workers_are_counted(
     assert seen.deadletter_age_s == pytest.approx(60, abs=5)
 
 
-def test_without_the_right_to_info_all_other_figures_are_reported():
+async def test_without_the_right_to_info_all_other_figures_are_reported():
     with Instance("server_probe") as instance:
         _, url = start_redis(instance)
         with redis.Redis.from_url(url) as client:
             client.acl_setuser("strict", enabled=True, passwords=["+secret"], keys=["*"], commands=["+@all", "-info"])
-        seen = ask(Settings(redis_url=url.replace("//", "//strict:secret@")))
+        seen = await ask(Settings(redis_url=url.replace("//", "//strict:secret@")))
     assert (seen.redis_used_bytes, seen.redis_limit_bytes, seen.redis_save_failing) == (None, None, None)
     assert seen.deadletters == 0
 
 
-def test_an_answer_stands_until_the_next_one_is_there(settings: Settings):
-    async def seen_meanwhile() -> list[ServerStats | None]:
-        ledger = IngestLedger(settings)
-        server_probe = ServerProbe(ledger, ["depth"], MemoryGuard(0.9))
-        await server_probe.ask()
-        asking = asyncio.create_task(server_probe.ask())
-        seen = []
-        while not asking.done():
-            seen.append(server_probe.seen)
-            await asyncio.sleep(0)
-        await ledger.close()
-        return seen
-
-    seen = asyncio.run(seen_meanwhile())
+async def test_an_answer_stands_until_the_next_one_is_there(settings: Settings):
+    ledger = IngestLedger(settings)
+    server_probe = ServerProbe(ledger, ["depth"], MemoryGuard(0.9))
+    await server_probe.ask()
+    asking = asyncio.create_task(server_probe.ask())
+    seen = []
+    while not asking.done():
+        seen.append(server_probe.seen)
+        await asyncio.sleep(0)
+    await ledger.close()
     assert len(seen) > 1
     assert None not in seen
 
 
-def test_an_answer_is_forgotten_when_redis_has_gone():
+async def test_an_answer_is_forgotten_when_redis_has_gone():
     with Instance("server_probe") as instance:
         process, url = start_redis(instance)
-
-        async def asked_before_and_after() -> tuple[ServerStats | None, ServerStats | None]:
-            ledger = IngestLedger(Settings(redis_url=url))
-            server_probe = ServerProbe(ledger, [], MemoryGuard(0.9))
+        ledger = IngestLedger(Settings(redis_url=url))
+        server_probe = ServerProbe(ledger, [], MemoryGuard(0.9))
+        await server_probe.ask()
+        assert server_probe.seen is not None
+        await asyncio.to_thread(instance.stop, process)
+        with pytest.raises(redis.ConnectionError):
             await server_probe.ask()
-            before = server_probe.seen
-            await asyncio.to_thread(instance.stop, process)
-            with pytest.raises(redis.ConnectionError):
-                await server_probe.ask()
-            await ledger.close()
-            return before, server_probe.seen
-
-        before, after = asyncio.run(asked_before_and_after())
-        assert before is not None
-        assert after is None
-
-
-def test_a_raising_strategy_and_a_queue_without_workers_are_found(settings: Settings, client: redis.Redis, keys: Keys):
-    async def found() -> list[tuple[str, str]]:
-        ledger = IngestLedger(settings)
-        server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
-        listener = Heartbeat(settings, "a@host")
-        await listener.announce(1, ["depth"])
-        await server_probe.ask()
-        client.hincrby(keys.counters, "errors:boom", 12)
-        await server_probe.ask()
-        await listener.close()
         await ledger.close()
-        return [(finding.name, finding.what) for finding in server_probe.findings()]
+        assert server_probe.seen is None
 
-    assert asyncio.run(found()) == [("queue_unserved", "queue trade"), ("strategy_errors", "strategy boom")]
+
+async def test_a_raising_strategy_and_a_queue_without_workers_are_found(
+    settings: Settings, client: redis.Redis, keys: Keys
+):
+    ledger = IngestLedger(settings)
+    server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
+    listener = Heartbeat(settings, "a@host")
+    await listener.announce(1, ["depth"])
+    await server_probe.ask()
+    client.hincrby(keys.counters, "errors:boom", 12)
+    await server_probe.ask()
+    await listener.close()
+    await ledger.close()
+    found = [(finding.name, finding.what) for finding in server_probe.findings()]
+    assert found == [("queue_unserved", "queue trade"), ("strategy_errors", "strategy boom")]

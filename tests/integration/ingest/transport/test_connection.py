@@ -16,7 +16,7 @@ from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings, load
 from tests.support.core_source import listening
 from tests.support.service import ingest, publish
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
 
@@ -54,34 +54,30 @@ async def test_a_connection_that_nats_closed_for_good_is_noticed_with_its_reason
         # The headers make it too large, which nats-py does not look at and the server does not forgive.
         await client.publish(f"{namespace}.x", b"x" * client.max_payload, headers={"a": "b"})
         with pytest.raises(ServerUnavailableError, match=r"for good.*maximum payload"):
-            await asyncio.wait_for(listener.nats.watch(), 10)
+            await asyncio.wait_for(listener.nats.watch(), HANGS_S)
         assert not listener.parts.all_up
 
 
-def test_a_nats_that_stops_answering_is_away_until_it_answers_again():
+async def test_a_nats_that_stops_answering_is_away_until_it_answers_again():
     with Instance("source") as instance:
         process, url = start_nats(instance)
+        async with listening(url, "x.>") as listener:
 
-        async def run() -> None:
-            async with listening(url, "x.>") as listener:
+            async def probed_until(up: bool, within_s: float) -> None:  # noqa: FBT001 the one thing that is waited for
+                async with asyncio.timeout(HANGS_S):
+                    while listener.parts.up["nats"] is not up:
+                        await listener.nats.probe(within_s)
 
-                async def probed_until(up: bool, within_s: float) -> None:  # noqa: FBT001 the one thing that is waited for
-                    async with asyncio.timeout(20):
-                        while listener.parts.up["nats"] is not up:
-                            await listener.nats.probe(within_s)
-
-                await listener.nats.probe(10)
-                assert listener.parts.up["nats"]
-                process.send(signal.SIGSTOP)
-                await probed_until(False, 0.3)  # noqa: FBT003 as above
-                process.send(signal.SIGCONT)
-                await probed_until(True, 10)  # noqa: FBT003 as above
-                # The answers to the pings of before come now, and disturb nothing.
-                await listener.nats.probe(10)
-                assert listener.parts.up["nats"]
-                assert listener.nats.client.stats["reconnects"] == 0
-
-        asyncio.run(run())
+            await listener.nats.probe(HANGS_S)
+            assert listener.parts.up["nats"]
+            process.send(signal.SIGSTOP)
+            await probed_until(False, 0.3)  # noqa: FBT003 as above
+            process.send(signal.SIGCONT)
+            await probed_until(True, HANGS_S)  # noqa: FBT003 as above
+            # The answers to the pings of before come now, and disturb nothing.
+            await listener.nats.probe(HANGS_S)
+            assert listener.parts.up["nats"]
+            assert listener.nats.client.stats["reconnects"] == 0
 
 
 def test_ready_says_within_10_s_that_nats_does_not_answer(redis_url, namespace):
@@ -99,7 +95,7 @@ def test_ready_says_within_10_s_that_nats_does_not_answer(redis_url, namespace):
             wait_for(lambda: service.get("/ready")[0] == 200, 10, "ingest to hear from NATS")
 
 
-def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
+async def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
     components = Components(Settings(nats_url=nats_url, redis_url=redis_url))
     load.cache_clear()
     components.connectivity.back("redis")
@@ -110,7 +106,7 @@ def test_a_time_out_of_nats_is_not_taken_for_one_of_redis(nats_url, redis_url):
     async def ask_redis() -> None:
         raise TimeoutError
 
-    asyncio.run(components.steps.run(flush))
+    await components.steps.run(flush)
     assert components.connectivity.up["redis"]
-    asyncio.run(components.steps.run(ask_redis))
+    await components.steps.run(ask_redis)
     assert not components.connectivity.up["redis"]

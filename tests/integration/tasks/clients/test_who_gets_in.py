@@ -18,7 +18,7 @@ from tests.support.feeds import envelope, trade, write_recording
 from tests.support.servers.guarded_servers import environment, ran
 from tests.support.servers.nats_logins import SECRET, Certificates, Login, of_keys, of_passwords
 from tests.support.service import Ingest
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 
 LOGINS = of_passwords() | of_keys()
 each_login = pytest.mark.parametrize("kind", LOGINS)
@@ -50,42 +50,38 @@ def doors(instance: Instance) -> Doors:
     return Doors(instance)
 
 
-def enter(settings: Settings) -> None:
+async def enter(settings: Settings) -> None:
     """Connect, be answered, and leave. Raises what the client raises."""
-
-    async def come_in() -> None:
-        client = NatsClient(settings)
-        try:
-            async with asyncio.timeout(10):
-                await client.open("test", _ignore, reconnect_time_wait=0)
-                await client.flush()
-        finally:
-            await client.close()
-
-    asyncio.run(come_in())
+    client = NatsClient(settings)
+    try:
+        async with asyncio.timeout(HANGS_S):
+            await client.open("test", _ignore, reconnect_time_wait=0)
+            await client.flush(int(HANGS_S))
+    finally:
+        await client.close()
 
 
 async def _ignore(_: Exception) -> None:
     """A server that resets a connection instead of saying why is asked again."""
 
 
-def refusal(settings: Settings) -> str:
+async def refusal(settings: Settings) -> str:
     with pytest.raises(SettingsError) as raised:
-        enter(settings)
+        await enter(settings)
     return str(raised.value)
 
 
 @each_login
-def test_nats_lets_us_in_with_each_kind_of_login(doors: Doors, kind: str):
+async def test_nats_lets_us_in_with_each_kind_of_login(doors: Doors, kind: str):
     login = LOGINS[kind]
-    enter(doors.settings(login, login.right))
+    await enter(doors.settings(login, login.right))
 
 
 @each_login
-def test_a_login_that_nats_refuses_is_one_line_without_a_secret(doors: Doors, kind: str):
+async def test_a_login_that_nats_refuses_is_one_line_without_a_secret(doors: Doors, kind: str):
     login = LOGINS[kind]
     for given in (login.wrong, {}):
-        said = refusal(doors.settings(login, given))
+        said = await refusal(doors.settings(login, given))
         assert re.fullmatch(r"NATS at nats://\S+ refuses the login \(NATS_URL, or .+\)", said)
         assert SECRET not in said
         assert not [value for name, value in given.items() if name != "nats_user" and value in said]
@@ -99,10 +95,10 @@ def test_a_login_that_nats_refuses_is_one_line_without_a_secret(doors: Doors, ki
         ({"nats_credentials": SECRET}, "NATS_CREDENTIALS: not the text of a credentials file"),
     ],
 )
-def test_a_login_that_is_none_is_one_line_before_anything_is_sent(given: dict[str, str], said: str):
+async def test_a_login_that_is_none_is_one_line_before_anything_is_sent(given: dict[str, str], said: str):
     settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}", **given)  # type: ignore[arg-type]  # all of them text
-    assert refusal(settings).startswith(said)
-    assert SECRET not in refusal(settings)
+    assert (await refusal(settings)).startswith(said)
+    assert SECRET not in await refusal(settings)
 
 
 def with_tls(certificates: Certificates) -> str:
@@ -118,10 +114,10 @@ def of_ours(certificates: Certificates) -> dict[str, str]:
     }
 
 
-def test_nats_and_we_show_each_other_certificates(doors: Doors, certificates: Certificates):
+async def test_nats_and_we_show_each_other_certificates(doors: Doors, certificates: Certificates):
     url = doors.url(with_tls(certificates))
-    enter(Settings(nats_url=url, **of_ours(certificates)))  # type: ignore[arg-type]  # all of them text
-    enter(Settings(nats_url=url.replace("tls:", "nats:"), **of_ours(certificates)))  # type: ignore[arg-type]  # the same
+    await enter(Settings(nats_url=url, **of_ours(certificates)))  # type: ignore[arg-type]  # all of them text
+    await enter(Settings(nats_url=url.replace("tls:", "nats:"), **of_ours(certificates)))  # type: ignore[arg-type]  # the same
 
 
 @pytest.mark.parametrize(
@@ -132,13 +128,13 @@ def test_nats_and_we_show_each_other_certificates(doors: Doors, certificates: Ce
         ({"nats_tls_cert": "", "nats_tls_key": ""}, "does not take our certificate, or the lack of one: "),
     ],
 )
-def test_a_certificate_that_is_wrong_or_lacks_is_one_line(doors: Doors, certificates: Certificates, change, said):
+async def test_a_certificate_that_is_wrong_or_lacks_is_one_line(doors: Doors, certificates: Certificates, change, said):
     given: dict[str, Any] = of_ours(certificates) | change
-    assert said in refusal(Settings(nats_url=doors.url(with_tls(certificates)), **given))
+    assert said in await refusal(Settings(nats_url=doors.url(with_tls(certificates)), **given))
 
 
 @pytest.mark.parametrize("asks", ["tls://", "nats_tls_ca"])
-def test_no_password_goes_to_a_server_without_tls_when_tls_is_asked_for(
+async def test_no_password_goes_to_a_server_without_tls_when_tls_is_asked_for(
     doors: Doors, certificates: Certificates, asks: str
 ):
     login = LOGINS["user"]
@@ -147,7 +143,7 @@ def test_no_password_goes_to_a_server_without_tls_when_tls_is_asked_for(
         ours["nats_url"] = ours["nats_url"].replace("nats:", "tls:")
     else:
         ours["nats_tls_ca"] = certificates.ca
-    assert "offers no TLS" in refusal(Settings(**ours))
+    assert "offers no TLS" in await refusal(Settings(**ours))
 
 
 def test_a_wrong_password_ends_ingest_and_feeds_with_one_line(doors: Doors, redis_url: str, namespace: str):

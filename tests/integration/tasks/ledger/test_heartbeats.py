@@ -1,6 +1,5 @@
 """Workers write themselves into the ledger, under its clock, and leave it when they stop."""
 
-import asyncio
 import json
 import os
 import signal
@@ -16,17 +15,14 @@ from tasks.ledger.heartbeats import Heartbeat
 from tasks.protocol.notice import WORKERS_NOTICE
 from tasks.settings import Settings
 from tasks.version import VERSION
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 from tests.support.workers.process import worker
 
 
-def with_heartbeat(settings: Settings, name: str, what: Callable[[Heartbeat], Awaitable[None]]) -> None:
-    async def main() -> None:
-        one = Heartbeat(settings, name)
-        await what(one)
-        await one.close()
-
-    asyncio.run(main())
+async def with_heartbeat(settings: Settings, name: str, what: Callable[[Heartbeat], Awaitable[None]]) -> None:
+    one = Heartbeat(settings, name)
+    await what(one)
+    await one.close()
 
 
 def entries(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:
@@ -40,29 +36,29 @@ def seconds(client: redis.Redis) -> int:
     return int(said[0])
 
 
-def test_a_worker_is_seen_by_rediss_clock_and_its_own_is_compared(monkeypatch, client, keys, settings):
+async def test_a_worker_is_seen_by_rediss_clock_and_its_own_is_compared(monkeypatch, client, keys, settings):
     now_ns = time.time_ns()
     monkeypatch.setattr(time, "time_ns", lambda: now_ns + 3_600 * 10**9)
-    with_heartbeat(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
+    await with_heartbeat(settings, "w1@a", lambda one: one.announce(4, ["depth", "trade"]))
     [seen] = heartbeats.read(client, keys)
     assert (seen.name, seen.queues, seen.processes, seen.version) == ("w1@a", ["depth", "trade"], 4, VERSION)
-    assert 0 <= seen.age_s < 5
-    assert 3_590 < seen.clock_ahead_s < 3_610
+    assert 0 <= seen.age_s < HANGS_S
+    assert 3_600 - HANGS_S < seen.clock_ahead_s < 3_610
 
 
-def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
+async def test_who_leaves_is_gone_and_takes_nobody_else_along(client, keys, settings):
     for name in ("w1@a", "w2@b"):
-        with_heartbeat(settings, name, lambda one: one.announce(1, ["depth", "trade"]))
-    with_heartbeat(settings, "w1@a", lambda one: one.leave())
+        await with_heartbeat(settings, name, lambda one: one.announce(1, ["depth", "trade"]))
+    await with_heartbeat(settings, "w1@a", lambda one: one.leave())
     assert [seen.name for seen in heartbeats.read(client, keys)] == ["w2@b"]
 
 
-def test_entries_unseen_for_a_minute_and_foreign_entries_are_removed(client, keys, settings):
+async def test_entries_unseen_for_a_minute_and_foreign_entries_are_removed(client, keys, settings):
     now_s = seconds(client)
-    for name, seen_s in (("old", now_s - 61), ("recent", now_s - 50)):
+    for name, seen_s in (("old", now_s - 61), ("recent", now_s - 20)):
         client.hset(keys.workers, name, f'{{"seen_s":{seen_s}.000000,"clock_ms":0}}')
     client.hset(keys.workers, "junk", "junk")
-    with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["depth", "trade"]))
+    await with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["depth", "trade"]))
     assert set(entries(client, keys)) == {b"recent", b"w1@a"}
 
 
@@ -80,7 +76,7 @@ def notices(client: redis.Redis, keys: Keys) -> Iterator[Callable[[], list[bytes
         yield published
 
 
-def test_only_what_changes_who_works_on_what_is_told_by_a_notice(client, keys, settings):
+async def test_only_what_changes_who_works_on_what_is_told_by_a_notice(client, keys, settings):
     async def live(one: Heartbeat) -> None:
         for processes, queues in ((1, ["trade"]), (1, ["trade"]), (2, ["trade"]), (2, []), (2, [])):
             await one.announce(processes, queues)
@@ -88,17 +84,17 @@ def test_only_what_changes_who_works_on_what_is_told_by_a_notice(client, keys, s
         await one.leave()
 
     with notices(client, keys) as published:
-        with_heartbeat(settings, "w1@a", live)
+        await with_heartbeat(settings, "w1@a", live)
         assert published() == [WORKERS_NOTICE.encode()] * 4
 
 
-def test_a_worker_that_was_silent_for_too_long_is_news_again(client, keys, settings):
-    with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["trade"]))
+async def test_a_worker_that_was_silent_for_too_long_is_news_again(client, keys, settings):
+    await with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["trade"]))
     [(name, entry)] = entries(client, keys).items()
     seen = str(int(json.loads(entry)["seen_s"])).encode()
     client.hset(keys.workers, name, entry.replace(seen, b"%d" % (int(seen) - 20), 1))
     with notices(client, keys) as published:
-        with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["trade"]))
+        await with_heartbeat(settings, "w1@a", lambda one: one.announce(1, ["trade"]))
         assert published() == [WORKERS_NOTICE.encode()]
 
 

@@ -2,8 +2,9 @@
 
 import asyncio
 import time
-from collections.abc import Awaitable, Callable, Iterator
-from typing import Any, TypeVar
+from collections.abc import AsyncIterator, Iterator
+from contextlib import asynccontextmanager
+from typing import Any
 
 import msgspec
 import pytest
@@ -27,7 +28,6 @@ from tests.support.sending import Rig
 from tests.support.strategies import Echo, Grumpy
 
 GRUMPY = "tests.support.strategies:Grumpy"
-T = TypeVar("T")
 CONFIGURATION: Configuration = configuration.check(
     {"pools": {"trade": {"kinds": ["trade"], "strategies": {GRUMPY: {}, "trade_momentum": {}}}}}, "the test's file"
 )
@@ -38,49 +38,46 @@ def strike(seq: int = 2, weight: int = MAX_STRIKES, version: str = "c1", prev: i
     return Strike(RunningBatch.of(of, ["echo", "grumpy"]), "grumpy", seq, weight, "hung for 20 s")
 
 
-def write(settings: Settings, *strikes: Strike) -> None:
-    async def main() -> None:
-        writer = StrikeWriter(settings)
-        for each in strikes:
-            await writer.write(each)
-        await writer.close()
-
-    asyncio.run(main())
+async def write(settings: Settings, *strikes: Strike) -> None:
+    writer = StrikeWriter(settings)
+    for each in strikes:
+        await writer.write(each)
+    await writer.close()
 
 
-def test_an_event_is_spared_a_strategy_once_it_has_enough_strikes(settings: Settings, ledger: Ledger):
+async def test_an_event_is_spared_a_strategy_once_it_has_enough_strikes(settings: Settings, ledger: Ledger):
     for _ in range(MAX_STRIKES):
         assert begin(ledger, batch()).excluded == NOTHING
-        write(settings, strike(weight=1))
+        await write(settings, strike(weight=1))
     assert begin(ledger, batch()).excluded == ExcludedEvents(frozenset(), frozenset({("grumpy", 2)}))
     # A half of the batch knows of it too; another configuration does not bring the event back.
     assert begin(ledger, batch(None, 1.0)).excluded == begin(ledger, batch()).excluded
 
 
-def test_a_second_event_stops_the_strategy_under_its_configuration_only(settings: Settings, ledger: Ledger):
-    write(settings, strike(1), strike(1))
+async def test_a_second_event_stops_the_strategy_under_its_configuration_only(settings: Settings, ledger: Ledger):
+    await write(settings, strike(1), strike(1))
     assert begin(ledger, batch()).excluded.strategies == frozenset()
-    write(settings, strike(2))
+    await write(settings, strike(2))
     assert begin(ledger, batch()).excluded.strategies == {"grumpy"}
     other = msgspec.structs.replace(batch(), configuration="c2")
     assert begin(ledger, other).excluded == ExcludedEvents(frozenset(), frozenset({("grumpy", 1), ("grumpy", 2)}))
 
 
-def test_a_strike_that_comes_after_the_commit_changes_nothing(
+async def test_a_strike_that_comes_after_the_commit_changes_nothing(
     settings: Settings, ledger: Ledger, client: redis.Redis, keys: Keys
 ):
     assert run(ledger, batch(), Echo.create({}))
-    write(settings, strike())
+    await write(settings, strike())
     start_epoch(client, keys, epoch=msgspec.structs.replace(batch().epoch, number=8))
-    write(settings, strike(3, prev=2))
+    await write(settings, strike(3, prev=2))
     assert client.exists(keys.starts(batch().lane)) == 0
     assert not client.hexists(keys.pool("trade"), "ended:c1")
 
 
-def test_the_run_after_a_strike_gives_the_event_to_all_others(
+async def test_the_run_after_a_strike_gives_the_event_to_all_others(
     settings: Settings, ledger: Ledger, client: redis.Redis, keys: Keys
 ):
-    write(settings, strike(1))
+    await write(settings, strike(1))
     assert run(ledger, batch(), Echo.create({}), Grumpy.create({}))
     letters: Any = client.xrange(keys.deadletters)
     [letter] = [dead_letters.unpack(fields[b"letter"]) for _, fields in letters]
@@ -89,12 +86,12 @@ def test_the_run_after_a_strike_gives_the_event_to_all_others(
     assert client.hget(keys.counters, "applied") == b"2"
 
 
-def test_a_strike_is_told_to_ingest(settings: Settings, ledger: Ledger, client: redis.Redis, keys: Keys):
+async def test_a_strike_is_told_to_ingest(settings: Settings, ledger: Ledger, client: redis.Redis, keys: Keys):
     anybody: Any = client
     with anybody.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(keys.notices)
         listener.get_message(timeout=5)
-        write(settings, strike(1), strike(2))
+        await write(settings, strike(1), strike(2))
         heard = [next(each for each in listener.listen()) for _ in range(2)]
     told = [StrikeNotice.parse(each["data"].decode()) for each in heard]
     assert told == [StrikeNotice("trade", 0, str(batch().epoch), answer) for answer in ("given_up", "stopped")]
@@ -116,24 +113,7 @@ class Scene:
     async def stop(self) -> None:
         """Have grumpy stopped by workers, under what is in force."""
         version = self.in_force.version
-        writer = StrikeWriter(self.settings)
-        await writer.write(strike(1, version=version))
-        await writer.write(strike(2, version=version))
-        await writer.close()
-
-    def play(self, acts: Callable[[], Awaitable[T]]) -> T:
-        """Run a scene after the first look; close what it opened."""
-
-        async def main() -> T:
-            try:
-                await self.in_force.refresh()
-                await self.breaker.poll()
-                return await acts()
-            finally:
-                await self.rig.close()
-                self.in_force.close()
-
-        return asyncio.run(main())
+        await write(self.settings, strike(1, version=version), strike(2, version=version))
 
     def raised(self, count: int) -> None:
         """Have grumpy raise on so many events more, as the ledger tells."""
@@ -144,9 +124,23 @@ class Scene:
         return [finding.what for finding in self.breaker.findings()]
 
 
+@asynccontextmanager
+async def playing(settings: Settings) -> AsyncIterator[Scene]:
+    """Yield a scene after the first look."""
+    scene = Scene(settings)
+    try:
+        await scene.in_force.refresh()
+        await scene.breaker.poll()
+        yield scene
+    finally:
+        await scene.rig.close()
+        scene.in_force.close()
+
+
 @pytest.fixture
-def scene(settings: Settings, ledger: Ledger) -> Scene:
-    return Scene(settings)
+async def scene(settings: Settings, ledger: Ledger) -> AsyncIterator[Scene]:
+    async with playing(settings) as scene:
+        yield scene
 
 
 @pytest.fixture
@@ -156,71 +150,54 @@ def store(settings: Settings) -> Iterator[ConfigurationStore]:
     made.close()
 
 
-def test_a_strategy_that_workers_stopped_is_switched_off_and_told_of(scene: Scene, store: ConfigurationStore):
-    async def acts() -> None:
-        await scene.stop()
-        await scene.breaker.poll()
-        assert scene.in_force.configuration.gate_of("trade", GRUMPY).off
-        assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
-        assert scene.found() == ["strategy grumpy in pool trade"]
-        await scene.breaker.poll()
-
-    scene.play(acts)
+async def test_a_strategy_that_workers_stopped_is_switched_off_and_told_of(scene: Scene, store: ConfigurationStore):
+    await scene.stop()
+    await scene.breaker.poll()
+    assert scene.in_force.configuration.gate_of("trade", GRUMPY).off
+    assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
+    assert scene.found() == ["strategy grumpy in pool trade"]
+    await scene.breaker.poll()
     *_, change = store.history()
     assert (change.author, change.previous) == (AUTHOR, CONFIGURATION.version)
     assert "hung for 20 s" in change.reason
 
 
-def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene: Scene, store: ConfigurationStore):
-    async def acts() -> None:
-        for _ in range(2):
-            await scene.stop()
-            await scene.breaker.poll()
-            assert scene.found()
-            await asyncio.to_thread(store.reset, f"pools.trade.strategies.{GRUMPY}.gate.off", "", "ann")
-            await scene.in_force.refresh()
-            await scene.breaker.poll()
-            assert scene.in_force.version == CONFIGURATION.version
-            assert scene.found() == []
-
-    scene.play(acts)
-
-
-def test_a_new_ingest_knows_what_was_switched_off(scene: Scene):
-    async def acts() -> list[str]:
+async def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene: Scene, store: ConfigurationStore):
+    for _ in range(2):
         await scene.stop()
         await scene.breaker.poll()
-        return scene.found()
-
-    async def nothing() -> None:
-        pass
-
-    before = scene.play(acts)
-    again = Scene(scene.settings)
-    again.play(nothing)
-    assert again.found() == before == ["strategy grumpy in pool trade"]
+        assert scene.found()
+        await asyncio.to_thread(store.reset, f"pools.trade.strategies.{GRUMPY}.gate.off", "", "ann")
+        await scene.in_force.refresh()
+        await scene.breaker.poll()
+        assert scene.in_force.version == CONFIGURATION.version
+        assert scene.found() == []
 
 
-def test_a_batch_whose_process_ended_is_sent_again_at_once(scene: Scene):
+async def test_a_new_ingest_knows_what_was_switched_off(scene: Scene):
+    await scene.stop()
+    await scene.breaker.poll()
+    async with playing(scene.settings) as again:
+        assert again.found() == scene.found() == ["strategy grumpy in pool trade"]
+
+
+async def test_a_batch_whose_process_ended_is_sent_again_at_once(scene: Scene):
     rig = scene.rig
 
-    async def acts() -> None:
-        await rig.sender.begin()
-        rig.offer()
-        await rig.sent()
-        rig.queue.take()
-        [lane] = [lane for lane in rig.lanes if lane.flight]
-        await rig.ledger.lease.renew()
-        notice = f"strike|trade|{lane.id.partition}|{rig.sender.epoch}|struck"
-        for other in (notice.replace(str(rig.sender.epoch), "9.aa"), "strike|nonsense"):
-            await scene.breaker.on_notice(other)
-            assert lane.sent_s
-        await scene.breaker.on_notice(notice)
-        assert lane.sent_s == []
-        await rig.sender.poll()
-        await rig.sent()
-
-    scene.play(acts)
+    await rig.sender.begin()
+    rig.offer()
+    await rig.sent()
+    rig.queue.take()
+    [lane] = [lane for lane in rig.lanes if lane.flight]
+    await rig.ledger.lease.renew()
+    notice = f"strike|trade|{lane.id.partition}|{rig.sender.epoch}|struck"
+    for other in (notice.replace(str(rig.sender.epoch), "9.aa"), "strike|nonsense"):
+        await scene.breaker.on_notice(other)
+        assert lane.sent_s
+    await scene.breaker.on_notice(notice)
+    assert lane.sent_s == []
+    await rig.sender.poll()
+    await rig.sent()
 
 
 # Errors
@@ -230,33 +207,27 @@ def limit(store: ConfigurationStore, errors: int) -> None:
     store.set(lambda now: edits.values(now.configuration, "all", {"gate.max_errors_per_minute": errors}), "", "ann")
 
 
-def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, store: ConfigurationStore):
-    async def acts() -> None:
-        await asyncio.to_thread(limit, store, 10)
-        await scene.in_force.refresh()
-        scene.raised(500)
-        await scene.breaker.poll()  # all of this was before the limit
-        scene.raised(500)
-        for count in (10, 1):
-            await scene.breaker.poll()
-            assert scene.found() == []
-            scene.raised(count)
+async def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, store: ConfigurationStore):
+    await asyncio.to_thread(limit, store, 10)
+    await scene.in_force.refresh()
+    scene.raised(500)
+    await scene.breaker.poll()  # all of this was before the limit
+    scene.raised(500)
+    for count in (10, 1):
         await scene.breaker.poll()
-        assert scene.found() == ["strategy grumpy in pool trade"]
-        assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
-
-    scene.play(acts)
+        assert scene.found() == []
+        scene.raised(count)
+    await scene.breaker.poll()
+    assert scene.found() == ["strategy grumpy in pool trade"]
+    assert not scene.in_force.configuration.gate_of("trade", "trade_momentum").off
     *_, change = store.history()
     assert (change.author, change.reason) == (
         AUTHOR, "trade/grumpy: it raised on 11 events within a minute, 10 are allowed",
     )  # fmt: skip
 
 
-def test_without_a_limit_errors_switch_nothing_off(scene: Scene, store: ConfigurationStore):
-    async def acts() -> None:
-        scene.raised(0)
-        scene.raised(10_000)
-        await scene.breaker.poll()
-
-    scene.play(acts)
+async def test_without_a_limit_errors_switch_nothing_off(scene: Scene, store: ConfigurationStore):
+    scene.raised(0)
+    scene.raised(10_000)
+    await scene.breaker.poll()
     assert [change.author for change in store.history()] == ["strategies file"]

@@ -1,6 +1,5 @@
 """A signal's trace on its path through the stream to NATS, beside the signal and never in it."""
 
-import asyncio
 from typing import Any
 
 import pytest
@@ -66,16 +65,16 @@ async def relayed(settings: Settings, entry: dict[Any, Any]) -> dict[str, str]:
         ("\udcff", {}),
     ],
 )
-def test_the_relay_gives_a_signal_the_headers_of_its_trace(settings_of_relay: Settings, trace, headers):
+async def test_the_relay_gives_a_signal_the_headers_of_its_trace(settings_of_relay: Settings, trace, headers):
     stored = trace.encode(errors="surrogateescape")
-    published = asyncio.run(relayed(settings_of_relay, {"signal": packed("one"), "trace": stored}))
+    published = await relayed(settings_of_relay, {"signal": packed("one"), "trace": stored})
     assert published == {"Nats-Msg-Id": "one", **headers}
 
 
-def test_a_signal_that_fills_the_message_goes_without_its_trace(settings_of_relay: Settings):
+async def test_a_signal_that_fills_the_message_goes_without_its_trace(settings_of_relay: Settings):
     most_bytes = 1024 * 1024
     filler = "x" * (most_bytes - len(packed("one", filler="")) - 60)
-    published = asyncio.run(relayed(settings_of_relay, {"signal": packed("one", filler=filler), "trace": TRACE}))
+    published = await relayed(settings_of_relay, {"signal": packed("one", filler=filler), "trace": TRACE})
     assert published == {"Nats-Msg-Id": "one"}
 
 

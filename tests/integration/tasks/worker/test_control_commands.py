@@ -85,7 +85,7 @@ def test_a_worker_grows_and_shrinks_by_control_command(monkeypatch: pytest.Monke
 async def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, pool: str
 ):
-    async def scene(rig: Rig) -> None:
+    async with begun(Rig(settings)) as rig:
         with commanded(monkeypatch, settings, pool) as (one, app):
             epoch = rig.sender.epoch
             [lane] = rig.lanes.router.lanes_of("spot", "BTCUSDT", "trade")
@@ -96,5 +96,3 @@ async def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
             await rig.until(lambda: rig.counters.totals.of("committed"), 20, looking=True)
             assert f"Discarding revoked task: tasks.process[{revoked}]" in one.log()
             assert rig.counters.totals.of("resends") >= 1
-
-    await begun(Rig(settings), scene)

@@ -1,6 +1,5 @@
 """What ingest writes of what it has counted."""
 
-import asyncio
 from types import SimpleNamespace
 from typing import Any
 
@@ -30,12 +29,12 @@ class Lanes(list[Any]):
     source, frontier, last_seq = SOURCE, 40, 40
 
 
-def test_frames_that_are_read_again_take_nothing_back_of_what_was_counted():
+async def test_frames_that_are_read_again_take_nothing_back_of_what_was_counted():
     ledger, lanes = Ledger(), Lanes()
     counters = Counters()
     source: Any = SimpleNamespace(read=None)
     checkpoints = Checkpoints(ledger, lanes, counters, RefusedFrames(counters), source)  # type: ignore[arg-type]  # as much of them as it asks
     checkpoints.forget(100)
     for lanes.last_seq in (40, 70, 130):
-        assert asyncio.run(checkpoints.write(Epoch(2, "ab")))
+        assert await checkpoints.write(Epoch(2, "ab"))
     assert [each.seq for each in ledger.counted] == [100, 100, 130]

@@ -1,4 +1,3 @@
-import asyncio
 import time
 from types import SimpleNamespace
 from typing import Any
@@ -56,11 +55,11 @@ def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
     return Watched(monkeypatch)
 
 
-def test_it_is_alive_while_the_loop_comes_round_and_not_after_a_long_stall(watched: Watched):
+async def test_it_is_alive_while_the_loop_comes_round_and_not_after_a_long_stall(watched: Watched):
     assert watched.health.healthz() == (True, {"heartbeat_age_s": 0.0})
     watched.now_s += HEARTBEAT_S
     assert watched.health.healthz() == (False, {"heartbeat_age_s": HEARTBEAT_S})
-    asyncio.run(watched.health.beat())
+    await watched.health.beat()
     assert watched.health.healthz()[0]
 
 

@@ -53,15 +53,9 @@ def answers_late(_: Stub, answered: "asyncio.Future[bool]") -> None:
     ],
     ids=["answers", "answers late", "sends messages", "had sent some before", "is silent", "connection lost"],
 )
-def test_a_server_is_there_that_answers_or_still_sends(does: Callable[..., None], there: bool):  # noqa: FBT001 a case
-    async def asked() -> bool:
-        return await Stub(does).answers(WITHIN_S)
-
-    assert asyncio.run(asked()) is there
+async def test_a_server_is_there_that_answers_or_still_sends(does: Callable[..., None], there: bool):  # noqa: FBT001 a case
+    assert await Stub(does).answers(WITHIN_S) is there
 
 
-def test_without_a_connection_nobody_is_asked():
-    async def asked() -> bool:
-        return await Stub(lambda *_: pytest.fail("asked"), connected=False).answers(WITHIN_S)
-
-    assert asyncio.run(asked())
+async def test_without_a_connection_nobody_is_asked():
+    assert await Stub(lambda *_: pytest.fail("asked"), connected=False).answers(WITHIN_S)
