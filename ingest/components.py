@@ -68,14 +68,7 @@ class Components:
         self.breaker = Breaker(
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
         )
-        self.notice_listener = NoticeListener(
-            self.ledger,
-            self.sender,
-            self.breaker,
-            self.active_configuration,
-            self.connectivity,
-            self.server_probe.ask_workers,
-        )
+        self.notice_listener = self._make_notice_listener()
         self.steps = Steps(self.connectivity, self.sender.refusals)
         self.frame_handler = self._make_frame_handler()
         self.unused_frames = UnusedFrames(settings.feed_quiet_s)
@@ -127,6 +120,16 @@ class Components:
             SenderConditions(
                 self.settings.run_limit_s, self.server_probe.workforce, lambda: not self.memory_guard.full, restart
             ),
+        )
+
+    def _make_notice_listener(self) -> NoticeListener:
+        return NoticeListener(
+            self.ledger,
+            self.sender,
+            self.breaker,
+            self.active_configuration,
+            self.connectivity,
+            self.server_probe.ask_workers,
         )
 
     def _make_frame_handler(self) -> FrameHandler:
