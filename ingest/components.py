@@ -38,8 +38,8 @@ from ingest.sources.jetstream import StreamSource
 from ingest.steps import Steps
 from ingest.transport.connection import Nats
 from tasks.configuration import Configuration
+from tasks.frames.plausibility import PlausibilityLimits
 from tasks.ledger.configurations import ConfigurationStore, read_file
-from tasks.protocol.plausibility import PlausibilityLimits
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, mask
 from tasks.telemetry.build_info import BuildInfo

@@ -8,7 +8,7 @@ from ingest.lanes import Lanes
 from ingest.refused_frames import RefusedFrames
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames.model import RefusedFrame, SkippedFrame
-from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
+from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.telemetry import tracing
 
 

@@ -1,4 +1,7 @@
-"""The frames that ingest can't use: counted by reason, logged now and then, kept as dead letters. No I/O."""
+"""Keeps the frames that were refused: counted by reason, logged now and then, kept as dead letters. No I/O.
+
+Who refuses them, and why, stands in `tasks/frames`: `parser` reads the bytes, `plausibility` compares prices.
+"""
 
 from collections import deque
 

@@ -17,8 +17,9 @@ import msgspec
 
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, RttEstimator, TimeoutBounds
 from tasks.events import Kind, Position
+from tasks.frames.model import MAX_SYMBOLS
 from tasks.protocol.batches import MAX_BATCH_BYTES, MAX_BATCH_EVENTS, Batch, Epoch, max_starts
-from tasks.protocol.routing import MAX_SYMBOLS, LaneId
+from tasks.protocol.routing import LaneId
 
 MAX_COPIES = 3
 

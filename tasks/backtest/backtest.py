@@ -20,10 +20,10 @@ from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import RefusedFrame, SkippedFrame, StreamName
+from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
-from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.protocol.routing import LaneId, Router
 
 SOURCE = "backtest"

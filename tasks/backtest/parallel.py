@@ -16,7 +16,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import RealtimeStrategiesError
 from tasks.frames import recordings
-from tasks.protocol.plausibility import DEFAULT_LIMITS, PlausibilityLimits
+from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
 
 #: Recordings of less are read sooner than another process is started.
 MIN_BYTES_A_JOB = 2 * 1024 * 1024

@@ -18,8 +18,8 @@ from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.frames import recordings
 from tasks.frames.model import RefusedFrame, SkippedFrame
+from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.protocol import batches
-from tasks.protocol.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.protocol.routing import Router
 
 

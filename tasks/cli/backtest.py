@@ -16,10 +16,10 @@ from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits
 from tasks.errors import RecordingError, SettingsError
+from tasks.frames.plausibility import PlausibilityLimits
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used
-from tasks.protocol.plausibility import PlausibilityLimits
 from tasks.settings import load
 
 app = typer.Typer()

@@ -15,7 +15,7 @@ from tasks.backtest.strategies_page import page
 from tasks.cli import command_line
 from tasks.configuration import registry
 from tasks.conformance import suite as checking
-from tasks.protocol.plausibility import PlausibilityLimits
+from tasks.frames.plausibility import PlausibilityLimits
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 

@@ -6,4 +6,4 @@ Pure but for `recordings`, which reads files. Everything above may use it; it kn
 
 from tasks.frames.parser import parse
 
-__all__ = ["encoder", "fast_parser", "model", "parse", "parser", "recordings", "timestamps"]
+__all__ = ["encoder", "fast_parser", "model", "parse", "parser", "plausibility", "recordings", "timestamps"]

@@ -15,6 +15,8 @@ MAX_FRAME_BYTES = 1024 * 1024
 #: Longer names are no stream's; the bound keeps `parse_stream` from remembering megabytes.
 MAX_STREAM_CHARS = 128
 MAX_LEVELS = 20
+#: No market has so many. A publisher that invents symbols must not make anything grow that only saves time.
+MAX_SYMBOLS = 20_000
 MAX_PRICE = 1e15
 MAX_ID = 2**63 - 1
 #: How far an event's time may run ahead of its receipt by default; the setting is MAX_CLOCK_LEAD_S.

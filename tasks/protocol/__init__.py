@@ -15,7 +15,6 @@ __all__ = [
     "ingest_status",
     "notice",
     "outcome",
-    "plausibility",
     "records",
     "routing",
     "strikes",

@@ -7,6 +7,7 @@ from zlib import crc32
 import msgspec
 
 from tasks.events import Kind, Venue
+from tasks.frames.model import MAX_SYMBOLS
 
 
 class LaneId(NamedTuple):
@@ -46,10 +47,6 @@ class Pool(msgspec.Struct, frozen=True):
 def partition(venue: Venue, symbol: str, partitions: int) -> int:
     """Return the partition of a symbol: crc32 of "venue:symbol", modulo `partitions`."""
     return crc32(f"{venue}:{symbol}".encode()) % partitions
-
-
-#: No market has so many. A publisher that invents symbols must not make anything grow that only saves time.
-MAX_SYMBOLS = 20_000
 
 
 class Shard(NamedTuple):

@@ -21,7 +21,7 @@ FOLDER = "BENCH_COSTS"
 #: Where each stage begins and ends: a function, or a method, of a module. `deliver` holds `validate`.
 INGEST = {
     "ingest.frame_handler:FrameHandler.deliver": "deliver",
-    "tasks.protocol.plausibility:FrameReader.read": "validate",
+    "tasks.frames.plausibility:FrameReader.read": "validate",
     "ingest.dispatch.sender:Sender._pump": "deliver",
     "ingest.dispatch.celery_publisher:CeleryPublisher.send": "enqueue",
 }

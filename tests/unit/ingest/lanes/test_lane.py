@@ -5,8 +5,9 @@ import pytest
 
 from ingest.lanes.lane import Lane, LaneEvent
 from tasks.events import Kind, Position
+from tasks.frames.model import MAX_SYMBOLS
 from tasks.protocol.batches import Epoch
-from tasks.protocol.routing import MAX_SYMBOLS, LaneId
+from tasks.protocol.routing import LaneId
 
 SOURCE = "core-1.aa"
 ROOM = 10**9

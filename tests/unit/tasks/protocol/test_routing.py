@@ -4,7 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.protocol.routing import MAX_SYMBOLS, LaneId, Pool, Router, Shard, partition
+from tasks.frames.model import MAX_SYMBOLS
+from tasks.protocol.routing import LaneId, Pool, Router, Shard, partition
 
 
 # Pinned: another number would send a symbol's next event to another lane than its last one.

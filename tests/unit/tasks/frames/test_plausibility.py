@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.frames.encoder import frame
 from tasks.frames.model import RefusedFrame
-from tasks.protocol.plausibility import CONTRADICTIONS, HOLDS_MS, BookGuard, FrameReader, PlausibilityLimits
+from tasks.frames.plausibility import CONTRADICTIONS, HOLDS_MS, BookGuard, FrameReader, PlausibilityLimits
 from tests.support.events import TIME_MS, book, trade
 from tests.support.frames.wire import METADATA
 

@@ -10,8 +10,7 @@ from typing import NamedTuple
 
 from tasks.events import AnyEvent, Depth, Trade, Venue
 from tasks.frames import parse
-from tasks.frames.model import MAX_LEAD_NS, FrameMetadata, RefusedFrame, SkippedFrame
-from tasks.protocol.routing import MAX_SYMBOLS
+from tasks.frames.model import MAX_LEAD_NS, MAX_SYMBOLS, FrameMetadata, RefusedFrame, SkippedFrame
 
 #: For how long the price of a trade or a book is taken as current, in event time, milliseconds.
 HOLDS_MS = 60_000
