@@ -196,7 +196,7 @@ class Relay:
         try:
             head = _decode(packed)
         except UNREADABLE as error:
-            return _letter(packed, f"not a signal: {error}")
+            return dead_letters.no_signal(packed, error)
         age_s = time.time() - head.event_time_ms / 1000
         if 0 < self._settings.signal_max_age_s < age_s:
             return "stale"
@@ -205,9 +205,9 @@ class Relay:
         )
         size = len(packed) + HEADERS_BYTES + len(head.id.encode())
         if size > self._nats.max_payload:
-            return _letter(packed, f"{size} bytes with its headers, and NATS takes {self._nats.max_payload} at most")
+            return dead_letters.signal_too_large(packed, size, self._nats.max_payload)
         if not _is_subject(subject):
-            return _letter(packed, f"not a NATS subject: {subject[:100]!r}")
+            return dead_letters.no_subject(packed, subject)
         headers = {"Nats-Msg-Id": head.id}
         trace = trace_context.headers(fields.get(b"trace", b"").decode(errors="replace"))
         # A signal that is almost too large goes without.
@@ -218,10 +218,6 @@ class Relay:
 
 def _is_in(refused: AbstractSet[str], fate: _Fate) -> bool:
     return isinstance(fate, _Message) and fate.subject.lower() in refused
-
-
-def _letter(packed: bytes, why: str) -> DeadLetter:
-    return DeadLetter("unpublishable", why, raw=packed[: dead_letters.MAX_KEPT_BYTES])
 
 
 def _is_subject(subject: str) -> bool:

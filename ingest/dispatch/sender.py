@@ -281,7 +281,7 @@ class Sender:
             self._send([[lane]])
         elif decision == "quarantine":
             log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)
-            await self._ledger.quarantine(batch, f"{starts} runs of this event were started, and none came to its end")
+            await self._ledger.quarantine(batch, starts)
 
 
 def _fell(known: Position | None, stored: Position | None, current: str) -> bool:

@@ -219,12 +219,12 @@ class IngestLedger:
         answer: bytes = await self._checkpoint(keys=keys, args=[pack(arguments)])
         return answer not in {b"epoch", b"fallen"}
 
-    async def quarantine(self, batch: Batch[msgspec.Raw], detail: str) -> None:
-        """Commit a batch of one event by passing over it: it goes to the dead letters."""
+    async def quarantine(self, batch: Batch[msgspec.Raw], starts: int) -> None:
+        """Commit a batch of one event by passing over it: it goes to the dead letters, with the number of its `starts`."""
         event = unpack_event(batch.events[0])
         stored: Any = self.client.hmget(self.keys.pool(batch.pool), [record_field(event), RESETS])
         record, resets = await stored
-        outcome = quarantine(batch.pool, batch.to.source, event, record, detail)
+        outcome = quarantine(batch.pool, batch.to.source, event, record, starts)
         keys, arguments = commit_arguments(self.keys, [(batch, outcome, resets or b"")])
         await self._commit(keys=keys, args=arguments)
 

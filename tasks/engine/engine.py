@@ -5,7 +5,6 @@
 Nothing here opens a socket, asks a clock or keeps anything from one call to the next but how things are called.
 """
 
-import traceback
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
@@ -205,15 +204,13 @@ class BatchRun:
     def _is_excluded(self, event: AnyEvent, strategy: BoundStrategy, excluded: ExcludedEvents) -> bool:
         """Whether a strategy must not be given an event; where it is the strategy's error, a dead letter is written."""
         if (strategy.name, event.seq) in excluded.events:
-            detail = "every run that gave this event to this strategy ended with its process"
-            self._raised(dead_letters.raised(detail, self._pool, strategy.name, event))
+            self._raised(dead_letters.ended_process(self._pool, strategy.name, event))
             return True
         return strategy.name in excluded.strategies
 
     def _record_error(self, error: BaseException, strategy: str, event: AnyEvent | None) -> None:
         """Write the dead letter of an exception."""
-        detail = "".join(traceback.format_exception(error, limit=-12))
-        self._raised(dead_letters.raised(detail, self._pool, strategy, event))
+        self._raised(dead_letters.raised(error, self._pool, strategy, event))
         # One that a strategy makes once and raises for every event would collect the traces, and all that they hold.
         BaseException.with_traceback(error, None)
 

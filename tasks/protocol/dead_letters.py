@@ -1,6 +1,11 @@
-"""Dead letters: what could not be worked on, with all that is needed to find out why and to try again. Pure."""
+"""Dead letters: what could not be worked on, with all that is needed to find out why and to try again. Pure.
+
+Each kind has a function here, which words it and cuts what is too long: `refused`, `raised`, `ended_process`,
+`condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large` and `no_subject`.
+"""
 
 import re
+import traceback
 from typing import Literal
 
 import msgspec
@@ -69,11 +74,30 @@ def refused(refusal: str, detail: str, subject: str, raw: bytes) -> DeadLetter:
     return DeadLetter("refused", detail, refusal=refusal, subject=subject, raw=raw[:MAX_KEPT_BYTES])
 
 
-def raised(trace: str, pool: str, strategy: str, event: AnyEvent | None) -> DeadLetter:
-    """Return the letter of an exception of a strategy; no event: its state could not be saved."""
+def raised(error: BaseException, pool: str, strategy: str, event: AnyEvent | None) -> DeadLetter:
+    """Return the letter of an exception of a strategy; no event: its state could not be saved.
+
+    It keeps the last `MAX_KEPT_BYTES` of the traceback, of at most 12 calls.
+    """
     # Its words are the strategy's own: of any length, and perhaps no valid text. The end of them says most.
-    detail = trace.encode(errors="backslashreplace")[-MAX_KEPT_BYTES:].decode(errors="ignore")
+    detail = (
+        "".join(traceback.format_exception(error, limit=-12))
+        .encode(errors="backslashreplace")[-MAX_KEPT_BYTES:]
+        .decode(errors="ignore")
+    )
     return DeadLetter("strategy_error", detail, pool=pool, strategy=strategy, event=event)
+
+
+def ended_process(pool: str, strategy: str, event: AnyEvent) -> DeadLetter:
+    """Return the letter of an event that is the strategy's error because its processes ended on it (`strikes`)."""
+    detail = "every run that gave this event to this strategy ended with its process"
+    return DeadLetter("strategy_error", detail, pool=pool, strategy=strategy, event=event)
+
+
+def condemned(starts: int, pool: str, event: AnyEvent) -> DeadLetter:
+    """Return the letter of an event that ended every worker that ran it, `starts` times."""
+    detail = f"{starts} runs of this event were started, and none came to its end"
+    return DeadLetter("condemned", detail, pool=pool, event=event)
 
 
 def unreadable(name: str, why: str, packed: bytes, pool: str, strategy: str, event: AnyEvent) -> DeadLetter:
@@ -84,6 +108,25 @@ def unreadable(name: str, why: str, packed: bytes, pool: str, strategy: str, eve
     """
     detail = f"{name} can't be read and starts from empty: {why}"
     return DeadLetter("unreadable", detail, raw=packed[:MAX_KEPT_BYTES], pool=pool, strategy=strategy, event=event)
+
+
+def no_signal(packed: bytes, error: Exception) -> DeadLetter:
+    """Return the letter of an entry of the signal stream that reading raised `error` on."""
+    return _unpublishable(packed, f"not a signal: {error}")
+
+
+def signal_too_large(packed: bytes, size_bytes: int, max_bytes: int) -> DeadLetter:
+    """Return the letter of a signal whose message would have `size_bytes`, where NATS takes `max_bytes` at most."""
+    return _unpublishable(packed, f"{size_bytes} bytes with its headers, and NATS takes {max_bytes} at most")
+
+
+def no_subject(packed: bytes, subject: str) -> DeadLetter:
+    """Return the letter of a signal whose subject NATS does not take; it keeps the first 100 characters of that."""
+    return _unpublishable(packed, f"not a NATS subject: {subject[:100]!r}")
+
+
+def _unpublishable(packed: bytes, why: str) -> DeadLetter:
+    return DeadLetter("unpublishable", why, raw=packed[:MAX_KEPT_BYTES])
 
 
 def pack(letter: DeadLetter) -> bytes:

@@ -7,7 +7,6 @@ import msgspec
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters, records
 from tasks.protocol.counters import CounterKey, Counts
-from tasks.protocol.dead_letters import DeadLetter
 
 
 class Outcome(msgspec.Struct):
@@ -32,7 +31,7 @@ class Outcome(msgspec.Struct):
     traces: list[str] = []
 
 
-def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, detail: str) -> Outcome:
+def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, starts: int) -> Outcome:
     """Return what passes over one event that no worker survives: its record moves on, and it goes to the dead letters.
 
     `record` is the packed record of its symbol and kind, None where there is none yet; a record that has the event
@@ -41,7 +40,7 @@ def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, de
     stands = records.unpack(record)
     if stands.classify(event, source) != "known":
         stands.pass_over(event, source)
-    letter = DeadLetter("condemned", detail, pool=pool, event=event)
+    letter = dead_letters.condemned(starts, pool, event)
     return Outcome(
         {records.field(event): records.pack(stands)},
         [],

@@ -41,10 +41,10 @@ def positions(raw: bytes) -> None:
 
 
 LETTERS = (
-    dead_letters.raised("Traceback: x\ny", "trade", "echo", EVENTS[0]),
-    dead_letters.raised("Traceback: x\ny", "depth", "echo", EVENTS[1]),
+    dead_letters.raised(ValueError("x\ny"), "trade", "echo", EVENTS[0]),
+    dead_letters.raised(ValueError("x\ny"), "depth", "echo", EVENTS[1]),
     dead_letters.refused("not_json", "expected value", "binance.btcusdt@trade", FRAMES[3]),
-    dead_letters.DeadLetter("unpublishable", "no", raw=b'{"strategy":"a","symbol":"BTCUSDT"}'),
+    dead_letters.no_subject(b'{"strategy":"a","symbol":"BTCUSDT"}', "a b"),
 )
 
 

@@ -263,7 +263,7 @@ async def test_a_condemned_event_is_committed_through_the_same_fence(client, key
     (event,) = batch(None, 1.0).events
     sent = Batch("trade", 0, 0, EPOCH, None, Position(SOURCE, 1), "c1", (batches.pack_event(event),))
     for _ in range(2):
-        await ingest(settings, lambda own: own.quarantine(sent, "5 runs"))
+        await ingest(settings, lambda own: own.quarantine(sent, 5))
     (letter,) = (dead_letters.unpack(fields[b"letter"]) for _, fields in client.xrange(keys.deadletters))
     assert (letter.reason, letter.event) == ("condemned", event)
     record = unpack(client.hget(keys.pool("trade"), "record:spot:BTCUSDT:trade"))

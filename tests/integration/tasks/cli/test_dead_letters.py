@@ -18,7 +18,7 @@ from tests.support.events import book, trade
 
 LETTERS = {
     "1000000-0": dead_letters.refused("crossed", "best bid above", "binance.btcusdt@depth20", b"{}"),
-    "2000000-0": dead_letters.raised("ValueError: two", "depth", "iceberg", book(symbol="ETHUSDT")),
+    "2000000-0": dead_letters.raised(ValueError("two"), "depth", "iceberg", book(symbol="ETHUSDT")),
     "3000000-0": DeadLetter("condemned", "5 runs", pool="trade", event=trade(symbol="ETHUSDT")),
     "4000000-0": dead_letters.refused("not_json", "no", "binance.x", b"\xff"),
 }

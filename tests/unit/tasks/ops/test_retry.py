@@ -47,7 +47,7 @@ def test_a_frame_that_an_earlier_release_refused_is_known_by_its_event():
     [
         (dead_letters.refused("too_large", "", "s", b"x" * 70_000), "first 65536 bytes"),
         (DeadLetter("unpublishable", "", raw=b"{}"), "no frame"),
-        (dead_letters.raised("its state could not be saved", "depth", "echo", None), "no frame"),
+        (dead_letters.raised(ValueError("its state could not be saved"), "depth", "echo", None), "no frame"),
     ],
 )
 def test_what_can_not_be_tried_says_why(letter: DeadLetter, why: str):

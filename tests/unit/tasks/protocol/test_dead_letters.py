@@ -1,5 +1,7 @@
 """Dead letters: what they keep."""
 
+from collections.abc import Callable
+
 import msgspec
 import pytest
 
@@ -12,10 +14,10 @@ from tests.support.events import book, trade
     "letter",
     [
         dead_letters.refused("not_json", "invalid byte", "binance.x", b"\x00\xff not text"),
-        dead_letters.raised("Traceback ...", "depth", "echo", book()),
-        dead_letters.raised("Traceback ...", "depth", "echo", None),
-        DeadLetter("condemned", "5 runs", pool="trade", event=trade(id=2**62)),
-        DeadLetter("unpublishable", "not a signal", raw=b"?"),
+        dead_letters.raised(ValueError("why"), "depth", "echo", book()),
+        dead_letters.raised(ValueError("why"), "depth", "echo", None),
+        dead_letters.condemned(5, "trade", trade(id=2**62)),
+        dead_letters.no_subject(b"\xff", "a b"),
     ],
     ids=lambda letter: letter.reason,
 )
@@ -28,13 +30,89 @@ def test_the_raw_bytes_of_a_refused_frame_are_cut_at_64_kib():
 
 
 def test_of_a_long_traceback_the_end_is_kept():
-    letter = dead_letters.raised("ü" * MAX_KEPT_BYTES + "ValueError: why", "p", "s", None)
-    assert letter.detail.endswith("üValueError: why")
+    letter = dead_letters.raised(ValueError("ü" * MAX_KEPT_BYTES + "why"), "p", "s", None)
+    assert letter.detail.endswith("üwhy\n")
     assert len(letter.detail.encode()) <= MAX_KEPT_BYTES
 
 
 def test_a_traceback_that_is_no_valid_text_is_kept_readable():
-    assert dead_letters.raised("ValueError: \ud800", "p", "s", None).detail == "ValueError: \\ud800"
+    assert dead_letters.raised(ValueError("\ud800"), "p", "s", None).detail == "ValueError: \\ud800\n"
+
+
+_EVENT = b'"event":["trade","spot","BTCUSDT",11,1723161600000,1,0,100.0,1.0,false]}'
+_BYTE = b'"raw":"/w=="'
+
+
+@pytest.mark.parametrize(
+    ("letter", "stored"),
+    [
+        (
+            dead_letters.refused("crossed", "why", "a.b", b"\xff"),
+            b'{"reason":"refused","detail":"why","refusal":"crossed","subject":"a.b",' + _BYTE + b"}",
+        ),
+        (
+            dead_letters.raised(ValueError("why"), "trade", "echo", trade(id=11)),
+            b'{"reason":"strategy_error","detail":"ValueError: why\\n","pool":"trade","strategy":"echo",' + _EVENT,
+        ),
+        (
+            dead_letters.ended_process("trade", "echo", trade(id=11)),
+            b'{"reason":"strategy_error","detail":"every run that gave this event to this strategy ended with its '
+            b'process","pool":"trade","strategy":"echo",' + _EVENT,
+        ),
+        (
+            dead_letters.condemned(5, "trade", trade(id=11)),
+            b'{"reason":"condemned","detail":"5 runs of this event were started, and none came to its end",'
+            b'"pool":"trade",' + _EVENT,
+        ),
+        (
+            dead_letters.unreadable("record:x", "why", b"\xff", "trade", "", trade(id=11)),
+            b'{"reason":"unreadable","detail":"record:x can\'t be read and starts from empty: why",'
+            + _BYTE
+            + b',"pool":"trade",'
+            + _EVENT,
+        ),
+        (
+            dead_letters.no_signal(b"\xff", ValueError("why")),
+            b'{"reason":"unpublishable","detail":"not a signal: why",' + _BYTE + b"}",
+        ),
+        (
+            dead_letters.signal_too_large(b"\xff", 9, 8),
+            b'{"reason":"unpublishable","detail":"9 bytes with its headers, and NATS takes 8 at most",' + _BYTE + b"}",
+        ),
+        (
+            dead_letters.no_subject(b"\xff", "a b"),
+            b'{"reason":"unpublishable","detail":"not a NATS subject: \'a b\'",' + _BYTE + b"}",
+        ),
+    ],
+    ids=[
+        "refused",
+        "raised",
+        "ended_process",
+        "condemned",
+        "unreadable",
+        "no_signal",
+        "signal_too_large",
+        "no_subject",
+    ],
+)
+def test_each_kind_of_letter_is_stored_byte_for_byte_so(letter: DeadLetter, stored: bytes):
+    """Installations hold such letters, and scripts of operators read them."""
+    assert dead_letters.pack(letter) == stored
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda packed: dead_letters.no_signal(packed, ValueError("why")),
+        lambda packed: dead_letters.signal_too_large(packed, 9, 8),
+        lambda packed: dead_letters.no_subject(packed, "x" * 5_000),
+        lambda packed: dead_letters.unreadable("record:x", "why", packed, "trade", "", trade()),
+    ],
+)
+def test_the_bytes_of_every_kind_are_cut_at_64_kib(make: Callable[[bytes], DeadLetter]):
+    letter = make(b"x" * (MAX_KEPT_BYTES + 1))
+    assert len(letter.raw) == MAX_KEPT_BYTES
+    assert len(letter.detail) < 200
 
 
 def test_a_letter_is_json_that_leaves_out_what_it_has_not():

@@ -11,7 +11,7 @@ FIELD = "record:spot:BTCUSDT:trade"
 
 def given_up(stands: Record | None, seq: int) -> tuple[Record, Outcome]:
     packed = None if stands is None else records.pack(stands)
-    outcome = quarantine("trade", "s", trade(id=11, seq=seq), packed, "5 runs")
+    outcome = quarantine("trade", "s", trade(id=11, seq=seq), packed, 5)
     assert outcome.fields.keys() == {FIELD}
     return records.unpack(outcome.fields[FIELD]), outcome
 
@@ -32,7 +32,7 @@ def test_a_condemned_event_raises_applied_and_neither_count_nor_hash():
 def test_a_condemned_event_goes_to_the_dead_letters_and_is_counted():
     _, outcome = given_up(None, seq=1)
     (letter,) = map(dead_letters.unpack, outcome.letters)
-    assert (letter.reason, letter.detail, letter.pool, letter.event) == ("condemned", "5 runs", "trade", trade(id=11))
+    assert letter == dead_letters.condemned(5, "trade", trade(id=11))
     assert outcome.counts.stored() == {"condemned": 1}
     assert outcome.signals == outcome.audit == []
 
