@@ -24,7 +24,7 @@ class Steps:
         self._connectivity, self._refusals = connectivity, refusals
 
     async def run(self, step: Callable[[], Awaitable[T]]) -> T | None:
-        """Return what a step returns; None: a server failed it."""
+        """Run a step and return what it returns; None: a server failed it."""
         try:
             return await step()
         except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too

@@ -37,7 +37,7 @@ class SettingsError(RealtimeStrategiesError):
 
     @classmethod
     def of(cls, headline: str, faults: Sequence[str]) -> Self:
-        """Return one fault in the headline's line, several in a line each."""
+        """Return an error of several faults: one stands in the headline's line, more in a line each."""
         between = " " if len(faults) == 1 else "\n  "
         error = cls(f"{headline}:{between}{between.join(faults)}")
         error.faults = tuple(faults)
@@ -65,7 +65,7 @@ class UnreadableEntryError(LedgerError):
 
     @classmethod
     def of(cls, stream: str, entry: str, error: Exception) -> "UnreadableEntryError":
-        """Name the entry, so that it can be looked at and removed."""
+        """Return the error for an entry; it names the entry, so that it can be looked at and removed."""
         return cls(f"entry {entry} of {stream} can't be read: {str(error)[:200]}")
 
 

@@ -80,7 +80,7 @@ class ActiveConfiguration:
             # Who is overtaken looks again: nothing may run that does not know of a kill.
             with suppress(ConflictError):
                 return self._read()
-        raise ConflictError("others change the configuration all the time: it can't be read in peace")
+        raise ConflictError("the configuration kept changing and could not be read; retrying")
 
     def _read(self) -> tuple[Configuration, Overlay]:
         if not self._adopted:

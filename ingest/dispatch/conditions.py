@@ -1,4 +1,4 @@
-"""External conditions and callbacks of the sender."""
+"""The limits and callbacks that the sender is given."""
 
 from collections.abc import Callable
 from typing import NamedTuple

@@ -7,7 +7,7 @@ from tasks.protocol.findings import Finding
 from tasks.protocol.notice import Refusal
 from tasks.protocol.routing import LaneId
 
-#: A refusal to ingest is reported for so long: ingest tries again every 5 s at the latest.
+#: A refusal to ingest is reported for so long: ingest tries again every 3 s at the latest.
 TOLD_S = 10.0
 #: More reasons are counted, not listed.
 _REASONS = 3

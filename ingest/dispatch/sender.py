@@ -267,6 +267,7 @@ class Sender:
             await self._follow(lane, batch, positions)
 
     async def _follow(self, lane: Lane, batch: Batch[msgspec.Raw] | None, positions: LanePositions) -> None:
+        """Settle a lane from the ledger; if it is still overdue with the same batch, do what `Lane.decide` decides."""
         position, starts = positions.lanes[lane.id]
         if position is not None:
             self._settle(lane.id, position, noticed=False)

@@ -104,7 +104,7 @@ class StreamPublisher(Publisher):
         self._sending.add_done_callback(self._on_end)
 
     def check(self) -> None:
-        """Raise SettingsError: a subject is refused; NotStoredError: the stream takes a frame never."""
+        """Raise SettingsError: a subject is refused; NotStoredError: the stream can never take a frame."""
         super().check()
         if self._failure:
             raise self._failure

@@ -32,6 +32,7 @@ class LaneEvent(NamedTuple):
 
     seq: int
     packed: msgspec.Raw
+    #: Bytes of `packed`.
     size: int
     kind: Kind
     #: Venue and symbol.
@@ -183,7 +184,7 @@ class Lane:
         """
         if starts >= max_starts(len(self.flight)):
             if len(self.flight) == 1:
-                return self._doom(starts, now_s, copy_life_s)
+                return self._quarantine(starts, now_s, copy_life_s)
             self._halve()
             return "resend"
         if queue_full or sum(now_s - sent_s < copy_life_s for sent_s in self.sent_s) >= MAX_COPIES:
@@ -191,8 +192,8 @@ class Lane:
             return "wait"
         return "resend"
 
-    def _doom(self, starts: int, now_s: float, copy_life_s: float) -> Decision:
-        """Quarantine the event once none of its runs can be at work any more: none ended or began for a whole life."""
+    def _quarantine(self, starts: int, now_s: float, copy_life_s: float) -> Decision:
+        """Decide to quarantine the event once no run of it can be at work: none began or ended for `copy_life_s`."""
         if starts != self._incomplete_starts:
             self._incomplete_starts, self._incomplete_since_s = starts, now_s
         self.check_s = self._incomplete_since_s + copy_life_s

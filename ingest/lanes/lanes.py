@@ -84,7 +84,7 @@ class Lanes:
         return full
 
     def next_seq(self, seq: int = 0) -> int:
-        """Return the next frame its number: `seq`, if its source has given it one."""
+        """Return the number of the next frame: `seq`, if its source gave it one (from 1), else the last one plus 1."""
         self.last_seq = seq or self.last_seq + 1
         return self.last_seq
 

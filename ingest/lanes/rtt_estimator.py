@@ -21,13 +21,13 @@ class RttEstimator:
         self.smoothed_s: float | None = None
         self._deviation_s = 0.0
 
-    def sample(self, seconds: float) -> None:
+    def sample(self, round_trip_s: float) -> None:
         """Take a measured round trip. Never of a batch that was sent twice: nobody knows which copy was answered."""
         if self.smoothed_s is None:
-            self.smoothed_s, self._deviation_s = seconds, seconds / 2
+            self.smoothed_s, self._deviation_s = round_trip_s, round_trip_s / 2
             return
-        self._deviation_s += (abs(seconds - self.smoothed_s) - self._deviation_s) / 4
-        self.smoothed_s += (seconds - self.smoothed_s) / 8
+        self._deviation_s += (abs(round_trip_s - self.smoothed_s) - self._deviation_s) / 4
+        self.smoothed_s += (round_trip_s - self.smoothed_s) / 8
 
     def timeout_s(self, tries: int) -> float:
         """Return how long to wait after so many sends (from 1): doubling, between the bounds."""

@@ -1,9 +1,9 @@
 """Decides which lanes' batches go out now, and which of them travel together in one task. Pure.
 
 A task costs about the same whether it carries one event or a hundred: the queue, a worker's main process, its child,
-round trips. So no more tasks are in flight than the workers have processes. While there are fewer, each lane that
-has something gets a task of its own; when there are not enough for all, lanes share, also lanes of several pools where
-the same workers serve them.
+round trips. So no more tasks are in flight than the workers have processes, and a second one for each process only once
+`FULL_EVENTS` have gathered. While processes outnumber the lanes that have something, each of these lanes gets a task of
+its own; otherwise lanes share tasks, also lanes of several pools where the same workers serve them.
 """
 
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
@@ -44,7 +44,7 @@ class Workforce:
         return self._counted[pools]
 
     def group(self, pool: str) -> PoolGroup | None:
-        """Return the pools that are served by the same workers as this one, itself among them; None: it by nobody."""
+        """Return the pools that the same workers serve as this one, itself among them; None: no worker serves it."""
         return self._groups.get(pool)
 
     def _find_groups(self) -> Iterable[PoolGroup]:

@@ -1,4 +1,4 @@
-"""The channel of notices: silence is distinguished from a server that is gone."""
+"""Reads notices; tells a quiet channel from a dead server."""
 
 import asyncio
 
@@ -21,7 +21,7 @@ class CommitNotices:
     async def next(self) -> str | None:
         """Return the next notice; None where none came for a while.
 
-        Raises what Redis raises; redis.TimeoutError: it does not answer any more, as one whose machine vanished.
+        Raises what Redis raises; redis.TimeoutError: the server no longer answers pings, because its machine vanished, say.
         """
         message = await self._pubsub.get_message(timeout=self._wait_s)
         if message is not None:

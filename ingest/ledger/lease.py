@@ -48,7 +48,7 @@ class Lease:
         return time.monotonic() < self._until_s
 
     async def take(self) -> bool:
-        """Try to become the leader. Raises what Redis raises."""
+        """Try to become the leader; return whether this process is it now. Raises what Redis raises."""
         asked_s = time.monotonic()
         if not await self._lock.acquire(token=self._holder):
             return False

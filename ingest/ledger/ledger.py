@@ -206,9 +206,10 @@ class IngestLedger:
     async def checkpoint(
         self, epoch: Epoch, frontier: Position, written: Checkpoint, lanes: Mapping[LaneId, Position | None]
     ) -> bool:
-        """Write what ingest itself knows; `lanes` is where it knows each to stand.
+        """Write what ingest itself knows; return whether it is written, now or by an earlier call with the same name.
 
-        False: the epoch is not current, or a lane stands below that. Safe to repeat under the same name.
+        `lanes` is where ingest knows each lane to stand. False, with nothing written: the epoch is not current, or a lane
+        stands below that.
         """
         arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted), str(written.read or "")]
         arguments += [dead_letters.KEEP, list(map(string, written.letters))]

@@ -47,7 +47,7 @@ class Health:
         self._beat_s = time.monotonic()
 
     def healthz(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether the process is alive; no server is needed for that."""
+        """Return whether the event loop makes progress, and its last sign of life. No server is needed for that."""
         age_s = time.monotonic() - self._beat_s
         return age_s < HEARTBEAT_S or not self._lifecycle.started, {"heartbeat_age_s": round(age_s, 3)}
 

@@ -35,10 +35,10 @@ class CoreSource:
         """Do nothing: a subscription needs nothing to be there."""
 
     async def begin(self, stored: StoredOffsets, mine: Position | None) -> None:
-        """Nothing can be read again."""
+        """Return None: nothing can be read again."""
 
     def resume(self, position: Position) -> None:
-        """Is never called, because `begin` names no position."""
+        """Do nothing: never called, because `begin` returns no position."""
 
     async def poll(self) -> None:
         """Do nothing: the client renews subscriptions by itself."""

@@ -1,4 +1,4 @@
-"""Subscribing to the frames, and knowing that the server lets us."""
+"""Subscribes to the frames, and checks that the server lets us."""
 
 from collections.abc import Awaitable, Callable
 from contextlib import suppress
@@ -15,12 +15,12 @@ _ANSWER_S = 5
 
 
 async def listen(client: NatsClient, subjects: str, on_message: Callable[[Msg], Awaitable[None]]) -> list[Subscription]:
-    """Subscribe to each of `subjects`, which commas separate, without a queue group: it would share frames out.
+    """Subscribe to each of `subjects`, separated by commas; return the subscriptions.
 
-    Messages come in the order in which they were published, as far as one publisher is concerned. Subscriptions are to be
-    drained one after the other, in the order in which they are given.
+    There is no queue group, because each subscriber needs every frame. The messages of one publisher come in the order in
+    which it published them. To end, drain the subscriptions one after the other, in the order of the list.
 
-    Raises SettingsError: the login may not read one of them. Nothing else would ever say so.
+    Raises SettingsError: the login may not read one of the subjects. Nothing else would ever report that.
     """
     named = [subject.strip() for subject in subjects.split(",")]
     subscriptions = await client.subscribe_together(named, on_message)

@@ -61,7 +61,7 @@ class PriceHistory:
         return sorted({(venue, symbol) for venue, symbol, _ in self.kept})
 
     def kind(self, name: Name) -> Kind:
-        """Return whose prices `prices` gives."""
+        """Return the kind of event that `prices` has the prices of."""
         return "depth" if (*name, "depth") in self.kept else "trade"
 
     def series(self, venue: Venue, symbol: str, kind: Kind) -> Prices | None:

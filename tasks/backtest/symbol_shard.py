@@ -1,7 +1,8 @@
 """Which symbols one of several processes works on. Pure.
 
-Records and states of pools keyed by "symbol" know only their own symbol, so processes that share the symbols out need
-nothing of each other: each reads all lines and parses those of its own symbols. Pools keyed by "all" go to the first.
+Records and states of pools keyed by "symbol" know only their own symbol, so processes among which the symbols are
+partitioned need nothing of each other: each reads all lines and parses those of its own symbols. Pools keyed by "all"
+go to the first.
 """
 
 from tasks.frames.model import StreamName, parse_stream

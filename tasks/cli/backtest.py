@@ -34,7 +34,7 @@ HtmlPage = Annotated[
     Path | None, typer.Option(help="Write a page with prices, signals and what came of them; needs plotly.")
 ]
 Processes = Annotated[
-    int, typer.Option("--jobs", min=0, help="Processes to share the symbols out to; 0: as many as pay.")
+    int, typer.Option("--jobs", min=0, help="Processes among which symbols are partitioned; 0: as many as pay.")
 ]
 SignalsFile = Annotated[Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]

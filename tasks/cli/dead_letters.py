@@ -1,4 +1,4 @@
-"""`python -m tasks deadletters`: what could not be worked on, why, and what to do with it."""
+"""`python -m tasks deadletters`: list, show, retry and remove dead letters."""
 
 import asyncio
 from collections import Counter
@@ -25,7 +25,7 @@ from tasks.ops.retry import Retry, RetryResult
 from tasks.protocol import dead_letters
 from tasks.settings import Settings, load, mask
 
-app = typer.Typer(help="What could not be worked on, why, and what to do with it.", no_args_is_help=True)
+app = typer.Typer(help="List, show, retry and remove dead letters.", no_args_is_help=True)
 err = command_line.Console(stderr=True)
 
 CONNECT_S = 3.0
@@ -65,7 +65,7 @@ def _chosen(
 
 
 def _named(store: DeadLetterStore, ids: Sequence[str], chosen: DeadLetterFilter) -> Iterator[StoredLetter]:
-    """Return the letters of ids, or those that were chosen; raises SettingsError unless it is one of both."""
+    """Yield the letters with these ids, or the selected ones. Raises SettingsError unless it is one of both."""
     if bool(ids) == (chosen != DeadLetterFilter()):
         raise SettingsError("say which: either ids, or filters such as --reason and --until 7d")
     return iter(list(store.get(ids))) if ids else store.choose(chosen)

@@ -49,7 +49,7 @@ def _line(finding: Finding) -> Text:
 
 
 def examine() -> Iterator[Finding]:
-    """Look at everything."""
+    """Yield the findings of all checks, in the order in which they are printed."""
     try:
         settings = load()
     except SettingsError as error:

@@ -109,6 +109,8 @@ def _check_symbol(settings: Settings, found: ConfigurationInForce, symbol: str) 
 
 
 def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) -> None:
+    """Set gates of a strategy, or of `all`; None takes one back to its default. Print the change."""
+
     def wanted(found: ConfigurationInForce) -> Overlay:
         return edits.values(found.configuration, name, gates)
 
@@ -117,7 +119,7 @@ def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) 
 
 @app.command()
 def kill(name: Name, *, reason: Reason = "", author: Author = "") -> None:
-    """Hold back every signal of a strategy, or of `all`, until `revive`; states go on, so that it is seamless."""
+    """Hold back every signal of a strategy, or of `all`; strategies keep running, so `revive` needs no warm-up."""
     _switch(name, {"gate.killed": True}, reason, author)
 
 
@@ -128,6 +130,8 @@ def revive(name: Name, *, reason: Reason = "", author: Author = "") -> None:
 
 
 def _pause(name: str, gates: dict[str, bool | None], reason: str, author: str, *, paused: bool) -> None:
+    """Pause or resume the pool `name`, if there is one, else set the gates of the strategy `name`. Print the change."""
+
     def wanted(found: ConfigurationInForce) -> Overlay:
         if name in found.configuration.pools:
             return of_pool(name, paused=paused)

@@ -75,7 +75,7 @@ def _hints(context: typer.Context, *, version: command_line.Version = False) -> 
 
 
 def main() -> None:
-    """Run a command; one line and exit code 1 for what a person can fix."""
+    """Run a command; one line and exit status 1 for what a person can fix."""
     terminal.accept_any_text()
     # Standard output is for what was asked for.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))

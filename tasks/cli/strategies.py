@@ -19,7 +19,7 @@ from tasks.frames.plausibility import PlausibilityLimits
 from tasks.settings import load
 from tasks.strategy import AnyStrategy
 
-app = typer.Typer(help="What strategies there are, what they mean, and what they did.", no_args_is_help=True)
+app = typer.Typer(help="List, describe, check and change strategies.", no_args_is_help=True)
 out = command_line.Console()
 err = command_line.Console(stderr=True)
 
@@ -80,7 +80,7 @@ def _bounds(rules: list[Any]) -> Iterator[str]:
 
 @app.command()
 def check(name: Name) -> None:
-    """Run the contract suite on a strategy; exit code 1 when a check fails.
+    """Run the contract suite on a strategy; the exit status is 1 when a check fails.
 
     Example: python -m tasks strategies check my_package.my_module:MyStrategy
     """

@@ -131,7 +131,7 @@ class Configuration(BaseModel):
 
 
 def check(tables: Any, what: str) -> Configuration:
-    """Make a configuration of nested tables. Raises SettingsError, one message with every fault; `what` begins it."""
+    """Return the configuration of nested tables. Raises SettingsError, one message with every fault; `what` begins it."""
     try:
         return Configuration.model_validate(tables)
     except ValidationError as error:

@@ -150,7 +150,9 @@ def recorded(overlay: Overlay, file: Configuration, values: Iterable[RuntimeValu
 
 
 def merge(file: Configuration, overlay: Overlay, build: Callable[[Configuration], object]) -> MergedConfiguration:
-    """Lay the overlay over the file; `build` raises SettingsError for a configuration that strategies refuse.
+    """Return the file with the overlay over it, and the runtime values that do not fit, which are left out.
+
+    `build` raises SettingsError for a configuration that strategies refuse.
 
     Raises SettingsError: the file can't be used by itself.
     """

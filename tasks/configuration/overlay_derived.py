@@ -1,4 +1,4 @@
-"""The overlay of changes by a release that stored none: derived from the difference to the strategies file. Pure."""
+"""Derives the runtime values from a configuration stored by a release that kept none. Pure."""
 
 from collections.abc import Iterable, Iterator
 from itertools import groupby

@@ -47,7 +47,7 @@ def create(name: str, params: dict[str, Any]) -> AnyStrategy:
 
 
 def find(name: str) -> type[AnyStrategy]:
-    """Import the class of the strategy `name`. Raises SettingsError when there is none that can be used.
+    """Import and return the class of the strategy `name`. Raises SettingsError: there is none that can be used.
 
     Somebody's own may stand in the strategies file's folder, in those of STRATEGIES_PATH, or in the current one.
     """
@@ -96,7 +96,7 @@ def build(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
 
 
 def running(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
-    """Return what `build` gives without the strategies that are off: what workers and the backtest run."""
+    """Return what `build` returns, without the strategies that are off: what workers and the backtest run."""
     return {
         pool: tuple(each for each in strategies if not each.gate.off)
         for pool, strategies in build(configuration).items()

@@ -109,7 +109,7 @@ class _EngineRun(NamedTuple):
 
 
 def check(strategy_type: type[AnyStrategy], size: SuiteSize = SuiteSize()) -> SuiteReport:  # noqa: B008 a constant
-    """Try everything; never raises what the strategy raises."""
+    """Return the result of each check of a strategy; never raises what the strategy raises."""
     trial = _StrategyTrial(strategy_type, size)
     checks: tuple[tuple[str, Callable[[], str]], ...] = (
         ("unknown parameters are refused", trial.parameters),
@@ -118,7 +118,7 @@ def check(strategy_type: type[AnyStrategy], size: SuiteSize = SuiteSize()) -> Su
         ("a cut and a restored state change nothing", trial.resume),
         ("a repeated event yields nothing", trial.repeats),
         ("no signal in warm-up", trial.warmup),
-        ("a clock that was ahead is got over", trial.clock),
+        ("recovers from a clock that was ahead", trial.clock),
         ("the state stays bounded", trial.bounded),
         ("cost per event", trial.cost),
         ("no clock, I/O, randomness or Celery (lint)", trial.source),

@@ -1,6 +1,6 @@
 """The engine: a pure function of (states, events, configuration). The same code runs live and in the backtest.
 
-    outcome = run(batch's events, what the ledger holds, strategies)
+    outcome = BatchRun(pool, source, strategies, ..., what the ledger holds).finish(the batch's events)
 
 Nothing here opens a socket, asks a clock or keeps anything from one call to the next but how things are called.
 """
@@ -24,7 +24,7 @@ from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.strikes import NOTHING, ExcludedEvents
 
-#: Gives nanoseconds that only rise.
+#: Returns nanoseconds that never fall.
 Clock = Callable[[], int]
 
 
@@ -65,7 +65,7 @@ def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrateg
 
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
-    """Return the names of the records and states that `run` will want, each once."""
+    """Return the names of the records and states that a `BatchRun` needs, each once."""
     several = tuple(strategies)
     named = [_names(event.venue, event.symbol, event.kind, several) for event in events]
     return tuple(dict.fromkeys(chain((each.record for each in named), *(each.states for each in named))))
@@ -99,7 +99,7 @@ class BatchRun:
         self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
     def finish(self, events: Sequence[AnyEvent]) -> Outcome:
-        """Return every event to the strategies. Raises NewerStateError and what is fatal."""
+        """Run the strategies on every event; return the outcome. Raises NewerStateError and what is fatal."""
         for event in events:
             self._take(event)
         for name, taken in self._taken.items():

@@ -96,7 +96,7 @@ def parse_stream(name: str) -> StreamName | None:
 
 @lru_cache(maxsize=8192)
 def parse_short_stream(name: str) -> StreamName | None:
-    """Do the same for a name that is known to be no longer than MAX_STREAM_CHARS."""
+    """Return what `parse_stream` returns, for a name that is known to be no longer than MAX_STREAM_CHARS."""
     match = _STREAM.fullmatch(name)
     if match is None:
         return None

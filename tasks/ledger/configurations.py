@@ -62,7 +62,10 @@ _decode_change = msgspec.json.Decoder(ConfigurationChange).decode
 
 
 def read_file(path: Path) -> Configuration:
-    """Read a strategies file and try everything in it. Raises SettingsError, one message with every fault."""
+    """Return the configuration of a strategies file, after importing and making every strategy that it names.
+
+    Raises SettingsError, one message with every fault.
+    """
     chosen = configuration.read(path)
     registry.build(chosen)
     return chosen
@@ -233,7 +236,7 @@ class ConfigurationStore:
         return self.set(off, reason, author).change
 
     def reset(self, key: str, reason: str, author: str) -> EditResult:
-        """Return up what was set at run time for a key, or for all of a strategy; with an empty one, all of it.
+        """Remove what was set at run time for a key, or for all of a strategy; for an empty key, all of it.
 
         Raises SettingsError: nothing of the kind is set; ConflictError; and LedgerError.
         """
@@ -252,7 +255,7 @@ class ConfigurationStore:
     def rollback(self, version: str, reason: str, author: str) -> tuple[EditResult, ConfigurationChange | None]:
         """Undo the newest change at run time that is in force; or bring back all that was set at run time in a version.
 
-        Either way today's strategies file lies under it. Return the undone change too, if it was one. Raises
+        Either way today's strategies file lies under it. Returns the undone change too, None with a `version`. Raises
         LedgerError: there is nothing to go back to; ConflictError; and SettingsError.
         """
         old, replay = self.in_force(), HistoryReplay(self.history())

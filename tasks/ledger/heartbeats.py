@@ -22,7 +22,7 @@ from tasks.protocol.notice import WORKERS_NOTICE
 from tasks.settings import Settings
 from tasks.version import VERSION
 
-#: A worker that has not been seen for so long is gone. Ingest looks every 3 s: so it knows of a death within 15 s.
+#: A worker that has not been seen for so long is gone. Ingest looks every 3 s, so it knows of a death within 13 s.
 ALIVE_S = 10.0
 #: How often a worker writes itself down.
 EVERY_S = 3.0
@@ -66,7 +66,10 @@ _decode = msgspec.json.Decoder(_SeenEntry).decode
 
 
 def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
-    """Return the living workers by name, of a reply of HGETALL and of Redis's time. Entries that are not ours are left out."""
+    """Return the living workers, sorted by name, from Redis's hash `workers` and its clock (unix seconds).
+
+    Entries that are not ours are left out.
+    """
     seen = []
     for name, packed in sorted(entries.items()):
         try:

@@ -22,8 +22,9 @@ Keys, each behind the namespace:
     configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
     workers          hash    node name and process id of a worker → JSON, written every 3 s (`tasks/ledger/heartbeats.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
-                             change of it; `workers`, by one that starts or stops;
-                             refused|pool|partition|epoch|why, where Redis refused a commit
+                             change of it; `workers`, by one that starts, stops or changes its queues;
+                             refused|pool|partition|epoch|why, where Redis refused a commit;
+                             strike|pool|partition|epoch|..., where a strategy ended its process
 """
 
 from collections.abc import Iterable

@@ -8,7 +8,7 @@ from tasks.telemetry import latency
 
 
 class LedgerSummary(msgspec.Struct):
-    """Totals of a pipeline: frames = events + skipped + refused; repeats and drops are counted per record."""
+    """Totals of a pipeline: frames = events + skipped + refused; repeats and drops are counted once in each pool."""
 
     frames: int
     events: int

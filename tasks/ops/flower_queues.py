@@ -1,7 +1,7 @@
-"""Flower's queue lengths, asked of the broker as everybody here asks it; `flowerconfig` sees to that.
+"""Flower's queue lengths, read with our own Redis client; `flowerconfig` calls `install`.
 
-Flower's own client takes the broker's URL apart by itself: of a socket it knows no database and no user, of several
-Sentinels only the first.
+Flower's own client parses the broker's URL by itself: it ignores the database and the user of a socket, and all Sentinels
+but the first.
 """
 
 from typing import Any
@@ -23,5 +23,5 @@ class QueueLengths(RedisBase):  # type: ignore[misc]  # Flower has no types
 
 
 def install() -> None:
-    """Have Flower ask it."""
+    """Have Flower use `QueueLengths`."""
     flower.views.Broker = QueueLengths

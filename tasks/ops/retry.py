@@ -79,7 +79,7 @@ def prepare(letter: StoredLetter, subjects: str) -> RetryAttempt | RetryResult:
 
 
 def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:
-    """Share tries out to rounds: in each at most one event of a record, the events of a record by their ids."""
+    """Yield the tries in rounds: in each at most one event of a record, the events of a record by their ids."""
     left = sorted(tries, key=lambda each: each.event.id if each.event else 0)
     while left:
         frames: dict[str, tuple[str, bytes]] = {}

@@ -128,7 +128,7 @@ def task_id(carried: Sequence[Batch[Any]], tries: int = 1) -> str:
 
 
 def max_starts(events: int) -> int:
-    """How often a batch of so many events may be started without completing."""
+    """Return how often a batch of so many events (1 or more) may be started without completing: 3 times, a single event 5."""
     return MAX_STARTS_OF_A_BATCH if events > 1 else MAX_STARTS_OF_AN_EVENT
 
 

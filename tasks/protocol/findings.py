@@ -67,12 +67,12 @@ def named_some(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMED]) + (f" and {more} more" if more > 0 else "")
 
 
-def age(seconds: float) -> str:
+def age(age_s: float) -> str:
     """Return an age in the largest fitting unit: 5 s, 3 min, 2 h, 4 days."""
     for unit, length_s in (("days", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * length_s:
-            return f"{seconds / length_s:.0f} {unit}"
-    return f"{max(0.0, seconds):.0f} s"
+        if age_s >= 2 * length_s:
+            return f"{age_s / length_s:.0f} {unit}"
+    return f"{max(0.0, age_s):.0f} s"
 
 
 def refusals(workers: Iterable[tuple[str, str]]) -> Iterator[Finding]:

@@ -26,7 +26,7 @@ _pack_id_and_time = struct.Struct(">qq").pack
 class Record(msgspec.Struct, array_like=True):
     """Progress of one (pool, venue, symbol, kind): the last applied event, counts and running hash."""
 
-    #: The last event that was decided on: applied, repeat or condemned.
+    #: The last event that was decided on: applied, repeat or quarantined.
     applied: Position | None = None
     #: Exchange id and time of the last event given to strategies.
     id: int = -1
@@ -51,7 +51,7 @@ class Record(msgspec.Struct, array_like=True):
         return "new"
 
     def pass_over(self, event: AnyEvent, source: str) -> None:
-        """Count a repeat or a condemned event as decided."""
+        """Count a repeat or a quarantined event as decided."""
         self.applied = Position(source, event.seq)
 
     def take(self, event: AnyEvent, source: str) -> None:

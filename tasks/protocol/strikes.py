@@ -46,7 +46,7 @@ class RunningBatch(msgspec.Struct, frozen=True, array_like=True):
 
     @classmethod
     def of(cls, batch: Batch[Any], strategies: Sequence[str]) -> "RunningBatch":
-        """Describe a batch that is about to be run."""
+        """Return the description of a batch that is about to be run."""
         return cls(
             batch.pool, batch.partition, batch.shard, str(batch.epoch), str(batch.prev or ""), batch.to.source,
             batch.configuration, tuple(strategies),

@@ -108,7 +108,7 @@ class _UrlPart(NamedTuple):
 
     @classmethod
     def split(cls, url: str) -> Self:
-        """Take a URL apart. Raises ValueError."""
+        """Return the parts of a URL. Raises ValueError."""
         parts = _split(url)
         login = unquote(parts.username or ""), unquote(parts.password or "")
         named = _database(parts.query)

@@ -14,30 +14,30 @@ MAX_SHARDS = 64
 
 
 def upper(value: Any) -> Any:
-    """A word in any case."""
+    """Return a word in upper case; anything else as it is."""
     return value.upper() if isinstance(value, str) else value
 
 
 def digit(value: Any) -> Any:
-    """A number of one digit, which the environment gives as text."""
+    """Return text of one digit, as it stands in the environment, as a number; anything else as it is."""
     return int(value) if isinstance(value, str) and value in set(string.digits) else value
 
 
 def nats_url(value: str) -> str:
-    """Servers of NATS, with commas between."""
+    """Return URLs of NATS servers, with commas between. Raises ValueError."""
     NatsAddress.parse(value)
     return value
 
 
 def redis_url(value: str) -> str:
-    """A Redis, or nothing."""
+    """Return the URL of a Redis, or nothing. Raises ValueError."""
     if value:
         RedisAddress.parse(value)
     return value
 
 
 def websocket_url(value: str) -> str:
-    """A websocket, to whose address its streams are added."""
+    """Return the address of a websocket, to which a query can be added. Raises ValueError."""
     try:
         parts = urlsplit(value)
         usable = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
@@ -59,7 +59,7 @@ def nats_subjects(value: str) -> str:
 
 
 def signal_subject(value: str) -> str:
-    """A subject in which parts of a signal stand for themselves."""
+    """Return a subject with fields such as {strategy}, to be filled from a signal. Raises ValueError."""
     try:
         fields = {(name, spec, how) for _, name, spec, how in string.Formatter().parse(value) if name is not None}
         plain = fields <= {(name, "", None) for name in ("strategy", "symbol", "action", "venue")}
@@ -77,7 +77,7 @@ def _is_token(text: str) -> bool:
 
 
 def shard(value: str) -> str:
-    """A number, and of how many."""
+    """Return a shard as `NUMBER/COUNT`: 0 <= NUMBER < COUNT <= MAX_SHARDS. Raises ValueError."""
     number, _, count = value.partition("/")
     if not (number.isdecimal() and count.isdecimal() and int(number) < int(count) <= MAX_SHARDS):
         raise ValueError(f"not a number and how many, such as 0/2 and 1/2 (at most {MAX_SHARDS})")
@@ -85,7 +85,7 @@ def shard(value: str) -> str:
 
 
 def readable(value: str) -> str:
-    """The path of a file that can be read, or nothing."""
+    """Return the path of a file that can be read, or nothing. Raises ValueError."""
     try:
         if value:
             Path(value).open("rb").close()
@@ -95,7 +95,7 @@ def readable(value: str) -> str:
 
 
 def tls_files(names: str, authority: str, certificate: str, key: str) -> None:
-    """Three files of TLS, where they are given, as settings of these names."""
+    """Check the files of TLS that are given; `names` are their settings. Raises ValueError: one can't be used."""
     try:
         if authority:
             ssl.create_default_context(cafile=authority)

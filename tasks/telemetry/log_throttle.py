@@ -9,7 +9,7 @@ class LogThrottle:
     """Allows a repeated warning once in an interval."""
 
     def __init__(self, interval_s: float = LOG_INTERVAL_S) -> None:
-        """Allow one in `interval_s`."""
+        """Allow one warning in `interval_s`; the first at once. 0 allows every one."""
         self._interval_s = interval_s
         self._next_s = 0.0
 

@@ -69,7 +69,7 @@ class Tracer:
 
     @contextmanager
     def batch(self, lane: str, events: Sequence[TracedEvent], *, resend: bool) -> Iterator[Mapping[str, str]]:
-        """Return the span of a task, as `tracing.batch` does; entering it gives the headers that carry its trace.
+        """Run the block in the span of a task, as `tracing.batch` does; yield the headers that carry its trace.
 
         The parent is the first frame that is sampled, else the first that has a trace at all: so what a publisher
         decided about sampling holds, and of a quiet lane, where a batch is one frame, the trace goes through whole.

@@ -49,12 +49,15 @@ class WorkerHealth:
         return self._now() - self._beat_s
 
     def healthz(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether the main loop makes progress. While it stops, it waits for its processes and does not beat."""
+        """Return whether the main loop makes progress, and the age of its last sign of life.
+
+        A worker that stops waits for its processes without a sign of life, and counts as alive.
+        """
         age_s = self.beat_age_s
         return age_s < self._limit_s or self.stopping, {"heartbeat_age_s": round(age_s, 3)}
 
     def ready(self) -> tuple[bool, dict[str, Any]]:
-        """Return whether batches are worked off, part by part."""
+        """Return whether batches are worked off, and the details: each part that has to be there, processes, queues, port."""
         parts = {
             "broker": self.listening,
             "redis": self._now() - self._answered_s < UNAVAILABLE_S,

@@ -118,16 +118,16 @@ def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *p
         raise
 
 
-def committed(dones: Sequence[BatchResult], seconds: float) -> None:
-    """Count the results of a task's batches; each takes its part of the task's seconds, by its events."""
+def committed(dones: Sequence[BatchResult], task_s: float) -> None:
+    """Count the results of a task's batches. Each took its part of `task_s`, the task's seconds, by its number of events."""
     events = sum(done.events for done in dones)
     for done in dones:
         if _counters:
-            _committed(pool_label(done.pool), done, seconds * done.events / events)
+            _committed(pool_label(done.pool), done, task_s * done.events / events)
 
 
-def _committed(pool: str, done: BatchResult, seconds: float) -> None:
-    _seconds(pool).observe(seconds)
+def _committed(pool: str, done: BatchResult, batch_s: float) -> None:
+    _seconds(pool).observe(batch_s)
     count("worker_batches", pool)
     count("worker_events", pool, by=done.applied)
     count("worker_repeats", pool, by=done.repeats)

@@ -44,7 +44,7 @@ LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, 2000.0, 10_000.0
 
 @app.callback()
 def _main() -> None:
-    """Measure this project beside others, on this machine."""
+    """Compare this project with alternatives, on this machine."""
 
 
 @app.command("bench")

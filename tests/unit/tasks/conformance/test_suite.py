@@ -162,7 +162,7 @@ def test_a_built_in_strategy_passes_and_speaks(name, monkeypatch):
         (Fragile, {"no event makes it raise"}),
         (Eternal, {"no signal in warm-up"}),
         (Undecided, {"no signal in warm-up"}),
-        (Stubborn, {"a clock that was ahead is got over"}),
+        (Stubborn, {"recovers from a clock that was ahead"}),
         (Deaf, {"no event makes it raise"}),
     ],
 )
