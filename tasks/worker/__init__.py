@@ -14,6 +14,8 @@ __all__ = [
     "result_backend",
     "run_guard",
     "run_note",
+    "run_observer",
+    "run_reporter",
     "run_watch",
     "runner",
     "status_server",

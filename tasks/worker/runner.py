@@ -34,28 +34,19 @@ from tasks.ledger import BatchStart, Committed, Ledger
 from tasks.protocol.batches import Batch, max_starts
 from tasks.protocol.counters import CounterKey
 from tasks.protocol.outcome import Outcome
-from tasks.telemetry import tracing
-from tasks.telemetry.log_throttle import LogThrottle
-from tasks.telemetry.logs import about
-from tasks.worker.batch_timing import BatchTimings
-from tasks.worker.strategy_errors import StrategyErrors
+from tasks.worker.run_observer import RunObserver
 
 #: What may be raised while strategies run and is no doing of the events: files, modules, the ledger.
 NOT_THE_EVENTS = (OSError, ImportError, RealtimeStrategiesError)
 #: What ends a run as its process's end does: the machine's own, where strategies are not at fault.
 FATAL = (MemoryError, SoftTimeLimitExceeded)
 log = structlog.get_logger()
-_strategy_errors = StrategyErrors()
-_throttle = LogThrottle()
-_timings = BatchTimings()
 
 #: What is done for so long is committed, though the task has more to do: another round trip costs less than waiting.
 COMMIT_AFTER_S = 0.01
 
 #: Gives the strategies of a pool under a configuration: (ledger, version, pool).
 FindStrategies = Callable[[Ledger, str, str], Sequence[BoundStrategy]]
-#: Takes a batch that begins to run and its strategies; returns where the run notes what it is at.
-Note = Callable[[Batch[AnyEvent], Sequence[BoundStrategy]], engine.RunProgress | None]
 
 
 class TaskSummary(msgspec.Struct):
@@ -116,20 +107,22 @@ def run(
     ledger: Ledger,
     find_strategies: FindStrategies,
     is_fatal: IsFatal = is_fatal,
-    note: Note = lambda *_: None,
+    observer: RunObserver | None = None,
     commit_after_s: float = COMMIT_AFTER_S,
 ) -> list[BatchResult]:
     """Run the batches of a task once; return what was committed. What ends alive takes its start back.
 
-    `note` is told of each batch that begins, and returns where to say what it is at. What has been done for longer than
-    `commit_after_s` is committed before the next batch runs. Raises what Redis raises, and what `is_fatal` calls so,
+    What has been done for longer than `commit_after_s` is committed before the next batch runs. Raises what Redis raises, and what `is_fatal` calls so,
     which counts as a run that never ended; so do whatever ends the process, such as SystemExit, and what a batch brings
     about wherever it is run.
     """
-    quick_first = sorted(carried, key=_timings.expected_s)
-    runs = [_LaneRun(batch, find_strategies(ledger, batch.configuration, batch.pool)) for batch in quick_first]
+    observer = observer or RunObserver()
+    quick_first = sorted(carried, key=observer.expected_s)
+    runs = [
+        _LaneRun(batch, find_strategies(ledger, batch.configuration, batch.pool), observer) for batch in quick_first
+    ]
     try:
-        _run(runs, ledger, is_fatal, note, commit_after_s)
+        _run(runs, ledger, is_fatal, commit_after_s)
     except FATAL:
         raise
     except Exception as error:
@@ -140,15 +133,17 @@ def run(
             ledger.publish_refusal([each.batch for each in runs if not (each.done or each.refusal)], error)
         raise
     if refused := [each for each in runs if each.refusal]:
-        _pass_over(refused, ledger)
+        for each in refused:
+            each.pass_over(ledger)
+        ledger.count(CounterKey("fenced"), len(refused))
     return [each.done for each in runs if each.done]
 
 
 class _LaneRun:
     """The run of one batch."""
 
-    def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> None:
-        self.batch, self.strategies = batch, strategies
+    def __init__(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy], observer: RunObserver) -> None:
+        self.batch, self.strategies, self._observer = batch, strategies, observer
         #: What it is about to commit, and how often states had been reset when its own were read.
         self.outcome: Outcome | None = None
         self.resets = b""
@@ -158,8 +153,12 @@ class _LaneRun:
         #: Whether it brought about an exception that it would bring about again: a strategy's alone does not get here.
         self.raised = False
 
-    def work(self, begun: BatchStart, is_fatal: IsFatal, note: Note) -> None:
+    def work(self, begun: BatchStart, is_fatal: IsFatal) -> None:
         """Run the strategies over the events, unless there is a reason not to."""
+        with self._observer.running(self.batch):
+            self._work(begun, is_fatal)
+
+    def _work(self, begun: BatchStart, is_fatal: IsFatal) -> None:
         batch = self.batch
         self.refusal = _refusal(batch, begun)
         if self.refusal is not None:
@@ -170,35 +169,40 @@ class _LaneRun:
             self.strategies,
             batch.configuration,
             begun.held,
-            engine.RunOptions(perf_counter_ns, is_fatal, note(batch, self.strategies), begun.excluded),
+            engine.RunOptions(
+                perf_counter_ns, is_fatal, self._observer.progress(batch, self.strategies), begun.excluded
+            ),
         )
         began_ns = time_ns()
         try:
             outcome = run_.finish(batch.events)
         except NewerStateError as error:
             self.refusal = str(error)
-            if _throttle.allow():
-                log.warning("a lane waits for workers of a newer release", why=self.refusal)
+            self._observer.newer_state(self.refusal)
             return
         except NOT_THE_EVENTS:
             raise
         except Exception:
             self.raised = True
             raise
-        outcome.traces = tracing.strategies(began_ns, outcome.spent_ns, outcome.signals)
+        outcome.traces = self._observer.ran(began_ns, outcome)
         self.outcome, self.resets = outcome, begun.resets
+
+    def pass_over(self, ledger: Ledger) -> None:
+        """Leave a batch that was not needed as it was."""
+        _release_start(self.batch, ledger)
+        self._observer.not_needed(self.batch, self.refusal or "")
 
     def end(self, committed: Committed) -> None:
         """Take what became of the commit."""
         if committed == "committed" and self.outcome:
-            with about(self.batch):
-                _strategy_errors.record(self.outcome.letters)
+            self._observer.committed(self.batch, self.outcome)
             self.done = _done(self.batch, self.outcome)
         else:
             self.refusal = f"fenced by {committed}"
 
 
-def _run(runs: Sequence[_LaneRun], ledger: Ledger, is_fatal: IsFatal, note: Note, commit_after_s: float) -> None:
+def _run(runs: Sequence[_LaneRun], ledger: Ledger, is_fatal: IsFatal, commit_after_s: float) -> None:
     begun = ledger.begin([(each.batch, engine.fields(each.batch.events, each.strategies)) for each in runs])
     worked: list[_LaneRun] = []
     since_s = perf_counter()
@@ -206,8 +210,7 @@ def _run(runs: Sequence[_LaneRun], ledger: Ledger, is_fatal: IsFatal, note: Note
         if worked and perf_counter() - since_s > commit_after_s:
             _commit(worked, ledger)
             worked, since_s = [], perf_counter()
-        with about(each.batch), _timings.noted(each.batch):
-            each.work(start, is_fatal, note)
+        each.work(start, is_fatal)
         if each.refusal == "repeat" and start.position is not None:
             ledger.notify(each.batch, start.position)
         if each.outcome:
@@ -220,16 +223,6 @@ def _commit(worked: Sequence[_LaneRun], ledger: Ledger) -> None:
     answers = _when_redis_is_back(ledger.commit, [(each.batch, each.outcome, each.resets) for each in worked])
     for each, committed in zip(worked, answers, strict=True):
         each.end(committed)
-
-
-def _pass_over(refused: Sequence[_LaneRun], ledger: Ledger) -> None:
-    """Leave batches that were not needed as they were."""
-    for each in refused:
-        with about(each.batch):
-            _release_start(each.batch, ledger)
-            tracing.note(not_needed=each.refusal or "")
-            log.debug("batch not needed", why=each.refusal)
-    ledger.count(CounterKey("fenced"), len(refused))
 
 
 def _done(batch: Batch[AnyEvent], outcome: Outcome) -> BatchResult:

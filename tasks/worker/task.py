@@ -1,8 +1,12 @@
-"""The Celery task. Thin: what happens to its batches is in `runner`."""
+"""The Celery task. What happens to its batches is in `runner`; here is what stands around it.
+
+Each concern is a context manager or a function of its own: the time limit, the note of what runs, the log's context,
+Redis's refusals, metrics and the trace.
+"""
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
@@ -12,24 +16,26 @@ from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
 from tasks.celery import app
+from tasks.events import AnyEvent
 from tasks.ledger import Ledger
 from tasks.protocol import batches
+from tasks.protocol.batches import Batch
 from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import load
 from tasks.telemetry import tracing
 from tasks.worker import runner, worker_metrics
 from tasks.worker.refused_by_redis import ignored_if_refused
 from tasks.worker.run_note import SOLO, RunNote, of_child
+from tasks.worker.run_reporter import RunReporter
 from tasks.worker.strategy_cache import StrategyCache
 from tasks.worker.time_limit import bounded
+
+_strategies = StrategyCache()
 
 
 @lru_cache(maxsize=1)
 def _ledger() -> Ledger:
     return Ledger.connect(load())
-
-
-_strategies = StrategyCache()
 
 
 @lru_cache(maxsize=1)
@@ -40,44 +46,66 @@ def _note() -> RunNote | None:
     return RunNote(of_child(directory, os.getpid()) if worker_metrics.is_child() else directory / SOLO)
 
 
-@contextmanager
-def _noted() -> Iterator[runner.Note]:
-    """Note that this process runs a task, for as long as the block lasts; yield what notes its batches."""
-    note = _note()
-    if note is None:
-        yield lambda *_: None
-        return
-    note.begin()
-    try:
-        yield note.of
-    finally:
-        note.end()
+@lru_cache(maxsize=1)
+def _reporter() -> RunReporter:
+    return RunReporter(_note())
 
 
 @app.task(name=TASK_NAME)
 def process(payload: bytes) -> runner.TaskSummary:
     """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
     started_s = perf_counter()
-    with bounded(load().run_limit_s), _noted() as note:
-        with worker_metrics.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
-            carried = batches.unpack(payload)
-        pools = {worker_metrics.pool_label(batch.pool) for batch in carried}
-        tracing.note(
-            lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried)
-        )
-        with (
-            bound_contextvars(task_id=process.request.id or batches.task_id(carried)),
-            ignored_if_refused(),
-            worker_metrics.counted(Exception, "worker_failed", *pools),
-        ):
-            dones = runner.run(carried, _ledger(), _strategies.find, note=note)
-    seconds = perf_counter() - started_s
-    for name, fenced in (Counter(b.pool for b in carried) - Counter(done.pool for done in dones)).items():
+    with bounded(load().run_limit_s), _noted():
+        carried = _unpack(payload)
+        with _log_context(carried), ignored_if_refused(), _failures_counted(carried):
+            results = runner.run(carried, _ledger(), _strategies.find, observer=_reporter())
+    return _report(carried, results, perf_counter() - started_s)
+
+
+@contextmanager
+def _noted() -> Iterator[None]:
+    """Note that this process runs a task, for as long as the block lasts."""
+    note = _note()
+    if note is None:
+        yield
+        return
+    note.begin()
+    try:
+        yield
+    finally:
+        note.end()
+
+
+def _unpack(payload: bytes) -> Sequence[Batch[AnyEvent]]:
+    with worker_metrics.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
+        carried = batches.unpack(payload)
+    tracing.note(lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried))
+    return carried
+
+
+@contextmanager
+def _log_context(carried: Sequence[Batch[AnyEvent]]) -> Iterator[None]:
+    with bound_contextvars(task_id=process.request.id or batches.task_id(carried)):
+        yield
+
+
+@contextmanager
+def _failures_counted(carried: Sequence[Batch[AnyEvent]]) -> Iterator[None]:
+    pools = {worker_metrics.pool_label(batch.pool) for batch in carried}
+    with worker_metrics.counted(Exception, "worker_failed", *pools):
+        yield
+
+
+def _report(
+    carried: Sequence[Batch[AnyEvent]], results: Sequence[runner.BatchResult], seconds: float
+) -> runner.TaskSummary:
+    """Count what was committed and what was not; return the summary. Raises Ignore: nothing was committed."""
+    for name, fenced in (Counter(batch.pool for batch in carried) - Counter(done.pool for done in results)).items():
         worker_metrics.count("worker_fenced", worker_metrics.pool_label(name), by=fenced)
-    if not dones:
+    if not results:
         raise Ignore
-    worker_metrics.committed(dones, seconds)
-    summary = runner.summary(dones)
+    worker_metrics.committed(results, seconds)
+    summary = runner.summary(results)
     tracing.note(events=summary.events, repeats=summary.repeats, signals=summary.signals, errors=summary.errors)
     summary.seconds = round(seconds, 6)
     return summary

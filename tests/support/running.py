@@ -14,6 +14,7 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.routing import LaneId
 from tasks.strategy import AnyStrategy
 from tasks.worker import runner
+from tasks.worker.run_observer import RunObserver
 from tasks.worker.runner import TaskSummary
 from tests.support.strategies import Echo, bound
 
@@ -25,9 +26,11 @@ def having(*strategies: AnyStrategy | BoundStrategy) -> Callable[..., Sequence[B
     return lambda *_: found
 
 
-def run(ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy) -> TaskSummary | None:
+def run(
+    ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy, observer: RunObserver | None = None
+) -> TaskSummary | None:
     """Run a task of one batch; return None where it was not needed."""
-    dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))))
+    dones = runner.run([sent], ledger, having(*(strategies or (Echo.create({}),))), observer=observer)
     return runner.summary(dones) if dones else None
 
 
@@ -36,10 +39,11 @@ def run_together(
     sent: Sequence[Batch[AnyEvent]],
     *strategies: AnyStrategy | BoundStrategy,
     commit_after_s: float = runner.COMMIT_AFTER_S,
+    observer: RunObserver | None = None,
 ) -> int:
     """Run a task of several batches; return how many of them were committed."""
     having_them = having(*(strategies or (Echo.create({}),)))
-    return len(runner.run(sent, ledger, having_them, commit_after_s=commit_after_s))
+    return len(runner.run(sent, ledger, having_them, observer=observer, commit_after_s=commit_after_s))
 
 
 def starts(client: redis.Redis, keys: Keys, lane: LaneId = LANE) -> dict[bytes, bytes]:

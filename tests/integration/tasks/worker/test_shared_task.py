@@ -14,6 +14,7 @@ from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.notice import Notice
 from tasks.protocol.routing import LaneId
 from tasks.worker import runner
+from tasks.worker.run_reporter import RunReporter
 from tests.support.ledger import EPOCH, SOURCE, at, batch, begin, commit, dump, listening, outcome
 from tests.support.running import having, round_trips, run, run_together, starts
 from tests.support.strategies import BAD, Raising, Version2, bound, trades
@@ -61,9 +62,10 @@ def test_what_is_done_is_committed_before_what_takes_long(monkeypatch, client, k
 
 def test_what_is_expected_to_be_quick_runs_first(client, keys, ledger):
     long, short, shorter = of_lane(0, None, *[1.0] * 9), of_lane(1, None, 1.0, 1.0), of_lane(2, None, 1.0)
-    run(ledger, of_lane(3))  # now it is known how long an event takes
+    observer = RunReporter()
+    run(ledger, of_lane(3), observer=observer)  # now it is known how long an event takes
     with listening(client, keys) as heard:
-        run_together(ledger, [long, short, shorter], commit_after_s=0)
+        run_together(ledger, [long, short, shorter], commit_after_s=0, observer=observer)
     assert [notice.lane.partition for notice in heard] == [2, 1, 0]
 
 

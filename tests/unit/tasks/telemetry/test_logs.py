@@ -23,6 +23,7 @@ from tasks.strategy import Signal
 from tasks.telemetry import logs
 from tasks.telemetry.logs import add_trace
 from tasks.worker import runner, task
+from tasks.worker.run_reporter import RunReporter
 from tasks.worker.strategy_errors import StrategyErrors
 from tests.support.events import trade
 from tests.support.ledger import batch
@@ -136,7 +137,7 @@ def test_what_is_logged_during_a_batch_names_its_lane_task_and_seq():
     ledger: Any = Mock()
     ledger.begin.return_value = [BatchStart(1, str(each.epoch), each.prev, {}) for each in carried]
     ledger.commit.return_value = ["committed", "committed"]
-    assert len(runner.run(carried, ledger, lambda *_: bound(Witness.create({})))) == 2
+    assert len(runner.run(carried, ledger, lambda *_: bound(Witness.create({})), observer=RunReporter())) == 2
     assert Witness.seen == [
         {"lane": "trade-5", "task_id": carried[0].task_id, "seq": 3},
         {"lane": "trade-6", "task_id": carried[1].task_id, "seq": 8},
