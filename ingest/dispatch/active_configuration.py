@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import structlog
 
-from tasks.configuration import Configuration, edits
+from tasks.configuration import Configuration, named_strategies
 from tasks.configuration.history import INGEST, ConfigurationChange
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_findings import runtime_values
@@ -33,7 +33,7 @@ class ActiveConfiguration:
         #: Its content hash, kept because every batch names it.
         self.version = file.version
         #: Names of its strategies, as their signals carry them.
-        self.strategies = edits.strategy_names(file)
+        self.strategies = named_strategies.strategy_names(file)
 
     def close(self) -> None:
         """Close the connections to the ledger."""
@@ -52,7 +52,7 @@ class ActiveConfiguration:
             self._findings = await asyncio.to_thread(self._check, overlay)
         self.version = self.configuration.version
         if self.version != before:
-            self.strategies = await asyncio.to_thread(edits.strategy_names, self.configuration)
+            self.strategies = await asyncio.to_thread(named_strategies.strategy_names, self.configuration)
             log.info("another configuration is in force", version=self.version, before=before)
 
     def findings(self) -> Iterable[Finding]:

@@ -13,7 +13,7 @@ import structlog
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.sender import Sender
 from ingest.ledger import IngestLedger
-from tasks.configuration import edits
+from tasks.configuration import named_strategies
 from tasks.errors import LedgerError, SettingsError
 from tasks.protocol.findings import Finding
 from tasks.protocol.routing import LaneId
@@ -102,9 +102,9 @@ class Breaker:
         """Start with another configuration: earlier strikes under it are forgotten, because it was put in force again."""
         await self._ledger.forget_strikes(version, self._pools)
         self._version, chosen, reasons = version, self._in_force.configuration, self._reasons or {}
-        off = await asyncio.to_thread(lambda: [key for key in reasons if edits.is_off(chosen, *key)])
+        off = await asyncio.to_thread(lambda: [key for key in reasons if named_strategies.is_off(chosen, *key)])
         # What was raised under another configuration does not count: a resumed strategy starts with a count of 0.
-        self._limits, self._since_s = await asyncio.to_thread(edits.error_limits, chosen), time.monotonic()
+        self._limits, self._since_s = await asyncio.to_thread(named_strategies.error_limits, chosen), time.monotonic()
         self._open = [(pool, name, reasons[pool, name]) for pool, name in off]
 
     async def _from_history(self) -> dict[tuple[str, str], str]:

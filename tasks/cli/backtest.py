@@ -14,7 +14,7 @@ from tasks import configuration
 from tasks.backtest import BacktestResult, html_report, parallel
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
-from tasks.configuration import edits
+from tasks.configuration import edits, named_strategies
 from tasks.errors import RecordingError, SettingsError
 from tasks.frames.plausibility import PlausibilityLimits
 from tasks.ledger.reader import LedgerReader
@@ -115,10 +115,10 @@ def _write_signals(path: Path, signals: list[bytes]) -> None:
 
 
 def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
-    chosen = edits.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
+    chosen = named_strategies.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
     for change in changes:
         name, assigned = edits.assignment(change)
-        chosen = edits.apply(chosen, name, assigned)
+        chosen = named_strategies.apply(chosen, name, assigned)
     return chosen
 
 

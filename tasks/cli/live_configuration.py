@@ -8,7 +8,7 @@ import typer
 
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
-from tasks.configuration import edits, registry
+from tasks.configuration import edits, named_strategies, registry
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError
 from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore, EditResult
@@ -86,7 +86,7 @@ def set_(
     settings, assigned = load(), edits.assignments(values)
 
     def wanted(found: ConfigurationInForce) -> Overlay:
-        named = edits.values(found.configuration, name, assigned, pool, symbol)
+        named = named_strategies.values(found.configuration, name, assigned, pool, symbol)
         if symbol and not force:
             _check_symbol(settings, found, symbol.upper())
         return named
@@ -112,7 +112,7 @@ def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) 
     """Set gates of a strategy, or of `all`; None takes one back to its default. Print the change."""
 
     def wanted(found: ConfigurationInForce) -> Overlay:
-        return edits.values(found.configuration, name, gates)
+        return named_strategies.values(found.configuration, name, gates)
 
     show_change(ConfigurationStore(load()).set(wanted, reason, author_or_you(author)))
 
@@ -136,7 +136,7 @@ def _pause(name: str, gates: dict[str, bool | None], reason: str, author: str, *
         if name in found.configuration.pools:
             return of_pool(name, paused=paused)
         try:
-            return edits.values(found.configuration, name, gates)
+            return named_strategies.values(found.configuration, name, gates)
         except SettingsError as error:
             pools = ", ".join(found.configuration.pools)
             raise SettingsError(f"there is no pool {name!r}; known: {pools}; and {error}") from None

@@ -1,6 +1,7 @@
 """The configuration: which strategies run in which pool, with which parameters, and behind which gate; and its changes.
 
-Pure but for `registry`, which imports strategies, and `model.read`, which reads a file. Engine, ledger and commands use it.
+Pure but for `registry`, which imports strategies, `named_strategies`, which asks it for their names, `import_path`, and
+`model.read`, which reads a file. Engine, ledger and commands use it.
 """
 
 from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration, check, read
@@ -17,6 +18,7 @@ __all__ = [
     "history",
     "import_path",
     "model",
+    "named_strategies",
     "overlay",
     "overlay_derived",
     "overlay_findings",

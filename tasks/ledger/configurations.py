@@ -14,7 +14,7 @@ import msgspec
 
 from tasks import configuration
 from tasks.clients.redis_client import connect, connection_options
-from tasks.configuration import Configuration, edits, overlay, registry
+from tasks.configuration import Configuration, edits, named_strategies, overlay, registry
 from tasks.configuration.edits import KeyDifference
 from tasks.configuration.history import FILE, ConfigurationChange, HistoryReplay
 from tasks.configuration.overlay import Overlay
@@ -231,7 +231,7 @@ class ConfigurationStore:
         """
 
         def off(now: ConfigurationInForce) -> Overlay:
-            return edits.values(now.configuration, name, {"gate.off": True}, pool)
+            return named_strategies.values(now.configuration, name, {"gate.off": True}, pool)
 
         return self.set(off, reason, author).change
 

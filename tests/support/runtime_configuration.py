@@ -7,7 +7,7 @@ import redis
 
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
-from tasks.configuration import Configuration, edits
+from tasks.configuration import Configuration, named_strategies
 from tasks.ledger import Keys
 from tasks.ledger.configurations import ConfigurationStore, EditResult
 
@@ -21,7 +21,7 @@ def file(pool: str = "trade", **momentum: object) -> Configuration:
 
 def set_(store: ConfigurationStore, name: str, **values: object) -> EditResult:
     assigned = {key.replace("__", "."): value for key, value in values.items()}
-    return store.set(lambda found: edits.values(found.configuration, name, assigned), "try", "ann")
+    return store.set(lambda found: named_strategies.values(found.configuration, name, assigned), "try", "ann")
 
 
 def momentum(chosen: Configuration) -> dict[str, object]:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tasks import configuration
-from tasks.configuration import edits, overlay
+from tasks.configuration import named_strategies, overlay
 from tasks.configuration.history import FILE, ConfigurationChange
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger import Keys
@@ -51,7 +51,7 @@ async def test_a_change_made_from_an_outdated_look_is_refused(start: Start, stor
     store.rollback("", "", "ann")
     # The same version is in force, and yet others have changed something.
     assert store.in_force().stored.version == base.stored.version
-    new = edits.apply(base.configuration, MOMENTUM, {"notional": 8.0})
+    new = named_strategies.apply(base.configuration, MOMENTUM, {"notional": 8.0})
     set_(store, MOMENTUM, gate__killed=True)
     with pytest.raises(ConflictError, match="in force by now"):
         store.write(base.stored, new, (), "bob", "")
@@ -179,7 +179,7 @@ async def test_a_rollback_to_an_older_releases_change_keeps_what_is_below_it(
     set_(store, SIDED, gate__killed=True)
     await start(file(notional=9.0))
     for threshold in (0.5, 0.6):
-        chosen = edits.apply(store.in_force().configuration, MOMENTUM, {"threshold": threshold})
+        chosen = named_strategies.apply(store.in_force().configuration, MOMENTUM, {"threshold": threshold})
         changed_by_the_release_before(client, keys, chosen)
     back = store.rollback("", "", "bob")[0].new
     assert momentum(back) == {"notional": 9.0, "threshold": 0.5}

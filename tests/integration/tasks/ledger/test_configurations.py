@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from tasks.configuration import Configuration
-from tasks.configuration.edits import apply
+from tasks.configuration.named_strategies import apply
 from tasks.ledger.configurations import ConfigurationStore, ConflictError
 from tests.support.service import Ingest, ingest
 from tests.support.waiting import wait_for

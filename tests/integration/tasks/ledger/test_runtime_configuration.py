@@ -7,7 +7,7 @@ import redis
 
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
-from tasks.configuration import Configuration, edits
+from tasks.configuration import Configuration, named_strategies
 from tasks.configuration.history import FILE
 from tasks.errors import LedgerError
 from tasks.ledger import Keys, Ledger
@@ -55,7 +55,7 @@ async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
     start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
 ):
     """Also when the file is edited in the same step; and what a downgrade changes holds after the next upgrade."""
-    old, killed = file(notional=5.0), edits.apply(file(notional=5.0), SIDED, {"gate.killed": True})
+    old, killed = file(notional=5.0), named_strategies.apply(file(notional=5.0), SIDED, {"gate.killed": True})
     changed_by_the_release_before(client, keys, old, FILE, old.version)
     changed_by_the_release_before(client, keys, killed)
 
@@ -67,7 +67,7 @@ async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
     assert len(store.history()) == 2
     kill_stands(await start(file(notional=9.0)), 9.0)
     # Back to the release before: it leaves the overlay behind, and changes something.
-    revived = edits.apply(store.in_force().configuration, SIDED, {"gate.killed": None})
+    revived = named_strategies.apply(store.in_force().configuration, SIDED, {"gate.killed": None})
     changed_by_the_release_before(client, keys, revived)
     assert not (await start(file(notional=9.0))).configuration.gate_of("trade", SIDED).killed
     assert store.in_force().overlay == ()

@@ -14,7 +14,7 @@ from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.breaker import AUTHOR, Breaker
 from ingest.monitoring.error_counts import ErrorCounts
 from tasks import configuration
-from tasks.configuration import Configuration, edits
+from tasks.configuration import Configuration, named_strategies
 from tasks.ledger import Keys, Ledger
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.protocol import dead_letters
@@ -204,7 +204,9 @@ async def test_a_batch_whose_process_ended_is_sent_again_at_once(scene: Scene):
 
 
 def limit(store: ConfigurationStore, errors: int) -> None:
-    store.set(lambda now: edits.values(now.configuration, "all", {"gate.max_errors_per_minute": errors}), "", "ann")
+    store.set(
+        lambda now: named_strategies.values(now.configuration, "all", {"gate.max_errors_per_minute": errors}), "", "ann"
+    )
 
 
 async def test_a_strategy_that_raises_too_often_is_switched_off(scene: Scene, store: ConfigurationStore):

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tasks.configuration import Configuration, edits
+from tasks.configuration import edits
 from tasks.errors import SettingsError
 
 
@@ -25,9 +25,3 @@ def test_a_word_that_is_no_change_is_told_what_one_looks_like(word):
     with pytest.raises(SettingsError) as raised:
         edits.assignment(word)
     assert str(raised.value) == f"--set {word}: not STRATEGY.NAME=VALUE, such as orderbook_skew.levels=10"
-
-
-def test_strategies_are_told_by_the_name_of_their_signals_each_once():
-    strategies: dict[str, object] = {"tests.support.stacks.strategies:Raising": {}, "iceberg": {}}
-    pools = {name: {"kinds": ["depth", "trade"], "strategies": strategies} for name in ("one", "two")}
-    assert edits.strategy_names(Configuration.model_validate({"pools": pools})) == ["iceberg", "raising"]

@@ -1,0 +1,81 @@
+"""Strategies of a configuration by the names that people use, those of the strategies file or of signals; and changes.
+
+The name that signals carry stands in the strategy's class, so looking it up imports the strategies (`registry`).
+"""
+
+from collections.abc import Iterable
+from typing import Any
+
+from tasks.configuration import registry
+from tasks.configuration.model import Configuration, check
+from tasks.configuration.overlay import ALL, Overlay, applied, of_strategy
+from tasks.errors import SettingsError
+
+
+def strategy_names(configuration: Configuration) -> list[str]:
+    """Return the names that the signals of its strategies carry, sorted; commands take them too."""
+    return sorted({registry.carried_name(name) for pool in configuration.pools.values() for name in pool.strategies})
+
+
+def is_off(configuration: Configuration, pool: str, name: str) -> bool:
+    """Whether a strategy of a pool is there and switched off."""
+    try:
+        configured = registry.configured_name(configuration, name, pool)
+    except SettingsError:
+        return False
+    return configuration.gate_of(pool, configured).off
+
+
+def error_limits(configuration: Configuration) -> dict[tuple[str, str], int]:
+    """Return the most errors in a minute that are allowed, by pool and the name that the strategy's signals carry."""
+    gates = {
+        (pool, name): configuration.gate_of(pool, name)
+        for pool, chosen in configuration.pools.items()
+        for name in chosen.strategies
+    }
+    return {
+        (pool, registry.signal_name(name)): gate.max_errors_per_minute
+        for (pool, name), gate in gates.items()
+        if gate.max_errors_per_minute is not None and not gate.off
+    }
+
+
+def values(
+    configuration: Configuration, name: str, assigned: dict[str, Any], pool: str = "", symbol: str = ""
+) -> Overlay:
+    """Return what is assigned as values of a strategy of this configuration (in all its pools, or one), or of `all`.
+
+    `gate.X` is the gate's X. With `symbol`, parameters are those of this symbol. Raises SettingsError.
+    """
+    if name != ALL:
+        name = registry.configured_name(configuration, name, pool)
+    return of_strategy(name, assigned, pool, symbol)
+
+
+def apply(
+    configuration: Configuration, name: str, assigned: dict[str, Any], pool: str = "", symbol: str = ""
+) -> Configuration:
+    """Return the configuration with what is assigned to a strategy (in all its pools, or one), or to `all`.
+
+    `assigned` has values by parameter, `gate.X` for the gate's X; None takes a value back to its default. With `symbol`,
+    parameters are those of this symbol. The one given stays as it is. Raises SettingsError: there is no such strategy
+    or name, or a value does not fit.
+    """
+    return applied(configuration, values(configuration, name, assigned, pool, symbol))
+
+
+def only(configuration: Configuration, symbols: Iterable[str], strategies: Iterable[str]) -> Configuration:
+    """Return the configuration with these symbols and strategies only; none given means all. Raises SettingsError."""
+    tables = configuration.tables()
+    wanted_symbols = {symbol.upper() for symbol in symbols}
+    wanted = {registry.configured_name(configuration, name) for name in strategies}
+    for pool in tables["pools"].values():
+        pool["strategies"] = {name: it for name, it in pool["strategies"].items() if not wanted or name in wanted}
+        if wanted_symbols:
+            pool["symbols"] = sorted(wanted_symbols & set(pool.get("symbols", wanted_symbols)))
+    tables["pools"] = {
+        name: pool
+        for name, pool in tables["pools"].items()
+        if pool["strategies"] and (pool.get("symbols") or not wanted_symbols)
+    }
+    return check(tables, "the configuration")
