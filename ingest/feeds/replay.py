@@ -11,7 +11,6 @@ from typing import NamedTuple
 import msgspec
 import structlog
 from nats.errors import Error, NoRespondersError
-from redis.exceptions import RedisError
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
 
 from ingest.feeds.publisher import Publisher
@@ -19,6 +18,7 @@ from ingest.feeds.publishing import publishing
 from tasks import frames
 from tasks.cli import command_line
 from tasks.cli.command_line import Console
+from tasks.clients.redis_client import FAILED
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import model, recordings
@@ -83,7 +83,7 @@ def refuse_if_past(
         event = first_event(path, salvage)
         try:
             is_past = event is not None and already_past(event)
-        except RedisError as error:
+        except FAILED as error:
             log.warning("can't ask the ledger: Redis is unavailable", where=mask(settings.ledger), why=str(error))
             return
         if is_past:

@@ -6,7 +6,6 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
-import redis.asyncio as redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -15,7 +14,7 @@ from ingest.lanes.layout import Layout
 from ingest.ledger.commit_notices import CommitNotices
 from ingest.ledger.lease import Lease, SupersededError
 from ingest.sources.resume import LastFrame, StoredOffsets
-from tasks.clients.redis_client import connect_async, connection_options
+from tasks.clients.redis_client import FAILED, connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
@@ -113,7 +112,7 @@ class IngestLedger:
 
     async def close(self) -> None:
         """Let go of the lease, and close the connections."""
-        with suppress(redis.RedisError):
+        with suppress(*FAILED):
             await self.lease.release()
         for client in self.servers.values():
             await client.aclose()

@@ -9,13 +9,14 @@ from typing import Any
 
 import msgspec
 import redis.asyncio as redis
-from redis.exceptions import RedisError, ResponseError
+from redis.exceptions import ResponseError
 
 from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
+from tasks.clients.redis_client import FAILED
 from tasks.ledger import heartbeats
 from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding, refusals, workforce
@@ -161,7 +162,7 @@ async def _info(client: redis.Redis) -> Mapping[str, Any]:
 
     Whoever needs the server reports that.
     """
-    with suppress(RedisError):
+    with suppress(*FAILED):
         return await client.info("memory", "persistence")
     return {}
 

@@ -1,13 +1,13 @@
 """A signal as one line for a person: columns that stay aligned, the action in colour."""
 
 from collections.abc import Sequence
-from datetime import UTC, datetime
 
 import msgspec
 from rich.text import Text
 
 from tasks.cli.command_line import Console
 from tasks.events import DateMs
+from tasks.protocol.utc_time import utc, utc_iso_ms
 
 #: Below this width of the terminal the columns stand closer.
 _WIDE = 100
@@ -26,9 +26,14 @@ class DisplayedSignal(msgspec.Struct):
     rationale: str = ""
 
     @property
-    def at(self) -> datetime:
-        """When its event was: UTC."""
-        return datetime.fromtimestamp(self.event_time_ms / 1000, UTC)
+    def day(self) -> str:
+        """The day of its event: 2024-08-09 (UTC)."""
+        return utc(self.event_time_ms).partition(" ")[0]
+
+    @property
+    def clock(self) -> str:
+        """The time of day of its event: 00:00:00 (UTC)."""
+        return utc(self.event_time_ms).partition(" ")[2]
 
 
 decode = msgspec.json.Decoder(DisplayedSignal).decode
@@ -37,8 +42,7 @@ decode = msgspec.json.Decoder(DisplayedSignal).decode
 def plain(signal: DisplayedSignal) -> str:
     """Return the line for a file or a pipe: whole, with the date, as wide as it is."""
     facts = f"{signal.symbol:<12} {signal.action:<5} {signal.price:<12g} {signal.confidence:.2f}"
-    at = signal.at.replace(tzinfo=None).isoformat(timespec="milliseconds")
-    return f"{at}  {signal.strategy:<18} {facts}  {signal.rationale}"
+    return f"{utc_iso_ms(signal.event_time_ms)}  {signal.strategy:<18} {facts}  {signal.rationale}"
 
 
 class SignalColumns:
@@ -58,7 +62,7 @@ class SignalColumns:
         self._strategy = max(self._strategy, len(signal.strategy))
         self._symbol = max(self._symbol, len(signal.symbol))
         price, sure = f"{signal.price:,.8g}", f"{signal.confidence:.2f}"
-        cells = (f"{signal.at:%H:%M:%S}", signal.strategy, signal.symbol, signal.action, price, sure, signal.rationale)
+        cells = (signal.clock, signal.strategy, signal.symbol, signal.action, price, sure, signal.rationale)
         self._print(cells, ("", "", "", _COLOURS.get(signal.action, "yellow"), "", "", "dim"))
 
     def _print(self, cells: Sequence[str], styles: Sequence[str]) -> None:

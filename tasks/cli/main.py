@@ -1,6 +1,7 @@
 """The command line for what the workers do: `python -m tasks --help`."""
 
 import sys
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -19,6 +20,7 @@ from tasks.cli.live_configuration import app as live_configuration_app
 from tasks.cli.signals import app as signals_app
 from tasks.cli.states import app as state_app
 from tasks.cli.strategies import app as strategies_app
+from tasks.clients.redis_client import FAILED
 from tasks.engine.signal_message import SignalMessage
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.settings import load, mask
@@ -74,21 +76,22 @@ def _hints(context: typer.Context, *, version: command_line.Version = False) -> 
         log_hints(load())
 
 
-def main() -> None:
-    """Run a command; one line and exit status 1 for what a person can fix."""
+def main(command: Callable[[], object] = app) -> None:
+    """Run the command that the arguments of the process name; one line and exit status 1 for what a person can fix."""
     terminal.accept_any_text()
     # Standard output is for what was asked for.
     structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
     try:
-        app()
+        command()
     except RealtimeStrategiesError as error:
         print(f"error: {error}", file=sys.stderr)
-        raise SystemExit(1) from None
-    except redis.RedisError as error:
-        print(f"error: Redis at {mask(load().ledger)}: {error}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
     except BrokenPipeError:
         sys.stderr.close()
         raise SystemExit(0) from None
+    except FAILED as error:
+        where = f"Redis at {mask(load().ledger)}: " if isinstance(error, redis.RedisError) else ""
+        print(f"error: {where}{error}", file=sys.stderr)
+        raise SystemExit(1) from None

@@ -123,6 +123,6 @@ def _show(found: Iterable[bytes]) -> None:
         if not console.is_terminal:
             typer.echo(format_signals.plain(signal))
             continue
-        if day != (day := f"{signal.at:%Y-%m-%d}"):
+        if day != (day := signal.day):
             console.print(Text(day, style="dim bold"))
         columns.show(signal)

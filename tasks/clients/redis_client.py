@@ -104,7 +104,7 @@ class _Sentinel(Sentinel):
             heard = ""
             try:
                 self.sentinels[0].ping()
-            except redis.RedisError as error:
+            except FAILED as error:
                 heard = str(error)
             raise _no_master(service_name, heard) from None
         return found
@@ -120,7 +120,7 @@ class _AsyncSentinel(AsyncSentinel):
             heard = ""
             try:
                 await self.sentinels[0].ping()
-            except redis.RedisError as error:
+            except FAILED as error:
                 heard = str(error)
             raise _no_master(service_name, heard) from None
         return found

@@ -5,7 +5,6 @@ ours: `schema_version`, `config_version`, `trigger`, `event_time_ms`.
 """
 
 import math
-from datetime import UTC, datetime
 from typing import Annotated, Literal
 from uuid import UUID, uuid5
 
@@ -13,6 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.protocol.digest import canonical
+from tasks.protocol.utc_time import utc_iso_ms
 from tasks.strategy import Action, AnyStrategy, Signal
 
 SCHEMA_VERSION = "1.0"
@@ -101,7 +101,7 @@ def message(signal: Signal, strategy: AnyStrategy, event: AnyEvent, config_versi
         indicators=signal.indicators,
         metadata={"venue": event.venue},
         rationale=signal.rationale,
-        timestamp=datetime.fromtimestamp(event.time_ms / 1000, UTC).isoformat(timespec="milliseconds"),
+        timestamp=f"{utc_iso_ms(event.time_ms)}+00:00",
         event_time_ms=event.time_ms,
         trigger=Trigger(venue=event.venue, symbol=event.symbol, kind=event.kind, id=event.id),
         config_version=config_version,

@@ -13,7 +13,7 @@ from typing import Any, Literal
 import msgspec
 import redis
 
-from tasks.clients.redis_client import connect, connection_options, reason
+from tasks.clients.redis_client import FAILED, connect, connection_options, reason
 from tasks.events import AnyEvent, Position
 from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
 from tasks.ledger.lua import pack, script, string
@@ -129,7 +129,7 @@ class Ledger:
         """Publish to the sender why these are not committed, if Redis lets us."""
         why = reason(error)
         lines = [str(Refusal(batch.lane, str(batch.epoch), why)) for batch in batches]
-        with suppress(redis.RedisError):
+        with suppress(*FAILED):
             self._client.publish(self.keys.notices, "\n".join(lines))
 
     def count(self, counter: CounterKey, by: int = 1) -> None:

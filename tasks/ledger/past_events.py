@@ -8,7 +8,7 @@ from tasks.settings import Settings
 
 
 def is_past(settings: Settings, event: AnyEvent) -> bool:
-    """Whether any pool has seen this event already. Raises redis.RedisError when Redis is unavailable."""
+    """Whether any pool has seen this event already. Raises what `FAILED` names when Redis is unavailable."""
     keys = Keys(settings.namespace)
     with connect(settings, settings.ledger, **connection_options()) as client:
         for pool in client.scan_iter(match=f"{keys.pool('*')}"):

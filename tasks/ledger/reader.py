@@ -4,9 +4,8 @@ from collections.abc import Iterator
 from typing import Any
 
 import msgspec
-import redis
 
-from tasks.clients.redis_client import connect, connection_options
+from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
@@ -44,7 +43,7 @@ class LedgerReader:
         reader = cls(settings)
         try:
             reader.client.ping()
-        except redis.RedisError as error:
+        except FAILED as error:
             where = mask(settings.ledger)
             raise ServerUnavailableError(f"Redis does not answer at {where} (REDIS_URL): {error}") from None
         return reader

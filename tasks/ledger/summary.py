@@ -28,7 +28,7 @@ class LedgerSummary(msgspec.Struct):
 
 
 def read(settings: Settings) -> LedgerSummary:
-    """Read the summary. Raises redis.RedisError and TrimmedError."""
+    """Read the summary. Raises TrimmedError, and what `FAILED` names."""
     reader = LedgerReader(settings)
     counters = reader.counters()
     latencies = latency.by_bucket(counters)

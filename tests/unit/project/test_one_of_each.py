@@ -8,14 +8,19 @@ from compose.local.processes import ROOT
 
 FILES = [file for top in ("tasks", "ingest", "compose") for file in (ROOT / top).rglob("*.py")]
 
+_REDIS_FAILED = (
+    r"\(\s*(redis\.(RedisError|ConnectionError|TimeoutError)|RedisError),"
+    r"|(except|suppress\()\s*\(?(redis\.)?(exceptions\.)?RedisError"
+)
+
 
 @pytest.mark.parametrize(
     ("pattern", "home"),
     [
-        (r"\(\s*(redis\.(RedisError|ConnectionError|TimeoutError)|RedisError),", "tasks/clients/redis_client.py"),
+        (_REDIS_FAILED, "tasks/clients/redis_client.py"),
         (r"help_option_names", "tasks/cli/command_line.py"),
         (r'as_json: Annotated|Option\("--json", help="(JSON|One)', "tasks/cli/command_line.py"),
-        (r"%Y-%m-%d %H:%M:%S", "tasks/protocol/utc_time.py"),
+        (r"strftime|(?<!from)isoformat\(|\{[^{}|\"]*:%[A-Za-z]", "tasks/protocol/utc_time.py"),
         (r"\.(xrange|xrevrange)\([^)]*\b(start|end)\b", "tasks/ledger/pager.py"),
     ],
     ids=["what a failing Redis raises", "-h", "--json", "a time in UTC", "the pages of a stream"],

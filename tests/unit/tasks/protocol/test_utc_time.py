@@ -1,6 +1,6 @@
 import pytest
 
-from tasks.protocol.utc_time import utc, utc_iso
+from tasks.protocol.utc_time import utc, utc_iso, utc_iso_ms
 
 
 @pytest.mark.parametrize(
@@ -14,3 +14,10 @@ from tasks.protocol.utc_time import utc, utc_iso
 )
 def test_a_time_is_shown_to_the_second_and_what_is_none_as_it_is(at_ms: int, shown: str, iso: str):
     assert (utc(at_ms), utc_iso(at_ms)) == (shown, iso)
+
+
+@pytest.mark.parametrize(
+    ("at_ms", "shown"), [(0, "1970-01-01T00:00:00.000"), (253_402_300_799_999, "9999-12-31T23:59:59.999")]
+)
+def test_a_time_is_shown_to_the_millisecond(at_ms: int, shown: str):
+    assert utc_iso_ms(at_ms) == shown
