@@ -47,6 +47,11 @@ class LinkTimeouts(NamedTuple):
     #: The age at which a link is replaced.
     max_age_s: float = 23.5 * 3600
 
+    def draw_backoff_s(self, failures: int) -> float:
+        """Return a wait that doubles with every failure in a row, with jitter, so that many feeds do not come at once."""
+        longest = min(self.backoff_max_s, self.backoff_s * 2 ** min(failures - 1, 16))
+        return random.uniform(longest / 2, longest)  # noqa: S311 nothing secret about a pause
+
 
 TIMEOUTS = LinkTimeouts()
 
@@ -124,7 +129,7 @@ class Link:
         """Connect, for as long as it takes."""
         while True:
             if self._failures:
-                await asyncio.sleep(self._backoff_s())
+                await asyncio.sleep(self._timeouts.draw_backoff_s(self._failures))
             try:
                 socket = await connect(self._url, compression=None, close_timeout=1)
             except (OSError, TimeoutError, InvalidHandshake) as error:
@@ -134,11 +139,6 @@ class Link:
             else:
                 self.up.set()
                 return socket
-
-    def _backoff_s(self) -> float:
-        """Return a wait that doubles with every failure in a row, with jitter, so that many feeds do not come at once."""
-        longest = min(self._timeouts.backoff_max_s, self._timeouts.backoff_s * 2 ** min(self._failures - 1, 16))
-        return random.uniform(longest / 2, longest)  # noqa: S311 nothing secret about a pause
 
     def _lost(self, error: Exception, fault: str = "") -> None:
         self._failures += 1

@@ -4,16 +4,14 @@ A trace is carried as text (`trace_context`). The packages of OpenTelemetry are 
 """
 
 import os
-import re
 from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import cache
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
-import msgspec
 import structlog
 
-from tasks.telemetry.trace_context import Role, TracedEvent, packed
+from tasks.telemetry.trace_context import Role, TracedEvent, of_frame
 
 if TYPE_CHECKING:
     from tasks.telemetry.otel import Tracer
@@ -21,10 +19,6 @@ if TYPE_CHECKING:
 
 #: How long a stop waits for spans that are in flight.
 STOP_S = 2.0
-#: Where petrosa-socket-client puts a trace: beside `stream` and `data`.
-_FIELD = b"_otel_trace_context"
-_OBJECT = re.compile(rb'"\s*:\s*(\{[^{}]*\})')
-_decode = msgspec.json.Decoder(dict[str, Any]).decode
 log = structlog.get_logger()
 
 
@@ -77,18 +71,7 @@ def stop(timeout_s: float = STOP_S) -> None:
 
 def extract_trace(headers: Mapping[str, str] | None, raw: bytes) -> str:
     """Return the trace of a frame: of its NATS headers, else of its envelope. "" where there is none or tracing is off."""
-    if _tracer is None:
-        return ""
-    if headers and (parent := headers.get("traceparent") or headers.get("Traceparent")):
-        return packed(parent, headers.get("tracestate") or headers.get("Tracestate"))
-    at = raw.find(_FIELD)
-    if at >= 0 and (found := _OBJECT.match(raw, at + len(_FIELD))):
-        try:
-            carrier = _decode(found[1])
-        except msgspec.MsgspecError:
-            return ""
-        return packed(carrier.get("traceparent"), carrier.get("tracestate"))
-    return ""
+    return "" if _tracer is None else of_frame(headers, raw)
 
 
 #: Wraps the traced code; entering it returns the headers of a message that belongs to it.

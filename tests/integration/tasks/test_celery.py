@@ -1,6 +1,5 @@
 """Whatever Celery finds in the environment, its commands go to our broker, also where that is a socket."""
 
-import asyncio
 import json
 import os
 import re
@@ -122,7 +121,7 @@ def test_flower_counts_what_waits_in_our_broker(servers, namespace, name):
 
 
 @pytest.mark.parametrize("name", Servers._fields)
-def test_ingest_and_doctor_read_the_url_as_celery_does(servers, namespace, name):
+async def test_ingest_and_doctor_read_the_url_as_celery_does(servers, namespace, name):
     settings = Settings(redis_url=getattr(servers, name), namespace=namespace)
     assert not ask_redis(settings, settings.broker, ("broker",)).unavailable
     with connect(settings, settings.broker) as client:
@@ -130,12 +129,8 @@ def test_ingest_and_doctor_read_the_url_as_celery_does(servers, namespace, name)
     facts = ask_queues(settings, [Pool("depth", ("depth",), "symbol", 1, frozenset())])
     assert facts.waiting["depth"] == 2
 
-    async def of_ingest() -> int:
-        ledger = IngestLedger(settings)
-        try:
-            found: int = await ledger.broker.llen(f"{settings.celery_prefix}depth")
-            return found
-        finally:
-            await ledger.close()
-
-    assert asyncio.run(of_ingest()) == 2
+    ledger = IngestLedger(settings)
+    try:
+        assert await ledger.broker.llen(f"{settings.celery_prefix}depth") == 2
+    finally:
+        await ledger.close()

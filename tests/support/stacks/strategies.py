@@ -2,6 +2,7 @@
 
 import asyncio
 import ctypes
+import multiprocessing
 import os
 import resource
 import signal
@@ -24,6 +25,17 @@ class Segfault(Strategy[Params, State]):
     def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
         if trade.id == POISON_ID:
             ctypes.string_at(0)
+        return ()
+
+
+class DiesAsHelper(Strategy[Params, State]):
+    """Ends each process that another one started to help it."""
+
+    name = "dies_as_helper"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it needs neither
+        if multiprocessing.parent_process():
+            os._exit(1)
         return ()
 
 

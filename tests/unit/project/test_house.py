@@ -124,3 +124,63 @@ def test_what_calls_itself_pure_is_held_to_it():
         if "Pure." in (said := ast.get_docstring(tree) or "") or "Pure:" in said
     }
     assert {name for name in says if not any(name == each or name.startswith(f"{each}.") for each in held)} == set()
+
+
+#: A Celery task takes its payload and nothing else.
+MAY_BE_PATCHED = {"tasks.worker.task._ledger"}
+
+
+def imported(tree: ast.Module) -> dict[str, str]:
+    """Return what each name that a module imports stands for, dotted."""
+    names: dict[str, str] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.ImportFrom):
+            names |= {each.asname or each.name: f"{node.module}.{each.name}" for each in node.names}
+        elif isinstance(node, ast.Import):
+            names |= {each.asname: each.name for each in node.names if each.asname}
+    return names
+
+
+def patched(tree: ast.Module) -> Iterator[str]:
+    """Yield what a module replaces by `monkeypatch.setattr`, `patch`, `patch.object` or an assignment, dotted."""
+    names = imported(tree)
+
+    def dotted(node: ast.expr) -> str:
+        first, _, rest = ast.unparse(node).partition(".")
+        return f"{names.get(first, first)}.{rest}".rstrip(".")
+
+    for node in ast.walk(tree):
+        match node:
+            case ast.Call(func=ast.Attribute(attr="setattr" | "object") | ast.Name(id="setattr" | "patch"), args=args):
+                match args:
+                    case [ast.Constant(value=str(path)), *_]:
+                        yield path
+                    case [owner, ast.Constant(value=str(name)), *_]:
+                        yield f"{dotted(owner)}.{name}"
+            case ast.Attribute(value=owner, ctx=ast.Store()):
+                yield f"{dotted(owner)}.{node.attr}"
+
+
+def is_given_by_argument(path: str) -> bool:
+    """Whether what a test replaces is a constant, or a private part of our modules."""
+    name = path.rpartition(".")[2]
+    return name.isupper() or (name.startswith("_") and path.partition(".")[0] in TOPS)
+
+
+def test_tests_set_limits_and_timings_by_arguments_and_patch_no_constant():
+    found = {path: name for name, _, tree in modules("tests") for path in patched(tree) if is_given_by_argument(path)}
+    assert found.keys() == MAY_BE_PATCHED, found
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "monkeypatch.setattr(relay, 'RETRY_S', 0.1)",
+        "monkeypatch.setattr('ingest.relay._entries', len)",
+        "patch.object(relay, '_entries', len)",
+        "relay.RETRY_S = again.relay.RETRY_S = 0.1",
+        "setattr(relay, '_entries', len)",
+    ],
+)
+def test_the_rule_on_patches_sees_each_way_to_patch(line: str):
+    assert any(map(is_given_by_argument, patched(ast.parse(f"from ingest import relay\n{line}"))))

@@ -85,13 +85,8 @@ async def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot
 
 
 def test_waits_grow_with_every_failure_and_differ_between_feeds():
-    link = Link(
-        "ws://127.0.0.1/stream?streams=", lambda *_: asyncio.sleep(0), LinkTimeouts(backoff_s=1, backoff_max_s=8)
-    )
-    waits = {}
-    for failures in (1, 2, 3, 4, 5, 50):
-        link._failures = failures
-        waits[failures] = {link._backoff_s() for _ in range(200)}
+    timeouts = LinkTimeouts(backoff_s=1, backoff_max_s=8)
+    waits = {failures: {timeouts.draw_backoff_s(failures) for _ in range(200)} for failures in (1, 2, 3, 4, 5, 50)}
 
     # Half of 1, 2, 4, 8 and then always 8 seconds, and up to all of it.
     assert {failures: (min(some) >= half, max(some) <= 2 * half) for (failures, some), half in zip(waits.items(), (0.5, 1, 2, 4, 4, 4), strict=True)} == dict.fromkeys(waits, (True, True))  # fmt: skip

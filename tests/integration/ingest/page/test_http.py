@@ -94,27 +94,25 @@ async def until(condition: Any, timeout_s: float = HANGS_S) -> None:
             await asyncio.sleep(0.01)
 
 
-def test_the_page_tells_earlier_signals_then_prices_and_new_signals(nats_url, redis_url, namespace):
+async def test_the_page_tells_earlier_signals_then_prices_and_new_signals(nats_url, redis_url, namespace):
     key = Keys(namespace).signals
-
-    async def watch(port: int, client: "redis.Redis") -> None:
-        async with watching(port) as stream:
-            assert await stream.status() == 200
-            hello = await stream.next("hello")
-            assert [each["id"] for each in hello["signals"]] == ["earlier"]
-            await publish(nats_url, (f"{namespace}.x", packed(SPOT_TRADE)))
-            while not (tick := await stream.next("tick"))["symbols"]:
-                pass
-            assert [(row["symbol"], row["trade"], row["events"]) for row in tick["symbols"]] == [("BTCUSDT", 0.001, 1)]
-            client.xadd(key, {"signal": signal("new")})
-            assert [each["id"] for each in await stream.next("signals")] == ["new"]
 
     with redis.Redis.from_url(redis_url) as client:
         client.xadd(key, {"signal": signal("earlier")})
         client.xgroup_create(key, "relay", id="$")
         with ingest(nats_url, redis_url, namespace, SIGNAL_MAX_AGE_S="0") as service:
             service.wait_ready()
-            asyncio.run(watch(service.port, client))
+            async with watching(service.port) as stream:
+                assert await stream.status() == 200
+                hello = await stream.next("hello")
+                assert [each["id"] for each in hello["signals"]] == ["earlier"]
+                await publish(nats_url, (f"{namespace}.x", packed(SPOT_TRADE)))
+                while not (tick := await stream.next("tick"))["symbols"]:
+                    pass
+                [row] = tick["symbols"]
+                assert (row["symbol"], row["trade"], row["events"]) == ("BTCUSDT", 0.001, 1)
+                client.xadd(key, {"signal": signal("new")})
+                assert [each["id"] for each in await stream.next("signals")] == ["new"]
 
 
 async def test_who_watches_before_the_ledger_was_read_gets_earlier_signals(settings: Settings, redis_url: str):

@@ -18,7 +18,7 @@ from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 from tests.support.ledger import batch, dump, start_epoch
 from tests.support.running import run, starts
-from tests.support.sending import Rig
+from tests.support.sending import Rig, begun
 from tests.support.strategies import Echo, Worker
 from tests.support.workers.process import worker
 
@@ -188,32 +188,23 @@ async def resetting(rig: Rig, states: StateStore) -> None:
         assert all(was <= at <= now for (was, _), at, (now, _) in bounds), (before, began, after)
 
 
-def test_under_load_a_reset_comes_between_two_batches_and_loses_no_event(redis_url: str, namespace: str):
+async def test_under_load_a_reset_comes_between_two_batches_and_loses_no_event(redis_url: str, namespace: str):
     ours = Settings(redis_url=redis_url, namespace=namespace)
-
-    async def scenario(rig: Rig) -> None:
-        await rig.sender.begin()
-        done = asyncio.Event()
-        listening = asyncio.create_task(notices(rig))
-        offers = asyncio.create_task(offering(rig, done))
-        try:
-            await resetting(rig, StateStore(ours))
-        finally:
-            done.set()
-            offered = await offers
-        await rig.until(lambda: not rig.lanes.held, 20, looking=True)
-        listening.cancel()
-        assert [count for count, _ in counts(rig.client, rig.keys)] == [offered] * len(SYMBOLS)
-
-    async def run_all(rig: Rig) -> None:
-        try:
-            await scenario(rig)
-        finally:
-            await rig.close()
 
     with worker(ours) as running:
         running.wait_ready()
-        asyncio.run(run_all(Rig(ours)))
+        async with begun(Rig(ours)) as rig:
+            done = asyncio.Event()
+            listening = asyncio.create_task(notices(rig))
+            offers = asyncio.create_task(offering(rig, done))
+            try:
+                await resetting(rig, StateStore(ours))
+            finally:
+                done.set()
+                offered = await offers
+            await rig.until(lambda: not rig.lanes.held, 20, looking=True)
+            listening.cancel()
+            assert [count for count, _ in counts(rig.client, rig.keys)] == [offered] * len(SYMBOLS)
 
 
 async def notices(rig: Rig) -> None:

@@ -10,6 +10,7 @@ import pytest
 
 from tasks.backtest import BacktestResult, parallel
 from tasks.backtest.parallel import BacktestJob
+from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import LedgerError, RealtimeStrategiesError, RecordingError
 from tasks.frames import recordings
@@ -78,10 +79,11 @@ def test_what_another_process_can_not_do_is_said_in_this_one(market: Path):
         parallel.run(BacktestJob([market], audited, Audit(lines, {audited.version: audited})), 2)
 
 
-def test_a_process_that_dies_is_one_clear_line(market: Path, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr(parallel, "_help", exit)
+def test_a_process_that_dies_is_one_clear_line(market: Path):
+    pool = {"kinds": ["trade"], "strategies": {"tests.support.stacks.strategies:DiesAsHelper": {}}}
+    deadly = Configuration.model_validate({"pools": {"trade": pool}})
     with pytest.raises(RealtimeStrategiesError, match="a process of the backtest died"):
-        parallel.run(BacktestJob([market], configuration()), 2)
+        parallel.run(BacktestJob([market], deadly), 2)
 
 
 def test_a_recording_that_is_not_there_leaves_no_process_behind(tmp_path: Path):

@@ -98,9 +98,8 @@ def test_commands_end_well_where_the_encoding_is_ascii(monkeypatch, words):
 
 
 def printed(*, terminal: bool, width: int = 40) -> tuple[Console, io.StringIO]:
-    out, file = command_line.Console(), io.StringIO()
-    out.file, out._force_terminal, out.width = file, terminal, width
-    return out, file
+    file = io.StringIO()
+    return command_line.Console(file=file, force_terminal=terminal, width=width), file
 
 
 @pytest.mark.parametrize("terminal", [True, False])

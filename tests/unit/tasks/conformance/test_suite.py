@@ -10,7 +10,6 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
-from tasks.cli.command_line import Console
 from tasks.cli.strategies import app
 from tasks.configuration import registry
 from tasks.conformance import source_lint, synthetic_market
@@ -134,16 +133,8 @@ REPLAY, CUT, REPEATED = (
 LINT = "no clock, I/O, randomness or Celery (lint)"
 
 
-@pytest.fixture(autouse=True)
-def _clean_source(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Let this module pass the lint, so that each strategy fails only by what it does."""
-    if "source" not in request.node.name:
-        monkeypatch.setattr(source_lint, "faults", lambda _: [])
-
-
 @pytest.mark.parametrize("name", registry.builtin_names())
-def test_a_built_in_strategy_passes_and_speaks(name, monkeypatch):
-    monkeypatch.undo()
+def test_a_built_in_strategy_passes_and_speaks(name):
     report = check(registry.find(name), SMALL)
     assert report.passed, report.failed
     spoken = next(finding.detail for finding in report.findings if finding.name == "no event makes it raise")
@@ -167,7 +158,8 @@ def test_a_built_in_strategy_passes_and_speaks(name, monkeypatch):
     ],
 )
 def test_a_strategy_fails_exactly_the_checks_of_the_promise_it_breaks(strategy_type, failed):
-    assert set(check(strategy_type, TINY).failed) == failed
+    # This module draws random numbers, which the lint finds in each of them.
+    assert set(check(strategy_type, TINY).failed) == failed | {LINT}
 
 
 def test_what_is_wrong_is_said_in_one_line():
@@ -225,7 +217,7 @@ def test_kinds_are_those_of_the_hooks_that_a_strategy_overrides():
 
 def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypatch):
     monkeypatch.setattr("tasks.cli.strategies.checking.check", lambda found: check(found, TINY))
-    good = CliRunner().invoke(app, ["check", f"{__name__}:Good"])
+    good = CliRunner().invoke(app, ["check", "iceberg"])
     bad = CliRunner().invoke(app, ["check", f"{__name__}:Selfish"])
     assert (good.exit_code, bad.exit_code) == (0, 1)
     assert "passed" in good.stdout
@@ -234,8 +226,7 @@ def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypat
 
 
 @pytest.mark.parametrize("name", registry.builtin_names())
-def test_the_command_describes_a_strategy_with_every_parameter(name, monkeypatch: pytest.MonkeyPatch):
-    monkeypatch.setattr("tasks.cli.strategies.out", Console(width=200))
+def test_the_command_describes_a_strategy_with_every_parameter(name):
     shown = CliRunner().invoke(app, ["describe", name])
     assert shown.exit_code == 0
     assert all(parameter in shown.stdout for parameter in registry.find(name).params_type.model_fields)

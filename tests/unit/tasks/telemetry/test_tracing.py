@@ -90,6 +90,8 @@ def test_without_the_packages_there_is_one_warning_and_everything_goes_on(monkey
         ({"traceparent": f"{PARENT}\n"}, FRAME, ""),
         (None, b'{"_otel_trace_context": {"traceparent": 7}}', ""),
         (None, b'{"_otel_trace_context": {traceparent}}', ""),
+        (None, b'{"_otel_trace_context": {"traceparent": "\xa0"}}', ""),
+        (None, b'{"_otel_trace_context": {"traceparent": %b}}' % (b"[" * 5_000), ""),
         (None, b'{"_otel_trace_context": null}', ""),
         (None, b'"_otel_trace_context"', ""),
         (None, FRAME, ""),
