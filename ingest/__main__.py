@@ -63,8 +63,9 @@ def simulate(
     seed: Annotated[
         int | None,
         typer.Option(
-            help="Make the same market each time: the same ids, prices, sizes and order. Only the times are those of the clock. "
-            "Its ids begin at the same number, so a second one within a minute is all repeats to a ledger that has seen the first."
+            help="Make the same market each time: the same ids, prices, sizes and order. Only the times are those of the "
+            "clock. Its ids begin at the same number, so a second one within a minute is all repeats to a ledger that has "
+            "seen the first."
         ),
     ] = None,
     seconds: SecondsOption = None,

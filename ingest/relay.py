@@ -1,8 +1,8 @@
 """The relay: signals from the ledger's stream to NATS, at least once, with an id to drop repeats by.
 
 It reads as a consumer group: first what an earlier relay had taken and not acknowledged, then what is new. A signal
-is acknowledged when NATS has it. Where NATS does not let us publish a subject, its signals wait unacknowledged, in their
-order, and are tried again every TRIM_INTERVAL_S; others go on.
+is acknowledged when NATS has it. Where NATS does not let us publish a subject, its signals wait unacknowledged, in
+their order, and are tried again every TRIM_INTERVAL_S; others go on.
 """
 
 import time

@@ -1,4 +1,6 @@
-"""What workers and commands are made of; ingest uses it too. Strategies import `strategy` and `events`, and nothing else.
+"""What workers and commands are made of; ingest uses it too.
+
+Strategies import `strategy` and `events`, and nothing else.
 
 `celery -A tasks` finds the application in `tasks.celery`. docs/architecture.md draws the packages.
 """

@@ -31,8 +31,8 @@ def _by_configuration(name: str) -> property:
 
 accept_any_text()
 _check_settings()
-# Celery asks the environment for these before its configuration, and its command line puts BROKER_URL and --broker there:
-# worker and Flower would be elsewhere than everybody else.
+# Celery asks the environment for these before its configuration, and its command line puts BROKER_URL and --broker
+# there: worker and Flower would be elsewhere than everybody else.
 for _name in ("broker_url", "broker_read_url", "broker_write_url", "result_backend"):
     setattr(CelerySettings, _name, _by_configuration(_name))
 # The loader and the fix-ups are named so that no variable of the environment does.

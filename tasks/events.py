@@ -57,7 +57,8 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     symbol: str
     #: The exchange's id, rising within (venue, symbol, kind): `t`, `lastUpdateId` or `u`.
     id: Int64
-    #: When it happened, in unix milliseconds; see `frames.parser` for whose clock that is. The only clock of a strategy.
+    #: When it happened, in unix milliseconds; see `frames.parser` for whose clock that is. The only clock of a
+    #: strategy.
     time_ms: Int64
     #: The `seq` of its position.
     seq: int

@@ -143,7 +143,7 @@ class Strategy(Generic[P, S]):
         return ()
 
     def migrate(self, version: int, state: Any) -> S | None:  # noqa: ARG002 the default starts from empty
-        """Turn a state (builtin types) of an older `version` into today's; None starts from empty, with a new warm-up."""
+        """Convert a state (builtin types) of an older `version` to today's; None starts from empty, with a new warm-up."""
         return None
 
 

@@ -60,7 +60,7 @@ class ActiveConfiguration:
         return self._findings
 
     async def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> ConfigurationChange | None:
-        """Switch a strategy off by an audited change, as `ConfigurationStore.pause_strategy` does; the next batches know of it.
+        """Switch a strategy off by an audited change, as `ConfigurationStore.pause_strategy` does, from the next batches on.
 
         Raises the same.
         """

@@ -35,7 +35,7 @@ class Breaker:
         pools: tuple[str, ...],
         errors: Errors,
     ) -> None:
-        """`errors` returns on how many events each strategy has raised since a monotonic time, within a minute at most."""
+        """`errors` returns on how many events each strategy has raised since a monotonic time, at most a minute ago."""
         self._ledger, self._in_force, self._sender, self._pools = ledger, in_force, sender, pools
         #: The version whose strikes are being watched.
         self._version = ""
@@ -55,16 +55,16 @@ class Breaker:
     async def on_notice(self, text: str) -> None:
         """Take the notice of a strike: its batch is sent again at once. Raises what Redis raises."""
         try:
-            struck = StrikeNotice.parse(text)
+            notice = StrikeNotice.parse(text)
         except ValueError:
             log.warning("not a notice", text=text[:100])
             return
-        name = LaneId(struck.pool, struck.partition)
-        if struck.epoch == str(self._sender.epoch) and name in self._sender.lanes:
+        name = LaneId(notice.pool, notice.partition)
+        if notice.epoch == str(self._sender.epoch) and name in self._sender.lanes:
             lane = self._sender.lanes[name]
             if lane.flight:
                 lane.ended(time.monotonic())
-        if struck.answer == "stopped":
+        if notice.answer == "stopped":
             await self.poll()
 
     async def poll(self) -> None:
@@ -99,7 +99,7 @@ class Breaker:
             await self._begin(self._in_force.version)
 
     async def _begin(self, version: str) -> None:
-        """Start with another configuration: earlier strikes under it are forgotten, because it was put in force again."""
+        """Start with another configuration: earlier strikes under it are forgotten, as it was put in force again."""
         await self._ledger.forget_strikes(version, self._pools)
         self._version, chosen, reasons = version, self._in_force.configuration, self._reasons or {}
         off = await asyncio.to_thread(lambda: [key for key in reasons if named_strategies.is_off(chosen, *key)])

@@ -2,7 +2,8 @@
 
 Celery's own publisher blocks, so it would need a thread, and takes ten times the CPU of what is here. A message in
 Redis is plain: Celery's headers and body (its message protocol 2) in kombu's envelope, pushed to the list that is the
-pool's queue. `tests/integration/ingest/dispatch/test_celery_publisher.py` holds it to what Celery itself would have put there.
+pool's queue. `tests/integration/ingest/dispatch/test_celery_publisher.py` holds it to what Celery itself would have put
+there.
 """
 
 from base64 import b64encode

@@ -26,7 +26,10 @@ class Checkpoints:
         return bool(self._pending or self._counters.unwritten or self._refused.letters)
 
     async def write(self, epoch: Epoch) -> bool:
-        """Write a checkpoint; return whether the ledger is as we know it, so that it could. Raises what Redis raises."""
+        """Write a checkpoint; return whether the ledger is as we know it, so that it could.
+
+        Raises what Redis raises.
+        """
         source = self._lanes.source
         if self._pending is None:
             self._number += 1

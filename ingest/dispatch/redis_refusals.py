@@ -1,4 +1,4 @@
-"""Commands that Redis refuses while it is up: workers' commits, according to their notices, and ingest's own. No I/O."""
+"""Commands that Redis refuses while it is up: workers' commits, according to notices, and ingest's own. No I/O."""
 
 import time
 from collections.abc import Callable, Iterable, Iterator

@@ -91,7 +91,10 @@ class SilenceMonitor:
         await self._publisher.publish(stream, raw)
 
     async def run(self, links: Mapping[Link, Endpoint]) -> None:
-        """Check for silence every few seconds, once all links stand. Raises ServerUnavailableError: no stream has ever sent a message."""
+        """Check for silence every few seconds, once all links stand.
+
+        Raises ServerUnavailableError: no stream has ever sent a message.
+        """
         for link in links:
             await link.up.wait()
         self._streams.begin(time.monotonic())

@@ -1,4 +1,4 @@
-"""The proxy that HTTPS_PROXY and its like put before the exchange: checked before it is needed, and distinguished from it in errors."""
+"""The proxy that HTTPS_PROXY and its like put before the exchange: checked before use, and told from it in errors."""
 
 import ssl
 from importlib.util import find_spec

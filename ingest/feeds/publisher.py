@@ -41,7 +41,10 @@ class Connection:
         self.client = NatsClient(settings)
 
     async def open(self) -> None:
-        """Connect, for as long as it takes. Raises SettingsError: refused; ServerUnavailableError: the address is none."""
+        """Connect, for as long as it takes.
+
+        Raises SettingsError: refused; ServerUnavailableError: the address is none.
+        """
         try:
             await self.client.open(
                 "feed",
@@ -51,7 +54,8 @@ class Connection:
                 connect_timeout=5,
                 ping_interval=10,
                 drain_timeout=_FLUSH_S,
-                # While the server is unavailable the client takes nothing: whether a frame waits or is dropped, we decide.
+                # While the server is unavailable the client takes nothing: whether a frame waits or is dropped, we
+                # decide.
                 pending_size=0,
                 disconnected_cb=self._on_cut,
                 reconnected_cb=self._on_up,
@@ -153,7 +157,10 @@ class Publisher(Connection):
         raise NotImplementedError
 
     async def put(self, stream: str, raw: bytes) -> None:
-        """Publish a frame that must not get lost. Waits while the server is unavailable. Raises what `publish` raises."""
+        """Publish a frame that must not get lost. Waits while the server is unavailable.
+
+        Raises what `publish` raises.
+        """
         raise NotImplementedError
 
     async def settle(self) -> None:
@@ -211,7 +218,10 @@ class CorePublisher(Publisher):
         await super().wait()
 
     async def offer(self, stream: str, raw: bytes) -> bool:
-        """Publish one frame, unless the server is unavailable; return whether it went. Does not wait. Raises what `publish` raises."""
+        """Publish one frame, unless the server is unavailable; return whether it went. Does not wait.
+
+        Raises what `publish` raises.
+        """
         self.check()
         subject = self._subject(stream, raw)
         if not self.client.is_connected:
@@ -232,7 +242,7 @@ class CorePublisher(Publisher):
             await asyncio.sleep(0)
 
     async def put(self, stream: str, raw: bytes) -> None:
-        """Publish one frame; when the connection was cut, again what may be lost, in order: ingest drops the repeats."""
+        """Publish one frame; after a lost connection, again what may be lost, in order: ingest drops the repeats."""
         self._unconfirmed.append((stream, raw))
         if self._offered_at != self.cuts or not await self.offer(stream, raw):
             await self._offer_again()

@@ -92,7 +92,10 @@ def check_file(path: Path, *, force: bool) -> None:
 
 
 def open_file(path: Path, *, force: bool) -> BinaryIO:
-    """Open a new recording, gzipped when its name ends in .gz. Raises RecordingError: it is there, or can't be written."""
+    """Open a new recording, gzipped when its name ends in .gz.
+
+    Raises RecordingError: it is there, or can't be written.
+    """
     try:
         if path.suffix == ".gz":
             return cast("BinaryIO", gzip.open(path, "wb" if force else "xb"))
@@ -197,7 +200,10 @@ async def record(
 async def _write(
     recorder: Recorder, reader: StreamReader, connection: Connection, file: BinaryIO, until_s: float | None
 ) -> None:
-    """Write until it is time, or this is cancelled, and then what has come by then. Raises OSError: the disk is full."""
+    """Write until it is time, or this is cancelled, and then what has come by then.
+
+    Raises OSError: the disk is full.
+    """
     writing = asyncio.create_task(recorder.keep_writing(file))
     try:
         await asyncio.wait({writing}, timeout=until_s and max(0.0, until_s - asyncio.get_running_loop().time()))

@@ -134,7 +134,10 @@ class Replay:
             pause_s = min(_POLL_MAX_S, pause_s * 1.5)
 
     async def _has_room(self) -> bool:
-        """Return whether ingest has room. One that never answered is not waited for; one that did is, until it is back."""
+        """Return whether ingest has room.
+
+        One that never answered is not waited for; one that did is, until it is back.
+        """
         await self._publisher.wait()
         try:
             answer = await self._publisher.client.request(STATUS_SUBJECT, b"", timeout=_ASK_S)

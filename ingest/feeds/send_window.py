@@ -44,7 +44,10 @@ class SendWindow:
         return len(self._in_flight)
 
     def add(self, subject: bytes, raw: bytes) -> None:
-        """Hold one more frame, behind all others. There is no bound here: `held` and `held_bytes` are for who keeps one."""
+        """Hold one more frame, behind all others.
+
+        There is no bound here: `held` and `held_bytes` are for who keeps one.
+        """
         self._added += 1
         self.held += 1
         self.held_bytes += len(raw)

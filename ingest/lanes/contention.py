@@ -78,7 +78,10 @@ class ContentionEstimator:
         self._of(group).waits_s = None
 
     def committed(self, task: int, now_s: float) -> None:
-        """Note that a batch of a task is committed; with the last one the task is measured. An unknown task is ignored."""
+        """Note that a batch of a task is committed; with the last one the task is measured.
+
+        An unknown task is ignored.
+        """
         each = self._sent_tasks.get(task)
         if each is None:
             return

@@ -150,7 +150,7 @@ class Lane:
         return self.tries > 0 and now_s >= self.check_s
 
     def ended(self, check_s: float | None = None) -> None:
-        """Note that a copy of the batch in flight ended without a commit; it is overdue at `check_s`, if that is given."""
+        """Note that a copy of the batch in flight ended without a commit; it is overdue at `check_s`, if given."""
         self.sent_s = self.sent_s[1:]
         if check_s is not None:
             self.check_s = check_s

@@ -1,4 +1,4 @@
-"""Estimates how long to wait for a commit before asking the ledger: TCP's estimator (RFC 6298), with our bounds. Pure."""
+"""Estimates how long to wait for a commit before asking the ledger: TCP's estimator (RFC 6298), bounded. Pure."""
 
 from typing import NamedTuple
 

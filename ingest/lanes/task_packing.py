@@ -12,8 +12,8 @@ from itertools import chain
 from ingest.lanes.lane import Lane
 from tasks.protocol.batches import MAX_BATCH_BYTES
 
-#: So many events make a task that is worth its cost: lanes share no larger one, it does not wait for others to come back,
-#: and a process has its next one at hand before it has done with this one. Of fewer, more gather while they wait.
+#: So many events make a task that is worth its cost: lanes share no larger one, it does not wait for others to come
+#: back, and a process has its next one at hand before it has done with this one. Of fewer, more gather while they wait.
 FULL_EVENTS = 100
 AHEAD_TASKS = 2
 #: Parts of processes are added up.

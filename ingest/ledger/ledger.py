@@ -159,7 +159,8 @@ class IngestLedger:
             return EpochClaim(epoch, positions, start, counted.seq if counted and same else 0)
         if verdict == b"led":
             raise SupersededError(
-                f"the ledger is laid out as {before.decode()}, another shard runs, and this one wants {layout.encode().decode()}"
+                f"the ledger is laid out as {before.decode()}, another shard runs, "
+                f"and this one wants {layout.encode().decode()}"
             )
         if verdict == b"epoch" and not self.issued(winner := _epoch(answer[0])):
             raise SupersededError(f"another ingest process started epoch {winner} at the same moment")

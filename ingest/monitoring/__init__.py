@@ -1,6 +1,7 @@
 """Monitoring: what ingest measures of itself and of the servers, what is wrong, and how probes and Prometheus get it.
 
-It knows dispatch, the relay and everything below, and changes nothing but for the memory guard, which holds batches back.
+It knows dispatch, the relay and everything below, and changes nothing but for the memory guard, which holds batches
+back.
 """
 
 __all__ = [

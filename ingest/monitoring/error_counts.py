@@ -1,4 +1,6 @@
-"""Counts the events that each strategy raised on within the last minute. Pure: time is an argument, in monotonic seconds.
+"""Counts the events that each strategy raised on within the last minute.
+
+Pure: time is an argument, in monotonic seconds.
 
 Workers add to the ledger's counters with each commit; ingest reads them every few seconds and keeps a minute of it.
 """

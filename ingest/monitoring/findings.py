@@ -1,4 +1,4 @@
-"""All that is wrong with this ingest process and what it sees. /ready, the page, the NATS status and metrics ask here."""
+"""Findings about this ingest process, its feed and its servers, for /ready, the page, the NATS status and metrics."""
 
 import time
 from collections.abc import Callable, Iterable

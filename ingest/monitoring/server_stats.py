@@ -160,7 +160,7 @@ def _of_workers(living: Sequence[heartbeats.WorkerSeen]) -> dict[str, Any]:
 async def _info(client: redis.Redis) -> Mapping[str, Any]:
     """Return INFO's memory and persistence; empty where the server forbids it or is unavailable.
 
-    Whoever needs the server reports that.
+    That is reported where the server is needed.
     """
     with suppress(*FAILED):
         return await client.info("memory", "persistence")

@@ -23,7 +23,7 @@ class StatusResponder:
         """Answer, and note what a feed reports of itself."""
         if self._shard and message.data != EACH_SHARD:
             return
-        # Whoever publishes to a stream need not wait for who reads it.
+        # A publisher to a stream need not wait for its readers.
         held = 0 if self._source.keeps else self._source.pending + max(lane.held for lane in self._lanes)
         held_bytes = 0 if self._source.keeps else self._lanes.held_bytes
         if message.data and (report := feed_report.decode(message.data)):

@@ -106,7 +106,10 @@ class PageState:
                 del self._signals[next(iter(self._signals))]
 
     def remember(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
-        """Take the signals of earlier, newest first, as the ledger's stream gives them. Who watches needs another `hello`."""
+        """Take the signals of earlier, newest first, as the ledger's stream gives them.
+
+        Who watches needs another `hello`.
+        """
         read = [self._read(entry, fields.get(b"signal", b"")) for entry, fields in reversed(entries)]
         earlier = {signal.id: signal for signal in read if signal}
         both = earlier | self._signals

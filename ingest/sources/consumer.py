@@ -43,7 +43,10 @@ class StreamConsumer:
         self._subscription: Subscription | None = None
 
     async def open(self, subjects: Sequence[str], after: int, take: "Take") -> None:
-        """Make it on the server, behind the message `after`; `take` is called with each message. Raises NATS's errors."""
+        """Make it on the server, behind the message `after`; `take` is called with each message.
+
+        Raises NATS's errors.
+        """
         await self._client.jetstream().add_consumer(
             self._stream,
             api.ConsumerConfig(

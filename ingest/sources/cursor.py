@@ -103,7 +103,10 @@ class StreamCursor:
         self.read = self.read or stored
 
     def uncertain_tail(self, known: Iterable[Position]) -> StreamTail | None:
-        """Return what the stream may have lost before an epoch begins; None: nothing. `known` are positions elsewhere."""
+        """Return what the stream may have lost before an epoch begins; None: nothing.
+
+        `known` are positions elsewhere.
+        """
         # While it is read it is looked at, and will be again on the next connection.
         if self.stream is None or (self.position and not self.outdated):
             return None

@@ -215,7 +215,7 @@ class StreamSource:
     # The end
 
     async def close(self) -> None:
-        """Read what the stream holds at this moment, then stop; `left` has the number of unread frames if this is cancelled."""
+        """Read what the stream holds at this moment, then stop; if cancelled, `left` has the number of unread frames."""
         self.left, end_seq = None, None
         try:
             while self.left != 0:

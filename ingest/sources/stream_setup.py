@@ -21,7 +21,10 @@ log = structlog.get_logger()
 
 
 async def prepare(client: Client, settings: Settings) -> StreamSnapshot:
-    """Return the stream, made if it is not there. Raises SettingsError for what a person must fix, and NATS's errors."""
+    """Return the stream, made if it is not there.
+
+    Raises SettingsError for what a person must fix, and NATS's errors.
+    """
     jetstream = client.jetstream()
     subjects = wanted_subjects(settings)
     try:
@@ -36,7 +39,8 @@ async def prepare(client: Client, settings: Settings) -> StreamSnapshot:
         if error.err_code != OVERLAP:
             raise
         raise SettingsError(
-            f"another stream has {settings.nats_subjects} already: name it in INGEST_STREAM, or choose other NATS_SUBJECTS"
+            f"another stream has {settings.nats_subjects} already: "
+            "name it in INGEST_STREAM, or choose other NATS_SUBJECTS"
         ) from None
     except ServerError as error:
         raise SettingsError(
@@ -67,7 +71,10 @@ async def stored_at_ns(client: Client, stream: StreamSnapshot, tail: StreamTail)
 
 
 async def kept(client: Client, stream: StreamSnapshot, tail: StreamTail) -> int | None:
-    """Return up to where the stream still holds what was read; None: it has lost nothing of it. Raises NATS's errors."""
+    """Return up to where the stream still holds what was read; None: it has lost nothing of it.
+
+    Raises NATS's errors.
+    """
     if tail.is_held(stream, await stored_at_ns(client, stream, tail)):
         return None
     # Others may have got the numbers already; they were stored later than what had been read.

@@ -97,7 +97,10 @@ class Backtest:
         return self.result(time.perf_counter() - started_s)
 
     def work(self, lines: Iterable[recordings.RecordingLine], progress: Callable[[int], None] = lambda _: None) -> None:
-        """Process every line; `progress` is called periodically with the number of further lines. Raises RecordingError."""
+        """Process every line; `progress` is called periodically with the number of further lines.
+
+        Raises RecordingError.
+        """
         told = seq = 0
         for seq, line in enumerate(lines, start=1):
             self._take(line, seq)

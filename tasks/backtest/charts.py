@@ -32,7 +32,7 @@ LAYOUT: Mapping[str, Any] = {
 
 
 def figure(series: Prices, label: str, signals: Sequence[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
-    """Return the chart of a symbol: the line of its price, called `label`, and a set of markers a strategy and action."""
+    """Return the chart of a symbol: the line of its price, named `label`, and markers for each strategy and action."""
     points = list(thinned(series))
     line = {
         "type": "scatter",

@@ -71,8 +71,8 @@ def run(
 ) -> FinishedBacktest:
     """Run over recordings, merged by when they were received, in `processes` processes; this one is the first of them.
 
-    `progress` is called with the number of further lines read, `warn` with each damage. Raises RecordingError, SettingsError, and
-    LedgerError of an audit.
+    `progress` is called with the number of further lines read, `warn` with each damage. Raises RecordingError,
+    SettingsError, and LedgerError of an audit.
     """
     started_s = time.perf_counter()
     if processes > 1:

@@ -1,4 +1,4 @@
-"""What the strategies did on recordings: how many signals they gave, with what confidence, the price after them, and the cost.
+"""Performance of the strategies on recordings: signals, their confidence, the price after them, and the cost.
 
 python -m tasks strategies report FILE... > docs/strategies.md
 """
@@ -63,7 +63,7 @@ class _StandaloneStrategy:
 
 
 def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> list[PerformanceRow]:
-    """Return a row for each strategy that runs, in the order of pools; `done` is called with its name after each pool."""
+    """Return a row for each strategy, in the order of pools; `done` is called with its name after each pool."""
     prices, router, ran = (
         PriceHistory(),
         Router(configuration.routes()),

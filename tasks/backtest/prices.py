@@ -1,4 +1,4 @@
-"""The prices of a run, kept while it goes by: by venue, symbol and kind of event. Pure."""
+"""The prices of a run, recorded as it proceeds: by venue, symbol and kind of event. Pure."""
 
 from array import array
 from typing import NamedTuple

@@ -28,7 +28,7 @@ class SymbolShard:
         return sorted(name for name in self._dealt if name)
 
     def has(self, symbol: str) -> bool:
-        """Return whether a symbol is worked on here; every process has to ask for the same symbols in the same order."""
+        """Return whether a symbol is this share's; every process has to call it for the same symbols in the same order."""
         mine = self._dealt.get(symbol)
         if mine is None:
             mine = self._dealt[symbol] = len(self._dealt) % self._of == self._number

@@ -31,7 +31,7 @@ Audited = Annotated[
     bool, typer.Option(help="Run each event under the configuration it had in the live run of this NAMESPACE.")
 ]
 HtmlPage = Annotated[
-    Path | None, typer.Option(help="Write a page with prices, signals and what came of them; needs plotly.")
+    Path | None, typer.Option(help="Write a page with prices, signals and the price after them; needs plotly.")
 ]
 Processes = Annotated[
     int, typer.Option("--jobs", min=0, help="Processes among which symbols are partitioned; 0: as many as pay.")

@@ -1,4 +1,4 @@
-"""`python -m tasks strategies get|set|kill|revive|pause|resume|reset`: what is in force, changed while everything runs."""
+"""`python -m tasks strategies get|set|kill|revive|pause|resume|reset`: what is in force, changed at run time."""
 
 import difflib
 import getpass
@@ -105,7 +105,7 @@ def _check_symbol(settings: Settings, found: ConfigurationInForce, symbol: str) 
         return
     close = difflib.get_close_matches(symbol, sorted(known), n=3, cutoff=0.7)
     hint = f"did you mean {' or '.join(close)}?" if close else f"{len(known):,} symbols are known;"
-    raise SettingsError(f"nothing ever came of a symbol {symbol}; {hint} --force sets it anyway")
+    raise SettingsError(f"no event of a symbol {symbol} was ever seen; {hint} --force sets it anyway")
 
 
 def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) -> None:

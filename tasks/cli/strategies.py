@@ -1,4 +1,4 @@
-"""`python -m tasks strategies`: what strategies there are, what they mean, whether they keep the contract, what they did."""
+"""`python -m tasks strategies`: lists and describes strategies, checks their contract, measures them on recordings."""
 
 import inspect
 import sys

@@ -83,7 +83,7 @@ def _reconnecting(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
 
 
 class _ReconnectingConnection(AbstractConnection):
-    """A connection that is lost when it is lost: where it closes at that moment, uvloop raises what redis-py does not know."""
+    """A connection that reports its loss as redis-py expects: while it closes, uvloop raises another exception."""
 
     async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
         try:
@@ -140,7 +140,10 @@ class _Pool(AsyncPool):
 
 
 def sentinel_options(settings: Settings, address: RedisAddress) -> dict[str, Any]:
-    """Return options of connections to Sentinels themselves. Plain data, because Celery's workers tell theirs as JSON."""
+    """Return options of connections to Sentinels themselves.
+
+    Plain data, because Celery's workers tell theirs as JSON.
+    """
     patience = {"socket_timeout": SENTINEL_TIMEOUT_S, "socket_connect_timeout": SENTINEL_TIMEOUT_S}
     login = {"password": settings.redis_sentinel_password} if settings.redis_sentinel_password else {}
     # Not again and again: the next Sentinel is asked instead.
@@ -159,7 +162,7 @@ def reason(error: redis.ResponseError) -> str:
 
 
 def connection_options(*, retries: int = 0) -> dict[str, Any]:
-    """Return options of every Redis client of ours: nothing hangs, nothing is sent twice unless `retries` asks for it."""
+    """Return options of every Redis client of ours: nothing hangs, nothing is sent twice unless by `retries`."""
     return {
         "socket_timeout": 5,
         "socket_connect_timeout": 5,

@@ -43,8 +43,8 @@ class Audit:
     def version(self, pool: str, event: AnyEvent) -> str:
         """Return the configuration under which `event` ran; call it with every event, in order.
 
-        Raises LedgerError for an event that the run did not see, and when the recording lacks the run's beginning, or an
-        event with which a configuration began.
+        Raises LedgerError for an event that the run did not see, and when the recording lacks the run's beginning, or
+        an event with which a configuration began.
         """
         key = (pool, event.venue, event.symbol, event.kind)
         turns = self._turns[key]
@@ -64,7 +64,8 @@ def _missing(pool: str, event: AnyEvent, first: AuditLine | None) -> str:
         return f"the audited run had no {what} in pool {pool}"
     ours, theirs = (f"{each.id} of {utc(each.time_ms)}" for each in (event, first))
     if (event.time_ms, event.id) > (first.time_ms, first.id):
-        return f"the recording begins in mid-run: {what} with {ours}, the audited run with {theirs}; what is between is missing"
+        between = "what is between is missing"
+        return f"the recording begins in mid-run: {what} with {ours}, the audited run with {theirs}; {between}"
     return f"the audited run did not see {what} {ours}: it began with {theirs}"
 
 

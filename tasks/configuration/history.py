@@ -47,7 +47,7 @@ class ConfigurationChange(msgspec.Struct, frozen=True, omit_defaults=True):
 
     @property
     def is_ground(self) -> bool:
-        """Whether nothing before it can be rolled back to: an earlier release's file edit, or a Redis that began empty."""
+        """Whether no earlier change can be rolled back to: an earlier release's file edit, or an empty Redis."""
         return self.author == INGEST or (self.author == FILE and self.overlay is None)
 
 

@@ -1,6 +1,6 @@
 """Changes at run time: values that lie over the strategies file, and stay when it is edited. Pure.
 
-A value goes by the strategy, not by the pool that it ran in when it was set, unless only one pool was asked for: a
+A value belongs to the strategy, not to the pool that it ran in when it was set, unless only one pool was asked for: a
 strategy that was killed stays so in a pool that was renamed. A value that finds nothing to lie over, or that does not
 fit what the file has become, is kept, not used, and told; the file's is used then, for this key only.
 """
@@ -59,7 +59,7 @@ class RuntimeValue(msgspec.Struct, frozen=True):
         return self.key.startswith(_GATE) or not self.strategy
 
     def named(self, key: str, signal_name: str) -> bool:
-        """Whether `key` is its label, with either name of the strategy, where it stands in the file, or their beginning."""
+        """Whether `key` is its label, with either name of the strategy, its path in the file, or a prefix of them."""
         within = ".".join(self.path)
         labels = {self.label} if not self.strategy else {f"{name}.{within}" for name in (self.strategy, signal_name)}
         if self.strategy == ALL:

@@ -30,7 +30,8 @@ def market(names: Sequence[str], kinds: Sequence[Kind], step_ms: int, seed: int 
     for tick in count():
         time_ms = START_MS + tick * step_ms
         for number, name in enumerate(names):
-            # Trends of 60 s that differ by symbol, so that baskets drift apart; within them the price stands still often.
+            # Trends of 60 s that differ by symbol, so that baskets drift apart; within them the price stands still
+            # often.
             trend = 1 if (tick // 600 + number) % 2 else -1
             if chance.random() < 0.3:
                 prices[name] = max(

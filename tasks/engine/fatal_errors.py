@@ -22,7 +22,10 @@ IsFatal = Callable[[BaseException], bool]
 
 
 def is_fatal(error: BaseException, room_bytes: int = ROOM_BYTES) -> bool:
-    """Whether `error`, raised while a strategy's code ran, is not the strategy's own. Frees what a MemoryError holds."""
+    """Whether `error`, raised while a strategy's code ran, is not the strategy's own.
+
+    Frees what a MemoryError holds.
+    """
     if isinstance(error, MemoryError):
         traceback.clear_frames(error.__traceback__)
         return not _has(room_bytes)

@@ -1,6 +1,6 @@
 """The gate's memory, of one state: what went through it, and so what it holds back now. Pure.
 
-It goes by event time and is part of the saved state, so a replay holds back the same signals.
+It uses event time and is part of the saved state, so a replay holds back the same signals.
 """
 
 from typing import Literal
@@ -18,7 +18,7 @@ HeldReason = Literal["killed", "paused", "confidence", "cool_down", "per_hour"]
 class GateHistory(msgspec.Struct, array_like=True):
     """The signals that passed the gate, of one state; saved with it."""
 
-    #: Event time of the last signal, by what the cool-down goes by ("BTCUSDT buy").
+    #: Event time of the last signal, by symbol and action ("BTCUSDT buy").
     last_ms: dict[str, int] = {}
     #: By symbol: the clock hour (event time in hours since 1970) and how many signals went through in it.
     hourly: dict[str, tuple[int, int]] = {}
@@ -28,8 +28,8 @@ class GateHistory(msgspec.Struct, array_like=True):
     ) -> HeldReason | None:
         """Return why a signal is held back; None lets it through. Call `note` when it goes.
 
-        `key` is what the cool-down goes by, "SYMBOL ACTION"; `confidence` lies between 0 and 1; `time_ms` is the event's
-        time, unix milliseconds; `interval_s` the cool-down in seconds. The first reason counts, in the order of
+        `key` is the cool-down's, "SYMBOL ACTION"; `confidence` lies between 0 and 1; `time_ms` is the
+        event's time, unix milliseconds; `interval_s` the cool-down in seconds. The first reason counts, in the order of
         `HeldReason`. It changes `last_ms` where the clock of the last signal was ahead.
         """
         if gate.killed:
@@ -47,7 +47,7 @@ class GateHistory(msgspec.Struct, array_like=True):
         return None
 
     def _is_cooling(self, key: str, time_ms: int, interval_ms: float) -> bool:
-        """Whether the last signal was less than an interval ago; by a clock that was ahead, it may have been ages ago."""
+        """Whether the last signal was less than an interval ago; after a clock that was ahead, possibly long ago."""
         last_ms = self.last_ms.get(key)
         if last_ms is None or max(0, time_ms - last_ms) >= interval_ms:
             return False

@@ -32,7 +32,10 @@ class MemoryLedger:
     def run(
         self, pool: str, events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy], config_version: str
     ) -> Outcome:
-        """Return the outcome of a batch, committed. Raises NewerStateError and what is fatal, and then commits nothing."""
+        """Return the outcome of a batch, committed.
+
+        Raises NewerStateError and what is fatal, and then commits nothing.
+        """
         stored = self.fields[pool]
         held = {name: stored.get(name) for name in engine.fields(events, strategies)}
         run = engine.BatchRun(pool, self.source, strategies, config_version, held, self.options)

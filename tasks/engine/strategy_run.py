@@ -74,7 +74,10 @@ class StrategyRun:
         config_version: str,
         is_fatal: IsFatal,
     ) -> None:
-        """Restore the state that `packed` holds, or start from an empty one. Raises NewerStateError and what is fatal."""
+        """Restore the state that `packed` holds, or start from an empty one.
+
+        Raises NewerStateError and what is fatal.
+        """
         self.strategy = strategy
         self._gate = gate
         self._is_fatal = is_fatal

@@ -1,9 +1,9 @@
 """Plausibility across frames: whether a book belongs to its symbol. Pure.
 
 Every frame of a source goes through one `FrameReader`, in the order in which they came, before events are sent to their
-lanes: in ingest and in the backtest alike. What it remembers is gone with the process. That changes nothing for a symbol
-whose books stay within the bound of what it traded at or was quoted at in the minute before: each of them is accepted,
-whatever is remembered.
+lanes: in ingest and in the backtest alike. What it remembers is gone with the process. That changes nothing for a
+symbol whose books stay within the bound of what it traded at or was quoted at in the minute before: each of them is
+accepted, whatever is remembered.
 """
 
 from typing import NamedTuple

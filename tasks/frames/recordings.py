@@ -70,8 +70,8 @@ _payload_decoder = msgspec.json.Decoder(_OwnPayload)
 def read(path: Path, salvage: Salvage | None = None) -> Iterator[RecordingLine]:
     """Yield the lines of a recording; from a pipe too, because it is opened once and read from its start to its end.
 
-    Raises RecordingError: no such file, cut short, or not a recording. With `salvage` a packed file that is damaged, or a
-    file that ends within a line, ends where the damage begins, and `salvage` is told of it.
+    Raises RecordingError: no such file, cut short, or not a recording. With `salvage` a packed file that is damaged, or
+    a file that ends within a line, ends where the damage begins, and `salvage` is told of it.
     """
     number = whole = 0
     try:
@@ -159,7 +159,10 @@ def _order_ns(said: float | str) -> int:
 
 
 def merge(paths: Iterable[Path], salvage: Salvage | None = None) -> Iterator[RecordingLine]:
-    """Yield the lines of several recordings by `received_at`, each recording in its own order. Raises RecordingError."""
+    """Yield the lines of several recordings by `received_at`, each recording in its own order.
+
+    Raises RecordingError.
+    """
     paths = list(paths)
     refuse_pipes((path for path, count in Counter(paths).items() if count > 1), "it is named twice")
     return heapq.merge(*(read(path, salvage) for path in paths), key=lambda line: line.received_at_ns)

@@ -222,7 +222,8 @@ class ConfigurationStore:
         The one way for code to do it. An off strategy is not run: events pass it by and its states stand still, so
         that what it raises or does to its process ends with the next batch of each lane (a batch in flight keeps the
         configuration that it was sent with). It stays off, over restarts and edits of the strategies file, until
-        somebody calls `strategies resume NAME`. In asyncio use `ingest.dispatch.active_configuration.ActiveConfiguration.pause_strategy`.
+        somebody calls `strategies resume NAME`. In asyncio use
+        `ingest.dispatch.active_configuration.ActiveConfiguration.pause_strategy`.
 
         `name` is the name that its signals carry, or that of the strategies file; `author` is who decided, for
         `strategies history`, such as "breaker". With `pool`, it goes on in its other pools. Raises SettingsError:

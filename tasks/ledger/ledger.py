@@ -1,8 +1,8 @@
 """The ledger in Redis, as a worker sees it: begin a batch, commit it through the fence.
 
-Its keys are in `keys`. The position of a lane and all that a batch changed are written by one script (`commit.lua`) that
-changes nothing unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset meanwhile. So
-it does not matter how many workers hold a copy of a batch, or how late one of them wakes up.
+Its keys are in `keys`. The position of a lane and all that a batch changed are written by one script (`commit.lua`)
+that changes nothing unless the epoch is current, the lane stands at the batch's `prev`, and no state was reset
+meanwhile. So it does not matter how many workers hold a copy of a batch, or how late one of them wakes up.
 """
 
 from collections.abc import Iterable, Mapping, Sequence

@@ -24,7 +24,7 @@ class SignalStream:
         self._after = "0-0"
 
     def stored(self, since_ms: int = 0) -> Iterator[bytes]:
-        """Yield what the stream holds, oldest first; with `since_ms`, what was committed then (Redis's clock) or later."""
+        """Yield the selected signals, oldest first; with `since_ms`, those committed then (Redis's clock) or later."""
         for name, packed in self._reader.entries(self._stream, b"signal", f"{since_ms}-0"):
             self._after = name
             if self._takes(packed):

@@ -126,7 +126,7 @@ def queues(facts: QueueFacts, pools: Sequence[Pool]) -> Iterator[Finding]:
 
 
 def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> Iterator[Finding]:
-    """Yield the findings about what is in force, lanes, dead letters and workers; pools are those of the strategies file, if it is good."""
+    """Yield the findings about the ledger; `chosen` is the strategies file, None: it is invalid."""
     pools = chosen.routes() if chosen else ()
     if chosen:
         yield from _in_force(facts, chosen)

@@ -1,4 +1,4 @@
-"""Puts dead letters through the whole path again: as frames, on NATS, and sees in the ledger what became of them.
+"""Puts dead letters through the whole path again: as frames, on NATS, and reads the results in the ledger.
 
 An event counts only while its record has not moved past it: any later event of the same (pool, venue, symbol, kind)
 makes it a repeat. So the record is asked first. A letter goes only when its event was seen to be applied.

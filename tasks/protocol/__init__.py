@@ -1,4 +1,4 @@
-"""Protocol: what processes tell each other, in bytes and in words: lanes, batches, records, outcomes, dead letters, status.
+"""Protocol: the formats that processes exchange: lanes, batches, records, outcomes, dead letters, status.
 
 Pure. Everything above may use it; it knows frames, events and errors. The modules that hold one thing are named in the
 plural, so that a variable may be called `batch` or `record`.

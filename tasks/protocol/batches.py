@@ -15,7 +15,8 @@ from tasks.protocol.routing import LaneId
 
 MAX_BATCH_EVENTS = 500
 MAX_BATCH_BYTES = 1024 * 1024
-#: A batch whose run was started this often and never completed is not run again, but halved; a single event a bit later.
+#: A batch whose run was started this often and never completed is not run again, but halved; a single event a bit
+#: later.
 MAX_STARTS_OF_A_BATCH = 3
 MAX_STARTS_OF_AN_EVENT = 5
 
@@ -118,7 +119,7 @@ def unpack(payload: bytes) -> tuple[Batch[AnyEvent], ...]:
 
 
 def task_id(carried: Sequence[Batch[Any]], tries: int = 1) -> str:
-    """Return the Celery task id: that of the first batch, which try it is from the second on, and how many more batches.
+    """Return the Celery task id: that of the first batch, the try from the second on, and the number of other batches.
 
     Workers always discard a revoked id, so a batch that is sent again has another one: a revoke never stops a lane.
     """

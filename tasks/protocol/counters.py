@@ -70,7 +70,7 @@ class Counts(Counter[CounterKey]):
 
     @classmethod
     def read(cls, fields: Mapping[bytes, bytes]) -> "Counts":
-        """Return the counts that the ledger holds; what is no number of 64 bits was not written by us, and is left out."""
+        """Return the counts stored in the ledger; what is no number of 64 bits was not written by us, and is left out."""
         return cls(
             {
                 CounterKey.parse(field.decode(errors="replace")): int(count)

@@ -1,4 +1,4 @@
-"""What was found wrong with a pipeline, and what to do about it: one form for /ready, the page, the doctor and alerts."""
+"""Findings: what is wrong with a pipeline and what to do; one form for /ready, the page, the doctor and alerts."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal

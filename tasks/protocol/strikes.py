@@ -1,6 +1,6 @@
 """Strategies that end the process they run in: which strategy, on which event, and the consequences. Pure.
 
-While a strategy works on an event, its process says so in a file (`run_note`). Whoever watches the process
+While a strategy works on an event, its process says so in a file (`run_note`). The watcher of the process
 (`run_watch`) writes a strike into the ledger when it ends there:
 
     it hung, crashed or exited     the strategy did it: the event is its error at once
@@ -8,8 +8,8 @@ While a strategy works on an event, its process says so in a file (`run_note`). 
     by whom                        `MAX_STRIKES` such ends on the same event is it the strategy's error
 
 The next run of the batch passes over what is the strategy's error, with a dead letter; all other strategies are given
-the event. A second event of a strategy within `WINDOW_S` stops the strategy, in every batch that was sent under the same
-configuration, and ingest switches it off by an audited change.
+the event. A second event of a strategy within `WINDOW_S` stops the strategy, in every batch that was sent under the
+same configuration, and ingest switches it off by an audited change.
 """
 
 from collections.abc import Iterator, Mapping, Sequence
@@ -134,7 +134,7 @@ def read_last_strikes(packed: bytes | None) -> Mapping[str, LastStrike]:
 
 
 def find_excluded(source: str, starts: Sequence[bytes], ended: bytes | None) -> ExcludedEvents:
-    """Return the events and strategies that a run must not try: `starts` is the reply of HGETALL of the lane's starts, flat."""
+    """Return what is excluded from a run; `starts` is the reply of HGETALL of the lane's starts, flat."""
     events = frozenset(_given_up(source, starts))
     stopped = frozenset(name for name, each in read_last_strikes(ended).items() if each.stopped)
     return ExcludedEvents(stopped, events) if stopped or events else NOTHING

@@ -6,7 +6,7 @@ _EPOCH = datetime.fromtimestamp(0, UTC)
 
 
 def utc(at_ms: int) -> str:
-    """Return a time in UTC to the second: 2024-08-09 00:00:00; what is beyond the year 9999 as it is: 10000000000000000."""
+    """Return a time in UTC to the second: 2024-08-09 00:00:00; beyond the year 9999 as it is: 10000000000000000."""
     try:
         return f"{_EPOCH + timedelta(milliseconds=at_ms):%Y-%m-%d %H:%M:%S}"
     except OverflowError:

@@ -77,7 +77,10 @@ class BookSide(msgspec.Struct):
 
 
 class IcebergState(State):
-    """Both sides. At most 400 levels, 58 KiB packed: every level has a history of its own. Recorded ones take 10 KiB."""
+    """Both sides. At most 400 levels, 58 KiB packed: every level has a history of its own.
+
+    Recorded ones take 10 KiB.
+    """
 
     bids: BookSide = msgspec.field(default_factory=BookSide)
     asks: BookSide = msgspec.field(default_factory=BookSide)
@@ -198,7 +201,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             level.attacked = False
 
     def _evaluate(self, level: Level, held_ms: int, *, refilled: bool) -> tuple[float, str] | None:
-        """Return confidence and rationale where this book changes what the level says; before it, it had held `held_ms`."""
+        """Return confidence and rationale where this book changes the level's evidence; it had held `held_ms` before."""
         params, refills, now_ms = self.params, len(level.refills_ms), level.seen_ms
         if level.said_ms and now_ms - level.said_ms < params.level_interval_s * 1000:
             return None
@@ -227,7 +230,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             del side.levels[price]
 
     def _is_spent(self, level: Level, now_ms: int) -> bool:
-        """Whether a level is gone, too late to refill, and has neither refills in the window nor a signal to wait for."""
+        """Whether a level is gone, too late to refill, with neither refills in the window nor a signal to wait for."""
         return (
             level.mean == 0
             and now_ms - level.steady_ms > self.params.refill_s * 1000

@@ -1,4 +1,6 @@
-"""Every metric that a process of ours exports: name, type, unit, labels and help text. One table; nothing is counted here.
+"""Every metric that a process of ours exports: name, type, unit, labels and help text.
+
+One table; nothing is counted here.
 
 Names follow Prometheus: base units, `_total` on counters (added by the exposition). Labels are bounded: lanes, pools,
 strategies and reasons are few and come from code or configuration. No metric has a symbol, because there may be

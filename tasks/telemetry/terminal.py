@@ -5,7 +5,7 @@ import sys
 
 
 def accept_any_text() -> None:
-    """Have standard output and standard error write what their encoding does not know as an escape, instead of failing."""
+    """Have standard output and error write characters outside their encoding as escapes, instead of failing."""
     for stream in (sys.stdout, sys.stderr):
         if isinstance(stream, io.TextIOWrapper):
             stream.reconfigure(errors="backslashreplace")

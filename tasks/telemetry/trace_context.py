@@ -1,4 +1,4 @@
-"""A trace as text: `traceparent` of W3C Trace Context and, after a space, `tracestate` if there is one; "" is no trace. Pure."""
+"""A trace as text: W3C's `traceparent` and, after a space, `tracestate` if there is one; "" is no trace. Pure."""
 
 import re
 from collections.abc import Mapping

@@ -1,6 +1,7 @@
 """Traces by OpenTelemetry: off, and almost free, unless OTEL_EXPORTER_OTLP_ENDPOINT is set.
 
-A trace is carried as text (`trace_context`). The packages of OpenTelemetry are optional: `otel` is all that imports them, and it is imported only here.
+A trace is carried as text (`trace_context`). The packages of OpenTelemetry are optional: `otel` is all that imports
+them, and it is imported only here.
 """
 
 import os

@@ -1,7 +1,7 @@
 """A worker: what Celery's processes do with tasks, how they are watched, and what they tell of themselves.
 
-Nothing is imported here, because Celery loads its parts late and by name; nothing but `tasks.celery` and celeryconfig.py
-uses them. It knows the engine, the ledger and telemetry.
+Nothing is imported here, because Celery loads its parts late and by name; nothing but `tasks.celery` and
+celeryconfig.py uses them. It knows the engine, the ledger and telemetry.
 """
 
 __all__ = [

@@ -107,14 +107,20 @@ class WorkerConsumer(CeleryConsumer):
         super().on_close()
 
     def connection_for_read(self, heartbeat: float | None = None) -> Any:
-        """Called by Celery to connect. What workers tell of their connection is for everybody: no passwords in options."""
+        """Called by Celery to connect.
+
+        What workers tell of their connection is for everybody: no passwords in options.
+        """
         connection = super().connection_for_read(heartbeat)
         told = connection.info
         connection.info = lambda: told() | {"transport_options": {}}  # type: ignore[method-assign]  # on purpose
         return connection
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Connect: retry until it succeeds. Celery's own does not say that it is alive meanwhile, and pauses for up to 30 s."""
+        """Connect: retry until it succeeds.
+
+        Celery's own does not say that it is alive meanwhile, and pauses for up to 30 s.
+        """
 
         def come_round() -> None:
             self._health.beat()

@@ -2,8 +2,8 @@
 
 A lane goes on whatever is sent. What could only stop one is refused, with the reason as its answer and in the log:
 pools and lanes bound what runs, so there is nothing that a rate limit or a cancelled queue would be good for. A worker
-grows and shrinks, but keeps a process. `revoke` is obeyed: it discards one copy of a batch, and ingest sends another one
-under another id.
+grows and shrinks, but keeps a process. `revoke` is obeyed: it discards one copy of a batch, and ingest sends another
+one under another id.
 """
 
 import time

@@ -1,8 +1,8 @@
 """Watches a worker's processes, and writes their strikes into the ledger.
 
-A prefork worker's main process watches its children. A solo worker runs the batches itself, so it forks a guard before it
-takes any. Who starts a worker again may end what is left of the last one, the guard included, so the next worker that
-starts on this machine reads what a solo worker left behind.
+A prefork worker's main process watches its children. A solo worker runs the batches itself, so it forks a guard before
+it takes any. Who starts a worker again may end what is left of the last one, the guard included, so the next worker
+that starts on this machine reads what a solo worker left behind.
 """
 
 import asyncio
@@ -123,7 +123,10 @@ def _guard(settings: Settings, directory: Path, watched: int) -> None:
 
 
 def write_left_behind(settings: Settings, directories: Iterable[Path]) -> None:
-    """Write the strikes of solo workers that ended and left these directories. To be called before there are threads."""
+    """Write the strikes of solo workers that ended and left these directories.
+
+    To be called before there are threads.
+    """
     if found := list(left_behind(directories, settings.run_limit_s)):
         asyncio.run(_write(settings, found))
 

@@ -1,6 +1,6 @@
 """A process's note of what it runs, in a file that outlives it: which batch, and which strategy works on which event.
 
-A few stores into mapped memory, no system call: whoever watches the process maps the same file.
+A few stores into mapped memory, no system call: the watcher of the process maps the same file.
 """
 
 import mmap
@@ -20,8 +20,8 @@ from tasks.protocol.strikes import RunningBatch
 #: The note of a solo worker's only process, and how the names of others begin.
 SOLO, CHILD = "solo", "run-"
 _SIZE_BYTES = 16_384
-#: Number of the task, 0 for none; bytes of the header; position of the event; number of the strategy, 0 for none; for how
-#: long it was seen at it, in milliseconds.
+#: Number of the task, 0 for none; bytes of the header; position of the event; number of the strategy, 0 for none; for
+#: how long it was seen at it, in milliseconds.
 _WORDS = struct.Struct("=5Q")
 _TASK, _HEADER, _PLACE, _SEEN = 0, 1, 2, 4
 _SEEN_AT = 8 * _SEEN
@@ -76,7 +76,10 @@ class RunNote:
 
 
 def read(file: Path) -> RunPosition:
-    """Return where the process of this file is, or was when it ended. Raises OSError, or msgspec's errors in mid-write."""
+    """Return where the process of this file is, or was when it ended.
+
+    Raises OSError, or msgspec's errors in mid-write.
+    """
     packed = file.read_bytes().ljust(_WORDS.size, b"\0")
     task, header, seq, number, _ = _WORDS.unpack_from(packed)
     batch = msgspec.json.decode(packed[_WORDS.size : _WORDS.size + header], type=RunningBatch) if header else None

@@ -1,8 +1,8 @@
 """Watches what a worker's processes run. Ends a process whose timer did not, and names the strategy that ended one.
 
-A strategy can swallow the timer that bounds its run (`time_limit.bounded`), so a run that outlasts it is ended from outside.
-What a process was at when it ended, its `run_note` says; how long it had been at it is observed, so that the time in which
-the process was stopped, or got no processor, is no strategy's fault.
+A strategy can swallow the timer that bounds its run (`time_limit.bounded`), so a run that outlasts it is ended from
+outside. What a process was at when it ended, its `run_note` says; how long it had been at it is observed, so that the
+time in which the process was stopped, or got no processor, is no strategy's fault.
 """
 
 import os
@@ -53,8 +53,8 @@ class WatchedProcess(msgspec.Struct):
     def take(self, position: RunPosition, state: ProcessState, now_s: float) -> None:
         """Take what it has noted, and how the system sees it, at `now_s` (monotonic seconds).
 
-        Another task starts `task_since_s` again, another note or one without a strategy `call_s`; else `call_s` grows by
-        the time since the last call where the process worked meanwhile, by at most two polls.
+        Another task starts `task_since_s` again, another note or one without a strategy `call_s`; else `call_s` grows
+        by the time since the last call where the process worked meanwhile, by at most two polls.
         """
         if position.task != self.position.task:
             self.task_since_s = now_s
@@ -106,7 +106,7 @@ def state_of(pid: int) -> ProcessState:
 
 
 def left_behind(directories: Iterable[Path], limit_s: float) -> Iterator[Strike]:
-    """Yield what the ends of solo workers mean that left these directories. Whoever comes second finds nothing."""
+    """Yield the strikes of ended solo workers that left these directories, each once, whichever process reads first."""
     for file in (file for directory in directories for file in directory.glob(run_note.SOLO)):
         with suppress(OSError, *UNREADABLE):
             watched = WatchedProcess(run_note.read(file), call_s=run_note.read_seen(file))

@@ -59,7 +59,7 @@ class TaskSummary(msgspec.Struct):
     seconds: float = 0.0
 
     def __repr__(self) -> str:
-        """Return it in words, as Flower and the worker's log show it; what there is none of is left out, but signals."""
+        """Return it in words, as Flower and the worker's log show it; zeros are left out, except for signals."""
         counted = [(self.events, "event"), (self.signals, "signal"), (self.repeats, "repeat"), (self.errors, "error")]
         return ", ".join(
             f"{count:,} {word}" if count == 1 else f"{count:,} {word}s"
@@ -194,7 +194,7 @@ class _LaneRun:
         self._observer.not_needed(self.batch, self.refusal or "")
 
     def end(self, committed: Committed) -> None:
-        """Take what became of the commit."""
+        """Handle the result of the commit."""
         if committed == "committed" and self.outcome:
             self._observer.committed(self.batch, self.outcome)
             self.done = _done(self.batch, self.outcome)
@@ -252,7 +252,7 @@ def _refusal(batch: Batch[AnyEvent], begun: BatchStart) -> str | None:
 
 
 def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
-    """Make a call that may be repeated, for as long as Redis may be unavailable without this run being sent again for it."""
+    """Make a call, repeated for as long as Redis may be unavailable without this run being sent again for it."""
     with suppress(*UNAVAILABLE):
         return call(*arguments)
     for attempt in stamina.retry_context(on=UNAVAILABLE, attempts=None, timeout=8.0, wait_initial=0.02, wait_max=1.0):

@@ -141,7 +141,7 @@ def _committed(pool: str, done: BatchResult, batch_s: float) -> None:
 
 
 def _process_name() -> str:
-    """Name this process's files: by its place in the pool, so that who takes the place of a dead one goes on with them."""
+    """Name this process's files by its place in the pool, so that the successor of a dead one continues them."""
     index = getattr(current_process(), "index", None)
     return "main" if index is None else f"pool{index}"
 

@@ -83,7 +83,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def ended(folder: Path) -> dict[tuple[str, str], Ended]:
-    """What came of all of them, started one after the other."""
+    """The results of all of them, started one after the other."""
     nobody = f"127.0.0.1:{free_port()}"
     usual = {"REDIS_URL": f"redis://{nobody}", "NATS_URL": f"nats://{nobody}", "HTTP_PORT": "0", "LOG_FORMAT": "json"}
     programs = [

@@ -1,4 +1,4 @@
-"""One case: a pipeline that is fed while faults happen to it, and what became of it."""
+"""One case: a pipeline that is fed while faults happen to it, and the result."""
 
 import http.client
 import json

@@ -1,4 +1,4 @@
-"""What became of every event: read from what the witnesses said, in the order in which it was committed."""
+"""The fate of every event: read from the witnesses' records, in the order in which it was committed."""
 
 from collections import Counter, defaultdict
 from collections.abc import Sequence

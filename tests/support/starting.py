@@ -1,7 +1,7 @@
 """Starts many programs of ours in little time: one process imports what they share, and forks for each.
 
-As a program it reads JSON, a list of [arguments, environment], where the first argument is a module, and writes what
-came of each: [exit status, standard output, standard error].
+As a program it reads JSON, a list of [arguments, environment], where the first argument is a module, and writes
+for each: [exit status, standard output, standard error].
 """
 
 import importlib
@@ -29,7 +29,7 @@ _KEPT = ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LANG")
 
 
 class Ended(NamedTuple):
-    """What came of a program; the status is negative where a signal ended it."""
+    """The result of a program; the status is negative where a signal ended it."""
 
     status: int
     out: str

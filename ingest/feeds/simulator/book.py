@@ -83,7 +83,7 @@ class SimulatedSide:
         self.extend()
 
     def extend(self) -> None:
-        """Cut the side, or add levels at its far end, so that there are twenty where prices allow, none of them far away."""
+        """Cut the side, or add levels at its far end, so that there are twenty where prices allow, none far away."""
         gap = self._instrument.profile.level_gap
         while abs(self.ticks[-1] - self.ticks[0]) > _REACH * LEVELS * gap.mean:
             del self.ticks[-1], self.texts[-1]

@@ -22,7 +22,8 @@ _THIN_FOR_S = 40
 _NEXT_PRICE = 0.5
 #: A taker order has the same side as the one before with this probability; recorded: 0.60 to 0.77.
 _SAME_SIDE = 0.5
-#: How much of the time to the next order comes from how busy the market has been; recorded gaps correlate by 0.32 to 0.45.
+#: How much of the time to the next order comes from how busy the market has been; recorded gaps correlate by 0.32 to
+#: 0.45.
 _BUSY_SHARE = 0.45
 
 
@@ -39,7 +40,7 @@ class SimulatedSymbol:
     """The simulated market of one symbol."""
 
     def __init__(self, instrument: Instrument, venue: Venue, rng: Random, first_id: int | None, start_ns: int) -> None:
-        """Open the market; with no `first_id` the ids come from the clock, in microseconds, so that they rise across restarts."""
+        """Open the market; without `first_id` ids come from the clock, in microseconds, so that they rise across restarts."""
         self._instrument = instrument
         self._venue = venue
         self._rng = rng
@@ -144,7 +145,7 @@ class SimulatedMarket:
         start_ns: int,
         rate: float | None,
     ) -> None:
-        """Open at `start_ns`; `rate` is in events a second: the whole market runs faster or slower to give about that many."""
+        """Open at `start_ns`; `rate` is in events a second: the market runs faster or slower to give about that many."""
         rng = Random(seed)  # noqa: S311 a market needs no secrets
         self._start_ns = start_ns
         self.natural_rate = sum(_natural_rate(instrument) for instrument in instruments)

@@ -53,6 +53,8 @@ GONE = {
     r"on (its|their) way": "in flight",
     r"shares? out": "partition",
     r"mended": "fixed",
+    "spared": "excluded",
+    r"(be)?came of": "result",
     "who gets in": "authentication and TLS",
     "lose nothing": "JetStream source",
     "honest limits": "known limitations",

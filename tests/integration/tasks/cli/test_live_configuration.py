@@ -83,9 +83,9 @@ def test_a_symbol_that_came_in_or_that_the_file_names_can_be_set(symbol: str):
 def test_a_mistyped_symbol_is_refused_with_its_near_misses_unless_forced(store: ConfigurationStore):
     mistyped = ("set", "orderbook_skew", "levels=7", "--symbol", "btcusd")
     before = store.history()
-    assert "nothing ever came of a symbol BTCUSD; did you mean BTCUSDT" in refused(*mistyped)
+    assert "no event of a symbol BTCUSD was ever seen; did you mean BTCUSDT" in refused(*mistyped)
     unlike = refused("set", "trade_momentum", "notional=7", "--symbol", "QQQ")
-    assert unlike == "nothing ever came of a symbol QQQ; 5 symbols are known; --force sets it anyway"
+    assert unlike == "no event of a symbol QQQ was ever seen; 5 symbols are known; --force sets it anyway"
     assert store.history() == before
     assert "symbols.BTCUSD.levels: default → 7" in run(*mistyped, "--force")
 

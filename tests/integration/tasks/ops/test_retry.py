@@ -1,4 +1,4 @@
-"""`python -m tasks deadletters retry` against a running pipeline: what it says of a letter is what became of it."""
+"""`python -m tasks deadletters retry` against a running pipeline: what it reports of a letter is what happened to it."""
 
 import asyncio
 import json

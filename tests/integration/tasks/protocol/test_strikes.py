@@ -45,7 +45,7 @@ async def write(settings: Settings, *strikes: Strike) -> None:
     await writer.close()
 
 
-async def test_an_event_is_spared_a_strategy_once_it_has_enough_strikes(settings: Settings, ledger: Ledger):
+async def test_an_event_is_excluded_from_a_strategy_once_it_has_enough_strikes(settings: Settings, ledger: Ledger):
     for _ in range(MAX_STRIKES):
         assert begin(ledger, batch()).excluded == NOTHING
         await write(settings, strike(weight=1))

@@ -11,7 +11,7 @@ from tests.support.waiting import wait_for
 
 
 class Story(NamedTuple):
-    """What came of one pipeline's life, from first frame to last span."""
+    """The spans of one pipeline's life, from first frame to last span."""
 
     collector: Collector
     #: The spans that had come before anything was stopped.

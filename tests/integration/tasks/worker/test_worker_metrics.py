@@ -1,4 +1,4 @@
-"""What a worker exports is what the ledger counted, whichever process did the work and whatever became of it."""
+"""What a worker exports is what the ledger counted, whichever process did the work and however it ended."""
 
 import platform
 import tempfile

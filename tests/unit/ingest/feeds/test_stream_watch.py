@@ -52,7 +52,7 @@ def test_a_stream_that_always_speaks_seldom_is_given_its_time():
     assert TRADES in [each.stream for each in watched.silent(570.0 + 601)]
 
 
-def test_what_speaks_before_every_link_stands_has_spoken():
+def test_a_message_before_all_links_stand_counts():
     watched = watch(book=[1.0])
     watched.begin(20.0)
     assert watched.silent(25.0) == [SilentSubscription(BOOK, 24.0, received=True)]
@@ -66,7 +66,7 @@ def test_what_nobody_asked_for_is_not_watched():
 
 
 @given(st.lists(st.floats(0.01, 5.0), min_size=1, max_size=50), st.floats(0.0, 9.9))
-def test_one_that_has_just_spoken_is_never_silent(pauses: list[float], since_s: float):
+def test_a_stream_with_a_recent_message_is_never_silent(pauses: list[float], since_s: float):
     watched, now_s = watch(), 0.0
     for pause_s in pauses:
         now_s += pause_s

@@ -100,11 +100,11 @@ def test_silence_and_what_never_came_have_another_consumer_opened():
     assert steps == [Step("reopen", each) for each in why]
 
 
-def test_an_opening_is_of_no_use_once_told_to_read_from_elsewhere():
+def test_a_pending_consumer_is_outdated_once_reading_is_resumed_elsewhere():
     cursor = reading(after_seq=90)
     pending = cursor.prepare_consumer(connection=0)
     cursor.resume(Position(STREAM.source_after(1), 40))
-    # The stream has lost what the opening was to go on from, which is not asked for any more.
+    # The stream has lost what the consumer was to start after, which is not asked for any more.
     assert cursor.locate(pending, StreamSnapshot(STREAM.name, STREAM.created, 1, 50), None) is None
     assert not cursor.outdated
     assert not cursor.opened(pending, OPENED_S)

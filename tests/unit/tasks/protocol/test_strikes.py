@@ -103,14 +103,14 @@ def test_each_call_is_counted_for_itself_and_the_task_as_a_whole():
     assert one.task_s(111.0) == 0
 
 
-# What is spared
+# Excluded events
 
 
 def starts(*counted: tuple[str, int]) -> list[bytes]:
     return [part for field, count in counted for part in (field.encode(), b"%d" % count)]
 
 
-def test_an_event_is_spared_a_strategy_after_enough_strikes_in_this_source():
+def test_an_event_is_excluded_after_enough_strikes_in_this_source():
     field = Strike(RUNNING, "grumpy", 5, 1, "").field
     elsewhere = Strike(msgspec.structs.replace(RUNNING, source="core-8.bb"), "grumpy", 5, 1, "").field
     found = find_excluded("core-7.aa", starts(("7.aa||core-7.aa@9", 3), (field, MAX_STRIKES), (elsewhere, 9)), None)
@@ -118,13 +118,13 @@ def test_an_event_is_spared_a_strategy_after_enough_strikes_in_this_source():
     assert find_excluded("core-7.aa", starts(("7.aa||x@9", 1), (field, MAX_STRIKES - 1)), None) == NOTHING
 
 
-def test_stopped_strategies_are_spared_all_and_what_cannot_be_read_none():
+def test_stopped_strategies_are_excluded_and_unreadable_strikes_ignored():
     ended = b'{"grumpy":{"event":"s@5","at_s":1,"stopped":true,"why":""},"echo":{"event":"s@5","at_s":1,"stopped":false,"why":""}}'
     assert find_excluded("s", starts(("7.aa||s@9", 1)), ended).strategies == {"grumpy"}
     assert find_excluded("s", [], b"[nonsense") == find_excluded("s", [], None) == NOTHING
 
 
-def test_a_spared_event_is_a_dead_letter_and_others_are_given_it():
+def test_an_excluded_event_is_a_dead_letter_and_others_are_given_it():
     events = trades(1, 1, 1)
     strategies = bound(Grumpy.create({}), Echo.create({}))
     options = engine.RunOptions(excluded=ExcludedEvents(events=frozenset({("grumpy", 2)})))
