@@ -53,7 +53,7 @@ class Service:
         with on_signals(self._on_signal):
             address, health = Address.of_ingest(self.components.settings), self.components.health
             routes = self.components.page.routes
-            server, health.port = serve(address, health.healthz, health.ready, self.components.registry, routes)
+            server, _ = serve(address, health.healthz, health.ready, self.components.registry, routes)
             self._tasks["page"] = asyncio.create_task(self.components.page.run())
             self._tasks["findings"] = asyncio.create_task(
                 self.components.steps.every(CHECKPOINT_S, self.components.findings.watch)
@@ -61,7 +61,7 @@ class Service:
             self._tasks["probe"] = asyncio.create_task(self.components.steps.every(PROBE_S, self.components.nats.probe))
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
-            self.components.lifecycle.stopping = True
+            self.components.lifecycle.stop()
             status = 1 if self._failure else await self.shutdown() if self.components.lifecycle.started else 0
             await end(*self._tasks.values())
             server.stop()
@@ -113,7 +113,7 @@ class Service:
             await asyncio.sleep(STANDBY_S)
         await self.components.nats.client.subscribe(STATUS_SUBJECT, cb=self.components.status_responder.answer)
         await self.components.source.open(self.components.frame_handler.deliver)
-        self.components.lifecycle.started = True
+        self.components.lifecycle.start()
         subjects, lanes = self.components.settings.nats_subjects, len(list(self.components.lanes))
         log.info("ingest is up", subjects=subjects, lanes=lanes)
 
@@ -130,11 +130,11 @@ class Service:
                 log.info(
                     "standing by: another ingest process leads this shard", shard=str(self.components.settings.shard)
                 )
-            lifecycle.standing_by = True
+            lifecycle.stand_by()
             return False
         await self.components.source.prepare()
         await self.components.sender.begin()
-        lifecycle.standing_by = False
+        lifecycle.lead()
         self.components.connectivity.back("redis")
         return True
 

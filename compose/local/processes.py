@@ -130,6 +130,18 @@ class Process:
         self.wanted = False
         self.send(signal.SIGTERM)
 
+    def release(self) -> None:
+        """Let it end by itself."""
+        self.wanted = False
+
+    def keep_running(self) -> None:
+        """Have `Instance.watch` start it again, from now on, when it ends unasked."""
+        self.restart = True
+
+    def restart_as(self, command: Sequence[str]) -> None:
+        """Set the command of the next start."""
+        self.command = tuple(command)
+
     def plan(self, now_s: float) -> None:
         """Set the time of the next start; called once an end was noticed."""
         self._pause_s = next_pause_s(now_s - self._started_s, self._pause_s)

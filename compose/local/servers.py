@@ -41,7 +41,7 @@ def start_nats(
     file = directory / f"nats-server_{process.pid}.ports"
     url = _ready(instance, process, lambda: _nats_url(file))
     # Started again, it is found where it was.
-    process.command = (*command, url.rpartition(":")[2])
+    process.restart_as((*command, url.rpartition(":")[2]))
     return process, url
 
 

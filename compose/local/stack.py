@@ -68,7 +68,7 @@ class Stack:
                 f"{late.name} is not ready after {_START_S:g} s; its log ends with:{late.tail()}"
             ) from None
         for process in (self.nats, self.redis, *self.workers):
-            process.restart = True
+            process.keep_running()
 
     def wait_until_workers_are_known(self) -> None:
         """Wait until ingest has noticed every worker; it looks every few seconds. Raises TimeoutError."""
@@ -95,7 +95,7 @@ class Stack:
     def start_feed(self, arguments: Sequence[str]) -> Process:
         """Start `python -m ingest ARGUMENTS`, which puts frames on NATS and ends when it has no more."""
         feed = self._start("feed", ["-m", "ingest", *arguments], {"LOG_LEVEL": "WARNING"})
-        feed.wanted = False
+        feed.release()
         return feed
 
     def _environment(self, plan: Plan) -> dict[str, str]:

@@ -166,8 +166,7 @@ class Sender:
         number, now_s = next(self._tasks), time.monotonic()
         for lane in lanes:
             self._contention.lost(lane.task)
-            lane.task = number
-            lane.sent(now_s)
+            lane.sent(now_s, number)
         workforce = self.conditions.workforce()
         if lanes[0].tries == 1 and workforce and (group := workforce.group(lanes[0].id.pool)):
             self._contention.sent(number, group, len(lanes), len(events), now_s)

@@ -137,8 +137,9 @@ class Lane:
         packed = tuple(item.packed for item in self.flight)
         return Batch(self.id.pool, self.id.partition, shard, epoch, self.prev, to, self._configuration, packed)
 
-    def sent(self, now_s: float) -> None:
-        """Note that a copy of the batch in flight goes out."""
+    def sent(self, now_s: float, task: int = 0) -> None:
+        """Note that a copy of the batch in flight goes out, in the task of this number."""
+        self.task = task
         self.sent_s = [*self.sent_s[1 - MAX_COPIES :], now_s]
         self.tries += 1
         self.check_s = now_s + self.round_trip.timeout_s(self.tries)

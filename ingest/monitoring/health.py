@@ -39,8 +39,6 @@ class Health:
         self._lifecycle, self._connectivity, self._lanes, self._probe = lifecycle, connectivity, lanes, probe
         self._feed, self._findings = feed, findings
         self._beat_s = time.monotonic()
-        #: Where the endpoints listen.
-        self.port = 0
 
     async def beat(self) -> None:
         """Note that the event loop has run. Apart from all that asks Redis: whether it answers is no matter of life."""
@@ -74,7 +72,6 @@ class Health:
             "feed": self._feed.summary(time.monotonic()),
             "strategy_errors": self._probe.errors.last_minute(time.monotonic()),
             "workers": seen.workers if seen else None,
-            "port": self.port,
             "findings": msgspec.to_builtins(found),
         }
 

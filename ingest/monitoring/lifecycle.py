@@ -14,6 +14,22 @@ class Lifecycle:
         self.standing_by = False
         self.stopping = False
 
+    def start(self) -> None:
+        """Note that frames are taken in."""
+        self.started = True
+
+    def stand_by(self) -> None:
+        """Note that another process leads."""
+        self.standing_by = True
+
+    def lead(self) -> None:
+        """Note that this process leads."""
+        self.standing_by = False
+
+    def stop(self) -> None:
+        """Note that no more frames are taken in."""
+        self.stopping = True
+
     def findings(self) -> Iterator[Finding]:
         """Yield whether it is starting, stands by or stops."""
         if self.stopping:

@@ -110,7 +110,7 @@ class Page:
                 self._send([self.state.hello()])
         if self.watchers or not self.state.counters:
             counters: Any = await client.hgetall(keys.counters)
-            self.state.counters = Counts.read(counters)
+            self.state.counted(Counts.read(counters))
 
 
 class _FileHandler(ReadOnlyHandler):

@@ -93,6 +93,10 @@ class PageState:
         #: (p50, p99) in milliseconds, one a tick.
         self._quantiles: deque[tuple[float | None, float | None]] = deque(maxlen=HISTORY_POINTS)
 
+    def counted(self, counters: Counts) -> None:
+        """Take what the ledger has counted until now."""
+        self.counters = counters
+
     # Signals
 
     def relayed(self, entry: bytes, packed: bytes) -> None:

@@ -98,6 +98,10 @@ class StreamCursor:
 
     # Where to read
 
+    def found(self, stream: StreamSnapshot) -> None:
+        """Take how the stream is now."""
+        self.stream = stream
+
     def recall(self, stored: LastFrame | None) -> None:
         """Know the frame that an earlier process read last, until one is read here."""
         self.read = self.read or stored

@@ -95,7 +95,7 @@ class StreamSource:
 
     async def prepare(self) -> None:
         """Create or check the stream. Raises SettingsError, and what NATS raises."""
-        self._cursor.stream = await self._find_stream()
+        self._cursor.found(await self._find_stream())
 
     async def _find_stream(self) -> StreamSnapshot:
         return await stream_setup.prepare(self._nats.client, self._settings)

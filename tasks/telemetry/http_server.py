@@ -72,13 +72,13 @@ class _NotFoundHandler(ReadOnlyHandler):
 
 
 class _ProbeHandler(ReadOnlyHandler):
-    def initialize(self, check: Check) -> None:
-        self._check = check
+    def initialize(self, check: Check, more: dict[str, Any]) -> None:
+        self._check, self._more = check, more
 
     def get(self) -> None:
         well, parts = self._check()
         self.set_status(HTTPStatus.OK if well else HTTPStatus.SERVICE_UNAVAILABLE)
-        self.finish({"ok": well, **parts})
+        self.finish({"ok": well, **parts, **self._more})
 
 
 class _MetricsHandler(ReadOnlyHandler):
@@ -95,18 +95,18 @@ def serve(
 ) -> tuple[HTTPServer, int]:
     """Listen on the running event loop: on the address's port; when it is taken, on a free one, unless `strict`.
 
-    Returns the server and its port. Raises SettingsError.
+    Returns the server and its port, which /ready says too. Raises SettingsError.
     """
     sockets = _listen(address)
+    port: int = sockets[0].getsockname()[1]
     ours: list[Route] = [
-        ("/healthz", _ProbeHandler, {"check": healthz}),
-        ("/ready", _ProbeHandler, {"check": ready}),
+        ("/healthz", _ProbeHandler, {"check": healthz, "more": {}}),
+        ("/ready", _ProbeHandler, {"check": ready, "more": {"port": port}}),
         ("/metrics", _MetricsHandler, {"registry": registry}),
         *routes,
     ]
     server = HTTPServer(Application(ours, default_handler_class=_NotFoundHandler, log_function=lambda _: None))
     server.add_sockets(sockets)
-    port: int = sockets[0].getsockname()[1]
     log.info("listening", host=address.host, port=port)
     return server, port
 

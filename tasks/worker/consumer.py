@@ -78,28 +78,27 @@ class WorkerConsumer(CeleryConsumer):
         pool.on_process_down = ended
 
     def _beat(self) -> None:
-        health = self._health
-        health.beat()
-        health.processes = health.wanted = self.pool.num_processes
+        self._health.beat()
+        processes = wanted = self.pool.num_processes
         consumer: Any = getattr(self, "task_consumer", None)
-        health.queues = tuple(sorted(queue.name for queue in consumer.queues)) if consumer else ()
         # The solo pool has no children. Asked here, because only this thread may wait for them.
         prefork = getattr(self.pool, "_pool", None)
         if prefork:
-            health.processes = sum(child.exitcode is None for child in prefork._pool)  # noqa: SLF001 nothing public says it
-            if health.processes < health.wanted:
+            processes = sum(child.exitcode is None for child in prefork._pool)  # noqa: SLF001 nothing public says it
+            if processes < wanted:
                 # Celery may notice only after 5 s: what tells it of an end is often open in another child.
                 prefork.maintain_pool()
+        self._health.observe(processes, wanted, (queue.name for queue in consumer.queues) if consumer else ())
 
     def on_ready(self) -> None:
         """Called by Celery each time that it begins to take tasks."""
         super().on_ready()
         self._beat()
-        self._health.listening = True
+        self._health.listen()
 
     def on_close(self) -> None:
         """Called by Celery when the connection is lost, and at the end."""
-        self._health.listening = False
+        self._health.pause()
         if isinstance(self.pool, SoloPool):
             # What ran was cut off by the error that led here, and Celery would take it for running endlessly: where
             # no task is taken ahead, a solo worker would never take another one.

@@ -1,7 +1,7 @@
 """A worker's health, set by its main thread and read by its probes. No I/O."""
 
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
 from prometheus_client.core import GaugeMetricFamily
@@ -32,12 +32,26 @@ class WorkerHealth:
         #: Whether it takes tasks from its queues.
         self.listening = False
         self.stopping = False
-        #: Where the probes listen.
-        self.port = 0
 
     def beat(self) -> None:
         """Note that the main loop has run."""
         self._beat_s = self._now()
+
+    def observe(self, processes: int, wanted: int, queues: Iterable[str]) -> None:
+        """Note how many processes live and how many should, and which queues tasks are taken from."""
+        self.processes, self.wanted, self.queues = processes, wanted, tuple(sorted(queues))
+
+    def listen(self) -> None:
+        """Note that tasks are taken from the queues."""
+        self.listening = True
+
+    def pause(self) -> None:
+        """Note that no tasks are taken: the connection is lost, or the worker ends."""
+        self.listening = False
+
+    def stop(self) -> None:
+        """Note that the worker stops."""
+        self.stopping = True
 
     def answered(self, *, well: bool) -> None:
         """Note whether the ledger answered."""
@@ -65,7 +79,7 @@ class WorkerHealth:
             "heartbeat": self.healthz()[0],
         }
         said: dict[str, Any] = {"stopping": self.stopping, "processes": self.processes, "processes_wanted": self.wanted}
-        said |= {"queues": list(self.queues), "port": self.port}
+        said["queues"] = list(self.queues)
         return all(parts.values()) and not self.stopping, {**parts, **said}
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

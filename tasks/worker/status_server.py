@@ -52,7 +52,7 @@ class WorkerStatusServer:
 
     def leave(self) -> None:
         """Announce that this worker takes no more tasks."""
-        self.health.stopping = True
+        self.health.stop()
         self._thread.call(self._leaving.set)
 
     def ended(self, pid: int, exit_code: int | None) -> None:
@@ -69,7 +69,7 @@ class WorkerStatusServer:
 
     async def _main(self, up: Callable[[], None]) -> None:
         address = Address.of_worker(self._settings)
-        server, self.health.port = serve(address, self.health.healthz, self.health.ready, self._registry)
+        server, _ = serve(address, self.health.healthz, self.health.ready, self._registry)
         up()
         watching = asyncio.create_task(self._guard.run()) if self._guard else None
         heartbeat = Heartbeat(self._settings, self._name)

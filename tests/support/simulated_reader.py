@@ -99,7 +99,7 @@ class SimulatedReader:
 
     def look(self) -> Asking[None]:
         if self.cursor.position is None:
-            self.cursor.stream = yield from self.ask(lambda: self.stream.info)
+            self.cursor.found((yield from self.ask(lambda: self.stream.info)))
             yield from self.begin()
         yield from self.step()
         if self.cursor.outdated:

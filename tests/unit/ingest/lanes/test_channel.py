@@ -83,8 +83,7 @@ class World:
         self.shared += len(lanes) > 1
         self.queue.append([lane.batch(0, EPOCH) for lane in lanes])
         for lane in lanes:
-            lane.task = self.sent
-            lane.sent(self.now_s)
+            lane.sent(self.now_s, self.sent)
 
     def hear(self) -> None:
         if self.notices:

@@ -35,8 +35,7 @@ def lanes(*events: int) -> list[Lane]:
 def sent(several: Sequence[Lane], task: int) -> None:
     for each in several:
         each.launch()
-        each.task = task
-        each.sent(NOW_S)
+        each.sent(NOW_S, task)
 
 
 def numbers(tasks: Tasks) -> list[list[int]]:

@@ -43,7 +43,7 @@ class Watched:
         )
         findings = Findings(*checks, now=time.monotonic)
         self.health = Health(self.lifecycle, self.parts, self.lanes, probe, FeedWatch(), findings)
-        self.lifecycle.started = True
+        self.lifecycle.start()
 
     def take(self) -> None:
         event = trade(seq=self.lanes.next_seq(), ingested_at_ns=time.time_ns())
@@ -115,7 +115,7 @@ def test_one_that_leads_and_one_that_stands_by_are_ready(watched: Watched, role:
 
 
 def test_one_that_stops_takes_no_more(watched: Watched):
-    watched.lifecycle.stopping = True
+    watched.lifecycle.stop()
     well, said = watched.health.ready()
     assert (well, said["stopping"]) == (False, True)
 

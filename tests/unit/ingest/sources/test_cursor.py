@@ -18,7 +18,7 @@ OPENED_S = 50.0
 def reading(after_seq: int = 10, stream: StreamSnapshot = STREAM) -> StreamCursor:
     """Return a cursor with a consumer that has not been asked for anything yet."""
     cursor = StreamCursor(PACING)
-    cursor.stream = stream
+    cursor.found(stream)
     cursor.resume(Position(stream.source, after_seq))
     pending = cursor.prepare_consumer(connection=0)
     assert cursor.locate(pending, stream, None)

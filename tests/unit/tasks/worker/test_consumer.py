@@ -26,7 +26,8 @@ def test_a_lost_connection_ends_the_task_of_a_solo_worker_but_not_a_childs(
     consumer: Any = WorkerConsumer.__new__(WorkerConsumer)
     consumer.pool, consumer.controller, consumer.task_buckets = object.__new__(pool), None, {}
     monkeypatch.setattr(pool, "flush", None, raising=False)
-    consumer._health = SimpleNamespace(listening=True)
+    consumer._health = WorkerHealth(1.0)
+    consumer._health.listen()
     request = Request()
     try:
         state.task_reserved(request)

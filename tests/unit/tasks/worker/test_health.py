@@ -1,5 +1,6 @@
 """What the probes of a worker say, at which age of its signs of life."""
 
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -23,7 +24,8 @@ def clock() -> Clock:
 def health(clock: Clock) -> WorkerHealth:
     """Return a worker that is well; a batch of it may run for 20 s."""
     health = WorkerHealth(20.0, clock)
-    health.listening, health.processes, health.wanted, health.port = True, 2, 2, 8081
+    health.listen()
+    health.observe(2, 2, {"trade", "depth"})
     health.answered(well=True)
     return health
 
@@ -36,10 +38,10 @@ def parts(health: WorkerHealth) -> set[str]:
     return missing
 
 
-def test_a_worker_that_is_well_is_ready_and_says_where_it_listens(health):
+def test_a_worker_that_is_well_is_ready_and_says_what_it_works_off(health):
     assert parts(health) == set()
     said: dict[str, Any] = health.ready()[1]
-    assert (said["port"], said["processes"], said["processes_wanted"]) == (8081, 2, 2)
+    assert (said["queues"], said["processes"], said["processes_wanted"]) == (["depth", "trade"], 2, 2)
 
 
 def test_silence_longer_than_a_batch_may_run_and_sockets_may_wait_is_death(health, clock):
@@ -52,7 +54,7 @@ def test_silence_longer_than_a_batch_may_run_and_sockets_may_wait_is_death(healt
 
 
 def test_a_stop_may_take_its_time_and_is_not_ready(health, clock):
-    health.stopping = True
+    health.stop()
     clock.now_s += 100
     assert health.healthz()[0] is True
     assert health.ready()[0] is False
@@ -70,9 +72,11 @@ def test_a_ledger_that_refuses_is_unavailable_at_once_a_silent_one_later(health,
     assert "redis" in parts(health)
 
 
-@pytest.mark.parametrize(("attribute", "value", "part"), [("listening", False, "broker"), ("processes", 0, "pool")])
-def test_each_part_that_is_missing_is_named(health, attribute, value, part):
-    setattr(health, attribute, value)
+@pytest.mark.parametrize(
+    ("change", "part"), [(WorkerHealth.pause, "broker"), (lambda health: health.observe(0, 2, ["depth"]), "pool")]
+)
+def test_each_part_that_is_missing_is_named(health: WorkerHealth, change: Callable[[WorkerHealth], None], part: str):
+    change(health)
     assert parts(health) == {part}
 
 
