@@ -149,7 +149,7 @@ class IngestLedger:
         keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
         keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
         arguments: list[Any] = [str(stored or ""), str(epoch), string(before), string(layout.encode())]
-        arguments += [configuration.version, string(configuration.canonical()), str(start or "")]
+        arguments += [configuration.version, string(configuration.stored()), str(start or "")]
         arguments += [list(map(lane_field, layout.lanes)), len(others)]
         verdict, *answer = await self._claim(keys=keys, args=[pack(arguments)])
         if verdict == b"started":

@@ -106,12 +106,24 @@ class Configuration(BaseModel):
                 pool["symbols"].sort()
         return tables
 
-    def canonical(self) -> bytes:
-        """Return the JSON that is hashed and stored; `parse` reads it."""
+    def explicit_tables(self) -> dict[str, Any]:
+        """Return the same, and the defaults that were written down: `killed = false` says something to who killed it."""
         tables = self.tables()
-        for pool in tables["pools"].values():
-            pool.pop("partitions", None)
-        return msgspec.json.encode(tables, order="sorted")
+        _add_explicit(tables, self.gate)
+        for name, pool in self.pools.items():
+            if "paused" in pool.model_fields_set:
+                tables["pools"][name]["paused"] = pool.paused
+            for strategy, chosen in pool.strategies.items():
+                _add_explicit(tables["pools"][name]["strategies"][strategy], chosen.gate)
+        return tables
+
+    def canonical(self) -> bytes:
+        """Return the JSON that is hashed; `parse` reads it."""
+        return _packed(self.tables())
+
+    def stored(self) -> bytes:
+        """Return the JSON that the ledger keeps, with the defaults that were written down; `parse` reads it."""
+        return _packed(self.explicit_tables())
 
     @property
     def version(self) -> str:
@@ -120,7 +132,7 @@ class Configuration(BaseModel):
 
     @classmethod
     def parse(cls, canonical: bytes) -> "Configuration":
-        """Read what `canonical` gave. Raises LedgerError: it is something else."""
+        """Read what `canonical` or `stored` gave. Raises LedgerError: it is something else."""
         try:
             return cls.model_validate_json(canonical)
         except ValidationError as error:
@@ -128,6 +140,17 @@ class Configuration(BaseModel):
             raise LedgerError(
                 f"the ledger's configuration can't be read: {validation.place(first)} {validation.say(first)}"
             ) from None
+
+
+def _add_explicit(table: dict[str, Any], gate: Gate) -> None:
+    if gate.model_fields_set:
+        table["gate"] = gate.model_dump(mode="json", include=gate.model_fields_set)
+
+
+def _packed(tables: dict[str, Any]) -> bytes:
+    for pool in tables["pools"].values():
+        pool.pop("partitions", None)
+    return msgspec.json.encode(tables, order="sorted")
 
 
 def check(tables: Any, what: str) -> Configuration:

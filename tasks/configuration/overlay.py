@@ -132,8 +132,11 @@ def of_pool(pool: str, *, paused: bool) -> Overlay:
 
 def applied(configuration: Configuration, values: Iterable[RuntimeValue]) -> Configuration:
     """Return the configuration with these values in it. Raises SettingsError: one does not fit."""
+    ordered = sorted(values, key=_order)
+    if not ordered:
+        return configuration
     tables = configuration.tables()
-    for value in sorted(values, key=_order):
+    for value in ordered:
         for place in _places(tables, value):
             _put(place, value)
     return check(tables, "the configuration")
@@ -144,7 +147,7 @@ def recorded(overlay: Overlay, file: Configuration, values: Iterable[RuntimeValu
     kept = list(overlay)
     for value in values:
         kept = [each for each in kept if not value.replaces(each)]
-        if any(at != value.value for at in _at(applied(file, _usable(file, kept)), value)):
+        if any(_effective(value, at) != value.value for at in _at(applied(file, _usable(file, kept)), value)):
             kept.append(msgspec.structs.replace(value, file=_distinct(_at(file, value))))
     return tuple(sorted(kept, key=_order))
 
@@ -201,11 +204,15 @@ def _one_line(error: SettingsError) -> str:
 
 
 def overtaken(file: Configuration, overlay: Overlay) -> list[tuple[RuntimeValue, tuple[Any, ...]]]:
-    """Return the values whose keys have changed in the file since they were set, and the file's values now."""
+    """Return the values whose keys have changed in the file since they were set, and the file's values now.
+
+    A default that was written down since is a change, one that was removed is none.
+    """
     found = []
     for value in overlay:
-        says = tuple(each for each in _distinct(_at(file, value)) if each != value.value and each not in value.file)
-        if says:
+        before = [*value.file, *(each for each in (None,) if any(_effective(value, at) is None for at in value.file))]
+        now = _distinct(_at(file, value))
+        if says := tuple(each for each in now if _effective(value, each) != value.value and each not in before):
             found.append((value, says))
     return found
 
@@ -252,10 +259,17 @@ def _put(place: dict[str, Any], value: RuntimeValue) -> None:
             del table[part]
 
 
+def _effective(value: RuntimeValue, said: Any) -> Any:
+    """Return what a file's value for the key comes to: None for the default, written down or not."""
+    if value.key.startswith(_GATE):
+        return _but_default(value.key, said)
+    return said or None if not value.strategy else said
+
+
 def _at(configuration: Configuration, value: RuntimeValue) -> list[Any]:
-    """Return a configuration's value at each place of a value; None for the default."""
+    """Return a configuration's value at each place of a value; None where it has none, so the default."""
     found = []
-    for place in _places(configuration.tables(), value):
+    for place in _places(configuration.explicit_tables(), value):
         inner: Any = place
         for part in value.path:
             inner = inner.get(part) if isinstance(inner, dict) else None

@@ -165,7 +165,7 @@ class ConfigurationStore:
             chosen.version, instead_of.version, author, reason, now_ms, values, taken, restores
         )
         keys = [self._keys.configuration, self._keys.configurations, self._keys.history]
-        arguments: list[str | bytes] = [instead_of.version, change.version, chosen.canonical()]
+        arguments: list[str | bytes] = [instead_of.version, change.version, chosen.stored()]
         arguments += [
             msgspec.json.encode(change),
             taken,
@@ -173,7 +173,7 @@ class ConfigurationStore:
             CONFIGURATION_NOTICE,
         ]
         arguments += [instead_of.overlay, pack_overlay(change.version, values)]
-        arguments += [file.canonical() if file else b""]
+        arguments += [file.stored() if file else b""]
         instead: bytes | None = self._configure(keys=keys, args=arguments)
         if instead is not None:
             by_now = f"version {instead.decode()} is in force by now, not {instead_of.version}"
@@ -277,13 +277,16 @@ class ConfigurationStore:
         """
         stored = self.stored()
         values: Overlay = ()
+        is_new = stored.file != chosen.version
         if stored.version:
+            file = self._file(stored, chosen)
+            is_new = is_new or file.stored() != chosen.stored()
             # Where it is lost, all that is in force counts as set at run time, rather than that a kill is lost.
-            values = self._overlay(stored, self._file(stored, chosen))
+            values = self._overlay(stored, file)
         merged = overlay.merge(chosen, values, registry.build).configuration
-        if (stored.version, stored.file) != (merged.version, chosen.version):
+        if is_new or stored.version != merged.version:
             reason = "first start" if not stored.version else "the strategies file was edited"
-            if stored.file == chosen.version:
+            if not is_new:
                 reason = "what fits the strategies file has changed"
             change = self.write(stored, merged, values, FILE, reason, file=chosen)
             stored = StoredConfiguration(change.version, chosen.version, b"")

@@ -51,6 +51,24 @@ async def test_what_no_longer_fits_the_file_is_told_and_a_start_goes_on(start: S
     assert all(again.configuration.gate_of("renamed", name).killed for name in (SIDED, MOMENTUM))
 
 
+async def test_a_file_that_says_not_killed_against_a_kill_is_told_until_settled(
+    start: Start, store: ConfigurationStore
+):
+    await start(file())
+    set_(store, SIDED, gate__killed=True)
+    tables = file().tables()
+    tables["pools"]["trade"]["strategies"][SIDED] = {"gate": {"killed": False}}
+    edited = configuration.check(tables, "the file")
+    again = await start(edited)
+    assert again.configuration.gate_of("trade", SIDED).killed
+    kept, instead = "True was set at run time and stays", "though the strategies file says False by now"
+    assert said(again) == [f"configuration {SIDED}.gate.killed: {kept}, {instead}"]
+    set_(store, SIDED, gate__killed=True)
+    settled = await start(edited)
+    assert settled.configuration.gate_of("trade", SIDED).killed
+    assert said(settled) == []
+
+
 async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
     start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
 ):

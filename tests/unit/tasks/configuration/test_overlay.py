@@ -35,6 +35,13 @@ def file(pool: str = "depth", more: dict[str, Any] | None = None, **skew: Any) -
     return configuration.check({"pools": pools, **(more or {})}, "the file")
 
 
+def not_paused() -> Configuration:
+    """Make the file with a pool that says so."""
+    tables = file().tables()
+    tables["pools"]["trade"]["paused"] = False
+    return configuration.check(tables, "the file")
+
+
 def laid(file: Configuration, overlay: Overlay) -> MergedConfiguration:
     return merge(file, overlay, registry.build)
 
@@ -77,6 +84,39 @@ def test_a_key_that_both_changed_is_told_and_the_runtime_value_stays(now: int, s
     assert [found for _, found in overtaken(edited, overlay)] == ([says] if says else [])
     # Whoever sets it again has seen what the file says.
     assert overtaken(edited, recorded(overlay, edited, of_strategy(SKEW, {"levels": 10}))) == []
+
+
+@pytest.mark.parametrize(
+    ("overlay_of", "open_again"),
+    [
+        (KILLED, file(gate={"killed": False})),
+        (of_strategy(SKEW, {"levels": 10}), file(levels=5)),
+        (of_strategy(ALL, {"gate.min_confidence": 0.9}), file(more={"gate": {"min_confidence": 0}})),
+        (of_pool("trade", paused=True), not_paused()),
+    ],
+)
+def test_a_default_that_the_file_writes_down_against_a_value_is_told(overlay_of: Overlay, open_again: Configuration):
+    overlay = set_over(file(), overlay_of)
+    assert overtaken(file(), overlay) == []
+    assert [value for value, _ in overtaken(open_again, overlay)] == list(overlay)
+    # What stood there when the value was set is no change, nor is that it has gone since.
+    aware = set_over(open_again, overlay_of)
+    assert overtaken(open_again, aware) == []
+    if overlay[0].is_switch:
+        assert overtaken(file(), aware) == []
+
+
+def test_a_default_written_down_changes_no_version_and_is_stored():
+    plain, explicit = file(), file(gate={"killed": False, "min_confidence": 0.0})
+    assert explicit.version == plain.version
+    again = Configuration.parse(explicit.stored())
+    assert again.stored() == explicit.stored() != plain.stored()
+    assert merge(explicit, (), registry.build).configuration.stored() == explicit.stored()
+
+
+def test_to_revive_what_the_file_does_not_kill_is_no_runtime_value():
+    assert set_over(file(gate={"killed": False}), of_strategy(SKEW, {"gate.killed": False})) == ()
+    assert set_over(not_paused(), of_pool("trade", paused=False)) == ()
 
 
 @pytest.mark.parametrize(
