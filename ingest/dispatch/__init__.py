@@ -1,6 +1,7 @@
 """Dispatch: batches go out as Celery tasks, under the configuration in force, until the ledger has them.
 
-It knows lanes, the ledger and Celery's messages.
+`components` puts it together for the service, and `steps` uses its refusals. It knows lanes, the ledger and Celery's
+messages.
 """
 
 __all__ = [

@@ -1,6 +1,6 @@
 """The ledger as ingest sees it: epochs, where lanes stand, checkpoints, the lease of a shard, notices of commits.
 
-It knows `tasks.ledger`, whose keys and scripts it uses, and the lanes.
+Everything above may use it. It knows `tasks.ledger`, whose keys and scripts it uses, and the lanes.
 """
 
 from ingest.ledger.ledger import Checkpoint, IngestLedger, LanePositions

@@ -1,7 +1,7 @@
 """Monitoring: what ingest measures of itself and of the servers, what is wrong, and how probes and Prometheus get it.
 
-It knows dispatch, the relay and everything below, and changes nothing but for the memory guard, which holds batches
-back.
+The page uses it, and `components`, which puts it together. It knows the relay and everything below, and changes
+nothing but for the memory guard, which holds batches back.
 """
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Sources: where frames are read from: NATS as it comes, or a JetStream stream, from a position in it.
 
-The service and `record` read from them. It knows transport and connectivity; where a source is resumed, the ledger
+Ingest and the feed `record` use them. They know transport and connectivity; where a source is resumed, the ledger
 says.
 """
 

@@ -1,7 +1,7 @@
 """The backtest: recordings through the same routing, records and engine as live, in this process or in several.
 
-Also what it shows: prices, returns after signals, the HTML page, the strategies' page. It knows the engine, the
-configuration and frames, and no server.
+Also what it shows: prices, returns after signals, the HTML page, the strategies' page. Only the commands use it. It
+knows the engine, the configuration and frames, and no server.
 """
 
 from tasks.backtest.backtest import Backtest, BacktestPart, BacktestResult, run

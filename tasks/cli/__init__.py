@@ -1,6 +1,7 @@
 """The command line, `python -m tasks`: a module for each group of commands, and how things are shown.
 
-Nothing but `tasks.__main__`, and commands elsewhere by `command_line`, uses it; it knows everything below.
+`tasks.__main__` uses it. The command lines of ingest, the demo and the benchmarks use its `command_line`, and the
+demo its lines of signals. It knows everything below.
 """
 
 __all__ = [

@@ -1,6 +1,6 @@
 """Clients: how everything of ours connects to Redis, alone or behind Sentinels, and to NATS.
 
-Everything that talks to a server makes its client here. It knows the settings and errors.
+Everything that talks to a server uses it to make its client. It knows the settings and errors.
 """
 
 __all__ = ["nats_client", "redis_client", "redis_tls"]

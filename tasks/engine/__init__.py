@@ -1,7 +1,8 @@
 """The engine: strategies run over a batch of events, from their states to new states, signals and records.
 
-Pure: the same code runs in workers and in the backtest. It knows the configuration, the protocol and what strategies
-are made of, and neither Redis nor any other place outside this process.
+Pure: the same code runs in workers and in the backtest. They, the conformance suite and commands use it; ingest may
+not. It knows the configuration, the protocol and what strategies are made of, and neither Redis nor any other place
+outside this process.
 """
 
 from tasks.engine.engine import BatchRun, RunOptions, RunProgress, fields

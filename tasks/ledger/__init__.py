@@ -1,7 +1,8 @@
 """The ledger in Redis: where lanes stand, records, states, signals, dead letters, counters, configurations, heartbeats.
 
-Scripts, the keys' names and the formats of what they hold stand here. Who only measures (the server probe, the doctor) or
-follows a stream (the relay, the page, a retry) reads keys of it with a client of its own. It never imports the engine.
+Workers, commands and ingest use it. Scripts, the keys' names and the formats of what they hold stand here. Who only
+measures (the server probe, the doctor) or follows a stream (the relay, the page, a retry) reads keys of it with a
+client of its own. It never imports the engine.
 """
 
 from tasks.ledger.keys import RESETS, Keys, lane_field, read_position

@@ -1,6 +1,7 @@
 """The built-in strategies, one file each; `registry` knows them by name.
 
-They know events and what strategies are made of, and nothing else; anybody's own strategy is like one of them.
+The registry uses them, by name. They know events and what strategies are made of, and nothing else; anybody's own
+strategy is like one of them.
 """
 
 __all__ = [

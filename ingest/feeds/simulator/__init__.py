@@ -1,6 +1,6 @@
 """The simulator: a seeded market in the exchange's exact bytes, with the distributions of recorded ones. Pure.
 
-`simulate` and the recording that comes with the project are made by it.
+The feed `simulate` uses it, and so does the script that makes the recording of the project.
 """
 
 __all__ = ["book", "market", "profiles"]

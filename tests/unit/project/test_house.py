@@ -1,6 +1,7 @@
 """What a reader of the code may count on: short modules and functions, small folders, faces, no circles."""
 
 import ast
+import re
 import shutil
 import subprocess
 import tomllib
@@ -86,6 +87,15 @@ def test_no_folder_has_more_than_25_files():
 def test_each_package_says_what_it_is_and_names_what_others_may_use():
     faceless = [name for name, tree in packages() if not (ast.get_docstring(tree) and names_of(tree))]
     assert faceless == []
+
+
+def test_each_package_says_who_may_use_it():
+    silent = [
+        name
+        for name, tree in packages()
+        if not re.search(r"\buse[sd]?\b", ast.get_docstring(tree) or "", re.IGNORECASE)
+    ]
+    assert silent == []
 
 
 @pytest.mark.parametrize("top", ["tasks", "ingest"])
