@@ -35,8 +35,8 @@ from ingest.relay import Relay
 from ingest.sources.base import Source
 from ingest.sources.core import CoreSource
 from ingest.sources.jetstream import StreamSource
-from ingest.steps import Steps
-from ingest.transport.connection import Nats
+from ingest.steps import StepRunner
+from ingest.transport.connection import NatsConnection
 from tasks.configuration import Configuration
 from tasks.frames.plausibility import PlausibilityLimits
 from tasks.ledger.configurations import ConfigurationStore, read_file
@@ -56,7 +56,7 @@ class Components:
         self.refused = RefusedFrames(self.counters)
         self.connectivity = Connectivity({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
         self.lanes = _make_lanes(settings, chosen, timeouts)
-        self.nats = Nats(settings, self.connectivity, lambda: self.counters.add("slow_consumer"))
+        self.nats = NatsConnection(settings, self.connectivity, lambda: self.counters.add("slow_consumer"))
         self.source = self._choose_source()
         self.ledger = IngestLedger(settings)
         self.active_configuration = ActiveConfiguration(ConfigurationStore(settings), chosen)
@@ -69,7 +69,7 @@ class Components:
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
         )
         self.notice_listener = self._make_notice_listener()
-        self.steps = Steps(self.connectivity, self.sender.refusals)
+        self.steps = StepRunner(self.connectivity, self.sender.refusals)
         self.frame_handler = self._make_frame_handler()
         self.unused_frames = UnusedFrames(settings.feed_quiet_s)
         self.findings = self._make_findings()

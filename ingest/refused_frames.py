@@ -1,6 +1,6 @@
 """Keeps the frames that were refused: counted by reason, logged now and then, kept as dead letters. No I/O.
 
-Who refuses them, and why, stands in `tasks/frames`: `parser` reads the bytes, `plausibility` compares prices.
+The rules of refusal are in `tasks/frames`: `parser` reads the bytes, `plausibility` compares prices.
 """
 
 from collections import deque

@@ -17,7 +17,7 @@ T = TypeVar("T")
 log = structlog.get_logger()
 
 
-class Steps:
+class StepRunner:
     """Runs steps, and continues when a server fails one."""
 
     def __init__(self, connectivity: Connectivity, refusals: Refusals) -> None:

@@ -1,4 +1,4 @@
-"""What workers and commands are made of; ingest uses it too.
+"""The code of workers and commands; ingest uses it too.
 
 Strategies import `strategy` and `events`, and nothing else.
 

@@ -1,7 +1,7 @@
-"""What can go wrong, and what the person in front of it reads.
+"""The errors that a user sees, each as one clear line.
 
     RealtimeStrategiesError       anything below; commands print it as one line and exit with 1
-    ├── SettingsError             the environment or a file says something that we can't work with
+    ├── SettingsError             the environment or a file has a value that can't be used
     ├── RecordingError            a recording is missing or is not one
     ├── ServerUnavailableError    NATS or Redis is not there
     ├── NotStoredError            a stream did not take what was published to it

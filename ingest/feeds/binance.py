@@ -1,6 +1,6 @@
 """Puts the exchange's live public market data on NATS; no account needed.
 
-The streams are spread over links; each stream is watched, and ingest is told of those that say nothing.
+The streams are spread over links; each stream is watched, and silent ones are reported to ingest.
 """
 
 import asyncio
@@ -110,7 +110,7 @@ class SilenceMonitor:
         fresh = [each for each in silent if each.stream not in self._silent]
         if never := [each.stream for each in fresh if not each.received]:
             said = f"nothing from the exchange about {', '.join(_named(never))}: is there such a symbol on this venue?"
-            if len(never) == self._streams.asked:
+            if len(never) == self._streams.subscribed:
                 raise ServerUnavailableError(said)
             log.warning(said)
         if stopped := [each.stream for each in fresh if each.received]:
@@ -136,7 +136,7 @@ class SilenceMonitor:
 
     def _report(self, silent: list[stream_watch.SilentSubscription]) -> FeedReport:
         named = tuple(SilentStream(*each) for each in silent[: feed_report.MAX_NAMED])
-        return FeedReport(self._feed, self._streams.asked, len(silent), named)
+        return FeedReport(self._feed, self._streams.subscribed, len(silent), named)
 
 
 def _named(streams: Iterable[str]) -> list[str]:

@@ -1,8 +1,8 @@
 """Publishes frames into a stream, each once and in order, or reports that it could not.
 
-An answer to each frame says that the stream has stored it. Neither the echo of a message to oneself nor the server's
-PONG says so: a server that is killed takes with it what it has read and not stored. What is not confirmed is sent again
-(`send_window`), under the same id, by which the stream drops what it has already.
+An answer to each frame confirms that the stream has stored it. Neither the echo of a message to oneself nor the
+server's PONG confirms it: a server that is killed takes with it what it has read and not stored. What is not confirmed
+is sent again (`send_window`), under the same id, by which the stream drops what it has already.
 """
 
 import asyncio

@@ -1,6 +1,6 @@
 """Silence among the streams to which a live feed has subscribed. Pure: time is an argument, in monotonic seconds.
 
-The exchange accepts every name and says nothing about one that it never pushes: a symbol that it does not have, a
+The exchange accepts every name, without an error for one that it never pushes: a symbol that it does not have, a
 stream on the wrong route, a feed of its own that stands still. So each stream is watched for as long as the feed runs.
 """
 
@@ -52,7 +52,7 @@ class StreamWatch:
         self._activities = {stream: _StreamActivity(0.0) for stream in streams}
 
     @property
-    def asked(self) -> int:
+    def subscribed(self) -> int:
         """How many streams are watched."""
         return len(self._activities)
 

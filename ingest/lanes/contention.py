@@ -12,8 +12,8 @@ from ingest.lanes.task_packing import PoolGroup
 
 #: The fixed cost of a task, in events: a task of n events takes about as long as n + TASK_EVENTS events by themselves.
 TASK_EVENTS = 10
-#: Two tasks at once are worth it while each takes less than so many times as long as alone. With cores of their own it is
-#: 1.0; where two workers, ingest and servers shared two cores it was 1.4 to 1.9.
+#: Two tasks at once are worth it while each takes less than so many times as long as alone. With cores of their own it
+#: is 1.0; where two workers, ingest and servers shared two cores it was 1.4 to 1.9.
 SLOWER = 1.2
 TRY_EVERY_S = 1.0
 #: No task waits for others longer than that.

@@ -38,7 +38,7 @@ class Layout:
     def shards_before(self, before: bytes) -> Sequence[int]:
         """Return the numbers of the shards that worked on this one's lanes before: itself, if the layout was the same.
 
-        What other shards have left in the ledger says nothing: they left it when the layout was yet another one.
+        What other shards have left in the ledger is not evidence: they left it when the layout was yet another one.
         Raises LedgerError: what was stored before is no layout.
         """
         return [self.shard] if before in {b"", self.encode()} else range(_shards(before))

@@ -21,7 +21,8 @@ class CommitNotices:
     async def next(self) -> str | None:
         """Return the next notice; None where none came for a while.
 
-        Raises what Redis raises; redis.TimeoutError: the server no longer answers pings, because its machine vanished, say.
+        Raises what Redis raises; redis.TimeoutError: the server no longer answers pings, because its machine vanished,
+        say.
         """
         message = await self._pubsub.get_message(timeout=self._wait_s)
         if message is not None:

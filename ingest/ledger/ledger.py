@@ -135,8 +135,8 @@ class IngestLedger:
     ) -> EpochClaim:
         """Start an epoch whose number is higher than the stored one and than `above`.
 
-        `begin` is given what is stored, and says where every lane begins. Raises SupersededError: somebody else
-        leads this shard, or others lead shards under another layout.
+        `begin` is called with the stored positions, and returns where every lane begins. Raises SupersededError:
+        somebody else leads this shard, or others lead shards under another layout.
         """
         await self.lease.renew()
         stored = await self.epoch()
@@ -208,8 +208,8 @@ class IngestLedger:
     ) -> bool:
         """Write what ingest itself knows; return whether it is written, now or by an earlier call with the same name.
 
-        `lanes` is where ingest knows each lane to stand. False, with nothing written: the epoch is not current, or a lane
-        stands below that.
+        `lanes` is where ingest knows each lane to stand. False, with nothing written: the epoch is not current, or a
+        lane stands below that.
         """
         arguments: list[Any] = [str(epoch), written.name, str(frontier), str(written.counted), str(written.read or "")]
         arguments += [dead_letters.KEEP, list(map(string, written.letters))]

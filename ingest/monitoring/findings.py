@@ -56,7 +56,7 @@ class Findings:
         return sorted(found, key=lambda finding: finding.sign != "fault")
 
     async def watch(self) -> None:
-        """Collect the findings, so that the log has what nobody asks for."""
+        """Collect the findings, so that they are logged even if nobody reads /ready."""
         self.current()
 
     def _appeared(self, finding: Finding, now_s: float) -> None:

@@ -148,7 +148,7 @@ class ServerProbe:
         return None
 
 
-def _of_workers(living: Sequence[heartbeats.WorkerSeen]) -> dict[str, Any]:
+def _of_workers(living: Sequence[heartbeats.LiveWorker]) -> dict[str, Any]:
     """Return the fields of `ServerStats` that tell of workers."""
     return {
         "workers": len(living),

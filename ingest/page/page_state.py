@@ -112,7 +112,7 @@ class PageState:
     def remember(self, entries: list[tuple[bytes, dict[bytes, bytes]]]) -> None:
         """Take the signals of earlier, newest first, as the ledger's stream gives them.
 
-        Who watches needs another `hello`.
+        Connected browsers need another `hello`.
         """
         read = [self._read(entry, fields.get(b"signal", b"")) for entry, fields in reversed(entries)]
         earlier = {signal.id: signal for signal in read if signal}

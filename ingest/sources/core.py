@@ -10,7 +10,7 @@ from nats.errors import Error
 
 from ingest.sources.base import FrameCallback
 from ingest.sources.resume import StoredOffsets
-from ingest.transport.connection import Nats
+from ingest.transport.connection import NatsConnection
 from ingest.transport.subscribe import listen
 from tasks.events import Position
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 class CoreSource:
     """Subscriptions on core NATS. What is published while nobody listens is gone."""
 
-    def __init__(self, nats: Nats, subjects: str) -> None:
+    def __init__(self, nats: NatsConnection, subjects: str) -> None:
         self._nats = nats
         self._subjects = subjects
         self._subscriptions: list[Subscription] = []

@@ -55,7 +55,8 @@ class StreamSource:
     ) -> None:
         """`has_room` returns whether more frames may come; `lost` is called with how many the stream no longer had.
 
-        Of a stream with wider subjects than ours, `lost` is told how many messages at most: those of others, too.
+        Of a stream with wider subjects than ours, `lost` is called with an upper bound, which includes the messages of
+        others.
         """
         self._nats, self._settings, self._has_room, self._lost = nats, settings, has_room, lost
         self._cursor, self._make_consumer = StreamCursor(pacing), make_consumer

@@ -17,7 +17,7 @@ ANSWER_S = 5.0
 log = structlog.get_logger()
 
 
-class Nats:
+class NatsConnection:
     """The only connection of this process to NATS: it always reconnects."""
 
     def __init__(self, settings: Settings, parts: Connectivity, on_slow_consumer: Callable[[], None]) -> None:

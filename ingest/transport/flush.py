@@ -29,7 +29,7 @@ async def confirm_published(client: Client, timeout_s: float = 10) -> None:
 async def delivering(client: NatsClient) -> AsyncIterator[set[str]]:
     """Wait at the end until the server has all that was published inside. Raises nats.errors.Error: it may not have.
 
-    What is given holds by then the subjects, in lower case, of what the server refused: it says so before it echoes.
+    The yielded set then holds the refused subjects, in lower case: the server reports a refusal before it echoes.
     """
     connections = client.stats["reconnects"]
     with client.refusals() as refused:

@@ -17,8 +17,8 @@ _ANSWER_S = 5
 async def listen(client: NatsClient, subjects: str, on_message: Callable[[Msg], Awaitable[None]]) -> list[Subscription]:
     """Subscribe to each of `subjects`, separated by commas; return the subscriptions.
 
-    There is no queue group, because each subscriber needs every frame. The messages of one publisher come in the order in
-    which it published them. To end, drain the subscriptions one after the other, in the order of the list.
+    There is no queue group, because each subscriber needs every frame. The messages of one publisher come in the order
+    in which it published them. To end, drain the subscriptions one after the other, in the order of the list.
 
     Raises SettingsError: the login may not read one of the subjects. Nothing else would ever report that.
     """

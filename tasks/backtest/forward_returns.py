@@ -1,4 +1,4 @@
-"""What the price did after a signal: one definition, for the page of the strategies and that of a backtest. Pure.
+"""The return of the price after a signal: one definition, for the page of the strategies and that of a backtest. Pure.
 
 Trades carry the exchange's clock and spot books only the receiver's, which may differ by seconds: times of the one say
 nothing about times of the other. So the order of arrival decides which price was there when the signal's event came,
@@ -63,8 +63,8 @@ Series = Callable[[Venue, str, Kind], Prices | None]
 def forward_bps(series: Series, signals: Iterable[SignalRow], horizon_s: float) -> list[float]:
     """Return the return after each buy and sell, in basis points, positive where the action was right.
 
-    It is measured `horizon_s` (above 0) after the signal. The price is the mid, or that of the last trade where there are
-    no books. Left out are signals without a price of the last 10 s at either end.
+    It is measured `horizon_s` (above 0) after the signal. The price is the mid, or that of the last trade where there
+    are no books. Left out are signals without a price of the last 10 s at either end.
     """
     found = []
     for each in signals:

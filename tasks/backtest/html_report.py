@@ -1,6 +1,6 @@
 """The backtest's page: one HTML file with everything in it, which opens without a network.
 
-Its charts are plotly's, which is an optional dependency: it is imported here, when a page is asked for.
+Its charts are plotly's, which is an optional dependency: it is imported here, when a page is written.
 """
 
 from collections.abc import Iterable, Mapping, Sequence
@@ -13,7 +13,7 @@ from tasks.backtest.backtest import BacktestResult
 from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, figure
 from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, SignalRow, read_signals
 from tasks.backtest.prices import Name, PriceHistory
-from tasks.backtest.signal_statistics import Returns, format_bps, summarize
+from tasks.backtest.signal_statistics import ForwardReturns, format_bps, summarize
 from tasks.configuration import Configuration, edits, registry
 from tasks.errors import SettingsError
 
@@ -141,7 +141,7 @@ def _row(strategy: str, signals: Sequence[SignalRow], market: PriceHistory) -> s
     return f'<tr><th scope="row">{escape(strategy)}</th>{numbers}{returns}</tr>'
 
 
-def _returns(found: Returns | None) -> str:
+def _returns(found: ForwardReturns | None) -> str:
     if found is None:
         return '<td class="first">-</td><td>-</td><td>-</td><td>0</td>'
     means = f"{_bps(found.mean_bps)}{_bps(found.median_bps)}"

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from tasks.backtest.forward_returns import read_signals
 from tasks.backtest.prices import PriceHistory
-from tasks.backtest.signal_statistics import Returns, SignalStatistics, format_bps, summarize
+from tasks.backtest.signal_statistics import ForwardReturns, SignalStatistics, format_bps, summarize
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
@@ -108,5 +108,5 @@ def _line(row: PerformanceRow) -> str:
     return f"| {row.strategy} | {row.events:,} | {actions} | {confidence} | {forward} | {row.microseconds:.0f} |"
 
 
-def _mean(found: Returns | None) -> str:
+def _mean(found: ForwardReturns | None) -> str:
     return f"{format_bps(found.mean_bps)} ({found.signals})" if found else "-"

@@ -7,7 +7,7 @@ from typing import NamedTuple
 from tasks.backtest.forward_returns import HORIZONS_S, Series, SignalRow, forward_bps
 
 
-class Returns(NamedTuple):
+class ForwardReturns(NamedTuple):
     """The returns after the signals that have one, over one horizon."""
 
     #: Of how many signals.
@@ -37,7 +37,7 @@ class SignalStatistics(NamedTuple):
     sells: int
     confidence: Quartiles | None
     #: By horizon, as HORIZONS_S.
-    returns: tuple[Returns | None, ...]
+    returns: tuple[ForwardReturns | None, ...]
 
 
 def summarize(signals: Sequence[SignalRow], series: Series) -> SignalStatistics:
@@ -69,8 +69,8 @@ def format_bps(value: float) -> str:
     return f"{rounded:+.2f}" if rounded else "0.00"
 
 
-def _returns(values: Sequence[float]) -> Returns | None:
+def _returns(values: Sequence[float]) -> ForwardReturns | None:
     if not values:
         return None
     right = sum(value > 0 for value in values) / len(values)
-    return Returns(len(values), statistics.fmean(values), statistics.median(values), right)
+    return ForwardReturns(len(values), statistics.fmean(values), statistics.median(values), right)

@@ -14,7 +14,7 @@ from tasks.cli.command_line import AsJson
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger.configurations import ConfigurationStore
-from tasks.ops.states import Reset, StateField, StateFilter, StateStore
+from tasks.ops.states import StateField, StateFilter, StateReset, StateStore
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.strategy import AnyStrategy
@@ -111,7 +111,7 @@ def reset(
     if not yes:
         typer.confirm(f"remove {_format_names(names)} for good?", abort=True, err=True)
     for found, of_pool in groupby(names, lambda name: name.pool):
-        done = Reset(found, names[0].what, chosen.venue, chosen.symbol, author or getpass.getuser(), reason)
+        done = StateReset(found, names[0].what, chosen.venue, chosen.symbol, author or getpass.getuser(), reason)
         typer.echo(f"pool {found}: removed {states.reset(done, list(of_pool)):,}")
 
 

@@ -210,7 +210,7 @@ def _refusal(error: Exception) -> str:
 
 
 def _address(settings: Settings) -> NatsAddress:
-    """Return the servers. Raises SettingsError: they can't be reached in the way that the settings ask for."""
+    """Return the servers. Raises SettingsError: they can't be reached in the way that the settings require."""
     address = NatsAddress.parse(settings.nats_url)
     if address.over_websockets and find_spec("aiohttp") is None:
         raise SettingsError("NATS_URL: ws:// and wss:// need aiohttp: pip install aiohttp")

@@ -8,7 +8,7 @@ from tasks.settings.redis_url import RedisAddress
 
 
 def tls_options(settings: Settings, address: RedisAddress) -> dict[str, Any]:
-    """Return what redis-py's connections need for TLS; nothing where `address` asks for none."""
+    """Return what redis-py's connections need for TLS; nothing for an `address` without TLS."""
     if not address.is_tls:
         return {}
     files = {

@@ -154,7 +154,10 @@ def _packed(tables: dict[str, Any]) -> bytes:
 
 
 def check(tables: Any, what: str) -> Configuration:
-    """Return the configuration of nested tables. Raises SettingsError, one message with every fault; `what` begins it."""
+    """Return the configuration of nested tables.
+
+    Raises SettingsError, one message with every fault; `what` begins it.
+    """
     try:
         return Configuration.model_validate(tables)
     except ValidationError as error:

@@ -57,9 +57,9 @@ def apply(
 ) -> Configuration:
     """Return the configuration with what is assigned to a strategy (in all its pools, or one), or to `all`.
 
-    `assigned` has values by parameter, `gate.X` for the gate's X; None takes a value back to its default. With `symbol`,
-    parameters are those of this symbol. The one given stays as it is. Raises SettingsError: there is no such strategy
-    or name, or a value does not fit.
+    `assigned` has values by parameter, `gate.X` for the gate's X; None takes a value back to its default. With
+    `symbol`, parameters are those of this symbol. The one given stays as it is. Raises SettingsError: there is no such
+    strategy or name, or a value does not fit.
     """
     return applied(configuration, values(configuration, name, assigned, pool, symbol))
 

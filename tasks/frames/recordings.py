@@ -2,8 +2,8 @@
 
 {"stream": "btcusdt@trade", "data": {...}, "received_at": 1723161254087896568}
 
-The exchange's own frames, `{"stream", "data"}` or a bare payload, are taken where something tells when they came: the
-envelope's `timestamp`, or the payload's `E`. Spot books have neither.
+The exchange's own frames, `{"stream", "data"}` or a bare payload, are accepted where their time of receipt is known:
+the envelope's `timestamp`, or the payload's `E`. Spot books have neither.
 """
 
 import gzip
@@ -71,7 +71,7 @@ def read(path: Path, salvage: Salvage | None = None) -> Iterator[RecordingLine]:
     """Yield the lines of a recording; from a pipe too, because it is opened once and read from its start to its end.
 
     Raises RecordingError: no such file, cut short, or not a recording. With `salvage` a packed file that is damaged, or
-    a file that ends within a line, ends where the damage begins, and `salvage` is told of it.
+    a file that ends within a line, ends where the damage begins, and `salvage` is called.
     """
     number = whole = 0
     try:

@@ -40,14 +40,14 @@ class _HeartbeatEntry(msgspec.Struct):
     refused: str = ""
 
 
-class _SeenEntry(_HeartbeatEntry, kw_only=True):
+class _StoredHeartbeat(_HeartbeatEntry, kw_only=True):
     """A worker's heartbeat as it is stored, with the time of writing."""
 
     #: When it was written, by Redis's clock; unix seconds.
     seen_s: float
 
 
-class WorkerSeen(msgspec.Struct, frozen=True):
+class LiveWorker(msgspec.Struct, frozen=True):
     """A live worker."""
 
     name: str
@@ -62,10 +62,10 @@ class WorkerSeen(msgspec.Struct, frozen=True):
     refused: str = ""
 
 
-_decode = msgspec.json.Decoder(_SeenEntry).decode
+_decode = msgspec.json.Decoder(_StoredHeartbeat).decode
 
 
-def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
+def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[LiveWorker]:
     """Return the living workers, sorted by name, from Redis's hash `workers` and its clock (unix seconds).
 
     Entries that are not ours are left out.
@@ -80,12 +80,12 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[WorkerSeen]:
         if age_s <= ALIVE_S:
             ahead_s = entry.clock_ms / 1000 - entry.seen_s
             seen.append(
-                WorkerSeen(node, entry.queues, entry.processes, entry.version, age_s, round(ahead_s, 3), entry.refused)
+                LiveWorker(node, entry.queues, entry.processes, entry.version, age_s, round(ahead_s, 3), entry.refused)
             )
     return seen
 
 
-def read(client: redis.Redis, keys: Keys) -> list[WorkerSeen]:
+def read(client: redis.Redis, keys: Keys) -> list[LiveWorker]:
     """Return the living workers, by name: those that wrote within `ALIVE_S` seconds, by Redis's clock.
 
     Raises what Redis raises.
@@ -97,7 +97,7 @@ def read(client: redis.Redis, keys: Keys) -> list[WorkerSeen]:
     return alive(entries, now_s + now_us / 1e6)
 
 
-async def read_async(client: AsyncRedis, keys: Keys) -> list[WorkerSeen]:
+async def read_async(client: AsyncRedis, keys: Keys) -> list[LiveWorker]:
     """Return what `read` returns, on an asynchronous client. Raises what Redis raises."""
     async with client.pipeline(transaction=False) as pipe:
         pipe.hgetall(keys.workers)

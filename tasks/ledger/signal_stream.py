@@ -45,7 +45,7 @@ class SignalStream:
     def follow(self, say: Callable[[str], None]) -> Iterator[bytes]:
         """Yield each signal as it is committed, endlessly, from where the last call left off.
 
-        While Redis is unavailable it waits; `say` is told once when it goes and once when it is back.
+        While Redis is unavailable it waits; `say` is called once when it goes and once when it is back.
         """
         unavailable = False
         while True:

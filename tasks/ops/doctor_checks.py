@@ -1,11 +1,14 @@
-"""What is wrong with a pipeline, and what to do about it. Facts in, findings out; `doctor_probes` collects them."""
+"""Checks of the doctor: what is wrong with a pipeline and what to do.
+
+Facts in, findings out; `doctor_probes` collects them.
+"""
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from tasks.configuration import Configuration
 from tasks.configuration.overlay_findings import runtime_values
-from tasks.ledger.heartbeats import WorkerSeen
+from tasks.ledger.heartbeats import LiveWorker
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding, Sign, age, workforce
 from tasks.protocol.routing import Pool
@@ -164,7 +167,7 @@ def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterato
         yield Finding("ok", "lanes", f"epoch {epochs}; with commits: {lanes}")
 
 
-def workers(seen: Sequence[WorkerSeen], pools: Sequence[Pool]) -> Iterator[Finding]:
+def workers(seen: Sequence[LiveWorker], pools: Sequence[Pool]) -> Iterator[Finding]:
     """Yield the findings about the workers."""
     if seen:
         yield Finding("ok", "workers", f"{len(seen)}, with processes: {sum(worker.processes for worker in seen)}")

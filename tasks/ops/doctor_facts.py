@@ -6,7 +6,7 @@ from typing import Any, Literal
 import msgspec
 
 from tasks.configuration.overlay import Overlay
-from tasks.ledger.heartbeats import WorkerSeen
+from tasks.ledger.heartbeats import LiveWorker
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import IngestStatus
 
@@ -55,7 +55,7 @@ class LedgerFacts(msgspec.Struct, frozen=True):
     deadletters: int
     #: Age of the newest.
     deadletter_age_s: float | None
-    workers: Sequence[WorkerSeen]
+    workers: Sequence[LiveWorker]
     #: What was set at run time.
     overlay: Overlay = ()
 

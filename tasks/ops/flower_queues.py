@@ -1,7 +1,7 @@
 """Flower's queue lengths, read with our own Redis client; `flowerconfig` calls `install`.
 
-Flower's own client parses the broker's URL by itself: it ignores the database and the user of a socket, and all Sentinels
-but the first.
+Flower's own client parses the broker's URL by itself: it ignores the database and the user of a socket, and all
+Sentinels but the first.
 """
 
 from typing import Any

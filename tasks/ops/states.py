@@ -89,7 +89,7 @@ class StoredField(NamedTuple):
 _unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
-class Reset(msgspec.Struct, frozen=True):
+class StateReset(msgspec.Struct, frozen=True):
     """A reset of states: which ones, by whom, and why."""
 
     pool: str
@@ -104,13 +104,13 @@ class Reset(msgspec.Struct, frozen=True):
 class ResetResult(NamedTuple):
     """A reset, how many states it removed, and when: unix milliseconds, Redis's clock."""
 
-    reset: Reset
+    reset: StateReset
     states: int
     at_ms: int
 
 
 _NO_RESET: tuple[type[Exception], ...] = (*UNREADABLE, ValueError)
-_decode_reset = msgspec.json.Decoder(Reset).decode
+_decode_reset = msgspec.json.Decoder(StateReset).decode
 
 
 class StateStore:
@@ -137,7 +137,7 @@ class StateStore:
                     seen.add(field)
                     yield StoredField(name, packed)
 
-    def reset(self, reset: Reset, names: Sequence[StateField]) -> int:
+    def reset(self, reset: StateReset, names: Sequence[StateField]) -> int:
         """Remove states of one pool, all at once; return how many there were."""
         fields = [name.field for name in names]
         keys = [self._keys.pool(reset.pool), self._keys.resets]

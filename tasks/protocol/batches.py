@@ -1,4 +1,6 @@
-"""What Celery tasks carry: batches, each the ordered events of one lane, and where they belong. Pure, with the codec.
+"""The payload of Celery tasks: batches, each the ordered events of one lane, and where they belong.
+
+Pure, with the codec.
 
 A task carries one batch or several, of different lanes of one shard. Each is begun, committed and sent again for
 itself; they only travel together.

@@ -1,4 +1,4 @@
-"""What a batch leaves behind, to be committed whole or not at all. Pure."""
+"""The outcome of a batch, to be committed whole or not at all. Pure."""
 
 from collections import Counter
 

@@ -1,6 +1,6 @@
 """Strategies that end the process they run in: which strategy, on which event, and the consequences. Pure.
 
-While a strategy works on an event, its process says so in a file (`run_note`). The watcher of the process
+While a strategy works on an event, its process notes that in a file (`run_note`). The watcher of the process
 (`run_watch`) writes a strike into the ledger when it ends there:
 
     it hung, crashed or exited     the strategy did it: the event is its error at once

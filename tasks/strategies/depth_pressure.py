@@ -95,7 +95,7 @@ def _weight(side: tuple[Level, ...], spread: float) -> float:
 
 
 def _side(state: DepthPressureState, threshold: float) -> int:
-    """Return what the mean says: a side is entered at the threshold and left at half of it."""
+    """Return the side of the mean: a side is entered at the threshold and left at half of it."""
     if abs(state.mean) > threshold:
         return 1 if state.mean > 0 else -1
     return state.side if state.side * state.mean >= threshold / 2 else 0

@@ -52,7 +52,7 @@ def add_batch(_: Any, __: str, event: Event) -> Event:
 def configure_structlog(settings: Settings, role: str) -> None:
     """Send structlog's lines to standard error, as JSON or for a person; what others log stays as it is.
 
-    `role` says what this process is: ingest, worker, feed, or one of Celery's other commands.
+    `role` is that of this process: ingest, worker, feed, or one of Celery's other commands.
     """
     processors: list[Any] = [*_shared(role), *_renderers(settings), without_passwords]
     structlog.configure(

@@ -29,7 +29,7 @@ _tracer: "Tracer | None" = None
 
 
 def wanted() -> bool:
-    """Whether the environment asks for traces."""
+    """Whether the environment enables traces."""
     endpoint = os.environ.get("OTEL_EXPORTER_OTLP_TRACES_ENDPOINT") or os.environ.get("OTEL_EXPORTER_OTLP_ENDPOINT")
     disabled = os.environ.get("OTEL_SDK_DISABLED", "").strip().lower() == "true"
     return bool(endpoint) and not disabled and os.environ.get("OTEL_TRACES_EXPORTER", "").strip().lower() != "none"

@@ -108,7 +108,7 @@ class WorkerConsumer(CeleryConsumer):
     def connection_for_read(self, heartbeat: float | None = None) -> Any:
         """Called by Celery to connect.
 
-        What workers tell of their connection is for everybody: no passwords in options.
+        Workers publish their connection to everybody: no passwords in options.
         """
         connection = super().connection_for_read(heartbeat)
         told = connection.info

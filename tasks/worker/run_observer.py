@@ -11,7 +11,10 @@ from tasks.protocol.outcome import Outcome
 
 
 class RunObserver:
-    """Called at each step of a run; does nothing itself. A worker's is in `run_reporter`. Its methods must not raise."""
+    """Called at each step of a run; does nothing itself. A worker's is in `run_reporter`.
+
+    Its methods must not raise.
+    """
 
     def expected_s(self, batch: Batch[AnyEvent]) -> float:  # noqa: ARG002 for those that know
         """Return the seconds that a batch will take; 0: unknown."""

@@ -1,7 +1,7 @@
 """Watches what a worker's processes run. Ends a process whose timer did not, and names the strategy that ended one.
 
 A strategy can swallow the timer that bounds its run (`time_limit.bounded`), so a run that outlasts it is ended from
-outside. What a process was at when it ended, its `run_note` says; how long it had been at it is observed, so that the
+outside. Its `run_note` has what a process was at when it ended; how long it had been at it is observed, so that the
 time in which the process was stopped, or got no processor, is no strategy's fault.
 """
 

@@ -112,9 +112,9 @@ def run(
 ) -> list[BatchResult]:
     """Run the batches of a task once; return what was committed. What ends alive takes its start back.
 
-    What has been done for longer than `commit_after_s` is committed before the next batch runs. Raises what Redis raises, and what `is_fatal` calls so,
-    which counts as a run that never ended; so do whatever ends the process, such as SystemExit, and what a batch brings
-    about wherever it is run.
+    What has been done for longer than `commit_after_s` is committed before the next batch runs. Raises what Redis
+    raises, and what `is_fatal` calls so, which counts as a run that never ended; so do whatever ends the process, such
+    as SystemExit, and what a batch brings about wherever it is run.
     """
     observer = observer or RunObserver()
     quick_first = sorted(carried, key=observer.expected_s)

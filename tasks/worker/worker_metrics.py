@@ -119,7 +119,10 @@ def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *p
 
 
 def committed(dones: Sequence[BatchResult], task_s: float) -> None:
-    """Count the results of a task's batches. Each took its part of `task_s`, the task's seconds, by its number of events."""
+    """Count the results of a task's batches.
+
+    Each took its part of `task_s`, the task's seconds, by its number of events.
+    """
     events = sum(done.events for done in dones)
     for done in dones:
         if _counters:

@@ -8,7 +8,7 @@ from typing import Any
 
 from ingest.connectivity import Connectivity
 from ingest.sources.core import CoreSource
-from ingest.transport.connection import Nats
+from ingest.transport.connection import NatsConnection
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S
 
@@ -20,7 +20,7 @@ class Listener:
         self.parts = Connectivity({"nats": url})
         self.slow = 0
         self.frames: list[tuple[str, bytes]] = []
-        self.nats = Nats(Settings(nats_url=url), self.parts, self._on_slow)
+        self.nats = NatsConnection(Settings(nats_url=url), self.parts, self._on_slow)
         self.source = CoreSource(self.nats, subjects)
 
     def _on_slow(self) -> None:

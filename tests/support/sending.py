@@ -25,7 +25,7 @@ from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
 from ingest.sources.core import CoreSource
-from ingest.transport.connection import Nats
+from ingest.transport.connection import NatsConnection
 from tasks.clients.redis_client import connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.events import AnyEvent, Trade
@@ -58,7 +58,7 @@ def one_pool(directory: Path) -> str:
 
 
 #: Nothing of it is opened: the sender asks it where an epoch begins, and core NATS can't be read again.
-CORE = CoreSource(Nats(Settings(), Connectivity({"nats": ""}), lambda: None), "unused")
+CORE = CoreSource(NatsConnection(Settings(), Connectivity({"nats": ""}), lambda: None), "unused")
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from ingest.sources.consumer import StreamConsumer
 from ingest.sources.jetstream import DEFAULT_PACING, StreamSource
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StoredOffsets
-from ingest.transport.connection import Nats
+from ingest.transport.connection import NatsConnection
 from tasks.events import Position
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S
@@ -41,7 +41,7 @@ class Reader:
 
     def __init__(self, settings: Settings, pacing: Pacing, make_consumer: MakeConsumer = StreamConsumer) -> None:
         self.settings = settings
-        self.nats = Nats(settings, Connectivity({"nats": settings.nats_url}), lambda: None)
+        self.nats = NatsConnection(settings, Connectivity({"nats": settings.nats_url}), lambda: None)
         #: There is room for so many frames.
         self.room = 10**9
         self.lost = 0

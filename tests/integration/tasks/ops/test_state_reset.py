@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from tasks.engine.strategy_run import SavedState
 from tasks.ledger import Keys, Ledger
-from tasks.ops.states import Reset, StateFilter, StateStore
+from tasks.ops.states import StateFilter, StateReset, StateStore
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 from tests.support.ledger import batch, dump, start_epoch
@@ -26,7 +26,7 @@ from tests.support.workers.process import worker
 def reset(states: StateStore, pool: str = "trade", **chosen: str) -> int:
     """Reset states as the command does; return how many there were."""
     names = [each.name for each in states.find(StateFilter(pool=pool, **chosen))]
-    return states.reset(Reset(pool, chosen["strategy"], "", chosen.get("symbol", ""), "ann", ""), names)
+    return states.reset(StateReset(pool, chosen["strategy"], "", chosen.get("symbol", ""), "ann", ""), names)
 
 
 class Interrupted(Echo):

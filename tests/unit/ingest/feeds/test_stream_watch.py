@@ -61,7 +61,7 @@ def test_a_message_before_all_links_stand_counts():
 def test_what_nobody_asked_for_is_not_watched():
     watched = watch(book=[1.0], trades=[1.0])
     watched.record("ethusdt@trade", 1.0)
-    assert watched.asked == 2
+    assert watched.subscribed == 2
     assert watched.silent(5.0) == []
 
 

@@ -12,7 +12,7 @@ from tasks.backtest import html_report, parallel, performance
 from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, SignalTrigger
 from tasks.backtest.html_report import ReportContent
 from tasks.backtest.prices import PriceHistory
-from tasks.backtest.signal_statistics import Returns, format_bps, quartiles, summarize
+from tasks.backtest.signal_statistics import ForwardReturns, format_bps, quartiles, summarize
 from tasks.configuration import Configuration
 from tasks.frames import recordings
 from tasks.settings import Settings
@@ -128,7 +128,7 @@ def test_statistics_are_of_the_signals_that_have_a_return():
         market.observe(book([(mid - 1, 1.0)], [(mid + 1, 1.0)], time_ms=TIME_MS + second * 1000, seq=second + 1))
     found = summarize([said(0), said(1_000), said(2_000, "sell", 0.9), said(3_000)], market.series)
     assert (found.signals, found.buys, found.sells) == (4, 3, 1)
-    assert found.returns[0] == pytest.approx(Returns(3, -200 / 3, 0.0, 1 / 3))
+    assert found.returns[0] == pytest.approx(ForwardReturns(3, -200 / 3, 0.0, 1 / 3))
     assert found.returns[1:] == (None, None)
     assert found.confidence == pytest.approx((0.7, 0.7, 0.7, 0.75, 0.9))
 

@@ -3,7 +3,7 @@
 import msgspec
 import pytest
 
-from tasks.ledger.heartbeats import WorkerSeen, alive
+from tasks.ledger.heartbeats import LiveWorker, alive
 
 NOW_S = 1_800_000_000.0
 
@@ -22,8 +22,8 @@ def test_a_worker_lives_that_was_seen_within_10_s(age_s, lives):
 def test_workers_come_by_name_with_all_they_said_and_their_clock_error():
     found = alive({b"w2@b": entry(1.0, ahead_s=-90.0), b"w1@a": entry(2.0, ahead_s=1.5)}, NOW_S)
     assert found == [
-        WorkerSeen("w1@a", ["depth", "trade"], 2, "1.0.0", 2.0, 1.5),
-        WorkerSeen("w2@b", ["depth", "trade"], 2, "1.0.0", 1.0, -90.0),
+        LiveWorker("w1@a", ["depth", "trade"], 2, "1.0.0", 2.0, 1.5),
+        LiveWorker("w2@b", ["depth", "trade"], 2, "1.0.0", 1.0, -90.0),
     ]
 
 

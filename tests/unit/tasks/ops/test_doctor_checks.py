@@ -9,7 +9,7 @@ from typer.testing import CliRunner
 from tasks import configuration
 from tasks.cli.main import app
 from tasks.configuration.overlay import of_strategy
-from tasks.ledger.heartbeats import WorkerSeen
+from tasks.ledger.heartbeats import LiveWorker
 from tasks.ops import doctor_checks
 from tasks.ops.doctor_checks import clock
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
@@ -46,11 +46,11 @@ def redis_facts(roles: tuple[str, ...] = ("broker", "results", "ledger"), **info
     return RedisFacts(roles, "redis://somewhere/0", "", 0.4, INFO | info, "", 0.01)
 
 
-def worker(name: str = "one", version: str = "1.0", clock_ahead_s: float = 0.0, *queues: str) -> WorkerSeen:
-    return WorkerSeen(name, list(queues or ("depth", "trade")), 4, version, 1.0, clock_ahead_s)
+def worker(name: str = "one", version: str = "1.0", clock_ahead_s: float = 0.0, *queues: str) -> LiveWorker:
+    return LiveWorker(name, list(queues or ("depth", "trade")), 4, version, 1.0, clock_ahead_s)
 
 
-def ledger_facts(*workers: WorkerSeen, **other: Any) -> LedgerFacts:
+def ledger_facts(*workers: LiveWorker, **other: Any) -> LedgerFacts:
     fields: dict[str, Any] = {
         "epochs": {0: "7.3f9a02c1"},
         "lanes": {"depth": 2, "trade": 1},
