@@ -29,7 +29,7 @@ def follow(lines: Iterable[bytes]) -> set[int]:
 
 
 def send(group: int, number: int) -> bool:
-    """Send a signal to a process group; 0 only asks. Give whether there was anybody to get it."""
+    """Send a signal to a process group; 0 only asks. Returns whether there was anybody to get it."""
     try:
         os.killpg(group, number)
     except (ProcessLookupError, PermissionError):  # macOS says the latter of a group that only holds zombies

@@ -54,9 +54,9 @@ class Screen:
             self.say(f"... and {self._left_out} more")
         self._second, self._shown, self._left_out = int(now_s), 0, 0
 
-    def summary(self, summary: LedgerSummary, seconds: float) -> None:
+    def summary(self, summary: LedgerSummary, took_s: float) -> None:
         """Print the summary: the one JSON object, or a table. Where no frame was used, a line more says so."""
-        values = in_order(summary, seconds)
+        values = in_order(summary, took_s)
         if unused := nothing_used(summary):
             self.console.print(unused, style="yellow", soft_wrap=True)
         if self._as_json:
@@ -81,11 +81,11 @@ def nothing_used(summary: LedgerSummary) -> str:
     return none_used(summary.events, summary.skipped, summary.refused)
 
 
-def in_order(summary: LedgerSummary, seconds: float) -> dict[str, Any]:
+def in_order(summary: LedgerSummary, took_s: float) -> dict[str, Any]:
     """Return the summary's fields by name, with `seconds` before the digest."""
     values = msgspec.to_builtins(summary)
     digest = values.pop("digest")
-    return {**values, "seconds": round(seconds, 3), "digest": digest}
+    return {**values, "seconds": round(took_s, 3), "digest": digest}
 
 
 def _cell(value: Any) -> str:

@@ -71,7 +71,7 @@ class Stack:
             process.keep_running()
 
     def wait_until_workers_are_known(self) -> None:
-        """Wait until ingest has noticed every worker; it looks every few seconds. Raises TimeoutError."""
+        """Wait until ingest knows of every worker. Raises TimeoutError."""
         wait_for(lambda: _ready(self.http_port).get("workers") == len(self.workers), _START_S)
 
     @property

@@ -122,7 +122,7 @@ class Backtest:
         if self._market and part.market:
             self._market.add(part.market)
 
-    def result(self, seconds: float) -> BacktestResult:
+    def result(self, took_s: float) -> BacktestResult:
         """Return the result, of all parts that were added."""
         return BacktestResult(
             frames=self._counts.of("frames"),
@@ -132,7 +132,7 @@ class Backtest:
             repeats=self.ledger.counts.of("repeats"),
             errors=self.ledger.counts.by_label("errors"),
             signals=self.ledger.counts.by_label("signals"),
-            seconds=round(seconds, 3),
+            seconds=round(took_s, 3),
             digest=self.digest(),
         )
 

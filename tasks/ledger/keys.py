@@ -24,7 +24,7 @@ Keys, each behind the namespace:
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
                              change of it; `workers`, by one that starts, stops or changes its queues;
                              refused|pool|partition|epoch|why, where Redis refused a commit;
-                             strike|pool|partition|epoch|..., where a strategy ended its process
+                             strike|pool|partition|epoch|answer of `strike.lua`, where a strategy ended its process
 """
 
 from collections.abc import Iterable

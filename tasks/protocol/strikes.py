@@ -135,12 +135,12 @@ def read_last_strikes(packed: bytes | None) -> Mapping[str, LastStrike]:
 
 def find_excluded(source: str, starts: Sequence[bytes], ended: bytes | None) -> ExcludedEvents:
     """Return what is excluded from a run; `starts` is the reply of HGETALL of the lane's starts, flat."""
-    events = frozenset(_given_up(source, starts))
+    events = frozenset(_excluded(source, starts))
     stopped = frozenset(name for name, each in read_last_strikes(ended).items() if each.stopped)
     return ExcludedEvents(stopped, events) if stopped or events else NOTHING
 
 
-def _given_up(source: str, starts: Sequence[bytes]) -> Iterator[tuple[str, int]]:
+def _excluded(source: str, starts: Sequence[bytes]) -> Iterator[tuple[str, int]]:
     for field, count in zip(starts[::2], starts[1::2], strict=True):
         if field.startswith(_FIELD) and int(count) >= MAX_STRIKES:
             _, event, strategy = field.decode().split("|", 2)
