@@ -17,6 +17,7 @@ from compose.local.waiting import wait_for
 from ingest.feeds.stream_publisher import SPARE, TIMEOUTS, InFlightLimits, PublishTimeouts, StreamPublisher
 from ingest.sources import stream_setup
 from tasks.settings import Settings
+from tests.support.waiting import HANGS_S
 
 #: Quick to notice, and quick to give up.
 QUICK = PublishTimeouts(confirmed_within_s=0.3, pause_s=0.02, settle_s=0.3, tick_s=0.05)
@@ -72,7 +73,7 @@ async def stored(settings: Settings) -> list[bytes]:
             settings.ingest_stream, deliver_subject=subscription.subject, ack_policy="none", mem_storage=True
         )
         while len(found) < info.state.messages:
-            found.append((await subscription.next_msg(10)).data)
+            found.append((await subscription.next_msg(HANGS_S)).data)
         return found
 
 

@@ -4,6 +4,7 @@
         proxy.latency_s = 0.05          # each way
         proxy.bytes_per_s = 20_000      # each way
         proxy.silent = True             # connections stay open and nothing comes through: a peer that vanished
+        proxy.mute = True               # the same of what the server says
         proxy.cut()                     # every connection is reset
 
 It runs on a thread of its own and listens on a free port of 127.0.0.1. What was told to it holds for open and for new
@@ -35,7 +36,7 @@ class Proxy:
         """Forward to `port` of this machine."""
         self.latency_s = 0.0
         self.bytes_per_s = math.inf
-        self.silent = False
+        self.silent = self.mute = False
         self.port = 0
         self._target = port
         self._loop = asyncio.new_event_loop()
@@ -83,7 +84,11 @@ class Proxy:
         try:
             there, back = await self._open()
             self._writers.add(back)
-            pumps = [asyncio.create_task(each) for each in (self._pump(reader, back), self._pump(there, writer))]
+            ways = (
+                self._pump(reader, back, lambda: self.silent),
+                self._pump(there, writer, lambda: self.silent or self.mute),
+            )
+            pumps = [asyncio.create_task(each) for each in ways]
             await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
         except OSError:
             pass  # nobody listens behind us, so there is nobody before us either
@@ -108,9 +113,11 @@ class Proxy:
             self._writers.discard(writer)
             writer.transport.abort()
 
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def _pump(
+        self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_held: Callable[[], bool]
+    ) -> None:
         line: asyncio.Queue[tuple[float, bytes]] = asyncio.Queue(_ON_THE_WAY)
-        carrying = asyncio.create_task(self._carry(line, writer))
+        carrying = asyncio.create_task(self._carry(line, writer, is_held))
         try:
             with suppress(OSError):
                 while data := await reader.read(_READ_BYTES):
@@ -120,12 +127,14 @@ class Proxy:
         finally:
             carrying.cancel()
 
-    async def _carry(self, line: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter) -> None:
+    async def _carry(
+        self, line: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter, is_held: Callable[[], bool]
+    ) -> None:
         with suppress(OSError):
             while True:
                 due_s, data = await line.get()
                 await asyncio.sleep(due_s - self._loop.time())
-                while self.silent:
+                while is_held():
                     await asyncio.sleep(_POLL_S)
                 if not data:
                     return

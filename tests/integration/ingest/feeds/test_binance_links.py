@@ -23,6 +23,7 @@ from tests.support.needs import missing
 from tests.support.servers import exchange as scripts
 from tests.support.servers.exchange import Exchange, recorded
 from tests.support.servers.socks import socks
+from tests.support.waiting import HANGS_S
 
 
 def is_well(request: bytes) -> bool:
@@ -80,7 +81,7 @@ async def test_a_country_that_is_not_served_ends_the_feed_at_once(nats_url, spot
 
     async with live(nats_url, server) as (_, task):
         with pytest.raises(ServerUnavailableError, match="451"):
-            await asyncio.wait_for(task, 10)
+            await asyncio.wait_for(task, HANGS_S)
     assert server.refusals == 9
 
 

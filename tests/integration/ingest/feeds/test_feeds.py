@@ -91,7 +91,7 @@ class Proxy:
 async def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds(nats_url):
     async with listening(nats_url) as listener:
         plan = SimulationPlan(["BTCUSDT", "CHRUSDT"], "usdm", rate=2000, seed=3, seconds=0.5)
-        await asyncio.wait_for(simulate(Settings(nats_url=nats_url), plan), 20)
+        await asyncio.wait_for(simulate(Settings(nats_url=nats_url), plan), HANGS_S)
         await listener.client.flush()
 
         assert 500 < len(listener.messages) < 2000
@@ -175,7 +175,7 @@ async def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
         for count in (2000, 6000):
             await until(partial(_more_than, listener, count), "some of the lines")
             proxy.cut()
-        await asyncio.wait_for(task, 30)
+        await asyncio.wait_for(task, HANGS_S)
         await until(lambda: lines[-1] in listener.frames, "the last line")
         assert proxy.accepted == 3
         # Repeats are fine: ingest drops them. What ingest keeps is every line, in order.

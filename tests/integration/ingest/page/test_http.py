@@ -47,7 +47,7 @@ class Stream:
 
     async def next(self, wanted: str) -> Any:
         """Return the data of the next event of that name."""
-        async with asyncio.timeout(10):
+        async with asyncio.timeout(HANGS_S):
             while True:
                 line = (await self._reader.readuntil(b"\n")).strip()
                 if line == b"event: " + wanted.encode():
@@ -126,7 +126,7 @@ async def test_who_watches_before_the_ledger_was_read_gets_earlier_signals(setti
 
 
 def ask(port: int, path: str, method: str = "GET", **headers: str) -> http.client.HTTPResponse:
-    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=5)) as connection:
+    with closing(http.client.HTTPConnection("127.0.0.1", port, timeout=HANGS_S)) as connection:
         connection.request(method, path, headers=headers)
         answer = connection.getresponse()
         answer.body = answer.read()  # type: ignore[attr-defined]  # the connection closes before the test looks

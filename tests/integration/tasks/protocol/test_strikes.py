@@ -26,6 +26,7 @@ from tests.support.ledger import batch, begin, start_epoch
 from tests.support.running import run
 from tests.support.sending import Rig
 from tests.support.strategies import Echo, Grumpy
+from tests.support.waiting import HANGS_S
 
 GRUMPY = "tests.support.strategies:Grumpy"
 CONFIGURATION: Configuration = configuration.check(
@@ -90,7 +91,7 @@ async def test_a_strike_is_told_to_ingest(settings: Settings, ledger: Ledger, cl
     anybody: Any = client
     with anybody.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(keys.notices)
-        listener.get_message(timeout=5)
+        listener.get_message(timeout=HANGS_S)
         await write(settings, strike(1), strike(2))
         heard = [next(each for each in listener.listen()) for _ in range(2)]
     told = [StrikeNotice.parse(each["data"].decode()) for each in heard]
