@@ -117,7 +117,7 @@ class SilenceMonitor:
             log.warning("streams fell silent", streams=stopped)
         now = {each.stream for each in silent}
         if back := sorted(self._silent - now):
-            log.info("streams speak again", streams=back)
+            log.info("streams deliver again", streams=back)
         self._silent = now
 
     def _renew(

@@ -143,21 +143,21 @@ class StrategyRun:
             else self.strategy.on_trade(event, self._state)
         )
         said = StrategyOutput([], [], [], [])
-        spoken: set[str] = set()
+        signalled: set[str] = set()
         for number, signal in enumerate(signals):
             if number >= MAX_SIGNALS_OF_AN_EVENT:
                 raise ValueError(f"more than {MAX_SIGNALS_OF_AN_EVENT} signals of one event")
-            self._pass(signal, event, spoken, said)
+            self._pass(signal, event, signalled, said)
         self._since.append(event)
         return said
 
-    def _pass(self, signal: Signal, event: AnyEvent, spoken: set[str], said: StrategyOutput) -> None:
-        """Let a signal through or hold it back; `spoken` collects the symbols and actions of this event's signals."""
+    def _pass(self, signal: Signal, event: AnyEvent, signalled: set[str], said: StrategyOutput) -> None:
+        """Let a signal through or hold it back; `signalled` collects the symbols and actions of this event's signals."""
         symbol = signal.symbol or event.symbol
         key = f"{symbol} {signal.action}"
-        if self._seen <= self.strategy.warmup or key in spoken:
+        if self._seen <= self.strategy.warmup or key in signalled:
             return
-        spoken.add(key)
+        signalled.add(key)
         packed = message(signal, self.strategy, event, self._config_version)
         interval_s = self.strategy.params.min_signal_interval_s
         held = self._passed.held(self._gate, symbol, key, signal.confidence, event.time_ms, interval_s)

@@ -27,7 +27,7 @@ class NatsAddress(NamedTuple):
         parts = [_split(url.strip()) for url in urls.split(",")]
         kinds = {part.scheme in _WEBSOCKETS for part in parts}
         if len(kinds) > 1:
-            raise ValueError("ws:// and wss:// stand together, or nats:// and tls:// do: one client speaks either")
+            raise ValueError("ws:// and wss:// stand together, or nats:// and tls:// do: a client supports one kind")
         logins = {_login(part) for part in parts} - {()}
         if len(logins) > 1:
             raise ValueError("servers of one NATS take one login: give it once")

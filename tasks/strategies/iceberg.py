@@ -105,11 +105,11 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     * A refill: at the best price the quantity falls below half of its highest, and is back above 80 % within 5 s.
       With the third refill in 300 s, and each one after: confidence min(0.85, 0.70 + 0.05 (refills - 3)).
     * A steady level: standard deviation / mean of its quantity stays below 10 % for 120 s in which it was the best price
-      at least once: 0.70, and 0.75 at 180 s (1.5 times as long). One that becomes the best price later speaks then.
+      at least once: 0.70, and 0.75 at 180 s (1.5 times as long). One that becomes the best price later signals then.
 
     Best price: of this book or of the one before, because a price that trades have just taken is no longer on top.
 
-    The strongest level of a book speaks, the nearer to mid of two equals: a bid buys, an ask sells, at the level's price;
+    The strongest level of a book signals, of two equals the nearer to mid: a bid buys, an ask sells, at the level's price;
     stop at level -/+ d, d = max(|mid - level|, 0.5 % of mid), target at mid +/- 2.5 d. Once per level in 120 s.
 
     A price that a book does not list counts as gone, quantity 0, when the book reaches beyond it; else nothing is known
@@ -124,7 +124,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     name = "iceberg"
 
     def on_depth(self, book: Depth, state: IcebergState) -> Iterable[Signal]:
-        """See every level of the book that is remembered, remember the best prices, let the strongest speak."""
+        """See every level of the book that is remembered, remember the best prices, yield the strongest level's signal."""
         if abs(book.time_ms - state.time_ms) > self.params.refill_s * 1000:
             state.bids, state.asks, state.time_ms = BookSide(), BookSide(), book.time_ms
         another_second = book.time_ms // _SWEEP_MS > state.time_ms // _SWEEP_MS

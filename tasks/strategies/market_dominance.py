@@ -73,7 +73,7 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
 
     Source: petrosa-realtime-strategies' Bitcoin dominance, whose proxy this is. With all prices still the dominance is
     46.7; 70 takes four fifths of the momentum, such as ETH and BNB down 9 % beside an unmoved BTC, so 5 in the window
-    is what speaks first.
+    is what gives the first signal.
     """
 
     name = "market_dominance"

@@ -43,7 +43,7 @@ class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
 
     velocity > 0.25 buys and < -0.25 sells, at the price of the trade, when |change| >= 0.1 % and the price also moved
     that way in the second half of the window. A side once taken holds until the velocity is within half of 0.25, so a
-    price that trembles about the threshold speaks once. Confidence min(0.95, 0.60 + |velocity| / 10 + straight / 4):
+    price that trembles about the threshold signals once. Confidence min(0.95, 0.60 + |velocity| / 10 + straight / 4):
     at a crossing the velocity is always near the threshold, and what tells one from another is how straight the way was.
 
     Whole seconds of event time. Silent until a window is full, so there is no warm-up to count. A trade whose time runs
