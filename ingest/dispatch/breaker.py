@@ -30,13 +30,18 @@ class Breaker:
     def __init__(
         self,
         ledger: IngestLedger,
-        in_force: ActiveConfiguration,
+        active_configuration: ActiveConfiguration,
         sender: Sender,
         pools: tuple[str, ...],
         errors: Errors,
     ) -> None:
         """`errors` returns on how many events each strategy has raised since a monotonic time, at most a minute ago."""
-        self._ledger, self._in_force, self._sender, self._pools = ledger, in_force, sender, pools
+        self._ledger, self._active_configuration, self._sender, self._pools = (
+            ledger,
+            active_configuration,
+            sender,
+            pools,
+        )
         #: The version whose strikes are being watched.
         self._version = ""
         self._errors, self._limits, self._since_s = errors, dict[tuple[str, str], int](), 0.0
@@ -72,8 +77,8 @@ class Breaker:
         async with self._looking:
             if self._reasons is None:
                 self._reasons = await self._from_history()
-            if self._version != self._in_force.version:
-                await self._begin(self._in_force.version)
+            if self._version != self._active_configuration.version:
+                await self._begin(self._active_configuration.version)
             for pool, strikes in (await self._ledger.last_strikes(self._version, self._pools)).items():
                 for name, each in strikes.items():
                     if each.stopped:
@@ -89,19 +94,19 @@ class Breaker:
     async def open(self, pool: str, name: str, why: str) -> None:
         """Switch a strategy off, unless it is. Raises what Redis raises."""
         try:
-            change = await self._in_force.pause_strategy(name, f"{pool}/{name}: {why}", AUTHOR, pool)
+            change = await self._active_configuration.pause_strategy(name, f"{pool}/{name}: {why}", AUTHOR, pool)
         except (SettingsError, LedgerError) as error:
             log.error("a strategy could not be switched off", strategy=name, pool=pool, why=str(error))  # noqa: TRY400 one line
             return
         if change and self._reasons is not None:
             self._reasons[pool, name] = why
             log.error("a strategy is switched off", strategy=name, pool=pool, why=why, version=change.version)
-            await self._begin(self._in_force.version)
+            await self._begin(self._active_configuration.version)
 
     async def _begin(self, version: str) -> None:
         """Start with another configuration: earlier strikes under it are forgotten, as it was put in force again."""
         await self._ledger.forget_strikes(version, self._pools)
-        self._version, chosen, reasons = version, self._in_force.configuration, self._reasons or {}
+        self._version, chosen, reasons = version, self._active_configuration.configuration, self._reasons or {}
         off = await asyncio.to_thread(lambda: [key for key in reasons if named_strategies.is_off(chosen, *key)])
         # What was raised under another configuration does not count: a resumed strategy starts with a count of 0.
         self._limits, self._since_s = await asyncio.to_thread(named_strategies.error_limits, chosen), time.monotonic()
@@ -110,7 +115,7 @@ class Breaker:
     async def _from_history(self) -> dict[tuple[str, str], str]:
         """Return what was switched off before this process began."""
         reasons: dict[tuple[str, str], str] = {}
-        for change in await self._in_force.history():
+        for change in await self._active_configuration.history():
             pool, slash, rest = change.reason.partition("/")
             if change.author == AUTHOR and slash:
                 name, _, why = rest.partition(": ")

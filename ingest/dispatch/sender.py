@@ -40,14 +40,14 @@ class Sender:
         ledger: IngestLedger,
         publisher: CeleryPublisher,
         counters: Counters,
-        in_force: ActiveConfiguration,
+        active_configuration: ActiveConfiguration,
         source: Source,
         conditions: SenderConditions,
     ) -> None:
         self.lanes, self._source = lanes, source
         self.conditions = conditions
         self._ledger, self._publisher, self._counters = ledger, publisher, counters
-        self._in_force = in_force
+        self._active_configuration = active_configuration
         self.epoch = Epoch(0, "")
         self.refusals = Refusals()
         self._sending: set[asyncio.Task[None]] = set()
@@ -68,10 +68,10 @@ class Sender:
             await self._begin()
 
     async def _begin(self) -> None:
-        await self._in_force.refresh()
+        await self._active_configuration.refresh()
         layout = Layout(self.lanes.router)
         mine = Position(self.lanes.source, self.lanes.frontier) if self.lanes.source else None
-        configuration = self._in_force.configuration
+        configuration = self._active_configuration.configuration
         claimed = await self._ledger.claim(
             self.epoch.number, layout, configuration, lambda stored: self._source.begin(stored, mine)
         )
@@ -85,7 +85,12 @@ class Sender:
             self.lanes.restart(claimed.start)
             self.conditions.on_restart(claimed.counted)
             self._source.resume(claimed.start)
-        log.info("epoch started", epoch=str(self.epoch), configuration=self._in_force.version, held=self.lanes.held)
+        log.info(
+            "epoch started",
+            epoch=str(self.epoch),
+            configuration=self._active_configuration.version,
+            held=self.lanes.held,
+        )
         self.pump()
 
     def check_epoch(self, stored: Epoch | None) -> bool:
@@ -129,7 +134,7 @@ class Sender:
             self.lanes.by_pool, ready, self.conditions.workforce(), time.monotonic(), self._is_contended
         )
         for lane in itertools.chain.from_iterable(tasks):
-            lane.launch(self._in_force.version)
+            lane.launch(self._active_configuration.version)
             self._counters.add("batches_sent")
             self._counters.batch_events.add(len(lane.flight))
         return tasks

@@ -54,7 +54,7 @@ class _SentTask(msgspec.Struct):
     batches: int
     events: int
     sent_s: float
-    #: Whether another task was under way at some time.
+    #: Whether another task was in flight at some time.
     concurrent: bool
 
 
@@ -68,7 +68,7 @@ class ContentionEstimator:
     def sent(self, task: int, group: PoolGroup, batches: int, events: int, now_s: float) -> None:
         """Note that task number `task` goes out, with so many batches and events, at `now_s` (monotonic seconds).
 
-        Other tasks of its group that are under way run concurrently with it, and it with them. Each of its batches is
+        Other tasks of its group that are in flight run concurrently with it, and it with them. Each of its batches is
         to be noted with `committed`, or the task with `lost`.
         """
         others = [each for each in self._sent_tasks.values() if each.group == group]
@@ -97,12 +97,12 @@ class ContentionEstimator:
         self._sent_tasks.pop(task, None)
 
     def slows(self, group: PoolGroup, now_s: float) -> bool:
-        """Whether a small task should wait until no other of its group is under way. Asked when there is one."""
+        """Whether a small task should wait until no other of its group is in flight. Asked when there is one."""
         timings = self._of(group)
         if timings.waits_s is None:
             timings.waits_s = now_s
         if now_s - timings.waits_s >= PATIENCE_S:
-            timings.alone.tried_s = now_s  # those under way take long: it is tried again later
+            timings.alone.tried_s = now_s  # those in flight take long: it is tried again later
             return False
         if timings.alone.due(now_s):
             return True

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 from tasks.protocol.feed_report import FeedReport
 from tasks.protocol.findings import Finding
 
-#: A feed without a report for so long has ended; that its events stay away is found elsewhere.
+#: A feed without a report for so long has ended; that its events are missing is found elsewhere.
 FORGET_S = 30.0
 #: At most; a process of which there are more is somebody's mistake.
 MAX_FEEDS = 100

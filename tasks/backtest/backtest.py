@@ -46,7 +46,7 @@ class BacktestResult(msgspec.Struct):
 
 
 class BacktestPart(NamedTuple):
-    """Result of one process for its share of the symbols."""
+    """Result of one process for its shard of the symbols."""
 
     #: Of frames and events; the ledger has those of what was committed.
     counts: Counts
@@ -62,19 +62,19 @@ class Backtest:
         configuration: Configuration,
         batch_events: int = MAX_BATCH_EVENTS,
         audit: Audit | None = None,
-        share: SymbolShard | None = None,
+        shard: SymbolShard | None = None,
         market: PriceHistory | None = None,
         limits: PlausibilityLimits = DEFAULT_LIMITS,
     ) -> None:
         """Run under `configuration`, in batches of `batch_events`; the size never changes what comes out.
 
-        With `audit`, each event runs under the configuration of the audited run. With `share`, only its symbols are
+        With `audit`, each event runs under the configuration of the audited run. With `shard`, only its symbols are
         worked on. `market`, if there is one, sees every event once. Raises SettingsError.
         """
-        self.share = share or SymbolShard()
+        self.shard = shard or SymbolShard()
         pools = configuration.routes()
         self._router = Router(pool for pool in pools if pool.key == "symbol")
-        self._all_router = Router(pool for pool in pools if pool.key == "all" and self.share.is_first)
+        self._all_router = Router(pool for pool in pools if pool.key == "all" and self.shard.is_first)
         self._audit = audit
         self._market = market
         self._reader = FrameReader(limits)
@@ -137,13 +137,13 @@ class Backtest:
         )
 
     def _take(self, line: recordings.RecordingLine, seq: int) -> None:
-        stream = self.share.stream(line)
-        mine = stream is None or self.share.has(stream.symbol)
+        stream = self.shard.stream(line)
+        mine = stream is None or self.shard.has(stream.symbol)
         if stream and not mine and not self._all_wants(stream):
             return
         outcome = self._reader.read(line.raw, line.stream, seq, line.received_at_ns)
         if stream is None:
-            mine = self.share.has("" if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome.symbol)
+            mine = self.shard.has("" if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome.symbol)
         if mine:
             self._count(outcome)
         if not isinstance(outcome, SkippedFrame | RefusedFrame):

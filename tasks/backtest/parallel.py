@@ -39,10 +39,10 @@ class BacktestJob(NamedTuple):
         return recordings.merge(self.paths, warn if self.salvage else None)
 
     def backtest(self, number: int, processes: int) -> Backtest:
-        """Return the backtest of one share. Raises SettingsError."""
+        """Return the backtest of one shard. Raises SettingsError."""
         market = PriceHistory() if self.watch else None
-        share = SymbolShard(number, processes)
-        return Backtest(self.configuration, audit=self.audit, share=share, market=market, limits=self.limits)
+        shard = SymbolShard(number, processes)
+        return Backtest(self.configuration, audit=self.audit, shard=shard, market=market, limits=self.limits)
 
 
 class FinishedBacktest(NamedTuple):
@@ -89,11 +89,11 @@ def run(
     part = backtest.part()
     result = backtest.result(time.perf_counter() - started_s)
     used = bool(part.ledger.counts.of("applied") or part.ledger.counts.of("repeats"))
-    return FinishedBacktest(result, part.ledger.signals, backtest.share.symbols, part.market, used)
+    return FinishedBacktest(result, part.ledger.signals, backtest.shard.symbols, part.market, used)
 
 
 class _HelperProcess:
-    """Another process with its own share. Not of an executor, which can't end one in the middle of its work."""
+    """Another process with its own shard. Not of an executor, which can't end one in the middle of its work."""
 
     def __init__(self, job: BacktestJob, number: int, processes: int) -> None:
         context = get_context("spawn")  # A fork would copy the progress bar's thread half-way.

@@ -13,7 +13,7 @@ class SymbolShard:
     """Assigns symbols in turn, in the order in which a recording names them: every process assigns alike."""
 
     def __init__(self, number: int = 0, of: int = 1) -> None:
-        """Take share `number`, from 0, of `of`; by itself, everything."""
+        """Take shard `number`, from 0, of `of`; by itself, everything."""
         self._number, self._of = number, of
         self._dealt: dict[str, bool] = {}
 
@@ -28,7 +28,7 @@ class SymbolShard:
         return sorted(name for name in self._dealt if name)
 
     def has(self, symbol: str) -> bool:
-        """Return whether a symbol is this share's; every process has to call it for the same symbols in the same order."""
+        """Return whether a symbol is this shard's; every process has to call it for the same symbols in the same order."""
         mine = self._dealt.get(symbol)
         if mine is None:
             mine = self._dealt[symbol] = len(self._dealt) % self._of == self._number

@@ -51,7 +51,7 @@ def show(
         for each in found:
             typer.echo(msgspec.json.encode(format_states.facts(each)))
         return
-    strategy_of = _in_force(settings)
+    strategy_of = _strategy_finder(settings)
     rows = sorted((each.name, format_states.row(each, strategy_of(each.name))) for each in found)
     if not rows:
         typer.echo(f"no such record or state in the namespace {settings.namespace!r}")
@@ -64,7 +64,7 @@ def show(
             typer.echo(line)
 
 
-def _in_force(settings: Settings) -> Callable[[StateField], AnyStrategy | None]:
+def _strategy_finder(settings: Settings) -> Callable[[StateField], AnyStrategy | None]:
     """Return a function that finds the strategy of a state as it is in force; it returns None where that is unknown."""
     store = ConfigurationStore(settings)
     try:

@@ -10,9 +10,9 @@ from tasks.configuration.model import Configuration
 from tasks.configuration.overlay import ALL, Overlay, RuntimeValue, of_pool, recorded
 
 
-def derived(file: Configuration, in_force: Configuration) -> Overlay:
+def derived(file: Configuration, active: Configuration) -> Overlay:
     """Return the overlay that makes of the strategies file what is in force, as far as run time can change it."""
-    was, now = file.tables(), in_force.tables()
+    was, now = file.tables(), active.tables()
     found = [*_differing(ALL, "", {"gate": was.get("gate", {})}, {"gate": now.get("gate", {})})]
     for pool in was["pools"].keys() & now["pools"].keys():
         one, other = was["pools"][pool], now["pools"][pool]

@@ -120,7 +120,7 @@ class BatchRun:
             if self._is_fatal(error):
                 raise
             self._record_error(error, run.strategy.name, None)
-            run.start_anew()
+            run.reset()
             return run.pack()
 
     def _take(self, event: AnyEvent) -> None:

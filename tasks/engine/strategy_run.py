@@ -185,7 +185,7 @@ class StrategyRun:
         # From here on, a rebuild starts here: a batch in which every event raises stays linear.
         self._restore(packed)
 
-    def start_anew(self) -> None:
+    def reset(self) -> None:
         """Forget everything, and warm up again."""
         self._restore(None)
 

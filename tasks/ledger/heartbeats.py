@@ -115,7 +115,7 @@ class Heartbeat:
         self._client = connect_async(settings, settings.ledger, **options)
         self._keys = Keys(settings.namespace)
         self._name = name
-        self._write = self._client.register_script(script("presence"))
+        self._write = self._client.register_script(script("heartbeat"))
 
     async def announce(self, processes: int, queues: Sequence[str], refused: str = "") -> None:
         """Write down that this worker lives, with so many processes, and which queues it takes tasks from now.

@@ -132,7 +132,7 @@ def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> 
     """Yield the findings about the ledger; `chosen` is the strategies file, None: it is invalid."""
     pools = chosen.routes() if chosen else ()
     if chosen:
-        yield from _in_force(facts, chosen)
+        yield from _version_in_use(facts, chosen)
     yield from _lanes(facts, pools, namespace)
     if facts.deadletters and facts.deadletter_age_s is not None:
         says = f"{facts.deadletters:,}, the newest {age(facts.deadletter_age_s)} old"
@@ -142,7 +142,7 @@ def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> 
     yield from workers(facts.workers, pools)
 
 
-def _in_force(facts: LedgerFacts, chosen: Configuration) -> Iterator[Finding]:
+def _version_in_use(facts: LedgerFacts, chosen: Configuration) -> Iterator[Finding]:
     if facts.version == chosen.version:
         yield Finding("ok", "configuration", f"version {facts.version} is in force, the file's")
     elif facts.version and facts.file_version == chosen.version:

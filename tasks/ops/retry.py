@@ -99,7 +99,7 @@ class Retry:
         """Wait so long at most for what becomes of the letters of a round."""
         self._settings, self._nats, self._wait_s = settings, nats, wait_s
         self._redis: Any = reader.client
-        self._keys, self._letterbox = reader.keys, DeadLetterStore(reader)
+        self._keys, self._store = reader.keys, DeadLetterStore(reader)
         #: Up to which letter those were read that come meanwhile.
         self._read_until = "0-0"
         store = ConfigurationStore(settings)
@@ -128,7 +128,7 @@ class Retry:
                 yield outcome
             else:
                 open_.append(outcome)
-        self._read_until = self._letterbox.newest_id()
+        self._read_until = self._store.newest_id()
         for subject, raw in dict.fromkeys(each.frame for each in open_):
             await self._nats.publish(subject, raw)
         deadline_s = time.monotonic() + self._wait_s
@@ -167,7 +167,7 @@ class Retry:
         # Records before letters: a commit writes both, so a record that has moved has its letter there.
         moved = [self._moved(each) for each in open_]
         new = []
-        for letter in self._letterbox.between(f"({self._read_until}"):
+        for letter in self._store.between(f"({self._read_until}"):
             self._read_until = letter.id
             new.append(letter.letter)
         found: list[tuple[RetryAttempt, RetryResult]] = []

@@ -94,7 +94,7 @@ FAULTS: dict[str, Fault] = {
     "Redis full": to_redis.full,
     "Redis read-only": to_redis.read_only,
     "NATS restarted": to_nats.restarted,
-    "NATS unavailable": to_nats.away,
+    "NATS unavailable": to_nats.unavailable,
     "all connections slow": to_connections.late,
     **{f"{link} half-open": partial(to_connections.silent, link=link) for link in LINKS},
 }

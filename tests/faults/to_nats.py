@@ -1,4 +1,4 @@
-"""Faults of NATS: started again, away, impatient with who reads slowly."""
+"""Faults of NATS: started again, unavailable, impatient with who reads slowly."""
 
 import asyncio
 import signal
@@ -15,7 +15,7 @@ from tests.faults.rig import Setup
 from tests.faults.run import Case, Run
 from tests.support.waiting import wait_for
 
-AWAY_S = 8.0
+UNAVAILABLE_S = 8.0
 SLOW_S = 8.0
 
 
@@ -42,10 +42,10 @@ def restarted(run: Run) -> Iterator[float]:
         run.hit()
 
 
-def away(run: Run) -> Iterator[float]:
+def unavailable(run: Run) -> Iterator[float]:
     yield 2.0
     run.stack.instance.stop(run.stack.nats)
-    yield AWAY_S
+    yield UNAVAILABLE_S
     start(run)
     run.hit()
 
@@ -90,7 +90,7 @@ def killed_with_ingest(run: Run) -> Iterator[float]:
 
 CASES = (
     Case("NATS: started again", restarted, core_loses=True),
-    Case("NATS: unavailable for 8 s", away, core_loses=True),
+    Case("NATS: unavailable for 8 s", unavailable, core_loses=True),
     Case(
         "NATS: ingest takes 20 kB/s for 8 s", slow_consumer, Setup(links=("ingest-nats",)), core_loses=True, lasts_s=9.5
     ),

@@ -78,14 +78,14 @@ def older(run: Run) -> Iterator[float]:
     yield 1.5
     before = _hold(run)
     _start_again(run)
-    yield from _until_it_begins_anew(run, before)
+    yield from _until_a_new_epoch(run, before)
 
 
 def without_data(run: Run) -> Iterator[float]:
     yield 3.0
     before = _hold(run)
     _start_again(run)
-    yield from _until_it_begins_anew(run, before)
+    yield from _until_a_new_epoch(run, before)
 
 
 def flushed(run: Run) -> Iterator[float]:
@@ -97,10 +97,10 @@ def flushed(run: Run) -> Iterator[float]:
         pipe.flushall()
         pipe.execute()
     run.hit()
-    yield from _until_it_begins_anew(run, before)
+    yield from _until_a_new_epoch(run, before)
 
 
-def _until_it_begins_anew(run: Run, before: bytes | None) -> Iterator[float]:
+def _until_a_new_epoch(run: Run, before: bytes | None) -> Iterator[float]:
     """Wait for a new epoch: of the ingest that led, which has noticed, or of one that took the lead meanwhile."""
     wait_for(lambda: _epoch(run) not in {None, before}, 30, "a new epoch")
     yield 0.0

@@ -85,7 +85,7 @@ STORED = worked({}).fields
 
 
 @pytest.mark.parametrize("name", [RECORD, STATE])
-def test_what_cant_be_read_is_begun_anew_and_told_in_a_dead_letter(name: str):
+def test_what_cant_be_read_starts_from_empty_and_is_told_in_a_dead_letter(name: str):
     outcome = worked({name: b"\xc1"})
     [letter] = map(dead_letters.unpack, outcome.letters)
     assert (letter.reason, letter.raw, letter.event) == ("unreadable", b"\xc1", EVENT)

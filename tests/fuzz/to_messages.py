@@ -26,7 +26,7 @@ from tests.support.frames.two_readers import agree
 
 
 @cache
-def _intake() -> FrameHandler:
+def _frame_handler() -> FrameHandler:
     lanes = Lanes(ROUTER, LaneLimits(1 << 20, 1 << 20))
 
     def offer(event: AnyEvent, _: str) -> None:
@@ -45,7 +45,7 @@ def _intake() -> FrameHandler:
 def frames(raw: bytes) -> None:
     subject, _, frame = raw.partition(b"\n")
     name = subject.decode(errors="replace")
-    _intake().deliver(name, frame)
+    _frame_handler().deliver(name, frame)
     trace = trace_context.of_frame(None, frame)
     assert not trace or trace_context.headers(trace)
     assert isinstance(parse(frame, FrameMetadata(name, 1, NOW_NS)), Depth | Trade | SkippedFrame | RefusedFrame)

@@ -106,10 +106,10 @@ def _configure(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     yield Scene("configure", names, [*versions, "change", "file", keys.notices, "configuration", "", "overlay", "{}"])
 
 
-def _presence(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _heartbeat(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     client.hset(keys.workers, mapping={"gone": '{"seen_s":1.0,', "here": '{"seen_s":99999999999.0,'})
     for said in ('{"queues":[]}', ""):
-        yield Scene("presence", [keys.workers], ["here", said, keys.notices, "workers"])
+        yield Scene("heartbeat", [keys.workers], ["here", said, keys.notices, "workers"])
 
 
 def _reset(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
@@ -149,7 +149,7 @@ _SCENES: dict[str, Callable[[redis.Redis, Keys], Iterator[Scene]]] = {
     "claim": _claim,
     "commit": _commit,
     "configure": _configure,
-    "presence": _presence,
+    "heartbeat": _heartbeat,
     "reset": _reset,
     "strike": _strike,
     "release_start": _release_start,

@@ -32,9 +32,9 @@ def change_share(instrument: Instrument) -> float:
 class SimulatedSide:
     """One side of a book: prices in ticks, best first, and each level as it is printed."""
 
-    def __init__(self, away: int, instrument: Instrument, venue: Venue, rng: Random) -> None:
-        """Make an empty side; `away` is the direction from the best price to worse ones: +1 for asks, -1 for bids."""
-        self.away = away
+    def __init__(self, outward: int, instrument: Instrument, venue: Venue, rng: Random) -> None:
+        """Make an empty side; `outward` is the direction from the best price to worse ones: +1 for asks, -1 for bids."""
+        self.outward = outward
         self.ticks: list[int] = []
         self.texts: list[str] = []
         self.quantity = 0.0
@@ -87,7 +87,7 @@ class SimulatedSide:
         gap = self._instrument.profile.level_gap
         while abs(self.ticks[-1] - self.ticks[0]) > _REACH * LEVELS * gap.mean:
             del self.ticks[-1], self.texts[-1]
-        while len(self.ticks) < LEVELS and (ticks := self.ticks[-1] + self.away * round(gap.draw(self._rng))) > 0:
+        while len(self.ticks) < LEVELS and (ticks := self.ticks[-1] + self.outward * round(gap.draw(self._rng))) > 0:
             self.ticks.append(ticks)
             self.texts.append(self._deep(ticks))
         del self.ticks[LEVELS:], self.texts[LEVELS:]
@@ -101,7 +101,9 @@ class SimulatedSide:
         """Put levels in front, `best` the foremost; what was best becomes an ordinary level."""
         gap, before = self._instrument.profile.level_gap, self.ticks[0]
         ticks = [best]
-        while (following := ticks[-1] + self.away * round(gap.draw(self._rng))) * self.away < before * self.away:
+        while (
+            following := ticks[-1] + self.outward * round(gap.draw(self._rng))
+        ) * self.outward < before * self.outward:
             ticks.append(following)
         self.texts[:1] = [self._deep(level) for level in (*ticks, before)]
         self.ticks[:0] = ticks
@@ -118,7 +120,7 @@ class SimulatedSide:
         elif choice < 0.75 and len(self.ticks) > 2:
             del self.ticks[place], self.texts[place]
         elif (room := abs(self.ticks[place] - self.ticks[place - 1]) - 1) > 0:
-            ticks = self.ticks[place - 1] + self.away * rng.randint(1, room)
+            ticks = self.ticks[place - 1] + self.outward * rng.randint(1, room)
             self.ticks.insert(place, ticks)
             self.texts.insert(place, self._deep(ticks))
 
@@ -149,7 +151,7 @@ class SimulatedBook:
             self._new_top(side)
 
     def _new_top(self, side: SimulatedSide) -> None:
-        normal = self._rng.gauss(0, 0.4) - side.away * 1.2 * self.tide
+        normal = self._rng.gauss(0, 0.4) - side.outward * 1.2 * self.tide
         side.set_top(self._instrument.profile.top_usd.at(normal))
 
     def set_liquidity(self, spread_ticks: int, supply: float) -> None:

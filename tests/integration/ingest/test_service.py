@@ -107,7 +107,7 @@ def test_a_start_after_a_kill_takes_the_next_epoch(nats_url, redis_url, namespac
     assert str(second).startswith("2.")
 
 
-def test_servers_that_are_away_are_named_once_and_waited_for(namespace):
+def test_servers_that_are_unavailable_are_named_once_and_waited_for(namespace):
     with Instance("servers") as servers:
         nats_port, redis_port = free_port(), free_port()
         urls = f"nats://127.0.0.1:{nats_port}", f"redis://127.0.0.1:{redis_port}/0"
@@ -120,8 +120,8 @@ def test_servers_that_are_away_are_named_once_and_waited_for(namespace):
             wait_for(lambda: len(service.logged("connection lost, retrying")) == 2, 15, "NATS to be named")
             start_nats(servers, port=nats_port)
             service.wait_ready()
-            away = [(line["part"], line["url"]) for line in service.logged("connection lost, retrying")]
-            assert away == [("redis", urls[1]), ("nats", urls[0])]
+            lost = [(line["part"], line["url"]) for line in service.logged("connection lost, retrying")]
+            assert lost == [("redis", urls[1]), ("nats", urls[0])]
             # Redis goes and comes back empty: it is named again, and a new epoch begins.
             servers.stop(cache)
             wait_for(lambda: json.loads(service.get("/ready")[1])["redis"] is False, 15)

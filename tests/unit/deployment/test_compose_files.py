@@ -126,7 +126,7 @@ def test_each_of_the_applications_roles_runs_the_same_image():
     assert [SERVICES[name]["build"]["target"] for name in ours if "build" in SERVICES[name]] == ["production"]
 
 
-def test_redis_and_nats_wait_for_nothing_that_an_upgrade_makes_anew():
+def test_redis_and_nats_wait_for_nothing_that_an_upgrade_makes_again():
     for name in ("redis", "nats"):
         for other in after(name):
             assert "IMAGE:-realtime-strategies}" not in SERVICES[other]["image"]

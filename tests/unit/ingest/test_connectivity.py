@@ -24,7 +24,7 @@ def test_an_unavailable_part_is_logged_once_however_often_it_is_missed():
     assert (line["log_level"], line["part"], line["url"], line["why"]) == ("warning", "redis", "redis://b", "refused")
 
 
-def test_a_part_that_is_back_is_named_once_and_missed_anew_the_next_time():
+def test_a_part_that_is_back_is_named_once_and_missed_again_the_next_time():
     own = parts()
     with capture_logs() as logged:
         own.lost("redis", "x")

@@ -29,7 +29,7 @@ def test_a_refusal_is_found_for_a_minute_with_its_count_and_last_detail():
     assert watched.names == []
 
 
-def test_each_reason_is_found_by_itself_and_counted_anew_after_it_was_over():
+def test_each_reason_is_found_by_itself_and_counted_from_zero_once_over():
     watched = Watched()
     watched.frames.note("time_ahead", "an hour")
     watched.now_s = LASTS_S

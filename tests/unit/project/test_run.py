@@ -151,7 +151,7 @@ def test_no_file_of_the_callers_folder_takes_part_in_the_installation(checkout):
     assert "was run" not in answer.stderr
 
 
-def test_an_install_that_broke_off_is_begun_anew(checkout):
+def test_an_install_that_broke_off_is_done_again(checkout):
     (checkout.fake / "no-network").touch()
     broken = checkout.run("test")
     assert broken.returncode == 1

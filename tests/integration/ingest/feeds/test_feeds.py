@@ -133,7 +133,7 @@ async def test_nobody_answering_means_one_warning_and_no_waiting(nats_url, tmp_p
     assert len(warnings(entries)) == 1
 
 
-async def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url, tmp_path):
+async def test_a_replay_waits_while_ingest_is_full_and_while_it_is_gone(nats_url, tmp_path):
     lines = recording(tmp_path / "some.jsonl", 3 * CHUNK_LINES)
     held, asked = 0, 0
 
@@ -155,7 +155,7 @@ async def test_a_replay_waits_while_ingest_is_full_and_while_it_is_away(nats_url
             task = asyncio.create_task(never_past(Settings(nats_url=nats_url), tmp_path / "some.jsonl"))
             await asked_again(5)
             assert listener.messages == []
-            # When it has gone away, it is waited for, since it had answered.
+            # When it is gone, it is waited for, since it had answered.
             await subscription.unsubscribe()
             await until(lambda: any("waiting until ingest" in entry["event"] for entry in entries), "a warning")
             assert listener.messages == []

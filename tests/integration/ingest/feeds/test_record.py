@@ -195,7 +195,7 @@ async def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp
 
 
 @pytest.mark.parametrize("name", ["kept.jsonl", "new.jsonl.gz"])
-async def test_a_recording_ends_in_time_while_nats_is_away_and_leaves_no_file(tmp_path, name):
+async def test_a_recording_ends_in_time_without_nats_and_leaves_no_file(tmp_path, name):
     path, kept = tmp_path / name, tmp_path / "kept.jsonl"
     kept.write_bytes(b"precious")
     settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
@@ -207,7 +207,7 @@ async def test_a_recording_ends_in_time_while_nats_is_away_and_leaves_no_file(tm
 
 
 @pytest.mark.parametrize("source", ["core", "jetstream"])
-async def test_a_recording_ends_in_time_when_nats_goes_away_in_its_middle(tmp_path, source):
+async def test_a_recording_ends_in_time_when_nats_ends_in_its_middle(tmp_path, source):
     path = tmp_path / "cut.jsonl"
 
     with Instance("recorder") as instance:

@@ -1,4 +1,4 @@
-"""Reading a real stream: in order, each frame once, also where connections, consumers or servers go away."""
+"""Reading a real stream: in order, each frame once, also where connections, consumers or servers end."""
 
 import asyncio
 import random

@@ -58,7 +58,7 @@ async def test_a_connection_that_nats_closed_for_good_is_noticed_with_its_reason
         assert not listener.parts.all_up
 
 
-async def test_a_nats_that_stops_answering_is_away_until_it_answers_again():
+async def test_a_nats_that_stops_answering_is_unavailable_until_it_answers_again():
     with Instance("source") as instance:
         process, url = start_nats(instance)
         async with listening(url, "x.>") as listener:

@@ -1,4 +1,4 @@
-"""`python -m tasks doctor`, as a process, against servers that are well, unwell, silent and away."""
+"""`python -m tasks doctor`, as a process, against servers that are well, unwell, silent and unavailable."""
 
 import json
 import os
@@ -71,9 +71,9 @@ def test_a_healthy_stack_has_no_fault_and_everything_was_looked_at(stack: Stack)
     assert wanted["port (HTTP_PORT)"] == f"127.0.0.1:{stack.http_port} is ours and ready"
 
 
-def test_redis_that_is_away_is_one_fault_and_the_others_are_looked_at(stack: Stack):
-    away = f"redis://me:geheim@127.0.0.1:{free_port()}/0"
-    status, findings = examined(stack.environment, REDIS_URL=away)
+def test_an_unavailable_redis_is_one_fault_and_the_others_are_looked_at(stack: Stack):
+    nowhere = f"redis://me:geheim@127.0.0.1:{free_port()}/0"
+    status, findings = examined(stack.environment, REDIS_URL=nowhere)
     [fault] = faults(findings)
     assert status == 1
     assert "Connection refused" in fault
@@ -81,7 +81,7 @@ def test_redis_that_is_away_is_one_fault_and_the_others_are_looked_at(stack: Sta
     assert looked_at(findings) >= {"NATS", "ingest", "port"}
 
 
-def test_nats_that_is_away_is_one_fault_and_the_others_are_looked_at(stack: Stack):
+def test_an_unavailable_nats_is_one_fault_and_the_others_are_looked_at(stack: Stack):
     status, findings = examined(stack.environment, NATS_URL=f"nats://127.0.0.1:{free_port()}")
     [fault] = faults(findings)
     assert status == 1

@@ -70,9 +70,9 @@ def test_a_worker_logs_strategy_errors_with_lane_and_failed_runs_with_task(
     assert not [line for line in everything if line["level"] == "info" and "task_id" in line]
 
 
-def test_passwords_of_servers_that_are_away_are_in_no_log(namespace: str):
-    away = f"127.0.0.1:{free_port()}"
-    redis_url, nats_url = f"redis://me:geheim@{away}/0", f"nats://me:geheim@{away}"
+def test_passwords_of_unavailable_servers_are_in_no_log(namespace: str):
+    nowhere = f"127.0.0.1:{free_port()}"
+    redis_url, nats_url = f"redis://me:geheim@{nowhere}/0", f"nats://me:geheim@{nowhere}"
     with Instance("logs") as instance, ingest(nats_url, redis_url, namespace, LOG_LEVEL="DEBUG") as service:
         worker = start_worker(instance, "solo", REDIS_URL=redis_url, NAMESPACE=namespace, LOG_LEVEL="DEBUG")
         wait_for(lambda: service.logged("connection lost, retrying"), 20, f"ingest's warning{service.process.tail()}")

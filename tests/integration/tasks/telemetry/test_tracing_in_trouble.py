@@ -105,8 +105,8 @@ def live_spans() -> int:
 async def test_sends_that_fail_leave_no_span_open_and_no_context_behind(
     monkeypatch: pytest.MonkeyPatch, redis_url: str, namespace: str
 ):
-    away = f"redis://127.0.0.1:{free_port()}/0"
-    settings = Settings(redis_url=redis_url, namespace=namespace, broker_url=away)
+    nowhere = f"redis://127.0.0.1:{free_port()}/0"
+    settings = Settings(redis_url=redis_url, namespace=namespace, broker_url=nowhere)
     before = live_spans()
 
     with tracing_to(monkeypatch) as collector:

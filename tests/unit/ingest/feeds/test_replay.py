@@ -100,11 +100,11 @@ def test_without_redis_a_replay_goes_on(tmp_path):
     path = write_recording(tmp_path / "old.jsonl", [envelope(trade(7), RECEIVED_NS)])
     asked = []
 
-    def away(event):
+    def unavailable(event):
         asked.append(event.id)
         raise RedisAwayError("nobody there")
 
-    refuse_if_past(Settings(), [path, path], away)
+    refuse_if_past(Settings(), [path, path], unavailable)
 
     assert asked == [7], "it asked once, and did not wait for a second refusal"
 

@@ -96,7 +96,7 @@ def small(*, lossless: bool) -> Lanes:
     return lanes
 
 
-def test_lanes_that_lose_nothing_drop_nothing_and_name_who_holds_them_up():
+def test_lanes_of_a_stream_drop_nothing_and_name_who_holds_them_up():
     lanes = small(lossless=True)
     dropped = [lanes.offer(trade(lanes)).dropped for _ in range(10)]
     assert dropped == [[]] * 10

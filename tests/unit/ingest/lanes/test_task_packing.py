@@ -123,7 +123,7 @@ _workers: st.SearchStrategy[Workers] = st.lists(
 _counts = st.dictionaries(st.sampled_from("ABC"), st.integers(0, 6))
 
 
-def under_way(counts: Counts) -> list[Lane]:
+def in_flight(counts: Counts) -> list[Lane]:
     """Make lanes with a batch in flight, each in a task of its own."""
     busy = [lane(100 + number, pool=pool) for pool, tasks in counts.items() for number in range(tasks)]
     for task, each in enumerate(busy, start=1):
@@ -134,17 +134,17 @@ def under_way(counts: Counts) -> list[Lane]:
 def tasks_for(
     ready: Sequence[Lane], counts: Counts, workers: Workers | None, *, is_contended: bool = False
 ) -> list[list[Lane]]:
-    every = [*ready, *under_way(counts)]
+    every = [*ready, *in_flight(counts)]
     by_pool = {pool: [each for each in every if each.id.pool == pool] for pool in "ABC"}
     return plan_tasks(by_pool, ready, None if workers is None else Workforce(workers), NOW_S, lambda _: is_contended)
 
 
-def test_a_crew_counts_the_processes_that_serve_all_of_some_pools():
+def test_a_workforce_counts_the_processes_that_serve_all_of_some_pools():
     workforce = Workforce([({"A", "B"}, 2), ({"A"}, 3), ({"C"}, 1)])
     assert [workforce.processes(*pools) for pools in ("A", "B", "AB", "AC", "D")] == [5, 2, 2, 0, 0]
 
 
-def test_pools_that_the_same_workers_serve_are_a_team():
+def test_pools_that_the_same_workers_serve_are_a_group():
     workforce = Workforce([({"A", "B", "C"}, 2), ({"A", "B"}, 3), ({"D"}, 0)])
     assert [workforce.group(pool) for pool in "ABCD"] == [("A", "B"), ("A", "B"), ("C",), None]
 
@@ -191,14 +191,14 @@ def test_few_events_wait_for_a_process_and_many_go_ahead():
     assert tasks_for(lanes(1, FULL_EVENTS), {"A": 2 * AHEAD_TASKS}, workers) == []
 
 
-def test_when_crowded_a_small_task_goes_alone_and_a_full_one_does_not_wait():
+def test_in_contention_a_small_task_goes_alone_and_a_full_one_at_once():
     workers: Workers = [({"A"}, 4)]
     assert numbers(tasks_for(lanes(1, 2, 3), {}, workers, is_contended=True)) == [[0, 1, 2]]
     assert tasks_for(lanes(1, 2, 3), {"A": 1}, workers, is_contended=True) == []
     assert numbers(tasks_for(lanes(60, 40), {"A": 1}, workers, is_contended=True)) == [[0], [1]]
 
 
-def test_pools_of_one_team_share_a_task_and_pools_of_two_have_one_each():
+def test_pools_of_one_group_share_a_task_and_pools_of_two_have_one_each():
     ready = [lane(0, pool="A"), lane(1, pool="B"), lane(2, pool="A")]
     assert numbers(tasks_for(ready, {}, [({"A", "B"}, 1)])) == [[0, 1, 2]]
     assert numbers(tasks_for(ready, {}, [({"A", "B"}, 1), ({"A"}, 1)])) == [[0, 2], [1]]
@@ -228,7 +228,7 @@ def test_a_task_counts_once_however_many_lanes_share_it(tasks: list[int]):
     assert in_flight_tasks([*several, lane(99)], NOW_S) == len(set(tasks))
 
 
-def test_a_task_is_on_its_way_until_the_last_of_its_batches_is_committed():
+def test_a_task_is_in_flight_until_the_last_of_its_batches_is_committed():
     several = lanes(1, 1, 1)
     sent(several[:2], 1)
     sent(several[2:], 2)
@@ -240,7 +240,7 @@ def test_a_task_is_on_its_way_until_the_last_of_its_batches_is_committed():
 
 
 @pytest.mark.parametrize(("later_s", "known"), [(0.0, 1), (3_600.0, 0)])
-def test_what_is_overdue_is_not_on_its_way_any_more(later_s: float, known: int):
+def test_what_is_overdue_is_not_in_flight_any_more(later_s: float, known: int):
     several = lanes(1)
     sent(several, 1)
     assert in_flight_tasks(several, NOW_S + later_s) == known

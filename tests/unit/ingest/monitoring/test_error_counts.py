@@ -30,7 +30,7 @@ def test_errors_of_more_than_a_minute_ago_are_left_out():
     assert errors.last_minute(126.0) == {}
 
 
-def test_while_redis_is_away_for_a_minute_nothing_is_known():
+def test_while_redis_is_unavailable_for_a_minute_nothing_is_known():
     errors = ErrorCounts()
     errors.take(counted(boom=0), 0.0)
     errors.take(counted(boom=5), 3.0)
@@ -38,7 +38,7 @@ def test_while_redis_is_away_for_a_minute_nothing_is_known():
     assert errors.last_minute(3.1 + MINUTE_S) == {}
 
 
-def test_a_counter_that_fell_began_anew():
+def test_a_counter_that_fell_starts_from_zero():
     errors = ErrorCounts()
     errors.take(counted(boom=100), 0.0)
     errors.take(counted(boom=2), 3.0)

@@ -145,7 +145,7 @@ def test_books_of_two_symbols_under_one_name_are_repeats(feed: Feed):
     assert feed.found.keys() == {"feed_repeats"}
 
 
-def test_a_few_repeats_and_a_feed_that_begins_anew_are_no_alarm(feed: Feed):
+def test_a_few_repeats_and_a_feed_that_restarts_are_no_alarm(feed: Feed):
     for second in range(60):
         feed.second(*(trade(id=10 * second + at, time_ms=TIME_MS + second) for at in (1, 2, 2, 3)))
     assert feed.found == {}

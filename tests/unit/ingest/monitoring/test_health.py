@@ -71,7 +71,7 @@ def test_waiting_for_servers_at_the_start_is_no_lack_of_life(watched: Watched):
 
 
 @pytest.mark.parametrize("part", ["nats", "redis"])
-def test_a_part_that_is_away_makes_it_unready_but_not_dead(watched: Watched, part: str):
+def test_an_unavailable_part_makes_it_unready_but_not_dead(watched: Watched, part: str):
     watched.parts.lost(part, "refused")
     well, said = watched.health.ready()
     assert (well, said[part]) == (False, False)
@@ -149,7 +149,7 @@ def test_each_phase_is_named(watched: Watched, phase: dict[str, bool], found: li
     assert names(watched) == found
 
 
-def test_both_parts_that_are_away_are_named_with_what_to_do(watched: Watched):
+def test_both_unavailable_parts_are_named_with_what_to_do(watched: Watched):
     watched.parts.lost("nats", "refused")
     watched.parts.lost("redis", "refused")
     assert names(watched) == [("fault", "nats_away"), ("fault", "redis_away")]

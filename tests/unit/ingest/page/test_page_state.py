@@ -106,7 +106,7 @@ def test_the_history_runs_on_the_books_time_and_goes_on_without_books():
 
 
 @pytest.mark.parametrize("leap_ms", [-NEW_GENERATION_MS - 1, LEAP_MS + 1])
-def test_the_history_begins_anew_where_time_leaps_to_that_of_another_feed(leap_ms: int):
+def test_the_history_restarts_where_time_leaps_to_that_of_another_feed(leap_ms: int):
     market = Shown()
     for second, time_ms in enumerate((TIME_MS, TIME_MS + 1_000, TIME_MS + 1_000 + leap_ms)):
         market.observe(book(time_ms=time_ms))

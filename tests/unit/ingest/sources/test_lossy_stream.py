@@ -65,7 +65,7 @@ class World(SimulatedReader):
             self.wire.insert(self.dice.randrange(len(self.wire)), self.wire.pop())
 
     def cut(self) -> None:
-        """Lose the connection, and what is in transit but for what had arrived; it comes back, or is away for a while."""
+        """Lose the connection, and what is in transit but for what had arrived; it comes back, or is lost for a while."""
         if not self.connected or self.dice.random() < 0.5:
             self.connected = not self.connected
             self.connection += self.connected

@@ -44,7 +44,7 @@ def test_positions_of_another_source_do_not_count():
     assert begin(FULL, [at(3, another)], "new") == at(50)
 
 
-def test_a_stream_that_was_created_anew_is_read_from_its_first_message():
+def test_a_stream_that_was_created_again_is_read_from_its_first_message():
     before = StreamSnapshot("FRAMES", CREATED - timedelta(microseconds=1), 1, 9_000)
     assert begin(FULL, [at(8_000, before)], "new") == at(10)
     longer = StreamSnapshot("FRAMES-2", CREATED, 1, 9)

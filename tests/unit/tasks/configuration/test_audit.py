@@ -68,7 +68,7 @@ def test_a_recording_without_the_first_event_of_a_change_names_it():
     )
 
 
-def test_ids_that_begin_anew_go_past_no_change():
+def test_ids_that_restart_go_past_no_change():
     audited = audit((100, "c1"), (200, "c2"))
-    began_anew = trade(id=7, time_ms=TIME_MS + 10**9)
-    assert [at(audited, 100), audited.version("trade", began_anew), at(audited, 200)] == ["c1", "c1", "c2"]
+    restarted = trade(id=7, time_ms=TIME_MS + 10**9)
+    assert [at(audited, 100), audited.version("trade", restarted), at(audited, 200)] == ["c1", "c1", "c2"]

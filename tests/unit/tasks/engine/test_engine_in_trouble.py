@@ -100,7 +100,7 @@ def test_a_strategy_that_returns_nothing_at_all_is_told_of():
     assert "'NoneType' object is not iterable" in dead_letters.unpack(worker.letters[0]).detail
 
 
-def test_a_state_that_cannot_be_saved_is_told_of_and_starts_anew():
+def test_a_state_that_cannot_be_saved_is_told_of_and_starts_from_empty():
     hoarder = Hoarder.create({})
     worker = Worker(hoarder)
     worker.run(trades(1, BAD))

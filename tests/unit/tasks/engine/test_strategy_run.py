@@ -158,7 +158,7 @@ def test_no_event_is_given_to_a_strategy_more_than_twice(quantities):
     assert strategy.calls <= 2 * len(quantities)
 
 
-def test_a_rebuild_that_raises_too_starts_the_state_anew_and_goes_on():
+def test_a_rebuild_that_raises_too_empties_the_state_and_goes_on():
     strategy = Moody.create({})
     worker = Worker(strategy)
     worker.run(trades(1, 1, BAD, 1))
@@ -182,7 +182,7 @@ def test_a_fatal_error_comes_through_from_a_migration():
         start(Starved.create({}), packed, lambda _: True)
 
 
-def test_what_a_migration_raises_itself_starts_the_state_anew():
+def test_what_a_migration_raises_itself_starts_from_an_empty_state():
     run = start(Starved.create({}), start(Echo.create({})).pack())
     assert run.unreadable.startswith("MemoryError")
 

@@ -41,9 +41,9 @@ def calm(draw: st.DrawFn) -> list[AnyEvent]:
     """Draw a market that moves by less than 20 % within a minute, at any pace, with trades and books in any order."""
     steps = st.tuples(st.booleans(), st.floats(-0.09, 0.09), st.integers(-1_500, 30_000))
     at_ms, base, made = 0, draw(st.floats(1e-6, 1e9)), list[AnyEvent]()
-    for is_trade, away, step_ms in draw(st.lists(steps, max_size=60)):
+    for is_trade, distance, step_ms in draw(st.lists(steps, max_size=60)):
         at_ms += step_ms
-        price = base * (1 + away)
+        price = base * (1 + distance)
         made.append(sale(price, at_ms) if is_trade else quote(price, at_ms))
     return made
 

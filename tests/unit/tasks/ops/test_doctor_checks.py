@@ -182,7 +182,7 @@ def test_unavailable_nats_is_one_fault_and_a_silent_ingest_another(facts, expect
         (PortFacts("HTTP_PORT", "h:1", "nobody"), []),
         (PortFacts("HTTP_PORT", "h:0", "any"), []),
         (PortFacts("HTTP_PORT", "h:1", "ours", ("redis",)), [("warning", "not ready: redis")]),
-        (PortFacts("HTTP_PORT", "h:1", "ours", ("redis",), (Finding("fault", "Redis", "away"),)), []),
+        (PortFacts("HTTP_PORT", "h:1", "ours", ("redis",), (Finding("fault", "Redis", "unavailable"),)), []),
         (PortFacts("HTTP_PORT", "h:1", "other"), [("warning", "another program")]),
     ],
 )

@@ -15,7 +15,7 @@ from tasks.protocol.findings import NAMES, Finding, workforce
 from tasks.protocol.ingest_status import IngestStatus
 
 WARNING = Finding("warning", "queue a", "no worker", "start one", "queue_unserved")
-FAULT = Finding("fault", "NATS", "away", "start it", "nats_away")
+FAULT = Finding("fault", "NATS", "unavailable", "start it", "nats_away")
 
 
 class Watched:

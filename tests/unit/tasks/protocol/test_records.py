@@ -42,7 +42,7 @@ def test_an_id_that_does_not_rise_is_a_repeat_within_60_s(id_, later_ms, verdict
     assert standing().classify(trade(id=id_, seq=6, time_ms=TIME_MS + later_ms), "s") == verdict
 
 
-def test_a_feed_that_begins_anew_counts_a_generation_and_no_gap():
+def test_a_feed_that_restarts_counts_a_generation_and_no_gap():
     record = standing(id=1000)
     record.take(trade(id=1, seq=6, time_ms=TIME_MS + NEW_GENERATION_MS + 1), "s")
     assert (record.generation, record.gaps, record.id, record.count) == (1, 0, 1, 2)

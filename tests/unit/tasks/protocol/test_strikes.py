@@ -163,7 +163,7 @@ def test_a_run_says_at_any_time_which_event_and_strategy_it_is_at():
     assert progress[1] == 0
 
 
-def test_a_notice_says_of_which_lane_and_epoch_and_what_came_of_it():
+def test_a_notice_says_of_which_lane_and_epoch_and_the_result():
     notice = Strike(RUNNING, "grumpy", 5, 1, "").notice + "stopped"
     assert StrikeNotice.parse(notice) == StrikeNotice("trade", 3, "7.aa", "stopped")
     for wrong in ("strike|trade|x|7.aa|stopped", "strike|trade", "trade|3|7.aa|s@4|x"):

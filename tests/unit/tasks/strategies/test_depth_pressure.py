@@ -43,7 +43,7 @@ def test_a_clock_that_ran_back_far_goes_on_from_the_new_time():
     assert mean([at(100, 0), at(0, 0.8), at(1, 0.8)]) == pytest.approx(0.8 * (1 - exp(-0.1)))
 
 
-def test_a_level_counts_less_the_more_spreads_it_is_away():
+def test_a_level_counts_less_the_more_spreads_off_it_is():
     # Spread 2. Bids: 1 at the best, 4 one spread below: 1 + 4/2 = 3; asks: 1. (3 - 1)/(3 + 1) = 0.5
     books = [book([(1999.0, 1.0), (1997.0, 4.0)], time_ms=TIME_MS + n * 100) for n in range(200)]
     (signal,) = [signal for signals in play(DepthPressure.create({}), books) for signal in signals]

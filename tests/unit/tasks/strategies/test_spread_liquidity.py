@@ -143,7 +143,7 @@ def test_a_spread_that_is_still_wide_beside_the_last_books_is_not_normal(spread,
     assert actions(SpreadLiquidity.create(TEN_BPS), events)[-1] == said
 
 
-def test_a_wide_book_begins_the_count_of_narrow_ones_anew():
+def test_a_wide_book_restarts_the_count_of_narrow_ones():
     shaky = [*steady(10, 11.5, 1), *steady(11.5, 12, 8), *steady(12, 13.5, 1)]  # 15 narrow, 5 wide, 15 narrow
     assert spoken([*steady(0, 2, 1), *steady(2, 10, 8), *shaky, *steady(13.5, 38, 8), at(38, 0.25)]) == ["buy"]
 
