@@ -25,6 +25,8 @@ from tasks.telemetry.logs import configure_logging
 TICK_S = 0.05
 CHECKPOINT_S = 1.0
 PROBE_SERVERS_S = 3.0
+#: Only the workers, in one round trip: a death is known within a second of the time at which a heartbeat is too old.
+PROBE_WORKERS_S = 1.0
 #: With the time that an answer may take, a NATS that is silent is found within 7 s.
 PROBE_S = 2.0
 RETRY_S = 0.2
@@ -150,6 +152,7 @@ class Service:
             "nats": (RETRY_S, self.components.nats.watch),
             "breaker": (CHECKPOINT_S, self.components.breaker.poll),
             "server_probe": (PROBE_SERVERS_S, self.components.server_probe.ask),
+            "worker_probe": (PROBE_WORKERS_S, self.components.server_probe.ask_workers),
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self.components.relay.run)

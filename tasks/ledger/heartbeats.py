@@ -22,7 +22,7 @@ from tasks.protocol.notice import WORKERS_NOTICE
 from tasks.settings import Settings
 from tasks.version import VERSION
 
-#: A worker that has not been seen for so long is gone. Ingest looks every 3 s, so it knows of a death within 13 s.
+#: A worker that has not been seen for so long is gone. Ingest looks every second, so it knows of a death within 11 s.
 ALIVE_S = 10.0
 #: How often a worker writes itself down.
 EVERY_S = 3.0

@@ -73,10 +73,10 @@ class Prometheus:
     def firing(self) -> set[str]:
         return {each["labels"]["alertname"] for each in self._ask("alerts")["alerts"] if each["state"] == "firing"}
 
-    def wait_until(self, alert: str, *, fires: bool, within_s: float) -> float:
+    def wait_until(self, alert: str, *, fires: bool) -> float:
         """Wait until an alert fires or does not, and give how long that took in seconds."""
         began_s = time.monotonic()
-        wait_for(lambda: (alert in self.firing()) is fires, within_s, f"{alert}, firing: {fires}")
+        wait_for(lambda: (alert in self.firing()) is fires, f"{alert}, firing: {fires}")
         return time.monotonic() - began_s
 
     def value(self, expression: str) -> float:
@@ -133,21 +133,19 @@ KILLED = Fault("NoWorkers", kill_workers, start_workers)
 
 
 @pytest.mark.parametrize(
-    ("times", "faults", "within_s"),
+    ("times", "faults"),
     [
-        pytest.param(20, (FEED, STOPPED, NATS, REDIS), 20, id="twenty times faster"),
-        pytest.param(1, (FEED, NATS, REDIS), 60, id="in real time", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
-        pytest.param(20, (KILLED,), 40, id="killed workers", marks=pytest.mark.slow),
+        pytest.param(20, (FEED, STOPPED, NATS, REDIS), id="twenty times faster"),
+        pytest.param(1, (FEED, NATS, REDIS), id="in real time", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+        pytest.param(20, (KILLED,), id="killed workers", marks=pytest.mark.slow),
     ],
 )
-def test_a_part_that_stops_raises_its_alert_until_it_is_back(
-    times: int, faults: tuple[Fault, ...], within_s: float, capsys
-):
+def test_a_part_that_stops_raises_its_alert_until_it_is_back(times: int, faults: tuple[Fault, ...], capsys):
     environment = {"FEED_QUIET_S": str(QUIET_S)} if times > 1 else {}
     with running(Plan(1, "solo", environment=environment)) as stack:
         prometheus = Prometheus(stack, times)
         stack.start_feed(["simulate"])
-        wait_for(lambda: prometheus.value('min(up{job=~"ingest|worker"}) * sum(ingest_events_total)'), 60, "a scrape")
+        wait_for(lambda: prometheus.value('min(up{job=~"ingest|worker"}) * sum(ingest_events_total)'), "a scrape")
         said = []
         for fault in faults:
             # given: this alert does not fire
@@ -155,11 +153,11 @@ def test_a_part_that_stops_raises_its_alert_until_it_is_back(
             # when
             fault.stop(stack)
             # then
-            after_s = prometheus.wait_until(fault.alert, fires=True, within_s=within_s)
+            after_s = prometheus.wait_until(fault.alert, fires=True)
             # when
             fault.start(stack)
             # then
-            over_s = prometheus.wait_until(fault.alert, fires=False, within_s=within_s)
+            over_s = prometheus.wait_until(fault.alert, fires=False)
             said.append(f"{fault.alert} after {after_s:.1f} s, over {over_s:.1f} s after the start")
     with capsys.disabled():
         print(f"\n{'; '.join(said)}")

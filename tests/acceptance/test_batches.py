@@ -36,7 +36,7 @@ def test_a_quiet_market_makes_batches_of_one_and_a_busy_one_of_hundreds(tmp_path
                 '"T":1,"m":true,"M":true},"received_at":1700000000000000000}\n' % number
             )
             replay(stack, [one], "max")
-            wait_for(partial(applied, reader, number), 10)
+            wait_for(partial(applied, reader, number))
         quiet = results(stack)
         replay(stack, [recording], "max")
         live = finish(stack)

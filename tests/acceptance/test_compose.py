@@ -65,7 +65,7 @@ def test_up_delivers_signals_of_the_simulated_market_to_a_local_client(stack: St
 
 def test_flower_asks_for_the_password_that_was_made_up(stack: Stack):
     port = stack.ports["FLOWER_PORT"]
-    wait_for(lambda: answer(port, "/healthcheck") == 200, 60, "Flower")
+    wait_for(lambda: answer(port, "/healthcheck") == 200, "Flower")
     credentials = stack.compose("exec", "-T", "flower", "cat", "/run/passwords/flower")
     assert answer(port) == 401
     assert answer(port, credentials="admin:wrong") == 401
@@ -77,7 +77,7 @@ def test_flower_shows_the_batches_in_a_browser_that_knows_the_password(stack: St
     if path is None:
         missing("Chromium is not installed")
     port = stack.ports["FLOWER_PORT"]
-    wait_for(lambda: answer(port, "/healthcheck") == 200, 60, "Flower")
+    wait_for(lambda: answer(port, "/healthcheck") == 200, "Flower")
     user, _, password = stack.compose("exec", "-T", "flower", "cat", "/run/passwords/flower").strip().partition(":")
     with sync_playwright() as playwright, playwright.chromium.launch(executable_path=path, args=FLAGS) as browser:
         page = browser.new_page(http_credentials={"username": user, "password": password})
@@ -88,7 +88,7 @@ def test_flower_shows_the_batches_in_a_browser_that_knows_the_password(stack: St
 
 def test_every_service_that_has_a_health_check_is_healthy_soon(stack: Stack):
     services = ("redis", "nats", "ingest", "worker", "flower")
-    wait_for(lambda: all(stack.health(service) == ["healthy"] for service in services), 60, "healthy services")
+    wait_for(lambda: all(stack.health(service) == ["healthy"] for service in services), "healthy services")
 
 
 def test_prometheus_finds_ingest_and_the_workers_and_takes_the_rules(stack: Stack):
@@ -102,7 +102,9 @@ def test_prometheus_finds_ingest_and_the_workers_and_takes_the_rules(stack: Stac
     def up() -> set[str]:
         return {each["labels"]["job"] for each in told("targets")["activeTargets"] if each["health"] == "up"}
 
-    wait_for(lambda: answer(port, "/-/ready") == 200 and up() >= {"ingest", "worker"}, 90, "Prometheus's targets")
+    wait_for(
+        lambda: answer(port, "/-/ready") == 200 and up() >= {"ingest", "worker"}, "Prometheus's targets", hangs_s=90
+    )
     rules = [rule for group in told("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
     assert rules
@@ -124,15 +126,15 @@ def test_a_container_has_no_root_no_capabilities_and_a_read_only_image(stack: St
 
 def test_the_live_feed_refuses_to_run_beside_the_simulator(stack: Stack):
     stack.compose("--profile", "live", "up", "--detach", "--no-deps", "live")
-    wait_for(lambda: "error: the simulator runs" in stack.compose("--profile", "live", "logs", "live"), 30)
+    wait_for(lambda: "error: the simulator runs" in stack.compose("--profile", "live", "logs", "live"))
     stack.compose("--profile", "live", "rm", "--stop", "--force", "live")
 
 
 def test_more_workers_share_the_work_and_a_killed_one_comes_back(stack: Stack):
     stack.compose("up", "--detach", "--scale", "worker=4")
-    wait_for(lambda: stack.logs("worker").count(" ready.") >= 4, 60, "four workers")
+    wait_for(lambda: stack.logs("worker").count(" ready.") >= 4, "four workers")
     stack.kill_worker(1)
-    wait_for(lambda: stack.logs("worker").count(" ready.") >= 5, 60, "the worker that was killed")
+    wait_for(lambda: stack.logs("worker").count(" ready.") >= 5, "the worker that was killed")
     assert asyncio.run(next_signal(stack.ports["NATS_PORT"]))
 
 
@@ -155,9 +157,9 @@ def test_an_upgrade_leaves_servers_running_and_a_killed_worker_is_missed(image: 
             with urllib.request.urlopen(f"http://127.0.0.1:{stack.ports['HTTP_PORT']}/ready", timeout=10) as response:
                 return int(json.load(response)["workers"] or 0)
 
-        wait_for(lambda: workers() == 1, 60, "the new worker")
+        wait_for(lambda: workers() == 1, "the new worker")
         run(["docker", "kill", stack.containers("worker")[0]["Id"]])
-        wait_for(lambda: workers() == 0, 60, "ingest to miss it")
+        wait_for(lambda: workers() == 0, "ingest to miss it")
 
 
 def test_stop_ends_feed_ingest_workers_and_servers_in_this_order(image: None):
@@ -200,11 +202,11 @@ def test_with_a_stream_a_killed_ingest_and_restarts_change_no_signal(image: None
         # All of it first: what is published while NATS is unavailable, nobody keeps.
         assert run(["docker", "wait", stack.start_replay(recording, "max")]).strip() == "0"
         stack.compose("start", "ingest")
-        wait_for(lambda: committed(stack) > 500, 60, "the first commits")
+        wait_for(lambda: committed(stack) > 500, "the first commits")
         stack.compose("kill", "ingest")
         stack.compose("restart", "nats")
         stack.compose("start", "ingest")
-        wait_for(lambda: committed(stack) > 500, 60, "commits after the kill")
+        wait_for(lambda: committed(stack) > 500, "commits after the kill")
         stack.compose("restart", "redis")
-        wait_for(lambda: answer(stack.ports["HTTP_PORT"], "/ready") == 200, 60, "ingest")
+        wait_for(lambda: answer(stack.ports["HTTP_PORT"], "/ready") == 200, "ingest")
         assert stack.digest() == backtested([recording]).digest

@@ -53,7 +53,7 @@ class Demo:
     def err(self) -> str:
         return self._err.read_text()
 
-    def shows(self, text: str, within_s: float = 60) -> None:
+    def shows(self, text: str) -> None:
         """Wait until it has printed something."""
 
         def seen() -> bool:
@@ -62,7 +62,7 @@ class Demo:
             assert not ended or text in self.out + self.err, f"it ended without {text!r}: {self.out}{self.err}"
             return text in self.out + self.err
 
-        wait_for(seen, within_s, text)
+        wait_for(seen, text)
 
     def remember(self) -> None:
         """Note the processes that it has now."""
@@ -76,10 +76,8 @@ class Demo:
         [worker] = [each for each in children if "worker-1@%h" in each.cmdline()]
         return worker
 
-    def ends(self, within_s: float = 60) -> int:
-        status: int = wait_for(
-            lambda: [code for code in (self.process.poll(),) if code is not None], within_s, "its end"
-        )[0]
+    def ends(self) -> int:
+        status: int = wait_for(lambda: [code for code in (self.process.poll(),) if code is not None], "its end")[0]
         return status
 
     @property
@@ -88,8 +86,8 @@ class Demo:
         return ROOT / str(name)
 
     def leaves_nothing(self) -> bool:
-        wait_for(lambda: not any(map(alive, self.family)), 10, f"the end of {self.family}")
-        wait_for(lambda: not self.directory.exists(), 10, "the directory to go")
+        wait_for(lambda: not any(map(alive, self.family)), f"the end of {self.family}")
+        wait_for(lambda: not self.directory.exists(), "the directory to go")
         return len(self.family) > 5  # reaper, two servers, ingest, workers, Flower, feed: it did have some
 
 
@@ -140,7 +138,7 @@ def test_the_doctor_finds_nothing_wrong_with_a_demo(demo):
         return all(each["sign"] == "ok" for each in findings)
 
     # On a machine that has much else to do, servers may be slow at first.
-    wait_for(nothing_wrong, 60, "the doctor to find nothing wrong")
+    wait_for(nothing_wrong, "the doctor to find nothing wrong")
     run.process.send_signal(signal.SIGINT)
     assert run.ends() == 130
 
@@ -203,11 +201,11 @@ def test_ctrl_c_ends_it_in_order_with_a_summary_and_status_130(demo):
 def test_ctrl_c_while_it_starts_is_heard_at_once(demo):
     run = demo()
     run.shows("Starting")
-    wait_for(lambda: run.remember() or len(run.family) > 3, 10, "the first processes")
+    wait_for(lambda: run.remember() or len(run.family) > 3, "the first processes")
     run.process.send_signal(signal.SIGINT)
-    run.shows("Stopped at once", within_s=2)
+    run.shows("Stopped at once")
     assert run.ends() == 130
-    wait_for(lambda: not any(map(alive, run.family)), 10, "all to end")
+    wait_for(lambda: not any(map(alive, run.family)), "all to end")
 
 
 def test_a_second_ctrl_c_does_not_wait(demo):
@@ -217,7 +215,7 @@ def test_a_second_ctrl_c_does_not_wait(demo):
     run.process.send_signal(signal.SIGINT)
     run.shows("The feed has ended")
     run.process.send_signal(signal.SIGINT)
-    run.shows("Stopped at once", within_s=2)
+    run.shows("Stopped at once")
     assert run.ends() == 130
     assert run.leaves_nothing()
 

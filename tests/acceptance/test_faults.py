@@ -92,7 +92,7 @@ def test_without_any_worker_everything_waits_and_nothing_is_condemned(
         stack.instance.stop(*stack.workers)
         replay(stack, [file], "1000")
         gone_s = time.monotonic()
-        wait_for(lambda: time.monotonic() - gone_s > absence_s, absence_s + 5)
+        wait_for(lambda: time.monotonic() - gone_s > absence_s, hangs_s=absence_s + 5)
         assert LedgerReader(stack.settings).counters().of("applied") == 0
         for worker in stack.workers:
             stack.instance.start_again(worker)

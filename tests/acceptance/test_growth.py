@@ -32,13 +32,13 @@ def two_shards(source: str) -> Iterator[tuple[Stack, Process]]:
         port = free_port()
         second = stack.environment | {"INGEST_SHARD": "1/2", "HTTP_PORT": str(port)}
         shard = stack.instance.start("shard-1", [sys.executable, "-m", "ingest"], second)
-        wait_for(lambda: '"started":true' in get(port, "/ready")[1].replace(" ", ""), 30, f"shard 1{shard.tail()}")
+        wait_for(lambda: '"started":true' in get(port, "/ready")[1].replace(" ", ""), f"shard 1{shard.tail()}")
         yield stack, shard
 
 
 def end(shard: Process) -> None:
     shard.terminate()
-    wait_for(lambda: shard.returncode is not None, 60, "the end of shard 1")
+    wait_for(lambda: shard.returncode is not None, "the end of shard 1")
     assert shard.returncode == -signal.SIGTERM, shard.tail()
 
 
@@ -82,7 +82,7 @@ def test_a_killed_shard_resumes_where_it_stood_and_the_other_does_not_wait(recor
 
         replay(stack, [recording], lasting([recording], 9), fault)
         assert at_return > at_kill > 0
-        wait_for(lambda: shard.log.read_text().count("ingest is up") == 2, 30, "the lead of shard 1")
+        wait_for(lambda: shard.log.read_text().count("ingest is up") == 2, "the lead of shard 1")
         end(shard)
         live = finish(stack)
         letters = deadletters(stack)
@@ -142,13 +142,13 @@ def test_killing_each_leader_of_a_replicated_stream_changes_no_signal(
             stack.instance.start_again(stack.ingest)
             reader, killed = LedgerReader(stack.settings), []
             for frames in (1_000, 5_000):
-                wait_for(partial(has_counted, reader, frames), 60, f"{frames} frames")
-                killed.append(wait_for(lambda: leader(urls), 30, "a leader"))
+                wait_for(partial(has_counted, reader, frames), f"{frames} frames")
+                killed.append(wait_for(lambda: leader(urls), "a leader"))
                 instance.kill(servers[killed[-1]])
                 assert killed[1:] or reader.counters().of("frames") < expected.frames
                 instance.start_again(servers[killed[-1]])
             # A stop while the stream has no leader would leave the rest to the next start.
-            wait_for(partial(has_counted, reader, expected.frames - 1), 60, "all frames")
+            wait_for(partial(has_counted, reader, expected.frames - 1), "all frames")
             live = finish(stack)
             letters = deadletters(stack)
     assert (live.frames, live.dropped, live.repeats, letters) == (expected.frames, {}, 0, [])

@@ -93,7 +93,7 @@ def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(recor
 
         replay(stack, [recording], lasting([recording], 7), turn_back)
         wait_for(turn_back, what="so much to be applied")
-        wait_for(lambda: "Redis went back in time" in stack.ingest.log.read_text(), 30)
+        wait_for(lambda: "Redis went back in time" in stack.ingest.log.read_text())
         live = finish(stack)
     assert (live.dropped, live.repeats, live.frames) == ({}, 0, expected.frames)
     assert live.digest == expected.digest
@@ -105,7 +105,7 @@ def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recording: Pa
     with reading_a_stream(1, INGEST_LANE_BYTES=str(2**20), INGEST_TOTAL_BYTES=str(2**20)) as stack:
         stack.instance.stop(*stack.workers)
         replay(stack, [recording], "max")
-        wait_for(lambda: ready(stack)["held_up_by"], 60, "ingest to read no further")
+        wait_for(lambda: ready(stack)["held_up_by"], "ingest to read no further")
         stack.instance.kill(stack.nats)
         start_nats(stack.instance, "nats", int(stack.nats_url.rpartition(":")[2]))
         assert ready(stack)["held_up_by"]
@@ -113,7 +113,7 @@ def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recording: Pa
             stack.instance.start_again(worker)
         keys = Keys(stack.settings.namespace)
         with redis.Redis.from_url(stack.redis_url) as client:
-            wait_for(lambda: client.hget(keys.counters, "frames") == str(expected.frames).encode(), 120)
+            wait_for(lambda: client.hget(keys.counters, "frames") == str(expected.frames).encode(), hangs_s=120)
         check(stack, expected)
 
 
@@ -142,10 +142,10 @@ def test_what_is_recorded_from_the_stream_gives_the_digest_of_the_live_run(recor
     recorded = tmp_path / "recorded.jsonl"
     with reading_a_stream() as stack:
         recorder = stack.start_feed(["record", str(recorded)])
-        wait_for(recorded.exists, 30, "the recording")
+        wait_for(recorded.exists, "the recording")
         asyncio.run(publish_without_time(stack.nats_url, recording))
         recorder.terminate()
-        wait_for(lambda: stack.instance.watch() is not None and recorder.returncode is not None, 30, "its end")
+        wait_for(lambda: stack.instance.watch() is not None and recorder.returncode is not None, "its end")
         check(stack, backtested([recorded]))
 
 

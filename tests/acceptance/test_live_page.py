@@ -88,7 +88,7 @@ def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack
         "standby", [sys.executable, "-m", "ingest"], {**stack.environment, "HTTP_PORT": str(port)}
     )
     try:
-        wait_for(lambda: '"standing_by": true' in get(port, "/ready")[1], 15, "it to stand by")
+        wait_for(lambda: '"standing_by": true' in get(port, "/ready")[1], "it to stand by")
         with browser.new_context() as context:
             page = context.new_page()
             page.goto(f"http://127.0.0.1:{port}/")
@@ -108,7 +108,7 @@ def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack
         stack.instance.kill(standby)
         if stack.ingest.returncode is not None:
             stack.instance.start_again(stack.ingest)
-        wait_for(lambda: '"ok": true' in get(stack.http_port, "/ready")[1], 30, "the first one to lead again")
+        wait_for(lambda: '"ok": true' in get(stack.http_port, "/ready")[1], "the first one to lead again")
 
 
 def test_the_page_reports_a_killed_ingest_and_goes_on_without_a_reload(browser: Browser, stack: Stack):

@@ -45,7 +45,7 @@ def about_to_lose(parts: list[Path]) -> Iterator[tuple[Stack, ForgetfulNats]]:
 def wait_for_frames(stack: Stack, count: int) -> None:
     keys = Keys(stack.settings.namespace)
     with redis.Redis.from_url(stack.redis_url) as client:
-        wait_for(lambda: int(client.hget(keys.counters, "frames") or 0) >= count, 60, f"{count} frames")
+        wait_for(lambda: int(client.hget(keys.counters, "frames") or 0) >= count, f"{count} frames")
 
 
 def test_after_a_lost_tail_running_ingest_processes_each_new_frame_once(parts: list[Path]):

@@ -8,13 +8,13 @@ from pathlib import Path
 import pytest
 
 from compose.local.stack import Plan, Stack
-from compose.local.waiting import wait_for
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters as letters
 from tests.acceptance.test_poison import Impatient, publish
 from tests.support.service import get
 from tests.support.stacks.pipeline import deadletters, finish, limited_plan, running
+from tests.support.waiting import wait_for
 
 FILE = """
 [pools.trade]
@@ -66,10 +66,10 @@ def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, 
     with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, range(1, EVENTS + 1)))
         reader = LedgerReader(stack.settings)
-        wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == EVENTS, 60, "them")
+        wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == EVENTS, "them")
         changes = ConfigurationStore(stack.settings)
-        wait_for(lambda: changes.history()[-1].author == "breaker", 10, "the change")
-        wait_for(lambda: name.lower() in found(stack, "strategy_stopped"), 10, "the finding")
+        wait_for(lambda: changes.history()[-1].author == "breaker", "the change")
+        wait_for(lambda: name.lower() in found(stack, "strategy_stopped"), "the finding")
         live = finish(stack)
         told = list(map(letters.unpack, deadletters(stack)))
         [(_, _, record)] = reader.records()
@@ -90,8 +90,8 @@ def test_a_strategy_that_raises_more_than_its_gate_allows_is_stopped(tmp_path: P
             asyncio.run(publish(stack, [next(ids)]))
             return changes.history()[-1].author == "breaker"
 
-        wait_for(is_off, 60, "the change")
-        wait_for(lambda: "unkind" in found(stack, "strategy_stopped"), 10, "the finding")
+        wait_for(is_off, "the change")
+        wait_for(lambda: "unkind" in found(stack, "strategy_stopped"), "the finding")
         sent = next(ids) - 1
         live = finish(stack)
         changes.close()

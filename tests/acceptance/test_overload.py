@@ -159,20 +159,20 @@ def test_a_redis_filled_by_others_stops_work_before_writes_fail(recording: Path)
         reader = LedgerReader(stack.settings)
         client.config_set("maxmemory", "64mb")
         feed = stack.start_feed(["replay", str(recording), "--speed", lasting([recording], 20)])
-        wait_for(lambda: reader.counters().of("batches") > 100, 20, "work")
+        wait_for(lambda: reader.counters().of("batches") > 100, "work")
         while (about := client.info("memory"))["used_memory"] < 0.93 * about["maxmemory"]:
             client.rpush(FILLER, b"x" * 50_000)
-        wait_for(lambda: get(stack.http_port, "/ready")[0] == 503, 10, "the stop")
+        wait_for(lambda: get(stack.http_port, "/ready")[0] == 503, "the stop")
         assert json.loads(get(stack.http_port, "/ready")[1])["redis_full"]
         assert samples(stack)["ingest_redis_full"] == 1
-        wait_for(lambda: client.llen("local:celery:depth") == client.llen("local:celery:trade") == 0, 10, "the queues")
-        wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 3, 20, "events to wait")
+        wait_for(lambda: client.llen("local:celery:depth") == client.llen("local:celery:trade") == 0, "the queues")
+        wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 3, "events to wait")
         batches = reader.counters().of("batches")
-        wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 6, 20, "events to wait")
+        wait_for(lambda: samples(stack)["ingest_oldest_event_seconds"] > 6, "events to wait")
         assert reader.counters().of("batches") == batches, "workers idle"
         client.delete(FILLER)
-        wait_for(lambda: get(stack.http_port, "/ready")[0] == 200, 10, "the end of the stop")
-        wait_for(lambda: feed.returncode is not None, 60, "the feed")
+        wait_for(lambda: get(stack.http_port, "/ready")[0] == 200, "the end of the stop")
+        wait_for(lambda: feed.returncode is not None, "the feed")
         live = finish(stack)
         assert "errorstat_OOM" not in client.info("errorstats"), "no write was refused"
         client.close()

@@ -65,9 +65,9 @@ def test_a_deadly_event_is_a_dead_letter_and_its_neighbours_are_applied(tmp_path
     with running(plan(tmp_path, name, pool), Impatient) as stack:
         asyncio.run(publish(stack, [POISON_ID - 1, POISON_ID, POISON_ID + 1]))
         reader = LedgerReader(stack.settings)
-        wait_for(lambda: stack.instance.watch() is not None and deadletters(stack), 120, "the dead letter")
+        wait_for(lambda: stack.instance.watch() is not None and deadletters(stack), "the dead letter", hangs_s=120)
         whole = 2 if name == "Hungry" else 3
-        wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == whole, 30, "them")
+        wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == whole, "them")
         live = finish(stack)
         [letter] = map(letters.unpack, deadletters(stack))
         [(_, _, record)] = reader.records()

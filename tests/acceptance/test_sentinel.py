@@ -48,14 +48,14 @@ class Failover:
         #: From the kill to the first event that is applied after it.
         self.recovered_s = 0.0
 
-    def follow(self, timeout_s: float) -> None:
+    def follow(self) -> None:
         """Act until it is over."""
 
         def over() -> bool:
             self.act()
             return bool(self.recovered_s)
 
-        wait_for(over, timeout_s, "events after the failover")
+        wait_for(over, "events after the failover")
 
     def act(self) -> None:
         with suppress(redis.RedisError):
@@ -101,7 +101,7 @@ def test_with_a_stream_a_failover_changes_no_signal(
     with on_watched_servers("jetstream", tls=tls) as (stack, servers):
         failover = Failover(stack, servers, keep_back=keep_back)
         replay(stack, [recording], "max", failover.act)
-        failover.follow(30)
+        failover.follow()
         live = finish(stack)
         log = stack.ingest.log.read_text()
         letters = deadletters(stack)
@@ -149,7 +149,7 @@ def test_workers_and_flower_show_their_servers_but_no_password(*, tls: bool):
         stack.environment["FLOWER_UNAUTHENTICATED_API"] = "true"
         url = stack.start_flower()
         workers, queues = (f"{url}/api/{what}" for what in ("workers?refresh=1", "queues/length"))
-        wait_for(lambda: "worker-1" in fetched(workers), 30, "Flower's workers")
+        wait_for(lambda: "worker-1" in fetched(workers), "Flower's workers")
         told += fetched(workers) + fetched(queues)
     assert "sentinel" in told
     assert '"depth"' in told

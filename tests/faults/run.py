@@ -99,7 +99,7 @@ class Run:
         def leading() -> list[Process]:
             return [process for process in self.stack.ports if self.leads(process)]
 
-        return wait_for(leading, 30, "a leader")[0]
+        return wait_for(leading, "a leader")[0]
 
     def leads(self, process: Process) -> bool:
         """Whether this ingest process takes frames in."""
@@ -197,7 +197,7 @@ def feed(run: Run, files: Sequence[Path], speed: str, fault: Iterator[float]) ->
     """Replay recordings while a fault happens; wait until all is well again."""
     before = run.reader.counters().of("applied")
     process = run.stack.start_feed(["replay", *map(str, files), "--speed", speed])
-    wait_for(lambda: run.reader.counters().of("applied") > before or process.returncode is not None, 20, "events")
+    wait_for(lambda: run.reader.counters().of("applied") > before or process.returncode is not None, "events")
     for _ in _steps(run, fault, process):
         time.sleep(POLL_S)
     process.wanted = False
@@ -213,7 +213,11 @@ def finish(run: Run) -> summary.LedgerSummary:
     """Stop every ingest process in order, which works off what is left, and sum up."""
     for process in reversed(run.stack.ports):
         process.terminate()
-        wait_for(lambda: run.stack.instance.watch() is not None and process.returncode is not None, 90, process.name)  # noqa: B023 called at once
+        wait_for(
+            lambda: run.stack.instance.watch() is not None and process.returncode is not None,  # noqa: B023 called at once
+            process.name,
+            hangs_s=90,
+        )
         assert process.returncode == -signal.SIGTERM, process.tail(20)
     return summary.read(run.stack.settings)
 

@@ -122,6 +122,6 @@ def test_a_cut_ends_open_connections_and_new_ones_work(proxy: Proxy, client: soc
         except ConnectionResetError:
             return True
 
-    wait_for(has_ended, 5, "the end")
+    wait_for(has_ended, "the end")
     with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as again:
         round_trip_s(again)

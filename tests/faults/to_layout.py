@@ -37,9 +37,7 @@ def shards(run: Run) -> Iterator[float]:
     first.environment["INGEST_SHARD"] = "0/2"
     run.stack.instance.start_again(first)
     second = run.stack.start_ingest("ingest-2", INGEST_SHARD="1/2")
-    wait_for(
-        lambda: run.stack.instance.watch() is not None and run.leads(first) and run.leads(second), 30, "two shards"
-    )
+    wait_for(lambda: run.stack.instance.watch() is not None and run.leads(first) and run.leads(second), "two shards")
     run.hit()
     yield 4.0
     del run.stack.ports[second]

@@ -31,7 +31,7 @@ def start(run: Run, *options: str) -> None:
             return True
         return False
 
-    wait_for(listens, 15, "NATS")
+    wait_for(listens, "NATS")
 
 
 def restarted(run: Run) -> Iterator[float]:

@@ -93,7 +93,7 @@ def stand_by(run: Run) -> None:
     """Start a second ingest process beside the one that leads."""
     run.stack.ingest.restart = True
     other = run.stack.start_ingest("ingest-2")
-    wait_for(lambda: run.ask(other, "/ready")[0] == 200, 30, "the second to stand by")
+    wait_for(lambda: run.ask(other, "/ready")[0] == 200, "the second to stand by")
 
 
 def killed_leader(run: Run) -> Iterator[float]:

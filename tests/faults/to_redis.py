@@ -60,7 +60,7 @@ def _start_again(run: Run) -> None:
             return bool(run.redis.ping())
         return False
 
-    wait_for(answers, 15, "Redis")
+    wait_for(answers, "Redis")
     run.hit()
 
 
@@ -102,7 +102,7 @@ def flushed(run: Run) -> Iterator[float]:
 
 def _until_a_new_epoch(run: Run, before: bytes | None) -> Iterator[float]:
     """Wait for a new epoch: of the ingest that led, which has noticed, or of one that took the lead meanwhile."""
-    wait_for(lambda: _epoch(run) not in {None, before}, 30, "a new epoch")
+    wait_for(lambda: _epoch(run) not in {None, before}, "a new epoch")
     yield 0.0
 
 

@@ -41,8 +41,8 @@ async def listening(url: str, subjects: str) -> AsyncIterator[Listener]:
         await listener.nats.close()
 
 
-async def until(condition: Callable[[], Any], timeout_s: float = 10) -> None:
-    deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
+async def until(condition: Callable[[], Any]) -> None:
+    deadline_s = time.monotonic() + HANGS_S
     while not condition():
         assert time.monotonic() < deadline_s, "timed out"
         await asyncio.sleep(0.01)

@@ -40,13 +40,13 @@ def write_recording(path: Path, envelopes: list[dict[str, Any]]) -> Path:
     return path
 
 
-async def until(condition: Callable[[], Any], what: str, within_s: float = HANGS_S) -> None:
+async def until(condition: Callable[[], Any], what: str) -> None:
     """Wait for a condition; fail when it does not come true."""
     loop = asyncio.get_running_loop()
-    deadline_s = loop.time() + within_s
+    deadline_s = loop.time() + HANGS_S
     while not condition():
         if loop.time() > deadline_s:
-            pytest.fail(f"timed out after {within_s} s: {what}")
+            pytest.fail(f"timed out after {HANGS_S:g} s: {what}")
         await asyncio.sleep(0.005)
 
 

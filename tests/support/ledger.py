@@ -84,7 +84,7 @@ def listening(client: redis.Redis, keys: Keys) -> Iterator[list[Notice]]:
     anybody: Any = client
     with anybody.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(keys.notices)
-        wait_for(lambda: anybody.pubsub_numsub(keys.notices)[0][1] == 1, 10, "the subscription")
+        wait_for(lambda: anybody.pubsub_numsub(keys.notices)[0][1] == 1, "the subscription")
         yield heard
         client.publish(keys.notices, b"the end")
         for message in listener.listen():

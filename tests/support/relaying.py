@@ -37,8 +37,8 @@ def packed(name: str = "a", symbol: str = "BTCUSDT", *, age_s: float = 0, **more
     return json.dumps(fields | {"event_time_ms": int((time.time() - age_s) * 1000)} | more).encode()
 
 
-async def until(condition: Callable[[], Awaitable[bool]], timeout_s: float = 5) -> None:
-    deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
+async def until(condition: Callable[[], Awaitable[bool]]) -> None:
+    deadline_s = time.monotonic() + HANGS_S
     while not await condition():
         assert time.monotonic() < deadline_s, "timed out"
         await asyncio.sleep(0.01)

@@ -157,11 +157,11 @@ class Rig:
         seq = self.lanes.next_seq()
         self.sender.offer(Trade("spot", symbol, self._id, 1_000, seq, time.time_ns(), 1.0, 1.0, buyer_is_maker=False))
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = HANGS_S, *, looking: bool = False) -> None:
+    async def until(self, condition: Callable[[], Any], *, looking: bool = False) -> None:
         """Wait for a condition, asking the ledger as the service's tick does if `looking`."""
         started_s = time.monotonic()
         while not condition():
-            assert time.monotonic() - started_s < max(timeout_s, HANGS_S), "timed out"
+            assert time.monotonic() - started_s < HANGS_S, "timed out"
             if looking:
                 await self.sender.poll()
                 await self.ledger.lease.renew()

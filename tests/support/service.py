@@ -54,7 +54,7 @@ class Ingest:
         return said if said.get("started") else None
 
     def wait_ready(self) -> None:
-        wait_for(self.ready, 15, f"ingest to be ready{self.process.tail(20)}")
+        wait_for(self.ready, f"ingest to be ready{self.process.tail(20)}")
 
     def log(self) -> list[dict[str, Any]]:
         """Return the lines of its log."""
@@ -66,7 +66,7 @@ class Ingest:
 
     def wait_end(self) -> int:
         """Return its exit status."""
-        wait_for(lambda: self.process.returncode is not None, 30, "ingest to end")
+        wait_for(lambda: self.process.returncode is not None, "ingest to end")
         assert self.process.returncode is not None
         return self.process.returncode
 

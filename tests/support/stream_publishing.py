@@ -13,11 +13,10 @@ from nats.aio.client import Client
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import start_nats
-from compose.local.waiting import wait_for
 from ingest.feeds.stream_publisher import SPARE, TIMEOUTS, InFlightLimits, PublishTimeouts, StreamPublisher
 from ingest.sources import stream_setup
 from tasks.settings import Settings
-from tests.support.waiting import HANGS_S
+from tests.support.waiting import HANGS_S, wait_for
 
 #: Quick to notice, and quick to give up.
 QUICK = PublishTimeouts(confirmed_within_s=0.3, pause_s=0.02, settle_s=0.3, tick_s=0.05)
@@ -40,7 +39,7 @@ def suspend(process: Process) -> psutil.Process:
     """Stop it; it does nothing any more when this returns."""
     suspended = psutil.Process(process.pid)
     suspended.suspend()
-    wait_for(lambda: suspended.status() == psutil.STATUS_STOPPED, 10, "the server to stop")
+    wait_for(lambda: suspended.status() == psutil.STATUS_STOPPED, "the server to stop")
     return suspended
 
 

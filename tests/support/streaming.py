@@ -83,8 +83,8 @@ class Reader:
         assert self.source._consumer is not None
         return self.source._consumer
 
-    async def until(self, condition: Callable[[], Any], timeout_s: float = 15) -> None:
-        deadline_s = time.monotonic() + max(timeout_s, HANGS_S)
+    async def until(self, condition: Callable[[], Any]) -> None:
+        deadline_s = time.monotonic() + HANGS_S
         while not condition():
             assert time.monotonic() < deadline_s, f"timed out; {len(self.frames)} frames came"
             await self.source.poll()

@@ -85,7 +85,7 @@ class Pipeline:
         both = (self.worker, self.ingest.process)
         for process in both:
             process.terminate()
-        wait_for(lambda: all(process.returncode is not None for process in both), 20, "worker and ingest to end")
+        wait_for(lambda: all(process.returncode is not None for process in both), "worker and ingest to end")
         return time.monotonic() - started_s
 
 
@@ -119,7 +119,7 @@ class Wire(NamedTuple):
             self.runner.run(self.client.flush())
             return self.pipeline.heard.get(number)
 
-        headers = wait_for(heard, 20, f"the signal of trade {number}{self.pipeline.ingest.process.tail()}")
+        headers = wait_for(heard, f"the signal of trade {number}{self.pipeline.ingest.process.tail()}")
         assert headers is not None
         return headers
 

@@ -1,4 +1,4 @@
-"""Waiting for a condition with a deadline: no test sleeps."""
+"""Waiting for a condition: no test sleeps, and none proves a time limit by its patience (`test_time_limits.py` does)."""
 
 from collections.abc import Callable
 from typing import TypeVar
@@ -11,6 +11,6 @@ T = TypeVar("T")
 HANGS_S = 60.0
 
 
-def wait_for(condition: Callable[[], T], timeout_s: float = HANGS_S, what: str = "it") -> T:
-    """Return the first true answer of `condition`. Raises TimeoutError after `timeout_s`, but not within a minute."""
-    return waiting.wait_for(condition, max(timeout_s, HANGS_S), what)
+def wait_for(condition: Callable[[], T], what: str = "it", *, hangs_s: float = HANGS_S) -> T:
+    """Return the first true answer of `condition`. Raises TimeoutError after a minute or, if that is longer, `hangs_s`."""
+    return waiting.wait_for(condition, max(hangs_s, HANGS_S), what)

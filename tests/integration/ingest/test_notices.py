@@ -109,15 +109,15 @@ def test_what_is_no_notice_is_passed_over_and_what_comes_with_it_is_not(nats_url
     with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
         service.wait_ready()
         channel = Keys(namespace).notices
-        wait_for(lambda: client.publish(channel, b"nowhere|0|1.a|core@1") == 1, 5, "ingest to listen")
+        wait_for(lambda: client.publish(channel, b"nowhere|0|1.a|core@1") == 1, "ingest to listen")
         for rubbish in (b"\xff\xfe", b"", b"a|b|c|d"):
             assert client.publish(channel, rubbish) == 1
-        wait_for(lambda: len(service.logged("not a notice")) == 3, 5)
+        wait_for(lambda: len(service.logged("not a notice")) == 3)
         queue = Queue(client, service.settings)
         asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
-        wait_for(lambda: len(queue), 5)
+        wait_for(lambda: len(queue))
         batch = queue.take_batch()
         client.publish(channel, f"a|b|c|d\n{Notice(batch.lane, str(batch.epoch), batch.to)}")
-        wait_for(lambda: held(service) == 0, 5)
+        wait_for(lambda: held(service) == 0)
         assert len(service.logged("not a notice")) == 4
         assert service.process.returncode is None

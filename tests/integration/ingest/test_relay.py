@@ -48,7 +48,7 @@ async def test_a_signal_is_acknowledged_only_once_nats_has_answered(settings):
             await on.add(packed("one"))
             server.send(signal.SIGSTOP)
             # On a busy machine some of its threads may run on for a moment.
-            wait_for(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED, 5)
+            wait_for(lambda: psutil.Process(server.pid).status() == psutil.STATUS_STOPPED)
             relaying = asyncio.create_task(on.relay.relay_new(None))
 
             async def published() -> bool:

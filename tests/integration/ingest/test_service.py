@@ -32,7 +32,7 @@ def send(nats_url: str, *messages: tuple[str, bytes]) -> None:
 
 def counted(service: Ingest, name: CounterName, count: int) -> None:
     reader = LedgerReader(service.settings)
-    wait_for(lambda: reader.counters().of(name) == count, 10, f"{name} to be {count}, not {reader.counters()}")
+    wait_for(lambda: reader.counters().of(name) == count, f"{name} to be {count}, not {reader.counters()}")
 
 
 def test_a_refused_frame_is_kept_with_all_details_and_ingest_goes_on(nats_url, redis_url, namespace):
@@ -85,7 +85,7 @@ def test_a_clean_stop_ends_by_the_signal_and_a_stop_with_work_left_says_so(nats_
         service.instance.start_again(service.process)
         service.wait_ready()
         send(nats_url, (f"{namespace}.y", TRADE % 1), (f"{namespace}.y", TRADE % 2))
-        wait_for(lambda: (service.ready() or {})["held_events"] == 2, 10)
+        wait_for(lambda: (service.ready() or {})["held_events"] == 2)
         service.process.send(signal.SIGINT)
         assert service.wait_end() == 1
         [left] = service.logged("stopped with work left")
@@ -112,23 +112,23 @@ def test_servers_that_are_unavailable_are_named_once_and_waited_for(namespace):
         nats_port, redis_port = free_port(), free_port()
         urls = f"nats://127.0.0.1:{nats_port}", f"redis://127.0.0.1:{redis_port}/0"
         with ingest(*urls, namespace) as service:
-            wait_for(lambda: service.logged("connection lost, retrying"), 15)
+            wait_for(lambda: service.logged("connection lost, retrying"))
             assert service.get("/healthz")[0] == 200
             status, body = service.get("/ready")
             assert (status, json.loads(body)["redis"], json.loads(body)["nats"]) == (503, False, False)
             cache, _ = start_redis(servers, port=redis_port)
-            wait_for(lambda: len(service.logged("connection lost, retrying")) == 2, 15, "NATS to be named")
+            wait_for(lambda: len(service.logged("connection lost, retrying")) == 2, "NATS to be named")
             start_nats(servers, port=nats_port)
             service.wait_ready()
             lost = [(line["part"], line["url"]) for line in service.logged("connection lost, retrying")]
             assert lost == [("redis", urls[1]), ("nats", urls[0])]
             # Redis goes and comes back empty: it is named again, and a new epoch begins.
             servers.stop(cache)
-            wait_for(lambda: json.loads(service.get("/ready")[1])["redis"] is False, 15)
+            wait_for(lambda: json.loads(service.get("/ready")[1])["redis"] is False)
             assert len(service.logged("connection lost, retrying")) == 3
             start_redis(servers, "redis-again", port=redis_port)
             service.wait_ready()
-            wait_for(lambda: len(service.logged("epoch started")) == 2, 15)
+            wait_for(lambda: len(service.logged("epoch started")) == 2)
             assert service.logged("epoch started")[1]["epoch"].startswith("2.")
 
 
@@ -136,7 +136,7 @@ def test_a_taken_port_is_replaced_and_shown_unless_that_is_forbidden(nats_url, r
     with ingest(nats_url, redis_url, namespace) as first:
         first.wait_ready()
         with ingest(nats_url, redis_url, f"{namespace}b", HTTP_PORT=str(first.port)) as second:
-            [line] = wait_for(lambda: second.logged("the HTTP port is taken: using a free one"), 15)
+            [line] = wait_for(lambda: second.logged("the HTTP port is taken: using a free one"))
             second.port = line["port"]
             second.wait_ready()
             assert (second.ready() or {})["port"] == line["port"] != first.port
@@ -158,7 +158,7 @@ def test_settings_that_cant_be_used_stop_the_start_with_one_message(nats_url, re
         started = service.instance.start(
             "faulty", [*service.process.command], {**service.process.environment, **environment}
         )
-        wait_for(lambda: started.returncode is not None, 15)
+        wait_for(lambda: started.returncode is not None)
         assert started.returncode == 1
         assert fault in started.tail(5)
         assert "Traceback" not in started.tail(50)

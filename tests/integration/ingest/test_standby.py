@@ -33,7 +33,7 @@ def two(nats_url: str, redis_url: str, namespace: str, tmp_path: Path) -> Iterat
     with ingest(nats_url, redis_url, namespace, **own) as leader:
         leader.wait_ready()
         with ingest(nats_url, redis_url, namespace, **own) as other:
-            wait_for(lambda: stands_by(other), 15, f"the second to stand by{other.process.tail()}")
+            wait_for(lambda: stands_by(other), f"the second to stand by{other.process.tail()}")
             yield leader, other
 
 
@@ -48,14 +48,14 @@ def test_a_standby_takes_nothing_in_and_takes_over_soon_after_a_kill(
 ):
     leader, other = pair
     send(nats_url, (f"{namespace}.x", TRADE % 1))
-    wait_for(lambda: client.llen(f"{namespace}:celery:trade") == 1, 10, "the leader's batch")
+    wait_for(lambda: client.llen(f"{namespace}:celery:trade") == 1, "the leader's batch")
     assert json.loads(other.get("/ready")[1])["held_events"] == 0
     leader.process.send(signal.SIGKILL)
-    wait_for(other.ready, 15, "the lead")
+    wait_for(other.ready, "the lead")
     assert TTL_S + STANDBY_S < TAKE_OVER_S
     assert str(client.hget(keys.shard(0), "epoch")).startswith("b'2.")
     send(nats_url, (f"{namespace}.x", TRADE % 2))
-    wait_for(lambda: client.llen(f"{namespace}:celery:trade") == 2, 10, "the new leader's batch")
+    wait_for(lambda: client.llen(f"{namespace}:celery:trade") == 2, "the new leader's batch")
 
 
 def test_a_clean_stop_of_the_leader_hands_over_at_once(pair, client: redis.Redis, keys: Keys):
@@ -66,7 +66,7 @@ def test_a_clean_stop_of_the_leader_hands_over_at_once(pair, client: redis.Redis
     assert leader.wait_end() == -signal.SIGTERM
     # Nobody waits for the lease to run out: it was let go, and is nobody's or the other's by now.
     assert client.get(keys.lease(0)) != held_by
-    wait_for(other.ready, 15, "the lead")
+    wait_for(other.ready, "the lead")
 
 
 def test_one_that_stands_by_stops_cleanly(pair):
@@ -81,11 +81,11 @@ def test_a_leader_that_was_stopped_and_wakes_up_changes_nothing_and_ends(
 ):
     leader, other = pair
     leader.process.send(signal.SIGSTOP)
-    wait_for(other.ready, 15, "the lead")
+    wait_for(other.ready, "the lead")
     # Both have these in their sockets; only the one that leads may do anything with them.
     send(nats_url, *((f"{namespace}.x", TRADE % number) for number in range(1, 50)))
-    wait_for(lambda: json.loads(other.get("/ready")[1])["held_events"] == 49, 10)
-    wait_for(lambda: client.hget(keys.counters, "events") == b"49", 10, "the new leader's checkpoint")
+    wait_for(lambda: json.loads(other.get("/ready")[1])["held_events"] == 49)
+    wait_for(lambda: client.hget(keys.counters, "events") == b"49", "the new leader's checkpoint")
     queued = client.lrange(f"{namespace}:celery:trade", 0, -1)
     other.process.send(signal.SIGSTOP)
     client.persist(keys.lease(0))

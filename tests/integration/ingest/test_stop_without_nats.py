@@ -10,10 +10,10 @@ from contextlib import contextmanager
 import nats
 import pytest
 
-from compose.local.waiting import wait_for
 from tests.support.feeds import envelope, trade
 from tests.support.servers.proxy import Proxy
 from tests.support.service import Ingest, ingest
+from tests.support.waiting import wait_for
 
 FRAMES = 300
 #: Of a kind that no strategy takes, so that no worker is needed.
@@ -45,9 +45,9 @@ def cut_off(nats_url: str, redis_url: str, namespace: str, drain_s: str) -> Iter
             proxy.silent = True
             asyncio.run(store(nats_url, namespace))
             proxy.cut()
-            wait_for(lambda: process.logged("connection lost, retrying"), 15, "the loss of NATS")
+            wait_for(lambda: process.logged("connection lost, retrying"), "the loss of NATS")
             process.process.terminate()
-            wait_for(lambda: process.logged("stopping"), 15, "the stop")
+            wait_for(lambda: process.logged("stopping"), "the stop")
             yield process, proxy
 
 
@@ -80,7 +80,7 @@ def test_a_stop_tells_how_much_is_unread(nats_url, redis_url, namespace):
     with ingest(nats_url, redis_url, namespace, INGEST_DRAIN_S="0", **of_a_stream(namespace), **bound) as process:
         process.wait_ready()
         asyncio.run(store(nats_url, namespace, frames))
-        wait_for(lambda: _FULL.search(process.get("/metrics")[1]), 15, "a full lane")
+        wait_for(lambda: _FULL.search(process.get("/metrics")[1]), "a full lane")
         process.process.terminate()
 
         assert process.wait_end() == 1

@@ -80,7 +80,7 @@ def with_tls(instance: Instance) -> Iterator[Server]:
     url = f"rediss://{HOST}:{port}/0"
     files: dict[str, Any] = {"ssl_ca_certs": ours.ca, "ssl_certfile": ours.client, "ssl_keyfile": ours.client}
     with redis.Redis.from_url(url, **files) as admin:
-        wait_for(lambda: _answers(admin), 10, "Redis")
+        wait_for(lambda: _answers(admin), "Redis")
         # Debian 12's Redis does not know this command yet, and so has no right to it.
         give_rights(admin, {role: [each for each in its if each != "+client|setinfo"] for role, its in RIGHTS.items()})
         yield Server(url, admin, dict(zip(TLS, (ours.ca, ours.client, ours.client), strict=True)))
@@ -102,12 +102,12 @@ def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
         processes = guarded.start_all()
         recorded = instance.directory / "recorded.jsonl"
         processes["recorder"] = guarded.start("recorder", ["ingest", "record", str(recorded)])
-        wait_for(lambda: '"recording"' in processes["recorder"].log.read_text(), 10, "the recorder")
+        wait_for(lambda: '"recording"' in processes["recorder"].log.read_text(), "the recorder")
         guarded.run("feed", "ingest", "replay", str(instance.directory / "recording.jsonl"), "--speed", "max")
-        wait_for(lambda: worked_off(on.admin), 20, f"the commits{processes['worker'].tail()}{denied(on.admin)}")
-        wait_for(lambda: on.admin.xlen("rs:deadletters") == 1, 10, "the dead letter")
+        wait_for(lambda: worked_off(on.admin), f"the commits{processes['worker'].tail()}{denied(on.admin)}")
+        wait_for(lambda: on.admin.xlen("rs:deadletters") == 1, "the dead letter")
         assert '"messages": 0' in guarded.ask_flower("/api/queues/length")
-        wait_for(lambda: '"pool"' in guarded.ask_flower("/api/workers?refresh=1"), 10, "the worker in Flower")
+        wait_for(lambda: '"pool"' in guarded.ask_flower("/api/workers?refresh=1"), "the worker in Flower")
         instance.stop(processes["recorder"])
         assert recorded.read_text() == (instance.directory / "recording.jsonl").read_text()
         quarantine(on.admin)

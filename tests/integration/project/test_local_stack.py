@@ -32,7 +32,7 @@ def runs(pid: int) -> bool:
 
 
 def child_of(log: Path) -> int:
-    return int(wait_for(lambda: re.findall(r"child (\d+)\n", log.read_text()), 10, "the child's pid")[0])
+    return int(wait_for(lambda: re.findall(r"child (\d+)\n", log.read_text()), "the child's pid")[0])
 
 
 @pytest.fixture
@@ -117,26 +117,26 @@ def test_nothing_is_left_after_kill_9_of_the_parent(tmp_path):
         groups = [int(pid) for pid in pids] + [child_of(Path(directory) / f"{name}.log") for name in "ab"]
         assert all(map(runs, groups))
         parent.kill()
-    wait_for(lambda: not any(map(runs, groups)), 10, "the processes to end")
-    wait_for(lambda: not Path(directory).exists(), 10, "the directory to go")
+    wait_for(lambda: not any(map(runs, groups)), "the processes to end")
+    wait_for(lambda: not Path(directory).exists(), "the directory to go")
 
 
 def test_a_process_that_ends_unasked_is_started_again_without_its_orphans(instance):
     process = instance.start("worker", STUBBORN, restart=True)
     first, orphan = process.pid, child_of(process.log)
     os.kill(first, signal.SIGKILL)
-    said = wait_for(instance.watch, 10, "the end to be noticed")
+    said = wait_for(instance.watch, "the end to be noticed")
     assert said == ["worker was ended by SIGKILL and is started again"]
-    wait_for(lambda: not instance.watch() and process.starts == 2, 10, "the second start")
+    wait_for(lambda: not instance.watch() and process.starts == 2, "the second start")
     assert process.pid != first
     assert process.returncode is None
-    wait_for(lambda: not runs(orphan), 10, "the orphan to end")
+    wait_for(lambda: not runs(orphan), "the orphan to end")
 
 
 def test_a_process_that_must_not_end_fails_the_stack_with_its_logs_end(instance):
     instance.start("ingest", ["sh", "-c", "echo the reason; exit 3"])
     with pytest.raises(LocalStackError, match=r"ingest ended with status 3; its log ends with:\n  the reason"):
-        wait_for(instance.watch, 10)
+        wait_for(instance.watch)
 
 
 def test_a_stopped_process_is_not_started_again(instance):
@@ -151,7 +151,7 @@ def test_stop_makes_those_end_that_do_not_want_to(instance):
     child = child_of(process.log)
     instance.stop(process, grace_s=0.1)
     assert process.returncode == -signal.SIGKILL
-    wait_for(lambda: not runs(child), 10, "the child to end")
+    wait_for(lambda: not runs(child), "the child to end")
 
 
 def test_pauses_double_while_a_process_ends_at_once_and_reset_after_a_run():

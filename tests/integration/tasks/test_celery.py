@@ -14,12 +14,12 @@ import redis
 
 from compose.local.processes import ROOT, Instance
 from compose.local.servers import free_port, start_redis
-from compose.local.waiting import wait_for
 from ingest.ledger import IngestLedger
 from tasks.clients.redis_client import connect
 from tasks.ops.doctor_probes import ask_queues, ask_redis
 from tasks.protocol.routing import Pool
 from tasks.settings import Settings
+from tests.support.waiting import wait_for
 from tests.support.workers.process import worker
 
 #: Celery's names for what we call BROKER_URL and RESULT_URL; nobody listens there.
@@ -61,7 +61,7 @@ def test_a_worker_takes_tasks_from_our_broker_whatever_celery_finds(servers, nam
             task = {"body": "bnVsbA==", "properties": {"delivery_info": {}, "delivery_tag": "1"}, "headers": {}}
             task |= {"content-type": "text/plain", "content-encoding": "utf-8"}
             client.lpush(queue, json.dumps(task))
-            wait_for(lambda: not client.llen(queue), 10, "the task to be taken")
+            wait_for(lambda: not client.llen(queue), "the task to be taken")
         assert started.log().count(NAMED) == 1
         assert started.log().count("CELERY_RESULT_BACKEND (or Celery's command line): not used; the result store") == 1
         assert PASSWORD not in started.log()
@@ -115,7 +115,7 @@ def test_flower_counts_what_waits_in_our_broker(servers, namespace, name):
             except OSError:
                 return []
 
-        wait_for(lengths, 30, f"Flower{process.tail()}")
+        wait_for(lengths, f"Flower{process.tail()}")
         assert lengths() == [{"name": "celery", "messages": 3}]
         assert "the broker is that of BROKER_URL or REDIS_URL" in process.log.read_text()
 

@@ -134,8 +134,8 @@ class Guarded:
             "worker": int(started["worker"].environment["WORKER_HTTP_PORT"]),
         }
         for role, port in self.ports.items():
-            wait_for(partial(_is_well, port, "/ready"), 30, f"{role}{started[role].tail()}")
-        wait_for(partial(_is_well, flower_port, "/healthcheck"), 20, f"Flower{started['flower'].tail()}")
+            wait_for(partial(_is_well, port, "/ready"), f"{role}{started[role].tail()}")
+        wait_for(partial(_is_well, flower_port, "/healthcheck"), f"Flower{started['flower'].tail()}")
         return started
 
     def run(self, role: str, *arguments: str) -> str:

@@ -33,7 +33,7 @@ class ForgetfulNats:
     def start(self) -> None:
         """Start it where it was."""
         self._instance.start_again(self._server)
-        wait_for(self._listens, 15, "NATS")
+        wait_for(self._listens, "NATS")
 
     def _listens(self) -> bool:
         where = self._address.hostname or "", self._address.port or 0

@@ -53,9 +53,9 @@ class Collector:
         """Return the spans whose name begins so."""
         return [span for span in self.received if span.name.startswith(name)]
 
-    def wait_named(self, name: str, count: int = 1, timeout_s: float = 10) -> list[Span]:
+    def wait_named(self, name: str, count: int = 1) -> list[Span]:
         """Wait until there are so many of them."""
-        wait_for(lambda: len(self.named(name)) >= count, timeout_s, f"{count} spans {name!r} among {self.received}")
+        wait_for(lambda: len(self.named(name)) >= count, f"{count} spans {name!r} among {self.received}")
         return self.named(name)
 
 

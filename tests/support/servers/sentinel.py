@@ -149,7 +149,7 @@ def watched(*, tls: bool = False) -> Iterator[Watched]:
         servers |= {port: start(port, *SERVER, "--replicaof", HOST, str(first)) for port in (second, third)}
         # Sentinels that find no replica look again only after 10 s.
         alone = Watched(instance, servers, {}, its)
-        wait_for(lambda: alone.replicas_in_step() == 2, 10, "the replicas")
+        wait_for(lambda: alone.replicas_in_step() == 2, "the replicas")
         started = alone._replace(sentinels={port: watch(port) for port in watchers})
-        wait_for(started.complete, 30, "the Sentinels")
+        wait_for(started.complete, "the Sentinels")
         yield started

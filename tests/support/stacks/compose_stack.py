@@ -82,7 +82,7 @@ class Stack:
             run(["docker", "exec", container, "sh", "-c", "kill -9 -1"], check=False)
             return self.restarts()[index] > before
 
-        wait_for(killed, 60, "the worker's restart")
+        wait_for(killed, "the worker's restart")
 
     def left(self) -> str:
         """What the engine still holds of this project."""

@@ -69,7 +69,7 @@ def lasting(files: Sequence[Path], seconds: float) -> str:
 def finish(stack: Stack) -> LedgerSummary:
     """Stop ingest, which works off what is left, and sum up."""
     # One that was killed holds the lead for a moment, and the next one stands by and would end with nothing done.
-    wait_for(lambda: stack.instance.watch() is not None and leads(stack), 30, "ingest's lead")
+    wait_for(lambda: stack.instance.watch() is not None and leads(stack), "ingest's lead")
     stack.ingest.terminate()
     deadline_s = time.monotonic() + 120
     while stack.ingest.returncode is None:

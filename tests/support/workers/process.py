@@ -62,8 +62,8 @@ class Worker:
     def is_ready(self) -> bool:
         return self.get("/ready")[0] == 200
 
-    def wait_ready(self, timeout_s: float = 20) -> None:
-        wait_for(self.is_ready, timeout_s, f"the worker to be ready{self.process.tail(20)}")
+    def wait_ready(self) -> None:
+        wait_for(self.is_ready, f"the worker to be ready{self.process.tail(20)}")
 
     def samples(self) -> dict[tuple[str, ...], float]:
         """Return every sample by its name and the values of its labels, sorted by the labels' names."""
@@ -81,7 +81,7 @@ class Worker:
         return self.process.log.read_text()
 
     def wait_end(self) -> int:
-        wait_for(lambda: self.process.returncode is not None, 30, "the worker to end")
+        wait_for(lambda: self.process.returncode is not None, "the worker to end")
         assert self.process.returncode is not None
         return self.process.returncode
 
@@ -123,9 +123,9 @@ class Channels:
             self._rounds += 1
             sent = [self._next(lane) for lane in range(LANES)]
             send(self._settings, *(sent[at : at + self._lanes_a_task] for at in range(0, LANES, self._lanes_a_task)))
-            wait_for(lambda: self.counters().get("batches") == self._rounds * LANES, 30, "the commits")
+            wait_for(lambda: self.counters().get("batches") == self._rounds * LANES, "the commits")
             send(self._settings, sent[-1:])
-            wait_for(lambda: self.counters().get("fenced") == self._rounds, 30, "the copy to be refused")
+            wait_for(lambda: self.counters().get("fenced") == self._rounds, "the copy to be refused")
 
     def _next(self, lane: int) -> Batch[msgspec.Raw]:
         at = self._seqs[lane]

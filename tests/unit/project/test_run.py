@@ -170,7 +170,7 @@ def test_two_at_once_install_one_after_the_other(checkout, other):
     slow = checkout.fake / "slow-network"
     slow.touch()
     first = checkout.start("test")
-    wait_for(lambda: checkout.installs, 30, "the first one to install")
+    wait_for(lambda: checkout.installs, "the first one to install")
     second = checkout.start(other)
     assert second.stderr.readline() == "Another ./run is installing; waiting for it ...\n"
     slow.unlink()
@@ -184,7 +184,7 @@ def test_ctrl_c_ends_the_wait_for_another_without_a_traceback(checkout):
     slow = checkout.fake / "slow-network"
     slow.touch()
     first = checkout.start("test")
-    wait_for(lambda: checkout.installs, 30, "the first one to install")
+    wait_for(lambda: checkout.installs, "the first one to install")
     second = checkout.start("demo")
     second.stderr.readline()
     os.killpg(second.pid, signal.SIGINT)
@@ -198,7 +198,7 @@ def test_one_that_was_killed_while_it_installed_holds_up_no_other(checkout):
     slow = checkout.fake / "slow-network"
     slow.touch()
     with checkout.start("test") as killed:
-        wait_for(lambda: checkout.installs, 30, "it to install")
+        wait_for(lambda: checkout.installs, "it to install")
         os.killpg(killed.pid, signal.SIGKILL)
     slow.unlink()
     answer = checkout.run("test")

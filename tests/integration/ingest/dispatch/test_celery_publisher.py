@@ -88,7 +88,7 @@ def test_a_real_worker_stores_one_result_for_a_task_of_several_batches(client, k
     with worker(settings) as one:
         channels = Channels(client, settings, keys, lanes_a_task=LANES)
         channels.run(1)
-        [name] = wait_for(lambda: list(client.scan_iter(f"{settings.celery_prefix}*-meta-*+{LANES - 1}")), 5)
+        [name] = wait_for(lambda: list(client.scan_iter(f"{settings.celery_prefix}*-meta-*+{LANES - 1}")))
         stored = json.loads(client.get(name))
         assert stored["status"] == "SUCCESS"
         assert stored["result"].items() >= {"events": 3 * LANES, "repeats": LANES}.items()

@@ -50,13 +50,13 @@ def test_an_unused_feed_and_then_a_silent_one_are_reported_everywhere(nats_url: 
             return set(found(service)) - {"lanes_slow", "lanes_stuck"} == ({name} if name else set())
 
         # when: klines only, as from a feed with the wrong streams
-        wait_for(lambda: tells("frames_unused", KLINE), 15, "frames that nobody uses")
+        wait_for(lambda: tells("frames_unused", KLINE), "frames that nobody uses")
         assert found(service)["frames_unused"]["says"].endswith("kinds kline")
         # when: trades as well
-        wait_for(lambda: tells("", TRADE % next(numbers)), 15, "frames that are used")
+        wait_for(lambda: tells("", TRADE % next(numbers)), "frames that are used")
         assert ready(service)["feed"]["streams"] == 1
         # when: nothing any more
-        wait_for(lambda: tells("feed_quiet"), 15, "a quiet feed")
+        wait_for(lambda: tells("feed_quiet"), "a quiet feed")
         assert 'ingest_finding{name="feed_quiet"} 1.0' in service.get("/metrics")[1]
         assert {line["name"] for line in service.logged("finding")} >= {"frames_unused", "feed_quiet"}
         of_feed = [each for each in doctor(service) if each["what"].startswith("feed")]
@@ -71,7 +71,7 @@ def test_a_stream_that_repeats_itself_is_found(nats_url: str, redis_url: str, na
             asyncio.run(publish(nats_url, *[(f"{namespace}.x", TRADE % 7)] * 5))
             return "feed_repeats" in found(service)
 
-        wait_for(repeats, 15, "the repeats to be found")
+        wait_for(repeats, "the repeats to be found")
         assert found(service)["feed_repeats"]["says"].endswith("spot:BTCUSDT:trade")
 
 
@@ -79,10 +79,10 @@ def test_a_feed_that_died_before_ingest_was_started_again_is_found(nats_url: str
     with ingest(nats_url, redis_url, namespace) as service:
         service.wait_ready()
         asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
-        wait_for(lambda: (service.ready() or {})["feed"]["streams"], 10, "the event")
+        wait_for(lambda: (service.ready() or {})["feed"]["streams"], "the event")
         service.process.terminate()
         service.wait_end()
     with ingest(nats_url, redis_url, namespace, FEED_QUIET_S="2") as service:
         service.wait_ready()
-        wait_for(lambda: "feed_quiet" in found(service), 15, "the dead feed to be found")
+        wait_for(lambda: "feed_quiet" in found(service), "the dead feed to be found")
         assert ready(service)["feed"]["streams"] == 0

@@ -34,7 +34,7 @@ def fill(client: Any, share: float) -> None:
 def empty(client: Any) -> None:
     """Undo that; the server frees the memory when it finds the time."""
     client.delete(FILLER)
-    wait_for(lambda: client.info("memory")["used_memory"] < 4 * 1024**2, 5, "the memory")
+    wait_for(lambda: client.info("memory")["used_memory"] < 4 * 1024**2, "the memory")
 
 
 async def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not(small: str, namespace: str):

@@ -3,7 +3,6 @@
 import json
 import os
 import signal
-import time
 from collections.abc import Iterator
 
 import pytest
@@ -25,7 +24,7 @@ def both(nats_url: str, redis_url: str, namespace: str) -> Iterator[tuple[Ingest
     """Yield an ingest of the pools depth, trade and basket, and a worker that listens to trade alone."""
     with ingest(nats_url, redis_url, namespace) as service, worker(service.settings) as one:
         service.wait_ready()
-        wait_for(lambda: ("no_workers", "workers") not in found(service), 30, "the worker to be seen")
+        wait_for(lambda: ("no_workers", "workers") not in found(service), "the worker to be seen")
         yield service, one
 
 
@@ -34,7 +33,7 @@ UNSERVED = {("queue_unserved", "queue depth"), ("queue_unserved", "queue basket"
 
 def test_queues_without_a_worker_are_found_and_reported_everywhere(both: tuple[Ingest, Worker]):
     service, one = both
-    wait_for(lambda: found(service) == UNSERVED, 15, "the two queues that nobody listens to")
+    wait_for(lambda: found(service) == UNSERVED, "the two queues that nobody listens to")
     assert one.said()["queues"] == ["trade"]
     assert 'ingest_finding{name="queue_unserved"} 1.0' in service.get("/metrics")[1]
     told = {(each.name, each.what) for status in ask_nats(service.settings).ingest for each in status.findings or ()}
@@ -42,10 +41,8 @@ def test_queues_without_a_worker_are_found_and_reported_everywhere(both: tuple[I
 
 
 @pytest.mark.slow
-def test_the_number_of_workers_follows_a_kill_within_15_s(both: tuple[Ingest, Worker]):
+def test_the_number_of_workers_follows_a_kill(both: tuple[Ingest, Worker]):
     service, one = both
-    killed_s = time.monotonic()
     os.kill(one.process.pid, signal.SIGKILL)
-    wait_for(lambda: found(service) == {("no_workers", "workers")}, 15, "ingest to know of the death")
-    assert time.monotonic() - killed_s < 15
+    wait_for(lambda: found(service) == {("no_workers", "workers")}, "ingest to know of the death")
     assert "\ningest_workers 0.0" in service.get("/metrics")[1]

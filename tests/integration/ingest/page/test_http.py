@@ -88,8 +88,8 @@ def _well() -> tuple[bool, dict[str, Any]]:
     return True, {}
 
 
-async def until(condition: Any, timeout_s: float = HANGS_S) -> None:
-    async with asyncio.timeout(timeout_s):
+async def until(condition: Any) -> None:
+    async with asyncio.timeout(HANGS_S):
         while not condition():
             await asyncio.sleep(0.01)
 

@@ -11,6 +11,7 @@ from compose.local.servers import start_nats
 from ingest.transport.flush import confirm_published
 from tests.support.core_source import listening, until
 from tests.support.service import publish
+from tests.support.waiting import HANGS_S
 
 
 def numbered(subject: str, count: int) -> list[tuple[str, bytes]]:
@@ -68,7 +69,7 @@ async def test_close_without_a_server_delivers_what_had_arrived(namespace):
             os.kill(process.pid, signal.SIGKILL)
             process.wanted = False
             await until(lambda: not client.is_connected)
-            await asyncio.wait_for(listener.source.close(), 15)
+            await asyncio.wait_for(listener.source.close(), HANGS_S)
             assert len(listener.frames) == client.stats["in_msgs"] - before
             assert listener.source.pending == 0
 

@@ -10,6 +10,7 @@ from ingest.sources.jetstream import DEFAULT_PACING
 from ingest.sources.pull import Pacing
 from tasks.settings import Settings
 from tests.support.streaming import Reader, numbered, publish, reading, settings_of_a_stream
+from tests.support.waiting import HANGS_S
 
 
 @pytest.fixture
@@ -94,5 +95,5 @@ async def test_close_reads_the_whole_stream_even_if_its_last_frames_are_not_ours
         await publish(settings, 500)
         await publish(settings, 5, first=501, subject="other")
         await reader.source.open(reader.deliver)
-        await asyncio.wait_for(reader.source.close(), 10)
+        await asyncio.wait_for(reader.source.close(), HANGS_S)
         assert reader.frames == numbered(1, 500)

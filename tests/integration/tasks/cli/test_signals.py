@@ -101,14 +101,14 @@ def test_following_resumes_once_redis_is_back_and_ctrl_c_ends_it_with_130(tmp_pa
                 [*COMMAND, "--follow", "--json", "--last", "1"], env=environment, stdout=out, stderr=err
             )
         try:
-            wait_for(lambda: symbols(told.read_text()) == ["B"], 20, "the newest signal")
+            wait_for(lambda: symbols(told.read_text()) == ["B"], "the newest signal")
             commit(client, keys, "C")
-            wait_for(lambda: symbols(told.read_text()) == ["B", "C"], 10, "a new signal")
+            wait_for(lambda: symbols(told.read_text()) == ["B", "C"], "a new signal")
             instance.kill(server)
-            wait_for(lambda: "unavailable" in complained.read_text(), 20, "the complaint")
+            wait_for(lambda: "unavailable" in complained.read_text(), "the complaint")
             start_redis(instance, port=port, options=options)
             commit(client, keys, "D")
-            wait_for(lambda: symbols(told.read_text()) == ["B", "C", "D"], 20, "the next signal")
+            wait_for(lambda: symbols(told.read_text()) == ["B", "C", "D"], "the next signal")
             following.send_signal(signal.SIGINT)
             assert following.wait(10) == 130
         finally:
@@ -122,10 +122,10 @@ def test_following_resumes_once_redis_is_back_and_ctrl_c_ends_it_with_130(tmp_pa
 def test_following_an_empty_stream_waits_in_redis_and_not_in_circles(client, keys, environment):
     following = subprocess.Popen([*COMMAND, "--follow", "--json"], env=os.environ, stdout=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: client.info("clients")["blocked_clients"] >= 1, 20, "the command to wait")
+        wait_for(lambda: client.info("clients")["blocked_clients"] >= 1, "the command to wait")
         before, started_s = reads(client), time.monotonic()
         # The first of these may have begun earlier; the second is a whole one.
-        wait_for(lambda: reads(client) >= before + 2, 10, "two reads")
+        wait_for(lambda: reads(client) >= before + 2, "two reads")
         assert time.monotonic() - started_s > 0.9
         commit(client, keys, "A")
         assert following.stdout is not None

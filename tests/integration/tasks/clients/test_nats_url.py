@@ -14,6 +14,7 @@ from tasks.settings import Settings
 from tests.support.feeds import until
 from tests.support.needs import missing
 from tests.support.servers.nats_logins import Certificates
+from tests.support.waiting import HANGS_S
 
 #: feed er, p@ss:w/rd
 LOGIN = "feed%20er:p%40ss%3Aw%2Frd"
@@ -47,7 +48,7 @@ def echo(settings: Settings) -> bytes:
     async def talk() -> bytes:
         client = NatsClient(settings)
         try:
-            async with asyncio.timeout(10):
+            async with asyncio.timeout(HANGS_S):
                 await client.open("test", _fail)
                 subscription = await client.subscribe("a.>")
                 await client.publish("a.b", b"x" * 100_000)

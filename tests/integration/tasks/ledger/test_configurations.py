@@ -44,7 +44,7 @@ def test_a_change_reaches_ingest_at_once_and_keeps_author_and_reason(service):
     )
     assert status == 0
     assert "pools.depth.strategies.orderbook_skew.symbols.ETHUSDT.levels: default → 7" in said
-    wait_for(lambda: service.logged("another configuration is in force"), 5)
+    wait_for(lambda: service.logged("another configuration is in force"))
     first, second = ConfigurationStore(service.settings).history()
     assert (first.author, first.previous) == ("strategies file", "")
     assert (second.author, second.reason, second.previous) == ("ann", "try", first.version)
@@ -110,21 +110,21 @@ def test_a_kill_outlives_a_restart_and_an_edit_of_the_file(service, tmp_path):
         each for each in json.loads(service.get("/ready")[1])["findings"] if each["name"] == "configuration_overlay"
     ]
     assert "7 was set at run time and stays, though the strategies file says 9" in said["says"]
-    wait_for(lambda: [each for each in service.logged("finding") if each["name"] == "configuration_overlay"], 5)
+    wait_for(lambda: [each for each in service.logged("finding") if each["name"] == "configuration_overlay"])
     tasks(service, "reset", "trade_momentum")
     assert store.in_force().configuration.pools["trade"].strategies["trade_momentum"].params == {"notional": 9}
-    wait_for(lambda: "configuration_overlay" not in service.get("/ready")[1], 5)
+    wait_for(lambda: "configuration_overlay" not in service.get("/ready")[1])
 
 
 def test_what_an_emptied_redis_has_lost_is_put_back_by_ingest(service):
     tasks(service, "set", "orderbook_skew", "levels=7")
     changed = versions(service)[-1]
-    wait_for(lambda: service.logged("another configuration is in force"), 5)
+    wait_for(lambda: service.logged("another configuration is in force"))
     client = redis.Redis.from_url(service.settings.redis_url)
     for key in client.scan_iter(f"{service.settings.namespace}:*"):
         client.delete(key)
     store = ConfigurationStore(service.settings)
-    wait_for(lambda: store.version() == changed, 15, "the configuration to be back")
+    wait_for(lambda: store.version() == changed, "the configuration to be back")
     assert isinstance(store.read(changed), Configuration)
 
 
@@ -134,6 +134,6 @@ def test_a_file_with_a_fault_in_its_parameters_stops_the_start(service, tmp_path
     process = service.instance.start(
         "faulty", [*service.process.command], service.process.environment | {"STRATEGIES_FILE": str(file)}
     )
-    wait_for(lambda: process.returncode is not None, 15)
+    wait_for(lambda: process.returncode is not None)
     assert process.returncode == 1
     assert "did you mean 'threshold'?" in process.tail(3)

@@ -101,10 +101,10 @@ async def test_a_worker_that_was_silent_for_too_long_is_news_again(client, keys,
 def test_workers_of_one_name_are_two_and_a_killed_one_goes_after_10_s(client, keys, settings):
     with worker(settings) as one, worker(settings) as other:
         names = {f"worker-1@test/{each.process.pid}" for each in (one, other)}
-        wait_for(lambda: {seen.name for seen in heartbeats.read(client, keys)} == names, 20, f"{names} to be seen")
+        wait_for(lambda: {seen.name for seen in heartbeats.read(client, keys)} == names, f"{names} to be seen")
         other.instance.stop(other.process)
         os.kill(one.process.pid, signal.SIGKILL)
-        wait_for(lambda: one.process.returncode is not None, 5)
+        wait_for(lambda: one.process.returncode is not None)
         left = entries(client, keys)
         now_s = seconds(client)
         assert [seen.name for seen in heartbeats.alive(left, now_s)] == [f"worker-1@test/{one.process.pid}"]

@@ -32,7 +32,7 @@ def _redis(instance: Instance) -> str:
     instance.start("redis", [program, "--bind", HOST, "--port", str(port), "--save", ""])
     url = f"redis://{HOST}:{port}/0"
     with redis.Redis.from_url(url) as client:
-        wait_for(lambda: _answers(client), 10, "Redis")
+        wait_for(lambda: _answers(client), "Redis")
     return url
 
 

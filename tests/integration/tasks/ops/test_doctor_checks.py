@@ -33,7 +33,7 @@ def stack() -> Iterator[Stack]:
         stack = Stack(instance, Plan(workers=1, pool="solo"))
         stack.wait_until_ready()
         with redis.Redis.from_url(stack.redis_url) as client:
-            wait_for(lambda: heartbeats.read(client, Keys("local")), 15, "the worker to say that it lives")
+            wait_for(lambda: heartbeats.read(client, Keys("local")), "the worker to say that it lives")
         yield stack
 
 
@@ -197,5 +197,5 @@ def test_every_shard_of_ingest_answers(nats_url: str, redis_url: str, namespace:
     ):
         first.wait_ready()
         second.wait_ready()
-        wait_for(lambda: len(ask_nats(first.settings).ingest) == 2, 20, "both to answer")
+        wait_for(lambda: len(ask_nats(first.settings).ingest) == 2, "both to answer")
         assert [status.shard for status in ask_nats(first.settings).ingest] == [0, 1]

@@ -65,7 +65,7 @@ class Pipeline:
     def apply(self, event: AnyEvent, pools: Sequence[str] = ("trade", "basket")) -> None:
         """Send an event as a feed does, and wait until it is committed."""
         asyncio.run(publish(self.stack.nats_url, ("binance.websocket.data", encoder.frame(event))))
-        wait_for(lambda: all(self.record(event, pool).id == event.id for pool in pools), 10, "the commits")
+        wait_for(lambda: all(self.record(event, pool).id == event.id for pool in pools), "the commits")
 
     def retry(self, *words: str) -> tuple[dict[str, str], int]:
         """Return the verdict of each letter, and the exit status."""
@@ -149,7 +149,7 @@ def test_a_frame_refused_again_is_kept_again_and_a_cut_one_is_not_sent(
     pipeline: Pipeline,
 ):
     asyncio.run(publish(pipeline.stack.nats_url, ("binance.a", b"\xff"), ("binance.b", b"\x00" * 70_000)))
-    wait_for(lambda: len(pipeline.letters()) == 2, 10, "the letters")
+    wait_for(lambda: len(pipeline.letters()) == 2, "the letters")
     first, cut = pipeline.letters()
     assert pipeline.retry("--reason", "not_json") == ({first: "again", cut: "can't"}, 1)
     assert pipeline.letters()[:2] == [first, cut]
@@ -189,7 +189,7 @@ def test_an_event_still_in_flight_is_not_applied_and_no_later_one_is_tried(pipel
     finally:
         worker.send(signal.SIGCONT)
     assert pipeline.letters() == names
-    wait_for(lambda: pipeline.record(events[0]).id == 5, 20, "the commit")
+    wait_for(lambda: pipeline.record(events[0]).id == 5, "the commit")
     assert pipeline.retry(*names) == ({names[0]: "late", names[1]: "applied"}, 1)
 
 

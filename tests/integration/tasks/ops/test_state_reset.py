@@ -202,7 +202,7 @@ async def test_under_load_a_reset_comes_between_two_batches_and_loses_no_event(r
             finally:
                 done.set()
                 offered = await offers
-            await rig.until(lambda: not rig.lanes.held, 20, looking=True)
+            await rig.until(lambda: not rig.lanes.held, looking=True)
             listening.cancel()
             assert [count for count, _ in counts(rig.client, rig.keys)] == [offered] * len(SYMBOLS)
 

@@ -40,10 +40,10 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         assert samples(service)["ingest_frames_total", ""] == 0
         queue = Queue(client, service.settings)
         asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
-        wait_for(lambda: len(queue), 10)
+        wait_for(lambda: len(queue))
         frames = [TRADE % 2, TRADE % 3, ACK, ACK, b"{", (TRADE % 4).replace(b'"0.02"', b'"0"')]
         asyncio.run(publish(nats_url, *((f"{namespace}.x", frame) for frame in frames)))
-        wait_for(lambda: samples(service)["ingest_frames_total", ""] == 7, 10)
+        wait_for(lambda: samples(service)["ingest_frames_total", ""] == 7)
         said = samples(service)
         assert said["ingest_events_total", "trade"] == 3
         assert said["ingest_frames_skipped_total", "ack"] == 2
@@ -54,9 +54,9 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         assert (said["ingest_part_up", "nats"], said["ingest_part_up", "redis"]) == (1, 1)
         assert said["ingest_batches_sent_total", ""] == 1
         for _ in range(2):
-            wait_for(lambda: len(queue), 10)
+            wait_for(lambda: len(queue))
             queue.commit(queue.take_batch())
-        wait_for(lambda: samples(service)["ingest_events_committed_total", ""] == 3, 10)
+        wait_for(lambda: samples(service)["ingest_events_committed_total", ""] == 3)
         said = samples(service)
         assert (said["ingest_batches_sent_total", ""], said["ingest_held_bytes", ""]) == (2, 0)
         assert (said["ingest_batch_events_count", ""], said["ingest_batch_events_sum", ""]) == (2, 3)
@@ -66,7 +66,7 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         age_s = time.time() - EVENT_MS / 1_000
         assert said["pipeline_event_age_seconds_sum", ""] == pytest.approx(3 * age_s, abs=3 * 30)
         reader = LedgerReader(service.settings)
-        wait_for(lambda: reader.counters().of("committed") == 3, 10, "the same in the ledger")
+        wait_for(lambda: reader.counters().of("committed") == 3, "the same in the ledger")
         assert reader.counters().of("frames") == 7
         reader.client.close()
 
@@ -91,7 +91,7 @@ def test_a_stop_before_servers_are_available_is_prompt_and_by_the_signal(nats_ur
     urls = {"nats": nats_url, "redis": redis_url}
     urls[missing] = f"{missing}://127.0.0.1:{free_port()}"
     with ingest(urls["nats"], urls["redis"], namespace) as service:
-        wait_for(lambda: service.logged("connection lost, retrying"), 15)
+        wait_for(lambda: service.logged("connection lost, retrying"))
         service.process.terminate()
         assert service.wait_end() == -signal.SIGTERM
 
@@ -102,7 +102,7 @@ def test_a_stop_without_nats_is_bounded_and_clean_when_nothing_is_left(redis_url
         with ingest(url, redis_url, namespace) as service:
             service.wait_ready()
             instance.stop(process)
-            wait_for(lambda: service.logged("connection lost, retrying"), 10)
+            wait_for(lambda: service.logged("connection lost, retrying"))
             service.process.terminate()
             assert service.wait_end() == -signal.SIGTERM
 
@@ -115,12 +115,12 @@ def test_an_unavailable_redis_is_reported_once_and_a_stop_is_bounded(nats_url, n
         with ingest(nats_url, url, namespace, **own) as service:
             service.wait_ready()
             asyncio.run(publish(nats_url, (f"{namespace}.x", TRADE % 1)))
-            wait_for(lambda: (service.ready() or {"held_events": 0})["held_events"] == 1, 10)
+            wait_for(lambda: (service.ready() or {"held_events": 0})["held_events"] == 1)
             instance.stop(process)
-            wait_for(lambda: service.get("/ready")[0] == 503, 10)
+            wait_for(lambda: service.get("/ready")[0] == 503)
             gone_s = time.monotonic()
             # Several ticks, looks and checkpoints pass.
-            wait_for(lambda: time.monotonic() - gone_s > 3, 5)
+            wait_for(lambda: time.monotonic() - gone_s > 3)
             assert [line["part"] for line in service.logged("connection lost, retrying")] == ["redis"]
             assert service.get("/healthz")[0] == 200
             service.process.terminate()

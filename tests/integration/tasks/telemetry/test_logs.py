@@ -57,7 +57,7 @@ def test_a_worker_logs_strategy_errors_with_lane_and_failed_runs_with_task(
         raised = send_one(settings, CONFIGURATION.version, 1)
         failed = send_one(settings, "unknown", 2)
 
-        wait_for(lambda: [line for line in lines(worker) if line["level"] == "error"], 30, "the failure's line")
+        wait_for(lambda: [line for line in lines(worker) if line["level"] == "error"], "the failure's line")
         everything = lines(worker)
     [warning] = [line for line in everything if line["event"] == "a strategy raised"]
     assert warning.items() >= {
@@ -75,10 +75,8 @@ def test_passwords_of_unavailable_servers_are_in_no_log(namespace: str):
     redis_url, nats_url = f"redis://me:geheim@{nowhere}/0", f"nats://me:geheim@{nowhere}"
     with Instance("logs") as instance, ingest(nats_url, redis_url, namespace, LOG_LEVEL="DEBUG") as service:
         worker = start_worker(instance, "solo", REDIS_URL=redis_url, NAMESPACE=namespace, LOG_LEVEL="DEBUG")
-        wait_for(lambda: service.logged("connection lost, retrying"), 20, f"ingest's warning{service.process.tail()}")
-        wait_for(
-            lambda: "connection lost, retrying" in worker.log.read_text(), 30, f"the worker's warning{worker.tail()}"
-        )
+        wait_for(lambda: service.logged("connection lost, retrying"), f"ingest's warning{service.process.tail()}")
+        wait_for(lambda: "connection lost, retrying" in worker.log.read_text(), f"the worker's warning{worker.tail()}")
         texts = [service.process.log.read_text(), worker.log.read_text()]
     assert all("geheim" not in text and "***@" in text for text in texts)
 

@@ -49,7 +49,7 @@ def story(request, nats_url: str, redis_url: str, tmp_path_factory) -> Iterator[
     ):  # fmt: skip
         ids = {"alone": wire.publish({"traceparent": str(traces["alone"]), "tracestate": "vendor=7"})}
         sent = "ingest_batches_sent_total 1.0"
-        wait_for(lambda: sent in running.ingest.get("/metrics")[1], 10, "the first batch to go out")
+        wait_for(lambda: sent in running.ingest.get("/metrics")[1], "the first batch to go out")
         # No worker yet: these gather behind it.
         for name in ("unsampled in a batch", "first", "second"):
             ids[name] = wire.publish({"traceparent": str(traces[name])})

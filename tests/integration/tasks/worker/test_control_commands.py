@@ -61,7 +61,7 @@ def test_control_commands_that_could_stop_a_lane_are_refused(
         for name, arguments in DANGEROUS:
             assert command(app, name, **arguments)["error"].startswith("refused: "), name
         # It is written every few seconds, also between two commands.
-        [seen] = wait_for(lambda: [each for each in heartbeats.read(client, keys) if "autoscale" in each.refused], 15)
+        [seen] = wait_for(lambda: [each for each in heartbeats.read(client, keys) if "autoscale" in each.refused])
         [finding] = findings.refusals([(seen.name, seen.refused)])
         assert (finding.name, finding.what) == ("command_refused", f"worker {seen.name}")
         assert "autoscale" in finding.says
@@ -75,9 +75,9 @@ def test_control_commands_that_could_stop_a_lane_are_refused(
 def test_a_worker_grows_and_shrinks_by_control_command(monkeypatch: pytest.MonkeyPatch, settings: Settings):
     with commanded(monkeypatch, settings) as (one, app):
         assert "ok" in command(app, "pool_grow", n=1)
-        wait_for(lambda: one.said()["processes"] == 3, 10, "the third process")
+        wait_for(lambda: one.said()["processes"] == 3, "the third process")
         assert "ok" in command(app, "pool_shrink", n=2)
-        wait_for(lambda: one.said()["processes"] == 1, 10, "two processes to leave")
+        wait_for(lambda: one.said()["processes"] == 1, "two processes to leave")
         assert "error" in command(app, "pool_shrink")
 
 
@@ -93,6 +93,6 @@ async def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
             await asyncio.to_thread(command, app, "revoke", task_id=[revoked])
             await rig.ledger.lease.renew()  # starting the worker took its time
             rig.offer()
-            await rig.until(lambda: rig.counters.totals.of("committed"), 20, looking=True)
+            await rig.until(lambda: rig.counters.totals.of("committed"), looking=True)
             assert f"Discarding revoked task: tasks.process[{revoked}]" in one.log()
             assert rig.counters.totals.of("resends") >= 1

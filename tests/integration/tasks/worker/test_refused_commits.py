@@ -88,7 +88,7 @@ class Pipeline:
         return self.reader.counters().of("applied") == self.sent
 
     def wait_applied(self) -> None:
-        wait_for(self.applied, 30, f"the commits{self.work.process.tail()}")
+        wait_for(self.applied, f"the commits{self.work.process.tail()}")
 
 
 def found(service: Ingest, name: str) -> str:
@@ -120,10 +120,8 @@ def pipeline(request: pytest.FixtureRequest, nats_url, redis_url, namespace, cli
 
 def told(pipeline: Pipeline, words: str, tmp_path: Path) -> None:
     """See that everything says that commits are refused, and why."""
-    wait_for(
-        lambda: words in found(pipeline.service, "commits_refused"), 20, f"a finding{pipeline.work.process.tail()}"
-    )
-    wait_for(lambda: words in pipeline.work.log(), 10, "the worker's log")
+    wait_for(lambda: words in found(pipeline.service, "commits_refused"), f"a finding{pipeline.work.process.tail()}")
+    wait_for(lambda: words in pipeline.work.log(), "the worker's log")
     doctor = ran(pipeline.service.environment | {"COLUMNS": "300"}, "tasks", "doctor")
     assert (doctor.returncode, words in doctor.stdout) == (1, True), doctor
     assert 'ingest_finding{name="commits_refused"} 1.0' in pipeline.service.get("/metrics")[1]
@@ -144,7 +142,7 @@ def test_commits_that_redis_refuses_for_a_while_are_told_and_made_later(pipeline
             told(pipeline, words, tmp_path)
             assert not pipeline.applied()
         pipeline.wait_applied()
-        wait_for(lambda: not found(pipeline.service, "commits_refused"), 10, "the end of the finding")
+        wait_for(lambda: not found(pipeline.service, "commits_refused"), "the end of the finding")
     recording = tmp_path / "recording.jsonl"
     recording.write_bytes(b"\n".join(map(frame, range(1, pipeline.sent + 1))))
     expected = backtest.run([recording], configuration.read(tmp_path / "strategies.toml"))
@@ -165,10 +163,10 @@ def test_what_redis_refuses_ingest_is_told_and_done_later(nats_url, redis_url, n
             with without(client, namespace, "hincrby"):
                 asyncio.run(publish(nats_url, *((f"{namespace}.x", frame(id_)) for id_ in range(PART))))
                 why = f"this user may not HINCRBY {keys.counters}"
-                wait_for(lambda: why in found(service, "redis_refuses"), 10, f"the finding{service.process.tail()}")
+                wait_for(lambda: why in found(service, "redis_refuses"), f"the finding{service.process.tail()}")
                 assert not client.exists(keys.counters)
                 assert json.loads(service.get("/ready")[1])["redis"]
-            wait_for(lambda: client.hget(keys.counters, "frames") == b"%d" % PART, 10, "the counts")
+            wait_for(lambda: client.hget(keys.counters, "frames") == b"%d" % PART, "the counts")
     finally:
         client.execute_command("ACL", "DELUSER", namespace)
 
@@ -199,7 +197,7 @@ def test_a_worker_tells_the_sender_why_redis_refused_a_batch(client, keys, ledge
     anybody: Any = client
     with anybody.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(keys.notices)
-        wait_for(lambda: anybody.pubsub_numsub(keys.notices)[0][1] == 1, 10, "the subscription")
+        wait_for(lambda: anybody.pubsub_numsub(keys.notices)[0][1] == 1, "the subscription")
         with pytest.raises(redis.exceptions.NoPermissionError):
             runner.run([batch(), batch(partition=1)], refusing, having(Echo.create({})))
         client.publish(keys.notices, "the end")

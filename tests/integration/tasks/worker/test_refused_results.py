@@ -32,7 +32,7 @@ def test_a_worker_whose_results_redis_refuses_goes_on_and_says_so_once(
         channels = Channels(client, settings, keys)
         channels.run(2)
         assert channels.counters()["batches"] == 2 * LANES
-        wait_for(lambda: "a result could not be stored" in one.log(), 5, "the log")
+        wait_for(lambda: "a result could not be stored" in one.log(), "the log")
         assert one.log().count("a result could not be stored") == 1
         assert "Connection to broker lost" not in one.log()
         assert "raised unexpected" not in one.log()

@@ -35,16 +35,16 @@ def test_a_worker_without_redis_is_alive_but_not_ready_until_it_is_back(namespac
             parts = ("broker", "redis", "pool", "heartbeat")
             assert ready.items() >= {**dict.fromkeys(parts, True), "ok": True, "processes": 2, "port": one.port}.items()
             instance.stop(process)
-            wait_for(lambda: one.said()["broker"] is one.said()["redis"] is False, 15, "/ready to name Redis")
+            wait_for(lambda: one.said()["broker"] is one.said()["redis"] is False, "/ready to name Redis")
             gone_s = time.monotonic()
             assert one.said().items() >= {"status": 503, "ok": False, "pool": True, "processes": 2}.items()
             assert one.samples()["worker_broker_up",] == 0
             # Longer than it pauses between attempts: it says that it lives meanwhile.
-            wait_for(lambda: time.monotonic() - gone_s > 4, 5)
+            wait_for(lambda: time.monotonic() - gone_s > 4)
             assert one.said("/healthz").items() >= {"status": 200, "ok": True}.items()
             assert one.said("/healthz")["heartbeat_age_s"] < 2
             start_redis(instance, "redis-again", port=int(url.rpartition(":")[2].partition("/")[0]))
-            wait_for(one.is_ready, 15, "the worker to be ready again")
+            wait_for(one.is_ready, "the worker to be ready again")
             assert one.samples()["worker_broker_up",] == 1
             assert len(logged(one, "connection lost, retrying")) == 1
 
@@ -92,7 +92,7 @@ def test_tasks_that_are_not_ours_are_refused_and_counted(monkeypatch, shared: Wo
         app.send_task("tasks.process", (), queue="trade", serializer="yaml")
         app.send_task("tasks.process", (), queue="trade", serializer="pickle")
         app.send_task("tasks.process", (bytes(3_000_000),), queue="trade")
-        wait_for(lambda: shared.samples()["worker_foreign_tasks_total",] == 6, 10, f"six{shared.process.tail()}")
+        wait_for(lambda: shared.samples()["worker_foreign_tasks_total",] == 6, f"six{shared.process.tail()}")
         assert shared.is_ready()
 
 
@@ -105,7 +105,7 @@ def taken() -> Iterator[int]:
 
 def test_a_taken_port_gives_way_to_a_free_one_which_is_logged_and_said(settings, taken):
     with worker(settings, WORKER_HTTP_PORT=str(taken)) as one:
-        [line] = wait_for(lambda: logged(one, "the HTTP port is taken: using a free one"), 20)
+        [line] = wait_for(lambda: logged(one, "the HTTP port is taken: using a free one"))
         one.port = line["port"]
         one.wait_ready()
         assert one.said()["port"] == one.port != taken
@@ -134,11 +134,11 @@ def test_a_main_loop_that_hangs_is_told_by_healthz_alone(settings, tmp_path: Pat
         one.process = again
         one.wait_ready()
         file.touch()
-        wait_for(lambda: one.said("/healthz")["status"] == 503, 60, "/healthz to say no")
+        wait_for(lambda: one.said("/healthz")["status"] == 503, "/healthz to say no")
         assert one.said("/healthz")["heartbeat_age_s"] > 40
         assert one.said().items() >= {"status": 503, "heartbeat": False, "broker": True, "redis": True}.items()
         file.unlink()
-        wait_for(one.is_ready, 10, "the worker to be ready again")
+        wait_for(one.is_ready, "the worker to be ready again")
 
 
 @pytest.mark.slow
@@ -149,7 +149,7 @@ def test_a_redis_that_hangs_does_not_make_a_worker_look_dead(namespace: str):
             one.wait_ready()
             process.send(signal.SIGSTOP)
             stopped_s = time.monotonic()
-            wait_for(lambda: one.said()["redis"] is False, 15, "/ready to name Redis")
+            wait_for(lambda: one.said()["redis"] is False, "/ready to name Redis")
             oldest_s = 0.0
             while time.monotonic() - stopped_s < 60:
                 said = one.said("/healthz")
@@ -157,12 +157,12 @@ def test_a_redis_that_hangs_does_not_make_a_worker_look_dead(namespace: str):
                 oldest_s = max(oldest_s, said["heartbeat_age_s"])
             print(f"the heartbeat was {oldest_s:.1f} s old at most")
             process.send(signal.SIGCONT)
-            wait_for(one.is_ready, 30, "the worker to be ready again")
+            wait_for(one.is_ready, "the worker to be ready again")
 
 
 def test_a_stopped_worker_leaves_no_port_no_files_and_no_entry(client, keys, settings, tmp_path: Path):
     with worker(settings, *PREFORK, TMPDIR=str(tmp_path)) as one:
-        [seen] = wait_for(lambda: heartbeats.read(client, keys), 20, f"the worker{one.process.tail()}")
+        [seen] = wait_for(lambda: heartbeats.read(client, keys), f"the worker{one.process.tail()}")
         assert (seen.name, seen.queues, seen.processes) == (f"worker-1@test/{one.process.pid}", ["trade"], 2)
         assert abs(seen.clock_ahead_s) < 1
         assert len(list(tmp_path.glob("realtime-strategies-*"))) == 1

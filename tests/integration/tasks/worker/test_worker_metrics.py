@@ -73,7 +73,7 @@ def test_metrics_equal_the_ledgers_counters(client, keys, settings, arguments, l
         assert one.samples()["worker_batches_total", "trade"] == 0
         channels = Channels(client, settings, keys, lanes_a_task)
         channels.run(ROUNDS)
-        wait_for(lambda: exported(one) == counted(channels), 5, f"{exported(one)} to become {counted(channels)}")
+        wait_for(lambda: exported(one) == counted(channels), f"{exported(one)} to become {counted(channels)}")
         samples = one.samples()
     assert channels.counters().items() >= {"batches": BATCHES, "repeats": BATCHES, "fenced": ROUNDS}.items()
     assert {name.partition(":")[0] for name in counted(channels)} >= {"signals", "held", "errors"}
@@ -102,7 +102,7 @@ def test_children_replaced_under_constant_scraping_lose_no_count(client, keys, s
         channels = Channels(client, settings, keys)
         with scraped(one) as told:
             channels.run(rounds)
-        wait_for(lambda: exported(one) == counted(channels), 5, f"{exported(one)} to become {counted(channels)}")
+        wait_for(lambda: exported(one) == counted(channels), f"{exported(one)} to become {counted(channels)}")
         files = {file.name for file in Path(tempfile.gettempdir()).glob(f"realtime-*-{one.process.pid}-*/*.db")}
     assert told == sorted(told)
     assert len(told) > rounds

@@ -29,7 +29,7 @@ def sleeper() -> Iterator[int]:
     with subprocess.Popen([sys.executable, "-c", sleeps], stdout=subprocess.PIPE) as process:
         assert process.stdout
         process.stdout.readline()
-        wait_for(lambda: state_of(process.pid).letter in {"S", ""}, 10, "it to sleep")
+        wait_for(lambda: state_of(process.pid).letter in {"S", ""}, "it to sleep")
         yield process.pid
         process.kill()
 
