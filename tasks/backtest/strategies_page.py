@@ -1,4 +1,4 @@
-"""The words of docs/strategies.md around its tables."""
+"""The text of docs/strategies.md around its tables."""
 
 import inspect
 from collections.abc import Mapping
@@ -17,14 +17,14 @@ from the docstrings of the strategies and from recordings.
 
 Each strategy runs alone, with the parameters of `tasks/strategies.toml`, on the engine of the live pipeline.
 
-* **confidence**: minimum, lower quartile, median, upper quartile, maximum of the signals.
+* **confidence**: minimum, lower quartile, median, upper quartile and maximum over all signals.
 * **after 1, 10, 60 s**: the mean return of the mid price (of the last trade, if there are no books) since the signal,
-  in basis points, with the sign of the action: above zero, the signal was right. The price at the signal is the last
-  one that had arrived, and the time is measured on the clock of the prices, because trades carry another clock. In
-  brackets: the number of signals. Signals outside the prices, too near their end, or without a price for 10 s at either
-  end are left out.
-* **µs an event**: CPU time in one process, with engine, record, state, codec and signals, on the machine that generated
-  this page.
+  in basis points. A rise counts as positive after a buy, a fall after a sell. In brackets: the number of signals
+  counted. A signal is left out if there is no price in the 10 s before it or before the end of its span, or if the
+  recording ends too early. The price at the signal is the last one that had arrived. The time after it is measured on
+  the clock of the prices, because trades and spot books have different clocks.
+* **µs an event**: CPU time in one process, on the machine that generated this page. It includes the engine, records,
+  states, signals, and their packing.
 
 **A few minutes of two symbols show whether a strategy gives signals and what it costs. They do not show that it makes
 money: the returns are before fees and spread, the signals of one minute see the same market, and most cells hold few
@@ -34,23 +34,27 @@ signals. The defaults below were chosen on these recordings, so the returns are 
 _FIXED = """
 ## What was fixed, and why
 
-The original definitions of these strategies were run on the recordings and on the simulator. If a strategy never gave a
-signal, gave signals all the time, or gave every signal the same confidence, a default or a detail was changed.
+Most definitions come from the project petrosa-realtime-strategies. They were run on these recordings and on the
+simulator. If a strategy never gave a signal, gave signals all the time, or gave every signal the same confidence, a
+default or a detail was changed.
 
-| strategy | problem | fix |
+| strategy | problem of the original | what was changed |
 |---|---|---|
-| depth_pressure | crossed 0.4 between none and 7 times a recorded book; at a crossing the confidence was always near 0.75 | threshold 0.3; the current book counts in the confidence; ten seconds of warm-up; a gap in the feed counts as one second |
-| iceberg | counted at every level, 18 to 147 signals a symbol and minute, nine of ten not at the best price, where quotes come and go; levels steady for 120 s were orders that nobody touched; confidence 0.80 or 0.85 | falls count at the best price only; a steady level must have been the best price; confidence 0.70 with the third refill, 0.05 more with each; forgets what lies before a gap in the feed |
-| market_dominance | a price a minute of three symbols and the dominance are 51 KiB by count, read and written with every batch | the window is kept in 96 steps, so the state stays within 4 KiB |
-| orderbook_skew | nine of ten recorded books were beyond 0.8 and 1.2, so only the cool-down limited the signals; three of four buys had confidence 0.95 | 3 and 1/3, held for 2 s without a break; confidence by the logarithm of the ratio |
-| price_velocity | the fastest recorded minute was 0.39 %, so 0.5 % was never reached | 0.25 %; a side holds down to half of it; the straightness of the move counts in the confidence |
-| spread_liquidity | no recorded book is wider than 10 bps; the sell did not require it, so a tick was enough, at confidence 0.95; the buy required a velocity that 20 books can hardly reach, and 30 s, while no recorded spread stayed wide for more than 0.2 s | a floor of 0.5 bps for both; an unbounded velocity no longer saturates the confidence; the buy requires that half of the oldest spread is gone, after 5 s |
-| trade_momentum | no signal has a score below 0.7, so the confidence lay between 0.79 and 0.85 | 0.65 at the threshold, 0.95 at a score of 1 |
+| depth_pressure | the mean crossed 0.4 between 0 and 7 times in each of the four recorded order books; at a crossing the confidence was always near 0.75 | threshold 0.3; the current book counts in the confidence; ten seconds of warm-up; a gap in the feed counts as one second |
+| iceberg | all levels counted: 18 to 147 signals a symbol and minute, nine of ten of them not at the best price, from quotes that come and go; levels steady for 120 s were orders that were never traded; the confidence was 0.80 or 0.85 | falls count at the best price only; a steady level must have been the best price; confidence 0.70 with the third refill, 0.05 more with each later one; a gap in the feed clears the levels |
+| market_dominance | one price a minute for three symbols, and the dominance, make a state of 51 KiB (calculated), read and written with every batch | the window is kept in 96 steps, so the state stays within 4 KiB |
+| orderbook_skew | nine of ten recorded books were beyond the thresholds of 0.8 and 1.2, so only the cool-down limited the signals; three of four buys had confidence 0.95 | thresholds 3 and 1/3, held for 2 s without a break; the confidence uses the logarithm of the ratio |
+| price_velocity | the fastest recorded minute was 0.39 %, so the threshold of 0.5 % was never reached | threshold 0.25 %; no second signal until the velocity is below half of it; the straightness of the move counts in the confidence |
+| spread_liquidity | the minimum spread was 10 bps, more than in any recorded book; a sell did not require it, so one tick was enough, at confidence 0.95; a buy required a velocity that 20 books can hardly reach, and an episode of 30 s, while no recorded spread stayed wide for more than 0.2 s | minimum spread 0.5 bps for both; a high velocity no longer gives the highest confidence by itself; a buy requires that half of the oldest spread is gone, after 5 s |
+| trade_momentum | no signal has a score below 0.7, so the confidence was always between 0.79 and 0.85 | confidence 0.65 at the threshold, 0.95 at a score of 1 |
 
-Without signals on these recordings: **market_dominance** needs BNBUSDT, which was not recorded. **spread_liquidity**
-buys after an episode of 5 s; none was recorded, nor did half an hour of the simulator have one. **iceberg** had no
-steady level: no best price of two such busy symbols holds its quantity for two minutes. On futures, **price_velocity**
-had no fast minute.
+Some signals did not occur in these recordings:
+
+* **market_dominance** gave none: it needs BNBUSDT, which was not recorded.
+* **spread_liquidity** never bought: that needs a wide spread of more than 5 s, which neither the recordings nor half
+  an hour of the simulator had.
+* **iceberg** never found a steady level: with two symbols this busy, no best price keeps its quantity for two minutes.
+* **price_velocity** gave none on futures: no minute was fast enough.
 
 ## Definitions
 """

@@ -1,7 +1,7 @@
 """The built-in strategies, one file each; `registry` knows them by name.
 
-The registry uses them, by name. They know events and what strategies are made of, and nothing else; anybody's own
-strategy is like one of them.
+The registry uses them, by name. They import events and the base classes of strategies, and nothing else of the
+project. A strategy of your own is written in the same way.
 """
 
 __all__ = [

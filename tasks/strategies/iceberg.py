@@ -14,14 +14,14 @@ from tasks.strategy import Action, Params, Signal, State, Strategy
 
 BUY: Action = "buy"
 SELL: Action = "sell"
-#: More tell nothing: the confidence no longer grows.
+#: With more refills the confidence no longer grows.
 _MOST_REFILLS = 8
-#: How often all levels are looked through, in event time.
+#: How often all levels are checked for whether they can be forgotten, in event time.
 _SWEEP_MS = 1_000
 
 
 class IcebergParams(Params):
-    """Criteria of a refill, and how long a level must hold."""
+    """Criteria of a refill and of a steady quantity."""
 
     min_signal_interval_s: Annotated[
         float,
@@ -33,24 +33,24 @@ class IcebergParams(Params):
     window_s: Annotated[float, Field(gt=0, le=3_600, description="Refills older than this are forgotten.")] = 300.0
     refill_s: Annotated[float, Field(gt=0, le=60, description="A refill comes within this of the fall.")] = 5.0
     refills: Annotated[int, Field(ge=1, le=5, description="Refills for a signal.")] = 3
-    steady_s: Annotated[float, Field(gt=0, le=3_600, description="How long a level must hold, in seconds.")] = 120.0
+    steady_s: Annotated[float, Field(gt=0, le=3_600, description="Steady time for a signal, in seconds.")] = 120.0
     variation: Annotated[
         float, Field(gt=0, lt=1, description="Standard deviation over mean below which a quantity is steady.")
     ] = 0.1
     max_distance: Annotated[
-        float, Field(gt=0, lt=1, description="Levels farther from mid than this fraction say nothing.")
+        float, Field(gt=0, lt=1, description="Levels farther from mid than this fraction give no signal.")
     ] = 0.01
     levels: Annotated[int, Field(ge=1, le=200, description="Levels remembered of each side.")] = 200
 
 
 class Level(msgspec.Struct, array_like=True, gc=False):
-    """A price that was the best of its side. Nothing in it refers back, so the collector need not look at it."""
+    """A price that was the best of its side. It can't be part of a reference cycle, so `gc` is off."""
 
     #: Event time of the last book that showed it, unix milliseconds.
     seen_ms: int
-    #: What it is measured against: its highest quantity since it last fell or refilled, base units.
+    #: Its highest quantity since it last fell or refilled, base units; falls and refills are measured against it.
     full: float
-    #: Since when its quantity has been steady, or since when it is gone, unix milliseconds.
+    #: Since when its quantity has been steady, or has been 0, unix milliseconds.
     steady_ms: int
     #: Books since then, the mean of their quantities, and the sum of squares about it.
     books: int
@@ -100,31 +100,44 @@ class LevelFinding(NamedTuple):
 
 
 class Iceberg(Strategy[IcebergParams, IcebergState]):
-    """Watch every price that was the best of its side within the last 300 s, as long as it is within 1 % of mid.
+    """Watch the price levels that have been the best of their side, as long as they are within 1 % of mid.
 
-    * A refill: at the best price the quantity falls below half of its highest, and is back above 80 % within 5 s.
-      With the third refill in 300 s, and each one after: confidence min(0.85, 0.70 + 0.05 (refills - 3)).
-    * A steady level: standard deviation / mean of its quantity stays below 10 % for 120 s in which it was the best price
-      at least once: 0.70, and 0.75 at 180 s (1.5 times as long). One that becomes the best price later signals then.
+    Two things at such a level give a signal:
 
-    Best price: of this book or of the one before, because a price that trades have just taken is no longer on top.
+    * Refills: at the best price, the quantity falls below half of its highest and is back above 80 % of it within 5 s.
+      The third refill within 300 s signals, and so does each one after it. Confidence 0.70 with the third, 0.05 more
+      with each later one, at most 0.85.
+    * A steady quantity: standard deviation / mean stays below 10 % for 120 s, and the level was the best price at
+      least once in that time. Confidence 0.70, and 0.75 once it has lasted 180 s (1.5 times as long). A level that is
+      steady for long enough and becomes the best price only later signals at that moment.
 
-    The strongest level of a book signals, of two equals the nearer to mid: a bid buys, an ask sells, at the level's price;
-    stop at level -/+ d, d = max(|mid - level|, 0.5 % of mid), target at mid +/- 2.5 d. Once per level in 120 s.
+    "Best price" means that of this book or of the one before, because a price that trades have just emptied is no
+    longer the best.
 
-    A price that a book does not list counts as gone, quantity 0, when the book reaches beyond it; else nothing is known
-    of it. A price that is gone for longer than a refill may take (5 s), without refills in the window or a signal to wait
-    for, is forgotten. So is what was seen before a hole in the feed of that length, as falls and refills within it were
-    missed. Best prices only, as that is where hidden size meets trades: elsewhere quotes come and go by themselves and
-    rest untouched. The confidence of the first signal is lower than petrosa's 0.80, which left one step.
+    A book gives at most one signal, from the level with the highest confidence; of equal ones, from the level nearest
+    to mid. A bid buys and an ask sells, at the level's price. With d = max(|mid - level|, 0.5 % of mid), a buy has its
+    stop at level - d and its target at mid + 2.5 d, a sell the opposite. A level signals at most once in 120 s.
 
-    Source: the refill rule is petrosa-realtime-strategies'; theirs counts refills endlessly and by the wall clock.
+    If a book lists worse prices but not this level, the level's quantity is 0. If the book does not reach as far as
+    the level, its quantity is unknown and nothing changes.
+
+    A level is forgotten when no book has listed it for 300 s. It is forgotten earlier when its quantity has been 0 for
+    more than 5 s, it had no refill within 300 s and no signal within 120 s. A gap of more than 5 s in the feed clears
+    all levels, because falls and refills within the gap were missed.
+
+    Only best prices count, because that is where trades meet hidden orders. At other levels, quotes come and go, and
+    orders rest without being traded.
+
+    Source: the rule of refills is that of petrosa-realtime-strategies, which counts refills without end and by the
+    wall clock.
+
+    Changed: the confidence of the first signal is 0.70. It was 0.80, which left room for only one step up to 0.85.
     """
 
     name = "iceberg"
 
     def on_depth(self, book: Depth, state: IcebergState) -> Iterable[Signal]:
-        """See every level of the book that is remembered, remember the best prices, yield the strongest level's signal."""
+        """Update the remembered levels, remember the best prices, and yield the signal of the strongest level."""
         if abs(book.time_ms - state.time_ms) > self.params.refill_s * 1000:
             state.bids, state.asks, state.time_ms = BookSide(), BookSide(), book.time_ms
         another_second = book.time_ms // _SWEEP_MS > state.time_ms // _SWEEP_MS
@@ -172,7 +185,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
                 yield LevelFinding(said[0], abs(mid - price), action, price, level, said[1])
 
     def _observe(self, level: Level, quantity: float, now_ms: int, *, attacked: bool) -> bool:
-        """Take in a level's quantity; say whether that was a refill."""
+        """Take in a level's quantity; return whether that was a refill."""
         self._weigh(level, quantity, now_ms)
         level.attacked = level.attacked or attacked
         if not level.fell_ms:
@@ -191,7 +204,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         return refilled
 
     def _weigh(self, level: Level, quantity: float, now_ms: int) -> None:
-        """Go on with the steady time, or begin it again with a quantity that ends it (Welford's sums)."""
+        """Continue the steady time, or restart it with a quantity that ends it (Welford's sums)."""
         surprise = quantity - level.mean
         level.books += 1
         level.mean += surprise / level.books
@@ -214,7 +227,7 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         return None
 
     def _forget(self, side: BookSide, now_ms: int) -> None:
-        """Let go what left the window, and what was seen longest ago where there are too many."""
+        """Remove the levels that left the window, and those seen longest ago if there are too many."""
         since_ms = now_ms - self.params.window_s * 1000
         while side.levels:
             price = next(iter(side.levels))
@@ -224,13 +237,13 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         side.shown = min(side.shown, len(side.levels))
 
     def _sweep(self, side: BookSide, now_ms: int) -> None:
-        """Let go what is of no use any more. Most levels are: without this the state is twice as large."""
+        """Remove levels that can't signal any more. Most can't: without this the state is twice as large."""
         unshown = islice(side.levels.items(), len(side.levels) - side.shown)
         for price in [price for price, level in unshown if self._is_spent(level, now_ms)]:
             del side.levels[price]
 
     def _is_spent(self, level: Level, now_ms: int) -> bool:
-        """Whether a level is gone, too late to refill, with neither refills in the window nor a signal to wait for."""
+        """Return whether a level is empty, too late to refill, without recent refills and without a recent signal."""
         return (
             level.mean == 0
             and now_ms - level.steady_ms > self.params.refill_s * 1000

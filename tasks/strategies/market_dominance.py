@@ -48,7 +48,7 @@ class MarketDominanceState(State):
     #: The newest minutes with trades, and the dominance at their start: what is compared for rising and falling.
     minutes: list[int] = msgspec.field(default_factory=list)
     starts: list[float] = msgspec.field(default_factory=list)
-    #: What the dominance says: +1 buy, -1 sell, 0 neither.
+    #: The side of the dominance: +1 buy, -1 sell, 0 neither.
     side: int = 0
 
 
@@ -58,22 +58,27 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
         momentum(s) = max(0, 10 + change of the price of s within the window in %)      (no unit)
         dominance   = 30 + 50 * momentum(BTC) / sum of all momenta                      (30 to 80)
 
-    Buy BTC, confidence 0.80: dominance above 70 and higher than two minutes ago, or 5 higher than a window ago.
-    Sell BTC, confidence 0.75: below 40 and lower than two minutes ago, or 5 lower. A signal comes with the trade that
-    changes what they say, at the last price of BTC, at most every 4 hours for each action.
+    * Buy BTC, confidence 0.80: the dominance is above 70 and higher than two minutes ago, or it is 5 higher than at
+      the start of the window.
+    * Sell BTC, confidence 0.75: the dominance is below 40 and lower than two minutes ago, or it is 5 lower than at the
+      start of the window.
 
-    Silent until each symbol has traded and while the sum is 0. Before a window has passed, the oldest point stands for
-    its start, where every momentum is 10 and the dominance of three is 46.7. A trade whose time runs backwards counts as
-    of the newest; after a hole, or a step back, of more than a window everything starts again, and after a step back of
-    two minutes or more these do.
+    A signal comes with the first trade at which a condition becomes true, at the last price of BTC. Each action
+    signals at most once in 4 hours.
 
-    The window is kept in 96 steps (with 24 h: 15 minutes), not one a minute: a state of three prices and the dominance
-    every minute takes 51 KiB, which every batch would read from the ledger and write back; this one stays within 4 KiB,
-    and a change over 24 h does not need to know its start to the minute.
+    There is no signal until each symbol has traded, nor while the sum of momenta is 0. Until a whole window has
+    passed, it starts at the first event with all three symbols; there every momentum is 10 and the dominance 46.7. A
+    trade with an older time than the newest trade counts at the newest time. A gap, or a step back in time, of more
+    than a window restarts the strategy; a step back of two minutes or more restarts the comparison with two minutes
+    ago.
 
-    Source: petrosa-realtime-strategies' Bitcoin dominance, whose proxy this is. With all prices still the dominance is
-    46.7; 70 takes four fifths of the momentum, such as ETH and BNB down 9 % beside an unmoved BTC, so 5 in the window
-    is what gives the first signal.
+    The window is kept in 96 steps (of 15 minutes, with 24 h). A value for every minute would make a state of 51 KiB,
+    which every batch reads from the ledger and writes back. With 96 steps it stays within 4 KiB, and a change over 24
+    h does not depend on the exact minute of its start.
+
+    Source: petrosa-realtime-strategies' approximation of Bitcoin's dominance. If no price moves, the dominance is
+    46.7. For 70, BTC needs four fifths of the sum, for example with ETH and BNB down 9 % and BTC unchanged. So in
+    practice the first signal comes from a change of 5 within the window.
     """
 
     name = "market_dominance"
@@ -86,7 +91,7 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
         self._step_ms = params.window_s * 1000 // _POINTS
 
     def on_trade(self, trade: Trade, state: MarketDominanceState) -> Iterable[Signal]:
-        """Take in a trade of the basket; judge once all of it is known."""
+        """Take in a trade of the basket; compare once every symbol has traded."""
         if trade.symbol not in self._symbols:
             return
         state.last[trade.symbol] = trade.price
@@ -104,7 +109,7 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
             yield self._signal(now, side, state)
 
     def _move_on(self, trade: Trade, state: MarketDominanceState) -> None:
-        """Bring the points up to the trade's time; what did not trade meanwhile keeps its price."""
+        """Bring the points up to the trade's time; a symbol without a trade keeps its price."""
         steps = trade.time_ms // self._step_ms - state.point
         if not state.dominance or abs(steps) > _POINTS:
             # Twice: the first stays as the start of the window, the second is the present.
@@ -131,7 +136,7 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
         """Return the dominance at the start of the last minute that began two or more minutes ago; None before that."""
         minute = trade.time_ms // _MINUTE_MS
         if state.minutes and minute <= state.minutes[-1] - 2:
-            # A clock that was ahead: what it called two minutes ago would be the present for as long as that.
+            # The clock was ahead: its minutes lie in the future, so nothing would be compared until then.
             state.minutes, state.starts = [], []
         if not state.minutes or minute > state.minutes[-1]:
             state.minutes.append(minute)

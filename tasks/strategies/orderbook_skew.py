@@ -10,7 +10,7 @@ from pydantic import Field
 from tasks.events import Depth, Level
 from tasks.strategy import Params, Signal, State, Strategy
 
-#: What the books between say is not known after a longer step in time.
+#: After a longer step in time, books in between were missed.
 _LONGEST_STEP_MS = 2_000
 
 
@@ -19,7 +19,7 @@ class OrderbookSkewParams(Params):
 
     levels: Annotated[int, Field(ge=1, le=20, description="Best levels of each side that are weighed.")] = 5
     max_spread_bps: Annotated[
-        float, Field(gt=0, le=1_000, description="No opinion on a book with a wider spread, in basis points of mid.")
+        float, Field(gt=0, le=1_000, description="A book with a wider spread is not judged, in basis points of mid.")
     ] = 10.0
     buy_ratio: Annotated[float, Field(gt=1, le=1_000, description="Bids over asks above which to buy.")] = 3.0
     sell_ratio: Annotated[float, Field(gt=0, lt=1, description="Bids over asks below which to sell.")] = 1 / 3
@@ -33,10 +33,10 @@ class OrderbookSkewState(State):
 
     #: +1 buy, -1 sell, 0 neither.
     side: int = 0
-    #: Event time of the first of the books that say so, and of the newest, unix milliseconds.
+    #: Event time of the first book of that side in a row, and of the newest, unix milliseconds.
     since_ms: int = 0
     time_ms: int = 0
-    #: Whether that gave a signal.
+    #: Whether this side has given its signal.
     said: bool = False
 
 
@@ -47,14 +47,15 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
         ratio > 3:   buy  at best bid, confidence min(0.95, 0.60 + ln(ratio / 3) / 5)
         ratio < 1/3: sell at best ask, confidence min(0.95, 0.60 + ln(1/3 / ratio) / 5)
 
-    once the book has been that lopsided for 2 s without a break. A book whose spread is above 10 bps (0.1 %) of mid says
-    neither, and so does a time of more than 2 s without books. Each book is enough by itself, so there is no warm-up.
+    The ratio has to stay beyond its threshold for 2 s without a break; that gives one signal. A book whose spread is
+    above 10 bps (0.1 %) of mid ends the 2 s, and so does a gap of more than 2 s between two books. There is no
+    warm-up, because a ratio needs one book only.
 
-    Changed: with petrosa's 1.2, 0.8 and no time to hold, nine of ten recorded books were lopsided, only the cool-down
-    paced the signals, and at 0.60 + (ratio - 1.2) / 2 three of four buys had a confidence of 0.95. Ratios multiply, so their
-    logarithm is what is compared: 3 and 1/3 are equally lopsided.
+    Source: the ratio is from the README of petrosa-realtime-strategies, which announces this strategy.
 
-    Source: petrosa-realtime-strategies announces it in its README; the ratio is from there.
+    Changed: the thresholds were 1.2 and 0.8, without the 2 s. Nine of ten recorded books were beyond them, so only the
+    cool-down limited the number of signals. The confidence was 0.60 + (ratio - 1.2) / 2, which gave three of four buys
+    0.95. Now the logarithm is used, which treats 3 and 1/3 as equally far from balance.
     """
 
     name = "orderbook_skew"
@@ -73,12 +74,12 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
             yield self._signal(book, side, ratio)
 
     def _hold(self, book: Depth, side: int, state: OrderbookSkewState) -> None:
-        """Go on with what the books say, or start the hold again."""
-        hole = abs(book.time_ms - state.time_ms) > _LONGEST_STEP_MS
-        if hole or side != state.side:
+        """Continue the time for which the side has held, or restart it."""
+        gap = abs(book.time_ms - state.time_ms) > _LONGEST_STEP_MS
+        if gap or side != state.side:
             state.since_ms, state.said = book.time_ms, False
         # A small step back in time counts as none.
-        state.time_ms = book.time_ms if hole else max(state.time_ms, book.time_ms)
+        state.time_ms = book.time_ms if gap else max(state.time_ms, book.time_ms)
         state.since_ms = min(state.since_ms, state.time_ms)
         state.side = side
 

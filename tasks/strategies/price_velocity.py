@@ -30,27 +30,33 @@ class PriceVelocityState(State):
 
     seconds: list[int] = msgspec.field(default_factory=list)
     prices: list[float] = msgspec.field(default_factory=list)
-    #: What the price says: +1 buy, -1 sell, 0 neither.
+    #: The side of the velocity: +1 buy, -1 sell, 0 neither.
     side: int = 0
 
 
 class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
     """Compare the price with that of 60 seconds ago.
 
-        change   = (price / last price at or before 60 s ago - 1) * 100                 (%)
-        velocity = change / minutes in the window                                       (% a minute)
+        change   = (price / last price at or before 60 s ago - 1) * 100                              (%)
+        velocity = change / minutes in the window                                                    (% a minute)
         straight = |price now - price then| / sum of |price of a second - that of the one before|    (0 to 1)
 
-    velocity > 0.25 buys and < -0.25 sells, at the price of the trade, when |change| >= 0.1 % and the price also moved
-    that way in the second half of the window. A side once taken holds until the velocity is within half of 0.25, so a
-    price that trembles about the threshold signals once. Confidence min(0.95, 0.60 + |velocity| / 10 + straight / 4):
-    at a crossing the velocity is always near the threshold, and what tells one from another is how straight the way was.
+    Buy when velocity > 0.25, sell when velocity < -0.25, at the price of the trade. Two more conditions: |change| is
+    at least 0.1 %, and the price moved in the same direction in the second half of the window. The next signal of the
+    same side needs the velocity to come back to less than half of the threshold first, so that a price close to the
+    threshold signals once.
 
-    Whole seconds of event time. Silent until a window is full, so there is no warm-up to count. A trade whose time runs
-    backwards counts as of the newest second; one that runs back by the window or more starts again from empty.
+    Confidence: min(0.95, 0.60 + |velocity| / 10 + straight / 4). At a crossing the velocity is always close to the
+    threshold, so signals differ mainly by how straight the move was.
 
-    Source: petrosa-realtime-strategies announces a ticker_velocity and never wrote it. Its threshold of 0.5 % a minute
-    was never reached in the recordings, whose fastest minute was 0.39 %. Straightness is Kaufman's efficiency ratio.
+    Times are whole seconds of event time. There is no signal until a window is full, so there is no other warm-up. A
+    trade with an older time than the newest trade counts in the newest second. If it is older by the window or more,
+    the window starts again empty.
+
+    Source: petrosa-realtime-strategies announces a ticker_velocity but does not contain it. Straightness is Kaufman's
+    efficiency ratio.
+
+    Changed: the threshold was 0.5 % a minute; the fastest minute in the recordings was 0.39 %.
     """
 
     name = "price_velocity"
@@ -101,5 +107,5 @@ def _price_at(state: PriceVelocityState, second: int) -> float:
 
 
 def _straight(state: PriceVelocityState) -> float:
-    """Return the way made over the way travelled; above 0, as a change was made."""
+    """Return the net move over the sum of all moves; above 0, because the price has changed."""
     return abs(state.prices[-1] - state.prices[0]) / fsum([abs(new - old) for old, new in pairwise(state.prices)])

@@ -45,7 +45,7 @@ class Episode(msgspec.Struct):
 
     #: Event time of the book that began it, unix milliseconds.
     since_ms: int
-    #: Mean spread before that book, price units: what is wide is measured from here.
+    #: Mean spread before that book, price units; a spread is wide or not compared with it.
     normal: float
     #: Books in a row that were not wide.
     narrow: int = 0
@@ -80,36 +80,35 @@ class BookMeasures(NamedTuple):
 
 
 class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
-    """Read the spread and the depth against the last 20 books, the present one included.
+    """Compare the spread and the depth of a book with the 19 books before it.
 
         ratio     = spread / mean spread of the 19 books before                  (no unit)
         change    = (spread - oldest spread) / oldest spread                     (no unit)
-        velocity  = change / seconds between                                     (1/s)
+        velocity  = change / seconds since the oldest book                       (1/s)
         reduction = 1 - depth / mean depth of the 19 books before                (no unit)
 
-    where spread = best ask - best bid in price units and depth = quantity of the best 5 levels of both sides.
+    Here spread = best ask - best bid in price units, and depth = quantity of the best 5 levels of both sides.
 
-    * Liquidity is leaving: velocity > 0.5, ratio > 3, reduction > 0.5, and the spread above 0.5 bps of mid. The first
-      such book in a row sells, confidence 0.70 + 0.10 velocity / (1 + velocity) + 0.15 reduction; stop at mid + 2
-      spreads, target at mid - 4 spreads.
-    * An episode begins with a book of ratio > 2.5 and more than 0.5 bps of mid, when there is none yet. Its normal is
-      the mean spread before that book: within 20 books the mean itself gets wide, so it can't tell when an episode is
-      over.
-    * The spread normalises: the episode is older than 5 s, change < -0.5 and ratio < 2.5. That ends the episode and
-      buys, confidence 0.70 + min(0.10, age / 60 s * 0.10); stop at mid - 2 spreads, target at mid + 4 spreads.
-    * An episode also ends, in silence, when 20 books in a row were not wide (at most 2.5 times its normal, or at most
-      0.5 bps): the wide spread has left the history, and nothing is left to come back from.
+    * Sell when liquidity leaves: velocity > 0.5, ratio > 3, reduction > 0.5, and the spread is above 0.5 bps of mid.
+      Only the first such book in a row signals. Confidence 0.70 + 0.10 velocity / (1 + velocity) + 0.15 reduction;
+      stop at mid + 2 spreads, target at mid - 4 spreads.
+    * An episode of wide spread begins with a book of ratio > 2.5 and a spread above 0.5 bps of mid. The mean spread
+      before that book is remembered as normal, because the mean of 19 books itself becomes wide during an episode.
+    * Buy when the spread normalises: the episode is older than 5 s, change < -0.5 and ratio < 2.5. That ends the
+      episode. Confidence 0.70 + min(0.10, age / 60 s * 0.10); stop at mid - 2 spreads, target at mid + 4 spreads.
+    * An episode ends without a signal after 20 books in a row that were not wide (at most 2.5 times normal, or at most
+      0.5 bps): no wide spread is left in the history from which it could fall.
 
-    Both signals take the mid as their price. A stop or target that would not be above zero is left out. When the oldest
-    book is not older than this one (equal or backward time), change and velocity are 0; an episode that began later
-    than now, by a clock that was ahead, begins now.
-
-    Changed: petrosa's floor of 10 bps is above every recorded book, and was not asked of a sell, where a tick more of
-    BTC's 0.002 bps was enough, at a confidence of 0.95 as velocity has no bound. Its buy asked for a velocity below
-    -0.5, but a spread can at most vanish: -1 in the two seconds of 20 books. Its 30 s were never reached: no recorded
-    spread stayed wide for more than 0.2 s, no simulated one for more than 8 s.
+    Both signals have the mid as their price. A stop or target of zero or less is left out. Where the oldest book is
+    not older than this one (equal times, or a step back), change and velocity are 0. If a step back in time puts the
+    beginning of an episode into the future, the episode begins now.
 
     Source: Glosten and Milgrom (1985), Kyle (1985); the rules are those of petrosa-realtime-strategies.
+
+    Changed: the minimum spread was 10 bps, more than in any recorded book, and only buys required it. BTC's spread is
+    0.002 bps, so one more tick gave a sell, with confidence 0.95 because velocity has no upper bound. A buy required a
+    velocity below -0.5; but a spread can fall by 100 % at most, and 20 books span two seconds. A buy also required an
+    episode of 30 s; the longest was 0.2 s in the recordings and 8 s in the simulator.
     """
 
     name = "spread_liquidity"
@@ -155,7 +154,7 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
             if now.ratio > params.wide_ratio and book.spread_bps > params.wide_bps:
                 state.episode = Episode(book.time_ms, now.normal)
             return
-        # A clock that was ahead when it began does not keep it young for as long as that.
+        # If the clock was ahead when the episode began, it begins now.
         episode.since_ms = min(episode.since_ms, book.time_ms)
         age_s = (book.time_ms - episode.since_ms) / 1000
         if age_s > params.min_episode_s and now.change < -params.fall and now.ratio < params.wide_ratio:

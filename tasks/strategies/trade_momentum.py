@@ -41,33 +41,36 @@ class TradeMomentumState(State):
     seconds: list[int] = msgspec.field(default_factory=list)
     bought: list[float] = msgspec.field(default_factory=list)
     sold: list[float] = msgspec.field(default_factory=list)
-    #: What the last trade said: +1 buy, -1 sell, 0 neither.
+    #: The side of the last trade's score: +1 buy, -1 sell, 0 neither.
     side: int = 0
 
 
 class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
-    """Add up three opinions, each between -1 and 1.
+    """Add up three scores of a trade, each between -1 and 1.
 
         score = 0.4 tanh(z) + 0.3 size + 0.3 flow
         z     = r / sd, r = ln(price / price 50 trades ago), sd = standard deviation of the r so far
         size  = side * min(1, quantity / mean quantity of the 50 trades before), side = +1 taker buy, -1 taker sell
         flow  = (taker buys - taker sells) / (both), in base units, over the last 30 s
 
-    score > 0.7: buy; score < -0.7: sell; at the price of the trade, confidence
-    0.65 + 0.30 (|score| - 0.7) / (1 - 0.7), so 0.65 at the threshold and 0.95 at a score of 1.
+    Buy when score > 0.7, sell when score < -0.7, at the price of the trade. Confidence 0.65 + 0.30 (|score| - 0.7) /
+    (1 - 0.7): 0.65 at the threshold, 0.95 at a score of 1.
 
-    * sd is exponentially weighted with a half-life of 200 trades, about its own weighted mean, and includes the present
-      r. The first returns weigh equally, until one more would weigh less than the half-life says. A market that never
-      moved has sd = 0: then z = 0.
+    * sd is exponentially weighted around the mean of r, which is weighted in the same way. The half-life is 200
+      trades, and the present r is included. The first returns have equal weights, until those would be smaller than
+      the weight that the half-life gives. In a market that never moved sd is 0; then z = 0.
     * Flow is kept in buckets of a whole second of event time: the second of the trade and the 29 before it. A trade
-      whose time runs backwards counts as of the newest second; one that runs back by the window or more starts the
-      flow again, so that a single wrong clock can't freeze it.
-    * A signal comes with the trade that changes what the trades say. Size belongs to the single trade, so the score
-      jumps from trade to trade and a condition is left and entered often: the cool-down sets the pace.
-    * Warm-up: 50 + 200 trades, so that sd stands on as many returns as its half-life.
+      with an older time than the newest trade counts in the newest second. If it is older by the window or more, the
+      flow starts again empty, so that one timestamp in the future can't freeze it.
+    * A signal comes with the first trade at which the score is beyond a threshold. The size of a single trade is part
+      of the score, so the score often crosses the threshold; the cool-down limits the number of signals.
+    * Warm-up: 50 + 200 trades, so that sd covers as many returns as its half-life.
 
-    Source: petrosa-realtime-strategies, whose score adds a raw return to two terms of unit scale and so never fires.
-    Changed: 0.65 + 0.2 |score| left the confidence between 0.79 and 0.85, as no signal has a score below 0.7.
+    Source: petrosa-realtime-strategies, which adds the raw return to two terms of up to 1, so its score never reaches
+    the threshold.
+
+    Changed: the confidence was 0.65 + 0.2 |score|. No signal has a score below 0.7, so it was always between 0.79 and
+    0.85.
     """
 
     name = "trade_momentum"
