@@ -1,0 +1,65 @@
+"""What ingest answers on NATS to who asks how full it is."""
+
+from types import SimpleNamespace
+from typing import Any
+
+from ingest.lanes import LaneLimits, Lanes
+from ingest.monitoring.feed_reports import FeedReports
+from ingest.monitoring.findings import Findings
+from ingest.monitoring.status_responder import StatusResponder
+from tasks.protocol import feed_report, ingest_status
+from tasks.protocol.feed_report import FeedReport
+from tasks.protocol.findings import Finding
+from tasks.protocol.ingest_status import EACH_SHARD, IngestStatus
+from tasks.protocol.routing import Pool, Router
+from tests.support.events import trade
+
+FOUND = Finding("warning", "lanes", "late", "wait", "lanes_slow")
+
+
+class Asked:
+    """A responder of a shard that holds one event, with three frames waiting in its source."""
+
+    def __init__(self, shard: int = 0, *, keeps: bool = False) -> None:
+        self.lanes = Lanes(Router([Pool("trade", ("trade",))]), LaneLimits(10_000, 50_000))
+        self.lanes.offer(trade(), "")
+        self.reports, source = FeedReports(), SimpleNamespace(keeps=keeps, pending=3)
+        given: Any = source
+        self._responder = StatusResponder(shard, self.lanes, given, Findings(lambda: [FOUND]), self.reports)
+        self._answers: list[bytes] = []
+
+    async def ask(self, request: bytes = b"") -> IngestStatus | None:
+        async def respond(answer: bytes) -> None:
+            self._answers.append(answer)
+
+        message: Any = SimpleNamespace(data=request, respond=respond)
+        await self._responder.answer(message)
+        return ingest_status.decode(self._answers.pop()) if self._answers else None
+
+
+async def test_the_answer_says_what_is_held_what_is_the_bound_and_what_is_found():
+    asked = Asked()
+    answer = await asked.ask()
+    assert answer == IngestStatus(asked.lanes.held_bytes, 50_000, 3 + 1, [FOUND], 0)
+    assert answer.held_bytes > 0
+
+
+async def test_who_publishes_to_a_stream_need_not_wait():
+    answer = await Asked(keeps=True).ask()
+    assert answer is not None
+    assert (answer.held_bytes, answer.held_frames) == (0, 0)
+
+
+async def test_other_shards_than_the_first_answer_only_who_asks_each_of_them():
+    asked = Asked(shard=1)
+    assert await asked.ask() is None
+    answer = await asked.ask(EACH_SHARD)
+    assert answer is not None
+    assert answer.shard == 1
+
+
+async def test_a_feeds_report_is_kept_and_anything_else_is_no_report():
+    asked = Asked()
+    await asked.ask(feed_report.encode(FeedReport("binance-1", 5, 2)))
+    await asked.ask(b"nonsense")
+    assert asked.reports.silent(now_s=0.0) == 2
