@@ -8,6 +8,9 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
+from tasks.events import Depth
+from tasks.frames import parse, recordings
+from tasks.frames.model import FrameMetadata
 from tasks.ledger import Keys
 from tests.data import RECORDING, make_upgrade
 from tests.support.stacks.pipeline import backtested, command, deadletters, finish, replay, running
@@ -22,6 +25,13 @@ def _left_behind(instance: Instance, plan: Plan) -> Stack:
     return Stack(instance, plan)
 
 
+def books(symbol: str) -> int:
+    """Return how many spot books of a symbol the recording holds."""
+    lines = enumerate(recordings.read(RECORDING), start=1)
+    events = (parse(line.raw, FrameMetadata(line.stream, seq, line.received_at_ns)) for seq, line in lines)
+    return sum(isinstance(each, Depth) and (each.venue, each.symbol) == ("spot", symbol) for each in events)
+
+
 def test_data_of_the_previous_version_is_taken_over_with_equal_digest(tmp_path: Path):
     rest = tmp_path / "rest.jsonl"
     rest.write_bytes(make_upgrade.part(slice(make_upgrade.LINES, None)))
@@ -33,7 +43,7 @@ def test_data_of_the_previous_version_is_taken_over_with_equal_digest(tmp_path: 
         letters = deadletters(stack)
         audited = command(stack, "backtest", str(RECORDING), "--audit", "--digest").strip()
         history = command(stack, "strategies", "history", "--json")
-        states = command(stack, "state", "show", "--json")
+        states = command(stack, "state", "show", "--json", "--symbol", "BTCUSDT", "--strategy", "orderbook_skew")
     assert before >= make_upgrade.APPLIED, "the version before had applied these"
     assert (live.digest, live.frames, live.repeats, live.dropped) == (
         audited,
@@ -43,4 +53,5 @@ def test_data_of_the_previous_version_is_taken_over_with_equal_digest(tmp_path: 
     )
     assert len(letters) == 1
     assert [json.loads(line)["author"] for line in history.splitlines()][-1:] == ["ann"]
-    assert states
+    [state] = [told for line in states.splitlines() if (told := json.loads(line)).get("venue") == "spot"]
+    assert state["seen"] == books("BTCUSDT"), "the state went on from that of the version before"

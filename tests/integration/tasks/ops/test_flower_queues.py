@@ -22,7 +22,7 @@ def queue(redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch, clien
     client.delete(namespace)
 
 
-def test_lengths_are_those_on_the_broker_of_the_settings_whatever_flower_is_given(queue: str):
+def test_lengths_are_those_on_the_broker_of_the_settings(queue: str):
     """Flower's own client does not know all of our addresses, such as those of Sentinels."""
 
     async def lengths() -> list[dict[str, Any]]:

@@ -31,7 +31,7 @@ def test_a_run_that_takes_longer_ends_its_process_with_a_traceback(block: str):
     assert 'File "<string>", line 5' in done.stderr
 
 
-def test_a_run_that_takes_all_memory_ends_its_process_with_a_status_of_its_own():
+def test_a_run_that_takes_all_memory_ends_its_process_with_its_own_status():
     done = ran("raise MemoryError")
     assert (done.returncode, done.stdout) == (NO_MEMORY_STATUS, "")
     assert "MemoryError" in done.stderr

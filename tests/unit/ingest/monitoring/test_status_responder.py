@@ -37,7 +37,7 @@ class Asked:
         return ingest_status.decode(self._answers.pop()) if self._answers else None
 
 
-async def test_the_answer_says_what_is_held_what_is_the_bound_and_what_is_found():
+async def test_the_answer_says_what_is_held_its_bound_and_what_is_found():
     asked = Asked()
     answer = await asked.ask()
     assert answer == IngestStatus(asked.lanes.held_bytes, 50_000, 3 + 1, [FOUND], 0)

@@ -16,7 +16,7 @@ def refuse(why: str) -> list[str]:
     return [line["why"] for line in logs]
 
 
-def test_a_refused_task_has_no_result_and_each_new_reason_is_logged_at_once():
+def test_a_refused_task_has_no_result_and_a_new_reason_is_logged_at_once():
     assert refuse("NOPERM first") == ["NOPERM first"]
     assert refuse("NOPERM first") == []
     assert refuse("NOPERM second") == ["NOPERM second"]
