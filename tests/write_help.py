@@ -1,4 +1,4 @@
-"""Writes what `./run demo --help` and `./run bench --help` print, which need no installation: python -m tests.write_help."""
+"""Writes what `./run demo --help` and its like print where nothing is installed: python -m tests.write_help."""
 
 from pathlib import Path
 
@@ -7,19 +7,24 @@ from typer.testing import CliRunner
 
 from compose.local import commands as demo
 from compose.local.processes import ROOT
+from ingest import __main__ as ingest
+from tasks.cli import main as tasks
 from tests.bench import commands as bench
 
 WIDTH = 100
 COMMANDS: dict[str, tuple[typer.Typer, Path]] = {
     "demo": (demo.app, ROOT / "compose" / "local" / "help.txt"),
     "bench": (bench.app, ROOT / "tests" / "bench" / "help.txt"),
+    "tasks": (tasks.app, ROOT / "tasks" / "help.txt"),
+    "ingest": (ingest.app, ROOT / "ingest" / "help.txt"),
 }
 
 
 def text(name: str) -> str:
     """Return the help of a command of `./run`, as a terminal of 100 columns shows it."""
     app, _ = COMMANDS[name]
-    return CliRunner().invoke(app, [name, "--help"], prog_name="./run", terminal_width=WIDTH).output
+    words, prog_name = ([name], "./run") if name in {"demo", "bench"} else ([], f"./run {name}")
+    return CliRunner().invoke(app, [*words, "--help"], prog_name=prog_name, terminal_width=WIDTH).output
 
 
 if __name__ == "__main__":

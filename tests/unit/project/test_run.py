@@ -1,108 +1,17 @@
 import os
 import re
-import shutil
 import signal
-import stat
-import subprocess
-import sys
-from pathlib import Path
 
 import pytest
 
 from compose.local.processes import ROOT
-from tests import write_help
+from tests.support.checkout import FAKE_PYTHON, OLD_PYTHON, Checkout
 from tests.support.waiting import wait_for
-
-# Stands for a Python: makes a `.venv` that holds itself, notes what pip is asked for, and does the rest for real.
-FAKE_PYTHON = f"""#!/bin/sh
-case "$*" in
-*ensurepip*) [ ! -e "$FAKE/no-ensurepip" ] ;;
-"-I -m venv --clear "*) rm -rf "$5" && mkdir -p "$5/bin" && cp "$0" "$5/bin/python" ;;
-"-I -m pip "*)
-    echo "$*" >>"$FAKE/pip"
-    while [ -e "$FAKE/slow-network" ]; do sleep 0.02; done
-    [ ! -e "$FAKE/no-network" ]
-    ;;
-"-m pytest"* | "-m compose.local"* | "-m tests.bench"*) echo "ran $*" ;;
-*realpath*) echo "$FAKE/python3" ;;
-*) exec "{sys.executable}" "$@" ;;
-esac
-"""
-OLD_PYTHON = '#!/bin/sh\n[ "$*" != --version ] && exit 1\necho "Python 3.9.2"\n'
-NAMES = ("python", "python3", *(f"python3.{minor}" for minor in range(11, 16)))
-
-
-class Checkout:
-    """A copy of what `run` needs, and a machine whose only Python is `python`."""
-
-    def __init__(self, folder: Path, python: str) -> None:
-        self.root = folder / "checkout"
-        self.fake = folder / "fake"
-        self.called_from = folder
-        for directory in (self.root, self.fake):
-            directory.mkdir()
-        shutil.copy(ROOT / "run", self.root)
-        for _, file in write_help.COMMANDS.values():
-            copy = self.root / file.relative_to(ROOT)
-            copy.parent.mkdir(parents=True)
-            shutil.copy(file, copy)
-        for name in ("demo", "dev", "bench"):
-            (self.root / f"requirements-{name}.txt").write_text(f"{name}==1\n")
-        for name in NAMES:
-            program = self.fake / name
-            program.write_text(python)
-            program.chmod(program.stat().st_mode | stat.S_IXUSR)
-
-    def run(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
-        process = self.start(*arguments, **environment)
-        out, err = process.communicate(timeout=60)
-        return subprocess.CompletedProcess(process.args, process.returncode, out, err)
-
-    def start(self, *arguments: str, **environment: str) -> subprocess.Popen[str]:
-        clean = {name: value for name, value in os.environ.items() if name != "PYTHON"}
-        path = f"{self.fake}:{os.environ['PATH']}"
-        return subprocess.Popen(
-            [self.root / "run", *arguments],
-            cwd=self.called_from,
-            env=clean | {"PATH": path, "FAKE": str(self.fake)} | environment,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
-
-    @property
-    def installs(self) -> list[str]:
-        log = self.fake / "pip"
-        return log.read_text().splitlines() if log.exists() else []
 
 
 @pytest.fixture
 def checkout(tmp_path):
     return Checkout(tmp_path, FAKE_PYTHON)
-
-
-def test_without_a_command_the_menu_names_each_command(checkout):
-    menu = checkout.run()
-    assert menu.returncode == 0
-    assert re.findall(r"^  (\w+) {2,}\S", menu.stdout, re.MULTILINE) == [
-        "demo",
-        "tasks",
-        "ingest",
-        "celery",
-        "bench",
-        "test",
-        "check",
-        "fix",
-        "lock",
-        "clean",
-    ]
-
-
-def test_an_unknown_command_gets_one_line(checkout):
-    answer = checkout.run("dmeo")
-    assert answer.returncode == 2
-    assert answer.stderr == "error: there is no './run dmeo'; './run' shows the menu\n"
 
 
 def test_a_python_that_is_too_old_gets_one_line(tmp_path):
@@ -207,27 +116,6 @@ def test_one_that_was_killed_while_it_installed_holds_up_no_other(checkout):
     assert len(checkout.installs) == 2, "what the first one left is no environment"
 
 
-@pytest.mark.parametrize("flag", ["-h", "--help"])
-@pytest.mark.parametrize("name", [*write_help.COMMANDS])
-def test_the_help_of_a_command_needs_no_installation(checkout, name, flag):
-    _, file = write_help.COMMANDS[name]
-    answer = checkout.run(name, "--json", flag)
-    assert (answer.returncode, answer.stdout, answer.stderr) == (0, file.read_text(), "")
-    assert not (checkout.root / ".venv").exists()
-
-
-@pytest.mark.parametrize("name", [*write_help.COMMANDS])
-def test_the_help_of_a_command_is_what_its_options_are(name):
-    _, file = write_help.COMMANDS[name]
-    assert file.read_text() == write_help.text(name), "written again by .venv/bin/python -m tests.write_help"
-
-
-@pytest.mark.parametrize("name", ["test", "check", "fix", "lock", "clean"])
-def test_the_help_of_a_command_without_options_is_the_menu(checkout, name):
-    assert checkout.run(name, "--help").stdout == checkout.run().stdout
-    assert not (checkout.root / ".venv").exists()
-
-
 def test_other_requirements_are_installed(checkout):
     checkout.run("demo")
     (checkout.root / "requirements-demo.txt").write_text("demo==2\n")
@@ -262,7 +150,7 @@ def test_locked_requirements_name_no_index():
 
 
 def test_clean_removes_what_was_made_and_nothing_else(checkout):
-    before = {*checkout.root.rglob("*")}
+    before = checkout.files
     checkout.run("demo")
     made = [
         ".run/demo-1/x.log",
@@ -276,4 +164,4 @@ def test_clean_removes_what_was_made_and_nothing_else(checkout):
         (checkout.root / name).parent.mkdir(parents=True, exist_ok=True)
         (checkout.root / name).touch()
     assert checkout.run("clean").returncode == 0
-    assert {*checkout.root.rglob("*")} - before == {checkout.root / "tasks"}
+    assert checkout.files == before
