@@ -1,5 +1,6 @@
 """Publishing of feeds: into a stream where there is one, else on core NATS."""
 
+import asyncio
 import sys
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -8,23 +9,24 @@ import structlog
 
 from ingest.feeds.publisher import CorePublisher, Publisher
 from ingest.feeds.stream_publisher import StreamPublisher
-from tasks.errors import RealtimeStrategiesError
-from tasks.settings import Settings
+from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
+from tasks.settings import Settings, mask
 
 log = structlog.get_logger()
 
 
 @asynccontextmanager
-async def publishing(settings: Settings) -> AsyncIterator[Publisher]:
+async def publishing(settings: Settings, within_s: float | None = None) -> AsyncIterator[Publisher]:
     """Yield a connected publisher; at the end what it has is sent, whatever ended it.
 
-    Raises SettingsError: a subject is refused, perhaps that of the last frame; NotStoredError: the stream does not have
-    all that was published to it.
+    Raises ServerUnavailableError: NATS was not there `within_s`; None waits for as long as it takes. SettingsError: a
+    subject is refused, perhaps that of the last frame. NotStoredError: the stream does not have all that was published
+    to it.
     """
     publisher = StreamPublisher(settings) if settings.ingest_source == "jetstream" else CorePublisher(settings)
     with publisher.client.refusals() as publisher.refused:
         try:
-            await publisher.open()
+            await _open(publisher, settings, within_s)
             yield publisher
         finally:
             await publisher.close()
@@ -33,3 +35,13 @@ async def publishing(settings: Settings) -> AsyncIterator[Publisher]:
             if not isinstance(sys.exception(), RealtimeStrategiesError):
                 publisher.check()
                 publisher.verify()
+
+
+async def _open(publisher: Publisher, settings: Settings, within_s: float | None) -> None:
+    try:
+        async with asyncio.timeout(within_s):
+            await publisher.open()
+    except TimeoutError:
+        raise ServerUnavailableError(
+            f"NATS at {mask(settings.nats_url)} was not there: nothing was published"
+        ) from None

@@ -46,8 +46,8 @@ def market(plan: SimulationPlan, start_ns: int) -> SimulatedMarket:
 
 
 async def simulate(settings: Settings, plan: SimulationPlan) -> None:
-    """Publish until `plan.seconds` are over."""
-    async with publishing(settings) as publisher:
+    """Publish for `plan.seconds` from when NATS is there. Raises ServerUnavailableError: it was not there in that time."""
+    async with publishing(settings, within_s=plan.seconds) as publisher:
         await _pace(publisher, plan)
 
 

@@ -6,7 +6,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterable, MutableMapping
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -14,10 +14,13 @@ from typing import Any
 import pytest
 from structlog.testing import capture_logs
 
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
 from ingest.feeds.publisher import Connection
 from ingest.feeds.replay import CHUNK_LINES, replay
 from ingest.feeds.simulate import SimulationPlan, simulate
 from tasks import frames
+from tasks.errors import NotStoredError, ServerUnavailableError
 from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
@@ -100,6 +103,28 @@ async def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds
             event = frames.parse(raw, model.FrameMetadata(subject, 1, 1))
             assert isinstance(event, Depth | Trade)
             assert event.venue == "usdm"
+
+
+@pytest.mark.parametrize("source", ["core", "jetstream"])
+async def test_a_simulation_ends_after_its_seconds_while_nats_is_unavailable(source):
+    plan = SimulationPlan(["BTCUSDT"], "spot", rate=None, seed=None, seconds=0.2)
+    with pytest.raises(ServerUnavailableError, match="was not there: nothing was published"):
+        await asyncio.wait_for(simulate(Settings(nats_url=NOWHERE, ingest_source=source), plan), HANGS_S)
+
+
+@pytest.mark.parametrize("source", ["core", "jetstream"])
+async def test_a_simulation_ends_after_its_seconds_when_nats_becomes_unavailable(source):
+    with Instance("simulation") as instance:
+        server, url = start_nats(instance, jetstream=source == "jetstream")
+        settings = Settings(nats_url=url, ingest_source=source)
+        plan = SimulationPlan(["BTCUSDT"], "spot", rate=1000, seed=None, seconds=2)
+        async with listening(url) as listener:
+            task = asyncio.create_task(simulate(settings, plan))
+            await until(lambda: _more_than(listener, 0), "the first frame")
+        instance.kill(server)
+        expected = nullcontext() if source == "core" else pytest.raises(NotStoredError, match="not known to be stored")
+        with expected:
+            await asyncio.wait_for(task, HANGS_S)
 
 
 async def test_a_replay_of_the_exchanges_own_frames_names_their_streams(nats_url, tmp_path):
