@@ -15,7 +15,9 @@
 The version names what strategies do, not how it is spread: partitions do not count.
 """
 
+import ast
 import hashlib
+import re
 import tomllib
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -30,6 +32,9 @@ from tasks.protocol.routing import Pool
 from tasks.settings import validation
 
 _RESERVED = ("gate", "symbols")
+#: The name of a table as tomllib gives it, a tuple of keys; and a key that needs no quotes.
+_KEYS = re.compile(r"""\((?=['"]).*['"],?\)""")
+_BARE = re.compile(r"[\w-]+", re.ASCII)
 
 
 class StrategyConfiguration(BaseModel):
@@ -136,7 +141,7 @@ class Configuration(BaseModel):
         try:
             return cls.model_validate_json(canonical)
         except ValidationError as error:
-            first = error.errors()[0]
+            first = validation.faults(error)[0]
             raise LedgerError(
                 f"the ledger's configuration can't be read: {validation.place(first)} {validation.say(first)}"
             ) from None
@@ -161,7 +166,7 @@ def check(tables: Any, what: str) -> Configuration:
     try:
         return Configuration.model_validate(tables)
     except ValidationError as error:
-        said = [f"{validation.place(fault)}: {validation.say(fault)}" for fault in error.errors()]
+        said = [f"{validation.place(fault)}: {validation.say(fault)}" for fault in validation.faults(error)]
         raise SettingsError.of(f"{what} can't be used", said) from None
 
 
@@ -181,5 +186,10 @@ def read(path: Path) -> Configuration:
 
 def _where_first(said: str) -> str:
     """Return tomllib's error with the place before it: `line 3, column 5: expected ']' at the end of ...`."""
+    said = _KEYS.sub(lambda keys: ".".join(map(_toml_key, ast.literal_eval(keys[0]))), said)
     what, _, where = said.removesuffix(")").rpartition(" (at ")
     return f"{where}: {what[0].lower()}{what[1:]}" if what else said
+
+
+def _toml_key(key: str) -> str:
+    return key if _BARE.fullmatch(key) else f'"{key}"'

@@ -42,7 +42,7 @@ def create(name: str, params: dict[str, Any]) -> AnyStrategy:
     try:
         return strategy_type.create(params)
     except ValidationError as error:
-        said = [f"{name}: {_place(fault)}{validation.say(fault)}" for fault in error.errors()]
+        said = [f"{name}: {_place(fault)}{validation.say(fault)}" for fault in validation.faults(error)]
     raise SettingsError("\n".join(said))
 
 

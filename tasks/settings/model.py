@@ -256,7 +256,7 @@ def load() -> Settings:
     try:
         settings = Settings()
     except ValidationError as error:
-        wrong += [_describe(fault) for fault in error.errors()]
+        wrong += [_describe(fault) for fault in validation.faults(error)]
     if wrong or settings is None:
         raise SettingsError.of("the settings can't be used", wrong)
     return settings

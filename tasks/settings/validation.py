@@ -1,5 +1,8 @@
 """Error messages for invalid values, in our words instead of pydantic's. Pure."""
 
+import math
+
+from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 _WORDS = {
@@ -29,11 +32,25 @@ _WORDS = {
 _ENDS = ("_type", "_parsing", "_from_float", "_parsing_size", "_attributes_type", "_unicode", "_sub_type")
 
 
+#: A list is as long as it is in the file: an item that can't be used does not make it too short.
+_OF_LENGTH = frozenset({"too_short", "too_long"})
+
+
+def faults(error: ValidationError) -> list[ErrorDetails]:
+    """Return what is wrong, without what only follows from it."""
+    found = error.errors()
+    inside = {fault["loc"][:depth] for fault in found for depth in range(len(fault["loc"]))}
+    return [fault for fault in found if fault["type"] not in _OF_LENGTH or fault["loc"] not in inside]
+
+
 def say(fault: ErrorDetails) -> str:
     """Return what is wrong, without the value: it may be a secret."""
     kind = fault["type"]
     if kind == "value_error":
         return fault["msg"].removeprefix("Value error, ")
+    # It is beyond any bound, but no other number would be told so.
+    if isinstance(fault["input"], float) and math.isnan(fault["input"]):
+        return _WORDS["finite_number"]
     for end in _ENDS:
         kind = kind.removesuffix(end) if kind not in _WORDS else kind
     words = _WORDS.get(kind)

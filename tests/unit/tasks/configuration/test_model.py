@@ -147,6 +147,10 @@ def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
         (b"a = ", "end of document: invalid value"),
         (b"[pools]\nkinds = depth", "line 2, column 9: invalid value"),
         (b"\xff\xfe", "it is not text in UTF-8"),
+        (b"[pools.trade]\n[pools.trade]", "line 2, column 13: cannot declare pools.trade twice"),
+        (b"[pools]\n[pools]", "line 2, column 7: cannot declare pools twice"),
+        (b'[a."m:C\')"]\n[a."m:C\')"]', 'line 2, column 11: cannot declare a."m:C\')" twice'),
+        (b"a = {b = 1}\n[a.b]", "line 2, column 5: cannot declare a.b twice"),
     ],
 )
 def test_a_file_that_is_not_toml_is_one_line_that_says_where(tmp_path, content, said):
@@ -155,6 +159,22 @@ def test_a_file_that_is_not_toml_is_one_line_that_says_where(tmp_path, content, 
     with pytest.raises(SettingsError) as refusal:
         read(path)
     assert str(refusal.value) == f"{path} is not TOML: {said}"
+
+
+@pytest.mark.parametrize(
+    ("old", "new", "said"),
+    [
+        ('kinds = ["depth"]', 'kinds = ["trades"]', "pools.depth.kinds.0: must be 'depth' or 'trade'"),
+        ('kinds = ["depth"]', "kinds = []", "pools.depth.kinds: must have at least 1"),
+        ("min_confidence = 0.7", "min_confidence = nan", "must be a finite number"),
+        ("min_confidence = 0.7", "min_confidence = inf", "must be at most 1.0"),
+    ],
+)
+def test_one_mistake_is_one_true_line(written, old, new, said):
+    with pytest.raises(SettingsError) as refusal:
+        read(written(OVERRIDES.replace(old, new)))
+    [fault] = refusal.value.faults
+    assert fault.endswith(said)
 
 
 OVERRIDES = """
