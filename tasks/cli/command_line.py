@@ -7,13 +7,14 @@ import typer._coercion
 from pydantic import ValidationError
 from rich.console import ConsoleDimensions
 from rich.table import Column, Table
+from rich.text import Text
 
 from tasks.settings import validation
 from tasks.version import VERSION
 
 
 def _in_our_words(error: ValidationError) -> str:
-    return "; ".join(map(validation.say, error.errors()))
+    return "; ".join(map(validation.say, validation.faults(error)))
 
 
 # Typer has pydantic look at values, and prints what that says of them; it asks nobody.
@@ -44,6 +45,14 @@ class Console(rich.console.Console):  # noqa: TID251 this is the one that is mea
 def table(*heads: str, **options: Any) -> Table:
     """Return a table whose cells are never cut: on a narrow terminal they go on in the next line."""
     return Table(*(Column(head, overflow="fold") for head in heads), box=None, pad_edge=False, **options)
+
+
+def print_line(out: Console, line: Text) -> None:
+    """Print a line of a list, whole: what a narrow terminal has no room for goes on below."""
+    if out.is_terminal:
+        out.print(line, soft_wrap=True)
+    else:
+        out.file.write(f"{line.plain}\n")  # not through rich, which makes blanks of tabs
 
 
 def print_table(out: Console, rows: Table) -> None:

@@ -92,19 +92,22 @@ def list_letters(
         count += 1
         if as_json:
             typer.echo(msgspec.json.encode(format_dead_letters.facts(letter)))
-        elif out.is_terminal:
-            out.print(Text(format_dead_letters.line(letter)), no_wrap=True, overflow="ellipsis")
         else:
-            typer.echo(format_dead_letters.line(letter))
+            command_line.print_line(out, Text(format_dead_letters.line(letter)))
     if not count and not as_json:
         typer.echo("no dead letters")
 
 
 @app.command()
-def show(ids: Annotated[list[str], typer.Argument(help="Ids, as `list` shows them.")]) -> None:
+def show(
+    ids: Annotated[list[str], typer.Argument(help="Ids, as `list` shows them.")], *, as_json: AsJson = False
+) -> None:
     """Show everything about dead letters: the frame or the event, and why, with the traceback."""
     for number, letter in enumerate(DeadLetterStore(LedgerReader.reach(load())).get(ids)):
-        typer.echo("\n".join([*[""] * bool(number), *format_dead_letters.whole(letter)]))
+        if as_json:
+            typer.echo(msgspec.json.encode(format_dead_letters.facts(letter)))
+        else:
+            typer.echo("\n".join([*[""] * bool(number), *format_dead_letters.whole(letter)]))
 
 
 @app.command()

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 import msgspec
 from rich.text import Text
 
-from tasks.cli.command_line import Console
+from tasks.cli.command_line import Console, print_line
 from tasks.events import DateMs
 from tasks.protocol.utc_time import utc, utc_iso_ms
 
@@ -58,7 +58,7 @@ class SignalColumns:
         self._print(("UTC", "strategy", "symbol", "side", "price", "sure", "why"), ("dim",) * 7)
 
     def show(self, signal: DisplayedSignal) -> None:
-        """Print one signal; a terminal gets what fits into its width."""
+        """Print one signal. A terminal gets of the reason, a sentence, what fits behind the values, which are whole."""
         self._strategy = max(self._strategy, len(signal.strategy))
         self._symbol = max(self._symbol, len(signal.symbol))
         price, sure = f"{signal.price:,.8g}", f"{signal.confidence:.2f}"
@@ -69,8 +69,9 @@ class SignalColumns:
         close = self._console.is_terminal and self._console.width < _WIDE
         forms = ("<8", f"<{self._strategy}", f"<{self._symbol}", "<5", ">10" if close else ">14", "<4", "")
         padded = [Text(f"{cell:{form}}", style) for cell, style, form in zip(cells, styles, forms, strict=True)]
-        line = Text(" " if close else "  ").join(padded)
+        space, reason = Text(" " if close else "  "), padded.pop()
+        line = space.join([*padded, Text()])
         if self._console.is_terminal:
-            self._console.print(line, no_wrap=True, overflow="ellipsis")
-        else:
-            self._console.print(line, soft_wrap=True)
+            room = self._console.width - line.cell_len
+            reason.truncate(max(0, room), overflow="ellipsis" if room > 0 else "crop")
+        print_line(self._console, line + reason)

@@ -58,10 +58,7 @@ def show(
         return
     console = command_line.Console()
     for line in format_states.lines(row for _, row in rows):
-        if console.is_terminal:
-            console.print(Text(line), no_wrap=True, overflow="ellipsis")
-        else:
-            typer.echo(line)
+        command_line.print_line(console, Text(line))
 
 
 def _strategy_finder(settings: Settings) -> Callable[[StateField], AnyStrategy | None]:

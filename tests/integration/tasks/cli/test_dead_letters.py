@@ -22,6 +22,7 @@ LETTERS = {
     "3000000-0": DeadLetter("condemned", "5 runs", pool="trade", event=trade(symbol="ETHUSDT")),
     "4000000-0": dead_letters.refused("not_json", "no", "binance.x", b"\xff"),
 }
+WHYS = ("best bid above", "ValueError: two", "5 runs", "no")
 
 
 @pytest.fixture
@@ -95,6 +96,22 @@ def test_show_tells_everything_of_the_letters_that_are_named(stream: str):
     assert "\nreason          strategy_error\n" in text
     assert "\nbids            ((1999.0, 1.0),)\n" in text
     assert "raw, 1 bytes:\n\\xff" in text
+
+
+def test_show_tells_the_same_to_programs(stream: str):
+    shown = [json.loads(line) for line in asked("show", "--json", "2000000-0", "4000000-0").output.splitlines()]
+    listed = [json.loads(line) for line in asked("list", "--json").output.splitlines()]
+    assert shown == [listed[1], listed[3]]
+    assert shown[0]["detail"].strip().endswith("ValueError: two")
+    assert (shown[0]["event"]["symbol"], shown[1]["raw"], shown[1]["raw_encoding"]) == ("ETHUSDT", "/w==", "base64")
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_list_is_whole_on_a_narrow_terminal_too(stream: str, monkeypatch, terminal):
+    monkeypatch.setenv("COLUMNS", "80")
+    monkeypatch.setenv("FORCE_COLOR" if terminal else "NO_COLOR", "1")
+    assert "depth iceberg ETHUSDT" in (shown := asked("list").output)
+    assert [line[-len(why) :] for line, why in zip(shown.splitlines(), WHYS, strict=True)] == [*WHYS]
 
 
 @pytest.mark.parametrize("name", ["1-1", "1000000", "-", "*", "1000000-0-0"])

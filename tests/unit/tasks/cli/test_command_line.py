@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 import typer
+from rich.text import Text
 from typer.testing import CliRunner
 
 from compose.local import commands as demo
@@ -130,6 +131,20 @@ def test_on_a_narrow_terminal_a_value_goes_on_in_the_next_line():
     text = file.getvalue()
     assert (text.count("X"), text.count("y")) == (60, 90)
     assert "…" not in text
+
+
+@pytest.mark.parametrize("terminal", [True, False])
+def test_a_line_of_a_list_is_whole_on_any_terminal(terminal):
+    out, file = printed(terminal=terminal)
+    tab = "" if terminal else "\t"
+    command_line.print_line(out, Text("word " * 30 + ":boom:" + tab))
+    assert file.getvalue() == "word " * 30 + ":boom:" + tab + "\n"
+
+
+@pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "tasks" / "cli").glob("*.py")))
+def test_nothing_but_the_reason_of_a_signal_is_cut(module):
+    source = (ROOT / "tasks" / "cli" / f"{module}.py").read_text()
+    assert source.count("ellipsis") == (module == "format_signals")
 
 
 def test_settings_are_whole_in_a_pipe(monkeypatch):

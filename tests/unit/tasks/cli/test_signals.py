@@ -44,12 +44,18 @@ def printed(width: int, *signals: bytes, colour: bool = False, terminal: bool = 
     return text.getvalue().splitlines()
 
 
-@pytest.mark.parametrize("width", [50, 80, 99, 100, 160])
+@pytest.mark.parametrize("width", [80, 99, 100, 160])
 def test_on_a_terminal_a_signal_is_one_line_that_fits_in_aligned_columns(width):
     lines = printed(width, signal(), signal(symbol="ETHUSDT", action="close", price=0.00012345))
     assert len(lines) == 3
     assert all(len(line) <= width for line in lines)
     assert len({line.index(word) for line, word in zip(lines, ("side", "buy", "close"), strict=True)}) == 1
+
+
+@pytest.mark.parametrize("width", [20, 40, 58])
+def test_a_terminal_too_narrow_for_the_values_cuts_none_of_them(width):
+    line = printed(width, signal(price=61675.123))[1]
+    assert line.split() == ["00:03:13", "orderbook_skew", "BTCUSDT", "buy", "61,675.123", "0.95"]
 
 
 def test_a_long_reason_is_cut_on_a_terminal_and_whole_in_a_pipe():
