@@ -5,7 +5,7 @@ import signal
 import pytest
 
 from compose.local.processes import ROOT
-from tests.support.checkout import FAKE_PYTHON, OLD_PYTHON, Checkout
+from tests.support.stacks.checkout import FAKE_PYTHON, OLD_PYTHON, Checkout
 from tests.support.waiting import wait_for
 
 

@@ -6,7 +6,7 @@ import pytest
 
 from tasks.version import VERSION
 from tests import write_help
-from tests.support.checkout import COMMANDS, FAKE_PYTHON, Checkout
+from tests.support.stacks.checkout import COMMANDS, FAKE_PYTHON, Checkout
 
 
 @pytest.fixture
