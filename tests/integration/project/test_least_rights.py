@@ -93,7 +93,7 @@ def _answers(client: redis.Redis) -> bool:
         return False
 
 
-@pytest.mark.parametrize("server", [with_tls, pytest.param(plain, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("server", [plain, with_tls])
 def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
     server: Callable[[Instance], AbstractContextManager[Server]],
 ):

@@ -1,20 +1,15 @@
 """The Kubernetes manifests as kustomize renders them."""
 
-import os
-import shutil
-import subprocess
-from collections.abc import Iterator, Mapping
-from functools import lru_cache
-from pathlib import Path
-from tempfile import TemporaryDirectory
+import json
+from collections.abc import Mapping
+from functools import cache
 from typing import Any, NamedTuple
 
-import yaml
-
 from compose.local.processes import ROOT
-from tests.support.needs import missing
 
 K8S = ROOT / "k8s"
+#: A line for each object: in which renderings it is, and the object.
+RENDERED = ROOT / "tests" / "data" / "manifests.jsonl"
 NAMESPACE = "realtime-strategies"
 COMPONENTS = tuple(sorted(each.name for each in (K8S / "components").iterdir()))
 OVERLAYS = tuple(sorted(each.name for each in (K8S / "overlays").iterdir()))
@@ -105,37 +100,13 @@ def matches(selector: Mapping[str, Any], labels: Mapping[str, str]) -> bool:
     return all(labels.get(key) in values for key, values in wanted.items())
 
 
-def read(text: str) -> Iterator[Object]:
-    """Read a stream of YAML documents."""
-    loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)  # in C where it was built: ten times as fast
-    return yaml.load_all(text, loader)
+@cache
+def _rendered() -> list[tuple[frozenset[str], Object]]:
+    lines = (json.loads(line) for line in RENDERED.read_text(encoding="utf-8").splitlines())
+    return [(frozenset(line["in"]), line["object"]) for line in lines]
 
 
-@lru_cache
+@cache
 def render(name: str) -> Manifests:
-    """Render one of `RENDERINGS`."""
-    if name == "base" or name.startswith("overlays/"):
-        return Manifests(read(_kustomize(K8S / name)))
-    components = COMPONENTS if name == "all components" else (name,)
-    with TemporaryDirectory() as folder:
-        # kustomize takes relative paths only, and compares them with the real ones.
-        there = Path(folder).resolve()
-        lines = [
-            f"namespace: {NAMESPACE}",
-            f"resources: [{os.path.relpath(K8S / 'base', there)}]",
-            "components:",
-            *(f"  - {os.path.relpath(K8S / 'components' / each, there)}" for each in components),
-        ]
-        (there / "kustomization.yaml").write_text("\n".join(lines))
-        return Manifests(read(_kustomize(there)))
-
-
-def _kustomize(folder: Path) -> str:
-    kubectl = shutil.which("kubectl")
-    if kubectl is None:
-        missing("rendering the manifests needs kubectl, 1.30 or newer")
-    done = subprocess.run([kubectl, "kustomize", str(folder)], capture_output=True, text=True, timeout=30, check=False)
-    assert done.returncode == 0, done.stderr
-    # It says on standard error what it tolerates, such as deprecated fields.
-    assert not done.stderr
-    return done.stdout
+    """Return one of `RENDERINGS`, as `tests.render_manifests` has written it down: that alone needs kubectl."""
+    return Manifests(each for renderings, each in _rendered() if name in renderings)

@@ -13,7 +13,9 @@ from compose.local.processes import ROOT
 from compose.local.servers import _nats_server
 from tasks import configuration
 from tasks.telemetry import metrics
-from tests.support.deployment.manifests import COMPONENTS, K8S, OVERLAYS, Object, render
+from tests import render_manifests
+from tests.support.deployment.manifests import COMPONENTS, K8S, OVERLAYS, RENDERED, Object, render
+from tests.support.needs import missing
 
 COPIES = ("base/strategies.toml", "components/monitoring/rules.yaml")
 SCALED = ("depth", "trade")
@@ -42,6 +44,12 @@ def test_the_copies_are_those_that_the_script_writes(tmp_path: Path):
     subprocess.run([tmp_path / "k8s" / "copies.sh"], check=True, timeout=10)
     for name in COPIES:
         assert (K8S / name).read_text() == (tmp_path / "k8s" / name).read_text(), "run k8s/copies.sh"
+
+
+def test_the_rendering_that_all_tests_read_is_current():
+    if not render_manifests.kubectl():
+        missing("whether tests/data/manifests.jsonl is current can't be told without kubectl, 1.30 or newer")
+    assert RENDERED.read_text() == render_manifests.text(), "python -m tests.render_manifests"
 
 
 def test_the_rules_in_the_cluster_are_those_of_compose():

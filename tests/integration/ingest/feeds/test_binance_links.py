@@ -4,7 +4,6 @@ import asyncio
 import itertools
 from collections import Counter
 from http import HTTPStatus
-from importlib.util import find_spec
 from unittest.mock import AsyncMock
 
 import pytest
@@ -19,7 +18,6 @@ from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
 from tests.support.feeds import cancelled, listening, until
 from tests.support.live_feed import IMPATIENT, live, original
-from tests.support.needs import missing
 from tests.support.servers import exchange as scripts
 from tests.support.servers.exchange import Exchange, recorded
 from tests.support.servers.socks import socks
@@ -40,7 +38,7 @@ async def test_a_silent_stream_is_reported_once_and_its_link_reopened(nats_url, 
 
     with capture_logs() as entries:
         async with listening(nats_url, STATUS_SUBJECT) as told, live(nats_url, server, timeouts=timeouts):
-            await until(lambda: any("speak again" in entry["event"] for entry in entries), "the trades")
+            await until(lambda: any("deliver again" in entry["event"] for entry in entries), "the trades")
             reports = [feed_report.decode(request) for request in told.frames]
             assert all(reports)
             silent = [[each.stream for each in report.named] for report in reports if report]
@@ -139,8 +137,6 @@ async def test_a_proxy_that_cant_be_used_ends_the_feed_before_it_waits_for_nats(
 
 
 async def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):
-    if find_spec("python_socks") is None:
-        missing("python-socks is not installed")
     monkeypatch.setenv("NO_PROXY", "")
     received: list[bytes] = []
 

@@ -1,7 +1,6 @@
 """NATS_URL against real servers: a login in percent signs, and websockets."""
 
 import asyncio
-from importlib.util import find_spec
 from typing import Any
 
 import pytest
@@ -12,7 +11,6 @@ from tasks.clients.nats_client import NatsClient
 from tasks.ops.doctor_probes import ask_nats
 from tasks.settings import Settings
 from tests.support.feeds import until
-from tests.support.needs import missing
 from tests.support.servers.nats_logins import Certificates
 from tests.support.waiting import HANGS_S
 
@@ -74,8 +72,6 @@ def test_a_login_in_percent_signs_is_the_one_that_the_server_knows(server: Serve
 @needs_aiohttp
 @pytest.mark.parametrize("tls", [False, True])
 def test_websockets_carry_what_plain_connections_carry(instance, certificates, server, tls):
-    if find_spec("aiohttp") is None:
-        missing("aiohttp is not installed")
     url = (Server(instance, certificates, tls=True) if tls else server).websocket
     settings = Settings(nats_url=url, nats_tls_ca=certificates.ca if tls else "")
     assert len(echo(settings)) == 100_000
