@@ -18,10 +18,10 @@ from redis.exceptions import ResponseError
 from ingest.counters import Counters
 from ingest.ledger import IngestLedger
 from ingest.ledger.lease import NotLeadingError
-from ingest.transport.flush import delivering
+from ingest.transport.flush import confirming_publishes
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import UNREADABLE
-from tasks.ledger import Keys, script
+from tasks.ledger import LedgerKeys, script
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings
@@ -60,7 +60,7 @@ class _Head(msgspec.Struct):
 _decode = msgspec.json.Decoder(_Head).decode
 
 
-class _Message(NamedTuple):
+class _OutgoingSignal(NamedTuple):
     """A signal that is ready to be published."""
 
     subject: str
@@ -69,7 +69,7 @@ class _Message(NamedTuple):
 
 
 #: What is to become of an entry: it is published, buried, or held back for a reason.
-_Fate = _Message | DeadLetter | Literal["stale"]
+_Fate = _OutgoingSignal | DeadLetter | Literal["stale"]
 
 
 class Relay:
@@ -87,7 +87,7 @@ class Relay:
         """`show` takes the stream's entry and the signal, once it went out."""
         self._settings, self._nats, self._counters, self._show = settings, nats, counters, show
         self._redis, self._lease = ledger.client, ledger.lease
-        self._keys = Keys(settings.namespace)
+        self._keys = LedgerKeys(settings.namespace)
         self._trim = self._redis.register_script(script("trim"))
         self._ack = self._redis.register_script(script("acknowledge"))
         self._trimmed_s, self._trim_interval_s = 0.0, trim_interval_s
@@ -147,16 +147,16 @@ class Relay:
             return 0
         self._check()
         fates = [(name, self._decide(fields)) for name, fields in entries]
-        async with delivering(self._nats) as refused:
+        async with confirming_publishes(self._nats) as refused:
             for _, fate in fates:
-                if isinstance(fate, _Message) and not _is_in(self._refused, fate):
+                if isinstance(fate, _OutgoingSignal) and not _is_in(self._refused, fate):
                     await self._nats.publish(fate.subject, fate.packed, headers=fate.headers)
         self._check()
         self._remember(refused)
         done = [(name, fate) for name, fate in fates if not _is_in(self._refused | refused, fate)]
         await self._acknowledge(done)
         for name, fate in done:
-            if isinstance(fate, _Message):
+            if isinstance(fate, _OutgoingSignal):
                 self._counters.add("relayed")
                 self._show(name, fate.packed)
             elif isinstance(fate, DeadLetter):
@@ -213,11 +213,11 @@ class Relay:
         # A signal that is almost too large goes without.
         if size + sum(len(f"{name}: {value}\r\n") for name, value in trace.items()) <= self._nats.max_payload:
             headers |= trace
-        return _Message(subject, packed, headers)
+        return _OutgoingSignal(subject, packed, headers)
 
 
 def _is_in(refused: AbstractSet[str], fate: _Fate) -> bool:
-    return isinstance(fate, _Message) and fate.subject.lower() in refused
+    return isinstance(fate, _OutgoingSignal) and fate.subject.lower() in refused
 
 
 def _is_subject(subject: str) -> bool:

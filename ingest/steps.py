@@ -9,7 +9,7 @@ import structlog
 from nats.errors import Error as NatsError
 
 from ingest.connectivity import Connectivity
-from ingest.dispatch.redis_refusals import Refusals
+from ingest.dispatch.redis_refusals import RedisRefusals
 from ingest.ledger.lease import NotLeadingError
 from tasks.clients.redis_client import FAILED, reason
 
@@ -20,7 +20,7 @@ log = structlog.get_logger()
 class StepRunner:
     """Runs steps, and continues when a server fails one."""
 
-    def __init__(self, connectivity: Connectivity, refusals: Refusals) -> None:
+    def __init__(self, connectivity: Connectivity, refusals: RedisRefusals) -> None:
         self._connectivity, self._refusals = connectivity, refusals
 
     async def run(self, step: Callable[[], Awaitable[T]]) -> T | None:
@@ -30,7 +30,7 @@ class StepRunner:
         except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
             log.debug("step skipped", why=str(error) or type(error).__name__)
         except redis.ResponseError as error:
-            self._refusals.own(reason(error))
+            self._refusals.record_own(reason(error))
         except FAILED as error:
             self._connectivity.lost("redis", str(error) or type(error).__name__)
         return None

@@ -14,7 +14,7 @@ _REASONS = 3
 _DO = "give the user the right (docs/security.md), or fix the key; nothing is lost, what waits is done then"
 
 
-class Refusals:
+class RedisRefusals:
     """The reasons for which Redis currently refuses commands."""
 
     def __init__(self, now: Callable[[], float] = time.monotonic) -> None:
@@ -36,7 +36,7 @@ class Refusals:
         """Forget the lanes: a new epoch begins."""
         self._commits.clear()
 
-    def own(self, why: str) -> None:
+    def record_own(self, why: str) -> None:
         """Note that Redis refused what this process asked for."""
         self._own = {reason: until_s for reason, until_s in self._own.items() if until_s > self._now()}
         self._own[why] = self._now() + TOLD_S

@@ -13,7 +13,7 @@ from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import CeleryPublisher, OutgoingTask
 from ingest.dispatch.conditions import SenderConditions
-from ingest.dispatch.redis_refusals import Refusals
+from ingest.dispatch.redis_refusals import RedisRefusals
 from ingest.lanes import Lanes, task_packing
 from ingest.lanes.contention import PATIENCE_S, ContentionEstimator
 from ingest.lanes.lane import Lane, LaneEvent
@@ -49,7 +49,7 @@ class Sender:
         self._ledger, self._publisher, self._counters = ledger, publisher, counters
         self._active_configuration = active_configuration
         self.epoch = Epoch(0, "")
-        self.refusals = Refusals()
+        self.refusals = RedisRefusals()
         self._sending: set[asyncio.Task[None]] = set()
         self._tasks = itertools.count(1)
         self._contention = ContentionEstimator()
@@ -259,7 +259,7 @@ class Sender:
         # A notice may move a lane on before the answer arrives: that is no fall.
         known = {lane.id: lane.prev for lane in lanes}
         positions = await self._ledger.read(asked)
-        went_back = any(_fell(known[lane.id], positions.lanes[lane.id][0], self.lanes.source) for lane in lanes)
+        went_back = any(_is_behind(known[lane.id], positions.lanes[lane.id][0], self.lanes.source) for lane in lanes)
         if not self.check_epoch(positions.epoch) or went_back:
             log.warning(
                 "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(positions.epoch)
@@ -289,7 +289,7 @@ class Sender:
             await self._ledger.quarantine(batch, starts)
 
 
-def _fell(known: Position | None, stored: Position | None, current: str) -> bool:
+def _is_behind(known: Position | None, stored: Position | None, current: str) -> bool:
     """Whether a lane stands below where it was seen to stand; `current` is the source of this epoch's positions."""
     if known is None or stored == known:
         return False

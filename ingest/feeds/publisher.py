@@ -27,7 +27,7 @@ _UNFIT = re.compile(r"[\s\0]")
 _MAX_SUBJECTS = 10_000
 
 
-class Connection:
+class FeedConnection:
     """A connection to NATS that always reconnects, and warns once each time the server goes down."""
 
     def __init__(self, settings: Settings) -> None:
@@ -121,7 +121,7 @@ class Connection:
         self._warned = True
 
 
-class Publisher(Connection):
+class Publisher(FeedConnection):
     """The interface through which feeds publish frames."""
 
     #: NATS counts the headers to the frame.

@@ -16,7 +16,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from ingest.event_loop import end
-from ingest.feeds.publisher import Connection
+from ingest.feeds.publisher import FeedConnection
 from ingest.feeds.stream_reader import StreamReader
 from ingest.transport.subscribe import listen
 from tasks import frames
@@ -180,7 +180,7 @@ async def record(
     and ServerUnavailableError: NATS was not there in all that time.
     """
     check_file(path, force=force)
-    recorder, connection = Recorder(int(settings.max_clock_lead_s * 1e9)), Connection(settings)
+    recorder, connection = Recorder(int(settings.max_clock_lead_s * 1e9)), FeedConnection(settings)
     until_s = None if seconds is None else asyncio.get_running_loop().time() + seconds
     reader = StreamReader(connection, settings, lambda: recorder.has_room, recorder.lose)
     try:
@@ -198,7 +198,7 @@ async def record(
 
 
 async def _write(
-    recorder: Recorder, reader: StreamReader, connection: Connection, file: BinaryIO, until_s: float | None
+    recorder: Recorder, reader: StreamReader, connection: FeedConnection, file: BinaryIO, until_s: float | None
 ) -> None:
     """Write until it is time, or this is cancelled, and then what has come by then.
 
@@ -217,7 +217,7 @@ async def _write(
 
 
 async def _listen(
-    settings: Settings, connection: Connection, recorder: Recorder, reader: StreamReader, until_s: float | None
+    settings: Settings, connection: FeedConnection, recorder: Recorder, reader: StreamReader, until_s: float | None
 ) -> None:
     try:
         async with asyncio.timeout_at(until_s):

@@ -14,7 +14,7 @@ import msgspec
 import structlog
 
 from ingest.event_loop import end
-from ingest.feeds.publisher import Connection, Publisher
+from ingest.feeds.publisher import FeedConnection, Publisher
 from ingest.feeds.send_window import Frame, SendWindow
 from tasks.errors import UNREADABLE, NotStoredError, RealtimeStrategiesError, SettingsError
 from tasks.settings import Settings
@@ -32,7 +32,7 @@ class InFlightLimits(NamedTuple):
 #: While the stream takes frames: who publishes waits for it.
 WAITING = InFlightLimits(2_048, 8 * 2**20)
 #: While it takes none: beyond this, live frames are dropped.
-SPARE = InFlightLimits(50_000, 32 * 2**20)
+OUTAGE_LIMITS = InFlightLimits(50_000, 32 * 2**20)
 
 
 class PublishTimeouts(NamedTuple):
@@ -51,7 +51,7 @@ TIMEOUTS = PublishTimeouts()
 
 
 #: Codes of errors that come again however often one tries: the frame is too large, the stream is sealed.
-_FOR_GOOD = frozenset({400})
+_PERMANENT_ERRORS = frozenset({400})
 
 
 class _Error(msgspec.Struct):
@@ -72,10 +72,12 @@ class StreamPublisher(Publisher):
 
     headers_bytes = 64
 
-    def __init__(self, settings: Settings, timeouts: PublishTimeouts = TIMEOUTS, spare: InFlightLimits = SPARE) -> None:
-        """Open nothing yet. While the stream takes none, live frames beyond `spare` are dropped."""
+    def __init__(
+        self, settings: Settings, timeouts: PublishTimeouts = TIMEOUTS, outage_limits: InFlightLimits = OUTAGE_LIMITS
+    ) -> None:
+        """Open nothing yet. While the stream takes none, live frames beyond `outage_limits` are dropped."""
         super().__init__(settings)
-        self._timeouts, self._spare = timeouts, spare
+        self._timeouts, self._outage_limits = timeouts, outage_limits
         self._window = SendWindow()
         #: Another one in each process: a second replay is no repeat.
         self._run = secrets.token_urlsafe(6).encode()
@@ -95,7 +97,7 @@ class StreamPublisher(Publisher):
         self._wake, self._changed = asyncio.Event(), asyncio.Event()
 
     async def open(self) -> None:
-        """Connect, for as long as it takes. Raises what `Connection.open` raises."""
+        """Connect, for as long as it takes. Raises what `FeedConnection.open` raises."""
         await super().open()
         self._inbox = self.client.new_inbox()
         await self.client.subscribe_directly(f"{self._inbox}.>", self._on_answer)
@@ -115,7 +117,7 @@ class StreamPublisher(Publisher):
         """Publish one live frame. While the stream takes none it is held, within bounds, or dropped and counted."""
         while self._flows and self._holds(WAITING):
             await self._until_changed()
-        if not self._holds(self._spare):
+        if not self._holds(self._outage_limits):
             self._add(stream, raw)
             return
         self.dropped += 1
@@ -192,7 +194,7 @@ class StreamPublisher(Publisher):
             if self._pausing:
                 self._pausing = False
                 await asyncio.sleep(self._timeouts.pause_s)
-            await Connection.wait(self)
+            await FeedConnection.wait(self)
             if self.client.is_connected:
                 self._heard |= not self._window.in_flight
                 await self.client.write(self._messages(self._window.take_due()))
@@ -241,7 +243,7 @@ class StreamPublisher(Publisher):
         if answer is None:
             self._refused("no stream takes it" if headers and b" 503" in headers else "an empty answer")
         elif answer.error:
-            if answer.error.code in _FOR_GOOD:
+            if answer.error.code in _PERMANENT_ERRORS:
                 self._failure = NotStoredError(f"the stream refuses a frame: {answer.error.description}")
             self._refused(answer.error.description)
         elif self._window.confirm(int(number), answer.seq):

@@ -7,7 +7,7 @@ import structlog
 from nats.errors import Error
 
 from ingest.event_loop import end
-from ingest.feeds.publisher import Connection
+from ingest.feeds.publisher import FeedConnection
 from ingest.sources.base import FrameCallback
 from ingest.sources.jetstream import StreamSource
 from ingest.sources.resume import StoredOffsets
@@ -28,7 +28,7 @@ class StreamReader:
     """Reads a stream through the same source as ingest."""
 
     def __init__(
-        self, connection: Connection, settings: Settings, has_room: Callable[[], bool], lost: Callable[[int], None]
+        self, connection: FeedConnection, settings: Settings, has_room: Callable[[], bool], lost: Callable[[int], None]
     ) -> None:
         """Read nothing yet; `has_room` and `lost` are those of `StreamSource`."""
         self._connection = connection

@@ -18,7 +18,7 @@ from tasks.clients.redis_client import FAILED, connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
-from tasks.ledger import RESETS, Keys, commit_arguments, lane_field, read_position
+from tasks.ledger import RESETS, LedgerKeys, commit_arguments, lane_field, read_position
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
@@ -100,7 +100,7 @@ class IngestLedger:
         self.servers = {url: connect_async(settings, url, **options) for url in dict.fromkeys(urls)}
         self.client, self.broker = self.servers[self.url], self.servers[settings.broker]
         self._queue_prefix = settings.celery_prefix
-        self.keys = Keys(settings.namespace)
+        self.keys = LedgerKeys(settings.namespace)
         #: In every epoch of this process: so it knows its own, also where the answer to a claim got lost.
         self._nonce = secrets.token_hex(4)
         self._highest = 0

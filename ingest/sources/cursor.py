@@ -20,7 +20,7 @@ from tasks.events import Position
 Action = Literal["reopen", "compare", "check", "request"]
 
 
-class Step(NamedTuple):
+class CursorStep(NamedTuple):
     """The next action: open a consumer, compare the stream's first message, check the consumer, or request more."""
 
     action: Action
@@ -52,14 +52,14 @@ class MessageMetadata(NamedTuple):
     pending: int
 
 
-class Receipt(NamedTuple):
+class ReceiveDecision(NamedTuple):
     """How a message is to be handled, and how many frames were lost before it."""
 
     deliver: bool
     forgotten: int = 0
 
 
-IGNORED = Receipt(deliver=False)
+IGNORED = ReceiveDecision(deliver=False)
 
 
 @dataclass
@@ -106,7 +106,7 @@ class StreamCursor:
         """Know the frame that an earlier process read last, until one is read here."""
         self.read = self.read or stored
 
-    def uncertain_tail(self, known: Iterable[Position]) -> StreamTail | None:
+    def tail_to_verify(self, known: Iterable[Position]) -> StreamTail | None:
         """Return what the stream may have lost before an epoch begins; None: nothing.
 
         `known` are positions elsewhere.
@@ -133,19 +133,19 @@ class StreamCursor:
 
     # What to do next
 
-    def next_step(self, now_s: float, connection: int, *, has_room: bool) -> Step | None:
+    def next_step(self, now_s: float, connection: int, *, has_room: bool) -> CursorStep | None:
         """Decide what to do now; None: nothing. `connection` is the number of the client's connection."""
         if self.position is None or self.outdated:
             return None
         if why := self._why_reopen(now_s, connection):
-            return Step("reopen", why) if now_s > self._pause_end_s else None
+            return CursorStep("reopen", why) if now_s > self._pause_end_s else None
         if self.gaps.count and now_s - self.gaps.compared_s > self._pacing.check_s:
             self.gaps.compared_s = now_s
-            return Step("compare")
+            return CursorStep("compare")
         if now_s - self._checked_s > self._pacing.check_s:
             self._checked_s = now_s
-            return Step("check")
-        return Step("request") if has_room and self.missing else None
+            return CursorStep("check")
+        return CursorStep("request") if has_room and self.missing else None
 
     def _why_reopen(self, now_s: float, connection: int) -> str:
         if self.pull is None:
@@ -213,7 +213,7 @@ class StreamCursor:
 
     # What comes
 
-    def receive(self, message: MessageMetadata, connection: int, now_s: float) -> Receipt:
+    def receive(self, message: MessageMetadata, connection: int, now_s: float) -> ReceiveDecision:
         """Decide about a message of the consumer that is read from. What is to be delivered counts as read."""
         pull = self.pull
         if pull is None or pull.doubt or pull.connection != connection:
@@ -228,7 +228,7 @@ class StreamCursor:
         self._advance(message.stream_seq)
         self.unread = message.pending
         self._note(message)
-        return Receipt(deliver=True, forgotten=forgotten)
+        return ReceiveDecision(deliver=True, forgotten=forgotten)
 
     def _note(self, message: MessageMetadata) -> None:
         source = self.position.source if self.position else ""
@@ -267,12 +267,12 @@ class StreamCursor:
         """Whether as many messages have come from the consumer as the server has sent; None: it does not know."""
         return self.pull is not None and self.pull.has_all(delivered)
 
-    def untold(self, why: str) -> None:
+    def doubt(self, why: str) -> None:
         """Doubt the consumer, because the server can't tell about it."""
         if self.pull:
             self.pull.give_up(f"the server can't tell about the consumer: {why}")
 
-    def compared(self, first_seq: int) -> int:
+    def count_forgotten(self, first_seq: int) -> int:
         """Return how many of the numbers that were jumped over the stream has forgotten, at most.
 
         `first_seq` is its first message now. If others use the stream too, nobody can tell theirs from ours any more.

@@ -20,7 +20,7 @@ from nats.js.errors import APIError
 from ingest.sources import resume, stream_setup
 from ingest.sources.base import FrameCallback
 from ingest.sources.consumer import StreamConsumer
-from ingest.sources.cursor import MessageMetadata, PendingConsumer, Step, StreamCursor
+from ingest.sources.cursor import CursorStep, MessageMetadata, PendingConsumer, StreamCursor
 from ingest.sources.pull import Pacing
 from ingest.sources.resume import LastFrame, StoredOffsets, StreamSnapshot
 from tasks.clients.nats_client import NatsClient
@@ -108,7 +108,7 @@ class StreamSource:
             raise RuntimeError("the stream is not prepared")
         frontiers = [*stored.frontiers, mine] if mine else stored.frontiers
         self._cursor.recall(stored.read)
-        tail = self._cursor.uncertain_tail([*frontiers, *stored.reached])
+        tail = self._cursor.tail_to_verify([*frontiers, *stored.reached])
         kept_seq = await stream_setup.kept(self._nats.client, stream, tail) if tail else None
         return resume.begin(stream, frontiers, self._settings.ingest_start, kept_seq)
 
@@ -131,21 +131,21 @@ class StreamSource:
         if self._deliver is None or not self._nats.client.is_connected:
             return
         match self._cursor.next_step(time.monotonic(), self._connection, has_room=self._may_request):
-            case Step("reopen", why):
+            case CursorStep("reopen", why):
                 await self._reopen(why)
-            case Step("compare"):
+            case CursorStep("compare"):
                 info = await self._nats.client.jetstream().stream_info(self._settings.ingest_stream)
-                self._forgotten(self._cursor.compared(info.state.first_seq))
-            case Step("check") if self._consumer:
+                self._forgotten(self._cursor.count_forgotten(info.state.first_seq))
+            case CursorStep("check") if self._consumer:
                 await self._check(self._consumer)
-            case Step("request"):
+            case CursorStep("request"):
                 await self._request()
 
     async def _check(self, consumer: StreamConsumer) -> None:
         try:
             info = await consumer.about()
         except APIError as error:
-            self._cursor.untold(error.description or str(error))
+            self._cursor.doubt(error.description or str(error))
         else:
             self._cursor.checked(_delivered(info))
 

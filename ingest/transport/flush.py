@@ -26,7 +26,7 @@ async def confirm_published(client: Client, timeout_s: float = 10) -> None:
 
 
 @asynccontextmanager
-async def delivering(client: NatsClient) -> AsyncIterator[set[str]]:
+async def confirming_publishes(client: NatsClient) -> AsyncIterator[set[str]]:
     """Wait at the end until the server has all that was published inside. Raises nats.errors.Error: it may not have.
 
     The yielded set then holds the refused subjects, in lower case: the server reports a refusal before it echoes.

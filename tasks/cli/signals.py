@@ -102,9 +102,9 @@ def _begin_ms(reader: LedgerReader, since: str) -> int:
 
 
 def _found(reader: LedgerReader, takes: Takes, begin_ms: int, last: int | None, *, follow: bool) -> Iterator[bytes]:
-    tail = SignalStream(reader, takes)
-    stored = tail.stored(begin_ms) if last is None else iter(tail.newest(last, begin_ms))
-    return chain(stored, tail.follow(_say)) if follow else stored
+    stream = SignalStream(reader, takes)
+    stored = stream.stored(begin_ms) if last is None else iter(stream.newest(last, begin_ms))
+    return chain(stored, stream.follow(_say)) if follow else stored
 
 
 def _say(text: str) -> None:

@@ -5,7 +5,7 @@ Workers, commands and ingest use it. Its scripts, the keys' names and the format
 these directly. It never imports the engine.
 """
 
-from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
+from tasks.ledger.keys import RESETS, LedgerKeys, lane_field, read_position
 from tasks.ledger.ledger import STARTS_EXPIRE_S, BatchStart, Committed, Ledger, commit_arguments
 from tasks.ledger.lua import script
 
@@ -14,8 +14,8 @@ __all__ = [
     "STARTS_EXPIRE_S",
     "BatchStart",
     "Committed",
-    "Keys",
     "Ledger",
+    "LedgerKeys",
     "commit_arguments",
     "configurations",
     "dead_letters",

@@ -22,7 +22,7 @@ from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_overlay
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
 from tasks.ledger import pager
-from tasks.ledger.keys import Keys
+from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.lua import script
 from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.settings import Settings
@@ -76,7 +76,7 @@ class ConfigurationStore:
 
     def __init__(self, settings: Settings) -> None:
         self._client = connect(settings, settings.ledger, **connection_options())
-        self._keys = Keys(settings.namespace)
+        self._keys = LedgerKeys(settings.namespace)
         self._configure = self._client.register_script(script("configure"))
 
     def close(self) -> None:

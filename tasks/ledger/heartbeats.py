@@ -16,7 +16,7 @@ from redis.backoff import NoBackoff
 
 from tasks.clients.redis_client import connect_async, connection_options
 from tasks.errors import UNREADABLE
-from tasks.ledger.keys import Keys
+from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.lua import script
 from tasks.protocol.notice import WORKERS_NOTICE
 from tasks.settings import Settings
@@ -85,7 +85,7 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[LiveWorker]:
     return seen
 
 
-def read(client: redis.Redis, keys: Keys) -> list[LiveWorker]:
+def read(client: redis.Redis, keys: LedgerKeys) -> list[LiveWorker]:
     """Return the living workers, by name: those that wrote within `ALIVE_S` seconds, by Redis's clock.
 
     Raises what Redis raises.
@@ -97,7 +97,7 @@ def read(client: redis.Redis, keys: Keys) -> list[LiveWorker]:
     return alive(entries, now_s + now_us / 1e6)
 
 
-async def read_async(client: AsyncRedis, keys: Keys) -> list[LiveWorker]:
+async def read_async(client: AsyncRedis, keys: LedgerKeys) -> list[LiveWorker]:
     """Return what `read` returns, on an asynchronous client. Raises what Redis raises."""
     async with client.pipeline(transaction=False) as pipe:
         pipe.hgetall(keys.workers)
@@ -113,7 +113,7 @@ class Heartbeat:
         """Take a name that no other worker has; the connection opens at the first call."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         self._client = connect_async(settings, settings.ledger, **options)
-        self._keys = Keys(settings.namespace)
+        self._keys = LedgerKeys(settings.namespace)
         self._name = name
         self._write = self._client.register_script(script("heartbeat"))
 

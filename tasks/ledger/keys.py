@@ -36,7 +36,7 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.routing import LaneId
 
 
-class Keys:
+class LedgerKeys:
     """The names of the ledger's keys."""
 
     def __init__(self, namespace: str) -> None:

@@ -15,7 +15,7 @@ import redis
 
 from tasks.clients.redis_client import FAILED, connect, connection_options, reason
 from tasks.events import AnyEvent, Position
-from tasks.ledger.keys import RESETS, Keys, lane_field, read_position
+from tasks.ledger.keys import RESETS, LedgerKeys, lane_field, read_position
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch
@@ -54,7 +54,7 @@ Worked = tuple[Batch[Any], Outcome, bytes]
 Arguments = tuple[list[str], list[bytes | str | int]]
 
 
-def commit_arguments(keys: Keys, worked: Sequence[Worked]) -> Arguments:
+def commit_arguments(keys: LedgerKeys, worked: Sequence[Worked]) -> Arguments:
     """Return what `commit.lua` takes. All batches are of one shard."""
     names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
     names += keys.of_batches(batch for batch, *_ in worked)
@@ -87,7 +87,7 @@ class Ledger:
 
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._client = client
-        self.keys = Keys(namespace)
+        self.keys = LedgerKeys(namespace)
         self._begin = client.register_script(script("begin"))
         self._commit = client.register_script(script("commit"))
         self._release_start = client.register_script(script("release_start"))

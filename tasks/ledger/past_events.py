@@ -2,14 +2,14 @@
 
 from tasks.clients.redis_client import connect, connection_options
 from tasks.events import AnyEvent
-from tasks.ledger.keys import Keys
+from tasks.ledger.keys import LedgerKeys
 from tasks.protocol import records
 from tasks.settings import Settings
 
 
 def is_past(settings: Settings, event: AnyEvent) -> bool:
     """Whether any pool has seen this event already. Raises what `FAILED` names when Redis is unavailable."""
-    keys = Keys(settings.namespace)
+    keys = LedgerKeys(settings.namespace)
     with connect(settings, settings.ledger, **connection_options()) as client:
         for pool in client.scan_iter(match=f"{keys.pool('*')}"):
             packed = client.hget(pool, records.field(event))

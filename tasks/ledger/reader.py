@@ -10,7 +10,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
 from tasks.ledger import pager
-from tasks.ledger.keys import Keys
+from tasks.ledger.keys import LedgerKeys
 from tasks.protocol.counters import Counts
 from tasks.protocol.digest import digest_line, digest_of_lines
 from tasks.protocol.records import Record, unpack
@@ -35,7 +35,7 @@ class LedgerReader:
 
     def __init__(self, settings: Settings) -> None:
         self.client = connect(settings, settings.ledger, **connection_options(retries=3))
-        self.keys = Keys(settings.namespace)
+        self.keys = LedgerKeys(settings.namespace)
 
     @classmethod
     def reach(cls, settings: Settings) -> "LedgerReader":

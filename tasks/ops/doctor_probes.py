@@ -17,7 +17,7 @@ from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration.stored import StoredConfiguration, kept_overlay
 from tasks.errors import UNREADABLE, SettingsError
-from tasks.ledger import Keys, heartbeats, lane_field
+from tasks.ledger import LedgerKeys, heartbeats, lane_field
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, IngestStatus, decode
@@ -39,17 +39,17 @@ LOOKED_AT = 5
 _NO_PARTS = {"ok", "stopping", "standing_by"}
 
 
-class _Headers(msgspec.Struct):
+class _TaskHeaders(msgspec.Struct):
     task: str
 
 
-class _Message(msgspec.Struct):
+class _QueuedTask(msgspec.Struct):
     """The fields of a Celery message that are read."""
 
-    headers: _Headers
+    headers: _TaskHeaders
 
 
-_message = msgspec.json.Decoder(_Message).decode
+_message = msgspec.json.Decoder(_QueuedTask).decode
 
 
 def client(settings: Settings, url: str) -> redis.Redis:
@@ -138,7 +138,7 @@ def _task(entry: bytes) -> str | None:
 
 def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
     """Return the contents of the ledger. Raises what Redis raises."""
-    keys = Keys(settings.namespace)
+    keys = LedgerKeys(settings.namespace)
     shards = range(settings.shard.total)
     with client(settings, settings.ledger) as server, server.pipeline(transaction=False) as pipe:
         for shard in shards:

@@ -40,7 +40,7 @@ def install() -> None:
     Panel.data["autoscale"] = _autoscaling(Panel.data["autoscale"])
 
 
-class _Refusals:
+class _LastRefusal:
     """The last refusal of this process."""
 
     def __init__(self) -> None:
@@ -53,7 +53,7 @@ class _Refusals:
         return self._name if time.monotonic() - self._at_s < TOLD_S else ""
 
 
-_refusals = _Refusals()
+_refusals = _LastRefusal()
 
 
 def refused_lately() -> str:

@@ -13,7 +13,7 @@ from tasks.telemetry.log_throttle import LogThrottle
 log = structlog.get_logger()
 
 
-class _Refusals:
+class _RefusalLog:
     """Refusals by Redis, for the log: a new one at once, the same again at most once in an interval."""
 
     def __init__(self) -> None:
@@ -25,7 +25,7 @@ class _Refusals:
         self._last = why
 
 
-_refusals = _Refusals()
+_refusals = _RefusalLog()
 
 
 @contextmanager

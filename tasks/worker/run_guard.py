@@ -19,7 +19,7 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
 from tasks.clients.redis_client import FAILED, connect_async, connection_options
-from tasks.ledger import STARTS_EXPIRE_S, Keys, lane_field, script
+from tasks.ledger import STARTS_EXPIRE_S, LedgerKeys, lane_field, script
 from tasks.protocol import strikes
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import Strike
@@ -31,7 +31,7 @@ _TRY_S = 10.0
 log = structlog.get_logger()
 
 
-def strike_arguments(keys: Keys, strike: Strike) -> tuple[list[str], list[str | int]]:
+def strike_arguments(keys: LedgerKeys, strike: Strike) -> tuple[list[str], list[str | int]]:
     """Return the KEYS and ARGV of `strike.lua`."""
     batch = strike.batch
     lane = LaneId(batch.pool, batch.partition)
@@ -50,7 +50,7 @@ class StrikeWriter:
         """The connection opens at the first strike."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         self._client = connect_async(settings, settings.ledger, **options)
-        self._keys = Keys(settings.namespace)
+        self._keys = LedgerKeys(settings.namespace)
         self._script = self._client.register_script(script("strike"))
 
     async def write(self, strike: Strike) -> None:

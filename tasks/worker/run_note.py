@@ -64,7 +64,7 @@ class RunNote:
         self._words[_PLACE + 1] = 0
         self._words[_TASK] = 0
 
-    def of(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> RunProgress | None:
+    def note_batch(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> RunProgress | None:
         """Note the batch that is run; return where its run writes its progress, None: the note would be too long."""
         packed = msgspec.json.encode(RunningBatch.of(batch, [strategy.name for strategy in strategies]))
         self._words[_PLACE + 1] = self._words[_HEADER] = 0

@@ -41,7 +41,7 @@ class RunReporter(RunObserver):
 
     def progress(self, batch: Batch[AnyEvent], strategies: Sequence[BoundStrategy]) -> RunProgress | None:
         """Note which batch runs; return where its run writes its progress."""
-        return self._note.of(batch, strategies) if self._note else None
+        return self._note.note_batch(batch, strategies) if self._note else None
 
     def ran(self, began_ns: int, outcome: Outcome) -> list[str]:
         """Record a span for each strategy; return the trace that each signal belongs to."""

@@ -91,10 +91,10 @@ class BatchResult(msgspec.Struct, frozen=True):
     spent_ns: Mapping[str, int]
 
 
-def summary(dones: Iterable[BatchResult]) -> TaskSummary:
+def summary(results: Iterable[BatchResult]) -> TaskSummary:
     """Sum up what was committed: the Celery result."""
     total = TaskSummary(0, 0, 0, 0)
-    for done in dones:
+    for done in results:
         total.events += done.events
         total.repeats += done.repeats
         total.signals += sum(done.signals.values())

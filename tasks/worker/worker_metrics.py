@@ -118,13 +118,13 @@ def counted(faults: type[Exception] | tuple[type[Exception], ...], name: str, *p
         raise
 
 
-def committed(dones: Sequence[BatchResult], task_s: float) -> None:
+def committed(results: Sequence[BatchResult], task_s: float) -> None:
     """Count the results of a task's batches.
 
     Each took its part of `task_s`, the task's seconds, by its number of events.
     """
-    events = sum(done.events for done in dones)
-    for done in dones:
+    events = sum(done.events for done in results)
+    for done in results:
         if _counters:
             _committed(pool_label(done.pool), done, task_s * done.events / events)
 

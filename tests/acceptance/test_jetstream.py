@@ -17,7 +17,7 @@ from compose.local.servers import start_nats
 from compose.local.stack import Plan, Stack
 from tasks.backtest import BacktestResult
 from tasks.frames import recordings
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tests.support.stacks.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
 from tests.support.waiting import wait_for
 
@@ -34,7 +34,7 @@ def kill(stack: Stack, process: Process) -> None:
     stack.instance.start_again(process)
 
 
-def applied(client: redis.Redis, keys: Keys) -> int:
+def applied(client: redis.Redis, keys: LedgerKeys) -> int:
     """Return how many events were applied, as far as Redis knows; 0 while it is unavailable."""
     with suppress(redis.RedisError):
         return int(client.hget(keys.counters, "applied") or 0)
@@ -81,7 +81,7 @@ def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recordi
 def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(recording: Path):
     expected = backtested([recording])
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url, retry=None) as client:
-        keys = Keys(stack.settings.namespace)
+        keys = LedgerKeys(stack.settings.namespace)
         #: How much was applied when it was saved, and when it was killed.
         at: list[int] = []
 
@@ -111,7 +111,7 @@ def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recording: Pa
         assert ready(stack)["held_up_by"]
         for worker in stack.workers:
             stack.instance.start_again(worker)
-        keys = Keys(stack.settings.namespace)
+        keys = LedgerKeys(stack.settings.namespace)
         with redis.Redis.from_url(stack.redis_url) as client:
             wait_for(lambda: client.hget(keys.counters, "frames") == str(expected.frames).encode(), hangs_s=120)
         check(stack, expected)
@@ -121,7 +121,7 @@ def test_a_redis_that_lost_everything_is_refilled_from_where_ingest_stood(record
     """Nothing hangs: what comes after the loss is applied, each event once."""
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url) as client:
         flushed: list[int] = []
-        keys = Keys(stack.settings.namespace)
+        keys = LedgerKeys(stack.settings.namespace)
 
         def flush() -> bool:
             if not flushed and (done := applied(client, keys)) >= 1_000:

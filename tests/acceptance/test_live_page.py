@@ -10,7 +10,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from compose.local.servers import free_port, start_nats
 from compose.local.stack import Plan, Stack
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tests.support.service import get
 from tests.support.stacks.live_page import add_signal, opened
 from tests.support.stacks.pipeline import running
@@ -149,7 +149,7 @@ def test_unavailable_workers_nats_and_redis_are_named_until_they_are_back(browse
 def test_a_strategy_that_raises_is_named_with_what_to_do(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         with redis.Redis.from_url(stack.redis_url) as client:
-            client.hincrby(Keys(stack.settings.namespace).counters, "errors:boom", 120)
+            client.hincrby(LedgerKeys(stack.settings.namespace).counters, "errors:boom", 120)
         problem = page.locator("#problems .warning", has_text="strategy boom")
         expect(problem).to_contain_text("raised on 100 events or more")
         expect(problem.locator("code").first).to_have_text("deadletters list")

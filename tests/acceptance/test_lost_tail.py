@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from compose.local.stack import Plan, Stack
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tests.support.servers.losing import ForgetfulNats
 from tests.support.stacks.pipeline import backtested, deadletters, finish, replay, running
 from tests.support.waiting import wait_for
@@ -43,7 +43,7 @@ def about_to_lose(parts: list[Path]) -> Iterator[tuple[Stack, ForgetfulNats]]:
 
 
 def wait_for_frames(stack: Stack, count: int) -> None:
-    keys = Keys(stack.settings.namespace)
+    keys = LedgerKeys(stack.settings.namespace)
     with redis.Redis.from_url(stack.redis_url) as client:
         wait_for(lambda: int(client.hget(keys.counters, "frames") or 0) >= count, f"{count} frames")
 

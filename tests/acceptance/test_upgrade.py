@@ -11,7 +11,7 @@ from compose.local.stack import Plan, Stack
 from tasks.events import Depth
 from tasks.frames import parse, recordings
 from tasks.frames.model import FrameMetadata
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tests.data import RECORDING, make_upgrade
 from tests.support.stacks.pipeline import backtested, command, deadletters, finish, replay, running
 
@@ -37,7 +37,7 @@ def test_data_of_the_previous_version_is_taken_over_with_equal_digest(tmp_path: 
     rest.write_bytes(make_upgrade.part(slice(make_upgrade.LINES, None)))
     with running(Plan(2, "prefork", environment=make_upgrade.ENVIRONMENT), _left_behind) as stack:
         with redis.Redis.from_url(stack.redis_url) as client:
-            before = int(client.hget(Keys(stack.settings.namespace).counters, "applied") or 0)
+            before = int(client.hget(LedgerKeys(stack.settings.namespace).counters, "applied") or 0)
         replay(stack, [rest], "max")
         live = finish(stack)
         letters = deadletters(stack)

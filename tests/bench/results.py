@@ -21,7 +21,7 @@ class Machine(msgspec.Struct, frozen=True):
     load_average: float
 
 
-class Measured(msgspec.Struct, frozen=True):
+class ContenderRun(msgspec.Struct, frozen=True):
     """One contender in one round."""
 
     contender: str
@@ -103,7 +103,7 @@ class Report(msgspec.Struct):
     #: Pipeline's throughput over the contender's, median of the rounds.
     ratios: dict[str, float] = {}
     spreads: dict[str, Ratio] = {}
-    rounds: list[Measured] = []
+    rounds: list[ContenderRun] = []
     latencies: list[Latency] = []
     cost: Cost | None = None
     points: list[Point] = []

@@ -7,7 +7,7 @@ from compose.local.processes import Instance
 from tests.bench import runs, systems
 from tests.bench.loads import WARM_UP, Loads
 from tests.bench.mix import Mix
-from tests.bench.results import Measured, Ratio
+from tests.bench.results import ContenderRun, Ratio
 
 OURS = "pipeline"
 #: About how many events each gets through in a second of two cores: only to size the runs.
@@ -35,9 +35,9 @@ class Plan(NamedTuple):
     seconds: float
 
 
-def measure(plan: Plan, mix: Mix, say: Say) -> list[Measured]:
+def measure(plan: Plan, mix: Mix, say: Say) -> list[ContenderRun]:
     """Run all rounds. Raises LocalStackError when a contender does not get done."""
-    found: list[Measured] = []
+    found: list[ContenderRun] = []
     for number in range(1, plan.rounds + 1):
         for name in plan.contenders:
             measured = _once(name, number, round(SIZES[name] * plan.seconds), mix)
@@ -46,17 +46,17 @@ def measure(plan: Plan, mix: Mix, say: Say) -> list[Measured]:
     return found
 
 
-def _once(name: str, number: int, events: int, mix: Mix) -> Measured:
+def _once(name: str, number: int, events: int, mix: Mix) -> ContenderRun:
     with Instance("bench") as instance:
         loads = Loads(mix, instance.directory)
         system = systems.start(name, instance)
         runs.run(system, loads.next(WARM_UP))
         run = runs.run(system, loads.next(events))
         said, expected = system.finish(), loads.expected
-    return Measured(name, number, run, round(said.applied / expected.applied, 6), said.digest == expected.digest)
+    return ContenderRun(name, number, run, round(said.applied / expected.applied, 6), said.digest == expected.digest)
 
 
-def ratios(found: Sequence[Measured]) -> dict[str, Ratio]:
+def ratios(found: Sequence[ContenderRun]) -> dict[str, Ratio]:
     """Return ours over each other one's throughput."""
     by_round: dict[int, dict[str, float]] = {}
     for each in found:

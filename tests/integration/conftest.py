@@ -11,7 +11,7 @@ from compose.local.processes import Instance
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.clients.redis_client import connection_options
 from tasks.configuration import Configuration
-from tasks.ledger import Keys, Ledger
+from tasks.ledger import Ledger, LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import Settings
 from tests.support.ledger import start_epoch
@@ -27,12 +27,12 @@ def client(redis_url: str) -> Iterator[redis.Redis]:
 
 
 @pytest.fixture
-def keys(namespace: str) -> Keys:
-    return Keys(namespace)
+def keys(namespace: str) -> LedgerKeys:
+    return LedgerKeys(namespace)
 
 
 @pytest.fixture
-def ledger(client: redis.Redis, keys: Keys) -> Ledger:
+def ledger(client: redis.Redis, keys: LedgerKeys) -> Ledger:
     """A ledger whose epoch is EPOCH and whose lanes are empty."""
     start_epoch(client, keys)
     return Ledger(client, keys.namespace)

@@ -7,7 +7,7 @@ from typing import Any
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import BatchStart, Committed, Keys, Ledger
+from tasks.ledger import BatchStart, Committed, Ledger, LedgerKeys
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.notice import Notice
@@ -73,12 +73,12 @@ def _content(client: Any, key: bytes) -> object:
     return client.xrange(key), client.xinfo_stream(key)["last-generated-id"], read
 
 
-def start_epoch(client: redis.Redis, keys: Keys, epoch: Epoch = EPOCH) -> None:
+def start_epoch(client: redis.Redis, keys: LedgerKeys, epoch: Epoch = EPOCH) -> None:
     client.hset(keys.shard(0), "epoch", str(epoch))
 
 
 @contextmanager
-def listening(client: redis.Redis, keys: Keys) -> Iterator[list[Notice]]:
+def listening(client: redis.Redis, keys: LedgerKeys) -> Iterator[list[Notice]]:
     """Collect the notices of the block into a list, which is filled at its end."""
     heard: list[Notice] = []
     anybody: Any = client

@@ -9,7 +9,7 @@ import msgspec
 import redis
 
 import tasks.ledger
-from tasks.ledger import Keys, commit_arguments, script
+from tasks.ledger import LedgerKeys, commit_arguments, script
 from tasks.ledger.lua import pack
 from tasks.protocol.counters import CounterKey, Counts
 from tasks.protocol.outcome import Outcome
@@ -47,7 +47,7 @@ class Scene(NamedTuple):
         return client.eval(script(self.script), len(self.keys), *self.keys, *self.arguments)
 
 
-def _begin(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _begin(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     both = [batch(), batch(partition=1)]
     client.hset(keys.pool("trade"), "record:x", "r")
     client.hset(keys.starts(both[0].lane), both[0].identity, 1)
@@ -56,14 +56,14 @@ def _begin(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     yield Scene("begin", [keys.shard(0), *keys.of_batches(both)], [3600, msgspec.msgpack.encode(wanted)])
 
 
-def _release_start(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _release_start(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     starts = keys.starts(batch().lane)
     client.hset(starts, mapping={"once": 1, "twice": 2})
     for identity in ("once", "twice"):
         yield Scene("release_start", [starts], [identity])
 
 
-def _commit(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _commit(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     worked = []
     for number, sent in enumerate([batch(), batch(partition=1)]):
         client.hset(keys.starts(sent.lane), sent.identity, 1)
@@ -82,7 +82,7 @@ def _commit(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     yield Scene("commit", names, list(arguments))
 
 
-def _checkpoint(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _checkpoint(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     client.hset(keys.pool("trade"), "lane:0", f"{SOURCE}@2")
     head: list[Argument] = [str(EPOCH), "once", f"{SOURCE}@2", f"{SOURCE}@3", "a frame", 100]
     rest = [["letter 1", "letter 2"], ["lane:0", f"{SOURCE}@2"], ["frames", 3, "refused", 2]]
@@ -90,7 +90,7 @@ def _checkpoint(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
     yield Scene("checkpoint", names, [pack([*head, *rest])])
 
 
-def _claim(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _claim(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     client.set(keys.layout, "old")
     client.hset(keys.shard(1), mapping={"epoch": "3.ab", "frontier": "log@1"})
     ours = [keys.shard(0), keys.layout, keys.configurations, keys.pool("depth"), keys.pool("trade")]
@@ -100,49 +100,49 @@ def _claim(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
         yield Scene("claim", names, [pack([*head, start, ["lane:0", "lane:0"], 1])])
 
 
-def _configure(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _configure(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     client.hset(keys.configuration, "version", "c1")
     names, versions = [keys.configuration, keys.configurations, keys.history], ["c1", "c2", "{}"]
     yield Scene("configure", names, [*versions, "change", "file", keys.notices, "configuration", "", "overlay", "{}"])
 
 
-def _heartbeat(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _heartbeat(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     client.hset(keys.workers, mapping={"gone": '{"seen_s":1.0,', "here": '{"seen_s":99999999999.0,'})
     for said in ('{"queues":[]}', ""):
         yield Scene("heartbeat", [keys.workers], ["here", said, keys.notices, "workers"])
 
 
-def _reset(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _reset(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     client.hset(keys.pool("trade"), mapping={"state:x": "s", "record:x": "r", "resets": 1})
     yield Scene("reset", [keys.pool("trade"), keys.resets], ["who and why", 100, "state:x", "state:y"])
 
 
-def _with_signals(client: redis.Redis, keys: Keys, count: int) -> list[bytes]:
+def _with_signals(client: redis.Redis, keys: LedgerKeys, count: int) -> list[bytes]:
     client.xgroup_create(keys.signals, "relay", id="0", mkstream=True)
     ids: Any = [client.xadd(keys.signals, {"signal": str(number)}) for number in range(count)]
     client.xreadgroup("relay", "relay", {keys.signals: ">"})
     return ids  # type: ignore[no-any-return]  # a sync client
 
 
-def _acknowledge(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _acknowledge(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     ids = _with_signals(client, keys, 3)
     yield Scene("acknowledge", [keys.signals, keys.deadletters], ["relay", 100, 1, "letter", *ids[:2]])
 
 
-def _strike(_: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _strike(_: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     for seq in (1, 2):
         strike = Strike(RunningBatch.of(batch(), ["grumpy"]), "grumpy", seq, MAX_STRIKES, "hung")
         names, arguments = strike_arguments(keys, strike)
         yield Scene("strike", names, list(arguments))
 
 
-def _trim(client: redis.Redis, keys: Keys) -> Iterator[Scene]:
+def _trim(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     # Redis trims whole nodes of 100 entries.
     client.xack(keys.signals, "relay", *_with_signals(client, keys, 250))
     yield Scene("trim", [keys.signals], ["relay", 0])
 
 
-_SCENES: dict[str, Callable[[redis.Redis, Keys], Iterator[Scene]]] = {
+_SCENES: dict[str, Callable[[redis.Redis, LedgerKeys], Iterator[Scene]]] = {
     "acknowledge": _acknowledge,
     "begin": _begin,
     "checkpoint": _checkpoint,
@@ -162,7 +162,7 @@ class Stage:
 
     def __init__(self, client: redis.Redis, name: str) -> None:
         self.client: Any = client
-        self.keys = Keys("scripts")
+        self.keys = LedgerKeys("scripts")
         client.flushall()
         client.hset(self.keys.shard(0), mapping={"epoch": str(EPOCH), "frontier": f"{SOURCE}@1", "counted": "log@5"})
         self.scenes = list(_SCENES[name](client, self.keys))

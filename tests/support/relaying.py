@@ -16,7 +16,7 @@ from ingest.ledger.lease import RENEW_S
 from ingest.relay import GROUP, TRIM_INTERVAL_S, Relay
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connection_options
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S
@@ -51,7 +51,7 @@ class Stage:
         self, settings: Settings, client: redis.Redis, connection: NatsClient, heard: list[Any], trim_interval_s: float
     ) -> None:
         self.redis, self.nats, self.heard = client, connection, heard
-        self.keys = Keys(settings.namespace)
+        self.keys = LedgerKeys(settings.namespace)
         self.counters = Counters()
         self.ledger = IngestLedger(settings)
         self.relay = Relay(settings, self.ledger, connection, self.counters, lambda *_: None, trim_interval_s)

@@ -9,7 +9,7 @@ from redis.connection import AbstractConnection
 
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.events import AnyEvent
-from tasks.ledger import Keys, Ledger
+from tasks.ledger import Ledger, LedgerKeys
 from tasks.protocol.batches import Batch
 from tasks.protocol.routing import LaneId
 from tasks.strategy import AnyStrategy
@@ -46,7 +46,7 @@ def run_together(
     return len(runner.run(sent, ledger, having_them, observer=observer, commit_after_s=commit_after_s))
 
 
-def starts(client: redis.Redis, keys: Keys, lane: LaneId = LANE) -> dict[bytes, bytes]:
+def starts(client: redis.Redis, keys: LedgerKeys, lane: LaneId = LANE) -> dict[bytes, bytes]:
     found: Any = client.hgetall(keys.starts(lane))
     return found  # type: ignore[no-any-return]  # bytes, since responses are not decoded
 

@@ -8,7 +8,7 @@ import redis
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
 from tasks.configuration import Configuration, named_strategies
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore, EditResult
 
 SIDED, MOMENTUM = "tests.support.workers.strategies:Sided", "trade_momentum"
@@ -39,7 +39,7 @@ class Start(Protocol):
 
 
 def changed_by_the_release_before(
-    client: redis.Redis, keys: Keys, chosen: Configuration, author: str = "ann", file: str = ""
+    client: redis.Redis, keys: LedgerKeys, chosen: Configuration, author: str = "ann", file: str = ""
 ) -> None:
     """Put a configuration in force as a release did that kept no overlay; `file` is set by its ingest."""
     change = {"version": chosen.version, "previous": "", "author": author, "reason": "", "at_ms": 1}

@@ -10,7 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from ingest.sources import resume
-from ingest.sources.cursor import PendingConsumer, Step, StreamCursor
+from ingest.sources.cursor import CursorStep, PendingConsumer, StreamCursor
 from ingest.sources.pull import Pacing
 from tasks.events import Position
 from tests.support.simulated_stream import Sent, SimulatedStream, Told
@@ -111,7 +111,7 @@ class SimulatedReader:
         assert stream
         frontiers = [cursor.position] if cursor.position else list(stored.frontiers)
         cursor.recall(stored.read)
-        tail, kept_seq = cursor.uncertain_tail([*frontiers, *stored.reached]), None
+        tail, kept_seq = cursor.tail_to_verify([*frontiers, *stored.reached]), None
         if tail and not tail.is_held(stream, (yield from self.ask(lambda: self.stream.stored_at_ns(tail)))):
             kept_seq = stream.last_seq
             if frame := tail.frame:
@@ -130,22 +130,22 @@ class SimulatedReader:
         if step:
             self.steps[step.action] = self.steps.get(step.action, 0) + 1
         match step:
-            case Step("reopen"):
+            case CursorStep("reopen"):
                 pending = self.cursor.prepare_consumer(self.connection)
                 try:
                     yield from self.open(pending)
                 except UnavailableError:
                     self.cursor.failed(self.now_s)
-            case Step("compare"):
-                self.count(self.cursor.compared((yield from self.ask(lambda: self.stream.info)).first_seq))
-            case Step("check"):
+            case CursorStep("compare"):
+                self.count(self.cursor.count_forgotten((yield from self.ask(lambda: self.stream.info)).first_seq))
+            case CursorStep("check"):
                 consumer = self.consumer
                 delivered = yield from self.ask(lambda: self.stream.delivered(consumer))
                 if delivered is None:
-                    self.cursor.untold("consumer not found")
+                    self.cursor.doubt("consumer not found")
                 else:
                     self.cursor.checked(delivered)
-            case Step("request"):
+            case CursorStep("request"):
                 self.request()
 
     def open(self, pending: PendingConsumer) -> Asking[None]:

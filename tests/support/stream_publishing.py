@@ -13,7 +13,7 @@ from nats.aio.client import Client
 
 from compose.local.processes import Instance, Process
 from compose.local.servers import start_nats
-from ingest.feeds.stream_publisher import SPARE, TIMEOUTS, InFlightLimits, PublishTimeouts, StreamPublisher
+from ingest.feeds.stream_publisher import OUTAGE_LIMITS, TIMEOUTS, InFlightLimits, PublishTimeouts, StreamPublisher
 from ingest.sources import stream_setup
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S, wait_for
@@ -78,9 +78,9 @@ async def stored(settings: Settings) -> list[bytes]:
 
 @asynccontextmanager
 async def publishing(
-    settings: Settings, timeouts: PublishTimeouts = TIMEOUTS, spare: InFlightLimits = SPARE
+    settings: Settings, timeouts: PublishTimeouts = TIMEOUTS, outage_limits: InFlightLimits = OUTAGE_LIMITS
 ) -> AsyncIterator[StreamPublisher]:
-    publisher = StreamPublisher(settings, timeouts, spare)
+    publisher = StreamPublisher(settings, timeouts, outage_limits)
     with publisher.client.refusals() as publisher.refused:
         await publisher.open()
         try:

@@ -13,7 +13,7 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest import relay as relay_module
 from ingest.relay import CONSUMER, GROUP
-from ingest.transport.flush import delivering
+from ingest.transport.flush import confirming_publishes
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.support.relaying import Stage, packed, running, settings_of_a_relay, stage, until
@@ -112,7 +112,7 @@ async def test_a_relay_cancelled_before_acknowledging_leaves_signals_to_the_next
 
 async def test_what_went_into_a_lost_connection_does_not_count_as_delivered(settings):
     async def publish_over_two_connections(on: Stage) -> None:
-        async with delivering(on.nats):
+        async with confirming_publishes(on.nats):
             await on.nats.publish(f"{settings.namespace}.x")
             await on.nats.force_reconnect()
 

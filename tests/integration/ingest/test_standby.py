@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from ingest.ledger.lease import STANDBY_S, TTL_S
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tests.integration.ingest.test_service import TRADE, send
 from tests.support.ledger import dump
 from tests.support.sending import one_pool
@@ -44,7 +44,7 @@ def pair(nats_url, redis_url, namespace, tmp_path) -> Iterator[tuple[Ingest, Ing
 
 
 def test_a_standby_takes_nothing_in_and_takes_over_soon_after_a_kill(
-    pair, nats_url, client: redis.Redis, keys: Keys, namespace
+    pair, nats_url, client: redis.Redis, keys: LedgerKeys, namespace
 ):
     leader, other = pair
     send(nats_url, (f"{namespace}.x", TRADE % 1))
@@ -58,7 +58,7 @@ def test_a_standby_takes_nothing_in_and_takes_over_soon_after_a_kill(
     wait_for(lambda: client.llen(f"{namespace}:celery:trade") == 2, "the new leader's batch")
 
 
-def test_a_clean_stop_of_the_leader_hands_over_at_once(pair, client: redis.Redis, keys: Keys):
+def test_a_clean_stop_of_the_leader_hands_over_at_once(pair, client: redis.Redis, keys: LedgerKeys):
     leader, other = pair
     client.persist(keys.lease(0))
     held_by = client.get(keys.lease(0))
@@ -77,7 +77,7 @@ def test_one_that_stands_by_stops_cleanly(pair):
 
 
 def test_a_leader_that_was_stopped_and_wakes_up_changes_nothing_and_ends(
-    pair, nats_url, client: redis.Redis, keys: Keys, namespace
+    pair, nats_url, client: redis.Redis, keys: LedgerKeys, namespace
 ):
     leader, other = pair
     leader.process.send(signal.SIGSTOP)

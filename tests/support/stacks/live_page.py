@@ -10,7 +10,7 @@ import redis
 from playwright.sync_api import Browser, ConsoleMessage, Page, expect
 
 from compose.local.stack import Stack
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 
 #: As long as a browser may take that shares one core with the whole pipeline.
 PATIENCE_MS = 40_000
@@ -52,4 +52,4 @@ def add_signal(stack: Stack, name: str, **more: Any) -> None:
     fields |= {"confidence": 0.5, "event_time_ms": now_ms, "rationale": name}
     fields |= {"trigger": {"venue": "spot", "symbol": "BTCUSDT"}} | more
     with redis.Redis.from_url(stack.redis_url) as client:
-        client.xadd(Keys(stack.settings.namespace).signals, {"signal": json.dumps(fields)})
+        client.xadd(LedgerKeys(stack.settings.namespace).signals, {"signal": json.dumps(fields)})

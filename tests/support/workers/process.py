@@ -17,7 +17,7 @@ from compose.local.servers import free_port
 from tasks import configuration
 from tasks.configuration import Configuration
 from tasks.events import Position
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.protocol.batches import Batch, pack_event
 from tasks.settings import Settings
 from tests.support.events import TIME_MS, trade
@@ -104,7 +104,7 @@ def worker(settings: Settings, *arguments: str, **more: str) -> Iterator[Worker]
 class Channels:
     """All lanes of the pool, each with one batch in flight at most."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, keys: Keys, lanes_a_task: int = 1) -> None:
+    def __init__(self, client: redis.Redis, settings: Settings, keys: LedgerKeys, lanes_a_task: int = 1) -> None:
         self._client, self._settings, self._keys = client, settings, keys
         self._lanes_a_task = lanes_a_task
         self._seqs: Counter[int] = Counter()

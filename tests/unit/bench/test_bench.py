@@ -29,7 +29,7 @@ from tests.bench import commands, metered, pipelines, table, targets, throughput
 from tests.bench.application import Desk, Loop, Verdict, verdict
 from tests.bench.counters import Counters
 from tests.bench.mix import NATURAL_RATE, Mix, Original, simulated
-from tests.bench.results import Latency, Machine, Measured, Memory, Point, Ratio, Report
+from tests.bench.results import ContenderRun, Latency, Machine, Memory, Point, Ratio, Report
 from tests.bench.runs import Run
 from tests.bench.usage import RedisUse, role
 
@@ -128,7 +128,7 @@ def test_one_event_at_a_time_with_stored_states_equals_the_backtest(
 
 def test_ratios_are_made_within_a_round():
     speeds = {("pipeline", 1): 100.0, ("celery", 1): 10.0, ("pipeline", 2): 60.0, ("celery", 2): 5.0}
-    found = [Measured(name, number, run_of(speed), 1.0, same_digest=True) for (name, number), speed in speeds.items()]
+    found = [ContenderRun(*of, run_of(speed), 1.0, same_digest=True) for of, speed in speeds.items()]
     assert throughput.ratios(found) == {"celery": Ratio(11.0, 10.0, 12.0)}
 
 

@@ -10,7 +10,7 @@ import redis
 from ingest.components import Components
 from ingest.event_loop import end
 from tasks.events import AnyEvent
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.ledger.heartbeats import Heartbeat
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.batches import Batch
@@ -108,7 +108,7 @@ def test_what_is_no_notice_is_passed_over_and_what_comes_with_it_is_not(nats_url
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
     with ingest(nats_url, redis_url, namespace, **own) as service, redis.Redis.from_url(redis_url) as client:
         service.wait_ready()
-        channel = Keys(namespace).notices
+        channel = LedgerKeys(namespace).notices
         wait_for(lambda: client.publish(channel, b"nowhere|0|1.a|core@1") == 1, "ingest to listen")
         for rubbish in (b"\xff\xfe", b"", b"a|b|c|d"):
             assert client.publish(channel, rubbish) == 1

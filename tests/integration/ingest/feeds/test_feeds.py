@@ -16,7 +16,7 @@ from structlog.testing import capture_logs
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest.feeds.publisher import Connection
+from ingest.feeds.publisher import FeedConnection
 from ingest.feeds.replay import CHUNK_LINES, replay
 from ingest.feeds.simulate import SimulationPlan, simulate
 from tasks import frames
@@ -208,7 +208,7 @@ async def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
 
 
 async def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked():
-    connection = Connection(Settings(nats_url="nats://user:secret@127.0.0.1:1"))
+    connection = FeedConnection(Settings(nats_url="nats://user:secret@127.0.0.1:1"))
     with capture_logs() as entries:
         task = asyncio.create_task(connection.open())
         await until(

@@ -8,7 +8,7 @@ import pytest
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.feeds.publisher import CorePublisher
-from ingest.feeds.stream_publisher import SPARE, WAITING, InFlightLimits, StreamPublisher
+from ingest.feeds.stream_publisher import OUTAGE_LIMITS, WAITING, InFlightLimits, StreamPublisher
 from tasks.errors import NotStoredError, SettingsError
 from tasks.settings import Settings
 from tests.support.feeds import listening, until
@@ -53,7 +53,7 @@ async def test_a_full_stream_is_waited_for(tmp_path):
 
 
 async def test_live_frames_are_held_while_the_stream_takes_none_then_dropped(tmp_path):
-    assert WAITING < SPARE
+    assert WAITING < OUTAGE_LIMITS
     with server(tmp_path) as (_, _, url):
         settings = to_stream(url)
         async with publishing(settings, QUICK, InFlightLimits(10, 2**20)) as publisher:

@@ -12,7 +12,7 @@ from ingest.ledger import IngestLedger
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from ingest.relay import GROUP
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.ledger.heartbeats import Heartbeat
 from tasks.settings import Settings
 
@@ -38,7 +38,7 @@ async def test_an_empty_ledger_has_nothing_to_tell_but_memory_and_disk(settings:
 
 
 async def test_queues_dead_letters_waiting_signals_and_workers_are_counted(
-    settings: Settings, client: redis.Redis, keys: Keys
+    settings: Settings, client: redis.Redis, keys: LedgerKeys
 ):
     client.rpush(f"{settings.celery_prefix}trade", "a task", "another")
     seconds, _ = client.time()
@@ -98,7 +98,7 @@ async def test_an_answer_is_forgotten_when_redis_has_gone():
 
 
 async def test_a_raising_strategy_and_a_queue_without_workers_are_found(
-    settings: Settings, client: redis.Redis, keys: Keys
+    settings: Settings, client: redis.Redis, keys: LedgerKeys
 ):
     ledger = IngestLedger(settings)
     server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))

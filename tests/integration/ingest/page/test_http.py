@@ -21,7 +21,7 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import MAX_WATCHERS, TICK_S, Page
 from ingest.page.page_state import PageSources, PageState, message
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.protocol.routing import Router
 from tasks.settings import Settings
 from tasks.telemetry.http_server import Address, serve
@@ -95,7 +95,7 @@ async def until(condition: Any) -> None:
 
 
 async def test_the_page_tells_earlier_signals_then_prices_and_new_signals(nats_url, redis_url, namespace):
-    key = Keys(namespace).signals
+    key = LedgerKeys(namespace).signals
 
     with redis.Redis.from_url(redis_url) as client:
         client.xadd(key, {"signal": signal("earlier")})
@@ -117,7 +117,7 @@ async def test_the_page_tells_earlier_signals_then_prices_and_new_signals(nats_u
 
 async def test_who_watches_before_the_ledger_was_read_gets_earlier_signals(settings: Settings, redis_url: str):
     with redis.Redis.from_url(redis_url) as client:
-        client.xadd(Keys(settings.namespace).signals, {"signal": signal("earlier")})
+        client.xadd(LedgerKeys(settings.namespace).signals, {"signal": signal("earlier")})
     async with serving(settings) as (page, port), watching(port) as stream:
         assert (await stream.next("hello"))["signals"] == []
         running = asyncio.create_task(page.run())

@@ -9,7 +9,7 @@ import redis
 from typer.testing import CliRunner, Result
 
 from tasks.cli.main import app
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.ledger.dead_letters import PAGE
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
@@ -26,7 +26,7 @@ WHYS = ("best bid above", "ValueError: two", "5 runs", "no")
 
 
 @pytest.fixture
-def stream(redis_url: str, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
+def stream(redis_url: str, client: redis.Redis, keys: LedgerKeys, monkeypatch: pytest.MonkeyPatch) -> Iterator[str]:
     """A stream with the four letters."""
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("NAMESPACE", keys.namespace)

@@ -13,7 +13,7 @@ from typer.testing import CliRunner
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.cli.main import app
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore, read_file
 from tasks.settings import Settings, load
 
@@ -65,7 +65,7 @@ def refused(*words: str) -> str:
 
 
 @pytest.fixture
-def seen(client: redis.Redis, keys: Keys) -> None:
+def seen(client: redis.Redis, keys: LedgerKeys) -> None:
     """Have the ledger know two symbols."""
     for symbol in ("BTCUSDT", "DOGEUSDT"):
         client.hset(keys.pool("trade"), f"record:spot:{symbol}:trade", b"")
@@ -154,7 +154,7 @@ def test_history_says_old_and_new_of_a_few_keys_and_with_diff_of_all():
 
 
 def test_one_configuration_that_can_not_be_read_hides_no_other_change(
-    client: redis.Redis, keys: Keys, store: ConfigurationStore
+    client: redis.Redis, keys: LedgerKeys, store: ConfigurationStore
 ):
     for levels in (6, 7, 8):
         run("set", "orderbook_skew", f"levels={levels}")

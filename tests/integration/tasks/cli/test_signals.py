@@ -16,7 +16,7 @@ from typer.testing import CliRunner, Result
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_redis
 from tasks.cli.main import app
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.settings import load
 from tests.support.waiting import wait_for
 from tests.unit.tasks.cli.test_signals import signal as packed
@@ -33,7 +33,7 @@ def environment(redis_url: str, namespace: str, monkeypatch: pytest.MonkeyPatch)
     load.cache_clear()
 
 
-def commit(client: redis.Redis, keys: Keys, *symbols: str, at_ms: int | None = None, **more: object) -> None:
+def commit(client: redis.Redis, keys: LedgerKeys, *symbols: str, at_ms: int | None = None, **more: object) -> None:
     """Put signals into the stream, as a commit does; `at_ms` is Redis's clock."""
     for symbol in symbols:
         client.xadd(keys.signals, {"signal": packed(symbol=symbol, **more)}, id=f"{at_ms}-*" if at_ms else "*")
@@ -92,7 +92,7 @@ def test_following_resumes_once_redis_is_back_and_ctrl_c_ends_it_with_130(tmp_pa
         port = free_port()
         options = ("--appendonly", "yes", "--appendfsync", "always")
         server, url = start_redis(instance, port=port, options=options)
-        client, keys = redis.Redis.from_url(url), Keys("rs")
+        client, keys = redis.Redis.from_url(url), LedgerKeys("rs")
         commit(client, keys, "A", "B")
         environment = os.environ | {"REDIS_URL": url, "NAMESPACE": "rs"}
         told, complained = tmp_path / "out", tmp_path / "err"

@@ -14,7 +14,7 @@ from tasks.configuration.gate import OPEN
 from tasks.engine import strategy_run
 from tasks.engine.fatal_errors import is_fatal
 from tasks.events import AnyEvent
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.protocol import records
 from tasks.settings import load
 from tests.support.events import TIME_MS, book, trade
@@ -30,7 +30,7 @@ CONFIGURATION = configuration.check(
 
 
 @pytest.fixture
-def pools(redis_url: str, client: redis.Redis, keys: Keys, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
+def pools(redis_url: str, client: redis.Redis, keys: LedgerKeys, monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
     """A ledger after a few events in two pools."""
     monkeypatch.setenv("REDIS_URL", redis_url)
     monkeypatch.setenv("NAMESPACE", keys.namespace)
@@ -101,7 +101,7 @@ def test_json_tells_what_a_state_holds(pools):
     assert (record["count"], record["applied"], record["time_ms"]) == (2, "s@4", TIME_MS)
 
 
-def test_what_can_not_be_read_is_shown_as_such_and_hides_nothing_else(client: redis.Redis, keys: Keys, pools):
+def test_what_can_not_be_read_is_shown_as_such_and_hides_nothing_else(client: redis.Redis, keys: LedgerKeys, pools):
     late = records.pack(records.Record(count=1, time_ms=2**62))
     unreadable: Any = {"state:spot:BTCUSDT:bad": b"\xc1", "record:spot:BAD:trade": b"x", "record:spot:LATE:trade": late}
     client.hset(keys.pool("bad"), mapping=unreadable | {"record:spot": b"", "state:\x1b[2J:X:y": b"x"})
@@ -117,12 +117,12 @@ def test_where_there_is_nothing_it_says_so(pools):
     assert "no such record or state" in asked("show", "--pool", "dept").output
 
 
-def left(client: redis.Redis, keys: Keys, pool: str) -> list[str]:
+def left(client: redis.Redis, keys: LedgerKeys, pool: str) -> list[str]:
     fields: Any = client.hkeys(keys.pool(pool))
     return sorted(field.decode() for field in fields if field.startswith(b"state:"))
 
 
-def test_a_reset_removes_the_states_that_were_chosen_and_says_which(client: redis.Redis, keys: Keys, pools):
+def test_a_reset_removes_the_states_that_were_chosen_and_says_which(client: redis.Redis, keys: LedgerKeys, pools):
     others: Any = client.hget(keys.pool("trade"), "record:spot:ETHUSDT:trade")
     done = asked("reset", "echo", "--symbol", "ethusdt", "--yes", "--author", "ann", "--reason", "bad prices")
     assert done.output == "pool trade: removed 1\n"
@@ -140,7 +140,7 @@ def test_a_reset_removes_the_states_that_were_chosen_and_says_which(client: redi
     ]  # fmt: skip
 
 
-def test_a_reset_asks_first_and_a_no_changes_nothing(client: redis.Redis, keys: Keys, pools):
+def test_a_reset_asks_first_and_a_no_changes_nothing(client: redis.Redis, keys: LedgerKeys, pools):
     before = left(client, keys, "depth")
     refused = asked("reset", "together", answer="n\n")
     assert (refused.exit_code, left(client, keys, "depth")) == (1, before)
@@ -151,14 +151,14 @@ def test_a_reset_asks_first_and_a_no_changes_nothing(client: redis.Redis, keys: 
 
 
 @pytest.mark.parametrize("words", [("eco",), ("trade",), ("echo", "--symbol", "XRPUSDT"), ("*",)])
-def test_a_state_that_does_not_exist_is_not_reset_in_silence(client: redis.Redis, keys: Keys, pools, words):
+def test_a_state_that_does_not_exist_is_not_reset_in_silence(client: redis.Redis, keys: LedgerKeys, pools, words):
     failed = asked("reset", *words, "--yes")
     assert failed.exit_code == 1
     assert "no such state" in str(failed.exception)
     assert not client.exists(keys.resets)
 
 
-def test_a_state_of_a_newer_release_can_be_reset_and_is_shown_as_one(client: redis.Redis, keys: Keys, pools):
+def test_a_state_of_a_newer_release_can_be_reset_and_is_shown_as_one(client: redis.Redis, keys: LedgerKeys, pools):
     newer = (
         strategy_run.StrategyRun(Warming.create({}), OPEN, None, "c1", is_fatal)
         .pack()

@@ -13,7 +13,7 @@ from tasks import configuration
 from tasks.configuration import named_strategies, overlay
 from tasks.configuration.history import FILE, ConfigurationChange
 from tasks.errors import LedgerError, SettingsError
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore, ConflictError
 from tasks.settings import Settings
 from tests.support.runtime_configuration import (
@@ -59,7 +59,7 @@ async def test_a_change_made_from_an_outdated_look_is_refused(start: Start, stor
 
 
 async def test_a_change_fails_when_redis_has_lost_what_was_in_force(
-    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: LedgerKeys
 ):
     await start(file())
     base = store.in_force()
@@ -172,7 +172,7 @@ async def test_a_kill_that_is_overtaken_by_another_change_is_set_after_it(
 
 
 async def test_a_rollback_to_an_older_releases_change_keeps_what_is_below_it(
-    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: LedgerKeys
 ):
     """A release that kept no overlay changed something: what was set at run time before stays set."""
     await start(file(notional=5.0))

@@ -10,7 +10,7 @@ from typing import Any
 
 import redis
 
-from tasks.ledger import Keys, heartbeats
+from tasks.ledger import LedgerKeys, heartbeats
 from tasks.ledger.heartbeats import Heartbeat
 from tasks.protocol.notice import WORKERS_NOTICE
 from tasks.settings import Settings
@@ -25,7 +25,7 @@ async def with_heartbeat(settings: Settings, name: str, what: Callable[[Heartbea
     await one.close()
 
 
-def entries(client: redis.Redis, keys: Keys) -> dict[bytes, bytes]:
+def entries(client: redis.Redis, keys: LedgerKeys) -> dict[bytes, bytes]:
     stored: Any = client.hgetall(keys.workers)
     return dict(stored)
 
@@ -63,7 +63,7 @@ async def test_entries_unseen_for_a_minute_and_foreign_entries_are_removed(clien
 
 
 @contextmanager
-def notices(client: redis.Redis, keys: Keys) -> Iterator[Callable[[], list[bytes]]]:
+def notices(client: redis.Redis, keys: LedgerKeys) -> Iterator[Callable[[], list[bytes]]]:
     """Yield what returns the notices that were published since, and is called once, at the end."""
     with client.pubsub() as listener:  # type: ignore[no-untyped-call]  # redis-py's gap
         listener.subscribe(keys.notices)

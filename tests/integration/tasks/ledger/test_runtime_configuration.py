@@ -10,7 +10,7 @@ from tasks import configuration
 from tasks.configuration import Configuration, named_strategies
 from tasks.configuration.history import FILE
 from tasks.errors import LedgerError
-from tasks.ledger import Keys, Ledger
+from tasks.ledger import Ledger, LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import Settings
 from tests.support.runtime_configuration import (
@@ -70,7 +70,7 @@ async def test_a_file_that_says_not_killed_against_a_kill_is_told_until_settled(
 
 
 async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
-    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: LedgerKeys
 ):
     """Also when the file is edited in the same step; and what a downgrade changes holds after the next upgrade."""
     old, killed = file(notional=5.0), named_strategies.apply(file(notional=5.0), SIDED, {"gate.killed": True})
@@ -93,7 +93,7 @@ async def test_a_kill_of_the_release_before_survives_upgrade_and_edit(
 
 @pytest.mark.parametrize("garbage", [b"", b"{", b"\xff", b"[]", b'{"version":"1","values":[{}]}'])
 async def test_an_overlay_that_can_not_be_read_is_told_from_what_is_in_force(
-    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys, garbage: bytes
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: LedgerKeys, garbage: bytes
 ):
     await start(file())
     set_(store, MOMENTUM, gate__killed=True)
@@ -104,7 +104,7 @@ async def test_an_overlay_that_can_not_be_read_is_told_from_what_is_in_force(
 
 
 async def test_what_an_emptied_redis_has_lost_comes_back_with_its_runtime_values(
-    start: Start, store: ConfigurationStore, client: redis.Redis, keys: Keys
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: LedgerKeys
 ):
     in_force = await start(file())
     set_(store, MOMENTUM, gate__killed=True)

@@ -19,7 +19,7 @@ import redis
 from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats, start_redis
 from compose.local.stack import Plan, Stack
-from tasks.ledger import Keys, heartbeats
+from tasks.ledger import LedgerKeys, heartbeats
 from tasks.ops.doctor_probes import ask_nats, ask_port, ask_redis
 from tasks.settings import Settings
 from tests.support.ledger import dump
@@ -33,7 +33,7 @@ def stack() -> Iterator[Stack]:
         stack = Stack(instance, Plan(workers=1, pool="solo"))
         stack.wait_until_ready()
         with redis.Redis.from_url(stack.redis_url) as client:
-            wait_for(lambda: heartbeats.read(client, Keys("local")), "the worker to say that it lives")
+            wait_for(lambda: heartbeats.read(client, LedgerKeys("local")), "the worker to say that it lives")
         yield stack
 
 

@@ -15,7 +15,7 @@ from compose.local.stack import Plan, Stack
 from tasks.cli.main import app
 from tasks.events import AnyEvent
 from tasks.frames import encoder
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters, records
 from tasks.protocol.dead_letters import DeadLetter
@@ -45,7 +45,7 @@ class Pipeline:
     def __init__(self, stack: Stack) -> None:
         self.stack = stack
         self.reader = LedgerReader(stack.settings)
-        self.keys: Keys = self.reader.keys
+        self.keys: LedgerKeys = self.reader.keys
         self.client: Any = self.reader.client
 
     def bury(self, letter: DeadLetter) -> str:

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.engine.strategy_run import SavedState
-from tasks.ledger import Keys, Ledger
+from tasks.ledger import Ledger, LedgerKeys
 from tasks.ops.states import StateFilter, StateReset, StateStore
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
@@ -52,7 +52,7 @@ class Bench(NamedTuple):
     @classmethod
     def make(cls, redis_url: str) -> "Bench":
         client, namespace = redis.Redis.from_url(redis_url), f"t{uuid.uuid4().hex[:12]}"
-        start_epoch(client, Keys(namespace))
+        start_epoch(client, LedgerKeys(namespace))
         return cls(client, Ledger(client, namespace), StateStore(Settings(redis_url=redis_url, namespace=namespace)))
 
     def run(self, sent: Any, id_: int = 0, action: Callable[[], Any] = int) -> bool:
@@ -154,7 +154,7 @@ BURST = 40
 _saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
-def counts(client: redis.Redis, keys: Keys) -> list[tuple[int, int]]:
+def counts(client: redis.Redis, keys: LedgerKeys) -> list[tuple[int, int]]:
     """Return, for each symbol, how many events its record has counted and how many its state has seen: at one moment."""
     fields = [(f"record:spot:{each}:trade", f"state:spot:{each}:trade_momentum") for each in SYMBOLS]
     held: Any = client.hmget(keys.pool("trade"), [name for pair in fields for name in pair])

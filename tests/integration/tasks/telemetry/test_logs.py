@@ -12,7 +12,7 @@ from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port
 from tasks import configuration
 from tasks.events import Position
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.protocol.batches import Batch, pack_event
 from tasks.settings import Settings
 from tests.support.events import trade
@@ -48,7 +48,7 @@ def send_one(settings: Settings, version: str, seq: int) -> str:
 
 @pytest.mark.parametrize("pool", ["prefork", pytest.param("solo", marks=pytest.mark.slow)])
 def test_a_worker_logs_strategy_errors_with_lane_and_failed_runs_with_task(
-    client: redis.Redis, keys: Keys, settings: Settings, pool: str
+    client: redis.Redis, keys: LedgerKeys, settings: Settings, pool: str
 ):
     start_epoch(client, keys)
     client.hset(keys.configurations, CONFIGURATION.version, CONFIGURATION.canonical())

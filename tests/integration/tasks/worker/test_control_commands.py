@@ -9,7 +9,7 @@ import pytest
 import redis
 from celery import Celery
 
-from tasks.ledger import Keys, heartbeats
+from tasks.ledger import LedgerKeys, heartbeats
 from tasks.protocol import findings
 from tasks.settings import Settings
 from tests.support.sending import Rig, begun, celery_app
@@ -54,7 +54,7 @@ DANGEROUS: list[tuple[str, dict[str, Any]]] = [
 
 @pytest.mark.parametrize("pool", POOLS)
 def test_control_commands_that_could_stop_a_lane_are_refused(
-    monkeypatch: pytest.MonkeyPatch, client: redis.Redis, keys: Keys, settings: Settings, pool: str
+    monkeypatch: pytest.MonkeyPatch, client: redis.Redis, keys: LedgerKeys, settings: Settings, pool: str
 ):
     with commanded(monkeypatch, settings, pool) as (one, app):
         channels = Channels(client, settings, keys)

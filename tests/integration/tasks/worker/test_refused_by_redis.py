@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from tasks import backtest, configuration
-from tasks.ledger import Keys, Ledger
+from tasks.ledger import Ledger, LedgerKeys
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
@@ -55,12 +55,12 @@ def without(client: redis.Redis, user: str, command: str) -> Iterator[None]:
         client.execute_command("ACL", "SETUSER", user, f"+{command}")  # type: ignore[no-untyped-call]  # redis-py's gap
 
 
-def without_xadd(client: redis.Redis, user: str, _: Keys) -> AbstractContextManager[None]:
+def without_xadd(client: redis.Redis, user: str, _: LedgerKeys) -> AbstractContextManager[None]:
     return without(client, user, "xadd")
 
 
 @contextmanager
-def with_a_string_for_signals(client: redis.Redis, _: str, keys: Keys) -> Iterator[None]:
+def with_a_string_for_signals(client: redis.Redis, _: str, keys: LedgerKeys) -> Iterator[None]:
     client.rename(keys.signals, f"{keys.signals}:aside")
     client.set(keys.signals, "no stream")
     try:

@@ -6,7 +6,7 @@ from urllib.parse import urlsplit
 import pytest
 import redis
 
-from tasks.ledger import Keys
+from tasks.ledger import LedgerKeys
 from tasks.settings import Settings
 from tests.support.servers.nats_logins import SECRET
 from tests.support.waiting import wait_for
@@ -25,7 +25,7 @@ def result_url(client: redis.Redis, redis_url: str, namespace: str) -> Iterator[
 
 @pytest.mark.parametrize("pool", ["solo", "prefork"])
 def test_a_worker_whose_results_redis_refuses_goes_on_and_says_so_once(
-    client: redis.Redis, keys: Keys, settings: Settings, result_url: str, pool: str
+    client: redis.Redis, keys: LedgerKeys, settings: Settings, result_url: str, pool: str
 ):
     with worker(settings, "--pool", pool, "--concurrency", "1", RESULT_URL=result_url) as one:
         one.wait_ready()

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import redis
 
-from tasks.ledger import Keys, Ledger
+from tasks.ledger import Ledger, LedgerKeys
 from tasks.protocol import dead_letters
 from tasks.protocol.strikes import MAX_STRIKES, NOTHING, ExcludedEvents, StrikeNotice
 from tasks.settings import Settings
@@ -35,7 +35,7 @@ async def test_a_second_event_stops_the_strategy_under_its_configuration_only(se
 
 
 async def test_a_strike_that_comes_after_the_commit_changes_nothing(
-    settings: Settings, ledger: Ledger, client: redis.Redis, keys: Keys
+    settings: Settings, ledger: Ledger, client: redis.Redis, keys: LedgerKeys
 ):
     assert run(ledger, batch(), Echo.create({}))
     await write(settings, strike())
@@ -46,7 +46,7 @@ async def test_a_strike_that_comes_after_the_commit_changes_nothing(
 
 
 async def test_the_run_after_a_strike_gives_the_event_to_all_others(
-    settings: Settings, ledger: Ledger, client: redis.Redis, keys: Keys
+    settings: Settings, ledger: Ledger, client: redis.Redis, keys: LedgerKeys
 ):
     await write(settings, strike(1))
     assert run(ledger, batch(), Echo.create({}), Grumpy.create({}))
@@ -57,7 +57,7 @@ async def test_the_run_after_a_strike_gives_the_event_to_all_others(
     assert client.hget(keys.counters, "applied") == b"2"
 
 
-async def test_a_strike_is_told_to_ingest(settings: Settings, ledger: Ledger, client: redis.Redis, keys: Keys):
+async def test_a_strike_is_told_to_ingest(settings: Settings, ledger: Ledger, client: redis.Redis, keys: LedgerKeys):
     anybody: Any = client
     with anybody.pubsub(ignore_subscribe_messages=True) as listener:
         listener.subscribe(keys.notices)

@@ -7,7 +7,7 @@ import pytest
 import redis
 
 from tasks.events import AnyEvent, Position
-from tasks.ledger import Keys, Ledger, lane_field
+from tasks.ledger import Ledger, LedgerKeys, lane_field
 from tasks.protocol.batches import MAX_STARTS_OF_A_BATCH, MAX_STARTS_OF_AN_EVENT, Epoch
 from tasks.protocol.notice import Notice
 from tasks.worker.runner import TaskSummary
@@ -46,42 +46,42 @@ def test_the_next_batch_goes_on_with_the_states_of_the_last(ledger):
 # Ways out
 
 
-def foreign_epoch(client: redis.Redis, keys: Keys, _: Ledger) -> Any:
+def foreign_epoch(client: redis.Redis, keys: LedgerKeys, _: Ledger) -> Any:
     client.hset(keys.shard(0), "epoch", "8.another")
     return batch()
 
 
-def no_epoch(client: redis.Redis, keys: Keys, _: Ledger) -> Any:
+def no_epoch(client: redis.Redis, keys: LedgerKeys, _: Ledger) -> Any:
     client.hdel(keys.shard(0), "epoch")
     return batch()
 
 
-def repeat(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> Any:
+def repeat(_client: redis.Redis, _keys: LedgerKeys, ledger: Ledger) -> Any:
     run(ledger, batch())
     return batch()
 
 
-def long_past(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> Any:
+def long_past(_client: redis.Redis, _keys: LedgerKeys, ledger: Ledger) -> Any:
     run(ledger, batch())
     run(ledger, batch(2))
     return batch()
 
 
-def elsewhere(client: redis.Redis, keys: Keys, _: Ledger) -> Any:
+def elsewhere(client: redis.Redis, keys: LedgerKeys, _: Ledger) -> Any:
     client.hset(keys.pool("trade"), lane_field(LANE), str(at(9, "another source")))
     return batch()
 
 
-def ahead(_client: redis.Redis, _keys: Keys, _ledger: Ledger) -> Any:
+def ahead(_client: redis.Redis, _keys: LedgerKeys, _ledger: Ledger) -> Any:
     return batch(2)
 
 
-def from_the_future(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> Any:
+def from_the_future(_client: redis.Redis, _keys: LedgerKeys, ledger: Ledger) -> Any:
     run(ledger, batch(), Version2.create({}))
     return batch(2)
 
 
-def too_many_starts(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> Any:
+def too_many_starts(_client: redis.Redis, _keys: LedgerKeys, ledger: Ledger) -> Any:
     for _ in range(MAX_STARTS_OF_A_BATCH):
         begin(ledger, batch())
     return batch()

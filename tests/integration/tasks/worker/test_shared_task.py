@@ -9,7 +9,7 @@ import redis
 
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.events import AnyEvent, Position
-from tasks.ledger import Keys, Ledger, lane_field
+from tasks.ledger import Ledger, LedgerKeys, lane_field
 from tasks.protocol.batches import Batch, Epoch
 from tasks.protocol.notice import Notice
 from tasks.protocol.routing import LaneId
@@ -32,12 +32,12 @@ def task(prev: int | None = None) -> list[Batch[AnyEvent]]:
     return [of_lane(partition, prev) for partition in range(LANES)]
 
 
-def positions(client: redis.Redis, keys: Keys) -> list[bytes | None]:
+def positions(client: redis.Redis, keys: LedgerKeys) -> list[bytes | None]:
     fields = [lane_field(LaneId("trade", partition)) for partition in range(LANES)]
     return client.hmget(keys.pool("trade"), fields)  # type: ignore[return-value]  # a sync client
 
 
-def all_starts(client: redis.Redis, keys: Keys) -> list[list[bytes]]:
+def all_starts(client: redis.Redis, keys: LedgerKeys) -> list[list[bytes]]:
     """Return how often the batches of each lane were started and did not end."""
     lanes = [LaneId("trade", partition) for partition in range(LANES)]
     return [list(starts(client, keys, lane).values()) for lane in lanes]
@@ -82,7 +82,7 @@ def test_batches_in_one_task_leave_what_they_leave_in_tasks_of_their_own(client,
     assert left() == alone
 
 
-def signals(client: redis.Redis, keys: Keys) -> list[bytes]:
+def signals(client: redis.Redis, keys: LedgerKeys) -> list[bytes]:
     entries: Any = client.xrange(keys.signals)
     return sorted(fields[b"signal"] for _, fields in entries)
 
@@ -90,26 +90,26 @@ def signals(client: redis.Redis, keys: Keys) -> list[bytes]:
 # One of them is refused
 
 
-def elsewhere(client: redis.Redis, keys: Keys, _: Ledger) -> None:
+def elsewhere(client: redis.Redis, keys: LedgerKeys, _: Ledger) -> None:
     client.hset(keys.pool("trade"), "lane:1", str(at(9, "another source")))
 
 
-def repeat(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> None:
+def repeat(_client: redis.Redis, _keys: LedgerKeys, ledger: Ledger) -> None:
     run(ledger, of_lane(1))
 
 
-def too_many_starts(_client: redis.Redis, _keys: Keys, ledger: Ledger) -> None:
+def too_many_starts(_client: redis.Redis, _keys: LedgerKeys, ledger: Ledger) -> None:
     for _ in range(3):
         begin(ledger, of_lane(1))
 
 
-def from_the_future(client: redis.Redis, keys: Keys, ledger: Ledger) -> None:
+def from_the_future(client: redis.Redis, keys: LedgerKeys, ledger: Ledger) -> None:
     run(ledger, of_lane(1), Version2.create({}))
     client.hdel(keys.pool("trade"), "lane:1")
     client.hdel(keys.pool("trade"), "record:spot:S1USDT:trade")
 
 
-def of_its_own(client: redis.Redis, keys: Keys) -> dict[str, object]:
+def of_its_own(client: redis.Redis, keys: LedgerKeys) -> dict[str, object]:
     """Return what lane 1 has in the ledger."""
     pool: Any = client.hgetall(keys.pool("trade"))
     own = {name.decode(): value for name, value in pool.items() if name == b"lane:1" or b"S1USDT" in name}
@@ -118,7 +118,7 @@ def of_its_own(client: redis.Redis, keys: Keys) -> dict[str, object]:
 
 @pytest.mark.parametrize("refused", [elsewhere, repeat, too_many_starts, from_the_future])
 def test_a_refused_batch_leaves_no_trace_and_the_others_are_committed(
-    client, keys, ledger, refused: Callable[[redis.Redis, Keys, Ledger], None]
+    client, keys, ledger, refused: Callable[[redis.Redis, LedgerKeys, Ledger], None]
 ):
     refused(client, keys, ledger)
     before, spoken = of_its_own(client, keys), client.xlen(keys.signals)

@@ -3,7 +3,7 @@
 import pytest
 import redis
 
-from ingest.dispatch.redis_refusals import TOLD_S, Refusals
+from ingest.dispatch.redis_refusals import TOLD_S, RedisRefusals
 from tasks.clients.redis_client import reason
 from tasks.protocol.notice import Refusal
 from tasks.protocol.routing import LaneId
@@ -15,12 +15,12 @@ def refusal(lane: LaneId, why: str = "no") -> Refusal:
     return Refusal(lane, "7.ab", why)
 
 
-def says(refusals: Refusals) -> list[tuple[str, str]]:
+def says(refusals: RedisRefusals) -> list[tuple[str, str]]:
     return [(finding.name, finding.says) for finding in refusals.findings()]
 
 
 def test_a_refused_commit_is_a_fault_until_its_lane_goes_on():
-    refusals = Refusals()
+    refusals = RedisRefusals()
     assert says(refusals) == []
     for lane in LANES[:2]:
         refusals.refused(refusal(lane))
@@ -34,14 +34,14 @@ def test_a_refused_commit_is_a_fault_until_its_lane_goes_on():
 
 
 def test_a_new_epoch_knows_of_no_refused_commit():
-    refusals = Refusals()
+    refusals = RedisRefusals()
     refusals.refused(refusal(LANES[0]))
     refusals.begin()
     assert says(refusals) == []
 
 
 def test_three_reasons_are_told_and_the_others_are_counted():
-    refusals = Refusals()
+    refusals = RedisRefusals()
     for number in range(5):
         refusals.refused(refusal(LaneId("trade", number), f"reason {number}"))
     assert says(refusals)[0][1].endswith(": reason 0; reason 1; reason 2 and 2 more")
@@ -49,10 +49,10 @@ def test_three_reasons_are_told_and_the_others_are_counted():
 
 def test_what_ingest_is_refused_is_told_until_it_has_not_been_for_a_while():
     now_s = 100.0
-    refusals = Refusals(lambda: now_s)
-    refusals.own("no")
+    refusals = RedisRefusals(lambda: now_s)
+    refusals.record_own("no")
     now_s += TOLD_S / 2
-    refusals.own("never")
+    refusals.record_own("never")
     assert says(refusals) == [("redis_refuses", "refuses what ingest asks for: never; no")]
     now_s += TOLD_S / 2
     assert says(refusals) == [("redis_refuses", "refuses what ingest asks for: never")]

@@ -160,7 +160,7 @@ class World(SimulatedReader):
         position, stream = self.cursor.position, self.cursor.stream
         if position and stream and not self.cursor.outdated:
             frontier = Position(position.source, self.dice.randrange(position.seq + 1) if seq is None else seq)
-            assert self.cursor.uncertain_tail([frontier]) is None
+            assert self.cursor.tail_to_verify([frontier]) is None
             self.resume(resume.begin(stream, [frontier], "first"))
 
     def start_again(self, seq: int | None = None) -> None:

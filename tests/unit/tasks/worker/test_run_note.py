@@ -42,7 +42,7 @@ def note_of(file: Path, seq: int, number: int) -> RunNote:
     """Leave a note that says that a run is at an event, and at the strategy of that number."""
     note = RunNote(file)
     note.begin()
-    place = note.of(batch(4), STRATEGIES)
+    place = note.note_batch(batch(4), STRATEGIES)
     assert place is not None
     place[0], place[1] = seq, number
     return note
@@ -55,14 +55,14 @@ def test_a_note_says_what_the_process_is_at(tmp_path: Path):
     note.end()
     assert run_note.read(file) == RunPosition(0, RUNNING, 6, "")
     note.begin()
-    note.of(batch(7), STRATEGIES[:1])
+    note.note_batch(batch(7), STRATEGIES[:1])
     assert run_note.read(file)[:2] == (2, RunningBatch.of(batch(7), ["echo"]))
 
 
 def test_a_batch_of_too_many_words_leaves_no_note(tmp_path: Path):
     file = tmp_path / "note"
     note = note_of(file, 6, 2)
-    assert note.of(msgspec.structs.replace(batch(4), configuration="c" * 20_000), STRATEGIES) is None
+    assert note.note_batch(msgspec.structs.replace(batch(4), configuration="c" * 20_000), STRATEGIES) is None
     assert run_note.read(file) == RunPosition(1, None, 6, "")
 
 
