@@ -9,6 +9,7 @@ up at random the first time, and stays.
     grafana         the password of its admin
 """
 
+import argparse
 import os
 import re
 import secrets
@@ -49,9 +50,14 @@ def _replace(file: Path, text: str) -> None:
 
 def main() -> int:
     """Write into the directory that the command line names; 1 and one line when a given password can't be used."""
+    parser = argparse.ArgumentParser(
+        prog="passwords", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("directory", type=Path, metavar="DIRECTORY")
+    directory = parser.parse_args().directory
     try:
         write(
-            Path(sys.argv[1]),
+            directory,
             os.environ.get("REDIS_PASSWORD", "").strip(),
             os.environ.get("FLOWER_BASIC_AUTH", "").strip(),
             os.environ.get("GRAFANA_PASSWORD", "").strip(),

@@ -1,6 +1,6 @@
 """Ingest: frames in over NATS, batches out as Celery tasks, signals back; and the feeds that publish frames.
 
-`python -m ingest` runs it, and `compose` may use it; `tasks` may not. docs/architecture.md draws the packages.
+`./run ingest` runs it, and `compose` may use it; `tasks` may not. docs/architecture.md draws the packages.
 """
 
 __all__ = [

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tasks import invocation
 from tasks.cli import command_line
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.events import Venue
@@ -37,11 +38,11 @@ def _told_in_one_line(role: str = "feed") -> Iterator[Settings]:
 
 
 @app.callback(invoke_without_command=True)
-def service(context: typer.Context, *, version: command_line.Version = False) -> None:  # noqa: ARG001 typer shows it
+def service(context: typer.Context) -> None:
     """Without a command: run the ingest service. It takes frames from NATS_URL and passes them on to the workers.
 
     The commands are feeds, which put frames on NATS, and `record`, which writes them down. All of them, like the
-    service, are set up by environment variables; `python -m tasks config show` lists them.
+    service, are set up by environment variables; `./run tasks config show` lists them.
     """
     if context.invoked_subcommand is None:
         with _told_in_one_line("ingest") as settings:
@@ -72,7 +73,7 @@ def simulate(
 ) -> None:
     """Put a simulated market on NATS: trades and books in Binance's exact bytes.
 
-    Example: python -m ingest simulate --symbols BTCUSDT,ETHUSDT --rate 500 --seconds 60
+    Example: ./run ingest simulate --symbols BTCUSDT,ETHUSDT --rate 500 --seconds 60
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import binance, run_feed  # noqa: PLC0415 each command loads only its own
@@ -113,7 +114,7 @@ def replay(
     Waits while ingest holds too much. Refuses when the ledger is already past a file: ingest would drop all of it
     as repeats.
 
-    Example: python -m ingest replay monday.jsonl.gz --speed 20
+    Example: ./run ingest replay monday.jsonl.gz --speed 20
     """
     with _told_in_one_line() as settings:
         pace = _speed(speed)
@@ -131,7 +132,7 @@ def binance(
 ) -> None:
     """Put Binance's live public market data on NATS; no account needed.
 
-    Example: python -m ingest binance BTCUSDT ETHUSDT
+    Example: ./run ingest binance BTCUSDT ETHUSDT
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import binance as feed  # noqa: PLC0415 each command loads only its own
@@ -150,7 +151,7 @@ def record(
 
     With INGEST_SOURCE=jetstream it reads them from the stream, as ingest does.
 
-    Example: python -m ingest record monday.jsonl.gz --seconds 3600
+    Example: ./run ingest record monday.jsonl.gz --seconds 3600
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import record as feed  # noqa: PLC0415 each command loads only its own
@@ -161,4 +162,4 @@ def record(
 
 if __name__ == "__main__":
     terminal.accept_any_text()
-    app(prog_name="python -m ingest")
+    app(prog_name=invocation.command("ingest"))

@@ -1,4 +1,4 @@
-"""`python -m tasks`."""
+"""`./run tasks`."""
 
 from tasks.cli.main import main
 

@@ -1,4 +1,4 @@
-"""The Celery app of the workers: `celery -A tasks worker -Q depth,trade,basket`."""
+"""The Celery app of the workers: `./run celery -A tasks worker -Q depth,trade,basket`."""
 
 import gc
 import sys

@@ -3,6 +3,7 @@
 An arrow is left out where others lead there too. A test holds the drawing current.
 """
 
+import argparse
 import re
 from collections.abc import Mapping
 
@@ -57,4 +58,5 @@ def page(text: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.draw_packages", description=__doc__).parse_args()
     PAGE.write_text(page(PAGE.read_text(encoding="utf-8")), encoding="utf-8")

@@ -1,8 +1,8 @@
 """Draws the simulator beside a recording, and prints their quantiles: python -m tests.report_simulator [spot|usdm] [PICTURE]."""
 
+import argparse
 import itertools
 import os
-import sys
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -162,4 +162,7 @@ def main(venue: Venue = "spot", picture: str = "") -> None:
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])  # type: ignore[arg-type]  # the command line's words
+    parser = argparse.ArgumentParser(prog="python -m tests.report_simulator", description=__doc__)
+    parser.add_argument("venue", nargs="?", choices=("spot", "usdm"), default="spot")
+    parser.add_argument("picture", nargs="?", default="")
+    main(**vars(parser.parse_args()))

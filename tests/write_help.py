@@ -1,5 +1,6 @@
 """Writes what `./run demo --help` and its like print where nothing is installed: python -m tests.write_help."""
 
+import argparse
 from pathlib import Path
 
 import typer
@@ -28,5 +29,6 @@ def text(name: str) -> str:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.write_help", description=__doc__).parse_args()
     for name, (_, file) in COMMANDS.items():
         file.write_text(text(name), encoding="utf-8")

@@ -72,7 +72,6 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     record: Record = None,
     flower_port: FlowerPort = None,
     as_json: AsJson = False,
-    version: command_line.Version = False,  # noqa: ARG001 typer shows it
 ) -> None:
     """Start NATS, Valkey, ingest, workers, Flower and a feed; show signals as they come, then a summary.
 

@@ -22,7 +22,7 @@ from compose.local.stack import Plan, Stack
 from tasks.clients.nats_client import NatsClient
 from tasks.ledger import summary
 
-#: What `python -m tasks` needs to reach the demo.
+#: What `./run tasks` needs to reach the demo.
 _REACHED_BY = ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")
 #: Killed and started again, Redis has what it had a second before; and it refuses before the machine's memory is full.
 _REDIS_OPTIONS = ("--appendonly", "yes", "--maxmemory", "2gb")
@@ -40,7 +40,7 @@ class Request(NamedTuple):
     """What the command line asked for."""
 
     plan: Plan
-    #: Arguments of `python -m ingest` that make the feed.
+    #: Arguments of `./run ingest` that make the feed.
     feed: Sequence[str]
     #: How long to feed; infinite: until the feed ends or Ctrl-C.
     seconds: float

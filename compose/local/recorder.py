@@ -1,4 +1,4 @@
-"""What the demo's feed publishes, written down as `python -m ingest record` does."""
+"""What the demo's feed publishes, written down as `./run ingest record` does."""
 
 import asyncio
 import os

@@ -1,4 +1,4 @@
-"""Feeds: what puts frames on NATS, and the recorder, which writes them down; each is a command of `python -m ingest`.
+"""Feeds: what puts frames on NATS, and the recorder, which writes them down; each is a command of `./run ingest`.
 
 Only `ingest.__main__` uses them. They know transport, the event loop and, for the recorder, the stream as a source.
 """

@@ -16,6 +16,7 @@ from ingest.ledger import IngestLedger
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
+from tasks import invocation
 from tasks.clients.redis_client import FAILED
 from tasks.ledger import heartbeats
 from tasks.protocol.counters import Counts
@@ -75,7 +76,7 @@ class ServerProbe:
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the workers, while it is known, and the strategies that raise."""
         if self.seen:
-            yield from workforce(self.seen.workforce.listening, self._pools)
+            yield from workforce(self.seen.workforce.listening, self._pools, invocation.command("celery"))
             yield from refusals(self.seen.refused)
         yield from self.errors.findings(time.monotonic())
 

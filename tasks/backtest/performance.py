@@ -1,6 +1,6 @@
 """Performance of the strategies on recordings: signals, their confidence, the price after them, and the cost.
 
-python -m tasks strategies report FILE... > docs/strategies.md
+./run tasks strategies report FILE... > docs/strategies.md
 """
 
 import time

@@ -1,4 +1,4 @@
-"""The command line, `python -m tasks`: a module for each group of commands, and how things are shown.
+"""The command line, `./run tasks`: a module for each group of commands, and how things are shown.
 
 `tasks.__main__` uses it. The command lines of ingest, the demo and the benchmarks use its `command_line`, and the
 demo its lines of signals. It knows everything below.

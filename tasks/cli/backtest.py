@@ -1,4 +1,4 @@
-"""`python -m tasks backtest`: the strategies over recordings, in this process, without servers."""
+"""`./run tasks backtest`: the strategies over recordings, in this process, without servers."""
 
 import sys
 from pathlib import Path
@@ -59,9 +59,9 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
 ) -> None:
     """Run the strategies over recordings, in this process, without servers.
 
-    Examples: python -m tasks backtest recording.jsonl.gz --set orderbook_skew.levels=10
+    Examples: ./run tasks backtest recording.jsonl.gz --set orderbook_skew.levels=10
 
-    python -m tasks backtest monday.jsonl.gz tuesday.jsonl.gz --html page.html
+    ./run tasks backtest monday.jsonl.gz tuesday.jsonl.gz --html page.html
     """
     chosen = _chosen(symbols, strategies, changes or [])
     if html:

@@ -8,7 +8,9 @@ from pydantic import ValidationError
 from rich.console import ConsoleDimensions
 from rich.table import Column, Table
 from rich.text import Text
+from typer.core import TyperGroup
 
+from tasks import invocation
 from tasks.settings import validation
 from tasks.version import VERSION
 
@@ -20,6 +22,7 @@ def _in_our_words(error: ValidationError) -> str:
 # Typer has pydantic look at values, and prints what that says of them; it asks nobody.
 typer._coercion.get_error_msg = _in_our_words  # type: ignore[attr-defined,assignment]  # noqa: SLF001 the same
 
+_SHOWS_VERSION = "Show the version and exit."
 #: What is no terminal has no width.
 _ENDLESS = 1_000_000
 
@@ -66,17 +69,50 @@ def print_table(out: Console, rows: Table) -> None:
         out.print(line.rstrip(), soft_wrap=True)
 
 
-def _show(wanted: bool) -> None:  # noqa: FBT001 called by typer
+def _show_version(wanted: bool) -> None:  # noqa: FBT001 called by typer
     if wanted:
         typer.echo(f"realtime-strategies {VERSION}")
         raise typer.Exit
 
 
+class _Program(TyperGroup):
+    """A program: it and each of its commands has `--version`, and names commands in its help as they are called here."""
+
+    def __init__(self, **attributes: Any) -> None:
+        super().__init__(**attributes)
+        _equip(self, _version_option())
+
+
+def _equip(command: Any, version: Any) -> None:
+    command.params.append(version)
+    command.help = command.help and invocation.as_called(command.help)
+    for inner in getattr(command, "commands", {}).values():
+        _equip(inner, version)
+
+
+def _version_option() -> Any:
+    app = typer.Typer(add_completion=False)
+
+    @app.command()
+    def _command(
+        *,
+        shows_version: Annotated[
+            bool, typer.Option("--version", callback=_show_version, is_eager=True, help=_SHOWS_VERSION)
+        ] = False,
+    ) -> None:
+        """Have the option made by typer, whose own classes take what changes from release to release."""
+
+    [option] = typer.main.get_command(app).params
+    option.expose_value = False
+    return option
+
+
 def top(**options: Any) -> typer.Typer:
-    """Return the app of a program; its commands have `-h` from there. `options` are more of typer's."""
+    """Return the app of a program; its commands have `-h` and `--version` from there. `options` are more of typer's."""
     settings = {"help_option_names": ["-h", "--help"]}
-    return typer.Typer(add_completion=False, pretty_exceptions_enable=False, context_settings=settings, **options)
+    return typer.Typer(
+        cls=_Program, add_completion=False, pretty_exceptions_enable=False, context_settings=settings, **options
+    )
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, one object a line.")]
-Version = Annotated[bool, typer.Option("--version", callback=_show, is_eager=True, help="Show the version and exit.")]

@@ -1,4 +1,4 @@
-"""`python -m tasks deadletters`: list, show, retry and remove dead letters."""
+"""`./run tasks deadletters`: list, show, retry and remove dead letters."""
 
 import asyncio
 from collections import Counter
@@ -84,7 +84,7 @@ def list_letters(
 ) -> None:
     """List refused frames, events on which a strategy raised or workers died, and unpublishable signals, oldest first.
 
-    Example: python -m tasks deadletters list --reason strategy_error --symbol BTCUSDT --since 2h
+    Example: ./run tasks deadletters list --reason strategy_error --symbol BTCUSDT --since 2h
     """
     store = DeadLetterStore(LedgerReader.reach(load()))
     out, count = command_line.Console(), 0
@@ -124,7 +124,7 @@ def drop(  # noqa: PLR0913 each argument is an option of the command line
 ) -> None:
     """Remove dead letters, by ids or by filters. Asks first when it is more than one. Records and states stay.
 
-    Example: python -m tasks deadletters drop --until 7d
+    Example: ./run tasks deadletters drop --until 7d
     """
     store = DeadLetterStore(LedgerReader.reach(load()))
     chosen = _chosen(store, reason, strategy, symbol, since, until, last)
@@ -164,7 +164,7 @@ def retry(  # noqa: PLR0913 each argument is an option of the command line
     An event on which one strategy raised is always late: the others had it.
     A backtest with the fixed strategy says what it would have done.
 
-    Example: python -m tasks deadletters retry --reason condemned --symbol BTCUSDT
+    Example: ./run tasks deadletters retry --reason condemned --symbol BTCUSDT
     """
     settings = load()
     reader = LedgerReader.reach(settings)

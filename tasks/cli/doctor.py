@@ -1,4 +1,4 @@
-"""`python -m tasks doctor`: checks everything that a pipeline needs, and prints what is wrong and what to do."""
+"""`./run tasks doctor`: checks everything that a pipeline needs, and prints what is wrong and what to do."""
 
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor

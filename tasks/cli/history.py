@@ -1,4 +1,4 @@
-"""`python -m tasks strategies history|rollback`: what was changed, and back."""
+"""`./run tasks strategies history|rollback`: what was changed, and back."""
 
 from typing import Annotated, Any
 

@@ -1,4 +1,4 @@
-"""`python -m tasks strategies get|set|kill|revive|pause|resume|reset`: what is in force, changed at run time."""
+"""`./run tasks strategies get|set|kill|revive|pause|resume|reset`: what is in force, changed at run time."""
 
 import difflib
 import getpass
@@ -81,7 +81,7 @@ def set_(
 ) -> None:
     """Change parameters or gates of a strategy, while everything runs; it outlives restarts and edits of the file.
 
-    Example: python -m tasks strategies set orderbook_skew levels=10 --symbol BTCUSDT --reason "thin book"
+    Example: ./run tasks strategies set orderbook_skew levels=10 --symbol BTCUSDT --reason "thin book"
     """
     settings, assigned = load(), edits.assignments(values)
 
@@ -169,7 +169,7 @@ def reset(
 ) -> None:
     """Drop what was set at run time: what the strategies file says is in force again.
 
-    Example: python -m tasks strategies reset orderbook_skew.levels
+    Example: ./run tasks strategies reset orderbook_skew.levels
     """
     if bool(key) == everything:
         raise SettingsError("say which KEY to reset, or --all; `strategies get` lists what was set at run time")

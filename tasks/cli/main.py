@@ -1,4 +1,4 @@
-"""The command line for what the workers do: `python -m tasks --help`."""
+"""The command line for what the workers do: `./run tasks --help`."""
 
 import sys
 from collections.abc import Callable
@@ -10,6 +10,7 @@ import structlog
 import typer
 from rich.text import Text
 
+from tasks import invocation
 from tasks.cli import command_line
 from tasks.cli.backtest import app as backtest_app
 from tasks.cli.command_line import AsJson
@@ -69,14 +70,18 @@ def show_config(*, as_json: AsJson = False) -> None:
 
 
 @app.callback()
-def _hints(context: typer.Context, *, version: command_line.Version = False) -> None:  # noqa: ARG001 typer shows it
+def _hints(context: typer.Context) -> None:
     if context.invoked_subcommand == "doctor":
         return  # it says them as findings
     with suppress(SettingsError):  # the command says it, if it needs them
         log_hints(load())
 
 
-def main(command: Callable[[], object] = app) -> None:
+def _program() -> None:
+    app(prog_name=invocation.command("tasks"))
+
+
+def main(command: Callable[[], object] = _program) -> None:
     """Run the command that the arguments of the process name; one line and exit status 1 for what a person can fix."""
     terminal.accept_any_text()
     # Standard output is for what was asked for.

@@ -1,4 +1,4 @@
-"""`python -m tasks signals`: what the live pipeline has committed, and what it commits."""
+"""`./run tasks signals`: what the live pipeline has committed, and what it commits."""
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
@@ -72,7 +72,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
 ) -> None:
     """Show the signals that the live pipeline has committed, oldest first.
 
-    Example: python -m tasks signals --follow --last 20 --symbol BTCUSDT --symbol ETHUSDT
+    Example: ./run tasks signals --follow --last 20 --symbol BTCUSDT --symbol ETHUSDT
     """
     reader = LedgerReader.reach(load())
     if as_digest:

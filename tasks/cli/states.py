@@ -1,4 +1,4 @@
-"""`python -m tasks state`: where each symbol stands, and how a strategy's states are removed."""
+"""`./run tasks state`: where each symbol stands, and how a strategy's states are removed."""
 
 import getpass
 from collections.abc import Callable
@@ -43,7 +43,7 @@ def show(
 ) -> None:
     """Show the record of each symbol and the states beside it; with --json also what the states hold.
 
-    Example: python -m tasks state show --symbol BTCUSDT
+    Example: ./run tasks state show --symbol BTCUSDT
     """
     settings = load()
     found = StateStore(settings).find(_chosen(pool, venue, symbol, strategy))
@@ -98,7 +98,7 @@ def reset(
 
     A backtest knows of no reset: its digest may differ from here on.
 
-    Example: python -m tasks state reset iceberg --symbol BTCUSDT --reason "bad prices at 3:12"
+    Example: ./run tasks state reset iceberg --symbol BTCUSDT --reason "bad prices at 3:12"
     """
     states = StateStore(load())
     chosen = _chosen(pool, venue, symbol, strategy)

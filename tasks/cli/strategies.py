@@ -1,4 +1,4 @@
-"""`python -m tasks strategies`: lists and describes strategies, checks their contract, measures them on recordings."""
+"""`./run tasks strategies`: lists and describes strategies, checks their contract, measures them on recordings."""
 
 import inspect
 import sys
@@ -59,7 +59,7 @@ def _find(name: str) -> type[AnyStrategy]:
 def describe(name: Name) -> None:
     """Show what a strategy does, and its parameters: default, bounds, meaning.
 
-    Example: python -m tasks strategies describe iceberg
+    Example: ./run tasks strategies describe iceberg
     """
     found = _find(name)
     out.print(inspect.getdoc(found) or "It has no docstring.")
@@ -82,7 +82,7 @@ def _bounds(rules: list[Any]) -> Iterator[str]:
 def check(name: Name) -> None:
     """Run the contract suite on a strategy; the exit status is 1 when a check fails.
 
-    Example: python -m tasks strategies check my_package.my_module:MyStrategy
+    Example: ./run tasks strategies check my_package.my_module:MyStrategy
     """
     # As with `python -m`, a module of the present folder can be named.
     sys.path.insert(0, str(Path.cwd()))
@@ -109,7 +109,7 @@ def write_report(
 ) -> None:
     """Print docs/strategies.md: definitions, and what each strategy did on each recording.
 
-    Example: python -m tasks strategies report recording.jsonl.gz > docs/strategies.md
+    Example: ./run tasks strategies report recording.jsonl.gz > docs/strategies.md
     """
     own = load()
     settings, limits = (

@@ -6,6 +6,7 @@ Facts in, findings out; `doctor_probes` collects them.
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
+from tasks import invocation
 from tasks.configuration import Configuration
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.ledger.heartbeats import LiveWorker
@@ -160,7 +161,7 @@ def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterato
     for shard, epoch in facts.epochs.items():
         if not epoch:
             says = f"shard {shard} has no epoch: ingest never ran in namespace {namespace}"
-            yield Finding("warning", "lanes", says, "start `python -m ingest`, or fix NAMESPACE")
+            yield Finding("warning", "lanes", says, f"start `{invocation.command('ingest')}`, or fix NAMESPACE")
     lanes = ", ".join(f"{pool.name} {facts.lanes.get(pool.name, 0)} of {len(pool.lanes)}" for pool in pools)
     if any(facts.epochs.values()):
         epochs = ", ".join(epoch for epoch in facts.epochs.values() if epoch)
@@ -171,7 +172,9 @@ def workers(seen: Sequence[LiveWorker], pools: Sequence[Pool]) -> Iterator[Findi
     """Yield the findings about the workers."""
     if seen:
         yield Finding("ok", "workers", f"{len(seen)}, with processes: {sum(worker.processes for worker in seen)}")
-    yield from workforce([worker.queues for worker in seen], [pool.name for pool in pools])
+    yield from workforce(
+        [worker.queues for worker in seen], [pool.name for pool in pools], invocation.command("celery")
+    )
     versions = sorted({worker.version for worker in seen})
     if len(versions) > 1:
         says = f"run different versions: {', '.join(versions)}"
@@ -205,7 +208,7 @@ def nats(facts: NatsFacts) -> Iterator[Finding]:
     payload = f"messages up to {facts.max_payload / 2**20:.3g} MiB"
     yield Finding("ok", "NATS", f"{facts.url}: version {facts.version}, {jetstream}, {payload}")
     if not facts.ingest:
-        yield Finding("fault", "ingest", "does not answer on NATS", "start `python -m ingest`")
+        yield Finding("fault", "ingest", "does not answer on NATS", f"start `{invocation.command('ingest')}`")
     for status in facts.ingest:
         what = f"ingest (shard {status.shard})" if status.shard else "ingest"
         full = status.held_bytes / status.bound_bytes > MEMORY_WARNING if status.bound_bytes else False

@@ -84,12 +84,14 @@ def refusals(workers: Iterable[tuple[str, str]]) -> Iterator[Finding]:
             yield Finding("warning", f"worker {worker}", says, do, "command_refused")
 
 
-def workforce(listening: Sequence[Collection[str]], pools: Sequence[str]) -> Iterator[Finding]:
+def workforce(listening: Sequence[Collection[str]], pools: Sequence[str], celery: str) -> Iterator[Finding]:
     """Yield what is wrong with the workers: `listening` holds the queues of each living one.
+
+    `celery` is how Celery is called here.
 
     These are warnings: nothing is lost, and events that have waited for too long are a fault of their own.
     """
-    command = f"start one: celery -A tasks worker -Q {','.join(pools)}"
+    command = f"start one: {celery} -A tasks worker -Q {','.join(pools)}"
     if not listening:
         yield Finding("warning", "workers", "none lives: events wait in ingest", command, "no_workers")
         return

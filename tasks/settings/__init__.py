@@ -1,7 +1,7 @@
 """Settings: read from the environment and checked once, at the start of a process.
 
 Everything above may use it; it knows the protocol's names and errors. Besides it, `tasks.version` reads
-APP_VERSION, `tasks.telemetry.tracing` OpenTelemetry's own variables, and the `binance` feed those of proxies.
+APP_VERSION, `tasks.invocation` RUN_CALLED_AS, `tasks.telemetry.tracing` OpenTelemetry's own variables, and the `binance` feed those of proxies.
 """
 
 from tasks.settings.model import SECRETS, Settings, load, mask, unknown_names

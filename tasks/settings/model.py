@@ -1,4 +1,4 @@
-"""Every setting of every process, from the environment. `python -m tasks config show` prints what is in force.
+"""Every setting of every process, from the environment. `./run tasks config show` prints what is in force.
 
 Any secret NAME can also be given as NAME_FILE, the path of a file that holds it.
 """

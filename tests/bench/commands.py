@@ -61,7 +61,6 @@ def _bench(
     as_json: Annotated[str, typer.Option("--json", help="File for all figures; - for standard output.")] = "",
     html: Annotated[Path | None, typer.Option(help="File for plots.")] = None,
     markdown: Annotated[Path | None, typer.Option(help="File for the tables, for the documentation.")] = None,
-    version: command_line.Version = False,
 ) -> None:
     """Measure; print tables with the targets beside the figures. The long form watches memory for an hour, at the end.
 

@@ -4,6 +4,7 @@ A minute and a half of a simulated market, six symbols, spot and USD-M futures. 
 changes the simulator writes it again.
 """
 
+import argparse
 import gzip
 import heapq
 import itertools
@@ -35,5 +36,6 @@ def _frames(venue: Venue, seed: int) -> Iterator[SimulatedFrame]:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.data.make_recording", description=__doc__).parse_args()
     # Without a time of its own, so that the same content is the same file.
     RECORDING.write_bytes(gzip.compress(content(), 9, mtime=0))

@@ -4,6 +4,7 @@ A test has the code of today take it over. Written by version 0.9, before the pa
 what is stored writes another one beside it, and keeps this.
 """
 
+import argparse
 import asyncio
 import gzip
 import io
@@ -80,4 +81,5 @@ def _write(name: str, source: Path, arcname: str) -> None:
 
 
 if __name__ == "__main__":
+    argparse.ArgumentParser(prog="python -m tests.data.make_upgrade", description=__doc__).parse_args()
     write()

@@ -84,12 +84,12 @@ def test_each_runbook_section_says_where_to_look_what_to_do_and_what_not(name: s
 
 
 def test_every_command_of_the_runbook_exists():
-    commands = set(re.findall(r"python -m tasks((?: [a-z]+)+)", RUNBOOK))
+    commands = set(re.findall(r"\./run tasks((?: [a-z]+)+)", RUNBOOK))
     assert commands
     for words in commands:
         command: Any = typer.main.get_command(app)
         for word in words.split():
             if not hasattr(command, "commands"):
                 break  # the rest are arguments
-            assert word in command.commands, f"python -m tasks{words}"
+            assert word in command.commands, f"./run tasks{words}"
             command = command.commands[word]

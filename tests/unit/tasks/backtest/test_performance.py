@@ -58,7 +58,7 @@ def test_the_page_holds_each_built_in_strategys_definition_and_the_tables():
 def test_the_docs_are_the_page_that_this_code_writes():
     tables = dict(re.findall(r"\n### (\S+\.jsonl\.gz)\n\n(.*?)\n(?=\n##)", DOCS, re.DOTALL))
     assert set(tables) == {SPOT, USDM}
-    assert page(tables) == DOCS, "python -m tasks strategies report FILE... > docs/strategies.md"
+    assert page(tables) == DOCS, "./run tasks strategies report FILE... > docs/strategies.md"
 
 
 @pytest.mark.slow

@@ -60,10 +60,8 @@ def test_no_help_text_breaks_a_line_in_mid_sentence(words):
             assert re.search(r"[.:;]$|^[a-z' ]{2,12}: ", line), line
 
 
-@pytest.mark.parametrize(
-    ("name", "words"), [("tasks", []), ("ingest", []), ("./run demo", ["demo"]), ("./run bench", ["bench"])]
-)
-def test_every_program_tells_its_version(name, words):
+@pytest.mark.parametrize(("name", "words"), ALL)
+def test_every_program_and_each_of_its_commands_tells_the_version(name, words):
     shown = CliRunner().invoke(APPS[name], [*words, "--version"])
     assert (shown.exit_code, shown.output) == (0, f"realtime-strategies {VERSION}\n")
 
