@@ -82,7 +82,7 @@ def test_workers_that_are_killed_and_stopped_every_second_change_nothing(recordi
 
 
 @pytest.mark.parametrize("absence_s", [15, pytest.param(60, marks=pytest.mark.slow)])
-def test_without_any_worker_everything_waits_and_nothing_is_condemned(
+def test_without_any_worker_everything_waits_and_nothing_is_quarantined(
     recording: Path, tmp_path: Path, absence_s: float
 ):
     # Of two symbols only: a queue with as many tasks as there are lanes gets no copies.

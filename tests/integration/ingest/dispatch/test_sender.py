@@ -154,7 +154,7 @@ async def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(
     assert rig.sender.epoch.number == lost.number + 1
 
 
-async def test_an_event_started_five_times_is_condemned_via_the_fence(rig: Rig):
+async def test_an_event_started_five_times_is_quarantined_via_the_fence(rig: Rig):
     rig.offer()
     await rig.sent()
     batch = rig.queue.take_batch()

@@ -1,4 +1,4 @@
-"""The ledger as ingest writes it, on a real server: epochs, checkpoints, condemned events."""
+"""The ledger as ingest writes it, on a real server: epochs, checkpoints, quarantined events."""
 
 from typing import Any
 
@@ -259,7 +259,7 @@ async def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys
     assert (client.xlen(keys.deadletters), client.hlen(keys.counters)) == (8_001, 4_001)
 
 
-async def test_a_condemned_event_is_committed_through_the_same_fence(client, keys, ledger, settings):
+async def test_a_quarantined_event_is_committed_through_the_same_fence(client, keys, ledger, settings):
     (event,) = batch(None, 1.0).events
     sent = Batch("trade", 0, 0, EPOCH, None, Position(SOURCE, 1), "c1", (batches.pack_event(event),))
     for _ in range(2):

@@ -44,7 +44,7 @@ class World:
     running: list[tuple[float, Carried]] = field(default_factory=list)
     notices: list[tuple[LaneId, Position]] = field(default_factory=list)
     starts: dict[tuple[LaneId, str], int] = field(default_factory=dict)
-    condemned: list[int] = field(default_factory=list)
+    quarantined: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.lanes = {each: Lane(each) for each in (LaneId("trade", number) for number in range(self.count))}
@@ -110,7 +110,7 @@ class World:
             case "resend":
                 self.send([lane])
             case "quarantine":
-                self.condemned.append(batch.to.seq)
+                self.quarantined.append(batch.to.seq)
                 self.positions[lane.id] = batch.to
                 lane.settle(batch.to, self.now_s)
 
@@ -207,27 +207,27 @@ def test_every_event_is_applied_once_and_in_order_whatever_happens(
     for _ in range(400):
         getattr(world, dice.choice(FAULTS if dice.random() < faults else CALM))()
     world.heal()
-    # Then: nothing is left, nothing twice, nothing out of order; what is missing was condemned, and said so.
+    # Then: nothing is left, nothing twice, nothing out of order; what is missing was quarantined, and said so.
     assert world.held == 0
-    assert sorted([*world.condemned, *world.done]) == list(range(1, world.offered + 1))
+    assert sorted([*world.quarantined, *world.done]) == list(range(1, world.offered + 1))
     assert all(applied == sorted(applied) for applied in world.applied.values())
 
 
 @settings(max_examples=100)
 @given(st.integers(0, 2**32), POOLS)
-def test_nothing_is_condemned_when_every_run_ends_in_time(seed: int, pool: tuple[int, int | None]):
+def test_nothing_is_quarantined_when_every_run_ends_in_time(seed: int, pool: tuple[int, int | None]):
     dice = random.Random(seed)
     world = World(dice, *pool, healthy=True)
     for _ in range(400):
         getattr(world, dice.choice((*CALM, "lose", "repeat", "lose_notice")))()
     world.heal()
     assert sorted(world.done) == list(range(1, world.offered + 1))
-    assert world.condemned == []
+    assert world.quarantined == []
 
 
 @settings(max_examples=50)
 @given(st.integers(0, 2**32), POOLS, st.integers(1, 30))
-def test_an_event_that_ends_every_worker_is_found_and_alone_condemned(
+def test_an_event_that_ends_every_worker_is_found_and_alone_quarantined(
     seed: int, pool: tuple[int, int | None], poison: int
 ):
     """It is found by halving batches."""
@@ -239,7 +239,7 @@ def test_an_event_that_ends_every_worker_is_found_and_alone_condemned(
             break
         world.poll()
         world.work(poison)
-    assert world.condemned == [poison]
+    assert world.quarantined == [poison]
     assert sorted(world.done) == [seq for seq in range(1, world.offered + 1) if seq != poison]
 
 

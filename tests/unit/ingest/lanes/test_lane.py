@@ -192,8 +192,8 @@ def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):
     assert lane.held == 0
 
 
-def test_an_event_is_condemned_only_after_five_incomplete_starts(lane: Lane):
-    """It is condemned only when none of the starts can be at work any more."""
+def test_an_event_is_quarantined_only_after_five_incomplete_starts(lane: Lane):
+    """It is quarantined only when none of the starts can be at work any more."""
     offer(lane, 1)
     launch(lane)
     assert [overdue(lane, starts, 100.0 * starts) for starts in range(5)] == ["resend"] * 5
@@ -204,7 +204,7 @@ def test_an_event_is_condemned_only_after_five_incomplete_starts(lane: Lane):
     assert overdue(lane, 6, 540.0) == "quarantine"
 
 
-def test_absent_workers_never_condemn_anything(lane: Lane):
+def test_absent_workers_never_quarantine_anything(lane: Lane):
     offer(lane, 1)
     launch(lane)
     for now_s in range(1, 600):

@@ -22,14 +22,14 @@ def standing() -> Record:
     return record
 
 
-def test_a_condemned_event_raises_applied_and_neither_count_nor_hash():
+def test_a_quarantined_event_raises_applied_and_neither_count_nor_hash():
     before = standing()
     after, _ = given_up(before, seq=6)
     assert after.applied == Position("s", 6)
     assert (after.id, after.count, after.hash) == (before.id, before.count, before.hash)
 
 
-def test_a_condemned_event_goes_to_the_dead_letters_and_is_counted():
+def test_a_quarantined_event_goes_to_the_dead_letters_and_is_counted():
     _, outcome = given_up(None, seq=1)
     (letter,) = map(dead_letters.unpack, outcome.letters)
     assert letter == dead_letters.condemned(5, "trade", trade(id=11))
@@ -37,5 +37,5 @@ def test_a_condemned_event_goes_to_the_dead_letters_and_is_counted():
     assert outcome.signals == outcome.audit == []
 
 
-def test_a_condemned_event_decided_on_before_leaves_its_record_alone():
+def test_a_quarantined_event_decided_on_before_leaves_its_record_alone():
     assert given_up(standing(), seq=4)[0] == standing()
