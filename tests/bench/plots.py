@@ -97,7 +97,7 @@ def _throughput(report: Report) -> graph_objects.Figure:
 
 
 def _latency(report: Report) -> graph_objects.Figure:
-    figure = _figure("Latency, from receipt to known commit", "events/s", "ms")
+    figure = _figure("Latency from receipt to commit", "events/s", "ms")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
     rates = [each.wanted_per_s for each in report.latencies]

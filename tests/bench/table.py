@@ -24,18 +24,18 @@ def sections(report: Report) -> Iterator[tuple[str, Rows]]:
     """Yield each table: its title, and rows of which the first is the head."""
     yield "Targets", [("", "measured", "spread", "target", ""), *map(_target, targets.of(report))]
     if report.rounds:
-        yield "Throughput; CPU of all processes and Redis commands of an event", _throughput(report)
+        yield "Throughput; CPU time of all processes and Redis commands for each event", _throughput(report)
     if report.latencies:
-        head = ("events/s wanted", "came through", "p50 ms", "p99 ms")
+        head = ("events/s offered", "events/s processed", "p50 ms", "p99 ms")
         rows = [
             (number(e.wanted_per_s), number(e.events_per_s), number(e.p50_ms), number(e.p99_ms))
             for e in report.latencies
         ]
-        yield "Latency, from receipt to known commit", [head, *rows]
+        yield "Latency from receipt to commit", [head, *rows]
     if report.cost:
         yield "Cost of an event", _cost(report)
     if report.points:
-        yield "One thing varied; CPU of an event, state bytes of a symbol", _points(report)
+        yield "Scaling: one parameter varied; CPU time for each event, state bytes of a symbol", _points(report)
 
 
 def _target(target: targets.Target) -> tuple[str, ...]:
