@@ -2,6 +2,8 @@
 
 import hashlib
 import importlib.util
+import itertools
+import json
 import os
 import re
 import shlex
@@ -10,19 +12,21 @@ import subprocess
 import sys
 import threading
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
+from functools import partial
 from pathlib import Path
+from urllib.parse import urlsplit
 
 import pytest
 from typer.main import get_command
 from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
-from compose.local import commands as demo_commands
 from compose.local.processes import ROOT
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
 from tests.support.servers.exchange import recorded
+from tests.support.service import get
 from tests.support.stacks.pipeline import backtested
 from tests.support.waiting import wait_for
 
@@ -36,12 +40,17 @@ SERVICES = {
     r"(\./run )?celery .* flower": "Visit me at",
     r"(python -m|\./run) tasks signals --follow --json": '"strategy":',
     r"python consume\.py": "USDT ",
-    r"\./run demo( --feed binance| --source jetstream| --record mine\.jsonl\.gz)$": "is running",
 }
 #: Their ends at Ctrl-C: in order, by the signal, or what a shell makes of that; Celery's programs always say 1.
 ENDED = {0, -signal.SIGINT, 128 + signal.SIGINT}
 ENDED_CELERY = {1}
-LONG = re.compile(r"\./run (demo --(feed binance|source|record)|bench)")
+#: What makes the benchmark short.
+SHORT_BENCH = "--only latency --seconds 0.5"
+#: The same for tests: a file that takes a moment; of the faults, which take minutes each, the list.
+SHORT_TEST = {
+    "./run test": ("-q tests/unit/tasks/test_events.py", r"\d+ passed"),
+    "./run test -m faults": ("-q --collect-only tests/faults/test_faults.py", r"\d+ tests collected"),
+}
 
 
 def blocks() -> Iterator[list[str]]:
@@ -69,13 +78,15 @@ COMMANDS = {
     # The demo that all others are run beside.
     if without_comment(line) != "./run demo"
 }
+#: Those that run until Ctrl-C.
+DEMOS = [command for command in COMMANDS if re.match(r"\./run demo --(feed binance|source|record)", command)]
 
 
 class Place:
     """A folder as a fresh clone is, set up: links to all that is in ours, and a `.venv` that calls our Python."""
 
     def __init__(self, folder: Path) -> None:
-        self.folder = folder
+        self.folder, self._numbers = folder, itertools.count()
         for entry in ROOT.iterdir():
             if not entry.name.startswith(".") or entry.name in {".env.example", ".ci"}:
                 (folder / entry.name).symlink_to(entry)
@@ -101,7 +112,8 @@ class Place:
 
     @contextmanager
     def started(self, command: str, **more: str) -> Iterator["Started"]:
-        with (self.folder / "output.txt").open("w+b") as output:
+        # Several may run at once.
+        with (self.folder / f"output-{next(self._numbers)}.txt").open("w+b") as output:
             process = subprocess.Popen(
                 ["bash", "-c", command],  # noqa: S607 whatever the reader's bash is
                 cwd=self.folder,
@@ -141,9 +153,12 @@ class Started:
     def ends(self) -> int:
         return self.process.wait(120)
 
-    def interrupt(self) -> int:
-        """Press Ctrl-C: every process in the foreground gets it."""
+    def press_ctrl_c(self) -> None:
+        """Send what every process in the foreground gets."""
         os.killpg(self.process.pid, signal.SIGINT)
+
+    def interrupt(self) -> int:
+        self.press_ctrl_c()
         return self.ends()
 
 
@@ -183,11 +198,10 @@ def exchange() -> Iterator[str]:
         thread.join()
 
 
-def quick(command: str) -> None:
-    """Look whether a command that takes long has options that are there."""
+def try_options(command: str) -> None:
+    """Look whether a benchmark has options that are there."""
     words = shlex.split(command)
-    app = demo_commands.app if words[1] == "demo" else bench_commands.app
-    group = get_command(app)
+    group = get_command(bench_commands.app)
     name, parsed, rest = group.resolve_command(group.make_context("./run", words[1:]), words[1:])  # type: ignore[attr-defined]  # it is a group
     assert parsed.make_context(name, rest)
 
@@ -199,15 +213,17 @@ def test_every_block_of_the_readme_holds_commands_and_comments_only():
     assert [line for line in lines if not known.match(line)] == []
 
 
-@pytest.mark.parametrize("command", ["python consume.py", *COMMANDS])
+@pytest.mark.parametrize("command", ["python consume.py", *(each for each in COMMANDS if each not in DEMOS)])
 def test_a_command_of_the_readme_runs(command: str, place: Place, beside: Mapping[str, str], exchange: str):
     if command.startswith("docker"):
         assert shlex.split(command)[1] == "compose"
-    elif LONG.match(command):
-        quick(command)
+    elif command.startswith("./run bench"):
+        try_options(command)
     elif command.startswith("./run test"):
-        with place.started(f"{command} --collect-only -q tests/faults/test_faults.py") as started:
-            assert started.ends() in {0, 5}, started.output
+        options, says = SHORT_TEST[command]
+        with place.started(f"{command} {options}") as started:
+            assert started.ends() == 0, started.output
+            assert re.search(says, started.output)
     else:
         run(command, place, beside, exchange)
 
@@ -221,14 +237,39 @@ def run(command: str, place: Place, beside: Mapping[str, str], exchange: str) ->
             assert started.interrupt() in (ENDED_CELERY if "celery -A" in command else ENDED), started.output
         else:
             assert started.ends() == 0, started.output
-        assert "Traceback" not in started.output or "consume.py" in command
+        assert "Traceback" not in started.output
         if "--feed tests/data" in command or "--digest" in command:
             assert backtested([RECORDING]).digest in started.output
 
 
+def has_events(demo: Started) -> bool:
+    """Return whether events came to the ingest of a demo."""
+    [url] = re.findall(r"^  ingest +(\S+)", demo.output, re.MULTILINE)
+    return bool(json.loads(get(urlsplit(url).port or 0, "/ready")[1] or "{}").get("feed", {}).get("streams"))
+
+
+def test_the_demos_and_the_benchmark_of_the_readme_run(place: Place, exchange: str):
+    """All at once: most of the time they wait for a start or an end."""
+    assert len(DEMOS) == 3
+    with ExitStack() as stack:
+        bench = stack.enter_context(place.started(f"./run bench --quick {SHORT_BENCH}"))
+        run = [stack.enter_context(place.started(COMMANDS[each], BINANCE_SPOT_URL=exchange)) for each in DEMOS]
+        for demo in run:
+            demo.shows("  env ")
+            wait_for(partial(has_events, demo), f"events: {demo.output}")
+            demo.press_ctrl_c()
+        assert {demo.ends() for demo in run} == {128 + signal.SIGINT}, [demo.output for demo in run]
+        assert bench.ends() == 0, bench.output
+        assert "Latency, from receipt to known commit" in bench.output
+        assert not [each for each in (bench, *run) if "Traceback" in each.output]
+        digests = [re.findall(r"^ +digest +([0-9a-f]{64})$", demo.output, re.MULTILINE) for demo in run]
+    recorded_digest = backtested([place.folder / "mine.jsonl.gz"]).digest
+    assert digests[["--record" in each for each in DEMOS].index(True)] == [recorded_digest]
+    assert all(digests)
+
+
 @pytest.mark.slow
-@pytest.mark.parametrize("command", [each for each in COMMANDS if LONG.match(each) and each != "./run bench"])
-def test_a_command_of_the_readme_that_takes_long_runs(command: str, place: Place, exchange: str):
-    if "bench" in command and not importlib.util.find_spec("dramatiq"):
+def test_the_quick_benchmark_of_the_readme_runs_whole(place: Place, exchange: str):
+    if not importlib.util.find_spec("dramatiq"):
         pytest.skip("the benchmark's contenders are not installed: ./run bench installs them")
-    run(command, place, {}, exchange)
+    run("./run bench --quick", place, {}, exchange)
