@@ -103,7 +103,12 @@ def _speed(text: str) -> float | None:
 
 @app.command()
 def replay(
-    files: Annotated[list[Path], typer.Argument(help="Recordings; several are merged by the time of receipt.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            callback=command_line.standard_input, help="Recordings; several are merged by the time of receipt."
+        ),
+    ],
     speed: Annotated[
         str, typer.Option(help="How many times as fast as it was recorded, or max: as fast as ingest takes it.")
     ] = "1",

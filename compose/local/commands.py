@@ -81,7 +81,11 @@ def _demo(  # noqa: PLR0913 each is an option of the command
 
     ./run demo --feed tests/data/recording.jsonl.gz --speed max --workers 4
     """
-    files = [] if not feed or feed[0] in {"simulate", "binance"} else [Path(name).absolute() for name in feed]
+    files = (
+        []
+        if not feed or feed[0] in {"simulate", "binance"}
+        else [path.absolute() for path in command_line.standard_input([*map(Path, feed)])]
+    )
     record = record and record.absolute()
     try:
         if record:

@@ -45,7 +45,13 @@ err = command_line.Console(stderr=True)
 @app.command()
 def backtest(  # noqa: PLR0913 each argument is an option of the command line
     *,
-    files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; several are merged by time.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            callback=command_line.standard_input,
+            help="Recordings, .jsonl or .jsonl.gz; several are merged by time; - is standard input.",
+        ),
+    ],
     symbols: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
     strategies: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
     changes: Assignments = None,

@@ -1,5 +1,6 @@
 """Shared by all command lines: how they print, `-h`, and `--version`."""
 
+from pathlib import Path
 from typing import Annotated, Any
 
 import rich.console
@@ -113,6 +114,11 @@ def top(**options: Any) -> typer.Typer:
     return typer.Typer(
         cls=_Program, add_completion=False, pretty_exceptions_enable=False, context_settings=settings, **options
     )
+
+
+def standard_input(paths: list[Path]) -> list[Path]:
+    """Return files to read, given as people do: `-` is standard input."""
+    return [Path("/dev/stdin") if str(path) == "-" else path for path in paths]
 
 
 AsJson = Annotated[bool, typer.Option("--json", help="JSON for programs, one object a line.")]

@@ -104,7 +104,12 @@ def _warn(text: str) -> None:
 
 @app.command("report")
 def write_report(
-    files: Annotated[list[Path], typer.Argument(help="Recordings, .jsonl or .jsonl.gz; each is reported by itself.")],
+    files: Annotated[
+        list[Path],
+        typer.Argument(
+            callback=command_line.standard_input, help="Recordings, .jsonl or .jsonl.gz; each is reported by itself."
+        ),
+    ],
     salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged recording.")] = False,  # noqa: FBT002 a command-line switch
 ) -> None:
     """Print docs/strategies.md: definitions, and what each strategy did on each recording.

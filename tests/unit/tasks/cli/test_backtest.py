@@ -29,10 +29,10 @@ def run(*arguments: str, piped: bytes | None = None) -> subprocess.CompletedProc
     return subprocess.run(command, cwd=ROOT, env=os.environ, input=piped, capture_output=True, timeout=60, check=False)
 
 
-@pytest.mark.parametrize("pack", [bytes, gzip.compress])
-def test_a_recording_from_a_pipe_gives_the_digest_of_the_file(strategies, tmp_path, pack):
+@pytest.mark.parametrize(("name", "pack"), [("/dev/stdin", bytes), ("/dev/stdin", gzip.compress), ("-", bytes)])
+def test_a_recording_from_a_pipe_gives_the_digest_of_the_file(strategies, tmp_path, name, pack):
     market = write_market(tmp_path / "market.jsonl")
-    piped = run("/dev/stdin", "--json", piped=pack(market.read_bytes()))
+    piped = run(name, "--json", piped=pack(market.read_bytes()))
     facts = json.loads(piped.stdout)
     assert facts["frames"] == len(market.read_text().splitlines())
     assert facts["digest"] == json.loads(run(str(market), "--json").stdout)["digest"]
