@@ -98,10 +98,14 @@ def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack
             expect(page.locator("#problems")).to_be_hidden()
             expect(page.locator(".bad, .warn, .slow").locator("visible=true")).to_have_count(0)
             assert page.title() == "Realtime Strategies"
+            page.keyboard.press("Tab")
+            page.keyboard.press("Enter")
+            expect(page.locator("#standby")).to_be_focused()
             add_signal(stack, "of the time before")
             stack.instance.kill(stack.ingest)
             expect(page.locator("#main")).to_be_visible()
             expect(page.locator("#standby")).to_be_hidden()
+            expect(page.get_by_role("link", name="Skip to the content")).to_have_attribute("href", "#main")
             expect(page.locator("#signals .rationale", has_text="of the time before")).to_have_count(1)
             expect(page.locator("#symbols tr").first).to_be_visible()
     finally:

@@ -132,6 +132,48 @@ def test_a_symbol_of_the_address_that_is_not_there_is_waited_for(browser: Browse
         assert "symbol=spot:NEWUSDT" in page.url
 
 
+@pytest.mark.parametrize("asked", ["ETHUSDT", "ethusdt", "spot:ethusdt", "SPOT:ETHUSDT"])
+def test_a_symbol_of_the_address_is_found_without_venue_and_in_any_case(browser: Browser, stack: Stack, asked: str):
+    with opened(browser, stack, f"?symbol={asked}") as page:
+        expect(page.locator("#chart-title")).to_have_text(re.compile("^ETHUSDT ?spot$"))
+        expect(page.locator("#symbols [aria-pressed=true]")).to_have_text(re.compile("^ETHUSDT"))
+
+
+def test_a_fragment_survives_every_choice(browser: Browser, stack: Stack):
+    with opened(browser, stack, "#note") as page:
+        page.locator("#symbols button", has_text="ETHUSDT").click()
+        expect(page).to_have_url(re.compile(r"/\?symbol=spot:ETHUSDT#note$"))
+        page.locator("#search").fill("eth")
+        expect(page).to_have_url(re.compile(r"/\?symbol=spot:ETHUSDT&search=eth#note$"))
+
+
+def test_without_a_choice_the_first_by_name_is_shown_whichever_came_first(browser: Browser, stack: Stack):
+    """As in the seconds after a start: symbols come one after the other, some of them without a price at first."""
+    rows = [("usdm", "BBB", 1.0), ("spot", "CCC", 1.0), ("spot", "AAA", None), ("spot", "BBB", None)]
+    with opened(browser, stack) as page:
+        chosen = page.evaluate(
+            """async (rows) => {
+                const { Symbols } = await import("/web/symbols.js");
+                const state = { rows: new Map(), signals: [], now: { at_ms: 0 }, about: { quiet_s: [1, 2] }, change: () => null };
+                const chosen = [];
+                const symbols = new Symbols(state, (name) => chosen.push(name));
+                const put = ([venue, symbol, mid]) => {
+                    state.rows.set(`${venue}:${symbol}`, { venue, symbol, mid, spread_bps: 1, rate: 0, seen_ms: 0 });
+                    symbols.draw();
+                };
+                rows.forEach(put);
+                put(["spot", "AAA", 1.0]);
+                symbols.choose("usdm:BBB");
+                put(["spot", "A", 1.0]);
+                return chosen;
+            }""",
+            rows,
+        )
+        assert chosen == ["usdm:BBB", "spot:AAA", "usdm:BBB"]
+        page.reload()
+        expect(page.locator("#symbols tr").first).to_be_visible()
+
+
 def test_numbers_in_names_are_sorted_as_people_count(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         names = page.evaluate("import('/web/format.js').then(({ natural }) => ['SIM10', 'SIM2', 'BTC'].sort(natural))")

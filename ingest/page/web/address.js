@@ -9,5 +9,5 @@ export function remember(name, value) {
   if (value) choices.set(name, value);
   else choices.delete(name);
   const written = choices.toString().replaceAll("%3A", ":");
-  history.replaceState(null, "", written ? `?${written}` : location.pathname);
+  history.replaceState(null, "", (written ? `?${written}` : location.pathname) + location.hash);
 }

@@ -16,6 +16,7 @@ export function drawStatus(state) {
   const stands_by = ready.parts.standing_by;
   at("standby").hidden = !stands_by;
   at("main").hidden = stands_by;
+  at("skip").setAttribute("href", stands_by ? "#standby" : "#main");
   drawParts(ready.parts, oldest_s, feedChip(state), stands_by);
   // The page says it at length.
   drawProblems(ready.parts.findings.filter((/** @type {Finding} */ each) => each.name !== "standing_by"));

@@ -14,6 +14,8 @@ export class Symbols {
     this.state = state;
     this.onChoose = onChoose;
     this.chosen = "";
+    /** What the address asks for, until somebody chooses here. */
+    this.wanted = asked("symbol");
     /** @type {Map<string, HTMLElement>} those that are shown */
     this.lines = new Map();
     const search = search_field();
@@ -25,14 +27,28 @@ export class Symbols {
     at("symbols").addEventListener("keydown", (event) => this.#move(event));
   }
 
-  /** @param {string} name @param {boolean} focus */
-  choose(name, focus = false) {
+  /** Somebody chose. @param {string} name */
+  choose(name) {
+    this.wanted = name;
+    this.#select(name);
+    const line = this.lines.get(name);
+    if (line) button_of(line).focus();
+    remember("symbol", name);
+  }
+
+  /** @param {string} name */
+  #select(name) {
     this.chosen = name;
     this.#show_chosen();
-    const line = this.lines.get(name);
-    if (focus && line) button_of(line).focus();
-    remember("symbol", name);
     this.onChoose(name);
+  }
+
+  /** The address's symbol; without one, as long as nobody chose, the first. @param {string[]} all by name */
+  #followed(all) {
+    if (!this.wanted) return all.length ? this.#first(all) : "";
+    const [symbol, venue] = this.wanted.split(":").reverse();
+    const name = venue === undefined ? symbol.toUpperCase() : `${venue.toLowerCase()}:${symbol.toUpperCase()}`;
+    return all.find((each) => each === name) ?? all.find((each) => symbol_of(each) === name) ?? name;
   }
 
   #show_chosen() {
@@ -51,8 +67,8 @@ export class Symbols {
     const names = all.filter((name) => name.toUpperCase().includes(wanted));
     this.#show_empty(all.length, names.length);
     if (names.join() !== [...this.lines.keys()].join()) this.#lay(names);
-    if (!this.chosen && asked("symbol")) this.choose(asked("symbol"));
-    if (!this.chosen && all.length) this.choose(this.#first(all));
+    const followed = this.#followed(all);
+    if (followed !== this.chosen) this.#select(followed);
     const signals = this.#signals();
     for (const [name, line] of this.lines) {
       const row = this.state.rows.get(name);
@@ -103,11 +119,11 @@ export class Symbols {
     const { symbol, venue } = this.state.rows.get(name);
     const button = make("button", { type: "button", "aria-pressed": "false", tabindex: "-1" }, symbol, make("small", {}, venue));
     const line = make("tr", {}, make("th", { scope: "row" }, button), ...Array.from({ length: 6 }, () => make("td")));
-    line.addEventListener("click", () => this.choose(name, true));
+    line.addEventListener("click", () => this.choose(name));
     return line;
   }
 
-  /** The first with a price. @param {string[]} names */
+  /** The first by name that has a price; while none has, the first. @param {string[]} names */
   #first(names) {
     return names.find((name) => this.state.rows.get(name).mid !== null) ?? names[0];
   }
@@ -126,7 +142,7 @@ export class Symbols {
     const to = { ArrowDown: now + 1, ArrowUp: now - 1, Home: 0, End: names.length - 1 }[event.key];
     if (to === undefined || names.length === 0) return;
     event.preventDefault();
-    if (names[to]) this.choose(names[to], true);
+    if (names[to]) this.choose(names[to]);
   }
 }
 
