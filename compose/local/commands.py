@@ -81,11 +81,7 @@ def _demo(  # noqa: PLR0913 each is an option of the command
 
     ./run demo --feed tests/data/recording.jsonl.gz --speed max --workers 4
     """
-    files = (
-        []
-        if not feed or feed[0] in {"simulate", "binance"}
-        else [path.absolute() for path in command_line.standard_input([*map(Path, feed)])]
-    )
+    files = _recordings(feed or [])
     record = record and record.absolute()
     try:
         if record:
@@ -102,6 +98,12 @@ def _demo(  # noqa: PLR0913 each is an option of the command
         command_line.Console(stderr=True).print(f"error: {error}", soft_wrap=True)
         status = 1
     raise typer.Exit(status)
+
+
+def _recordings(names: list[str]) -> list[Path]:
+    if not names or names[0] in {"simulate", "binance"}:
+        return []
+    return [path.absolute() for path in command_line.standard_input([*map(Path, names)])]
 
 
 def _environment(source: str, *, replays: bool) -> dict[str, str]:

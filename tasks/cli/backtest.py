@@ -24,6 +24,13 @@ from tasks.settings import load
 
 app = typer.Typer()
 
+Recordings = Annotated[
+    list[Path],
+    typer.Argument(
+        callback=command_line.standard_input,
+        help="Recordings, .jsonl or .jsonl.gz; several are merged by time; - is standard input.",
+    ),
+]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", help="STRATEGY.NAME=VALUE, as in `strategies set`; repeatable.")
 ]
@@ -45,13 +52,7 @@ err = command_line.Console(stderr=True)
 @app.command()
 def backtest(  # noqa: PLR0913 each argument is an option of the command line
     *,
-    files: Annotated[
-        list[Path],
-        typer.Argument(
-            callback=command_line.standard_input,
-            help="Recordings, .jsonl or .jsonl.gz; several are merged by time; - is standard input.",
-        ),
-    ],
+    files: Recordings,
     symbols: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
     strategies: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
     changes: Assignments = None,
