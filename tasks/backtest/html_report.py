@@ -81,8 +81,8 @@ def html(content: ReportContent) -> str:
 <p class="dim">Returns of the mid price (of the last trade, where there are no books) from the signal on, with the sign
 of the action: above zero is right. The price that was there is the last one that had arrived, and the time runs on the
 clock of the prices. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not move is not
-right. <b>of</b>: how many signals count; left out are those outside of the prices, too near their end, or with no price
-for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
+right. <b>of</b>: the number of signals counted; not counted are those outside the recorded prices, too near their end,
+or with no price for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
 prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_MS // 1000} s or longer.</p>
 {charts}</main>{_foot(content)}
 <script>{SCHEME}</script></body></html>

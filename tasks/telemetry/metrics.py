@@ -62,10 +62,10 @@ INGEST: dict[str, Metric] = {
         _counter("ingest_frames_skipped", "Frames that are no depth or trade events, by what they are", "kind"),
         _counter("ingest_frames_refused", "Malformed depth and trade frames, kept in the dead letters", "reason"),
         _counter("ingest_events", "Valid events", "venue", "kind"),
-        _counter("ingest_slow_consumer", "Times NATS said that it dropped frames because ingest was slow"),
-        _gauge("ingest_feed_age_seconds", "Since the newest event came in, to a second", "venue", "kind"),
+        _counter("ingest_slow_consumer", "Times that NATS dropped frames because ingest was too slow"),
+        _gauge("ingest_feed_age_seconds", "Age of the newest event by its receipt, to a second", "venue", "kind"),
         # The lanes.
-        _counter("ingest_events_dropped", "Events that had to go unprocessed: overload, or a stop", "reason"),
+        _counter("ingest_events_dropped", "Events dropped unprocessed: overload, or a stop", "reason"),
         _counter("ingest_events_committed", "Events whose commit is known, once for each pool"),
         _counter("ingest_batches_sent", "Batches sent to the queue, copies not counted"),
         _counter("ingest_batches_resent", "Copies of batches sent because no commit was known in time"),
@@ -73,7 +73,7 @@ INGEST: dict[str, Metric] = {
         _seconds("ingest_round_trip_seconds", "From sending a batch once to knowing its commit"),
         _gauge("ingest_lane_held_events", "Events that wait or are in flight", "lane"),
         _gauge("ingest_lane_oldest_seconds", "Age of the lane's oldest event that is not committed; 0: none", "lane"),
-        _gauge("ingest_lane_full", "1 while so much waits in the lane that a stream is not read on", "lane"),
+        _gauge("ingest_lane_full", "1 while the lane is full, so that a stream is not read on", "lane"),
         _gauge("ingest_stream_unread", "Messages of the stream that are not read yet; 0 without a stream"),
         _gauge("ingest_oldest_event_seconds", "Age of the oldest event of all lanes; 0: nothing waits"),
         _gauge("ingest_held_bytes", "Bytes of the events that are not committed yet"),
@@ -88,19 +88,19 @@ INGEST: dict[str, Metric] = {
         _gauge("ingest_signals_waiting", "Committed signals that are not relayed yet"),
         # Dead letters.
         _gauge("ingest_deadletters", "Dead letters in the ledger"),
-        _gauge("ingest_deadletters_written", "Dead letters that there have ever been in this ledger"),
+        _gauge("ingest_deadletters_written", "Dead letters ever written to this ledger"),
         _gauge("ingest_deadletter_age_seconds", "Age of the oldest dead letter; 0: there is none"),
         _counter("ingest_deadletters_lost", "Refused frames that were not kept: Redis was unavailable too long"),
         # The parts.
-        _gauge("ingest_finding", "1 while this is wrong; /ready, the page and the doctor say it in words", "name"),
-        _gauge("ingest_part_up", "1 while the part is there", "part"),
-        _gauge("ingest_workers", "Worker processes that said within 10 s that they live"),
+        _gauge("ingest_finding", "1 while this problem is found; /ready, the page and the doctor describe it", "name"),
+        _gauge("ingest_part_up", "1 while this server is available", "part"),
+        _gauge("ingest_workers", "Workers with a heartbeat in the last 10 s"),
         _gauge("ingest_queue_tasks", "Tasks that wait in the queue of a pool", "pool"),
         _gauge("ingest_redis_used_bytes", "Memory that Redis uses"),
         _gauge("ingest_redis_limit_bytes", "Redis's maxmemory; 0: it has none"),
         _gauge("ingest_redis_full", "1 while Redis is so full that no new batches go out"),
         _gauge("ingest_redis_save_failing", "1 while Redis can't write to its disk"),
-        _counter("ingest_redis_went_back", "Times that Redis had forgotten what it had acknowledged"),
+        _counter("ingest_redis_went_back", "Times that Redis came back without data that it had acknowledged"),
     )
 }
 
@@ -111,10 +111,8 @@ WORKER: dict[str, Metric] = {
         _counter("worker_batches", "Batches committed", "pool"),
         _counter("worker_events", "Events of committed batches that were given to strategies", "pool"),
         _counter("worker_repeats", "Events of committed batches that repeat an earlier one", "pool"),
-        _counter("worker_fenced", "Copies of batches that found nothing left to do, or may not", "pool"),
-        _counter(
-            "worker_failed", "Runs that ended in an exception of ours or of a server, by each pool in them", "pool"
-        ),
+        _counter("worker_fenced", "Batches of which nothing was committed: copies, or fenced off", "pool"),
+        _counter("worker_failed", "Runs that raised an exception, counted for each pool in them", "pool"),
         _seconds("worker_batch_seconds", "Time to run one batch, ledger included", "pool"),
         _counter("worker_strategy_seconds", "Time spent in a strategy", "strategy"),
         _counter("worker_strategy_errors", "Events on which a strategy raised", "strategy"),
@@ -123,6 +121,6 @@ WORKER: dict[str, Metric] = {
         _counter("worker_refused_commands", "Control commands of Celery that were refused", "command"),
         _counter("worker_foreign_tasks", "Tasks in the queue that are not ours, refused"),
         _gauge("worker_broker_up", "1 while the worker listens to its queues"),
-        _gauge("worker_heartbeat_age_seconds", "Since the worker's main loop last came round"),
+        _gauge("worker_heartbeat_age_seconds", "Seconds since the last turn of the worker's main loop"),
     )
 }

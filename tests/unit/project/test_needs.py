@@ -14,7 +14,7 @@ def test_a_part_that_is_missing_skips_on_a_laptop_and_fails_in_ci(in_ci, outcome
 
 def test_the_readme_names_every_program_without_which_tests_are_skipped():
     readme = " ".join((ROOT / "README.md").read_text(encoding="utf-8").split())
-    [skips] = re.findall(r"Skipped where something is missing: (.*?)\. ", readme)
+    [skips] = re.findall(r"are skipped without it: (.*?)\. ", readme)
     sources = [path.read_text(encoding="utf-8") for path in (ROOT / "tests").rglob("*.py")]
     programs = {name for source in sources for name in re.findall(r'shutil\.which\("([\w-]+)"\)', source)}
     assert programs > {"kubectl", "prometheus", "promtool", "redis-server"}
