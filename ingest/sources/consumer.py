@@ -35,9 +35,9 @@ class _Request(msgspec.Struct):
 class StreamConsumer:
     """One consumer on the server, and our subscription to its messages."""
 
-    def __init__(self, client: Client, stream: str) -> None:
-        """Nothing is on the server yet: see `open`."""
-        self._client, self._stream = client, stream
+    def __init__(self, client: Client, stream: str, expires_s: float = EXPIRES_S) -> None:
+        """Nothing is on the server yet: see `open`. A request ends after `expires_s` seconds."""
+        self._client, self._stream, self._expires_s = client, stream, expires_s
         self._name = f"ingest-{client.new_inbox().rpartition('.')[2]}"
         self._inbox = client.new_inbox()
         self._subscription: Subscription | None = None
@@ -76,7 +76,7 @@ class StreamConsumer:
         """Request so many more messages."""
         # One that is larger than a request may take would be asked for again and again, and hold up all that follow.
         max_bytes = max(ASKED_BYTES, self._client.max_payload + AROUND_BYTES)
-        request = _Request(count, max_bytes, int(EXPIRES_S * _NS), int(HEARTBEAT_S * _NS))
+        request = _Request(count, max_bytes, int(self._expires_s * _NS), int(HEARTBEAT_S * _NS))
         await self._client.publish(f"{NEXT}.{self._stream}.{self._name}", msgspec.json.encode(request), self._inbox)
 
     async def about(self) -> api.ConsumerInfo:

@@ -12,7 +12,7 @@ import pytest
 from tests.faults.verdict import Event, Row, out_of_order, repeated, table
 from tests.faults.wrapped import Fault, count, happens
 from tests.support.servers.proxy import Proxy
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 
 RIGHT = [Event("a", 1), Event("b", 7), Event("a", 2), Event("b", 5), Event("a", 3)]
 
@@ -74,7 +74,7 @@ def proxy(echo: int) -> Iterator[Proxy]:
 
 @pytest.fixture
 def client(proxy: Proxy) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as client:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=HANGS_S) as client:
         yield client
 
 
@@ -90,7 +90,7 @@ def round_trip_s(client: socket.socket, data: bytes = b"x") -> float:
 def test_the_proxy_delays_each_way(proxy: Proxy, client: socket.socket):
     round_trip_s(client)
     proxy.latency_s = 0.1
-    assert 0.2 <= round_trip_s(client) < 1
+    assert round_trip_s(client) >= 0.2
 
 
 def test_the_proxy_carries_only_so_many_bytes_a_second(proxy: Proxy, client: socket.socket):
@@ -108,7 +108,7 @@ def test_a_silent_proxy_keeps_what_it_got_until_it_speaks_again(proxy: Proxy, cl
     with pytest.raises(TimeoutError):
         client.recv(16)
     proxy.silent = False
-    client.settimeout(5)
+    client.settimeout(HANGS_S)
     assert client.recv(16) == b"later"
 
 
@@ -123,5 +123,5 @@ def test_a_cut_ends_open_connections_and_new_ones_work(proxy: Proxy, client: soc
             return True
 
     wait_for(has_ended, "the end")
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=5) as again:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=HANGS_S) as again:
         round_trip_s(again)

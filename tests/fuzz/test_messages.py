@@ -36,6 +36,7 @@ from tests.support.events import book, trade
 from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
 from tests.support.market import configuration
 from tests.support.strategies import Echo, bound
+from tests.support.waiting import HANGS_S
 
 SOURCE = "core-1"
 FRAMES = (
@@ -218,7 +219,7 @@ def test_the_doctor_takes_a_too_deeply_nested_answer_for_another_program():
     with HTTPServer(("127.0.0.1", 0), Deep) as server, ThreadPoolExecutor() as threads:
         answering = threads.submit(server.handle_request)
         facts = ask_port("HTTP_PORT", "127.0.0.1", server.server_port)
-        answering.result(10)
+        answering.result(HANGS_S)
     assert facts.held_by == "other"
 
 

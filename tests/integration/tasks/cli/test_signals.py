@@ -18,7 +18,7 @@ from compose.local.servers import free_port, start_redis
 from tasks.cli.main import app
 from tasks.ledger import LedgerKeys
 from tasks.settings import load
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 from tests.unit.tasks.cli.test_signals import signal as packed
 
 COMMAND = [sys.executable, "-m", "tasks", "signals"]
@@ -110,7 +110,7 @@ def test_following_resumes_once_redis_is_back_and_ctrl_c_ends_it_with_130(tmp_pa
             commit(client, keys, "D")
             wait_for(lambda: symbols(told.read_text()) == ["B", "C", "D"], "the next signal")
             following.send_signal(signal.SIGINT)
-            assert following.wait(10) == 130
+            assert following.wait(HANGS_S) == 130
         finally:
             following.kill()
             following.wait()

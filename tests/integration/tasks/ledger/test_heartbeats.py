@@ -106,6 +106,8 @@ def test_workers_of_one_name_are_two_and_a_killed_one_goes_after_10_s(client, ke
         os.kill(one.process.pid, signal.SIGKILL)
         wait_for(lambda: one.process.returncode is not None)
         left = entries(client, keys)
-        now_s = seconds(client)
-        assert [seen.name for seen in heartbeats.alive(left, now_s)] == [f"worker-1@test/{one.process.pid}"]
-        assert heartbeats.alive(left, now_s + 11) == []
+        [(name, entry)] = left.items()
+        seen_s = json.loads(entry)["seen_s"]
+        assert name.decode() == f"worker-1@test/{one.process.pid}"
+        assert [seen.name for seen in heartbeats.alive(left, seen_s + heartbeats.ALIVE_S)] == [name.decode()]
+        assert heartbeats.alive(left, seen_s + heartbeats.ALIVE_S + 0.1) == []

@@ -15,7 +15,7 @@ from compose.local.servers import free_port, start_nats, start_redis
 from tasks.ledger.reader import LedgerReader
 from tests.support.sending import Queue, one_pool
 from tests.support.service import Ingest, ingest, publish
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 
 EVENT_MS = 1_723_161_255_343
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
@@ -62,9 +62,9 @@ def test_the_metrics_are_those_of_prometheus_and_equal_what_was_sent(nats_url, r
         assert (said["ingest_batch_events_count", ""], said["ingest_batch_events_sum", ""]) == (2, 3)
         assert said["ingest_round_trip_seconds_count", ""] == 2
         assert said["pipeline_latency_seconds_count", ""] == said["pipeline_event_age_seconds_count", ""] == 3
-        assert 0 < said["ingest_round_trip_seconds_sum", ""] < said["pipeline_latency_seconds_sum", ""] < 3 * 30
+        assert 0 < said["ingest_round_trip_seconds_sum", ""] < said["pipeline_latency_seconds_sum", ""] < 3 * HANGS_S
         age_s = time.time() - EVENT_MS / 1_000
-        assert said["pipeline_event_age_seconds_sum", ""] == pytest.approx(3 * age_s, abs=3 * 30)
+        assert said["pipeline_event_age_seconds_sum", ""] == pytest.approx(3 * age_s, abs=3 * HANGS_S)
         reader = LedgerReader(service.settings)
         wait_for(lambda: reader.counters().of("committed") == 3, "the same in the ledger")
         assert reader.counters().of("frames") == 7
@@ -77,7 +77,7 @@ def test_the_probes_answer_with_json_that_names_every_part(nats_url, redis_url, 
         status, body = service.get("/healthz")
         assert status == 200
         assert json.loads(body)["ok"] is True
-        assert json.loads(body)["heartbeat_age_s"] < 1
+        assert json.loads(body)["heartbeat_age_s"] < HANGS_S
         status, body = service.get("/ready")
         said = json.loads(body)
         wanted = {"ok": True, "nats": True, "redis": True, "lanes": True, "started": True, "stopping": False}

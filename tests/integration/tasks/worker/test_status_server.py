@@ -19,7 +19,7 @@ from compose.local.servers import free_port, start_redis
 from tasks.ledger import heartbeats
 from tasks.settings import Settings
 from tests.support.sending import celery_app
-from tests.support.waiting import wait_for
+from tests.support.waiting import HANGS_S, wait_for
 from tests.support.workers.process import Worker, worker
 
 PREFORK = ("--pool", "prefork", "--concurrency", "2")
@@ -42,7 +42,8 @@ def test_a_worker_without_redis_is_alive_but_not_ready_until_it_is_back(namespac
             # Longer than it pauses between attempts: it says that it lives meanwhile.
             wait_for(lambda: time.monotonic() - gone_s > 4)
             assert one.said("/healthz").items() >= {"status": 200, "ok": True}.items()
-            assert one.said("/healthz")["heartbeat_age_s"] < 2
+            # It has beaten since.
+            assert one.said("/healthz")["heartbeat_age_s"] < time.monotonic() - gone_s
             start_redis(instance, "redis-again", port=int(url.rpartition(":")[2].partition("/")[0]))
             wait_for(one.is_ready, "the worker to be ready again")
             assert one.samples()["worker_broker_up",] == 1
@@ -164,7 +165,7 @@ def test_a_stopped_worker_leaves_no_port_no_files_and_no_entry(client, keys, set
     with worker(settings, *PREFORK, TMPDIR=str(tmp_path)) as one:
         [seen] = wait_for(lambda: heartbeats.read(client, keys), f"the worker{one.process.tail()}")
         assert (seen.name, seen.queues, seen.processes) == (f"worker-1@test/{one.process.pid}", ["trade"], 2)
-        assert abs(seen.clock_ahead_s) < 1
+        assert abs(seen.clock_ahead_s) < HANGS_S
         assert len(list(tmp_path.glob("realtime-strategies-*"))) == 1
         one.process.terminate()
         assert one.wait_end() == 0
