@@ -54,6 +54,8 @@ class GateHistory(msgspec.Struct, array_like=True):
         ahead_ms = last_ms - time_ms
         if ahead_ms > STEP_BACK_MS:
             if ahead_ms >= interval_ms:
+                # Or it would count again when the time has come near it.
+                del self.last_ms[key]
                 return False
             # It counts as given now, or the cool-down would last for up to two intervals.
             self.last_ms[key] = time_ms

@@ -4,7 +4,7 @@ import json
 
 import msgspec
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from tasks import configuration, engine
@@ -83,6 +83,7 @@ def test_after_a_fast_clocks_signal_the_next_waits_an_interval_at_most(ahead_s: 
     assert reasons == ["cool_down"] * silent_s + [None]
 
 
+@example(steps_ms=[0], interval_s=1, gone=-2_001)
 @given(st.lists(st.integers(-10_000_000, 10_000_000), max_size=20), st.integers(0, 7_200), st.integers(-9_000, 9_000))
 def test_whatever_the_clock_did_the_cool_down_ends_within_its_own_length(
     steps_ms: list[int], interval_s: int, gone: int
