@@ -22,7 +22,7 @@ Level = tuple[float, float]
 
 
 class Position(msgspec.Struct, frozen=True, array_like=True):
-    """Position of an event in its source. Positions of different sources do not compare."""
+    """Position of an event in its source. Positions of different sources can't be compared."""
 
     #: What numbers the events: one start of a core-NATS ingest, or one JetStream stream.
     source: str
