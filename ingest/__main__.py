@@ -112,7 +112,7 @@ def replay(
     speed: Annotated[
         str, typer.Option(help="How many times as fast as it was recorded, or max: as fast as ingest takes it.")
     ] = "1",
-    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged recording.")] = False,  # noqa: FBT002 a command-line switch
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use the readable part of a damaged recording.")] = False,  # noqa: FBT002 a command-line switch
 ) -> None:
     """Put recordings on NATS again, their bytes unchanged.
 

@@ -30,7 +30,7 @@ Feed = Annotated[
     ),
 ]
 Speed = Annotated[str, typer.Option(help="How fast a recording is replayed: 20 is twenty times real time; max.")]
-Salvage = Annotated[bool, typer.Option("--salvage", help="Replay what is whole of a damaged recording.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Replay the readable part of a damaged recording.")]
 Seconds = Annotated[
     float,
     typer.Option(

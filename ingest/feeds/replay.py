@@ -161,7 +161,7 @@ def _is_full(status: IngestStatus) -> bool:
 async def replay(
     settings: Settings, paths: list[Path], speed: float | None, already_past: AlreadyPast, *, salvage: bool = False
 ) -> None:
-    """Publish `paths`, merged by the time they were received; with `salvage` what is whole of damaged ones.
+    """Publish `paths`, merged by the time they were received; with `salvage` the readable part of damaged ones.
 
     Raises RecordingError and LedgerError before it begins.
     """

@@ -138,12 +138,12 @@ class Backtest:
 
     def _take(self, line: recordings.RecordingLine, seq: int) -> None:
         stream = self.shard.stream(line)
-        mine = stream is None or self.shard.has(stream.symbol)
+        mine = stream is None or self.shard.claim(stream.symbol)
         if stream and not mine and not self._all_wants(stream):
             return
         outcome = self._reader.read(line.raw, line.stream, seq, line.received_at_ns)
         if stream is None:
-            mine = self.shard.has("" if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome.symbol)
+            mine = self.shard.claim("" if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome.symbol)
         if mine:
             self._count(outcome)
         if not isinstance(outcome, SkippedFrame | RefusedFrame):

@@ -79,10 +79,10 @@ def html(content: ReportContent) -> str:
 <h2>Strategies</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="Strategies">{_table(strategies, signals, content.market)}</div>
 <p class="dim">Returns of the mid price (of the last trade, where there are no books) from the signal on, with the sign
-of the action: above zero is right. The price that was there is the last one that had arrived, and the time runs on the
-clock of the prices. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not move is not
-right. <b>of</b>: the number of signals counted; not counted are those outside the recorded prices, too near their end,
-or with no price for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
+of the action: above zero is right. The price at a moment is the last one received by then; times are those of the
+prices. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not move is not right.
+<b>counted</b>: the number of signals in these figures; left out are those outside the recorded prices, too near their
+end, or with no price for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
 prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_MS // 1000} s or longer.</p>
 {charts}</main>{_foot(content)}
 <script>{SCHEME}</script></body></html>
@@ -125,8 +125,8 @@ def _table(strategies: Iterable[str], signals: Sequence[SignalRow], market: Pric
     names = ("strategy", "signals", "buys", "sells", "median<br>confidence")
     under = "".join(f'<th scope="col">{name}</th>' for name in names)
     under += (
-        '<th class="first" scope="col">right</th><th scope="col">mean</th><th scope="col">median</th><th scope="col">of</th>'
-        * len(HORIZONS_S)
+        '<th class="first" scope="col">right</th><th scope="col">mean</th>'
+        '<th scope="col">median</th><th scope="col">counted</th>' * len(HORIZONS_S)
     )
     rows = "".join(_row(name, [each for each in signals if each.strategy == name], market) for name in strategies)
     return f'<table><thead><tr><td colspan="5"></td>{over}</tr><tr>{under}</tr></thead><tbody>{rows}</tbody></table>'

@@ -58,7 +58,7 @@ class FinishedBacktest(NamedTuple):
 
 
 def processes_for(paths: list[Path]) -> int:
-    """Return the number of processes that pays: one a processor, but each with something to read."""
+    """Return how many processes to use: one a core at most, each with at least `MIN_BYTES_A_JOB` to read."""
     size = sum(path.stat().st_size for path in paths if path.is_file())
     return max(1, min(os.cpu_count() or 1, size // MIN_BYTES_A_JOB))
 

@@ -1,4 +1,4 @@
-"""Performance of the strategies on recordings: signals, their confidence, the price after them, and the cost.
+"""Performance of the strategies on recordings: signals, their confidence, the price after them, and the CPU time.
 
 ./run tasks strategies report FILE... > docs/strategies.md
 """
@@ -29,14 +29,17 @@ class PerformanceRow(NamedTuple):
     strategy: str
     events: int
     statistics: SignalStatistics
-    #: Processor time an event.
+    #: CPU time an event.
     microseconds: float
 
 
 def events(
     path: Path, salvage: recordings.Salvage | None = None, limits: PlausibilityLimits = DEFAULT_LIMITS
 ) -> list[AnyEvent]:
-    """Read the events of a recording. Raises RecordingError."""
+    """Return the events of a recording. Raises RecordingError.
+
+    `salvage`: called with what is wrong with a damaged recording, which is then read up to there; None: raise.
+    """
     lines = enumerate(recordings.read(path, salvage), start=1)
     reader = FrameReader(limits)
     parsed = (reader.read(line.raw, line.stream, seq, line.received_at_ns) for seq, line in lines)
@@ -62,19 +65,19 @@ class _StandaloneStrategy:
         return PerformanceRow(name, self._events, found, self._seconds / max(1, self._events) * 1e6)
 
 
-def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> list[PerformanceRow]:
+def rows(events: Sequence[AnyEvent], configuration: Configuration, done: Callable[[str], None]) -> list[PerformanceRow]:
     """Return a row for each strategy, in the order of pools; `done` is called with its name after each pool."""
     prices, router, ran = (
         PriceHistory(),
         Router(configuration.routes()),
         defaultdict[str, _StandaloneStrategy](_StandaloneStrategy),
     )
-    for each in market:
+    for each in events:
         prices.observe(each)
     for pool, strategies in registry.running(configuration).items():
         wanted = [
             each
-            for each in market
+            for each in events
             if any(lane.pool == pool for lane in router.lanes_of(each.venue, each.symbol, each.kind))
         ]
         for strategy in strategies:
@@ -83,13 +86,13 @@ def rows(market: Sequence[AnyEvent], configuration: Configuration, done: Callabl
     return [alone.row(name, prices) for name, alone in ran.items()]
 
 
-def table(market: Sequence[AnyEvent], found: Iterable[PerformanceRow]) -> str:
+def table(events: Sequence[AnyEvent], found: Iterable[PerformanceRow]) -> str:
     """Return the Markdown table of one recording."""
-    times = [each.time_ms for each in market]
+    times = [each.time_ms for each in events]
     seconds = (max(times) - min(times)) / 1000 if times else 0.0
-    symbols = ", ".join(sorted({each.symbol for each in market}))
+    symbols = ", ".join(sorted({each.symbol for each in events}))
     lines = [
-        f"{len(market):,} events in {seconds:.0f} s: {symbols}.",
+        f"{len(events):,} events in {seconds:.0f} s: {symbols}.",
         "",
         (
             "| strategy | events | buy | sell | confidence min / quartiles / max "

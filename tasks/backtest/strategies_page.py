@@ -21,8 +21,8 @@ Each strategy runs alone, with the parameters of `tasks/strategies.toml`, on the
 * **after 1, 10, 60 s**: the mean return of the mid price (of the last trade, if there are no books) since the signal,
   in basis points. A rise counts as positive after a buy, a fall after a sell. In brackets: the number of signals
   counted. A signal is left out if there is no price in the 10 s before it or before the end of its span, or if the
-  recording ends too early. The price at the signal is the last one that had arrived. The time after it is measured on
-  the clock of the prices, because trades and spot books have different clocks.
+  recording ends too early. The price at a moment is the last one received by then. Times are those of the prices,
+  because trades and spot books have different clocks.
 * **µs an event**: CPU time in one process, on the machine that generated this page. It includes the engine, records,
   states, signals, and their packing.
 

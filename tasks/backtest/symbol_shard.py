@@ -15,7 +15,7 @@ class SymbolShard:
     def __init__(self, number: int = 0, of: int = 1) -> None:
         """Take shard `number`, from 0, of `of`; by itself, everything."""
         self._number, self._of = number, of
-        self._dealt: dict[str, bool] = {}
+        self._is_mine: dict[str, bool] = {}
 
     @property
     def is_first(self) -> bool:
@@ -24,14 +24,17 @@ class SymbolShard:
 
     @property
     def symbols(self) -> list[str]:
-        """Every symbol that was asked for, sorted, whosever it is."""
-        return sorted(name for name in self._dealt if name)
+        """All symbols seen so far, of every shard, sorted."""
+        return sorted(name for name in self._is_mine if name)
 
-    def has(self, symbol: str) -> bool:
-        """Return whether a symbol is this shard's; every process has to call it for the same symbols in the same order."""
-        mine = self._dealt.get(symbol)
+    def claim(self, symbol: str) -> bool:
+        """Return whether a symbol is this shard's; the first call for a symbol assigns it to the next shard.
+
+        Every process has to call it for the same symbols in the same order.
+        """
+        mine = self._is_mine.get(symbol)
         if mine is None:
-            mine = self._dealt[symbol] = len(self._dealt) % self._of == self._number
+            mine = self._is_mine[symbol] = len(self._is_mine) % self._of == self._number
         return mine
 
     @staticmethod

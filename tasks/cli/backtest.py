@@ -41,7 +41,10 @@ HtmlPage = Annotated[
     Path | None, typer.Option(help="Write a page with prices, signals and the price after them; needs plotly.")
 ]
 Processes = Annotated[
-    int, typer.Option("--jobs", min=0, help="Processes among which symbols are partitioned; 0: as many as pay.")
+    int,
+    typer.Option(
+        "--jobs", min=0, help="Processes among which symbols are partitioned; 0: chosen by cores and file sizes."
+    ),
 ]
 SignalsFile = Annotated[Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
@@ -60,7 +63,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     html: HtmlPage = None,
     processes: Processes = 0,
     signals: SignalsFile = None,
-    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged recording.")] = False,
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use the readable part of a damaged recording.")] = False,
     as_json: AsJson = False,
     as_digest: AsDigest = False,
 ) -> None:
@@ -96,7 +99,7 @@ def _job(
 
 
 def _run(job: parallel.BacktestJob, processes: int) -> parallel.FinishedBacktest:
-    """Run a backtest in so many processes, or as many as pay, and show how far it is."""
+    """Run a backtest in `processes` processes (0: as `processes_for` chooses), and show its progress."""
     with _progress() as progress:
         bar = progress.add_task("lines", total=None)
         return parallel.run(

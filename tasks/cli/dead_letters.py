@@ -144,9 +144,7 @@ def retry(  # noqa: PLR0913 each argument is an option of the command line
     since: Since = "",
     until: Until = "",
     last: Last = None,
-    wait_s: Annotated[
-        float, typer.Option("--wait", min=0.1, max=600, help="Seconds to wait for what becomes of it.")
-    ] = 10.0,
+    wait_s: Annotated[float, typer.Option("--wait", min=0.1, max=600, help="Seconds to wait for the result.")] = 10.0,
     as_json: AsJson = False,
 ) -> None:
     """Send frames and events through the whole path again: NATS, ingest, workers. Exit status 1 unless all are applied.

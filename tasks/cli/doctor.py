@@ -69,14 +69,14 @@ def examine() -> Iterator[Finding]:
             yield Finding("fault", "strategies", fault, f"fix {settings.strategies_file}")
     if chosen:
         yield doctor_checks.strategies(chosen)
-    yield from _outside(settings, chosen)
+    yield from _server_findings(settings, chosen)
 
 
 def _faults(error: SettingsError) -> list[str]:
     return list(error.faults) or [str(error)]
 
 
-def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
+def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
     """Query all servers at once, so that the timeouts of unavailable ones run concurrently."""
     from tasks.ops import doctor_probes  # noqa: PLC0415 brings NATS, which no other command needs
 
@@ -94,17 +94,17 @@ def _outside(settings: Settings, chosen: Configuration | None) -> Iterator[Findi
             for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))
         ]
         up = {role for roles, server in servers.items() if not server.result().unavailable for role in roles}
-        told, heard = nats.result(), [port.result() for port in ports]
+        nats_facts, port_facts = nats.result(), [port.result() for port in ports]
         yield from doctor_checks.once(
             chain.from_iterable(doctor_checks.redis(server.result()) for server in servers.values()),
-            doctor_checks.nats(told),
+            doctor_checks.nats(nats_facts),
             _diagnosed("broker", queues, lambda facts: doctor_checks.queues(facts, pools)) if "broker" in up else (),
             _diagnosed("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
             if "ledger" in up
             else (),
-            *(status.findings or () for status in told.ingest),
-            *(facts.findings for facts in heard),
-            map(doctor_checks.port, heard),
+            *(status.findings or () for status in nats_facts.ingest),
+            *(facts.findings for facts in port_facts),
+            map(doctor_checks.port, port_facts),
         )
 
 

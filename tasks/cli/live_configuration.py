@@ -75,7 +75,7 @@ def set_(
     *,
     pool: Annotated[str, typer.Option(help="Only in this pool.")] = "",
     symbol: Annotated[str, typer.Option(help="Only for this symbol.")] = "",
-    force: Annotated[bool, typer.Option("--force", help="Also for a symbol of which nothing ever came.")] = False,
+    force: Annotated[bool, typer.Option("--force", help="Accept a symbol that has had no events.")] = False,
     reason: Reason = "",
     author: Author = "",
 ) -> None:

@@ -110,7 +110,7 @@ def write_report(
             callback=command_line.standard_input, help="Recordings, .jsonl or .jsonl.gz; each is reported by itself."
         ),
     ],
-    salvage: Annotated[bool, typer.Option("--salvage", help="Use what is whole of a damaged recording.")] = False,  # noqa: FBT002 a command-line switch
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use the readable part of a damaged recording.")] = False,  # noqa: FBT002 a command-line switch
 ) -> None:
     """Print docs/strategies.md: definitions, and what each strategy did on each recording.
 
@@ -124,7 +124,7 @@ def write_report(
     tables: dict[str, str] = {}
     with err.status("reading") as status:
         for path in files:
-            market = performance.events(path, _warn if salvage else None, limits)
-            found = performance.rows(market, settings, lambda text: status.update(Text(text)))
-            tables[path.name] = performance.table(market, found)
+            events = performance.events(path, _warn if salvage else None, limits)
+            found = performance.rows(events, settings, lambda text: status.update(Text(text)))
+            tables[path.name] = performance.table(events, found)
     sys.stdout.write(page(tables))

@@ -14,8 +14,8 @@ class Gate(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     killed: Annotated[bool, Field(description="hold every signal back; states go on")] = False
-    paused: Annotated[bool, Field(description="the same, for a while")] = False
-    off: Annotated[bool, Field(description="do not run it: events pass it by, its states stand still")] = False
+    paused: Annotated[bool, Field(description="hold every signal back until resumed")] = False
+    off: Annotated[bool, Field(description="do not run it: it gets no events, and its states stand still")] = False
     min_confidence: Annotated[float, Field(ge=0, le=1, description="hold back what is less sure")] = 0.0
     max_signals_per_hour: Annotated[
         int | None, Field(ge=0, description="per strategy, venue and symbol, in each clock hour of event time")

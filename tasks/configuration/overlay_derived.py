@@ -11,7 +11,10 @@ from tasks.configuration.overlay import ALL, Overlay, RuntimeValue, of_pool, rec
 
 
 def derived(file: Configuration, active: Configuration) -> Overlay:
-    """Return the overlay that makes of the strategies file what is in force, as far as run time can change it."""
+    """Return the runtime values that turn the file's configuration into the active one.
+
+    Keys that can't be changed at run time are left out.
+    """
     was, now = file.tables(), active.tables()
     found = [*_differing(ALL, "", {"gate": was.get("gate", {})}, {"gate": now.get("gate", {})})]
     for pool in was["pools"].keys() & now["pools"].keys():
@@ -20,7 +23,7 @@ def derived(file: Configuration, active: Configuration) -> Overlay:
             found += of_pool(pool, paused=bool(other.get("paused")))
         for name in one["strategies"].keys() & other["strategies"].keys():
             found += _differing(name, pool, one["strategies"][name], other["strategies"][name])
-    return recorded((), file, _everywhere(found, file))
+    return recorded((), file, _merge_pools(found, file))
 
 
 def _differing(strategy: str, pool: str, was: dict[str, Any], now: dict[str, Any]) -> Iterator[RuntimeValue]:
@@ -40,8 +43,8 @@ def _flat(table: dict[str, Any]) -> dict[tuple[str, str], Any]:
     return flat
 
 
-def _everywhere(values: Iterable[RuntimeValue], file: Configuration) -> Iterator[RuntimeValue]:
-    """Make one value of those that say the same in all pools of a strategy: so it outlives a pool's new name."""
+def _merge_pools(values: Iterable[RuntimeValue], file: Configuration) -> Iterator[RuntimeValue]:
+    """Merge values that are equal in all pools of a strategy into one, so that it survives renaming a pool."""
     by_key = sorted(values, key=lambda value: (value.strategy, value.symbol, value.key, value.pool))
     for (strategy, *_), group in groupby(by_key, lambda value: (value.strategy, value.symbol, value.key)):
         alike = list(group)

@@ -219,7 +219,7 @@ class ConfigurationStore:
     def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> ConfigurationChange | None:
         """Switch a strategy off by an audited change; return the change, or None if it was off already.
 
-        The one way for code to do it. An off strategy is not run: events pass it by and its states stand still, so
+        The one way for code to do it. An off strategy is not run: it gets no events and its states stand still, so
         that what it raises or does to its process ends with the next batch of each lane (a batch in flight keeps the
         configuration that it was sent with). It stays off, over restarts and edits of the strategies file, until
         somebody calls `strategies resume NAME`. In asyncio use

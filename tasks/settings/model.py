@@ -44,13 +44,13 @@ class Settings(BaseSettings):
     nats_url: Annotated[str, AfterValidator(values.nats_url)] = Field(
         "nats://127.0.0.1:4222", description="NATS server, or several with commas between"
     )
-    nats_user: str = Field("", description="NATS: name to log in with, and NATS_PASSWORD")
+    nats_user: str = Field("", description="NATS: user name; needs NATS_PASSWORD")
     nats_password: str = Field("", description="NATS: password of NATS_USER")
     nats_token: str = Field("", description="NATS: token to log in with")
     nats_nkey: str = Field("", description="NATS: seed of the nkey to log in with")
     nats_credentials: str = Field("", description="NATS: text of the credentials (.creds) to log in with")
     nats_tls_ca: TlsFile = Field("", description="NATS: file of the CA to trust, instead of the system's; asks for TLS")
-    nats_tls_cert: TlsFile = Field("", description="NATS: file of our certificate, and NATS_TLS_KEY; asks for TLS")
+    nats_tls_cert: TlsFile = Field("", description="NATS: file of our certificate; needs NATS_TLS_KEY; asks for TLS")
     nats_tls_key: TlsFile = Field("", description="NATS: file of the certificate's key")
     nats_tls_name: str = Field("", description="NATS: name in the server's certificate, if not the URL's host")
     nats_subjects: Annotated[str, AfterValidator(values.nats_subjects)] = Field(
@@ -97,8 +97,8 @@ class Settings(BaseSettings):
     run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
-        description="broker, results and ledger, unless split below; rediss:// over TLS, unix:///run/redis.sock?db=0 a socket of "
-        "this machine, sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels, sentinels:// over TLS",
+        description="broker, results and ledger, unless split below; rediss:// uses TLS; unix:///run/redis.sock?db=0 uses a local "
+        "socket; sentinel://HOST:26379;sentinel://HOST:26379 asks Sentinels; sentinels:// asks them over TLS",
     )
     broker_url: RedisUrl = Field("", description="Celery's broker; default REDIS_URL")
     result_url: RedisUrl = Field("", description="Celery's results; default REDIS_URL")
@@ -111,7 +111,7 @@ class Settings(BaseSettings):
         "", description="rediss://, sentinels://: file of the CA to trust, instead of the system's"
     )
     redis_tls_cert: TlsFile = Field(
-        "", description="rediss://, sentinels://: file of our certificate, and REDIS_TLS_KEY"
+        "", description="rediss://, sentinels://: file of our certificate; needs REDIS_TLS_KEY"
     )
     redis_tls_key: TlsFile = Field("", description="rediss://, sentinels://: file of the certificate's key")
     namespace: str = Field("rs", pattern=r"^[\w.-]{1,64}$", description="prefix of every Redis key of ours")
@@ -126,7 +126,7 @@ class Settings(BaseSettings):
     http_port: Port = Field(8080, description="port of ingest's endpoints; 0 takes a free one")
     worker_http_port: Port = Field(8081, description="port of a worker's endpoints; 0 takes a free one")
     metrics_strict_port: bool = Field(
-        default=False, description="a taken port is an error instead of a free one instead"
+        default=False, description="fail when the port is taken, rather than use a free one"
     )
     signal_subject: Annotated[str, AfterValidator(values.signal_subject)] = Field(
         "signals.{strategy}.{symbol}", description="NATS subject of a signal"
@@ -146,7 +146,7 @@ class Settings(BaseSettings):
     )
 
     @model_validator(mode="after")
-    def _one_login(self) -> Self:
+    def _check_logins_and_tls(self) -> Self:
         logins = ("nats_user", "nats_token", "nats_nkey", "nats_credentials")
         named = [name.upper() for name in logins if getattr(self, name)] + ["NATS_URL"] * ("@" in self.nats_url)
         if len(named) > 1:
@@ -241,7 +241,7 @@ def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
 
 
 def _describe(fault: ErrorDetails) -> str:
-    """Return a fault in a line, with the value unless it may be a secret or is all of them."""
+    """Return a fault in a line, with the value unless it may be a secret or is the whole of the settings."""
     name, why = "".join(map(str, fault["loc"][:1])), validation.say(fault)
     if not name:
         return why

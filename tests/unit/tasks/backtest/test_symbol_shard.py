@@ -12,23 +12,23 @@ NAMES = st.lists(st.sampled_from(["BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", ""
 @given(NAMES, st.integers(1, 5))
 def test_each_symbol_is_one_processs_whenever_it_is_asked_for(names: list[str], processes: int):
     shards = [SymbolShard(number, processes) for number in range(processes)]
-    owners = [[shard.has(name) for shard in shards].index(True) for name in names]
-    assert all(sum(shard.has(name) for shard in shards) == 1 for name in names)
+    owners = [[shard.claim(name) for shard in shards].index(True) for name in names]
+    assert all(sum(shard.claim(name) for shard in shards) == 1 for name in names)
     assert len(set(zip(names, owners, strict=True))) == len(set(names))
     assert {tuple(shard.symbols) for shard in shards} == {tuple(sorted(set(names) - {""}))}
 
 
 def test_symbols_are_dealt_in_turn_so_that_no_process_gets_two_more():
     first, second = SymbolShard(0, 2), SymbolShard(1, 2)
-    assert [first.has(name) for name in "ABC"] == [True, False, True]
-    assert [second.has(name) for name in "ABC"] == [False, True, False]
+    assert [first.claim(name) for name in "ABC"] == [True, False, True]
+    assert [second.claim(name) for name in "ABC"] == [False, True, False]
     assert (first.is_first, second.is_first) == (True, False)
 
 
 def test_one_alone_has_every_symbol():
     alone = SymbolShard()
     assert alone.is_first
-    assert all(alone.has(name) for name in ("BTCUSDT", ""))
+    assert all(alone.claim(name) for name in ("BTCUSDT", ""))
 
 
 def test_the_name_of_a_stream_tells_the_symbol_where_it_can():
