@@ -28,7 +28,7 @@ class FrameHandler:
     ) -> None:
         """`offer` queues an event with its trace, `observe` shows it to who watches the feed.
 
-        `counts`: whether frames are counted here, and the refused ones kept, or by another shard.
+        `counts`: whether this shard counts frames and keeps refused ones (shard 0 does).
         """
         self._lanes, self._counters, self._refused = lanes, counters, refused
         self._offer, self._observe = offer, observe

@@ -172,7 +172,7 @@ class Service:
     async def _write_checkpoint(self) -> None:
         """Write a checkpoint; where the ledger is not as we know it, see why. Raises SupersededError."""
         if not await self.components.checkpoints.write(self.components.sender.epoch):
-            await self.components.sender.poll(everywhere=True)
+            await self.components.sender.poll(all_lanes=True)
         self.components.connectivity.back("redis")
 
     async def _write_all_checkpoints(self) -> None:

@@ -36,7 +36,7 @@ class NoticeListener:
             # Any may have been missed before this connection stood.
             await self._active_configuration.refresh()
             await self._ask_workers()
-            await self._sender.poll(everywhere=True)
+            await self._sender.poll(all_lanes=True)
             self._connectivity.back("redis")
             while True:
                 if (notice := await notices.next()) is not None:

@@ -1,4 +1,4 @@
-"""Moves the lanes: what the pure state machine decides, done with the queue and the ledger."""
+"""Sends batches and follows their commits: carries out what `Lane` decides."""
 
 import asyncio
 import itertools
@@ -15,7 +15,7 @@ from ingest.dispatch.celery_publisher import CeleryPublisher, OutgoingTask
 from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.redis_refusals import RedisRefusals
 from ingest.lanes import Lanes, task_packing
-from ingest.lanes.contention import PATIENCE_S, ContentionEstimator
+from ingest.lanes.contention import MAX_HOLD_BACK_S, ContentionEstimator
 from ingest.lanes.lane import Lane, LaneEvent
 from ingest.lanes.layout import Layout
 from ingest.ledger import IngestLedger, LanePositions
@@ -55,9 +55,9 @@ class Sender:
         self._contention = ContentionEstimator()
         #: Whether `_pump` will run when everything that is at hand now has been taken.
         self._pumping = False
-        #: Whether something may be waiting until other tasks are back, and a look at it is due.
+        #: Whether a timer is set that sends what contention held back.
         self._waiting = False
-        #: One at a time asks the ledger and follows: two that find the same would start two epochs.
+        #: Held while the ledger is read and acted on: two readers that see the same loss would start two epochs.
         self._asking = asyncio.Lock()
 
     # Epochs
@@ -143,7 +143,7 @@ class Sender:
         slows = self._contention.slows(group, time.monotonic())
         if slows and not self._waiting:
             self._waiting = True
-            asyncio.get_running_loop().call_later(PATIENCE_S, self._wait_no_longer)
+            asyncio.get_running_loop().call_later(MAX_HOLD_BACK_S, self._wait_no_longer)
         return slows
 
     def _wait_no_longer(self) -> None:
@@ -241,14 +241,14 @@ class Sender:
 
     # What the ledger says
 
-    async def poll(self, *, everywhere: bool = False) -> None:
+    async def poll(self, *, all_lanes: bool = False) -> None:
         """Read overdue lanes, or all of them, from the ledger; settle, resend, halve or quarantine their batches.
 
         Raises SupersededError, and what Redis raises.
         """
         async with self._asking:
             now_s = time.monotonic()
-            lanes = [lane for lane in self.lanes if everywhere or lane.overdue(now_s)]
+            lanes = [lane for lane in self.lanes if all_lanes or lane.overdue(now_s)]
             if lanes:
                 await self._ask(lanes)
         # More tasks may go out now: some are overdue, workers have come, or Redis has room again.

@@ -16,8 +16,8 @@ TASK_EVENTS = 10
 #: is 1.0; where two workers, ingest and servers shared two cores it was 1.4 to 1.9.
 SLOWER = 1.2
 TRY_EVERY_S = 1.0
-#: No task waits for others longer than that.
-PATIENCE_S = 0.025
+#: No task is held back for others longer than that.
+MAX_HOLD_BACK_S = 0.025
 _SMOOTHING = 0.25
 
 
@@ -101,7 +101,7 @@ class ContentionEstimator:
         timings = self._of(group)
         if timings.waits_s is None:
             timings.waits_s = now_s
-        if now_s - timings.waits_s >= PATIENCE_S:
+        if now_s - timings.waits_s >= MAX_HOLD_BACK_S:
             timings.alone.tried_s = now_s  # those in flight take long: it is tried again later
             return False
         if timings.alone.due(now_s):

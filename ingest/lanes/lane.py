@@ -157,9 +157,9 @@ class Lane:
             self.check_s = check_s
 
     def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[LaneEvent]:
-        """Take where the lane stands in the ledger; return the events that this commits.
+        """Update from the lane's position in the ledger; return the events that it shows to be committed.
 
-        Where no notice said so, nobody knows when the commit was: that is no sample of the round trip.
+        `noticed`: a notice just said so; only then is the round trip measured.
         """
         if position.source != self.source or (self.prev and self.prev.covers(position)):
             return []

@@ -35,9 +35,10 @@ class Lanes:
     def __init__(
         self, router: Router, limits: LaneLimits, *, lossless: bool = False, timeouts: TimeoutBounds = TIMEOUT_BOUNDS
     ) -> None:
-        """Keep to the bounds by dropping events, or, if it has to be `lossless`, leave that to who reads them.
+        """Keep to the bounds by dropping events.
 
-        `timeouts` bound how soon the ledger is asked about a batch whose commit is not known.
+        `lossless`: never drop; the source stops reading while a lane is full. `timeouts` bound how soon the ledger is
+        asked about a batch whose commit is not known.
         """
         self.router = router
         self.limits = limits
@@ -119,10 +120,10 @@ class Lanes:
         return len(gone)
 
     def settle(self, lane: LaneId, position: Position, now_s: float, *, noticed: bool = True) -> list[LaneEvent]:
-        """Take where a lane stands in the ledger; return the events that this commits, first to last.
+        """Update from a lane's position in the ledger; return the events that it shows to be committed, in order.
 
-        Empty: it is another source's position, or no later one. `now_s` is in monotonic seconds; `noticed`: a notice of
-        the commit said so just now, so it counts as a sample of the round trip. Raises KeyError: no lane of ours.
+        Empty: it is another source's position, or no later one. `now_s` is in monotonic seconds; `noticed`: a notice
+        just said so; only then is the round trip measured. Raises KeyError: no lane of ours.
         """
         done = self._lanes[lane].settle(position, now_s, noticed=noticed)
         self.held_bytes -= sum(item.size for item in done)

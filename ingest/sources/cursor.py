@@ -98,12 +98,12 @@ class StreamCursor:
 
     # Where to read
 
-    def found(self, stream: StreamSnapshot) -> None:
-        """Take how the stream is now."""
+    def note_stream(self, stream: StreamSnapshot) -> None:
+        """Note the stream's current state."""
         self.stream = stream
 
-    def recall(self, stored: LastFrame | None) -> None:
-        """Know the frame that an earlier process read last, until one is read here."""
+    def restore_last_read(self, stored: LastFrame | None) -> None:
+        """Take the last frame read by an earlier process as the furthest one, unless this process has read one."""
         self.read = self.read or stored
 
     def tail_to_verify(self, known: Iterable[Position]) -> StreamTail | None:

@@ -96,7 +96,7 @@ class StreamSource:
 
     async def prepare(self) -> None:
         """Create or check the stream. Raises SettingsError, and what NATS raises."""
-        self._cursor.found(await self._find_stream())
+        self._cursor.note_stream(await self._find_stream())
 
     async def _find_stream(self) -> StreamSnapshot:
         return await stream_setup.prepare(self._nats.client, self._settings)
@@ -107,7 +107,7 @@ class StreamSource:
         if stream is None:
             raise RuntimeError("the stream is not prepared")
         frontiers = [*stored.frontiers, mine] if mine else stored.frontiers
-        self._cursor.recall(stored.read)
+        self._cursor.restore_last_read(stored.read)
         tail = self._cursor.tail_to_verify([*frontiers, *stored.reached])
         kept_seq = await stream_setup.kept(self._nats.client, stream, tail) if tail else None
         return resume.begin(stream, frontiers, self._settings.ingest_start, kept_seq)

@@ -10,7 +10,9 @@ from tasks.clients.nats_client import NatsClient
 
 
 async def confirm_published(client: Client, timeout_s: float = 10) -> None:
-    """Wait until the server has all that was published on this connection. Raises nats.errors.Error.
+    """Wait until the server has all that was published on this connection; its echo is waited for `timeout_s` at most.
+
+    Raises nats.errors.Error: the server may not have all of it.
 
     nats-py's `flush` does not say so: its PING overtakes what the client still buffers. A message to oneself does not;
     it comes back when the server has dealt with everything before it.
@@ -27,9 +29,10 @@ async def confirm_published(client: Client, timeout_s: float = 10) -> None:
 
 @asynccontextmanager
 async def confirming_publishes(client: NatsClient) -> AsyncIterator[set[str]]:
-    """Wait at the end until the server has all that was published inside. Raises nats.errors.Error: it may not have.
+    """Wait at the end until the server has all that was published inside; the echo is waited for 10 s at most.
 
     The yielded set then holds the refused subjects, in lower case: the server reports a refusal before it echoes.
+    Raises nats.errors.Error: the server may not have all of it.
     """
     connections = client.stats["reconnects"]
     with client.refusals() as refused:

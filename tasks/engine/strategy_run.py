@@ -83,7 +83,7 @@ class StrategyRun:
         self._is_fatal = is_fatal
         self._config_version = config_version
         self._decode = _decoder(strategy.state_type)
-        #: Why what the ledger held was of no use; empty: it was of use, or there was nothing.
+        #: Why the stored state can't be read; empty: it could, or there was none.
         self.unreadable = ""
         self._restore(packed)
 
@@ -106,7 +106,7 @@ class StrategyRun:
         return (seen, passed, state) if version == self.strategy.version else self._read_other(packed)
 
     def _read_other(self, packed: bytes) -> tuple[int, GateHistory, State] | None:
-        """Do the same where it is not what today's code writes."""
+        """Return the state from a format or version that is not today's; None: it can't be used."""
         try:
             saved = _unpack_saved(packed)
         except UNREADABLE as error:

@@ -1,8 +1,8 @@
 """The ledger in Redis: where lanes stand, records, states, signals, dead letters, counters, configurations, heartbeats.
 
-Workers, commands and ingest use it. Its scripts, the keys' names and the formats of what they hold stand here.
-`ingest.ledger`, the relay, the server probe, the page, the doctor, the guard of runs, a retry and the reset of states use
-these directly. It never imports the engine.
+Workers, commands and ingest use it. Other modules use its scripts, keys and formats directly: `ingest.ledger`, the
+relay, the server probe, the page, the doctor, the guard of runs, a retry and the reset of states. It never imports the
+engine.
 """
 
 from tasks.ledger.keys import RESETS, LedgerKeys, lane_field, read_position

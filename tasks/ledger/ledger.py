@@ -118,7 +118,7 @@ class Ledger:
         return [answer.decode() for answer in answers]  # type: ignore[misc]  # the script's five words
 
     def release_start(self, batch: Batch[AnyEvent]) -> None:
-        """Take back a start: the run ended, and its process did not."""
+        """Release a start: the run ended, and its process did not."""
         self._release_start(keys=[self.keys.starts(batch.lane)], args=[batch.identity])
 
     def notify(self, batch: Batch[AnyEvent], position: Position) -> None:

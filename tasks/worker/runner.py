@@ -36,9 +36,9 @@ from tasks.protocol.counters import CounterKey
 from tasks.protocol.outcome import Outcome
 from tasks.worker.run_observer import RunObserver
 
-#: What may be raised while strategies run and is no doing of the events: files, modules, the ledger.
+#: Errors not caused by the batch's events: files, imports, the ledger.
 NOT_THE_EVENTS = (OSError, ImportError, RealtimeStrategiesError)
-#: What ends a run as its process's end does: the machine's own, where strategies are not at fault.
+#: Errors that count as the process's end: out of memory, time limit. The start is not released.
 FATAL = (MemoryError, SoftTimeLimitExceeded)
 log = structlog.get_logger()
 
@@ -110,11 +110,12 @@ def run(
     observer: RunObserver | None = None,
     commit_after_s: float = COMMIT_AFTER_S,
 ) -> list[BatchResult]:
-    """Run the batches of a task once; return what was committed. What ends alive takes its start back.
+    """Run the batches of a task once; return what was committed. A run whose process survives releases its start.
 
     What has been done for longer than `commit_after_s` is committed before the next batch runs. Raises what Redis
-    raises, and what `is_fatal` calls so, which counts as a run that never ended; so do whatever ends the process, such
-    as SystemExit, and what a batch brings about wherever it is run.
+    raises, what `is_fatal` calls fatal, and what the engine raises on the events of a batch. `FATAL` and what ends the
+    process, such as SystemExit, leave the starts counted of all batches that are not committed; an error on a batch's
+    events leaves that batch's start counted. All other starts are released, as is that of a batch that is not needed.
     """
     observer = observer or RunObserver()
     quick_first = sorted(carried, key=observer.expected_s)
@@ -262,8 +263,8 @@ def _when_redis_is_back(call: Callable[..., Any], *arguments: Any) -> Any:
 
 
 def _release_start(batch: Batch[AnyEvent], ledger: Ledger) -> None:
-    """Take the start back. Where Redis stays unavailable it is left standing: one of the few that a batch may have."""
+    """Release the start. Where Redis stays unavailable it stays counted: one of the few that a batch may have."""
     try:
         _when_redis_is_back(ledger.release_start, batch)
     except FAILED as error:
-        log.warning("a start could not be taken back", task_id=batch.task_id, error=str(error))
+        log.warning("a start could not be released", task_id=batch.task_id, error=str(error))

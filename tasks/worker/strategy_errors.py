@@ -1,4 +1,4 @@
-"""Exceptions of strategies, logged at intervals. All of them are in the dead letters, with their tracebacks."""
+"""Dead letters of committed batches, logged at intervals: what strategies raised, and what can't be read."""
 
 from collections import Counter, defaultdict
 from collections.abc import Iterable
@@ -12,7 +12,10 @@ log = structlog.get_logger()
 
 
 class StrategyErrors:
-    """Logs an exception of each strategy, with the number of exceptions, at most once in an interval."""
+    """Logs the newest dead letter of each strategy, with their number since the last line, at most once in 10 s.
+
+    They are its errors and its unreadable states, in one count. Unreadable records count together, as strategy "".
+    """
 
     def __init__(self) -> None:
         self._throttle: defaultdict[str, LogThrottle] = defaultdict(LogThrottle)

@@ -80,7 +80,7 @@ class SimulatedReader:
     def poll(self) -> None:
         """Go on with what is asked until the next question or answer, or begin to look again."""
         self.now_s += TICK_S
-        self.polling = self.polling or self.look()
+        self.polling = self.polling or self.run_once()
         try:
             next(self.polling)
         except (StopIteration, UnavailableError):
@@ -97,9 +97,9 @@ class SimulatedReader:
             raise UnavailableError
         return answer
 
-    def look(self) -> Asking[None]:
+    def run_once(self) -> Asking[None]:
         if self.cursor.position is None:
-            self.cursor.found((yield from self.ask(lambda: self.stream.info)))
+            self.cursor.note_stream((yield from self.ask(lambda: self.stream.info)))
             yield from self.begin()
         yield from self.step()
         if self.cursor.outdated:
@@ -110,7 +110,7 @@ class SimulatedReader:
         cursor, stream, stored = self.cursor, self.cursor.stream, self.stored
         assert stream
         frontiers = [cursor.position] if cursor.position else list(stored.frontiers)
-        cursor.recall(stored.read)
+        cursor.restore_last_read(stored.read)
         tail, kept_seq = cursor.tail_to_verify([*frontiers, *stored.reached]), None
         if tail and not tail.is_held(stream, (yield from self.ask(lambda: self.stream.stored_at_ns(tail)))):
             kept_seq = stream.last_seq

@@ -37,7 +37,10 @@ class SimulatedFrame(NamedTuple):
 
 
 class SimulatedSymbol:
-    """The simulated market of one symbol."""
+    """The simulated market of one symbol.
+
+    It has two clocks: `at_us` is market time since the start, in microseconds; `at_ns` the unix time of the frame.
+    """
 
     def __init__(self, instrument: Instrument, venue: Venue, rng: Random, first_id: int | None, start_ns: int) -> None:
         """Open the market; without `first_id` ids come from the clock, in microseconds, so that they rise across restarts."""
@@ -55,7 +58,7 @@ class SimulatedSymbol:
         self._id_from_clock = first_id is None
 
     def order_gap_us(self) -> float:
-        """Draw the time to the next taker order."""
+        """Draw the market time to the next taker order."""
         self._busy = 0.9 * self._busy + self._rng.gauss(0, math.sqrt(1 - 0.9**2))
         normal = math.sqrt(_BUSY_SHARE) * self._busy + math.sqrt(1 - _BUSY_SHARE) * self._rng.gauss(0, 1)
         return self._instrument.profile.gap_ms.at(normal) * 1000 / self._instrument.pace
@@ -95,12 +98,12 @@ class SimulatedSymbol:
         return _frame(at_ns, stream, data)
 
     def book(self, at_us: float, at_ns: int) -> Iterator[SimulatedFrame]:
-        """Let a tenth of a second pass; yield the book if it changed."""
-        moved = self._tide_of_makers(at_us)
+        """Let a tenth of a second of market time pass; yield the book if it changed."""
+        moved = self._change_liquidity(at_us)
         if self._book.step() or moved:
             yield self._depth(at_us, at_ns)
 
-    def _tide_of_makers(self, at_us: float) -> bool:
+    def _change_liquidity(self, at_us: float) -> bool:
         if at_us >= self._thin_from_us:
             self._thin_until_us = at_us + self._rng.uniform(0.8, 1.2) * _THIN_FOR_S * 1e6
             self._thin_from_us = self._thin_until_us + self._rng.expovariate(1 / (_THIN_EVERY_S * 1e6))
@@ -145,7 +148,11 @@ class SimulatedMarket:
         start_ns: int,
         rate: float | None,
     ) -> None:
-        """Open at `start_ns`; `rate` is in events a second: the market runs faster or slower to give about that many."""
+        """Open at `start_ns`, unix nanoseconds.
+
+        `rate` is in events a second: market time runs faster or slower to give about that many; None: at its natural
+        pace, one to one.
+        """
         rng = Random(seed)  # noqa: S311 a market needs no secrets
         self._start_ns = start_ns
         self.natural_rate = sum(_natural_rate(instrument) for instrument in instruments)

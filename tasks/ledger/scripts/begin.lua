@@ -17,7 +17,7 @@ for at_batch, batch in ipairs(batches) do
   answer[at_batch + 1] = values
   if at_batch > 1 then number('HINCRBY', starts, batch[1]) end  -- The first write is refused, or not, by itself.
   may('EXPIRE', starts)
-  may('HDEL', starts)  -- A start that could not be taken back would count against the batch.
+  may('HDEL', starts)  -- A start that could not be released would count against the batch.
 end
 for at_batch, batch in ipairs(batches) do
   local starts = KEYS[2 * at_batch + 1]

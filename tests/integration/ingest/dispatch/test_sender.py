@@ -41,7 +41,7 @@ async def test_a_look_at_all_lanes_finds_every_lost_notice_at_once(rig: Rig):
     await rig.sent(2)
     for _ in range(2):
         rig.queue.commit(rig.queue.take_batch())
-    await rig.sender.poll(everywhere=True)
+    await rig.sender.poll(all_lanes=True)
     assert rig.lanes.held == 0
 
 
@@ -75,7 +75,7 @@ async def test_nothing_is_resent_while_the_queue_holds_a_task_for_each_lane(rig:
 async def test_a_higher_epoch_or_the_same_number_of_another_process_supersedes(rig: Rig, stored):
     rig.client.hset(rig.keys.shard(0), "epoch", stored)
     with pytest.raises(SupersededError, match=f"epoch {stored}"):
-        await rig.sender.poll(everywhere=True)
+        await rig.sender.poll(all_lanes=True)
 
 
 async def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(rig: Rig):
@@ -87,7 +87,7 @@ async def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(rig:
     before = rig.sender.epoch
 
     async def look_from_all_sides() -> None:
-        await asyncio.gather(*(rig.sender.poll(everywhere=True) for _ in range(4)))
+        await asyncio.gather(*(rig.sender.poll(all_lanes=True) for _ in range(4)))
 
     await look_from_all_sides()  # every one has its connection now
     rig.forget()
@@ -101,7 +101,7 @@ async def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(rig:
     assert [(event.seq, event.id) for event in batch.events] == [(1, 1), (2, 2), (3, 3)]
     assert rig.client.hget(rig.keys.configurations, CONFIGURATION.version) == CONFIGURATION.canonical()
     assert rig.queue.commit(batch) == "committed"
-    await rig.sender.poll(everywhere=True)
+    await rig.sender.poll(all_lanes=True)
     assert rig.lanes.held == 0
 
 
@@ -112,13 +112,13 @@ async def test_a_lane_that_stands_below_where_it_was_seen_leads_to_a_new_epoch(r
         await rig.sent()
         batch = rig.queue.take_batch()
         rig.queue.commit(batch)
-        await rig.sender.poll(everywhere=True)
+        await rig.sender.poll(all_lanes=True)
         positions.append(batch.to)
     rig.offer()
     await rig.sent()
     stale = rig.queue.take_batch()
     rig.client.hset(rig.keys.pool("trade"), lane_field(batch.lane), str(positions[0]))
-    await rig.sender.poll(everywhere=True)
+    await rig.sender.poll(all_lanes=True)
     assert rig.sender.epoch.number == 2
     assert rig.queue.commit(stale) == "epoch"
     await rig.sent()
@@ -141,7 +141,7 @@ async def test_a_commit_between_the_ledgers_answer_and_its_use_is_no_step_back(r
         return reading
 
     monkeypatch.setattr(rig.ledger, "read", read_slowly)
-    await rig.sender.poll(everywhere=True)
+    await rig.sender.poll(all_lanes=True)
     assert (rig.sender.epoch.number, rig.counters.totals.of("redis_went_back")) == (1, 0)
     assert rig.lanes.held == 0
 
@@ -150,7 +150,7 @@ async def test_a_claim_whose_answer_got_lost_does_not_supersede_its_own_process(
     rig.offer()
     await rig.sent()
     lost, *_ = await rig.ledger.claim(1, Layout(rig.lanes.router), CONFIGURATION)
-    await rig.sender.poll(everywhere=True)
+    await rig.sender.poll(all_lanes=True)
     assert rig.sender.epoch.number == lost.number + 1
 
 
@@ -177,7 +177,7 @@ async def test_a_batch_started_three_times_is_sent_as_two_halves(rig: Rig):
     for _ in range(4):
         rig.offer()
     rig.queue.commit(rig.queue.take_batch())
-    await rig.sender.poll(everywhere=True)
+    await rig.sender.poll(all_lanes=True)
     await rig.sent()
     batch = rig.queue.take_batch()
     rig.client.hset(rig.keys.starts(batch.lane), batch.identity, 3)
@@ -185,7 +185,7 @@ async def test_a_batch_started_three_times_is_sent_as_two_halves(rig: Rig):
     first = rig.queue.take_batch()
     assert (first.prev, first.events) == (batch.prev, batch.events[:2])
     rig.queue.commit(first)
-    await rig.sender.poll(everywhere=True)
+    await rig.sender.poll(all_lanes=True)
     await rig.sent()
     second = rig.queue.take_batch()
     assert (second.prev, second.to, second.events) == (first.to, batch.to, batch.events[2:])

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 
 import pytest
 
-from ingest.lanes.contention import PATIENCE_S
+from ingest.lanes.contention import MAX_HOLD_BACK_S
 from ingest.lanes.lane import Lane
 from ingest.lanes.task_packing import Workforce
 from tasks.events import AnyEvent
@@ -42,7 +42,7 @@ class Scene(Rig):
         """Commit batches, and let the sender know of it."""
         for batch in batches:
             assert self.queue.commit(batch) == "committed"
-        await self.sender.poll(everywhere=True)
+        await self.sender.poll(all_lanes=True)
 
 
 @pytest.fixture
@@ -125,7 +125,7 @@ async def test_a_small_task_waits_for_another_one_but_for_a_moment_only(rig: Sce
     filled_s = time.monotonic()
     waiting = rig.fill(1)
     assert lanes(await rig.next_task()) == [1]
-    assert waiting.sent_s[0] - filled_s >= PATIENCE_S, "the first one is to be measured alone"
+    assert waiting.sent_s[0] - filled_s >= MAX_HOLD_BACK_S, "the first one is to be measured alone"
 
 
 async def test_tasks_of_an_earlier_epoch_are_nobodys_company(rig: Scene):

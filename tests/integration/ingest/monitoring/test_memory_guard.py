@@ -57,7 +57,7 @@ async def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not
         assert rig.queue.commit(first) == "committed"
         await rig.until(lambda: rig.counters.totals.of("committed") == 1, looking=True)
         rig.offer()
-        await rig.sender.poll(everywhere=True)
+        await rig.sender.poll(all_lanes=True)
         assert (len(rig.queue), rig.lanes.held, rig.counters.totals.of("batches_sent")) == (0, 2, 1)
         empty(rig.client)
         await server_probe.ask()

@@ -146,7 +146,7 @@ def test_what_is_no_notice_is_refused(text):
         Notice.parse(text)
 
 
-# Begin and take back
+# Begin and release
 
 
 def test_begin_gives_what_the_batch_needs_and_counts_its_starts(ledger):
@@ -168,7 +168,7 @@ def test_starts_are_counted_for_each_identity_and_are_forgotten_in_the_end(clien
     assert 0 < client.ttl(keys.starts(LANE)) <= 3600
 
 
-def test_a_start_that_is_taken_back_leaves_no_trace(client, keys, ledger):
+def test_a_start_that_is_released_leaves_no_trace(client, keys, ledger):
     before = dump(client, keys.namespace)
     begin(ledger, batch())
     begin(ledger, batch())
@@ -178,7 +178,7 @@ def test_a_start_that_is_taken_back_leaves_no_trace(client, keys, ledger):
     assert dump(client, keys.namespace) == before
 
 
-def test_a_start_that_a_commit_has_removed_is_not_taken_back_below_none(client, keys, ledger):
+def test_a_start_that_a_commit_has_removed_is_not_released_below_none(client, keys, ledger):
     begin(ledger, batch())
     begin(ledger, batch())
     commit(ledger, batch(), outcome())

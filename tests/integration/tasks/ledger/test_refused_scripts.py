@@ -171,7 +171,7 @@ def test_a_script_that_a_full_or_lonely_redis_refuses_does_nothing(stage: Stage,
 
 
 @pytest.mark.parametrize("name", ["release_start"])
-def test_a_start_is_taken_back_from_a_full_redis(stage: Stage, server: redis.Redis):
+def test_a_start_is_released_on_a_full_redis(stage: Stage, server: redis.Redis):
     server.config_set("maxmemory", "1")
     try:
         for scene in stage.scenes:

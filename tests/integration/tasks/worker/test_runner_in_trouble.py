@@ -58,7 +58,7 @@ def test_a_commit_that_never_arrived_is_sent_again(client, keys, ledger, error):
 
 
 @pytest.mark.parametrize("call", ["commit", "notify", "count"])
-def test_a_run_that_redis_cuts_short_takes_its_own_start_back_and_no_other(client, keys, ledger, call):
+def test_a_run_that_redis_cuts_short_releases_its_own_start_and_no_other(client, keys, ledger, call):
     run(ledger, batch())
     sent = batch(2) if call == "commit" else batch()
     for _ in range(2):  # other copies that are being run
@@ -78,7 +78,7 @@ def test_a_run_that_could_not_begin_leaves_no_start_counted_or_not(client, keys,
     assert dump(client, keys.namespace) == before
 
 
-def test_a_start_that_cannot_be_taken_back_is_left_standing(client, keys, ledger):
+def test_a_start_that_cannot_be_released_stays_counted(client, keys, ledger):
     unlucky = Unlucky(client, keys.namespace).trouble("release_start", redis.ResponseError("no"), done=False)
     assert run(unlucky, batch(2)) is None
     assert starts(client, keys) == {batch(2).identity.encode(): b"1"}

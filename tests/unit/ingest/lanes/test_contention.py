@@ -2,7 +2,7 @@
 
 import pytest
 
-from ingest.lanes.contention import PATIENCE_S, SLOWER, TASK_EVENTS, TRY_EVERY_S, ContentionEstimator
+from ingest.lanes.contention import MAX_HOLD_BACK_S, SLOWER, TASK_EVENTS, TRY_EVERY_S, ContentionEstimator
 
 GROUP, OTHER = ("depth", "trade"), ("basket",)
 EVENTS = 10
@@ -76,7 +76,7 @@ def test_each_second_one_task_goes_alone_and_one_with_others(clock: Clock, concu
 
 def test_no_task_waits_long_for_others_and_then_none_waits_for_a_second(clock: Clock):
     assert clock.slows()
-    clock.now_s += PATIENCE_S
+    clock.now_s += MAX_HOLD_BACK_S
     assert not clock.contention.slows(GROUP, clock.now_s)
     assert not clock.slows()
     clock.now_s += TRY_EVERY_S

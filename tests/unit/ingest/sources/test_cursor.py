@@ -18,7 +18,7 @@ OPENED_S = 50.0
 def reading(after_seq: int = 10, stream: StreamSnapshot = STREAM) -> StreamCursor:
     """Return a cursor with a consumer that has not been asked for anything yet."""
     cursor = StreamCursor(PACING)
-    cursor.found(stream)
+    cursor.note_stream(stream)
     cursor.resume(Position(stream.source, after_seq))
     pending = cursor.prepare_consumer(connection=0)
     assert cursor.locate(pending, stream, None)
@@ -137,8 +137,8 @@ def test_the_frame_to_know_the_stream_by_is_the_furthest_of_the_source():
 
 def test_a_frame_of_an_earlier_process_is_known_until_one_is_read():
     cursor, stored = reading(), LastFrame(STREAM.source_after(3), 5, 1)
-    cursor.recall(stored)
+    cursor.restore_last_read(stored)
     assert cursor.read == stored
     assert take(cursor, 11, 1)
-    cursor.recall(stored)
+    cursor.restore_last_read(stored)
     assert cursor.read == LastFrame(STREAM.source, 11, 11 * 10**9)
