@@ -7,7 +7,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
-from tests.support.starting import Ended, start_all
+from tests.support.starting import EndedProgram, start_all
 
 RECORDING = str(ROOT / "tests" / "data" / "recording.jsonl.gz")
 SECRET = "hunter2"  # noqa: S105 is looked for in what is said
@@ -82,7 +82,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ended(folder: Path) -> dict[tuple[str, str], Ended]:
+def ended(folder: Path) -> dict[tuple[str, str], EndedProgram]:
     """The results of all of them, started one after the other."""
     nobody = f"127.0.0.1:{free_port()}"
     usual = {"REDIS_URL": f"redis://{nobody}", "NATS_URL": f"nats://{nobody}", "HTTP_PORT": "0", "LOG_FORMAT": "json"}

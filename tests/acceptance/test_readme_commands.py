@@ -82,7 +82,7 @@ COMMANDS = {
 DEMOS = [command for command in COMMANDS if re.match(r"\./run demo --(feed binance|source|record)", command)]
 
 
-class Place:
+class Clone:
     """A folder as a fresh clone is, set up: links to all that is in ours, and a `.venv` that calls our Python."""
 
     def __init__(self, folder: Path) -> None:
@@ -163,14 +163,14 @@ class Started:
 
 
 @pytest.fixture(scope="module")
-def place(tmp_path_factory: pytest.TempPathFactory) -> Place:
-    return Place(tmp_path_factory.mktemp("clone"))
+def place(tmp_path_factory: pytest.TempPathFactory) -> Clone:
+    return Clone(tmp_path_factory.mktemp("clone"))
 
 
 @pytest.fixture(scope="module")
-def beside(place: Place, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
+def beside(place: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
     """Run `./run demo`, and return the environment that it says it is reached by."""
-    own = Place(tmp_path_factory.mktemp("demo"))
+    own = Clone(tmp_path_factory.mktemp("demo"))
     with own.started("./run demo") as demo:
         demo.shows("  env ")
         [line] = re.findall(r"^  env +(.*)$", demo.output, re.MULTILINE)
@@ -214,7 +214,7 @@ def test_every_block_of_the_readme_holds_commands_and_comments_only():
 
 
 @pytest.mark.parametrize("command", ["python consume.py", *(each for each in COMMANDS if each not in DEMOS)])
-def test_a_command_of_the_readme_runs(command: str, place: Place, beside: Mapping[str, str], exchange: str):
+def test_a_command_of_the_readme_runs(command: str, place: Clone, beside: Mapping[str, str], exchange: str):
     if command.startswith("docker"):
         assert shlex.split(command)[1] == "compose"
     elif command.startswith("./run bench"):
@@ -228,7 +228,7 @@ def test_a_command_of_the_readme_runs(command: str, place: Place, beside: Mappin
         run(command, place, beside, exchange)
 
 
-def run(command: str, place: Place, beside: Mapping[str, str], exchange: str) -> None:
+def run(command: str, place: Clone, beside: Mapping[str, str], exchange: str) -> None:
     says = next((says for pattern, says in SERVICES.items() if re.match(pattern, command)), None)
     # Word for word, with its comment.
     with place.started(COMMANDS.get(command, command), BINANCE_SPOT_URL=exchange, **beside) as started:
@@ -248,7 +248,7 @@ def has_events(demo: Started) -> bool:
     return bool(json.loads(get(urlsplit(url).port or 0, "/ready")[1] or "{}").get("feed", {}).get("streams"))
 
 
-def test_the_demos_and_the_benchmark_of_the_readme_run(place: Place, exchange: str):
+def test_the_demos_and_the_benchmark_of_the_readme_run(place: Clone, exchange: str):
     """All at once: most of the time they wait for a start or an end."""
     assert len(DEMOS) == 3
     with ExitStack() as stack:
@@ -269,7 +269,7 @@ def test_the_demos_and_the_benchmark_of_the_readme_run(place: Place, exchange: s
 
 
 @pytest.mark.slow
-def test_the_quick_benchmark_of_the_readme_runs_whole(place: Place, exchange: str):
+def test_the_quick_benchmark_of_the_readme_runs_whole(place: Clone, exchange: str):
     if not importlib.util.find_spec("dramatiq"):
         pytest.skip("the benchmark's contenders are not installed: ./run bench installs them")
     run("./run bench --quick", place, {}, exchange)

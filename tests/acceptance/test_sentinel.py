@@ -19,7 +19,7 @@ from compose.local.stack import Plan, Stack
 from tasks.clients.redis_client import connect, connect_async
 from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings
-from tests.support.servers.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, Watched, watched
+from tests.support.servers.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, WatchedServers, watched
 from tests.support.stacks.pipeline import applied_by, backtested, deadletters, finish, lasting, replay, running
 from tests.support.waiting import wait_for
 
@@ -28,7 +28,7 @@ WENT_BACK = "Redis went back in time"
 
 
 @contextmanager
-def on_watched_servers(source: str, *, tls: bool = False) -> Iterator[tuple[Stack, Watched]]:
+def on_watched_servers(source: str, *, tls: bool = False) -> Iterator[tuple[Stack, WatchedServers]]:
     with watched(tls=tls) as servers:
         plan = Plan(2, "solo", environment={"INGEST_SOURCE": source, **servers.environment})
         with running(plan) as stack:
@@ -38,7 +38,7 @@ def on_watched_servers(source: str, *, tls: bool = False) -> Iterator[tuple[Stac
 class Failover:
     """Kills the master in the middle of a replay, and sees when events are applied again."""
 
-    def __init__(self, stack: Stack, servers: Watched, *, keep_back: int = 0) -> None:
+    def __init__(self, stack: Stack, servers: WatchedServers, *, keep_back: int = 0) -> None:
         """`keep_back`: how many events at least are applied that no replica hears of."""
         self._reader, self._servers, self._keep_back = LedgerReader(stack.settings), servers, keep_back
         self._next: Callable[[int], bool] = self._cut_off
@@ -75,10 +75,10 @@ class Failover:
         if applied < self.cut_off + self._keep_back:
             return False
         self._servers.kill_master()
-        self.killed, self._killed_s, self._next = applied, time.monotonic(), self._see
+        self.killed, self._killed_s, self._next = applied, time.monotonic(), self._observe
         return False
 
-    def _see(self, applied: int) -> bool:
+    def _observe(self, applied: int) -> bool:
         self.after = self.after or applied
         if applied > self.after:
             self.recovered_s = time.monotonic() - self._killed_s

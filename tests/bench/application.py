@@ -115,13 +115,13 @@ class Loop:
             )
         return run
 
-    def verdict(self) -> "Verdict":
+    def verdict(self) -> "ContenderTotals":
         """Return what was done."""
         known = [(pool, field, record) for (pool, field), record in self._records.items()]
         return verdict(self._signals, known)
 
 
-class Verdict(msgspec.Struct, frozen=True):
+class ContenderTotals(msgspec.Struct, frozen=True):
     """What a contender has done, to be compared with what was to be done."""
 
     #: Events given to strategies, once for each pool.
@@ -130,7 +130,7 @@ class Verdict(msgspec.Struct, frozen=True):
     digest: str
 
 
-def verdict(signals: list[bytes], records: Iterable[tuple[str, str, Record]]) -> Verdict:
+def verdict(signals: list[bytes], records: Iterable[tuple[str, str, Record]]) -> ContenderTotals:
     """Sum up signals and records (pool, field, record)."""
     known = list(records)
-    return Verdict(sum(record.count for _, _, record in known), len(signals), digest(signals, known))
+    return ContenderTotals(sum(record.count for _, _, record in known), len(signals), digest(signals, known))

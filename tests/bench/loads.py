@@ -6,7 +6,7 @@ from tasks import configuration
 from tasks.backtest import Backtest
 from tasks.frames import recordings
 from tasks.settings import load
-from tests.bench.application import Verdict, verdict
+from tests.bench.application import ContenderTotals, verdict
 from tests.bench.mix import NATURAL_RATE, Mix
 from tests.bench.runs import Load
 
@@ -44,7 +44,7 @@ class Loads:
         return counts.of("applied") + counts.of("repeats")
 
     @property
-    def expected(self) -> Verdict:
+    def expected(self) -> ContenderTotals:
         """What all of it must come to."""
         ledger = self._backtest.ledger
         return verdict(ledger.signals, ledger.records())

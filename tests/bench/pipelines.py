@@ -16,7 +16,7 @@ from tests.bench import metered, runs, systems, usage
 from tests.bench.loads import WARM_UP, Loads
 from tests.bench.mix import Mix
 from tests.bench.results import Cost, Latency, Memory, Point
-from tests.bench.runs import Run
+from tests.bench.runs import RunUsage
 from tests.bench.stacks import Variant, VariedStack
 from tests.bench.systems import Pipeline
 from tests.support.servers.proxy import Proxy
@@ -123,7 +123,7 @@ def state_bytes_a_symbol(reader: LedgerReader) -> float:
 # One thing varied
 
 
-def once(setup: Setup, events: int) -> tuple[Run, float]:
+def once(setup: Setup, events: int) -> tuple[RunUsage, float]:
     """Return a run at full speed, and the state bytes of a symbol."""
     with running(setup) as (pipeline, loads):
         run = runs.run(pipeline, loads.next(events))
@@ -137,7 +137,7 @@ def delayed(mix: Mix, events: int, contender_events: int, delay_ms: float) -> It
             yield Point("delay ms", each_ms, _behind_proxy(name, mix, count, each_ms), contender=name)
 
 
-def _behind_proxy(name: str, mix: Mix, events: int, delay_ms: float) -> Run:
+def _behind_proxy(name: str, mix: Mix, events: int, delay_ms: float) -> RunUsage:
     proxies: list[Proxy] = []
 
     def front(redis_url: str) -> str:

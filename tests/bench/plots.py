@@ -10,7 +10,7 @@ from plotly.offline import get_plotlyjs
 from tasks.backtest.charts import AXIS, LAYOUT
 from tasks.backtest.html_report import CONFIG, SCHEME, STYLE
 from tests.bench.results import Report
-from tests.bench.runs import Run
+from tests.bench.runs import RunUsage
 from tests.bench.table import Rows, about, sections
 
 _PAGE = """<!DOCTYPE html>
@@ -22,7 +22,7 @@ _PAGE = """<!DOCTYPE html>
 _COLOURS = ("#636efa", "#ef553b")
 #: As of the backtest's charts, but for their axes: here these are numbers.
 _LAYOUT = {name: value for name, value in LAYOUT.items() if name not in {"xaxis", "yaxis"}}
-_OF_A_RUN: dict[str, Callable[[Run], float]] = {
+_OF_A_RUN: dict[str, Callable[[RunUsage], float]] = {
     "events/s": lambda run: run.events_per_s,
     "CPU us an event": lambda run: sum(run.cpu_us.values()),
     "memory MiB": lambda run: sum(run.resident_mib.values()),

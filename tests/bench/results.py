@@ -8,7 +8,7 @@ from pathlib import Path
 
 import msgspec
 
-from tests.bench.runs import Run
+from tests.bench.runs import RunUsage
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -26,7 +26,7 @@ class ContenderRun(msgspec.Struct, frozen=True):
 
     contender: str
     round: int
-    run: Run
+    run: RunUsage
     #: Part of the events that the strategies got, exactly once and in order.
     applied: float
     #: Whether signals and records are those of the backtest.
@@ -77,7 +77,7 @@ class Point(msgspec.Struct, frozen=True):
     #: symbols, strategies, workers, busy workers, waiting workers, delay ms.
     what: str
     value: float
-    run: Run
+    run: RunUsage
     state_bytes_a_symbol: float | None = None
     #: Events over those of the fullest lane, or fewer workers: the most that so many workers can gain.
     bound: float | None = None

@@ -19,7 +19,7 @@ _SAMPLE_S = 0.25
 _DONE_S = 300.0
 
 
-class Run(msgspec.Struct, frozen=True):
+class RunUsage(msgspec.Struct, frozen=True):
     """What a run took, of the whole machine's work for it."""
 
     events: int
@@ -48,7 +48,7 @@ class Load(NamedTuple):
     speed: str = "max"
 
 
-def run(system: System, load: Load) -> Run:
+def run(system: System, load: Load) -> RunUsage:
     """Feed a system that has nothing to do, until it has nothing to do again. Raises LocalStackError."""
     with redis.Redis.from_url(system.redis_url) as client:
         polls = itertools.count()
@@ -66,7 +66,7 @@ def run(system: System, load: Load) -> Run:
     use = asked_then.since(asked)
     if system.asks:
         use = use.without(system.asks, next(polls))
-    return Run(load.events, ended_s - fed.began_s, _rounded(cpu_us), watched.highest_mib, use)
+    return RunUsage(load.events, ended_s - fed.began_s, _rounded(cpu_us), watched.highest_mib, use)
 
 
 def _done(system: System, polls: "itertools.count[int]") -> int:

@@ -20,7 +20,7 @@ from tasks.ledger.reader import LedgerReader
 from tasks.protocol import records
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tests.bench import application
-from tests.bench.application import Verdict
+from tests.bench.application import ContenderTotals
 from tests.bench.contenders import listening, store
 from tests.bench.counters import Counters
 from tests.bench.stacks import as_it_is
@@ -49,7 +49,7 @@ class System(Protocol):
     def done(self) -> int:
         """Return how many events were worked on so far, once for each pool that wants them."""
 
-    def finish(self) -> Verdict:
+    def finish(self) -> ContenderTotals:
         """Let it come to an end, and say what it has done."""
 
 
@@ -77,12 +77,12 @@ class Pipeline:
         counted: Any = self.reader.client.hmget(self.reader.keys.counters, "applied", "repeats")
         return sum(int(count or 0) for count in counted)
 
-    def finish(self) -> Verdict:
+    def finish(self) -> ContenderTotals:
         """Stop ingest, which works off what is left."""
         self.stack.ingest.terminate()
         follow(self, lambda: self.stack.ingest.returncode is not None, _STOP_S + 30, "ingest to end")
         told = summary.read(self.stack.settings)
-        return Verdict(self.reader.counters().of("applied"), sum(told.signals.values()), told.digest)
+        return ContenderTotals(self.reader.counters().of("applied"), sum(told.signals.values()), told.digest)
 
 
 class Recipe(NamedTuple):
@@ -124,16 +124,16 @@ class Rival:
         counted: Any = self._client.get(store.DONE)
         return int(counted or 0)
 
-    def finish(self) -> Verdict:
+    def finish(self) -> ContenderTotals:
         """Read what it stored, or ask for its own word."""
         if self._recipe.in_redis:
             return self._stored()
         for process in self._processes:
             process.terminate()
         follow(self, self._verdict.exists, _STOP_S, "a contender's verdict")
-        return msgspec.json.decode(self._verdict.read_bytes(), type=Verdict)
+        return msgspec.json.decode(self._verdict.read_bytes(), type=ContenderTotals)
 
-    def _stored(self) -> Verdict:
+    def _stored(self) -> ContenderTotals:
         client: Any = self._client
         stands = []
         for key in client.scan_iter(match=f"{store.STATES}*"):

@@ -39,7 +39,7 @@ _OLDEST = re.compile(r"^ingest_oldest_event_seconds ([\d.e+-]+)$", re.MULTILINE)
 _UNREAD = re.compile(r"^ingest_stream_unread ([\d.e+-]+)$", re.MULTILINE)
 
 
-class Run:
+class FaultRun:
     """What a fault is given to work with."""
 
     def __init__(self, stack: Rig, mode: str) -> None:
@@ -162,7 +162,7 @@ def shard(ingest: Process) -> str:
 
 
 #: Does something to a pipeline, step by step; yields how many seconds to wait until the next step.
-Fault = Callable[[Run], Iterator[float]]
+Fault = Callable[[FaultRun], Iterator[float]]
 
 
 class Case(NamedTuple):
@@ -179,7 +179,7 @@ class Case(NamedTuple):
     lasts_s: float = 6.0
 
 
-def _steps(run: Run, fault: Iterator[float], feed: Process) -> Iterator[None]:
+def _steps(run: FaultRun, fault: Iterator[float], feed: Process) -> Iterator[None]:
     """Let the fault go on when it is due, until it has ended and the feed has too."""
     due_s, left = 0.0, True
     while left or feed.returncode is None:
@@ -193,7 +193,7 @@ def _steps(run: Run, fault: Iterator[float], feed: Process) -> Iterator[None]:
         yield
 
 
-def feed(run: Run, files: Sequence[Path], speed: str, fault: Iterator[float]) -> None:
+def feed(run: FaultRun, files: Sequence[Path], speed: str, fault: Iterator[float]) -> None:
     """Replay recordings while a fault happens; wait until all is well again."""
     before = run.reader.counters().of("applied")
     process = run.stack.start_feed(["replay", *map(str, files), "--speed", speed])
@@ -209,7 +209,7 @@ def feed(run: Run, files: Sequence[Path], speed: str, fault: Iterator[float]) ->
         time.sleep(POLL_S)
 
 
-def finish(run: Run) -> summary.LedgerSummary:
+def finish(run: FaultRun) -> summary.LedgerSummary:
     """Stop every ingest process in order, which works off what is left, and sum up."""
     for process in reversed(run.stack.ports):
         process.terminate()
@@ -222,7 +222,7 @@ def finish(run: Run) -> summary.LedgerSummary:
     return summary.read(run.stack.settings)
 
 
-def none(_: Run) -> Iterator[float]:
+def none(_: FaultRun) -> Iterator[float]:
     """No fault."""
     yield from ()
 
@@ -232,7 +232,7 @@ def run_case(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
     whole, speed = verdict.expected(halves), lasting(halves, case.lasts_s)
     lossy = mode == "core" and case.core_loses
     with rig(case.setup, mode) as stack:
-        run = Run(stack, mode)
+        run = FaultRun(stack, mode)
         if lossy:
             feed(run, halves[:1], speed, case.fault(run))
             feed(run, halves[1:], speed, none(run))

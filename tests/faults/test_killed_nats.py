@@ -11,7 +11,7 @@ import pytest
 from tasks import backtest, configuration
 from tasks.clients.nats_client import NatsClient
 from tests.faults.rig import Setup, rig
-from tests.faults.run import Run, feed, finish
+from tests.faults.run import FaultRun, feed, finish
 from tests.faults.test_soak import rounds
 from tests.faults.to_nats import start
 
@@ -19,7 +19,7 @@ from tests.faults.to_nats import start
 FRAMES_A_KILL = 2_000
 
 
-async def _stored(run: Run) -> int:
+async def _stored(run: FaultRun) -> int:
     """Return how far the stream goes."""
 
     async def ignore(_: Exception) -> None:
@@ -32,7 +32,7 @@ async def _stored(run: Run) -> int:
     return int(info.state.last_seq)
 
 
-def killed(run: Run, times: int) -> Iterator[float]:
+def killed(run: FaultRun, times: int) -> Iterator[float]:
     """Kill NATS so many times, wherever the feed is; the number of frames decides when, not the clock."""
     while run.times < times:
         goal = asyncio.run(_stored(run)) + run.dice.randint(1, 2 * FRAMES_A_KILL - 1)
@@ -59,7 +59,7 @@ def test_nats_killed_at_full_speed_changes_nothing(recording: Path, tmp_path: Pa
     with file.open("wb") as made:
         made.writelines(line + b"\n" for line in islice(rounds(recording, count), count))
     with rig(Setup(2, "prefork", strategies=None), "jetstream") as stack:
-        run = Run(stack, "jetstream")
+        run = FaultRun(stack, "jetstream")
         feed(run, [file], "max", killed(run, times))
         live = finish(run)
         letters = list(run.reader.entries(run.reader.keys.deadletters, b"letter"))

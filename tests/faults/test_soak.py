@@ -22,7 +22,7 @@ from tasks import backtest, configuration
 from tasks.frames import recordings
 from tests.faults import to_connections, to_nats, to_processes, to_redis
 from tests.faults.rig import LINKS, Setup, rig
-from tests.faults.run import Fault, Run, feed, finish
+from tests.faults.run import Fault, FaultRun, feed, finish
 
 MINUTES = float(os.environ.get("SOAK_MINUTES", "15"))
 SPEED = 2.0
@@ -49,7 +49,7 @@ def rounds(file: Path, count: int) -> Iterator[bytes]:
             yield later(moved, _RECEIVED, number * ROUND_MS * 1_000_000)
 
 
-def killed_worker(run: Run) -> Iterator[float]:
+def killed_worker(run: FaultRun) -> Iterator[float]:
     worker = run.dice.choice(run.stack.workers)
     if worker.returncode is None:
         with suppress(psutil.NoSuchProcess):
@@ -59,7 +59,7 @@ def killed_worker(run: Run) -> Iterator[float]:
     yield 0.0
 
 
-def ended_worker(run: Run) -> Iterator[float]:
+def ended_worker(run: FaultRun) -> Iterator[float]:
     worker = run.dice.choice(run.stack.workers)
     if worker.returncode is None:
         worker.send(signal.SIGTERM)
@@ -67,7 +67,7 @@ def ended_worker(run: Run) -> Iterator[float]:
     yield 0.0
 
 
-def stopped_leader(run: Run) -> Iterator[float]:
+def stopped_leader(run: FaultRun) -> Iterator[float]:
     leader = run.leader
     run.signal(leader, signal.SIGSTOP)
     yield run.dice.uniform(1, 12)
@@ -75,7 +75,7 @@ def stopped_leader(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def killed_leader(run: Run) -> Iterator[float]:
+def killed_leader(run: FaultRun) -> Iterator[float]:
     run.leader.send(signal.SIGKILL)
     run.hit()
     yield 0.0
@@ -109,7 +109,7 @@ class Soak:
         self.rss_mib: dict[str, list[float]] = defaultdict(list)
         self._sampled_s = 0.0
 
-    def fault(self, run: Run) -> Iterator[float]:
+    def fault(self, run: FaultRun) -> Iterator[float]:
         to_processes.stand_by(run)
         while run.feeding:
             name = run.dice.choice(list(FAULTS))
@@ -118,7 +118,7 @@ class Soak:
                 yield from self._sampling(run, pause_s)
             yield from self._sampling(run, run.dice.uniform(1, 6))
 
-    def _sampling(self, run: Run, pause_s: float) -> Iterator[float]:
+    def _sampling(self, run: FaultRun, pause_s: float) -> Iterator[float]:
         if time.monotonic() - self._sampled_s > SAMPLE_S:
             self._sampled_s = time.monotonic()
             for process in run.stack.instance.processes:
@@ -150,7 +150,7 @@ def test_after_minutes_of_random_faults_digest_is_equal_and_memory_flat(recordin
         made.writelines(line + b"\n" for line in rounds(recording, count))
     soak = Soak()
     with rig(Setup(3, "prefork", links=tuple(LINKS), strategies=None), "jetstream") as stack:
-        run = Run(stack, "jetstream")
+        run = FaultRun(stack, "jetstream")
         began_s = time.monotonic()
         feed(run, [file], str(SPEED), soak.fault(run))
         took_s = time.monotonic() - began_s

@@ -4,14 +4,14 @@ from collections.abc import Iterator
 from functools import partial
 
 from tests.faults.rig import LINKS, Setup
-from tests.faults.run import Case, Run
+from tests.faults.run import Case, FaultRun
 
 LATENCY_S = 0.05
 LATE_S = 6.0
 SILENT_S = 8.0
 
 
-def late(run: Run) -> Iterator[float]:
+def late(run: FaultRun) -> Iterator[float]:
     for proxy in run.stack.proxies.values():
         proxy.latency_s = LATENCY_S
     yield LATE_S
@@ -20,7 +20,7 @@ def late(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def cut(run: Run, link: str) -> Iterator[float]:
+def cut(run: FaultRun, link: str) -> Iterator[float]:
     # Ingest waits a second before it connects to NATS again.
     every_s = 3.0 if "nats" in link else 1.0
     while run.feeding:
@@ -29,7 +29,7 @@ def cut(run: Run, link: str) -> Iterator[float]:
         run.hit()
 
 
-def silent(run: Run, link: str) -> Iterator[float]:
+def silent(run: FaultRun, link: str) -> Iterator[float]:
     """Half-open: the other side is gone and nobody said so."""
     proxy = run.stack.proxies[link]
     yield 1.0

@@ -4,11 +4,11 @@ from collections.abc import Iterator
 
 from compose.local.processes import Process
 from tests.faults.rig import STRATEGIES
-from tests.faults.run import Case, Run
+from tests.faults.run import Case, FaultRun
 from tests.support.waiting import wait_for
 
 
-def _end(run: Run, *processes: Process) -> None:
+def _end(run: FaultRun, *processes: Process) -> None:
     """In order, or, where a stream keeps what comes in, at once."""
     if run.mode == "core":
         run.stack.instance.stop(*processes, grace_s=20)
@@ -17,7 +17,7 @@ def _end(run: Run, *processes: Process) -> None:
             run.stack.instance.kill(process)
 
 
-def partitions(run: Run) -> Iterator[float]:
+def partitions(run: FaultRun) -> Iterator[float]:
     ingest = run.stack.ingest
     for count in (3, 1):
         yield 2.0
@@ -29,7 +29,7 @@ def partitions(run: Run) -> Iterator[float]:
         run.hit()
 
 
-def shards(run: Run) -> Iterator[float]:
+def shards(run: FaultRun) -> Iterator[float]:
     first = run.stack.ingest
     first.restart = True  # Each is refused for as long as another lease of the old layout is held.
     yield 2.0
@@ -47,7 +47,7 @@ def shards(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def release(run: Run) -> Iterator[float]:
+def release(run: FaultRun) -> Iterator[float]:
     """Two releases side by side: what the newer one wrote, the older one leaves alone."""
     for worker in reversed(run.stack.workers):
         yield 2.0

@@ -12,14 +12,14 @@ import nats
 
 from ingest.transport.flush import confirm_published
 from tests.faults.rig import Setup
-from tests.faults.run import Case, Run
+from tests.faults.run import Case, FaultRun
 from tests.support.waiting import wait_for
 
 UNAVAILABLE_S = 8.0
 SLOW_S = 8.0
 
 
-def start(run: Run, *options: str) -> None:
+def start(run: FaultRun, *options: str) -> None:
     """Start NATS again, on the port that it had."""
     address = urlsplit(run.stack.nats_url)
     server = run.stack.nats
@@ -34,7 +34,7 @@ def start(run: Run, *options: str) -> None:
     wait_for(listens, "NATS")
 
 
-def restarted(run: Run) -> Iterator[float]:
+def restarted(run: FaultRun) -> Iterator[float]:
     for _ in range(3):
         yield 2.0
         run.stack.instance.stop(run.stack.nats)
@@ -42,7 +42,7 @@ def restarted(run: Run) -> Iterator[float]:
         run.hit()
 
 
-def unavailable(run: Run) -> Iterator[float]:
+def unavailable(run: FaultRun) -> Iterator[float]:
     yield 2.0
     run.stack.instance.stop(run.stack.nats)
     yield UNAVAILABLE_S
@@ -50,7 +50,7 @@ def unavailable(run: Run) -> Iterator[float]:
     run.hit()
 
 
-async def _flood(run: Run) -> None:
+async def _flood(run: FaultRun) -> None:
     """Publish more than sockets can hold, of what ingest skips."""
     frame = b'{"stream":"btcusdt@kline_1m","data":{"e":"kline","s":"BTCUSDT","k":"%b"}}' % (b"x" * 8_000)
     client = await nats.connect(run.stack.nats_url)
@@ -60,7 +60,7 @@ async def _flood(run: Run) -> None:
     await client.close()
 
 
-def slow_consumer(run: Run) -> Iterator[float]:
+def slow_consumer(run: FaultRun) -> Iterator[float]:
     """Let the server give up whoever does not take what it writes. From a stream, ingest takes what it asks for."""
     settings = Path(run.stack.instance.directory) / "impatient.conf"
     settings.write_text('write_deadline: "500ms"\n', encoding="utf-8")
@@ -77,7 +77,7 @@ def slow_consumer(run: Run) -> Iterator[float]:
     assert run.mode == "jetstream" or "Slow Consumer" in run.stack.nats.log.read_text()
 
 
-def killed_with_ingest(run: Run) -> Iterator[float]:
+def killed_with_ingest(run: FaultRun) -> Iterator[float]:
     for _ in range(2):
         yield 2.0
         run.stack.ingest.send(signal.SIGKILL)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 import psutil
 
 from tests.faults.rig import Setup
-from tests.faults.run import Case, Run
+from tests.faults.run import Case, FaultRun
 from tests.faults.wrapped import STEP_EVERY_S, Fault
 from tests.support.waiting import wait_for
 
@@ -15,7 +15,7 @@ STOPPED_S = 12.0
 WORKERS = 2
 
 
-def killed_workers(run: Run) -> Iterator[float]:
+def killed_workers(run: FaultRun) -> Iterator[float]:
     while run.feeding:
         worker = run.dice.choice(run.stack.workers)
         try:
@@ -27,7 +27,7 @@ def killed_workers(run: Run) -> Iterator[float]:
         yield 1.0
 
 
-def stopped_worker(run: Run) -> Iterator[float]:
+def stopped_worker(run: FaultRun) -> Iterator[float]:
     worker = run.stack.workers[0]
     yield 1.0
     run.signal(worker, signal.SIGSTOP)
@@ -36,7 +36,7 @@ def stopped_worker(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def stopped_children(run: Run) -> Iterator[float]:
+def stopped_children(run: FaultRun) -> Iterator[float]:
     children = [child for worker in run.stack.workers for child in psutil.Process(worker.pid).children()]
     for child in children:
         child.suspend()
@@ -46,7 +46,7 @@ def stopped_children(run: Run) -> Iterator[float]:
     run.hit(len(children))
 
 
-def ended_workers(run: Run) -> Iterator[float]:
+def ended_workers(run: FaultRun) -> Iterator[float]:
     while run.feeding:
         for worker in run.stack.workers:
             if worker.returncode is None:
@@ -55,26 +55,26 @@ def ended_workers(run: Run) -> Iterator[float]:
             yield 2.0
 
 
-def inside(run: Run) -> Iterator[float]:
+def inside(run: FaultRun) -> Iterator[float]:
     """Whatever happens, happens inside of a process."""
     while run.feeding:
         yield 1.0
 
 
-def clock_steps(run: Run) -> Iterator[float]:
+def clock_steps(run: FaultRun) -> Iterator[float]:
     while run.feeding:
         yield STEP_EVERY_S
         run.hit()
 
 
-def killed_ingest(run: Run) -> Iterator[float]:
+def killed_ingest(run: FaultRun) -> Iterator[float]:
     for _ in range(6):
         yield run.dice.uniform(1, 4)
         run.kill(run.stack.ingest)
         run.hit()
 
 
-def stopped_ingest(run: Run) -> Iterator[float]:
+def stopped_ingest(run: FaultRun) -> Iterator[float]:
     yield 1.0
     run.signal(run.stack.ingest, signal.SIGSTOP)
     yield STOPPED_S
@@ -82,21 +82,21 @@ def stopped_ingest(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def ended_ingest(run: Run) -> Iterator[float]:
+def ended_ingest(run: FaultRun) -> Iterator[float]:
     for _ in range(3):
         yield 1.5
         run.restart(run.stack.ingest)
         run.hit()
 
 
-def stand_by(run: Run) -> None:
+def stand_by(run: FaultRun) -> None:
     """Start a second ingest process beside the one that leads."""
     run.stack.ingest.restart = True
     other = run.stack.start_ingest("ingest-2")
     wait_for(lambda: run.ask(other, "/ready")[0] == 200, "the second to stand by")
 
 
-def killed_leader(run: Run) -> Iterator[float]:
+def killed_leader(run: FaultRun) -> Iterator[float]:
     stand_by(run)
     for _ in range(3):
         run.leader.send(signal.SIGKILL)
@@ -104,7 +104,7 @@ def killed_leader(run: Run) -> Iterator[float]:
         yield 5.0
 
 
-def stopped_leader(run: Run) -> Iterator[float]:
+def stopped_leader(run: FaultRun) -> Iterator[float]:
     stand_by(run)
     leader = run.leader
     run.signal(leader, signal.SIGSTOP)

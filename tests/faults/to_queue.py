@@ -6,7 +6,7 @@ from collections import deque
 from collections.abc import Iterator
 
 from tests.faults.rig import Setup
-from tests.faults.run import Case, Run
+from tests.faults.run import Case, FaultRun
 
 #: Does one thing to a list of tasks. Returns a task that is or was in it, or nothing where there is none.
 TAMPER = """
@@ -24,7 +24,7 @@ return tasks[#tasks]
 OLD = 50
 
 
-def tampered(run: Run) -> Iterator[float]:
+def tampered(run: FaultRun) -> Iterator[float]:
     tamper = run.redis.register_script(TAMPER)
     seen: deque[bytes] = deque(maxlen=OLD)
     while run.feeding:
@@ -54,7 +54,7 @@ def _task(name: str, arguments: object) -> bytes:
     return json.dumps({"body": body, "headers": headers, "properties": properties, **kind}).encode()
 
 
-def junk(run: Run) -> Iterator[float]:
+def junk(run: FaultRun) -> Iterator[float]:
     entries = [
         b"\x00\xff\x80",
         b"{}",

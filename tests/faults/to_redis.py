@@ -6,14 +6,14 @@ from contextlib import suppress
 import redis
 
 from compose.local.servers import free_port
-from tests.faults.run import Case, Run
+from tests.faults.run import Case, FaultRun
 from tests.support.waiting import wait_for
 
 #: Longer than the five seconds that a client waits for an answer.
 DEAF_S = 7.0
 
 
-def cut_clients(run: Run) -> Iterator[float]:
+def cut_clients(run: FaultRun) -> Iterator[float]:
     while run.feeding:
         for kind in ("normal", "pubsub"):
             run.command("CLIENT", "KILL", "TYPE", kind, "SKIPME", "yes")
@@ -21,14 +21,14 @@ def cut_clients(run: Run) -> Iterator[float]:
         yield 1.0
 
 
-def paused(run: Run) -> Iterator[float]:
+def paused(run: FaultRun) -> Iterator[float]:
     yield 1.0
     run.command("CLIENT", "PAUSE", int(DEAF_S * 1000), "ALL")
     yield DEAF_S
     run.hit()
 
 
-def asleep(run: Run) -> Iterator[float]:
+def asleep(run: FaultRun) -> Iterator[float]:
     yield 1.0
     with (
         redis.Redis.from_url(run.stack.redis_url, retry=None, socket_timeout=0.1) as client,
@@ -39,20 +39,20 @@ def asleep(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def _hold(run: Run) -> bytes | None:
+def _hold(run: FaultRun) -> bytes | None:
     """Let nobody write any more, and keep what the ledger says; return the epoch."""
     run.command("CLIENT", "PAUSE", 60_000, "WRITE")
     run.remember()
     return _epoch(run)
 
 
-def _epoch(run: Run) -> bytes | None:
+def _epoch(run: FaultRun) -> bytes | None:
     with suppress(redis.RedisError):
         return run.redis.hget(run.reader.keys.shard(0), "epoch")  # type: ignore[return-value]  # a sync client
     return None
 
 
-def _start_again(run: Run) -> None:
+def _start_again(run: FaultRun) -> None:
     run.kill(run.stack.redis)
 
     def answers() -> bool:
@@ -64,7 +64,7 @@ def _start_again(run: Run) -> None:
     run.hit()
 
 
-def restarted(run: Run) -> Iterator[float]:
+def restarted(run: FaultRun) -> Iterator[float]:
     for _ in range(3):
         yield 2.0
         run.command("CLIENT", "PAUSE", 60_000, "WRITE")
@@ -72,7 +72,7 @@ def restarted(run: Run) -> Iterator[float]:
         _start_again(run)
 
 
-def older(run: Run) -> Iterator[float]:
+def older(run: FaultRun) -> Iterator[float]:
     yield 1.5
     run.redis.save()
     yield 1.5
@@ -81,14 +81,14 @@ def older(run: Run) -> Iterator[float]:
     yield from _until_a_new_epoch(run, before)
 
 
-def without_data(run: Run) -> Iterator[float]:
+def without_data(run: FaultRun) -> Iterator[float]:
     yield 3.0
     before = _hold(run)
     _start_again(run)
     yield from _until_a_new_epoch(run, before)
 
 
-def flushed(run: Run) -> Iterator[float]:
+def flushed(run: FaultRun) -> Iterator[float]:
     yield 3.0
     before = _hold(run)
     # Paused writers go on after the commands of this connection, which may write while it lifts the pause.
@@ -100,13 +100,13 @@ def flushed(run: Run) -> Iterator[float]:
     yield from _until_a_new_epoch(run, before)
 
 
-def _until_a_new_epoch(run: Run, before: bytes | None) -> Iterator[float]:
+def _until_a_new_epoch(run: FaultRun, before: bytes | None) -> Iterator[float]:
     """Wait for a new epoch: of the ingest that led, which has noticed, or of one that took the lead meanwhile."""
     wait_for(lambda: _epoch(run) not in {None, before}, "a new epoch")
     yield 0.0
 
 
-def full(run: Run) -> Iterator[float]:
+def full(run: FaultRun) -> Iterator[float]:
     yield 2.0
     used: int = run.redis.info("memory")["used_memory"]
     run.redis.config_set("maxmemory", used + 300_000)
@@ -115,7 +115,7 @@ def full(run: Run) -> Iterator[float]:
     run.hit()
 
 
-def read_only(run: Run) -> Iterator[float]:
+def read_only(run: FaultRun) -> Iterator[float]:
     yield 2.0
     run.redis.replicaof("127.0.0.1", free_port())
     yield 6.0

@@ -28,7 +28,7 @@ _ENDS_S = 30
 _KEPT = ("PATH", "HOME", "TMPDIR", "VIRTUAL_ENV", "LANG")
 
 
-class Ended(NamedTuple):
+class EndedProgram(NamedTuple):
     """The result of a program; the status is negative where a signal ended it."""
 
     status: int
@@ -36,7 +36,7 @@ class Ended(NamedTuple):
     err: str
 
 
-def start_all(programs: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> list[Ended]:
+def start_all(programs: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> list[EndedProgram]:
     """Run each of `programs` with an environment of its own, until it ends."""
     environment = {name: os.environ[name] for name in _KEPT if name in os.environ} | {"PYTHONPATH": str(ROOT)}
     told = json.dumps([(list(arguments), environment | dict(more)) for arguments, more in programs])
@@ -48,17 +48,17 @@ def start_all(programs: Sequence[tuple[Sequence[str], Mapping[str, str]]]) -> li
         text=True,
         check=True,
     )
-    return [Ended(*each) for each in json.loads(ran.stdout)]
+    return [EndedProgram(*each) for each in json.loads(ran.stdout)]
 
 
-def _start(arguments: list[str], environment: dict[str, str]) -> Ended:
+def _start(arguments: list[str], environment: dict[str, str]) -> EndedProgram:
     with tempfile.TemporaryFile() as out, tempfile.TemporaryFile() as err:
         child = os.fork()
         if not child:
             _run(arguments, environment, out, err)
         _, status = os.waitpid(child, 0)
         texts = [os.pread(file.fileno(), 1_000_000, 0).decode(errors="replace") for file in (out, err)]
-        return Ended(os.waitstatus_to_exitcode(status), *texts)
+        return EndedProgram(os.waitstatus_to_exitcode(status), *texts)
 
 
 def _run(arguments: list[str], environment: dict[str, str], out: BinaryIO, err: BinaryIO) -> None:

@@ -22,14 +22,14 @@ class Calm(Params):
     min_signal_interval_s: float = 0.0
 
 
-class Tally(State):
+class TradeTotals(State):
     """What a strategy has seen."""
 
     total: float = 0.0
     ids: list[int] = msgspec.field(default_factory=list)
 
 
-def say(event: Trade, state: Tally, **other: Any) -> Signal:
+def say(event: Trade, state: TradeTotals, **other: Any) -> Signal:
     """Return what the state holds, so that a wrong state shows in the signals."""
     fields: dict[str, Any] = {
         "action": "buy",
@@ -40,12 +40,12 @@ def say(event: Trade, state: Tally, **other: Any) -> Signal:
     return Signal(**fields, rationale=f"{len(state.ids)} trades", indicators={"total": state.total})
 
 
-class Echo(Strategy[Calm, Tally]):
+class Echo(Strategy[Calm, TradeTotals]):
     """Signals on every trade."""
 
     name = "echo"
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         state.total += trade.quantity
         state.ids.append(trade.id)
         yield say(trade, state)
@@ -56,7 +56,7 @@ class Grumpy(Echo):
 
     name = "grumpy"
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         yield from super().on_trade(trade, state)
         if trade.quantity == BAD:
             raise ValueError("a bad trade")
@@ -77,7 +77,7 @@ class Chatty(Echo):
 
     name = "chatty"
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         for other in ({}, {"confidence": 0.9}, {"action": "sell"}, {"symbol": "OTHER"}):
             yield say(trade, state, **other)
 
@@ -88,7 +88,7 @@ class Wrong(Echo):
     name = "wrong"
     said: dict[str, Any] = {"price": float("nan")}  # noqa: RUF012 a test replaces it whole
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         state.ids.append(trade.id)
         yield say(trade, state, **(self.said if trade.quantity == BAD else {}))
 
@@ -98,14 +98,14 @@ class Version2(Echo):
 
     version = 2
 
-    def migrate(self, version: int, state: Any) -> Tally | None:
-        return Tally(total=state["total"] * 1000, ids=state["ids"]) if version == 1 else None
+    def migrate(self, version: int, state: Any) -> TradeTotals | None:
+        return TradeTotals(total=state["total"] * 1000, ids=state["ids"]) if version == 1 else None
 
 
 class Clueless(Echo):
     version = 2
 
-    def migrate(self, version: int, state: Any) -> Tally | None:
+    def migrate(self, version: int, state: Any) -> TradeTotals | None:
         raise KeyError(f"what is {state} of version {version}?")
 
 
@@ -118,7 +118,7 @@ class Moody(Echo):
         super().__init__(params)
         self.met: set[int] = set()
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         if trade.quantity == BAD or trade.id in self.met:
             raise RuntimeError("not in the mood")
         self.met.add(trade.id)
@@ -137,7 +137,7 @@ class Raising(Echo):
         self.calls = 0
         self._stumbled = False
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         self.calls += 1
         if self._stumbled and self.error_when_rebuilt:
             raise self.error_when_rebuilt
@@ -152,7 +152,7 @@ class Hoarder(Echo):
 
     name = "hoarder"
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         yield from super().on_trade(trade, state)
         if trade.quantity == BAD:
             state.ids.append(2**70)

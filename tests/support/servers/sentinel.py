@@ -49,7 +49,7 @@ def tls_options(its: Certificates) -> tuple[str, ...]:
     return (*files, "--tls-auth-clients", "yes", "--tls-replication", "yes")
 
 
-class Watched(NamedTuple):
+class WatchedServers(NamedTuple):
     """Servers and those who watch them, by port."""
 
     instance: Instance
@@ -123,7 +123,7 @@ def _tls(its: Certificates | None) -> dict[str, Any]:
 
 
 @contextmanager
-def watched(*, tls: bool = False) -> Iterator[Watched]:
+def watched(*, tls: bool = False) -> Iterator[WatchedServers]:
     """Start them all, and wait until they know each other."""
     program = str(get_binary_path())
     if tls:
@@ -148,7 +148,7 @@ def watched(*, tls: bool = False) -> Iterator[Watched]:
         servers = {first: start(first, *SERVER)}
         servers |= {port: start(port, *SERVER, "--replicaof", HOST, str(first)) for port in (second, third)}
         # Sentinels that find no replica look again only after 10 s.
-        alone = Watched(instance, servers, {}, its)
+        alone = WatchedServers(instance, servers, {}, its)
         wait_for(lambda: alone.replicas_in_step() == 2, "the replicas")
         started = alone._replace(sentinels={port: watch(port) for port in watchers})
         wait_for(started.complete, "the Sentinels")

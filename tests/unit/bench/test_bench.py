@@ -23,11 +23,11 @@ from tasks.protocol import records
 from tasks.protocol.routing import partition
 from tasks.settings import Settings
 from tests.bench import commands, metered, pipelines, table, targets, throughput, varied
-from tests.bench.application import Desk, Loop, Verdict, verdict
+from tests.bench.application import ContenderTotals, Desk, Loop, verdict
 from tests.bench.counters import Counters
 from tests.bench.mix import NATURAL_RATE, Mix, Original, simulated
 from tests.bench.results import ContenderRun, Latency, Machine, Memory, Point, Ratio, Report
-from tests.bench.runs import Run
+from tests.bench.runs import RunUsage
 from tests.bench.usage import RedisUse, role
 
 
@@ -48,8 +48,8 @@ def events_of(mix: Mix, count: int) -> list[AnyEvent]:
     return [outcome for outcome in outcomes if isinstance(outcome, Depth | Trade)]
 
 
-def run_of(events_per_s: float) -> Run:
-    return Run(round(events_per_s), 1.0, {"worker": 100.0}, {"worker-1": 80.0}, RedisUse(1, 2, 3, {}))
+def run_of(events_per_s: float) -> RunUsage:
+    return RunUsage(round(events_per_s), 1.0, {"worker": 100.0}, {"worker-1": 80.0}, RedisUse(1, 2, 3, {}))
 
 
 def report(**fields: object) -> Report:
@@ -84,14 +84,16 @@ def test_event_time_goes_by_a_millisecond_a_frame(mix: Mix):
 
 
 @pytest.fixture(scope="module")
-def expected(mix: Mix, tmp_path_factory: pytest.TempPathFactory) -> tuple[list[recordings.RecordingLine], Verdict]:
+def expected(
+    mix: Mix, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[list[recordings.RecordingLine], ContenderTotals]:
     lines = list(recordings.read(mix.write(tmp_path_factory.mktemp("mix") / "frames", 1_500)))
     backtest = Backtest(configuration.read(Settings().strategies_file))
     backtest.work(lines)
     return lines, verdict(backtest.ledger.signals, backtest.ledger.records())
 
 
-def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordings.RecordingLine], Verdict]):
+def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordings.RecordingLine], ContenderTotals]):
     loop = Loop()
     delivered = sum(loop.take(line.raw, line.stream, 0) for line in expected[0])
     assert loop.verdict() == expected[1]
@@ -99,7 +101,7 @@ def test_the_bare_loop_does_what_the_backtest_does(expected: tuple[list[recordin
 
 
 def test_one_event_at_a_time_with_stored_states_equals_the_backtest(
-    expected: tuple[list[recordings.RecordingLine], Verdict],
+    expected: tuple[list[recordings.RecordingLine], ContenderTotals],
 ):
     desk, store, signals = Desk(), dict[tuple[str, str], dict[str, bytes]](), list[bytes]()
     for line in expected[0]:

@@ -20,7 +20,7 @@ class Pod(NamedTuple):
     labels: dict[str, str]
 
 
-class Connection(NamedTuple):
+class AllowedConnection(NamedTuple):
     """Who may reach whom."""
 
     source: str
@@ -33,13 +33,13 @@ PROMETHEUS = Pod("prometheus", "monitoring", {"app.kubernetes.io/name": "prometh
 #: In namespaces of their own, as the production overlay expects them.
 SERVERS = tuple(Pod(name, name, {"app.kubernetes.io/name": name}) for name in ("nats", "redis"))
 NEEDED = {
-    Connection("ingest", "nats", 4222),
-    Connection("ingest", "redis", 6379),
-    Connection("worker", "redis", 6379),
-    Connection("flower", "redis", 6379),
-    Connection("feed", "nats", 4222),
+    AllowedConnection("ingest", "nats", 4222),
+    AllowedConnection("ingest", "redis", 6379),
+    AllowedConnection("worker", "redis", 6379),
+    AllowedConnection("flower", "redis", 6379),
+    AllowedConnection("feed", "nats", 4222),
 }
-SCRAPED = {Connection("prometheus", "ingest", 8080), Connection("prometheus", "worker", 8081)}
+SCRAPED = {AllowedConnection("prometheus", "ingest", 8080), AllowedConnection("prometheus", "worker", 8081)}
 
 
 def here(manifests: Manifests) -> str:
@@ -78,7 +78,7 @@ def passes(manifests: Manifests, own: Pod, other: Pod, port: int, way: str) -> b
     )
 
 
-def opened(manifests: Manifests, rendering: str) -> Iterator[Connection]:
+def opened(manifests: Manifests, rendering: str) -> Iterator[AllowedConnection]:
     """Yield every connection that passes and has at least one end here."""
     there = pods(manifests, rendering)
     for source, target, port in product(there, there, PORTS):
@@ -88,15 +88,15 @@ def opened(manifests: Manifests, rendering: str) -> Iterator[Connection]:
             and passes(manifests, source, target, port, "Egress")
             and passes(manifests, target, source, port, "Ingress")
         ):
-            yield Connection(source.role, target.role, port)
+            yield AllowedConnection(source.role, target.role, port)
 
 
-def expected(manifests: Manifests, rendering: str) -> set[Connection]:
+def expected(manifests: Manifests, rendering: str) -> set[AllowedConnection]:
     there = {each.role for each in pods(manifests, rendering)}
     ours = {each.role for each in manifests.workloads} | {"stranger"}
     wanted = NEEDED | (SCRAPED if manifests.of("PodMonitor") else set())
     return {each for each in wanted if {each.source, each.target} <= there} | {
-        Connection(each, "dns", 53) for each in ours
+        AllowedConnection(each, "dns", 53) for each in ours
     }
 
 

@@ -3,7 +3,7 @@
 from ingest.implausible import LASTS_S, ImplausibleFrames
 
 
-class Watched:
+class TimedFrames:
     """Frames whose time the test sets."""
 
     def __init__(self) -> None:
@@ -16,7 +16,7 @@ class Watched:
 
 
 def test_a_refusal_is_found_for_a_minute_with_its_count_and_last_detail():
-    watched = Watched()
+    watched = TimedFrames()
     for number in range(1_000):
         watched.frames.note("implausible_price", f"book {number}")
     [finding] = watched.frames.findings()
@@ -30,7 +30,7 @@ def test_a_refusal_is_found_for_a_minute_with_its_count_and_last_detail():
 
 
 def test_each_reason_is_found_by_itself_and_counted_from_zero_once_over():
-    watched = Watched()
+    watched = TimedFrames()
     watched.frames.note("time_ahead", "an hour")
     watched.now_s = LASTS_S
     watched.frames.note("coinm", "BTCUSD_PERP")
@@ -43,6 +43,6 @@ def test_each_reason_is_found_by_itself_and_counted_from_zero_once_over():
 
 
 def test_a_malformed_frame_is_no_matter_of_clocks_and_names():
-    watched = Watched()
+    watched = TimedFrames()
     watched.frames.note("not_json", "x")
     assert watched.names == []

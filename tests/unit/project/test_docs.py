@@ -83,7 +83,7 @@ GONE_NAMES = {
     "StateRun": "StrategyRun",
     "UnderWay": "TaskInFlight",
 }
-#: Names of classes and functions of ours that say too little, and what is said instead.
+#: Names of classes and functions that say too little, and what is said instead.
 GONE_DEFINITIONS = {
     "Actor": "SimulatedSymbol",
     "Alone": "StandaloneStrategy",
@@ -191,12 +191,12 @@ def words_gone(text: str) -> Iterator[str]:
     return (found[0] for found in re.finditer(rf"\b({'|'.join(GONE)})\b", said))
 
 
-def names_gone(tree: ast.AST, *, ours: bool) -> Iterator[str]:
-    """Yield the names that are gone; `ours`: also those that classes and functions of ours no longer have."""
+def names_gone(tree: ast.AST) -> Iterator[str]:
+    """Yield the names that are gone, and those that no class or function has any more."""
     for node in ast.walk(tree):
         names = [getattr(node, field, None) for field in ("id", "attr", "arg", "name")]
         yield from (name for name in names if name in GONE_NAMES)
-        if ours and isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
+        if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef):
             yield from {node.name.strip("_")} & GONE_DEFINITIONS.keys()
 
 
@@ -225,8 +225,7 @@ def test_a_word_is_found_in_names_and_paths_and_across_lines(text: str, found: l
 
 
 def test_names_that_say_too_little_are_gone():
-    named = ((module, tree, not module.startswith("tests")) for module, _, tree in modules(*TOPS, "tests"))
-    found = [f"{module}.{name}" for module, tree, ours in named for name in names_gone(tree, ours=ours)]
+    found = [f"{module}.{name}" for module, _, tree in modules(*TOPS, "tests") for name in names_gone(tree)]
     assert found == []
 
 
@@ -240,4 +239,4 @@ def test_names_that_say_too_little_are_gone():
     ],
 )
 def test_a_name_is_found_where_it_is_defined_or_used(source: str, found: list[str]):
-    assert list(names_gone(ast.parse(source), ours=True)) == found
+    assert list(names_gone(ast.parse(source))) == found

@@ -16,7 +16,7 @@ REPORT = FeedReport("binance spot here/1", 2, 1, (SilentStream("btcusdt@trade", 
 def test_ready_and_metric_name_silent_streams_until_they_speak_again(nats_url, redis_url, namespace):
     """They speak again once the feed says so."""
 
-    async def tell(report: FeedReport) -> None:
+    async def publish(report: FeedReport) -> None:
         async with publishing(Settings(nats_url=nats_url)) as publisher:
             await publisher.report(feed_report.encode(report))
 
@@ -32,11 +32,11 @@ def test_ready_and_metric_name_silent_streams_until_they_speak_again(nats_url, r
                 -3:
             ]
 
-        asyncio.run(tell(REPORT))
+        asyncio.run(publish(REPORT))
         assert wait_for(found) == ["nothing comes of 1 of 2 streams: btcusdt@trade (for 75 s)"]
         assert service.get("/ready")[0] == 200
         assert metric() == "1.0"
-        asyncio.run(tell(FeedReport(REPORT.feed, 2, 0)))
+        asyncio.run(publish(FeedReport(REPORT.feed, 2, 0)))
         wait_for(lambda: not found())
         assert metric() == "0.0"
 

@@ -20,7 +20,7 @@ from tests.support.events import trade
 LANE = LaneId("trade", 0)
 
 
-class Watched:
+class WatchedIngest:
     """An ingest that has started, with both parts there, and a clock to turn."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -51,11 +51,11 @@ class Watched:
 
 
 @pytest.fixture
-def watched(monkeypatch: pytest.MonkeyPatch) -> Watched:
-    return Watched(monkeypatch)
+def watched(monkeypatch: pytest.MonkeyPatch) -> WatchedIngest:
+    return WatchedIngest(monkeypatch)
 
 
-async def test_it_is_alive_while_the_loop_comes_round_and_not_after_a_long_stall(watched: Watched):
+async def test_it_is_alive_while_the_loop_comes_round_and_not_after_a_long_stall(watched: WatchedIngest):
     assert watched.health.healthz() == (True, {"heartbeat_age_s": 0.0})
     watched.now_s += HEARTBEAT_S
     assert watched.health.healthz() == (False, {"heartbeat_age_s": HEARTBEAT_S})
@@ -63,7 +63,7 @@ async def test_it_is_alive_while_the_loop_comes_round_and_not_after_a_long_stall
     assert watched.health.healthz()[0]
 
 
-def test_waiting_for_servers_at_the_start_is_no_lack_of_life(watched: Watched):
+def test_waiting_for_servers_at_the_start_is_no_lack_of_life(watched: WatchedIngest):
     watched.lifecycle.started = False
     watched.now_s += 10 * HEARTBEAT_S
     assert watched.health.healthz()[0]
@@ -71,7 +71,7 @@ def test_waiting_for_servers_at_the_start_is_no_lack_of_life(watched: Watched):
 
 
 @pytest.mark.parametrize("part", ["nats", "redis"])
-def test_an_unavailable_part_makes_it_unready_but_not_dead(watched: Watched, part: str):
+def test_an_unavailable_part_makes_it_unready_but_not_dead(watched: WatchedIngest, part: str):
     watched.parts.lost(part, "refused")
     well, said = watched.health.ready()
     assert (well, said[part]) == (False, False)
@@ -80,7 +80,7 @@ def test_an_unavailable_part_makes_it_unready_but_not_dead(watched: Watched, par
     assert watched.health.ready()[0]
 
 
-def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane(watched: Watched):
+def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane(watched: WatchedIngest):
     """It is ready again once the event is committed."""
     watched.take()
     watched.now_s += STUCK_S
@@ -92,7 +92,7 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane(watche
     assert watched.health.ready()[0]
 
 
-def test_a_full_redis_makes_it_unready_but_not_dead_until_there_is_room(watched: Watched):
+def test_a_full_redis_makes_it_unready_but_not_dead_until_there_is_room(watched: WatchedIngest):
     watched.memory_guard.poll("redis://b", 950, 1_000)
     well, said = watched.health.ready()
     assert (well, said["redis_full"], said["redis"]) == (False, True, True)
@@ -101,7 +101,7 @@ def test_a_full_redis_makes_it_unready_but_not_dead_until_there_is_room(watched:
     assert watched.health.ready()[0]
 
 
-def test_a_lane_that_holds_a_stream_up_is_named(watched: Watched):
+def test_a_lane_that_holds_a_stream_up_is_named(watched: WatchedIngest):
     watched.lanes.limits = LaneLimits(1, 1)
     assert watched.health.ready()[1]["held_up_by"] == []
     watched.take()
@@ -109,23 +109,23 @@ def test_a_lane_that_holds_a_stream_up_is_named(watched: Watched):
 
 
 @pytest.mark.parametrize(("role", "well"), [("standing_by", True), ("started", True), ("neither", False)])
-def test_one_that_leads_and_one_that_stands_by_are_ready(watched: Watched, role: str, well: bool):  # noqa: FBT001 a case
+def test_one_that_leads_and_one_that_stands_by_are_ready(watched: WatchedIngest, role: str, well: bool):  # noqa: FBT001 a case
     watched.lifecycle.started, watched.lifecycle.standing_by = role == "started", role == "standing_by"
     assert watched.health.ready()[0] is well
 
 
-def test_one_that_stops_takes_no_more(watched: Watched):
+def test_one_that_stops_takes_no_more(watched: WatchedIngest):
     watched.lifecycle.stop()
     well, said = watched.health.ready()
     assert (well, said["stopping"]) == (False, True)
 
 
-def names(watched: Watched) -> list[tuple[str, str]]:
+def names(watched: WatchedIngest) -> list[tuple[str, str]]:
     """Return sign and name of what /ready finds."""
     return [(each["sign"], each["name"]) for each in watched.health.ready()[1]["findings"]]
 
 
-def test_it_is_ready_unless_something_found_is_a_fault(watched: Watched):
+def test_it_is_ready_unless_something_found_is_a_fault(watched: WatchedIngest):
     assert (watched.health.ready()[0], names(watched)) == (True, [])
     watched.take()
     watched.now_s += SLOW_S + 1
@@ -143,13 +143,13 @@ def test_it_is_ready_unless_something_found_is_a_fault(watched: Watched):
         ({"stopping": True}, [("fault", "stopping")]),
     ],
 )
-def test_each_phase_is_named(watched: Watched, phase: dict[str, bool], found: list[tuple[str, str]]):
+def test_each_phase_is_named(watched: WatchedIngest, phase: dict[str, bool], found: list[tuple[str, str]]):
     for name, value in phase.items():
         setattr(watched.lifecycle, name, value)
     assert names(watched) == found
 
 
-def test_both_unavailable_parts_are_named_with_what_to_do(watched: Watched):
+def test_both_unavailable_parts_are_named_with_what_to_do(watched: WatchedIngest):
     watched.parts.lost("nats", "refused")
     watched.parts.lost("redis", "refused")
     assert names(watched) == [("fault", "nats_away"), ("fault", "redis_away")]
@@ -161,7 +161,7 @@ def test_many_late_lanes_are_counted_and_few_are_named():
     assert _late([LANE] * 5, 5.0).startswith("trade-0, trade-0, trade-0 and 2 more: ")
 
 
-def test_ready_gives_the_newest_events_age_and_each_strategys_errors(watched: Watched):
+def test_ready_gives_the_newest_events_age_and_each_strategys_errors(watched: WatchedIngest):
     assert watched.health.ready()[1]["feed"] == {"age_s": None, "streams": 0, "oldest": {}}
     watched.errors.take(Counts(), watched.now_s)
     watched.errors.take(Counts({CounterKey("errors", "boom"): 7}), watched.now_s)

@@ -38,7 +38,7 @@ class Told:
         return dict(map(read, self.live.tick(watched=True)))
 
 
-class Shown:
+class ShownMarket:
     """A market, and the feed before it."""
 
     def __init__(self) -> None:
@@ -67,7 +67,7 @@ def signal(name: str, **more: Any) -> bytes:
 
 
 def test_a_row_has_the_latest_book_and_trade_and_its_events_since_a_tick():
-    market = Shown()
+    market = ShownMarket()
     for event in (book(), trade(100.0), trade(101.0), book(((99.0, 1.0),), ((101.0, 1.0),))):
         market.observe(event)
     [row] = market.tick(1.0)
@@ -79,14 +79,14 @@ def test_a_row_has_the_latest_book_and_trade_and_its_events_since_a_tick():
 
 
 def test_the_same_symbol_of_two_venues_is_two_rows():
-    market = Shown()
+    market = ShownMarket()
     market.observe(trade(1.0, venue="spot"))
     market.observe(trade(2.0, venue="usdm"))
     assert {(row.venue, row.trade) for row in market.tick(1.0)} == {("spot", 1.0), ("usdm", 2.0)}
 
 
 def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
-    market = Shown()
+    market = ShownMarket()
     market.observe(book())
     for second in range(int(STALE_S) + 2):
         market.tick(float(second))
@@ -96,7 +96,7 @@ def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
 
 
 def test_the_history_runs_on_the_books_time_and_goes_on_without_books():
-    market = Shown()
+    market = ShownMarket()
     for second, time_ms in enumerate((TIME_MS, TIME_MS + 5_000, None, TIME_MS + 5_500, TIME_MS + 9_000)):
         if time_ms:
             market.observe(book(time_ms=time_ms))
@@ -107,7 +107,7 @@ def test_the_history_runs_on_the_books_time_and_goes_on_without_books():
 
 @pytest.mark.parametrize("leap_ms", [-NEW_GENERATION_MS - 1, LEAP_MS + 1])
 def test_the_history_restarts_where_time_leaps_to_that_of_another_feed(leap_ms: int):
-    market = Shown()
+    market = ShownMarket()
     for second, time_ms in enumerate((TIME_MS, TIME_MS + 1_000, TIME_MS + 1_000 + leap_ms)):
         market.observe(book(time_ms=time_ms))
         market.tick(float(second))
@@ -116,14 +116,14 @@ def test_the_history_restarts_where_time_leaps_to_that_of_another_feed(leap_ms: 
 
 
 def test_trades_before_the_first_book_leave_no_points():
-    market = Shown()
+    market = ShownMarket()
     market.observe(trade())
     market.tick(1.0)
     assert market.market.history[0].times_ms == []
 
 
 def test_history_and_symbols_are_bounded_and_the_most_active_stay():
-    market = Shown()
+    market = ShownMarket()
     for number in range(MAX_SYMBOLS + 20):
         for _ in range(2 if number >= 20 else 1):
             market.observe(book(symbol=f"S{number}USDT"))

@@ -16,7 +16,7 @@ from tasks.engine.fatal_errors import is_fatal
 _shutdown_cleanup: Any = vars(billiard.common)["_shutdown_cleanup"]
 
 
-def caught(call: Callable[[], object]) -> BaseException:
+def error_of(call: Callable[[], object]) -> BaseException:
     try:
         call()
     except BaseException as error:  # noqa: BLE001 what is tested
@@ -47,12 +47,12 @@ def raising(error: BaseException) -> Callable[[], None]:
     ids=lambda error: type(error).__name__,
 )  # fmt: skip
 def test_what_a_raise_statement_raised_is_not_fatal(error: BaseException):
-    assert not is_fatal(caught(raising(error)))
+    assert not is_fatal(error_of(raising(error)))
 
 
 def test_a_soft_time_limit_of_celery_is_fatal():
     with handled_by(signal.SIGUSR1, soft_timeout_sighandler):
-        error = caught(lambda: signal.raise_signal(signal.SIGUSR1))
+        error = error_of(lambda: signal.raise_signal(signal.SIGUSR1))
     assert isinstance(error, SoftTimeLimitExceeded)
     assert is_fatal(error)
 
@@ -60,24 +60,24 @@ def test_a_soft_time_limit_of_celery_is_fatal():
 def test_the_end_of_a_worker_is_fatal_also_if_a_strategy_raises_in_turn(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(billiard.common, "_should_have_exited", [False])
     with handled_by(signal.SIGUSR1, _shutdown_cleanup):
-        error = caught(lambda: signal.raise_signal(signal.SIGUSR1))
+        error = error_of(lambda: signal.raise_signal(signal.SIGUSR1))
     assert isinstance(error, SystemExit)
     assert is_fatal(error)
 
 
 def test_ctrl_c_is_fatal():
     with handled_by(signal.SIGINT, signal.default_int_handler):
-        error = caught(lambda: signal.raise_signal(signal.SIGINT))
+        error = error_of(lambda: signal.raise_signal(signal.SIGINT))
     assert isinstance(error, KeyboardInterrupt)
     assert is_fatal(error)
 
 
 def test_asking_for_more_memory_than_there_can_be_is_not_fatal():
-    assert not is_fatal(caught(lambda: bytearray(1 << 62)))
+    assert not is_fatal(error_of(lambda: bytearray(1 << 62)))
 
 
 def test_memory_that_is_used_up_is_fatal():
-    assert is_fatal(caught(raising(MemoryError())), room_bytes=1 << 62)
+    assert is_fatal(error_of(raising(MemoryError())), room_bytes=1 << 62)
 
 
 def test_what_a_strategy_held_at_a_memory_error_is_freed_before_judging():
@@ -92,7 +92,7 @@ def test_what_a_strategy_held_at_a_memory_error_is_freed_before_judging():
         bytearray(1 << 62)
         del held
 
-    error = caught(call)
+    error = error_of(call)
     assert kept == []
     assert not is_fatal(error)
     assert kept == ["gone"]

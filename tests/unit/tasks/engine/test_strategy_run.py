@@ -21,8 +21,8 @@ from tests.support.strategies import (
     Grumpy,
     Moody,
     Raising,
-    Tally,
     Together,
+    TradeTotals,
     Version2,
     Warming,
     Worker,
@@ -233,4 +233,4 @@ def test_two_states_of_one_strategy_share_nothing():
     strategy = Echo(Calm())
     one, two = start(strategy), start(strategy)
     one.apply(trade(quantity=3.0))
-    assert msgspec.msgpack.decode(two.pack())[3] == msgspec.to_builtins(Tally())
+    assert msgspec.msgpack.decode(two.pack())[3] == msgspec.to_builtins(TradeTotals())

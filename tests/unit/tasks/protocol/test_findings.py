@@ -18,7 +18,7 @@ WARNING = Finding("warning", "queue a", "no worker", "start one", "queue_unserve
 FAULT = Finding("fault", "NATS", "unavailable", "start it", "nats_away")
 
 
-class Watched:
+class WatchedCheck:
     """One check whose findings and time the test sets."""
 
     def __init__(self, *, logs: bool = True) -> None:
@@ -38,7 +38,7 @@ def test_the_findings_of_all_checks_are_given_faults_first():
 
 
 def test_the_log_says_once_that_a_finding_begins_and_once_that_it_ends():
-    watched = Watched()
+    watched = WatchedCheck()
     with capture_logs() as logs:
         for _ in range(3):
             watched.seen_after(1, WARNING)
@@ -54,7 +54,7 @@ def test_the_log_says_once_that_a_finding_begins_and_once_that_it_ends():
 
 
 def test_what_comes_and_goes_is_logged_once():
-    watched = Watched()
+    watched = WatchedCheck()
     with capture_logs() as logs:
         for _ in range(5):
             watched.seen_after(OVER_S / 2, WARNING)
@@ -63,7 +63,7 @@ def test_what_comes_and_goes_is_logged_once():
 
 
 def test_a_check_that_logs_by_itself_is_not_logged_again():
-    watched = Watched(logs=False)
+    watched = WatchedCheck(logs=False)
     with capture_logs() as logs:
         assert watched.seen_after(0, FAULT) == [FAULT]
         watched.seen_after(2 * OVER_S)

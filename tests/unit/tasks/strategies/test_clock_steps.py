@@ -37,7 +37,7 @@ LIVELY: dict[str, dict[str, Any]] = {
 }
 
 
-class Said(NamedTuple):
+class TimedSignal(NamedTuple):
     """One signal."""
 
     time_ms: int
@@ -74,16 +74,16 @@ def market(name: str, seed: int) -> list[AnyEvent]:
     return list(islice(synthetic_market.market(symbols, wanted, STEP_MS, seed), 2_000 * len(symbols) * len(wanted)))
 
 
-def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[Said]:
+def said(strategy: AnyStrategy, events: Sequence[AnyEvent]) -> list[TimedSignal]:
     """Return what a strategy says, gate included."""
     ledger, strategies = MemoryLedger("source"), bound(strategy)
     for batch in batches.split(events):
         ledger.run("pool", batch, strategies, "v")
     read = map(json.loads, ledger.signals)
-    return [Said(signal["event_time_ms"], f"{signal['symbol']} {signal['action']}") for signal in read]
+    return [TimedSignal(signal["event_time_ms"], f"{signal['symbol']} {signal['action']}") for signal in read]
 
 
-def times(signals: Sequence[Said], since_ms: int) -> defaultdict[str, list[int]]:
+def times(signals: Sequence[TimedSignal], since_ms: int) -> defaultdict[str, list[int]]:
     """Return when each was said from a time on, by what it was about."""
     found: defaultdict[str, list[int]] = defaultdict(list)
     for each in signals:

@@ -27,7 +27,7 @@ from tasks.worker.run_reporter import RunReporter
 from tasks.worker.strategy_errors import StrategyErrors
 from tests.support.events import trade
 from tests.support.ledger import batch
-from tests.support.strategies import Echo, Tally, bound
+from tests.support.strategies import Echo, TradeTotals, bound
 
 SCRIPT = """
 import logging, sys, warnings
@@ -126,7 +126,7 @@ class Witness(Echo):
 
     seen: ClassVar[list[dict[str, Any]]] = []
 
-    def on_trade(self, trade: Trade, state: Tally) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: TradeTotals) -> Iterable[Signal]:
         self.seen.append(dict(logs.add_batch(None, "", {})))
         return super().on_trade(trade, state)
 
