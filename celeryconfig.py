@@ -2,13 +2,21 @@
 
 from typing import Any
 
+from kombu.serialization import register
+
 from tasks.clients.redis_client import sentinel_options
 from tasks.clients.redis_tls import tls_options
 from tasks.protocol import celery_codec
 from tasks.settings import load
 from tasks.settings.redis_url import RedisAddress
 
-celery_codec.install()
+register(
+    celery_codec.NAME,
+    celery_codec.encode,
+    celery_codec.decode,
+    content_type=celery_codec.CONTENT_TYPE,
+    content_encoding=celery_codec.CONTENT_ENCODING,
+)
 _settings = load()
 _broker, _results = RedisAddress.parse(_settings.broker), RedisAddress.parse(_settings.results)
 #: Nothing hangs: a broker that does not answer within 5 s is unavailable.

@@ -1,4 +1,4 @@
-"""Holds new batches back before Redis is full. Pure, but for two lines of the log.
+"""Holds new batches back before Redis is full. No I/O but two lines of the log.
 
 At its limit Redis takes no more writes: commits fail, a worker that starts can't declare its queue. So it must not get
 that far: above a share of the limit no new batch goes out, and what comes in waits within ingest's bounds. Queue,
