@@ -20,6 +20,8 @@ from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import LastStrike, StrikeNotice
 
 AUTHOR = "breaker"
+#: For so long, and of so many versions, strikes count after another one was put in force: batches under it may run on.
+_WATCH_S, _WATCHED_VERSIONS = 600.0, 8
 Errors = Callable[[float], Mapping[str, int]]
 log = structlog.get_logger()
 
@@ -42,8 +44,11 @@ class Breaker:
             sender,
             pools,
         )
-        #: The version whose strikes are being watched.
-        self._version = ""
+        #: The version in force, and when those before it were replaced, monotonic seconds: batches under one of them may
+        #: still run.
+        self._version, self._replaced_s = "", dict[str, float]()
+        #: What was switched off for strikes under a version: (version, pool, strategy).
+        self._settled: set[tuple[str, str, str]] = set()
         self._errors, self._limits, self._since_s = errors, dict[tuple[str, str], int](), 0.0
         #: By pool and strategy.
         self._reasons: dict[tuple[str, str], str] | None = None
@@ -79,17 +84,22 @@ class Breaker:
                 self._reasons = await self._from_history()
             if self._version != self._active_configuration.version:
                 await self._begin(self._active_configuration.version)
-            for pool, strikes in (await self._ledger.last_strikes(self._version, self._pools)).items():
-                for name, each in strikes.items():
-                    if each.stopped:
-                        await self.open(pool, name, f"it ended its process again ({_describe(each)})")
-
+            for version in (self._version, *self._replaced_s):
+                await self._open_stopped(version)
             raised = self._errors(self._since_s) if self._limits else {}
             for (pool, name), limit in list(self._limits.items()):
                 if raised.get(name, 0) > limit:
                     await self.open(
                         pool, name, f"it raised on {raised[name]} events within a minute, {limit} are allowed"
                     )
+
+    async def _open_stopped(self, version: str) -> None:
+        """Switch off what workers stopped under a version, once."""
+        for pool, strikes in (await self._ledger.last_strikes(version, self._pools)).items():
+            for name, each in strikes.items():
+                if each.stopped and (version, pool, name) not in self._settled:
+                    self._settled.add((version, pool, name))
+                    await self.open(pool, name, f"it ended its process again ({_describe(each)})")
 
     async def open(self, pool: str, name: str, why: str) -> None:
         """Switch a strategy off, unless it is. Raises what Redis raises."""
@@ -104,13 +114,33 @@ class Breaker:
             await self._begin(self._active_configuration.version)
 
     async def _begin(self, version: str) -> None:
-        """Start with another configuration: earlier strikes under it are forgotten, as it was put in force again."""
-        await self._ledger.forget_strikes(version, self._pools)
-        self._version, chosen, reasons = version, self._active_configuration.configuration, self._reasons or {}
+        """Start with another configuration: of strikes it takes over those under the one before, and forgets its own.
+
+        Its own are from an earlier time in which it was in force. Strategies that were stopped start without strikes.
+        """
+        before = await self._ledger.last_strikes(self._version, self._pools)
+        going_on = {
+            pool: {name: each for name, each in strikes.items() if not each.stopped} for pool, strikes in before.items()
+        }
+        await self._ledger.set_last_strikes(version, going_on)
+        self._replace(version)
+        chosen, reasons = self._active_configuration.configuration, self._reasons or {}
         off = await asyncio.to_thread(lambda: [key for key in reasons if named_strategies.is_off(chosen, *key)])
         # What was raised under another configuration does not count: a resumed strategy starts with a count of 0.
         self._limits, self._since_s = await asyncio.to_thread(named_strategies.error_limits, chosen), time.monotonic()
         self._open = [(pool, name, reasons[pool, name]) for pool, name in off]
+
+    def _replace(self, version: str) -> None:
+        """Make a version the one in force; the one before it stays watched for a while."""
+        now_s = time.monotonic()
+        left_s = self._replaced_s | ({self._version: now_s} if self._version else {})
+        recent = sorted(left_s, key=left_s.__getitem__)[-_WATCHED_VERSIONS:]
+        self._replaced_s = {
+            each: left_s[each] for each in recent if each != version and now_s - left_s[each] < _WATCH_S
+        }
+        known = set(self._replaced_s)
+        self._settled = {each for each in self._settled if each[0] in known}
+        self._version = version
 
     async def _from_history(self) -> dict[tuple[str, str], str]:
         """Return what was switched off before this process began."""

@@ -236,11 +236,15 @@ class IngestLedger:
                 pipe.hget(self.keys.pool(pool), strikes_field(configuration))
             return dict(zip(pools, map(read_last_strikes, await pipe.execute()), strict=True))
 
-    async def forget_strikes(self, configuration: str, pools: Sequence[str]) -> None:
-        """Forget which strategies ended their process under a configuration."""
+    async def set_last_strikes(self, configuration: str, strikes: Mapping[str, Mapping[str, LastStrike]]) -> None:
+        """Write by pool which strategies ended their process under a configuration, instead of what is there."""
+        field = strikes_field(configuration)
         async with self.client.pipeline(transaction=False) as pipe:
-            for pool in pools:
-                pipe.hdel(self.keys.pool(pool), strikes_field(configuration))
+            for pool, each in strikes.items():
+                if each:
+                    pipe.hset(self.keys.pool(pool), field, msgspec.json.encode(each))
+                else:
+                    pipe.hdel(self.keys.pool(pool), field)
             await pipe.execute()
 
     async def subscribe(self) -> CommitNotices:

@@ -12,8 +12,9 @@ from ingest.dispatch.breaker import AUTHOR, Breaker
 from ingest.monitoring.error_counts import ErrorCounts
 from tasks import configuration
 from tasks.configuration import Configuration, named_strategies
+from tasks.configuration.overlay import Overlay
 from tasks.ledger import Ledger
-from tasks.ledger.configurations import ConfigurationStore
+from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore
 from tasks.protocol.counters import CounterKey, Counts
 from tasks.settings import Settings
 from tests.support.sending import Rig
@@ -97,6 +98,47 @@ async def test_a_resumed_strategy_stays_on_until_it_ends_its_process_again(scene
         await scene.breaker.poll()
         assert scene.in_force.version == CONFIGURATION.version
         assert scene.found() == []
+
+
+async def change(scene: Scene, store: ConfigurationStore, confidence: float) -> None:
+    """Change what does not concern grumpy."""
+
+    def wanted(now: ConfigurationInForce) -> Overlay:
+        return named_strategies.values(now.configuration, "trade_momentum", {"gate.min_confidence": confidence})
+
+    await asyncio.to_thread(store.set, wanted, "", "ann")
+    await scene.in_force.refresh()
+    await scene.breaker.poll()
+
+
+async def test_a_stop_under_a_configuration_replaced_meanwhile_counts(scene: Scene, store: ConfigurationStore):
+    """Its batches were sent before the change, and run on under the configuration that they name."""
+    before = scene.in_force.version
+    await change(scene, store, 0.5)
+    await write(scene.settings, strike(1, version=before), strike(2, version=before))
+    await change(scene, store, 0.6)
+    assert scene.in_force.configuration.gate_of("trade", GRUMPY).off
+    assert scene.found() == ["strategy grumpy in pool trade"]
+
+
+async def test_a_change_of_something_else_keeps_a_strategys_first_strike(scene: Scene, store: ConfigurationStore):
+    await write(scene.settings, strike(1, version=scene.in_force.version))
+    await change(scene, store, 0.5)
+    await write(scene.settings, strike(2, version=scene.in_force.version))
+    await scene.breaker.poll()
+    assert scene.in_force.configuration.gate_of("trade", GRUMPY).off
+
+
+async def test_what_is_resumed_under_another_configuration_stays_on(scene: Scene, store: ConfigurationStore):
+    await scene.stop()
+    await scene.breaker.poll()
+    await change(scene, store, 0.5)
+    await asyncio.to_thread(store.reset, f"pools.trade.strategies.{GRUMPY}.gate.off", "", "ann")
+    await change(scene, store, 0.6)
+    assert not scene.in_force.configuration.gate_of("trade", GRUMPY).off
+    await write(scene.settings, strike(3, version=scene.in_force.version))
+    await scene.breaker.poll()
+    assert not scene.in_force.configuration.gate_of("trade", GRUMPY).off
 
 
 async def test_a_new_ingest_knows_what_was_switched_off(scene: Scene):
