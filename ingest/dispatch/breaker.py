@@ -59,7 +59,7 @@ class Breaker:
     def findings(self) -> Iterator[Finding]:
         """Yield the strategies that are off because of it."""
         for pool, name, why in self._open:
-            do = f"fix it; `strategies resume {name}` runs it again"
+            do = f"fix it; `./run tasks strategies resume {name}` runs it again"
             yield Finding("warning", f"strategy {name} in pool {pool}", f"switched off: {why}", do, "strategy_stopped")
 
     async def on_notice(self, text: str) -> None:

@@ -57,5 +57,5 @@ class ErrorCounts:
         for name, count in self.last_minute(now_s).items():
             at_least = max(step for step in _STEPS if step <= count)
             says = f"raised on {at_least:,} events or more within a minute" if count > 1 else "raised within a minute"
-            do = f"`deadletters list` has the tracebacks; `strategies kill {name}` holds its signals back"
+            do = f"`./run tasks deadletters list` has the tracebacks; `./run tasks strategies kill {name}` holds its signals back"
             yield Finding("warning", f"strategy {name}", says, do, "strategy_errors")

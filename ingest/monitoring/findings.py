@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 import msgspec
 import structlog
 
+from tasks import invocation
 from tasks.protocol.findings import Finding
 from tasks.telemetry.log_throttle import LogThrottle
 
@@ -22,6 +23,11 @@ class _LoggedFinding(msgspec.Struct):
     finding: Finding
     since_s: float
     seen_s: float
+
+
+def _as_called(finding: Finding) -> Finding:
+    """Return a finding whose hint names commands as they are called here."""
+    return msgspec.structs.replace(finding, do=invocation.as_called(finding.do)) if finding.do else finding
 
 
 class Findings:
@@ -42,7 +48,7 @@ class Findings:
         now_s = self._now()
         for check, logs in self._checks:
             try:
-                its = list(check())
+                its = [_as_called(finding) for finding in check()]
             except Exception:
                 # A check that fails must end neither the work nor /ready.
                 if self._throttle.allow():

@@ -9,6 +9,7 @@ import msgspec
 import typer
 from rich.text import Text
 
+from tasks import invocation
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.clients.redis_client import FAILED
@@ -34,13 +35,18 @@ def doctor_(*, as_json: AsJson = False) -> None:
     """
     console = command_line.Console()
     signs = set()
-    for finding in examine():
+    for finding in map(_as_called, examine()):
         signs.add(finding.sign)
         if as_json:
             typer.echo(msgspec.json.encode(finding))
         else:
             console.print(_line(finding), soft_wrap=True)
     raise typer.Exit(int("fault" in signs))
+
+
+def _as_called(finding: Finding) -> Finding:
+    """Return a finding whose hint names commands as they are called here."""
+    return msgspec.structs.replace(finding, do=invocation.as_called(finding.do))
 
 
 def _line(finding: Finding) -> Text:
@@ -54,7 +60,7 @@ def examine() -> Iterator[Finding]:
         settings = load()
     except SettingsError as error:
         for fault in _faults(error):
-            yield Finding("fault", "settings", fault, "`config show` lists every setting")
+            yield Finding("fault", "settings", fault, "`./run tasks config show` lists every setting")
         return
     hints = settings.hints()
     yield from (Finding("warning", "settings", hint) for hint in hints)

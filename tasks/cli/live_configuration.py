@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tasks import invocation
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies, registry
@@ -63,7 +64,8 @@ def get(
             out.print(f"  {line}")
     at_run_time = [value for value in found.overlay if name in {"", value.strategy}]
     if at_run_time:
-        out.print("set at run time, over the strategies file (`strategies reset KEY` takes the file's):")
+        hint = invocation.as_called("`./run tasks strategies reset KEY` takes the file's")
+        out.print(f"set at run time, over the strategies file ({hint}):")
     for value in at_run_time:
         out.print(f"  {value}")
 
@@ -172,5 +174,7 @@ def reset(
     Example: ./run tasks strategies reset orderbook_skew.levels
     """
     if bool(key) == everything:
-        raise SettingsError("say which KEY to reset, or --all; `strategies get` lists what was set at run time")
+        raise SettingsError(
+            "say which KEY to reset, or --all; `./run tasks strategies get` lists what was set at run time"
+        )
     show_change(ConfigurationStore(load()).reset(key, reason, author_or_you(author)))

@@ -89,7 +89,7 @@ def main(command: Callable[[], object] = _program) -> None:
     try:
         command()
     except RealtimeStrategiesError as error:
-        print(f"error: {error}", file=sys.stderr)
+        print(f"error: {invocation.as_called(str(error))}", file=sys.stderr)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None

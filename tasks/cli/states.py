@@ -104,7 +104,9 @@ def reset(
     chosen = _chosen(pool, venue, symbol, strategy)
     names = sorted(each.name for each in states.find(chosen))
     if not names:
-        raise LedgerError(f"there is no such state of {strategy!r}; `state show` lists those that there are")
+        raise LedgerError(
+            f"there is no such state of {strategy!r}; `./run tasks state show` lists those that there are"
+        )
     if not yes:
         typer.confirm(f"remove {_format_names(names)} for good?", abort=True, err=True)
     for found, of_pool in groupby(names, lambda name: name.pool):

@@ -102,7 +102,7 @@ class HistoryReplay:
         for change in reversed(self._history):
             if change.version == version:
                 return change
-        raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
+        raise LedgerError(f"the ledger holds no configuration {version!r}; `./run tasks strategies history` lists them")
 
     def file(self, change: ConfigurationChange) -> str:
         """Return the version of the strategies file on which a change stands."""

@@ -16,7 +16,7 @@ def runtime_values(file: Configuration, values: Overlay) -> Iterator[Finding]:
             "warning",
             f"configuration {value.label}",
             f"{format_value(value.value)} was set at run time and stays, though the strategies file says {instead} by now",
-            f"`strategies reset {value.label}` takes the file's; set it again to keep it",
+            f"`./run tasks strategies reset {value.label}` takes the file's; set it again to keep it",
             "configuration_overlay",
         )
     for value, why in overlay.merge(file, values, registry.build).unused:
@@ -24,6 +24,6 @@ def runtime_values(file: Configuration, values: Overlay) -> Iterator[Finding]:
             "warning",
             f"configuration {value.label}",
             f"{format_value(value.value)} was set at run time and is not used: {why}",
-            f"`strategies reset {value.label}` forgets it",
+            f"`./run tasks strategies reset {value.label}` forgets it",
             "configuration_overlay",
         )

@@ -96,7 +96,9 @@ class ConfigurationStore:
         """Return a configuration. Raises LedgerError when the ledger does not hold it."""
         packed: Any = self._client.hget(self._keys.configurations, version)
         if not packed:
-            raise LedgerError(f"the ledger holds no configuration {version!r}; `strategies history` lists them")
+            raise LedgerError(
+                f"the ledger holds no configuration {version!r}; `./run tasks strategies history` lists them"
+            )
         return Configuration.parse(packed)
 
     def in_force(self) -> ConfigurationInForce:

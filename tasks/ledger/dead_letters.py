@@ -99,7 +99,7 @@ class DeadLetterStore:
         for each in ids:
             found = list(self._pages(each, each)) if _ID.fullmatch(each) else []
             if not found:
-                raise LedgerError(f"there is no dead letter {each}; `deadletters list` shows their ids")
+                raise LedgerError(f"there is no dead letter {each}; `./run tasks deadletters list` shows their ids")
             yield found[0]
 
     def drop(self, ids: Sequence[str]) -> int:

@@ -137,7 +137,7 @@ def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> 
     yield from _lanes(facts, pools, namespace)
     if facts.deadletters and facts.deadletter_age_s is not None:
         says = f"{facts.deadletters:,}, the newest {age(facts.deadletter_age_s)} old"
-        yield Finding("warning", "dead letters", says, "`deadletters list` says why")
+        yield Finding("warning", "dead letters", says, "`./run tasks deadletters list` says why")
     else:
         yield Finding("ok", "dead letters", "none")
     yield from workers(facts.workers, pools)
@@ -148,7 +148,12 @@ def _version_in_use(facts: LedgerFacts, chosen: Configuration) -> Iterator[Findi
         yield Finding("ok", "configuration", f"version {facts.version} is in force, the file's")
     elif facts.version and facts.file_version == chosen.version:
         says = f"version {facts.version} is in force, values set at run time: {len(facts.overlay):,}"
-        yield Finding("ok", "configuration", says, "`strategies get` shows it, `strategies history` says why")
+        yield Finding(
+            "ok",
+            "configuration",
+            says,
+            "`./run tasks strategies get` shows it, `./run tasks strategies history` says why",
+        )
     elif facts.version:
         says = f"version {facts.version} is in force, not the file's {chosen.version}"
         yield Finding(
