@@ -74,6 +74,20 @@ def test_an_install_that_broke_off_is_done_again(checkout):
     assert not left_over.exists()
 
 
+def test_an_environment_that_is_a_link_is_not_changed(tmp_path, checkout):
+    """It is another checkout's, whose tests may run from it at this moment."""
+    others = tmp_path / "others"
+    others.mkdir()
+    (others / "installed-dev").write_text("what they need")
+    (checkout.root / ".venv").symlink_to(others)
+    answer = checkout.run("demo")
+    assert answer.returncode == 1
+    [line] = answer.stderr.splitlines()
+    assert line.startswith("error: ")
+    assert line.endswith("/.venv is a link, and what it leads to does not hold requirements-demo.txt: remove the link")
+    assert [file.name for file in others.iterdir()] == ["installed-dev"]
+
+
 @pytest.mark.parametrize("other", ["demo", "test"])
 def test_two_at_once_install_one_after_the_other(checkout, other):
     slow = checkout.fake / "slow-network"
