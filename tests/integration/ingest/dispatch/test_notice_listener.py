@@ -61,15 +61,17 @@ async def test_every_lane_is_asked_each_time_that_notices_are_subscribed_to(sett
 
         close = AsyncMock()
 
-    async def poll(*, everywhere: bool = False) -> None:
-        asked.append(everywhere)
+    async def poll(*, all_lanes: bool = False) -> None:
+        asked.append(all_lanes)
 
     components: Any = Components(settings)
     components.ledger.subscribe = AsyncMock(return_value=Cut())
     components.sender.poll = poll
-    for _ in range(2):
-        await components.steps.run(components.notice_listener.follow)
-    await components.ledger.close()
+    try:
+        for _ in range(2):
+            await components.steps.run(components.notice_listener.follow)
+    finally:
+        await components.ledger.close()
     assert asked == [True, True]
 
 
