@@ -133,13 +133,12 @@ class Breaker:
     def _replace(self, version: str) -> None:
         """Make a version the one in force; the one before it stays watched for a while."""
         now_s = time.monotonic()
-        left_s = self._replaced_s | ({self._version: now_s} if self._version else {})
-        recent = sorted(left_s, key=left_s.__getitem__)[-_WATCHED_VERSIONS:]
-        self._replaced_s = {
-            each: left_s[each] for each in recent if each != version and now_s - left_s[each] < _WATCH_S
-        }
-        known = set(self._replaced_s)
-        self._settled = {each for each in self._settled if each[0] in known}
+        if self._version:
+            self._replaced_s[self._version] = now_s
+        # The one in force is never among them, so the latest stands last.
+        recent = list(self._replaced_s.items())[-_WATCHED_VERSIONS:]
+        self._replaced_s = {each: left_s for each, left_s in recent if each != version and now_s - left_s < _WATCH_S}
+        self._settled = {each for each in self._settled if each[0] in self._replaced_s}
         self._version = version
 
     async def _from_history(self) -> dict[tuple[str, str], str]:

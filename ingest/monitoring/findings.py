@@ -25,11 +25,6 @@ class _LoggedFinding(msgspec.Struct):
     seen_s: float
 
 
-def _as_called(finding: Finding) -> Finding:
-    """Return a finding whose hint names commands as they are called here."""
-    return msgspec.structs.replace(finding, do=invocation.as_called(finding.do)) if finding.do else finding
-
-
 class Findings:
     """Runs all checks, and logs each finding once when it appears and once when it is gone."""
 
@@ -48,7 +43,7 @@ class Findings:
         now_s = self._now()
         for check, logs in self._checks:
             try:
-                its = [_as_called(finding) for finding in check()]
+                its = [finding.with_hint(invocation.as_called) for finding in check()]
             except Exception:
                 # A check that fails must end neither the work nor /ready.
                 if self._throttle.allow():

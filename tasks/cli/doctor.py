@@ -35,18 +35,13 @@ def doctor_(*, as_json: AsJson = False) -> None:
     """
     console = command_line.Console()
     signs = set()
-    for finding in map(_as_called, examine()):
+    for finding in (found.with_hint(invocation.as_called) for found in examine()):
         signs.add(finding.sign)
         if as_json:
             typer.echo(msgspec.json.encode(finding))
         else:
             console.print(_line(finding), soft_wrap=True)
     raise typer.Exit(int("fault" in signs))
-
-
-def _as_called(finding: Finding) -> Finding:
-    """Return a finding whose hint names commands as they are called here."""
-    return msgspec.structs.replace(finding, do=invocation.as_called(finding.do))
 
 
 def _line(finding: Finding) -> Text:

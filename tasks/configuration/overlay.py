@@ -210,7 +210,9 @@ def overtaken(file: Configuration, overlay: Overlay) -> list[tuple[RuntimeValue,
     """
     found = []
     for value in overlay:
-        before = [*value.file, *(each for each in (None,) if any(_effective(value, at) is None for at in value.file))]
+        before = value.file
+        if any(_effective(value, said) is None for said in value.file):
+            before = (*before, None)
         now = _distinct(_at(file, value))
         if says := tuple(each for each in now if _effective(value, each) != value.value and each not in before):
             found.append((value, says))

@@ -1,6 +1,6 @@
 """Findings: what is wrong with a pipeline and what to do; one form for /ready, the page, the doctor and alerts."""
 
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from typing import Literal
 
 import msgspec
@@ -51,6 +51,10 @@ class Finding(msgspec.Struct, frozen=True):
     do: str = ""
     #: Stable, one of a few; empty: it has none, and is no metric.
     name: str = ""
+
+    def with_hint(self, reword: Callable[[str], str]) -> "Finding":
+        """Return it with `do` reworded, such as for how commands are called where it is shown."""
+        return msgspec.structs.replace(self, do=reword(self.do))
 
 
 def none_used(events: int, skipped: Mapping[str, int], refused: Mapping[str, int]) -> str:

@@ -16,9 +16,12 @@ for at = 1, #all, 2 do
 end
 local is_leaving = entry == ''
 if is_leaving then gone[#gone + 1] = name end
--- Who was silent for more than 10 s counted as gone (heartbeats.py).
-local was_there = before and before.seen_s >= now[1] - 10
-local is_news = is_leaving and before or not is_leaving and not (was_there and before.work == string.match(entry, '"queues".*'))
+local is_news = before ~= nil
+if not is_leaving then
+  -- Who was silent for more than 10 s counted as gone (heartbeats.py).
+  local was_there = before and before.seen_s >= now[1] - 10
+  is_news = not (was_there and before.work == string.match(entry, '"queues".*'))
+end
 if not is_leaving then may('HSET', KEYS[1]) end
 if gone[1] then may('HDEL', KEYS[1]) end
 if is_news then may('PUBLISH', channel) end
