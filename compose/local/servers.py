@@ -19,9 +19,16 @@ _ATTEMPTS = 5
 
 
 def free_port(port: int = 0) -> int:
-    """Return a port that was free a moment ago: any, or this one. Raises OSError when this one is taken."""
+    """Return a free port: any, or this one. Raises OSError when this one is taken.
+
+    The system gives it to no other process that asks for any port, or connects, within the next minute.
+    """
     with socket.create_server((HOST, port)) as server:
         number: int = server.getsockname()[1]
+        # A connection that was closed from here keeps its port for a minute; a server that names the port can listen.
+        with socket.create_connection((HOST, number)) as client:
+            server.accept()[0].close()
+            client.recv(1)
         return number
 
 

@@ -71,8 +71,20 @@ class Stack:
             process.keep_running()
 
     def wait_until_workers_are_known(self) -> None:
-        """Wait until ingest knows of every worker. Raises TimeoutError."""
-        wait_for(lambda: _ready(self.http_port).get("workers") == len(self.workers), _START_S)
+        """Wait until ingest knows of every worker; one that ends is started again. Raises LocalStackError."""
+        wanted = len(self.workers)
+        try:
+            wait_for(lambda: not self.instance.watch() and self.known_workers() == wanted, _START_S)
+        except TimeoutError:
+            late = next((each for each in self.workers if each.returncode is not None), self.ingest)
+            raise LocalStackError(
+                f"ingest knows {self.known_workers()} of {wanted} workers after {_START_S:g} s; "
+                f"the log of {late.name} ends with:{late.tail()}"
+            ) from None
+
+    def known_workers(self) -> int:
+        """Return how many workers ingest knows."""
+        return _ready(self.http_port).get("workers") or 0
 
     @property
     def settings(self) -> Settings:
@@ -127,6 +139,9 @@ class Stack:
         celery = ["-m", "celery", "-A", "tasks", "worker", "-Q", queues, "--pool", pool, "--concurrency", "1"]
         quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING", "-n", f"{name}@%h"]
         return self._start(name, [*celery, *quiet], {"LOG_LEVEL": "WARNING", "WORKER_HTTP_PORT": str(port)})
+
+    def _known_workers(self) -> int:
+        return _ready(self.http_port).get("workers") or 0
 
     @property
     def _ports(self) -> dict[Process, int]:

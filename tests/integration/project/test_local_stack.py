@@ -16,8 +16,8 @@ import redis
 
 from compose.local import processes
 from compose.local.processes import ROOT, Instance, LocalStackError, Process, next_pause_s
-from compose.local.servers import start_nats, start_redis
-from compose.local.stack import Plan, strategies_file, to_toml
+from compose.local.servers import free_port, start_nats, start_redis
+from compose.local.stack import Plan, Stack, strategies_file, to_toml
 from tasks import configuration
 from tests.support.waiting import wait_for
 
@@ -47,6 +47,29 @@ def test_servers_that_start_at_the_same_time_do_not_meet(instance):
         nats_urls = pool.map(lambda number: start_nats(instance, f"nats-{number}")[1], range(4))
         urls = [*redis_urls, *nats_urls]
     assert len(set(urls)) == 8
+
+
+def test_a_free_port_is_given_once():
+    assert len({free_port() for _ in range(1000)}) == 1000
+
+
+def test_a_server_can_listen_on_a_free_port(instance):
+    port = free_port()
+    _, url = start_redis(instance, port=port)
+    with redis.Redis.from_url(url) as client:
+        assert client.ping()
+
+
+def test_a_worker_that_ends_after_it_was_ready_is_started_again(instance):
+    stack = Stack(instance, Plan(workers=1))
+    stack.wait_until_ready()
+    [worker] = stack.workers
+    stack.wait_until_workers_are_known()
+    worker.send(signal.SIGTERM)
+    wait_for(lambda: worker.returncode is not None and not stack.known_workers(), "ingest to know it")
+
+    stack.wait_until_workers_are_known()
+    assert (worker.starts, stack.known_workers()) == (2, 1)
 
 
 def test_a_redis_server_is_empty_and_never_evicts(instance):
