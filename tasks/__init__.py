@@ -16,6 +16,7 @@ __all__ = [
     "errors",
     "events",
     "frames",
+    "history",
     "invocation",
     "ledger",
     "ops",

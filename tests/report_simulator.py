@@ -15,7 +15,8 @@ from ingest.feeds.simulator.market import SimulatedMarket
 from ingest.feeds.simulator.profiles import instrument
 from tasks import frames
 from tasks.events import AnyEvent, Depth, Trade, Venue
-from tasks.frames import model, recordings
+from tasks.frames import model
+from tasks.history import recordings
 
 mpl.use("Agg")
 import matplotlib.pyplot as plt

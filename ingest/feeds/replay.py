@@ -21,8 +21,9 @@ from tasks.cli.command_line import Console
 from tasks.clients.redis_client import FAILED
 from tasks.errors import LedgerError, RecordingError
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frames import model, recordings
-from tasks.frames.recordings import RecordingLine
+from tasks.frames import model
+from tasks.history import recordings
+from tasks.history.recordings import RecordingLine
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, decode
 from tasks.settings import Settings, mask
 from tasks.telemetry.log_throttle import LogThrottle

@@ -18,9 +18,9 @@ from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
-from tasks.frames import recordings
 from tasks.frames.model import RefusedFrame, SkippedFrame, StreamName
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
+from tasks.history import recordings
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest

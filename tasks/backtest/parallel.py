@@ -15,8 +15,8 @@ from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import RealtimeStrategiesError
-from tasks.frames import recordings
 from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
+from tasks.history import recordings
 
 #: Recordings of less are read sooner than another process is started.
 MIN_BYTES_A_JOB = 2 * 1024 * 1024

@@ -16,9 +16,9 @@ from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
-from tasks.frames import recordings
 from tasks.frames.model import RefusedFrame, SkippedFrame
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
+from tasks.history import recordings
 from tasks.protocol import batches
 from tasks.protocol.routing import Router
 

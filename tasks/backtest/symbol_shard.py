@@ -6,7 +6,7 @@ go to the first.
 """
 
 from tasks.frames.model import StreamName, parse_stream
-from tasks.frames.recordings import RecordingLine
+from tasks.history.recordings import RecordingLine
 
 
 class SymbolShard:

@@ -1,9 +1,8 @@
-"""Frames: the bytes of one NATS message, read into an event and written again; and recordings, which are files of them.
+"""Frames: the bytes of one NATS message, read into an event and written again.
 
-Pure but for `recordings`, which reads files. Everything above may use it; it knows nothing but `tasks.events` and
-`tasks.errors`.
+Pure. Everything above may use it; it knows nothing but `tasks.events` and `tasks.errors`.
 """
 
 from tasks.frames.parser import parse
 
-__all__ = ["encoder", "fast_parser", "model", "parse", "parser", "plausibility", "recordings", "timestamps"]
+__all__ = ["encoder", "fast_parser", "model", "parse", "parser", "plausibility", "timestamps"]

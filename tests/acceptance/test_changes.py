@@ -5,7 +5,7 @@ from functools import partial
 from pathlib import Path
 
 from compose.local.stack import Plan
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tests.support.stacks.pipeline import backtested, command, finish, replay, running

@@ -14,7 +14,7 @@ import psutil
 import pytest
 
 from compose.local.processes import ROOT
-from tasks.frames import recordings
+from tasks.history import recordings
 from tests.support.stacks.pipeline import backtested
 from tests.support.waiting import wait_for
 

@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from compose.local.stack import Plan
-from tasks.frames import recordings
+from tasks.history import recordings
 from tests.data import SPOT, USDM
 from tests.support.stacks.pipeline import backtested, deadletters, finish, replay, running
 

@@ -11,7 +11,7 @@ import pytest
 
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
-from tasks.frames.recordings import read
+from tasks.history.recordings import read
 from tasks.ledger.reader import LedgerReader
 from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.support.waiting import wait_for

@@ -16,7 +16,7 @@ from compose.local.processes import Process
 from compose.local.servers import start_nats
 from compose.local.stack import Plan, Stack
 from tasks.backtest import BacktestResult
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.ledger import LedgerKeys
 from tests.support.stacks.pipeline import applied_by, backtested, deadletters, finish, lasting, ready, replay, running
 from tests.support.waiting import wait_for

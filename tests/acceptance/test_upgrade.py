@@ -9,8 +9,9 @@ import redis
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from tasks.events import Depth
-from tasks.frames import parse, recordings
+from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
+from tasks.history import recordings
 from tasks.ledger import LedgerKeys
 from tests.data import RECORDING, make_upgrade
 from tests.support.stacks.pipeline import backtested, command, deadletters, finish, replay, running

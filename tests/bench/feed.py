@@ -13,7 +13,7 @@ import msgspec
 
 from ingest.feeds.publishing import publishing
 from ingest.feeds.replay import RecordingOverview, Replay
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.settings import load
 
 

@@ -4,7 +4,7 @@ from pathlib import Path
 
 from tasks import configuration
 from tasks.backtest import Backtest
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.settings import load
 from tests.bench.application import ContenderTotals, verdict
 from tests.bench.mix import NATURAL_RATE, Mix

@@ -17,8 +17,8 @@ import msgspec
 from compose.local.processes import ROOT
 from ingest.feeds import simulate
 from tasks.events import Venue
-from tasks.frames import recordings
 from tasks.frames.model import parse_stream
+from tasks.history import recordings
 from tasks.protocol.routing import partition
 
 VENUES: tuple[Venue, Venue] = ("spot", "usdm")

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from compose.local.stack import to_toml
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.protocol.routing import Pool, Router
 from tasks.settings import load
 from tests.bench.application import Desk, Loop

@@ -20,7 +20,7 @@ import redis
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from compose.local.waiting import wait_for
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.ledger.reader import LedgerReader
 from tests.data import RECORDING
 

@@ -7,7 +7,7 @@ import msgspec
 import pytest
 
 from compose.local.processes import ROOT
-from tasks.frames import recordings as recorded
+from tasks.history import recordings as recorded
 from tests.faults.verdict import Row, table
 
 #: Of the recording.

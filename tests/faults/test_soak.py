@@ -19,7 +19,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from tasks import backtest, configuration
-from tasks.frames import recordings
+from tasks.history import recordings
 from tests.faults import to_connections, to_nats, to_processes, to_redis
 from tests.faults.rig import LINKS, Setup, rig
 from tests.faults.run import Fault, FaultRun, feed, finish

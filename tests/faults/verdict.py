@@ -9,7 +9,7 @@ from typing import NamedTuple
 import msgspec
 
 from tasks import backtest, configuration
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.ledger.reader import LedgerReader
 from tests.faults.rig import STRATEGIES
 

@@ -15,7 +15,7 @@ from compose.local.processes import ROOT
 from tasks import configuration
 from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError, SettingsError
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.settings import SECRETS, Settings, load
 from tests.fuzz.damage import any_bytes, refused, thrown
 

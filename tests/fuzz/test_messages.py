@@ -22,8 +22,9 @@ from tasks.configuration import Configuration
 from tasks.engine import strategy_run
 from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
-from tasks.frames import parse, recordings
+from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
+from tasks.history import recordings
 from tasks.ledger import heartbeats, read_position
 from tasks.ledger.dead_letters import StoredLetter
 from tasks.ops.doctor_probes import ask_port

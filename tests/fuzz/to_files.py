@@ -15,7 +15,7 @@ import msgspec
 from tasks import configuration
 from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError, SettingsError
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.settings import SECRETS, Settings, load
 from tests.fuzz.samples import NOW_NS, STRATEGIES_FILE
 from tests.fuzz.targets import target

@@ -13,8 +13,9 @@ from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
 from ingest.refused_frames import RefusedFrames
 from tasks.events import AnyEvent, Depth, Position, Trade
-from tasks.frames import encoder, parse, recordings
+from tasks.frames import encoder, parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame, parse_stream
+from tasks.history import recordings
 from tasks.protocol import batches, dead_letters, ingest_status
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.notice import Notice

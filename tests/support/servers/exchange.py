@@ -16,8 +16,9 @@ from websockets.asyncio.server import Server, ServerConnection, serve
 from websockets.http11 import Request, Response
 
 from tasks.events import AnyEvent, Venue
-from tasks.frames import parse, recordings
+from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
+from tasks.history import recordings
 
 #: What the server does with one connection, after which it closes it; it is told the streams that were asked for.
 Script = Callable[["Exchange", ServerConnection, list[str]], Awaitable[None]]

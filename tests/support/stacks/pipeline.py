@@ -15,7 +15,7 @@ from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan, Stack
 from tasks import backtest, configuration
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.ledger import summary
 from tasks.ledger.reader import LedgerReader
 from tasks.ledger.summary import LedgerSummary

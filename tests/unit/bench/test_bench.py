@@ -17,8 +17,9 @@ from tasks import configuration
 from tasks.backtest import Backtest
 from tasks.configuration import registry
 from tasks.events import AnyEvent, Depth, Trade
-from tasks.frames import parse, recordings
+from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
+from tasks.history import recordings
 from tasks.protocol import records
 from tasks.protocol.routing import partition
 from tasks.settings import Settings

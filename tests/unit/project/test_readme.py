@@ -12,7 +12,7 @@ from compose.local.processes import ROOT
 from tasks import configuration
 from tasks.backtest import Backtest
 from tasks.configuration import registry
-from tasks.frames.recordings import RecordingLine
+from tasks.history.recordings import RecordingLine
 from tests.bench import table
 from tests.bench.results import Report
 

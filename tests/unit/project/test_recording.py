@@ -10,7 +10,7 @@ from tasks import backtest, configuration
 from tasks.events import AnyEvent
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
-from tasks.frames.recordings import read
+from tasks.history.recordings import read
 from tasks.settings import Settings
 from tests.data import make_recording
 

@@ -19,7 +19,7 @@ from tasks.errors import RecordingError, ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
-from tasks.frames.recordings import read
+from tasks.history.recordings import read
 from tasks.settings import Settings
 from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
 from tests.support.waiting import HANGS_S, wait_for

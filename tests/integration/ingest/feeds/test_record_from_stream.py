@@ -12,7 +12,7 @@ from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.feeds import record as feed
 from tasks.errors import SettingsError
-from tasks.frames.recordings import read
+from tasks.history.recordings import read
 from tasks.settings import Settings
 from tests.support.feeds import BOOK, cancelled, envelope, text, trade, until
 from tests.support.streaming import settings_of_a_stream

@@ -14,7 +14,7 @@ from structlog.testing import capture_logs
 from compose.local.commands import _replay as demo_feed
 from ingest.feeds.replay import FULL_FRAMES, RecordingOverview, Replay, _is_full, first_event, refuse_if_past, survey
 from tasks.errors import LedgerError, RecordingError
-from tasks.frames.recordings import RecordingLine
+from tasks.history.recordings import RecordingLine
 from tasks.protocol.ingest_status import IngestStatus, decode, encode
 from tasks.settings import Settings
 from tests.support.feeds import cancelled, envelope, trade, until, write_recording

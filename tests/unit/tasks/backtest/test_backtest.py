@@ -17,7 +17,7 @@ from tasks.errors import RecordingError
 from tasks.events import AnyEvent
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
-from tasks.frames.recordings import RecordingLine, read
+from tasks.history.recordings import RecordingLine, read
 from tasks.protocol.batches import pack_event, unpack_event
 
 ROOT = Path(__file__).resolve().parents[4]

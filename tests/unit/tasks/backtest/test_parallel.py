@@ -13,7 +13,7 @@ from tasks.backtest.parallel import BacktestJob
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import LedgerError, RealtimeStrategiesError, RecordingError
-from tasks.frames import recordings
+from tasks.history import recordings
 from tests.support.events import TIME_MS
 from tests.support.market import SIGNALS, SYMBOLS, configuration, write_market
 

@@ -14,7 +14,7 @@ from tasks.backtest.html_report import ReportContent
 from tasks.backtest.prices import PriceHistory
 from tasks.backtest.signal_statistics import ForwardReturns, format_bps, quartiles, summarize
 from tasks.configuration import Configuration
-from tasks.frames import recordings
+from tasks.history import recordings
 from tasks.settings import Settings
 from tests.support.events import TIME_MS, book
 

@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.backtest.symbol_shard import SymbolShard
-from tasks.frames.recordings import RecordingLine
+from tasks.history.recordings import RecordingLine
 
 NAMES = st.lists(st.sampled_from(["BTCUSDT", "ETHUSDT", "SOLUSDT", "BNBUSDT", ""]), max_size=30)
 

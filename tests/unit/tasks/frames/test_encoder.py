@@ -12,9 +12,9 @@ from hypothesis import strategies as st
 from tasks import frames
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import encoder
-from tasks.frames import recordings as recording_files
 from tasks.frames.model import FrameMetadata
 from tasks.frames.timestamps import FIRST_MS, LAST_MS
+from tasks.history import recordings as recording_files
 from tests.support.events import book, trade
 
 _numbers = st.floats(1e-300, 1e15)

@@ -10,8 +10,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tasks.events import Depth, Trade
-from tasks.frames import recordings as recording_files
 from tasks.frames.model import RefusedFrame
+from tasks.history import recordings as recording_files
 from tests.fuzz.damage import JSONS, any_bytes
 from tests.fuzz.samples import FRAMES
 from tests.support.frames.two_readers import agree, carefully, quickly

@@ -10,8 +10,8 @@ import pytest
 
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.frames import parse
-from tasks.frames import recordings as recording_files
 from tasks.frames.model import RefusedFrame, SkippedFrame
+from tasks.history import recordings as recording_files
 from tests.data import SPOT, USDM
 from tests.support.frames.wire import (
     INGESTED_MS,

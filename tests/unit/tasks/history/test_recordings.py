@@ -14,7 +14,7 @@ import pytest
 from tasks.errors import RecordingError
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, SkippedFrame
-from tasks.frames.recordings import RecordingLine, merge, read, refuse_pipes
+from tasks.history.recordings import RecordingLine, merge, read, refuse_pipes
 
 
 def line(received_at: int, stream: str = "btcusdt@trade") -> bytes:
