@@ -7,6 +7,7 @@ Strategies import `strategy` and `events`, and nothing else.
 
 __all__ = [
     "backtest",
+    "books",
     "celery",
     "cli",
     "clients",
