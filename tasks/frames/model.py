@@ -14,7 +14,7 @@ from tasks.frames.timestamps import FIRST_MS, FIRST_NS, LAST_MS, LAST_NS, unix_n
 MAX_FRAME_BYTES = 1024 * 1024
 #: Longer names are no stream's; the bound keeps `parse_stream` from remembering megabytes.
 MAX_STREAM_CHARS = 128
-MAX_LEVELS = 20
+MAX_LEVELS = 100
 #: No market has so many. A publisher that invents symbols must not make anything grow that only saves time.
 MAX_SYMBOLS = 20_000
 MAX_PRICE = 1e15
@@ -86,7 +86,7 @@ def foreign(symbol: str) -> Foreign | None:
     return next((market for market, form in _FOREIGN.items() if form.fullmatch(symbol)), None)
 
 
-_STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20))|(?P<trade>trade)|\w+)(?:@\w+)?")
+_STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20|50|100))|(?P<trade>trade)|\w+)(?:@\w+)?")
 
 
 def parse_stream(name: str) -> StreamName | None:

@@ -2,7 +2,7 @@
 
 A frame is a Binance combined-stream envelope `{"stream", "data"}` or a bare payload. Its three outcomes:
 
-* an event: a valid partial book (depth5, 10, 20) or market trade;
+* an event: a valid partial book (depth5, 10, 20, 50, 100) or market trade;
 * `SkippedFrame`: something else that Binance sends (acks, klines, tickers, diff depth, options, books without bids or asks):
   counted by kind;
 * `RefusedFrame`: a depth or a trade that is malformed: counted by reason, kept in the dead letters.

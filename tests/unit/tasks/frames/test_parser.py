@@ -75,6 +75,14 @@ def test_a_symbol_may_be_in_any_script():
     assert event.symbol == "币安人生USDT"
 
 
+@pytest.mark.parametrize("levels", [1, 20, 100])
+def test_a_book_has_up_to_100_levels_a_side(levels):
+    bids, asks = ([[f"{200 + step * number}", "1"] for number in range(1, levels + 1)] for step in (-1, 1))
+    event = parse(enveloped("btcusdt@depth100@100ms", SPOT_BOOK | {"bids": bids, "asks": asks}), METADATA)
+    assert isinstance(event, Depth)
+    assert (len(event.bids), len(event.asks)) == (levels, levels)
+
+
 # Where the symbol and the kind come from.
 @pytest.mark.parametrize(
     "stream", ["ethusdt@depth20@100ms", "ethusdt@depth20", "ethusdt@depth10", "ETHUSDT@depth5@1000ms"]
@@ -105,7 +113,10 @@ def test_an_envelope_without_a_stream_leaves_it_to_the_subject():
         ("binance.btcusdt@depth20@100ms", Depth),
         ("binance.btcusdt@depth", SkippedFrame),
         ("binance.btcusdt@depth@100ms", SkippedFrame),
-        ("binance.btcusdt@depth50", SkippedFrame),
+        ("binance.btcusdt@depth50@100ms", Depth),
+        ("binance.btcusdt@depth100", Depth),
+        ("binance.btcusdt@depth30", SkippedFrame),
+        ("binance.btcusdt@depth1000", SkippedFrame),
         (SUBJECT, SkippedFrame),
     ],
 )

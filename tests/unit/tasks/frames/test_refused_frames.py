@@ -162,7 +162,7 @@ def trade(**changes: Any) -> bytes:
         (usdm(a=[["7406", "5"], ["7406.0", "10"]]), "unsorted"),
         (spot(bids=[["0.0027", "10"]]), "crossed"),
         (spot(bids=[["0.0026", "10"]]), "crossed"),  # locked
-        (spot(asks=[[f"{number}", "1"] for number in range(1, 22)]), "out_of_range"),  # 21 levels
+        (spot(asks=[[f"{number}", "1"] for number in range(1, 102)]), "out_of_range"),  # 101 levels
         (spot(bids=[["0.0024", "10", "x"]]), "out_of_range"),
         (spot(bids=[["0.0024"]]), "missing_field"),
         (spot(bids=["12"]), "malformed"),
