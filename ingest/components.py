@@ -2,6 +2,7 @@
 
 import socket
 import time
+from collections.abc import Iterable
 
 from prometheus_client import CollectorRegistry
 
@@ -38,7 +39,8 @@ from ingest.sources.jetstream import StreamSource
 from ingest.steps import StepRunner
 from ingest.transport.connection import NatsConnection
 from tasks.configuration import Configuration
-from tasks.frames.plausibility import PlausibilityLimits
+from tasks.events import Kind
+from tasks.frames.plausibility import FrameReader, PlausibilityLimits
 from tasks.ledger.configurations import ConfigurationStore, read_file
 from tasks.protocol.routing import Router
 from tasks.settings import Settings, mask
@@ -70,7 +72,7 @@ class Components:
         )
         self.notice_listener = self._make_notice_listener()
         self.steps = StepRunner(self.connectivity, self.sender.refusals)
-        self.frame_handler = self._make_frame_handler()
+        self.frame_handler = self._make_frame_handler(chosen.kinds)
         self.unused_frames = UnusedFrames(settings.feed_quiet_s)
         self.findings = self._make_findings()
         self.health = Health(
@@ -132,7 +134,8 @@ class Components:
             self.server_probe.ask_workers,
         )
 
-    def _make_frame_handler(self) -> FrameHandler:
+    def _make_frame_handler(self, kinds: Iterable[Kind]) -> FrameHandler:
+        limits = PlausibilityLimits(self.settings.max_clock_lead_s, self.settings.max_book_jump)
         return FrameHandler(
             self.lanes,
             self.counters,
@@ -140,7 +143,7 @@ class Components:
             self.sender.offer,
             self.feed_watch.observe,
             counts=self.settings.shard.number == 0,
-            limits=PlausibilityLimits(self.settings.max_clock_lead_s, self.settings.max_book_jump),
+            reader=FrameReader(limits, kinds),
         )
 
     def _make_findings(self) -> Findings:

@@ -6,9 +6,9 @@ from collections.abc import Callable, Mapping
 from ingest.counters import Counters
 from ingest.lanes import Lanes
 from ingest.refused_frames import RefusedFrames
-from tasks.events import AnyEvent, Depth, Trade
+from tasks.events import AnyEvent, Event
 from tasks.frames.model import RefusedFrame, SkippedFrame
-from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
+from tasks.frames.plausibility import FrameReader
 from tasks.telemetry import tracing
 
 
@@ -24,7 +24,7 @@ class FrameHandler:
         observe: Callable[[AnyEvent], None],
         *,
         counts: bool = True,
-        limits: PlausibilityLimits = DEFAULT_LIMITS,
+        reader: FrameReader | None = None,
     ) -> None:
         """`offer` queues an event with its trace, `observe` shows it to who watches the feed.
 
@@ -32,7 +32,7 @@ class FrameHandler:
         """
         self._lanes, self._counters, self._refused = lanes, counters, refused
         self._offer, self._observe = offer, observe
-        self._reader = FrameReader(limits)
+        self._reader = reader or FrameReader()
         self._counts = counts
 
     def deliver(
@@ -50,7 +50,7 @@ class FrameHandler:
         """
         outcome = self._reader.read(raw, subject, self._lanes.next_seq(seq), time.time_ns(), stored_at_ns)
         counts = self._counts and self._lanes.last_seq > self._counters.counted
-        if isinstance(outcome, (Depth, Trade)):
+        if isinstance(outcome, Event):
             if counts:
                 self._counters.event(outcome.venue, outcome.kind)
             self._offer(outcome, tracing.extract_trace(headers, raw))

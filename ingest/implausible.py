@@ -17,7 +17,6 @@ _WRONG = {
     ),
     "time_ahead": ("clocks", "set the clocks of the feed's machine and of this one by NTP: docs/feeds.md, Clocks"),
     "bad_time": ("times", "fix what the publisher writes: docs/feeds.md, Times and their units"),
-    "coinm": ("COIN-M futures", "take the USD-M futures instead, or leave them out of NATS_SUBJECTS"),
 }
 
 

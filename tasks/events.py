@@ -1,18 +1,24 @@
-"""Market events: the two kinds that strategies receive, each with its position in its source.
+"""Market events: the kinds that strategies receive, each with its position in its source.
 
-    frame (bytes) ──frames.parse──► Depth | Trade ──routing──► lanes ──► batch ──► strategies
+    frame (bytes) ──frames.parse──► Depth | Trade | ... ──routing──► lanes ──► batch ──► strategies
 
 Events are immutable and travel to the workers as msgpack arrays, so the order of the fields below *is* the wire
 format. Append new fields at the end, with a default: old workers then ignore what they do not know, and new workers
 read what old senders wrote. To remove or to reorder fields takes a new task name.
 """
 
-from typing import Annotated, ClassVar, Literal
+from typing import Annotated, ClassVar, Literal, get_args
 
 import msgspec
 
-Venue = Literal["spot", "usdm"]
-Kind = Literal["depth", "trade"]
+#: The market, an open name: `spot`, `usdm` and `coinm` are Binance's; others are those of venue-neutral frames.
+Venue = str
+Kind = Literal["depth", "trade", "agg_trade", "book_ticker", "kline", "mark_price", "liquidation"]
+KINDS: tuple[Kind, ...] = get_args(Kind)
+#: Kinds whose frames are always read. A frame of another kind is read if a pool takes the kind, else it is skipped.
+ALWAYS_READ: frozenset[Kind] = frozenset({"depth", "trade"})
+#: Added to an event's time in nanoseconds, it makes the id of an event to which the exchange gave none: below zero.
+NO_ID = -(2**63)
 #: What a record can hash.
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 #: Unix milliseconds that a calendar knows: 1970 to 9999.
@@ -48,14 +54,15 @@ class Position(msgspec.Struct, frozen=True, array_like=True):
 
 
 class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
-    """The fields that depth and trade have in common."""
+    """The fields that all kinds have in common."""
 
     kind: ClassVar[Kind]
 
     venue: Venue
-    #: Upper case, as the exchange writes it: BTCUSDT.
+    #: As the exchange writes it, Binance's in upper case: BTCUSDT.
     symbol: str
-    #: The exchange's id, rising within (venue, symbol, kind): `t`, `lastUpdateId` or `u`.
+    #: The exchange's id, rising within (venue, symbol, kind): `t`, `a`, `lastUpdateId` or `u`. Below zero: it gave none,
+    #: and events are ordered by time, then by position; see `NO_ID`.
     id: Int64
     #: When it happened, in unix milliseconds; see `frames.parser` for whose clock that is. The only clock of a
     #: strategy.
@@ -64,6 +71,11 @@ class Event(msgspec.Struct, frozen=True, array_like=True, gc=False):
     seq: int
     #: Ingest's own clock in unix nanoseconds when the frame came in: for latency, never for strategies.
     ingested_at_ns: int
+
+    @property
+    def exchange_id(self) -> int | None:
+        """The exchange's id; None: it gave none."""
+        return self.id if self.id >= 0 else None
 
 
 class Depth(Event, frozen=True, array_like=True, gc=False, tag="depth"):
@@ -106,4 +118,92 @@ class Trade(Event, frozen=True, array_like=True, gc=False, tag="trade"):
         return -1 if self.buyer_is_maker else 1
 
 
-AnyEvent = Depth | Trade
+class AggTrade(Trade, frozen=True, array_like=True, gc=False, tag="agg_trade"):
+    """The trades of one taker order at one price within 100 ms, added up. Its id is the aggregate's."""
+
+    kind: ClassVar[Kind] = "agg_trade"
+
+    #: Ids of the first and the last trade in it.
+    first_id: int
+    last_id: int
+
+
+class BookTicker(Event, frozen=True, array_like=True, gc=False, tag="book_ticker"):
+    """The best bid and the best ask."""
+
+    kind: ClassVar[Kind] = "book_ticker"
+
+    bid: float
+    bid_quantity: float
+    ask: float
+    ask_quantity: float
+
+    @property
+    def mid(self) -> float:
+        """The price half-way between best bid and best ask."""
+        return (self.bid + self.ask) / 2
+
+    @property
+    def spread(self) -> float:
+        """Best ask less best bid, in price units; above zero."""
+        return self.ask - self.bid
+
+    @property
+    def spread_bps(self) -> float:
+        """The spread in basis points of the mid price."""
+        return self.spread / self.mid * 1e4
+
+
+class Kline(Event, frozen=True, array_like=True, gc=False, tag="kline"):
+    """A closed candle of the exchange. Its time is when the exchange sent it; one stream may hold several intervals."""
+
+    kind: ClassVar[Kind] = "kline"
+
+    #: As the exchange writes it: 1s, 1m, 1h, 1d, 1w, 1M.
+    interval: str
+    #: First and last millisecond, unix.
+    open_ms: int
+    close_ms: int
+    open: float
+    high: float
+    low: float
+    close: float
+    #: In base currency (contracts on COIN-M futures), and in quote currency (coins there).
+    volume: float
+    quote_volume: float
+    trades: int
+    #: What takers bought of `volume`.
+    taker_buy_volume: float
+
+
+class MarkPrice(Event, frozen=True, array_like=True, gc=False, tag="mark_price"):
+    """Mark and index price of a futures contract, with its funding."""
+
+    kind: ClassVar[Kind] = "mark_price"
+
+    price: float
+    #: None: the exchange gave none.
+    index_price: float | None
+    #: As a fraction of the position's value; None: a contract without funding.
+    funding_rate: float | None
+    #: Unix milliseconds; None: a contract without funding.
+    next_funding_ms: int | None
+
+
+class Liquidation(Event, frozen=True, array_like=True, gc=False, tag="liquidation"):
+    """A forced order: the exchange closes somebody's position. Within a second, the exchange shows the largest only."""
+
+    kind: ClassVar[Kind] = "liquidation"
+
+    #: Of the order: "sell" closes a long position.
+    side: Literal["buy", "sell"]
+    #: Of the order, its limit.
+    price: float
+    #: At which it was filled, on average; 0: not yet.
+    average_price: float
+    #: Of the order, and what is filled.
+    quantity: float
+    filled_quantity: float
+
+
+AnyEvent = Depth | Trade | AggTrade | BookTicker | Kline | MarkPrice | Liquidation

@@ -18,7 +18,7 @@ from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, ge
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from tasks.events import Depth, Trade
+from tasks.events import KINDS, AggTrade, BookTicker, Depth, Kind, Kline, Liquidation, MarkPrice, Trade
 
 Action = Literal["buy", "sell", "hold", "close"]
 
@@ -142,9 +142,42 @@ class Strategy(Generic[P, S]):
         """Called once for each trade, in order. Change `state` in place, yield signals."""
         return ()
 
+    def on_agg_trade(self, trade: AggTrade, state: S) -> Iterable[Signal]:
+        """Called once for each aggregate trade, in order; by default it is taken as a trade."""
+        return self.on_trade(trade, state)
+
+    def on_book_ticker(self, quote: BookTicker, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores them
+        """Called once for each change of best bid or ask, in order. Change `state` in place, yield signals."""
+        return ()
+
+    def on_kline(self, kline: Kline, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores candles
+        """Called once for each closed candle of the exchange, of whatever interval, in order."""
+        return ()
+
+    def on_mark_price(self, mark: MarkPrice, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores them
+        """Called once for each mark price, in order. Change `state` in place, yield signals."""
+        return ()
+
+    def on_liquidation(self, order: Liquidation, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores them
+        """Called once for each liquidation, in order. Change `state` in place, yield signals."""
+        return ()
+
     def migrate(self, version: int, state: Any) -> S | None:  # noqa: ARG002 the default starts from empty
         """Convert a state (builtin types) of an older `version` to today's; None starts from empty, with a new warm-up."""
         return None
 
 
 AnyStrategy = Strategy[Any, Any]
+#: By kind of event, the name of the method that takes it.
+HOOKS: dict[Kind, str] = {kind: f"on_{kind}" for kind in KINDS}
+
+
+def kinds_of(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
+    """Return the kinds of events whose method a strategy overrides."""
+    return tuple(kind for kind, hook in HOOKS.items() if getattr(strategy_type, hook) is not getattr(Strategy, hook))
+
+
+def looks_at(strategy_type: type[AnyStrategy], kind: Kind) -> bool:
+    """Return whether a strategy does anything with events of a kind: an aggregate trade is taken as a trade."""
+    overridden = kinds_of(strategy_type)
+    return kind in overridden or (kind == "agg_trade" and "trade" in overridden)

@@ -21,6 +21,7 @@ from ingest.feeds.stream_reader import StreamReader
 from ingest.transport.subscribe import listen
 from tasks import frames
 from tasks.errors import UNREADABLE, RecordingError, ServerUnavailableError
+from tasks.events import KINDS
 from tasks.frames import timestamps
 from tasks.frames.model import MAX_LEAD_NS, FrameMetadata, RefusedFrame, parse_stream
 from tasks.settings import Settings, mask
@@ -65,7 +66,7 @@ def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS)
     received_at_ns = _said_ns(envelope)
     if received_at_ns is None or (max_lead_ns and received_at_ns > came_ns + max_lead_ns):
         # With the time of its arrival ingest would take from the recording what it refused as it came.
-        if _is_refused_for_its_time(raw, FrameMetadata(subject, 1, came_ns, None, max_lead_ns)):
+        if _is_refused_for_its_time(raw, FrameMetadata(subject, 1, came_ns, None, max_lead_ns, frozenset(KINDS))):
             return None
         received_at_ns = came_ns
     return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, received_at_ns)

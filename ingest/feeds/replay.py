@@ -20,7 +20,7 @@ from tasks.cli import command_line
 from tasks.cli.command_line import Console
 from tasks.clients.redis_client import FAILED
 from tasks.errors import LedgerError, RecordingError
-from tasks.events import AnyEvent, Depth, Trade
+from tasks.events import KINDS, AnyEvent, Event
 from tasks.frames import model
 from tasks.history import recordings
 from tasks.history.recordings import RecordingLine
@@ -67,11 +67,11 @@ def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Reco
 
 
 def first_event(path: Path, salvage: recordings.Salvage | None = None) -> AnyEvent | None:
-    """Return the first book or trade at the head of a recording; None when there is none."""
+    """Return the first event at the head of a recording; None when there is none."""
     for seq, line in enumerate(itertools.islice(recordings.read(path, salvage), _HEAD_LINES), start=1):
-        metadata = model.FrameMetadata(f"binance.{line.stream}", seq, line.received_at_ns)
+        metadata = model.FrameMetadata(f"binance.{line.stream}", seq, line.received_at_ns, kinds=frozenset(KINDS))
         event = frames.parse(line.raw, metadata)
-        if isinstance(event, Depth | Trade):
+        if isinstance(event, Event):
             return event
     return None
 

@@ -77,7 +77,7 @@ class Backtest:
         self._all_router = Router(pool for pool in pools if pool.key == "all" and self.shard.is_first)
         self._audit = audit
         self._market = market
-        self._reader = FrameReader(limits)
+        self._reader = FrameReader(limits, configuration.kinds)
         self._version = configuration.version
         chosen = {self._version: configuration} | dict(audit.configurations if audit else {})
         self._strategies = {version: registry.running(each) for version, each in chosen.items()}

@@ -18,6 +18,10 @@ HORIZONS_S = (1, 10, 60)
 MAX_AGE_MS = 10_000
 
 
+#: Of several kinds of a symbol, the first one's prices are used.
+PRICE_KINDS: tuple[Kind, ...] = ("depth", "book_ticker", "trade", "agg_trade", "kline", "mark_price")
+
+
 class Prices(NamedTuple):
     """The prices of one venue, symbol and kind of event, in the order of arrival."""
 
@@ -78,7 +82,8 @@ def forward_bps(series: Series, signals: Iterable[SignalRow], horizon_s: float) 
 def _change(series: Series, signal: SignalRow, horizon_ms: int) -> float | None:
     """Return the relative change of the price from a signal on; None where it is not known."""
     trigger = signal.trigger
-    prices = series(trigger.venue, signal.symbol, "depth") or series(trigger.venue, signal.symbol, "trade")
+    found = (series(trigger.venue, signal.symbol, kind) for kind in PRICE_KINDS)
+    prices = next(filter(None, found), None)
     events = series(trigger.venue, trigger.symbol, trigger.kind)
     if prices is None or events is None:
         return None

@@ -16,8 +16,16 @@ from tasks.backtest.prices import Name, PriceHistory
 from tasks.backtest.signal_statistics import ForwardReturns, format_bps, summarize
 from tasks.configuration import Configuration, edits, registry
 from tasks.errors import SettingsError
+from tasks.events import Kind
 
 #: Of plotly's charts.
+#: What the prices of a chart are, by the kind of event; else they are of trades.
+_PRICES: Mapping[Kind, str] = {
+    "depth": "mid price",
+    "book_ticker": "mid price",
+    "kline": "close of candles",
+    "mark_price": "mark price",
+}
 CONFIG = {"displaylogo": False, "responsive": True, "plotlyServerURL": ""}
 #: Light or dark, as the reader's system is.
 STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
@@ -98,7 +106,7 @@ def _chart(
     colours: Mapping[str, str],
 ) -> str:
     mine = [each for each in signals if _name(each) == name]
-    label = "mid price" if market.kind(name) == "depth" else "last trade"
+    label = _PRICES.get(market.kind(name), "last trade")
     drawn = library.io.to_html(
         figure(prices, label, mine, colours),
         config=CONFIG,

@@ -15,7 +15,7 @@ from tasks.backtest.signal_statistics import ForwardReturns, SignalStatistics, f
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
-from tasks.events import AnyEvent
+from tasks.events import ALWAYS_READ, AnyEvent, Kind
 from tasks.frames.model import RefusedFrame, SkippedFrame
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
@@ -34,14 +34,17 @@ class PerformanceRow(NamedTuple):
 
 
 def events(
-    path: Path, salvage: recordings.Salvage | None = None, limits: PlausibilityLimits = DEFAULT_LIMITS
+    path: Path,
+    salvage: recordings.Salvage | None = None,
+    limits: PlausibilityLimits = DEFAULT_LIMITS,
+    kinds: Iterable[Kind] = ALWAYS_READ,
 ) -> list[AnyEvent]:
-    """Return the events of a recording. Raises RecordingError.
+    """Return the events of a recording that are of some kinds, depth and trade always. Raises RecordingError.
 
     `salvage`: called with what is wrong with a damaged recording, which is then read up to there; None: raise.
     """
     lines = enumerate(recordings.read(path, salvage), start=1)
-    reader = FrameReader(limits)
+    reader = FrameReader(limits, kinds)
     parsed = (reader.read(line.raw, line.stream, seq, line.received_at_ns) for seq, line in lines)
     return [each for each in parsed if not isinstance(each, SkippedFrame | RefusedFrame)]
 

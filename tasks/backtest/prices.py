@@ -3,8 +3,8 @@
 from array import array
 from typing import NamedTuple
 
-from tasks.backtest.forward_returns import Prices
-from tasks.events import AnyEvent, Depth, Kind, Venue
+from tasks.backtest.forward_returns import PRICE_KINDS, Prices
+from tasks.events import AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, Venue
 from tasks.frames.timestamps import STEP_BACK_MS
 
 #: Venue and symbol.
@@ -33,8 +33,21 @@ def _rising(times_ms: "array[int]", time_ms: int) -> int:
     return time_ms
 
 
+def price_of(event: AnyEvent) -> float | None:
+    """Return the price of the market that an event shows: a mid price, a trade's or a candle's last one."""
+    match event:
+        case Depth() | BookTicker():
+            return event.mid
+        case Kline():
+            return event.close
+        case Liquidation():
+            return None
+        case _:
+            return event.price
+
+
 class PriceHistory:
-    """The mid price of every book and the price of every trade; 24 bytes each."""
+    """The price of every event that has one; 24 bytes each."""
 
     def __init__(self) -> None:
         """Start with nothing seen."""
@@ -43,12 +56,15 @@ class PriceHistory:
 
     def observe(self, event: AnyEvent) -> None:
         """Keep the price of an event; `seq` is its number among all events."""
+        price = price_of(event)
+        if price is None:
+            return
         key = (event.venue, event.symbol, event.kind)
         series = self.kept.get(key)
         if series is None:
             series = self.kept[key] = _PriceSeries(array("q"), array("d"), array("q"))
         series.times_ms.append(_rising(series.times_ms, event.time_ms))
-        series.prices.append(event.mid if isinstance(event, Depth) else event.price)
+        series.prices.append(price)
         series.positions.append(event.seq)
 
     def add(self, other: "PriceHistory") -> None:
@@ -62,7 +78,7 @@ class PriceHistory:
 
     def kind(self, name: Name) -> Kind:
         """Return the kind of event that `prices` has the prices of."""
-        return "depth" if (*name, "depth") in self.kept else "trade"
+        return next(kind for kind in PRICE_KINDS if (*name, kind) in self.kept)
 
     def series(self, venue: Venue, symbol: str, kind: Kind) -> Prices | None:
         """Return what was seen of a kind of event; None if nothing was."""
@@ -70,5 +86,5 @@ class PriceHistory:
         return series and Prices(*series)
 
     def prices(self, name: Name) -> Prices:
-        """Return the mid prices, or the trades where there are no books. Raises KeyError."""
+        """Return the prices of the first of `PRICE_KINDS` that the symbol has. Raises StopIteration: it has none."""
         return Prices(*self.kept[*name, self.kind(name)])

@@ -17,7 +17,7 @@ from tasks.configuration import registry
 from tasks.conformance import suite as checking
 from tasks.frames.plausibility import PlausibilityLimits
 from tasks.settings import load
-from tasks.strategy import AnyStrategy
+from tasks.strategy import AnyStrategy, kinds_of
 
 app = typer.Typer(help="List, describe, check and change strategies.", no_args_is_help=True)
 out = command_line.Console()
@@ -42,7 +42,7 @@ def list_strategies() -> None:
         found = registry.find(name)
         runs_in = [pool_name for pool_name, pool in pools.items() if name in pool.strategies]
         summary = (inspect.getdoc(found) or "").partition("\n")[0]
-        table.add_row(Text(name, "bold"), ", ".join(runs_in) or "none", ", ".join(checking.kinds(found)), summary)
+        table.add_row(Text(name, "bold"), ", ".join(runs_in) or "none", ", ".join(kinds_of(found)), summary)
     command_line.print_table(out, table)
 
 
@@ -124,7 +124,7 @@ def write_report(
     tables: dict[str, str] = {}
     with err.status("reading") as status:
         for path in files:
-            events = performance.events(path, _warn if salvage else None, limits)
+            events = performance.events(path, _warn if salvage else None, limits, settings.kinds)
             found = performance.rows(events, settings, lambda text: status.update(Text(text)))
             tables[path.name] = performance.table(events, found)
     sys.stdout.write(page(tables))

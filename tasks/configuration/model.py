@@ -92,6 +92,11 @@ class Configuration(BaseModel):
             Pool(name, pool.kinds, pool.key, pool.partitions, pool.symbols) for name, pool in self.pools.items()
         )
 
+    @property
+    def kinds(self) -> frozenset[Kind]:
+        """The kinds of events that some pool takes."""
+        return frozenset(kind for pool in self.pools.values() for kind in pool.kinds)
+
     def gate_of(self, pool: str, strategy: str) -> Gate:
         """Return the gate through which a strategy's signals go."""
         chosen = self.pools[pool]

@@ -14,9 +14,8 @@ from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.gate import Gate
 from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
-from tasks.events import Kind
 from tasks.settings import validation
-from tasks.strategy import AnyStrategy, Strategy
+from tasks.strategy import AnyStrategy, Strategy, looks_at
 
 #: Imported when asked for, so that a worker loads what it runs and nothing else.
 _BUILTIN = {
@@ -28,7 +27,6 @@ _BUILTIN = {
     "spread_liquidity": "tasks.strategies.spread_liquidity:SpreadLiquidity",
     "trade_momentum": "tasks.strategies.trade_momentum:TradeMomentum",
 }
-_HOOKS: dict[Kind, str] = {"depth": "on_depth", "trade": "on_trade"}
 
 
 def builtin_names() -> tuple[str, ...]:
@@ -165,7 +163,7 @@ def _misfits(
     strategy = bound.strategy
     if strategy.key != pool.key:
         yield f"is keyed by {strategy.key!r}, the pool by {pool.key!r}"
-    if all(getattr(type(strategy), _HOOKS[kind]) is getattr(Strategy, _HOOKS[kind]) for kind in pool.kinds):
+    if not any(looks_at(type(strategy), kind) for kind in pool.kinds):
         yield f"sees nothing of the pool's events ({', '.join(pool.kinds)})"
     if any(bound.name == other.name for other in others):
         yield f"the pool already has a strategy named {bound.name!r}"

@@ -18,9 +18,9 @@ from pydantic import ValidationError
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.conformance import source_lint, synthetic_market
 from tasks.engine import MemoryLedger
-from tasks.events import AnyEvent, Kind
+from tasks.events import AnyEvent
 from tasks.protocol import batches, dead_letters
-from tasks.strategy import AnyStrategy, Strategy
+from tasks.strategy import HOOKS, AnyStrategy, kinds_of
 
 #: Bytes a packed state may have; where the docstring of the state's class names its KiB, the second.
 MOST_STATE_BYTES, MOST_STATE_BYTES_EXPLAINED = 4_096, 65_536
@@ -140,7 +140,7 @@ class _StrategyTrial:
 
     def __init__(self, strategy_type: type[AnyStrategy], size: SuiteSize) -> None:
         self._type, self._size = strategy_type, size
-        self._kinds = kinds(strategy_type)
+        self._kinds = kinds_of(strategy_type)
         names = synthetic_market.symbols(len(synthetic_market.BASKET))
         self._events = list(islice(synthetic_market.market(names, self._kinds, 100), size.events if self._kinds else 0))
         self._once: _EngineRun | None = None
@@ -155,7 +155,7 @@ class _StrategyTrial:
 
     def no_exception(self) -> str:
         if not self._kinds:
-            raise _BrokenError("it overrides neither on_depth nor on_trade")
+            raise _BrokenError(f"it overrides none of {', '.join(HOOKS.values())}")
         run = self._whole()
         if letters := run.ledger.letters:
             detail = dead_letters.unpack(letters[0]).detail.strip().splitlines()[-1]
@@ -251,15 +251,6 @@ class _StrategyTrial:
             seq += len(events)
             ledger.run(_POOL, events, (BoundStrategy.of(self._type.create({})),), "check")
         return _EngineRun(ledger, time.process_time() - started_s)
-
-
-def kinds(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
-    """Return the kinds of events that a strategy looks at."""
-    hooks: tuple[tuple[Kind, bool], ...] = (
-        ("depth", strategy_type.on_depth is not Strategy.on_depth),
-        ("trade", strategy_type.on_trade is not Strategy.on_trade),
-    )
-    return tuple(kind for kind, overridden in hooks if overridden)
 
 
 def _signals_within(run: _EngineRun, events: Sequence[AnyEvent]) -> list[_SignalRow]:

@@ -5,10 +5,23 @@ seconds; the best levels are eaten and refilled. It is built to provoke, not to 
 """
 
 import random
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import count
+from typing import Literal
 
-from tasks.events import AnyEvent, Depth, Kind, Level, Trade
+from tasks.events import (
+    NO_ID,
+    AggTrade,
+    AnyEvent,
+    BookTicker,
+    Depth,
+    Kind,
+    Kline,
+    Level,
+    Liquidation,
+    MarkPrice,
+    Trade,
+)
 
 #: 2024-01-01 00:00:00 UTC.
 START_MS = 1_704_067_200_000
@@ -39,8 +52,7 @@ def market(names: Sequence[str], kinds: Sequence[Kind], step_ms: int, seed: int 
                 )
             for kind in kinds:
                 seq += 1
-                make = _book if kind == "depth" else _trade
-                yield make(name, tick, time_ms, seq, prices[name], chance)
+                yield _MAKERS[kind](name, tick, time_ms, seq, prices[name], chance)
 
 
 def _book(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Depth:
@@ -65,3 +77,46 @@ def _side(best: int, step: int, size: float, chance: random.Random) -> tuple[Lev
 def _trade(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Trade:
     selling = chance.random() < (0.9 if tick // 150 % 2 else 0.1)
     return Trade("spot", name, tick + 1, time_ms, seq, 0, round(price, 2), chance.choice((0.1, 0.5, 2.0)), selling)
+
+
+def _agg_trade(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> AggTrade:
+    trade = _trade(name, tick, time_ms, seq, price, chance)
+    ids = (tick + 1, tick + 1)
+    return AggTrade("spot", name, trade.id, time_ms, seq, 0, trade.price, trade.quantity, trade.buyer_is_maker, *ids)
+
+
+def _book_ticker(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> BookTicker:
+    book = _book(name, tick, time_ms, seq, price, chance)
+    return BookTicker("spot", name, book.id, time_ms, seq, 0, *book.bids[0], *book.asks[0])
+
+
+def _kline(name: str, _: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Kline:
+    first, last = round(price + _TICK * chance.choice((-2, 0, 2)), 2), round(price, 2)
+    prices = (first, round(max(first, last) + _TICK, 2), round(min(first, last) - _TICK, 2), last)
+    id_ = NO_ID + (time_ms - 1) * 1_000_000
+    return Kline("spot", name, id_, time_ms, seq, 0, "1s", time_ms - 1000, time_ms - 1, *prices, 2.0, 2 * last, 3, 1.0)
+
+
+def _mark_price(name: str, _: int, time_ms: int, seq: int, price: float, chance: random.Random) -> MarkPrice:
+    rate = chance.choice((-1e-4, 0.0, 1e-4))
+    return MarkPrice(
+        "usdm", name, NO_ID + time_ms * 1_000_000, time_ms, seq, 0, price, price, rate, time_ms + 3_600_000
+    )
+
+
+def _liquidation(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Liquidation:
+    quantity = chance.choice((0.1, 0.5, 2.0))
+    side: Literal["buy", "sell"] = "sell" if tick // 150 % 2 else "buy"
+    id_ = NO_ID + time_ms * 1_000_000
+    return Liquidation("usdm", name, id_, time_ms, seq, 0, side, price, price, quantity, quantity)
+
+
+_MAKERS: dict[Kind, Callable[[str, int, int, int, float, random.Random], AnyEvent]] = {
+    "depth": _book,
+    "trade": _trade,
+    "agg_trade": _agg_trade,
+    "book_ticker": _book_ticker,
+    "kline": _kline,
+    "mark_price": _mark_price,
+    "liquidation": _liquidation,
+}

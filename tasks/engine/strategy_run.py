@@ -14,8 +14,8 @@ from tasks.engine.fatal_errors import IsFatal
 from tasks.engine.gate_history import GateHistory, HeldReason
 from tasks.engine.signal_message import message
 from tasks.errors import UNREADABLE
-from tasks.events import AnyEvent, Depth, Venue
-from tasks.strategy import AnyStrategy, Signal, State
+from tasks.events import AnyEvent, Venue
+from tasks.strategy import HOOKS, AnyStrategy, Signal, State
 
 #: More is a strategy that has lost its way: a generator that never ends.
 MAX_SIGNALS_OF_AN_EVENT = 10_000
@@ -137,11 +137,7 @@ class StrategyRun:
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
         """
         self._seen += 1
-        signals = (
-            self.strategy.on_depth(event, self._state)
-            if isinstance(event, Depth)
-            else self.strategy.on_trade(event, self._state)
-        )
+        signals = getattr(self.strategy, HOOKS[event.kind])(event, self._state)
         said = StrategyOutput([], [], [], [])
         signalled: set[str] = set()
         for number, signal in enumerate(signals):

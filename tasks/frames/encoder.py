@@ -9,11 +9,22 @@ from typing import Any
 
 import msgspec
 
-from tasks.events import AnyEvent, Level, Trade
+from tasks.events import ALWAYS_READ, AnyEvent, Depth, Level, Trade
+from tasks.frames import neutral
+from tasks.frames.symbols import token
+
+
+def is_binance(event: AnyEvent) -> bool:
+    """Return whether an event becomes a frame of Binance's form; all others become venue-neutral ones."""
+    if event.kind not in ALWAYS_READ or event.venue not in {"spot", "usdm"}:
+        return False
+    return event.id >= 0 and token(event.symbol) == event.symbol
 
 
 def stream(event: AnyEvent) -> str:
-    """Return the name of the stream that would carry the event: btcusdt@depth20."""
+    """Return the name of the stream that would carry the event: btcusdt@depth20; of a neutral frame, its symbol."""
+    if not is_binance(event):
+        return token(event.symbol)
     return f"{lower(event.symbol)}@{'trade' if isinstance(event, Trade) else 'depth20'}"
 
 
@@ -24,12 +35,17 @@ def lower(symbol: str) -> str:
 
 
 def frame(event: AnyEvent) -> bytes:
-    """Return a combined-stream envelope with Binance's payload and, for what has no time of its own, `received_at`."""
+    """Return a combined-stream envelope with Binance's payload and, for what has no time of its own, `received_at`.
+
+    Other venues and kinds give a venue-neutral frame.
+    """
+    if not (is_binance(event) and isinstance(event, Depth | Trade)):
+        return neutral.encode(event)
     document = {"stream": stream(event), "data": _payload(event), "received_at": event.time_ms * 1_000_000}
     return msgspec.json.encode(document)
 
 
-def _payload(event: AnyEvent) -> dict[str, Any]:
+def _payload(event: Depth | Trade) -> dict[str, Any]:
     if isinstance(event, Trade):
         trade = {"e": "trade", "E": event.time_ms, "s": event.symbol, "t": event.id}
         trade |= {"p": _digits(event.price), "q": _digits(event.quantity), "m": event.buyer_is_maker}

@@ -4,11 +4,12 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from operator import ge, le
-from typing import Any, Literal, NamedTuple
+from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
+from pydantic import Field
 
-from tasks.events import Kind, Level
+from tasks.events import ALWAYS_READ, NO_ID, Kind, Level, Venue
 from tasks.frames.timestamps import FIRST_MS, FIRST_NS, LAST_MS, LAST_NS, unix_ns
 
 MAX_FRAME_BYTES = 1024 * 1024
@@ -23,6 +24,15 @@ MAX_ID = 2**63 - 1
 MAX_LEAD_NS = 60 * 10**9
 #: What the futures market calls a trade of its book.
 MARKET_TRADES = ("MARKET", "RPI")
+
+# How pydantic's models of payloads read numbers, times and names.
+Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
+Amount = Annotated[float, Field(ge=0, le=MAX_PRICE, allow_inf_nan=False)]
+Id = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
+Time = Annotated[int, Field(strict=True)]
+Flag = Annotated[bool, Field(strict=True)]
+#: As Binance spells one.
+Symbol = Annotated[str, Field(strict=True, min_length=1, max_length=40, pattern=r"^[\w-]+$")]
 
 
 class SkippedFrame(msgspec.Struct, frozen=True):
@@ -61,6 +71,8 @@ class FrameMetadata(msgspec.Struct, frozen=True):
     stored_at_ns: int | None = None
     #: How far an event's time may run ahead of its receipt, nanoseconds; 0: however far.
     max_lead_ns: int = 0
+    #: Frames of other kinds are skipped.
+    kinds: frozenset[Kind] = ALWAYS_READ
 
 
 #: Markets whose frames have the shapes of ours and whose numbers mean something else.
@@ -86,7 +98,21 @@ def foreign(symbol: str) -> Foreign | None:
     return next((market for market, form in _FOREIGN.items() if form.fullmatch(symbol)), None)
 
 
-_STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?:(?P<depth>depth(?:5|10|20|50|100))|(?P<trade>trade)|\w+)(?:@\w+)?")
+_STREAM = re.compile(r"(?P<symbol>[\w-]{1,40})@(?P<name>\w+)(?:@\w+)?")
+#: By the name of a stream, without its interval.
+_KINDS: dict[str, Kind] = {
+    "depth5": "depth",
+    "depth10": "depth",
+    "depth20": "depth",
+    "depth50": "depth",
+    "depth100": "depth",
+    "trade": "trade",
+    "aggTrade": "agg_trade",
+    "bookTicker": "book_ticker",
+    "kline": "kline",
+    "markPrice": "mark_price",
+    "forceOrder": "liquidation",
+}
 
 
 def parse_stream(name: str) -> StreamName | None:
@@ -100,7 +126,7 @@ def parse_short_stream(name: str) -> StreamName | None:
     match = _STREAM.fullmatch(name)
     if match is None:
         return None
-    kind: Kind | None = "depth" if match["depth"] else "trade" if match["trade"] else None
+    kind = _KINDS.get(match["name"].partition("_")[0])
     symbol = match["symbol"].upper()
     return StreamName(symbol, kind, foreign(symbol))
 
@@ -164,3 +190,33 @@ def _format_ahead(ahead_ns: int, metadata: FrameMetadata) -> str:
         f"the event's time is {ahead_ns / 1e9:,.0f} s ahead of its receipt, at most {metadata.max_lead_ns / 1e9:g} "
         f"(MAX_CLOCK_LEAD_S): the clock of the exchange, the feed or this machine is wrong"
     )
+
+
+def id_of(time_ns: int) -> int:
+    """Return the id of an event to which the exchange gave none. Raises RefusedError: its time is none from 1970 to 2262."""
+    if not 0 <= time_ns <= MAX_ID:
+        raise RefusedError("bad_time", f"{time_ns} ns is no unix time until 2262")
+    return NO_ID + time_ns
+
+
+def symbol_and_venue(symbol: str, stream: StreamName | None, kind: Kind, venue: Venue) -> tuple[str, Venue]:
+    """Return a symbol in upper case, and its venue: `venue` unless the symbol is one of COIN-M futures.
+
+    Raises RefusedError: the stream is another symbol's, or of another kind.
+    """
+    symbol = symbol.upper()
+    if stream is not None and stream.symbol != symbol:
+        raise RefusedError("symbol_mismatch", f"the payload says {symbol}, the stream {stream.symbol}")
+    if stream is not None and stream.kind != kind:
+        raise RefusedError("kind_mismatch", f"the payload is of kind {kind}, the stream of kind {stream.kind}")
+    return symbol, "coinm" if foreign(symbol) == "coinm" else venue
+
+
+def refuse_odd_numbers(values: tuple[Any, ...]) -> None:
+    """Refuse what pydantic takes for a number and no market means as one: `true` and "1_000"."""
+    try:
+        odd = "_" in "".join(values)
+    except TypeError:  # Not only strings: JSON numbers are welcome, booleans are not.
+        odd = any(isinstance(value, bool) or "_" in str(value) for value in values)
+    if odd:
+        raise RefusedError("not_a_number", "a boolean or an underscore among prices and quantities")

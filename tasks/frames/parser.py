@@ -1,49 +1,49 @@
-"""Frames: the bytes of one NATS message become a `Depth`, a `Trade`, or the reason why not. Pure.
+"""Frames: the bytes of one NATS message become an event, or the reason why not. Pure.
 
-A frame is a Binance combined-stream envelope `{"stream", "data"}` or a bare payload. Its three outcomes:
+A frame is a Binance combined-stream envelope `{"stream", "data"}`, a bare payload, or a venue-neutral frame. Its three
+outcomes:
 
-* an event: a valid partial book (depth5, 10, 20, 50, 100) or market trade;
-* `SkippedFrame`: something else that Binance sends (acks, klines, tickers, diff depth, options, books without bids or asks):
-  counted by kind;
-* `RefusedFrame`: a depth or a trade that is malformed: counted by reason, kept in the dead letters.
+* an event: a valid partial book or market trade, or one of the other kinds if they are asked for;
+* `SkippedFrame`: something else that Binance sends (acks, tickers, diff depth, options, books without bids or asks, kinds
+  that nobody asked for): counted by kind;
+* `RefusedFrame`: a malformed frame of a kind that is read: counted by reason, kept in the dead letters.
 
 An event's time is, in this order: the exchange's `E`; the envelope's `received_at` or `timestamp`; the time at which
 the source stored the message; the moment of receipt. `timestamps` says in which units, `model.time_ms` how far ahead of
 its receipt it may be.
 """
 
-from collections.abc import Iterable
 from itertools import chain
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from pydantic_core import from_json
 
-from tasks.events import AnyEvent, Depth, Trade
-from tasks.frames import fast_parser
+from tasks.events import ALWAYS_READ, AnyEvent, Depth, Kind, Trade
+from tasks.frames import fast_parser, neutral, optional_kinds
 from tasks.frames.model import (
     MARKET_TRADES,
     MAX_FRAME_BYTES,
-    MAX_ID,
     MAX_LEVELS,
-    MAX_PRICE,
+    Flag,
     FrameMetadata,
+    Id,
+    Price,
     RefusedError,
     RefusedFrame,
     SkippedFrame,
     StreamName,
+    Symbol,
+    Time,
     foreign,
     parse_stream,
+    refuse_odd_numbers,
     sides,
+    symbol_and_venue,
     time_ms,
 )
 
-Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
 Levels = Annotated[list[tuple[Price, Price]], Field(max_length=MAX_LEVELS)]
-Id = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
-Time = Annotated[int, Field(strict=True)]
-Flag = Annotated[bool, Field(strict=True)]
-Text = Annotated[str, Field(strict=True, min_length=1, max_length=40, pattern=r"^[\w-]+$")]
 
 
 class _Payload(BaseModel):
@@ -62,7 +62,7 @@ class UsdmDepth(_Payload):
     """Partial book of USD-M futures."""
 
     E: Time
-    s: Text
+    s: Symbol
     u: Id
     b: Levels
     a: Levels
@@ -72,7 +72,7 @@ class AnyTrade(_Payload):
     """Trade of the spot market or, with `X`, of USD-M futures."""
 
     E: Time
-    s: Text
+    s: Symbol
     t: Id
     p: Price
     q: Price
@@ -130,6 +130,8 @@ def _parse(raw: bytes, metadata: FrameMetadata) -> AnyEvent | SkippedFrame:
         return SkippedFrame("array")
     if not isinstance(payload, dict):
         raise RefusedError("not_an_object", f"`data` is a JSON {type(payload).__name__}")
+    if isinstance(payload.get("schema"), str):
+        return neutral.read(payload, envelope.get("received_at"), metadata)
     name = envelope.get("stream") or metadata.subject.rpartition(".")[2]
     stream = parse_stream(name) if isinstance(name, str) else None
     return (
@@ -140,23 +142,31 @@ def _parse(raw: bytes, metadata: FrameMetadata) -> AnyEvent | SkippedFrame:
 def _read(
     payload: dict[str, Any], stream: StreamName | None, envelope: dict[str, Any], metadata: FrameMetadata
 ) -> AnyEvent | SkippedFrame:
+    if (kind := _optional_kind(payload)) in metadata.kinds:
+        return optional_kinds.read(kind, payload, stream, envelope, metadata)
     said = stream.kind if stream else None
     match payload.get("e"):
         case "trade":
             return _trade(payload, stream, envelope, metadata)
         case "depthUpdate" if stream and said == "depth":
             return _usdm_depth(payload, stream, envelope, metadata)
-        case "depthUpdate":
-            return SkippedFrame("depthUpdate")
         case None if "lastUpdateId" in payload:
             return _spot_depth(payload, stream, envelope, metadata)
         case None:
-            kind = _kind_without_name(payload)
-            if said is not None and kind == "other":
+            unnamed = _kind_without_name(payload)
+            if said in ALWAYS_READ and unnamed == "other":
                 raise RefusedError("missing_field", f"the stream is of kind {said}, the payload is not")
-            return SkippedFrame(kind)
-        case kind:
-            return SkippedFrame(kind if isinstance(kind, str) and kind in KINDS else "other")
+            return SkippedFrame(unnamed)
+        case other:
+            return SkippedFrame(other if isinstance(other, str) and other in KINDS else "other")
+
+
+def _optional_kind(payload: dict[str, Any]) -> Kind | None:
+    """Return the kind of a payload that is read only where a pool takes it; None: it is none of these."""
+    named = payload.get("e")
+    if named is None:
+        named = _kind_without_name(payload)
+    return optional_kinds.READ.get(named) if isinstance(named, str) else None
 
 
 def _is_option(symbol: Any, stream: StreamName | None) -> bool:
@@ -179,10 +189,11 @@ def _trade(
     if market not in MARKET_TRADES:
         return SkippedFrame(f"trade:{market}" if market in _OTHER_TRADES else "trade:other")
     trade = AnyTrade.model_validate(payload)
-    _refuse_odd_numbers([(payload["p"], payload["q"])])
+    refuse_odd_numbers((payload["p"], payload["q"]))
+    symbol, venue = symbol_and_venue(trade.s, stream, "trade", "usdm" if "X" in payload else "spot")
     return Trade(
-        "usdm" if "X" in payload else "spot",
-        _symbol(trade.s, stream, "trade"),
+        venue,
+        symbol,
         trade.t,
         _time_ms(trade.E, envelope, metadata),
         metadata.seq,
@@ -197,13 +208,13 @@ def _usdm_depth(
     payload: dict[str, Any], stream: StreamName, envelope: dict[str, Any], metadata: FrameMetadata
 ) -> Depth | SkippedFrame:
     book = UsdmDepth.model_validate(payload)
-    _refuse_odd_numbers(chain(payload["b"], payload["a"]))
-    symbol = _symbol(book.s, stream, "depth")
+    refuse_odd_numbers(tuple(chain.from_iterable(chain(payload["b"], payload["a"]))))
+    symbol, venue = symbol_and_venue(book.s, stream, "depth", "usdm")
     if not (book.b and book.a):
         return SkippedFrame(ONE_SIDED)
     bids, asks = sides(book.b, book.a)
     at_ms = _time_ms(book.E, envelope, metadata)
-    return Depth("usdm", symbol, book.u, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
+    return Depth(venue, symbol, book.u, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
 
 
 def _spot_depth(
@@ -212,36 +223,14 @@ def _spot_depth(
     if stream is None:
         raise RefusedError("no_symbol", "a spot book without a stream name, in the envelope or the subject")
     book = SpotDepth.model_validate(payload)
-    _refuse_odd_numbers(chain(payload["bids"], payload["asks"]))
-    symbol = _symbol(stream.symbol, stream, "depth")
+    refuse_odd_numbers(tuple(chain.from_iterable(chain(payload["bids"], payload["asks"]))))
+    symbol, venue = symbol_and_venue(stream.symbol, stream, "depth", "spot")
     if not (book.bids and book.asks):
         return SkippedFrame(ONE_SIDED)
     bids, asks = sides(book.bids, book.asks)
     at_ms = _time_ms(None, envelope, metadata)
-    return Depth("spot", symbol, book.lastUpdateId, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
+    return Depth(venue, symbol, book.lastUpdateId, at_ms, metadata.seq, metadata.ingested_at_ns, bids, asks)
 
 
 def _time_ms(exchange: int | None, envelope: dict[str, Any], metadata: FrameMetadata) -> int:
     return time_ms(exchange, envelope.get("received_at"), envelope.get("timestamp"), metadata)
-
-
-def _refuse_odd_numbers(levels: Iterable[Iterable[Any]]) -> None:
-    """Refuse what pydantic takes for a number and no market means as one: `true` and "1_000"."""
-    values = tuple(chain.from_iterable(levels))
-    try:
-        odd = "_" in "".join(values)
-    except TypeError:  # Not only strings: JSON numbers are welcome, booleans are not.
-        odd = any(isinstance(value, bool) or "_" in str(value) for value in values)
-    if odd:
-        raise RefusedError("not_a_number", "a boolean or an underscore among prices and quantities")
-
-
-def _symbol(symbol: str, stream: StreamName | None, kind: Literal["depth", "trade"]) -> str:
-    symbol = symbol.upper()
-    if foreign(symbol) == "coinm":
-        raise RefusedError("coinm", f"{symbol} is of COIN-M futures: its quantities are contracts, not coins")
-    if stream is not None and stream.symbol != symbol:
-        raise RefusedError("symbol_mismatch", f"the payload says {symbol}, the stream {stream.symbol}")
-    if stream is not None and stream.kind != kind:
-        raise RefusedError("kind_mismatch", f"the payload is of kind {kind}, the stream of kind {stream.kind}")
-    return symbol

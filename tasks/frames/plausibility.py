@@ -6,9 +6,11 @@ symbol whose books stay within the bound of what it traded at or was quoted at i
 accepted, whatever is remembered.
 """
 
+from collections import defaultdict
+from collections.abc import Iterable
 from typing import NamedTuple
 
-from tasks.events import AnyEvent, Depth, Trade, Venue
+from tasks.events import ALWAYS_READ, AnyEvent, Depth, Kind, Trade, Venue
 from tasks.frames import parse
 from tasks.frames.model import MAX_LEAD_NS, MAX_SYMBOLS, FrameMetadata, RefusedFrame, SkippedFrame
 
@@ -52,7 +54,7 @@ class BookGuard:
     def __init__(self, max_jump: float) -> None:
         """Refuse beyond a share of `max_jump`, above zero."""
         self._most = 1 + max_jump
-        self._prices: dict[Venue, dict[str, _SymbolPrices]] = {"spot": {}, "usdm": {}}
+        self._prices: dict[Venue, dict[str, _SymbolPrices]] = defaultdict(dict)
 
     def observe(self, trade: Trade) -> None:
         """Record a trade. It is never refused: nothing is more reliable."""
@@ -103,7 +105,9 @@ class BookGuard:
 class FrameReader:
     """Parses the frames of a source, in their order, into events."""
 
-    def __init__(self, limits: PlausibilityLimits = DEFAULT_LIMITS) -> None:
+    def __init__(self, limits: PlausibilityLimits = DEFAULT_LIMITS, kinds: Iterable[Kind] = ALWAYS_READ) -> None:
+        """Skip frames of other kinds than `kinds`; depth and trade are always read."""
+        self._kinds = ALWAYS_READ.union(kinds)
         self._max_lead_ns = int(limits.max_clock_lead_s * 1e9)
         self._guard = BookGuard(limits.max_book_jump) if limits.max_book_jump else None
 
@@ -111,7 +115,7 @@ class FrameReader:
         self, raw: bytes, subject: str, seq: int, ingested_at_ns: int, stored_at_ns: int | None = None
     ) -> AnyEvent | SkippedFrame | RefusedFrame:
         """Return the event of a frame, or why it is none. Never raises. The arguments are those of `FrameMetadata`."""
-        outcome = parse(raw, FrameMetadata(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns))
+        outcome = parse(raw, FrameMetadata(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns, self._kinds))
         guard = self._guard
         if guard is None:
             return outcome

@@ -59,6 +59,7 @@ class _OwnPayload(msgspec.Struct):
     e: Any = None
     E: Any = None
     s: Any = None
+    time: Any = None
     lastUpdateId: Any = None  # noqa: N815 the exchange's name
 
 
@@ -128,7 +129,7 @@ def _own_line(path: Path, number: int, raw: bytes, envelope: _Envelope) -> Recor
     if envelope.received_at is not None:
         at_ns = timestamps.unix_ns(envelope.received_at) or _order_ns(envelope.received_at)
     else:
-        said = {"timestamp": frame.timestamp, "E": payload.E}
+        said = {"timestamp": frame.timestamp, "E": payload.E, "time": payload.time}
         known_ns = next(filter(None, map(timestamps.unix_ns, said.values())), None)
         if known_ns is None:
             raise RecordingError(f"{path}, line {number} has no received_at, and {_missing(said, payload)}")

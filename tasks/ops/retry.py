@@ -13,7 +13,7 @@ from typing import Any, Literal, NamedTuple
 from nats.aio.client import Client
 
 from tasks.configuration import read
-from tasks.events import AnyEvent, Depth, Trade
+from tasks.events import KINDS, AnyEvent, Event
 from tasks.frames import encoder, parse
 from tasks.frames.model import FrameMetadata
 from tasks.ledger.configurations import ConfigurationStore
@@ -74,8 +74,8 @@ def prepare(letter: StoredLetter, subjects: str) -> RetryAttempt | RetryResult:
         return RetryResult(letter, "can't", "it holds no frame and no event")
     if about.is_cut:
         return RetryResult(letter, "can't", f"only the first {len(about.raw)} bytes of the frame were kept")
-    event = parse(about.raw, FrameMetadata(about.subject, 0, letter.at_ms * 1_000_000))
-    return RetryAttempt(letter, about.subject, about.raw, event if isinstance(event, Depth | Trade) else None)
+    event = parse(about.raw, FrameMetadata(about.subject, 0, letter.at_ms * 1_000_000, kinds=frozenset(KINDS)))
+    return RetryAttempt(letter, about.subject, about.raw, event if isinstance(event, Event) else None)
 
 
 def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:

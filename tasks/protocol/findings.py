@@ -30,7 +30,6 @@ NAMES = (
     "implausible_price",
     "time_ahead",
     "bad_time",
-    "coinm",
     "configuration_overlay",
     "feed_quiet",
     "streams_silent",

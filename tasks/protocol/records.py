@@ -1,7 +1,7 @@
 """The ledger's record of each stream of events, and how one event advances it. Pure.
 
 A record stands for one (pool, venue, symbol, kind). It is what makes every event count exactly once: an event at or
-before `applied` was here already; an event whose exchange id does not rise is a repeat of the feed.
+before `applied` was here already; an event whose exchange id does not rise is a repeat of the feed. Events without ids are ordered by time.
 """
 
 import hashlib
@@ -18,6 +18,9 @@ NEW_GENERATION_MS = 60_000
 #: So many gaps a record counts at most. Ids come from outside, and a forged one can be anything below 2^63: the counter
 #: of all records' gaps has 63 bits too.
 MAX_GAPS = 2**40
+
+#: Kinds whose ids the exchange numbers one by one.
+_NUMBERED = frozenset({"trade", "agg_trade"})
 
 Verdict = Literal["known", "repeat", "new"]
 _pack_id_and_time = struct.Struct(">qq").pack
@@ -46,9 +49,13 @@ class Record(msgspec.Struct, array_like=True):
         """Return whether `event` was decided on before, repeats an earlier one, or is new."""
         if self.applied is not None and self.applied.source == source and event.seq <= self.applied.seq:
             return "known"
-        if event.id <= self.id and event.time_ms <= self.time_ms + NEW_GENERATION_MS:
+        if event.id <= self.id and self._falls(event) and event.time_ms <= self.time_ms + NEW_GENERATION_MS:
             return "repeat"
         return "new"
+
+    def _falls(self, event: Event) -> bool:
+        """Whether an id that does not rise falls behind. Events without ids may be of one time, and the first has none before it."""
+        return event.id >= 0 or (event.id != self.id and self.count > 0)
 
     def pass_over(self, event: AnyEvent, source: str) -> None:
         """Count a repeat or a quarantined event as decided."""
@@ -56,9 +63,9 @@ class Record(msgspec.Struct, array_like=True):
 
     def take(self, event: AnyEvent, source: str) -> None:
         """Move on by an event that is given to strategies, all but the hash."""
-        if event.id <= self.id:
+        if event.id <= self.id and self._falls(event):
             self.generation += 1
-        elif event.kind == "trade" and self.count:
+        elif event.kind in _NUMBERED and self.count and self.id >= 0:
             self.gaps = min(MAX_GAPS, self.gaps + event.id - self.id - 1)
         self.applied = Position(source, event.seq)
         self.id, self.time_ms = event.id, event.time_ms

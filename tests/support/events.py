@@ -6,7 +6,7 @@ from typing import Any
 from hypothesis import strategies as st
 
 from tasks.events import AnyEvent, Depth, Level, Trade, Venue
-from tasks.strategy import AnyStrategy, Signal
+from tasks.strategy import HOOKS, AnyStrategy, Signal
 
 #: 2024-08-09 00:00:00 UTC, a whole second.
 TIME_MS = 1_723_161_600_000
@@ -42,7 +42,7 @@ def trade(
 
 def feed(strategy: AnyStrategy, event: AnyEvent, state: Any) -> list[Signal]:
     """Run a strategy on one event, without the runner's warm-up and cool-down; return its signals."""
-    return list(strategy.on_depth(event, state) if isinstance(event, Depth) else strategy.on_trade(event, state))
+    return list(getattr(strategy, HOOKS[event.kind])(event, state))
 
 
 def play(strategy: AnyStrategy, events: Iterable[AnyEvent], state: Any = None) -> Iterator[list[Signal]]:

@@ -102,7 +102,7 @@ def test_what_workers_read_is_the_configuration_but_for_partitions(written):
         (
             '[pools.depth]\nkinds = ["depth", "dept"]\npartitions = 0\ncolour = 1\n[pools.depth.strategies.x]\n',
             [
-                "pools.depth.kinds.1: must be 'depth' or 'trade'",
+                "pools.depth.kinds.1: must be 'depth', 'trade', 'agg_trade', 'book_ticker', 'kline', 'mark_price' or 'liquidation'",
                 "pools.depth.partitions: must be at least 1",
                 "pools.depth.colour: there is no such name",
             ],
@@ -164,7 +164,11 @@ def test_a_file_that_is_not_toml_is_one_line_that_says_where(tmp_path, content, 
 @pytest.mark.parametrize(
     ("old", "new", "said"),
     [
-        ('kinds = ["depth"]', 'kinds = ["trades"]', "pools.depth.kinds.0: must be 'depth' or 'trade'"),
+        (
+            'kinds = ["depth"]',
+            'kinds = ["trades"]',
+            "pools.depth.kinds.0: must be 'depth', 'trade', 'agg_trade', 'book_ticker', 'kline', 'mark_price' or 'liquidation'",
+        ),
         ('kinds = ["depth"]', "kinds = []", "pools.depth.kinds: must have at least 1"),
         ("min_confidence = 0.7", "min_confidence = nan", "must be a finite number"),
         ("min_confidence = 0.7", "min_confidence = inf", "must be at most 1.0"),

@@ -13,9 +13,9 @@ from typer.testing import CliRunner
 from tasks.cli.strategies import app
 from tasks.configuration import registry
 from tasks.conformance import source_lint, synthetic_market
-from tasks.conformance.suite import SuiteSize, check, kinds
-from tasks.events import Depth, Trade
-from tasks.strategy import Params, Signal, State, Strategy
+from tasks.conformance.suite import SuiteSize, check
+from tasks.events import AnyEvent, Depth, Trade
+from tasks.strategy import Params, Signal, State, Strategy, kinds_of
 
 #: Enough for each built-in strategy to speak, and quick.
 SMALL = SuiteSize(events=2_400, day_step_s=14_400)
@@ -195,7 +195,7 @@ def test_the_source_scan_names_what_a_strategy_must_not_use(line, fault, tmp_pat
 
 
 def test_the_suites_market_is_the_same_each_time_and_differs_by_seed():
-    def events(seed: int) -> list[Depth | Trade]:
+    def events(seed: int) -> list[AnyEvent]:
         return list(islice(synthetic_market.market(synthetic_market.symbols(2), ("depth", "trade"), 100, seed), 50))
 
     assert events(1) == events(1) != events(2)
@@ -211,8 +211,8 @@ def test_every_book_of_the_suite_is_sorted_and_not_crossed():
 
 
 def test_kinds_are_those_of_the_hooks_that_a_strategy_overrides():
-    assert kinds(Good) == ("trade",)
-    assert kinds(Deaf) == ()
+    assert kinds_of(Good) == ("trade",)
+    assert kinds_of(Deaf) == ()
 
 
 def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypatch):

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.events import AnyEvent, Position
+from tasks.events import NO_ID, AnyEvent, Position
 from tasks.protocol import records
 from tasks.protocol.records import NEW_GENERATION_MS, Record
 from tests.support.events import TIME_MS, book, trade
@@ -162,3 +162,26 @@ def test_each_venue_symbol_and_kind_has_its_own_record():
         "record:usdm:BTCUSDT:trade",
         "record:spot:ETHUSDT:trade",
     }
+
+
+def without_id(later_ms: int, seq: int) -> AnyEvent:
+    """Return a trade to which the exchange gave no id."""
+    time_ms = TIME_MS + later_ms
+    return trade(id=NO_ID + time_ms * 1_000_000, time_ms=time_ms, seq=seq)
+
+
+def test_events_without_ids_are_ordered_by_time_then_by_position():
+    record = Record()
+    assert record.classify(without_id(0, 1), "s") == "new"
+    record.take(without_id(0, 1), "s")
+    assert record.classify(without_id(0, 1), "s") == "known"
+    assert record.classify(without_id(0, 2), "s") == "new"
+    assert record.classify(without_id(1, 2), "s") == "new"
+    assert record.classify(without_id(-1, 2), "s") == "repeat"
+
+
+def test_events_without_ids_make_no_gaps_and_no_generations():
+    record = Record()
+    for number in range(5):
+        record.take(without_id(10 * number, number + 1), "s")
+    assert (record.count, record.gaps, record.generation) == (5, 0, 0)

@@ -14,11 +14,10 @@ from hypothesis import strategies as st
 
 from tasks.configuration import registry
 from tasks.conformance import synthetic_market
-from tasks.conformance.suite import kinds
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.protocol import batches
-from tasks.strategy import AnyStrategy
+from tasks.strategy import AnyStrategy, kinds_of
 from tests.support.strategies import bound
 
 #: A second holds ten events of each symbol.
@@ -70,7 +69,7 @@ def market(name: str, seed: int) -> list[AnyEvent]:
     """Return three minutes of events."""
     strategy = lively(name)
     symbols = synthetic_market.symbols(3 if strategy.key == "all" else 1)
-    wanted = kinds(type(strategy))
+    wanted = kinds_of(type(strategy))
     return list(islice(synthetic_market.market(symbols, wanted, STEP_MS, seed), 2_000 * len(symbols) * len(wanted)))
 
 
