@@ -252,7 +252,7 @@ _READERS = frozenset({"depth", "trade", "agg_trade", "book_ticker", "kline", "ma
 
 
 def encode(event: AnyEvent) -> bytes:
-    """Return the frame of an event; `read` of it gives the event back, all but its position and time of intake."""
+    """Return the frame of an event; `read` of it gives the event back, all but its position and the time at which ingest got it."""
     fields = msgspec.structs.asdict(event)
     del fields["seq"], fields["ingested_at_ns"]
     time_ms_, id_ = fields.pop("time_ms"), fields.pop("id")
