@@ -5,4 +5,15 @@ Pure. Everything above may use it; it knows nothing but `tasks.events` and `task
 
 from tasks.frames.parser import parse
 
-__all__ = ["encoder", "fast_parser", "model", "parse", "parser", "plausibility", "timestamps"]
+__all__ = [
+    "encoder",
+    "fast_parser",
+    "model",
+    "neutral",
+    "optional_kinds",
+    "parse",
+    "parser",
+    "plausibility",
+    "symbols",
+    "timestamps",
+]
