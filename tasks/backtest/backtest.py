@@ -85,6 +85,8 @@ class Backtest:
         self._lanes: dict[LaneId, list[AnyEvent]] = defaultdict(list)
         self._versions: dict[LaneId, str] = {}
         self._counts = Counts()
+        #: Number of the last line.
+        self._seq = 0
         #: What came out, in no particular order between lanes.
         self.ledger = MemoryLedger(SOURCE)
 
@@ -99,15 +101,15 @@ class Backtest:
     def work(self, lines: Iterable[recordings.RecordingLine], progress: Callable[[int], None] = lambda _: None) -> None:
         """Process every line; `progress` is called periodically with the number of further lines.
 
-        Raises RecordingError.
+        A second call goes on after the lines of the first. Raises RecordingError.
         """
-        told = seq = 0
-        for seq, line in enumerate(lines, start=1):
-            self._take(line, seq)
-            if seq - told >= PROGRESS_LINES:
-                progress(seq - told)
-                told = seq
-        progress(seq - told)
+        told = self._seq
+        for self._seq, line in enumerate(lines, start=told + 1):
+            self._take(line, self._seq)
+            if self._seq - told >= PROGRESS_LINES:
+                progress(self._seq - told)
+                told = self._seq
+        progress(self._seq - told)
         for lane in list(self._lanes):
             self._flush(lane)
 

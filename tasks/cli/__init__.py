@@ -9,6 +9,7 @@ __all__ = [
     "command_line",
     "dead_letters",
     "doctor",
+    "export",
     "format_dead_letters",
     "format_signals",
     "format_states",

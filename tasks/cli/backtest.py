@@ -6,7 +6,6 @@ from typing import Annotated, Any
 
 import msgspec
 import typer
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
@@ -100,7 +99,7 @@ def _job(
 
 def _run(job: parallel.BacktestJob, processes: int) -> parallel.FinishedBacktest:
     """Run a backtest in `processes` processes (0: as `processes_for` chooses), and show its progress."""
-    with _progress() as progress:
+    with command_line.progress(err) as progress:
         bar = progress.add_task("lines", total=None)
         return parallel.run(
             job, processes or parallel.processes_for(job.paths), lambda lines: progress.advance(bar, lines), _warn
@@ -125,11 +124,8 @@ def _write_signals(path: Path, signals: list[bytes]) -> None:
 
 
 def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
-    chosen = named_strategies.only(configuration.read(load().strategies_file), _words(symbols), _words(strategies))
-    for change in changes:
-        name, assigned = edits.assignment(change)
-        chosen = named_strategies.apply(chosen, name, assigned)
-    return chosen
+    read = configuration.read(load().strategies_file)
+    return named_strategies.narrowed(read, _words(symbols), _words(strategies), map(edits.assignment, changes))
 
 
 def _show(result: BacktestResult, *, as_json: bool, as_digest: bool) -> None:
@@ -148,11 +144,6 @@ def _words(text: str) -> list[str]:
 def _refuse_unknown(wanted: list[str], known: list[str]) -> None:
     if unknown := sorted({symbol.upper() for symbol in wanted} - set(known)):
         raise RecordingError(f"no {', '.join(unknown)} in what was read; it has {', '.join(known) or 'no symbols'}")
-
-
-def _progress() -> Progress:
-    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
-    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
 def _facts(facts: dict[str, Any]) -> Table:

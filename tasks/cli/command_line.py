@@ -7,6 +7,7 @@ import rich.console
 import typer._coercion
 from pydantic import ValidationError
 from rich.console import ConsoleDimensions
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.table import Column, Table
 from rich.text import Text
 from typer.core import TyperGroup
@@ -68,6 +69,12 @@ def print_table(out: Console, rows: Table) -> None:
         out.print(rows)
     for line in captured.get().splitlines():
         out.print(line.rstrip(), soft_wrap=True)
+
+
+def progress(err: Console) -> Progress:
+    """Return a display of how much is done, for a terminal; elsewhere it shows nothing."""
+    columns = (TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn())
+    return Progress(*columns, console=err, transient=True, disable=not err.is_terminal)
 
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 called by typer

@@ -16,6 +16,7 @@ from tasks.cli.backtest import app as backtest_app
 from tasks.cli.command_line import AsJson
 from tasks.cli.dead_letters import app as deadletters_app
 from tasks.cli.doctor import app as doctor_app
+from tasks.cli.export import app as export_app
 from tasks.cli.history import app as history_app
 from tasks.cli.live_configuration import app as live_configuration_app
 from tasks.cli.signals import app as signals_app
@@ -34,6 +35,7 @@ app = command_line.top(
 )
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(backtest_app)
+app.add_typer(export_app, name="export")
 app.add_typer(deadletters_app, name="deadletters")
 app.add_typer(state_app, name="state")
 app.add_typer(config_app, name="config")

@@ -79,3 +79,19 @@ def only(configuration: Configuration, symbols: Iterable[str], strategies: Itera
         if pool["strategies"] and (pool.get("symbols") or not wanted_symbols)
     }
     return check(tables, "the configuration")
+
+
+def narrowed(
+    configuration: Configuration,
+    symbols: Iterable[str],
+    strategies: Iterable[str],
+    changes: Iterable[tuple[str, dict[str, Any]]],
+) -> Configuration:
+    """Return the configuration with `only` these symbols and strategies, and what is assigned to strategies applied.
+
+    Raises SettingsError.
+    """
+    chosen = only(configuration, symbols, strategies)
+    for name, assigned in changes:
+        chosen = apply(chosen, name, assigned)
+    return chosen

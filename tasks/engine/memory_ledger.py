@@ -47,6 +47,14 @@ class MemoryLedger:
         self.counts.update(outcome.counts)
         return outcome
 
+    def take_signals(self) -> list[bytes]:
+        """Return the signals since the last call; the ledger no longer holds them, nor dead letters and audit entries.
+
+        So a long run stays small; there is no digest after it.
+        """
+        taken, self.signals, self.letters, self.audit = self.signals, [], [], []
+        return taken
+
     def add(self, other: "MemoryLedger") -> None:
         """Take over what another ledger holds of other streams of events."""
         for pool, fields in other.fields.items():

@@ -1,7 +1,8 @@
 """Parts of the system that not every machine has."""
 
 import os
-from typing import NoReturn
+from importlib import import_module
+from typing import Any, NoReturn
 
 import pytest
 
@@ -13,3 +14,11 @@ def missing(what: str, *, in_ci: bool = IN_CI) -> NoReturn:
     if in_ci:
         pytest.fail(f"{what} (CI must have it)")
     pytest.skip(what)
+
+
+def module(name: str) -> Any:
+    """Import a module of an optional dependency."""
+    try:
+        return import_module(name)
+    except ImportError:
+        missing(f"{name} is not installed: pip install -r requirements-dev.txt")

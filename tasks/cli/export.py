@@ -1,0 +1,104 @@
+"""`./run tasks export`: events and signals of recordings as files for notebooks."""
+
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tasks import configuration
+from tasks.cli import command_line
+from tasks.cli.backtest import Assignments, Recordings
+from tasks.configuration import edits, named_strategies
+from tasks.events import KINDS
+from tasks.export import event_columns, files
+from tasks.export import events as exported_events
+from tasks.export import signals as exported_signals
+from tasks.export.rows import RecordingInput, RowSource
+from tasks.frames.model import MAX_LEVELS
+from tasks.frames.plausibility import PlausibilityLimits
+from tasks.settings import load
+
+app = typer.Typer(
+    help="Write events and signals of recordings as Parquet, Arrow or CSV files; needs pyarrow.", no_args_is_help=True
+)
+err = command_line.Console(stderr=True)
+
+Target = Annotated[
+    Path, typer.Option("--to", help=f"The file to write; its suffix says the format: {', '.join(files.SUFFIXES)}.")
+]
+Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
+Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable.")]
+Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only this strategy; repeatable.")]
+Kinds = Annotated[
+    list[str] | None, typer.Option("--kind", help=f"Only this kind of event ({', '.join(KINDS)}); repeatable.")
+]
+Levels = Annotated[int, typer.Option(min=0, max=MAX_LEVELS, help="Levels of each book that have columns.")]
+Salvage = Annotated[bool, typer.Option("--salvage", help="Use the readable part of a damaged recording.")]
+
+
+@app.command()
+def events(
+    *,
+    recordings: Recordings,
+    to: Target,
+    kinds: Kinds = None,
+    symbols: Symbols = None,
+    levels: Levels = event_columns.DEFAULT_LEVELS,
+    force: Force = False,
+    salvage: Salvage = False,
+) -> None:
+    """Write the events of recordings, as strategies would get them: a row each, in the order of the frames.
+
+    Example: ./run tasks export events recording.jsonl.gz --kind trade --to trades.parquet
+    """
+    read = _input(recordings, symbols, salvage=salvage)
+    _write(to, read, partial(exported_events.source, kinds=kinds or KINDS, levels=levels), force=force)
+
+
+@app.command()
+def signals(
+    *,
+    recordings: Recordings,
+    to: Target,
+    symbols: Symbols = None,
+    strategies: Strategies = None,
+    changes: Assignments = None,
+    force: Force = False,
+    salvage: Salvage = False,
+) -> None:
+    """Write the signals of a backtest over recordings, a row each.
+
+    Example: ./run tasks export signals recording.jsonl.gz --to signals.csv
+    """
+    chosen = named_strategies.narrowed(
+        configuration.read(load().strategies_file),
+        symbols or [],
+        strategies or [],
+        map(edits.assignment, changes or []),
+    )
+    read = _input(recordings, symbols, salvage=salvage)
+    _write(to, read, partial(exported_signals.source, configuration=chosen), force=force)
+
+
+def _input(paths: list[Path], symbols: list[str] | None, *, salvage: bool) -> RecordingInput:
+    own = load()
+    limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
+    return RecordingInput(paths, symbols or [], salvage, limits, warn=_warn)
+
+
+def _write(to: Path, read: RecordingInput, source: Callable[[RecordingInput], RowSource], *, force: bool) -> None:
+    """Write a table, show the progress, and say what came out."""
+    with command_line.progress(err) as progress:
+        bar = progress.add_task("lines", total=None)
+        made = source(read._replace(progress=lambda lines: progress.advance(bar, lines)))
+        written = files.write(to, made, force=force)
+    for finding in made.findings():
+        _warn(finding)
+    said = f"{to}: {written.rows:,} {made.schema.name}, {written.size_bytes / 1e6:.1f} MB"
+    err.print(said, highlight=False, soft_wrap=True)
+
+
+def _warn(text: str) -> None:
+    err.print(f"warning: {text}", soft_wrap=True)

@@ -1,0 +1,107 @@
+"""`python -m tasks export` as it is called."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import msgspec
+import pytest
+from typer.testing import CliRunner, Result
+
+from compose.local.processes import ROOT
+from tasks.cli.main import app
+from tasks.errors import RealtimeStrategiesError
+from tests.support import needs
+from tests.support.frames.tables import SUFFIXES
+from tests.support.market import write_market
+from tests.support.waiting import wait_for
+
+
+@pytest.fixture
+def market(tmp_path: Path) -> Path:
+    needs.module("pyarrow")
+    return write_market(tmp_path / "market.jsonl")
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(app, ["export", *map(str, arguments)])
+
+
+def refusal(*arguments: object) -> str:
+    """Return the one line with which the command ends."""
+    error = run(*arguments).exception
+    assert isinstance(error, RealtimeStrategiesError), error
+    assert "\n" not in str(error)
+    return str(error)
+
+
+@pytest.mark.parametrize("suffix", ["parquet", "arrow", "csv", "PARQUET"])
+def test_events_go_to_the_file_that_is_named(market, tmp_path, suffix):
+    target = tmp_path / f"trades.{suffix}"
+    ran = run("events", market, "--kind", "trade", "--symbol", "btcusdt", "--symbol", "ETHUSDT", "--to", target)
+    assert ran.exit_code == 0, ran.output
+    assert ran.stdout == ""
+    assert ran.stderr == f"{target}: 60 events, {target.stat().st_size / 1e6:.1f} MB\n"
+
+
+def test_signals_in_a_file_are_those_that_the_backtest_writes(market, tmp_path):
+    lines, target = tmp_path / "signals.jsonl", tmp_path / "signals.parquet"
+    assert CliRunner().invoke(app, ["backtest", str(market), "--signals", str(lines)]).exit_code == 0
+    assert run("signals", market, "--to", target).exit_code == 0
+    table = needs.module("pyarrow.parquet").read_table(target)
+    ids = [msgspec.json.decode(line)["id"] for line in lines.read_bytes().splitlines()]
+    assert len(ids) > 3
+    assert sorted(table["id"].to_pylist()) == sorted(ids)
+
+
+def test_signals_can_be_those_of_changed_strategies_and_of_some_only(market, tmp_path):
+    target = tmp_path / "signals.csv"
+    changed = ("--set", "orderbook_skew.gate.min_confidence=1.0")
+    ran = run("signals", market, "--to", target, "--strategy", "orderbook_skew", *changed)
+    assert ran.stderr == f"{target}: 0 signals, 0.0 MB\n"
+    assert "nobody" in refusal("signals", market, "--to", target, "--strategy", "nobody")
+
+
+def test_what_can_not_be_written_is_one_clear_line(market, tmp_path):
+    target = tmp_path / "t.csv"
+    assert refusal("events", market, "--to", tmp_path / "t.xlsx").endswith("is one of .parquet, .arrow, .csv")
+    assert run("events", market, "--to", target).exit_code == 0
+    assert refusal("events", market, "--to", target) == f"{target} is there already; --force replaces it"
+    assert run("events", market, "--to", target, "--force", "--levels", 1).exit_code == 0
+    assert "no kind of event is called book" in refusal("events", market, "--to", target, "--force", "--kind", "book")
+    assert refusal("events", tmp_path / "nowhere", "--to", tmp_path / "u.csv").startswith("can't read ")
+    assert {path.name for path in tmp_path.iterdir()} == {market.name, target.name}
+
+
+def test_an_empty_recording_gives_a_file_without_rows_and_a_warning(market, tmp_path):
+    market.write_bytes(b"")
+    for table in ("events", "signals"):
+        ran = run(table, market, "--to", tmp_path / f"{table}.csv")
+        assert ran.exit_code == 0
+        assert ran.stderr.startswith(f"warning: there is nothing in {market}\n")
+        assert len((tmp_path / f"{table}.csv").read_text().splitlines()) == 1
+
+
+@pytest.mark.parametrize("table", ["events", "signals"])
+def test_without_the_library_it_is_one_clear_line_before_the_run(tmp_path, monkeypatch, table):
+    monkeypatch.setitem(sys.modules, "pyarrow", None)
+    said = refusal(table, tmp_path / "nowhere", "--to", tmp_path / "t.csv")
+    assert said == "this needs pyarrow: pip install -r requirements-extras.txt"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_an_export_killed_half_way_leaves_nothing_of_that_name(tmp_path: Path, suffix: str):
+    needs.module("pyarrow")
+    target, market = tmp_path / f"events.{suffix}", write_market(tmp_path / "market.jsonl", seconds=2_000)
+    command = [sys.executable, "-m", "tasks", "export", "events", "-", "--to", str(target), "--levels", "1"]
+    with subprocess.Popen(command, cwd=ROOT, stdin=subprocess.PIPE) as export:
+        assert export.stdin
+        export.stdin.write(market.read_bytes())
+        export.stdin.flush()
+        # It waits for more: the pipe stays open.
+        [part] = wait_for(lambda: [*tmp_path.glob(".*.part")], "its file")
+        wait_for(lambda: export.poll() is not None or part.stat().st_size or suffix == "parquet", "the first rows")
+        assert export.poll() is None
+        export.kill()
+    assert sorted(tmp_path.iterdir()) == [part, market]
+    assert part.suffix == ".part"
