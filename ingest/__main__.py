@@ -4,7 +4,7 @@ import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -134,16 +134,24 @@ def replay(
 def binance(
     symbols: Annotated[list[str], typer.Argument(help="Such as BTCUSDT ETHUSDT.")],
     venue: VenueOption = "spot",
+    books: Annotated[
+        Literal["top", "diff"],
+        typer.Option(help="The exchange's partial books, or books kept from its diff depth and snapshots."),
+    ] = "top",
+    levels: Annotated[
+        int, typer.Option(help="Levels of a book's side: 5, 10 or 20; with --books diff also 50 or 100.")
+    ] = 20,
 ) -> None:
     """Put Binance's live public market data on NATS; no account needed.
 
-    Example: ./run ingest binance BTCUSDT ETHUSDT
+    Example: ./run ingest binance BTCUSDT ETHUSDT --books diff --levels 50
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import binance as feed  # noqa: PLC0415 each command loads only its own
         from ingest.feeds import run_feed  # noqa: PLC0415 the same
+        from ingest.feeds.book_plan import BookPlan  # noqa: PLC0415 the same
 
-        run_feed.run(feed.binance(settings, symbols, venue))
+        run_feed.run(feed.binance(settings, symbols, venue, plan=BookPlan(books, levels)))
 
 
 @app.command()

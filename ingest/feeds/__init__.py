@@ -5,17 +5,22 @@ Only `ingest.__main__` uses them. They know transport, the event loop and, for t
 
 __all__ = [
     "binance",
+    "book_plan",
+    "diff_books",
     "link",
     "proxy",
     "publisher",
     "publishing",
     "record",
     "replay",
+    "request_pace",
     "run_feed",
     "send_window",
     "simulate",
     "simulator",
+    "snapshots",
     "stream_publisher",
     "stream_reader",
     "stream_watch",
+    "tunnel",
 ]

@@ -14,10 +14,13 @@ from urllib.parse import quote
 
 import structlog
 
-from ingest.feeds import proxy, stream_watch
+from ingest.feeds import proxy, snapshots, stream_watch
+from ingest.feeds.book_plan import TOP, BookPlan
+from ingest.feeds.diff_books import DiffBooks
 from ingest.feeds.link import TIMEOUTS, Link, LinkTimeouts
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
+from ingest.feeds.snapshots import TIMINGS, SnapshotClient, SnapshotTimings
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError, SettingsError
 from tasks.events import Venue
 from tasks.frames.model import foreign
@@ -52,9 +55,9 @@ class Endpoint(NamedTuple):
     streams: list[str]
 
 
-def endpoints(settings: Settings, venue: Venue, symbols: list[str]) -> list[Endpoint]:
+def endpoints(settings: Settings, venue: Venue, symbols: list[str], plan: BookPlan = TOP) -> list[Endpoint]:
     """Return where each link goes, with the streams that its URL names."""
-    books = [f"{symbol.lower()}@depth20@100ms" for symbol in symbols]
+    books = [plan.subscribed(symbol) for symbol in symbols]
     trades = [f"{symbol.lower()}@trade" for symbol in symbols]
     of_books, of_trades = {
         "spot": (settings.binance_spot_url, settings.binance_spot_url),
@@ -76,9 +79,17 @@ def endpoints(settings: Settings, venue: Venue, symbols: list[str]) -> list[Endp
 class SilenceMonitor:
     """Detects silent streams: logs them, reports them to ingest, and reopens their links."""
 
-    def __init__(self, publisher: Publisher, venue: Venue, timeouts: LinkTimeouts, streams: Iterable[str]) -> None:
-        """Watch these streams."""
-        self._publisher, self._timeouts = publisher, timeouts
+    def __init__(
+        self,
+        publisher: Publisher,
+        venue: Venue,
+        timeouts: LinkTimeouts,
+        streams: Iterable[str],
+        books: DiffBooks | None = None,
+    ) -> None:
+        """Watch these streams; `books` are made from them, where the feed keeps its own."""
+        self._publisher, self._timeouts, self._books = publisher, timeouts, books
+        self._publish = books.deliver if books else publisher.publish
         self._feed = f"binance {venue} {socket.gethostname()}/{os.getpid()}"
         self._streams = stream_watch.StreamWatch(timeouts.streams, streams)
         self._silent: set[str] = set()
@@ -86,9 +97,9 @@ class SilenceMonitor:
         self._renewals: dict[Link, tuple[float, float]] = {}
 
     async def deliver(self, stream: str, raw: bytes) -> None:
-        """Publish a frame, and note its stream."""
+        """Publish a frame, or the book to which it leads, and note its stream."""
         self._streams.record(stream, time.monotonic())
-        await self._publisher.publish(stream, raw)
+        await self._publish(stream, raw)
 
     async def run(self, links: Mapping[Link, Endpoint]) -> None:
         """Check for silence every few seconds, once all links stand.
@@ -104,7 +115,8 @@ class SilenceMonitor:
             silent = self._streams.silent(now_s)
             self._log_silent(silent)
             self._renew(links, silent, now_s)
-            await self._publisher.report(feed_report.encode(self._report(silent)))
+            unpublished = self._books.unpublished(now_s, self._timeouts.streams.books_s) if self._books else []
+            await self._publisher.report(feed_report.encode(self._report(silent + unpublished)))
 
     def _log_silent(self, silent: list[stream_watch.SilentSubscription]) -> None:
         fresh = [each for each in silent if each.stream not in self._silent]
@@ -147,22 +159,36 @@ def _named(streams: Iterable[str]) -> list[str]:
     return [name for symbol, some in by_symbol.items() for name in ([symbol] if len(some) > 1 else some)]
 
 
-async def binance(settings: Settings, symbols: list[str], venue: Venue, timeouts: LinkTimeouts = TIMEOUTS) -> None:
+async def binance(
+    settings: Settings,
+    symbols: list[str],
+    venue: Venue,
+    timeouts: LinkTimeouts = TIMEOUTS,
+    plan: BookPlan = TOP,
+    timings: SnapshotTimings = TIMINGS,
+) -> None:
     """Publish live frames endlessly. Raises SettingsError and ServerUnavailableError."""
     known = check(symbols)
-    asked = endpoints(settings, venue, known)
+    plan.check()
+    asked = endpoints(settings, venue, known, plan)
     for endpoint in asked:
         proxy.before(endpoint.url)  # what is wrong with it is said before NATS is waited for
     async with publishing(settings) as publisher:
-        monitor = SilenceMonitor(publisher, venue, timeouts, (name for each in asked for name in each.streams))
+        books = None
+        if plan.source == "diff":
+            client = SnapshotClient(snapshots.plan(settings, venue), timings, timeouts)
+            books = DiffBooks(plan, known, client, publisher.publish)
+        monitor = SilenceMonitor(publisher, venue, timeouts, (name for each in asked for name in each.streams), books)
         links = {Link(each.url, monitor.deliver, timeouts): each for each in asked}
-        log.info("going live", symbols=len(known), venue=venue, connections=len(links))
+        log.info("going live", symbols=len(known), venue=venue, books=plan.source, connections=len(links))
         faults: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:
                 for link in links:
                     group.create_task(link.run())
                 group.create_task(monitor.run(links))
+                if books:
+                    group.create_task(books.run())
         except* RealtimeStrategiesError as refused:
             faults = refused.exceptions
         if faults:

@@ -23,7 +23,7 @@ from tasks.telemetry.log_throttle import LogThrottle
 log = structlog.get_logger()
 
 #: HTTP statuses that retrying can't fix: a wrong address, or a country that is not served.
-_REFUSALS = frozenset({400, 401, 403, 404, 451})
+REFUSALS = frozenset({400, 401, 403, 404, 451})
 
 #: Called with the stream's name and the frame's bytes.
 Deliver = Callable[[str, bytes], Awaitable[None]]
@@ -133,7 +133,7 @@ class Link:
             try:
                 socket = await connect(self._url, compression=None, close_timeout=1)
             except (OSError, TimeoutError, InvalidHandshake) as error:
-                if not self._received and isinstance(error, InvalidStatus) and error.response.status_code in _REFUSALS:
+                if not self._received and isinstance(error, InvalidStatus) and error.response.status_code in REFUSALS:
                     raise ServerUnavailableError(f"{self.where} refuses: {error}") from None
                 self._lost(error, proxy.fault(error) if self._proxy else "")
             else:

@@ -4,7 +4,7 @@ import ssl
 from importlib.util import find_spec
 
 from websockets.exceptions import InvalidProxy, InvalidProxyStatus, InvalidURI, ProxyError
-from websockets.proxy import get_proxy, parse_proxy
+from websockets.proxy import Proxy, get_proxy, parse_proxy
 from websockets.uri import parse_uri
 
 from tasks.errors import ServerUnavailableError, SettingsError
@@ -13,7 +13,13 @@ _NAMES = "HTTPS_PROXY or its like"
 
 
 def before(url: str) -> str:
-    """Return host and port of the proxy through which `url` is reached; empty without one.
+    """Return host and port of the proxy through which `url` is reached; empty without one. Raises what `find` raises."""
+    proxy = find(url)
+    return f"{proxy.host}:{proxy.port}" if proxy else ""
+
+
+def find(url: str) -> Proxy | None:
+    """Return the proxy through which a websocket's `url` is reached, if there is one.
 
     Raises ServerUnavailableError: `url` is no websocket's. Raises SettingsError: the proxy can't be used.
     """
@@ -22,7 +28,7 @@ def before(url: str) -> str:
     except InvalidURI as error:
         raise ServerUnavailableError(f"not a websocket address: {error}") from None
     if found is None:
-        return ""
+        return None
     try:
         proxy = parse_proxy(found)
     except InvalidProxy as error:
@@ -32,7 +38,7 @@ def before(url: str) -> str:
         raise SettingsError(f"{_NAMES}: not the address of a proxy") from None
     if proxy.scheme.startswith("socks") and find_spec("python_socks") is None:
         raise SettingsError(f'{_NAMES}: a SOCKS proxy needs python-socks: pip install "python-socks[asyncio]"')
-    return f"{proxy.host}:{proxy.port}"
+    return proxy
 
 
 def fault(error: Exception) -> str:

@@ -38,7 +38,10 @@ class FeedReports:
         return [report for _, report in self._reports.values()]
 
 
-_DO = "see whether the exchange lists and trades these symbols, and BINANCE_*_URL; the feed reopens the link by itself"
+_DO = (
+    "see whether the exchange lists and trades these symbols, BINANCE_*_URL, and whether the feed's log says that it gets no "
+    "snapshots; the feed retries by itself"
+)
 
 
 def _says(report: FeedReport) -> str:

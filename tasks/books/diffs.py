@@ -5,6 +5,8 @@ import msgspec
 from tasks.books.order_book import OrderBook
 from tasks.errors import UNREADABLE
 
+#: Numbers of levels at which servers cut their answers, whatever more is asked for.
+_CUTS = frozenset({100, 500, 1000})
 #: Price and quantity in the exchange's own text.
 TextLevel = tuple[str, str]
 
@@ -68,14 +70,18 @@ class Snapshot:
     ) -> None:
         """Take the best levels, at most `limit` a side; None: these are all. Raises ValueError: one is no level.
 
-        A side with fewer levels than `limit` is the market's whole side.
+        A side with fewer levels than `limit` is the market's whole side, unless it looks as if a lower limit had held.
         """
         self.last_update_id = last_update_id
         self.book = OrderBook()
         # The best last: that is where lists are quickest.
         self.book.set(bids[::-1], asks[::-1])
         if limit is not None:
-            self.book.limit_range(bids=len(bids) >= limit, asks=len(asks) >= limit)
+            self.book.limit_range(bids=_may_be_cut(len(bids), limit), asks=_may_be_cut(len(asks), limit))
+
+
+def _may_be_cut(levels: int, limit: int) -> bool:
+    return levels >= limit or levels in _CUTS
 
 
 def read_snapshot(raw: bytes, limit: int) -> Snapshot | None:

@@ -22,6 +22,7 @@ from tasks.settings.secret_files import SecretFiles
 Port = Annotated[int, Field(ge=0, le=65_535)]
 RedisUrl = Annotated[str, AfterValidator(values.redis_url)]
 WebsocketUrl = Annotated[str, AfterValidator(values.websocket_url)]
+HttpUrl = Annotated[str, AfterValidator(values.http_url)]
 TlsFile = Annotated[str, AfterValidator(values.readable)]
 
 _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
@@ -143,6 +144,12 @@ class Settings(BaseSettings):
     binance_usdm_depth_url: WebsocketUrl = Field("wss://fstream.binance.com/public/stream", description="futures books")
     binance_usdm_trade_url: WebsocketUrl = Field(
         "wss://fstream.binance.com/public/stream", description="futures trades"
+    )
+    binance_spot_rest_url: HttpUrl = Field(
+        "https://api.binance.com/api/v3/depth", description="spot snapshots, for `binance --books diff`"
+    )
+    binance_usdm_rest_url: HttpUrl = Field(
+        "https://fapi.binance.com/fapi/v1/depth", description="futures snapshots, for `binance --books diff`"
     )
 
     @model_validator(mode="after")

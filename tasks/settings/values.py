@@ -38,13 +38,22 @@ def redis_url(value: str) -> str:
 
 def websocket_url(value: str) -> str:
     """Return the address of a websocket, to which a query can be added. Raises ValueError."""
+    return _url(value, "ws", "wss")
+
+
+def http_url(value: str) -> str:
+    """Return an address of a web server, to which a query can be added. Raises ValueError."""
+    return _url(value, "http", "https")
+
+
+def _url(value: str, *schemes: str) -> str:
     try:
         parts = urlsplit(value)
-        usable = parts.scheme in {"ws", "wss"} and bool(parts.hostname) and parts.port != 0
+        usable = parts.scheme in schemes and bool(parts.hostname) and parts.port != 0
     except ValueError:
         usable = False
     if not usable or parts.query or parts.fragment:
-        raise ValueError("must be ws://HOST/PATH or wss://HOST/PATH")
+        raise ValueError("must be " + " or ".join(f"{scheme}://HOST/PATH" for scheme in schemes))
     return value
 
 

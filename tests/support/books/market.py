@@ -23,9 +23,12 @@ class TrueBook(NamedTuple):
 class Market:
     """Changes one level with every id; `history[id]` is the book that the exchange has at that id."""
 
-    def __init__(self, seed: int, venue: str = "spot", first_id: int = 1000, symbol: str = "BTCUSDT") -> None:
+    def __init__(
+        self, seed: int, venue: str = "spot", first_id: int = 1000, symbol: str = "BTCUSDT", fewest: int = 0
+    ) -> None:
+        """`fewest` is how many levels each side always has."""
         self._dice = random.Random(seed)
-        self.venue, self.symbol = venue, symbol
+        self.venue, self.symbol, self._fewest = venue, symbol, fewest
         self._bids = dict.fromkeys(range(PRICES // 2 - 10, PRICES // 2), "1.50")
         self._asks = dict.fromkeys(range(PRICES // 2, PRICES // 2 + 10), "2.00")
         self.id = self._told = first_id
@@ -58,7 +61,7 @@ class Market:
         side = self._dice.randint(0, 1)
         best_bid, best_ask = max(self._bids, default=0), min(self._asks, default=PRICES)
         levels = (self._bids, self._asks)[side]
-        if levels and self._dice.random() < 0.5:
+        if len(levels) > self._fewest and self._dice.random() < 0.5:
             # Mostly near the best price, so that the market moves.
             ranked = sorted(levels, reverse=side == 0)
             price, quantity = ranked[min(int(self._dice.expovariate(0.5)), len(ranked) - 1)], "0.00"

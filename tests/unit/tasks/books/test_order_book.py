@@ -44,6 +44,12 @@ def test_a_range_reaches_as_far_as_the_other_side_has_been():
     assert not moved.proves(3)
 
 
+def test_a_side_cut_to_fewer_levels_than_asked_for_is_not_whole():
+    cut = book(list(range(200, 100, -1)), list(range(201, 301)), limit=1000)
+    assert cut.proves(100)
+    assert not cut.proves(101)
+
+
 def test_an_empty_side_is_whole_where_the_snapshot_had_room():
     assert book([], [10], limit=3).top(5) == ([], [("10", "1")])
 

@@ -160,6 +160,12 @@ def test_an_address_of_the_exchange_that_is_no_websocket_is_refused(monkeypatch,
     assert refusal()[1].startswith("  BINANCE_SPOT_URL: must be ws://HOST/PATH or wss://HOST/PATH")
 
 
+@pytest.mark.parametrize("value", ["wss://h/depth", "https://", "https://h:0", "https://h/?symbol=x", "h"])
+def test_an_address_of_snapshots_that_is_no_web_servers_is_refused(monkeypatch, value):
+    monkeypatch.setenv("BINANCE_USDM_REST_URL", value)
+    assert refusal()[1].startswith("  BINANCE_USDM_REST_URL: must be http://HOST/PATH or https://HOST/PATH")
+
+
 @pytest.mark.parametrize("value", ["a:b", "", "x" * 65])
 def test_a_namespace_is_a_short_word(monkeypatch, value):
     monkeypatch.setenv("NAMESPACE", value)
