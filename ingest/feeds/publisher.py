@@ -10,13 +10,14 @@ from nats.errors import Error
 from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import NotStoredError, ServerUnavailableError, SettingsError
+from tasks.frames import neutral
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings, mask
 from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
 
-#: A frame's subject is this and the name of its stream.
+#: A frame's subject is this and the name of its stream; a venue-neutral frame has its own, which is given for a stream.
 PREFIX = "binance."
 #: How long the server may take to confirm what it was sent, in seconds.
 _FLUSH_S = 5
@@ -181,7 +182,7 @@ class Publisher(FeedConnection):
         """Return a frame's subject. Raises NotStoredError: no server would take it."""
         subject = self._subjects.get(stream)
         if subject is None:
-            subject = PREFIX + stream
+            subject = stream if stream.startswith(neutral.SUBJECTS) else PREFIX + stream
             if _UNFIT.search(subject):
                 raise NotStoredError(f"no NATS subject: {subject[:100]!r}")
             # A feed has few streams; a file may hold anything.

@@ -1,4 +1,4 @@
-"""Writes what comes over NATS into a recording: the payloads' bytes unchanged, one envelope a line."""
+"""Writes what comes over NATS into a recording: the payloads' bytes unchanged, one frame a line."""
 
 import asyncio
 import errno
@@ -16,6 +16,7 @@ import structlog
 from nats.aio.msg import Msg
 
 from ingest.event_loop import end
+from ingest.feeds.link import with_time
 from ingest.feeds.publisher import FeedConnection
 from ingest.feeds.stream_reader import StreamReader
 from ingest.transport.subscribe import listen
@@ -41,9 +42,16 @@ class _Envelope(msgspec.Struct):
     data: msgspec.Raw = msgspec.Raw(b"")
     received_at: Any = None
     timestamp: Any = None
+    venue: Any = None
+    schema: Any = None
+
+
+class _Payload(msgspec.Struct):
+    schema: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Envelope)
+_payload_decoder = msgspec.json.Decoder(_Payload)
 
 
 def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS) -> bytes | None:
@@ -51,12 +59,16 @@ def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS)
 
     `came_ns` is when the stream stored it, or else when it was received, unix nanoseconds: the time of a frame that
     has none of its own.
-    None: it is no JSON object of a known stream, or its time is none that ingest takes.
+    None: it is no JSON object of a known stream nor a venue-neutral frame, or its time is none that ingest takes.
     """
     try:
         envelope = _decoder.decode(raw)
+        is_neutral = b'"schema"' in raw and _is_neutral(envelope)
     except UNREADABLE:
         return None
+    metadata = FrameMetadata(subject, 1, came_ns, None, max_lead_ns, frozenset(KINDS))
+    if is_neutral:
+        return _neutral_line(envelope, raw, metadata)
     stream = envelope.stream or subject.rpartition(".")[2]
     if parse_stream(stream) is None:
         return None
@@ -66,10 +78,25 @@ def line(subject: str, raw: bytes, came_ns: int, max_lead_ns: int = MAX_LEAD_NS)
     received_at_ns = _said_ns(envelope)
     if received_at_ns is None or (max_lead_ns and received_at_ns > came_ns + max_lead_ns):
         # With the time of its arrival ingest would take from the recording what it refused as it came.
-        if _is_refused_for_its_time(raw, FrameMetadata(subject, 1, came_ns, None, max_lead_ns, frozenset(KINDS))):
+        if _is_refused_for_its_time(raw, metadata):
             return None
         received_at_ns = came_ns
-    return b'{"stream":"%b","data":%b,"received_at":%d}' % (stream.encode(), data, received_at_ns)
+    venue = b',"venue":%b' % msgspec.json.encode(envelope.venue) if isinstance(envelope.venue, str) else b""
+    return b'{"stream":"%b","data":%b%b,"received_at":%d}' % (stream.encode(), data, venue, received_at_ns)
+
+
+def _is_neutral(envelope: _Envelope) -> bool:
+    """Whether a frame is a venue-neutral one, bare or in an envelope. Raises what is in UNREADABLE: no object."""
+    schema = _payload_decoder.decode(envelope.data).schema if envelope.data else envelope.schema
+    return isinstance(schema, str)
+
+
+def _neutral_line(envelope: _Envelope, raw: bytes, metadata: FrameMetadata) -> bytes | None:
+    """Return a venue-neutral frame as it is, with the time of its receipt where it says none."""
+    if _is_refused_for_its_time(raw, metadata):
+        return None
+    unbroken = _NEWLINE.sub(b" ", raw.strip())
+    return unbroken if envelope.received_at is not None else with_time(unbroken, metadata.ingested_at_ns)
 
 
 def _said_ns(envelope: _Envelope) -> int | None:
@@ -148,7 +175,7 @@ class Recorder:
         self.counts["left_out"] += 1
         if self._throttle.allow():
             log.warning(
-                "left out: no JSON object of a known stream, or no plausible time",
+                "left out: no JSON object of a known stream, no venue-neutral frame, or no plausible time",
                 subject=subject,
                 so_far=self.counts["left_out"],
             )

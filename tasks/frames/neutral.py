@@ -9,6 +9,7 @@ left out as well: it is the time of receipt then. Unknown fields are refused, so
 without one.
 """
 
+import re
 from typing import Annotated, Any, Literal
 
 import msgspec
@@ -42,6 +43,8 @@ from tasks.frames.symbols import token
 from tasks.frames.timestamps import unix_ns
 
 SCHEMA = "market/1"
+#: All subjects of frames begin with this.
+SUBJECTS = "market."
 #: The kind of a book without bids or without asks.
 ONE_SIDED = "one_sided_book"
 
@@ -160,7 +163,18 @@ def schema() -> dict[str, Any]:
 
 def subject(venue: str, kind: Kind, symbol: str) -> str:
     """Return the NATS subject of a frame: market.kraken.trade.BTC%2FUSD."""
-    return f"market.{venue}.{kind}.{token(symbol)}"
+    return f"{SUBJECTS}{venue}.{kind}.{token(symbol)}"
+
+
+_VENUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
+
+
+def said_subject(venue: Any, kind: Any, symbol: Any) -> str:
+    """Return the subject of a frame that says so; empty: it says none."""
+    said = (venue, kind, symbol)
+    if not (all(isinstance(each, str) for each in said) and _VENUE.fullmatch(venue) and kind in _READERS and symbol):
+        return ""
+    return subject(venue, kind, symbol)
 
 
 def read(document: dict[str, Any], received_at: Any, metadata: FrameMetadata) -> AnyEvent | SkippedFrame:
@@ -181,18 +195,15 @@ def read(document: dict[str, Any], received_at: Any, metadata: FrameMetadata) ->
     receipt = received_at if frame.received_at is None else frame.received_at
     exchange_ns = None if frame.time is None else _time_ns(frame.time)
     at_ms = time_ms(None if exchange_ns is None else exchange_ns // 1_000_000, receipt, None, metadata)
-    id_ = id_of(_id_time_ns(frame, at_ms, exchange_ns, receipt)) if frame.id is None else frame.id
+    receipt_ns = (metadata.stored_at_ns or metadata.ingested_at_ns) if receipt is None else unix_ns(receipt)
+    id_ = id_of(_id_time_ns(frame, exchange_ns or receipt_ns or at_ms * 1_000_000)) if frame.id is None else frame.id
     head = frame.venue, frame.symbol, id_, at_ms, metadata.seq, metadata.ingested_at_ns
     return _event(frame, head)
 
 
-def _id_time_ns(frame: AnyFrame, at_ms: int, exchange_ns: int | None, receipt: Any) -> int:
+def _id_time_ns(frame: AnyFrame, known_ns: int) -> int:
     """Return the time by which an event without id is ordered, as exactly as it is known."""
-    if isinstance(frame, KlineFrame):
-        return frame.close_ms * 1_000_000
-    if exchange_ns is not None:
-        return exchange_ns
-    return (unix_ns(receipt) if receipt is not None else None) or at_ms * 1_000_000
+    return frame.close_ms * 1_000_000 if isinstance(frame, KlineFrame) else known_ns
 
 
 def _time_ns(said: float | str) -> int:

@@ -20,7 +20,7 @@ import msgspec
 from msgspec import UNSET, UnsetType
 
 from tasks.errors import UNREADABLE, RecordingError
-from tasks.frames import encoder, timestamps
+from tasks.frames import encoder, neutral, timestamps
 from tasks.frames.model import parse_stream
 
 #: A frame has 1 MiB at most; the rest is for its envelope. So a bomb of zeros takes no memory.
@@ -28,6 +28,8 @@ MAX_LINE_BYTES = 2 * 1024 * 1024
 #: msgspec's error for JSON that is valid but incomplete.
 _CUT = "Input data was truncated"
 _GZIP_MAGIC = b"\x1f\x8b"
+#: Names of streams by the `e` of their payloads, where the two differ.
+_STREAMS = {"depthUpdate": "depth", "markPriceUpdate": "markPrice"}
 #: Called with one line: which file is damaged, and from where on it is not used.
 Salvage = Callable[[str], None]
 
@@ -37,7 +39,7 @@ class RecordingLine(msgspec.Struct, frozen=True):
 
     #: The frame's bytes, without the newline.
     raw: bytes
-    #: The envelope's; else what the payload's symbol and kind make; empty: it has none.
+    #: The envelope's; else what the payload's symbol and kind make, of a venue-neutral frame its subject; empty: none.
     stream: str
     #: The recorder's clock, else the exchange's, unix nanoseconds; what is no plausible time only orders the lines.
     received_at_ns: int
@@ -61,6 +63,11 @@ class _OwnPayload(msgspec.Struct):
     s: Any = None
     time: Any = None
     lastUpdateId: Any = None  # noqa: N815 the exchange's name
+    o: Any = None
+    schema: Any = None
+    venue: Any = None
+    kind: Any = None
+    symbol: Any = None
 
 
 _decoder = msgspec.json.Decoder(_Envelope)
@@ -144,10 +151,16 @@ def _missing(said: dict[str, Any], payload: _OwnPayload) -> str:
 
 
 def _stream(payload: _OwnPayload) -> str:
-    """Return the name of a bare payload's stream; a book of futures without a depth in its name is a diff."""
-    if not (isinstance(payload.s, str) and isinstance(payload.e, str)):
+    """Return the name of a bare payload's stream, or the subject of a venue-neutral frame; empty: it has none.
+
+    A book of futures without a depth in its name is a diff.
+    """
+    if isinstance(payload.schema, str):
+        return neutral.said_subject(payload.venue, payload.kind, payload.symbol)
+    symbol = payload.o.get("s") if payload.s is None and isinstance(payload.o, dict) else payload.s
+    if not (isinstance(symbol, str) and isinstance(payload.e, str)):
         return ""
-    name = f"{encoder.lower(payload.s)}@{'depth' if payload.e == 'depthUpdate' else payload.e}"
+    name = f"{encoder.lower(symbol)}@{_STREAMS.get(payload.e, payload.e)}"
     return name if parse_stream(name) else ""
 
 

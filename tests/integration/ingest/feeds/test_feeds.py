@@ -25,7 +25,7 @@ from tasks.events import Depth, Trade
 from tasks.frames import model
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import Settings
-from tests.support.feeds import Listener, cancelled, envelope, listening, trade, until, write_recording
+from tests.support.feeds import Listener, cancelled, envelope, listening, text, trade, until, write_recording
 from tests.support.waiting import HANGS_S
 
 #: Nothing listens there.
@@ -136,6 +136,16 @@ async def test_a_replay_of_the_exchanges_own_frames_names_their_streams(nats_url
         await until(lambda: _more_than(listener, 2), "three frames")
     subjects = ["binance.btcusdt@trade", "binance.btcusdt@trade", "binance.nameless"]
     assert listener.messages == list(zip(subjects, path.read_bytes().splitlines(), strict=True))
+
+
+async def test_a_replay_publishes_a_venue_neutral_line_on_its_own_subject(nats_url, tmp_path):
+    frame = {"schema": "market/1", "venue": "kraken", "kind": "trade", "symbol": "BTC/USD", "received_at": 10**18}
+    (tmp_path / "neutral.jsonl").write_bytes(text(frame) + b"\n")
+
+    async with listening(nats_url, "market.>") as listener:
+        await never_past(Settings(nats_url=nats_url), tmp_path / "neutral.jsonl")
+        await until(lambda: listener.messages, "the frame")
+    assert listener.messages == [("market.kraken.trade.BTC%2FUSD", text(frame))]
 
 
 async def test_a_replay_publishes_every_line_unchanged_and_in_order(nats_url, tmp_path):

@@ -91,6 +91,32 @@ def test_a_trade_from_a_feed_whose_clock_is_ahead_gets_the_recorders_time():
     assert json.loads(feed.line("x", raw, NOW_NS) or b"")["received_at"] == NOW_NS
 
 
+def test_the_venue_of_an_envelope_is_kept():
+    raw = b'{"stream":"btcusdt@kline_1m","data":{"e":"kline"},"venue":"usdm","received_at":1723161254087896568}'
+
+    assert feed.line("x", raw, came_ns=NOW_NS) == raw
+
+
+NEUTRAL = {"schema": "market/1", "venue": "kraken", "kind": "trade", "symbol": "BTC/USD", "price": 1, "quantity": 1}
+NEUTRAL |= {"side": "buy"}
+
+
+@pytest.mark.parametrize("frame", [NEUTRAL, {"data": NEUTRAL}], ids=["bare", "in an envelope"])
+def test_a_venue_neutral_frame_is_recorded_as_it_is_with_a_time_of_receipt(frame):
+    subject = "market.kraken.trade.BTC%2FUSD"
+
+    assert feed.line(subject, text(frame), NOW_NS) == text(frame | {"received_at": NOW_NS})
+    assert feed.line(subject, text(frame | {"received_at": NOW_NS - 1}), NOW_NS) == text(
+        frame | {"received_at": NOW_NS - 1}
+    )
+    assert b"\n" not in (feed.line(subject, json.dumps(frame, indent=1).encode(), NOW_NS) or b"\n")
+
+
+@pytest.mark.parametrize("said", [{"time": "yesterday"}, {"received_at": NOW_NS + 3_600 * 10**9}])
+def test_a_venue_neutral_frame_whose_time_ingest_refuses_is_left_out(said):
+    assert feed.line("market.kraken.trade.X", text(NEUTRAL | said), NOW_NS) is None
+
+
 def test_a_bare_payload_gets_stream_from_the_subject_and_time_from_now():
     line = feed.line(f"binance.{STREAM}", b' {"e":"trade",\n "p":"0.10"} \n', came_ns=77)
 

@@ -52,6 +52,13 @@ def test_an_event_without_time_has_that_of_its_receipt():
     assert read(TRADE, time=...).time_ms == METADATA.ingested_at_ns // 10**6
 
 
+def test_without_time_and_id_a_recorded_receipt_makes_the_same_event():
+    bare = {name: value for name, value in TRADE.items() if name not in {"id", "time"}}
+    live = msgspec.structs.replace(ALL, stored_at_ns=AT_MS * 10**6 + 123_456)
+    recorded = json.dumps(bare | {"received_at": live.stored_at_ns}).encode()
+    assert parse(recorded, ALL) == parse(json.dumps(bare).encode(), live)
+
+
 def test_a_frame_in_an_envelope_has_the_envelopes_time_of_receipt():
     bare = {name: value for name, value in TRADE.items() if name != "time"}
     raw = json.dumps({"stream": "BTC%2FUSD", "data": bare, "received_at": AT_MS * 10**6}).encode()
@@ -113,3 +120,9 @@ def test_a_book_without_a_side_is_skipped_and_a_crossed_one_refused():
 
 def test_the_subject_holds_the_symbol_as_one_token():
     assert neutral.subject("kraken", "trade", "BTC/USD.x") == "market.kraken.trade.BTC%2FUSD%2Ex"
+    assert neutral.said_subject("kraken", "trade", "BTC/USD.x") == "market.kraken.trade.BTC%2FUSD%2Ex"
+
+
+@pytest.mark.parametrize("said", [("a.b", "trade", "X"), ("kraken", "ticker", "X"), ("kraken", "trade", ""), (1, 2, 3)])
+def test_what_says_no_venue_kind_and_symbol_has_no_subject(said):
+    assert neutral.said_subject(*said) == ""

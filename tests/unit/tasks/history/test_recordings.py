@@ -99,6 +99,26 @@ def read_one(path: Path, document: object) -> tuple[str, int]:
     return only.stream, only.received_at_ns
 
 
+def test_a_venue_neutral_line_has_the_subject_of_its_frame(tmp_path):
+    frame = {"schema": "market/1", "venue": "kraken", "kind": "kline", "symbol": "BTC/USD", "received_at": AT_NS}
+    assert read_one(tmp_path, frame) == ("market.kraken.kline.BTC%2FUSD", AT_NS)
+    assert read_one(tmp_path, {"data": frame, "received_at": AT_NS}) == ("market.kraken.kline.BTC%2FUSD", AT_NS)
+    assert read_one(tmp_path, frame | {"kind": "none"}) == ("", AT_NS)
+
+
+@pytest.mark.parametrize(
+    ("payload", "stream"),
+    [
+        ({"e": "markPriceUpdate", "E": AT_MS, "s": "BTCUSDT"}, "btcusdt@markPrice"),
+        ({"e": "aggTrade", "E": AT_MS, "s": "BTCUSDT"}, "btcusdt@aggTrade"),
+        ({"e": "forceOrder", "E": AT_MS, "o": {"s": "BTCUSDT"}}, "btcusdt@forceOrder"),
+        ({"e": "forceOrder", "E": AT_MS, "o": 7}, ""),
+    ],
+)
+def test_a_bare_payload_of_any_kind_names_its_stream(tmp_path, payload, stream):
+    assert read_one(tmp_path, payload) == (stream, AT_NS)
+
+
 @pytest.mark.parametrize("unit", [1, 1000])
 @pytest.mark.parametrize(
     ("stream", "payload"), [("btcusdt@trade", TRADE), ("btcusdt@depth20@100ms", USDM_BOOK)], ids=["trade", "book"]
