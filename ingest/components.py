@@ -63,7 +63,7 @@ class Components:
         self.ledger = IngestLedger(settings)
         self.active_configuration = ActiveConfiguration(ConfigurationStore(settings), chosen)
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
-        self.server_probe = ServerProbe(self.ledger, chosen.pools, self.memory_guard)
+        self.server_probe = ServerProbe(self.ledger, chosen.routes(), self.memory_guard)
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch()
         self.sender = self._make_sender()
@@ -120,7 +120,11 @@ class Components:
             self.active_configuration,
             self.source,
             SenderConditions(
-                self.settings.run_limit_s, self.server_probe.workforce, lambda: not self.memory_guard.full, restart
+                self.settings.run_limit_s,
+                self.server_probe.workforce,
+                lambda: not self.memory_guard.full,
+                restart,
+                self.server_probe.held_pools,
             ),
         )
 

@@ -1,6 +1,6 @@
 """The limits and callbacks that the sender is given."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import NamedTuple
 
 from ingest.lanes.task_packing import Workforce
@@ -17,3 +17,5 @@ class SenderConditions(NamedTuple):
     may_send: Callable[[], bool] = lambda: True
     #: Called when the source is read again from further back, with the number up to which frames are counted.
     on_restart: Callable[[int], None] = lambda _: None
+    #: Returns the pools of which nothing may go out: a live worker of theirs can't read their kinds of events.
+    held_pools: Callable[[], Collection[str]] = tuple

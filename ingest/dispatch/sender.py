@@ -127,7 +127,9 @@ class Sender:
 
     def _launch(self) -> list[list[Lane]]:
         """Make batches of what waits and may go out; return the lanes of each task."""
-        ready = [lane for lane in self.lanes if not lane.flight and self._has_something(lane)]
+        held = self.conditions.held_pools()
+        waiting = (lane for lane in self.lanes if not lane.flight and self._has_something(lane))
+        ready = [lane for lane in waiting if lane.id.pool not in held]
         if not ready:
             return []
         tasks = task_packing.plan_tasks(
@@ -210,11 +212,8 @@ class Sender:
         except ValueError:
             log.warning("not a notice", text=line[:100])
             return
-        if (
-            refusal.epoch == str(self.epoch)
-            and refusal.lane in self.lanes
-            and (lane := self.lanes[refusal.lane]).flight
-        ):
+        is_ours = refusal.epoch == str(self.epoch) and refusal.lane in self.lanes
+        if is_ours and (lane := self.lanes[refusal.lane]).flight:
             lane.ended()
             self.refusals.refused(refusal)
 
@@ -276,8 +275,9 @@ class Sender:
         if position is not None:
             self._settle(lane.id, position, noticed=False)
         now_s = time.monotonic()
+        is_held = lane.id.pool in self.conditions.held_pools()
         # A notice may have settled it while the ledger was asked.
-        if batch is None or not lane.overdue(now_s) or self._batch(lane).identity != batch.identity:
+        if batch is None or not lane.overdue(now_s) or self._batch(lane).identity != batch.identity or is_held:
             return
         full = positions.queued.get(lane.id.pool, 0) >= sum(1 for each in self.lanes if each.id.pool == lane.id.pool)
         decision = lane.decide(starts, now_s, copy_life_s=self.conditions.run_limit_s, queue_full=full)

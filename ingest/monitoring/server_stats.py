@@ -18,9 +18,12 @@ from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
 from tasks import invocation
 from tasks.clients.redis_client import FAILED
+from tasks.events import ALWAYS_READ
 from tasks.ledger import heartbeats
 from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding, refusals, workforce
+from tasks.protocol.routing import Pool
+from tasks.protocol.worker_kinds import old_workers, unreadable_pools
 from tasks.settings import mask
 
 
@@ -48,6 +51,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     redis_full: bool = False
     #: Workers that refused a control command lately, and which.
     refused: Sequence[tuple[str, str]] = ()
+    #: The live workers.
+    living: Sequence[heartbeats.LiveWorker] = ()
 
     @property
     def deadletter_age_s(self) -> float:
@@ -58,9 +63,11 @@ class ServerStats(msgspec.Struct, frozen=True):
 class ServerProbe:
     """Queries Redis for its memory, the queues and the live workers."""
 
-    def __init__(self, ledger: IngestLedger, pools: Iterable[str], memory_guard: MemoryGuard) -> None:
+    def __init__(self, ledger: IngestLedger, pools: Iterable[Pool], memory_guard: MemoryGuard) -> None:
         """Report to `memory_guard` how full Redis is."""
         self._ledger, self._pools, self._memory_guard = ledger, tuple(pools), memory_guard
+        self._pool_names = [pool.name for pool in self._pools]
+        self._always_readable = all(ALWAYS_READ.issuperset(pool.kinds) for pool in self._pools)
         self.seen: ServerStats | None = None
         #: Errors by strategy, as the ledger counts them.
         self.errors = ErrorCounts()
@@ -76,9 +83,16 @@ class ServerProbe:
     def findings(self) -> Iterator[Finding]:
         """Yield what is wrong with the workers, while it is known, and the strategies that raise."""
         if self.seen:
-            yield from workforce(self.seen.workforce.listening, self._pools, invocation.command("celery"))
+            yield from workforce(self.seen.workforce.listening, self._pool_names, invocation.command("celery"))
+            yield from old_workers(self.seen.living, self._pools)
             yield from refusals(self.seen.refused)
         yield from self.errors.findings(time.monotonic())
+
+    def held_pools(self) -> frozenset[str]:
+        """Return the pools of which nothing may go out: not every worker of theirs is known to read their kinds."""
+        if self._always_readable:
+            return frozenset()
+        return frozenset(unreadable_pools(self.seen.living if self.seen else (), self._pools))
 
     async def ask(self) -> None:
         """Query all servers. Raises what Redis raises; the last answers are forgotten then."""
@@ -113,7 +127,7 @@ class ServerProbe:
         infos = await self._infos()
         fullest = max(infos.values(), key=_share)
         return ServerStats(
-            queues=await self._ledger.queued(self._pools),
+            queues=await self._ledger.queued(self._pool_names),
             **_of_workers(heartbeats.alive(workers, now_s)),
             deadletters=count,
             deadletters_written=await self._deadletters_written(),
@@ -154,6 +168,7 @@ def _of_workers(living: Sequence[heartbeats.LiveWorker]) -> dict[str, Any]:
     return {
         "workers": len(living),
         "workforce": Workforce((worker.queues, worker.processes) for worker in living),
+        "living": living,
         "refused": [(worker.name, worker.refused) for worker in living if worker.refused],
     }
 

@@ -16,6 +16,7 @@ from redis.backoff import NoBackoff
 
 from tasks.clients.redis_client import connect_async, connection_options
 from tasks.errors import UNREADABLE
+from tasks.events import KINDS
 from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.lua import script
 from tasks.protocol.notice import WORKERS_NOTICE
@@ -38,6 +39,8 @@ class _HeartbeatEntry(msgspec.Struct):
     version: str
     #: The control command that it refused last, if that was lately.
     refused: str = ""
+    #: The kinds of events that its code can read; not said by versions that know only these two.
+    kinds: tuple[str, ...] = ("depth", "trade")
 
 
 class _StoredHeartbeat(_HeartbeatEntry, kw_only=True):
@@ -60,6 +63,8 @@ class LiveWorker(msgspec.Struct, frozen=True):
     clock_ahead_s: float
     #: The control command that it refused last, if that was lately.
     refused: str = ""
+    #: The kinds of events that its code can read.
+    kinds: Sequence[str] = ("depth", "trade")
 
 
 _decode = msgspec.json.Decoder(_StoredHeartbeat).decode
@@ -79,9 +84,8 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[LiveWorker]:
         age_s = now_s - entry.seen_s
         if age_s <= ALIVE_S:
             ahead_s = entry.clock_ms / 1000 - entry.seen_s
-            seen.append(
-                LiveWorker(node, entry.queues, entry.processes, entry.version, age_s, round(ahead_s, 3), entry.refused)
-            )
+            told = entry.queues, entry.processes, entry.version
+            seen.append(LiveWorker(node, *told, age_s, round(ahead_s, 3), entry.refused, entry.kinds))
     return seen
 
 
@@ -122,7 +126,7 @@ class Heartbeat:
 
         `refused` is the control command that it refused last, if that was lately.
         """
-        said = _HeartbeatEntry(time.time_ns() // 10**6, list(queues), processes, VERSION, refused)
+        said = _HeartbeatEntry(time.time_ns() // 10**6, list(queues), processes, VERSION, refused, KINDS)
         await self._call(msgspec.json.encode(said))
 
     async def leave(self) -> None:

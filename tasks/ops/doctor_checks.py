@@ -13,6 +13,7 @@ from tasks.ledger.heartbeats import LiveWorker
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding, Sign, age, workforce
 from tasks.protocol.routing import Pool
+from tasks.protocol.worker_kinds import old_workers
 
 #: The first Redis with all that we use (INFO of several sections, the lag of XINFO GROUPS).
 OLDEST_REDIS = (7, 0)
@@ -180,6 +181,7 @@ def workers(seen: Sequence[LiveWorker], pools: Sequence[Pool]) -> Iterator[Findi
     yield from workforce(
         [worker.queues for worker in seen], [pool.name for pool in pools], invocation.command("celery")
     )
+    yield from old_workers(seen, pools)
     versions = sorted({worker.version for worker in seen})
     if len(versions) > 1:
         says = f"run different versions: {', '.join(versions)}"

@@ -20,4 +20,5 @@ __all__ = [
     "strikes",
     "task_name",
     "utc_time",
+    "worker_kinds",
 ]

@@ -31,6 +31,7 @@ NAMES = (
     "time_ahead",
     "bad_time",
     "configuration_overlay",
+    "workers_too_old",
     "feed_quiet",
     "streams_silent",
     "feed_repeats",

@@ -11,6 +11,7 @@ from compose.local.servers import HOST, free_port, start_redis
 from ingest.ledger import IngestLedger
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.monitoring.server_stats import ServerProbe, ServerStats
+from tasks.protocol.routing import Pool
 from tasks.settings import Settings
 from tests.support.sending import Rig
 from tests.support.waiting import wait_for
@@ -43,7 +44,7 @@ async def test_batches_wait_while_redis_is_almost_full_and_go_out_when_it_is_not
     guard = MemoryGuard(0.9)
 
     async def scenario(rig: Rig) -> None:
-        server_probe = ServerProbe(rig.ledger, ["trade"], guard)
+        server_probe = ServerProbe(rig.ledger, [Pool("trade", ("trade",))], guard)
         await rig.sender.begin()
         rig.offer()
         await rig.sent()
@@ -81,7 +82,7 @@ async def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
     split = Settings(redis_url=redis_url, namespace=namespace).model_copy(update={which: small})
     ledger = IngestLedger(split)
     memory_guard = MemoryGuard(0.9)
-    server_probe = ServerProbe(ledger, ["trade"], memory_guard)
+    server_probe = ServerProbe(ledger, [Pool("trade", ("trade",))], memory_guard)
 
     async def seen() -> ServerStats:
         await server_probe.ask()
@@ -106,7 +107,7 @@ async def test_a_full_server_stops_batches_whichever_of_the_three_it_is(
 async def test_an_unavailable_result_store_neither_blocks_nor_hides_the_ledger(redis_url: str, namespace: str):
     nowhere = f"redis://{HOST}:{free_port()}/0"
     ledger = IngestLedger(Settings(redis_url=redis_url, result_url=nowhere, namespace=namespace))
-    server_probe = ServerProbe(ledger, ["trade"], MemoryGuard(0.9))
+    server_probe = ServerProbe(ledger, [Pool("trade", ("trade",))], MemoryGuard(0.9))
 
     try:
         await server_probe.ask()

@@ -14,6 +14,7 @@ from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from ingest.relay import GROUP
 from tasks.ledger import LedgerKeys
 from tasks.ledger.heartbeats import Heartbeat
+from tasks.protocol.routing import Pool
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S
 
@@ -21,7 +22,7 @@ from tests.support.waiting import HANGS_S
 async def ask(settings: Settings) -> ServerStats:
     """Ask once, with connections of its own."""
     ledger = IngestLedger(settings)
-    server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
+    server_probe = ServerProbe(ledger, [Pool("depth", ("trade",)), Pool("trade", ("trade",))], MemoryGuard(0.9))
     try:
         await server_probe.ask()
     finally:
@@ -79,7 +80,7 @@ async def test_without_the_right_to_info_all_other_figures_are_reported():
 
 async def test_an_answer_stands_until_the_next_one_is_there(settings: Settings):
     ledger = IngestLedger(settings)
-    server_probe = ServerProbe(ledger, ["depth"], MemoryGuard(0.9))
+    server_probe = ServerProbe(ledger, [Pool("depth", ("trade",))], MemoryGuard(0.9))
     await server_probe.ask()
     asking = asyncio.create_task(server_probe.ask())
     seen = []
@@ -109,7 +110,7 @@ async def test_a_raising_strategy_and_a_queue_without_workers_are_found(
     settings: Settings, client: redis.Redis, keys: LedgerKeys
 ):
     ledger = IngestLedger(settings)
-    server_probe = ServerProbe(ledger, ["depth", "trade"], MemoryGuard(0.9))
+    server_probe = ServerProbe(ledger, [Pool("depth", ("trade",)), Pool("trade", ("trade",))], MemoryGuard(0.9))
     listener = Heartbeat(settings, "a@host")
     await listener.announce(1, ["depth"])
     await server_probe.ask()
