@@ -8,13 +8,13 @@ from tasks.protocol.worker_kinds import old_workers, unreadable_pools
 POOLS = (Pool("candles", ("kline",)), Pool("trade", ("trade",)))
 
 
-class Live(NamedTuple):
+class FakeWorker(NamedTuple):
     name: str
     queues: tuple[str, ...] = ("candles", "trade")
     kinds: tuple[str, ...] = ("depth", "trade")
 
 
-NEW = Live("new", kinds=("depth", "trade", "kline"))
+NEW = FakeWorker("new", kinds=("depth", "trade", "kline"))
 
 
 @pytest.mark.parametrize(
@@ -22,10 +22,10 @@ NEW = Live("new", kinds=("depth", "trade", "kline"))
     [
         ([], {"candles": []}),
         ([NEW], {}),
-        ([Live("old")], {"candles": ["old"]}),
-        ([NEW, Live("old")], {"candles": ["old"]}),
-        ([NEW, Live("old", queues=("trade",))], {}),
-        ([Live("old", queues=("trade",))], {"candles": []}),
+        ([FakeWorker("old")], {"candles": ["old"]}),
+        ([NEW, FakeWorker("old")], {"candles": ["old"]}),
+        ([NEW, FakeWorker("old", queues=("trade",))], {}),
+        ([FakeWorker("old", queues=("trade",))], {"candles": []}),
     ],
 )
 def test_a_pool_waits_until_every_worker_of_its_queue_reads_its_kinds(workers, held):
@@ -34,5 +34,5 @@ def test_a_pool_waits_until_every_worker_of_its_queue_reads_its_kinds(workers, h
 
 def test_only_a_pool_that_old_workers_hold_up_is_a_finding():
     assert list(old_workers([], POOLS)) == []
-    [finding] = old_workers([NEW, Live("old")], POOLS)
+    [finding] = old_workers([NEW, FakeWorker("old")], POOLS)
     assert (finding.name, finding.what) == ("workers_too_old", "queue candles")
