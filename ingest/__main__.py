@@ -11,14 +11,13 @@ import typer
 from tasks import invocation
 from tasks.cli import command_line
 from tasks.errors import RealtimeStrategiesError, SettingsError
-from tasks.events import Venue
 from tasks.settings import Settings, load
 from tasks.telemetry import terminal
 from tasks.telemetry.logs import configure_logging, log_hints
 
 app = command_line.top(rich_markup_mode="markdown")
 
-VenueOption = Annotated[Venue, typer.Option(help="The market: spot, or USD-M futures.")]
+VenueOption = Annotated[Literal["spot", "usdm"], typer.Option(help="The market: spot, or USD-M futures.")]
 SecondsOption = Annotated[
     float | None, typer.Option(min=0.001, help="Stop after so many seconds.", show_default="never")
 ]

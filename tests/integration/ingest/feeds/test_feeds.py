@@ -238,6 +238,7 @@ async def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked(
         (["replay", "none.jsonl"], "can't read none.jsonl: No such file or directory"),
         (["replay", "none.jsonl", "--speed", "0"], "--speed takes a number above 0, or max"),
         (["binance", "BTC/USDT"], "did you mean BTCUSDT?"),
+        (["binance", "BTCUSDT", "--levels", "50"], "--levels takes 5, 10, 20 with --books top, not 50"),
         (["record", "none/here.jsonl"], "can't write none/here.jsonl: No such file or directory"),
     ],
 )
@@ -258,6 +259,14 @@ def test_what_goes_wrong_is_one_line_and_status_1(arguments, said):
     assert len(errors) == 1, ended.stderr
     assert errors[0].startswith("error: ")
     assert said in errors[0]
+
+
+@pytest.mark.parametrize("arguments", [["simulate", "--venue", "mars"], ["binance", "BTCUSDT", "--venue", "mars"]])
+def test_a_venue_that_a_feed_does_not_know_is_a_wrong_option(arguments):
+    command = [sys.executable, "-m", "ingest", *arguments]
+    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 2
+    assert "'mars' is not one of" in " ".join(ended.stderr.split())
 
 
 @pytest.mark.parametrize("command", ["simulate", "replay", "binance", "record"])

@@ -1,5 +1,8 @@
 """How much of a book is known, beyond its snapshot's range and after the market has moved."""
 
+import re
+from pathlib import Path
+
 from tasks.books.diffs import Snapshot, read_diff, read_snapshot
 from tasks.books.order_book import OrderBook
 
@@ -68,3 +71,17 @@ def test_what_is_no_diff_or_no_snapshot_is_told():
     assert read_snapshot(b'{"code":-1121,"msg":"Invalid symbol."}', 5) is None
     assert read_snapshot(b'{"lastUpdateId":1,"bids":[["x","1"]],"asks":[]}', 5) is None
     assert read_snapshot(b'{"lastUpdateId":1,"bids":[["1","1"]],"asks":[],"E":1}', 5) is not None
+
+
+def test_recorded_diffs_of_every_market_are_read(recordings: Path):
+    """As others recorded them, in years and markets of all kinds."""
+    lines = (recordings / "odd-frames.jsonl").read_bytes().splitlines()
+    raw = [line for line in lines if re.search(rb'"stream":"\w+@depth@\w+"', line)]
+    diffs = [read_diff(line) for line in raw]
+    assert len(diffs) == 8
+    for diff in diffs:
+        assert diff is not None
+        assert diff.after < diff.u
+        made = OrderBook()
+        made.set(diff.b, diff.a)
+        assert made.top(5000) is not None
