@@ -12,8 +12,8 @@ from tasks.export.rows import RowSource
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Rows that are held as objects at a time: a book of 20 levels is about 4 kB.
-BATCH_ROWS = 4_096
+#: Rows that are held as objects at a time: a book of 100 levels is about 30 kB.
+BATCH_ROWS = 2_048
 #: Before each name in a schema's metadata.
 PREFIX = "realtime_strategies."
 
@@ -33,7 +33,6 @@ def schema(source: RowSource) -> "pa.Schema":
         "string": arrow.string(),
         "int64": arrow.int64(),
         "float64": arrow.float64(),
-        "bool": arrow.bool_(),
         "time_us": arrow.timestamp("us", tz="UTC"),
         "time_ns": arrow.timestamp("ns", tz="UTC"),
     }

@@ -14,8 +14,8 @@ from tasks.export.rows import RowSource
 if TYPE_CHECKING:
     import pyarrow as pa
 
-#: Of a row group, which readers load as one.
-PARQUET_ROWS = 65_536
+#: Of a row group, before it is encoded: readers, and this writer, hold one in memory as a whole.
+ROW_GROUP_BYTES = 32 * 1024 * 1024
 #: Writes a batch.
 Write = Callable[["pa.RecordBatch"], None]
 
@@ -57,16 +57,17 @@ def _parquet(file: BinaryIO, fields: "pa.Schema") -> Iterator[Write]:
     with parquet.ParquetWriter(file, fields, compression="zstd") as writer:
 
         def flush() -> None:
-            writer.write_table(make_table(waiting, fields), PARQUET_ROWS)
+            writer.write_table(make_table(waiting, fields))
             waiting.clear()
 
         def add(batch: "pa.RecordBatch") -> None:
             waiting.append(batch)
-            if sum(each.num_rows for each in waiting) >= PARQUET_ROWS:
+            if sum(each.nbytes for each in waiting) >= ROW_GROUP_BYTES:
                 flush()
 
         yield add
-        flush()
+        if waiting:
+            flush()
 
 
 @contextmanager

@@ -72,6 +72,15 @@ def test_the_part_does_give_signals_of_trades_and_books(spot):
     assert spot.errors == {}
 
 
+def test_lines_in_several_calls_give_what_they_give_in_one(part, spot):
+    whole = Backtest(configuration())
+    lines = list(read(part[SPOT]))
+    for start in range(0, PART, 700):
+        whole.work(lines[start : start + 700])
+    result = whole.result(took_s=0)
+    assert (result.digest, result.frames) == (spot.digest, spot.frames)
+
+
 @pytest.mark.parametrize("batch_events", [1, 7, 100, 10**9])
 def test_the_batch_size_never_changes_the_digest(part, spot, batch_events):
     again = Backtest(configuration(), batch_events).run(read(part[SPOT]))

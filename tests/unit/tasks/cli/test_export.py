@@ -105,3 +105,14 @@ def test_an_export_killed_half_way_leaves_nothing_of_that_name(tmp_path: Path, s
         export.kill()
     assert sorted(tmp_path.iterdir()) == [part, market]
     assert part.suffix == ".part"
+
+
+@pytest.mark.parametrize("suffix", SUFFIXES)
+def test_a_full_disk_is_one_clear_line_and_leaves_no_file(tmp_path: Path, suffix: str):
+    needs.module("pyarrow")
+    target, market = tmp_path / f"events.{suffix}", write_market(tmp_path / "market.jsonl", seconds=300)
+    command = [sys.executable, "-m", "tasks", "export", "events", str(market), "--to", str(target)]
+    limited = ["sh", "-c", 'ulimit -f 8; exec "$@"', "sh", *command]
+    ran = subprocess.run(limited, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (ran.returncode, ran.stderr) == (1, f"error: can't write {target}: File too large\n")
+    assert [*tmp_path.iterdir()] == [market]

@@ -53,6 +53,16 @@ def test_what_batches_leave_behind_adds_up():
     assert (len(ledger.letters), ledger.counts.of("errors", "grumpy")) == (2, 2)
 
 
+def test_signals_that_are_taken_are_held_no_longer():
+    ledger, chosen = MemoryLedger(SOURCE), strategies()
+    first = ledger.run(POOL, trades(1, BAD), chosen, VERSION)
+    assert ledger.take_signals() == list(first.signals) != []
+    assert (ledger.signals, ledger.letters, ledger.audit) == ([], [], [])
+    second = ledger.run(POOL, trades(2, start=3), chosen, VERSION)
+    assert ledger.take_signals() == list(second.signals) != []
+    assert ledger.counts == first.counts + second.counts
+
+
 @given(feeds(), st.integers(1, 10))
 def test_a_batch_that_is_run_again_changes_nothing(events, size):
     ledger, chosen = MemoryLedger(SOURCE), strategies()

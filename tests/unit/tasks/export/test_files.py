@@ -12,6 +12,8 @@ import pytest
 from tasks.errors import RecordingError, SettingsError
 from tasks.events import KINDS, AggTrade, AnyEvent, BookTicker, Kline, Liquidation, MarkPrice
 from tasks.export import arrow, files
+from tasks.frames.model import MAX_LEVELS
+from tests.support import needs
 from tests.support.events import TIME_MS, book, trade
 from tests.support.frames.tables import SUFFIXES, events_of, read_table, source_of
 
@@ -83,11 +85,24 @@ def test_any_double_keeps_its_value_in_text(tmp_path):
         assert [float(row["price"]) for row in csv.DictReader(file)] == prices
 
 
-def test_more_rows_than_a_batch_and_a_row_group_keep_their_order(path):
-    count = files.PARQUET_ROWS + arrow.BATCH_ROWS + 1
+def test_more_rows_than_a_batch_keep_their_order(path):
+    count = 2 * arrow.BATCH_ROWS + 1
     files.write(path, source_of((trade(seq=number) for number in range(count)), ["trade"]))
     read = read_table(path, arrow.schema(source_of([], ["trade"])))
     assert read["frame"].to_pylist() == list(range(count))
+
+
+def test_a_row_group_is_bounded_and_larger_than_a_batch(tmp_path):
+    """A reader holds a row group as a whole, and so does the writer."""
+    path = tmp_path / "books.parquet"
+    wide, count = MAX_LEVELS, 8 * arrow.BATCH_ROWS
+    files.write(path, source_of((book(seq=number) for number in range(count)), ["depth"], wide))
+    file = needs.module("pyarrow.parquet").ParquetFile(path)
+    groups = [file.read_row_group(number) for number in range(file.num_row_groups)]
+    assert len(groups) > 1
+    assert groups[0].num_rows > arrow.BATCH_ROWS
+    assert max(group.nbytes for group in groups) < 2 * files.ROW_GROUP_BYTES
+    assert [frame for group in groups for frame in group["frame"].to_pylist()] == list(range(count))
 
 
 def test_a_table_without_rows_has_its_columns(path):
