@@ -154,6 +154,19 @@ def binance(
 
 
 @app.command()
+def schema() -> None:
+    """Print the JSON Schema of a venue-neutral frame, by which anybody can publish any market.
+
+    Such a frame is JSON on `market.<venue>.<kind>.<symbol>`; docs/feeds.md has the rules and an example.
+    """
+    import msgspec  # noqa: PLC0415 each command loads only its own
+
+    from tasks.frames import neutral  # noqa: PLC0415 the same
+
+    print(msgspec.json.format(msgspec.json.encode(neutral.schema()), indent=2).decode())
+
+
+@app.command()
 def record(
     file: Annotated[Path, typer.Argument(help="Where to write; gzipped when the name ends in .gz.")],
     seconds: SecondsOption = None,

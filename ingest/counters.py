@@ -7,6 +7,9 @@ from tasks.events import Kind, Venue
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.telemetry.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
+#: So many pairs of venue and kind are counted apart.
+MAX_STREAMS = 500
+
 
 class Distribution:
     """A histogram. prometheus_client's costs ten times as much, and this one is updated with every event."""
@@ -49,7 +52,9 @@ class Counters:
         """Count a frame that is an event."""
         self.totals[FRAMES] += 1
         self.totals[EVENTS] += 1
-        self.events[venue, kind] += 1
+        # The name of a venue comes from outside.
+        is_known = (venue, kind) in self.events or len(self.events) < MAX_STREAMS
+        self.events[venue if is_known else "other", kind] += 1
 
     def restart(self, counted: int) -> None:
         """Count again from the frame after `counted`; the ledger is not to learn of what came since."""

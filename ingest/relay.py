@@ -21,6 +21,7 @@ from ingest.ledger.lease import NotLeadingError
 from ingest.transport.flush import confirming_publishes
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import UNREADABLE
+from tasks.frames import symbols
 from tasks.ledger import LedgerKeys, script
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
@@ -201,7 +202,10 @@ class Relay:
         if 0 < self._settings.signal_max_age_s < age_s:
             return "stale"
         subject = self._settings.signal_subject.format(
-            strategy=_token(head.strategy), symbol=head.symbol, action=head.action, venue=head.metadata.get("venue", "")
+            strategy=_token(head.strategy),
+            symbol=symbols.token(head.symbol),
+            action=head.action,
+            venue=symbols.token(head.metadata.get("venue", "")),
         )
         size = len(packed) + HEADERS_BYTES + len(head.id.encode())
         if size > self._nats.max_payload:

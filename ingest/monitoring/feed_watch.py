@@ -106,7 +106,9 @@ class FeedWatch:
             stream = self._streams[key]
         except KeyError:
             stream = self._streams[key] = FeedStream(event, self._wants(event.symbol, event.kind))
-        if event.id > stream.top_id or event.time_ms > stream.top_ms + NEW_GENERATION_MS:
+        # Without ids, several events may be of one time.
+        rises = event.id > stream.top_id or event.id == stream.top_id < 0
+        if rises or event.time_ms > stream.top_ms + NEW_GENERATION_MS:
             stream.top_id, stream.top_ms = event.id, event.time_ms
         else:
             stream.repeats += 1

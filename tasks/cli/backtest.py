@@ -16,6 +16,7 @@ from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies
 from tasks.errors import RecordingError, SettingsError
 from tasks.frames.plausibility import PlausibilityLimits
+from tasks.frames.symbols import meant
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used
@@ -142,7 +143,7 @@ def _words(text: str) -> list[str]:
 
 
 def _refuse_unknown(wanted: list[str], known: list[str]) -> None:
-    if unknown := sorted({symbol.upper() for symbol in wanted} - set(known)):
+    if unknown := sorted({meant(symbol, known) for symbol in wanted} - set(known)):
         raise RecordingError(f"no {', '.join(unknown)} in what was read; it has {', '.join(known) or 'no symbols'}")
 
 

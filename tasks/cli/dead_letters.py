@@ -19,6 +19,7 @@ from tasks.cli.time_arguments import (
 from tasks.clients.nats_client import NatsClient
 from tasks.configuration import registry
 from tasks.errors import ServerUnavailableError, SettingsError
+from tasks.frames.symbols import spellings
 from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
 from tasks.ops.retry import Retry, RetryResult
@@ -57,7 +58,7 @@ def _chosen(
     return DeadLetterFilter(
         frozenset(reasons or ()),
         frozenset(map(registry.carried_name, strategies or ())),
-        frozenset(map(str.upper, symbols or ())),
+        frozenset().union(*map(spellings, symbols or ())),
         since_ms(since, now_ms) if since else 0,
         since_ms(until, now_ms, "--until") if until else None,
         last,

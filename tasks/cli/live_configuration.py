@@ -12,9 +12,10 @@ from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies, registry
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError
+from tasks.frames.symbols import meant
 from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore, EditResult
 from tasks.ledger.reader import LedgerReader
-from tasks.settings import Settings, load
+from tasks.settings import load
 
 app = typer.Typer()
 out = command_line.Console(soft_wrap=True)
@@ -88,21 +89,22 @@ def set_(
     settings, assigned = load(), edits.assignments(values)
 
     def wanted(found: ConfigurationInForce) -> Overlay:
-        named = named_strategies.values(found.configuration, name, assigned, pool, symbol)
+        known = LedgerReader(settings).symbols() if symbol else set()
+        of_symbol = meant(symbol, known | found.configuration.symbols())
+        named = named_strategies.values(found.configuration, name, assigned, pool, of_symbol)
         if symbol and not force:
-            _check_symbol(settings, found, symbol.upper())
+            _check_symbol(of_symbol, known, found.configuration.symbols())
         return named
 
     show_change(ConfigurationStore(settings).set(wanted, reason, author_or_you(author)))
 
 
-def _check_symbol(settings: Settings, found: ConfigurationInForce, symbol: str) -> None:
+def _check_symbol(symbol: str, seen: set[str], configured: set[str]) -> None:
     """Refuse a symbol of which neither the ledger nor the configuration knows anything."""
-    seen = LedgerReader(settings).symbols()
     if not seen:
         out.print(f"nothing has come in yet: whether there is a symbol {symbol} is not known")
         return
-    known = seen | found.configuration.symbols()
+    known = seen | configured
     if symbol in known:
         return
     close = difflib.get_close_matches(symbol, sorted(known), n=3, cutoff=0.7)

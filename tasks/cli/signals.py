@@ -13,6 +13,7 @@ from tasks.cli.command_line import AsJson
 from tasks.cli.time_arguments import since_ms
 from tasks.configuration import registry
 from tasks.errors import UNREADABLE, LedgerError, SettingsError
+from tasks.frames.symbols import spellings
 from tasks.ledger.reader import LedgerReader
 from tasks.ledger.signal_stream import SignalStream, Takes
 from tasks.settings import load
@@ -82,7 +83,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")
     chosen = SignalFilter(
         frozenset(map(registry.carried_name, strategy or ())),
-        frozenset(map(str.upper, symbol or ())),
+        frozenset().union(*map(spellings, symbol or ())),
         frozenset(action or ()),
     )
     found = _found(reader, chosen.takes, _begin_ms(reader, since), last, follow=follow)

@@ -22,14 +22,14 @@ from tasks.strategy import AnyStrategy
 app = typer.Typer(help="Records and states in the ledger: look at them, reset a strategy.", no_args_is_help=True)
 
 Pool = Annotated[str, typer.Option(help="Only in this pool.", show_default="all")]
-Venue = Annotated[str, typer.Option(help="Only of this venue: spot or usdm.", show_default="all")]
+Venue = Annotated[str, typer.Option(help="Only of this venue: spot, usdm, kraken ...", show_default="all")]
 Symbol = Annotated[
     str, typer.Option(help="Only of this symbol; `all` is the state that symbols share.", show_default="every")
 ]
 
 
 def _chosen(pool: str, venue: str, symbol: str, strategy: str) -> StateFilter:
-    return StateFilter(pool, venue, symbol if symbol == "all" else symbol.upper(), registry.carried_name(strategy))
+    return StateFilter(pool, venue, symbol, registry.carried_name(strategy))
 
 
 @app.command()
@@ -102,16 +102,19 @@ def reset(
     """
     states = StateStore(load())
     chosen = _chosen(pool, venue, symbol, strategy)
-    names = sorted(each.name for each in states.find(chosen))
+    found = sorted(each.name for each in states.find(chosen))
+    # A symbol that is spelled as it was typed is the one that is meant.
+    names = [name for name in found if name.symbol == symbol] or found
     if not names:
         raise LedgerError(
             f"there is no such state of {strategy!r}; `./run tasks state show` lists those that there are"
         )
     if not yes:
         typer.confirm(f"remove {_format_names(names)} for good?", abort=True, err=True)
-    for found, of_pool in groupby(names, lambda name: name.pool):
-        done = StateReset(found, names[0].what, chosen.venue, chosen.symbol, author or getpass.getuser(), reason)
-        typer.echo(f"pool {found}: removed {states.reset(done, list(of_pool)):,}")
+    named = names[0].symbol if symbol else ""
+    for in_pool, of_pool in groupby(names, lambda name: name.pool):
+        done = StateReset(in_pool, names[0].what, venue, named, author or getpass.getuser(), reason)
+        typer.echo(f"pool {in_pool}: removed {states.reset(done, list(of_pool)):,}")
 
 
 def _format_names(names: list[StateField]) -> str:

@@ -10,6 +10,7 @@ from tasks.configuration import registry
 from tasks.configuration.model import Configuration, check
 from tasks.configuration.overlay import ALL, Overlay, applied, of_strategy
 from tasks.errors import SettingsError
+from tasks.frames.symbols import spellings
 
 
 def strategy_names(configuration: Configuration) -> list[str]:
@@ -67,7 +68,7 @@ def apply(
 def only(configuration: Configuration, symbols: Iterable[str], strategies: Iterable[str]) -> Configuration:
     """Return the configuration with these symbols and strategies only; none given means all. Raises SettingsError."""
     tables = configuration.tables()
-    wanted_symbols = {symbol.upper() for symbol in symbols}
+    wanted_symbols = frozenset[str]().union(*map(spellings, symbols))
     wanted = {registry.configured_name(configuration, name) for name in strategies}
     for pool in tables["pools"].values():
         pool["strategies"] = {name: it for name, it in pool["strategies"].items() if not wanted or name in wanted}

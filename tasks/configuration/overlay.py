@@ -106,12 +106,13 @@ def of_strategy(name: str, values: dict[str, Any], pool: str = "", symbol: str =
     """Return assignments (`gate.X` is the gate's X) as values of a strategy, or of `all`. Raises SettingsError."""
     if name == ALL and (symbol or pool or not all(key.startswith(_GATE) for key in values)):
         raise SettingsError("for all strategies only gates can be set: gate.killed=true")
-    return tuple(_of_strategy(name, key, value, pool, symbol.upper()) for key, value in values.items())
+    return tuple(_of_strategy(name, key, value, pool, symbol) for key, value in values.items())
 
 
 def _of_strategy(name: str, key: str, value: Any, pool: str, symbol: str) -> RuntimeValue:
     if key.startswith("symbols.") and key.count(".") > 1:
-        _, symbol, key = key.split(".", 2)
+        # A symbol may hold dots, the name of a parameter none.
+        symbol, _, key = key.removeprefix("symbols.").rpartition(".")
     if key in _TABLES or key.startswith("symbols."):
         raise SettingsError(f"{key} is a table: set what is in it, such as gate.killed=true or levels=5 for a symbol")
     if key.startswith(_GATE):

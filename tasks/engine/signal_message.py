@@ -11,6 +11,7 @@ from uuid import UUID, uuid5
 from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.events import AnyEvent, Kind, Venue
+from tasks.frames.symbols import token
 from tasks.protocol.digest import canonical
 from tasks.protocol.utc_time import utc_iso_ms
 from tasks.strategy import Action, AnyStrategy, Signal
@@ -78,7 +79,8 @@ def message(signal: Signal, strategy: AnyStrategy, event: AnyEvent, config_versi
     """Return a strategy's signal in the form of the contract, as canonical JSON. Raises pydantic.ValidationError."""
     symbol = signal.symbol or event.symbol
     name = (
-        f"{strategy.name}|{signal.action}|{symbol}|{event.venue}|{event.symbol}|{event.kind}|{event.id}|{event.time_ms}"
+        f"{strategy.name}|{signal.action}|{token(symbol)}|"
+        f"{event.venue}|{token(event.symbol)}|{event.kind}|{event.id}|{event.time_ms}"
     )
     identity = str(uuid5(ID_NAMESPACE, name))
     contract = SignalMessage(

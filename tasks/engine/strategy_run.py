@@ -15,6 +15,7 @@ from tasks.engine.gate_history import GateHistory, HeldReason
 from tasks.engine.signal_message import message
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Venue
+from tasks.frames.symbols import token
 from tasks.strategy import HOOKS, AnyStrategy, Signal, State
 
 #: More is a strategy that has lost its way: a generator that never ends.
@@ -60,7 +61,7 @@ _unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 def field(venue: Venue, symbol: str, strategy: AnyStrategy) -> str:
     """Return the name of the state's field in the hash of its pool."""
-    return f"state:{venue}:{symbol if strategy.key == 'symbol' else 'all'}:{strategy.name}"
+    return f"state:{venue}:{token(symbol) if strategy.key == 'symbol' else 'all'}:{strategy.name}"
 
 
 class StrategyRun:

@@ -158,7 +158,8 @@ _NUMBERS = ("price", "quantity", "bid", "bid_quantity", "ask", "ask_quantity", "
 
 def schema() -> dict[str, Any]:
     """Return the JSON Schema of a frame."""
-    return _adapter.json_schema(by_alias=True)
+    dialect = {"$schema": "https://json-schema.org/draft/2020-12/schema"}
+    return dialect | {"title": f"Venue-neutral frame, {SCHEMA}"} | _adapter.json_schema(by_alias=True)
 
 
 def subject(venue: str, kind: Kind, symbol: str) -> str:

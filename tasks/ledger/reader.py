@@ -9,6 +9,7 @@ from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
+from tasks.frames.symbols import symbol_of
 from tasks.ledger import pager
 from tasks.ledger.keys import LedgerKeys
 from tasks.protocol.counters import Counts
@@ -80,7 +81,7 @@ class LedgerReader:
         found: set[str] = set()
         for key in self.client.scan_iter(match=f"{self.keys.pool('')}*", count=CHUNK):
             for field, _ in self.client.hscan_iter(key, match="record:*:*:*", count=CHUNK):
-                found.add(field.decode(errors="replace").split(":")[2])
+                found.add(symbol_of(field.decode(errors="replace").split(":")[2]))
         return found
 
     def counters(self) -> Counts:

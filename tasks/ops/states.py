@@ -13,6 +13,7 @@ import msgspec
 from tasks.clients.redis_client import connect, connection_options
 from tasks.engine.strategy_run import SavedState
 from tasks.errors import UNREADABLE, UnreadableEntryError
+from tasks.frames.symbols import spellings, symbol_of, token
 from tasks.ledger import pager, script
 from tasks.ledger.reader import CHUNK, LedgerReader
 from tasks.protocol.records import Record, unpack
@@ -38,7 +39,7 @@ class StateField(NamedTuple):
     @property
     def field(self) -> str:
         """The field."""
-        return ":".join(("state" if self.is_state else "record", self.venue, self.symbol, self.what))
+        return ":".join(("state" if self.is_state else "record", self.venue, token(self.symbol), self.what))
 
     @classmethod
     def parse(cls, pool: str, field: bytes) -> "StateField | None":
@@ -47,7 +48,7 @@ class StateField(NamedTuple):
         if len(words) < 4 or words[0] not in {"record", "state"}:
             return None
         kind, venue, symbol, what = words
-        return cls(pool, venue, symbol, kind == "state", what)
+        return cls(pool, venue, symbol_of(symbol), kind == "state", what)
 
 
 class StateFilter(NamedTuple):
@@ -55,19 +56,23 @@ class StateFilter(NamedTuple):
 
     pool: str = ""
     venue: str = ""
+    #: As typed: upper case is meant too.
     symbol: str = ""
     #: Given, only states are meant.
     strategy: str = ""
 
     def takes(self, name: StateField) -> bool:
         """Return whether a field is selected."""
-        pairs = zip(self, (name.pool, name.venue, name.symbol, name.what), strict=True)
+        pairs = ((self.pool, name.pool), (self.venue, name.venue), (self.strategy, name.what))
+        if self.symbol and name.symbol not in spellings(self.symbol):
+            return False
         return all(not wanted or wanted == value for wanted, value in pairs) and (name.is_state or not self.strategy)
 
     @property
     def pattern(self) -> str:
         """The pattern for HSCAN: it matches these fields, and possibly others."""
-        words = [_GLOB.sub(r"\\\g<0>", word) or "*" for word in self[1:]]
+        symbol = "" if len(spellings(self.symbol)) > 1 else token(self.symbol)
+        words = [_GLOB.sub(r"\\\g<0>", word) or "*" for word in (self.venue, symbol, self.strategy)]
         return ":".join(("state" if self.strategy else "*", *words))
 
 

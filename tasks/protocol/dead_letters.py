@@ -6,6 +6,7 @@ Each kind has a function here, which words it and cuts what is too long: `refuse
 
 import re
 import traceback
+from contextlib import suppress
 from typing import Literal
 
 import msgspec
@@ -43,6 +44,9 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
         """The event's symbol; of a frame or a signal the one that it seems to name, or none."""
         if self.event:
             return self.event.symbol
+        if kept := _KEPT_SYMBOL.search(self.raw):
+            with suppress(*UNREADABLE):
+                return str(msgspec.json.decode(kept[1]))
         stream = parse_stream(self.subject.rpartition(".")[2][:_MAX_NAME]) if self.subject else None
         named = _SYMBOL.search(self.raw)
         return stream.symbol if stream else named[1].decode(errors="replace").upper() if named else ""
@@ -61,7 +65,9 @@ class DeadLetter(msgspec.Struct, frozen=True, omit_defaults=True):
 
 _decoder = msgspec.json.Decoder(DeadLetter)
 _MAX_NAME = 100
-_SYMBOL = re.compile(rb'"(?:stream|symbol|s)"\s*:\s*"([^"@]{1,40})["@]')
+#: Of Binance's frames, in either case; of signals and venue-neutral frames, as it is.
+_SYMBOL = re.compile(rb'"(?:stream|s)"\s*:\s*"([^"@]{1,40})["@]')
+_KEPT_SYMBOL = re.compile(rb'"symbol"\s*:\s*("(?:[^"\\]|\\.){1,400}")')
 _STRATEGY = re.compile(rb'"strategy"\s*:\s*"([^"]{1,100})"')
 
 

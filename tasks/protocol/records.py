@@ -12,6 +12,7 @@ from typing import Literal
 import msgspec
 
 from tasks.events import AnyEvent, Event, Kind, Position, Venue
+from tasks.frames.symbols import token
 
 #: An id may fall only where time rose by more than this: then the feed restarted.
 NEW_GENERATION_MS = 60_000
@@ -93,7 +94,7 @@ def field(event: Event) -> str:
 
 def named(venue: Venue, symbol: str, kind: Kind) -> str:
     """Return the name of a stream's record in the hash of its pool."""
-    return f"record:{venue}:{symbol}:{kind}"
+    return f"record:{venue}:{token(symbol)}:{kind}"
 
 
 def pack(record: Record) -> bytes:

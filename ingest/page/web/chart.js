@@ -4,7 +4,7 @@
 
 import { at, make, say } from "./dom.js";
 import { age, basisPoints, clock, moment, percent, price } from "./format.js";
-import { keyOf } from "./state.js";
+import { keyOf, named } from "./state.js";
 
 const MARK = 6;
 const NEAR = 14;
@@ -82,7 +82,7 @@ export class Chart {
 
   /** @param {import("./state.js").Row | undefined} row */
   #title(row) {
-    const [venue, symbol] = this.chosen.split(":");
+    const { venue, symbol } = named(this.chosen);
     say(at("chart-empty"), row || !this.chosen ? "The chart begins with the first book." : `No event of ${this.chosen} has come in since ingest started.`);
     say(at("chart-title"), symbol ? `${symbol} ` : "Price");
     if (symbol) at("chart-title").append(make("small", {}, venue));

@@ -110,6 +110,12 @@ const newest_ms = (row) => Math.max(row.book_ms, row.trade_ms);
 /** @param {{venue: string, symbol: string}} of */
 export const key = (of) => `${of.venue}:${of.symbol}`;
 
+/** The way back. A symbol may hold colons, a venue none; a name without any is a symbol's. @param {string} name */
+export const named = (name) => {
+  const end = name.indexOf(":");
+  return { venue: name.slice(0, Math.max(end, 0)), symbol: name.slice(end + 1) };
+};
+
 /** Where a signal belongs in the table and the chart. @param {Signal} signal */
 export const keyOf = (signal) => `${signal.trigger.venue}:${signal.symbol}`;
 

@@ -3,7 +3,7 @@
 import { asked, remember } from "./address.js";
 import { at, make, say } from "./dom.js";
 import { age, basisPoints, natural, percent, price, quietness, rate, sinceEvent } from "./format.js";
-import { keyOf } from "./state.js";
+import { keyOf, named } from "./state.js";
 
 export class Symbols {
   /**
@@ -46,9 +46,13 @@ export class Symbols {
   /** The address's symbol; without one, as long as nobody chose, the first. @param {string[]} all by name */
   #followed(all) {
     if (!this.wanted) return all.length ? this.#first(all) : "";
-    const [symbol, venue] = this.wanted.split(":").reverse();
-    const name = venue === undefined ? symbol.toUpperCase() : `${venue.toLowerCase()}:${symbol.toUpperCase()}`;
-    return all.find((each) => each === name) ?? all.find((each) => symbol_of(each) === name) ?? name;
+    const { venue, symbol } = named(this.wanted);
+    const other = (venue && `${venue.toLowerCase()}:`) + symbol.toUpperCase();
+    for (const name of [this.wanted, other]) {
+      const found = all.find((each) => each === name) ?? all.find((each) => named(each).symbol === name);
+      if (found) return found;
+    }
+    return other;
   }
 
   #show_chosen() {
@@ -62,7 +66,7 @@ export class Symbols {
   }
 
   draw() {
-    const all = [...this.state.rows.keys()].sort((a, b) => natural(symbol_of(a), symbol_of(b)) || natural(a, b));
+    const all = [...this.state.rows.keys()].sort((a, b) => natural(named(a).symbol, named(b).symbol) || natural(a, b));
     const wanted = search_field().value.trim().toUpperCase();
     const names = all.filter((name) => name.toUpperCase().includes(wanted));
     this.#show_empty(all.length, names.length);
@@ -151,8 +155,6 @@ const MOST = 100;
 
 const search_field = () => /** @type {HTMLInputElement} */ (at("search"));
 
-/** @param {string} name venue and symbol */
-const symbol_of = (name) => name.slice(name.indexOf(":") + 1);
 
 /** @param {Element} line @returns {HTMLButtonElement} */
 const button_of = (line) => line.querySelector("button");

@@ -3,7 +3,7 @@ from itertools import pairwise
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.counters import Counters, Distribution
+from ingest.counters import MAX_STREAMS, Counters, Distribution
 
 
 def test_counts_stay_in_the_totals_and_are_unwritten_until_taken():
@@ -36,3 +36,14 @@ def test_each_value_counts_once_in_the_first_bucket_whose_bound_reaches_it(value
     wanted = [sum(low < value <= high for value in values) for low, high in pairwise(edges)]
     assert distribution.counts == wanted
     assert distribution.sum == sum(values)
+
+
+def test_the_venues_of_a_publisher_that_invents_them_are_counted_as_one():
+    counters = Counters()
+    for number in range(2 * MAX_STREAMS):
+        counters.event(f"venue-{number}", "trade")
+    counters.event("venue-0", "trade")
+    assert len(counters.events) == MAX_STREAMS + 1
+    assert counters.events["other", "trade"] == MAX_STREAMS
+    assert counters.events["venue-0", "trade"] == 2
+    assert counters.totals.of("events") == 2 * MAX_STREAMS + 1

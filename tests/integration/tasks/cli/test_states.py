@@ -168,3 +168,23 @@ def test_a_state_of_a_newer_release_can_be_reset_and_is_shown_as_one(client: red
     assert asked("show", "--strategy", "warming").output.count("newer than this release's 1") == 1
     assert asked("reset", "warming", "--symbol", "BTCUSDT", "--yes").exit_code == 0
     assert "state:spot:BTCUSDT:warming" not in left(client, keys, "trade")
+
+
+ODD = ["BTC/USDT:USDT", "币安/人生", "a.b", "A.B", "A-B_C", "x>*", "%2F", "é[1]?"]
+
+
+def test_symbols_of_any_spelling_are_told_apart_shown_and_reset(client: redis.Redis, keys: LedgerKeys, pools):
+    worker = Worker(Echo.create({}))
+    worker.run([trade(symbol=symbol, venue="kraken-x", seq=seq) for seq, symbol in enumerate(ODD, start=1)])
+    odd: Any = worker.held
+    client.hset(keys.pool("odd"), mapping=odd)
+    assert {field.count(":") for field in odd} == {3}
+    assert sorted(shown("--pool", "odd")) == sorted(
+        f"odd kraken-x {symbol} {what}" for symbol in ODD for what in ("trade", "echo")
+    )
+    for symbol in ODD:
+        assert f"odd kraken-x {symbol} echo" in shown("--symbol", symbol, "--venue", "kraken-x")
+    for count, symbol in enumerate(ODD, start=1):
+        assert asked("reset", "echo", "--symbol", symbol, "--yes").output == "pool odd: removed 1\n"
+        assert len(shown("--pool", "odd", "--strategy", "echo") if count < len(ODD) else []) == len(ODD) - count
+    assert [json.loads(line)["symbol"] for line in asked("history", "--json").output.splitlines()] == ODD

@@ -3,7 +3,7 @@
 import pytest
 
 from ingest.monitoring.feed_watch import FORGET_S, KNOWN_TICKS, MAX_STREAMS, PAUSES, REPEATS_S, STREAMS_TOLD, FeedWatch
-from tasks.events import AnyEvent
+from tasks.events import NO_ID, AnyEvent
 from tests.support.events import TIME_MS, book, trade
 
 QUIET_S = 30.0
@@ -195,3 +195,13 @@ def test_invented_symbols_do_not_make_it_grow(feed: Feed):
     assert feed.watch.summary(feed.now_s)["streams"] <= MAX_STREAMS + 1
     feed.second()
     assert feed.watch.summary(feed.now_s)["streams"] == MAX_STREAMS
+
+
+def test_events_of_one_time_without_ids_are_new_and_earlier_ones_repeats(feed: Feed):
+    for second in range(60):
+        events = [trade(id=NO_ID + (TIME_MS + second) * 10**6, time_ms=TIME_MS + second) for _ in range(9)]
+        feed.second(*events)
+    assert feed.found == {}
+    for _ in range(60):
+        feed.second(trade(id=NO_ID + TIME_MS * 10**6, time_ms=TIME_MS))
+    assert "feed_repeats" in feed.found

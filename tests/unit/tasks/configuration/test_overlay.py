@@ -69,7 +69,7 @@ def test_a_kill_survives_every_edit_of_the_file_that_keeps_the_strategy(edited: 
 
 
 def test_what_the_file_changed_elsewhere_is_taken_over():
-    overlay = set_over(file(levels=5), of_strategy(SKEW, {"levels": 10}, symbol="btcusdt"))
+    overlay = set_over(file(levels=5), of_strategy(SKEW, {"levels": 10}, symbol="BTCUSDT"))
     merged = laid(file(levels=7, more={"gate": {"min_confidence": 0.5}}), overlay).configuration
     assert merged.gate.min_confidence == 0.5
     skew = merged.pools["depth"].strategies[SKEW]
@@ -220,3 +220,13 @@ def test_the_overlay_over_the_file_is_what_the_changes_one_by_one_came_to(change
     # What the release before left behind tells the same, and all of it goes through JSON.
     assert applied(base, derived(base, changed)) == changed
     assert msgspec.json.decode(msgspec.json.encode(overlay), type=Overlay) == overlay
+
+
+@pytest.mark.parametrize("symbol", ["btcusdt", "a.b", "BTC/USDT:USDT"])
+def test_a_value_for_a_symbol_keeps_the_symbols_spelling(symbol):
+    [by_key], [by_option] = (
+        of_strategy(SKEW, {f"symbols.{symbol}.levels": 9}),
+        of_strategy(SKEW, {"levels": 9}, "", symbol),
+    )
+    assert by_key == by_option
+    assert laid(file(), (by_key,)).configuration.pools["depth"].strategies[SKEW].symbols == {symbol: {"levels": 9}}

@@ -270,3 +270,9 @@ def test_strength_is_the_word_for_a_confidence(confidence, word):
 def test_a_number_that_makes_no_sense_is_refused(change, field):
     with pytest.raises(ValidationError, match=re.compile(rf"^{field}", re.MULTILINE)):
         fields(**change)
+
+
+def test_symbols_with_bars_in_them_give_no_two_signals_the_same_id():
+    one = packed(msgspec.structs.replace(SIGNAL, symbol="a|spot|b"), trade(id=7, symbol="c"))
+    other = packed(msgspec.structs.replace(SIGNAL, symbol="a"), trade(id=7, symbol="b|spot|c"))
+    assert msgspec.json.decode(one)["id"] != msgspec.json.decode(other)["id"]

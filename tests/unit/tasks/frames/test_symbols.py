@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.frames.symbols import symbol_of, token
+from tasks.frames.symbols import meant, spellings, symbol_of, token
 
 
 @pytest.mark.parametrize("symbol", ["BTCUSDT", "BTCUSD_PERP", "BTC-261226-100000-C", "币安人生USDT", "ETHUSDT_240927"])
@@ -31,3 +31,25 @@ def test_a_token_breaks_neither_subjects_nor_keys_and_can_be_undone(symbol):
     encoded = token(symbol)
     assert re.fullmatch(r"[\w%-]+", encoded)
     assert symbol_of(encoded) == symbol
+
+
+@pytest.mark.parametrize(
+    ("typed", "known", "expected"),
+    [
+        ("btcusdt", {"BTCUSDT"}, "BTCUSDT"),
+        ("btcusdt", {"BTCUSDT", "btcusdt"}, "btcusdt"),
+        ("btc/usd", {"BTC/USD"}, "BTC/USD"),
+        ("btcusdt", {}, "BTCUSDT"),
+        ("ethusdt_240927", {}, "ETHUSDT_240927"),
+        ("btcusd_perp", {}, "BTCUSD_PERP"),
+        ("btc_jpy", {}, "btc_jpy"),
+        ("a.b", {"A"}, "a.b"),
+    ],
+)
+def test_a_symbol_is_the_one_typed_or_else_that_in_upper_case(typed, known, expected):
+    assert meant(typed, known) == expected
+
+
+def test_what_is_typed_may_be_meant_in_upper_case_too():
+    assert spellings("a.b") == {"a.b", "A.B"}
+    assert spellings("BTC/USD") == {"BTC/USD"}
