@@ -172,7 +172,17 @@ class NatsClient(Client):
         # Without a connection nats-py's own ends its tasks, and then fails, or waits endlessly for TLS that never was.
         with suppress(AssertionError, RuntimeError, OSError, TimeoutError, Error):
             async with asyncio.timeout(_CLOSE_S if self._was_connected else _GIVE_UP_S):
-                await super().close()
+                await self._close_own()
+
+    async def _close_own(self) -> None:
+        try:
+            await super().close()
+        except asyncio.CancelledError:
+            # nats-py cancels its attempt to reconnect, and with it the wait for the end of the lost socket; for the
+            # same end it then waits itself. Nobody has cancelled us.
+            task = asyncio.current_task()
+            if task is None or task.cancelling():
+                raise
 
     async def _process_err(self, err_msg: str) -> None:
         """Called by nats-py when the server reports an error. For a login that it withdraws, theirs closes for good."""

@@ -59,3 +59,42 @@ async def test_a_server_is_there_that_answers_or_still_sends(does: Callable[...,
 
 async def test_without_a_connection_nobody_is_asked():
     assert await Stub(lambda *_: pytest.fail("asked"), connected=False).answers(WITHIN_S)
+
+
+class LostTransport:
+    """A connection that is lost: its end has not come yet."""
+
+    def __init__(self) -> None:
+        self.ended = asyncio.get_running_loop().create_future()
+
+    def close(self) -> None: ...
+
+    async def wait_closed(self) -> None:
+        await self.ended
+
+
+async def reconnecting() -> NatsClient:
+    """Return a client that waits for the end of a lost connection, to reconnect then."""
+    client = NatsClient(Settings())
+    lost = LostTransport()
+    client._transport = lost  # type: ignore[assignment]  # all of it that is asked for
+    client._flush_queue = asyncio.Queue()
+    client._reconnection_task = asyncio.create_task(lost.wait_closed())
+    await asyncio.sleep(0)
+    return client
+
+
+async def test_a_client_that_reconnects_is_closed_without_an_error():
+    client = await reconnecting()
+    await client.close()
+    assert client.is_closed
+
+
+async def test_who_is_cancelled_while_it_closes_a_client_ends():
+    client = await reconnecting()
+    client._reconnection_task = None
+    closing = asyncio.create_task(client.close())
+    await asyncio.sleep(0)
+    closing.cancel()
+    with pytest.raises(asyncio.CancelledError):
+        await closing
