@@ -5,7 +5,11 @@ partitioned need nothing of each other: each reads all lines and parses those of
 go to the first.
 """
 
+from collections.abc import Collection, Iterable
+
+from tasks.errors import RecordingError
 from tasks.frames.model import StreamName, parse_stream
+from tasks.frames.symbols import meant
 from tasks.history.recordings import RecordingLine
 
 
@@ -41,3 +45,11 @@ class SymbolShard:
     def stream(line: RecordingLine) -> StreamName | None:
         """Return the stream that a line names, and with it the symbol of its event; None: only the payload can tell."""
         return parse_stream(line.stream)
+
+
+def refuse_unknown(wanted: Iterable[str], known: Collection[str]) -> None:
+    """Raise RecordingError for symbols that were asked for and are not among those that were read."""
+    if unknown := sorted({meant(symbol, known) for symbol in wanted} - set(known)):
+        raise RecordingError(
+            f"no {', '.join(unknown)} in what was read; it has {', '.join(sorted(known)) or 'no symbols'}"
+        )

@@ -11,12 +11,12 @@ from rich.text import Text
 
 from tasks import configuration
 from tasks.backtest import BacktestResult, html_report, parallel
+from tasks.backtest.symbol_shard import refuse_unknown
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies
-from tasks.errors import RecordingError, SettingsError
+from tasks.errors import SettingsError
 from tasks.frames.plausibility import PlausibilityLimits
-from tasks.frames.symbols import meant
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used
@@ -81,7 +81,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
         _warn(f"there is nothing in {', '.join(map(str, files))}")
     elif finished.result.frames and not finished.used:
         _warn(none_used(finished.result.events, finished.result.skipped, finished.result.refused))
-    _refuse_unknown(_words(symbols), finished.symbols)
+    refuse_unknown(_words(symbols), finished.symbols)
     if html and finished.market:
         _write_page(html, html_report.ReportContent(files, chosen, finished.result, finished.signals, finished.market))
     if signals:
@@ -140,11 +140,6 @@ def _show(result: BacktestResult, *, as_json: bool, as_digest: bool) -> None:
 
 def _words(text: str) -> list[str]:
     return [word.strip() for word in text.split(",") if word.strip()]
-
-
-def _refuse_unknown(wanted: list[str], known: list[str]) -> None:
-    if unknown := sorted({meant(symbol, known) for symbol in wanted} - set(known)):
-        raise RecordingError(f"no {', '.join(unknown)} in what was read; it has {', '.join(known) or 'no symbols'}")
 
 
 def _facts(facts: dict[str, Any]) -> Table:

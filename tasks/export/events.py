@@ -3,6 +3,7 @@
 from collections import Counter
 from collections.abc import Collection, Iterator, Mapping
 
+from tasks.backtest.symbol_shard import refuse_unknown
 from tasks.events import KINDS, AnyEvent, Kind
 from tasks.export import event_columns
 from tasks.export.event_columns import DEFAULT_LEVELS
@@ -10,6 +11,7 @@ from tasks.export.rows import RecordingInput, RowSource
 from tasks.frames.model import RefusedFrame, SkippedFrame
 from tasks.frames.optional_kinds import READ
 from tasks.frames.plausibility import FrameReader
+from tasks.frames.symbols import spellings
 
 
 def source(recordings: RecordingInput, kinds: Collection[str] = KINDS, levels: int = DEFAULT_LEVELS) -> RowSource:
@@ -38,7 +40,7 @@ class _EventReader:
     def rows(self) -> Iterator[AnyEvent]:
         """Yield the events that are asked for. Raises RecordingError."""
         reader = FrameReader(self._input.limits, self._kinds)
-        wanted = {symbol.upper() for symbol in self._input.symbols}
+        wanted = frozenset[str]().union(*map(spellings, self._input.symbols))
         for line in self._input.lines():
             self._frames += 1
             event = reader.read(line.raw, line.stream, self._frames, line.received_at_ns)
@@ -49,10 +51,10 @@ class _EventReader:
             else:
                 self._events[event.kind] += 1
                 self._symbols.add(event.symbol)
-                if event.kind in self._kinds and (not wanted or event.symbol.upper() in wanted):
+                if event.kind in self._kinds and (not wanted or event.symbol in wanted):
                     self._rows += 1
                     yield event
-        self._input.refuse_unknown(sorted(self._symbols))
+        refuse_unknown(self._input.symbols, self._symbols)
 
     def findings(self) -> list[str]:
         """Return what a person should know: that there was nothing, or nothing of these kinds; what was refused."""

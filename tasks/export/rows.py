@@ -6,7 +6,6 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.errors import RecordingError
 from tasks.export.columns import SCHEMA_VERSION, TableSchema
 from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
 from tasks.history import recordings
@@ -24,7 +23,7 @@ class RecordingInput(NamedTuple):
     """The recordings to read, merged by the time of receipt, and how."""
 
     paths: Sequence[Path]
-    #: Only these, in any case; none: all.
+    #: Only these, as spelled or in lower case; none: all.
     symbols: Sequence[str] = ()
     #: Whether of a damaged file what comes before the damage is used; `warn` is then called with each damage.
     salvage: bool = False
@@ -41,13 +40,6 @@ class RecordingInput(NamedTuple):
             if number % PROGRESS_LINES == 0:
                 self.progress(PROGRESS_LINES)
         self.progress(number % PROGRESS_LINES)
-
-    def refuse_unknown(self, known: Sequence[str]) -> None:
-        """Raise RecordingError for symbols that were asked for and are not in what was read."""
-        if unknown := sorted({symbol.upper() for symbol in self.symbols} - {symbol.upper() for symbol in known}):
-            raise RecordingError(
-                f"no {', '.join(unknown)} in what was read; it has {', '.join(sorted(known)) or 'no symbols'}"
-            )
 
     def metadata(self, schema: TableSchema, **more: str) -> dict[str, str]:
         """Return what a file says of itself: its table and schema version, our version, the recordings' names."""

@@ -7,6 +7,7 @@ from typing import Any
 import msgspec
 
 from tasks.backtest import Backtest
+from tasks.backtest.symbol_shard import refuse_unknown
 from tasks.configuration import Configuration
 from tasks.export import signal_columns
 from tasks.export.rows import RecordingInput, RowSource
@@ -40,7 +41,7 @@ class _BacktestRun:
             self._backtest.work(chain([first], islice(lines, self._chunk_lines - 1)))
             signals = map(msgspec.json.decode, self._backtest.ledger.take_signals())
             yield from sorted(signals, key=lambda signal: (signal["event_time_ms"], signal["id"]))
-        self._input.refuse_unknown(self._backtest.shard.symbols)
+        refuse_unknown(self._input.symbols, self._backtest.shard.symbols)
 
     def findings(self) -> list[str]:
         """Return what a person should know: that there was nothing or nothing of use; strategies that raised."""

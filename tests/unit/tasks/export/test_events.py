@@ -90,6 +90,16 @@ def test_a_file_says_where_its_rows_come_from(market):
     assert said[b"realtime_strategies.recordings"] == b'["market.jsonl"]'
 
 
+def test_a_symbol_of_another_spelling_is_found_as_it_is_spelled(tmp_path):
+    path = tmp_path / "neutral.jsonl"
+    trade = (
+        '{"schema": "market/1", "venue": "kraken", "kind": "trade", "symbol": "Btc/usd", "price": 1.5, "quantity": 2, '
+    )
+    path.write_text(trade + '"side": "buy", "id": 1, "time": 1723161255343, "received_at": 1723161255343000000}\n')
+    table = arrow.table(events.source(RecordingInput([path], symbols=["Btc/usd"]), ["trade"]))
+    assert rows_of(table, ["venue", "symbol", "price"]) == [("kraken", "Btc/usd", 1.5)]
+
+
 def test_a_symbol_that_no_recording_names_is_one_clear_line(market):
     with pytest.raises(RecordingError, match=rf"^no XRPUSDT in what was read; it has {', '.join(SYMBOLS)}$"):
         arrow.table(events.source(RecordingInput([market], symbols=["xrpusdt"])))
