@@ -9,7 +9,7 @@ from importlib.util import find_spec
 from typing import Any
 
 import nkeys
-from nats.aio.client import Client, RawCredentials
+from nats.aio.client import Client, RawCredentials, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, Error, SecureConnWantedError
@@ -183,6 +183,12 @@ class NatsClient(Client):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+
+    async def _connect_to_server(self, s: Srv) -> None:
+        """Called by nats-py at each attempt. After one that failed at the login, it leaves the connection open."""
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]  # nats-py's gap
+        await super()._connect_to_server(s)
 
     async def _process_err(self, err_msg: str) -> None:
         """Called by nats-py when the server reports an error. For a login that it withdraws, theirs closes for good."""
