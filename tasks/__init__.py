@@ -1,12 +1,13 @@
 """The code of workers and commands; ingest uses it too.
 
-Strategies import `strategy` and `events`, and nothing else.
+Strategies import `strategy`, `events` and `bars`, and nothing else.
 
 `celery -A tasks` finds the application in `tasks.celery`. docs/architecture.md draws the packages.
 """
 
 __all__ = [
     "backtest",
+    "bars",
     "books",
     "celery",
     "cli",

@@ -19,6 +19,9 @@ KINDS: tuple[Kind, ...] = get_args(Kind)
 ALWAYS_READ: frozenset[Kind] = frozenset({"depth", "trade"})
 #: Added to an event's time in nanoseconds, it makes the id of an event to which the exchange gave none: below zero.
 NO_ID = -(2**63)
+#: Clocks of different kinds meet in one stream, so times run back by a second now and then: that is no time passed.
+#: What is further back comes after a clock that was ahead.
+STEP_BACK_MS = 2_000
 #: What a record can hash.
 Int64 = Annotated[int, msgspec.Meta(ge=-(2**63), le=2**63 - 1)]
 #: Unix milliseconds that a calendar knows: 1970 to 9999.

@@ -12,12 +12,13 @@ class Wide(Strategy[WideParams, WideState]):
 """
 
 import difflib
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
+from tasks.bars import Bar
 from tasks.events import KINDS, AggTrade, BookTicker, Depth, Kind, Kline, Liquidation, MarkPrice, Trade
 
 Action = Literal["buy", "sell", "hold", "close"]
@@ -94,7 +95,8 @@ class Strategy(Generic[P, S]):
     * state: `state` is what the last event left behind, also when that ran in another process;
     * isolation: an exception, whatever its class, drops this event's signals and its change of state, for this strategy only; the state
       is rebuilt without the event, which goes to the dead letters with the traceback;
-    * warm-up: signals of the first `warmup` events of a state are dropped;
+    * warm-up: signals of the first `warmup` events of a state are dropped; each trade is one, a bar is none;
+    * bars: those that `bars` asks for are built from the trades of each symbol, and are the same live and in a backtest;
     * cool-down: at most one signal per (symbol, action) in `min_signal_interval_s` of event time, the first wins; after a
       clock that was ahead is set right, it ends within that length too;
     * one signal at most per (symbol, action, event).
@@ -162,6 +164,22 @@ class Strategy(Generic[P, S]):
         """Called once for each liquidation, in order. Change `state` in place, yield signals."""
         return ()
 
+    @property
+    def bars(self) -> Sequence[str]:
+        """The bars that `on_bar` is given, such as ("1m", "1000tick"): see `tasks.bars.spec`. None by default.
+
+        Set it on the class; or return it from a property, if a parameter chooses it.
+        """
+        return ()
+
+    def on_bar(self, bar: Bar, state: S) -> Iterable[Signal]:  # noqa: ARG002 the default ignores bars
+        """Called once for each bar of `bars`, when a trade closes it and before that trade's own call.
+
+        The bars that one trade closes come in the order of `bars`. Signals answer that trade: it is their trigger, and
+        of those for one (symbol, action) the first wins, whether of a bar or of the trade.
+        """
+        return ()
+
     def migrate(self, version: int, state: Any) -> S | None:  # noqa: ARG002 the default starts from empty
         """Convert a state (builtin types) of an older `version` to today's; None starts from empty, with a new warm-up."""
         return None
@@ -172,9 +190,17 @@ AnyStrategy = Strategy[Any, Any]
 HOOKS: dict[Kind, str] = {kind: f"on_{kind}" for kind in KINDS}
 
 
+def has_bars(strategy_type: type[AnyStrategy]) -> bool:
+    """Return whether a strategy does anything with bars."""
+    return strategy_type.on_bar is not Strategy.on_bar
+
+
 def kinds_of(strategy_type: type[AnyStrategy]) -> tuple[Kind, ...]:
-    """Return the kinds of events whose method a strategy overrides."""
-    return tuple(kind for kind, hook in HOOKS.items() if getattr(strategy_type, hook) is not getattr(Strategy, hook))
+    """Return the kinds of events whose method a strategy overrides; bars are made of trades."""
+    taken = {kind for kind, hook in HOOKS.items() if getattr(strategy_type, hook) is not getattr(Strategy, hook)}
+    if has_bars(strategy_type):
+        taken.add("trade")
+    return tuple(kind for kind in KINDS if kind in taken)
 
 
 def looks_at(strategy_type: type[AnyStrategy], kind: Kind) -> bool:

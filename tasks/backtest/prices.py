@@ -4,8 +4,7 @@ from array import array
 from typing import NamedTuple
 
 from tasks.backtest.forward_returns import PRICE_KINDS, Prices
-from tasks.events import AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, Venue
-from tasks.frames.timestamps import STEP_BACK_MS
+from tasks.events import STEP_BACK_MS, AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, Venue
 
 #: Venue and symbol.
 Name = tuple[Venue, str]

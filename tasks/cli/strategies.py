@@ -12,12 +12,13 @@ from rich.text import Text
 from tasks import configuration
 from tasks.backtest import performance
 from tasks.backtest.strategies_page import page
+from tasks.bars.spec import parse_all
 from tasks.cli import command_line
 from tasks.configuration import registry
 from tasks.conformance import suite as checking
 from tasks.frames.plausibility import PlausibilityLimits
 from tasks.settings import load
-from tasks.strategy import AnyStrategy, kinds_of
+from tasks.strategy import AnyStrategy, has_bars, kinds_of
 
 app = typer.Typer(help="List, describe, check and change strategies.", no_args_is_help=True)
 out = command_line.Console()
@@ -57,7 +58,7 @@ def _find(name: str) -> type[AnyStrategy]:
 
 @app.command()
 def describe(name: Name) -> None:
-    """Show what a strategy does, and its parameters: default, bounds, meaning.
+    """Show what a strategy does, its parameters (default, bounds, meaning), and its bars with the defaults.
 
     Example: ./run tasks strategies describe iceberg
     """
@@ -69,6 +70,16 @@ def describe(name: Name) -> None:
         table.add_row(Text(parameter, "bold"), str(field.default), bounds, field.description or "")
     out.print()
     command_line.print_table(out, table)
+    if has_bars(found):
+        out.print()
+        out.print(f"bars: {_bars(found)}")
+
+
+def _bars(found: type[AnyStrategy]) -> str:
+    try:
+        return ", ".join(each.text for each in parse_all(found.create({}).bars))
+    except ValueError as error:
+        return str(error)
 
 
 def _bounds(rules: list[Any]) -> Iterator[str]:

@@ -3,19 +3,21 @@
 import difflib
 from collections.abc import Iterator, Mapping
 from importlib import import_module
+from itertools import chain
 from typing import Any
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
 from tasks import settings
+from tasks.bars.spec import parse_all
 from tasks.configuration import import_path
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.gate import Gate
 from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
 from tasks.settings import validation
-from tasks.strategy import AnyStrategy, Strategy, looks_at
+from tasks.strategy import AnyStrategy, Strategy, has_bars, looks_at
 
 #: Imported when asked for, so that a worker loads what it runs and nothing else.
 _BUILTIN = {
@@ -163,10 +165,31 @@ def _misfits(
     strategy = bound.strategy
     if strategy.key != pool.key:
         yield f"is keyed by {strategy.key!r}, the pool by {pool.key!r}"
-    if not any(looks_at(type(strategy), kind) for kind in pool.kinds):
+    if not has_bars(type(strategy)) and not any(looks_at(type(strategy), kind) for kind in pool.kinds):
         yield f"sees nothing of the pool's events ({', '.join(pool.kinds)})"
+    yield from dict.fromkeys(chain(*(_bar_misfits(each, pool) for each in (strategy, *bound.overrides.values()))))
     if any(bound.name == other.name for other in others):
         yield f"the pool already has a strategy named {bound.name!r}"
+
+
+def _bar_misfits(strategy: AnyStrategy, pool: PoolConfiguration) -> Iterator[str]:
+    has_method, taken = has_bars(type(strategy)), {"trade", "agg_trade"} & set(pool.kinds)
+    try:
+        wanted = parse_all(strategy.bars)
+    except ValueError as error:
+        yield str(error)
+        return
+    except Exception as error:  # noqa: BLE001 `bars` may be somebody's property: it may raise anything
+        yield f"its bars can't be read: {type(error).__name__}: {error}"
+        return
+    if has_method and not wanted:
+        yield "has an on_bar, but asks for no bars: set `bars`"
+    if wanted and not has_method:
+        yield "asks for bars, but has no on_bar"
+    if wanted and not taken:
+        yield f"asks for bars, which are built from trades: the pool's kinds ({', '.join(pool.kinds)}) lack trade or agg_trade"
+    if wanted and len(taken) > 1:
+        yield "asks for bars, and the pool takes both trade and agg_trade: each trade would count twice"
 
 
 def _twins(

@@ -15,10 +15,13 @@ from typing import Literal, NamedTuple
 import msgspec
 from pydantic import ValidationError
 
+from tasks.bars import BarSpec, bars
+from tasks.bars.spec import parse_all
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.conformance import source_lint, synthetic_market
 from tasks.engine import MemoryLedger
-from tasks.events import AnyEvent
+from tasks.engine.strategy_run import SavedState
+from tasks.events import AnyEvent, Trade
 from tasks.protocol import batches, dead_letters
 from tasks.strategy import HOOKS, AnyStrategy, kinds_of
 
@@ -105,7 +108,7 @@ class _EngineRun(NamedTuple):
     @property
     def state_bytes(self) -> int:
         """The largest state, packed."""
-        return max(map(len, self.states.values()), default=0)
+        return max(map(_own_bytes, self.states.values()), default=0)
 
 
 def check(strategy_type: type[AnyStrategy], size: SuiteSize = SuiteSize()) -> SuiteReport:  # noqa: B008 a constant
@@ -141,8 +144,11 @@ class _StrategyTrial:
     def __init__(self, strategy_type: type[AnyStrategy], size: SuiteSize) -> None:
         self._type, self._size = strategy_type, size
         self._kinds = kinds_of(strategy_type)
+        self._bars = _bars_of(strategy_type)
+        self._pace = synthetic_market.MarketPace.filling(self._bars)
         names = synthetic_market.symbols(len(synthetic_market.BASKET))
-        self._events = list(islice(synthetic_market.market(names, self._kinds, 100), size.events if self._kinds else 0))
+        market = synthetic_market.market(names, self._kinds, self._pace.step_ms, scale=self._pace.scale)
+        self._events = list(islice(market, size.events if self._kinds else 0))
         self._once: _EngineRun | None = None
 
     def parameters(self) -> str:
@@ -155,12 +161,15 @@ class _StrategyTrial:
 
     def no_exception(self) -> str:
         if not self._kinds:
-            raise _BrokenError(f"it overrides none of {', '.join(HOOKS.values())}")
+            raise _BrokenError(f"it overrides none of {', '.join(HOOKS.values())}, on_bar")
         run = self._whole()
         if letters := run.ledger.letters:
             detail = dead_letters.unpack(letters[0]).detail.strip().splitlines()[-1]
             raise _BrokenError(f"{len(letters)} events raised, the first: {detail}")
-        return f"{len(self._events):,} events, {len(run.signals):,} signals"
+        trades = [event for event in self._events if isinstance(event, Trade)]
+        closed = sum(1 for spec in self._bars for _ in bars(trades, spec))
+        given = f" and {closed:,} bars" if self._bars else ""
+        return f"{len(self._events):,} events{given}, {len(run.signals):,} signals"
 
     def replay(self) -> str:
         _same(self._whole(), self._run([self._events]), "a second replay")
@@ -215,7 +224,8 @@ class _StrategyTrial:
         ticks = _DAY_S // self._size.day_step_s
         names = synthetic_market.symbols(_DAY_SYMBOLS)
         count = ticks * len(names) * len(self._kinds)
-        day = islice(synthetic_market.market(names, self._kinds, self._size.day_step_s * 1000), count)
+        step_ms = self._size.day_step_s * 1000
+        day = islice(synthetic_market.market(names, self._kinds, step_ms, scale=self._pace.scale), count)
         largest = max(self._run(batches.split(day)).state_bytes, self._whole().state_bytes)
         explained = "kib" in (self._type.state_type.__doc__ or "").lower()
         most = MOST_STATE_BYTES_EXPLAINED if explained else MOST_STATE_BYTES
@@ -251,6 +261,20 @@ class _StrategyTrial:
             seq += len(events)
             ledger.run(_POOL, events, (BoundStrategy.of(self._type.create({})),), "check")
         return _EngineRun(ledger, time.process_time() - started_s)
+
+
+def _bars_of(strategy_type: type[AnyStrategy]) -> tuple[BarSpec, ...]:
+    """Return the bars that a strategy asks for; none where it can't be made or asks for others, which checks will say."""
+    try:
+        return parse_all(strategy_type.create({}).bars)
+    except Exception:  # noqa: BLE001 somebody's code may raise anything
+        return ()
+
+
+def _own_bytes(packed: bytes) -> int:
+    """Return the size of a packed state without the engine's open bars."""
+    saved = msgspec.msgpack.decode(packed, type=SavedState)
+    return len(packed) - (len(msgspec.msgpack.encode(saved.bars)) if saved.bars else 0)
 
 
 def _signals_within(run: _EngineRun, events: Sequence[AnyEvent]) -> list[_SignalRow]:

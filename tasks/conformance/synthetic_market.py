@@ -5,10 +5,13 @@ seconds; the best levels are eaten and refilled. It is built to provoke, not to 
 """
 
 import random
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import count
-from typing import Literal
+from typing import Literal, NamedTuple
 
+import msgspec
+
+from tasks.bars import BarSpec
 from tasks.events import (
     NO_ID,
     AggTrade,
@@ -28,6 +31,10 @@ START_MS = 1_704_067_200_000
 BASKET = ("BTCUSDT", "ETHUSDT", "BNBUSDT")
 _LEVELS = 10
 _TICK = 0.01
+_FIRST_PRICE = 20.0
+#: Of trades, from which one is drawn.
+_QUANTITIES = (0.1, 0.5, 2.0)
+_MEAN_QUANTITY = sum(_QUANTITIES) / len(_QUANTITIES)
 
 
 def symbols(how_many: int) -> tuple[str, ...]:
@@ -35,10 +42,35 @@ def symbols(how_many: int) -> tuple[str, ...]:
     return (*BASKET, *(f"S{number:02d}USDT" for number in range(how_many)))[:how_many]
 
 
-def market(names: Sequence[str], kinds: Sequence[Kind], step_ms: int, seed: int = 1) -> Iterator[AnyEvent]:
-    """Yield events endlessly: every `step_ms`, one of each of `kinds` for each symbol; equal for equal arguments."""
+class MarketPace(NamedTuple):
+    """How far apart events are, and how large trades."""
+
+    step_ms: int = 100
+    #: By how much trades are larger than those of the plain market.
+    scale: float = 1.0
+
+    @classmethod
+    def filling(cls, specs: Iterable[BarSpec]) -> "MarketPace":
+        """Return the pace at which some ten trades of a symbol make a bar, of those that are longer at the plain one."""
+        of_a_trade = {"volume": _MEAN_QUANTITY, "dollar": _MEAN_QUANTITY * _FIRST_PRICE}
+        steps_ms, scales = [100.0], [1.0]
+        for each in specs:
+            if each.measure == "time":
+                steps_ms.append(each.size / 10)
+            elif each.measure in of_a_trade:
+                scales.append(each.size / 10 / of_a_trade[each.measure])
+        return cls(int(max(steps_ms)), max(scales))
+
+
+def market(
+    names: Sequence[str], kinds: Sequence[Kind], step_ms: int, seed: int = 1, scale: float = 1.0
+) -> Iterator[AnyEvent]:
+    """Yield events endlessly: every `step_ms`, one of each of `kinds` for each symbol; equal for equal arguments.
+
+    `scale` multiplies the quantities of trades.
+    """
     chance = random.Random(seed)  # noqa: S311 a seeded market is what is wanted
-    prices = dict.fromkeys(names, 20.0)
+    prices = dict.fromkeys(names, _FIRST_PRICE)
     seq = 0
     for tick in count():
         time_ms = START_MS + tick * step_ms
@@ -52,7 +84,10 @@ def market(names: Sequence[str], kinds: Sequence[Kind], step_ms: int, seed: int 
                 )
             for kind in kinds:
                 seq += 1
-                yield _MAKERS[kind](name, tick, time_ms, seq, prices[name], chance)
+                event = _MAKERS[kind](name, tick, time_ms, seq, prices[name], chance)
+                if scale != 1 and isinstance(event, Trade):
+                    event = msgspec.structs.replace(event, quantity=event.quantity * scale)
+                yield event
 
 
 def _book(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Depth:
@@ -76,7 +111,7 @@ def _side(best: int, step: int, size: float, chance: random.Random) -> tuple[Lev
 
 def _trade(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> Trade:
     selling = chance.random() < (0.9 if tick // 150 % 2 else 0.1)
-    return Trade("spot", name, tick + 1, time_ms, seq, 0, round(price, 2), chance.choice((0.1, 0.5, 2.0)), selling)
+    return Trade("spot", name, tick + 1, time_ms, seq, 0, round(price, 2), chance.choice(_QUANTITIES), selling)
 
 
 def _agg_trade(name: str, tick: int, time_ms: int, seq: int, price: float, chance: random.Random) -> AggTrade:

@@ -13,6 +13,7 @@ __all__ = [
     "MemoryLedger",
     "RunOptions",
     "RunProgress",
+    "bar_feed",
     "engine",
     "fatal_errors",
     "fields",

@@ -181,6 +181,8 @@ class BatchRun:
 
     def _run_strategy(self, event: AnyEvent, strategy: BoundStrategy, state_name: str) -> None:
         if self._excluded and self._is_excluded(event, strategy, self._excluded):
+            if strategy.name not in self._excluded.strategies and strategy.strategy.bars:
+                (self._states.get(state_name) or self._state(event, strategy, state_name)).rebuild(event)
             return
         run = self._states.get(state_name) or self._state(event, strategy, state_name)
         try:
@@ -190,7 +192,7 @@ class BatchRun:
             if self._is_fatal(error):
                 raise
             self._record_error(error, strategy.name, event)
-            run.rebuild()
+            run.rebuild(event)
             return
         if said.signals:
             self._outcome.signals += said.signals

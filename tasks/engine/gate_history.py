@@ -8,7 +8,7 @@ from typing import Literal
 import msgspec
 
 from tasks.configuration.gate import Gate
-from tasks.frames.timestamps import STEP_BACK_MS
+from tasks.events import STEP_BACK_MS
 
 HOUR_MS = 3_600_000
 

@@ -5,11 +5,13 @@ This is where the runner's promises of `strategy.Strategy` are kept: isolation, 
 
 from collections.abc import Callable
 from functools import cache
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import msgspec
 
+from tasks.bars.spec import parse_all
 from tasks.configuration.gate import Gate
+from tasks.engine.bar_feed import BarFeed, StoredBars
 from tasks.engine.fatal_errors import IsFatal
 from tasks.engine.gate_history import GateHistory, HeldReason
 from tasks.engine.signal_message import message
@@ -36,6 +38,8 @@ class SavedState(msgspec.Struct, array_like=True):
     #: What the gate counts.
     passed: GateHistory
     state: msgspec.Raw
+    #: The open bars; only of a strategy that asks for bars.
+    bars: StoredBars = {}
 
 
 class StrategyOutput(NamedTuple):
@@ -49,10 +53,16 @@ class StrategyOutput(NamedTuple):
     reasons: list[HeldReason]
 
 
+#: Events seen, the gate's memory, state and open bars.
+_Read = tuple[int, GateHistory, State, StoredBars]
+
+
 @cache
-def _decoder(state_type: type[State]) -> Callable[[bytes], tuple[int, int, GateHistory, State]]:
-    """Return what reads a `SavedState` and its state in one go."""
-    return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type]).decode  # type: ignore[valid-type]  # at run time
+def _decoder(state_type: type[State], *, has_bars: bool) -> Callable[[bytes], Any]:
+    """Return what reads a `SavedState` and its state in one go, as a tuple; without bars, that has four elements."""
+    if has_bars:
+        return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type, StoredBars]).decode  # type: ignore[valid-type]  # at run time
+    return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type]).decode  # type: ignore[valid-type]  # as above
 
 
 _packer = msgspec.msgpack.Encoder()
@@ -77,13 +87,14 @@ class StrategyRun:
     ) -> None:
         """Restore the state that `packed` holds, or start from an empty one.
 
-        Raises NewerStateError and what is fatal.
+        Raises NewerStateError and what is fatal, and ValueError where it asks for bars that there are not.
         """
         self.strategy = strategy
+        self._specs = parse_all(strategy.bars) if strategy.bars else ()
         self._gate = gate
         self._is_fatal = is_fatal
         self._config_version = config_version
-        self._decode = _decoder(strategy.state_type)
+        self._decode = _decoder(strategy.state_type, has_bars=bool(self._specs))
         #: Why the stored state can't be read; empty: it could, or there was none.
         self.unreadable = ""
         self._restore(packed)
@@ -93,20 +104,25 @@ class StrategyRun:
         self._start = packed
         self._since: list[AnyEvent] = []
         read = self._read(packed) if packed else None
-        self._seen, self._passed, self._state = read or (0, GateHistory(), self.strategy.state_type())
+        self._seen, self._passed, self._state, open_bars = read or (0, GateHistory(), self.strategy.state_type(), {})
+        self._bars = BarFeed(self.strategy, self._specs, open_bars) if self._specs else None
+        #: What events are given to.
+        self._hooks = self._bars or self.strategy
 
-    def _read(self, packed: bytes) -> tuple[int, GateHistory, State] | None:
+    def _read(self, packed: bytes) -> _Read | None:
         """Return what was saved; None when today's code can't go on with it, so that it warms up again."""
         try:
-            version, seen, passed, state = self._decode(packed)
+            version, seen, passed, state, *bars = self._decode(packed)
         except BaseException as error:
             # Whatever it is, it is looked at more closely.
             if self._is_fatal(error):
                 raise
             return self._read_other(packed)
-        return (seen, passed, state) if version == self.strategy.version else self._read_other(packed)
+        if version != self.strategy.version:
+            return self._read_other(packed)
+        return seen, passed, state, bars[0] if bars else {}
 
-    def _read_other(self, packed: bytes) -> tuple[int, GateHistory, State] | None:
+    def _read_other(self, packed: bytes) -> _Read | None:
         """Return the state from a format or version that is not today's; None: it can't be used."""
         try:
             saved = _unpack_saved(packed)
@@ -118,7 +134,7 @@ class StrategyRun:
                 f"{self.strategy.name}: state of version {saved.version}, code of {self.strategy.version}"
             )
         state = self._migrate(saved)
-        return (saved.seen, saved.passed, state) if state is not None else None
+        return (saved.seen, saved.passed, state, saved.bars) if state is not None else None
 
     def _migrate(self, saved: SavedState) -> State | None:
         try:
@@ -138,7 +154,7 @@ class StrategyRun:
         Whatever the strategy raises comes through, and leaves the state in an unknown condition: `rebuild` it.
         """
         self._seen += 1
-        signals = getattr(self.strategy, HOOKS[event.kind])(event, self._state)
+        signals = getattr(self._hooks, HOOKS[event.kind])(event, self._state)
         said = StrategyOutput([], [], [], [])
         signalled: set[str] = set()
         for number, signal in enumerate(signals):
@@ -166,13 +182,18 @@ class StrategyRun:
             said.held.append(b'{"reason":"%s","signal":%s}' % (held.encode(), packed))
             said.reasons.append(held)
 
-    def rebuild(self) -> None:
-        """Bring the state to where it was before the event that raised, by running the batch's events again."""
+    def rebuild(self, event: AnyEvent) -> None:
+        """Bring the state to where it was before the event that raised, by running the batch's events again.
+
+        Its trade stays in the bars, which are those of the market: or the next trade would close the same bar again.
+        """
         events = self._since
         self._restore(self._start)
         try:
-            for event in events:
-                self.apply(event)
+            for each in events:
+                self.apply(each)
+            if self._bars:
+                self._bars.pass_over(event)
             packed = self.pack()
         except BaseException as error:
             # It did not raise the first time, so it is not deterministic: warm up again.
@@ -189,4 +210,5 @@ class StrategyRun:
     def pack(self) -> bytes:
         """Save the state for the ledger. Raises what msgspec raises when the strategy put something else into it."""
         # As a `SavedState` is packed, without packing the state apart.
-        return _packer.encode((self.strategy.version, self._seen, self._passed, self._state))
+        saved = (self.strategy.version, self._seen, self._passed, self._state)
+        return _packer.encode((*saved, self._bars.stored()) if self._bars else saved)

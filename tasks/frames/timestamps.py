@@ -13,9 +13,6 @@ from typing import Any
 FIRST_NS, LAST_NS = 10**18, 2**63 - 1
 #: The same in milliseconds.
 FIRST_MS, LAST_MS = FIRST_NS // 10**6, LAST_NS // 10**6
-#: Clocks of different kinds meet in one stream, so times run back by a second now and then: that is no time passed.
-#: What is further back comes after a clock that was ahead.
-STEP_BACK_MS = 2_000
 #: Nanoseconds in a unit, for the units that a unix time comes in.
 _UNITS_NS = (1, 10**3, 10**6, 10**9)
 _NUMBER = re.compile(r"[0-9]{10,19}(\.[0-9]{1,9})?")

@@ -69,11 +69,12 @@ def test_parameters_and_signals_do_not_change():
         Signal(action="buy", confidence=1, price=1, current_price=1).price = 2  # type: ignore[misc]  # as above
 
 
-def test_a_strategys_base_imports_nothing_but_events_and_errors():
+def test_a_strategys_base_imports_nothing_but_events_bars_and_errors():
     """What a configuration or the engine knows of a strategy is kept with them, not here."""
     code = "import sys, tasks.strategy; print(*(name for name in sys.modules if name.partition('.')[0] == 'tasks'))"
     shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True, timeout=60)
-    assert set(shown.stdout.split()) <= {"tasks", "tasks.strategy", "tasks.events", "tasks.errors"}
+    bars = {"tasks.bars", "tasks.bars.bar", "tasks.bars.builder", "tasks.bars.spec"}
+    assert set(shown.stdout.split()) <= {"tasks", "tasks.strategy", "tasks.events", "tasks.errors", *bars}
 
 
 def test_two_states_share_nothing():

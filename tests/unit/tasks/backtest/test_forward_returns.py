@@ -8,8 +8,7 @@ from hypothesis import strategies as st
 
 from tasks.backtest.forward_returns import MAX_AGE_MS, SignalRow, SignalTrigger, forward_bps
 from tasks.backtest.prices import PriceHistory
-from tasks.events import AnyEvent, Kind, Venue
-from tasks.frames.timestamps import STEP_BACK_MS
+from tasks.events import STEP_BACK_MS, AnyEvent, Kind, Venue
 from tests.support.events import TIME_MS, book, trade
 
 

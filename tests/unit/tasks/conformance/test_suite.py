@@ -2,6 +2,7 @@
 
 import itertools
 import random
+import re
 from collections.abc import Iterable
 from itertools import islice
 from typing import Any
@@ -10,12 +11,14 @@ import msgspec
 import pytest
 from typer.testing import CliRunner
 
+from tasks.bars import Bar
 from tasks.cli.strategies import app
 from tasks.configuration import registry
 from tasks.conformance import source_lint, synthetic_market
 from tasks.conformance.suite import SuiteSize, check
 from tasks.events import AnyEvent, Depth, Trade
 from tasks.strategy import Params, Signal, State, Strategy, kinds_of
+from tests.support.strategies.bars import BarEcho
 
 #: Enough for each built-in strategy to speak, and quick.
 SMALL = SuiteSize(events=2_400, day_step_s=14_400)
@@ -116,6 +119,40 @@ class Stubborn(Good):
             yield self.say(trade, 1)
 
 
+class GoodOnBars(Good):
+    """Speaks on every second bar, of which it is given several of each kind."""
+
+    bars = ("1m", "1h", "50tick", "50volume", "1000000dollar")
+
+    def on_bar(self, bar: Bar, state: Memory) -> Iterable[Signal]:
+        state.kept = [*state.kept, bar.trades][-20:]
+        if sum(state.kept) % 2:
+            yield Signal(action="sell", confidence=0.5, price=bar.close, current_price=bar.vwap)
+
+
+class BarsOfMany(GoodOnBars):
+    """One state for all symbols; their open bars are not its own size."""
+
+    key = "all"
+
+
+class SelfishOnBars(GoodOnBars):
+    """Remembers bars on itself."""
+
+    bar_count = 0
+
+    def on_bar(self, bar: Bar, state: Memory) -> Iterable[Signal]:
+        self.bar_count += 1
+        yield from super().on_bar(bar, state)
+        state.count = self.bar_count
+
+
+class WrongBars(GoodOnBars):
+    """Asks for bars that there are not."""
+
+    bars = ("7s",)  # type: ignore[assignment]  # of another length
+
+
 class Deaf(Strategy[Params, Memory]):
     """Overrides nothing."""
 
@@ -155,11 +192,26 @@ def test_a_built_in_strategy_passes_and_speaks(name):
         (Undecided, {"no signal in warm-up"}),
         (Stubborn, {"recovers from a clock that was ahead"}),
         (Deaf, {"no event makes it raise"}),
+        (GoodOnBars, set()),
+        (BarsOfMany, set()),
+        (SelfishOnBars, {CUT}),
     ],
 )
 def test_a_strategy_fails_exactly_the_checks_of_the_promise_it_breaks(strategy_type, failed):
     # This module draws random numbers, which the lint finds in each of them.
     assert set(check(strategy_type, TINY).failed) == failed | {LINT}
+
+
+def test_each_kind_of_bar_is_tried_whatever_its_size():
+    for bars in GoodOnBars.bars:
+        report = check(type("One", (GoodOnBars,), {"bars": (bars,), "__module__": __name__}), TINY)
+        spoken = next(finding.detail for finding in report.findings if finding.name == "no event makes it raise")
+        assert re.fullmatch(r"700 events and [1-9]\d+ bars, [1-9]\d+ signals", spoken), (bars, spoken)
+
+
+def test_bars_that_there_are_not_are_told():
+    details = {finding.name: finding.detail for finding in check(WrongBars, TINY).findings}
+    assert details["no event makes it raise"] == "ValueError: '7s' is no bar: 7s does not divide a day"
 
 
 def test_what_is_wrong_is_said_in_one_line():
@@ -213,6 +265,7 @@ def test_every_book_of_the_suite_is_sorted_and_not_crossed():
 def test_kinds_are_those_of_the_hooks_that_a_strategy_overrides():
     assert kinds_of(Good) == ("trade",)
     assert kinds_of(Deaf) == ()
+    assert kinds_of(BarEcho) == ("trade",)
 
 
 def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypatch):
@@ -230,6 +283,14 @@ def test_the_command_describes_a_strategy_with_every_parameter(name):
     shown = CliRunner().invoke(app, ["describe", name])
     assert shown.exit_code == 0
     assert all(parameter in shown.stdout for parameter in registry.find(name).params_type.model_fields)
+
+
+def test_the_command_describes_the_bars_of_a_strategy():
+    shown = CliRunner().invoke(app, ["describe", f"{__name__}:GoodOnBars"]).stdout
+    assert "bars: 1m, 1h, 50tick, 50volume, 1000000dollar" in shown
+    wrong = CliRunner().invoke(app, ["describe", f"{__name__}:WrongBars"])
+    assert (wrong.exit_code, "bars: '7s' is no bar: 7s does not divide a day" in wrong.stdout) == (0, True)
+    assert "bars:" not in CliRunner().invoke(app, ["describe", f"{__name__}:Good"]).stdout
 
 
 def test_the_command_lists_every_built_in_strategy():

@@ -12,7 +12,7 @@ from tasks.configuration import registry
 from tasks.configuration.gate import OPEN, Gate
 from tasks.engine import MemoryLedger
 from tasks.engine.gate_history import HOUR_MS, GateHistory
-from tasks.frames.timestamps import STEP_BACK_MS
+from tasks.events import STEP_BACK_MS
 from tasks.protocol.outcome import Outcome
 from tests.support.events import TIME_MS, trade
 

@@ -140,7 +140,7 @@ def test_a_rebuilt_state_is_the_one_before_the_event_that_raised():
         clean.apply(event)
     with pytest.raises(ValueError, match="a bad trade"):
         run.apply(trades(BAD, start=3)[0])
-    run.rebuild()
+    run.rebuild(trades(BAD, start=3)[0])
     assert run.pack() == clean.pack()
 
 
