@@ -1,4 +1,4 @@
-"""Events and signals of recordings as tables, for notebooks.
+"""Events, signals and bars of recordings as tables, for notebooks.
 
     from tasks import research
 
@@ -21,6 +21,7 @@ from tasks.configuration import named_strategies
 from tasks.errors import SettingsError
 from tasks.events import KINDS, Kind
 from tasks.export import arrow, event_columns
+from tasks.export import bars as exported_bars
 from tasks.export import events as exported_events
 from tasks.export import signals as exported_signals
 from tasks.export.rows import RecordingInput, RowSource
@@ -31,7 +32,7 @@ if TYPE_CHECKING:
     import pandas as pd
     import pyarrow as pa
 
-__all__ = ["events", "frame", "signals"]
+__all__ = ["bars", "events", "frame", "signals"]
 
 AnyPath = str | PathLike[str]
 
@@ -72,6 +73,22 @@ def signals(
     chosen = named_strategies.narrowed(read, symbols, strategies, assigned)
     table = _table(exported_signals.source(_input(recordings, symbols, salvage=salvage), chosen))
     return table.sort_by([("time", "ascending"), ("id", "ascending")])
+
+
+def bars(
+    recordings: AnyPath | Sequence[AnyPath],
+    bar: str = "1m",
+    *,
+    kind: exported_bars.TradeKind = "trade",
+    symbols: Sequence[str] = (),
+    salvage: bool = False,
+) -> "pa.Table":
+    """Return the bars of recorded trades, as strategies get them, in the order in which they close.
+
+    `bar` is 1s to 1d, or such as 1000tick, 50volume, 1000000dollar; `kind` says of which trades. `symbols` and
+    `salvage` are as above. Raises RecordingError, SettingsError.
+    """
+    return _table(exported_bars.source(_input(recordings, symbols, salvage=salvage), bar, kind))
 
 
 def frame(table: "pa.Table") -> "pd.DataFrame":

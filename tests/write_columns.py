@@ -7,7 +7,7 @@ import re
 from collections.abc import Sequence
 
 from compose.local.processes import ROOT
-from tasks.export import columns, event_columns, signal_columns
+from tasks.export import bar_columns, columns, event_columns, signal_columns
 
 PAGE = ROOT / "docs" / "research.md"
 _TABLE = re.compile(r"(<!-- columns of (\w+) -->\n)(?:\n(?:\|.*\n)+)?")
@@ -16,7 +16,12 @@ _TYPES = {"time_us": "timestamp[us, tz=UTC]", "time_ns": "timestamp[ns, tz=UTC]"
 
 def _columns(name: str) -> Sequence[columns.Column]:
     by_kind = {str(kind): own for kind, own in event_columns.by_kind(levels=1).items()}
-    return {"events": event_columns.EVENT, "signals": signal_columns.TABLE.columns, **by_kind}[name]
+    return {
+        "events": event_columns.EVENT,
+        "signals": signal_columns.TABLE.columns,
+        "bars": bar_columns.TABLE.columns,
+        **by_kind,
+    }[name]
 
 
 def table(name: str) -> str:

@@ -1,4 +1,4 @@
-"""`./run tasks export`: events and signals of recordings as files for notebooks."""
+"""`./run tasks export`: events, signals and bars of recordings as files for notebooks."""
 
 from collections.abc import Callable
 from functools import partial
@@ -12,6 +12,7 @@ from tasks.cli import command_line
 from tasks.cli.backtest import Assignments, Recordings
 from tasks.configuration import edits, named_strategies
 from tasks.events import KINDS
+from tasks.export import bars as exported_bars
 from tasks.export import event_columns, files
 from tasks.export import events as exported_events
 from tasks.export import signals as exported_signals
@@ -21,7 +22,8 @@ from tasks.frames.plausibility import PlausibilityLimits
 from tasks.settings import load
 
 app = typer.Typer(
-    help="Write events and signals of recordings as Parquet, Arrow or CSV files; needs pyarrow.", no_args_is_help=True
+    help="Write events, signals and bars of recordings as Parquet, Arrow or CSV files; needs pyarrow.",
+    no_args_is_help=True,
 )
 err = command_line.Console(stderr=True)
 
@@ -80,6 +82,25 @@ def signals(
     )
     read = _input(recordings, symbols, salvage=salvage)
     _write(to, read, partial(exported_signals.source, configuration=chosen), force=force)
+
+
+@app.command()
+def bars(
+    *,
+    recordings: Recordings,
+    to: Target,
+    bar: Annotated[str, typer.Option(help="Which bars: 1s, 1m, 1h, 1000tick, 50volume, 1000000dollar, ...")] = "1m",
+    kind: Annotated[str, typer.Option(help="Of which trades: trade or agg_trade.")] = "trade",
+    symbols: Symbols = None,
+    force: Force = False,
+    salvage: Salvage = False,
+) -> None:
+    """Write the bars of recorded trades, as strategies would get them, a row each.
+
+    Example: ./run tasks export bars recording.jsonl.gz --bar 5m --to bars.parquet
+    """
+    read = _input(recordings, symbols, salvage=salvage)
+    _write(to, read, partial(exported_bars.source, bar=bar, kind=kind), force=force)
 
 
 def _input(paths: list[Path], symbols: list[str] | None, *, salvage: bool) -> RecordingInput:

@@ -1,4 +1,4 @@
-"""Tables of events and signals, made from recordings: as Parquet, Arrow or CSV files, and in memory for notebooks.
+"""Tables of events, signals and bars, made from recordings: as Parquet, Arrow or CSV files, and in memory for notebooks.
 
 Only the commands and `tasks.research` use it. It knows the backtest, the configuration and frames, and no server;
 pyarrow is imported when a table is made.
@@ -12,6 +12,8 @@ __all__ = [
     "RowSource",
     "TableSchema",
     "arrow",
+    "bar_columns",
+    "bars",
     "columns",
     "event_columns",
     "events",

@@ -33,6 +33,7 @@ def schema(source: RowSource) -> "pa.Schema":
         "string": arrow.string(),
         "int64": arrow.int64(),
         "float64": arrow.float64(),
+        "bool": arrow.bool_(),
         "time_us": arrow.timestamp("us", tz="UTC"),
         "time_ns": arrow.timestamp("ns", tz="UTC"),
     }

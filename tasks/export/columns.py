@@ -11,7 +11,7 @@ from typing import Any, Literal, NamedTuple
 SCHEMA_VERSION = "1"
 #: A `time_us` is a moment in microseconds, which is what pandas, polars and DuckDB work with unless told otherwise: in
 #: another unit it has to be converted before it is joined.
-ColumnType = Literal["string", "int64", "float64", "time_us", "time_ns"]
+ColumnType = Literal["string", "int64", "float64", "bool", "time_us", "time_ns"]
 
 
 class Column(NamedTuple):

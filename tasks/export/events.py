@@ -21,7 +21,7 @@ def source(recordings: RecordingInput, kinds: Collection[str] = KINDS, levels: i
     leaves out, are kept. Raises SettingsError: see `event_columns.table`.
     """
     schema = event_columns.table(kinds, levels)
-    reader = _EventReader(recordings, [kind for kind in KINDS if kind in kinds])
+    reader = EventReader(recordings, [kind for kind in KINDS if kind in kinds])
     return RowSource(schema, reader.rows(), recordings.metadata(schema), reader.findings)
 
 
@@ -29,7 +29,9 @@ def source(recordings: RecordingInput, kinds: Collection[str] = KINDS, levels: i
 _OTHER: Mapping[str, Kind] = READ | {kind: kind for kind in KINDS}
 
 
-class _EventReader:
+class EventReader:
+    """Reads the events of some kinds, once, and counts what else there is."""
+
     def __init__(self, recordings: RecordingInput, kinds: Collection[Kind]) -> None:
         self._input, self._kinds = recordings, kinds
         self._frames = self._rows = 0

@@ -45,6 +45,12 @@ def test_signals_are_those_of_the_backtest_by_event_time_and_id(market):
     assert research.signals(market)["id"].to_pylist() == wanted
 
 
+def test_bars_are_those_of_the_trades(market):
+    table = research.bars(market, "10s", symbols=["ETHUSDT"])
+    assert table["trade_count"].to_pylist() == [10, 10]
+    assert research.frame(table)["is_partial"].tolist() == [True, False]
+
+
 def test_changes_and_another_file_give_the_signals_of_other_strategies(market, tmp_path):
     assert research.signals(market, symbols=["BTCUSDT"]).num_rows == 2
     assert research.signals(market, changes={"orderbook_skew": {"gate.min_confidence": 1.0}}).num_rows == 0

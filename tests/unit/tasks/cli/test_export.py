@@ -54,6 +54,13 @@ def test_signals_in_a_file_are_those_that_the_backtest_writes(market, tmp_path):
     assert sorted(table["id"].to_pylist()) == sorted(ids)
 
 
+def test_bars_go_to_the_file_that_is_named(market, tmp_path):
+    target = tmp_path / "bars.parquet"
+    ran = run("bars", market, "--bar", "10s", "--symbol", "BTCUSDT", "--to", target)
+    assert ran.stderr == f"{target}: 2 bars, 0.0 MB\n"
+    assert "is no bar" in refusal("bars", market, "--bar", "1x", "--to", target)
+
+
 def test_signals_can_be_those_of_changed_strategies_and_of_some_only(market, tmp_path):
     target = tmp_path / "signals.csv"
     changed = ("--set", "orderbook_skew.gate.min_confidence=1.0")
