@@ -75,7 +75,7 @@ def simulate(
     Example: ./run ingest simulate --symbols BTCUSDT,ETHUSDT --rate 500 --seconds 60
     """
     with _told_in_one_line() as settings:
-        from ingest.feeds import binance, run_feed  # noqa: PLC0415 each command loads only its own
+        from ingest.feeds import run_feed, stream_plan  # noqa: PLC0415 each command loads only its own
         from ingest.feeds import simulate as feed  # noqa: PLC0415 the same
         from ingest.feeds.simulator import profiles  # noqa: PLC0415 the same
 
@@ -84,7 +84,7 @@ def simulate(
                 raise SettingsError("--symbols takes names, or a number from 1 to 10000")
             names = profiles.symbols(int(symbols))
         else:
-            names = binance.check(symbols.split(","))
+            names = stream_plan.choose(venue).check(symbols.split(","))
         run_feed.run(feed.simulate(settings, feed.SimulationPlan(names, venue, rate, seed, seconds)))
 
 
@@ -132,25 +132,37 @@ def replay(
 @app.command()
 def binance(
     symbols: Annotated[list[str], typer.Argument(help="Such as BTCUSDT ETHUSDT.")],
-    venue: VenueOption = "spot",
+    streams: Annotated[
+        str | None,
+        typer.Option(
+            help="Which streams, with commas between: depth20, trade, aggTrade, bookTicker, kline_1m (or another interval), "
+            "and of futures markPrice and forceOrder.",
+            show_default="depth20,trade",
+        ),
+    ] = None,
+    venue: Annotated[
+        Literal["spot", "usdm", "coinm"], typer.Option(help="The market: spot, USD-M or COIN-M futures.")
+    ] = "spot",
     books: Annotated[
         Literal["top", "diff"],
         typer.Option(help="The exchange's partial books, or books kept from its diff depth and snapshots."),
     ] = "top",
     levels: Annotated[
-        int, typer.Option(help="Levels of a book's side: 5, 10 or 20; with --books diff also 50 or 100.")
-    ] = 20,
+        int | None,
+        typer.Option(help="Levels of a book's side: 5, 10 or 20; with --books diff also 50 or 100.", show_default="20"),
+    ] = None,
 ) -> None:
     """Put Binance's live public market data on NATS; no account needed.
 
-    Example: ./run ingest binance BTCUSDT ETHUSDT --books diff --levels 50
+    Examples: ./run ingest binance BTCUSDT ETHUSDT --books diff --levels 50
+
+    ./run ingest binance BTCUSDT --venue usdm --streams depth20,aggTrade,markPrice,forceOrder
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import binance as feed  # noqa: PLC0415 each command loads only its own
-        from ingest.feeds import run_feed  # noqa: PLC0415 the same
-        from ingest.feeds.book_plan import BookPlan  # noqa: PLC0415 the same
+        from ingest.feeds import run_feed, stream_plan  # noqa: PLC0415 the same
 
-        run_feed.run(feed.binance(settings, symbols, venue, plan=BookPlan(books, levels)))
+        run_feed.run(feed.binance(settings, symbols, stream_plan.choose(venue, streams, books, levels)))
 
 
 @app.command()

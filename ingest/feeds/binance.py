@@ -5,9 +5,9 @@ The streams are spread over links; each stream is watched, and silent ones are r
 
 import asyncio
 import os
-import re
 import socket
 import time
+from collections import defaultdict
 from collections.abc import Iterable, Mapping
 from typing import NamedTuple
 from urllib.parse import quote
@@ -15,15 +15,13 @@ from urllib.parse import quote
 import structlog
 
 from ingest.feeds import proxy, snapshots, stream_watch
-from ingest.feeds.book_plan import TOP, BookPlan
 from ingest.feeds.diff_books import DiffBooks
 from ingest.feeds.link import TIMEOUTS, Link, LinkTimeouts
 from ingest.feeds.publisher import Publisher
 from ingest.feeds.publishing import publishing
 from ingest.feeds.snapshots import TIMINGS, SnapshotClient, SnapshotTimings
-from tasks.errors import RealtimeStrategiesError, ServerUnavailableError, SettingsError
-from tasks.events import Venue
-from tasks.frames.model import foreign
+from ingest.feeds.stream_plan import DEFAULT, Market, StreamPlan
+from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
 from tasks.protocol import feed_report
 from tasks.protocol.feed_report import FeedReport, SilentStream
 from tasks.settings import Settings
@@ -32,20 +30,6 @@ log = structlog.get_logger()
 
 #: The exchange allows 1,024, but the address of a link with so many would be longer than web servers like.
 STREAMS_A_LINK = 200
-_SYMBOL = re.compile(r"[\w-]{2,40}")
-_MARKETS = {"coinm": "COIN-M futures", "option": "the options market"}
-
-
-def check(symbols: Iterable[str]) -> list[str]:
-    """Return the symbols in upper case, each once. Raises SettingsError: one of them is none of our markets'."""
-    known = list(dict.fromkeys(symbol.upper() for symbol in symbols))
-    for symbol in known:
-        if not _SYMBOL.fullmatch(symbol):
-            hint = re.sub(r"[^\w]", "", symbol)
-            raise SettingsError(f"{symbol!r} is not a symbol" + (f"; did you mean {hint}?" if len(hint) > 1 else ""))
-        if market := foreign(symbol):
-            raise SettingsError(f"{symbol} is of {_MARKETS[market]}, which is not served: only spot and USD-M futures")
-    return known
 
 
 class Endpoint(NamedTuple):
@@ -55,22 +39,14 @@ class Endpoint(NamedTuple):
     streams: list[str]
 
 
-def endpoints(settings: Settings, venue: Venue, symbols: list[str], plan: BookPlan = TOP) -> list[Endpoint]:
+def endpoints(settings: Settings, symbols: list[str], plan: StreamPlan = DEFAULT) -> list[Endpoint]:
     """Return where each link goes, with the streams that its URL names."""
-    books = [plan.subscribed(symbol) for symbol in symbols]
-    trades = [f"{symbol.lower()}@trade" for symbol in symbols]
-    of_books, of_trades = {
-        "spot": (settings.binance_spot_url, settings.binance_spot_url),
-        "usdm": (settings.binance_usdm_depth_url, settings.binance_usdm_trade_url),
-    }[venue]
-    if of_books == of_trades:
-        # A symbol's book and trades on one link: they come in the exchange's own order.
-        parts = [(of_books, [name for pair in zip(books, trades, strict=True) for name in pair])]
-    else:
-        parts = [(of_books, books), (of_trades, trades)]
+    by_url: dict[str, list[str]] = defaultdict(list)
+    for setting, stream in plan.subscribed(symbols):
+        by_url[getattr(settings, setting)].append(stream)
     chunks = [
         (url, names[start : start + STREAMS_A_LINK])
-        for url, names in parts
+        for url, names in by_url.items()
         for start in range(0, len(names), STREAMS_A_LINK)
     ]
     return [Endpoint(f"{url}?streams={'/'.join(quote(name, safe='@') for name in some)}", some) for url, some in chunks]
@@ -82,7 +58,7 @@ class SilenceMonitor:
     def __init__(
         self,
         publisher: Publisher,
-        venue: Venue,
+        market: Market,
         timeouts: LinkTimeouts,
         streams: Iterable[str],
         books: DiffBooks | None = None,
@@ -90,7 +66,9 @@ class SilenceMonitor:
         """Watch these streams; `books` are made from them, where the feed keeps its own."""
         self._publisher, self._timeouts, self._books = publisher, timeouts, books
         self._publish = books.deliver if books else publisher.publish
-        self._feed = f"binance {venue} {socket.gethostname()}/{os.getpid()}"
+        #: The end of a candle's envelope: those of spot and of futures look alike.
+        self._venue = b',"venue":"%b"}' % market.encode()
+        self._feed = f"binance {market} {socket.gethostname()}/{os.getpid()}"
         self._streams = stream_watch.StreamWatch(timeouts.streams, streams)
         self._silent: set[str] = set()
         #: By link, when it may be renewed again and how long it waits then.
@@ -99,7 +77,7 @@ class SilenceMonitor:
     async def deliver(self, stream: str, raw: bytes) -> None:
         """Publish a frame, or the book to which it leads, and note its stream."""
         self._streams.record(stream, time.monotonic())
-        await self._publish(stream, raw)
+        await self._publish(stream, raw[:-1] + self._venue if "@kline_" in stream else raw)
 
     async def run(self, links: Mapping[Link, Endpoint]) -> None:
         """Check for silence every few seconds, once all links stand.
@@ -122,7 +100,7 @@ class SilenceMonitor:
         fresh = [each for each in silent if each.stream not in self._silent]
         if never := [each.stream for each in fresh if not each.received]:
             said = f"nothing from the exchange about {', '.join(_named(never))}: is there such a symbol on this venue?"
-            if len(never) == self._streams.subscribed:
+            if not self._streams.received:
                 raise ServerUnavailableError(said)
             log.warning(said)
         if stopped := [each.stream for each in fresh if each.received]:
@@ -159,28 +137,40 @@ def _named(streams: Iterable[str]) -> list[str]:
     return [name for symbol, some in by_symbol.items() for name in ([symbol] if len(some) > 1 else some)]
 
 
+def _patient(timeouts: LinkTimeouts, endpoint: Endpoint) -> LinkTimeouts:
+    """Return the timeouts of a link: it may be silent for as long as each of its streams may."""
+    expected_s = min(stream_watch.allowed_s(timeouts.streams, name, received=True) for name in endpoint.streams)
+    return timeouts._replace(stall_s=max(timeouts.stall_s, expected_s))
+
+
 async def binance(
     settings: Settings,
     symbols: list[str],
-    venue: Venue,
+    plan: StreamPlan = DEFAULT,
     timeouts: LinkTimeouts = TIMEOUTS,
-    plan: BookPlan = TOP,
     timings: SnapshotTimings = TIMINGS,
 ) -> None:
     """Publish live frames endlessly. Raises SettingsError and ServerUnavailableError."""
-    known = check(symbols)
-    plan.check()
-    asked = endpoints(settings, venue, known, plan)
+    known = plan.check(symbols)
+    asked = endpoints(settings, known, plan)
     for endpoint in asked:
         proxy.before(endpoint.url)  # what is wrong with it is said before NATS is waited for
     async with publishing(settings) as publisher:
         books = None
-        if plan.source == "diff":
-            client = SnapshotClient(snapshots.plan(settings, venue), timings, timeouts)
-            books = DiffBooks(plan, known, client, publisher.publish)
-        monitor = SilenceMonitor(publisher, venue, timeouts, (name for each in asked for name in each.streams), books)
-        links = {Link(each.url, monitor.deliver, timeouts): each for each in asked}
-        log.info("going live", symbols=len(known), venue=venue, books=plan.source, connections=len(links))
+        if plan.books.source == "diff":
+            client = SnapshotClient(snapshots.plan(settings, plan.market), timings, timeouts)
+            books = DiffBooks(plan.books, known, client, publisher.publish)
+        streams = (name for each in asked for name in each.streams)
+        monitor = SilenceMonitor(publisher, plan.market, timeouts, streams, books)
+        links = {Link(each.url, monitor.deliver, _patient(timeouts, each)): each for each in asked}
+        log.info(
+            "going live",
+            symbols=len(known),
+            venue=plan.market,
+            streams=plan.names,
+            books=plan.books.source,
+            connections=len(links),
+        )
         faults: tuple[BaseException, ...] = ()
         try:
             async with asyncio.TaskGroup() as group:

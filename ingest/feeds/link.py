@@ -5,6 +5,7 @@ opened before that, and the old one is read until it stands. So it is when strea
 """
 
 import asyncio
+import math
 import random
 import time
 from collections.abc import Awaitable, Callable
@@ -32,7 +33,7 @@ Deliver = Callable[[str, bytes], Awaitable[None]]
 class LinkTimeouts(NamedTuple):
     """Timeouts and intervals of a live feed's links, in seconds."""
 
-    #: Without any message on a link, until it is opened again.
+    #: Without any message on a link, until it is opened again; infinite: only a ping without an answer ends it.
     stall_s: float = 30.0
     #: Without any message of a stream, while others of its link come.
     streams: stream_watch.SilenceTimeouts = stream_watch.SilenceTimeouts()
@@ -153,7 +154,7 @@ class Link:
     async def _read(self, socket: ClientConnection, successor: asyncio.Task[ClientConnection]) -> None:
         """Deliver until the successor stands. Raises ConnectionClosed, or TimeoutError on a stall."""
         while not successor.done():
-            async with asyncio.timeout(self._timeouts.stall_s):
+            async with asyncio.timeout(None if math.isinf(self._timeouts.stall_s) else self._timeouts.stall_s):
                 raw = await socket.recv(decode=False)
             await self._take(raw)
 

@@ -4,6 +4,8 @@ The exchange accepts every name, without an error for one that it never pushes: 
 stream on the wrong route, a feed of its own that stands still. So each stream is watched for as long as the feed runs.
 """
 
+import math
+import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -16,10 +18,31 @@ _WEIGHT = 0.1
 class SilenceTimeouts(NamedTuple):
     """Seconds for which a stream may be silent."""
 
-    #: Of books, which the exchange pushes ten times a second, and of every stream at first.
+    #: Of books and mark prices, which the exchange pushes all the time, and of most streams at first.
     books_s: float = 10.0
-    #: Of trades that have come before: nobody has to trade.
+    #: Of trades and quotes that have come before: nobody has to trade. Of candles, beyond their interval.
     trades_s: float = 60.0
+
+
+#: Streams of what happens now and then.
+_OCCASIONAL = ("trade", "aggTrade", "bookTicker")
+_CANDLES = re.compile(r"kline_(\d+)([smhdwM])")
+_UNITS_S = {"s": 1, "m": 60, "h": 3_600, "d": 86_400, "w": 604_800, "M": 2_592_000}
+#: No candle is waited for longer: while people trade, the exchange pushes it also before it closes.
+_LONGEST_CANDLE_S = 3_600.0
+
+
+def allowed_s(timeouts: SilenceTimeouts, stream: str, *, received: bool) -> float:
+    """Return for how long a stream may be silent, whatever its usual pauses; liquidations for ever.
+
+    `received`: whether a message of it has ever come.
+    """
+    name = stream.partition("@")[2]
+    if name == "forceOrder":
+        return math.inf
+    if candles := _CANDLES.fullmatch(name):
+        return timeouts.trades_s + min(_LONGEST_CANDLE_S, int(candles[1]) * _UNITS_S[candles[2]])
+    return timeouts.trades_s if received and name in _OCCASIONAL else timeouts.books_s
 
 
 class SilentSubscription(NamedTuple):
@@ -56,6 +79,11 @@ class StreamWatch:
         """How many streams are watched."""
         return len(self._activities)
 
+    @property
+    def received(self) -> bool:
+        """Whether a message of any stream has ever come."""
+        return any(activity.received for activity in self._activities.values())
+
     def begin(self, now_s: float) -> None:
         """Expect the streams that have not sent a message yet from now on."""
         for activity in self._activities.values():
@@ -80,5 +108,5 @@ class StreamWatch:
         return sorted(each for each in found if each.for_s > self._limit_s(each))
 
     def _limit_s(self, each: SilentSubscription) -> float:
-        first_s = self._timeouts.trades_s if each.received and "@trade" in each.stream else self._timeouts.books_s
+        first_s = allowed_s(self._timeouts, each.stream, received=each.received)
         return max(first_s, USUAL_PAUSES * self._activities[each.stream].pause_s)

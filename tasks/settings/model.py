@@ -141,10 +141,17 @@ class Settings(BaseSettings):
     )
     log_format: Literal["json", "console", ""] = Field("", description="json, or console; default: by the terminal")
     binance_spot_url: WebsocketUrl = Field("wss://data-stream.binance.vision/stream", description="spot websocket")
-    binance_usdm_depth_url: WebsocketUrl = Field("wss://fstream.binance.com/public/stream", description="futures books")
-    binance_usdm_trade_url: WebsocketUrl = Field(
-        "wss://fstream.binance.com/public/stream", description="futures trades"
+    binance_usdm_depth_url: WebsocketUrl = Field(
+        "wss://fstream.binance.com/public/stream", description="USD-M futures: books and best quotes"
     )
+    binance_usdm_trade_url: WebsocketUrl = Field(
+        "wss://fstream.binance.com/public/stream", description="USD-M futures: trades"
+    )
+    binance_usdm_market_url: WebsocketUrl = Field(
+        "wss://fstream.binance.com/market/stream",
+        description="USD-M futures: aggregate trades, candles, mark prices, liquidations",
+    )
+    binance_coinm_url: WebsocketUrl = Field("wss://dstream.binance.com/stream", description="COIN-M futures websocket")
     binance_spot_rest_url: HttpUrl = Field(
         "https://api.binance.com/api/v3/depth", description="spot snapshots, for `binance --books diff`"
     )

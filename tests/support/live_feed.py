@@ -8,6 +8,7 @@ from contextlib import asynccontextmanager
 from ingest.feeds import binance as feed
 from ingest.feeds import stream_watch
 from ingest.feeds.link import LinkTimeouts
+from ingest.feeds.stream_plan import Market, choose
 from tasks.settings import Settings
 from tests.support.feeds import Listener, cancelled, listening
 from tests.support.servers.exchange import Exchange
@@ -30,16 +31,24 @@ def feed_settings(nats_url: str, server: Exchange, trades: str = "public") -> Se
         binance_spot_url=server.url,
         binance_usdm_depth_url=server.route("public"),
         binance_usdm_trade_url=server.route(trades),
+        binance_usdm_market_url=server.route("market"),
+        binance_coinm_url=server.url,
     )
 
 
 @asynccontextmanager
 async def live(
-    nats_url: str, server: Exchange, symbols=BOTH, venue="spot", timeouts=IMPATIENT, trades="public"
+    nats_url: str,
+    server: Exchange,
+    symbols=BOTH,
+    venue: Market = "spot",
+    timeouts=IMPATIENT,
+    trades="public",
+    streams: str | None = None,
 ) -> AsyncIterator[tuple[Listener, "asyncio.Task[None]"]]:
     async with server.open(), listening(nats_url) as listener:
         task = asyncio.create_task(
-            feed.binance(feed_settings(nats_url, server, trades), list(symbols), venue, timeouts)
+            feed.binance(feed_settings(nats_url, server, trades), list(symbols), choose(venue, streams), timeouts)
         )
         try:
             yield listener, task

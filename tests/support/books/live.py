@@ -6,9 +6,9 @@ from contextlib import asynccontextmanager
 from itertools import pairwise
 
 from ingest.feeds import binance as feed
-from ingest.feeds.book_plan import BookPlan
 from ingest.feeds.link import LinkTimeouts
 from ingest.feeds.snapshots import SnapshotTimings
+from ingest.feeds.stream_plan import choose
 from tasks import frames
 from tasks.events import Depth
 from tasks.frames.model import FrameMetadata
@@ -34,8 +34,8 @@ async def live_books(
             binance_usdm_trade_url=server.route("public"),
             binance_usdm_rest_url=server.rest_url,
         )
-        plan = BookPlan("diff", levels)
-        task = asyncio.create_task(feed.binance(settings, BOTH, venue, timeouts, plan, TIMINGS))
+        plan = choose(venue, None, "diff", levels)
+        task = asyncio.create_task(feed.binance(settings, BOTH, plan, timeouts, TIMINGS))
         try:
             yield listener, task
         finally:

@@ -156,6 +156,15 @@ async def send_again_and_again_but_trades(exchange: Exchange, connection: Server
     await send_again_and_again(exchange, connection, [name for name in streams if "@trade" not in name])
 
 
+async def send_again_and_again_but_liquidations(
+    exchange: Exchange, connection: ServerConnection, streams: list[str]
+) -> None:
+    """Send what is asked for until the client goes; nobody's position is closed."""
+    if some := [name for name in streams if "@forceOrder" not in name]:
+        await send_again_and_again(exchange, connection, some)
+    await connection.wait_closed()
+
+
 async def send_again_and_again(exchange: Exchange, connection: ServerConnection, streams: list[str]) -> None:
     """Send one frame after the other until the client goes."""
     for frame in itertools.cycle(exchange.of(streams)):

@@ -9,6 +9,7 @@ from structlog.testing import capture_logs
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
 from ingest.feeds import binance as feed
+from ingest.feeds.stream_plan import choose
 from tasks import frames
 from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
@@ -41,7 +42,7 @@ async def test_a_live_feed_that_may_not_publish_ends_with_the_reason(spot):
         async with server.open():
             settings = feed_settings(url.replace("//", "//us:us@"), server)
             with pytest.raises(SettingsError, match=r"NATS does not let this login publish binance\.\w+@"):
-                await asyncio.wait_for(feed.binance(settings, BOTH, "spot", IMPATIENT), HANGS_S)
+                await asyncio.wait_for(feed.binance(settings, BOTH, timeouts=IMPATIENT), HANGS_S)
 
 
 @pytest.mark.parametrize("venue", ["spot", "usdm"])
@@ -69,7 +70,7 @@ async def test_futures_books_and_trades_come_in_order_over_one_connection(nats_u
 
 
 def test_the_address_of_both_by_default_is_the_path_that_pushes_them():
-    ((url, _),) = feed.endpoints(Settings(), "usdm", BOTH)
+    ((url, _),) = feed.endpoints(Settings(), BOTH, choose("usdm"))
     assert url.startswith("wss://fstream.binance.com/public/stream?streams=")
 
 
@@ -96,7 +97,7 @@ async def test_trades_asked_for_where_none_are_pushed_are_named(nats_url, record
 
 
 def test_more_streams_than_a_connection_carries_are_split():
-    made = feed.endpoints(Settings(), "spot", [f"SIM{number}USDT" for number in range(450)])
+    made = feed.endpoints(Settings(), [f"SIM{number}USDT" for number in range(450)])
 
     asked = [endpoint.url.partition("?streams=")[2].split("/") for endpoint in made]
     assert asked == [endpoint.streams for endpoint in made]
@@ -133,17 +134,34 @@ async def test_when_no_symbol_is_known_the_feed_ends_and_names_them(nats_url, sp
         assert "\n" not in str(ended.value)
 
 
-@pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC USDT", "B", "", "btcusdt@trade", "x" * 41])
-def test_what_cannot_be_a_symbol_is_refused_at_once(symbol):
-    with pytest.raises(SettingsError, match="is not a symbol"):
-        feed.check([symbol])
+FUTURES = "depth20,trade,aggTrade,bookTicker,kline_1m,markPrice,forceOrder"
+KLINE = '{"stream":"btcusdt@kline_1m","data":{"e":"kline","s":"BTCUSDT","k":{}}}'
+LIQUIDATION = '{"stream":"btcusdt@forceOrder","data":{"e":"forceOrder","o":{"s":"BTCUSDT"}}}'
 
 
-@pytest.mark.parametrize(("symbol", "market"), [("btcusd_perp", "COIN-M"), ("BTC-261226-100000-C", "options")])
-def test_a_symbol_of_another_market_is_refused_by_name(symbol, market):
-    with pytest.raises(SettingsError, match=f"{symbol.upper()} is of .*{market}"):
-        feed.check([symbol])
+async def test_a_candle_gets_its_venue_and_other_frames_none(nats_url, spot):
+    sent = [KLINE, next(frame for frame in spot if "btcusdt@trade" in frame)]
+    async with live(nats_url, Exchange(sent), ["BTCUSDT"], streams="kline_1m,trade") as (listener, _):
+        await until(lambda: len(listener.messages) == 2, "both frames")
+    assert [json.loads(frame).get("venue") for frame in listener.frames] == ["spot", None]
+    assert json.loads(listener.frames[0])["data"] == json.loads(KLINE)["data"]
 
 
-def test_symbols_are_taken_in_any_case_and_once():
-    assert feed.check(["btcusdt", "ETHUSDT", "BTCUSDT"]) == ["BTCUSDT", "ETHUSDT"]
+async def test_each_stream_of_futures_is_asked_for_where_it_is_pushed(nats_url):
+    server = Exchange([])
+    async with live(nats_url, server, ["BTCUSDT"], "usdm", streams=FUTURES):
+        await until(lambda: server.connections == 2, "two connections")
+    assert sorted(map(sorted, server.asked_for)) == [
+        ["btcusdt@aggTrade", "btcusdt@forceOrder", "btcusdt@kline_1m", "btcusdt@markPrice"],
+        ["btcusdt@bookTicker", "btcusdt@depth20@100ms", "btcusdt@trade"],
+    ]
+
+
+async def test_a_link_on_which_only_liquidations_come_is_left_alone_while_silent(nats_url, recording):
+    books = [frame for frame in recorded(recording, 300, "usdm") if "btcusdt@depth20" in frame]
+    server = Exchange([*books, LIQUIDATION], scripts.send_again_and_again_but_liquidations)
+    with capture_logs() as entries:
+        async with live(nats_url, server, ["BTCUSDT"], "usdm", streams="depth20,forceOrder") as (listener, _):
+            await until(lambda: len(listener.messages) > 1_000 * IMPATIENT.stall_s, "books for longer than a stall")
+            assert server.connections == 2
+    assert [entry["event"] for entry in entries if entry["log_level"] == "warning"] == []

@@ -133,7 +133,7 @@ async def test_a_proxy_that_cant_be_used_ends_the_feed_before_it_waits_for_nats(
     monkeypatch.setattr("ingest.feeds.proxy.find_spec", lambda _: None)
     settings = Settings(nats_url=f"nats://127.0.0.1:{free_port()}")
     with pytest.raises(SettingsError, match="HTTPS_PROXY or its like: "):
-        await feed.binance(settings, ["BTCUSDT"], "spot")
+        await feed.binance(settings, ["BTCUSDT"])
 
 
 async def test_the_exchange_is_reached_through_a_socks_proxy(monkeypatch, spot):

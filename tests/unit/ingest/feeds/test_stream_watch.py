@@ -1,10 +1,12 @@
 """Which streams a feed hears of, in a time that the test sets."""
 
+import math
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from ingest.feeds.stream_watch import SilenceTimeouts, SilentSubscription, StreamWatch
+from ingest.feeds.stream_watch import SilenceTimeouts, SilentSubscription, StreamWatch, allowed_s
 from ingest.monitoring.feed_reports import FORGET_S, FeedReports
 from tasks.protocol import feed_report
 from tasks.protocol.feed_report import FeedReport, SilentStream
@@ -50,6 +52,36 @@ def test_a_stream_that_always_speaks_seldom_is_given_its_time():
     # 30 s between two trades, 20 times as long.
     assert TRADES not in [each.stream for each in watched.silent(570.0 + 500)]
     assert TRADES in [each.stream for each in watched.silent(570.0 + 601)]
+
+
+@pytest.mark.parametrize(
+    ("stream", "received", "allowed"),
+    [
+        ("btcusdt@aggTrade", False, 10),
+        ("btcusdt@aggTrade", True, 60),
+        ("btcusdt@bookTicker", True, 60),
+        ("btcusdt@markPrice@1s", True, 10),
+        ("btcusdt@kline_1m", False, 120),
+        ("btcusdt@kline_15m", True, 960),
+        ("btcusdt@kline_1M", True, 3_660),
+        ("btcusdt@forceOrder", False, math.inf),
+        ("btcusdt@forceOrder", True, math.inf),
+    ],
+)
+def test_each_kind_of_stream_has_its_own_time(stream, received, allowed):
+    assert allowed_s(TIMEOUTS, stream, received=received) == allowed
+
+
+def test_liquidations_are_never_missed_also_after_a_burst():
+    watched = StreamWatch(TIMEOUTS, ["btcusdt@forceOrder"])
+    watched.record("btcusdt@forceOrder", 1.0)
+    watched.record("btcusdt@forceOrder", 1.1)
+    assert watched.silent(1e6) == []
+
+
+def test_a_feed_of_which_nothing_has_come_is_known():
+    assert not watch().received
+    assert watch(trades=[1.0]).received
 
 
 def test_a_message_before_all_links_stand_counts():
