@@ -2,7 +2,7 @@
 
 import socket
 import time
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 
 from prometheus_client import CollectorRegistry
 
@@ -65,7 +65,7 @@ class Components:
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
         self.server_probe = ServerProbe(self.ledger, chosen.routes(), self.memory_guard)
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
-        self.feed_watch = self._make_feed_watch()
+        self.feed_watch = self._make_feed_watch(chosen.kinds)
         self.sender = self._make_sender()
         self.breaker = Breaker(
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
@@ -96,7 +96,7 @@ class Components:
             lost=lambda count: self.counters.add("dropped", "expired", by=count),
         )
 
-    def _make_feed_watch(self) -> FeedWatch:
+    def _make_feed_watch(self, kinds: Collection[Kind]) -> FeedWatch:
         def is_listening() -> bool:
             """Return whether events can come: a stream is not read on while a lane is full."""
             is_held_up = self.source.keeps and bool(self.lanes.full)
@@ -105,7 +105,7 @@ class Components:
         def had_events() -> bool:
             return self.server_probe.had_events
 
-        return FeedWatch(self.lanes.router.wants, is_listening, self.settings.feed_quiet_s, had_events)
+        return FeedWatch(self.lanes.router.wants, is_listening, self.settings.feed_quiet_s, had_events, kinds)
 
     def _make_sender(self) -> Sender:
         def restart(counted: int) -> None:

@@ -3,12 +3,13 @@
 Called for every event, `observe` only notes; once a second `tick` makes something of it. Memory is bounded.
 """
 
-from collections.abc import Callable, Iterable, Iterator
+import math
+from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.events import AnyEvent, Kind, Venue
+from tasks.events import AnyEvent, Kind, Kline, Venue
 from tasks.protocol.findings import Finding, age, named_some
 from tasks.protocol.records import NEW_GENERATION_MS
 
@@ -17,8 +18,11 @@ StreamKey = tuple[Venue, str, Kind]
 
 #: Of more, those that were seen last are kept.
 MAX_STREAMS = 20_000
-#: A stream that has been silent for so long is forgotten.
-FORGET_S = 3_600.0
+#: A stream that has been silent for so long is forgotten, or for two more events that are expected of it; and one of
+#: which nobody knows when something comes.
+FORGET_S, FORGET_RARE_S = 3_600.0, 86_400.0
+#: So many events that are expected at a known time may be missing before their stream is silent.
+MISSING = 2
 #: A stream is silent when its last event is that many times older than its usual pause; one that came for fewer
 #: seconds has no usual pause yet.
 PAUSES = 10
@@ -30,6 +34,8 @@ _FADING_S = 0.9
 #: a feed quiet, if that is shorter; it ends below the other part.
 REPEATS_SHARE, REPEATS_OVER_SHARE = 0.5, 0.4
 REPEATS_S = 10.0
+#: Kinds of which nothing may come for minutes, though all is well.
+_SELDOM: frozenset[Kind] = frozenset({"kline", "liquidation"})
 #: So many streams are given with their ages, the oldest ones.
 STREAMS_TOLD = 20
 
@@ -41,6 +47,8 @@ class FeedStream(msgspec.Struct):
     event: AnyEvent
     #: Whether some pool takes them.
     wanted: bool
+    #: How long it is between two of its events, at least, in seconds: 0 of most kinds, a candle's interval, or infinite.
+    expected_s: float = math.inf
     #: Since the last tick: events, and those of them whose exchange id did not rise.
     count: int = 0
     repeats: int = 0
@@ -83,13 +91,17 @@ class FeedWatch:
         listening: Callable[[], bool] = lambda: True,
         quiet_s: float = 30.0,
         expecting: Callable[[], bool] = lambda: False,
+        kinds: Collection[Kind] = ("depth",),
     ) -> None:
         """`wants` returns whether some pool takes a symbol's events of a kind, `listening` whether events can come now.
 
         `expecting` returns whether there were events before this process: then the feed is as old as the listening.
+        `kinds`: what pools take. Before the first event, only a feed of candles or liquidations has all the time it likes.
         """
         self._wants, self._listening, self._quiet_s = wants, listening, quiet_s
         self._expecting = expecting
+        #: How long the newest event may be of before: what its streams have in common, beyond `quiet_s`.
+        self._first_patience_s = math.inf if _SELDOM.issuperset(kinds) else 0.0
         self._repeats_s = min(REPEATS_S, quiet_s)
         self._streams: dict[StreamKey, FeedStream] = {}
         #: At the last tick with events, or when they were first expected; None: there was none yet.
@@ -134,7 +146,7 @@ class FeedWatch:
             if stream.count:
                 active.append(StreamActivity(key, stream.event, stream.count, stream.wanted))
                 _move_on(stream, now_s)
-            elif (idle_s := now_s - stream.seen_s) > FORGET_S:
+            elif (idle_s := now_s - stream.seen_s) > _forget_s(stream):
                 forgotten.append(key)
             elif idle_s > self._quiet_s and self._is_silent(stream, now_s):
                 silent.append(name_of(key))
@@ -154,12 +166,18 @@ class FeedWatch:
             self._streams = dict(latest[:MAX_STREAMS])
 
     def _is_silent(self, stream: FeedStream, now_s: float) -> bool:
-        limit_s = max(self._quiet_s, PAUSES * stream.pause_s)
+        limit_s = max(self._quiet_s + MISSING * stream.expected_s, PAUSES * stream.pause_s)
         return stream.ticks >= KNOWN_TICKS and self._quiet_for_s(stream.seen_s, now_s) > limit_s
 
     def _quiet_for_s(self, since_s: float, now_s: float) -> float:
         """Return for how long nothing has come that could have come."""
         return 0.0 if self._listening_s is None else now_s - max(since_s, self._listening_s)
+
+    @property
+    def patience_s(self) -> float:
+        """How long the feed may be quiet beyond `quiet_s`: by its stream of which the next event is expected first."""
+        expected_s = min((stream.expected_s for stream in self._streams.values()), default=None)
+        return self._first_patience_s if expected_s is None else MISSING * expected_s
 
     # What others ask
 
@@ -190,8 +208,10 @@ class FeedWatch:
         age_s = self.age_s(now_s)
         if age_s is None:
             yield Finding("ok", "feed", "no event yet")
-        elif self.newest_s is not None and (quiet_s := self._quiet_for_s(self.newest_s, now_s)) > self._quiet_s:
-            says = f"no event for more than {age(_step(quiet_s, self._quiet_s))}"
+        elif self.newest_s is not None and (quiet_s := self._quiet_for_s(self.newest_s, now_s)) > (
+            limit_s := self._quiet_s + self.patience_s
+        ):
+            says = f"no event for more than {age(_step(quiet_s, limit_s))}"
             do = "see whether the feed and the exchange run, and whether NATS_SUBJECTS is what the feed publishes to"
             yield Finding("warning", "feed", says, do, "feed_quiet")
         else:
@@ -208,6 +228,7 @@ class FeedWatch:
 
 def _move_on(stream: FeedStream, now_s: float) -> None:
     """Take a second's events into what is kept of them."""
+    stream.expected_s = min(stream.expected_s, _expected_s(stream.event))
     if stream.ticks:
         stream.pause_s = max(now_s - stream.seen_s, _FADING_PAUSE * stream.pause_s)
     stream.seen_s = now_s
@@ -220,6 +241,17 @@ def _move_on(stream: FeedStream, now_s: float) -> None:
         stream.repeating_since_s = now_s if share > REPEATS_SHARE else None
     elif share < REPEATS_OVER_SHARE:
         stream.repeating_since_s = None
+
+
+def _expected_s(event: AnyEvent) -> float:
+    """Return how long it is until the next event of a stream at least, in seconds; infinite: nobody knows."""
+    if isinstance(event, Kline):
+        return (event.close_ms + 1 - event.open_ms) / 1000
+    return math.inf if event.kind in _SELDOM else 0.0
+
+
+def _forget_s(stream: FeedStream) -> float:
+    return FORGET_RARE_S if math.isinf(stream.expected_s) else FORGET_S + MISSING * stream.expected_s
 
 
 def _step(age_s: float, least_s: float) -> float:

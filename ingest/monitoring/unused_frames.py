@@ -26,6 +26,8 @@ class UnusedFrames:
     def tick(self, now_s: float, active: Iterable[StreamActivity], left_out: Mapping[str, int]) -> None:
         """Take what came within a second, and the counts since the start of frames that are no events, by kind."""
         came = Counter(left_out) - self._left_out
+        # A candle is used once it is closed.
+        del came["open_kline"]
         self._left_out = Counter(left_out)
         for stream in active:
             if stream.wanted:

@@ -5,7 +5,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from tasks.events import AnyEvent, Depth, Level, Trade, Venue
+from tasks.events import NO_ID, AnyEvent, BookTicker, Depth, Kline, Level, Liquidation, MarkPrice, Trade, Venue
 from tasks.strategy import HOOKS, AnyStrategy, Signal
 
 #: 2024-08-09 00:00:00 UTC, a whole second.
@@ -38,6 +38,43 @@ def trade(
     ingested_at_ns: int = 0,
 ) -> Trade:
     return Trade(venue, symbol, id, time_ms, seq, ingested_at_ns, price, quantity, taker == "sell")
+
+
+def kline(
+    close: float = 100.0,
+    *,
+    close_ms: int = TIME_MS - 1,
+    lasts_ms: int = 60_000,
+    interval: str = "1m",
+    symbol: str = "BTCUSDT",
+    venue: Venue = "usdm",
+    seq: int = 1,
+) -> Kline:
+    head = venue, symbol, NO_ID + close_ms * 1_000_000, close_ms + 1, seq, 0
+    prices = close, close + 1, close - 1, close
+    return Kline(*head, interval, close_ms + 1 - lasts_ms, close_ms, *prices, 1.0, 100.0, 1, 0.5)
+
+
+def quote(
+    bid: float = 99.0,
+    ask: float = 101.0,
+    *,
+    time_ms: int = TIME_MS,
+    id: int = 1,
+    symbol: str = "BTCUSDT",
+    seq: int = 1,  # noqa: A002 as above
+) -> BookTicker:
+    return BookTicker("usdm", symbol, id, time_ms, seq, 0, bid, 1.0, ask, 1.0)
+
+
+def mark_price(price: float = 100.0, *, time_ms: int = TIME_MS, symbol: str = "BTCUSDT", seq: int = 1) -> MarkPrice:
+    head = "usdm", symbol, NO_ID + time_ms * 1_000_000, time_ms, seq, 0
+    return MarkPrice(*head, price, price, 0.0001, time_ms + 3_600_000)
+
+
+def liquidation(price: float = 100.0, *, time_ms: int = TIME_MS, symbol: str = "BTCUSDT", seq: int = 1) -> Liquidation:
+    head = "usdm", symbol, NO_ID + time_ms * 1_000_000, time_ms, seq, 0
+    return Liquidation(*head, "sell", price, price, 1.0, 1.0)
 
 
 def feed(strategy: AnyStrategy, event: AnyEvent, state: Any) -> list[Signal]:

@@ -4,7 +4,7 @@ import pytest
 
 from ingest.monitoring.feed_watch import FORGET_S, KNOWN_TICKS, MAX_STREAMS, PAUSES, REPEATS_S, STREAMS_TOLD, FeedWatch
 from tasks.events import NO_ID, AnyEvent
-from tests.support.events import TIME_MS, book, trade
+from tests.support.events import TIME_MS, book, kline, liquidation, trade
 
 QUIET_S = 30.0
 
@@ -185,6 +185,53 @@ def test_ages_are_told_by_kind_and_of_the_oldest_streams(feed: Feed):
     summary = feed.watch.summary(feed.now_s)
     assert (summary["age_s"], summary["streams"], len(summary["oldest"])) == (0.0, STREAMS_TOLD + 1, STREAMS_TOLD)
     assert next(iter(summary["oldest"].items())) == ("spot:BTCUSDT:depth", 4.0)
+
+
+def test_candles_are_missed_only_after_two_intervals(feed: Feed):
+    for minute in range(KNOWN_TICKS):
+        feed.second(kline(close_ms=TIME_MS + 60_000 * minute))
+        feed.seconds(59)
+        assert feed.found == {}
+    feed.seconds(91)
+    assert feed.found == {}
+    feed.seconds(1)
+    assert feed.found == {"feed_quiet": "no event for more than 2 min"}
+
+
+def test_of_candles_of_several_intervals_the_shortest_is_expected(feed: Feed):
+    feed.second(kline(lasts_ms=3_600_000, interval="1h"))
+    assert feed.watch.patience_s == 7_200
+    feed.second(kline(close_ms=TIME_MS + 59_999))
+    assert feed.watch.patience_s == 120
+
+
+def test_liquidations_are_never_missed(feed: Feed):
+    for second in range(2 * KNOWN_TICKS):
+        feed.second(liquidation(time_ms=TIME_MS + second))
+    feed.seconds(100 * QUIET_S)
+    assert feed.found == {}
+    assert feed.watch.summary(feed.now_s)["streams"] == 1
+
+
+def test_beside_trades_neither_candles_nor_liquidations_make_a_feed_patient(feed: Feed):
+    feed.second(feed.trade(), kline(), liquidation())
+    feed.seconds(QUIET_S + 1)
+    assert feed.found.keys() == {"feed_quiet"}
+
+
+def test_a_candle_that_fails_to_come_beside_trades_is_named(feed: Feed):
+    for minute in range(KNOWN_TICKS):
+        feed.second(kline(close_ms=TIME_MS + 60_000 * minute))
+        feed.seconds(59, "BTCUSDT")
+    feed.seconds(10 * 60, "BTCUSDT")
+    assert feed.found == {"streams_silent": "silent, while others go on: usdm:BTCUSDT:kline"}
+
+
+def test_before_the_first_event_a_feed_of_candles_only_is_not_missed():
+    watch = FeedWatch(quiet_s=QUIET_S, expecting=lambda: True, kinds=("kline", "liquidation"))
+    for now_s in range(1_000):
+        watch.tick(float(now_s))
+    assert [each.sign for each in watch.findings(1_000.0)] == ["ok"]
 
 
 def test_invented_symbols_do_not_make_it_grow(feed: Feed):

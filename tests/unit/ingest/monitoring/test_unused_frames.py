@@ -63,6 +63,11 @@ def test_between_rare_events_other_frames_are_no_alarm(frames: Frames):
     assert frames.found == ["frames come, none is used: kinds kline"]
 
 
+def test_candles_that_are_still_open_are_not_unused(frames: Frames):
+    frames.seconds(10 * QUIET_S, open_kline=4)
+    assert frames.found == []
+
+
 def test_it_is_over_when_no_frames_come_any_more(frames: Frames):
     frames.seconds(UNUSED_S + 1, kline=1)
     frames.seconds(QUIET_S)
