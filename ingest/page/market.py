@@ -7,13 +7,14 @@ Everything is bounded: the history is at most MAX_SYMBOLS times HISTORY_POINTS t
 
 from array import array
 from collections.abc import Iterable
-from math import nan
+from math import inf, nan
 from typing import Any
 
 import msgspec
+from msgspec import UNSET, UnsetType
 
 from ingest.monitoring.feed_watch import StreamActivity
-from tasks.events import AnyEvent, Depth, Trade, Venue
+from tasks.events import AnyEvent, BookTicker, Depth, Kline, Liquidation, MarkPrice, Trade, Venue
 from tasks.protocol.records import NEW_GENERATION_MS
 
 #: The most active ones are kept.
@@ -44,6 +45,20 @@ class SymbolRow(msgspec.Struct):
     trade_ms: int = 0
     #: The event's own time of the last book, unix milliseconds; 0: there was none.
     time_ms: int = 0
+    # Left out until an event of their kind has come.
+    mark_price: float | UnsetType = UNSET
+    #: A fraction of the position's value.
+    funding_rate: float | UnsetType = UNSET
+    #: The last candle's close, and its interval as the exchange writes it.
+    candle: float | UnsetType = UNSET
+    candle_interval: str | UnsetType = UNSET
+    #: Best quotes, while no book comes: mid price and spread are theirs then.
+    bid: float | UnsetType = UNSET
+    ask: float | UnsetType = UNSET
+    #: How many came since the start.
+    liquidations: int | UnsetType = UNSET
+    #: When the last event that is neither book, quote nor trade came in, unix milliseconds.
+    other_ms: int | UnsetType = UNSET
 
 
 class _SymbolEntry:
@@ -52,7 +67,8 @@ class _SymbolEntry:
     def __init__(self, row: SymbolRow) -> None:
         self.row = row
         self.activity = 0.0
-        self.book_s = 0.0
+        #: When the last book or quote came in, and the last book.
+        self.book_s, self.depth_s = 0.0, -inf
         self.times_ms = array("q")
         self.mids = array("d")
         self.spreads_bps = array("d")
@@ -98,7 +114,7 @@ class PageMarket:
             entry = self._entries.setdefault(stream, _SymbolEntry(SymbolRow(*stream)))
             entry.activity += count
             entry.row.events += count
-            _update(entry, event, now_s)
+            _update(entry, event, count, now_s)
         return changed
 
     @property
@@ -115,13 +131,40 @@ class PageMarket:
         ]
 
 
-def _update(entry: _SymbolEntry, event: AnyEvent, now_s: float) -> None:
-    at_ms = event.ingested_at_ns // 1_000_000
-    if isinstance(event, Depth):
-        entry.row.mid, entry.row.spread_bps, entry.book_s = event.mid, round(event.spread_bps, 4), now_s
-        entry.row.book_ms, entry.row.time_ms = at_ms, event.time_ms
-    elif isinstance(event, Trade):
-        entry.row.trade, entry.row.trade_ms = event.price, at_ms
+def _update(entry: _SymbolEntry, event: AnyEvent, count: int, now_s: float) -> None:
+    row, at_ms = entry.row, event.ingested_at_ns // 1_000_000
+    match event:
+        case Depth():
+            entry.depth_s = now_s
+            row.bid = row.ask = UNSET
+            _take_book(entry, event, at_ms, now_s)
+        case BookTicker():
+            # Books are more, and a symbol's quotes are not of the same moments.
+            if now_s - entry.depth_s >= STALE_S:
+                row.bid, row.ask = event.bid, event.ask
+                _take_book(entry, event, at_ms, now_s)
+        case Trade():
+            row.trade, row.trade_ms = event.price, at_ms
+        case _:
+            row.other_ms = at_ms
+            _take_other(row, event, count)
+
+
+def _take_book(entry: _SymbolEntry, book: Depth | BookTicker, at_ms: int, now_s: float) -> None:
+    row, entry.book_s = entry.row, now_s
+    row.mid, row.spread_bps = book.mid, round(book.spread_bps, 4)
+    row.book_ms, row.time_ms = at_ms, book.time_ms
+
+
+def _take_other(row: SymbolRow, event: AnyEvent, count: int) -> None:
+    match event:
+        case MarkPrice():
+            row.mark_price = event.price
+            row.funding_rate = UNSET if event.funding_rate is None else event.funding_rate
+        case Kline():
+            row.candle, row.candle_interval = event.close, event.interval
+        case Liquidation():
+            row.liquidations = count + (row.liquidations or 0)
 
 
 def _draw(entry: _SymbolEntry, now_s: float, step_ms: int) -> None:

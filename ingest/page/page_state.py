@@ -179,6 +179,8 @@ class PageState:
             "labelled": {name: self.counters.by_label(name) for name in _LABELLED},
             "lanes": [[str(lane.id), lane.held, round(ages_s[lane.id], 2)] for lane in lanes],
             "feed_age_s": feed.age_s(time.monotonic()),
+            # Without end it is null.
+            "feed_patience_s": feed.patience_s,
             "held": [lanes.held_bytes, lanes.limits.total_bytes],
             "latency": self._quantiles[-1] if self._quantiles else (None, None),
             "deadletters": [seen.deadletters, round(seen.deadletter_age_s)] if seen else None,

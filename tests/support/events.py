@@ -60,9 +60,9 @@ def quote(
     ask: float = 101.0,
     *,
     time_ms: int = TIME_MS,
-    id: int = 1,
+    id: int = 1,  # noqa: A002 as above
     symbol: str = "BTCUSDT",
-    seq: int = 1,  # noqa: A002 as above
+    seq: int = 1,
 ) -> BookTicker:
     return BookTicker("usdm", symbol, id, time_ms, seq, 0, bid, 1.0, ask, 1.0)
 

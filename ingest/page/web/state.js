@@ -1,7 +1,9 @@
 // All that the page knows, as of the last message.
 
 /** @typedef {{venue: string, symbol: string, mid: number | null, spread_bps: number | null, trade: number | null,
- *             events: number, rate: number, book_ms: number, trade_ms: number, time_ms: number, seen_ms: number}} Row */
+ *             events: number, rate: number, book_ms: number, trade_ms: number, time_ms: number, seen_ms: number,
+ *             mark_price?: number, funding_rate?: number, candle?: number, candle_interval?: string, bid?: number,
+ *             ask?: number, liquidations?: number, other_ms?: number}} Row */
 /** @typedef {{id: string, strategy: string, symbol: string, action: string, price: number, confidence: number,
  *             event_time_ms: number, rationale: string, trigger: {venue: string, symbol: string}, at_ms: number}} Signal */
 /** @typedef {{times_ms: number[], mid: (number | null)[], spread_bps: (number | null)[]}} History by the events' time */
@@ -58,7 +60,7 @@ export class State {
     for (const row of told.symbols) {
       const old = this.rows.get(key(row));
       if (row.book_ms !== (old?.book_ms ?? 0)) fresh.add(key(row));
-      this.rows.set(key(row), { rate: 0, ...old, ...row, seen_ms: newest_ms(row) });
+      this.rows.set(key(row), { rate: old?.rate ?? 0, ...row, seen_ms: newest_ms(row) });
     }
     for (const row of this.rows.values()) row.rate = blend(row.rate, row.events / seconds);
     push(this.latencies, told.latency, POINTS);
@@ -104,8 +106,8 @@ export class State {
   }
 }
 
-/** When the last event came in. @param {{book_ms: number, trade_ms: number}} row */
-const newest_ms = (row) => Math.max(row.book_ms, row.trade_ms);
+/** When the last event came in. @param {{book_ms: number, trade_ms: number, other_ms?: number}} row */
+const newest_ms = (row) => Math.max(row.book_ms, row.trade_ms, row.other_ms ?? 0);
 
 /** @param {{venue: string, symbol: string}} of */
 export const key = (of) => `${of.venue}:${of.symbol}`;

@@ -30,7 +30,10 @@ export function drawStatus(state) {
 function feedChip(state) {
   const age_s = state.now.feed_age_s;
   if (age_s == null) return ["Feed", "no event yet", "unknown"];
-  return ["Feed", sinceEvent(age_s), quietness(age_s, state.about.quiet_s) || "good"];
+  // A feed of candles or liquidations only is given its time; null: all that there is.
+  const patience_s = state.now.feed_patience_s;
+  const mood = patience_s === null ? "" : quietness(age_s - patience_s, state.about.quiet_s);
+  return ["Feed", sinceEvent(age_s), mood || "good"];
 }
 
 /** One that stands by knows of servers only. @param {any} parts @param {number} oldest_s @param {[string, string, string]} feed @param {boolean} stands_by */

@@ -2,8 +2,18 @@
 
 import { asked, remember } from "./address.js";
 import { at, make, say } from "./dom.js";
-import { age, basisPoints, natural, percent, price, quietness, rate, sinceEvent } from "./format.js";
+import { age, basisPoints, count, natural, percent, price, quietness, rate, sinceEvent } from "./format.js";
 import { keyOf, named } from "./state.js";
+
+/** Columns of kinds of events that not every feed has: the field of a row, and how it is written. @type {[string, (row: any) => string][]} */
+const EXTRA = [
+  ["mark_price", (row) => price(row.mark_price)],
+  ["funding_rate", (row) => (row.funding_rate == null ? "–" : `${(row.funding_rate * 100).toFixed(4)} %`)],
+  ["candle", (row) => (row.candle == null ? "–" : `${price(row.candle)} ${row.candle_interval}`)],
+  ["bid", (row) => price(row.bid)],
+  ["ask", (row) => price(row.ask)],
+  ["liquidations", (row) => (row.liquidations == null ? "–" : count(row.liquidations))],
+];
 
 export class Symbols {
   /**
@@ -77,15 +87,28 @@ export class Symbols {
     for (const [name, line] of this.lines) {
       const row = this.state.rows.get(name);
       const change = this.state.change(name);
-      const [, mid, spread, changed, events, signalled, last] = line.children;
+      const [, mid, spread, changed, events, signalled, ...rest] = line.children;
       say(mid, price(row.mid));
       say(spread, basisPoints(row.spread_bps));
       say(changed, percent(change));
       changed.className = Math.abs(change ?? 0) < 5e-5 ? "quiet" : change > 0 ? "up" : "down";
       say(events, rate(row.rate < 0.05 ? 0 : row.rate));
       say(signalled, String(signals.get(name) ?? 0));
-      this.#drawLast(last, row);
+      EXTRA.forEach(([, written], number) => say(rest[number], written(row)));
+      this.#drawLast(rest[EXTRA.length], row);
     }
+    this.#show_extra();
+  }
+
+  /** Only what has come for some symbol has a column. */
+  #show_extra() {
+    const rows = [...this.state.rows.values()];
+    const heads = at("symbols").closest("table").querySelectorAll("thead .extra");
+    EXTRA.forEach(([field], number) => {
+      const hidden = rows.every((row) => /** @type {any} */ (row)[field] == null);
+      const cells = [...this.lines.values()].map((line) => line.querySelectorAll("td.extra")[number]);
+      for (const cell of [heads[number], ...cells]) cell.toggleAttribute("hidden", hidden);
+    });
   }
 
   /** @param {number} all @param {number} shown */
@@ -103,7 +126,9 @@ export class Symbols {
     const since_s = (/** @type {number} */ ms) => Math.max(0, now.at_ms - ms) / 1000;
     const age_s = since_s(row.seen_ms);
     say(cell, sinceEvent(age_s).replace(" ago", ""));
-    cell.className = quietness(age_s, about.quiet_s) || "quiet";
+    // Candles and liquidations come seldom.
+    const expected = row.book_ms || row.trade_ms || row.mark_price != null;
+    cell.className = (expected && quietness(age_s, about.quiet_s)) || "quiet";
     const told = (/** @type {number} */ ms) => (ms ? `${age(since_s(ms))} ago` : "none yet");
     cell.setAttribute("title", `last book: ${told(row.book_ms)}, last trade: ${told(row.trade_ms)}`);
   }
@@ -122,7 +147,8 @@ export class Symbols {
   #line(name) {
     const { symbol, venue } = this.state.rows.get(name);
     const button = make("button", { type: "button", "aria-pressed": "false", tabindex: "-1" }, symbol, make("small", {}, venue));
-    const line = make("tr", {}, make("th", { scope: "row" }, button), ...Array.from({ length: 6 }, () => make("td")));
+    const cells = [...Array.from({ length: 5 }, () => make("td")), ...EXTRA.map(() => make("td", { class: "extra" })), make("td")];
+    const line = make("tr", {}, make("th", { scope: "row" }, button), ...cells);
     line.addEventListener("click", () => this.choose(name));
     return line;
   }

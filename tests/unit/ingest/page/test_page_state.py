@@ -4,6 +4,7 @@ from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from msgspec import UNSET
 
 from ingest.counters import Counters
 from ingest.lanes import LaneLimits, Lanes
@@ -15,7 +16,7 @@ from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
 from tasks.settings import Settings
 from tasks.telemetry import latency
-from tests.support.events import TIME_MS, book, trade
+from tests.support.events import TIME_MS, book, kline, liquidation, mark_price, quote, trade
 
 
 class Told:
@@ -76,6 +77,53 @@ def test_a_row_has_the_latest_book_and_trade_and_its_events_since_a_tick():
     [row] = market.tick(2.0)
     assert (row.mid, row.trade, row.events) == (100.0, 102.0, 1)
     assert market.tick(3.0) == []
+
+
+def test_a_row_has_nothing_of_kinds_that_never_came():
+    told = Told()
+    told.feed.observe(book())
+    [row] = told.tick()["tick"]["symbols"]
+    assert set(row) == {
+        "venue", "symbol", "mid", "spread_bps", "trade", "events", "book_ms", "trade_ms", "time_ms",
+    }  # fmt: skip
+
+
+def test_a_row_has_what_other_kinds_said_last():
+    market = ShownMarket()
+    for event in (mark_price(101.5), kline(100.5), liquidation(time_ms=TIME_MS + 1), liquidation(time_ms=TIME_MS + 2)):
+        market.observe(event)
+    [row] = market.tick(1.0)
+    assert (row.mark_price, row.funding_rate, row.candle, row.candle_interval) == (101.5, 0.0001, 100.5, "1m")
+    assert (row.liquidations, row.events, row.other_ms) == (2, 4, 0)
+    market.observe(liquidation(time_ms=TIME_MS + 3))
+    [row] = market.tick(2.0)
+    assert row.liquidations == 3
+
+
+def test_quotes_stand_for_a_book_only_while_no_book_comes():
+    market = ShownMarket()
+    market.observe(quote(99.0, 101.0))
+    [row] = market.tick(1.0)
+    assert (row.bid, row.ask, row.mid, row.spread_bps) == (99.0, 101.0, 100.0, 200.0)
+    assert market.market.history[0].mid == [100.0]
+    market.observe(book(venue="usdm"))
+    [row] = market.tick(2.0)
+    assert (row.bid, row.ask, row.mid) == (UNSET, UNSET, 2000.0)
+    market.observe(quote(99.0, 101.0, id=2))
+    [row] = market.tick(3.0)
+    assert (row.bid, row.mid) == (UNSET, 2000.0)
+    market.observe(quote(99.0, 101.0, id=3))
+    [row] = market.tick(2.0 + STALE_S)
+    assert (row.bid, row.mid) == (99.0, 100.0)
+
+
+def test_the_page_knows_how_long_a_feed_of_candles_may_be_quiet():
+    told = Told()
+    told.feed.observe(kline())
+    assert told.tick()["tick"]["feed_patience_s"] == 120.0
+    rare = Told()
+    rare.feed.observe(liquidation())
+    assert rare.tick()["tick"]["feed_patience_s"] is None
 
 
 def test_the_same_symbol_of_two_venues_is_two_rows():
