@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.events import AnyEvent, Kind, Kline, Venue
+from tasks.events import KINDS, AnyEvent, Kind, Kline, Venue
 from tasks.protocol.findings import Finding, age, named_some
 from tasks.protocol.records import NEW_GENERATION_MS
 
@@ -91,7 +91,7 @@ class FeedWatch:
         listening: Callable[[], bool] = lambda: True,
         quiet_s: float = 30.0,
         expecting: Callable[[], bool] = lambda: False,
-        kinds: Collection[Kind] = ("depth",),
+        kinds: Collection[Kind] = KINDS,
     ) -> None:
         """`wants` returns whether some pool takes a symbol's events of a kind, `listening` whether events can come now.
 

@@ -144,7 +144,11 @@ def _check(config: api.StreamConfig, subjects: list[str]) -> None:
         )
     missing = [each for each in subjects if not any(covers(own, each) for own in config.subjects or ())]
     if missing:
-        raise SettingsError(f"the stream {config.name} does not take {', '.join(missing)} (NATS_SUBJECTS)")
+        both = ",".join([*(config.subjects or ()), *missing])
+        raise SettingsError(
+            f"the stream {config.name} does not take {', '.join(missing)} (NATS_SUBJECTS), and may be somebody else's; "
+            f'to have it take both: nats stream edit {config.name} --subjects "{both}"'
+        )
 
 
 def is_shared(config: api.StreamConfig, subjects: list[str]) -> bool:
