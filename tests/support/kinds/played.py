@@ -41,7 +41,7 @@ Signals = dict[Trigger, list[bytes]]
 
 
 class Played(NamedTuple):
-    """What came of the frames: signals by what triggered them, the lines of the recording, and the page's rows."""
+    """What the frames led to: signals by what triggered them, the lines of the recording, and the page's rows."""
 
     live: LedgerSummary
     replayed: LedgerSummary
