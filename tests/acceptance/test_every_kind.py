@@ -7,7 +7,7 @@ import pytest
 from playwright.sync_api import Browser
 
 from tasks.events import Kind
-from tests.support.kinds.played import Played, play
+from tests.support.kinds.played import PlayedFrames, play
 from tests.support.kinds.rows import ROWS, Row
 from tests.support.kinds.sent import EACH
 
@@ -24,18 +24,18 @@ SHOWN: dict[Kind, Callable[[dict[str, str]], bool]] = {
 
 
 @pytest.fixture(scope="module")
-def played(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> Played:
+def played(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> PlayedFrames:
     return play(tmp_path_factory.mktemp("kinds"), browser)
 
 
-def test_live_replay_and_backtest_of_all_kinds_have_one_digest(played: Played):
+def test_live_replay_and_backtest_of_all_kinds_have_one_digest(played: PlayedFrames):
     assert (played.live.events, played.live.refused, played.live.dropped) == (EACH * len(ROWS), {}, {})
     assert (played.replayed.events, played.replayed.refused, played.replayed.dropped) == (EACH * len(ROWS), {}, {})
     assert played.live.digest == played.replayed.digest == played.digest
 
 
 @pytest.mark.parametrize("row", ROWS, ids=str)
-def test_a_kind_of_a_venue_passes_every_way(played: Played, row: Row):
+def test_a_kind_of_a_venue_passes_every_way(played: PlayedFrames, row: Row):
     trigger = row.venue, row.symbol, row.kind
     expected = played.backtest_signals[trigger]
     assert {json.loads(line)["rationale"].partition(",")[0] for line in expected} == {row.kind}

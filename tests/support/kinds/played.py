@@ -40,7 +40,7 @@ Trigger = tuple[str, str, str]
 Signals = dict[Trigger, list[bytes]]
 
 
-class Played(NamedTuple):
+class PlayedFrames(NamedTuple):
     """What the frames led to: signals by what triggered them, the lines of the recording, and the page's rows."""
 
     live: LedgerSummary
@@ -159,7 +159,7 @@ def _live(plan: Plan, recording: Path, browser: Browser) -> tuple[LedgerSummary,
         return finish(stack), _signals(stack), rows
 
 
-def play(directory: Path, browser: Browser) -> Played:
+def play(directory: Path, browser: Browser) -> PlayedFrames:
     """Take `EACH` frames of every row through everything."""
     strategies, recording = directory / "strategies.toml", directory / "all.jsonl"
     strategies.write_text(POOLS)
@@ -170,7 +170,7 @@ def play(directory: Path, browser: Browser) -> Played:
     with running(plan) as stack:
         replay(stack, [recording], "max")
         replayed, replayed_signals = finish(stack), _signals(stack)
-    return Played(
+    return PlayedFrames(
         live,
         replayed,
         digest,

@@ -27,40 +27,40 @@ class Talkative(Params):
     min_signal_interval_s: float = 0.0
 
 
-class Seen(State):
+class KindHistory(State):
     """The kinds of all events before, in their order, folded into a number."""
 
     count: int = 0
     mixed: int = 0
 
 
-class EveryKind(Strategy[Talkative, Seen]):
+class EveryKind(Strategy[Talkative, KindHistory]):
     """Signals on every event."""
 
     name = "every_kind"
 
-    def on_depth(self, book: Depth, state: Seen) -> Iterable[Signal]:
+    def on_depth(self, book: Depth, state: KindHistory) -> Iterable[Signal]:
         return self._answer(book, book.mid, state)
 
-    def on_trade(self, trade: Trade, state: Seen) -> Iterable[Signal]:
+    def on_trade(self, trade: Trade, state: KindHistory) -> Iterable[Signal]:
         return self._answer(trade, trade.price, state)
 
-    def on_agg_trade(self, trade: AggTrade, state: Seen) -> Iterable[Signal]:
+    def on_agg_trade(self, trade: AggTrade, state: KindHistory) -> Iterable[Signal]:
         return self._answer(trade, trade.price, state)
 
-    def on_book_ticker(self, quote: BookTicker, state: Seen) -> Iterable[Signal]:
+    def on_book_ticker(self, quote: BookTicker, state: KindHistory) -> Iterable[Signal]:
         return self._answer(quote, quote.mid, state)
 
-    def on_kline(self, kline: Kline, state: Seen) -> Iterable[Signal]:
+    def on_kline(self, kline: Kline, state: KindHistory) -> Iterable[Signal]:
         return self._answer(kline, kline.close, state)
 
-    def on_mark_price(self, mark: MarkPrice, state: Seen) -> Iterable[Signal]:
+    def on_mark_price(self, mark: MarkPrice, state: KindHistory) -> Iterable[Signal]:
         return self._answer(mark, mark.price, state)
 
-    def on_liquidation(self, order: Liquidation, state: Seen) -> Iterable[Signal]:
+    def on_liquidation(self, order: Liquidation, state: KindHistory) -> Iterable[Signal]:
         return self._answer(order, order.average_price, state)
 
-    def _answer(self, event: AnyEvent, price: float, state: Seen) -> Iterable[Signal]:
+    def _answer(self, event: AnyEvent, price: float, state: KindHistory) -> Iterable[Signal]:
         state.count += 1
         state.mixed = (31 * state.mixed + sum(event.kind.encode())) % 1_000_003
         said = f"{event.kind}, {state.count} events, {state.mixed}"
