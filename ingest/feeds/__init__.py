@@ -19,6 +19,7 @@ __all__ = [
     "simulate",
     "simulator",
     "snapshots",
+    "stream_plan",
     "stream_publisher",
     "stream_reader",
     "stream_watch",

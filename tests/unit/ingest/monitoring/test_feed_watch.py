@@ -213,7 +213,7 @@ def test_liquidations_are_never_missed(feed: Feed):
     assert feed.watch.summary(feed.now_s)["streams"] == 1
 
 
-def test_beside_trades_neither_candles_nor_liquidations_make_a_feed_patient(feed: Feed):
+def test_beside_trades_candles_and_liquidations_make_no_feed_patient(feed: Feed):
     feed.second(feed.trade(), kline(), liquidation())
     feed.seconds(QUIET_S + 1)
     assert feed.found.keys() == {"feed_quiet"}
