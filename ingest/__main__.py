@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 import typer
 
 from tasks import invocation
-from tasks.cli import command_line
+from tasks.cli import command_line, files
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.settings import Settings, load
 from tasks.telemetry import terminal
@@ -195,6 +195,44 @@ def record(
         from ingest.feeds import run_feed  # noqa: PLC0415 the same
 
         run_feed.run(feed.record(settings, file, seconds=seconds, force=force))
+
+
+@app.command()
+def convert(  # noqa: PLR0913 each argument is an option of the command line
+    paths: Annotated[
+        list[Path],
+        typer.Argument(
+            metavar="FILES...",
+            callback=command_line.standard_input,
+            help="Recordings, or files of Binance's public data, Tardis or hftbacktest, packed or not; several are "
+            "merged by time.",
+        ),
+    ],
+    out: Annotated[Path, typer.Option(help="The recording to write; packed when its name ends in .gz, .zst or .xz.")],
+    *,
+    symbol: files.Symbols = "",
+    venue: files.VenueName = "",
+    begin: files.Begin = "",
+    end: files.End = "",
+    book_interval_ms: files.BookInterval = 100,
+    force: Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")] = False,
+) -> None:
+    """Make one recording of files of market data.
+
+    What can't be used is counted by reason. Of a damaged file the readable part is used; the exit status is 3 then.
+
+    Example: ./run ingest convert BTCUSDT-trades-2024-08-08.zip --out btc.jsonl.gz
+    """
+    with _told_in_one_line():
+        from ingest.feeds import convert as feed  # noqa: PLC0415 each command loads only its own
+        from tasks.history import input_options  # noqa: PLC0415 the same
+
+        chosen = input_options.options(symbol, venue, begin, end, book_interval_ms)
+        result = feed.convert(paths, out, chosen, lambda text: typer.echo(f"warning: {text}", err=True), force=force)
+        skipped = ", ".join(f"{kind} {count:,}" for kind, count in sorted(result.skipped.items()))
+        typer.echo(f"{out}: {result.lines:,} lines{skipped and f'; of kinds that are skipped: {skipped}'}")
+        if result.is_damaged:
+            raise typer.Exit(files.DAMAGED)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,8 @@ from compose.local.stack import Plan
 from ingest.feeds.replay import survey
 from tasks.cli import command_line
 from tasks.errors import RealtimeStrategiesError
+from tasks.history.input_report import SalvageReport
+from tasks.history.recordings import STRICT
 
 app = command_line.top(rich_markup_mode=None)
 
@@ -127,12 +129,8 @@ def _replay(files: list[Path], speed: str, *, salvage: bool) -> list[str]:
             usable = False
         if not usable:
             raise RealtimeStrategiesError(f"--speed {speed}: a number above 0, or max")
-    survey(files, _pass_over if salvage else None)
+    survey(files, SalvageReport() if salvage else STRICT)  # The replay tells of the damage.
     return ["replay", *map(str, files), "--speed", speed, *(["--salvage"] if salvage else [])]
-
-
-def _pass_over(_damage: str) -> None:
-    """Take no notice of damage: the replay tells of it."""
 
 
 def _live(feeds: list[str], speed: str, *, salvage: bool) -> list[str]:

@@ -1,4 +1,4 @@
-"""Feeds: what puts frames on NATS, and the recorder, which writes them down; each is a command of `./run ingest`.
+"""Feeds: what puts frames on NATS, the recorder, which writes them down, and the converter of files; each is a command of `./run ingest`.
 
 Only `ingest.__main__` uses them. They know transport, the event loop and, for the recorder, the stream as a source.
 """
@@ -6,6 +6,7 @@ Only `ingest.__main__` uses them. They know transport, the event loop and, for t
 __all__ = [
     "binance",
     "book_plan",
+    "convert",
     "diff_books",
     "link",
     "proxy",

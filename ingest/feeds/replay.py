@@ -23,6 +23,7 @@ from tasks.errors import LedgerError, RecordingError
 from tasks.events import KINDS, AnyEvent, Event
 from tasks.frames import model
 from tasks.history import recordings
+from tasks.history.input_report import InputReport, SalvageReport
 from tasks.history.recordings import RecordingLine
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, decode
 from tasks.settings import Settings, mask
@@ -54,11 +55,11 @@ class RecordingOverview(NamedTuple):
     first_ns: int
 
 
-def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> RecordingOverview:
+def survey(paths: list[Path], report: InputReport = recordings.STRICT) -> RecordingOverview:
     """Read all files once, so that a damaged one is refused before anything is published. Raises RecordingError."""
     recordings.refuse_pipes(paths, "a replay looks it through before it begins")
     lines, first_ns = 0, 0
-    for line in recordings.merge(paths, salvage):
+    for line in recordings.merge(paths, report):
         first_ns = first_ns or line.received_at_ns
         lines += 1
     if not lines:
@@ -66,9 +67,9 @@ def survey(paths: list[Path], salvage: recordings.Salvage | None = None) -> Reco
     return RecordingOverview(lines, first_ns)
 
 
-def first_event(path: Path, salvage: recordings.Salvage | None = None) -> AnyEvent | None:
+def first_event(path: Path, report: InputReport = recordings.STRICT) -> AnyEvent | None:
     """Return the first event at the head of a recording; None when there is none."""
-    for seq, line in enumerate(itertools.islice(recordings.read(path, salvage), _HEAD_LINES), start=1):
+    for seq, line in enumerate(itertools.islice(recordings.read(path, report), _HEAD_LINES), start=1):
         metadata = model.FrameMetadata(f"binance.{line.stream}", seq, line.received_at_ns, kinds=frozenset(KINDS))
         event = frames.parse(line.raw, metadata)
         if isinstance(event, Event):
@@ -77,11 +78,11 @@ def first_event(path: Path, salvage: recordings.Salvage | None = None) -> AnyEve
 
 
 def refuse_if_past(
-    settings: Settings, paths: list[Path], already_past: AlreadyPast, salvage: recordings.Salvage | None = None
+    settings: Settings, paths: list[Path], already_past: AlreadyPast, report: InputReport = recordings.STRICT
 ) -> None:
     """Raise LedgerError when the ledger has seen the beginning of a file; warn when there is no ledger to ask."""
     for path in paths:
-        event = first_event(path, salvage)
+        event = first_event(path, report)
         try:
             is_past = event is not None and already_past(event)
         except FAILED as error:
@@ -166,18 +167,16 @@ async def replay(
 
     Raises RecordingError and LedgerError before it begins.
     """
-    overview = survey(paths, log.warning if salvage else None)
-    refuse_if_past(settings, paths, already_past, _pass_over if salvage else None)
+    overview = survey(paths, SalvageReport(log.warning) if salvage else recordings.STRICT)
+    # Of damage the survey has told.
+    report = SalvageReport() if salvage else recordings.STRICT
+    refuse_if_past(settings, paths, already_past, report)
     console = command_line.Console(stderr=True)
     with _progress(console) as progress:
         advance = partial(progress.advance, progress.add_task("replay", total=overview.lines))
         async with publishing(settings) as publisher:
-            lines = recordings.merge(paths, _pass_over if salvage else None)
+            lines = recordings.merge(paths, report)
             await Replay(publisher, overview, speed).run(lines, advance)
-
-
-def _pass_over(_damage: str) -> None:
-    """Ignore damage: the survey has logged it."""
 
 
 def _progress(console: Console) -> Progress:

@@ -17,6 +17,8 @@ from tasks.configuration.audit import Audit
 from tasks.errors import RealtimeStrategiesError
 from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
 from tasks.history import recordings
+from tasks.history.input_options import ALL, InputOptions
+from tasks.history.input_report import CountingReport, InputReport
 
 #: Recordings of less are read sooner than another process is started.
 MIN_BYTES_A_JOB = 2 * 1024 * 1024
@@ -30,13 +32,12 @@ class BacktestJob(NamedTuple):
     audit: Audit | None = None
     #: Whether prices are kept.
     watch: bool = False
-    #: Whether of a damaged file what comes before the damage is used.
-    salvage: bool = False
     limits: PlausibilityLimits = DEFAULT_LIMITS
+    options: InputOptions = ALL
 
-    def lines(self, warn: Callable[[str], None] = lambda _: None) -> Iterator[recordings.RecordingLine]:
-        """Yield the lines to process; `warn` is called with each damage. Raises RecordingError."""
-        return recordings.merge(self.paths, warn if self.salvage else None)
+    def lines(self, report: InputReport) -> Iterator[recordings.RecordingLine]:
+        """Yield the lines to process; `report` is told what can't be used. Raises RecordingError."""
+        return recordings.merge(self.paths, report, self.options)
 
     def backtest(self, number: int, processes: int) -> Backtest:
         """Return the backtest of one shard. Raises SettingsError."""
@@ -67,12 +68,12 @@ def run(
     job: BacktestJob,
     processes: int = 1,
     progress: Callable[[int], None] = lambda _: None,
-    warn: Callable[[str], None] = lambda _: None,
+    report: InputReport | None = None,
 ) -> FinishedBacktest:
     """Run over recordings, merged by when they were received, in `processes` processes; this one is the first of them.
 
-    `progress` is called with the number of further lines read, `warn` with each damage. Raises RecordingError,
-    SettingsError, and LedgerError of an audit.
+    `progress` is called with the number of further lines read, `report` is told what can't be used; without one it is
+    passed over. Raises RecordingError, SettingsError, and LedgerError of an audit.
     """
     started_s = time.perf_counter()
     if processes > 1:
@@ -80,7 +81,7 @@ def run(
     helpers = [_HelperProcess(job, number, processes) for number in range(1, processes)]
     try:
         backtest = job.backtest(0, processes)
-        backtest.work(job.lines(warn), progress)
+        backtest.work(job.lines(report or CountingReport()), progress)
         for helper in helpers:
             backtest.add(helper.part())
     finally:
@@ -124,7 +125,7 @@ def _help(answer: "Connection[object, object]", job: BacktestJob, number: int, p
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     try:
         backtest = job.backtest(number, processes)
-        backtest.work(job.lines(), _stay_while_wanted)
+        backtest.work(job.lines(CountingReport()), _stay_while_wanted)
         answer.send(backtest.part())
     except RealtimeStrategiesError as error:
         answer.send(error)

@@ -19,6 +19,7 @@ from tasks.events import ALWAYS_READ, AnyEvent, Kind
 from tasks.frames.model import RefusedFrame, SkippedFrame
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
+from tasks.history.input_report import InputReport
 from tasks.protocol import batches
 from tasks.protocol.routing import Router
 
@@ -35,15 +36,15 @@ class PerformanceRow(NamedTuple):
 
 def events(
     path: Path,
-    salvage: recordings.Salvage | None = None,
+    report: InputReport = recordings.STRICT,
     limits: PlausibilityLimits = DEFAULT_LIMITS,
     kinds: Iterable[Kind] = ALWAYS_READ,
 ) -> list[AnyEvent]:
     """Return the events of a recording that are of some kinds, depth and trade always. Raises RecordingError.
 
-    `salvage`: called with what is wrong with a damaged recording, which is then read up to there; None: raise.
+    `report` is told what can't be used.
     """
-    lines = enumerate(recordings.read(path, salvage), start=1)
+    lines = enumerate(recordings.read(path, report), start=1)
     reader = FrameReader(limits, kinds)
     parsed = (reader.read(line.raw, line.stream, seq, line.received_at_ns) for seq, line in lines)
     return [each for each in parsed if not isinstance(each, SkippedFrame | RefusedFrame)]

@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable
 from tasks.errors import RecordingError
 from tasks.frames.model import StreamName, parse_stream
 from tasks.frames.symbols import meant
-from tasks.history.recordings import RecordingLine
+from tasks.history.recording_line import RecordingLine
 
 
 class SymbolShard:

@@ -10,6 +10,7 @@ __all__ = [
     "dead_letters",
     "doctor",
     "export",
+    "files",
     "format_dead_letters",
     "format_signals",
     "format_states",

@@ -12,11 +12,14 @@ from rich.text import Text
 from tasks import configuration
 from tasks.backtest import BacktestResult, html_report, parallel
 from tasks.backtest.symbol_shard import refuse_unknown
-from tasks.cli import command_line
+from tasks.cli import command_line, files
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies
 from tasks.errors import SettingsError
 from tasks.frames.plausibility import PlausibilityLimits
+from tasks.history import input_options
+from tasks.history.input_options import InputOptions
+from tasks.history.input_report import CountingReport
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used
@@ -27,10 +30,13 @@ app = typer.Typer()
 Recordings = Annotated[
     list[Path],
     typer.Argument(
+        metavar="FILES...",
         callback=command_line.standard_input,
-        help="Recordings, .jsonl or .jsonl.gz; several are merged by time; - is standard input.",
+        help="Recordings, or files of Binance's public data, Tardis or hftbacktest, packed or not; several are merged by "
+        "time; - is standard input.",
     ),
 ]
+StrategyNames = Annotated[str, typer.Option(help="Only these, with commas between.")]
 Assignments = Annotated[
     list[str] | None, typer.Option("--set", help="STRATEGY.NAME=VALUE, as in `strategies set`; repeatable.")
 ]
@@ -55,15 +61,19 @@ err = command_line.Console(stderr=True)
 @app.command()
 def backtest(  # noqa: PLR0913 each argument is an option of the command line
     *,
-    files: Recordings,
-    symbols: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
-    strategies: Annotated[str, typer.Option(help="Only these, with commas between.")] = "",
+    paths: Recordings,
+    symbols: files.Symbols = "",
+    strategies: StrategyNames = "",
     changes: Assignments = None,
     audit: Audited = False,
     html: HtmlPage = None,
     processes: Processes = 0,
     signals: SignalsFile = None,
-    salvage: Annotated[bool, typer.Option("--salvage", help="Use the readable part of a damaged recording.")] = False,
+    venue: files.VenueName = "",
+    begin: files.Begin = "",
+    end: files.End = "",
+    book_interval_ms: files.BookInterval = 100,
+    salvage: files.Salvage = False,
     as_json: AsJson = False,
     as_digest: AsDigest = False,
 ) -> None:
@@ -74,36 +84,49 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     ./run tasks backtest monday.jsonl.gz tuesday.jsonl.gz --html page.html
     """
     chosen = _chosen(symbols, strategies, changes or [])
+    part = input_options.options(symbols, venue, begin, end, book_interval_ms)
+    job = _job(paths, chosen, part, audit=audit, watch=html is not None)
     if html:
         html_report.plotly()  # Better missed now than after the run.
-    finished = _run(_job(files, chosen, audit=audit, watch=html is not None, salvage=salvage), processes)
-    if not finished.result.frames and not symbols:
-        _warn(f"there is nothing in {', '.join(map(str, files))}")
-    elif finished.result.frames and not finished.used:
-        _warn(none_used(finished.result.events, finished.result.skipped, finished.result.refused))
-    refuse_unknown(_words(symbols), finished.symbols)
+    report = CountingReport(_warn)
+    finished = _run(job, processes, report)
+    report.warn_of_refusals(paths)
+    _check_use(paths, finished, symbols)
     if html and finished.market:
-        _write_page(html, html_report.ReportContent(files, chosen, finished.result, finished.signals, finished.market))
+        _write_page(html, html_report.ReportContent(paths, chosen, finished.result, finished.signals, finished.market))
     if signals:
         _write_signals(signals, finished.signals)
     _show(finished.result, as_json=as_json, as_digest=as_digest)
+    if report.is_damaged and not salvage:
+        raise typer.Exit(files.DAMAGED)
+
+
+def _check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: str) -> None:
+    """Warn that no event was used. Raises RecordingError: there is none of a symbol that was asked for."""
+    if not finished.result.frames and not symbols:
+        _warn(f"there is nothing in {', '.join(map(str, paths))}")
+    elif finished.result.frames and not finished.used:
+        _warn(none_used(finished.result.events, finished.result.skipped, finished.result.refused))
+    refuse_unknown(_words(symbols), finished.symbols)
 
 
 def _job(
-    files: list[Path], chosen: configuration.Configuration, *, audit: bool, watch: bool, salvage: bool
+    paths: list[Path], chosen: configuration.Configuration, part: InputOptions, *, audit: bool, watch: bool
 ) -> parallel.BacktestJob:
     own = load()
     audited = LedgerReader.reach(own).audit() if audit else None
     limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
-    return parallel.BacktestJob(files, chosen, audited, watch=watch, salvage=salvage, limits=limits)
+    # Symbols are filtered by the strategies, so that what is not there can be told.
+    every_symbol = part._replace(symbols=frozenset())
+    return parallel.BacktestJob(paths, chosen, audited, watch=watch, limits=limits, options=every_symbol)
 
 
-def _run(job: parallel.BacktestJob, processes: int) -> parallel.FinishedBacktest:
+def _run(job: parallel.BacktestJob, processes: int, report: CountingReport) -> parallel.FinishedBacktest:
     """Run a backtest in `processes` processes (0: as `processes_for` chooses), and show its progress."""
     with command_line.progress(err) as progress:
         bar = progress.add_task("lines", total=None)
         return parallel.run(
-            job, processes or parallel.processes_for(job.paths), lambda lines: progress.advance(bar, lines), _warn
+            job, processes or parallel.processes_for(job.paths), lambda lines: progress.advance(bar, lines), report
         )
 
 

@@ -17,6 +17,8 @@ from tasks.cli import command_line
 from tasks.configuration import registry
 from tasks.conformance import suite as checking
 from tasks.frames.plausibility import PlausibilityLimits
+from tasks.history.input_report import SalvageReport
+from tasks.history.recordings import STRICT
 from tasks.settings import load
 from tasks.strategy import AnyStrategy, has_bars, kinds_of
 
@@ -135,7 +137,7 @@ def write_report(
     tables: dict[str, str] = {}
     with err.status("reading") as status:
         for path in files:
-            events = performance.events(path, _warn if salvage else None, limits, settings.kinds)
+            events = performance.events(path, SalvageReport(_warn) if salvage else STRICT, limits, settings.kinds)
             found = performance.rows(events, settings, lambda text: status.update(Text(text)))
             tables[path.name] = performance.table(events, found)
     sys.stdout.write(page(tables))

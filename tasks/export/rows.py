@@ -9,6 +9,7 @@ import msgspec
 from tasks.export.columns import SCHEMA_VERSION, TableSchema
 from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
 from tasks.history import recordings
+from tasks.history.input_report import SalvageReport
 from tasks.version import VERSION
 
 #: How many lines there are from one call of `progress` to the next.
@@ -35,7 +36,8 @@ class RecordingInput(NamedTuple):
     def lines(self) -> Iterator[recordings.RecordingLine]:
         """Yield every line. Raises RecordingError."""
         number = 0
-        for number, line in enumerate(recordings.merge(self.paths, self.warn if self.salvage else None), start=1):
+        report = SalvageReport(self.warn) if self.salvage else recordings.STRICT
+        for number, line in enumerate(recordings.merge(self.paths, report), start=1):
             yield line
             if number % PROGRESS_LINES == 0:
                 self.progress(PROGRESS_LINES)

@@ -3,4 +3,19 @@
 The backtest, the replay and the commands use it. It knows frames, and no server.
 """
 
-__all__ = ["recordings"]
+__all__ = [
+    "diff_books",
+    "id_ranges",
+    "input_options",
+    "input_report",
+    "line_source",
+    "neutral_rows",
+    "npz",
+    "packed",
+    "recording",
+    "recording_line",
+    "recordings",
+    "row_frames",
+    "tardis",
+    "vision",
+]

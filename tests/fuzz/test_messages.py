@@ -5,7 +5,6 @@ import tracemalloc
 from concurrent.futures import ThreadPoolExecutor
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, HTTPServer
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -24,7 +23,7 @@ from tasks.errors import LedgerError
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
-from tasks.history import recordings
+from tasks.history.recording_line import parse_line
 from tasks.ledger import heartbeats, read_position
 from tasks.ledger.dead_letters import StoredLetter
 from tasks.ops.doctor_probes import ask_port
@@ -55,7 +54,7 @@ def test_a_frame_is_an_event_skipped_or_refused_and_its_recording_parses(raw: by
     assert not isinstance(outcome, RefusedFrame) or outcome.reason.isidentifier()
     line = record.line(subject, raw, 1)
     assert line is None or b"\n" not in line
-    assert line is None or recordings._line(Path("it"), 1, line).raw == line
+    assert line is None or parse_line(line).raw == line
 
 
 BATCH = Batch(
@@ -204,7 +203,7 @@ async def test_a_too_deeply_nested_frame_of_the_exchange_is_dropped_and_counted(
 def test_a_receipt_time_out_of_range_is_replaced_by_the_recorders_time(said: dict[str, Any]):
     line = record.line("binance.btcusdt@kline_1m", enveloped("btcusdt@kline_1m", {"e": "kline"}, **said), 42)
     assert line is not None
-    assert recordings._line(Path("it"), 1, line).received_at_ns == 42
+    assert parse_line(line).received_at_ns == 42
 
 
 def test_the_doctor_takes_a_too_deeply_nested_answer_for_another_program():

@@ -2,7 +2,6 @@
 
 from contextlib import suppress
 from functools import cache
-from pathlib import Path
 
 import msgspec
 
@@ -15,7 +14,7 @@ from ingest.refused_frames import RefusedFrames
 from tasks.events import AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame, parse_stream
-from tasks.history import recordings
+from tasks.history.recording_line import parse_line
 from tasks.protocol import batches, dead_letters, ingest_status
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.notice import Notice
@@ -52,7 +51,7 @@ def frames(raw: bytes) -> None:
     assert isinstance(parse(frame, FrameMetadata(name, 1, NOW_NS)), Depth | Trade | SkippedFrame | RefusedFrame)
     assert agree(frame, FrameMetadata(name, 1, NOW_NS))
     line = record.line(name, frame, NOW_NS)
-    assert line is None or recordings._line(Path("it"), 1, line).raw == line
+    assert line is None or parse_line(line).raw == line
 
 
 async def _delivered(stream: str, raw: bytes) -> None:

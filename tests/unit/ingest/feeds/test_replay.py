@@ -14,6 +14,7 @@ from structlog.testing import capture_logs
 from compose.local.commands import _replay as demo_feed
 from ingest.feeds.replay import FULL_FRAMES, RecordingOverview, Replay, _is_full, first_event, refuse_if_past, survey
 from tasks.errors import LedgerError, RecordingError
+from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import RecordingLine
 from tasks.protocol.ingest_status import IngestStatus, decode, encode
 from tasks.settings import Settings
@@ -41,7 +42,7 @@ def test_of_a_damaged_file_what_is_whole_is_compared_with_the_ledger(tmp_path):
     path = write_recording(tmp_path / "cut.jsonl.gz", [{"result": None, "received_at": 5}])
     path.write_bytes(path.read_bytes()[:-9])
 
-    refuse_if_past(Settings(), [path], lambda _: True, lambda _: None)
+    refuse_if_past(Settings(), [path], lambda _: True, SalvageReport())
     with pytest.raises(RecordingError, match="cut short"):
         refuse_if_past(Settings(), [path], lambda _: True)
 

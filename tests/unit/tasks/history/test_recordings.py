@@ -14,6 +14,7 @@ import pytest
 from tasks.errors import RecordingError
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, SkippedFrame
+from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import RecordingLine, merge, read, refuse_pipes
 
 
@@ -227,7 +228,7 @@ def test_of_a_file_that_is_cut_short_what_is_whole_can_be_used(tmp_path):
     path = recording(tmp_path / "r.gz", *lines, pack=True)
     path.write_bytes(path.read_bytes()[:20_000])
     told: list[str] = []
-    used = [each.raw for each in read(path, told.append)]
+    used = [each.raw for each in read(path, SalvageReport(told.append))]
     assert 100 < len(used) < len(lines)
     assert used == lines[: len(used)]
     assert len(told) == 1
@@ -243,7 +244,7 @@ def test_of_a_plain_file_cut_within_a_line_the_lines_before_can_be_used(tmp_path
         list(read(path))
     assert str(refusal.value) == f"{damage}; --salvage uses what comes before"
     told: list[str] = []
-    assert [each.received_at_ns for each in read(path, told.append)] == [5, 6]
+    assert [each.received_at_ns for each in read(path, SalvageReport(told.append))] == [5, 6]
     assert told == [damage]
 
 
