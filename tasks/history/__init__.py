@@ -17,5 +17,6 @@ __all__ = [
     "recordings",
     "row_frames",
     "tardis",
+    "time_order",
     "vision",
 ]

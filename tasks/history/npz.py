@@ -7,6 +7,7 @@ left out: the same events are there a second time, in the order in which they we
 
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from importlib import import_module
 from io import BytesIO
 from pathlib import Path
@@ -25,6 +26,8 @@ from tasks.history.recording_line import LineError, RecordingLine
 
 #: Rows that are handed on at once.
 _BLOCK_ROWS = 4096
+#: numpy reads no longer header.
+_MAX_HEAD_BYTES = 10_000
 _FIELDS = ("ev", "exch_ts", "local_ts", "px", "qty")
 _NEEDS_NUMPY = "an .npz file needs numpy: pip install --require-hashes -r requirements-extras.txt"
 # hftbacktest's constants: what an event is, for whom, and its side.
@@ -87,17 +90,16 @@ class NpzFile:
 
     def _head(self) -> tuple[Any, int]:
         """Return type and number of the rows. Raises RecordingError: these are no events of hftbacktest."""
-        try:
-            start = self._exactly(8)
-            length = self._exactly(2 if start[6:7] == b"\x01" else 4)
-            head = BytesIO(length + self._exactly(int.from_bytes(length, "little")))
-            form = self._numpy.lib.format
-            read = form.read_array_header_1_0 if start[6:7] == b"\x01" else form.read_array_header_2_0
+        start = self._exactly(8)
+        length = self._exactly(2 if start[6:7] == b"\x01" else 4)
+        size = int.from_bytes(length, "little")
+        head = BytesIO(length + self._exactly(min(size, _MAX_HEAD_BYTES)))
+        form = self._numpy.lib.format
+        read = form.read_array_header_1_0 if start[6:7] == b"\x01" else form.read_array_header_2_0
+        with suppress(Exception):  # It is read with Python's own parser, which raises whatever is wrong.
             shape, _, dtype = read(head)
-            if len(shape) == 1 and not dtype.hasobject and set(_FIELDS) <= set(dtype.names or ()):
+            if len(shape) == 1 and "".join(dtype[name].kind for name in _FIELDS) == "uiiff":
                 return dtype, shape[0]
-        except (ValueError, SyntaxError, TypeError):
-            pass
         raise RecordingError(f"{self._path} holds no events of hftbacktest: {', '.join(_FIELDS)}")
 
     def _exactly(self, size: int) -> bytes:

@@ -4,18 +4,19 @@ Of what can't be used a report is told: by default it raises RecordingError.
 """
 
 import hashlib
-import heapq
 from collections import Counter
 from collections.abc import Iterable, Iterator
+from functools import partial
 from io import BufferedReader
 from pathlib import Path
 
 from tasks.errors import RecordingError
 from tasks.history import npz, packed, recording, tardis, vision
 from tasks.history.input_options import ALL, InputOptions
-from tasks.history.input_report import InputReport
+from tasks.history.input_report import CountingReport, InputReport
 from tasks.history.line_source import MAX_LINE_BYTES, LineSource
 from tasks.history.recording_line import RecordingLine
+from tasks.history.time_order import Source, merged
 
 __all__ = ["MAX_LINE_BYTES", "RecordingLine", "merge", "read", "refuse_pipes"]
 
@@ -29,6 +30,10 @@ def read(path: Path, report: InputReport = STRICT, options: InputOptions = ALL) 
     Raises RecordingError: no such file, of no known format, or what `report` raises.
     """
     _verify(path)
+    return _read(path, report, options)
+
+
+def _read(path: Path, report: InputReport, options: InputOptions) -> Iterator[RecordingLine]:
     try:
         with path.open("rb") as file:
             yield from _cut(path, file, report, options)
@@ -41,7 +46,19 @@ def merge(paths: Iterable[Path], report: InputReport = STRICT, options: InputOpt
     """Yield the lines of several files by `received_at`, each file in its own order. Raises RecordingError."""
     paths = list(paths)
     refuse_pipes((path for path, count in Counter(paths).items() if count > 1), "it is named twice")
-    return heapq.merge(*(read(path, report, options) for path in paths), key=lambda line: line.received_at_ns)
+    return merged(
+        Source(_first_ns(path, options) if len(paths) > 1 else 0, partial(read, path, report, options))
+        for path in paths
+    )
+
+
+def _first_ns(path: Path, options: InputOptions) -> int:
+    """Return the time of a file's first line, unix nanoseconds, or an earlier one. Raises RecordingError."""
+    if not path.is_file():
+        return 0
+    uncut = options._replace(symbols=frozenset(), from_ns=ALL.from_ns, to_ns=ALL.to_ns)
+    first = next(_read(path, CountingReport(), uncut), None)
+    return first.received_at_ns if first else 0
 
 
 def refuse_pipes(paths: Iterable[Path], why: str) -> None:

@@ -2,13 +2,16 @@
 
 import bz2
 import gzip
+import io
 import json
 import lzma
 import os
 import threading
+import zipfile
 from collections.abc import Callable
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -18,6 +21,7 @@ from tasks.history import packed, recordings
 from tasks.history.input_options import InputOptions, options
 from tasks.history.input_report import CountingReport
 from tests.fuzz.damage import refused
+from tests.support.files import writers
 from tests.support.files.writers import zipped
 from tests.support.needs import missing
 
@@ -101,8 +105,6 @@ def test_a_zip_archive_comes_over_a_pipe_too(tmp_path: Path):
 
 def test_an_archive_of_several_files_is_refused(tmp_path: Path):
     path = tmp_path / "two.zip"
-    import zipfile  # noqa: PLC0415 for this one
-
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("a.csv", b"1")
         archive.writestr("b.csv", b"2")
@@ -170,7 +172,18 @@ def test_a_time_that_is_none_is_one_clear_line(begin: str, end: str, message: st
         options(begin=begin, end=end)
 
 
+def _npz() -> bytes:
+    buffer = io.BytesIO()
+    np.savez(buffer, data=np.zeros(3, np.dtype(writers.EVENT, align=True)))
+    return buffer.getvalue()
+
+
 _HEADS = (
+    b"exchange,symbol,timestamp,local_timestamp,id,side,price,amount\nkraken,A,1723161254087896,1723161254087896,1,buy,1,1\n",
+    b"exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount\nk,A,1723161254087896,1723161254087896,true,bid,1,1\n",
+    b"exchange,symbol,timestamp,local_timestamp,asks[0].price,asks[0].amount,bids[0].price,bids[0].amount\n",
+    b'1723161254087896568 {"lastUpdateId":1,"bids":[],"asks":[]}\n1723161254087896568 {"stream":"a@depth","data":{}}',
+    _npz(),
     b"", b"{", b"\x1f\x8b\x08", b"\xfd7zXZ\0", b"\x28\xb5\x2f\xfd", b"PK\x03\x04", b"1723161254087896568 {", b"\xef\xbb\xbf",
     b"id,price,qty,quote_qty,time,is_buyer_maker\n", b"5266583935,61800.3,0.006,370.8018,1723161256322,false\n",
     zipped("BTCUSDT-trades-2024-08.csv", b"5266583935,61800.3,0.006,370.8018,1723161256322,false\n"),
@@ -182,5 +195,7 @@ _HEADS = (
 def test_whatever_the_bytes_are_there_is_no_traceback(tmp_path_factory, head: bytes, cut: int, tail: bytes):
     path = tmp_path_factory.getbasetemp() / "BTCUSDT-trades-2024-08-08.bytes"
     path.write_bytes(head[: max(4, len(head) - cut)] + tail)
-    said = refused(RecordingError, lambda: list(recordings.read(path, CountingReport())))
+    said = refused(
+        RecordingError, lambda: list(recordings.read(path, CountingReport(), InputOptions(symbol="A", venue="a")))
+    )
     assert "\n" not in said

@@ -123,7 +123,8 @@ def test_a_file_does_not_say_all_and_the_error_names_the_option(tmp_path: Path, 
 
 
 def test_an_array_of_something_else_is_one_clear_line(tmp_path: Path):
-    for array in (np.zeros((3, 6)), np.array([{}], dtype=object), np.zeros(3, np.dtype([("a", "u8")]))):
+    floats = np.zeros(3, np.dtype([(name, "f8") for name, _ in writers.EVENT]))
+    for array in (np.zeros((3, 6)), np.array([{}], dtype=object), np.zeros(3, np.dtype([("a", "u8")])), floats):
         np.savez(tmp_path / "btcusdt_20240808.npz", data=array)
         with pytest.raises(RecordingError, match="holds no events of hftbacktest: ev, exch_ts, local_ts, px, qty"):
             list(recordings.read(tmp_path / "btcusdt_20240808.npz", options=USDM))
