@@ -11,7 +11,8 @@ Seven strategies come with the project, each in one file in `tasks/strategies`. 
 
     ./run tasks strategies report FILE... > docs/strategies.md
 
-from the docstrings of the strategies and from recordings.
+from the docstrings of the strategies and from recordings. How to write one of your own:
+[README](../README.md#write-a-strategy), and [bars.md](bars.md) for bars (candles).
 
 ## Results
 

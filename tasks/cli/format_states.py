@@ -86,4 +86,8 @@ def _record_facts(found: StoredField) -> dict[str, Any]:
 def _state_facts(found: StoredField) -> dict[str, Any]:
     saved = found.saved()
     state = msgspec.to_builtins(msgspec.msgpack.decode(saved.state), str_keys=True)
-    return {"version": saved.version, "seen": saved.seen, "state": state}
+    open_bars = {
+        symbol: {spec: msgspec.structs.asdict(each) for spec, each in of_symbol.items() if each}
+        for symbol, of_symbol in saved.bars.items()
+    }
+    return {"version": saved.version, "seen": saved.seen, "state": state} | ({"bars": open_bars} if open_bars else {})

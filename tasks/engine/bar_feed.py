@@ -3,10 +3,10 @@
 The open bars are part of the saved state, so that bars are the same wherever a batch ends and whatever dies.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any
 
-from tasks.bars.bar import OpenBars
+from tasks.bars.bar import Bar, OpenBars
 from tasks.bars.builder import BarBuilder
 from tasks.bars.spec import BarSpec
 from tasks.events import AggTrade, AnyEvent, Trade
@@ -29,27 +29,38 @@ class BarFeed:
         """Return the strategy's own method for what is no trade."""
         return getattr(self._strategy, hook)
 
-    def on_trade(self, trade: Trade, state: Any) -> Iterator[Signal]:
-        """Yield the signals of the bars that the trade closes, and then the trade's."""
-        yield from self._on_bars(trade, state)
-        yield from self._strategy.on_trade(trade, state)
+    def on_trade(self, trade: Trade, state: Any) -> Iterable[Signal]:
+        """Return the signals of the bars that the trade closes, and then the trade's."""
+        closed = self._add(trade)
+        own = self._strategy.on_trade
+        return self._of_bars(closed, own, trade, state) if closed else own(trade, state)
 
-    def on_agg_trade(self, trade: AggTrade, state: Any) -> Iterator[Signal]:
+    def on_agg_trade(self, trade: AggTrade, state: Any) -> Iterable[Signal]:
         """Do the same for an aggregate trade."""
-        yield from self._on_bars(trade, state)
-        yield from self._strategy.on_agg_trade(trade, state)
+        closed = self._add(trade)
+        own = self._strategy.on_agg_trade
+        return self._of_bars(closed, own, trade, state) if closed else own(trade, state)
 
-    def _on_bars(self, trade: Trade, state: Any) -> Iterable[Signal]:
+    def _of_bars(
+        self, closed: list[Bar], own: Callable[..., Iterable[Signal]], trade: Trade, state: Any
+    ) -> Iterator[Signal]:
+        for bar in closed:
+            yield from self._strategy.on_bar(bar, state)
+        # Called only now: what it reads in the state, the bars may have changed.
+        yield from own(trade, state)
+
+    def _add(self, trade: Trade) -> list[Bar]:
+        closed = []
         for builder in self._of(trade.symbol):
             bar = builder.add(trade)
             if bar is not None:
-                yield from self._strategy.on_bar(bar, state)
+                closed.append(bar)
+        return closed
 
     def pass_over(self, event: AnyEvent) -> None:
         """Count an event that the strategy is not given: bars are those of the market, whatever a strategy does."""
         if isinstance(event, Trade):
-            for builder in self._of(event.symbol):
-                builder.add(event)
+            self._add(event)
 
     def _of(self, symbol: str) -> tuple[BarBuilder, ...]:
         found = self._builders.get(symbol)

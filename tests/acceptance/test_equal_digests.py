@@ -1,14 +1,17 @@
 """The claim: however the work is spread, the signals equal those of one process that reads the recording once."""
 
+import json
 from itertools import product
 from pathlib import Path
 
 import pytest
 
 from compose.local.stack import Plan
+from tasks import backtest, configuration
 from tasks.history import recordings
+from tests.acceptance.test_faults import Adversary
 from tests.data import SPOT, USDM
-from tests.support.stacks.pipeline import backtested, deadletters, finish, replay, running
+from tests.support.stacks.pipeline import backtested, command, deadletters, finish, lasting, replay, running
 
 #: The one that comes with the project, and those that are elsewhere, if at all.
 SHIPPED = ("shipped",)
@@ -91,6 +94,40 @@ def test_live_and_backtest_agree_on_the_exchanges_own_frames(recording: Path, tm
     assert live.frames == live.events == expected.events == expected.frames > 10_000
     assert live.signals == expected.signals
     assert live.digest == expected.digest
+
+
+BARS = """
+[pools.trade]
+kinds = ["trade"]
+[pools.trade.strategies."tests.support.strategies.bars:BarSpeaker"]
+bars = ["1s", "5s", "100tick", "20volume", "250000dollar"]
+[pools.basket]
+kinds = ["trade"]
+key = "all"
+[pools.basket.strategies."tests.support.strategies.bars:BarSpeakerOfAll"]
+bars = ["15s", "500tick"]
+"""
+
+
+def test_bars_of_workers_that_are_killed_are_those_of_a_backtest(recording: Path, tmp_path: Path):
+    file = tmp_path / "strategies.toml"
+    file.write_text(BARS)
+    expected = backtest.run([recording], configuration.read(file))
+    with running(Plan(2, "prefork", environment={"STRATEGIES_FILE": str(file)})) as stack:
+        adversary = Adversary(stack, seed=1)
+        replay(stack, [recording], lasting([recording], 8), adversary.act)
+        adversary.rest()
+        live = finish(stack)
+        letters = deadletters(stack)
+        told = [json.loads(line) for line in command(stack, "state", "show", "--json").splitlines()]
+    assert adversary.faults.total() > 0
+    assert (live.dropped, live.repeats, letters) == ({}, 0, [])
+    assert live.signals == expected.signals
+    assert min(live.signals["bar_speaker"], live.signals["bar_speaker_of_all"]) > 50
+    assert live.digest == expected.digest
+    shared = [each for each in told if each.get("strategy") == "bar_speaker_of_all"]
+    assert {"spot", "usdm"} == {each["venue"] for each in shared}
+    assert all(each["bars"][name]["15s"]["open_ms"] % 15_000 == 0 for each in shared for name in each["bars"])
 
 
 @pytest.mark.slow

@@ -69,6 +69,11 @@ class BarSpeaker(BarEcho):
         return ()
 
 
+class BarSpeakerOfAll(BarSpeaker):
+    name = "bar_speaker_of_all"
+    key = "all"
+
+
 class BarsOfAll(BarEcho):
     name = "bars_of_all"
     key = "all"

@@ -12,10 +12,14 @@ from tasks import configuration
 from tasks.backtest import Backtest
 from tasks.bars.spec import parse_all
 from tasks.configuration import registry
-from tasks.conformance.suite import SuiteSize, check
+from tasks.configuration.gate import OPEN
+from tasks.conformance.suite import MOST_STATE_BYTES, SuiteSize, check
+from tasks.engine.fatal_errors import is_fatal
+from tasks.engine.strategy_run import StrategyRun
 from tasks.history import recordings
 from tests.data import RECORDING
 from tests.support.needs import missing
+from tests.support.strategies import trades
 
 PAGE = (ROOT / "docs" / "bars.md").read_text(encoding="utf-8")
 FILE = '[pools.bars]\nkinds = ["trade"]\n[pools.bars.strategies."closes:Rise"]\n'
@@ -63,6 +67,16 @@ def test_the_talipp_strategy_of_the_page_keeps_the_contract(folder: Path):
     assert report.failed == (), report
     [cost] = [each.detail for each in report.findings if each.name == "no event makes it raise"]
     assert re.search(r"[1-9]\d* signals", cost), "a crossing was seen"
+
+
+@pytest.mark.usefixtures("needs_talipp")
+def test_the_talipp_strategys_largest_state_stays_within_the_contract(folder: Path):
+    strategy = registry.create("ema_cross:EmaCross", {"slow": 100, "bar": "1tick"})
+    run = StrategyRun(strategy, OPEN, None, "c1", is_fatal)
+    for event in trades(*[1.0] * 500):
+        run.apply(event)
+    packed = run.pack()
+    assert 3_600 < len(packed) <= MOST_STATE_BYTES
 
 
 @pytest.mark.usefixtures("needs_talipp")
