@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -163,6 +164,39 @@ def binance(
         from ingest.feeds import run_feed, stream_plan  # noqa: PLC0415 the same
 
         run_feed.run(feed.binance(settings, symbols, stream_plan.choose(venue, streams, books, levels)))
+
+
+@app.command()
+def ccxt(
+    exchange: Annotated[str, typer.Argument(help="As ccxt names it: kraken, okx, bybit ...")],
+    symbols: Annotated[list[str], typer.Argument(help="Such as BTC/USD ETH/USD.")],
+    *,
+    kinds: Annotated[str, typer.Option(help="trade, depth, or both with a comma between.")] = "trade,depth",
+    levels: Annotated[int, typer.Option(min=1, max=100, help="Of each side of a book.")] = 20,
+    book_interval_ms: Annotated[int, typer.Option(min=0, help="Least time between two books of a symbol.")] = 100,
+    config: Annotated[
+        Path | None, typer.Option(help="JSON for ccxt: options, urls, proxies.", show_default="none")
+    ] = None,
+) -> None:
+    """Put live trades and order books of any exchange that ccxt watches on NATS, as venue-neutral frames.
+
+    Ingest has to listen to them: NATS_SUBJECTS="binance.>,market.>". ccxt has an environment of its own, which
+    `./run ingest ccxt` sets up.
+
+    Example: ./run ingest ccxt kraken BTC/USD ETH/USD
+    """
+    with _told_in_one_line() as settings:
+        if find_spec("ccxt") is None:
+            raise SettingsError(
+                "ccxt is not installed here: ./run ingest ccxt sets it up, or into an environment of its own: "
+                "pip install --require-hashes -r ingest/feeds/ccxt_bridge/requirements.txt"
+            )
+        from ingest.feeds import run_feed  # noqa: PLC0415 each command loads only its own
+        from ingest.feeds.ccxt_bridge import bridge as feed  # noqa: PLC0415 the same
+        from ingest.feeds.ccxt_bridge.exchange import kinds as kinds_of  # noqa: PLC0415 the same
+
+        plan = feed.BridgePlan(exchange, symbols, kinds_of(kinds), levels, book_interval_ms, config)
+        run_feed.run(feed.bridge(settings, plan))
 
 
 @app.command()

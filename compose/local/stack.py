@@ -116,6 +116,8 @@ class Stack:
             "PYTHONPATH": str(ROOT),
             "PYTHONUNBUFFERED": "1",
             "NATS_URL": self.nats_url,
+            # Also what other exchanges' feeds publish, and replays of it.
+            "NATS_SUBJECTS": "binance.>,market.>",
             "REDIS_URL": self.redis_url,
             "NAMESPACE": "local",
             "STRATEGIES_FILE": str(self.strategies_file),

@@ -6,6 +6,7 @@ Only `ingest.__main__` uses them. They know transport, the event loop and, for t
 __all__ = [
     "binance",
     "book_plan",
+    "ccxt_bridge",
     "convert",
     "diff_books",
     "link",

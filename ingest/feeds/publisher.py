@@ -7,6 +7,7 @@ from collections.abc import Set as AbstractSet
 import structlog
 from nats.errors import Error
 
+from ingest.sources.stream_setup import covers
 from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import NotStoredError, ServerUnavailableError, SettingsError
@@ -132,6 +133,7 @@ class Publisher(FeedConnection):
         """Open nothing yet."""
         super().__init__(settings)
         self._throttle = LogThrottle()
+        self._listened, self._unheard = settings.nats_subjects, False
         self._subjects: dict[str, str] = {}
         #: Subjects that the server was found not to let us publish.
         self.refused: AbstractSet[str] = frozenset()
@@ -178,11 +180,25 @@ class Publisher(FeedConnection):
     def verify(self) -> None:
         """Raise NotStoredError, when all is over, for what a stream was to keep and does not."""
 
+    def _warn_unheard(self, subject: str) -> None:
+        """Warn once: with the settings of this feed, ingest does not listen to a subject."""
+        if not self._unheard:
+            fits = f"{self._listened},{neutral.SUBJECTS}>"
+            log.warning(
+                "with these settings ingest does not listen to this subject",
+                subject=subject,
+                do=f"NATS_SUBJECTS={fits}",
+            )
+        self._unheard = True
+
     def _subject(self, stream: str, raw: bytes) -> str:
         """Return a frame's subject. Raises NotStoredError: no server would take it."""
         subject = self._subjects.get(stream)
         if subject is None:
-            subject = stream if stream.startswith(neutral.SUBJECTS) else PREFIX + stream
+            is_neutral = stream.startswith(neutral.SUBJECTS)
+            subject = stream if is_neutral else PREFIX + stream
+            if is_neutral and not any(covers(each.strip(), subject) for each in self._listened.split(",")):
+                self._warn_unheard(subject)
             if _UNFIT.search(subject):
                 raise NotStoredError(f"no NATS subject: {subject[:100]!r}")
             # A feed has few streams; a file may hold anything.

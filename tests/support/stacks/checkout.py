@@ -49,6 +49,9 @@ class Checkout:
             shutil.copy(ROOT / "tasks" / name, self.root / "tasks")
         for name in ("demo", "dev", "bench"):
             (self.root / f"requirements-{name}.txt").write_text(f"{name}==1\n")
+        bridge = self.root / "ingest" / "feeds" / "ccxt_bridge"
+        bridge.mkdir(parents=True)
+        (bridge / "requirements.txt").write_text("ccxt==1\n")
         for name in NAMES:
             program = self.fake / name
             program.write_text(python)

@@ -52,6 +52,24 @@ def test_the_first_run_installs_with_hashes_and_the_second_needs_no_pip(checkout
     assert len(checkout.installs) == 1
 
 
+def test_the_bridge_to_other_exchanges_has_an_environment_of_its_own(checkout):
+    assert checkout.run("ingest", "record", "x").stdout == "ran -m ingest record x\n"
+    first = checkout.run("ingest", "ccxt", "kraken", "BTC/USD")
+    assert first.stdout == "ran -m ingest ccxt kraken BTC/USD\n"
+    assert "Setting up .venv-ccxt for 'ccxt'" in first.stderr
+    assert [install.rpartition("/")[2] for install in checkout.installs] == [
+        "requirements-demo.txt",
+        "requirements.txt",
+    ]
+    assert {path.name for path in (checkout.root / ".venv-ccxt").glob("installed-*")} == {"installed-ccxt"}
+
+    (checkout.fake / "no-network").touch()
+    assert checkout.run("ingest", "ccxt", "--help").stdout == "ran -m ingest ccxt --help\n"
+    for words in (("ingest", "ccxt", "okx", "X"), ("ingest", "record", "x")):
+        assert checkout.run(*words).stderr == ""
+    assert len(checkout.installs) == 2
+
+
 def test_no_file_of_the_callers_folder_takes_part_in_the_installation(checkout):
     for name in ("ensurepip", "fcntl", "hashlib", "pathlib", "pip", "signal", "venv"):
         (checkout.called_from / f"{name}.py").write_text("raise SystemExit('a file of the folder was run')\n")
@@ -158,7 +176,7 @@ def test_the_demos_requirements_are_locked_to_the_versions_of_the_tests():
 
 
 def test_locked_requirements_name_no_index():
-    for file in ROOT.glob("requirements*.txt"):
+    for file in (*ROOT.glob("requirements*.txt"), *ROOT.glob("ingest/**/requirements.txt")):
         assert "index-url" not in file.read_text()
         assert "find-links" not in file.read_text()
 
