@@ -11,8 +11,12 @@ import pytest
 
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
+from tasks import backtest, configuration
 from tasks.history.recordings import read
 from tasks.ledger.reader import LedgerReader
+from tests.support.kinds.mixed import mixed
+from tests.support.kinds.sent import SUBJECTS
+from tests.support.kinds.strategies import POOLS
 from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, replay, running
 from tests.support.waiting import wait_for
 
@@ -78,6 +82,24 @@ def test_workers_that_are_killed_and_stopped_every_second_change_nothing(recordi
     assert adversary.faults.total() >= 10
     assert live.events == expected.events > 20_000
     assert (live.dropped, live.repeats, letters) == ({}, 0, [])
+    assert live.digest == expected.digest
+
+
+def test_workers_killed_amid_all_kinds_in_one_pool_change_nothing(recording: Path, tmp_path: Path):
+    strategies = tmp_path / "strategies.toml"
+    strategies.write_text(POOLS)
+    file = mixed(recording, 3_000, tmp_path / "mixed.jsonl")
+    expected = backtest.run([file], configuration.read(strategies))
+    plan = Plan(2, "prefork", environment={"STRATEGIES_FILE": str(strategies), "NATS_SUBJECTS": SUBJECTS})
+    with running(plan) as stack:
+        adversary = Adversary(stack, seed=20240808)
+        replay(stack, [file], lasting([file], 8), adversary.act)
+        adversary.rest()
+        live = finish(stack)
+    assert adversary.faults.total() >= 3
+    assert (live.dropped, live.repeats, live.refused) == ({}, expected.repeats, {})
+    assert live.signals == expected.signals
+    assert live.events == expected.events == expected.signals["every_kind"] + expected.repeats > 5_000
     assert live.digest == expected.digest
 
 

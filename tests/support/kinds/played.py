@@ -26,14 +26,13 @@ from tasks.ledger.reader import LedgerReader
 from tasks.ledger.summary import LedgerSummary
 from tasks.protocol.digest import digest_line
 from tests.support.kinds.rows import ROWS, SYMBOLS, Row
-from tests.support.kinds.sent import EACH, exchange_frames, neutral_frames
+from tests.support.kinds.sent import EACH, SUBJECTS, exchange_frames, neutral_frames
 from tests.support.kinds.strategies import POOLS
 from tests.support.servers.exchange import Exchange
 from tests.support.stacks.live_page import opened
 from tests.support.stacks.pipeline import finish, replay, running
 from tests.support.waiting import wait_for
 
-SUBJECTS = "binance.>,market.>"
 _FRAMES = EACH * len(ROWS)
 #: (venue, symbol, kind).
 Trigger = tuple[str, str, str]

@@ -10,6 +10,8 @@ from tasks.frames import neutral, parse
 from tasks.frames.model import FrameMetadata
 from tests.support.kinds.rows import OTHER, ROWS, SYMBOLS, Row
 
+#: On which they are published.
+SUBJECTS = "binance.>,market.>"
 #: Frames of each row.
 EACH = 3
 _AT_MS = 1_723_161_256_000
