@@ -12,7 +12,8 @@ class Wide(Strategy[WideParams, WideState]):
 """
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import islice
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
 import msgspec
@@ -207,3 +208,16 @@ def looks_at(strategy_type: type[AnyStrategy], kind: Kind) -> bool:
     """Return whether a strategy does anything with events of a kind: an aggregate trade is taken as a trade."""
     overridden = kinds_of(strategy_type)
     return kind in overridden or (kind == "agg_trade" and "trade" in overridden)
+
+
+def methods_of(strategy_type: type[AnyStrategy]) -> dict[Kind, list[str]]:
+    """Return the methods that take events of each kind that a strategy looks at, in the order in which they are called."""
+    return {kind: list(_methods(strategy_type, kind)) for kind in KINDS if looks_at(strategy_type, kind)}
+
+
+def _methods(strategy_type: type[AnyStrategy], kind: Kind) -> Iterator[str]:
+    if has_bars(strategy_type) and kind in {"trade", "agg_trade"}:
+        yield "on_bar"
+    names = [HOOKS[kind], *(["on_trade"] if kind == "agg_trade" else [])]
+    overridden = (name for name in names if getattr(strategy_type, name) is not getattr(Strategy, name))
+    yield from islice(overridden, 1)

@@ -10,7 +10,7 @@ from rich.text import Text
 
 from tasks.cli import command_line, format_signals
 from tasks.ledger.summary import LedgerSummary
-from tasks.protocol.findings import none_used
+from tasks.protocol.findings import none_used, untaken
 
 LINES_PER_S = 10
 
@@ -59,6 +59,8 @@ class Screen:
         values = in_order(summary, took_s)
         if unused := nothing_used(summary):
             self.console.print(unused, style="yellow", soft_wrap=True)
+        for text in untaken(summary.skipped):
+            self.console.print(text, style="dim", soft_wrap=True, highlight=False)
         if self._as_json:
             sys.stdout.write(json.dumps(values) + "\n")
             sys.stdout.flush()

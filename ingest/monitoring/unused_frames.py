@@ -4,6 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 
 from ingest.monitoring.feed_watch import StreamActivity
+from tasks.events import KINDS
+from tasks.frames.optional_kinds import kind_of_skipped
 from tasks.protocol.findings import Finding, named_some
 
 #: Reported after so long, unless some were used before: then as late as a feed that falls silent.
@@ -45,5 +47,8 @@ class UnusedFrames:
         if self._since_s is None or now_s - self._last_s > self._quiet_s or now_s - self._since_s < self._limit_s:
             return
         kinds = named_some([kind for kind, _ in self._kinds.most_common()])
-        do = "have the feed publish depth20 and trade streams, or name these kinds in the strategies file's pools"
+        untaken = {kind_of_skipped(name) or name for name in self._kinds}
+        named = ", ".join(kind for kind in KINDS if kind in untaken)
+        do = "have the feed publish depth20 and trade streams"
+        do += f", or name {named} in a pool's kinds in the strategies file" if named else ""
         yield Finding("warning", "frames", f"frames come, none is used: kinds {kinds}", do, "frames_unused")

@@ -22,7 +22,7 @@ from tasks.history.input_options import InputOptions
 from tasks.history.input_report import CountingReport
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
-from tasks.protocol.findings import none_used
+from tasks.protocol.findings import none_used, untaken
 from tasks.settings import load
 
 app = typer.Typer()
@@ -107,6 +107,8 @@ def _check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: 
         _warn(f"there is nothing in {', '.join(map(str, paths))}")
     elif finished.result.frames and not finished.used:
         _warn(none_used(finished.result.events, finished.result.skipped, finished.result.refused))
+    for text in untaken(finished.result.skipped):
+        _note(text)
     refuse_unknown(_words(symbols), finished.symbols)
 
 
@@ -137,6 +139,10 @@ def _write_page(path: Path, content: html_report.ReportContent) -> None:
 
 def _warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
+
+
+def _note(text: str) -> None:
+    print(f"note: {text}", file=sys.stderr)
 
 
 def _write_signals(path: Path, signals: list[bytes]) -> None:

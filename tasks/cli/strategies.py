@@ -20,7 +20,7 @@ from tasks.frames.plausibility import PlausibilityLimits
 from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import STRICT
 from tasks.settings import load
-from tasks.strategy import AnyStrategy, has_bars, kinds_of
+from tasks.strategy import AnyStrategy, has_bars, kinds_of, methods_of
 
 app = typer.Typer(help="List, describe, check and change strategies.", no_args_is_help=True)
 out = command_line.Console()
@@ -60,12 +60,17 @@ def _find(name: str) -> type[AnyStrategy]:
 
 @app.command()
 def describe(name: Name) -> None:
-    """Show what a strategy does, its parameters (default, bounds, meaning), and its bars with the defaults.
+    """Show what a strategy does, its events, its parameters (default, bounds, meaning), and its bars with the defaults.
 
     Example: ./run tasks strategies describe iceberg
     """
     found = _find(name)
     out.print(inspect.getdoc(found) or "It has no docstring.")
+    out.print()
+    events = command_line.table("kind of event", "goes to")
+    for kind, methods in methods_of(found).items():
+        events.add_row(Text(kind, "bold"), ", ".join(methods))
+    command_line.print_table(out, events)
     table = command_line.table("parameter", "default", "bounds", "what it is")
     for parameter, field in found.params_type.model_fields.items():
         bounds = ", ".join(_bounds(field.metadata))

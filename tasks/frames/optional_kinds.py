@@ -207,7 +207,7 @@ _READERS: dict[Kind, Callable[[_Frame], AnyEvent | SkippedFrame]] = {
     "mark_price": _mark_price,
     "liquidation": _liquidation,
 }
-#: By the payload's `e`; a spot book ticker has none.
+#: By the payload's `e`; a spot book ticker has none. Where no pool takes a kind, its frames are skipped under these names.
 READ: dict[str, Kind] = {
     "aggTrade": "agg_trade",
     "bookTicker": "book_ticker",
@@ -215,3 +215,8 @@ READ: dict[str, Kind] = {
     "markPriceUpdate": "mark_price",
     "forceOrder": "liquidation",
 }
+
+
+def kind_of_skipped(name: str) -> Kind | None:
+    """Return the kind that pools can take and whose frames were skipped as `name`; None: pools can't take them."""
+    return READ.get(name) or next((kind for kind in _READERS if kind == name), None)

@@ -5,6 +5,8 @@ from typing import Literal
 
 import msgspec
 
+from tasks.frames.optional_kinds import kind_of_skipped
+
 Sign = Literal["ok", "warning", "fault"]
 
 #: Of more things, so many are named and the others counted.
@@ -62,7 +64,21 @@ def none_used(events: int, skipped: Mapping[str, int], refused: Mapping[str, int
     kinds = sorted(skipped, key=lambda kind: -skipped[kind])
     kinds += [f"refused as {reason}" for reason in sorted(refused, key=lambda reason: -refused[reason])]
     kinds += ["events that no pool takes"] * bool(events)
-    return f"Frames came, none was used: kinds {named_some(kinds)}. Strategies take depth20 and trade streams."
+    return (
+        f"Frames came, none was used: kinds {named_some(kinds)}. Strategies take depth20 and trade streams, and other "
+        "kinds where a pool names them."
+    )
+
+
+def untaken(skipped: Mapping[str, int]) -> list[str]:
+    """Return a line for each kind of skipped frames that pools can take: how many there were, and what to do."""
+    kinds = {name: kind_of_skipped(name) for name in sorted(skipped, key=lambda name: -skipped[name])}
+    return [
+        f"{skipped[name]:,} {'frame' if skipped[name] == 1 else 'frames'} of kind {name} "
+        f"{'was' if skipped[name] == 1 else 'were'} skipped: to use them, name {kind} in a pool's kinds"
+        for name, kind in kinds.items()
+        if kind
+    ]
 
 
 def named_some(names: Sequence[str]) -> str:

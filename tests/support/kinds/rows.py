@@ -4,7 +4,8 @@ from collections.abc import Iterator
 from typing import NamedTuple, get_args
 
 from ingest.feeds.stream_plan import FORMS, Market
-from tasks.events import KINDS, Kind, Venue
+from tasks.events import KINDS, AnyEvent, Event, Kind, Venue
+from tasks.strategy import HOOKS
 
 #: A venue that is none of Binance's.
 OTHER: Venue = "kraken"
@@ -57,6 +58,16 @@ def _rows() -> Iterator[Row]:
 
 
 ROWS = list(_rows())
+
+
+def kinds_table() -> str:
+    """Return the table of kinds, methods and fields as docs/feeds.md has it."""
+    common = set(Event.__struct_fields__)
+    lines = ["| kind | method of a strategy | event | its fields, beside the common ones |", "|---|---|---|---|"]
+    for event in get_args(AnyEvent):
+        fields = ", ".join(f"`{name}`" for name in event.__struct_fields__ if name not in common)
+        lines.append(f"| `{event.kind}` | `{HOOKS[event.kind]}` | `{event.__name__}` | {fields} |")
+    return "\n".join(lines)
 
 
 def table() -> str:

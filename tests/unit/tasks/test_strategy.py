@@ -12,7 +12,7 @@ from pydantic import ValidationError
 
 from tasks.configuration import registry
 from tasks.events import AnyEvent
-from tasks.strategy import Params, Signal, State, Strategy
+from tasks.strategy import Params, Signal, State, Strategy, methods_of
 from tests.support.events import TIME_MS, book, books, feed, trade, trades
 
 
@@ -30,6 +30,25 @@ class Nod(Strategy[NodParams, NodState]):
 
 class DeepNod(Nod):
     name = "deep_nod"
+
+
+#: A method that is not the base's.
+OVERRIDE: Any = Strategy.on_depth
+
+
+class Looker(Nod):
+    on_trade = on_bar = on_kline = OVERRIDE
+
+
+class AggLooker(Looker):
+    on_agg_trade = OVERRIDE
+
+
+def test_which_method_takes_which_kind_is_told():
+    of_trades = {"trade": ["on_bar", "on_trade"], "agg_trade": ["on_bar", "on_trade"], "kline": ["on_kline"]}
+    assert methods_of(Looker) == of_trades
+    assert methods_of(AggLooker) == of_trades | {"agg_trade": ["on_bar", "on_agg_trade"]}
+    assert methods_of(Nod) == {}
 
 
 @pytest.mark.parametrize("strategy_type", [Nod, DeepNod])

@@ -49,6 +49,23 @@ def test_unused_frames_are_a_finding_with_their_most_frequent_kinds_first(frames
     assert frames.found == []
 
 
+@pytest.mark.parametrize(
+    ("kinds", "done"),
+    [
+        ({"aggTrade": 1, "ack": 1}, ", or name agg_trade in a pool's kinds in the strategies file"),
+        (
+            {"mark_price": 1, "forceOrder": 1},
+            ", or name mark_price, liquidation in a pool's kinds in the strategies file",
+        ),
+        ({"depth_diff": 1}, ""),
+    ],
+)
+def test_what_a_pool_could_take_is_named_as_pools_name_it(frames: Frames, kinds: dict[str, int], done: str):
+    frames.seconds(UNUSED_S + 1, **kinds)
+    [finding] = frames.unused.findings(frames.now_s)
+    assert finding.do == f"have the feed publish depth20 and trade streams{done}"
+
+
 def test_events_that_no_pool_takes_are_not_used(frames: Frames):
     frames.seconds(UNUSED_S + 1, UNWANTED)
     assert frames.found == ["frames come, none is used: kinds depth"]

@@ -94,4 +94,5 @@ def test_frames_of_which_no_strategy_takes_any_are_told_with_their_kinds(strateg
     for file, kinds in ((trades, "events that no pool takes"), (klines, "kline")):
         ran = run(str(file))
         assert (ran.returncode, f"none was used: kinds {kinds}." in ran.stderr.decode()) == (0, True), ran.stderr
+    assert "note: 1 frame of kind kline was skipped: to use them, name kline in a pool's" in ran.stderr.decode()
     assert b"none was used" not in run(str(tmp_path / "market.jsonl")).stderr

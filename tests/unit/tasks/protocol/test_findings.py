@@ -11,7 +11,7 @@ from structlog.testing import capture_logs
 from compose.local.processes import ROOT
 from ingest.monitoring.findings import OVER_S, Check, Findings
 from tasks.protocol import ingest_status
-from tasks.protocol.findings import NAMES, Finding, workforce
+from tasks.protocol.findings import NAMES, Finding, untaken, workforce
 from tasks.protocol.ingest_status import IngestStatus
 
 WARNING = Finding("warning", "queue a", "no worker", "start one", "queue_unserved")
@@ -122,3 +122,12 @@ def test_the_answer_on_nats_holds_findings_and_is_read_without_them():
     told = IngestStatus(1, 2, 3, [WARNING, FAULT])
     assert ingest_status.decode(ingest_status.encode(told)) == told
     assert ingest_status.decode(b'{"held_bytes":1,"bound_bytes":2,"held_frames":3}') == IngestStatus(1, 2, 3, None)
+
+
+def test_skipped_kinds_that_pools_can_take_are_told_most_frequent_first():
+    skipped = {"aggTrade": 6_000, "24hrTicker": 9, "open_kline": 5, "markPriceUpdate": 7_000, "liquidation": 1}
+    assert untaken(skipped) == [
+        "7,000 frames of kind markPriceUpdate were skipped: to use them, name mark_price in a pool's kinds",
+        "6,000 frames of kind aggTrade were skipped: to use them, name agg_trade in a pool's kinds",
+        "1 frame of kind liquidation was skipped: to use them, name liquidation in a pool's kinds",
+    ]
