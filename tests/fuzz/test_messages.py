@@ -31,11 +31,13 @@ from tasks.protocol import batches, dead_letters, ingest_status, records
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.protocol.notice import Notice
 from tasks.protocol.routing import Pool, Router, Shard
+from tasks.strategy import AnyStrategy
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
 from tests.support.events import book, trade
 from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
 from tests.support.market import configuration
-from tests.support.strategies import Echo, bound
+from tests.support.strategies import Calm, Echo, bound
+from tests.support.strategies.bars import BarEcho
 from tests.support.waiting import HANGS_S
 
 SOURCE = "core-1"
@@ -77,8 +79,8 @@ EVENT = trade(id=10, seq=10)
 RECORD, STATE = records.field(EVENT), strategy_run.field(EVENT.venue, EVENT.symbol, Echo.create({}))
 
 
-def worked(held: dict[str, bytes | None]) -> Any:
-    run = engine.BatchRun("trade", SOURCE, bound(Echo.create({})), "configuration", held)
+def worked(held: dict[str, bytes | None], strategy: AnyStrategy = Echo(Calm())) -> Any:  # noqa: B008 a constant
+    run = engine.BatchRun("trade", SOURCE, bound(strategy), "configuration", held)
     return run.finish([EVENT])
 
 
@@ -102,6 +104,21 @@ def test_a_lane_goes_on_whatever_the_ledger_holds_of_it(record_: bytes, state_: 
         return
     assert outcome.fields.keys() <= STORED.keys()
     again = worked(dict(outcome.fields))
+    assert "unreadable" not in {dead_letters.unpack(letter).reason for letter in again.letters}
+
+
+OF_BARS = BarEcho.create({})
+OPEN_BARS = strategy_run.field(EVENT.venue, EVENT.symbol, OF_BARS)
+
+
+@thrown(state_=any_bytes(worked({}, OF_BARS).fields[OPEN_BARS]))
+def test_a_lane_goes_on_whatever_the_ledger_holds_of_open_bars(state_: bytes):
+    try:
+        outcome = worked({OPEN_BARS: state_}, OF_BARS)
+    except strategy_run.NewerStateError:
+        return
+    assert OPEN_BARS in outcome.fields
+    again = worked({OPEN_BARS: outcome.fields[OPEN_BARS]}, OF_BARS)
     assert "unreadable" not in {dead_letters.unpack(letter).reason for letter in again.letters}
 
 
