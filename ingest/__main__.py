@@ -236,7 +236,7 @@ def convert(  # noqa: PLR0913 each argument is an option of the command line
     paths: Annotated[
         list[Path],
         typer.Argument(
-            metavar="FILES...",
+            metavar="files",
             callback=command_line.standard_input,
             help="Recordings, or files of Binance's public data, Tardis or hftbacktest, packed or not; several are "
             "merged by time.",

@@ -30,7 +30,7 @@ app = typer.Typer()
 Recordings = Annotated[
     list[Path],
     typer.Argument(
-        metavar="FILES...",
+        metavar="files",
         callback=command_line.standard_input,
         help="Recordings, or files of Binance's public data, Tardis or hftbacktest, packed or not; several are merged by "
         "time; - is standard input.",

@@ -45,7 +45,10 @@ def _read(path: Path, report: InputReport, options: InputOptions) -> Iterator[Re
 def merge(paths: Iterable[Path], report: InputReport = STRICT, options: InputOptions = ALL) -> Iterator[RecordingLine]:
     """Yield the lines of several files by `received_at`, each file in its own order. Raises RecordingError."""
     paths = list(paths)
-    refuse_pipes((path for path, count in Counter(paths).items() if count > 1), "it is named twice")
+    twice = [path for path, count in Counter(paths).items() if count > 1]
+    refuse_pipes(twice, "it is named twice")
+    for path in twice:
+        report.note(f"{path} is named twice: an event with an id counts once")
     return merged(
         Source(_first_ns(path, options) if len(paths) > 1 else 0, partial(read, path, report, options))
         for path in paths

@@ -119,11 +119,18 @@ class _Rows:
         if b"\r" in block:
             block = block.replace(b"\r\n", b"\n")
         first = block[: block.find(b"\n")].split(b",")
+        heads = 0
+        if first[0].lower() in _HEADS:
+            # With the names of the columns the first block of a file would not be as it should.
+            block, heads = block[block.find(b"\n") + 1 :], 1
+            first = block[: block.find(b"\n")].split(b",")
         at = self._table.time_column
         digits = len(first[at]) if len(first) > at else 0
         form = _BLOCKS.get((self._table, digits))
         if form is None or not form.fullmatch(block):
-            return [line for row in self._usable(block) for line in self._made(row + b"\n", len(row.split(b",")[at]))]
+            return [
+                line for row in self._usable(block, heads) for line in self._made(row + b"\n", len(row.split(b",")[at]))
+            ]
         return self._made(block, digits)
 
     def _made(self, block: bytes, digits: int) -> list[RecordingLine]:
@@ -138,9 +145,9 @@ class _Rows:
         self._report.saw(self._source.path, self._series, int(ids[0]), int(ids[-1]))
         return list(map(RecordingLine, map(self._template.__mod__, rows), repeat(self._stream), map(int, received)))
 
-    def _usable(self, block: bytes) -> Iterator[bytes]:
-        """Yield the rows of a block that can be used; refuse the others. Raises EOFError: the file ends in a row."""
-        for number, line in enumerate(block.split(b"\n"), start=self._source.number + 1):
+    def _usable(self, block: bytes, heads: int) -> Iterator[bytes]:
+        """Yield the rows of a block, before which there were `heads` lines, that can be used; refuse the others. Raises EOFError: the file ends in a row."""
+        for number, line in enumerate(block.split(b"\n"), start=self._source.number + heads + 1):
             row = line.strip()
             if _ROWS[self._table].fullmatch(row):
                 yield row

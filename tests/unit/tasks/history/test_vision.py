@@ -166,6 +166,14 @@ def test_files_with_the_same_ids_or_of_two_venues_are_told_once(tmp_path: Path):
     assert warnings[1].startswith(f"BTCUSDT comes from spot ({paths[0]}) and usdm ({paths[3]})")
 
 
+def test_a_file_that_is_named_twice_is_told(tmp_path: Path):
+    path = tmp_path / "BTCUSDT-trades-2024-08.csv"
+    path.write_bytes(SPOT)
+    warnings: list[str] = []
+    assert len(list(recordings.merge([path, path], CountingReport(warnings.append)))) == 2
+    assert warnings == [f"{path} is named twice: an event with an id counts once"]
+
+
 def test_several_months_are_merged_by_time(tmp_path: Path):
     for number, symbol in enumerate(["BTCUSDT", "ETHUSDT"]):
         rows = (SPOT.replace(b"1723161255342", b"%d" % (1723161255342 + 2 * each + number)) for each in range(50))
