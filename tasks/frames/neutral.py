@@ -61,7 +61,7 @@ Side = Literal["buy", "sell"]
 
 
 class _NeutralFrame(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True)
+    model_config = ConfigDict(frozen=True, extra="forbid", populate_by_name=True, defer_build=True)
 
     version: Annotated[Literal["market/1"], Field(alias="schema")]
     venue: Venue
@@ -151,7 +151,9 @@ class LiquidationFrame(_NeutralFrame):
 
 
 AnyFrame = DepthFrame | TradeFrame | AggTradeFrame | BookTickerFrame | KlineFrame | MarkPriceFrame | LiquidationFrame
-_adapter: TypeAdapter[AnyFrame] = TypeAdapter(Annotated[AnyFrame, Field(discriminator="kind")])
+_adapter: TypeAdapter[AnyFrame] = TypeAdapter(
+    Annotated[AnyFrame, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
+)
 #: Values that are numbers to pydantic and must not be booleans or hold underscores.
 _NUMBERS = ("price", "quantity", "bid", "bid_quantity", "ask", "ask_quantity", "open", "high", "low", "close", "volume")
 

@@ -33,7 +33,8 @@ _PartId = Annotated[int, Field(strict=True, ge=-1, le=MAX_ID)]
 
 
 class _Payload(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="ignore")
+    # Built when the first frame comes: most processes never see one.
+    model_config = ConfigDict(frozen=True, extra="ignore", defer_build=True)
 
 
 class AggTradePayload(_Payload):

@@ -1,7 +1,8 @@
 """The ledger's record of each stream of events, and how one event advances it. Pure.
 
 A record stands for one (pool, venue, symbol, kind). It is what makes every event count exactly once: an event at or
-before `applied` was here already; an event whose exchange id does not rise is a repeat of the feed. Events without ids are ordered by time.
+before `applied` was here already; an event whose exchange id does not rise is a repeat of the feed. Events without ids
+are ordered by time.
 """
 
 import hashlib
@@ -55,7 +56,7 @@ class Record(msgspec.Struct, array_like=True):
         return "new"
 
     def _falls(self, event: Event) -> bool:
-        """Whether an id that does not rise falls behind. Events without ids may be of one time, and the first has none before it."""
+        """Whether an id that does not rise falls behind. Without ids, events may be of one time; the first is of none."""
         return event.id >= 0 or (event.id != self.id and self.count > 0)
 
     def pass_over(self, event: AnyEvent, source: str) -> None:
