@@ -155,9 +155,9 @@ def binance(
 ) -> None:
     """Put Binance's live public market data on NATS; no account needed.
 
-    Examples: ./run ingest binance BTCUSDT ETHUSDT --books diff --levels 50
+    Example: ./run ingest binance BTCUSDT ETHUSDT --books diff --levels 50
 
-    ./run ingest binance BTCUSDT --venue usdm --streams depth20,aggTrade,markPrice,forceOrder
+    Example: ./run ingest binance BTCUSDT --venue usdm --streams depth20,aggTrade,markPrice,forceOrder
     """
     with _told_in_one_line() as settings:
         from ingest.feeds import binance as feed  # noqa: PLC0415 each command loads only its own
