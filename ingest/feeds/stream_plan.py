@@ -42,7 +42,9 @@ FORMS = (
     _form("trade", "trade", "trade", "trade"),
     _form("agg_trade", "aggTrade", "aggTrade", "market"),
     _form("book_ticker", "bookTicker", "bookTicker", "depth"),
-    _form("kline", f"kline_ with {_INTERVALS}", f"kline_(1s|{_INTERVALS.replace(' ', '|')})", "market"),
+    _form(
+        "kline", f"kline_ with {_INTERVALS} (of spot also 1s)", f"kline_(1s|{_INTERVALS.replace(' ', '|')})", "market"
+    ),
     _form("mark_price", "markPrice, markPrice@1s", r"markPrice(@1s)?", "market", spot=""),
     _form("liquidation", "forceOrder", "forceOrder", "market", spot=""),
 )

@@ -23,9 +23,9 @@ SHOWN: dict[Kind, Callable[[dict[str, str]], bool]] = {
 }
 
 
-@pytest.fixture(scope="module")
-def played(browser: Browser, tmp_path_factory: pytest.TempPathFactory) -> PlayedFrames:
-    return play(tmp_path_factory.mktemp("kinds"), browser)
+@pytest.fixture(scope="module", params=["core", "jetstream"])
+def played(browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> PlayedFrames:
+    return play(tmp_path_factory.mktemp("kinds"), browser, request.param)
 
 
 def test_live_replay_and_backtest_of_all_kinds_have_one_digest(played: PlayedFrames):

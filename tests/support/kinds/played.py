@@ -158,11 +158,12 @@ def _live(plan: Plan, recording: Path, browser: Browser) -> tuple[LedgerSummary,
         return finish(stack), _signals(stack), rows
 
 
-def play(directory: Path, browser: Browser) -> PlayedFrames:
-    """Take `EACH` frames of every row through everything."""
+def play(directory: Path, browser: Browser, source: str) -> PlayedFrames:
+    """Take `EACH` frames of every row through everything; `source` is the INGEST_SOURCE of all processes."""
     strategies, recording = directory / "strategies.toml", directory / "all.jsonl"
     strategies.write_text(POOLS)
-    plan = Plan(2, "solo", environment={"STRATEGIES_FILE": str(strategies), "NATS_SUBJECTS": SUBJECTS})
+    environment = {"STRATEGIES_FILE": str(strategies), "NATS_SUBJECTS": SUBJECTS, "INGEST_SOURCE": source}
+    plan = Plan(2, "solo", environment=environment)
     live, live_signals, page = _live(plan, recording, browser)
     test = Backtest(configuration.read(strategies))
     digest = test.run(recordings.read(recording)).digest
