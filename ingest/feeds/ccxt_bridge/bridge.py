@@ -86,11 +86,11 @@ class Bridge:
                     raise
                 failures = await self._back_off(symbol, failures, "the connection was given up")
             except Exception as error:  # noqa: BLE001 ccxt parses what exchanges send, and may raise anything
-                failures = await self._back_off(symbol, failures, str(error) or type(error).__name__)
+                failures = await self._back_off(symbol, failures, exchanges.why(error))
 
     async def _back_off(self, symbol: str, failures: int, why: str) -> int:
         if self._throttle.allow():
-            log.warning("the exchange is unavailable, retrying", symbol=symbol, why=why[:200])
+            log.warning("the exchange is unavailable, retrying", symbol=symbol, why=why)
         await asyncio.sleep(TIMEOUTS.draw_backoff_s(failures + 1))
         return failures + 1
 
@@ -164,7 +164,7 @@ async def _load_markets(exchange: Any) -> None:
         except exchanges.Fault as error:
             failures += 1
             if throttle.allow():
-                log.warning("the exchange does not tell its markets, retrying", why=str(error)[:200])
+                log.warning("the exchange does not tell its markets, retrying", why=exchanges.why(error))
             await asyncio.sleep(TIMEOUTS.draw_backoff_s(failures))
         else:
             return

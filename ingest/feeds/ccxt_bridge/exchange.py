@@ -21,6 +21,12 @@ Fault = ccxt.BaseError
 Unavailable = ccxt.NetworkError
 
 
+def why(error: Exception) -> str:
+    """Return what went wrong, in one short line: ccxt often says no more than the address and the kind of error."""
+    said = [f"{type(each).__name__} {each}".strip() for each in (error, error.__cause__) if each]
+    return "; ".join(said).replace("\n", " ")[:300]
+
+
 def kinds(text: str) -> tuple[WatchedKind, ...]:
     """Return the kinds in a list with commas between. Raises SettingsError."""
     named = [word.strip() for word in text.split(",") if word.strip()]

@@ -15,6 +15,7 @@ from tasks.cli.main import app
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore, read_file
+from tasks.protocol import records
 from tasks.settings import Settings, load
 
 SIDED = "tests.support.workers.strategies:Sided"
@@ -77,6 +78,19 @@ def test_a_symbol_that_came_in_or_that_the_file_names_can_be_set(symbol: str):
     assert f"symbols.{symbol.upper()}.levels: default → 7" in run(
         "set", "orderbook_skew", "levels=7", "--symbol", symbol
     )
+
+
+@pytest.mark.parametrize("symbol", ["a.b", "BTC/USDT:USDT", "币安/人生", "btc_jpy", "x>*"])
+def test_a_symbol_of_any_spelling_can_be_set_shown_and_taken_back(
+    client: redis.Redis, keys: LedgerKeys, store: ConfigurationStore, symbol: str
+):
+    client.hset(keys.pool("trade"), records.named("kraken-x", symbol, "trade"), b"")
+    assert f"symbols.{symbol}.levels: default → 7" in run("set", "orderbook_skew", "levels=7", "--symbol", symbol)
+    assert f"symbols.{symbol}.levels: 7 → 9" in run("set", "orderbook_skew", f"symbols.{symbol}.levels=9")
+    version = store.version()
+    assert store.read(version).pools["depth"].strategies["orderbook_skew"].symbols == {symbol: {"levels": 9}}
+    assert f"symbols.{symbol}.levels" in run("get", "orderbook_skew")
+    assert f"symbols.{symbol}.levels: 9 → default" in run("set", "orderbook_skew", "levels=", "--symbol", symbol)
 
 
 @pytest.mark.usefixtures("seen")
