@@ -30,6 +30,10 @@ Price = Annotated[float, Field(gt=0, le=MAX_PRICE, allow_inf_nan=False)]
 Amount = Annotated[float, Field(ge=0, le=MAX_PRICE, allow_inf_nan=False)]
 Id = Annotated[int, Field(strict=True, ge=0, le=MAX_ID)]
 Time = Annotated[int, Field(strict=True)]
+#: A moment beside the event's own time, which `time_ms` checks: up to the year 9999.
+UnixMs = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799_999)]
+#: Of a trade that is in an aggregate; -1: unknown.
+PartId = Annotated[int, Field(strict=True, ge=-1, le=MAX_ID)]
 Flag = Annotated[bool, Field(strict=True)]
 #: As Binance spells one.
 Symbol = Annotated[str, Field(strict=True, min_length=1, max_length=40, pattern=r"^[\w-]+$")]

@@ -31,9 +31,11 @@ from tasks.frames.model import (
     Amount,
     FrameMetadata,
     Id,
+    PartId,
     Price,
     RefusedError,
     SkippedFrame,
+    UnixMs,
     id_of,
     refuse_odd_numbers,
     sides,
@@ -55,7 +57,6 @@ Venue = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$", description=
 Symbol = Annotated[
     str, Field(min_length=1, max_length=64, pattern=r"^[^\s\x00-\x1f\x7f]+$", description="as the venue writes it")
 ]
-TimeMs = Annotated[int, Field(strict=True, ge=0, le=253_402_300_799_999)]
 Levels = Annotated[list[tuple[Price, Price]], Field(max_length=MAX_LEVELS, description="price, quantity; best first")]
 Side = Literal["buy", "sell"]
 
@@ -98,8 +99,8 @@ class AggTradeFrame(_TradeFields):
     """Trades of one taker order at one price, added up."""
 
     kind: Literal["agg_trade"]
-    first_id: Annotated[int, Field(ge=-1, description="-1: unknown")] = -1
-    last_id: Annotated[int, Field(ge=-1, description="-1: unknown")] = -1
+    first_id: Annotated[PartId, Field(description="-1: unknown")] = -1
+    last_id: Annotated[PartId, Field(description="-1: unknown")] = -1
 
 
 class BookTickerFrame(_NeutralFrame):
@@ -117,15 +118,15 @@ class KlineFrame(_NeutralFrame):
 
     kind: Literal["kline"]
     interval: Annotated[str, Field(pattern=r"^[0-9]{1,3}[smhdwM]$")]
-    open_ms: TimeMs
-    close_ms: Annotated[TimeMs, Field(description="its last millisecond")]
+    open_ms: UnixMs
+    close_ms: Annotated[UnixMs, Field(description="its last millisecond")]
     open: Price
     high: Price
     low: Price
     close: Price
     volume: Amount
     quote_volume: Amount = 0.0
-    trades: Annotated[int, Field(ge=0)] = 0
+    trades: Id = 0
     taker_buy_volume: Amount = 0.0
 
 
@@ -136,7 +137,7 @@ class MarkPriceFrame(_NeutralFrame):
     price: Price
     index_price: Price | None = None
     funding_rate: Annotated[float | None, Field(ge=-1, le=1, description="fraction of the position's value")] = None
-    next_funding_ms: TimeMs | None = None
+    next_funding_ms: UnixMs | None = None
 
 
 class LiquidationFrame(_NeutralFrame):
@@ -155,7 +156,10 @@ _adapter: TypeAdapter[AnyFrame] = TypeAdapter(
     Annotated[AnyFrame, Field(discriminator="kind")], config=ConfigDict(defer_build=True)
 )
 #: Values that are numbers to pydantic and must not be booleans or hold underscores.
-_NUMBERS = ("price", "quantity", "bid", "bid_quantity", "ask", "ask_quantity", "open", "high", "low", "close", "volume")
+_NUMBERS = (
+    "price", "quantity", "bid", "bid_quantity", "ask", "ask_quantity", "open", "high", "low", "close", "volume",
+    "quote_volume", "taker_buy_volume", "index_price", "funding_rate", "average_price", "filled_quantity",
+)  # fmt: skip
 
 
 def schema() -> dict[str, Any]:

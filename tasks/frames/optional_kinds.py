@@ -11,25 +11,23 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from tasks.events import AggTrade, AnyEvent, BookTicker, Kind, Kline, Liquidation, MarkPrice
 from tasks.frames.model import (
-    MAX_ID,
     Amount,
     Flag,
     FrameMetadata,
     Id,
+    PartId,
     Price,
     RefusedError,
     SkippedFrame,
     StreamName,
     Symbol,
     Time,
+    UnixMs,
     id_of,
     refuse_odd_numbers,
     symbol_and_venue,
     time_ms,
 )
-
-#: Of a trade that is in an aggregate; -1: Binance does not know.
-_PartId = Annotated[int, Field(strict=True, ge=-1, le=MAX_ID)]
 
 
 class _Payload(BaseModel):
@@ -45,8 +43,8 @@ class AggTradePayload(_Payload):
     a: Id
     p: Price
     q: Price
-    f: _PartId
-    l: _PartId  # noqa: E741 the exchange's name
+    f: PartId
+    l: PartId  # noqa: E741 the exchange's name
     m: Flag
 
 
@@ -65,8 +63,8 @@ class BookTickerPayload(_Payload):
 class Candle(_Payload):
     """The candle in a `kline` frame."""
 
-    t: Time
-    T: Time
+    t: UnixMs
+    T: UnixMs
     i: Annotated[str, Field(strict=True, pattern=r"^[0-9]{1,2}[smhdwM]$")]
     o: Price
     h: Price
@@ -95,7 +93,7 @@ class MarkPricePayload(_Payload):
     p: Price
     i: Amount = 0.0
     r: Annotated[float, Field(ge=-1, le=1, allow_inf_nan=False)] | Literal[""] = ""
-    T: Time = 0
+    T: UnixMs = 0
 
 
 class ForcedOrder(_Payload):

@@ -78,6 +78,27 @@ def test_a_frame_made_of_an_event_reads_back_as_the_event(event):
     assert parse(encoder.frame(event), metadata) == event
 
 
+HEAD = {name: TRADE[name] for name in ("schema", "venue", "symbol", "time")}
+OTHERS: list[dict[str, Any]] = [
+    HEAD | {"kind": "agg_trade", "price": 1, "quantity": 1, "side": "buy", "first_id": 1, "last_id": 2},
+    HEAD | {"kind": "book_ticker", "bid": 1, "bid_quantity": 1, "ask": 2, "ask_quantity": 1},
+    HEAD | {
+        "kind": "kline", "interval": "1m", "open_ms": 1, "close_ms": 2, "open": 1, "high": 1, "low": 1, "close": 1,
+        "volume": 1, "quote_volume": 1, "trades": 1, "taker_buy_volume": 1,
+    },
+    HEAD | {"kind": "mark_price", "price": 1, "index_price": 1, "funding_rate": 1, "next_funding_ms": 1},
+    HEAD | {"kind": "liquidation", "side": "buy", "price": 1, "average_price": 1, "quantity": 1, "filled_quantity": 1},
+]  # fmt: skip
+NUMBERS = [(frame, name) for frame in (TRADE, *OTHERS) for name, said in frame.items() if isinstance(said, int | float)]
+
+
+@pytest.mark.parametrize("odd", [True, "1_0", 2**64, -(2**64)], ids=str)
+@pytest.mark.parametrize(("frame", "name"), NUMBERS, ids=lambda said: said if isinstance(said, str) else said["kind"])
+def test_no_number_of_any_kind_may_be_a_flag_or_beyond_what_records_hold(frame, name, odd):
+    assert not isinstance(read(frame), RefusedFrame | SkippedFrame)
+    assert isinstance(read(frame, **{name: odd}), RefusedFrame)
+
+
 @pytest.mark.parametrize(
     ("changed", "reason"),
     [

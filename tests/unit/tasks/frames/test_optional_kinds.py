@@ -1,11 +1,12 @@
 """Binance's frames of kinds that are read where a pool takes them; the payloads are the exchange's examples."""
 
+import json
 from typing import Any
 
 import msgspec
 import pytest
 
-from tasks.events import KINDS, NO_ID, AggTrade, BookTicker, Kline, Liquidation, MarkPrice
+from tasks.events import KINDS, NO_ID, AggTrade, AnyEvent, BookTicker, Kline, Liquidation, MarkPrice
 from tasks.frames import parse
 from tasks.frames.model import RefusedFrame, SkippedFrame
 from tests.support.frames.optional_kinds import AGG_TRADE, FRAMES, KLINE, LIQUIDATION, MARK_PRICE, SPOT_TICKER
@@ -98,9 +99,27 @@ def test_a_kind_that_no_pool_takes_is_skipped_under_the_exchanges_name(kind):
 def test_an_event_of_each_kind_survives_its_codec(kind):
     event = parse(FRAMES[kind], ALL)
     assert type(event).__name__ != "RefusedFrame", event
-    from tasks.events import AnyEvent  # noqa: PLC0415 a type, for msgspec
-
     assert msgspec.msgpack.decode(msgspec.msgpack.encode(event), type=AnyEvent) == event
+
+
+def _with_huge_numbers() -> list[bytes]:
+    """Return frames of all kinds, in each another whole number that no record can hold."""
+    found = []
+    for raw in FRAMES.values():
+        envelope = json.loads(raw)
+        for part in (envelope["data"], *(envelope["data"][name] for name in "ko" if name in envelope["data"])):
+            for name, said in part.items():
+                if type(said) is int:
+                    part[name] = 2**64
+                    found.append(json.dumps(envelope).encode())
+                    part[name] = said
+    return found
+
+
+@pytest.mark.parametrize("raw", _with_huge_numbers(), ids=lambda raw: raw.decode()[:30])
+def test_whatever_its_numbers_an_event_can_be_sent_to_workers(raw):
+    outcome = parse(raw, ALL)
+    assert isinstance(outcome, RefusedFrame) or msgspec.msgpack.decode(msgspec.msgpack.encode(outcome), type=AnyEvent)
 
 
 @pytest.mark.parametrize(
