@@ -122,7 +122,10 @@ class Trade(Event, frozen=True, array_like=True, gc=False, tag="trade"):
 
 
 class AggTrade(Trade, frozen=True, array_like=True, gc=False, tag="agg_trade"):
-    """The trades of one taker order at one price within 100 ms, added up. Its id is the aggregate's."""
+    """Trades at one price and of one side, added up; its id is the aggregate's.
+
+    On the spot market they are those of one taker order, on Binance's futures markets those within 100 ms.
+    """
 
     kind: ClassVar[Kind] = "agg_trade"
 
@@ -194,7 +197,7 @@ class MarkPrice(Event, frozen=True, array_like=True, gc=False, tag="mark_price")
 
 
 class Liquidation(Event, frozen=True, array_like=True, gc=False, tag="liquidation"):
-    """A forced order: the exchange closes somebody's position. Within a second, the exchange shows the largest only."""
+    """A forced order: the exchange closes somebody's position. Within a second, Binance shows one of a symbol only."""
 
     kind: ClassVar[Kind] = "liquidation"
 

@@ -43,7 +43,9 @@ def _record(found: StoredField) -> tuple[str, str]:
     record = found.record()
     more = {"generation": record.generation, "ids jumped over": record.gaps}
     facts = [f"{name} {count:,}" for name, count in more.items() if count]
-    last = f"last {utc(record.time_ms)}, id {record.id}" if record.count else "none given to strategies"
+    # Below zero: the exchange gives no ids.
+    number = f", id {record.id}" if record.id >= 0 else ""
+    last = f"last {utc(record.time_ms)}{number}" if record.count else "none given to strategies"
     return f"{record.count:,}", ", ".join([last, *facts])
 
 

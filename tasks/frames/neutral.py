@@ -96,7 +96,7 @@ class TradeFrame(_TradeFields):
 
 
 class AggTradeFrame(_TradeFields):
-    """Trades of one taker order at one price, added up."""
+    """Trades at one price and of one side, added up."""
 
     kind: Literal["agg_trade"]
     first_id: Annotated[PartId, Field(description="-1: unknown")] = -1

@@ -59,8 +59,10 @@ INGEST: dict[str, Metric] = {
     for metric in (
         # What came in from NATS.
         _counter("ingest_frames", "Frames received from NATS"),
-        _counter("ingest_frames_skipped", "Frames that are no depth or trade events, by what they are", "kind"),
-        _counter("ingest_frames_refused", "Malformed depth and trade frames, kept in the dead letters", "reason"),
+        _counter("ingest_frames_skipped", "Frames that are no event of a kind that is read, by what they are", "kind"),
+        _counter(
+            "ingest_frames_refused", "Malformed frames of kinds that are read, kept in the dead letters", "reason"
+        ),
         _counter("ingest_events", "Valid events", "venue", "kind"),
         _counter("ingest_slow_consumer", "Times that NATS dropped frames because ingest was too slow"),
         _gauge("ingest_feed_age_seconds", "Age of the newest event by its receipt, to a second", "venue", "kind"),
