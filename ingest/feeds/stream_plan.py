@@ -50,7 +50,8 @@ FORMS = (
 )
 #: What people call them, without underscores and capitals.
 _MEANT = {
-    "depth": "depth20", "book": "depth20", "trades": "trade", "aggtrade": "aggTrade", "aggtrades": "aggTrade",
+    "depth": "depth20", "depth5": "depth5", "depth10": "depth10", "depth20": "depth20", "book": "depth20",
+    "trades": "trade", "aggtrade": "aggTrade", "aggtrades": "aggTrade",
     "bookticker": "bookTicker", "kline": "kline_1m", "klines": "kline_1m", "kline1m": "kline_1m", "candle": "kline_1m",
     "markprice": "markPrice", "forceorder": "forceOrder", "liquidation": "forceOrder", "liquidations": "forceOrder",
 }  # fmt: skip
@@ -77,7 +78,7 @@ class StreamPlan(NamedTuple):
         known = list(dict.fromkeys(symbol.upper() for symbol in symbols))
         for symbol in known:
             if not _SYMBOL.fullmatch(symbol):
-                hint = re.sub(r"[^\w]", "", symbol)
+                hint = " ".join(re.sub(r"@.*|\W", "", part) for part in symbol.split(",")).strip()
                 raise SettingsError(
                     f"{symbol!r} is not a symbol" + (f"; did you mean {hint}?" if len(hint) > 1 else "")
                 )
@@ -125,7 +126,9 @@ def _find_on(market: Market, name: str) -> StreamForm:
     there = "; ".join(form.names for form in FORMS if market in form.addresses)
     form = next((form for form in FORMS if form.pattern.fullmatch(name)), None)
     if form is None:
-        close = difflib.get_close_matches(re.sub(r"[_\W]", "", name).lower(), _MEANT, n=1, cutoff=0.8)
+        # Binance's own names go on after an @, and some people begin with the symbol.
+        parts = [re.sub(r"[_\W]", "", part).lower() for part in name.split("@")]
+        close = [near for part in parts for near in difflib.get_close_matches(part, _MEANT, n=1, cutoff=0.8)]
         hint = f" (did you mean {_MEANT[close[0]]}?)" if close else ""
         raise SettingsError(f"Binance has no stream {name!r} on {market}{hint}; --streams takes {there}")
     if market not in form.addresses or (name == "kline_1s" and market != "spot"):

@@ -61,6 +61,8 @@ def test_each_form_is_read_as_its_kind(market: Market):
         ("spot", "ticker", "Binance has no stream 'ticker' on spot; --streams takes depth5, "),
         ("spot", "agg_trade", "Binance has no stream 'agg_trade' on spot (did you mean aggTrade?); "),
         ("spot", "depth20,", "Binance has no stream '' on spot; "),
+        ("spot", "depth20@100ms", "Binance has no stream 'depth20@100ms' on spot (did you mean depth20?); "),
+        ("spot", "btcusdt@aggTrade", "Binance has no stream 'btcusdt@aggTrade' on spot (did you mean aggTrade?); "),
         ("usdm", "liquidations", "Binance has no stream 'liquidations' on usdm (did you mean forceOrder?); "),
         ("usdm", "kline_2m", "Binance has no stream 'kline_2m' on usdm (did you mean kline_1m?); "),
         ("spot", "markPrice", "markPrice is of futures only, not of spot; --streams takes depth5, "),
@@ -109,6 +111,21 @@ def test_books_of_diffs_may_stand_among_the_streams():
 
 def test_candles_of_several_intervals_are_asked_for_together():
     assert list(asked("spot", "BTCUSDT", "kline_1s,kline_1m,kline_1m")) == ["kline_1s", "kline_1m"]
+
+
+@pytest.mark.parametrize(
+    ("symbol", "meant"),
+    [
+        ("btc/usdt", "BTCUSDT"),
+        ("BTC USDT", "BTCUSDT"),
+        ("btcusdt@trade", "BTCUSDT"),
+        ("BTCUSDT,ETHUSDT", "BTCUSDT ETHUSDT"),
+    ],
+)
+def test_what_is_no_symbol_is_answered_with_the_ones_meant(symbol, meant):
+    with pytest.raises(SettingsError) as refused:
+        choose("spot").check([symbol])
+    assert str(refused.value).endswith(f" is not a symbol; did you mean {meant}?")
 
 
 @pytest.mark.parametrize("symbol", ["BTC/USDT", "BTC USDT", "B", "", "btcusdt@trade", "x" * 41])
