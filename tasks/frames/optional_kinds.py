@@ -164,8 +164,8 @@ def _kline(frame: _Frame) -> Kline | SkippedFrame:
     refuse_odd_numbers(tuple(frame.payload["k"][name] for name in "ohlcvqV"))
     if not candle.x:
         return SkippedFrame("open_kline")
-    venue = frame.envelope.get("venue")
-    symbol, told = symbol_and_venue(said.s, frame.stream, "kline", venue if venue in {"spot", "usdm"} else "")
+    venue = frame.envelope.get("venue")  # Whatever JSON gives, so that a set could not look it up.
+    symbol, told = symbol_and_venue(said.s, frame.stream, "kline", venue if venue in ("spot", "usdm") else "")
     if not told:
         raise RefusedError("no_venue", "spot and USD-M candles look alike: the envelope must say `venue`, spot or usdm")
     if not candle.l <= min(candle.o, candle.c) <= max(candle.o, candle.c) <= candle.h:

@@ -96,27 +96,38 @@ class BookFrames:
         """Take the best `levels` of each side."""
         self._head = {"schema": SCHEMA, "venue": venue, "kind": "depth", "symbol": symbol}
         self._levels = levels
-        #: The last id; None: the exchange gives none, or none that rises.
+        #: The last id; None: the exchange gives none.
         self._id: int | None = -1
+        self._nonce: int | None = None
+        #: How far ids are ahead of nonces.
+        self._ahead = 0
         self._timed = False
         self._timeless = 0
 
     def frame(self, book: Mapping[str, Any], received_at_ns: int) -> bytes | None:
         """Return the frame of a book; None where it can't be used, or is the last one unchanged."""
         bids, asks = (self._side(book[name]) for name in ("bids", "asks"))
-        time_ms, id_ = book.get("timestamp"), _number(book.get("nonce"))
+        time_ms, nonce = book.get("timestamp"), _number(book.get("nonce"))
         if not (bids and asks) or not self._has_its_time(time_ms):
             return None
-        if id_ is not None and id_ == self._id:
-            return None
         if self._id is not None:
-            self._id = id_ if id_ is not None and id_ > self._id else None
+            if nonce is not None and nonce == self._nonce:
+                return None
+            self._id = self._next_id(self._id, nonce)
+        self._nonce = nonce
         document = self._head | {"bids": bids, "asks": asks, "received_at": received_at_ns}
         if time_ms:
             document["time"] = time_ms
         if self._id is not None:
             document["id"] = self._id
         return msgspec.json.encode(document)
+
+    def _next_id(self, last: int, nonce: int | None) -> int | None:
+        """Return the id of a book: its nonce, but always above the last id, or ingest would take it for a repeat."""
+        if nonce is None:
+            return last + 1 if 0 <= last < MAX_ID else None
+        self._ahead = max(self._ahead, last + 1 - nonce)
+        return nonce + self._ahead if nonce + self._ahead <= MAX_ID else None
 
     def _side(self, levels: Sequence[Sequence[float]]) -> list[tuple[float, float]]:
         return [(level[0], level[1]) for level in levels[: self._levels] if level[1]]

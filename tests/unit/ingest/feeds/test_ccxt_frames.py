@@ -9,7 +9,7 @@ from ingest.feeds.ccxt_bridge import frames
 from ingest.feeds.ccxt_bridge.frames import BookFrames, TradeFrames, venue_of
 from tasks.events import AnyEvent, Depth, Event, Trade
 from tasks.frames import parse
-from tasks.frames.model import FrameMetadata
+from tasks.frames.model import MAX_ID, FrameMetadata
 
 AT_MS = 1_764_000_000_000
 NOW_NS = (AT_MS + 40) * 10**6
@@ -113,10 +113,24 @@ def test_an_unchanged_book_and_one_without_a_side_do_not_go_out(books):
     assert [event.id for event in shown(books, book(), book(), book(8, bids=[]), book(9, asks=[]), book(10))] == [7, 10]
 
 
-@pytest.mark.parametrize("nonces", [(None, None, None), (None, 5, 6), (7, None, 8), (7, 3, 9)])
-def test_nonces_that_are_missing_or_fall_are_no_ids_from_then_on(books, nonces):
-    found = [event.exchange_id for event in shown(books, *(book(each, at) for at, each in enumerate(nonces)))]
-    assert found == [nonces[0], None, None]
+@pytest.mark.parametrize(
+    ("nonces", "ids"),
+    [
+        ((None, None, None), [None, None, None]),
+        ((None, 5, 6), [None, None, None]),
+        ((7, None, 8, 9), [7, 8, 9, 10]),
+        ((7, 3, 4, 3), [7, 8, 9, 10]),
+        ((7, 3, 20), [7, 8, 25]),
+        ((MAX_ID, 1), [MAX_ID, None]),
+    ],
+)
+def test_ids_of_books_go_on_rising_where_nonces_fall_or_are_missing(books, nonces, ids):
+    found = shown(books, *(book(each, at) for at, each in enumerate(nonces)))
+    assert [event.exchange_id for event in found] == ids
+
+
+def test_a_book_with_the_nonce_of_the_last_one_does_not_go_out_again(books):
+    assert len(shown(books, book(7, 0), book(3, 1), book(3, 2))) == 2
 
 
 def test_a_first_book_without_a_time_waits_for_one_that_has_it(books):

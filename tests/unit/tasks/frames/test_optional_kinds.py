@@ -127,6 +127,7 @@ def test_whatever_its_numbers_an_event_can_be_sent_to_workers(raw):
     [
         (enveloped("btcusdt@kline_1m", KLINE), "no_venue"),
         (enveloped("btcusdt@kline_1m", KLINE, venue="kraken"), "no_venue"),
+        (enveloped("btcusdt@kline_1m", KLINE, venue=["spot"]), "no_venue"),
         (enveloped("btcusdt@kline_1m", KLINE | {"k": KLINE["k"] | {"l": "0.0015"}}, venue="spot"), "out_of_range"),
         (enveloped("btcusdt@kline_1m", KLINE | {"k": {}}, venue="spot"), "missing_field"),
         (enveloped("ethusdt@aggTrade", AGG_TRADE), "symbol_mismatch"),
