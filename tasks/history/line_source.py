@@ -54,16 +54,6 @@ class LineSource:
             yield held
             self.number += 1
 
-    def lines(self) -> Iterator[tuple[int, bytes, bool]]:
-        """Yield number, text and whether there is an end of the line, of each line that is not blank."""
-        for block in self.blocks():
-            *whole, last = block.split(b"\n")
-            for number, line in enumerate(whole, start=self.number + 1):
-                if text := line.strip():
-                    yield number, text, True
-            if text := last.strip():
-                yield self.number + 1, text, False
-
     def _leave_out(self) -> bytes:
         """Skip the rest of a line that is too long; return what comes after it."""
         self._report.refuse(self.path, self.number + 1, "too_long", f"is longer than {MAX_LINE_BYTES >> 20} MiB")

@@ -68,14 +68,16 @@ class NpzFile:
         if not options.wants(symbol):
             return
         market = _Market(self._path, NeutralRows(options.venue, symbol), options.book_interval_ms, self._report)
-        for rows in self._rows():
-            lines: list[RecordingLine] = []
-            for number, row in enumerate(rows, start=self.number + 1):
-                lines += market.lines(number, row)
-            yield lines
-            self.number += len(rows)
-        yield market.rest()
-        neutral_rows.tell_withheld(self._report, self._path, symbol, market.sampler)
+        try:
+            for rows in self._rows():
+                lines: list[RecordingLine] = []
+                for number, row in enumerate(rows, start=self.number + 1):
+                    lines += market.lines(number, row)
+                yield lines
+                self.number += len(rows)
+            yield market.rest()
+        finally:
+            neutral_rows.tell_withheld(self._report, self._path, symbol, market.sampler)
 
     def _rows(self) -> Iterator[list[_Row]]:
         dtype, left = self._head()

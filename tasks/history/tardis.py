@@ -23,8 +23,6 @@ from tasks.history.recording_line import LineError, RecordingLine
 
 #: Each table begins with these columns.
 HEAD = b"exchange,symbol,timestamp,local_timestamp,"
-#: Lines that are handed on at once.
-_BLOCK_LINES = 1_000
 #: Tardis' names of the exchanges whose trades have Binance's form.
 _VENUES = {"binance": "spot", "binance-futures": "usdm", "binance-delivery": "coinm"}
 _ID = re.compile(r"[0-9]{1,18}")
@@ -79,31 +77,35 @@ class _Table:
 
     def blocks(self) -> Iterator[list[RecordingLine]]:
         """Yield the lines, and at last what the samplers hold back."""
-        block: list[RecordingLine] = []
-        for number, text, ends in self._source.lines():
-            if text.startswith(HEAD):
+        try:
+            for block in self._source.blocks():
+                *whole, last = block.split(b"\n")
+                yield list(self._lines(whole))
+                if last.strip():
+                    # Nothing tells whether the last number is whole.
+                    raise EOFError("the last line has no end")
+            for market in self._markets.values():
+                if line := market.frames.book(market.sampler.finish()):
+                    yield [line]
+        finally:
+            for market in self._markets.values():
+                neutral_rows.tell_withheld(self._report, self._source.path, market.symbol, market.sampler)
+
+    def _lines(self, rows: list[bytes]) -> Iterator[RecordingLine]:
+        """Yield the lines that the next rows of the file complete; refuse what can't be used."""
+        for number, row in enumerate(rows, start=self._source.number + 1):
+            text = row.strip()
+            if not text or text.startswith(HEAD):
                 continue
-            if not ends:
-                # Nothing tells whether the last number is whole.
-                yield block
-                raise EOFError("the last line has no end")
             try:
                 if line := self._line(text):
-                    block.append(line)
+                    yield line
             except LineError as error:
                 self._report.refuse(self._source.path, number, error.reason, error.detail)
             except RefusedError as error:
                 self._report.refuse(
                     self._source.path, number, error.refused.reason, f"is refused: {error.refused.detail}"
                 )
-            if len(block) >= _BLOCK_LINES:
-                yield block
-                block = []
-        yield block
-        for market in self._markets.values():
-            if line := market.frames.book(market.sampler.finish()):
-                yield [line]
-            neutral_rows.tell_withheld(self._report, self._source.path, market.symbol, market.sampler)
 
     def _line(self, text: bytes) -> RecordingLine | None:
         cells = text.decode("utf-8", "replace").split(",")

@@ -2,6 +2,7 @@
 
 import gzip
 import json
+import zlib
 from pathlib import Path
 
 import pytest
@@ -127,6 +128,25 @@ def test_a_last_row_without_an_end_is_not_trusted(tmp_path: Path):
     report = CountingReport()
     assert len(list(recordings.read(path, report))) == 1
     assert report.is_damaged
+
+
+def test_of_a_packed_file_that_is_cut_short_every_whole_row_is_used(tmp_path: Path):
+    rows = [f"kraken,A,{AT_US + n},{AT_US + n},{n * n * 7919},buy,1,0.125" for n in range(2_500)]
+    packed = gzip.compress(write(tmp_path / "file", TRADES, *rows).read_bytes())[:-2_000]
+    (tmp_path / "file").write_bytes(packed)
+    whole = zlib.decompressobj(wbits=31).decompress(packed).count(b"\n") - 1
+    report = CountingReport()
+    assert len(list(recordings.read(tmp_path / "file", report))) == whole
+    assert report.is_damaged
+
+
+def test_books_left_out_of_a_file_that_is_cut_short_are_told(tmp_path: Path):
+    rows = [f"kraken,A,{AT_US + n * 10**6},{AT_US + n * 10**6},false,bid,{n + 1},1" for n in range(3)]
+    path = write(tmp_path / "file", UPDATES, *rows)
+    path.write_bytes(path.read_bytes()[:-2])
+    warnings: list[str] = []
+    assert list(recordings.read(path, CountingReport(warnings.append))) == []
+    assert any("books of A are left out" in text for text in warnings)
 
 
 def test_a_table_that_is_not_read_is_named_by_its_columns(tmp_path: Path):
