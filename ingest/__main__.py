@@ -3,6 +3,7 @@
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated, Literal
@@ -112,7 +113,10 @@ def replay(
     speed: Annotated[
         str, typer.Option(help="How many times as fast as it was recorded, or max: as fast as ingest takes it.")
     ] = "1",
-    salvage: Annotated[bool, typer.Option("--salvage", help="Use the readable part of a damaged recording.")] = False,  # noqa: FBT002 a command-line switch
+    *,
+    symbol: files.Symbols = "",
+    venue: files.VenueName = "",
+    salvage: Annotated[bool, typer.Option("--salvage", help="Use the readable part of a damaged recording.")] = False,
 ) -> None:
     """Put recordings on NATS again, their bytes unchanged.
 
@@ -125,9 +129,12 @@ def replay(
         pace = _speed(speed)
         from ingest.feeds import replay as feed  # noqa: PLC0415 each command loads only its own
         from ingest.feeds import run_feed  # noqa: PLC0415 the same
+        from tasks.history import input_options  # noqa: PLC0415 the same
         from tasks.ledger.past_events import is_past  # noqa: PLC0415 the same
 
-        run_feed.run(feed.replay(settings, files, pace, lambda event: is_past(settings, event), salvage=salvage))
+        chosen = input_options.options(symbol, venue)
+        past = partial(is_past, settings)
+        run_feed.run(feed.replay(settings, files, pace, past, chosen, salvage=salvage))
 
 
 @app.command()

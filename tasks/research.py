@@ -43,14 +43,16 @@ def events(
     kinds: Collection[Kind] = KINDS,
     symbols: Sequence[str] = (),
     levels: int = event_columns.DEFAULT_LEVELS,
+    venue: str = "",
     salvage: bool = False,
 ) -> "pa.Table":
     """Return the events of recordings, merged by the time of receipt, in the order of the frames.
 
-    `levels`, from 0 to 100, is how many levels of each book have columns; `symbols` are all if none is given. `salvage`
-    uses the readable part of a damaged recording. Raises RecordingError, SettingsError.
+    `levels`, from 0 to 100, is how many levels of each book have columns; `symbols` are all if none is given. A
+    single symbol, and `venue`, are also those of files that don't name theirs. `salvage` uses the readable part of a
+    damaged recording. Raises RecordingError, SettingsError.
     """
-    return _table(exported_events.source(_input(recordings, symbols, salvage=salvage), kinds, levels))
+    return _table(exported_events.source(_input(recordings, symbols, venue, salvage=salvage), kinds, levels))
 
 
 def signals(
@@ -60,18 +62,19 @@ def signals(
     symbols: Sequence[str] = (),
     strategies: Sequence[str] = (),
     changes: Mapping[str, Mapping[str, Any]] | None = None,
+    venue: str = "",
     salvage: bool = False,
 ) -> "pa.Table":
     """Return the signals of a backtest over recordings, by event time and id.
 
     `strategies_file` is by default that of the settings (STRATEGIES_FILE). `symbols` and `strategies` are all if none
-    is given. `changes` holds values by strategy and parameter; `gate.X` is the gate's X. `salvage` uses the readable
-    part of a damaged recording. Raises RecordingError, SettingsError.
+    is given. `changes` holds values by strategy and parameter; `gate.X` is the gate's X. `venue` and `salvage` are as
+    above. Raises RecordingError, SettingsError.
     """
     read = configuration.read(Path(strategies_file) if strategies_file else load().strategies_file)
     assigned = [(name, dict(values)) for name, values in (changes or {}).items()]
     chosen = named_strategies.narrowed(read, symbols, strategies, assigned)
-    table = _table(exported_signals.source(_input(recordings, symbols, salvage=salvage), chosen))
+    table = _table(exported_signals.source(_input(recordings, symbols, venue, salvage=salvage), chosen))
     return table.sort_by([("time", "ascending"), ("id", "ascending")])
 
 
@@ -81,14 +84,15 @@ def bars(
     *,
     kind: exported_bars.TradeKind = "trade",
     symbols: Sequence[str] = (),
+    venue: str = "",
     salvage: bool = False,
 ) -> "pa.Table":
     """Return the bars of recorded trades, as strategies get them, in the order in which they close.
 
-    `bar` is 1s to 1d, or such as 1000tick, 50volume, 1000000dollar; `kind` says of which trades. `symbols` and
-    `salvage` are as above. Raises RecordingError, SettingsError.
+    `bar` is 1s to 1d, or such as 1000tick, 50volume, 1000000dollar; `kind` says of which trades. `symbols`,
+    `venue` and `salvage` are as above. Raises RecordingError, SettingsError.
     """
-    return _table(exported_bars.source(_input(recordings, symbols, salvage=salvage), bar, kind))
+    return _table(exported_bars.source(_input(recordings, symbols, venue, salvage=salvage), bar, kind))
 
 
 def frame(table: "pa.Table") -> "pd.DataFrame":
@@ -107,11 +111,13 @@ def frame(table: "pa.Table") -> "pd.DataFrame":
     return made
 
 
-def _input(recordings: AnyPath | Sequence[AnyPath], symbols: Sequence[str], *, salvage: bool) -> RecordingInput:
+def _input(
+    recordings: AnyPath | Sequence[AnyPath], symbols: Sequence[str], venue: str, *, salvage: bool
+) -> RecordingInput:
     paths = [recordings] if isinstance(recordings, str | PathLike) else recordings
     own = load()
     limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
-    return RecordingInput(list(map(Path, paths)), symbols, salvage, limits, warn=_warn)
+    return RecordingInput(list(map(Path, paths)), symbols, salvage, limits, venue, warn=_warn)
 
 
 def _table(source: RowSource) -> "pa.Table":

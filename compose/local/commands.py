@@ -2,6 +2,7 @@
 
 import math
 import os
+from itertools import chain
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -12,7 +13,9 @@ from compose.local.screen import Screen
 from compose.local.stack import Plan
 from ingest.feeds.replay import survey
 from tasks.cli import command_line
+from tasks.cli.files import VenueName
 from tasks.errors import RealtimeStrategiesError
+from tasks.history import input_options
 from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import STRICT
 
@@ -27,9 +30,13 @@ def _main() -> None:
 Feed = Annotated[
     list[str] | None,
     typer.Option(
-        help="Where frames come from: simulate (default), binance (live, needs the internet), or a recording; "
-        "repeat it for several recordings."
+        help="Where frames come from: simulate (default), binance (live, needs the internet), or a recording or another "
+        "file that `./run ingest convert` reads; repeat it for several files."
     ),
+]
+Symbol = Annotated[
+    str,
+    typer.Option(help="Of files only these, with commas between; a single one is also that of files that name none."),
 ]
 Speed = Annotated[str, typer.Option(help="How fast a recording is replayed: 20 is twenty times real time; max.")]
 Salvage = Annotated[bool, typer.Option("--salvage", help="Replay the readable part of a damaged recording.")]
@@ -65,6 +72,8 @@ def _demo(  # noqa: PLR0913 each is an option of the command
     *,
     feed: Feed = None,
     speed: Speed = "1",
+    symbol: Symbol = "",
+    venue: VenueName = "",
     salvage: Salvage = False,
     seconds: Seconds = math.inf,
     workers: Workers = 2,
@@ -90,16 +99,15 @@ def _demo(  # noqa: PLR0913 each is an option of the command
             recorder.check(record)
         request = demo.Request(
             plan=Plan(workers, pool, partitions, _environment(source, replays=bool(files))),
-            feed=_feed(feed or ["simulate"], files, speed, salvage=salvage),
+            feed=_feed(feed or ["simulate"], files, speed, {"--symbol": symbol, "--venue": venue}, salvage=salvage),
             seconds=seconds,
             flower_port=flower_port,
             record=record,
         )
-        status = demo.run(request, Screen(as_json=as_json))
+        raise typer.Exit(demo.run(request, Screen(as_json=as_json)))
     except RealtimeStrategiesError as error:
         command_line.Console(stderr=True).print(f"error: {error}", soft_wrap=True)
-        status = 1
-    raise typer.Exit(status)
+        raise typer.Exit(1) from None
 
 
 def _recordings(names: list[str]) -> list[Path]:
@@ -116,11 +124,15 @@ def _environment(source: str, *, replays: bool) -> dict[str, str]:
     return environment
 
 
-def _feed(names: list[str], files: list[Path], speed: str, *, salvage: bool) -> list[str]:
-    return _replay(files, speed, salvage=salvage) if files else _live(names, speed, salvage=salvage)
+def _feed(names: list[str], files: list[Path], speed: str, said: dict[str, str], *, salvage: bool) -> list[str]:
+    """Return the arguments of the feed; `said` is what the files themselves don't say, by its option."""
+    given = {option: value for option, value in said.items() if value}
+    if files:
+        return _replay(files, speed, given, salvage=salvage)
+    return _live(names, ["--speed"] * (speed != "1") + ["--salvage"] * salvage + [*given])
 
 
-def _replay(files: list[Path], speed: str, *, salvage: bool) -> list[str]:
+def _replay(files: list[Path], speed: str, given: dict[str, str], *, salvage: bool) -> list[str]:
     """Return the arguments of a replay. Raises what it would raise itself, before anything is started."""
     if speed != "max":
         try:
@@ -129,13 +141,15 @@ def _replay(files: list[Path], speed: str, *, salvage: bool) -> list[str]:
             usable = False
         if not usable:
             raise RealtimeStrategiesError(f"--speed {speed}: a number above 0, or max")
-    survey(files, SalvageReport() if salvage else STRICT)  # The replay tells of the damage.
-    return ["replay", *map(str, files), "--speed", speed, *(["--salvage"] if salvage else [])]
+    chosen = input_options.options(given.get("--symbol", ""), given.get("--venue", ""))
+    survey(files, SalvageReport() if salvage else STRICT, chosen)  # The replay tells of the damage.
+    return ["replay", *map(str, files), "--speed", speed, *chain(*given.items()), *(["--salvage"] if salvage else [])]
 
 
-def _live(feeds: list[str], speed: str, *, salvage: bool) -> list[str]:
+def _live(feeds: list[str], of_recordings: list[str]) -> list[str]:
+    """Return the arguments of a feed that reads no file. Raises RealtimeStrategiesError: options are for files only."""
     if len(feeds) > 1:
         raise RealtimeStrategiesError("--feed can be repeated for recordings only")
-    if speed != "1" or salvage:
-        raise RealtimeStrategiesError(f"{'--salvage' if salvage else '--speed'} needs a recording: --feed FILE")
+    if of_recordings:
+        raise RealtimeStrategiesError(f"{of_recordings[-1]} needs a recording: --feed FILE")
     return ["simulate"] if feeds == ["simulate"] else ["binance", "BTCUSDT", "ETHUSDT"]

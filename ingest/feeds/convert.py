@@ -52,13 +52,8 @@ def convert(
             written = _write(file, out, recordings.merge(paths, report, options))
             report.warn_of_refusals(paths)
             if not written:
-                raise RecordingError(f"there is nothing {_wanted(options)}in {', '.join(map(str, paths))}")
+                raise RecordingError(options.nothing(paths))
     return ConversionResult(written, dict(report.skipped), report.is_damaged)
-
-
-def _wanted(options: InputOptions) -> str:
-    symbols = f"of {', '.join(sorted(options.symbols))} " if options.symbols else ""
-    return f"{symbols}between --from and --to " if options.cuts else symbols
 
 
 def _write(file: BinaryIO, out: Path, lines: Iterator[RecordingLine]) -> int:

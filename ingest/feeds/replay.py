@@ -23,6 +23,7 @@ from tasks.errors import LedgerError, RecordingError
 from tasks.events import KINDS, AnyEvent, Event
 from tasks.frames import model
 from tasks.history import recordings
+from tasks.history.input_options import ALL, InputOptions
 from tasks.history.input_report import InputReport, SalvageReport
 from tasks.history.recordings import RecordingLine
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, decode
@@ -55,21 +56,23 @@ class RecordingOverview(NamedTuple):
     first_ns: int
 
 
-def survey(paths: list[Path], report: InputReport = recordings.STRICT) -> RecordingOverview:
+def survey(
+    paths: list[Path], report: InputReport = recordings.STRICT, options: InputOptions = ALL
+) -> RecordingOverview:
     """Read all files once, so that a damaged one is refused before anything is published. Raises RecordingError."""
     recordings.refuse_pipes(paths, "a replay looks it through before it begins")
     lines, first_ns = 0, 0
-    for line in recordings.merge(paths, report):
+    for line in recordings.merge(paths, report, options):
         first_ns = first_ns or line.received_at_ns
         lines += 1
     if not lines:
-        raise RecordingError(f"nothing to replay: {', '.join(map(str, paths))} is empty")
+        raise RecordingError(f"nothing to replay: {options.nothing(paths)}")
     return RecordingOverview(lines, first_ns)
 
 
-def first_event(path: Path, report: InputReport = recordings.STRICT) -> AnyEvent | None:
+def first_event(path: Path, report: InputReport = recordings.STRICT, options: InputOptions = ALL) -> AnyEvent | None:
     """Return the first event at the head of a recording; None when there is none."""
-    for seq, line in enumerate(itertools.islice(recordings.read(path, report), _HEAD_LINES), start=1):
+    for seq, line in enumerate(itertools.islice(recordings.read(path, report, options), _HEAD_LINES), start=1):
         metadata = model.FrameMetadata(f"binance.{line.stream}", seq, line.received_at_ns, kinds=frozenset(KINDS))
         event = frames.parse(line.raw, metadata)
         if isinstance(event, Event):
@@ -78,11 +81,15 @@ def first_event(path: Path, report: InputReport = recordings.STRICT) -> AnyEvent
 
 
 def refuse_if_past(
-    settings: Settings, paths: list[Path], already_past: AlreadyPast, report: InputReport = recordings.STRICT
+    settings: Settings,
+    paths: list[Path],
+    already_past: AlreadyPast,
+    report: InputReport = recordings.STRICT,
+    options: InputOptions = ALL,
 ) -> None:
     """Raise LedgerError when the ledger has seen the beginning of a file; warn when there is no ledger to ask."""
     for path in paths:
-        event = first_event(path, report)
+        event = first_event(path, report, options)
         try:
             is_past = event is not None and already_past(event)
         except FAILED as error:
@@ -161,21 +168,27 @@ def _is_full(status: IngestStatus) -> bool:
 
 
 async def replay(
-    settings: Settings, paths: list[Path], speed: float | None, already_past: AlreadyPast, *, salvage: bool = False
+    settings: Settings,
+    paths: list[Path],
+    speed: float | None,
+    already_past: AlreadyPast,
+    options: InputOptions = ALL,
+    *,
+    salvage: bool = False,
 ) -> None:
     """Publish `paths`, merged by the time they were received; with `salvage` the readable part of damaged ones.
 
     Raises RecordingError and LedgerError before it begins.
     """
-    overview = survey(paths, SalvageReport(log.warning) if salvage else recordings.STRICT)
-    # Of damage the survey has told.
+    overview = survey(paths, SalvageReport(log.warning) if salvage else InputReport(log.warning), options)
+    # The survey has told what there is to tell.
     report = SalvageReport() if salvage else recordings.STRICT
-    refuse_if_past(settings, paths, already_past, report)
+    refuse_if_past(settings, paths, already_past, report, options)
     console = command_line.Console(stderr=True)
     with _progress(console) as progress:
         advance = partial(progress.advance, progress.add_task("replay", total=overview.lines))
         async with publishing(settings) as publisher:
-            lines = recordings.merge(paths, report)
+            lines = recordings.merge(paths, report, options)
             await Replay(publisher, overview, speed).run(lines, advance)
 
 

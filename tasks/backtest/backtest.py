@@ -52,6 +52,8 @@ class BacktestPart(NamedTuple):
     counts: Counts
     ledger: MemoryLedger
     market: PriceHistory | None
+    #: The first frame that was refused for each reason: its number, its place and why.
+    refusals: dict[str, tuple[int, str]]
 
 
 class Backtest:
@@ -85,6 +87,7 @@ class Backtest:
         self._lanes: dict[LaneId, list[AnyEvent]] = defaultdict(list)
         self._versions: dict[LaneId, str] = {}
         self._counts = Counts()
+        self._refusals: dict[str, tuple[int, str]] = {}
         #: Number of the last line.
         self._seq = 0
         #: What came out, in no particular order between lanes.
@@ -115,12 +118,14 @@ class Backtest:
 
     def part(self) -> BacktestPart:
         """Return this process's part of the result."""
-        return BacktestPart(self._counts, self.ledger, self._market)
+        return BacktestPart(self._counts, self.ledger, self._market, self._refusals)
 
     def add(self, part: BacktestPart) -> None:
         """Add the part of another process, which has other symbols."""
         self._counts.update(part.counts)
         self.ledger.add(part.ledger)
+        for reason, first in part.refusals.items():
+            self._refusals[reason] = min(first, self._refusals.get(reason, first))
         if self._market and part.market:
             self._market.add(part.market)
 
@@ -148,6 +153,8 @@ class Backtest:
             mine = self.shard.claim("" if isinstance(outcome, SkippedFrame | RefusedFrame) else outcome.symbol)
         if mine:
             self._count(outcome)
+            if isinstance(outcome, RefusedFrame) and outcome.reason not in self._refusals:
+                self._refusals[outcome.reason] = (seq, f"{line.place or line.stream} is refused: {outcome.detail}")
         if not isinstance(outcome, SkippedFrame | RefusedFrame):
             for router in (self._router, self._all_router) if mine else (self._all_router,):
                 for lane in router.lanes_of(outcome.venue, outcome.symbol, outcome.kind):

@@ -56,6 +56,8 @@ class FinishedBacktest(NamedTuple):
     market: PriceHistory | None
     #: Whether any event was given to a pool.
     used: bool
+    #: The first frame that was refused for each reason: its place, and why.
+    refusals: dict[str, str]
 
 
 def processes_for(paths: list[Path]) -> int:
@@ -90,7 +92,8 @@ def run(
     part = backtest.part()
     result = backtest.result(time.perf_counter() - started_s)
     used = bool(part.ledger.counts.of("applied") or part.ledger.counts.of("repeats"))
-    return FinishedBacktest(result, part.ledger.signals, backtest.shard.symbols, part.market, used)
+    refusals = {reason: text for reason, (_, text) in part.refusals.items()}
+    return FinishedBacktest(result, part.ledger.signals, backtest.shard.symbols, part.market, used, refusals)
 
 
 class _HelperProcess:

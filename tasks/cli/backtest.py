@@ -15,7 +15,7 @@ from tasks.backtest.symbol_shard import refuse_unknown
 from tasks.cli import command_line, files
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies
-from tasks.errors import SettingsError
+from tasks.errors import RecordingError, SettingsError
 from tasks.frames.plausibility import PlausibilityLimits
 from tasks.history import input_options
 from tasks.history.input_options import InputOptions
@@ -88,10 +88,10 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     job = _job(paths, chosen, part, audit=audit, watch=html is not None)
     if html:
         html_report.plotly()  # Better missed now than after the run.
-    report = CountingReport(_warn)
+    report = CountingReport(_warn, compares_files=len(paths) > 1)
     finished = _run(job, processes, report)
     report.warn_of_refusals(paths)
-    _check_use(paths, finished, symbols)
+    _check_use(paths, finished, symbols, part)
     if html and finished.market:
         _write_page(html, html_report.ReportContent(paths, chosen, finished.result, finished.signals, finished.market))
     if signals:
@@ -101,15 +101,27 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
         raise typer.Exit(files.DAMAGED)
 
 
-def _check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: str) -> None:
-    """Warn that no event was used. Raises RecordingError: there is none of a symbol that was asked for."""
-    if not finished.result.frames and not symbols:
-        _warn(f"there is nothing in {', '.join(map(str, paths))}")
-    elif finished.result.frames and not finished.used:
-        _warn(none_used(finished.result.events, finished.result.skipped, finished.result.refused))
-    for text in untaken(finished.result.skipped):
-        _note(text)
+def _check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: str, part: InputOptions) -> None:
+    """Warn of frames that were not used.
+
+    Raises RecordingError: there is none that can be used, or none of a symbol that was asked for.
+    """
+    result = finished.result
+    if not result.frames:
+        raise RecordingError(part._replace(symbols=frozenset()).nothing(paths))
     refuse_unknown(_words(symbols), finished.symbols)
+    refused = [
+        f"{count:,} refused as {reason}, the first: {finished.refusals[reason]}"
+        for reason, count in result.refused.items()
+    ]
+    if refused and not result.events and not result.skipped:
+        raise RecordingError(f"nothing in {', '.join(map(str, paths))} can be used: {refused[0]}")
+    for text in refused:
+        _warn(text)
+    if not finished.used:
+        _warn(none_used(result.events, result.skipped, result.refused))
+    for text in untaken(result.skipped):
+        _note(text)
 
 
 def _job(

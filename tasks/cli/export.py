@@ -10,6 +10,7 @@ import typer
 from tasks import configuration
 from tasks.cli import command_line
 from tasks.cli.backtest import Assignments, Recordings
+from tasks.cli.files import VenueName
 from tasks.configuration import edits, named_strategies
 from tasks.events import KINDS
 from tasks.export import bars as exported_bars
@@ -31,7 +32,10 @@ Target = Annotated[
     Path, typer.Option("--to", help=f"The file to write; its suffix says the format: {', '.join(files.SUFFIXES)}.")
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace the file if it is there.")]
-Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only this symbol; repeatable.")]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option("--symbol", help="Only this symbol; repeatable. A single one is also that of files that name none."),
+]
 Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only this strategy; repeatable.")]
 Kinds = Annotated[
     list[str] | None, typer.Option("--kind", help=f"Only this kind of event ({', '.join(KINDS)}); repeatable.")
@@ -41,12 +45,13 @@ Salvage = Annotated[bool, typer.Option("--salvage", help="Use the readable part 
 
 
 @app.command()
-def events(
+def events(  # noqa: PLR0913 each argument is an option of the command line
     *,
     recordings: Recordings,
     to: Target,
     kinds: Kinds = None,
     symbols: Symbols = None,
+    venue: VenueName = "",
     levels: Levels = event_columns.DEFAULT_LEVELS,
     force: Force = False,
     salvage: Salvage = False,
@@ -55,16 +60,17 @@ def events(
 
     Example: ./run tasks export events recording.jsonl.gz --kind trade --to trades.parquet
     """
-    read = _input(recordings, symbols, salvage=salvage)
+    read = _input(recordings, symbols, venue, salvage=salvage)
     _write(to, read, partial(exported_events.source, kinds=kinds or KINDS, levels=levels), force=force)
 
 
 @app.command()
-def signals(
+def signals(  # noqa: PLR0913 each argument is an option of the command line
     *,
     recordings: Recordings,
     to: Target,
     symbols: Symbols = None,
+    venue: VenueName = "",
     strategies: Strategies = None,
     changes: Assignments = None,
     force: Force = False,
@@ -80,18 +86,19 @@ def signals(
         strategies or [],
         map(edits.assignment, changes or []),
     )
-    read = _input(recordings, symbols, salvage=salvage)
+    read = _input(recordings, symbols, venue, salvage=salvage)
     _write(to, read, partial(exported_signals.source, configuration=chosen), force=force)
 
 
 @app.command()
-def bars(
+def bars(  # noqa: PLR0913 each argument is an option of the command line
     *,
     recordings: Recordings,
     to: Target,
     bar: Annotated[str, typer.Option(help="Which bars: 1s, 1m, 1h, 1000tick, 50volume, 1000000dollar, ...")] = "1m",
     kind: Annotated[str, typer.Option(help="Of which trades: trade or agg_trade.")] = "trade",
     symbols: Symbols = None,
+    venue: VenueName = "",
     force: Force = False,
     salvage: Salvage = False,
 ) -> None:
@@ -99,14 +106,14 @@ def bars(
 
     Example: ./run tasks export bars recording.jsonl.gz --bar 5m --to bars.parquet
     """
-    read = _input(recordings, symbols, salvage=salvage)
+    read = _input(recordings, symbols, venue, salvage=salvage)
     _write(to, read, partial(exported_bars.source, bar=bar, kind=kind), force=force)
 
 
-def _input(paths: list[Path], symbols: list[str] | None, *, salvage: bool) -> RecordingInput:
+def _input(paths: list[Path], symbols: list[str] | None, venue: str, *, salvage: bool) -> RecordingInput:
     own = load()
     limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
-    return RecordingInput(paths, symbols or [], salvage, limits, warn=_warn)
+    return RecordingInput(paths, symbols or [], salvage, limits, venue, warn=_warn)
 
 
 def _write(to: Path, read: RecordingInput, source: Callable[[RecordingInput], RowSource], *, force: bool) -> None:

@@ -20,7 +20,12 @@ BookInterval = Annotated[
     ),
 ]
 Symbols = Annotated[
-    str, typer.Option(help="Only these, with commas between; a single one is also that of files that name none.")
+    str,
+    typer.Option(
+        "--symbol",
+        "--symbols",
+        help="Only these, with commas between; a single one is also that of files that name none.",
+    ),
 ]
 Salvage = Annotated[
     bool, typer.Option("--salvage", help="Exit with 0, not 3, when only a part of a damaged file was used.")

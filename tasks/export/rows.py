@@ -8,8 +8,8 @@ import msgspec
 
 from tasks.export.columns import SCHEMA_VERSION, TableSchema
 from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
-from tasks.history import recordings
-from tasks.history.input_report import SalvageReport
+from tasks.history import input_options, recordings
+from tasks.history.input_report import InputReport, SalvageReport
 from tasks.version import VERSION
 
 #: How many lines there are from one call of `progress` to the next.
@@ -29,6 +29,8 @@ class RecordingInput(NamedTuple):
     #: Whether of a damaged file what comes before the damage is used; `warn` is then called with each damage.
     salvage: bool = False
     limits: PlausibilityLimits = DEFAULT_LIMITS
+    #: The venue of files that don't name theirs; empty: as their columns tell. A single symbol is that of files that name none.
+    venue: str = ""
     warn: Callable[[str], None] = _ignore
     #: Called periodically with the number of further lines read.
     progress: Callable[[int], None] = _ignore
@@ -36,8 +38,10 @@ class RecordingInput(NamedTuple):
     def lines(self) -> Iterator[recordings.RecordingLine]:
         """Yield every line. Raises RecordingError."""
         number = 0
-        report = SalvageReport(self.warn) if self.salvage else recordings.STRICT
-        for number, line in enumerate(recordings.merge(self.paths, report), start=1):
+        report = SalvageReport(self.warn) if self.salvage else InputReport(self.warn)
+        # Symbols are filtered by the tables, so that what is not there can be told.
+        options = input_options.options(",".join(self.symbols), self.venue)._replace(symbols=frozenset())
+        for number, line in enumerate(recordings.merge(self.paths, report, options), start=1):
             yield line
             if number % PROGRESS_LINES == 0:
                 self.progress(PROGRESS_LINES)

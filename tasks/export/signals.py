@@ -45,7 +45,7 @@ class _BacktestRun:
 
     def findings(self) -> list[str]:
         """Return what a person should know: that there was nothing or nothing of use; strategies that raised."""
-        counts, _, _ = self._backtest.part()
+        counts = self._backtest.part().counts
         done = self._backtest.ledger.counts
         if not counts.of("frames"):
             return [self._input.nothing]

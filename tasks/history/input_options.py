@@ -1,5 +1,7 @@
 """What is read of files, and what they don't say themselves. Pure."""
 
+from collections.abc import Iterable
+from pathlib import Path
 from typing import NamedTuple
 
 from tasks.errors import SettingsError
@@ -26,6 +28,12 @@ class InputOptions(NamedTuple):
     def cuts(self) -> bool:
         """Whether a time is too early or too late."""
         return self.from_ns > 0 or self.to_ns < 2**63 - 1
+
+    def nothing(self, paths: Iterable[Path]) -> str:
+        """Return a line for files in which there is nothing of what is read."""
+        symbols = f"of {', '.join(sorted(self.symbols))} " if self.symbols else ""
+        part = f"{symbols}between --from and --to " if self.cuts else symbols
+        return f"there is nothing {part}in {', '.join(map(str, paths))}"
 
     def wants(self, symbol: str) -> bool:
         """Whether a symbol is read."""

@@ -11,12 +11,19 @@ from tasks.history.id_ranges import IdRanges, Series
 class InputReport:
     """Takes what the readers find. This one raises RecordingError at the first row that can't be used."""
 
+    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
+        """Call `tell` with a line for what a person should know."""
+        self._tell = tell
+
     def refuse(self, path: Path, line: int, _reason: str, detail: str, /) -> None:
         """Take a row that can't be used; `detail` goes on after its place: "is longer than 2 MiB". Raises RecordingError."""
         raise RecordingError(f"{path}, line {line} {detail}")
 
     #: Whether readers have each frame of a recording parsed, and tell of those that are refused or skipped.
     checks_frames = False
+
+    #: Whether several files are read, and readers of recordings tell of their ids.
+    compares_files = False
 
     def skip(self, kind: str) -> None:
         """Take a line of a kind that no strategy takes. It is read all the same."""
@@ -26,7 +33,8 @@ class InputReport:
         raise RecordingError(f"{damage(path, whole, error)}; --salvage uses what comes before")
 
     def note(self, text: str) -> None:
-        """Take what a person should know, once a run."""
+        """Tell what a person should know."""
+        self._tell(text)
 
     def took(self, path: Path, lines: int, read_bytes: int) -> None:
         """Take how many lines were made of a block of a file, and how many bytes of the file were read for it."""
@@ -43,10 +51,6 @@ def damage(path: Path, whole: int, error: object) -> str:
 class SalvageReport(InputReport):
     """Uses what comes before the damage of a file, and tells of it."""
 
-    def __init__(self, tell: Callable[[str], None] = lambda _: None) -> None:
-        """Call `tell` with one line for each damaged file."""
-        self._tell = tell
-
     def damaged(self, path: Path, whole: int, error: object) -> None:
         """Tell of the damage."""
         self._tell(damage(path, whole, error))
@@ -61,11 +65,13 @@ class CountingReport(InputReport):
         advance: Callable[[int], None] = lambda _: None,
         *,
         checks_frames: bool = False,
+        compares_files: bool = False,
     ) -> None:
         """Call `warn` with each warning as it comes, and `advance` with the number of further bytes read."""
-        self._warn = warn
+        super().__init__(warn)
         self._advance = advance
         self.checks_frames = checks_frames
+        self.compares_files = compares_files
         self._notes: set[str] = set()
         self._firsts: dict[tuple[Path, str], str] = {}
         self._refused: Counter[tuple[Path, str]] = Counter()
@@ -94,7 +100,7 @@ class CountingReport(InputReport):
         """Warn of it, if that was not done before."""
         if text not in self._notes:
             self._notes.add(text)
-            self._warn(text)
+            self._tell(text)
 
     def took(self, path: Path, lines: int, read_bytes: int) -> None:
         """Count the lines, and tell of the progress."""

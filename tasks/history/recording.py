@@ -10,13 +10,14 @@ the envelope's `timestamp`, or the payload's `E`. Spot books have neither. A col
 
 import re
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 
 from tasks import frames
 from tasks.errors import UNREADABLE
-from tasks.events import KINDS
+from tasks.events import KINDS, Event
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame, parse_stream
 from tasks.frames.timestamps import unix_ns
 from tasks.history.diff_books import DiffBooks
@@ -24,7 +25,7 @@ from tasks.history.id_ranges import Series
 from tasks.history.input_options import InputOptions
 from tasks.history.input_report import InputReport
 from tasks.history.line_source import LineSource
-from tasks.history.recording_line import LineError, RecordingLine, parse_line
+from tasks.history.recording_line import LineError, LinePlace, RecordingLine, parse_line
 
 #: A line of a collector begins so.
 COLLECTED = re.compile(rb"[0-9]{10,19} +(?=[{\[])")
@@ -56,6 +57,7 @@ def _read(
     source: LineSource, parse: Callable[[bytes], RecordingLine], options: InputOptions, report: InputReport
 ) -> Iterator[list[RecordingLine]]:
     books = DiffBooks(options.book_interval_ms)
+    known = set[str]()
     for block in source.blocks():
         lines: list[RecordingLine] = []
         for number, text in enumerate(block.split(b"\n"), start=source.number + 1):
@@ -72,7 +74,10 @@ def _read(
             if line is None or (options.symbols and not options.wants(_symbol(line))):
                 continue
             if not report.checks_frames or _is_usable(source, number, line, report):
+                msgspec.structs.force_setattr(line, "place", LinePlace(source.path, number))
                 lines.append(line)
+        if report.compares_files and not report.checks_frames:
+            _tell_ids(source.path, lines, known, report)
         yield lines
     if books.lost:
         report.note(f"{source.path}: diff depth lost the book {books.lost:,} times, until the next snapshot")
@@ -90,6 +95,22 @@ def _is_usable(source: LineSource, number: int, line: RecordingLine, report: Inp
     elif outcome.exchange_id is not None:
         report.saw(source.path, Series(outcome.venue, outcome.symbol, outcome.kind), outcome.id, outcome.id)
     return True
+
+
+def _tell_ids(path: Path, lines: list[RecordingLine], known: set[str], report: InputReport) -> None:
+    """Tell the report of the ids in a block: of each stream the first line of the file, and the last one of the block.
+
+    Between these ids rise, so the others need not be parsed. `known` are the streams of the blocks before.
+    """
+    first = {line.stream: line for line in reversed(lines) if line.stream not in known}
+    last = {line.stream: line for line in lines}
+    known.update(last)
+    for line in (*first.values(), *last.values()):
+        event = frames.parse(
+            line.raw, FrameMetadata(f"binance.{line.stream}", 0, line.received_at_ns, kinds=_EVERY_KIND)
+        )
+        if isinstance(event, Event) and event.exchange_id is not None:
+            report.saw(path, Series(event.venue, event.symbol, event.kind), event.id, event.id)
 
 
 def _symbol(line: RecordingLine) -> str:

@@ -1,6 +1,7 @@
 """One line of a recording: which stream it is of, and when it was received. Pure."""
 
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, NamedTuple
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -24,6 +25,17 @@ class LineError(Exception):
         self.reason, self.detail = reason, detail
 
 
+class LinePlace(NamedTuple):
+    """A file and the number of a line in it, from 1."""
+
+    path: Path
+    number: int
+
+    def __str__(self) -> str:
+        """Return how messages name it."""
+        return f"{self.path}, line {self.number}"
+
+
 class RecordingLine(msgspec.Struct, frozen=True, gc=False):
     """One line of a recording."""
 
@@ -33,6 +45,8 @@ class RecordingLine(msgspec.Struct, frozen=True, gc=False):
     stream: str
     #: The recorder's clock, else the exchange's, unix nanoseconds; what is no plausible time only orders the lines.
     received_at_ns: int
+    #: Where it stands, for messages; None: it was made of other rows than its own.
+    place: LinePlace | None = None
 
 
 class _Envelope(msgspec.Struct):

@@ -14,11 +14,13 @@ from structlog.testing import capture_logs
 from compose.local.commands import _replay as demo_feed
 from ingest.feeds.replay import FULL_FRAMES, RecordingOverview, Replay, _is_full, first_event, refuse_if_past, survey
 from tasks.errors import LedgerError, RecordingError
+from tasks.history.input_options import InputOptions
 from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import RecordingLine
 from tasks.protocol.ingest_status import IngestStatus, decode, encode
 from tasks.settings import Settings
 from tests.support.feeds import cancelled, envelope, trade, until, write_recording
+from tests.support.files import writers
 
 RECEIVED_NS = 1_723_161_254_087_896_568
 
@@ -52,14 +54,27 @@ def test_a_demo_looks_its_recording_through_before_it_starts_anything(tmp_path):
     path.write_bytes(path.read_bytes()[:-9])
 
     with pytest.raises(RecordingError, match="--salvage uses what comes before"):
-        demo_feed([path], "max", salvage=False)
-    assert demo_feed([path], "max", salvage=True) == ["replay", str(path), "--speed", "max", "--salvage"]
+        demo_feed([path], "max", {}, salvage=False)
+    assert demo_feed([path], "max", {}, salvage=True) == ["replay", str(path), "--speed", "max", "--salvage"]
 
 
 def test_a_pipe_is_refused_by_name_because_a_replay_reads_twice(tmp_path):
     os.mkfifo(tmp_path / "pipe")
     with pytest.raises(RecordingError, match="pipe can be read only once"):
         survey([tmp_path / "pipe"])
+
+
+def test_symbol_and_venue_of_files_that_name_none_are_options(tmp_path):
+    path = writers.npz(tmp_path / "data.npz", [(writers.TRADE | writers.BUY, RECEIVED_NS, RECEIVED_NS, 5.0, 1.0)])
+    given = {"--symbol": "BTCUSDT", "--venue": "usdm"}
+    assert demo_feed([path], "1", given, salvage=False) == [
+        "replay", str(path), "--speed", "1", "--symbol", "BTCUSDT", "--venue", "usdm",
+    ]  # fmt: skip
+    event = first_event(path, options=InputOptions(symbol="BTCUSDT", venue="usdm"))
+    assert event is not None
+    assert (event.symbol, event.venue) == ("BTCUSDT", "usdm")
+    with pytest.raises(RecordingError, match="does not say of which symbol"):
+        demo_feed([path], "1", {}, salvage=False)
 
 
 def test_an_empty_file_is_refused(tmp_path):

@@ -48,7 +48,65 @@ def test_a_pipe_can_not_be_shared_out_to_processes(strategies, tmp_path):
 
 
 def test_a_recording_with_nothing_in_it_is_told(strategies):
-    assert run("/dev/stdin", "--digest", piped=b"").stderr.decode() == "warning: there is nothing in /dev/stdin\n"
+    ran = run("/dev/stdin", "--digest", piped=b"")
+    assert (ran.returncode, ran.stderr.decode()) == (1, "error: there is nothing in /dev/stdin\n")
+
+
+def test_a_part_of_the_time_with_nothing_in_it_is_one_line(strategies, tmp_path):
+    market = write_market(tmp_path / "market.jsonl")
+    ran = run(str(market), "--from", "2031-01-01")
+    assert (ran.returncode, ran.stderr.decode()) == (
+        1,
+        f"error: there is nothing between --from and --to in {market}\n",
+    )
+
+
+def test_a_symbol_that_is_not_there_is_one_line(strategies, tmp_path):
+    ran = run(str(write_market(tmp_path / "market.jsonl")), "--symbol", "NOPE")
+    assert ran.returncode == 1
+    assert [line.partition(";")[0] for line in ran.stderr.decode().splitlines()] == ["error: no NOPE in what was read"]
+
+
+REFUSED = '{"stream":"%s@trade","data":{"e":"trade"},"received_at":1723161255343000000}\n'
+
+
+@pytest.mark.parametrize("processes", ["1", "2"])
+def test_the_first_frame_refused_for_a_reason_is_told_with_its_place(strategies, tmp_path, processes):
+    file = write_market(tmp_path / "market.jsonl")
+    lines = file.read_text().splitlines()
+    file.write_text("\n".join(lines) + "\n\n" + REFUSED % "xrpusdt" + REFUSED % "btcusdt" + REFUSED % "aa")
+    ran = run(str(file), "--jobs", processes)
+    assert ran.returncode == 0
+    [told] = ran.stderr.decode().splitlines()
+    assert told.startswith(
+        f"warning: 3 refused as missing_field, the first: {file}, line {len(lines) + 2} is refused: "
+    )
+
+
+def test_a_file_of_refused_frames_only_is_one_line(strategies, tmp_path):
+    (tmp_path / "file").write_text(REFUSED % "btcusdt" * 2)
+    ran = run(str(tmp_path / "file"))
+    assert ran.returncode == 1
+    assert ran.stderr.decode().startswith(
+        f"error: nothing in {tmp_path / 'file'} can be used: 2 refused as missing_field, the first: {tmp_path / 'file'}, "
+        "line 1 is refused: "
+    )
+
+
+def test_recordings_that_overlap_or_are_of_two_venues_are_told_once(strategies, tmp_path):
+    def write(name: str, venue: str, ids: range) -> Path:
+        data = {"e": "trade", "E": 1723161255343, "s": "BTCUSDT", "p": "5", "q": "1", "T": 1723161255343, "m": False}
+        more = {"X": "MARKET"} if venue == "usdm" else {"M": True}
+        frames = ({"stream": "btcusdt@trade", "data": data | more | {"t": n}, "received_at": 10**18} for n in ids)
+        path: Path = tmp_path / name
+        path.write_text("".join(f"{json.dumps(frame)}\n" for frame in frames))
+        return path
+
+    one, other = write("one", "usdm", range(10)), write("other", "usdm", range(7, 20))
+    spot = write("spot", "spot", range(10))
+    overlap, venues, *_ = run(str(one), str(other), str(spot)).stderr.decode().splitlines()
+    assert overlap.startswith(f"warning: {one} and {other} overlap in the ids 7 to 9 of usdm BTCUSDT trade: ")
+    assert venues.startswith(f"warning: BTCUSDT comes from usdm ({one}) and spot ({spot}): ")
 
 
 def test_a_damaged_file_is_used_as_far_as_it_is_whole_and_told(strategies, tmp_path):

@@ -9,9 +9,11 @@ import pytest
 from typer.testing import CliRunner, Result
 
 from compose.local.processes import ROOT
+from tasks import research
 from tasks.cli.main import app
 from tasks.errors import RealtimeStrategiesError
 from tests.support import needs
+from tests.support.files.writers import BUY, TRADE, npz
 from tests.support.frames.tables import SUFFIXES
 from tests.support.market import write_market
 from tests.support.waiting import wait_for
@@ -78,6 +80,30 @@ def test_what_can_not_be_written_is_one_clear_line(market, tmp_path):
     assert "no kind of event is called book" in refusal("events", market, "--to", target, "--force", "--kind", "book")
     assert refusal("events", tmp_path / "nowhere", "--to", tmp_path / "u.csv").startswith("can't read ")
     assert {path.name for path in tmp_path.iterdir()} == {market.name, target.name}
+
+
+def test_symbol_and_venue_of_files_that_name_none_are_options(tmp_path):
+    needs.module("pyarrow")
+    path = npz(tmp_path / "data.npz", [(TRADE | BUY, 10**18 + n, 10**18 + n, 5.0, 1.0) for n in range(3)])
+    target = tmp_path / "t.csv"
+    named = ("--symbol", "btcusdt", "--venue", "usdm")
+    for table, rows in (("events", 3), ("signals", 0), ("bars", 0)):
+        ran = run(table, path, "--to", target, "--force", *named)
+        assert ran.exit_code == 0
+        assert ran.stderr.splitlines()[-1].startswith(f"{target}: {rows} {table}")
+    assert "--venue names it" in refusal("events", path, "--to", target, "--force", "--symbol", "BTCUSDT")
+    read = research.events(path, symbols=["BTCUSDT"], venue="usdm")
+    assert (read.num_rows, set(read["venue"].to_pylist())) == (3, {"usdm"})
+
+
+def test_books_that_are_left_out_of_a_file_are_told(tmp_path):
+    needs.module("pyarrow")
+    path = tmp_path / "updates.csv"
+    head = "exchange,symbol,timestamp,local_timestamp,is_snapshot,side,price,amount"
+    rows = [f"kraken,A,{n},{n},false,bid,5,1" for n in range(10**15, 10**15 + 10**7, 10**6)]
+    path.write_text("".join(f"{row}\n" for row in (head, *rows)))
+    ran = run("events", path, "--to", tmp_path / "t.csv")
+    assert "books of A are left out" in ran.stderr
 
 
 def test_an_empty_recording_gives_a_file_without_rows_and_a_warning(market, tmp_path):

@@ -15,6 +15,7 @@ from tasks.errors import RecordingError
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, SkippedFrame
 from tasks.history.input_report import SalvageReport
+from tasks.history.recording_line import LinePlace
 from tasks.history.recordings import RecordingLine, merge, read, refuse_pipes
 
 
@@ -32,8 +33,8 @@ def recording(path: Path, *lines: bytes, pack: bool = False) -> Path:
 def test_a_recording_is_read_line_by_line_packed_or_not_whatever_its_name(tmp_path, pack):
     path = recording(tmp_path / "recording", line(5), b"", line(6, "ethusdt@depth20") + b"\r", pack=pack)
     assert list(read(path)) == [
-        RecordingLine(line(5), "btcusdt@trade", 5),
-        RecordingLine(line(6, "ethusdt@depth20"), "ethusdt@depth20", 6),
+        RecordingLine(line(5), "btcusdt@trade", 5, LinePlace(path, 1)),
+        RecordingLine(line(6, "ethusdt@depth20"), "ethusdt@depth20", 6, LinePlace(path, 3)),
     ]
 
 
@@ -80,7 +81,8 @@ def test_an_empty_file_is_an_empty_recording(tmp_path):
 
 
 def test_a_line_may_lack_the_stream(tmp_path):
-    assert list(read(recording(tmp_path / "r", b'{"received_at": 5}'))) == [RecordingLine(b'{"received_at": 5}', "", 5)]
+    path = recording(tmp_path / "r", b'{"received_at": 5}')
+    assert list(read(path)) == [RecordingLine(b'{"received_at": 5}', "", 5, LinePlace(path, 1))]
 
 
 AT_MS = 1_764_000_000_123
