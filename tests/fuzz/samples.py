@@ -9,8 +9,13 @@ from tasks.frames.model import FrameMetadata
 from tasks.protocol.batches import Batch, Epoch, pack_event
 from tasks.protocol.routing import Router, Shard
 from tasks.settings import Settings
+from tests.support.frames.optional_kinds import FRAMES as OPTIONAL
 from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed, petrosa
 
+NEUTRAL_TRADE = {
+    "schema": "market/1", "venue": "kraken", "kind": "trade", "symbol": "BTC/USD", "id": 7, "time": 1723161254087,
+    "price": 61800.3, "quantity": 0.006, "side": "buy",
+}  # fmt: skip
 SOURCE, NOW_NS = "core-1", 1_723_161_254_087_896_568
 FRAMES = (
     *(packed(each) for each in (SPOT_TRADE, USDM_TRADE, USDM_BOOK)),
@@ -18,6 +23,8 @@ FRAMES = (
     enveloped("btcusdt@trade", SPOT_TRADE, timestamp="2024-08-09T00:00:00Z"),
     packed(petrosa("btcusdt@depth20@100ms", SPOT_BOOK) | {"_otel_trace_context": {"traceparent": f"00-{'a' * 32}-{'b' * 16}-01"}}),
     packed({"result": None, "id": 1}),
+    *OPTIONAL.values(),
+    packed(NEUTRAL_TRADE),
 )  # fmt: skip
 STRATEGIES_FILE: Path = Settings.model_fields["strategies_file"].default
 DEFAULT = configuration.read(STRATEGIES_FILE)

@@ -20,7 +20,7 @@ from tasks.cli import format_dead_letters
 from tasks.configuration import Configuration
 from tasks.engine import strategy_run
 from tasks.errors import LedgerError
-from tasks.events import Depth, Position, Trade
+from tasks.events import KINDS, AnyEvent, Position
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
 from tasks.history.recording_line import parse_line
@@ -33,7 +33,9 @@ from tasks.protocol.notice import Notice
 from tasks.protocol.routing import Pool, Router, Shard
 from tasks.strategy import AnyStrategy
 from tests.fuzz.damage import JSONS, any_bytes, refused, thrown
+from tests.fuzz.samples import NEUTRAL_TRADE
 from tests.support.events import book, trade
+from tests.support.frames.optional_kinds import FRAMES as OPTIONAL
 from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, USDM_BOOK, USDM_TRADE, enveloped, packed
 from tests.support.market import configuration
 from tests.support.strategies import Calm, Echo, bound
@@ -45,14 +47,17 @@ FRAMES = (
     *(packed(each) for each in (SPOT_TRADE, USDM_TRADE, USDM_BOOK)),
     enveloped("btcusdt@depth20@100ms", SPOT_BOOK, received_at=1723161254087896568),
     enveloped("btcusdt@trade", SPOT_TRADE, timestamp="2024-08-09T00:00:00Z"),
+    *OPTIONAL.values(),
+    packed(NEUTRAL_TRADE),
 )
 SUBJECTS = st.sampled_from(["binance.btcusdt@depth20@100ms", "binance.x", "", "."]) | st.text(max_size=80)
 
 
 @thrown(raw=any_bytes(*FRAMES) | JSONS.map(packed), subject=SUBJECTS)
 def test_a_frame_is_an_event_skipped_or_refused_and_its_recording_parses(raw: bytes, subject: str):
-    outcome = parse(raw, FrameMetadata(subject, 1, 1_723_161_254_087_896_568))
-    assert isinstance(outcome, Depth | Trade | SkippedFrame | RefusedFrame)
+    outcome = parse(raw, FrameMetadata(subject, 1, 1_723_161_254_087_896_568, kinds=frozenset(KINDS)))
+    assert isinstance(outcome, AnyEvent | SkippedFrame | RefusedFrame)
+    assert not isinstance(outcome, AnyEvent) or batches.unpack_event(pack_event(outcome)) == outcome
     assert not isinstance(outcome, RefusedFrame) or outcome.reason.isidentifier()
     line = record.line(subject, raw, 1)
     assert line is None or b"\n" not in line

@@ -11,7 +11,7 @@ from ingest.feeds.link import TIMEOUTS, Link
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
 from ingest.refused_frames import RefusedFrames
-from tasks.events import AnyEvent, Depth, Position, Trade
+from tasks.events import ALWAYS_READ, KINDS, AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame, parse_stream
 from tasks.history.recording_line import parse_line
@@ -48,7 +48,11 @@ def frames(raw: bytes) -> None:
     _frame_handler().deliver(name, frame)
     trace = trace_context.of_frame(None, frame)
     assert not trace or trace_context.headers(trace)
-    assert isinstance(parse(frame, FrameMetadata(name, 1, NOW_NS)), Depth | Trade | SkippedFrame | RefusedFrame)
+    outcome = parse(frame, FrameMetadata(name, 1, NOW_NS, kinds=frozenset(KINDS)))
+    if isinstance(outcome, AnyEvent):
+        assert unpack_event(pack_event(outcome)) == outcome
+    else:
+        assert isinstance(outcome, SkippedFrame | RefusedFrame)
     assert agree(frame, FrameMetadata(name, 1, NOW_NS))
     line = record.line(name, frame, NOW_NS)
     assert line is None or parse_line(line).raw == line
@@ -70,7 +74,7 @@ def exchange(raw: bytes) -> None:
 def subjects(raw: bytes) -> None:
     name = raw.decode(errors="replace")
     stream = parse_stream(name.rpartition(".")[2])
-    if stream is not None and stream.kind is not None:
+    if stream is not None and stream.kind in ALWAYS_READ:
         assert Router(DEFAULT.routes(), Shard(0, 1)).lanes_of("spot", stream.symbol, stream.kind)
     dead_letters.unpack(dead_letters.pack(dead_letters.refused("no_symbol", "none", name, raw))).symbol.encode()
 
