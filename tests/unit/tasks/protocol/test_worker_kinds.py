@@ -22,17 +22,23 @@ NEW = FakeWorker("new", kinds=("depth", "trade", "kline"))
     [
         ([], {"candles": []}),
         ([NEW], {}),
-        ([FakeWorker("old")], {"candles": ["old"]}),
-        ([NEW, FakeWorker("old")], {"candles": ["old"]}),
-        ([NEW, FakeWorker("old", queues=("trade",))], {}),
-        ([FakeWorker("old", queues=("trade",))], {"candles": []}),
+        ([FakeWorker("old")], {"candles": ["old"], "trade": ["old"]}),
+        ([NEW, FakeWorker("old")], {"candles": ["old"], "trade": ["old"]}),
+        # It can read trades, but not the configuration, in which another pool takes candles.
+        ([NEW, FakeWorker("old", queues=("trade",))], {"trade": ["old"]}),
+        ([NEW, FakeWorker("old", queues=("candles",))], {"candles": ["old"]}),
+        ([FakeWorker("old", queues=("trade",))], {"candles": [], "trade": ["old"]}),
     ],
 )
-def test_a_pool_waits_until_every_worker_of_its_queue_reads_its_kinds(workers, held):
+def test_a_pool_waits_until_every_worker_of_its_queue_reads_all_kinds(workers, held):
     assert unreadable_pools(workers, POOLS) == held
+
+
+def test_old_workers_serve_all_pools_while_none_takes_another_kind():
+    assert unreadable_pools([FakeWorker("old")], [Pool("depth", ("depth",)), Pool("trade", ("trade",))]) == {}
 
 
 def test_only_a_pool_that_old_workers_hold_up_is_a_finding():
     assert list(old_workers([], POOLS)) == []
-    [finding] = old_workers([NEW, FakeWorker("old")], POOLS)
-    assert (finding.name, finding.what) == ("workers_too_old", "queue candles")
+    found = [(each.name, each.what) for each in old_workers([NEW, FakeWorker("old")], POOLS)]
+    assert found == [("workers_too_old", "queue candles"), ("workers_too_old", "queue trade")]
