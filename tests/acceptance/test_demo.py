@@ -241,7 +241,7 @@ def test_a_worker_that_is_killed_is_started_again(demo):
     ("arguments", "message"),
     [
         (("--feed", "nowhere.jsonl"), r"error: can't read .*nowhere\.jsonl: No such file or directory\n"),
-        (("--feed", "run"), r'error: .*run, line 1 is not \{"stream", "data", "received_at"\}.*\n'),
+        (("--feed", "run"), r"error: .*run is of no known format \(.*\): it begins with '#!/bin/sh'\n"),
         (("--feed", "simulate", "--speed", "2"), r"error: --speed needs a recording: --feed FILE\n"),
         (("--feed", "simulate", "--feed", "binance"), r"error: --feed can be repeated for recordings only\n"),
         (("--feed", "run", "--speed", "fast"), r"error: --speed fast: a number above 0, or max\n"),

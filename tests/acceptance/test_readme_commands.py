@@ -11,6 +11,7 @@ import signal
 import subprocess
 import sys
 import threading
+import zipfile
 from collections.abc import Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from functools import partial
@@ -23,8 +24,11 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from compose.local.processes import ROOT
+from ingest import __main__ as ingest_commands
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
+from tests.support.events import TIME_MS, trade
+from tests.support.files.writers import vision_csv
 from tests.support.servers.exchange import recorded
 from tests.support.service import get
 from tests.support.stacks.pipeline import backtested
@@ -71,6 +75,9 @@ def in_prose() -> list[str]:
     return [command for command in found if not command.endswith(" ...")]
 
 
+#: The file of Binance's history that the README names, and what it holds here.
+VISION_FILE = "BTCUSDT-trades-2024-08-08.zip"
+TRADES = [trade(id=number, time_ms=TIME_MS + 100 * number, seq=number) for number in range(1, 1001)]
 #: Each once, as it stands there.
 COMMANDS = {
     without_comment(line): line
@@ -108,6 +115,8 @@ class Clone:
         ):
             [code] = [c for c in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in c]
             (folder / name).write_text(code)
+        with zipfile.ZipFile(folder / VISION_FILE, "w") as archive:
+            archive.writestr(VISION_FILE.replace(".zip", ".csv"), vision_csv(TRADES, header=False, unit=1))
         self.environment = os.environ | {"PATH": path, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
 
     @contextmanager
@@ -199,10 +208,11 @@ def exchange() -> Iterator[str]:
 
 
 def try_options(command: str) -> None:
-    """Look whether a benchmark has options that are there."""
-    words = shlex.split(command)
-    group = get_command(bench_commands.app)
-    name, parsed, rest = group.resolve_command(group.make_context("./run", words[1:]), words[1:])  # type: ignore[attr-defined]  # it is a group
+    """Look whether a command that takes too long here, or needs the Internet, is there with its options."""
+    program, *words = shlex.split(command)[1:]
+    words = [program, *words] if program == "bench" else words
+    group = get_command({"bench": bench_commands.app, "ingest": ingest_commands.app}[program])
+    name, parsed, rest = group.resolve_command(group.make_context("./run", words), words)  # type: ignore[attr-defined]  # it is a group
     assert parsed.make_context(name, rest)
 
 
@@ -217,7 +227,7 @@ def test_every_block_of_the_readme_holds_commands_and_comments_only():
 def test_a_command_of_the_readme_runs(command: str, place: Clone, beside: Mapping[str, str], exchange: str):
     if command.startswith("docker"):
         assert shlex.split(command)[1] == "compose"
-    elif command.startswith("./run bench"):
+    elif command.startswith(("./run bench", "./run ingest ccxt")):
         try_options(command)
     elif command.startswith("./run test"):
         options, says = SHORT_TEST[command]

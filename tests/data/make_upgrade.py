@@ -34,6 +34,8 @@ ENVIRONMENT = {
     # The stream must be there whenever the test runs.
     "INGEST_STREAM_MAX_AGE_S": str(100 * 365 * 86_400),
     "SIGNAL_MAX_AGE_S": "0",
+    # The default, which an upgrade keeps; the local stack has more.
+    "NATS_SUBJECTS": "binance.>",
 }
 CHANGE = ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann")
 
