@@ -26,9 +26,14 @@ class IdRanges:
     def __init__(self) -> None:
         """Know of none."""
         self._ranges: dict[Series, dict[Path, _Range]] = {}
+        #: The first file of each series, also of those without ids.
+        self._files: dict[Series, Path] = {}
 
-    def add(self, path: Path, series: Series, first_id: int, last_id: int) -> None:
-        """Widen the range of a file."""
+    def add(self, path: Path, series: Series, first_id: int | None, last_id: int | None) -> None:
+        """Widen the range of a file; None: its events have no ids."""
+        self._files.setdefault(series, path)
+        if first_id is None or last_id is None:
+            return
         of_series = self._ranges.setdefault(series, {})
         known = of_series.get(path)
         if known:
@@ -51,8 +56,8 @@ class IdRanges:
 
     def _venues(self) -> Iterator[str]:
         files: dict[tuple[str, str], dict[str, Path]] = {}
-        for series, by_path in self._ranges.items():
-            files.setdefault((series.symbol, series.kind), {}).setdefault(series.venue, next(iter(by_path)))
+        for series, path in self._files.items():
+            files.setdefault((series.symbol, series.kind), {})[series.venue] = path
         for (symbol, _), by_venue in files.items():
             if len(set(by_venue.values())) > 1:
                 said = " and ".join(f"{venue} ({path})" for venue, path in by_venue.items())

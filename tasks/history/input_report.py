@@ -39,8 +39,8 @@ class InputReport:
     def took(self, path: Path, lines: int, read_bytes: int) -> None:
         """Take how many lines were made of a block of a file, and how many bytes of the file were read for it."""
 
-    def saw(self, path: Path, series: Series, first_id: int, last_id: int) -> None:
-        """Take the ids of a block of a file."""
+    def saw(self, path: Path, series: Series, first_id: int | None, last_id: int | None) -> None:
+        """Take the ids of a block of a file; None: its events have none."""
 
 
 def damage(path: Path, whole: int, error: object) -> str:
@@ -107,7 +107,7 @@ class CountingReport(InputReport):
         self._lines[path] += lines
         self._advance(read_bytes)
 
-    def saw(self, path: Path, series: Series, first_id: int, last_id: int) -> None:
+    def saw(self, path: Path, series: Series, first_id: int | None, last_id: int | None) -> None:
         """Widen the range of ids of a file."""
         self._ranges.add(path, series, first_id, last_id)
 

@@ -18,6 +18,7 @@ from tasks.errors import RecordingError
 from tasks.frames.model import RefusedError
 from tasks.frames.timestamps import unix_ns
 from tasks.history import neutral_rows
+from tasks.history.id_ranges import Series
 from tasks.history.input_options import InputOptions
 from tasks.history.input_report import InputReport
 from tasks.history.neutral_rows import NeutralRows, Side
@@ -67,6 +68,7 @@ class NpzFile:
                 raise RecordingError(f"{self._path} does not say of which {option[2:]} it is: {option} names it")
         if not options.wants(symbol):
             return
+        self._report.saw(self._path, Series(options.venue, symbol, "trade"), None, None)
         market = _Market(self._path, NeutralRows(options.venue, symbol), options.book_interval_ms, self._report)
         try:
             for rows in self._rows():

@@ -92,8 +92,8 @@ def _is_usable(source: LineSource, number: int, line: RecordingLine, report: Inp
         return False
     if isinstance(outcome, SkippedFrame):
         report.skip(outcome.kind)
-    elif outcome.exchange_id is not None:
-        report.saw(source.path, Series(outcome.venue, outcome.symbol, outcome.kind), outcome.id, outcome.id)
+    else:
+        _tell_id(source.path, outcome, report)
     return True
 
 
@@ -109,8 +109,13 @@ def _tell_ids(path: Path, lines: list[RecordingLine], known: set[str], report: I
         event = frames.parse(
             line.raw, FrameMetadata(f"binance.{line.stream}", 0, line.received_at_ns, kinds=_EVERY_KIND)
         )
-        if isinstance(event, Event) and event.exchange_id is not None:
-            report.saw(path, Series(event.venue, event.symbol, event.kind), event.id, event.id)
+        if isinstance(event, Event):
+            _tell_id(path, event, report)
+
+
+def _tell_id(path: Path, event: Event, report: InputReport) -> None:
+    series = Series(event.venue, event.symbol, event.kind)
+    report.saw(path, series, event.exchange_id, event.exchange_id)
 
 
 def _symbol(line: RecordingLine) -> str:

@@ -133,5 +133,5 @@ def _verify(path: Path) -> None:
             found = hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise RecordingError(f"can't read {error.filename or path}: {error.strerror or error}") from None
-    if said != [found]:
+    if [each.lower() for each in said] != [found]:
         raise RecordingError(f"{path} is not the file of {beside.name}: download it again, or remove {beside.name}")

@@ -132,6 +132,8 @@ class _Table:
                 stream = row_frames.stream(symbol, "trade") if known else ""
             except RecordingError as error:
                 raise LineError("bad_market", f"can't be used: {error}") from None
+            kind = "trade" if self._make == self._trade else "depth"
+            self._report.saw(self._source.path, Series(venue, symbol, kind), None, None)
             sampler = BookSampler(neutral_rows.LEVELS, self._options.book_interval_ms)
             market = self._markets[exchange, symbol] = _Market(venue, symbol, frames, sampler, template, stream)
         return market

@@ -140,6 +140,23 @@ def test_of_a_packed_file_that_is_cut_short_every_whole_row_is_used(tmp_path: Pa
     assert report.is_damaged
 
 
+def test_files_of_two_venues_without_ids_are_told_once(tmp_path: Path):
+    paths = [
+        write(tmp_path / venue, TRADES, *[f"{venue},XBTUSD,{AT_US},{AT_US},,buy,1,0.125"] * 2)
+        for venue in ("kraken", "bitmex")
+    ]
+    neutral = tmp_path / "neutral"
+    neutral.write_bytes(b"".join(line.raw + b"\n" for line in recordings.read(paths[1])))
+    for other in (paths[1], neutral):
+        warnings: list[str] = []
+        report = CountingReport(warnings.append, compares_files=True)
+        assert len(list(recordings.merge([paths[0], other], report))) == 4
+        report.warn_of_refusals([])
+        assert [text.partition(": ")[0] for text in warnings] == [
+            f"XBTUSD comes from kraken ({paths[0]}) and bitmex ({other})"
+        ]
+
+
 def test_books_left_out_of_a_file_that_is_cut_short_are_told(tmp_path: Path):
     rows = [f"kraken,A,{AT_US + n * 10**6},{AT_US + n * 10**6},false,bid,{n + 1},1" for n in range(3)]
     path = write(tmp_path / "file", UPDATES, *rows)

@@ -130,6 +130,8 @@ def test_a_file_is_compared_with_the_checksum_beside_it(tmp_path: Path):
     beside = path.with_name(f"{path.name}.CHECKSUM")
     beside.write_text(f"{hashlib.sha256(data).hexdigest()}  {path.name}\n")
     assert len(lines(path, data)) == 1
+    beside.write_text(beside.read_text().upper())
+    assert len(lines(path, data)) == 1
     with pytest.raises(RecordingError) as refusal:
         lines(path, data + b"x")
     assert str(refusal.value) == f"{path} is not the file of {beside.name}: download it again, or remove {beside.name}"
