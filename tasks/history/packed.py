@@ -18,6 +18,8 @@ from tasks.errors import RecordingError
 #: What is unpacked at once, in bytes.
 CHUNK_BYTES = 256 * 1024
 _NEEDS_ZSTD = "a .zst file needs Python 3.14 or backports.zstd: pip install --require-hashes -r requirements-extras.txt"
+#: Suffixes of packings that nothing here writes.
+_OTHER_PACKINGS = frozenset({".7z", ".br", ".bz2", ".lz4", ".rar", ".tar", ".tgz", ".zip"})
 _ZIP_HEAD = struct.Struct("<4s5H3I2H")
 
 
@@ -130,8 +132,10 @@ class _CutMember:
 def open_packer(file: BinaryIO, suffix: str) -> BinaryIO:
     """Return what packs into a file, as the suffix of its name says: .gz, .xz, .zst; any other: as it is.
 
-    Raises RecordingError: a package is missing.
+    Raises RecordingError: a package is missing, or the suffix is that of another packing.
     """
+    if suffix in _OTHER_PACKINGS:
+        raise RecordingError(f"a recording can't be packed as {suffix}: .gz, .xz and .zst can be")
     if suffix == ".gz":
         # Another level takes three times as long, and saves an eighth.
         return cast("BinaryIO", gzip.GzipFile(fileobj=file, mode="wb", compresslevel=1, mtime=0))

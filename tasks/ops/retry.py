@@ -23,6 +23,7 @@ from tasks.protocol import records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.records import Record
 from tasks.protocol.routing import Router
+from tasks.protocol.utc_time import utc_iso_ms
 from tasks.settings import Settings
 
 #: How many letters are looked at together.
@@ -151,13 +152,15 @@ class Retry:
         if not wanted:
             return RetryResult(tried.letter, "can't", f"no pool takes it any more{f': {pool}' if pool else ''}")
         # A retry never begins a new generation of ids, however old the record is.
-        stands = {name: record.id for name, record in self._records(event, wanted).items()}
-        new = tuple(name for name, at in stands.items() if at < event.id)
+        stands = self._records(event, wanted)
+        new = tuple(name for name, record in stands.items() if not record.count or record.id < event.id)
         if new:
             return tried._replace(pools=new)
-        return RetryResult(
-            tried.letter, "late", f"its id is {event.id}, its record is at {min(stands.values())} already"
-        )
+        last = min(stands.values(), key=lambda record: record.id)
+        if event.exchange_id is None:
+            at, last_at = utc_iso_ms(event.time_ms), utc_iso_ms(last.time_ms)
+            return RetryResult(tried.letter, "late", f"its time is {at}, its record is at {last_at} already")
+        return RetryResult(tried.letter, "late", f"its id is {event.id}, its record is at {last.id} already")
 
     def _records(self, event: AnyEvent, pools: Iterable[str]) -> dict[str, Record]:
         field = records.field(event)

@@ -13,14 +13,14 @@ from typer.testing import CliRunner
 from compose.local.processes import Instance
 from compose.local.stack import Plan, Stack
 from tasks.cli.main import app
-from tasks.events import AnyEvent
+from tasks.events import NO_ID, AnyEvent
 from tasks.frames import encoder
 from tasks.ledger import LedgerKeys
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters, records
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import load
-from tests.support.events import book, trade
+from tests.support.events import TIME_MS, book, trade
 from tests.support.service import publish
 from tests.support.stacks.strategies import POISON_ID
 from tests.support.waiting import wait_for
@@ -103,11 +103,12 @@ def pipeline(stack: Stack, monkeypatch: pytest.MonkeyPatch) -> Iterator[Pipeline
     [
         (trade(symbol="ADAUSDT", id=50), "trade"),
         (trade(symbol="ADAUSDT", id=50, venue="usdm"), "trade"),
+        (trade(symbol="ADA/USDT", id=NO_ID + TIME_MS * 1_000_000, venue="kraken"), "trade"),
         # Where the trades were: a book that is far from them is refused.
         (book([(99.0, 1.0)], [(101.0, 1.0)], symbol="ADAUSDT", id=50), "depth"),
         (book([(99.0, 1.0)], [(101.0, 1.0)], symbol="ADAUSDT", id=50, venue="usdm"), "depth"),
     ],
-    ids=["spot trade", "futures trade", "spot book", "futures book"],
+    ids=["spot trade", "futures trade", "a trade without id", "spot book", "futures book"],
 )
 def test_an_event_ahead_of_its_record_is_applied_and_its_letter_goes(pipeline: Pipeline, event: AnyEvent, pool: str):
     name = pipeline.condemned(event, pool)

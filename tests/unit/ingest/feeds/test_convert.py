@@ -129,6 +129,13 @@ def test_the_name_says_how_the_recording_is_packed(tmp_path: Path, suffix: str):
     assert (line.stream, line.received_at_ns) == ("btcusdt@trade", 1723161256322000000)
 
 
+def test_a_packing_that_nothing_reads_again_is_refused(tmp_path: Path):
+    (tmp_path / NAME).write_bytes(ROW)
+    ran = convert(tmp_path / NAME, "--out", tmp_path / "out.jsonl.bz2")
+    assert (ran.exit_code, ran.stderr) == (1, "error: a recording can't be packed as .bz2: .gz, .xz and .zst can be\n")
+    assert [path.name for path in tmp_path.iterdir()] == [NAME]
+
+
 def test_a_file_that_is_there_is_refused_unless_forced(tmp_path: Path):
     (tmp_path / NAME).write_bytes(ROW)
     out = tmp_path / "out.jsonl"
