@@ -114,7 +114,9 @@ def check_page(browser: Browser, stack: Stack, asked: str) -> None:
             expect(page.locator("#symbols [aria-pressed=true]")).to_have_text(re.compile(f"^{re.escape(symbol)}"))
 
 
-@pytest.mark.parametrize(("source", "asked"), [("core", "{}"), ("jetstream", VENUE + ":{}")])
+@pytest.mark.parametrize(
+    ("source", "asked"), [("core", "{}"), pytest.param("jetstream", VENUE + ":{}", marks=pytest.mark.slow)]
+)
 def test_odd_symbols_keep_one_spelling_from_the_frame_to_the_page(
     browser: Browser, recording: Path, tmp_path: Path, source: str, asked: str
 ):
