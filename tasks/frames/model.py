@@ -22,6 +22,8 @@ MAX_PRICE = 1e15
 MAX_ID = 2**63 - 1
 #: How far an event's time may run ahead of its receipt by default; the setting is MAX_CLOCK_LEAD_S.
 MAX_LEAD_NS = 60 * 10**9
+#: The kind of a book without bids or without asks: a new symbol has none for a while, and no strategy can use it.
+ONE_SIDED = "one_sided_book"
 #: What the futures market calls a trade of its book.
 MARKET_TRADES = ("MARKET", "RPI")
 
@@ -214,6 +216,19 @@ def symbol_and_venue(symbol: str, stream: StreamName | None, kind: Kind, venue: 
     if stream is not None and stream.kind != kind:
         raise RefusedError("kind_mismatch", f"the payload is of kind {kind}, the stream of kind {stream.kind}")
     return symbol, "coinm" if foreign(symbol) == "coinm" else venue
+
+
+def refuse_crossed(bid: float, ask: float) -> None:
+    """Raise RefusedError where the best bid is not below the best ask."""
+    if bid >= ask:
+        raise RefusedError("crossed", f"best bid {bid!r}, best ask {ask!r}")
+
+
+def refuse_impossible_candle(prices: tuple[float, float, float, float]) -> None:
+    """Raise RefusedError where open and close (the first and the last) are not between low and high."""
+    first, high, low, last = prices
+    if not low <= min(first, last) <= max(first, last) <= high:
+        raise RefusedError("out_of_range", "open and close are not between low and high")
 
 
 def refuse_odd_numbers(values: tuple[Any, ...]) -> None:

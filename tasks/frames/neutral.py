@@ -16,6 +16,8 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter
 
 from tasks.events import (
+    KINDS,
+    NO_ID,
     AggTrade,
     AnyEvent,
     BookTicker,
@@ -28,6 +30,7 @@ from tasks.events import (
 )
 from tasks.frames.model import (
     MAX_LEVELS,
+    ONE_SIDED,
     Amount,
     FrameMetadata,
     Id,
@@ -37,6 +40,8 @@ from tasks.frames.model import (
     SkippedFrame,
     UnixMs,
     id_of,
+    refuse_crossed,
+    refuse_impossible_candle,
     refuse_odd_numbers,
     sides,
     time_ms,
@@ -47,8 +52,6 @@ from tasks.frames.timestamps import unix_ns
 SCHEMA = "market/1"
 #: All subjects of frames begin with this.
 SUBJECTS = "market."
-#: The kind of a book without bids or without asks.
-ONE_SIDED = "one_sided_book"
 
 Time = Annotated[
     int | float | str, Field(description="unix time in s, ms, µs or ns, or ISO 8601 (UTC where it names no zone)")
@@ -179,7 +182,7 @@ _VENUE = re.compile(r"[a-z0-9][a-z0-9_-]{0,31}")
 def said_subject(venue: Any, kind: Any, symbol: Any) -> str:
     """Return the subject of a frame that says so; empty: it says none."""
     said = (venue, kind, symbol)
-    if not (all(isinstance(each, str) for each in said) and _VENUE.fullmatch(venue) and kind in _READERS and symbol):
+    if not (all(isinstance(each, str) for each in said) and _VENUE.fullmatch(venue) and kind in KINDS and symbol):
         return ""
     return subject(venue, kind, symbol)
 
@@ -192,7 +195,7 @@ def read(document: dict[str, Any], received_at: Any, metadata: FrameMetadata) ->
     if document["schema"] != SCHEMA:
         raise RefusedError("unknown_schema", f"its schema is {str(document['schema'])[:40]!r}, known: {SCHEMA}")
     kind = document.get("kind")
-    if isinstance(kind, str) and kind in _READERS and kind not in metadata.kinds:
+    if isinstance(kind, str) and kind in KINDS and kind not in metadata.kinds:
         return SkippedFrame(kind)
     frame = _adapter.validate_python(document)
     levels = [*document.get("bids", ()), *document.get("asks", ())]
@@ -244,8 +247,7 @@ def _depth(frame: DepthFrame, head: _Head) -> Depth | SkippedFrame:
 
 
 def _book_ticker(frame: BookTickerFrame, head: _Head) -> BookTicker:
-    if frame.bid >= frame.ask:
-        raise RefusedError("crossed", f"best bid {frame.bid!r}, best ask {frame.ask!r}")
+    refuse_crossed(frame.bid, frame.ask)
     return BookTicker(*head, frame.bid, frame.bid_quantity, frame.ask, frame.ask_quantity)
 
 
@@ -259,14 +261,10 @@ def _trade(frame: TradeFrame | AggTradeFrame, head: _Head) -> Trade:
 
 
 def _kline(frame: KlineFrame, head: _Head) -> Kline:
-    if not frame.low <= min(frame.open, frame.close) <= max(frame.open, frame.close) <= frame.high:
-        raise RefusedError("out_of_range", "open and close are not between low and high")
     prices = frame.open, frame.high, frame.low, frame.close
+    refuse_impossible_candle(prices)
     volumes = frame.volume, frame.quote_volume, frame.trades, frame.taker_buy_volume
     return Kline(*head, frame.interval, frame.open_ms, frame.close_ms, *prices, *volumes)
-
-
-_READERS = frozenset({"depth", "trade", "agg_trade", "book_ticker", "kline", "mark_price", "liquidation"})
 
 
 def encode(event: AnyEvent) -> bytes:
@@ -276,7 +274,7 @@ def encode(event: AnyEvent) -> bytes:
     time_ms_, id_ = fields.pop("time_ms"), fields.pop("id")
     document = {"schema": SCHEMA, "kind": event.kind, **fields}
     # An id from a time that is finer than milliseconds keeps it.
-    document["time"] = time_ms_ if event.exchange_id is not None or event.kind == "kline" else id_ + 2**63
+    document["time"] = time_ms_ if event.exchange_id is not None or event.kind == "kline" else id_ - NO_ID
     if event.exchange_id is not None:
         document["id"] = id_
     if isinstance(event, Trade):

@@ -24,6 +24,8 @@ from tasks.frames.model import (
     Time,
     UnixMs,
     id_of,
+    refuse_crossed,
+    refuse_impossible_candle,
     refuse_odd_numbers,
     symbol_and_venue,
     time_ms,
@@ -152,8 +154,7 @@ def _book_ticker(frame: _Frame) -> BookTicker | SkippedFrame:
     symbol, venue = symbol_and_venue(said.s, frame.stream, "book_ticker", "usdm" if "e" in frame.payload else "spot")
     if not (said.b and said.B and said.a and said.A):
         return SkippedFrame("one_sided_quote")
-    if said.b >= said.a:
-        raise RefusedError("crossed", f"best bid {said.b!r}, best ask {said.a!r}")
+    refuse_crossed(said.b, said.a)
     head = venue, symbol, said.u, frame.time_ms(said.E), frame.metadata.seq, frame.metadata.ingested_at_ns
     return BookTicker(*head, said.b, said.B, said.a, said.A)
 
@@ -168,12 +169,11 @@ def _kline(frame: _Frame) -> Kline | SkippedFrame:
     symbol, told = symbol_and_venue(said.s, frame.stream, "kline", venue if venue in ("spot", "usdm") else "")
     if not told:
         raise RefusedError("no_venue", "spot and USD-M candles look alike: the envelope must say `venue`, spot or usdm")
-    if not candle.l <= min(candle.o, candle.c) <= max(candle.o, candle.c) <= candle.h:
-        raise RefusedError("out_of_range", "open and close are not between low and high")
+    prices = candle.o, candle.h, candle.l, candle.c
+    refuse_impossible_candle(prices)
     at_ms = frame.time_ms(said.E)
     # Candles of several intervals that close at the same time come in any order.
     head = told, symbol, id_of(candle.T * 1_000_000), at_ms, frame.metadata.seq, frame.metadata.ingested_at_ns
-    prices = candle.o, candle.h, candle.l, candle.c
     return Kline(*head, candle.i, candle.t, candle.T, *prices, candle.v, candle.q, candle.n, candle.V)
 
 

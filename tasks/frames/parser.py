@@ -25,6 +25,7 @@ from tasks.frames.model import (
     MARKET_TRADES,
     MAX_FRAME_BYTES,
     MAX_LEVELS,
+    ONE_SIDED,
     Flag,
     FrameMetadata,
     Id,
@@ -90,8 +91,6 @@ _REASONS = {
     "too_long": "out_of_range",
     "float_parsing": "not_a_number",
 }
-#: The kind of a book without bids or without asks: a new symbol has none for a while, and no strategy can use it.
-ONE_SIDED = "one_sided_book"
 #: Kinds of frames that get a counter of their own; every other one counts as "other".
 KINDS = frozenset(
     {

@@ -21,8 +21,6 @@ from tasks.history.recording_line import LineError, RecordingLine
 LEVELS = 20
 #: A number as JSON has it.
 _NUMBER = re.compile(r"(?:0|[1-9][0-9]{0,14})(?:\.[0-9]{1,30})?(?:[eE][+-]?[0-9]{1,3})?")
-#: The kind of a book without bids or without asks.
-ONE_SIDED = neutral.ONE_SIDED
 TextLevel = tuple[str | float, str | float]
 Side = Literal["bid", "ask"]
 

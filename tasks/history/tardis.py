@@ -11,14 +11,14 @@ from typing import NamedTuple
 
 from tasks.books import BookSampler
 from tasks.errors import RecordingError
-from tasks.frames.model import RefusedError
+from tasks.frames.model import ONE_SIDED, RefusedError
 from tasks.frames.timestamps import unix_ns
 from tasks.history import neutral_rows, row_frames
 from tasks.history.id_ranges import Series
 from tasks.history.input_options import InputOptions
 from tasks.history.input_report import InputReport
 from tasks.history.line_source import LineSource
-from tasks.history.neutral_rows import ONE_SIDED, NeutralRows, Side, positive
+from tasks.history.neutral_rows import NeutralRows, Side, positive
 from tasks.history.recording_line import LineError, RecordingLine
 
 #: Each table begins with these columns.
