@@ -2,36 +2,21 @@
 
 import asyncio
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+from tests.support.servers.proxying import proxying
 
 
 @asynccontextmanager
 async def socks(asked_for: list[str]) -> AsyncIterator[str]:
     """Yield host and port of a proxy; the names that clients ask it for go into `asked_for`, and are all this machine."""
-    writers: list[asyncio.StreamWriter] = []
-    tasks: list[asyncio.Task[None]] = []
 
-    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        with suppress(OSError, asyncio.IncompleteReadError):
-            await _shake_hands(reader, writer)
-            there, back = await asyncio.open_connection("127.0.0.1", await _port(reader, asked_for))
-            writers.append(back)
-            writer.write(b"\x05\x00\x00\x01" + bytes(6))
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+    async def greet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> int:
+        await _shake_hands(reader, writer)
+        return await _port(reader, asked_for)
 
-    def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.append(asyncio.create_task(serve(reader, writer)))
-
-    server = await asyncio.start_server(on_connect, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    try:
-        yield f"{host}:{port}"
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
-        await asyncio.gather(*tasks, return_exceptions=True)
+    async with proxying(greet, b"\x05\x00\x00\x01" + bytes(6)) as address:
+        yield address
 
 
 async def _shake_hands(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -46,10 +31,3 @@ async def _port(reader: asyncio.StreamReader, asked_for: list[str]) -> int:
     name = await reader.readexactly((await reader.readexactly(1))[0])
     asked_for.append(name.decode())
     return int.from_bytes(await reader.readexactly(2), "big")
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
