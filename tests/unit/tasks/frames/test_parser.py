@@ -2,6 +2,7 @@
 
 import json
 from collections import Counter
+from collections.abc import Callable
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from tasks.events import KINDS, AnyEvent, Depth, Trade
 from tasks.frames import parse
-from tasks.frames.model import RefusedFrame, SkippedFrame
+from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
 from tasks.history import recordings as recording_files
 from tests.data import SPOT, USDM
 from tests.support.frames.wire import (
@@ -210,17 +211,22 @@ ODD = {
 }
 
 
-def test_odd_frames_are_told_apart(recordings: Path):
+def outcomes(recordings: Path, metadata: FrameMetadata, named: Callable[[AnyEvent], str]) -> Counter[str]:
+    """Count what becomes of the odd frames; `named` says what an event counts as."""
     counts = Counter[str]()
     for raw in (recordings / "odd-frames.jsonl").read_bytes().splitlines():
-        match parse(raw, METADATA):
+        match parse(raw, metadata):
             case SkippedFrame(kind):
                 counts[f"skipped {kind}"] += 1
             case RefusedFrame(reason):
                 counts[f"refused {reason}"] += 1
             case event:
-                counts[f"{event.venue} {event.kind} {event.symbol}"] += 1
-    assert counts == ODD
+                counts[named(event)] += 1
+    return counts
+
+
+def test_odd_frames_are_told_apart(recordings: Path):
+    assert outcomes(recordings, METADATA, lambda event: f"{event.venue} {event.kind} {event.symbol}") == ODD
 
 
 OPTIONAL = {f"skipped {name}" for name in ("aggTrade", "bookTicker", "kline", "markPriceUpdate")}
@@ -245,13 +251,4 @@ ODD_OF_EVERY_KIND = {
 
 def test_odd_frames_of_asked_kinds_are_events_or_skipped(recordings: Path):
     metadata = msgspec.structs.replace(METADATA, kinds=frozenset(KINDS))
-    counts = Counter[str]()
-    for raw in (recordings / "odd-frames.jsonl").read_bytes().splitlines():
-        match parse(raw, metadata):
-            case SkippedFrame(kind):
-                counts[f"skipped {kind}"] += 1
-            case RefusedFrame(reason):
-                counts[f"refused {reason}"] += 1
-            case event:
-                counts[f"{event.venue} {event.kind}"] += 1
-    assert counts == ODD_OF_EVERY_KIND
+    assert outcomes(recordings, metadata, lambda event: f"{event.venue} {event.kind}") == ODD_OF_EVERY_KIND
