@@ -6,7 +6,7 @@ makes it a repeat. So the record is asked first. A letter goes only when its eve
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
@@ -153,7 +153,7 @@ class Retry:
             return RetryResult(tried.letter, "can't", f"no pool takes it any more{f': {pool}' if pool else ''}")
         # A retry never begins a new generation of ids, however old the record is.
         stands = self._records(event, wanted)
-        new = tuple(name for name, record in stands.items() if not record.count or record.id < event.id)
+        new = tuple(name for name, record in stands.items() if not record.has_passed(event))
         if new:
             return tried._replace(pools=new)
         last = min(stands.values(), key=lambda record: record.id)
@@ -188,10 +188,15 @@ class Retry:
     def _moved(self, tried: RetryAttempt) -> Word | None:
         if tried.event is None:
             return None
-        beyond = [record.id - tried.event.id for record in self._records(tried.event, tried.pools).values()]
-        if max(beyond) > 0:
-            return "unclear"
-        return "applied" if min(beyond) == 0 else None
+        return moved(tried.event, self._records(tried.event, tried.pools).values())
+
+
+def moved(event: AnyEvent, stands: Collection[Record]) -> Literal["applied", "unclear"] | None:
+    """Return what the records of its pools tell of an event that was sent again; None: nothing yet."""
+    passed = [record for record in stands if record.has_passed(event)]
+    if any(record.id > event.id for record in passed):
+        return "unclear"
+    return "applied" if len(passed) == len(stands) else None
 
 
 def _untried(tries: Iterable[RetryAttempt]) -> list[RetryResult]:

@@ -55,6 +55,10 @@ class Record(msgspec.Struct, array_like=True):
             return "repeat"
         return "new"
 
+    def has_passed(self, event: AnyEvent) -> bool:
+        """Return whether strategies had this event or a later one, by its id. A record without events passed none."""
+        return self.count > 0 and event.id <= self.id
+
     def _falls(self, event: Event) -> bool:
         """Whether an id that does not rise falls behind. Without ids, events may be of one time; the first is of none."""
         return event.id >= 0 or (event.id != self.id and self.count > 0)

@@ -2,12 +2,13 @@
 
 import pytest
 
-from tasks.events import AnyEvent
+from tasks.events import NO_ID, AnyEvent
 from tasks.frames import encoder
 from tasks.ledger.dead_letters import StoredLetter
-from tasks.ops.retry import RetryAttempt, RetryResult, prepare, rounds
+from tasks.ops.retry import RetryAttempt, RetryResult, moved, prepare, rounds
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
+from tasks.protocol.records import Record
 from tests.support.events import TIME_MS, book, trade
 from tests.support.frames.wire import SPOT_BOOK, SPOT_TRADE, packed
 
@@ -78,3 +79,13 @@ def test_a_letter_recurs_where_the_same_event_failed_again_in_a_pool_of_it():
     refused = dead_letters.refused("not_json", "", "a.b", b"?")
     assert tried(refused).recurs_in(refused)
     assert not tried(refused).recurs_in(dead_letters.refused("not_json", "", "a.b", b"!"))
+
+
+@pytest.mark.parametrize("event", [trade(id=5), trade(id=NO_ID + TIME_MS * 1_000_000)], ids=["with id", "without id"])
+def test_an_event_is_applied_when_each_record_stands_at_it(event: AnyEvent):
+    nothing, before = Record(), Record(id=event.id - 1, count=1)
+    at, after = Record(id=event.id, count=1), Record(id=event.id + 1, count=2)
+    assert [moved(event, [each]) for each in (nothing, before, at, after)] == [None, None, "applied", "unclear"]
+    assert moved(event, [at, nothing]) is None
+    assert moved(event, [at, at]) == "applied"
+    assert moved(event, [at, after]) == "unclear"
