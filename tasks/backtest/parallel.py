@@ -3,7 +3,7 @@
 import os
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection
 from pathlib import Path
@@ -47,10 +47,12 @@ class BacktestJob(NamedTuple):
 
 
 class FinishedBacktest(NamedTuple):
-    """A finished backtest: its result, signals and prices."""
+    """A finished backtest: its result, signals, records and states, and prices."""
 
     result: BacktestResult
     signals: list[bytes]
+    #: Records and states, packed, by pool and field name.
+    fields: Mapping[str, Mapping[str, bytes]]
     #: All that the recordings name.
     symbols: list[str]
     market: PriceHistory | None
@@ -93,7 +95,8 @@ def run(
     result = backtest.result(time.perf_counter() - started_s)
     used = bool(part.ledger.counts.of("applied") or part.ledger.counts.of("repeats"))
     refusals = {reason: text for reason, (_, text) in part.refusals.items()}
-    return FinishedBacktest(result, part.ledger.signals, backtest.shard.symbols, part.market, used, refusals)
+    ledger = part.ledger
+    return FinishedBacktest(result, ledger.signals, ledger.fields, backtest.shard.symbols, part.market, used, refusals)
 
 
 class _HelperProcess:

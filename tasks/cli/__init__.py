@@ -18,6 +18,7 @@ __all__ = [
     "live_configuration",
     "main",
     "signals",
+    "state_seed",
     "states",
     "strategies",
     "time_arguments",

@@ -85,13 +85,13 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     """
     chosen = _chosen(symbols, strategies, changes or [])
     part = input_options.options(symbols, venue, begin, end, book_interval_ms)
-    job = _job(paths, chosen, part, audit=audit, watch=html is not None)
+    to_run = job(paths, chosen, part, audit=audit, watch=html is not None)
     if html:
         html_report.plotly()  # Better missed now than after the run.
-    report = CountingReport(_warn, compares_files=len(paths) > 1)
-    finished = _run(job, processes, report)
+    report = CountingReport(warn, compares_files=len(paths) > 1)
+    finished = run_job(to_run, processes, report)
     report.warn_of_refusals(paths)
-    _check_use(paths, finished, symbols, part)
+    check_use(paths, finished, symbols, part)
     if html and finished.market:
         _write_page(html, html_report.ReportContent(paths, chosen, finished.result, finished.signals, finished.market))
     if signals:
@@ -101,7 +101,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
         raise typer.Exit(files.DAMAGED)
 
 
-def _check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: str, part: InputOptions) -> None:
+def check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: str, part: InputOptions) -> None:
     """Warn of frames that were not used.
 
     Raises RecordingError: there is none that can be used, or none of a symbol that was asked for.
@@ -109,7 +109,7 @@ def _check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: 
     result = finished.result
     if not result.frames:
         raise RecordingError(part._replace(symbols=frozenset()).nothing(paths))
-    refuse_unknown(_words(symbols), finished.symbols)
+    refuse_unknown(words(symbols), finished.symbols)
     refused = [
         f"{count:,} refused as {reason}, the first: {finished.refusals[reason]}"
         for reason, count in result.refused.items()
@@ -117,16 +117,22 @@ def _check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: 
     if refused and not result.events and not result.skipped:
         raise RecordingError(f"nothing in {', '.join(map(str, paths))} can be used: {refused[0]}")
     for text in refused:
-        _warn(text)
+        warn(text)
     if not finished.used:
-        _warn(none_used(result.events, result.skipped, result.refused))
+        warn(none_used(result.events, result.skipped, result.refused))
     for text in untaken(result.skipped):
         _note(text)
 
 
-def _job(
-    paths: list[Path], chosen: configuration.Configuration, part: InputOptions, *, audit: bool, watch: bool
+def job(
+    paths: list[Path],
+    chosen: configuration.Configuration,
+    part: InputOptions,
+    *,
+    audit: bool = False,
+    watch: bool = False,
 ) -> parallel.BacktestJob:
+    """Return the input of a backtest under a configuration. Raises LedgerError of an audit."""
     own = load()
     audited = LedgerReader.reach(own).audit() if audit else None
     limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
@@ -135,12 +141,15 @@ def _job(
     return parallel.BacktestJob(paths, chosen, audited, watch=watch, limits=limits, options=every_symbol)
 
 
-def _run(job: parallel.BacktestJob, processes: int, report: CountingReport) -> parallel.FinishedBacktest:
+def run_job(to_run: parallel.BacktestJob, processes: int, report: CountingReport) -> parallel.FinishedBacktest:
     """Run a backtest in `processes` processes (0: as `processes_for` chooses), and show its progress."""
     with command_line.progress(err) as progress:
         bar = progress.add_task("lines", total=None)
         return parallel.run(
-            job, processes or parallel.processes_for(job.paths), lambda lines: progress.advance(bar, lines), report
+            to_run,
+            processes or parallel.processes_for(to_run.paths),
+            lambda lines: progress.advance(bar, lines),
+            report,
         )
 
 
@@ -149,7 +158,8 @@ def _write_page(path: Path, content: html_report.ReportContent) -> None:
     err.print(f"{path}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
 
 
-def _warn(text: str) -> None:
+def warn(text: str) -> None:
+    """Print a warning."""
     print(f"warning: {text}", file=sys.stderr)
 
 
@@ -167,7 +177,7 @@ def _write_signals(path: Path, signals: list[bytes]) -> None:
 
 def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
     read = configuration.read(load().strategies_file)
-    return named_strategies.narrowed(read, _words(symbols), _words(strategies), map(edits.assignment, changes))
+    return named_strategies.narrowed(read, words(symbols), words(strategies), map(edits.assignment, changes))
 
 
 def _show(result: BacktestResult, *, as_json: bool, as_digest: bool) -> None:
@@ -179,7 +189,8 @@ def _show(result: BacktestResult, *, as_json: bool, as_digest: bool) -> None:
         command_line.print_table(out, _facts(msgspec.to_builtins(result)))
 
 
-def _words(text: str) -> list[str]:
+def words(text: str) -> list[str]:
+    """Return what stands between commas."""
     return [word.strip() for word in text.split(",") if word.strip()]
 
 

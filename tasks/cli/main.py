@@ -20,6 +20,7 @@ from tasks.cli.export import app as export_app
 from tasks.cli.history import app as history_app
 from tasks.cli.live_configuration import app as live_configuration_app
 from tasks.cli.signals import app as signals_app
+from tasks.cli.state_seed import app as state_seed_app
 from tasks.cli.states import app as state_app
 from tasks.cli.strategies import app as strategies_app
 from tasks.clients.redis_client import FAILED
@@ -37,6 +38,7 @@ config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(backtest_app)
 app.add_typer(export_app, name="export")
 app.add_typer(deadletters_app, name="deadletters")
+state_app.add_typer(state_seed_app)
 app.add_typer(state_app, name="state")
 app.add_typer(config_app, name="config")
 strategies_app.add_typer(live_configuration_app)

@@ -1,4 +1,4 @@
-"""`./run tasks state`: where each symbol stands, and how a strategy's states are removed."""
+"""`./run tasks state`: where each symbol stands, how a strategy's states are removed, and what was done to them."""
 
 import getpass
 from collections.abc import Callable
@@ -19,7 +19,9 @@ from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.strategy import AnyStrategy
 
-app = typer.Typer(help="Records and states in the ledger: look at them, reset a strategy.", no_args_is_help=True)
+app = typer.Typer(
+    help="Records and states in the ledger: look at them, reset a strategy, start it warm.", no_args_is_help=True
+)
 
 Pool = Annotated[str, typer.Option(help="Only in this pool.", show_default="all")]
 Venue = Annotated[str, typer.Option(help="Only of this venue: spot, usdm, kraken ...", show_default="all")]
@@ -125,15 +127,17 @@ def _format_names(names: list[StateField]) -> str:
 
 @app.command()
 def history(*, as_json: AsJson = False) -> None:
-    """List the resets, oldest first: when, what, how many states, who, why."""
+    """List the resets and seedings, oldest first: when, what, how many states, who, why, and from which files."""
     done = list(StateStore(load()).history())
     for each in done:
         of = each.reset
         if as_json:
-            told = {"at_ms": each.at_ms, "states": each.states, **msgspec.structs.asdict(of)}
+            told = {"at_ms": each.at_ms, "states": each.states, **msgspec.to_builtins(of)}
             typer.echo(msgspec.json.encode(told))
             continue
-        what = " ".join(word for word in (of.pool, of.strategy, of.venue, of.symbol or "every symbol") if word)
-        typer.echo(f"{utc(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip())
+        strategy, symbol = of.strategy or "every strategy", of.symbol or "every symbol"
+        what = " ".join(word for word in (of.pool, strategy, of.venue, symbol) if word)
+        source = f"  from {', '.join(of.files)}" if of.files else ""
+        typer.echo(f"{utc(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip() + source)
     if not done and not as_json:
-        typer.echo("no state was ever reset")
+        typer.echo("no state was ever reset or seeded")

@@ -7,7 +7,7 @@ Keys, each behind the namespace:
     lease:0          string  nonce of the process that leads this shard; runs out by itself
     layout           string  JSON: how many shards, and how many partitions each pool has
     pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack;
-                             resets → how often states were reset; ended:configuration → JSON: which strategies
+                             resets → how often states were reset or seeded; ended:configuration → JSON: which strategies
                              ended their process under it
     starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended;
                              strike|event|strategy → how often the process ended there
@@ -15,7 +15,8 @@ Keys, each behind the namespace:
     signals:held     stream  JSON of what the gate held back: reason and signal
     deadletters      stream  JSON
     audit            stream  JSON: which configuration a record went on under, from which event
-    resets           stream  JSON: which states were reset, by whom and why; in a second field how many there were
+    resets           stream  JSON: which states were reset or seeded, by whom, why and from which files; in a second
+                             field how many there were
     counters         hash    what summaries add up
     configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
     configurations   hash    version (content hash) → JSON, the whole of it
@@ -88,5 +89,5 @@ def read_position(stored: bytes | None) -> Position | None:
         raise LedgerError(f"the ledger holds {stored!r} where a position belongs") from None
 
 
-#: The field in a pool's hash that counts how often states of it were reset.
+#: The field in a pool's hash that counts how often states of it were reset or seeded.
 RESETS = "resets"

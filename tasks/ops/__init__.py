@@ -1,6 +1,15 @@
-"""Operations: what commands do to a running pipeline: the doctor's looks, states shown and reset, dead letters retried.
+"""Operations: what commands do to a running pipeline: the doctor's looks, states shown, reset and seeded, letters retried.
 
 Used by the command line, and by Flower for its queue lengths. It knows the ledger, the clients and the engine's states.
 """
 
-__all__ = ["doctor_checks", "doctor_facts", "doctor_probes", "flower_queues", "retry", "states"]
+__all__ = [
+    "doctor_checks",
+    "doctor_facts",
+    "doctor_probes",
+    "flower_queues",
+    "retry",
+    "seed_plan",
+    "state_seed",
+    "states",
+]

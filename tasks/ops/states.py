@@ -94,20 +94,23 @@ class StoredField(NamedTuple):
 _unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
-class StateReset(msgspec.Struct, frozen=True):
-    """A reset of states: which ones, by whom, and why."""
+class StateReset(msgspec.Struct, frozen=True, omit_defaults=True):
+    """A reset or a seeding of states: which ones, by whom, and why."""
 
     pool: str
+    #: Empty for all; only of a seeding.
     strategy: str
     #: Which were chosen; empty for all.
     venue: str
     symbol: str
     author: str
     reason: str
+    #: What the states were computed from; empty for a reset.
+    files: tuple[str, ...] = ()
 
 
 class ResetResult(NamedTuple):
-    """A reset, how many states it removed, and when: unix milliseconds, Redis's clock."""
+    """A reset, how many states it removed or put in, and when: unix milliseconds, Redis's clock."""
 
     reset: StateReset
     states: int
@@ -150,7 +153,7 @@ class StateStore:
         return removed
 
     def history(self) -> Iterator[ResetResult]:
-        """Yield the resets, oldest first. Raises UnreadableEntryError."""
+        """Yield the resets and seedings, oldest first. Raises UnreadableEntryError."""
         for name, fields in pager.entries(self._reader, self._keys.resets):
             try:
                 reset, states = _decode_reset(fields.get(b"reset", b"")), int(fields.get(b"states", b""))

@@ -59,6 +59,12 @@ class Record(msgspec.Struct, array_like=True):
         """Return whether strategies had this event or a later one, by its id. A record without events passed none."""
         return self.count > 0 and event.id <= self.id
 
+    def is_ahead_of(self, other: "Record") -> bool:
+        """Return whether strategies had an event here that is new to `other`, a record of the same stream."""
+        if not self.count or self.time_ms < other.time_ms - NEW_GENERATION_MS:
+            return False
+        return self.id > other.id or self.time_ms > other.time_ms + NEW_GENERATION_MS
+
     def _falls(self, event: Event) -> bool:
         """Whether an id that does not rise falls behind. Without ids, events may be of one time; the first is of none."""
         return event.id >= 0 or (event.id != self.id and self.count > 0)

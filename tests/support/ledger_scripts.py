@@ -117,6 +117,17 @@ def _reset(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     yield Scene("reset", [keys.pool("trade"), keys.resets], ["who and why", 100, "state:x", "state:y"])
 
 
+def _seed(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
+    client.hset(keys.pool("trade"), mapping={"state:x": "s", "resets": 1})
+    client.hset(keys.configuration, "version", "c1")
+    pools = [
+        ["who and why", 1, ["state:x", "s", "record:x", ""], ["state:x", "t", "record:x", "r"]],
+        ["who and why", 1, ["state:y", ""], ["state:y", "t"]],
+    ]
+    names = [keys.resets, keys.configuration, keys.pool("trade"), keys.pool("depth")]
+    yield Scene("seed", names, [100, "c1", pack(pools)])
+
+
 def _with_signals(client: redis.Redis, keys: LedgerKeys, count: int) -> list[bytes]:
     client.xgroup_create(keys.signals, "relay", id="0", mkstream=True)
     ids: Any = [client.xadd(keys.signals, {"signal": str(number)}) for number in range(count)]
@@ -151,6 +162,7 @@ _SCENES: dict[str, Callable[[redis.Redis, LedgerKeys], Iterator[Scene]]] = {
     "configure": _configure,
     "heartbeat": _heartbeat,
     "reset": _reset,
+    "seed": _seed,
     "strike": _strike,
     "release_start": _release_start,
     "trim": _trim,

@@ -12,6 +12,7 @@ from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
+from tests.data import RECORDING
 from tests.support.events import trade
 from tests.support.needs import missing
 from tests.support.servers.guarded_servers import RIGHTS, TRADES, Guarded, give_rights
@@ -23,7 +24,8 @@ COMMANDS = (
     ("strategies", "set", "all", "gate.min_confidence=0.1"), ("strategies", "history", "--diff"),
     ("strategies", "set", "echo", "notional=7", "--symbol", "BTCUSDT"), ("strategies", "rollback"),
     ("strategies", "reset", "--all"), ("config", "show"), ("doctor",),
-    ("state", "show"), ("state", "reset", "echo", "--yes"), ("state", "history"),
+    ("state", "show"), ("state", "reset", "echo", "--yes"),
+    ("state", "seed", str(RECORDING), "--strategy", "echo", "--symbol", "ETHUSDT"), ("state", "history"),
 )  # fmt: skip
 TLS = ("REDIS_TLS_CA", "REDIS_TLS_CERT", "REDIS_TLS_KEY")
 #: What nobody of ours may do.

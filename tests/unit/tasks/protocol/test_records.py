@@ -185,3 +185,29 @@ def test_events_without_ids_make_no_gaps_and_no_generations():
     for number in range(5):
         record.take(without_id(10 * number, number + 1), "s")
     assert (record.count, record.gaps, record.generation) == (5, 0, 0)
+
+
+@pytest.mark.parametrize(
+    ("id_", "later_ms", "is_ahead"),
+    [
+        (11, 0, True),
+        (10, 0, False),
+        (9, 0, False),
+        (10, 500, False),  # clocks differ, the id says that it is the same event
+        (9, NEW_GENERATION_MS, False),
+        (9, NEW_GENERATION_MS + 1, True),  # the feed restarted here
+        (11, -NEW_GENERATION_MS, True),
+        (11, -NEW_GENERATION_MS - 1, False),  # it restarted there
+    ],
+)
+def test_a_record_is_ahead_whose_last_event_would_be_new_to_the_other(id_, later_ms, is_ahead):
+    other = Record()
+    other.take(trade(id=id_, time_ms=TIME_MS + later_ms), "another")
+    assert other.is_ahead_of(standing()) == is_ahead
+
+
+def test_a_record_without_events_is_ahead_of_none_and_any_other_of_it():
+    assert not Record().is_ahead_of(Record())
+    assert not Record().is_ahead_of(standing())
+    assert standing(id=0).is_ahead_of(Record())
+    assert standing(id=NO_ID + TIME_MS).is_ahead_of(Record())
