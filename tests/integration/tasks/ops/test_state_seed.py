@@ -86,6 +86,7 @@ PAST = trades(1.0, 1.0, 1.0)
 def test_a_run_that_began_before_a_seeding_leaves_no_trace(bench: Bench):
     """The next run goes on from the states that were put in; what the history holds is a repeat."""
     counters = bench.ledger.keys.counters
+    bench.client.hset(bench.ledger.keys.pool("trade"), "resets", 3)
     after: dict[bytes, object] = {}
 
     def seeded() -> None:

@@ -47,6 +47,7 @@ def test_two_processes_or_three_give_the_result_of_one(market: Path):
         several = parallel.run(BacktestJob([market], configuration(), watch=True), number)
         assert but_the_clock(several.result) == but_the_clock(one.result)
         assert sorted(several.signals) == sorted(one.signals)
+        assert several.fields == one.fields
         assert several.symbols == one.symbols == sorted(SYMBOLS)
         assert several.market is not None
         assert one.market is not None
