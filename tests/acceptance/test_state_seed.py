@@ -1,8 +1,10 @@
 """A warm start: what comes live after a seeding goes on as in one run over the recordings and what came live."""
 
 from pathlib import Path
+from typing import Any
 
-from compose.local.stack import Plan
+from compose.local.processes import Process
+from compose.local.stack import Plan, Stack
 from tasks import backtest, configuration
 from tasks.history import recordings
 from tasks.history.recording_line import RecordingLine
@@ -62,3 +64,21 @@ def test_signals_after_a_seeding_are_those_of_a_backtest_over_all(recording: Pat
     assert sorted(map(digest_line, sent)) == sorted(map(digest_line, due))
     assert done.digest == digest(due, whole.ledger.records())
     assert sorted(audit) == sorted(backtest_of(fresh).ledger.audit), "it names the first events that were new"
+
+
+def test_ingest_starts_for_the_first_time_on_a_seeded_ledger(recording: Path, tmp_path: Path):
+    """With a stream, and the strategies file as the configuration."""
+    history, live, _ = parts(recording, tmp_path)
+    whole, before = backtest_of(history, live), len(backtest_of(history).ledger.signals)
+
+    class SeededStack(Stack):
+        def _start(self, name: str, *arguments: Any, **options: Any) -> Process:
+            if name == "ingest":
+                command(self, "state", "seed", str(history))
+            return super()._start(name, *arguments, **options)
+
+    with running(Plan(1, "solo", environment={"INGEST_SOURCE": "jetstream"}), SeededStack) as stack:
+        replay(stack, [live], "max")
+        done = finish(stack)
+    assert (done.repeats, done.dropped) == (whole.ledger.counts.of("repeats"), {})
+    assert done.digest == digest(whole.ledger.signals[before:], whole.ledger.records())
