@@ -1,5 +1,6 @@
 """A start that fails, whatever of ours is started: exit status 1, one line that says why, no file left behind."""
 
+import subprocess
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -7,7 +8,7 @@ import pytest
 
 from compose.local.processes import ROOT
 from compose.local.servers import free_port
-from tests.support.starting import EndedProgram, start_all
+from tests.support.starting import start_alone
 
 RECORDING = str(ROOT / "tests" / "data" / "recording.jsonl.gz")
 SECRET = "hunter2"  # noqa: S105 is looked for in what is said
@@ -82,15 +83,16 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture(scope="module")
-def ended(folder: Path) -> dict[tuple[str, str], EndedProgram]:
+def ended(folder: Path) -> dict[tuple[str, str], subprocess.CompletedProcess[str]]:
     """The results of all of them, started one after the other."""
     nobody = f"127.0.0.1:{free_port()}"
     usual = {"REDIS_URL": f"redis://{nobody}", "NATS_URL": f"nats://{nobody}", "HTTP_PORT": "0", "LOG_FORMAT": "json"}
-    programs = [
-        ([word.replace("{folder}", str(folder)) for word in PROGRAMS[program]], usual | dict(given))
-        for program, _, given, _ in CASES
-    ]
-    return {case[:2]: done for case, done in zip(CASES, start_all(programs), strict=True)}
+    return {
+        (program, name): start_alone(
+            [word.replace("{folder}", str(folder)) for word in PROGRAMS[program]], usual | dict(given)
+        )
+        for program, name, given, _ in CASES
+    }
 
 
 @pytest.mark.parametrize(
@@ -99,9 +101,9 @@ def ended(folder: Path) -> dict[tuple[str, str], EndedProgram]:
 def test_a_start_that_fails_is_one_line(ended, folder, program, name, said):
     done = ended[program, name]
     # That nobody could be asked whether the ledger is past a file is no part of it.
-    lines = [line for line in done.err.splitlines() if "can't ask the ledger" not in line]
-    assert (done.status, len(lines)) == (1, 1), done
+    lines = [line for line in done.stderr.splitlines() if "can't ask the ledger" not in line]
+    assert (done.returncode, len(lines)) == (1, 1), done
     assert said in lines[0]
-    assert "Traceback" not in done.err
-    assert SECRET not in done.err + done.out
+    assert "Traceback" not in done.stderr
+    assert SECRET not in done.stderr + done.stdout
     assert not list(folder.iterdir())

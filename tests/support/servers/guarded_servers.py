@@ -15,6 +15,7 @@ from compose.local.servers import free_port, start_nats
 from tests.support.events import TIME_MS
 from tests.support.servers.nats_logins import SECRET, seed, user_key
 from tests.support.service import get
+from tests.support.starting import start
 from tests.support.waiting import wait_for
 
 TEXT = (ROOT / "docs" / "security.md").read_text()
@@ -68,10 +69,7 @@ def environment(**more: str) -> dict[str, str]:
 
 def ran(environment: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """Run `python -m ...` to its end."""
-    return subprocess.run(
-        [sys.executable, "-m", *arguments],
-        env=os.environ | environment, capture_output=True, text=True, timeout=60, check=False,
-    )  # fmt: skip
+    return start(list(arguments), os.environ | environment)
 
 
 def give_rights(admin: redis.Redis, rights_of_all: Mapping[str, Sequence[str]]) -> None:

@@ -3,11 +3,10 @@
 import http.client
 import json
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager, suppress
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from tasks.ledger import summary
 from tasks.ledger.reader import LedgerReader
 from tasks.ledger.summary import LedgerSummary
 from tasks.settings import Settings
+from tests.support import starting
 from tests.support.waiting import wait_for
 
 POLL_S = 0.05
@@ -102,19 +102,17 @@ def deadletters(stack: Stack) -> list[bytes]:
 
 
 def backtested(files: Sequence[Path]) -> backtest.BacktestResult:
-    """Run the same strategies over the recordings in this process."""
-    return backtest.run(list(files), configuration.read(Settings().strategies_file))
+    """Run the same strategies over the recordings in this process; once, if they are those of another test."""
+    return _backtested(Settings().strategies_file, *((file, file.stat().st_mtime_ns) for file in files))
+
+
+@cache
+def _backtested(strategies: Path, *files: tuple[Path, int]) -> backtest.BacktestResult:
+    return backtest.run([file for file, _ in files], configuration.read(strategies))
 
 
 def command(stack: Stack, *words: str) -> str:
     """Run `python -m tasks WORDS` against the stack; return what it prints."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks", *words],
-        env=stack.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = starting.start(["tasks", *words], stack.environment)
     assert done.returncode == 0, done.stderr
     return done.stdout

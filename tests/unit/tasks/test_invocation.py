@@ -1,14 +1,13 @@
 """How commands are named in help and hints: as the program of this process was called."""
 
 import os
-import subprocess
 import sys
 from types import SimpleNamespace
 
 import pytest
 
-from compose.local.processes import ROOT
 from tasks import invocation
+from tests.support.starting import start
 
 
 def started(monkeypatch: pytest.MonkeyPatch, module: str, *, run: str = "", program: str = "pytest") -> None:
@@ -63,15 +62,7 @@ def test_a_text_names_commands_as_they_are_called_here(monkeypatch):
 def test_help_and_usage_errors_name_the_command_as_it_was_typed(arguments, run, said):
     environment = {name: value for name, value in os.environ.items() if name != invocation.VARIABLE}
     environment |= {invocation.VARIABLE: run} if run else {}
-    ended = subprocess.run(
-        [sys.executable, "-m", *arguments.split()],
-        cwd=ROOT,
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = start(arguments.split(), environment)
     assert said in ended.stdout + ended.stderr
 
 
@@ -88,15 +79,7 @@ def test_help_and_usage_errors_name_the_command_as_it_was_typed(arguments, run, 
     ],
 )
 def test_a_program_that_writes_files_is_asked_without_writing_any(tmp_path, module, option):
-    ended = subprocess.run(
-        [sys.executable, "-m", module, option],
-        cwd=tmp_path,
-        env=os.environ | {"PYTHONPATH": str(ROOT)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = start([module, option], os.environ, tmp_path)
     assert ended.returncode == (0 if option == "-h" else 2)
     assert "usage: " in (ended.stdout if option == "-h" else ended.stderr)
     assert list(tmp_path.iterdir()) == []

@@ -3,8 +3,6 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from collections.abc import Iterable, MutableMapping
 from contextlib import asynccontextmanager, nullcontext
 from functools import partial
@@ -26,6 +24,7 @@ from tasks.frames import model
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import Settings
 from tests.support.feeds import Listener, cancelled, envelope, listening, text, trade, until, write_recording
+from tests.support.starting import start
 from tests.support.waiting import HANGS_S
 
 #: Nothing listens there.
@@ -247,16 +246,7 @@ async def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked(
     ],
 )
 def test_what_goes_wrong_is_one_line_and_status_1(arguments, said):
-    environment = os.environ | {"NATS_URL": NOWHERE}
-
-    ended = subprocess.run(
-        [sys.executable, "-m", "ingest", *arguments],
-        env=environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    ended = start(["ingest", *arguments], os.environ | {"NATS_URL": NOWHERE})
 
     assert ended.returncode == 1
     errors = ended.stderr.splitlines()
@@ -267,16 +257,14 @@ def test_what_goes_wrong_is_one_line_and_status_1(arguments, said):
 
 @pytest.mark.parametrize("arguments", [["simulate", "--venue", "mars"], ["binance", "BTCUSDT", "--venue", "mars"]])
 def test_a_venue_that_a_feed_does_not_know_is_a_wrong_option(arguments):
-    command = [sys.executable, "-m", "ingest", *arguments]
-    ended = subprocess.run(command, capture_output=True, text=True, timeout=60, check=False)
+    ended = start(["ingest", *arguments], os.environ)
     assert ended.returncode == 2
     assert "'mars' is not one of" in " ".join(ended.stderr.split())
 
 
 @pytest.mark.parametrize("command", ["simulate", "replay", "binance", "record"])
 def test_each_help_has_an_example(command):
-    ended = subprocess.run(
-        [sys.executable, "-m", "ingest", command, "--help"], capture_output=True, text=True, timeout=60, check=True
-    )
+    ended = start(["ingest", command, "--help"], os.environ)
 
+    assert ended.returncode == 0
     assert f"Example: python -m ingest {command}" in " ".join(ended.stdout.split())

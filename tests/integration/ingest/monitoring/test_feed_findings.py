@@ -3,11 +3,10 @@
 import asyncio
 import json
 import os
-import subprocess
-import sys
 from typing import Any
 
 from tests.support.service import Ingest, ingest, publish
+from tests.support.starting import start
 from tests.support.waiting import wait_for
 
 TRADE = b'{"e":"trade","E":1723161255343,"s":"BTCUSDT","t":%d,"p":"61837.63","q":"0.02","T":1723161255342,"m":true,"M":true}'
@@ -25,13 +24,7 @@ def found(service: Ingest) -> dict[str, dict[str, str]]:
 
 
 def doctor(service: Ingest) -> list[dict[str, str]]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks", "doctor", "--json"],
-        env=os.environ | service.environment,
-        capture_output=True,
-        check=False,
-        timeout=60,
-    )
+    done = start(["tasks", "doctor", "--json"], os.environ | service.environment)
     return [json.loads(line) for line in done.stdout.splitlines()]
 
 

@@ -2,8 +2,6 @@
 
 import json
 import os
-import subprocess
-import sys
 
 import pytest
 import redis
@@ -12,6 +10,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.named_strategies import apply
 from tasks.ledger.configurations import ConfigurationStore, ConflictError
 from tests.support.service import Ingest, ingest
+from tests.support.starting import start
 from tests.support.waiting import wait_for
 
 
@@ -23,14 +22,7 @@ def service(nats_url, redis_url, namespace):
 
 
 def tasks(service: Ingest, *words: str) -> tuple[int, str]:
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks", "strategies", *words],
-        env=os.environ | service.environment,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = start(["tasks", "strategies", *words], os.environ | service.environment)
     return done.returncode, done.stdout + done.stderr
 
 

@@ -3,8 +3,6 @@
 import json
 import os
 import signal
-import subprocess
-import sys
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
@@ -23,6 +21,7 @@ from tasks.ops.doctor_probes import ask_nats, ask_port, ask_redis
 from tasks.settings import Settings
 from tests.support.ledger import dump
 from tests.support.service import ingest
+from tests.support.starting import start
 from tests.support.waiting import HANGS_S, wait_for
 
 
@@ -38,14 +37,7 @@ def stack() -> Iterator[Stack]:
 
 def examined(environment: Mapping[str, str], **other: str) -> tuple[int, list[dict[str, Any]]]:
     """Return exit status and findings."""
-    done = subprocess.run(
-        [sys.executable, "-m", "tasks", "doctor", "--json"],
-        env=os.environ | dict(environment) | other,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = start(["tasks", "doctor", "--json"], os.environ | dict(environment) | other)
     assert "Traceback" not in done.stderr
     return done.returncode, [json.loads(line) for line in done.stdout.splitlines()]
 
