@@ -84,10 +84,10 @@ def nothing_used(summary: LedgerSummary) -> str:
 
 
 def in_order(summary: LedgerSummary, took_s: float) -> dict[str, Any]:
-    """Return the summary's fields by name, with `seconds` before the digest."""
+    """Return the summary's fields by name, with `seconds` before the digests."""
     values = msgspec.to_builtins(summary)
-    digest = values.pop("digest")
-    return {**values, "seconds": round(took_s, 3), "digest": digest}
+    digests = {name: values.pop(name) for name in ("digest", "positions_digest")}
+    return {**values, "seconds": round(took_s, 3), **digests}
 
 
 def _cell(value: Any) -> str:

@@ -21,6 +21,7 @@ from tasks.events import AnyEvent
 from tasks.frames.model import RefusedFrame, SkippedFrame, StreamName
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
+from tasks.paper import positions_digest
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
@@ -43,6 +44,8 @@ class BacktestResult(msgspec.Struct):
     signals: dict[str, int]
     seconds: float
     digest: str
+    #: Of the paper accounts.
+    positions_digest: str
 
 
 class BacktestPart(NamedTuple):
@@ -141,6 +144,7 @@ class Backtest:
             signals=self.ledger.counts.by_label("signals"),
             seconds=round(took_s, 3),
             digest=self.digest(),
+            positions_digest=positions_digest(self.ledger.positions, self.ledger.accounts()),
         )
 
     def _take(self, line: recordings.RecordingLine, seq: int) -> None:

@@ -3,6 +3,9 @@
     [gate]                                            # for all strategies
     max_signals_per_hour = 720
 
+    [paper]                                           # the paper account, for all strategies
+    latency_ms = 50
+
     [pools.depth]
     kinds = ["depth"]
     [pools.depth.strategies.orderbook_skew]           # a built-in name, or "module:Class"
@@ -28,37 +31,69 @@ from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serial
 from tasks.configuration.gate import OPEN, Gate
 from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
+from tasks.paper import PaperTable
 from tasks.protocol.routing import Pool
 from tasks.settings import validation
 
-_RESERVED = ("gate", "symbols")
+_RESERVED = ("gate", "paper", "symbols")
 #: The name of a table as tomllib gives it, a tuple of keys; and a key that needs no quotes.
 _KEYS = re.compile(r"""\((?=['"]).*['"],?\)""")
 _BARE = re.compile(r"[\w-]+", re.ASCII)
 
 
+class SymbolConfiguration(BaseModel):
+    """What a strategy has of its own for one symbol."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    params: dict[str, Any] = {}
+    paper: PaperTable | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _apart(cls, table: Any) -> Any:
+        return _params_apart(table, ("paper",))
+
+    @model_serializer
+    def _together(self) -> dict[str, Any]:
+        return self.params | _dumped_paper(self.paper)
+
+
 class StrategyConfiguration(BaseModel):
-    """One strategy of a pool. In files its parameters stand beside `gate` and `symbols`."""
+    """One strategy of a pool. In files its parameters stand beside `gate`, `paper` and `symbols`."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     params: dict[str, Any] = {}
     gate: Gate = OPEN
-    #: Parameters that differ for a symbol.
-    symbols: dict[str, dict[str, Any]] = {}
+    #: Terms of the paper account that differ for it.
+    paper: PaperTable | None = None
+    #: What differs for a symbol: in files its parameters stand beside `paper`.
+    symbols: dict[str, SymbolConfiguration] = {}
 
     @model_validator(mode="before")
     @classmethod
     def _apart(cls, table: Any) -> Any:
-        if not isinstance(table, dict):
-            return table
-        params = {name: value for name, value in table.items() if name not in _RESERVED}
-        return {"params": params} | {name: table[name] for name in _RESERVED if name in table}
+        return _params_apart(table, _RESERVED)
 
     @model_serializer
     def _together(self) -> dict[str, Any]:
-        rest = {"gate": self.gate.model_dump(exclude_defaults=True), "symbols": self.symbols}
-        return self.params | {name: value for name, value in rest.items() if value}
+        symbols = {symbol: each.model_dump() for symbol, each in self.symbols.items()}
+        rest = {"gate": self.gate.model_dump(exclude_defaults=True), "symbols": symbols}
+        return self.params | {name: value for name, value in rest.items() if value} | _dumped_paper(self.paper)
+
+
+def _params_apart(table: Any, reserved: tuple[str, ...]) -> Any:
+    """Put what has no reserved name of its own under `params`."""
+    if not isinstance(table, dict):
+        return table
+    params = {name: value for name, value in table.items() if name not in reserved}
+    return {"params": params} | {name: table[name] for name in reserved if name in table}
+
+
+def _dumped_paper(table: PaperTable | None) -> dict[str, Any]:
+    """Return the table under its name; an empty one stays, because its presence says something."""
+    return {} if table is None else {"paper": table.model_dump(mode="json", exclude_none=True)}
 
 
 class PoolConfiguration(BaseModel):
@@ -82,6 +117,8 @@ class Configuration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gate: Gate = OPEN
+    #: Terms of the paper account; None: there is none, unless a strategy has terms of its own.
+    paper: PaperTable | None = None
     pools: Annotated[
         dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], PoolConfiguration], Field(min_length=1)
     ]

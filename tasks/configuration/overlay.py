@@ -16,11 +16,12 @@ from tasks.configuration.gate import Gate
 from tasks.configuration.model import Configuration, check
 from tasks.errors import SettingsError
 
-#: Stands for all strategies; only gates can be set for all.
+#: Stands for all strategies; only gates and the terms of the paper account can be set for all.
 ALL = "all"
 _GATE = "gate."
+_PAPER = "paper."
 _IN_POOL = re.compile(r"pools\.(?P<pool>\w+)\.strategies\.")
-_TABLES = ("gate", "symbols")
+_TABLES = ("gate", "paper", "symbols")
 
 
 class RuntimeValue(msgspec.Struct, frozen=True):
@@ -55,8 +56,8 @@ class RuntimeValue(msgspec.Struct, frozen=True):
 
     @property
     def is_switch(self) -> bool:
-        """Whether it belongs to a gate, so that no strategy has to accept it."""
-        return self.key.startswith(_GATE) or not self.strategy
+        """Whether it belongs to a gate, a pool or the paper account, so that no strategy has to accept it."""
+        return self.key.startswith((_GATE, _PAPER)) or not self.strategy
 
     def named(self, key: str, signal_name: str) -> bool:
         """Whether `key` is its label, with either name of the strategy, its path in the file, or a prefix of them."""
@@ -104,21 +105,29 @@ def format_value(value: Any) -> str:
 
 def of_strategy(name: str, values: dict[str, Any], pool: str = "", symbol: str = "") -> Overlay:
     """Return assignments (`gate.X` is the gate's X) as values of a strategy, or of `all`. Raises SettingsError."""
-    if name == ALL and (symbol or pool or not all(key.startswith(_GATE) for key in values)):
-        raise SettingsError("for all strategies only gates can be set: gate.killed=true")
+    if name == ALL and (symbol or pool or not all(key.startswith((_GATE, _PAPER)) for key in values)):
+        raise SettingsError(
+            "for all strategies only gates and the paper account can be set: gate.killed=true, paper.latency_ms=80"
+        )
     return tuple(_of_strategy(name, key, value, pool, symbol) for key, value in values.items())
 
 
 def _of_strategy(name: str, key: str, value: Any, pool: str, symbol: str) -> RuntimeValue:
     if key.startswith("symbols.") and key.count(".") > 1:
         # A symbol may hold dots, the name of a parameter none.
-        symbol, _, key = key.removeprefix("symbols.").rpartition(".")
+        within, dot, term = key.removeprefix("symbols.").partition(f".{_PAPER}")
+        symbol, key = (within, f"{_PAPER}{term}") if dot else _last_apart(within)
     if key in _TABLES or key.startswith("symbols."):
         raise SettingsError(f"{key} is a table: set what is in it, such as gate.killed=true or levels=5 for a symbol")
     if key.startswith(_GATE):
         # A gate is one for all symbols.
         return RuntimeValue(name, pool, "", key, _but_default(key, value))
     return RuntimeValue(name, pool, symbol, key, value)
+
+
+def _last_apart(path: str) -> tuple[str, str]:
+    before, _, last = path.rpartition(".")
+    return before, last
 
 
 def _but_default(key: str, value: Any) -> Any:
@@ -256,9 +265,9 @@ def _put(place: dict[str, Any], value: RuntimeValue) -> None:
         inner[last] = value.value
         return
     inner.pop(last, None)
-    # An empty table has no effect.
+    # An empty table has no effect, but that of the paper account: it opens the account.
     for table, part in zip(reversed(tables[:-1]), reversed(path), strict=True):
-        if not table[part]:
+        if not table[part] and part != "paper":
             del table[part]
 
 

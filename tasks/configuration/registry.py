@@ -12,10 +12,11 @@ from pydantic_core import ErrorDetails
 from tasks import settings
 from tasks.bars.spec import parse_all
 from tasks.configuration import import_path
-from tasks.configuration.bound_strategy import BoundStrategy
+from tasks.configuration.bound_strategy import BoundStrategy, PaperBinding
 from tasks.configuration.gate import Gate
 from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration
 from tasks.errors import SettingsError
+from tasks.paper import PaperTable, fills, resolve
 from tasks.settings import validation
 from tasks.strategy import AnyStrategy, Strategy, has_bars, looks_at
 
@@ -81,7 +82,8 @@ def build(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
         strategies: list[BoundStrategy] = []
         for name, chosen in sorted(pool.strategies.items()):
             try:
-                strategy = _bind(name, chosen, configuration.gate_of(pool_name, name))
+                paper = _paper(configuration.paper, pool, chosen)
+                strategy = _bind(name, chosen, configuration.gate_of(pool_name, name), paper)
             except SettingsError as error:
                 found = str(error).splitlines()
             else:
@@ -142,11 +144,23 @@ def _no_such_strategy(name: str, pool: str, carried: Mapping[str, str]) -> str:
     )
 
 
-def _bind(name: str, chosen: StrategyConfiguration, gate: Gate) -> BoundStrategy:
+def _paper(common: PaperTable | None, pool: PoolConfiguration, chosen: StrategyConfiguration) -> PaperBinding | None:
+    """Return the paper account of a strategy; None: it has none."""
+    of_symbols = {symbol: each.paper for symbol, each in chosen.symbols.items() if each.paper is not None}
+    binding = PaperBinding(
+        fills.price_kind(pool.kinds),
+        resolve([common, chosen.paper]),
+        {symbol: resolve([common, chosen.paper, table]) for symbol, table in of_symbols.items()},
+    )
+    return binding if binding.is_open else None
+
+
+def _bind(name: str, chosen: StrategyConfiguration, gate: Gate, paper: PaperBinding | None) -> BoundStrategy:
     """Return a strategy behind its gate, with other parameters for some symbols. Raises SettingsError."""
     faults: list[str] = []
     made: dict[str, AnyStrategy] = {}
-    for symbol, params in {"": {}, **chosen.symbols}.items():
+    of_symbols = {symbol: each.params for symbol, each in chosen.symbols.items()}
+    for symbol, params in {"": {}, **of_symbols}.items():
         try:
             made[symbol] = create(name, chosen.params | params)
         except SettingsError as error:
@@ -154,7 +168,7 @@ def _bind(name: str, chosen: StrategyConfiguration, gate: Gate) -> BoundStrategy
     if faults:
         # A fault of the common parameters is one of every symbol's too: it is said once.
         raise SettingsError("\n".join(fault for fault in faults if fault.partition(": ")[2] not in faults))
-    return BoundStrategy.of(made.pop(""), gate, made)
+    return BoundStrategy.of(made.pop(""), gate, made, paper)
 
 
 def _misfits(

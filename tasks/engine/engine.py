@@ -13,8 +13,9 @@ from typing import NamedTuple, Protocol
 import msgspec
 
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine import strategy_run
+from tasks.engine import paper_run, strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
+from tasks.engine.paper_run import PaperRun
 from tasks.engine.strategy_run import StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
@@ -52,23 +53,27 @@ DEFAULT = RunOptions()
 
 
 class _FieldNames(NamedTuple):
-    """The ledger's field names of the record of a stream of events and of each strategy's state."""
+    """The ledger's field names of the record of a stream of events, and of each strategy's state and paper account."""
 
     record: str
     states: tuple[str, ...]
+    #: Empty where a strategy has no account.
+    accounts: tuple[str, ...]
 
 
 @lru_cache(maxsize=8_192)
 def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrategy, ...]) -> _FieldNames:
     states = tuple(strategy_run.field(venue, symbol, each.strategy) for each in strategies)
-    return _FieldNames(records.named(venue, symbol, kind), states)
+    accounts = tuple(paper_run.field(venue, symbol, each.strategy) if each.paper else "" for each in strategies)
+    return _FieldNames(records.named(venue, symbol, kind), states, accounts)
 
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
-    """Return the names of the records and states that a `BatchRun` needs, each once."""
+    """Return the names of the records, states and accounts that a `BatchRun` needs, each once."""
     several = tuple(strategies)
     named = [_names(event.venue, event.symbol, event.kind, several) for event in events]
-    return tuple(dict.fromkeys(chain((each.record for each in named), *(each.states for each in named))))
+    wanted = chain((each.record for each in named), *(each.states + each.accounts for each in named))
+    return tuple(name for name in dict.fromkeys(wanted) if name)
 
 
 class BatchRun:
@@ -90,6 +95,8 @@ class BatchRun:
         #: The events that each record took.
         self._taken: dict[str, list[AnyEvent]] = {}
         self._states: dict[str, StrategyRun] = {}
+        self._has_accounts = any(each.paper for each in self._strategies)
+        self._accounts: dict[str, PaperRun] = {}
         self._clock_ns, self._is_fatal = options.clock_ns, options.is_fatal
         self._progress: RunProgress = [0, 0] if options.progress is None else options.progress
         self._excluded = options.excluded if options.excluded != NOTHING else None
@@ -110,7 +117,19 @@ class BatchRun:
         outcome.counts.add("gaps", by=self._gaps)
         outcome.fields = {name: records.pack(record) for name, record in self._records.items()}
         outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
+        self._save_accounts()
         return outcome
+
+    def _save_accounts(self) -> None:
+        outcome = self._outcome
+        for name, account in self._accounts.items():
+            if account.changed:
+                outcome.fields[name] = account.pack()
+            for closed in account.closed:
+                outcome.positions.append(closed.pack())
+                outcome.counts.add("positions", closed.strategy)
+            for reason in account.unfilled:
+                outcome.counts.add("unfilled", reason)
 
     def _saved(self, run: StrategyRun) -> bytes:
         try:
@@ -124,7 +143,7 @@ class BatchRun:
             return run.pack()
 
     def _take(self, event: AnyEvent) -> None:
-        name, states = _names(event.venue, event.symbol, event.kind, self._strategies)
+        name, states, accounts = _names(event.venue, event.symbol, event.kind, self._strategies)
         record = self._records.get(name)
         if record is None:
             record = self._records[name] = self._record(name, event)
@@ -139,6 +158,8 @@ class BatchRun:
             self._applied += 1
             self._gaps += record.gaps - gaps
             self._note_configuration(record, event)
+            if self._has_accounts:
+                self._advance_accounts(event, accounts)
             if self._clock_ns is None:
                 for strategy, state_name in zip(self._strategies, states, strict=True):
                     self._run_strategy(event, strategy, state_name)
@@ -168,6 +189,20 @@ class BatchRun:
         }
         self._outcome.audit.append(msgspec.json.encode(line))
 
+    def _advance_accounts(self, event: AnyEvent, names: Sequence[str]) -> None:
+        """Give the event to the paper accounts: it is the market's, whatever the strategies make of it."""
+        for strategy, name in zip(self._strategies, names, strict=True):
+            if name:
+                account = self._accounts.get(name) or self._account(event, strategy, name)
+                if event.symbol in account.symbols:
+                    account.advance(event)
+
+    def _account(self, event: AnyEvent, strategy: BoundStrategy, name: str) -> PaperRun:
+        account = self._accounts[name] = PaperRun(strategy, self._held.get(name), self._config_version)
+        if account.unusable:
+            self._record_unreadable(name, account.unusable, event, strategy.name)
+        return account
+
     def _run_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
         spent_ns, began_ns, progress = self._outcome.spent_ns, clock_ns(), self._progress
         progress[0] = event.seq
@@ -196,6 +231,8 @@ class BatchRun:
             return
         if said.signals:
             self._outcome.signals += said.signals
+            if strategy.paper:
+                self._accounts[paper_run.field(event.venue, event.symbol, strategy.strategy)].submit(said.signals, event)
             self._outcome.counts.add("signals", strategy.name, by=len(said.signals))
             self._outcome.actions.update((strategy.name, action) for action in said.actions)
         if said.held:

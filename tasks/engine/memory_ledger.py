@@ -25,6 +25,7 @@ class MemoryLedger:
         self.fields: defaultdict[str, dict[str, bytes]] = defaultdict(dict)
         #: In the order of the commits.
         self.signals: list[bytes] = []
+        self.positions: list[bytes] = []
         self.letters: list[bytes] = []
         self.audit: list[bytes] = []
         self.counts = Counts()
@@ -42,6 +43,7 @@ class MemoryLedger:
         outcome = run.finish(events)
         stored.update(outcome.fields)
         self.signals += outcome.signals
+        self.positions += outcome.positions
         self.letters += outcome.letters
         self.audit += outcome.audit
         self.counts.update(outcome.counts)
@@ -52,7 +54,7 @@ class MemoryLedger:
 
         So a long run stays small; there is no digest after it.
         """
-        taken, self.signals, self.letters, self.audit = self.signals, [], [], []
+        taken, self.signals, self.positions, self.letters, self.audit = self.signals, [], [], [], []
         return taken
 
     def add(self, other: "MemoryLedger") -> None:
@@ -60,9 +62,17 @@ class MemoryLedger:
         for pool, fields in other.fields.items():
             self.fields[pool].update(fields)
         self.signals += other.signals
+        self.positions += other.positions
         self.letters += other.letters
         self.audit += other.audit
         self.counts.update(other.counts)
+
+    def accounts(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield every paper account with its pool and field name, packed."""
+        for pool, fields in self.fields.items():
+            for name, packed in fields.items():
+                if name.startswith("paper:"):
+                    yield pool, name, packed
 
     def records(self) -> Iterator[tuple[str, str, records.Record]]:
         """Yield every record with its pool and field name, as the digest takes them."""

@@ -6,13 +6,15 @@ Keys, each behind the namespace:
                              that it has read from a stream
     lease:0          string  nonce of the process that leads this shard; runs out by itself
     layout           string  JSON: how many shards, and how many partitions each pool has
-    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew → msgpack;
+    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew,
+                             paper:spot:BTCUSDT:orderbook_skew → msgpack;
                              resets → how often states were reset or seeded; ended:configuration → JSON: which strategies
                              ended their process under it
     starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended;
                              strike|event|strategy → how often the process ended there
     signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
     signals:held     stream  JSON of what the gate held back: reason and signal
+    positions        stream  JSON of each position that a paper account closed
     deadletters      stream  JSON
     audit            stream  JSON: which configuration a record went on under, from which event
     resets           stream  JSON: which states were reset or seeded, by whom, why and from which files; in a second
@@ -44,6 +46,7 @@ class LedgerKeys:
         self.namespace = namespace
         self.signals = f"{namespace}:signals"
         self.held = f"{namespace}:signals:held"
+        self.positions = f"{namespace}:positions"
         self.deadletters = f"{namespace}:deadletters"
         self.audit = f"{namespace}:audit"
         self.resets = f"{namespace}:resets"

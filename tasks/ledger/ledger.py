@@ -26,6 +26,8 @@ from tasks.protocol.strikes import NOTHING, ExcludedEvents, find_excluded, strik
 from tasks.settings import Settings
 
 STARTS_EXPIRE_S = 3600
+#: So many closed positions the ledger keeps, the newest.
+POSITIONS_KEPT = 1_000_000
 
 Committed = Literal["committed", "repeat", "epoch", "position", "reset"]
 
@@ -57,8 +59,9 @@ Arguments = tuple[list[str], list[bytes | str | int]]
 def commit_arguments(keys: LedgerKeys, worked: Sequence[Worked]) -> Arguments:
     """Return what `commit.lua` takes. All batches are of one shard."""
     names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
+    names += [keys.positions]
     names += keys.of_batches(batch for batch, *_ in worked)
-    return names, [keys.notices, dead_letters.KEEP, pack([_parts(*each) for each in worked])]
+    return names, [keys.notices, dead_letters.KEEP, POSITIONS_KEPT, pack([_parts(*each) for each in worked])]
 
 
 def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
@@ -68,7 +71,7 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
     counters = ["batches", 1, *chain.from_iterable(outcome.counts.stored().items())]
     fields = ((name, string(value)) for name, value in outcome.fields.items())
     signals = zip(map(string, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
-    streams = [list(map(string, entries)) for entries in (outcome.held, outcome.letters, outcome.audit)]
+    streams = [list(map(string, entries)) for entries in (outcome.held, outcome.letters, outcome.audit, outcome.positions)]
     return [
         epoch, lane_field(batch.lane), str(batch.prev or ""), to, notice, resets.decode(),
         list(chain.from_iterable(fields)), list(chain.from_iterable(signals)), *streams, counters,

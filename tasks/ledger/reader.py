@@ -12,6 +12,7 @@ from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, Trimme
 from tasks.frames.symbols import symbol_of
 from tasks.ledger import pager
 from tasks.ledger.keys import LedgerKeys
+from tasks.paper import positions_digest
 from tasks.protocol.counters import Counts
 from tasks.protocol.digest import digest_line, digest_of_lines
 from tasks.protocol.records import Record, unpack
@@ -66,15 +67,23 @@ class LedgerReader:
 
     def records(self) -> Iterator[tuple[str, str, Record]]:
         """Yield (pool, field, record) of every record. Raises LedgerError: one can't be read."""
+        for pool, field, packed in self._fields("record:*"):
+            try:
+                record = unpack(packed)
+            except UNREADABLE as error:
+                raise LedgerError(f"{field!r} in pool {pool} can't be read: {error}") from None
+            yield pool, field, record
+
+    def accounts(self) -> Iterator[tuple[str, str, bytes]]:
+        """Yield (pool, field, packed state) of every paper account."""
+        yield from self._fields("paper:*")
+
+    def _fields(self, pattern: str) -> Iterator[tuple[str, str, bytes]]:
         prefix = self.keys.pool("")
         for key in self.client.scan_iter(match=f"{prefix}*", count=CHUNK):
             pool = key.decode().removeprefix(prefix)
-            for field, packed in self.client.hscan_iter(key, match="record:*", count=CHUNK):
-                try:
-                    record = pool, field.decode(), unpack(packed)
-                except UNREADABLE as error:
-                    raise LedgerError(f"{field!r} in pool {pool} can't be read: {error}") from None
-                yield record
+            for field, packed in self.client.hscan_iter(key, match=pattern, count=CHUNK):
+                yield pool, field.decode(errors="replace"), packed
 
     def symbols(self) -> set[str]:
         """Return every symbol of which an event was ever given to a strategy."""
@@ -103,11 +112,32 @@ class LedgerReader:
         Raises TrimmedError when signals are missing, UnreadableEntryError or LedgerError when something is no signal or
         no record.
         """
-        if self.client.exists(self.keys.signals):
-            about = self.client.xinfo_stream(self.keys.signals)
-            if about["entries-added"] != about["length"]:
-                raise TrimmedError
+        self._refuse_trimmed(self.keys.signals)
         return digest_of_lines(self._lines(), self.records())
+
+    def positions(self) -> Iterator[bytes]:
+        """Yield every closed position that the stream holds, oldest first."""
+        for _, packed in self.entries(self.keys.positions, b"position"):
+            yield packed
+
+    def positions_digest(self) -> str:
+        """Return the digest of the paper accounts.
+
+        Raises TrimmedError when closed positions are missing, and LedgerError when something is no position or account.
+        """
+        self._refuse_trimmed(
+            self.keys.positions, "the stream of closed positions was trimmed, so there is no digest of all of them"
+        )
+        try:
+            return positions_digest(self.positions(), self.accounts())
+        except _NO_SIGNAL as error:
+            raise LedgerError(f"the paper accounts can't be read: {error}") from None
+
+    def _refuse_trimmed(self, stream: str, refusal: str | None = None) -> None:
+        if self.client.exists(stream):
+            about = self.client.xinfo_stream(stream)
+            if about["entries-added"] != about["length"]:
+                raise TrimmedError(refusal)
 
     def _lines(self) -> Iterator[tuple[int, str, bytes]]:
         for name, packed in self.entries(self.keys.signals, b"signal"):

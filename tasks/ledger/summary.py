@@ -25,6 +25,8 @@ class LedgerSummary(msgspec.Struct):
     signals: dict[str, int]
     latency_ms: dict[str, float | None]
     digest: str
+    #: Of the paper accounts.
+    positions_digest: str
 
 
 def read(settings: Settings) -> LedgerSummary:
@@ -46,4 +48,5 @@ def read(settings: Settings) -> LedgerSummary:
         signals=counters.by_label("signals"),
         latency_ms={f"p{percent}": latency.quantile_ms(latencies, percent / 100) for percent in (50, 99)},
         digest=reader.digest(),
+        positions_digest=reader.positions_digest(),
     )

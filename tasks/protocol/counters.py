@@ -38,6 +38,8 @@ CounterName = Literal[
     "condemned",
     "signals",  # by strategy
     "errors",  # by strategy
+    "positions",  # closed by the paper account, by strategy
+    "unfilled",  # signals that became no order of the paper account, or only in part; by reason
 ]
 
 

@@ -23,6 +23,8 @@ class Outcome(msgspec.Struct):
     counts: Counts
     #: What the gate held back: JSON of reason and signal.
     held: list[bytes] = []
+    #: What the paper accounts closed: JSON of each position.
+    positions: list[bytes] = []
     #: How many signals by strategy and action.
     actions: Counter[tuple[str, str]] = msgspec.field(default_factory=Counter)
     #: Nanoseconds that each strategy took, by name.

@@ -1,0 +1,29 @@
+"""The paper account: what signals would have earned, order by order, on the events that a strategy's pool takes.
+
+Pure, and the same live and in the backtest. The configuration names its terms, the engine gives it events and signals,
+and its state is committed beside the strategy's. What it can't know is told in docs/paper.md.
+"""
+
+from tasks.paper.account import PaperContext, advance, submit
+from tasks.paper.digest import positions_digest
+from tasks.paper.state import PaperOrder, PaperState, SymbolAccount
+from tasks.paper.terms import PaperTable, PaperTerms, resolve
+
+__all__ = [
+    "PaperContext",
+    "PaperOrder",
+    "PaperState",
+    "PaperTable",
+    "PaperTerms",
+    "SymbolAccount",
+    "account",
+    "advance",
+    "closed_position",
+    "digest",
+    "fills",
+    "positions_digest",
+    "resolve",
+    "state",
+    "submit",
+    "terms",
+]
