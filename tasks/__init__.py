@@ -23,6 +23,7 @@ __all__ = [
     "invocation",
     "ledger",
     "ops",
+    "paper",
     "protocol",
     "research",
     "settings",

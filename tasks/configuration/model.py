@@ -92,7 +92,7 @@ def _params_apart(table: Any, reserved: tuple[str, ...]) -> Any:
 
 
 def _dumped_paper(table: PaperTable | None) -> dict[str, Any]:
-    """Return the table under its name; an empty one stays, because its presence says something."""
+    """Return the table under its name; an empty one stays, because it opens the account."""
     return {} if table is None else {"paper": table.model_dump(mode="json", exclude_none=True)}
 
 

@@ -19,6 +19,7 @@ __all__ = [
     "fields",
     "gate_history",
     "memory_ledger",
+    "paper_run",
     "signal_message",
     "strategy_run",
 ]

@@ -232,7 +232,9 @@ class BatchRun:
         if said.signals:
             self._outcome.signals += said.signals
             if strategy.paper:
-                self._accounts[paper_run.field(event.venue, event.symbol, strategy.strategy)].submit(said.signals, event)
+                self._accounts[paper_run.field(event.venue, event.symbol, strategy.strategy)].submit(
+                    said.signals, event
+                )
             self._outcome.counts.add("signals", strategy.name, by=len(said.signals))
             self._outcome.actions.update((strategy.name, action) for action in said.actions)
         if said.held:

@@ -71,7 +71,9 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
     counters = ["batches", 1, *chain.from_iterable(outcome.counts.stored().items())]
     fields = ((name, string(value)) for name, value in outcome.fields.items())
     signals = zip(map(string, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
-    streams = [list(map(string, entries)) for entries in (outcome.held, outcome.letters, outcome.audit, outcome.positions)]
+    streams = [
+        list(map(string, entries)) for entries in (outcome.held, outcome.letters, outcome.audit, outcome.positions)
+    ]
     return [
         epoch, lane_field(batch.lane), str(batch.prev or ""), to, notice, resets.decode(),
         list(chain.from_iterable(fields)), list(chain.from_iterable(signals)), *streams, counters,

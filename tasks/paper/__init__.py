@@ -1,6 +1,6 @@
 """The paper account: what signals would have earned, order by order, on the events that a strategy's pool takes.
 
-Pure, and the same live and in the backtest. The configuration names its terms, the engine gives it events and signals,
+Pure, and the same live and in the backtest. The configuration uses its terms; the engine gives it events and signals,
 and its state is committed beside the strategy's. What it can't know is told in docs/paper.md.
 """
 

@@ -1,4 +1,4 @@
-"""The account of one strategy: orders on their way, open positions, what closed ones earned. Pure.
+"""The account of one strategy: pending orders, open positions, what closed ones earned. Pure.
 
 At each event of a symbol, before the strategy sees it: funding; then stop and target, which wait at the exchange; then
 the orders that have arrived, in their order; then the longest holding time. An order opens a position where there is
@@ -16,7 +16,7 @@ from tasks.paper.fills import MarketQuote, OrderFill, quote, spend, trade
 from tasks.paper.state import OpenPosition, PaperOrder, SymbolAccount
 from tasks.paper.terms import PaperTerms
 
-#: More orders on their way are a strategy that has lost its way.
+#: More pending orders of a symbol are those of a strategy gone wrong.
 MAX_ORDERS = 16
 
 #: Why a signal became no order, or an order no position, or a smaller one.
@@ -61,7 +61,7 @@ def advance(account: SymbolAccount, event: AnyEvent, context: PaperContext) -> S
     prices = quote(event, context.terms.slippage_bps)
     if prices is None:
         return None
-    step = _Step(account, event, prices, context)
+    step = _SymbolStep(account, event, prices, context)
     step.run()
     return step.done
 
@@ -76,7 +76,7 @@ def _fund(account: SymbolAccount, event: MarkPrice) -> None:
     account.funding_rate, account.next_funding_ms = event.funding_rate, event.next_funding_ms
 
 
-class _Step:
+class _SymbolStep:
     """One event of an account."""
 
     def __init__(self, account: SymbolAccount, event: AnyEvent, prices: MarketQuote, context: PaperContext) -> None:

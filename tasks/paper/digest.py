@@ -14,8 +14,8 @@ def positions_digest(positions: Iterable[bytes], accounts: Iterable[tuple[str, s
     """Return the digest of closed positions (JSON) and accounts (pool, field in the ledger, packed).
 
     SHA-256 over every closed position, sorted by when it was closed, id and bytes, a line each without the fields that
-    may differ between equal runs; then a line per pool, strategy and symbol, sorted, with what its account holds: orders
-    on their way, open position, totals. Raises UnusableStateError and msgspec.MsgspecError.
+    may differ between equal runs; then a line per pool, strategy and symbol, sorted, with what its account holds: pending
+    orders, open position, totals. Raises UnusableStateError and msgspec.MsgspecError.
     """
     sha = hashlib.sha256()
     for _, _, line in sorted(map(_position_line, positions)):

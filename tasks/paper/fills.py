@@ -54,8 +54,8 @@ def quote(event: AnyEvent, slippage_bps: float) -> MarketQuote | None:
 
 def _around(price: float, slippage_bps: float) -> MarketQuote:
     """Return prices that are the worse by the slippage, for any quantity."""
-    away = price * slippage_bps / 1e4
-    return MarketQuote(((price - away, math.inf),), ((price + away, math.inf),), price, price)
+    slippage = price * slippage_bps / 1e4
+    return MarketQuote(((price - slippage, math.inf),), ((price + slippage, math.inf),), price, price)
 
 
 def spend(levels: Iterable[Level], notional: float) -> OrderFill:

@@ -12,7 +12,7 @@ VERSION = 1
 
 
 class PaperOrder(msgspec.Struct, array_like=True, frozen=True):
-    """A signal on its way to the market."""
+    """A signal that was sent to the market and has not arrived there."""
 
     signal_id: str
     action: Action

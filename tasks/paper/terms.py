@@ -1,6 +1,6 @@
 """The terms of the paper account: latency, slippage, fees. Pure.
 
-    [paper]                                            # its presence opens the account, for all strategies
+    [paper]                                            # this table opens the account, for all strategies
     latency_ms = 50
     [paper.fees_bps.usdm]
     taker = 5.0
@@ -63,7 +63,6 @@ OTHER_FEES = VenueFees(10.0, 10.0)
 class PaperTerms(msgspec.Struct, frozen=True):
     """The terms of one strategy and symbol."""
 
-    enabled: bool = True
     latency_ms: float = 50.0
     slippage_bps: float = 1.0
     #: None: no limit.
@@ -86,5 +85,6 @@ def resolve(tables: Iterable[PaperTable | None]) -> PaperTerms | None:
         for venue, of_venue in own.pop("fees_bps", {}).items():
             fees[venue] = fees.get(venue, msgspec.structs.asdict(OTHER_FEES)) | of_venue
         said |= own
-    terms = PaperTerms(**said, fees_bps={venue: VenueFees(**of_venue) for venue, of_venue in fees.items()})
-    return terms if present and terms.enabled else None
+    if not present or not said.pop("enabled", True):
+        return None
+    return PaperTerms(**said, fees_bps={venue: VenueFees(**of_venue) for venue, of_venue in fees.items()})

@@ -19,7 +19,7 @@ from compose.local.servers import HOST, free_port, start_nats
 from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import LedgerReader
 from tests.support.service import get
-from tests.support.stacks.pipeline import backtested, deadletters, finish, lasting, replay, running
+from tests.support.stacks.pipeline import backtested, deadletters, digests, finish, lasting, replay, running
 from tests.support.waiting import wait_for
 
 STREAM = "FRAMES"
@@ -60,7 +60,7 @@ def test_two_shards_give_the_signals_of_one_and_each_frame_is_counted_once(recor
         0,
         [],
     )
-    assert live.digest == expected.digest
+    assert digests(live) == digests(expected)
 
 
 @pytest.mark.slow
@@ -87,7 +87,7 @@ def test_a_killed_shard_resumes_where_it_stood_and_the_other_does_not_wait(recor
         live = finish(stack)
         letters = deadletters(stack)
     assert (live.frames, live.dropped, live.repeats, letters) == (expected.frames, {}, 0, [])
-    assert live.digest == expected.digest
+    assert digests(live) == digests(expected)
 
 
 @contextmanager
@@ -152,4 +152,4 @@ def test_killing_each_leader_of_a_replicated_stream_changes_no_signal(
             live = finish(stack)
             letters = deadletters(stack)
     assert (live.frames, live.dropped, live.repeats, letters) == (expected.frames, {}, 0, [])
-    assert live.digest == expected.digest
+    assert digests(live) == digests(expected)

@@ -262,5 +262,5 @@ def run_case(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
     # What came in after the fault is whole, whatever went with it.
     assert not lost - set(verdict.expected(halves[:1]).events if lossy else ()), said
     if not lossy and not case.forgets:
-        assert (live.digest, live.dropped) == (whole.digest, {}), said
+        assert (live.digest, live.positions_digest, live.dropped) == (whole.digest, whole.positions_digest, {}), said
     return row

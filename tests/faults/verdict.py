@@ -54,6 +54,7 @@ class Expected(NamedTuple):
     """What one process makes of the recordings."""
 
     digest: str
+    positions_digest: str
     events: tuple[Event, ...]
 
 
@@ -62,7 +63,7 @@ def expected(files: tuple[Path, ...]) -> Expected:
     """Run the backtest."""
     test = backtest.Backtest(configuration.read(STRATEGIES))
     result = test.run(recordings.merge(files))
-    return Expected(result.digest, tuple(_witnessed(test.ledger.signals)))
+    return Expected(result.digest, result.positions_digest, tuple(_witnessed(test.ledger.signals)))
 
 
 def repeated(events: Sequence[Event]) -> int:

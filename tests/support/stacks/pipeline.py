@@ -111,6 +111,11 @@ def _backtested(strategies: Path, *files: tuple[Path, int]) -> backtest.Backtest
     return backtest.run([file for file, _ in files], configuration.read(strategies))
 
 
+def digests(run: backtest.BacktestResult | LedgerSummary) -> tuple[str, str]:
+    """Return the digest of signals and records and that of the paper accounts."""
+    return run.digest, run.positions_digest
+
+
 def command(stack: Stack, *words: str) -> str:
     """Run `python -m tasks WORDS` against the stack; return what it prints."""
     done = starting.start(["tasks", *words], stack.environment)

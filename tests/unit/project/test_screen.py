@@ -21,6 +21,7 @@ SUMMARY = LedgerSummary(
     signals={"wide": 1},
     latency_ms={"p50": 1.5, "p99": None},
     digest="d" * 64,
+    positions_digest="e" * 64,
 )
 
 
@@ -64,8 +65,12 @@ def test_a_line_of_the_demo_keeps_its_brackets(capsys):
     assert capsys.readouterr().out == "[bold]not markup\n"
 
 
-def test_the_json_object_has_the_seconds_before_the_digest():
-    assert list(in_order(SUMMARY, 1.23456).items())[-2:] == [("seconds", 1.235), ("digest", "d" * 64)]
+def test_the_json_object_has_the_seconds_before_the_digests():
+    assert list(in_order(SUMMARY, 1.23456).items())[-3:] == [
+        ("seconds", 1.235),
+        ("digest", "d" * 64),
+        ("positions_digest", "e" * 64),
+    ]
 
 
 def test_with_json_only_the_object_goes_to_standard_output(capsys):
@@ -86,12 +91,12 @@ MANY = {f"a_strategy_of_mine_{number}": number for number in range(5)}
 @pytest.mark.parametrize(
     "row",
     [
-        "  frames      12",
-        "  skipped     ack 2",
-        "  errors      boom 2",
-        "  dropped     none",
-        f"  signals     {', '.join(f'{name} {count}' for name, count in MANY.items())}",
-        f"  digest      {'d' * 64}",
+        "  frames            12",
+        "  skipped           ack 2",
+        "  errors            boom 2",
+        "  dropped           none",
+        f"  signals           {', '.join(f'{name} {count}' for name, count in MANY.items())}",
+        f"  digest            {'d' * 64}",
     ],
 )
 def test_each_row_of_the_summary_is_one_line_without_trailing_spaces(capsys, row):

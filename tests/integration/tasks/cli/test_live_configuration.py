@@ -88,7 +88,8 @@ def test_a_symbol_of_any_spelling_can_be_set_shown_and_taken_back(
     assert f"symbols.{symbol}.levels: default → 7" in run("set", "orderbook_skew", "levels=7", "--symbol", symbol)
     assert f"symbols.{symbol}.levels: 7 → 9" in run("set", "orderbook_skew", f"symbols.{symbol}.levels=9")
     version = store.version()
-    assert store.read(version).pools["depth"].strategies["orderbook_skew"].symbols == {symbol: {"levels": 9}}
+    of_symbols = store.read(version).pools["depth"].strategies["orderbook_skew"].symbols
+    assert {name: own.params for name, own in of_symbols.items()} == {symbol: {"levels": 9}}
     assert f"symbols.{symbol}.levels" in run("get", "orderbook_skew")
     assert f"symbols.{symbol}.levels: 9 → default" in run("set", "orderbook_skew", "levels=", "--symbol", symbol)
 

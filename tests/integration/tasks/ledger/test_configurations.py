@@ -50,7 +50,7 @@ def test_a_change_reaches_ingest_at_once_and_keeps_author_and_reason(service):
         (("set", "orderbook_skew", "levls=7"), "did you mean 'levels'?"),
         (("set", "orderbook_skew", "levels=0", "notional=-1"), "notional: must be above 0"),
         (("set", "orderbok_skew", "levels=7"), "did you mean orderbook_skew?"),
-        (("set", "all", "levels=7"), "for all strategies only gates can be set"),
+        (("set", "all", "levels=7"), "for all strategies only gates and the paper account can be set"),
         (("set", "orderbook_skew", "gate.kiled=true"), "gate.kiled: there is no such name"),
         (("set", "orderbook_skew", "levels"), "'levels' is not NAME=VALUE, such as levels=10"),
         (("pause", "dept"), "there is no pool 'dept'; known: "),

@@ -73,7 +73,7 @@ def test_what_the_file_changed_elsewhere_is_taken_over():
     merged = laid(file(levels=7, more={"gate": {"min_confidence": 0.5}}), overlay).configuration
     assert merged.gate.min_confidence == 0.5
     skew = merged.pools["depth"].strategies[SKEW]
-    assert (skew.params, skew.symbols) == ({"levels": 7}, {"BTCUSDT": {"levels": 10}})
+    assert (skew.params, skew.symbols["BTCUSDT"].params) == ({"levels": 7}, {"levels": 10})
 
 
 @pytest.mark.parametrize(("now", "says"), [(7, (7,)), (5, ()), (10, ())])
@@ -229,4 +229,5 @@ def test_a_value_for_a_symbol_keeps_the_symbols_spelling(symbol):
         of_strategy(SKEW, {"levels": 9}, "", symbol),
     )
     assert by_key == by_option
-    assert laid(file(), (by_key,)).configuration.pools["depth"].strategies[SKEW].symbols == {symbol: {"levels": 9}}
+    [(named, own)] = laid(file(), (by_key,)).configuration.pools["depth"].strategies[SKEW].symbols.items()
+    assert (named, own.params) == (symbol, {"levels": 9})
