@@ -121,7 +121,7 @@ def test_a_thin_book_fills_an_entry_in_part_and_an_exit_over_several_events():
     assert played.unfilled == ["partial"]
     assert played.account.position is not None
     assert (played.account.position.quantity, played.account.position.entry_value) == (0.5, 50.5)
-    # Once the stop was reached it is on its way out, whatever the price does.
+    # Once the stop was reached the rest goes too, whatever the price does.
     played.see(at(60, 97.0, 98.0, quantity=0.2), at(70, 100.0, 101.0, quantity=0.2), at(80, 90.0, 91.0, quantity=0.2))
     [closed] = played.closed
     assert (closed.exit_reason, closed.closed_ms) == ("stop_loss", TIME_MS + 80)
