@@ -44,7 +44,7 @@ class Played:
         for each in orders:
             assert submit(self.account, each) is None
 
-    def see(self, *events: AnyEvent) -> "Played":
+    def observe(self, *events: AnyEvent) -> "Played":
         for event in events:
             done = advance(self.account, event, self.context)
             if done:
@@ -54,14 +54,14 @@ class Played:
 
 
 def test_an_order_is_filled_by_the_first_event_after_its_latency():
-    played = Played(order()).see(at(49, ask=100.0), at(50, ask=101.0))
+    played = Played(order()).observe(at(49, ask=100.0), at(50, ask=101.0))
     assert played.account.position is not None
     assert (played.account.position.quantity, played.account.position.entry_value) == (100 / 101, 100.0)
     assert (played.account.position.opened_ms, played.account.orders) == (TIME_MS + 50, [])
 
 
 def test_an_opposite_signal_closes_and_does_not_turn_the_position():
-    played = Played(order("buy", 0), order("sell", 1_000)).see(at(50), at(1_050, bid=111.0, ask=112.0))
+    played = Played(order("buy", 0), order("sell", 1_000)).observe(at(50), at(1_050, bid=111.0, ask=112.0))
     [closed] = played.closed
     assert (closed.side, closed.exit_reason, closed.exit_signal_id) == ("long", "signal", "sell@1000")
     assert closed.pnl == pytest.approx(100 / 101 * 111 - 100, abs=1e-12)
@@ -70,7 +70,7 @@ def test_an_opposite_signal_closes_and_does_not_turn_the_position():
 
 
 def test_a_short_position_earns_what_the_price_falls():
-    played = Played(order("sell", 0), order("close", 1_000)).see(at(50), at(1_050, bid=89.0, ask=90.0))
+    played = Played(order("sell", 0), order("close", 1_000)).observe(at(50), at(1_050, bid=89.0, ask=90.0))
     [closed] = played.closed
     assert (closed.side, closed.exit_signal_id) == ("short", "close@1000")
     assert closed.pnl == pytest.approx(100 - 100 / 99 * 90, abs=1e-12)
@@ -78,7 +78,9 @@ def test_a_short_position_earns_what_the_price_falls():
 
 
 def test_a_signal_of_the_same_side_and_a_close_of_nothing_change_nothing():
-    played = Played(order("close", 0), order("buy", 1), order("buy", 2), order("hold", 3)).see(at(50), at(51), at(60))
+    played = Played(order("close", 0), order("buy", 1), order("buy", 2), order("hold", 3)).observe(
+        at(50), at(51), at(60)
+    )
     assert played.account.position is not None
     assert played.account.position.signal_id == "buy@1"
     assert (played.closed, played.account.orders) == ([], [])
@@ -96,7 +98,7 @@ def test_a_signal_of_the_same_side_and_a_close_of_nothing_change_nothing():
 )
 def test_stop_and_target_close_when_the_market_gets_there(action, stop_loss, take_profit, then, expected):
     """A stop takes what the book has; a target is a limit order, with its own price."""
-    played = Played(order(action, stop_loss=stop_loss, take_profit=take_profit)).see(at(50), at(55), at(60, *then))
+    played = Played(order(action, stop_loss=stop_loss, take_profit=take_profit)).observe(at(50), at(55), at(60, *then))
     [closed] = played.closed
     assert (closed.exit_reason, closed.closed_ms) == (expected[0], TIME_MS + 60)
     assert closed.exit_price == pytest.approx(expected[1], abs=1e-9)
@@ -104,7 +106,7 @@ def test_stop_and_target_close_when_the_market_gets_there(action, stop_loss, tak
 
 def test_a_target_pays_the_makers_fee_and_everything_else_the_takers():
     terms = PaperTerms(0.0, 0.0, None, FEES)
-    [at_target] = Played(order(take_profit=110.0), context=of(terms)).see(at(0), at(1, 115.0, 116.0)).closed
+    [at_target] = Played(order(take_profit=110.0), context=of(terms)).observe(at(0), at(1, 115.0, 116.0)).closed
     quantity = 100 / 101
     assert at_target.fees == pytest.approx(100 * 20 / 1e4 + quantity * 110 * 10 / 1e4, abs=1e-12)
     assert at_target.pnl == pytest.approx(quantity * 110 - 100 - at_target.fees, abs=1e-12)
@@ -112,17 +114,19 @@ def test_a_target_pays_the_makers_fee_and_everything_else_the_takers():
 
 def test_a_position_is_closed_after_its_longest_holding():
     terms = PaperTerms(0.0, 0.0, 2.0, {})
-    played = Played(order(), context=of(terms)).see(at(0), at(1_999), at(2_000))
+    played = Played(order(), context=of(terms)).observe(at(0), at(1_999), at(2_000))
     assert [(each.exit_reason, each.closed_ms) for each in played.closed] == [("max_holding", TIME_MS + 2_000)]
 
 
 def test_a_thin_book_fills_an_entry_in_part_and_an_exit_over_several_events():
-    played = Played(order("buy", 0, stop_loss=98.0)).see(at(50, quantity=0.5))
+    played = Played(order("buy", 0, stop_loss=98.0)).observe(at(50, quantity=0.5))
     assert played.unfilled == ["partial"]
     assert played.account.position is not None
     assert (played.account.position.quantity, played.account.position.entry_value) == (0.5, 50.5)
     # Once the stop was reached the rest goes too, whatever the price does.
-    played.see(at(60, 97.0, 98.0, quantity=0.2), at(70, 100.0, 101.0, quantity=0.2), at(80, 90.0, 91.0, quantity=0.2))
+    played.observe(
+        at(60, 97.0, 98.0, quantity=0.2), at(70, 100.0, 101.0, quantity=0.2), at(80, 90.0, 91.0, quantity=0.2)
+    )
     [closed] = played.closed
     assert (closed.exit_reason, closed.closed_ms) == ("stop_loss", TIME_MS + 80)
     assert closed.exit_price == pytest.approx((0.2 * 97 + 0.2 * 100 + 0.1 * 90) / 0.5, abs=1e-9)
@@ -131,17 +135,17 @@ def test_a_thin_book_fills_an_entry_in_part_and_an_exit_over_several_events():
 def test_trades_fill_at_their_price_and_slippage():
     terms = PaperTerms(0.0, 100.0, None, {"spot": VenueFees(0.0, 0.0)})
     played = Played(order("buy", 0), order("sell", 5), context=of(terms, "trade"))
-    played.see(at(1), trade(200.0, time_ms=TIME_MS + 2), trade(300.0, time_ms=TIME_MS + 5))
+    played.observe(at(1), trade(200.0, time_ms=TIME_MS + 2), trade(300.0, time_ms=TIME_MS + 5))
     [closed] = played.closed
     assert [closed.entry_price, closed.exit_price] == pytest.approx([202.0, 297.0])
 
 
 def test_funding_is_paid_once_when_it_is_due_at_the_rate_of_before():
     played = Played(order("buy"))
-    played.see(mark(0, 100.0, 0.001, 1_000), at(50), mark(999, 100.0, 0.002, 1_000), mark(1_000, 200.0, 0.5, 9_000))
-    played.see(mark(1_001, 200.0, 0.5, 9_000))
+    played.observe(mark(0, 100.0, 0.001, 1_000), at(50), mark(999, 100.0, 0.002, 1_000), mark(1_000, 200.0, 0.5, 9_000))
+    played.observe(mark(1_001, 200.0, 0.5, 9_000))
     assert submit(played.account, order("sell", 1_100)) is None
-    [closed] = played.see(at(1_200)).closed
+    [closed] = played.observe(at(1_200)).closed
     assert closed.funding == pytest.approx(100 / 101 * 200 * 0.002, abs=1e-12)
     assert closed.pnl == pytest.approx(100 / 101 * 99 - 100 - closed.funding, abs=1e-12)
     assert played.account.totals.funding == closed.funding
@@ -153,7 +157,7 @@ def test_totals_add_up_wins_losses_fees_turnover_and_the_deepest_fall():
     for entry_ms, bid in ((0, 120.0), (10, 60.0), (20, 110.0)):
         submit(played.account, order("buy", entry_ms))
         submit(played.account, order("sell", entry_ms + 1))
-        played.see(at(entry_ms), at(entry_ms + 1, bid, bid + 1))
+        played.observe(at(entry_ms), at(entry_ms + 1, bid, bid + 1))
     totals, pnl = played.account.totals, [each.pnl for each in played.closed]
     assert (totals.positions, totals.wins) == (3, 2)
     assert totals.realised == pytest.approx(sum(pnl), abs=1e-9)
@@ -167,9 +171,9 @@ def test_totals_add_up_wins_losses_fees_turnover_and_the_deepest_fall():
 def test_a_clock_that_was_ahead_holds_neither_order_nor_position():
     hour_ms = 3_600_000
     terms = PaperTerms(50.0, 0.0, 10.0, {})
-    played = Played(order("buy", hour_ms), context=of(terms)).see(at(0))
+    played = Played(order("buy", hour_ms), context=of(terms)).observe(at(0))
     assert played.account.orders[0].sent_ms == TIME_MS
-    played.see(at(hour_ms + 50), at(100), at(10_100))
+    played.observe(at(hour_ms + 50), at(100), at(10_100))
     assert [each.exit_reason for each in played.closed] == ["max_holding"]
 
 
@@ -179,9 +183,9 @@ def test_more_orders_than_a_strategy_can_mean_are_refused():
 
 
 def test_each_position_has_the_id_of_its_signal_and_canonical_json():
-    [closed] = Played(order("buy", 0, "one"), order("sell", 1)).see(at(100)).closed
-    [again] = Played(order("buy", 0, "one"), order("sell", 1)).see(at(100)).closed
-    [other] = Played(order("buy", 0, "two"), order("sell", 1)).see(at(100)).closed
+    [closed] = Played(order("buy", 0, "one"), order("sell", 1)).observe(at(100)).closed
+    [again] = Played(order("buy", 0, "one"), order("sell", 1)).observe(at(100)).closed
+    [other] = Played(order("buy", 0, "two"), order("sell", 1)).observe(at(100)).closed
     assert closed.pack() == again.pack()
     assert closed.id != other.id
     assert closed.pack().startswith(b'{"closed_ms":')
@@ -203,7 +207,7 @@ def test_an_account_saved_and_read_between_events_goes_on_the_same(sent, moves, 
                 packed = state.pack(state.PaperState(symbols={"BTCUSDT": played.account}))
                 played.account = state.unpack(packed).symbols["BTCUSDT"]
             levels: list[Level] = [(bid, quantity)]
-            played.see(book(levels, [(bid + 1, quantity)], time_ms=TIME_MS + now_ms))
+            played.observe(book(levels, [(bid + 1, quantity)], time_ms=TIME_MS + now_ms))
             while waiting and waiting[0][1] <= now_ms:
                 action, sent_ms = waiting.pop(0)
                 submit(played.account, order(action, sent_ms, stop_loss=80.0, take_profit=150.0))
@@ -219,7 +223,7 @@ def test_what_was_earned_is_what_was_paid_and_received(sent, moves):
     played, now_ms = Played(context=of(terms)), 0
     for step_ms, bid, quantity in moves:
         now_ms += step_ms
-        played.see(book([(bid, quantity)], [(bid + 1, quantity)], time_ms=TIME_MS + now_ms))
+        played.observe(book([(bid, quantity)], [(bid + 1, quantity)], time_ms=TIME_MS + now_ms))
         for action, _ in [each for each in sent if now_ms - step_ms <= each[1] < now_ms]:
             submit(played.account, order(action, now_ms))
     totals = played.account.totals
