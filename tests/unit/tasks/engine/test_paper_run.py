@@ -44,7 +44,7 @@ def test_a_signal_becomes_a_position_at_the_next_event_of_its_symbol():
     assert [each.signal_id for each in account.orders] == [msgspec.json.decode(ledger.signals[1])["id"]]
 
 
-def test_an_event_on_which_the_strategy_raises_moves_its_account_all_the_same():
+def test_an_event_on_which_a_strategy_raises_still_moves_its_account():
     def seen(quantity: float) -> int | None:
         grumpy = bound(Grumpy.create({"min_signal_interval_s": 0}))
         account = accounts(run(grumpy, events=trades(1, quantity)))["paper:spot:BTCUSDT:grumpy"].symbols["BTCUSDT"]

@@ -118,7 +118,7 @@ def test_a_position_is_closed_after_its_longest_holding():
     assert [(each.exit_reason, each.closed_ms) for each in played.closed] == [("max_holding", TIME_MS + 2_000)]
 
 
-def test_a_thin_book_fills_an_entry_in_part_and_an_exit_over_several_events():
+def test_a_thin_book_fills_an_entry_in_part_and_an_exit_in_several_steps():
     played = Played(order("buy", 0, stop_loss=98.0)).observe(at(50, quantity=0.5))
     assert played.unfilled == ["partial"]
     assert played.account.position is not None

@@ -35,7 +35,7 @@ def test_an_empty_table_opens_an_account_on_the_defaults():
     assert terms(configuration({})) == PaperTerms(50.0, 1.0, None, DEFAULT_FEES)
 
 
-def test_a_strategys_table_goes_before_the_common_one_and_a_symbols_before_both():
+def test_a_symbols_table_goes_before_its_strategys_and_the_common_one():
     configured = configuration(
         {"latency_ms": 10, "slippage_bps": 2}, {"latency_ms": 20}, {"latency_ms": 50, "max_holding_s": 60}
     )
