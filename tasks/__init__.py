@@ -31,5 +31,6 @@ __all__ = [
     "strategy",
     "telemetry",
     "version",
+    "why",
     "worker",
 ]

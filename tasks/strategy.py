@@ -12,7 +12,7 @@ class Wide(Strategy[WideParams, WideState]):
 """
 
 import difflib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from itertools import islice
 from typing import Annotated, Any, ClassVar, Generic, Literal, Self, TypeVar, get_args, get_origin
 
@@ -20,7 +20,7 @@ import msgspec
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from tasks.bars import Bar
-from tasks.events import KINDS, AggTrade, BookTicker, Depth, Kind, Kline, Liquidation, MarkPrice, Trade
+from tasks.events import KINDS, AggTrade, AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, MarkPrice, Trade
 
 Action = Literal["buy", "sell", "hold", "close"]
 
@@ -180,6 +180,20 @@ class Strategy(Generic[P, S]):
         of those for one (symbol, action) the first wins, whether of a bar or of the trade.
         """
         return ()
+
+    def explain(self, event: AnyEvent, state: S) -> Mapping[str, float]:  # noqa: ARG002 the default explains nothing
+        """Return the numbers of the decision on `event`, for `./run tasks why`; none by default.
+
+        `state` is a copy of the state before the event: the two are all that the decision was made of. It may be
+        changed, so this may take the event in as the strategy's own method does.
+
+        A number that is compared with a threshold has that beside it, under its own name and `_above`, `_at_least`,
+        `_below` or `_at_most`: {"ratio": 3.2, "ratio_above": 3.0} is shown as `ratio 3.2 > 3`. The signal's indicators
+        are shown as well, so there is no need to repeat them here unless they have a threshold.
+
+        It is called for a person who asks, never while events are processed; what it raises is shown, and harms nothing.
+        """
+        return {}
 
     def migrate(self, version: int, state: Any) -> S | None:  # noqa: ARG002 the default starts from empty
         """Convert a state (builtin types) of an older `version` to today's; None starts from empty, with a new warm-up."""

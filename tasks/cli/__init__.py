@@ -14,6 +14,7 @@ __all__ = [
     "format_dead_letters",
     "format_signals",
     "format_states",
+    "format_why",
     "history",
     "live_configuration",
     "main",
@@ -22,4 +23,5 @@ __all__ = [
     "states",
     "strategies",
     "time_arguments",
+    "why",
 ]

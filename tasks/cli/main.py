@@ -23,6 +23,7 @@ from tasks.cli.signals import app as signals_app
 from tasks.cli.state_seed import app as state_seed_app
 from tasks.cli.states import app as state_app
 from tasks.cli.strategies import app as strategies_app
+from tasks.cli.why import app as why_app
 from tasks.clients.redis_client import FAILED
 from tasks.engine.signal_message import SignalMessage
 from tasks.errors import RealtimeStrategiesError, SettingsError
@@ -45,6 +46,7 @@ strategies_app.add_typer(live_configuration_app)
 strategies_app.add_typer(history_app)
 app.add_typer(strategies_app, name="strategies")
 app.add_typer(signals_app)
+app.add_typer(why_app)
 app.add_typer(doctor_app)
 
 out = command_line.Console()

@@ -75,14 +75,23 @@ def strength(confidence: float) -> Strength:
     return "weak" if confidence < 0.5 else "medium" if confidence < 0.7 else "strong" if confidence < 0.9 else "extreme"
 
 
+def signal_name(strategy: str, action: Action, symbol: str, event: AnyEvent) -> str:
+    """Return what makes a signal unique: its id is the UUIDv5 of this name."""
+    return (
+        f"{strategy}|{action}|{token(symbol)}|"
+        f"{event.venue}|{token(event.symbol)}|{event.kind}|{event.id}|{event.time_ms}"
+    )
+
+
+def signal_id(strategy: str, action: Action, symbol: str, event: AnyEvent) -> str:
+    """Return the id of a strategy's signal for a symbol, in answer to an event."""
+    return str(uuid5(ID_NAMESPACE, signal_name(strategy, action, symbol, event)))
+
+
 def message(signal: Signal, strategy: AnyStrategy, event: AnyEvent, config_version: str) -> bytes:
     """Return a strategy's signal in the form of the contract, as canonical JSON. Raises pydantic.ValidationError."""
     symbol = signal.symbol or event.symbol
-    name = (
-        f"{strategy.name}|{signal.action}|{token(symbol)}|"
-        f"{event.venue}|{token(event.symbol)}|{event.kind}|{event.id}|{event.time_ms}"
-    )
-    identity = str(uuid5(ID_NAMESPACE, name))
+    identity = signal_id(strategy.name, signal.action, symbol, event)
     contract = SignalMessage(
         id=identity,
         signal_id=identity,

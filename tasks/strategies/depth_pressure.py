@@ -1,12 +1,12 @@
 """Follow the side of the book that has been heavier for ten seconds (book depth)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import expm1, fsum
 from typing import Annotated
 
 from pydantic import Field
 
-from tasks.events import Depth, Level
+from tasks.events import AnyEvent, Depth, Level
 from tasks.strategy import Params, Signal, State, Strategy
 
 #: The longest time that one book counts for: one book after a gap in the feed must not decide the mean alone.
@@ -87,6 +87,21 @@ class DepthPressure(Strategy[DepthPressureParams, DepthPressureState]):
                 rationale=f"the book leans {state.mean:+.2f} on average over {params.window_s:g} s",
                 indicators={"mean": state.mean, "imbalance": now},
             )
+
+    def explain(self, event: AnyEvent, state: DepthPressureState) -> Mapping[str, float]:
+        """Return the mean with this book in it, the book's own imbalance, and the side before."""
+        if not isinstance(event, Depth):
+            return {}
+        side = state.side
+        for _ in self.on_depth(event, state):
+            pass
+        threshold = self.params.threshold
+        return {
+            "mean": state.mean,
+            **({"mean_above": threshold} if state.mean > 0 else {"mean_below": -threshold}),
+            "imbalance": self._imbalance(event),
+            "side_before": side,
+        }
 
     def _imbalance(self, book: Depth) -> float:
         levels, spread = self.params.levels, book.spread

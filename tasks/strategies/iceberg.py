@@ -1,6 +1,6 @@
 """Follow hidden orders: a best price that refills again and again, or holds while it is attacked (book depth)."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from itertools import islice
 from math import sqrt
 from typing import Annotated, NamedTuple
@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from pydantic import Field
 
-from tasks.events import Depth
+from tasks.events import AnyEvent, Depth
 from tasks.events import Level as Quote
 from tasks.strategy import Action, Params, Signal, State, Strategy
 
@@ -154,6 +154,28 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         if strongest is not None:
             strongest.level.said_ms = state.time_ms
             yield _signal(strongest, book)
+
+    def explain(self, event: AnyEvent, state: IcebergState) -> Mapping[str, float]:
+        """Return the evidence of the level that signals or, where none does, of the best bid and the best ask."""
+        if not isinstance(event, Depth):
+            return {}
+        signal = next(iter(self.on_depth(event, state)), None)
+        if signal is None:
+            sides = (("bid", state.bids, event.bids[0][0]), ("ask", state.asks, event.asks[0][0]))
+            found = [self._evidence(f"best_{name}_", side.levels[price], event) for name, side, price in sides]
+            return found[0] | found[1]
+        side = state.bids if signal.action == BUY else state.asks
+        share = abs(event.mid - signal.price) / event.mid
+        near = {"distance_share": share, "distance_share_at_most": self.params.max_distance}
+        return self._evidence("", side.levels[signal.price], event) | near
+
+    def _evidence(self, prefix: str, level: Level, book: Depth) -> dict[str, float]:
+        return {
+            f"{prefix}refills": len(level.refills_ms),
+            f"{prefix}refills_at_least": self.params.refills,
+            f"{prefix}steady_s": max(0, book.time_ms - level.steady_ms) / 1000,
+            f"{prefix}steady_s_at_least": self.params.steady_s,
+        }
 
     def _see_gone(self, side: BookSide, quotes: tuple[Quote, ...], now_ms: int, action: Action) -> None:
         """Set quantity 0 for the levels of the last book that this one reaches beyond and does not list."""

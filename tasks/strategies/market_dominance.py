@@ -1,12 +1,12 @@
 """Buy Bitcoin when it carries the market, sell it when the others leave it behind (trades of a basket)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import Annotated
 
 import msgspec
 from pydantic import Field
 
-from tasks.events import Trade
+from tasks.events import AnyEvent, Trade
 from tasks.strategy import Params, Signal, State, Strategy
 
 #: Points a window is kept in: with 24 h one every 15 minutes.
@@ -107,6 +107,27 @@ class MarketDominance(Strategy[MarketDominanceParams, MarketDominanceState]):
         changed, state.side = side not in {0, state.side}, side
         if changed:
             yield self._signal(now, side, state)
+
+    def explain(self, event: AnyEvent, state: MarketDominanceState) -> Mapping[str, float]:
+        """Return the dominance, its change within the window and within two minutes, and the side before."""
+        if not isinstance(event, Trade):
+            return {}
+        params, side = self.params, state.side
+        for _ in self.on_trade(event, state):
+            pass
+        if not state.dominance:
+            return {"symbols_traded": len(state.last), "symbols_traded_at_least": len(self._symbols)}
+        now, window_ago = state.dominance[-1], state.dominance[0]
+        change, rises = now - window_ago, now > window_ago
+        numbers = {
+            "dominance": now,
+            **({"dominance_above": params.high} if rises else {"dominance_below": params.low}),
+            "change": change,
+            **({"change_at_least": params.jump} if rises else {"change_at_most": -params.jump}),
+        }
+        if state.starts and state.minutes[0] <= event.time_ms // _MINUTE_MS - 2:
+            numbers["change_in_two_minutes"] = now - state.starts[0]
+        return numbers | {"side_before": float(side)}
 
     def _move_on(self, trade: Trade, state: MarketDominanceState) -> None:
         """Bring the points up to the trade's time; a symbol without a trade keeps its price."""

@@ -1,13 +1,13 @@
 """Buy when the best bids outweigh the best asks, sell when they are outweighed (book depth)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from math import fsum, log
 from typing import Annotated
 
 from pydantic import Field
 
-from tasks.events import Depth, Level
+from tasks.events import AnyEvent, Depth, Level
 from tasks.strategy import Params, Signal, State, Strategy
 
 #: After a longer step in time, books in between were missed.
@@ -72,6 +72,23 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
         if side and not state.said and state.time_ms - state.since_ms >= params.hold_s * 1000:
             state.said = True
             yield self._signal(book, side, ratio)
+
+    def explain(self, event: AnyEvent, state: OrderbookSkewState) -> Mapping[str, float]:
+        """Return the ratio, the spread, and for how long the side has held."""
+        if not isinstance(event, Depth):
+            return {}
+        params = self.params
+        for _ in self.on_depth(event, state):
+            pass
+        ratio = _quantity(event.bids, params.levels) / _quantity(event.asks, params.levels)
+        return {
+            "ratio": ratio,
+            **({"ratio_above": params.buy_ratio} if ratio > 1 else {"ratio_below": params.sell_ratio}),
+            "spread_bps": event.spread_bps,
+            "spread_bps_at_most": params.max_spread_bps,
+            "held_s": (state.time_ms - state.since_ms) / 1000,
+            "held_s_at_least": params.hold_s,
+        }
 
     def _hold(self, book: Depth, side: int, state: OrderbookSkewState) -> None:
         """Continue the time for which the side has held, or restart it."""

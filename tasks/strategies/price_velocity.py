@@ -1,7 +1,7 @@
 """Follow a price that has moved fast for a minute and goes on moving (trades)."""
 
 from bisect import bisect_right
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import pairwise
 from math import fsum
 from typing import Annotated
@@ -9,7 +9,7 @@ from typing import Annotated
 import msgspec
 from pydantic import Field
 
-from tasks.events import Trade
+from tasks.events import AnyEvent, Trade
 from tasks.strategy import Params, Signal, State, Strategy
 
 
@@ -81,6 +81,29 @@ class PriceVelocity(Strategy[PriceVelocityParams, PriceVelocityState]):
                 rationale=f"the price moves by {velocity:+.2f} % a minute",
                 indicators={"velocity": velocity, "change": change, "straight": straight},
             )
+
+    def explain(self, event: AnyEvent, state: PriceVelocityState) -> Mapping[str, float]:
+        """Return velocity, change, the move of the second half, and how much of the window is full."""
+        if not isinstance(event, Trade):
+            return {}
+        params, side = self.params, state.side
+        for _ in self.on_trade(event, state):
+            pass
+        second = state.seconds[-1]
+        window = {"window_s": second - state.seconds[0], "window_s_at_least": params.window_s, "side_before": side}
+        if second - state.seconds[0] < params.window_s:
+            return window
+        change = (event.price / state.prices[0] - 1) * 100
+        direction, sign = ("above", 1) if change > 0 else ("below", -1)
+        half = "at_least" if change > 0 else "at_most"
+        return window | {
+            "velocity": change * 60 / params.window_s,
+            f"velocity_{direction}": sign * params.threshold,
+            "change": change,
+            f"change_{half}": sign * params.min_change,
+            "second_half": event.price - _price_at(state, second - params.window_s // 2),
+            f"second_half_{direction}": 0.0,
+        }
 
     def _remember(self, trade: Trade, state: PriceVelocityState) -> None:
         second = trade.time_ms // 1000

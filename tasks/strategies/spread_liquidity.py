@@ -1,6 +1,6 @@
 """Sell when liquidity leaves the book, buy when a spread that was wide for long snaps back (book depth)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from itertools import chain
 from math import fsum
 from typing import Annotated, NamedTuple
@@ -8,7 +8,7 @@ from typing import Annotated, NamedTuple
 import msgspec
 from pydantic import Field
 
-from tasks.events import Depth
+from tasks.events import AnyEvent, Depth
 from tasks.strategy import Params, Signal, State, Strategy
 
 
@@ -120,13 +120,36 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
 
     def on_depth(self, book: Depth, state: SpreadLiquidityState) -> Iterable[Signal]:
         """Measure the book against those before it, then remember it."""
-        levels = self.params.levels
-        depth = fsum([quantity for _, quantity in chain(book.bids[:levels], book.asks[:levels])])
+        depth = self._depth(book)
         if state.spreads:
             measures = _measure(book, depth, state)
             yield from self._leaving(book, measures, state)
             yield from self._normalising(book, measures, state)
         self._remember(book, depth, state)
+
+    def explain(self, event: AnyEvent, state: SpreadLiquidityState) -> Mapping[str, float]:
+        """Return the measures of the book with the thresholds of a sell or, in an episode that is over, of a buy."""
+        if not isinstance(event, Depth) or not state.spreads:
+            return {}
+        params, now = self.params, _measure(event, self._depth(event), state)
+        numbers = {"spread_bps": event.spread_bps, "spread_ratio": now.ratio, "change": now.change}
+        if state.episode is not None and now.change < 0:
+            age_s = (event.time_ms - min(state.episode.since_ms, event.time_ms)) / 1000
+            bounds = {"spread_ratio_below": params.wide_ratio, "change_below": -params.fall}
+            return numbers | bounds | {"episode_s": age_s, "episode_s_above": params.min_episode_s}
+        return numbers | {
+            "spread_bps_above": params.wide_bps,
+            "spread_ratio_above": params.leaving_ratio,
+            "spread_velocity_per_s": now.velocity,
+            "spread_velocity_per_s_above": params.velocity_per_s,
+            "depth_reduction": now.reduction,
+            "depth_reduction_above": params.leaving_reduction,
+            "was_leaving": float(state.leaving),
+        }
+
+    def _depth(self, book: Depth) -> float:
+        levels = self.params.levels
+        return fsum([quantity for _, quantity in chain(book.bids[:levels], book.asks[:levels])])
 
     def _leaving(self, book: Depth, now: BookMeasures, state: SpreadLiquidityState) -> Iterable[Signal]:
         params, before = self.params, state.leaving

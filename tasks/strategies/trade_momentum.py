@@ -1,13 +1,13 @@
 """Follow trades that move the price, are large, and agree on their side (trades)."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from math import fsum, log, sqrt, tanh
 from typing import Annotated
 
 import msgspec
 from pydantic import Field
 
-from tasks.events import Trade
+from tasks.events import AnyEvent, Trade
 from tasks.strategy import Params, Signal, State, Strategy
 
 
@@ -89,7 +89,7 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
         """Score the trade against those before it."""
         trend, size = self._trend(trade, state), _size(trade, state)
         flow = self._flow(trade, state)
-        score = 0.4 * trend + 0.3 * size + 0.3 * flow
+        score = _score(trend, size, flow)
         state.quantities.append(trade.quantity)
         if len(state.quantities) > self.params.window:
             del state.quantities[0]
@@ -105,6 +105,17 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
                 rationale=f"trend {trend:+.2f}, size {size:+.2f} and flow {flow:+.2f} agree",
                 indicators={"score": score, "trend": trend, "size": size, "flow": flow},
             )
+
+    def explain(self, event: AnyEvent, state: TradeMomentumState) -> Mapping[str, float]:
+        """Return the score and its three parts, and the side before."""
+        if not isinstance(event, Trade):
+            return {}
+        side = state.side
+        trend, size = self._trend(event, state), _size(event, state)
+        flow = self._flow(event, state)
+        score, threshold = _score(trend, size, flow), self.params.threshold
+        bound = {"score_above": threshold} if score > 0 else {"score_below": -threshold}
+        return {"score": score, **bound, "trend": trend, "size": size, "flow": flow, "side_before": side}
 
     def _trend(self, trade: Trade, state: TradeMomentumState) -> float:
         """Return tanh(z); 0 while the window fills."""
@@ -135,6 +146,10 @@ class TradeMomentum(Strategy[TradeMomentumParams, TradeMomentumState]):
         # fsum: summed again each time, so nothing drifts, and rounded once, so every Python gives the same float.
         bought, sold = fsum(state.bought), fsum(state.sold)
         return (bought - sold) / (bought + sold)
+
+
+def _score(trend: float, size: float, flow: float) -> float:
+    return 0.4 * trend + 0.3 * size + 0.3 * flow
 
 
 def _size(trade: Trade, state: TradeMomentumState) -> float:

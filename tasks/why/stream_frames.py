@@ -1,0 +1,196 @@
+"""The frames of the JetStream stream that a lane needs, from the first that it holds; read without acknowledgements.
+
+Ingest's own reader goes on for ever and survives everything; this one reads once what is there, and says where it can't.
+"""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from contextlib import suppress
+from typing import NamedTuple
+
+import msgspec
+from nats.aio.msg import Msg
+from nats.errors import Error as NatsError
+from nats.js import JetStreamContext, api
+from nats.js.errors import NotFoundError, ServiceUnavailableError
+
+from tasks.clients.nats_client import NatsClient
+from tasks.errors import RecordingError, ServerUnavailableError
+from tasks.frames.model import parse_stream
+from tasks.settings import Settings, mask
+from tasks.why.lane import SourceFrame
+from tasks.why.recording_frames import Needs
+
+CONNECT_S = 3.0
+#: How long nothing may come while there is more.
+SILENCE_S = 5.0
+#: How many messages are asked for at once; more when half of them have come.
+BATCH = 1_000
+#: The server forgets a consumer that nobody has asked for so long.
+FORGET_S = 30.0
+#: With more subjects to name, all are read.
+MAX_FILTERS = 100
+#: Of a reply without a message: there is none (any more).
+_NOTHING_MORE = {"404", "408"}
+
+#: Takes a frame; returns whether no other is needed.
+Take = Callable[[SourceFrame], bool]
+
+
+class StreamRead(NamedTuple):
+    """What the stream held when it was read."""
+
+    #: Of its first message, from 1; above 1, what came before is gone.
+    first_seq: int
+    last_seq: int
+
+
+class _Request(msgspec.Struct):
+    batch: int
+    expires: int
+
+
+async def read(settings: Settings, needs: Needs, take: Take) -> StreamRead:
+    """Have `take` called with each frame that is needed, until it has enough or the stream ends.
+
+    Raises ServerUnavailableError, RecordingError: there is no such stream; and what `take` raises.
+    """
+    nats = await _connect(settings)
+    try:
+        return await _read(nats, settings, needs, take)
+    except NotFoundError:
+        raise RecordingError(f"there is no stream {settings.ingest_stream} (INGEST_STREAM) to read from") from None
+    except ServiceUnavailableError:
+        raise RecordingError("this NATS server has no JetStream, so there is no stream to read from") from None
+    except (NatsError, TimeoutError) as error:
+        why = str(error) or type(error).__name__
+        raise ServerUnavailableError(f"the stream {settings.ingest_stream} can't be read: {why}") from None
+    finally:
+        await nats.close()
+
+
+async def _connect(settings: Settings) -> NatsClient:
+    heard: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        heard.append(str(error) or type(error).__name__)
+
+    nats = NatsClient(settings)
+    try:
+        # Without a bound of ours, nats-py tries for minutes.
+        async with asyncio.timeout(CONNECT_S):
+            await nats.open("why", on_error, allow_reconnect=False)
+    except (NatsError, OSError, TimeoutError) as error:
+        why = heard[-1] if heard else str(error) or type(error).__name__
+        raise ServerUnavailableError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
+    return nats
+
+
+async def _read(nats: NatsClient, settings: Settings, needs: Needs, take: Take) -> StreamRead:
+    jetstream, listened = nats.jetstream(), [each.strip() for each in settings.nats_subjects.split(",")]
+    held: dict[str, int] = {}
+    for pattern in listened:
+        info = await jetstream.stream_info(settings.ingest_stream, subjects_filter=pattern)
+        held |= info.state.subjects or {}
+    needed = [subject for subject in held if needs(parse_stream(subject.rpartition(".")[2]))]
+    if needed:
+        await _read_subjects(nats, settings.ingest_stream, _filters(needed, listened), info.state.last_seq, take)
+    return StreamRead(info.state.first_seq, info.state.last_seq)
+
+
+def _filters(needed: Sequence[str], listened: Sequence[str]) -> list[str]:
+    return list(needed if len(needed) <= MAX_FILTERS else listened)
+
+
+async def _read_subjects(nats: NatsClient, stream: str, subjects: list[str], last_seq: int, take: Take) -> None:
+    jetstream, name = nats.jetstream(), f"why-{nats.new_inbox().rpartition('.')[2]}"
+    await jetstream.add_consumer(
+        stream,
+        api.ConsumerConfig(
+            name=name,
+            deliver_policy=api.DeliverPolicy.ALL,
+            ack_policy=api.AckPolicy.NONE,
+            filter_subject=subjects[0] if len(subjects) == 1 else None,
+            filter_subjects=subjects if len(subjects) > 1 else None,
+            inactive_threshold=FORGET_S,
+            mem_storage=True,
+            num_replicas=1,
+        ),
+    )
+    pull = StreamPull(nats, f"{stream}.{name}", last_seq, take)
+    try:
+        await pull.run()
+    finally:
+        await _discard(jetstream, stream, name)
+
+
+async def _discard(jetstream: JetStreamContext, stream: str, name: str) -> None:
+    with suppress(NatsError, TimeoutError):  # the server forgets it by itself
+        await jetstream.delete_consumer(stream, name)
+
+
+class StreamPull:
+    """The requests to one consumer, and its messages."""
+
+    def __init__(self, nats: NatsClient, consumer: str, last_seq: int, take: Take) -> None:
+        self._nats, self._consumer, self._last_seq, self._take = nats, consumer, last_seq, take
+        self._inbox = nats.new_inbox()
+        self._asked = self._received = 0
+        self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+    async def run(self) -> None:
+        """Take messages until the last one that is needed. Raises ServerUnavailableError, and what `take` raises."""
+        subscription = await self._nats.subscribe(self._inbox, cb=self._on_message)
+        await self._request()
+        while not self._end.done():
+            before = self._received
+            await asyncio.wait([self._end], timeout=SILENCE_S)
+            if not self._end.done() and self._received == before:
+                raise ServerUnavailableError(f"the stream fell silent after {before:,} of its messages: try again")
+        with suppress(NatsError):
+            await subscription.unsubscribe()
+        self._end.result()
+
+    async def _request(self) -> None:
+        """Request more, if half of what was asked for has come."""
+        if self._asked - self._received <= BATCH // 2 and not self._end.done():
+            count = BATCH - (self._asked - self._received)
+            self._asked += count
+            request = msgspec.json.encode(_Request(count, int(SILENCE_S / 2 * 1e9)))
+            await self._nats.publish(f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer}", request, self._inbox)
+
+    async def _on_message(self, message: Msg) -> None:
+        if self._end.done():
+            return
+        try:
+            is_last = self._on_frame(message) if message.reply else self._on_status(message)
+        except Exception as error:  # noqa: BLE001 nats-py would keep it to itself; `run` raises it
+            self._end.set_exception(error)
+            return
+        if is_last:
+            self._end.set_result(None)
+        else:
+            await self._request()
+
+    def _on_frame(self, message: Msg) -> bool:
+        """Take a frame; return whether it was the last one."""
+        about = message.metadata
+        self._received += 1
+        if about.sequence.consumer != self._received:
+            raise ServerUnavailableError(
+                f"messages of the stream were lost on the way after {self._received - 1:,}: try again"
+            )
+        # To the microsecond, as ingest dates it.
+        stored_at_ns = int(about.timestamp.timestamp() * 1e6) * 1_000
+        frame = SourceFrame(message.data, message.subject, about.sequence.stream, stored_at_ns, stored_at_ns)
+        return self._take(frame) or about.sequence.stream >= self._last_seq or not about.num_pending
+
+    @staticmethod
+    def _on_status(message: Msg) -> bool:
+        status = (message.headers or {}).get("Status", "")
+        if status in _NOTHING_MORE:
+            return True
+        if status == "100":
+            return False
+        why = (message.headers or {}).get("Description", "") or status
+        raise ServerUnavailableError(f"the stream can't be read on: {why}")
