@@ -2,6 +2,8 @@
 
 from collections.abc import Iterator
 
+import msgspec
+
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.errors import LedgerError
@@ -46,7 +48,9 @@ class ConfiguredStrategy:
         if version not in self._configurations:
             raise LedgerError(f"the ledger holds no configuration {version}, under which a part of the lane ran")
         alone = _alone(self._configurations[version], self._pool, self._strategy)
-        return next(iter(registry.running(alone)[self._pool]), None) if alone else None
+        bound = next(iter(registry.running(alone)[self._pool]), None) if alone else None
+        # No signal depends on the account.
+        return msgspec.structs.replace(bound, paper=None) if bound else None
 
 
 def _alone(configuration: Configuration, pool: str, strategy: str) -> Configuration | None:
