@@ -5,25 +5,35 @@ and its state is committed beside the strategy's. What it can't know is told in 
 """
 
 from tasks.paper.account import PaperContext, advance, submit
+from tasks.paper.closed_position import ClosedPosition
 from tasks.paper.digest import positions_digest
+from tasks.paper.position_statistics import PositionStatistics, summarise
 from tasks.paper.state import PaperOrder, PaperState, SymbolAccount
+from tasks.paper.stored_accounts import StoredAccount, read_accounts
 from tasks.paper.terms import PaperTable, PaperTerms, resolve
 
 __all__ = [
+    "ClosedPosition",
     "PaperContext",
     "PaperOrder",
     "PaperState",
     "PaperTable",
     "PaperTerms",
+    "PositionStatistics",
+    "StoredAccount",
     "SymbolAccount",
     "account",
     "advance",
     "closed_position",
     "digest",
     "fills",
+    "position_statistics",
     "positions_digest",
+    "read_accounts",
     "resolve",
     "state",
+    "stored_accounts",
     "submit",
+    "summarise",
     "terms",
 ]
