@@ -13,6 +13,7 @@ from compose.local.processes import ROOT, Instance
 from compose.local.servers import start_nats, start_redis
 from tasks.settings import load
 from tests.data import RECORDING, SPOT, USDM
+from tests.support.files.openings import write_opening
 from tests.support.needs import missing
 
 # A shell without job control has what it starts in the background ignore Ctrl-C, and so would all that tests start.
@@ -21,6 +22,9 @@ signal.signal(signal.SIGINT, signal.default_int_handler)
 # How long an example takes says something about the machine, and nothing about the code.
 settings.register_profile("any machine", deadline=None)
 settings.load_profile("any machine")
+
+#: Frames of `opening`.
+_OPENING = 9_000
 
 
 @pytest.fixture(autouse=True)
@@ -63,6 +67,12 @@ def namespace() -> str:
 def recording() -> Path:
     """The recording that comes with the project: a simulated market, six symbols, spot and futures."""
     return RECORDING
+
+
+@pytest.fixture(scope="session")
+def opening(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The first third of the recording, in which five of the six strategies give signals."""
+    return write_opening(recording, _OPENING, tmp_path_factory.mktemp("opening") / "opening.jsonl")
 
 
 @pytest.fixture(scope="session", params=["shipped", SPOT, USDM])

@@ -7,15 +7,15 @@ import socket
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
-from itertools import islice
 from pathlib import Path
 
 import psutil
 import pytest
 
 from compose.local.processes import ROOT
-from tasks.history import recordings
+from tests.support.files.openings import write_opening
 from tests.support.stacks.pipeline import backtested, digests
+from tests.support.starting import start
 from tests.support.waiting import wait_for
 
 KEYS = [
@@ -123,56 +123,51 @@ def test_a_demo_of_seconds_shows_signals_sums_up_and_leaves_nothing(demo):
     assert run.leaves_nothing()
 
 
-def test_the_doctor_finds_nothing_wrong_with_a_demo(demo):
-    run = demo("--workers", "1", "--pool", "solo")
-    run.shows("  env ")
+def doctor_finds_nothing_wrong(run: Demo) -> bool:
+    """Ask by the environment that the demo says it is reached by."""
     [line] = re.findall(r"^  env +(.*)$", run.out, re.MULTILINE)
     reached_by = dict(word.split("=", 1) for word in line.split())
-    asked = [sys.executable, "-m", "tasks", "doctor", "--json"]
-    environment = os.environ | reached_by
+    told = start(["tasks", "doctor", "--json"], os.environ | reached_by)
+    findings = [json.loads(line) for line in told.stdout.splitlines()]
+    assert len(findings) > 10
+    return all(each["sign"] == "ok" for each in findings)
 
-    def nothing_wrong() -> bool:
-        told = subprocess.run(asked, env=environment, capture_output=True, text=True, timeout=60, check=False)
-        findings = [json.loads(line) for line in told.stdout.splitlines()]
-        assert len(findings) > 10
-        return all(each["sign"] == "ok" for each in findings)
 
+def test_the_doctor_finds_nothing_wrong_and_ctrl_c_ends_it_in_order(demo):
+    """That is with a summary and status 130, and nothing is left."""
+    run = demo("--workers", "1")
+    run.shows(SIGNAL)
     # On a machine that has much else to do, servers may be slow at first.
-    wait_for(nothing_wrong, "the doctor to find nothing wrong")
+    wait_for(lambda: doctor_finds_nothing_wrong(run), "the doctor to find nothing wrong")
     run.process.send_signal(signal.SIGINT)
-    assert run.ends() == 130
+    run.shows("The feed has ended")
+    assert run.ends() == 130, run.out + run.err
+    assert "dropped     none" in run.out
+    assert run.leaves_nothing()
 
 
 @pytest.fixture
 def short(recording: Path, tmp_path: Path) -> Path:
     """Return the head of a recording: a feed that ends by itself, however slow the machine is."""
-    file = tmp_path / "short.jsonl"
-    file.write_bytes(b"".join(line.raw + b"\n" for line in islice(recordings.read(recording), 6_000)))
-    return file
+    return write_opening(recording, 6_000, tmp_path / "short.jsonl")
 
 
-def test_with_json_one_object_stands_alone_on_standard_output(demo, short):
-    run = demo("--feed", str(short), "--speed", "max", "--workers", "1", "--json")
+@pytest.mark.parametrize("source", ["core", "jetstream"])
+def test_with_json_one_object_sums_up_what_it_also_records(demo, short, tmp_path, source):
+    """It stands alone on standard output, and the recording gives the digest of the demo."""
+    file = tmp_path / "mine.jsonl.gz"
+    feed = ("--feed", str(short), "--speed", "max", "--source", source)
+    run = demo(*feed, "--workers", "1", "--pool", "solo", "--json", "--record", str(file))
     run.shows("The feed has ended")
     assert run.ends() == 0, run.err
     [line] = run.out.splitlines()
     summary = json.loads(line)
     assert list(summary) == KEYS
     assert summary["frames"] == summary["events"] + sum(summary["skipped"].values()) + sum(summary["refused"].values())
-    assert summary["events"] == 6_000
-    assert run.leaves_nothing()
-
-
-@pytest.mark.parametrize("source", ["core", "jetstream"])
-def test_what_it_records_gives_the_digest_of_the_demo(demo, short, tmp_path, source):
-    file = tmp_path / "mine.jsonl.gz"
-    feed = ("--feed", str(short), "--speed", "max", "--source", source)
-    run = demo(*feed, "--workers", "1", "--pool", "solo", "--json", "--record", str(file))
-    assert run.ends() == 0, run.err
-    summary = json.loads(run.out)
     recorded = backtested([file])
-    assert summary["frames"] == recorded.frames == 6_000
+    assert summary["events"] == recorded.frames == 6_000
     assert (summary["digest"], summary["positions_digest"]) == digests(recorded)
+    assert run.leaves_nothing()
 
 
 def test_nats_that_is_killed_at_the_stop_costs_the_demo_nothing(demo, short):
@@ -185,16 +180,6 @@ def test_nats_that_is_killed_at_the_stop_costs_the_demo_nothing(demo, short):
     summary, expected = json.loads(run.out), backtested([short])
     assert summary["frames"] == expected.frames
     assert (summary["digest"], summary["positions_digest"]) == digests(expected)
-    assert run.leaves_nothing()
-
-
-def test_ctrl_c_ends_it_in_order_with_a_summary_and_status_130(demo):
-    run = demo("--workers", "1")
-    run.shows(SIGNAL)
-    run.process.send_signal(signal.SIGINT)
-    run.shows("The feed has ended")
-    assert run.ends() == 130, run.out + run.err
-    assert "dropped     none" in run.out
     assert run.leaves_nothing()
 
 
@@ -220,21 +205,15 @@ def test_a_second_ctrl_c_does_not_wait(demo):
     assert run.leaves_nothing()
 
 
-def test_kill_9_leaves_nothing(demo):
-    run = demo("--workers", "1")
-    run.shows(SIGNAL)
-    run.process.kill()
-    assert run.leaves_nothing()
-
-
-def test_a_worker_that_is_killed_is_started_again(demo):
+def test_a_killed_worker_is_started_again_and_kill_9_leaves_nothing(demo):
     run = demo("--workers", "1", "--pool", "solo")
     run.shows(SIGNAL)
     run.worker.kill()
     run.shows("worker-1 was ended by SIGKILL and is started again")
-    run.process.send_signal(signal.SIGINT)
-    assert run.ends() == 130
-    assert "dropped     none" in run.out
+    wait_for(lambda: any("worker-1@%h" in each.cmdline() for each in run.process.children()), "the next one")
+    run.remember()
+    run.process.kill()
+    assert run.leaves_nothing()
 
 
 @pytest.mark.parametrize(
@@ -249,11 +228,11 @@ def test_a_worker_that_is_killed_is_started_again(demo):
         (("--record", "nowhere/mine.jsonl"), r"error: --record: can't write into .*/nowhere\n"),
     ],
 )
-def test_a_feed_or_recording_that_can_not_be_gets_one_line(demo, arguments, message):
-    run = demo(*arguments)
-    assert run.ends() == 1
-    assert re.fullmatch(message, run.err)
-    assert run.out == ""
+def test_a_feed_or_recording_that_can_not_be_gets_one_line(arguments, message):
+    ended = start(["compose.local", "demo", *arguments], os.environ)
+    assert ended.returncode == 1
+    assert re.fullmatch(message, ended.stderr)
+    assert ended.stdout == ""
 
 
 def test_a_flower_port_that_is_taken_gets_one_line(demo):
@@ -274,8 +253,8 @@ def test_a_flower_port_that_is_taken_gets_one_line(demo):
         ({"LOG_LEVEL": "loud"}, r"error: the settings can't be used: LOG_LEVEL: .*\n"),
     ],
 )
-def test_settings_that_can_not_be_are_told_before_anything_starts(demo, environment, message):
-    run = demo(**environment)
-    assert run.ends() == 1
-    assert re.fullmatch(r"Starting .*\n", run.out)
-    assert re.fullmatch(message, run.err)
+def test_settings_that_can_not_be_are_told_before_anything_starts(environment, message):
+    ended = start(["compose.local", "demo"], os.environ | environment)
+    assert ended.returncode == 1
+    assert re.fullmatch(r"Starting .*\n", ended.stdout)
+    assert re.fullmatch(message, ended.stderr)

@@ -23,7 +23,7 @@ SHOWN: dict[Kind, Callable[[dict[str, str]], bool]] = {
 }
 
 
-@pytest.fixture(scope="module", params=["core", "jetstream"])
+@pytest.fixture(scope="module", params=["core", pytest.param("jetstream", marks=pytest.mark.slow)])
 def played(browser: Browser, tmp_path_factory: pytest.TempPathFactory, request: pytest.FixtureRequest) -> PlayedFrames:
     return play(tmp_path_factory.mktemp("kinds"), browser, request.param)
 

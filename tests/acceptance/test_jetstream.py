@@ -77,19 +77,17 @@ def check(stack: Stack, expected: BacktestResult) -> None:
     assert digests(live) == digests(expected)
 
 
-def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(recording: Path):
-    expected = backtested([recording])
+def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(opening: Path):
+    expected = backtested([opening])
     with reading_a_stream() as stack:
         faults = Every(2.5, seed=1)
-        replay(
-            stack, [recording], lasting([recording], 14), lambda: kill(stack, stack.ingest) if faults.due() else None
-        )
+        replay(stack, [opening], lasting([opening], 14), lambda: kill(stack, stack.ingest) if faults.due() else None)
         assert faults.times >= 4
         check(stack, expected)
 
 
-def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(recording: Path):
-    expected = backtested([recording])
+def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(opening: Path):
+    expected = backtested([opening])
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url, retry=None) as client:
         keys = LedgerKeys(stack.settings.namespace)
         #: How much was applied when it was saved, and when it was killed.
@@ -101,7 +99,7 @@ def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(recor
                 client.save() if len(at) == 1 else kill(stack, stack.redis)
             return len(at) == 2
 
-        replay(stack, [recording], lasting([recording], 7), turn_back)
+        replay(stack, [opening], lasting([opening], 7), turn_back)
         wait_for(turn_back, what="so much to be applied")
         wait_for(lambda: "Redis went back in time" in stack.ingest.log.read_text())
         live = finish(stack)
@@ -109,12 +107,12 @@ def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(recor
     assert digests(live) == digests(expected)
 
 
-def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(recording: Path):
-    expected = backtested([recording])
+def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(opening: Path):
+    expected = backtested([opening])
     # Without a worker ingest stops at this bound, in the middle of the stream.
     with reading_a_stream(1, INGEST_LANE_BYTES=str(2**20), INGEST_TOTAL_BYTES=str(2**20)) as stack:
         stack.instance.stop(*stack.workers)
-        replay(stack, [recording], "max")
+        replay(stack, [opening], "max")
         wait_for(lambda: ready(stack)["held_up_by"], "ingest to read no further")
         stack.instance.kill(stack.nats)
         start_nats(stack.instance, "nats", int(stack.nats_url.rpartition(":")[2]))

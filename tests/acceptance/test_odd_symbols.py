@@ -118,9 +118,9 @@ def check_page(browser: Browser, stack: Stack, asked: str) -> None:
     ("source", "asked"), [("core", "{}"), pytest.param("jetstream", VENUE + ":{}", marks=pytest.mark.slow)]
 )
 def test_odd_symbols_keep_one_spelling_from_the_frame_to_the_page(
-    browser: Browser, recording: Path, tmp_path: Path, source: str, asked: str
+    browser: Browser, opening: Path, tmp_path: Path, source: str, asked: str
 ):
-    files = [renamed(recording, tmp_path / "odd.jsonl")]
+    files = [renamed(opening, tmp_path / "odd.jsonl")]
     expected, followed = backtested(files), tmp_path / "followed.jsonl"
     with running(Plan(2, "prefork", environment={"INGEST_SOURCE": source})) as stack:
         with SignalSubjects(stack.nats_url).listening() as heard, following(stack, followed):

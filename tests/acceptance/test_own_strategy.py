@@ -57,23 +57,23 @@ def run(folder: Path, *command: str, **more: str) -> subprocess.CompletedProcess
     )
 
 
-def test_the_demo_and_its_workers_run_strategies_of_the_current_folder(folder: Path, recording: Path):
+def test_the_demo_and_its_workers_run_strategies_of_the_current_folder(folder: Path, opening: Path):
     (folder / "mine.toml").write_text(f'{FILE}[pools.trade.strategies."mine:Broken"]\n')
     demo = ("-m", "compose.local", "demo", "--workers", "1", "--pool", "solo", "--json")
-    ran = run(folder, *demo, "--partitions", "2", "--feed", str(recording), "--speed", "max")
+    ran = run(folder, *demo, "--partitions", "2", "--feed", str(opening), "--speed", "max")
     assert ran.returncode == 0, ran.stderr
     summary = json.loads(ran.stdout)
     assert summary["signals"]["jump"] > 0
     assert summary["errors"]["broken"] > 0
 
 
-def test_the_backtest_and_the_check_do_too_and_the_file_may_be_elsewhere(folder: Path, recording: Path):
-    here = run(folder, "-m", "tasks", "backtest", str(recording), "--json")
+def test_the_backtest_and_the_check_do_too_and_the_file_may_be_elsewhere(folder: Path, opening: Path):
+    here = run(folder, "-m", "tasks", "backtest", str(opening), "--json")
     assert json.loads(here.stdout)["signals"]["jump"] > 0, here.stderr
     assert run(folder, "-m", "tasks", "strategies", "check", "mine:Jump").returncode == 0
     below = folder / "below"
     below.mkdir()
-    elsewhere = run(below, "-m", "tasks", "backtest", str(recording), "--digest", STRATEGIES_FILE="../mine.toml")
+    elsewhere = run(below, "-m", "tasks", "backtest", str(opening), "--digest", STRATEGIES_FILE="../mine.toml")
     assert elsewhere.stdout.strip() == json.loads(here.stdout)["digest"]
 
 

@@ -1,4 +1,4 @@
-"""Every command of the README runs as it stands there: in a folder with nothing but the project, beside one demo."""
+"""Every command of the README runs as it stands there: in a folder with nothing but the project, beside a pipeline."""
 
 import hashlib
 import importlib.util
@@ -24,6 +24,7 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from compose.local.processes import ROOT
+from compose.local.stack import Plan
 from ingest import __main__ as ingest_commands
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
@@ -31,7 +32,7 @@ from tests.support.events import TIME_MS, trade
 from tests.support.files.writers import vision_csv
 from tests.support.servers.exchange import recorded
 from tests.support.service import get
-from tests.support.stacks.pipeline import backtested
+from tests.support.stacks.pipeline import backtested, running
 from tests.support.waiting import wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -82,11 +83,9 @@ TRADES = [trade(id=number, time_ms=TIME_MS + 100 * number, seq=number) for numbe
 COMMANDS = {
     without_comment(line): line
     for line in [*(line for block in blocks() for line in block if without_comment(line)), *in_prose()]
-    # The demo that all others are run beside.
-    if without_comment(line) != "./run demo"
 }
 #: Those that run until Ctrl-C.
-DEMOS = [command for command in COMMANDS if re.match(r"\./run demo --(feed binance|source|record)", command)]
+DEMOS = [command for command in COMMANDS if re.match(r"\./run demo($| --(feed binance|source|record))", command)]
 
 
 class Clone:
@@ -177,15 +176,11 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture(scope="module")
-def beside(place: Clone, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Mapping[str, str]]:
-    """Run `./run demo`, and return the environment that it says it is reached by."""
-    own = Clone(tmp_path_factory.mktemp("demo"))
-    with own.started("./run demo") as demo:
-        demo.shows("  env ")
-        [line] = re.findall(r"^  env +(.*)$", demo.output, re.MULTILINE)
-        yield dict(word.split("=", 1) for word in line.split())
-        assert demo.interrupt() == 128 + signal.SIGINT
-        assert re.search(r"digest +[0-9a-f]{64}", demo.output)
+def beside() -> Iterator[Mapping[str, str]]:
+    """Return the environment that leads commands to a pipeline as the demo's, in a market that costs little to follow."""
+    with running(Plan(1, "solo")) as stack:
+        stack.start_feed(["simulate", "--symbols", "2", "--rate", "100"])
+        yield {name: stack.environment[name] for name in ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")}
 
 
 @pytest.fixture(scope="module")
@@ -260,7 +255,7 @@ def has_events(demo: Started) -> bool:
 
 def test_the_demos_and_the_benchmark_of_the_readme_run(place: Clone, exchange: str):
     """All at once: most of the time they wait for a start or an end."""
-    assert len(DEMOS) == 3
+    assert len(DEMOS) == 4
     with ExitStack() as stack:
         bench = stack.enter_context(place.started(f"./run bench --quick {SHORT_BENCH}"))
         run = [stack.enter_context(place.started(COMMANDS[each], BINANCE_SPOT_URL=exchange)) for each in DEMOS]

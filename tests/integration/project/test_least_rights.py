@@ -95,7 +95,7 @@ def _answers(client: redis.Redis) -> bool:
         return False
 
 
-@pytest.mark.parametrize("server", [plain, with_tls])
+@pytest.mark.parametrize("server", [pytest.param(plain, marks=pytest.mark.slow), with_tls])
 def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
     server: Callable[[Instance], AbstractContextManager[Server]],
 ):

@@ -51,7 +51,7 @@ def servers(tmp_path_factory) -> Iterator[Servers]:
         yield Servers(url.replace("//", f"//{login}"), f"unix://{login}{str(path).replace(' ', '%20')}?db=3")
 
 
-@pytest.mark.parametrize("name", Servers._fields)
+@pytest.mark.parametrize("name", [pytest.param("tcp", marks=pytest.mark.slow), "socket"])
 def test_a_worker_takes_tasks_from_our_broker_whatever_celery_finds(servers, namespace, name):
     settings = Settings(redis_url=getattr(servers, name), namespace=namespace)
     with worker(settings, **STRAY) as started:
@@ -96,7 +96,7 @@ def test_each_celery_command_goes_to_our_broker_and_names_what_it_leaves(servers
     assert ran.stderr.count("the broker is that of BROKER_URL or REDIS_URL") == 1
 
 
-@pytest.mark.parametrize("name", Servers._fields)
+@pytest.mark.parametrize("name", [pytest.param("tcp", marks=pytest.mark.slow), "socket"])
 def test_flower_counts_what_waits_in_our_broker(servers, namespace, name):
     settings = Settings(redis_url=getattr(servers, name), namespace=namespace)
     with connect(settings, settings.broker) as client:

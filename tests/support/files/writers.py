@@ -3,6 +3,7 @@
 import io
 import zipfile
 from collections.abc import Iterable
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -32,7 +33,12 @@ def events(path: Path, **options: object) -> list[AnyEvent]:
 
 
 def trades(path: Path) -> list[Trade]:
-    """Return the trades of a recording, leaving out all else."""
+    """Return the trades of a recording, leaving out all else; it is read once, however many tests ask."""
+    return list(_trades(path, path.stat().st_mtime_ns))
+
+
+@cache
+def _trades(path: Path, _changed_ns: int) -> list[Trade]:
     read = (
         frames.parse(line.raw, FrameMetadata(f"binance.{line.stream}", seq, line.received_at_ns))
         for seq, line in enumerate(recordings.read(path), start=1)

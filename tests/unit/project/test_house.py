@@ -29,12 +29,23 @@ def files() -> tuple[Path, ...]:
     return tuple(path for path in (ROOT / line for line in listed.splitlines()) if path.is_file())
 
 
+@cache
+def modules_below(top: str) -> tuple[tuple[str, Path, ast.Module], ...]:
+    return tuple(
+        (
+            ".".join(path.relative_to(ROOT).with_suffix("").parts).removesuffix(".__init__"),
+            path,
+            ast.parse(path.read_text()),
+        )
+        for path in files()
+        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] == top
+    )
+
+
 def modules(*tops: str) -> Iterator[tuple[str, Path, ast.Module]]:
     """Yield name, path and syntax tree of each module below the folders."""
-    for path in files():
-        if path.suffix == ".py" and path.relative_to(ROOT).parts[0] in tops:
-            parts = path.relative_to(ROOT).with_suffix("").parts
-            yield ".".join(parts).removesuffix(".__init__"), path, ast.parse(path.read_text())
+    for top in tops:
+        yield from modules_below(top)
 
 
 def packages() -> Iterator[tuple[str, ast.Module]]:

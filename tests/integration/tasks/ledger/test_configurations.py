@@ -2,6 +2,7 @@
 
 import json
 import os
+import uuid
 
 import pytest
 import redis
@@ -17,6 +18,14 @@ from tests.support.waiting import wait_for
 @pytest.fixture
 def service(nats_url, redis_url, namespace):
     with ingest(nats_url, redis_url, namespace) as running:
+        running.wait_ready()
+        yield running
+
+
+@pytest.fixture(scope="module")
+def unchanged(nats_url, redis_url):
+    """One for all that is refused."""
+    with ingest(nats_url, redis_url, f"t{uuid.uuid4().hex[:12]}") as running:
         running.wait_ready()
         yield running
 
@@ -58,11 +67,11 @@ def test_a_change_reaches_ingest_at_once_and_keeps_author_and_reason(service):
         (("rollback",), "there is no earlier configuration"),
     ],
 )
-def test_a_bad_change_is_refused_in_words_and_changes_nothing(service, words, fault):
-    before = versions(service)
-    status, said = tasks(service, *words)
+def test_a_bad_change_is_refused_in_words_and_changes_nothing(unchanged, words, fault):
+    before = versions(unchanged)
+    status, said = tasks(unchanged, *words)
     assert (status, fault in said, "Traceback" in said) == (1, True, False), said
-    assert versions(service) == before
+    assert versions(unchanged) == before
 
 
 def test_of_two_authors_who_change_the_same_version_only_the_first_wins(service):

@@ -40,6 +40,7 @@ def command(app: Celery, name: str, **arguments: Any) -> dict[str, str]:
     return dict(said)
 
 
+each_pool = pytest.mark.parametrize("pool", ["prefork", pytest.param("solo", marks=pytest.mark.slow)])
 DANGEROUS: list[tuple[str, dict[str, Any]]] = [
     ("rate_limit", {"task_name": "tasks.process", "rate_limit": "1/h"}),
     ("time_limit", {"task_name": "tasks.process", "soft": 0.001, "hard": 0.001}),
@@ -52,7 +53,7 @@ DANGEROUS: list[tuple[str, dict[str, Any]]] = [
 ]
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@each_pool
 def test_control_commands_that_could_stop_a_lane_are_refused(
     monkeypatch: pytest.MonkeyPatch, client: redis.Redis, keys: LedgerKeys, settings: Settings, pool: str
 ):
@@ -81,7 +82,7 @@ def test_a_worker_grows_and_shrinks_by_control_command(monkeypatch: pytest.Monke
         assert "error" in command(app, "pool_shrink")
 
 
-@pytest.mark.parametrize("pool", POOLS)
+@each_pool
 async def test_a_batch_whose_task_was_revoked_is_sent_again_and_committed(
     monkeypatch: pytest.MonkeyPatch, settings: Settings, pool: str
 ):

@@ -23,7 +23,7 @@ def result_url(client: redis.Redis, redis_url: str, namespace: str) -> Iterator[
     client.acl_deluser(namespace)
 
 
-@pytest.mark.parametrize("pool", ["solo", "prefork"])
+@pytest.mark.parametrize("pool", [pytest.param("solo", marks=pytest.mark.slow), "prefork"])
 def test_a_worker_whose_results_redis_refuses_goes_on_and_says_so_once(
     client: redis.Redis, keys: LedgerKeys, settings: Settings, result_url: str, pool: str
 ):

@@ -65,7 +65,11 @@ def scraped(worker: Worker) -> Iterator[list[float]]:
 
 
 @pytest.mark.parametrize(
-    ("arguments", "lanes_a_task"), [(("--pool", "solo"), 1), (("--pool", "prefork", "--concurrency", "2"), 3)]
+    ("arguments", "lanes_a_task"),
+    [
+        pytest.param(("--pool", "solo"), 1, marks=pytest.mark.slow),
+        (("--pool", "prefork", "--concurrency", "2"), 3),
+    ],
 )
 def test_metrics_equal_the_ledgers_counters(client, keys, settings, arguments, lanes_a_task):
     with worker(settings, *arguments) as one:

@@ -4,6 +4,7 @@ import gzip
 import json
 import os
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -69,6 +70,12 @@ def digest(paths: list[Path]) -> tuple[str, dict[str, int]]:
     return result.digest, result.signals
 
 
+@cache
+def digest_of(recording: Path) -> tuple[str, dict[str, int]]:
+    """Return the same for a recording of which several tests ask."""
+    return digest([recording])
+
+
 def _on_trades() -> configuration.Configuration:
     return named_strategies.only(configuration.read(load().strategies_file), [], ["price_velocity", "trade_momentum"])
 
@@ -76,7 +83,7 @@ def _on_trades() -> configuration.Configuration:
 def test_the_archives_trades_give_the_signals_of_the_recording(
     archive: list[Path], each_recording: Path, tmp_path: Path
 ):
-    recorded = digest([each_recording])
+    recorded = digest_of(each_recording)
     assert recorded[1]["trade_momentum"] > 0
     assert digest(archive) == recorded
     out = tmp_path / "out.jsonl.gz"
@@ -95,7 +102,7 @@ def test_trades_of_tardis_give_the_signals_of_the_recording(each_recording: Path
         path = tmp_path / f"{venue}_{symbol}.csv.gz"
         path.write_bytes(gzip.compress(tardis_trades(every, EXCHANGES[venue])))
         paths.append(path)
-    assert digest(paths) == digest([each_recording])
+    assert digest(paths) == digest_of(each_recording)
 
 
 def test_trades_of_hftbacktest_give_the_signals_of_the_recording(each_recording: Path, tmp_path: Path):

@@ -12,6 +12,7 @@ from typer.testing import CliRunner
 
 from tasks.cli.main import app
 from tests.support.market import SIGNALS, SKEW, write_market
+from tests.support.starting import start
 
 ROOT = Path(__file__).resolve().parents[4]
 
@@ -25,7 +26,11 @@ def strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def run(*arguments: str, piped: bytes | None = None) -> subprocess.CompletedProcess[bytes]:
-    command = [sys.executable, "-m", "tasks", "backtest", *arguments]
+    words = ["tasks", "backtest", *arguments]
+    if piped is None:
+        ended = start(words, os.environ)
+        return subprocess.CompletedProcess(words, ended.returncode, ended.stdout.encode(), ended.stderr.encode())
+    command = [sys.executable, "-m", *words]
     return subprocess.run(command, cwd=ROOT, env=os.environ, input=piped, capture_output=True, timeout=60, check=False)
 
 
