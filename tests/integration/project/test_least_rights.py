@@ -1,8 +1,10 @@
 """The whole pipeline with the rights that docs/security.md names, and over TLS. No secret is in anything that is said."""
 
+import json
 import shutil
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
+from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
@@ -50,6 +52,13 @@ def quarantine(admin: redis.Redis) -> None:
     """Leave a letter whose event a retry can get applied: its record has not come that far."""
     letter = DeadLetter("condemned", "5 runs", pool="trade", event=trade(id=TRADES + 1))
     admin.xadd("rs:deadletters", {"letter": dead_letters.pack(letter)})
+
+
+def why(admin: redis.Redis, recording: Path) -> tuple[str, ...]:
+    """Return the command that explains the last signal."""
+    newest: Any = admin.xrevrange("rs:signals", count=1)
+    [(_, fields)] = newest
+    return "why", json.loads(fields[b"signal"])["id"], "--from", str(recording)
 
 
 class Server(NamedTuple):
@@ -113,7 +122,7 @@ def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
         instance.stop(processes["recorder"])
         assert recorded.read_text() == (instance.directory / "recording.jsonl").read_text()
         quarantine(on.admin)
-        guarded.operate(COMMANDS)
+        guarded.operate([why(on.admin, instance.directory / "recording.jsonl"), *COMMANDS])
         guarded.poll()
         for role in ("ingest", "worker", "flower"):
             instance.stop(processes[role])
