@@ -25,4 +25,5 @@ __all__ = [
     "stored_signals",
     "stream_frames",
     "timeline",
+    "unseen",
 ]

@@ -19,6 +19,7 @@ from tasks.why.known import KnownConfigurations
 from tasks.why.question import Question
 from tasks.why.signal_replay import SignalReplay
 from tasks.why.timeline import Timeline
+from tasks.why.unseen import of_letters
 
 
 class Request(NamedTuple):
@@ -49,8 +50,9 @@ def investigate(settings: Settings, request: Request) -> Answer:
     lane = configured.lane_of(found.of_signal, question.head)
     strategy_of = configured.ConfiguredStrategy(lane.pool.name, question.head.strategy, found.every)
     timeline = Timeline(found.of_signal.version, lane, found.audit, found.seeded)
-    replay = SignalReplay(question, lane, strategy_of, timeline, limits)
-    notes = [*found.notes, *_run(settings, request, replay), *timeline.missing]
+    unseen = of_letters(found.letters, lane.pool.name, question.head.strategy)
+    replay = SignalReplay(question, lane, strategy_of, timeline, limits, unseen)
+    notes = [*found.notes, *unseen.notes, *_run(settings, request, replay), *timeline.missing]
     source = ", ".join(map(str, request.paths)) or f"stream {settings.ingest_stream}"
     if replay.decision is None:
         return answer.without_decision(question, "gone", source, found.answer, [_gone(replay, source), *notes])

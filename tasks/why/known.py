@@ -8,13 +8,17 @@ from tasks.configuration import Configuration, registry
 from tasks.configuration.history import ConfigurationChange
 from tasks.configuration.overlay import ALL, Overlay
 from tasks.errors import LedgerError
+from tasks.ledger import pager
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tasks.ops.states import ResetResult, StateStore
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings
 from tasks.why.answer import ConfigurationAnswer
 from tasks.why.question import Question
+from tasks.why.unseen import UNSEEN
 
 
 class KnownConfigurations(NamedTuple):
@@ -28,6 +32,8 @@ class KnownConfigurations(NamedTuple):
     notes: list[str]
     #: The version of the states that were put in by `state seed` before the signal; empty: none were.
     seeded: str = ""
+    #: Those that tell of events which a strategy did not see.
+    letters: tuple[DeadLetter, ...] = ()
 
 
 def in_file(settings: Settings, question: Question) -> KnownConfigurations:
@@ -57,9 +63,14 @@ def in_ledger(settings: Settings, reader: LedgerReader, question: Question) -> K
     notes = [] if change else [f"the history of the configuration does not tell who put {version} in force"]
     resets = _resets(settings, question)
     seeded = [_in_force_at(history, done.at_ms) or version for done in resets if done.reset.files]
-    return KnownConfigurations(
-        chosen, every, audit, answer, notes + [_describe(done, question) for done in resets], "".join(seeded[-1:])
-    )
+    notes += [_describe(done, question) for done in resets]
+    return KnownConfigurations(chosen, every, audit, answer, notes, "".join(seeded[-1:]), _letters(reader))
+
+
+def _letters(reader: LedgerReader) -> tuple[DeadLetter, ...]:
+    """Return the dead letters that may tell of unseen events; reading all others would take seconds."""
+    packed = (fields.get(b"letter", b"") for _, fields in pager.entries(reader.client, reader.keys.deadletters))
+    return tuple(dead_letters.read(each) for each in packed if any(word in each for word in UNSEEN))
 
 
 def _in_force_at(history: list[ConfigurationChange], at_ms: int) -> str:

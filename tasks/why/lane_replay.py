@@ -8,11 +8,12 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine import MemoryLedger, strategy_run
+from tasks.engine import MemoryLedger, RunOptions, strategy_run
 from tasks.engine.strategy_run import SavedState
 from tasks.events import AnyEvent
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.outcome import Outcome
+from tasks.protocol.strikes import ExcludedEvents
 
 SOURCE = "why"
 #: The last events that changed the state, of which a decision tells; and how many are looked at to find them.
@@ -66,6 +67,16 @@ class LaneReplay:
         self.events += 1
         if len(self._pending) >= LOOKED_AT + MAX_BATCH_EVENTS:
             self._run_pending(leave=LOOKED_AT)
+
+    def exclude(self, event: AnyEvent, version: str) -> None:
+        """Take an event that was not given to the strategy; a trade of it is in the bars all the same."""
+        self._run_pending(leave=0)
+        self.events += 1
+        strategies = self._strategies(version)
+        excluded = ExcludedEvents(events=frozenset((each.name, event.seq) for each in strategies))
+        self._ledger.options = RunOptions(excluded=excluded)
+        self._ledger.run(self._pool, [event], strategies, version)
+        self._ledger.options = RunOptions()
 
     def decide(self, event: AnyEvent, version: str) -> Decision:
         """Run the strategy on an event; return its decision. Raises what is fatal."""

@@ -6,6 +6,7 @@ from tasks.why.lane import LaneReader, SourceFrame, StrategyLane
 from tasks.why.lane_replay import Decision, LaneReplay, StrategyOf
 from tasks.why.question import Question
 from tasks.why.timeline import Timeline
+from tasks.why.unseen import ALL_SEEN, UnseenEvents, key_of
 
 
 class SignalReplay:
@@ -18,10 +19,11 @@ class SignalReplay:
         strategy_of: StrategyOf,
         timeline: Timeline,
         limits: PlausibilityLimits = DEFAULT_LIMITS,
+        unseen: UnseenEvents = ALL_SEEN,
     ) -> None:
         """Start before the first frame."""
         self.question, self.lane, self.timeline = question, lane, timeline
-        self._reader = LaneReader(lane, limits)
+        self._reader, self._unseen = LaneReader(lane, limits), unseen
         self._replay = LaneReplay(lane.pool.name, strategy_of)
         #: Once the event has come.
         self.decision: Decision | None = None
@@ -44,12 +46,14 @@ class SignalReplay:
         if event is None:
             return False
         version = self.timeline.version(event)
-        if version is None:
+        if version is None or key_of(event) in self._unseen.quarantined:
             return False
         if self.question.is_answered_by(event):
             self.decision = self._replay.decide(event, version)
         elif self.question.is_past(event):
             self.passed_by = event
+        elif key_of(event) in self._unseen.excluded:
+            self._replay.exclude(event, version)
         else:
             self._replay.take(event, version)
         return self.is_over

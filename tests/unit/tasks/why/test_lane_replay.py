@@ -3,8 +3,10 @@
 import pytest
 
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine import MemoryLedger
+from tasks.engine import MemoryLedger, RunOptions
 from tasks.events import Trade
+from tasks.protocol.strikes import ExcludedEvents
+from tasks.strategy import Signal
 from tasks.why.lane_replay import LOOKED_AT, RECENT, Decision, LaneReplay, fields
 from tests.support.strategies import BAD, Echo, Grumpy, bound, trades
 
@@ -67,6 +69,23 @@ def test_the_last_events_that_changed_the_state_are_told():
     assert decision.recent[0].changed["ids"] == (list(range(1, 21 - RECENT)), list(range(1, 22 - RECENT)))
 
 
+class Barred(Echo):
+    """Tells the volume of each bar of two trades, by the trade that closes it."""
+
+    name = "barred"
+    bars = ("2tick",)
+
+    def on_trade(self, trade, state):
+        state.ids.append(trade.id)
+        return ()
+
+    def on_bar(self, bar, state):
+        state.total = bar.volume
+        yield Signal(
+            action="buy", confidence=0.5, price=bar.close, current_price=bar.close, indicators={"v": bar.volume}
+        )
+
+
 class Picky(Echo):
     """Changes its state on trades of one unit only."""
 
@@ -101,6 +120,32 @@ def test_events_under_a_configuration_without_the_strategy_do_not_reach_it():
     decision = replay.decide(third, "on")
     assert decision.before is not None
     assert fields(strategy, bytes(decision.before.state)) == {"total": 1.0, "ids": [1]}
+
+
+def test_an_event_that_was_not_given_to_the_strategy_is_not_in_its_state():
+    [strategy] = bound(Echo.create({}))
+    replay = LaneReplay("p", lambda _: strategy)
+    first, second, third, last = trades(1.0, 2.0, 4.0, 8.0)
+    replay.take(first, "c1")
+    replay.exclude(second, "c1")
+    replay.take(third, "c1")
+    decision = replay.decide(last, "c1")
+    assert decision.before is not None
+    assert fields(strategy, bytes(decision.before.state)) == {"total": 5.0, "ids": [1, 3]}
+    assert (decision.before.seen, replay.events, decision.outcome.letters) == (2, 4, [])
+
+
+def test_a_trade_that_was_not_given_to_the_strategy_is_in_its_bars():
+    """As live: bars are those of the market, whatever a strategy does."""
+    [strategy] = bound(Barred.create({}))
+    events = trades(1.0, 2.0, 4.0, 8.0)
+    ledger = MemoryLedger("s", RunOptions(excluded=ExcludedEvents(events=frozenset({(strategy.name, events[1].seq)}))))
+    ledger.run("p", events, [strategy], "c1")
+    replay = LaneReplay("p", lambda _: strategy)
+    replay.take(events[0], "c1")
+    replay.exclude(events[1], "c1")
+    replay.take(events[2], "c1")
+    assert ledger.signals[-1:] == replay.decide(events[3], "c1").outcome.signals
 
 
 def test_a_decision_of_a_strategy_that_is_off_has_neither_state_nor_signal():

@@ -8,7 +8,9 @@ from tasks.engine import MemoryLedger
 from tasks.protocol.routing import Pool
 from tasks.why import Question, SignalReplay
 from tasks.why.lane import SourceFrame, StrategyLane
+from tasks.why.lane_replay import fields
 from tasks.why.timeline import Timeline
+from tasks.why.unseen import ALL_SEEN, UnseenEvents, key_of
 from tests.support.events import TIME_MS, trade
 from tests.support.strategies import Echo, bound
 
@@ -23,12 +25,12 @@ def frames(*ids: int) -> Iterator[SourceFrame]:
         yield SourceFrame(raw, "binance.btcusdt@trade", id_, TIME_MS * 10**6)
 
 
-def replay(last: int, *audit: bytes) -> SignalReplay:
+def replay(last: int, *audit: bytes, unseen: UnseenEvents = ALL_SEEN) -> SignalReplay:
     """Return the replay for the signal on the last of so many trades."""
     ledger = MemoryLedger("s")
     ledger.run("p", [trade(id=id_, seq=id_, time_ms=TIME_MS + id_) for id_ in range(1, last + 1)], [ECHO], "c1")
     question = Question.of(ledger.signals[-1], "sent")
-    return SignalReplay(question, LANE, lambda _: ECHO, Timeline("c1", LANE, audit))
+    return SignalReplay(question, LANE, lambda _: ECHO, Timeline("c1", LANE, audit), unseen=unseen)
 
 
 def test_it_is_over_with_the_event_and_takes_none_behind_it():
@@ -57,3 +59,12 @@ def test_a_frame_without_an_event_ends_nothing():
     asked = replay(1)
     assert asked.take(SourceFrame(b"{}", "binance.x", 1, 1)) is False
     assert asked.events == 0
+
+
+def test_events_that_the_live_run_left_out_are_left_out():
+    keys = [key_of(trade(id=id_, time_ms=TIME_MS + id_)) for id_ in (1, 2)]
+    asked = replay(4, unseen=UnseenEvents(frozenset(keys[:1]), frozenset(keys[1:])))
+    assert [asked.take(frame) for frame in frames(1, 2, 3, 4)] == [False, False, False, True]
+    assert asked.decision is not None
+    assert asked.decision.before is not None
+    assert fields(ECHO, bytes(asked.decision.before.state))["ids"] == [3]
