@@ -9,7 +9,7 @@ QUARANTINED = dead_letters.condemned(5, "p", EVENT)
 ENDED = dead_letters.ended_process("p", "echo", OTHER)
 
 
-def test_quarantined_events_and_those_that_ended_the_strategys_process_are_unseen():
+def test_quarantined_events_and_those_that_ended_a_process_are_unseen():
     found = of_letters([QUARANTINED, ENDED], "p", "echo")
     assert found.quarantined == {key_of(EVENT)}
     assert found.excluded == {key_of(OTHER)}
