@@ -71,7 +71,7 @@ def recording() -> Path:
 
 @pytest.fixture(scope="session")
 def opening(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """The first third of the recording, in which five of the six strategies give signals."""
+    """The first third of the recording, in which four of the six strategies give signals."""
     return write_opening(recording, _OPENING, tmp_path_factory.mktemp("opening") / "opening.jsonl")
 
 
