@@ -10,6 +10,7 @@ from tasks import invocation
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies, registry
+from tasks.configuration.model import SHADOW
 from tasks.configuration.overlay import ALL, Overlay, of_pool
 from tasks.errors import SettingsError
 from tasks.frames.symbols import meant
@@ -61,7 +62,7 @@ def get(
         name = registry.configured_name(found.configuration, name)
     out.print(f"version {found.configuration.version}")
     for line in edits.shown(found.configuration):
-        if name in line:
+        if name.replace(SHADOW, "shadow.") in line:
             out.print(f"  {line}")
     at_run_time = [value for value in found.overlay if name in {"", value.strategy}]
     if at_run_time:

@@ -24,5 +24,6 @@ __all__ = [
     "overlay_findings",
     "read",
     "registry",
+    "shadows",
     "stored",
 ]

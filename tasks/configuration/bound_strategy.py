@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from types import MappingProxyType
-from typing import Self
+from typing import Literal, Self
 
 import msgspec
 
@@ -40,7 +40,8 @@ NO_ACCOUNT = PaperBinding(None, None, MappingProxyType({}))
 class BoundStrategy(msgspec.Struct, frozen=True, eq=False):
     """One strategy of a pool. Each is equal to itself only, as strategies are."""
 
-    #: As signals, states and metrics carry it. Kept here because the engine asks for it at every event.
+    #: As states, paper accounts and metrics carry it: that of its class, behind a prefix for a shadow. Kept here because
+    #: the engine asks for it at every event.
     name: str
     strategy: AnyStrategy
     #: What the signals have to pass, whatever their symbol.
@@ -49,6 +50,10 @@ class BoundStrategy(msgspec.Struct, frozen=True, eq=False):
     overrides: Mapping[str, AnyStrategy]
     #: None: no account.
     paper: PaperBinding | None = None
+    #: Whether its signals go out; those of a shadow, or of a strategy whose shadow was promoted, are kept apart.
+    emits: bool = True
+    #: The name of the strategy that it is a second version of; empty: it is none.
+    shadows: str = ""
 
     @classmethod
     def of(
@@ -60,6 +65,20 @@ class BoundStrategy(msgspec.Struct, frozen=True, eq=False):
     ) -> Self:
         """Return `strategy` behind `gate`, with parameters of their own for the symbols of `overrides`."""
         return cls(strategy.name, strategy, gate, MappingProxyType(dict(overrides)), paper)
+
+    def as_shadow(self, prefix: str, of: str) -> Self:
+        """Return it as the second version of the strategy named `of`; `prefix` goes before its own name."""
+        return msgspec.structs.replace(self, name=f"{prefix}{self.name}", shadows=of)
+
+    @property
+    def key(self) -> Literal["symbol", "all"]:
+        """What its states are kept for: a symbol each, or all of them."""
+        return self.strategy.key
+
+    @property
+    def signal_name(self) -> str:
+        """The name that its signals carry: that of its class, so that a shadow's signals could be its original's."""
+        return self.strategy.name
 
     def for_symbol(self, symbol: str) -> AnyStrategy:
         """Return the strategy with the parameters of a symbol."""

@@ -14,6 +14,9 @@
     min_confidence = 0.7
     [pools.depth.strategies.orderbook_skew.symbols.BTCUSDT]
     levels = 10                                       # for this symbol
+    [pools.depth.shadow.orderbook_skew]               # a second version of a strategy, whose signals do not go out
+    of = "orderbook_skew"
+    levels = 8
 
 The version names what strategies do, not how it is spread: partitions do not count.
 """
@@ -23,7 +26,7 @@ import hashlib
 import re
 import tomllib
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
@@ -35,7 +38,8 @@ from tasks.paper import PaperTable
 from tasks.protocol.routing import Pool
 from tasks.settings import validation
 
-_RESERVED = ("gate", "paper", "symbols")
+#: Before the name of a shadow, wherever it stands beside those of strategies.
+SHADOW = "shadow~"
 #: The name of a table as tomllib gives it, a tuple of keys; and a key that needs no quotes.
 _KEYS = re.compile(r"""\((?=['"]).*['"],?\)""")
 _BARE = re.compile(r"[\w-]+", re.ASCII)
@@ -64,6 +68,9 @@ class StrategyConfiguration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
+    #: Names in files that are no parameters.
+    reserved: ClassVar[tuple[str, ...]] = ("gate", "paper", "symbols")
+
     params: dict[str, Any] = {}
     gate: Gate = OPEN
     #: Terms of the paper account that differ for it.
@@ -74,13 +81,28 @@ class StrategyConfiguration(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _apart(cls, table: Any) -> Any:
-        return _params_apart(table, _RESERVED)
+        return _params_apart(table, cls.reserved)
 
     @model_serializer
     def _together(self) -> dict[str, Any]:
         symbols = {symbol: each.model_dump() for symbol, each in self.symbols.items()}
         rest = {"gate": self.gate.model_dump(exclude_defaults=True), "symbols": symbols}
         return self.params | {name: value for name, value in rest.items() if value} | _dumped_paper(self.paper)
+
+
+class ShadowConfiguration(StrategyConfiguration):
+    """A second version of a strategy of the pool, run beside it. In files its parameters stand beside `of` and the rest."""
+
+    reserved: ClassVar[tuple[str, ...]] = ("of", "emits", *StrategyConfiguration.reserved)
+
+    #: The strategy that it shadows, as the pool names it.
+    of: str
+    #: Its signals go out instead of those of the strategy that it shadows.
+    emits: bool = False
+
+    @model_serializer
+    def _with_role(self) -> dict[str, Any]:
+        return {"of": self.of} | ({"emits": True} if self.emits else {}) | self._together()
 
 
 def _params_apart(table: Any, reserved: tuple[str, ...]) -> Any:
@@ -109,6 +131,19 @@ class PoolConfiguration(BaseModel):
     paused: bool = False
     #: By name from the registry, or import path `module:Class`.
     strategies: Annotated[dict[str, StrategyConfiguration], Field(min_length=1)]
+    #: Second versions of them, by the same kind of name.
+    shadow: dict[str, ShadowConfiguration] = {}
+
+    def versions(self) -> dict[str, StrategyConfiguration]:
+        """Return the strategies by name, then their shadows behind `SHADOW`, each sorted."""
+        return dict(sorted(self.strategies.items())) | {
+            f"{SHADOW}{name}": chosen for name, chosen in sorted(self.shadow.items())
+        }
+
+    def emits(self, version: str) -> bool:
+        """Return whether the signals of one of `versions` go out."""
+        chosen = self.shadow.get(version.removeprefix(SHADOW)) if version.startswith(SHADOW) else None
+        return chosen.emits if chosen else not any(each.emits and each.of == version for each in self.shadow.values())
 
 
 class Configuration(BaseModel):
@@ -135,14 +170,21 @@ class Configuration(BaseModel):
         return frozenset(kind for pool in self.pools.values() for kind in pool.kinds)
 
     def gate_of(self, pool: str, strategy: str) -> Gate:
-        """Return the gate through which a strategy's signals go."""
+        """Return the gate through which the signals of a strategy or shadow (one of `versions`) go.
+
+        A shadow's is that of the strategy that it shadows too, but for `off`: it may be the one that does not raise.
+        """
         chosen = self.pools[pool]
-        return self.gate.and_also(chosen.strategies[strategy].gate).and_also(Gate(paused=chosen.paused))
+        version = chosen.versions()[strategy]
+        gate = self.gate.and_also(version.gate).and_also(Gate(paused=chosen.paused))
+        if isinstance(version, ShadowConfiguration) and version.of in chosen.strategies:
+            gate = gate.and_also(chosen.strategies[version.of].gate.model_copy(update={"off": False}))
+        return gate
 
     def symbols(self) -> set[str]:
         """Return every symbol that is named in it."""
         pools = self.pools.values()
-        of_strategies = {symbol for pool in pools for each in pool.strategies.values() for symbol in each.symbols}
+        of_strategies = {symbol for pool in pools for each in pool.versions().values() for symbol in each.symbols}
         return of_strategies.union(*(pool.symbols for pool in pools))
 
     def tables(self) -> dict[str, Any]:
@@ -160,8 +202,9 @@ class Configuration(BaseModel):
         for name, pool in self.pools.items():
             if "paused" in pool.model_fields_set:
                 tables["pools"][name]["paused"] = pool.paused
-            for strategy, chosen in pool.strategies.items():
-                _add_explicit(tables["pools"][name]["strategies"][strategy], chosen.gate)
+            for table, versions in (("strategies", pool.strategies), ("shadow", pool.shadow)):
+                for strategy, chosen in versions.items():
+                    _add_explicit(tables["pools"][name][table][strategy], chosen.gate)
         return tables
 
     def canonical(self) -> bytes:

@@ -7,15 +7,21 @@ from collections.abc import Iterable
 from typing import Any
 
 from tasks.configuration import registry
-from tasks.configuration.model import Configuration, check
+from tasks.configuration.model import SHADOW, Configuration, check
 from tasks.configuration.overlay import ALL, Overlay, applied, of_strategy
 from tasks.errors import SettingsError
 from tasks.frames.symbols import spellings
 
 
 def strategy_names(configuration: Configuration) -> list[str]:
-    """Return the names that the signals of its strategies carry, sorted; commands take them too."""
-    return sorted({registry.carried_name(name) for pool in configuration.pools.values() for name in pool.strategies})
+    """Return the names that the signals of its strategies, and of shadows that emit, carry, sorted."""
+    emitting = {
+        name.removeprefix(SHADOW)
+        for pool in configuration.pools.values()
+        for name in pool.versions()
+        if name in pool.strategies or pool.emits(name)
+    }
+    return sorted(map(registry.carried_name, emitting))
 
 
 def is_off(configuration: Configuration, pool: str, name: str) -> bool:
@@ -28,14 +34,14 @@ def is_off(configuration: Configuration, pool: str, name: str) -> bool:
 
 
 def error_limits(configuration: Configuration) -> dict[tuple[str, str], int]:
-    """Return the most errors in a minute that are allowed, by pool and the name that the strategy's signals carry."""
+    """Return the most errors in a minute that are allowed, by pool and the name that the strategy's states carry."""
     gates = {
         (pool, name): configuration.gate_of(pool, name)
         for pool, chosen in configuration.pools.items()
-        for name in chosen.strategies
+        for name in chosen.versions()
     }
     return {
-        (pool, registry.signal_name(name)): gate.max_errors_per_minute
+        (pool, registry.run_name(name)): gate.max_errors_per_minute
         for (pool, name), gate in gates.items()
         if gate.max_errors_per_minute is not None and not gate.off
     }
@@ -66,12 +72,15 @@ def apply(
 
 
 def only(configuration: Configuration, symbols: Iterable[str], strategies: Iterable[str]) -> Configuration:
-    """Return the configuration with these symbols and strategies only; none given means all. Raises SettingsError."""
+    """Return the configuration with these symbols and strategies only, none given means all; and with their shadows.
+
+    A shadow brings the strategy that it shadows. Raises SettingsError.
+    """
     tables = configuration.tables()
     wanted_symbols = frozenset[str]().union(*map(spellings, symbols))
     wanted = {registry.configured_name(configuration, name) for name in strategies}
     for pool in tables["pools"].values():
-        pool["strategies"] = {name: it for name, it in pool["strategies"].items() if not wanted or name in wanted}
+        _keep_only(pool, wanted)
         if wanted_symbols:
             pool["symbols"] = sorted(wanted_symbols & set(pool.get("symbols", wanted_symbols)))
     tables["pools"] = {
@@ -80,6 +89,15 @@ def only(configuration: Configuration, symbols: Iterable[str], strategies: Itera
         if pool["strategies"] and (pool.get("symbols") or not wanted_symbols)
     }
     return check(tables, "the configuration")
+
+
+def _keep_only(pool: dict[str, Any], wanted: set[str]) -> None:
+    """Take the other strategies and shadows out of a pool's table, if any are named."""
+    shadows = pool.get("shadow", {})
+    named = {name for name in shadows if f"{SHADOW}{name}" in wanted}
+    originals = wanted | {shadows[name]["of"] for name in named}
+    pool["strategies"] = {name: it for name, it in pool["strategies"].items() if not wanted or name in originals}
+    pool["shadow"] = {name: it for name, it in shadows.items() if not wanted or name in named or it["of"] in wanted}
 
 
 def narrowed(

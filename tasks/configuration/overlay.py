@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks.configuration.gate import Gate
-from tasks.configuration.model import Configuration, check
+from tasks.configuration.model import SHADOW, Configuration, check
 from tasks.errors import SettingsError
 
 #: Stands for all strategies; only gates and the terms of the paper account can be set for all.
@@ -27,7 +27,7 @@ _TABLES = ("gate", "paper", "symbols")
 class RuntimeValue(msgspec.Struct, frozen=True):
     """One value that was set at run time."""
 
-    #: As the file names it; `all`; empty where the value is the pool's own.
+    #: As the file names it, a shadow behind `SHADOW`; `all`; empty where the value is the pool's own.
     strategy: str
     #: Only in this pool; empty: wherever the strategy runs.
     pool: str
@@ -250,7 +250,9 @@ def _places(tables: dict[str, Any], value: RuntimeValue) -> list[dict[str, Any]]
     pools = [pool for name, pool in tables["pools"].items() if value.pool in {"", name}]
     if not value.strategy:
         return pools
-    return [pool["strategies"][value.strategy] for pool in pools if value.strategy in pool["strategies"]]
+    table = "shadow" if value.strategy.startswith(SHADOW) else "strategies"
+    name = value.strategy.removeprefix(SHADOW)
+    return [pool[table][name] for pool in pools if name in pool.get(table, {})]
 
 
 def _put(place: dict[str, Any], value: RuntimeValue) -> None:

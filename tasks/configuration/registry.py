@@ -6,6 +6,7 @@ from importlib import import_module
 from itertools import chain
 from typing import Any
 
+import msgspec
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
@@ -14,7 +15,14 @@ from tasks.bars.spec import parse_all
 from tasks.configuration import import_path
 from tasks.configuration.bound_strategy import BoundStrategy, PaperBinding
 from tasks.configuration.gate import Gate
-from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration
+from tasks.configuration.model import (
+    SHADOW,
+    Configuration,
+    PoolConfiguration,
+    ShadowConfiguration,
+    StrategyConfiguration,
+)
+from tasks.configuration.shadows import misplaced
 from tasks.errors import SettingsError
 from tasks.paper import PaperTable, fills, resolve
 from tasks.settings import validation
@@ -75,26 +83,38 @@ def find(name: str) -> type[AnyStrategy]:
 
 
 def build(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
-    """Return the strategies of every pool, by name. Raises SettingsError, one message with every fault."""
+    """Return the strategies of every pool, by name, then their shadows.
+
+    Raises SettingsError, one message with every fault.
+    """
     built: dict[str, tuple[BoundStrategy, ...]] = {}
     faults: list[str] = []
-    for pool_name, pool in configuration.pools.items():
+    for pool_name in configuration.pools:
         strategies: list[BoundStrategy] = []
-        for name, chosen in sorted(pool.strategies.items()):
-            try:
-                paper = _paper(configuration.paper, pool, chosen)
-                strategy = _bind(name, chosen, configuration.gate_of(pool_name, name), paper)
-            except SettingsError as error:
-                found = str(error).splitlines()
-            else:
-                found = [f"{name}: {misfit}" for misfit in _misfits(strategy, pool, chosen, strategies)]
-                strategies.append(strategy)
-            faults += [f"pool {pool_name}: {fault}" for fault in found]
+        faults += [f"pool {pool_name}: {fault}" for fault in _build_pool(configuration, pool_name, strategies)]
         faults += _twins(configuration, pool_name, strategies, built)
         built[pool_name] = tuple(strategies)
     if faults:
         raise SettingsError.of("the strategies can't be used", faults)
     return built
+
+
+def _build_pool(configuration: Configuration, pool_name: str, strategies: list[BoundStrategy]) -> Iterator[str]:
+    """Add to `strategies` those of a pool that can be made; yield the faults."""
+    pool = configuration.pools[pool_name]
+    yield from misplaced(configuration, pool_name)
+    for name, chosen in pool.versions().items():
+        paper = _paper(configuration.paper, pool, chosen)
+        try:
+            strategy = _bind(name, chosen, configuration.gate_of(pool_name, name), paper)
+        except SettingsError as error:
+            yield from str(error).splitlines()
+        else:
+            if isinstance(chosen, ShadowConfiguration):
+                strategy = strategy.as_shadow(SHADOW, signal_name(chosen.of))
+            strategy = msgspec.structs.replace(strategy, emits=pool.emits(name))
+            yield from (f"{name}: {misfit}" for misfit in _misfits(strategy, pool, chosen, strategies))
+            strategies.append(strategy)
 
 
 def running(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
@@ -110,10 +130,10 @@ def configured_name(configuration: Configuration, name: str, pool: str = "") -> 
 
     With `pool`, only strategies of this pool are looked at. Raises SettingsError: there is none, or more than one.
     """
-    known = {each for chosen, of in configuration.pools.items() if pool in {"", chosen} for each in of.strategies}
+    known = {each for chosen, of in configuration.pools.items() if pool in {"", chosen} for each in of.versions()}
     if name in known:
         return name
-    carried = {each: signal_name(each) for each in known}
+    carried = {each: run_name(each) for each in known}
     found = sorted(each for each, called in carried.items() if called == name)
     if len(found) > 1:
         raise SettingsError(f"{name!r} is the name of several strategies; say which: {', '.join(found)}")
@@ -130,9 +150,19 @@ def signal_name(name: str) -> str:
         return ""
 
 
+def run_name(name: str) -> str:
+    """Return the name that states and dead letters of a strategy or shadow carry; nothing where it can't be imported."""
+    prefix = SHADOW if name.startswith(SHADOW) else ""
+    found = signal_name(name.removeprefix(SHADOW))
+    return found and f"{prefix}{found}"
+
+
 def carried_name(name: str) -> str:
-    """Return the name that signals, states and dead letters carry: `boom` for `mine:Boom`, and for `boom` itself."""
-    return (signal_name(name) if ":" in name else "") or name
+    """Return the name that states and dead letters carry: `boom` for `mine:Boom`, and for `boom` itself.
+
+    Of all but shadows, signals carry the same.
+    """
+    return (run_name(name) if ":" in name else "") or name
 
 
 def _no_such_strategy(name: str, pool: str, carried: Mapping[str, str]) -> str:
@@ -157,14 +187,16 @@ def _paper(common: PaperTable | None, pool: PoolConfiguration, chosen: StrategyC
 
 def _bind(name: str, chosen: StrategyConfiguration, gate: Gate, paper: PaperBinding | None) -> BoundStrategy:
     """Return a strategy behind its gate, with other parameters for some symbols. Raises SettingsError."""
+    prefix = SHADOW if name.startswith(SHADOW) else ""
     faults: list[str] = []
     made: dict[str, AnyStrategy] = {}
     of_symbols = {symbol: each.params for symbol, each in chosen.symbols.items()}
     for symbol, params in {"": {}, **of_symbols}.items():
         try:
-            made[symbol] = create(name, chosen.params | params)
+            made[symbol] = create(name.removeprefix(prefix), chosen.params | params)
         except SettingsError as error:
-            faults += [f"{symbol}: {fault}" if symbol else fault for fault in str(error).splitlines()]
+            said = (f"{prefix}{fault}" for fault in str(error).splitlines())
+            faults += [f"{symbol}: {fault}" if symbol else fault for fault in said]
     if faults:
         # A fault of the common parameters is one of every symbol's too: it is said once.
         raise SettingsError("\n".join(fault for fault in faults if fault.partition(": ")[2] not in faults))
@@ -184,6 +216,8 @@ def _misfits(
     yield from dict.fromkeys(chain(*(_bar_misfits(each, pool) for each in (strategy, *bound.overrides.values()))))
     if any(bound.name == other.name for other in others):
         yield f"the pool already has a strategy named {bound.name!r}"
+    if bound.shadows and any(bound.signal_name == other.name != bound.shadows for other in others):
+        yield f"its signals would be named as those of {bound.signal_name!r}, which it does not shadow"
 
 
 def _bar_misfits(strategy: AnyStrategy, pool: PoolConfiguration) -> Iterator[str]:
@@ -219,8 +253,10 @@ def _twins(
         apart = pool.symbols and other.symbols and not pool.symbols & other.symbols
         if apart or not set(pool.kinds) & set(other.kinds):
             continue
+        # By the name that signals carry: whichever version of it emits.
+        taken = {each.signal_name for each in others}
         for strategy in strategies:
-            if strategy.name in {each.name for each in others}:
+            if strategy.signal_name in taken:
                 yield f"pool {name}: {strategy.name}: sees the same events in pool {other_name}"
 
 

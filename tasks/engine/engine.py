@@ -16,10 +16,10 @@ from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import paper_run, strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.paper_run import PaperRun
-from tasks.engine.strategy_run import StrategyRun
+from tasks.engine.strategy_run import StrategyOutput, StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
-from tasks.protocol import dead_letters, records
+from tasks.protocol import dead_letters, records, shadowed
 from tasks.protocol.counters import Counts
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
@@ -63,8 +63,8 @@ class _FieldNames(NamedTuple):
 
 @lru_cache(maxsize=8_192)
 def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrategy, ...]) -> _FieldNames:
-    states = tuple(strategy_run.field(venue, symbol, each.strategy) for each in strategies)
-    accounts = tuple(paper_run.field(venue, symbol, each.strategy) if each.paper else "" for each in strategies)
+    states = tuple(strategy_run.field(venue, symbol, each) for each in strategies)
+    accounts = tuple(paper_run.field(venue, symbol, each) if each.paper else "" for each in strategies)
     return _FieldNames(records.named(venue, symbol, kind), states, accounts)
 
 
@@ -138,7 +138,7 @@ class BatchRun:
             # A state of what can't be saved must not hold up the lane.
             if self._is_fatal(error):
                 raise
-            self._record_error(error, run.strategy.name, None)
+            self._record_error(error, run.name, None)
             run.reset()
             return run.pack()
 
@@ -229,18 +229,24 @@ class BatchRun:
             self._record_error(error, strategy.name, event)
             run.rebuild(event)
             return
-        if said.signals:
-            self._outcome.signals += said.signals
-            if strategy.paper:
-                self._accounts[paper_run.field(event.venue, event.symbol, strategy.strategy)].submit(
-                    said.signals, event
-                )
-            self._outcome.counts.add("signals", strategy.name, by=len(said.signals))
-            self._outcome.actions.update((strategy.name, action) for action in said.actions)
-        if said.held:
-            self._outcome.held += said.held
-            for reason in said.reasons:
-                self._outcome.counts.add("held", reason)
+        if said.signals and strategy.paper:
+            self._accounts[paper_run.field(event.venue, event.symbol, strategy)].submit(said.signals, event)
+        if said.signals or said.held:
+            self._note_output(said, strategy)
+
+    def _note_output(self, said: StrategyOutput, strategy: BoundStrategy) -> None:
+        outcome = self._outcome
+        if not strategy.emits:
+            outcome.shadowed += [shadowed.pack(strategy.name, signal) for signal in said.signals]
+            outcome.counts.add("shadowed", strategy.name, by=len(said.signals))
+            return
+        outcome.signals += said.signals
+        outcome.emitters += [strategy.name] * len(said.signals)
+        outcome.counts.add("signals", strategy.signal_name, by=len(said.signals))
+        outcome.actions.update((strategy.signal_name, action) for action in said.actions)
+        outcome.held += said.held
+        for reason in said.reasons:
+            outcome.counts.add("held", reason)
 
     def _is_excluded(self, event: AnyEvent, strategy: BoundStrategy, excluded: ExcludedEvents) -> bool:
         """Whether a strategy must not be given an event; where it is the strategy's error, a dead letter is written."""
@@ -270,6 +276,7 @@ class BatchRun:
             self._held.get(name),
             self._config_version,
             self._is_fatal,
+            strategy.name,
         )
         if run.unreadable:
             self._record_unreadable(name, run.unreadable, event, strategy.name)

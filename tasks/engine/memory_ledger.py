@@ -26,6 +26,7 @@ class MemoryLedger:
         #: In the order of the commits.
         self.signals: list[bytes] = []
         self.positions: list[bytes] = []
+        self.shadowed: list[bytes] = []
         self.letters: list[bytes] = []
         self.audit: list[bytes] = []
         self.counts = Counts()
@@ -44,6 +45,7 @@ class MemoryLedger:
         stored.update(outcome.fields)
         self.signals += outcome.signals
         self.positions += outcome.positions
+        self.shadowed += outcome.shadowed
         self.letters += outcome.letters
         self.audit += outcome.audit
         self.counts.update(outcome.counts)
@@ -55,6 +57,7 @@ class MemoryLedger:
         So a long run stays small; there is no digest after it.
         """
         taken, self.signals, self.positions, self.letters, self.audit = self.signals, [], [], [], []
+        self.shadowed = []
         return taken
 
     def add(self, other: "MemoryLedger") -> None:
@@ -63,6 +66,7 @@ class MemoryLedger:
             self.fields[pool].update(fields)
         self.signals += other.signals
         self.positions += other.positions
+        self.shadowed += other.shadowed
         self.letters += other.letters
         self.audit += other.audit
         self.counts.update(other.counts)

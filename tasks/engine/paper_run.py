@@ -30,7 +30,7 @@ class _SignalFields(msgspec.Struct):
 _read_signal = msgspec.json.Decoder(_SignalFields).decode
 
 
-def field(venue: Venue, symbol: str, strategy: AnyStrategy) -> str:
+def field(venue: Venue, symbol: str, strategy: AnyStrategy | BoundStrategy) -> str:
     """Return the name of the account's field in the hash of its pool."""
     return f"paper:{venue}:{token(symbol) if strategy.key == 'symbol' else 'all'}:{strategy.name}"
 

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks.bars.spec import parse_all
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.gate import Gate
 from tasks.engine.bar_feed import BarFeed, StoredBars
 from tasks.engine.fatal_errors import IsFatal
@@ -69,7 +70,7 @@ _packer = msgspec.msgpack.Encoder()
 _unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
-def field(venue: Venue, symbol: str, strategy: AnyStrategy) -> str:
+def field(venue: Venue, symbol: str, strategy: AnyStrategy | BoundStrategy) -> str:
     """Return the name of the state's field in the hash of its pool."""
     return f"state:{venue}:{token(symbol) if strategy.key == 'symbol' else 'all'}:{strategy.name}"
 
@@ -84,12 +85,15 @@ class StrategyRun:
         packed: bytes | None,
         config_version: str,
         is_fatal: IsFatal,
+        name: str = "",
     ) -> None:
         """Restore the state that `packed` holds, or start from an empty one.
 
         Raises NewerStateError and what is fatal, and ValueError where it asks for bars that there are not.
         """
         self.strategy = strategy
+        #: As states and dead letters carry it: a shadow's differs from that of its signals.
+        self.name = name or strategy.name
         self._specs = parse_all(strategy.bars) if strategy.bars else ()
         self._gate = gate
         self._is_fatal = is_fatal
@@ -130,9 +134,7 @@ class StrategyRun:
             self._start, self.unreadable = None, str(error)
             return None
         if saved.version > self.strategy.version:
-            raise NewerStateError(
-                f"{self.strategy.name}: state of version {saved.version}, code of {self.strategy.version}"
-            )
+            raise NewerStateError(f"{self.name}: state of version {saved.version}, code of {self.strategy.version}")
         state = self._migrate(saved)
         return (saved.seen, saved.passed, state, saved.bars) if state is not None else None
 

@@ -244,7 +244,7 @@ class ConfigurationStore:
         Raises SettingsError: nothing of the kind is set; ConflictError; and LedgerError.
         """
         old = self.in_force()
-        dropped = [value for value in old.overlay if not key or value.named(key, registry.signal_name(value.strategy))]
+        dropped = [value for value in old.overlay if not key or value.named(key, registry.run_name(value.strategy))]
         if key and not dropped:
             known = ", ".join(value.label for value in old.overlay)
             raise SettingsError(

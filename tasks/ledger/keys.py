@@ -14,6 +14,7 @@ Keys, each behind the namespace:
                              strike|event|strategy → how often the process ended there
     signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
     signals:held     stream  JSON of what the gate held back: reason and signal
+    signals:shadow   stream  JSON of what a version of a strategy said that does not emit: version and signal
     positions        stream  JSON of each position that a paper account closed
     deadletters      stream  JSON
     audit            stream  JSON: which configuration a record went on under, from which event
@@ -46,6 +47,7 @@ class LedgerKeys:
         self.namespace = namespace
         self.signals = f"{namespace}:signals"
         self.held = f"{namespace}:signals:held"
+        self.shadowed = f"{namespace}:signals:shadow"
         self.positions = f"{namespace}:positions"
         self.deadletters = f"{namespace}:deadletters"
         self.audit = f"{namespace}:audit"

@@ -59,7 +59,7 @@ Arguments = tuple[list[str], list[bytes | str | int]]
 def commit_arguments(keys: LedgerKeys, worked: Sequence[Worked]) -> Arguments:
     """Return what `commit.lua` takes. All batches are of one shard."""
     names = [keys.shard(worked[0][0].shard), keys.counters, keys.signals, keys.held, keys.deadletters, keys.audit]
-    names += [keys.positions]
+    names += [keys.positions, keys.shadowed]
     names += keys.of_batches(batch for batch, *_ in worked)
     return names, [keys.notices, dead_letters.KEEP, POSITIONS_KEPT, pack([_parts(*each) for each in worked])]
 
@@ -72,7 +72,8 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
     fields = ((name, string(value)) for name, value in outcome.fields.items())
     signals = zip(map(string, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
     streams = [
-        list(map(string, entries)) for entries in (outcome.held, outcome.letters, outcome.audit, outcome.positions)
+        list(map(string, entries))
+        for entries in (outcome.held, outcome.letters, outcome.audit, outcome.positions, outcome.shadowed)
     ]
     return [
         epoch, lane_field(batch.lane), str(batch.prev or ""), to, notice, resets.decode(),

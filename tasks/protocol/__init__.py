@@ -17,6 +17,7 @@ __all__ = [
     "outcome",
     "records",
     "routing",
+    "shadowed",
     "strikes",
     "task_name",
     "utc_time",

@@ -37,6 +37,7 @@ CounterName = Literal[
     "gaps",
     "condemned",
     "signals",  # by strategy
+    "shadowed",  # signals of versions that do not emit, by version
     "errors",  # by strategy
     "positions",  # closed by the paper account, by strategy
     "unfilled",  # signals that became no order of the paper account, or only in part; by reason

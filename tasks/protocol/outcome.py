@@ -23,6 +23,10 @@ class Outcome(msgspec.Struct):
     counts: Counts
     #: What the gate held back: JSON of reason and signal.
     held: list[bytes] = []
+    #: What versions say that do not emit: see `protocol.shadowed`.
+    shadowed: list[bytes] = []
+    #: The version that each signal is of, as `spent_ns` names it.
+    emitters: list[str] = []
     #: What the paper accounts closed: JSON of each position.
     positions: list[bytes] = []
     #: How many signals by strategy and action.

@@ -7,7 +7,6 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 
-import msgspec
 import structlog
 from opentelemetry import propagate, trace
 from opentelemetry.context import Context
@@ -34,15 +33,6 @@ _FLAGS = 54
 _SAMPLED = frozenset("13579bdf")
 _W3C = TraceContextTextMapPropagator()
 log = structlog.get_logger()
-
-
-class _SignalFields(msgspec.Struct):
-    """The fields of a signal that are recorded in a span."""
-
-    strategy: str
-
-
-_decode = msgspec.json.Decoder(_SignalFields).decode
 
 
 class Tracer:
@@ -117,26 +107,25 @@ class Tracer:
         """Add attributes to the current span, each name behind `rs.`; without one that records, nothing is added."""
         trace.get_current_span().set_attributes({f"rs.{name}": value for name, value in attributes.items()})
 
-    def strategies(self, began_ns: int, spent_ns: Mapping[str, int], signals: Sequence[bytes]) -> list[str]:
+    def strategies(self, began_ns: int, spent_ns: Mapping[str, int], emitters: Sequence[str]) -> list[str]:
         """Record a span for each strategy; return the trace of each signal, as `tracing.strategies` does.
 
         The strategies take turns with each event: each span covers all their turns.
         """
         current = trace.get_current_span()
         if not current.is_recording():
-            return [_text(current)] * len(signals)
+            return [_text(current)] * len(emitters)
         run = trace.set_span_in_context(current, Context())
-        names = [_decode(signal).strategy for signal in signals]
         ended_ns = time.time_ns()
         traces: dict[str, str] = {}
         for name, busy_ns in spent_ns.items():
             span = self._tracer.start_span(f"strategy {name}", run, start_time=began_ns)
-            said = names.count(name)
+            said = emitters.count(name)
             span.set_attributes({"rs.strategy": name, "rs.busy_s": busy_ns / 1e9, "rs.signals": said})
             span.end(ended_ns)
             if said:
                 traces[name] = _text(span)
-        return [traces[name] for name in names]
+        return [traces[name] for name in emitters]
 
 
 def _context(text: str) -> Context:

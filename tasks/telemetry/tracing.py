@@ -97,10 +97,10 @@ def note(**attributes: str | int | bool) -> None:
         _tracer.note(attributes)
 
 
-def strategies(began_ns: int, spent_ns: Mapping[str, int], signals: Sequence[bytes]) -> list[str]:
+def strategies(began_ns: int, spent_ns: Mapping[str, int], emitters: Sequence[str]) -> list[str]:
     """Record a span for each strategy of the run that goes on; return the trace that each signal belongs to.
 
     `began_ns` is when the strategies began, unix nanoseconds; `spent_ns` what each of them took of the time since.
-    `signals` are the contract's JSON. Empty when tracing is off.
+    `emitters` has for each signal whose it is, as `spent_ns` names it. Empty when tracing is off.
     """
-    return [] if _tracer is None else _tracer.strategies(began_ns, spent_ns, signals)
+    return [] if _tracer is None else _tracer.strategies(began_ns, spent_ns, emitters)

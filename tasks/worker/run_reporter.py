@@ -45,7 +45,7 @@ class RunReporter(RunObserver):
 
     def ran(self, began_ns: int, outcome: Outcome) -> list[str]:
         """Record a span for each strategy; return the trace that each signal belongs to."""
-        return tracing.strategies(began_ns, outcome.spent_ns, outcome.signals)
+        return tracing.strategies(began_ns, outcome.spent_ns, outcome.emitters)
 
     def newer_state(self, why: str) -> None:
         """Log, at most once in an interval, that a lane waits."""

@@ -44,6 +44,9 @@ def outcome(name: str = "x") -> Outcome:
         [b"letter"],
         [b"line"],
         Counts({CounterKey("applied"): 2, CounterKey("gaps"): 0}),
+        held=[b"held"],
+        shadowed=[b"shadowed"],
+        positions=[b"position"],
     )
 
 

@@ -1,14 +1,14 @@
 -- Commits the batches of a task, each whole or not at all: the fence. Everything is checked, and asked for, before the
 -- first write, because a script that fails half-way does not roll back: see `before_writing.lua`.
 --
--- KEYS  1 shard  2 counters  3 signals  4 held signals  5 dead letters  6 audit  7 positions  then for each batch its pool
---       and its starts
--- ARGV  1 channel  2 dead letters and held signals kept  3 positions kept
+-- KEYS  1 shard  2 counters  3 signals  4 held signals  5 dead letters  6 audit  7 positions  8 shadowed signals
+--       then for each batch its pool and its starts
+-- ARGV  1 channel  2 dead letters, held and shadowed signals kept  3 positions kept
 --       4 the batches, in msgpack, each a list of
 --           1 epoch  2 lane's field  3 prev  4 to  5 notice
 --           6 how often states of this pool had been reset when the run began; '' for never
 --           7 field, value, ...  8 signal, trace or '', ...  9 held signals  10 dead letters  11 audit lines
---           12 closed positions  13 counter, increment, ...
+--           12 closed positions  13 shadowed signals  14 counter, increment, ...
 -- Returns for each batch committed | repeat | epoch | position | reset. One notice tells of all that were committed.
 
 local epoch = redis.call('HGET', KEYS[1], 'epoch')
@@ -35,10 +35,11 @@ local function ask(batch, pool, starts)
   if batch[10][1] then appends[5] = true end
   if batch[11][1] then appends[6] = true end
   if batch[12][1] then appends[7] = true end
+  if batch[13][1] then appends[8] = true end
 end
 
 local function write(batch, pool, starts)
-  local fields, signals, counts = batch[7], batch[8], batch[13]
+  local fields, signals, counts = batch[7], batch[8], batch[14]
   fields[#fields + 1], fields[#fields + 2] = batch[2], batch[4]
   for at = 1, #fields, 1000 do  -- unpack fails near 8,000 values
     redis.call('HSET', pool, unpack(fields, at, math.min(at + 999, #fields)))
@@ -56,6 +57,7 @@ local function write(batch, pool, starts)
   for _, position in ipairs(batch[12]) do
     redis.call('XADD', KEYS[7], 'MAXLEN', '~', positions_kept, '*', 'position', position)
   end
+  for _, each in ipairs(batch[13]) do redis.call('XADD', KEYS[8], 'MAXLEN', '~', kept, '*', 'shadowed', each) end
   for at = 1, #counts, 2 do counted[counts[at]] = (counted[counts[at]] or 0) + counts[at + 1] end
   redis.call('DEL', starts)
   notices[#notices + 1] = batch[5]
@@ -63,19 +65,19 @@ local function write(batch, pool, starts)
 end
 
 for at_batch, batch in ipairs(batches) do
-  local pool, starts = KEYS[6 + 2 * at_batch], KEYS[7 + 2 * at_batch]
+  local pool, starts = KEYS[7 + 2 * at_batch], KEYS[8 + 2 * at_batch]
   answers[at_batch] = refusal(batch, pool, starts)
   if not answers[at_batch] then ask(batch, pool, starts) end
 end
 if not next(moved) then return answers end
 hash('HINCRBY', KEYS[2])
 may('PUBLISH', channel)
-for at = 3, 7 do
+for at = 3, 8 do
   if appends[at] then stream('XADD', KEYS[at]) end
 end
 
 for at_batch, batch in ipairs(batches) do
-  answers[at_batch] = answers[at_batch] or write(batch, KEYS[6 + 2 * at_batch], KEYS[7 + 2 * at_batch])
+  answers[at_batch] = answers[at_batch] or write(batch, KEYS[7 + 2 * at_batch], KEYS[8 + 2 * at_batch])
 end
 -- A counter that is full, or no number, must not end the script: what it counts is committed.
 for counter, count in pairs(counted) do redis.pcall('HINCRBY', KEYS[2], counter, count) end

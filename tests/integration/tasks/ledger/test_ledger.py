@@ -68,11 +68,15 @@ def test_a_commit_writes_everything_at_once(client, keys, ledger):
         b"record:x": b"r",
         b"state:x": b"s",
     }
-    streams = [client.xrange(name) for name in (keys.signals, keys.deadletters, keys.audit)]
+    names = (keys.signals, keys.deadletters, keys.audit, keys.held, keys.shadowed, keys.positions)
+    streams = [client.xrange(name) for name in names]
     assert [[fields for _, fields in entries] for entries in streams] == [
         [{b"signal": b"signal 1"}, {b"signal": b"signal 2"}],
         [{b"letter": b"letter"}],
         [{b"line": b"line"}],
+        [{b"held": b"held"}],
+        [{b"shadowed": b"shadowed"}],
+        [{b"position": b"position"}],
     ]
     assert client.hgetall(keys.counters) == {b"batches": b"1", b"applied": b"2"}
     assert not client.exists(keys.starts(LANE))
