@@ -18,6 +18,7 @@ from tasks.protocol.utc_time import utc
 from tasks.settings import Settings
 from tasks.why.answer import ConfigurationAnswer
 from tasks.why.question import Question
+from tasks.why.timeline import ran_under
 from tasks.why.unseen import UNSEEN
 
 
@@ -52,7 +53,7 @@ def in_ledger(settings: Settings, reader: LedgerReader, question: Question) -> K
     every = {version: chosen}
     audit = [line for _, line in reader.entries(reader.keys.audit, b"line")]
     history = store.history()
-    for other in {change.version for change in history} - {version}:
+    for other in ran_under(audit) - {version}:
         with suppress(LedgerError):  # one that the lane never ran under is not missed
             every[other] = store.read(other)
     change = _put_in_force(history, version, question.committed_ms)

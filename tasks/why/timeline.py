@@ -4,7 +4,8 @@
 """
 
 from collections import defaultdict, deque
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 import msgspec
 
@@ -53,12 +54,19 @@ class Timeline:
         return self._now[key]
 
 
-def _of_lane(lines: Iterable[bytes], lane: StrategyLane) -> Iterable[AuditLine]:
+def ran_under(lines: Iterable[bytes]) -> set[str]:
+    """Return every version that the audit names."""
+    return {line.config_version for line in _read(lines)}
+
+
+def _read(lines: Iterable[bytes]) -> Iterator[AuditLine]:
     for packed in lines:
-        try:
-            line = _decode(packed)
-        except UNREADABLE:
-            continue
+        with suppress(*UNREADABLE):
+            yield _decode(packed)
+
+
+def _of_lane(lines: Iterable[bytes], lane: StrategyLane) -> Iterator[AuditLine]:
+    for line in _read(lines):
         if (line.pool, line.venue) == (lane.pool.name, lane.venue) and lane.symbol in {"", line.symbol}:
             yield line
 

@@ -6,7 +6,7 @@ import pytest
 from tasks.events import AnyEvent
 from tasks.protocol.routing import Pool
 from tasks.why.lane import StrategyLane
-from tasks.why.timeline import Timeline
+from tasks.why.timeline import Timeline, ran_under
 from tests.support.events import TIME_MS, book, trade
 
 LANE = StrategyLane.of(Pool("trade", ("trade",)), "spot", "BTCUSDT")
@@ -65,6 +65,10 @@ def test_lines_of_other_records_are_passed_over(other):
 
 def test_an_audit_line_that_is_none_is_passed_over():
     assert versions(Timeline("otherwise", LANE, [b"{}", line(1, "c1")]), 1) == ["c1"]
+
+
+def test_every_version_that_the_audit_names_is_told_once():
+    assert ran_under([line(1, "c1"), b"{}", line(2, "c2", pool="p"), line(3, "c1")]) == {"c1", "c2"}
 
 
 def test_each_record_of_a_pool_keyed_by_all_has_its_own_turns():
