@@ -19,13 +19,14 @@ from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from ingest.ledger import IngestLedger
-from ingest.monitoring.exporter import Exporter
+from ingest.monitoring.exporter import Exporter, Probes
 from ingest.monitoring.feed_reports import FeedReports
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.health import Health, late_lanes
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.paper_probe import PaperProbe
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.status_responder import StatusResponder
 from ingest.monitoring.unused_frames import UnusedFrames
@@ -64,6 +65,7 @@ class Components:
         self.active_configuration = ActiveConfiguration(ConfigurationStore(settings), chosen)
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
         self.server_probe = ServerProbe(self.ledger, chosen.routes(), self.memory_guard)
+        self.paper_probe = PaperProbe(self.ledger, tuple(chosen.pools))
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch(chosen.kinds)
         self.sender = self._make_sender()
@@ -180,7 +182,8 @@ class Components:
     def _make_registry(self) -> CollectorRegistry:
         """Return the metrics of this process."""
         registry = CollectorRegistry()
-        sources = self.counters, self.lanes, self.connectivity.up, self.server_probe, self.source
+        probes = Probes(self.server_probe, self.paper_probe)
+        sources = self.counters, self.lanes, self.connectivity.up, probes, self.source
         registry.register(Exporter(*sources, self.feed_watch, self.findings))
         registry.register(BuildInfo("ingest"))
         return registry

@@ -25,6 +25,8 @@ from tasks.telemetry.logs import configure_logging
 TICK_S = 0.05
 CHECKPOINT_S = 1.0
 PROBE_SERVERS_S = 3.0
+#: The accounts of thousands of symbols are a scan of as many fields.
+PROBE_PAPER_S = 5.0
 #: Only the workers, in one round trip: a death is known within a second of the time at which a heartbeat is too old.
 PROBE_WORKERS_S = 1.0
 #: With the time that an answer may take, a NATS that is silent is found within 7 s.
@@ -41,7 +43,7 @@ class Service:
         self.components = components
         settings = components.settings
         self._drain_s = settings.ingest_drain_s
-        #: Of the shards, the first one relays.
+        #: Of the shards, the first one relays, and tells of the paper accounts.
         self._is_first = settings.shard.number == 0
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._stop = asyncio.Event()
@@ -156,6 +158,7 @@ class Service:
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self.components.relay.run)
+            steps["paper_probe"] = (PROBE_PAPER_S, self.components.paper_probe.ask)
         loops = {
             name: asyncio.create_task(self.components.steps.every(*step), name=name) for name, step in steps.items()
         }

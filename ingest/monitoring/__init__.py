@@ -13,6 +13,8 @@ __all__ = [
     "health",
     "lifecycle",
     "memory_guard",
+    "paper_figures",
+    "paper_probe",
     "server_stats",
     "status_responder",
     "unused_frames",

@@ -1,8 +1,9 @@
 """Exports to Prometheus what ingest knows, under the names of `tasks.telemetry.metrics`."""
 
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from itertools import accumulate
+from typing import NamedTuple
 
 from prometheus_client.core import CounterMetricFamily, GaugeMetricFamily, HistogramMetricFamily
 from prometheus_client.metrics_core import Metric as Family
@@ -11,6 +12,8 @@ from ingest.counters import Counters, Distribution
 from ingest.lanes import Lanes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
+from ingest.monitoring.paper_figures import StrategyFigures
+from ingest.monitoring.paper_probe import PaperProbe
 from ingest.monitoring.server_stats import ServerProbe, ServerStats
 from ingest.sources.base import Source
 from tasks.protocol.counters import CounterName
@@ -53,8 +56,21 @@ _SEEN: dict[str, Callable[[ServerStats], float | None]] = {
     "ingest_redis_save_failing": lambda seen: seen.redis_save_failing,
     "ingest_redis_full": lambda seen: seen.redis_full,
 }
+#: Of each strategy that has a paper account.
+_EARNED: dict[str, Callable[[StrategyFigures], float | None]] = {
+    "strategy_pnl": lambda earned: earned.pnl,
+    "strategy_drawdown": lambda earned: earned.drawdown,
+    "strategy_hit_rate": lambda earned: earned.hit_rate,
+}
 
 Samples = Iterator[tuple[tuple[str, ...], float]]
+
+
+class Probes(NamedTuple):
+    """What is asked of Redis every few seconds."""
+
+    servers: ServerProbe
+    paper: PaperProbe
 
 
 class Exporter:
@@ -65,14 +81,14 @@ class Exporter:
         counters: Counters,
         lanes: Lanes,
         parts: Mapping[str, bool],
-        server_probe: ServerProbe,
+        probes: Probes,
         source: Source,
         feed: FeedWatch,
         findings: Findings,
     ) -> None:
         self._feed, self._findings = feed, findings
         self._counters, self._lanes, self._parts = counters, lanes, parts
-        self._server_probe, self._source = server_probe, source
+        self._probes, self._source = probes, source
         self._histograms = {
             "ingest_batch_events": counters.batch_events,
             "ingest_round_trip_seconds": counters.round_trip_s,
@@ -113,15 +129,24 @@ class Exporter:
         yield "ingest_lane_held_events", (((str(lane.id),), lane.held) for lane in self._lanes)
         yield "ingest_lane_oldest_seconds", (((str(lane),), age_s) for lane, age_s in ages.items())
         yield "ingest_oldest_event_seconds", _one(max(ages.values(), default=0.0))
-        seen = self._server_probe.seen
+        seen = self._probes.servers.seen
         for metric, ask in _SEEN.items():
             yield metric, _one(ask(seen) if seen else None)
         yield "ingest_queue_tasks", (((pool,), count) for pool, count in (seen.queues if seen else {}).items())
+        paper = self._probes.paper.seen
+        for metric, earned in _EARNED.items():
+            yield metric, _by_strategy(paper.strategies if paper else (), earned)
 
 
 def _one(value: float | None) -> Samples:
     if value is not None:
         yield (), float(value)
+
+
+def _by_strategy(strategies: Iterable[StrategyFigures], ask: Callable[[StrategyFigures], float | None]) -> Samples:
+    for each in strategies:
+        if (value := ask(each)) is not None:
+            yield (each.strategy,), value
 
 
 def _labelled(counts: Mapping[str, int], known: tuple[str, ...]) -> Samples:

@@ -88,6 +88,10 @@ INGEST: dict[str, Metric] = {
         _counter("ingest_signals_held", "Signals that were not relayed, or not at once (refused)", "reason"),
         _counter("ingest_signals_unpublishable", "Signals that can never be published, now dead letters"),
         _gauge("ingest_signals_waiting", "Committed signals that are not relayed yet"),
+        # The paper accounts, by shard 0. Quote currency; a position's profit is after fees and funding.
+        _gauge("strategy_pnl", "Profit of closed positions and, at the last price, of open ones", "strategy"),
+        _gauge("strategy_drawdown", "How far strategy_pnl is below the highest at a closing; 0 or more", "strategy"),
+        _gauge("strategy_hit_rate", "Share of closed positions that won, 0 to 1; absent before the first", "strategy"),
         # Dead letters.
         _gauge("ingest_deadletters", "Dead letters in the ledger"),
         _gauge("ingest_deadletters_written", "Dead letters ever written to this ledger"),
@@ -120,6 +124,7 @@ WORKER: dict[str, Metric] = {
         _counter("worker_strategy_errors", "Events on which a strategy raised", "strategy"),
         _counter("worker_signals", "Signals committed", "strategy", "action"),
         _counter("worker_signals_held", "Signals that the gate held back", "reason"),
+        _counter("worker_orders_unfilled", "Signals that became no paper order, or a smaller one", "reason"),
         _counter("worker_refused_commands", "Control commands of Celery that were refused", "command"),
         _counter("worker_foreign_tasks", "Tasks in the queue that are not ours, refused"),
         _gauge("worker_broker_up", "1 while the worker listens to its queues"),

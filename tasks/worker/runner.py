@@ -85,6 +85,8 @@ class BatchResult(msgspec.Struct, frozen=True):
     signals: Mapping[tuple[str, str], int]
     #: Signals that the gate held back, by reason.
     held: Mapping[str, int]
+    #: Signals that became no order of the paper account, or only in part, by reason.
+    unfilled: Mapping[str, int]
     #: By strategy.
     errors: Mapping[str, int]
     #: Nanoseconds, for every strategy that the batch ran.
@@ -235,6 +237,7 @@ def _done(batch: Batch[AnyEvent], outcome: Outcome) -> BatchResult:
         counts.of("repeats"),
         outcome.actions,
         counts.by_label("held"),
+        counts.by_label("unfilled"),
         counts.by_label("errors"),
         outcome.spent_ns,
     )

@@ -141,6 +141,8 @@ def _committed(pool: str, done: BatchResult, batch_s: float) -> None:
         count("worker_signals", strategy, action, by=signals)
     for reason, signals in done.held.items():
         count("worker_signals_held", reason, by=signals)
+    for reason, signals in done.unfilled.items():
+        count("worker_orders_unfilled", reason, by=signals)
 
 
 def _process_name() -> str:

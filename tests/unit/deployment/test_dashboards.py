@@ -22,7 +22,9 @@ METRICS: dict[str, Metric] = {
 RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
 #: Names that Prometheus gives itself, and their labels.
 OF_PROMETHEUS = {"up": (), "ALERTS": ("alertname", "alertstate")}
-OURS = re.compile(r"\b(?:ingest|worker|pipeline|realtime_strategies)[_:][a-z0-9_:]+")
+OURS = re.compile(
+    r"\b(?:(?:ingest|worker|pipeline|realtime_strategies)[_:][a-z0-9_:]+|strategy_(?:pnl|drawdown|hit_rate)\b)"
+)
 DASHBOARD = json.loads((HERE / "grafana" / "dashboards" / "pipeline.json").read_text())
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
 SERVICES = yaml.safe_load((ROOT / "compose" / "stack.yaml").read_text())["services"]

@@ -8,9 +8,10 @@ from prometheus_client.parser import text_string_to_metric_families
 from ingest.counters import Counters
 from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.task_packing import Workforce
-from ingest.monitoring.exporter import Exporter
+from ingest.monitoring.exporter import Exporter, Probes
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
+from ingest.monitoring.paper_figures import PaperFigures, StrategyFigures
 from ingest.monitoring.server_stats import ServerStats
 from tasks.events import Position
 from tasks.protocol.findings import NAMES, Finding
@@ -37,18 +38,19 @@ SEEN = ServerStats(
 class Scraped:
     """An ingest of one lane, as a scraper sees it."""
 
-    def __init__(self, seen: ServerStats | None = None) -> None:
+    def __init__(self, seen: ServerStats | None = None, paper: PaperFigures | None = None) -> None:
         self.counters, self.parts = Counters(), {"nats": True, "redis": False}
         self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=1),)), LaneLimits(10**6, 10**6))
         self.lanes.begin("core-1.aa", {LANE: None}, 0.0)
-        server_probe: Any = SimpleNamespace(seen=seen)
+        servers: Any = SimpleNamespace(seen=seen)
+        accounts: Any = SimpleNamespace(seen=paper)
         self.registry = CollectorRegistry()
         self.source: Any = SimpleNamespace(keeps=False, unread=0)
         self.found: list[Finding] = []
         findings = Findings(lambda: self.found)
         self.feed = FeedWatch()
         self.registry.register(
-            Exporter(self.counters, self.lanes, self.parts, server_probe, self.source, self.feed, findings)
+            Exporter(self.counters, self.lanes, self.parts, Probes(servers, accounts), self.source, self.feed, findings)
         )
 
     def __getitem__(self, wanted: str) -> dict[tuple[str, ...], float]:
@@ -113,6 +115,20 @@ def test_the_gauges_show_what_is_held_and_what_is_up_when_asked():
         {(): 0},
     )
     assert scraped["ingest_part_up"]["redis",] == 1
+
+
+def test_each_strategy_with_an_account_has_its_profit_drawdown_and_hits():
+    earned = StrategyFigures("skew", 4, 1, realised=10.0, unrealised=-12.5, drawdown=15.0, hit_rate=0.75)
+    fresh = StrategyFigures("new", 0, 0, realised=0.0, unrealised=0.0, drawdown=0.0, hit_rate=None)
+    scraped = Scraped(paper=PaperFigures([earned, fresh], [], 1))
+    assert scraped["strategy_pnl"] == {("skew",): -2.5, ("new",): 0}
+    assert scraped["strategy_drawdown"] == {("skew",): 15, ("new",): 0}
+    assert scraped["strategy_hit_rate"] == {("skew",): 0.75}
+
+
+def test_who_does_not_lead_tells_nothing_of_paper_accounts():
+    scraped = Scraped()
+    assert [scraped[name] for name in ("strategy_pnl", "strategy_drawdown", "strategy_hit_rate")] == [{}] * 3
 
 
 def test_a_histogram_adds_up_from_bucket_to_bucket():

@@ -15,7 +15,15 @@ from tasks.worker import worker_metrics
 from tasks.worker.runner import BatchResult
 
 DONE = BatchResult(
-    "trade", 5, 3, 1, {("echo", "buy"): 2}, {"cool_down": 1}, {"echo": 1}, {"echo": 2_000_000_000, "quiet": 0}
+    "trade",
+    5,
+    3,
+    1,
+    {("echo", "buy"): 2},
+    {"cool_down": 1},
+    {"partial": 2},
+    {"echo": 1},
+    {"echo": 2_000_000_000, "quiet": 0},
 )
 LARGER = msgspec.structs.replace(DONE, pool="depth", events=15)
 
@@ -70,6 +78,7 @@ def test_counts_of_children_their_replacements_and_parent_are_added_up(said):
         'worker_strategy_errors_total{strategy="quiet"} 0.0',
         'worker_signals_total{action="buy",strategy="echo"} 10.0',
         'worker_signals_held_total{reason="cool_down"} 5.0',
+        'worker_orders_unfilled_total{reason="partial"} 10.0',
         'worker_batch_seconds_bucket{le="0.05",pool="trade"} 2.0',
         'worker_batch_seconds_bucket{le="+Inf",pool="trade"} 4.0',
     ):

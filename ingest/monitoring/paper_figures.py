@@ -1,0 +1,109 @@
+"""What the paper accounts have earned, by strategy, and what they hold: figures for metrics and the page. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from heapq import nlargest
+
+import msgspec
+
+from tasks.paper.closed_position import Side
+from tasks.paper.position_statistics import PositionStatistics
+from tasks.paper.state import OpenPosition
+from tasks.paper.stored_accounts import StoredAccount
+
+#: Of the open positions; the ones that were opened last.
+MAX_POSITIONS = 100
+
+
+class OpenRow(msgspec.Struct, frozen=True):
+    """An open position. Prices and profit are in quote currency."""
+
+    strategy: str
+    venue: str
+    symbol: str
+    side: Side
+    #: What is not closed of it, in base currency.
+    quantity: float
+    entry_price: float
+    #: Of the last event that moved the account.
+    last_price: float
+    unrealised: float
+    #: Event time of the first fill, unix milliseconds.
+    opened_ms: int
+
+
+class StrategyFigures(msgspec.Struct, frozen=True):
+    """What the accounts of one strategy have earned, in quote currency, after fees and funding."""
+
+    strategy: str
+    #: Closed positions, and open ones.
+    positions: int
+    open: int
+    #: Of closed positions, and what closing the open ones at the last price would leave, before the fee of that.
+    realised: float
+    unrealised: float
+    #: How far the two together are below the highest that closed positions ever came to; 0 or more.
+    drawdown: float
+    #: The share of closed positions that won; None: none is closed.
+    hit_rate: float | None
+
+    @property
+    def pnl(self) -> float:
+        """Realised and unrealised profit."""
+        return self.realised + self.unrealised
+
+
+class PaperFigures(msgspec.Struct, frozen=True):
+    """The figures of all accounts."""
+
+    strategies: Sequence[StrategyFigures]
+    #: Newest first, at most MAX_POSITIONS, and how many there are.
+    positions: Sequence[OpenRow]
+    open: int
+
+
+class OpenPositions:
+    """The open positions of accounts, which are added page by page."""
+
+    def __init__(self) -> None:
+        #: Every strategy that has an account: what its open positions would leave, and how many there are.
+        self.unrealised: dict[str, float] = defaultdict(float)
+        self.count: dict[str, int] = defaultdict(int)
+        self._newest: list[tuple[StoredAccount, OpenPosition]] = []
+
+    def add(self, accounts: Iterable[StoredAccount]) -> None:
+        """Add accounts, each once."""
+        for each in accounts:
+            held = each.account.position
+            self.unrealised[each.strategy] += held.unrealised if held else 0.0
+            if held:
+                self.count[each.strategy] += 1
+                self._newest.append((each, held))
+        self._newest = nlargest(MAX_POSITIONS, self._newest, key=lambda found: found[1].opened_ms)
+
+    @property
+    def rows(self) -> list[OpenRow]:
+        """The newest, at most MAX_POSITIONS."""
+        return [_row(each, held) for each, held in self._newest]
+
+
+def _row(stored: StoredAccount, held: OpenPosition) -> OpenRow:
+    side: Side = "long" if held.direction > 0 else "short"
+    quantity, entry_price = held.quantity - held.exit_quantity, held.entry_value / held.quantity
+    names = stored.strategy, stored.venue, stored.symbol
+    return OpenRow(*names, side, quantity, entry_price, held.mark, held.unrealised, held.opened_ms)
+
+
+def figures(closed: Mapping[str, PositionStatistics], held: OpenPositions) -> PaperFigures:
+    """Return the figures, from the statistics of closed positions by strategy and from the open ones."""
+    strategies = [
+        _of_strategy(name, closed.get(name) or PositionStatistics(), held)
+        for name in sorted({*closed, *held.unrealised})
+    ]
+    return PaperFigures(strategies, held.rows, sum(held.count.values()))
+
+
+def _of_strategy(name: str, closed: PositionStatistics, held: OpenPositions) -> StrategyFigures:
+    unrealised = held.unrealised.get(name, 0.0)
+    counts = closed.positions, held.count.get(name, 0)
+    return StrategyFigures(name, *counts, closed.pnl, unrealised, closed.fall(unrealised), closed.hit_rate)
