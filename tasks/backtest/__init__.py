@@ -14,6 +14,7 @@ __all__ = [
     "charts",
     "forward_returns",
     "html_report",
+    "paper_statistics",
     "parallel",
     "performance",
     "prices",

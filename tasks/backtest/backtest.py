@@ -12,6 +12,7 @@ from typing import NamedTuple
 
 import msgspec
 
+from tasks.backtest.paper_statistics import EventSpans, PaperRow, rows
 from tasks.backtest.prices import PriceHistory
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
@@ -21,7 +22,8 @@ from tasks.events import AnyEvent
 from tasks.frames.model import RefusedFrame, SkippedFrame, StreamName
 from tasks.frames.plausibility import DEFAULT_LIMITS, FrameReader, PlausibilityLimits
 from tasks.history import recordings
-from tasks.paper import positions_digest
+from tasks.paper import positions_digest, read_accounts
+from tasks.paper.closed_position import unpack as unpack_position
 from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
@@ -46,6 +48,10 @@ class BacktestResult(msgspec.Struct):
     digest: str
     #: Of the paper accounts.
     positions_digest: str
+    #: Signals that became no order of an account, or only in part, by reason.
+    unfilled: dict[str, int]
+    #: What the accounts earned; empty: there is none.
+    paper: list[PaperRow]
 
 
 class BacktestPart(NamedTuple):
@@ -57,6 +63,7 @@ class BacktestPart(NamedTuple):
     market: PriceHistory | None
     #: The first frame that was refused for each reason: its number, its place and why.
     refusals: dict[str, tuple[int, str]]
+    spans: EventSpans
 
 
 class Backtest:
@@ -91,6 +98,13 @@ class Backtest:
         self._versions: dict[LaneId, str] = {}
         self._counts = Counts()
         self._refusals: dict[str, tuple[int, str]] = {}
+        self._has_paper = any(
+            bound.paper and bound.paper.is_open
+            for pools in self._strategies.values()
+            for strategies in pools.values()
+            for bound in strategies
+        )
+        self._spans = EventSpans()
         #: Number of the last line.
         self._seq = 0
         #: What came out, in no particular order between lanes.
@@ -121,7 +135,7 @@ class Backtest:
 
     def part(self) -> BacktestPart:
         """Return this process's part of the result."""
-        return BacktestPart(self._counts, self.ledger, self._market, self._refusals)
+        return BacktestPart(self._counts, self.ledger, self._market, self._refusals, self._spans)
 
     def add(self, part: BacktestPart) -> None:
         """Add the part of another process, which has other symbols."""
@@ -129,6 +143,7 @@ class Backtest:
         self.ledger.add(part.ledger)
         for reason, first in part.refusals.items():
             self._refusals[reason] = min(first, self._refusals.get(reason, first))
+        self._spans.add(part.spans)
         if self._market and part.market:
             self._market.add(part.market)
 
@@ -145,6 +160,8 @@ class Backtest:
             seconds=round(took_s, 3),
             digest=self.digest(),
             positions_digest=positions_digest(self.ledger.positions, self.ledger.accounts()),
+            unfilled=self.ledger.counts.by_label("unfilled"),
+            paper=rows(read_accounts(self.ledger.accounts()), map(unpack_position, self.ledger.positions), self._spans),
         )
 
     def _take(self, line: recordings.RecordingLine, seq: int) -> None:
@@ -179,6 +196,8 @@ class Backtest:
             self._counts.add("refused", outcome.reason)
         else:
             self._counts[EVENTS] += 1
+            if self._has_paper:
+                self._spans.observe(outcome)
             if self._market:
                 self._market.observe(outcome)
 

@@ -12,6 +12,7 @@ __all__ = [
     "export",
     "files",
     "format_dead_letters",
+    "format_paper",
     "format_signals",
     "format_states",
     "format_why",

@@ -11,8 +11,9 @@ from rich.text import Text
 
 from tasks import configuration
 from tasks.backtest import BacktestResult, html_report, parallel
+from tasks.backtest.paper_statistics import PaperRow
 from tasks.backtest.symbol_shard import refuse_unknown
-from tasks.cli import command_line, files
+from tasks.cli import command_line, files, format_paper
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies
 from tasks.errors import RecordingError, SettingsError
@@ -186,7 +187,22 @@ def _show(result: BacktestResult, *, as_json: bool, as_digest: bool) -> None:
     elif as_json:
         print(msgspec.json.encode(result).decode())
     else:
-        command_line.print_table(out, _facts(msgspec.to_builtins(result)))
+        facts = msgspec.to_builtins(result)
+        rows, unfilled = result.paper, facts.pop("unfilled")
+        del facts["paper"]
+        command_line.print_table(out, _facts(facts))
+        _show_paper(rows, unfilled)
+
+
+def _show_paper(rows: list[PaperRow], unfilled: dict[str, int]) -> None:
+    if rows:
+        table, left_out = format_paper.paper_table(rows, out.width)
+        out.print("\npaper account: profit after fees and funding, in quote currency", style="bold", soft_wrap=True)
+        command_line.print_table(out, table)
+        if left_out:
+            out.print(f"wider terminals show {', '.join(left_out)} too", style="dim", soft_wrap=True)
+    if text := format_paper.unfilled_line(unfilled):
+        out.print(text, soft_wrap=True)
 
 
 def words(text: str) -> list[str]:

@@ -14,10 +14,11 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT")
 SIGNALS = 6
 
 
-def configuration() -> Configuration:
+def configuration(**more: Any) -> Configuration:
+    """Return the strategies that the market below makes speak; `more` are tables beside `pools`."""
     momentum = {"momentum": {"kinds": ["trade"], "key": "all", "strategies": {"market_dominance": {}}}}
     depth = {"depth": {"kinds": ["depth"], "strategies": {"orderbook_skew": SKEW}}}
-    return Configuration.model_validate({"pools": depth | momentum})
+    return Configuration.model_validate({"pools": depth | momentum, **more})
 
 
 def write_market(path: Path, seconds: int = 30) -> Path:

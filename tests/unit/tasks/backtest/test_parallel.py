@@ -40,11 +40,17 @@ def but_the_clock(result: BacktestResult) -> BacktestResult:
 
 
 def test_two_processes_or_three_give_the_result_of_one(market: Path):
-    one = parallel.run(BacktestJob([market], configuration(), watch=True))
+    chosen = configuration(paper={})
+    one = parallel.run(BacktestJob([market], chosen, watch=True))
     assert sum(one.result.signals.values()) == SIGNALS
+    assert [(row.symbol, row.positions) for row in one.result.paper] == [
+        *((symbol, 1) for symbol in sorted(SYMBOLS)),
+        (None, len(SYMBOLS)),
+    ]
+    assert one.result.positions_digest != parallel.run(BacktestJob([market], configuration())).result.positions_digest
     assert (len(one.result.skipped), len(one.result.refused)) == (2, 1)
     for number in (2, 3):
-        several = parallel.run(BacktestJob([market], configuration(), watch=True), number)
+        several = parallel.run(BacktestJob([market], chosen, watch=True), number)
         assert but_the_clock(several.result) == but_the_clock(one.result)
         assert sorted(several.signals) == sorted(one.signals)
         assert several.fields == one.fields

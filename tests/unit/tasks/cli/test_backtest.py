@@ -11,7 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
-from tests.support.market import SIGNALS, SKEW, write_market
+from tests.support.market import SIGNALS, SKEW, SYMBOLS, write_market
 from tests.support.starting import start
 
 ROOT = Path(__file__).resolve().parents[4]
@@ -112,6 +112,42 @@ def test_recordings_that_overlap_or_are_of_two_venues_are_told_once(strategies, 
     overlap, venues, *_ = run(str(one), str(other), str(spot)).stderr.decode().splitlines()
     assert overlap.startswith(f"warning: {one} and {other} overlap in the ids 7 to 9 of usdm BTCUSDT trade: ")
     assert venues.startswith(f"warning: BTCUSDT comes from usdm ({one}) and spot ({spot}): ")
+
+
+def configure(*lines: str) -> None:
+    with Path(os.environ["STRATEGIES_FILE"]).open("a") as file:
+        file.writelines(f"{line}\n" for line in lines)
+
+
+def test_what_was_earned_stands_below_the_summary_and_in_json(strategies, tmp_path):
+    market = write_market(tmp_path / "market.jsonl")
+    configure("[paper]")
+    lines = run(str(market)).stdout.decode().splitlines()
+    at = lines.index("paper account: profit after fees and funding, in quote currency")
+    assert lines[at - 2].startswith("positions_digest ")
+    assert [line.split()[:4] for line in lines[at + 2 :]] == [
+        *(["orderbook_skew", "spot", symbol, "1"] for symbol in sorted(SYMBOLS)),
+        ["orderbook_skew", "total", "3", "0%"],
+    ]
+    told = json.loads(run(str(market), "--json").stdout)
+    assert list(told)[-4:] == ["digest", "positions_digest", "unfilled", "paper"]
+    assert [(row["symbol"], row["positions"]) for row in told["paper"]][-2:] == [("SOLUSDT", 1), (None, 3)]
+
+
+def test_without_an_account_nothing_is_said_of_one(strategies, tmp_path):
+    market = write_market(tmp_path / "market.jsonl")
+    for lines in [], ["[paper]", "enabled = false"]:
+        configure(*lines)
+        assert b"paper account" not in run(str(market)).stdout
+        told = json.loads(run(str(market), "--json").stdout)
+        assert (told["paper"], told["unfilled"]) == ([], {})
+
+
+def test_signals_that_became_no_position_are_told(strategies, tmp_path):
+    configure("[paper]", "[pools.depth.strategies.orderbook_skew.symbols.ETHUSDT]", "notional = 1e9")
+    ran = run(str(write_market(tmp_path / "market.jsonl")))
+    last = ran.stdout.decode().splitlines()[-1]
+    assert last == "signals that became no position, or only a part of one: partial 1"
 
 
 def test_a_damaged_file_is_used_as_far_as_it_is_whole_and_told(strategies, tmp_path):

@@ -1,0 +1,141 @@
+"""What the paper accounts of a backtest earned, by strategy and symbol. Pure."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Sequence
+from itertools import groupby
+from typing import NamedTuple
+
+import msgspec
+
+from tasks.events import AnyEvent
+from tasks.paper import ClosedPosition, PositionStatistics, StoredAccount, summarise
+from tasks.paper.position_statistics import DAY_MS
+
+
+class TimeSpan(NamedTuple):
+    """The first and the last event time, unix milliseconds."""
+
+    first_ms: int
+    last_ms: int
+
+
+class EventSpans:
+    """The span of the event times of each venue and symbol."""
+
+    def __init__(self) -> None:
+        """Start with nothing seen."""
+        #: By venue and symbol.
+        self.kept: dict[tuple[str, str], TimeSpan] = {}
+
+    def observe(self, event: AnyEvent) -> None:
+        """Take the time of an event in."""
+        self._widen((event.venue, event.symbol), event.time_ms, event.time_ms)
+
+    def add(self, other: "EventSpans") -> None:
+        """Add what another process saw."""
+        for name, span in other.kept.items():
+            self._widen(name, *span)
+
+    def of(self, venue: str, symbol: str) -> TimeSpan | None:
+        """Return the span of a symbol; None: it had no event."""
+        return self.kept.get((venue, symbol))
+
+    def _widen(self, name: tuple[str, str], first_ms: int, last_ms: int) -> None:
+        found = self.kept.get(name)
+        if found is None:
+            self.kept[name] = TimeSpan(first_ms, last_ms)
+        elif first_ms < found.first_ms or last_ms > found.last_ms:
+            self.kept[name] = TimeSpan(min(first_ms, found.first_ms), max(last_ms, found.last_ms))
+
+
+class PaperRow(msgspec.Struct):
+    """What a strategy's account earned, of one symbol or of all; values in quote currency, net of fees and funding."""
+
+    strategy: str
+    #: None in the row of all symbols.
+    venue: str | None
+    symbol: str | None
+    #: How many are closed, and how many are open.
+    positions: int
+    open: int
+    #: The share of closed ones that won.
+    hit_rate: float | None
+    #: Of closed positions, and what closing the open ones at the last price would leave.
+    pnl: float
+    unrealised: float
+    #: Open positions count in these three.
+    fees: float
+    funding: float
+    turnover: float
+    average_win: float | None
+    #: 0 or less.
+    average_loss: float | None
+    #: The deepest fall of the profit from its peak, at the closings and at the end.
+    max_drawdown: float
+    #: A year's, of the days' profits; None with fewer than two days.
+    sharpe: float | None
+    #: The share of the recording in which a position was held; of several symbols their mean, by length.
+    exposure: float | None
+
+
+def rows(accounts: Iterable[StoredAccount], closed: Iterable[ClosedPosition], spans: EventSpans) -> list[PaperRow]:
+    """Return a row for each strategy, venue and symbol that has an account, and after them one of the strategy."""
+    by_strategy: dict[str, list[ClosedPosition]] = defaultdict(list)
+    for position in sorted(closed, key=lambda position: (position.closed_ms, position.id)):
+        by_strategy[position.strategy].append(position)
+    found: list[PaperRow] = []
+    for strategy, of_strategy in groupby(accounts, key=lambda account: account.strategy):
+        mine, positions = list(of_strategy), by_strategy[strategy]
+        for name, of_symbol in groupby(mine, key=lambda account: (account.venue, account.symbol)):
+            of_name = (each for each in positions if (each.venue, each.symbol) == name)
+            found.append(_row(strategy, name, list(of_symbol), summarise(of_name), spans))
+        found.append(_row(strategy, (None, None), mine, summarise(positions), spans))
+    return found
+
+
+def _row(
+    strategy: str,
+    name: tuple[str | None, str | None],
+    accounts: Sequence[StoredAccount],
+    statistics: PositionStatistics,
+    spans: EventSpans,
+) -> PaperRow:
+    totals = [each.account.totals for each in accounts]
+    positions = [each.account.position for each in accounts if each.account.position is not None]
+    unrealised = sum((each.unrealised for each in positions), 0.0)
+    return PaperRow(
+        strategy,
+        *name,
+        positions=statistics.positions,
+        open=len(positions),
+        hit_rate=statistics.hit_rate,
+        pnl=statistics.pnl,
+        unrealised=unrealised,
+        fees=sum(each.fees for each in totals),
+        funding=sum(each.funding for each in totals),
+        turnover=sum(each.turnover for each in totals),
+        average_win=statistics.average_win,
+        average_loss=statistics.average_loss,
+        max_drawdown=statistics.drawdown(unrealised),
+        sharpe=_sharpe(statistics, accounts, spans),
+        exposure=_exposure(accounts, spans),
+    )
+
+
+def _sharpe(statistics: PositionStatistics, accounts: Iterable[StoredAccount], spans: EventSpans) -> float | None:
+    found = [span for each in accounts if (span := spans.of(each.venue, each.symbol))]
+    if not found or not statistics.positions:
+        return None
+    first_ms, last_ms = min(each.first_ms for each in found), max(each.last_ms for each in found)
+    return statistics.sharpe(first_ms // DAY_MS, last_ms // DAY_MS)
+
+
+def _exposure(accounts: Iterable[StoredAccount], spans: EventSpans) -> float | None:
+    held_ms = span_ms = 0
+    for each in accounts:
+        span, position = spans.of(each.venue, each.symbol), each.account.position
+        if span is not None:
+            held_ms += each.account.totals.held_ms
+            held_ms += max(0, span.last_ms - position.opened_ms) if position else 0
+            span_ms += span.last_ms - span.first_ms
+    return min(1.0, held_ms / span_ms) if span_ms else None
