@@ -15,7 +15,7 @@ import msgspec
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import paper_run, strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
-from tasks.engine.paper_run import PaperRun
+from tasks.engine.paper_run import PaperAccounts
 from tasks.engine.strategy_run import StrategyOutput, StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
@@ -96,7 +96,7 @@ class BatchRun:
         self._taken: dict[str, list[AnyEvent]] = {}
         self._states: dict[str, StrategyRun] = {}
         self._has_accounts = any(each.paper for each in self._strategies)
-        self._accounts: dict[str, PaperRun] = {}
+        self._accounts = PaperAccounts(self._strategies, config_version, held, self._record_unreadable)
         self._clock_ns, self._is_fatal = options.clock_ns, options.is_fatal
         self._progress: RunProgress = [0, 0] if options.progress is None else options.progress
         self._excluded = options.excluded if options.excluded != NOTHING else None
@@ -117,19 +117,8 @@ class BatchRun:
         outcome.counts.add("gaps", by=self._gaps)
         outcome.fields = {name: records.pack(record) for name, record in self._records.items()}
         outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
-        self._save_accounts()
+        self._accounts.save(outcome)
         return outcome
-
-    def _save_accounts(self) -> None:
-        outcome = self._outcome
-        for name, account in self._accounts.items():
-            if account.changed:
-                outcome.fields[name] = account.pack()
-            for closed in account.closed:
-                outcome.positions.append(closed.pack())
-                outcome.counts.add("positions", closed.strategy)
-            for reason in account.unfilled:
-                outcome.counts.add("unfilled", reason)
 
     def _saved(self, run: StrategyRun) -> bytes:
         try:
@@ -159,7 +148,7 @@ class BatchRun:
             self._gaps += record.gaps - gaps
             self._note_configuration(record, event)
             if self._has_accounts:
-                self._advance_accounts(event, accounts)
+                self._accounts.advance(event, accounts)
             if self._clock_ns is None:
                 for strategy, state_name in zip(self._strategies, states, strict=True):
                     self._run_strategy(event, strategy, state_name)
@@ -189,20 +178,6 @@ class BatchRun:
         }
         self._outcome.audit.append(msgspec.json.encode(line))
 
-    def _advance_accounts(self, event: AnyEvent, names: Sequence[str]) -> None:
-        """Give the event to the paper accounts: it is the market's, whatever the strategies make of it."""
-        for strategy, name in zip(self._strategies, names, strict=True):
-            if name:
-                account = self._accounts.get(name) or self._account(event, strategy, name)
-                if event.symbol in account.symbols:
-                    account.advance(event)
-
-    def _account(self, event: AnyEvent, strategy: BoundStrategy, name: str) -> PaperRun:
-        account = self._accounts[name] = PaperRun(strategy, self._held.get(name), self._config_version)
-        if account.unusable:
-            self._record_unreadable(name, account.unusable, event, strategy.name)
-        return account
-
     def _run_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
         spent_ns, began_ns, progress = self._outcome.spent_ns, clock_ns(), self._progress
         progress[0] = event.seq
@@ -230,7 +205,7 @@ class BatchRun:
             run.rebuild(event)
             return
         if said.signals and strategy.paper:
-            self._accounts[paper_run.field(event.venue, event.symbol, strategy)].submit(said.signals, event)
+            self._accounts.submit(strategy, said.signals, event)
         if said.signals or said.held:
             self._note_output(said, strategy)
 

@@ -4,7 +4,7 @@ Pure, and the same live and in the backtest. The configuration uses its terms; t
 and its state is committed beside the strategy's. What it can't know is told in docs/paper.md.
 """
 
-from tasks.paper.account import PaperContext, advance, submit
+from tasks.paper.account import PaperContext, advance, fund, submit
 from tasks.paper.closed_position import ClosedPosition
 from tasks.paper.digest import positions_digest
 from tasks.paper.position_statistics import PositionStatistics, summarise
@@ -27,6 +27,7 @@ __all__ = [
     "closed_position",
     "digest",
     "fills",
+    "fund",
     "position_statistics",
     "positions_digest",
     "read_accounts",
@@ -36,4 +37,5 @@ __all__ = [
     "submit",
     "summarise",
     "terms",
+    "watch",
 ]

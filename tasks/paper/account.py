@@ -10,7 +10,7 @@ from typing import Literal
 
 import msgspec
 
-from tasks.events import STEP_BACK_MS, AnyEvent, Kind, MarkPrice
+from tasks.events import STEP_BACK_MS, AnyEvent, MarkPrice
 from tasks.paper.closed_position import ClosedPosition, ExitReason, position_id
 from tasks.paper.fills import MarketQuote, OrderFill, quote, spend, trade
 from tasks.paper.state import OpenPosition, PaperOrder, SymbolAccount
@@ -37,8 +37,6 @@ class PaperContext(msgspec.Struct, frozen=True):
     """What an account needs to know beside an event."""
 
     terms: PaperTerms
-    #: Events of this kind fill its orders.
-    price_kind: Kind
     strategy: str
     config_version: str
 
@@ -51,22 +49,15 @@ class StepResult(msgspec.Struct):
     unfilled: list[Unfilled]
 
 
-def advance(account: SymbolAccount, event: AnyEvent, context: PaperContext) -> StepResult | None:
-    """Move an account of the event's symbol on by the event; None: it changed nothing but prices."""
-    if isinstance(event, MarkPrice):
-        _fund(account, event)
-        return None
-    if event.kind != context.price_kind or (account.position is None and not account.orders):
-        return None
-    prices = quote(event, context.terms.slippage_bps)
-    if prices is None:
-        return None
-    step = _SymbolStep(account, event, prices, context)
+def advance(account: SymbolAccount, event: AnyEvent, context: PaperContext) -> StepResult:
+    """Move an account of the event's symbol on by an event that tells prices."""
+    step = _SymbolStep(account, event, quote(event, context.terms.slippage_bps), context)
     step.run()
     return step.done
 
 
-def _fund(account: SymbolAccount, event: MarkPrice) -> None:
+def fund(account: SymbolAccount, event: MarkPrice) -> None:
+    """Pay or receive the funding that was announced last, if it is due, and note the next."""
     position, due_ms = account.position, account.next_funding_ms
     if position is not None and account.funding_rate is not None and due_ms is not None and event.time_ms >= due_ms:
         left = position.quantity - position.exit_quantity

@@ -1,13 +1,20 @@
 """The prices at which an order is filled: a walk through a book's levels, or a trade's price and slippage. Pure."""
 
 import math
-from collections.abc import Collection, Iterable
-from typing import NamedTuple
+from collections.abc import Callable, Collection, Iterable
+from typing import Any, NamedTuple
 
 from tasks.events import AggTrade, AnyEvent, BookTicker, Depth, Kind, Kline, Level, Trade
 
-#: Kinds that tell a price, the one that tells most first: an account takes the first that its pool has.
-PRICED: tuple[Kind, ...] = ("depth", "book_ticker", "trade", "agg_trade", "kline")
+#: Best bid and ask before slippage, by kinds that tell a price, the one that tells most first: an account takes the first
+#: that its pool has.
+BEST_PRICES: dict[Kind, Callable[[Any], tuple[float, float]]] = {
+    "depth": lambda book: (book.bids[0][0], book.asks[0][0]),
+    "book_ticker": lambda best: (best.bid, best.ask),
+    "trade": lambda trade: (trade.price, trade.price),
+    "agg_trade": lambda trade: (trade.price, trade.price),
+    "kline": lambda candle: (candle.close, candle.close),
+}
 
 
 class MarketQuote(NamedTuple):
@@ -35,11 +42,11 @@ class OrderFill(NamedTuple):
 
 def price_kind(kinds: Collection[Kind]) -> Kind | None:
     """Return the kind of events that fills orders in a pool of these kinds; None: none of them tells a price."""
-    return next((kind for kind in PRICED if kind in kinds), None)
+    return next((kind for kind in BEST_PRICES if kind in kinds), None)
 
 
-def quote(event: AnyEvent, slippage_bps: float) -> MarketQuote | None:
-    """Return the prices that an event tells; None: none."""
+def quote(event: AnyEvent, slippage_bps: float) -> MarketQuote:
+    """Return the prices that an event tells. Raises ValueError: it is of a kind that tells none."""
     if isinstance(event, Depth):
         return MarketQuote(event.bids, event.asks, event.bids[0][0], event.asks[0][0])
     if isinstance(event, BookTicker):
@@ -49,7 +56,7 @@ def quote(event: AnyEvent, slippage_bps: float) -> MarketQuote | None:
         return _around(event.price, slippage_bps)
     if isinstance(event, Kline):
         return _around(event.close, slippage_bps)
-    return None
+    raise ValueError(f"a {event.kind} tells no price")
 
 
 def _around(price: float, slippage_bps: float) -> MarketQuote:

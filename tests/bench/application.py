@@ -23,6 +23,7 @@ from tasks.protocol.digest import digest
 from tasks.protocol.records import Record
 from tasks.protocol.routing import Router
 from tasks.settings import load
+from tests.bench import account
 
 SOURCE = "bench"
 
@@ -31,7 +32,8 @@ class Desk:
     """Configuration, routing and strategies of this process."""
 
     def __init__(self) -> None:
-        chosen = configuration.read(load().strategies_file)
+        # The account is ours alone: contenders are not to carry it.
+        chosen = account.without(configuration.read(load().strategies_file))
         self.version = chosen.version
         self._router = Router(chosen.routes())
         self.strategies = registry.build(chosen)

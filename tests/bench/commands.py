@@ -12,7 +12,7 @@ import typer
 
 from tasks.cli import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
-from tests.bench import pipelines, plots, table, throughput, varied
+from tests.bench import account, pipelines, plots, table, throughput, varied
 from tests.bench.mix import Mix
 from tests.bench.results import Report, machine
 from tests.bench.systems import RIVALS
@@ -22,7 +22,7 @@ console = command_line.Console(stderr=True)
 T = TypeVar("T")
 
 _NO_REPORT: tuple[type[Exception], ...] = (OSError, *UNREADABLE)
-PARTS = ("throughput", "latency", "cost", "scale", "delay", "growth", "memory")
+PARTS = ("throughput", "latency", "account", "cost", "scale", "delay", "growth", "memory")
 
 
 class Form(NamedTuple):
@@ -36,9 +36,11 @@ class Form(NamedTuple):
     rates: tuple[float, ...]
 
 
+#: They are short, and the ratio is that of two of them.
+ACCOUNT_ROUNDS = 5
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
-QUICK = Form(("throughput", "latency"), throughput.QUICK, 1, 1.0, (2000.0,))
+QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (2000.0,))
 LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, 2000.0, 10_000.0))
 
 
@@ -50,7 +52,9 @@ def _main() -> None:
 @app.command("bench")
 def _bench(
     *,
-    quick: Annotated[bool, typer.Option("--quick", help="Throughput and latency only, in less than a minute.")] = False,
+    quick: Annotated[
+        bool, typer.Option("--quick", help="Throughput, latency and the paper account only, in less than a minute.")
+    ] = False,
     only: Annotated[list[str] | None, typer.Option(help=f"One of {', '.join(PARTS)}; repeatable.")] = None,
     rounds: Annotated[int | None, typer.Option(min=1, help="Rounds of the throughput.")] = None,
     seconds: Annotated[float | None, typer.Option(min=0.5, help="About how long each run takes.")] = None,
@@ -106,8 +110,16 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         report.ratios = {name: ratio.median for name, ratio in report.spreads.items()}
     if "latency" in form.parts:
         report.latencies = list(_told(pipelines.latencies(mix, form.rates, max(3.0, form.seconds))))
+    if "account" in form.parts:
+        report.account = list(account.ratios(mix, ACCOUNT_ROUNDS))
     if "cost" in form.parts:
         report.cost = pipelines.cost(mix, size)
+    _vary(report, form, mix, folder, size)
+    if "memory" in form.parts:
+        report.memory = pipelines.memory(memory_s)
+
+
+def _vary(report: Report, form: Form, mix: Mix, folder: Path, size: int) -> None:
     if "scale" in form.parts:
         for workers in SCALE_ROUNDS:
             report.points += _told(varied.busy_workers(mix, folder, workers, size // 5))
@@ -118,8 +130,6 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         report.points += _told(pipelines.delayed(mix, size, slow, delay_ms=2.0))
     if "growth" in form.parts:
         report.points += _told(varied.growth(mix, folder, size))
-    if "memory" in form.parts:
-        report.memory = pipelines.memory(memory_s)
 
 
 def _told(found: Iterable[T]) -> Iterator[T]:

@@ -105,6 +105,8 @@ class Report(msgspec.Struct):
     spreads: dict[str, Ratio] = {}
     rounds: list[ContenderRun] = []
     latencies: list[Latency] = []
+    #: The engine's CPU with the paper account over that without it, one of each round.
+    account: list[float] = []
     cost: Cost | None = None
     points: list[Point] = []
     memory: Memory | None = None

@@ -17,6 +17,8 @@ DELAYED = 0.5
 NOTHING_LOST = 0.97
 #: Of the most that workers can gain.
 NEAR_LINEAR = 0.8
+#: "Off costs nothing, on at most so much": the engine's CPU with the paper account over that without it.
+ACCOUNT = 1.15
 #: "Flat": the second half of the time adds at most this part.
 FLAT = 0.02
 _ROLES = ("ingest", "worker")
@@ -49,6 +51,7 @@ def of(report: Report) -> list[Target]:
         *_scale(report.points),
         *_latency(report.latencies),
         *_delay(report.points),
+        _account(report.account),
         _flat(report.memory),
     ]
 
@@ -104,6 +107,12 @@ def _delay(points: Sequence[Point]) -> Iterator[Target]:
     speeds = [point.run.events_per_s for point in points if (point.what, point.contender) == ("delay ms", "pipeline")]
     left = [late / early for early, late in pairwise(speeds)]
     yield Target("throughput left with 2 ms each way to Redis", left[0] if left else None, "at least", DELAYED)
+
+
+def _account(ratios: Sequence[float]) -> Target:
+    spread = (min(ratios), max(ratios)) if ratios else None
+    what = "engine's CPU with the paper account over without"
+    return Target(what, median(ratios) if ratios else None, "at most", ACCOUNT, spread)
 
 
 def _flat(memory: Memory | None) -> Target:

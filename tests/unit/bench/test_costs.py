@@ -9,12 +9,14 @@ import pytest
 
 from tasks import configuration, engine
 from tasks.configuration import registry
+from tasks.engine import MemoryLedger
 from tasks.events import Depth, Position, Trade
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch
 from tasks.settings import Settings
+from tests.bench import account
 from tests.bench.mix import Mix
 
 
@@ -26,6 +28,8 @@ def mix() -> Mix:
 #: Calls of Python and C functions for a frame, and for a book in a batch of the depth pool. When they were set, there
 #: were 8.5 and 213; releases of Python differ by a few.
 FRAME_CALLS, BOOK_CALLS = 12, 300
+#: And what the paper account adds.
+ACCOUNT_CALLS = 20
 
 
 def calls(work: Callable[[], object]) -> int:
@@ -55,6 +59,20 @@ def test_a_batch_of_books_takes_few_calls_a_book(mix: Mix):
     packed = batches.pack([Batch("depth", 0, 0, Epoch(1, "n"), None, to, "c", held)])
     working = calls(lambda: engine.BatchRun("depth", "s", strategies, "c", {}).finish(batches.unpack(packed)[0].events))
     assert len(held) < working < BOOK_CALLS * len(held)
+
+
+def test_an_account_adds_few_calls_to_a_book(mix: Mix):
+    """With four strategies that hold positions, most books are one look at each account's watch."""
+    configured = configuration.read(Settings().strategies_file)
+    books = [raw for raw in itertools.islice(mix.frames(), 4_000) if b"@depth" in raw]
+    events = [parse(raw, FrameMetadata("binance.frames", seq, 1)) for seq, raw in enumerate(books, start=1)]
+    held = [event for event in events if isinstance(event, Depth)]
+
+    def run(chosen: configuration.Configuration) -> int:
+        strategies = registry.build(chosen)["depth"]
+        return calls(lambda: MemoryLedger("s").run("depth", held, strategies, "c"))
+
+    assert 0 < run(configured) - run(account.without(configured)) < ACCOUNT_CALLS * len(held)
 
 
 def test_a_packed_event_is_smaller_than_its_frame(mix: Mix):

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from tasks.events import AnyEvent, Level, MarkPrice
-from tasks.paper import PaperContext, PaperOrder, PaperTerms, SymbolAccount, account, advance, state, submit
+from tasks.paper import PaperContext, PaperOrder, PaperTerms, SymbolAccount, account, advance, fund, state, submit
 from tasks.paper.closed_position import ClosedPosition
 from tasks.paper.terms import VenueFees
 from tests.support.events import TIME_MS, book, trade
@@ -16,8 +16,8 @@ FREE = PaperTerms(50.0, 0.0, None, {"spot": VenueFees(0.0, 0.0)})
 FEES = {"spot": VenueFees(10.0, 20.0)}
 
 
-def of(terms: PaperTerms = FREE, kind: str = "depth") -> PaperContext:
-    return PaperContext(terms, kind, "skew", "v1")  # type: ignore[arg-type]  # a test's own words
+def of(terms: PaperTerms = FREE) -> PaperContext:
+    return PaperContext(terms, "skew", "v1")
 
 
 def order(action: str = "buy", sent_ms: int = 0, name: str = "", **more: Any) -> PaperOrder:
@@ -46,10 +46,12 @@ class Played:
 
     def observe(self, *events: AnyEvent) -> "Played":
         for event in events:
+            if isinstance(event, MarkPrice):
+                fund(self.account, event)
+                continue
             done = advance(self.account, event, self.context)
-            if done:
-                self.closed += done.closed
-                self.unfilled += done.unfilled
+            self.closed += done.closed
+            self.unfilled += done.unfilled
         return self
 
 
@@ -134,8 +136,8 @@ def test_a_thin_book_fills_an_entry_in_part_and_an_exit_in_several_steps():
 
 def test_trades_fill_at_their_price_and_slippage():
     terms = PaperTerms(0.0, 100.0, None, {"spot": VenueFees(0.0, 0.0)})
-    played = Played(order("buy", 0), order("sell", 5), context=of(terms, "trade"))
-    played.observe(at(1), trade(200.0, time_ms=TIME_MS + 2), trade(300.0, time_ms=TIME_MS + 5))
+    played = Played(order("buy", 0), order("sell", 5), context=of(terms))
+    played.observe(trade(200.0, time_ms=TIME_MS + 2), trade(300.0, time_ms=TIME_MS + 5))
     [closed] = played.closed
     assert [closed.entry_price, closed.exit_price] == pytest.approx([202.0, 297.0])
 
