@@ -76,7 +76,7 @@ class PaperRun:
         return PaperContext(terms, self._bound.name, self._config_version)
 
     def _watch(self, symbol: str) -> None:
-        """Watch a symbol's account anew, after it changed."""
+        """Watch a symbol's account for what it waits for now; call it after each change."""
         of_symbol, context = self._state.symbols[symbol], self._context(symbol)
         if context is not None and (of_symbol.position is not None or of_symbol.orders):
             self.watches[symbol] = AccountWatch(of_symbol, context)
