@@ -16,20 +16,19 @@ from tasks.cli.command_line import AsJson
 from tasks.cli.time_arguments import (
     since_ms,
 )
-from tasks.clients.nats_client import NatsClient
+from tasks.clients.nats_client import connect_once
 from tasks.configuration import registry
-from tasks.errors import ServerUnavailableError, SettingsError
+from tasks.errors import SettingsError
 from tasks.frames.symbols import spellings
 from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
 from tasks.ops.retry import Retry, RetryResult
 from tasks.protocol import dead_letters
-from tasks.settings import Settings, load, mask
+from tasks.settings import Settings, load
 
 app = typer.Typer(help="List, show, retry and remove dead letters.", no_args_is_help=True)
 err = command_line.Console(stderr=True)
 
-CONNECT_S = 3.0
 _REASONS = ", ".join(get_args(dead_letters.Reason))
 _TIME = "90s, 10m, 2h, 1d ago, or a time in UTC"
 
@@ -180,7 +179,7 @@ async def _retry(
     settings: Settings, reader: LedgerReader, letters: Iterator[StoredLetter], wait_s: float, *, as_json: bool
 ) -> Counter[str]:
     counts = Counter[str]()
-    nats = await _connect(settings)
+    nats = await connect_once(settings, "deadletters")
     try:
         async for result in Retry(settings, reader, nats, wait_s).run(letters):
             if result.word == "applied":
@@ -191,23 +190,6 @@ async def _retry(
         with suppress(NatsError):
             await nats.close()
     return counts
-
-
-async def _connect(settings: Settings) -> NatsClient:
-    heard: list[str] = []
-
-    async def on_error(error: Exception) -> None:
-        heard.append(str(error) or type(error).__name__)
-
-    nats = NatsClient(settings)
-    try:
-        # Without a bound of ours, nats-py tries for minutes.
-        async with asyncio.timeout(CONNECT_S):
-            await nats.open("deadletters", on_error, allow_reconnect=False)
-    except (NatsError, OSError, TimeoutError) as error:
-        why = heard[-1] if heard else str(error) or type(error).__name__
-        raise ServerUnavailableError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
-    return nats
 
 
 def _format_result(result: RetryResult, *, as_json: bool) -> str:

@@ -14,7 +14,7 @@ from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, Error, SecureConnWantedError
 
-from tasks.errors import SettingsError
+from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.settings import Settings, mask
 from tasks.settings.nats_url import NatsAddress
 
@@ -37,6 +37,8 @@ _CREDENTIALS = re.compile(
 #: How long what is in flight may take, and how long the end of a connection that never stood.
 _CLOSE_S = 5.0
 _GIVE_UP_S = 0.2
+#: How long a command waits for the server.
+CONNECT_S = 3.0
 
 OnError = Callable[[Exception], Awaitable[None]]
 #: Takes the subject, the bytes and the raw headers of a message.
@@ -204,6 +206,24 @@ class NatsClient(Client):
         if wanted and scheme != "wss" and not self._server_info.get("tls_required"):
             raise SecureConnWantedError
         return super()._connect_command()
+
+
+async def connect_once(settings: Settings, name: str) -> NatsClient:
+    """Return a client for a command, which does not reconnect. Raises ServerUnavailableError, SettingsError."""
+    heard: list[str] = []
+
+    async def on_error(error: Exception) -> None:
+        heard.append(str(error) or type(error).__name__)
+
+    client = NatsClient(settings)
+    try:
+        # Without a bound of ours, nats-py tries for minutes.
+        async with asyncio.timeout(CONNECT_S):
+            await client.open(name, on_error, allow_reconnect=False)
+    except (Error, OSError, TimeoutError) as error:
+        why = heard[-1] if heard else str(error) or type(error).__name__
+        raise ServerUnavailableError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
+    return client
 
 
 async def _directly(take: Take, subject: bytes, _: bytes, data: bytes, headers: bytes | None) -> None:

@@ -110,7 +110,7 @@ def of_decision(
         configuration,
         _decision(decision, found, packed),
         differences,
-        notes,
+        [*notes, _why_none(decision)] if found is None else notes,
     )
 
 
@@ -133,6 +133,19 @@ def _compare(question: Question, found: DerivedSignal | None) -> tuple[Verdict, 
     if found.held != question.held:
         differences.append(Difference("gate", question.held or "passed", found.held or "passed"))
     return ("differs" if differences else "equal"), differences
+
+
+def _why_none(decision: Decision) -> str:
+    """Return why there is no signal."""
+    if decision.bound is None:
+        return f"under configuration {decision.version} the strategy is off, or not in its pool"
+    seen = (decision.before.seen if decision.before else 0) + 1
+    warmup = decision.bound.for_symbol(decision.event.symbol).warmup
+    if decision.outcome.letters:
+        return "the strategy raised on the event"
+    if seen <= warmup:
+        return f"the state warms up: this is event {seen:,} of the {warmup:,} that it needs before its first signal"
+    return "the strategy gives no signal with this id on the event"
 
 
 def _decision(decision: Decision, found: DerivedSignal | None, packed: bytes) -> DecisionAnswer:

@@ -14,14 +14,13 @@ from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError, ServiceUnavailableError
 
-from tasks.clients.nats_client import NatsClient
+from tasks.clients.nats_client import NatsClient, connect_once
 from tasks.errors import RecordingError, ServerUnavailableError
 from tasks.frames.model import parse_stream
-from tasks.settings import Settings, mask
+from tasks.settings import Settings
 from tasks.why.lane import SourceFrame
 from tasks.why.recording_frames import Needs
 
-CONNECT_S = 3.0
 #: How long nothing may come while there is more.
 SILENCE_S = 5.0
 #: How many messages are asked for at once; more when half of them have come.
@@ -55,7 +54,7 @@ async def read(settings: Settings, needs: Needs, take: Take) -> StreamRead:
 
     Raises ServerUnavailableError, RecordingError: there is no such stream; and what `take` raises.
     """
-    nats = await _connect(settings)
+    nats = await connect_once(settings, "why")
     try:
         return await _read(nats, settings, needs, take)
     except NotFoundError:
@@ -67,23 +66,6 @@ async def read(settings: Settings, needs: Needs, take: Take) -> StreamRead:
         raise ServerUnavailableError(f"the stream {settings.ingest_stream} can't be read: {why}") from None
     finally:
         await nats.close()
-
-
-async def _connect(settings: Settings) -> NatsClient:
-    heard: list[str] = []
-
-    async def on_error(error: Exception) -> None:
-        heard.append(str(error) or type(error).__name__)
-
-    nats = NatsClient(settings)
-    try:
-        # Without a bound of ours, nats-py tries for minutes.
-        async with asyncio.timeout(CONNECT_S):
-            await nats.open("why", on_error, allow_reconnect=False)
-    except (NatsError, OSError, TimeoutError) as error:
-        why = heard[-1] if heard else str(error) or type(error).__name__
-        raise ServerUnavailableError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
-    return nats
 
 
 async def _read(nats: NatsClient, settings: Settings, needs: Needs, take: Take) -> StreamRead:
