@@ -1,41 +1,59 @@
 """The strategy of a signal, in the configurations that its lane ran under."""
 
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import msgspec
 
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
+from tasks.configuration.model import SHADOW
 from tasks.errors import LedgerError
 from tasks.protocol.routing import Pool
 from tasks.why.lane import StrategyLane
 from tasks.why.question import SignalHead
 
 
-def strategies(configuration: Configuration) -> Iterator[tuple[Pool, str]]:
-    """Yield each strategy by the name that its signals carry, with its pool."""
+class Emitter(NamedTuple):
+    """A strategy, or a shadow that was promoted: its signals go out."""
+
+    pool: Pool
+    #: As its states and dead letters carry it.
+    name: str
+    #: As its signals carry it.
+    signal_name: str
+
+    def lane(self, head: SignalHead) -> StrategyLane:
+        """Return the lane in which it met the event of a signal."""
+        return StrategyLane.of(self.pool, head.trigger.venue, head.trigger.symbol)
+
+
+def emitters(configuration: Configuration) -> Iterator[Emitter]:
+    """Yield everything whose signals go out."""
     for pool in configuration.routes():
-        for name in configuration.pools[pool.name].strategies:
-            yield pool, registry.carried_name(name)
+        chosen = configuration.pools[pool.name]
+        for version in filter(chosen.emits, chosen.versions()):
+            name = registry.run_name(version) or version
+            yield Emitter(pool, name, name.removeprefix(SHADOW))
 
 
-def lane_of(configuration: Configuration, head: SignalHead) -> StrategyLane:
-    """Return the lane in which a signal's event met its strategy. Raises LedgerError: there is none."""
+def emitter_of(configuration: Configuration, head: SignalHead) -> Emitter:
+    """Return the emitter of a signal. Raises LedgerError: there is none."""
     of = head.trigger
-    for pool, strategy in strategies(configuration):
-        if strategy == head.strategy and pool.wants(of.symbol, of.kind):
-            return StrategyLane.of(pool, of.venue, of.symbol)
+    for each in emitters(configuration):
+        if each.signal_name == head.strategy and each.pool.wants(of.symbol, of.kind):
+            return each
     raise LedgerError(
         f"configuration {configuration.version} has no pool in which {head.strategy} sees {of.kind} of {of.symbol}"
     )
 
 
 class ConfiguredStrategy:
-    """Returns a strategy as it is under each version of the configuration."""
+    """Returns an emitter as it is under each version of the configuration."""
 
-    def __init__(self, pool: str, strategy: str, configurations: dict[str, Configuration]) -> None:
-        """Take the strategy by the name that its signals carry."""
-        self._pool, self._strategy, self._configurations = pool, strategy, configurations
+    def __init__(self, emitter: Emitter, configurations: dict[str, Configuration]) -> None:
+        """Take what stands under the emitter's name, whether it emitted then or not: its state is the same."""
+        self._emitter, self._configurations = emitter, configurations
         self._bound: dict[str, BoundStrategy | None] = {}
 
     def __call__(self, version: str) -> BoundStrategy | None:
@@ -47,20 +65,22 @@ class ConfiguredStrategy:
     def _bind(self, version: str) -> BoundStrategy | None:
         if version not in self._configurations:
             raise LedgerError(f"the ledger holds no configuration {version}, under which a part of the lane ran")
-        alone = _alone(self._configurations[version], self._pool, self._strategy)
-        bound = next(iter(registry.running(alone)[self._pool]), None) if alone else None
+        alone = _alone(self._configurations[version], self._emitter)
+        found = registry.running(alone)[self._emitter.pool.name] if alone else ()
+        bound = next((each for each in found if each.name == self._emitter.name), None)
         # No signal depends on the account.
-        return msgspec.structs.replace(bound, paper=None) if bound else None
+        return msgspec.structs.replace(bound, paper=None, emits=True) if bound else None
 
 
-def _alone(configuration: Configuration, pool: str, strategy: str) -> Configuration | None:
-    """Return the configuration with one strategy: others need not be imported; None: it has none of this name."""
-    chosen = configuration.pools.get(pool)
-    named = (
-        {name: each for name, each in chosen.strategies.items() if registry.carried_name(name) == strategy}
-        if chosen
-        else {}
-    )
-    if chosen is None or not named:
+def _alone(configuration: Configuration, emitter: Emitter) -> Configuration | None:
+    """Return the configuration with one emitter: others need not be imported; None: it is not there."""
+    pool = configuration.pools.get(emitter.pool.name)
+    versions = pool.versions() if pool else {}
+    version = next((each for each in versions if (registry.run_name(each) or each) == emitter.name), None)
+    if pool is None or version is None:
         return None
-    return configuration.model_copy(update={"pools": {pool: chosen.model_copy(update={"strategies": named})}})
+    shadow = {name: each for name, each in pool.shadow.items() if version == f"{SHADOW}{name}"}
+    kept = {each.of for each in shadow.values()} or {version}
+    strategies = {name: each for name, each in pool.strategies.items() if name in kept}
+    narrowed = pool.model_copy(update={"strategies": strategies, "shadow": shadow})
+    return configuration.model_copy(update={"pools": {emitter.pool.name: narrowed}})

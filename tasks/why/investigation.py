@@ -47,10 +47,10 @@ def investigate(settings: Settings, request: Request) -> Answer:
     if not request.paths and not request.from_stream:
         why = "where its events are was not said: --from RECORDING, or --stream"
         return answer.without_decision(question, "no_source", "", found.answer, [*found.notes, why])
-    lane = configured.lane_of(found.of_signal, question.head)
-    strategy_of = configured.ConfiguredStrategy(lane.pool.name, question.head.strategy, found.every)
+    emitter = configured.emitter_of(found.of_signal, question.head)
+    lane, strategy_of = emitter.lane(question.head), configured.ConfiguredStrategy(emitter, found.every)
     timeline = Timeline(found.of_signal.version, lane, found.audit, found.seeded)
-    unseen = of_letters(found.letters, lane.pool.name, question.head.strategy)
+    unseen = of_letters(found.letters, lane.pool.name, emitter.name)
     replay = SignalReplay(question, lane, strategy_of, timeline, limits, unseen)
     notes = [*found.notes, *unseen.notes, *_run(settings, request, replay), *timeline.missing]
     source = ", ".join(map(str, request.paths)) or f"stream {settings.ingest_stream}"
@@ -124,7 +124,7 @@ def _search(settings: Settings, request: Request, limits: PlausibilityLimits, mi
         raise LedgerError(missing)
     chosen = configuration.read(settings.strategies_file)
     try:
-        search = IdSearch(request.identity, configured.strategies(chosen))
+        search = IdSearch(request.identity, ((each.pool, each.signal_name) for each in configured.emitters(chosen)))
     except ValueError:
         raise LedgerError(f"{missing}; and {request.identity!r} is no id of a signal, which is a UUID") from None
     reader = FrameReader(limits, chosen.kinds)

@@ -17,6 +17,7 @@ from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings
 from tasks.why.answer import ConfigurationAnswer
+from tasks.why.configured import emitter_of
 from tasks.why.question import Question
 from tasks.why.timeline import ran_under
 from tasks.why.unseen import UNSEEN
@@ -56,15 +57,18 @@ def in_ledger(settings: Settings, reader: LedgerReader, question: Question) -> K
     for other in ran_under(audit) - {version}:
         with suppress(LedgerError):  # one that the lane never ran under is not missed
             every[other] = store.read(other)
+    name = question.head.strategy
+    with suppress(LedgerError):  # `investigate` says it, where it matters
+        name = emitter_of(chosen, question.head).name
     change = _put_in_force(history, version, question.committed_ms)
     answer = ConfigurationAnswer(version, "ledger")
     if change is not None:
-        at_run_time = _of_strategy(change.overlay or (), question.head.strategy)
+        at_run_time = _of_strategy(change.overlay or (), name)
         answer = ConfigurationAnswer(version, "ledger", change.author, change.reason, change.at_ms, at_run_time)
     notes = [] if change else [f"the history of the configuration does not tell who put {version} in force"]
-    resets = _resets(settings, question)
+    resets = _resets(settings, question, name)
     seeded = [_in_force_at(history, done.at_ms) or version for done in resets if done.reset.files]
-    notes += [_describe(done, question) for done in resets]
+    notes += [_describe(done, name) for done in resets]
     return KnownConfigurations(chosen, every, audit, answer, notes, "".join(seeded[-1:]), _letters(reader))
 
 
@@ -89,18 +93,18 @@ def _of_strategy(overlay: Overlay, strategy: str) -> list[str]:
     return [
         str(value)
         for value in overlay
-        if value.strategy in {"", ALL} or strategy in {value.strategy, registry.signal_name(value.strategy)}
+        if value.strategy in {"", ALL} or strategy in {value.strategy, registry.run_name(value.strategy)}
     ]
 
 
-def _resets(settings: Settings, question: Question) -> list[ResetResult]:
-    """Return what was done to such states until the signal, oldest first."""
+def _resets(settings: Settings, question: Question, name: str) -> list[ResetResult]:
+    """Return what was done to such states of `name` until the signal, oldest first."""
     of = question.head
 
     def concerns(done: ResetResult) -> bool:
         reset = done.reset
         return (
-            reset.strategy in {"", of.strategy}
+            reset.strategy in {"", name}
             and reset.venue in {"", of.trigger.venue}
             and reset.symbol in {"", "all", of.trigger.symbol}
             and done.at_ms <= question.committed_ms
@@ -109,9 +113,9 @@ def _resets(settings: Settings, question: Question) -> list[ResetResult]:
     return list(filter(concerns, StateStore(settings).history()))
 
 
-def _describe(done: ResetResult, question: Question) -> str:
+def _describe(done: ResetResult, name: str) -> str:
     """Return what a replay does not know: between which events it was."""
-    what = f"states of {question.head.strategy} were"
+    what = f"states of {name} were"
     by = f"at {utc(done.at_ms)} by {done.reset.author}"
     if done.reset.files:
         return f"{what} seeded {by} from {', '.join(done.reset.files)}: the replay has them if --from names these too"

@@ -54,7 +54,7 @@ def test_an_equal_signal_has_the_gates_numbers_of_before_the_event():
     assert gate.rules["min_signal_interval_s"] == 5
 
 
-def test_a_signal_that_was_sent_and_is_held_back_now_differs_in_what_the_gate_said():
+def test_a_sent_signal_that_the_gate_holds_back_now_differs():
     [strategy] = bound(Echo.create({}))
     held = BoundStrategy.of(strategy.strategy, Gate(min_confidence=0.9))
     found = asked(held, events(2), signal(strategy, events(2)))
@@ -97,7 +97,7 @@ class Telling(Echo):
         return {"before": state.total, "before_above": 1.5, "count": 2}
 
 
-def test_explained_numbers_are_those_of_the_state_before_and_indicators_follow():
+def test_explained_numbers_come_first_and_indicators_follow():
     [strategy] = bound(Telling.create({}))
     found = asked(strategy, events(3), signal(strategy, events(3)))
     assert found.decision is not None

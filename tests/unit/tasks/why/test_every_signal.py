@@ -16,7 +16,7 @@ from tasks.history import recordings
 from tasks.settings import Settings
 from tasks.why import answer, configured
 from tasks.why.answer import Answer, ConfigurationAnswer
-from tasks.why.configured import ConfiguredStrategy
+from tasks.why.configured import ConfiguredStrategy, Emitter
 from tasks.why.lane import StrategyLane
 from tasks.why.lane_replay import LaneReplay
 from tasks.why.question import Question
@@ -43,11 +43,12 @@ def run(each_recording: Path) -> BacktestedRecording:
     )
 
 
-def by_lane(run: BacktestedRecording) -> dict[tuple[str, StrategyLane], list[Question]]:
+def by_lane(run: BacktestedRecording) -> dict[tuple[Emitter, StrategyLane], list[Question]]:
     """Return the questions of each strategy and lane."""
     found = defaultdict(list)
     for question in run.questions:
-        found[question.head.strategy, configured.lane_of(run.chosen, question.head)].append(question)
+        emitter = configured.emitter_of(run.chosen, question.head)
+        found[emitter, emitter.lane(question.head)].append(question)
     return found
 
 
@@ -74,9 +75,9 @@ def check(question: Question, answered: Answer) -> None:
 
 def test_every_signal_comes_out_again_byte_for_byte(run: BacktestedRecording):
     derived, known = 0, ConfigurationAnswer(run.chosen.version, "file")
-    for (strategy, lane), questions in by_lane(run).items():
+    for (emitter, lane), questions in by_lane(run).items():
         version = run.chosen.version
-        replay = LaneReplay(lane.pool.name, ConfiguredStrategy(lane.pool.name, strategy, {version: run.chosen}))
+        replay = LaneReplay(lane.pool.name, ConfiguredStrategy(emitter, {version: run.chosen}))
         for event in filter(lane.takes, run.events):
             asked = [question for question in questions if question.is_answered_by(event)]
             if not asked:
