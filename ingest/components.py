@@ -176,6 +176,7 @@ class Components:
             self.feed_watch,
             self.unused_frames,
             lambda: self.active_configuration.strategies,
+            self.paper_probe,
         )
         return PageState(self.settings, sources)
 

@@ -14,6 +14,8 @@ import msgspec
 from ingest.counters import Counters
 from ingest.lanes import Lanes
 from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.paper_figures import PaperFigures
+from ingest.monitoring.paper_probe import PaperProbe
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
@@ -32,7 +34,7 @@ LATENCY_TICKS = 60
 _TOTALS: Sequence[CounterName] = ("frames", "events", "committed", "relayed", "resends")
 #: Of the ledger, since its first day.
 _COUNTERS: Sequence[CounterName] = ("repeats", "resends")
-_LABELLED: Sequence[CounterName] = ("skipped", "refused", "dropped", "held", "signals")
+_LABELLED: Sequence[CounterName] = ("skipped", "refused", "dropped", "held", "signals", "unfilled")
 
 
 class _Trigger(msgspec.Struct):
@@ -71,6 +73,7 @@ class PageSources(NamedTuple):
     unused: UnusedFrames
     #: Names of the strategies that are configured.
     strategies: Callable[[], Sequence[str]]
+    paper: PaperProbe
 
 
 class PageState:
@@ -89,6 +92,8 @@ class PageState:
         self.counters = Counts()
         self._signals: dict[str, _Signal] = {}
         self._fresh: list[_Signal] = []
+        #: As it was told last.
+        self._paper: PaperFigures | None = None
         self._latencies: deque[Counter[int]] = deque([Counter()], maxlen=LATENCY_TICKS + 1)
         #: (p50, p99) in milliseconds, one a tick.
         self._quantiles: deque[tuple[float | None, float | None]] = deque(maxlen=HISTORY_POINTS)
@@ -141,10 +146,15 @@ class PageState:
         changed = self._tick_market(time.monotonic())
         self._sum_up()
         fresh, self._fresh = self._fresh, []
+        paper, self._paper = self._paper, self._sources.paper.seen
         if not watched:
             return []
-        tick = message("tick", self._now() | {"symbols": changed})
-        return [message("signals", fresh), tick] if fresh else [tick]
+        texts = [message("tick", self._now() | {"symbols": changed})]
+        if fresh:
+            texts.insert(0, message("signals", fresh))
+        if paper is not self._paper:
+            texts.append(message("paper", self._paper))
+        return texts
 
     def _tick_market(self, now_s: float) -> list[SymbolRow]:
         fresh = self._sources.feed.tick(now_s)
@@ -158,6 +168,7 @@ class PageState:
         told["history"] = self.market.history
         told["latencies"] = list(self._quantiles)
         told["signals"] = list(self._signals.values())
+        told["paper"] = self._sources.paper.seen
         return message("hello", told)
 
     def _sum_up(self) -> None:
@@ -168,7 +179,7 @@ class PageState:
 
     def _now(self) -> dict[str, Any]:
         """Return all but the market: it is short, so it is sent whole each time."""
-        totals, lanes, server_probe, ready, feed, _, strategies = self._sources
+        totals, lanes, server_probe, ready, feed, _, strategies, _ = self._sources
         ages_s = lanes.ages_s(time.time_ns())
         seen = server_probe.seen
         return {

@@ -25,6 +25,20 @@ export const basisPoints = (bps) => (bps == null ? "–" : bps.toFixed(bps < 10 
 /** @param {Maybe} share */
 export const percent = (share) => (share == null ? "–" : `${share < 0 ? "−" : "+"}${Math.abs(share * 100).toFixed(2)} %`);
 
+/** Quote currency with its sign; cents matter more the less there is of it. @param {Maybe} value */
+export function profit(value) {
+  if (value == null) return "–";
+  const digits = Math.abs(value) < 100 ? 4 : 2;
+  const written = Math.abs(value).toLocaleString("en", { minimumFractionDigits: digits, maximumFractionDigits: digits });
+  return Number(written.replaceAll(",", "")) === 0 ? "0" : `${value < 0 ? "−" : "+"}${written}`;
+}
+
+/** A part of a whole, without sign. @param {Maybe} value */
+export const share = (value) => (value == null ? "–" : `${(value * 100).toFixed(0)} %`);
+
+/** Base currency: a quantity is as exact as it is large. @param {number} value */
+export const size = (value) => value.toLocaleString("en", { maximumSignificantDigits: 5 });
+
 /** @param {Maybe} ms */
 export function milliseconds(ms) {
   if (ms == null) return "–";

@@ -4,6 +4,7 @@ import { Chart } from "./chart.js";
 import { connect } from "./connection.js";
 import { at, make, say } from "./dom.js";
 import { clock } from "./format.js";
+import { drawPaper } from "./paper.js";
 import { Signals } from "./signals.js";
 import { State } from "./state.js";
 import { drawProblems, drawStatus } from "./status.js";
@@ -26,6 +27,7 @@ connect(
       state.hello(told);
       drawAbout();
       signals.draw();
+      drawPaper(state);
       draw();
     },
     tick(told) {
@@ -33,6 +35,10 @@ connect(
       draw();
     },
     signals: (told) => signals.add(state.add(told)),
+    paper(told) {
+      state.paper = told;
+      drawPaper(state);
+    },
   },
   onAway,
 );

@@ -31,6 +31,8 @@ export class State {
     this.now = null;
     /** @type {any} */
     this.about = {};
+    /** What the paper accounts earned and hold; null: not known. @type {any} */
+    this.paper = null;
     /** @type {Record<string, number>} a second */
     this.rates = {};
   }
@@ -42,6 +44,7 @@ export class State {
     this.rates = {};
     this.latencies = told.latencies;
     this.signals = told.signals;
+    this.paper = told.paper;
     this.rows = new Map(told.symbols.map((/** @type {any} */ row) => [key(row), { ...row, rate: row.events, seen_ms: newest_ms(row) }]));
     this.history = new Map(told.history.map((/** @type {any} */ each) => [key(each), each]));
   }

@@ -155,6 +155,8 @@ function drawLosses(state, letters) {
     ["Batches sent again", counters.resends ? count(counters.resends) : "none", false],
     ["Dead letters", letters === null ? "–" : letters[0] ? `${count(letters[0])}, oldest ${age(letters[1])}` : "none", true],
   ];
+  const unfilled = spelled(state.counted("unfilled"));
+  if (unfilled !== "none") shown.splice(3, 0, ["Paper orders not filled", unfilled, false]);
   at("losses").replaceChildren(
     ...shown.flatMap(([name, value, grave]) => [
       make("dt", {}, name),

@@ -82,6 +82,23 @@ def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browse
         expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
 
 
+def test_what_the_paper_accounts_earned_and_hold_is_shown(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        expect(page.locator("#earned tr").first).to_have_text(re.compile(r"^[a-z_]+([+\u2212]\d|0)"))
+        expect(page.locator("#positions tr").first).to_have_text(re.compile("USDT spot(long|short)"))
+        told = page.evaluate(
+            """async () => {
+                const { drawPaper } = await import("/web/paper.js");
+                const drawn = (paper) => {
+                    drawPaper({ paper });
+                    return document.getElementById("paper").checkVisibility();
+                };
+                return [drawn(null), drawn({ strategies: [], positions: [], open: 0 })];
+            }"""
+        )
+        assert told == [False, False]
+
+
 def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack: Stack):
     port = free_port()
     standby = stack.instance.start(

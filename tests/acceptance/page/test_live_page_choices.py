@@ -211,6 +211,7 @@ def test_every_strategy_is_listed_by_the_name_that_commands_take(browser: Browse
 def test_axe_finds_nothing_grave(browser: Browser, stack: Stack, scheme: Any, width: int):
     with opened(browser, stack, color_scheme=scheme, viewport={"width": width, "height": 900}, bypass_csp=True) as page:
         expect(page.locator("#signals tr").first).to_be_visible()
+        expect(page.locator("#earned tr").first).to_be_visible()
         assert grave_findings(page) == []
 
 
@@ -219,6 +220,7 @@ def test_the_page_fits_360_pixels_and_follows_the_system_or_chosen_theme(browser
         return str(page.evaluate("getComputedStyle(document.body).backgroundColor"))
 
     with opened(browser, stack, viewport={"width": 360, "height": 740}, color_scheme="light") as page:
+        expect(page.locator("#positions tr").first).to_be_visible()
         assert page.evaluate("document.documentElement.scrollWidth") <= 360
         light = background()
         page.emulate_media(color_scheme="dark")

@@ -69,7 +69,7 @@ async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[t
     """Serve a page in this process, as ingest does; its loops do not run."""
     around: Any = SimpleNamespace(seen=None)
     sources = PageSources(
-        Counters(), Lanes(Router(()), LaneLimits(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list
+        Counters(), Lanes(Router(()), LaneLimits(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list, around
     )
     ledger = IngestLedger(settings)
     page = Page(PageState(settings, sources), ledger, tick_s)

@@ -9,6 +9,7 @@ from msgspec import UNSET
 from ingest.counters import Counters
 from ingest.lanes import LaneLimits, Lanes
 from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.paper_figures import OpenRow, PaperFigures, StrategyFigures
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, PageMarket, SymbolRow
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
@@ -27,7 +28,9 @@ class Told:
         lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), LaneLimits(10**6, 10**6))
         around: Any = SimpleNamespace(seen=None)
         self.feed = FeedWatch()
-        asked: Any = lanes, around, lambda: (True, {"nats": True}), self.feed, UnusedFrames(30.0), lambda: ["iceberg"]
+        self.paper: Any = SimpleNamespace(seen=None)
+        watched = self.feed, UnusedFrames(30.0)
+        asked: Any = lanes, around, lambda: (True, {"nats": True}), *watched, lambda: ["iceberg"], self.paper
         sources = PageSources(self.counters, *asked)
         self.live = PageState(Settings.model_validate(settings), sources)
 
@@ -234,6 +237,21 @@ def test_the_last_signals_are_kept_and_what_is_no_signal_is_left_out():
     told.live.relayed(b"no entry", signal("x"))
     kept = [each["id"] for each in told.hello()["signals"]]
     assert kept == [str(number) for number in range(3, SIGNALS_KEPT + 3)]
+
+
+def test_paper_accounts_are_told_when_they_were_read_again():
+    told = Told()
+    assert told.hello()["paper"] is None
+    assert "paper" not in told.tick()
+    skew = StrategyFigures("skew", 1, 1, realised=2.0, unrealised=-0.5, drawdown=0.5, hit_rate=1.0)
+    held = OpenRow("skew", "spot", "BTCUSDT", "long", 2.0, 100.0, 99.75, -0.5, TIME_MS)
+    told.paper.seen = PaperFigures([skew], [held], 1)
+    paper = told.tick()["paper"]
+    assert (paper["strategies"][0]["realised"], paper["positions"][0]["symbol"], paper["open"]) == (2.0, "BTCUSDT", 1)
+    assert "paper" not in told.tick()
+    assert told.hello()["paper"] == paper
+    told.paper.seen = None
+    assert told.tick()["paper"] is None
 
 
 def test_a_long_text_is_cut():
