@@ -6,30 +6,13 @@ from heapq import nlargest
 
 import msgspec
 
-from tasks.paper.closed_position import Side
+from tasks.paper.open_row import OpenRow, open_row
 from tasks.paper.position_statistics import PositionStatistics
 from tasks.paper.state import OpenPosition
 from tasks.paper.stored_accounts import StoredAccount
 
 #: Of the open positions; the ones that were opened last.
 MAX_POSITIONS = 100
-
-
-class OpenRow(msgspec.Struct, frozen=True):
-    """An open position. Prices and profit are in quote currency."""
-
-    strategy: str
-    venue: str
-    symbol: str
-    side: Side
-    #: What is not closed of it, in base currency.
-    quantity: float
-    entry_price: float
-    #: Of the last event that moved the account.
-    last_price: float
-    unrealised: float
-    #: Event time of the first fill, unix milliseconds.
-    opened_ms: int
 
 
 class StrategyFigures(msgspec.Struct, frozen=True):
@@ -84,14 +67,7 @@ class OpenPositions:
     @property
     def rows(self) -> list[OpenRow]:
         """The newest, at most MAX_POSITIONS."""
-        return [_row(each, held) for each, held in self._newest]
-
-
-def _row(stored: StoredAccount, held: OpenPosition) -> OpenRow:
-    side: Side = "long" if held.direction > 0 else "short"
-    quantity, entry_price = held.quantity - held.exit_quantity, held.entry_value / held.quantity
-    names = stored.strategy, stored.venue, stored.symbol
-    return OpenRow(*names, side, quantity, entry_price, held.mark, held.unrealised, held.opened_ms)
+        return [open_row(each, held) for each, held in self._newest]
 
 
 def figures(closed: Mapping[str, PositionStatistics], held: OpenPositions) -> PaperFigures:

@@ -19,6 +19,7 @@ __all__ = [
     "commit_arguments",
     "configurations",
     "dead_letters",
+    "entry_stream",
     "heartbeats",
     "keys",
     "lane_field",
@@ -29,6 +30,5 @@ __all__ = [
     "read_position",
     "reader",
     "script",
-    "signal_stream",
     "summary",
 ]

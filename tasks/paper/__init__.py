@@ -28,6 +28,7 @@ __all__ = [
     "digest",
     "fills",
     "fund",
+    "open_row",
     "position_statistics",
     "positions_digest",
     "read_accounts",

@@ -154,7 +154,7 @@ GONE_DEFINITIONS = {
     "Stored": "StoredOffsets",
     "Struck": "StrikeNotice",
     "Survey": "RecordingOverview",
-    "Tail": "SignalStream",
+    "Tail": "EntryStream",
     "Tally": "Counters",
     "Traced": "TracedEvent",
     "Tried": "StrategyTrial",

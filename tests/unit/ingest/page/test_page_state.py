@@ -9,10 +9,11 @@ from msgspec import UNSET
 from ingest.counters import Counters
 from ingest.lanes import LaneLimits, Lanes
 from ingest.monitoring.feed_watch import FeedWatch
-from ingest.monitoring.paper_figures import OpenRow, PaperFigures, StrategyFigures
+from ingest.monitoring.paper_figures import PaperFigures, StrategyFigures
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, PageMarket, SymbolRow
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
+from tasks.paper.open_row import OpenRow
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
 from tasks.settings import Settings

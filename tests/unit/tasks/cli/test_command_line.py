@@ -142,7 +142,7 @@ def test_a_line_of_a_list_is_whole_on_any_terminal(terminal):
 @pytest.mark.parametrize("module", sorted(path.stem for path in (ROOT / "tasks" / "cli").glob("*.py")))
 def test_nothing_but_the_reason_of_a_signal_is_cut(module):
     source = (ROOT / "tasks" / "cli" / f"{module}.py").read_text()
-    assert source.count("ellipsis") == (module == "format_signals")
+    assert source.count("ellipsis") == (module == "aligned_lines")
 
 
 def test_settings_are_whole_in_a_pipe(monkeypatch):

@@ -1,4 +1,4 @@
-"""The signal stream for somebody who watches it: the end of it, and on from there, whatever happens to Redis."""
+"""A stream of the ledger for somebody who watches it: the end of it, and on from there, whatever happens to Redis."""
 
 import time
 from collections.abc import Callable, Iterator
@@ -11,21 +11,21 @@ from tasks.ledger.reader import CHUNK, LedgerReader
 BLOCK_MS = 1_000
 RETRY_S = 0.5
 
-#: Whether to show a signal: the contract's JSON.
+#: Whether to show what an entry holds: JSON.
 Takes = Callable[[bytes], bool]
 
 
-class SignalStream:
-    """Reads selected signals, and remembers the last entry that was read."""
+class EntryStream:
+    """Reads selected entries of a stream, of which each holds JSON in one field, and remembers the last one read."""
 
-    def __init__(self, reader: LedgerReader, takes: Takes) -> None:
-        self._client, self._stream = reader.client, reader.keys.signals
+    def __init__(self, reader: LedgerReader, stream: str, field: bytes, takes: Takes) -> None:
+        self._client, self._stream, self._field = reader.client, stream, field
         self._reader, self._takes = reader, takes
         self._after = "0-0"
 
     def stored(self, since_ms: int = 0) -> Iterator[bytes]:
-        """Yield the selected signals, oldest first; with `since_ms`, those committed then (Redis's clock) or later."""
-        for name, packed in self._reader.entries(self._stream, b"signal", f"{since_ms}-0"):
+        """Yield the selected entries, oldest first; with `since_ms`, those committed then (Redis's clock) or later."""
+        for name, packed in self._reader.entries(self._stream, self._field, f"{since_ms}-0"):
             self._after = name
             if self._takes(packed):
                 yield packed
@@ -38,12 +38,12 @@ class SignalStream:
                 self._after = name
             if len(found) == count:
                 break
-            if self._takes(packed := fields.get(b"signal", b"")):
+            if self._takes(packed := fields.get(self._field, b"")):
                 found.append(packed)
         return found[::-1]
 
     def follow(self, say: Callable[[str], None]) -> Iterator[bytes]:
-        """Yield each signal as it is committed, endlessly, from where the last call left off.
+        """Yield each entry as it is committed, endlessly, from where the last call left off.
 
         While Redis is unavailable it waits; `say` is called once when it goes and once when it is back.
         """
@@ -62,5 +62,5 @@ class SignalStream:
                 unavailable = False
             for name, fields in (entry for _, entries in found for entry in entries):
                 self._after = name.decode()
-                if self._takes(packed := fields.get(b"signal", b"")):
+                if self._takes(packed := fields.get(self._field, b"")):
                     yield packed

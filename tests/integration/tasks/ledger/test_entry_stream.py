@@ -1,11 +1,11 @@
-"""The signal stream as somebody reads it who watches."""
+"""A stream as somebody reads it who watches."""
 
 from collections.abc import Iterator
 
 import pytest
 
+from tasks.ledger.entry_stream import EntryStream
 from tasks.ledger.reader import LedgerReader
-from tasks.ledger.signal_stream import SignalStream
 from tasks.settings import Settings
 
 
@@ -21,6 +21,10 @@ def add(reader: LedgerReader, *signals: str, at_ms: int = 1_000) -> None:
         reader.client.xadd(reader.keys.signals, {"signal": signal}, id=f"{at_ms}-*")
 
 
+def watched(reader: LedgerReader) -> EntryStream:
+    return EntryStream(reader, reader.keys.signals, b"signal", is_no_b)
+
+
 def is_no_b(packed: bytes) -> bool:
     return packed != b"b"
 
@@ -28,23 +32,23 @@ def is_no_b(packed: bytes) -> bool:
 def test_what_is_stored_comes_oldest_first_as_far_as_it_is_selected(reader: LedgerReader):
     add(reader, "a", "b")
     add(reader, "c", at_ms=2_000)
-    stream = SignalStream(reader, is_no_b)
+    stream = watched(reader)
     assert list(stream.stored()) == [b"a", b"c"]
     assert list(stream.stored(since_ms=1_001)) == [b"c"]
 
 
 def test_the_newest_are_the_last_that_are_selected(reader: LedgerReader):
     add(reader, "a", "b", "c", "b", "b")
-    assert SignalStream(reader, is_no_b).newest(2) == [b"a", b"c"]
-    assert SignalStream(reader, is_no_b).newest(1) == [b"c"]
-    assert SignalStream(reader, is_no_b).newest(0) == []
-    assert SignalStream(reader, is_no_b).newest(2, since_ms=1_001) == []
+    assert watched(reader).newest(2) == [b"a", b"c"]
+    assert watched(reader).newest(1) == [b"c"]
+    assert watched(reader).newest(0) == []
+    assert watched(reader).newest(2, since_ms=1_001) == []
 
 
 @pytest.mark.parametrize("begin", ["stored", "newest"])
 def test_following_goes_on_where_reading_left_off_and_misses_nothing(reader: LedgerReader, begin: str):
     add(reader, "a", "b")
-    stream, said = SignalStream(reader, is_no_b), list[str]()
+    stream, said = watched(reader), list[str]()
     seen = list(stream.stored()) if begin == "stored" else stream.newest(1)
     add(reader, "c", "b", "d")
     following = stream.follow(said.append)
