@@ -26,6 +26,7 @@ __all__ = [
     "paper",
     "protocol",
     "research",
+    "scoring",
     "settings",
     "strategies",
     "strategy",

@@ -1,7 +1,7 @@
 """The backtest: recordings through the same routing, records and engine as live, in this process or in several.
 
-Also what it shows: prices, returns after signals, the HTML page, the strategies' page. Only the commands use it. It
-knows the engine, the configuration and frames, and no server.
+Also what it shows: the HTML page, the strategies' page. Only the commands use it. It knows the engine, the
+configuration, frames and scoring, and no server.
 """
 
 from tasks.backtest.backtest import Backtest, BacktestPart, BacktestResult, run
@@ -12,14 +12,11 @@ __all__ = [
     "BacktestResult",
     "backtest",
     "charts",
-    "forward_returns",
     "html_report",
     "paper_statistics",
     "parallel",
     "performance",
-    "prices",
     "run",
-    "signal_statistics",
     "strategies_page",
     "symbol_shard",
 ]

@@ -13,7 +13,6 @@ from typing import NamedTuple
 import msgspec
 
 from tasks.backtest.paper_statistics import EventSpans, PaperRow, rows
-from tasks.backtest.prices import PriceHistory
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration, registry
 from tasks.configuration.audit import Audit
@@ -28,6 +27,7 @@ from tasks.protocol.batches import MAX_BATCH_EVENTS
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
 from tasks.protocol.digest import digest
 from tasks.protocol.routing import LaneId, Router
+from tasks.scoring.prices import PriceHistory
 
 SOURCE = "backtest"
 #: How many lines there are from one call of `progress` to the next.

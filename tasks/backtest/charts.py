@@ -5,7 +5,7 @@ from html import escape
 from itertools import pairwise
 from typing import Any
 
-from tasks.backtest.forward_returns import Prices, SignalRow
+from tasks.scoring.forward_returns import Prices, SignalRow
 
 #: A chart shows at most twice as many points, the lowest and the highest of each step.
 STEPS = 1_500

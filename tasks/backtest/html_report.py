@@ -11,12 +11,12 @@ from typing import Any, NamedTuple
 
 from tasks.backtest.backtest import BacktestResult
 from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, figure
-from tasks.backtest.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, SignalRow, read_signals
-from tasks.backtest.prices import Name, PriceHistory
-from tasks.backtest.signal_statistics import ForwardReturns, format_bps, summarize
 from tasks.configuration import Configuration, edits, registry
 from tasks.errors import SettingsError
 from tasks.events import Kind
+from tasks.scoring.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, SignalRow, read_signals
+from tasks.scoring.prices import Name, PriceHistory
+from tasks.scoring.signal_statistics import ForwardReturns, format_bps, summarize
 
 #: Of plotly's charts.
 #: What the prices of a chart are, by the kind of event; else they are of trades.

@@ -10,7 +10,6 @@ from pathlib import Path
 from typing import NamedTuple
 
 from tasks.backtest.backtest import Backtest, BacktestPart, BacktestResult
-from tasks.backtest.prices import PriceHistory
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
@@ -19,6 +18,7 @@ from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
 from tasks.history import recordings
 from tasks.history.input_options import ALL, InputOptions
 from tasks.history.input_report import CountingReport, InputReport
+from tasks.scoring.prices import PriceHistory
 
 #: Recordings of less are read sooner than another process is started.
 MIN_BYTES_A_JOB = 2 * 1024 * 1024

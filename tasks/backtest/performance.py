@@ -9,9 +9,6 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks.backtest.forward_returns import read_signals
-from tasks.backtest.prices import PriceHistory
-from tasks.backtest.signal_statistics import ForwardReturns, SignalStatistics, format_bps, summarize
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
@@ -22,6 +19,9 @@ from tasks.history import recordings
 from tasks.history.input_report import InputReport
 from tasks.protocol import batches
 from tasks.protocol.routing import Router
+from tasks.scoring.forward_returns import read_signals
+from tasks.scoring.prices import PriceHistory
+from tasks.scoring.signal_statistics import ForwardReturns, SignalStatistics, format_bps, summarize
 
 
 class PerformanceRow(NamedTuple):

@@ -11,12 +11,12 @@ from typer.testing import CliRunner
 
 from tasks.backtest import html_report, parallel
 from tasks.backtest.charts import figure, thinned
-from tasks.backtest.forward_returns import Prices, SignalRow
 from tasks.backtest.html_report import ReportContent
-from tasks.backtest.prices import PriceHistory
 from tasks.cli.main import app
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
+from tasks.scoring.forward_returns import Prices, SignalRow
+from tasks.scoring.prices import PriceHistory
 from tests.support.events import TIME_MS, book, trade
 from tests.support.market import SIGNALS, SYMBOLS, configuration, write_market
 

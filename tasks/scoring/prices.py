@@ -3,8 +3,8 @@
 from array import array
 from typing import NamedTuple
 
-from tasks.backtest.forward_returns import PRICE_KINDS, Prices
 from tasks.events import STEP_BACK_MS, AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, Venue
+from tasks.scoring.forward_returns import PRICE_KINDS, Prices
 
 #: Venue and symbol.
 Name = tuple[Venue, str]

@@ -4,7 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
-from tasks.backtest.forward_returns import HORIZONS_S, Series, SignalRow, forward_bps
+from tasks.scoring.forward_returns import HORIZONS_S, Series, SignalRow, forward_bps
 
 
 class ForwardReturns(NamedTuple):

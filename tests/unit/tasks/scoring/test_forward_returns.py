@@ -6,9 +6,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from tasks.backtest.forward_returns import MAX_AGE_MS, SignalRow, SignalTrigger, forward_bps
-from tasks.backtest.prices import PriceHistory
 from tasks.events import STEP_BACK_MS, AnyEvent, Kind, Venue
+from tasks.scoring.forward_returns import MAX_AGE_MS, SignalRow, SignalTrigger, forward_bps
+from tasks.scoring.prices import PriceHistory
 from tests.support.events import TIME_MS, book, trade
 
 

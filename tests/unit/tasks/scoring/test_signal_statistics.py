@@ -9,12 +9,12 @@ import pytest
 
 from tasks import configuration
 from tasks.backtest import html_report, parallel, performance
-from tasks.backtest.forward_returns import HORIZONS_S, SignalRow, SignalTrigger
 from tasks.backtest.html_report import ReportContent
-from tasks.backtest.prices import PriceHistory
-from tasks.backtest.signal_statistics import ForwardReturns, format_bps, quartiles, summarize
 from tasks.configuration import Configuration
 from tasks.history import recordings
+from tasks.scoring.forward_returns import HORIZONS_S, SignalRow, SignalTrigger
+from tasks.scoring.prices import PriceHistory
+from tasks.scoring.signal_statistics import ForwardReturns, format_bps, quartiles, summarize
 from tasks.settings import Settings
 from tests.support.events import TIME_MS, book
 

@@ -1,0 +1,6 @@
+"""Scores signals by the price after them: one definition for the backtest, the strategies' page and the live pipeline.
+
+Pure. The backtest and ingest use it; it knows events.
+"""
+
+__all__ = ["forward_returns", "prices", "signal_statistics"]
