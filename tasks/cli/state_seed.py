@@ -40,7 +40,7 @@ def seed(  # noqa: PLR0913 each argument is an option of the command line
 
     They go on with the first event after the recordings, as if they had run over those too; signals of those are not sent.
 
-    Bars, warm-up and cool-down come along. An event of the recordings is a repeat when it comes live.
+    Bars, warm-up, cool-down and paper accounts come along. An event of the recordings is a repeat when it comes live.
 
     All is put in at once, or nothing; batches that are in flight are refused and sent again.
 

@@ -9,6 +9,7 @@ from tasks import backtest, configuration
 from tasks.history import recordings
 from tasks.history.recording_line import RecordingLine
 from tasks.ledger.reader import LedgerReader
+from tasks.paper import positions_digest
 from tasks.protocol.digest import digest, digest_line
 from tasks.settings import Settings
 from tests.acceptance.test_faults import Adversary
@@ -45,9 +46,10 @@ def backtest_of(*files: Path) -> backtest.Backtest:
 def test_signals_after_a_seeding_are_those_of_a_backtest_over_all(recording: Path, tmp_path: Path):
     """Under kills, and although some events of the history come live again."""
     history, live, fresh = parts(recording, tmp_path)
-    whole, before = backtest_of(history, live), len(backtest_of(history).ledger.signals)
+    whole, past = backtest_of(history, live), backtest_of(history).ledger
+    before, closed = len(past.signals), len(past.positions)
     due, repeats = whole.ledger.signals[before:], whole.ledger.counts.of("repeats")
-    assert min(before, len(due)) > 10
+    assert min(before, len(due), closed, len(whole.ledger.positions) - closed) > 10
     assert repeats > 100
     with running(Plan(2, "prefork")) as stack:
         said = command(stack, "state", "seed", str(history))
@@ -63,6 +65,7 @@ def test_signals_after_a_seeding_are_those_of_a_backtest_over_all(recording: Pat
     assert (done.repeats, done.dropped, letters) == (repeats, {}, [])
     assert sorted(map(digest_line, sent)) == sorted(map(digest_line, due))
     assert done.digest == digest(due, whole.ledger.records())
+    assert done.positions_digest == positions_digest(whole.ledger.positions[closed:], whole.ledger.accounts())
     assert sorted(audit) == sorted(backtest_of(fresh).ledger.audit), "it names the first events that were new"
 
 

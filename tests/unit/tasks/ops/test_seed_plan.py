@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tasks.configuration.bound_strategy import BoundStrategy, PaperBinding
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Position
 from tasks.ops.seed_plan import PoolSeed, plan
+from tasks.paper import PaperTerms, closed_position
 from tasks.protocol import records
 from tasks.protocol.records import Record
 from tasks.strategy import AnyStrategy
@@ -44,14 +46,20 @@ def progress(held: Mapping[str, bytes]) -> dict[str, Record]:
 
 
 def states(held: Mapping[str, bytes]) -> dict[str, bytes]:
-    return {name: packed for name, packed in held.items() if name.startswith("state:")}
+    """Return the states and the paper accounts."""
+    return {name: packed for name, packed in held.items() if not name.startswith("record:")}
+
+
+def with_account(strategy: AnyStrategy) -> BoundStrategy:
+    """Return the strategy with a paper account that closes a position after three seconds."""
+    return BoundStrategy.of(strategy, paper=PaperBinding("trade", PaperTerms(max_holding_s=3.0), {}))
 
 
 @given(feeds(), st.integers(0, 40), st.lists(st.integers(1, 40)))
 def test_what_comes_after_a_seed_is_that_of_one_run_over_both(events: list[AnyEvent], at: int, places: list[int]):
     """Whatever the feed brings, and wherever it is cut: into history and live, and live into batches."""
-    strategies: list[AnyStrategy] = [Echo.create({"min_signal_interval_s": 2}), Chatty.create({}), Warming.create({})]
-    strategies.append(BarSpeaker.create({"bars": ["5s", "3tick"]}))
+    made: list[AnyStrategy] = [Echo.create({"min_signal_interval_s": 2}), Chatty.create({}), Warming.create({})]
+    strategies = list(map(with_account, [*made, BarSpeaker.create({"bars": ["5s", "3tick"]}), Together.create({})]))
     whole, past, live = Worker(*strategies), Worker(*strategies), Worker(*strategies, source="live")
     for part in (events[:at], events[at:]):
         if part:
@@ -63,8 +71,20 @@ def test_what_comes_after_a_seed_is_that_of_one_run_over_both(events: list[AnyEv
         if batch:
             live.run(batch)
     assert live.signals == whole.signals[len(past.signals) :]
+    assert live.ledger.positions == whole.ledger.positions[len(past.ledger.positions) :]
     assert progress(live.held) == progress(whole.held)
     assert states(live.held) == states(whole.held)
+
+
+def test_a_position_that_the_history_opened_is_closed_live():
+    """So the property above is not true of accounts without positions."""
+    events, strategy = trades(*[1.0] * 8), with_account(Echo.create({}))
+    past, live = Worker(strategy), Worker(strategy, source="live")
+    past.run(events[:4])
+    live.held.update(written(plan("trade", past.held, {}, replace=False)))
+    live.run(events[4:])
+    first, *_ = (closed_position.unpack(packed) for packed in live.ledger.positions)
+    assert (past.ledger.positions, first.opened_ms, first.closed_ms) == ([], events[1].time_ms, events[4].time_ms)
 
 
 def test_a_new_record_is_at_no_position_and_under_no_configuration():
