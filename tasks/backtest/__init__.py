@@ -17,6 +17,7 @@ __all__ = [
     "parallel",
     "performance",
     "run",
+    "shadow_report",
     "strategies_page",
     "symbol_shard",
 ]

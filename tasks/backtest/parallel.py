@@ -13,6 +13,7 @@ from tasks.backtest.backtest import Backtest, BacktestPart, BacktestResult
 from tasks.backtest.symbol_shard import SymbolShard
 from tasks.configuration import Configuration
 from tasks.configuration.audit import Audit
+from tasks.engine import MemoryLedger
 from tasks.errors import RealtimeStrategiesError
 from tasks.frames.plausibility import DEFAULT_LIMITS, PlausibilityLimits
 from tasks.history import recordings
@@ -60,6 +61,8 @@ class FinishedBacktest(NamedTuple):
     used: bool
     #: The first frame that was refused for each reason: its place, and why.
     refusals: dict[str, str]
+    #: All of it.
+    ledger: MemoryLedger
 
 
 def processes_for(paths: list[Path]) -> int:
@@ -96,7 +99,9 @@ def run(
     used = bool(part.ledger.counts.of("applied") or part.ledger.counts.of("repeats"))
     refusals = {reason: text for reason, (_, text) in part.refusals.items()}
     ledger = part.ledger
-    return FinishedBacktest(result, ledger.signals, ledger.fields, backtest.shard.symbols, part.market, used, refusals)
+    return FinishedBacktest(
+        result, ledger.signals, ledger.fields, backtest.shard.symbols, part.market, used, refusals, ledger
+    )
 
 
 class _HelperProcess:

@@ -23,6 +23,7 @@ __all__ = [
     "live_configuration",
     "main",
     "positions",
+    "shadow",
     "signals",
     "state_seed",
     "states",

@@ -84,7 +84,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
 
     ./run tasks backtest monday.jsonl.gz tuesday.jsonl.gz --html page.html
     """
-    chosen = _chosen(symbols, strategies, changes or [])
+    chosen = chosen_configuration(symbols, strategies, changes or [])
     part = input_options.options(symbols, venue, begin, end, book_interval_ms)
     to_run = job(paths, chosen, part, audit=audit, watch=html is not None)
     if html:
@@ -176,7 +176,8 @@ def _write_signals(path: Path, signals: list[bytes]) -> None:
         raise SettingsError(f"can't write {path}: {error.strerror or error}") from None
 
 
-def _chosen(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
+def chosen_configuration(symbols: str, strategies: str, changes: list[str]) -> configuration.Configuration:
+    """Return the strategies file with these symbols and strategies only, and changed so. Raises SettingsError."""
     read = configuration.read(load().strategies_file)
     return named_strategies.narrowed(read, words(symbols), words(strategies), map(edits.assignment, changes))
 

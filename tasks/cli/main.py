@@ -20,6 +20,7 @@ from tasks.cli.export import app as export_app
 from tasks.cli.history import app as history_app
 from tasks.cli.live_configuration import app as live_configuration_app
 from tasks.cli.positions import app as positions_app
+from tasks.cli.shadow.commands import app as shadow_app
 from tasks.cli.signals import app as signals_app
 from tasks.cli.state_seed import app as state_seed_app
 from tasks.cli.states import app as state_app
@@ -46,6 +47,7 @@ app.add_typer(config_app, name="config")
 strategies_app.add_typer(live_configuration_app)
 strategies_app.add_typer(history_app)
 app.add_typer(strategies_app, name="strategies")
+app.add_typer(shadow_app, name="shadow")
 app.add_typer(signals_app)
 app.add_typer(positions_app)
 app.add_typer(why_app)

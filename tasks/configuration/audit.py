@@ -23,7 +23,7 @@ class AuditLine(msgspec.Struct, frozen=True):
     time_ms: int
 
 
-_decode = msgspec.json.Decoder(AuditLine).decode
+read_line = msgspec.json.Decoder(AuditLine).decode
 RecordKey = tuple[str, Venue, str, Kind]
 
 
@@ -35,7 +35,7 @@ class Audit:
         self.configurations = configurations
         self._turns: dict[RecordKey, deque[AuditLine]] = defaultdict(deque)
         self._now: dict[RecordKey, str] = {}
-        for line in map(_decode, lines):
+        for line in map(read_line, lines):
             if line.config_version not in configurations:
                 raise LedgerError(f"the audit names configuration {line.config_version}, which is not in the ledger")
             self._turns[line.pool, line.venue, line.symbol, line.kind].append(line)

@@ -133,11 +133,16 @@ class LedgerReader:
         except _NO_SIGNAL as error:
             raise LedgerError(f"the paper accounts can't be read: {error}") from None
 
+    def is_trimmed(self, stream: str) -> bool:
+        """Return whether a stream has had more entries than it holds."""
+        if not self.client.exists(stream):
+            return False
+        about: Any = self.client.xinfo_stream(stream)
+        return bool(about["entries-added"] != about["length"])
+
     def _refuse_trimmed(self, stream: str, refusal: str | None = None) -> None:
-        if self.client.exists(stream):
-            about = self.client.xinfo_stream(stream)
-            if about["entries-added"] != about["length"]:
-                raise TrimmedError(refusal)
+        if self.is_trimmed(stream):
+            raise TrimmedError(refusal)
 
     def _lines(self) -> Iterator[tuple[int, str, bytes]]:
         for name, packed in self.entries(self.keys.signals, b"signal"):

@@ -9,6 +9,9 @@ import pytest
 from compose.local.stack import Plan
 from tasks import backtest, configuration
 from tasks.history import recordings
+from tasks.ledger.reader import LedgerReader
+from tasks.protocol import dead_letters
+from tasks.settings import Settings
 from tests.acceptance.test_faults import Adversary
 from tests.data import SPOT, USDM
 from tests.support.files.openings import write_opening
@@ -133,6 +136,43 @@ def test_bars_of_workers_that_are_killed_are_those_of_a_backtest(opening: Path, 
     shared = [each for each in told if each.get("strategy") == "bar_speaker_of_all"]
     assert {"spot", "usdm"} == {each["venue"] for each in shared}
     assert all(each["bars"][name]["15s"]["open_ms"] % 15_000 == 0 for each in shared for name in each["bars"])
+
+
+SHADOWS = """
+[pools.depth.shadow.orderbook_skew]
+of = "orderbook_skew"
+levels = 10
+[pools.trade.shadow."tests.support.stacks.strategies:Moody"]
+of = "price_velocity"
+[pools.trade.shadow.trade_momentum]
+of = "trade_momentum"
+min_signal_interval_s = 1
+[pools.basket.shadow.market_dominance]
+of = "market_dominance"
+min_signal_interval_s = 1
+"""
+
+
+def test_kills_change_neither_what_goes_out_nor_what_shadows_say(opening: Path, tmp_path: Path):
+    file = tmp_path / "strategies.toml"
+    file.write_text(f"{Settings().strategies_file.read_text()}\n{SHADOWS}")
+    expected = backtest.Backtest(configuration.read(file))
+    result = expected.run(recordings.read(opening))
+    with running(Plan(2, "prefork", environment={"STRATEGIES_FILE": str(file)})) as stack:
+        adversary = Adversary(stack, seed=1)
+        replay(stack, [opening], lasting([opening], 8), adversary.act)
+        adversary.rest()
+        live, reader = finish(stack), LedgerReader(stack.settings)
+        said = [entry for _, entry in reader.entries(reader.keys.shadowed, b"shadowed")]
+        counted, raised = reader.counters().by_label("shadowed"), deadletters(stack)
+    assert adversary.faults.total() > 0
+    assert live.digest == backtested([opening]).digest
+    assert live.signals == backtested([opening]).signals
+    assert sorted(said) == sorted(expected.ledger.shadowed)
+    assert counted == expected.ledger.counts.by_label("shadowed")
+    assert len(counted) > 1
+    assert live.positions_digest == result.positions_digest
+    assert {dead_letters.unpack(each).strategy for each in raised} == {"shadow~moody"}
 
 
 @pytest.mark.slow

@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from compose.local.stack import Plan, Stack
+from tasks.configuration import registry
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters as letters
@@ -75,6 +76,35 @@ def test_a_strategy_that_ends_its_process_again_is_switched_off(tmp_path: Path, 
         [(_, _, record)] = reader.records()
     assert (live.signals, record.count) == ({"witness": EVENTS}, EVENTS)
     assert {(letter.reason, letter.strategy) for letter in told} == {("strategy_error", name.lower())}
+
+
+ENDING = """
+[pools.trade]
+kinds = ["trade"]
+partitions = 1
+[pools.trade.strategies."tests.support.stacks.strategies:Witness"]
+min_signal_interval_s = 0
+[pools.trade.shadow."tests.support.stacks.strategies:{name}"]
+of = "tests.support.stacks.strategies:Witness"
+"""
+
+
+@pytest.mark.parametrize("name", ["Leaving", pytest.param("Hanging", marks=pytest.mark.slow)])
+def test_a_shadow_that_ends_its_process_is_switched_off_alone(tmp_path: Path, name: str):
+    with running(limited_plan(tmp_path, ENDING.format(name=name), 1, "prefork"), Impatient) as stack:
+        asyncio.run(publish(stack, range(1, EVENTS + 1)))
+        reader, changes = LedgerReader(stack.settings), ConfigurationStore(stack.settings)
+        wait_for(lambda: stack.instance.watch() is not None and reader.counters().of("applied") == EVENTS, "them")
+        wait_for(lambda: changes.history()[-1].author == "breaker", "the change")
+        in_force = changes.in_force()
+        live = finish(stack)
+        told = list(map(letters.unpack, deadletters(stack)))
+    assert [value.label for value in in_force.overlay] == [
+        f"pools.trade.strategies.shadow~tests.support.stacks.strategies:{name}.gate.off"
+    ]
+    assert [each.name for each in registry.running(in_force.configuration)["trade"]] == ["witness"]
+    assert live.signals == {"witness": EVENTS}
+    assert {(each.reason, each.strategy) for each in told} == {("strategy_error", f"shadow~{name.lower()}")}
 
 
 @pytest.mark.slow

@@ -101,6 +101,17 @@ class Raising(Strategy[Params, State]):
         return ()
 
 
+class Moody(Strategy[Params, State]):
+    """Raises on some events, and says something on the others."""
+
+    name = "moody"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        yield Signal(action="buy", confidence=0.5, price=trade.price, current_price=trade.price)
+        if trade.id % 50 == 0:
+            raise ArithmeticError("fifty")
+
+
 _ERRORS: tuple[BaseException, ...] = (
     SystemExit(0), KeyboardInterrupt(), asyncio.CancelledError(), GeneratorExit(), SoftTimeLimitExceeded(), MemoryError(),
 )  # fmt: skip

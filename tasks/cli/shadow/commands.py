@@ -1,0 +1,184 @@
+"""`./run tasks shadow`: the difference between strategies and their shadows, and who of them emits."""
+
+from collections.abc import Iterable
+from contextlib import suppress
+from pathlib import Path
+from typing import Annotated
+
+import msgspec
+import typer
+from rich.text import Text
+
+from tasks.backtest.parallel import FinishedBacktest
+from tasks.backtest.shadow_report import ComparedRun, RunningPool, ShadowDifference, report
+from tasks.cli import command_line
+from tasks.cli.backtest import Assignments, Processes, check_use, chosen_configuration, job, run_job, warn
+from tasks.cli.command_line import AsJson
+from tasks.cli.live_configuration import Author, Reason, author_or_you, show_change
+from tasks.cli.shadow import format_differences
+from tasks.configuration import Configuration, audit, registry, shadows
+from tasks.configuration.model import SHADOW
+from tasks.configuration.overlay import Overlay
+from tasks.errors import LedgerError, SettingsError
+from tasks.history import input_options
+from tasks.history.input_report import CountingReport
+from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore
+from tasks.ledger.reader import LedgerReader
+from tasks.paper import read_accounts
+from tasks.protocol import shadowed
+from tasks.settings import load
+
+app = typer.Typer(help="Second versions of strategies: compare them, and let one emit.", no_args_is_help=True)
+out = command_line.Console()
+err = command_line.Console(stderr=True)
+
+Recordings = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--from", metavar="files", help="Recordings: of a backtest over them, under the strategies file; repeatable."
+    ),
+]
+
+
+@app.command("report")
+def show_report(
+    name: Annotated[str, typer.Argument(help="Only this shadow, or the shadows of this strategy.")] = "",
+    *,
+    recordings: Recordings = None,
+    changes: Assignments = None,
+    processes: Processes = 0,
+    as_json: AsJson = False,
+) -> None:
+    """Show what differs between strategies and their shadows since both run: signals and profit, by symbol.
+
+    Without --from it reads what the live pipeline has committed. The price after signals is known with --from only.
+
+    Examples: ./run tasks shadow report
+
+    ./run tasks shadow report --from recording.jsonl.gz --set shadow~orderbook_skew.levels=10
+    """
+    if changes and not recordings:
+        raise SettingsError("--set goes with --from; `./run tasks strategies set` changes what runs live")
+    run = _backtest(recordings, changes or [], processes) if recordings else _live()
+    found = [each for each in report(run) if not name or registry.carried_name(name) in {each.shadow, each.original}]
+    if name and not found:
+        raise SettingsError(f"{name} has no shadow, and is none that runs")
+    if as_json:
+        typer.echo(msgspec.json.encode(found).decode())
+    else:
+        _show(found, run)
+
+
+def _show(found: list[ShadowDifference], run: ComparedRun) -> None:
+    for each in found:
+        out.print(Text(format_differences.headline(each), "bold"))
+        if each.began_ms is not None:
+            command_line.print_table(out, format_differences.table(each))
+    if not found:
+        out.print("no strategy has a shadow that runs beside it")
+    for note in format_differences.notes(run):
+        err.print(note)
+
+
+def _backtest(paths: list[Path], changes: list[str], processes: int) -> ComparedRun:
+    chosen = chosen_configuration("", "", changes)
+    counting = CountingReport(warn, compares_files=len(paths) > 1)
+    finished = run_job(job(paths, chosen, input_options.ALL, watch=True), processes, counting)
+    counting.warn_of_refusals(paths)
+    check_use(paths, finished, "", input_options.ALL)
+    return of_backtest(finished, chosen)
+
+
+def of_backtest(finished: FinishedBacktest, chosen: Configuration) -> ComparedRun:
+    """Return what a backtest with prices left behind. Raises SettingsError."""
+    ledger = finished.ledger
+    return ComparedRun(
+        {chosen.version: _running(chosen)},
+        chosen.version,
+        [audit.read_line(line) for line in ledger.audit],
+        ledger.signals,
+        ledger.shadowed,
+        ledger.positions,
+        read_accounts(ledger.accounts()),
+        finished.market.series if finished.market else None,
+    )
+
+
+def _live() -> ComparedRun:
+    """Return what the live pipeline has committed. Raises LedgerError: no configuration is in force yet."""
+    settings = load()
+    reader, store = LedgerReader.reach(settings), ConfigurationStore(settings)
+    in_force = store.in_force().configuration
+    lines = [audit.read_line(line) for _, line in reader.entries(reader.keys.audit, b"line")]
+    pools = {in_force.version: _running(in_force)}
+    for version in {line.config_version for line in lines} - pools.keys():
+        # What can't be made any more is as what did not run: the comparison begins after it.
+        with suppress(SettingsError, LedgerError):
+            pools[version] = _running(store.read(version))
+    return ComparedRun(
+        pools,
+        in_force.version,
+        lines,
+        reader.signals(),
+        (entry for _, entry in reader.entries(reader.keys.shadowed, b"shadowed")),
+        reader.positions(),
+        read_accounts(reader.accounts()),
+        None,
+        max(_kept_since_ms(reader, reader.keys.signals), _kept_since_ms(reader, reader.keys.shadowed)),
+    )
+
+
+class _Dated(msgspec.Struct):
+    event_time_ms: int
+
+
+def _kept_since_ms(reader: LedgerReader, stream: str) -> int:
+    """Return the event time of the first signal that a trimmed stream keeps; 0: it keeps all."""
+    if not reader.is_trimmed(stream):
+        return 0
+    field = b"signal" if stream == reader.keys.signals else b"shadowed"
+    packed = next((packed for _, packed in reader.entries(stream, field)), None)
+    if packed is None:
+        return 0
+    signal = packed if stream == reader.keys.signals else shadowed.unpack(packed).signal
+    return msgspec.json.decode(signal, type=_Dated).event_time_ms
+
+
+def _running(chosen: Configuration) -> list[RunningPool]:
+    """Return what runs under a configuration. Raises SettingsError: a strategy of it can't be made here."""
+    running = registry.running(chosen)
+    return [RunningPool(pool, running[pool.name]) for pool in chosen.routes()]
+
+
+@app.command()
+def promote(
+    name: Annotated[
+        str, typer.Argument(help="The version that is to emit: shadow~NAME, or the original, to take it back.")
+    ],
+    *,
+    reason: Reason = "",
+    author: Author = "",
+) -> None:
+    """Let a shadow emit in place of its original, which then runs as the shadow; from the next batch of each lane on.
+
+    Each version keeps its state and its paper account. `strategies rollback` undoes it.
+
+    Example: ./run tasks shadow promote shadow~orderbook_skew --reason "twice the profit in a week"
+    """
+
+    def wanted(found: ConfigurationInForce) -> Overlay:
+        return shadows.promoted(found.configuration, _version(found.configuration, name))
+
+    show_change(ConfigurationStore(load()).set(wanted, reason, author_or_you(author)))
+
+
+def _version(chosen: Configuration, name: str) -> str:
+    """Return the version that a person means: a shadow's name needs its prefix only beside an original of that name."""
+    names: Iterable[str] = (name,) if name.startswith(SHADOW) else (name, f"{SHADOW}{name}")
+    faults: list[SettingsError] = []
+    for each in names:
+        try:
+            return registry.configured_name(chosen, each)
+        except SettingsError as error:
+            faults.append(error)
+    raise faults[0]
