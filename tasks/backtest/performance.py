@@ -9,6 +9,8 @@ from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
@@ -58,9 +60,11 @@ class _StandaloneStrategy:
         self._events, self._seconds = 0, 0.0
 
     def run(self, pool: str, strategy: BoundStrategy, events: Sequence[AnyEvent]) -> None:
+        # By itself, a shadow is a strategy like any other.
+        alone = msgspec.structs.replace(strategy, emits=True)
         started_s = time.process_time()
         for batch in batches.split(events):
-            self._ledger.run(pool, batch, (strategy,), "report")
+            self._ledger.run(pool, batch, (alone,), "report")
         self._seconds += time.process_time() - started_s
         self._events += len(events)
 

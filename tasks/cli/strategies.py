@@ -39,11 +39,12 @@ Name = Annotated[
 def list_strategies() -> None:
     """List the built-in strategies and those that the strategies file names, with the pools they run in."""
     pools = configuration.read(load().strategies_file).pools
-    named = [name for pool in pools.values() for name in pool.strategies]
+    named = [name for pool in pools.values() for name in (*pool.strategies, *pool.shadow)]
     table = command_line.table("strategy", "pools", "sees", "what it does")
     for name in sorted({*registry.builtin_names(), *named}):
         found = registry.find(name)
         runs_in = [pool_name for pool_name, pool in pools.items() if name in pool.strategies]
+        runs_in += [f"{pool_name} (shadow)" for pool_name, pool in pools.items() if name in pool.shadow]
         summary = (inspect.getdoc(found) or "").partition("\n")[0]
         table.add_row(Text(name, "bold"), ", ".join(runs_in) or "none", ", ".join(kinds_of(found)), summary)
     command_line.print_table(out, table)

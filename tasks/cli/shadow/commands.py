@@ -1,6 +1,6 @@
 """`./run tasks shadow`: the difference between strategies and their shadows, and who of them emits."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -25,7 +25,6 @@ from tasks.history.input_report import CountingReport
 from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tasks.paper import read_accounts
-from tasks.protocol import shadowed
 from tasks.settings import load
 
 app = typer.Typer(help="Second versions of strategies: compare them, and let one emit.", no_args_is_help=True)
@@ -108,8 +107,14 @@ def _live() -> ComparedRun:
     """Return what the live pipeline has committed. Raises LedgerError: no configuration is in force yet."""
     settings = load()
     reader, store = LedgerReader.reach(settings), ConfigurationStore(settings)
+    keys, until_ms = reader.keys, _now_ms(reader)
+
+    def committed(stream: str, field: bytes) -> Iterator[bytes]:
+        # What one commit wrote into several streams has one time: of each commit all is taken, or nothing.
+        return (packed for name, packed in reader.entries(stream, field) if int(name.partition("-")[0]) < until_ms)
+
     in_force = store.in_force().configuration
-    lines = [audit.read_line(line) for _, line in reader.entries(reader.keys.audit, b"line")]
+    lines = list(map(audit.read_line, committed(keys.audit, b"line")))
     pools = {in_force.version: _running(in_force)}
     for version in {line.config_version for line in lines} - pools.keys():
         # What can't be made any more is as what did not run: the comparison begins after it.
@@ -119,29 +124,38 @@ def _live() -> ComparedRun:
         pools,
         in_force.version,
         lines,
-        reader.signals(),
-        (entry for _, entry in reader.entries(reader.keys.shadowed, b"shadowed")),
-        reader.positions(),
+        committed(keys.signals, b"signal"),
+        committed(keys.shadowed, b"shadowed"),
+        committed(keys.positions, b"position"),
         read_accounts(reader.accounts()),
         None,
-        max(_kept_since_ms(reader, reader.keys.signals), _kept_since_ms(reader, reader.keys.shadowed)),
+        _kept_since_ms(reader),
     )
 
 
+def _now_ms(reader: LedgerReader) -> int:
+    now_s, now_us = reader.client.time()
+    return now_s * 1_000 + now_us // 1_000
+
+
 class _Dated(msgspec.Struct):
-    event_time_ms: int
+    """The time in an entry of the streams that are compared."""
+
+    event_time_ms: int = 0
+    closed_ms: int = 0
+    signal: "_Dated | None" = None
+
+    @property
+    def at_ms(self) -> int:
+        return self.signal.at_ms if self.signal else max(self.event_time_ms, self.closed_ms)
 
 
-def _kept_since_ms(reader: LedgerReader, stream: str) -> int:
-    """Return the event time of the first signal that a trimmed stream keeps; 0: it keeps all."""
-    if not reader.is_trimmed(stream):
-        return 0
-    field = b"signal" if stream == reader.keys.signals else b"shadowed"
-    packed = next((packed for _, packed in reader.entries(stream, field)), None)
-    if packed is None:
-        return 0
-    signal = packed if stream == reader.keys.signals else shadowed.unpack(packed).signal
-    return msgspec.json.decode(signal, type=_Dated).event_time_ms
+def _kept_since_ms(reader: LedgerReader) -> int:
+    """Return the time since which the streams hold all, by their first entries; 0: they were never trimmed."""
+    keys = reader.keys
+    streams = ((keys.signals, b"signal"), (keys.shadowed, b"shadowed"), (keys.positions, b"position"))
+    first = (next(reader.entries(*each), None) for each in streams if reader.is_trimmed(each[0]))
+    return max((msgspec.json.decode(entry[1], type=_Dated).at_ms for entry in first if entry), default=0)
 
 
 def _running(chosen: Configuration) -> list[RunningPool]:

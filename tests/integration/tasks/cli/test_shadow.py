@@ -5,16 +5,21 @@ import json
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from typing import Any
 
 import pytest
+import redis
 from typer.testing import CliRunner
 
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.cli.main import app
 from tasks.configuration import registry
+from tasks.engine import MemoryLedger
 from tasks.errors import RealtimeStrategiesError
+from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore, read_file
 from tasks.settings import Settings, load
+from tests.support.strategies import trades
 
 FILE = """
 [pools.depth]
@@ -26,6 +31,12 @@ of = "orderbook_skew"
 levels = 10
 [pools.depth.shadow.spread_liquidity]
 of = "orderbook_skew"
+[pools.trade]
+kinds = ["trade"]
+[pools.trade.strategies."tests.support.strategies:Echo"]
+[pools.trade.shadow."tests.support.strategies:Echo"]
+of = "tests.support.strategies:Echo"
+notional = 7
 """
 
 
@@ -119,6 +130,48 @@ def test_a_second_shadow_that_would_emit_is_refused(store: ConfigurationStore):
     run("shadow", "promote", "shadow~orderbook_skew")
     assert "several of its shadows emit" in refused("strategies", "set", "shadow~spread_liquidity", "emits=true")
     assert emitting(store) == ["iceberg", "shadow~orderbook_skew"]
+
+
+@pytest.fixture
+def ran(store: ConfigurationStore, client: redis.Redis, keys: LedgerKeys) -> MemoryLedger:
+    """What batches under the configuration in force leave behind, put into the ledger as commits do."""
+    chosen, ledger = store.in_force().configuration, MemoryLedger("source")
+    ledger.run("trade", trades(*range(1, 7)), registry.running(chosen)["trade"], chosen.version)
+    streams = (
+        (keys.audit, "line", ledger.audit),
+        (keys.signals, "signal", ledger.signals),
+        (keys.shadowed, "shadowed", ledger.shadowed),
+    )
+    for stream, field, entries in streams:
+        for number, packed in enumerate(entries, start=1):
+            client.xadd(stream, {field: packed}, id=f"{number}-1")
+    return ledger
+
+
+def total() -> dict[str, Any]:
+    [found] = json.loads(run("shadow", "report", "shadow~echo", "--json"))
+    return dict(found["total"])
+
+
+@pytest.mark.usefixtures("ran")
+def test_the_report_is_of_what_the_ledger_holds():
+    assert [total()[each] for each in ("both", "only_original", "only_shadow")] == [6, 0, 0]
+    assert [total()[each]["signals"] for each in ("original", "shadow")] == [6, 6]
+    assert "spot   BTCUSDT  6 " in run("shadow", "report")
+
+
+def test_a_commit_that_comes_meanwhile_is_left_out(ran: MemoryLedger, client: redis.Redis, keys: LedgerKeys):
+    client.xadd(keys.shadowed, {"shadowed": ran.shadowed[0]}, id=f"{2**50}-0")
+    client.xadd(keys.signals, {"signal": "no signal"}, id=f"{2**50}-0")
+    assert total()["original"]["signals"] == total()["shadow"]["signals"] == 6
+
+
+@pytest.mark.usefixtures("ran")
+@pytest.mark.parametrize("name", ["signals", "shadowed"])
+def test_what_a_trimmed_stream_lost_is_not_taken_for_a_difference(client: redis.Redis, keys: LedgerKeys, name: str):
+    client.xtrim(getattr(keys, name), maxlen=3, approximate=False)
+    assert [total()[each] for each in ("both", "only_original", "only_shadow")] == [3, 0, 0]
+    assert "note: of earlier signals not all are kept" in CliRunner().invoke(app, ["shadow", "report"]).output
 
 
 def test_a_report_without_events_says_so():

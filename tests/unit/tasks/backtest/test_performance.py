@@ -39,6 +39,17 @@ def test_a_return_has_the_sign_of_the_action_so_that_above_zero_is_right():
     assert "| orderbook_skew | 3 | 1 | 1 |" in performance.table(market, [row])
 
 
+def test_a_shadow_is_reported_as_a_strategy_by_itself():
+    skew = {"kinds": ["depth"], "strategies": {"orderbook_skew": {"hold_s": 0}}}
+    shadow = {"orderbook_skew": {"of": "orderbook_skew", "hold_s": 0}}
+    chosen = Configuration.model_validate({"pools": {"depth": {**skew, "shadow": shadow}}})
+    rows = performance.rows([book([(1999.5, 9.0)], [(2000.5, 1.0)])], chosen, lambda _: None)
+    assert [(row.strategy, row.statistics.signals) for row in rows] == [
+        ("orderbook_skew", 1),
+        ("shadow~orderbook_skew", 1),
+    ]
+
+
 def test_trades_stand_for_the_price_where_there_are_no_books():
     market = [trade(100.0, time_ms=TIME_MS, id=1, seq=1), trade(101.0, time_ms=TIME_MS + 1000, id=2, seq=2)]
     configuration = Configuration.model_validate(

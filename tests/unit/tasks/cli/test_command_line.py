@@ -155,14 +155,15 @@ def test_settings_are_whole_in_a_pipe(monkeypatch):
 def test_a_strategy_of_any_name_is_listed_as_it_is_called(monkeypatch, tmp_path):
     file = tmp_path / "mine.toml"
     name = "tests.support.strategies:Echo"
-    file.write_text(f'[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies."{name}"]\n')
+    shadow = f'[pools.trade.shadow."{name}"]\nof = "{name}"\n'
+    file.write_text(f'[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies."{name}"]\n{shadow}')
     monkeypatch.setenv("STRATEGIES_FILE", str(file))
     load.cache_clear()
     try:
         shown = CliRunner().invoke(tasks.app, ["strategies", "list"]).output
     finally:
         load.cache_clear()
-    assert name in shown
+    assert re.search(rf"{name} +trade, trade \(shadow\) +trade ", shown)
 
 
 def test_an_image_without_a_version_of_its_own_has_the_checkouts(monkeypatch):
