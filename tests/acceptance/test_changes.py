@@ -18,7 +18,7 @@ from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
 from tasks.paper import read_accounts
 from tasks.settings import Settings
-from tests.support.stacks.pipeline import backtested, command, finish, replay, running
+from tests.support.stacks.pipeline import backtested, command, digests, finish, replay, running
 from tests.support.waiting import wait_for
 
 CHANGES = [
@@ -65,7 +65,7 @@ def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording
             wait_for(partial(has_run, reader, version, known), what="something to run under the change")
         live = finish(stack)
         history = [json.loads(line) for line in command(stack, "strategies", "history", "--json").splitlines()]
-        audited = command(stack, "backtest", str(recording), "--audit", "--digest").strip()
+        audited = json.loads(command(stack, "backtest", str(recording), "--audit", "--json"))
         audit = [json.loads(line) for _, line in reader.entries(reader.keys.audit, b"line")]
         versions = {json.loads(packed)["config_version"] for packed in reader.signals()}
         held = [json.loads(line) for _, line in reader.entries(reader.keys.held, b"held")]
@@ -82,7 +82,7 @@ def test_a_change_in_mid_replay_counts_from_an_event_and_is_reproduced(recording
     assert {line["signal"]["strategy"] for line in held if line["reason"] == "killed"} <= {"trade_momentum"}
     # The run differs from one without changes, and the audit reproduces it.
     assert live.digest != backtested([recording]).digest
-    assert audited == live.digest
+    assert (audited["digest"], audited["positions_digest"]) == digests(live)
 
 
 SHADOW = """
