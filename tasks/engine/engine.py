@@ -206,7 +206,7 @@ class BatchRun:
             return
         if said.signals and strategy.paper:
             self._accounts.submit(strategy, said.signals, event)
-        if said.signals or said.held:
+        if said.signals or (said.held and strategy.emits):
             self._note_output(said, strategy)
 
     def _note_output(self, said: StrategyOutput, strategy: BoundStrategy) -> None:

@@ -68,6 +68,7 @@ def test_a_shadow_behind_a_closed_gate_is_silent():
     ledger = MemoryLedger("source")
     outcome = ledger.run(POOL, trades(1, 2), (original(), shadow(gate=Gate(paused=True))), VERSION)
     assert (outcome.shadowed, outcome.held, outcome.counts.of("held")) == ([], [], 0)
+    assert outcome.counts.by_label("shadowed") == {}
 
 
 def test_a_promoted_shadow_emits_under_the_name_of_its_class():
