@@ -142,7 +142,7 @@ def test_the_doctor_finds_nothing_wrong_and_ctrl_c_ends_it_in_order(demo):
     run.process.send_signal(signal.SIGINT)
     run.shows("The feed has ended")
     assert run.ends() == 130, run.out + run.err
-    assert "dropped     none" in run.out
+    assert re.search(r"^  dropped +none$", run.out, re.MULTILINE)
     assert run.leaves_nothing()
 
 
