@@ -13,6 +13,8 @@ __all__ = [
     "backtest",
     "charts",
     "html_report",
+    "paper_charts",
+    "paper_section",
     "paper_statistics",
     "parallel",
     "performance",

@@ -29,6 +29,8 @@ LAYOUT: Mapping[str, Any] = {
     "xaxis": {**AXIS, "type": "date", "showgrid": False},
     "yaxis": {**AXIS, "tickformat": ",~f"},
 }
+#: Above a chart, where it can't run into the axis: on a phone its names stand one below the other.
+LEGEND = {"orientation": "h", "y": 1.02, "yanchor": "bottom"}
 
 
 def figure(series: Prices, label: str, signals: Sequence[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:
@@ -44,7 +46,10 @@ def figure(series: Prices, label: str, signals: Sequence[SignalRow], colours: Ma
         "hovertemplate": "%{y} at %{x|%H:%M:%S.%L}<extra></extra>",
     }
     groups = sorted({(each.strategy, each.action) for each in signals})
-    return {"data": [line, *(_markers(*group, signals, colours) for group in groups)], "layout": dict(LAYOUT)}
+    return {
+        "data": [line, *(_markers(*group, signals, colours) for group in groups)],
+        "layout": {**LAYOUT, "legend": LEGEND},
+    }
 
 
 def _markers(strategy: str, action: str, signals: Iterable[SignalRow], colours: Mapping[str, str]) -> dict[str, Any]:

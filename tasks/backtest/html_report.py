@@ -11,14 +11,17 @@ from typing import Any, NamedTuple
 
 from tasks.backtest.backtest import BacktestResult
 from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, figure
+from tasks.backtest.paper_charts import trade_traces
+from tasks.backtest.paper_section import SORTING, PaperContent, section
 from tasks.configuration import Configuration, edits, registry
 from tasks.errors import SettingsError
 from tasks.events import Kind
+from tasks.paper import ClosedPosition
+from tasks.paper.closed_position import unpack as unpack_position
 from tasks.scoring.forward_returns import HORIZONS_S, MAX_AGE_MS, Prices, SignalRow, read_signals
 from tasks.scoring.prices import Name, PriceHistory
 from tasks.scoring.signal_statistics import ForwardReturns, format_bps, summarize
 
-#: Of plotly's charts.
 #: What the prices of a chart are, by the kind of event; else they are of trades.
 _PRICES: Mapping[Kind, str] = {
     "depth": "mid price",
@@ -26,6 +29,7 @@ _PRICES: Mapping[Kind, str] = {
     "kline": "close of candles",
     "mark_price": "mark price",
 }
+#: Of plotly's charts.
 CONFIG = {"displaylogo": False, "responsive": True, "plotlyServerURL": ""}
 #: Light or dark, as the reader's system is.
 STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
@@ -47,6 +51,8 @@ class ReportContent(NamedTuple):
     result: BacktestResult
     signals: Sequence[bytes]
     market: PriceHistory
+    #: Closed positions of the paper accounts.
+    positions: Sequence[bytes] = ()
 
 
 def plotly() -> Any:
@@ -73,10 +79,14 @@ def html(content: ReportContent) -> str:
     signals = read_signals(content.signals)
     pools = content.configuration.pools.values()
     strategies = sorted({registry.carried_name(name) for pool in pools for name in pool.strategies})
+    closed = [unpack_position(each) for each in content.positions]
+    named = {each.strategy for each in signals} | {each.strategy for each in content.result.paper}
     strategies += sorted({each.strategy for each in signals} - set(strategies))
-    colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(strategies)}
+    coloured = [*strategies, *sorted(named - set(strategies))]
+    colours = {name: COLOURS[at % len(COLOURS)] for at, name in enumerate(coloured)}
     prices = {name: content.market.prices(name) for name in content.market.names}
-    charts = "".join(_chart(library, content.market, name, prices[name], signals, colours) for name in prices)
+    charts = "".join(_chart(library, content.market, name, prices[name], signals, closed, colours) for name in prices)
+    earned = _earned(library, content, closed, colours)
     names = ", ".join(path.name for path in content.files)
     return f"""<!DOCTYPE html>
 <html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
@@ -84,8 +94,8 @@ def html(content: ReportContent) -> str:
 <script>{library.offline.get_plotlyjs()}</script></head>
 <body><main><h1>Backtest</h1>
 <p class="dim">{escape(names)}: {content.result.events:,} events, {len(signals):,} signals</p>
-<h2>Strategies</h2>
-<div class="scroll" tabindex="0" role="region" aria-label="Strategies">{_table(strategies, signals, content.market)}</div>
+{earned}<h2>Signals, by strategy</h2>
+<div class="scroll" tabindex="0" role="region" aria-label="Signals, by strategy">{_table(strategies, signals, content.market)}</div>
 <p class="dim">Returns of the mid price (of the last trade, where there are no books) from the signal on, with the sign
 of the action: above zero is right. The price at a moment is the last one received by then; times are those of the
 prices. Gross of fees and spread. <b>right</b>: the share above zero; a price that did not move is not right.
@@ -93,7 +103,7 @@ prices. Gross of fees and spread. <b>right</b>: the share above zero; a price th
 end, or with no price for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
 prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_MS // 1000} s or longer.</p>
 {charts}</main>{_foot(content)}
-<script>{SCHEME}</script></body></html>
+<script>{SCHEME}{SORTING}</script></body></html>
 """
 
 
@@ -103,22 +113,32 @@ def _chart(
     name: Name,
     prices: Prices,
     signals: Iterable[SignalRow],
+    closed: Iterable[ClosedPosition],
     colours: Mapping[str, str],
 ) -> str:
     mine = [each for each in signals if _name(each) == name]
+    positions = [each for each in closed if (each.venue, each.symbol) == name]
     label = _PRICES.get(market.kind(name), "last trade")
-    drawn = library.io.to_html(
-        figure(prices, label, mine, colours),
-        config=CONFIG,
-        include_plotlyjs=False,
-        full_html=False,
-    )
+    drawn = figure(prices, label, mine, colours)
+    drawn["data"] += trade_traces(positions, colours)
     venue, symbol = name
     about = f"{len(mine):,} signals" if mine else "no signals"
+    about += f", {len(positions):,} closed positions" if positions else ""
     return (
         f'<h2>{escape(symbol)} <span class="dim">{escape(venue)}, {about}; times are UTC</span></h2>'
-        f'<div class="chart" role="group" aria-label="Chart of {escape(symbol)}, {escape(venue)}">{drawn}</div>'
+        f"{_drawn(library, drawn, f'Chart of {symbol}, {venue}')}"
     )
+
+
+def _drawn(library: Any, drawn: Mapping[str, Any], name: str) -> str:
+    chart = library.io.to_html(drawn, config=CONFIG, include_plotlyjs=False, full_html=False)
+    return f'<div class="chart" role="group" aria-label="{escape(name)}">{chart}</div>'
+
+
+def _earned(library: Any, content: ReportContent, closed: Sequence[ClosedPosition], colours: Mapping[str, str]) -> str:
+    ends_ms = [time_ms for each in content.market.kept.values() for time_ms in (each.times_ms[0], each.times_ms[-1])]
+    shown = PaperContent(content.result.paper, closed, min(ends_ms, default=0), max(ends_ms, default=0))
+    return section(shown, colours, lambda drawn, name: _drawn(library, drawn, name))
 
 
 def _name(signal: SignalRow) -> Name:

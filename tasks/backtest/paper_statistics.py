@@ -1,5 +1,6 @@
 """What the paper accounts of a backtest earned, by strategy and symbol. Pure."""
 
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from itertools import groupby
@@ -76,6 +77,26 @@ class PaperRow(msgspec.Struct):
     sharpe: float | None
     #: The share of the recording in which a position was held; of several symbols their mean, by length.
     exposure: float | None
+
+
+class AmountFormat:
+    """Writes the amounts of a table, all with as many decimals as its largest needs."""
+
+    def __init__(self, of: Iterable[PaperRow]) -> None:
+        """Choose the decimals for these rows: at least 2, and at most 8."""
+        amounts = [abs(value) for row in of for value in (row.pnl, row.unrealised, row.fees, row.max_drawdown)]
+        largest = max(amounts, default=0.0)
+        self._decimals = min(8, max(2, 3 - math.floor(math.log10(largest)))) if largest else 2
+
+    def __call__(self, amount: float) -> str:
+        """Return an amount; what rounds to zero has no sign."""
+        text = f"{amount:,.{self._decimals}f}"
+        return text.removeprefix("-") if is_nothing(text) else text
+
+
+def is_nothing(text: str) -> bool:
+    """Whether a cell of a table is zero or a dash."""
+    return not text.strip("-0.,%")
 
 
 def rows(accounts: Iterable[StoredAccount], closed: Iterable[ClosedPosition], spans: EventSpans) -> list[PaperRow]:

@@ -24,6 +24,7 @@ from tasks.history.input_report import CountingReport
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used, untaken
+from tasks.scoring.prices import PriceHistory
 from tasks.settings import load
 
 app = typer.Typer()
@@ -45,7 +46,7 @@ Audited = Annotated[
     bool, typer.Option(help="Run each event under the configuration it had in the live run of this NAMESPACE.")
 ]
 HtmlPage = Annotated[
-    Path | None, typer.Option(help="Write a page with prices, signals and the price after them; needs plotly.")
+    Path | None, typer.Option(help="Write a page with what was earned, prices and signals; needs plotly.")
 ]
 Processes = Annotated[
     int,
@@ -94,7 +95,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     report.warn_of_refusals(paths)
     check_use(paths, finished, symbols, part)
     if html and finished.market:
-        _write_page(html, html_report.ReportContent(paths, chosen, finished.result, finished.signals, finished.market))
+        _write_page(html, paths, chosen, finished, finished.market)
     if signals:
         _write_signals(signals, finished.signals)
     _show(finished.result, as_json=as_json, as_digest=as_digest)
@@ -154,8 +155,15 @@ def run_job(to_run: parallel.BacktestJob, processes: int, report: CountingReport
         )
 
 
-def _write_page(path: Path, content: html_report.ReportContent) -> None:
-    size = html_report.write(path, content)
+def _write_page(
+    path: Path,
+    files: list[Path],
+    chosen: configuration.Configuration,
+    finished: parallel.FinishedBacktest,
+    market: PriceHistory,
+) -> None:
+    made = finished.result, finished.signals, market, finished.ledger.positions
+    size = html_report.write(path, html_report.ReportContent(files, chosen, *made))
     err.print(f"{path}: {size / 1e6:.1f} MB, opens without a network", highlight=False, soft_wrap=True)
 
 

@@ -1,13 +1,12 @@
 """What the paper accounts earned, as a table for a person."""
 
-import math
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from typing import NamedTuple
 
 from rich.table import Table
 from rich.text import Text
 
-from tasks.backtest.paper_statistics import PaperRow
+from tasks.backtest.paper_statistics import AmountFormat, PaperRow, is_nothing
 from tasks.cli import command_line
 
 _NAMES = ("strategy", "venue", "symbol")
@@ -27,7 +26,7 @@ class _Column(NamedTuple):
 
     @property
     def says_nothing(self) -> bool:
-        return all(_is_nothing(cell.plain) for cell in self.cells)
+        return all(is_nothing(cell.plain) for cell in self.cells)
 
 
 def unfilled_line(unfilled: dict[str, int]) -> str:
@@ -55,7 +54,10 @@ def paper_table(rows: Sequence[PaperRow], width: int) -> tuple[Table, list[str]]
 
 
 def _columns(rows: Sequence[PaperRow]) -> list[_Column]:
-    money = _Money(value for row in rows for value in (row.pnl, row.unrealised, row.fees, row.max_drawdown))
+    amount = AmountFormat(rows)
+
+    def mean(value: float | None) -> str:
+        return "-" if value is None else amount(value)
 
     def column(head: str, cell: Callable[[PaperRow], str | Text]) -> _Column:
         return _Column(head, [Text(text) if isinstance(text := cell(row), str) else text for row in rows])
@@ -66,40 +68,21 @@ def _columns(rows: Sequence[PaperRow]) -> list[_Column]:
         column("symbol", lambda row: row.symbol or "total"),
         column("closed", lambda row: f"{row.positions:,}"),
         column("hit", lambda row: _share(row.hit_rate)),
-        column("pnl", lambda row: money.signed(row.pnl)),
-        column("unrealised", lambda row: money.signed(row.unrealised) if row.open else Text("-")),
-        column("fees", lambda row: money.plain(row.fees)),
-        column("funding", lambda row: money.plain(row.funding)),
+        column("pnl", lambda row: _signed(amount(row.pnl))),
+        column("unrealised", lambda row: _signed(amount(row.unrealised)) if row.open else Text("-")),
+        column("fees", lambda row: amount(row.fees)),
+        column("funding", lambda row: amount(row.funding)),
         column("turnover", lambda row: f"{row.turnover:,.0f}"),
-        column("avg win", lambda row: money.plain(row.average_win)),
-        column("avg loss", lambda row: money.plain(row.average_loss)),
-        column("drawdown", lambda row: money.plain(row.max_drawdown)),
+        column("avg win", lambda row: mean(row.average_win)),
+        column("avg loss", lambda row: mean(row.average_loss)),
+        column("drawdown", lambda row: amount(row.max_drawdown)),
         column("sharpe", lambda row: "-" if row.sharpe is None else f"{row.sharpe:.1f}"),
         column("in market", lambda row: _share(row.exposure)),
     ]
 
 
-class _Money:
-    """Amounts of one table, all with as many decimals as the largest needs."""
-
-    def __init__(self, amounts: Iterable[float]) -> None:
-        largest = max(map(abs, amounts), default=0.0)
-        self._decimals = min(8, max(2, 3 - math.floor(math.log10(largest)))) if largest else 2
-
-    def plain(self, amount: float | None) -> str:
-        if amount is None:
-            return "-"
-        text = f"{amount:,.{self._decimals}f}"
-        return text.removeprefix("-") if _is_nothing(text) else text
-
-    def signed(self, amount: float) -> Text:
-        text = self.plain(amount)
-        return Text(text, "" if _is_nothing(text) else "red" if text.startswith("-") else "green")
-
-
-def _is_nothing(text: str) -> bool:
-    """Whether it is zero or a dash."""
-    return not text.strip("-0.,%")
+def _signed(text: str) -> Text:
+    return Text(text, "" if is_nothing(text) else "red" if text.startswith("-") else "green")
 
 
 def _share(value: float | None) -> str:

@@ -21,11 +21,15 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
     folder = tmp_path_factory.mktemp("pages")
     written = {name: folder / f"{name}.html" for name in ("backtest", "bench")}
     recording = write_market(folder / "market.jsonl")
-    ran = parallel.run(parallel.BacktestJob([recording], configuration(), watch=True))
+    chosen = configuration(paper={})
+    ran = parallel.run(parallel.BacktestJob([recording], chosen, watch=True))
     assert ran.market is not None
+    # Of alike positions, so that there is an order.
+    rows = [msgspec.structs.replace(row, pnl=row.pnl * (9 - at)) for at, row in enumerate(ran.result.paper)]
+    result = msgspec.structs.replace(ran.result, paper=rows)
     html_report.write(
         written["backtest"],
-        html_report.ReportContent([recording], configuration(), ran.result, ran.signals, ran.market),
+        html_report.ReportContent([recording], chosen, result, ran.signals, ran.market, ran.ledger.positions),
     )
     report = msgspec.json.decode((ROOT / "docs" / "benchmark.json").read_bytes(), type=Report)
     plots.write(written["bench"], report)
@@ -34,6 +38,28 @@ def files(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Path]:
 
 def background(shown: Page) -> str:
     return str(shown.evaluate("getComputedStyle(document.body).backgroundColor"))
+
+
+def test_a_table_is_sorted_by_mouse_and_keyboard(browser: Browser, files: dict[str, Path]):
+    with browser.new_context() as context:
+        shown = context.new_page()
+        shown.goto(files["backtest"].as_uri(), timeout=60_000)
+        table = shown.get_by_role("region", name="Earned, by symbol").get_by_role("table")
+
+        def column(at: int) -> list[str]:
+            return [row.split("\t")[at] for row in table.locator("tbody").inner_text().splitlines()]
+
+        symbols = column(2)
+        table.get_by_role("button", name="symbol").click()
+        assert column(2) == sorted(symbols)
+        shown.keyboard.press("Enter")
+        assert column(2) == sorted(symbols, reverse=True)
+        table.get_by_role("button", name="pnl").press("Enter")
+        profits = [float(text) for text in column(6)]
+        assert len(set(profits)) == 3
+        assert profits == sorted(profits, reverse=True)
+        heads = table.locator("th[aria-sort]")
+        assert (heads.count(), heads.first.get_attribute("aria-sort")) == (1, "descending")
 
 
 @pytest.mark.parametrize("name", ["backtest", "bench"])

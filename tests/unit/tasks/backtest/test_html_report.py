@@ -19,6 +19,7 @@ from tasks.scoring.forward_returns import Prices, SignalRow
 from tasks.scoring.prices import PriceHistory
 from tests.support.events import TIME_MS, book, trade
 from tests.support.market import SIGNALS, SYMBOLS, configuration, write_market
+from tests.support.strategies.positions import closed
 
 EVIL = "</script><img src=https://evil.example>"
 
@@ -38,6 +39,15 @@ def content(path: Path) -> ReportContent:
     ran = parallel.run(parallel.BacktestJob([path], configuration(), watch=True))
     assert ran.market is not None
     return ReportContent([path], configuration(), ran.result, ran.signals, ran.market)
+
+
+@pytest.fixture(scope="module")
+def earned(tmp_path_factory: pytest.TempPathFactory) -> ReportContent:
+    """Return a market of three positions, one for each symbol."""
+    path, chosen = write_market(tmp_path_factory.mktemp("market") / "market.jsonl"), configuration(paper={})
+    ran = parallel.run(parallel.BacktestJob([path], chosen, watch=True))
+    assert ran.market is not None
+    return ReportContent([path], chosen, ran.result, ran.signals, ran.market, ran.ledger.positions)
 
 
 @pytest.fixture(scope="module")
@@ -66,18 +76,46 @@ def test_the_page_shows_every_signal_the_digest_and_the_settings(told: ReportCon
     assert "pools.depth.strategies.orderbook_skew.hold_s = 0" in text
 
 
-def test_the_page_refers_to_no_other_file(told: ReportContent):
+def test_the_page_refers_to_no_other_file(earned: ReportContent):
     parser = References()
-    parser.feed(html_report.html(told))
+    parser.feed(html_report.html(earned))
     assert parser.found == []
 
 
-def test_what_comes_from_outside_is_escaped(told: ReportContent, tmp_path: Path):
+def test_the_page_shows_what_the_accounts_earned(earned: ReportContent):
+    text = html_report.html(earned)
+    assert len(earned.positions) == 3
+    for heading in "Earned, by strategy", "Profit and drawdown", "Returns of closed positions", "Earned, by symbol":
+        assert f"<h2>{heading}" in text
+    for symbol in SYMBOLS:
+        row = next(row for row in earned.result.paper if row.symbol == symbol)
+        assert f'<td class="name" data-value="{symbol}">{symbol}</td>' in text
+        assert f'<td class="down" data-value="{row.pnl}">{row.pnl:,.4f}</td>' in text
+    # On the chart of each symbol.
+    assert text.count('"name":"orderbook_skew positions (1)"') == 3
+
+
+def test_without_accounts_the_page_says_nothing_of_them(told: ReportContent):
+    assert "Earned" not in html_report.html(told)
+
+
+def test_accounts_that_closed_nothing_have_tables_and_no_charts(earned: ReportContent):
+    rows = [msgspec.structs.replace(row, positions=0, hit_rate=None) for row in earned.result.paper]
+    result = msgspec.structs.replace(earned.result, paper=rows)
+    text = html_report.html(earned._replace(result=result, positions=()))
+    assert ("Earned, by symbol" in text, "Profit and drawdown" in text) == (True, False)
+
+
+def test_what_comes_from_outside_is_escaped(told: ReportContent, earned: ReportContent, tmp_path: Path):
     market = PriceHistory()
     market.observe(book(symbol=EVIL))
     said = msgspec.json.encode(spoken(symbol=EVIL, strategy=EVIL, action=EVIL, rationale=EVIL))
-    result = msgspec.structs.replace(told.result, skipped={EVIL: 1}, errors={EVIL: 1})
-    text = html_report.html(ReportContent([tmp_path / f"{EVIL}.jsonl"], told.configuration, result, [said], market))
+    row = msgspec.structs.replace(earned.result.paper[0], strategy=EVIL, symbol=EVIL, venue=EVIL)
+    rows = [row, msgspec.structs.replace(row, symbol=None)]
+    result = msgspec.structs.replace(told.result, skipped={EVIL: 1}, errors={EVIL: 1}, paper=rows)
+    position = closed(strategy=EVIL, symbol=EVIL).pack()
+    file = tmp_path / f"{EVIL}.jsonl"
+    text = html_report.html(ReportContent([file], told.configuration, result, [said], market, [position]))
     parser = References()
     parser.feed(text)
     assert parser.found == []
