@@ -75,9 +75,12 @@ def opening(recording: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
     return write_opening(recording, _OPENING, tmp_path_factory.mktemp("opening") / "opening.jsonl")
 
 
-@pytest.fixture(scope="session", params=["shipped", SPOT, USDM])
+@pytest.fixture(scope="session", params=["shipped", pytest.param(SPOT, marks=pytest.mark.slow), USDM])
 def each_recording(request: pytest.FixtureRequest) -> Path:
-    """The recording that comes with the project and, where they are, the real ones; each in a test of its own."""
+    """The recording that comes with the project and, where they are, the real ones; each in a test of its own.
+
+    The spot market's is three times as long as the others, and left to the long form.
+    """
     if request.param == "shipped":
         return RECORDING
     folder: Path = request.getfixturevalue("recordings")

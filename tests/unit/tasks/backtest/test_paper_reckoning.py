@@ -10,7 +10,7 @@ import json
 from collections import defaultdict
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import pytest
 
@@ -95,23 +95,31 @@ def reckoned(path: Path, signals: list[dict[str, Any]], strategy: str, kind: str
     return found
 
 
-@pytest.fixture(params=["shipped", USDM])
-def futures(request: pytest.FixtureRequest, recording: Path) -> Path:
-    """A recording that has futures."""
-    if request.param == "shipped":
-        return recording
-    folder: Path = request.getfixturevalue("recordings")
-    return folder / str(request.param)
+class RunRecording(NamedTuple):
+    """A recording that has futures, and what a backtest makes of it."""
+
+    path: Path
+    signals: list[dict[str, Any]]
+    positions: list[dict[str, Any]]
+
+
+@pytest.fixture(scope="module", params=["shipped", USDM])
+def futures(request: pytest.FixtureRequest, recording: Path) -> RunRecording:
+    path = recording
+    if request.param != "shipped":
+        folder: Path = request.getfixturevalue("recordings")
+        path = folder / str(request.param)
+    test = Backtest(read(Settings().strategies_file))
+    test.run(recordings.read(path))
+    signals = [each for each in map(json.loads, test.ledger.signals) if each["trigger"]["venue"] == "usdm"]
+    positions = [each for each in map(json.loads, test.ledger.positions) if each["venue"] == "usdm"]
+    return RunRecording(path, signals, positions)
 
 
 @pytest.mark.parametrize(("strategy", "kind"), [("orderbook_skew", "book"), ("trade_momentum", "trade")])
-def test_an_independent_reckoning_gives_every_closed_position(futures: Path, strategy: str, kind: str):
-    test = Backtest(read(Settings().strategies_file))
-    test.run(recordings.read(futures))
-    signals = [each for each in map(json.loads, test.ledger.signals) if each["trigger"]["venue"] == "usdm"]
-    ours = [each for each in map(json.loads, test.ledger.positions) if each["strategy"] == strategy]
-    ours = [each for each in ours if each["venue"] == "usdm"]
-    theirs = reckoned(futures, signals, strategy, kind)
+def test_an_independent_reckoning_gives_every_closed_position(futures: RunRecording, strategy: str, kind: str):
+    ours = [each for each in futures.positions if each["strategy"] == strategy]
+    theirs = reckoned(futures.path, futures.signals, strategy, kind)
     assert len(theirs) == len(ours) > 0
     for mine, other in zip(sorted(ours, key=_when), sorted(theirs, key=_when), strict=True):
         for name in ("symbol", "side", "opened_ms", "closed_ms"):
