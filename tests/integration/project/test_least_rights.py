@@ -22,7 +22,7 @@ from tests.support.servers.nats_logins import SECRET, Certificates
 from tests.support.waiting import wait_for
 
 COMMANDS = (
-    ("deadletters", "retry", "--reason", "condemned"), ("signals", "--digest"), ("deadletters", "drop", "--yes", "--last", "1"),
+    ("deadletters", "retry", "--reason", "condemned"), ("signals", "--digest"), ("positions", "--open"), ("positions", "--digest"), ("deadletters", "drop", "--yes", "--last", "1"),
     ("strategies", "set", "all", "gate.min_confidence=0.1"), ("strategies", "history", "--diff"),
     ("strategies", "set", "echo", "notional=7", "--symbol", "BTCUSDT"), ("strategies", "rollback"),
     ("strategies", "reset", "--all"), ("config", "show"), ("doctor",),

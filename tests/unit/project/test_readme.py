@@ -1,5 +1,6 @@
 """What the README shows works as it stands there."""
 
+import io
 import json
 import re
 import sys
@@ -11,10 +12,15 @@ import pytest
 from compose.local.processes import ROOT
 from tasks import configuration
 from tasks.backtest import Backtest
-from tasks.configuration import registry
+from tasks.backtest.paper_statistics import PaperRow
+from tasks.cli.command_line import Console, print_table
+from tasks.cli.format_paper import paper_table
+from tasks.configuration import named_strategies, registry
+from tasks.history import recordings
 from tasks.history.recordings import RecordingLine
 from tests.bench import table
 from tests.bench.results import Report
+from tests.data import RECORDING
 
 README = (ROOT / "README.md").read_text()
 
@@ -28,6 +34,14 @@ def block(language: str, holding: str) -> str:
 def line(seq: int, price: str) -> RecordingLine:
     payload = {"e": "trade", "E": 1_700_000_000_000 + seq, "s": "BTCUSDT", "t": seq, "p": price, "q": "1", "m": False}
     return RecordingLine(json.dumps({"stream": "btcusdt@trade", "data": payload}).encode(), "btcusdt@trade", 1)
+
+
+@pytest.fixture(scope="module")
+def earned() -> list[PaperRow]:
+    """Return what two strategies earned in the shipped recording."""
+    shipped = configuration.read(ROOT / "tasks" / "strategies.toml")
+    chosen = named_strategies.narrowed(shipped, [], ["iceberg", "spread_liquidity"], ())
+    return Backtest(chosen).run(recordings.read(RECORDING)).paper
 
 
 def test_the_strategy_of_the_readme_runs_from_its_strategies_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
@@ -49,6 +63,14 @@ def test_the_links_of_the_readme_lead_somewhere():
 def test_the_consumer_of_the_readme_is_python():
     code = compile(block("python", "async def main"), "README", "exec")
     assert "main" in code.co_names
+
+
+@pytest.mark.parametrize(("page", "width"), [("README.md", 100), ("docs/backtest.md", 120)])
+def test_a_page_shows_the_table_that_a_backtest_prints(page: str, width: int, earned: list[PaperRow]):
+    console = Console(file=(text := io.StringIO()), width=width, force_terminal=True, color_system=None)
+    print_table(console, paper_table(earned, width)[0])
+    lines = (printed.rstrip() for printed in text.getvalue().splitlines())
+    assert "\n".join(lines) in (ROOT / page).read_text()
 
 
 def test_the_figures_of_the_readme_are_those_that_the_benchmark_wrote():
