@@ -1,10 +1,11 @@
 """A position of the paper account as one line for a person: closed, or open."""
 
+import msgspec
 from rich.text import Text
 
 from tasks.cli.aligned_lines import AlignedLines, LineColumn
 from tasks.cli.command_line import Console
-from tasks.paper import ClosedPosition
+from tasks.events import DateMs
 from tasks.paper.open_row import OpenRow
 from tasks.protocol.utc_time import utc, utc_iso_ms
 
@@ -32,6 +33,25 @@ _OPEN = (
     LineColumn("now", 10, ">"),
     LineColumn("unrealised", 10, ">"),
 )
+
+
+class DisplayedPosition(msgspec.Struct):
+    """The fields of a closed position that are printed."""
+
+    strategy: str
+    venue: str
+    symbol: str
+    side: str
+    entry_price: float
+    exit_price: float
+    opened_ms: DateMs
+    closed_ms: DateMs
+    exit_reason: str
+    pnl: float
+    return_bps: float
+
+
+decode = msgspec.json.Decoder(DisplayedPosition).decode
 
 
 def amount(value: float) -> str:
@@ -66,7 +86,7 @@ class ClosedColumns:
         self._lines = AlignedLines(console, _CLOSED, wide=120)
         self.header = self._lines.header
 
-    def show(self, closed: ClosedPosition) -> None:
+    def show(self, closed: DisplayedPosition) -> None:
         """Print one for a terminal, in columns."""
         self._lines.show(
             Text(utc(closed.closed_ms).partition(" ")[2]),
@@ -82,7 +102,7 @@ class ClosedColumns:
             Text(closed.exit_reason, "dim"),
         )
 
-    def plain(self, closed: ClosedPosition) -> str:
+    def plain(self, closed: DisplayedPosition) -> str:
         """Return the line for a file or a pipe: whole, with the date, as wide as it is."""
         names = f"{closed.strategy:<18} {closed.venue:<5} {closed.symbol:<12} {closed.side:<5}"
         prices = f"{closed.entry_price:<12.10g} {closed.exit_price:<12.10g}"
@@ -90,7 +110,7 @@ class ClosedColumns:
         held = duration(closed.closed_ms - closed.opened_ms)
         return f"{utc_iso_ms(closed.closed_ms)}  {names} {prices} {result} {held:>7}  {closed.exit_reason}"
 
-    def day(self, closed: ClosedPosition) -> str:
+    def day(self, closed: DisplayedPosition) -> str:
         """Return the day of its closing: 2024-08-09 (UTC)."""
         return utc(closed.closed_ms).partition(" ")[0]
 

@@ -9,14 +9,13 @@ import typer
 from tasks.cli import command_line, entry_listing
 from tasks.cli.command_line import AsJson
 from tasks.cli.entry_listing import decoded
-from tasks.cli.format_positions import ClosedColumns, OpenColumns
+from tasks.cli.format_positions import ClosedColumns, OpenColumns, decode
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.frames.symbols import spellings
 from tasks.ledger.entry_stream import EntryStream
 from tasks.ledger.reader import LedgerReader
 from tasks.paper import read_accounts
-from tasks.paper.closed_position import unpack
 from tasks.paper.open_row import OpenRow, open_rows
 from tasks.paper.state import UnusableStateError
 from tasks.settings import load
@@ -93,7 +92,7 @@ def _show_closed(found: Iterator[bytes], *, as_json: bool) -> None:
         entry_listing.echo(found)
         return
     console = command_line.Console()
-    entry_listing.show(console, (decoded(unpack, packed, _STREAM) for packed in found), ClosedColumns(console))
+    entry_listing.show(console, (decoded(decode, packed, _STREAM) for packed in found), ClosedColumns(console))
 
 
 def _show_open(rows: list[OpenRow], *, as_json: bool) -> None:

@@ -103,6 +103,9 @@ def test_what_is_no_position_or_no_account_is_one_clear_line(client, keys, envir
     client.xadd(keys.positions, {"position": b"[]"})
     client.hset(keys.pool("depth"), "paper:spot:A:skew", b"\xc1")
     assert str(asked().exception).startswith("b'[]' in the position stream can't be read: ")
+    client.delete(keys.positions)
+    close(client, keys, "A", closed_ms=2**62)
+    assert "in the position stream can't be read: " in str(asked().exception)
     assert str(asked("--open").exception).startswith("the paper accounts can't be read: ")
 
 

@@ -7,13 +7,15 @@ import pytest
 
 from tasks.cli.command_line import Console
 from tasks.cli.entry_listing import show
-from tasks.cli.format_positions import ClosedColumns, OpenColumns, amount, duration
+from tasks.cli.format_positions import ClosedColumns, OpenColumns, amount, decode, duration
 from tasks.paper.open_row import OpenRow
 from tests.support.events import TIME_MS
 from tests.support.strategies.positions import closed
 
 OPEN = OpenRow("orderbook_skew", "usdm", "BTCUSDT", "short", 0.00162, 61675.512, 61700.0, -0.0897, TIME_MS)
-LONG = closed(strategy="orderbook_skew", entry_price=61675.512, exit_price=61700.0, exit_reason="take_profit")
+LONG = decode(
+    closed(strategy="orderbook_skew", entry_price=61675.512, exit_price=61700.0, exit_reason="take_profit").pack()
+)
 
 
 def printed(width: int, *entries: object, terminal: bool = True) -> list[str]:
