@@ -101,16 +101,16 @@ def is_nothing(text: str) -> bool:
 
 def rows(accounts: Iterable[StoredAccount], closed: Iterable[ClosedPosition], spans: EventSpans) -> list[PaperRow]:
     """Return a row for each strategy, venue and symbol that has an account, and after them one of the strategy."""
-    by_strategy: dict[str, list[ClosedPosition]] = defaultdict(list)
-    for position in sorted(closed, key=lambda position: (position.closed_ms, position.id)):
-        by_strategy[position.strategy].append(position)
+    by_name: dict[tuple[str | None, ...], list[ClosedPosition]] = defaultdict(list)
+    for each in sorted(closed, key=lambda position: (position.closed_ms, position.id)):
+        by_name[each.strategy, each.venue, each.symbol].append(each)
+        by_name[each.strategy, None, None].append(each)
     found: list[PaperRow] = []
     for strategy, of_strategy in groupby(accounts, key=lambda account: account.strategy):
-        mine, positions = list(of_strategy), by_strategy[strategy]
+        mine = list(of_strategy)
         for name, of_symbol in groupby(mine, key=lambda account: (account.venue, account.symbol)):
-            of_name = (each for each in positions if (each.venue, each.symbol) == name)
-            found.append(_row(strategy, name, list(of_symbol), summarise(of_name), spans))
-        found.append(_row(strategy, (None, None), mine, summarise(positions), spans))
+            found.append(_row(strategy, name, list(of_symbol), summarise(by_name[strategy, *name]), spans))
+        found.append(_row(strategy, (None, None), mine, summarise(by_name[strategy, None, None]), spans))
     return found
 
 
