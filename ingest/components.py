@@ -40,10 +40,11 @@ from ingest.sources.jetstream import StreamSource
 from ingest.steps import StepRunner
 from ingest.transport.connection import NatsConnection
 from tasks.configuration import Configuration
-from tasks.events import Kind
+from tasks.events import AnyEvent, Kind
 from tasks.frames.plausibility import FrameReader, PlausibilityLimits
 from tasks.ledger.configurations import ConfigurationStore, read_file
 from tasks.protocol.routing import Router
+from tasks.scoring.live_returns import LiveReturns
 from tasks.settings import Settings, mask
 from tasks.telemetry.build_info import BuildInfo
 
@@ -68,6 +69,7 @@ class Components:
         self.paper_probe = PaperProbe(self.ledger, tuple(chosen.pools))
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch(chosen.kinds)
+        self.live_returns = LiveReturns()
         self.sender = self._make_sender()
         self.breaker = Breaker(
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
@@ -113,6 +115,7 @@ class Components:
         def restart(counted: int) -> None:
             self.checkpoints.forget(counted)
             self.feed_watch.restart()
+            self.live_returns.restart()
 
         return Sender(
             self.lanes,
@@ -141,13 +144,17 @@ class Components:
         )
 
     def _make_frame_handler(self, kinds: Iterable[Kind]) -> FrameHandler:
+        def observe(event: AnyEvent) -> None:
+            self.feed_watch.observe(event)
+            self.live_returns.observe(event)
+
         limits = PlausibilityLimits(self.settings.max_clock_lead_s, self.settings.max_book_jump)
         return FrameHandler(
             self.lanes,
             self.counters,
             self.refused,
             self.sender.offer,
-            self.feed_watch.observe,
+            observe,
             counts=self.settings.shard.number == 0,
             reader=FrameReader(limits, kinds),
         )
@@ -177,6 +184,7 @@ class Components:
             self.unused_frames,
             lambda: self.active_configuration.strategies,
             self.paper_probe,
+            self.live_returns,
         )
         return PageState(self.settings, sources)
 

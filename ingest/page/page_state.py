@@ -20,6 +20,7 @@ from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
 from tasks.protocol.counters import CounterName, Counts
+from tasks.scoring.live_returns import LiveReturns, StrategyReturns
 from tasks.settings import Settings
 from tasks.telemetry import latency
 
@@ -74,6 +75,7 @@ class PageSources(NamedTuple):
     #: Names of the strategies that are configured.
     strategies: Callable[[], Sequence[str]]
     paper: PaperProbe
+    returns: LiveReturns
 
 
 class PageState:
@@ -94,6 +96,7 @@ class PageState:
         self._fresh: list[_Signal] = []
         #: As it was told last.
         self._paper: PaperFigures | None = None
+        self._returns: Sequence[StrategyReturns] = ()
         self._latencies: deque[Counter[int]] = deque([Counter()], maxlen=LATENCY_TICKS + 1)
         #: (p50, p99) in milliseconds, one a tick.
         self._quantiles: deque[tuple[float | None, float | None]] = deque(maxlen=HISTORY_POINTS)
@@ -106,6 +109,7 @@ class PageState:
 
     def relayed(self, entry: bytes, packed: bytes) -> None:
         """Take a signal that went out; `entry` is its id in the ledger's stream. What can't be read is left out."""
+        self._sources.returns.signal(packed)
         signal = self._read(entry, packed)
         if signal is not None and signal.id not in self._signals:
             self._signals[signal.id] = signal
@@ -146,7 +150,9 @@ class PageState:
         changed = self._tick_market(time.monotonic())
         self._sum_up()
         fresh, self._fresh = self._fresh, []
+        self._sources.returns.tick()
         paper, self._paper = self._paper, self._sources.paper.seen
+        returns, self._returns = self._returns, self._sources.returns.found
         if not watched:
             return []
         texts = [message("tick", self._now() | {"symbols": changed})]
@@ -154,6 +160,8 @@ class PageState:
             texts.insert(0, message("signals", fresh))
         if paper is not self._paper:
             texts.append(message("paper", self._paper))
+        if returns is not self._returns:
+            texts.append(message("returns", self._returns))
         return texts
 
     def _tick_market(self, now_s: float) -> list[SymbolRow]:
@@ -169,6 +177,7 @@ class PageState:
         told["latencies"] = list(self._quantiles)
         told["signals"] = list(self._signals.values())
         told["paper"] = self._sources.paper.seen
+        told["returns"] = self._sources.returns.found
         return message("hello", told)
 
     def _sum_up(self) -> None:
@@ -179,7 +188,7 @@ class PageState:
 
     def _now(self) -> dict[str, Any]:
         """Return all but the market: it is short, so it is sent whole each time."""
-        totals, lanes, server_probe, ready, feed, _, strategies, _ = self._sources
+        totals, lanes, server_probe, ready, feed, _, strategies, *_ = self._sources
         ages_s = lanes.ages_s(time.time_ns())
         seen = server_probe.seen
         return {

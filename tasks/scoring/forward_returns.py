@@ -72,18 +72,36 @@ def forward_bps(series: Series, signals: Iterable[SignalRow], horizon_s: float) 
     """
     found = []
     for each in signals:
-        sign = {"buy": 1, "sell": -1}.get(each.action)
-        change = _change(series, each, round(horizon_s * 1000)) if sign else None
-        if sign and change is not None:
+        sign = direction(each)
+        point = starting_point(series, each) if sign else None
+        change = change_after(point, round(horizon_s * 1000)) if point else None
+        if change is not None:
             found.append(sign * change * 1e4)
     return found
 
 
-def _change(series: Series, signal: SignalRow, horizon_ms: int) -> float | None:
-    """Return the relative change of the price from a signal on; None where it is not known."""
+def direction(signal: SignalRow) -> int:
+    """Return +1 for a buy and -1 for a sell; 0: neither."""
+    return {"buy": 1, "sell": -1}.get(signal.action, 0)
+
+
+class StartingPoint(NamedTuple):
+    """Where the price stood when a signal's event came."""
+
+    #: Of which kind of event the prices are.
+    kind: Kind
+    prices: Prices
+    #: The last price before.
+    start: int
+    #: When the event came, on the clock of the prices.
+    now_ms: int
+
+
+def starting_point(series: Series, signal: SignalRow) -> StartingPoint | None:
+    """Return where the price stood when a signal's event came; None: it is not known."""
     trigger = signal.trigger
-    found = (series(trigger.venue, signal.symbol, kind) for kind in PRICE_KINDS)
-    prices = next(filter(None, found), None)
+    found = ((kind, series(trigger.venue, signal.symbol, kind)) for kind in PRICE_KINDS)
+    kind, prices = next(((kind, prices) for kind, prices in found if prices), (trigger.kind, None))
     events = series(trigger.venue, trigger.symbol, trigger.kind)
     if prices is None or events is None:
         return None
@@ -93,7 +111,12 @@ def _change(series: Series, signal: SignalRow, horizon_ms: int) -> float | None:
     start = bisect_right(prices.positions, events.positions[arrived]) - 1
     if start < 0:
         return None
-    now_ms = _moment_ms(prices, start, events, signal.event_time_ms)
+    return StartingPoint(kind, prices, start, _moment_ms(prices, start, events, signal.event_time_ms))
+
+
+def change_after(point: StartingPoint, horizon_ms: int) -> float | None:
+    """Return the relative change of the price from a point on; None: there was no fresh price at either end."""
+    _, prices, start, now_ms = point
     end = bisect_right(prices.times_ms, now_ms + horizon_ms) - 1
     is_old = any(
         at_ms - prices.times_ms[at] > MAX_AGE_MS for at, at_ms in ((start, now_ms), (end, now_ms + horizon_ms))

@@ -1,6 +1,7 @@
 """The prices of a run, recorded as it proceeds: by venue, symbol and kind of event. Pure."""
 
 from array import array
+from collections.abc import Container
 from typing import NamedTuple
 
 from tasks.events import STEP_BACK_MS, AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, Venue
@@ -59,16 +60,21 @@ class PriceHistory:
         if price is None:
             return
         key = (event.venue, event.symbol, event.kind)
-        series = self.kept.get(key)
-        if series is None:
-            series = self.kept[key] = _PriceSeries(array("q"), array("d"), array("q"))
-        series.times_ms.append(_rising(series.times_ms, event.time_ms))
-        series.prices.append(price)
-        series.positions.append(event.seq)
+        try:
+            times_ms, prices, positions = self.kept[key]
+        except KeyError:
+            times_ms, prices, positions = self.kept[key] = _PriceSeries(array("q"), array("d"), array("q"))
+        times_ms.append(_rising(times_ms, event.time_ms))
+        prices.append(price)
+        positions.append(event.seq)
 
     def add(self, other: "PriceHistory") -> None:
         """Add what another process saw of other symbols."""
         self.kept |= other.kept
+
+    def retain(self, names: Container[Name]) -> None:
+        """Forget all symbols but these."""
+        self.kept = {key: series for key, series in self.kept.items() if key[:2] in names}
 
     @property
     def names(self) -> list[Name]:

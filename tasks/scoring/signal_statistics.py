@@ -48,7 +48,7 @@ def summarize(signals: Sequence[SignalRow], series: Series) -> SignalStatistics:
         actions.count("buy"),
         actions.count("sell"),
         quartiles([each.confidence for each in signals]),
-        tuple(_returns(forward_bps(series, signals, horizon_s)) for horizon_s in HORIZONS_S),
+        tuple(describe(forward_bps(series, signals, horizon_s)) for horizon_s in HORIZONS_S),
     )
 
 
@@ -69,7 +69,8 @@ def format_bps(value: float) -> str:
     return f"{rounded:+.2f}" if rounded else "0.00"
 
 
-def _returns(values: Sequence[float]) -> ForwardReturns | None:
+def describe(values: Sequence[float]) -> ForwardReturns | None:
+    """Return the statistics of returns over one horizon, in basis points; None of none."""
     if not values:
         return None
     right = sum(value > 0 for value in values) / len(values)

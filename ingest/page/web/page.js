@@ -5,6 +5,7 @@ import { connect } from "./connection.js";
 import { at, make, say } from "./dom.js";
 import { clock } from "./format.js";
 import { drawPaper } from "./paper.js";
+import { drawReturns } from "./returns.js";
 import { Signals } from "./signals.js";
 import { State } from "./state.js";
 import { drawProblems, drawStatus } from "./status.js";
@@ -28,6 +29,7 @@ connect(
       drawAbout();
       signals.draw();
       drawPaper(state);
+      drawReturns(state);
       draw();
     },
     tick(told) {
@@ -35,6 +37,10 @@ connect(
       draw();
     },
     signals: (told) => signals.add(state.add(told)),
+    returns(told) {
+      state.returns = told;
+      drawReturns(state);
+    },
     paper(told) {
       state.paper = told;
       drawPaper(state);

@@ -33,6 +33,8 @@ export class State {
     this.about = {};
     /** What the paper accounts earned and hold; null: not known. @type {any} */
     this.paper = null;
+    /** The price after the signals of each strategy. @type {any[]} */
+    this.returns = [];
     /** @type {Record<string, number>} a second */
     this.rates = {};
   }
@@ -45,6 +47,7 @@ export class State {
     this.latencies = told.latencies;
     this.signals = told.signals;
     this.paper = told.paper;
+    this.returns = told.returns;
     this.rows = new Map(told.symbols.map((/** @type {any} */ row) => [key(row), { ...row, rate: row.events, seen_ms: newest_ms(row) }]));
     this.history = new Map(told.history.map((/** @type {any} */ each) => [key(each), each]));
   }

@@ -82,10 +82,13 @@ def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browse
         expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
 
 
-def test_what_the_paper_accounts_earned_and_hold_is_shown(browser: Browser, stack: Stack):
+def test_what_signals_were_worth_is_shown(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         expect(page.locator("#earned tr").first).to_have_text(re.compile(r"^[a-z_]+([+\u2212]\d|0)"))
         expect(page.locator("#positions tr").first).to_have_text(re.compile("USDT spot(long|short)"))
+        expect(
+            page.locator("#returns tr", has_text=re.compile(r"^[a-z_]+[+\u2212]?\d+\.\d\d \d+")).first
+        ).to_be_visible()
         told = page.evaluate(
             """async () => {
                 const { drawPaper } = await import("/web/paper.js");

@@ -23,6 +23,7 @@ from ingest.page.http import MAX_WATCHERS, TICK_S, Page
 from ingest.page.page_state import PageSources, PageState, message
 from tasks.ledger import LedgerKeys
 from tasks.protocol.routing import Router
+from tasks.scoring.live_returns import LiveReturns
 from tasks.settings import Settings
 from tasks.telemetry.http_server import Address, serve
 from tests.support.frames.wire import SPOT_TRADE, packed
@@ -69,7 +70,15 @@ async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[t
     """Serve a page in this process, as ingest does; its loops do not run."""
     around: Any = SimpleNamespace(seen=None)
     sources = PageSources(
-        Counters(), Lanes(Router(()), LaneLimits(1, 1)), around, _well, FeedWatch(), UnusedFrames(30.0), list, around
+        Counters(),
+        Lanes(Router(()), LaneLimits(1, 1)),
+        around,
+        _well,
+        FeedWatch(),
+        UnusedFrames(30.0),
+        list,
+        around,
+        LiveReturns(),
     )
     ledger = IngestLedger(settings)
     page = Page(PageState(settings, sources), ledger, tick_s)

@@ -16,6 +16,7 @@ from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, P
 from tasks.paper.open_row import OpenRow
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
+from tasks.scoring.live_returns import LiveReturns
 from tasks.settings import Settings
 from tasks.telemetry import latency
 from tests.support.events import TIME_MS, book, kline, liquidation, mark_price, quote, trade
@@ -31,7 +32,15 @@ class Told:
         self.feed = FeedWatch()
         self.paper: Any = SimpleNamespace(seen=None)
         watched = self.feed, UnusedFrames(30.0)
-        asked: Any = lanes, around, lambda: (True, {"nats": True}), *watched, lambda: ["iceberg"], self.paper
+        asked: Any = (
+            lanes,
+            around,
+            lambda: (True, {"nats": True}),
+            *watched,
+            lambda: ["iceberg"],
+            self.paper,
+            LiveReturns(),
+        )
         sources = PageSources(self.counters, *asked)
         self.live = PageState(Settings.model_validate(settings), sources)
 
@@ -253,6 +262,16 @@ def test_paper_accounts_are_told_when_they_were_read_again():
     assert told.hello()["paper"] == paper
     told.paper.seen = None
     assert told.tick()["paper"] is None
+
+
+def test_returns_after_signals_are_told_when_there_are_new_ones():
+    told = Told()
+    assert told.hello()["returns"] == []
+    fields = {"rationale": "", "current_price": 2, "trigger": {"venue": "spot", "symbol": "BTCUSDT", "kind": "depth"}}
+    told.live.relayed(b"1-0", signal("a", **fields))
+    assert told.tick()["returns"] == [{"strategy": "iceberg", "signals": 1, "returns": [None, None, None]}]
+    assert "returns" not in told.tick()
+    assert told.hello()["returns"][0]["signals"] == 1
 
 
 def test_a_long_text_is_cut():
