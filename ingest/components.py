@@ -2,7 +2,8 @@
 
 import socket
 import time
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
+from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
@@ -40,11 +41,14 @@ from ingest.sources.jetstream import StreamSource
 from ingest.steps import StepRunner
 from ingest.transport.connection import NatsConnection
 from tasks.configuration import Configuration
+from tasks.errors import UNREADABLE, SettingsError
 from tasks.events import AnyEvent, Kind
 from tasks.frames.plausibility import FrameReader, PlausibilityLimits
 from tasks.ledger.configurations import ConfigurationStore, read_file
 from tasks.protocol.routing import Router
+from tasks.scoring import strategy_returns
 from tasks.scoring.live_returns import LiveReturns
+from tasks.scoring.strategy_returns import StrategyReturns
 from tasks.settings import Settings, mask
 from tasks.telemetry.build_info import BuildInfo
 
@@ -53,7 +57,7 @@ class Components:
     """All components of one ingest process, each constructed with its dependencies."""
 
     def __init__(self, settings: Settings, timeouts: TimeoutBounds = TIMEOUT_BOUNDS) -> None:
-        """Raises SettingsError for a bad strategies file."""
+        """Raises SettingsError for a bad strategies file, or a bad file of expected returns."""
         self.settings = settings
         chosen = read_file(settings.strategies_file)
         self.lifecycle, self.counters, self.feed_reports = Lifecycle(), Counters(), FeedReports()
@@ -185,6 +189,7 @@ class Components:
             lambda: self.active_configuration.strategies,
             self.paper_probe,
             self.live_returns,
+            _expected_returns(self.settings.expected_returns_file),
         )
         return PageState(self.settings, sources)
 
@@ -196,6 +201,18 @@ class Components:
         registry.register(Exporter(*sources, self.feed_watch, self.findings))
         registry.register(BuildInfo("ingest"))
         return registry
+
+
+def _expected_returns(file: str) -> Sequence[StrategyReturns]:
+    """Return what a backtest found; nothing where no file is named. Raises SettingsError."""
+    try:
+        return strategy_returns.unpack(Path(file).read_bytes()) if file else ()
+    except OSError as error:
+        raise SettingsError(f"EXPECTED_RETURNS_FILE: can't read {file}: {error.strerror or error}") from None
+    except UNREADABLE as error:
+        raise SettingsError(
+            f"EXPECTED_RETURNS_FILE: {file} is not what a backtest wrote with --returns: {error}"
+        ) from None
 
 
 def _make_lanes(settings: Settings, chosen: Configuration, timeouts: TimeoutBounds) -> Lanes:

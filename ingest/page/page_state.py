@@ -20,7 +20,8 @@ from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
 from tasks.protocol.counters import CounterName, Counts
-from tasks.scoring.live_returns import LiveReturns, StrategyReturns
+from tasks.scoring.live_returns import LiveReturns
+from tasks.scoring.strategy_returns import StrategyReturns
 from tasks.settings import Settings
 from tasks.telemetry import latency
 
@@ -76,6 +77,8 @@ class PageSources(NamedTuple):
     strategies: Callable[[], Sequence[str]]
     paper: PaperProbe
     returns: LiveReturns
+    #: What a backtest found, if one is known.
+    expected: Sequence[StrategyReturns] = ()
 
 
 class PageState:
@@ -89,6 +92,7 @@ class PageState:
             "links": {"Flower": settings.flower_url, "Grafana": settings.grafana_url},
             "started_ms": time.time_ns() // 1_000_000,
             "quiet_s": (settings.feed_quiet_warn_s, settings.feed_quiet_s),
+            "expected": sources.expected,
         }
         #: What the ledger counted; empty until it was asked.
         self.counters = Counts()

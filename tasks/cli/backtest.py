@@ -24,6 +24,8 @@ from tasks.history.input_report import CountingReport
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used, untaken
+from tasks.scoring import strategy_returns
+from tasks.scoring.forward_returns import read_signals
 from tasks.scoring.prices import PriceHistory
 from tasks.settings import load
 
@@ -55,6 +57,9 @@ Processes = Annotated[
     ),
 ]
 SignalsFile = Annotated[Path | None, typer.Option(help="Write the signals, one JSON object a line, by event time.")]
+ReturnsFile = Annotated[
+    Path | None, typer.Option(help="Write the price after the signals of each strategy as JSON: EXPECTED_RETURNS_FILE.")
+]
 AsDigest = Annotated[bool, typer.Option("--digest", help="Only the digest: equal for runs with equal signals.")]
 out = command_line.Console()
 err = command_line.Console(stderr=True)
@@ -71,6 +76,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     html: HtmlPage = None,
     processes: Processes = 0,
     signals: SignalsFile = None,
+    returns: ReturnsFile = None,
     venue: files.VenueName = "",
     begin: files.Begin = "",
     end: files.End = "",
@@ -87,7 +93,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     """
     chosen = chosen_configuration(symbols, strategies, changes or [])
     part = input_options.options(symbols, venue, begin, end, book_interval_ms)
-    to_run = job(paths, chosen, part, audit=audit, watch=html is not None)
+    to_run = job(paths, chosen, part, audit=audit, watch=bool(html or returns))
     if html:
         html_report.plotly()  # Better missed now than after the run.
     report = CountingReport(warn, compares_files=len(paths) > 1)
@@ -96,8 +102,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     check_use(paths, finished, symbols, part)
     if html and finished.market:
         _write_page(html, paths, chosen, finished, finished.market)
-    if signals:
-        _write_signals(signals, finished.signals)
+    _write_files(finished, signals, returns)
     _show(finished.result, as_json=as_json, as_digest=as_digest)
     if report.is_damaged and not salvage:
         raise typer.Exit(files.DAMAGED)
@@ -176,10 +181,19 @@ def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
 
 
-def _write_signals(path: Path, signals: list[bytes]) -> None:
-    """Write signals as `signals --json` prints them. Raises SettingsError: the file can't be written."""
+def _write_files(finished: parallel.FinishedBacktest, signals: Path | None, returns: Path | None) -> None:
+    """Write signals as `signals --json` prints them, and the price after them. Raises SettingsError."""
+    if signals:
+        _write(signals, b"".join(packed + b"\n" for packed in sorted(finished.signals, key=digest_line)))
+    if returns and finished.market:
+        found = strategy_returns.score(read_signals(finished.signals), finished.market.series)
+        _write(returns, strategy_returns.pack(found) + b"\n")
+
+
+def _write(path: Path, content: bytes) -> None:
+    """Write a file. Raises SettingsError: it can't be written."""
     try:
-        path.write_bytes(b"".join(packed + b"\n" for packed in sorted(signals, key=digest_line)))
+        path.write_bytes(content)
     except OSError as error:
         raise SettingsError(f"can't write {path}: {error.strerror or error}") from None
 

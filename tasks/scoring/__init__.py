@@ -3,4 +3,4 @@
 Pure. The backtest and ingest use it; it knows events.
 """
 
-__all__ = ["forward_returns", "live_returns", "prices", "signal_statistics"]
+__all__ = ["forward_returns", "live_returns", "prices", "signal_statistics", "strategy_returns"]

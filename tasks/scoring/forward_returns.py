@@ -86,9 +86,9 @@ def direction(signal: SignalRow) -> int:
 
 
 class StartingPoint(NamedTuple):
-    """Where the price stood when a signal's event came."""
+    """The price before a signal's event."""
 
-    #: Of which kind of event the prices are.
+    #: The kind of event that the prices are of.
     kind: Kind
     prices: Prices
     #: The last price before.

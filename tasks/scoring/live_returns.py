@@ -22,7 +22,8 @@ from tasks.scoring.forward_returns import (
     starting_point,
 )
 from tasks.scoring.prices import Name, PriceHistory
-from tasks.scoring.signal_statistics import ForwardReturns, describe
+from tasks.scoring.signal_statistics import describe
+from tasks.scoring.strategy_returns import StrategyReturns
 
 #: Prices of a stream while no signal waits: a signal may come out so many events of the stream after its own.
 KEPT = 128
@@ -38,16 +39,6 @@ WINDOW = 1_000
 MAX_STRATEGIES = 100
 
 _Key = tuple[Venue, str, Kind]
-
-
-class StrategyReturns(msgspec.Struct, frozen=True):
-    """The returns after the last signals of a strategy."""
-
-    strategy: str
-    #: Buys and sells since the start.
-    signals: int
-    #: Of the last of them that have one, by horizon, as HORIZONS_S; None: none has.
-    returns: tuple[ForwardReturns | None, ...]
 
 
 class _Waiting:
@@ -76,8 +67,8 @@ class _Scores:
         self.signals = self.scored = 0
 
     def summary(self, strategy: str) -> StrategyReturns:
-        returns = tuple(describe(list(values)) for values in self.by_horizon.values())
-        return StrategyReturns(strategy, self.signals, returns)
+        first, second, third = (describe(list(values)) for values in self.by_horizon.values())
+        return StrategyReturns(strategy, self.signals, (first, second, third))
 
 
 class LiveReturns:
@@ -129,7 +120,7 @@ class LiveReturns:
             self._found = [scores.summary(name) for name, scores in sorted(self._scores.items())]
 
     def restart(self) -> None:
-        """Forget all prices: events are numbered anew, or come again."""
+        """Forget all prices: events get other numbers, or come again."""
         self._history = PriceHistory()
         self._waiting.clear()
 

@@ -37,18 +37,19 @@ class SignalStatistics(NamedTuple):
     sells: int
     confidence: Quartiles | None
     #: By horizon, as HORIZONS_S.
-    returns: tuple[ForwardReturns | None, ...]
+    returns: tuple[ForwardReturns | None, ForwardReturns | None, ForwardReturns | None]
 
 
 def summarize(signals: Sequence[SignalRow], series: Series) -> SignalStatistics:
     """Return the statistics of signals on the prices of their run; their order does not matter."""
     actions = [each.action for each in signals]
+    first, second, third = (describe(forward_bps(series, signals, horizon_s)) for horizon_s in HORIZONS_S)
     return SignalStatistics(
         len(signals),
         actions.count("buy"),
         actions.count("sell"),
         quartiles([each.confidence for each in signals]),
-        tuple(describe(forward_bps(series, signals, horizon_s)) for horizon_s in HORIZONS_S),
+        (first, second, third),
     )
 
 

@@ -136,6 +136,9 @@ class Settings(BaseSettings):
     signals_keep: int = Field(1_000_000, ge=1, description="how many relayed signals the stream keeps")
     flower_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Flower is, for the page's link to it")
     grafana_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Grafana is, for the page's link to it")
+    expected_returns_file: str = Field(
+        "", description="what a backtest wrote with --returns, for the page to show beside the live figures"
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.upper)] = Field(
         "INFO", description="least severity that is logged"
     )

@@ -11,11 +11,15 @@ import { count, natural } from "./format.js";
 export function drawReturns(state) {
   at("returns-card").hidden = !state.returns.length;
   const sorted = [...state.returns].sort((/** @type {Scored} */ a, /** @type {Scored} */ b) => natural(a.strategy, b.strategy));
-  at("returns").replaceChildren(...sorted.map(line));
+  const expected = new Map(state.about.expected.map((/** @type {Scored} */ each) => [each.strategy, each.returns]));
+  at("returns").replaceChildren(...sorted.flatMap((each) => {
+    const told = expected.get(each.strategy);
+    return told ? [line(each.strategy, each.returns), line("in the backtest", told, "expected")] : [line(each.strategy, each.returns)];
+  }));
 }
 
-/** @param {Scored} of */
-const line = (of) => make("tr", {}, make("th", { scope: "row" }, of.strategy), ...of.returns.map(cell));
+/** @param {string} name @param {Returns[]} returns */
+const line = (name, returns, mood = "") => make("tr", { class: mood }, make("th", { scope: "row" }, name), ...returns.map(cell));
 
 /** @param {Returns} found */
 function cell(found) {

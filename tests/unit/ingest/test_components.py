@@ -2,9 +2,13 @@
 
 import ast
 from collections.abc import Iterator, Mapping
+from pathlib import Path
+
+import pytest
 
 from compose.local.processes import ROOT
 from ingest.components import Components
+from tasks.errors import SettingsError
 from tasks.settings import Settings
 
 #: Celery's own pool and other programs' classes have no other place for it.
@@ -80,3 +84,13 @@ def test_batches_wait_while_redis_is_almost_full():
     assert components.sender.conditions.may_send()
     components.memory_guard.poll("redis://a", 999, 1_000)
     assert not components.sender.conditions.may_send()
+
+
+@pytest.mark.parametrize(("content", "says"), [(None, "can't read"), (b"{}", "is not what a backtest wrote")])
+def test_a_bad_file_of_expected_returns_is_refused_by_name(tmp_path: Path, content: bytes | None, says: str):
+    file = tmp_path / "expected.json"
+    if content is not None:
+        file.write_bytes(content)
+    with pytest.raises(SettingsError, match=says) as refused:
+        Components(Settings(expected_returns_file=str(file)))
+    assert str(refused.value).startswith("EXPECTED_RETURNS_FILE: ")

@@ -1,4 +1,5 @@
 import json
+from collections.abc import Sequence
 from math import nan
 from types import SimpleNamespace
 from typing import Any
@@ -9,14 +10,13 @@ from msgspec import UNSET
 from ingest.counters import Counters
 from ingest.lanes import LaneLimits, Lanes
 from ingest.monitoring.feed_watch import FeedWatch
-from ingest.monitoring.paper_figures import PaperFigures, StrategyFigures
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, PageMarket, SymbolRow
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
-from tasks.paper.open_row import OpenRow
 from tasks.protocol.records import NEW_GENERATION_MS
 from tasks.protocol.routing import Pool, Router
 from tasks.scoring.live_returns import LiveReturns
+from tasks.scoring.strategy_returns import StrategyReturns
 from tasks.settings import Settings
 from tasks.telemetry import latency
 from tests.support.events import TIME_MS, book, kline, liquidation, mark_price, quote, trade
@@ -25,7 +25,7 @@ from tests.support.events import TIME_MS, book, kline, liquidation, mark_price, 
 class Told:
     """A `PageState` whose time the test drives, and what it says."""
 
-    def __init__(self, **settings: str) -> None:
+    def __init__(self, expected: Sequence[StrategyReturns] = (), **settings: str) -> None:
         self.counters = Counters()
         lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), LaneLimits(10**6, 10**6))
         around: Any = SimpleNamespace(seen=None)
@@ -40,6 +40,7 @@ class Told:
             lambda: ["iceberg"],
             self.paper,
             LiveReturns(),
+            expected,
         )
         sources = PageSources(self.counters, *asked)
         self.live = PageState(Settings.model_validate(settings), sources)
@@ -247,31 +248,6 @@ def test_the_last_signals_are_kept_and_what_is_no_signal_is_left_out():
     told.live.relayed(b"no entry", signal("x"))
     kept = [each["id"] for each in told.hello()["signals"]]
     assert kept == [str(number) for number in range(3, SIGNALS_KEPT + 3)]
-
-
-def test_paper_accounts_are_told_when_they_were_read_again():
-    told = Told()
-    assert told.hello()["paper"] is None
-    assert "paper" not in told.tick()
-    skew = StrategyFigures("skew", 1, 1, realised=2.0, unrealised=-0.5, drawdown=0.5, hit_rate=1.0)
-    held = OpenRow("skew", "spot", "BTCUSDT", "long", 2.0, 100.0, 99.75, -0.5, TIME_MS)
-    told.paper.seen = PaperFigures([skew], [held], 1)
-    paper = told.tick()["paper"]
-    assert (paper["strategies"][0]["realised"], paper["positions"][0]["symbol"], paper["open"]) == (2.0, "BTCUSDT", 1)
-    assert "paper" not in told.tick()
-    assert told.hello()["paper"] == paper
-    told.paper.seen = None
-    assert told.tick()["paper"] is None
-
-
-def test_returns_after_signals_are_told_when_there_are_new_ones():
-    told = Told()
-    assert told.hello()["returns"] == []
-    fields = {"rationale": "", "current_price": 2, "trigger": {"venue": "spot", "symbol": "BTCUSDT", "kind": "depth"}}
-    told.live.relayed(b"1-0", signal("a", **fields))
-    assert told.tick()["returns"] == [{"strategy": "iceberg", "signals": 1, "returns": [None, None, None]}]
-    assert "returns" not in told.tick()
-    assert told.hello()["returns"][0]["signals"] == 1
 
 
 def test_a_long_text_is_cut():

@@ -11,6 +11,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
+from tasks.scoring import strategy_returns
 from tests.support.market import SIGNALS, SKEW, SYMBOLS, write_market
 from tests.support.starting import start
 
@@ -173,6 +174,14 @@ def test_the_signals_go_to_a_file_as_they_go_into_the_digest(strategies, tmp_pat
         (each["event_time_ms"], each["id"]) for each in signals
     )
     assert all(signal["strategy"] == "orderbook_skew" for signal in signals)
+
+
+def test_returns_after_signals_go_to_a_file_for_the_page(strategies, tmp_path):
+    market, file = write_market(tmp_path / "market.jsonl"), tmp_path / "expected.json"
+    ran = CliRunner().invoke(app, ["backtest", str(market), "--returns", str(file)])
+    assert ran.exit_code == 0
+    [skew] = strategy_returns.unpack(file.read_bytes())
+    assert (skew.strategy, skew.signals) == ("orderbook_skew", SIGNALS)
 
 
 def test_signals_that_can_not_be_written_are_one_clear_line(strategies, tmp_path):
