@@ -93,6 +93,8 @@ class PageState:
             "started_ms": time.time_ns() // 1_000_000,
             "quiet_s": (settings.feed_quiet_warn_s, settings.feed_quiet_s),
             "expected": sources.expected,
+            # What led to a signal can be run again while a stream keeps the frames.
+            "has_stream": settings.ingest_source == "jetstream",
         }
         #: What the ledger counted; empty until it was asked.
         self.counters = Counts()

@@ -35,7 +35,7 @@ export class Signals {
     this.#offer("by-strategy", [...(this.state.now?.strategies ?? []), ...this.state.signals.map((signal) => signal.strategy)]);
     this.#offer("by-symbol", this.state.signals.map((signal) => signal.symbol));
     const wanted = this.state.signals.filter((signal) => this.#wanted(signal)).slice(-SHOWN);
-    at("signals").replaceChildren(...wanted.reverse().map(line));
+    at("signals").replaceChildren(...wanted.reverse().map((signal) => line(signal, this.state.about.has_stream)));
     this.#show_empty();
   }
 
@@ -44,7 +44,7 @@ export class Signals {
     this.#offer("by-strategy", fresh.map((signal) => signal.strategy));
     this.#offer("by-symbol", fresh.map((signal) => signal.symbol));
     const wanted = fresh.filter((signal) => this.#wanted(signal)).slice(-SHOWN);
-    at("signals").prepend(...wanted.reverse().map(line));
+    at("signals").prepend(...wanted.reverse().map((signal) => line(signal, this.state.about.has_stream)));
     while (at("signals").childElementCount > SHOWN) at("signals").lastElementChild?.remove();
     this.#show_empty();
     this.#speak(fresh);
@@ -95,8 +95,8 @@ const select_of = (id) => /** @type {HTMLSelectElement} */ (at(id));
 /** @param {string} id */
 const choice = (id) => select_of(id).value;
 
-/** @param {import("./state.js").Signal} signal */
-function line(signal) {
+/** @param {import("./state.js").Signal} signal @param {boolean} has_stream */
+function line(signal, has_stream) {
   const of = kind(signal.action);
   const when = new Date(signal.event_time_ms).toISOString();
   return make(
@@ -113,6 +113,16 @@ function line(signal) {
       make("span", { class: "strategy" }, signal.strategy),
       " ",
       make("span", { class: "rationale" }, signal.rationale),
+      ...(has_stream ? [" ", explained(signal)] : []),
     ),
   );
 }
+
+/** The command that runs again what led to a signal. @param {import("./state.js").Signal} signal */
+const explained = (signal) =>
+  make(
+    "details",
+    { class: "explained" },
+    make("summary", { "aria-label": `why ${signal.strategy} said ${signal.action} ${signal.symbol}` }, "why?"),
+    make("code", {}, `./run tasks why ${signal.id} --stream`),
+  );

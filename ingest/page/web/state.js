@@ -41,7 +41,7 @@ export class State {
 
   /** @param {any} told */
   hello(told) {
-    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s, expected: told.expected };
+    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s, expected: told.expected, has_stream: told.has_stream };
     this.now = told;
     this.rates = {};
     this.latencies = told.latencies;

@@ -24,6 +24,7 @@ HOSTILE = "<img src=x onerror=\"document.title='taken over'\">"
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     environment = {"FLOWER_URL": "http://127.0.0.1:1/flower", "FEED_QUIET_WARN_S": "2", "FEED_QUIET_S": "6"}
+    environment["INGEST_SOURCE"] = "jetstream"
     with running(Plan(1, "solo", environment=environment)) as stack:
         stack.start_feed(["simulate", "--symbols", "3", "--rate", "300"])
         yield stack
@@ -80,6 +81,16 @@ def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browse
         expect(page.locator("#problems")).to_be_hidden()
         expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", "http://127.0.0.1:1/flower")
         expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
+
+
+def test_a_signal_shows_the_command_that_says_what_led_to_it(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        explained = page.locator("#signals .explained").first
+        expect(explained.locator("code")).to_be_hidden()
+        explained.locator("summary").focus()
+        page.keyboard.press("Enter")
+        expect(explained.locator("code")).to_have_text(re.compile(r"^\./run tasks why [0-9a-f-]{36} --stream$"))
+        expect(explained.locator("code")).to_be_visible()
 
 
 def test_what_signals_were_worth_is_shown(browser: Browser, stack: Stack):

@@ -272,3 +272,8 @@ def test_the_latency_is_that_of_the_last_minute():
         told.tick()
     told.counters.totals[latency.counter(50_000_000)] += 1
     assert told.tick()["tick"]["latency"] == pytest.approx([50.0, 50.0], rel=0.05)
+
+
+def test_signals_can_be_explained_where_a_stream_keeps_the_frames():
+    assert Told(INGEST_SOURCE="jetstream").hello()["has_stream"] is True
+    assert Told().hello()["has_stream"] is False
