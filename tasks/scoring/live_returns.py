@@ -133,6 +133,8 @@ class LiveReturns:
         point = self._looked_up(waiting) if waiting.key is None else self._found_again(waiting, waiting.key)
         if point is None:
             return True
+        if waiting.key is None:
+            return False
         while waiting.left:
             horizon_ms = waiting.left[0] * 1_000
             # Another price of the very moment may follow.
@@ -150,11 +152,14 @@ class LiveReturns:
             return None
         venue, symbol, kind = msgspec.structs.astuple(signal.trigger)
         events = self._history.kept[venue, symbol, kind]
-        waiting.key, waiting.since = (venue, signal.symbol, point.kind), point.prices.positions[point.start]
-        waiting.now_ms = point.now_ms
+        waiting.since = point.prices.positions[point.start]
         # Events before the price, and before the signal's, count too: had they been forgotten, it would be another point.
-        is_whole = events.times_ms[0] < signal.event_time_ms and events.positions[0] <= waiting.since
-        return point if is_whole else None
+        if events.times_ms[0] >= signal.event_time_ms or events.positions[0] > waiting.since:
+            return None
+        # The moment is at the next price at the latest, so it is known when that has come.
+        if point.start + 1 < len(point.prices.positions):
+            waiting.key, waiting.now_ms = (venue, signal.symbol, point.kind), point.now_ms
+        return point
 
     def _found_again(self, waiting: _Waiting, key: _Key) -> StartingPoint | None:
         """Return the same point among the prices that are kept now; None: it was forgotten."""
@@ -165,7 +170,7 @@ class LiveReturns:
         # It is not the last one: the next horizon is over.
         if start + 1 >= len(prices.positions) or prices.positions[start] != waiting.since:
             return None
-        return StartingPoint(key[2], prices, start, min(waiting.now_ms, prices.times_ms[start + 1]))
+        return StartingPoint(key[2], prices, start, waiting.now_ms)
 
     def _score(self, waiting: _Waiting, change: float | None) -> None:
         scores, horizon_s = self._scores[waiting.signal.strategy], waiting.left.popleft()

@@ -113,6 +113,12 @@ def test_what_signals_were_worth_is_shown(browser: Browser, stack: Stack):
         assert told == [False, False]
 
 
+def test_orders_that_were_not_filled_are_counted_with_their_reason(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page, redis.Redis.from_url(stack.redis_url) as client:
+        client.hincrby(LedgerKeys(stack.settings.namespace).counters, "unfilled:no_price", 3)
+        expect(page.locator("#losses")).to_contain_text("Paper orders not filled3 no_price")
+
+
 def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack: Stack):
     port = free_port()
     standby = stack.instance.start(

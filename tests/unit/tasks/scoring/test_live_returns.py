@@ -1,19 +1,24 @@
 """What the price did after signals, as the pipeline runs: the same as the backtest says, from bounded memory."""
 
 import random
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Iterable, Sequence
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 
+from tasks.backtest import Backtest, performance
+from tasks.configuration import read
 from tasks.events import AnyEvent
-from tasks.scoring import live_returns
+from tasks.history import recordings
+from tasks.scoring import live_returns, strategy_returns
 from tasks.scoring.forward_returns import HORIZONS_S, forward_bps, read_signals
 from tasks.scoring.live_returns import KEPT, MAX_KEPT, MAX_STRATEGIES, MAX_SYMBOLS, MAX_WAITING, LiveReturns
 from tasks.scoring.prices import PriceHistory
 from tasks.scoring.signal_statistics import describe
+from tasks.settings import Settings
 from tests.support.events import TIME_MS, book, trade
 
 SYMBOLS = ("BTCUSDT", "ETHUSDT")
@@ -79,6 +84,33 @@ def test_live_returns_equal_those_of_a_backtest(warm: LiveReturns):
     assert [each and each.signals for each in skew.returns] == [150, 150, 150]
     assert [each and pytest.approx(each) for each in expected] == [each and tuple(each) for each in skew.returns]
     assert skew.signals == 150
+
+
+def test_live_returns_of_the_recording_equal_those_of_its_backtest(warm: LiveReturns, recording: Path):
+    """But for the first signal of each symbol: here all have had one."""
+    market = PriceHistory()
+    backtest = Backtest(read(Settings().strategies_file), market=market)
+    backtest.work(recordings.read(recording))
+    events, rows = performance.events(recording), read_signals(backtest.ledger.signals)
+    last = {(each.venue, each.symbol, each.kind, each.time_ms): number for number, each in enumerate(events)}
+    due = defaultdict[int, list[bytes]](list)
+    for packed, row in zip(backtest.ledger.signals, rows, strict=True):
+        due[last[row.trigger.venue, row.trigger.symbol, row.trigger.kind, row.event_time_ms] + 20].append(packed)
+    for each in {(each.venue, each.symbol): each for each in events}.values():
+        warm.signal(signal(each, strategy="first"))
+    for number, event in enumerate(events):
+        warm.observe(event)
+        for packed in due[number]:
+            warm.signal(packed)
+        if number % 100 == 0:
+            warm.tick()
+    warm.tick()
+    live = {found.strategy: found.returns for found in warm.found if found.strategy != "first"}
+    expected = {found.strategy: found.returns for found in strategy_returns.score(rows, market.series)}
+    assert len(expected) >= 4
+    assert live.keys() == expected.keys()
+    for strategy, returns in expected.items():
+        assert [each and pytest.approx(each) for each in returns] == [each and tuple(each) for each in live[strategy]]
 
 
 def test_a_signal_of_another_symbol_than_its_trigger_is_scored_by_its_own(warm: LiveReturns):
