@@ -52,8 +52,8 @@ class PaperRun:
         self._state = self._restored(packed)
         #: Of the symbols in whose accounts something can happen.
         self.watches: dict[str, AccountWatch] = {}
-        #: Whether anything is to be saved.
-        self._changed = False
+        #: Whether anything is to be saved: the empty account too, or each batch would tell of the unusable one again.
+        self._changed = bool(self.unusable)
         self.closed: list[ClosedPosition] = []
         self.unfilled: list[Unfilled] = []
         for symbol in self._state.symbols:

@@ -14,6 +14,7 @@ from tasks.paper.fills import price_kind
 from tasks.protocol import dead_letters
 from tests.support.events import trade
 from tests.support.strategies import BAD, Echo, Grumpy, trades
+from tests.support.workers.quiet_strategies import Candles
 
 TERMS = PaperTerms(0.0, 0.0, None, {})
 
@@ -67,6 +68,14 @@ def test_an_account_of_another_version_starts_from_nothing_and_is_told():
     assert (letter.strategy, "version 99" in letter.detail) == ("echo", True)
     assert accounts(ledger)[name].symbols["BTCUSDT"].position is not None
     assert len(ledger.signals) == 2
+
+
+def test_an_unusable_account_is_told_once_also_if_nothing_is_said():
+    name = "paper:spot:BTCUSDT:candles"
+    ledger = run(bound(Candles.create({})), events=trades(1), held={name: b"garbage"})
+    ledger.run("trade", trades(1, 1, start=2), [bound(Candles.create({}))], "v1")
+    assert len(ledger.letters) == 1
+    assert accounts(ledger) == {name: state.PaperState()}
 
 
 @pytest.mark.parametrize(
