@@ -11,13 +11,11 @@ from tasks.cli.command_line import AsJson
 from tasks.cli.entry_listing import decoded
 from tasks.cli.format_positions import ClosedColumns, OpenColumns, decode
 from tasks.configuration import registry
-from tasks.errors import LedgerError, SettingsError
+from tasks.errors import SettingsError
 from tasks.frames.symbols import spellings
 from tasks.ledger.entry_stream import EntryStream
 from tasks.ledger.reader import LedgerReader
-from tasks.paper import read_accounts
 from tasks.paper.open_row import OpenRow, open_rows
-from tasks.paper.state import UnusableStateError
 from tasks.settings import load
 
 app = typer.Typer()
@@ -105,8 +103,5 @@ def _show_open(rows: list[OpenRow], *, as_json: bool) -> None:
 
 def _open(reader: LedgerReader, chosen: PositionFilter) -> list[OpenRow]:
     """Return the open positions, the one that was opened first first. Raises LedgerError: an account can't be read."""
-    try:
-        rows = list(open_rows(read_accounts(reader.accounts())))
-    except UnusableStateError as error:
-        raise LedgerError(f"the paper accounts can't be read: {error}") from None
+    rows = open_rows(reader.stored_accounts())
     return sorted((row for row in rows if chosen.takes_names(row.strategy, row.symbol)), key=lambda row: row.opened_ms)

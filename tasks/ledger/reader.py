@@ -12,7 +12,8 @@ from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, Trimme
 from tasks.frames.symbols import symbol_of
 from tasks.ledger import pager
 from tasks.ledger.keys import LedgerKeys
-from tasks.paper import positions_digest
+from tasks.paper import StoredAccount, positions_digest, read_accounts
+from tasks.paper.state import UnusableStateError
 from tasks.protocol.counters import Counts
 from tasks.protocol.digest import digest_line, digest_of_lines
 from tasks.protocol.records import Record, unpack
@@ -119,6 +120,13 @@ class LedgerReader:
         """Yield every closed position that the stream holds, oldest first."""
         for _, packed in self.entries(self.keys.positions, b"position"):
             yield packed
+
+    def stored_accounts(self) -> list[StoredAccount]:
+        """Return the paper accounts, sorted by strategy, venue and symbol. Raises LedgerError: one can't be read."""
+        try:
+            return read_accounts(self.accounts())
+        except UnusableStateError as error:
+            raise LedgerError(f"the paper accounts can't be read: {error}") from None
 
     def positions_digest(self) -> str:
         """Return the digest of the paper accounts.

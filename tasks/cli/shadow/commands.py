@@ -127,7 +127,7 @@ def _live() -> ComparedRun:
         committed(keys.signals, b"signal"),
         committed(keys.shadowed, b"shadowed"),
         committed(keys.positions, b"position"),
-        read_accounts(reader.accounts()),
+        reader.stored_accounts(),
         None,
         _kept_since_ms(reader),
     )

@@ -174,6 +174,12 @@ def test_what_a_trimmed_stream_lost_is_not_taken_for_a_difference(client: redis.
     assert "note: of earlier signals not all are kept" in CliRunner().invoke(app, ["shadow", "report"]).output
 
 
+@pytest.mark.usefixtures("ran")
+def test_an_account_that_can_not_be_read_is_one_clear_line(client: redis.Redis, keys: LedgerKeys):
+    client.hset(keys.pool("trade"), "paper:spot:BTCUSDT:echo", b"garbage")
+    assert "the paper accounts can't be read: " in refused("shadow", "report")
+
+
 def test_a_report_without_events_says_so():
     assert "pool depth: orderbook_skew / shadow~orderbook_skew, no event yet; orderbook_skew emits" in run(
         "shadow", "report"
