@@ -57,14 +57,17 @@ def advance(account: SymbolAccount, event: AnyEvent, context: PaperContext) -> S
 
 
 def fund(account: SymbolAccount, event: MarkPrice) -> None:
-    """Pay or receive the funding that was announced last, if it is due, and note the next."""
-    position, due_ms = account.position, account.next_funding_ms
-    if position is not None and account.funding_rate is not None and due_ms is not None and event.time_ms >= due_ms:
+    """Pay or receive the funding that was announced last, if its time has come on an open position; note the next."""
+    position, rate, due_ms = account.position, account.funding_rate, account.next_funding_ms
+    if position and rate is not None and due_ms is not None and position.opened_ms <= due_ms <= event.time_ms:
         left = position.quantity - position.exit_quantity
-        paid = position.direction * left * event.price * account.funding_rate
+        paid = position.direction * left * event.price * rate
         position.funding += paid
         account.totals.funding += paid
-    account.funding_rate, account.next_funding_ms = event.funding_rate, event.next_funding_ms
+    # After a funding, an exchange may go on announcing it for a while: it is paid once.
+    next_ms = event.next_funding_ms
+    account.next_funding_ms = next_ms if next_ms is not None and next_ms > event.time_ms else None
+    account.funding_rate = event.funding_rate
 
 
 class _SymbolStep:
@@ -137,6 +140,8 @@ class _SymbolStep:
         got = spend(self.prices.asks if direction > 0 else self.prices.bids, order.notional)
         if got.value < order.notional:
             self.done.unfilled.append("partial")
+        if not (got.quantity and got.value):
+            return  # Quantities so small that a float can't tell their value.
         fee = got.value * self.fees.taker / 1e4
         self.account.position = OpenPosition(
             order.signal_id, direction, got.quantity, got.value, self.event.time_ms,
@@ -181,7 +186,7 @@ class _SymbolStep:
         self._note_equity(0.0)
         self.done.closed.append(
             ClosedPosition(
-                id=position_id(position.signal_id),
+                id=position_id(self.context.strategy, position.signal_id),
                 strategy=self.context.strategy,
                 venue=event.venue,
                 symbol=event.symbol,

@@ -17,7 +17,7 @@ ExitReason = Literal["signal", "stop_loss", "take_profit", "max_holding"]
 class ClosedPosition(msgspec.Struct, frozen=True):
     """One position from its first fill to its last. Values, fees, funding and profit are in quote currency."""
 
-    #: UUIDv5 of the signal that opened it: drop repeats by it.
+    #: UUIDv5 of the strategy and the signal that opened it: drop repeats by it.
     id: str
     strategy: str
     venue: str
@@ -52,6 +52,9 @@ class ClosedPosition(msgspec.Struct, frozen=True):
 unpack = msgspec.json.Decoder(ClosedPosition).decode
 
 
-def position_id(signal_id: str) -> str:
-    """Return the id of the position that a signal opens; it opens one at most."""
-    return str(uuid5(_NAMESPACE, signal_id))
+def position_id(strategy: str, signal_id: str) -> str:
+    """Return the id of the position that a signal opens; it opens one at most.
+
+    A strategy and its shadow give signals of equal ids, and have positions of their own.
+    """
+    return str(uuid5(_NAMESPACE, f"{strategy}:{signal_id}"))

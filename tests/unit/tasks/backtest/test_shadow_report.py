@@ -58,13 +58,19 @@ def shadowing() -> Configuration:
     return configured({}, shadow={"orderbook_skew": {"of": "orderbook_skew", **CHANGE}})
 
 
-def without_version(packed: bytes) -> dict[str, Any]:
+def without(packed: bytes, *names: str) -> dict[str, Any]:
     fields: dict[str, Any] = msgspec.json.decode(packed)
-    return {name: value for name, value in fields.items() if name not in {"config_version", "strategy"}}
+    return {name: value for name, value in fields.items() if name not in names}
+
+
+def without_version(packed: bytes) -> dict[str, Any]:
+    return without(packed, "config_version", "strategy")
 
 
 def positions(ledger: MemoryLedger, strategy: str) -> list[dict[str, Any]]:
-    return [without_version(each) for each in ledger.positions if closed_position.unpack(each).strategy == strategy]
+    mine = (each for each in ledger.positions if closed_position.unpack(each).strategy == strategy)
+    # An id is that of a strategy's position.
+    return [without(each, "config_version", "strategy", "id") for each in mine]
 
 
 def accounts(ledger: MemoryLedger, strategy: str) -> list[Any]:

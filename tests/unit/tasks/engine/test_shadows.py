@@ -50,8 +50,11 @@ def test_a_shadow_says_and_earns_what_it_would_by_itself():
         alone.fields[POOL][f"{name}echo"] for name in names
     ]
     closed = list(map(closed_position.unpack, beside.positions))
-    mine = [msgspec.structs.replace(each, strategy="echo") for each in closed if each.strategy == "shadow~echo"]
-    assert mine == list(map(closed_position.unpack, alone.positions)) != []
+    mine = [each for each in closed if each.strategy == "shadow~echo"]
+    theirs = list(map(closed_position.unpack, alone.positions))
+    pairs = zip(mine, theirs, strict=True)
+    assert [msgspec.structs.replace(each, strategy="echo", id=other.id) for each, other in pairs] == theirs != []
+    assert len({each.id for each in closed}) == len(closed)
     assert beside.counts.by_label("positions") == {"echo": len(mine), "shadow~echo": len(mine)}
 
 

@@ -153,6 +153,35 @@ def test_funding_is_paid_once_when_it_is_due_at_the_rate_of_before():
     assert played.account.totals.funding == closed.funding
 
 
+def test_funding_that_is_still_announced_after_its_time_is_paid_once():
+    played = Played(order("buy"))
+    played.observe(mark(0, 100.0, 0.01, 1_000), at(50), *(mark(ms, 100.0, 0.01, 1_000) for ms in (1_000, 2_000, 3_000)))
+    assert played.account.totals.funding == pytest.approx(100 / 101 * 100 * 0.01, abs=1e-12)
+    played.observe(mark(4_000, 100.0, 0.02, 9_000), mark(9_000, 100.0, 0.02, 17_000))
+    assert played.account.totals.funding == pytest.approx(100 / 101 * 100 * 0.03, abs=1e-12)
+
+
+def test_a_position_that_was_opened_after_a_funding_pays_none_of_it():
+    played = Played(order("buy", 1_000))
+    played.observe(mark(0, 100.0, 0.01, 1_000), at(1_050), mark(1_100, 100.0, 0.01, 9_000))
+    assert played.account.position is not None
+    assert played.account.totals.funding == 0.0
+
+
+def test_an_order_that_gets_next_to_nothing_opens_no_position():
+    played = Played(order("buy"), order("sell", 1)).observe(at(51, 0.2, 0.21, quantity=5e-324), at(200, 0.2, 0.21))
+    assert (played.account.position, played.closed, played.unfilled) == (None, [], ["partial", "partial"])
+
+
+def test_the_positions_of_a_strategy_and_its_shadow_have_ids_of_their_own():
+    def closed_id(strategy: str) -> str:
+        context = PaperContext(FREE, strategy, "v1")
+        return Played(order("buy"), order("sell", 100), context=context).observe(at(50), at(150)).closed[0].id
+
+    assert len({closed_id("skew"), closed_id("shadow~skew")}) == 2
+    assert closed_id("skew") == closed_id("skew")
+
+
 def test_totals_add_up_wins_losses_fees_turnover_and_the_deepest_fall():
     terms = PaperTerms(0.0, 0.0, None, FEES)
     played = Played(context=of(terms))
