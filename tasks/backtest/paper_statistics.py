@@ -71,7 +71,7 @@ class PaperRow(msgspec.Struct):
     average_win: float | None
     #: 0 or less.
     average_loss: float | None
-    #: The deepest fall of the profit from its peak, at the closings and at the end.
+    #: The deepest fall of the profit from its peak: of one symbol at every price, of several at closings and at the end.
     max_drawdown: float
     #: A year's, of the days' profits; None with fewer than two days.
     sharpe: float | None
@@ -137,7 +137,8 @@ def _row(
         turnover=sum(each.turnover for each in totals),
         average_win=statistics.average_win,
         average_loss=statistics.average_loss,
-        max_drawdown=statistics.drawdown(unrealised),
+        # An account has seen every price; how several fell together, only their closings tell.
+        max_drawdown=max(statistics.drawdown(unrealised), totals[0].drawdown if len(totals) == 1 else 0.0),
         sharpe=_sharpe(statistics, accounts, spans),
         exposure=_exposure(accounts, spans),
     )

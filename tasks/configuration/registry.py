@@ -206,7 +206,7 @@ def _bind(name: str, chosen: StrategyConfiguration, gate: Gate, paper: PaperBind
 def _misfits(
     bound: BoundStrategy, pool: PoolConfiguration, chosen: StrategyConfiguration, others: list[BoundStrategy]
 ) -> Iterator[str]:
-    if chosen.symbols and pool.key == "all":
+    if pool.key == "all" and any(each.params for each in chosen.symbols.values()):
         yield "has parameters by symbol, but one state for all symbols"
     strategy = bound.strategy
     if strategy.key != pool.key:

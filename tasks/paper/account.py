@@ -18,6 +18,8 @@ from tasks.paper.terms import PaperTerms
 
 #: More pending orders of a symbol are those of a strategy gone wrong.
 MAX_ORDERS = 16
+#: The oldest of them has found no price when it has waited so long.
+NO_PRICE_MS = 60_000
 
 #: Why a signal became no order, or an order no position, or a smaller one.
 Unfilled = Literal["no_price", "inverse", "other_symbol", "too_many_orders", "partial"]
@@ -27,10 +29,13 @@ def submit(account: SymbolAccount, order: PaperOrder) -> Unfilled | None:
     """Send an order; return why it is not taken."""
     if order.action == "hold":
         return None
-    if len(account.orders) >= MAX_ORDERS:
+    if len(account.orders) < MAX_ORDERS:
+        account.orders.append(order)
+        return None
+    if order.sent_ms - account.orders[0].sent_ms < NO_PRICE_MS:
         return "too_many_orders"
-    account.orders.append(order)
-    return None
+    account.orders = [*account.orders[1:], order]
+    return "no_price"
 
 
 class PaperContext(msgspec.Struct, frozen=True):
@@ -106,7 +111,7 @@ class _SymbolStep:
             self._close(position, position.exit_reason, position.exit_signal_id)
         elif position.stop_loss is not None and (price - position.stop_loss) * position.direction <= 0:
             self._close(position, "stop_loss")
-        elif position.take_profit is not None and (price - position.take_profit) * position.direction >= 0:
+        elif position.take_profit is not None and self._has_reached_target(position):
             # It waited there as a limit order, so it has its own price and the fee of a maker.
             left = position.quantity - position.exit_quantity
             self._take_out(position, OrderFill(left, left * position.take_profit), self.fees.maker, "take_profit")
@@ -149,6 +154,13 @@ class _SymbolStep:
         )  # fmt: skip
         self.account.totals.fees += fee
         self.account.totals.turnover += got.value
+        if self._has_reached_target(self.account.position):
+            # Nothing waits at a price that the market has passed: what is left of it is closed at the next prices.
+            self.account.position.exit_reason = "take_profit"
+
+    def _has_reached_target(self, position: OpenPosition) -> bool:
+        price = self.prices.bid if position.direction > 0 else self.prices.ask
+        return position.take_profit is not None and (price - position.take_profit) * position.direction >= 0
 
     def _close(self, position: OpenPosition, reason: ExitReason, signal_id: str = "") -> None:
         """Close at the market; what the levels do not take is closed at the next events."""

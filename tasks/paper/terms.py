@@ -16,22 +16,27 @@ from typing import Annotated, Any
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field
 
-Bps = Annotated[float, Field(ge=-100, le=1_000, allow_inf_nan=False)]
+#: A rebate is at most a part of what the other side pays.
+MakerBps = Annotated[float, Field(ge=-10, le=500, allow_inf_nan=False)]
+TakerBps = Annotated[float, Field(ge=0, le=500, allow_inf_nan=False)]
+VenueName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9_-]{0,31}$")]
 
 
 class FeesTable(BaseModel):
     """Fees of a venue, as written in the strategies file."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
-    maker: Annotated[Bps | None, Field(description="of a take-profit's fill, basis points; below 0: a rebate")] = None
-    taker: Annotated[Bps | None, Field(description="of any other fill, basis points")] = None
+    maker: Annotated[MakerBps | None, Field(description="of a take-profit's fill, basis points; below 0: a rebate")] = (
+        None
+    )
+    taker: Annotated[TakerBps | None, Field(description="of any other fill, basis points")] = None
 
 
 class PaperTable(BaseModel):
     """One `paper` table of the strategies file; None: it does not say."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
     enabled: Annotated[bool | None, Field(description="whether signals become orders of the account; true")] = None
     latency_ms: Annotated[
@@ -41,11 +46,11 @@ class PaperTable(BaseModel):
         float | None, Field(ge=0, le=1_000, description="added to the price of a fill where there is no book; 1")
     ] = None
     max_holding_s: Annotated[
-        float | None, Field(gt=0, le=31_536_000, description="after which a position is closed; no limit")
+        float | None, Field(ge=1, le=31_536_000, description="after which a position is closed; no limit")
     ] = None
-    fees_bps: Annotated[dict[str, FeesTable] | None, Field(description="by venue; 10 for spot, 2 and 5 for usdm")] = (
-        None
-    )
+    fees_bps: Annotated[
+        dict[VenueName, FeesTable] | None, Field(description="by venue; 10 for spot, 2 and 5 for usdm")
+    ] = None
 
 
 class VenueFees(msgspec.Struct, frozen=True):

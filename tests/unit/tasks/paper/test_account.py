@@ -114,6 +114,20 @@ def test_a_target_pays_the_makers_fee_and_everything_else_the_takers():
     assert at_target.pnl == pytest.approx(quantity * 110 - 100 - at_target.fees, abs=1e-12)
 
 
+@pytest.mark.parametrize(("action", "target", "price"), [("buy", 0.01, 99.0), ("sell", 500.0, 101.0)])
+def test_a_target_that_the_market_has_passed_closes_at_the_market(action: str, target: float, price: float):
+    [closed] = Played(order(action, take_profit=target)).observe(at(50), at(60)).closed
+    assert (closed.exit_reason, closed.closed_ms) == ("take_profit", TIME_MS + 60)
+    assert closed.exit_price == pytest.approx(price)
+
+
+def test_orders_that_never_find_a_price_make_room_and_are_told():
+    played = Played(*(order("buy", each) for each in range(account.MAX_ORDERS)))
+    late = order("buy", account.NO_PRICE_MS)
+    assert submit(played.account, late) == "no_price"
+    assert (played.account.orders[-1], len(played.account.orders)) == (late, account.MAX_ORDERS)
+
+
 def test_a_position_is_closed_after_its_longest_holding():
     terms = PaperTerms(0.0, 0.0, 2.0, {})
     played = Played(order(), context=of(terms)).observe(at(0), at(1_999), at(2_000))

@@ -67,6 +67,15 @@ def test_what_makes_no_sense_is_refused_with_the_whole_list():
             {"latency_ms": -1, "slippage_bps": float("nan"), "delay": 3, "fees_bps": {"spot": {"taker": 1e9}}},
             {"max_holding_s": 0},
         )
+    for nonsense in (
+        {"latency_ms": True},
+        {"slippage_bps": "3"},
+        {"enabled": "yes"},
+        {"fees_bps": {"spot": {"taker": -1.0}}},
+        {"fees_bps": {"a:b c": {"taker": 1.0}}},
+    ):
+        with pytest.raises(SettingsError):
+            configuration(nonsense)
     for place in ("paper.latency_ms", "paper.slippage_bps", "paper.delay", "spot.taker", "max_holding_s"):
         assert place in str(refused.value)
 
@@ -110,3 +119,12 @@ def test_a_fee_is_set_by_its_path_and_a_whole_table_is_refused():
     assert found.fees("usdm") == VenueFees(2.0, 3.5)
     with pytest.raises(SettingsError, match="is a table"):
         of_strategy("orderbook_skew", {"paper": 1})
+
+
+def test_a_strategy_keyed_by_all_can_have_terms_for_a_symbol():
+    own = {"market_dominance": {"symbols": {"ETHUSDT": {"paper": {"latency_ms": 5}}}}}
+    basket = {"kinds": ["trade"], "key": "all", "symbols": ["BTCUSDT", "ETHUSDT", "BNBUSDT"], "strategies": own}
+    [bound] = registry.build(check({"paper": {}, "pools": {"basket": basket}}, "the test"))["basket"]
+    assert bound.paper is not None
+    found = bound.paper.for_symbol("ETHUSDT"), bound.paper.for_symbol("BTCUSDT")
+    assert [each.latency_ms for each in found if each] == [5, 50]
