@@ -32,6 +32,8 @@ FIXED = {
     "WORKER_HTTP_PORT",
     # An image that brings strategies of its own sets it, with the folder in which they are.
     "STRATEGIES_PATH",
+    # A file that would have to be mounted: a file of one's own beside these sets both.
+    "EXPECTED_RETURNS_FILE",
 }
 each_service = pytest.mark.parametrize("name", SERVICES)
 
