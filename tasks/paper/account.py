@@ -106,7 +106,7 @@ class _SymbolStep:
 
     def _rest(self, position: OpenPosition) -> None:
         """Close the position where its stop or target is reached; go on with one that is being closed."""
-        price = self.prices.bid if position.direction > 0 else self.prices.ask
+        price = self._exit_price(position)
         if position.exit_reason:
             self._close(position, position.exit_reason, position.exit_signal_id)
         elif position.stop_loss is not None and (price - position.stop_loss) * position.direction <= 0:
@@ -158,8 +158,11 @@ class _SymbolStep:
             # Nothing waits at a price that the market has passed: what is left of it is closed at the next prices.
             self.account.position.exit_reason = "take_profit"
 
+    def _exit_price(self, position: OpenPosition) -> float:
+        return self.prices.bid if position.direction > 0 else self.prices.ask
+
     def _has_reached_target(self, position: OpenPosition) -> bool:
-        price = self.prices.bid if position.direction > 0 else self.prices.ask
+        price = self._exit_price(position)
         return position.take_profit is not None and (price - position.take_profit) * position.direction >= 0
 
     def _close(self, position: OpenPosition, reason: ExitReason, signal_id: str = "") -> None:
@@ -202,7 +205,7 @@ class _SymbolStep:
                 strategy=self.context.strategy,
                 venue=event.venue,
                 symbol=event.symbol,
-                side="long" if position.direction > 0 else "short",
+                side=position.side,
                 quantity=position.quantity,
                 entry_price=position.entry_value / position.quantity,
                 exit_price=position.exit_value / position.quantity,

@@ -28,10 +28,9 @@ class OpenRow(msgspec.Struct, frozen=True):
 
 def open_row(stored: StoredAccount, held: OpenPosition) -> OpenRow:
     """Return the row of the position that an account holds."""
-    side: Side = "long" if held.direction > 0 else "short"
     quantity, entry_price = held.quantity - held.exit_quantity, held.entry_value / held.quantity
     names = stored.strategy, stored.venue, stored.symbol
-    return OpenRow(*names, side, quantity, entry_price, held.mark, held.unrealised, held.opened_ms)
+    return OpenRow(*names, held.side, quantity, entry_price, held.mark, held.unrealised, held.opened_ms)
 
 
 def open_rows(accounts: Iterable[StoredAccount]) -> Iterator[OpenRow]:

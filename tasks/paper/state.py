@@ -4,7 +4,7 @@ from typing import Literal
 
 import msgspec
 
-from tasks.paper.closed_position import ExitReason
+from tasks.paper.closed_position import ExitReason, Side
 from tasks.strategy import Action
 
 #: Of the state's format; a state of another version is not used.
@@ -46,6 +46,11 @@ class OpenPosition(msgspec.Struct, array_like=True):
     #: Why it is being closed; empty: it is not.
     exit_reason: ExitReason | Literal[""] = ""
     exit_signal_id: str = ""
+
+    @property
+    def side(self) -> Side:
+        """Whether it is long or short."""
+        return "long" if self.direction > 0 else "short"
 
     @property
     def unrealised(self) -> float:

@@ -1,15 +1,21 @@
 """A configuration of two strategies and its changes at run time, as tests make them."""
 
+import asyncio
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from pathlib import Path
 from typing import Protocol
 
 import msgspec
+import pytest
 import redis
 
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks import configuration
 from tasks.configuration import Configuration, named_strategies
 from tasks.ledger import LedgerKeys
-from tasks.ledger.configurations import ConfigurationStore, EditResult
+from tasks.ledger.configurations import ConfigurationStore, EditResult, read_file
+from tasks.settings import Settings, load
 
 SIDED, MOMENTUM = "tests.support.workers.strategies:Sided", "trade_momentum"
 
@@ -48,3 +54,21 @@ def changed_by_the_release_before(
     client.hset(keys.configuration, "version", chosen.version)
     if file:
         client.hset(keys.configuration, "file", file)
+
+
+@contextmanager
+def put_in_force(
+    file: Path, settings: Settings, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> Iterator[ConfigurationStore]:
+    """Put a file in force as ingest does, and have commands run there."""
+    values = (("REDIS_URL", redis_url), ("NAMESPACE", settings.namespace), ("STRATEGIES_FILE", str(file)))
+    for name, value in values:
+        monkeypatch.setenv(name, value)
+    load.cache_clear()
+    with (
+        closing(ActiveConfiguration(ConfigurationStore(settings), read_file(file))) as in_force,
+        closing(ConfigurationStore(settings)) as store,
+    ):
+        asyncio.run(in_force.refresh())
+        yield store
+    load.cache_clear()

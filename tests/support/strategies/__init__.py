@@ -1,6 +1,6 @@
 """Small strategies, each with one habit, and the engine run on a ledger in memory."""
 
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from itertools import pairwise
 from typing import Any, ClassVar
 
@@ -49,6 +49,19 @@ class Echo(Strategy[Calm, TradeTotals]):
         state.total += trade.quantity
         state.ids.append(trade.id)
         yield say(trade, state)
+
+
+class Interrupted(Echo):
+    """An Echo during whose run something happens, before the event of this id."""
+
+    def during(self, id_: int, action: Callable[[], Any]) -> "Interrupted":
+        self.id, self.action = id_, action
+        return self
+
+    def on_trade(self, trade, state):
+        if trade.id == self.id:
+            self.action()
+        return super().on_trade(trade, state)
 
 
 class Grumpy(Echo):

@@ -1,22 +1,20 @@
 """`strategies get|set|kill|pause|resume|reset|history|rollback` against Redis alone: what they say."""
 
-import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 
 import pytest
 import redis
 from typer.testing import CliRunner
 
-from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.cli.main import app
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import LedgerKeys
-from tasks.ledger.configurations import ConfigurationStore, read_file
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.protocol import records
-from tasks.settings import Settings, load
+from tasks.settings import Settings
+from tests.support.runtime_configuration import put_in_force
 
 SIDED = "tests.support.workers.strategies:Sided"
 FILE = f"""
@@ -34,21 +32,13 @@ levels = 5
 
 @pytest.fixture(autouse=True)
 def store(
-    settings: Settings, redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ConfigurationStore]:
-    """Put a file in force as ingest does, and have commands run there."""
+    """The file is in force, and commands run there."""
     file = tmp_path / "strategies.toml"
     file.write_text(FILE)
-    for name, value in (("REDIS_URL", redis_url), ("NAMESPACE", namespace), ("STRATEGIES_FILE", str(file))):
-        monkeypatch.setenv(name, value)
-    load.cache_clear()
-    with (
-        closing(ActiveConfiguration(ConfigurationStore(settings), read_file(file))) as in_force,
-        closing(ConfigurationStore(settings)) as store,
-    ):
-        asyncio.run(in_force.refresh())
+    with put_in_force(file, settings, redis_url, monkeypatch) as store:
         yield store
-    load.cache_clear()
 
 
 def run(*words: str) -> str:

@@ -1,9 +1,7 @@
 """`shadow promote` and what else is said of shadows at run time, against Redis alone."""
 
-import asyncio
 import json
 from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -11,14 +9,14 @@ import pytest
 import redis
 from typer.testing import CliRunner
 
-from ingest.dispatch.active_configuration import ActiveConfiguration
 from tasks.cli.main import app
 from tasks.configuration import registry
 from tasks.engine import MemoryLedger
 from tasks.errors import RealtimeStrategiesError
 from tasks.ledger import LedgerKeys
-from tasks.ledger.configurations import ConfigurationStore, read_file
-from tasks.settings import Settings, load
+from tasks.ledger.configurations import ConfigurationStore
+from tasks.settings import Settings
+from tests.support.runtime_configuration import put_in_force
 from tests.support.strategies import trades
 
 FILE = """
@@ -42,21 +40,13 @@ notional = 7
 
 @pytest.fixture(autouse=True)
 def store(
-    settings: Settings, redis_url: str, namespace: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    settings: Settings, redis_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[ConfigurationStore]:
-    """Put a file in force as ingest does, and have commands run there."""
+    """The file is in force, and commands run there."""
     file = tmp_path / "strategies.toml"
     file.write_text(FILE)
-    for name, value in (("REDIS_URL", redis_url), ("NAMESPACE", namespace), ("STRATEGIES_FILE", str(file))):
-        monkeypatch.setenv(name, value)
-    load.cache_clear()
-    with (
-        closing(ActiveConfiguration(ConfigurationStore(settings), read_file(file))) as in_force,
-        closing(ConfigurationStore(settings)) as store,
-    ):
-        asyncio.run(in_force.refresh())
+    with put_in_force(file, settings, redis_url, monkeypatch) as store:
         yield store
-    load.cache_clear()
 
 
 def run(*words: str) -> str:

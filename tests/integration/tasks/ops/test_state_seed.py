@@ -19,22 +19,9 @@ from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 from tests.support.ledger import batch, dump, start_epoch
 from tests.support.running import run, starts
-from tests.support.strategies import Echo, Together, Worker, trades
+from tests.support.strategies import Echo, Interrupted, Together, Worker, trades
 
 RECORD = "record:spot:BTCUSDT:trade"
-
-
-class Interrupted(Echo):
-    """An Echo during whose run something happens, before the event of this id."""
-
-    def during(self, id_: int, action: Callable[[], Any]) -> "Interrupted":
-        self.id, self.action = id_, action
-        return self
-
-    def on_trade(self, trade, state):
-        if trade.id == self.id:
-            self.action()
-        return super().on_trade(trade, state)
 
 
 def content(fields: Mapping[str, Mapping[str, bytes]]) -> SeedContent:

@@ -19,7 +19,7 @@ from tasks.settings import Settings
 from tests.support.ledger import batch, dump, start_epoch
 from tests.support.running import run, starts
 from tests.support.sending import Rig, begun
-from tests.support.strategies import Echo, Worker
+from tests.support.strategies import Echo, Interrupted, Worker
 from tests.support.workers.process import worker
 
 
@@ -27,19 +27,6 @@ def reset(states: StateStore, pool: str = "trade", **chosen: str) -> int:
     """Reset states as the command does; return how many there were."""
     names = [each.name for each in states.find(StateFilter(pool=pool, **chosen))]
     return states.reset(StateReset(pool, chosen["strategy"], "", chosen.get("symbol", ""), "ann", ""), names)
-
-
-class Interrupted(Echo):
-    """An Echo during whose run something happens, before the event of this id."""
-
-    def during(self, id_: int, action: Callable[[], Any]) -> "Interrupted":
-        self.id, self.action = id_, action
-        return self
-
-    def on_trade(self, trade, state):
-        if trade.id == self.id:
-            self.action()
-        return super().on_trade(trade, state)
 
 
 class Bench(NamedTuple):
