@@ -1,20 +1,16 @@
-"""The backtest's page: one HTML file with everything in it, which opens without a network.
-
-Its charts are plotly's, which is an optional dependency: it is imported here, when a page is written.
-"""
+"""The backtest's page: one HTML file with everything in it, which opens without a network."""
 
 from collections.abc import Iterable, Mapping, Sequence
 from html import escape
-from importlib import import_module
 from pathlib import Path
 from typing import Any, NamedTuple
 
+from tasks.backtest import html_document
 from tasks.backtest.backtest import BacktestResult
 from tasks.backtest.charts import COLOURS, MIN_HOLE_MS, figure
 from tasks.backtest.paper_charts import trade_traces
-from tasks.backtest.paper_section import SORTING, PaperContent, section
+from tasks.backtest.paper_section import PaperContent, section
 from tasks.configuration import Configuration, edits, registry
-from tasks.errors import SettingsError
 from tasks.events import Kind
 from tasks.paper import ClosedPosition
 from tasks.paper.closed_position import unpack as unpack_position
@@ -29,18 +25,6 @@ _PRICES: Mapping[Kind, str] = {
     "kline": "close of candles",
     "mark_price": "mark price",
 }
-#: Of plotly's charts.
-CONFIG = {"displaylogo": False, "responsive": True, "plotlyServerURL": ""}
-#: Light or dark, as the reader's system is.
-STYLE = Path(__file__).with_suffix(".css").read_text(encoding="utf-8")
-#: The charts' ink follows it.
-SCHEME = """
-const dark = matchMedia("(prefers-color-scheme: dark)");
-const ink = () => document.querySelectorAll(".js-plotly-plot").forEach(
-  chart => Plotly.relayout(chart, {"font.color": dark.matches ? "#b6bec9" : "#4a5462"}));
-dark.addEventListener("change", ink);
-ink();
-"""
 
 
 class ReportContent(NamedTuple):
@@ -55,27 +39,14 @@ class ReportContent(NamedTuple):
     positions: Sequence[bytes] = ()
 
 
-def plotly() -> Any:
-    """Import the plotting library. Raises SettingsError when it is not installed."""
-    try:
-        return import_module("plotly")
-    except ImportError:
-        raise SettingsError("--html needs plotly: pip install -r requirements-demo.txt") from None
-
-
 def write(path: Path, content: ReportContent) -> int:
     """Write the page; return its size in bytes. Raises SettingsError: no plotly, or the file can't be written."""
-    page = html(content).encode()
-    try:
-        path.write_bytes(page)
-    except OSError as error:
-        raise SettingsError(f"can't write {path}: {error.strerror or error}") from None
-    return len(page)
+    return html_document.save(path, html(content))
 
 
 def html(content: ReportContent) -> str:
     """Return the page. Raises SettingsError when plotly is not installed."""
-    library = plotly()
+    library = html_document.plotly()
     signals = read_signals(content.signals)
     pools = content.configuration.pools.values()
     strategies = sorted({registry.carried_name(name) for pool in pools for name in pool.strategies})
@@ -88,11 +59,7 @@ def html(content: ReportContent) -> str:
     charts = "".join(_chart(library, content.market, name, prices[name], signals, closed, colours) for name in prices)
     earned = _earned(library, content, closed, colours)
     names = ", ".join(path.name for path in content.files)
-    return f"""<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Backtest of {escape(names)}</title><style>{STYLE}</style>
-<script>{library.offline.get_plotlyjs()}</script></head>
-<body><main><h1>Backtest</h1>
+    body = f"""<main><h1>Backtest</h1>
 <p class="dim">{escape(names)}: {content.result.events:,} events, {len(signals):,} signals</p>
 {earned}<h2>Signals, by strategy</h2>
 <div class="scroll" tabindex="0" role="region" aria-label="Signals, by strategy">{_table(strategies, signals, content.market)}</div>
@@ -102,9 +69,8 @@ prices. Gross of fees and spread. <b>right</b>: the share above zero; a price th
 <b>counted</b>: the number of signals in these figures; left out are those outside the recorded prices, too near their
 end, or with no price for {MAX_AGE_MS // 1000} s before either moment. Signals of the same minutes share their market: a few of them
 prove nothing. In the charts, the line breaks where no price came for {MIN_HOLE_MS // 1000} s or longer.</p>
-{charts}</main>{_foot(content)}
-<script>{SCHEME}{SORTING}</script></body></html>
-"""
+{charts}</main>{_foot(content)}"""
+    return html_document.document(library, f"Backtest of {names}", body)
 
 
 def _chart(
@@ -126,19 +92,14 @@ def _chart(
     about += f", {len(positions):,} closed positions" if positions else ""
     return (
         f'<h2>{escape(symbol)} <span class="dim">{escape(venue)}, {about}; times are UTC</span></h2>'
-        f"{_drawn(library, drawn, f'Chart of {symbol}, {venue}')}"
+        f"{html_document.chart(library, drawn, f'Chart of {symbol}, {venue}')}"
     )
-
-
-def _drawn(library: Any, drawn: Mapping[str, Any], name: str) -> str:
-    chart = library.io.to_html(drawn, config=CONFIG, include_plotlyjs=False, full_html=False)
-    return f'<div class="chart" role="group" aria-label="{escape(name)}">{chart}</div>'
 
 
 def _earned(library: Any, content: ReportContent, closed: Sequence[ClosedPosition], colours: Mapping[str, str]) -> str:
     ends_ms = [time_ms for each in content.market.kept.values() for time_ms in (each.times_ms[0], each.times_ms[-1])]
     shown = PaperContent(content.result.paper, closed, min(ends_ms, default=0), max(ends_ms, default=0))
-    return section(shown, colours, lambda drawn, name: _drawn(library, drawn, name))
+    return section(shown, colours, lambda drawn, name: html_document.chart(library, drawn, name))
 
 
 def _name(signal: SignalRow) -> Name:

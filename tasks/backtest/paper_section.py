@@ -1,29 +1,12 @@
 """The part of the backtest's page that tells what the paper accounts earned: tables that can be sorted, and charts."""
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from html import escape
 from typing import Any, NamedTuple
 
 from tasks.backtest import paper_charts
-from tasks.backtest.paper_statistics import AmountFormat, PaperRow, is_nothing
+from tasks.backtest.html_table import Column, share, table
+from tasks.backtest.paper_statistics import AmountFormat, PaperRow
 from tasks.paper import ClosedPosition
-
-#: Sorts a table by the column whose head was pressed: numbers from the highest on, names from A on, then the other way.
-SORTING = """
-for (const button of document.querySelectorAll("table.sortable th button")) button.addEventListener("click", () => {
-  const head = button.closest("th"), table = head.closest("table"), at = head.cellIndex, body = table.tBodies[0];
-  const first = head.dataset.first, other = first === "descending" ? "ascending" : "descending";
-  const order = head.getAttribute("aria-sort") === first ? other : first;
-  for (const each of table.querySelectorAll("th[aria-sort]")) each.removeAttribute("aria-sort");
-  head.setAttribute("aria-sort", order);
-  const value = row => row.cells[at].dataset.value, sign = order === "ascending" ? 1 : -1;
-  const compared = (a, b) => first === "ascending" ? a.localeCompare(b) : a - b;
-  body.append(...[...body.rows].sort((one, two) => {
-    const a = value(one), b = value(two);
-    return a === "" || b === "" ? (a === "") - (b === "") : sign * compared(a, b);
-  }));
-});
-"""
 
 
 class PaperContent(NamedTuple):
@@ -36,38 +19,25 @@ class PaperContent(NamedTuple):
     end_ms: int
 
 
-class _Column(NamedTuple):
-    head: str
-    #: What to sort by, and how to show it; None: it is an amount of money.
-    value: Callable[[PaperRow], float | str | None]
-    form: Callable[[Any], str] | None = None
-    #: Whether its sign has a colour.
-    is_coloured: bool = False
-
-
-def _share(value: float) -> str:
-    return f"{value:.0%}"
-
-
 _NAMES = (
-    _Column("strategy", lambda row: row.strategy, str),
-    _Column("venue", lambda row: row.venue, str),
-    _Column("symbol", lambda row: row.symbol, str),
+    Column[PaperRow]("strategy", lambda row: row.strategy, str, is_name=True),
+    Column[PaperRow]("venue", lambda row: row.venue, str, is_name=True),
+    Column[PaperRow]("symbol", lambda row: row.symbol, str, is_name=True),
 )
 _FIGURES = (
-    _Column("closed", lambda row: row.positions, "{:,}".format),
-    _Column("open", lambda row: row.open, "{:,}".format),
-    _Column("hit", lambda row: row.hit_rate, _share),
-    _Column("pnl", lambda row: row.pnl, is_coloured=True),
-    _Column("unrealised", lambda row: row.unrealised if row.open else None, is_coloured=True),
-    _Column("fees", lambda row: row.fees),
-    _Column("funding", lambda row: row.funding),
-    _Column("turnover", lambda row: row.turnover, "{:,.0f}".format),
-    _Column("avg win", lambda row: row.average_win),
-    _Column("avg loss", lambda row: row.average_loss),
-    _Column("drawdown", lambda row: row.max_drawdown),
-    _Column("Sharpe", lambda row: row.sharpe, "{:.1f}".format),
-    _Column("in market", lambda row: row.exposure, _share),
+    Column[PaperRow]("closed", lambda row: row.positions, "{:,}".format),
+    Column[PaperRow]("open", lambda row: row.open, "{:,}".format),
+    Column[PaperRow]("hit", lambda row: row.hit_rate, share),
+    Column[PaperRow]("pnl", lambda row: row.pnl, is_coloured=True),
+    Column[PaperRow]("unrealised", lambda row: row.unrealised if row.open else None, is_coloured=True),
+    Column[PaperRow]("fees", lambda row: row.fees),
+    Column[PaperRow]("funding", lambda row: row.funding),
+    Column[PaperRow]("turnover", lambda row: row.turnover, "{:,.0f}".format),
+    Column[PaperRow]("avg win", lambda row: row.average_win),
+    Column[PaperRow]("avg loss", lambda row: row.average_loss),
+    Column[PaperRow]("drawdown", lambda row: row.max_drawdown),
+    Column[PaperRow]("Sharpe", lambda row: row.sharpe, "{:.1f}".format),
+    Column[PaperRow]("in market", lambda row: row.exposure, share),
 )
 _NOTE = """<p class="dim">From paper accounts, in quote currency, after fees and funding. <b>pnl</b>: of closed positions.
 <b>unrealised</b>: what closing the open ones at the last price would leave, before the fee of that. <b>drawdown</b>: the
@@ -116,30 +86,5 @@ def _returns(closed: Iterable[ClosedPosition]) -> dict[str, list[float]]:
     return found
 
 
-def _table(name: str, rows: Sequence[PaperRow], columns: Sequence[_Column]) -> str:
-    heads = "".join(_head(column) for column in columns)
-    amount = AmountFormat(rows)
-    body = "".join(f"<tr>{''.join(_cell(column, row, amount) for column in columns)}</tr>" for row in rows)
-    return (
-        f'<div class="scroll bounded" tabindex="0" role="region" aria-label="{name}"><table class="sortable">'
-        f"<thead><tr>{heads}</tr></thead><tbody>{body}</tbody></table></div>"
-    )
-
-
-def _head(column: _Column) -> str:
-    kind = "ascending" if column in _NAMES else "descending"
-    name = ' class="name"' if column in _NAMES else ""
-    return f'<th scope="col"{name} data-first="{kind}"><button type="button">{column.head}</button></th>'
-
-
-def _cell(column: _Column, row: PaperRow, amount: AmountFormat) -> str:
-    value = column.value(row)
-    form: Callable[[Any], str] = column.form or amount
-    text = "-" if value is None else escape(form(value))
-    key = "" if value is None else escape(str(value))
-    if column is _NAMES[0]:
-        return f'<th scope="row" data-value="{key}">{text}</th>'
-    kind = ' class="name"' if column in _NAMES else ""
-    if column.is_coloured and not is_nothing(text):
-        kind = f' class="{"down" if text.startswith("-") else "up"}"'
-    return f'<td{kind} data-value="{key}">{text}</td>'
+def _table(name: str, rows: Sequence[PaperRow], columns: Sequence[Column[PaperRow]]) -> str:
+    return table(name, rows, columns, AmountFormat(rows))

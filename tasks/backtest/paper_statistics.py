@@ -84,14 +84,19 @@ class AmountFormat:
 
     def __init__(self, of: Iterable[PaperRow]) -> None:
         """Choose the decimals for these rows: at least 2, and at most 8."""
-        amounts = [abs(value) for row in of for value in (row.pnl, row.unrealised, row.fees, row.max_drawdown)]
-        largest = max(amounts, default=0.0)
-        self._decimals = min(8, max(2, 3 - math.floor(math.log10(largest)))) if largest else 2
+        amounts = (value for row in of for value in (row.pnl, row.unrealised, row.fees, row.max_drawdown))
+        self._decimals = amount_decimals(amounts)
 
     def __call__(self, amount: float) -> str:
         """Return an amount; what rounds to zero has no sign."""
         text = f"{amount:,.{self._decimals}f}"
         return text.removeprefix("-") if is_nothing(text) else text
+
+
+def amount_decimals(amounts: Iterable[float]) -> int:
+    """Return the decimals, 2 to 8, that show four digits of the largest of these."""
+    largest = max(map(abs, amounts), default=0.0)
+    return min(8, max(2, 3 - math.floor(math.log10(largest)))) if largest else 2
 
 
 def is_nothing(text: str) -> bool:

@@ -10,7 +10,7 @@ from rich.table import Table
 from rich.text import Text
 
 from tasks import configuration
-from tasks.backtest import BacktestResult, html_report, parallel
+from tasks.backtest import BacktestResult, html_document, html_report, parallel
 from tasks.backtest.paper_statistics import PaperRow
 from tasks.backtest.symbol_shard import refuse_unknown
 from tasks.cli import command_line, files, format_paper
@@ -95,7 +95,7 @@ def backtest(  # noqa: PLR0913 each argument is an option of the command line
     part = input_options.options(symbols, venue, begin, end, book_interval_ms)
     to_run = job(paths, chosen, part, audit=audit, watch=bool(html or returns))
     if html:
-        html_report.plotly()  # Better missed now than after the run.
+        html_document.plotly()  # Better missed now than after the run.
     report = CountingReport(warn, compares_files=len(paths) > 1)
     finished = run_job(to_run, processes, report)
     report.warn_of_refusals(paths)

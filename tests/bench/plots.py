@@ -5,19 +5,12 @@ from html import escape
 from pathlib import Path
 
 from plotly import graph_objects, io, subplots
-from plotly.offline import get_plotlyjs
 
+from tasks.backtest import html_document
 from tasks.backtest.charts import AXIS, LAYOUT
-from tasks.backtest.html_report import CONFIG, SCHEME, STYLE
 from tests.bench.results import Report
 from tests.bench.runs import RunUsage
 from tests.bench.table import Rows, about, sections
-
-_PAGE = """<!DOCTYPE html>
-<html lang="en"><head><meta charset="utf-8"><meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Benchmark</title><style>{style}</style><script>{library}</script></head>
-<body><main><h1>Benchmark</h1><p class="dim">{about}</p>{tables}{plots}</main><script>{scheme}</script></body></html>
-"""
 
 _COLOURS = ("#636efa", "#ef553b")
 #: As of the backtest's charts, but for their axes: here these are numbers.
@@ -36,14 +29,10 @@ def write(path: Path, report: Report) -> None:
 
 def html(report: Report) -> str:
     """Return the page."""
-    return _PAGE.format(
-        style=STYLE,
-        library=get_plotlyjs(),
-        about=escape(about(report)),
-        tables="".join(_table(title, rows) for title, rows in sections(report)),
-        plots="".join(_plot(figure) for figure in figures(report)),
-        scheme=SCHEME,
-    )
+    tables = "".join(_table(title, rows) for title, rows in sections(report))
+    plots = "".join(_plot(figure) for figure in figures(report))
+    body = f'<main><h1>Benchmark</h1><p class="dim">{escape(about(report))}</p>{tables}{plots}</main>'
+    return html_document.document(html_document.plotly(), "Benchmark", body)
 
 
 def _table(title: str, rows: Rows) -> str:
@@ -64,7 +53,7 @@ def _plot(figure: graph_objects.Figure) -> str:
     figure.update_layout({**_LAYOUT, "title": None, "margin": {"l": 60, "r": 10, "t": 40, "b": 70}, "legend.y": -0.2})
     figure.update_xaxes(AXIS)
     figure.update_yaxes(AXIS)
-    drawn = io.to_html(figure, config=CONFIG, full_html=False, include_plotlyjs=False)
+    drawn = io.to_html(figure, config=html_document.CONFIG, full_html=False, include_plotlyjs=False)
     area = f'<div class="scroll" tabindex="0" role="region" aria-label="Chart: {title}">'
     return f'<h2>{title}</h2>{area}<div class="chart wide">{drawn}</div></div>'
 
