@@ -30,6 +30,7 @@ __all__ = [
     "settings",
     "strategies",
     "strategy",
+    "sweep",
     "telemetry",
     "version",
     "why",
