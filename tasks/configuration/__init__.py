@@ -1,7 +1,7 @@
 """The configuration: which strategies run in which pool, with which parameters, and behind which gate; and its changes.
 
 Pure but for `registry`, which imports strategies, `named_strategies`, which asks it for their names, `import_path`, and
-`model.read`, which reads a file. Engine, ledger and commands use it.
+`toml_file` and `model.read`, which read a file. Engine, ledger and commands use it.
 """
 
 from tasks.configuration.model import Configuration, PoolConfiguration, StrategyConfiguration, check, read
@@ -26,4 +26,5 @@ __all__ = [
     "registry",
     "shadows",
     "stored",
+    "toml_file",
 ]

@@ -21,16 +21,14 @@
 The version names what strategies do, not how it is spread: partitions do not count.
 """
 
-import ast
 import hashlib
-import re
-import tomllib
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
+from tasks.configuration import toml_file
 from tasks.configuration.gate import OPEN, Gate
 from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
@@ -40,9 +38,6 @@ from tasks.settings import validation
 
 #: Before the name of a shadow, wherever it stands beside those of strategies.
 SHADOW = "shadow~"
-#: The name of a table as tomllib gives it, a tuple of keys; and a key that needs no quotes.
-_KEYS = re.compile(r"""\((?=['"]).*['"],?\)""")
-_BARE = re.compile(r"[\w-]+", re.ASCII)
 
 
 class SymbolConfiguration(BaseModel):
@@ -258,23 +253,6 @@ def check(tables: Any, what: str) -> Configuration:
 def read(path: Path) -> Configuration:
     """Read a strategies file. Raises SettingsError, one message with every fault."""
     try:
-        return check(tomllib.loads(path.read_text(encoding="utf-8")), str(path))
-    except OSError as error:
-        raise SettingsError(f"can't read the strategies file {path}: {error.strerror}") from None
-    except UnicodeDecodeError:
-        raise SettingsError(f"{path} is not TOML: it is not text in UTF-8") from None
-    except ValueError as error:
-        raise SettingsError(f"{path} is not TOML: {_where_first(str(error))}") from None
+        return check(toml_file.read(path, "strategies file"), str(path))
     except RecursionError:
         raise SettingsError(f"{path} is nested too deeply") from None
-
-
-def _where_first(said: str) -> str:
-    """Return tomllib's error with the place before it: `line 3, column 5: expected ']' at the end of ...`."""
-    said = _KEYS.sub(lambda keys: ".".join(map(_toml_key, ast.literal_eval(keys[0]))), said)
-    what, _, where = said.removesuffix(")").rpartition(" (at ")
-    return f"{where}: {what[0].lower()}{what[1:]}" if what else said
-
-
-def _toml_key(key: str) -> str:
-    return key if _BARE.fullmatch(key) else f'"{key}"'
