@@ -5,5 +5,19 @@ recordings.
 """
 
 from tasks.sweep.parameter_set import ParameterSet
+from tasks.sweep.sweep import Sweep, SweepPlan
 
-__all__ = ["ParameterSet", "parameter_set"]
+__all__ = [
+    "ParameterSet",
+    "Sweep",
+    "SweepPlan",
+    "bound_space",
+    "conditions",
+    "dimensions",
+    "optuna_search",
+    "parameter_set",
+    "parameter_space",
+    "set_check",
+    "sweep",
+    "sweep_file",
+]
