@@ -3,6 +3,7 @@
     RealtimeStrategiesError       anything below; commands print it as one line and exit with 1
     ├── SettingsError             the environment or a file has a value that can't be used
     ├── RecordingError            a recording is missing or is not one
+    ├── DatasetError              a dataset that was prepared for a sweep is missing or damaged
     ├── ServerUnavailableError    NATS or Redis is not there
     ├── NotStoredError            a stream did not take what was published to it
     ├── LedgerError               the ledger holds something else than was asked for
@@ -46,6 +47,10 @@ class SettingsError(RealtimeStrategiesError):
 
 class RecordingError(RealtimeStrategiesError):
     """The recording can't be read."""
+
+
+class DatasetError(RealtimeStrategiesError):
+    """The dataset can't be used."""
 
 
 class ServerUnavailableError(RealtimeStrategiesError):
