@@ -14,7 +14,9 @@
     gate.min_confidence = [0.6, 0.7]                             # names as `--set` takes them
     where = "levels > 5 or buy_ratio >= 3"                       # a condition, or a list of them
 
-Each `where` has to hold. `tasks.sweep.dimensions` says what a range without step and points is.
+Each `where` has to hold; its names are those of its table (`tasks.sweep.conditions` says what else it may have). A range
+without step and points is an interval in a random or Optuna search; a grid takes it for whole parameters only, with a step
+of 1. A step that does not reach `to` ends before it.
 """
 
 import difflib
