@@ -139,6 +139,13 @@ class Settings(BaseSettings):
     expected_returns_file: str = Field(
         "", description="what a backtest wrote with --returns, for the page to show beside the live figures"
     )
+    research_dir: str = Field(
+        "",
+        description="folder of the recordings that sweeps prepared; default: realtime-strategies/research in the cache",
+    )
+    research_cache_mib: int = Field(
+        10_240, ge=1, description="MiB that prepared recordings may take; the least recently used are removed"
+    )
     log_level: Annotated[Literal["DEBUG", "INFO", "WARNING", "ERROR"], BeforeValidator(values.upper)] = Field(
         "INFO", description="least severity that is logged"
     )
@@ -212,6 +219,14 @@ class Settings(BaseSettings):
     def ledger(self) -> str:
         """URL of the ledger."""
         return self.ledger_url or self.redis_url
+
+    @property
+    def research_path(self) -> Path:
+        """RESEARCH_DIR, or the folder in the user's cache."""
+        if self.research_dir:
+            return Path(self.research_dir)
+        cache = os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache")  # noqa: PTH111 raises without a home
+        return Path(cache) / "realtime-strategies" / "research"
 
     @property
     def celery_prefix(self) -> str:

@@ -14,6 +14,7 @@ __all__ = [
     "bound_space",
     "conditions",
     "dataset",
+    "dataset_cache",
     "dataset_folder",
     "dataset_reader",
     "dataset_writer",

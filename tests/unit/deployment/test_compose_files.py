@@ -34,6 +34,9 @@ FIXED = {
     "STRATEGIES_PATH",
     # A file that would have to be mounted: a file of one's own beside these sets both.
     "EXPECTED_RETURNS_FILE",
+    # A folder that would have to be mounted, likewise, and its bound.
+    "RESEARCH_DIR",
+    "RESEARCH_CACHE_MIB",
 }
 each_service = pytest.mark.parametrize("name", SERVICES)
 
