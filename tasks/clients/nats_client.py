@@ -5,18 +5,16 @@ import re
 import ssl
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager, suppress
-from importlib.util import find_spec
 from typing import Any
 
-import nkeys
-from nats.aio.client import Client, RawCredentials, Srv
+from nats.aio.client import Client, Srv
 from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, Error, SecureConnWantedError
 
+from tasks.clients.nats_options import address, login, tls
 from tasks.errors import ServerUnavailableError, SettingsError
 from tasks.settings import Settings, mask
-from tasks.settings.nats_url import NatsAddress
 
 #: What servers say, in lower case, of a login that they don't take.
 _REFUSALS = ("authorization violation", "authentication expired", "authentication revoked")
@@ -27,16 +25,11 @@ _UNWRITABLE = re.compile(r'permissions violation for publish to "(.+)"')
 #: They write these with a backslash before.
 _ESCAPED = re.compile(r'\\(["\\])')
 
-#: The text of a credentials file: a token, and the seed behind it.
-_CREDENTIALS = re.compile(
-    r"-----BEGIN NATS USER JWT-----\s+\S+\s+-----+END NATS USER JWT-----.*?"
-    r"-----BEGIN USER NKEY SEED-----\s+(\S+)\s+-----+END USER NKEY SEED-----",
-    re.DOTALL,
-)
-
 #: How long what is in flight may take, and how long the end of a connection that never stood.
 _CLOSE_S = 5.0
 _GIVE_UP_S = 0.2
+#: After how long a task that still runs is cancelled again.
+_CANCEL_S = 0.1
 #: How long a command waits for the server.
 CONNECT_S = 3.0
 
@@ -52,8 +45,8 @@ class NatsClient(Client):
         """Open nothing yet. Raises SettingsError: what the settings say of NATS can't be used."""
         super().__init__()
         self._settings = settings
-        self._address = _address(settings)
-        self._how = self._address.login | login(settings) | _tls(settings)
+        self._address = address(settings)
+        self._how = self._address.login | login(settings) | tls(settings)
         self._was_connected = False
         #: Subjects that this login was found not to be allowed to read, in lower case.
         self.unreadable: set[str] = set()
@@ -175,6 +168,7 @@ class NatsClient(Client):
         with suppress(AssertionError, RuntimeError, OSError, TimeoutError, Error):
             async with asyncio.timeout(_CLOSE_S if self._was_connected else _GIVE_UP_S):
                 await self._close_own()
+        await self._end_attempt()
 
     async def _close_own(self) -> None:
         try:
@@ -185,6 +179,18 @@ class NatsClient(Client):
             task = asyncio.current_task()
             if task is None or task.cancelling():
                 raise
+
+    async def _end_attempt(self) -> None:
+        """End an attempt to reconnect that goes on: one that has just got its connection can miss its cancellation."""
+        task = self._reconnection_task
+        if task is None or task.done() or task is asyncio.current_task():
+            return
+        while not task.done():
+            task.cancel()
+            await asyncio.wait([task], timeout=_CANCEL_S)
+        if self._transport is not None:
+            self._transport.close()  # type: ignore[no-untyped-call]  # nats-py's gap
+            await asyncio.sleep(0)
 
     async def _connect_to_server(self, s: Srv) -> None:
         """Called by nats-py at each attempt. After one that failed at the login, it leaves the connection open."""
@@ -243,53 +249,3 @@ def _refusal(error: Exception) -> str:
     if isinstance(error, SecureConnWantedError):
         return "offers no TLS (NATS_URL or NATS_TLS_CA asks for it)"
     return "refuses the login (NATS_URL, or the NATS_ settings of the login)" if _is_refused(str(error)) else ""
-
-
-def _address(settings: Settings) -> NatsAddress:
-    """Return the servers. Raises SettingsError: they can't be reached in the way that the settings require."""
-    address = NatsAddress.parse(settings.nats_url)
-    if address.over_websockets and find_spec("aiohttp") is None:
-        raise SettingsError("NATS_URL: ws:// and wss:// need aiohttp: pip install aiohttp")
-    if address.over_websockets and settings.nats_tls_name:
-        raise SettingsError("NATS_TLS_NAME: over wss:// the server's certificate must be for the host in NATS_URL")
-    return address
-
-
-def login(settings: Settings) -> dict[str, Any]:
-    """Return nats-py's options for the login; none where it stands in NATS_URL. Raises SettingsError."""
-    if settings.nats_credentials:
-        text = settings.nats_credentials
-        # What nats-py can't read of them, it looks for endlessly, or fails on in a task of its own.
-        found = _CREDENTIALS.search(text)
-        if not found or not _is_seed(found[1]):
-            raise SettingsError(
-                "NATS_CREDENTIALS: not the text of a credentials file (NATS_CREDENTIALS_FILE takes its path)"
-            )
-        return {"user_credentials": RawCredentials(text)}
-    if settings.nats_nkey:
-        if not _is_seed(settings.nats_nkey):
-            raise SettingsError("NATS_NKEY: not the seed of an nkey (NATS_NKEY_FILE takes its path)")
-        return {"nkeys_seed_str": settings.nats_nkey}
-    if settings.nats_token:
-        return {"token": settings.nats_token}
-    return {"user": settings.nats_user, "password": settings.nats_password} if settings.nats_user else {}
-
-
-def _is_seed(text: str) -> bool:
-    try:
-        nkeys.from_seed(bytearray(text.strip(), "ascii"))
-    except (nkeys.NkeysError, ValueError):
-        return False
-    return True
-
-
-def _tls(settings: Settings) -> dict[str, Any]:
-    """Return nats-py's options for TLS. Raises SettingsError: a file can't be used."""
-    name = {"tls_hostname": settings.nats_tls_name} if settings.nats_tls_name else {}
-    try:
-        context = ssl.create_default_context(cafile=settings.nats_tls_ca or None)
-        if settings.nats_tls_cert:
-            context.load_cert_chain(settings.nats_tls_cert, settings.nats_tls_key)
-    except (OSError, ValueError) as error:
-        raise SettingsError(f"NATS_TLS_CA, NATS_TLS_CERT, NATS_TLS_KEY: can't be used: {error}") from None
-    return {"tls": context, **name}

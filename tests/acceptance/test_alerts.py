@@ -20,12 +20,14 @@ from tests.support.needs import missing
 from tests.support.stacks.pipeline import running
 from tests.support.waiting import wait_for
 
-RULES = ROOT / "compose" / "observability" / "rules.yaml"
+SHIPPED = ROOT / "compose" / "observability"
 _SECONDS = {"s": 1, "m": 60, "h": 3600}
 
 
 def faster(rules: dict[str, Any], times: int) -> dict[str, Any]:
     """Return the rules with every `for` so many times shorter, and without intervals of their own."""
+    if times == 1:
+        return rules
     for group in rules["groups"]:
         group.pop("interval", None)
         for rule in group["rules"]:
@@ -36,7 +38,7 @@ def faster(rules: dict[str, Any], times: int) -> dict[str, Any]:
 
 
 class Prometheus:
-    """Debian's, with a configuration and data of its own."""
+    """Debian's, with the shipped configuration, at other addresses and so many times faster, and data of its own."""
 
     def __init__(self, stack: Stack, times: int) -> None:
         program = shutil.which("prometheus")
@@ -44,17 +46,24 @@ class Prometheus:
             missing("there is no prometheus here: Debian has it in the package prometheus")
         directory = stack.instance.directory / "prometheus"
         directory.mkdir()
-        (directory / "rules.yaml").write_text(yaml.safe_dump(faster(yaml.safe_load(RULES.read_text()), times)))
-        interval = f"{10_000 // times}ms"
+        rules = faster(yaml.safe_load((SHIPPED / "rules.yaml").read_text()), times)
+        (directory / "rules.yaml").write_text(yaml.safe_dump(rules))
+        configuration = yaml.safe_load((SHIPPED / "prometheus.yaml").read_text())
         targets = {"ingest": [stack.http_port], "worker": stack.worker_ports}
-        configuration = {
-            "global": {"scrape_interval": interval, "scrape_timeout": interval, "evaluation_interval": interval},
-            "rule_files": ["rules.yaml"],
-            "scrape_configs": [
-                {"job_name": job, "static_configs": [{"targets": [f"{HOST}:{port}" for port in ports]}]}
-                for job, ports in targets.items()
-            ],
-        }
+        configuration["scrape_configs"] = [
+            {"static_configs": [{"targets": [f"{HOST}:{port}" for port in targets[job["job_name"]]]}]}
+            | {name: job[name] for name in ("job_name", "scrape_interval") if name in job}
+            for job in configuration["scrape_configs"]
+        ]
+        if times > 1:
+            for job in configuration["scrape_configs"]:
+                job.pop("scrape_interval", None)
+            interval = f"{10_000 // times}ms"
+            configuration["global"] = {
+                "scrape_interval": interval,
+                "scrape_timeout": interval,
+                "evaluation_interval": interval,
+            }
         (directory / "prometheus.yaml").write_text(yaml.safe_dump(configuration))
         address = f"{HOST}:{free_port()}"
         arguments = [
@@ -119,6 +128,20 @@ def the_feed(stack: Stack) -> Process:
     return next(process for process in stack.instance.processes if process.name == "feed")
 
 
+def kill_the_only_worker_of_a_queue(stack: Stack) -> None:
+    """Have another worker serve all queues but one, and when ingest knows that, kill the one that serves them all."""
+    other, one = stack.workers
+    stack.instance.stop(other)
+    other.restart_as([word.replace("trade,", "") for word in other.command])
+    stack.instance.start_again(other)
+    wait_for(lambda: stack.known_workers() == 2, "the other worker")
+    stack.instance.kill(one)
+
+
+def start_it_again(stack: Stack) -> None:
+    stack.instance.start_again(stack.workers[1])
+
+
 #: When times are shorter: longer than a loaded machine is seen to hold a feed up.
 QUIET_S = 5
 FEED = Fault(
@@ -130,19 +153,23 @@ NATS = Fault("NatsAway", lambda stack: stack.instance.kill(stack.nats), start_na
 REDIS = Fault("RedisAway", lambda stack: stack.instance.kill(stack.redis), start_redis_again)
 STOPPED = Fault("NoWorkers", stop_workers, start_workers)
 KILLED = Fault("NoWorkers", kill_workers, start_workers)
+UNSERVED = Fault("QueueUnserved", kill_the_only_worker_of_a_queue, start_it_again)
 
 
 @pytest.mark.parametrize(
-    ("times", "faults"),
+    ("workers", "times", "faults"),
     [
-        pytest.param(20, (FEED, STOPPED, NATS, REDIS), id="twenty times faster"),
-        pytest.param(1, (FEED, NATS, REDIS), id="in real time", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
-        pytest.param(20, (KILLED,), id="killed workers", marks=pytest.mark.slow),
+        pytest.param(1, 20, (FEED, STOPPED, NATS, REDIS), id="twenty times faster"),
+        pytest.param(1, 1, (FEED, NATS, REDIS), id="as shipped", marks=[pytest.mark.slow, pytest.mark.timeout(600)]),
+        pytest.param(2, 1, (UNSERVED,), id="a queue that nobody serves", marks=pytest.mark.slow),
+        pytest.param(1, 20, (KILLED,), id="killed workers", marks=pytest.mark.slow),
     ],
 )
-def test_a_part_that_stops_raises_its_alert_until_it_is_back(times: int, faults: tuple[Fault, ...], capsys):
+def test_a_part_that_stops_raises_its_alert_until_it_is_back(
+    workers: int, times: int, faults: tuple[Fault, ...], capsys
+):
     environment = {"FEED_QUIET_S": str(QUIET_S)} if times > 1 else {}
-    with running(Plan(1, "solo", environment=environment)) as stack:
+    with running(Plan(workers, "solo", environment=environment)) as stack:
         prometheus = Prometheus(stack, times)
         stack.start_feed(["simulate"])
         wait_for(lambda: prometheus.value('min(up{job=~"ingest|worker"}) * sum(ingest_events_total)'), "a scrape")

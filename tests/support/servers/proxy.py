@@ -13,13 +13,14 @@ connections.
 
 import asyncio
 import math
-import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from contextlib import suppress
-from typing import Self
+from typing import Any, Self
+from weakref import WeakSet
 
-from compose.local.servers import HOST
+from tests.support.feeds import cancelled
+from tests.support.servers.tcp import tcp_connection, tcp_server
 
 _POLL_S = 0.01
 _READ_BYTES = 64 * 1024
@@ -37,10 +38,10 @@ class Proxy:
         self.latency_s = 0.0
         self.bytes_per_s = math.inf
         self.silent = self.mute = False
-        self.port = 0
+        self.port = self.accepted = 0
         self._target = port
         self._loop = asyncio.new_event_loop()
-        self._writers: set[asyncio.StreamWriter] = set()
+        self._writers: WeakSet[asyncio.StreamWriter] = WeakSet()
         self._up = threading.Event()
         self._stop = asyncio.Event()
         self._thread = threading.Thread(target=self._loop.run_until_complete, args=(self._serve(),), daemon=True)
@@ -67,51 +68,21 @@ class Proxy:
             writer.transport.abort()
 
     async def _serve(self) -> None:
-        server = await asyncio.start_server(self._connect, HOST, 0)
-        self.port = server.sockets[0].getsockname()[1]
-        self._up.set()
-        await self._stop.wait()
-        server.close()
-        self._abort()
-        others = asyncio.all_tasks() - {asyncio.current_task()}
-        for task in others:
-            task.cancel()
-        await asyncio.gather(*others, return_exceptions=True)
+        async with tcp_server(self._connect) as self.port:
+            self._up.set()
+            await self._stop.wait()
 
     async def _connect(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.accepted += 1
         self._writers.add(writer)
-        pumps = []
-        try:
-            there, back = await self._open()
+        # Where nobody listens behind us, there is nobody before us either.
+        async with tcp_connection(self._target, receive_buffer_bytes=_BUFFER_BYTES) as (there, back):
             self._writers.add(back)
-            ways = (
+            await _first_of(
                 self._pump(reader, back, lambda: self.silent),
                 self._pump(there, writer, lambda: self.silent or self.mute),
             )
-            pumps = [asyncio.create_task(each) for each in ways]
-            await asyncio.wait(pumps, return_when=asyncio.FIRST_COMPLETED)
-        except OSError:
-            pass  # nobody listens behind us, so there is nobody before us either
-        finally:
-            for pump in pumps:
-                pump.cancel()
-            self._drop(writer, *([back] if pumps else []))
-
-    async def _open(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        target = socket.socket()
-        target.setblocking(False)  # noqa: FBT003 the standard library's signature
-        target.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _BUFFER_BYTES)
-        try:
-            await self._loop.sock_connect(target, (HOST, self._target))
-        except OSError:
-            target.close()
-            raise
-        return await asyncio.open_connection(sock=target)
-
-    def _drop(self, *writers: asyncio.StreamWriter) -> None:
-        for writer in writers:
-            self._writers.discard(writer)
-            writer.transport.abort()
+        writer.transport.abort()
 
     async def _pump(
         self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter, is_held: Callable[[], bool]
@@ -125,7 +96,7 @@ class Proxy:
                 await line.put((self._loop.time() + self.latency_s, b""))
                 await carrying
         finally:
-            carrying.cancel()
+            await cancelled(carrying)
 
     async def _carry(
         self, line: "asyncio.Queue[tuple[float, bytes]]", writer: asyncio.StreamWriter, is_held: Callable[[], bool]
@@ -141,3 +112,13 @@ class Proxy:
                 writer.write(data)
                 await writer.drain()
                 await asyncio.sleep(len(data) / self.bytes_per_s)
+
+
+async def _first_of(*ways: Coroutine[Any, Any, None]) -> None:
+    """Run them until one ends, and cancel the others."""
+    tasks = [asyncio.create_task(each) for each in ways]
+    try:
+        await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
+    finally:
+        for task in tasks:
+            await cancelled(task)

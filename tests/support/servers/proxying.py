@@ -1,8 +1,10 @@
-"""What the proxies of tests share: a server on this machine whose connections end with it, and the passing on of bytes."""
+"""What the proxies of tests share: where a client wants to is asked for first, then bytes are passed on."""
 
 import asyncio
 from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import asynccontextmanager
+
+from tests.support.servers.tcp import pass_on, tcp_connection, tcp_server
 
 #: Called with each client; returns the port of this machine that it is to reach, or nothing where it is refused.
 Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[int | None]]
@@ -11,37 +13,13 @@ Greet = Callable[[asyncio.StreamReader, asyncio.StreamWriter], Awaitable[int | N
 @asynccontextmanager
 async def proxying(greet: Greet, connected: bytes = b"") -> AsyncIterator[str]:
     """Yield host and port of a proxy that says `connected` once a client has reached where it wants to."""
-    writers: list[asyncio.StreamWriter] = []
-    tasks: list[asyncio.Task[None]] = []
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        writers.append(writer)
-        with suppress(OSError, asyncio.IncompleteReadError):
-            port = await greet(reader, writer)
-            if port is None:
-                writer.close()
-                return
-            there, back = await asyncio.open_connection("127.0.0.1", port)
-            writers.append(back)
+        if (port := await greet(reader, writer)) is None:
+            return
+        async with tcp_connection(port) as (there, back):
             writer.write(connected)
-            await asyncio.gather(_pump(reader, back), _pump(there, writer))
+            await asyncio.gather(pass_on(reader, back), pass_on(there, writer))
 
-    def on_connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        tasks.append(asyncio.create_task(serve(reader, writer)))
-
-    server = await asyncio.start_server(on_connect, "127.0.0.1", 0)
-    host, port = server.sockets[0].getsockname()
-    try:
-        yield f"{host}:{port}"
-    finally:
-        server.close()
-        for writer in writers:
-            writer.transport.abort()
-        await asyncio.gather(*tasks, return_exceptions=True)
-
-
-async def _pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-    while data := await reader.read(65_536):
-        writer.write(data)
-        await writer.drain()
-    writer.close()
+    async with tcp_server(serve) as port:
+        yield f"127.0.0.1:{port}"

@@ -4,10 +4,11 @@ import asyncio
 import json
 import os
 from collections.abc import Iterable, MutableMapping
-from contextlib import asynccontextmanager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from structlog.testing import capture_logs
@@ -24,6 +25,7 @@ from tasks.frames import model
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import Settings
 from tests.support.feeds import Listener, cancelled, envelope, listening, text, trade, until, write_recording
+from tests.support.servers.proxy import Proxy
 from tests.support.starting import start
 from tests.support.waiting import HANGS_S
 
@@ -46,48 +48,6 @@ def warnings(entries: Iterable[MutableMapping[str, Any]]) -> list[MutableMapping
 
 def _more_than(listener: Listener, count: int) -> bool:
     return len(listener.messages) > count
-
-
-class Proxy:
-    """Stands between a client and a server, and can cut every line."""
-
-    def __init__(self, url: str) -> None:
-        self._host, self._port = url.removeprefix("nats://").split(":")
-        self._writers: list[asyncio.StreamWriter] = []
-        self.url = ""
-        self.accepted = 0
-
-    @asynccontextmanager
-    async def open(self):
-        server = await asyncio.start_server(self._accept, "127.0.0.1", 0)
-        self.url = f"nats://127.0.0.1:{server.sockets[0].getsockname()[1]}"
-        try:
-            yield self
-        finally:
-            self.cut()
-            server.close()
-            await server.wait_closed()
-
-    async def _accept(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        self.accepted += 1
-        there, back = await asyncio.open_connection(self._host, int(self._port))
-        self._writers += [writer, back]
-        await asyncio.gather(self._pump(reader, back), self._pump(there, writer))
-
-    async def _pump(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
-        try:
-            while data := await reader.read(4096):
-                writer.write(data)
-                await writer.drain()
-        except OSError:
-            pass
-        finally:
-            writer.close()
-
-    def cut(self) -> None:
-        for writer in self._writers:
-            writer.transport.abort()
-        self._writers.clear()
 
 
 async def test_a_simulation_publishes_on_its_subjects_and_ends_after_its_seconds(nats_url):
@@ -204,16 +164,18 @@ async def test_a_replay_waits_while_ingest_is_full_and_while_it_is_gone(nats_url
 async def test_a_cut_connection_loses_no_line_of_a_replay(nats_url, tmp_path):
     lines = recording(tmp_path / "some.jsonl", 40 * CHUNK_LINES)
 
-    async with Proxy(nats_url).open() as proxy, listening(nats_url) as listener:
-        task = asyncio.create_task(never_past(Settings(nats_url=proxy.url), tmp_path / "some.jsonl"))
-        for count in (2000, 6000):
-            await until(partial(_more_than, listener, count), "some of the lines")
-            proxy.cut()
-        await asyncio.wait_for(task, HANGS_S)
-        await until(lambda: lines[-1] in listener.frames, "the last line")
-        assert proxy.accepted == 3
-        # Repeats are fine: ingest drops them. What ingest keeps is every line, in order.
-        assert list(dict.fromkeys(listener.frames)) == lines
+    with Proxy(urlsplit(nats_url).port or 0) as proxy:
+        async with listening(nats_url) as listener:
+            settings = Settings(nats_url=f"nats://127.0.0.1:{proxy.port}")
+            task = asyncio.create_task(never_past(settings, tmp_path / "some.jsonl"))
+            for count in (2000, 6000):
+                await until(partial(_more_than, listener, count), "some of the lines")
+                proxy.cut()
+            await asyncio.wait_for(task, HANGS_S)
+            await until(lambda: lines[-1] in listener.frames, "the last line")
+    assert proxy.accepted == 3
+    # Repeats are fine: ingest drops them. What ingest keeps is every line, in order.
+    assert list(dict.fromkeys(listener.frames)) == lines
 
 
 async def test_a_feed_waits_for_nats_with_one_warning_that_says_where_it_looked():

@@ -21,6 +21,7 @@ from tests.support.servers.connect_proxy import connect_proxy
 from tests.support.servers.diff_exchange import Answer, DiffExchange, broken, fresh, not_served, too_often, unavailable
 from tests.support.servers.nats_logins import Certificates
 from tests.support.servers.socks import socks
+from tests.support.servers.tcp import tcp_server
 
 FAR = "http://exchange.example"
 
@@ -89,10 +90,8 @@ async def test_tls_goes_through_the_proxy_to_the_exchange(certificates: Certific
     async def answer(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         answered.append(await reader.readline())
         writer.write(b"hello\n")
-        writer.close()
 
-    async with connect_proxy([]) as address, await asyncio.start_server(answer, "127.0.0.1", 0, ssl=context) as server:
-        port = server.sockets[0].getsockname()[1]
+    async with connect_proxy([]) as address, tcp_server(answer, context) as port:
         tunnel = TunnelClient(parse_proxy(f"http://{address}"))
         stream = await tunnel.connect("127.0.0.1", port, ssl_options=trusted)
         await stream.write(b"hi\n")

@@ -2,6 +2,7 @@
 
 import asyncio
 from collections.abc import Callable
+from contextlib import suppress
 
 import pytest
 
@@ -88,6 +89,21 @@ async def test_a_client_that_reconnects_is_closed_without_an_error():
     client = await reconnecting()
     await client.close()
     assert client.is_closed
+
+
+async def test_an_attempt_that_misses_that_it_was_cancelled_ends_with_its_client():
+    """Python 3.11's `wait_for` drops the cancellation where what it waits for, a connection, has just been made."""
+
+    async def attempt() -> None:
+        with suppress(asyncio.CancelledError):
+            await asyncio.Event().wait()
+        await asyncio.Event().wait()
+
+    client = await reconnecting()
+    client._reconnection_task = asyncio.create_task(attempt())
+    await asyncio.sleep(0)
+    await client.close()
+    assert client._reconnection_task.done()
 
 
 async def test_who_is_cancelled_while_it_closes_a_client_ends():
