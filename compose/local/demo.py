@@ -2,6 +2,7 @@
 
 import asyncio
 import os
+import shlex
 import signal
 import time
 from collections.abc import Callable, Sequence
@@ -21,8 +22,9 @@ from compose.local.servers import HOST, free_port
 from compose.local.stack import Plan, Stack
 from tasks.clients.nats_client import NatsClient
 from tasks.ledger import summary
+from tasks.settings import load
 
-#: What `./run tasks` needs to reach the demo.
+#: What `./run tasks` needs to reach the demo, beside a strategies file of one's own.
 _REACHED_BY = ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")
 #: Killed and started again, Redis has what it had a second before; and it refuses before the machine's memory is full.
 _REDIS_OPTIONS = ("--appendonly", "yes", "--maxmemory", "2gb")
@@ -133,6 +135,12 @@ def run(request: Request, screen: Screen) -> int:
         return _run(request, screen, instance, at_once)
 
 
+def _reached_by(stack: Stack) -> dict[str, str]:
+    """Return the environment under which other commands see the same pipeline."""
+    own = {"STRATEGIES_FILE": str(load().strategies_file.resolve())} if os.environ.get("STRATEGIES_FILE") else {}
+    return {name: stack.environment[name] for name in _REACHED_BY} | own
+
+
 def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) -> int:
     screen.say("Starting NATS, Valkey, ingest, workers and Flower ...")
     # Chosen first, so that the page knows where Flower will be.
@@ -151,7 +159,7 @@ def _run(request: Request, screen: Screen, instance: Instance, at_once: AtOnce) 
             "NATS": f"{stack.nats_url}  (signals on signals.>)",
             "Redis": stack.redis_url,
             "logs": f"{os.path.relpath(instance.directory)}/*.log",
-            "env": " ".join(f"{name}={stack.environment[name]}" for name in _REACHED_BY),
+            "env": " ".join(f"{name}={shlex.quote(value)}" for name, value in _reached_by(stack).items()),
         }
     )
     started_s = time.monotonic()

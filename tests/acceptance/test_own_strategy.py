@@ -62,6 +62,8 @@ def test_the_demo_and_its_workers_run_strategies_of_the_current_folder(folder: P
     demo = ("-m", "compose.local", "demo", "--workers", "1", "--pool", "solo", "--json")
     ran = run(folder, *demo, "--partitions", "2", "--feed", str(opening), "--speed", "max")
     assert ran.returncode == 0, ran.stderr
+    # So that the commands that reach it judge it by the same file.
+    assert f" STRATEGIES_FILE={folder}/mine.toml\n" in ran.stderr
     summary = json.loads(ran.stdout)
     assert summary["signals"]["jump"] > 0
     assert summary["errors"]["broken"] > 0
