@@ -141,7 +141,14 @@ def ledger(facts: LedgerFacts, chosen: Configuration | None, namespace: str) -> 
         yield Finding("warning", "dead letters", says, "`./run tasks deadletters list` says why")
     else:
         yield Finding("ok", "dead letters", "none")
-    yield from workers(facts.workers, pools)
+    for finding in workers(facts.workers, pools):
+        # Of the queues that are in force ingest itself tells; those of another file hold nothing.
+        if finding.name != "queue_unserved" or not _is_of_another_file(facts, chosen):
+            yield finding
+
+
+def _is_of_another_file(facts: LedgerFacts, chosen: Configuration | None) -> bool:
+    return chosen is not None and facts.version not in {"", chosen.version} and facts.file_version != chosen.version
 
 
 def _version_in_use(facts: LedgerFacts, chosen: Configuration) -> Iterator[Finding]:

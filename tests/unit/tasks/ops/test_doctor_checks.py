@@ -140,6 +140,11 @@ def test_a_queue_holds_our_tasks_only_and_not_more_than_there_are_lanes(facts, e
         (ledger_facts(worker("a", "1.0", 1.5)), [("warning", "worker a is 1.5 s ahead of")]),
         (ledger_facts(worker("a", "1.0", 0.0, "depth")), [("warning", "queue trade: no worker listens to it")]),
         (ledger_facts(worker("a", "1.0", 0.0, "depth"), worker("b", "1.0", 0.0, "trade")), []),
+        # Another file's pools are not those that ingest sends to: it tells of its own.
+        (
+            ledger_facts(worker("a", "1.0", 0.0, "depth"), version="v", file_version="v"),
+            [("warning", "version v is in force, not the file's")],
+        ),
     ],
 )
 def test_the_ledger_says_who_works_and_what_was_left_behind(facts, expected):
