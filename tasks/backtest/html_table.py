@@ -20,6 +20,8 @@ class Column(NamedTuple, Generic[Row]):
     is_coloured: bool = False
     #: Whether it is text, sorted from A on.
     is_name: bool = False
+    #: Whether its text is long, and may be broken into lines.
+    is_long: bool = False
 
 
 def share(value: float) -> str:
@@ -52,7 +54,7 @@ def _cell(at: int, column: Column[Row], row: Row, amount: Callable[[float], str]
     key = "" if value is None else escape(str(value))
     if at == 0:
         return f'<th scope="row" data-value="{key}">{text}</th>'
-    kind = ' class="name"' if column.is_name else ""
+    kind = ' class="name long"' if column.is_long else ' class="name"' if column.is_name else ""
     if column.is_coloured and not is_nothing(text):
         kind = f' class="{"down" if text.startswith("-") else "up"}"'
     return f'<td{kind} data-value="{key}">{text}</td>'

@@ -21,6 +21,7 @@ __all__ = [
     "dimensions",
     "event_files",
     "optuna_search",
+    "page",
     "parameter_set",
     "parameter_space",
     "set_check",

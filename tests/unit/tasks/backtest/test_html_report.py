@@ -2,7 +2,6 @@
 
 import re
 import sys
-from html.parser import HTMLParser
 from pathlib import Path
 
 import msgspec
@@ -19,20 +18,10 @@ from tasks.scoring.forward_returns import Prices, SignalRow
 from tasks.scoring.prices import PriceHistory
 from tests.support.events import TIME_MS, book, trade
 from tests.support.market import SIGNALS, SYMBOLS, configuration, write_market
+from tests.support.pages.references import References
 from tests.support.strategies.positions import closed
 
 EVIL = "</script><img src=https://evil.example>"
-
-
-class References(HTMLParser):
-    """Everything that a browser would fetch."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.found: list[str | None] = []
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:  # noqa: ARG002 the base's name
-        self.found += [value for name, value in attrs if name in {"src", "href", "srcset", "data"}]
 
 
 def content(path: Path) -> ReportContent:
