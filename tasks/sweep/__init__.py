@@ -17,6 +17,7 @@ __all__ = [
     "dataset_cache",
     "dataset_folder",
     "dataset_reader",
+    "dataset_upload",
     "dataset_writer",
     "dimensions",
     "event_files",

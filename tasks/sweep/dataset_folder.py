@@ -30,7 +30,11 @@ def dataset_path(directory: Path, key: str) -> Path:
 
 def read_index(directory: Path, key: str) -> Dataset:
     """Return the index of a dataset. Raises DatasetError: there is none."""
-    path = dataset_path(directory, key) / INDEX
+    return read_index_file(dataset_path(directory, key) / INDEX)
+
+
+def read_index_file(path: Path) -> Dataset:
+    """Return the index that is in a file. Raises DatasetError."""
     try:
         return unpack_index(path.read_bytes())
     except OSError as error:
@@ -117,9 +121,10 @@ def publish(folder: Path, directory: Path, dataset: Dataset) -> None:
 
 
 def _mend(folder: Path, target: Path, dataset: Dataset) -> None:
-    """Put files in place of those of an incomplete dataset, the index last. Raises OSError."""
+    """Put what there is into an incomplete dataset, the index last. Raises OSError."""
     for name in (*(each.file for each in dataset.files), INDEX):
-        (folder / name).replace(target / name)
+        if (folder / name).exists():
+            (folder / name).replace(target / name)
 
 
 def remove_leftovers(directory: Path) -> None:
