@@ -45,9 +45,14 @@ def list_strategies() -> None:
         found = registry.find(name)
         runs_in = [pool_name for pool_name, pool in pools.items() if name in pool.strategies]
         runs_in += [f"{pool_name} (shadow)" for pool_name, pool in pools.items() if name in pool.shadow]
-        summary = (inspect.getdoc(found) or "").partition("\n")[0]
+        summary = _docstring(found).partition("\n")[0]
         table.add_row(Text(name, "bold"), ", ".join(runs_in) or "none", ", ".join(kinds_of(found)), summary)
     command_line.print_table(out, table)
+
+
+def _docstring(strategy: type[AnyStrategy]) -> str:
+    """Return its own: that of `Strategy`, which Python would give for it, tells how to write one."""
+    return inspect.cleandoc(strategy.__doc__ or "")
 
 
 def _find(name: str) -> type[AnyStrategy]:
@@ -66,7 +71,7 @@ def describe(name: Name) -> None:
     Example: ./run tasks strategies describe iceberg
     """
     found = _find(name)
-    out.print(inspect.getdoc(found) or "It has no docstring.")
+    out.print(_docstring(found) or "It has no docstring.")
     out.print()
     events = command_line.table("kind of event", "goes to")
     for kind, methods in methods_of(found).items():
