@@ -39,6 +39,7 @@ broker_transport_options = {
     **_socket,
     **_sentinels(_broker),
     "global_keyprefix": _settings.celery_prefix,
+    "queue_order_strategy": "tasks.clients.queue_order:LiveFirst",
     # One Redis list a queue, instead of four for priorities that nobody uses.
     "priority_steps": [0],
     # No list of what is not acknowledged: it takes two round trips a task, and nothing here relies on it.

@@ -36,7 +36,9 @@ _check_settings()
 for _name in ("broker_url", "broker_read_url", "broker_write_url", "result_backend"):
     setattr(CelerySettings, _name, _by_configuration(_name))
 # The loader and the fix-ups are named so that no variable of the environment does.
-app = Celery("tasks", include=["tasks.worker.task"], loader="celery.loaders.app:AppLoader", fixups=[])
+app = Celery(
+    "tasks", include=["tasks.worker.task", "tasks.worker.research"], loader="celery.loaders.app:AppLoader", fixups=[]
+)
 app.config_from_object("celeryconfig")
 
 

@@ -28,6 +28,7 @@ __all__ = [
     "state_seed",
     "states",
     "strategies",
+    "sweep",
     "time_arguments",
     "why",
 ]

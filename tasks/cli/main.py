@@ -25,6 +25,7 @@ from tasks.cli.signals import app as signals_app
 from tasks.cli.state_seed import app as state_seed_app
 from tasks.cli.states import app as state_app
 from tasks.cli.strategies import app as strategies_app
+from tasks.cli.sweep.commands import app as sweep_app
 from tasks.cli.why import app as why_app
 from tasks.clients.redis_client import FAILED
 from tasks.engine.signal_message import SignalMessage
@@ -39,6 +40,7 @@ app = command_line.top(
 )
 config_app = typer.Typer(help="The settings in force.", no_args_is_help=True)
 app.add_typer(backtest_app)
+app.add_typer(sweep_app)
 app.add_typer(export_app, name="export")
 app.add_typer(deadletters_app, name="deadletters")
 state_app.add_typer(state_seed_app)

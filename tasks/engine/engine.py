@@ -5,7 +5,7 @@
 Nothing here opens a socket, asks a clock or keeps anything from one call to the next but how things are called.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import lru_cache
 from itertools import chain
 from typing import NamedTuple, Protocol
@@ -105,7 +105,7 @@ class BatchRun:
         self._applied = self._repeats = self._gaps = 0
         self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
-    def finish(self, events: Sequence[AnyEvent]) -> Outcome:
+    def finish(self, events: Iterable[AnyEvent]) -> Outcome:
         """Run the strategies on every event; return the outcome. Raises NewerStateError and what is fatal."""
         for event in events:
             self._take(event)

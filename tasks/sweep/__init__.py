@@ -1,7 +1,9 @@
 """Sweeps: many parameter sets of strategies over the same recordings, on workers or in processes of this machine.
 
-Only the commands, the workers' research task and notebooks use it. It knows the backtest's engine, paper accounts and
-recordings.
+    Sweep (space) ──► parameter sets ─┐
+    recordings ──► datasets ──────────┴─► WorkPlan ──► blocks ──► SweepRun ──► executor: slices ──► results ──► rows
+
+Only the command, the workers' research task and notebooks use it. It knows the engine, paper accounts and recordings.
 """
 
 from tasks.sweep.parameter_set import ParameterSet
@@ -11,21 +13,21 @@ __all__ = [
     "ParameterSet",
     "Sweep",
     "SweepPlan",
-    "bound_space",
-    "conditions",
-    "dataset",
-    "dataset_cache",
-    "dataset_folder",
-    "dataset_reader",
-    "dataset_upload",
-    "dataset_writer",
-    "dimensions",
-    "event_files",
-    "optuna_search",
+    "block",
+    "celery_executor",
+    "datasets",
+    "figures",
+    "local_executor",
     "page",
     "parameter_set",
-    "parameter_space",
-    "set_check",
+    "results",
+    "slice_run",
+    "slice_task",
+    "space",
+    "store",
     "sweep",
-    "sweep_file",
+    "sweep_run",
+    "variants",
+    "walk_forward",
+    "work_plan",
 ]

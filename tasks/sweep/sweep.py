@@ -6,11 +6,11 @@ from typing import Literal, NamedTuple, Self
 
 from tasks.configuration import Configuration, registry
 from tasks.errors import SettingsError
-from tasks.sweep import sweep_file
-from tasks.sweep.bound_space import BoundSpace, bind
-from tasks.sweep.optuna_search import OptunaSearch
 from tasks.sweep.parameter_set import ParameterSet
-from tasks.sweep.sweep_file import SweepFile
+from tasks.sweep.space import sweep_file
+from tasks.sweep.space.bound_space import BoundSpace, bind
+from tasks.sweep.space.optuna_search import OptunaSearch
+from tasks.sweep.space.sweep_file import SweepFile
 
 #: A grid of more sets, before conditions, is refused unless it is allowed.
 MAX_SETS = 1_000_000

@@ -11,6 +11,7 @@ __all__ = [
     "fork_safe_loop",
     "health",
     "refused_by_redis",
+    "research",
     "result_backend",
     "run_guard",
     "run_note",

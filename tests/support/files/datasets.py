@@ -10,7 +10,7 @@ from tasks.frames.model import RefusedFrame, SkippedFrame
 from tasks.frames.plausibility import FrameReader
 from tasks.history import recordings
 from tasks.history.input_options import ALL, InputOptions
-from tasks.sweep.dataset import Dataset, SymbolEvents
+from tasks.sweep.datasets.dataset import Dataset, SymbolEvents
 
 RECORDING = ROOT / "tests/data/recording.jsonl.gz"
 

@@ -6,7 +6,8 @@ import pytest
 
 from tasks.configuration import Configuration
 from tasks.errors import SettingsError
-from tasks.sweep import ParameterSet, Sweep, sweep_file
+from tasks.sweep import ParameterSet, Sweep
+from tasks.sweep.space import sweep_file
 
 CROSSING = "tests.support.strategies.crossing:Crossing"
 CONFIGURATION = Configuration.model_validate(

@@ -1,0 +1,62 @@
+"""A slice as a Celery task: what it carries, and where its answer stands in Redis.
+
+The answer is kept for an hour under the hash of what the task carries. So a task that comes twice is run once.
+"""
+
+import hashlib
+from typing import Any
+
+import msgspec
+
+from tasks.sweep.block import Block
+from tasks.sweep.slice_run import BlockState
+
+#: The control command that asks a worker whether it can run slices.
+CONTROL_COMMAND = "research"
+ANSWER_EXPIRES_S = 3_600
+
+
+class SliceRequest(msgspec.Struct, array_like=True):
+    """What a task carries."""
+
+    block: Block
+    state: BlockState
+    budget_s: float
+    #: How often in a row the slice was lost: each try has an id of its own, which no `revoke` of another one stops.
+    tries: int = 0
+    #: Whether datasets that are not there are fetched from NATS' object store.
+    fetch: bool = False
+
+
+class SliceReply(msgspec.Struct, array_like=True):
+    """What a task leaves behind: one of the two."""
+
+    state: BlockState | None = None
+    #: Why no worker can run it, in one line.
+    refusal: str = ""
+
+
+_encode = msgspec.msgpack.Encoder().encode
+unpack_request = msgspec.msgpack.Decoder(SliceRequest).decode
+unpack_reply = msgspec.msgpack.Decoder(SliceReply).decode
+
+
+def pack(value: SliceRequest | SliceReply) -> bytes:
+    """Return what `unpack_request` or `unpack_reply` reads."""
+    return _encode(value)
+
+
+def task_id(payload: bytes) -> str:
+    """Return the id of the task that carries a payload: a hash of it."""
+    return hashlib.sha256(payload).hexdigest()[:40]
+
+
+def answer_key(celery_prefix: str, id_: str) -> str:
+    """Return the key in Redis under which the answer of a task stands."""
+    return f"{celery_prefix}research:{id_}"
+
+
+def summary(request: SliceRequest, reply: SliceReply) -> dict[str, Any]:
+    """Return the task's result, for Flower: what was done, in numbers."""
+    events = reply.state.events - request.state.events if reply.state else 0
+    return {"strategy": request.block.strategy, "events": events, "sets": len(request.block.units)}

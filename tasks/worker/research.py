@@ -1,0 +1,117 @@
+"""The Celery task of sweeps: one slice of a block. It gives way to live batches, and keeps nothing."""
+
+import os
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import redis
+import structlog
+from celery.exceptions import Ignore
+from celery.signals import worker_process_init
+from celery.worker.control import Panel
+
+from tasks.celery import app
+from tasks.clients.redis_client import FAILED, connect, connection_options
+from tasks.errors import RealtimeStrategiesError
+from tasks.protocol.task_name import RESEARCH_QUEUE, RESEARCH_TASK_NAME
+from tasks.settings import Settings, load
+from tasks.sweep import slice_run, slice_task, variants
+from tasks.sweep.block import Block
+from tasks.sweep.datasets import upload
+from tasks.sweep.datasets.folder import whole_dataset
+from tasks.sweep.slice_run import SliceLimits
+from tasks.sweep.slice_task import SliceReply, SliceRequest
+from tasks.worker.refused_by_redis import ignored_if_refused
+from tasks.worker.time_limit import bounded
+
+#: A strategy that loops where no exception gets ends its process after so many times RUN_LIMIT_S.
+STUCK_TIMES = 3
+log = structlog.get_logger()
+
+
+@lru_cache(maxsize=1)
+def _results() -> redis.Redis:
+    return connect(load(), load().results, **connection_options())
+
+
+@lru_cache(maxsize=1)
+def _broker() -> redis.Redis:
+    return connect(load(), load().broker, **connection_options())
+
+
+@app.task(name=RESEARCH_TASK_NAME)
+def research(payload: bytes) -> dict[str, Any]:
+    """Run a slice, once; the result is a summary. No result where it is done already."""
+    key = slice_task.answer_key(load().celery_prefix, slice_task.task_id(payload))
+    with ignored_if_refused():
+        if _results().exists(key):
+            raise Ignore
+        request = slice_task.unpack_request(payload)
+        with bounded(STUCK_TIMES * load().run_limit_s + request.budget_s):
+            reply = _reply(request)
+        _results().set(key, slice_task.pack(reply), ex=slice_task.ANSWER_EXPIRES_S)
+    return slice_task.summary(request, reply)
+
+
+def _reply(request: SliceRequest) -> SliceReply:
+    settings, block = load(), request.block
+    limits = SliceLimits(request.budget_s, settings.run_limit_s, is_unwanted=_live_batches_wait())
+    try:
+        if variants.code_version(block.strategy) != block.code:
+            return SliceReply(refusal=f"a worker has another version of {block.strategy} than this command: restart it")
+        if request.fetch:
+            _fetch(settings, block)
+        return SliceReply(slice_run.run(block, request.state, settings.research_path, limits))
+    except RealtimeStrategiesError as error:
+        return SliceReply(refusal=str(error).splitlines()[0])
+    except Exception as error:
+        # No strategy's, whose error is a result.
+        log.exception("unexpected error in a slice of a sweep")
+        return SliceReply(refusal=f"unexpected error on a worker, whose log has more: {type(error).__name__}: {error}")
+
+
+def _fetch(settings: Settings, block: Block) -> None:
+    """Have the datasets of a block on this machine. Raises DatasetError, ServerUnavailableError."""
+    markets: dict[str, list[tuple[str, str]]] = {}
+    for source in block.part.sources:
+        markets.setdefault(source.dataset, []).append((source.venue, source.symbol))
+    for key, of_dataset in markets.items():
+        upload.fetch(key, of_dataset, settings)
+
+
+def _live_batches_wait() -> Callable[[], bool]:
+    """Return what tells whether batches wait in the other queues of this worker: they go first."""
+    live = [f"{load().celery_prefix}{queue}" for queue in app.amqp.queues.consume_from if queue != RESEARCH_QUEUE]
+    if not live:
+        return lambda: False
+
+    def waits() -> bool:
+        try:
+            with _broker().pipeline(transaction=False) as pipe:
+                for queue in live:
+                    pipe.llen(queue)
+                return any(pipe.execute())
+        except FAILED:
+            return False
+
+    return waits
+
+
+@worker_process_init.connect
+def _be_nice(**_: Any) -> None:
+    """Give way to everything else on this machine, where a worker does nothing but research."""
+    if set(app.amqp.queues.consume_from) == {RESEARCH_QUEUE}:
+        os.nice(19)
+
+
+def _answer_control(state: Any, datasets: Any = (), **_: Any) -> dict[str, Any]:
+    """Say what a sweep asks before it begins: see `sweep.celery_executor.ask_workers`."""
+    if RESEARCH_QUEUE not in app.amqp.queues.consume_from:
+        return {"error": f"this worker does not take tasks of the queue {RESEARCH_QUEUE}"}
+    directory = load().research_path
+    missing = [key for key in datasets if isinstance(key, str) and whole_dataset(directory, key) is None]
+    return {"processes": state.consumer.pool.num_processes, "missing": missing, "directory": str(directory)}
+
+
+Panel.data[slice_task.CONTROL_COMMAND] = _answer_control

@@ -1,0 +1,56 @@
+"""A strategy whose parameters say how it misbehaves, so that sets of one sweep differ in it."""
+
+import os
+import time
+from collections.abc import Iterable
+from typing import Annotated
+
+from pydantic import Field
+
+from tasks.events import Trade
+from tasks.strategy import Action, Params, Signal, State, Strategy
+
+
+class MoodParams(Params):
+    """What it does on the event with this id; with the same parameters, always the same."""
+
+    mood: Annotated[str, Field(description="calm, raise, exit, hang, sleep, kill or unsaveable")] = "calm"
+    at_id: Annotated[int, Field(description="the trade on which it does so")] = 30
+    every: Annotated[int, Field(ge=1, description="buys and sells by turns, each so many trades")] = 10
+
+
+class MoodState(State):
+    """How many trades it has seen."""
+
+    seen: int = 0
+    last: object = None
+
+
+class Moods(Strategy[MoodParams, MoodState]):
+    """Trades by turns, and misbehaves as told."""
+
+    name = "moods"
+
+    def on_trade(self, trade: Trade, state: MoodState) -> Iterable[Signal]:
+        state.seen += 1
+        if trade.id == self.params.at_id:
+            self._misbehave(state)
+        if state.seen % self.params.every == 0:
+            action: Action = "buy" if state.seen // self.params.every % 2 else "sell"
+            yield Signal(action=action, confidence=0.9, price=trade.price, current_price=trade.price)
+
+    def _misbehave(self, state: MoodState) -> None:
+        match self.params.mood:
+            case "raise":
+                raise ArithmeticError("a bad mood")
+            case "exit":
+                raise SystemExit(1)
+            case "hang":
+                while True:
+                    pass
+            case "sleep":
+                time.sleep(3_600)
+            case "kill":
+                os._exit(9)
+            case "unsaveable":
+                state.last = object()

@@ -1,0 +1,130 @@
+"""Every unit comes to its result, whichever slices are lost."""
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tasks.sweep.block import Block, EventSource, Part, Unit
+from tasks.sweep.figures import Figures, UnitResult
+from tasks.sweep.store import ResultStore
+from tasks.sweep.sweep_run import BUDGET_S, MAX_LOST, SliceAnswer, SliceJob, SweepRun
+
+EVENTS = 10
+
+
+class Machine:
+    """An executor whose slices take one event each, and are lost as told."""
+
+    processes = 2
+
+    def __init__(self, lost: Sequence[bool] = (), deadly: str = "") -> None:
+        self.lost, self.deadly = list(lost), deadly
+        self.sent: list[SliceJob] = []
+        self.budgets: list[float] = []
+        self.taken_events = 0
+
+    def room(self) -> int:
+        return 3 - len(self.sent)
+
+    def submit(self, jobs: Sequence[SliceJob]) -> None:
+        self.sent += jobs
+        self.budgets += [job.budget_s for job in jobs]
+
+    def answers(self, wait_s: float) -> list[SliceAnswer]:  # noqa: ARG002 it never waits
+        job = self.sent.pop(0)
+        is_deadly = any(unit.id == self.deadly for unit in job.block.units)
+        if is_deadly or (self.lost and self.lost.pop(0)):
+            return [SliceAnswer(job.block.key, None, "signal 9")]
+        self.taken_events += 1
+        state = msgspec.structs.replace(job.state, events=job.state.events + 1)
+        if state.events >= EVENTS:
+            results = {unit.id: UnitResult([Figures(signals=int(unit.id))]) for unit in job.block.units}
+            state = msgspec.structs.replace(state, segment=1, results=results)
+        return [SliceAnswer(job.block.key, state)]
+
+
+class Observer:
+    def __init__(self) -> None:
+        self.work, self.results = 0, dict[str, UnitResult]()
+
+    def progress(self, work: int) -> None:
+        self.work += work
+
+    def finished(self, results: Mapping[str, UnitResult]) -> None:
+        self.results |= results
+
+
+def blocks(count: int = 3, units: int = 4) -> list[Block]:
+    part = Part("monday", (EventSource("d", "spot", "BTCUSDT"),))
+    numbers = iter(range(1, 1_000))
+    of = [tuple(Unit(str(next(numbers)), {}) for _ in range(units)) for _ in range(count)]
+    return [Block("depth", "skew", b"{}", "code", part, each) for each in of]
+
+
+def run(machine: Machine, directory: Path, among: Sequence[Block], *, resume: bool = False) -> Observer:
+    observer, store = Observer(), ResultStore(directory)
+    SweepRun(store, machine, observer).run(among, resume=resume)
+    store.close()
+    return observer
+
+
+@settings(deadline=None)
+@given(lost=st.lists(st.booleans(), max_size=60))
+def test_results_are_the_same_whichever_slices_are_lost(lost: list[bool], tmp_path_factory: pytest.TempPathFactory):
+    among = blocks()
+    results = run(Machine(lost), tmp_path_factory.mktemp("store"), among).results
+    assert {id_: result.segments[0].signals for id_, result in results.items()} == {
+        unit.id: int(unit.id) for block in among for unit in block.units
+    }
+
+
+def test_a_slice_that_was_lost_is_shorter_the_next_time(tmp_path: Path):
+    machine = Machine([True, True, False])
+    run(machine, tmp_path, blocks(1))
+    assert machine.budgets[:4] == [BUDGET_S, BUDGET_S / 4, BUDGET_S / 16, BUDGET_S]
+
+
+def test_a_unit_that_ends_its_process_fails_alone(tmp_path: Path):
+    results = run(Machine(deadly="2"), tmp_path, blocks()).results
+    assert results["2"].error == f"its process ended {MAX_LOST} times while it ran: signal 9"
+    assert [id_ for id_, each in results.items() if each.error] == ["2"]
+    assert len(results) == 12
+
+
+def test_a_resumed_run_goes_on_where_the_last_one_was(tmp_path: Path):
+    class EndedError(Exception):
+        pass
+
+    class Ends(Machine):
+        def answers(self, wait_s: float) -> list[SliceAnswer]:
+            if self.taken_events == 15:
+                raise EndedError
+            return super().answers(wait_s)
+
+    among, first, second = blocks(), Ends(), Machine()
+    with pytest.raises(EndedError):
+        run(first, tmp_path, among)
+    store = ResultStore(tmp_path)
+    done = store.results([unit.id for block in among for unit in block.units])
+    store.close()
+    left = [block for block in among if not all(unit.id in done for unit in block.units)]
+    observer = run(second, tmp_path, left, resume=True)
+    assert first.taken_events + second.taken_events == EVENTS * len(among)
+    assert len(done | observer.results) == 12
+
+
+def test_progress_counts_each_event_once_for_each_unit(tmp_path: Path):
+    assert run(Machine(), tmp_path, blocks()).work == EVENTS * 12
+
+
+def test_a_block_that_is_finished_is_forgotten_and_its_results_kept(tmp_path: Path):
+    (block,) = blocks(1)
+    run(Machine(), tmp_path, [block])
+    store = ResultStore(tmp_path)
+    assert store.state(block.key) is None
+    assert set(store.results(["1", "2", "3", "4", "other"])) == {"1", "2", "3", "4"}
+    store.close()
