@@ -5,7 +5,7 @@
     trades = research.frame(research.events("recording.jsonl.gz", kinds=["trade"]))
     signals = research.frame(research.signals("recording.jsonl.gz", changes={"orderbook_skew": {"levels": 10}}))
 
-The tables are pyarrow's, `frame` makes data frames of pandas of them; docs/research.md describes the columns. Needs
+The tables are pyarrow's, `frame` makes data frames of pandas of them; docs/research/tables.md describes the columns. Needs
 what `pip install -r requirements-extras.txt` installs.
 """
 

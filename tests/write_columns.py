@@ -1,4 +1,4 @@
-"""Writes the tables of the exported columns into docs/research.md: python -m tests.write_columns.
+"""Writes the tables of the exported columns into docs/research/tables.md: python -m tests.write_columns.
 
 A test holds them current.
 """
@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from compose.local.processes import ROOT
 from tasks.export import bar_columns, columns, event_columns, signal_columns
 
-PAGE = ROOT / "docs" / "research.md"
+PAGE = ROOT / "docs" / "research" / "tables.md"
 _TABLE = re.compile(r"(<!-- columns of (\w+) -->\n)(?:\n(?:\|.*\n)+)?")
 _TYPES = {"time_us": "timestamp[us, tz=UTC]", "time_ns": "timestamp[ns, tz=UTC]"}
 
