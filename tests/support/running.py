@@ -26,6 +26,10 @@ def having(*strategies: AnyStrategy | BoundStrategy) -> Callable[..., Sequence[B
     return lambda *_: found
 
 
+#: However slow the machine is, what one task carries is committed in one go.
+TOGETHER_S = 3_600.0
+
+
 def run(
     ledger: Ledger, sent: Any, *strategies: AnyStrategy | BoundStrategy, observer: RunObserver | None = None
 ) -> TaskSummary | None:
@@ -38,7 +42,7 @@ def run_together(
     ledger: Ledger,
     sent: Sequence[Batch[AnyEvent]],
     *strategies: AnyStrategy | BoundStrategy,
-    commit_after_s: float = runner.COMMIT_AFTER_S,
+    commit_after_s: float = TOGETHER_S,
     observer: RunObserver | None = None,
 ) -> int:
     """Run a task of several batches; return how many of them were committed."""

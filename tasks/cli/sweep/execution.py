@@ -13,10 +13,10 @@ from tasks.errors import SettingsError
 from tasks.ledger import LedgerKeys, heartbeats
 from tasks.protocol.task_name import RESEARCH_QUEUE
 from tasks.settings import Settings
-from tasks.sweep.celery_executor import CeleryExecutor, ask_workers
 from tasks.sweep.datasets import upload as datasets_upload
 from tasks.sweep.datasets.dataset import Dataset
 from tasks.sweep.local_executor import LocalExecutor
+from tasks.sweep.sweep_run import Executor
 
 
 class ProgressDisplay:
@@ -80,11 +80,11 @@ def upload(settings: Settings, datasets: Sequence[Dataset], err: command_line.Co
 
 
 @contextmanager
-def on_workers(
-    settings: Settings, datasets: Sequence[Dataset], workers: int, *, fetch: bool
-) -> Iterator[CeleryExecutor]:
+def on_workers(settings: Settings, datasets: Sequence[Dataset], workers: int, *, fetch: bool) -> Iterator[Executor]:
     """Yield an executor of the workers. Raises SettingsError: one can't read the datasets."""
-    asked = ask_workers([dataset.key for dataset in datasets], workers)
+    from tasks.sweep import celery_executor  # noqa: PLC0415 brings Celery, which no other command needs
+
+    asked = celery_executor.ask_workers([dataset.key for dataset in datasets], workers)
     if not fetch:
         for worker in asked:
             if worker.missing:
@@ -92,7 +92,9 @@ def on_workers(
                     f"worker {worker.name} does not have the recordings: it looks in {worker.directory}, this command "
                     f"writes to {settings.research_path} (RESEARCH_DIR); let both be one folder, or add --upload"
                 )
-    executor = CeleryExecutor(settings, fetch=fetch, processes=max(1, sum(worker.processes for worker in asked)))
+    executor = celery_executor.CeleryExecutor(
+        settings, fetch=fetch, processes=max(1, sum(worker.processes for worker in asked))
+    )
     with closing(executor):
         yield executor
 

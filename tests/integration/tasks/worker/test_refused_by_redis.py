@@ -19,7 +19,7 @@ from tasks.protocol.notice import Refusal
 from tasks.worker import runner
 from tests.support.events import TIME_MS
 from tests.support.ledger import EPOCH, batch, begin
-from tests.support.running import LANE, having, run, starts
+from tests.support.running import LANE, TOGETHER_S, having, run, starts
 from tests.support.servers.guarded_servers import ran
 from tests.support.service import Ingest, ingest, publish
 from tests.support.strategies import Echo
@@ -199,7 +199,7 @@ def test_a_worker_tells_the_sender_why_redis_refused_a_batch(client, keys, ledge
         listener.subscribe(keys.notices)
         wait_for(lambda: anybody.pubsub_numsub(keys.notices)[0][1] == 1, "the subscription")
         with pytest.raises(redis.exceptions.NoPermissionError):
-            runner.run([batch(), batch(partition=1)], refusing, having(Echo.create({})))
+            runner.run([batch(), batch(partition=1)], refusing, having(Echo.create({})), commit_after_s=TOGETHER_S)
         client.publish(keys.notices, "the end")
         for message in listener.listen():
             if message["data"] == b"the end":

@@ -17,7 +17,7 @@ from tasks.worker import runner
 from tasks.worker.runner import TaskSummary
 from tests.support.events import trade
 from tests.support.ledger import SOURCE, batch, begin, dump
-from tests.support.running import LANE, having, run, starts
+from tests.support.running import LANE, TOGETHER_S, having, run, starts
 from tests.support.strategies import BAD, Echo, Grumpy, Raising, Unbearable
 
 # Redis in trouble
@@ -118,7 +118,7 @@ def test_only_an_exception_caused_by_a_batch_leaves_its_start_counted(client, ke
     sent = batch(events=(trade(symbol=Unbearable.symbol),))
     before = dump(client, keys.namespace)
     with pytest.raises(type(error)):
-        runner.run([beside, sent], ledger, having(strategy))
+        runner.run([beside, sent], ledger, having(strategy), commit_after_s=TOGETHER_S)
     assert list(starts(client, keys).values()) == left
     assert dump(client, keys.namespace, but=keys.starts(LANE)) == before
 
