@@ -7,7 +7,6 @@ from typing import Any
 
 import redis
 import structlog
-from celery.exceptions import Ignore
 from celery.signals import worker_process_init
 from celery.worker.control import Panel
 
@@ -42,12 +41,12 @@ def _broker() -> redis.Redis:
 
 @app.task(name=RESEARCH_TASK_NAME)
 def research(payload: bytes) -> dict[str, Any]:
-    """Run a slice, once; the result is a summary. No result where it is done already."""
+    """Run a slice, once; the result is a summary, also where it is done already: a chord counts on it."""
     key = slice_task.answer_key(load().celery_prefix, slice_task.task_id(payload))
     with ignored_if_refused():
-        if _results().exists(key):
-            raise Ignore
         request = slice_task.unpack_request(payload)
+        if _results().exists(key):
+            return slice_task.summary(request, SliceReply())
         with bounded(STUCK_TIMES * load().run_limit_s + request.budget_s):
             reply = _reply(request)
         _results().set(key, slice_task.pack(reply), ex=slice_task.ANSWER_EXPIRES_S)

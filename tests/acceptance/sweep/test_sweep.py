@@ -84,6 +84,13 @@ class Sweeps:
         assert done.returncode == 0, done.stderr
         return json.loads(done.stdout)["rows"]
 
+    def python(self, program: str) -> str:
+        """Run a program with the sweep file and the recording as its arguments; return what it prints."""
+        command = [sys.executable, "-c", program, str(self.sweep), str(RECORDING)]
+        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False, timeout=170)
+        assert done.returncode == 0, done.stderr
+        return done.stdout
+
     def start(self, *arguments: str) -> "subprocess.Popen[str]":
         return subprocess.Popen(
             self.command(*arguments), env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -126,6 +133,39 @@ def test_rows_of_workers_are_those_of_one_process(sweeps: Sweeps, expected: Any)
         done = sweeps.run()
     assert "on 2 workers with 4 processes" in done.stderr
     assert json.loads(done.stdout)["rows"] == expected
+
+
+def test_slices_are_tasks_of_which_groups_and_chords_can_be_made(sweeps: Sweeps, expected: Any):
+    """Also where a slice comes twice, as tasks over Redis may."""
+    with workers(sweeps, 1):
+        summaries = json.loads(sweeps.python(CHORD))
+    first, again, other = summaries
+    assert max(first["events"], again["events"]) > 0
+    assert other["events"] > 0
+
+
+#: A chord of three slices of a sweep, two of them alike; its body gathers their results.
+CHORD = """
+import json, sys
+from pathlib import Path
+from celery import chord, group
+from tasks import configuration
+from tasks.celery import app
+from tasks.settings import load
+from tasks.sweep import Sweep, slice_task
+from tasks.sweep.datasets import writer
+from tasks.sweep.slice_run import BlockState
+from tasks.sweep.slice_task import SliceRequest
+from tasks.sweep.work_plan import WorkPlan
+
+settings, chosen = load(), configuration.read(load().strategies_file)
+dataset = writer.prepare(Path(sys.argv[2]), directory=settings.research_path)
+one, other, *_ = WorkPlan(chosen, [dataset], Sweep.read(Path(sys.argv[1])).sets(chosen)).blocks({}, 8)
+slices = [slice_task.pack(SliceRequest(each, BlockState(), 0.1)) for each in (one, one, other)]
+tasks = group(app.signature("tasks.research", args=(each,), queue="research") for each in slices)
+body = app.signature("celery.accumulate", kwargs={}, queue="research")
+print(json.dumps(chord(tasks, body).apply_async().get(timeout=100)[0]))
+"""
 
 
 def test_rows_are_the_same_while_workers_are_killed(sweeps: Sweeps, expected: Any):
