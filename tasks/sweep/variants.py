@@ -19,7 +19,7 @@ from tasks.version import VERSION
 def alone(configuration: Configuration, strategy: str, pool: str) -> Configuration:
     """Return the configuration with one strategy of one pool, without shadows, and with a paper account.
 
-    Raises SettingsError: the strategy is switched off, or has no account.
+    Raises SettingsError: the strategy gives no signals now, or has no account.
     """
     tables = configuration.tables()
     chosen = tables["pools"][pool]
@@ -28,8 +28,10 @@ def alone(configuration: Configuration, strategy: str, pool: str) -> Configurati
     tables["pools"] = {pool: chosen}
     tables.setdefault("paper", {})
     made = check(tables, "the configuration")
-    if named_strategies.is_off(made, pool, strategy):
-        raise SettingsError(f"{strategy} is switched off in pool {pool}: it would give no signal")
+    gate = made.gate_of(pool, strategy)
+    for word, is_so in {"switched off": gate.off, "killed": gate.killed, "paused": gate.paused}.items():
+        if is_so:
+            raise SettingsError(f"{strategy} is {word} in pool {pool}: it would give no signal")
     _require_account(_bound(made, pool))
     return made
 

@@ -123,9 +123,9 @@ def _write(report: SweepReport, paths: list[Path], outputs: SweepOutputs) -> Non
     """
     rows = (report.parts or []) if outputs.parts else report.rows
     if outputs.csv:
-        table_files.write_csv(outputs.csv, rows)
+        table_files.write_csv(outputs.csv, rows, report.sample)
     if outputs.parquet:
-        table_files.write_parquet(outputs.parquet, rows)
+        table_files.write_parquet(outputs.parquet, rows, report.sample)
     if outputs.html:
         size = html_page.write(outputs.html, page_content.of_report(report, paths))
         err.print(f"{outputs.html}: {size / 1e6:.1f} MB, opens without a network", soft_wrap=True)

@@ -22,11 +22,12 @@ _WORDS = ("error", "recording", "venue", "symbol")
 _COUNTS = ("signals", "positions", "open")
 
 
-def schema(rows: Sequence[SweepRow]) -> TableSchema:
-    """Return the columns of rows: those of every parameter that any of them has."""
+def schema(rows: Sequence[SweepRow], sample: str) -> TableSchema:
+    """Return the columns of rows: those of every parameter that any of them has; `sample` says what the figures are of."""
     kind = type(rows[0]) if rows else SweepRow
     names = dict.fromkeys(name for row in rows for name in row.parameters)
-    columns = [Column("strategy", "string", "as the strategies file names it", lambda row: row.strategy)]
+    columns = [Column("sample", "string", "what the figures are of", lambda _: sample)]
+    columns += [Column("strategy", "string", "as the strategies file names it", lambda row: row.strategy)]
     columns += [Column(f"{PREFIX}{name}", *_parameter(rows, name)) for name in names]
     figures = [field.name for field in msgspec.structs.fields(kind) if field.name not in {"strategy", "parameters"}]
     columns += [column(name, _figure_type(name), name) for name in figures]
@@ -57,9 +58,9 @@ def _text(value: Any) -> str:
     return msgspec.json.encode(value).decode()
 
 
-def write_csv(path: Path, rows: Sequence[SweepRow]) -> None:
+def write_csv(path: Path, rows: Sequence[SweepRow], sample: str) -> None:
     """Write rows as CSV, UTF-8 with a head; whole or not at all. Raises SettingsError: it can't be written."""
-    written = schema(rows).columns
+    written = schema(rows, sample).columns
     part = path.with_name(f".{path.name}.part")
     try:
         with part.open("w", encoding="utf-8", newline="") as file:
@@ -78,7 +79,7 @@ def require(path: Path) -> None:
     arrow.library("pyarrow.parquet")
 
 
-def write_parquet(path: Path, rows: Sequence[SweepRow]) -> None:
+def write_parquet(path: Path, rows: Sequence[SweepRow], sample: str) -> None:
     """Write rows as Parquet. Raises SettingsError: no pyarrow, or it can't be written."""
     metadata = {"table": "sweep", "program_version": VERSION}
-    files.write(path, RowSource(schema(rows), iter(rows), metadata, list), force=True)
+    files.write(path, RowSource(schema(rows, sample), iter(rows), metadata, list), force=True)

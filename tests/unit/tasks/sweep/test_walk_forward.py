@@ -41,6 +41,17 @@ def test_it_says_how_often_the_best_was_below_the_median():
     assert evaluate(PROFITS).below_median == {"skew": 1}
 
 
+def test_of_costs_the_lowest_is_the_best():
+    def figures_of(each: ParameterSet, window: Window) -> tuple[list[list[Figures]], str]:
+        train, test = PROFITS[each.parameters["levels"], window]
+        return [[Figures(drawdown=10 - train)], [Figures(drawdown=10 - test)]], ""
+
+    result = walk_forward.evaluate({"skew": [FAST, SLOW, CALM]}, [ONE, TWO], figures_of, "max_drawdown")
+    assert [each.parameters for each in result.windows] == [FAST.parameters, SLOW.parameters]
+    assert [(each.in_sample, each.rank) for each in result.windows] == [(7.0, 3), (6.0, 2)]
+    assert result.below_median == {"skew": 1}
+
+
 def test_rows_and_equity_are_of_the_choices_out_of_sample():
     result = evaluate(PROFITS)
     (row,) = result.rows
