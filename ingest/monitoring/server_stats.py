@@ -23,6 +23,7 @@ from tasks.ledger import heartbeats
 from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding, refusals, workforce
 from tasks.protocol.routing import Pool
+from tasks.protocol.task_name import runs_sweeps_alone
 from tasks.protocol.worker_kinds import old_workers, unreadable_pools
 from tasks.settings import mask
 
@@ -165,9 +166,10 @@ class ServerProbe:
 
 def _of_workers(living: Sequence[heartbeats.LiveWorker]) -> dict[str, Any]:
     """Return the fields of `ServerStats` that tell of workers."""
+    of_pools = [worker for worker in living if not runs_sweeps_alone(worker.queues)]
     return {
-        "workers": len(living),
-        "workforce": Workforce((worker.queues, worker.processes) for worker in living),
+        "workers": len(of_pools),
+        "workforce": Workforce((worker.queues, worker.processes) for worker in of_pools),
         "living": living,
         "refused": [(worker.name, worker.refused) for worker in living if worker.refused],
     }

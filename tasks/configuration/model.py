@@ -26,7 +26,7 @@ from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
 import msgspec
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
 
 from tasks.configuration import toml_file
 from tasks.configuration.gate import OPEN, Gate
@@ -34,6 +34,7 @@ from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
 from tasks.paper import PaperTable
 from tasks.protocol.routing import Pool
+from tasks.protocol.task_name import RESEARCH_QUEUE
 from tasks.settings import validation
 
 #: Before the name of a shadow, wherever it stands beside those of strategies.
@@ -113,6 +114,15 @@ def _dumped_paper(table: PaperTable | None) -> dict[str, Any]:
     return {} if table is None else {"paper": table.model_dump(mode="json", exclude_none=True)}
 
 
+def _no_queue_of_sweeps(name: str) -> str:
+    if name == RESEARCH_QUEUE:
+        raise ValueError(f"{name} is the queue of sweeps: name the pool otherwise")
+    return name
+
+
+PoolName = Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$"), AfterValidator(_no_queue_of_sweeps)]
+
+
 class PoolConfiguration(BaseModel):
     """One pool of the file."""
 
@@ -149,9 +159,7 @@ class Configuration(BaseModel):
     gate: Gate = OPEN
     #: Terms of the paper account; None: there is none, unless a strategy has terms of its own.
     paper: PaperTable | None = None
-    pools: Annotated[
-        dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,31}$")], PoolConfiguration], Field(min_length=1)
-    ]
+    pools: Annotated[dict[PoolName, PoolConfiguration], Field(min_length=1)]
 
     def routes(self) -> tuple[Pool, ...]:
         """Return the pools as routing sees them."""

@@ -13,6 +13,7 @@ from tasks.ledger.heartbeats import LiveWorker
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding, Sign, age, workforce
 from tasks.protocol.routing import Pool
+from tasks.protocol.task_name import RESEARCH_QUEUE, runs_sweeps_alone
 from tasks.protocol.worker_kinds import old_workers
 
 #: The first Redis with all that we use (INFO of several sections, the lag of XINFO GROUPS).
@@ -183,10 +184,15 @@ def _lanes(facts: LedgerFacts, pools: Sequence[Pool], namespace: str) -> Iterato
 
 def workers(seen: Sequence[LiveWorker], pools: Sequence[Pool]) -> Iterator[Finding]:
     """Yield the findings about the workers."""
-    if seen:
-        yield Finding("ok", "workers", f"{len(seen)}, with processes: {sum(worker.processes for worker in seen)}")
+    of_pools = [worker for worker in seen if not runs_sweeps_alone(worker.queues)]
+    if of_pools:
+        processes = sum(worker.processes for worker in of_pools)
+        yield Finding("ok", "workers", f"{len(of_pools)}, with processes: {processes}")
+    if sweeping := [worker for worker in seen if RESEARCH_QUEUE in worker.queues]:
+        processes = sum(worker.processes for worker in sweeping)
+        yield Finding("ok", "workers of sweeps", f"{len(sweeping)}, with processes: {processes}")
     yield from workforce(
-        [worker.queues for worker in seen], [pool.name for pool in pools], invocation.command("celery")
+        [worker.queues for worker in of_pools], [pool.name for pool in pools], invocation.command("celery")
     )
     yield from old_workers(seen, pools)
     versions = sorted({worker.version for worker in seen})

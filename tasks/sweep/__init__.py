@@ -17,6 +17,7 @@ __all__ = [
     "celery_executor",
     "datasets",
     "figures",
+    "hang_limit",
     "local_executor",
     "page",
     "parameter_set",

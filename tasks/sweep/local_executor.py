@@ -5,12 +5,14 @@ import signal
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
 from typing import NamedTuple
 
 from tasks.errors import RealtimeStrategiesError
+from tasks.protocol.strikes import NO_MEMORY_STATUS
 from tasks.sweep import slice_run
 from tasks.sweep.slice_run import BlockState, SliceLimits
 from tasks.sweep.sweep_run import SliceAnswer, SliceJob
@@ -79,7 +81,9 @@ class _SliceProcess:
     """One process. It ends with this one."""
 
     def __init__(self, directory: Path, hang_s: float) -> None:
-        context = get_context("spawn")  # A fork would copy the progress bar's thread half-way.
+        # A fork would copy the progress bar's thread half-way; the server forks at once, with everything loaded.
+        context = get_context("forkserver")
+        context.set_forkserver_preload([__name__])
         self.connection, theirs = context.Pipe()
         self._process = context.Process(target=_serve, args=(theirs, directory, hang_s), daemon=True)
         self._process.start()
@@ -96,8 +100,16 @@ class _SliceProcess:
         self._process.terminate()
         self._process.join()
         self.connection.close()
-        code = self._process.exitcode
-        return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
+        return _ending(self._process.exitcode)
+
+
+def _ending(code: int | None) -> str:
+    """Return how a process with this exit code ended, in words."""
+    if code == NO_MEMORY_STATUS:
+        return "it used all memory"
+    if code == -signal.SIGALRM:
+        return "it did not come to an end"
+    return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
 def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, hang_s: float) -> None:
@@ -108,11 +120,15 @@ def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, ha
             job = connection.recv()
         except (EOFError, OSError):
             return
-        limits = SliceLimits(job.budget_s, hang_s, is_unwanted=_is_orphan, look_s=1.0)
+        stuck_s = _STUCK_TIMES * hang_s + job.budget_s
         # By default this signal ends the process, wherever it is.
-        signal.setitimer(signal.ITIMER_REAL, _STUCK_TIMES * hang_s + job.budget_s)
+        alive = partial(signal.setitimer, signal.ITIMER_REAL, stuck_s)
+        limits = SliceLimits(job.budget_s, hang_s, alive=alive, is_unwanted=_is_orphan, look_s=1.0)
+        alive()
         try:
             result = _SliceResult(slice_run.run(job.block, job.state, directory, limits))
+        except MemoryError:
+            os._exit(NO_MEMORY_STATUS)
         except RealtimeStrategiesError as error:
             result = _SliceResult(None, error)
         except Exception:  # noqa: BLE001 no strategy's, whose error is a result: it is said where a person looks

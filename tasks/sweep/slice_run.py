@@ -6,13 +6,10 @@ It keeps nothing, so a slice that is lost is run again, anywhere, from the state
 hangs takes its unit out of the block; the others go on.
 """
 
-import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from types import FrameType
 from typing import NamedTuple
 
 import msgspec
@@ -29,6 +26,7 @@ from tasks.sweep.block import Block, Unit
 from tasks.sweep.datasets.reader import StreamPosition
 from tasks.sweep.datasets.sources import open_stream
 from tasks.sweep.figures import MINUTE_MS, UnitResult
+from tasks.sweep.hang_limit import HangError, no_hang
 
 #: Events from one look at the time to commit to the next; states are packed once for each.
 BATCH_EVENTS = 2_000
@@ -91,16 +89,15 @@ class SliceLimits(NamedTuple):
 
     #: It is ended after this time, or with the block.
     budget_s: float
-    #: A strategy that computes for longer than this is ended: seconds of CPU time for all events of a batch.
+    #: A strategy that computes for longer than this is ended: seconds of CPU time for all events of a batch. One that
+    #: waits, after twice as many seconds.
     hang_s: float = 20.0
+    #: Called before and after each run of strategies over a batch: whoever ends what is stuck restarts its clock.
+    alive: Callable[[], object] = lambda: None
     #: Called between events, now and then; True ends the slice early.
     is_unwanted: Callable[[], bool] = lambda: False
     #: How often it is called.
     look_s: float = 0.005
-
-
-class _HangError(BaseException):
-    """Raised within a strategy's code that does not come to an end. No strategy catches it as an Exception."""
 
 
 class _FeedClock:
@@ -185,7 +182,7 @@ class _SliceRun:
         try:
             outcome = self._outcome(list(self._strategies.values()), events)
         except BaseException as error:
-            if not isinstance(error, _HangError) and fatal_errors.is_fatal(error):
+            if not isinstance(error, HangError) and fatal_errors.is_fatal(error):
                 raise
             # What was not taken yet comes with the next batch.
             outcome = self._outcome_of_each(taken)
@@ -196,8 +193,12 @@ class _SliceRun:
         batch = BatchRun(
             self._block.pool, f"segment {self._state.segment}", strategies, "", self._state.fields, _EVERYTHING_FATAL
         )
-        with _no_hang(self._limits.hang_s):
-            return batch.finish(events)
+        self._limits.alive()
+        try:
+            with no_hang(self._limits.hang_s):
+                return batch.finish(events)
+        finally:
+            self._limits.alive()
 
     def _outcome_of_each(self, taken: list[AnyEvent]) -> Outcome:
         """Return the outcome of the strategies that run, each by itself; the others are finished."""
@@ -206,7 +207,7 @@ class _SliceRun:
             try:
                 outcome = self._outcome([bound], taken)
             except BaseException as error:
-                if not isinstance(error, _HangError) and fatal_errors.is_fatal(error):
+                if not isinstance(error, HangError) and fatal_errors.is_fatal(error):
                     raise
                 self._fail(id_, error)
                 continue
@@ -214,8 +215,8 @@ class _SliceRun:
         return together or self._outcome([], taken)
 
     def _fail(self, id_: str, error: BaseException) -> None:
-        if isinstance(error, _HangError):
-            text = f"did not come to an end within {self._limits.hang_s:g} s of computing, in\n{_where(error)}"
+        if isinstance(error, HangError):
+            text = f"did not come to an end within {self._limits.hang_s:g} s, in\n{_where(error)}"
         else:
             text = "".join(traceback.format_exception(error, limit=-8))
         self._state.results[id_] = UnitResult(error=text)
@@ -270,20 +271,3 @@ def _both(one: Outcome, other: Outcome) -> Outcome:
 
 def _where(error: BaseException) -> str:
     return "".join(traceback.format_tb(error.__traceback__)[-4:])
-
-
-@contextmanager
-def _no_hang(limit_s: float) -> Iterator[None]:
-    """Raise _HangError out of the block when it has computed for so long. In the main thread only."""
-
-    def end(_signal: int, _frame: FrameType | None) -> None:
-        raise _HangError
-
-    before = signal.signal(signal.SIGVTALRM, end)
-    # Again and again, for what catches it.
-    signal.setitimer(signal.ITIMER_VIRTUAL, limit_s, 0.1)
-    try:
-        yield
-    finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
-        signal.signal(signal.SIGVTALRM, before)

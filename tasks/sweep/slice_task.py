@@ -1,6 +1,7 @@
 """A slice as a Celery task: what it carries, and where its answer stands in Redis.
 
-The answer is kept for an hour under the hash of what the task carries. So a task that comes twice is run once.
+The answer is kept under the hash of what the task carries, so a task that comes twice is run once. As long as it runs,
+a lease says so, which its process renews.
 """
 
 import hashlib
@@ -14,6 +15,10 @@ from tasks.sweep.slice_run import BlockState
 #: The control command that asks a worker whether it can run slices.
 CONTROL_COMMAND = "research"
 ANSWER_EXPIRES_S = 3_600
+#: Once it was read: copies of the task that are still in the queue find it, as do other sweeps that try the same.
+READ_EXPIRES_S = 10
+#: A lease that its process does not renew for so long is gone.
+LEASE_S = 4
 
 
 class SliceRequest(msgspec.Struct, array_like=True):
@@ -22,7 +27,7 @@ class SliceRequest(msgspec.Struct, array_like=True):
     block: Block
     state: BlockState
     budget_s: float
-    #: How often in a row the slice was lost: each try has an id of its own, which no `revoke` of another one stops.
+    #: How often the slice was sent before: each try has an id of its own, which no `revoke` of another one stops.
     tries: int = 0
     #: Whether datasets that are not there are fetched from NATS' object store.
     fetch: bool = False
@@ -56,7 +61,20 @@ def answer_key(celery_prefix: str, id_: str) -> str:
     return f"{celery_prefix}research:{id_}"
 
 
+def lease_key(celery_prefix: str, id_: str) -> str:
+    """Return the key in Redis that is there while a task runs."""
+    return f"{answer_key(celery_prefix, id_)}:runs"
+
+
+def description(request: SliceRequest) -> str:
+    """Return what Flower shows instead of the payload."""
+    part, state = request.block.part, request.state
+    market = f"{part.venue} {part.symbol} of {part.recording}"
+    return f"{request.block.strategy}: {len(request.block.units)} sets, {market}, from event {state.events}"
+
+
 def summary(request: SliceRequest, reply: SliceReply) -> dict[str, Any]:
-    """Return the task's result, for Flower: what was done, in numbers."""
+    """Return the task's result, for Flower: what was done, in numbers; why nothing was."""
     events = reply.state.events - request.state.events if reply.state else 0
-    return {"strategy": request.block.strategy, "events": events, "sets": len(request.block.units)}
+    said = {"strategy": request.block.strategy, "events": events, "sets": len(request.block.units)}
+    return {**said, "refusal": reply.refusal} if reply.refusal else said

@@ -12,6 +12,7 @@ from pathlib import Path
 import msgspec
 
 from tasks.errors import UNREADABLE, SettingsError
+from tasks.sweep.block import Block
 from tasks.sweep.figures import UnitResult
 from tasks.sweep.slice_run import BlockState
 
@@ -20,7 +21,8 @@ FILE = "results.sqlite"
 KEPT_S = 30 * 86_400
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS results (id TEXT PRIMARY KEY, result BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
-CREATE TABLE IF NOT EXISTS states (block TEXT PRIMARY KEY, state BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
+CREATE TABLE IF NOT EXISTS begun
+    (block TEXT PRIMARY KEY, units TEXT NOT NULL, state BLOB NOT NULL, used_s INTEGER NOT NULL) WITHOUT ROWID;
 """
 #: SQLite takes so many parameters in one statement, at least.
 _AT_ONCE = 900
@@ -31,7 +33,7 @@ _state = msgspec.msgpack.Decoder(BlockState).decode
 
 
 class ResultStore:
-    """Results by unit id, and states by block key."""
+    """Results by unit id, and states of blocks that are begun."""
 
     def __init__(self, directory: Path) -> None:
         """Open or make the file in a directory. Raises SettingsError: it can't be used."""
@@ -43,7 +45,7 @@ class ResultStore:
             self._file.execute("PRAGMA synchronous=NORMAL")
             self._file.executescript(_SCHEMA)
             oldest_s = int(time.time()) - KEPT_S
-            for table in ("results", "states"):
+            for table in ("results", "begun"):
                 self._file.execute(f"DELETE FROM {table} WHERE used_s < ?", (oldest_s,))  # noqa: S608 of two constants
 
     def results(self, ids: Sequence[str]) -> dict[str, UnitResult]:
@@ -63,23 +65,29 @@ class ResultStore:
                         continue  # Of another release: it is computed again.
         return found
 
-    def state(self, block: str) -> BlockState | None:
+    def begun(self) -> list[tuple[str, ...]]:
+        """Return the ids of the units of each unfinished block. Raises SettingsError."""
+        with self._told():
+            return [tuple(units.split()) for (units,) in self._file.execute("SELECT units FROM begun ORDER BY block")]
+
+    def state(self, block: Block) -> BlockState | None:
         """Return how far an unfinished block is; None: not begun. Raises SettingsError."""
         with self._told():
-            row = self._file.execute("SELECT state FROM states WHERE block = ?", (block,)).fetchone()
+            row = self._file.execute("SELECT state FROM begun WHERE block = ?", (block.key,)).fetchone()
         try:
             return _state(row[0]) if row else None
         except UNREADABLE:
             return None
 
-    def put_state(self, block: str, state: BlockState) -> None:
+    def put_state(self, block: Block, state: BlockState) -> None:
         """Keep how far a block is. Raises SettingsError."""
+        units = " ".join(unit.id for unit in block.units)
         with self._told():
             self._file.execute(
-                "INSERT OR REPLACE INTO states VALUES (?, ?, ?)", (block, _pack(state), int(time.time()))
+                "INSERT OR REPLACE INTO begun VALUES (?, ?, ?, ?)", (block.key, units, _pack(state), int(time.time()))
             )
 
-    def finish(self, block: str, results: Mapping[str, UnitResult]) -> None:
+    def finish(self, block: Block, results: Mapping[str, UnitResult]) -> None:
         """Keep the results of a block's units; its state is forgotten. Raises SettingsError."""
         now_s = int(time.time())
         with self._told():
@@ -88,7 +96,7 @@ class ResultStore:
                 "INSERT OR REPLACE INTO results VALUES (?, ?, ?)",
                 [(id_, _pack(result), now_s) for id_, result in results.items()],
             )
-            self._file.execute("DELETE FROM states WHERE block = ?", (block,))
+            self._file.execute("DELETE FROM begun WHERE block = ?", (block.key,))
             self._file.execute("COMMIT")
 
     def close(self) -> None:

@@ -17,8 +17,10 @@ from tasks.sweep.store import ResultStore
 BUDGET_S = 0.5
 #: A slice that was lost is shorter the next time, so that a block moves on under kills; the first events always count.
 SHORTER = 4.0
-#: So often in a row a slice of a block may be lost, whose units are then tried each by itself, and of such a unit.
-MAX_LOST = 5
+#: So often in a row a slice of a block may be lost, before its units are tried each by itself.
+MAX_LOST_TOGETHER = 3
+#: The same of such a unit, before it has failed.
+MAX_LOST = 4
 #: How long the executor is waited for, before progress is shown again.
 WAIT_S = 0.2
 
@@ -94,7 +96,7 @@ class SweepRun:
     def run(self, blocks: Iterable[Block], *, resume: bool) -> None:
         """Run every block; with `resume`, go on where an earlier run was. Raises SettingsError, DatasetError."""
         for block in blocks:
-            state = self._store.state(block.key) if resume else None
+            state = self._store.state(block) if resume else None
             if state is not None:
                 self._observer.progress(state.events * len(block.units))
             self._waiting.append(_BlockProgress(block, state or BlockState()))
@@ -121,22 +123,23 @@ class SweepRun:
         if answer.state.is_finished(block):
             self._finish(block, answer.state.results)
         else:
-            self._store.put_state(block.key, answer.state)
+            self._store.put_state(block, answer.state)
             # First in, first out would begin every block before it ends one.
             self._waiting.appendleft(progress)
 
     def _lose(self, progress: _BlockProgress, why: str) -> None:
         progress.lost += 1
         block = progress.block
-        if progress.lost < MAX_LOST:
+        if progress.lost < (MAX_LOST_TOGETHER if len(block.units) > 1 else MAX_LOST):
             self._waiting.appendleft(progress)
         elif len(block.units) > 1:
             alone = [_BlockProgress(block.with_units((unit,)), progress.state.of(unit)) for unit in block.units]
             self._waiting.extendleft(reversed(alone))
         else:
             error = f"its process ended {MAX_LOST} times while it ran{f': {why}' if why else ''}"
-            self._finish(block, {block.units[0].id: UnitResult(error=error)})
+            # It is not kept: whether that was the set's fault is not sure.
+            self._observer.finished({block.units[0].id: UnitResult(error=error)})
 
     def _finish(self, block: Block, results: Mapping[str, UnitResult]) -> None:
-        self._store.finish(block.key, results)
+        self._store.finish(block, results)
         self._observer.finished(results)

@@ -34,6 +34,14 @@ class PlannedUnit(NamedTuple):
     code: str
 
 
+#: What the units of a block have in common.
+_Shared = tuple[str, str, bytes, str, Part]
+
+
+def _shared(each: PlannedUnit) -> _Shared:
+    return each.pool, each.strategy, each.configuration, each.code, each.part
+
+
 class WorkPlan:
     """The units of a sweep: every set on every part."""
 
@@ -81,20 +89,28 @@ class WorkPlan:
         for of_set in self._units.values():
             yield from of_set
 
-    def blocks(self, done: Mapping[str, object], processes: int) -> list[Block]:
-        """Return blocks of the units that are not done, so that sets come to their end one after the other."""
-        alike: dict[tuple[str, str, bytes, str, Part], list[Unit]] = defaultdict(list)
-        for each in self.units():
-            if each.unit.id not in done:
-                alike[each.pool, each.strategy, each.configuration, each.code, each.part].append(each.unit)
-        total = sum(map(len, alike.values()))
+    def blocks(self, done: Mapping[str, object], processes: int, begun: Iterable[tuple[str, ...]] = ()) -> list[Block]:
+        """Return blocks of the units that are not done, so that sets come to their end one after the other.
+
+        First those of which an earlier run has `begun`, by the ids of their units.
+        """
+        waiting = {each.unit.id: each for each in self.units() if each.unit.id not in done}
+        total = len(waiting)
+        blocks: list[Block] = []
+        for ids in begun:
+            if all(id_ in waiting for id_ in ids):
+                units = [waiting.pop(id_) for id_ in ids]
+                blocks.append(Block(*_shared(units[0]), tuple(each.unit for each in units)))
+        alike: dict[_Shared, list[Unit]] = defaultdict(list)
+        for each in waiting.values():
+            alike[_shared(each)].append(each.unit)
         size = max(FEWEST_UNITS, min(MOST_UNITS, -(-total // (BLOCKS_A_PROCESS * max(1, processes)))))
-        blocks = [
-            (start, Block(*name, tuple(units[start : start + size])))
-            for name, units in alike.items()
+        cut = [
+            (start, Block(*shared, tuple(units[start : start + size])))
+            for shared, units in alike.items()
             for start in range(0, len(units), size)
         ]
-        return [block for _, block in sorted(blocks, key=lambda numbered: numbered[0])]
+        return blocks + [block for _, block in sorted(cut, key=lambda numbered: numbered[0])]
 
     def work(self, block: Block) -> int:
         """Return about how many events a block gives to strategies, each counted once for each unit."""

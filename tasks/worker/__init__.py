@@ -19,6 +19,7 @@ __all__ = [
     "run_reporter",
     "run_watch",
     "runner",
+    "slice_lease",
     "status_server",
     "strategy_cache",
     "strategy_errors",

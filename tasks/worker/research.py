@@ -1,10 +1,12 @@
 """The Celery task of sweeps: one slice of a block. It gives way to live batches, and keeps nothing."""
 
 import os
+import signal
 from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
+import msgspec
 import redis
 import structlog
 from celery.signals import worker_process_init
@@ -19,12 +21,14 @@ from tasks.sweep import slice_run, slice_task, variants
 from tasks.sweep.block import Block
 from tasks.sweep.datasets import upload
 from tasks.sweep.datasets.folder import whole_dataset
-from tasks.sweep.slice_run import SliceLimits
+from tasks.sweep.slice_run import BlockState, SliceLimits
 from tasks.sweep.slice_task import SliceReply, SliceRequest
+from tasks.worker import worker_metrics
 from tasks.worker.refused_by_redis import ignored_if_refused
+from tasks.worker.slice_lease import leased
 from tasks.worker.time_limit import bounded
 
-#: A strategy that loops where no exception gets ends its process after so many times RUN_LIMIT_S.
+#: A strategy that is stuck where no exception gets ends its process after so many times RUN_LIMIT_S.
 STUCK_TIMES = 3
 log = structlog.get_logger()
 
@@ -42,32 +46,46 @@ def _broker() -> redis.Redis:
 @app.task(name=RESEARCH_TASK_NAME)
 def research(payload: bytes) -> dict[str, Any]:
     """Run a slice, once; the result is a summary, also where it is done already: a chord counts on it."""
-    key = slice_task.answer_key(load().celery_prefix, slice_task.task_id(payload))
-    with ignored_if_refused():
+    prefix, id_ = load().celery_prefix, slice_task.task_id(payload)
+    key = slice_task.answer_key(prefix, id_)
+    with worker_metrics.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
         request = slice_task.unpack_request(payload)
+    with ignored_if_refused():
         if _results().exists(key):
             return slice_task.summary(request, SliceReply())
-        with bounded(STUCK_TIMES * load().run_limit_s + request.budget_s):
+        with leased(_results(), slice_task.lease_key(prefix, id_)):
             reply = _reply(request)
-        _results().set(key, slice_task.pack(reply), ex=slice_task.ANSWER_EXPIRES_S)
+            _results().set(key, slice_task.pack(reply), ex=slice_task.ANSWER_EXPIRES_S)
     return slice_task.summary(request, reply)
 
 
 def _reply(request: SliceRequest) -> SliceReply:
     settings, block = load(), request.block
-    limits = SliceLimits(request.budget_s, settings.run_limit_s, is_unwanted=_live_batches_wait())
     try:
         if variants.code_version(block.strategy) != block.code:
             return SliceReply(refusal=f"a worker has another version of {block.strategy} than this command: restart it")
         if request.fetch:
             _fetch(settings, block)
-        return SliceReply(slice_run.run(block, request.state, settings.research_path, limits))
+        return SliceReply(_run(request, settings))
     except RealtimeStrategiesError as error:
         return SliceReply(refusal=str(error).splitlines()[0])
     except Exception as error:
         # No strategy's, whose error is a result.
         log.exception("unexpected error in a slice of a sweep")
         return SliceReply(refusal=f"unexpected error on a worker, whose log has more: {type(error).__name__}: {error}")
+
+
+def _run(request: SliceRequest, settings: Settings) -> BlockState:
+    """Run the slice. Raises what reading does; what is stuck or takes all memory ends this process."""
+    stuck_s = STUCK_TIMES * settings.run_limit_s + request.budget_s
+    limits = SliceLimits(
+        request.budget_s,
+        settings.run_limit_s,
+        alive=lambda: signal.setitimer(signal.ITIMER_REAL, stuck_s),
+        is_unwanted=_live_batches_wait(),
+    )
+    with bounded(stuck_s):
+        return slice_run.run(request.block, request.state, settings.research_path, limits)
 
 
 def _fetch(settings: Settings, block: Block) -> None:

@@ -67,7 +67,7 @@ def show(out: command_line.Console, report: SweepReport) -> None:
         out.print(f"\n{len(failed)} of {len(report.rows)} sets failed; the first:", style="bold", soft_wrap=True)
         out.print(f"{failed[0].strategy} {words(failed[0].parameters)}: {_last_line(failed[0].error)}", soft_wrap=True)
     if report.unfinished:
-        out.print(f"\n{report.unfinished:,} sets are not finished: add --resume to go on", style="bold", soft_wrap=True)
+        out.print(f"\n{report.unfinished:,} sets are not finished", style="bold", soft_wrap=True)
 
 
 def _show_strategy(out: command_line.Console, strategy: str, rows: Sequence[SweepRow], objective: str) -> None:

@@ -1,9 +1,9 @@
 """Where a sweep runs, and how its progress is shown."""
 
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
 
@@ -17,6 +17,9 @@ from tasks.sweep.datasets import upload as datasets_upload
 from tasks.sweep.datasets.dataset import Dataset
 from tasks.sweep.local_executor import LocalExecutor
 from tasks.sweep.sweep_run import Executor
+
+if TYPE_CHECKING:
+    from tasks.sweep.celery_executor import ResearchWorker
 
 
 class ProgressDisplay:
@@ -79,23 +82,30 @@ def upload(settings: Settings, datasets: Sequence[Dataset], err: command_line.Co
             datasets_upload.upload(dataset, settings, lambda size: progress.advance(bar, size))
 
 
-@contextmanager
-def on_workers(settings: Settings, datasets: Sequence[Dataset], workers: int, *, fetch: bool) -> Iterator[Executor]:
-    """Yield an executor of the workers. Raises SettingsError: one can't read the datasets."""
-    from tasks.sweep import celery_executor  # noqa: PLC0415 brings Celery, which no other command needs
+def workers(settings: Settings, datasets: Sequence[Dataset], *, fetch: bool) -> Sequence["ResearchWorker"]:
+    """Return the workers that answer that they take slices; none where Redis is unavailable.
 
-    asked = celery_executor.ask_workers([dataset.key for dataset in datasets], workers)
-    if not fetch:
-        for worker in asked:
-            if worker.missing:
-                raise SettingsError(
-                    f"worker {worker.name} does not have the recordings: it looks in {worker.directory}, this command "
-                    f"writes to {settings.research_path} (RESEARCH_DIR); let both be one folder, or add --upload"
-                )
-    executor = celery_executor.CeleryExecutor(
-        settings, fetch=fetch, processes=max(1, sum(worker.processes for worker in asked))
-    )
-    with closing(executor):
+    Raises SettingsError: one can't read the datasets, which are not to be fetched.
+    """
+    from tasks.sweep.celery_executor import ask_workers  # noqa: PLC0415 brings Celery, which no other command needs
+
+    known, _ = live_processes(settings)
+    answering = ask_workers([dataset.key for dataset in datasets], known) if known else []
+    for worker in answering:
+        if worker.missing and not fetch:
+            raise SettingsError(
+                f"worker {worker.name} does not have the recordings: it looks in {worker.directory}, this command "
+                f"writes to {settings.research_path} (RESEARCH_DIR); let both be one folder, or add --upload"
+            )
+    return answering
+
+
+@contextmanager
+def on_workers(settings: Settings, processes: int, warn: Callable[[str], None], *, fetch: bool) -> Iterator[Executor]:
+    """Yield an executor of workers that have so many processes together."""
+    from tasks.sweep.celery_executor import CeleryExecutor  # noqa: PLC0415 brings Celery, which no other command needs
+
+    with closing(CeleryExecutor(settings, fetch=fetch, processes=max(1, processes), warn=warn)) as executor:
         yield executor
 
 

@@ -83,7 +83,7 @@ class SweepSession:
                 else:
                     self._work(plan, store, executor)
             except KeyboardInterrupt:
-                _note("ended before all is done; what is done is kept")
+                _note("ended before all is done; what is done is kept: add --resume to go on")
         return self._report(plan, windows)
 
     def _plan(self, datasets: Sequence[Dataset], windows: Sequence[Window] = ()) -> WorkPlan:
@@ -108,21 +108,25 @@ class SweepSession:
 
     def _work(self, plan: WorkPlan, store: ResultStore, executor: Executor) -> None:
         """Bring every unit of a plan to its result."""
+        begun: list[tuple[str, ...]] = []
         if self._options.resume:
             self._results |= store.results([each.unit.id for each in plan.units()])
-        blocks = plan.blocks(self._results, executor.processes)
+            begun = store.begun()
+        blocks = plan.blocks(self._results, executor.processes, begun)
         with ProgressDisplay(self._err, sum(map(plan.work, blocks))) as shown:
             observer = _Collector(plan, self._results, self._sweep.objective, shown)
             SweepRun(store, executor, observer).run(blocks, resume=self._options.resume)
 
     @contextmanager
     def _executor(self, datasets: Sequence[Dataset]) -> Iterator[Executor]:
-        workers, processes = (0, 0) if self._options.local else execution.live_processes(self._settings)
-        if processes:
-            if self._options.upload:
+        upload = self._options.upload
+        workers = [] if self._options.local else execution.workers(self._settings, datasets, fetch=upload)
+        if workers:
+            if upload:
                 execution.upload(self._settings, datasets, self._err)
-            _note(f"on {workers} workers with {processes} processes")
-            with execution.on_workers(self._settings, datasets, workers, fetch=self._options.upload) as executor:
+            processes = sum(worker.processes for worker in workers)
+            _note(f"on {len(workers)} workers with {processes} processes")
+            with execution.on_workers(self._settings, processes, _note, fetch=upload) as executor:
                 yield executor
             return
         own = self._options.processes or execution.cores()

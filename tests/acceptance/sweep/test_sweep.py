@@ -4,132 +4,71 @@ import json
 import os
 import signal
 import subprocess
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from compose.local.processes import ROOT, Instance, Process
-from compose.local.servers import free_port, start_redis
-from tasks.cli.sweep.execution import live_processes
-from tasks.settings import Settings
-from tests.data import RECORDING
-from tests.support.waiting import wait_for
+from compose.local.processes import Instance, Process
+from tests.data import SPOT, USDM
+from tests.support.stacks.sweeping import Sweeps, children, in_progress, rows, some_sets_done
 
-SWEEP = """
+#: Of the long form: 3 strategies x 40 sets.
+LONG = """
 [sweep.orderbook_skew]
-levels = [1, 3, 5, 10]
-buy_ratio = [2.0, 3.0]
+levels = [1, 2, 3, 4, 5, 7, 10, 20]
+buy_ratio = [1.5, 2.0, 2.5, 3.0, 4.0]
 [sweep.trade_momentum]
-gate.min_confidence = [0.1, 0.5]
-paper.latency_ms = [0, 200]
-[sweep.market_dominance]
-high = [55.0, 65.0]
+gate.min_confidence = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+paper.latency_ms = [0, 50, 100, 200, 400]
+[sweep.iceberg_detector]
+gate.min_confidence = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
+paper.latency_ms = [0, 50, 100, 200, 400]
 """
 
 
-class Sweeps:
-    """A Redis, research workers, and the command."""
-
-    def __init__(self, instance: Instance, redis_url: str, directory: Path) -> None:
-        self._instance, self._directory = instance, directory
-        self.sweep = directory / "sweep.toml"
-        self.sweep.write_text(SWEEP)
-        self._settings = Settings(redis_url=redis_url, namespace="sweeps")
-        self._environment = {
-            **os.environ,
-            "PYTHONPATH": str(ROOT),
-            "REDIS_URL": redis_url,
-            "NAMESPACE": "sweeps",
-            "RESEARCH_DIR": str(directory / "research"),
-            "LOG_FORMAT": "json",
-        }
-
-    def worker(self, name: str = "research", **more: str) -> Process:
-        """Start a worker of the queue, in two processes."""
-        celery = [sys.executable, "-m", "celery", "-A", "tasks", "worker", "-Q", "research", "-c", "2"]
-        options = ["-n", f"{name}@test", "--without-gossip", "--without-mingle"]
-        environment = self._environment | {"WORKER_HTTP_PORT": str(free_port())} | more
-        return self._instance.start(name, [*celery, *options], environment)
-
-    def processes(self) -> int:
-        """Return how many processes of workers are known."""
-        return live_processes(self._settings)[1]
-
-    def stop(self, *workers: Process) -> None:
-        self._instance.stop(*workers)
-
-    def restart(self, worker: Process) -> None:
-        self._instance.kill(worker)
-        self._instance.start_again(worker)
-
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, "-m", "tasks", "sweep", str(self.sweep), str(RECORDING), "--json", *arguments]
-
-    def run(self, *arguments: str, **more: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            self.command(*arguments),
-            env=self._environment | more,
-            capture_output=True,
-            text=True,
-            check=False,
-            timeout=170,
-        )
-
-    def rows(self, *arguments: str, **more: str) -> Any:
-        done = self.run(*arguments, **more)
-        assert done.returncode == 0, done.stderr
-        return json.loads(done.stdout)["rows"]
-
-    def python(self, program: str) -> str:
-        """Run a program with the sweep file and the recording as its arguments; return what it prints."""
-        command = [sys.executable, "-c", program, str(self.sweep), str(RECORDING)]
-        done = subprocess.run(command, env=self._environment, capture_output=True, text=True, check=False, timeout=170)
-        assert done.returncode == 0, done.stderr
-        return done.stdout
-
-    def start(self, *arguments: str) -> "subprocess.Popen[str]":
-        return subprocess.Popen(
-            self.command(*arguments), env=self._environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-
-@pytest.fixture(scope="module")
-def sweeps(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Sweeps]:
+@pytest.fixture
+def sweeps(tmp_path: Path) -> Iterator[Sweeps]:
     with Instance("sweeps") as instance:
-        _, url = start_redis(instance, options=("--appendonly", "yes"))
-        yield Sweeps(instance, url, tmp_path_factory.mktemp("sweeps"))
+        yield Sweeps(instance, tmp_path)
 
 
 @pytest.fixture(scope="module")
-def expected(sweeps: Sweeps) -> Any:
+def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The rows as one process makes them."""
-    rows = sweeps.rows("--local", "--jobs", "1")
-    assert len(rows) == 14
-    assert sum(row["positions"] for row in rows) > 50
-    return rows
+    with Instance("sweeps") as instance:
+        made = Sweeps(instance, tmp_path_factory.mktemp("expected")).rows("--local", "--jobs", "1")
+    assert len(made) == 14
+    assert sum(row["positions"] for row in made) > 50
+    return made
 
 
-@contextmanager
-def workers(sweeps: Sweeps, count: int) -> Iterator[list[Process]]:
-    started = [sweeps.worker(f"research-{number}") for number in range(count)]
-    try:
-        wait_for(lambda: sweeps.processes() == 2 * count, "the workers to be known")
-        yield started
-    finally:
-        sweeps.stop(*started)
+class Killer:
+    """Kills a child of each worker each time that it is called, and once a whole worker."""
 
+    def __init__(self, sweeps: Sweeps, workers: list[Process]) -> None:
+        self._sweeps, self._workers = sweeps, workers
+        self.killed = 0
 
-def children(process: Process) -> list[int]:
-    path = Path(f"/proc/{process.pid}/task/{process.pid}/children")
-    return [int(pid) for pid in path.read_text().split()] if path.exists() else []
+    def __call__(self) -> None:
+        for pid in [child for worker in self._workers for child in children(worker)[:1]]:
+            os.kill(pid, signal.SIGKILL)
+            self.killed += 1
+        if self.killed <= len(self._workers):
+            self._sweeps.restart(self._workers[0])
+
+    def each_second(self, running: "subprocess.Popen[str]") -> None:
+        """Kill until the command ends."""
+        while running.poll() is None:
+            try:
+                running.wait(timeout=1)
+            except subprocess.TimeoutExpired:
+                self()
 
 
 def test_rows_of_workers_are_those_of_one_process(sweeps: Sweeps, expected: Any):
-    with workers(sweeps, 2):
+    with sweeps.workers(2):
         done = sweeps.run()
     assert "on 2 workers with 4 processes" in done.stderr
     assert json.loads(done.stdout)["rows"] == expected
@@ -137,7 +76,7 @@ def test_rows_of_workers_are_those_of_one_process(sweeps: Sweeps, expected: Any)
 
 def test_slices_are_tasks_of_which_groups_and_chords_can_be_made(sweeps: Sweeps, expected: Any):
     """Also where a slice comes twice, as tasks over Redis may."""
-    with workers(sweeps, 1):
+    with sweeps.workers(1):
         summaries = json.loads(sweeps.python(CHORD))
     first, again, other = summaries
     assert max(first["events"], again["events"]) > 0
@@ -169,21 +108,101 @@ print(json.dumps(chord(tasks, body).apply_async().get(timeout=100)[0]))
 
 
 def test_rows_are_the_same_while_workers_are_killed(sweeps: Sweeps, expected: Any):
-    """Every second a process of each worker, and once a whole worker."""
-    killed, restarted = 0, False
-    with workers(sweeps, 2) as started, sweeps.start() as running:
-        while True:
-            try:
-                out, err = running.communicate(timeout=1)
-                break
-            except subprocess.TimeoutExpired:
-                victims = [child for process in started for child in children(process)[:1]]
-            for pid in victims:
-                os.kill(pid, signal.SIGKILL)
-                killed += 1
-            if not restarted:
-                restarted = True
-                sweeps.restart(started[0])
-    assert killed >= 2
-    assert running.returncode == 0, err
-    assert json.loads(out)["rows"] == expected
+    with sweeps.workers(2) as workers, sweeps.start() as running:
+        killer = Killer(sweeps, workers)
+        in_progress(running, sweeps)
+        killer()
+        killer.each_second(running)
+        assert rows(running) == expected
+    assert killer.killed >= 2
+
+
+@pytest.mark.slow
+@pytest.mark.timeout(1_800)
+def test_a_long_sweep_survives_a_kill_each_second(tmp_path: Path, recordings: Path):
+    """As the one above, with 120 sets over two real recordings."""
+    with Instance("sweeps") as instance:
+        sweeps = Sweeps(instance, tmp_path, LONG)
+        sweeps.recordings = [recordings / SPOT, recordings / USDM]
+        wanted = sweeps.rows("--local", "--jobs", "1")
+        assert len(wanted) == 120
+        with sweeps.workers(2) as workers, sweeps.start() as running:
+            killer = Killer(sweeps, workers)
+            killer.each_second(running)
+            assert rows(running) == wanted
+    assert killer.killed >= 10
+
+
+def test_a_sweep_whose_command_is_killed_goes_on(sweeps: Sweeps, expected: Any):
+    """What is kept is not computed again: the second one computes less than all, and it is on fewer processes."""
+    with sweeps.workers(2), sweeps.start() as running:
+        some_sets_done(running, sweeps)
+        running.kill()
+        running.wait()
+        kept = sweeps.kept_ids()
+        assert kept
+        again = sweeps.run("--resume", "--local", "--jobs", "1")
+    assert json.loads(again.stdout)["rows"] == expected
+    assert sweeps.untouched(kept), "a result that was kept was written again"
+
+
+def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(sweeps: Sweeps, expected: Any):
+    with sweeps.workers(1):
+        with sweeps.start() as running:
+            some_sets_done(running, sweeps)
+            running.send_signal(signal.SIGINT)
+            out, err = running.communicate(timeout=60)
+        assert running.returncode == 130, err
+        partial = json.loads(out)
+        assert 0 < len(partial["rows"]) == len(expected) - partial["unfinished"]
+        assert all(row in expected for row in partial["rows"])
+        assert "--resume" in err.splitlines()[-1]
+        assert "Traceback" not in err
+        assert sweeps.rows("--resume") == expected
+        kept = sweeps.kept_ids()
+        assert sweeps.rows() == expected
+    assert not sweeps.untouched(kept), "without --resume everything is computed again"
+
+
+def test_ctrl_c_ends_a_local_sweep_in_the_same_way(sweeps: Sweeps, expected: Any):
+    with sweeps.start("--local", "--jobs", "2") as running:
+        some_sets_done(running, sweeps)
+        running.send_signal(signal.SIGINT)
+        out, err = running.communicate(timeout=60)
+    assert (running.returncode, "Traceback" in err) == (130, False), err
+    assert json.loads(out)["rows"]
+    assert sweeps.rows("--resume", "--local") == expected
+
+
+def test_rows_are_the_same_when_redis_is_killed(sweeps: Sweeps, expected: Any):
+    with sweeps.workers(2), sweeps.start() as running:
+        in_progress(running, sweeps)
+        sweeps.restart(sweeps.redis)
+        assert rows(running) == expected
+
+
+def test_rows_are_the_same_when_redis_is_emptied(sweeps: Sweeps, expected: Any):
+    with sweeps.workers(2), sweeps.start() as running:
+        in_progress(running, sweeps)
+        sweeps.client.flushall()
+        assert rows(running) == expected
+
+
+def test_rows_are_the_same_when_all_workers_end_and_come_back(sweeps: Sweeps, expected: Any):
+    with sweeps.workers(2) as workers, sweeps.start() as running:
+        in_progress(running, sweeps)
+        for worker in workers:
+            sweeps.instance.kill(worker)
+        for worker in workers:
+            sweeps.instance.start_again(worker)
+        assert rows(running) == expected
+
+
+def test_without_workers_it_runs_in_processes_of_this_machine(sweeps: Sweeps, expected: Any):
+    """Also where one ended a moment ago, which Redis still holds for living."""
+    with sweeps.workers(1) as workers:
+        sweeps.instance.kill(workers[0])
+        assert sweeps.processes()
+        done = sweeps.run()
+    assert "no worker takes tasks of the queue research: in " in done.stderr
+    assert json.loads(done.stdout)["rows"] == expected

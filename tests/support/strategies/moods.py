@@ -1,8 +1,12 @@
 """A strategy whose parameters say how it misbehaves, so that sets of one sweep differ in it."""
 
+import ctypes
 import os
+import resource
+import signal
 import time
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Annotated
 
 from pydantic import Field
@@ -14,7 +18,7 @@ from tasks.strategy import Action, Params, Signal, State, Strategy
 class MoodParams(Params):
     """What it does on the event with this id; with the same parameters, always the same."""
 
-    mood: Annotated[str, Field(description="calm, raise, exit, hang, sleep, kill or unsaveable")] = "calm"
+    mood: Annotated[str, Field(description="calm, raise, exit, hang, sleep, alarm, kill, eat or unsaveable")] = "calm"
     at_id: Annotated[int, Field(description="the trade on which it does so")] = 30
     every: Annotated[int, Field(ge=1, description="buys and sells by turns, each so many trades")] = 10
 
@@ -50,7 +54,26 @@ class Moods(Strategy[MoodParams, MoodState]):
                     pass
             case "sleep":
                 time.sleep(3_600)
+            case "alarm":
+                # As C code that is stuck: the kernel's timer ends the process, and nothing else.
+                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGVTALRM})
+                ctypes.PyDLL(None).sleep(3_600)
             case "kill":
                 os._exit(9)
+            case "eat":
+                _eat_all_memory()
             case "unsaveable":
                 state.last = object()
+
+
+#: What is never given back.
+_EATEN: list[bytearray] = []
+
+
+def _eat_all_memory() -> None:
+    """Take all that this process may have: 64 MiB more than it has."""
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    most = pages * resource.getpagesize() + (64 << 20)
+    resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
+    while True:
+        _EATEN.append(bytearray(1 << 20))

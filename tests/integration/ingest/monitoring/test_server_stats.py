@@ -114,9 +114,14 @@ async def test_a_raising_strategy_and_a_queue_without_workers_are_found(
     listener = Heartbeat(settings, "a@host")
     await listener.announce(1, ["depth"])
     await server_probe.ask()
+    sweeping = Heartbeat(settings, "b@host")
+    await sweeping.announce(1, ["research"])
     client.hincrby(keys.counters, "errors:boom", 12)
     await server_probe.ask()
     await listener.close()
+    await sweeping.close()
     await ledger.close()
+    assert server_probe.seen is not None
+    assert server_probe.seen.workers == 1, "a worker of sweeps alone is none that a pool can count on"
     found = [(finding.name, finding.what) for finding in server_probe.findings()]
     assert found == [("queue_unserved", "queue trade"), ("strategy_errors", "strategy boom")]

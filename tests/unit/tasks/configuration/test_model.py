@@ -131,6 +131,11 @@ def test_a_pools_name_is_a_short_lower_case_word(written, name):
         read(written(f'[pools."{name}"]\nkinds = ["depth"]\n[pools."{name}".strategies.x]\n'))
 
 
+def test_no_pool_has_the_name_of_the_queue_of_sweeps(written):
+    with pytest.raises(SettingsError, match="research is the queue of sweeps: name the pool otherwise"):
+        read(written('[pools.research]\nkinds = ["depth"]\n[pools.research.strategies.x]\n'))
+
+
 def test_a_file_that_is_not_there_is_one_clear_line(tmp_path):
     with pytest.raises(SettingsError) as refusal:
         read(tmp_path / "nowhere.toml")

@@ -158,6 +158,16 @@ def test_no_worker_at_all_is_one_finding_with_the_command_to_start_one():
     assert finding.do.endswith(" ./run celery -A tasks worker -Q depth,trade")
 
 
+def test_a_worker_of_sweeps_alone_serves_no_pool():
+    found = list(doctor_checks.workers([worker("a", "1.0", 0.0, "research")], POOLS))
+    assert [(finding.what, finding.name) for finding in found] == [("workers of sweeps", ""), ("workers", "no_workers")]
+
+
+def test_a_worker_of_pools_and_sweeps_is_both():
+    found = list(doctor_checks.workers([worker("a", "1.0", 0.0, "depth", "trade", "research")], POOLS))
+    assert [(finding.sign, finding.what) for finding in found] == [("ok", "workers"), ("ok", "workers of sweeps")]
+
+
 def test_a_ledger_can_be_checked_without_a_strategies_file():
     assert_said(doctor_checks.ledger(ledger_facts(epochs={0: ""}, lanes={}), None, "rs"), ("warning", "no epoch"))
 

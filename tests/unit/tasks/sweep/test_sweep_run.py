@@ -2,6 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from pathlib import Path
+from string import ascii_uppercase
 
 import msgspec
 import pytest
@@ -10,8 +11,11 @@ from hypothesis import strategies as st
 
 from tasks.sweep.block import Block, EventSource, Part, Unit
 from tasks.sweep.figures import Figures, UnitResult
+from tasks.sweep.slice_run import BlockState
 from tasks.sweep.store import ResultStore
 from tasks.sweep.sweep_run import BUDGET_S, MAX_LOST, SliceAnswer, SliceJob, SweepRun
+from tasks.sweep.work_plan import WorkPlan
+from tests.support.files import sweeps
 
 EVENTS = 10
 
@@ -91,6 +95,8 @@ def test_a_slice_that_was_lost_is_shorter_the_next_time(tmp_path: Path):
 def test_a_unit_that_ends_its_process_fails_alone(tmp_path: Path):
     results = run(Machine(deadly="2"), tmp_path, blocks()).results
     assert results["2"].error == f"its process ended {MAX_LOST} times while it ran: signal 9"
+    kept = ResultStore(tmp_path).results(list(results))
+    assert set(kept) == set(results) - {"2"}, "whether it was the set's fault is not sure: --resume tries it again"
     assert [id_ for id_, each in results.items() if each.error] == ["2"]
     assert len(results) == 12
 
@@ -125,6 +131,22 @@ def test_a_block_that_is_finished_is_forgotten_and_its_results_kept(tmp_path: Pa
     (block,) = blocks(1)
     run(Machine(), tmp_path, [block])
     store = ResultStore(tmp_path)
-    assert store.state(block.key) is None
+    assert store.state(block) is None
     assert set(store.results(["1", "2", "3", "4", "other"])) == {"1", "2", "3", "4"}
+    store.close()
+
+
+def test_blocks_that_were_begun_go_on_whatever_the_number_of_processes(tmp_path: Path):
+    """How units are cut into blocks depends on how many processes there are, and on what is done."""
+    plan = WorkPlan(sweeps.configuration(), [sweeps.dataset(tmp_path, sweeps.prices())], sweeps.moods(*ascii_uppercase))
+    first, *_ = plan.blocks({}, processes=1)
+    assert len(first.units) == 7
+    store = ResultStore(tmp_path)
+    store.put_state(first, BlockState(events=3))
+    again = plan.blocks({}, 100, store.begun())
+    assert again[0] == first
+    assert store.state(again[0]) == BlockState(events=3)
+    assert sorted(unit.id for block in again for unit in block.units) == sorted(each.unit.id for each in plan.units())
+    done = {first.units[0].id: None}
+    assert first not in plan.blocks(done, 1, store.begun()), "one of its units is done"
     store.close()
