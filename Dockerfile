@@ -40,7 +40,7 @@ LABEL org.opencontainers.image.title="Realtime Strategies" \
       org.opencontainers.image.revision="${REVISION}"
 # The directories are the mount points of volumes, which take their owner from here.
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
-    && install -d -o app -g app -m 0755 /run/passwords /jetstream /flower
+    && install -d -o app -g app -m 0755 /run/passwords /jetstream /flower /research
 ENV PATH=/opt/venv/bin:$PATH PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 LOG_FORMAT=json APP_VERSION=${VERSION}
 COPY --from=builder /opt/venv /opt/venv
 COPY --from=builder /app /app

@@ -138,6 +138,18 @@ def test_more_workers_share_the_work_and_a_killed_one_comes_back(stack: Stack):
     assert asyncio.run(next_signal(stack.ports["NATS_PORT"]))
 
 
+def test_a_sweep_on_research_workers_has_the_rows_of_one_process(stack: Stack, recording: Path, tmp_path: Path):
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text("[sweep.trade_momentum]\nwindow = [20, 50]\n")
+    sweep.chmod(0o644)
+    stack.compose(
+        "--profile", "research", "up", "--detach", "--no-deps", "--scale", "worker-research=2", "worker-research"
+    )
+    wait_for(lambda: stack.health("worker-research") == ["healthy"] * 2, "the research workers")
+    assert stack.sweep(sweep, recording) == stack.sweep(sweep, recording, "--local")
+    stack.compose("--profile", "research", "rm", "--stop", "--force", "worker-research")
+
+
 def test_an_upgrade_leaves_servers_running_and_a_killed_worker_is_missed(image: None):
     def started(stack: Stack) -> dict[str, tuple[str, str]]:
         services = ("redis", "nats", "ingest", "worker")

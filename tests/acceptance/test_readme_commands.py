@@ -1,21 +1,15 @@
 """Every command of the README runs as it stands there: in a folder with nothing but the project, beside a pipeline."""
 
-import hashlib
 import importlib.util
-import itertools
 import json
-import os
 import re
 import shlex
 import signal
-import subprocess
-import sys
 import threading
 import zipfile
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager, suppress
+from contextlib import ExitStack, suppress
 from functools import partial
-from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -32,23 +26,11 @@ from tests.support.events import TIME_MS, trade
 from tests.support.files.writers import vision_csv
 from tests.support.servers.exchange import recorded
 from tests.support.service import get
+from tests.support.stacks.page_commands import Clone, Started, blocks, in_prose, service_output, without_comment
 from tests.support.stacks.pipeline import backtested, running
 from tests.support.waiting import wait_for
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-#: What those print that run until Ctrl-C, once they do what they are for; looked for in this order.
-SERVICES = {
-    r"(python -m|\./run) ingest$": "standing by",
-    r"(python -m|\./run) ingest binance ": "going live",
-    r"(python -m|\./run) ingest record ": '"recording"',
-    r"(\./run )?celery .* worker ": " ready",
-    r"(\./run )?celery .* flower": "Visit me at",
-    r"(python -m|\./run) tasks signals --follow --json": '"strategy":',
-    r"python consume\.py": "USDT ",
-}
-#: Their ends at Ctrl-C: in order, by the signal, or what a shell makes of that; Celery's programs say 1 as well.
-ENDED = {0, -signal.SIGINT, 128 + signal.SIGINT}
-ENDED_CELERY = {0, 1}
 #: What makes the benchmark short.
 SHORT_BENCH = "--only latency --seconds 0.5"
 #: The same for tests: a file that takes a moment; of the faults, which take minutes each, the list.
@@ -56,123 +38,32 @@ SHORT_TEST = {
     "./run test": ("-q tests/unit/tasks/test_events.py", r"\d+ passed"),
     "./run test -m faults": ("-q --collect-only tests/faults/test_faults.py", r"\d+ tests collected"),
 }
-
-
-def blocks() -> Iterator[list[str]]:
-    """Yield the lines of every block of commands: indented, and not the output that a comment announces."""
-    prose = re.sub(r"```.*?```", "", README, flags=re.DOTALL)
-    for before, block in re.findall(r"(?<=\n\n)([^\n]*\n\n)?((?:    [^\n]*\n|\n(?=    ))+)", prose):
-        if not before.startswith("<!-- from"):
-            yield [line[4:].rstrip() for line in block.splitlines() if line.strip()]
-
-
-def without_comment(line: str) -> str:
-    return re.sub(r"\s+#( .*)?$", "", line).strip()
-
-
-def in_prose() -> list[str]:
-    """Return the commands that stand in a sentence, whole."""
-    found = re.findall(r"`((?:\./run|python -m|docker compose) [^`]*)`", re.sub(r"\s*\n\s*", " ", README))
-    return [command for command in found if not command.endswith(" ...")]
-
-
 #: The file of Binance's history that the README names, and what it holds here.
 VISION_FILE = "BTCUSDT-trades-2024-08-08.zip"
 TRADES = [trade(id=number, time_ms=TIME_MS + 100 * number, seq=number) for number in range(1, 1001)]
 #: Each once, as it stands there.
 COMMANDS = {
     without_comment(line): line
-    for line in [*(line for block in blocks() for line in block if without_comment(line)), *in_prose()]
+    for line in [*(line for block in blocks(README) for line in block if without_comment(line)), *in_prose(README)]
 }
 #: Those that run until Ctrl-C.
 DEMOS = [command for command in COMMANDS if re.match(r"\./run demo($| --(feed binance|source|record))", command)]
 
 
-class Clone:
-    """A folder as a fresh clone is, set up: links to all that is in ours, and a `.venv` that calls our Python."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder, self._numbers = folder, itertools.count()
-        for entry in ROOT.iterdir():
-            if not entry.name.startswith(".") or entry.name in {".env.example", ".ci"}:
-                (folder / entry.name).symlink_to(entry)
-        programs = folder / ".venv" / "bin"
-        programs.mkdir(parents=True)
-        python = programs / "python"
-        python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
-        python.chmod(0o755)
-        path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
-        (programs / "activate").write_text(f'PATH="{path}"\n')
-        for name in ("demo", "dev", "bench"):
-            content = (ROOT / f"requirements-{name}.txt").read_bytes()
-            stamp = f"{hashlib.sha256(content).hexdigest()} {sys.implementation.cache_tag}\n"
-            (programs.parent / f"installed-{name}").write_text(stamp)
-        for name, language, holding in (
-            ("mine.py", "python", "class Jump"),
-            ("mine.toml", "toml", "mine:Jump"),
-            ("consume.py", "python", "async def main"),
-        ):
-            [code] = [c for c in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in c]
-            (folder / name).write_text(code)
-        with zipfile.ZipFile(folder / VISION_FILE, "w") as archive:
-            archive.writestr(VISION_FILE.replace(".zip", ".csv"), vision_csv(TRADES, header=False, unit=1))
-        self.environment = os.environ | {"PATH": path, "LOG_FORMAT": "json", "PYTHONUNBUFFERED": "1"}
-
-    @contextmanager
-    def started(self, command: str, **more: str) -> Iterator["Started"]:
-        # Several may run at once.
-        with (self.folder / f"output-{next(self._numbers)}.txt").open("w+b") as output:
-            process = subprocess.Popen(
-                ["bash", "-c", command],  # noqa: S607 whatever the reader's bash is
-                cwd=self.folder,
-                env=self.environment | more,
-                stdin=subprocess.DEVNULL,
-                stdout=output,
-                stderr=subprocess.STDOUT,
-                start_new_session=True,
-            )
-            started = Started(process, output.name)
-            try:
-                yield started
-            finally:
-                if process.poll() is None:
-                    os.killpg(process.pid, signal.SIGKILL)
-                process.wait()
-
-
-class Started:
-    """A command that runs."""
-
-    def __init__(self, process: "subprocess.Popen[bytes]", file: str) -> None:
-        self.process, self.file = process, Path(file)
-
-    @property
-    def output(self) -> str:
-        return self.file.read_text(encoding="utf-8", errors="replace")
-
-    def shows(self, text: str) -> None:
-        def seen() -> bool:
-            running = self.process.poll() is None
-            assert text in self.output or running, f"it ended without {text!r}: {self.output}"
-            return text in self.output
-
-        wait_for(seen, what=text)
-
-    def ends(self) -> int:
-        return self.process.wait(120)
-
-    def press_ctrl_c(self) -> None:
-        """Send what every process in the foreground gets."""
-        os.killpg(self.process.pid, signal.SIGINT)
-
-    def interrupt(self) -> int:
-        self.press_ctrl_c()
-        return self.ends()
-
-
 @pytest.fixture(scope="module")
 def place(tmp_path_factory: pytest.TempPathFactory) -> Clone:
-    return Clone(tmp_path_factory.mktemp("clone"))
+    clone = Clone(tmp_path_factory.mktemp("clone"))
+    for name, language, holding in (
+        ("mine.py", "python", "class Jump"),
+        ("mine.toml", "toml", "mine:Jump"),
+        ("consume.py", "python", "async def main"),
+        ("sweep.toml", "toml", "[sweep."),
+    ):
+        [code] = [c for c in re.findall(rf"```{language}\n(.*?)```", README, re.DOTALL) if holding in c]
+        (clone.folder / name).write_text(code)
+    with zipfile.ZipFile(clone.folder / VISION_FILE, "w") as archive:
+        archive.writestr(VISION_FILE.replace(".zip", ".csv"), vision_csv(TRADES, header=False, unit=1))
+    return clone
 
 
 @pytest.fixture(scope="module")
@@ -212,7 +103,7 @@ def try_options(command: str) -> None:
 
 
 def test_every_block_of_the_readme_holds_commands_and_comments_only():
-    lines = [line for block in blocks() for line in block]
+    lines = [line for block in blocks(README) for line in block]
     assert len(lines) > 20
     known = re.compile(r"\s*#|(\w+=\S+ )*(\./run|python|celery|docker|source|bash)\b")
     assert [line for line in lines if not known.match(line)] == []
@@ -234,15 +125,9 @@ def test_a_command_of_the_readme_runs(command: str, place: Clone, beside: Mappin
 
 
 def run(command: str, place: Clone, beside: Mapping[str, str], exchange: str) -> None:
-    says = next((says for pattern, says in SERVICES.items() if re.match(pattern, command)), None)
     # Word for word, with its comment.
     with place.started(COMMANDS.get(command, command), BINANCE_SPOT_URL=exchange, **beside) as started:
-        if says:
-            started.shows(says)
-            assert started.interrupt() in (ENDED_CELERY if "celery -A" in command else ENDED), started.output
-        else:
-            assert started.ends() == 0, started.output
-        assert "Traceback" not in started.output
+        started.end(command, service_output(command))
         if "--feed tests/data" in command or "--digest" in command:
             assert backtested([RECORDING]).digest in started.output
 

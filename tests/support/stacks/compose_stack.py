@@ -20,7 +20,7 @@ from tests.support.waiting import wait_for
 IMAGE, NEXT_IMAGE = "realtime-strategies:acceptance", "realtime-strategies:acceptance-next"
 PASSWORDS_IMAGE = "realtime-strategies-passwords:acceptance"
 ONLY_THE_PIPELINE = ("--scale", "simulate=0", "--scale", "flower=0")
-EVERY_PROFILE = ("--profile", "live", "--profile", "observability")
+EVERY_PROFILE = ("--profile", "live", "--profile", "observability", "--profile", "research")
 
 
 class Stack:
@@ -67,6 +67,12 @@ class Stack:
         mount = ("--volume", f"{recording.parent}:/recordings:ro")
         replay = ("python", "-m", "ingest", "replay", f"/recordings/{recording.name}", "--speed", speed)
         return self.compose("run", "--detach", "--no-deps", *mount, "worker", *replay).strip()
+
+    def sweep(self, sweep: Path, recording: Path, *options: str) -> Any:
+        """Return the report of a sweep, which runs in a container of its workers' service."""
+        mounts = [part for file in (sweep, recording) for part in ("--volume", f"{file}:/in/{file.name}:ro")]
+        command = ("python", "-m", "tasks", "sweep", f"/in/{sweep.name}", f"/in/{recording.name}", "--json", *options)
+        return json.loads(self.compose("run", "--rm", "-T", "--no-deps", *mounts, "worker-research", *command))
 
     def restarts(self) -> list[int]:
         """How often the engine has started each worker again."""

@@ -34,9 +34,6 @@ FIXED = {
     "STRATEGIES_PATH",
     # A file that would have to be mounted: a file of one's own beside these sets both.
     "EXPECTED_RETURNS_FILE",
-    # A folder that would have to be mounted, likewise, and its bound.
-    "RESEARCH_DIR",
-    "RESEARCH_CACHE_MIB",
 }
 each_service = pytest.mark.parametrize("name", SERVICES)
 
@@ -79,8 +76,26 @@ def test_a_port_is_published_on_the_loopback_of_the_host_or_not_at_all(name: str
         assert re.fullmatch(r"127\.0\.0\.1:\$\{[A-Z_]+:-\d+\}:\d+", port)
 
 
-def test_workers_can_be_many():
-    assert not SERVICES["worker"].keys() & {"ports", "container_name", "hostname", "network_mode"}
+@pytest.mark.parametrize("name", ["worker", "worker-research"])
+def test_workers_can_be_many(name: str):
+    assert not SERVICES[name].keys() & {"ports", "container_name", "hostname", "network_mode"}
+
+
+def test_sweeps_give_way_and_have_a_volume_that_the_image_knows():
+    service = SERVICES["worker-research"]
+    assert service["profiles"] == ["research"]
+    assert "--queues=research" in service["command"]
+    assert service["cpu_shares"] < 1024
+    directory = service["environment"]["RESEARCH_DIR"]
+    assert f"research:{directory}" in service["volumes"]
+    assert re.search(rf"^    && install .* {directory}$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+
+
+def test_sweeps_read_the_strategies_file_of_ingest():
+    for part in ("environment", "volumes"):
+        ours = [each for each in SERVICES["worker-research"][part] if "source" in each or each == "STRATEGIES_FILE"]
+        assert [each for each in SERVICES["ingest"][part] if each in ours] == ours
+        assert len(ours) == 1
 
 
 @each_service
