@@ -1,6 +1,6 @@
 """The code of workers and commands; ingest uses it too.
 
-Strategies import `strategy`, `events` and `bars`, and nothing else.
+Strategies import `strategy`, `events`, `bars` and `once_per_event`, and nothing else.
 
 `celery -A tasks` finds the application in `tasks.celery`. docs/architecture.md draws the packages.
 """
@@ -22,6 +22,7 @@ __all__ = [
     "history",
     "invocation",
     "ledger",
+    "once_per_event",
     "ops",
     "paper",
     "protocol",

@@ -102,7 +102,8 @@ class Depth(Event, frozen=True, array_like=True, gc=False, tag="depth"):
     @property
     def spread_bps(self) -> float:
         """The spread in basis points of the mid price."""
-        return self.spread / self.mid * 1e4
+        bid, ask = self.bids[0][0], self.asks[0][0]
+        return (ask - bid) / ((bid + ask) / 2) * 1e4
 
 
 class Trade(Event, frozen=True, array_like=True, gc=False, tag="trade"):

@@ -16,7 +16,7 @@ from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import paper_run, strategy_run
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.paper_run import PaperAccounts
-from tasks.engine.strategy_run import StrategyOutput, StrategyRun
+from tasks.engine.strategy_run import NO_OUTPUT, StrategyOutput, StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.protocol import dead_letters, records, shadowed
@@ -70,10 +70,23 @@ def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrateg
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
     """Return the names of the records, states and accounts that a `BatchRun` needs, each once."""
-    several = tuple(strategies)
-    named = [_names(event.venue, event.symbol, event.kind, several) for event in events]
+    several, streams = tuple(strategies), dict.fromkeys((event.venue, event.symbol, event.kind) for event in events)
+    named = [_names(*stream, several) for stream in streams]
     wanted = chain((each.record for each in named), *(each.states + each.accounts for each in named))
     return tuple(name for name in dict.fromkeys(wanted) if name)
+
+
+class _Stream:
+    """Events of one venue, symbol and kind in a batch: what each of them needs."""
+
+    __slots__ = ("names", "record", "runs", "taken")
+
+    def __init__(self, names: _FieldNames, record: records.Record) -> None:
+        self.names, self.record = names, record
+        #: The events that the record took.
+        self.taken: list[AnyEvent] = []
+        #: By strategy; None before the first event that it is given.
+        self.runs: list[StrategyRun | None] = [None] * len(names.states)
 
 
 class BatchRun:
@@ -91,9 +104,8 @@ class BatchRun:
         """Start from what the ledger holds: `held` has a value or None for each of `fields`."""
         self._pool, self._source, self._config_version = pool, source, config_version
         self._strategies, self._held = tuple(strategies), held
-        self._records: dict[str, records.Record] = {}
-        #: The events that each record took.
-        self._taken: dict[str, list[AnyEvent]] = {}
+        self._streams: dict[tuple[Venue, str, Kind], _Stream] = {}
+        #: By name of the field; streams of several kinds or symbols may share one.
         self._states: dict[str, StrategyRun] = {}
         self._has_accounts = any(each.paper for each in self._strategies)
         self._accounts = PaperAccounts(self._strategies, config_version, held, self._record_unreadable)
@@ -109,13 +121,13 @@ class BatchRun:
         """Run the strategies on every event; return the outcome. Raises NewerStateError and what is fatal."""
         for event in events:
             self._take(event)
-        for name, taken in self._taken.items():
-            self._records[name].chain(taken)
+        for stream in self._streams.values():
+            stream.record.chain(stream.taken)
         outcome = self._outcome
         outcome.counts.add("applied", by=self._applied)
         outcome.counts.add("repeats", by=self._repeats)
         outcome.counts.add("gaps", by=self._gaps)
-        outcome.fields = {name: records.pack(record) for name, record in self._records.items()}
+        outcome.fields = {stream.names.record: records.pack(stream.record) for stream in self._streams.values()}
         outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
         self._accounts.save(outcome)
         return outcome
@@ -132,10 +144,8 @@ class BatchRun:
             return run.pack()
 
     def _take(self, event: AnyEvent) -> None:
-        name, states, accounts = _names(event.venue, event.symbol, event.kind, self._strategies)
-        record = self._records.get(name)
-        if record is None:
-            record = self._records[name] = self._record(name, event)
+        stream = self._streams.get((event.venue, event.symbol, event.kind)) or self._stream(event)
+        record = stream.record
         verdict = record.classify(event, self._source)
         if verdict == "repeat":
             record.pass_over(event, self._source)
@@ -143,17 +153,23 @@ class BatchRun:
         elif verdict == "new":
             gaps = record.gaps
             record.take(event, self._source)
-            self._taken.setdefault(name, []).append(event)
+            stream.taken.append(event)
             self._applied += 1
             self._gaps += record.gaps - gaps
             self._note_configuration(record, event)
             if self._has_accounts:
-                self._accounts.advance(event, accounts)
+                self._accounts.advance(event, stream.names.accounts)
             if self._clock_ns is None:
-                for strategy, state_name in zip(self._strategies, states, strict=True):
-                    self._run_strategy(event, strategy, state_name)
+                for number, strategy in enumerate(self._strategies):
+                    self._run_strategy(event, strategy, stream, number)
             else:
-                self._run_timed(event, states, self._clock_ns)
+                self._run_timed(event, stream, self._clock_ns)
+
+    def _stream(self, event: AnyEvent) -> _Stream:
+        names = _names(event.venue, event.symbol, event.kind, self._strategies)
+        stream = _Stream(names, self._record(names.record, event))
+        self._streams[event.venue, event.symbol, event.kind] = stream
+        return stream
 
     def _record(self, name: str, event: AnyEvent) -> records.Record:
         try:
@@ -178,23 +194,23 @@ class BatchRun:
         }
         self._outcome.audit.append(msgspec.json.encode(line))
 
-    def _run_timed(self, event: AnyEvent, states: Sequence[str], clock_ns: Clock) -> None:
+    def _run_timed(self, event: AnyEvent, stream: _Stream, clock_ns: Clock) -> None:
         spent_ns, began_ns, progress = self._outcome.spent_ns, clock_ns(), self._progress
         progress[0] = event.seq
-        for number, (strategy, state_name) in enumerate(zip(self._strategies, states, strict=True), start=1):
-            progress[1] = number
-            self._run_strategy(event, strategy, state_name)
+        for number, strategy in enumerate(self._strategies):
+            progress[1] = number + 1
+            self._run_strategy(event, strategy, stream, number)
             ended_ns = clock_ns()
             spent_ns[strategy.name] += ended_ns - began_ns
             began_ns = ended_ns
         progress[1] = 0
 
-    def _run_strategy(self, event: AnyEvent, strategy: BoundStrategy, state_name: str) -> None:
+    def _run_strategy(self, event: AnyEvent, strategy: BoundStrategy, stream: _Stream, number: int) -> None:
         if self._excluded and self._is_excluded(event, strategy, self._excluded):
             if strategy.name not in self._excluded.strategies and strategy.strategy.bars:
-                (self._states.get(state_name) or self._state(event, strategy, state_name)).rebuild(event)
+                (stream.runs[number] or self._state(event, strategy, stream, number)).rebuild(event)
             return
-        run = self._states.get(state_name) or self._state(event, strategy, state_name)
+        run = stream.runs[number] or self._state(event, strategy, stream, number)
         try:
             said = run.apply(event)
         except BaseException as error:
@@ -203,6 +219,8 @@ class BatchRun:
                 raise
             self._record_error(error, strategy.name, event)
             run.rebuild(event)
+            return
+        if said is NO_OUTPUT:
             return
         if said.signals and strategy.paper:
             self._accounts.submit(strategy, said.signals, event)
@@ -244,8 +262,16 @@ class BatchRun:
         letter = dead_letters.unreadable(name, why, self._held.get(name) or b"", self._pool, strategy, event)
         self._outcome.letters.append(dead_letters.pack(letter))
 
-    def _state(self, event: AnyEvent, strategy: BoundStrategy, name: str) -> StrategyRun:
-        run = self._states[name] = StrategyRun(
+    def _state(self, event: AnyEvent, strategy: BoundStrategy, stream: _Stream, number: int) -> StrategyRun:
+        name = stream.names.states[number]
+        run = self._states.get(name)
+        if run is None:
+            run = self._states[name] = self._restored(event, strategy, name)
+        stream.runs[number] = run
+        return run
+
+    def _restored(self, event: AnyEvent, strategy: BoundStrategy, name: str) -> StrategyRun:
+        run = StrategyRun(
             strategy.for_symbol(event.symbol),
             strategy.gate,
             self._held.get(name),

@@ -52,7 +52,12 @@ class StrategyOutput(NamedTuple):
     #: What the gate held back: JSON of reason and signal.
     held: list[bytes]
     reasons: list[HeldReason]
+    #: Symbol and action of all, for which the first one counts.
+    keys: set[str]
 
+
+#: Of most events: always this very object.
+NO_OUTPUT = StrategyOutput([], [], [], [], set())
 
 #: Events seen, the gate's memory, state and open bars.
 _Read = tuple[int, GateHistory, State, StoredBars]
@@ -157,22 +162,23 @@ class StrategyRun:
         """
         self._seen += 1
         signals = getattr(self._hooks, HOOKS[event.kind])(event, self._state)
-        said = StrategyOutput([], [], [], [])
-        signalled: set[str] = set()
+        said = NO_OUTPUT
         for number, signal in enumerate(signals):
+            if said is NO_OUTPUT:
+                said = StrategyOutput([], [], [], [], set())
             if number >= MAX_SIGNALS_OF_AN_EVENT:
                 raise ValueError(f"more than {MAX_SIGNALS_OF_AN_EVENT} signals of one event")
-            self._pass(signal, event, signalled, said)
+            self._pass(signal, event, said)
         self._since.append(event)
         return said
 
-    def _pass(self, signal: Signal, event: AnyEvent, signalled: set[str], said: StrategyOutput) -> None:
-        """Let a signal through or hold it back; `signalled` collects the symbols and actions of this event's signals."""
+    def _pass(self, signal: Signal, event: AnyEvent, said: StrategyOutput) -> None:
+        """Let a signal through or hold it back."""
         symbol = signal.symbol or event.symbol
         key = f"{symbol} {signal.action}"
-        if self._seen <= self.strategy.warmup or key in signalled:
+        if self._seen <= self.strategy.warmup or key in said.keys:
             return
-        signalled.add(key)
+        said.keys.add(key)
         packed = message(signal, self.strategy, event, self._config_version)
         interval_s = self.strategy.params.min_signal_interval_s
         held = self._passed.held(self._gate, symbol, key, signal.confidence, event.time_ms, interval_s)

@@ -7,6 +7,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks.events import AnyEvent, Depth, Level
+from tasks.once_per_event import once_per_event
 from tasks.strategy import Params, Signal, State, Strategy
 
 #: The longest time that one book counts for: one book after a gap in the feed must not decide the mean alone.
@@ -70,7 +71,7 @@ class DepthPressure(Strategy[DepthPressureParams, DepthPressureState]):
 
     def on_depth(self, book: Depth, state: DepthPressureState) -> Iterable[Signal]:
         """Take the book into the mean."""
-        params, now = self.params, self._imbalance(book)
+        params, now = self.params, _imbalance(book, self.params.levels)
         step_ms = min(book.time_ms - state.time_ms, _LONGEST_STEP_MS) if state.time_ms else 0
         if step_ms > 0:
             state.mean -= (now - state.mean) * expm1(-step_ms / 1000 / params.window_s)
@@ -99,14 +100,16 @@ class DepthPressure(Strategy[DepthPressureParams, DepthPressureState]):
         return {
             "mean": state.mean,
             **({"mean_above": threshold} if state.mean > 0 else {"mean_below": -threshold}),
-            "imbalance": self._imbalance(event),
+            "imbalance": _imbalance(event, self.params.levels),
             "side_before": side,
         }
 
-    def _imbalance(self, book: Depth) -> float:
-        levels, spread = self.params.levels, book.spread
-        bids, asks = _weight(book.bids[:levels], spread), _weight(book.asks[:levels], spread)
-        return (bids - asks) / (bids + asks)
+
+@once_per_event
+def _imbalance(book: Depth, levels: int) -> float:
+    spread = book.spread
+    bids, asks = _weight(book.bids[:levels], spread), _weight(book.asks[:levels], spread)
+    return (bids - asks) / (bids + asks)
 
 
 def _weight(side: tuple[Level, ...], spread: float) -> float:

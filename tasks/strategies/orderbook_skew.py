@@ -8,6 +8,7 @@ from typing import Annotated
 from pydantic import Field
 
 from tasks.events import AnyEvent, Depth, Level
+from tasks.once_per_event import once_per_event
 from tasks.strategy import Params, Signal, State, Strategy
 
 #: After a longer step in time, books in between were missed.
@@ -63,10 +64,9 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
     def on_depth(self, book: Depth, state: OrderbookSkewState) -> Iterable[Signal]:
         """Weigh the two sides."""
         params = self.params
-        bid_quantity, ask_quantity = _quantity(book.bids, params.levels), _quantity(book.asks, params.levels)
-        ratio = bid_quantity / ask_quantity
+        ratio, spread_bps = _weigh(book, params.levels)
         side = 0
-        if book.spread_bps <= params.max_spread_bps:
+        if spread_bps <= params.max_spread_bps:
             side = 1 if ratio > params.buy_ratio else -1 if ratio < params.sell_ratio else 0
         self._hold(book, side, state)
         if side and not state.said and state.time_ms - state.since_ms >= params.hold_s * 1000:
@@ -80,11 +80,11 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
         params = self.params
         for _ in self.on_depth(event, state):
             pass
-        ratio = _quantity(event.bids, params.levels) / _quantity(event.asks, params.levels)
+        ratio, spread_bps = _weigh(event, params.levels)
         return {
             "ratio": ratio,
             **({"ratio_above": params.buy_ratio} if ratio > 1 else {"ratio_below": params.sell_ratio}),
-            "spread_bps": event.spread_bps,
+            "spread_bps": spread_bps,
             "spread_bps_at_most": params.max_spread_bps,
             "held_s": (state.time_ms - state.since_ms) / 1000,
             "held_s_at_least": params.hold_s,
@@ -110,6 +110,12 @@ class OrderbookSkew(Strategy[OrderbookSkewParams, OrderbookSkewState]):
             rationale=f"the best bids hold {ratio:.2f} times the quantity of the best asks",
             indicators={"ratio": ratio, "spread_bps": book.spread_bps},
         )
+
+
+@once_per_event
+def _weigh(book: Depth, levels: int) -> tuple[float, float]:
+    """Return the ratio of the best levels, and the spread in basis points."""
+    return _quantity(book.bids, levels) / _quantity(book.asks, levels), book.spread_bps
 
 
 def _quantity(side: tuple[Level, ...], levels: int) -> float:

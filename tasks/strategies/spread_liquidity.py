@@ -9,6 +9,7 @@ import msgspec
 from pydantic import Field
 
 from tasks.events import AnyEvent, Depth
+from tasks.once_per_event import once_per_event
 from tasks.strategy import Params, Signal, State, Strategy
 
 
@@ -120,8 +121,11 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
 
     def on_depth(self, book: Depth, state: SpreadLiquidityState) -> Iterable[Signal]:
         """Measure the book against those before it, then remember it."""
-        depth = self._depth(book)
-        if state.spreads:
+        depth, spread_bps = _depth_and_spread(book, self.params.levels)
+        # Of a narrow book that no episode waits for, nothing is asked but that it is remembered.
+        if state.episode is None and spread_bps <= self.params.wide_bps:
+            state.leaving = False
+        elif state.spreads:
             measures = _measure(book, depth, state)
             yield from self._leaving(book, measures, state)
             yield from self._normalising(book, measures, state)
@@ -131,8 +135,9 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
         """Return the measures of the book with the thresholds of a sell or, in an episode that is over, of a buy."""
         if not isinstance(event, Depth) or not state.spreads:
             return {}
-        params, now = self.params, _measure(event, self._depth(event), state)
-        numbers = {"spread_bps": event.spread_bps, "spread_ratio": now.ratio, "change": now.change}
+        depth, spread_bps = _depth_and_spread(event, self.params.levels)
+        params, now = self.params, _measure(event, depth, state)
+        numbers = {"spread_bps": spread_bps, "spread_ratio": now.ratio, "change": now.change}
         if state.episode is not None and now.change < 0:
             age_s = (event.time_ms - min(state.episode.since_ms, event.time_ms)) / 1000
             bounds = {"spread_ratio_below": params.wide_ratio, "change_below": -params.fall}
@@ -146,10 +151,6 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
             "depth_reduction_above": params.leaving_reduction,
             "was_leaving": float(state.leaving),
         }
-
-    def _depth(self, book: Depth) -> float:
-        levels = self.params.levels
-        return fsum([quantity for _, quantity in chain(book.bids[:levels], book.asks[:levels])])
 
     def _leaving(self, book: Depth, now: BookMeasures, state: SpreadLiquidityState) -> Iterable[Signal]:
         params, before = self.params, state.leaving
@@ -204,6 +205,12 @@ class SpreadLiquidity(Strategy[SpreadLiquidityParams, SpreadLiquidityState]):
         state.times_ms.append(book.time_ms)
         if len(state.spreads) >= self.params.history:
             del state.spreads[0], state.depths[0], state.times_ms[0]
+
+
+@once_per_event
+def _depth_and_spread(book: Depth, levels: int) -> tuple[float, float]:
+    """Return the quantity of the best levels of both sides, and the spread in basis points."""
+    return fsum([quantity for _, quantity in chain(book.bids[:levels], book.asks[:levels])]), book.spread_bps
 
 
 def _measure(book: Depth, depth: float, state: SpreadLiquidityState) -> BookMeasures:
