@@ -1,6 +1,6 @@
 """Follow hidden orders: a best price that refills again and again, or holds while it is attacked (book depth)."""
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Mapping
 from itertools import islice
 from math import sqrt
 from typing import Annotated, NamedTuple
@@ -9,7 +9,7 @@ import msgspec
 from pydantic import Field
 
 from tasks.events import AnyEvent, Depth
-from tasks.events import Level as Quote
+from tasks.once_per_event import once_per_event
 from tasks.strategy import Action, Params, Signal, State, Strategy
 
 BUY: Action = "buy"
@@ -77,10 +77,7 @@ class BookSide(msgspec.Struct):
 
 
 class IcebergState(State):
-    """Both sides. At most 400 levels, 58 KiB packed: every level has a history of its own.
-
-    Recorded ones take 10 KiB.
-    """
+    """Both sides: at most 400 levels, 58 KiB packed, because every level has a history; recorded ones take 10 KiB."""
 
     bids: BookSide = msgspec.field(default_factory=BookSide)
     asks: BookSide = msgspec.field(default_factory=BookSide)
@@ -136,22 +133,25 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
 
     name = "iceberg"
 
+    def __init__(self, params: IcebergParams) -> None:
+        super().__init__(params)
+        self._window_ms, self._refill_ms = params.window_s * 1000, params.refill_s * 1000
+        self._steady_ms, self._level_interval_ms = params.steady_s * 1000, params.level_interval_s * 1000
+
     def on_depth(self, book: Depth, state: IcebergState) -> Iterable[Signal]:
         """Update the remembered levels, remember the best prices, and yield the signal of the strongest level."""
-        if abs(book.time_ms - state.time_ms) > self.params.refill_s * 1000:
+        if abs(book.time_ms - state.time_ms) > self._refill_ms:
             state.bids, state.asks, state.time_ms = BookSide(), BookSide(), book.time_ms
         another_second = book.time_ms // _SWEEP_MS > state.time_ms // _SWEEP_MS
         state.time_ms = max(state.time_ms, book.time_ms)
         found: list[LevelFinding] = []
-        for side, quotes, action in ((state.bids, book.bids, BUY), (state.asks, book.asks, SELL)):
-            self._see_gone(side, quotes, state.time_ms, action)
-            found += self._see_shown(side, quotes, state.time_ms, book.mid, action)
-            side.best = quotes[0][0]
+        for side, action in ((state.bids, BUY), (state.asks, SELL)):
+            self._take_side(side, book, state.time_ms, action, found)
             self._forget(side, state.time_ms)
             if another_second:
                 self._sweep(side, state.time_ms)
-        strongest = max(found, key=lambda each: (each.confidence, -each.distance), default=None)
-        if strongest is not None:
+        if found:
+            strongest = max(found, key=lambda each: (each.confidence, -each.distance))
             strongest.level.said_ms = state.time_ms
             yield _signal(strongest, book)
 
@@ -177,68 +177,72 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
             f"{prefix}steady_s_at_least": self.params.steady_s,
         }
 
-    def _see_gone(self, side: BookSide, quotes: tuple[Quote, ...], now_ms: int, action: Action) -> None:
-        """Set quantity 0 for the levels of the last book that this one reaches beyond and does not list."""
-        listed, worst = dict(quotes), quotes[-1][0]
-        for price, level in islice(reversed(side.levels.items()), side.shown):
-            reached = price > worst if action == BUY else price < worst
-            if reached and price not in listed:
-                self._observe(level, 0.0, now_ms, attacked=price == side.best)
-
-    def _see_shown(
-        self, side: BookSide, quotes: tuple[Quote, ...], now_ms: int, mid: float, action: Action
-    ) -> Iterator[LevelFinding]:
-        best, side.shown = quotes[0][0], 0
-        for price, quantity in reversed(quotes):
-            level = side.levels.pop(price, None)
-            if level is None and price != best:
-                continue
-            side.shown += 1
-            if level is None:
-                side.levels[price] = Level(now_ms, quantity, now_ms, 1, quantity)
-                continue
-            side.levels[price] = level
+    def _take_side(self, side: BookSide, book: Depth, now_ms: int, action: Action, found: list[LevelFinding]) -> None:
+        """Take in one side of a book; add to `found` what its levels say."""
+        quotes, best, worst = _quotes(book, action)
+        levels, best_prices = side.levels, (best, side.best)
+        # Both from the best price on. Mostly they are equal: then no level is gone, and none has to change its place.
+        shown = sorted(quotes.keys() & levels.keys(), reverse=action == BUY)
+        last = list(islice(reversed(levels), side.shown))
+        if shown != last:
+            for price in last:
+                # Only where the book reaches beyond it.
+                if price not in quotes and (price > worst if action == BUY else price < worst):
+                    self._observe(levels[price], 0.0, now_ms, attacked=price == side.best)
+            for price in reversed(shown):
+                levels[price] = levels.pop(price)
+        for price in shown:
+            level = levels[price]
             # For how long it had held under attack in the last book that showed it.
             held_ms = level.seen_ms - level.steady_ms if level.attacked else -1
             level.seen_ms = now_ms
-            refilled = self._observe(level, quantity, now_ms, attacked=price in {best, side.best})
-            said = self._evaluate(level, held_ms, refilled=refilled)
-            if said is not None and abs(mid - price) <= self.params.max_distance * mid:
-                yield LevelFinding(said[0], abs(mid - price), action, price, level, said[1])
+            refilled = self._observe(level, quotes[price], now_ms, attacked=price in best_prices)
+            if refilled or (level.attacked and now_ms - level.steady_ms >= self._steady_ms):
+                said, distance = self._evaluate(level, held_ms, refilled=refilled), abs(book.mid - price)
+                if said is not None and distance <= self.params.max_distance * book.mid:
+                    found.append(LevelFinding(said[0], distance, action, price, level, said[1]))
+        if best not in levels:
+            levels[best] = Level(now_ms, quotes[best], now_ms, 1, quotes[best])
+            shown.append(best)
+        side.shown, side.best = len(shown), best
 
     def _observe(self, level: Level, quantity: float, now_ms: int, *, attacked: bool) -> bool:
         """Take in a level's quantity; return whether that was a refill."""
-        self._weigh(level, quantity, now_ms)
-        level.attacked = level.attacked or attacked
+        level.books += 1
+        # Half of the levels are as they always were: there, mean and squares stay as well.
+        if quantity != level.mean or level.squares or not quantity:
+            self._weigh(level, quantity, now_ms)
+        if attacked:
+            level.attacked = True
         if not level.fell_ms:
-            level.full = max(level.full, quantity)
-            if attacked and quantity < level.full / 2:
+            if quantity > level.full:
+                level.full = quantity
+            elif attacked and quantity < level.full / 2:
                 level.fell_ms = now_ms
             return False
-        late = now_ms - level.fell_ms > self.params.refill_s * 1000
+        late = now_ms - level.fell_ms > self._refill_ms
         refilled = not late and quantity > 0.8 * level.full
         if late or refilled:
             level.fell_ms, level.full = 0, quantity
         if refilled:
-            since_ms = now_ms - self.params.window_s * 1000
-            recent = [refill_ms for refill_ms in level.refills_ms if refill_ms > since_ms]
+            recent = [refill_ms for refill_ms in level.refills_ms if refill_ms > now_ms - self._window_ms]
             level.refills_ms = (*recent, now_ms)[-_MOST_REFILLS:]
         return refilled
 
     def _weigh(self, level: Level, quantity: float, now_ms: int) -> None:
         """Continue the steady time, or restart it with a quantity that ends it (Welford's sums)."""
-        surprise = quantity - level.mean
-        level.books += 1
-        level.mean += surprise / level.books
-        level.squares += surprise * (quantity - level.mean)
-        if quantity == 0 or sqrt(level.squares / level.books) >= self.params.variation * level.mean:
-            level.steady_ms, level.books, level.mean, level.squares = now_ms, 1, quantity, 0.0
-            level.attacked = False
+        books, surprise = level.books, quantity - level.mean
+        mean = level.mean + surprise / books
+        squares = level.squares + surprise * (quantity - mean)
+        if quantity == 0 or sqrt(squares / books) >= self.params.variation * mean:
+            level.steady_ms, level.books, level.attacked = now_ms, 1, False
+            mean, squares = quantity, 0.0
+        level.mean, level.squares = mean, squares
 
     def _evaluate(self, level: Level, held_ms: int, *, refilled: bool) -> tuple[float, str] | None:
         """Return confidence and rationale where this book changes the level's evidence; it had held `held_ms` before."""
         params, refills, now_ms = self.params, len(level.refills_ms), level.seen_ms
-        if level.said_ms and now_ms - level.said_ms < params.level_interval_s * 1000:
+        if level.said_ms and now_ms - level.said_ms < self._level_interval_ms:
             return None
         if refilled and refills >= params.refills:
             return min(0.85, 0.70 + 0.05 * (refills - params.refills)), f"the level refilled {refills} times"
@@ -250,13 +254,13 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
 
     def _forget(self, side: BookSide, now_ms: int) -> None:
         """Remove the levels that left the window, and those seen longest ago if there are too many."""
-        since_ms = now_ms - self.params.window_s * 1000
-        while side.levels:
-            price = next(iter(side.levels))
-            if len(side.levels) <= self.params.levels and side.levels[price].seen_ms > since_ms:
+        levels, since_ms = side.levels, now_ms - self._window_ms
+        while levels:
+            price, level = next(iter(levels.items()))
+            if len(levels) <= self.params.levels and level.seen_ms > since_ms:
                 break
-            del side.levels[price]
-        side.shown = min(side.shown, len(side.levels))
+            del levels[price]
+        side.shown = min(side.shown, len(levels))
 
     def _sweep(self, side: BookSide, now_ms: int) -> None:
         """Remove levels that can't signal any more. Most can't: without this the state is twice as large."""
@@ -268,10 +272,17 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
         """Return whether a level is empty, too late to refill, without recent refills and without a recent signal."""
         return (
             level.mean == 0
-            and now_ms - level.steady_ms > self.params.refill_s * 1000
-            and (not level.refills_ms or now_ms - level.refills_ms[-1] >= self.params.window_s * 1000)
-            and now_ms - level.said_ms >= self.params.level_interval_s * 1000
+            and now_ms - level.steady_ms > self._refill_ms
+            and (not level.refills_ms or now_ms - level.refills_ms[-1] >= self._window_ms)
+            and now_ms - level.said_ms >= self._level_interval_ms
         )
+
+
+@once_per_event
+def _quotes(book: Depth, action: Action) -> tuple[Mapping[float, float], float, float]:
+    """Return the quantities of a side by price, its best price and its worst."""
+    side = book.bids if action == BUY else book.asks
+    return dict(side), side[0][0], side[-1][0]
 
 
 def _signal(found: LevelFinding, book: Depth) -> Signal:
