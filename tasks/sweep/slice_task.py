@@ -18,7 +18,7 @@ ANSWER_EXPIRES_S = 3_600
 #: Once it was read: copies of the task that are still in the queue find it, as do other sweeps that try the same.
 READ_EXPIRES_S = 10
 #: A lease that its process does not renew for so long is gone.
-LEASE_S = 4
+LEASE_S = 3
 
 
 class SliceRequest(msgspec.Struct, array_like=True):

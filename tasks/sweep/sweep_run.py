@@ -18,7 +18,7 @@ BUDGET_S = 0.5
 #: A slice that was lost is shorter the next time, so that a block moves on under kills; the first events always count.
 SHORTER = 4.0
 #: So often in a row a slice of a block may be lost, before its units are tried each by itself.
-MAX_LOST_TOGETHER = 3
+MAX_LOST_TOGETHER = 2
 #: The same of such a unit, before it has failed.
 MAX_LOST = 4
 #: How long the executor is waited for, before progress is shown again.

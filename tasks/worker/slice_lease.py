@@ -10,7 +10,7 @@ from tasks.clients.redis_client import FAILED
 from tasks.sweep.slice_task import LEASE_S
 
 #: So often it is renewed before it would be gone.
-RENEWALS = 4
+RENEWALS = 6
 
 
 @contextmanager

@@ -14,7 +14,7 @@ from tasks.cli.command_line import AsJson
 from tasks.cli.sweep import display, page_content, preparation, table_files
 from tasks.cli.sweep.display import SweepReport
 from tasks.cli.sweep.session import SweepOptions, SweepSession
-from tasks.configuration import Configuration, named_strategies
+from tasks.configuration import Configuration, named_strategies, registry
 from tasks.errors import SettingsError
 from tasks.history import input_options
 from tasks.settings import load
@@ -42,7 +42,7 @@ Parts = Annotated[
     bool, typer.Option("--parts", help="A row for each recording and symbol too: in --json as `parts`, else alone.")
 ]
 Local = Annotated[bool, typer.Option("--local", help="In processes of this machine, whether or not workers are there.")]
-Processes = Annotated[int, typer.Option("--jobs", min=0, help="Processes of this machine; 0: one a core.")]
+Processes = Annotated[int, typer.Option("--jobs", min=0, max=1_000, help="Processes of this machine; 0: one a core.")]
 Upload = Annotated[
     bool, typer.Option("--upload", help="Send the recordings to workers through NATS instead of a shared folder.")
 ]
@@ -82,7 +82,7 @@ def sweep(  # noqa: PLR0913 each argument is an option of the command line
     asked = Sweep.read(sweep_path)
     _check(asked, outputs, lengths)
     how = SweepOptions(lengths, local, processes, upload, resume, yes)
-    session = SweepSession(load(), _configuration(symbols), asked, how, err)
+    session = SweepSession(load(), _configuration(asked, symbols), asked, how, err)
     options = input_options.options(symbols, venue, begin, end, book_interval_ms)._replace(symbols=frozenset())
     prepared = preparation.prepare(load(), paths, options, err)
     preparation.check_symbols(prepared, words(symbols))
@@ -101,15 +101,33 @@ class SweepOutputs(NamedTuple):
     as_json: bool
 
 
-def _configuration(symbols: str) -> Configuration:
-    """Return the strategies file with these symbols only. Raises SettingsError."""
-    return named_strategies.only(configuration.read(load().strategies_file), words(symbols), ())
+def _configuration(asked: Sweep, symbols: str) -> Configuration:
+    """Return the strategies file with these symbols only.
+
+    Raises SettingsError: also where a strategy that is asked for takes none of them.
+    """
+    whole = configuration.read(load().strategies_file)
+    chosen = named_strategies.only(whole, words(symbols), ())
+    for name in asked.strategies:
+        if _has(whole, name) and not _has(chosen, name):
+            raise SettingsError(f"{name} takes none of the symbols {symbols}")
+    return chosen
+
+
+def _has(chosen: Configuration, name: str) -> bool:
+    try:
+        return bool(registry.configured_name(chosen, name))
+    except SettingsError:
+        return False
 
 
 def _check(asked: Sweep, outputs: SweepOutputs, lengths: WindowLengths | None) -> None:
     """Raise SettingsError for what would fail after the run."""
     if asked.method == "optuna" and lengths is not None:
         raise SettingsError("walk-forward needs every set in every window: use the methods grid or random with it")
+    for path in (outputs.html, outputs.csv, outputs.parquet):
+        if path:
+            table_files.require_writable(path)
     if outputs.html:
         html_document.plotly()
     if outputs.parquet:

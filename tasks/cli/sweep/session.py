@@ -76,7 +76,7 @@ class SweepSession:
             for dataset in datasets:
                 stack.enter_context(DatasetHold(directory, dataset.key))
             store = stack.enter_context(closing(ResultStore(directory)))
-            executor = stack.enter_context(self._executor(datasets))
+            executor = stack.enter_context(self._executor(datasets, most=sum(1 for _ in plan.units()) or OPTUNA_BATCH))
             try:
                 if self._sweep.method == "optuna":
                     plan = self._search(datasets, store, executor)
@@ -118,7 +118,8 @@ class SweepSession:
             SweepRun(store, executor, observer).run(blocks, resume=self._options.resume)
 
     @contextmanager
-    def _executor(self, datasets: Sequence[Dataset]) -> Iterator[Executor]:
+    def _executor(self, datasets: Sequence[Dataset], *, most: int) -> Iterator[Executor]:
+        """Yield what runs slices; of this machine's processes at most so many."""
         upload = self._options.upload
         workers = [] if self._options.local else execution.workers(self._settings, datasets, fetch=upload)
         if workers:
@@ -129,7 +130,7 @@ class SweepSession:
             with execution.on_workers(self._settings, processes, _note, fetch=upload) as executor:
                 yield executor
             return
-        own = self._options.processes or execution.cores()
+        own = min(self._options.processes or execution.cores(), most)
         if not self._options.local:
             _note(f"no worker takes tasks of the queue research: in {own} processes of this machine")
         with execution.on_this_machine(self._settings, own) as local:

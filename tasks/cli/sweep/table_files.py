@@ -1,6 +1,7 @@
 """Rows of a sweep as CSV and Parquet files: a column for each parameter, then the figures."""
 
 import csv
+import os
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Any
@@ -70,6 +71,17 @@ def write_csv(path: Path, rows: Sequence[SweepRow], sample: str) -> None:
         part.replace(path)
     except OSError as error:
         raise SettingsError(f"can't write {path}: {error.strerror or error}") from None
+
+
+def require_writable(path: Path) -> None:
+    """Raise SettingsError where a file of this name can't be made: no such folder, or not one to write in."""
+    if path.is_dir():
+        raise SettingsError(f"can't write {path}: it is a folder")
+    folder = path.parent
+    if not folder.is_dir():
+        raise SettingsError(f"can't write {path}: there is no folder {folder}")
+    if not os.access(folder, os.W_OK):
+        raise SettingsError(f"can't write {path}: the folder {folder} can't be written to")
 
 
 def require(path: Path) -> None:
