@@ -18,16 +18,17 @@ Check = Callable[[Manifests], Iterator[str]]
 SETTINGS = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRETS}
 #: Read by Go, Flower and OpenSSL.
 OTHERS = {"nats": {"GOMEMLIMIT"}, "flower": {"FLOWER_BASIC_AUTH"}}
-OURS = {"ingest", "worker", "flower", "feed"}
+OURS = {"ingest", "worker", "research", "flower", "feed"}
 #: Paths that each role answers: of the probe that says whether it lives, and of the one whether it can work.
 PROBES = {
     "ingest": ("/healthz", "/ready"),
     "worker": ("/healthz", "/ready"),
+    "research": ("/healthz", "/ready"),
     "flower": ("/healthcheck", "/healthcheck"),
 }
 #: Setting that bounds a stop, and the seconds that are needed beyond it.
 STOPS = {"ingest": ("INGEST_DRAIN_S", 20), "worker": ("RUN_LIMIT_S", 5)}
-PORTS = {"ingest": "HTTP_PORT", "worker": "WORKER_HTTP_PORT"}
+PORTS = {"ingest": "HTTP_PORT", "worker": "WORKER_HTTP_PORT", "research": "WORKER_HTTP_PORT"}
 #: Secrets that the component tls reads, in the form that cert-manager writes them.
 CERTIFICATES = {name: {"ca.crt", "tls.crt", "tls.key"} for name in ("ca", "nats-tls", "redis-tls")}
 #: Kinds of volumes that the restricted pod security standard allows and that we use.
@@ -114,6 +115,23 @@ def environment(manifests: Manifests) -> Iterator[str]:
             yield f"{each.name}: {error}"
         files = {name: value for name, value in variables.items() if name.endswith("_FILE")}
         yield from (f"{each.name}: {name} is not mounted" for name, path in files.items() if path not in _files(each))
+
+
+def research(manifests: Manifests) -> Iterator[str]:
+    """Workers of sweeps take nothing else, and what they fetch finds room where they may write."""
+    for each in manifests.workloads:
+        if each.role != "research":
+            continue
+        variables = manifests.environment(each)
+        sizes = {
+            mount["mountPath"]: _volumes(each)[mount["name"]].get("emptyDir", {}).get("sizeLimit", "0Gi")
+            for mount in each.container["volumeMounts"]
+        }
+        room_mib = int(sizes.get(variables["RESEARCH_DIR"], "0Gi").removesuffix("Gi")) * 1024
+        if room_mib < 1.5 * int(variables["RESEARCH_CACHE_MIB"]):
+            yield f"{each.name}: no room for {variables['RESEARCH_CACHE_MIB']} MiB and a recording"
+        if "--queues=research" not in each.command or "--concurrency=1" not in each.command:
+            yield f"{each.name}: {' '.join(each.command)}"
 
 
 def mounts(manifests: Manifests) -> Iterator[str]:

@@ -39,6 +39,8 @@ NEEDED = {
     AllowedConnection("flower", "redis", 6379),
     AllowedConnection("feed", "nats", 4222),
 }
+#: Of the component `research`.
+SWEEPING = {AllowedConnection("research", "nats", 4222), AllowedConnection("research", "redis", 6379)}
 SCRAPED = {AllowedConnection("prometheus", "ingest", 8080), AllowedConnection("prometheus", "worker", 8081)}
 
 
@@ -94,7 +96,7 @@ def opened(manifests: Manifests, rendering: str) -> Iterator[AllowedConnection]:
 def expected(manifests: Manifests, rendering: str) -> set[AllowedConnection]:
     there = {each.role for each in pods(manifests, rendering)}
     ours = {each.role for each in manifests.workloads} | {"stranger"}
-    wanted = NEEDED | (SCRAPED if manifests.of("PodMonitor") else set())
+    wanted = NEEDED | SWEEPING | (SCRAPED if manifests.of("PodMonitor") else set())
     return {each for each in wanted if {each.source, each.target} <= there} | {
         AllowedConnection(each, "dns", 53) for each in ours
     }
