@@ -6,7 +6,7 @@ from typing import Annotated
 
 from pydantic import Field
 
-from tasks.events import AnyEvent, Depth, Level
+from tasks.events import AnyEvent, Depth
 from tasks.once_per_event import once_per_event
 from tasks.strategy import Params, Signal, State, Strategy
 
@@ -107,15 +107,11 @@ class DepthPressure(Strategy[DepthPressureParams, DepthPressureState]):
 
 @once_per_event
 def _imbalance(book: Depth, levels: int) -> float:
-    spread = book.spread
-    bids, asks = _weight(book.bids[:levels], spread), _weight(book.asks[:levels], spread)
-    return (bids - asks) / (bids + asks)
-
-
-def _weight(side: tuple[Level, ...], spread: float) -> float:
-    best = side[0][0]
+    spread, best_bid, best_ask = book.spread, book.bids[0][0], book.asks[0][0]
     # fsum, because it gives the same float on every Python: sum() adds floats differently since 3.12.
-    return fsum([quantity / (1 + abs(price - best) / spread) for price, quantity in side])
+    bids = fsum([quantity / (1 + (best_bid - price) / spread) for price, quantity in book.bids[:levels]])
+    asks = fsum([quantity / (1 + (price - best_ask) / spread) for price, quantity in book.asks[:levels]])
+    return (bids - asks) / (bids + asks)
 
 
 def _side(state: DepthPressureState, threshold: float) -> int:

@@ -31,8 +31,8 @@ def mix() -> Mix:
 
 
 #: Calls of Python and C functions for a frame, and for a book in a batch of the depth pool. When they were set, there
-#: were 8.5 and 213; releases of Python differ by a few.
-FRAME_CALLS, BOOK_CALLS = 12, 300
+#: were 8.5 and 122; releases of Python differ by a few.
+FRAME_CALLS, BOOK_CALLS = 12, 170
 #: And what the paper account adds.
 ACCOUNT_CALLS = 20
 #: Parameter sets that run side by side.
