@@ -255,12 +255,10 @@ class Iceberg(Strategy[IcebergParams, IcebergState]):
     def _forget(self, side: BookSide, now_ms: int) -> None:
         """Remove the levels that left the window, and those seen longest ago if there are too many."""
         levels, since_ms = side.levels, now_ms - self._window_ms
-        while levels:
-            price, level = next(iter(levels.items()))
-            if len(levels) <= self.params.levels and level.seen_ms > since_ms:
-                break
-            del levels[price]
-        side.shown = min(side.shown, len(levels))
+        # The best price stays: it was seen last, and now.
+        while len(levels) > self.params.levels or next(iter(levels.values())).seen_ms <= since_ms:
+            del levels[next(iter(levels))]
+            side.shown = min(side.shown, len(levels))
 
     def _sweep(self, side: BookSide, now_ms: int) -> None:
         """Remove levels that can't signal any more. Most can't: without this the state is twice as large."""
