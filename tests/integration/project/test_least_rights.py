@@ -132,6 +132,24 @@ def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
     assert not [secret for secret in guarded.secrets for text in said if secret in text]
 
 
+def test_the_rights_in_the_docs_are_enough_for_a_sweep_on_workers(tmp_path: Path):
+    """The worker fetches the recording from NATS."""
+    sweep = tmp_path / "sweep.toml"
+    sweep.write_text('[sweep."tests.support.strategies:Echo"]\nnotional = [7, 8]\n')
+    with Instance("rights") as instance, plain(instance) as on:
+        guarded = Guarded(instance, on.url)
+        worker = guarded.start_research_worker()
+        files = str(sweep), str(instance.directory / "recording.jsonl")
+        rows = json.loads(guarded.run("research", "tasks", "sweep", *files, "--upload", "--json"))["rows"]
+        assert [row["signals"] for row in rows] == [TRADES - 1] * 2
+        assert "on 1 workers with 1 processes" in "".join(guarded.said)
+        instance.stop(worker)
+        assert denied(on.admin) == []
+        said = [*guarded.said, worker.log.read_text()]
+    assert not [text for text in said if "permissions violation" in text.lower()]
+    assert not [secret for secret in guarded.secrets for text in said if secret in text]
+
+
 @pytest.mark.parametrize("role", RIGHTS)
 def test_no_role_may_touch_what_is_others_or_the_server_itself(guarded_redis: redis.Redis, role: str):
     where = guarded_redis.get_connection_kwargs()

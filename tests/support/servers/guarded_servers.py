@@ -42,6 +42,7 @@ PERMISSIONS = {
     "ingest": _subjects("ingest", "ingest, jetstream"),
     "feed": _subjects("feeds"),
     "recorder": _subjects("record", "record, jetstream"),
+    "research": _subjects("sweep --upload, research workers"),
     "operator": _subjects("doctor", "deadletters retry"),
 }
 STRATEGIES = """
@@ -134,6 +135,15 @@ class Guarded:
         for role, port in self.ports.items():
             wait_for(partial(_is_well, port, "/ready"), f"{role}{started[role].tail()}")
         wait_for(partial(_is_well, flower_port, "/healthcheck"), f"Flower{started['flower'].tail()}")
+        return started
+
+    def start_research_worker(self) -> Process:
+        """Start a worker for sweeps, which fetches recordings from NATS; wait until it is ready."""
+        celery = ["celery", "-A", "tasks", "worker", "-Q", "research", "--concurrency", "1"]
+        folder, login = str(self.instance.directory / "fetched"), str(self.instance.directory / "research.nk")
+        started = self.start("worker", celery, RESEARCH_DIR=folder, NATS_NKEY_FILE=login)
+        port = int(started.environment["WORKER_HTTP_PORT"])
+        wait_for(partial(_is_well, port, "/ready"), f"research worker{started.tail()}")
         return started
 
     def run(self, role: str, *arguments: str) -> str:
