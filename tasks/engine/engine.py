@@ -108,7 +108,7 @@ class BatchRun:
         #: By name of the field; streams of several kinds or symbols may share one.
         self._states: dict[str, StrategyRun] = {}
         self._has_accounts = any(each.paper for each in self._strategies)
-        self._accounts = PaperAccounts(self._strategies, config_version, held, self._record_unreadable)
+        self._accounts = PaperAccounts(self._strategies, config_version, held)
         self._clock_ns, self._is_fatal = options.clock_ns, options.is_fatal
         self._progress: RunProgress = [0, 0] if options.progress is None else options.progress
         self._excluded = options.excluded if options.excluded != NOTHING else None
@@ -158,7 +158,7 @@ class BatchRun:
             self._gaps += record.gaps - gaps
             self._note_configuration(record, event)
             if self._has_accounts:
-                self._accounts.advance(event, stream.names.accounts)
+                self._accounts.advance(event, stream.names.accounts, self._record_unreadable)
             if self._clock_ns is None:
                 for number, strategy in enumerate(self._strategies):
                     self._run_strategy(event, strategy, stream, number)

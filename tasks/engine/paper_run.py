@@ -145,10 +145,9 @@ class PaperAccounts:
         strategies: Sequence[BoundStrategy],
         config_version: str,
         held: Mapping[str, bytes | None],
-        note: NoteUnusable,
     ) -> None:
-        """Start from what the ledger holds; `note` is called for an account that can't be gone on with."""
-        self._strategies, self._config_version, self._held, self._note = strategies, config_version, held, note
+        """Start from what the ledger holds."""
+        self._strategies, self._config_version, self._held = strategies, config_version, held
         kinds = [each.paper.price_kind for each in strategies if each.paper is not None]
         #: Of all of them: it follows from the pool.
         self._price_kind = kinds[0] if kinds else None
@@ -156,11 +155,15 @@ class PaperAccounts:
         self._by_name: dict[str, PaperRun] = {}
         self._by_names: dict[tuple[str, ...], tuple[PaperRun, ...]] = {}
 
-    def advance(self, event: AnyEvent, names: tuple[str, ...]) -> None:
-        """Move the strategies' accounts of these names on: an event is the market's, whatever strategies make of it."""
+    def advance(self, event: AnyEvent, names: tuple[str, ...], note: NoteUnusable) -> None:
+        """Move the strategies' accounts of these names on: an event is the market's, whatever strategies make of it.
+
+        `note` is called for an account that can't be gone on with. It is not kept, because it belongs to who keeps this:
+        in a cycle of references a batch's events would stay in memory until the garbage collector finds it.
+        """
         runs = self._by_names.get(names)
         if runs is None:
-            runs = self._by_names[names] = self._restored(event, names)
+            runs = self._by_names[names] = self._restored(event, names, note)
         if event.kind == self._price_kind:
             symbol, time_ms = event.symbol, event.time_ms
             bid, ask = self._best_prices(event)
@@ -172,12 +175,12 @@ class PaperAccounts:
             for run in runs:
                 run.fund(event)
 
-    def _restored(self, event: AnyEvent, names: tuple[str, ...]) -> tuple[PaperRun, ...]:
+    def _restored(self, event: AnyEvent, names: tuple[str, ...], note: NoteUnusable) -> tuple[PaperRun, ...]:
         for bound, name in zip(self._strategies, names, strict=True):
             if name and name not in self._by_name:
                 run = self._by_name[name] = PaperRun(bound, self._held.get(name), self._config_version)
                 if run.unusable:
-                    self._note(name, run.unusable, event, bound.name)
+                    note(name, run.unusable, event, bound.name)
         return tuple(self._by_name[name] for name in names if name)
 
     def submit(self, bound: BoundStrategy, signals: Iterable[bytes], event: AnyEvent) -> None:
