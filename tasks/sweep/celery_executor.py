@@ -84,6 +84,8 @@ def send_group(tasks: Sequence[SliceTask]) -> None:
                 queue=RESEARCH_QUEUE,
                 argsrepr=each.description,
                 kwargsrepr="{}",
+                # The answer stands elsewhere; for a result each client would listen to a channel of its own.
+                ignore_result=True,
             )
             for each in tasks
         ]

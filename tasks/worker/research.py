@@ -2,8 +2,8 @@
 
 import os
 import signal
-from collections.abc import Callable
-from functools import lru_cache
+from collections.abc import Collection
+from functools import lru_cache, partial
 from typing import Any
 
 import msgspec
@@ -46,10 +46,10 @@ def _broker() -> redis.Redis:
 @app.task(name=RESEARCH_TASK_NAME)
 def research(payload: bytes) -> dict[str, Any]:
     """Run a slice, once; the result is a summary, also where it is done already: a chord counts on it."""
-    prefix, id_ = load().celery_prefix, slice_task.task_id(payload)
-    key = slice_task.answer_key(prefix, id_)
     with worker_metrics.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
         request = slice_task.unpack_request(payload)
+    prefix, id_ = load().celery_prefix, slice_task.task_id(payload)
+    key = slice_task.answer_key(prefix, id_)
     with ignored_if_refused():
         if _results().exists(key):
             return slice_task.summary(request, SliceReply())
@@ -82,7 +82,7 @@ def _run(request: SliceRequest, settings: Settings) -> BlockState:
         request.budget_s,
         settings.run_limit_s,
         alive=lambda: signal.setitimer(signal.ITIMER_REAL, stuck_s),
-        is_unwanted=_live_batches_wait(),
+        is_unwanted=partial(live_batches_wait, _broker(), _live_queues()),
     )
     with bounded(stuck_s):
         return slice_run.run(request.block, request.state, settings.research_path, limits)
@@ -97,22 +97,22 @@ def _fetch(settings: Settings, block: Block) -> None:
         upload.fetch(key, of_dataset, settings)
 
 
-def _live_batches_wait() -> Callable[[], bool]:
-    """Return what tells whether batches wait in the other queues of this worker: they go first."""
-    live = [f"{load().celery_prefix}{queue}" for queue in app.amqp.queues.consume_from if queue != RESEARCH_QUEUE]
-    if not live:
-        return lambda: False
+def _live_queues() -> list[str]:
+    """Return the keys of the other queues of this worker."""
+    return [f"{load().celery_prefix}{queue}" for queue in app.amqp.queues.consume_from if queue != RESEARCH_QUEUE]
 
-    def waits() -> bool:
-        try:
-            with _broker().pipeline(transaction=False) as pipe:
-                for queue in live:
-                    pipe.llen(queue)
-                return any(pipe.execute())
-        except FAILED:
-            return False
 
-    return waits
+def live_batches_wait(broker: redis.Redis, queues: Collection[str]) -> bool:
+    """Whether batches wait in one of these queues: they go first. Not where the broker is unavailable."""
+    if not queues:
+        return False
+    try:
+        with broker.pipeline(transaction=False) as pipe:
+            for queue in queues:
+                pipe.llen(queue)
+            return any(pipe.execute())
+    except FAILED:
+        return False
 
 
 @worker_process_init.connect

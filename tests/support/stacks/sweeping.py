@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import redis
+from prometheus_client.parser import text_string_to_metric_families
 
 from compose.local.processes import ROOT, Instance, Process
 from compose.local.servers import free_port, start_redis
@@ -18,6 +19,7 @@ from tasks.cli.sweep.execution import live_processes
 from tasks.settings import Settings
 from tasks.sweep.store import FILE
 from tests.data import RECORDING
+from tests.support.service import get
 from tests.support.waiting import wait_for
 
 SWEEP = """
@@ -39,7 +41,9 @@ CHILDREN = 2
 class Sweeps:
     """A Redis that keeps what it has, workers, and the command."""
 
-    def __init__(self, instance: Instance, directory: Path, sweep: str = SWEEP, **environment: str) -> None:
+    def __init__(
+        self, instance: Instance, directory: Path, sweep: str = SWEEP, namespace: str = "sweeps", **environment: str
+    ) -> None:
         """`environment` holds settings of workers and command."""
         self.instance, self.directory = instance, directory
         directory.mkdir(parents=True, exist_ok=True)
@@ -47,13 +51,13 @@ class Sweeps:
         self.sweep = directory / "sweep.toml"
         self.sweep.write_text(sweep)
         self.recordings: Sequence[Path] = [RECORDING]
-        self.settings = Settings(redis_url=url, namespace="sweeps")
+        self.settings = Settings(redis_url=url, namespace=namespace)
         self.client = redis.Redis.from_url(url)
         self.environment = {
             **os.environ,
             "PYTHONPATH": str(ROOT),
             "REDIS_URL": url,
-            "NAMESPACE": "sweeps",
+            "NAMESPACE": namespace,
             "RESEARCH_DIR": str(directory / "research"),
             "LOG_FORMAT": "json",
             **environment,
@@ -71,10 +75,12 @@ class Sweeps:
         return live_processes(self.settings)[1]
 
     @contextmanager
-    def workers(self, count: int, *options: str, queues: str = "research", **more: str) -> Iterator[list[Process]]:
+    def workers(
+        self, count: int, *options: str, queues: str = "research", name: str = "research", **more: str
+    ) -> Iterator[list[Process]]:
         """Have so many workers within the block."""
         before = self.processes()
-        names = [f"research-{number}" for number in range(count)]
+        names = [f"{name}-{number}" for number in range(count)]
         started = [self.worker(name, *options, queues=queues, **more) for name in names]
         try:
             each = 1 if "solo" in options else CHILDREN
@@ -82,6 +88,12 @@ class Sweeps:
             yield started
         finally:
             self.instance.stop(*started)
+
+    def metric(self, worker: Process, name: str) -> float:
+        """Return a metric of a worker, all its labels together."""
+        _, text = get(int(worker.environment["WORKER_HTTP_PORT"]), "/metrics")
+        samples = [sample for family in text_string_to_metric_families(text) for sample in family.samples]
+        return sum(sample.value for sample in samples if sample.name == name)
 
     def restart(self, worker: Process) -> None:
         """Kill a worker with its children, and start it again."""
