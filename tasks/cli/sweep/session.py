@@ -126,7 +126,7 @@ class SweepSession:
             if upload:
                 execution.upload(self._settings, datasets, self._err)
             processes = sum(worker.processes for worker in workers)
-            _note(f"on {len(workers)} workers with {processes} processes")
+            _note(f"on {_count(len(workers), 'worker', 'workers')} with {_count(processes, 'process', 'processes')}")
             with execution.on_workers(self._settings, processes, _note, fetch=upload) as executor:
                 yield executor
             return
@@ -179,3 +179,7 @@ class _Collector:
 
 def _note(text: str) -> None:
     print(f"note: {text}", file=sys.stderr)
+
+
+def _count(number: int, one: str, several: str) -> str:
+    return f"{number} {one if number == 1 else several}"

@@ -142,7 +142,7 @@ def test_the_rights_in_the_docs_are_enough_for_a_sweep_on_workers(tmp_path: Path
         files = str(sweep), str(instance.directory / "recording.jsonl")
         rows = json.loads(guarded.run("research", "tasks", "sweep", *files, "--upload", "--json"))["rows"]
         assert [row["signals"] for row in rows] == [TRADES - 1] * 2
-        assert "on 1 workers with 1 processes" in "".join(guarded.said)
+        assert "on 1 worker with 1 process" in "".join(guarded.said)
         instance.stop(worker)
         assert denied(on.admin) == []
         said = [*guarded.said, worker.log.read_text()]
