@@ -9,6 +9,8 @@ from typing import Any
 
 import msgspec
 
+from tasks.sweep.datasets.dataset import DatasetKey
+
 #: Of ids and states; another one computes everything again.
 FORMAT = 1
 #: Event times of a part that is not cut.
@@ -19,8 +21,7 @@ _UNIT_DIGITS = 16
 class EventSource(msgspec.Struct, frozen=True):
     """The events of one symbol in one dataset."""
 
-    #: Key of the dataset.
-    dataset: str
+    dataset: DatasetKey
     venue: str
     symbol: str
 

@@ -20,7 +20,7 @@ SHORTER = 4.0
 #: So often in a row a slice of a block may be lost, before its units are tried each by itself.
 MAX_LOST_TOGETHER = 2
 #: The same of such a unit, before it has failed.
-MAX_LOST = 4
+MAX_LOST = 5
 #: How long the executor is waited for, before progress is shown again.
 WAIT_S = 0.2
 

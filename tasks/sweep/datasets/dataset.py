@@ -3,6 +3,8 @@
 Pure, with the codec.
 """
 
+from typing import Annotated
+
 import msgspec
 
 from tasks.events import AnyEvent, Kind
@@ -28,13 +30,17 @@ class EventChunk(msgspec.Struct, frozen=True, array_like=True):
     max_ms: int
 
 
+#: Names a folder, so it is no path to anywhere else.
+DatasetKey = Annotated[str, msgspec.Meta(pattern=r"^\w+\Z")]
+
+
 class SymbolEvents(msgspec.Struct, frozen=True):
     """The file with the events of one venue's symbol, of every kind, in the order in which they were recorded."""
 
     venue: str
     symbol: str
-    #: Its name, within the dataset.
-    file: str
+    #: Its name, within the dataset; no path to anywhere else.
+    file: Annotated[str, msgspec.Meta(pattern=r"^\w+\.events\Z")]
     #: How many, by kind.
     events: dict[Kind, int]
     #: The lowest and the highest id that the exchange gave, by kind; kinds without ids are missing.
@@ -67,7 +73,7 @@ class Dataset(msgspec.Struct, frozen=True):
     """What is in a dataset: its index."""
 
     #: Equal for recordings of equal content that are read alike.
-    key: str
+    key: DatasetKey
     #: Of the recording's file, without its folder.
     name: str
     files: list[SymbolEvents]

@@ -26,9 +26,9 @@ SAID = {
     "raise": "ArithmeticError: a bad mood",
     "hang": "did not come to an end within 1 s, in",
     "sleep": "did not come to an end within 1 s, in",
-    "kill": "its process ended 4 times while it ran",
-    "eat": "its process ended 4 times while it ran",
-    "alarm": "its process ended 4 times while it ran",
+    "kill": "its process ended 5 times while it ran",
+    "eat": "its process ended 5 times while it ran",
+    "alarm": "its process ended 5 times while it ran",
 }
 
 
