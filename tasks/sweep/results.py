@@ -6,6 +6,7 @@ from typing import Any
 import msgspec
 
 from tasks.sweep import figures, walk_forward
+from tasks.sweep.block import EVER, Part
 from tasks.sweep.figures import Figures, SweepRow, UnitResult
 from tasks.sweep.parameter_set import ParameterSet
 from tasks.sweep.walk_forward import WalkForward, Window
@@ -39,15 +40,16 @@ def is_done(units: Sequence[PlannedUnit], results: Mapping[str, UnitResult]) -> 
 
 
 def part_rows(plan: WorkPlan, results: Mapping[str, UnitResult]) -> list[PartRow]:
-    """Return a row for each set and part that is done, in the order of the sets."""
+    """Return a row for each set and part that is done, in the order of the sets; of windows, all of the part's together."""
     found = []
     for each in plan.sets:
+        whole: dict[Part, list[PlannedUnit]] = {}
         for planned in plan.of(each):
-            if planned.unit.id in results:
-                merged = row(each, [planned], results)
-                part = planned.part
+            whole.setdefault(msgspec.structs.replace(planned.part, cuts=EVER), []).append(planned)
+        for part, units in whole.items():
+            if is_done(units, results):
                 named: dict[str, Any] = {"recording": part.recording, "venue": part.venue, "symbol": part.symbol}
-                found.append(PartRow(**msgspec.structs.asdict(merged), **named))
+                found.append(PartRow(**msgspec.structs.asdict(row(each, units, results)), **named))
     return found
 
 
@@ -60,7 +62,7 @@ def _merged(parts: Sequence[UnitResult]) -> tuple[list[Figures], str | None]:
 def walked_forward(
     plan: WorkPlan, results: Mapping[str, UnitResult], windows: Sequence[Window], objective: str
 ) -> WalkForward:
-    """Return what walk-forward comes to, once every unit is done. Raises SettingsError: no set of a strategy ran."""
+    """Return what walk-forward comes to, once every unit is done."""
     by_strategy: dict[str, list[ParameterSet]] = {}
     for each in plan.sets:
         by_strategy.setdefault(each.strategy, []).append(each)

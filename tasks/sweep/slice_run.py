@@ -184,7 +184,9 @@ class _SliceRun:
         except BaseException as error:
             if not isinstance(error, HangError) and fatal_errors.is_fatal(error):
                 raise
-            # What was not taken yet comes with the next batch.
+            outcome = None
+        if outcome is None:
+            # After the exception, which tracebacks would name as their context. What was not taken comes with the next.
             outcome = self._outcome_of_each(taken)
         if taken:
             self._commit(outcome, taken)

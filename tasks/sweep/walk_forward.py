@@ -32,9 +32,9 @@ class WindowLengths(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> "WindowLengths":
         """Read `train=2h,test=30m,step=30m`. Raises SettingsError."""
-        said = dict(part.strip().partition("=")[::2] for part in text.split(","))
-        lengths = {name.strip(): _length_ms(value.strip()) for name, value in said.items()}
-        if not {"train", "test"} <= lengths.keys() <= {"train", "test", "step"}:
+        said = [part.partition("=") for part in text.split(",")]
+        lengths = {name.strip(): _length_ms(value.strip()) for name, _, value in said}
+        if not {"train", "test"} <= lengths.keys() <= {"train", "test", "step"} or len(lengths) < len(said):
             raise SettingsError(f"{_HELP}, not {text!r}")
         return cls(lengths["train"], lengths["test"], lengths.get("step", lengths["test"]))
 
@@ -109,36 +109,47 @@ FiguresOf = Callable[[ParameterSet, Window], tuple[Sequence[Sequence[Figures]], 
 def evaluate(
     sets: Mapping[str, Sequence[ParameterSet]], among: Sequence[Window], figures_of: FiguresOf, objective: str
 ) -> WalkForward:
-    """Choose for every strategy and window, and report on it; `sets` are by strategy."""
+    """Choose for every strategy and window, and report on it; `sets` are by strategy.
+
+    A strategy of which no set ran without an error in each window has no part in it.
+    """
     result = WalkForward(objective, [], {}, [], {})
     for strategy, of_strategy in sets.items():
-        tested: list[Figures] = []
-        below = 0
-        for window in among:
-            choice, figures_there = _choose(strategy, of_strategy, window, figures_of, objective)
-            result.windows.append(choice)
-            tested += figures_there
-            below += _is_worse(choice, objective)
-        result.below_median[strategy] = below
+        chosen = [_choose(strategy, of_strategy, window, figures_of, objective) for window in among]
+        found = [each for each in chosen if each is not None]
+        if len(found) < len(among):
+            continue
+        choices = [each.choice for each in found]
+        tested = [figures_there for each in found for figures_there in each.tested]
+        result.windows += choices
+        result.below_median[strategy] = sum(is_worse(choice, objective) for choice in choices)
         result.rows.append(figures.row(strategy, {}, tested))
         result.equity[strategy] = _equity(tested)
     return result
 
 
-def _is_worse(choice: WindowChoice, objective: str) -> bool:
-    """Whether a choice was worse than the median of all sets."""
+def is_worse(choice: WindowChoice, objective: str) -> bool:
+    """Whether a choice was worse than the median of all sets, as one without a value is."""
     return choice.median is not None and figures.merit(choice.out_of_sample, objective) < figures.merit(
         choice.median, objective
     )
 
 
+class _Tested(NamedTuple):
+    """A choice, and its figures on the test window."""
+
+    choice: WindowChoice
+    tested: Sequence[Figures]
+
+
 def _choose(
     strategy: str, sets: Sequence[ParameterSet], window: Window, figures_of: FiguresOf, objective: str
-) -> tuple[WindowChoice, Sequence[Figures]]:
+) -> _Tested | None:
+    """Return the choice of a window; None: no set ran without an error."""
     seen = [(each, *figures_of(each, window)) for each in sets]
     usable = [(each, segments) for each, segments, error in seen if not error]
     if not usable:
-        raise SettingsError(f"no set of {strategy} ran without an error: {seen[0][2].splitlines()[-1]}")
+        return None
     train = [_value(strategy, each, segments[0], objective) for each, segments in usable]
     test = [_value(strategy, each, segments[1], objective) for each, segments in usable]
     best = max(range(len(usable)), key=lambda number: (figures.merit(train[number], objective), -number))
@@ -155,7 +166,7 @@ def _choose(
         rank=rank,
         sets=len(usable),
     )
-    return choice, usable[best][1][1]
+    return _Tested(choice, usable[best][1][1])
 
 
 def _value(strategy: str, each: ParameterSet, parts: Sequence[Figures], objective: str) -> float | None:

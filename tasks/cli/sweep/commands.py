@@ -31,7 +31,7 @@ HtmlPage = Annotated[Path | None, typer.Option("--html", help="Write a page with
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the rows as CSV.")]
 ParquetFile = Annotated[Path | None, typer.Option("--parquet", help="Write the rows as Parquet; needs pyarrow.")]
 Windows = Annotated[
-    str,
+    str | None,
     typer.Option(
         "--walk-forward",
         metavar="train=2h,test=30m,step=30m",
@@ -58,7 +58,7 @@ def sweep(  # noqa: PLR0913 each argument is an option of the command line
     html: HtmlPage = None,
     csv: CsvFile = None,
     parquet: ParquetFile = None,
-    windows: Windows = "",
+    windows: Windows = None,
     parts: Parts = False,
     local: Local = False,
     processes: Processes = 0,
@@ -77,7 +77,7 @@ def sweep(  # noqa: PLR0913 each argument is an option of the command line
 
     Example: ./run tasks sweep sweep.toml recording.jsonl.gz --html page.html
     """
-    lengths = WindowLengths.parse(windows) if windows else None
+    lengths = None if windows is None else WindowLengths.parse(windows)
     outputs = SweepOutputs(html, csv, parquet, parts=parts, as_json=as_json)
     asked = Sweep.read(sweep_path)
     _check(asked, outputs, lengths)

@@ -59,6 +59,11 @@ def show(out: command_line.Console, report: SweepReport) -> None:
     """Print the best sets of each strategy, and walk-forward if there was one."""
     if report.walk_forward is not None:
         _show_walk_forward(out, report.walk_forward)
+        shown = {row.strategy for row in report.walk_forward.rows}
+        for strategy in dict.fromkeys(row.strategy for row in report.rows if row.strategy not in shown):
+            out.print(
+                f"\n{strategy}: no walk-forward, as in some window every set failed", style="bold", soft_wrap=True
+            )
     else:
         for strategy in dict.fromkeys(row.strategy for row in report.rows):
             _show_strategy(out, strategy, [row for row in report.rows if row.strategy == strategy], report.objective)
@@ -72,6 +77,9 @@ def show(out: command_line.Console, report: SweepReport) -> None:
 
 def _show_strategy(out: command_line.Console, strategy: str, rows: Sequence[SweepRow], objective: str) -> None:
     best = ranked(rows, objective)
+    if not best:
+        out.print(f"\n{strategy}: every set failed", style="bold", soft_wrap=True)
+        return
     out.print(f"\n{strategy}: the best {min(SHOWN, len(best))} of {len(rows):,} sets by {objective}", style="bold")
     out.print(IN_SAMPLE, style="dim", soft_wrap=True)
     columns = list(dict.fromkeys((objective, "profit", "positions", "hit_rate", "max_drawdown", "signals")))

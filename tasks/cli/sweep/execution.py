@@ -5,7 +5,9 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING, Self
 
+from rich.console import RenderableType
 from rich.progress import BarColumn, Progress, TextColumn, TimeElapsedColumn, TimeRemainingColumn
+from rich.text import Text
 
 from tasks.cli import command_line
 from tasks.clients.redis_client import FAILED, connect, connection_options
@@ -22,19 +24,28 @@ if TYPE_CHECKING:
     from tasks.sweep.celery_executor import ResearchWorker
 
 
+class _TwoLines(Progress):
+    """A bar, and below it what is best so far: in one line a terminal of 80 columns would have no room for the bar."""
+
+    def get_renderables(self) -> Iterator[RenderableType]:
+        yield self.make_tasks_table(self.tasks)
+        for task in self.tasks:
+            if task.description:
+                yield Text(task.description, no_wrap=True, overflow="ellipsis")
+
+
 class ProgressDisplay:
     """Shows how much is done, how long it will take, and the best set so far; on a terminal only."""
 
     def __init__(self, err: command_line.Console, total: int) -> None:
         """Begin with nothing of `total` done."""
-        self._progress = Progress(
+        self._progress = _TwoLines(
             TextColumn("{task.percentage:>3.0f} %"),
             BarColumn(bar_width=20),
             TimeElapsedColumn(),
             TextColumn("left"),
             TimeRemainingColumn(),
             TextColumn("{task.fields[sets]}"),
-            TextColumn("{task.description}"),
             console=err,
             transient=True,
             disable=not err.is_terminal,

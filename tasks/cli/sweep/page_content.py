@@ -6,6 +6,7 @@ from pathlib import Path
 import msgspec
 
 from tasks.cli.sweep.display import SweepReport
+from tasks.sweep import walk_forward
 from tasks.sweep.figures import COSTS
 from tasks.sweep.page import SweepPage, WalkForwardPage, WalkForwardWindow
 from tasks.sweep.walk_forward import WalkForward
@@ -15,6 +16,8 @@ def of_report(report: SweepReport, paths: Sequence[Path]) -> SweepPage:
     """Return what the page shows."""
     names = [path.name for path in paths]
     notes = [f"{report.unfinished:,} sets are not finished."] if report.unfinished else []
+    if report.sample != "in-sample":
+        notes.append("Figures of sets are those of the test windows, all of them together.")
     return SweepPage(
         title=f"Sweep over {', '.join(names)}",
         files=names,
@@ -39,6 +42,7 @@ def _walk_forward(result: WalkForward) -> WalkForwardPage:
             each.median,
             each.rank,
             each.sets,
+            is_below=walk_forward.is_worse(each, result.objective),
         )
         for each in result.windows
     ]

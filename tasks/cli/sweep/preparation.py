@@ -45,7 +45,9 @@ def prepare(settings: Settings, paths: list[Path], options: InputOptions, err: c
             )
             damaged |= report.is_damaged
     if not any(dataset.files for dataset in made):
-        raise RecordingError(f"nothing in {', '.join(map(str, paths))} can be used")
+        raise RecordingError(
+            options.nothing(paths) if options.cuts else f"nothing in {', '.join(map(str, paths))} can be used"
+        )
     cache.trim_datasets(settings, [dataset.key for dataset in made])
     return Prepared(made, damaged)
 

@@ -132,7 +132,8 @@ class SweepSession:
             return
         own = min(self._options.processes or execution.cores(), most)
         if not self._options.local:
-            _note(f"no worker takes tasks of the queue research: in {own} processes of this machine")
+            said = _count(own, "process", "processes")
+            _note(f"no worker takes tasks of the queue research: in {said} of this machine")
         with execution.on_this_machine(self._settings, own) as local:
             yield local
 

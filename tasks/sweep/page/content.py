@@ -21,6 +21,8 @@ class WalkForwardWindow(NamedTuple):
     median: float | None
     rank: int | None
     sets: int
+    #: Whether the choice was worse than the median, as one without an objective is.
+    is_below: bool = False
 
 
 class WalkForwardPage(NamedTuple):

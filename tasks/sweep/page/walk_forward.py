@@ -55,11 +55,11 @@ def _columns(objective: str) -> list[Column[WalkForwardWindow]]:
 
 
 def _against(window: WalkForwardWindow) -> str | None:
-    if window.out_of_sample is None or window.median is None or window.rank is None:
+    if window.is_below:
+        return "worse"
+    if window.out_of_sample is None or window.median is None:
         return None
-    if window.out_of_sample == window.median:
-        return "equal"
-    return "worse" if 2 * window.rank > window.sets + 1 else "better"
+    return "equal" if window.out_of_sample == window.median else "better"
 
 
 def equity_figure(found: WalkForwardPage, colours: Mapping[str, str]) -> dict[str, Any]:

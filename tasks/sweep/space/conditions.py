@@ -53,7 +53,10 @@ class Condition(NamedTuple):
             return bool(self.evaluate(values))
         except (ArithmeticError, TypeError, ValueError, RecursionError) as error:
             used = ", ".join(f"{name} = {values[name]!r}" for name in self.names)
-            raise ValueError(f"{self.text!r} can't be told for {used}: {error}") from None
+            # An OverflowError of a power carries a number before its words.
+            raise ValueError(
+                f"{self.text!r} can't be told for {used}: {error.args[-1] if error.args else error}"
+            ) from None
 
 
 def parse(text: str) -> Condition:

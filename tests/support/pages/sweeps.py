@@ -38,6 +38,7 @@ def walk_forward(strategy: str = "skew") -> WalkForwardPage:
         WalkForwardWindow(
             strategy, at * _HOUR_MS, (at + 2) * _HOUR_MS, (at + 3) * _HOUR_MS, {"levels": 20},
             in_sample=5.0, out_of_sample=-1.5 if at == 2 else 2.5, median=0.5, rank=18 if at == 2 else 1, sets=20,
+            is_below=at == 2,
         )
         for at in range(4)
     ]  # fmt: skip

@@ -85,6 +85,7 @@ def test_a_set_that_misbehaves_fails_alone(tmp_path: Path, mood: str, said: str)
     state = finish(block, tmp_path)
     assert said in errors(state, block)[mood]
     assert "moods.py" in errors(state, block)[mood] or mood == "unsaveable"
+    assert "During handling of" not in errors(state, block)[mood]
     assert state.results[alone.units[0].id] == finish(alone, tmp_path).results[alone.units[0].id]
 
 

@@ -73,9 +73,13 @@ def test_sets_that_failed_are_left_out():
     assert (result.windows[0].parameters, result.windows[0].sets) == (SLOW.parameters, 1)
 
 
-def test_a_strategy_of_which_every_set_failed_is_named():
-    with pytest.raises(SettingsError, match="no set of skew ran without an error: boom"):
-        walk_forward.evaluate({"skew": [FAST]}, [ONE], lambda *_: ([], "Traceback\nboom"), "profit")
+def test_a_strategy_of_which_every_set_failed_is_left_out():
+    def figures_of(each: ParameterSet, window: Window) -> tuple[list[list[Figures]], str]:
+        return ([], "boom") if (each, window) == (FAST, TWO) else ([[Figures(pnl=1.0)], [Figures(pnl=2.0)]], "")
+
+    result = walk_forward.evaluate({"skew": [FAST], "calm": [CALM]}, [ONE, TWO], figures_of, "profit")
+    assert [(each.strategy, each.out_of_sample) for each in result.windows] == [("calm", 2.0), ("calm", 2.0)]
+    assert ([row.strategy for row in result.rows], result.below_median) == (["calm"], {"calm": 0})
 
 
 @pytest.mark.parametrize(
@@ -91,7 +95,16 @@ def test_lengths_are_read(text: str, lengths: tuple[int, int, int]):
 
 @pytest.mark.parametrize(
     "text",
-    ["", "2h", "train=2h", "train=2h,test=0m", "train=2h,test=1m,stride=1m", "train=2w,test=1h", "train=-2h,test=1h"],
+    [
+        "",
+        "2h",
+        "train=2h",
+        "train=2h,test=0m",
+        "train=2h,test=1m,stride=1m",
+        "train=2w,test=1h",
+        "train=-2h,test=1h",
+        "train=2h,test=1h,test=2h",
+    ],
 )
 def test_other_lengths_are_refused_in_one_line(text: str):
     with pytest.raises(SettingsError) as refused:

@@ -64,6 +64,15 @@ def test_a_recording_without_a_frame_that_can_be_used(tmp_path: Path, content: b
     assert said.startswith(f"nothing in {tmp_path}/nothing.jsonl can be used")
 
 
+def test_a_time_in_which_there_is_no_event(tmp_path: Path):
+    said = refusal(tmp_path, GRID, RECORDING, "--from", "2030-01-01")
+    assert said == f"there is nothing between --from and --to in {RECORDING}"
+
+
+def test_a_walk_forward_of_no_lengths(tmp_path: Path):
+    assert refusal(tmp_path, GRID, RECORDING, "--walk-forward", "").startswith("--walk-forward takes train=2h,test=30m")
+
+
 def test_a_recording_without_an_event_that_the_strategy_takes(tmp_path: Path):
     trades = recorded(tmp_path / "trades.jsonl", [trade(id=number, seq=number) for number in (1, 2)])
     assert refusal(tmp_path, GRID, trades) == "no recording has events that orderbook_skew takes"

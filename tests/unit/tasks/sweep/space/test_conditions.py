@@ -105,5 +105,12 @@ def test_an_error_names_the_values_that_were_used():
         conditions.parse("slow / fast > 1").holds({"slow": 2, "fast": 0, "other": 1})
 
 
+def test_a_power_that_is_too_large_is_said_in_words():
+    with pytest.raises(
+        ValueError, match=r"can't be told for fast = 5: (Numerical )?[Rr]esult (too large|out of range)$"
+    ):
+        conditions.parse("9.0 ** 9 ** 9 > fast").holds({"fast": 5})
+
+
 def test_the_deepest_condition_that_is_short_enough_can_be_told():
     assert conditions.parse("not " * 50 + "fast == 5").holds(VALUES) is True
