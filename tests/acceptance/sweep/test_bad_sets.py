@@ -12,6 +12,7 @@ from compose.local.processes import Instance
 from tests.support.files import sweeps as short
 from tests.support.files.datasets import recorded
 from tests.support.stacks.sweeping import Sweeps
+from tests.support.waiting import wait_for
 
 STRATEGIES = f"""
 [paper]
@@ -80,7 +81,7 @@ def test_on_a_prefork_worker(sweeps: Sweeps, calm: Any):
     with sweeps.workers(1) as (worker,):
         done = sweeps.run()
         assert worker.returncode is None
-        assert sweeps.processes() == 2
+        wait_for(lambda: sweeps.processes() == 2, "the child that ended to be replaced")
     assert_marked(done, calm)
 
 
