@@ -9,7 +9,7 @@ import typer
 from tasks import configuration
 from tasks.backtest import html_document
 from tasks.cli import command_line, files
-from tasks.cli.backtest import Recordings, words
+from tasks.cli.backtest import words
 from tasks.cli.command_line import AsJson
 from tasks.cli.sweep import display, page_content, preparation, table_files
 from tasks.cli.sweep.display import SweepReport
@@ -27,6 +27,15 @@ out = command_line.Console()
 err = command_line.Console(stderr=True)
 
 SweepFile = Annotated[Path, typer.Argument(metavar="sweep", help="What to try: a TOML file (docs/research/sweeps.md).")]
+Recordings = Annotated[
+    list[Path],
+    typer.Argument(
+        metavar="files",
+        callback=command_line.standard_input,
+        help="Recordings, or files of Binance's public data, Tardis or hftbacktest, packed or not. Those that overlap in "
+        "time are merged.",
+    ),
+]
 HtmlPage = Annotated[Path | None, typer.Option("--html", help="Write a page with heat maps and tables; needs plotly.")]
 CsvFile = Annotated[Path | None, typer.Option("--csv", help="Write the rows as CSV.")]
 ParquetFile = Annotated[Path | None, typer.Option("--parquet", help="Write the rows as Parquet; needs pyarrow.")]
