@@ -22,7 +22,7 @@ buy_ratio = [1.5, 2.0, 2.5, 3.0, 4.0]
 [sweep.trade_momentum]
 gate.min_confidence = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 paper.latency_ms = [0, 50, 100, 200, 400]
-[sweep.iceberg_detector]
+[sweep.iceberg]
 gate.min_confidence = [0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.7, 0.8]
 paper.latency_ms = [0, 50, 100, 200, 400]
 """
