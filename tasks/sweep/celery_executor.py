@@ -29,7 +29,7 @@ AHEAD = 2
 #: Copies of a slice whose answers are looked for: the last ones.
 COPIES = 8
 #: How long workers have to say whether they can run slices.
-ASK_S = 3.0
+ASK_S = 8.0
 
 
 class ResearchWorker(NamedTuple):

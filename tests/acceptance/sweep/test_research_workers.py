@@ -62,6 +62,6 @@ def test_workers_and_commands_need_the_rights_that_the_docs_name(sweeps: Sweeps)
     worker, command = (url.replace("//", f"//rs-{role}:secret@") for role in ("worker", "research"))
     with sweeps.workers(1, REDIS_URL=worker):
         done = sweeps.run(REDIS_URL=command)
-        assert "on 1 workers with 2 processes" in done.stderr
+        assert "on 1 worker with 2 processes" in done.stderr
         assert json.loads(done.stdout)["rows"] == expected
     assert sweeps.client.acl_log() == []

@@ -39,7 +39,7 @@ def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The rows as one process makes them."""
     with Instance("sweeps") as instance:
         made = Sweeps(instance, tmp_path_factory.mktemp("expected")).rows("--local", "--jobs", "1")
-    assert len(made) == 14
+    assert len(made) == 15
     assert sum(row["positions"] for row in made) > 50
     return made
 
@@ -112,6 +112,7 @@ def test_rows_are_the_same_while_workers_are_killed(sweeps: Sweeps, expected: An
         killer = Killer(sweeps, workers)
         in_progress(running, sweeps)
         killer()
+        sweeps.open_gate()
         killer.each_second(running)
         assert rows(running) == expected
     assert killer.killed >= 2
@@ -178,6 +179,7 @@ def test_rows_are_the_same_when_redis_is_killed(sweeps: Sweeps, expected: Any):
     with sweeps.workers(2), sweeps.start() as running:
         in_progress(running, sweeps)
         sweeps.restart(sweeps.redis)
+        sweeps.open_gate()
         assert rows(running) == expected
 
 
@@ -185,6 +187,7 @@ def test_rows_are_the_same_when_redis_is_emptied(sweeps: Sweeps, expected: Any):
     with sweeps.workers(2), sweeps.start() as running:
         in_progress(running, sweeps)
         sweeps.client.flushall()
+        sweeps.open_gate()
         assert rows(running) == expected
 
 
@@ -195,6 +198,7 @@ def test_rows_are_the_same_when_all_workers_end_and_come_back(sweeps: Sweeps, ex
             sweeps.instance.kill(worker)
         for worker in workers:
             sweeps.instance.start_again(worker)
+        sweeps.open_gate()
         assert rows(running) == expected
 
 

@@ -77,3 +77,14 @@ def _eat_all_memory() -> None:
     resource.setrlimit(resource.RLIMIT_AS, (most, resource.RLIM_INFINITY))
     while True:
         _EATEN.append(bytearray(1 << 20))
+
+
+class Gated(Strategy[Params, State]):
+    """Waits at its first trade until the gate is open: a file is there. So a sweep is in progress for as long as wanted."""
+
+    name = "gated"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        while not Path(os.environ["GATE_FILE"]).exists():
+            time.sleep(0.01)
+        return ()

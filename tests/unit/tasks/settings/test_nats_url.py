@@ -69,13 +69,13 @@ def test_what_no_client_could_use_is_refused_without_a_login(urls, said):
     ],
 )
 def test_what_cant_be_used_is_found_before_anything_is_opened(monkeypatch, given, said):
-    monkeypatch.setattr("tasks.clients.nats_client.find_spec", lambda _: None)
+    monkeypatch.setattr("tasks.clients.nats_options.find_spec", lambda _: None)
     with pytest.raises(SettingsError) as raised:
         NatsClient(Settings(**given))
     assert str(raised.value).startswith(said)
 
 
 def test_over_websockets_tls_knows_no_other_name(monkeypatch):
-    monkeypatch.setattr("tasks.clients.nats_client.find_spec", lambda _: object())
+    monkeypatch.setattr("tasks.clients.nats_options.find_spec", lambda _: object())
     with pytest.raises(SettingsError, match="NATS_TLS_NAME: over wss://"):
         NatsClient(Settings(nats_url="wss://h", nats_tls_name="other"))
