@@ -112,12 +112,13 @@ def demo(tmp_path) -> Iterator[Callable[..., Demo]]:
         each.process.wait()
 
 
-def test_a_demo_of_seconds_shows_signals_sums_up_and_leaves_nothing(demo):
+def test_a_demo_of_seconds_sums_up_and_leaves_nothing(demo):
+    """Whether it has a signal by then is up to the simulated market."""
     run = demo("--seconds", "12", "--workers", "1", "--pool", "solo")
     run.shows("is running")
-    run.shows(SIGNAL)
     run.shows("The feed has ended")
     assert run.ends() == 0, run.out + run.err
+    assert re.search(r"events +[1-9]", run.out)
     assert re.search(r"digest +[0-9a-f]{64}", run.out)
     assert "ResourceWarning" not in run.err
     assert run.leaves_nothing()

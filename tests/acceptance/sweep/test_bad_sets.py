@@ -85,6 +85,7 @@ def test_on_a_prefork_worker(sweeps: Sweeps, calm: Any):
     assert_marked(done, calm)
 
 
+@pytest.mark.slow
 def test_on_a_solo_worker_that_is_started_again(sweeps: Sweeps, calm: Any):
     with sweeps.workers(1, "--pool", "solo") as (worker,), sweeps.start() as running:
         worker.keep_running()

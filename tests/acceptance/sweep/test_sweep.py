@@ -12,7 +12,7 @@ import pytest
 
 from compose.local.processes import Instance, Process
 from tests.data import SPOT, USDM
-from tests.support.stacks.sweeping import Sweeps, children, in_progress, rows, some_sets_done
+from tests.support.stacks.sweeping import GATED_SWEEP, Sweeps, children, in_progress, rows, some_sets_done
 
 #: Of the long form: 3 strategies x 40 sets.
 LONG = """
@@ -31,14 +31,14 @@ paper.latency_ms = [0, 50, 100, 200, 400]
 @pytest.fixture
 def sweeps(tmp_path: Path) -> Iterator[Sweeps]:
     with Instance("sweeps") as instance:
-        yield Sweeps(instance, tmp_path)
+        yield Sweeps(instance, tmp_path, GATED_SWEEP)
 
 
 @pytest.fixture(scope="module")
 def expected(tmp_path_factory: pytest.TempPathFactory) -> Any:
     """The rows as one process makes them."""
     with Instance("sweeps") as instance:
-        made = Sweeps(instance, tmp_path_factory.mktemp("expected")).rows("--local", "--jobs", "1")
+        made = Sweeps(instance, tmp_path_factory.mktemp("expected"), GATED_SWEEP).rows("--local", "--jobs", "1")
     assert len(made) == 15
     assert sum(row["positions"] for row in made) > 50
     return made

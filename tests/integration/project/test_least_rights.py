@@ -12,6 +12,7 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
+from tasks.ledger import LedgerKeys, heartbeats
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.data import RECORDING
@@ -132,6 +133,10 @@ def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
     assert not [secret for secret in guarded.secrets for text in said if secret in text]
 
 
+def takes_slices(client: redis.Redis) -> bool:
+    return any("research" in each.queues for each in heartbeats.read(client, LedgerKeys("rs")))
+
+
 def test_the_rights_in_the_docs_are_enough_for_a_sweep_on_workers(tmp_path: Path):
     """The worker fetches the recording from NATS."""
     sweep = tmp_path / "sweep.toml"
@@ -139,6 +144,7 @@ def test_the_rights_in_the_docs_are_enough_for_a_sweep_on_workers(tmp_path: Path
     with Instance("rights") as instance, plain(instance) as on:
         guarded = Guarded(instance, on.url)
         worker = guarded.start_research_worker()
+        wait_for(lambda: takes_slices(on.admin), "the worker to be known")
         files = str(sweep), str(instance.directory / "recording.jsonl")
         rows = json.loads(guarded.run("research", "tasks", "sweep", *files, "--upload", "--json"))["rows"]
         assert [row["signals"] for row in rows] == [TRADES - 1] * 2

@@ -31,10 +31,12 @@ gate.min_confidence = [0.1, 0.5]
 paper.latency_ms = [0, 200]
 [sweep.market_dominance]
 high = [55.0, 65.0]
+"""
+#: The same, and a strategy that waits until the gate is open; it stands in the strategies file beside those of the project.
+GATED_SWEEP = f"""{SWEEP}
 [sweep."tests.support.strategies.moods:Gated"]
 min_signal_interval_s = 1.0
 """
-#: The strategies of the sweep: those of the project, and one that waits until the gate is open.
 STRATEGIES = f"""
 {(ROOT / "tasks/strategies.toml").read_text()}
 [pools.trade.strategies."tests.support.strategies.moods:Gated"]
@@ -59,7 +61,8 @@ class Sweeps:
         self.sweep.write_text(sweep)
         self.recordings: Sequence[Path] = [RECORDING]
         self.settings = Settings(redis_url=url, namespace=namespace)
-        (directory / "strategies.toml").write_text(STRATEGIES)
+        strategies = directory / "gated-strategies.toml"
+        strategies.write_text(STRATEGIES)
         self._gate = directory / "gate"
         self.client = redis.Redis.from_url(url)
         self.environment = {
@@ -69,7 +72,7 @@ class Sweeps:
             "NAMESPACE": namespace,
             "RESEARCH_DIR": str(directory / "research"),
             "LOG_FORMAT": "json",
-            "STRATEGIES_FILE": str(directory / "strategies.toml"),
+            "STRATEGIES_FILE": str(strategies),
             "GATE_FILE": str(self._gate),
             # Nothing that waits at the gate is taken for one that hangs.
             "RUN_LIMIT_S": "600",
