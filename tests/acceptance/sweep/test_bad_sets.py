@@ -77,6 +77,7 @@ def assert_marked(done: "subprocess.CompletedProcess[str]", calm: Any) -> None:
         assert SAID[row["parameters"]["mood"]] in row["error"]
 
 
+@pytest.mark.slow
 def test_on_a_prefork_worker(sweeps: Sweeps, calm: Any):
     with sweeps.workers(1) as (worker,):
         done = sweeps.run()

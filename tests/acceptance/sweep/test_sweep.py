@@ -183,6 +183,7 @@ def test_rows_are_the_same_when_redis_is_killed(sweeps: Sweeps, expected: Any):
         assert rows(running) == expected
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_when_redis_is_emptied(sweeps: Sweeps, expected: Any):
     with sweeps.workers(2), sweeps.start() as running:
         in_progress(running, sweeps)
@@ -191,6 +192,7 @@ def test_rows_are_the_same_when_redis_is_emptied(sweeps: Sweeps, expected: Any):
         assert rows(running) == expected
 
 
+@pytest.mark.slow
 def test_rows_are_the_same_when_all_workers_end_and_come_back(sweeps: Sweeps, expected: Any):
     with sweeps.workers(2) as workers, sweeps.start() as running:
         in_progress(running, sweeps)
