@@ -128,7 +128,7 @@ def check_use(paths: list[Path], finished: parallel.FinishedBacktest, symbols: s
     if not finished.used:
         warn(none_used(result.events, result.skipped, result.refused))
     for text in untaken(result.skipped):
-        _note(text)
+        note(text)
 
 
 def job(
@@ -177,7 +177,8 @@ def warn(text: str) -> None:
     print(f"warning: {text}", file=sys.stderr)
 
 
-def _note(text: str) -> None:
+def note(text: str) -> None:
+    """Print what is no warning, and good to know."""
     print(f"note: {text}", file=sys.stderr)
 
 

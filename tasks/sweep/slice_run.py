@@ -182,7 +182,7 @@ class _SliceRun:
         try:
             outcome = self._outcome(list(self._strategies.values()), events)
         except BaseException as error:
-            if not isinstance(error, HangError) and fatal_errors.is_fatal(error):
+            if _ends_slice(error):
                 raise
             outcome = None
         if outcome is None:
@@ -209,7 +209,7 @@ class _SliceRun:
             try:
                 outcome = self._outcome([bound], taken)
             except BaseException as error:
-                if not isinstance(error, HangError) and fatal_errors.is_fatal(error):
+                if _ends_slice(error):
                     raise
                 self._fail(id_, error)
                 continue
@@ -234,9 +234,7 @@ class _SliceRun:
         state.first_ms = min(state.first_ms or times[0], *times)
         state.last_ms = max(state.last_ms, *times)
         for id_ in self._strategies:
-            sums = state.sums.get(id_)
-            if sums is None:
-                state.sums[id_] = SegmentSums()
+            state.sums.setdefault(id_, SegmentSums())
         for emitter in outcome.emitters:
             state.sums[emitter].signals += 1
         for packed in outcome.positions:
@@ -262,6 +260,11 @@ class _SliceRun:
 
 #: A parameter set whose strategy raises has failed: unlike live, nothing is rebuilt.
 _EVERYTHING_FATAL = RunOptions(is_fatal=lambda _: True)
+
+
+def _ends_slice(error: BaseException) -> bool:
+    """Whether an exception out of a run is none of a strategy's."""
+    return not isinstance(error, HangError) and fatal_errors.is_fatal(error)
 
 
 def _both(one: Outcome, other: Outcome) -> Outcome:

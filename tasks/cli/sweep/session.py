@@ -1,11 +1,11 @@
 """One sweep, from its file and datasets to its report."""
 
-import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from typing import NamedTuple
 
 from tasks.cli import command_line
+from tasks.cli.backtest import note
 from tasks.cli.sweep import display, execution
 from tasks.cli.sweep.display import SweepReport
 from tasks.cli.sweep.execution import ProgressDisplay
@@ -61,9 +61,9 @@ class SweepSession:
             planned = sweep.plan(configuration, allow_huge=options.allow_huge)
             self._sets = planned.sets
             for text in planned.notes:
-                _note(text)
+                note(text)
         if configuration.paper is None:
-            _note("the strategies file has no [paper]: accounts have the default terms (docs/paper.md)")
+            note("the strategies file has no [paper]: accounts have the default terms (docs/paper.md)")
 
     def run(self, datasets: Sequence[Dataset]) -> SweepReport:
         """Return the report; where Ctrl-C ends it, of what is done. Raises RealtimeStrategiesError."""
@@ -83,7 +83,7 @@ class SweepSession:
                 else:
                     self._work(plan, store, executor)
             except KeyboardInterrupt:
-                _note("ended before all is done; what is done is kept: add --resume to go on")
+                note("ended before all is done; what is done is kept: add --resume to go on")
         return self._report(plan, windows)
 
     def _plan(self, datasets: Sequence[Dataset], windows: Sequence[Window] = ()) -> WorkPlan:
@@ -126,14 +126,14 @@ class SweepSession:
             if upload:
                 execution.upload(self._settings, datasets, self._err)
             processes = sum(worker.processes for worker in workers)
-            _note(f"on {_count(len(workers), 'worker', 'workers')} with {_count(processes, 'process', 'processes')}")
-            with execution.on_workers(self._settings, processes, _note, fetch=upload) as executor:
+            note(f"on {_count(len(workers), 'worker', 'workers')} with {_count(processes, 'process', 'processes')}")
+            with execution.on_workers(self._settings, processes, note, fetch=upload) as executor:
                 yield executor
             return
         own = min(self._options.processes or execution.cores(), most)
         if not self._options.local:
             said = _count(own, "process", "processes")
-            _note(f"no worker takes tasks of the queue research: in {said} of this machine")
+            note(f"no worker takes tasks of the queue research: in {said} of this machine")
         with execution.on_this_machine(self._settings, own) as local:
             yield local
 
@@ -176,10 +176,6 @@ class _Collector:
                 said = f"{each.strategy} {display.words(each.parameters)}: {display.number(value)}"
                 self._shown.describe(f"best in-sample {self._objective} so far: {said}")
         self._shown.count(self._done, len(self._plan.sets))
-
-
-def _note(text: str) -> None:
-    print(f"note: {text}", file=sys.stderr)
 
 
 def _count(number: int, one: str, several: str) -> str:
