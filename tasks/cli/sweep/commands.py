@@ -87,10 +87,10 @@ def sweep(  # noqa: PLR0913 each argument is an option of the command line
     Example: ./run tasks sweep sweep.toml recording.jsonl.gz --html page.html
     """
     lengths = None if windows is None else WindowLengths.parse(windows)
-    outputs = SweepOutputs(html, csv, parquet, parts=parts, as_json=as_json)
+    outputs = SweepOutputs(html, csv, parquet, as_json=as_json)
     asked = Sweep.read(sweep_path)
     _check(asked, outputs, lengths)
-    how = SweepOptions(lengths, local, processes, upload, resume, yes)
+    how = SweepOptions(lengths, local, processes, upload, resume, yes, parts)
     session = SweepSession(load(), _configuration(asked, symbols), asked, how, err)
     options = input_options.options(symbols, venue, begin, end, book_interval_ms)._replace(symbols=frozenset())
     prepared = preparation.prepare(load(), paths, options, err)
@@ -106,7 +106,6 @@ class SweepOutputs(NamedTuple):
     html: Path | None
     csv: Path | None
     parquet: Path | None
-    parts: bool
     as_json: bool
 
 
@@ -148,7 +147,7 @@ def _write(report: SweepReport, paths: list[Path], outputs: SweepOutputs) -> Non
 
     Raises SettingsError, and Exit with the status of what Ctrl-C ends where the report is not whole.
     """
-    rows = (report.parts or []) if outputs.parts else report.rows
+    rows = report.rows if report.parts is None else report.parts
     if outputs.csv:
         table_files.write_csv(outputs.csv, rows, report.sample)
     if outputs.parquet:
@@ -157,8 +156,7 @@ def _write(report: SweepReport, paths: list[Path], outputs: SweepOutputs) -> Non
         size = html_page.write(outputs.html, page_content.of_report(report, paths))
         err.print(f"{outputs.html}: {size / 1e6:.1f} MB, opens without a network", soft_wrap=True)
     if outputs.as_json:
-        shown = report if outputs.parts else msgspec.structs.replace(report, parts=None)
-        print(msgspec.json.encode(shown).decode())
+        print(msgspec.json.encode(report).decode())
     else:
         display.show(out, report)
     if report.unfinished:

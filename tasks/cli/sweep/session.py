@@ -37,6 +37,8 @@ class SweepOptions(NamedTuple):
     upload: bool
     resume: bool
     allow_huge: bool
+    #: Whether the report has a row for each part too.
+    parts: bool
 
 
 class SweepSession:
@@ -144,7 +146,7 @@ class SweepSession:
             "test windows" if windows else "in-sample",
             rows,
             unfinished=len(plan.sets) - len(rows),
-            parts=results.part_rows(plan, self._results),
+            parts=results.part_rows(plan, self._results) if self._options.parts else None,
         )
         if windows and not report.unfinished:
             report.walk_forward = results.walked_forward(plan, self._results, windows, self._sweep.objective)
