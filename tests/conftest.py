@@ -14,6 +14,7 @@ from compose.local.servers import start_nats, start_redis
 from tasks.settings import load
 from tests.data import RECORDING, SPOT, USDM
 from tests.support.files.openings import write_opening
+from tests.support.logging_defaults import restore_logging_defaults
 from tests.support.needs import missing
 
 # A shell without job control has what it starts in the background ignore Ctrl-C, and so would all that tests start.
@@ -32,6 +33,13 @@ def fresh_settings() -> Iterator[None]:
     """Settings are read once a process: what a test made of them is not to be the next one's."""
     yield
     load.cache_clear()
+
+
+@pytest.fixture(autouse=True)
+def fresh_logging() -> Iterator[None]:
+    """What a test's commands configured is not to decide what the next test logs."""
+    yield
+    restore_logging_defaults()
 
 
 @pytest.fixture(scope="session")

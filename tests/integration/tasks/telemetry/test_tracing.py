@@ -6,7 +6,7 @@ from typing import NamedTuple
 import pytest
 
 from tests.support.servers.otlp import Collector, Span, collecting
-from tests.support.traced import Trace, pipeline
+from tests.support.stacks.traced import Trace, pipeline
 from tests.support.waiting import wait_for
 
 

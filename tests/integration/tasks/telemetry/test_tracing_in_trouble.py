@@ -21,7 +21,7 @@ from tasks.settings import Settings
 from tasks.telemetry import tracing
 from tests.support.sending import Rig
 from tests.support.servers.otlp import Collector, collecting
-from tests.support.traced import Trace, pipeline
+from tests.support.stacks.traced import Trace, pipeline
 from tests.support.waiting import wait_for
 from tests.unit.tasks.telemetry.test_tracing import item
 

@@ -3,12 +3,10 @@
 import gzip
 import json
 import os
-from collections.abc import Iterator
 from functools import cache
 from pathlib import Path
 
 import pytest
-import structlog
 from typer.testing import CliRunner, Result
 
 from ingest.__main__ import app
@@ -37,14 +35,6 @@ from tests.support.needs import missing
 ROW = b"5266583935,61800.3,0.006,370.8018,1723161256322,false\n"
 NAME = "BTCUSDT-trades-2024-08-08.csv"
 ODD = "odd-frames.jsonl"
-
-
-@pytest.fixture(autouse=True)
-def _logging() -> Iterator[None]:
-    """A command's logging ends with it."""
-    configured = structlog.get_config()
-    yield
-    structlog.configure(**configured)
 
 
 def convert(*arguments: object) -> Result:

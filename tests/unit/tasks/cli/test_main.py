@@ -1,22 +1,12 @@
 """What a command says when it fails: one line, and exit status 1."""
 
-from collections.abc import Iterator
 from typing import Any, NoReturn
 
 import pytest
 import redis
-import structlog
 
 from tasks.cli.main import main
 from tasks.errors import LedgerError
-
-
-@pytest.fixture(autouse=True)
-def _logging() -> Iterator[None]:
-    """A command's logging ends with it."""
-    configured = structlog.get_config()
-    yield
-    structlog.configure(**configured)
 
 
 @pytest.mark.parametrize(

@@ -19,14 +19,16 @@ from tasks.errors import LedgerError
 from tasks.events import Trade
 from tasks.ledger import BatchStart
 from tasks.protocol import batches, dead_letters
+from tasks.settings import Settings
 from tasks.strategy import Signal
 from tasks.telemetry import logs
 from tasks.telemetry.logs import add_trace
-from tasks.worker import runner, task
+from tasks.worker import run_reporter, runner, task
 from tasks.worker.run_reporter import RunReporter
 from tasks.worker.strategy_errors import StrategyErrors
 from tests.support.events import trade
 from tests.support.ledger import batch
+from tests.support.logging_defaults import restore_logging_defaults
 from tests.support.strategies import Echo, TradeTotals, bound
 
 SCRIPT = """
@@ -164,3 +166,13 @@ def test_exceptions_are_logged_once_in_a_while_for_each_strategy(monkeypatch):
         first | {"strategy": "skew", "symbol": "", "event_id": None, "count": 1},
         first | {"strategy": "iceberg", "symbol": "BTCUSDT", "event_id": 10, "count": 3},
     ]
+
+
+def test_what_a_test_configures_of_logging_ends_with_it():
+    log = vars(run_reporter)["log"]
+    logs.configure_structlog(Settings(log_level="ERROR"), "worker")
+    log.debug("kept from its first use on")
+    restore_logging_defaults()
+    with capture_logs() as lines:
+        log.debug("after")
+    assert [line["event"] for line in lines] == ["after"]
