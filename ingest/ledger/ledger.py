@@ -54,6 +54,11 @@ def _read(stored: bytes | None) -> LastFrame | None:
         raise LedgerError(f"the ledger holds {stored!r} where a frame that was read belongs") from None
 
 
+def _starts(stored: bytes | None) -> int:
+    # What is no number was not written by us: no run can be begun then, and its worker says so.
+    return int(stored) if stored and stored.isdigit() else 0
+
+
 def _positions(stored: Iterable[bytes | None]) -> list[Position]:
     return [position for each in stored if (position := read_position(each))]
 
@@ -191,7 +196,7 @@ class IngestLedger:
                 pipe.hget(self.keys.starts(lane.id), batch.identity if batch else "")
             epoch, *values = await pipe.execute()
         read = {
-            lane.id: (read_position(position), int(starts or 0))
+            lane.id: (read_position(position), _starts(starts))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
         }
         return LanePositions(_epoch(epoch) if epoch else None, read, queued)

@@ -142,7 +142,7 @@ def find_excluded(source: str, starts: Sequence[bytes], ended: bytes | None) -> 
 
 def _excluded(source: str, starts: Sequence[bytes]) -> Iterator[tuple[str, int]]:
     for field, count in zip(starts[::2], starts[1::2], strict=True):
-        if field.startswith(_FIELD) and int(count) >= MAX_STRIKES:
+        if field.startswith(_FIELD) and count.isdigit() and int(count) >= MAX_STRIKES:
             _, event, strategy = field.decode().split("|", 2)
             of, _, seq = event.rpartition("@")
             if of == source:

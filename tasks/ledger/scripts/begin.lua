@@ -15,7 +15,7 @@ for at_batch, batch in ipairs(batches) do
     end
   end
   answer[at_batch + 1] = values
-  if at_batch > 1 then number('HINCRBY', starts, batch[1]) end  -- The first write is refused, or not, by itself.
+  number('HINCRBY', starts, batch[1])
   may('EXPIRE', starts)
   may('HDEL', starts)  -- A start that could not be released would count against the batch.
 end

@@ -15,19 +15,34 @@ hash('HSET', KEYS[2])
 may('PUBLISH', ARGV[13])
 number('HINCRBY', KEYS[3], ARGV[4])
 
-local ended, now_s = redis.call('HGET', KEYS[2], ARGV[8]) or '{}', tonumber(redis.call('TIME')[1])
-local answer = 'struck'
-local strikes = redis.call('HINCRBY', KEYS[3], ARGV[4], ARGV[5])
-redis.call('EXPIRE', KEYS[3], ARGV[6])
+-- What stands there already may be anything: so all of it is made before the first write.
+local function entries_of(text)
+  local known, all = pcall(cjson.decode, text)
+  local entries = {}
+  for name, each in pairs(known and type(all) == 'table' and all or entries) do
+    -- One that is not as ours are would make all the others unreadable.
+    if type(name) == 'string' and type(each) == 'table' and type(each.event) == 'string'
+      and type(each.at_s) == 'number' and math.abs(each.at_s) < 2 ^ 53
+      and type(each.stopped) == 'boolean' and type(each.why) == 'string' then
+      entries[name] = {event = each.event, at_s = each.at_s, stopped = each.stopped, why = each.why}
+    end
+  end
+  return entries
+end
+
+local answer, packed = 'struck', nil
+local strikes = tonumber(redis.call('HGET', KEYS[3], ARGV[4]) or '0') + tonumber(ARGV[5])
 if strikes >= tonumber(ARGV[7]) then
-  local known, all = pcall(cjson.decode, ended)
-  if not known then all = {} end
+  local all, now_s = entries_of(redis.call('HGET', KEYS[2], ARGV[8]) or '{}'), tonumber(redis.call('TIME')[1])
   local before = all[ARGV[9]]
   local again = before and before.event ~= ARGV[10] and now_s - before.at_s < tonumber(ARGV[11])
   local stopped = (before and before.stopped) or again or false
   all[ARGV[9]] = {event = ARGV[10], at_s = now_s, stopped = stopped, why = ARGV[12]}
-  redis.call('HSET', KEYS[2], ARGV[8], cjson.encode(all))
-  answer = stopped and 'stopped' or 'given_up'
+  answer, packed = stopped and 'stopped' or 'given_up', cjson.encode(all)
 end
+
+redis.call('HINCRBY', KEYS[3], ARGV[4], ARGV[5])
+redis.call('EXPIRE', KEYS[3], ARGV[6])
+if packed then redis.call('HSET', KEYS[2], ARGV[8], packed) end
 redis.call('PUBLISH', ARGV[13], ARGV[14] .. answer)
 return answer

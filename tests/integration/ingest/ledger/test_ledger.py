@@ -5,6 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
+from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
 from ingest.ledger.lease import SupersededError
 from ingest.ledger.ledger import Begin, Checkpoint, IngestLedger
@@ -249,6 +250,25 @@ async def test_a_checkpoint_is_refused_where_a_lane_is_below_its_known_position(
     stand = {other: Position("s", 4), LANE: Position.parse(known) if known else None}
     assert await ingest(settings, checkpoint("one", stand=stand)) == taken
     assert (dump(client, keys.namespace) != before) == taken
+
+
+@pytest.mark.parametrize("stored", ["no number", str(2**63 - 1), ""])
+async def test_a_counter_that_is_no_number_repeats_no_letter_and_stops_nothing(
+    client, keys, ledger, settings, stored: str
+):
+    client.hset(keys.counters, "frames", stored)
+    for name in ("one", "one", "two"):
+        assert await ingest(settings, checkpoint(name))
+    assert client.xlen(keys.deadletters) == 2
+    assert client.hget(keys.shard(0), "frontier") == b"s@9"
+    assert client.hgetall(keys.counters) == {b"frames": stored.encode(), b"events": b"4"}
+
+
+async def test_starts_that_are_no_number_count_as_none(client, keys, ledger, settings):
+    lane, sent = Lane(LANE), batch()
+    client.hset(keys.starts(LANE), sent.identity, "no number")
+    found = await ingest(settings, lambda own: own.read([(lane, sent)]))
+    assert found.lanes[LANE] == (None, 0)
 
 
 async def test_more_than_8000_letters_and_counters_are_checkpointed(client, keys, ledger, settings):

@@ -13,7 +13,7 @@ import redis
 
 from compose.local.processes import Instance
 from compose.local.servers import HOST, free_port, start_redis
-from tests.support.ledger_scripts import NAMES, Scene, Stage, commands
+from tests.support.ledger_scripts import FOLDER, NAMES, Scene, Stage, commands
 from tests.support.needs import missing
 from tests.support.waiting import wait_for
 
@@ -190,6 +190,37 @@ def test_a_script_that_finds_text_for_a_number_is_not_torn(stage: Stage, stored:
             stage.client.hset(key, field, stored)
             if not refused(stage, scene, stage.client):
                 assert _without(stage.content(), key, field) == _without(whole, key, field)
+
+
+#: Where JSON of ours belongs: no JSON, another kind of value, numbers that JSON can't write again, and too deep.
+NO_JSON_OF_OURS = [
+    "{",
+    "7",
+    "null",
+    "[1]",
+    '{"grumpy":7}',
+    '{"grumpy":{}}',
+    '{"grumpy":{"event":"s@9","at_s":"never","stopped":false,"why":""}}',
+    '{"grumpy":{"event":"s@9","at_s":1e999,"stopped":false,"why":""}}',
+    '{"other":1e999}',
+    '{"other":' + "[" * 999 + "]" * 999 + "}",
+]
+
+
+@pytest.mark.parametrize("stored", NO_JSON_OF_OURS)
+@pytest.mark.parametrize("name", ["strike"])
+def test_a_strike_that_finds_no_json_of_ours_is_not_torn(stage: Stage, stored: str):
+    for scene in stage.scenes:
+        whole = stage.whole(scene)
+        stage.reset()
+        _, pool, _ = scene.keys
+        stage.client.hset(pool, scene.arguments[7], stored)
+        scene.run(stage.client)
+        assert stage.content() == whole
+
+
+def test_these_scripts_are_all_that_read_json():
+    assert [name for name in NAMES if "cjson" in (FOLDER / f"{name}.lua").read_text()] == ["strike"]
 
 
 def _without(content: dict[str, Any], key: str, field: bytes) -> dict[str, Any]:

@@ -31,6 +31,11 @@ def test_an_event_is_excluded_after_enough_strikes_in_this_source():
     assert find_excluded("core-7.aa", starts(("7.aa||x@9", 1), (field, MAX_STRIKES - 1)), None) == NOTHING
 
 
+def test_strikes_and_starts_that_are_no_numbers_exclude_nothing():
+    field = Strike(RUNNING, "grumpy", 5, 1, "").field.encode()
+    assert find_excluded("core-7.aa", [field, b"no number", b"7.aa||s@9", b""], None) == NOTHING
+
+
 def test_stopped_strategies_are_excluded_and_unreadable_strikes_ignored():
     ended = b'{"grumpy":{"event":"s@5","at_s":1,"stopped":true,"why":""},"echo":{"event":"s@5","at_s":1,"stopped":false,"why":""}}'
     assert find_excluded("s", starts(("7.aa||s@9", 1)), ended).strategies == {"grumpy"}
