@@ -32,7 +32,7 @@ paper.latency_ms = [0, 200]
 [sweep.market_dominance]
 high = [55.0, 65.0]
 """
-#: The same, and a strategy that waits until the gate is open; it stands in the strategies file beside those of the project.
+#: The same, and a strategy that waits, in one market, until the gate is open; it stands in the strategies file beside those of the project.
 GATED_SWEEP = f"""{SWEEP}
 [sweep."tests.support.strategies.moods:Gated"]
 min_signal_interval_s = 1.0
@@ -188,7 +188,7 @@ def in_progress(running: "subprocess.Popen[str]", sweeps: Sweeps) -> None:
 
 
 def some_sets_done(running: "subprocess.Popen[str]", sweeps: Sweeps) -> None:
-    """Wait until whole sets of a running sweep are done: results of the first ones come first."""
+    """Wait until whole sets of a running sweep are done: all but the one at the gate."""
     wait_for(lambda: running.poll() is not None or sweeps.kept() >= DONE_UNITS, "sets that are done")
     assert running.poll() is None
 

@@ -80,11 +80,14 @@ def _eat_all_memory() -> None:
 
 
 class Gated(Strategy[Params, State]):
-    """Waits at its first trade until the gate is open: a file is there. So a sweep is in progress for as long as wanted."""
+    """Waits at the first trade of one market until the gate is open: a file is there.
+
+    So a sweep is in progress for as long as wanted, and what waits holds one process: the others go on with the rest.
+    """
 
     name = "gated"
 
     def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
-        while not Path(os.environ["GATE_FILE"]).exists():
+        while (trade.venue, trade.symbol) == ("spot", "BTCUSDT") and not Path(os.environ["GATE_FILE"]).exists():
             time.sleep(0.01)
         return ()
