@@ -1,6 +1,6 @@
 """Flower's configuration; `celery -A tasks flower` loads it by name from the current directory."""
 
-from tasks.ops import flower_queues
+from tasks.ops import flower_queues, flower_shutdown
 
 #: The page has no password unless one is set (--basic_auth): so it is for this machine only, unless told otherwise.
 address = "127.0.0.1"
@@ -10,3 +10,4 @@ tasks_columns = "uuid,state,args,result,received,runtime,worker"
 purge_offline_workers = 600
 
 flower_queues.install()
+flower_shutdown.install()
