@@ -61,10 +61,11 @@ redis_backend_use_ssl = tls_options(_settings, _results) or None
 result_backend_transport_options = {
     **_sentinels(_results),
     "global_keyprefix": _settings.celery_prefix,
-    "retry_policy": {"timeout": 5.0},
+    # What can't be stored at once is not stored: a worker's next batch waits meanwhile, and only Flower reads results.
+    "retry_policy": {"max_retries": 0},
 }
-redis_socket_timeout = 5
-redis_socket_connect_timeout = 5
+redis_socket_timeout = 1
+redis_socket_connect_timeout = 1
 # A socket of this machine has none, and redis-py does not take the word there.
 redis_socket_keepalive = not _results.is_socket
 redis_backend_health_check_interval = 5

@@ -100,7 +100,8 @@ class IngestLedger:
 
     def __init__(self, settings: Settings) -> None:
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
-        self.url, urls = settings.ledger, (settings.ledger, settings.broker, settings.results)
+        self.url, self.broker_url, self.results_url = settings.ledger, settings.broker, settings.results
+        urls = self.url, self.broker_url, self.results_url
         #: A client of each Redis that the settings name, by its URL; the ledger's is the first.
         self.servers = {url: connect_async(settings, url, **options) for url in dict.fromkeys(urls)}
         self.client, self.broker = self.servers[self.url], self.servers[settings.broker]

@@ -5,7 +5,7 @@ import math
 import time
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
-from typing import Any
+from typing import Any, NamedTuple
 
 import msgspec
 import redis.asyncio as redis
@@ -21,11 +21,22 @@ from tasks.clients.redis_client import FAILED
 from tasks.events import ALWAYS_READ
 from tasks.ledger import heartbeats
 from tasks.protocol.counters import Counts
-from tasks.protocol.findings import Finding, refusals, workforce
+from tasks.protocol.findings import Finding, refusals, unavailable_results, workforce
 from tasks.protocol.routing import Pool
 from tasks.protocol.task_name import runs_sweeps_alone
 from tasks.protocol.worker_kinds import old_workers, unreadable_pools
 from tasks.settings import mask
+
+#: How long each server may take to tell of itself.
+ANSWER_S = 2.0
+
+
+class _Info(NamedTuple):
+    """What a server tells of its memory and its disk."""
+
+    told: Mapping[str, Any]
+    #: Why it does not answer; empty where it does.
+    unavailable: str = ""
 
 
 class ServerStats(msgspec.Struct, frozen=True):
@@ -54,6 +65,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     refused: Sequence[tuple[str, str]] = ()
     #: The live workers.
     living: Sequence[heartbeats.LiveWorker] = ()
+    #: Why the Redis of the results does not answer; empty where it does, or has other work too.
+    results_unavailable: str = ""
 
     @property
     def deadletter_age_s(self) -> float:
@@ -87,6 +100,8 @@ class ServerProbe:
             yield from workforce(self.seen.workforce.listening, self._pool_names, invocation.command("celery"))
             yield from old_workers(self.seen.living, self._pools)
             yield from refusals(self.seen.refused)
+            if self.seen.results_unavailable:
+                yield unavailable_results(mask(self._ledger.results_url), self.seen.results_unavailable)
         yield from self.errors.findings(time.monotonic())
 
     def held_pools(self) -> frozenset[str]:
@@ -97,9 +112,11 @@ class ServerProbe:
 
     async def ask(self) -> None:
         """Query all servers. Raises what Redis raises; the last answers are forgotten then."""
+        # Before anybody waits for the answers: a server that hangs takes its time.
+        infos = await self._infos()
         async with self._asking:
             try:
-                self.seen = await self._ask()
+                self.seen = await self._ask(infos)
             except BaseException:
                 self.seen = None
                 raise
@@ -113,7 +130,7 @@ class ServerProbe:
                 return
         await self.ask()
 
-    async def _ask(self) -> ServerStats:
+    async def _ask(self, infos: Mapping[str, _Info]) -> ServerStats:
         keys = self._ledger.keys
         async with self._ledger.client.pipeline(transaction=False) as pipe:
             pipe.xlen(keys.deadletters)
@@ -125,8 +142,8 @@ class ServerProbe:
         counters = Counts.read(stored)
         self.errors.take(counters, time.monotonic())
         self.had_events = counters.of("events") > 0
-        infos = await self._infos()
-        fullest = max(infos.values(), key=_share)
+        fullest = max((info.told for info in infos.values()), key=_share)
+        results_alone = self._ledger.results_url not in {self._ledger.url, self._ledger.broker_url}
         return ServerStats(
             queues=await self._ledger.queued(self._pool_names),
             **_of_workers(heartbeats.alive(workers, now_s)),
@@ -137,16 +154,17 @@ class ServerProbe:
             signals_waiting=await self._signals_waiting(),
             redis_used_bytes=fullest.get("used_memory"),
             redis_limit_bytes=fullest.get("maxmemory"),
-            redis_save_failing=_save_failing(infos[self._ledger.url]),
+            redis_save_failing=_save_failing(infos[self._ledger.url].told),
             redis_full=self._memory_guard.full,
+            results_unavailable=infos[self._ledger.results_url].unavailable if results_alone else "",
         )
 
-    async def _infos(self) -> dict[str, Mapping[str, Any]]:
+    async def _infos(self) -> dict[str, _Info]:
         """Return the state of every server, by its URL, and pass it on to the memory guard."""
         servers = self._ledger.servers
         infos = dict(zip(servers, await asyncio.gather(*map(_info, servers.values())), strict=True))
         for url, info in infos.items():
-            self._memory_guard.poll(mask(url), info.get("used_memory"), info.get("maxmemory"))
+            self._memory_guard.poll(mask(url), info.told.get("used_memory"), info.told.get("maxmemory"))
         return infos
 
     async def _deadletters_written(self) -> int:
@@ -175,14 +193,18 @@ def _of_workers(living: Sequence[heartbeats.LiveWorker]) -> dict[str, Any]:
     }
 
 
-async def _info(client: redis.Redis) -> Mapping[str, Any]:
-    """Return INFO's memory and persistence; empty where the server forbids it or is unavailable.
+async def _info(client: redis.Redis) -> _Info:
+    """Return INFO's memory and persistence; nothing where the server forbids it, or is unavailable.
 
     That is reported where the server is needed.
     """
-    with suppress(*FAILED):
-        return await client.info("memory", "persistence")
-    return {}
+    try:
+        async with asyncio.timeout(ANSWER_S):
+            return _Info(await client.info("memory", "persistence"))
+    except ResponseError:
+        return _Info({})
+    except FAILED as error:
+        return _Info({}, str(error) or f"nothing within {ANSWER_S:g} s")
 
 
 def _share(info: Mapping[str, Any]) -> float:

@@ -11,7 +11,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.ledger.heartbeats import LiveWorker
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
-from tasks.protocol.findings import Finding, Sign, age, workforce
+from tasks.protocol.findings import Finding, Sign, age, unavailable_results, workforce
 from tasks.protocol.routing import Pool
 from tasks.protocol.task_name import RESEARCH_QUEUE, runs_sweeps_alone
 from tasks.protocol.worker_kinds import old_workers
@@ -28,6 +28,9 @@ SLOW_MS = 20.0
 def redis(facts: RedisFacts) -> Iterator[Finding]:
     """Yield the findings about a Redis server."""
     what = f"Redis ({', '.join(facts.roles)})"
+    if facts.unavailable and set(facts.roles) == {"results"}:
+        yield unavailable_results(facts.url, facts.unavailable)
+        return
     if facts.unavailable:
         names = {"broker": "BROKER_URL", "results": "RESULT_URL", "ledger": "LEDGER_URL"}
         settings = ", ".join(names[role] for role in facts.roles)

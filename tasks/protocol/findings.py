@@ -22,6 +22,7 @@ NAMES = (
     "redis_full",
     "redis_refuses",
     "commits_refused",
+    "results_away",
     "lanes_stuck",
     "lanes_slow",
     "no_workers",
@@ -93,6 +94,13 @@ def age(age_s: float) -> str:
         if age_s >= 2 * length_s:
             return f"{age_s / length_s:.0f} {unit}"
     return f"{max(0.0, age_s):.0f} s"
+
+
+def unavailable_results(url: str, why: str) -> Finding:
+    """Return the warning about a Redis that has the results alone and does not answer; `url` shows no password."""
+    says = f"{url} does not answer, so that Flower shows no new results: {why}"
+    do = "start it, or fix RESULT_URL; batches do not wait for it"
+    return Finding("warning", "Redis (results)", says, do, "results_away")
 
 
 def refusals(workers: Iterable[tuple[str, str]]) -> Iterator[Finding]:

@@ -21,6 +21,7 @@ __all__ = [
     "runner",
     "slice_lease",
     "status_server",
+    "store_breaker",
     "strategy_cache",
     "strategy_errors",
     "task",

@@ -1,4 +1,8 @@
-"""Celery's result store in Redis, a round trip less for each result, and without harm where one can't be stored."""
+"""Celery's result store in Redis, a round trip less for each result, and without harm where one can't be stored.
+
+Only Flower shows results. So a store that does not answer is given a second (`celeryconfig`), and none is stored for
+the next half minute (`store_breaker`).
+"""
 
 from typing import Any
 
@@ -7,16 +11,18 @@ from celery import states
 from celery.backends.base import BaseKeyValueStoreBackend
 from celery.backends.redis import RedisBackend, SentinelBackend
 from kombu.exceptions import OperationalError
+from redis.exceptions import ResponseError
 
 from tasks.clients.redis_client import FAILED
 from tasks.telemetry.log_throttle import LogThrottle
+from tasks.worker.store_breaker import StoreBreaker
 
 #: Its annotations know nothing of what a store overrides.
 _Store: Any = BaseKeyValueStoreBackend
 
 
 log = structlog.get_logger()
-_throttle = LogThrottle()
+_throttle, _breaker = LogThrottle(), StoreBreaker()
 
 
 class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
@@ -30,9 +36,14 @@ class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
 
         Celery would call the task failed, and lose count of what a solo worker is at.
         """
+        if not _breaker.allows:
+            return result
         try:
             return super().store_result(task_id, result, state, *arguments, **options)
         except (*FAILED, OperationalError) as error:
+            # A refusal is an answer, and comes at once.
+            if not isinstance(error, ResponseError):
+                _breaker.failed()
             if _throttle.allow():
                 log.warning("a result could not be stored", task_id=task_id, why=str(error))
             return result

@@ -16,6 +16,7 @@ from tasks.ledger import LedgerKeys
 from tasks.ledger.heartbeats import Heartbeat
 from tasks.protocol.routing import Pool
 from tasks.settings import Settings
+from tests.support.servers.silent import silent_server
 from tests.support.waiting import HANGS_S
 
 
@@ -125,3 +126,34 @@ async def test_a_raising_strategy_and_a_queue_without_workers_are_found(
     assert server_probe.seen.workers == 1, "a worker of sweeps alone is none that a pool can count on"
     found = [(finding.name, finding.what) for finding in server_probe.findings()]
     assert found == [("queue_unserved", "queue trade"), ("strategy_errors", "strategy boom")]
+
+
+async def test_a_result_store_that_hangs_is_found_and_nobody_waits_for_it(settings: Settings):
+    with silent_server() as store:
+        ledger = IngestLedger(settings.model_copy(update={"result_url": store.url}))
+        server_probe = ServerProbe(ledger, [Pool("trade", ("trade",))], MemoryGuard(0.9))
+        await server_probe.ask()
+        asking = asyncio.create_task(server_probe.ask())
+        while len(store.taken) < 2:
+            await asyncio.sleep(0)
+        await server_probe.ask_workers()
+        assert not asking.done()
+        await asking
+        await ledger.close()
+    found = {finding.name: finding for finding in server_probe.findings()}
+    assert found["results_away"].sign == "warning"
+    assert store.url in found["results_away"].says
+
+
+async def test_a_result_store_that_may_not_tell_of_itself_is_not_found(settings: Settings, client: redis.Redis):
+    login = f"{settings.namespace}-results"
+    client.acl_setuser(login, enabled=True, passwords=["+secret"], keys="*", commands=["+@all", "-info"])
+    url = settings.ledger.replace("//", f"//{login}:secret@")
+    try:
+        ledger = IngestLedger(settings.model_copy(update={"result_url": url}))
+        server_probe = ServerProbe(ledger, [Pool("trade", ("trade",))], MemoryGuard(0.9))
+        await server_probe.ask()
+        await ledger.close()
+    finally:
+        client.acl_deluser(login)
+    assert "results_away" not in {finding.name for finding in server_probe.findings()}

@@ -1,4 +1,4 @@
-"""Results that Redis refuses: what they are about is committed, so a worker goes on."""
+"""Results that can't be stored: what they are about is committed, so a worker goes on."""
 
 from collections.abc import Iterator
 from urllib.parse import urlsplit
@@ -9,6 +9,7 @@ import redis
 from tasks.ledger import LedgerKeys
 from tasks.settings import Settings
 from tests.support.servers.nats_logins import SECRET
+from tests.support.servers.silent import silent_server
 from tests.support.waiting import wait_for
 from tests.support.workers.process import LANES, Channels, worker
 
@@ -38,3 +39,22 @@ def test_a_worker_whose_results_redis_refuses_goes_on_and_says_so_once(
         assert "raised unexpected" not in one.log()
         assert one.is_ready()
         assert [name for name in client.scan_iter("*celery-task-meta*") if settings.namespace.encode() in name] == []
+
+
+@pytest.mark.parametrize("pool", [pytest.param("solo", marks=pytest.mark.slow), "prefork"])
+def test_a_result_store_that_never_answers_holds_up_one_batch_and_no_more(
+    client: redis.Redis, keys: LedgerKeys, settings: Settings, pool: str
+):
+    rounds = 10
+    with (
+        silent_server() as store,
+        worker(settings, "--pool", pool, "--concurrency", "1", RESULT_URL=store.url) as one,
+    ):
+        one.wait_ready()
+        channels = Channels(client, settings, keys)
+        channels.run(rounds)
+        assert channels.counters()["batches"] == rounds * LANES
+        # One for each half minute that this takes, and not one for each batch.
+        assert 1 <= len(store.taken) < rounds * LANES / 4
+        assert one.log().count("a result could not be stored") == 1
+        assert one.is_ready()

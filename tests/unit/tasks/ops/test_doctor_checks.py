@@ -46,6 +46,19 @@ def redis_facts(roles: tuple[str, ...] = ("broker", "results", "ledger"), **info
     return RedisFacts(roles, "redis://somewhere/0", "", 0.4, INFO | info, "", 0.01)
 
 
+@pytest.mark.parametrize(
+    ("roles", "expected"),
+    [
+        (("results",), [("warning", "results_away")]),
+        (("broker", "results"), [("fault", "redis_away")]),
+        (("ledger",), [("fault", "redis_away")]),
+    ],
+)
+def test_a_silent_redis_is_a_fault_unless_it_has_results_alone(roles, expected):
+    found = doctor_checks.redis(RedisFacts(roles, "redis://somewhere/0", "Timeout"))
+    assert [(finding.sign, finding.name) for finding in found] == expected
+
+
 def worker(name: str = "one", version: str = "1.0", clock_ahead_s: float = 0.0, *queues: str) -> LiveWorker:
     return LiveWorker(name, list(queues or ("depth", "trade")), 4, version, 1.0, clock_ahead_s)
 
