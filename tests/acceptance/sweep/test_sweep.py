@@ -5,6 +5,8 @@ import os
 import signal
 import subprocess
 from collections.abc import Iterator
+from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ import pytest
 from compose.local.processes import Instance, Process
 from tests.data import SPOT, USDM
 from tests.support.stacks.sweeping import GATED_SWEEP, Sweeps, children, in_progress, rows, some_sets_done
+from tests.support.waiting import wait_for
 
 #: Of the long form: 3 strategies x 40 sets.
 LONG = """
@@ -58,13 +61,20 @@ class Killer:
         if self.killed <= len(self._workers):
             self._sweeps.restart(self._workers[0])
 
-    def each_second(self, running: "subprocess.Popen[str]") -> None:
-        """Kill until the command ends."""
-        while running.poll() is None:
-            try:
+    def while_it_goes_on(self, running: "subprocess.Popen[str]", times: int) -> None:
+        """Kill each time that more results are kept, so often at most, and a second apart at least."""
+        for _ in range(times):
+            with suppress(subprocess.TimeoutExpired):
                 running.wait(timeout=1)
-            except subprocess.TimeoutExpired:
-                self()
+            more = partial(self._more_is_kept_than, self._sweeps.kept(), running)
+            # The results of a block come together, at its end.
+            wait_for(more, "more results", hangs_s=300)
+            if running.poll() is not None:
+                return
+            self()
+
+    def _more_is_kept_than(self, kept: int, running: "subprocess.Popen[str]") -> bool:
+        return running.poll() is not None or self._sweeps.kept() > kept
 
 
 def test_rows_of_workers_are_those_of_one_process(sweeps: Sweeps, expected: Any):
@@ -113,14 +123,15 @@ def test_rows_are_the_same_while_workers_are_killed(sweeps: Sweeps, expected: An
         in_progress(running, sweeps)
         killer()
         sweeps.open_gate()
-        killer.each_second(running)
+        # A set is given up when its process ended five times while it ran.
+        killer.while_it_goes_on(running, times=3)
         assert rows(running) == expected
     assert killer.killed >= 2
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1_800)
-def test_a_long_sweep_survives_a_kill_each_second(tmp_path: Path, recordings: Path):
+def test_a_long_sweep_survives_kill_after_kill(tmp_path: Path, recordings: Path):
     """As the one above, with 120 sets over two real recordings."""
     with Instance("sweeps") as instance:
         sweeps = Sweeps(instance, tmp_path, LONG)
@@ -129,7 +140,7 @@ def test_a_long_sweep_survives_a_kill_each_second(tmp_path: Path, recordings: Pa
         assert len(wanted) == 120
         with sweeps.workers(2) as workers, sweeps.start() as running:
             killer = Killer(sweeps, workers)
-            killer.each_second(running)
+            killer.while_it_goes_on(running, times=60)
             assert rows(running) == wanted
     assert killer.killed >= 10
 
