@@ -14,12 +14,13 @@ from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
 from tasks.clients.redis_client import FAILED
 from tasks.protocol.counters import Counts
+from tasks.telemetry.fair_slots import FairSlots, client_of
 from tasks.telemetry.http_server import ReadOnlyHandler, Route
 from tasks.telemetry.log_throttle import LogThrottle
 
 FOLDER = Path(__file__).with_name("web")
 TICK_S = 1.0
-#: More get a 503.
+#: One more takes the place of the client that has most of them, and gets a 503 if that is itself.
 MAX_WATCHERS = 50
 #: A browser that is this far behind, about as many seconds, is cut off; it comes back by itself.
 MAX_BEHIND = 20
@@ -61,7 +62,7 @@ class Page:
 
     def __init__(self, state: PageState, ledger: IngestLedger, tick_s: float = TICK_S) -> None:
         self.state, self._ledger, self._tick_s = state, ledger, tick_s
-        self.watchers: set[Watcher] = set()
+        self.watchers: FairSlots[Watcher] = FairSlots(MAX_WATCHERS)
         #: Whether this process led when it read the signals of before; None: it has not yet.
         self._read_as_leader: bool | None = None
         self._throttle = LogThrottle()
@@ -145,18 +146,24 @@ class _EventsHandler(ReadOnlyHandler):
         self.set_header("X-Content-Type-Options", "nosniff")
 
     async def get(self) -> None:
-        if len(self._page.watchers) >= MAX_WATCHERS:
-            self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
-            return
+        watchers, client = self._page.watchers, client_of(self.request.remote_ip or "")
+        if watchers.full:
+            cut = watchers.to_yield(client)
+            if cut is None:
+                self.send_error(HTTPStatus.SERVICE_UNAVAILABLE)
+                return
+            watchers.remove(cut)
+            cut.gone.set()
         self._head()
+        self.server.hold_open(self.request.server_connection)
         self._watcher.send(RETRY + self._page.state.hello())
-        self._page.watchers.add(self._watcher)
+        watchers.add(self._watcher, client)
         sending = asyncio.ensure_future(self._send())
         gone = asyncio.ensure_future(self._watcher.gone.wait())
         try:
             await asyncio.wait((sending, gone), return_when=asyncio.FIRST_COMPLETED)
         finally:
-            self._page.watchers.discard(self._watcher)
+            watchers.remove(self._watcher)
             sending.cancel()
             gone.cancel()
             self.detach().close()  # a stuck browser takes no proper end

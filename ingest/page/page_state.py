@@ -22,7 +22,7 @@ from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
 from tasks.protocol.counters import CounterName, Counts
 from tasks.scoring.live_returns import LiveReturns
 from tasks.scoring.strategy_returns import StrategyReturns
-from tasks.settings import Settings
+from tasks.settings import Settings, without_login
 from tasks.telemetry import latency
 
 #: Of the signals; the oldest go first.
@@ -89,7 +89,7 @@ class PageState:
         self._sources = sources
         self._about = {
             "namespace": settings.namespace,
-            "links": {"Flower": settings.flower_url, "Grafana": settings.grafana_url},
+            "links": {"Flower": without_login(settings.flower_url), "Grafana": without_login(settings.grafana_url)},
             "started_ms": time.time_ns() // 1_000_000,
             "quiet_s": (settings.feed_quiet_warn_s, settings.feed_quiet_s),
             "expected": sources.expected,

@@ -4,7 +4,8 @@ Everything above may use it; it knows the protocol's names and errors. Besides i
 APP_VERSION, `tasks.invocation` RUN_CALLED_AS, `tasks.telemetry.tracing` OpenTelemetry's own variables, and the `binance` feed those of proxies.
 """
 
-from tasks.settings.model import SECRETS, Settings, load, mask, unknown_names
+from tasks.settings.masking import mask, without_login
+from tasks.settings.model import SECRETS, Settings, load, unknown_names
 
 __all__ = [
     "SECRETS",
@@ -12,6 +13,7 @@ __all__ = [
     "environment",
     "load",
     "mask",
+    "masking",
     "model",
     "nats_url",
     "redis_url",
@@ -19,4 +21,5 @@ __all__ = [
     "unknown_names",
     "validation",
     "values",
+    "without_login",
 ]

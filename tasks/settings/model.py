@@ -4,7 +4,6 @@ Any secret NAME can also be given as NAME_FILE, the path of a file that holds it
 """
 
 import os
-import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
@@ -17,24 +16,27 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 from tasks.errors import SettingsError
 from tasks.protocol.routing import Shard
 from tasks.settings import environment, validation, values
+from tasks.settings.masking import mask
 from tasks.settings.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 RedisUrl = Annotated[str, AfterValidator(values.redis_url)]
 WebsocketUrl = Annotated[str, AfterValidator(values.websocket_url)]
 HttpUrl = Annotated[str, AfterValidator(values.http_url)]
+LinkUrl = Annotated[str, AfterValidator(values.link_url)]
 TlsFile = Annotated[str, AfterValidator(values.readable)]
 
 _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
-#: May hold passwords: are shown without them.
-_URLS = ("nats_url", *_REDIS_URLS)
 #: Can be given as NAME_FILE.
 SECRETS = (
-    *_URLS, "nats_password", "nats_token", "nats_nkey", "nats_credentials", "redis_sentinel_password",
+    "nats_url", *_REDIS_URLS, "nats_password", "nats_token", "nats_nkey", "nats_credentials", "redis_sentinel_password",
 )  # fmt: skip
-
-#: Elsewhere, a comma or a semicolon may be part of a password.
-_BETWEEN = re.compile(r"([,;])(?=\s*\w+://)")
+_BINANCE_URLS = (
+    "binance_spot_url", "binance_usdm_depth_url", "binance_usdm_trade_url", "binance_usdm_market_url",
+    "binance_coinm_url", "binance_spot_rest_url", "binance_usdm_rest_url",
+)  # fmt: skip
+#: May hold passwords: are shown without them.
+_URLS = ("nats_url", *_REDIS_URLS, "flower_url", "grafana_url", *_BINANCE_URLS)
 
 
 class Settings(BaseSettings):
@@ -124,6 +126,10 @@ class Settings(BaseSettings):
         description="folders to import strategies from, with : between, after the strategies file's; default: the current one",
     )
     http_host: str = Field("127.0.0.1", description="where /healthz, /ready and /metrics listen")
+    http_allowed_hosts: Annotated[str, AfterValidator(values.host_names)] = Field(
+        "",
+        description="names that requests may call these endpoints by, beside IP addresses, localhost and the machine's name; *.NAME and * too",
+    )
     http_port: Port = Field(8080, description="port of ingest's endpoints; 0 takes a free one")
     worker_http_port: Port = Field(8081, description="port of a worker's endpoints; 0 takes a free one")
     metrics_strict_port: bool = Field(
@@ -134,8 +140,8 @@ class Settings(BaseSettings):
     )
     signal_max_age_s: float = Field(300, ge=0, description="older signals are held back; 0 relays all")
     signals_keep: int = Field(1_000_000, ge=1, description="how many relayed signals the stream keeps")
-    flower_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Flower is, for the page's link to it")
-    grafana_url: str = Field("", pattern=r"^(https?://.*)?$", description="where Grafana is, for the page's link to it")
+    flower_url: LinkUrl = Field("", description="where Flower is, for the page's link to it")
+    grafana_url: LinkUrl = Field("", description="where Grafana is, for the page's link to it")
     expected_returns_file: str = Field(
         "", description="what a backtest wrote with --returns, for the page to show beside the live figures"
     )
@@ -247,23 +253,13 @@ class Settings(BaseSettings):
 
     def shown(self) -> dict[str, str]:
         """Return every setting by its environment name, passwords masked."""
-        values = {name.upper(): str(getattr(self, name)) for name in type(self).model_fields}
-        return values | {name.upper(): _shown(name, getattr(self, name)) for name in SECRETS}
+        return {name.upper(): _shown(name, str(getattr(self, name))) for name in type(self).model_fields}
 
 
 def _shown(name: str, value: str) -> str:
-    if name not in SECRETS:
-        return value
-    return mask(value) if name in _URLS else "***" * bool(value)
-
-
-def mask(urls: str) -> str:
-    """Return `urls`, with commas or semicolons between, without logins: all before an @, whatever it is."""
-
-    def masked(url: str) -> str:
-        return re.sub(r"(password=)[^&]*", r"\1***", re.sub(r"^(\s*\w+://)?.*@", r"\1***@", url, flags=re.DOTALL))
-
-    return "".join(masked(part) for part in _BETWEEN.split(urls))
+    if name in _URLS:
+        return mask(value)
+    return "***" * bool(value) if name in SECRETS else value
 
 
 def unknown_names(environ: Mapping[str, str]) -> tuple[list[str], list[str]]:
@@ -277,7 +273,7 @@ def _describe(fault: ErrorDetails) -> str:
     name, why = "".join(map(str, fault["loc"][:1])), validation.say(fault)
     if not name:
         return why
-    return f"{name.upper()}: {why}" + ("" if name in SECRETS else f", not {fault['input']!r}")
+    return f"{name.upper()}: {why}" + ("" if name in SECRETS else f", not {_shown(name, fault['input'])!r}")
 
 
 @lru_cache(maxsize=1)

@@ -1,5 +1,6 @@
 """Validation of single settings. Each function returns the value, or raises ValueError, whose text holds no secret."""
 
+import re
 import ssl
 import string
 from pathlib import Path
@@ -9,6 +10,8 @@ from urllib.parse import urlsplit
 from tasks.settings.nats_url import NatsAddress
 from tasks.settings.redis_url import RedisAddress
 
+#: A name, `*.` and what it ends in, or `*` for all.
+_HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
 #: More would leave less than a lane for each in most setups.
 MAX_SHARDS = 64
 
@@ -46,6 +49,18 @@ def http_url(value: str) -> str:
     return _url(value, "http", "https")
 
 
+def link_url(value: str) -> str:
+    """Return an address for a browser, or nothing. Raises ValueError."""
+    try:
+        parts = urlsplit(value)
+        usable = parts.scheme in ("http", "https") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        usable = False
+    if value and not usable:
+        raise ValueError("must be http://HOST/PATH or https://HOST/PATH")
+    return value
+
+
 def _url(value: str, *schemes: str) -> str:
     try:
         parts = urlsplit(value)
@@ -55,6 +70,14 @@ def _url(value: str, *schemes: str) -> str:
     if not usable or parts.query or parts.fragment:
         raise ValueError("must be " + " or ".join(f"{scheme}://HOST/PATH" for scheme in schemes))
     return value
+
+
+def host_names(value: str) -> str:
+    """Return names of hosts with commas between, in lower case, without blanks. Raises ValueError."""
+    names = [each for each in (part.strip().lower() for part in value.split(",")) if each]
+    if not all(_HOST_NAME.fullmatch(each) for each in names):
+        raise ValueError("must be names such as ingest or *.example.com, without ports, with commas between")
+    return ",".join(names)
 
 
 def nats_subjects(value: str) -> str:

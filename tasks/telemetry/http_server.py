@@ -1,20 +1,24 @@
 """/healthz, /ready and /metrics over HTTP, for ingest and workers alike. Nothing here can be changed by a request."""
 
 import errno
+import logging
 from collections.abc import Callable, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple, Self
 
 import structlog
 from prometheus_client import CONTENT_TYPE_LATEST, CollectorRegistry, generate_latest
-from tornado.httpserver import HTTPServer
 from tornado.netutil import bind_sockets
-from tornado.web import Application, RequestHandler
+from tornado.web import Application, HTTPError, RequestHandler
 
 from tasks.errors import SettingsError
 from tasks.settings import Settings
+from tasks.telemetry.allowed_hosts import AllowedHosts
+from tasks.telemetry.bounded_server import REQUEST_S, BoundedServer, max_connections
+from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
+_throttle = LogThrottle()
 
 #: Gives whether all is well, and what to say about each part.
 Check = Callable[[], tuple[bool, dict[str, Any]]]
@@ -32,34 +36,59 @@ class Address(NamedTuple):
     port: int
     #: Whether a taken port is an error.
     strict: bool
+    #: Names that a request may call this machine by, beside its own, IP addresses and loopback names.
+    names: tuple[str, ...] = ()
 
     @classmethod
     def of_ingest(cls, settings: Settings) -> Self:
-        """Return what HTTP_HOST, HTTP_PORT and METRICS_STRICT_PORT say."""
-        return cls("HTTP_PORT", settings.http_host, settings.http_port, settings.metrics_strict_port)
+        """Return what HTTP_HOST, HTTP_PORT, METRICS_STRICT_PORT and HTTP_ALLOWED_HOSTS say."""
+        return cls._of("HTTP_PORT", settings.http_port, settings)
 
     @classmethod
     def of_worker(cls, settings: Settings) -> Self:
-        """Return what HTTP_HOST, WORKER_HTTP_PORT and METRICS_STRICT_PORT say."""
-        return cls("WORKER_HTTP_PORT", settings.http_host, settings.worker_http_port, settings.metrics_strict_port)
+        """Return what HTTP_HOST, WORKER_HTTP_PORT, METRICS_STRICT_PORT and HTTP_ALLOWED_HOSTS say."""
+        return cls._of("WORKER_HTTP_PORT", settings.worker_http_port, settings)
+
+    @classmethod
+    def _of(cls, setting: str, port: int, settings: Settings) -> Self:
+        # Who listens on a name is called by it.
+        names = (settings.http_host, *settings.http_allowed_hosts.split(","))
+        return cls(setting, settings.http_host, port, settings.metrics_strict_port, names)
 
     def __str__(self) -> str:
         return f"{self.host}:{self.port}"
 
 
 class ReadOnlyHandler(RequestHandler):
-    """Answers GET and HEAD; an error is one short line."""
+    """Answers GET and HEAD, to who calls this machine by a name of its own; an error is one short line."""
 
     SUPPORTED_METHODS = ("GET", "HEAD")
+
+    def prepare(self) -> None:
+        """Called by tornado before a method."""
+        self.server.answering(self.request.server_connection)
+        if not self.settings["allowed_hosts"].allow(self.request.host):
+            self.send_error(HTTPStatus.FORBIDDEN, why="HTTP_ALLOWED_HOSTS does not name this host")
+
+    @property
+    def server(self) -> BoundedServer:
+        """The server that called."""
+        server: BoundedServer = self.settings["server"]
+        return server
 
     def set_default_headers(self) -> None:
         """Called by tornado: tell nobody which server in which version this is."""
         self.clear_header("Server")
 
-    def write_error(self, status_code: int, **_: Any) -> None:
+    def write_error(self, status_code: int, why: str = "", **_: Any) -> None:
         """Called by tornado: say what is wrong, in plain text."""
         self.set_header("Content-Type", "text/plain; charset=utf-8")
-        self.finish(f"{status_code} {HTTPStatus(status_code).phrase}\n")
+        self.finish(f"{status_code} {HTTPStatus(status_code).phrase}{why and ': '}{why}\n")
+
+    def log_exception(self, kind: Any, error: Any, trace: Any) -> None:
+        """Called by tornado: what a client did wrong is told to the client alone."""
+        if not isinstance(error, HTTPError) and _throttle.allow():
+            log.error("unexpected error: a request was not answered", exc_info=(kind, error, trace))
 
     def head(self, *arguments: str) -> Any:
         """Answer as to GET; tornado leaves the body out."""
@@ -67,7 +96,7 @@ class ReadOnlyHandler(RequestHandler):
 
 
 class _NotFoundHandler(ReadOnlyHandler):
-    def prepare(self) -> None:
+    def get(self) -> None:
         self.send_error(HTTPStatus.NOT_FOUND)
 
 
@@ -91,11 +120,17 @@ class _MetricsHandler(ReadOnlyHandler):
 
 
 def serve(
-    address: Address, healthz: Check, ready: Check, registry: CollectorRegistry, routes: Sequence[Route] = ()
-) -> tuple[HTTPServer, int]:
+    address: Address,
+    healthz: Check,
+    ready: Check,
+    registry: CollectorRegistry,
+    routes: Sequence[Route] = (),
+    request_s: float = REQUEST_S,
+) -> tuple[BoundedServer, int]:
     """Listen on the running event loop: on the address's port; when it is taken, on a free one, unless `strict`.
 
-    Returns the server and its port, which /ready says too. Raises SettingsError.
+    A client has `request_s` to send a request, and to take its answer. Returns the server and its port, which /ready
+    says too. Raises SettingsError.
     """
     sockets = _listen(address)
     port: int = sockets[0].getsockname()[1]
@@ -105,7 +140,14 @@ def serve(
         ("/metrics", _MetricsHandler, {"registry": registry}),
         *routes,
     ]
-    server = HTTPServer(Application(ours, default_handler_class=_NotFoundHandler, log_function=lambda _: None))
+    # Tornado has a line for each request that it can't read.
+    logging.getLogger("tornado.general").setLevel(logging.ERROR)
+    allowed = AllowedHosts(address.names)
+    application = Application(
+        ours, default_handler_class=_NotFoundHandler, log_function=lambda _: None, allowed_hosts=allowed
+    )
+    server = BoundedServer(application, max_connections(), request_s)
+    application.settings["server"] = server
     server.add_sockets(sockets)
     log.info("listening", host=address.host, port=port)
     return server, port

@@ -56,8 +56,8 @@ class Stream:
 
 
 @asynccontextmanager
-async def watching(port: int) -> AsyncIterator[Stream]:
-    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24)
+async def watching(port: int, own_address: str = "127.0.0.1") -> AsyncIterator[Stream]:
+    reader, writer = await asyncio.open_connection("127.0.0.1", port, limit=2**24, local_addr=(own_address, 0))
     writer.write(b"GET /events HTTP/1.0\r\n\r\n")
     try:
         yield Stream(reader)
@@ -156,6 +156,28 @@ async def test_only_the_files_that_there_are_are_served_and_only_for_reading(set
         for path in ("/", "/events", "/web/page.js"):
             assert (await asyncio.to_thread(ask, port, path, "POST")).status == 405, path
         assert (await asyncio.to_thread(ask, port, "/events", "HEAD")).status == 200
+
+
+async def test_no_client_holds_all_streams_of_events(settings: Settings):
+    async with serving(settings) as (page, port), AsyncExitStack() as stack:
+        theirs = [await stack.enter_async_context(watching(port)) for _ in range(MAX_WATCHERS)]
+        assert {await each.status() for each in theirs} == {200}
+        async with watching(port, own_address="127.0.0.2") as welcome:
+            assert await welcome.status() == 200
+            assert len(page.watchers) == MAX_WATCHERS
+            with pytest.raises(asyncio.IncompleteReadError):
+                await theirs[0].next("none")
+            await welcome.next("hello")
+
+
+async def test_a_page_called_by_a_foreign_name_is_not_read(settings: Settings):
+    async with serving(settings) as (_, port):
+        for path in ("/", "/web/page.js", "/events", "/ready"):
+            answer = await asyncio.to_thread(ask, port, path, Host=f"rebound.example:{port}")
+            assert (answer.status, answer.body) == (  # type: ignore[attr-defined]
+                403,
+                b"403 Forbidden: HTTP_ALLOWED_HOSTS does not name this host\n",
+            )
 
 
 async def test_one_watcher_too_many_is_refused_until_another_goes(settings: Settings):

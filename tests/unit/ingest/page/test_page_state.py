@@ -199,7 +199,7 @@ def test_history_and_symbols_are_bounded_and_the_most_active_stay():
 
 
 def test_hello_holds_all_that_the_page_draws():
-    told = Told(flower_url="http://127.0.0.1:5555", namespace="mine")
+    told = Told(flower_url="http://me:hunter2@127.0.0.1:5555", namespace="mine")
     told.feed.observe(book())
     told.live.relayed(b"2000-0", signal("a"))
     told.tick()

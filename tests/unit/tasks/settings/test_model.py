@@ -16,6 +16,17 @@ def test_an_empty_environment_gives_the_defaults():
     assert load().nats_url == "nats://127.0.0.1:4222"
 
 
+def test_names_of_hosts_are_read_and_anything_else_is_refused(monkeypatch):
+    monkeypatch.setenv("HTTP_ALLOWED_HOSTS", " Ingest , *.example.com,")
+    assert load().http_allowed_hosts == "ingest,*.example.com"
+    for unusable in ("ingest:8080", "http://ingest", "a.*.b", "*.", "a b"):
+        load.cache_clear()
+        monkeypatch.setenv("HTTP_ALLOWED_HOSTS", unusable)
+        [said] = refusal()[1:]
+        assert said.startswith("  HTTP_ALLOWED_HOSTS: must be names such as ingest or *.example.com, without ports")
+        assert said.endswith(f", not {unusable!r}")
+
+
 def test_an_empty_value_counts_as_not_given(monkeypatch):
     monkeypatch.setenv("HTTP_PORT", "")
     assert load().http_port == 8080

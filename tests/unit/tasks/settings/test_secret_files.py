@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from tasks import settings
-from tasks.settings import Settings, load, mask
+from tasks.settings import Settings, load, mask, without_login
 from tests.support.refused_settings import refusal
 
 pytestmark = pytest.mark.usefixtures("empty_environment")
@@ -118,6 +118,37 @@ def test_a_secrets_file_that_is_not_text_is_one_clear_line(monkeypatch, tmp_path
 )
 def test_passwords_and_tokens_are_masked(urls, shown):
     assert mask(urls) == shown
+
+
+LINKS = ("FLOWER_URL", "GRAFANA_URL", "BINANCE_SPOT_REST_URL")
+
+
+@pytest.mark.parametrize("name", LINKS)
+def test_a_password_in_an_address_that_is_no_secret_is_not_shown(monkeypatch, name: str):
+    monkeypatch.setenv(name, "https://me:hunter2@h:3000/path")
+    assert load().shown()[name] == "https://***@h:3000/path"
+
+
+@pytest.mark.parametrize("name", LINKS)
+@pytest.mark.parametrize("unusable", ["ftp://me:hunter2@h", "https://me:hunt/er2@h", "https://me:hunter2@h:0", "h"])
+def test_an_unusable_address_is_refused_without_its_password(monkeypatch, name: str, unusable: str):
+    monkeypatch.setenv(name, unusable)
+    [said] = [line for line in refusal() if name in line]
+    assert "hunt" not in said
+    assert "must be " in said
+
+
+@pytest.mark.parametrize(
+    ("url", "link"),
+    [
+        ("https://me:hunter2@h:3000/d/a?b=c@d#e", "https://h:3000/d/a?b=c@d#e"),
+        ("http://127.0.0.1:5555", "http://127.0.0.1:5555"),
+        ("http://h/@", "http://h/@"),
+        ("", ""),
+    ],
+)
+def test_a_link_leads_where_it_did_without_its_login(url: str, link: str):
+    assert without_login(url) == link
 
 
 def test_what_is_shown_names_every_setting_and_no_password(monkeypatch):

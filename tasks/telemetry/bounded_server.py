@@ -1,0 +1,170 @@
+"""An HTTP server that nobody can fill: what a client may send, how long it may take, and how many there may be."""
+
+import asyncio
+import errno
+import os
+import resource
+import socket
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from tornado.httpserver import HTTPServer
+from tornado.iostream import IOStream
+from tornado.web import Application
+
+from tasks.telemetry.fair_slots import FairSlots, client_of
+from tasks.telemetry.log_throttle import LogThrottle
+
+MAX_HEADER_BYTES = 16 * 1024
+#: Nothing here takes a body.
+MAX_BODY_BYTES = 1024
+#: Of one connection, read and not yet looked at.
+MAX_UNREAD_BYTES = 64 * 1024
+MAX_CONNECTIONS = 128
+#: Of the descriptors that this process may have, HTTP takes at most one in so many.
+DESCRIPTOR_SHARE = 4
+#: For the next request to arrive, and for each answer to be taken; event streams have a bound of their own.
+REQUEST_S = 30.0
+ACCEPT_PAUSE_S = 1.0
+#: Connections that are accepted before other work has its turn.
+_ACCEPTED_AT_ONCE = 16
+_LOG_INTERVAL_S = 60.0
+_TRANSIENT = (errno.ECONNABORTED, errno.EPROTO, errno.EINTR)
+log = structlog.get_logger()
+
+
+def max_connections() -> int:
+    """Return how many connections HTTP may hold here: fewer where the process may have few descriptors."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return MAX_CONNECTIONS if soft == resource.RLIM_INFINITY else max(min(MAX_CONNECTIONS, soft // DESCRIPTOR_SHARE), 4)
+
+
+class BoundedServer(HTTPServer):
+    """Serves an application to as many clients as there is place for.
+
+    While all places are taken, the client that has the most loses its oldest connection, so that a probe always gets
+    through. A connection is cut that does not send its request, or does not take its answer, within `request_s`.
+    """
+
+    def initialize(self, application: Application, connections: int, request_s: float = REQUEST_S) -> None:  # type: ignore[override]  # tornado's takes twelve arguments, which are fixed here
+        """Called by tornado with what the constructor was given."""
+        super().initialize(
+            application,
+            max_header_size=MAX_HEADER_BYTES,
+            max_body_size=MAX_BODY_BYTES,
+            chunk_size=MAX_UNREAD_BYTES // 4,
+            max_buffer_size=MAX_UNREAD_BYTES,
+        )
+        self._request_s = request_s
+        self._slots: FairSlots[IOStream] = FairSlots(connections)
+        self._deadlines: dict[IOStream, asyncio.TimerHandle] = {}
+        self._held_open: set[IOStream] = set()
+        self._acceptors: list[_Acceptor] = []
+
+    def add_sockets(self, sockets: Sequence[socket.socket]) -> None:  # type: ignore[override]
+        """Accept what connects to the listening `sockets`, on the running event loop."""
+        self._acceptors += [_Acceptor(each, self) for each in sockets]
+
+    def stop(self) -> None:
+        """Close the listening sockets; connections stay."""
+        for acceptor in self._acceptors:
+            acceptor.close()
+        self._acceptors.clear()
+
+    def connected(self, connection: socket.socket, address: Any) -> None:
+        """Take a new connection, in the place of an older one if need be."""
+        if self._slots.full:
+            theirs = self._slots.of_busiest()
+            self._cut(next((each for each in theirs if each not in self._held_open), theirs[0]))
+        stream = IOStream(connection, max_buffer_size=MAX_UNREAD_BYTES, read_chunk_size=MAX_UNREAD_BYTES // 4)
+        self._slots.add(stream, client_of(str(address[0])))
+        self._renew(stream)
+        self.handle_stream(stream, address)
+
+    def start_request(self, server_conn: Any, request_conn: Any) -> Any:
+        """Called by tornado when it waits for the next request of a connection."""
+        self._renew(server_conn.stream)
+        return super().start_request(server_conn, request_conn)
+
+    def answering(self, server_conn: Any) -> None:
+        """Note that a request has arrived whole: the time for the answer begins."""
+        self._renew(server_conn.stream)
+
+    def hold_open(self, server_conn: Any) -> None:
+        """Leave the connection open for as long as its handler wants; the handler sees to it that it ends."""
+        self._held_open.add(server_conn.stream)
+        self._forget_deadline(server_conn.stream)
+
+    def on_close(self, server_conn: Any) -> None:
+        """Called by tornado when a connection has ended."""
+        self._forget(server_conn.stream)
+        super().on_close(server_conn)
+
+    def give_back(self) -> int:
+        """Close every connection, so that its descriptor is free; return how many. Clients come back by themselves."""
+        streams = list(self._slots)
+        for stream in streams:
+            self._cut(stream)
+        return len(streams)
+
+    def _renew(self, stream: IOStream) -> None:
+        self._forget_deadline(stream)
+        if stream in self._slots:
+            self._deadlines[stream] = asyncio.get_running_loop().call_later(self._request_s, self._cut, stream)
+
+    def _cut(self, stream: IOStream) -> None:
+        self._forget(stream)
+        stream.close()
+
+    def _forget(self, stream: IOStream) -> None:
+        self._forget_deadline(stream)
+        self._slots.remove(stream)
+        self._held_open.discard(stream)
+
+    def _forget_deadline(self, stream: IOStream) -> None:
+        if deadline := self._deadlines.pop(stream, None):
+            deadline.cancel()
+
+
+class _Acceptor:
+    """Accepts the connections of one listening socket. Where descriptors are used up it pauses, in one line of log."""
+
+    def __init__(self, listener: socket.socket, server: BoundedServer) -> None:
+        self._listener, self._server = listener, server
+        self._loop = asyncio.get_running_loop()
+        self._again: asyncio.TimerHandle | None = None
+        self._throttle = LogThrottle(_LOG_INTERVAL_S)
+        self._listen()
+
+    def close(self) -> None:
+        """Accept no more, and close the socket."""
+        if self._again:
+            self._again.cancel()
+        self._loop.remove_reader(self._listener)
+        self._listener.close()
+
+    def _listen(self) -> None:
+        self._loop.add_reader(self._listener, self._accept)
+
+    def _accept(self) -> None:
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                connection, address = self._listener.accept()
+            except BlockingIOError:
+                return
+            except OSError as error:
+                if error.errno in _TRANSIENT:
+                    continue
+                self._pause(error)
+                return
+            self._server.connected(connection, address)
+
+    def _pause(self, error: OSError) -> None:
+        """Let what this process itself connects to, Redis and NATS, have the descriptors first."""
+        self._loop.remove_reader(self._listener)
+        self._again = self._loop.call_later(ACCEPT_PAUSE_S, self._listen)
+        closed = self._server.give_back()
+        if self._throttle.allow():
+            why = os.strerror(error.errno) if error.errno else str(error)
+            log.warning("HTTP accepts no connections for now", why=why, closed=closed, pause_s=ACCEPT_PAUSE_S)
