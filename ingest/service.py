@@ -14,6 +14,7 @@ from ingest.components import Components
 from ingest.event_loop import end, new_event_loop, on_signals
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
 from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
+from ingest.monitoring.status_responder import MAX_WAITING, MAX_WAITING_BYTES
 from tasks.clients.redis_client import FAILED
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
 from tasks.protocol.ingest_status import STATUS_SUBJECT
@@ -115,7 +116,12 @@ class Service:
         await self.components.nats.connect()
         while not await self.components.steps.run(self._lead):
             await asyncio.sleep(STANDBY_S)
-        await self.components.nats.client.subscribe(STATUS_SUBJECT, cb=self.components.status_responder.answer)
+        await self.components.nats.client.subscribe(
+            STATUS_SUBJECT,
+            cb=self.components.status_responder.answer,
+            pending_msgs_limit=MAX_WAITING,
+            pending_bytes_limit=MAX_WAITING_BYTES,
+        )
         await self.components.source.open(self.components.frame_handler.deliver)
         self.components.lifecycle.start()
         subjects, lanes = self.components.settings.nats_subjects, len(list(self.components.lanes))

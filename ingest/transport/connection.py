@@ -9,6 +9,7 @@ from nats.errors import SlowConsumerError
 from ingest.connectivity import Connectivity
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import ServerUnavailableError
+from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
 from tasks.telemetry.log_throttle import LogThrottle
 
@@ -25,6 +26,7 @@ class NatsConnection:
         self._closing = False
         self._closed = asyncio.Event()
         self._throttle = LogThrottle()
+        self._repeated: dict[str, LogThrottle] = {}
         self.client = NatsClient(settings)
 
     async def close(self) -> None:
@@ -68,11 +70,15 @@ class NatsConnection:
     async def _on_error(self, error: Exception) -> None:
         why = str(error) or type(error).__name__
         if isinstance(error, SlowConsumerError):
+            if error.subject == STATUS_SUBJECT:
+                return  # no frames: who asked too often asks again
             self._on_slow_consumer()
             if self._throttle.allow():
                 log.warning("frames are dropped because ingest is slow", subject=error.subject)
         elif self.client.is_connected:
-            log.warning("NATS reports an error", why=why)
+            # What others send can cause the same error any number of times; it names them behind the first quote.
+            if self._repeated.setdefault(why.partition('"')[0], LogThrottle()).allow():
+                log.warning("NATS reports an error", why=why)
         else:
             self._parts.lost("nats", why)
 

@@ -14,8 +14,8 @@ import pytest
 import redis
 
 from tasks.settings import Settings
-from tests.support.http_mischief import attack
 from tests.support.sending import one_pool
+from tests.support.servers.http_mischief import attack
 from tests.support.service import get, ingest
 from tests.support.waiting import wait_for
 from tests.support.workers.process import worker
