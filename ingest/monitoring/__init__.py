@@ -15,6 +15,7 @@ __all__ = [
     "memory_guard",
     "paper_figures",
     "paper_probe",
+    "rate_limit",
     "server_stats",
     "status_responder",
     "unused_frames",

@@ -4,7 +4,10 @@ Everything above may use it; it knows the settings, the protocol and errors.
 """
 
 __all__ = [
+    "allowed_hosts",
+    "bounded_server",
     "build_info",
+    "fair_slots",
     "http_server",
     "latency",
     "log_throttle",
