@@ -24,6 +24,7 @@ from ingest.monitoring.exporter import Exporter, Probes
 from ingest.monitoring.feed_reports import FeedReports
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
+from ingest.monitoring.foreign_keys import ForeignKeys
 from ingest.monitoring.health import Health, late_lanes
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.memory_guard import MemoryGuard
@@ -70,6 +71,7 @@ class Components:
         self.active_configuration = ActiveConfiguration(ConfigurationStore(settings), chosen)
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
         self.server_probe = ServerProbe(self.ledger, chosen.routes(), self.memory_guard)
+        self.foreign_keys = ForeignKeys(self.ledger, settings.shard.number, chosen.pools)
         self.paper_probe = PaperProbe(self.ledger, tuple(chosen.pools))
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch(chosen.kinds)
@@ -167,6 +169,7 @@ class Components:
         """Return all checks. Findings that are logged in more detail elsewhere are not logged twice."""
         return Findings(
             self.sender.refusals.findings,
+            self.foreign_keys.findings,
             lambda: late_lanes(self.lanes),
             self.server_probe.findings,
             self.breaker.findings,

@@ -64,6 +64,9 @@ class Service:
                 self.components.steps.every(CHECKPOINT_S, self.components.findings.watch)
             )
             self._tasks["probe"] = asyncio.create_task(self.components.steps.every(PROBE_S, self.components.nats.probe))
+            self._tasks["keys"] = asyncio.create_task(
+                self.components.steps.every(PROBE_SERVERS_S, self.components.foreign_keys.ask)
+            )
             self._tasks["work"] = asyncio.create_task(self._until_stopped())
             await self._stop.wait()
             self.components.lifecycle.stop()
@@ -156,6 +159,7 @@ class Service:
             "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
             "notices": (RETRY_S, self.components.notice_listener.follow),
             "source": (TICK_S, self._poll_source),
+            "configurations": (CHECKPOINT_S, self.components.active_configuration.restore),
             "lease": (RENEW_S, self.components.ledger.lease.renew),
             "nats": (RETRY_S, self.components.nats.watch),
             "breaker": (CHECKPOINT_S, self.components.breaker.poll),

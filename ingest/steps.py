@@ -12,6 +12,7 @@ from ingest.connectivity import Connectivity
 from ingest.dispatch.redis_refusals import RedisRefusals
 from ingest.ledger.lease import NotLeadingError
 from tasks.clients.redis_client import FAILED, reason
+from tasks.errors import LedgerError
 
 T = TypeVar("T")
 log = structlog.get_logger()
@@ -29,7 +30,7 @@ class StepRunner:
             return await step()
         except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
             log.debug("step skipped", why=str(error) or type(error).__name__)
-        except redis.ResponseError as error:
+        except (redis.ResponseError, LedgerError) as error:
             self._refusals.record_own(reason(error))
         except FAILED as error:
             self._connectivity.lost("redis", str(error) or type(error).__name__)

@@ -25,6 +25,8 @@ class ActiveConfiguration:
         self._store = store
         self._file = file
         self._adopted = False
+        #: What stood in the ledger when it was read last.
+        self._stored = StoredConfiguration("", "", b"")
         #: One at a time asks: of two, the one that read earlier could be the one to end later.
         self._asking = asyncio.Lock()
         self._overlay: Overlay = ()
@@ -55,6 +57,14 @@ class ActiveConfiguration:
             self.strategies = await asyncio.to_thread(named_strategies.strategy_names, self.configuration)
             log.info("another configuration is in force", version=self.version, before=before)
 
+    async def restore(self) -> None:
+        """Write back what the ledger has lost of the configurations that batches may name. Raises what Redis raises."""
+        await asyncio.to_thread(self._restore)
+
+    def _restore(self) -> None:
+        for version in self._store.known.restore():
+            log.warning("the ledger had lost a configuration: it is written back", version=version)
+
     def findings(self) -> Iterable[Finding]:
         """Return what was set at run time and is at odds with the strategies file."""
         return self._findings
@@ -79,19 +89,34 @@ class ActiveConfiguration:
         for _ in range(TRIES):
             # Who is overtaken looks again: nothing may run that does not know of a kill.
             with suppress(ConflictError):
-                return self._read()
+                found, overlay = self._read()
+                self._store.known.remember(found)
+                return found, overlay
         raise ConflictError("the configuration kept changing and could not be read; retrying")
 
     def _read(self) -> tuple[Configuration, Overlay]:
         if not self._adopted:
+            # Before it is adopted, the file may be another one than what is in force.
+            stored = self._store.stored()
+            if self._file.version in {stored.version, stored.file}:
+                self._store.known.remember(self._file)
+            self._restore()
             adopted = self._store.adopt(self._file)
             self._adopted = True
+            self._store.known.remember(self._file)
+            self._stored = adopted.stored
             return adopted.configuration, adopted.overlay
-        if not self._store.version():
+        stored = self._store.stored()
+        if stored == self._stored:
+            # Nothing else is needed: what the ledger has lost meanwhile does not stop the one who knows it.
+            return self.configuration, self._overlay
+        if not stored.version:
             # All of it goes back as it was, so that a kill outlives a Redis that was emptied.
             nothing, lost = StoredConfiguration("", "", b""), "Redis had lost it"
             again = self.configuration, self._overlay
             self._store.write(nothing, *again, INGEST, lost, file=self._file)
             return again
+        self._restore()
         found = self._store.in_force()
+        self._stored = found.stored
         return found.configuration, found.overlay

@@ -35,6 +35,7 @@ class Lease:
 
     def __init__(self, client: redis.Redis, key: str, holder: str, ttl_s: float = TTL_S) -> None:
         """`holder` is what stands in the lock: unique for each process. Not renewed, it runs out after `ttl_s`."""
+        self._client, self._key = client, key
         self._lock = Lock(client, key, timeout=ttl_s, blocking=False)
         self._ttl_s = ttl_s
         self._holder = holder
@@ -48,9 +49,11 @@ class Lease:
         return time.monotonic() < self._until_s
 
     async def take(self) -> bool:
-        """Try to become the leader; return whether this process is it now. Raises what Redis raises."""
+        """Try to become the leader; return whether this process is it now. Raises what Redis raises, also for a foreign key."""
         asked_s = time.monotonic()
         if not await self._lock.acquire(token=self._holder):
+            # What is no string is nobody's lease, and refused by name; else one would stand by for ever.
+            await self._client.get(self._key)
             return False
         self._until_s = asked_s + self._ttl_s
         return True

@@ -40,18 +40,18 @@ class LanePositions(msgspec.Struct, frozen=True):
     queued: Mapping[str, int]
 
 
-def _epoch(stored: bytes) -> Epoch:
+def _epoch(stored: bytes, key: str) -> Epoch:
     try:
         return Epoch.parse(stored.decode())
     except ValueError:
-        raise LedgerError(f"the ledger holds {stored!r} where an epoch belongs") from None
+        raise LedgerError(f"the ledger holds {stored!r} where an epoch belongs ({key} epoch)") from None
 
 
-def _read(stored: bytes | None) -> LastFrame | None:
+def _read(stored: bytes | None, key: str) -> LastFrame | None:
     try:
         return LastFrame.parse(stored.decode()) if stored else None
     except ValueError:
-        raise LedgerError(f"the ledger holds {stored!r} where a frame that was read belongs") from None
+        raise LedgerError(f"the ledger holds {stored!r} where a frame that was read belongs ({key} read)") from None
 
 
 def _starts(stored: bytes | None) -> int:
@@ -59,8 +59,8 @@ def _starts(stored: bytes | None) -> int:
     return int(stored) if stored and stored.isdigit() else 0
 
 
-def _positions(stored: Iterable[bytes | None]) -> list[Position]:
-    return [position for each in stored if (position := read_position(each))]
+def _positions(stored: Iterable[bytes | None], where: str) -> list[Position]:
+    return [position for each in stored if (position := read_position(each, where))]
 
 
 class Checkpoint(NamedTuple):
@@ -126,7 +126,7 @@ class IngestLedger:
     async def epoch(self) -> Epoch | None:
         """Return the stored epoch; None where there is none."""
         stored = await self._field(self._shard_key, "epoch")
-        return _epoch(stored) if stored else None
+        return _epoch(stored, self._shard_key) if stored else None
 
     def issued(self, epoch: Epoch) -> bool:
         """Whether this process started `epoch`, or tried to."""
@@ -168,7 +168,7 @@ class IngestLedger:
                 f"the ledger is laid out as {before.decode()}, another shard runs, "
                 f"and this one wants {layout.encode().decode()}"
             )
-        if verdict == b"epoch" and not self.issued(winner := _epoch(answer[0])):
+        if verdict == b"epoch" and not self.issued(winner := _epoch(answer[0], self._shard_key)):
             raise SupersededError(f"another ingest process started epoch {winner} at the same moment")
         # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
@@ -183,8 +183,10 @@ class IngestLedger:
                 pipe.hget(self.keys.pool(lane.pool), lane_field(lane))
             read, *answers = await pipe.execute()
         stood, stand = answers[: len(shards)], answers[len(shards) :]
-        frontiers = _positions(frontier for frontier, _ in stood)
-        return StoredOffsets(frontiers, _positions([*(counted for _, counted in stood), *stand]), _read(read))
+        shards_say, pools_say = f"{self.keys.shard(0)}, frontier or counted", f"{self.keys.pool('')}*, of a lane"
+        frontiers = _positions((frontier for frontier, _ in stood), shards_say)
+        counted = _positions((counted for _, counted in stood), shards_say)
+        return StoredOffsets(frontiers, [*counted, *_positions(stand, pools_say)], _read(read, self._shard_key))
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> LanePositions:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
@@ -197,10 +199,10 @@ class IngestLedger:
                 pipe.hget(self.keys.starts(lane.id), batch.identity if batch else "")
             epoch, *values = await pipe.execute()
         read = {
-            lane.id: (read_position(position), _starts(starts))
+            lane.id: (read_position(position, f"{self.keys.pool(lane.id.pool)} {lane_field(lane.id)}"), _starts(starts))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
         }
-        return LanePositions(_epoch(epoch) if epoch else None, read, queued)
+        return LanePositions(_epoch(epoch, self._shard_key) if epoch else None, read, queued)
 
     async def queued(self, pools: Sequence[str]) -> dict[str, int]:
         """Return how many tasks wait in each pool's queue."""

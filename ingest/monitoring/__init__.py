@@ -10,6 +10,7 @@ __all__ = [
     "feed_reports",
     "feed_watch",
     "findings",
+    "foreign_keys",
     "health",
     "lifecycle",
     "memory_guard",

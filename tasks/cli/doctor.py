@@ -90,6 +90,7 @@ def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterat
         nats = threads.submit(doctor_probes.ask_nats, settings)
         queues = threads.submit(doctor_probes.ask_queues, settings, pools)
         ledger = threads.submit(doctor_probes.ask_ledger, settings, pools)
+        foreign = threads.submit(doctor_probes.ask_key_types, settings, pools)
         ports = [
             threads.submit(doctor_probes.ask_port, setting, settings.http_host, port)
             for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))
@@ -100,6 +101,7 @@ def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterat
             chain.from_iterable(doctor_checks.redis(server.result()) for server in servers.values()),
             doctor_checks.nats(nats_facts),
             _diagnosed("broker", queues, lambda facts: doctor_checks.queues(facts, pools)) if "broker" in up else (),
+            _diagnosed("ledger", foreign, iter) if "ledger" in up else (),
             _diagnosed("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
             if "ledger" in up
             else (),

@@ -155,8 +155,8 @@ def _tls(settings: Settings, address: RedisAddress) -> dict[str, Any]:
     return {"ssl": True, **options} if options else {}
 
 
-def reason(error: redis.ResponseError) -> str:
-    """Return why Redis refused something, in its own words: a line of 200 characters at most."""
+def reason(error: Exception) -> str:
+    """Return why something was refused, in Redis's own words if it was Redis: a line of 200 characters at most."""
     words, *_ = str(error).partition(" script: ")
     return " ".join(words.split())[:200] or type(error).__name__
 

@@ -28,8 +28,8 @@ class StoredConfiguration(NamedTuple):
 
     @classmethod
     def of(cls, version: bytes | None, file: bytes | None, overlay: bytes | None) -> "StoredConfiguration":
-        """Return it from the ledger's fields, as Redis has them (None: no such field). Raises UnicodeDecodeError."""
-        return cls((version or b"").decode(), (file or b"").decode(), overlay or b"")
+        """Return it from the ledger's fields, as Redis has them (None: no such field)."""
+        return cls((version or b"").decode(errors="replace"), (file or b"").decode(errors="replace"), overlay or b"")
 
 
 _decode = msgspec.json.Decoder(_StoredOverlay).decode

@@ -23,6 +23,7 @@ from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_o
 from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
 from tasks.ledger import pager
 from tasks.ledger.keys import LedgerKeys
+from tasks.ledger.known_configurations import KnownConfigurations, lost_in_force
 from tasks.ledger.lua import script
 from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.settings import Settings
@@ -78,6 +79,8 @@ class ConfigurationStore:
         self._client = connect(settings, settings.ledger, **connection_options())
         self._keys = LedgerKeys(settings.namespace)
         self._configure = self._client.register_script(script("configure"))
+        #: Those that this process puts in force or finds in force.
+        self.known = KnownConfigurations(self._client, self._keys.configurations)
 
     def close(self) -> None:
         """Close the connections."""
@@ -96,9 +99,8 @@ class ConfigurationStore:
         """Return a configuration. Raises LedgerError when the ledger does not hold it."""
         packed: Any = self._client.hget(self._keys.configurations, version)
         if not packed:
-            raise LedgerError(
-                f"the ledger holds no configuration {version!r}; `./run tasks strategies history` lists them"
-            )
+            lists = "`./run tasks strategies history` lists them"
+            raise LedgerError(f"the ledger holds no configuration {version!r} ({self._keys.configurations}); {lists}")
         return Configuration.parse(packed)
 
     def in_force(self) -> ConfigurationInForce:
@@ -119,7 +121,11 @@ class ConfigurationStore:
     def _overlay(self, stored: StoredConfiguration, file: Configuration) -> Overlay:
         """Return the overlay in force; for what an earlier release has changed, the difference from the file."""
         kept = kept_overlay(stored)
-        return derived(file, self.read(stored.version)) if kept is None else kept
+        if kept is not None:
+            return kept
+        with suppress(LedgerError):
+            return derived(file, self.read(stored.version))
+        raise lost_in_force(stored.version, self._keys)
 
     def history(self) -> list[ConfigurationChange]:
         """Return all changes, oldest first. Raises UnreadableEntryError."""
@@ -168,12 +174,7 @@ class ConfigurationStore:
         )
         keys = [self._keys.configuration, self._keys.configurations, self._keys.history]
         arguments: list[str | bytes] = [instead_of.version, change.version, chosen.stored()]
-        arguments += [
-            msgspec.json.encode(change),
-            taken,
-            self._keys.notices,
-            CONFIGURATION_NOTICE,
-        ]
+        arguments += [msgspec.json.encode(change), taken, self._keys.notices, CONFIGURATION_NOTICE]
         arguments += [instead_of.overlay, pack_overlay(change.version, values)]
         arguments += [file.stored() if file else b""]
         instead: bytes | None = self._configure(keys=keys, args=arguments)
@@ -291,5 +292,5 @@ class ConfigurationStore:
             if not is_new:
                 reason = "what fits the strategies file has changed"
             change = self.write(stored, merged, values, FILE, reason, file=chosen)
-            stored = StoredConfiguration(change.version, chosen.version, b"")
+            stored = StoredConfiguration(change.version, chosen.version, pack_overlay(change.version, values))
         return ConfigurationInForce(stored, merged, chosen, values)

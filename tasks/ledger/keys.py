@@ -86,12 +86,12 @@ def lane_field(lane: LaneId) -> str:
     return f"lane:{lane.partition}"
 
 
-def read_position(stored: bytes | None) -> Position | None:
-    """Return the position that the ledger holds, if any. Raises LedgerError: it is something else."""
+def read_position(stored: bytes | None, where: str = "") -> Position | None:
+    """Return the position that the ledger holds `where`, if any. Raises LedgerError: it is something else."""
     try:
         return Position.parse(stored.decode()) if stored else None
     except ValueError:
-        raise LedgerError(f"the ledger holds {stored!r} where a position belongs") from None
+        raise LedgerError(f"the ledger holds {stored!r} where a position belongs{where and f' ({where})'}") from None
 
 
 #: The field in a pool's hash that counts how often states of it were reset or seeded.

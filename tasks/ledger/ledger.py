@@ -16,6 +16,7 @@ import redis
 from tasks.clients.redis_client import FAILED, connect, connection_options, reason
 from tasks.events import AnyEvent, Position
 from tasks.ledger.keys import RESETS, LedgerKeys, lane_field, read_position
+from tasks.ledger.known_configurations import KnownConfigurations
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch
@@ -81,11 +82,13 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
     ]  # fmt: skip
 
 
-def _begun(batch: Batch[Any], epoch: str, fields: Sequence[str], answer: Sequence[Any]) -> BatchStart:
+def _begun(batch: Batch[Any], key: str, epoch: str, fields: Sequence[str], answer: Sequence[Any]) -> BatchStart:
     starts, all_starts, position, resets, ended, *held = answer
     named = dict(zip(fields, held, strict=True))
     excluded = find_excluded(batch.to.source, all_starts, ended)
-    return BatchStart(starts, epoch, read_position(position), named, resets or b"", excluded)
+    return BatchStart(
+        starts, epoch, read_position(position, f"{key} {lane_field(batch.lane)}"), named, resets or b"", excluded
+    )
 
 
 class Ledger:
@@ -94,6 +97,8 @@ class Ledger:
     def __init__(self, client: redis.Redis, namespace: str) -> None:
         self._client = client
         self.keys = LedgerKeys(namespace)
+        #: The configurations that this worker uses.
+        self.known = KnownConfigurations(client, self.keys.configurations)
         self._begin = client.register_script(script("begin"))
         self._commit = client.register_script(script("commit"))
         self._release_start = client.register_script(script("release_start"))
@@ -112,7 +117,10 @@ class Ledger:
         ]
         epoch, *answers = self._begin(keys=keys, args=[STARTS_EXPIRE_S, pack(asked)])
         stored = (epoch or b"").decode(errors="replace")
-        return [_begun(batch, stored, fields, answer) for (batch, fields), answer in zip(wanted, answers, strict=True)]
+        return [
+            _begun(batch, self.keys.pool(batch.pool), stored, fields, answer)
+            for (batch, fields), answer in zip(wanted, answers, strict=True)
+        ]
 
     def commit(self, worked: Sequence[Worked]) -> list[Committed]:
         """Write for each batch all that it changed, or nothing; in one round trip.
@@ -131,7 +139,7 @@ class Ledger:
         """Publish the notice of an earlier commit again."""
         self._client.publish(self.keys.notices, str(Notice(batch.lane, str(batch.epoch), position)))
 
-    def publish_refusal(self, batches: Iterable[Batch[AnyEvent]], error: redis.ResponseError) -> None:
+    def publish_refusal(self, batches: Iterable[Batch[AnyEvent]], error: Exception) -> None:
         """Publish to the sender why these are not committed, if Redis lets us."""
         why = reason(error)
         lines = [str(Refusal(batch.lane, str(batch.epoch), why)) for batch in batches]

@@ -171,6 +171,10 @@ def _version_in_use(facts: LedgerFacts, chosen: Configuration) -> Iterator[Findi
         yield Finding(
             "warning", "configuration", says, "a start of ingest takes the file, and what was set at run time stays"
         )
+    for version in facts.lost:
+        says = f"version {version} is in use, and its content can't be read (the key configurations)"
+        do = "ingest writes it back while it leads: start it, or see what it logs"
+        yield Finding("fault", "configuration", says, do)
     yield from runtime_values(chosen, facts.overlay)
 
 

@@ -58,6 +58,8 @@ class LedgerFacts(msgspec.Struct, frozen=True):
     workers: Sequence[LiveWorker]
     #: What was set at run time.
     overlay: Overlay = ()
+    #: Versions in use whose content can't be read in the ledger.
+    lost: tuple[str, ...] = ()
 
 
 class NatsFacts(msgspec.Struct, frozen=True):

@@ -17,7 +17,8 @@ from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration.stored import StoredConfiguration, kept_overlay
 from tasks.errors import UNREADABLE, SettingsError
-from tasks.ledger import LedgerKeys, heartbeats, lane_field
+from tasks.ledger import LedgerKeys, heartbeats, key_types, lane_field
+from tasks.ledger.known_configurations import is_readable
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, STATUS_SUBJECT, IngestStatus, decode
@@ -151,8 +152,10 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
         pipe.time()
         *held, in_force, letters, newest, (now_s, now_us) = pipe.execute()
         workers = heartbeats.read(server, keys)
+        stored = StoredConfiguration.of(*in_force)
+        in_use = [version for version in dict.fromkeys((stored.version, stored.file)) if version]
+        lost = [version for version in in_use if not is_readable(server.hget(keys.configurations, version))]
     positions = dict(zip((pool.name for pool in pools), held[len(shards) :], strict=True))
-    stored = StoredConfiguration.of(*in_force)
     written_ms = int(newest[0][0].partition(b"-")[0]) if newest else None
     return LedgerFacts(
         {shard: (epoch or b"").decode() for shard, epoch in zip(shards, held, strict=False)},
@@ -163,7 +166,17 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
         None if written_ms is None else now_s + now_us / 1e6 - written_ms / 1_000,
         workers,
         kept_overlay(stored) or (),
+        tuple(lost),
     )
+
+
+def ask_key_types(settings: Settings, pools: Sequence[Pool]) -> list[Finding]:
+    """Return a fault for each key of the ledger that is of another type than it must be. Raises what Redis raises."""
+    names = [pool.name for pool in pools]
+    typed = key_types.typed_keys(LedgerKeys(settings.namespace), range(settings.shard.total), names)
+    with client(settings, settings.ledger) as server, server.pipeline(transaction=False) as pipe:
+        key_types.queue_probes(pipe, typed)
+        return list(key_types.findings(typed, pipe.execute(raise_on_error=False)))
 
 
 def ask_nats(settings: Settings) -> NatsFacts:

@@ -1,4 +1,4 @@
-"""Tasks that Redis refuses to commit: logged, and left without a result."""
+"""Tasks that Redis refuses to commit, or does not hold what they need: logged, and left without a result."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -8,6 +8,7 @@ import structlog
 from celery.exceptions import Ignore
 
 from tasks.clients.redis_client import reason
+from tasks.errors import LedgerError
 from tasks.telemetry.log_throttle import LogThrottle
 
 log = structlog.get_logger()
@@ -19,9 +20,13 @@ class _RefusalLog:
     def __init__(self) -> None:
         self._throttle, self._last = LogThrottle(), ""
 
-    def record(self, why: str) -> None:
+    def record(self, error: Exception) -> None:
+        why = reason(error)
         if self._throttle.allow() or why != self._last:
-            log.error("Redis refuses what a batch needs: it is sent again", why=why)
+            if isinstance(error, redis.ResponseError):
+                log.error("Redis refuses what a batch needs: it is sent again", why=why)
+            else:
+                log.error("the ledger lacks what a batch needs: it is sent again", why=why)
         self._last = why
 
 
@@ -30,9 +35,9 @@ _refusals = _RefusalLog()
 
 @contextmanager
 def ignored_if_refused() -> Iterator[None]:
-    """Log in one line what Redis refused, and leave the task without a result: ingest sends its batches again."""
+    """Log in one line what Redis refused or lacks, and leave the task without a result: ingest sends its batches again."""
     try:
         yield
-    except redis.ResponseError as error:
-        _refusals.record(reason(error))
+    except (redis.ResponseError, LedgerError) as error:
+        _refusals.record(error)
         raise Ignore from None

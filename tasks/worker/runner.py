@@ -28,7 +28,7 @@ from tasks.clients.redis_client import FAILED, UNAVAILABLE
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.strategy_run import NewerStateError
-from tasks.errors import RealtimeStrategiesError
+from tasks.errors import LedgerError, RealtimeStrategiesError
 from tasks.events import AnyEvent
 from tasks.ledger import BatchStart, Committed, Ledger
 from tasks.protocol.batches import Batch, max_starts
@@ -38,6 +38,8 @@ from tasks.worker.run_observer import RunObserver
 
 #: Errors not caused by the batch's events: files, imports, the ledger.
 NOT_THE_EVENTS = (OSError, ImportError, RealtimeStrategiesError)
+#: Errors of the ledger, which ingest is told: Redis refuses something, or holds something else than was asked for.
+THE_LEDGERS = (redis.ResponseError, LedgerError)
 #: Errors that count as the process's end: out of memory, time limit. The start is not released.
 FATAL = (MemoryError, SoftTimeLimitExceeded)
 log = structlog.get_logger()
@@ -121,9 +123,13 @@ def run(
     """
     observer = observer or RunObserver()
     quick_first = sorted(carried, key=observer.expected_s)
-    runs = [
-        _LaneRun(batch, find_strategies(ledger, batch.configuration, batch.pool), observer) for batch in quick_first
-    ]
+    try:
+        runs = [
+            _LaneRun(batch, find_strategies(ledger, batch.configuration, batch.pool), observer) for batch in quick_first
+        ]
+    except THE_LEDGERS as error:
+        ledger.publish_refusal(carried, error)
+        raise
     try:
         _run(runs, ledger, is_fatal, commit_after_s)
     except FATAL:
@@ -132,7 +138,7 @@ def run(
         for each in runs:
             if not each.raised:
                 _release_start(each.batch, ledger)
-        if isinstance(error, redis.ResponseError):
+        if isinstance(error, THE_LEDGERS):
             ledger.publish_refusal([each.batch for each in runs if not (each.done or each.refusal)], error)
         raise
     if refused := [each for each in runs if each.refusal]:

@@ -34,9 +34,9 @@ def positions(raw: bytes) -> None:
         found = read_position(raw)
         assert found is None or Position.parse(str(found)) == found
     with suppress(LedgerError):
-        _epoch(raw)
+        _epoch(raw, "shard:0")
     with suppress(LedgerError):
-        read = _read(raw)
+        read = _read(raw, "shard:0")
         assert read is None or LastFrame.parse(str(read)) == read
 
 

@@ -12,9 +12,10 @@ import redis
 from tasks import configuration
 from tasks.configuration import named_strategies, overlay
 from tasks.configuration.history import FILE, ConfigurationChange
+from tasks.configuration.stored import StoredConfiguration
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger import LedgerKeys
-from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore, ConflictError
+from tasks.ledger.configurations import ConfigurationStore, ConflictError
 from tasks.settings import Settings
 from tests.support.runtime_configuration import (
     MOMENTUM,
@@ -192,10 +193,11 @@ class Slow(ConfigurationStore):
     def __init__(self, settings: Settings) -> None:
         super().__init__(settings)
         self.looked, self.go_on = threading.Event(), threading.Event()
+        self.is_slow = False
 
-    def in_force(self) -> ConfigurationInForce:
-        found = super().in_force()
-        if not self.looked.is_set():
+    def stored(self) -> StoredConfiguration:
+        found = super().stored()
+        if self.is_slow and not self.looked.is_set():
             self.looked.set()
             assert self.go_on.wait(HANGS_S)
         return found
@@ -203,8 +205,8 @@ class Slow(ConfigurationStore):
 
 async def test_of_two_looks_at_once_the_later_one_counts(settings: Settings, start: Start, store: ConfigurationStore):
     slow = Slow(settings)
-    # Its start takes the file, and looks at nothing.
     in_force = await start(file(), slow)
+    slow.is_slow = True
     earlier = asyncio.create_task(in_force.refresh())
     assert await asyncio.to_thread(slow.looked.wait, HANGS_S)
     await asyncio.to_thread(set_, store, SIDED, gate__killed=True)

@@ -15,7 +15,6 @@ from opentelemetry.trace import NonRecordingSpan, SpanContext, TraceFlags
 from structlog.contextvars import get_contextvars
 from structlog.testing import capture_logs
 
-from tasks.errors import LedgerError
 from tasks.events import Trade
 from tasks.ledger import BatchStart
 from tasks.protocol import batches, dead_letters
@@ -104,7 +103,7 @@ def test_a_line_from_within_a_span_that_nobody_records_names_none():
         assert add_trace(None, "info", {"event": "x"}) == {"event": "x"}
 
 
-@pytest.mark.parametrize("ending", [None, LedgerError("no such configuration")])
+@pytest.mark.parametrize("ending", [None, ImportError("no such module")])
 def test_what_is_logged_during_a_task_names_it_and_nothing_does_afterwards(monkeypatch, ending):
     seen: list[dict[str, Any]] = []
 
@@ -117,7 +116,7 @@ def test_what_is_logged_during_a_task_names_it_and_nothing_does_afterwards(monke
     monkeypatch.setattr(runner, "run", run)
     monkeypatch.setattr(task, "_ledger", lambda: None)
     carried: Any = [batch(2, partition=5), batch(2, partition=6)]
-    with pytest.raises(LedgerError if ending else Ignore):
+    with pytest.raises(ImportError if ending else Ignore):
         task.process(batches.pack(carried))
     assert seen == [{"task_id": "trade-5-7.3f9a02c1-4+1"}]
     assert get_contextvars() == {}

@@ -1,0 +1,59 @@
+"""Keys of the ledger that hold something of another type: somebody else wrote them, and what needs them is refused.
+
+Redis's refusal does not say which key it is about. Keys of one lane are left out: the scripts name those themselves.
+"""
+
+from collections.abc import Iterable, Iterator, Sequence
+from typing import Any, NamedTuple
+
+from redis.exceptions import ResponseError
+
+from tasks.ledger.keys import LedgerKeys
+from tasks.protocol.findings import Finding
+
+_BEGINS_EMPTY = "what it held is lost, unless a backup has it, and it begins empty"
+
+
+class TypedKey(NamedTuple):
+    """A key, the type that it must have, and what follows once what is there now is moved away."""
+
+    key: str
+    kind: str
+    afterwards: str
+
+    @property
+    def probe(self) -> tuple[str, ...]:
+        """A command that is refused if the key is of another type, and reads next to nothing."""
+        return {"hash": ("HGET", self.key, ""), "stream": ("XLEN", self.key), "string": ("GET", self.key)}[self.kind]
+
+
+def typed_keys(keys: LedgerKeys, shards: Iterable[int], pools: Iterable[str]) -> list[TypedKey]:
+    """Return the keys of the ledger, for these shards and pools."""
+    found = [
+        TypedKey(keys.layout, "string", "ingest writes it again at its next start"),
+        TypedKey(keys.counters, "hash", "sums begin at 0"),
+        TypedKey(keys.configuration, "hash", "ingest writes it again"),
+        TypedKey(keys.configurations, "hash", "ingest writes those in use again"),
+        TypedKey(keys.workers, "hash", "workers write it again"),
+    ]
+    for number in shards:
+        found.append(TypedKey(keys.lease(number), "string", "who leads takes it again"))
+        found.append(TypedKey(keys.shard(number), "hash", "ingest begins as at its first start"))
+    found += [TypedKey(keys.pool(name), "hash", f"states: {_BEGINS_EMPTY}") for name in pools]
+    streams = keys.signals, keys.held, keys.shadowed, keys.positions, keys.deadletters, keys.audit, keys.resets
+    return found + [TypedKey(stream, "stream", _BEGINS_EMPTY) for stream in (*streams, keys.history)]
+
+
+def queue_probes(pipe: Any, typed: Iterable[TypedKey]) -> None:
+    """Put a probe of each key into a pipeline of redis-py, to be executed with `raise_on_error=False`."""
+    for each in typed:
+        pipe.execute_command(*each.probe)
+
+
+def findings(typed: Sequence[TypedKey], answers: Sequence[object]) -> Iterator[Finding]:
+    """Yield a fault for each key of another type; `answers` are those to the probes. A right that lacks is none."""
+    for each, answer in zip(typed, answers, strict=True):
+        if isinstance(answer, ResponseError) and "WRONGTYPE" in str(answer):
+            says = f"is no {each.kind}: Redis refuses what needs it"
+            do = f"find who writes there, and RENAME {each.key} {each.key}:foreign; {each.afterwards}"
+            yield Finding("fault", f"key {each.key}", says, do, "redis_refuses")

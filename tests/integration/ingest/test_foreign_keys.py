@@ -1,0 +1,92 @@
+"""Keys of ours that hold something of another type: every one is named, with what to do, and nothing ends for it."""
+
+import json
+from typing import Any
+
+import pytest
+import redis
+
+from ingest.ledger.lease import Lease
+from tasks.ledger import LedgerKeys
+from tasks.ops.doctor_probes import ask_key_types
+from tasks.protocol.routing import Pool
+from tests.support.sending import one_pool
+from tests.support.service import Ingest, ingest
+from tests.support.waiting import wait_for
+
+
+def told(service: Ingest) -> dict[str, str]:
+    """Return what /ready says to do about each key of another type."""
+    status, body = service.get("/ready")
+    findings: list[dict[str, Any]] = json.loads(body)["findings"] if status else []
+    return {each["what"]: each["do"] for each in findings if each["what"].startswith("key ")}
+
+
+def our_keys(keys: LedgerKeys) -> list[str]:
+    """Return the keys that an ingest of one pool may read."""
+    fixed = [keys.layout, keys.counters, keys.configuration, keys.configurations, keys.workers, keys.history]
+    streams = [keys.signals, keys.held, keys.shadowed, keys.positions, keys.deadletters, keys.audit]
+    return [*fixed, *streams, keys.lease(0), keys.shard(0), keys.pool("trade")]
+
+
+@pytest.fixture
+def spoilt(client: redis.Redis, keys: LedgerKeys) -> list[str]:
+    for key in our_keys(keys):
+        client.delete(key)
+        client.rpush(key, "somebody else's")
+    return our_keys(keys)
+
+
+def test_an_ingest_among_foreign_keys_names_each_and_starts_without_them(
+    nats_url, redis_url, client, spoilt, namespace, tmp_path
+):
+    with ingest(nats_url, redis_url, namespace, STRATEGIES_FILE=one_pool(tmp_path)) as service:
+        wait_for(lambda: set(told(service)) == {f"key {key}" for key in spoilt}, f"them{service.process.tail()}")
+        assert all(f"RENAME {name.partition(' ')[2]} " in do for name, do in told(service).items())
+        assert not service.logged("standing by: another ingest process leads this shard")
+        client.delete(*spoilt)
+        service.wait_ready()
+        wait_for(lambda: not told(service), "the end of the findings")
+
+
+def test_a_leader_whose_lease_becomes_a_list_names_it_and_leads_on(
+    nats_url, redis_url, client, keys, namespace, tmp_path
+):
+    with ingest(nats_url, redis_url, namespace, STRATEGIES_FILE=one_pool(tmp_path)) as service:
+        service.wait_ready()
+        epoch = client.hget(keys.shard(0), "epoch")
+        with client.pipeline() as pipe:
+            pipe.delete(keys.lease(0)).rpush(keys.lease(0), "somebody else's").execute()
+        wait_for(lambda: f"key {keys.lease(0)}" in told(service), f"the finding{service.process.tail()}")
+        client.delete(keys.lease(0))
+        wait_for(service.ready, f"the lead{service.process.tail()}")
+        assert client.hget(keys.shard(0), "epoch") == epoch
+        assert not service.logged("superseded: stopping")
+
+
+async def test_a_lease_that_ran_out_and_is_a_list_is_refused_not_somebody_elses(redis_url, client, keys):
+    client.rpush(keys.lease(0), "somebody else's")
+    async with redis.asyncio.Redis.from_url(redis_url) as own:
+        for step in (Lease(own, keys.lease(0), "me").take, Lease(own, keys.lease(0), "me").renew):
+            with pytest.raises(redis.ResponseError, match="WRONGTYPE"):
+                await step()
+
+
+@pytest.mark.parametrize("stored", [b"nonsense", b"\xff\xfe"])
+@pytest.mark.parametrize(
+    ("key", "field"), [("shard:0", "epoch"), ("shard:0", "read"), ("shard:0", "frontier"), ("pool:trade", "lane:0")]
+)
+def test_a_value_that_is_none_of_ours_is_named_and_waited_for(
+    nats_url, redis_url, client, namespace, tmp_path, key, field, stored
+):
+    client.hset(f"{namespace}:{key}", field, stored)
+    with ingest(nats_url, redis_url, namespace, STRATEGIES_FILE=one_pool(tmp_path)) as service:
+        wait_for(lambda: f"{namespace}:{key.partition(':')[0]}" in service.get("/ready")[1], "the finding")
+        client.hdel(f"{namespace}:{key}", field)
+        service.wait_ready()
+
+
+def test_the_doctor_names_foreign_keys_and_what_to_do(settings, spoilt):
+    found = ask_key_types(settings, [Pool("trade", ("trade",))])
+    assert {finding.what for finding in found} == {f"key {key}" for key in spoilt}
+    assert {(finding.sign, "RENAME" in finding.do) for finding in found} == {("fault", True)}
