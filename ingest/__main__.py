@@ -34,7 +34,7 @@ def _told_in_one_line(role: str = "feed") -> Iterator[Settings]:
         log_hints(settings)
         yield settings
     except RealtimeStrategiesError as error:
-        typer.echo(f"error: {error}", err=True)
+        command_line.echo(f"error: {error}", err=True)
         raise typer.Exit(1) from None
 
 
@@ -212,11 +212,9 @@ def schema() -> None:
 
     Such a frame is JSON on `market.<venue>.<kind>.<symbol>`; docs/feeds.md has the rules and an example.
     """
-    import msgspec  # noqa: PLC0415 each command loads only its own
-
     from tasks.frames import neutral  # noqa: PLC0415 the same
 
-    print(msgspec.json.format(msgspec.json.encode(neutral.schema()), indent=2).decode())
+    command_line.echo_json(neutral.schema(), indent=2)
 
 
 @app.command()
@@ -269,9 +267,11 @@ def convert(  # noqa: PLR0913 each argument is an option of the command line
         from tasks.history import input_options  # noqa: PLC0415 the same
 
         chosen = input_options.options(symbol, venue, begin, end, book_interval_ms)
-        result = feed.convert(paths, out, chosen, lambda text: typer.echo(f"warning: {text}", err=True), force=force)
+        result = feed.convert(
+            paths, out, chosen, lambda text: command_line.echo(f"warning: {text}", err=True), force=force
+        )
         skipped = ", ".join(f"{kind} {count:,}" for kind, count in sorted(result.skipped.items()))
-        typer.echo(f"{out}: {result.lines:,} lines{skipped and f'; of kinds that are skipped: {skipped}'}")
+        command_line.echo(f"{out}: {result.lines:,} lines{skipped and f'; of kinds that are skipped: {skipped}'}")
         if result.is_damaged:
             raise typer.Exit(files.DAMAGED)
 

@@ -6,6 +6,7 @@ from typing import Literal, NamedTuple
 from rich.text import Text
 
 from tasks.cli.command_line import Console, print_line
+from tasks.telemetry.terminal import one_line
 
 
 class LineColumn(NamedTuple):
@@ -38,6 +39,8 @@ class AlignedLines:
         """Print a line: a cell for each column, and the text, if there is one."""
         is_narrow = self._console.is_terminal and self._console.width < self._wide
         padded = []
+        for cell in cells:
+            cell.plain = one_line(cell.plain)
         for at, (column, value) in enumerate(zip(self._columns, cells, strict=False)):
             self._longest[at] = max(self._longest[at], value.cell_len)
             width = column.narrow if is_narrow and column.narrow is not None else column.width

@@ -1,6 +1,5 @@
 """`./run tasks backtest`: the strategies over recordings, in this process, without servers."""
 
-import sys
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -174,12 +173,12 @@ def _write_page(
 
 def warn(text: str) -> None:
     """Print a warning."""
-    print(f"warning: {text}", file=sys.stderr)
+    command_line.echo(f"warning: {text}", err=True)
 
 
 def note(text: str) -> None:
     """Print what is no warning, and good to know."""
-    print(f"note: {text}", file=sys.stderr)
+    command_line.echo(f"note: {text}", err=True)
 
 
 def _write_files(finished: parallel.FinishedBacktest, signals: Path | None, returns: Path | None) -> None:
@@ -207,9 +206,9 @@ def chosen_configuration(symbols: str, strategies: str, changes: list[str]) -> c
 
 def _show(result: BacktestResult, *, as_json: bool, as_digest: bool) -> None:
     if as_digest:
-        print(result.digest)
+        command_line.echo(result.digest)
     elif as_json:
-        print(msgspec.json.encode(result).decode())
+        command_line.echo_json(result)
     else:
         facts = msgspec.to_builtins(result)
         rows, unfilled = result.paper, facts.pop("unfilled")

@@ -1,19 +1,24 @@
 """Shared by all command lines: how they print, `-h`, and `--version`."""
 
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Annotated, Any
 
+import msgspec
 import rich.console
 import typer._coercion
 from pydantic import ValidationError
-from rich.console import ConsoleDimensions
+from rich.console import ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.segment import Segment
 from rich.table import Column, Table
 from rich.text import Text
 from typer.core import TyperGroup
 
 from tasks import invocation
 from tasks.settings import validation
+from tasks.telemetry.terminal import printable, printable_json
 from tasks.version import VERSION
 
 
@@ -36,6 +41,11 @@ class Console(rich.console.Console):  # noqa: TID251 this is the one that is mea
         """With `soft_wrap` it breaks no line; `options` are more of rich's."""
         super().__init__(stderr=stderr, soft_wrap=soft_wrap, markup=False, emoji=False, highlight=False, **options)
 
+    def render(self, renderable: RenderableType, options: ConsoleOptions | None = None) -> Iterator[Segment]:
+        """Called by rich: what is text has nothing in it that a terminal would obey."""
+        for segment in super().render(renderable, options):
+            yield segment if segment.control else Segment(printable(segment.text), segment.style)
+
     @property
     def size(self) -> ConsoleDimensions:
         """Width and height; where there is no terminal, wide enough for any line."""
@@ -45,6 +55,25 @@ class Console(rich.console.Console):  # noqa: TID251 this is the one that is mea
     @size.setter
     def size(self, new_size: tuple[int, int]) -> None:
         self._width, self._height = new_size
+
+
+def echo(text: str, *, err: bool = False) -> None:
+    """Print lines for a person, to standard output or error."""
+    print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def echo_json(value: Any, *, indent: int = 0) -> None:
+    """Print an object for a program: in a line, or in many if there is an indent."""
+    packed = msgspec.json.encode(value)
+    echo_packed(msgspec.json.format(packed, indent=indent) if indent else packed)
+
+
+def echo_packed(packed: bytes) -> None:
+    """Print JSON as it is; on a terminal without what that would obey."""
+    if sys.stdout.isatty():
+        print(printable_json(packed.decode(errors="backslashreplace")), flush=True)
+    else:
+        typer.echo(packed)  # noqa: TID251 bytes stay as they are
 
 
 def table(*heads: str, **options: Any) -> Table:
@@ -57,7 +86,7 @@ def print_line(out: Console, line: Text) -> None:
     if out.is_terminal:
         out.print(line, soft_wrap=True)
     else:
-        out.file.write(f"{line.plain}\n")  # not through rich, which makes blanks of tabs
+        out.file.write(f"{printable(line.plain)}\n")  # not through rich, which makes blanks of tabs
 
 
 def print_table(out: Console, rows: Table) -> None:
@@ -79,7 +108,7 @@ def progress(err: Console) -> Progress:
 
 def _show_version(wanted: bool) -> None:  # noqa: FBT001 called by typer
     if wanted:
-        typer.echo(f"realtime-strategies {VERSION}")
+        echo(f"realtime-strategies {VERSION}")
         raise typer.Exit
 
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from typing import Annotated, get_args
 
-import msgspec
 import typer
 from nats.errors import Error as NatsError
 from rich.text import Text
@@ -25,6 +24,7 @@ from tasks.ledger.reader import LedgerReader
 from tasks.ops.retry import Retry, RetryResult
 from tasks.protocol import dead_letters
 from tasks.settings import Settings, load
+from tasks.telemetry.terminal import one_line
 
 app = typer.Typer(help="List, show, retry and remove dead letters.", no_args_is_help=True)
 err = command_line.Console(stderr=True)
@@ -91,11 +91,11 @@ def list_letters(
     for letter in store.choose(_chosen(store, reason, strategy, symbol, since, until, last)):
         count += 1
         if as_json:
-            typer.echo(msgspec.json.encode(format_dead_letters.facts(letter)))
+            command_line.echo_json(format_dead_letters.facts(letter))
         else:
             command_line.print_line(out, Text(format_dead_letters.line(letter)))
     if not count and not as_json:
-        typer.echo("no dead letters")
+        command_line.echo("no dead letters")
 
 
 @app.command()
@@ -105,9 +105,9 @@ def show(
     """Show everything about dead letters: the frame or the event, and why, with the traceback."""
     for number, letter in enumerate(DeadLetterStore(LedgerReader.reach(load())).get(ids)):
         if as_json:
-            typer.echo(msgspec.json.encode(format_dead_letters.facts(letter)))
+            command_line.echo_json(format_dead_letters.facts(letter))
         else:
-            typer.echo("\n".join([*[""] * bool(number), *format_dead_letters.whole(letter)]))
+            command_line.echo("\n".join([*[""] * bool(number), *format_dead_letters.whole(letter)]))
 
 
 @app.command()
@@ -131,7 +131,7 @@ def drop(  # noqa: PLR0913 each argument is an option of the command line
     found = [letter.id for letter in _named(store, ids or (), chosen)]
     if len(found) > 1 and not yes:
         typer.confirm(f"drop {len(found):,} dead letters for good?", abort=True, err=True)
-    typer.echo(f"dropped {store.drop(found):,}")
+    command_line.echo(f"dropped {store.drop(found):,}")
 
 
 @app.command()
@@ -185,15 +185,15 @@ async def _retry(
             if result.word == "applied":
                 DeadLetterStore(reader).drop([result.letter.id])
             counts[result.word] += 1
-            typer.echo(_format_result(result, as_json=as_json))
+            _show_result(result, as_json=as_json)
     finally:
         with suppress(NatsError):
             await nats.close()
     return counts
 
 
-def _format_result(result: RetryResult, *, as_json: bool) -> str:
+def _show_result(result: RetryResult, *, as_json: bool) -> None:
     if as_json:
-        told = {"id": result.letter.id, "verdict": result.word, "why": result.why}
-        return msgspec.json.encode(told).decode()
-    return f"{result.letter.id:<17}  {result.word:<9}  {result.why}"
+        command_line.echo_json({"id": result.letter.id, "verdict": result.word, "why": result.why})
+    else:
+        command_line.echo(one_line(f"{result.letter.id:<17}  {result.word:<9}  {result.why}"))

@@ -5,7 +5,6 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from itertools import chain
 from typing import TypeVar
 
-import msgspec
 import typer
 from rich.text import Text
 
@@ -19,6 +18,7 @@ from tasks.ledger import configurations
 from tasks.ops import doctor_checks
 from tasks.protocol.findings import Finding
 from tasks.settings import Settings, load
+from tasks.telemetry.terminal import one_line
 
 app = typer.Typer()
 
@@ -38,15 +38,17 @@ def doctor_(*, as_json: AsJson = False) -> None:
     for finding in (found.with_hint(invocation.as_called) for found in examine()):
         signs.add(finding.sign)
         if as_json:
-            typer.echo(msgspec.json.encode(finding))
+            command_line.echo_json(finding)
         else:
             console.print(_line(finding), soft_wrap=True)
     raise typer.Exit(int("fault" in signs))
 
 
 def _line(finding: Finding) -> Text:
-    line = Text.assemble((f"{finding.sign:<8}", _STYLES[finding.sign]), (f"{finding.what}: ", "bold"), finding.says)
-    return line.append(f" → {finding.do}", "cyan") if finding.do else line
+    line = Text.assemble(
+        (f"{finding.sign:<8}", _STYLES[finding.sign]), (one_line(f"{finding.what}: "), "bold"), one_line(finding.says)
+    )
+    return line.append(one_line(f" → {finding.do}"), "cyan") if finding.do else line
 
 
 def examine() -> Iterator[Finding]:

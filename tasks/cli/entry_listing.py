@@ -12,6 +12,7 @@ from tasks.cli.time_arguments import since_ms
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.ledger.entry_stream import EntryStream
 from tasks.ledger.reader import LedgerReader
+from tasks.telemetry.terminal import one_line
 
 Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only of this strategy; repeatable.")]
 Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only for this symbol; repeatable.")]
@@ -54,7 +55,7 @@ def _say(text: str) -> None:
 def echo(lines: Iterable[bytes]) -> None:
     """Print lines as they are."""
     for packed in lines:
-        typer.echo(packed)
+        command_line.echo_packed(packed)
 
 
 class EntryColumns(Protocol[Entry_contra]):
@@ -80,7 +81,7 @@ def show(console: command_line.Console, entries: Iterable[T], columns: EntryColu
         columns.header()
     for entry in entries:
         if not console.is_terminal:
-            typer.echo(columns.plain(entry))
+            command_line.echo(one_line(columns.plain(entry)))
             continue
         if day != (day := columns.day(entry)):
             console.print(Text(day, style="dim bold"))

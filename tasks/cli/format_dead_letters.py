@@ -10,11 +10,7 @@ from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.ledger.dead_letters import StoredLetter
 from tasks.protocol.utc_time import utc, utc_iso
-
-
-def printable(text: str) -> str:
-    """Return a text with everything escaped that is no letter, sign, space or line break."""
-    return "".join(c if c.isprintable() or c in "\n\t" else c.encode("unicode_escape").decode() for c in text)
+from tasks.telemetry.terminal import one_line, printable
 
 
 def facts(letter: StoredLetter) -> dict[str, Any]:
@@ -40,9 +36,9 @@ def line(letter: StoredLetter) -> str:
     """Return one line: when, id, reason, what it is about, the last words of why."""
     about = letter.letter
     named = (about.pool, about.author, about.symbol) if about.event or not about.subject else (about.subject,)
-    last = printable((about.detail.strip().splitlines() or [""])[-1])
-    what = printable(" ".join(filter(None, named)))
-    return f"{utc(letter.at_ms)}  {letter.id:<17}  {printable(about.refusal or about.reason):<15}  {what:<30}  {last}"
+    last = one_line((about.detail.strip().splitlines() or [""])[-1])
+    what = one_line(" ".join(filter(None, named)))
+    return f"{utc(letter.at_ms)}  {letter.id:<17}  {one_line(about.refusal or about.reason):<15}  {what:<30}  {last}"
 
 
 def whole(letter: StoredLetter) -> Iterator[str]:
@@ -50,9 +46,9 @@ def whole(letter: StoredLetter) -> Iterator[str]:
     about = letter.letter
     named = {"id": letter.id, "when": f"{utc(letter.at_ms)} UTC", "reason": about.reason, "refusal": about.refusal}
     named |= {"subject": about.subject, "pool": about.pool, "strategy": about.author, "symbol": about.symbol}
-    rows = {name: printable(value) for name, value in named.items() if value}
+    rows = {name: one_line(value) for name, value in named.items() if value}
     if about.event:
-        rows |= {name: str(value) for name, value in event(about.event).items() if name != "symbol"}
+        rows |= {name: one_line(str(value)) for name, value in event(about.event).items() if name != "symbol"}
     width = max(map(len, rows))
     yield from (f"{name:<{width}}  {value}" for name, value in rows.items())
     if about.raw:

@@ -5,11 +5,11 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.cli.format_dead_letters import printable
 from tasks.errors import UNREADABLE
 from tasks.ops.states import StoredField
 from tasks.protocol.utc_time import utc
 from tasks.strategy import AnyStrategy
+from tasks.telemetry.terminal import one_line
 
 
 class StateRow(NamedTuple):
@@ -34,8 +34,8 @@ def row(found: StoredField, strategy: AnyStrategy | None) -> StateRow:
     try:
         events, note = _state(found, strategy) if of.is_state else _record(found)
     except UNREADABLE as error:
-        events, note = "", f"can't be read: {printable(str(error))}"
-    pool, venue, symbol, what = (printable(word) for word in (of.pool, of.venue, of.symbol, of.what))
+        events, note = "", f"can't be read: {one_line(str(error))}"
+    pool, venue, symbol, what = (one_line(word) for word in (of.pool, of.venue, of.symbol, of.what))
     return StateRow(pool, venue, symbol, what, events, f"{len(found.packed):,}", note)
 
 

@@ -8,8 +8,8 @@ from rich.text import Text
 
 from tasks.cli import command_line, format_signals
 from tasks.cli.command_line import Console
-from tasks.cli.format_dead_letters import printable
 from tasks.protocol.utc_time import utc, utc_iso_ms
+from tasks.telemetry.terminal import one_line
 from tasks.why.answer import GOOD, Answer, ConfigurationAnswer, DecisionAnswer, GateAnswer
 from tasks.why.numbers import DecisionNumber
 
@@ -76,7 +76,7 @@ def _section(console: Console, head: str, rows: Iterable[tuple[str, str]]) -> No
 
 
 def _line(console: Console, text: str, style: str = "") -> None:
-    command_line.print_line(console, Text(printable(text), style))
+    command_line.print_line(console, Text(one_line(text), style))
 
 
 def _number(number: DecisionNumber) -> str:

@@ -5,6 +5,7 @@ from typing import Annotated, Any
 import msgspec
 import typer
 
+from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
 from tasks.cli.live_configuration import Author, Reason, author_or_you, out, show_change
 from tasks.configuration.edits import KeyDifference
@@ -12,6 +13,7 @@ from tasks.configuration.history import ConfigurationChange
 from tasks.errors import SettingsError
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import load
+from tasks.telemetry.terminal import one_line
 
 app = typer.Typer()
 
@@ -29,16 +31,16 @@ def history(
     store = ConfigurationStore(load())
     for change, differences in store.differences():
         if as_json:
-            typer.echo(msgspec.json.encode(_facts(change, differences)).decode())
+            command_line.echo_json(_facts(change, differences))
             continue
-        out.print(f"{change.version}  {change.at}  {change.author}  {change.reason}".rstrip())
+        out.print(one_line(f"{change.version}  {change.at}  {change.author}  {change.reason}".rstrip()))
         if differences is None:
             if change.previous:
                 out.print("    the ledger can't tell what it changed")
             continue
         shown = differences if diff or len(differences) <= SHORT + 1 else differences[:SHORT]
         for each in shown:
-            out.print(f"    {each}")
+            out.print(one_line(f"    {each}"))
         if not differences:
             out.print("    what is in force stayed the same")
         if len(shown) < len(differences):
@@ -68,5 +70,5 @@ def rollback(
         raise SettingsError(f"to {version} or to {to}? one version only")
     result, undone = ConfigurationStore(load()).rollback(version or to, reason, author_or_you(author))
     if undone is not None:
-        out.print(f"undoes {undone.version}: {undone.at}, {undone.author} {undone.reason}".rstrip())
+        out.print(one_line(f"undoes {undone.version}: {undone.at}, {undone.author} {undone.reason}".rstrip()))
     show_change(result)

@@ -17,6 +17,7 @@ from tasks.frames.symbols import meant
 from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore, EditResult
 from tasks.ledger.reader import LedgerReader
 from tasks.settings import load
+from tasks.telemetry.terminal import one_line
 
 app = typer.Typer()
 out = command_line.Console(soft_wrap=True)
@@ -41,7 +42,7 @@ def show_change(result: EditResult) -> None:
         return
     differences = edits.difference(result.old.configuration, result.new)
     for line in differences:
-        out.print(f"  {line}")
+        out.print(one_line(f"  {line}"))
     if not differences:
         out.print("  what is in force is the same; what is set at run time changed")
     out.print(f"in force: version {result.change.version}, from the next batch of each lane on")
@@ -56,20 +57,20 @@ def get(
     """Show the configuration in force, as far as it differs from the defaults, and what of it was set at run time."""
     found = ConfigurationStore(load()).in_force()
     if as_json:
-        typer.echo(found.configuration.canonical().decode())
+        command_line.echo_packed(found.configuration.canonical())
         return
     if name and name != ALL:
         name = registry.configured_name(found.configuration, name)
     out.print(f"version {found.configuration.version}")
     for line in edits.shown(found.configuration):
         if name.replace(SHADOW, "shadow.") in line:
-            out.print(f"  {line}")
+            out.print(one_line(f"  {line}"))
     at_run_time = [value for value in found.overlay if name in {"", value.strategy}]
     if at_run_time:
         hint = invocation.as_called("`./run tasks strategies reset KEY` takes the file's")
         out.print(f"set at run time, over the strategies file ({hint}):")
     for value in at_run_time:
-        out.print(f"  {value}")
+        out.print(one_line(f"  {value}"))
 
 
 @app.command("set")

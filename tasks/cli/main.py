@@ -4,9 +4,7 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 
-import msgspec
 import redis
-import structlog
 import typer
 from rich.text import Text
 
@@ -32,7 +30,7 @@ from tasks.engine.signal_message import SignalMessage
 from tasks.errors import RealtimeStrategiesError, SettingsError
 from tasks.settings import load, mask
 from tasks.telemetry import terminal
-from tasks.telemetry.logs import log_hints
+from tasks.telemetry.logs import configure_command_logs, log_hints
 
 app = command_line.top(
     help="Backtest strategies, look at signals and dead letters, find what is wrong, show the settings.",
@@ -62,7 +60,7 @@ err = command_line.Console(stderr=True)
 @app.command()
 def schema() -> None:
     """Print the signal contract as JSON Schema."""
-    print(msgspec.json.format(msgspec.json.encode(SignalMessage.model_json_schema()), indent=2).decode())
+    command_line.echo_json(SignalMessage.model_json_schema(), indent=2)
 
 
 @config_app.command("show")
@@ -71,7 +69,7 @@ def show_config(*, as_json: AsJson = False) -> None:
     settings = load()
     shown = settings.shown()
     if as_json:
-        print(msgspec.json.encode(shown).decode())
+        command_line.echo_json(shown)
         return
     table = command_line.table("setting", "value", "what it is")
     for name, field in type(settings).model_fields.items():
@@ -96,12 +94,11 @@ def _program() -> None:
 def main(command: Callable[[], object] = _program) -> None:
     """Run the command that the arguments of the process name; one line and exit status 1 for what a person can fix."""
     terminal.accept_any_text()
-    # Standard output is for what was asked for.
-    structlog.configure(logger_factory=structlog.PrintLoggerFactory(sys.stderr))
+    configure_command_logs()
     try:
         command()
     except RealtimeStrategiesError as error:
-        print(f"error: {invocation.as_called(str(error))}", file=sys.stderr)
+        command_line.echo(f"error: {invocation.as_called(str(error))}", err=True)
         raise SystemExit(1) from None
     except KeyboardInterrupt:
         raise SystemExit(130) from None
@@ -110,5 +107,5 @@ def main(command: Callable[[], object] = _program) -> None:
         raise SystemExit(0) from None
     except FAILED as error:
         where = f"Redis at {mask(load().ledger)}: " if isinstance(error, redis.RedisError) else ""
-        print(f"error: {where}{error}", file=sys.stderr)
+        command_line.echo(f"error: {where}{error}", err=True)
         raise SystemExit(1) from None

@@ -71,7 +71,7 @@ def positions(  # noqa: PLR0913 each argument is an option of the command line
     """
     reader = LedgerReader.reach(load())
     if as_digest:
-        typer.echo(reader.positions_digest())
+        command_line.echo(reader.positions_digest())
         return
     chosen = PositionFilter(
         frozenset(map(registry.carried_name, strategy or ())), frozenset().union(*map(spellings, symbol or ()))

@@ -65,7 +65,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
     """
     reader = LedgerReader.reach(load())
     if as_digest:
-        typer.echo(reader.digest())
+        command_line.echo(reader.digest())
         return
     if unknown := set(action or ()) - set(_ACTIONS):
         raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")

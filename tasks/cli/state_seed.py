@@ -6,7 +6,7 @@ from typing import Annotated
 
 import typer
 
-from tasks.cli import backtest, files
+from tasks.cli import backtest, command_line, files
 from tasks.configuration import Configuration, named_strategies
 from tasks.errors import RecordingError, SettingsError
 from tasks.history import input_options
@@ -56,9 +56,9 @@ def seed(  # noqa: PLR0913 each argument is an option of the command line
         typer.confirm(f"overwrite {overwritten:,} records and states for good?", abort=True, err=True)
     done = seeder.seed(content, author or getpass.getuser(), reason, replace=replace)
     for each in done:
-        typer.echo(f"pool {each.pool}: put in {each.states:,} states and {each.records:,} records")
+        command_line.echo(f"pool {each.pool}: put in {each.states:,} states and {each.records:,} records")
     if not done:
-        typer.echo("the ledger holds all of these already")
+        command_line.echo("the ledger holds all of these already")
 
 
 class _WholeFiles(CountingReport):

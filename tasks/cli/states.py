@@ -18,6 +18,7 @@ from tasks.ops.states import StateField, StateFilter, StateReset, StateStore
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.strategy import AnyStrategy
+from tasks.telemetry.terminal import one_line
 
 app = typer.Typer(
     help="Records and states in the ledger: look at them, reset a strategy, start it warm.", no_args_is_help=True
@@ -51,12 +52,12 @@ def show(
     found = StateStore(settings).find(_chosen(pool, venue, symbol, strategy))
     if as_json:
         for each in found:
-            typer.echo(msgspec.json.encode(format_states.facts(each)))
+            command_line.echo_json(format_states.facts(each))
         return
     strategy_of = _strategy_finder(settings)
     rows = sorted((each.name, format_states.row(each, strategy_of(each.name))) for each in found)
     if not rows:
-        typer.echo(f"no such record or state in the namespace {settings.namespace!r}")
+        command_line.echo(f"no such record or state in the namespace {settings.namespace!r}")
         return
     console = command_line.Console()
     for line in format_states.lines(row for _, row in rows):
@@ -116,7 +117,7 @@ def reset(
     named = names[0].symbol if symbol else ""
     for in_pool, of_pool in groupby(names, lambda name: name.pool):
         done = StateReset(in_pool, names[0].what, venue, named, author or getpass.getuser(), reason)
-        typer.echo(f"pool {in_pool}: removed {states.reset(done, list(of_pool)):,}")
+        command_line.echo(f"pool {in_pool}: removed {states.reset(done, list(of_pool)):,}")
 
 
 def _format_names(names: list[StateField]) -> str:
@@ -133,11 +134,12 @@ def history(*, as_json: AsJson = False) -> None:
         of = each.reset
         if as_json:
             told = {"at_ms": each.at_ms, "states": each.states, **msgspec.to_builtins(of)}
-            typer.echo(msgspec.json.encode(told))
+            command_line.echo_json(told)
             continue
         strategy, symbol = of.strategy or "every strategy", of.symbol or "every symbol"
         what = " ".join(word for word in (of.pool, strategy, of.venue, symbol) if word)
         source = f"  from {', '.join(of.files)}" if of.files else ""
-        typer.echo(f"{utc(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip() + source)
+        said = f"{utc(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip() + source
+        command_line.echo(one_line(said))
     if not done and not as_json:
-        typer.echo("no state was ever reset or seeded")
+        command_line.echo("no state was ever reset or seeded")

@@ -123,7 +123,7 @@ def check(name: Name) -> None:
 
 
 def _warn(text: str) -> None:
-    typer.echo(f"warning: {text}", err=True)
+    command_line.echo(f"warning: {text}", err=True)
 
 
 @app.command("report")

@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated
 
-import msgspec
 import typer
 
 from tasks.cli import command_line, format_why
@@ -49,7 +48,7 @@ def why(
     by_default = not paths and settings.ingest_source == "jetstream" and signals_file is None
     found = investigate(settings, Request(identity, tuple(paths or ()), from_stream or by_default, signals_file))
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        command_line.echo_json(found)
     else:
         format_why.show(command_line.Console(), found)
     raise typer.Exit(int(found.verdict not in answer.GOOD))

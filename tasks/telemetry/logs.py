@@ -4,13 +4,14 @@ Every line has its time, level, `event` and `role`; a line from the run of a bat
 and one from within a recorded span its `trace_id` and `span_id`.
 """
 
+import io
 import logging
 import re
 import sys
 from collections.abc import Iterator, MutableMapping
 from contextlib import contextmanager
 from contextvars import ContextVar
-from typing import Any
+from typing import Any, TextIO
 
 import structlog
 from structlog.processors import ExceptionRenderer, JSONRenderer
@@ -18,6 +19,7 @@ from structlog.tracebacks import ExceptionDictTransformer
 
 from tasks.protocol.batches import Batch
 from tasks.settings import Settings
+from tasks.telemetry.terminal import one_line, printable
 
 Event = MutableMapping[str, Any]
 
@@ -63,6 +65,15 @@ def configure_structlog(settings: Settings, role: str) -> None:
     )
 
 
+def configure_command_logs() -> None:
+    """Send structlog's lines to standard error, for a person: standard output is for what a command was asked for."""
+    configured = structlog.get_config()["processors"]
+    structlog.configure(
+        processors=[*configured[:-1], printable_values, configured[-1]],
+        logger_factory=structlog.PrintLoggerFactory(sys.stderr),
+    )
+
+
 def log_hints(settings: Settings) -> None:
     """Log what of the environment was not understood or is not used, a warning each."""
     for hint in settings.hints():
@@ -105,9 +116,25 @@ def configure_logging(settings: Settings, role: str) -> None:
 def _renderers(settings: Settings) -> list[Any]:
     if settings.log_format == "console" or (not settings.log_format and sys.stderr.isatty()):
         return [
-            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=structlog.dev.plain_traceback)
+            printable_values,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), exception_formatter=_printable_traceback),
         ]
     return [ExceptionRenderer(ExceptionDictTransformer(show_locals=False, max_frames=_MAX_FRAMES)), JSONRenderer()]
+
+
+def printable_values(_: Any, __: str, event: Event) -> Event:
+    """Escape in a line for a person what a terminal would obey; JSON escapes it anyway."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            # A traceback that somebody else rendered has lines.
+            event[name] = printable(value) if name in {"exception", "stack"} else one_line(value)
+    return event
+
+
+def _printable_traceback(out: TextIO, error: Any) -> None:
+    traceback = io.StringIO()
+    structlog.dev.plain_traceback(traceback, error)
+    out.write(printable(traceback.getvalue()))
 
 
 class _Role:

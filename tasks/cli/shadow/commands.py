@@ -63,7 +63,7 @@ def show_report(
     if name and not found:
         raise SettingsError(f"{name} has no shadow, and is none that runs")
     if as_json:
-        typer.echo(msgspec.json.encode(found).decode())
+        command_line.echo_json(found)
     else:
         _show(found, run)
 

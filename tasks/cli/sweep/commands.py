@@ -3,7 +3,6 @@
 from pathlib import Path
 from typing import Annotated, NamedTuple
 
-import msgspec
 import typer
 
 from tasks import configuration
@@ -156,7 +155,7 @@ def _write(report: SweepReport, paths: list[Path], outputs: SweepOutputs) -> Non
         size = html_page.write(outputs.html, page_content.of_report(report, paths))
         err.print(f"{outputs.html}: {size / 1e6:.1f} MB, opens without a network", soft_wrap=True)
     if outputs.as_json:
-        print(msgspec.json.encode(report).decode())
+        command_line.echo_json(report)
     else:
         display.show(out, report)
     if report.unfinished:
