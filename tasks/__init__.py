@@ -18,6 +18,7 @@ __all__ = [
     "errors",
     "events",
     "export",
+    "fatal_errors",
     "frames",
     "history",
     "invocation",

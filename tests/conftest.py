@@ -2,6 +2,7 @@
 
 import os
 import signal
+import sys
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -30,9 +31,11 @@ _OPENING = 9_000
 
 @pytest.fixture(autouse=True)
 def fresh_settings() -> Iterator[None]:
-    """Settings are read once a process: what a test made of them is not to be the next one's."""
+    """Settings are read once a process: what a test made of them is not to be the next one's; nor its folders."""
+    path = list(sys.path)
     yield
     load.cache_clear()
+    sys.path[:] = path
 
 
 @pytest.fixture(autouse=True)

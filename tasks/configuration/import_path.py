@@ -1,9 +1,16 @@
-"""The folder from which strategies that do not come with the project are imported."""
+"""Where strategies that do not come with the project are imported from, and what may be imported at all.
+
+Configurations travel through Redis. Who can write there is not to choose among all modules of this machine.
+"""
 
 import os
 import sys
+from contextlib import suppress
+from importlib.machinery import PathFinder
 from pathlib import Path
 
+from tasks.configuration import toml_file
+from tasks.errors import SettingsError
 from tasks.settings import Settings
 
 
@@ -19,3 +26,41 @@ def extend(settings: Settings) -> None:
     They come last: a file of theirs never takes the place of a module of ours, of a library's or of Python's.
     """
     sys.path.extend(path for path in map(str, folders(settings)) if path not in sys.path)
+
+
+def refusal(module: str, settings: Settings) -> str:
+    """Return why a strategy's module may not be imported; nothing if it may.
+
+    It may where it lies in one of `folders`, or where this process's own strategies file or STRATEGIES_MODULES names
+    it or a package around it.
+    """
+    package = module.partition(".")[0]
+    where = list(dict.fromkeys(map(str, folders(settings))))
+    if PathFinder.find_spec(package, where) is not None or _is_named(module, settings):
+        return ""
+    return (
+        f"{package} is in none of the folders for strategies ({', '.join(where)}), and neither {settings.strategies_file}"
+        " nor STRATEGIES_MODULES names it"
+    )
+
+
+def _is_named(module: str, settings: Settings) -> bool:
+    named = {each.strip() for each in settings.strategies_modules.split(",")} | _modules_of_file(
+        settings.strategies_file
+    )
+    parts = module.split(".")
+    return any(".".join(parts[:length]) in named for length in range(1, len(parts) + 1))
+
+
+def _modules_of_file(file: Path) -> set[str]:
+    """Return the modules that a strategies file names; none where it can't be read, which others say."""
+    tables: dict[str, object] = {}
+    with suppress(SettingsError):
+        tables = toml_file.read(file, "strategies file")
+    pools = tables.get("pools")
+    found: set[str] = set()
+    for pool in pools.values() if isinstance(pools, dict) else ():
+        for table in ("strategies", "shadow"):
+            names = pool.get(table) if isinstance(pool, dict) else None
+            found |= {name.partition(":")[0] for name in names if ":" in name} if isinstance(names, dict) else set()
+    return found

@@ -224,6 +224,16 @@ class Configuration(BaseModel):
         return hashlib.sha256(self.canonical()).hexdigest()[:16]
 
     @classmethod
+    def parse_as(cls, version: str, packed: bytes) -> "Configuration":
+        """Read what the ledger keeps under `version`. Raises LedgerError: it is something else, or another one."""
+        found = cls.parse(packed)
+        if found.version != version:
+            raise LedgerError(
+                f"the ledger's configuration {version} was changed: its content is that of {found.version}"
+            )
+        return found
+
+    @classmethod
     def parse(cls, canonical: bytes) -> "Configuration":
         """Read what `canonical` or `stored` gave. Raises LedgerError: it is something else."""
         try:

@@ -24,6 +24,7 @@ from tasks.configuration.model import (
 )
 from tasks.configuration.shadows import misplaced
 from tasks.errors import SettingsError
+from tasks.fatal_errors import is_fatal
 from tasks.paper import PaperTable, fills, resolve
 from tasks.settings import validation
 from tasks.strategy import AnyStrategy, Strategy, has_bars, looks_at
@@ -52,6 +53,10 @@ def create(name: str, params: dict[str, Any]) -> AnyStrategy:
         return strategy_type.create(params)
     except ValidationError as error:
         said = [f"{name}: {_place(fault)}{validation.say(fault)}" for fault in validation.faults(error)]
+    except BaseException as error:  # So may its class.
+        if is_fatal(error):
+            raise
+        raise SettingsError(f"{name}: can't be made: {_said(error)}") from error
     raise SettingsError("\n".join(said))
 
 
@@ -66,11 +71,13 @@ def find(name: str) -> type[AnyStrategy]:
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(_BUILTIN)}, or module:Class"
         raise SettingsError(f"{name}: there is no such strategy; {hint}")
     if name not in _BUILTIN:
-        import_path.extend(settings.load())
+        _extend_path(name, module_name)
     try:
         found = getattr(import_module(module_name), class_name)
-    except Exception as error:  # Importing runs somebody's code: it may raise anything.
-        raise SettingsError(f"{name}: can't be imported: {type(error).__name__}: {error}") from error
+    except BaseException as error:  # Importing runs somebody's code: it may raise anything, SystemExit too.
+        if is_fatal(error):
+            raise
+        raise SettingsError(f"{name}: can't be imported: {_said(error)}") from error
     if not isinstance(found, type) or not issubclass(found, Strategy):
         raise SettingsError(f"{name}: {class_name} is not a Strategy")
     if not isinstance(getattr(found, "name", None), str) or not hasattr(found, "params_type"):
@@ -80,6 +87,19 @@ def find(name: str) -> type[AnyStrategy]:
     except TypeError:
         raise SettingsError(f"{name}: every field of {found.state_type.__name__} needs a default") from None
     return found
+
+
+def _extend_path(name: str, module: str) -> None:
+    """Let `module` be imported. Raises SettingsError: strategies may not come from there."""
+    chosen = settings.load()
+    if refused := import_path.refusal(module, chosen):
+        raise SettingsError(f"{name}: can't be imported: {refused}")
+    import_path.extend(chosen)
+
+
+def _said(error: BaseException) -> str:
+    text = str(error)
+    return f"{type(error).__name__}: {text}" if text else type(error).__name__
 
 
 def build(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
@@ -227,8 +247,10 @@ def _bar_misfits(strategy: AnyStrategy, pool: PoolConfiguration) -> Iterator[str
     except ValueError as error:
         yield str(error)
         return
-    except Exception as error:  # noqa: BLE001 `bars` may be somebody's property: it may raise anything
-        yield f"its bars can't be read: {type(error).__name__}: {error}"
+    except BaseException as error:  # `bars` may be somebody's property: it may raise anything.
+        if is_fatal(error):
+            raise
+        yield f"its bars can't be read: {_said(error)}"
         return
     if has_method and not wanted:
         yield "has an on_bar, but asks for no bars: set `bars`"

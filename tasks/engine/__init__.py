@@ -15,7 +15,6 @@ __all__ = [
     "RunProgress",
     "bar_feed",
     "engine",
-    "fatal_errors",
     "fields",
     "gate_history",
     "memory_ledger",

@@ -14,11 +14,11 @@ import msgspec
 
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import paper_run, strategy_run
-from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.paper_run import PaperAccounts
 from tasks.engine.strategy_run import NO_OUTPUT, StrategyOutput, StrategyRun
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
+from tasks.fatal_errors import IsFatal, is_fatal
 from tasks.protocol import dead_letters, records, shadowed
 from tasks.protocol.counters import Counts
 from tasks.protocol.dead_letters import DeadLetter

@@ -13,11 +13,11 @@ from tasks.bars.spec import parse_all
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.gate import Gate
 from tasks.engine.bar_feed import BarFeed, StoredBars
-from tasks.engine.fatal_errors import IsFatal
 from tasks.engine.gate_history import GateHistory, HeldReason
 from tasks.engine.signal_message import message
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Venue
+from tasks.fatal_errors import IsFatal
 from tasks.frames.symbols import token
 from tasks.strategy import HOOKS, AnyStrategy, Signal, State
 

@@ -101,7 +101,7 @@ class ConfigurationStore:
         if not packed:
             lists = "`./run tasks strategies history` lists them"
             raise LedgerError(f"the ledger holds no configuration {version!r} ({self._keys.configurations}); {lists}")
-        return Configuration.parse(packed)
+        return Configuration.parse_as(version, packed)
 
     def in_force(self) -> ConfigurationInForce:
         """Return what is in force. Raises LedgerError: there is nothing yet."""
@@ -144,7 +144,8 @@ class ConfigurationStore:
         known: dict[str, Configuration] = {}
         for version, packed in stored.items():
             with suppress(LedgerError):
-                known[version.decode(errors="replace")] = Configuration.parse(packed)
+                name = version.decode(errors="replace")
+                known[name] = Configuration.parse_as(name, packed)
         return [
             (change, edits.difference(known[change.previous], known[change.version]))
             if {change.previous, change.version} <= known.keys()

@@ -105,7 +105,8 @@ class LedgerReader:
         if not lines:
             raise LedgerError(f"namespace {self.keys.namespace!r} holds no audit: nothing ran in it")
         stored: Any = self.client.hgetall(self.keys.configurations)
-        return Audit(lines, {version.decode(): Configuration.parse(packed) for version, packed in stored.items()})
+        known = {version.decode(errors="replace"): packed for version, packed in stored.items()}
+        return Audit(lines, {version: Configuration.parse_as(version, packed) for version, packed in known.items()})
 
     def digest(self) -> str:
         """Return the digest of all that was committed.

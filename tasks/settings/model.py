@@ -125,6 +125,10 @@ class Settings(BaseSettings):
         "",
         description="folders to import strategies from, with : between, after the strategies file's; default: the current one",
     )
+    strategies_modules: str = Field(
+        "",
+        description="modules outside of these folders that strategies may be imported from, with , between; those that STRATEGIES_FILE names need not be",
+    )
     http_host: str = Field("127.0.0.1", description="where /healthz, /ready and /metrics listen")
     http_allowed_hosts: Annotated[str, AfterValidator(values.host_names)] = Field(
         "",

@@ -14,8 +14,9 @@ from typing import NamedTuple
 
 import msgspec
 
+from tasks import fatal_errors
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine import BatchRun, RunOptions, fatal_errors
+from tasks.engine import BatchRun, RunOptions
 from tasks.errors import DatasetError
 from tasks.events import AnyEvent
 from tasks.paper import read_accounts

@@ -26,10 +26,10 @@ from billiard.exceptions import SoftTimeLimitExceeded
 from tasks import engine
 from tasks.clients.redis_client import FAILED, UNAVAILABLE
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.strategy_run import NewerStateError
 from tasks.errors import LedgerError, RealtimeStrategiesError
 from tasks.events import AnyEvent
+from tasks.fatal_errors import IsFatal, is_fatal
 from tasks.ledger import BatchStart, Committed, Ledger
 from tasks.protocol.batches import Batch, max_starts
 from tasks.protocol.counters import CounterKey

@@ -32,7 +32,7 @@ class StrategyCache:
             packed = ledger.configuration(version)
             if packed is None:
                 raise LedgerError(f"the ledger has lost the configuration {version} ({ledger.keys.configurations})")
-            configuration = Configuration.parse(packed)
+            configuration = Configuration.parse_as(version, packed)
             self._known[version] = registry.running(configuration)
             ledger.known.remember(configuration)
             if len(self._known) > CONFIGURATIONS_KEPT:

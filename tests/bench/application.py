@@ -13,9 +13,9 @@ import msgspec
 from tasks import configuration, engine
 from tasks.configuration import registry
 from tasks.configuration.bound_strategy import BoundStrategy
-from tasks.engine.fatal_errors import is_fatal
 from tasks.engine.strategy_run import StrategyRun
 from tasks.events import AnyEvent
+from tasks.fatal_errors import is_fatal
 from tasks.frames import parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame
 from tasks.protocol import records

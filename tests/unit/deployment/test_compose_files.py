@@ -30,8 +30,9 @@ FIXED = {
     "HTTP_HOST",
     "METRICS_STRICT_PORT",
     "WORKER_HTTP_PORT",
-    # An image that brings strategies of its own sets it, with the folder in which they are.
+    # An image that brings strategies of its own sets them, with where they are.
     "STRATEGIES_PATH",
+    "STRATEGIES_MODULES",
     # A file that would have to be mounted: a file of one's own beside these sets both.
     "EXPECTED_RETURNS_FILE",
 }

@@ -14,8 +14,8 @@ from tasks.bars.spec import parse_all
 from tasks.configuration import registry
 from tasks.configuration.gate import OPEN
 from tasks.conformance.suite import MOST_STATE_BYTES, SuiteSize, check
-from tasks.engine.fatal_errors import is_fatal
 from tasks.engine.strategy_run import StrategyRun
+from tasks.fatal_errors import is_fatal
 from tasks.history import recordings
 from tests.data import RECORDING
 from tests.support.needs import missing
@@ -37,7 +37,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     for name in ("closes.py", "ema_cross.py", "ema_cross.toml"):
         (tmp_path / name).write_text(block(name))
     (tmp_path / "closes.toml").write_text(FILE)
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("STRATEGIES_PATH", str(tmp_path))
     for name in ("closes", "ema_cross"):
         monkeypatch.delitem(sys.modules, name, raising=False)
     return tmp_path

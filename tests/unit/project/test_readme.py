@@ -47,7 +47,7 @@ def earned() -> list[PaperRow]:
 def test_the_strategy_of_the_readme_runs_from_its_strategies_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     (tmp_path / "mine.py").write_text(block("python", "class Jump"))
     (tmp_path / "mine.toml").write_text(block("toml", "mine:Jump"))
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("STRATEGIES_PATH", str(tmp_path))
     chosen = configuration.read(tmp_path / "mine.toml")
     result = Backtest(chosen).run([line(1, "100"), line(2, "100.05"), line(3, "100.5")])
     assert result.signals == {"jump": 1}

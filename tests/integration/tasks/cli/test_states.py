@@ -12,8 +12,8 @@ from tasks import configuration
 from tasks.cli.main import app
 from tasks.configuration.gate import OPEN
 from tasks.engine import strategy_run
-from tasks.engine.fatal_errors import is_fatal
 from tasks.events import AnyEvent
+from tasks.fatal_errors import is_fatal
 from tasks.ledger import LedgerKeys
 from tasks.protocol import records
 from tasks.settings import load

@@ -23,7 +23,7 @@ def wordless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     file = tmp_path / "mine.toml"
     file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies."wordless:Wordless"]\n')
     monkeypatch.setenv("STRATEGIES_FILE", str(file))
-    monkeypatch.syspath_prepend(tmp_path)
+    monkeypatch.setenv("STRATEGIES_PATH", str(tmp_path))
 
 
 def printed(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:

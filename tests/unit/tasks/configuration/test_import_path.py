@@ -27,3 +27,53 @@ def test_they_come_after_everything_else_and_once(tmp_path: Path, monkeypatch: p
     for _ in range(2):
         import_path.extend(settings)
     assert before == ["/ours", "/pythons", str(tmp_path)]
+
+
+FILE = """
+[pools.trade]
+kinds = ["trade"]
+[pools.trade.strategies.trade_momentum]
+[pools.trade.strategies."acme.momentum:Fast"]
+[pools.trade.shadow."acme_lab:Slow"]
+of = "trade_momentum"
+"""
+
+
+@pytest.mark.parametrize(
+    ("module", "allowed"),
+    [
+        ("mine", True),
+        ("package.mine", True),
+        ("acme.momentum", True),
+        ("acme_lab", True),
+        ("desk", True),
+        ("desk.deep.down", True),
+        ("acme.other", False),
+        ("desktop", False),
+        ("os", False),
+        ("subprocess", False),
+        ("", False),
+    ],
+)
+def test_only_folders_the_strategies_file_and_a_setting_give_modules(
+    module: str, *, allowed: bool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "mine.py").touch()
+    (tmp_path / "package").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "elsewhere" / "s.toml").write_text(FILE)
+    settings = Settings(strategies_file=Path("elsewhere/s.toml"), strategies_modules="desk, other.one")
+    assert (import_path.refusal(module, settings) == "") is allowed
+
+
+@pytest.mark.parametrize("content", [None, "no toml", "pools = 3", "[pools]\nx = 3", "[pools.x]\nstrategies = [1]"])
+def test_a_file_that_is_none_allows_nothing(content: str | None, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.chdir(tmp_path)
+    if content is not None:
+        (tmp_path / "s.toml").write_text(content)
+    refused = import_path.refusal("os", Settings(strategies_file=tmp_path / "s.toml"))
+    assert refused == (
+        f"os is in none of the folders for strategies ({tmp_path}), and neither {tmp_path}/s.toml nor"
+        " STRATEGIES_MODULES names it"
+    )

@@ -4,7 +4,7 @@ import pytest
 
 from tasks.configuration import Configuration, read, registry
 from tasks.configuration.gate import Gate
-from tasks.errors import SettingsError
+from tasks.errors import LedgerError, SettingsError
 
 FILE = """
 [pools.depth]
@@ -85,12 +85,21 @@ def test_what_changes_the_signals_changes_the_version(written, old, new):
 
 def test_what_workers_read_is_the_configuration_but_for_partitions(written):
     configuration = read(written(FILE))
-    copy = Configuration.parse(configuration.canonical())
+    copy = Configuration.parse_as(configuration.version, configuration.canonical())
     assert copy.version == configuration.version
     assert {name: pool.strategies for name, pool in copy.pools.items()} == {
         name: pool.strategies for name, pool in configuration.pools.items()
     }
     assert copy.pools["basket"].symbols == configuration.pools["basket"].symbols
+
+
+def test_content_that_was_changed_under_its_version_is_refused(written):
+    configuration = read(written(FILE))
+    changed = configuration.canonical().replace(b'"history":30', b'"history":31')
+    assert changed != configuration.canonical()
+    found = Configuration.parse(changed).version
+    with pytest.raises(LedgerError, match=f"configuration {configuration.version} was changed: .* that of {found}"):
+        Configuration.parse_as(configuration.version, changed)
 
 
 # What can't be read.

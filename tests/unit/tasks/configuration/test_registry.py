@@ -46,6 +46,13 @@ class NoBeginning(Strategy[Params, Empty]):
     name = "no_beginning"
 
 
+class Unmakeable(ForAll):
+    """Somebody's strategy, which ends the process that makes it."""
+
+    def __init__(self, _: Any) -> None:
+        raise SystemExit(3)
+
+
 HERE = __name__
 SUPPORT = "tests.support.strategies"
 
@@ -88,10 +95,15 @@ def test_a_foreign_strategy_is_found_by_its_import_path():
             {},
             f"xyz: there is no such strategy; known: {', '.join(registry.builtin_names())}, or module:Class",
         ),
-        ("nowhere.at_all:X", {}, "nowhere.at_all:X: can't be imported: ModuleNotFoundError: No module named 'nowhere'"),
-        ("json:Nope", {}, "json:Nope: can't be imported: AttributeError: module 'json' has no attribute 'Nope'"),
-        ("json:loads", {}, "json:loads: loads is not a Strategy"),
-        ("json:JSONDecoder", {}, "json:JSONDecoder: JSONDecoder is not a Strategy"),
+        ("tasks.gone:X", {}, "tasks.gone:X: can't be imported: ModuleNotFoundError: No module named 'tasks.gone'"),
+        (
+            f"{HERE}:Nope",
+            {},
+            f"{HERE}:Nope: can't be imported: AttributeError: module '{HERE}' has no attribute 'Nope'",
+        ),
+        (f"{HERE}:pools", {}, f"{HERE}:pools: pools is not a Strategy"),
+        (f"{HERE}:Configuration", {}, f"{HERE}:Configuration: Configuration is not a Strategy"),
+        (f"{HERE}:Unmakeable", {}, f"{HERE}:Unmakeable: can't be made: SystemExit: 3"),
         (f"{HERE}:Bare", {}, f"{HERE}:Bare: Bare needs a `name` and a base of Strategy[itsParams, itsState]"),
         (
             f"{HERE}:Nameless",
@@ -118,11 +130,31 @@ def test_what_cannot_be_a_strategy_is_refused_with_a_line_for_each_fault(name, p
     assert str(refusal.value) == said
 
 
-def test_a_module_that_fails_on_import_is_a_fault_of_the_settings(tmp_path, monkeypatch):
-    (tmp_path / "broken_strategy.py").write_text("1 / 0\n")
-    monkeypatch.syspath_prepend(str(tmp_path))
-    with pytest.raises(SettingsError, match="broken_strategy:X: can't be imported: ZeroDivisionError"):
+@pytest.mark.parametrize(
+    ("code", "said"),
+    [
+        ("1 / 0", "ZeroDivisionError: division by zero"),
+        ("raise SystemExit(0)", "SystemExit: 0"),
+        ("import sys; sys.exit()", "SystemExit"),
+        ("raise KeyboardInterrupt", "KeyboardInterrupt"),
+        ("raise GeneratorExit('mine')", "GeneratorExit: mine"),
+    ],
+)
+def test_what_a_module_raises_on_import_is_a_fault_of_the_settings(code, said, tmp_path, monkeypatch):
+    (tmp_path / "broken_strategy.py").write_text(f"{code}\n")
+    monkeypatch.setenv("STRATEGIES_PATH", str(tmp_path))
+    with pytest.raises(SettingsError) as refusal:
         registry.create("broken_strategy:X", {})
+    assert str(refusal.value) == f"broken_strategy:X: can't be imported: {said}"
+
+
+@pytest.mark.parametrize("name", ["this:X", "json:Nope", "http.server:HTTPServer", "nowhere.at_all:X"])
+def test_no_module_outside_of_the_folders_is_imported(name, monkeypatch):
+    module = name.partition(":")[0]
+    monkeypatch.delitem(sys.modules, "this", raising=False)
+    with pytest.raises(SettingsError, match=f"{name}: can't be imported: {module.partition('.')[0]} is in none of the"):
+        registry.create(name, {})
+    assert "this" not in sys.modules
 
 
 def test_pools_get_their_strategies_by_name_whatever_order_the_file_has():

@@ -242,7 +242,7 @@ def test_the_source_scan_names_what_a_strategy_must_not_use(line, fault, tmp_pat
     name = f"scanned_{abs(hash(line))}"
     body = f"{line}\nfrom tasks.strategy import *\nclass S(Strategy[Params, State]):\n    name = 's'\n"
     (tmp_path / f"{name}.py").write_text(body.replace("open(", "lambda: open("))
-    monkeypatch.syspath_prepend(str(tmp_path))
+    monkeypatch.setenv("STRATEGIES_PATH", str(tmp_path))
     assert source_lint.faults(registry.find(f"{name}:S")) == ([fault] if fault else [])
 
 

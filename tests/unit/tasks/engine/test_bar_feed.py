@@ -8,9 +8,9 @@ from hypothesis import strategies as st
 from tasks.bars import bars
 from tasks.configuration.gate import OPEN
 from tasks.engine import RunOptions
-from tasks.engine.fatal_errors import is_fatal
 from tasks.engine.strategy_run import StrategyRun
 from tasks.events import Trade
+from tasks.fatal_errors import is_fatal
 from tasks.protocol.strikes import ExcludedEvents
 from tasks.strategy import AnyStrategy, Strategy
 from tests.support.events import book, trade

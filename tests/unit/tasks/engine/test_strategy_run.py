@@ -7,9 +7,9 @@ from hypothesis import strategies as st
 
 from tasks.configuration.gate import OPEN
 from tasks.engine import RunOptions, strategy_run
-from tasks.engine.fatal_errors import IsFatal, is_fatal
 from tasks.engine.gate_history import HOUR_MS
 from tasks.engine.strategy_run import NewerStateError, StrategyRun
+from tasks.fatal_errors import IsFatal, is_fatal
 from tasks.strategy import AnyStrategy
 from tests.support.events import TIME_MS, book, trade
 from tests.support.strategies import (

@@ -11,7 +11,7 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from billiard.pool import soft_timeout_sighandler
 
-from tasks.engine.fatal_errors import is_fatal
+from tasks.fatal_errors import is_fatal
 
 _shutdown_cleanup: Any = vars(billiard.common)["_shutdown_cleanup"]
 
