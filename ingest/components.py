@@ -35,7 +35,7 @@ from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import Page
 from ingest.page.page_state import PageSources, PageState
 from ingest.refused_frames import RefusedFrames
-from ingest.relay import Relay
+from ingest.relay import Relay, SignalStreams
 from ingest.sources.base import Source
 from ingest.sources.core import CoreSource
 from ingest.sources.jetstream import StreamSource
@@ -84,6 +84,7 @@ class Components:
         self.steps = StepRunner(self.connectivity, self.sender.refusals)
         self.frame_handler = self._make_frame_handler(chosen.kinds)
         self.unused_frames = UnusedFrames(settings.feed_quiet_s)
+        self.signal_streams = SignalStreams(settings, self.nats.client)
         self.findings = self._make_findings()
         self.health = Health(
             self.lifecycle, self.connectivity, self.lanes, self.server_probe, self.feed_watch, self.findings
@@ -93,7 +94,7 @@ class Components:
         )
         page_state = self._make_page_state()
         self.page = Page(page_state, self.ledger)
-        self.relay = Relay(settings, self.ledger, self.nats.client, self.counters, page_state.relayed)
+        self.relay = Relay(settings, self.ledger, self.signal_streams, self.counters, page_state.relayed)
         self.registry = self._make_registry()
 
     def _choose_source(self) -> Source:
@@ -178,6 +179,7 @@ class Components:
             lambda: self.unused_frames.findings(time.monotonic()),
             lambda: self.feed_reports.findings(time.monotonic()),
             self.refused.implausible.findings,
+            self.signal_streams.findings,
             logged_elsewhere=(self.lifecycle.findings, self.connectivity.findings, self.memory_guard.findings),
         )
 

@@ -168,6 +168,7 @@ class Service:
         }
         if self._is_first:
             steps["relay"] = (RETRY_S, self.components.relay.run)
+            steps["signal_streams"] = (PROBE_SERVERS_S, self.components.signal_streams.ask)
             steps["paper_probe"] = (PROBE_PAPER_S, self.components.paper_probe.ask)
         loops = {
             name: asyncio.create_task(self.components.steps.every(*step), name=name) for name, step in steps.items()

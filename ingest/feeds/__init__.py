@@ -17,7 +17,6 @@ __all__ = [
     "replay",
     "request_pace",
     "run_feed",
-    "send_window",
     "simulate",
     "simulator",
     "snapshots",

@@ -10,13 +10,13 @@ import secrets
 from contextlib import suppress
 from typing import NamedTuple
 
-import msgspec
 import structlog
 
 from ingest.event_loop import end
 from ingest.feeds.publisher import FeedConnection, Publisher
-from ingest.feeds.send_window import Frame, SendWindow
-from tasks.errors import UNREADABLE, NotStoredError, RealtimeStrategiesError, SettingsError
+from ingest.transport import stream_answers
+from ingest.transport.send_window import Frame, SendWindow
+from tasks.errors import NotStoredError, RealtimeStrategiesError, SettingsError
 from tasks.settings import Settings
 
 log = structlog.get_logger()
@@ -48,23 +48,6 @@ class PublishTimeouts(NamedTuple):
 
 
 TIMEOUTS = PublishTimeouts()
-
-
-#: Codes of errors that come again however often one tries: the frame is too large, the stream is sealed.
-_PERMANENT_ERRORS = frozenset({400})
-
-
-class _Error(msgspec.Struct):
-    code: int = 0
-    description: str = ""
-
-
-class _Answer(msgspec.Struct):
-    seq: int = 0
-    error: _Error | None = None
-
-
-_decode = msgspec.json.Decoder(_Answer).decode
 
 
 class StreamPublisher(Publisher):
@@ -236,16 +219,13 @@ class StreamPublisher(Publisher):
         # Those of a session that is over say nothing any more, and others may write to any subject.
         if not number.isdigit() or not subject.startswith(self._answer):
             return
-        try:
-            answer = _decode(data) if data else None
-        except UNREADABLE:
-            return
+        answer = stream_answers.read(data, headers)
         if answer is None:
-            self._refused("no stream takes it" if headers and b" 503" in headers else "an empty answer")
-        elif answer.error:
-            if answer.error.code in _PERMANENT_ERRORS:
-                self._failure = NotStoredError(f"the stream refuses a frame: {answer.error.description}")
-            self._refused(answer.error.description)
+            return
+        if isinstance(answer, stream_answers.Refused):
+            if answer.is_permanent:
+                self._failure = NotStoredError(f"the stream refuses a frame: {answer.why}")
+            self._refused(answer.why)
         elif self._window.confirm(int(number), answer.seq):
             self._flows, self._heard = True, True
             self._wake.set()

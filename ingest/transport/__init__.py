@@ -1,7 +1,7 @@
-"""Transport: what sources, the relay and feeds share of NATS: the connection, confirming a flush, and subscribing.
+"""Transport: what sources, the relay and feeds share of NATS: the connection, subscribing, and knowing what arrived.
 
 Those three use it, and `components`, which makes the connection. It knows the NATS client of `tasks`, and of ingest
 only `connectivity`.
 """
 
-__all__ = ["connection", "flush", "subscribe"]
+__all__ = ["connection", "flush", "send_window", "stream_answers", "stream_state", "subscribe"]

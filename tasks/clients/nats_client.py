@@ -51,6 +51,9 @@ class NatsClient(Client):
         #: Subjects that this login was found not to be allowed to read, in lower case.
         self.unreadable: set[str] = set()
         self._refused: set[str] | None = None
+        self._on_refused: Callable[[], None] | None = None
+        #: Who waits for the answer to a request, by its subject in lower case; done where this login may not ask.
+        self._asking: dict[str, asyncio.Future[None]] = {}
         #: The number of the subscription that takes the messages of another, by the other's number.
         self._taken_by: dict[int, int] = {}
         #: Who takes the messages of a subscription without a queue, by its number.
@@ -124,23 +127,53 @@ class NatsClient(Client):
         self._pending_data_size = 0
 
     @contextmanager
-    def refusals(self) -> Iterator[set[str]]:
+    def refusals(self, on_refused: Callable[[], None] | None = None) -> Iterator[set[str]]:
         """Gather the subjects, in lower case, that this login is found not to be allowed to publish to meanwhile.
 
-        They are no errors then: who gathers them tells. One at a time may.
+        They are no errors then: who gathers them tells. One at a time may. `on_refused` is called with each one found.
         """
         refused: set[str] = set()
-        self._refused = refused
+        self._refused, self._on_refused = refused, on_refused
         try:
             yield refused
         finally:
-            self._refused = None
+            self._refused, self._on_refused = None, None
+
+    @property
+    def has_jetstream(self) -> bool:
+        """Whether the server said at the connection that it has JetStream."""
+        return bool(self._server_info.get("jetstream"))
+
+    async def ask(self, subject: str, payload: bytes, timeout_s: float) -> bytes | None:
+        """Return the answer to a request; None: this login may not ask. One at a time may ask about a subject.
+
+        Raises nats.errors.Error: nobody listens, or nobody answers in time.
+        """
+        refused = self._asking[subject.lower()] = asyncio.get_running_loop().create_future()
+        asked = asyncio.ensure_future(self.request(subject, payload, timeout=timeout_s))
+        try:
+            await asyncio.wait([refused, asked], return_when=asyncio.FIRST_COMPLETED)
+            return None if refused.done() else (await asked).data
+        finally:
+            del self._asking[subject.lower()]
+            asked.cancel()
+            with suppress(Error, asyncio.CancelledError):
+                await asked
 
     def _note_refusal(self, said: str) -> bool:
         found = _UNWRITABLE.search(said)
-        if found is None or self._refused is None:
+        if found is None:
             return False
-        self._refused.add(_ESCAPED.sub(r"\1", found[1]))
+        subject = _ESCAPED.sub(r"\1", found[1])
+        if asking := self._asking.get(subject):
+            if not asking.done():
+                asking.set_result(None)
+            return True
+        if self._refused is None:
+            return False
+        self._refused.add(subject)
+        if self._on_refused:
+            self._on_refused()
         return True
 
     async def answers(self, within_s: float) -> bool:

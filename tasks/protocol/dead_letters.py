@@ -126,6 +126,11 @@ def signal_too_large(packed: bytes, size_bytes: int, max_bytes: int) -> DeadLett
     return _unpublishable(packed, f"{size_bytes} bytes with its headers, and NATS takes {max_bytes} at most")
 
 
+def signal_refused(packed: bytes, stream: str, why: str) -> DeadLetter:
+    """Return the letter of a signal that a stream of NATS will never take."""
+    return _unpublishable(packed, f"the stream {stream} refuses it: {why}")
+
+
 def no_subject(packed: bytes, subject: str) -> DeadLetter:
     """Return the letter of a signal whose subject NATS does not take; it keeps the first 100 characters of that."""
     return _unpublishable(packed, f"not a NATS subject: {subject[:100]!r}")

@@ -23,6 +23,8 @@ NAMES = (
     "redis_refuses",
     "commits_refused",
     "results_away",
+    "signals_wait",
+    "signals_unkept",
     "lanes_stuck",
     "lanes_slow",
     "no_workers",

@@ -3,7 +3,7 @@
 import asyncio
 import json
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from contextlib import asynccontextmanager, suppress
 from typing import Any
 
@@ -13,7 +13,7 @@ from ingest.counters import Counters
 from ingest.event_loop import end
 from ingest.ledger import IngestLedger
 from ingest.ledger.lease import RENEW_S
-from ingest.relay import GROUP, TRIM_INTERVAL_S, Relay
+from ingest.relay import GROUP, TRIM_INTERVAL_S, Relay, SignalStreams
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connection_options
 from tasks.ledger import LedgerKeys
@@ -48,13 +48,19 @@ class Stage:
     """A relay, its stream, and a consumer of signals."""
 
     def __init__(
-        self, settings: Settings, client: redis.Redis, connection: NatsClient, heard: list[Any], trim_interval_s: float
+        self,
+        settings: Settings,
+        client: redis.Redis,
+        connection: NatsClient,
+        heard: list[Any],
+        timings: Mapping[str, float],
     ) -> None:
         self.redis, self.nats, self.heard = client, connection, heard
         self.keys = LedgerKeys(settings.namespace)
         self.counters = Counters()
         self.ledger = IngestLedger(settings)
-        self.relay = Relay(settings, self.ledger, connection, self.counters, lambda *_: None, trim_interval_s)
+        self.streams = SignalStreams(settings, connection)
+        self.relay = Relay(settings, self.ledger, self.streams, self.counters, lambda *_: None, **timings)
 
     async def add(self, *signals: bytes) -> None:
         for each in signals:
@@ -83,7 +89,7 @@ class Stage:
 
 @asynccontextmanager
 async def stage(
-    settings: Settings, trim_interval_s: float = TRIM_INTERVAL_S, **nats_options: Any
+    settings: Settings, trim_interval_s: float = TRIM_INTERVAL_S, answer_s: float = HANGS_S, **nats_options: Any
 ) -> AsyncIterator[Stage]:
     client = redis.Redis.from_url(settings.ledger, **connection_options())
     connection = NatsClient(settings)
@@ -99,7 +105,8 @@ async def stage(
 
     await connection.subscribe(f"{settings.namespace}.>", cb=hear)
     await connection.flush()
-    on = Stage(settings, client, connection, heard, trim_interval_s)
+    timings = {"trim_interval_s": trim_interval_s, "answer_s": answer_s}
+    on = Stage(settings, client, connection, heard, timings)
     await on.ledger.lease.take()
     leading = asyncio.create_task(lead(on))
     try:

@@ -1,4 +1,4 @@
-"""The frames of a feed that are not known to be in the stream, in order, and which of them to send. Pure.
+"""The frames of a feed, or signals, that are not known to be in the stream, in order, and which of them to send. Pure.
 
 Go-back-N, with a probe: what fails is sent again from the first frame that is not confirmed, and the others follow when
 that one is confirmed. So no frame is stored before an earlier one: on a connection a server takes them in order, and

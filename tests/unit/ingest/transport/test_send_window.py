@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from ingest.feeds.send_window import SendWindow
+from ingest.transport.send_window import SendWindow
 
 
 def numbers(window: SendWindow) -> list[int]:

@@ -2,7 +2,6 @@
 
 import asyncio
 import signal
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -11,9 +10,10 @@ from nats.errors import ConnectionReconnectingError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
-from ingest import relay as relay_module
 from ingest.relay import CONSUMER, GROUP
+from ingest.relay import relay as relay_module
 from ingest.transport.flush import confirming_publishes
+from tasks.ledger import script
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.support.relaying import Stage, packed, running, settings_of_a_relay, stage, until
@@ -203,12 +203,10 @@ async def test_the_stream_is_trimmed_to_what_is_kept_once_it_is_relayed(settings
 
 
 async def test_nothing_goes_of_what_is_not_relayed_yet_however_much_it_is(settings):
-    script = (Path(relay_module.__file__).parents[1] / "tasks" / "ledger" / "scripts" / "trim.lua").read_text()
-
     async with stage(settings) as on:
         await on.create_group()
         await on.add(*(packed(str(number)) for number in range(1_000)))
-        trim = on.redis.register_script(script)
+        trim = on.redis.register_script(script("trim"))
         assert await trim(keys=[on.keys.signals], args=[GROUP, 10]) == 0
         # 400 are relayed, 256 are taken and not acknowledged, the rest nobody has read.
         await on.redis.xreadgroup(GROUP, CONSUMER, {on.keys.signals: ">"}, count=400)

@@ -1,0 +1,84 @@
+"""What JetStream says of streams: which subjects they take, and why one takes nothing at the moment. Pure."""
+
+from collections.abc import Sequence
+from typing import NamedTuple
+
+import msgspec
+
+from tasks.errors import UNREADABLE
+
+#: JetStream's numbers of errors that say that there is none: not for this account, or not enabled at all.
+_NO_JETSTREAM = frozenset({10039, 10076})
+
+
+class StreamState(NamedTuple):
+    """A stream."""
+
+    name: str
+    subjects: Sequence[str]
+    #: Why it takes nothing; empty while it does.
+    trouble: str = ""
+
+
+class _Config(msgspec.Struct):
+    name: str
+    subjects: list[str] | None = None
+    sealed: bool = False
+    discard: str = "old"
+    max_msgs: int = -1
+    max_bytes: int = -1
+
+
+class _Counts(msgspec.Struct):
+    messages: int = 0
+    bytes: int = 0
+
+
+class _Cluster(msgspec.Struct):
+    leader: str = ""
+
+
+class _Stream(msgspec.Struct):
+    config: _Config
+    state: _Counts = msgspec.field(default_factory=_Counts)
+    cluster: _Cluster | None = None
+
+
+class _Error(msgspec.Struct):
+    err_code: int = 0
+    description: str = ""
+
+
+class _List(msgspec.Struct):
+    streams: list[_Stream] | None = None
+    #: Names of those of whose servers none answered.
+    missing: list[str] | None = None
+    error: _Error | None = None
+
+
+_decode = msgspec.json.Decoder(_List).decode
+
+
+def read_list(answer: bytes) -> list[StreamState] | str:
+    """Return the streams of an answer to `STREAM.LIST`, or why there is no telling. No JetStream is no stream."""
+    try:
+        told = _decode(answer)
+    except UNREADABLE as error:
+        return f"its answer can't be read: {error}"
+    if told.error:
+        return [] if told.error.err_code in _NO_JETSTREAM else told.error.description or "an error"
+    if told.missing:
+        return f"no server answers for {', '.join(told.missing)}"
+    return [StreamState(each.config.name, each.config.subjects or (), _trouble(each)) for each in told.streams or ()]
+
+
+def _trouble(stream: _Stream) -> str:
+    config, state = stream.config, stream.state
+    if stream.cluster and not stream.cluster.leader:
+        return "has no leader: too few of its servers run"
+    if config.sealed:
+        return "is sealed"
+    is_full = 0 < config.max_msgs <= state.messages or 0 < config.max_bytes <= state.bytes
+    if config.discard == "new" and is_full:
+        return "is full and refuses what is new (discard new)"
+    return ""
