@@ -3,7 +3,6 @@
 A version is the hash of its content, so whoever knows the content may write it, at any time.
 """
 
-from collections.abc import Callable
 from typing import Any
 
 import redis
@@ -33,7 +32,7 @@ class KnownConfigurations:
             del self._known[next(iter(self._known))]
 
     def restore(self) -> list[str]:
-        """Write back those that the ledger does not hold, or holds illegibly; return their versions.
+        """Write back those that the ledger does not hold, or of which it holds something else; return their versions.
 
         Raises what Redis raises.
         """
@@ -44,19 +43,19 @@ class KnownConfigurations:
         lost = {
             version: self._known[version]
             for version, packed in zip(versions, held, strict=True)
-            if packed != self._known[version] and not is_readable(packed)
+            if packed != self._known[version] and not is_readable(version, packed)
         }
         if lost:
             self._client.hset(self._key, mapping=lost)  # type: ignore[arg-type]  # redis-py's gap
         return list(lost)
 
 
-def is_readable(packed: bytes | None, parse: Callable[[bytes], object] = Configuration.parse) -> bool:
-    """Return whether the ledger holds a configuration that workers can read; None: it holds none."""
+def is_readable(version: str, packed: bytes | None) -> bool:
+    """Return whether what the ledger holds under a version is that configuration; None: it holds nothing."""
     if packed is None:
         return False
     try:
-        parse(packed)
+        Configuration.parse_as(version, packed)
     except LedgerError:
         return False
     return True

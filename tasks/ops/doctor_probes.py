@@ -154,7 +154,7 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
         workers = heartbeats.read(server, keys)
         stored = StoredConfiguration.of(*in_force)
         in_use = [version for version in dict.fromkeys((stored.version, stored.file)) if version]
-        lost = [version for version in in_use if not is_readable(server.hget(keys.configurations, version))]
+        lost = [version for version in in_use if not is_readable(version, server.hget(keys.configurations, version))]
     positions = dict(zip((pool.name for pool in pools), held[len(shards) :], strict=True))
     written_ms = int(newest[0][0].partition(b"-")[0]) if newest else None
     return LedgerFacts(

@@ -94,7 +94,11 @@ def test_an_ingest_that_does_not_know_what_is_lost_waits_for_it(nats_url, redis_
         service.wait_ready()
 
 
-@pytest.mark.parametrize("found", [None, b"nonsense", b"\xff", b"{}"])
+CHANGED = CONFIGURATION.stored().replace(b"0.5", b"0.4")
+assert CONFIGURATION.stored() != CHANGED
+
+
+@pytest.mark.parametrize("found", [None, b"nonsense", b"\xff", b"{}", CHANGED])
 def test_a_worker_writes_back_what_it_knows(client: redis.Redis, keys: LedgerKeys, ledger: Ledger, found):
     version = CONFIGURATION.version
     client.hset(keys.configurations, version, CONFIGURATION.stored())
