@@ -87,7 +87,7 @@ def test_an_install_that_broke_off_is_done_again(checkout):
     left_over.touch()
 
     (checkout.fake / "no-network").unlink()
-    assert checkout.run("test").stdout == "ran -m pytest --numprocesses 3 --dist loadfile\n"
+    assert checkout.run("test").stdout == "ran -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder\n"
     assert len(checkout.installs) == 2
     assert not left_over.exists()
 
@@ -116,7 +116,7 @@ def test_two_at_once_install_one_after_the_other(checkout, other):
     assert second.stderr.readline() == "Another ./run is installing; waiting for it ...\n"
     slow.unlink()
     answers = [process.communicate(timeout=60)[0] for process in (first, second)]
-    assert answers[0] == "ran -m pytest --numprocesses 3 --dist loadfile\n"
+    assert answers[0] == "ran -m pytest --numprocesses 4 --dist loadfile --no-loadscope-reorder\n"
     assert answers[1].startswith("ran -m ")
     assert (first.returncode, second.returncode, len(checkout.installs)) == (0, 0, 1)
 
