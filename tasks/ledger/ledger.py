@@ -150,6 +150,10 @@ class Ledger:
         """Add to a counter."""
         self._client.hincrby(self.keys.counters, counter.field, by)
 
+    def keep_letter(self, letter: bytes) -> None:
+        """Write a dead letter that belongs to no batch, packed."""
+        self._client.xadd(self.keys.deadletters, {"letter": letter}, maxlen=dead_letters.KEEP)
+
     def configuration(self, version: str) -> bytes | None:
         """Return the JSON of a configuration by its content hash."""
         return self._client.hget(self.keys.configurations, version)  # type: ignore[return-value]  # a sync client

@@ -127,8 +127,8 @@ def queues(facts: QueueFacts, pools: Sequence[Pool]) -> Iterator[Finding]:
             says = f"{foreign} of its oldest entries are tasks of others"
             yield Finding("warning", f"queue {pool.name}", says, "keep others out: a Redis of its own, or an ACL")
         if unreadable := facts.unreadable.get(pool.name):
-            says = f"{unreadable} of its oldest entries are no Celery messages: each ends a worker"
-            yield Finding("fault", f"queue {pool.name}", says, "find who writes there; keep them out with an ACL")
+            says = f"{unreadable} of its oldest entries are no Celery messages, which workers refuse"
+            yield Finding("warning", f"queue {pool.name}", says, "find who writes there; keep them out with an ACL")
     if facts.astray:
         says = f"{facts.astray} tasks, to which no worker of ours listens"
         yield Finding("warning", "queue celery", says, "find who sends tasks without a queue")

@@ -20,7 +20,7 @@ from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.dead_letters import DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import records
-from tasks.protocol.dead_letters import DeadLetter
+from tasks.protocol.dead_letters import QUEUE_ENTRY, DeadLetter
 from tasks.protocol.records import Record
 from tasks.protocol.routing import Router
 from tasks.protocol.utc_time import utc_iso_ms
@@ -71,7 +71,7 @@ def prepare(letter: StoredLetter, subjects: str) -> RetryAttempt | RetryResult:
     if about.event is not None:
         subject = encoder.subject(subjects, encoder.stream(about.event))
         return RetryAttempt(letter, subject, encoder.frame(about.event), about.event)
-    if about.reason != "refused":
+    if about.reason != "refused" or about.refusal == QUEUE_ENTRY:
         return RetryResult(letter, "can't", "it holds no frame and no event")
     if about.is_cut:
         return RetryResult(letter, "can't", f"only the first {len(about.raw)} bytes of the frame were kept")

@@ -15,6 +15,7 @@ __all__ = [
     "ingest_status",
     "notice",
     "outcome",
+    "queue_entry",
     "records",
     "routing",
     "shadowed",

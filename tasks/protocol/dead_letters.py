@@ -1,7 +1,8 @@
 """Dead letters: what could not be worked on, with all that is needed to find out why and to try again. Pure.
 
 Each kind has a function here, which words it and cuts what is too long: `refused`, `raised`, `ended_process`,
-`condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large` and `no_subject`.
+`condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large` and `no_subject`. An entry of a
+queue that a worker refused is `refused_entry`.
 """
 
 import re
@@ -19,6 +20,9 @@ from tasks.frames.model import parse_stream
 MAX_KEPT_BYTES = 64 * 1024
 #: About how many dead letters the stream keeps; the oldest go first.
 KEEP = 100_000
+
+#: Why an entry of a queue was refused, in one word; those of frames are in `tasks.frames`.
+QUEUE_ENTRY = "queue_entry"
 
 Reason = Literal["refused", "strategy_error", "condemned", "unpublishable", "unreadable"]
 
@@ -78,6 +82,14 @@ def refused(refusal: str, detail: str, subject: str, raw: bytes) -> DeadLetter:
     (64 KiB).
     """
     return DeadLetter("refused", detail, refusal=refusal, subject=subject, raw=raw[:MAX_KEPT_BYTES])
+
+
+def refused_entry(detail: str, queue: str, raw: bytes) -> DeadLetter:
+    """Return the letter of an entry of a queue that is no task of ours.
+
+    `detail` says why; of `raw` it keeps the first `MAX_KEPT_BYTES`.
+    """
+    return DeadLetter("refused", detail, refusal=QUEUE_ENTRY, pool=queue, raw=raw[:MAX_KEPT_BYTES])
 
 
 def raised(error: BaseException, pool: str, strategy: str, event: AnyEvent | None) -> DeadLetter:

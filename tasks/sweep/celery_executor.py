@@ -162,6 +162,10 @@ class CeleryExecutor:
         block, state, budget_s, _ = sent.job
         request = SliceRequest(block, state, budget_s, len(sent.ids), self._fetch)
         payload = slice_task.pack(request)
+        if len(payload) > slice_task.MAX_PAYLOAD_BYTES:
+            raise DatasetError(
+                f"a slice of {block.strategy} takes {len(payload):,} bytes, which no worker takes: use --local"
+            )
         id_ = slice_task.task_id(payload)
         sent.ids.append(id_)
         sent.unseen += 1

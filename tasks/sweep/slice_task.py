@@ -9,11 +9,14 @@ from typing import Any
 
 import msgspec
 
+from tasks.protocol.queue_entry import MAX_RESEARCH_ENTRY_BYTES
 from tasks.sweep.block import Block
 from tasks.sweep.slice_run import BlockState
 
 #: The control command that asks a worker whether it can run slices.
 CONTROL_COMMAND = "research"
+#: More, with what Celery adds and as base64, workers refuse.
+MAX_PAYLOAD_BYTES = MAX_RESEARCH_ENTRY_BYTES // 4 * 3 - 64 * 1024
 ANSWER_EXPIRES_S = 3_600
 #: Once it was read: copies of the task that are still in the queue find it, as do other sweeps that try the same.
 READ_EXPIRES_S = 10

@@ -8,6 +8,7 @@ __all__ = [
     "batch_timing",
     "consumer",
     "control_commands",
+    "entries",
     "fork_safe_loop",
     "health",
     "refused_by_redis",

@@ -4,18 +4,21 @@ Only a worker's main process makes one, before its pool forks; `celeryconfig` na
 """
 
 import os
+from functools import partial
 from typing import Any
 
 import structlog
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.events.dispatcher import EventDispatcher
-from celery.signals import task_rejected, task_unknown
 from celery.worker import state
 from celery.worker.consumer import Consumer as CeleryConsumer
 
 from tasks.errors import SettingsError
+from tasks.protocol.queue_entry import RefusedEntry
 from tasks.settings import load, mask
-from tasks.worker import control_commands, worker_metrics
+from tasks.worker import control_commands
+from tasks.worker.entries import transport
+from tasks.worker.entries.refused_entries import RefusedEntries
 from tasks.worker.status_server import BEAT_S, WorkerStatusServer
 
 log = structlog.get_logger()
@@ -44,19 +47,15 @@ class WorkerConsumer(CeleryConsumer):
             raise SystemExit(1) from None
         control_commands.install()
         self._health = self._status_server.health
+        self._on_refused = partial(RefusedEntries().add, self._status_server.keep)
         self.app.events.dispatcher_cls = "tasks.worker.consumer:OnceDispatcher"
         #: Whether it was logged that the broker is unavailable.
         self._warned = False
-        for refused in (task_unknown, task_rejected):
-            refused.connect(self._on_foreign)
-
-    def _on_foreign(self, **_: Any) -> None:
-        worker_metrics.count("worker_foreign_tasks")
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        """Called by Celery for a body in none of our encodings."""
-        worker_metrics.count("worker_foreign_tasks")
-        super().on_decode_error(message, exc)
+        """Called by Celery for a message of the remote control whose body can't be read."""
+        self._on_refused(RefusedEntry("", f"remote control: {type(exc).__name__}: {exc}", b""))
+        message.ack()
 
     def register_with_event_loop(self, hub: Any) -> None:
         """Called by Celery at each connection; what is registered here ends with it."""
@@ -116,7 +115,7 @@ class WorkerConsumer(CeleryConsumer):
         return connection
 
     def ensure_connected(self, conn: Any) -> Any:
-        """Connect: retry until it succeeds.
+        """Connect, for what is checked before it is decoded: retry until it succeeds.
 
         Celery's own does not say that it is alive meanwhile, and pauses for up to 30 s.
         """
@@ -130,6 +129,7 @@ class WorkerConsumer(CeleryConsumer):
             level("connection lost, retrying", part="broker", url=mask(load().broker), why=str(error), pause_s=pause_s)
             self._warned = True
 
+        transport.check(conn, self._on_refused)
         conn.ensure_connection(on_error, None, interval_start=1, interval_step=1, interval_max=5, callback=come_round)
         self._warned = self.first_connection_attempt = False
         return conn

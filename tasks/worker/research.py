@@ -6,7 +6,6 @@ from collections.abc import Collection
 from functools import lru_cache, partial
 from typing import Any
 
-import msgspec
 import redis
 import structlog
 from celery.signals import worker_process_init
@@ -15,6 +14,7 @@ from celery.worker.control import Panel
 from tasks.celery import app
 from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.errors import RealtimeStrategiesError
+from tasks.ledger import Ledger
 from tasks.protocol.task_name import RESEARCH_QUEUE, RESEARCH_TASK_NAME
 from tasks.settings import Settings, load
 from tasks.sweep import slice_run, slice_task, variants
@@ -23,7 +23,7 @@ from tasks.sweep.datasets import upload
 from tasks.sweep.datasets.folder import whole_dataset
 from tasks.sweep.slice_run import BlockState, SliceLimits
 from tasks.sweep.slice_task import SliceReply, SliceRequest
-from tasks.worker import worker_metrics
+from tasks.worker.entries.refused_entries import ignored_if_foreign
 from tasks.worker.refused_by_redis import ignored_if_refused
 from tasks.worker.slice_lease import leased
 from tasks.worker.time_limit import bounded
@@ -43,10 +43,14 @@ def _broker() -> redis.Redis:
     return connect(load(), load().broker, **connection_options())
 
 
+def _keep_letter(letter: bytes) -> None:
+    Ledger.connect(load()).keep_letter(letter)
+
+
 @app.task(name=RESEARCH_TASK_NAME)
 def research(payload: bytes) -> dict[str, Any]:
     """Run a slice, once; the result is a summary, also where it is done already: a chord counts on it."""
-    with worker_metrics.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
+    with ignored_if_foreign(payload, _keep_letter):
         request = slice_task.unpack_request(payload)
     prefix, id_ = load().celery_prefix, slice_task.task_id(payload)
     key = slice_task.answer_key(prefix, id_)

@@ -15,6 +15,7 @@ from tasks.settings import Settings
 from tasks.telemetry.build_info import BuildInfo
 from tasks.telemetry.http_server import Address, serve
 from tasks.worker import control_commands, worker_metrics
+from tasks.worker.entries.letter_writer import LetterWriter
 from tasks.worker.fork_safe_loop import ForkSafeLoopThread
 from tasks.worker.health import WorkerHealth
 from tasks.worker.run_guard import ChildrenGuard, fork_guard, write_left_behind
@@ -41,6 +42,7 @@ class WorkerStatusServer:
         self._name = name
         self._leaving, self._ending = asyncio.Event(), asyncio.Event()
         self._thread = ForkSafeLoopThread()
+        self._letters = LetterWriter(settings)
         self._guard = None if solo else ChildrenGuard(settings, self._directory)
         if solo:
             fork_guard(settings, self._directory)
@@ -59,6 +61,10 @@ class WorkerStatusServer:
         """Take the end of a child."""
         if self._guard:
             self._thread.call(partial(self._guard.ended, pid, exit_code))
+
+    def keep(self, letter: bytes) -> None:
+        """Write a dead letter, packed."""
+        self._thread.call(partial(self._letters.write_soon, letter))
 
     def close(self) -> None:
         """End it all, within 10 s."""
@@ -79,6 +85,7 @@ class WorkerStatusServer:
         if self._guard and watching:
             watching.cancel()
             await self._guard.close()
+        await self._letters.close()
         await heartbeat.close()
 
     async def _announce(self, heartbeat: Heartbeat) -> None:

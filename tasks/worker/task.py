@@ -11,7 +11,6 @@ from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
 
-import msgspec
 from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
@@ -24,6 +23,7 @@ from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import load
 from tasks.telemetry import tracing
 from tasks.worker import runner, worker_metrics
+from tasks.worker.entries.refused_entries import ignored_if_foreign
 from tasks.worker.refused_by_redis import ignored_if_refused
 from tasks.worker.run_note import SOLO, RunNote, of_child
 from tasks.worker.run_reporter import RunReporter
@@ -77,7 +77,7 @@ def _noted() -> Iterator[None]:
 
 
 def _unpack(payload: bytes) -> Sequence[Batch[AnyEvent]]:
-    with worker_metrics.counted((msgspec.MsgspecError, TypeError), "worker_foreign_tasks"):
+    with ignored_if_foreign(payload, _ledger().keep_letter):
         carried = batches.unpack(payload)
     tracing.note(lane=" ".join(str(batch.lane) for batch in carried), seq_last=max(batch.to.seq for batch in carried))
     return carried

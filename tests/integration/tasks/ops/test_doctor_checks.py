@@ -106,7 +106,7 @@ def test_a_redis_that_may_evict_is_a_fault_and_looking_changes_nothing(nats_url:
     assert status == 1
     told = faults(findings)
     assert any("maxmemory-policy is allkeys-lru" in fault for fault in told)
-    assert any("queue depth: 1 of its oldest entries are no Celery messages" in fault for fault in told)
+    assert any("1 of its oldest entries are no Celery messages" in finding["says"] for finding in findings)
     assert "ingest: does not answer on NATS" in told
     assert any("'info' command (NOPERM)" in finding["says"] for finding in findings)
     assert any(finding["what"] == "dead letters" and finding["says"].startswith("1, ") for finding in findings)

@@ -1,0 +1,53 @@
+"""Writes dead letters of a worker's main process into the ledger, on the event loop beside it."""
+
+import asyncio
+
+import stamina
+import structlog
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
+
+from tasks.clients.redis_client import FAILED, connect_async, connection_options
+from tasks.ledger import LedgerKeys
+from tasks.protocol import dead_letters
+from tasks.settings import Settings
+
+#: Then a letter is lost, which is logged: what it is about was counted.
+_TRY_S = 10.0
+log = structlog.get_logger()
+
+
+class LetterWriter:
+    """Writes letters one by one, each for so long as Redis may be unavailable."""
+
+    def __init__(self, settings: Settings) -> None:
+        """The connection opens at the first letter."""
+        options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
+        self._client = connect_async(settings, settings.ledger, **options)
+        self._stream = LedgerKeys(settings.namespace).deadletters
+        self._writing: set[asyncio.Task[None]] = set()
+        #: One connection is enough.
+        self._turn = asyncio.Lock()
+
+    def write_soon(self, letter: bytes) -> None:
+        """Begin to write a letter, packed. To be called on the event loop."""
+        writing = asyncio.ensure_future(self._write(letter))
+        self._writing.add(writing)
+        writing.add_done_callback(self._writing.discard)
+
+    async def _write(self, letter: bytes) -> None:
+        try:
+            async with self._turn:
+                await self._append(letter)
+        except FAILED as error:
+            log.warning("a dead letter could not be written", error=str(error))
+
+    async def _append(self, letter: bytes) -> None:
+        async for attempt in stamina.retry_context(on=FAILED, attempts=None, timeout=_TRY_S, wait_max=1.0):
+            with attempt:
+                await self._client.xadd(self._stream, {"letter": letter}, maxlen=dead_letters.KEEP)
+
+    async def close(self) -> None:
+        """Write what is left, and close the connection."""
+        await asyncio.gather(*self._writing)
+        await self._client.aclose()

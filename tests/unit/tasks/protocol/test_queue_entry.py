@@ -1,0 +1,71 @@
+"""Which entries of a queue a worker may take."""
+
+import json
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingest.dispatch.celery_publisher import OutgoingTask, message
+from tasks.protocol.batches import pack_event
+from tasks.protocol.queue_entry import MAX_ENTRY_BYTES, fault
+from tests.fuzz.samples import BATCH
+from tests.support.workers import odd_entries
+from tests.support.workers.odd_entries import envelope
+
+TRACE = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "a=b"}
+SENT: Any = msgspec.structs.replace(BATCH, events=tuple(map(pack_event, BATCH.events)))  # type: ignore[arg-type]
+
+
+def packed(**more: Any) -> bytes:
+    return json.dumps(envelope(**more)).encode()
+
+
+@pytest.mark.parametrize("headers", [{}, TRACE], ids=["plain", "traced"])
+def test_what_ingest_sends_is_taken(headers: dict[str, str]):
+    assert fault("trade", message(OutgoingTask([SENT], "1 batch", headers), "ingest@here")) == ""
+
+
+@pytest.mark.parametrize(("name", "entry"), list(odd_entries.entries()))
+def test_what_is_no_task_of_ours_is_refused_in_one_line(name: str, entry: bytes):
+    for queue in ("trade", "research"):
+        why = fault(queue, entry)
+        assert why, name
+        assert len(why.splitlines()) == 1
+        assert len(why) <= 300
+
+
+def test_each_queue_takes_tasks_of_its_own_kind_only():
+    batch, slice_ = packed(), packed(name="tasks.research")
+    assert (fault("trade", batch), fault("research", slice_)) == ("", "")
+    assert "does not belong into the queue" in fault("research", batch)
+    assert "does not belong into the queue" in fault("trade", slice_)
+
+
+CHORD = {"task": "celery.accumulate", "args": [], "kwargs": {}, "options": {"queue": "research", "task_id": "1"}}
+EMBED = odd_entries.NO_EMBED | {"chord": CHORD}
+
+
+def test_slices_may_be_gathered_by_a_chord_and_batches_may_not():
+    assert fault("research", packed(body=[[b""], {}, EMBED], name="tasks.research", headers={"group": "1"})) == ""
+    assert "has a chord" in fault("trade", packed(body=[[b""], {}, EMBED]))
+    assert fault("research", packed(body=[[[1], [2]], {}, odd_entries.NO_EMBED], name="celery.accumulate")) == ""
+
+
+@pytest.mark.parametrize(
+    "chord",
+    [
+        CHORD | {"task": "tasks.process"},
+        CHORD | {"options": {"queue": "trade", "task_id": "1"}},
+        CHORD | {"options": {"queue": "research", "task_id": "1", "link": [odd_entries.MORE]}},
+        CHORD | {"options": {"queue": "research", "task_id": "1", "serializer": "pickle"}},
+    ],
+    ids=["of another task", "into another queue", "with a callback", "in another content type"],
+)
+def test_a_chord_that_does_more_than_gather_is_refused(chord: dict[str, object]):
+    body = [[b""], {}, odd_entries.NO_EMBED | {"chord": chord}]
+    assert fault("research", packed(body=body, name="tasks.research"))
+
+
+def test_the_size_is_looked_at_before_anything_is_decoded():
+    assert fault("trade", b"[" * (MAX_ENTRY_BYTES + 1)) == f"larger than {MAX_ENTRY_BYTES} bytes: {MAX_ENTRY_BYTES + 1}"
