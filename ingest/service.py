@@ -217,7 +217,7 @@ class Service:
             log.error(
                 "stopped with work left",
                 events=left,
-                unread="not known: NATS is unavailable" if unread is None else unread,
+                unread=self._not_known if unread is None else unread,
                 signals_not_relayed=signals_left,
                 counts_not_written=uncounted,
             )
@@ -225,6 +225,11 @@ class Service:
             totals = self.components.counters.totals
             log.info("stopped", frames=totals.of("frames"), relayed=totals.of("relayed"))
         return int(is_left)
+
+    @property
+    def _not_known(self) -> str:
+        is_up = self.components.connectivity.up["nats"]
+        return f"not known: {'the stream does not answer' if is_up else 'NATS is unavailable'}"
 
     async def _write_last_checkpoint(self) -> bool:
         await end(self._tasks["checkpoint"])

@@ -22,6 +22,8 @@ LIST = "$JS.API.STREAM.LIST"
 ANSWER_S = 2.0
 #: A stream that the answers have left out for so long is gone: a server that shuts down may leave it out before.
 GONE_S = 2.0
+#: After so long, a login that may not ask tries again.
+FORBIDDEN_S = 600.0
 #: One answer may be late.
 SILENCES = 2
 log = structlog.get_logger()
@@ -40,7 +42,8 @@ class SignalStreams:
         self._silence, self._silences = "", 0
         #: Since when the answers leave out a stream that was there.
         self._left_out_s: float | None = None
-        self._may_ask = True
+        #: Until when this login, which may not ask, is not asked for again: each time the server logs it.
+        self._forbidden_until_s, self._connection = 0.0, 0
         #: Streams that took signals and are gone.
         self._gone: tuple[str, ...] = ()
         #: By stream: why it did not take the last signal.
@@ -59,7 +62,9 @@ class SignalStreams:
     async def ask(self) -> None:
         """Ask for the streams. Without an answer those that are known stay so. Never raises what NATS raises."""
         async with self._asking:
-            if self.client.is_connected:
+            if self._is_forbidden():
+                self.known = True
+            elif self.client.is_connected:
                 await self._ask()
 
     async def _ask(self) -> None:
@@ -67,15 +72,18 @@ class SignalStreams:
         try:
             answer = await self.client.ask(LIST, payload, ANSWER_S)
         except NoRespondersError:
-            # A server that starts or shuts down says this too, so it counts only where no stream was known.
-            has_jetstream = self.client.has_jetstream or bool(self._streams)
-            self._take("nobody answers to its requests" if has_jetstream else [])
+            self._take("nobody answers to its requests" if self.client.has_jetstream or self._streams else [])
             return
         except NatsError as error:
             self._take(str(error) or type(error).__name__)
             return
-        self._may_ask = answer is not None
-        self._take(stream_state.read_list(answer) if answer is not None else [])
+        if answer is None:
+            self._forbidden_until_s, self._connection = self._now() + FORBIDDEN_S, self.client.stats["reconnects"]
+            self.known, self._silences = True, 0
+            return
+        found = stream_state.read_list(answer)
+        # A server that starts or shuts down says so too: it counts only where no stream was known.
+        self._take(("it is not enabled" if self._streams else []) if found is None else found)
 
     def _take(self, found: list[StreamState] | str) -> None:
         if isinstance(found, str):
@@ -118,7 +126,7 @@ class SignalStreams:
         yield from self._unkept()
 
     def _unkept(self) -> Iterator[Finding]:
-        if not self._may_ask and self.client.has_jetstream:
+        if self._is_forbidden() and self.client.has_jetstream:
             says = f"this login may not ask which streams keep signals ({LIST}): they are published at most once"
             yield _lossy(
                 "NATS", says, "give it the right (docs/security.md), or ignore this if no stream keeps signals"
@@ -129,6 +137,10 @@ class SignalStreams:
         elif partial := [each.name for each in self._streams if not self._takes_all(each)]:
             says = f"{_named(partial)} takes only some of {self._subjects}: the others are published at most once"
             yield _lossy("signals", says, f"nats stream edit {partial[0]} --subjects, if it should take all")
+
+    def _is_forbidden(self) -> bool:
+        # Another login, or other rights, come with another connection at the latest.
+        return self._now() < self._forbidden_until_s and self.client.stats["reconnects"] == self._connection
 
     def _takes_all(self, stream: StreamState) -> bool:
         return any(covers(own, self._subjects) for own in stream.subjects)

@@ -221,9 +221,11 @@ class StreamSource:
         try:
             while self.left != 0:
                 # NATS may be unavailable: what the stream holds is read when it is back, if that is soon enough.
-                with suppress(Error, SettingsError):
+                with suppress(Error):
                     if end_seq is None:
-                        end_seq = (await self._find_stream()).last_seq
+                        # Whether it takes our subjects is no matter now.
+                        about = await self._nats.client.jetstream().stream_info(self._settings.ingest_stream)
+                        end_seq = about.state.last_seq
                     self.left = await self._left(end_seq)
                 if self.left != 0:
                     await asyncio.sleep(0.02)

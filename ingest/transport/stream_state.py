@@ -59,14 +59,14 @@ class _List(msgspec.Struct):
 _decode = msgspec.json.Decoder(_List).decode
 
 
-def read_list(answer: bytes) -> list[StreamState] | str:
-    """Return the streams of an answer to `STREAM.LIST`, or why there is no telling. No JetStream is no stream."""
+def read_list(answer: bytes) -> list[StreamState] | str | None:
+    """Return the streams of an answer to `STREAM.LIST`, or why there is no telling; None: there is no JetStream."""
     try:
         told = _decode(answer)
     except UNREADABLE as error:
         return f"its answer can't be read: {error}"
     if told.error:
-        return [] if told.error.err_code in _NO_JETSTREAM else told.error.description or "an error"
+        return None if told.error.err_code in _NO_JETSTREAM else told.error.description or "an error"
     if told.missing:
         return f"no server answers for {', '.join(told.missing)}"
     return [StreamState(each.config.name, each.config.subjects or (), _trouble(each)) for each in told.streams or ()]

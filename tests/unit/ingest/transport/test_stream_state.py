@@ -1,0 +1,59 @@
+"""What an answer of JetStream says of streams."""
+
+from typing import Any
+
+import msgspec
+import pytest
+
+from ingest.transport.stream_state import StreamState, read_list
+
+
+def listed(*streams: dict[str, Any], **more: Any) -> bytes:
+    return msgspec.json.encode({"streams": streams, "total": len(streams), **more})
+
+
+def stream(state: dict[str, int] | None = None, cluster: dict[str, str] | None = None, **config: Any) -> dict[str, Any]:
+    told: dict[str, Any] = {"config": {"name": "S", "subjects": ["signals.>"], **config}, "state": state or {}}
+    return told | ({"cluster": cluster} if cluster is not None else {})
+
+
+@pytest.mark.parametrize(
+    ("told", "trouble"),
+    [
+        (stream(), ""),
+        (stream(cluster={"leader": "n1"}), ""),
+        (stream(cluster={"name": "c"}), "has no leader: too few of its servers run"),
+        (stream(sealed=True), "is sealed"),
+        (stream({"messages": 9}, discard="new", max_msgs=10), ""),
+        (stream({"messages": 10}, discard="new", max_msgs=10), "is full and refuses what is new (discard new)"),
+        (stream({"bytes": 10}, discard="new", max_bytes=10), "is full and refuses what is new (discard new)"),
+        (stream({"messages": 10}, discard="old", max_msgs=10), ""),
+    ],
+)
+def test_a_stream_says_why_it_takes_nothing(told: dict[str, Any], trouble: str):
+    assert read_list(listed(told)) == [StreamState("S", ["signals.>"], trouble)]
+
+
+def test_a_stream_without_subjects_takes_none():
+    told = stream()
+    del told["config"]["subjects"]
+    assert read_list(listed(told)) == [StreamState("S", ())]
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (listed(), []),
+        (b'{"streams":null}', []),
+        (b'{"error":{"code":503,"err_code":10039,"description":"not enabled for account"}}', None),
+        (b'{"error":{"code":503,"err_code":10076,"description":"not enabled"}}', None),
+        (b'{"error":{"code":503,"err_code":10008,"description":"temporarily unavailable"}}', "temporarily unavailable"),
+        (listed(missing=["S", "T"]), "no server answers for S, T"),
+    ],
+)
+def test_an_answer_without_streams_says_why(answer: bytes, found: object):
+    assert read_list(answer) == found
+
+
+def test_what_is_no_answer_tells_nothing():
+    assert "can't be read" in str(read_list(b"hello"))
