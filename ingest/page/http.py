@@ -155,7 +155,7 @@ class _EventsHandler(ReadOnlyHandler):
             watchers.remove(cut)
             cut.gone.set()
         self._head()
-        self.server.hold_open(self.request.server_connection)
+        self.hold_open()
         self._watcher.send(RETRY + self._page.state.hello())
         watchers.add(self._watcher, client)
         sending = asyncio.ensure_future(self._send())

@@ -8,6 +8,7 @@ __all__ = [
     "doctor_facts",
     "doctor_probes",
     "flower_queues",
+    "flower_server",
     "flower_shutdown",
     "retry",
     "seed_plan",

@@ -5,13 +5,15 @@ import errno
 import os
 import resource
 import socket
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Any, cast
 
 import structlog
 from tornado.httpserver import HTTPServer
+from tornado.httputil import HTTPMessageDelegate, HTTPServerConnectionDelegate
+from tornado.ioloop import IOLoop
 from tornado.iostream import IOStream
-from tornado.web import Application
 
 from tasks.telemetry.fair_slots import FairSlots, client_of
 from tasks.telemetry.log_throttle import LogThrottle
@@ -24,7 +26,8 @@ MAX_UNREAD_BYTES = 64 * 1024
 MAX_CONNECTIONS = 128
 #: Of the descriptors that this process may have, HTTP takes at most one in so many.
 DESCRIPTOR_SHARE = 4
-#: For the next request to arrive, and for each answer to be taken; event streams have a bound of their own.
+#: For the next request to arrive, and then for its body and until its answer is taken; event streams have a bound of
+#: their own.
 REQUEST_S = 30.0
 ACCEPT_PAUSE_S = 1.0
 #: Connections that are accepted before other work has its turn.
@@ -47,12 +50,20 @@ class BoundedServer(HTTPServer):
     through. A connection is cut that does not send its request, or does not take its answer, within `request_s`.
     """
 
-    def initialize(self, application: Application, connections: int, request_s: float = REQUEST_S) -> None:  # type: ignore[override]  # tornado's takes twelve arguments, which are fixed here
-        """Called by tornado with what the constructor was given."""
+    def initialize(  # type: ignore[override]  # tornado's takes twelve arguments, which are fixed here
+        self,
+        application: HTTPServerConnectionDelegate,
+        connections: int,
+        request_s: float = REQUEST_S,
+        max_body_bytes: int = MAX_BODY_BYTES,
+        **more: Any,
+    ) -> None:
+        """Called by tornado with what the constructor was given; `more` are of tornado's arguments."""
         super().initialize(
             application,
+            **more,
             max_header_size=MAX_HEADER_BYTES,
-            max_body_size=MAX_BODY_BYTES,
+            max_body_size=max_body_bytes,
             chunk_size=MAX_UNREAD_BYTES // 4,
             max_buffer_size=MAX_UNREAD_BYTES,
         )
@@ -63,7 +74,7 @@ class BoundedServer(HTTPServer):
         self._acceptors: list[_Acceptor] = []
 
     def add_sockets(self, sockets: Sequence[socket.socket]) -> None:  # type: ignore[override]
-        """Accept what connects to the listening `sockets`, on the running event loop."""
+        """Accept what connects to the listening `sockets`, on the current event loop."""
         self._acceptors += [_Acceptor(each, self) for each in sockets]
 
     def stop(self) -> None:
@@ -77,19 +88,17 @@ class BoundedServer(HTTPServer):
         if self._slots.full:
             theirs = self._slots.of_busiest()
             self._cut(next((each for each in theirs if each not in self._held_open), theirs[0]))
-        stream = IOStream(connection, max_buffer_size=MAX_UNREAD_BYTES, read_chunk_size=MAX_UNREAD_BYTES // 4)
-        self._slots.add(stream, client_of(str(address[0])))
-        self._renew(stream)
-        self.handle_stream(stream, address)
+        self._handle_connection(connection, address)
 
-    def start_request(self, server_conn: Any, request_conn: Any) -> Any:
+    def handle_stream(self, stream: IOStream, address: Any) -> None:
+        """Called by tornado with a new connection."""
+        self._slots.add(stream, client_of(str(address[0]) if address else ""))
+        super().handle_stream(stream, address)
+
+    def start_request(self, server_conn: Any, request_conn: Any) -> HTTPMessageDelegate:
         """Called by tornado when it waits for the next request of a connection."""
         self._renew(server_conn.stream)
-        return super().start_request(server_conn, request_conn)
-
-    def answering(self, server_conn: Any) -> None:
-        """Note that a request has arrived whole: the time for the answer begins."""
-        self._renew(server_conn.stream)
+        return _Request(super().start_request(server_conn, request_conn), partial(self._renew, server_conn.stream))
 
     def hold_open(self, server_conn: Any) -> None:
         """Leave the connection open for as long as its handler wants; the handler sees to it that it ends."""
@@ -127,12 +136,33 @@ class BoundedServer(HTTPServer):
             deadline.cancel()
 
 
+class _Request(HTTPMessageDelegate):
+    """Passes a request on, and says when its head has arrived: the time for the rest begins."""
+
+    def __init__(self, to: HTTPMessageDelegate, arrived: Callable[[], None]) -> None:
+        self._to, self._arrived = to, arrived
+
+    def headers_received(self, start_line: Any, headers: Any) -> Any:
+        self._arrived()
+        return self._to.headers_received(start_line, headers)
+
+    def data_received(self, chunk: bytes) -> Any:
+        return self._to.data_received(chunk)
+
+    def finish(self) -> None:
+        self._to.finish()
+
+    def on_connection_close(self) -> None:
+        self._to.on_connection_close()
+
+
 class _Acceptor:
     """Accepts the connections of one listening socket. Where descriptors are used up it pauses, in one line of log."""
 
     def __init__(self, listener: socket.socket, server: BoundedServer) -> None:
         self._listener, self._server = listener, server
-        self._loop = asyncio.get_running_loop()
+        # Flower listens before its loop runs.
+        self._loop: asyncio.AbstractEventLoop = cast("Any", IOLoop.current()).asyncio_loop
         self._again: asyncio.TimerHandle | None = None
         self._throttle = LogThrottle(_LOG_INTERVAL_S)
         self._listen()

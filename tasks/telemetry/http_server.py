@@ -66,15 +66,12 @@ class ReadOnlyHandler(RequestHandler):
 
     def prepare(self) -> None:
         """Called by tornado before a method."""
-        self.server.answering(self.request.server_connection)
         if not self.settings["allowed_hosts"].allow(self.request.host):
             self.send_error(HTTPStatus.FORBIDDEN, why="HTTP_ALLOWED_HOSTS does not name this host")
 
-    @property
-    def server(self) -> BoundedServer:
-        """The server that called."""
-        server: BoundedServer = self.settings["server"]
-        return server
+    def hold_open(self) -> None:
+        """Answer for as long as it takes; the handler sees to it that it ends."""
+        self.settings["server"].hold_open(self.request.server_connection)
 
     def set_default_headers(self) -> None:
         """Called by tornado: tell nobody which server in which version this is."""

@@ -30,7 +30,7 @@ class _Open(ReadOnlyHandler):
     """A stream that ends only when the client goes."""
 
     async def get(self) -> None:
-        self.server.hold_open(self.request.server_connection)
+        self.hold_open()
         self.write("open\n")
         await self.flush()
         await self._gone.wait()

@@ -1,0 +1,72 @@
+"""The server that Flower's page listens with; `flowerconfig` calls `install`.
+
+With a login Flower answers 403 to what another site has a browser send. Without one it takes everything: so then this
+server refuses it, and every name that is not ours, by which another site could read the page (DNS rebinding).
+"""
+
+from typing import Any
+from urllib.parse import urlsplit
+
+import flower.app
+from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
+from tornado.routing import Router
+from tornado.web import Application, RequestHandler
+
+from tasks.settings import load
+from tasks.telemetry.allowed_hosts import AllowedHosts
+from tasks.telemetry.bounded_server import BoundedServer, max_connections
+
+#: A task that somebody sends by hand.
+MAX_BODY_BYTES = 64 * 1024
+#: Its page may wait for all workers to answer.
+REQUEST_S = 120.0
+_READING = {"GET", "HEAD", "OPTIONS"}
+
+
+class FlowerServer(BoundedServer):
+    """Flower's server, bounded as all of ours are."""
+
+    def initialize(self, application: Any, **more: Any) -> None:  # type: ignore[override]  # as Flower calls it
+        """Called by tornado with what Flower gives."""
+        names = AllowedHosts(load().http_allowed_hosts.split(","))
+        super().initialize(_Guard(application, names), max_connections(), REQUEST_S, MAX_BODY_BYTES, **more)
+
+
+class _Guard(Router):
+    def __init__(self, application: Application, names: AllowedHosts) -> None:
+        self._application, self._names = application, names
+
+    def find_handler(self, request: HTTPServerRequest, **more: Any) -> HTTPMessageDelegate | None:
+        options = self._application.options  # type: ignore[attr-defined]  # Flower has no types
+        if not (options.basic_auth or options.auth) and (why := refusal(request, self._names)):
+            return self._application.get_handler_delegate(request, _RefusedHandler, {"why": why})
+        return self._application.find_handler(request, **more)
+
+
+def refusal(request: HTTPServerRequest, names: AllowedHosts) -> str:
+    """Return why a request is refused where there is no login; empty: it is not."""
+    if not names.allow(request.host):
+        return "HTTP_ALLOWED_HOSTS does not name this host"
+    if request.method in _READING:
+        return ""
+    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
+    foreign = site != "same-origin" if site else bool(origin) and urlsplit(origin).netloc != request.host
+    return "another site sent this" if foreign else ""
+
+
+class _RefusedHandler(RequestHandler):
+    def initialize(self, why: str) -> None:
+        self._why = why
+
+    def check_xsrf_cookie(self) -> None:
+        pass  # it is refused anyway
+
+    def prepare(self) -> None:
+        self.set_status(403)
+        self.set_header("Content-Type", "text/plain; charset=utf-8")
+        self.finish(f"403 Forbidden: {self._why}\n")
+
+
+def install() -> None:
+    """Have Flower use `FlowerServer`."""
+    flower.app.HTTPServer = FlowerServer
