@@ -25,6 +25,7 @@ from ingest.monitoring.feed_reports import FeedReports
 from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.foreign_keys import ForeignKeys
+from ingest.monitoring.frame_stream import FrameStream
 from ingest.monitoring.health import Health, late_lanes
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.memory_guard import MemoryGuard
@@ -84,6 +85,7 @@ class Components:
         self.steps = StepRunner(self.connectivity, self.sender.refusals)
         self.frame_handler = self._make_frame_handler(chosen.kinds)
         self.unused_frames = UnusedFrames(settings.feed_quiet_s)
+        self.frame_stream = FrameStream(settings, self.nats.client)
         self.signal_streams = SignalStreams(settings, self.nats.client)
         self.findings = self._make_findings()
         self.health = Health(
@@ -179,6 +181,7 @@ class Components:
             lambda: self.unused_frames.findings(time.monotonic()),
             lambda: self.feed_reports.findings(time.monotonic()),
             self.refused.implausible.findings,
+            self.frame_stream.findings,
             self.signal_streams.findings,
             logged_elsewhere=(self.lifecycle.findings, self.connectivity.findings, self.memory_guard.findings),
         )

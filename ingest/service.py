@@ -164,6 +164,7 @@ class Service:
             "nats": (RETRY_S, self.components.nats.watch),
             "breaker": (CHECKPOINT_S, self.components.breaker.poll),
             "server_probe": (PROBE_SERVERS_S, self.components.server_probe.ask),
+            "frame_stream": (PROBE_SERVERS_S, self.components.frame_stream.ask),
             "worker_probe": (PROBE_WORKERS_S, self.components.server_probe.ask_workers),
         }
         if self._is_first:

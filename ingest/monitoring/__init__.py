@@ -11,6 +11,7 @@ __all__ = [
     "feed_watch",
     "findings",
     "foreign_keys",
+    "frame_stream",
     "health",
     "lifecycle",
     "memory_guard",

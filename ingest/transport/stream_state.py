@@ -9,6 +9,7 @@ from tasks.errors import UNREADABLE
 
 #: JetStream's numbers of errors that say that there is none: not for this account, or not enabled at all.
 _NO_JETSTREAM = frozenset({10039, 10076})
+_NO_STREAM = 10059
 
 
 class StreamState(NamedTuple):
@@ -56,7 +57,15 @@ class _List(msgspec.Struct):
     error: _Error | None = None
 
 
+class _Info(msgspec.Struct):
+    config: _Config | None = None
+    state: _Counts = msgspec.field(default_factory=_Counts)
+    cluster: _Cluster | None = None
+    error: _Error | None = None
+
+
 _decode = msgspec.json.Decoder(_List).decode
+_decode_info = msgspec.json.Decoder(_Info).decode
 
 
 def read_list(answer: bytes) -> list[StreamState] | str | None:
@@ -70,6 +79,20 @@ def read_list(answer: bytes) -> list[StreamState] | str | None:
     if told.missing:
         return f"no server answers for {', '.join(told.missing)}"
     return [StreamState(each.config.name, each.config.subjects or (), _trouble(each)) for each in told.streams or ()]
+
+
+def read_info(answer: bytes) -> StreamState | str:
+    """Return the stream of an answer to `STREAM.INFO`, or why there is no telling. One that is gone has that trouble."""
+    try:
+        told = _decode_info(answer)
+    except UNREADABLE as error:
+        return f"its answer can't be read: {error}"
+    if told.error and told.error.err_code == _NO_STREAM:
+        return StreamState("", (), "is gone")
+    if told.error or told.config is None:
+        return told.error.description if told.error else "an answer without a stream"
+    stream = _Stream(told.config, told.state, told.cluster)
+    return StreamState(told.config.name, told.config.subjects or (), _trouble(stream))
 
 
 def _trouble(stream: _Stream) -> str:

@@ -23,6 +23,7 @@ NAMES = (
     "redis_refuses",
     "commits_refused",
     "results_away",
+    "stream_unwell",
     "signals_wait",
     "signals_unkept",
     "lanes_stuck",

@@ -5,7 +5,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from ingest.transport.stream_state import StreamState, read_list
+from ingest.transport.stream_state import StreamState, read_info, read_list
 
 
 def listed(*streams: dict[str, Any], **more: Any) -> bytes:
@@ -57,3 +57,16 @@ def test_an_answer_without_streams_says_why(answer: bytes, found: object):
 
 def test_what_is_no_answer_tells_nothing():
     assert "can't be read" in str(read_list(b"hello"))
+
+
+@pytest.mark.parametrize(
+    ("answer", "found"),
+    [
+        (msgspec.json.encode(stream(sealed=True)), StreamState("S", ["signals.>"], "is sealed")),
+        (b'{"error":{"code":404,"err_code":10059,"description":"stream not found"}}', StreamState("", (), "is gone")),
+        (b'{"error":{"code":503,"err_code":10118,"description":"stream is offline"}}', "stream is offline"),
+        (b"{}", "an answer without a stream"),
+    ],
+)
+def test_the_answer_about_one_stream_says_the_same(answer: bytes, found: object):
+    assert read_info(answer) == found

@@ -1,0 +1,61 @@
+"""Whether the stream that ingest reads takes frames: full, sealed, without a leader or our subjects, it takes none."""
+
+from collections.abc import Iterator
+
+from nats.errors import Error as NatsError
+
+from ingest.sources.stream_setup import covers, wanted_subjects
+from ingest.transport import stream_state
+from ingest.transport.stream_state import StreamState
+from tasks.clients.nats_client import NatsClient
+from tasks.protocol.findings import Finding
+from tasks.settings import Settings
+
+#: How long an answer may take; one may be late.
+ANSWER_S = 2.0
+SILENCES = 2
+
+
+class FrameStream:
+    """The state of INGEST_STREAM; nothing is asked where the source is another one."""
+
+    def __init__(self, settings: Settings, client: NatsClient) -> None:
+        self._client, self._name = client, settings.ingest_stream
+        self._is_read = settings.ingest_source == "jetstream"
+        self._subjects = wanted_subjects(settings)
+        self._state: StreamState | None = None
+        #: Why there was no answer, and how often in succession.
+        self._silence, self._silences = "", 0
+
+    async def ask(self) -> None:
+        """Ask for its state. Never raises what NATS raises."""
+        if not (self._is_read and self._client.is_connected):
+            return
+        try:
+            answer = await self._client.ask(f"$JS.API.STREAM.INFO.{self._name}", b"", ANSWER_S)
+        except NatsError as error:
+            self._take(str(error) or type(error).__name__)
+        else:
+            self._take(stream_state.read_info(answer) if answer is not None else "this login may not ask for it")
+
+    def _take(self, found: StreamState | str) -> None:
+        if isinstance(found, str):
+            self._silence, self._silences = found, self._silences + 1
+        else:
+            self._state, self._silences = found, 0
+
+    def findings(self) -> Iterator[Finding]:
+        """Yield a fault while no frames can be stored."""
+        if trouble := self._trouble():
+            do = f"see `nats stream info {self._name}`; feeds send again what is not stored, and ingest reads on by itself"
+            yield Finding("fault", f"stream {self._name}", f"{trouble}: no frames come in", do, "stream_unwell")
+
+    def _trouble(self) -> str:
+        if self._silences >= SILENCES:
+            return f"JetStream does not tell of it ({self._silence})"
+        if self._state is None:
+            return ""
+        if self._state.trouble:
+            return self._state.trouble
+        missing = [each for each in self._subjects if not any(covers(own, each) for own in self._state.subjects)]
+        return f"does not take {', '.join(missing)} (NATS_SUBJECTS)" if missing else ""
