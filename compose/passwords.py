@@ -1,12 +1,14 @@
-"""Writes the passwords of the Compose stack into a volume, once: `python -m compose.passwords DIRECTORY`.
+"""Writes the passwords of the Compose stack into volumes, once: `python -m compose.passwords DIRECTORY ROLES`.
 
-Each service mounts that volume read-only, so that no password stands in a file of the project, in an environment or in
-a command line. REDIS_PASSWORD, FLOWER_BASIC_AUTH (user:password) and GRAFANA_PASSWORD set them; what is not set is made
-up at random the first time, and stays.
+DIRECTORY keeps all of them; only this program sees it. Below ROLES each role has a folder with its own, which its
+service mounts read-only: so no password stands in a file of the project, in an environment or in a command line, and a
+role that is broken into gives away no other's. REDIS_PASSWORD, FLOWER_BASIC_AUTH (user:password) and GRAFANA_PASSWORD
+set them; what is not set is made up at random the first time, and stays.
 
-    redis           the password                  redis.conf    the same, for the server to include
-    redis_url       for REDIS_URL_FILE            flower        user:password
-    grafana         the password of its admin
+    redis      redis, the password, and redis.conf, for the server to include
+    pipeline   redis_url, for REDIS_URL_FILE: of ingest, workers, and the commands that run there
+    flower     redis_url, of a user that may do what Flower needs; flower, user:password of its page
+    grafana    grafana, the password of its admin
 """
 
 import argparse
@@ -16,25 +18,57 @@ import secrets
 import sys
 from pathlib import Path
 
+#: By role, and by the name that it reads: the name in DIRECTORY.
+ROLES = {
+    "redis": {"redis": "redis", "redis.conf": "redis.conf"},
+    "pipeline": {"redis_url": "redis_url"},
+    "flower": {"redis_url": "flower_redis_url", "flower": "flower"},
+    "grafana": {"grafana": "grafana"},
+}
+#: Those of rs-flower in docs/security.md. Without `client|setinfo`, which clients can do without: a server older than 7.2
+#: would not start.
+FLOWER_RIGHTS = (
+    "resetkeys resetchannels -@all %R~rs:celery:* ~rs:celery:_kombu.binding* ~rs:celery:unacked_mutex "
+    "~rs:celery:*.celery.pidbox ~rs:celery:celeryev.* &rs:celery:/0.celery.pidbox &rs:celery:/0.celeryev/* +ping +time "
+    "+multi +exec +evalsha +script|load +script|exists +get +set +del +exists +brpop +llen +sadd +srem +smembers +zadd "
+    "+zrem +zrange +zrangebyscore +publish +psubscribe +punsubscribe"
+)
+#: As it stands there.
+NAMESPACE = "rs"
 
-def write(directory: Path, redis_password: str, flower_basic_auth: str, grafana_password: str = "") -> None:
-    """Write every file. An empty value is made up, unless it was before. Raises ValueError for an unusable one."""
-    redis_password = redis_password or _held(directory / "redis") or secrets.token_hex(32)
-    flower_basic_auth = flower_basic_auth or _held(directory / "flower") or f"admin:{secrets.token_hex(16)}"
-    grafana_password = grafana_password or _held(directory / "grafana") or secrets.token_hex(16)
-    if not re.fullmatch(r"[\w.~-]+", redis_password, re.ASCII):
+
+def write(directory: Path, roles: Path, given: dict[str, str]) -> None:
+    """Write every file. What is not given, or empty, is made up, unless it was before.
+
+    `given` has values by `redis`, `flower`, `grafana` and `namespace`. Raises ValueError for an unusable one.
+    """
+    redis = given.get("redis") or _held(directory / "redis") or secrets.token_hex(32)
+    flower = given.get("flower") or _held(directory / "flower") or f"admin:{secrets.token_hex(16)}"
+    grafana = given.get("grafana") or _held(directory / "grafana") or secrets.token_hex(16)
+    namespace = given.get("namespace") or NAMESPACE
+    flower_redis = _held(directory / "flower_redis") or secrets.token_hex(32)
+    if not re.fullmatch(r"[\w.~-]+", redis, re.ASCII):
         raise ValueError("REDIS_PASSWORD: letters, digits and . _ ~ - only, because it becomes part of a URL")
-    if not re.fullmatch(r"[^:,\s]+:[^:,\s]+", flower_basic_auth):
+    if not re.fullmatch(r"[^:,\s]+:[^:,\s]+", flower):
         raise ValueError("FLOWER_BASIC_AUTH: user:password, without blanks, commas and further colons")
+    if not re.fullmatch(r"[\w.-]{1,64}", namespace, re.ASCII):
+        raise ValueError("NAMESPACE: letters, digits and . _ - only, because keys begin with it")
+    rights = FLOWER_RIGHTS.replace(f"{NAMESPACE}:", f"{namespace}:")
     files = {
-        "redis": redis_password,
-        "redis.conf": f"requirepass {redis_password}\n",
-        "redis_url": f"redis://:{redis_password}@redis:6379/0",
-        "flower": flower_basic_auth,
-        "grafana": grafana_password,
+        "redis": redis,
+        "redis.conf": f"requirepass {redis}\nuser rs-flower on >{flower_redis} {rights}\n",
+        "redis_url": f"redis://:{redis}@redis:6379/0",
+        "flower": flower,
+        "flower_redis": flower_redis,
+        "flower_redis_url": f"redis://rs-flower:{flower_redis}@redis:6379/0",
+        "grafana": grafana,
     }
     for name, text in files.items():
         _replace(directory / name, text)
+    for role, names in ROLES.items():
+        (roles / role).mkdir(exist_ok=True)
+        for name, source in names.items():
+            _replace(roles / role / name, files[source])
 
 
 def _held(file: Path) -> str:
@@ -49,19 +83,19 @@ def _replace(file: Path, text: str) -> None:
 
 
 def main() -> int:
-    """Write into the directory that the command line names; 1 and one line when a given password can't be used."""
+    """Write into the directories that the command line names; 1 and one line when a given password can't be used."""
     parser = argparse.ArgumentParser(
         prog="passwords", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("directory", type=Path, metavar="DIRECTORY")
-    directory = parser.parse_args().directory
+    parser.add_argument("roles", type=Path, metavar="ROLES")
+    arguments = parser.parse_args()
+    names = {
+        "redis": "REDIS_PASSWORD", "flower": "FLOWER_BASIC_AUTH", "grafana": "GRAFANA_PASSWORD", "namespace": "NAMESPACE",
+    }  # fmt: skip
+    given = {name: os.environ.get(variable, "").strip() for name, variable in names.items()}
     try:
-        write(
-            directory,
-            os.environ.get("REDIS_PASSWORD", "").strip(),
-            os.environ.get("FLOWER_BASIC_AUTH", "").strip(),
-            os.environ.get("GRAFANA_PASSWORD", "").strip(),
-        )
+        write(arguments.directory, arguments.roles, given)
     except (ValueError, OSError) as error:
         sys.stderr.write(f"error: {error}\n")
         return 1

@@ -72,6 +72,22 @@ def test_flower_asks_for_the_password_that_was_made_up(stack: Stack):
     assert answer(port, credentials=credentials) == 200
 
 
+def test_no_role_sees_the_password_of_another(stack: Stack):
+    def seen(service: str) -> set[str]:
+        return set(stack.compose("exec", "-T", service, "ls", "/run/passwords").split())
+
+    assert {service: seen(service) for service in ("redis", "ingest", "worker", "flower")} == {
+        "redis": {"redis", "redis.conf"}, "ingest": {"redis_url"}, "worker": {"redis_url"},
+        "flower": {"redis_url", "flower"},
+    }  # fmt: skip
+    code = "import redis, sys; redis.Redis.from_url(open('/run/passwords/redis_url').read()).{}"
+    for command, refused in (("get('rs:celery:x')", False), ("xadd('rs:signals', {'signal': 'x'})", True)):
+        tried = stack.compose(
+            "exec", "-T", "flower", "python", "-c", code.format(command) + "; print('done')", check=False
+        )
+        assert ("done" in tried) is not refused, command
+
+
 def test_flower_shows_the_batches_in_a_browser_that_knows_the_password(stack: Stack):
     path = shutil.which("chromium") or shutil.which("google-chrome")
     if path is None:

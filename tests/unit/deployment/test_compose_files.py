@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 import yaml
 
+from compose import passwords
 from compose.local.processes import ROOT
 from tasks.settings import SECRETS, Settings
 
@@ -137,6 +138,22 @@ def test_no_secret_stands_in_the_files(name: str):
     for variable, value in SERVICES[name].get("environment", {}).items():
         assert value is None or not re.search(r"PASSWORD|AUTH|SECRET", variable)
         assert "@" not in str(value)
+
+
+def test_each_role_mounts_its_own_passwords_and_no_other():
+    mounted = {
+        name: [each for each in map(str, service.get("volumes", ())) if each.startswith("passwords")]
+        for name, service in SERVICES.items()
+    }
+    stored = {f"passwords-{role}:/run/passwords-of/{role}" for role in passwords.ROLES}
+    assert set(mounted.pop("passwords")) == {"passwords:/run/passwords", *stored}
+    assert {name: volumes for name, volumes in mounted.items() if volumes} == {
+        name: [f"passwords-{role}:/run/passwords:ro"]
+        for name, role in {
+            "redis": "redis", "ingest": "pipeline", "worker": "pipeline", "worker-research": "pipeline",
+            "flower": "flower", "grafana": "grafana",
+        }.items()
+    }  # fmt: skip
 
 
 def test_each_of_the_applications_roles_runs_the_same_image():

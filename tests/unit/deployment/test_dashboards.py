@@ -145,10 +145,11 @@ def test_grafana_finds_the_dashboard_and_lets_nobody_in_without_password(tmp_pat
     home = Path(settings["dashboards"]["default_home_dashboard_path"])
     assert (mounts[provider["options"]["path"]] / home.name).is_file()
     assert settings["auth.anonymous"]["enabled"] == settings["users"]["allow_sign_up"] == "false"
-    passwords.write(tmp_path, "", "")
+    (tmp_path / "roles").mkdir()
+    passwords.write(tmp_path, tmp_path / "roles", {})
     password = re.fullmatch(r"\$__file\{/run/passwords/(\w+)\}", settings["security"]["admin_password"])
     assert password
-    assert len((tmp_path / password[1]).read_text()) == 32
+    assert len((tmp_path / "roles" / "grafana" / password[1]).read_text()) == 32
 
 
 def test_prometheus_scrapes_ingest_and_every_worker_on_their_ports():

@@ -3,63 +3,112 @@ from pathlib import Path
 import pytest
 
 from compose import passwords
+from tests.support.servers.guarded_servers import RIGHTS
+
+NONE: dict[str, str] = {}
+
+
+@pytest.fixture
+def roles(tmp_path: Path) -> Path:
+    return folder(tmp_path / "roles")
+
+
+@pytest.fixture
+def kept(tmp_path: Path) -> Path:
+    return folder(tmp_path / "kept")
+
+
+def folder(path: Path) -> Path:
+    path.mkdir()
+    return path
 
 
 def held(directory: Path) -> dict[str, str]:
-    return {file.name: file.read_text() for file in directory.iterdir()}
+    return {file.relative_to(directory).as_posix(): file.read_text() for file in directory.rglob("*") if file.is_file()}
 
 
-def test_what_is_not_given_is_made_up_once_and_stays(tmp_path: Path):
-    passwords.write(tmp_path, "", "")
-    first = held(tmp_path)
-    passwords.write(tmp_path, "", "")
-    assert held(tmp_path) == first
-    assert len(first["redis"]) == 64
-    assert first["flower"].startswith("admin:")
+def test_what_is_not_given_is_made_up_once_and_stays(kept: Path, roles: Path):
+    passwords.write(kept, roles, NONE)
+    first = held(kept), held(roles)
+    passwords.write(kept, roles, NONE)
+    assert (held(kept), held(roles)) == first
+    assert len(first[0]["redis"]) == 64
+    assert first[0]["flower"].startswith("admin:")
 
 
-def test_two_stacks_have_different_passwords(tmp_path: Path):
-    for name in ("one", "two"):
-        (tmp_path / name).mkdir()
-        passwords.write(tmp_path / name, "", "")
-    one, two = held(tmp_path / "one"), held(tmp_path / "two")
-    assert not set(one.values()) & set(two.values())
+def test_two_stacks_have_different_passwords(kept: Path, roles: Path, tmp_path: Path):
+    passwords.write(kept, roles, NONE)
+    other = folder(tmp_path / "other")
+    passwords.write(other, roles, NONE)
+    assert not set(held(kept).values()) & set(held(other).values())
 
 
-def test_a_given_password_replaces_the_one_that_was_made_up(tmp_path: Path):
-    passwords.write(tmp_path, "", "")
-    passwords.write(tmp_path, "given", "me:too", "mine")
-    assert held(tmp_path) == {
-        "redis": "given",
-        "redis.conf": "requirepass given\n",
-        "redis_url": "redis://:given@redis:6379/0",
-        "flower": "me:too",
-        "grafana": "mine",
+def test_a_given_password_replaces_the_one_that_was_made_up(kept: Path, roles: Path):
+    passwords.write(kept, roles, NONE)
+    passwords.write(kept, roles, {"redis": "given", "flower": "me:too", "grafana": "mine"})
+    of_flower = held(kept)["flower_redis"]
+    assert held(roles) == {
+        "redis/redis": "given",
+        "redis/redis.conf": f"requirepass given\nuser rs-flower on >{of_flower} {passwords.FLOWER_RIGHTS}\n",
+        "pipeline/redis_url": "redis://:given@redis:6379/0",
+        "flower/redis_url": f"redis://rs-flower:{of_flower}@redis:6379/0",
+        "flower/flower": "me:too",
+        "grafana/grafana": "mine",
     }
 
 
+def test_those_of_the_release_before_stay_and_each_role_gets_its_own(kept: Path, roles: Path):
+    before = {"redis": "r", "redis_url": "redis://:r@redis:6379/0", "flower": "f:f", "grafana": "g"}
+    for name, text in before.items():
+        (kept / name).write_text(text)
+    passwords.write(kept, roles, NONE)
+    assert held(kept).items() >= before.items()
+    assert held(roles)["pipeline/redis_url"] == before["redis_url"]
+
+
+def test_no_role_learns_the_password_of_another(kept: Path, roles: Path):
+    passwords.write(kept, roles, {"redis": "of-redis", "flower": "me:of-flower", "grafana": "of-grafana"})
+    told = {
+        role: {secret for secret in ("of-redis", "of-flower", "of-grafana") if secret in str(held(roles / role))}
+        for role in passwords.ROLES
+    }
+    assert told == {"redis": {"of-redis"}, "pipeline": {"of-redis"}, "flower": {"of-flower"}, "grafana": {"of-grafana"}}
+
+
+def test_flower_may_do_in_redis_what_the_docs_name():
+    assert passwords.FLOWER_RIGHTS.split() == [each for each in RIGHTS["flower"] if each != "+client|setinfo"]
+
+
+def test_flower_may_do_it_in_the_namespace_of_the_stack(kept: Path, roles: Path):
+    passwords.write(kept, roles, {"namespace": "mine"})
+    assert {each.partition(":")[0] for each in held(roles)["redis/redis.conf"].split() if ":" in each} == {
+        "%R~mine", "~mine", "&mine",
+    }  # fmt: skip
+
+
 @pytest.mark.parametrize(
-    ("redis_password", "flower_basic_auth", "names"),
+    ("given", "names"),
     [
-        ("a@b", "", "REDIS_PASSWORD"),
-        ("a b", "", "REDIS_PASSWORD"),
-        ("a\n", "", "REDIS_PASSWORD"),
-        ("", "nobody", "FLOWER_BASIC_AUTH"),
-        ("", "me:", "FLOWER_BASIC_AUTH"),
-        ("", "me:too,him:too", "FLOWER_BASIC_AUTH"),
+        ({"redis": "a@b"}, "REDIS_PASSWORD"),
+        ({"redis": "a b"}, "REDIS_PASSWORD"),
+        ({"redis": "a\n"}, "REDIS_PASSWORD"),
+        ({"flower": "nobody"}, "FLOWER_BASIC_AUTH"),
+        ({"flower": "me:"}, "FLOWER_BASIC_AUTH"),
+        ({"flower": "me:too,him:too"}, "FLOWER_BASIC_AUTH"),
+        ({"namespace": "a *"}, "NAMESPACE"),
     ],
 )
 def test_an_unusable_password_is_refused_by_name_and_writes_nothing(
-    tmp_path: Path, redis_password: str, flower_basic_auth: str, names: str
+    kept: Path, roles: Path, given: dict[str, str], names: str
 ):
     with pytest.raises(ValueError, match=names):
-        passwords.write(tmp_path, redis_password, flower_basic_auth)
-    assert held(tmp_path) == {}
+        passwords.write(kept, roles, given)
+    assert held(kept) == held(roles) == {}
 
 
-def test_the_program_tells_a_fault_in_one_line(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys):
+def test_the_program_tells_a_fault_in_one_line(kept: Path, roles: Path, monkeypatch: pytest.MonkeyPatch, capsys):
     monkeypatch.setenv("FLOWER_BASIC_AUTH", "nobody")
-    monkeypatch.setattr("sys.argv", ["passwords", str(tmp_path)])
+    monkeypatch.setattr("sys.argv", ["passwords", str(kept), str(roles)])
     assert passwords.main() == 1
     assert capsys.readouterr().err.splitlines() == [
         "error: FLOWER_BASIC_AUTH: user:password, without blanks, commas and further colons"

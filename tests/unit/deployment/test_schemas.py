@@ -21,6 +21,7 @@ def check(schema: str, *files: str) -> subprocess.CompletedProcess[str]:
     ("schema", "files"),
     [
         ("vendor.github-workflows", [".github/workflows/ci.yml"]),
+        ("vendor.dependabot", [".github/dependabot.yml"]),
         ("vendor.compose-spec", ["compose.yaml", "compose/stack.yaml"]),
     ],
 )

@@ -71,6 +71,7 @@ def test_help_and_usage_errors_name_the_command_as_it_was_typed(arguments, run, 
     "module",
     [
         "compose.passwords",
+        "tests.pin_images",
         "tests.write_help",
         "tests.draw_packages",
         "tests.data.make_recording",
