@@ -33,7 +33,7 @@ class RefusedEntry(NamedTuple):
     raw: bytes
 
 
-class _Headers(msgspec.Struct, forbid_unknown_fields=True):
+class _Headers(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     """Celery's headers. Of those that change what a worker does only the value that changes nothing is taken."""
 
     task: _Text
@@ -130,18 +130,24 @@ _body = msgspec.msgpack.Decoder(_Body).decode
 _gather_body = msgspec.msgpack.Decoder(_GatherBody).decode
 
 
-def fault(queue: str, raw: bytes) -> str:
-    """Return in one line why an entry of a queue is refused; empty: a worker may take it."""
+def admitted(queue: str, raw: bytes) -> bytes | RefusedEntry:
+    """Return an entry of a queue as a worker may take it, or why it may not, in one line.
+
+    What is taken is written again, without what was not looked at: Celery's reader of JSON takes other things than ours.
+    """
     limit = MAX_RESEARCH_ENTRY_BYTES if queue == RESEARCH_QUEUE else MAX_ENTRY_BYTES
     if len(raw) > limit:
-        return f"larger than {limit} bytes: {len(raw)}"
+        return RefusedEntry(queue, f"larger than {limit} bytes: {len(raw)}", raw)
     try:
-        return _fault_of(queue, _envelope(raw))
+        envelope = _envelope(raw)
+        why = _fault(queue, envelope)
     except _ERRORS as error:
-        return f"not a message of ours: {type(error).__name__}: {error}".replace("\n", " ")[:300]
+        # It may quote any character that splits lines.
+        why = " ".join(f"not a message of ours: {type(error).__name__}: {error}".split())[:300]
+    return RefusedEntry(queue, why, raw) if why else msgspec.json.encode(envelope)
 
 
-def _fault_of(queue: str, envelope: _Envelope) -> str:
+def _fault(queue: str, envelope: _Envelope) -> str:
     """Return why a message is refused. Raises one of `_ERRORS`: for what the error says."""
     task = envelope.headers.task
     if task not in _TASKS.get(queue, {TASK_NAME}):

@@ -2,9 +2,11 @@
 
 import os
 import signal
+import time
 import traceback
 from collections.abc import Sequence
 from contextlib import suppress
+from ctypes import c_double
 from functools import partial
 from multiprocessing import get_context, parent_process
 from multiprocessing.connection import Connection, wait
@@ -19,6 +21,11 @@ from tasks.sweep.sweep_run import SliceAnswer, SliceJob
 
 #: A slice that takes so much longer than it may is stuck where no exception gets: its process is ended.
 _STUCK_TIMES = 3
+#: A strategy can disarm the timer that does so: after so much longer its process is ended from here.
+_GRACE_S = 2.0
+
+
+_NO_END = "it did not come to an end"
 
 
 class _SliceResult(NamedTuple):
@@ -53,6 +60,8 @@ class LocalExecutor:
 
     def answers(self, wait_s: float) -> list[SliceAnswer]:
         """Return the answers to slices since the last call. Raises what a slice raised."""
+        for each in self._processes:
+            each.end_if_stuck()
         busy = {each.connection: each for each in self._processes if each.running is not None}
         ready = wait(list(busy), wait_s) if busy else []
         return [self._answer(busy[each]) for each in ready if isinstance(each, Connection)]
@@ -85,18 +94,36 @@ class _SliceProcess:
         context = get_context("forkserver")
         context.set_forkserver_preload([__name__])
         self.connection, theirs = context.Pipe()
-        self._process = context.Process(target=_serve, args=(theirs, directory, hang_s), daemon=True)
+        #: When it was last seen to make progress, in monotonic seconds.
+        self._alive_s = context.RawValue("d", 0.0)
+        self._hang_s, self._is_stuck = hang_s, False
+        arguments = theirs, directory, hang_s, self._alive_s
+        self._process = context.Process(target=_serve, args=arguments, daemon=True)
         self._process.start()
         theirs.close()
         self.running: SliceJob | None = None
 
     def send(self, job: SliceJob) -> None:
         self.running = job
+        self._alive_s.value = time.monotonic()
         with suppress(OSError):  # It ended: its answer will say so.
             self.connection.send(job)
 
+    def end_if_stuck(self) -> None:
+        """End the process if its slice takes much longer than it may, and its own timer did not."""
+        if self.running is None:
+            return
+        silent_s = time.monotonic() - self._alive_s.value
+        if silent_s > _stuck_s(self._hang_s, self.running.budget_s) + _GRACE_S:
+            self._is_stuck = True
+            self._process.kill()
+
     def end(self) -> str:
         """End the process; return how it ended."""
+        if self._is_stuck:
+            self._process.join()
+            self.connection.close()
+            return _NO_END
         self._process.terminate()
         self._process.join()
         self.connection.close()
@@ -108,11 +135,21 @@ def _ending(code: int | None) -> str:
     if code == NO_MEMORY_STATUS:
         return "it used all memory"
     if code == -signal.SIGALRM:
-        return "it did not come to an end"
+        return _NO_END
     return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
-def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, hang_s: float) -> None:
+def _be_alive(stuck_s: float, alive_s: c_double) -> None:
+    # By default this signal ends the process, wherever it is.
+    signal.setitimer(signal.ITIMER_REAL, stuck_s)
+    alive_s.value = time.monotonic()
+
+
+def _stuck_s(hang_s: float, budget_s: float) -> float:
+    return _STUCK_TIMES * hang_s + budget_s
+
+
+def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, hang_s: float, alive_s: c_double) -> None:
     """Run slices until the first process is gone; Ctrl-C is its business."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     while True:
@@ -120,9 +157,7 @@ def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, ha
             job = connection.recv()
         except (EOFError, OSError):
             return
-        stuck_s = _STUCK_TIMES * hang_s + job.budget_s
-        # By default this signal ends the process, wherever it is.
-        alive = partial(signal.setitimer, signal.ITIMER_REAL, stuck_s)
+        alive = partial(_be_alive, _stuck_s(hang_s, job.budget_s), alive_s)
         limits = SliceLimits(job.budget_s, hang_s, alive=alive, is_unwanted=_is_orphan, look_s=1.0)
         alive()
         try:

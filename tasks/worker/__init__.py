@@ -27,5 +27,6 @@ __all__ = [
     "strategy_errors",
     "task",
     "time_limit",
+    "without_result",
     "worker_metrics",
 ]

@@ -5,11 +5,11 @@ from contextlib import contextmanager
 
 import redis
 import structlog
-from celery.exceptions import Ignore
 
 from tasks.clients.redis_client import reason
 from tasks.errors import LedgerError
 from tasks.telemetry.log_throttle import LogThrottle
+from tasks.worker.without_result import without_result
 
 log = structlog.get_logger()
 
@@ -40,4 +40,4 @@ def ignored_if_refused() -> Iterator[None]:
         yield
     except (redis.ResponseError, LedgerError) as error:
         _refusals.record(error)
-        raise Ignore from None
+        raise without_result() from None

@@ -25,6 +25,7 @@ from tasks.sweep.slice_run import BlockState, SliceLimits
 from tasks.sweep.slice_task import SliceReply, SliceRequest
 from tasks.worker.entries.refused_entries import ignored_if_foreign
 from tasks.worker.refused_by_redis import ignored_if_refused
+from tasks.worker.run_note import noted, of_process
 from tasks.worker.slice_lease import leased
 from tasks.worker.time_limit import bounded
 
@@ -82,13 +83,21 @@ def _reply(request: SliceRequest) -> SliceReply:
 def _run(request: SliceRequest, settings: Settings) -> BlockState:
     """Run the slice. Raises what reading does; what is stuck or takes all memory ends this process."""
     stuck_s = STUCK_TIMES * settings.run_limit_s + request.budget_s
+    note = of_process()
+
+    def alive() -> None:
+        signal.setitimer(signal.ITIMER_REAL, stuck_s)
+        if note:
+            # A strategy can disarm the timer: then the worker's main process, or its guard, ends this one.
+            note.begin(stuck_s)
+
     limits = SliceLimits(
         request.budget_s,
         settings.run_limit_s,
-        alive=lambda: signal.setitimer(signal.ITIMER_REAL, stuck_s),
+        alive=alive,
         is_unwanted=partial(live_batches_wait, _broker(), _live_queues()),
     )
-    with bounded(stuck_s):
+    with noted(stuck_s), bounded(stuck_s):
         return slice_run.run(request.block, request.state, settings.research_path, limits)
 
 

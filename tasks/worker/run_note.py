@@ -4,8 +4,11 @@ A few stores into mapped memory, no system call: the watcher of the process maps
 """
 
 import mmap
+import os
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -16,14 +19,15 @@ from tasks.engine import RunProgress
 from tasks.events import AnyEvent
 from tasks.protocol.batches import Batch
 from tasks.protocol.strikes import RunningBatch
+from tasks.worker import worker_metrics
 
 #: The note of a solo worker's only process, and how the names of others begin.
 SOLO, CHILD = "solo", "run-"
 _SIZE_BYTES = 16_384
 #: Number of the task, 0 for none; bytes of the header; position of the event; number of the strategy, 0 for none; for
-#: how long it was seen at it, in milliseconds.
-_WORDS = struct.Struct("=5Q")
-_TASK, _HEADER, _PLACE, _SEEN = 0, 1, 2, 4
+#: how long it was seen at it, in milliseconds; how long the task may take, in milliseconds, 0 for the limit of a run.
+_WORDS = struct.Struct("=6Q")
+_TASK, _HEADER, _PLACE, _SEEN, _LIMIT = 0, 1, 2, 4, 5
 _SEEN_AT = 8 * _SEEN
 
 
@@ -36,6 +40,8 @@ class RunPosition(NamedTuple):
     seq: int
     #: The strategy whose code runs; empty: none.
     strategy: str
+    #: How long the task may take; 0: as long as any run.
+    limit_s: float = 0.0
 
 
 def of_child(directory: Path, pid: int) -> Path:
@@ -54,9 +60,10 @@ class RunNote:
         self._words = memoryview(self._bytes)[: _WORDS.size].cast("Q")
         self._tasks = 0
 
-    def begin(self) -> None:
-        """Note that a task begins."""
+    def begin(self, limit_s: float = 0.0) -> None:
+        """Note that a task begins, or begins again to be measured; `limit_s` is how long it may take, if not a run."""
         self._tasks += 1
+        self._words[_LIMIT] = round(limit_s * 1_000)
         self._words[_TASK] = self._tasks
 
     def end(self) -> None:
@@ -75,16 +82,39 @@ class RunNote:
         return self._words[_PLACE:_SEEN]
 
 
+@lru_cache(maxsize=1)
+def of_process() -> RunNote | None:
+    """Return the note of this process; None: it is no worker's, and nobody watches it."""
+    directory = worker_metrics.directory()
+    if directory is None:
+        return None
+    return RunNote(of_child(directory, os.getpid()) if worker_metrics.is_child() else directory / SOLO)
+
+
+@contextmanager
+def noted(limit_s: float = 0.0) -> Iterator[None]:
+    """Note that this process runs a task, for as long as the block lasts; `limit_s` is as for `RunNote.begin`."""
+    note = of_process()
+    if note is None:
+        yield
+        return
+    note.begin(limit_s)
+    try:
+        yield
+    finally:
+        note.end()
+
+
 def read(file: Path) -> RunPosition:
     """Return where the process of this file is, or was when it ended.
 
     Raises OSError, or msgspec's errors in mid-write.
     """
     packed = file.read_bytes().ljust(_WORDS.size, b"\0")
-    task, header, seq, number, _ = _WORDS.unpack_from(packed)
+    task, header, seq, number, _, limit_ms = _WORDS.unpack_from(packed)
     batch = msgspec.json.decode(packed[_WORDS.size : _WORDS.size + header], type=RunningBatch) if header else None
     named = batch.strategies if batch else ()
-    return RunPosition(task, batch, seq, named[number - 1] if 0 < number <= len(named) else "")
+    return RunPosition(task, batch, seq, named[number - 1] if 0 < number <= len(named) else "", limit_ms / 1_000)
 
 
 def write_seen(file: Path, seen_s: float) -> None:

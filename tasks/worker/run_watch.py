@@ -74,6 +74,9 @@ class WatchedProcess(msgspec.Struct):
         position = self.position
         if position.batch is None or not position.strategy or exit_code == NO_MEMORY_STATUS:
             return None
+        if exit_code == -signal.SIGALRM and not self.killed and 2 * self.task_s(self.looked_s) <= limit_s:
+            # Not the alarm of its limit: the strategy, or a library of it, sets alarms of its own.
+            return Strike(position.batch, position.strategy, position.seq, 1, "was ended by an alarm of its own")
         timed_out = self.killed or exit_code == -signal.SIGALRM
         if timed_out or (exit_code is None and 2 * self.call_s > limit_s):
             # Many short calls that took too long together are no single one's fault: the batch is halved.
@@ -146,7 +149,8 @@ class RunWatch:
 
     def _observe(self, pid: int, file: Path) -> WatchedProcess:
         watched = self._take(pid, file)
-        if watched.task_s(watched.looked_s) > self._limit_s + GRACE_S and not watched.killed:
+        limit_s = watched.position.limit_s or self._limit_s
+        if watched.task_s(watched.looked_s) > limit_s + GRACE_S and not watched.killed:
             watched.killed = True
             with suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)

@@ -4,14 +4,12 @@ Each concern is a context manager or a function of its own: the time limit, the 
 Redis's refusals, metrics and the trace.
 """
 
-import os
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from time import perf_counter
 
-from celery.exceptions import Ignore
 from structlog.contextvars import bound_contextvars
 
 from tasks.celery import app
@@ -25,10 +23,11 @@ from tasks.telemetry import tracing
 from tasks.worker import runner, worker_metrics
 from tasks.worker.entries.refused_entries import ignored_if_foreign
 from tasks.worker.refused_by_redis import ignored_if_refused
-from tasks.worker.run_note import SOLO, RunNote, of_child
+from tasks.worker.run_note import noted, of_process
 from tasks.worker.run_reporter import RunReporter
 from tasks.worker.strategy_cache import StrategyCache
 from tasks.worker.time_limit import bounded
+from tasks.worker.without_result import without_result
 
 _strategies = StrategyCache()
 
@@ -39,41 +38,19 @@ def _ledger() -> Ledger:
 
 
 @lru_cache(maxsize=1)
-def _note() -> RunNote | None:
-    directory = worker_metrics.directory()
-    if directory is None:
-        return None
-    return RunNote(of_child(directory, os.getpid()) if worker_metrics.is_child() else directory / SOLO)
-
-
-@lru_cache(maxsize=1)
 def _reporter() -> RunReporter:
-    return RunReporter(_note())
+    return RunReporter(of_process())
 
 
 @app.task(name=TASK_NAME)
 def process(payload: bytes) -> runner.TaskSummary:
     """Run what a task carries, once; the result is its summary. No result where nothing of it was needed."""
     started_s = perf_counter()
-    with bounded(load().run_limit_s), _noted():
+    with bounded(load().run_limit_s), noted():
         carried = _unpack(payload)
         with _log_context(carried), ignored_if_refused(), _failures_counted(carried):
             results = runner.run(carried, _ledger(), _strategies.find, observer=_reporter())
     return _report(carried, results, perf_counter() - started_s)
-
-
-@contextmanager
-def _noted() -> Iterator[None]:
-    """Note that this process runs a task, for as long as the block lasts."""
-    note = _note()
-    if note is None:
-        yield
-        return
-    note.begin()
-    try:
-        yield
-    finally:
-        note.end()
 
 
 def _unpack(payload: bytes) -> Sequence[Batch[AnyEvent]]:
@@ -103,7 +80,7 @@ def _report(
     for name, fenced in (Counter(batch.pool for batch in carried) - Counter(done.pool for done in results)).items():
         worker_metrics.count("worker_fenced", worker_metrics.pool_label(name), by=fenced)
     if not results:
-        raise Ignore
+        raise without_result()
     worker_metrics.committed(results, seconds)
     summary = runner.summary(results)
     tracing.note(events=summary.events, repeats=summary.repeats, signals=summary.signals, errors=summary.errors)

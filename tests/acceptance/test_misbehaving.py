@@ -55,6 +55,8 @@ def test_a_strategy_that_raises_what_is_no_exception_gets_dead_letters(tmp_path:
     [
         ("Leaving", "prefork"),
         ("Deaf", "solo"),
+        ("Disarming", "prefork"),
+        pytest.param("Disarming", "solo", marks=pytest.mark.slow),
         pytest.param("Crashing", "prefork", marks=pytest.mark.slow),
         pytest.param("Hanging", "prefork", marks=pytest.mark.slow),
         pytest.param("Deaf", "prefork", marks=pytest.mark.slow),

@@ -1,5 +1,7 @@
 """What comes over NATS, from the exchange and through the queue."""
 
+import base64
+import json
 from contextlib import suppress
 from functools import cache
 
@@ -15,14 +17,16 @@ from tasks.events import ALWAYS_READ, KINDS, AnyEvent, Depth, Position, Trade
 from tasks.frames import encoder, parse
 from tasks.frames.model import FrameMetadata, RefusedFrame, SkippedFrame, parse_stream
 from tasks.history.recording_line import parse_line
-from tasks.protocol import batches, dead_letters, ingest_status
+from tasks.protocol import batches, dead_letters, ingest_status, queue_entry
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.notice import Notice
+from tasks.protocol.queue_entry import RefusedEntry
 from tasks.protocol.routing import Router, Shard
 from tasks.telemetry import trace_context
 from tests.fuzz.samples import BATCH, DEFAULT, FRAMES, NOW_NS, ROUTER, SOURCE
 from tests.fuzz.targets import target
 from tests.support.frames.two_readers import agree
+from tests.support.workers import odd_entries
 
 
 @cache
@@ -89,6 +93,22 @@ def payloads(raw: bytes) -> None:
     assert all(batch.identity for batch in carried)
     again = batches.unpack(msgspec.msgpack.encode(carried))
     assert [batch.to for batch in again] == [batch.to for batch in carried]
+
+
+@target(
+    *(entry for _, entry in odd_entries.entries() if len(entry) < 8_192), json.dumps(odd_entries.envelope()).encode()
+)
+def queue_entries(raw: bytes) -> None:
+    """What somebody puts into a queue: refused in a line, or such that Celery can decode it."""
+    entry = queue_entry.admitted("trade", raw)
+    if isinstance(entry, RefusedEntry):
+        assert len(entry.why.splitlines()) == 1
+        return
+    message = json.loads(entry)
+    [payload], _, embed = msgspec.msgpack.decode(base64.b64decode(message["body"]))
+    assert isinstance(payload, bytes)
+    assert not any(embed.values())
+    assert not message["headers"].keys() & {"compression", "callbacks", "errbacks", "chain", "chord"}
 
 
 @target(str(Notice(BATCH.lane, "1.a", Position(SOURCE, 3))).encode(), b"configuration")

@@ -7,13 +7,13 @@ from contextlib import contextmanager
 import msgspec
 import structlog
 from celery import current_task
-from celery.exceptions import Ignore
 
 from tasks.clients.redis_client import FAILED
 from tasks.protocol import dead_letters
 from tasks.protocol.queue_entry import RefusedEntry
 from tasks.telemetry.log_throttle import LogThrottle
 from tasks.worker import worker_metrics
+from tasks.worker.without_result import without_result
 
 #: So many a process keeps in so many seconds; more are counted only. Whoever floods a queue floods nothing else.
 MAX_KEPT, WITHIN_S = 100, 600.0
@@ -62,4 +62,4 @@ def ignored_if_foreign(payload: bytes, keep: Callable[[bytes], None]) -> Iterato
             _payloads.add(keep, RefusedEntry(queue, f"not the payload of a task of ours: {error}", payload))
         except FAILED as unavailable:
             log.warning("a dead letter could not be written", error=str(unavailable))
-        raise Ignore from None
+        raise without_result() from None

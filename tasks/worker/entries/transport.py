@@ -60,10 +60,11 @@ class CheckedClient(_Client):  # type: ignore[misc]  # on purpose
         if command_name != "BRPOP" or not reply:
             return reply
         queue, raw = reply[0].decode(errors="replace"), bytes(reply[1])
-        if why := queue_entry.fault(queue, raw):
-            self._on_refused(RefusedEntry(queue, why, raw))
+        entry = queue_entry.admitted(queue, raw)
+        if isinstance(entry, RefusedEntry):
+            self._on_refused(entry)
             return None
-        return reply
+        return reply[0], entry
 
 
 class _CheckedChannel(_Channel):  # type: ignore[misc]  # on purpose

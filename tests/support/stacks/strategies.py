@@ -166,6 +166,31 @@ class Deaf(Strategy[Params, State]):
             time.sleep(60)
 
 
+class Disarming(Strategy[Params, State]):
+    """Never comes back from any event, and uses a library that sets alarms of its own: no timer is left."""
+
+    name = "disarming"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        before = signal.signal(signal.SIGALRM, lambda *_: None)
+        signal.alarm(60)
+        signal.alarm(0)
+        signal.signal(signal.SIGALRM, before)
+        while True:
+            time.sleep(60)
+
+
+class Alarming(Strategy[Params, State]):
+    """Has an alarm end its process on every event, long before the limit of its run."""
+
+    name = "alarming"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 it has none
+        signal.setitimer(signal.ITIMER_REAL, 0.001)
+        while True:
+            pass
+
+
 class Witness(Strategy[Params, State]):
     """Signals on every event."""
 

@@ -18,7 +18,9 @@ from tasks.strategy import Action, Params, Signal, State, Strategy
 class MoodParams(Params):
     """What it does on the event with this id; with the same parameters, always the same."""
 
-    mood: Annotated[str, Field(description="calm, raise, exit, hang, sleep, alarm, kill, eat or unsaveable")] = "calm"
+    mood: Annotated[
+        str, Field(description="calm, raise, exit, hang, sleep, alarm, disarm, kill, eat or unsaveable")
+    ] = "calm"
     at_id: Annotated[int, Field(description="the trade on which it does so")] = 30
     every: Annotated[int, Field(ge=1, description="buys and sells by turns, each so many trades")] = 10
 
@@ -54,16 +56,23 @@ class Moods(Strategy[MoodParams, MoodState]):
                     pass
             case "sleep":
                 time.sleep(3_600)
-            case "alarm":
-                # As C code that is stuck: the kernel's timer ends the process, and nothing else.
-                signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGVTALRM})
-                ctypes.PyDLL(None).sleep(3_600)
+            case "alarm" | "disarm":
+                # As C code that is stuck: the kernel's timer ends the process, and nothing else; nor that timer, where
+                # a library has disarmed it.
+                _get_stuck(disarming=self.params.mood == "disarm")
             case "kill":
                 os._exit(9)
             case "eat":
                 _eat_all_memory()
             case "unsaveable":
                 state.last = object()
+
+
+def _get_stuck(*, disarming: bool) -> None:
+    signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGVTALRM})
+    if disarming:
+        signal.alarm(0)
+    ctypes.PyDLL(None).sleep(3_600)
 
 
 #: What is never given back.

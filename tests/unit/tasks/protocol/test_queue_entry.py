@@ -8,13 +8,18 @@ import pytest
 
 from ingest.dispatch.celery_publisher import OutgoingTask, message
 from tasks.protocol.batches import pack_event
-from tasks.protocol.queue_entry import MAX_ENTRY_BYTES, fault
+from tasks.protocol.queue_entry import MAX_ENTRY_BYTES, RefusedEntry, admitted
 from tests.fuzz.samples import BATCH
 from tests.support.workers import odd_entries
 from tests.support.workers.odd_entries import envelope
 
 TRACE = {"traceparent": "00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01", "tracestate": "a=b"}
 SENT: Any = msgspec.structs.replace(BATCH, events=tuple(map(pack_event, BATCH.events)))  # type: ignore[arg-type]
+
+
+def fault(queue: str, raw: bytes) -> str:
+    entry = admitted(queue, raw)
+    return entry.why if isinstance(entry, RefusedEntry) else ""
 
 
 def packed(**more: Any) -> bytes:
@@ -69,3 +74,12 @@ def test_a_chord_that_does_more_than_gather_is_refused(chord: dict[str, object])
 
 def test_the_size_is_looked_at_before_anything_is_decoded():
     assert fault("trade", b"[" * (MAX_ENTRY_BYTES + 1)) == f"larger than {MAX_ENTRY_BYTES} bytes: {MAX_ENTRY_BYTES + 1}"
+
+
+def test_what_was_not_looked_at_does_not_reach_celery():
+    """Nor what its reader of JSON could not read."""
+    entry = envelope()
+    entry["properties"]["more"] = "here"
+    taken = admitted("trade", json.dumps(entry).encode().replace(b"here", b"\xff"))
+    assert isinstance(taken, bytes)
+    assert "more" not in json.loads(taken)["properties"]

@@ -18,9 +18,13 @@ RUNNING = RunningBatch("trade", 3, 0, "7.aa", "core-7.aa@4", "core-7.aa", "c1", 
 AT = RunPosition(1, RUNNING, 5, "grumpy")
 
 
-def watched(seconds: float = 0.0, state: ProcessState = ProcessState("S")) -> WatchedProcess:  # noqa: B008 immutable
-    """Return a process that was seen at the same call for so long."""
+ASLEEP = ProcessState("S")
+
+
+def watched(seconds: float = 0.0, state: ProcessState = ASLEEP, *, before_s: float = LIMIT_S) -> WatchedProcess:
+    """Return a process that was seen at the same call for so long, and `before_s` at others of its task."""
     one = WatchedProcess()
+    one.take(AT._replace(strategy=""), state, 100.0 - before_s)
     for look in range(round(seconds / POLL_S) + 1):
         one.take(AT, state, 100.0 + look * POLL_S)
     return one
@@ -57,6 +61,13 @@ def test_an_end_counts_by_how_sure_it_is_that_the_strategy_did_it(exit_code, sec
     assert strike is None or (strike.strategy, strike.event) == ("grumpy", "core-7.aa@5")
 
 
+def test_an_alarm_long_before_the_limit_is_no_proof_and_counts_once():
+    """The strategy, or a library of it, set it; or one that ran before it in the same task."""
+    strike = watched(1, before_s=0).strike(-signal.SIGALRM, LIMIT_S)
+    assert strike is not None
+    assert (strike.weight, strike.strategy, strike.why) == (1, "grumpy", "was ended by an alarm of its own")
+
+
 def test_a_process_that_runs_no_strategy_ends_on_nobodys_account():
     one = WatchedProcess()
     one.take(AT._replace(strategy=""), ProcessState("R"), 1.0)
@@ -88,7 +99,7 @@ def test_the_time_in_which_the_watch_was_stopped_is_not_counted():
 
 
 def test_each_call_is_counted_for_itself_and_the_task_as_a_whole():
-    one = watched(10)
+    one = watched(10, before_s=0)
     one.take(AT._replace(seq=6), ProcessState("S"), 110.25)
     assert (one.call_s, one.task_s(110.25)) == (0, 10.25)
     one.take(AT._replace(task=2), ProcessState("S"), 111.0)

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 
 import pytest
@@ -16,16 +15,14 @@ from tasks.settings import Settings
 from tasks.worker.entries.transport import MAX_REPLY_BYTES
 from tests.support.waiting import wait_for
 from tests.support.workers import odd_entries
-from tests.support.workers.memory import peaks
 from tests.support.workers.process import Channels, Worker, worker
+from tests.support.workers.unharmed import unharmed
 
 POOLS = {
     "prefork": ("--pool", "prefork", "--concurrency", "1"),
     "solo": ("--pool", "solo"),
     "threads": ("--pool", "threads", "--concurrency", "1"),
 }
-#: A process may not grow by more.
-GROWTH_BYTES = 50_000_000
 
 
 @pytest.fixture(params=POOLS)
@@ -38,18 +35,6 @@ def one(request: pytest.FixtureRequest, settings: Settings) -> Iterator[Worker]:
 @pytest.fixture
 def lanes(client: redis.Redis, settings: Settings, keys: LedgerKeys) -> Channels:
     return Channels(client, settings, keys)
-
-
-@contextmanager
-def unharmed(one: Worker, lanes: Channels) -> Iterator[None]:
-    """Run batches before and after the block; fail where a process ended meanwhile, or took much memory."""
-    lanes.run(1)
-    before = peaks(one)
-    yield
-    lanes.run(1)
-    after = peaks(one)
-    assert after.keys() == before.keys(), one.process.tail()
-    assert max(after[pid] - before[pid] for pid in after) < GROWTH_BYTES
 
 
 def foreign(one: Worker) -> float:
