@@ -249,7 +249,9 @@ class Service:
             async with asyncio.timeout(max(time_left_s, 1.0)):
                 while True:
                     with suppress(NatsError):
-                        return await self.components.relay.drain()
+                        drained = await self.components.relay.drain()
+                        if drained or not self.components.relay.waits_for_streams:
+                            return drained
                     await asyncio.sleep(RETRY_S)
         except (*FAILED, NotLeadingError):
             return False

@@ -95,7 +95,8 @@ class Relay:
         while True:
             await self.relay_new(BLOCK_MS)
             if self._stuck and time.monotonic() - self._tried_s >= RETRY_S:
-                await self._relay_pending()
+                # Of what a stream does not take, which may be very much, the first ones tell enough.
+                await self._relay_pending(until_stuck=True)
             if time.monotonic() - self._trimmed_s >= self._trim_interval_s:
                 # A leader that was replaced in the middle of a read leaves what it was given behind.
                 # What NATS refused is all ours, the latest too: the older ones go first when it takes them.
@@ -114,9 +115,7 @@ class Relay:
             self._counters.add("held", "refused", by=refused)
         return len(entries)
 
-    async def _relay_pending(self, idle_ms: int = 0) -> None:
-        # What a stream does not take may be very much: without anything else that waits, its first ones tell enough.
-        goes_through = bool(self._refused)
+    async def _relay_pending(self, idle_ms: int = 0, *, until_stuck: bool = False) -> None:
         self._refused.clear()
         self._stuck.clear()
         self._tried_s = time.monotonic()
@@ -126,8 +125,13 @@ class Relay:
                 self._keys.signals, GROUP, CONSUMER, min_idle_time=idle_ms, start_id=start, count=CHUNK
             )
             await self._publish(entries)
-            if start in (b"0-0", "0-0") or (self._stuck and not goes_through):
+            if start in (b"0-0", "0-0") or (self._stuck and until_stuck):
                 return
+
+    @property
+    def waits_for_streams(self) -> bool:
+        """Whether signals wait that a stream did not take: it may be full, or without a leader for a moment."""
+        return bool(self._stuck)
 
     async def drain(self) -> bool:
         """Relay until nothing is left but what NATS does not take; return whether nothing is."""

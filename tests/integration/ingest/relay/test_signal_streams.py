@@ -1,10 +1,14 @@
 """Signals that a stream of a real NATS server keeps, or does not take."""
 
+import json
+
 import pytest
 from nats.js.api import DiscardPolicy
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
+from ingest.relay import GROUP
+from ingest.relay.relay import CHUNK
 from tasks.settings import Settings
 from tests.support.relaying import packed, running, settings_of_a_relay, stage, until
 from tests.support.servers.nats_logins import SECRET
@@ -57,6 +61,22 @@ async def test_signals_wait_while_a_stream_is_full_and_then_go_out_in_order(sett
         assert await streams.kept() == names(6)
         await on.streams.ask()
         assert found(on) == {}
+
+
+async def test_much_that_a_stream_refuses_holds_up_nothing_behind_it(settings):
+    """What an earlier relay had taken, more of it than is read at once."""
+    async with relay(settings, trim_interval_s=0.1) as (on, streams):
+        await streams.make("S", "ETHUSDT", discard=DiscardPolicy.NEW, max_msgs=1)
+        await on.add(*(packed(name, "ETHUSDT") for name in names(CHUNK + 2)), packed("last"))
+        await on.redis.xreadgroup(GROUP, "earlier", {on.keys.signals: ">"})
+        async with running(on):
+
+            async def heard() -> bool:
+                return on.counters.totals.of("relayed") == 2
+
+            await until(heard)
+        assert {json.loads(message.data)["id"] for message in on.heard if b"BTCUSDT" in message.data} == {"last"}
+        assert await streams.kept("S") == ["0"]
 
 
 async def test_what_one_stream_refuses_holds_up_no_other_signal(settings):
