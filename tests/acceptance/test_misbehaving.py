@@ -57,6 +57,7 @@ def test_a_strategy_that_raises_what_is_no_exception_gets_dead_letters(tmp_path:
         ("Deaf", "solo"),
         ("Disarming", "prefork"),
         pytest.param("Disarming", "solo", marks=pytest.mark.slow),
+        pytest.param("Alarming", "prefork", marks=pytest.mark.slow),
         pytest.param("Crashing", "prefork", marks=pytest.mark.slow),
         pytest.param("Hanging", "prefork", marks=pytest.mark.slow),
         pytest.param("Deaf", "prefork", marks=pytest.mark.slow),
