@@ -13,6 +13,8 @@ import psutil
 import pytest
 import redis
 
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
 from tasks.settings import Settings
 from tests.support.sending import one_pool
 from tests.support.servers.http_mischief import attack
@@ -113,10 +115,11 @@ def test_requests_made_to_do_harm_do_none_for_a_minute(server: Server):
     _fuzz(server, 60)
 
 
-def test_used_up_descriptors_keep_no_process_from_redis(server: Server, redis_url: str):
-    """A client connects as often as it can, while the server's own connections are lost."""
+@contextmanager
+def out_of_descriptors(server: Server) -> Iterator[None]:
+    """Have a client take all descriptors of the process that are left, for as long as the block runs."""
     soft, hard = server.process.rlimit(psutil.RLIMIT_NOFILE)
-    with unharmed(server), redis.Redis.from_url(redis_url) as client, ExitStack() as stack:
+    with ExitStack() as stack:
         server.process.rlimit(psutil.RLIMIT_NOFILE, (server.process.num_fds() + 12, hard))
         stack.callback(server.process.rlimit, psutil.RLIMIT_NOFILE, (soft, hard))
         for _ in range(200):
@@ -125,13 +128,31 @@ def test_used_up_descriptors_keep_no_process_from_redis(server: Server, redis_ur
             with suppress(OSError):
                 each.connect(("127.0.0.1", server.port))
         wait_for(lambda: "HTTP accepts no connections for now" in server.log.read_text(), "accepting to pause")
+        yield
+    assert server.log.read_text().count("HTTP accepts no connections for now") == 1
+
+
+def test_used_up_descriptors_keep_no_process_from_redis(server: Server, redis_url: str):
+    """A client connects as often as it can, while the server's own connections are lost."""
+    with unharmed(server), redis.Redis.from_url(redis_url) as client, out_of_descriptors(server):
         ours = _clients(client, server)
         assert ours
         for each_id in ours:
             client.client_kill_filter(_id=each_id)
         wait_for(lambda: _clients(client, server) - ours, "its connections to be back")
-        # None was accepted meanwhile that is not cut again.
-        assert server.log.read_text().count("HTTP accepts no connections for now") == 1
+
+
+def test_used_up_descriptors_do_not_keep_ingest_from_nats(redis_url: str, namespace: str, tmp_path: Path):
+    with Instance("nats") as instance:
+        process, url = start_nats(instance)
+        with _ingest(url, redis_url, namespace, tmp_path) as server, unharmed(server), out_of_descriptors(server):
+            instance.stop(process)
+            start_nats(instance, "nats-again", port=int(url.rpartition(":")[2]))
+            wait_for(lambda: len(_nats_connected(server)) == 2, f"NATS to be back{server.log.read_text()[-3_000:]}")
+
+
+def _nats_connected(server: Server) -> list[str]:
+    return [line for line in server.log.read_text().splitlines() if '"connected"' in line and '"nats"' in line]
 
 
 def _clients(client: redis.Redis, server: Server) -> set[str]:
