@@ -14,11 +14,13 @@ from ingest.dispatch.breaker import Breaker
 from ingest.dispatch.celery_publisher import CeleryPublisher
 from ingest.dispatch.checkpoints import Checkpoints
 from ingest.dispatch.conditions import SenderConditions
+from ingest.dispatch.known_symbols import KnownSymbols
 from ingest.dispatch.notice_listener import NoticeListener
 from ingest.dispatch.sender import Sender
 from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
+from ingest.lanes.symbol_cap import CappedReader
 from ingest.ledger import IngestLedger
 from ingest.monitoring.exporter import Exporter, Probes
 from ingest.monitoring.feed_reports import FeedReports
@@ -45,13 +47,12 @@ from ingest.transport.connection import NatsConnection
 from tasks.configuration import Configuration
 from tasks.errors import UNREADABLE, SettingsError
 from tasks.events import AnyEvent, Kind
-from tasks.frames.plausibility import FrameReader, PlausibilityLimits
 from tasks.ledger.configurations import ConfigurationStore, read_file
 from tasks.protocol.routing import Router
 from tasks.scoring import strategy_returns
 from tasks.scoring.live_returns import LiveReturns
 from tasks.scoring.strategy_returns import StrategyReturns
-from tasks.settings import Settings, mask
+from tasks.settings import Settings, frame_limits, mask
 from tasks.telemetry.build_info import BuildInfo
 
 
@@ -76,15 +77,15 @@ class Components:
         self.paper_probe = PaperProbe(self.ledger, tuple(chosen.pools))
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch(chosen.kinds)
-        self.live_returns = LiveReturns()
+        self.live_returns, self.unused_frames = LiveReturns(), UnusedFrames(settings.feed_quiet_s)
         self.sender = self._make_sender()
         self.breaker = Breaker(
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
         )
         self.notice_listener = self._make_notice_listener()
         self.steps = StepRunner(self.connectivity, self.sender.refusals)
+        self.symbols = KnownSymbols(self.ledger, self.lanes.router, settings.ingest_max_symbols)
         self.frame_handler = self._make_frame_handler(chosen.kinds)
-        self.unused_frames = UnusedFrames(settings.feed_quiet_s)
         self.frame_stream = FrameStream(settings, self.nats.client)
         self.signal_streams = SignalStreams(settings, self.nats.client)
         self.findings = self._make_findings()
@@ -157,7 +158,7 @@ class Components:
             self.feed_watch.observe(event)
             self.live_returns.observe(event)
 
-        limits = PlausibilityLimits(self.settings.max_clock_lead_s, self.settings.max_book_jump)
+        limits = frame_limits(self.settings)
         return FrameHandler(
             self.lanes,
             self.counters,
@@ -165,7 +166,7 @@ class Components:
             self.sender.offer,
             observe,
             counts=self.settings.shard.number == 0,
-            reader=FrameReader(limits, kinds),
+            reader=CappedReader(self.symbols.cap, limits, kinds),
         )
 
     def _make_findings(self) -> Findings:

@@ -16,6 +16,14 @@ _WRONG = {
         "see which publisher names them: docs/feeds.md, Wrong books; a market that moves so fast: MAX_BOOK_JUMP",
     ),
     "time_ahead": ("clocks", "set the clocks of the feed's machine and of this one by NTP: docs/feeds.md, Clocks"),
+    "symbol_not_allowed": (
+        "symbols",
+        "see which publisher sends them, or add them to ALLOWED_SYMBOLS: docs/feeds.md, Symbols",
+    ),
+    "too_many_symbols": (
+        "symbols",
+        "see which publisher sends them, and remove what is idle, ./run tasks state prune: docs/feeds.md, Symbols",
+    ),
     "bad_time": ("times", "fix what the publisher writes: docs/feeds.md, Times and their units"),
 }
 

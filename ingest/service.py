@@ -32,6 +32,8 @@ PROBE_PAPER_S = 5.0
 PROBE_WORKERS_S = 1.0
 #: With the time that an answer may take, a NATS that is silent is found within 7 s.
 PROBE_S = 2.0
+#: While new symbols are refused: whether there is room for them by now.
+SYMBOLS_S = 10.0
 RETRY_S = 0.2
 log = structlog.get_logger()
 
@@ -119,6 +121,8 @@ class Service:
         await self.components.nats.connect()
         while not await self.components.steps.run(self._lead):
             await asyncio.sleep(STANDBY_S)
+        while not await self.components.steps.run(self.components.symbols.load):
+            await asyncio.sleep(STANDBY_S)
         await self.components.nats.client.subscribe(
             STATUS_SUBJECT,
             cb=self.components.status_responder.answer,
@@ -165,6 +169,7 @@ class Service:
             "breaker": (CHECKPOINT_S, self.components.breaker.poll),
             "server_probe": (PROBE_SERVERS_S, self.components.server_probe.ask),
             "frame_stream": (PROBE_SERVERS_S, self.components.frame_stream.ask),
+            "symbols": (SYMBOLS_S, self.components.symbols.poll),
             "worker_probe": (PROBE_WORKERS_S, self.components.server_probe.ask_workers),
         }
         if self._is_first:

@@ -25,8 +25,7 @@ from tasks.export import bars as exported_bars
 from tasks.export import events as exported_events
 from tasks.export import signals as exported_signals
 from tasks.export.rows import RecordingInput, RowSource
-from tasks.frames.plausibility import PlausibilityLimits
-from tasks.settings import load
+from tasks.settings import frame_limits, load
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -116,7 +115,7 @@ def _input(
 ) -> RecordingInput:
     paths = [recordings] if isinstance(recordings, str | PathLike) else recordings
     own = load()
-    limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
+    limits = frame_limits(own)
     return RecordingInput(list(map(Path, paths)), symbols, salvage, limits, venue, warn=_warn)
 
 

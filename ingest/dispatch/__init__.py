@@ -10,6 +10,7 @@ __all__ = [
     "celery_publisher",
     "checkpoints",
     "conditions",
+    "known_symbols",
     "notice_listener",
     "redis_refusals",
     "sender",

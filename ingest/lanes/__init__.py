@@ -6,4 +6,14 @@ of ingest.
 
 from ingest.lanes.lanes import LaneLimits, Lanes
 
-__all__ = ["LaneLimits", "Lanes", "contention", "lane", "lanes", "layout", "rtt_estimator", "task_packing"]
+__all__ = [
+    "LaneLimits",
+    "Lanes",
+    "contention",
+    "lane",
+    "lanes",
+    "layout",
+    "rtt_estimator",
+    "symbol_cap",
+    "task_packing",
+]

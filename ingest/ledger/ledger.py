@@ -18,6 +18,7 @@ from tasks.clients.redis_client import FAILED, connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.errors import LedgerError
 from tasks.events import Position
+from tasks.frames.symbols import symbol_of
 from tasks.ledger import RESETS, LedgerKeys, commit_arguments, lane_field, read_position
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
@@ -28,6 +29,9 @@ from tasks.protocol.records import field as record_field
 from tasks.protocol.routing import LaneId
 from tasks.protocol.strikes import LastStrike, read_last_strikes, strikes_field
 from tasks.settings import Settings
+
+#: So many fields are read at a time.
+PAGE = 1_000
 
 
 class LanePositions(msgspec.Struct, frozen=True):
@@ -236,6 +240,15 @@ class IngestLedger:
         outcome = quarantine(batch.pool, batch.to.source, event, record, starts)
         keys, arguments = commit_arguments(self.keys, [(batch, outcome, resets or b"")])
         await self._commit(keys=keys, args=arguments)
+
+    async def symbols(self, pools: Iterable[str]) -> set[tuple[str, str]]:
+        """Return the venue and symbol of every record of these pools."""
+        found = set[tuple[str, str]]()
+        for pool in pools:
+            async for field, _ in self.client.hscan_iter(self.keys.pool(pool), match="record:*:*:*", count=PAGE):
+                _, venue, symbol, _ = field.decode(errors="replace").split(":", 3)
+                found.add((venue, symbol_of(symbol)))
+        return found
 
     async def last_strikes(self, configuration: str, pools: Sequence[str]) -> dict[str, Mapping[str, LastStrike]]:
         """Return by pool which strategies ended their process under a configuration."""

@@ -25,7 +25,7 @@ __all__ = [
     "positions",
     "shadow",
     "signals",
-    "state_seed",
+    "state",
     "states",
     "strategies",
     "sweep",

@@ -16,7 +16,6 @@ from tasks.cli import command_line, files, format_paper
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies
 from tasks.errors import RecordingError, SettingsError
-from tasks.frames.plausibility import PlausibilityLimits
 from tasks.history import input_options
 from tasks.history.input_options import InputOptions
 from tasks.history.input_report import CountingReport
@@ -26,7 +25,7 @@ from tasks.protocol.findings import none_used, untaken
 from tasks.scoring import strategy_returns
 from tasks.scoring.forward_returns import read_signals
 from tasks.scoring.prices import PriceHistory
-from tasks.settings import load
+from tasks.settings import frame_limits, load
 
 app = typer.Typer()
 
@@ -141,7 +140,7 @@ def job(
     """Return the input of a backtest under a configuration. Raises LedgerError of an audit."""
     own = load()
     audited = LedgerReader.reach(own).audit() if audit else None
-    limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
+    limits = frame_limits(own)
     # Symbols are filtered by the strategies, so that what is not there can be told.
     every_symbol = part._replace(symbols=frozenset())
     return parallel.BacktestJob(paths, chosen, audited, watch=watch, limits=limits, options=every_symbol)

@@ -19,8 +19,7 @@ from tasks.export import events as exported_events
 from tasks.export import signals as exported_signals
 from tasks.export.rows import RecordingInput, RowSource
 from tasks.frames.model import MAX_LEVELS
-from tasks.frames.plausibility import PlausibilityLimits
-from tasks.settings import load
+from tasks.settings import frame_limits, load
 
 app = typer.Typer(
     help="Write events, signals and bars of recordings as Parquet, Arrow or CSV files; needs pyarrow.",
@@ -112,7 +111,7 @@ def bars(  # noqa: PLR0913 each argument is an option of the command line
 
 def _input(paths: list[Path], symbols: list[str] | None, venue: str, *, salvage: bool) -> RecordingInput:
     own = load()
-    limits = PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump)
+    limits = frame_limits(own)
     return RecordingInput(paths, symbols or [], salvage, limits, venue, warn=_warn)
 
 

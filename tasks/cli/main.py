@@ -20,7 +20,8 @@ from tasks.cli.live_configuration import app as live_configuration_app
 from tasks.cli.positions import app as positions_app
 from tasks.cli.shadow.commands import app as shadow_app
 from tasks.cli.signals import app as signals_app
-from tasks.cli.state_seed import app as state_seed_app
+from tasks.cli.state.prune import app as state_prune_app
+from tasks.cli.state.seed import app as state_seed_app
 from tasks.cli.states import app as state_app
 from tasks.cli.strategies import app as strategies_app
 from tasks.cli.sweep.commands import app as sweep_app
@@ -42,6 +43,7 @@ app.add_typer(sweep_app)
 app.add_typer(export_app, name="export")
 app.add_typer(deadletters_app, name="deadletters")
 state_app.add_typer(state_seed_app)
+state_app.add_typer(state_prune_app)
 app.add_typer(state_app, name="state")
 app.add_typer(config_app, name="config")
 strategies_app.add_typer(live_configuration_app)

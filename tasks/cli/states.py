@@ -15,6 +15,7 @@ from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ops.states import StateField, StateFilter, StateReset, StateStore
+from tasks.protocol.findings import age
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
 from tasks.strategy import AnyStrategy
@@ -128,18 +129,21 @@ def _format_names(names: list[StateField]) -> str:
 
 @app.command()
 def history(*, as_json: AsJson = False) -> None:
-    """List the resets and seedings, oldest first: when, what, how many states, who, why, and from which files."""
+    """List resets, seedings and prunings, oldest first: when, what, how many states, who, why, and from which files."""
     done = list(StateStore(load()).history())
     for each in done:
         of = each.reset
         if as_json:
             told = {"at_ms": each.at_ms, "states": each.states, **msgspec.to_builtins(of)}
+            told |= {"symbols": each.symbols} if of.idle_s else {}
             command_line.echo_json(told)
             continue
         strategy, symbol = of.strategy or "every strategy", of.symbol or "every symbol"
+        if of.idle_s:
+            symbol = f"{each.symbols:,} symbols idle for {age(of.idle_s)}"
         what = " ".join(word for word in (of.pool, strategy, of.venue, symbol) if word)
         source = f"  from {', '.join(of.files)}" if of.files else ""
         said = f"{utc(each.at_ms)}  {what}  {each.states:,} states  {of.author}  {of.reason}".rstrip() + source
         command_line.echo(one_line(said))
     if not done and not as_json:
-        command_line.echo("no state was ever reset or seeded")
+        command_line.echo("no state was ever reset, seeded or pruned")

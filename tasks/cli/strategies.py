@@ -16,10 +16,9 @@ from tasks.bars.spec import parse_all
 from tasks.cli import command_line
 from tasks.configuration import registry
 from tasks.conformance import suite as checking
-from tasks.frames.plausibility import PlausibilityLimits
 from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import STRICT
-from tasks.settings import load
+from tasks.settings import frame_limits, load
 from tasks.strategy import AnyStrategy, has_bars, kinds_of, methods_of
 
 app = typer.Typer(help="List, describe, check and change strategies.", no_args_is_help=True)
@@ -143,7 +142,7 @@ def write_report(
     own = load()
     settings, limits = (
         configuration.read(own.strategies_file),
-        PlausibilityLimits(own.max_clock_lead_s, own.max_book_jump),
+        frame_limits(own),
     )
     tables: dict[str, str] = {}
     with err.status("reading") as status:

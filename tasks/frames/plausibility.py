@@ -1,4 +1,4 @@
-"""Plausibility across frames: whether a book belongs to its symbol. Pure.
+"""Plausibility across frames: whether a symbol is one of ours, and a book its symbol's. Pure.
 
 Every frame of a source goes through one `FrameReader`, in the order in which they came, before events are sent to their
 lanes: in ingest and in the backtest alike. What it remembers is gone with the process. That changes nothing for a
@@ -10,7 +10,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from tasks.events import ALWAYS_READ, AnyEvent, Depth, Kind, Trade, Venue
+from tasks.events import ALWAYS_READ, AnyEvent, Depth, Event, Kind, Trade, Venue
 from tasks.frames import parse
 from tasks.frames.model import MAX_LEAD_NS, MAX_SYMBOLS, FrameMetadata, RefusedFrame, SkippedFrame
 
@@ -28,6 +28,8 @@ class PlausibilityLimits(NamedTuple):
     max_clock_lead_s: float = MAX_LEAD_NS / 1e9
     #: By which share a book may lie above or below the last trade and book of its symbol.
     max_book_jump: float = 0.2
+    #: Whose frames are read, sorted; none: those of every symbol.
+    symbols: tuple[str, ...] = ()
 
 
 DEFAULT_LIMITS = PlausibilityLimits()
@@ -109,6 +111,7 @@ class FrameReader:
         """Skip frames of other kinds than `kinds`; depth and trade are always read."""
         self._kinds = ALWAYS_READ.union(kinds)
         self._max_lead_ns = int(limits.max_clock_lead_s * 1e9)
+        self._symbols = frozenset(limits.symbols)
         self._guard = BookGuard(limits.max_book_jump) if limits.max_book_jump else None
 
     def read(
@@ -116,6 +119,8 @@ class FrameReader:
     ) -> AnyEvent | SkippedFrame | RefusedFrame:
         """Return the event of a frame, or why it is none. Never raises. The arguments are those of `FrameMetadata`."""
         outcome = parse(raw, FrameMetadata(subject, seq, ingested_at_ns, stored_at_ns, self._max_lead_ns, self._kinds))
+        if self._symbols and isinstance(outcome, Event) and outcome.symbol not in self._symbols:
+            return RefusedFrame("symbol_not_allowed", f"{outcome.venue} {outcome.symbol} is not in ALLOWED_SYMBOLS")
         guard = self._guard
         if guard is None:
             return outcome

@@ -8,7 +8,7 @@ Keys, each behind the namespace:
     layout           string  JSON: how many shards, and how many partitions each pool has
     pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew,
                              paper:spot:BTCUSDT:orderbook_skew → msgpack;
-                             resets → how often states were reset or seeded; ended:configuration → JSON: which strategies
+                             resets → how often states were reset, seeded or pruned; ended:configuration → JSON: which strategies
                              ended their process under it
     starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended;
                              strike|event|strategy → how often the process ended there
@@ -17,9 +17,10 @@ Keys, each behind the namespace:
     signals:shadow   stream  JSON of what a version of a strategy said that does not emit: version and signal
     positions        stream  JSON of each position that a paper account closed
     deadletters      stream  JSON
-    audit            stream  JSON: which configuration a record went on under, from which event
-    resets           stream  JSON: which states were reset or seeded, by whom, why and from which files; in a second
-                             field how many there were
+    audit            stream  JSON: which configuration a record went on under, from which event; a line lives as long as
+                             its record
+    resets           stream  JSON: which states were reset, seeded or pruned, by whom, why and from which files; in
+                             further fields how many there were, and of how many symbols that were pruned
     counters         hash    what summaries add up
     configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
     configurations   hash    version (content hash) → JSON, the whole of it
@@ -63,6 +64,11 @@ class LedgerKeys:
     def shard(self, number: int) -> str:
         """Return the key of one ingest process."""
         return f"{self.namespace}:shard:{number}"
+
+    @property
+    def shard_pattern(self) -> str:
+        """Return the pattern of the keys of all ingest processes."""
+        return f"{self.namespace}:shard:*"
 
     def lease(self, number: int) -> str:
         """Return the key of the lock of who leads a shard."""

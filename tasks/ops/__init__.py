@@ -1,4 +1,4 @@
-"""Operations: what commands do to a running pipeline: the doctor's looks, states shown, reset and seeded, letters retried.
+"""Operations: what commands do to a running pipeline: the doctor's looks, states shown, reset, seeded and pruned, letters retried.
 
 Used by the command line, and by Flower for its queue lengths. It knows the ledger, the clients and the engine's states.
 """
@@ -10,8 +10,10 @@ __all__ = [
     "flower_queues",
     "flower_server",
     "flower_shutdown",
+    "prune_plan",
     "retry",
     "seed_plan",
+    "state_prune",
     "state_seed",
     "states",
 ]

@@ -95,7 +95,7 @@ _unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
 class StateReset(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A reset or a seeding of states: which ones, by whom, and why."""
+    """A reset, a seeding or a pruning of states: which ones, by whom, and why."""
 
     pool: str
     #: Empty for all; only of a seeding.
@@ -107,6 +107,8 @@ class StateReset(msgspec.Struct, frozen=True, omit_defaults=True):
     reason: str
     #: What the states were computed from; empty for a reset.
     files: tuple[str, ...] = ()
+    #: Of a pruning: for how long the symbols had no event; else 0.
+    idle_s: int = 0
 
 
 class ResetResult(NamedTuple):
@@ -115,6 +117,8 @@ class ResetResult(NamedTuple):
     reset: StateReset
     states: int
     at_ms: int
+    #: Of a pruning: how many symbols were removed from this pool.
+    symbols: int = 0
 
 
 _NO_RESET: tuple[type[Exception], ...] = (*UNREADABLE, ValueError)
@@ -157,6 +161,7 @@ class StateStore:
         for name, fields in pager.entries(self._reader, self._keys.resets):
             try:
                 reset, states = _decode_reset(fields.get(b"reset", b"")), int(fields.get(b"states", b""))
+                symbols = int(fields.get(b"symbols", 0))
             except _NO_RESET as error:
                 raise UnreadableEntryError.of(self._keys.resets, name, error) from None
-            yield ResetResult(reset, states, int(name.partition("-")[0]))
+            yield ResetResult(reset, states, int(name.partition("-")[0]), symbols)

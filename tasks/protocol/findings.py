@@ -36,6 +36,8 @@ NAMES = (
     "implausible_price",
     "time_ahead",
     "bad_time",
+    "symbol_not_allowed",
+    "too_many_symbols",
     "configuration_overlay",
     "workers_too_old",
     "feed_quiet",

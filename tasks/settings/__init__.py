@@ -4,6 +4,7 @@ Everything above may use it; it knows the protocol's names and errors. Besides i
 APP_VERSION, `tasks.invocation` RUN_CALLED_AS, `tasks.telemetry.tracing` OpenTelemetry's own variables, and the `binance` feed those of proxies.
 """
 
+from tasks.settings.frame_limits import frame_limits
 from tasks.settings.masking import mask, without_login
 from tasks.settings.model import SECRETS, Settings, load, unknown_names
 
@@ -11,6 +12,7 @@ __all__ = [
     "SECRETS",
     "Settings",
     "environment",
+    "frame_limits",
     "load",
     "mask",
     "masking",

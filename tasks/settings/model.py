@@ -92,6 +92,10 @@ class Settings(BaseSettings):
     max_book_jump: float = Field(
         0.2, ge=0, le=100, description="books further than this share from trades and books before are refused; 0: none"
     )
+    allowed_symbols: Annotated[str, AfterValidator(values.names)] = Field(
+        "", description="frames of other symbols than these, with commas between, are refused; default: of none"
+    )
+    ingest_max_symbols: int = Field(10_000, ge=0, description="frames of further symbols are refused; 0: of none")
     ingest_drain_s: float = Field(20, ge=0, le=3600, description="how long a stop waits for what is in flight")
     feed_quiet_warn_s: float = Field(5.0, gt=0, description="seconds: the page warns when the newest event is older")
     feed_quiet_s: float = Field(

@@ -72,6 +72,11 @@ def _url(value: str, *schemes: str) -> str:
     return value
 
 
+def names(value: str) -> str:
+    """Return names with commas between, without blanks and without what is empty."""
+    return ",".join(filter(None, map(str.strip, value.split(","))))
+
+
 def host_names(value: str) -> str:
     """Return names of hosts with commas between, in lower case, without blanks. Raises ValueError."""
     names = [each for each in (part.strip().lower() for part in value.split(",")) if each]

@@ -11,7 +11,7 @@ from tasks.frames.plausibility import FrameReader, PlausibilityLimits
 from tasks.history.input_options import ALL
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.utc_time import utc_iso_ms
-from tasks.settings import Settings
+from tasks.settings import Settings, frame_limits
 from tasks.why import answer, configured, known, recording_frames, stored_signals, stream_frames
 from tasks.why.answer import Answer
 from tasks.why.id_search import IdSearch
@@ -42,7 +42,7 @@ class FoundSignal(NamedTuple):
 
 def investigate(settings: Settings, request: Request) -> Answer:
     """Return the answer. Raises LedgerError: there is no such signal; and what the sources raise."""
-    limits = PlausibilityLimits(settings.max_clock_lead_s, settings.max_book_jump)
+    limits = frame_limits(settings)
     question, found = _find(settings, request, limits)
     if not request.paths and not request.from_stream:
         why = "where its events are was not said: --from RECORDING, or --stream"

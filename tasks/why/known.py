@@ -14,6 +14,7 @@ from tasks.ledger.reader import LedgerReader
 from tasks.ops.states import ResetResult, StateStore
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
+from tasks.protocol.findings import age
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings
 from tasks.why.answer import ConfigurationAnswer
@@ -119,4 +120,6 @@ def _describe(done: ResetResult, name: str) -> str:
     by = f"at {utc(done.at_ms)} by {done.reset.author}"
     if done.reset.files:
         return f"{what} seeded {by} from {', '.join(done.reset.files)}: the replay has them if --from names these too"
+    if done.reset.idle_s:
+        return f"symbols idle for {age(done.reset.idle_s)} were removed {by}: if this was one, the replay goes on with its states"
     return f"{what} reset {by}: the replay goes on with them"

@@ -128,6 +128,16 @@ def _seed(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     yield Scene("seed", names, [100, "c1", pack(pools)])
 
 
+def _prune(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
+    client.hset(keys.pool("trade"), mapping={"record:x": "r", "state:x": "s", "record:y": "r", "resets": 1})
+    client.hset(keys.pool("depth"), mapping={"record:x": "r", "paper:x": "p"})
+    lines: list[Any] = [client.xadd(keys.audit, {"line": str(number)}) for number in range(3)]
+    held = [1, "record:x", "r", 1, "state:x", "s", 2, "record:x", "r", 2, "paper:x", "p", 1, "record:z", ""]
+    symbols = [[held, [line.decode() for line in lines[:2]]], [[1, "record:y", "changed"], []]]
+    names = [keys.resets, keys.audit, keys.pool("trade"), keys.pool("depth")]
+    yield Scene("prune", names, [100, pack(symbols), pack(["who and why"] * 2)])
+
+
 def _with_signals(client: redis.Redis, keys: LedgerKeys, count: int) -> list[bytes]:
     client.xgroup_create(keys.signals, "relay", id="0", mkstream=True)
     ids: Any = [client.xadd(keys.signals, {"signal": str(number)}) for number in range(count)]
@@ -161,6 +171,7 @@ _SCENES: dict[str, Callable[[redis.Redis, LedgerKeys], Iterator[Scene]]] = {
     "commit": _commit,
     "configure": _configure,
     "heartbeat": _heartbeat,
+    "prune": _prune,
     "reset": _reset,
     "seed": _seed,
     "strike": _strike,

@@ -7,10 +7,9 @@ from tasks.backtest.symbol_shard import refuse_unknown
 from tasks.cli import command_line
 from tasks.cli.backtest import warn
 from tasks.errors import RecordingError
-from tasks.frames.plausibility import PlausibilityLimits
 from tasks.history.input_options import InputOptions
 from tasks.history.input_report import CountingReport
-from tasks.settings import Settings
+from tasks.settings import Settings, frame_limits
 from tasks.sweep.datasets import cache, writer
 from tasks.sweep.datasets.dataset import Dataset
 
@@ -25,7 +24,7 @@ class Prepared(NamedTuple):
 
 def prepare(settings: Settings, paths: list[Path], options: InputOptions, err: command_line.Console) -> Prepared:
     """Return the datasets of recordings. Raises RecordingError, DatasetError."""
-    limits = PlausibilityLimits(settings.max_clock_lead_s, settings.max_book_jump)
+    limits = frame_limits(settings)
     made: list[Dataset] = []
     damaged = False
     total = sum(path.stat().st_size for path in paths if path.is_file())

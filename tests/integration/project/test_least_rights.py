@@ -28,7 +28,8 @@ COMMANDS = (
     ("strategies", "set", "echo", "notional=7", "--symbol", "BTCUSDT"), ("strategies", "rollback"),
     ("strategies", "reset", "--all"), ("config", "show"), ("doctor",),
     ("state", "show"), ("state", "reset", "echo", "--yes"),
-    ("state", "seed", str(RECORDING), "--strategy", "echo", "--symbol", "ETHUSDT"), ("state", "history"),
+    ("state", "seed", str(RECORDING), "--strategy", "echo", "--symbol", "ETHUSDT"),
+    ("state", "prune", "--idle", "1s", "--yes"), ("state", "history"),
 )  # fmt: skip
 TLS = ("REDIS_TLS_CA", "REDIS_TLS_CERT", "REDIS_TLS_KEY")
 #: What nobody of ours may do.

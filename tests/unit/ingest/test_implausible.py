@@ -42,6 +42,14 @@ def test_each_reason_is_found_by_itself_and_counted_from_zero_once_over():
     ]
 
 
+def test_refused_symbols_are_found_with_what_to_do():
+    watched = TimedFrames()
+    for reason in ("symbol_not_allowed", "too_many_symbols"):
+        watched.frames.note(reason, "spot X")
+    assert watched.names == ["symbol_not_allowed", "too_many_symbols"]
+    assert ["docs/feeds.md, Symbols" in finding.do for finding in watched.frames.findings()] == [True, True]
+
+
 def test_a_malformed_frame_is_no_matter_of_clocks_and_names():
     watched = TimedFrames()
     watched.frames.note("not_json", "x")

@@ -145,7 +145,7 @@ def test_a_reset_asks_first_and_a_no_changes_nothing(client: redis.Redis, keys: 
     refused = asked("reset", "together", answer="n\n")
     assert (refused.exit_code, left(client, keys, "depth")) == (1, before)
     assert "remove 2 states of together (spot all, usdm all) for good?" in refused.output
-    assert asked("history").output == "no state was ever reset or seeded\n"
+    assert asked("history").output == "no state was ever reset, seeded or pruned\n"
     assert asked("reset", "together", answer="y\n").output.endswith("pool depth: removed 2\n")
     assert left(client, keys, "depth") == ["state:spot:BTCUSDT:echo", "state:usdm:BTCUSDT:echo"]
 

@@ -146,7 +146,7 @@ def test_a_script_that_finds_a_stream_without_ids_does_nothing(stage: Stage, spo
 
 def test_these_scripts_are_all_that_append():
     appending = {name for name in NAMES if "XADD" in commands(name)}
-    assert appending == {"acknowledge", "checkpoint", "commit", "configure", "reset", "seed"}
+    assert appending == {"acknowledge", "checkpoint", "commit", "configure", "prune", "reset", "seed"}
 
 
 #: What Redis says at the first write: it is full, or nobody follows it.

@@ -82,17 +82,19 @@ def test_the_change_that_put_the_configuration_in_force_is_told(settings, store,
     assert (found.notes, found.seeded) == ([], "")
 
 
-def test_resets_and_seedings_until_the_signal_are_told(client, keys, settings, store, reader):
+def test_resets_seedings_and_prunings_until_the_signal_are_told(client, keys, settings, store, reader):
     store.adopt(CHOSEN)
     at_ms = store.history()[-1].at_ms
     reset(client, keys, at_ms + 10)
     reset(client, keys, at_ms + 20, strategy="", files=["monday.jsonl"])
+    reset(client, keys, at_ms + 25, strategy="", idle_s=86_400)
     for other in ({"strategy": "echo"}, {"venue": "usdm"}, {"symbol": "ETHUSDT"}, {}):
         reset(client, keys, at_ms + 30 if other else at_ms + 99, **other)
     found = known.in_ledger(settings, reader, Question.of(SENT, "sent", committed_ms=at_ms + 50))
     assert [note.split(" at ")[0] for note in found.notes] == [
         "states of chatty were reset",
         "states of chatty were seeded",
+        "symbols idle for 24 h were removed",
     ]
     assert "from monday.jsonl" in found.notes[1]
     assert found.seeded == CHOSEN.version

@@ -134,3 +134,14 @@ def test_how_far_a_clock_may_run_ahead_is_a_setting(max_lead_s: float, *, refuse
     reader = FrameReader(PlausibilityLimits(max_clock_lead_s=max_lead_s))
     outcome = reader.read(frame(sale(100, 0)), "binance.x", 1, (TIME_MS - 3_600_000) * 1_000_000)
     assert isinstance(outcome, RefusedFrame) is refused
+
+
+@pytest.mark.parametrize(("symbols", "refused"), [((), False), (("BTCUSDT",), False), (("ETHUSDT", "SOLUSDT"), True)])
+def test_symbols_that_are_not_on_the_list_are_refused(symbols: tuple[str, ...], *, refused: bool):
+    reader = FrameReader(PlausibilityLimits(symbols=symbols))
+    for event in (sale(100, 0), quote(100, 1)):
+        outcome = reader.read(frame(event), "binance.x", 1, METADATA.ingested_at_ns)
+        if refused:
+            assert outcome == RefusedFrame("symbol_not_allowed", "spot BTCUSDT is not in ALLOWED_SYMBOLS")
+        else:
+            assert isinstance(outcome, Trade | Depth)
