@@ -1,5 +1,8 @@
 """A cap on symbols: those that are known go on, and those that are gone make room."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from ingest.lanes.symbol_cap import CappedReader, SymbolCap
 from tasks.events import AnyEvent, Event, Kind
 from tasks.frames.encoder import frame
@@ -55,6 +58,22 @@ def test_symbols_that_were_removed_from_the_ledger_make_room():
     assert admitted(cap, of("B"), of("C")) == [True, False]
     cap.load(set())
     assert admitted(cap, of("B"), of("C"), of("A")) == [True, True, False]
+
+
+@given(st.lists(st.sampled_from("ABCDEF"), max_size=20), st.integers(1, 4), st.data())
+def test_what_is_read_again_after_a_crash_is_decided_as_before(names: list[str], most: int, data: st.DataObject):
+    """All up to the frontier is committed, and any part of what comes after; from the frontier on, a stream is read again."""
+    decided = admitted(SymbolCap(most, takes_trades), *map(of, names))
+    frontier = data.draw(st.integers(0, len(names)))
+    after = data.draw(st.lists(st.booleans(), min_size=len(names), max_size=len(names)))
+    committed = {
+        ("spot", name)
+        for number, (name, is_admitted) in enumerate(zip(names, decided, strict=True))
+        if is_admitted and (number < frontier or after[number])
+    }
+    restarted = SymbolCap(most, takes_trades)
+    restarted.load(committed)
+    assert admitted(restarted, *map(of, names[frontier:])) == decided[frontier:]
 
 
 def test_a_reader_refuses_frames_above_the_cap_and_passes_on_all_else():
