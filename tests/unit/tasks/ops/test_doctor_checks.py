@@ -124,7 +124,7 @@ def test_redis_is_checked_by_what_it_says_of_itself(facts, expected):
         (QueueFacts({"depth": 2, "trade": 0}, {}, {}), []),
         (QueueFacts({"depth": 3, "trade": 0}, {}, {}), [("warning", "queue depth: tasks: 3, lanes: 2")]),
         (QueueFacts({"depth": 1}, {"depth": 1}, {}), [("warning", "queue depth: 1 of its oldest")]),
-        (QueueFacts({"trade": 1}, {}, {"trade": 1}), [("fault", "queue trade: 1 of its oldest")]),
+        (QueueFacts({"trade": 1}, {}, {"trade": 1}), [("warning", "queue trade: 1 of its oldest")]),
         (QueueFacts({}, {}, {}, astray=4), [("warning", "queue celery: 4 tasks")]),
     ],
 )
