@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 import msgspec
 import rich.console
+import typer
 import typer._coercion
 from pydantic import ValidationError
 from rich.console import ConsoleDimensions, ConsoleOptions, RenderableType
@@ -60,6 +61,11 @@ class Console(rich.console.Console):  # noqa: TID251 this is the one that is mea
 def echo(text: str, *, err: bool = False) -> None:
     """Print lines for a person, to standard output or error."""
     print(printable(text), file=sys.stderr if err else sys.stdout, flush=True)
+
+
+def confirm(question: str) -> None:
+    """Ask a person; end the command where the answer is no."""
+    typer.confirm(printable(question), abort=True, err=True)  # noqa: TID251 it is the one
 
 
 def echo_json(value: Any, *, indent: int = 0) -> None:

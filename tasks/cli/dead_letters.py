@@ -130,7 +130,7 @@ def drop(  # noqa: PLR0913 each argument is an option of the command line
     chosen = _chosen(store, reason, strategy, symbol, since, until, last)
     found = [letter.id for letter in _named(store, ids or (), chosen)]
     if len(found) > 1 and not yes:
-        typer.confirm(f"drop {len(found):,} dead letters for good?", abort=True, err=True)
+        command_line.confirm(f"drop {len(found):,} dead letters for good?")
     command_line.echo(f"dropped {store.drop(found):,}")
 
 

@@ -114,7 +114,7 @@ def reset(
             f"there is no such state of {strategy!r}; `./run tasks state show` lists those that there are"
         )
     if not yes:
-        typer.confirm(f"remove {_format_names(names)} for good?", abort=True, err=True)
+        command_line.confirm(f"remove {_format_names(names)} for good?")
     named = names[0].symbol if symbol else ""
     for in_pool, of_pool in groupby(names, lambda name: name.pool):
         done = StateReset(in_pool, names[0].what, venue, named, author or getpass.getuser(), reason)

@@ -47,7 +47,7 @@ def prune(
         command_line.echo(f"no symbol was idle for {idle}{newest}")
         return
     if not yes:
-        typer.confirm(f"remove {_format(found)} for good?", abort=True, err=True)
+        command_line.confirm(f"remove {_format(found)} for good?")
     removed = pruner.prune(found, idle_ms // 1_000, author or getpass.getuser(), reason)
     woke = len(found.symbols) - len(removed)
     kept = f"; {woke:,} had events meanwhile and stay" if woke else ""

@@ -53,7 +53,7 @@ def seed(  # noqa: PLR0913 each argument is an option of the command line
     content = _content(seeder, paths, strategies, part, symbols, salvage=salvage)
     overwritten = sum(each.overwritten for each in seeder.plan(content, replace=replace))
     if overwritten and not yes:
-        typer.confirm(f"overwrite {overwritten:,} records and states for good?", abort=True, err=True)
+        command_line.confirm(f"overwrite {overwritten:,} records and states for good?")
     done = seeder.seed(content, author or getpass.getuser(), reason, replace=replace)
     for each in done:
         command_line.echo(f"pool {each.pool}: put in {each.states:,} states and {each.records:,} records")

@@ -13,7 +13,7 @@ import pytest
 import redis
 import typer
 
-from tasks.cli import doctor
+from tasks.cli import command_line, doctor
 from tasks.cli.main import app, main
 from tasks.configuration import named_strategies
 from tasks.ledger import LedgerKeys
@@ -77,6 +77,7 @@ NOT_TRIED = {
     "deadletters retry": "prints as list does, and needs ingest",
     "deadletters drop": "a number",
     "state seed": "reads recordings as backtest does",
+    "state prune": "asks as `command_line.confirm` does, which is tried apart",
     "shadow report": "figures of strategies that run here",
     "sweep": "reads recordings as backtest does",
 }
@@ -167,3 +168,12 @@ def test_nothing_that_others_wrote_is_obeyed(words: tuple[str, ...], where: str,
 
 def test_no_command_is_forgotten():
     assert set(commands()) - SAYING.keys() - NOT_TRIED.keys() == set()
+
+
+def test_a_question_has_no_terminal_obey_what_others_wrote(capsys: pytest.CaptureFixture[str], monkeypatch: Any):
+    monkeypatch.setattr("sys.stdin", io.StringIO("y\n"))
+    command_line.confirm(f"remove {NASTY}?")
+    asked = capsys.readouterr()
+    shown = asked.out + asked.err
+    assert shown
+    assert all(c.isprintable() or c in "\n\t" for c in shown), repr(shown)

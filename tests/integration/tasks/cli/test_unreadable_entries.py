@@ -87,6 +87,6 @@ def test_a_change_at_an_impossible_time_is_one_that_can_not_be_read(client: redi
 
 
 def test_a_rollback_without_a_history_is_refused_in_words(client: redis.Redis, keys: LedgerKeys):
-    client.hset(keys.configuration, "version", "0")
-    client.hset(keys.configurations, "0", CONFIGURATION.canonical())
+    client.hset(keys.configuration, "version", CONFIGURATION.version)
+    client.hset(keys.configurations, CONFIGURATION.version, CONFIGURATION.canonical())
     assert complaint("strategies", "rollback").startswith("there is no earlier configuration")

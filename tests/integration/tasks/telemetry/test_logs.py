@@ -23,8 +23,9 @@ from tests.support.stacks.strategies import POISON_ID
 from tests.support.waiting import wait_for
 
 RAISING = "tests.support.stacks.strategies:Raising"
-CONFIGURATION = configuration.check(
-    {"pools": {"trade": {"kinds": ["trade"], "strategies": {RAISING: {}}}}}, "the test's file"
+CONFIGURATION, NOT_HERE = (
+    configuration.check({"pools": {"trade": {"kinds": ["trade"], "strategies": {name: {}}}}}, "the test's file")
+    for name in (RAISING, "tests.not_here:Gone")
 )
 
 
@@ -51,11 +52,12 @@ def test_a_worker_logs_strategy_errors_with_lane_and_failed_runs_with_task(
     client: redis.Redis, keys: LedgerKeys, settings: Settings, pool: str
 ):
     start_epoch(client, keys)
-    client.hset(keys.configurations, CONFIGURATION.version, CONFIGURATION.canonical())
+    for each in (CONFIGURATION, NOT_HERE):
+        client.hset(keys.configurations, each.version, each.canonical())
     with Instance("logs") as instance:
         worker = start_worker(instance, pool, REDIS_URL=settings.redis_url, NAMESPACE=keys.namespace)
         raised = send_one(settings, CONFIGURATION.version, 1)
-        failed = send_one(settings, "unknown", 2)
+        failed = send_one(settings, NOT_HERE.version, 2)
 
         wait_for(lambda: [line for line in lines(worker) if line["level"] == "error"], "the failure's line")
         everything = lines(worker)
@@ -66,7 +68,7 @@ def test_a_worker_logs_strategy_errors_with_lane_and_failed_runs_with_task(
     }.items()  # fmt: skip
     [error] = [line for line in everything if line["level"] == "error"]
     assert error.items() >= {"role": "worker", "task_id": failed, "logger": "celery.app.trace"}.items()
-    assert error["exception"][0]["exc_type"] == "LedgerError"
+    assert error["exception"][0]["exc_type"] == "SettingsError"
     assert not [line for line in everything if line["level"] == "info" and "task_id" in line]
 
 
