@@ -161,8 +161,8 @@ def _make_locked(data: Path) -> tuple[Path, int]:
     """Make a folder and lock it, again if another process took it for a leftover in between. Raises OSError."""
     while True:
         folder = Path(tempfile.mkdtemp(prefix=".", dir=data))
-        folder.chmod(0o755)  # Workers may be other users.
         with suppress(FileNotFoundError, BlockingIOError):
+            folder.chmod(0o755)  # Workers may be other users.
             lock = _locked(folder / LOCK, fcntl.LOCK_EX | fcntl.LOCK_NB, os.O_CREAT)
             if lock is not None:
                 return folder, lock

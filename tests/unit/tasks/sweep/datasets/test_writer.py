@@ -144,6 +144,21 @@ def test_two_that_prepare_the_same_at_once_both_have_it(tmp_path):
     assert folders(tmp_path) == [made[0].key]
 
 
+def test_a_folder_taken_for_a_leftover_as_it_is_made_is_made_again(tmp_path, monkeypatch):
+    chmod, taken = Path.chmod, list[Path]()
+
+    def remove_first(folder: Path, mode: int) -> None:
+        if not taken:
+            taken.append(folder)
+            folder.rmdir()
+        chmod(folder, mode)
+
+    monkeypatch.setattr(Path, "chmod", remove_first)
+    made = prepare(trades(tmp_path / "trades.jsonl", 500), directory=tmp_path)
+    assert folders(tmp_path) == [made.key]
+    assert taken
+
+
 @pytest.mark.parametrize("read_bytes", [0, 400_000, 10**9])
 def test_a_process_that_is_killed_leaves_nothing_half(tmp_path, read_bytes):
     mark = tmp_path / "stopped"
