@@ -19,7 +19,7 @@ from typer.core import TyperGroup
 
 from tasks import invocation
 from tasks.settings import validation
-from tasks.telemetry.terminal import printable, printable_json
+from tasks.telemetry.terminal import one_line, printable, printable_json
 from tasks.version import VERSION
 
 
@@ -65,7 +65,7 @@ def echo(text: str, *, err: bool = False) -> None:
 
 def confirm(question: str) -> None:
     """Ask a person; end the command where the answer is no."""
-    typer.confirm(printable(question), abort=True, err=True)  # noqa: TID251 it is the one
+    typer.confirm(one_line(question), abort=True, err=True)  # noqa: TID251 it is the one
 
 
 def echo_json(value: Any, *, indent: int = 0) -> None:

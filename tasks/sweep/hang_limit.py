@@ -13,8 +13,15 @@ from types import FrameType
 #: What waits has so much longer than what computes.
 _WAITING_TIMES = 2
 _TICKS = 20
+#: A slice that takes so much longer than it may is stuck where no exception gets: its process is ended.
+_STUCK_TIMES = 3
 #: How often it is tried again, where the strategy catches the exception.
 _AGAIN_S = 0.1
+
+
+def stuck_s(limit_s: float, budget_s: float) -> float:
+    """Return after how long a slice is stuck, in seconds; `limit_s` is how long a call of a strategy may take."""
+    return _STUCK_TIMES * limit_s + budget_s
 
 
 class HangError(BaseException):

@@ -16,12 +16,11 @@ from typing import NamedTuple
 from tasks.errors import RealtimeStrategiesError
 from tasks.protocol.strikes import NO_MEMORY_STATUS
 from tasks.sweep import slice_run
+from tasks.sweep.hang_limit import stuck_s
 from tasks.sweep.slice_run import BlockState, SliceLimits
 from tasks.sweep.sweep_run import SliceAnswer, SliceJob
 
-#: A slice that takes so much longer than it may is stuck where no exception gets: its process is ended.
-_STUCK_TIMES = 3
-#: A strategy can disarm the timer that does so: after so much longer its process is ended from here.
+#: A strategy can disarm the timer that ends its process where it is stuck: after so much longer its process is ended from here.
 _GRACE_S = 2.0
 
 
@@ -114,7 +113,7 @@ class _SliceProcess:
         if self.running is None:
             return
         silent_s = time.monotonic() - self._alive_s.value
-        if silent_s > _stuck_s(self._hang_s, self.running.budget_s) + _GRACE_S:
+        if silent_s > stuck_s(self._hang_s, self.running.budget_s) + _GRACE_S:
             self._is_stuck = True
             self._process.kill()
 
@@ -139,14 +138,10 @@ def _ending(code: int | None) -> str:
     return f"signal {-code}" if code is not None and code < 0 else f"exit status {code}"
 
 
-def _be_alive(stuck_s: float, alive_s: c_double) -> None:
+def _be_alive(limit_s: float, alive_s: c_double) -> None:
     # By default this signal ends the process, wherever it is.
-    signal.setitimer(signal.ITIMER_REAL, stuck_s)
+    signal.setitimer(signal.ITIMER_REAL, limit_s)
     alive_s.value = time.monotonic()
-
-
-def _stuck_s(hang_s: float, budget_s: float) -> float:
-    return _STUCK_TIMES * hang_s + budget_s
 
 
 def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, hang_s: float, alive_s: c_double) -> None:
@@ -157,7 +152,7 @@ def _serve(connection: "Connection[_SliceResult, SliceJob]", directory: Path, ha
             job = connection.recv()
         except (EOFError, OSError):
             return
-        alive = partial(_be_alive, _stuck_s(hang_s, job.budget_s), alive_s)
+        alive = partial(_be_alive, stuck_s(hang_s, job.budget_s), alive_s)
         limits = SliceLimits(job.budget_s, hang_s, alive=alive, is_unwanted=_is_orphan, look_s=1.0)
         alive()
         try:

@@ -21,6 +21,7 @@ from tasks.sweep import slice_run, slice_task, variants
 from tasks.sweep.block import Block
 from tasks.sweep.datasets import upload
 from tasks.sweep.datasets.folder import whole_dataset
+from tasks.sweep.hang_limit import stuck_s
 from tasks.sweep.slice_run import BlockState, SliceLimits
 from tasks.sweep.slice_task import SliceReply, SliceRequest
 from tasks.worker.entries.refused_entries import ignored_if_foreign
@@ -29,8 +30,6 @@ from tasks.worker.run_note import noted, of_process
 from tasks.worker.slice_lease import leased
 from tasks.worker.time_limit import bounded
 
-#: A strategy that is stuck where no exception gets ends its process after so many times RUN_LIMIT_S.
-STUCK_TIMES = 3
 log = structlog.get_logger()
 
 
@@ -44,8 +43,14 @@ def _broker() -> redis.Redis:
     return connect(load(), load().broker, **connection_options())
 
 
+@lru_cache(maxsize=1)
+def _ledger() -> Ledger:
+    return Ledger.connect(load())
+
+
 def _keep_letter(letter: bytes) -> None:
-    Ledger.connect(load()).keep_letter(letter)
+    # Connected at the first one: a slice needs no ledger.
+    _ledger().keep_letter(letter)
 
 
 @app.task(name=RESEARCH_TASK_NAME)
@@ -82,14 +87,14 @@ def _reply(request: SliceRequest) -> SliceReply:
 
 def _run(request: SliceRequest, settings: Settings) -> BlockState:
     """Run the slice. Raises what reading does; what is stuck or takes all memory ends this process."""
-    stuck_s = STUCK_TIMES * settings.run_limit_s + request.budget_s
+    limit_s = stuck_s(settings.run_limit_s, request.budget_s)
     note = of_process()
 
     def alive() -> None:
-        signal.setitimer(signal.ITIMER_REAL, stuck_s)
+        signal.setitimer(signal.ITIMER_REAL, limit_s)
         if note:
             # A strategy can disarm the timer: then the worker's main process, or its guard, ends this one.
-            note.begin(stuck_s)
+            note.begin(limit_s)
 
     limits = SliceLimits(
         request.budget_s,
@@ -97,7 +102,7 @@ def _run(request: SliceRequest, settings: Settings) -> BlockState:
         alive=alive,
         is_unwanted=partial(live_batches_wait, _broker(), _live_queues()),
     )
-    with noted(stuck_s), bounded(stuck_s):
+    with noted(limit_s), bounded(limit_s):
         return slice_run.run(request.block, request.state, settings.research_path, limits)
 
 

@@ -175,5 +175,5 @@ def test_a_question_has_no_terminal_obey_what_others_wrote(capsys: pytest.Captur
     command_line.confirm(f"remove {NASTY}?")
     asked = capsys.readouterr()
     shown = asked.out + asked.err
-    assert shown
-    assert all(c.isprintable() or c in "\n\t" for c in shown), repr(shown)
+    assert shown.strip()
+    assert all(c.isprintable() for c in shown.strip()), repr(shown)
