@@ -1,8 +1,8 @@
 """Dead letters: what could not be worked on, with all that is needed to find out why and to try again. Pure.
 
 Each kind has a function here, which words it and cuts what is too long: `refused`, `raised`, `ended_process`,
-`condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large` and `no_subject`. An entry of a
-queue that a worker refused is `refused_entry`.
+`condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large`, `signal_refused` and
+`no_subject`. An entry of a queue that a worker refused is `refused_entry`.
 """
 
 import re
