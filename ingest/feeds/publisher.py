@@ -7,7 +7,7 @@ from collections.abc import Set as AbstractSet
 import structlog
 from nats.errors import Error
 
-from ingest.sources.stream_setup import covers
+from ingest.sources.stream_setup import take
 from ingest.transport.flush import confirm_published
 from tasks.clients.nats_client import NatsClient
 from tasks.errors import NotStoredError, ServerUnavailableError, SettingsError
@@ -197,7 +197,7 @@ class Publisher(FeedConnection):
         if subject is None:
             is_neutral = stream.startswith(neutral.SUBJECTS)
             subject = stream if is_neutral else PREFIX + stream
-            if is_neutral and not any(covers(each.strip(), subject) for each in self._listened.split(",")):
+            if is_neutral and not take(map(str.strip, self._listened.split(",")), subject):
                 self._warn_unheard(subject)
             if _UNFIT.search(subject):
                 raise NotStoredError(f"no NATS subject: {subject[:100]!r}")

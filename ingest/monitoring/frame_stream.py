@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 from nats.errors import Error as NatsError
 
-from ingest.sources.stream_setup import covers, wanted_subjects
+from ingest.sources.stream_setup import take, wanted_subjects
 from ingest.transport import stream_state
 from ingest.transport.stream_state import StreamState
 from tasks.clients.nats_client import NatsClient
@@ -57,5 +57,5 @@ class FrameStream:
             return ""
         if self._state.trouble:
             return self._state.trouble
-        missing = [each for each in self._subjects if not any(covers(own, each) for own in self._state.subjects)]
+        missing = [each for each in self._subjects if not take(self._state.subjects, each)]
         return f"does not take {', '.join(missing)} (NATS_SUBJECTS)" if missing else ""

@@ -10,7 +10,7 @@ from nats.errors import Error as NatsError
 from nats.errors import NoRespondersError
 
 from ingest.relay.outgoing_signal import every_subject
-from ingest.sources.stream_setup import covers
+from ingest.sources.stream_setup import take
 from ingest.transport import stream_state
 from ingest.transport.stream_state import StreamState
 from tasks.clients.nats_client import NatsClient
@@ -53,7 +53,7 @@ class SignalStreams:
 
     def of(self, subject: str) -> str:
         """Return the name of the stream that takes a subject; empty: none does."""
-        return next((each.name for each in self._streams if any(covers(own, subject) for own in each.subjects)), "")
+        return next((each.name for each in self._streams if take(each.subjects, subject)), "")
 
     def doubt(self) -> None:
         """Note that what is known may be outdated."""
@@ -143,7 +143,7 @@ class SignalStreams:
         return self._now() < self._forbidden_until_s and self.client.stats["reconnects"] == self._connection
 
     def _takes_all(self, stream: StreamState) -> bool:
-        return any(covers(own, self._subjects) for own in stream.subjects)
+        return take(stream.subjects, self._subjects)
 
 
 def _waiting(what: str, says: str, do: str) -> Finding:

@@ -1,5 +1,6 @@
 """The stream that JetStream keeps the frames in: created, or checked, before anything is read from it."""
 
+from collections.abc import Iterable
 from datetime import UTC, datetime, timedelta
 
 import stamina
@@ -142,7 +143,7 @@ def _check(config: api.StreamConfig, subjects: list[str]) -> None:
         raise SettingsError(
             f"the stream {config.name} forgets what one consumer has read (retention {config.retention}): it is no log"
         )
-    missing = [each for each in subjects if not any(covers(own, each) for own in config.subjects or ())]
+    missing = [each for each in subjects if not take(config.subjects or (), each)]
     if missing:
         both = ",".join([*(config.subjects or ()), *missing])
         raise SettingsError(
@@ -154,7 +155,12 @@ def _check(config: api.StreamConfig, subjects: list[str]) -> None:
 def is_shared(config: api.StreamConfig, subjects: list[str]) -> bool:
     """Whether a stream may hold messages on other subjects than these."""
     taken = config.subjects or ()
-    return bool(config.sources) or not all(any(covers(ours, each) for ours in subjects) for each in taken)
+    return bool(config.sources) or not all(take(subjects, each) for each in taken)
+
+
+def take(subjects: Iterable[str], subject: str) -> bool:
+    """Return whether one of some subjects, which may hold wildcards, covers another."""
+    return any(covers(each, subject) for each in subjects)
 
 
 def covers(wider: str, subject: str) -> bool:
