@@ -11,9 +11,10 @@ from contextlib import suppress
 
 import redis.asyncio as redis
 from redis.asyncio.lock import Lock
-from redis.exceptions import LockError
+from redis.exceptions import LockError, NoPermissionError
 
-from tasks.errors import RealtimeStrategiesError
+from tasks.errors import LedgerError, RealtimeStrategiesError
+from tasks.ledger.key_types import is_endless
 
 #: A leader that died is replaced after this and STANDBY_S at most.
 TTL_S = 3.0
@@ -49,14 +50,24 @@ class Lease:
         return time.monotonic() < self._until_s
 
     async def take(self) -> bool:
-        """Try to become the leader; return whether this process is it now. Raises what Redis raises, also for a foreign key."""
+        """Try to become the leader; return whether this process is it now.
+
+        Raises what Redis raises, and LedgerError for a lease that no ingest wrote.
+        """
         asked_s = time.monotonic()
         if not await self._lock.acquire(token=self._holder):
-            # What is no string is nobody's lease, and refused by name; else one would stand by for ever.
-            await self._client.get(self._key)
+            await self._refuse_foreign()
             return False
         self._until_s = asked_s + self._ttl_s
         return True
+
+    async def _refuse_foreign(self) -> None:
+        """Raise for what is nobody's lease, such as a key that is no string: one would stand by for ever."""
+        await self._client.get(self._key)
+        # A login of a release before may not ask that.
+        with suppress(NoPermissionError):
+            if is_endless(await self._client.pttl(self._key)):
+                raise LedgerError(f"{self._key} does not run out, so that no ingest wrote it and none can lead")
 
     async def renew(self) -> None:
         """Stay the leader. Raises SupersededError when somebody else is, and what Redis raises."""

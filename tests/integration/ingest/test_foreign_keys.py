@@ -64,6 +64,48 @@ def test_a_leader_whose_lease_becomes_a_list_names_it_and_leads_on(
         assert not service.logged("superseded: stopping")
 
 
+#: A lease that somebody else wrote: it never runs out, or in a day.
+ENDLESS = pytest.mark.parametrize("expiry_s", [None, 86_400])
+
+
+@ENDLESS
+def test_an_ingest_behind_a_lease_that_does_not_run_out_names_it(
+    nats_url, redis_url, client, keys, namespace, tmp_path, settings, expiry_s
+):
+    client.set(keys.lease(0), "somebody else's", ex=expiry_s)
+    with ingest(nats_url, redis_url, namespace, STRATEGIES_FILE=one_pool(tmp_path)) as service:
+        wait_for(lambda: f"key {keys.lease(0)}" in told(service), f"the finding{service.process.tail()}")
+        assert f"RENAME {keys.lease(0)} " in told(service)[f"key {keys.lease(0)}"]
+        assert [line["what"] for line in service.logged("finding")].count(f"key {keys.lease(0)}") == 1
+        assert not service.logged("standing by: another ingest process leads this shard")
+        assert f"key {keys.lease(0)}" in {each.what for each in ask_key_types(settings, [])}
+        client.rename(keys.lease(0), f"{keys.lease(0)}:foreign")
+        service.wait_ready()
+
+
+@ENDLESS
+def test_a_leader_whose_lease_is_replaced_for_ever_names_it_and_leads_on(
+    nats_url, redis_url, client, keys, namespace, tmp_path, expiry_s
+):
+    with ingest(nats_url, redis_url, namespace, STRATEGIES_FILE=one_pool(tmp_path)) as service:
+        service.wait_ready()
+        client.set(keys.lease(0), "somebody else's", ex=expiry_s)
+        wait_for(lambda: f"key {keys.lease(0)}" in told(service), f"the finding{service.process.tail()}")
+        client.delete(keys.lease(0))
+        wait_for(service.ready, f"the lead{service.process.tail()}")
+        assert not service.logged("superseded: stopping")
+
+
+async def test_a_login_that_may_not_ask_for_the_expiry_stands_by(redis_url, client, keys, namespace):
+    client.set(keys.lease(0), "somebody else's")
+    client.acl_setuser(namespace, enabled=True, passwords=["+p"], keys=["*"], commands=["+@all", "-pttl"])
+    try:
+        async with redis.asyncio.Redis.from_url(redis_url, username=namespace, password="p") as own:  # noqa: S106 of the test
+            assert not await Lease(own, keys.lease(0), "me").take()
+    finally:
+        client.acl_deluser(namespace)
+
+
 async def test_a_lease_that_ran_out_and_is_a_list_is_refused_not_somebody_elses(redis_url, client, keys):
     client.rpush(keys.lease(0), "somebody else's")
     async with redis.asyncio.Redis.from_url(redis_url) as own:
