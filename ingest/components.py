@@ -73,7 +73,7 @@ class Components:
         self.active_configuration = ActiveConfiguration(ConfigurationStore(settings), chosen)
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
         self.server_probe = ServerProbe(self.ledger, chosen.routes(), self.memory_guard)
-        self.foreign_keys = ForeignKeys(self.ledger, settings.shard.number, chosen.pools)
+        self.foreign_keys = ForeignKeys(self.ledger, settings.shard.number, [*chosen.pools])
         self.paper_probe = PaperProbe(self.ledger, tuple(chosen.pools))
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch(chosen.kinds)

@@ -23,7 +23,7 @@ from tasks.ledger import RESETS, LedgerKeys, commit_arguments, lane_field, read_
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
-from tasks.protocol.counters import Counts
+from tasks.protocol.counters import Counts, read_count
 from tasks.protocol.outcome import quarantine
 from tasks.protocol.records import field as record_field
 from tasks.protocol.routing import LaneId
@@ -60,7 +60,7 @@ def _read(stored: bytes | None, key: str) -> LastFrame | None:
 
 def _starts(stored: bytes | None) -> int:
     # What is no number was not written by us: no run can be begun then, and its worker says so.
-    return int(stored) if stored and stored.isdigit() else 0
+    return read_count(stored) or 0
 
 
 def _positions(stored: Iterable[bytes | None], where: str) -> list[Position]:

@@ -92,7 +92,7 @@ def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterat
         nats = threads.submit(doctor_probes.ask_nats, settings)
         queues = threads.submit(doctor_probes.ask_queues, settings, pools)
         ledger = threads.submit(doctor_probes.ask_ledger, settings, pools)
-        foreign = threads.submit(doctor_probes.ask_key_types, settings, pools)
+        foreign = threads.submit(doctor_probes.ask_foreign_keys, settings, pools)
         ports = [
             threads.submit(doctor_probes.ask_port, setting, settings.http_host, port)
             for setting, port in (("HTTP_PORT", settings.http_port), ("WORKER_HTTP_PORT", settings.worker_http_port))

@@ -27,6 +27,7 @@ __all__ = [
     "lane_field",
     "ledger",
     "lua",
+    "number_fields",
     "pager",
     "past_events",
     "read_position",

@@ -5,7 +5,7 @@ So is a lease that does not run out as ours do: nobody would ever lead.
 """
 
 from collections.abc import Iterable, Iterator, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 
 from redis.exceptions import ResponseError
 
@@ -67,9 +67,17 @@ def typed_keys(keys: LedgerKeys, shards: Iterable[int], pools: Iterable[str]) ->
     return found + [TypedKey(stream, "stream", _BEGINS_EMPTY) for stream in (*streams, keys.history)]
 
 
-def queue_probes(pipe: Any, typed: Iterable[TypedKey]) -> None:
+class Probed(Protocol):
+    """What can be asked for with one command."""
+
+    @property
+    def probe(self) -> tuple[str | int, ...]:
+        """The command."""
+
+
+def queue_probes(pipe: Any, asked: Iterable[Probed]) -> None:
     """Put a probe of each key into a pipeline of redis-py, to be executed with `raise_on_error=False`."""
-    for each in typed:
+    for each in asked:
         pipe.execute_command(*each.probe)
 
 

@@ -77,7 +77,7 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
         for entries in (outcome.held, outcome.letters, outcome.audit, outcome.positions, outcome.shadowed)
     ]
     return [
-        epoch, lane_field(batch.lane), str(batch.prev or ""), to, notice, resets.decode(),
+        epoch, lane_field(batch.lane), str(batch.prev or ""), to, notice, string(resets),
         list(chain.from_iterable(fields)), list(chain.from_iterable(signals)), *streams, counters,
     ]  # fmt: skip
 

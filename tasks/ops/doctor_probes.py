@@ -17,7 +17,7 @@ from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration.stored import StoredConfiguration, kept_overlay
 from tasks.errors import UNREADABLE, SettingsError
-from tasks.ledger import LedgerKeys, heartbeats, key_types, lane_field
+from tasks.ledger import LedgerKeys, heartbeats, key_types, lane_field, number_fields
 from tasks.ledger.known_configurations import is_readable
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol.findings import Finding
@@ -170,13 +170,15 @@ def ask_ledger(settings: Settings, pools: Sequence[Pool]) -> LedgerFacts:
     )
 
 
-def ask_key_types(settings: Settings, pools: Sequence[Pool]) -> list[Finding]:
-    """Return a fault for each key of the ledger that is of another type than it must be. Raises what Redis raises."""
-    names = [pool.name for pool in pools]
-    typed = key_types.typed_keys(LedgerKeys(settings.namespace), range(settings.shard.total), names)
+def ask_foreign_keys(settings: Settings, pools: Sequence[Pool]) -> list[Finding]:
+    """Return what is found about keys and fields of the ledger that somebody else wrote. Raises what Redis raises."""
+    names, keys = [pool.name for pool in pools], LedgerKeys(settings.namespace)
+    typed = key_types.typed_keys(keys, range(settings.shard.total), names)
+    numbers = number_fields.number_fields(keys, names)
     with client(settings, settings.ledger) as server, server.pipeline(transaction=False) as pipe:
-        key_types.queue_probes(pipe, typed)
-        return list(key_types.findings(typed, pipe.execute(raise_on_error=False)))
+        key_types.queue_probes(pipe, [*typed, *numbers])
+        answers = pipe.execute(raise_on_error=False)
+    return [*key_types.findings(typed, answers[: len(typed)]), *number_fields.findings(numbers, answers[len(typed) :])]
 
 
 def ask_nats(settings: Settings) -> NatsFacts:

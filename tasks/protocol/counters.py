@@ -4,6 +4,7 @@ A counter has a name and may have a label: how many frames were skipped, of whic
 of one hash: `frames`, `skipped:kline`. Only this module knows how such a field is written.
 """
 
+import re
 from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
@@ -42,6 +43,15 @@ CounterName = Literal[
     "positions",  # closed by the paper account, by strategy
     "unfilled",  # signals that became no order of the paper account, or only in part; by reason
 ]
+
+
+#: What Redis adds to, and does not overflow by that.
+_COUNT = re.compile(rb"0|[1-9]\d{0,17}")
+
+
+def read_count(stored: bytes | None) -> int | None:
+    """Return a count that is stored; None: it is not, or it is no number that can be added to, so none of ours."""
+    return int(stored) if stored is not None and _COUNT.fullmatch(stored) else None
 
 
 class CounterKey(NamedTuple):

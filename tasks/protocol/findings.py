@@ -21,6 +21,7 @@ NAMES = (
     "redis_away",
     "redis_full",
     "redis_refuses",
+    "no_number",
     "commits_refused",
     "results_away",
     "stream_unwell",

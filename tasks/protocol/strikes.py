@@ -12,6 +12,7 @@ the event. A second event of a strategy within `WINDOW_S` stops the strategy, in
 same configuration, and ingest switches it off by an audited change.
 """
 
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Literal, NamedTuple
 
@@ -19,6 +20,7 @@ import msgspec
 
 from tasks.errors import UNREADABLE
 from tasks.protocol.batches import Batch
+from tasks.protocol.counters import read_count
 
 MAX_STRIKES = 4
 WINDOW_S = 600
@@ -26,7 +28,8 @@ WINDOW_S = 600
 NO_MEMORY_STATUS = 86
 #: Begins the notice of a strike.
 NOTICE = "strike"
-_FIELD = b"strike|"
+#: The field of a strike: the event's source and sequence, the strategy.
+_STRIKES = re.compile(rb"strike\|([^|]*)@(\d{1,19})\|(.*)", re.DOTALL)
 
 Answer = Literal["late", "struck", "given_up", "stopped"]
 
@@ -142,8 +145,7 @@ def find_excluded(source: str, starts: Sequence[bytes], ended: bytes | None) -> 
 
 def _excluded(source: str, starts: Sequence[bytes]) -> Iterator[tuple[str, int]]:
     for field, count in zip(starts[::2], starts[1::2], strict=True):
-        if field.startswith(_FIELD) and count.isdigit() and int(count) >= MAX_STRIKES:
-            _, event, strategy = field.decode().split("|", 2)
-            of, _, seq = event.rpartition("@")
+        if (strikes := _STRIKES.fullmatch(field)) and (read_count(count) or 0) >= MAX_STRIKES:
+            of, seq, strategy = (part.decode(errors="replace") for part in strikes.groups())
             if of == source:
                 yield strategy, int(seq)

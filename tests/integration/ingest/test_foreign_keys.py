@@ -3,16 +3,19 @@
 import json
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
 from ingest.ledger.lease import Lease
 from tasks.ledger import LedgerKeys
-from tasks.ops.doctor_probes import ask_key_types
+from tasks.ops.doctor_probes import ask_foreign_keys
 from tasks.protocol.routing import Pool
 from tests.support.sending import one_pool
 from tests.support.service import Ingest, ingest
 from tests.support.waiting import wait_for
+
+TRADE = [Pool("trade", ("trade",))]
 
 
 def told(service: Ingest) -> dict[str, str]:
@@ -78,7 +81,7 @@ def test_an_ingest_behind_a_lease_that_does_not_run_out_names_it(
         assert f"RENAME {keys.lease(0)} " in told(service)[f"key {keys.lease(0)}"]
         assert [line["what"] for line in service.logged("finding")].count(f"key {keys.lease(0)}") == 1
         assert not service.logged("standing by: another ingest process leads this shard")
-        assert f"key {keys.lease(0)}" in {each.what for each in ask_key_types(settings, [])}
+        assert f"key {keys.lease(0)}" in {each.what for each in ask_foreign_keys(settings, [])}
         client.rename(keys.lease(0), f"{keys.lease(0)}:foreign")
         service.wait_ready()
 
@@ -128,7 +131,31 @@ def test_a_value_that_is_none_of_ours_is_named_and_waited_for(
         service.wait_ready()
 
 
+def test_counts_that_are_no_numbers_are_named_and_nothing_ends_for_them(
+    nats_url, redis_url, client, keys, namespace, tmp_path, settings
+):
+    client.hset(keys.counters, mapping={"frames": "many", "events": 2**63 - 1, "batches": 7, "odd\x1b[2J": b"\xff"})
+    client.hset(keys.pool("trade"), mapping={"resets": "often", "lane:0": "s@1"})
+    with ingest(nats_url, redis_url, namespace, STRATEGIES_FILE=one_pool(tmp_path)) as service:
+        wait_for(lambda: len(told(service)) == 2, f"the findings{service.process.tail()}")
+        service.wait_ready()
+        found = json.loads(service.get("/ready")[1])["findings"]
+        own = {each["what"]: each for each in found if each["name"] == "no_number"}
+        assert {each["sign"] for each in own.values()} == {"warning"}
+        sums, resets = own[f"key {keys.counters}"], own[f"key {keys.pool('trade')}"]
+        assert {field for field in ("frames", "events", "batches", "odd") if field in sums["says"]} == {
+            "frames", "events", "odd",
+        }  # fmt: skip
+        assert ("resets" in resets["says"], f"HDEL {keys.counters} " in sums["do"]) == (True, True)
+        asked = {each.what: msgspec.to_builtins(each) for each in ask_foreign_keys(settings, TRADE)}
+        assert asked == own
+        assert {line["what"] for line in service.logged("finding") if line["name"] == "no_number"} == set(own)
+        client.hdel(keys.counters, *(field for field in client.hkeys(keys.counters) if field != b"batches"))
+        client.hdel(keys.pool("trade"), "resets")
+        wait_for(lambda: not told(service), "the end of the findings")
+
+
 def test_the_doctor_names_foreign_keys_and_what_to_do(settings, spoilt):
-    found = ask_key_types(settings, [Pool("trade", ("trade",))])
+    found = ask_foreign_keys(settings, TRADE)
     assert {finding.what for finding in found} == {f"key {key}" for key in spoilt}
     assert {(finding.sign, "RENAME" in finding.do) for finding in found} == {("fault", True)}

@@ -264,9 +264,10 @@ async def test_a_counter_that_is_no_number_repeats_no_letter_and_stops_nothing(
     assert client.hgetall(keys.counters) == {b"frames": stored.encode(), b"events": b"4"}
 
 
-async def test_starts_that_are_no_number_count_as_none(client, keys, ledger, settings):
+@pytest.mark.parametrize("stored", ["no number", "9" * 5_000])
+async def test_starts_that_are_no_number_count_as_none(client, keys, ledger, settings, stored):
     lane, sent = Lane(LANE), batch()
-    client.hset(keys.starts(LANE), sent.identity, "no number")
+    client.hset(keys.starts(LANE), sent.identity, stored)
     found = await ingest(settings, lambda own: own.read([(lane, sent)]))
     assert found.lanes[LANE] == (None, 0)
 

@@ -60,6 +60,12 @@ def test_a_counter_that_cannot_be_added_to_does_not_break_a_commit(client, keys,
     assert client.hgetall(keys.counters) == {b"gaps": str(stored).encode(), b"batches": b"1", b"applied": b"2"}
 
 
+@pytest.mark.parametrize("stored", [b"no number", b"\xff\xfe", b"9" * 5_000])
+def test_a_count_of_resets_that_is_no_number_does_not_break_a_commit(client, keys, ledger, stored):
+    client.hset(keys.pool("trade"), "resets", stored)
+    assert commit(ledger, batch(), outcome(), begin(ledger, batch()).resets) == "committed"
+
+
 def test_a_commit_writes_everything_at_once(client, keys, ledger):
     begin(ledger, batch())
     assert commit(ledger, batch(), outcome()) == "committed"

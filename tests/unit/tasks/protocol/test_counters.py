@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tasks.protocol.counters
-from tasks.protocol.counters import CounterKey, CounterName, Counts
+from tasks.protocol.counters import CounterKey, CounterName, Counts, read_count
 
 ROOT = Path(__file__).parents[4]
 NAMES = get_args(CounterName)
@@ -59,6 +59,18 @@ def test_what_is_stored_is_read_again_without_zeros():
 @pytest.mark.parametrize("count", [b"many", b"", b"1.5", b"9" * 5_000])
 def test_a_stored_count_that_is_no_number_is_left_out(count: bytes):
     assert Counts.read({b"frames": b"7", b"errors:\xff": count}) == {CounterKey("frames"): 7}
+
+
+@pytest.mark.parametrize(
+    ("stored", "read"),
+    [
+        (b"0", 0),
+        (b"999999999999999999", 10**18 - 1),
+        *((odd, None) for odd in (None, b"", b"many", b"-1", b"07", b"1.5", b"9" * 19, b"9" * 5_000, b"7\n")),
+    ],
+)
+def test_a_count_that_cannot_be_added_to_is_none(stored: bytes | None, read: int | None):
+    assert read_count(stored) == read
 
 
 def test_no_other_module_builds_or_parses_the_field_of_a_counter():

@@ -33,7 +33,13 @@ def test_an_event_is_excluded_after_enough_strikes_in_this_source():
 
 def test_strikes_and_starts_that_are_no_numbers_exclude_nothing():
     field = Strike(RUNNING, "grumpy", 5, 1, "").field.encode()
-    assert find_excluded("core-7.aa", [field, b"no number", b"7.aa||s@9", b""], None) == NOTHING
+    for count in (b"no number", b"9" * 5_000):
+        assert find_excluded("core-7.aa", [field, count, b"7.aa||s@9", b""], None) == NOTHING
+
+
+@pytest.mark.parametrize("field", [b"strike|", b"strike|s", b"strike|s@x|echo", b"strike|\xff", b"strike|s@|echo"])
+def test_strikes_that_somebody_else_wrote_exclude_nothing(field: bytes):
+    assert find_excluded("s", [field, b"9"], None) == NOTHING
 
 
 def test_stopped_strategies_are_excluded_and_unreadable_strikes_ignored():
