@@ -32,6 +32,7 @@ from ingest.monitoring.health import Health, late_lanes
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.monitoring.paper_probe import PaperProbe
+from ingest.monitoring.record_probe import RecordProbe
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.status_responder import StatusResponder
 from ingest.monitoring.unused_frames import UnusedFrames
@@ -78,6 +79,7 @@ class Components:
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch(chosen.kinds)
         self.live_returns, self.unused_frames = LiveReturns(), UnusedFrames(settings.feed_quiet_s)
+        self.record_probe = RecordProbe(self.ledger, chosen.routes(), self.feed_watch)
         self.sender = self._make_sender()
         self.breaker = Breaker(
             self.ledger, self.active_configuration, self.sender, tuple(chosen.pools), self.server_probe.errors.since
@@ -95,8 +97,7 @@ class Components:
         self.status_responder = StatusResponder(
             settings.shard.number, self.lanes, self.source, self.findings, self.feed_reports
         )
-        page_state = self._make_page_state()
-        self.page = Page(page_state, self.ledger)
+        self.page = Page(page_state := self._make_page_state(), self.ledger)
         self.relay = Relay(settings, self.ledger, self.signal_streams, self.counters, page_state.relayed)
         self.registry = self._make_registry()
 
@@ -119,7 +120,8 @@ class Components:
         def had_events() -> bool:
             return self.server_probe.had_events
 
-        return FeedWatch(self.lanes.router.wants, is_listening, self.settings.feed_quiet_s, had_events, kinds)
+        quiet_s, refuse = self.settings.feed_quiet_s, self.refused.implausible.note
+        return FeedWatch(self.lanes.router.wants, is_listening, quiet_s, had_events, kinds, refuse)
 
     def _make_sender(self) -> Sender:
         def restart(counted: int) -> None:

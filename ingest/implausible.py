@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterator
 
 import msgspec
 
+from tasks.protocol.dead_letters import IMPLAUSIBLE_ID
 from tasks.protocol.findings import Finding
 
 #: A finding lasts until nothing was refused for its reason for so long.
@@ -14,6 +15,10 @@ _WRONG = {
     "implausible_price": (
         "books",
         "see which publisher names them: docs/feeds.md, Wrong books; a market that moves so fast: MAX_BOOK_JUMP",
+    ),
+    IMPLAUSIBLE_ID: (
+        "ids",
+        "see which publisher sends them; docs/feeds.md, Ids that jump",
     ),
     "time_ahead": ("clocks", "set the clocks of the feed's machine and of this one by NTP: docs/feeds.md, Clocks"),
     "symbol_not_allowed": (

@@ -170,6 +170,7 @@ class Service:
             "server_probe": (PROBE_SERVERS_S, self.components.server_probe.ask),
             "frame_stream": (PROBE_SERVERS_S, self.components.frame_stream.ask),
             "symbols": (SYMBOLS_S, self.components.symbols.poll),
+            "record_probe": (PROBE_SERVERS_S, self.components.record_probe.ask),
             "worker_probe": (PROBE_WORKERS_S, self.components.server_probe.ask_workers),
         }
         if self._is_first:

@@ -7,63 +7,22 @@ import math
 from collections.abc import Callable, Collection, Iterable, Iterator
 from typing import Any, NamedTuple
 
-import msgspec
-
-from tasks.events import KINDS, AnyEvent, Kind, Kline, Venue
+from ingest.monitoring.feed_stream import MISSING, MUTED_AFTER, MUTED_EVENTS, REPEATS_S, SELDOM, FeedStream
+from tasks.events import KINDS, AnyEvent, Kind, Venue
 from tasks.protocol.findings import Finding, age, named_some
-from tasks.protocol.records import NEW_GENERATION_MS
+from tasks.protocol.records import Record
 
 #: (venue, symbol, kind).
 StreamKey = tuple[Venue, str, Kind]
 
 #: Of more, those that were seen last are kept.
 MAX_STREAMS = 20_000
-#: A stream that has been silent for so long is forgotten, or for two more events that are expected of it; and one of
-#: which nobody knows when something comes.
-FORGET_S, FORGET_RARE_S = 3_600.0, 86_400.0
-#: So many events that are expected at a known time may be missing before their stream is silent.
-MISSING = 2
 #: A stream is silent when its last event is that many times older than its usual pause; one that came for fewer
 #: seconds has no usual pause yet.
 PAUSES = 10
 KNOWN_TICKS = 30
-#: What an earlier pause counts against the one after it, and a second of repeats against the one after it.
-_FADING_PAUSE = 0.98
-_FADING_S = 0.9
-#: A stream repeats itself when more than this part of its events has been repeats for so long, or for as long as makes
-#: a feed quiet, if that is shorter; it ends below the other part.
-REPEATS_SHARE, REPEATS_OVER_SHARE = 0.5, 0.4
-REPEATS_S = 10.0
-#: Kinds of which nothing may come for minutes, though all is well.
-_SELDOM: frozenset[Kind] = frozenset({"kline", "liquidation"})
 #: So many streams are given with their ages, the oldest ones.
 STREAMS_TOLD = 20
-
-
-class FeedStream(msgspec.Struct):
-    """State of one stream of events: (venue, symbol, kind)."""
-
-    #: The newest.
-    event: AnyEvent
-    #: Whether some pool takes them.
-    wanted: bool
-    #: How long it is between two of its events, at least, in seconds: 0 of most kinds, a candle's interval, or infinite.
-    expected_s: float = math.inf
-    #: Since the last tick: events, and those of them whose exchange id did not rise.
-    count: int = 0
-    repeats: int = 0
-    #: The highest exchange id, and its event's time.
-    top_id: int = -1
-    top_ms: int = 0
-    #: At the last tick with events.
-    seen_s: float = 0.0
-    #: How many ticks had events, and how long it usually is between two of them.
-    ticks: int = 0
-    pause_s: float = 0.0
-    #: Fading counts, and since when most of them have been repeats.
-    recent: float = 0.0
-    recent_repeats: float = 0.0
-    repeating_since_s: float | None = None
 
 
 class StreamActivity(NamedTuple):
@@ -92,16 +51,17 @@ class FeedWatch:
         quiet_s: float = 30.0,
         expecting: Callable[[], bool] = lambda: False,
         kinds: Collection[Kind] = KINDS,
+        refuse: Callable[[str, str], None] = lambda _reason, _detail: None,
     ) -> None:
         """`wants` returns whether some pool takes a symbol's events of a kind, `listening` whether events can come now.
 
         `expecting` returns whether there were events before this process: then the feed is as old as the listening.
-        `kinds`: what pools take. Before the first event, only a feed of candles or liquidations has all the time it likes.
+        `refuse` is told the reason and details of an event that workers refuse for its id. `kinds`: what pools take. Before the first event, only a feed of candles or liquidations has all the time it likes.
         """
         self._wants, self._listening, self._quiet_s = wants, listening, quiet_s
-        self._expecting = expecting
+        self._expecting, self._refuse = expecting, refuse
         #: How long the newest event may be of before: what its streams have in common, beyond `quiet_s`.
-        self._first_patience_s = math.inf if _SELDOM.issuperset(kinds) else 0.0
+        self._first_patience_s = math.inf if SELDOM.issuperset(kinds) else 0.0
         self._repeats_s = min(REPEATS_S, quiet_s)
         self._streams: dict[StreamKey, FeedStream] = {}
         #: At the last tick with events, or when they were first expected; None: there was none yet.
@@ -110,6 +70,7 @@ class FeedWatch:
         self._listening_s: float | None = None
         self._silent: list[str] = []
         self._repeating: list[str] = []
+        self._muted: list[str] = []
 
     def observe(self, event: AnyEvent) -> None:
         """Note an event. Called for each, so this is all that is done here."""
@@ -118,19 +79,29 @@ class FeedWatch:
             stream = self._streams[key]
         except KeyError:
             stream = self._streams[key] = FeedStream(event, self._wants(event.symbol, event.kind))
-        # Without ids, several events may be of one time.
-        rises = event.id > stream.top_id or event.id == stream.top_id < 0
-        if rises or event.time_ms > stream.top_ms + NEW_GENERATION_MS:
-            stream.top_id, stream.top_ms = event.id, event.time_ms
-        else:
-            stream.repeats += 1
-        stream.event = event
-        stream.count += 1
+        stream.take(event, self._refuse)
 
     def restart(self) -> None:
         """Take what comes from now on for new: a stream is read again from further back."""
         for stream in self._streams.values():
-            stream.top_id, stream.top_ms = -1, 0
+            stream.record, stream.repeats_in_row, stream.compared = Record(), 0, True
+
+    def doubtful(self) -> list[StreamKey]:
+        """Return the streams of which the ledger's records should be compared: new ones, and those that repeat."""
+        return [key for key, stream in self._streams.items() if stream.wanted and stream.is_doubtful]
+
+    def compare(self, key: StreamKey, records: Iterable[Record]) -> None:
+        """Take over where a stream stands from the ledger's records of it, where they say other than what was seen.
+
+        So a stream that the ledger has muted is found after a restart as well, and one that was reset is well again.
+        """
+        stream = self._streams.get(key)
+        if stream is None:
+            return
+        ahead = max(records, key=lambda record: record.id, default=None)
+        if ahead is not None and (stream.compared or ahead.is_ahead_of(stream.record)):
+            stream.record = ahead
+        stream.compared = True
 
     def tick(self, now_s: float) -> list[StreamActivity]:
         """Return the streams that had events since the last tick."""
@@ -141,19 +112,21 @@ class FeedWatch:
         if self.newest_s is None and self._expecting():
             self.newest_s = self._listening_s
         active: list[StreamActivity] = []
-        silent, repeating, forgotten = [], [], []
+        silent, repeating, muted, forgotten = [], [], [], []
         for key, stream in self._streams.items():
             if stream.count:
                 active.append(StreamActivity(key, stream.event, stream.count, stream.wanted))
-                _move_on(stream, now_s)
-            elif (idle_s := now_s - stream.seen_s) > _forget_s(stream):
+                stream.move_on(now_s)
+            elif (idle_s := now_s - stream.seen_s) > stream.forget_s:
                 forgotten.append(key)
             elif idle_s > self._quiet_s and self._is_silent(stream, now_s):
                 silent.append(name_of(key))
             since_s = stream.repeating_since_s
             if since_s is not None and now_s - since_s >= self._repeats_s > now_s - stream.seen_s:
                 repeating.append(name_of(key))
-        self._silent, self._repeating = silent, repeating
+                if stream.repeats_in_row >= MUTED_EVENTS and now_s - stream.new_s >= MUTED_AFTER * self._repeats_s:
+                    muted.append(name_of(key))
+        self._silent, self._repeating, self._muted = silent, repeating, muted
         self.newest_s = now_s if active else self.newest_s
         self._forget(forgotten)
         return active
@@ -224,34 +197,15 @@ class FeedWatch:
             says = f"most events are repeats, which are left out: {named_some(self._repeating)}"
             do = "see whether two feeds publish the same, or one names the events of several symbols after one"
             yield Finding("warning", "feed repeats", says, do, "feed_repeats")
+        if self._muted:
+            says = f"nothing but repeats, so no strategy gets an event: {named_some(self._muted)}"
+            yield Finding("warning", "muted streams", says, _UNMUTE, "stream_muted")
 
 
-def _move_on(stream: FeedStream, now_s: float) -> None:
-    """Take a second's events into what is kept of them."""
-    stream.expected_s = min(stream.expected_s, _expected_s(stream.event))
-    if stream.ticks:
-        stream.pause_s = max(now_s - stream.seen_s, _FADING_PAUSE * stream.pause_s)
-    stream.seen_s = now_s
-    stream.ticks += 1
-    stream.recent = _FADING_S * stream.recent + stream.count
-    stream.recent_repeats = _FADING_S * stream.recent_repeats + stream.repeats
-    stream.count = stream.repeats = 0
-    share = stream.recent_repeats / stream.recent
-    if stream.repeating_since_s is None:
-        stream.repeating_since_s = now_s if share > REPEATS_SHARE else None
-    elif share < REPEATS_OVER_SHARE:
-        stream.repeating_since_s = None
-
-
-def _expected_s(event: AnyEvent) -> float:
-    """Return how long it is until the next event of a stream at least, in seconds; infinite: nobody knows."""
-    if isinstance(event, Kline):
-        return (event.close_ms + 1 - event.open_ms) / 1000
-    return math.inf if event.kind in _SELDOM else 0.0
-
-
-def _forget_s(stream: FeedStream) -> float:
-    return FORGET_RARE_S if math.isinf(stream.expected_s) else FORGET_S + MISSING * stream.expected_s
+_UNMUTE = (
+    "see whether the feed publishes old frames; if its ids are right, a wrong one came before: ./run tasks state reset "
+    "--records --symbol NAME"
+)
 
 
 def _step(age_s: float, least_s: float) -> float:

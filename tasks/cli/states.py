@@ -14,6 +14,7 @@ from tasks.cli.command_line import AsJson
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger.configurations import ConfigurationStore
+from tasks.ops.record_reset import RecordReset
 from tasks.ops.states import StateField, StateFilter, StateReset, StateStore
 from tasks.protocol.findings import age
 from tasks.protocol.utc_time import utc
@@ -82,9 +83,12 @@ def _strategy_finder(settings: Settings) -> Callable[[StateField], AnyStrategy |
 
 
 @app.command()
-def reset(
-    strategy: Annotated[str, typer.Argument(help="A strategy, as `state show` names it.")],
+def reset(  # noqa: PLR0913 each argument is an option of the command line
+    strategy: Annotated[str, typer.Argument(help="A strategy, as `state show` names it.")] = "",
     *,
+    records: Annotated[
+        bool, typer.Option("--records", help="Instead: let the next events of --symbol be new, whatever their ids.")
+    ] = False,
     pool: Pool = "",
     venue: Venue = "",
     symbol: Symbol = "",
@@ -92,33 +96,61 @@ def reset(
     author: Annotated[str, typer.Option(help="Who; kept in `state history`.", show_default="you")] = "",
     yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
 ) -> None:
-    """Remove the states of a strategy while everything runs.
+    """Remove the states of a strategy, or mend the records of a symbol, while everything runs.
 
-    It starts from an empty state with the next event, and warms up again.
+    The strategy starts from an empty state with the next event, and warms up again.
 
     Batches of the pool that are in flight are refused and sent again, so no event sees half of it.
 
-    Records, signals and other strategies stay as they are.
+    Records, signals and other strategies stay as they are. With --records, states stay instead.
+
+    Then records forget the id of their last event, for a symbol that a wrong one muted.
 
     A backtest knows of no reset: its digest may differ from here on.
 
     Example: ./run tasks state reset iceberg --symbol BTCUSDT --reason "bad prices at 3:12"
     """
-    states = StateStore(load())
     chosen = _chosen(pool, venue, symbol, strategy)
+    author = author or getpass.getuser()
+    if records:
+        _reset_records(chosen, author, reason, ask=not yes)
+    elif strategy:
+        _reset_states(chosen, symbol, author, reason, ask=not yes)
+    else:
+        raise SettingsError("name a strategy, or give --records and --symbol")
+
+
+def _reset_states(chosen: StateFilter, symbol: str, author: str, reason: str, *, ask: bool) -> None:
+    states = StateStore(load())
     found = sorted(each.name for each in states.find(chosen))
     # A symbol that is spelled as it was typed is the one that is meant.
     names = [name for name in found if name.symbol == symbol] or found
     if not names:
         raise LedgerError(
-            f"there is no such state of {strategy!r}; `./run tasks state show` lists those that there are"
+            f"there is no such state of {chosen.strategy!r}; `./run tasks state show` lists those that there are"
         )
-    if not yes:
+    if ask:
         command_line.confirm(f"remove {_format_names(names)} for good?")
     named = names[0].symbol if symbol else ""
     for in_pool, of_pool in groupby(names, lambda name: name.pool):
-        done = StateReset(in_pool, names[0].what, venue, named, author or getpass.getuser(), reason)
+        done = StateReset(in_pool, names[0].what, chosen.venue, named, author, reason)
         command_line.echo(f"pool {in_pool}: removed {states.reset(done, list(of_pool)):,}")
+
+
+def _reset_records(chosen: StateFilter, author: str, reason: str, *, ask: bool) -> None:
+    if chosen.strategy or not chosen.symbol:
+        raise SettingsError("--records takes a --symbol, and no strategy")
+    resetter = RecordReset(load())
+    found = resetter.find(chosen)
+    if not found:
+        raise LedgerError(
+            f"there is no such record of {chosen.symbol!r}; `./run tasks state show` lists those that there are"
+        )
+    if ask:
+        names = ", ".join(f"{each.name.pool} {each.name.venue} {each.name.what}" for each in found)
+        command_line.confirm(f"let the next event of {found[0].name.symbol} be new ({names})?")
+    count = resetter.reset(chosen, author, reason)
+    command_line.echo(f"records reset: {count:,}")
 
 
 def _format_names(names: list[StateField]) -> str:
@@ -138,7 +170,7 @@ def history(*, as_json: AsJson = False) -> None:
             told |= {"symbols": each.symbols} if of.idle_s else {}
             command_line.echo_json(told)
             continue
-        strategy, symbol = of.strategy or "every strategy", of.symbol or "every symbol"
+        strategy, symbol = of.strategy or ("records" if of.records else "every strategy"), of.symbol or "every symbol"
         if of.idle_s:
             symbol = f"{each.symbols:,} symbols idle for {age(of.idle_s)}"
         what = " ".join(word for word in (of.pool, strategy, of.venue, symbol) if word)

@@ -8,6 +8,7 @@ import msgspec
 from tasks.configuration.model import Configuration
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent, Kind, Venue
+from tasks.protocol.records import is_possible
 from tasks.protocol.utc_time import utc
 
 
@@ -52,7 +53,13 @@ class Audit:
             self._now[key] = turns.popleft().config_version
         elif key not in self._now:
             raise LedgerError(_missing(pool, event, turns[0] if turns else None))
-        elif turns and event.id > turns[0].id and event.time_ms > turns[0].time_ms:
+        elif (
+            turns
+            and event.id > turns[0].id
+            and event.time_ms > turns[0].time_ms
+            and is_possible(event, turns[0].id, turns[0].time_ms)
+        ):
+            # An id that is impossibly far says nothing: the run may have refused it.
             raise LedgerError(_left_out(event, turns[0]))
         return self._now[key]
 

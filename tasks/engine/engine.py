@@ -146,24 +146,31 @@ class BatchRun:
     def _take(self, event: AnyEvent) -> None:
         stream = self._streams.get((event.venue, event.symbol, event.kind)) or self._stream(event)
         record = stream.record
-        verdict = record.classify(event, self._source)
-        if verdict == "repeat":
-            record.pass_over(event, self._source)
-            self._repeats += 1
-        elif verdict == "new":
-            gaps = record.gaps
-            record.take(event, self._source)
-            stream.taken.append(event)
-            self._applied += 1
-            self._gaps += record.gaps - gaps
-            self._note_configuration(record, event)
-            if self._has_accounts:
-                self._accounts.advance(event, stream.names.accounts, self._record_unreadable)
-            if self._clock_ns is None:
-                for number, strategy in enumerate(self._strategies):
-                    self._run_strategy(event, strategy, stream, number)
-            else:
-                self._run_timed(event, stream, self._clock_ns)
+        verdict, gaps = record.classify(event, self._source), record.gaps
+        given = record.admit(event, self._source, verdict, self._refuse)
+        self._repeats += verdict == "repeat"
+        if not given:
+            return
+        stream.taken += given
+        self._applied += len(given)
+        self._gaps += record.gaps - gaps
+        for each in given:
+            self._give(each, stream)
+
+    def _give(self, event: AnyEvent, stream: _Stream) -> None:
+        self._note_configuration(stream.record, event)
+        if self._has_accounts:
+            self._accounts.advance(event, stream.names.accounts, self._record_unreadable)
+        if self._clock_ns is None:
+            for number, strategy in enumerate(self._strategies):
+                self._run_strategy(event, strategy, stream, number)
+        else:
+            self._run_timed(event, stream, self._clock_ns)
+
+    def _refuse(self, record: records.Record, event: AnyEvent) -> None:
+        """Write the dead letter of an event whose id nothing confirmed."""
+        self._outcome.letters.append(dead_letters.pack(dead_letters.implausible_id(self._pool, event, record.id)))
+        self._outcome.counts.add("implausible")
 
     def _stream(self, event: AnyEvent) -> _Stream:
         names = _names(event.venue, event.symbol, event.kind, self._strategies)

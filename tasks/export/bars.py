@@ -39,6 +39,5 @@ def _once(events: Iterable[AnyEvent]) -> Iterator[Trade]:
     records: defaultdict[tuple[Venue, str], Record] = defaultdict(Record)
     for trade in events:
         record = records[trade.venue, trade.symbol]
-        if record.classify(trade, SOURCE) == "new":
-            record.take(trade, SOURCE)
-            yield cast("Trade", trade)
+        for given in record.admit(trade, SOURCE, record.classify(trade, SOURCE)):
+            yield cast("Trade", given)

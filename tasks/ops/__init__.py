@@ -11,6 +11,7 @@ __all__ = [
     "flower_server",
     "flower_shutdown",
     "prune_plan",
+    "record_reset",
     "retry",
     "seed_plan",
     "state_prune",

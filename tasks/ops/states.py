@@ -95,7 +95,7 @@ _unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
 
 
 class StateReset(msgspec.Struct, frozen=True, omit_defaults=True):
-    """A reset, a seeding or a pruning of states: which ones, by whom, and why."""
+    """A reset, a seeding or a pruning of states, or a reset of records: which ones, by whom, and why."""
 
     pool: str
     #: Empty for all; only of a seeding.
@@ -109,6 +109,8 @@ class StateReset(msgspec.Struct, frozen=True, omit_defaults=True):
     files: tuple[str, ...] = ()
     #: Of a pruning: for how long the symbols had no event; else 0.
     idle_s: int = 0
+    #: Of a reset of records: how many there were.
+    records: int = 0
 
 
 class ResetResult(NamedTuple):

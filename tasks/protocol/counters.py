@@ -36,6 +36,7 @@ CounterName = Literal[
     "applied",
     "repeats",
     "gaps",
+    "implausible",  # events whose ids no later ones confirmed
     "condemned",
     "signals",  # by strategy
     "shadowed",  # signals of versions that do not emit, by version

@@ -1,8 +1,8 @@
 """Dead letters: what could not be worked on, with all that is needed to find out why and to try again. Pure.
 
-Each kind has a function here, which words it and cuts what is too long: `refused`, `raised`, `ended_process`,
-`condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large`, `signal_refused` and
-`no_subject`. An entry of a queue that a worker refused is `refused_entry`.
+Each kind has a function here, which words it and cuts what is too long: `refused`, `implausible_id`, `raised`,
+`ended_process`, `condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large`,
+`signal_refused` and `no_subject`. An entry of a queue that a worker refused is `refused_entry`.
 """
 
 import re
@@ -20,6 +20,8 @@ from tasks.frames.model import parse_stream
 MAX_KEPT_BYTES = 64 * 1024
 #: About how many dead letters the stream keeps; the oldest go first.
 KEEP = 100_000
+#: Why an event was refused whose id nothing confirmed.
+IMPLAUSIBLE_ID = "implausible_id"
 
 #: Why an entry of a queue was refused, in one word; those of frames are in `tasks.frames`.
 QUEUE_ENTRY = "queue_entry"
@@ -116,6 +118,17 @@ def condemned(starts: int, pool: str, event: AnyEvent) -> DeadLetter:
     """Return the letter of an event that ended every worker that ran it, `starts` times."""
     detail = f"{starts} runs of this event were started, and none came to its end"
     return DeadLetter("condemned", detail, pool=pool, event=event)
+
+
+def jumped(event: AnyEvent, last_id: int) -> str:
+    """Return what was wrong with an event whose id was impossibly far from `last_id`."""
+    name = f"{event.venue} {event.symbol} {event.kind}"
+    return f"{name}: no exchange counts from {last_id} to {event.id} in that time, and the next event did not go on from it"
+
+
+def implausible_id(pool: str, event: AnyEvent, last_id: int) -> DeadLetter:
+    """Return the letter of an event whose id was impossibly far from `last_id`, and which no later one confirmed."""
+    return DeadLetter("refused", jumped(event, last_id), refusal=IMPLAUSIBLE_ID, pool=pool, event=event)
 
 
 def unreadable(name: str, why: str, packed: bytes, pool: str, strategy: str, event: AnyEvent) -> DeadLetter:

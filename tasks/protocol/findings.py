@@ -35,6 +35,7 @@ NAMES = (
     "strategy_errors",
     "strategy_stopped",
     "implausible_price",
+    "implausible_id",
     "time_ahead",
     "bad_time",
     "symbol_not_allowed",
@@ -44,6 +45,7 @@ NAMES = (
     "feed_quiet",
     "streams_silent",
     "feed_repeats",
+    "stream_muted",
     "frames_unused",
 )
 

@@ -44,13 +44,16 @@ def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, st
     already stays as it is. Raises what `records.unpack` raises.
     """
     stands = records.unpack(record)
+    letters = [dead_letters.condemned(starts, pool, event)]
     if stands.classify(event, source) != "known":
+        # Its runs may have ended on the event before, which it confirms.
+        if before := stands.release():
+            letters.append(dead_letters.condemned(starts, pool, before))
         stands.pass_over(event, source)
-    letter = dead_letters.condemned(starts, pool, event)
     return Outcome(
         {records.field(event): records.pack(stands)},
         [],
-        [dead_letters.pack(letter)],
+        list(map(dead_letters.pack, letters)),
         [],
-        Counts({CounterKey("condemned"): 1}),
+        Counts({CounterKey("condemned"): len(letters)}),
     )

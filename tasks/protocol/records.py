@@ -3,16 +3,19 @@
 A record stands for one (pool, venue, symbol, kind). It is what makes every event count exactly once: an event at or
 before `applied` was here already; an event whose exchange id does not rise is a repeat of the feed. Events without ids
 are ordered by time.
+
+An id that is further from the last one than any exchange counts in the time between is not believed before the next
+event goes on from it: one forged id would else make a repeat of everything that is real.
 """
 
 import hashlib
 import struct
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Literal
 
 import msgspec
 
-from tasks.events import AnyEvent, Event, Kind, Position, Venue
+from tasks.events import STEP_BACK_MS, AnyEvent, Event, Kind, Position, Venue
 from tasks.frames.symbols import token
 
 #: An id may fall only where time rose by more than this: then the feed restarted.
@@ -20,12 +23,26 @@ NEW_GENERATION_MS = 60_000
 #: So many gaps a record counts at most. Ids come from outside, and a forged one can be anything below 2^63: the counter
 #: of all records' gaps has 63 bits too.
 MAX_GAPS = 2**40
+#: Ids move by so many in a millisecond at most, twice as fast as the fastest that are known, which have 2^22 for each;
+#: and, however long a stream was silent, by no more than that.
+MAX_IDS_PER_MS, MAX_STEP = 2**23, 2**61
+#: A step that is possible between any two events: their times may be of different clocks.
+_FREE_STEP = MAX_IDS_PER_MS * STEP_BACK_MS
+#: The id of a record that has none to compare others with: before the first event, and after a reset.
+NO_LAST_ID = -1
 
 #: Kinds whose ids the exchange numbers one by one.
 _NUMBERED = frozenset({"trade", "agg_trade"})
 
-Verdict = Literal["known", "repeat", "new"]
+#: `unconfirmed`: nothing is known of it before the next event; `confirms`: it is new, and so is the unconfirmed one.
+Verdict = Literal["known", "repeat", "new", "unconfirmed", "confirms"]
 _pack_id_and_time = struct.Struct(">qq").pack
+
+
+def is_possible(event: Event, last_id: int, last_ms: int) -> bool:
+    """Return whether the id of an event can be so far from an earlier one, in either direction, by the time between."""
+    most = MAX_IDS_PER_MS * (abs(event.time_ms - last_ms) + STEP_BACK_MS)
+    return abs(event.id - last_id) <= min(MAX_STEP, most)
 
 
 class Record(msgspec.Struct, array_like=True):
@@ -34,7 +51,7 @@ class Record(msgspec.Struct, array_like=True):
     #: The last event that was decided on: applied, repeat or quarantined.
     applied: Position | None = None
     #: Exchange id and time of the last event given to strategies.
-    id: int = -1
+    id: int = NO_LAST_ID
     time_ms: int = 0
     #: Rises when the feed restarts.
     generation: int = 0
@@ -46,18 +63,35 @@ class Record(msgspec.Struct, array_like=True):
     hash: bytes = bytes(32)
     #: The configuration of the last event.
     configuration: str = ""
+    #: An event whose id is impossibly far from `id`: the next one tells whether it was real.
+    unconfirmed: AnyEvent | None = None
 
     def classify(self, event: AnyEvent, source: str) -> Verdict:
-        """Return whether `event` was decided on before, repeats an earlier one, or is new."""
+        """Return whether `event` was decided on before, repeats an earlier one, is new, or is to be confirmed."""
         if self.applied is not None and self.applied.source == source and event.seq <= self.applied.seq:
             return "known"
+        if (
+            not -_FREE_STEP <= event.id - self.id <= _FREE_STEP
+            and self.count
+            and not is_possible(event, self.id, self.time_ms)
+        ):
+            return self._weigh(event)
         if event.id <= self.id and self._falls(event) and event.time_ms <= self.time_ms + NEW_GENERATION_MS:
             return "repeat"
         return "new"
 
+    def _weigh(self, event: AnyEvent) -> Verdict:
+        """Return the verdict on an event whose id is impossibly far from the last one."""
+        if event.id < self.id and event.time_ms > self.time_ms + NEW_GENERATION_MS:
+            return "new"
+        first = self.unconfirmed
+        if first is None or not is_possible(event, first.id, first.time_ms):
+            return "unconfirmed"
+        return "confirms" if event.id > first.id or event.id == first.id < 0 else "repeat"
+
     def has_passed(self, event: AnyEvent) -> bool:
         """Return whether strategies had this event or a later one, by its id. A record without events passed none."""
-        return self.count > 0 and event.id <= self.id
+        return self.count > 0 and self.id != NO_LAST_ID and event.id <= self.id
 
     def is_ahead_of(self, other: "Record") -> bool:
         """Return whether strategies had an event here that is new to `other`, a record of the same stream."""
@@ -73,6 +107,41 @@ class Record(msgspec.Struct, array_like=True):
         """Count a repeat or a quarantined event as decided."""
         self.applied = Position(source, event.seq)
 
+    def admit(
+        self,
+        event: AnyEvent,
+        source: str,
+        verdict: Verdict,
+        refuse: Callable[["Record", AnyEvent], object] = lambda *_: None,
+    ) -> tuple[AnyEvent, ...]:
+        """Move on by an event, all but the hash; return what strategies are given now, in its order.
+
+        `verdict` is that of `classify`. `refuse` is called with what was unconfirmed and is refuted by the event, before
+        the record moves.
+        """
+        if verdict == "known":
+            return ()
+        if verdict == "repeat":
+            self.pass_over(event, source)
+            return ()
+        before = self.release()
+        if before is not None and verdict != "confirms":
+            refuse(self, before)
+            before = None
+        if verdict == "unconfirmed":
+            self.pass_over(event, source)
+            self.unconfirmed = event
+            return ()
+        given = (event,) if before is None else (before, event)
+        for each in given:
+            self.take(each, source)
+        return given
+
+    def release(self) -> AnyEvent | None:
+        """Return the unconfirmed event, if there is one; the record keeps it no longer."""
+        event, self.unconfirmed = self.unconfirmed, None
+        return event
+
     def take(self, event: AnyEvent, source: str) -> None:
         """Move on by an event that is given to strategies, all but the hash."""
         if event.id <= self.id and self._falls(event):
@@ -82,6 +151,10 @@ class Record(msgspec.Struct, array_like=True):
         self.applied = Position(source, event.seq)
         self.id, self.time_ms = event.id, event.time_ms
         self.count += 1
+
+    def without_last_event(self) -> "Record":
+        """Return the record such that the next event is new whatever its id and time: count, hash and position stay."""
+        return msgspec.structs.replace(self, id=NO_LAST_ID, time_ms=0, generation=self.generation + 1, unconfirmed=None)
 
     def chain(self, taken: Iterable[Event]) -> None:
         """Move the hash on by all events that were taken since the last call.

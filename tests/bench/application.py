@@ -98,14 +98,13 @@ class Loop:
         record = self._records.get(name)
         if record is None:
             record = self._records[name] = Record()
-        if record.classify(event, SOURCE) != "new":
-            return
-        record.take(event, SOURCE)
-        record.chain([event])
-        for bound in self._desk.strategies[pool]:
-            run = self._run(pool, event, bound)
-            self._signals += run.apply(event).signals
-            run._since.clear()  # it rebuilds nothing, so it needs to remember nothing
+        given = record.admit(event, SOURCE, record.classify(event, SOURCE))
+        record.chain(given)
+        for each in given:
+            for bound in self._desk.strategies[pool]:
+                run = self._run(pool, each, bound)
+                self._signals += run.apply(each).signals
+                run._since.clear()  # it rebuilds nothing, so it needs to remember nothing
 
     def _run(self, pool: str, event: AnyEvent, bound: BoundStrategy) -> StrategyRun:
         symbol = event.symbol if bound.strategy.key == "symbol" else "all"

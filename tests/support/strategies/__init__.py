@@ -223,12 +223,16 @@ def trades(*quantities: float, start: int = 1, symbol: str = "BTCUSDT", step_ms:
     ]
 
 
+#: More than any exchange counts in 70 s.
+IMPOSSIBLE = 2**50
+
+
 @st.composite
 def feeds(draw: st.DrawFn, max_size: int = 40) -> list[Trade]:
-    """Draw a feed of two symbols: repeats, feeds that restart, steps back in time, bad trades."""
+    """Draw a feed of two symbols: repeats, impossible ids, feeds that restart, steps back in time, bad trades."""
     step = st.tuples(
         st.sampled_from(["BTCUSDT", "ETHUSDT"]),
-        st.sampled_from([-2, 0, 1, 1, 1, 3]),
+        st.sampled_from([-2, 0, 1, 1, 1, 3, IMPOSSIBLE, -IMPOSSIBLE]),
         st.sampled_from([-900, 0, 0, 400, 1_500, 70_000]),
         st.sampled_from([1.0, 2.5, BAD]),
     )

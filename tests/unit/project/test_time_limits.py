@@ -17,7 +17,7 @@ from compose.local.processes import ROOT
 from ingest import service
 from ingest.feeds.link import TIMEOUTS
 from ingest.ledger import lease
-from ingest.monitoring import error_counts, feed_watch, health, unused_frames
+from ingest.monitoring import error_counts, feed_stream, health, unused_frames
 from ingest.page import http
 from ingest.transport import connection
 from tasks.ledger import heartbeats
@@ -132,7 +132,7 @@ VALUES = [
     Value("docs/observability.md", "is older than `FEED_QUIET_S` (30 s)", 30, setting("feed_quiet_s")),
     Value("docs/page.md", "amber after `FEED_QUIET_WARN_S` (5 s)", 5, setting("feed_quiet_warn_s")),
     Value("docs/page.md", "red after `FEED_QUIET_S` (30 s)", 30, setting("feed_quiet_s")),
-    Value("docs/observability.md", "a stream's events have been repeats for 10 s", 10, feed_watch.REPEATS_S),
+    Value("docs/observability.md", "a stream's events have been repeats for 10 s", 10, feed_stream.REPEATS_S),
     Value("docs/observability.md", "no strategy has taken any for 10 s", 10, unused_frames.UNUSED_S),
     Value("docs/feeds.md", "silent for 30 s is opened again", 30, TIMEOUTS.stall_s),
     Value("docs/feeds.md", "doubles with every failure in a row, up to a minute", 60, TIMEOUTS.backoff_max_s),

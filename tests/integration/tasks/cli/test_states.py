@@ -188,3 +188,19 @@ def test_symbols_of_any_spelling_are_told_apart_shown_and_reset(client: redis.Re
         assert asked("reset", "echo", "--symbol", symbol, "--yes").output == "pool odd: removed 1\n"
         assert len(shown("--pool", "odd", "--strategy", "echo") if count < len(ODD) else []) == len(ODD) - count
     assert [json.loads(line)["symbol"] for line in asked("history", "--json").output.splitlines()] == ODD
+
+
+def test_records_of_a_symbol_are_reset_and_listed(pools: None, client: redis.Redis, keys: LedgerKeys):
+    for words, said in (
+        (("--records",), "--records takes a --symbol, and no strategy"),
+        (("echo", "--records", "--symbol", "ETHUSDT"), "--records takes a --symbol, and no strategy"),
+        (("--records", "--symbol", "XRPUSDT"), "there is no such record of 'XRPUSDT'"),
+        ((), "name a strategy, or give --records and --symbol"),
+    ):
+        assert said in str(asked("reset", *words).exception)
+    done = asked("reset", "--records", "--symbol", "ethusdt", "--reason", "forged", answer="y\n")
+    assert "let the next event of ETHUSDT be new (trade spot trade)?" in done.output
+    assert done.output.endswith("records reset: 1\n")
+    packed: Any = client.hget(keys.pool("trade"), "record:spot:ETHUSDT:trade")
+    assert records.unpack(packed).id == records.NO_LAST_ID
+    assert "trade records ETHUSDT" in asked("history").output

@@ -39,3 +39,13 @@ def test_a_quarantined_event_goes_to_the_dead_letters_and_is_counted():
 
 def test_a_quarantined_event_decided_on_before_leaves_its_record_alone():
     assert given_up(standing(), seq=4)[0] == standing()
+
+
+def test_an_unconfirmed_event_goes_with_the_one_on_which_its_runs_ended():
+    """Else every event that confirms it would end the workers again, one after the other."""
+    before, forged = standing(), trade(id=2**62, seq=6)
+    before.admit(forged, "s", before.classify(forged, "s"))
+    after, outcome = given_up(before, seq=7)
+    assert after.unconfirmed is None
+    assert [dead_letters.unpack(each).event for each in outcome.letters] == [trade(id=11, seq=7), forged]
+    assert outcome.counts.stored() == {"condemned": 2}

@@ -119,12 +119,7 @@ def test_what_is_passed_over_raises_applied_and_neither_count_nor_hash():
 def walked(events: Iterable[AnyEvent]) -> Record:
     record = Record()
     for event in events:
-        match record.classify(event, "s"):
-            case "repeat":
-                record.pass_over(event, "s")
-            case "new":
-                record.take(event, "s")
-                record.chain([event])
+        record.chain(record.admit(event, "s", record.classify(event, "s")))
     return record
 
 
