@@ -61,26 +61,23 @@ class FeedStream(msgspec.Struct):
 
     def take(self, event: AnyEvent, refuse: Callable[[str, str], None]) -> None:
         """Note an event, and tell `refuse` where workers will refuse it for its id. Called for each."""
-        record = self.record
-        verdict = record.classify(event, "")
+        verdict = self.record.classify(event, "")
         if verdict == "repeat":
             self.repeats += 1
             self.repeats_in_row += 1
-        else:
-            if verdict != "new" or record.unconfirmed is not None:
-                self._weigh(event, verdict, refuse)
-            if verdict != "unconfirmed":
-                record.id, record.time_ms, record.count = event.id, event.time_ms, 1
-                self.repeats_in_row, self.has_new = 0, True
+        elif self._admit(event, verdict, refuse):
+            self.repeats_in_row, self.has_new = 0, True
         self.event = event
         self.count += 1
 
-    def _weigh(self, event: AnyEvent, verdict: Verdict, refuse: Callable[[str, str], None]) -> None:
-        before = self.record.release()
-        if before is not None and verdict != "confirms":
-            refuse(IMPLAUSIBLE_ID, jumped(before, self.record.id))
-        if verdict == "unconfirmed":
-            self.record.unconfirmed = event
+    def _admit(self, event: AnyEvent, verdict: Verdict, refuse: Callable[[str, str], None]) -> bool:
+        """Move the record on as workers do; return whether strategies are given something."""
+        given = self.record.admit(
+            event, "", verdict, lambda record, before: refuse(IMPLAUSIBLE_ID, jumped(before, record.id))
+        )
+        # Ids alone count here: events have no positions yet.
+        self.record.applied = None
+        return bool(given)
 
     @property
     def is_doubtful(self) -> bool:

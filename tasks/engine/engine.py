@@ -23,6 +23,7 @@ from tasks.protocol import dead_letters, records, shadowed
 from tasks.protocol.counters import Counts
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
+from tasks.protocol.records import Verdict
 from tasks.protocol.strikes import NOTHING, ExcludedEvents
 
 #: Returns nanoseconds that never fall.
@@ -79,10 +80,12 @@ def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> t
 class _Stream:
     """Events of one venue, symbol and kind in a batch: what each of them needs."""
 
-    __slots__ = ("names", "record", "runs", "taken")
+    __slots__ = ("gaps", "names", "record", "runs", "taken")
 
     def __init__(self, names: _FieldNames, record: records.Record) -> None:
         self.names, self.record = names, record
+        #: Those that the record had before.
+        self.gaps = record.gaps
         #: The events that the record took.
         self.taken: list[AnyEvent] = []
         #: By strategy; None before the first event that it is given.
@@ -113,21 +116,21 @@ class BatchRun:
         self._progress: RunProgress = [0, 0] if options.progress is None else options.progress
         self._excluded = options.excluded if options.excluded != NOTHING else None
         self._outcome = Outcome({}, [], [], [], Counts())
-        #: Counted for every event, so apart.
-        self._applied = self._repeats = self._gaps = 0
+        #: Counted for every repeat, so apart.
+        self._repeats = 0
         self._outcome.spent_ns = {strategy.name: 0 for strategy in strategies}
 
     def finish(self, events: Iterable[AnyEvent]) -> Outcome:
         """Run the strategies on every event; return the outcome. Raises NewerStateError and what is fatal."""
         for event in events:
             self._take(event)
-        for stream in self._streams.values():
+        streams, outcome = self._streams.values(), self._outcome
+        for stream in streams:
             stream.record.chain(stream.taken)
-        outcome = self._outcome
-        outcome.counts.add("applied", by=self._applied)
+        outcome.counts.add("applied", by=sum(len(stream.taken) for stream in streams))
         outcome.counts.add("repeats", by=self._repeats)
-        outcome.counts.add("gaps", by=self._gaps)
-        outcome.fields = {stream.names.record: records.pack(stream.record) for stream in self._streams.values()}
+        outcome.counts.add("gaps", by=sum(stream.record.gaps - stream.gaps for stream in streams))
+        outcome.fields = {stream.names.record: records.pack(stream.record) for stream in streams}
         outcome.fields |= {name: self._saved(run) for name, run in self._states.items()}
         self._accounts.save(outcome)
         return outcome
@@ -146,18 +149,21 @@ class BatchRun:
     def _take(self, event: AnyEvent) -> None:
         stream = self._streams.get((event.venue, event.symbol, event.kind)) or self._stream(event)
         record = stream.record
-        verdict, gaps = record.classify(event, self._source), record.gaps
-        given = record.admit(event, self._source, verdict, self._refuse)
-        self._repeats += verdict == "repeat"
-        if not given:
+        verdict = record.classify(event, self._source)
+        if verdict != "new" or record.unconfirmed is not None:
+            self._settle(event, verdict, stream)
             return
-        stream.taken += given
-        self._applied += len(given)
-        self._gaps += record.gaps - gaps
-        for each in given:
+        record.take(event, self._source)
+        self._give(event, stream)
+
+    def _settle(self, event: AnyEvent, verdict: Verdict, stream: _Stream) -> None:
+        """Take an event that is not simply new."""
+        self._repeats += verdict == "repeat"
+        for each in stream.record.admit(event, self._source, verdict, self._refuse):
             self._give(each, stream)
 
     def _give(self, event: AnyEvent, stream: _Stream) -> None:
+        stream.taken.append(event)
         self._note_configuration(stream.record, event)
         if self._has_accounts:
             self._accounts.advance(event, stream.names.accounts, self._record_unreadable)

@@ -1,6 +1,8 @@
 """What of a symbol's records is reset where a wrong event muted it: the id and the time that later ones are compared with.
 
-Count, hash and position stay, so what was applied once is never applied again.
+Count, hash and position stay, so what was applied once is never applied again. An unconfirmed event stays until the next
+one refuses it, and the lines of the audit stay: they name the configurations of what the record counts, and go with the
+record alone, where a symbol is pruned.
 """
 
 from collections import defaultdict

@@ -2,7 +2,8 @@
 
 The records are written with the states: an event that the history holds is a repeat when it comes live, gaps are
 counted from the history's end, and count and hash go on as those of one run over both. What the ledger itself knows of a
-record stays: the position in the live source, and the configuration that the audit named last; a new record has neither.
+record stays: the position in the live source, the configuration that the audit named last, and an unconfirmed event; a
+new record has none of them.
 """
 
 from collections.abc import Iterable, Mapping
@@ -70,7 +71,12 @@ def plan(pool: str, past: Mapping[str, bytes], stored: Mapping[str, bytes], *, r
     for field, record in past_records.items():
         live = live_records.get(field, Record())
         new[field] = records.pack(
-            msgspec.structs.replace(record, applied=live.applied, configuration=live.configuration)
+            msgspec.structs.replace(
+                record,
+                applied=live.applied,
+                configuration=live.configuration,
+                unconfirmed=live.unconfirmed or record.unconfirmed,
+            )
         )
     writes = [SeedWrite(field, stored.get(field, b""), value) for field, value in sorted(new.items())]
     # A record without events, of one that was quarantined, is none to be lost.

@@ -15,6 +15,7 @@ import msgspec
 from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.frames.model import parse_stream
+from tasks.protocol.records import NO_LAST_ID
 
 #: How much of a frame or a traceback is kept.
 MAX_KEPT_BYTES = 64 * 1024
@@ -121,8 +122,10 @@ def condemned(starts: int, pool: str, event: AnyEvent) -> DeadLetter:
 
 
 def jumped(event: AnyEvent, last_id: int) -> str:
-    """Return what was wrong with an event whose id was impossibly far from `last_id`."""
+    """Return what was wrong with an event whose id was impossibly far from `last_id`, its record's."""
     name = f"{event.venue} {event.symbol} {event.kind}"
+    if last_id == NO_LAST_ID:
+        return f"{name}: its record was reset while the id {event.id} waited for an event that goes on from it"
     return f"{name}: no exchange counts from {last_id} to {event.id} in that time, and the next event did not go on from it"
 
 

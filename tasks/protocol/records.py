@@ -5,7 +5,9 @@ before `applied` was here already; an event whose exchange id does not rise is a
 are ordered by time.
 
 An id that is further from the last one than any exchange counts in the time between is not believed before the next
-event goes on from it: one forged id would else make a repeat of everything that is real.
+event goes on from it: one forged id would else make a repeat of everything that is real. And where ids did jump, the
+numbering before stays in mind for a while: an event that goes on from there is new at once, so whoever forges two in a
+row, and then one for each real one, mutes nothing.
 """
 
 import hashlib
@@ -28,14 +30,17 @@ MAX_GAPS = 2**40
 MAX_IDS_PER_MS, MAX_STEP = 2**23, 2**61
 #: A step that is possible between any two events: their times may be of different clocks.
 _FREE_STEP = MAX_IDS_PER_MS * STEP_BACK_MS
+#: After so many events, a numbering that ids jumped to is the stream's own, and the one before is forgotten.
+TRIAL_EVENTS = 1_000
 #: The id of a record that has none to compare others with: before the first event, and after a reset.
 NO_LAST_ID = -1
 
 #: Kinds whose ids the exchange numbers one by one.
 _NUMBERED = frozenset({"trade", "agg_trade"})
 
-#: `unconfirmed`: nothing is known of it before the next event; `confirms`: it is new, and so is the unconfirmed one.
-Verdict = Literal["known", "repeat", "new", "unconfirmed", "confirms"]
+#: `unconfirmed`: nothing is known of it before the next event; `confirms`: it is new, and so is the unconfirmed one;
+#: `returns`: it is new, and goes on from where ids were before they jumped.
+Verdict = Literal["known", "repeat", "new", "unconfirmed", "confirms", "returns"]
 _pack_id_and_time = struct.Struct(">qq").pack
 
 
@@ -43,6 +48,19 @@ def is_possible(event: Event, last_id: int, last_ms: int) -> bool:
     """Return whether the id of an event can be so far from an earlier one, in either direction, by the time between."""
     most = MAX_IDS_PER_MS * (abs(event.time_ms - last_ms) + STEP_BACK_MS)
     return abs(event.id - last_id) <= min(MAX_STEP, most)
+
+
+def _rises(event: Event, last_id: int) -> bool:
+    """Return whether an id goes on from an earlier one. Without ids, events may be of one time."""
+    return event.id > last_id or event.id == last_id < 0
+
+
+class Numbering(msgspec.Struct, array_like=True, frozen=True):
+    """Where a stream stood before its ids jumped: its last event's id and time, and how many events there had been."""
+
+    id: int
+    time_ms: int
+    count: int
 
 
 class Record(msgspec.Struct, array_like=True):
@@ -65,29 +83,38 @@ class Record(msgspec.Struct, array_like=True):
     configuration: str = ""
     #: An event whose id is impossibly far from `id`: the next one tells whether it was real.
     unconfirmed: AnyEvent | None = None
+    #: Where ids were before they jumped to another numbering, which is on trial for TRIAL_EVENTS.
+    left: Numbering | None = None
 
     def classify(self, event: AnyEvent, source: str) -> Verdict:
         """Return whether `event` was decided on before, repeats an earlier one, is new, or is to be confirmed."""
         if self.applied is not None and self.applied.source == source and event.seq <= self.applied.seq:
             return "known"
-        if (
-            not -_FREE_STEP <= event.id - self.id <= _FREE_STEP
-            and self.count
-            and not is_possible(event, self.id, self.time_ms)
-        ):
+        step = event.id - self.id
+        if 0 < step <= _FREE_STEP:
+            return "new"
+        if self.id != NO_LAST_ID and abs(step) > _FREE_STEP and not is_possible(event, self.id, self.time_ms):
             return self._weigh(event)
-        if event.id <= self.id and self._falls(event) and event.time_ms <= self.time_ms + NEW_GENERATION_MS:
+        if step <= 0 and self._falls(event) and event.time_ms <= self.time_ms + NEW_GENERATION_MS:
             return "repeat"
         return "new"
 
     def _weigh(self, event: AnyEvent) -> Verdict:
         """Return the verdict on an event whose id is impossibly far from the last one."""
+        left = self.left
+        if left is not None and self._is_on_trial and is_possible(event, left.id, left.time_ms):
+            is_late = not _rises(event, left.id) and event.time_ms <= left.time_ms + NEW_GENERATION_MS
+            return "repeat" if is_late else "returns"
         if event.id < self.id and event.time_ms > self.time_ms + NEW_GENERATION_MS:
             return "new"
         first = self.unconfirmed
         if first is None or not is_possible(event, first.id, first.time_ms):
             return "unconfirmed"
-        return "confirms" if event.id > first.id or event.id == first.id < 0 else "repeat"
+        return "confirms" if _rises(event, first.id) else "repeat"
+
+    @property
+    def _is_on_trial(self) -> bool:
+        return self.left is not None and self.count - self.left.count < TRIAL_EVENTS
 
     def has_passed(self, event: AnyEvent) -> bool:
         """Return whether strategies had this event or a later one, by its id. A record without events passed none."""
@@ -132,10 +159,23 @@ class Record(msgspec.Struct, array_like=True):
             self.pass_over(event, source)
             self.unconfirmed = event
             return ()
+        if verdict != "new":
+            self._change_numbering(verdict)
         given = (event,) if before is None else (before, event)
         for each in given:
             self.take(each, source)
         return given
+
+    def _change_numbering(self, verdict: Verdict) -> None:
+        """Go to where the next event goes on from: nowhere, or, as if ids had not jumped, where they were before."""
+        left = self.left
+        if verdict == "returns" and left is not None:
+            self.id, self.time_ms, self.left = left.id, left.time_ms, None
+            return
+        if not self._is_on_trial:
+            self.left = Numbering(self.id, self.time_ms, self.count)
+        self.id = NO_LAST_ID
+        self.generation += 1
 
     def release(self) -> AnyEvent | None:
         """Return the unconfirmed event, if there is one; the record keeps it no longer."""
@@ -153,8 +193,11 @@ class Record(msgspec.Struct, array_like=True):
         self.count += 1
 
     def without_last_event(self) -> "Record":
-        """Return the record such that the next event is new whatever its id and time: count, hash and position stay."""
-        return msgspec.structs.replace(self, id=NO_LAST_ID, time_ms=0, generation=self.generation + 1, unconfirmed=None)
+        """Return the record such that the next event is new whatever its id and time: count, hash and position stay.
+
+        An unconfirmed event stays too, to be refused by the next one.
+        """
+        return msgspec.structs.replace(self, id=NO_LAST_ID, time_ms=0, generation=self.generation + 1, left=None)
 
     def chain(self, taken: Iterable[Event]) -> None:
         """Move the hash on by all events that were taken since the last call.

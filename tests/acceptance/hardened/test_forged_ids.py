@@ -1,6 +1,7 @@
 """Forged ids mute nothing: not live, not in a backtest, not across restarts of ingest."""
 
 import re
+import time
 from pathlib import Path
 
 import pytest
@@ -31,15 +32,17 @@ def test_forged_ids_change_neither_signals_nor_digest(source: str, opening: Path
     files, clean = [forged(opening, tmp_path / "forged.jsonl")], backtested([opening])
     assert digests(backtested(files)) == digests(clean)
     with running(Plan(2, "solo", environment={"INGEST_SOURCE": source})) as stack:
-        left = [60, 30] if source == "jetstream" else []
-        looks = iter(range(1_000_000))
+        began_s = time.monotonic()
+        left_s = [4, 2] if source == "jetstream" else []
 
         def kill() -> None:
-            if next(looks) in left:
+            if left_s and time.monotonic() - began_s > left_s[-1]:
+                left_s.pop()
                 stack.instance.kill(stack.ingest)
                 stack.instance.start_again(stack.ingest)
 
         replay(stack, files, lasting(files, 6), kill)
+        assert left_s == [], "ingest was killed twice"
         live = finish(stack)
         letters = list(map(dead_letters.unpack, deadletters(stack)))
     assert live.signals == clean.signals

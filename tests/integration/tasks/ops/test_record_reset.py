@@ -7,9 +7,11 @@ import redis
 
 from tasks.errors import LedgerError
 from tasks.events import AnyEvent
+from tasks.frames.model import MAX_ID
 from tasks.ledger import Ledger, LedgerKeys
 from tasks.ops.record_reset import RecordReset
 from tasks.ops.states import StateFilter, StateStore
+from tasks.protocol import dead_letters
 from tasks.protocol.records import Record, unpack
 from tasks.settings import Settings
 from tests.support.events import TIME_MS, trade
@@ -74,6 +76,20 @@ def test_a_batch_in_flight_is_refused_and_comes_again(client, keys, ledger, rese
     assert repeats(ledger, one) == 2
     assert resetter.reset(BTC, "ann", "") == 1
     assert repeats(ledger, sent(6, 4)) == 0
+
+
+def test_an_event_that_waits_at_a_reset_is_a_dead_letter_of_the_next_batch(client, keys, ledger, resetter):
+    """And the audit's lines stay with what they are about: the events that the record counts."""
+    run(ledger, sent(1, 1, MAX_ID), Echo.create({}))
+    audited = client.xrange(keys.audit)
+    assert resetter.reset(BTC, "ann", "") == 1
+    assert client.xlen(keys.deadletters) == 0
+    run(ledger, sent(3, 2), Echo.create({}))
+    [(_, fields)] = client.xrange(keys.deadletters)
+    letter = dead_letters.unpack(fields[b"letter"])
+    assert letter.event
+    assert (letter.refusal, letter.event.id) == (dead_letters.IMPLAUSIBLE_ID, MAX_ID)
+    assert (record(client, keys).count, client.xrange(keys.audit)) == (2, audited)
 
 
 def test_there_is_nothing_to_reset_twice(ledger, resetter):

@@ -84,6 +84,14 @@ def test_a_ledger_that_lags_behind_the_feed_changes_nothing(feed: Feed):
     assert feed.watch._streams[KEY].repeats_in_row == 1
 
 
+def test_forged_ids_that_confirm_each_other_are_told_and_mute_nothing(feed: Feed):
+    forged = iter(range(2**62, 2**63))
+    feed.second(feed.trade(), trade(id=next(forged)), trade(id=next(forged)))
+    for _ in range(90):
+        feed.second(feed.trade(), trade(id=next(forged)))
+    assert (feed.found, len(feed.refused)) == ({}, 89)
+
+
 def test_an_id_too_far_ahead_is_told_and_mutes_nothing(feed: Feed):
     for _ in range(90):
         feed.second(feed.trade(), trade(id=2**63 - 1))

@@ -187,6 +187,12 @@ def test_a_record_without_events_is_none_to_be_lost():
     assert records.unpack(written(seed)[RECORD]).applied == Position("live", 9)
 
 
+def test_an_unconfirmed_event_of_the_ledger_is_not_lost():
+    stored = held_after([*trades(1), trade(id=2**62, seq=9)], source="live")
+    seed = plan("trade", held_after(trades(1, 1)), stored, replace=True)
+    assert records.unpack(written(seed)[RECORD]).release() == trade(id=2**62, seq=9)
+
+
 def test_a_record_that_can_not_be_read_is_one_line():
     assert refusal(held_after(trades(1)), {RECORD: b"\xc1"}, replace=True).startswith(
         f"pool trade: {RECORD} can't be read"

@@ -1,11 +1,13 @@
 """An id that no exchange counts to is not believed before the next event goes on from it."""
 
+import msgspec
 import pytest
 
-from tasks.events import NO_ID, AnyEvent
+from tasks.events import NO_ID, AnyEvent, Position
 from tasks.frames.model import MAX_ID
 from tasks.protocol import dead_letters, records
-from tasks.protocol.records import MAX_IDS_PER_MS, NEW_GENERATION_MS, Record
+from tasks.protocol.dead_letters import jumped
+from tasks.protocol.records import MAX_IDS_PER_MS, NEW_GENERATION_MS, TRIAL_EVENTS, Record
 from tests.support.events import TIME_MS, book, trade
 from tests.support.strategies import Echo, Worker
 
@@ -46,10 +48,45 @@ def test_a_jump_from_which_the_next_ids_go_on_is_confirmed():
     assert verdicts(10, 2**62, 2**62 + 1, 2**62 + 2) == ["new", "unconfirmed", "confirms", "new"]
 
 
-def test_two_forged_ids_in_a_row_hold_only_until_two_real_ones_come():
-    assert verdicts(10, MAX_ID - 1, MAX_ID, 11, 12, 13) == [
-        "new", "unconfirmed", "confirms", "unconfirmed", "confirms", "new",
+def test_after_two_forged_ids_in_a_row_real_ones_are_new_at_once():
+    assert verdicts(10, MAX_ID - 1, MAX_ID, 11, 12, MAX_ID, 13) == [
+        "new", "unconfirmed", "confirms", "returns", "new", "unconfirmed", "new",
     ]  # fmt: skip
+
+
+@pytest.mark.parametrize("cut", [0, 2, 3, 4, 51])
+def test_two_forged_ids_and_then_one_for_each_real_one_mute_nothing(cut):
+    forged = iter(range(2**62, MAX_ID))
+    ids = [10, next(forged), next(forged), *(id_ for real in range(11, 111) for id_ in (real, next(forged)))]
+    given, worker = echoed(*ids, cut=cut)
+    assert [id_ for id_ in given if id_ < 2**62] == list(range(10, 111))
+    assert (len(given), len(worker.letters)) == (103, 99)
+
+
+def test_forged_ids_that_jump_twice_do_not_hide_where_the_real_ones_are():
+    others = (2**61 + 5, 2**61 + 6)
+    assert verdicts(10, 2**62, 2**62 + 1, *others, 11, others[1] + 1, 12)[3:] == [
+        "unconfirmed", "confirms", "returns", "unconfirmed", "new",
+    ]  # fmt: skip
+
+
+def test_a_late_repeat_after_two_forged_ids_is_never_given_twice():
+    assert verdicts(10, 11, MAX_ID - 1, MAX_ID, 10, 11, 12, 12)[4:] == ["repeat", "repeat", "returns", "repeat"]
+
+
+def test_a_jump_and_a_return_count_no_gap_that_is_none():
+    record = Record()
+    for seq, id_ in enumerate((10, MAX_ID - 1, MAX_ID, 13), start=1):
+        verdict(record, trade(id=id_, seq=seq))
+    assert (record.gaps, record.generation, record.left) == (2, 1, None)
+
+
+@pytest.mark.parametrize(("more", "made"), [(TRIAL_EVENTS - 3, "returns"), (TRIAL_EVENTS - 2, "unconfirmed")])
+def test_a_numbering_after_a_thousand_events_is_the_streams_own(more, made):
+    record = Record()
+    for seq, id_ in enumerate((10, *range(2**62, 2**62 + 2 + more)), start=1):
+        verdict(record, trade(id=id_, seq=seq))
+    assert record.classify(trade(id=11, seq=TRIAL_EVENTS + 9), "s") == made
 
 
 def test_a_forged_id_as_the_first_of_all_holds_only_until_two_real_ones():
@@ -115,16 +152,8 @@ def test_a_step_of_all_that_is_possible_between_equal_times_is_new():
     assert verdicts(0, most + 1, step_ms=0) == ["new", "unconfirmed"]
 
 
-@pytest.mark.parametrize(
-    ("next_id", "made"),
-    [
-        (1, ["new", "new"]),
-        (2**60, ["new", "new"]),
-        (MAX_ID - 1, ["unconfirmed", "confirms"]),
-        (NO_ID + TIME_MS * 1_000_000, ["new", "new"]),
-    ],
-)
-def test_after_a_reset_the_next_events_are_new_whatever_their_ids(next_id, made):
+@pytest.mark.parametrize("next_id", [1, 2**60, MAX_ID - 1, NO_ID + TIME_MS * 1_000_000])
+def test_after_a_reset_the_next_events_are_new_whatever_their_ids(next_id):
     record = Record()
     for seq, id_ in enumerate((10, MAX_ID - 9, MAX_ID - 8), start=1):
         verdict(record, trade(id=id_, seq=seq))
@@ -132,14 +161,42 @@ def test_after_a_reset_the_next_events_are_new_whatever_their_ids(next_id, made)
     assert (reset.applied, reset.count, reset.generation) == (record.applied, 3, record.generation + 1)
     assert not reset.has_passed(trade(id=next_id, seq=4))
     assert verdict(reset, trade(id=MAX_ID, seq=3)) == "known"
-    assert [verdict(reset, trade(id=next_id + step, seq=4 + step)) for step in (0, 1)] == made
+    assert [verdict(reset, trade(id=next_id + step, seq=4 + step)) for step in (0, 1)] == ["new", "new"]
 
 
-def test_a_record_that_the_release_before_wrote_has_no_unconfirmed_event():
+def test_an_unconfirmed_event_at_a_reset_is_refused_by_the_next_event():
+    record, refused = Record(), list[str]()
+    verdict(record, trade(id=10, seq=1))
+    verdict(record, trade(id=MAX_ID, seq=2))
+    reset, one = record.without_last_event(), trade(id=11, seq=3)
+    given = reset.admit(one, "s", reset.classify(one, "s"), lambda of, event: refused.append(jumped(event, of.id)))
+    assert given == (one,)
+    assert refused == [
+        f"spot BTCUSDT trade: its record was reset while the id {MAX_ID} waited for an event that goes on from it"
+    ]
+
+
+class EarlierRecord(msgspec.Struct, array_like=True):
+    """A record as the release before knows it."""
+
+    applied: Position | None
+    id: int
+    time_ms: int
+    generation: int
+    count: int
+    gaps: int
+    hash: bytes
+    configuration: str
+
+
+def test_the_release_before_reads_a_record_and_drops_the_unconfirmed_event():
+    """So it is lost while workers of both run, as docs/upgrade.md says; all else stays."""
     record = Record()
     verdict(record, trade(id=10, seq=1))
-    old = records.unpack(records.pack(record))
-    assert old.unconfirmed is None
+    verdict(record, trade(id=MAX_ID, seq=2))
+    earlier = msgspec.msgpack.decode(records.pack(record), type=EarlierRecord)
+    again = records.unpack(msgspec.msgpack.encode(earlier))
+    assert (record.release(), again) == (trade(id=MAX_ID, seq=2), record)
 
 
 def echoed(*ids: int, cut: int = 0) -> tuple[list[int], Worker]:
