@@ -5,6 +5,7 @@ nothing but for the memory guard, which holds batches back.
 """
 
 __all__ = [
+    "entry_refusals",
     "error_counts",
     "exporter",
     "feed_reports",

@@ -13,6 +13,7 @@ from redis.exceptions import ResponseError
 
 from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
+from ingest.monitoring.entry_refusals import EntryRefusals
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
@@ -85,6 +86,7 @@ class ServerProbe:
         self.seen: ServerStats | None = None
         #: Errors by strategy, as the ledger counts them.
         self.errors = ErrorCounts()
+        self._entry_refusals = EntryRefusals()
         #: Whether the ledger has ever counted an event.
         self.had_events = False
         #: One after the other, so that an older answer never replaces a newer one.
@@ -102,6 +104,7 @@ class ServerProbe:
             yield from refusals(self.seen.refused)
             if self.seen.results_unavailable:
                 yield unavailable_results(mask(self._ledger.results_url), self.seen.results_unavailable)
+        yield from self._entry_refusals.findings(time.monotonic())
         yield from self.errors.findings(time.monotonic())
 
     def held_pools(self) -> frozenset[str]:
@@ -140,7 +143,8 @@ class ServerProbe:
             pipe.time()
             count, oldest, workers, stored, (now_s, now_us) = await pipe.execute()
         counters = Counts.read(stored)
-        self.errors.take(counters, time.monotonic())
+        for takes in (self.errors, self._entry_refusals):
+            takes.take(counters, time.monotonic())
         self.had_events = counters.of("events") > 0
         fullest = max((info.told for info in infos.values()), key=_share)
         results_alone = self._ledger.results_url not in {self._ledger.url, self._ledger.broker_url}

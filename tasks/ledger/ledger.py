@@ -150,9 +150,12 @@ class Ledger:
         """Add to a counter."""
         self._client.hincrby(self.keys.counters, counter.field, by)
 
-    def keep_letter(self, letter: bytes) -> None:
-        """Write a dead letter that belongs to no batch, packed."""
+    def keep_letter(self, letter: bytes, counter: CounterKey) -> None:
+        """Write a dead letter that belongs to no batch, packed, and count it."""
         self._client.xadd(self.keys.deadletters, {"letter": letter}, maxlen=dead_letters.KEEP)
+        # A counter that is no number is told of by itself.
+        with suppress(redis.ResponseError):
+            self.count(counter)
 
     def configuration(self, version: str) -> bytes | None:
         """Return the JSON of a configuration by its content hash."""

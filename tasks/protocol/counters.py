@@ -42,10 +42,13 @@ CounterName = Literal[
     "shadowed",  # signals of versions that do not emit, by version
     "errors",  # by strategy
     "positions",  # closed by the paper account, by strategy
+    "entries_refused",  # by queue; of those that are kept as dead letters
     "unfilled",  # signals that became no order of the paper account, or only in part; by reason
 ]
 
 
+#: The label of `entries_refused` for what came by no queue of the worker, such as the remote control.
+OTHER_QUEUES = "other"
 #: What Redis adds to, and does not overflow by that.
 _COUNT = re.compile(rb"0|[1-9]\d{0,17}")
 

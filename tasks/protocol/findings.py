@@ -32,6 +32,7 @@ NAMES = (
     "no_workers",
     "queue_unserved",
     "command_refused",
+    "entry_refused",
     "strategy_errors",
     "strategy_stopped",
     "implausible_price",

@@ -15,6 +15,7 @@ from tasks.celery import app
 from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.errors import RealtimeStrategiesError
 from tasks.ledger import Ledger
+from tasks.protocol.counters import CounterKey
 from tasks.protocol.task_name import RESEARCH_QUEUE, RESEARCH_TASK_NAME
 from tasks.settings import Settings, load
 from tasks.sweep import slice_run, slice_task, variants
@@ -48,9 +49,9 @@ def _ledger() -> Ledger:
     return Ledger.connect(load())
 
 
-def _keep_letter(letter: bytes) -> None:
+def _keep_letter(letter: bytes, counter: CounterKey) -> None:
     # Connected at the first one: a slice needs no ledger.
-    _ledger().keep_letter(letter)
+    _ledger().keep_letter(letter, counter)
 
 
 @app.task(name=RESEARCH_TASK_NAME)

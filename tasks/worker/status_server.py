@@ -11,6 +11,7 @@ from prometheus_client import CollectorRegistry
 from tasks.clients.redis_client import FAILED
 from tasks.errors import SettingsError
 from tasks.ledger.heartbeats import EVERY_S, Heartbeat
+from tasks.protocol.counters import CounterKey
 from tasks.settings import Settings
 from tasks.telemetry.build_info import BuildInfo
 from tasks.telemetry.http_server import Address, serve
@@ -62,9 +63,9 @@ class WorkerStatusServer:
         if self._guard:
             self._thread.call(partial(self._guard.ended, pid, exit_code))
 
-    def keep(self, letter: bytes) -> None:
-        """Write a dead letter, packed."""
-        self._thread.call(partial(self._letters.write_soon, letter))
+    def keep(self, letter: bytes, counter: CounterKey) -> None:
+        """Write a dead letter, packed, and add to a counter of the ledger."""
+        self._thread.call(partial(self._letters.write_soon, letter, counter))
 
     def close(self) -> None:
         """End it all, within 10 s."""

@@ -20,6 +20,7 @@ from prometheus_client import Counter, Histogram, values
 from prometheus_client.metrics_core import Metric
 from prometheus_client.multiprocess import MultiProcessCollector
 
+from tasks.protocol.counters import OTHER_QUEUES
 from tasks.telemetry.metrics import WORKER
 from tasks.worker.runner import BatchResult
 
@@ -86,7 +87,7 @@ def stop(directory: Path) -> None:
 
 def pool_label(pool: str) -> str:
     """Return a pool's label: labels are bounded, and a task may name any pool."""
-    return pool if pool in _pools else "other"
+    return pool if pool in _pools else OTHER_QUEUES
 
 
 def count(name: str, *labels: str, by: float = 1) -> None:

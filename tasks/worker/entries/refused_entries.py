@@ -10,6 +10,7 @@ from celery import current_task
 
 from tasks.clients.redis_client import FAILED
 from tasks.protocol import dead_letters
+from tasks.protocol.counters import CounterKey
 from tasks.protocol.queue_entry import RefusedEntry
 from tasks.telemetry.log_throttle import LogThrottle
 from tasks.worker import worker_metrics
@@ -17,6 +18,8 @@ from tasks.worker.without_result import without_result
 
 #: So many a process keeps in so many seconds; more are counted only. Whoever floods a queue floods nothing else.
 MAX_KEPT, WITHIN_S = 100, 600.0
+#: Writes a dead letter, packed, and adds to a counter of the ledger.
+Keep = Callable[[bytes, CounterKey], None]
 log = structlog.get_logger()
 
 
@@ -29,12 +32,12 @@ class RefusedEntries:
         self._unlogged = self._kept = 0
         self._since_s = now()
 
-    def add(self, keep: Callable[[bytes], None], refused: RefusedEntry) -> None:
-        """Take a refusal; `keep` is given its dead letter, packed."""
+    def add(self, keep: Keep, refused: RefusedEntry) -> None:
+        """Take a refusal, which `keep` is given."""
         worker_metrics.count("worker_foreign_tasks")
         if self._may_keep():
             letter = dead_letters.refused_entry(refused.why, refused.queue, refused.raw)
-            keep(dead_letters.pack(letter))
+            keep(dead_letters.pack(letter), CounterKey("entries_refused", worker_metrics.pool_label(refused.queue)))
         self._unlogged += 1
         if self._throttle.allow():
             size_bytes, queue = len(refused.raw), refused.queue
@@ -52,7 +55,7 @@ _payloads = RefusedEntries()
 
 
 @contextmanager
-def ignored_if_foreign(payload: bytes, keep: Callable[[bytes], None]) -> Iterator[None]:
+def ignored_if_foreign(payload: bytes, keep: Keep) -> Iterator[None]:
     """Leave a task without a result whose payload the block can't decode; `keep` may raise what Redis raises."""
     try:
         yield
