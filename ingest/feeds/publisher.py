@@ -32,9 +32,9 @@ _MAX_SUBJECTS = 10_000
 class FeedConnection:
     """A connection to NATS that always reconnects, and warns once each time the server goes down."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, name: str = "feed") -> None:
         """Open nothing yet."""
-        self._where = mask(settings.nats_url)
+        self._where, self._name = mask(settings.nats_url), name
         self._up = asyncio.Event()
         self._warned = False
         self._flushing: asyncio.Task[None] | None = None
@@ -49,7 +49,7 @@ class FeedConnection:
         """
         try:
             await self.client.open(
-                "feed",
+                self._name,
                 self._on_error,
                 max_reconnect_attempts=-1,
                 reconnect_time_wait=1,

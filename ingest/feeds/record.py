@@ -208,7 +208,7 @@ async def record(
     and ServerUnavailableError: NATS was not there in all that time.
     """
     check_file(path, force=force)
-    recorder, connection = Recorder(int(settings.max_clock_lead_s * 1e9)), FeedConnection(settings)
+    recorder, connection = Recorder(int(settings.max_clock_lead_s * 1e9)), FeedConnection(settings, "record")
     until_s = None if seconds is None else asyncio.get_running_loop().time() + seconds
     reader = StreamReader(connection, settings, lambda: recorder.has_room, recorder.lose)
     try:

@@ -210,7 +210,7 @@ class StreamPublisher(Publisher):
         elif self._window.in_flight and now_s - self._heard_s > self._timeouts.confirmed_within_s:
             self._fail(f"nothing was confirmed for {self._timeouts.confirmed_within_s:g} s")
         if any(subject.startswith(self._inbox.lower()) for subject in self.client.unreadable):
-            self._failure = SettingsError("NATS does not let this login read _INBOX.> (its rights)")
+            self._failure = SettingsError("NATS does not let this login read _INBOX.feed.> (its rights)")
         # Who waits looks whether a subject was refused.
         self._changed.set()
 

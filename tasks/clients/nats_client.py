@@ -60,7 +60,9 @@ class NatsClient(Client):
         self._takers: dict[int, Take] = {}
 
     async def open(self, name: str, on_error: OnError, **options: Any) -> None:
-        """Connect under a name, with more options of nats-py's `connect`, for as long as it takes.
+        """Connect under a name, one token, with more options of nats-py's `connect`, for as long as it takes.
+
+        All that this client is answered comes below `_INBOX.<name>`.
 
         Raises SettingsError: the login is refused, or the server's certificate is not to be trusted. Later, both are
         errors like any other. What else the options let nats-py raise comes through.
@@ -77,6 +79,8 @@ class NatsClient(Client):
         await self.connect(
             list(self._address.servers),
             name=f"realtime-strategies {name}",
+            # Logins that may use the inboxes of their own kind only can't read, or forge, what others are answered.
+            inbox_prefix=f"_INBOX.{name}",
             error_cb=report,
             **self._how,
             **options,

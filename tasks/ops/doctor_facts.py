@@ -21,7 +21,7 @@ class RedisFacts(msgspec.Struct, frozen=True):
     #: Why it can't be asked; empty when it can.
     unavailable: str = ""
     round_trip_ms: float = 0.0
-    #: The reply of INFO, and of CONFIG GET save (None: refused).
+    #: The reply of INFO, and of CONFIG GET save (None: refused, or not asked because of appendonly).
     info: Mapping[str, Any] = {}
     save: str | None = None
     #: How far this machine's clock is ahead of its.

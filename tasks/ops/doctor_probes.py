@@ -90,7 +90,8 @@ def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFact
             # The first opens the connection.
             took_s = [told(lambda: _timed(server.ping)) or 0.0 for _ in range(4)][1:]
             info: Any = told(server.info) or {}
-            save: Any = told(lambda: server.config_get("save"))
+            # Asked only where it matters: who may ask for it may also read the passwords in the configuration.
+            save: Any = None if info.get("aof_enabled") else told(lambda: server.config_get("save"))
             ahead_s = told(lambda: _ahead_s(server))
     except (*FAILED, ValueError) as error:
         return RedisFacts(roles, shown, unavailable=str(error) or type(error).__name__)

@@ -35,7 +35,7 @@ TLS = ("REDIS_TLS_CA", "REDIS_TLS_CERT", "REDIS_TLS_KEY")
 #: What nobody of ours may do.
 FORBIDDEN: tuple[tuple[str, ...], ...] = (
     ("FLUSHALL",), ("SET", "others", "x"), ("GET", "others"), ("CONFIG", "SET", "maxmemory", "1"), ("KEYS", "*"),
-    ("PUBLISH", "others", "x"), ("ACL", "LIST"), ("SHUTDOWN",), ("EVAL", "return 1", "0"),
+    ("CONFIG", "GET", "requirepass"), ("PUBLISH", "others", "x"), ("ACL", "LIST"), ("SHUTDOWN",), ("EVAL", "return 1", "0"),
 )  # fmt: skip
 
 
@@ -76,6 +76,7 @@ class Server(NamedTuple):
 def plain(instance: Instance) -> Iterator[Server]:
     url = start_redis(instance)[1]
     with redis.Redis.from_url(url) as admin:
+        admin.config_set("appendonly", "yes")
         give_rights(admin, RIGHTS)
         yield Server(url, admin, {})
 
@@ -87,6 +88,7 @@ def with_tls(instance: Instance) -> Iterator[Server]:
     ours, port = Certificates(instance.directory), free_port()
     instance.start("redis", [
         program, "--bind", HOST, "--port", "0", "--tls-port", str(port), "--tls-auth-clients", "yes", "--save", "",
+        "--appendonly", "yes",
         "--tls-cert-file", ours.server, "--tls-key-file", ours.server, "--tls-ca-cert-file", ours.ca,
         "--maxmemory-policy", "noeviction", "--dir", str(instance.directory),
     ])  # fmt: skip
@@ -124,7 +126,9 @@ def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
         instance.stop(processes["recorder"])
         assert recorded.read_text() == (instance.directory / "recording.jsonl").read_text()
         quarantine(on.admin)
-        guarded.operate([why(on.admin, instance.directory / "recording.jsonl"), *COMMANDS])
+        explain = why(on.admin, instance.directory / "recording.jsonl")
+        guarded.operate([explain, *COMMANDS])
+        guarded.run("why", "tasks", *explain[:2])
         guarded.poll()
         for role in ("ingest", "worker", "flower"):
             instance.stop(processes[role])

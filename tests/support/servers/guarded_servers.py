@@ -41,9 +41,10 @@ def _subjects(*rows: str) -> tuple[list[str], list[str]]:
 PERMISSIONS = {
     "ingest": _subjects("ingest", "ingest, jetstream"),
     "feed": _subjects("feeds"),
-    "recorder": _subjects("record", "record, jetstream"),
+    "recorder": _subjects("record", "ingest, jetstream"),
     "research": _subjects("sweep --upload, research workers"),
     "operator": _subjects("doctor", "deadletters retry"),
+    "why": _subjects("why, jetstream"),
 }
 STRATEGIES = """
 [pools.trade]
@@ -91,21 +92,22 @@ class Guarded:
         ]
         file = instance.directory / "nats.conf"
         file.write_text(f"authorization {{ users: [{', '.join(users)}] }}".replace("'", '"'))
-        self.nats, nats_url = start_nats(instance, options=("--config", str(file)))
+        self.nats, self.nats_url = start_nats(instance, options=("--config", str(file)))
         for role, key in keys.items():
             (instance.directory / f"{role}.nk").write_text(seed(key) + "\n")
         self.secrets = [SECRET, *(seed(key) for key in keys.values())]
         (instance.directory / "strategies.toml").write_text(STRATEGIES)
         (instance.directory / "recording.jsonl").write_text(RECORDING)
         self._common = {
-            "NATS_URL": nats_url, "INGEST_SOURCE": "jetstream", "INGEST_STREAM_MAX_BYTES": str(2**20),
+            "NATS_URL": self.nats_url, "INGEST_SOURCE": "jetstream", "INGEST_STREAM_MAX_BYTES": str(2**20),
             "SIGNAL_MAX_AGE_S": "0", "STRATEGIES_FILE": str(instance.directory / "strategies.toml"), **more,
         }  # fmt: skip
         #: All that anything said.
         self.said: list[str] = []
 
     def url(self, role: str) -> str:
-        return self._redis_url.replace("//", f"//rs-{role}:{SECRET}-{role}@")
+        user = "operator" if role == "why" else role
+        return self._redis_url.replace("//", f"//rs-{user}:{SECRET}-{user}@")
 
     def environment(self, role: str, **more: str) -> dict[str, str]:
         key = self.instance.directory / f"{role}.nk"

@@ -118,6 +118,17 @@ def test_redis_is_checked_by_what_it_says_of_itself(facts, expected):
     assert_said(doctor_checks.redis(facts), *expected)
 
 
+def test_nobody_is_told_to_allow_what_shows_passwords():
+    refusals = (
+        "no permissions to run the 'config|get' command (NOPERM)",
+        "no permissions to run the 'info' command (NOPERM)",
+    )
+    facts = RedisFacts(("ledger",), "u", refused=refusals)
+    config, info = (finding.do for finding in doctor_checks.redis(facts) if "NOPERM" in finding.says)
+    assert "don't allow it" in config
+    assert info.startswith("allow this user to")
+
+
 @pytest.mark.parametrize(
     ("facts", "expected"),
     [
