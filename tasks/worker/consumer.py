@@ -5,9 +5,10 @@ Only a worker's main process makes one, before its pool forks; `celeryconfig` na
 
 import os
 from functools import partial
-from typing import Any
+from typing import Any, NoReturn
 
 import structlog
+from celery.concurrency.prefork import TaskPool as PreforkPool
 from celery.concurrency.solo import TaskPool as SoloPool
 from celery.events.dispatcher import EventDispatcher
 from celery.worker import state
@@ -24,6 +25,18 @@ from tasks.worker.status_server import BEAT_S, WorkerStatusServer
 log = structlog.get_logger()
 
 
+def _cannot_start(why: str) -> NoReturn:
+    log.error("can't start", why=why)
+    raise SystemExit(1) from None
+
+
+def _refuse_unbounded(pool: Any) -> None:
+    """End the start in a pool whose runs share a process: its timer and its note of what runs are one run's."""
+    if not isinstance(pool, PreforkPool | SoloPool):
+        name = type(pool).__module__.rpartition(".")[2].replace("thread", "threads")
+        _cannot_start(f"--pool {name}: a run that hangs could not be ended there; use prefork or solo")
+
+
 class OnceDispatcher(EventDispatcher):
     """Sends Celery's events once. Celery retries its heartbeat endlessly, in the main loop, while Redis hangs."""
 
@@ -36,6 +49,7 @@ class WorkerConsumer(CeleryConsumer):
 
     def __init__(self, *arguments: Any, **options: Any) -> None:
         super().__init__(*arguments, **options)
+        _refuse_unbounded(self.pool)
         try:
             # Celery gives every worker of a machine the same name, unless told otherwise.
             name = f"{self.hostname}/{os.getpid()}"
@@ -43,8 +57,7 @@ class WorkerConsumer(CeleryConsumer):
                 load(), name, sorted(self.app.amqp.queues.consume_from), solo=isinstance(self.pool, SoloPool)
             )
         except SettingsError as error:
-            log.error("can't start", why=str(error))  # noqa: TRY400 one line, no traceback
-            raise SystemExit(1) from None
+            _cannot_start(str(error))
         control_commands.install()
         self._health = self._status_server.health
         self._on_refused = partial(RefusedEntries().add, self._status_server.keep)

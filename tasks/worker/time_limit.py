@@ -20,7 +20,7 @@ def _die_of_alarms() -> None:
 
 @contextmanager
 def bounded(limit_s: float) -> Iterator[None]:
-    """End this process, with a traceback on standard error, if the block takes longer or all memory. In every pool.
+    """End this process, with a traceback on standard error, if the block takes longer or all memory. In both pools.
 
     The timer is the kernel's, and what it calls is C: it also ends a strategy that loops endlessly in C code or holds
     the interpreter's lock. A timer of faulthandler's would start a thread for each batch.

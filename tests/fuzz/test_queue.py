@@ -18,7 +18,6 @@ from tests.support.workers.unharmed import unharmed
 POOLS = {
     "prefork": ("--pool", "prefork", "--concurrency", "1"),
     "solo": ("--pool", "solo"),
-    "threads": ("--pool", "threads", "--concurrency", "1"),
 }
 LONG = [pytest.mark.slow, pytest.mark.timeout(600)]
 #: Entries that are put into the queues at once.

@@ -120,6 +120,14 @@ def test_a_taken_port_is_one_clear_error_when_it_must_not_be(settings, taken):
         assert "Traceback" not in one.log()
 
 
+def test_a_pool_in_which_a_run_could_not_be_ended_is_refused(settings):
+    with worker(settings, "--pool", "threads") as one:
+        assert one.wait_end() == 1
+        [line] = logged(one, "can't start")
+        assert line["why"] == "--pool threads: a run that hangs could not be ended there; use prefork or solo"
+        assert "Traceback" not in one.log()
+
+
 def logged(worker: Worker, event: str) -> list[dict[str, Any]]:
     lines = [json.loads(line) for line in worker.log().splitlines() if line.startswith("{")]
     return [line for line in lines if line["event"] == event]

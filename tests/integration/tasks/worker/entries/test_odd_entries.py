@@ -21,7 +21,6 @@ from tests.support.workers.unharmed import unharmed
 POOLS = {
     "prefork": ("--pool", "prefork", "--concurrency", "1"),
     "solo": ("--pool", "solo"),
-    "threads": ("--pool", "threads", "--concurrency", "1"),
 }
 
 
