@@ -18,7 +18,7 @@ from tasks.errors import SettingsError
 from tasks.protocol.queue_entry import RefusedEntry
 from tasks.settings import load, mask
 from tasks.worker import control_commands
-from tasks.worker.entries import transport
+from tasks.worker.entries import control_answers, transport
 from tasks.worker.entries.refused_entries import RefusedEntries
 from tasks.worker.status_server import BEAT_S, WorkerStatusServer
 
@@ -59,6 +59,8 @@ class WorkerConsumer(CeleryConsumer):
         except SettingsError as error:
             _cannot_start(str(error))
         control_commands.install()
+        control: Any = self.app.control
+        control_answers.restrict(control.mailbox, control_commands.refuse_answer)
         self._health = self._status_server.health
         self._on_refused = partial(RefusedEntries().add, self._status_server.keep)
         self.app.events.dispatcher_cls = "tasks.worker.consumer:OnceDispatcher"

@@ -32,7 +32,7 @@ REFUSED = {
 
 def install() -> None:
     """Have this process's worker obey by these rules, and count from now on."""
-    for name in (*REFUSED, "pool_shrink", "pool_grow", "autoscale"):
+    for name in (*REFUSED, "pool_shrink", "pool_grow", "autoscale", "reply_to"):
         worker_metrics.count("worker_refused_commands", name, by=0)
     Panel.data |= {name: _refuser(name, instead) for name, instead in REFUSED.items()}
     for name, most in {"pool_shrink": _spare_processes, "pool_grow": lambda _: None}.items():
@@ -61,15 +61,21 @@ def refused_lately() -> str:
     return _refusals.lately()
 
 
-def _refuse(name: str, why: str) -> dict[str, str]:
+def refuse(name: str, why: str) -> dict[str, str]:
+    """Count, tell and log that a command was refused; return the answer."""
     _refusals.note(name)
     worker_metrics.count("worker_refused_commands", name)
     log.warning("refused a control command", command=name, why=why)
     return {"error": f"refused: {why}"}
 
 
+def refuse_answer() -> None:
+    """Count, tell and log that an answer was to go elsewhere than to who asks."""
+    refuse("reply_to", "an answer goes into a queue of answers that is bound for who asks")
+
+
 def _refuser(name: str, instead: str) -> Command:
-    return lambda *_, **__: _refuse(name, instead)
+    return lambda *_, **__: refuse(name, instead)
 
 
 def _spare_processes(state: Any) -> int:
@@ -82,7 +88,7 @@ def _counting(name: str, command: Command, most: Callable[[Any], int | None]) ->
     def obey(state: Any, n: Any = 1, **options: Any) -> Any:
         bound = most(state)
         if not isinstance(n, int) or n < 1 or (bound is not None and n > bound):
-            return _refuse(name, f"{n!r} processes: at least one is added or taken, and one stays")
+            return refuse(name, f"{n!r} processes: at least one is added or taken, and one stays")
         return command(state, n, **options)
 
     return obey
@@ -91,7 +97,7 @@ def _counting(name: str, command: Command, most: Callable[[Any], int | None]) ->
 def _autoscaling(command: Command) -> Command:
     def obey(state: Any, max: Any = None, min: Any = None) -> Any:  # noqa: A002 Celery names them so
         if max is not None and (not isinstance(max, int) or max < 1):
-            return _refuse("autoscale", f"at most {max!r} processes: one stays")
+            return refuse("autoscale", f"at most {max!r} processes: one stays")
         return command(state, max=max, min=min)
 
     return obey

@@ -3,4 +3,4 @@
 Only the worker around it uses it. It knows the broker, the ledger, the protocol and telemetry.
 """
 
-__all__ = ["letter_writer", "refused_entries", "transport"]
+__all__ = ["control_answers", "letter_writer", "refused_entries", "transport"]

@@ -33,9 +33,15 @@ STRATEGIES: dict[str, Any] = {
     "tests.support.workers.strategies:Sided": {"gate": {"min_confidence": 0.5}},
     "tests.support.workers.strategies:Plain": {},
 }
-CONFIGURATION: Configuration = configuration.check(
-    {"pools": {"trade": {"kinds": ["trade"], "partitions": LANES, "strategies": STRATEGIES}}}, "the test's file"
-)
+
+
+def running(strategies: dict[str, Any]) -> Configuration:
+    """Return a configuration of the pool `trade` with these strategies."""
+    pool = {"kinds": ["trade"], "partitions": LANES, "strategies": strategies}
+    return configuration.check({"pools": {"trade": pool}}, "the test's file")
+
+
+CONFIGURATION = running(STRATEGIES)
 
 
 class Worker:
@@ -104,13 +110,20 @@ def worker(settings: Settings, *arguments: str, **more: str) -> Iterator[Worker]
 class Channels:
     """All lanes of the pool, each with one batch in flight at most."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, keys: LedgerKeys, lanes_a_task: int = 1) -> None:
-        self._client, self._settings, self._keys = client, settings, keys
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        keys: LedgerKeys,
+        lanes_a_task: int = 1,
+        runs: Configuration = CONFIGURATION,
+    ) -> None:
+        self._client, self._settings, self._keys, self._runs = client, settings, keys, runs
         self._lanes_a_task = lanes_a_task
         self._seqs: Counter[int] = Counter()
         self._rounds = 0
         start_epoch(client, keys)
-        client.hset(keys.configurations, CONFIGURATION.version, CONFIGURATION.canonical())
+        client.hset(keys.configurations, runs.version, runs.canonical())
 
     def counters(self) -> dict[str, int]:
         """Return the counters of the ledger."""
@@ -137,4 +150,4 @@ class Channels:
         ]
         prev = Position(SOURCE, at) if at else None
         packed = tuple(map(pack_event, events))
-        return Batch("trade", lane, 0, EPOCH, prev, Position(SOURCE, at + 3), CONFIGURATION.version, packed)
+        return Batch("trade", lane, 0, EPOCH, prev, Position(SOURCE, at + 3), self._runs.version, packed)

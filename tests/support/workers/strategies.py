@@ -1,5 +1,6 @@
 """Strategies for workers under test; light to import, because each of their processes does it."""
 
+import os
 from collections.abc import Iterable
 
 from tasks.events import Trade
@@ -34,3 +35,13 @@ class Plain(Sided):
 
     def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 as above
         yield Signal(action="buy", confidence=0.5, price=trade.price, current_price=trade.price, rationale="always")
+
+
+class Curious(Sided):
+    """Says what its process was given to log in with."""
+
+    name = "curious"
+
+    def on_trade(self, trade: Trade, state: State) -> Iterable[Signal]:  # noqa: ARG002 as above
+        rationale = os.environ["REDIS_URL"]
+        yield Signal(action="buy", confidence=0.9, price=trade.price, current_price=trade.price, rationale=rationale)

@@ -1,0 +1,93 @@
+"""What users of Redis with the rights of docs/security.md can do to a worker that has its own."""
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from compose.local.processes import Instance
+from compose.local.servers import start_redis
+from tasks.ledger import LedgerKeys
+from tasks.settings import Settings
+from tests.support.sending import celery_app
+from tests.support.servers.guarded_servers import RIGHTS, give_rights
+from tests.support.servers.nats_logins import SECRET
+from tests.support.waiting import wait_for
+from tests.support.workers import odd_entries
+from tests.support.workers.process import Channels, Worker, running, worker
+from tests.support.workers.unharmed import unharmed
+
+KEYS = LedgerKeys("rs")
+EXCHANGES = ("trade", "research", "celery", "celery.pidbox", "celeryev", "reply.celery.pidbox")
+#: Between the parts of an entry in kombu's table of who is bound to an exchange.
+SEPARATOR = "\x06\x16"
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    """Yield the address of a Redis with these users, without one."""
+    with Instance("rights") as instance:
+        address = start_redis(instance)[1]
+        with redis.Redis.from_url(address) as admin:
+            give_rights(admin, RIGHTS)
+        yield address
+
+
+@pytest.fixture
+def admin(url: str) -> Iterator[redis.Redis]:
+    with redis.Redis.from_url(url) as client:
+        client.flushall()
+        yield client
+
+
+def settings_of(url: str, role: str) -> Settings:
+    return Settings(redis_url=url.replace("//", f"//rs-{role}:{SECRET}-{role}@"), namespace="rs")
+
+
+@pytest.fixture
+def one(url: str, admin: redis.Redis) -> Iterator[Worker]:
+    with worker(settings_of(url, "worker"), "--pool", "prefork", "--concurrency", "1") as started:
+        started.wait_ready()
+        yield started
+
+
+@pytest.mark.parametrize("role", ["flower", "research"])
+def test_who_may_only_ask_workers_disturbs_no_lane(url: str, admin: redis.Redis, one: Worker, role: str):
+    """Whatever is done to the tables of bindings and to the mutex that all clients of Celery share."""
+    lanes, prefix = Channels(admin, Settings(redis_url=url, namespace="rs"), KEYS), "rs:celery:"
+    with unharmed(one, lanes), redis.Redis.from_url(settings_of(url, role).redis_url) as user:
+        user.set(f"{prefix}unacked_mutex", "mine")
+        for exchange in EXCHANGES:
+            table = f"{prefix}_kombu.binding.{exchange}"
+            user.delete(table)
+            for queue in ("trade", "elsewhere", f"{exchange}.{exchange}"):
+                user.sadd(table, SEPARATOR.join((exchange, "", queue)), SEPARATOR.join(("", "", queue)), queue)
+            user.zadd(f"{prefix}_kombu.binding_deadlines", {exchange: 0, "odd": 1e300})
+        for message in odd_entries.control_messages():
+            user.publish(f"{prefix}/0.celery.pidbox", message)
+    assert not admin.exists(f"{prefix}elsewhere")
+
+
+def test_flower_is_told_no_password_by_a_worker(
+    url: str, admin: redis.Redis, one: Worker, monkeypatch: pytest.MonkeyPatch
+):
+    with celery_app(monkeypatch, settings_of(url, "flower")) as app:
+        for name, arguments in (("stats", {}), ("conf", {"with_defaults": True}), ("report", {}), ("hello", {})):
+
+            def ask(name: str = name, arguments: dict[str, Any] = arguments) -> Any:
+                return app.control.broadcast(name, arguments=arguments, reply=True, timeout=10, limit=1)
+
+            said = json.dumps(wait_for(ask, f"{name}{one.process.tail()}"), default=str)
+            assert name == "hello" or "redis" in said, name
+            assert SECRET not in said, name
+
+
+def test_a_strategy_runs_with_all_that_its_worker_may_do(url: str, admin: redis.Redis, one: Worker):
+    """Its author reads the worker's login, and so can do to Redis what the worker can."""
+    strategies: dict[str, Any] = {"tests.support.workers.strategies:Curious": {}}
+    lanes = Channels(admin, Settings(redis_url=url, namespace="rs"), KEYS, runs=running(strategies))
+    lanes.run(1)
+    signals: Any = admin.xrange(KEYS.signals, count=1)
+    assert f"{SECRET}-worker" in json.loads(signals[0][1][b"signal"])["rationale"]
