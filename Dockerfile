@@ -24,8 +24,8 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash .
 # the application to the next: what runs from it is not recreated by an upgrade, nor is what waits for it.
 FROM ${PYTHON_IMAGE} AS passwords
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
-    && install -d -o app -g app -m 0755 /run/passwords /run/passwords-of/redis /run/passwords-of/pipeline \
-        /run/passwords-of/flower /run/passwords-of/grafana /jetstream
+    && install -d -o app -g app -m 0755 /run/passwords /run/passwords-of/redis /run/passwords-of/ingest \
+        /run/passwords-of/worker /run/passwords-of/research /run/passwords-of/flower /run/passwords-of/grafana /jetstream
 ENV PYTHONDONTWRITEBYTECODE=1
 COPY compose/passwords.py /app/passwords.py
 USER 10001:10001

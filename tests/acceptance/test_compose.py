@@ -5,7 +5,7 @@ import json
 import shutil
 import subprocess
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -29,6 +29,19 @@ from tests.support.stacks.compose_stack import (
 from tests.support.stacks.pipeline import backtested
 from tests.support.waiting import wait_for
 
+#: By service: what its user may do, and what another one may.
+ROLES_OF_REDIS = {
+    service: (service, allowed, refused)
+    for service, allowed, refused in (
+        ("ingest", "get('rs:layout')", ("set('else', 1)", "zadd('rs:celery:unacked_index', {'x': 1})")),
+        (
+            "worker",
+            "hset('rs:workers', 'x', '')",
+            ("set('rs:layout', 'x')", "hset('rs:configuration', 'version', 'x')"),
+        ),
+        ("flower", "get('rs:celery:x')", ("xadd('rs:signals', {'signal': 'x'})", "hset('rs:workers', 'x', '')")),
+    )
+}
 pytestmark = pytest.mark.timeout(900)  # the first one builds the image
 
 
@@ -80,12 +93,26 @@ def test_no_role_sees_the_password_of_another(stack: Stack):
         "redis": {"redis", "redis.conf"}, "ingest": {"redis_url"}, "worker": {"redis_url"},
         "flower": {"redis_url", "flower"},
     }  # fmt: skip
-    code = "import redis, sys; redis.Redis.from_url(open('/run/passwords/redis_url').read()).{}"
-    for command, refused in (("get('rs:celery:x')", False), ("xadd('rs:signals', {'signal': 'x'})", True)):
-        tried = stack.compose(
-            "exec", "-T", "flower", "python", "-c", code.format(command) + "; print('done')", check=False
-        )
-        assert ("done" in tried) is not refused, command
+    urls = {stack.compose("exec", "-T", each, "cat", "/run/passwords/redis_url") for each in ROLES_OF_REDIS}
+    assert len(urls) == len(ROLES_OF_REDIS)
+
+
+@pytest.mark.parametrize(("service", "allowed", "refused"), ROLES_OF_REDIS.values(), ids=ROLES_OF_REDIS)
+def test_a_role_may_do_in_redis_what_is_its_own(stack: Stack, service: str, allowed: str, refused: Sequence[str]):
+    code = "import redis; redis.Redis.from_url(open('/run/passwords/redis_url').read()).{}; print('done')"
+    for command in (allowed, *refused, "flushall()", "config_get('requirepass')", "acl_list()"):
+        tried = stack.compose("exec", "-T", service, "python", "-c", code.format(command), check=False)
+        assert ("done" in tried) is (command == allowed), command
+
+
+def test_commands_run_in_the_container_of_ingest(stack: Stack):
+    def said(*command: str) -> str:
+        return stack.compose("exec", "-T", "ingest", "python", "-m", "tasks", *command, check=False)
+
+    assert '"fault"' not in (told := said("doctor", "--json")), told
+    assert "NOPERM" not in told
+    for command in ("signals --json", "positions --json", "deadletters list", "strategies get", "state show"):
+        assert said(*command.split()), command
 
 
 def test_flower_shows_the_batches_in_a_browser_that_knows_the_password(stack: Stack):

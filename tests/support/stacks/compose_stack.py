@@ -60,13 +60,14 @@ class Stack:
         """Stop ingest, which works off what is left, and return the digest of all that was committed."""
         self.compose("stop", "ingest")
         assert {each["State"]["ExitCode"] for each in self.containers("ingest")} == {0}, self.logs("ingest")[-2_000:]
-        return self.compose("exec", "-T", "worker", "python", "-m", "tasks", "signals", "--digest").strip()
+        command = ("python", "-m", "tasks", "signals", "--digest")
+        return self.compose("run", "--rm", "-T", "--no-deps", "ingest", *command).strip()
 
     def start_replay(self, recording: Path, speed: str) -> str:
         """Start the replay of a recording; return its container."""
         mount = ("--volume", f"{recording.parent}:/recordings:ro")
         replay = ("python", "-m", "ingest", "replay", f"/recordings/{recording.name}", "--speed", speed)
-        return self.compose("run", "--detach", "--no-deps", *mount, "worker", *replay).strip()
+        return self.compose("run", "--detach", "--no-deps", *mount, "ingest", *replay).strip()
 
     def sweep(self, sweep: Path, recording: Path, *options: str) -> Any:
         """Return the report of a sweep, which runs in a container of its workers' service."""

@@ -150,7 +150,7 @@ def test_each_role_mounts_its_own_passwords_and_no_other():
     assert {name: volumes for name, volumes in mounted.items() if volumes} == {
         name: [f"passwords-{role}:/run/passwords:ro"]
         for name, role in {
-            "redis": "redis", "ingest": "pipeline", "worker": "pipeline", "worker-research": "pipeline",
+            "redis": "redis", "ingest": "ingest", "worker": "worker", "worker-research": "research",
             "flower": "flower", "grafana": "grafana",
         }.items()
     }  # fmt: skip

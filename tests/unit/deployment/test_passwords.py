@@ -1,3 +1,4 @@
+from collections.abc import Sequence
 from pathlib import Path
 
 import pytest
@@ -46,12 +47,15 @@ def test_two_stacks_have_different_passwords(kept: Path, roles: Path, tmp_path: 
 def test_a_given_password_replaces_the_one_that_was_made_up(kept: Path, roles: Path):
     passwords.write(kept, roles, NONE)
     passwords.write(kept, roles, {"redis": "given", "flower": "me:too", "grafana": "mine"})
-    of_flower = held(kept)["flower_redis"]
+    of_users = {role: held(kept)[f"{role}_redis"] for role in passwords.RIGHTS}
+    users = [
+        f"user rs-{role} on >{password} resetkeys resetchannels -@all {passwords.RIGHTS[role]}"
+        for role, password in of_users.items()
+    ]
     assert held(roles) == {
         "redis/redis": "given",
-        "redis/redis.conf": f"requirepass given\nuser rs-flower on >{of_flower} {passwords.FLOWER_RIGHTS}\n",
-        "pipeline/redis_url": "redis://:given@redis:6379/0",
-        "flower/redis_url": f"redis://rs-flower:{of_flower}@redis:6379/0",
+        "redis/redis.conf": "\n".join(["requirepass given", *users, ""]),
+        **{f"{role}/redis_url": f"redis://rs-{role}:{of}@redis:6379/0" for role, of in of_users.items()},
         "flower/flower": "me:too",
         "grafana/grafana": "mine",
     }
@@ -63,23 +67,47 @@ def test_those_of_the_release_before_stay_and_each_role_gets_its_own(kept: Path,
         (kept / name).write_text(text)
     passwords.write(kept, roles, NONE)
     assert held(kept).items() >= before.items()
-    assert held(roles)["pipeline/redis_url"] == before["redis_url"]
+    assert held(roles)["redis/redis"] == before["redis"]
 
 
 def test_no_role_learns_the_password_of_another(kept: Path, roles: Path):
     passwords.write(kept, roles, {"redis": "of-redis", "flower": "me:of-flower", "grafana": "of-grafana"})
+    of_users = {f"rs-{role}": held(kept)[f"{role}_redis"] for role in passwords.RIGHTS}
+    secrets = of_users | {each: each for each in ("of-redis", "of-flower", "of-grafana")}
     told = {
-        role: {secret for secret in ("of-redis", "of-flower", "of-grafana") if secret in str(held(roles / role))}
+        role: {name for name, secret in secrets.items() if secret in str(held(roles / role))}
         for role in passwords.ROLES
     }
-    assert told == {"redis": {"of-redis"}, "pipeline": {"of-redis"}, "flower": {"of-flower"}, "grafana": {"of-grafana"}}
+    assert told == {
+        # The server has to know its users.
+        "redis": {"of-redis", *of_users},
+        "ingest": {"rs-ingest"},
+        "worker": {"rs-worker"},
+        "research": {"rs-research"},
+        "flower": {"rs-flower", "of-flower"},
+        "grafana": {"of-grafana"},
+    }
+    assert len(set(secrets.values())) == len(secrets)
 
 
-def test_flower_may_do_in_redis_what_the_docs_name():
-    assert passwords.FLOWER_RIGHTS.split() == [each for each in RIGHTS["flower"] if each != "+client|setinfo"]
+@pytest.mark.parametrize(
+    ("role", "named"),
+    [
+        ("ingest", ("ingest", "operator")),
+        ("worker", ("worker",)),
+        ("research", ("worker", "research")),
+        ("flower", ("flower",)),
+    ],
+)
+def test_a_role_may_do_in_redis_what_the_docs_name(role: str, named: Sequence[str]):
+    rights = set[str]().union(*(RIGHTS[each] for each in named)) - {"+client|setinfo"}
+    if role == "ingest":
+        # Pools may have any name here.
+        rights = rights - {f"~rs:celery:{pool}" for pool in ("depth", "trade", "basket")} | {"~rs:celery:*"}
+    assert {"resetkeys", "resetchannels", "-@all", *passwords.RIGHTS[role].split()} == rights
 
 
-def test_flower_may_do_it_in_the_namespace_of_the_stack(kept: Path, roles: Path):
+def test_a_role_may_do_it_in_the_namespace_of_the_stack(kept: Path, roles: Path):
     passwords.write(kept, roles, {"namespace": "mine"})
     assert {each.partition(":")[0] for each in held(roles)["redis/redis.conf"].split() if ":" in each} == {
         "%R~mine", "~mine", "&mine",
