@@ -1,9 +1,11 @@
 """The Celery task of sweeps: one slice of a block. It gives way to live batches, and keeps nothing."""
 
 import os
+import re
 import signal
 from collections.abc import Collection
 from functools import lru_cache, partial
+from pathlib import Path
 from typing import Any
 
 import redis
@@ -21,6 +23,7 @@ from tasks.settings import Settings, load
 from tasks.sweep import slice_run, slice_task, variants
 from tasks.sweep.block import Block
 from tasks.sweep.datasets import upload
+from tasks.sweep.datasets.dataset import DATASET_KEY
 from tasks.sweep.datasets.folder import whole_dataset
 from tasks.sweep.hang_limit import stuck_s
 from tasks.sweep.slice_run import BlockState, SliceLimits
@@ -141,12 +144,17 @@ def _be_nice(**_: Any) -> None:
         os.nice(19)
 
 
+def _has(directory: Path, key: str) -> bool:
+    # Anybody who may send control commands asks, and hears nothing of other folders.
+    return bool(re.fullmatch(DATASET_KEY, key)) and whole_dataset(directory, key) is not None
+
+
 def _answer_control(state: Any, datasets: Any = (), **_: Any) -> dict[str, Any]:
     """Say what a sweep asks before it begins: see `sweep.celery_executor.ask_workers`."""
     if RESEARCH_QUEUE not in app.amqp.queues.consume_from:
         return {"error": f"this worker does not take tasks of the queue {RESEARCH_QUEUE}"}
     directory = load().research_path
-    missing = [key for key in datasets if isinstance(key, str) and whole_dataset(directory, key) is None]
+    missing = [key for key in datasets if isinstance(key, str) and not _has(directory, key)]
     return {"processes": state.consumer.pool.num_processes, "missing": missing, "directory": str(directory)}
 
 

@@ -31,7 +31,8 @@ class EventChunk(msgspec.Struct, frozen=True, array_like=True):
 
 
 #: Names a folder, so it is no path to anywhere else.
-DatasetKey = Annotated[str, msgspec.Meta(pattern=r"^\w+\Z")]
+DATASET_KEY = r"^\w+\Z"
+DatasetKey = Annotated[str, msgspec.Meta(pattern=DATASET_KEY)]
 
 
 class SymbolEvents(msgspec.Struct, frozen=True):

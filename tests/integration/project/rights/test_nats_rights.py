@@ -10,6 +10,8 @@ from nats.aio.client import Client
 from nats.errors import Error
 
 from compose.local.processes import Instance
+from compose.local.servers import start_nats
+from ingest.transport.flush import confirm_published
 from tests.support.servers import security_page
 from tests.support.servers.guarded_servers import PERMISSIONS, Guarded
 from tests.support.waiting import HANGS_S
@@ -68,6 +70,14 @@ def guarded() -> Iterator[Guarded]:
         yield Guarded(instance, "redis://127.0.0.1:1/0")
 
 
+async def _do(client: Client) -> None:
+    for deed in DEEDS.values():
+        for subject in deed.publish:
+            await client.publish(subject, b"")
+        for subject in deed.subscribe:
+            await client.subscribe(subject)
+
+
 async def _refused(guarded: Guarded, login: str) -> list[str]:
     """Return what the server refuses of everything that is tried as this login, as it says it."""
     said, refused_last = list[str](), asyncio.Event()
@@ -80,11 +90,7 @@ async def _refused(guarded: Guarded, login: str) -> list[str]:
     seed = str(guarded.instance.directory / f"{login}.nk")
     client = await nats.connect(guarded.nats_url, nkeys_seed=seed, error_cb=hear, allow_reconnect=False)
     try:
-        for deed in DEEDS.values():
-            for subject in deed.publish:
-                await client.publish(subject, b"")
-            for subject in deed.subscribe:
-                await client.subscribe(subject)
+        await _do(client)
         await client.publish(LAST, b"")
         async with asyncio.timeout(HANGS_S):
             await refused_last.wait()
@@ -128,6 +134,23 @@ async def test_the_login_of_research_fetches_more_than_the_server_sends_unasked(
             assert (await bucket.get("recording")).data == content
     finally:
         await client.close()
+
+
+async def test_a_server_without_logins_lets_anybody_do_all_of_it():
+    """But for hearing what the server itself does, on `$SYS.>`: that is not said to any of them."""
+    said = list[str]()
+
+    async def hear(error: Exception) -> None:
+        said.append(str(error))
+
+    with Instance("open") as instance:
+        client = await nats.connect(start_nats(instance)[1], error_cb=hear, allow_reconnect=False)
+        try:
+            await _do(client)
+            await confirm_published(client)
+        finally:
+            await client.close()
+    assert said == []
 
 
 async def test_nobody_gets_in_without_a_login(guarded: Guarded):

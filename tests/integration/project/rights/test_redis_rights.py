@@ -57,16 +57,20 @@ DEEDS: dict[str, Commands] = {
 
 
 @pytest.fixture(scope="module")
-def users() -> Iterator[dict[str, redis.Redis]]:
-    """Yield a client for each user of the docs, on one server."""
+def url() -> Iterator[str]:
+    """Yield the address of a server with the users of the docs."""
     with Instance("rights") as instance:
-        url = start_redis(instance)[1]
-        with redis.Redis.from_url(url) as admin:
+        address = start_redis(instance)[1]
+        with redis.Redis.from_url(address) as admin:
             give_rights(admin, RIGHTS)
-        yield {
-            role: redis.Redis.from_url(url.replace("//", f"//rs-{role}:{SECRET}-{role}@"), protocol=2)
-            for role in RIGHTS
-        }
+        yield address
+
+
+@pytest.fixture(scope="module")
+def users(url: str) -> dict[str, redis.Redis]:
+    """Return a client for each user."""
+    logins = {role: f"//rs-{role}:{SECRET}-{role}@" for role in RIGHTS}
+    return {role: redis.Redis.from_url(url.replace("//", login), protocol=2) for role, login in logins.items()}
 
 
 def _is_allowed(user: redis.Redis, command: tuple[str | float, ...]) -> bool:
@@ -83,6 +87,12 @@ def _is_allowed(user: redis.Redis, command: tuple[str | float, ...]) -> bool:
 @pytest.mark.parametrize(("deed", "user", "may"), security_page.cells(HEAD))
 def test_a_user_of_redis_may_do_what_the_table_says(users: dict[str, redis.Redis], deed: str, user: str, may: str):
     assert ("yes" if any(_is_allowed(users[user], command) for command in DEEDS[deed]) else "no") == may
+
+
+def test_the_default_user_may_do_all_of_it(url: str):
+    """Whoever reaches a Redis without users of its own, or has the password of `default`."""
+    with redis.Redis.from_url(url, protocol=2) as anybody:
+        assert [deed for deed, tried in DEEDS.items() if not any(_is_allowed(anybody, each) for each in tried)] == []
 
 
 def test_the_table_has_every_deed_and_every_user():

@@ -2,8 +2,10 @@
 
 import json
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 
@@ -11,6 +13,10 @@ from compose.local.processes import Instance
 from compose.local.servers import start_redis
 from tasks.ledger import LedgerKeys
 from tasks.settings import Settings
+from tasks.sweep import slice_task
+from tasks.sweep.slice_run import BlockState
+from tasks.sweep.slice_task import SliceRequest
+from tests.support.files import sweeps
 from tests.support.sending import celery_app
 from tests.support.servers.guarded_servers import RIGHTS, give_rights
 from tests.support.servers.nats_logins import SECRET
@@ -91,3 +97,31 @@ def test_a_strategy_runs_with_all_that_its_worker_may_do(url: str, admin: redis.
     lanes.run(1)
     signals: Any = admin.xrange(KEYS.signals, count=1)
     assert f"{SECRET}-worker" in json.loads(signals[0][1][b"signal"])["rationale"]
+
+
+@pytest.fixture
+def researching(url: str, admin: redis.Redis, tmp_path: Path) -> Iterator[Worker]:
+    arguments = "--pool", "solo", "-Q", "trade,research"
+    with worker(settings_of(url, "worker"), *arguments, RESEARCH_DIR=str(tmp_path)) as started:
+        started.wait_ready()
+        yield started
+
+
+def test_a_slice_names_no_code_and_no_folder_of_its_own(
+    url: str, admin: redis.Redis, researching: Worker, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """Whoever may send slices, and ask workers what they have, gets at neither."""
+    key = sweeps.dataset(tmp_path, sweeps.prices()).key
+    block = sweeps.blocks([sweeps.dataset(tmp_path, sweeps.prices())], sweeps.moods("calm"))[0]
+    foreign = msgspec.structs.replace(block, strategy="antigravity:X")
+    payload = slice_task.pack(SliceRequest(foreign, BlockState(), 0.5))
+    answer = slice_task.answer_key("rs:celery:", slice_task.task_id(payload))
+    with celery_app(monkeypatch, settings_of(url, "research")) as app:
+        app.send_task("tasks.research", args=(payload,), queue="research", task_id="1", ignore_result=True)
+        wait_for(lambda: admin.exists(answer), f"the answer{researching.process.tail()}")
+        found: Any = admin.get(answer)
+        assert "is in none of the folders for strategies" in slice_task.unpack_reply(found).refusal
+
+        asked = [key, f"../data/{key}", "a\0b"]
+        said: Any = app.control.broadcast("research", arguments={"datasets": asked}, reply=True, timeout=10, limit=1)
+        assert [its["missing"] for its in said[0].values()] == [asked[1:]]
