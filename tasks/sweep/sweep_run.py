@@ -15,8 +15,9 @@ from tasks.sweep.store import ResultStore
 
 #: How long a slice takes at most; a kill costs half of it, and the state travels after each.
 BUDGET_S = 0.5
-#: A slice that was lost is shorter the next time, so that a block moves on under kills; the first events always count.
-SHORTER = 4.0
+#: A slice that was lost is shorter the next time by this factor, so that a block moves on under kills; the first events
+#: always count. After as many that came back, which is as much time as that one had, slices are longer again by it.
+SHORTER = 4
 #: So often in a row a slice of a block may be lost, before its units are tried each by itself.
 MAX_LOST_TOGETHER = 2
 #: The same of such a unit, before it has failed.
@@ -80,9 +81,24 @@ class _BlockProgress:
         self.block, self.state = block, state
         #: How many slices were lost since the last one that was not.
         self.lost = 0
+        #: How often slices were made shorter, and how many have come back since that was changed. Were they as long as
+        #: before after the first that comes back, a set that gets stuck would end a process for nearly each event.
+        self._shorter = self._came_back = 0
 
     def job(self) -> SliceJob:
-        return SliceJob(self.block, self.state, BUDGET_S / SHORTER**self.lost, self.lost)
+        return SliceJob(self.block, self.state, BUDGET_S / SHORTER**self._shorter, self.lost)
+
+    def take(self, state: BlockState) -> None:
+        """Take the state after a slice."""
+        self.state, self.lost = state, 0
+        self._came_back += 1
+        if self._came_back == SHORTER:
+            self._shorter, self._came_back = max(0, self._shorter - 1), 0
+
+    def lose(self) -> None:
+        """Take that a slice was lost."""
+        self.lost += 1
+        self._shorter, self._came_back = min(self._shorter + 1, MAX_LOST - 1), 0
 
 
 class SweepRun:
@@ -119,7 +135,7 @@ class SweepRun:
             self._lose(progress, answer.why)
             return
         self._observer.progress((answer.state.events - progress.state.events) * len(block.units))
-        progress.state, progress.lost = answer.state, 0
+        progress.take(answer.state)
         if answer.state.is_finished(block):
             self._finish(block, answer.state.results)
         else:
@@ -128,7 +144,7 @@ class SweepRun:
             self._waiting.appendleft(progress)
 
     def _lose(self, progress: _BlockProgress, why: str) -> None:
-        progress.lost += 1
+        progress.lose()
         block = progress.block
         if progress.lost < (MAX_LOST_TOGETHER if len(block.units) > 1 else MAX_LOST):
             self._waiting.appendleft(progress)

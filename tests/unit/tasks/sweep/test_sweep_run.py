@@ -90,7 +90,35 @@ def test_results_are_the_same_whichever_slices_are_lost(lost: set[int], tmp_path
 def test_a_slice_that_was_lost_is_shorter_the_next_time(tmp_path: Path):
     machine = Machine([True, True, False])
     run(machine, tmp_path, blocks(1, units=1))
-    assert machine.budgets[:4] == [BUDGET_S, BUDGET_S / 4, BUDGET_S / 16, BUDGET_S]
+    shorter, shortest = BUDGET_S / 4, BUDGET_S / 16
+    # It is as long again once as much time as was lost is behind it.
+    assert machine.budgets == [BUDGET_S, shorter, *[shortest] * 4, *[shorter] * 4, *[BUDGET_S] * 2]
+
+
+class StuckMachine(Machine):
+    """Its slices take the events that fit, at least one, and are lost at the last event of the block."""
+
+    def __init__(self, event_s: float) -> None:
+        super().__init__()
+        self._event_s = event_s
+        self.ended = 0
+
+    def answers(self, wait_s: float) -> list[SliceAnswer]:  # noqa: ARG002 it never waits
+        job = self.sent.pop(0)
+        events = job.state.events + max(1, int(job.budget_s / self._event_s))
+        if events >= EVENTS:
+            self.ended += 1
+            return [SliceAnswer(job.block.key, None, "signal 9")]
+        return [SliceAnswer(job.block.key, msgspec.structs.replace(job.state, events=events))]
+
+
+@pytest.mark.parametrize("event_s", [1.0, 0.3, 0.1, 0.03, 0.01, 0.001])
+def test_a_unit_that_gets_stuck_ends_few_processes_at_any_speed(tmp_path: Path, event_s: float):
+    """However slow the machine is: a slice that is too short to get there is no sign that all is well."""
+    machine = StuckMachine(event_s)
+    results = run(machine, tmp_path, blocks(1, units=1)).results
+    assert results["1"].error
+    assert machine.ended <= 2 * MAX_LOST
 
 
 def test_a_unit_that_ends_its_process_fails_alone(tmp_path: Path):
