@@ -248,7 +248,7 @@ class Sender:
         async with self._asking:
             now_s = time.monotonic()
             lanes = [lane for lane in self.lanes if all_lanes or lane.overdue(now_s)]
-            if lanes:
+            if lanes or all_lanes:  # of more shards than partitions, one has no lanes, and an epoch all the same
                 await self._ask(lanes)
         # More tasks may go out now: some are overdue, workers have come, or Redis has room again.
         self.pump()

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import Any, NamedTuple
 
 import msgspec
+from redis.asyncio import Redis
 from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 
@@ -95,6 +96,10 @@ class EpochClaim(NamedTuple):
 Begin = Callable[[StoredOffsets], Awaitable[Position | None]]
 
 
+#: Makes a client of the server at a URL, given options of redis-py's connections.
+Connect = Callable[..., Redis]
+
+
 async def _where_they_stand(_: StoredOffsets) -> None:
     """Begin nowhere else."""
 
@@ -102,12 +107,13 @@ async def _where_they_stand(_: StoredOffsets) -> None:
 class IngestLedger:
     """Ingest's connection to the ledger."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, connect: Connect = connect_async) -> None:
+        """`connect` makes the client of a server."""
         options = connection_options() | {"retry": Retry(NoBackoff(), 0)}
         self.url, self.broker_url, self.results_url = settings.ledger, settings.broker, settings.results
         urls = self.url, self.broker_url, self.results_url
         #: A client of each Redis that the settings name, by its URL; the ledger's is the first.
-        self.servers = {url: connect_async(settings, url, **options) for url in dict.fromkeys(urls)}
+        self.servers = {url: connect(settings, url, **options) for url in dict.fromkeys(urls)}
         self.client, self.broker = self.servers[self.url], self.servers[settings.broker]
         self._queue_prefix = settings.celery_prefix
         self.keys = LedgerKeys(settings.namespace)
@@ -190,7 +196,10 @@ class IngestLedger:
         shards_say, pools_say = f"{self.keys.shard(0)}, frontier or counted", f"{self.keys.pool('')}*, of a lane"
         frontiers = _positions((frontier for frontier, _ in stood), shards_say)
         counted = _positions((counted for _, counted in stood), shards_say)
-        return StoredOffsets(frontiers, [*counted, *_positions(stand, pools_say)], _read(read, self._shard_key))
+        # Of the layout before. Of its own lanes it is known whether they began.
+        has_unstarted = list(shards) != [layout.shard] and len(frontiers) < len(shards)
+        reached = [*counted, *_positions(stand, pools_say)]
+        return StoredOffsets(frontiers, reached, _read(read, self._shard_key), has_unstarted)
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> LanePositions:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""

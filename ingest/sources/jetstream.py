@@ -110,7 +110,8 @@ class StreamSource:
         self._cursor.restore_last_read(stored.read)
         tail = self._cursor.tail_to_verify([*frontiers, *stored.reached])
         kept_seq = await stream_setup.kept(self._nats.client, stream, tail) if tail else None
-        return resume.begin(stream, frontiers, self._settings.ingest_start, kept_seq)
+        start = self._settings.ingest_start
+        return resume.begin(stream, frontiers, start, kept_seq, has_unstarted=stored.has_unstarted)
 
     def resume(self, position: Position) -> None:
         """Read on after this position; what comes from before this call is ignored."""

@@ -85,6 +85,8 @@ class StoredOffsets(NamedTuple):
     reached: Sequence[Position] = ()
     #: A frame that was read, not long before the last one.
     read: LastFrame | None = None
+    #: Whether one of the shards has never begun, so that nobody has read what is its.
+    has_unstarted: bool = False
 
 
 def furthest(stream: StreamSnapshot, positions: Iterable[Position]) -> Position | None:
@@ -104,7 +106,14 @@ def tail_of(stream: StreamSnapshot, known: Iterable[Position], read: LastFrame |
     return StreamTail(last.seq, read if read and read.source == last.source else None)
 
 
-def begin(stream: StreamSnapshot, known: Sequence[Position], start: Start, kept_seq: int | None = None) -> Position:
+def begin(
+    stream: StreamSnapshot,
+    known: Sequence[Position],
+    start: Start,
+    kept_seq: int | None = None,
+    *,
+    has_unstarted: bool = False,
+) -> Position:
     """Return the position after which to read.
 
     `known` are the frontiers that the ledger holds, and this process's own, if it has read already. The lowest
@@ -113,10 +122,15 @@ def begin(stream: StreamSnapshot, known: Sequence[Position], start: Start, kept_
 
     `kept_seq`: the stream has lost what had been read after that, and gives the numbers to other frames. These are
     another source's, and so is what is read once more before them: exchange ids tell what is known of it.
+
+    `has_unstarted`: before a change of the layout, one of the shards had never begun. Its frames are read as at its
+    first start.
     """
     here = {position: number for position in known if (number := stream.losses(position.source)) is not None}
     if here:
         lowest, number = min(position.seq for position in here), max(here.values())
+        if has_unstarted and start == "first":
+            lowest = min(lowest, max(0, stream.first_seq - 1))
         if kept_seq is None:
             return Position(stream.source_after(number), lowest)
         return Position(stream.source_after(number + 1), min(lowest, kept_seq))

@@ -135,7 +135,7 @@ class Rig:
         self.queue = Queue(self.client, settings)
         self.counters = Counters()
         configuration = _configuration(partitions)
-        self.lanes = Lanes(Router(configuration.routes()), LaneLimits(10**6, 10**6))
+        self.lanes = Lanes(Router(configuration.routes(), settings.shard), LaneLimits(10**6, 10**6))
         self.ledger = IngestLedger(settings)
         self.keys = self.ledger.keys
         #: Who works; None: nobody knows.

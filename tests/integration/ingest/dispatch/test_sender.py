@@ -78,6 +78,14 @@ async def test_a_higher_epoch_or_the_same_number_of_another_process_supersedes(r
         await rig.sender.poll(all_lanes=True)
 
 
+async def test_a_shard_without_lanes_is_superseded_too(settings: Settings):
+    async with begun(Rig(settings.model_copy(update={"ingest_shard": "1/2"}), partitions=1)) as idle:
+        assert not list(idle.lanes)
+        idle.client.hset(idle.keys.shard(1), "epoch", "99.another")
+        with pytest.raises(SupersededError, match=r"epoch 99\.another"):
+            await idle.sender.poll(all_lanes=True)
+
+
 async def test_an_empty_redis_starts_a_new_epoch_and_what_is_held_is_resent(rig: Rig):
     """Held events are sent again in their order."""
 

@@ -32,6 +32,12 @@ def test_of_several_frontiers_the_lowest_counts():
     assert begin(FULL, [at(40), at(20), CORE], "new") == at(20)
 
 
+def test_frames_of_a_shard_that_never_began_are_read_at_another_layout():
+    assert begin(FULL, [at(40)], "first", has_unstarted=True) == at(10)
+    assert begin(FULL, [at(40)], "new", has_unstarted=True) == at(40)
+    assert begin(FULL, [at(5)], "first", has_unstarted=True) == at(5)
+
+
 def test_after_a_rollback_of_redis_the_stored_position_counts():
     """After Redis lost everything, ingest's own position counts."""
     assert begin(FULL, [at(20), at(40)], "new") == at(20)
