@@ -15,17 +15,17 @@ from tasks.backtest.symbol_shard import refuse_unknown
 from tasks.cli import command_line, files, format_paper
 from tasks.cli.command_line import AsJson
 from tasks.configuration import edits, named_strategies
+from tasks.configuration.audit import Audit
 from tasks.errors import RecordingError, SettingsError
 from tasks.history import input_options
 from tasks.history.input_options import InputOptions
 from tasks.history.input_report import CountingReport
-from tasks.ledger.reader import LedgerReader
 from tasks.protocol.digest import digest_line
 from tasks.protocol.findings import none_used, untaken
 from tasks.scoring import strategy_returns
 from tasks.scoring.forward_returns import read_signals
 from tasks.scoring.prices import PriceHistory
-from tasks.settings import frame_limits, load
+from tasks.settings import Settings, frame_limits, load
 
 app = typer.Typer()
 
@@ -139,11 +139,17 @@ def job(
 ) -> parallel.BacktestJob:
     """Return the input of a backtest under a configuration. Raises LedgerError of an audit."""
     own = load()
-    audited = LedgerReader.reach(own).audit() if audit else None
+    audited = _audited(own) if audit else None
     limits = frame_limits(own)
     # Symbols are filtered by the strategies, so that what is not there can be told.
     every_symbol = part._replace(symbols=frozenset())
     return parallel.BacktestJob(paths, chosen, audited, watch=watch, limits=limits, options=every_symbol)
+
+
+def _audited(own: Settings) -> Audit:
+    from tasks.ledger.reader import LedgerReader  # noqa: PLC0415 brings Redis, which no other backtest needs
+
+    return LedgerReader.reach(own).audit()
 
 
 def run_job(to_run: parallel.BacktestJob, processes: int, report: CountingReport) -> parallel.FinishedBacktest:

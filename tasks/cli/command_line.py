@@ -9,7 +9,6 @@ import msgspec
 import rich.console
 import typer
 import typer._coercion
-from pydantic import ValidationError
 from rich.console import ConsoleDimensions, ConsoleOptions, RenderableType
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 from rich.segment import Segment
@@ -18,12 +17,15 @@ from rich.text import Text
 from typer.core import TyperGroup
 
 from tasks import invocation
-from tasks.settings import validation
+from tasks.cli import lazy_commands
+from tasks.cli.lazy_commands import LazyGroup, LoadedCommands
 from tasks.telemetry.terminal import one_line, printable, printable_json
 from tasks.version import VERSION
 
 
-def _in_our_words(error: ValidationError) -> str:
+def _in_our_words(error: Any) -> str:
+    from tasks.settings import validation  # noqa: PLC0415 help pages need neither settings nor pydantic
+
     return "; ".join(map(validation.say, validation.faults(error)))
 
 
@@ -126,11 +128,19 @@ class _Program(TyperGroup):
         _equip(self, _version_option())
 
 
+class _LazyProgram(_Program, LazyGroup):
+    """A program that loads the modules of commands as they are called."""
+
+
 def _equip(command: Any, version: Any) -> None:
     command.params.append(version)
     command.help = command.help and invocation.as_called(command.help)
-    for inner in getattr(command, "commands", {}).values():
-        _equip(inner, version)
+    inner = getattr(command, "commands", {})
+    if isinstance(inner, LoadedCommands):
+        inner.on_load(lambda loaded: _equip(loaded, version))
+        return
+    for each in inner.values():
+        _equip(each, version)
 
 
 def _version_option() -> Any:
@@ -150,11 +160,15 @@ def _version_option() -> Any:
     return option
 
 
-def top(**options: Any) -> typer.Typer:
-    """Return the app of a program; its commands have `-h` and `--version` from there. `options` are more of typer's."""
+def top(table: lazy_commands.Table | None = None, **options: Any) -> typer.Typer:
+    """Return the app of a program; its commands have `-h` and `--version` from there. `options` are more of typer's.
+
+    Its commands are those of `table`, or else those that are added to it.
+    """
+    cls = lazy_commands.of(table, _LazyProgram) if table else _Program
     settings = {"help_option_names": ["-h", "--help"]}
     return typer.Typer(
-        cls=_Program, add_completion=False, pretty_exceptions_enable=False, context_settings=settings, **options
+        cls=cls, add_completion=False, pretty_exceptions_enable=False, context_settings=settings, **options
     )
 
 

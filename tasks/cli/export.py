@@ -21,10 +21,7 @@ from tasks.export.rows import RecordingInput, RowSource
 from tasks.frames.model import MAX_LEVELS
 from tasks.settings import frame_limits, load
 
-app = typer.Typer(
-    help="Write events, signals and bars of recordings as Parquet, Arrow or CSV files; needs pyarrow.",
-    no_args_is_help=True,
-)
+app = typer.Typer()
 err = command_line.Console(stderr=True)
 
 Target = Annotated[

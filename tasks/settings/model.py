@@ -9,7 +9,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, model_validator
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError, WrapValidator, model_validator
 from pydantic_core import ErrorDetails
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
@@ -24,6 +24,8 @@ RedisUrl = Annotated[str, AfterValidator(values.redis_url)]
 WebsocketUrl = Annotated[str, AfterValidator(values.websocket_url)]
 HttpUrl = Annotated[str, AfterValidator(values.http_url)]
 LinkUrl = Annotated[str, AfterValidator(values.link_url)]
+StreamName = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w-]{1,64}$"))]
+Namespace = Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w.-]{1,64}$"))]
 TlsFile = Annotated[str, AfterValidator(values.readable)]
 
 _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
@@ -65,7 +67,7 @@ class Settings(BaseSettings):
     ingest_start: Literal["new", "first"] = Field(
         "new", description="jetstream: where the first start ever begins, at the stream's end or at its first message"
     )
-    ingest_stream: str = Field("FRAMES", pattern=r"^[\w-]{1,64}$", description="jetstream: name of the stream")
+    ingest_stream: StreamName = Field("FRAMES", description="jetstream: name of the stream")
     ingest_stream_max_age_s: float = Field(
         86_400, ge=60, description="jetstream: how long a stream made by ingest keeps a frame"
     )
@@ -121,7 +123,7 @@ class Settings(BaseSettings):
         "", description="rediss://, sentinels://: file of our certificate; needs REDIS_TLS_KEY"
     )
     redis_tls_key: TlsFile = Field("", description="rediss://, sentinels://: file of the certificate's key")
-    namespace: str = Field("rs", pattern=r"^[\w.-]{1,64}$", description="prefix of every Redis key of ours")
+    namespace: Namespace = Field("rs", description="prefix of every Redis key of ours")
     strategies_file: Path = Field(
         Path(__file__).parents[1] / "strategies.toml", description="pools, strategies and their parameters"
     )

@@ -12,7 +12,7 @@ from tasks.history.input_options import ALL
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol.utc_time import utc_iso_ms
 from tasks.settings import Settings, frame_limits
-from tasks.why import answer, configured, known, recording_frames, stored_signals, stream_frames
+from tasks.why import answer, configured, known, recording_frames, stored_signals
 from tasks.why.answer import Answer
 from tasks.why.id_search import IdSearch
 from tasks.why.known import KnownConfigurations
@@ -69,6 +69,8 @@ def _run(settings: Settings, request: Request, replay: SignalReplay) -> list[str
             if replay.take(frame):
                 break
         return notes
+    from tasks.why import stream_frames  # noqa: PLC0415 brings NATS, which recordings do not need
+
     held = asyncio.run(stream_frames.read(settings, replay.lane.needs, replay.take))
     if held.first_seq > 1:
         notes.append(f"the stream begins with message {held.first_seq:,}: a state from before that is not known")

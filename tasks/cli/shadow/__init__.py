@@ -1,6 +1,6 @@
 """`./run tasks shadow`: compares strategies with their shadows, and changes which of them emits.
 
-`tasks.cli.main` uses it: it adds the commands to the others.
+Only the command line uses it: `tasks.cli.commands` names its commands.
 """
 
 __all__ = ["commands", "format_differences"]

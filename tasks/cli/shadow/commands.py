@@ -14,8 +14,8 @@ from tasks.backtest.shadow_report import ComparedRun, RunningPool, ShadowDiffere
 from tasks.cli import command_line
 from tasks.cli.backtest import Assignments, Processes, check_use, chosen_configuration, job, run_job, warn
 from tasks.cli.command_line import AsJson
-from tasks.cli.live_configuration import Author, Reason, author_or_you, show_change
 from tasks.cli.shadow import format_differences
+from tasks.cli.strategies.live_configuration import Author, Reason, author_or_you, show_change
 from tasks.configuration import Configuration, audit, registry, shadows
 from tasks.configuration.model import SHADOW
 from tasks.configuration.overlay import Overlay
@@ -27,7 +27,7 @@ from tasks.ledger.reader import LedgerReader
 from tasks.paper import read_accounts
 from tasks.settings import load
 
-app = typer.Typer(help="Second versions of strategies: compare them, and let one emit.", no_args_is_help=True)
+app = typer.Typer()
 out = command_line.Console()
 err = command_line.Console(stderr=True)
 

@@ -1,6 +1,6 @@
-"""`./run tasks state` where it changes more than one strategy: warm starts, and the end of symbols that are gone.
+"""`./run tasks state`: shows records and states, resets strategies, starts them warm, and removes idle symbols.
 
-`tasks.cli.main` uses it, beside `tasks.cli.states`. It knows the operations and the backtest.
+Only the command line uses it: `tasks.cli.commands` names its commands. It knows the ledger, the operations and the backtest.
 """
 
-__all__ = ["prune", "seed"]
+__all__ = ["commands", "prune", "seed"]

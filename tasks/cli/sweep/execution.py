@@ -15,7 +15,6 @@ from tasks.errors import SettingsError
 from tasks.ledger import LedgerKeys, heartbeats
 from tasks.protocol.task_name import RESEARCH_QUEUE
 from tasks.settings import Settings
-from tasks.sweep.datasets import upload as datasets_upload
 from tasks.sweep.datasets.dataset import Dataset
 from tasks.sweep.local_executor import LocalExecutor
 from tasks.sweep.sweep_run import Executor
@@ -86,11 +85,13 @@ def live_processes(settings: Settings) -> tuple[int, int]:
 
 def upload(settings: Settings, datasets: Sequence[Dataset], err: command_line.Console) -> None:
     """Put the datasets into NATS' object store. Raises DatasetError, ServerUnavailableError."""
+    from tasks.sweep.datasets import upload as to_nats  # noqa: PLC0415 brings NATS, which only --upload needs
+
     total = sum(each.size for dataset in datasets for each in dataset.files)
     with command_line.progress(err) as progress:
         bar = progress.add_task("bytes sent", total=total)
         for dataset in datasets:
-            datasets_upload.upload(dataset, settings, lambda size: progress.advance(bar, size))
+            to_nats.upload(dataset, settings, lambda size: progress.advance(bar, size))
 
 
 def workers(settings: Settings, datasets: Sequence[Dataset], *, fetch: bool) -> Sequence["ResearchWorker"]:

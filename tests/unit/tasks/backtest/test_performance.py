@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 from compose.local.processes import ROOT
 from tasks.backtest import performance
 from tasks.backtest.strategies_page import page
-from tasks.cli.strategies import app
+from tasks.cli.strategies.commands import app
 from tasks.configuration import Configuration, registry
 from tasks.errors import RecordingError
 from tests.data import SPOT, USDM

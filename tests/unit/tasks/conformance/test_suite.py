@@ -12,7 +12,7 @@ import pytest
 from typer.testing import CliRunner
 
 from tasks.bars import Bar
-from tasks.cli.strategies import app
+from tasks.cli.strategies.commands import app
 from tasks.configuration import registry
 from tasks.conformance import source_lint, synthetic_market
 from tasks.conformance.suite import SuiteSize, check
@@ -269,7 +269,7 @@ def test_kinds_are_those_of_the_hooks_that_a_strategy_overrides():
 
 
 def test_the_command_prints_a_table_and_ends_with_1_when_a_check_fails(monkeypatch):
-    monkeypatch.setattr("tasks.cli.strategies.checking.check", lambda found: check(found, TINY))
+    monkeypatch.setattr("tasks.cli.strategies.commands.checking.check", lambda found: check(found, TINY))
     good = CliRunner().invoke(app, ["check", "iceberg"])
     bad = CliRunner().invoke(app, ["check", f"{__name__}:Selfish"])
     assert (good.exit_code, bad.exit_code) == (0, 1)

@@ -1,5 +1,7 @@
 """Settings from the environment."""
 
+import re
+
 import pytest
 from structlog.testing import capture_logs
 
@@ -177,13 +179,27 @@ def test_an_address_of_snapshots_that_is_no_web_servers_is_refused(monkeypatch, 
     assert refusal()[1].startswith("  BINANCE_USDM_REST_URL: must be http://HOST/PATH or https://HOST/PATH")
 
 
-@pytest.mark.parametrize("value", ["a:b", "", "x" * 65])
-def test_a_namespace_is_a_short_word(monkeypatch, value):
-    monkeypatch.setenv("NAMESPACE", value)
-    if value:
-        assert "NAMESPACE" in refusal()[1]
-    else:
-        assert load().namespace == "rs"
+@pytest.mark.parametrize("value", ["a:b", "x" * 65, "rs\n"])
+@pytest.mark.parametrize(("name", "pattern"), [("NAMESPACE", r"^[\w.-]{1,64}$"), ("INGEST_STREAM", r"^[\w-]{1,64}$")])
+def test_a_namespace_and_a_stream_have_short_names(monkeypatch, name, pattern, value):
+    monkeypatch.setenv(name, value)
+    assert refusal()[1:] == [f"  {name}: must match {pattern}, not {value!r}"]
+
+
+def test_an_empty_namespace_is_the_default_and_a_long_one_is_taken(monkeypatch):
+    monkeypatch.setenv("NAMESPACE", "")
+    assert load().namespace == "rs"
+    load.cache_clear()
+    monkeypatch.setenv("NAMESPACE", "é.-_" * 16)
+    assert load().namespace == "é.-_" * 16
+
+
+def test_no_pattern_counts_letters_of_all_languages():
+    """To make the automaton of one takes 20 ms, at each start of each process."""
+    rules = [rule for field in Settings.model_fields.values() for rule in field.metadata]
+    patterns = [pattern for rule in rules if (pattern := getattr(rule, "pattern", None))]
+    assert patterns
+    assert [pattern for pattern in patterns if re.search(r"\\w[^\]]*\]\{", pattern)] == []
 
 
 def test_one_redis_serves_for_all_three_unless_it_is_split(monkeypatch):

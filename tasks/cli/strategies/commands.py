@@ -21,7 +21,7 @@ from tasks.history.recordings import STRICT
 from tasks.settings import frame_limits, load
 from tasks.strategy import AnyStrategy, has_bars, kinds_of, methods_of
 
-app = typer.Typer(help="List, describe, check and change strategies.", no_args_is_help=True)
+app = typer.Typer()
 out = command_line.Console()
 err = command_line.Console(stderr=True)
 

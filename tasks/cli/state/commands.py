@@ -22,9 +22,7 @@ from tasks.settings import Settings, load
 from tasks.strategy import AnyStrategy
 from tasks.telemetry.terminal import one_line
 
-app = typer.Typer(
-    help="Records and states in the ledger: look at them, reset a strategy, start it warm.", no_args_is_help=True
-)
+app = typer.Typer()
 
 Pool = Annotated[str, typer.Option(help="Only in this pool.", show_default="all")]
 Venue = Annotated[str, typer.Option(help="Only of this venue: spot, usdm, kraken ...", show_default="all")]

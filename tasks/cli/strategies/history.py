@@ -7,7 +7,7 @@ import typer
 
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
-from tasks.cli.live_configuration import Author, Reason, author_or_you, out, show_change
+from tasks.cli.strategies.live_configuration import Author, Reason, author_or_you, out, show_change
 from tasks.configuration.edits import KeyDifference
 from tasks.configuration.history import ConfigurationChange
 from tasks.errors import SettingsError
