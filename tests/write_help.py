@@ -11,11 +11,13 @@ from compose.local.processes import ROOT
 from ingest import __main__ as ingest
 from tasks.cli import main as tasks
 from tests.bench import commands as bench
+from tests.simulation import commands as sim
 
 WIDTH = 100
 COMMANDS: dict[str, tuple[typer.Typer, Path]] = {
     "demo": (demo.app, ROOT / "compose" / "local" / "help.txt"),
     "bench": (bench.app, ROOT / "tests" / "bench" / "help.txt"),
+    "sim": (sim.app, ROOT / "tests" / "simulation" / "help.txt"),
     "tasks": (tasks.app, ROOT / "tasks" / "help.txt"),
     "ingest": (ingest.app, ROOT / "ingest" / "help.txt"),
 }
@@ -24,7 +26,7 @@ COMMANDS: dict[str, tuple[typer.Typer, Path]] = {
 def text(name: str) -> str:
     """Return the help of a command of `./run`, as a terminal of 100 columns shows it."""
     app, _ = COMMANDS[name]
-    words, prog_name = ([name], "./run") if name in {"demo", "bench"} else ([], f"./run {name}")
+    words, prog_name = ([name], "./run") if name in {"demo", "bench", "sim"} else ([], f"./run {name}")
     return CliRunner().invoke(app, [*words, "--help"], prog_name=prog_name, terminal_width=WIDTH).output
 
 

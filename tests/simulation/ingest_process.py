@@ -1,0 +1,174 @@
+"""A simulated ingest process: the real service, lanes, sender, source, checkpoints and relay, and nothing around them."""
+
+import asyncio
+from collections.abc import Callable, Sequence
+from functools import cache
+from types import SimpleNamespace
+from typing import Any
+
+from ingest.connectivity import Connectivity
+from ingest.counters import Counters
+from ingest.dispatch.celery_publisher import CeleryPublisher
+from ingest.dispatch.checkpoints import Checkpoints
+from ingest.dispatch.conditions import SenderConditions
+from ingest.dispatch.notice_listener import NoticeListener
+from ingest.dispatch.sender import Sender
+from ingest.frame_handler import FrameHandler
+from ingest.lanes import LaneLimits, Lanes
+from ingest.lanes.task_packing import Workforce
+from ingest.ledger import IngestLedger
+from ingest.ledger.lease import RENEW_S
+from ingest.monitoring.lifecycle import Lifecycle
+from ingest.refused_frames import RefusedFrames
+from ingest.relay import Relay, SignalStreams
+from ingest.service import CHECKPOINT_S, RETRY_S, Service
+from ingest.sources.base import Source
+from ingest.sources.jetstream import StreamSource
+from ingest.sources.pull import Pacing
+from ingest.steps import StepRunner
+from tasks.errors import RealtimeStrategiesError
+from tasks.protocol.routing import Router, Shard
+from tasks.settings import Settings
+from tests.simulation import workload
+from tests.simulation.servers.core_source import SimulatedCore
+from tests.simulation.servers.nats_client import NatsClient, StreamReader
+from tests.simulation.servers.redis_client import AsyncClient
+
+#: Ticks are rarer than the real ones, because each costs the simulation as much as a batch.
+TICK_S = 0.25
+#: How long a run may take.
+RUN_LIMIT_S = 2.0
+
+
+@cache
+def settings(mode: str, shard: Shard) -> Settings:
+    """Return the settings of a shard."""
+    return Settings(ingest_source=mode, ingest_shard=str(shard), signal_max_age_s=0, ingest_start="first")
+
+
+class ActiveConfiguration:
+    """One configuration, always in force."""
+
+    configuration = workload.configuration()
+    version = configuration.version
+
+    async def refresh(self) -> None:
+        """Do nothing: it never changes."""
+
+    restore = refresh
+
+
+class SimulatedIngest(Service):
+    """One ingest process."""
+
+    def __init__(
+        self,
+        chosen: Settings,
+        partitions: int,
+        redis: AsyncClient,
+        nats: NatsClient,
+        workforce: Workforce | None,
+        log: Callable[[str], None],
+    ) -> None:
+        super().__init__(_components(chosen, partitions, redis, nats, workforce))
+        self._log, self._nats = log, nats
+
+    async def run(self) -> int:
+        """Lead or stand by, until something ends it; then its supervisor starts it again."""
+        watching = asyncio.ensure_future(self._nats.watch())
+        try:
+            await self.startup()
+            self._log(f"leads epoch {self.components.sender.epoch}")
+            done, _ = await asyncio.wait(self._main_loop(), return_when=asyncio.FIRST_COMPLETED)
+            done.pop().result()
+        except RealtimeStrategiesError as error:
+            self._log(f"ends: {error}")
+            for task in [watching, *self._tasks.values()]:
+                task.cancel()
+            await self.components.ledger.close()
+        return 1
+
+    def _main_loop(self) -> list[asyncio.Task[None]]:
+        components = self.components
+        steps = {
+            "tick": (TICK_S, components.sender.poll),
+            "checkpoint": (CHECKPOINT_S, self._write_checkpoint),
+            "notices": (RETRY_S, components.notice_listener.follow),
+            "source": (TICK_S, self._poll_source),
+            "lease": (RENEW_S, components.ledger.lease.renew),
+        }
+        if self._is_first:
+            steps["relay"] = (RETRY_S, components.relay.run)
+            steps["signal_streams"] = (CHECKPOINT_S, components.signal_streams.ask)
+        self._tasks |= {name: asyncio.create_task(components.steps.every(*step)) for name, step in steps.items()}
+        return list(self._tasks.values())
+
+
+def _components(
+    chosen: Settings, partitions: int, redis: AsyncClient, nats: NatsClient, workforce: Workforce | None
+) -> Any:
+    it = SimpleNamespace(settings=chosen, lifecycle=Lifecycle(), counters=Counters(), nats=_HeldConnection(nats))
+    it.connectivity = Connectivity({"nats": "", "redis": ""})
+    it.refused = RefusedFrames(it.counters)
+    router, limits = Router(workload.pools(partitions), chosen.shard), LaneLimits(10**6, 10**6)
+    it.lanes = Lanes(router, limits, lossless=chosen.ingest_source == "jetstream")
+    it.source = _source(chosen, it.nats, it.lanes)
+    it.ledger = IngestLedger(chosen, lambda *_, **__: redis)
+    it.active_configuration = ActiveConfiguration()
+    it.checkpoints = Checkpoints(it.ledger, it.lanes, it.counters, it.refused, it.source)
+    it.sender = Sender(
+        it.lanes, it.ledger, CeleryPublisher(it.ledger.broker, chosen.celery_prefix, "ingest"), it.counters,
+        it.active_configuration, it.source,
+        SenderConditions(RUN_LIMIT_S, lambda: workforce, on_restart=it.checkpoints.forget),
+    )  # fmt: skip
+    it.steps = StepRunner(it.connectivity, it.sender.refusals)
+    it.frame_handler = FrameHandler(
+        it.lanes, it.counters, it.refused, it.sender.offer, lambda _: None, counts=chosen.shard.number == 0
+    )
+    _add_bystanders(it, nats)
+    return it
+
+
+def _source(chosen: Settings, nats: "_HeldConnection", lanes: Lanes) -> Source:
+    if chosen.ingest_source == "core":
+        return SimulatedCore(nats.client)
+    consumer: Any = StreamReader
+    held: Any = nats
+    return StreamSource(held, chosen, lambda: not lanes.full, lambda _: None, Pacing(batch=16), make_consumer=consumer)
+
+
+def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
+    """Add what follows the others, and in place of what is not simulated something that does nothing."""
+    breaker: Any = SimpleNamespace(on_notice=_nothing)
+    it.notice_listener = NoticeListener(
+        it.ledger, it.sender, breaker, it.active_configuration, it.connectivity, _nothing
+    )
+    it.symbols = SimpleNamespace(load=_true)
+    it.status_responder = SimpleNamespace(answer=_nothing)
+    it.signal_streams = SignalStreams(it.settings, nats)
+    it.relay = Relay(
+        it.settings, it.ledger, it.signal_streams, it.counters, lambda *_: None, trim_interval_s=3.0, answer_s=1.0
+    )
+
+
+class _HeldConnection:
+    """The holder of a connection that stands."""
+
+    def __init__(self, client: NatsClient) -> None:
+        self.client = client
+
+    async def connect(self) -> None:
+        """Do nothing: it is connected."""
+
+
+async def _nothing(*_: object, **__: object) -> None:
+    """Do nothing."""
+
+
+async def _true() -> bool:
+    return True
+
+
+def shards(total: int) -> Sequence[Shard]:
+    """Return all shards."""
+    return [Shard(number, total) for number in range(total)]

@@ -1,0 +1,123 @@
+"""What must hold after every write to Redis, whatever happens."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from tasks.events import Position
+from tasks.protocol import records
+from tasks.protocol.counters import CounterKey
+from tests.simulation.reference import Reference, signal_id
+from tests.simulation.servers.redis_server import RedisServer
+
+APPLIED = CounterKey("applied").field.encode()
+
+
+class Violation(Exception):  # noqa: N818 it is what the simulator is for
+    """Something that must never happen has happened."""
+
+
+class Invariants:
+    """Looks at the ledger after each write, and compares it with what it was and with the truth."""
+
+    def __init__(self, server: RedisServer, reference: Reference, namespace: str, *, is_complete: bool) -> None:
+        """`is_complete`: every frame can be read again, so that records must be those of the truth."""
+        self._server, self._reference, self._is_complete = server, reference, is_complete
+        self._namespace = namespace.encode()
+        #: By key and field, what stood there.
+        self._seen: dict[tuple[bytes, bytes], bytes] = {}
+        #: By key of a shard, its epoch's number; by key and field of a lane, which epochs there were when it moved.
+        self._epochs: dict[bytes, int] = {}
+        self._moved: dict[bytes, int] = {}
+        self._signals = 0
+        self._ids = set[bytes]()
+        #: By key and field of a record, how many events it has.
+        self._counts: dict[tuple[bytes, bytes], int] = {}
+        self.checks = 0
+
+    def forget(self) -> None:
+        """Redis went back in time: what it had said does not count any more."""
+        self._seen.clear()
+        self._epochs.clear()
+        self._moved.clear()
+        self._signals = 0
+        self._ids.clear()
+        self._counts.clear()
+
+    def check(self) -> None:
+        """Compare what is stored. Raises Violation."""
+        self.checks += 1
+        for key in [key for key in self._epochs if key not in self._server.data]:
+            # Another layout has ended them.
+            del self._epochs[key]
+        for key, value in self._server.data.items():
+            if key.startswith(self._namespace + b":pool:"):
+                self._check_pool(key, value)
+            elif key.startswith(self._namespace + b":shard:"):
+                self._check_shard(key, value)
+        self._check_signals()
+        applied = int(self._server.data.get(self._namespace + b":counters", {}).get(APPLIED, b"0"))
+        if applied != sum(self._counts.values()):
+            raise Violation(f"{applied} events are counted, and records have {sum(self._counts.values())}")
+
+    def _check_pool(self, key: bytes, pool: Mapping[bytes, bytes]) -> None:
+        for field, value in pool.items():
+            before = self._seen.get((key, field))
+            if value == before:
+                continue
+            self._seen[key, field] = value
+            if field.startswith(b"record:"):
+                self._counts[key, field] = self._check_record(field.decode(), before, value)
+            elif field.startswith(b"lane:"):
+                self._check_position(key, field, before, value)
+
+    def _check_record(self, field: str, before: bytes | None, value: bytes) -> int:
+        record = records.unpack(value)
+        if before is not None and record.count < records.unpack(before).count:
+            raise Violation(f"{field} goes back to {record.count} events")
+        hashes = self._reference.hashes[field]
+        if self._is_complete and (record.count >= len(hashes) or record.hash != hashes[record.count]):
+            raise Violation(f"{field} has {record.count} events which are not the first of the recording")
+        return record.count
+
+    def _check_position(self, key: bytes, field: bytes, before: bytes | None, value: bytes) -> None:
+        if before is None:
+            return
+        old, new = Position.parse(before.decode()), Position.parse(value.decode())
+        epoch, current = self._moved.get(key + field), self._epoch()
+        self._moved[key + field] = current
+        if old.source == new.source and new.seq < old.seq and epoch == current:
+            raise Violation(f"{field!r} of {key!r} goes back from {old} to {new}")
+
+    def _epoch(self) -> int:
+        return hash(
+            tuple(
+                value.get(b"epoch")
+                for key, value in self._server.data.items()
+                if key.startswith(self._namespace + b":shard:")
+            )
+        )
+
+    def _check_shard(self, key: bytes, shard: Mapping[bytes, bytes]) -> None:
+        epoch = shard.get(b"epoch")
+        if epoch is None:
+            # Another layout has ended them.
+            self._epochs.pop(key, None)
+            return
+        number = int(epoch.partition(b".")[0])
+        if number < self._epochs.get(key, 0):
+            raise Violation(f"{key!r} goes back to epoch {epoch!r}")
+        self._epochs[key] = number
+
+    def _check_signals(self) -> None:
+        stream: Any = self._server.data.get(self._namespace + b":signals")
+        if stream is None or len(stream.entries) == self._signals:
+            return
+        fresh = list(stream.entries.values())[self._signals :]
+        self._signals = len(stream.entries)
+        for fields in fresh:
+            id_ = signal_id(fields[1])
+            if self._is_complete and id_ not in self._reference.signals:
+                raise Violation(f"a signal that no single process gives: {fields[1]!r}")
+            if id_ in self._ids:
+                raise Violation(f"a signal is there twice: {fields[1]!r}")
+            self._ids.add(id_)

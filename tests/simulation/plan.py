@@ -1,0 +1,129 @@
+"""What a seed decides: the frames and when they come, how many processes there are, and what goes wrong when."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from random import Random
+
+from tests.simulation import workload
+from tests.simulation.servers.network import CALM, Weather
+
+#: The feed and the faults take so long; then everything has to end.
+FEED_S = 6.0
+CALM_FROM_S = 9.0
+
+
+@dataclass
+class Fault:
+    """Something that goes wrong at a moment."""
+
+    at_s: float
+    kind: str
+
+
+#: What may go wrong, and how often compared with others.
+KINDS = {
+    "kill worker": 6,
+    "kill ingest": 5,
+    "kill worker in a run": 4,
+    "freeze worker": 1,
+    "freeze worker in a run": 5,
+    "freeze ingest": 3,
+    "cut redis": 3,
+    "redis away": 2,
+    "redis goes back": 3,
+    "redis restarts": 2,
+    "queue lost": 2,
+    "tasks again": 3,
+    "old tasks again": 3,
+    "cut nats": 3,
+    "nats away": 1,
+    "lease lost": 2,
+    "clock": 2,
+    "one more worker": 1,
+    "layout": 2,
+    "layout in a run": 3,
+    "deadly event": 2,
+}
+#: What plain NATS loses frames by.
+LOSES_FRAMES = {
+    "kill ingest", "freeze ingest", "layout", "layout in a run", "cut nats", "nats away", "redis goes back", "redis away", "lease lost"
+}  # fmt: skip
+
+
+@dataclass
+class Plan:
+    """All that is decided before it begins."""
+
+    is_stream: bool
+    shards: int
+    ingests: int
+    workers: int
+    partitions: int
+    keeps_signals: bool
+    #: Whether ingest knows how many workers there are; then lanes share tasks.
+    counts_workers: bool
+    weather: Weather
+    frames: Sequence[tuple[str, bytes]]
+    times_s: Sequence[float]
+    faults: Sequence[Fault]
+    calm_from_s: float = CALM_FROM_S
+
+    @property
+    def is_complete(self) -> bool:
+        """Whether every frame counts: a stream can be read again, and plain NATS reaches who is there all the time."""
+        # Answers that are too slow make a leader lose its lease.
+        loses = self.weather.slow_s >= 1 or any(fault.kind in LOSES_FRAMES for fault in self.faults)
+        return self.is_stream or not loses
+
+    def __str__(self) -> str:
+        """Return it in a line."""
+        source = "stream" if self.is_stream else "core"
+        return (
+            f"{source}, {self.shards} shards with {self.ingests} ingests each, {self.workers} workers, "
+            f"{self.partitions} partitions, {len(self.frames)} frames, signals "
+            f"{'kept' if self.keeps_signals else 'plain'}, {len(self.faults)} faults, {self.weather}"
+        )
+
+    @classmethod
+    def of(cls, random: Random) -> "Plan":
+        """Return what a seed decides."""
+        times_s = sorted(random.random() * FEED_S for _ in range(random.randrange(10, 60)))
+        kinds, weights = list(KINDS), list(KINDS.values())
+        chosen = random.choices(kinds, weights, k=random.randrange(9))
+        is_bad = random.random() < 0.5
+        return cls(
+            is_stream=random.random() < 0.8,
+            shards=random.choice([1, 1, 1, 2]),
+            ingests=random.choice([1, 1, 2]),
+            workers=random.randrange(1, 5),
+            partitions=random.randrange(1, 4),
+            keeps_signals=random.random() < 0.5,
+            counts_workers=random.random() < 0.5,
+            weather=_weather(random) if is_bad else CALM,
+            frames=_frames(random, times_s),
+            times_s=times_s,
+            faults=sorted((Fault(random.random() * CALM_FROM_S * 0.8, kind) for kind in chosen), key=lambda f: f.at_s),
+        )
+
+
+def _weather(random: Random) -> Weather:
+    return Weather(
+        lost_requests=random.choice([0, 0.02, 0.1]),
+        lost_answers=random.choice([0.02, 0.05, 0.15]),
+        slow=random.choice([0, 0.05, 0.3]),
+        slow_s=random.choice([0.1, 1.0, 3.0]),
+    )
+
+
+def _frames(random: Random, times_s: Sequence[float]) -> list[tuple[str, bytes]]:
+    symbols = workload.SYMBOLS[: random.randrange(1, len(workload.SYMBOLS) + 1)]
+    ids = dict.fromkeys(symbols, 0)
+    frames: list[tuple[str, bytes]] = []
+    for at_s in times_s:
+        symbol = random.choice(symbols)
+        if frames and random.random() < 0.05:
+            frames.append(random.choice(frames))
+            continue
+        ids[symbol] += random.choice([1, 1, 1, 2])
+        frames.append(workload.frame(symbol, ids[symbol], at_s))
+    return frames

@@ -1,0 +1,45 @@
+"""What one process makes of the same frames: the truth that a simulation is held to."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+
+from tasks.engine import MemoryLedger
+from tasks.events import AnyEvent
+from tasks.protocol import records
+from tasks.protocol.batches import split
+from tasks.protocol.digest import digest
+from tests.simulation import workload
+
+
+class Reference:
+    """The result of one process over frames."""
+
+    def __init__(self, frames: Iterable[tuple[str, bytes]]) -> None:
+        events = workload.events(frames)
+        ledger = MemoryLedger("reference")
+        version = workload.configuration().version
+        for pool, strategies in workload.STRATEGIES.items():
+            for batch in split(events):
+                ledger.run(pool, batch, strategies, version)
+        self.digest = digest(ledger.signals, ledger.records())
+        self.signals = {signal_id(packed) for packed in ledger.signals}
+        #: By field of a record: after so many events, its hash.
+        self.hashes: Mapping[str, Sequence[bytes]] = _hashes(events)
+
+
+def signal_id(packed: bytes) -> bytes:
+    """Return the id of a signal, out of the contract's JSON."""
+    return packed.split(b'"id":"', 1)[1].split(b'"', 1)[0]
+
+
+def _hashes(events: Iterable[AnyEvent]) -> Mapping[str, list[bytes]]:
+    found: dict[str, list[bytes]] = defaultdict(lambda: [bytes(32)])
+    known: dict[str, records.Record] = defaultdict(records.Record)
+    for event in events:
+        name = records.field(event)
+        record = known[name]
+        if record.classify(event, "reference") == "new":
+            record.take(event, "reference")
+            record.chain([event])
+            found[name].append(record.hash)
+    return found

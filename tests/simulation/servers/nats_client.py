@@ -1,0 +1,268 @@
+"""What ingest uses of its NATS client: a connection that may be cut, and comes back."""
+
+import asyncio
+from collections import deque
+from collections.abc import Awaitable, Callable, Iterator, Mapping
+from contextlib import contextmanager
+from contextvars import Context, copy_context
+from types import SimpleNamespace
+from typing import Any
+
+import redis
+from nats.errors import ConnectionReconnectingError
+from nats.errors import TimeoutError as NatsTimeoutError
+from nats.js.errors import NotFoundError
+
+from ingest.sources.cursor import MessageMetadata
+from tests.simulation.servers.nats_server import NatsServer, stored_at
+from tests.simulation.servers.network import Network
+from tests.support.simulated_stream import Sent, Told
+
+#: How long a client takes to come back at most.
+RECONNECT_S = 1.0
+
+
+class NatsClient:
+    """One connection to the server."""
+
+    max_payload = 2**20
+    has_jetstream = True
+    is_closed = False
+
+    def __init__(self, server: NatsServer, network: Network) -> None:
+        self._server, self.network = server, network
+        server.clients += 1
+        self._name = str(server.clients)
+        self.stats = {"reconnects": 0}
+        self.is_connected = True
+        self._cuts = network.cuts
+        self._inboxes = 0
+        #: When what is sent now arrives at the earliest, and what is received.
+        self._sent_s = self._received_s = 0.0
+        self._context = copy_context()
+
+    # The connection
+
+    async def watch(self) -> None:
+        """Notice that the connection was cut, and come back. Never ends."""
+        while True:
+            await asyncio.sleep(0.25)
+            if not self.is_connected or self.network.is_down or self.network.cuts != self._cuts:
+                self.is_connected = False
+                await asyncio.sleep(0.1 + RECONNECT_S * self.network.delay_s)
+                if not self.network.is_down:
+                    self._cuts, self.is_connected = self.network.cuts, True
+                    self.stats["reconnects"] += 1
+
+    async def _call(self, serve: Callable[[], Any]) -> Any:
+        if not self.is_connected:
+            raise ConnectionReconnectingError
+        try:
+            return await self.network.call(serve)
+        except redis.ConnectionError:
+            raise NatsTimeoutError from None
+
+    def _deliver(self, take: Callable[..., None], *arguments: Any) -> None:
+        """Have something arrive here, in its order, unless the connection is cut before."""
+        loop, cuts, connection = asyncio.get_running_loop(), self.network.cuts, self.stats["reconnects"]
+
+        def arrive() -> None:
+            if cuts == self.network.cuts and connection == self.stats["reconnects"]:
+                take(*arguments)
+
+        self._received_s = max(self._received_s, loop.time() + self.network.delay_s)
+        loop.call_at(self._received_s, arrive, context=self._context)
+
+    # Plain NATS
+
+    def new_inbox(self) -> str:
+        self._inboxes += 1
+        return f"_INBOX.{self._name}-{self._inboxes}"
+
+    async def publish(
+        self, subject: str, payload: bytes = b"", reply: str = "", headers: Mapping[str, str] | None = None
+    ) -> None:
+        """Send a message; nobody says whether it arrives."""
+        if not self.is_connected:
+            raise ConnectionReconnectingError
+        loop, cuts = asyncio.get_running_loop(), self.network.cuts
+        self._sent_s = max(self._sent_s, loop.time() + self.network.delay_s)
+        id_ = (headers or {}).get("Nats-Msg-Id", "")
+
+        def arrive() -> None:
+            if cuts == self.network.cuts and not self.network.is_down:
+                self._server.receive(subject, payload, reply, id_)
+
+        # What was sent arrives, also where its sender is killed meanwhile.
+        loop.call_at(self._sent_s, arrive, context=Context())
+
+    async def subscribe(self, subject: str, **_: Any) -> "_Subscription":
+        subscription = _Subscription()
+        self._server.inboxes[subject] = lambda _, data: self._deliver(subscription.put, data)
+        return subscription
+
+    async def subscribe_directly(self, subject: str, take: Callable[[bytes, bytes, bytes | None], None]) -> None:
+        self._server.inboxes[subject.removesuffix(".>")] = lambda to, data: self._deliver(
+            take, to.encode(), data, None if data else b"NATS/1.0 503\r\n\r\n"
+        )
+
+    @contextmanager
+    def refusals(self, on_refused: Callable[[], None] | None = None) -> Iterator[set[str]]:
+        """Gather nothing: everything may be published."""
+        del on_refused
+        yield set()
+
+    async def ask(self, subject: str, payload: bytes, timeout_s: float) -> bytes | None:
+        """Return the streams that take signals; nothing else is asked for."""
+        del subject, payload, timeout_s
+        answer: bytes = await self._call(self._server.streams_of_signals)
+        return answer
+
+    def listen(self, take: Callable[[str, bytes], None]) -> None:
+        """Have `take` called with each frame from now on."""
+        self._server.listeners.append(lambda subject, data: self._deliver(take, subject, data))
+
+    # JetStream
+
+    def jetstream(self) -> "NatsClient":
+        return self
+
+    async def stream_info(self, name: str) -> Any:
+        def read() -> Any:
+            info = self._server.frames.info
+            return SimpleNamespace(
+                config=SimpleNamespace(
+                    name=name, subjects=["binance.>"], retention=None, sources=None, max_age=None, num_replicas=1
+                ),
+                created=info.created,
+                state=SimpleNamespace(first_seq=info.first_seq, last_seq=info.last_seq),
+            )
+
+        return await self._call(read)
+
+    async def get_msg(self, _: str, seq: int) -> Any:
+        def read() -> Any:
+            return self._server.frames.messages.get(seq)
+
+        stored = await self._call(read)
+        if stored is None:
+            raise NotFoundError
+        return SimpleNamespace(time=stored_at(stored.stored_at_ns))
+
+    async def add_consumer(self, _: str, config: Any) -> Any:
+        """Answer where a time lies in the stream: the only use of this call that does not go through `StreamReader`."""
+        from_s = config.opt_start_time.timestamp()
+
+        def read() -> int:
+            frames = self._server.frames
+            before = [
+                seq for seq, stored in frames.messages.items() if stored_at(stored.stored_at_ns).timestamp() < from_s
+            ]
+            return max(before, default=frames.info.first_seq - 1)
+
+        seq = await self._call(read)
+        return SimpleNamespace(name=config.name, delivered=SimpleNamespace(stream_seq=seq))
+
+    async def delete_consumer(self, *_: str) -> None:
+        """Do nothing: it is forgotten."""
+
+
+class _Subscription:
+    def __init__(self) -> None:
+        self._messages: deque[bytes] = deque()
+        self._arrived = asyncio.Event()
+
+    def put(self, data: bytes) -> None:
+        self._messages.append(data)
+        self._arrived.set()
+
+    async def next_msg(self, timeout: float) -> bytes:  # noqa: ASYNC109 nats-py's
+        try:
+            async with asyncio.timeout(timeout):
+                await self._arrived.wait()
+        except TimeoutError:
+            raise NatsTimeoutError from None
+        return self._messages.popleft()
+
+    async def unsubscribe(self) -> None:
+        """Do nothing: nothing more comes."""
+
+
+class StreamReader:
+    """A pull consumer, in place of `StreamConsumer`."""
+
+    def __init__(self, client: Any, stream: str) -> None:
+        self._client: NatsClient = client
+        self._stream = stream
+        self._consumer = 0
+        self.pending = 0
+
+    @property
+    def _frames(self) -> Any:
+        return self._client._server.frames
+
+    async def open(self, subjects: Any, after: int, take: Callable[[Any, Any], Awaitable[None]]) -> None:
+        del subjects
+        server = self._client._server
+        tasks: deque[Any] = deque()
+
+        async def work() -> None:
+            while tasks:
+                await take(self, tasks.popleft())
+
+        def arrive(item: Sent | Told) -> None:
+            tasks.append(_message(item, server))
+            if len(tasks) == 1:
+                asyncio.ensure_future(work())  # noqa: RUF006 the process keeps it
+
+        def send(item: Sent | Told) -> None:
+            # A server drops what a client that is slow does not take.
+            if not self._client.network.loses(self._client.network.weather.lost_answers / 4):
+                self._client._deliver(arrive, item)
+
+        def make() -> int:
+            consumer: int = self._frames.open(after)
+            server.readers[consumer] = send
+            return consumer
+
+        self._consumer = await self._client._call(make)
+
+    async def request(self, count: int) -> None:
+        server, loop, network = self._client._server, asyncio.get_running_loop(), self._client.network
+        cuts = network.cuts
+
+        def arrive() -> None:
+            if cuts == network.cuts and not network.is_down:
+                told = self._frames.request(self._consumer, count, loop.time())
+                if told and (take := server.readers.get(self._consumer)):
+                    take(told)
+                server.serve()
+
+        loop.call_later(network.delay_s, arrive, context=Context())
+
+    async def about(self) -> Any:
+        delivered = await self._client._call(lambda: self._frames.delivered(self._consumer))
+        if delivered is None:
+            raise NotFoundError
+        return SimpleNamespace(delivered=SimpleNamespace(consumer_seq=delivered), num_pending=0)
+
+    async def discard(self) -> None:
+        self._client._server.readers.pop(self._consumer, None)
+
+
+def _message(item: Sent | Told, server: NatsServer) -> Any:
+    if isinstance(item, Told):
+        return SimpleNamespace(reply="", headers=item.headers)
+    frame = server.contents[item.number]
+    about: MessageMetadata = item.message
+    return SimpleNamespace(
+        reply="$JS.ACK",
+        subject=frame.subject,
+        data=frame.data,
+        headers=None,
+        metadata=SimpleNamespace(
+            timestamp=stored_at(about.stored_at_ns),
+            sequence=SimpleNamespace(stream=about.stream_seq, consumer=about.consumer_seq),
+            num_pending=about.pending,
+        ),
+    )

@@ -1,0 +1,79 @@
+"""What lies between a process and a server: delays, lost requests, lost answers, servers that are unavailable. Seeded."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from random import Random
+from typing import TypeVar
+
+import redis
+
+T = TypeVar("T")
+
+
+@dataclass
+class Weather:
+    """How bad a network is, in shares of all calls and in seconds."""
+
+    lost_requests: float = 0.0
+    lost_answers: float = 0.0
+    slow: float = 0.0
+    slow_s: float = 0.0
+
+
+CALM = Weather()
+#: In calm weather, the share of answers that come after a moment.
+ANSWERS_LATE = 0.3
+
+
+class Network:
+    """The way to one server."""
+
+    def __init__(self, random: Random) -> None:
+        self._random = random
+        self.weather = CALM
+        self.is_down = False
+        #: How often all connections were cut.
+        self.cuts = 0
+        #: How many calls were hit.
+        self.hits = 0
+
+    def cut(self) -> None:
+        """End all connections, and lose what is in transit."""
+        self.cuts += 1
+
+    def loses(self, share: float) -> bool:
+        """Whether something is lost now."""
+        if share and self._random.random() < share:
+            self.hits += 1
+            return True
+        return False
+
+    @property
+    def delay_s(self) -> float:
+        """How long the next message takes."""
+        if self.weather.slow and self._random.random() < self.weather.slow:
+            self.hits += 1
+            return self._random.random() * self.weather.slow_s
+        return self._random.random() * 0.004
+
+    async def call(self, serve: Callable[[], T]) -> T:
+        """Have a server do something; return or raise what it does. Raises ConnectionError: nobody knows whether it did."""
+        cuts = self.cuts
+        await asyncio.sleep(self.delay_s)
+        self._check(cuts, self.weather.lost_requests)
+        try:
+            answer: T | redis.ResponseError = serve()
+        except redis.ResponseError as error:
+            answer = error
+        # An answer that comes at once is as good as one after a moment, and costs the simulation less.
+        if self.weather.slow or self._random.random() < ANSWERS_LATE:
+            await asyncio.sleep(self.delay_s)
+        self._check(cuts, self.weather.lost_answers)
+        if isinstance(answer, redis.ResponseError):
+            raise answer
+        return answer
+
+    def _check(self, cuts: int, share: float) -> None:
+        if self.is_down or cuts != self.cuts or self.loses(share):
+            raise redis.ConnectionError("the connection was lost")

@@ -1,0 +1,158 @@
+"""redis-py's clients with everything below their commands replaced: for ingest asynchronous, for workers blocking."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Mapping, Sequence
+from contextvars import copy_context
+from typing import Any
+
+import redis
+import redis.asyncio
+from redis.asyncio.client import Pipeline
+
+from tests.simulation.scheduler import wait
+from tests.simulation.servers.network import Network
+from tests.simulation.servers.redis_server import RedisServer
+
+_POOL = redis.asyncio.ConnectionPool(protocol=2)
+
+
+class RedisLink:
+    """The way of one process to Redis."""
+
+    def __init__(self, server: RedisServer, network: Network) -> None:
+        self.server, self.network = server, network
+
+    async def call(self, arguments: tuple[Any, ...]) -> Any:
+        """Run a command. One that may wait for something waits; it waits for a whole second at most."""
+        reply = await self.network.call(lambda: self.server.execute(*arguments))
+        if reply is None and b"BLOCK" in arguments:
+            within_s = int(arguments[arguments.index(b"BLOCK") + 1]) / 1_000
+            await self._pushed([arguments[-2]], within_s)
+            reply = await self.network.call(lambda: self.server.execute(*arguments))
+        return reply
+
+    async def pop(self, keys: Sequence[str], wait_s: float) -> bytes | None:
+        """Take an element off the end of one of some lists, waiting for one; None: none came."""
+
+        def pop() -> bytes | None:
+            return next((found for key in keys if (found := self.server.execute("RPOP", key)) is not None), None)
+
+        found = await self.network.call(pop)
+        if found is None:
+            await self._pushed(keys, wait_s)
+            found = await self.network.call(pop)
+        return found
+
+    async def pause(self, seconds: float) -> None:
+        """Wait before the next try."""
+        await asyncio.sleep(seconds)
+
+    async def _pushed(self, keys: Sequence[str], within_s: float) -> None:
+        """Wait until something is put into a list or stream."""
+        pushed = asyncio.get_running_loop().create_future()
+
+        def wake() -> None:
+            if not pushed.done():
+                pushed.set_result(None)
+
+        for key in keys:
+            self.server.waiting[key.encode()].append(wake)
+        await asyncio.wait([pushed], timeout=within_s)
+
+
+class AsyncClient(redis.asyncio.Redis):
+    """Ingest's client."""
+
+    def __init__(self, link: RedisLink) -> None:
+        super().__init__(connection_pool=_POOL)
+        self._link = link
+
+    async def execute_command(self, *args: Any, **options: Any) -> Any:
+        return _read(self.response_callbacks, args, await self._link.call(args), options)
+
+    def pipeline(self, transaction: bool = True, _: str | None = None) -> Pipeline:  # noqa: FBT001, FBT002 redis-py's
+        return _Pipeline(self._link, self.response_callbacks, transaction)
+
+    def pubsub(self, **_: Any) -> Any:
+        return Subscription(self._link)
+
+    async def aclose(self, _: bool | None = None) -> None:  # noqa: FBT001 redis-py's
+        """Do nothing: nothing is open."""
+
+
+class _Pipeline(Pipeline):
+    def __init__(self, link: RedisLink, callbacks: Any, transaction: bool) -> None:  # noqa: FBT001 as its base
+        super().__init__(_POOL, callbacks, transaction, None)
+        self._link = link
+
+    async def execute(self, _: bool = True) -> list[Any]:  # noqa: FBT001, FBT002 redis-py's
+        stack, self.command_stack = list(self.command_stack), []
+        server = self._link.server
+        answers = await self._link.network.call(lambda: [server.execute(*args) for args, _ in stack])
+        return [
+            _read(self.response_callbacks, args, answer, options)
+            for (args, options), answer in zip(stack, answers, strict=True)
+        ]
+
+
+class BlockingClient(redis.Redis):
+    """A worker's client, for what `scheduler.blocking` runs."""
+
+    def __init__(self, link: RedisLink) -> None:
+        super().__init__(connection_pool=redis.ConnectionPool(protocol=2))
+        self._link = link
+
+    def execute_command(self, *args: Any, **options: Any) -> Any:
+        return _read(self.response_callbacks, args, wait(self._link.call(args)), options)
+
+
+def _read(callbacks: Any, args: tuple[Any, ...], reply: Any, options: Mapping[str, Any]) -> Any:
+    """Read a reply as redis-py's parser does."""
+    read: Callable[..., Any] | None = callbacks.get(args[0])
+    return read(reply, **options) if read else reply
+
+
+class Subscription:
+    """What redis-py's `pubsub` returns, as far as `CommitNotices` uses it."""
+
+    def __init__(self, link: RedisLink) -> None:
+        self._link, self._cuts = link, link.network.cuts
+        self._messages: deque[bytes] = deque()
+        self._changed: asyncio.Future[None] | None = None
+        #: Of the process that subscribes; messages come from others.
+        self._context = copy_context()
+        self._arrives_s = 0.0
+        self._takers: list[Callable[[bytes], None]] = []
+        self.connection = None
+
+    async def subscribe(self, channel: str) -> None:
+        def add() -> None:
+            self._takers = self._link.server.subscribers[channel.encode()]
+            self._takers.append(self._take)
+
+        await self._link.network.call(add)
+
+    def _take(self, message: bytes) -> None:
+        loop = asyncio.get_running_loop()
+        # In their order, as on any connection.
+        self._arrives_s = max(self._arrives_s, loop.time() + self._link.network.delay_s)
+        loop.call_at(self._arrives_s, self._arrive, message, context=self._context)
+
+    def _arrive(self, message: bytes) -> None:
+        self._messages.append(message)
+        if self._changed and not self._changed.done():
+            self._changed.set_result(None)
+
+    async def get_message(self, timeout: float) -> dict[str, Any] | None:  # noqa: ASYNC109 redis-py's
+        network = self._link.network
+        if not self._messages:
+            self._changed = asyncio.get_running_loop().create_future()
+            await asyncio.wait([self._changed], timeout=timeout)
+        if network.is_down or network.cuts != self._cuts or network.loses(network.weather.lost_answers):
+            raise redis.ConnectionError("the subscription was lost")
+        return {"data": self._messages.popleft()} if self._messages else None
+
+    async def aclose(self) -> None:
+        if self._take in self._takers:
+            self._takers.remove(self._take)

@@ -1,0 +1,296 @@
+"""One simulation: servers, processes, a feed and faults, all of one seed; and what must be true at its end."""
+
+import asyncio
+from collections import deque
+from collections.abc import Callable, Coroutine, Sequence
+from contextlib import suppress
+from contextvars import Context
+from functools import partial
+from typing import Any, NamedTuple
+
+import structlog
+
+from ingest.lanes.layout import Layout
+from ingest.lanes.task_packing import Workforce
+from tasks.events import AnyEvent, Position
+from tasks.protocol import records
+from tasks.protocol.batches import Batch
+from tasks.protocol.digest import digest
+from tasks.protocol.routing import Router, Shard
+from tests.simulation import faults, workload
+from tests.simulation.ingest_process import SimulatedIngest, settings, shards
+from tests.simulation.invariants import Invariants, Violation
+from tests.simulation.plan import Plan
+from tests.simulation.reference import Reference, signal_id
+from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.servers.nats_client import NatsClient
+from tests.simulation.servers.nats_server import NatsServer
+from tests.simulation.servers.network import Network
+from tests.simulation.servers.redis_client import AsyncClient, RedisLink
+from tests.simulation.servers.redis_server import RedisServer
+from tests.simulation.trace import BEGIN, Trace
+from tests.simulation.virtual_time import virtual_time
+from tests.simulation.worker_process import ProcessEndedError, SimulatedWorker
+
+NAMESPACE = "rs"
+#: A supervisor starts again what ended after this.
+RESTART_S = 0.5
+#: When everything must be done, after the last fault.
+PATIENCE_S = 90.0
+#: How many tasks may come again.
+RECENT_TASKS = 12
+
+
+class Outcome(NamedTuple):
+    """What a simulation came to."""
+
+    seed: int
+    events: int
+    #: Faults that happened, and calls that the network lost or held up.
+    faults: int
+    #: How many callbacks ran.
+    steps: int
+    #: In virtual time.
+    took_s: float
+    #: What was violated; empty: nothing.
+    violation: str
+    #: In words, if it was asked for or something was violated.
+    trace: list[str]
+
+
+class World:
+    """Everything that a simulation consists of."""
+
+    def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
+        self.plan, self.scheduler, self.trace = plan, scheduler, Trace(scheduler.time)
+        self.random = scheduler.random
+        self.redis = RedisServer(scheduler.time)
+        self.nats = NatsServer(scheduler.time, keeps_signals=plan.keeps_signals)
+        self.redis_network: Network = Network(self.random)
+        self.nats_network: Network = Network(self.random)
+        self.redis_network.weather = self.nats_network.weather = plan.weather
+        self.reference = Reference(plan.frames)
+        self.invariants = Invariants(self.redis, self.reference, NAMESPACE, is_complete=plan.is_complete)
+        self.redis.on_write.append(self.invariants.check)
+        self.redis.on_script = self._on_script
+        self.partitions, self.total = plan.partitions, plan.shards
+        #: Those that run, and how each is started again.
+        self.ingests: dict[Process, SimulatedIngest] = {}
+        self.workers: list[Process] = []
+        self.graveyard: list[Process] = []
+        self.faults = 0
+        #: The last tasks: queue and message.
+        self.recent: deque[tuple[str, bytes]] = deque(maxlen=RECENT_TASKS)
+        self.redis.on_task = lambda queue, message: self.recent.append((queue.decode(), message))
+        #: What is to happen to the process that begins the next run.
+        self._in_run: list[Callable[[Process], None]] = []
+        #: By number of the event: how many more processes it ends.
+        self.deadly: dict[int, int] = {}
+        self.problem: BaseException | None = None
+        self.queues = [f"{settings('core', shards(1)[0]).celery_prefix}{pool}" for pool in workload.STRATEGIES]
+
+    def log(self, who: str, text: str) -> None:
+        """Add a line to the trace."""
+        self.trace.add(who, text)
+
+    def _on_script(self, sha: bytes, keys: Sequence[bytes], arguments: Sequence[bytes], reply: Any) -> None:
+        process = self.scheduler.current
+        self.trace.add_script(process.name, sha, keys, arguments, reply)
+        if sha == BEGIN and self._in_run and process in self.workers:
+            self._in_run.pop()(process)
+
+    def in_next_run(self, action: Callable[[Process], None]) -> None:
+        """Do something to the worker that begins the next run."""
+        self._in_run.append(action)
+
+    # Processes
+
+    def start_ingest(self, number: int) -> None:
+        """Start an ingest process of a shard, if the layout has it."""
+        if number >= self.total:
+            return
+        process = Process(f"ingest {number}")
+        mode = "jetstream" if self.plan.is_stream else "core"
+        chosen = settings(mode, shards(self.total)[number])
+
+        def make() -> SimulatedIngest:
+            nats = NatsClient(self.nats, self.nats_network)
+            client = AsyncClient(RedisLink(self.redis, self.redis_network))
+            log = lambda text: self.log(process.name, text)  # noqa: E731 short
+            ingest = self.ingests[process] = SimulatedIngest(
+                chosen, self.partitions, client, nats, self._workforce(), log
+            )
+            return ingest
+
+        async def main() -> None:
+            await self._supervised(make().run())
+            self.stop(process)
+            self.later(RESTART_S, lambda: self.start_ingest(number))
+
+        self.log(process.name, "starts")
+        self.scheduler.start(process, main)
+
+    def _workforce(self) -> Workforce | None:
+        if not self.plan.counts_workers:
+            return None
+        return Workforce([(list(workload.STRATEGIES), 1)] * self.plan.workers)
+
+    def start_worker(self, number: int) -> None:
+        """Start a worker process."""
+        process = Process(f"worker {number}")
+        self.workers.append(process)
+
+        async def main() -> None:
+            link = RedisLink(self.redis, self.redis_network)
+            log = lambda text: self.log(process.name, text)  # noqa: E731 short
+            eager = self.random.random() < 0.5
+            worker = SimulatedWorker(link, NAMESPACE, self.queues, log, eager=eager, dies_of=self._dies_of)
+            with suppress(ProcessEndedError):
+                await self._supervised(worker.run())
+            self.log(process.name, "ends")
+            self.stop(process)
+            self.later(RESTART_S, lambda: self.start_worker(number))
+
+        self.scheduler.start(process, main)
+
+    async def _supervised(self, running: Coroutine[Any, Any, Any]) -> None:
+        try:
+            await running
+        except ProcessEndedError:
+            raise
+        except Exception as error:
+            self.problem = self.problem or error
+            raise
+
+    def _dies_of(self, carried: Sequence[Batch[AnyEvent]]) -> bool:
+        for event in (event for batch in carried for event in batch.events):
+            if self.deadly.get(event.seq):
+                self.deadly[event.seq] -= 1
+                return True
+        return False
+
+    def stop(self, process: Process) -> None:
+        """Kill a process."""
+        self.scheduler.kill(process)
+        self.graveyard.append(process)
+        self.ingests.pop(process, None)
+        if process in self.workers:
+            self.workers.remove(process)
+
+    def later(self, after_s: float, action: Callable[[], Any]) -> None:
+        """Do something later, as nobody's deed."""
+        self.scheduler.call_later(after_s, action, context=Context())
+
+    # The run
+
+    async def run(self) -> None:
+        """Run it to its end. Raises Violation."""
+        for shard in range(self.total):
+            for _ in range(self.plan.ingests):
+                self.start_ingest(shard)
+        for number in range(self.plan.workers):
+            self.start_worker(number)
+        while not self.plan.is_stream and len(self._leaders()) < self.total:
+            # Who is not there yet misses what plain NATS brings.
+            await asyncio.sleep(0.1)
+        for at_s, (subject, data) in zip(self.plan.times_s, self.plan.frames, strict=True):
+            self.later(at_s, partial(self.nats.publish_frame, subject, data))
+        for fault in self.plan.faults:
+            self.later(fault.at_s, partial(faults.happen, fault, self))
+        beating = asyncio.ensure_future(self._serve())
+        await asyncio.sleep(self.plan.calm_from_s)
+        faults.heal(self)
+        await self._until_done()
+        beating.cancel()
+        self._check_end()
+
+    async def _serve(self) -> None:
+        while True:
+            await asyncio.sleep(0.5)
+            self.nats.serve()
+
+    async def _until_done(self) -> None:
+        end_s = self.scheduler.now_s + PATIENCE_S
+        while not self._is_done():
+            if self.problem:
+                raise self.problem
+            if self.scheduler.now_s > end_s:
+                raise Violation(f"after {PATIENCE_S:g} s without faults it is not done: {self._what_waits()}")
+            await asyncio.sleep(0.5)
+
+    def _leaders(self) -> list[SimulatedIngest]:
+        return [each for each in self.ingests.values() if each.components.lifecycle.started]
+
+    @property
+    def has_begun(self) -> bool:
+        """Whether every shard of this layout has begun an epoch that Redis knows of."""
+        stored = (self.redis.data.get(f"{NAMESPACE}:shard:{shard}".encode(), {}) for shard in range(self.total))
+        return all(b"epoch" in shard for shard in stored)
+
+    def _is_done(self) -> bool:
+        leaders = self._leaders()
+        if len({each.components.settings.shard.number for each in leaders}) < self.total:
+            return False
+        if any(process.frozen_until_s > self.scheduler.now_s for process in [*self.ingests, *self.workers]):
+            return False
+        if self.redis.data.get(b"rs:layout") != self._layout():
+            return False
+        if self.plan.is_stream:
+            return all(map(self._is_read, range(self.total))) and self._signals_out()
+        return not any(each.components.lanes.held for each in leaders) and self._signals_out()
+
+    def _layout(self) -> bytes:
+        return Layout(Router(workload.pools(self.partitions), Shard(0, self.total))).encode()
+
+    def _is_read(self, shard: int) -> bool:
+        """Whether a shard has written that everything in the stream is done."""
+        stored = self.redis.data.get(f"{NAMESPACE}:shard:{shard}".encode(), {}).get(b"frontier")
+        return stored is not None and Position.parse(stored.decode()).seq == self.nats.frames.info.last_seq
+
+    def _signals_out(self) -> bool:
+        return {signal_id(packed) for packed in self._signals()} <= {signal_id(each) for each in self.nats.received}
+
+    def _signals(self) -> list[bytes]:
+        stream = self.redis.data.get(f"{NAMESPACE}:signals".encode())
+        return [fields[1] for fields in stream.entries.values()] if stream else []
+
+    def _what_waits(self) -> str:
+        found = [
+            f"shard {each.components.settings.shard} holds {each.components.lanes.held}, read up to "
+            f"{each.components.lanes.last_seq} of {self.nats.frames.info.last_seq}"
+            for each in self._leaders()
+        ]
+        return "; ".join([*found, "signals out" if self._signals_out() else "signals wait"])
+
+    def _check_end(self) -> None:
+        if not self.plan.is_complete:
+            return
+        found = [
+            (key.decode().removeprefix(f"{NAMESPACE}:pool:"), name.decode(), records.unpack(value))
+            for key, pool in self.redis.data.items()
+            if key.startswith(f"{NAMESPACE}:pool:".encode())
+            for name, value in pool.items()
+            if name.startswith(b"record:")
+        ]
+        unique = {signal_id(packed): packed for packed in [*self.nats.received, *self._signals()]}
+        if digest(unique.values(), found) != self.reference.digest:
+            raise Violation("at the end the digest is not that of one process")
+
+
+def simulate(seed: int, *, keep_trace: bool = False) -> Outcome:
+    """Run the simulation of a seed; return what it came to, with its trace if something was violated. Never raises."""
+    scheduler = Scheduler(seed)
+    with virtual_time(scheduler), structlog.testing.capture_logs() as logs:
+        plan = Plan.of(scheduler.random)
+        world = World(plan, scheduler)
+        violation = ""
+        try:
+            scheduler.run(world.run())
+        except Exception as error:  # noqa: BLE001 whatever goes wrong is what is looked for
+            violation = f"{type(error).__name__}: {error}"
+    for failure in scheduler.failures:
+        violation = violation or f"nobody handled {failure.get('exception') or failure}"
+    hits = world.redis_network.hits + world.nats_network.hits
+    warnings = [f"log: {each}" for each in logs if each["log_level"] not in {"debug", "info"}] if violation else []
+    trace = [str(plan), *world.trace.lines(), *warnings] if violation or keep_trace else []
+    return Outcome(seed, len(plan.frames), world.faults + hits, scheduler.steps, scheduler.now_s, violation, trace)
