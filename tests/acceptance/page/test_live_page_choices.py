@@ -17,7 +17,7 @@ from tests.support.waiting import wait_for
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     with running(Plan(1, "solo")) as stack:
-        stack.start_feed(["simulate", "--symbols", "3", "--rate", "300"])
+        stack.start_feed(["simulate", "--symbols", "3", "--rate", "100"])
         yield stack
 
 

@@ -161,6 +161,14 @@ def test_what_the_tests_need_serves_the_demo_too(checkout):
     assert len(checkout.installs) == 1
 
 
+def test_tests_keep_bytecode_also_where_a_shell_forbids_to_write_any(tmp_path):
+    """Without it each of pytest's workers compiles every test again, and each process of theirs every module."""
+    told = FAKE_PYTHON.replace('echo "ran $*"', 'echo "ran $*, ${PYTHONDONTWRITEBYTECODE-writes}"')
+    checkout = Checkout(tmp_path, told)
+    assert checkout.run("test", "x", PYTHONDONTWRITEBYTECODE="1").stdout == "ran -m pytest x, writes\n"
+    assert checkout.run("demo", PYTHONDONTWRITEBYTECODE="1").stdout == "ran -m compose.local demo, 1\n"
+
+
 def test_the_benchmark_installs_its_contenders_and_serves_the_demo_too(checkout):
     assert checkout.run("bench", "--quick").stdout == "ran -m tests.bench bench --quick\n"
     assert checkout.run("demo").stdout == "ran -m compose.local demo\n"
