@@ -52,7 +52,10 @@ TABLE: Table = {
                 "tasks.cli.state.commands",
                 "Show the record of each symbol and the states beside it; with --json also what the states hold.",
             ),
-            "reset": LazyCommand("tasks.cli.state.commands", "Remove the states of a strategy while everything runs."),
+            "reset": LazyCommand(
+                "tasks.cli.state.commands",
+                "Remove the states of a strategy, or mend the records of a symbol, while everything runs.",
+            ),
             "history": LazyCommand(
                 "tasks.cli.state.commands",
                 "List resets, seedings and prunings, oldest first: when, what, how many states, who, why, and from which files.",
