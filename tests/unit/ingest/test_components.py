@@ -12,7 +12,11 @@ from tasks.errors import SettingsError
 from tasks.settings import Settings
 
 #: Celery's own pool and other programs' classes have no other place for it.
-THEIRS = {"tasks/worker/consumer.py: pool.on_process_down", "tasks/cli/aligned_lines.py: cell.plain"}
+THEIRS = {
+    "tasks/worker/consumer.py: pool.on_process_down",
+    "tasks/worker/entries/control_answers.py: mailbox._publish_reply",
+    "tasks/cli/aligned_lines.py: cell.plain",
+}
 
 
 def targets(node: ast.AST) -> Iterator[ast.expr]:
