@@ -7,6 +7,7 @@ import os
 import sys
 from contextlib import suppress
 from importlib.machinery import PathFinder
+from importlib.util import find_spec
 from pathlib import Path
 
 from tasks.configuration import toml_file
@@ -31,17 +32,31 @@ def extend(settings: Settings) -> None:
 def refusal(module: str, settings: Settings) -> str:
     """Return why a strategy's module may not be imported; nothing if it may.
 
-    It may where it lies in one of `folders`, or where this process's own strategies file or STRATEGIES_MODULES names
+    It may where what would be imported lies in one of `folders`, or where this process's own strategies file or STRATEGIES_MODULES names
     it or a package around it.
     """
     package = module.partition(".")[0]
     where = list(dict.fromkeys(map(str, folders(settings))))
-    if PathFinder.find_spec(package, where) is not None or _is_named(module, settings):
+    if _lies_in(where, package) or _is_named(module, settings):
         return ""
     return (
         f"{package} is in none of the folders for strategies ({', '.join(where)}), and neither {settings.strategies_file}"
         " nor STRATEGIES_MODULES names it"
     )
+
+
+def _lies_in(where: list[str], package: str) -> bool:
+    """Return whether what is imported by this name lies in `where`: a file there may have the name of a library."""
+    within = PathFinder.find_spec(package, where)
+    if within is None:
+        return False
+    try:
+        found = find_spec(package) or within
+    except ValueError:  # Imported already, from nowhere.
+        return False
+    places = found.submodule_search_locations or [found.origin if found.has_location and found.origin else ""]
+    real = {Path(folder).resolve() for folder in where}
+    return all(place and Path(place).parent.resolve() in real for place in places)
 
 
 def _is_named(module: str, settings: Settings) -> bool:

@@ -1,5 +1,6 @@
 """Where strategies are imported from, and in which order."""
 
+import importlib
 import os
 import sys
 from pathlib import Path
@@ -77,3 +78,32 @@ def test_a_file_that_is_none_allows_nothing(content: str | None, tmp_path: Path,
         f"os is in none of the folders for strategies ({tmp_path}), and neither {tmp_path}/s.toml nor"
         " STRATEGIES_MODULES names it"
     )
+
+
+@pytest.mark.parametrize("module", ["celery", "celery.bin.worker", "http.server", "sys", "os"])
+def test_a_folders_file_allows_no_module_of_its_name_elsewhere(
+    module: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+):
+    """The folder comes last, so the other one would be imported: tasks/celery.py must not stand for Celery."""
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / f"{module.partition('.')[0]}.py").touch()
+    settings = Settings(strategies_file=tmp_path / "s.toml", strategies_path=str(tmp_path))
+    import_path.extend(settings)
+    assert import_path.refusal(module, settings) == (
+        f"{module.partition('.')[0]} is in none of the folders for strategies ({tmp_path}), and neither "
+        f"{settings.strategies_file} nor STRATEGIES_MODULES names it"
+    )
+
+
+def test_a_module_of_a_folder_is_allowed_once_it_is_imported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr(sys, "path", [*sys.path])
+    (tmp_path / "own_single.py").touch()
+    (tmp_path / "own_package").mkdir()
+    (tmp_path / "own_package" / "inner.py").touch()
+    settings = Settings(strategies_file=tmp_path / "s.toml", strategies_path=str(tmp_path))
+    import_path.extend(settings)
+    for module in ("own_single", "own_package.inner"):
+        assert import_path.refusal(module, settings) == ""
+        monkeypatch.delitem(sys.modules, module.partition(".")[0], raising=False)
+        importlib.import_module(module)
+        assert import_path.refusal(module, settings) == ""
