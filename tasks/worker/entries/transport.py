@@ -5,6 +5,7 @@ they expect raises in the worker's main loop and ends the worker. So entries are
 what a message of the remote control raises ends with that message.
 """
 
+import logging
 from collections.abc import Callable
 from functools import partial
 from queue import Empty
@@ -85,7 +86,9 @@ class _CheckedChannel(_Channel):  # type: ignore[misc]  # on purpose
         """
         try:
             return bool(super()._receive_one(*arguments))
-        except (Empty, RecursionError) as error:
+        except Empty:
+            return self._refuse(ValueError("no JSON"))
+        except RecursionError as error:
             return self._refuse(error)
 
     def _deliver_fanout_message(self, message: Any, exchange: Any) -> bool:
@@ -109,6 +112,11 @@ def _refuse_compressed(message: Any) -> None:
         raise ValueError("it is compressed")
 
 
+def _is_not_told_by_us(record: logging.LogRecord) -> bool:
+    """Return whether a line of kombu's is to be logged: not for each message without JSON, with a traceback."""
+    return not str(record.msg).startswith("Cannot process event on channel")
+
+
 def _checked(transport: Any, on_refused: OnRefused) -> type[Any]:
     channel = type("CheckedChannel", (_CheckedChannel, transport.Channel), {})
     return type("CheckedTransport", (transport,), {"Channel": channel, "on_refused": staticmethod(on_refused)})
@@ -116,5 +124,6 @@ def _checked(transport: Any, on_refused: OnRefused) -> type[Any]:
 
 def check(connection: Any, on_refused: OnRefused) -> None:
     """Have a connection of kombu, which is not open yet, hand out only what a worker may take."""
+    logging.getLogger(theirs.__name__).addFilter(_is_not_told_by_us)
     transport = _checked(connection.get_transport_cls(), on_refused)
     connection.get_transport_cls = lambda: transport
