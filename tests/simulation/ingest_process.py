@@ -1,10 +1,12 @@
 """A simulated ingest process: the real service, lanes, sender, source, checkpoints and relay, and nothing around them."""
 
 import asyncio
+import os
 from collections.abc import Callable, Sequence
 from functools import cache
 from types import SimpleNamespace
 from typing import Any
+from unittest import mock
 
 from ingest.connectivity import Connectivity
 from ingest.counters import Counters
@@ -43,7 +45,9 @@ RUN_LIMIT_S = 2.0
 @cache
 def settings(mode: str, shard: Shard) -> Settings:
     """Return the settings of a shard."""
-    return Settings(ingest_source=mode, ingest_shard=str(shard), signal_max_age_s=0, ingest_start="first")
+    # What this machine's environment says of a pipeline is not meant.
+    with mock.patch.dict(os.environ, clear=True):
+        return Settings(ingest_source=mode, ingest_shard=str(shard), signal_max_age_s=0, ingest_start="first")
 
 
 class ActiveConfiguration:

@@ -5,6 +5,7 @@ import time
 
 import pytest
 
+from tests.simulation import ingest_process
 from tests.simulation.planted import FOUND_BY, PLANTED, planted
 from tests.simulation.world import simulate
 
@@ -37,8 +38,12 @@ def test_a_planted_bug_is_found(name: str):
         assert simulate(FOUND_BY[name]).violation, "another seed may find it: ./run sim --planted"
 
 
-def test_a_seed_decides_everything():
+def test_a_seed_decides_everything_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("NAMESPACE", "another")
+    monkeypatch.setenv("INGEST_START", "new")
+    ingest_process.settings.cache_clear()
     once, again = (simulate(7, keep_trace=True) for _ in range(2))
     assert once == again
+    assert not once.violation
     assert len(once.trace) > 10
     assert simulate(8, keep_trace=True).trace != once.trace
