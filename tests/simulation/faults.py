@@ -101,7 +101,7 @@ def _again(world: "World", after_s: float) -> None:
 
 def _lose_lease(world: "World") -> None:
     for shard in range(world.total):
-        world.redis.execute("DEL", f"rs:lease:{shard}")
+        world.redis.execute("DEL", world.keys.lease(shard))
 
 
 def _turn_clock(world: "World") -> None:

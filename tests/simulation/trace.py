@@ -4,8 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from tasks.ledger import script
-from tests.simulation.servers.lua import decode_msgpack
-from tests.simulation.servers.redis_server import sha1
+from tests.simulation.servers.lua import decode_msgpack, sha1
 
 #: The scripts that tell what happened, by the names under which Redis knows them.
 SCRIPTS = {sha1(script(name).encode()): name for name in ("begin", "claim", "checkpoint", "commit")}

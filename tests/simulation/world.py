@@ -13,6 +13,7 @@ import structlog
 from ingest.lanes.layout import Layout
 from ingest.lanes.task_packing import Workforce
 from tasks.events import AnyEvent, Position
+from tasks.ledger import LedgerKeys
 from tasks.protocol import records
 from tasks.protocol.batches import Batch
 from tasks.protocol.digest import digest
@@ -32,7 +33,7 @@ from tests.simulation.trace import BEGIN, Trace
 from tests.simulation.virtual_time import virtual_time
 from tests.simulation.worker_process import ProcessEndedError, SimulatedWorker
 
-NAMESPACE = "rs"
+KEYS = LedgerKeys("rs")
 #: A supervisor starts again what ended after this.
 RESTART_S = 0.5
 #: When everything must be done, after the last fault.
@@ -63,14 +64,14 @@ class World:
 
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
         self.plan, self.scheduler, self.trace = plan, scheduler, Trace(scheduler.time)
-        self.random = scheduler.random
+        self.random, self.keys = scheduler.random, KEYS
         self.redis = RedisServer(scheduler.time)
         self.nats = NatsServer(scheduler.time, keeps_signals=plan.keeps_signals)
         self.redis_network: Network = Network(self.random)
         self.nats_network: Network = Network(self.random)
         self.redis_network.weather = self.nats_network.weather = plan.weather
         self.reference = Reference(plan.frames)
-        self.invariants = Invariants(self.redis, self.reference, NAMESPACE, is_complete=plan.is_complete)
+        self.invariants = Invariants(self.redis, self.reference, KEYS.namespace, is_complete=plan.is_complete)
         self.redis.on_write.append(self.invariants.check)
         self.redis.on_script = self._on_script
         self.partitions, self.total = plan.partitions, plan.shards
@@ -144,7 +145,7 @@ class World:
             link = RedisLink(self.redis, self.redis_network)
             log = lambda text: self.log(process.name, text)  # noqa: E731 short
             eager = self.random.random() < 0.5
-            worker = SimulatedWorker(link, NAMESPACE, self.queues, log, eager=eager, dies_of=self._dies_of)
+            worker = SimulatedWorker(link, KEYS.namespace, self.queues, log, eager=eager, dies_of=self._dies_of)
             with suppress(ProcessEndedError):
                 await self._supervised(worker.run())
             self.log(process.name, "ends")
@@ -224,7 +225,7 @@ class World:
     @property
     def has_begun(self) -> bool:
         """Whether every shard of this layout has begun an epoch that Redis knows of."""
-        stored = (self.redis.data.get(f"{NAMESPACE}:shard:{shard}".encode(), {}) for shard in range(self.total))
+        stored = (self.redis.data.get(KEYS.shard(shard).encode(), {}) for shard in range(self.total))
         return all(b"epoch" in shard for shard in stored)
 
     def _is_done(self) -> bool:
@@ -233,7 +234,7 @@ class World:
             return False
         if any(process.frozen_until_s > self.scheduler.now_s for process in [*self.ingests, *self.workers]):
             return False
-        if self.redis.data.get(b"rs:layout") != self._layout():
+        if self.redis.data.get(KEYS.layout.encode()) != self._layout():
             return False
         if self.plan.is_stream:
             return all(map(self._is_read, range(self.total))) and self._signals_out()
@@ -244,14 +245,14 @@ class World:
 
     def _is_read(self, shard: int) -> bool:
         """Whether a shard has written that everything in the stream is done."""
-        stored = self.redis.data.get(f"{NAMESPACE}:shard:{shard}".encode(), {}).get(b"frontier")
+        stored = self.redis.data.get(KEYS.shard(shard).encode(), {}).get(b"frontier")
         return stored is not None and Position.parse(stored.decode()).seq == self.nats.frames.info.last_seq
 
     def _signals_out(self) -> bool:
         return {signal_id(packed) for packed in self._signals()} <= {signal_id(each) for each in self.nats.received}
 
     def _signals(self) -> list[bytes]:
-        stream = self.redis.data.get(f"{NAMESPACE}:signals".encode())
+        stream = self.redis.data.get(KEYS.signals.encode())
         return [fields[1] for fields in stream.entries.values()] if stream else []
 
     def _what_waits(self) -> str:
@@ -266,9 +267,9 @@ class World:
         if not self.plan.is_complete:
             return
         found = [
-            (key.decode().removeprefix(f"{NAMESPACE}:pool:"), name.decode(), records.unpack(value))
+            (key.decode().removeprefix(KEYS.pool("")), name.decode(), records.unpack(value))
             for key, pool in self.redis.data.items()
-            if key.startswith(f"{NAMESPACE}:pool:".encode())
+            if key.startswith(KEYS.pool("").encode())
             for name, value in pool.items()
             if name.startswith(b"record:")
         ]

@@ -122,6 +122,11 @@ def _runtime() -> _Runtime:
     return _Runtime()
 
 
+def sha1(text: bytes) -> bytes:
+    """Return the name by which Redis knows a script."""
+    return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+
+
 class Scripts:
     """The scripts that one server knows."""
 
@@ -131,7 +136,7 @@ class Scripts:
         self._known: dict[bytes, bytes] = {}
 
     def load(self, text: bytes) -> bytes:
-        sha = hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
+        sha = sha1(text)
         self._known[sha] = text
         return sha
 

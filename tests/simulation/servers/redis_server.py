@@ -4,7 +4,6 @@ Keys hold `bytes`, `dict`, `deque` or `EntryStream`. Replies are as they are on 
 """
 
 import copy
-import hashlib
 from collections import defaultdict, deque
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -293,8 +292,3 @@ _COMMANDS: dict[bytes, Callable[..., Reply]] = {
 }  # fmt: skip
 #: Those that change what the ledger holds.
 _WRITE = {b"EVALSHA", b"HSET", b"HDEL", b"DEL"}
-
-
-def sha1(text: bytes) -> bytes:
-    """Return the name by which Redis knows a script."""
-    return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()

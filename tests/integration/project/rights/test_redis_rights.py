@@ -1,14 +1,10 @@
 """What each Redis user of docs/security.md can do inside the namespace: each cell of its table, tried as that user."""
 
-from collections.abc import Iterator
-
 import pytest
 import redis
 
-from compose.local.processes import Instance
-from compose.local.servers import start_redis
 from tests.support.servers import security_page
-from tests.support.servers.guarded_servers import RIGHTS, give_rights
+from tests.support.servers.guarded_servers import RIGHTS
 from tests.support.servers.nats_logins import SECRET
 
 HEAD = "inside the namespace, may a user of Redis"
@@ -54,16 +50,6 @@ DEEDS: dict[str, Commands] = {
     ),
     "read passwords of the server": (("CONFIG", "GET", "requirepass"), ("ACL", "LIST"), ("ACL", "GETUSER", "default")),
 }  # fmt: skip
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """Yield the address of a server with the users of the docs."""
-    with Instance("rights") as instance:
-        address = start_redis(instance)[1]
-        with redis.Redis.from_url(address) as admin:
-            give_rights(admin, RIGHTS)
-        yield address
 
 
 @pytest.fixture(scope="module")

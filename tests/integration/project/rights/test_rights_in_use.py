@@ -9,8 +9,6 @@ import msgspec
 import pytest
 import redis
 
-from compose.local.processes import Instance
-from compose.local.servers import start_redis
 from tasks.ledger import LedgerKeys
 from tasks.settings import Settings
 from tasks.sweep import slice_task
@@ -18,7 +16,6 @@ from tasks.sweep.slice_run import BlockState
 from tasks.sweep.slice_task import SliceRequest
 from tests.support.files import sweeps
 from tests.support.sending import celery_app
-from tests.support.servers.guarded_servers import RIGHTS, give_rights
 from tests.support.servers.nats_logins import SECRET
 from tests.support.waiting import wait_for
 from tests.support.workers import odd_entries
@@ -29,16 +26,6 @@ KEYS = LedgerKeys("rs")
 EXCHANGES = ("trade", "research", "celery", "celery.pidbox", "celeryev", "reply.celery.pidbox")
 #: Between the parts of an entry in kombu's table of who is bound to an exchange.
 SEPARATOR = "\x06\x16"
-
-
-@pytest.fixture(scope="module")
-def url() -> Iterator[str]:
-    """Yield the address of a Redis with these users, without one."""
-    with Instance("rights") as instance:
-        address = start_redis(instance)[1]
-        with redis.Redis.from_url(address) as admin:
-            give_rights(admin, RIGHTS)
-        yield address
 
 
 @pytest.fixture
