@@ -62,7 +62,10 @@ class State(msgspec.Struct):
 
 
 class Signal(msgspec.Struct, frozen=True, kw_only=True):
-    """A signal of a strategy. The runner adds ids, times, quantity and the rest of the contract."""
+    """A signal of a strategy. The runner adds ids, times, quantity and the rest of the contract.
+
+    With these it has 64 KiB at most, as JSON; a longer one counts as an exception of the strategy.
+    """
 
     action: Action
     #: 0 to 1.

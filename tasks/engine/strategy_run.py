@@ -23,6 +23,8 @@ from tasks.strategy import HOOKS, AnyStrategy, Signal, State
 
 #: More is a strategy that has lost its way: a generator that never ends.
 MAX_SIGNALS_OF_AN_EVENT = 10_000
+#: Longer signals, in the form of the contract, are no signals: Redis, NATS and whoever reads them would have to hold them.
+MAX_SIGNAL_BYTES = 64 * 1024
 
 
 class NewerStateError(Exception):
@@ -180,6 +182,8 @@ class StrategyRun:
             return
         said.keys.add(key)
         packed = message(signal, self.strategy, event, self._config_version)
+        if len(packed) > MAX_SIGNAL_BYTES:
+            raise ValueError(f"a signal of {len(packed)} bytes: more than {MAX_SIGNAL_BYTES} are not taken")
         interval_s = self.strategy.params.min_signal_interval_s
         held = self._passed.held(self._gate, symbol, key, signal.confidence, event.time_ms, interval_s)
         if held is None:

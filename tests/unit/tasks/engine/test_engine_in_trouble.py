@@ -7,9 +7,10 @@ import pytest
 from billiard.exceptions import SoftTimeLimitExceeded
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
 from tasks.engine import RunOptions
-from tasks.engine.strategy_run import NewerStateError
+from tasks.engine.strategy_run import MAX_SIGNAL_BYTES, NewerStateError
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import MAX_KEPT_BYTES
 from tests.support.events import trade
@@ -184,6 +185,25 @@ def test_a_generator_that_never_ends_is_its_strategys_error():
     worker = Worker(Endless.create({}))
     worker.run(trades(1, 1))
     assert "more than 10000 signals" in dead_letters.unpack(worker.letters[0]).detail
+
+
+@pytest.mark.parametrize("field", ["indicators", "rationale"])
+def test_a_signal_above_64_kib_is_its_strategys_error(field):
+    class Verbose(Echo):
+        name = "verbose"
+
+        def on_trade(self, trade, state):
+            for signal in super().on_trade(trade, state):
+                most = MAX_SIGNAL_BYTES - 1_000 if trade.quantity != BAD else MAX_SIGNAL_BYTES
+                much = {"indicators": {"x" * most: 1.0}, "rationale": "x" * most}[field]
+                yield structs.replace(signal, **{field: much})
+
+    worker = Worker(Verbose.create({}), Echo.create({}))
+    outcome = worker.run(trades(1, BAD, 1))
+    assert [signal["trigger"]["id"] for signal in worker.spoken()] == [1, 1, 2, 3, 3]
+    assert (outcome.counts.of("errors", "verbose"), max(map(len, worker.signals)) <= MAX_SIGNAL_BYTES) == (1, True)
+    [letter] = map(dead_letters.unpack, worker.letters)
+    assert "more than 65536 are not taken" in letter.detail
 
 
 def test_what_is_fatal_aborts_the_batch():
