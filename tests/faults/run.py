@@ -55,6 +55,7 @@ class FaultRun:
         #: The longest time after a fault at which all was not well.
         self.recovery_s = 0.0
         self._over_s: float | None = None
+        self._inside = 0
         self._looked_s = 0.0
 
     # What a fault says
@@ -124,14 +125,20 @@ class FaultRun:
             return answer.status, answer.read().decode()
         return 0, ""
 
+    def complete(self) -> bool:
+        """Whether every process is there, every ingest process is ready, and every shard is led."""
+        answers = {process: self.ask(process, "/ready") for process in self.stack.ports}
+        if any(status != http.client.OK for status, _ in answers.values()):
+            return False
+        led = {shard(process) for process, (_, body) in answers.items() if json.loads(body)["started"]}
+        workers = all(worker.returncode is None for worker in self.stack.workers)
+        return workers and led == {shard(process) for process in answers}
+
     def calm(self) -> bool:
-        """Whether every shard is led, every ingest process is there, and nothing waits longer than usual."""
-        leaders = [process for process in self.stack.ports if self.leads(process)]
-        if {shard(process) for process in leaders} != {shard(process) for process in self.stack.ports}:
+        """Whether all are there, and nothing waits longer than usual."""
+        if not self.complete():
             return False
         for process in self.stack.ports:
-            if self.ask(process, "/ready")[0] != http.client.OK:
-                return False
             _, metrics = self.ask(process, "/metrics")
             oldest, unread = _OLDEST.search(metrics), _UNREAD.search(metrics)
             if not oldest or float(oldest[1]) > NORMAL_S or not unread or float(unread[1]) > UNREAD:
@@ -140,15 +147,20 @@ class FaultRun:
 
     def watch(self) -> None:
         """Start again what ended, note what happened inside of processes, and whether all is well again."""
-        self.stack.instance.watch()
-        inside = sum(map(count, self.stack.inside.values()))
-        if inside > self.times and self.stack.inside:
-            self.hit(inside - self.times)
+        self.look_after()
         now_s = time.monotonic()
         if self._over_s is not None and now_s - self._looked_s > LOOK_S:
             self._looked_s = now_s
             if not self.calm():
                 self.recovery_s = max(self.recovery_s, time.monotonic() - self._over_s)
+
+    def look_after(self) -> None:
+        """Start again what ended, and note what happened inside of processes."""
+        self.stack.instance.watch()
+        inside = sum(map(count, self.stack.inside.values()))
+        if inside > self._inside:
+            self.hit(inside - self._inside)
+        self._inside = inside
 
     @property
     def recovered(self) -> bool:
@@ -209,8 +221,8 @@ def feed(run: FaultRun, files: Sequence[Path], speed: str, fault: Iterator[float
         time.sleep(POLL_S)
 
 
-def finish(run: FaultRun) -> summary.LedgerSummary:
-    """Stop every ingest process in order, which works off what is left, and sum up."""
+def stop_ingest(run: FaultRun) -> None:
+    """Stop every ingest process in order, which works off what is left."""
     for process in reversed(run.stack.ports):
         process.terminate()
         wait_for(
@@ -219,6 +231,11 @@ def finish(run: FaultRun) -> summary.LedgerSummary:
             hangs_s=90,
         )
         assert process.returncode == -signal.SIGTERM, process.tail(20)
+
+
+def finish(run: FaultRun) -> summary.LedgerSummary:
+    """Stop ingest in order, and sum up."""
+    stop_ingest(run)
     return summary.read(run.stack.settings)
 
 
@@ -240,7 +257,7 @@ def run_case(case: Case, mode: str, halves: tuple[Path, Path]) -> Row:
             feed(run, halves, speed, case.fault(run))
         live = finish(run)
         events = verdict.applied(run.reader)
-        letters = list(run.reader.entries(run.reader.keys.deadletters, b"letter"))
+        letters = verdict.dead_letters(run.reader)
         log = stack.ingest.tail(40)
     lost = set(whole.events) - set(run.before) - set(events)
     row = Row(

@@ -4,11 +4,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.faults import to_connections, to_layout, to_nats, to_processes, to_queue, to_redis
+from tests.faults.cases import CASES
 from tests.faults.run import Case, run_case
 from tests.faults.verdict import Row
-
-CASES = [case for kind in (to_processes, to_redis, to_nats, to_connections, to_queue, to_layout) for case in kind.CASES]
 
 pytestmark = pytest.mark.faults
 

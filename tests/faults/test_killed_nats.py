@@ -12,8 +12,8 @@ from tasks import backtest, configuration
 from tasks.clients.nats_client import NatsClient
 from tests.faults.rig import Setup, rig
 from tests.faults.run import FaultRun, feed, finish
-from tests.faults.test_soak import rounds
 from tests.faults.to_nats import start
+from tests.soak.rounds import Rounds
 from tests.support.stacks.pipeline import digests
 
 #: From one kill to the next on average: a few times what may be in flight.
@@ -58,7 +58,7 @@ def test_nats_killed_at_full_speed_changes_nothing(recording: Path, tmp_path: Pa
     # Half as many again: kills are not evenly spread, and the last one must find the feed at work.
     count = FRAMES_A_KILL * (times + times // 2 + 2)
     with file.open("wb") as made:
-        made.writelines(line + b"\n" for line in islice(rounds(recording, count), count))
+        made.writelines(line.raw + b"\n" for line in islice(Rounds.read(recording).lines(0, count), count))
     with rig(Setup(2, "prefork", strategies=None), "jetstream") as stack:
         run = FaultRun(stack, "jetstream")
         feed(run, [file], "max", killed(run, times))

@@ -20,10 +20,10 @@ SLOW_S = 8.0
 
 
 def start(run: FaultRun, *options: str) -> None:
-    """Start NATS again, on the port that it had."""
+    """Start NATS again, on the port that it had, with these options instead of those that it was last given."""
     address = urlsplit(run.stack.nats_url)
     server = run.stack.nats
-    server.command = (*(str(address.port) if word == "-1" else word for word in server.command), *options)
+    server.restart_as((*server.command[: server.command.index("--port") + 2], *options))
     run.stack.instance.start_again(server)
 
     def listens() -> bool:

@@ -2,6 +2,7 @@
 
 import signal
 from collections.abc import Iterator
+from contextlib import suppress
 
 import psutil
 
@@ -42,7 +43,8 @@ def stopped_children(run: FaultRun) -> Iterator[float]:
         child.suspend()
     yield STOPPED_S
     for child in children:
-        child.resume()
+        with suppress(psutil.NoSuchProcess):
+            child.resume()
     run.hit(len(children))
 
 
@@ -90,7 +92,9 @@ def ended_ingest(run: FaultRun) -> Iterator[float]:
 
 
 def stand_by(run: FaultRun) -> None:
-    """Start a second ingest process beside the one that leads."""
+    """Start a second ingest process beside the one that leads, unless there is one."""
+    if len(run.stack.ports) > 1:
+        return
     run.stack.ingest.restart = True
     other = run.stack.start_ingest("ingest-2")
     wait_for(lambda: run.ask(other, "/ready")[0] == 200, "the second to stand by")

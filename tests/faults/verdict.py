@@ -11,6 +11,8 @@ import msgspec
 from tasks import backtest, configuration
 from tasks.history import recordings
 from tasks.ledger.reader import LedgerReader
+from tasks.protocol import dead_letters as dead_letter
+from tasks.protocol.dead_letters import DeadLetter
 from tests.faults.rig import STRATEGIES
 
 
@@ -48,6 +50,12 @@ def _witnessed(signals: Sequence[bytes]) -> list[Event]:
 def applied(reader: LedgerReader) -> list[Event]:
     """Return what the ledger says was applied, in order."""
     return _witnessed(list(reader.signals()))
+
+
+def dead_letters(reader: LedgerReader) -> list[DeadLetter]:
+    """Return the dead letters, but for entries that were put into the queue and are no tasks."""
+    letters = (dead_letter.unpack(packed) for _, packed in reader.entries(reader.keys.deadletters, b"letter"))
+    return [letter for letter in letters if letter.refusal != dead_letter.QUEUE_ENTRY]
 
 
 class Expected(NamedTuple):

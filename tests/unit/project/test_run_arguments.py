@@ -81,11 +81,11 @@ def test_an_argument_that_a_command_does_not_take_is_refused(set_up, name, argum
 
 def test_a_program_learns_how_it_was_called(tmp_path):
     checkout = Checkout(tmp_path, FAKE_PYTHON.replace('echo "ran $*"', 'echo "as $RUN_CALLED_AS"'))
-    for name in ("demo", "tasks", "ingest", "bench", "sim"):
+    for name in ("demo", "tasks", "ingest", "bench", "sim", "soak"):
         assert checkout.run(name).stdout == f"as {checkout.root / 'run'}\n"
 
 
-@pytest.mark.parametrize("name", ["demo", "tasks", "ingest", "celery", "bench", "sim", "test"])
+@pytest.mark.parametrize("name", ["demo", "tasks", "ingest", "celery", "bench", "sim", "soak", "test"])
 def test_a_program_gets_the_arguments_to_judge_them_itself(checkout, name):
     answer = checkout.run(name, "--dry-run", "--", "--help")
     assert answer.returncode == 0
