@@ -1,13 +1,16 @@
 """The server that Flower's page listens with; `flowerconfig` calls `install`.
 
 With a login Flower answers 403 to what another site has a browser send. Without one it takes everything: so then this
-server refuses it, and every name that is not ours, by which another site could read the page (DNS rebinding).
+server refuses it, and every name that is not ours, by which another site could read the page (DNS rebinding). Either way
+no other site may frame the page, over which its reader would click on buttons unseen, and none may read an answer: with
+FLOWER_UNAUTHENTICATED_API Flower itself lets every site do that.
 """
 
 from typing import Any
 from urllib.parse import urlsplit
 
 import flower.app
+import flower.views
 from tornado.httputil import HTTPMessageDelegate, HTTPServerRequest
 from tornado.routing import Router
 from tornado.web import Application, RequestHandler
@@ -20,6 +23,13 @@ from tasks.telemetry.bounded_server import BoundedServer, max_connections
 MAX_BODY_BYTES = 64 * 1024
 #: Its page may wait for all workers to answer.
 REQUEST_S = 120.0
+#: Of every answer but that with a static file.
+HEADERS = {
+    "X-Content-Type-Options": "nosniff",
+    "Content-Security-Policy": "frame-ancestors 'none'",
+    "X-Frame-Options": "DENY",
+    "Cross-Origin-Resource-Policy": "same-origin",
+}
 _READING = {"GET", "HEAD", "OPTIONS"}
 
 
@@ -67,6 +77,12 @@ class _RefusedHandler(RequestHandler):
         self.finish(f"403 Forbidden: {self._why}\n")
 
 
+def _set_default_headers(handler: RequestHandler) -> None:
+    for name, value in HEADERS.items():
+        handler.set_header(name, value)
+
+
 def install() -> None:
-    """Have Flower use `FlowerServer`."""
+    """Have Flower use `FlowerServer`, and answer with these headers instead of its own."""
     flower.app.HTTPServer = FlowerServer
+    flower.views.BaseHandler.set_default_headers = _set_default_headers

@@ -1,45 +1,18 @@
 """What another site can have a browser do on Flower's page, and what anybody can on its port: the real Flower."""
 
-import http.client
-import os
 import socket
-import sys
-import uuid
 from base64 import b64encode
 from collections.abc import Iterator
-from contextlib import closing, contextmanager, suppress
+from contextlib import suppress
 
 import psutil
 import pytest
 
-from compose.local.processes import Instance, Process
-from compose.local.servers import free_port
-from tests.support.service import get
-from tests.support.waiting import HANGS_S, wait_for
+from tests.support.servers.flower import Flower, running
+from tests.support.waiting import HANGS_S
 
 LOGIN = {"Authorization": f"Basic {b64encode(b'me:secret').decode()}"}
 REVOKE = "/api/task/revoke/none"
-
-
-class Flower:
-    def __init__(self, process: Process, port: int) -> None:
-        self.process, self.port = process, port
-
-    def ask(self, method: str, path: str, headers: dict[str, str] | None = None) -> int:
-        with closing(http.client.HTTPConnection("127.0.0.1", self.port, timeout=HANGS_S)) as connection:
-            connection.request(method, path, headers=headers or {})
-            return connection.getresponse().status
-
-
-@contextmanager
-def running(redis_url: str, **more: str) -> Iterator[Flower]:
-    port = free_port()
-    environment = {"REDIS_URL": redis_url, "NAMESPACE": f"t{uuid.uuid4().hex[:12]}", **more}
-    command = [sys.executable, "-m", "celery", "-A", "tasks", "flower", f"--port={port}"]
-    with Instance("flower") as instance:
-        process = instance.start("flower", command, os.environ | environment)
-        wait_for(lambda: get(port, "/healthcheck")[0] == 200, f"Flower{process.tail(20)}")
-        yield Flower(process, port)
 
 
 @pytest.fixture(scope="module")
@@ -96,6 +69,16 @@ def test_without_a_login_foreign_names_are_forbidden(without_login: Flower):
         assert without_login.ask("GET", path, {"Host": f"rebound.example:{without_login.port}"}) == 403, path
     for host in ("localhost", "127.0.0.1:5555", "flower.example.com"):
         assert without_login.ask("GET", "/workers", {"Host": host}) == 200, host
+
+
+@pytest.mark.parametrize("path", ["/workers", "/api/workers", "/nothing"])
+def test_no_answer_may_be_framed_or_read_by_another_site(with_login: Flower, without_login: Flower, path: str):
+    for flower, login in ((with_login, LOGIN), (with_login, {}), (without_login, {})):
+        headers = flower.headers(path, {"Origin": "https://evil.example", **login})
+        assert headers["Content-Security-Policy"] == "frame-ancestors 'none'"
+        assert headers["X-Frame-Options"] == "DENY"
+        assert headers["Cross-Origin-Resource-Policy"] == "same-origin"
+        assert not [name for name in headers if name.lower().startswith("access-control-")]
 
 
 def test_large_posts_take_no_memory_of_flower(with_login: Flower):
