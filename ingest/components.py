@@ -73,7 +73,7 @@ class Components:
         self.ledger = IngestLedger(settings)
         self.active_configuration = ActiveConfiguration(ConfigurationStore(settings), chosen)
         self.memory_guard = MemoryGuard(settings.ingest_redis_full)
-        self.server_probe = ServerProbe(self.ledger, chosen.routes(), self.memory_guard)
+        self.server_probe = self._make_server_probe(chosen)
         self.foreign_keys = ForeignKeys(self.ledger, settings.shard.number, [*chosen.pools])
         self.paper_probe = PaperProbe(self.ledger, tuple(chosen.pools))
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
@@ -100,6 +100,10 @@ class Components:
         self.page = Page(page_state := self._make_page_state(), self.ledger)
         self.relay = Relay(settings, self.ledger, self.signal_streams, self.counters, page_state.relayed)
         self.registry = self._make_registry()
+
+    def _make_server_probe(self, chosen: Configuration) -> ServerProbe:
+        allows_eviction = self.settings.ingest_allow_eviction
+        return ServerProbe(self.ledger, chosen.routes(), self.memory_guard, allows_eviction=allows_eviction)
 
     def _choose_source(self) -> Source:
         if self.settings.ingest_source == "core":

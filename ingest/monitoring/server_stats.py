@@ -21,6 +21,7 @@ from tasks import invocation
 from tasks.clients.redis_client import FAILED
 from tasks.events import ALWAYS_READ
 from tasks.ledger import heartbeats
+from tasks.protocol import redis_storage
 from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding, refusals, unavailable_results, workforce
 from tasks.protocol.routing import Pool
@@ -68,6 +69,8 @@ class ServerStats(msgspec.Struct, frozen=True):
     living: Sequence[heartbeats.LiveWorker] = ()
     #: Why the Redis of the results does not answer; empty where it does, or has other work too.
     results_unavailable: str = ""
+    #: What the servers lose of what they have.
+    losses: Sequence[Finding] = ()
 
     @property
     def deadletter_age_s(self) -> float:
@@ -78,8 +81,11 @@ class ServerStats(msgspec.Struct, frozen=True):
 class ServerProbe:
     """Queries Redis for its memory, the queues and the live workers."""
 
-    def __init__(self, ledger: IngestLedger, pools: Iterable[Pool], memory_guard: MemoryGuard) -> None:
-        """Report to `memory_guard` how full Redis is."""
+    def __init__(
+        self, ledger: IngestLedger, pools: Iterable[Pool], memory_guard: MemoryGuard, *, allows_eviction: bool = False
+    ) -> None:
+        """Report to `memory_guard` how full Redis is; `allows_eviction`: it may delete keys of the ledger."""
+        self._allows_eviction = allows_eviction
         self._ledger, self._pools, self._memory_guard = ledger, tuple(pools), memory_guard
         self._pool_names = [pool.name for pool in self._pools]
         self._always_readable = all(ALWAYS_READ.issuperset(pool.kinds) for pool in self._pools)
@@ -102,6 +108,7 @@ class ServerProbe:
             yield from workforce(self.seen.workforce.listening, self._pool_names, invocation.command("celery"))
             yield from old_workers(self.seen.living, self._pools)
             yield from refusals(self.seen.refused)
+            yield from self.seen.losses
             if self.seen.results_unavailable:
                 yield unavailable_results(mask(self._ledger.results_url), self.seen.results_unavailable)
         yield from self._entry_refusals.findings(time.monotonic())
@@ -112,6 +119,11 @@ class ServerProbe:
         if self._always_readable:
             return frozenset()
         return frozenset(unreadable_pools(self.seen.living if self.seen else (), self._pools))
+
+    async def check_eviction(self) -> None:
+        """Raise SettingsError where the ledger's Redis may delete keys of it, and that is not allowed."""
+        if not self._allows_eviction:
+            redis_storage.check_eviction(mask(self._ledger.url), (await _info(self._ledger.client)).told)
 
     async def ask(self) -> None:
         """Query all servers. Raises what Redis raises; the last answers are forgotten then."""
@@ -158,10 +170,19 @@ class ServerProbe:
             signals_waiting=await self._signals_waiting(),
             redis_used_bytes=fullest.get("used_memory"),
             redis_limit_bytes=fullest.get("maxmemory"),
-            redis_save_failing=_save_failing(infos[self._ledger.url].told),
+            redis_save_failing=redis_storage.save_failing(infos[self._ledger.url].told),
             redis_full=self._memory_guard.full,
             results_unavailable=infos[self._ledger.results_url].unavailable if results_alone else "",
+            losses=[*self._losses(infos)],
         )
+
+    def _losses(self, infos: Mapping[str, _Info]) -> Iterator[Finding]:
+        for url, info in infos.items():
+            is_ledger = url == self._ledger.url
+            what = "Redis" if is_ledger else f"Redis {mask(url)}"
+            yield from redis_storage.findings(
+                what, info.told, is_ledger=is_ledger, allows_eviction=self._allows_eviction
+            )
 
     async def _infos(self) -> dict[str, _Info]:
         """Return the state of every server, by its URL, and pass it on to the memory guard."""
@@ -204,6 +225,9 @@ async def _info(client: redis.Redis) -> _Info:
     """
     try:
         async with asyncio.timeout(ANSWER_S):
+            with suppress(ResponseError):
+                return _Info(await client.info("memory", "persistence"))
+            # While Redis can't write to its disk, it refuses the PING that goes before on a connection that was idle.
             return _Info(await client.info("memory", "persistence"))
     except ResponseError:
         return _Info({})
@@ -214,8 +238,3 @@ async def _info(client: redis.Redis) -> _Info:
 def _share(info: Mapping[str, Any]) -> float:
     limit_bytes = info.get("maxmemory") or math.inf
     return float(info.get("used_memory", 0) / limit_bytes)
-
-
-def _save_failing(info: Mapping[str, Any]) -> bool | None:
-    statuses = [info[name] for name in ("rdb_last_bgsave_status", "aof_last_write_status") if name in info]
-    return any(status != "ok" for status in statuses) if statuses else None

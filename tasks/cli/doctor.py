@@ -100,7 +100,10 @@ def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterat
         up = {role for roles, server in servers.items() if not server.result().unavailable for role in roles}
         nats_facts, port_facts = nats.result(), [port.result() for port in ports]
         yield from doctor_checks.once(
-            chain.from_iterable(doctor_checks.redis(server.result()) for server in servers.values()),
+            chain.from_iterable(
+                doctor_checks.redis(server.result(), allows_eviction=settings.ingest_allow_eviction)
+                for server in servers.values()
+            ),
             doctor_checks.nats(nats_facts),
             _diagnosed("broker", queues, lambda facts: doctor_checks.queues(facts, pools)) if "broker" in up else (),
             _diagnosed("ledger", foreign, iter) if "ledger" in up else (),

@@ -11,6 +11,7 @@ from tasks.configuration import Configuration
 from tasks.configuration.overlay_findings import runtime_values
 from tasks.ledger.heartbeats import LiveWorker
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
+from tasks.protocol import redis_storage
 from tasks.protocol.findings import Finding, Sign, age, unavailable_results, workforce
 from tasks.protocol.routing import Pool
 from tasks.protocol.task_name import RESEARCH_QUEUE, runs_sweeps_alone
@@ -25,7 +26,7 @@ MEMORY_FAULT = 0.95
 SLOW_MS = 20.0
 
 
-def redis(facts: RedisFacts) -> Iterator[Finding]:
+def redis(facts: RedisFacts, *, allows_eviction: bool = False) -> Iterator[Finding]:
     """Yield the findings about a Redis server."""
     what = f"Redis ({', '.join(facts.roles)})"
     if facts.unavailable and set(facts.roles) == {"results"}:
@@ -50,6 +51,8 @@ def redis(facts: RedisFacts) -> Iterator[Finding]:
         yield Finding("warning", what, refusal, _allowing(refusal))
     if info:
         yield from _kind(what, info)
+        is_ledger = "ledger" in facts.roles
+        yield from redis_storage.findings(what, info, is_ledger=is_ledger, allows_eviction=allows_eviction)
         yield from _memory(what, info)
     if info and "ledger" in facts.roles:
         yield from _persistence(what, info, facts.save)
@@ -75,10 +78,6 @@ def _kind(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _memory(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
-    policy = info.get("maxmemory_policy", "noeviction")
-    if policy != "noeviction":
-        says = f"maxmemory-policy is {policy}: at the limit it evicts queues and states"
-        yield Finding("fault", what, says, "CONFIG SET maxmemory-policy noeviction, and in redis.conf")
     used, limit = int(info.get("used_memory", 0)), int(info.get("maxmemory", 0))
     if not limit:
         says = f"uses {used / 2**20:,.0f} MiB and has no maxmemory"
@@ -91,9 +90,6 @@ def _memory(what: str, info: Mapping[str, Any]) -> Iterator[Finding]:
 
 
 def _persistence(what: str, info: Mapping[str, Any], save: str | None) -> Iterator[Finding]:
-    failing = [name for name in ("rdb_last_bgsave_status", "aof_last_write_status") if info.get(name, "ok") != "ok"]
-    for name in failing:
-        yield Finding("fault", what, f"{name} is {info[name]}: it can't write to its disk", "look at its log and disk")
     if info.get("aof_enabled"):
         yield Finding("ok", what, "keeps what it is told (appendonly)")
     elif save:

@@ -21,6 +21,8 @@ NAMES = (
     "redis_away",
     "redis_full",
     "redis_refuses",
+    "redis_evicts",
+    "redis_cannot_save",
     "no_number",
     "commits_refused",
     "results_away",

@@ -82,12 +82,11 @@ class Settings(BaseSettings):
     )
     ingest_lane_bytes: int = Field(64 * 2**20, ge=2**20, description="bound of the events that wait in one lane")
     ingest_total_bytes: int = Field(256 * 2**20, ge=2**20, description="bound of the events that wait in all lanes")
-    ingest_max_wait_s: float = Field(
-        0, ge=0, description="core: events that have waited longer are dropped and counted; 0: they wait"
-    )
+    ingest_max_wait_s: float = Field(0, ge=0, description="core: events waiting longer are dropped, counted; 0: never")
     ingest_redis_full: float = Field(
         0.9, ge=0, le=1, description="above this share of Redis's maxmemory no new batches go out; 0: they always do"
     )
+    ingest_allow_eviction: bool = Field(default=False, description="start although Redis may delete keys of the ledger")
     max_clock_lead_s: float = Field(
         60, ge=0, le=86_400, description="frames whose time is further ahead of their receipt are refused; 0: none"
     )

@@ -115,6 +115,27 @@ def full(run: FaultRun) -> Iterator[float]:
     run.hit()
 
 
+def unsaved(run: FaultRun) -> Iterator[float]:
+    yield 2.0
+    # Redis writes a file of another name, and moves it: that fails where a folder is.
+    folder = run.stack.instance.directory / "redis" / "dump.rdb"
+    folder.unlink(missing_ok=True)
+    folder.mkdir()
+    run.redis.config_set("save", "3600 1")
+    run.redis.bgsave()
+    wait_for(lambda: not _saves(run), "the save to fail")
+    yield 6.0
+    folder.rmdir()
+    run.redis.bgsave()
+    wait_for(lambda: _saves(run), "the save")
+    run.redis.config_set("save", "")
+    run.hit()
+
+
+def _saves(run: FaultRun) -> bool:
+    return bool(run.redis.info("persistence")["rdb_last_bgsave_status"] == "ok")
+
+
 def read_only(run: FaultRun) -> Iterator[float]:
     yield 2.0
     run.redis.replicaof("127.0.0.1", free_port())
@@ -132,5 +153,6 @@ CASES = (
     Case("Redis: started again without data", without_data, core_loses=True, forgets=True),
     Case("Redis: flushed", flushed, core_loses=True, forgets=True),
     Case("Redis: full for 6 s", full),
+    Case("Redis: can't save for 6 s", unsaved),
     Case("Redis: a read-only replica for 6 s", read_only),
 )

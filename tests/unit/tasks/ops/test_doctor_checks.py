@@ -97,6 +97,7 @@ def assert_said(findings: Iterable[Finding], *expected: tuple[str, str]) -> None
         (redis_facts(redis_version="6.2.14"), [("fault", "6.2.14 is too old")]),
         (redis_facts(redis_version="7.0.0"), []),
         (redis_facts(maxmemory_policy="allkeys-lru"), [("fault", "allkeys-lru")]),
+        (redis_facts(("broker",), maxmemory_policy="allkeys-lru"), [("warning", "deletes tasks and results")]),
         (redis_facts(maxmemory=0), [("warning", "no maxmemory")]),
         (redis_facts(used_memory=800 * 2**20), []),
         (redis_facts(used_memory=801 * 2**20), [("warning", "80%")]),
