@@ -14,4 +14,5 @@ __all__ = [
     "notice_listener",
     "redis_refusals",
     "sender",
+    "stored_positions",
 ]

@@ -14,6 +14,7 @@ from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import CeleryPublisher, OutgoingTask
 from ingest.dispatch.conditions import SenderConditions
 from ingest.dispatch.redis_refusals import RedisRefusals
+from ingest.dispatch.stored_positions import is_behind, report_damaged
 from ingest.lanes import Lanes, task_packing
 from ingest.lanes.contention import MAX_HOLD_BACK_S, ContentionEstimator
 from ingest.lanes.lane import Lane, LaneEvent
@@ -258,11 +259,12 @@ class Sender:
         # A notice may move a lane on before the answer arrives: that is no fall.
         known = {lane.id: lane.prev for lane in lanes}
         positions = await self._ledger.read(asked)
-        went_back = any(_is_behind(known[lane.id], positions.lanes[lane.id][0], self.lanes.source) for lane in lanes)
-        if not self.check_epoch(positions.epoch) or went_back:
+        fell = any(is_behind(known[lane.id], positions.lanes[lane.id][0], self.lanes.source) for lane in lanes)
+        if went_back := not self.check_epoch(positions.epoch) or fell:
             log.warning(
                 "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(positions.epoch)
             )
+        if went_back or report_damaged(lanes, positions, self._ledger.keys):
             self._counters.add("redis_went_back")
             await self._begin()
             return
@@ -287,14 +289,3 @@ class Sender:
         elif decision == "quarantine":
             log.error("an event ends every worker that runs it", lane=str(lane.id), task_id=batch.task_id)
             await self._ledger.quarantine(batch, starts)
-
-
-def _is_behind(known: Position | None, stored: Position | None, current: str) -> bool:
-    """Whether a lane stands below where it was seen to stand; `current` is the source of this epoch's positions."""
-    if known is None or stored == known:
-        return False
-    if stored is None:
-        return True
-    if stored.source == known.source:
-        return stored.seq < known.seq
-    return stored.source != current

@@ -56,6 +56,8 @@ class Lane:
         #: When the copies of the batch in flight were sent.
         self.sent_s: list[float] = []
         self.tries = 0
+        #: Where each batch leads that was sent from `prev` on: one of them was committed, or none.
+        self._ends: set[int] = set()
         #: The task that its last copy travels in; batches that share a task have the same number.
         self.task = 0
         self._configuration = ""
@@ -140,6 +142,7 @@ class Lane:
     def sent(self, now_s: float, task: int = 0) -> None:
         """Note that a copy of the batch in flight goes out, in the task of this number."""
         self.task = task
+        self._ends.add(self.flight[-1].seq)
         self.sent_s = [*self.sent_s[1 - MAX_COPIES :], now_s]
         self.tries += 1
         self.check_s = now_s + self.round_trip.timeout_s(self.tries)
@@ -156,12 +159,23 @@ class Lane:
         if check_s is not None:
             self.check_s = check_s
 
+    def can_stand_at(self, position: Position) -> bool:
+        """Whether the ledger may hold this position: no batch that was sent leads to any other, so that is damaged.
+
+        Positions of another source, and those that the lane has left behind, mean something else.
+        """
+        is_ahead = position.source == self.source and not (self.prev and self.prev.covers(position))
+        return not is_ahead or position.seq in self._ends
+
     def settle(self, position: Position, now_s: float, *, noticed: bool = True) -> list[LaneEvent]:
         """Update from the lane's position in the ledger; return the events that it shows to be committed.
 
-        `noticed`: a notice just said so; only then is the round trip measured.
+        `noticed`: a notice just said so; only then is the round trip measured. Nothing is believed of a position where
+        the lane can't stand.
         """
         if position.source != self.source or (self.prev and self.prev.covers(position)):
+            return []
+        if not self.can_stand_at(position):
             return []
         if noticed and self.sent_s and self.tries == 1 and position.seq == self.flight[-1].seq:
             self.round_trip.sample(now_s - self.sent_s[0])
@@ -174,6 +188,7 @@ class Lane:
             for item in done:
                 del self.waiting[item.seq]
         self.prev = position
+        self._ends.clear()
         self.held_bytes -= sum(item.size for item in done)
         return done
 
@@ -224,6 +239,7 @@ class Lane:
         """Start again under another epoch, from the lane's position in the ledger."""
         self.source, self.prev = source, prev
         self._forget_flight()
+        self._ends.clear()
         self.waiting = OrderedDict((item.seq, item) for item in renumbered)
         self._last_book = {item.stream: item.seq for item in self.waiting.values() if item.kind == "depth"}
         self.held_bytes = sum(item.size for item in self.waiting.values())

@@ -17,6 +17,7 @@ __all__ = [
     "outcome",
     "queue_entry",
     "records",
+    "redis_storage",
     "routing",
     "shadowed",
     "strikes",

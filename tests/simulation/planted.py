@@ -119,7 +119,7 @@ PLANTED: dict[str, Plant] = {
     "a new connection reads on with the old consumer": _patch(
         StreamCursor, "_why_reopen", lambda self, *_: "" if self.pull and not self.pull.doubt else "a start"
     ),
-    "nobody sees that a lane fell": _patch(sender, "_is_behind", lambda *_: False),
+    "nobody sees that a lane fell": _patch(sender, "is_behind", lambda *_: False),
 }
 #: A seed that finds each, in their order.
 FOUND_BY = dict(zip(PLANTED, (238, 22, 3, 0, 0, 19, 512, 34, 107, 26, 144, 0, 0, 38, 129, 17), strict=True))

@@ -4,7 +4,9 @@ import asyncio
 from collections.abc import AsyncIterator
 from typing import Any
 
+import msgspec
 import pytest
+import structlog.testing
 
 from ingest.lanes.layout import Layout
 from ingest.ledger import LanePositions
@@ -134,6 +136,36 @@ async def test_a_lane_that_stands_below_where_it_was_seen_leads_to_a_new_epoch(r
     assert again.prev == positions[0]
     assert [event.id for event in again.events] == [3]
     assert rig.queue.commit(again) == "committed"
+
+
+async def test_a_position_to_which_nothing_was_sent_is_named_and_not_believed(rig: Rig):
+    """A byte of it has changed, and now it claims that the events in flight are committed: they are applied all the same."""
+    rig.offer()
+    rig.offer()
+    await rig.sent()
+    first = rig.queue.take_batch()
+    rig.client.hset(rig.keys.pool("trade"), lane_field(first.lane), f"{first.to.source}@{first.to.seq + 4}")
+    assert rig.queue.commit(first) == "position"
+    with structlog.testing.capture_logs() as logged:
+        await rig.sender.poll(all_lanes=True)
+    [line] = [line for line in logged if line["log_level"] == "error"]
+    assert line["key"] == f"{rig.keys.pool('trade')} {lane_field(first.lane)}"
+    assert (line["stored"], line["known"]) == (f"{first.to.source}@{first.to.seq + 4}", "None")
+    assert (rig.sender.epoch.number, rig.lanes.held) == (2, 2)
+    await rig.sent()
+    again = rig.queue.take_batch()
+    assert [event.id for event in again.events] == [event.id for event in first.events]
+    assert rig.queue.commit(again) == "committed"
+    await rig.sender.poll(all_lanes=True)
+    assert (rig.sender.epoch.number, rig.lanes.held) == (2, 0)
+
+
+async def test_a_notice_of_what_was_not_sent_is_not_believed(rig: Rig):
+    rig.offer()
+    await rig.sent()
+    batch = rig.queue.take_batch()
+    rig.sender.on_notice(str(Notice(batch.lane, str(batch.epoch), msgspec.structs.replace(batch.to, seq=9))))
+    assert rig.lanes.held == 1
 
 
 async def test_a_commit_between_the_ledgers_answer_and_its_use_is_no_step_back(rig: Rig, monkeypatch):

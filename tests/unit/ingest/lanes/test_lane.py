@@ -192,6 +192,20 @@ def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):
     assert lane.held == 0
 
 
+def test_a_lane_stands_only_where_a_batch_that_was_sent_leads(lane: Lane):
+    """Another position is damaged: where it were believed, events would be skipped."""
+    lane.begin(SOURCE, at(4), [item(seq) for seq in (5, 6, 7, 8)])
+    assert not lane.can_stand_at(at(8)), "it is not sent yet"
+    launch(lane)
+    overdue(lane, 3, 1.0)
+    lane.sent(1.0)
+    assert [seq for seq in range(100) if lane.can_stand_at(at(seq))] == [0, 1, 2, 3, 4, 6, 8]
+    assert lane.can_stand_at(Position("another", 99)), "of that, others decide"
+    assert (lane.settle(at(7), 2.0), lane.settle(at(88), 2.0), lane.held) == ([], [], 4)
+    lane.settle(at(6), 2.0)
+    assert not lane.can_stand_at(at(8)), "the fence takes no batch from where the lane was"
+
+
 def test_an_event_is_quarantined_only_after_five_incomplete_starts(lane: Lane):
     """It is quarantined only when none of the starts can be at work any more."""
     offer(lane, 1)

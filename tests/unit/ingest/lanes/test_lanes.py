@@ -38,17 +38,26 @@ def test_an_event_goes_to_every_pool_that_wants_it_under_one_number(lanes: Lanes
     assert list(lanes[BOTH].waiting) == [1, 2]
 
 
+def send(lanes: Lanes, *names: LaneId) -> None:
+    """Send a batch of all that waits in these lanes."""
+    for name in names:
+        lanes[name].launch()
+        lanes[name].sent(0.0)
+
+
 def test_the_frontier_is_just_below_the_oldest_event_that_is_not_committed(lanes: Lanes):
     assert lanes.frontier == 0
     lanes.next_seq()  # a frame that was skipped
     assert lanes.frontier == 1
     lanes.offer(trade(lanes))
+    send(lanes, TRADE, BOTH)
     lanes.offer(book(lanes))
     assert lanes.frontier == 1
     lanes.settle(TRADE, Position("core-1.aa", 2), 0.1)
     assert lanes.frontier == 1, "the other pool still has it"
     lanes.settle(BOTH, Position("core-1.aa", 2), 0.1)
     assert lanes.frontier == 2
+    send(lanes, BOTH)
     lanes.settle(BOTH, Position("core-1.aa", 3), 0.1)
     assert lanes.frontier == 3
 
@@ -65,10 +74,11 @@ def test_the_bound_of_all_lanes_holds_whatever_comes():
 
 
 def test_a_new_epoch_keeps_the_order_and_renumbers_all_lanes_alike(lanes: Lanes):
-    for _ in range(4):
+    for lane in (TRADE, BOTH):
         lanes.offer(trade(lanes))
-    lanes[TRADE].launch()
-    lanes[TRADE].sent(0.0)
+        send(lanes, lane)
+    for _ in range(2):
+        lanes.offer(trade(lanes))
     lanes.begin("core-2.bb", {TRADE: Position("core-1.aa", 1), BOTH: Position("core-1.aa", 2)}, 1.0)
     assert list(lanes[TRADE].waiting) == [1, 2, 3]
     assert list(lanes[BOTH].waiting) == [2, 3]
@@ -81,12 +91,22 @@ def test_a_new_epoch_keeps_the_order_and_renumbers_all_lanes_alike(lanes: Lanes)
 
 def test_after_a_rollback_of_the_ledger_all_that_is_still_held_is_resent(lanes: Lanes):
     lanes.offer(trade(lanes))
+    send(lanes, TRADE)
     lanes.offer(trade(lanes))
     lanes.settle(TRADE, Position("core-1.aa", 1), 0.1)
     lanes.begin("core-2.bb", {TRADE: None, BOTH: None}, 1.0)
     assert list(lanes[TRADE].waiting) == [2]
     assert list(lanes[BOTH].waiting) == [1, 2]
     assert lanes[TRADE].prev is None
+
+
+def test_a_new_epoch_believes_no_position_to_which_nothing_was_sent(lanes: Lanes):
+    """A byte of it was damaged, and what it claims to be committed would be lost: it is sent again."""
+    for _ in range(3):
+        lanes.offer(trade(lanes))
+    lanes.begin("core-2.bb", {TRADE: Position("core-1.aa", 3), BOTH: None}, 1.0)
+    assert list(lanes[TRADE].waiting) == list(lanes[BOTH].waiting) == [1, 2, 3]
+    assert lanes[TRADE].prev == Position("core-1.aa", 3), "as the fence compares it"
 
 
 def small(*, lossless: bool) -> Lanes:

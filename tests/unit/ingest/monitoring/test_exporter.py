@@ -107,6 +107,7 @@ def test_the_gauges_show_what_is_held_and_what_is_up_when_asked():
     age_s = scraped["ingest_lane_oldest_seconds"]["trade-0",]
     assert scraped["ingest_oldest_event_seconds"][()] >= age_s > 0
     scraped.lanes[LANE].launch()
+    scraped.lanes[LANE].sent(10.0)
     scraped.lanes.settle(LANE, Position("core-1.aa", 1), 10.25)
     scraped.parts["redis"] = True
     assert (scraped["ingest_lane_held_events"], scraped["ingest_held_bytes"]) == ({("trade-0",): 0}, {(): 0})

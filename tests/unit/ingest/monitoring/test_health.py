@@ -88,6 +88,8 @@ def test_an_event_that_waits_too_long_makes_it_unready_and_names_its_lane(watche
     watched.now_s += 1
     well, said = watched.health.ready()
     assert (well, said["lanes"], said["stuck"]) == (False, False, {"trade-0": STUCK_S + 1})
+    watched.lanes[LANE].launch()
+    watched.lanes[LANE].sent(watched.now_s)
     watched.lanes.settle(LANE, Position("core-1.aa", 1), watched.now_s)
     assert watched.health.ready()[0]
 
