@@ -1,7 +1,5 @@
 """What the pipeline has committed, collected before its streams are trimmed, and compared with what is expected."""
 
-from collections.abc import Iterator
-
 import msgspec
 
 from tasks.ledger.reader import LedgerReader
@@ -37,15 +35,16 @@ class _Collected:
         self.entries: list[bytes] = []
 
     def collect(self) -> None:
-        """Read what came since the last call. What was read then must not have been taken back."""
-        for name, value in self._new():
-            self.entries.append(value)
-            self._last = name
+        """Read what came since the last call. Raises Violation: some of it was trimmed before.
 
-    def _new(self) -> Iterator[tuple[str, bytes]]:
-        before = self._last
-        found = self._reader.entries(self._stream, self._field, before)
-        return ((name, value) for name, value in found if name != before)
+        What was read then must not have been taken back since.
+        """
+        found = self._reader.entries(self._stream, self._field, self._last)
+        is_first = self._last == "-"
+        if self._reader.is_trimmed(self._stream) if is_first else next(found, ("", b""))[0] != self._last:
+            raise Violation(f"the stream {self._stream} was trimmed before it was read: check more often")
+        for self._last, value in found:
+            self.entries.append(value)
 
 
 class Committed:

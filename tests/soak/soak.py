@@ -33,6 +33,8 @@ RELEASED = '\n[pools.trade.strategies."tests.faults.strategies:Released"]\n'
 STREAM_BYTES = (16 * MIB, 64 * MIB)
 #: Celery keeps results for an hour, so a run that is not much longer would see nothing but more of them.
 RESULTS_S = 60
+#: Rounds that are worked through before it begins, to learn how many signals there are.
+LEARNT = 3
 #: Nothing is committed for so long: nothing will be.
 STALL_S = 300.0
 PROGRESS_S = 30.0
@@ -92,8 +94,8 @@ class Soak:
         self._a_round = Rounds.read(options.recording, max(1, at_most))
         self._lines = len(self._a_round.recording)
         self._round_h = rounds.round_ms / 3_600_000
-        self._rounds = max(1, round(options.hours / self._round_h))
-        self._rounds_a_check = max(1, round(options.check_minutes * 60 / round_s))
+        self._rounds_a_check = max(LEARNT, round(options.check_minutes * 60 / round_s))
+        self._rounds = max(self._rounds_a_check, round(options.hours / self._round_h))
         dice = Random(options.seed)
         self._chaos = Chaos(dice, options.faults)
         self._dice = dice
@@ -106,13 +108,15 @@ class Soak:
             strategies = Path(closing.enter_context(TemporaryDirectory())) / "strategies.toml"
             strategies.write_text(STRATEGIES.read_text(encoding="utf-8") + RELEASED, encoding="utf-8")
             compared = closing.enter_context(reference(strategies, self._options.recording, self._lines))
-            signals = compared.advance(0, 1).get().signals
-            self._supervise(closing.enter_context(rig(self._setup(strategies, signals), "jetstream")), compared)
+            signals = [compared.advance(number, 1).get().signals for number in range(LEARNT)]
+            self._supervise(
+                closing.enter_context(rig(self._setup(strategies, signals[-1] - signals[0]), "jetstream")), compared
+            )
         return self._outcome
 
-    def _setup(self, strategies: Path, signals_a_round: int) -> Setup:
+    def _setup(self, strategies: Path, learnt: int) -> Setup:
         # The stream of signals must keep those from one check to the next, and is full soon enough to see no growth.
-        keep = max(1_000, 3 * signals_a_round * self._rounds_a_check // 2)
+        keep = max(1_000, 2 * learnt * self._rounds_a_check // (LEARNT - 1))
         # So is the stream of frames.
         frame_bytes = sum(len(line.raw) for line in self._a_round.recording) * self._rounds
         stream_bytes = min(max(frame_bytes // 6, STREAM_BYTES[0]), STREAM_BYTES[1])
@@ -145,8 +149,9 @@ class Soak:
     def _soak(self, compared: Reference) -> None:
         for first in range(0, self._rounds, self._rounds_a_check):
             count = min(self._rounds_a_check, self._rounds - first)
-            # The first round has been compared with already, to learn how many signals there are.
-            expecting = compared.advance(max(1, first), count - (first == 0))
+            # The first rounds are worked through already.
+            begun = max(0, min(LEARNT, first + count) - first)
+            expecting = compared.advance(first + begun, count - begun)
             self._feed(first, count)
             self._check(expecting)
         self._say("stopping the ingest processes in order")

@@ -24,7 +24,7 @@ QUICK = [case for case in CASES if case.name in {"child killed: just committed",
 
 @pytest.mark.timeout(900)
 def test_a_recording_is_fed_twice_under_faults_and_each_time_compared(capsys):
-    options = Options(hours=0.05, pace=30, check_minutes=0.05, frames_per_second=300, faults=QUICK)
+    options = Options(hours=0.15, pace=60, check_minutes=0.08, frames_per_second=300, faults=QUICK)
     with capsys.disabled():
         outcome = Soak(options, print).run()
     assert outcome.violation is None, outcome
@@ -50,12 +50,17 @@ class Reader:
 
     def __init__(self, signals: list[bytes]) -> None:
         self._signals = signals
+        self.trimmed = 0
 
     def entries(self, stream: str, _field: bytes, start: str) -> Iterator[tuple[str, bytes]]:
         """Yield them from an entry on, as the ledger's reader does."""
         if stream == self.keys.signals:
-            begins = 0 if start == "-" else int(start)
+            begins = max(self.trimmed, 0 if start == "-" else int(start))
             yield from ((str(number), self._signals[number]) for number in range(begins, len(self._signals)))
+
+    def is_trimmed(self, stream: str) -> bool:
+        """Return whether it was."""
+        return self.trimmed > 0 and stream == self.keys.signals
 
     def records(self) -> Iterator[tuple[str, str, Record]]:
         """Yield none."""
@@ -79,8 +84,18 @@ def test_signals_are_compared_from_the_beginning_and_read_once():
     reader = Reader(SIGNALS[:2])
     committed = Committed(reader)  # type: ignore[arg-type]  # what it reads of one
     assert compare(committed, SIGNALS[:2]) == 2
-    reader._signals = [b"trimmed", *SIGNALS[1:]]
+    reader._signals, reader.trimmed = SIGNALS, 1
     assert compare(committed, SIGNALS) == 3
+
+
+@pytest.mark.parametrize("read", [0, 2])
+def test_signals_that_were_trimmed_unread_are_no_missing_signals(read):
+    reader = Reader(SIGNALS[:read])
+    committed = Committed(reader)  # type: ignore[arg-type]  # what it reads of one
+    compare(committed, SIGNALS[:read])
+    reader._signals, reader.trimmed = [*SIGNALS, *SIGNALS], 3
+    with pytest.raises(Violation, match="trimmed before"):
+        compare(committed, [*SIGNALS, *SIGNALS])
 
 
 @pytest.mark.parametrize(
