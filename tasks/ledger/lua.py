@@ -1,5 +1,6 @@
 """The ledger's Lua scripts: their texts, and how their arguments are packed."""
 
+from functools import cache
 from pathlib import Path
 
 import msgspec
@@ -11,6 +12,7 @@ _SCRIPTS = Path(__file__).with_name("scripts")
 pack = msgspec.msgpack.Encoder().encode
 
 
+@cache
 def script(name: str) -> str:
     """Return the text of one of the ledger's Lua scripts, behind what those share that write more than once."""
     before, text = ((_SCRIPTS / f"{each}.lua").read_text(encoding="utf-8") for each in ("before_writing", name))

@@ -4,6 +4,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from tasks.events import Position
+from tasks.ledger import LedgerKeys
 from tasks.protocol import records
 from tasks.protocol.counters import CounterKey
 from tests.simulation.reference import Reference, signal_id
@@ -22,7 +23,10 @@ class Invariants:
     def __init__(self, server: RedisServer, reference: Reference, namespace: str, *, is_complete: bool) -> None:
         """`is_complete`: every frame can be read again, so that records must be those of the truth."""
         self._server, self._reference, self._is_complete = server, reference, is_complete
-        self._namespace = namespace.encode()
+        keys = LedgerKeys(namespace)
+        #: How keys of shards and of pools begin.
+        self._shards, self._pools = keys.shard(0).removesuffix("0").encode(), keys.pool("").encode()
+        self._counters, self._signals_key = keys.counters.encode(), keys.signals.encode()
         #: By key and field, what stood there.
         self._seen: dict[tuple[bytes, bytes], bytes] = {}
         #: By key of a shard, its epoch's number; by key and field of a lane, which epochs there were when it moved.
@@ -46,16 +50,16 @@ class Invariants:
     def check(self) -> None:
         """Compare what is stored. Raises Violation."""
         self.checks += 1
-        for key in [key for key in self._epochs if key not in self._server.data]:
-            # Another layout has ended them.
-            del self._epochs[key]
-        for key, value in self._server.data.items():
-            if key.startswith(self._namespace + b":pool:"):
+        changed = sorted(self._server.changed)
+        self._server.changed.clear()
+        for key in changed:
+            value = self._server.data.get(key)
+            if key.startswith(self._shards):
+                self._check_shard(key, value or {})
+            elif value is not None and key.startswith(self._pools):
                 self._check_pool(key, value)
-            elif key.startswith(self._namespace + b":shard:"):
-                self._check_shard(key, value)
         self._check_signals()
-        applied = int(self._server.data.get(self._namespace + b":counters", {}).get(APPLIED, b"0"))
+        applied = int(self._server.data.get(self._counters, {}).get(APPLIED, b"0"))
         if applied != sum(self._counts.values()):
             raise Violation(f"{applied} events are counted, and records have {sum(self._counts.values())}")
 
@@ -90,11 +94,7 @@ class Invariants:
 
     def _epoch(self) -> int:
         return hash(
-            tuple(
-                value.get(b"epoch")
-                for key, value in self._server.data.items()
-                if key.startswith(self._namespace + b":shard:")
-            )
+            tuple(value.get(b"epoch") for key, value in self._server.data.items() if key.startswith(self._shards))
         )
 
     def _check_shard(self, key: bytes, shard: Mapping[bytes, bytes]) -> None:
@@ -109,7 +109,7 @@ class Invariants:
         self._epochs[key] = number
 
     def _check_signals(self) -> None:
-        stream: Any = self._server.data.get(self._namespace + b":signals")
+        stream: Any = self._server.data.get(self._signals_key)
         if stream is None or len(stream.entries) == self._signals:
             return
         fresh = list(stream.entries.values())[self._signals :]

@@ -62,6 +62,8 @@ class _Handle:
 
 #: The process that what runs belongs to; None: to the world around them all.
 CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
+#: The same; `Context.get` has a type for variables without a default only.
+_CURRENT: Any = CURRENT
 
 
 class DeadlockError(Exception):
@@ -116,31 +118,25 @@ class Scheduler:
         return CURRENT.get() or self.world
 
     def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
-        handle = self._handle(callback, args, context, self.now_s)
-        self._enqueue(handle)
+        if context is None:
+            context = copy_context()
+        process = context.get(_CURRENT) or self.world
+        handle = _Handle(callback, args, context, process, self.now_s)
+        if process.is_alive:
+            if not process.ready:
+                self._busy.append(process)
+            process.ready.append(handle)
         return handle
 
     def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
         return self.call_at(self.now_s + delay, callback, *args, context=context)
 
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
-        handle = self._handle(callback, args, context, when)
+        if context is None:
+            context = copy_context()
+        handle = _Handle(callback, args, context, context.get(_CURRENT) or self.world, when)
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
-
-    def _handle(
-        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context | None, when_s: float
-    ) -> _Handle:
-        context = copy_context() if context is None else context
-        current: Any = CURRENT
-        return _Handle(callback, args, context, context.get(current) or self.world, when_s)
-
-    def _enqueue(self, handle: _Handle) -> None:
-        process = handle.process
-        if process.is_alive:
-            if not process.ready:
-                self._busy.append(process)
-            process.ready.append(handle)
 
     # Running
 
@@ -157,17 +153,25 @@ class Scheduler:
             asyncio._set_running_loop(None)
 
     def _step(self) -> None:
-        timers = self._timers
-        while timers and timers[0][0] <= self.now_s:
-            self._enqueue(heapq.heappop(timers)[2])
-        runnable = [process for process in self._busy if process.frozen_until_s <= self.now_s]
-        if not runnable:
+        timers, busy, now_s = self._timers, self._busy, self.now_s
+        while timers and timers[0][0] <= now_s:
+            handle = heapq.heappop(timers)[2]
+            process = handle.process
+            if process.is_alive:
+                if not process.ready:
+                    busy.append(process)
+                process.ready.append(handle)
+        # Most of the time there is one, and none of them is frozen.
+        if len(busy) == 1 and busy[0].frozen_until_s <= now_s:
+            process = busy[0]
+        elif runnable := [each for each in busy if each.frozen_until_s <= now_s]:
+            process = runnable[int(self.random.random() * len(runnable))] if len(runnable) > 1 else runnable[0]
+        else:
             self._pass_time()
             return
-        process = runnable[int(self.random.random() * len(runnable))] if len(runnable) > 1 else runnable[0]
         handle = process.ready.popleft()
         if not process.ready:
-            self._busy.remove(process)
+            busy.remove(process)
         self.steps += 1
         handle.run()
 

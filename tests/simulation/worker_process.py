@@ -52,7 +52,7 @@ class SimulatedWorker:
         """`eager`: commit each batch of a task for itself. `dies_of`: whether the process ends in a run."""
         self._dies_of = dies_of
         self._link, self._queues, self._log = link, queues, log
-        self._ledger = Ledger(BlockingClient(link), namespace)
+        self._ledger = Ledger(BlockingClient.over(link), namespace)
         self._commit_after_s = -1.0 if eager else math.inf
 
     async def run(self) -> None:

@@ -116,7 +116,7 @@ class World:
 
         def make() -> SimulatedIngest:
             nats = NatsClient(self.nats, self.nats_network)
-            client = AsyncClient(RedisLink(self.redis, self.redis_network))
+            client = AsyncClient.over(RedisLink(self.redis, self.redis_network))
             log = lambda text: self.log(process.name, text)  # noqa: E731 short
             ingest = self.ingests[process] = SimulatedIngest(
                 chosen, self.partitions, client, nats, self._workforce(), log

@@ -9,6 +9,9 @@ from typing import Any
 from lupa.lua51 import LuaRuntime, lua_type
 from redis.exceptions import ResponseError
 
+#: How many a function of Lua takes with certainty.
+_MAX_ARGUMENTS = 200
+
 
 class _Runtime:
     """One interpreter of Lua, shared by all simulations of this process: scripts have no state of their own."""
@@ -18,6 +21,8 @@ class _Runtime:
         self.call: Callable[..., Any] = lambda *_: None
         self._compiled: dict[bytes, Any] = {}
         self._failure: Exception | None = None
+        #: Makes a table of its arguments, in less time than `table_from` takes.
+        self._table_of = self.lua.eval(b"function(...) return {...} end")
         self._guarded = self.lua.eval(
             b"function(run, KEYS, ARGV) local ok, result = pcall(run, KEYS, ARGV)"
             b" if ok then return result end"
@@ -47,7 +52,7 @@ class _Runtime:
 
     def run(self, text: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
         self._failure = None
-        result = self._guarded(self.compiled(text), self.lua.table_from(keys), self.lua.table_from(arguments))
+        result = self._guarded(self.compiled(text), self._list(keys), self._list(arguments))
         if self._failure:
             # A fault of the simulation, not of the script.
             raise self._failure
@@ -55,19 +60,24 @@ class _Runtime:
 
     def _call(self, *arguments: Any) -> Any:
         try:
-            return self._to_lua(self.call(*arguments))
+            value = self.call(*arguments)
+            # Most are none, text or a number: only a list has to become something else.
+            return False if value is None else self._to_lua(value) if type(value) is list else value
         except ResponseError as error:
             return self.lua.table_from({b"err": str(error).encode()})
         except Exception as error:
             self._failure = error
             raise
 
+    def _list(self, values: Sequence[Any]) -> Any:
+        return self._table_of(*values) if len(values) < _MAX_ARGUMENTS else self.lua.table_from(values)
+
     def _to_lua(self, value: Any) -> Any:
         """Return a reply as a script sees it: nothing is false."""
         if value is None:
             return False
         if isinstance(value, list):
-            return self.lua.table_from([self._to_lua(each) for each in value])
+            return self._list([self._to_lua(each) for each in value])
         return value
 
     def _from_lua(self, value: Any) -> Any:
@@ -92,7 +102,7 @@ class _Runtime:
 
     def _table(self, value: Any) -> Any:
         if isinstance(value, list):
-            return self.lua.table_from([self._table(each) for each in value])
+            return self._list([self._table(each) if type(each) is list else each for each in value])
         return value
 
     def _encode(self, table: Any) -> bytes:

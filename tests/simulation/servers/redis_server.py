@@ -34,6 +34,8 @@ class RedisServer:
         self.on_task: Callable[[bytes, bytes], None] = lambda *_: None
         #: Called after each script, with its name, keys, arguments and reply.
         self.on_script: Callable[[bytes, Sequence[bytes], Sequence[bytes], Reply], None] = lambda *_: None
+        #: Keys that were written to, until who observes writes has looked at them.
+        self.changed = set[bytes]()
         #: Called after each command of a client that may have written.
         self.on_write: list[Callable[[], None]] = []
 
@@ -46,6 +48,7 @@ class RedisServer:
     def restore(self, snapshot: Any) -> None:
         """Go back to what was stored: later writes are lost, and so is what only memory holds."""
         self.data, self._expires_s = copy.deepcopy(snapshot)
+        self.changed.update(self.data)
         self.restart()
 
     def restart(self) -> None:
@@ -57,8 +60,8 @@ class RedisServer:
 
     def execute(self, *arguments: Any) -> Reply:
         """Run a client's command; return its reply. Raises ResponseError."""
-        command, *rest = [_encode(argument) for argument in arguments]
-        reply = self._dispatch(command, rest)
+        command, *rest = [each if type(each) is bytes else _encode(each) for each in arguments]
+        reply = _COMMANDS[command](self, *rest)
         if command in _WRITE:
             for observe in self.on_write:
                 observe()
@@ -66,13 +69,10 @@ class RedisServer:
 
     def call(self, command: bytes, *arguments: Any) -> Reply:
         """Run a script's command. Raises ResponseError."""
-        return self._dispatch(command.upper(), [_encode(argument) for argument in arguments])
-
-    def _dispatch(self, command: bytes, arguments: list[bytes]) -> Reply:
-        return _COMMANDS[command](self, *arguments)
+        return _COMMANDS[command.upper()](self, *[each if type(each) is bytes else _encode(each) for each in arguments])
 
     def _get(self, key: bytes, kind: type, default: Any = None) -> Any:
-        if self._expires_s.get(key, self._now_s() + 1) <= self._now_s():
+        if key in self._expires_s and self._expires_s[key] <= self._now_s():
             self._remove(key)
         value = self.data.get(key, default)
         if value is not default and not isinstance(value, kind):
@@ -81,11 +81,13 @@ class RedisServer:
 
     def _make(self, key: bytes, kind: Callable[[], Any]) -> Any:
         value = self._get(key, kind)  # type: ignore[arg-type]  # a class is what makes it
+        self.changed.add(key)
         if value is None:
             value = self.data[key] = kind()
         return value
 
     def _remove(self, key: bytes) -> None:
+        self.changed.add(key)
         self.data.pop(key, None)
         self._expires_s.pop(key, None)
 
@@ -161,6 +163,7 @@ class RedisServer:
     def hdel(self, key: bytes, *fields: bytes) -> Reply:
         stored = self._get(key, dict, {})
         found = sum(stored.pop(field, None) is not None for field in fields)
+        self.changed.add(key)
         if not stored:
             self._remove(key)
         return found
