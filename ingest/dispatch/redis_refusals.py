@@ -11,7 +11,9 @@ from tasks.protocol.routing import LaneId
 TOLD_S = 10.0
 #: More reasons are counted, not listed.
 _REASONS = 3
-_DO = "give the user the right (docs/security.md), or fix the key; nothing is lost, what waits is done then"
+_DO = (
+    "give the user the right (docs/security.md), or fix the key that is named; nothing is lost, what waits is done then"
+)
 
 
 class RedisRefusals:

@@ -48,4 +48,6 @@ def _shards(stored: bytes) -> int:
     try:
         return msgspec.json.decode(stored, type=_StoredLayout).shards if stored else 0
     except UNREADABLE:
-        raise LedgerError(f"the ledger holds {stored!r} where the layout belongs") from None
+        raise LedgerError(
+            f"the ledger holds {stored!r} where the layout belongs: DEL the key layout, behind the namespace"
+        ) from None

@@ -17,10 +17,9 @@ from ingest.ledger.lease import Lease, SupersededError
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import FAILED, connect_async, connection_options
 from tasks.configuration import Configuration
-from tasks.errors import LedgerError
 from tasks.events import Position
 from tasks.frames.symbols import symbol_of
-from tasks.ledger import RESETS, LedgerKeys, commit_arguments, lane_field, read_position
+from tasks.ledger import RESETS, LedgerKeys, commit_arguments, damaged, lane_field, read_position
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
@@ -49,14 +48,14 @@ def _epoch(stored: bytes, key: str) -> Epoch:
     try:
         return Epoch.parse(stored.decode())
     except ValueError:
-        raise LedgerError(f"the ledger holds {stored!r} where an epoch belongs ({key} epoch)") from None
+        raise damaged(stored, "an epoch", f"{key} epoch") from None
 
 
 def _read(stored: bytes | None, key: str) -> LastFrame | None:
     try:
         return LastFrame.parse(stored.decode()) if stored else None
     except ValueError:
-        raise LedgerError(f"the ledger holds {stored!r} where a frame that was read belongs ({key} read)") from None
+        raise damaged(stored or b"", "a frame that was read", f"{key} read") from None
 
 
 def _starts(stored: bytes | None) -> int:
@@ -64,8 +63,9 @@ def _starts(stored: bytes | None) -> int:
     return read_count(stored) or 0
 
 
-def _positions(stored: Iterable[bytes | None], where: str) -> list[Position]:
-    return [position for each in stored if (position := read_position(each, where))]
+def _read_frontier(stored: bytes | None, key: str) -> Position | None:
+    remedy = f"HSET {key} frontier SOURCE@0, with the source of its field counted: what was applied is skipped"
+    return read_position(stored, f"{key} frontier", remedy)
 
 
 class Checkpoint(NamedTuple):
@@ -169,7 +169,8 @@ class IngestLedger:
         arguments += [list(map(lane_field, layout.lanes)), len(others)]
         verdict, *answer = await self._claim(keys=keys, args=[pack(arguments)])
         if verdict == b"started":
-            counted, *stand = map(read_position, answer)
+            counted = read_position(answer[0], f"{self._shard_key} counted")
+            stand = [read_position(at, self._where(lane)) for at, lane in zip(answer[1:], layout.lanes, strict=True)]
             same = counted is not None and start is not None and counted.source == start.source
             positions = dict(zip(layout.lanes, stand, strict=True))
             return EpochClaim(epoch, positions, start, counted.seq if counted and same else 0)
@@ -193,13 +194,18 @@ class IngestLedger:
                 pipe.hget(self.keys.pool(lane.pool), lane_field(lane))
             read, *answers = await pipe.execute()
         stood, stand = answers[: len(shards)], answers[len(shards) :]
-        shards_say, pools_say = f"{self.keys.shard(0)}, frontier or counted", f"{self.keys.pool('')}*, of a lane"
-        frontiers = _positions((frontier for frontier, _ in stood), shards_say)
-        counted = _positions((counted for _, counted in stood), shards_say)
+        frontiers, reached = list[Position | None](), list[Position | None]()
+        for key, (frontier, counted) in zip(map(self.keys.shard, shards), stood, strict=True):
+            frontiers.append(_read_frontier(frontier, key))
+            reached.append(read_position(counted, f"{key} counted"))
+        reached += [read_position(at, self._where(lane)) for at, lane in zip(stand, layout.lanes, strict=True)]
         # Of the layout before. Of its own lanes it is known whether they began.
-        has_unstarted = list(shards) != [layout.shard] and len(frontiers) < len(shards)
-        reached = [*counted, *_positions(stand, pools_say)]
-        return StoredOffsets(frontiers, reached, _read(read, self._shard_key), has_unstarted)
+        has_unstarted = list(shards) != [layout.shard] and None in frontiers
+        known, others = [each for each in frontiers if each], [each for each in reached if each]
+        return StoredOffsets(known, others, _read(read, self._shard_key), has_unstarted)
+
+    def _where(self, lane: LaneId) -> str:
+        return f"{self.keys.pool(lane.pool)} {lane_field(lane)}"
 
     async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> LanePositions:
         """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
@@ -212,7 +218,7 @@ class IngestLedger:
                 pipe.hget(self.keys.starts(lane.id), batch.identity if batch else "")
             epoch, *values = await pipe.execute()
         read = {
-            lane.id: (read_position(position, f"{self.keys.pool(lane.id.pool)} {lane_field(lane.id)}"), _starts(starts))
+            lane.id: (read_position(position, self._where(lane.id)), _starts(starts))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
         }
         return LanePositions(_epoch(epoch, self._shard_key) if epoch else None, read, queued)

@@ -19,8 +19,7 @@ from tasks.bars import BarSpec, bars
 from tasks.bars.spec import parse_all
 from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.conformance import source_lint, synthetic_market
-from tasks.engine import MemoryLedger
-from tasks.engine.strategy_run import SavedState
+from tasks.engine import MemoryLedger, strategy_run
 from tasks.events import AnyEvent, Trade
 from tasks.protocol import batches, dead_letters
 from tasks.strategy import HOOKS, AnyStrategy, kinds_of
@@ -273,7 +272,7 @@ def _bars_of(strategy_type: type[AnyStrategy]) -> tuple[BarSpec, ...]:
 
 def _own_bytes(packed: bytes) -> int:
     """Return the size of a packed state without the engine's open bars."""
-    saved = msgspec.msgpack.decode(packed, type=SavedState)
+    saved = strategy_run.unpack(packed)
     return len(packed) - (len(msgspec.msgpack.encode(saved.bars)) if saved.bars else 0)
 
 

@@ -19,6 +19,7 @@ from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Venue
 from tasks.fatal_errors import IsFatal
 from tasks.frames.symbols import token
+from tasks.protocol import checksum
 from tasks.strategy import HOOKS, AnyStrategy, Signal, State
 
 #: More is a strategy that has lost its way: a generator that never ends.
@@ -32,7 +33,7 @@ class NewerStateError(Exception):
 
 
 class SavedState(msgspec.Struct, array_like=True):
-    """A state as stored in the ledger."""
+    """A state as stored in the ledger, where its checksum follows. Releases before stored neither that nor empty bars."""
 
     #: `Strategy.version` of the code that wrote it.
     version: int
@@ -66,15 +67,20 @@ _Read = tuple[int, GateHistory, State, StoredBars]
 
 
 @cache
-def _decoder(state_type: type[State], *, has_bars: bool) -> Callable[[bytes], Any]:
-    """Return what reads a `SavedState` and its state in one go, as a tuple; without bars, that has four elements."""
-    if has_bars:
-        return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type, StoredBars]).decode  # type: ignore[valid-type]  # at run time
-    return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type]).decode  # type: ignore[valid-type]  # as above
+def _decoder(state_type: type[State]) -> Callable[[bytes], Any]:
+    """Return what reads a `SavedState` with its checksum, and its state, in one go, as a tuple."""
+    return msgspec.msgpack.Decoder(tuple[int, int, GateHistory, state_type, StoredBars, bytes]).decode  # type: ignore[valid-type]  # at run time
 
 
 _packer = msgspec.msgpack.Encoder()
-_unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
+_decode_saved = msgspec.msgpack.Decoder(SavedState).decode
+_FIELDS = len(SavedState.__struct_fields__)
+
+
+def unpack(packed: bytes) -> SavedState:
+    """Read a state as stored. Raises what is in `errors.UNREADABLE`."""
+    checksum.is_sealed(packed, _FIELDS)
+    return _decode_saved(packed)
 
 
 def field(venue: Venue, symbol: str, strategy: AnyStrategy | BoundStrategy) -> str:
@@ -105,7 +111,7 @@ class StrategyRun:
         self._gate = gate
         self._is_fatal = is_fatal
         self._config_version = config_version
-        self._decode = _decoder(strategy.state_type, has_bars=bool(self._specs))
+        self._decode = _decoder(strategy.state_type)
         #: Why the stored state can't be read; empty: it could, or there was none.
         self.unreadable = ""
         self._restore(packed)
@@ -123,7 +129,9 @@ class StrategyRun:
     def _read(self, packed: bytes) -> _Read | None:
         """Return what was saved; None when today's code can't go on with it, so that it warms up again."""
         try:
-            version, seen, passed, state, *bars = self._decode(packed)
+            if not checksum.is_sealed(packed, _FIELDS):
+                return self._read_other(packed)
+            version, seen, passed, state, bars, _ = self._decode(packed)
         except BaseException as error:
             # Whatever it is, it is looked at more closely.
             if self._is_fatal(error):
@@ -131,12 +139,12 @@ class StrategyRun:
             return self._read_other(packed)
         if version != self.strategy.version:
             return self._read_other(packed)
-        return seen, passed, state, bars[0] if bars else {}
+        return seen, passed, state, bars
 
     def _read_other(self, packed: bytes) -> _Read | None:
         """Return the state from a format or version that is not today's; None: it can't be used."""
         try:
-            saved = _unpack_saved(packed)
+            saved = unpack(packed)
         except UNREADABLE as error:
             self._start, self.unreadable = None, str(error)
             return None
@@ -222,5 +230,5 @@ class StrategyRun:
     def pack(self) -> bytes:
         """Save the state for the ledger. Raises what msgspec raises when the strategy put something else into it."""
         # As a `SavedState` is packed, without packing the state apart.
-        saved = (self.strategy.version, self._seen, self._passed, self._state)
-        return _packer.encode((*saved, self._bars.stored()) if self._bars else saved)
+        bars = self._bars.stored() if self._bars else {}
+        return checksum.seal(_packer.encode((self.strategy.version, self._seen, self._passed, self._state, bars)))

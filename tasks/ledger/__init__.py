@@ -5,7 +5,7 @@ relay, the server probe, the page, the doctor, the guard of runs, a retry and th
 engine.
 """
 
-from tasks.ledger.keys import RESETS, LedgerKeys, lane_field, read_position
+from tasks.ledger.keys import RESETS, LedgerKeys, damaged, lane_field, read_position
 from tasks.ledger.ledger import STARTS_EXPIRE_S, BatchStart, Committed, Ledger, commit_arguments
 from tasks.ledger.lua import script
 
@@ -18,6 +18,7 @@ __all__ = [
     "LedgerKeys",
     "commit_arguments",
     "configurations",
+    "damaged",
     "dead_letters",
     "entry_stream",
     "heartbeats",

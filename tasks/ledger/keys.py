@@ -92,12 +92,20 @@ def lane_field(lane: LaneId) -> str:
     return f"lane:{lane.partition}"
 
 
-def read_position(stored: bytes | None, where: str = "") -> Position | None:
+def damaged(stored: bytes, what: str, where: str, remedy: str = "") -> LedgerError:
+    """Return the error about something in the ledger that is not what belongs there.
+
+    `where` is its key and field, without which ingest writes it again, unless there is another remedy.
+    """
+    return LedgerError(f"the ledger holds {stored!r} where {what} belongs: {remedy or f'HDEL {where}'}")
+
+
+def read_position(stored: bytes | None, where: str, remedy: str = "") -> Position | None:
     """Return the position that the ledger holds `where`, if any. Raises LedgerError: it is something else."""
     try:
         return Position.parse(stored.decode()) if stored else None
     except ValueError:
-        raise LedgerError(f"the ledger holds {stored!r} where a position belongs{where and f' ({where})'}") from None
+        raise damaged(stored or b"", "a position", where, remedy) from None
 
 
 #: The field in a pool's hash that counts how often states of it were reset or seeded.

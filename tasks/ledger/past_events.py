@@ -1,6 +1,9 @@
 """Whether the ledger has seen an event: asked before a recording is replayed into it."""
 
+from contextlib import suppress
+
 from tasks.clients.redis_client import connect, connection_options
+from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.ledger.keys import LedgerKeys
 from tasks.protocol import records
@@ -12,7 +15,9 @@ def is_past(settings: Settings, event: AnyEvent) -> bool:
     keys = LedgerKeys(settings.namespace)
     with connect(settings, settings.ledger, **connection_options()) as client:
         for pool in client.scan_iter(match=f"{keys.pool('*')}"):
-            packed = client.hget(pool, records.field(event))
-            if packed and records.unpack(packed).classify(event, "") == "repeat":
-                return True
+            # A worker replaces a record that can't be read, and says so.
+            with suppress(*UNREADABLE):
+                packed = client.hget(pool, records.field(event))
+                if packed and records.unpack(packed).classify(event, "") == "repeat":
+                    return True
     return False

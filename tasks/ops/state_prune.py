@@ -87,6 +87,6 @@ class StatePruner:
         """Return by source the lowest number up to which a shard is done."""
         lowest: dict[str, int] = {}
         for key in self._reader.scan_iter(match=self._keys.shard_pattern, count=CHUNK):
-            if frontier := read_position(self._reader.hget(key, "frontier")):
+            if frontier := read_position(self._reader.hget(key, "frontier"), f"{key} frontier"):
                 lowest[frontier.source] = min(frontier.seq, lowest.get(frontier.source, frontier.seq))
         return lowest

@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 import msgspec
 
 from tasks.clients.redis_client import connect, connection_options
+from tasks.engine import strategy_run
 from tasks.engine.strategy_run import SavedState
 from tasks.errors import UNREADABLE, UnreadableEntryError
 from tasks.frames.symbols import spellings, symbol_of, token
@@ -88,10 +89,7 @@ class StoredField(NamedTuple):
 
     def saved(self) -> SavedState:
         """Read a state. Raises what is in UNREADABLE."""
-        return _unpack_saved(self.packed)
-
-
-_unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
+        return strategy_run.unpack(self.packed)
 
 
 class StateReset(msgspec.Struct, frozen=True, omit_defaults=True):

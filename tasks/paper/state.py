@@ -5,6 +5,7 @@ from typing import Literal
 import msgspec
 
 from tasks.paper.closed_position import ExitReason, Side
+from tasks.protocol import checksum
 from tasks.strategy import Action
 
 #: Of the state's format; a state of another version is not used.
@@ -102,16 +103,18 @@ class UnusableStateError(ValueError):
 
 _packer = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(PaperState)
+_FIELDS = len(PaperState.__struct_fields__)
 
 
 def pack(state: PaperState) -> bytes:
     """Pack an account for the ledger."""
-    return _packer.encode(state)
+    return checksum.seal(_packer.encode(state))
 
 
 def unpack(packed: bytes) -> PaperState:
     """Undo `pack`. Raises UnusableStateError: it is of another version, or no account."""
     try:
+        checksum.is_sealed(packed, _FIELDS)
         state = _decoder.decode(packed)
     except (msgspec.MsgspecError, UnicodeDecodeError, RecursionError) as error:
         raise UnusableStateError(str(error)) from None

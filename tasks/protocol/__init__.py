@@ -7,6 +7,7 @@ plural, so that a variable may be called `batch` or `record`.
 __all__ = [
     "batches",
     "celery_codec",
+    "checksum",
     "counters",
     "dead_letters",
     "digest",

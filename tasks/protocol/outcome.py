@@ -4,6 +4,7 @@ from collections import Counter
 
 import msgspec
 
+from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent
 from tasks.protocol import dead_letters, records
 from tasks.protocol.counters import CounterKey, Counts
@@ -41,10 +42,14 @@ def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, st
     """Return what passes over one event that no worker survives: its record moves on, and it goes to the dead letters.
 
     `record` is the packed record of its symbol and kind, None where there is none yet; a record that has the event
-    already stays as it is. Raises what `records.unpack` raises.
+    already stays as it is. One that can't be read starts from empty, which a dead letter tells as well.
     """
-    stands = records.unpack(record)
     letters = [dead_letters.condemned(starts, pool, event)]
+    try:
+        stands = records.unpack(record)
+    except UNREADABLE as error:
+        stands = records.unpack(None)
+        letters.append(dead_letters.unreadable(records.field(event), str(error), record or b"", pool, "", event))
     if stands.classify(event, source) != "known":
         # Its runs may have ended on the event before, which it confirms.
         if before := stands.release():
@@ -55,5 +60,5 @@ def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, st
         [],
         list(map(dead_letters.pack, letters)),
         [],
-        Counts({CounterKey("condemned"): len(letters)}),
+        Counts({CounterKey("condemned"): sum(letter.reason == "condemned" for letter in letters)}),
     )

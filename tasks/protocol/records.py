@@ -19,6 +19,7 @@ import msgspec
 
 from tasks.events import STEP_BACK_MS, AnyEvent, Event, Kind, Position, Venue
 from tasks.frames.symbols import token
+from tasks.protocol import checksum
 
 #: An id may fall only where time rose by more than this: then the feed restarted.
 NEW_GENERATION_MS = 60_000
@@ -64,7 +65,10 @@ class Numbering(msgspec.Struct, array_like=True, frozen=True):
 
 
 class Record(msgspec.Struct, array_like=True):
-    """Progress of one (pool, venue, symbol, kind): the last applied event, counts and running hash."""
+    """Progress of one (pool, venue, symbol, kind): the last applied event, counts and running hash.
+
+    In the ledger its checksum follows as a further element, so the next field that is added has to leave that place free.
+    """
 
     #: The last event that was decided on: applied, repeat or quarantined.
     applied: Position | None = None
@@ -212,6 +216,7 @@ class Record(msgspec.Struct, array_like=True):
 
 _packer = msgspec.msgpack.Encoder()
 _decoder = msgspec.msgpack.Decoder(Record)
+_FIELDS = len(Record.__struct_fields__)
 
 
 def field(event: Event) -> str:
@@ -226,9 +231,12 @@ def named(venue: Venue, symbol: str, kind: Kind) -> str:
 
 def pack(record: Record) -> bytes:
     """Pack a record for the ledger."""
-    return _packer.encode(record)
+    return checksum.seal(_packer.encode(record))
 
 
 def unpack(packed: bytes | None) -> Record:
-    """Undo `pack`; None gives a fresh record."""
-    return Record() if packed is None else _decoder.decode(packed)
+    """Undo `pack`; None gives a fresh record. Raises what is in `errors.UNREADABLE`."""
+    if packed is None:
+        return Record()
+    checksum.is_sealed(packed, _FIELDS)
+    return _decoder.decode(packed)

@@ -21,8 +21,6 @@ RECENT, LOOKED_AT = 12, 200
 #: Returns the strategy under a version of the configuration; None: it is off there, or not in it.
 StrategyOf = Callable[[str], BoundStrategy | None]
 
-_unpack_saved = msgspec.msgpack.Decoder(SavedState).decode
-
 
 class StateChange(NamedTuple):
     """An event that changed the state."""
@@ -122,7 +120,7 @@ class LaneReplay:
             return None
         name = strategy_run.field(event.venue, event.symbol, bound.strategy)
         packed = self._ledger.fields[self._pool].get(name)
-        return _unpack_saved(packed) if packed else None
+        return strategy_run.unpack(packed) if packed else None
 
 
 def fields(bound: BoundStrategy, state: bytes) -> dict[str, Any]:

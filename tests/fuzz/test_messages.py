@@ -129,7 +129,7 @@ def test_a_lane_goes_on_whatever_the_ledger_holds_of_open_bars(state_: bytes):
 
 @thrown(raw=any_bytes(str(Position("jetstream-FRAMES-1", 42)).encode()))
 def test_a_position_is_read_or_an_error_of_the_ledger(raw: bytes):
-    refused(LedgerError, lambda: read_position(raw))
+    refused(LedgerError, lambda: read_position(raw, "k f"))
 
 
 @thrown(raw=any_bytes(str(Notice(BATCH.lane, "1.a", Position(SOURCE, 3))).encode()))

@@ -208,11 +208,17 @@ class Worker:
         return self.ledger.run("trade", events, self.strategies, self.configuration)
 
     def state(self, strategy: AnyStrategy, symbol: str = "BTCUSDT") -> Any:
-        """Return the state that is held: [version, seen, signalled, state]."""
-        return msgspec.msgpack.decode(self.held[f"state:spot:{symbol}:{strategy.name}"])
+        """Return the state that is held, as `read_state` does."""
+        return read_state(self.held[f"state:spot:{symbol}:{strategy.name}"])
 
     def spoken(self) -> list[dict[str, Any]]:
         return [msgspec.json.decode(packed) for packed in self.signals]
+
+
+def read_state(packed: bytes) -> list[Any]:
+    """Return [version, seen, signalled, state], and the open bars behind them if there are any."""
+    *saved, bars, _ = msgspec.msgpack.decode(packed)
+    return [*saved, bars] if bars else saved
 
 
 def trades(*quantities: float, start: int = 1, symbol: str = "BTCUSDT", step_ms: int = 1000) -> list[Trade]:
