@@ -1,4 +1,4 @@
-"""A look at the source of a strategy's module for clocks, I/O, randomness and Celery. A lint, not a proof.
+"""A look at the source of a strategy's module for clocks, I/O, randomness, Celery, and what changes events. A lint, not a proof.
 
 It reads the names that the module itself imports and uses; what the modules that it imports do is not looked at.
 """
@@ -18,7 +18,10 @@ _MODULES = frozenset(
     }
 )  # fmt: skip
 _BUILTINS = frozenset({"open", "input", "print", "exec", "eval", "__import__", "breakpoint"})
-_ATTRIBUTES = frozenset({"now", "utcnow", "today", "random"})
+#: What reads a clock or draws numbers, and what changes an event all the same.
+_ATTRIBUTES = frozenset({"now", "utcnow", "today", "random", "force_setattr", "__set__"})
+#: By its name alone.
+_IMPORTED = frozenset({"force_setattr"})
 
 
 def faults(strategy_type: type[AnyStrategy]) -> list[str]:
@@ -33,8 +36,9 @@ def _used(node: ast.stmt | ast.expr) -> Iterator[str]:
     match node:
         case ast.Import(names=names):
             yield from (alias.name for alias in names if alias.name.partition(".")[0] in _MODULES)
-        case ast.ImportFrom(module=str(module), level=0):
+        case ast.ImportFrom(module=str(module), names=names, level=0):
             yield from [module] if module.partition(".")[0] in _MODULES else []
+            yield from (alias.name for alias in names if alias.name in _IMPORTED)
         case ast.Name(id=name, ctx=ast.Load()) if name in _BUILTINS:
             yield name
         case ast.Attribute(attr=name, ctx=ast.Load()) if name in _ATTRIBUTES:
