@@ -105,10 +105,10 @@ class Strategy(Generic[P, S]):
       clock that was ahead is set right, it ends within that length too;
     * one signal at most per (symbol, action, event).
 
-    In return: no clock, no I/O, no randomness, nothing kept on `self`. Events can't be changed; who gets around that, as with
-    msgspec's `force_setattr`, changes them for other strategies, and differently live and in a backtest. Time is `event.time_ms`. It may run back: by a
-    second or two because clocks of different kinds meet, by more where one was ahead. A window must then restart, or
-    treat time as not having passed.
+    In return: no clock, no I/O, no randomness, nothing kept on `self`. Events can't be changed; who gets around that, as
+    with msgspec's `force_setattr`, changes them for other strategies too, and differently live and in a backtest. Time
+    is `event.time_ms`. It may run back: by a second or two because clocks of different kinds meet, by more where one was
+    ahead. A window must then restart, or treat time as not having passed.
     """
 
     #: The name in configuration, signals and metrics.

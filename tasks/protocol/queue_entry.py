@@ -55,6 +55,7 @@ class _Headers(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True):
     replaced_task_nesting: Literal[0] = 0
     stamped_headers: tuple[()] | None = None
     stamps: dict[str, None] | None = None
+    redelivered: bool | None = None
     traceparent: _Text | None = None
     tracestate: _Text | None = None
 
@@ -72,7 +73,7 @@ class _Properties(msgspec.Struct):
     reply_to: _Text | None = None
 
 
-class _Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):
+class _Envelope(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename="kebab"):
     """Kombu's envelope."""
 
     body: str
@@ -80,6 +81,8 @@ class _Envelope(msgspec.Struct, forbid_unknown_fields=True, rename="kebab"):
     content_encoding: str
     headers: _Headers
     properties: _Properties
+    #: A worker that ended had taken it, and gave it back.
+    redelivered: bool = False
 
 
 class _ChordOptions(msgspec.Struct, forbid_unknown_fields=True):

@@ -55,20 +55,20 @@ def _task(name: str, arguments: object) -> bytes:
 
 
 def junk(run: FaultRun) -> Iterator[float]:
-    entries = [
-        b"\x00\xff\x80",
-        b"{}",
-        b"[1, 2",
-        _task("somebody.else", []),
-        _task("tasks.process", ["no batch"]),
-        _task("tasks.process", "no arguments"),
-    ]
-    for entry in entries:
+    for entry in JUNK:
         run.redis.lpush(f"{run.stack.settings.celery_prefix}trade", entry)
         run.hit()
         yield 1.5
 
 
+JUNK = (
+    b"\x00\xff\x80",
+    b"{}",
+    b"[1, 2",
+    _task("somebody.else", []),
+    _task("tasks.process", ["no batch"]),
+    _task("tasks.process", "no arguments"),
+)
 CASES = (
     Case("tasks dropped, doubled, reordered, late", tampered, Setup(workers=1)),
     Case("junk in the queue", junk),

@@ -234,7 +234,6 @@ def test_the_source_of_this_module_is_found_to_draw_random_numbers():
         ("from celery import Celery", "line 1: celery"),
         ("open('/tmp/x')", "line 1: open"),
         ("import datetime; datetime.datetime.now()", "line 1: .now"),
-        ("import msgspec; change = msgspec.structs.force_setattr", "line 1: .force_setattr"),
         ("from msgspec.structs import force_setattr as change", "line 1: force_setattr"),
         ("from tasks.events import Trade; change = Trade.price.__set__", "line 1: .__set__"),
         ("from math import log; log(2)", None),

@@ -5,6 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from kombu import Connection
 
 from ingest.dispatch.celery_publisher import OutgoingTask, message
 from tasks.protocol.batches import pack_event
@@ -29,6 +30,21 @@ def packed(**more: Any) -> bytes:
 @pytest.mark.parametrize("headers", [{}, TRACE], ids=["plain", "traced"])
 def test_what_ingest_sends_is_taken(headers: dict[str, str]):
     assert fault("trade", message(OutgoingTask([SENT], "1 batch", headers), "ingest@here")) == ""
+
+
+def test_a_task_that_a_worker_gave_back_at_its_end_is_taken():
+    sent = message(OutgoingTask([SENT], "1 batch", {}), "ingest@here")
+    with Connection("memory://") as connection, connection.SimpleQueue("trade") as queue:
+        channel: Any = queue.channel
+        channel._put("trade", json.loads(sent))
+        channel.basic_get("trade").reject(requeue=True)
+        given_back = json.dumps(channel._get("trade")).encode()
+    assert b"redelivered" in given_back
+    assert fault("trade", given_back) == ""
+    # As Redis's transport says it of what a lost worker had.
+    marked = json.loads(sent)
+    marked["headers"]["redelivered"] = marked["properties"]["delivery_info"]["redelivered"] = True
+    assert fault("trade", json.dumps(marked).encode()) == ""
 
 
 @pytest.mark.parametrize(("name", "entry"), list(odd_entries.entries()))
