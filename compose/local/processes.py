@@ -49,13 +49,22 @@ class Process:
     """One child process, which may be started again under the same name."""
 
     def __init__(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str], log: Path, *, restart: bool
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str],
+        log: Path,
+        folder: Path = ROOT,
+        *,
+        restart: bool,
     ) -> None:
         """Describe it; `Instance.start` makes and starts it."""
         self.name = name
         self.command = tuple(command)
         self.environment = dict(environment)
         self.log = log
+        #: Where it runs.
+        self.folder = folder
         #: Whether it must run: no once it was told to stop, and for what ends by itself.
         self.wanted = False
         #: Whether `Instance.watch` starts it again when it ends unasked.
@@ -116,7 +125,7 @@ class Process:
                 stdout=log,
                 stderr=subprocess.STDOUT,
                 env=self.environment,
-                cwd=ROOT,
+                cwd=self.folder,
                 start_new_session=True,
             )
 
@@ -170,10 +179,17 @@ class Instance:
         self.close()
 
     def start(
-        self, name: str, command: Sequence[str], environment: Mapping[str, str] | None = None, *, restart: bool = False
+        self,
+        name: str,
+        command: Sequence[str],
+        environment: Mapping[str, str] | None = None,
+        folder: Path = ROOT,
+        *,
+        restart: bool = False,
     ) -> Process:
         """Start a process with exactly this environment (default: ours); its output goes to NAME.log."""
-        process = Process(name, command, environment or os.environ, self.directory / f"{name}.log", restart=restart)
+        log = self.directory / f"{name}.log"
+        process = Process(name, command, environment or os.environ, log, folder, restart=restart)
         self.processes.append(process)
         process.launch(self._pipe)
         return process

@@ -37,6 +37,8 @@ class Plan(NamedTuple):
     environment: Mapping[str, str] = {}
     #: More command-line options of Valkey.
     redis_options: Sequence[str] = ()
+    #: Where the code is that the processes run.
+    tree: Path = ROOT
 
 
 class Stack:
@@ -45,6 +47,7 @@ class Stack:
     def __init__(self, instance: Instance, plan: Plan) -> None:
         """Start servers, ingest and workers. Raises SettingsError for a strategies file that can't be used."""
         self.instance = instance
+        self.tree = plan.tree
         self.strategies_file = strategies_file(instance.directory, plan)
         self.nats, self.nats_url = start_nats(instance)
         self.redis, self.redis_url = start_redis(instance, options=plan.redis_options)
@@ -113,7 +116,7 @@ class Stack:
     def _environment(self, plan: Plan) -> dict[str, str]:
         inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
         return inherited | {
-            "PYTHONPATH": str(ROOT),
+            "PYTHONPATH": str(plan.tree),
             "PYTHONUNBUFFERED": "1",
             "NATS_URL": self.nats_url,
             # Also what other exchanges' feeds publish, and replays of it.
@@ -134,7 +137,7 @@ class Stack:
         self, name: str, arguments: Sequence[str], more: Mapping[str, str] | None = None, *, restart: bool = False
     ) -> Process:
         environment = self.environment | dict(more or {})
-        return self.instance.start(name, [sys.executable, *arguments], environment, restart=restart)
+        return self.instance.start(name, [sys.executable, *arguments], environment, self.tree, restart=restart)
 
     def _start_worker(self, number: int, port: int, pool: str, queues: str) -> Process:
         name = f"worker-{number}"

@@ -75,7 +75,7 @@ def test_help_and_usage_errors_name_the_command_as_it_was_typed(arguments, run, 
         "tests.write_help",
         "tests.draw_packages",
         "tests.data.make_recording",
-        "tests.data.make_upgrade",
+        "tests.data.make_release",
         "tests.report_simulator",
     ],
 )
