@@ -1,14 +1,18 @@
 """The errors that a user sees, each as one clear line.
 
     RealtimeStrategiesError       anything below; commands print it as one line and exit with 1
-    ├── SettingsError             the environment or a file has a value that can't be used
+    ├── SettingsError             the environment, a file or a request has a value that can't be used
+    │   └── UnknownNameError      no strategy, pool or shadow has this name
     ├── RecordingError            a recording is missing or is not one
     ├── DatasetError              a dataset that was prepared for a sweep is missing or damaged
     ├── ServerUnavailableError    NATS or Redis is not there
     ├── NotStoredError            a stream did not take what was published to it
-    ├── LedgerError               the ledger holds something else than was asked for
-    ├── UnreadableEntryError      a stream in Redis holds something else than was written there
-    └── TrimmedError              the signal stream no longer holds every signal
+    └── LedgerError               the ledger holds something else than was asked for
+        ├── NotFoundError         the ledger does not hold what was asked for by its name
+        ├── NothingInForceError   no configuration is in force yet
+        ├── NothingToUndoError    no change of the configuration is left to undo
+        ├── UnreadableEntryError  a stream in Redis holds something else than was written there
+        └── TrimmedError          the signal stream no longer holds every signal
 
 The docstring of a class is its message when it is raised without one.
 """
@@ -45,6 +49,10 @@ class SettingsError(RealtimeStrategiesError):
         return error
 
 
+class UnknownNameError(SettingsError):
+    """There is nothing of this name."""
+
+
 class RecordingError(RealtimeStrategiesError):
     """The recording can't be read."""
 
@@ -63,6 +71,18 @@ class NotStoredError(RealtimeStrategiesError):
 
 class LedgerError(RealtimeStrategiesError):
     """The ledger does not hold what was asked for."""
+
+
+class NotFoundError(LedgerError):
+    """The ledger holds nothing of this name."""
+
+
+class NothingInForceError(LedgerError):
+    """No configuration is in force yet."""
+
+
+class NothingToUndoError(LedgerError):
+    """There is no earlier configuration to go back to."""
 
 
 class UnreadableEntryError(LedgerError):

@@ -30,6 +30,5 @@ __all__ = [
     "state",
     "strategies",
     "sweep",
-    "time_arguments",
     "why",
 ]

@@ -1,6 +1,6 @@
 """Shared by `./run tasks signals` and `positions`: the entries of a stream, oldest first, and on with new ones."""
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Annotated, Protocol, TypeVar
 
@@ -8,10 +8,9 @@ import typer
 from rich.text import Text
 
 from tasks.cli import command_line
-from tasks.cli.time_arguments import since_ms
-from tasks.errors import UNREADABLE, LedgerError
 from tasks.ledger.entry_stream import EntryStream
 from tasks.ledger.reader import LedgerReader
+from tasks.ops.time_arguments import since_ms
 from tasks.telemetry.terminal import one_line
 
 Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only of this strategy; repeatable.")]
@@ -23,14 +22,6 @@ Since = Annotated[str, typer.Option(help="Committed since then: 90s, 10m, 2h, 1d
 
 T = TypeVar("T")
 Entry_contra = TypeVar("Entry_contra", contravariant=True)
-
-
-def decoded(decode: Callable[[bytes], T], packed: bytes, where: str) -> T:
-    """Return what an entry of the stream `where` holds. Raises LedgerError: it can't be read."""
-    try:
-        return decode(packed)
-    except UNREADABLE as error:
-        raise LedgerError(f"{packed[:100]!r} in the {where} stream can't be read: {str(error)[:200]}") from None
 
 
 def listed(reader: LedgerReader, stream: EntryStream, since: str, last: int | None, *, follow: bool) -> Iterator[bytes]:

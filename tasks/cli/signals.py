@@ -1,18 +1,15 @@
 """`./run tasks signals`: what the live pipeline has committed, and what it commits."""
 
-from typing import Annotated, NamedTuple, get_args
+from typing import Annotated, get_args
 
-import msgspec
 import typer
 
 from tasks.cli import command_line, entry_listing, format_signals
 from tasks.cli.command_line import AsJson
-from tasks.cli.entry_listing import decoded
-from tasks.configuration import registry
 from tasks.errors import SettingsError
-from tasks.frames.symbols import spellings
 from tasks.ledger.entry_stream import EntryStream
 from tasks.ledger.reader import LedgerReader
+from tasks.ops.entry_filters import SignalFilter, decoded, strategy_names, symbol_spellings
 from tasks.settings import load
 from tasks.strategy import Action
 
@@ -20,31 +17,6 @@ app = typer.Typer()
 
 _STREAM = "signal"
 _ACTIONS: tuple[str, ...] = get_args(Action)
-
-
-class _SignalHeader(msgspec.Struct):
-    strategy: str
-    symbol: str
-    action: str
-
-
-_about = msgspec.json.Decoder(_SignalHeader).decode
-
-
-class SignalFilter(NamedTuple):
-    """The signals to show; an empty set stands for all."""
-
-    strategies: frozenset[str] = frozenset()
-    symbols: frozenset[str] = frozenset()
-    actions: frozenset[str] = frozenset()
-
-    def takes(self, packed: bytes) -> bool:
-        """Whether a signal, the contract's JSON, is one of them. Raises LedgerError: it is no signal."""
-        if not any(self):
-            return True
-        signal = decoded(_about, packed, _STREAM)
-        pairs = zip((signal.strategy, signal.symbol, signal.action), self, strict=True)
-        return all(not wanted or value in wanted for value, wanted in pairs)
 
 
 @app.command()
@@ -69,11 +41,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         return
     if unknown := set(action or ()) - set(_ACTIONS):
         raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")
-    chosen = SignalFilter(
-        frozenset(map(registry.carried_name, strategy or ())),
-        frozenset().union(*map(spellings, symbol or ())),
-        frozenset(action or ()),
-    )
+    chosen = SignalFilter(strategy_names(strategy), symbol_spellings(symbol), frozenset(action or ()))
     stream = EntryStream(reader, reader.keys.signals, b"signal", chosen.takes)
     found = entry_listing.listed(reader, stream, since, last, follow=follow)
     if as_json:

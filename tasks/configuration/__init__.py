@@ -1,6 +1,6 @@
 """The configuration: which strategies run in which pool, with which parameters, and behind which gate; and its changes.
 
-Pure but for `registry`, which imports strategies, `named_strategies`, which asks it for their names, `import_path`, and
+Pure but for `registry`, which imports strategies, `named_strategies` and `catalog`, which ask it, `import_path`, and
 `toml_file` and `model.read`, which read a file. Engine, ledger and commands use it.
 """
 
@@ -12,6 +12,7 @@ __all__ = [
     "StrategyConfiguration",
     "audit",
     "bound_strategy",
+    "catalog",
     "check",
     "edits",
     "gate",

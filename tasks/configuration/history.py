@@ -9,7 +9,7 @@ from collections.abc import Sequence
 import msgspec
 
 from tasks.configuration.overlay import Overlay
-from tasks.errors import LedgerError
+from tasks.errors import NotFoundError, NothingToUndoError
 from tasks.events import DateMs
 from tasks.protocol.utc_time import utc
 
@@ -91,18 +91,22 @@ class HistoryReplay:
         return chain
 
     def undone(self) -> tuple[ConfigurationChange, ConfigurationChange]:
-        """Return the newest change that is in force, and the one before it. Raises LedgerError: there is none."""
+        """Return the newest change that is in force, and the one before it. Raises NothingToUndoError."""
         chain = self.in_force()
         if len(chain) < 2:
-            raise LedgerError("there is no earlier configuration: nothing that was set at run time is left to undo")
+            raise NothingToUndoError(
+                "there is no earlier configuration: nothing that was set at run time is left to undo"
+            )
         return chain[-1], chain[-2]
 
     def find(self, version: str) -> ConfigurationChange:
-        """Return the newest change that put a version in force. Raises LedgerError: there is none."""
+        """Return the newest change that put a version in force, or the one with this `entry`. Raises NotFoundError."""
         for change in reversed(self._history):
-            if change.version == version:
+            if version in {change.version, change.entry}:
                 return change
-        raise LedgerError(f"the ledger holds no configuration {version!r}; `./run tasks strategies history` lists them")
+        raise NotFoundError(
+            f"the ledger holds no configuration {version!r}; `./run tasks strategies history` lists them"
+        )
 
     def file(self, change: ConfigurationChange) -> str:
         """Return the version of the strategies file on which a change stands."""

@@ -23,7 +23,7 @@ from tasks.configuration.model import (
     StrategyConfiguration,
 )
 from tasks.configuration.shadows import misplaced
-from tasks.errors import SettingsError
+from tasks.errors import SettingsError, UnknownNameError
 from tasks.fatal_errors import is_fatal
 from tasks.paper import PaperTable, fills, resolve
 from tasks.settings import validation
@@ -69,7 +69,7 @@ def find(name: str) -> type[AnyStrategy]:
     if not separator or not module_name or not class_name:
         close = difflib.get_close_matches(name, _BUILTIN, n=1)
         hint = f"did you mean {close[0]}?" if close else f"known: {', '.join(_BUILTIN)}, or module:Class"
-        raise SettingsError(f"{name}: there is no such strategy; {hint}")
+        raise UnknownNameError(f"{name}: there is no such strategy; {hint}")
     if name not in _BUILTIN:
         _extend_path(name, module_name)
     try:
@@ -158,7 +158,7 @@ def configured_name(configuration: Configuration, name: str, pool: str = "") -> 
     if len(found) > 1:
         raise SettingsError(f"{name!r} is the name of several strategies; say which: {', '.join(found)}")
     if not found:
-        raise SettingsError(_no_such_strategy(name, pool, carried))
+        raise UnknownNameError(_no_such_strategy(name, pool, carried))
     return found[0]
 
 

@@ -16,6 +16,7 @@ __all__ = [
     "Committed",
     "Ledger",
     "LedgerKeys",
+    "change_log",
     "commit_arguments",
     "configurations",
     "damaged",

@@ -14,14 +14,13 @@ import msgspec
 
 from tasks import configuration
 from tasks.clients.redis_client import connect, connection_options
-from tasks.configuration import Configuration, edits, named_strategies, overlay, registry
-from tasks.configuration.edits import KeyDifference
+from tasks.configuration import Configuration, named_strategies, overlay, registry
 from tasks.configuration.history import FILE, ConfigurationChange, HistoryReplay
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_overlay
-from tasks.errors import UNREADABLE, LedgerError, SettingsError, UnreadableEntryError
-from tasks.ledger import pager
+from tasks.errors import LedgerError, NotFoundError, NothingInForceError, SettingsError
+from tasks.ledger.change_log import ChangeLog
 from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.known_configurations import KnownConfigurations, lost_in_force
 from tasks.ledger.lua import script
@@ -58,8 +57,12 @@ class EditResult(NamedTuple):
 
 #: Given what is in force, returns the values to set.
 Wanted = Callable[[ConfigurationInForce], Overlay]
+#: Given what is in force, raises what is to keep an edit from being made.
+Precondition = Callable[[ConfigurationInForce], None]
 
-_decode_change = msgspec.json.Decoder(ConfigurationChange).decode
+
+def _any(_: ConfigurationInForce) -> None:
+    """Accept whatever is in force."""
 
 
 def read_file(path: Path) -> Configuration:
@@ -72,6 +75,11 @@ def read_file(path: Path) -> Configuration:
     return chosen
 
 
+def _replaced(old: ConfigurationInForce, values: Overlay) -> EditResult:
+    """Return the edit that has these values, and no others, lie over the strategies file. Raises SettingsError."""
+    return EditResult(old, overlay.merge(old.file, values, registry.build).configuration, values, None)
+
+
 class ConfigurationStore:
     """Reads and changes the configurations in the ledger."""
 
@@ -79,6 +87,7 @@ class ConfigurationStore:
         self._client = connect(settings, settings.ledger, **connection_options())
         self._keys = LedgerKeys(settings.namespace)
         self._configure = self._client.register_script(script("configure"))
+        self.changes = ChangeLog(self._client, self._keys)
         #: Those that this process puts in force or finds in force.
         self.known = KnownConfigurations(self._client, self._keys.configurations)
 
@@ -96,18 +105,18 @@ class ConfigurationStore:
         return StoredConfiguration.of(*values)
 
     def read(self, version: str) -> Configuration:
-        """Return a configuration. Raises LedgerError when the ledger does not hold it."""
+        """Return a configuration. Raises NotFoundError when the ledger does not hold it, and LedgerError."""
         packed: Any = self._client.hget(self._keys.configurations, version)
         if not packed:
             lists = "`./run tasks strategies history` lists them"
-            raise LedgerError(f"the ledger holds no configuration {version!r} ({self._keys.configurations}); {lists}")
+            raise NotFoundError(f"the ledger holds no configuration {version!r} ({self._keys.configurations}); {lists}")
         return Configuration.parse_as(version, packed)
 
     def in_force(self) -> ConfigurationInForce:
-        """Return what is in force. Raises LedgerError: there is nothing yet."""
+        """Return what is in force. Raises NothingInForceError, and LedgerError."""
         stored = self.stored()
         if not stored.version:
-            raise LedgerError("no configuration is in force yet: ingest has never run in this NAMESPACE")
+            raise NothingInForceError("no configuration is in force yet: ingest has never run in this NAMESPACE")
         merged = self.read(stored.version)
         file = self._file(stored, merged)
         return ConfigurationInForce(stored, merged, file, self._overlay(stored, file))
@@ -129,29 +138,7 @@ class ConfigurationStore:
 
     def history(self) -> list[ConfigurationChange]:
         """Return all changes, oldest first. Raises UnreadableEntryError."""
-        found = pager.entries(self._client, self._keys.history)
-        return [self._change(name, fields.get(b"change", b"")) for name, fields in found]
-
-    def _change(self, entry: str, packed: bytes) -> ConfigurationChange:
-        try:
-            return msgspec.structs.replace(_decode_change(packed), entry=entry)
-        except UNREADABLE as error:
-            raise UnreadableEntryError.of(self._keys.history, entry, error) from None
-
-    def differences(self) -> list[tuple[ConfigurationChange, list[KeyDifference] | None]]:
-        """Return all changes, oldest first, with what each one changed; None where the ledger does not tell."""
-        stored: Any = self._client.hgetall(self._keys.configurations)
-        known: dict[str, Configuration] = {}
-        for version, packed in stored.items():
-            with suppress(LedgerError):
-                name = version.decode(errors="replace")
-                known[name] = Configuration.parse_as(name, packed)
-        return [
-            (change, edits.difference(known[change.previous], known[change.version]))
-            if {change.previous, change.version} <= known.keys()
-            else (change, None)
-            for change in self.history()
-        ]
+        return self.changes.oldest_first()
 
     def write(
         self,
@@ -189,36 +176,29 @@ class ConfigurationStore:
     def set(self, wanted: Wanted, reason: str, author: str) -> EditResult:
         """Set values at run time; `wanted` is given what is in force, again when others were quicker.
 
-        Raises SettingsError with every fault of the values; LedgerError: nothing is in force yet, or others changed
-        the configuration all the time.
+        Raises SettingsError with every fault of the values; NothingInForceError; ConflictError: others changed the
+        configuration all the time; and what `wanted` raises.
         """
         for _ in range(TRIES):
             with suppress(ConflictError):
-                return self._set(wanted, reason, author)
+                return self._write(self.preview(wanted), reason, author)
         raise ConflictError("others change the configuration all the time; nothing was changed")
 
-    def _set(self, wanted: Wanted, reason: str, author: str) -> EditResult:
+    def preview(self, wanted: Wanted) -> EditResult:
+        """Return what `set` would do, and change nothing. Raises the same."""
         old = self.in_force()
         values = wanted(old)
         new = overlay.applied(old.configuration, values)
         if not all(value.is_switch for value in values):
             # Switches need no try: a kill must also work where a strategy's module can't be imported.
             registry.build(new)
-        return self._edit(old, new, overlay.recorded(old.overlay, old.file, values), reason, author)
+        return EditResult(old, new, overlay.recorded(old.overlay, old.file, values), None)
 
-    def _edit(
-        self,
-        old: ConfigurationInForce,
-        new: Configuration,
-        values: Overlay,
-        reason: str,
-        author: str,
-        restores: str = "",
-    ) -> EditResult:
-        change = None
-        if new.version != old.stored.version or values != old.overlay:
-            change = self.write(old.stored, new, values, author, reason, restores=restores)
-        return EditResult(old, new, values, change)
+    def _write(self, edit: EditResult, reason: str, author: str, restores: str = "") -> EditResult:
+        old, new, values, _ = edit
+        if new.version == old.stored.version and values == old.overlay:
+            return edit
+        return edit._replace(change=self.write(old.stored, new, values, author, reason, restores=restores))
 
     def pause_strategy(self, name: str, reason: str, author: str, pool: str = "") -> ConfigurationChange | None:
         """Switch a strategy off by an audited change; return the change, or None if it was off already.
@@ -240,37 +220,54 @@ class ConfigurationStore:
 
         return self.set(off, reason, author).change
 
-    def reset(self, key: str, reason: str, author: str) -> EditResult:
+    def reset(self, key: str, reason: str, author: str, check: Precondition = _any) -> EditResult:
         """Remove what was set at run time for a key, or for all of a strategy; for an empty key, all of it.
 
-        Raises SettingsError: nothing of the kind is set; ConflictError; and LedgerError.
+        Raises SettingsError: nothing of the kind is set; ConflictError; LedgerError; and what `check` raises.
+        """
+
+        def kept(old: ConfigurationInForce) -> Overlay:
+            check(old)
+            dropped = [value for value in old.overlay if not key or value.named(key, registry.run_name(value.strategy))]
+            if key and not dropped:
+                known = ", ".join(value.label for value in old.overlay)
+                raise SettingsError(
+                    f"nothing is set at run time for {key!r}; "
+                    + (f"set are: {known}" if known else "nothing is set at all")
+                )
+            return tuple(value for value in old.overlay if value not in dropped)
+
+        return self.replace(kept, reason or f"reset {key or '--all'}", author)
+
+    def replace(self, wanted: Wanted, reason: str, author: str) -> EditResult:
+        """Set the wanted values at run time and no others: what else was set is dropped.
+
+        Raises SettingsError; ConflictError; NothingInForceError; and what `wanted` raises.
         """
         old = self.in_force()
-        dropped = [value for value in old.overlay if not key or value.named(key, registry.run_name(value.strategy))]
-        if key and not dropped:
-            known = ", ".join(value.label for value in old.overlay)
-            raise SettingsError(
-                f"nothing is set at run time for {key!r}; "
-                + (f"set are: {known}" if known else "nothing is set at all")
-            )
-        kept = tuple(value for value in old.overlay if value not in dropped)
-        merged = overlay.merge(old.file, kept, registry.build)
-        return self._edit(old, merged.configuration, kept, reason or f"reset {key or '--all'}", author)
+        return self._write(_replaced(old, wanted(old)), reason, author)
 
-    def rollback(self, version: str, reason: str, author: str) -> tuple[EditResult, ConfigurationChange | None]:
+    def rollback(
+        self, version: str, reason: str, author: str, check: Precondition = _any
+    ) -> tuple[EditResult, ConfigurationChange | None]:
         """Undo the newest change at run time that is in force; or bring back all that was set at run time in a version.
 
-        Either way today's strategies file lies under it. Returns the undone change too, None with a `version`. Raises
-        LedgerError: there is nothing to go back to; ConflictError; and SettingsError.
+        `version` may be the entry of a change, too. Either way today's strategies file lies under it. Returns the undone
+        change too, None with a `version`. Raises LedgerError: there is nothing to go back to; NotFoundError;
+        ConflictError; SettingsError; and what `check` raises.
         """
         old, replay = self.in_force(), HistoryReplay(self.history())
+        check(old)
         undone, target = (None, replay.find(version)) if version else replay.undone()
-        values = target.overlay
-        if values is None:
-            values = derived(self.read(replay.file(target)), self.read(target.version))
-        merged = overlay.merge(old.file, values, registry.build)
+        edit = _replaced(old, self.runtime_values(replay, target))
         reason = reason or (f"undoes {undone.version}" if undone else f"back to {target.version}")
-        return self._edit(old, merged.configuration, values, reason, author, target.entry), undone
+        return self._write(edit, reason, author, target.entry), undone
+
+    def runtime_values(self, replay: HistoryReplay, change: ConfigurationChange) -> Overlay:
+        """Return all that was set at run time after a change. Raises LedgerError: the ledger has lost it."""
+        if change.overlay is not None:
+            return change.overlay
+        return derived(self.read(replay.file(change)), self.read(change.version))
 
     # By ingest
 

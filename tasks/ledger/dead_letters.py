@@ -5,7 +5,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from itertools import islice
 from typing import Any, NamedTuple
 
-from tasks.errors import LedgerError
+from tasks.errors import NotFoundError
 from tasks.ledger import pager
 from tasks.ledger.reader import LedgerReader
 from tasks.protocol import dead_letters
@@ -95,11 +95,11 @@ class DeadLetterStore:
             yield StoredLetter(name, dead_letters.read(fields.get(b"letter", b"")))
 
     def get(self, ids: Iterable[str]) -> Iterator[StoredLetter]:
-        """Yield the letters of these ids. Raises LedgerError for the first that is not there."""
+        """Yield the letters of these ids. Raises NotFoundError for the first that is not there."""
         for each in ids:
             found = list(self._pages(each, each)) if _ID.fullmatch(each) else []
             if not found:
-                raise LedgerError(f"there is no dead letter {each}; `./run tasks deadletters list` shows their ids")
+                raise NotFoundError(f"there is no dead letter {each}; `./run tasks deadletters list` shows their ids")
             yield found[0]
 
     def drop(self, ids: Sequence[str]) -> int:

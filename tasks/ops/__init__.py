@@ -1,12 +1,16 @@
-"""Operations: what commands do to a running pipeline: the doctor's looks, states shown, reset, seeded and pruned, letters retried.
+"""Operations on a running pipeline: looks at it, edits of its configuration, retries of letters, changes of its states.
 
-Used by the command line, and by Flower for its queue lengths. It knows the ledger, the clients and the engine's states.
+Used by the command line and by ingest's HTTP API, and by Flower for its queue lengths. It knows the ledger, the clients
+and the engine's states.
 """
 
 __all__ = [
+    "configuration_edits",
+    "dead_letter_facts",
     "doctor_checks",
     "doctor_facts",
     "doctor_probes",
+    "entry_filters",
     "flower_queues",
     "flower_server",
     "flower_shutdown",
@@ -15,6 +19,8 @@ __all__ = [
     "retry",
     "seed_plan",
     "state_prune",
+    "state_reset",
     "state_seed",
     "states",
+    "time_arguments",
 ]

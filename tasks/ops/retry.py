@@ -7,11 +7,14 @@ makes it a repeat. So the record is asked first. A letter goes only when its eve
 import asyncio
 import time
 from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal, NamedTuple
 
 from nats.aio.client import Client
+from nats.errors import Error as NatsError
 
+from tasks.clients.nats_client import connect_once
 from tasks.configuration import read
 from tasks.events import KINDS, AnyEvent, Event
 from tasks.frames import encoder, parse
@@ -91,6 +94,24 @@ def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:
             (now if first == each.frame else later).append(each)
         yield now
         left = later
+
+
+async def retried(
+    settings: Settings, reader: LedgerReader, letters: Iterable[StoredLetter], wait_s: float
+) -> AsyncIterator[RetryResult]:
+    """Retry letters over a connection of its own; yield a result for each. What is applied is removed.
+
+    Raises ServerUnavailableError: NATS does not answer.
+    """
+    nats, store = await connect_once(settings, "deadletters"), DeadLetterStore(reader)
+    try:
+        async for result in Retry(settings, reader, nats, wait_s).run(letters):
+            if result.word == "applied":
+                store.drop([result.letter.id])
+            yield result
+    finally:
+        with suppress(NatsError):
+            await nats.close()
 
 
 class Retry:

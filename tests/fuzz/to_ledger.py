@@ -20,7 +20,7 @@ from tasks.errors import UNREADABLE, LedgerError
 from tasks.events import Position
 from tasks.ledger import heartbeats, read_position
 from tasks.ledger.dead_letters import StoredLetter
-from tasks.ops import retry
+from tasks.ops import dead_letter_facts, retry
 from tasks.protocol import dead_letters, records
 from tasks.protocol.outcome import Outcome
 from tests.fuzz.samples import DEFAULT, EVENTS, FRAMES, ROUTER, SOURCE
@@ -51,7 +51,7 @@ LETTERS = (
 @target(*map(dead_letters.pack, LETTERS))
 def letters(raw: bytes) -> None:
     letter = StoredLetter("1723161254087-0", dead_letters.read(raw))
-    msgspec.json.encode(format_dead_letters.facts(letter))
+    msgspec.json.encode(dead_letter_facts.facts(letter))
     said = [format_dead_letters.line(letter), *format_dead_letters.whole(letter)]
     assert all(each.isprintable() for text in said for each in text if each not in "\n\t")
     retry.prepare(letter, "binance.>")

@@ -20,6 +20,7 @@ from tasks.cli.dead_letters.selection import (
 )
 from tasks.ledger.dead_letters import DeadLetterStore
 from tasks.ledger.reader import LedgerReader
+from tasks.ops.dead_letter_facts import facts
 from tasks.settings import load
 
 app = typer.Typer()
@@ -45,7 +46,7 @@ def list_letters(
     for letter in store.choose(chosen_letters(store, reason, strategy, symbol, since, until, last)):
         count += 1
         if as_json:
-            command_line.echo_json(format_dead_letters.facts(letter))
+            command_line.echo_json(facts(letter))
         else:
             command_line.print_line(out, Text(format_dead_letters.line(letter)))
     if not count and not as_json:
@@ -59,7 +60,7 @@ def show(
     """Show everything about dead letters: the frame or the event, and why, with the traceback."""
     for number, letter in enumerate(DeadLetterStore(LedgerReader.reach(load())).get(ids)):
         if as_json:
-            command_line.echo_json(format_dead_letters.facts(letter))
+            command_line.echo_json(facts(letter))
         else:
             command_line.echo("\n".join([*[""] * bool(number), *format_dead_letters.whole(letter)]))
 

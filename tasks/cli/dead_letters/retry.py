@@ -3,11 +3,9 @@
 import asyncio
 from collections import Counter
 from collections.abc import Iterator
-from contextlib import suppress
 from typing import Annotated
 
 import typer
-from nats.errors import Error as NatsError
 from rich.text import Text
 
 from tasks.cli import command_line
@@ -23,10 +21,9 @@ from tasks.cli.dead_letters.selection import (
     chosen_letters,
     named_letters,
 )
-from tasks.clients.nats_client import connect_once
 from tasks.ledger.dead_letters import DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
-from tasks.ops.retry import Retry, RetryResult
+from tasks.ops.retry import RetryResult, retried
 from tasks.settings import Settings, load
 from tasks.telemetry.terminal import one_line
 
@@ -79,16 +76,9 @@ async def _retry(
     settings: Settings, reader: LedgerReader, letters: Iterator[StoredLetter], wait_s: float, *, as_json: bool
 ) -> Counter[str]:
     counts = Counter[str]()
-    nats = await connect_once(settings, "deadletters")
-    try:
-        async for result in Retry(settings, reader, nats, wait_s).run(letters):
-            if result.word == "applied":
-                DeadLetterStore(reader).drop([result.letter.id])
-            counts[result.word] += 1
-            _show_result(result, as_json=as_json)
-    finally:
-        with suppress(NatsError):
-            await nats.close()
+    async for result in retried(settings, reader, letters, wait_s):
+        counts[result.word] += 1
+        _show_result(result, as_json=as_json)
     return counts
 
 

@@ -5,11 +5,10 @@ from typing import Annotated, get_args
 
 import typer
 
-from tasks.cli.time_arguments import since_ms
-from tasks.configuration import registry
 from tasks.errors import SettingsError
-from tasks.frames.symbols import spellings
 from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore, StoredLetter
+from tasks.ops.entry_filters import strategy_names, symbol_spellings
+from tasks.ops.time_arguments import since_ms
 from tasks.protocol import dead_letters
 
 _REASONS = ", ".join(get_args(dead_letters.Reason))
@@ -40,8 +39,8 @@ def chosen_letters(
     now_ms = store.now_ms() if since or until else 0
     return DeadLetterFilter(
         frozenset(reasons or ()),
-        frozenset(map(registry.carried_name, strategies or ())),
-        frozenset().union(*map(spellings, symbols or ())),
+        strategy_names(strategies),
+        symbol_spellings(symbols),
         since_ms(since, now_ms) if since else 0,
         since_ms(until, now_ms, "--until") if until else None,
         last,

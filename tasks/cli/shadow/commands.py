@@ -1,6 +1,6 @@
 """`./run tasks shadow`: the difference between strategies and their shadows, and who of them emits."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Annotated
@@ -16,14 +16,13 @@ from tasks.cli.backtest import Assignments, Processes, check_use, chosen_configu
 from tasks.cli.command_line import AsJson
 from tasks.cli.shadow import format_differences
 from tasks.cli.strategies.live_configuration import Author, Reason, author_or_you, show_change
-from tasks.configuration import Configuration, audit, registry, shadows
-from tasks.configuration.model import SHADOW
-from tasks.configuration.overlay import Overlay
+from tasks.configuration import Configuration, audit, registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.history import input_options
 from tasks.history.input_report import CountingReport
-from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.ledger.reader import LedgerReader
+from tasks.ops import configuration_edits
 from tasks.paper import read_accounts
 from tasks.settings import load
 
@@ -179,20 +178,4 @@ def promote(
 
     Example: ./run tasks shadow promote shadow~orderbook_skew --reason "twice the profit in a week"
     """
-
-    def wanted(found: ConfigurationInForce) -> Overlay:
-        return shadows.promoted(found.configuration, _version(found.configuration, name))
-
-    show_change(ConfigurationStore(load()).set(wanted, reason, author_or_you(author)))
-
-
-def _version(chosen: Configuration, name: str) -> str:
-    """Return the version that a person means: a shadow's name needs its prefix only beside an original of that name."""
-    names: Iterable[str] = (name,) if name.startswith(SHADOW) else (name, f"{SHADOW}{name}")
-    faults: list[SettingsError] = []
-    for each in names:
-        try:
-            return registry.configured_name(chosen, each)
-        except SettingsError as error:
-            faults.append(error)
-    raise faults[0]
+    show_change(ConfigurationStore(load()).set(configuration_edits.of_promotion(name), reason, author_or_you(author)))

@@ -2,7 +2,6 @@
 
 import getpass
 from collections.abc import Callable
-from itertools import groupby
 from typing import Annotated
 
 import msgspec
@@ -15,7 +14,8 @@ from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.ops.record_reset import RecordReset
-from tasks.ops.states import StateField, StateFilter, StateReset, StateStore
+from tasks.ops.state_reset import found_states, removed_states
+from tasks.ops.states import StateField, StateFilter, StateStore
 from tasks.protocol.findings import age
 from tasks.protocol.utc_time import utc
 from tasks.settings import Settings, load
@@ -113,26 +113,18 @@ def reset(  # noqa: PLR0913 each argument is an option of the command line
     if records:
         _reset_records(chosen, author, reason, ask=not yes)
     elif strategy:
-        _reset_states(chosen, symbol, author, reason, ask=not yes)
+        _reset_states(chosen, author, reason, ask=not yes)
     else:
         raise SettingsError("name a strategy, or give --records and --symbol")
 
 
-def _reset_states(chosen: StateFilter, symbol: str, author: str, reason: str, *, ask: bool) -> None:
+def _reset_states(chosen: StateFilter, author: str, reason: str, *, ask: bool) -> None:
     states = StateStore(load())
-    found = sorted(each.name for each in states.find(chosen))
-    # A symbol that is spelled as it was typed is the one that is meant.
-    names = [name for name in found if name.symbol == symbol] or found
-    if not names:
-        raise LedgerError(
-            f"there is no such state of {chosen.strategy!r}; `./run tasks state show` lists those that there are"
-        )
+    names = found_states(states, chosen)
     if ask:
         command_line.confirm(f"remove {_format_names(names)} for good?")
-    named = names[0].symbol if symbol else ""
-    for in_pool, of_pool in groupby(names, lambda name: name.pool):
-        done = StateReset(in_pool, names[0].what, chosen.venue, named, author, reason)
-        command_line.echo(f"pool {in_pool}: removed {states.reset(done, list(of_pool)):,}")
+    for pool, count in removed_states(states, names, chosen, author, reason).items():
+        command_line.echo(f"pool {pool}: removed {count:,}")
 
 
 def _reset_records(chosen: StateFilter, author: str, reason: str, *, ask: bool) -> None:

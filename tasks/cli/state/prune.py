@@ -6,10 +6,10 @@ from typing import Annotated
 import typer
 
 from tasks.cli import command_line
-from tasks.cli.time_arguments import length_ms
 from tasks.errors import SettingsError
 from tasks.ops.prune_plan import IdleSymbols
 from tasks.ops.state_prune import StatePruner
+from tasks.ops.time_arguments import length_ms
 from tasks.protocol.findings import named_some
 from tasks.protocol.utc_time import utc
 from tasks.settings import load

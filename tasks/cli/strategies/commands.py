@@ -1,10 +1,8 @@
 """`./run tasks strategies`: lists and describes strategies, checks their contract, measures them on recordings."""
 
-import inspect
 import sys
-from collections.abc import Iterator
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.text import Text
@@ -14,16 +12,18 @@ from tasks.backtest import performance
 from tasks.backtest.strategies_page import page
 from tasks.bars.spec import parse_all
 from tasks.cli import command_line
-from tasks.configuration import registry
+from tasks.configuration import catalog, registry
 from tasks.conformance import suite as checking
 from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import STRICT
 from tasks.settings import frame_limits, load
-from tasks.strategy import AnyStrategy, has_bars, kinds_of, methods_of
+from tasks.strategy import AnyStrategy, has_bars, methods_of
 
 app = typer.Typer()
 out = command_line.Console()
 err = command_line.Console(stderr=True)
+
+_SIGNS = {"ge": ">=", "gt": ">", "le": "<=", "lt": "<"}
 
 Name = Annotated[
     str,
@@ -37,21 +37,11 @@ Name = Annotated[
 @app.command("list")
 def list_strategies() -> None:
     """List the built-in strategies and those that the strategies file names, with the pools they run in."""
-    pools = configuration.read(load().strategies_file).pools
-    named = [name for pool in pools.values() for name in (*pool.strategies, *pool.shadow)]
     table = command_line.table("strategy", "pools", "sees", "what it does")
-    for name in sorted({*registry.builtin_names(), *named}):
-        found = registry.find(name)
-        runs_in = [pool_name for pool_name, pool in pools.items() if name in pool.strategies]
-        runs_in += [f"{pool_name} (shadow)" for pool_name, pool in pools.items() if name in pool.shadow]
-        summary = _docstring(found).partition("\n")[0]
-        table.add_row(Text(name, "bold"), ", ".join(runs_in) or "none", ", ".join(kinds_of(found)), summary)
+    for each in catalog.listed(configuration.read(load().strategies_file)):
+        runs_in = ", ".join((*each.pools, *(f"{pool} (shadow)" for pool in each.shadow_pools))) or "none"
+        table.add_row(Text(each.name, "bold"), runs_in, ", ".join(each.kinds), each.summary)
     command_line.print_table(out, table)
-
-
-def _docstring(strategy: type[AnyStrategy]) -> str:
-    """Return its own: that of `Strategy`, which Python would give for it, tells how to write one."""
-    return inspect.cleandoc(strategy.__doc__ or "")
 
 
 def _find(name: str) -> type[AnyStrategy]:
@@ -70,16 +60,16 @@ def describe(name: Name) -> None:
     Example: ./run tasks strategies describe iceberg
     """
     found = _find(name)
-    out.print(_docstring(found) or "It has no docstring.")
+    out.print(catalog.docstring(found) or "It has no docstring.")
     out.print()
     events = command_line.table("kind of event", "goes to")
     for kind, methods in methods_of(found).items():
         events.add_row(Text(kind, "bold"), ", ".join(methods))
     command_line.print_table(out, events)
     table = command_line.table("parameter", "default", "bounds", "what it is")
-    for parameter, field in found.params_type.model_fields.items():
-        bounds = ", ".join(_bounds(field.metadata))
-        table.add_row(Text(parameter, "bold"), str(field.default), bounds, field.description or "")
+    for each in catalog.parameters(found):
+        bounds = ", ".join(f"{_SIGNS[word]} {bound:g}" for word, bound in each.bounds.items())
+        table.add_row(Text(each.name, "bold"), str(each.default), bounds, each.description)
     out.print()
     command_line.print_table(out, table)
     if has_bars(found):
@@ -92,13 +82,6 @@ def _bars(found: type[AnyStrategy]) -> str:
         return ", ".join(each.text for each in parse_all(found.create({}).bars))
     except ValueError as error:
         return str(error)
-
-
-def _bounds(rules: list[Any]) -> Iterator[str]:
-    for rule in rules:
-        for name, sign in (("ge", ">="), ("gt", ">"), ("le", "<="), ("lt", "<")):
-            if hasattr(rule, name):
-                yield f"{sign} {getattr(rule, name):g}"
 
 
 @app.command()

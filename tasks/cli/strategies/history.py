@@ -29,7 +29,7 @@ def history(
 ) -> None:
     """List every change: version, when (UTC), who, why, and what: old → new; the last is in force."""
     store = ConfigurationStore(load())
-    for change, differences in store.differences():
+    for change, differences in store.changes.differences(store.history()):
         if as_json:
             command_line.echo_json(_facts(change, differences))
             continue

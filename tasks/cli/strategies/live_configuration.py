@@ -1,6 +1,5 @@
 """`./run tasks strategies get|set|kill|revive|pause|resume|reset`: what is in force, changed at run time."""
 
-import difflib
 import getpass
 from typing import Annotated
 
@@ -9,13 +8,13 @@ import typer
 from tasks import invocation
 from tasks.cli import command_line
 from tasks.cli.command_line import AsJson
-from tasks.configuration import edits, named_strategies, registry
+from tasks.configuration import edits, registry
 from tasks.configuration.model import SHADOW
-from tasks.configuration.overlay import ALL, Overlay, of_pool
+from tasks.configuration.overlay import ALL
 from tasks.errors import SettingsError
-from tasks.frames.symbols import meant
-from tasks.ledger.configurations import ConfigurationInForce, ConfigurationStore, EditResult
+from tasks.ledger.configurations import ConfigurationStore, EditResult, Wanted
 from tasks.ledger.reader import LedgerReader
+from tasks.ops import configuration_edits
 from tasks.settings import load
 from tasks.telemetry.terminal import one_line
 
@@ -88,78 +87,39 @@ def set_(
 
     Example: ./run tasks strategies set orderbook_skew levels=10 --symbol BTCUSDT --reason "thin book"
     """
-    settings, assigned = load(), edits.assignments(values)
-
-    def wanted(found: ConfigurationInForce) -> Overlay:
-        known = LedgerReader(settings).symbols() if symbol else set()
-        of_symbol = meant(symbol, known | found.configuration.symbols())
-        named = named_strategies.values(found.configuration, name, assigned, pool, of_symbol)
-        if symbol and not force:
-            _check_symbol(of_symbol, known, found.configuration.symbols())
-        return named
-
+    settings = load()
+    wanted = configuration_edits.of_values(
+        LedgerReader(settings), name, edits.assignments(values), pool, symbol, note=None if force else out.print
+    )
     show_change(ConfigurationStore(settings).set(wanted, reason, author_or_you(author)))
 
 
-def _check_symbol(symbol: str, seen: set[str], configured: set[str]) -> None:
-    """Refuse a symbol of which neither the ledger nor the configuration knows anything."""
-    if not seen:
-        out.print(f"nothing has come in yet: whether there is a symbol {symbol} is not known")
-        return
-    known = seen | configured
-    if symbol in known:
-        return
-    close = difflib.get_close_matches(symbol, sorted(known), n=3, cutoff=0.7)
-    hint = f"did you mean {' or '.join(close)}?" if close else f"{len(known):,} symbols are known;"
-    raise SettingsError(f"no event of a symbol {symbol} was ever seen; {hint} --force sets it anyway")
-
-
-def _switch(name: str, gates: dict[str, bool | None], reason: str, author: str) -> None:
-    """Set gates of a strategy, or of `all`; None takes one back to its default. Print the change."""
-
-    def wanted(found: ConfigurationInForce) -> Overlay:
-        return named_strategies.values(found.configuration, name, gates)
-
+def _set(wanted: Wanted, reason: str, author: str) -> None:
     show_change(ConfigurationStore(load()).set(wanted, reason, author_or_you(author)))
 
 
 @app.command()
 def kill(name: Name, *, reason: Reason = "", author: Author = "") -> None:
     """Hold back every signal of a strategy, or of `all`; strategies keep running, so `revive` needs no warm-up."""
-    _switch(name, {"gate.killed": True}, reason, author)
+    _set(configuration_edits.of_switch(name, configuration_edits.KILLED), reason, author)
 
 
 @app.command()
 def revive(name: Name, *, reason: Reason = "", author: Author = "") -> None:
     """Let signals through again after `kill`."""
-    _switch(name, {"gate.killed": None}, reason, author)
-
-
-def _pause(name: str, gates: dict[str, bool | None], reason: str, author: str, *, paused: bool) -> None:
-    """Pause or resume the pool `name`, if there is one, else set the gates of the strategy `name`. Print the change."""
-
-    def wanted(found: ConfigurationInForce) -> Overlay:
-        if name in found.configuration.pools:
-            return of_pool(name, paused=paused)
-        try:
-            return named_strategies.values(found.configuration, name, gates)
-        except SettingsError as error:
-            pools = ", ".join(found.configuration.pools)
-            raise SettingsError(f"there is no pool {name!r}; known: {pools}; and {error}") from None
-
-    show_change(ConfigurationStore(load()).set(wanted, reason, author_or_you(author)))
+    _set(configuration_edits.of_switch(name, configuration_edits.REVIVED), reason, author)
 
 
 @app.command()
 def pause(name: PoolOrStrategy, *, reason: Reason = "", author: Author = "") -> None:
     """Hold back the signals of a strategy, or of all in a pool; states go on."""
-    _pause(name, {"gate.paused": True}, reason, author, paused=True)
+    _set(configuration_edits.of_pause(name, paused=True), reason, author)
 
 
 @app.command()
 def resume(name: PoolOrStrategy, *, reason: Reason = "", author: Author = "") -> None:
     """Let signals of a pool or a strategy through again, and run one that was switched off."""
-    _pause(name, {"gate.paused": None, "gate.off": None}, reason, author, paused=False)
+    _set(configuration_edits.of_pause(name, paused=False), reason, author)
 
 
 @app.command()

@@ -125,7 +125,7 @@ async def test_the_history_says_what_changed_from_what_to_what(start: Start, sto
     await start(file(notional=5.0))
     set_(store, MOMENTUM, notional=7.0, gate__killed=True)
     await start(file(notional=6.0, min_signal_interval_s=2.0))
-    told = [[str(each) for each in differences or ()] for _, differences in store.differences()]
+    told = [[str(each) for each in differences or ()] for _, differences in store.changes.differences(store.history())]
     path = f"pools.trade.strategies.{MOMENTUM}"
     assert told == [
         [],

@@ -7,6 +7,7 @@ import msgspec
 
 from tasks.cli import format_dead_letters
 from tasks.ledger.dead_letters import StoredLetter
+from tasks.ops import dead_letter_facts
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tests.support.events import book, trade
@@ -57,7 +58,7 @@ def test_the_line_of_a_list_says_when_which_why_and_what():
 
 
 def test_json_holds_everything_and_says_how_the_bytes_are_written():
-    text = format_dead_letters.facts(StoredLetter(ID, dead_letters.refused("crossed", "why", "a.b", "ü".encode())))
+    text = dead_letter_facts.facts(StoredLetter(ID, dead_letters.refused("crossed", "why", "a.b", "ü".encode())))
     assert text == {
         "id": ID,
         "at": "2024-08-09T00:00:00Z",
@@ -69,10 +70,10 @@ def test_json_holds_everything_and_says_how_the_bytes_are_written():
         "raw_encoding": "utf-8",
         "raw_is_cut": False,
     }
-    binary = format_dead_letters.facts(StoredLetter(ID, dead_letters.refused("not_json", "why", "a.b", b"\xff\x00")))
+    binary = dead_letter_facts.facts(StoredLetter(ID, dead_letters.refused("not_json", "why", "a.b", b"\xff\x00")))
     assert (binary["raw"], binary["raw_encoding"]) == ("/wA=", "base64")
     event = json.loads(
-        msgspec.json.encode(format_dead_letters.facts(StoredLetter(ID, DeadLetter("condemned", "", event=trade()))))
+        msgspec.json.encode(dead_letter_facts.facts(StoredLetter(ID, DeadLetter("condemned", "", event=trade()))))
     )
     assert event["event"] == {
         "kind": "trade",
@@ -91,4 +92,4 @@ def test_json_holds_everything_and_says_how_the_bytes_are_written():
 def test_an_id_that_is_no_time_is_shown_as_it_is():
     letter = StoredLetter("18446744073709551615-0", DeadLetter("refused", ""))
     assert format_dead_letters.line(letter).startswith("18446744073709551615  18446744073709551615-0")
-    assert format_dead_letters.facts(letter)["at"] == "18446744073709551615"
+    assert dead_letter_facts.facts(letter)["at"] == "18446744073709551615"

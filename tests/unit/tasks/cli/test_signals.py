@@ -5,13 +5,13 @@ import pytest
 
 from tasks.cli.command_line import Console
 from tasks.cli.format_signals import SignalColumns, decode, plain
-from tasks.cli.signals import (
+from tasks.errors import SettingsError
+from tasks.ops.entry_filters import (
     SignalFilter,
 )
-from tasks.cli.time_arguments import (
+from tasks.ops.time_arguments import (
     since_ms,
 )
-from tasks.errors import SettingsError
 
 NOW_MS = 1_800_000_000_000
 

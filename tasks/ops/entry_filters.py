@@ -1,0 +1,90 @@
+"""Which signals and closed positions are chosen: by strategy, symbol and action."""
+
+from collections.abc import Callable, Iterable
+from typing import NamedTuple, TypeVar
+
+import msgspec
+
+from tasks.configuration import registry
+from tasks.errors import UNREADABLE, LedgerError
+from tasks.frames.symbols import spellings
+from tasks.ledger.reader import LedgerReader
+from tasks.paper.open_row import OpenRow, open_rows
+
+T = TypeVar("T")
+
+
+def decoded(decode: Callable[[bytes], T], packed: bytes, where: str) -> T:
+    """Return what an entry of the stream `where` holds. Raises LedgerError: it can't be read."""
+    try:
+        return decode(packed)
+    except UNREADABLE as error:
+        raise LedgerError(f"{packed[:100]!r} in the {where} stream can't be read: {str(error)[:200]}") from None
+
+
+def strategy_names(named: Iterable[str] | None) -> frozenset[str]:
+    """Return the names that entries carry, of strategies as a person names them."""
+    return frozenset(map(registry.carried_name, named or ()))
+
+
+def symbol_spellings(named: Iterable[str] | None) -> frozenset[str]:
+    """Return symbols in every spelling that a person may mean."""
+    return frozenset[str]().union(*map(spellings, named or ()))
+
+
+class _SignalHeader(msgspec.Struct):
+    strategy: str
+    symbol: str
+    action: str
+
+
+_signal_header = msgspec.json.Decoder(_SignalHeader).decode
+
+
+class SignalFilter(NamedTuple):
+    """The signals to show; an empty set stands for all."""
+
+    strategies: frozenset[str] = frozenset()
+    symbols: frozenset[str] = frozenset()
+    actions: frozenset[str] = frozenset()
+
+    def takes(self, packed: bytes) -> bool:
+        """Whether a signal, the contract's JSON, is one of them. Raises LedgerError: it is no signal."""
+        if not any(self):
+            return True
+        signal = decoded(_signal_header, packed, "signal")
+        pairs = zip((signal.strategy, signal.symbol, signal.action), self, strict=True)
+        return all(not wanted or value in wanted for value, wanted in pairs)
+
+
+class _PositionNames(msgspec.Struct):
+    strategy: str
+    symbol: str
+
+
+_position_names = msgspec.json.Decoder(_PositionNames).decode
+
+
+class PositionFilter(NamedTuple):
+    """The positions to show; an empty set stands for all."""
+
+    strategies: frozenset[str] = frozenset()
+    symbols: frozenset[str] = frozenset()
+
+    def takes(self, packed: bytes) -> bool:
+        """Whether a closed position, as JSON, is one of them. Raises LedgerError: it is no position."""
+        if not any(self):
+            return True
+        names = decoded(_position_names, packed, "position")
+        return self.takes_names(names.strategy, names.symbol)
+
+    def takes_names(self, strategy: str, symbol: str) -> bool:
+        """Whether a position of a strategy and symbol is one of them."""
+        return all(not wanted or name in wanted for name, wanted in zip((strategy, symbol), self, strict=True))
+
+    def open_rows(self, reader: LedgerReader) -> list[OpenRow]:
+        """Return the open positions, first the one that was opened first. Raises LedgerError: an account can't be read."""
+        rows = open_rows(reader.stored_accounts())
+        return sorted(
+            (row for row in rows if self.takes_names(row.strategy, row.symbol)), key=lambda row: row.opened_ms
+        )
