@@ -29,15 +29,15 @@ ROLES = {
     "flower": {"redis_url": "flower_redis_url", "flower": "flower"},
     "grafana": {"grafana": "grafana"},
 }
-#: What the user of each role may do in Redis, as in docs/security.md: ingest as `rs-ingest`, with the queue of any pool, and
-#: `rs-operator`, because commands run there; workers of sweeps as `rs-worker` and `rs-research`. Without
+#: What the user of each role may do in Redis, as in docs/security.md: ingest as `rs-ingest`, with the queue of any pool and the HTTP
+#: API, and `rs-operator`, because commands run there; workers of sweeps as `rs-worker` and `rs-research`. Without
 #: `client|setinfo`, which clients can do without: a server older than 7.2 would not start.
 RIGHTS = {
     "ingest": (
         "~rs:shard:* ~rs:lease:* ~rs:layout ~rs:pool:* ~rs:starts:* ~rs:signals* ~rs:positions ~rs:deadletters "
-        "~rs:audit ~rs:counters ~rs:configuration* %R~rs:workers ~rs:celery:* %R~rs:* ~rs:resets &rs:notices "
+        "~rs:audit ~rs:counters ~rs:configuration* %R~rs:workers ~rs:celery:* %R~rs:* ~rs:resets ~rs:api:* &rs:notices "
         "+del +evalsha +exec +exists +get +hdel +hget +hgetall +hincrby +hmget +hscan +hset +info +llen +lpush "
-        "+lrange +multi +pexpire +ping +pttl +publish +scan +script|load +set +subscribe +time +unsubscribe "
+        "+lrange +multi +pexpire +ping +pttl +publish +rpop +scan +script|load +set +subscribe +time +unsubscribe "
         "+xack +xadd +xautoclaim +xdel +xgroup|create +xinfo|groups +xinfo|stream +xlen +xrange +xread "
         "+xreadgroup +xrevrange +xtrim"
     ),

@@ -4,6 +4,7 @@
 """
 
 __all__ = [
+    "api",
     "components",
     "connectivity",
     "counters",

@@ -7,6 +7,7 @@ from pathlib import Path
 
 from prometheus_client import CollectorRegistry
 
+from ingest.api.handler import api_of
 from ingest.connectivity import Connectivity
 from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
@@ -65,7 +66,7 @@ class Components:
         self.settings = settings
         chosen = read_file(settings.strategies_file)
         self.lifecycle, self.counters, self.feed_reports = Lifecycle(), Counters(), FeedReports()
-        self.refused = RefusedFrames(self.counters)
+        self.refused, self.api = RefusedFrames(self.counters), api_of(settings)
         self.connectivity = Connectivity({"nats": mask(settings.nats_url), "redis": mask(settings.ledger)})
         self.lanes = _make_lanes(settings, chosen, timeouts)
         self.nats = NatsConnection(settings, self.connectivity, lambda: self.counters.add("slow_consumer"))

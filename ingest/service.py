@@ -59,7 +59,8 @@ class Service:
         """Serve until a signal; return 0, or 1 when something was left undone."""
         with on_signals(self._on_signal):
             address, health = Address.of_ingest(self.components.settings), self.components.health
-            routes = self.components.page.routes
+            api = self.components.api
+            routes = [*self.components.page.routes, *(api.routes if api else ())]
             server, _ = serve(address, health.healthz, health.ready, self.components.registry, routes)
             self._tasks["page"] = asyncio.create_task(self.components.page.run())
             self._tasks["findings"] = asyncio.create_task(
@@ -75,6 +76,8 @@ class Service:
             status = 1 if self._failure else await self.shutdown() if self.components.lifecycle.started else 0
             await end(*self._tasks.values())
             server.stop()
+            if api:
+                api.close()
             await self.components.nats.close()
             await self.components.ledger.close()
             self.components.active_configuration.close()

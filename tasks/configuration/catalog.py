@@ -39,6 +39,21 @@ class ListedStrategy(NamedTuple):
     summary: str
 
 
+def builtin_names() -> tuple[str, ...]:
+    """Return the names of the strategies that come with the project."""
+    return registry.builtin_names()
+
+
+def configured_name(configuration: Configuration, name: str) -> str:
+    """Return the name under which a strategy is configured. Raises UnknownNameError, and SettingsError for several."""
+    return registry.configured_name(configuration, name)
+
+
+def parameters_of(name: str) -> list[Parameter]:
+    """Return the parameters of the strategy or shadow `name`. Raises SettingsError: it can't be imported."""
+    return parameters(registry.find(name.removeprefix(SHADOW)))
+
+
 def docstring(strategy: type[AnyStrategy]) -> str:
     """Return its own: that of `Strategy`, which Python would give for it, tells how to write one."""
     return inspect.cleandoc(strategy.__doc__ or "")
@@ -81,7 +96,6 @@ def effective(configuration: Configuration, pool: str, version: str, symbol: str
     Raises SettingsError: its class can't be imported.
     """
     chosen = configuration.pools[pool].versions()[version]
-    found = registry.find(version.removeprefix(SHADOW))
-    defaults = {each.name: each.default for each in parameters(found)}
+    defaults = {each.name: each.default for each in parameters_of(version)}
     of_symbol = chosen.symbols[symbol].params if symbol in chosen.symbols else {}
     return defaults | chosen.params | of_symbol

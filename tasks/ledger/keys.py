@@ -25,6 +25,8 @@ Keys, each behind the namespace:
     configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
     configurations   hash    version (content hash) → JSON, the whole of it
     configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
+    api:answer:HASH  string  JSON: a request of the HTTP API under an Idempotency-Key, and its answer; for a day
+    api:answers      list    the hashes, newest first
     workers          hash    node name and process id of a worker → JSON, written every 3 s (`tasks/ledger/heartbeats.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
                              change of it; `workers`, by one that starts, stops or changes its queues;

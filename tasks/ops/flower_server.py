@@ -7,7 +7,6 @@ FLOWER_UNAUTHENTICATED_API Flower itself lets every site do that.
 """
 
 from typing import Any
-from urllib.parse import urlsplit
 
 import flower.app
 import flower.views
@@ -18,6 +17,7 @@ from tornado.web import Application, RequestHandler
 from tasks.settings import load
 from tasks.telemetry.allowed_hosts import AllowedHosts
 from tasks.telemetry.bounded_server import BoundedServer, max_connections
+from tasks.telemetry.cross_site import is_cross_site
 
 #: A task that somebody sends by hand.
 MAX_BODY_BYTES = 64 * 1024
@@ -59,9 +59,7 @@ def refusal(request: HTTPServerRequest, names: AllowedHosts) -> str:
         return "HTTP_ALLOWED_HOSTS does not name this host"
     if request.method in _READING:
         return ""
-    site, origin = request.headers.get("Sec-Fetch-Site"), request.headers.get("Origin")
-    foreign = site != "same-origin" if site else bool(origin) and urlsplit(origin).netloc != request.host
-    return "another site sent this" if foreign else ""
+    return "another site sent this" if is_cross_site(request.headers, request.host) else ""
 
 
 class _RefusedHandler(RequestHandler):

@@ -13,6 +13,7 @@ __all__ = [
     "Settings",
     "environment",
     "frame_limits",
+    "groups",
     "load",
     "mask",
     "masking",

@@ -15,7 +15,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tasks.errors import SettingsError
 from tasks.protocol.routing import Shard
-from tasks.settings import environment, validation, values
+from tasks.settings import environment, groups, validation, values
 from tasks.settings.masking import mask
 from tasks.settings.secret_files import SecretFiles
 
@@ -32,6 +32,7 @@ _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
 #: Can be given as NAME_FILE.
 SECRETS = (
     "nats_url", *_REDIS_URLS, "nats_password", "nats_token", "nats_nkey", "nats_credentials", "redis_sentinel_password",
+    "api_token",
 )  # fmt: skip
 _BINANCE_URLS = (
     "binance_spot_url", "binance_usdm_depth_url", "binance_usdm_trade_url", "binance_usdm_market_url",
@@ -144,6 +145,15 @@ class Settings(BaseSettings):
     metrics_strict_port: bool = Field(
         default=False, description="fail when the port is taken, rather than use a free one"
     )
+    api_token: Annotated[str, AfterValidator(values.api_tokens)] = Field(
+        "", description="switches ingest's HTTP API on: one token, or NAME:TOKEN for each caller, with blanks between"
+    )
+    api_identity_header: Annotated[str, AfterValidator(values.header_name)] = Field(
+        "", description="HTTP API: header in which a proxy names its caller; needs API_TRUSTED_PROXIES"
+    )
+    api_trusted_proxies: Annotated[str, AfterValidator(values.networks)] = Field(
+        "", description="HTTP API: networks of the proxies whose API_IDENTITY_HEADER is believed, with commas between"
+    )
     signal_subject: Annotated[str, AfterValidator(values.signal_subject)] = Field(
         "signals.{strategy}.{symbol}", description="NATS subject of a signal"
     )
@@ -186,23 +196,7 @@ class Settings(BaseSettings):
 
     @model_validator(mode="after")
     def _check_logins_and_tls(self) -> Self:
-        logins = ("nats_user", "nats_token", "nats_nkey", "nats_credentials")
-        named = [name.upper() for name in logins if getattr(self, name)] + ["NATS_URL"] * ("@" in self.nats_url)
-        if len(named) > 1:
-            message = f"{' and '.join(named)} are logins of different kinds: give one"
-            raise ValueError(message)
-        together = (
-            ("nats_user", "nats_password"),
-            ("nats_tls_cert", "nats_tls_key"),
-            ("redis_tls_cert", "redis_tls_key"),
-        )
-        for one, other in together:
-            if bool(getattr(self, one)) != bool(getattr(self, other)):
-                message = f"{one.upper()} and {other.upper()} go together"
-                raise ValueError(message)
-        for kind in ("nats", "redis"):
-            names = [f"{kind}_tls_{what}" for what in ("ca", "cert", "key")]
-            values.tls_files(", ".join(names).upper(), *(getattr(self, name) for name in names))
+        groups.check(lambda name: str(getattr(self, name)))
         return self
 
     def hints(self, environ: Mapping[str, str] = os.environ) -> list[str]:

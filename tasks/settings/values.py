@@ -4,6 +4,7 @@ import re
 import ssl
 import string
 from collections.abc import Callable
+from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -15,6 +16,12 @@ from tasks.settings.redis_url import RedisAddress
 
 #: A name, `*.` and what it ends in, or `*` for all.
 _HOST_NAME = re.compile(r"\*|(\*\.)?[a-z0-9_-]+(\.[a-z0-9_-]+)*", re.ASCII)
+#: Of `Bearer`, by RFC 6750.
+_TOKEN = re.compile(r"[A-Za-z0-9._~+/-]+=*")
+_CALLER = re.compile(r"[\w.@-]{1,64}", re.ASCII)
+_HEADER = re.compile(r"[A-Za-z][A-Za-z0-9-]{0,63}")
+_NO_IDENTITY = ("authorization", "host", "origin", "cookie", "x-changed-by", "x-petrosa-internal-token")
+MIN_TOKEN_CHARACTERS = 16
 #: More would leave less than a lane for each in most setups.
 MAX_SHARDS = 64
 
@@ -102,6 +109,43 @@ def host_names(value: str) -> str:
     if not all(_HOST_NAME.fullmatch(each) for each in names):
         raise ValueError("must be names such as ingest or *.example.com, without ports, with commas between")
     return ",".join(names)
+
+
+def api_tokens(value: str) -> str:
+    """Return words `NAME:TOKEN`, or one TOKEN without a name, a blank between two. Raises ValueError."""
+    words, seen = value.split(), set[str]()
+    for word in words:
+        name, colon, token = word.rpartition(":")
+        if len(token) < MIN_TOKEN_CHARACTERS or not _TOKEN.fullmatch(token):
+            raise ValueError(
+                f"a token must have at least {MIN_TOKEN_CHARACTERS} of the signs A-Z a-z 0-9 - . _ ~ + / ="
+            )
+        if (colon and not _CALLER.fullmatch(name)) or (not colon and len(words) > 1):
+            raise ValueError("must be one token, or NAME:TOKEN for each caller, with blanks or lines between")
+        if name in seen:
+            raise ValueError("gives one name two tokens")
+        seen.add(name)
+    return " ".join(words)
+
+
+def networks(value: str) -> str:
+    """Return addresses of networks, such as 10.0.0.0/8, with commas between. Raises ValueError."""
+    found = names(value)
+    try:
+        for each in filter(None, found.split(",")):
+            ip_network(each)
+    except ValueError:
+        raise ValueError("must be networks such as 10.1.0.0/16 or 10.1.2.3, with commas between") from None
+    return found
+
+
+def header_name(value: str) -> str:
+    """Return the name of an HTTP header, or nothing. Raises ValueError."""
+    if value and not _HEADER.fullmatch(value):
+        raise ValueError("must be the name of a header such as X-Forwarded-User")
+    if value.lower() in _NO_IDENTITY:
+        raise ValueError("is a header that every client may send: name one that the proxy sets")
+    return value
 
 
 def nats_subjects(value: str) -> str:

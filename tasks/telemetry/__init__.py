@@ -7,6 +7,7 @@ __all__ = [
     "allowed_hosts",
     "bounded_server",
     "build_info",
+    "cross_site",
     "fair_slots",
     "http_server",
     "latency",

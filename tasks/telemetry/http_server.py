@@ -1,4 +1,4 @@
-"""/healthz, /ready and /metrics over HTTP, for ingest and workers alike. Nothing here can be changed by a request."""
+"""/healthz, /ready and /metrics over HTTP, for ingest and workers alike, and what else is served beside them."""
 
 import errno
 import logging
@@ -22,7 +22,7 @@ _throttle = LogThrottle()
 
 #: Gives whether all is well, and what to say about each part.
 Check = Callable[[], tuple[bool, dict[str, Any]]]
-#: Path, a handler derived from `ReadOnlyHandler`, and its keyword arguments.
+#: Path, a handler derived from `CheckedHandler`, and its keyword arguments.
 Route = tuple[str, type[RequestHandler], dict[str, Any]]
 
 
@@ -59,10 +59,8 @@ class Address(NamedTuple):
         return f"{self.host}:{self.port}"
 
 
-class ReadOnlyHandler(RequestHandler):
-    """Answers GET and HEAD, to who calls this machine by a name of its own; an error is one short line."""
-
-    SUPPORTED_METHODS = ("GET", "HEAD")
+class CheckedHandler(RequestHandler):
+    """Answers who calls this machine by a name of its own; an error is one short line."""
 
     def prepare(self) -> None:
         """Called by tornado before a method."""
@@ -86,6 +84,12 @@ class ReadOnlyHandler(RequestHandler):
         """Called by tornado: what a client did wrong is told to the client alone."""
         if not isinstance(error, HTTPError) and _throttle.allow():
             log.error("unexpected error: a request was not answered", exc_info=(kind, error, trace))
+
+
+class ReadOnlyHandler(CheckedHandler):
+    """Answers GET and HEAD."""
+
+    SUPPORTED_METHODS = ("GET", "HEAD")
 
     def head(self, *arguments: str) -> Any:
         """Answer as to GET; tornado leaves the body out."""

@@ -31,6 +31,8 @@ STOPS = {"ingest": ("INGEST_DRAIN_S", 20), "worker": ("RUN_LIMIT_S", 5)}
 PORTS = {"ingest": "HTTP_PORT", "worker": "WORKER_HTTP_PORT", "research": "WORKER_HTTP_PORT"}
 #: Secrets that the component tls reads, in the form that cert-manager writes them.
 CERTIFICATES = {name: {"ca.crt", "tls.crt", "tls.key"} for name in ("ca", "nats-tls", "redis-tls")}
+#: Secrets that k8s/README.md has somebody make by hand.
+BY_HAND = {"api": {"tokens"}}
 #: Kinds of volumes that the restricted pod security standard allows and that we use.
 VOLUMES = {"configMap", "emptyDir", "secret"}
 
@@ -39,7 +41,7 @@ VOLUMES = {"configMap", "emptyDir", "secret"}
 def secrets() -> dict[str, set[str]]:
     """Return the keys of every Secret that an installation has."""
     template = yaml.safe_load_all((K8S / "secrets.yaml").read_text())
-    return CERTIFICATES | {each["metadata"]["name"]: set(each["stringData"]) for each in template}
+    return CERTIFICATES | BY_HAND | {each["metadata"]["name"]: set(each["stringData"]) for each in template}
 
 
 @lru_cache

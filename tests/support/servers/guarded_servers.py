@@ -23,6 +23,8 @@ TEXT = (ROOT / "docs" / "security.md").read_text()
 RIGHTS: dict[str, list[str]] = {
     role: rights.split() for role, rights in re.findall(r"^user rs-(\w+) on >\S+ (.*)$", TEXT, re.MULTILINE)
 }
+#: What ingest needs besides for its HTTP API.
+API_RIGHTS = re.search(r"`rs-ingest` needs more for the API: `([^`]+)`", TEXT)[1].split()  # type: ignore[index]  # it is there
 TABLE = TEXT.partition("| | publish | subscribe |\n")[2].partition("\n\n")[0]
 
 

@@ -129,7 +129,8 @@ def test_every_setting_reaches_the_process_that_reads_it():
     passed = set().union(*(service.get("environment", ()) for service in SERVICES.values()))
     # HTTP_PORT becomes the port on the host.
     assert set(Settings.model_fields) == {
-        name.lower() for name in (passed & SETTINGS) - {"REDIS_URL_FILE"} | FIXED | {"HTTP_PORT"}
+        name.lower()
+        for name in (passed & SETTINGS) - {"REDIS_URL_FILE", "API_TOKEN_FILE"} | FIXED | {"HTTP_PORT", "API_TOKEN"}
     }
 
 

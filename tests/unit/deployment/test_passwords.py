@@ -4,7 +4,7 @@ from pathlib import Path
 import pytest
 
 from compose import passwords
-from tests.support.servers.guarded_servers import RIGHTS
+from tests.support.servers.guarded_servers import API_RIGHTS, RIGHTS
 
 NONE: dict[str, str] = {}
 
@@ -103,7 +103,10 @@ def test_a_role_may_do_in_redis_what_the_docs_name(role: str, named: Sequence[st
     rights = set[str]().union(*(RIGHTS[each] for each in named)) - {"+client|setinfo"}
     if role == "ingest":
         # Pools may have any name here.
-        rights = rights - {f"~rs:celery:{pool}" for pool in ("depth", "trade", "basket")} | {"~rs:celery:*"}
+        rights = rights - {f"~rs:celery:{pool}" for pool in ("depth", "trade", "basket")} | {
+            "~rs:celery:*",
+            *API_RIGHTS,
+        }
     assert {"resetkeys", "resetchannels", "-@all", *passwords.RIGHTS[role].split()} == rights
 
 

@@ -6,6 +6,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from tasks.cli.doctor import examine
+from tasks.errors import SettingsError
 from tasks.settings import Settings, load
 from tasks.telemetry.logs import log_hints
 from tests.support.refused_settings import refusal
@@ -27,6 +28,46 @@ def test_names_of_hosts_are_read_and_anything_else_is_refused(monkeypatch):
         [said] = refusal()[1:]
         assert said.startswith("  HTTP_ALLOWED_HOSTS: must be names such as ingest or *.example.com, without ports")
         assert said.endswith(f", not {unusable!r}")
+
+
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        ("short", "a token must have at least 16 of the signs"), ("a:" + "x" * 15, "a token must have at least 16"),
+        ("x" * 15 + "ü" * 5, "a token must have at least 16"), (f"{'x' * 16} {'y' * 16}", "NAME:TOKEN for each caller"),
+        (f"a b:{'x' * 16}", "a token must have"), (f"a:{'x' * 16}\na:{'y' * 16}", "gives one name two tokens"),
+        (f"ü:{'x' * 16}", "NAME:TOKEN for each caller"),
+    ],
+)  # fmt: skip
+def test_a_token_of_the_api_that_is_short_or_odd_is_refused_and_not_told(monkeypatch, value, said):
+    monkeypatch.setenv("API_TOKEN", value)
+    with pytest.raises(SettingsError, match=said) as raised:
+        load()
+    assert value not in str(raised.value)
+    assert len(str(raised.value).splitlines()) == 1
+
+
+def test_tokens_of_the_api_come_from_a_file_a_line_each_and_are_not_shown(monkeypatch, tmp_path):
+    file = tmp_path / "tokens"
+    file.write_text(f"ann:{'x' * 16}\n  bob:{'y' * 16}==\n")
+    monkeypatch.setenv("API_TOKEN_FILE", str(file))
+    assert load().api_token == f"ann:{'x' * 16} bob:{'y' * 16}=="
+    assert "x" * 16 not in str(load().shown())
+
+
+@pytest.mark.parametrize(
+    ("header", "proxies", "said"),
+    [
+        ("X-User", "", "API_IDENTITY_HEADER and API_TRUSTED_PROXIES go together"),
+        ("X User", "10.0.0.0/8", "must be the name of a header"), ("Authorization", "10.0.0.0/8", "every client may send"),
+        ("X-User", "10.0.0.1/8", "must be networks"), ("X-User", "proxy", "must be networks"),
+    ],
+)  # fmt: skip
+def test_a_proxy_is_named_by_a_header_and_networks(monkeypatch, header, proxies, said):
+    monkeypatch.setenv("API_IDENTITY_HEADER", header)
+    monkeypatch.setenv("API_TRUSTED_PROXIES", proxies)
+    with pytest.raises(SettingsError, match=said):
+        load()
 
 
 def test_an_empty_value_counts_as_not_given(monkeypatch):

@@ -1,0 +1,69 @@
+"""What an operation is given, what it returns, and the version of the configuration as an ETag."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from hashlib import sha256
+from typing import Any
+
+from ingest.api.callers import Caller
+from ingest.api.ledger import ApiLedger
+from ingest.api.problem import ApiError
+from tasks.configuration.stored import StoredConfiguration, pack_overlay
+from tasks.ledger.configurations import ConfigurationInForce, EditResult
+
+
+def etag(stored: StoredConfiguration) -> str:
+    """Return the ETag of what is in force: its version, and a hash of what was set at run time."""
+    return f'"{stored.version}.{sha256(stored.overlay).hexdigest()[:8]}"'
+
+
+def etag_after(edit: EditResult) -> str:
+    """Return the ETag of what is in force after an edit."""
+    if edit.change is None:
+        return etag(edit.old.stored)
+    version = edit.change.version
+    return etag(StoredConfiguration(version, edit.old.stored.file, pack_overlay(version, edit.overlay)))
+
+
+@dataclass(frozen=True)
+class Call:
+    """A request that was understood: who calls, and with what."""
+
+    ledger: ApiLedger
+    caller: Caller
+    path: Mapping[str, str]
+    #: Of the route's models.
+    query: Any
+    body: Any
+    #: Who the caller says that it acts for, in a header.
+    changed_by: str = ""
+    #: The ETags of If-Match; None: it was not sent. `*` is any.
+    if_match: frozenset[str] | None = None
+
+    @property
+    def author(self) -> str:
+        """Who makes a change, for the history."""
+        claims = (getattr(source, "changed_by", "") for source in (self.body, self.query))
+        return self.caller.author(next(filter(None, claims), self.changed_by))
+
+    @property
+    def reason(self) -> str:
+        """Why, for the history."""
+        return str(getattr(self.body or self.query, "reason", "") or "")
+
+    def check(self, found: ConfigurationInForce) -> None:
+        """Refuse a change of something else than the caller has seen. Raises ApiError."""
+        if self.if_match is not None and not self.if_match & {"*", etag(found.stored)}:
+            raise ApiError(
+                412, f"version {found.configuration.version} is in force by now; read it again", "configuration-changed"
+            )
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What an operation returns: data of the route's model, and what there is to say about it."""
+
+    data: Any
+    metadata: dict[str, Any] = field(default_factory=dict)
+    #: Of what is in force; empty where the answer does not depend on it.
+    etag: str = ""
