@@ -148,6 +148,7 @@ def _add_bystanders(it: SimpleNamespace, nats: Any) -> None:
         it.ledger, it.sender, breaker, it.active_configuration, it.connectivity, _nothing
     )
     it.symbols = SimpleNamespace(load=_true)
+    it.server_probe = SimpleNamespace(check_eviction=_nothing)
     it.status_responder = SimpleNamespace(answer=_nothing)
     it.signal_streams = SignalStreams(it.settings, nats)
     it.relay = Relay(

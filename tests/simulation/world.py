@@ -193,6 +193,8 @@ class World:
             self.start_worker(number)
         while not self.plan.is_stream and len(self._leaders()) < self.total:
             # Who is not there yet misses what plain NATS brings.
+            if self.problem:
+                raise self.problem
             await asyncio.sleep(0.1)
         for at_s, (subject, data) in zip(self.plan.times_s, self.plan.frames, strict=True):
             self.later(at_s, partial(self.nats.publish_frame, subject, data))
