@@ -4,7 +4,7 @@
 set -eu
 cd "$(dirname "$0")"
 
-cp ../tasks/strategies.toml base/strategies.toml
+sed '1s|\.\./docs/|../../docs/|' ../tasks/strategies.toml >base/strategies.toml
 {
     cat <<'END'
 # Written by k8s/copies.sh from compose/observability/rules.yaml.

@@ -94,6 +94,10 @@ TABLE: Table = {
                 "tasks.cli.strategies.commands",
                 "Run the contract suite on a strategy; the exit status is 1 when a check fails.",
             ),
+            "schema": LazyCommand(
+                "tasks.cli.strategies.commands",
+                "Print the JSON Schema of the strategies file, for an editor: with the parameters of every strategy that `list` shows.",
+            ),
             "report": LazyCommand(
                 "tasks.cli.strategies.commands",
                 "Print docs/strategies.md: definitions, and what each strategy did on each recording.",

@@ -15,6 +15,7 @@ __all__ = [
     "catalog",
     "check",
     "edits",
+    "file_schema",
     "gate",
     "history",
     "import_path",

@@ -69,10 +69,9 @@ class StrategyConfiguration(BaseModel):
 
     params: dict[str, Any] = {}
     gate: Gate = OPEN
-    #: Terms of the paper account that differ for it.
-    paper: PaperTable | None = None
-    #: What differs for a symbol: in files its parameters stand beside `paper`.
-    symbols: dict[str, SymbolConfiguration] = {}
+    paper: Annotated[PaperTable | None, Field(description="terms of the paper account that differ for it")] = None
+    #: In files the parameters of a symbol stand beside its `paper`.
+    symbols: Annotated[dict[str, SymbolConfiguration], Field(description="what differs for a symbol")] = {}
 
     @model_validator(mode="before")
     @classmethod
@@ -91,10 +90,10 @@ class ShadowConfiguration(StrategyConfiguration):
 
     reserved: ClassVar[tuple[str, ...]] = ("of", "emits", *StrategyConfiguration.reserved)
 
-    #: The strategy that it shadows, as the pool names it.
-    of: str
-    #: Its signals go out instead of those of the strategy that it shadows.
-    emits: bool = False
+    of: Annotated[str, Field(description="the strategy that it shadows, as the pool names it")]
+    emits: Annotated[bool, Field(description="its signals go out instead of those of the strategy that it shadows")] = (
+        False
+    )
 
     @model_serializer
     def _with_role(self) -> dict[str, Any]:
@@ -128,16 +127,22 @@ class PoolConfiguration(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    kinds: Annotated[tuple[Kind, ...], Field(min_length=1)]
-    key: Literal["symbol", "all"] = "symbol"
-    partitions: Annotated[int, Field(ge=1, le=1024)] = 8
-    symbols: frozenset[str] = frozenset()
-    #: Hold the signals of all its strategies back, for a while.
-    paused: bool = False
-    #: By name from the registry, or import path `module:Class`.
-    strategies: Annotated[dict[str, StrategyConfiguration], Field(min_length=1)]
-    #: Second versions of them, by the same kind of name.
-    shadow: dict[str, ShadowConfiguration] = {}
+    kinds: Annotated[tuple[Kind, ...], Field(min_length=1, description="which events its strategies get")]
+    key: Annotated[
+        Literal["symbol", "all"], Field(description="a state and an order for each symbol, or one for all of them")
+    ] = "symbol"
+    partitions: Annotated[
+        int, Field(ge=1, le=1024, description="its lanes: so many workers can be busy in it at once")
+    ] = 8
+    symbols: Annotated[frozenset[str], Field(description="these alone; without it all")] = frozenset()
+    paused: Annotated[bool, Field(description="hold the signals of all its strategies back, for a while")] = False
+    strategies: Annotated[
+        dict[str, StrategyConfiguration],
+        Field(min_length=1, description="by built-in name, or import path module:Class"),
+    ]
+    shadow: Annotated[
+        dict[str, ShadowConfiguration], Field(description="second versions of them, by the same kind of name")
+    ] = {}
 
     def versions(self) -> dict[str, StrategyConfiguration]:
         """Return the strategies by name, then their shadows behind `SHADOW`, each sorted."""
@@ -157,8 +162,8 @@ class Configuration(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gate: Gate = OPEN
-    #: Terms of the paper account; None: there is none, unless a strategy has terms of its own.
-    paper: PaperTable | None = None
+    #: None: there is none, unless a strategy has terms of its own.
+    paper: Annotated[PaperTable | None, Field(description="terms of the paper account, for all strategies")] = None
     pools: Annotated[dict[PoolName, PoolConfiguration], Field(min_length=1)]
 
     def routes(self) -> tuple[Pool, ...]:

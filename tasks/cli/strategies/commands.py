@@ -12,7 +12,7 @@ from tasks.backtest import performance
 from tasks.backtest.strategies_page import page
 from tasks.bars.spec import parse_all
 from tasks.cli import command_line
-from tasks.configuration import catalog, registry
+from tasks.configuration import catalog, file_schema, registry
 from tasks.conformance import suite as checking
 from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import STRICT
@@ -42,6 +42,19 @@ def list_strategies() -> None:
         runs_in = ", ".join((*each.pools, *(f"{pool} (shadow)" for pool in each.shadow_pools))) or "none"
         table.add_row(Text(each.name, "bold"), runs_in, ", ".join(each.kinds), each.summary)
     command_line.print_table(out, table)
+
+
+@app.command()
+def schema() -> None:
+    """Print the JSON Schema of the strategies file, for an editor: with the parameters of every strategy that `list` shows.
+
+    A line at the top of the file names it: #:schema strategies.schema.json
+
+    Example: ./run tasks strategies schema > strategies.schema.json
+    """
+    chosen = configuration.read(load().strategies_file)
+    known = {each.name: registry.find(each.name) for each in catalog.listed(chosen)}
+    command_line.echo_json(file_schema.build(known), indent=2)
 
 
 def _find(name: str) -> type[AnyStrategy]:
