@@ -64,7 +64,7 @@ class Executor:
         if not route.body and request.body:
             raise ApiError(400, "this operation takes no body", "invalid-request")
         assigned += [*(getattr(body, "parameters", None) or getattr(body, "values", None) or ())]
-        if_match = request.headers.get("If-Match")
+        if_match = request.headers.get("If-Match") if route.changes else None
         if if_match is not None and not route.has_etag:
             raise ApiError(412, "this has no ETag: leave If-Match out")
         tags = None if if_match is None else _tags(if_match)

@@ -10,7 +10,6 @@ from pydantic import BaseModel, Field
 from ingest.api.call import Call, Reply, etag_after
 from ingest.api.changes import differences
 from ingest.api.models import Body, Text, Word
-from ingest.api.problem import ApiError, Fault
 from ingest.api.route import NoQuery
 from ingest.api.strategies import config_item, strategy_of
 from tasks.configuration import catalog
@@ -82,10 +81,6 @@ def set_config(call: Call) -> Reply:
 
 def set_symbol_config(call: Call) -> Reply:
     """Change parameters of a strategy for one symbol."""
-    gates = [name for name in call.body.parameters if name == "enabled" or name.startswith("gate.")]
-    if gates:
-        found = [Fault(name, "holds for all symbols: set it without a symbol") for name in gates]
-        raise ApiError(422, "a gate can't be set for one symbol", "invalid-values", found)
     return _set(call, call.path["symbol"])
 
 

@@ -120,7 +120,8 @@ def _of_strategy(name: str, key: str, value: Any, pool: str, symbol: str) -> Run
     if key in _TABLES or key.startswith("symbols."):
         raise SettingsError(f"{key} is a table: set what is in it, such as gate.killed=true or levels=5 for a symbol")
     if key.startswith(_GATE):
-        # A gate is one for all symbols.
+        if symbol:
+            raise SettingsError(f"{key} holds for all symbols: set it without one")
         return RuntimeValue(name, pool, "", key, _but_default(key, value))
     return RuntimeValue(name, pool, symbol, key, value)
 

@@ -148,7 +148,15 @@ def test_a_symbol_has_values_of_its_own(api: ApiCaller, client: redis.Redis, key
     assert api.delete(f"{CONFIG}/BTCUSDT").status == 200
     assert api.get(f"{CONFIG}/BTCUSDT").data["parameters"]["levels"] == 5
     assert api.delete(f"{CONFIG}/BTCUSDT").status == 404
-    assert api.post(f"{CONFIG}/BTCUSDT", {"parameters": {"gate.killed": True}}).status == 422
+
+
+@pytest.mark.parametrize("parameters", [{"gate.killed": True}, {"enabled": False}])
+def test_a_gate_is_not_set_for_one_symbol(api: ApiCaller, parameters: dict[str, object]):
+    answer = api.post(f"{CONFIG}/BTCUSDT", {"parameters": parameters})
+    assert (answer.status, "holds for all symbols" in answer.json["detail"]) == (422, True)
+    body = {"strategy": "orderbook_skew", "values": {"gate.killed": True}, "symbol": "BTCUSDT"}
+    assert api.post("/configuration", body).status == 422
+    assert api.get(CONFIG).data["enabled"]
 
 
 def test_all_that_was_set_is_dropped(api: ApiCaller):

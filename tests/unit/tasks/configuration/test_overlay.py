@@ -199,6 +199,11 @@ def test_a_table_is_not_set_as_a_whole(values: dict[str, Any]):
         of_strategy(SKEW, values)
 
 
+def test_a_gate_is_not_set_for_one_symbol():
+    with pytest.raises(SettingsError, match="holds for all symbols"):
+        of_strategy(SKEW, {"gate.killed": True}, symbol="BTCUSDT")
+
+
 CHANGES = st.one_of(
     st.builds(lambda levels, symbol: of_strategy(SKEW, {"levels": levels}, symbol=symbol),
               st.sampled_from([None, 3, 5, 10]), st.sampled_from(["", "BTCUSDT", "ETHUSDT"])),
