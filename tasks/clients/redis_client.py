@@ -1,10 +1,14 @@
 """Makes every client of Redis: of one server, or of the master that Sentinels name.
 
 A client of a master asks the Sentinels at each new connection. While they have none to name, a call fails as it does
-when a server is unavailable; so who can wait for a server can wait for a failover.
+when a server is unavailable; so who can wait for a server can wait for a failover. A master that takes no writes because
+no replica hears it may have been replaced without noticing: then a call fails in the same way, and the Sentinels are
+asked again.
 """
 
-from typing import Any
+import asyncio
+from collections.abc import Sequence
+from typing import Any, TypeVar
 
 import redis
 import redis.asyncio
@@ -15,6 +19,7 @@ from redis.asyncio.connection import UnixDomainSocketConnection as AsyncSocketCo
 from redis.asyncio.sentinel import Sentinel as AsyncSentinel
 from redis.asyncio.sentinel import SentinelConnectionPool as AsyncPool
 from redis.backoff import ExponentialBackoff, NoBackoff
+from redis.connection import AbstractConnection as SyncConnection
 from redis.connection import ConnectionPool, SSLConnection, UnixDomainSocketConnection
 from redis.retry import Retry
 from redis.sentinel import Sentinel
@@ -23,6 +28,8 @@ from tasks.clients.redis_tls import tls_options
 from tasks.settings import Settings
 from tasks.settings.redis_url import RedisAddress
 
+#: A client of either kind.
+Client = TypeVar("Client", redis.Redis, redis.asyncio.Redis)
 #: What a call raises while Redis can't be reached or does not answer: the same call may do later.
 UNAVAILABLE = (redis.ConnectionError, redis.TimeoutError, OSError)
 #: What a call raises for any reason that lies in Redis: it is unavailable, or refuses, or is not understood.
@@ -43,7 +50,7 @@ def connect(settings: Settings, url: str, **options: Any) -> redis.Redis:
     asking, tls = sentinel_options(settings, address), _tls(settings, address)
     asked: Any = _Sentinel(address.hosts, sentinel_kwargs=asking, **address.login(), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.Redis = asked.master_for(settings.redis_sentinel_master)
-    return client
+    return _made_of(client, _SearchingConnection)
 
 
 def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio.Redis:
@@ -55,11 +62,11 @@ def connect_async(settings: Settings, url: str, **options: Any) -> redis.asyncio
     if not address.is_sentinel:
         kinds = (AsyncSSLConnection, AsyncSocketConnection)
         pool = AsyncConnectionPool(**_place(settings, address, kinds, options))
-        return _reconnecting(redis.asyncio.Redis.from_pool(pool))
+        return _made_of(redis.asyncio.Redis.from_pool(pool), _ReconnectingConnection)
     asking, tls = sentinel_options(settings, address), _tls(settings, address)
     asked = _AsyncSentinel(address.hosts, sentinel_kwargs=asking, **address.login(), **tls, **options)  # type: ignore[no-untyped-call]  # redis-py's gap
     client: redis.asyncio.Redis = asked.master_for(settings.redis_sentinel_master, connection_pool_class=_Pool)
-    return _reconnecting(client)
+    return _made_of(client, _AsyncSearchingConnection)
 
 
 def _place(
@@ -75,10 +82,10 @@ def _place(
     return address.place() | address.login() | tls_options(settings, address) | kind | usable
 
 
-def _reconnecting(client: redis.asyncio.Redis) -> redis.asyncio.Redis:
-    pool = client.connection_pool
-    found = pool.connection_class
-    pool.connection_class = type(found.__name__, (_ReconnectingConnection, found), {})
+def _made_of(client: Client, kind: type) -> Client:
+    """Return the client; its connections are of this kind, too."""
+    pool: Any = client.connection_pool
+    pool.connection_class = type(pool.connection_class.__name__, (kind, pool.connection_class), {})
     return client
 
 
@@ -92,6 +99,37 @@ class _ReconnectingConnection(AbstractConnection):
             if "handler is closed" not in str(error):
                 raise
             raise redis.ConnectionError("the connection was closed") from None
+
+
+class _AsyncSearchingConnection(_ReconnectingConnection):
+    """A connection to a master that looks for another one when no replica hears this one."""
+
+    async def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return await super().read_response(*arguments, **options)
+        except redis.ResponseError as error:
+            if not is_cut_off(error):
+                raise
+            await self.disconnect()
+            raise redis.ConnectionError(reason(error)) from None
+
+
+class _SearchingConnection(SyncConnection):
+    """The same without asyncio."""
+
+    def read_response(self, *arguments: Any, **options: Any) -> Any:
+        try:
+            return super().read_response(*arguments, **options)
+        except redis.ResponseError as error:
+            if not is_cut_off(error):
+                raise
+            self.disconnect()  # type: ignore[no-untyped-call]  # redis-py's gap
+            raise redis.ConnectionError(reason(error)) from None
+
+
+def is_cut_off(error: Exception) -> bool:
+    """Whether a server refuses a write because it has fewer replicas than `min-replicas-to-write`."""
+    return "NOREPLICAS" in str(error)
 
 
 class _Sentinel(Sentinel):
@@ -131,7 +169,17 @@ def _no_master(name: str, heard: str) -> redis.ConnectionError:
 
 
 class _Pool(AsyncPool):
-    """Connections to a master; closing them closes those to the Sentinels too."""
+    """Connections to a master, and to one only; closing them closes those to the Sentinels too."""
+
+    async def get_master_address(self) -> tuple[str, int]:
+        known = self.master_address
+        found: tuple[str, int] = await super().get_master_address()  # type: ignore[no-untyped-call]  # redis-py's gap
+        if known not in {None, found}:
+            # redis-py closes what is idle. A subscription is in use, and hears nothing at the old master.
+            in_use: Sequence[Any] = tuple(self._in_use_connections)
+            others = (each for each in in_use if (each.host, each.port) != found)
+            await asyncio.gather(*(each.disconnect() for each in others), return_exceptions=True)
+        return found
 
     async def disconnect(self, inuse_connections: bool = True) -> None:  # noqa: FBT001, FBT002 as redis-py calls it
         await super().disconnect(inuse_connections)

@@ -13,7 +13,7 @@ from celery.backends.redis import RedisBackend, SentinelBackend
 from kombu.exceptions import OperationalError
 from redis.exceptions import ResponseError
 
-from tasks.clients.redis_client import FAILED
+from tasks.clients.redis_client import FAILED, is_cut_off
 from tasks.telemetry.log_throttle import LogThrottle
 from tasks.worker.store_breaker import StoreBreaker
 
@@ -44,6 +44,9 @@ class _OneTrip(_Store):  # type: ignore[misc]  # on purpose
             # A refusal is an answer, and comes at once.
             if not isinstance(error, ResponseError):
                 _breaker.failed()
+            elif is_cut_off(error):
+                # The Sentinels may name another master: a new connection asks them.
+                self.client.connection_pool.disconnect(inuse_connections=False)
             if _throttle.allow():
                 log.warning("a result could not be stored", task_id=task_id, why=str(error))
             return result

@@ -1,5 +1,8 @@
 """A Redis with two replicas, and three Sentinels that watch them. Both kinds ask for a password, not the same one.
 
+Replicas and Sentinels log in at servers as users of their own. So a master can be cut off from both, as in a network
+that has split, while our processes still reach it: it no longer lets these users in.
+
 With TLS all of them ask for certificates, of us and of each other; the wheel of Valkey knows no TLS.
 """
 
@@ -20,26 +23,24 @@ from tests.support.waiting import wait_for
 
 MASTER = "the-ledger"
 SERVER_PASSWORD, SENTINEL_PASSWORD = "of-servers", "of-sentinels"
+OF_REPLICAS, OF_SENTINELS = "replica", "sentinel"
 SERVER = (
-    *(
-        "--requirepass",
-        SERVER_PASSWORD,
-        "--masterauth",
-        SERVER_PASSWORD,
-        "--save",
-        "",
-        "--repl-diskless-sync-delay",
-        "0",
-    ),
-    *("--maxmemory-policy", "noeviction"),
+    *("--requirepass", SERVER_PASSWORD, "--masteruser", OF_REPLICAS, "--masterauth", SERVER_PASSWORD),
+    *("--user", OF_REPLICAS, "on", f">{SERVER_PASSWORD}", "&*", "+@all"),
+    *("--user", OF_SENTINELS, "on", f">{SERVER_PASSWORD}", "&*", "+@all"),
+    *("--save", "", "--repl-diskless-sync-delay", "0", "--maxmemory-policy", "noeviction"),
 )
+#: Without these a master that no replica hears takes writes all the same.
+MIN_REPLICAS = ("--min-replicas-to-write", "1", "--min-replicas-max-lag", "2")
+DOWN_AFTER_MS, FAILOVER_TIMEOUT_MS = 3000, 5000
 SENTINEL = f"""
 requirepass {SENTINEL_PASSWORD}
 sentinel sentinel-pass {SENTINEL_PASSWORD}
 sentinel monitor {MASTER} {HOST} {{master}} 2
+sentinel auth-user {MASTER} {OF_SENTINELS}
 sentinel auth-pass {MASTER} {SERVER_PASSWORD}
-sentinel down-after-milliseconds {MASTER} 3000
-sentinel failover-timeout {MASTER} 5000
+sentinel down-after-milliseconds {MASTER} {DOWN_AFTER_MS}
+sentinel failover-timeout {MASTER} {FAILOVER_TIMEOUT_MS}
 """
 
 
@@ -69,6 +70,11 @@ class WatchedServers(NamedTuple):
         return named
 
     @property
+    def settings(self) -> dict[str, str]:
+        """The same, as settings are called in Python."""
+        return {name.lower(): value for name, value in self.environment.items()}
+
+    @property
     def master(self) -> int:
         """Port of the server that the Sentinels name. Raises redis.RedisError while they name none."""
         hosts = [(HOST, port) for port in self.sentinels]
@@ -83,12 +89,41 @@ class WatchedServers(NamedTuple):
         self.instance.kill(self.servers[port])
         return port
 
+    def start_again(self, port: int) -> None:
+        """Start a server that was killed, as a replica of the master."""
+        server = self.servers[port]
+        while "--replicaof" in server.command:
+            at = server.command.index("--replicaof")
+            server.restart_as((*server.command[:at], *server.command[at + 3 :]))
+        server.restart_as((*server.command, "--replicaof", HOST, str(self.master)))
+        self.instance.start_again(server)
+
     def stop_replication(self) -> None:
         """Keep from the replicas what is written from now on."""
-        master = self.master
-        for port in self.servers.keys() - {master}:
-            self.client(port).config_set("masterauth", "wrong")
-        self.client(master).client_kill_filter(_type="replica")
+        self._shut_out(self.master, OF_REPLICAS)
+
+    def cut_off_master(self) -> int:
+        """Shut replicas and Sentinels out of the master, which our processes still reach; return its port."""
+        port = self.master
+        self._shut_out(port, OF_REPLICAS, OF_SENTINELS)
+        return port
+
+    def let_in(self, port: int) -> None:
+        """Let replicas and Sentinels in again."""
+        with self.client(port) as client:
+            for user in (OF_REPLICAS, OF_SENTINELS):
+                client.execute_command("ACL", "SETUSER", user, "on")
+            # A Sentinel that was refused keeps its connection, because the refusals are answers.
+            for each in client.client_list():
+                if not each["lib-name"]:
+                    client.client_kill_filter(_id=each["id"])
+
+    def _shut_out(self, port: int, *users: str) -> None:
+        with self.client(port) as client, client.pipeline(transaction=True) as pipe:
+            for user in users:
+                pipe.execute_command("ACL", "SETUSER", user, "off")
+                pipe.execute_command("CLIENT", "KILL", "USER", user)
+            pipe.execute()
 
     def has_failed_over(self, old: int) -> bool:
         """Whether there is another master, which takes writes."""
@@ -104,10 +139,10 @@ class WatchedServers(NamedTuple):
             return all((each["num-slaves"], each["num-other-sentinels"]) == (2, 2) for each in seen)
         return False
 
-    def replicas_in_step(self) -> int:
-        """How many replicas have all that the first server has."""
+    def replicas_in_step(self, port: int) -> int:
+        """How many replicas have all that a server has."""
         with suppress(redis.RedisError):
-            about: dict[str, Any] = self.client(next(iter(self.servers))).info("replication")
+            about: dict[str, Any] = self.client(port).info("replication")
             return sum(value.get("state") == "online" for value in about.values() if isinstance(value, dict))
         return 0
 
@@ -123,8 +158,8 @@ def _tls(its: Certificates | None) -> dict[str, Any]:
 
 
 @contextmanager
-def watched(*, tls: bool = False) -> Iterator[WatchedServers]:
-    """Start them all, and wait until they know each other."""
+def watched(*, tls: bool = False, options: tuple[str, ...] = ()) -> Iterator[WatchedServers]:
+    """Start them all, and wait until they know each other; `options` are more of the servers' command line."""
     program = str(get_binary_path())
     if tls:
         program = shutil.which("redis-server") or missing("redis-server with TLS (Debian's) is not installed")
@@ -145,11 +180,11 @@ def watched(*, tls: bool = False) -> Iterator[WatchedServers]:
             file.write_text(SENTINEL.format(master=first))
             return start(port, str(file), "--sentinel")
 
-        servers = {first: start(first, *SERVER)}
-        servers |= {port: start(port, *SERVER, "--replicaof", HOST, str(first)) for port in (second, third)}
+        servers = {first: start(first, *SERVER, *options)}
+        servers |= {port: start(port, *SERVER, *options, "--replicaof", HOST, str(first)) for port in (second, third)}
         # Sentinels that find no replica look again only after 10 s.
         alone = WatchedServers(instance, servers, {}, its)
-        wait_for(lambda: alone.replicas_in_step() == 2, "the replicas")
+        wait_for(lambda: alone.replicas_in_step(first) == 2, "the replicas")
         started = alone._replace(sentinels={port: watch(port) for port in watchers})
         wait_for(started.complete, "the Sentinels")
         yield started
