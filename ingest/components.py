@@ -180,6 +180,7 @@ class Components:
         """Return all checks. Findings that are logged in more detail elsewhere are not logged twice."""
         return Findings(
             self.sender.refusals.findings,
+            self.ledger.confirmation.findings,
             self.foreign_keys.findings,
             lambda: late_lanes(self.lanes),
             self.server_probe.findings,

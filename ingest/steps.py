@@ -10,6 +10,7 @@ from nats.errors import Error as NatsError
 
 from ingest.connectivity import Connectivity
 from ingest.dispatch.redis_refusals import RedisRefusals
+from ingest.ledger.confirmation import UnconfirmedError
 from ingest.ledger.lease import NotLeadingError
 from tasks.clients.redis_client import FAILED, reason
 from tasks.errors import LedgerError
@@ -28,7 +29,11 @@ class StepRunner:
         """Run a step and return what it returns; None: a server failed it."""
         try:
             return await step()
-        except (NatsError, NotLeadingError) as error:  # first, because some of these are a TimeoutError too
+        except (
+            NatsError,
+            NotLeadingError,
+            UnconfirmedError,
+        ) as error:  # first, because some of these are a TimeoutError too
             log.debug("step skipped", why=str(error) or type(error).__name__)
         except (redis.ResponseError, LedgerError) as error:
             self._refusals.record_own(reason(error))

@@ -12,6 +12,7 @@ __all__ = [
     "conditions",
     "known_symbols",
     "notice_listener",
+    "noticed_lanes",
     "redis_refusals",
     "sender",
     "stored_positions",

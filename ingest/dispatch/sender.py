@@ -13,6 +13,7 @@ from ingest.counters import Counters
 from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import CeleryPublisher, OutgoingTask
 from ingest.dispatch.conditions import SenderConditions
+from ingest.dispatch.noticed_lanes import NoticedLanes
 from ingest.dispatch.redis_refusals import RedisRefusals
 from ingest.dispatch.stored_positions import is_behind, report_damaged
 from ingest.lanes import Lanes, task_packing
@@ -45,12 +46,12 @@ class Sender:
         source: Source,
         conditions: SenderConditions,
     ) -> None:
-        self.lanes, self._source = lanes, source
-        self.conditions = conditions
+        self.lanes, self._source, self.conditions = lanes, source, conditions
         self._ledger, self._publisher, self._counters = ledger, publisher, counters
         self._active_configuration = active_configuration
         self.epoch = Epoch(0, "")
         self.refusals = RedisRefusals()
+        self._noticed = NoticedLanes(ledger, lanes, lambda: self.epoch, self._settle)
         self._sending: set[asyncio.Task[None]] = set()
         self._tasks = itertools.count(1)
         self._contention = ContentionEstimator()
@@ -204,7 +205,11 @@ class Sender:
             except ValueError:
                 self._on_refusal(line)
                 continue
-            if notice.epoch == str(self.epoch) and notice.lane in self.lanes:
+            if notice.epoch != str(self.epoch) or notice.lane not in self.lanes:
+                continue
+            if self._ledger.confirmation.is_needed:
+                self._noticed.add(notice.lane)
+            else:
                 self._settle(notice.lane, notice.to, noticed=True)
 
     def _on_refusal(self, line: str) -> None:

@@ -5,4 +5,4 @@ Everything above may use it. It knows `tasks.ledger`, whose keys and scripts it 
 
 from ingest.ledger.ledger import Checkpoint, IngestLedger, LanePositions
 
-__all__ = ["Checkpoint", "IngestLedger", "LanePositions", "commit_notices", "lease", "ledger"]
+__all__ = ["Checkpoint", "IngestLedger", "LanePositions", "commit_notices", "confirmation", "lease", "ledger"]

@@ -13,6 +13,7 @@ from redis.backoff import NoBackoff
 from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
 from ingest.ledger.commit_notices import CommitNotices
+from ingest.ledger.confirmation import Confirmation
 from ingest.ledger.lease import Lease, SupersededError
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import FAILED, connect_async, connection_options
@@ -40,7 +41,7 @@ class LanePositions(msgspec.Struct, frozen=True):
     epoch: Epoch | None
     #: By lane: position and starts of the batch in flight.
     lanes: Mapping[LaneId, tuple[Position | None, int]]
-    #: By pool: how many tasks wait in its queue.
+    #: By pool: how many tasks wait in its queue; empty where that was not asked.
     queued: Mapping[str, int]
 
 
@@ -125,6 +126,7 @@ class IngestLedger:
         self._claim = self.client.register_script(script("claim"))
         self._checkpoint = self.client.register_script(script("checkpoint"))
         self._commit = self.client.register_script(script("commit"))
+        self.confirmation = Confirmation(self.client, settings.ledger_durability, self._shard_key)
 
     async def close(self) -> None:
         """Let go of the lease, and close the connections."""
@@ -167,7 +169,7 @@ class IngestLedger:
         arguments: list[Any] = [str(stored or ""), str(epoch), string(before), string(layout.encode())]
         arguments += [configuration.version, string(configuration.stored()), str(start or "")]
         arguments += [list(map(lane_field, layout.lanes)), len(others)]
-        verdict, *answer = await self._claim(keys=keys, args=[pack(arguments)])
+        verdict, *answer = await self.confirmation.run(self._claim, keys, [pack(arguments)])
         if verdict == b"started":
             counted = read_position(answer[0], f"{self._shard_key} counted")
             stand = [read_position(at, self._where(lane)) for at, lane in zip(answer[1:], layout.lanes, strict=True)]
@@ -207,16 +209,21 @@ class IngestLedger:
     def _where(self, lane: LaneId) -> str:
         return f"{self.keys.pool(lane.pool)} {lane_field(lane)}"
 
-    async def read(self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]]) -> LanePositions:
-        """Read where lanes stand, and how often their batches in flight were started, in one round trip."""
-        pools = sorted({lane.id.pool for lane, _ in lanes})
-        queued = await self.queued(pools)
-        async with self.client.pipeline(transaction=True) as pipe:
+    async def read(
+        self, lanes: Sequence[tuple[Lane, Batch[msgspec.Raw] | None]], *, queues: bool = True
+    ) -> LanePositions:
+        """Read where lanes stand, and how often their batches in flight were started, in one round trip.
+
+        Without `queues` their lengths are left out. Raises UnconfirmedError, and what Redis raises.
+        """
+        queued = await self.queued(sorted({lane.id.pool for lane, _ in lanes})) if queues else {}
+        # Redis waits for nothing inside of a transaction. What a new leader does in the middle is seen by the epoch.
+        async with self.client.pipeline(transaction=not self.confirmation.is_needed) as pipe:
             pipe.hget(self._shard_key, "epoch")
             for lane, batch in lanes:
                 pipe.hget(self.keys.pool(lane.id.pool), lane_field(lane.id))
                 pipe.hget(self.keys.starts(lane.id), batch.identity if batch else "")
-            epoch, *values = await pipe.execute()
+            epoch, *values = await self.confirmation.answers(pipe)
         read = {
             lane.id: (read_position(position, self._where(lane.id)), _starts(starts))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
@@ -244,7 +251,7 @@ class IngestLedger:
         arguments.append([part for item in written.counts.stored().items() for part in item])
         keys = [self._shard_key, self.keys.counters, self.keys.deadletters]
         keys += [self.keys.pool(lane.pool) for lane in lanes]
-        answer: bytes = await self._checkpoint(keys=keys, args=[pack(arguments)])
+        answer: bytes = await self.confirmation.run(self._checkpoint, keys, [pack(arguments)])
         return answer not in {b"epoch", b"fallen"}
 
     async def quarantine(self, batch: Batch[msgspec.Raw], starts: int) -> None:

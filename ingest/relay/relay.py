@@ -11,6 +11,7 @@ TRIM_INTERVAL_S; those that a stream does not take, every RETRY_S. Others go on.
 import time
 from collections.abc import Callable, Mapping
 from collections.abc import Set as AbstractSet
+from operator import methodcaller
 from typing import Any, NamedTuple
 
 import structlog
@@ -72,7 +73,7 @@ class Relay:
         """`show` takes the stream's entry and the signal, once it went out; a stream may take `answer_s` to answer."""
         self._settings, self._streams, self._counters, self._show = settings, streams, counters, show
         self._nats, self._publishing = streams.client, StreamPublishing(streams.client, answer_s)
-        self._redis, self._lease = ledger.client, ledger.lease
+        self._redis, self._lease, self._confirmation = ledger.client, ledger.lease, ledger.confirmation
         self._keys = LedgerKeys(settings.namespace)
         self._trim = self._redis.register_script(script("trim"))
         self._ack = self._redis.register_script(script("acknowledge"))
@@ -107,10 +108,11 @@ class Relay:
     async def relay_new(self, block_ms: int | None) -> int:
         """Relay what is new; return how many signals that were."""
         self._check_lease()
-        answer: Any = await self._redis.xreadgroup(
-            GROUP, CONSUMER, {self._keys.signals: ">"}, count=CHUNK, block=block_ms
+        new = {self._keys.signals: ">"}
+        asked = methodcaller(
+            "xreadgroup", groupname=GROUP, consumername=CONSUMER, streams=new, count=CHUNK, block=block_ms
         )
-        entries = _entries(answer)
+        entries = _entries(await self._confirmation.answer(asked))
         if refused := await self._publish(entries):
             self._counters.add("held", "refused", by=refused)
         return len(entries)
@@ -121,9 +123,11 @@ class Relay:
         self._tried_s = time.monotonic()
         start: Any = "0-0"
         while True:
-            start, entries, *_ = await self._redis.xautoclaim(
-                self._keys.signals, GROUP, CONSUMER, min_idle_time=idle_ms, start_id=start, count=CHUNK
+            options = {"min_idle_time": idle_ms, "start_id": start, "count": CHUNK}
+            asked = methodcaller(
+                "xautoclaim", name=self._keys.signals, groupname=GROUP, consumername=CONSUMER, **options
             )
+            start, entries, *_ = await self._confirmation.answer(asked)
             await self._publish(entries)
             if start in (b"0-0", "0-0") or (self._stuck and until_stuck):
                 return

@@ -12,7 +12,7 @@ from tasks.configuration.overlay_findings import runtime_values
 from tasks.ledger.heartbeats import LiveWorker
 from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts, RedisFacts
 from tasks.protocol import redis_storage
-from tasks.protocol.findings import Finding, Sign, age, unavailable_results, workforce
+from tasks.protocol.findings import Finding, Sign, age, unavailable_results, unconfirmed, workforce
 from tasks.protocol.routing import Pool
 from tasks.protocol.task_name import RESEARCH_QUEUE, runs_sweeps_alone
 from tasks.protocol.worker_kinds import old_workers
@@ -56,6 +56,7 @@ def redis(facts: RedisFacts, *, allows_eviction: bool = False) -> Iterator[Findi
         yield from _memory(what, info)
     if info and "ledger" in facts.roles:
         yield from _persistence(what, info, facts.save)
+        yield from _durability(what, info, facts.durability)
     if facts.clock_ahead_s is not None:
         yield clock("this machine", facts.clock_ahead_s)
 
@@ -96,6 +97,18 @@ def _persistence(what: str, info: Mapping[str, Any], save: str | None) -> Iterat
         yield Finding("ok", what, f"keeps what it is told now and then (save {save})", "appendonly yes loses less")
     elif save == "":
         yield Finding("warning", what, "keeps nothing: a restart forgets every state", "set appendonly yes")
+
+
+def _durability(what: str, info: Mapping[str, Any], wanted: str) -> Iterator[Finding]:
+    replicas = info.get("connected_slaves", 0)
+    if wanted == "replica" and not replicas:
+        yield unconfirmed(wanted, "no replica is connected")
+    if wanted == "disk" and not info.get("aof_enabled"):
+        yield unconfirmed(wanted, "appendonly is no")
+    # Redis tells of replicas that count for min-replicas-to-write only where it is set.
+    if replicas and "min_slaves_good_slaves" not in info:
+        says = "takes writes also while its replicas don't hear them: a failover then loses these"
+        yield Finding("warning", what, says, "CONFIG SET min-replicas-to-write 1, and in redis.conf")
 
 
 def clock(whose: str, ahead_s: float) -> Finding:

@@ -28,6 +28,8 @@ class RedisFacts(msgspec.Struct, frozen=True):
     clock_ahead_s: float | None = None
     #: What it refused to tell, in its own words.
     refused: tuple[str, ...] = ()
+    #: What LEDGER_DURABILITY asks of it.
+    durability: str = "memory"
 
 
 class QueueFacts(msgspec.Struct, frozen=True):

@@ -98,7 +98,8 @@ def ask_redis(settings: Settings, url: str, roles: tuple[str, ...]) -> RedisFact
     except (*FAILED, ValueError) as error:
         return RedisFacts(roles, shown, unavailable=str(error) or type(error).__name__)
     saves = save.get("save") if save is not None else None
-    return RedisFacts(roles, shown, "", min(took_s) * 1_000, info, saves, ahead_s, tuple(dict.fromkeys(refused)))
+    told_once, durability = tuple(dict.fromkeys(refused)), settings.ledger_durability
+    return RedisFacts(roles, shown, "", min(took_s) * 1_000, info, saves, ahead_s, told_once, durability)
 
 
 def _timed(call: Callable[[], Any]) -> float:

@@ -23,6 +23,7 @@ NAMES = (
     "redis_refuses",
     "redis_evicts",
     "redis_cannot_save",
+    "redis_unconfirmed",
     "no_number",
     "commits_refused",
     "results_away",
@@ -112,6 +113,15 @@ def unavailable_results(url: str, why: str) -> Finding:
     says = f"{url} does not answer, so that Flower shows no new results: {why}"
     do = "start it, or fix RESULT_URL; batches do not wait for it"
     return Finding("warning", "Redis (results)", says, do, "results_away")
+
+
+def unconfirmed(durability: str, why: str) -> Finding:
+    """Return the fault that Redis does not keep what is committed in the way that LEDGER_DURABILITY asks for."""
+    says = f"LEDGER_DURABILITY={durability}, and {why}: nothing that waits is settled"
+    do = "set appendonly yes, on Redis 7.2 or later or Valkey, and see its disk"
+    if durability == "replica":
+        do = "start a replica, or see what keeps it back: INFO replication"
+    return Finding("fault", "Redis", says, do, "redis_unconfirmed")
 
 
 def refusals(workers: Iterable[tuple[str, str]]) -> Iterator[Finding]:

@@ -26,6 +26,7 @@ HttpUrl = Annotated[str, AfterValidator(values.http_url)]
 LinkUrl = Annotated[str, AfterValidator(values.link_url)]
 StreamName = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w-]{1,64}$"))]
 Namespace = Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w.-]{1,64}$"))]
+Durability = Literal["memory", "disk", "replica"]
 TlsFile = Annotated[str, AfterValidator(values.readable)]
 
 _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
@@ -112,13 +113,12 @@ class Settings(BaseSettings):
     broker_url: RedisUrl = Field("", description="Celery's broker; default REDIS_URL")
     result_url: RedisUrl = Field("", description="Celery's results; default REDIS_URL")
     ledger_url: RedisUrl = Field("", description="our ledger; default REDIS_URL")
-    redis_sentinel_master: str = Field(
-        "mymaster", min_length=1, description="the name under which Sentinels know the master"
+    ledger_durability: Durability = Field(
+        "memory", description="what is committed counts at once, once it is on Redis's disk, or once a replica has it"
     )
+    redis_sentinel_master: str = Field("mymaster", min_length=1, description="name of the master at the Sentinels")
     redis_sentinel_password: str = Field("", description="password of the Sentinels themselves, if they have one")
-    redis_tls_ca: TlsFile = Field(
-        "", description="rediss://, sentinels://: file of the CA to trust, instead of the system's"
-    )
+    redis_tls_ca: TlsFile = Field("", description="rediss://, sentinels://: file of the CA to trust, not the system's")
     redis_tls_cert: TlsFile = Field(
         "", description="rediss://, sentinels://: file of our certificate; needs REDIS_TLS_KEY"
     )

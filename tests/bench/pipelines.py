@@ -29,12 +29,13 @@ class Setup(NamedTuple):
     workers: int = 2
     environment: Mapping[str, str] = {}
     variant: Variant = Variant()
+    redis_options: Sequence[str] = ()
 
 
 @contextmanager
 def running(setup: Setup) -> Iterator[tuple[Pipeline, Loads]]:
     """Start it and warm it up."""
-    plan = Plan(setup.workers, environment=setup.environment)
+    plan = Plan(setup.workers, environment=setup.environment, redis_options=setup.redis_options)
     strategies = setup.environment.get("STRATEGIES_FILE")
     with Instance("bench") as instance:
         pipeline = Pipeline(instance, plan, lambda where, what: VariedStack(where, what, setup.variant))
@@ -49,24 +50,26 @@ def running(setup: Setup) -> Iterator[tuple[Pipeline, Loads]]:
 def latencies(mix: Mix, rates: Sequence[float], seconds: float) -> Iterator[Latency]:
     """Feed one pipeline at each rate in turn."""
     with running(Setup(mix)) as (pipeline, loads):
-        seen = _settled(pipeline, {}, WARM_UP)
         for rate in rates:
-            load = loads.next(max(round(rate * seconds), 50), rate)
-            run = runs.run(pipeline, load)
-            now = _settled(pipeline, seen, load.deliveries)
-            counts = {number: count - seen.get(number, 0) for number, count in now.items()}
-            quantiles = (latency.quantile_ms(counts, share) for share in (0.5, 0.99))
-            yield Latency(rate, round(run.events_per_s, 1), *quantiles)
-            seen = now
+            yield latency_at(rate, seconds, pipeline, loads)
 
 
-def _settled(pipeline: Pipeline, before: Mapping[int, int], more: int) -> dict[int, int]:
-    """Wait until ingest has written at least so many more latencies; return all, by bucket."""
-    least, counts = sum(before.values()) + more, dict(before)
+def latency_at(rate: float, seconds: float, pipeline: Pipeline, loads: Loads) -> Latency:
+    """Feed a pipeline at a rate."""
+    before = _settled(pipeline)
+    run = runs.run(pipeline, loads.next(max(round(rate * seconds), 50), rate))
+    counts = {number: count - before.get(number, 0) for number, count in _settled(pipeline).items()}
+    return Latency(rate, round(run.events_per_s, 1), *(latency.quantile_ms(counts, share) for share in (0.5, 0.99)))
+
+
+def _settled(pipeline: Pipeline) -> Mapping[int, int]:
+    """Wait until ingest has written the latency of all that is done; return how many there are, by bucket."""
+    counts: Mapping[int, int] = {}
 
     def told() -> bool:
-        counts.update(latency.by_bucket(pipeline.reader.counters()))
-        return sum(counts.values()) >= least
+        nonlocal counts
+        counts = latency.by_bucket(pipeline.reader.counters())
+        return sum(counts.values()) >= pipeline.done()
 
     systems.follow(pipeline, told, 30, "the latencies")
     return counts

@@ -25,6 +25,8 @@ FIXED = {
         for name in Settings.model_fields
         if name.startswith(("nats_", "redis_")) and name != "nats_subjects"
     ),
+    # A server alone, which `REDIS_APPENDFSYNC` has keep everything.
+    "LEDGER_DURABILITY",
     "BROKER_URL",
     "RESULT_URL",
     "LEDGER_URL",

@@ -3,6 +3,7 @@
 from collections.abc import Iterable
 from typing import Any
 
+import msgspec
 import pytest
 from typer.testing import CliRunner
 
@@ -44,6 +45,10 @@ INFO: dict[str, Any] = {
 
 def redis_facts(roles: tuple[str, ...] = ("broker", "results", "ledger"), **info: Any) -> RedisFacts:
     return RedisFacts(roles, "redis://somewhere/0", "", 0.4, INFO | info, "", 0.01)
+
+
+def kept_by(durability: str, **info: Any) -> RedisFacts:
+    return msgspec.structs.replace(redis_facts(**info), durability=durability)
 
 
 @pytest.mark.parametrize(
@@ -105,6 +110,12 @@ def assert_said(findings: Iterable[Finding], *expected: tuple[str, str]) -> None
         (redis_facts(used_memory=951 * 2**20), [("fault", "95%")]),
         (redis_facts(aof_enabled=0), [("warning", "keeps nothing")]),
         (redis_facts(("broker",), aof_enabled=0), []),
+        (redis_facts(connected_slaves=1), [("warning", "takes writes also while its replicas don't hear them")]),
+        (redis_facts(connected_slaves=1, min_slaves_good_slaves=1), []),
+        (kept_by("replica", connected_slaves=0), [("fault", "no replica is connected")]),
+        (kept_by("replica", connected_slaves=1, min_slaves_good_slaves=1), []),
+        (kept_by("disk"), []),
+        (kept_by("disk", aof_enabled=0), [("warning", "keeps nothing"), ("fault", "appendonly is no")]),
         (redis_facts(rdb_last_bgsave_status="err"), [("fault", "rdb_last_bgsave_status is err")]),
         (redis_facts(aof_last_write_status="err"), [("fault", "aof_last_write_status is err")]),
         (RedisFacts(("ledger",), "u", "", 0.4, INFO | {"aof_enabled": 0}, "3600 1", 0.0), []),

@@ -6,8 +6,8 @@ import subprocess
 import sys
 import time
 import urllib.request
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -15,24 +15,17 @@ import redis
 
 from compose.local.processes import ROOT
 from compose.local.servers import HOST, free_port
-from compose.local.stack import Plan, Stack
+from compose.local.stack import Stack
 from tasks.clients.redis_client import connect, connect_async
 from tasks.ledger.reader import LedgerReader
 from tasks.settings import Settings
-from tests.support.servers.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, WatchedServers, watched
-from tests.support.stacks.pipeline import applied_by, backtested, deadletters, digests, finish, lasting, replay, running
+from tests.support.servers.sentinel import SENTINEL_PASSWORD, SERVER_PASSWORD, WatchedServers
+from tests.support.stacks.pipeline import applied_by, backtested, deadletters, digests, finish, lasting, replay
+from tests.support.stacks.watched_stack import on_watched_servers
 from tests.support.waiting import wait_for
 
 SLACK = 500
 WENT_BACK = "Redis went back in time"
-
-
-@contextmanager
-def on_watched_servers(source: str, *, tls: bool = False) -> Iterator[tuple[Stack, WatchedServers]]:
-    with watched(tls=tls) as servers:
-        plan = Plan(2, "solo", environment={"INGEST_SOURCE": source, **servers.environment})
-        with running(plan) as stack:
-            yield stack, servers
 
 
 class Failover:
@@ -135,6 +128,26 @@ def test_without_a_stream_a_failover_loses_only_what_was_not_replicated(
     assert lost <= failover.killed - failover.cut_off + SLACK
     assert (WENT_BACK in log) >= bool(keep_back)
     assert lost or digests(live) == digests(expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("source", ["core", "jetstream"])
+def test_where_a_replica_confirms_a_failover_loses_nothing_and_no_epoch(
+    recording: Path, source: str, capsys: pytest.CaptureFixture[str]
+):
+    """Also when the master has taken commits that no replica heard of."""
+    expected = backtested([recording])
+    with on_watched_servers(source, LEDGER_DURABILITY="replica") as (stack, servers):
+        failover = Failover(stack, servers, keep_back=1)
+        replay(stack, [recording], lasting([recording], 17), failover.act)
+        failover.follow()
+        live = finish(stack)
+        log = stack.ingest.log.read_text()
+        letters = deadletters(stack)
+    say(capsys, failover)
+    assert WENT_BACK not in log
+    assert (live.dropped, live.repeats, letters) == ({}, 0, [])
+    assert digests(live) == digests(expected)
 
 
 @pytest.mark.slow
