@@ -4,6 +4,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from http import HTTPStatus
 from typing import Any, NamedTuple
 
+from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
 from tasks.clients.redis_client import FAILED, UNAVAILABLE, reason
@@ -57,6 +58,12 @@ class ApiError(Exception):
         return facts | ({"errors": [each._asdict() for each in self.errors]} if self.errors else {})
 
 
+#: Errors of servers, and what is said of them. A timeout of NATS is an OSError too.
+_SERVERS: tuple[tuple[tuple[type[Exception], ...], str, str], ...] = (
+    ((NatsError,), "NATS is unavailable", "server-unavailable"),
+    (UNAVAILABLE, "Redis is unavailable", "server-unavailable"),
+    (FAILED, "Redis refused", "server-refused"),
+)
 #: The first that an error is an instance of counts.
 _KINDS: tuple[tuple[tuple[type[Exception], ...], int, str], ...] = (
     ((UnknownNameError, NotFoundError), 404, ""),
@@ -76,14 +83,13 @@ def problem_of(error: Exception, assigned: Iterable[str] = ()) -> ApiError | Non
     if isinstance(error, ValidationError):
         found = [Fault(validation.place(fault), validation.say(fault)) for fault in validation.faults(error)]
         return ApiError(422, "; ".join(f"{name}: {message}" for name, message in found), "invalid-request", found)
-    if isinstance(error, UNAVAILABLE):
-        return ApiError(503, f"Redis is unavailable: {reason(error)}", "server-unavailable", headers=RETRY)
-    if isinstance(error, FAILED):
-        return ApiError(503, f"Redis refused: {reason(error)}", "server-refused", headers=RETRY)
+    for servers, said, kind in _SERVERS:
+        if isinstance(error, servers):
+            return ApiError(503, f"{said}: {reason(error)}", kind, headers=RETRY)
     for kinds, status, kind in _KINDS:
         if isinstance(error, kinds):
-            said = faults(error, assigned) if isinstance(error, SettingsError) else []
-            return ApiError(status, str(error), kind, said, RETRY if status == 503 else None)
+            errors = faults(error, assigned) if isinstance(error, SettingsError) else []
+            return ApiError(status, str(error), kind, errors, RETRY if status == 503 else None)
     return None
 
 

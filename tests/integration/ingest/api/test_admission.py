@@ -12,7 +12,10 @@ from ingest.api.callers import MAX_FAILURES
 from ingest.api.handler import MAX_BODY_BYTES, MAX_READ_BYTES
 from ingest.api.routes import ROUTES
 from tasks.ledger.configurations import ConfigurationStore
+from tasks.protocol import dead_letters
+from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings
+from tests.support.events import trade
 from tests.support.servers.api import TOKEN, ApiCaller, serving
 
 CONCRETE = [
@@ -142,6 +145,30 @@ def test_while_redis_is_unavailable_that_is_said(settings: Settings):
         for path in ("/configuration", "/dead-letters", "/states/resets"):
             answer = ApiCaller(port).get(path)
             assert (answer.status, answer.headers["Retry-After"]) == (503, "2")
+
+
+def test_while_nats_is_unavailable_a_retry_says_so(
+    settings: Settings, configured: ConfigurationStore, client: redis.Redis, namespace: str
+):
+    letter = dead_letters.pack(DeadLetter("condemned", "", pool="trade", event=trade()))
+    client.xadd(f"{namespace}:deadletters", {"letter": letter})
+    with serving(settings.model_copy(update={"nats_url": "nats://127.0.0.1:1"})) as port:
+        answer = ApiCaller(port).post("/dead-letters/retry", {"reason": ["condemned"]})
+    assert (answer.status, answer.json["title"]) == (503, "Server unavailable")
+    assert client.xlen(f"{namespace}:deadletters") == 1
+
+
+def test_a_connection_serves_one_request_after_the_other(api: ApiCaller):
+    connection = http.client.HTTPConnection("127.0.0.1", api.port, timeout=30)
+    headers = {"Authorization": f"Bearer {TOKEN}", "Content-Type": "application/json"}
+    statuses = []
+    for path, body in (("kill", "{}"), ("revive", '{"reason": "x"}'), ("odd", "{}"), ("kill", "{"), ("kill", "{}")):
+        connection.request("POST", f"/api/v1/strategies/iceberg/{path}", body, headers)
+        answer = connection.getresponse()
+        answer.read()
+        statuses.append(answer.status)
+    connection.close()
+    assert statuses == [200, 200, 404, 400, 200]
 
 
 def test_a_refusal_of_redis_is_passed_on(api: ApiCaller, client: redis.Redis, namespace: str):
