@@ -19,14 +19,13 @@ from ingest.monitoring.memory_guard import MemoryGuard
 from ingest.relay import GROUP
 from tasks import invocation
 from tasks.clients.redis_client import FAILED
-from tasks.events import ALWAYS_READ
 from tasks.ledger import heartbeats
 from tasks.protocol import redis_storage
 from tasks.protocol.counters import Counts
 from tasks.protocol.findings import Finding, refusals, unavailable_results, workforce
 from tasks.protocol.routing import Pool
 from tasks.protocol.task_name import runs_sweeps_alone
-from tasks.protocol.worker_kinds import old_workers, unreadable_pools
+from tasks.protocol.worker_kinds import is_always_readable, old_workers, unreadable_pools
 from tasks.settings import mask
 
 #: How long each server may take to tell of itself.
@@ -88,7 +87,7 @@ class ServerProbe:
         self._allows_eviction = allows_eviction
         self._ledger, self._pools, self._memory_guard = ledger, tuple(pools), memory_guard
         self._pool_names = [pool.name for pool in self._pools]
-        self._always_readable = all(ALWAYS_READ.issuperset(pool.kinds) for pool in self._pools)
+        self._always_readable = all(map(is_always_readable, self._pools))
         self.seen: ServerStats | None = None
         #: Errors by strategy, as the ledger counts them.
         self.errors = ErrorCounts()
@@ -115,7 +114,7 @@ class ServerProbe:
         yield from self.errors.findings(time.monotonic())
 
     def held_pools(self) -> frozenset[str]:
-        """Return the pools of which nothing may go out: not every worker of theirs is known to read their kinds."""
+        """Return the pools of which nothing may go out: not every worker of theirs is known to read them."""
         if self._always_readable:
             return frozenset()
         return frozenset(unreadable_pools(self.seen.living if self.seen else (), self._pools))

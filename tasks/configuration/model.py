@@ -33,7 +33,7 @@ from tasks.configuration.gate import OPEN, Gate
 from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
 from tasks.paper import PaperTable
-from tasks.protocol.routing import Pool
+from tasks.protocol.routing import TABLES, Pool
 from tasks.protocol.task_name import RESEARCH_QUEUE
 from tasks.settings import validation
 
@@ -168,9 +168,17 @@ class Configuration(BaseModel):
 
     def routes(self) -> tuple[Pool, ...]:
         """Return the pools as routing sees them."""
+        has = {"paper": self._opens_accounts, "shadow": any(pool.shadow for pool in self.pools.values())}
+        tables = tuple(table for table in TABLES if has[table])
         return tuple(
-            Pool(name, pool.kinds, pool.key, pool.partitions, pool.symbols) for name, pool in self.pools.items()
+            Pool(name, pool.kinds, pool.key, pool.partitions, pool.symbols, tables) for name, pool in self.pools.items()
         )
+
+    @property
+    def _opens_accounts(self) -> bool:
+        versions = [each for pool in self.pools.values() for each in pool.versions().values()]
+        of_symbols = [each.paper for version in versions for each in version.symbols.values()]
+        return any(table is not None for table in (self.paper, *(each.paper for each in versions), *of_symbols))
 
     @property
     def kinds(self) -> frozenset[Kind]:

@@ -20,6 +20,7 @@ from tasks.events import KINDS
 from tasks.ledger.keys import LedgerKeys
 from tasks.ledger.lua import script
 from tasks.protocol.notice import WORKERS_NOTICE
+from tasks.protocol.routing import TABLES
 from tasks.settings import Settings
 from tasks.version import VERSION
 
@@ -41,6 +42,8 @@ class _HeartbeatEntry(msgspec.Struct):
     refused: str = ""
     #: The kinds of events that its code can read; not said by versions that know only these two.
     kinds: tuple[str, ...] = ("depth", "trade")
+    #: The tables of the strategies file that its code can read, beside those of version 1.0.
+    tables: tuple[str, ...] = ()
 
 
 class _StoredHeartbeat(_HeartbeatEntry, kw_only=True):
@@ -65,6 +68,8 @@ class LiveWorker(msgspec.Struct, frozen=True):
     refused: str = ""
     #: The kinds of events that its code can read.
     kinds: Sequence[str] = ("depth", "trade")
+    #: The tables of the strategies file that its code can read, beside those of version 1.0.
+    tables: Sequence[str] = ()
 
 
 _decode = msgspec.json.Decoder(_StoredHeartbeat).decode
@@ -84,8 +89,8 @@ def alive(entries: Mapping[bytes, bytes], now_s: float) -> list[LiveWorker]:
         age_s = now_s - entry.seen_s
         if age_s <= ALIVE_S:
             ahead_s = entry.clock_ms / 1000 - entry.seen_s
-            told = entry.queues, entry.processes, entry.version
-            seen.append(LiveWorker(node, *told, age_s, round(ahead_s, 3), entry.refused, entry.kinds))
+            told, reads = (entry.queues, entry.processes, entry.version), (entry.kinds, entry.tables)
+            seen.append(LiveWorker(node, *told, age_s, round(ahead_s, 3), entry.refused, *reads))
     return seen
 
 
@@ -126,7 +131,7 @@ class Heartbeat:
 
         `refused` is the control command that it refused last, if that was lately.
         """
-        said = _HeartbeatEntry(time.time_ns() // 10**6, list(queues), processes, VERSION, refused, KINDS)
+        said = _HeartbeatEntry(time.time_ns() // 10**6, list(queues), processes, VERSION, refused, KINDS, TABLES)
         await self._call(msgspec.json.encode(said))
 
     async def leave(self) -> None:

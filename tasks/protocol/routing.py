@@ -9,6 +9,9 @@ import msgspec
 from tasks.events import Kind, Venue
 from tasks.frames.model import MAX_SYMBOLS
 
+#: Tables of the strategies file that version 1.0 can't read.
+TABLES = ("paper", "shadow")
+
 
 class LaneId(NamedTuple):
     """Identifies a lane: one ordered channel to the workers."""
@@ -33,6 +36,8 @@ class Pool(msgspec.Struct, frozen=True):
     partitions: int = 8
     #: Only these symbols; empty for every symbol.
     symbols: frozenset[str] = frozenset()
+    #: Which of `TABLES` the strategies file has, in whatever pool.
+    tables: tuple[str, ...] = ()
 
     @property
     def lanes(self) -> tuple[LaneId, ...]:

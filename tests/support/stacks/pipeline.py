@@ -85,9 +85,9 @@ def leads(stack: Stack) -> bool:
     return bool(ready(stack).get("started"))
 
 
-def ready(stack: Stack) -> dict[str, Any]:
-    """Return what ingest's /ready says; nothing while nobody answers."""
-    connection = http.client.HTTPConnection(HOST, stack.http_port, timeout=1)
+def ready(stack: Stack, port: int | None = None) -> dict[str, Any]:
+    """Return what /ready says, ingest's or that of a port; nothing while nobody answers."""
+    connection = http.client.HTTPConnection(HOST, port or stack.http_port, timeout=1)
     with closing(connection), suppress(OSError, http.client.HTTPException):
         connection.request("GET", "/ready")
         said: dict[str, Any] = json.load(connection.getresponse())

@@ -52,7 +52,7 @@ def test_a_kind_is_held_until_no_old_worker_is_left(nats_url, redis_url, namespa
 
             publish_kline(nats_url, namespace)
             wait_for(lambda: json.loads(service.get("/ready")[1])["held_events"] == 1, "the candle to wait")
-            says = "its events wait in ingest: pools take kinds that old@a/1 can't read"
+            says = "its events wait in ingest: the configuration has kline, which old@a/1 can't read"
             wait_for(lambda: ("workers_too_old", says) in found(), "the finding")
             queue = f"{namespace}:celery:candles"
             assert client.llen(queue) == 0

@@ -51,6 +51,20 @@ def test_routing_sees_the_pools_of_the_file(written):
     assert not basket.wants("BNBUSDT", "trade")
 
 
+@pytest.mark.parametrize(
+    ("table", "tables"),
+    [
+        ("", ()),
+        ("[paper]", ("paper",)),
+        ("[pools.depth.strategies.orderbook_skew.paper]", ("paper",)),
+        ("[pools.depth.strategies.orderbook_skew.symbols.BTCUSDT.paper]", ("paper",)),
+        ('[pools.depth.shadow.orderbook_skew]\nof = "orderbook_skew"', ("shadow",)),
+    ],
+)
+def test_routing_sees_which_tables_older_workers_cannot_read(written, table, tables):
+    assert {pool.tables for pool in read(written(f"{FILE}{table}\n")).routes()} == {tables}
+
+
 # The version.
 def test_the_version_is_16_hexadecimal_digits_and_the_same_each_time(written):
     versions = {read(written(FILE)).version for _ in range(3)}

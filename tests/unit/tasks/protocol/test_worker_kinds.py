@@ -12,6 +12,7 @@ class FakeWorker(NamedTuple):
     name: str
     queues: tuple[str, ...] = ("candles", "trade")
     kinds: tuple[str, ...] = ("depth", "trade")
+    tables: tuple[str, ...] = ()
 
 
 NEW = FakeWorker("new", kinds=("depth", "trade", "kline"))
@@ -36,6 +37,16 @@ def test_a_pool_waits_until_every_worker_of_its_queue_reads_all_kinds(workers, h
 
 def test_old_workers_serve_all_pools_while_none_takes_another_kind():
     assert unreadable_pools([FakeWorker("old")], [Pool("depth", ("depth",)), Pool("trade", ("trade",))]) == {}
+
+
+def test_old_workers_serve_no_pool_while_the_configuration_opens_accounts():
+    trade = Pool("trade", ("trade",), tables=("paper",))
+    assert unreadable_pools([FakeWorker("old"), FakeWorker("new", tables=("paper", "shadow"))], [trade]) == {
+        "trade": ["old"]
+    }
+    assert unreadable_pools([], [trade]) == {}
+    [found] = old_workers([FakeWorker("old")], [trade])
+    assert found.says == "its events wait in ingest: the configuration has paper, which old can't read"
 
 
 def test_only_a_pool_that_old_workers_hold_up_is_a_finding():

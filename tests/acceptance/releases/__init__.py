@@ -1,0 +1,1 @@
+"""What releases before left behind, and their processes beside those of today."""
