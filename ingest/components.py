@@ -89,7 +89,7 @@ class Components:
         self.steps = StepRunner(self.connectivity, self.sender.refusals)
         self.symbols = KnownSymbols(self.ledger, self.lanes.router, settings.ingest_max_symbols)
         self.frame_handler = self._make_frame_handler(chosen.kinds)
-        self.frame_stream = FrameStream(settings, self.nats.client)
+        self.frame_stream = FrameStream(settings, self.nats.client, self.source)
         self.signal_streams = SignalStreams(settings, self.nats.client)
         self.findings = self._make_findings()
         self.health = Health(

@@ -41,6 +41,16 @@ class Source(Protocol):
         """The furthest frame that was delivered, where it can be found again."""
 
     @property
+    def read_seq(self) -> int:
+        """The number in the source of the last frame that was taken; 0: none, or it has no numbers of its own."""
+
+    def compare_end(self, read_seq: int, end_seq: int) -> bool:
+        """Compare the last message that the source holds with what was read before that was asked for.
+
+        Return whether there is more, and whoever asks is not given it.
+        """
+
+    @property
     def unread(self) -> int:
         """How many frames wait at the source to be read, as far as is known."""
 

@@ -28,6 +28,7 @@ class CoreSource:
     keeps = False
     outdated = False
     read = None
+    read_seq = 0
     unread = 0
     left = 0
 
@@ -39,6 +40,10 @@ class CoreSource:
 
     def resume(self, position: Position) -> None:
         """Do nothing: never called, because `begin` returns no position."""
+
+    def compare_end(self, read_seq: int, end_seq: int) -> bool:  # noqa: ARG002 nothing is held that could be compared
+        """Return False: nothing is held."""
+        return False
 
     async def poll(self) -> None:
         """Do nothing: the client renews subscriptions by itself."""

@@ -15,6 +15,7 @@ from typing import Literal, NamedTuple
 
 from ingest.sources.pull import Pacing, PullRequest
 from ingest.sources.resume import LastFrame, StreamSnapshot, StreamTail, tail_of
+from ingest.sources.stream_end import USELESS, StreamEnd
 from tasks.events import Position
 
 Action = Literal["reopen", "compare", "check", "request"]
@@ -89,6 +90,7 @@ class StreamCursor:
         #: What is read from; None: nothing is.
         self.pull: PullRequest | None = None
         self.gaps = SequenceGaps()
+        self._end = StreamEnd()
         #: How often `resume` was called.
         self._resumes = 0
         #: When a frame last came, or the server was asked what it has sent.
@@ -124,7 +126,8 @@ class StreamCursor:
         self.gaps.count = 0
 
     @property
-    def _seq(self) -> int:
+    def seq(self) -> int:
+        """The number of the last frame that was taken or given up; 0: none."""
         return self.position.seq if self.position else 0
 
     def _advance(self, seq: int) -> None:
@@ -180,7 +183,7 @@ class StreamCursor:
         self.pull = None
         source = self.position.source if self.position else ""
         frame = self.read if self.read and self.read.source == source else None
-        return PendingConsumer(self._resumes, connection, StreamTail(self._seq, frame))
+        return PendingConsumer(self._resumes, connection, StreamTail(self.seq, frame))
 
     def locate(
         self, pending: PendingConsumer, stream: StreamSnapshot, stored_at_ns: int | None
@@ -196,9 +199,9 @@ class StreamCursor:
         self.outdated = is_another or not pending.tail.is_held(stream, stored_at_ns)
         if self.outdated:
             return None
-        forgotten = max(0, stream.first_seq - 1 - self._seq)
-        self._advance(self._seq + forgotten)
-        return ConsumerStart(self._seq, forgotten)
+        forgotten = max(0, stream.first_seq - 1 - self.seq)
+        self._advance(self.seq + forgotten)
+        return ConsumerStart(self.seq, forgotten)
 
     def opened(self, pending: PendingConsumer, now_s: float) -> bool:
         """Read from the consumer that was opened; return False if reading was resumed from elsewhere meanwhile."""
@@ -220,11 +223,11 @@ class StreamCursor:
             return IGNORED
         if not pull.receive(message.consumer_seq, now_s):
             return IGNORED
-        if message.stream_seq <= self._seq:
+        if message.stream_seq <= self.seq:
             pull.give_up("a gap")
             return IGNORED
         self._checked_s = now_s
-        forgotten = self._jump(message.stream_seq - self._seq - 1)
+        forgotten = self._jump(message.stream_seq - self.seq - 1)
         self._advance(message.stream_seq)
         self.unread = message.pending
         self._note(message)
@@ -244,7 +247,7 @@ class StreamCursor:
         if self.stream and not self.stream.shared:
             return count
         if count:
-            self.gaps.after_seq = self.gaps.after_seq if self.gaps.count else self._seq
+            self.gaps.after_seq = self.gaps.after_seq if self.gaps.count else self.seq
             self.gaps.count += count
         return 0
 
@@ -262,6 +265,16 @@ class StreamCursor:
         """
         if self.pull and not self.pull.has_all(delivered):
             self.pull.give_up("messages that never came")
+
+    def compare_end(self, read_seq: int, end_seq: int) -> bool:
+        """Compare the stream's last message with what was read before it was asked for; return whether nothing comes of it."""
+        if self.pull is None:
+            return False
+        is_shared = self.stream is None or self.stream.shared
+        state = self._end.compare(read_seq, end_seq, may_be_still=is_shared or not self.pull.is_open)
+        if state in USELESS:
+            self.pull.give_up(USELESS[state])
+        return state == "stuck"
 
     def has_all(self, delivered: int | None) -> bool:
         """Whether as many messages have come from the consumer as the server has sent; None: it does not know."""
@@ -283,4 +296,4 @@ class StreamCursor:
 
     def left(self, end_seq: int) -> int:
         """Return how many messages up to a number are not read; of a stream with wider subjects, at most."""
-        return max(0, end_seq - self._seq)
+        return max(0, end_seq - self.seq)

@@ -84,6 +84,15 @@ class StreamSource:
         return self._cursor.unread
 
     @property
+    def read_seq(self) -> int:
+        """The number of the last frame that was taken; 0: none."""
+        return self._cursor.seq
+
+    def compare_end(self, read_seq: int, end_seq: int) -> bool:
+        """Compare the stream's last message with what was read before it was asked for; return whether nothing comes of it."""
+        return self._cursor.compare_end(read_seq, end_seq)
+
+    @property
     def outdated(self) -> bool:
         """Whether the stream was created again, or lost frames that were read: a new epoch has to begin."""
         return self._cursor.outdated

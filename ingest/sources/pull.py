@@ -49,6 +49,11 @@ class PullRequest:
             self._heard_s = now_s
         self._asked += count
 
+    @property
+    def is_open(self) -> bool:
+        """Whether a message that the stream has would be sent."""
+        return bool(self._asked) and not self.doubt
+
     def is_silent(self, now_s: float) -> bool:
         """Whether nothing has come for too long, though a request is open."""
         return bool(self._asked) and now_s - self._heard_s > self._pacing.silence_s

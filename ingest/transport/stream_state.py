@@ -19,6 +19,10 @@ class StreamState(NamedTuple):
     subjects: Sequence[str]
     #: Why it takes nothing; empty while it does.
     trouble: str = ""
+    #: The number of its last message; None: not asked for.
+    last_seq: int | None = None
+    #: How many messages between its first and its last are not there any more.
+    deleted: int = 0
 
 
 class _Config(msgspec.Struct):
@@ -33,6 +37,8 @@ class _Config(msgspec.Struct):
 class _Counts(msgspec.Struct):
     messages: int = 0
     bytes: int = 0
+    last_seq: int | None = None
+    num_deleted: int = 0
 
 
 class _Cluster(msgspec.Struct):
@@ -92,7 +98,11 @@ def read_info(answer: bytes) -> StreamState | str:
     if told.error or told.config is None:
         return told.error.description if told.error else "an answer without a stream"
     stream = _Stream(told.config, told.state, told.cluster)
-    return StreamState(told.config.name, told.config.subjects or (), _trouble(stream))
+    return StreamState(told.config.name, told.config.subjects or (), _trouble(stream), *_end(told.state))
+
+
+def _end(state: _Counts) -> tuple[int | None, int]:
+    return state.last_seq, state.num_deleted
 
 
 def _trouble(stream: _Stream) -> str:

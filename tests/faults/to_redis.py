@@ -54,14 +54,17 @@ def _epoch(run: FaultRun) -> bytes | None:
 
 def _start_again(run: FaultRun) -> None:
     run.kill(run.stack.redis)
+    _wait_for_redis(run)
+    run.hit()
 
+
+def _wait_for_redis(run: FaultRun) -> None:
     def answers() -> bool:
         with suppress(redis.RedisError):
             return bool(run.redis.ping())
         return False
 
     wait_for(answers, "Redis")
-    run.hit()
 
 
 def restarted(run: FaultRun) -> Iterator[float]:
@@ -79,6 +82,29 @@ def older(run: FaultRun) -> Iterator[float]:
     before = _hold(run)
     _start_again(run)
     yield from _until_a_new_epoch(run, before)
+
+
+def cut_aof(run: FaultRun) -> Iterator[float]:
+    """Have the append-only file end in the middle of a command, as after a crash of the machine."""
+    server = run.stack.redis
+    without = server.command
+    yield 0.5
+    run.redis.config_set("appendonly", "yes")
+    server.restart_as((*without, "--appendonly", "yes"))
+    yield 2.5
+    before = _hold(run)
+    run.stack.instance.kill(server)
+    folder = run.stack.instance.directory / "redis" / "appendonlydir"
+    file = max(folder.glob("*.incr.aof"), key=lambda each: each.stat().st_mtime)
+    whole = file.read_bytes()
+    # Behind the beginning of a command, and some commits before the end.
+    file.write_bytes(whole[: whole.rindex(b"\r\nHSET\r\n", 0, len(whole) - 50_000) + 5])
+    run.stack.instance.start_again(server)
+    _wait_for_redis(run)
+    run.hit()
+    yield from _until_a_new_epoch(run, before)
+    server.restart_as(without)
+    run.redis.config_set("appendonly", "no")
 
 
 def without_data(run: FaultRun) -> Iterator[float]:
@@ -150,6 +176,7 @@ CASES = (
     Case("Redis: asleep for 7 s", asleep),
     Case("Redis: started again with its data", restarted),
     Case("Redis: started again with older data", older, core_loses=True),
+    Case("Redis: its append-only file is cut", cut_aof, core_loses=True),
     Case("Redis: started again without data", without_data, core_loses=True, forgets=True),
     Case("Redis: flushed", flushed, core_loses=True, forgets=True),
     Case("Redis: full for 6 s", full),

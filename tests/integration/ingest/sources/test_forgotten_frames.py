@@ -28,6 +28,16 @@ async def test_frames_that_the_stream_forgot_are_counted_and_the_rest_is_read(se
         assert (reader.lost, reader.frames) == (20, numbered(21, 30))
 
 
+async def test_a_message_that_somebody_deletes_is_counted_and_the_rest_is_read(settings):
+    async with reading(settings) as reader:
+        await reader.begin()
+        await publish(settings, 30)
+        await reader.nats.client.jetstream().delete_msg(settings.ingest_stream, 15)
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: len(reader.frames) == 29)
+        assert (reader.lost, reader.frames) == (1, numbered(1, 14) + numbered(16, 30))
+
+
 async def read_ten_then_forget(reader: Reader, keep: int) -> None:
     """Have ten frames read, and all that follow forgotten but for the last `keep`, before these are read."""
     reader.room = 5
