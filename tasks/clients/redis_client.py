@@ -104,6 +104,12 @@ class _ReconnectingConnection(AbstractConnection):
 class _AsyncSearchingConnection(_ReconnectingConnection):
     """A connection to a master that looks for another one when no replica hears this one."""
 
+    async def send_packed_command(self, *arguments: Any, **options: Any) -> None:
+        if not self.is_connected:
+            # redis-py would go where it was before, without asking the Sentinels: a subscription does that at a ping.
+            await self.connect()  # type: ignore[no-untyped-call]  # redis-py's gap
+        await super().send_packed_command(*arguments, **options)
+
     async def read_response(self, *arguments: Any, **options: Any) -> Any:
         try:
             return await super().read_response(*arguments, **options)

@@ -23,7 +23,8 @@ def servers() -> Iterator[WatchedServers]:
 async def test_clients_of_a_master_that_is_cut_off_find_the_next_one(servers: WatchedServers):
     """Without a reconnection they would stay with the old one: it refuses writes only, and answers everything else."""
     settings = Settings.model_validate(servers.settings)
-    options = connection_options()
+    # A subscription is pinged before each read: that must not reconnect to where it was before.
+    options = connection_options() | {"health_check_interval": 0.01}
     with closing(connect(settings, settings.ledger, **options)) as client:
         async with connect_async(settings, settings.ledger, **options) as asynchronous, asynchronous.pubsub() as pubsub:
             await pubsub.subscribe("notices")
