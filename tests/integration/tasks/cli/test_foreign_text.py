@@ -32,7 +32,7 @@ from tests.unit.tasks.cli.test_signals import signal
 
 NASTY = "WO\x1b]0;owned\x07\x1b[2J\x9b31m\u202e[/b]\rRD"
 #: What rich itself sends to a terminal: colours, and where the cursor is while there is a bar.
-OURS = re.compile(r"\x1b\[([0-9;]*m|\?25[lh]|2K|1A)")
+OURS = re.compile(r"\r(?=\x1b\[(?:2K|1A))|\x1b\[([0-9;]*m|\?25[lh]|2K|1A)")
 FILE = """
 [pools.trade]
 kinds = ["trade"]
