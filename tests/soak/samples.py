@@ -22,8 +22,8 @@ ENOUGH = 36
 LOG_BYTES = 32 * MIB
 #: How much more the last third may be than the middle one, beside a tenth of it.
 SLACK = {"MiB": 10.0, "descriptors": 24.0, "threads": 4.0, "keys": 100.0, "entries": 100.0}
-#: Closed positions are kept, a million of them: what grows by design is told and not judged.
-GROWS = "positions entries"
+#: Told and not judged: closed positions are kept, a million of them; how many results a minute has follows the load.
+NOT_JUDGED = {"positions entries", "result keys"}
 SHARE = 0.1
 #: Samples above this quantile of a third are peaks, such as connections that a fault leaves open for a while.
 QUANTILE = 0.9
@@ -48,7 +48,7 @@ def series(name: str, values: Sequence[float]) -> Series:
         sorted(part)[int(len(part) * QUANTILE)]
         for part in (values[:third], values[third : -third or None], values[-third:])
     )
-    flat = len(values) < ENOUGH or name == GROWS or last <= middle * (1 + SHARE) + SLACK[name.rpartition(" ")[2]]
+    flat = len(values) < ENOUGH or name in NOT_JUDGED or last <= middle * (1 + SHARE) + SLACK[name.rpartition(" ")[2]]
     least, most, first, middle, last = (round(value, 1) for value in (min(values), max(values), first, middle, last))
     return Series(least, most, first, middle, last, flat)
 
@@ -98,7 +98,10 @@ class Samples:
                 pipe.xlen(stream)
             memory, count, positions_bytes, *lengths = pipe.execute()
         self._add("Redis data without positions MiB", (memory["used_memory"] - (positions_bytes or 0)) / MIB)
-        self._add("Redis keys", count)
+        results = f"{self._run.stack.settings.celery_prefix}celery-task-meta-*"
+        found = sum(1 for _ in self._redis.scan_iter(match=results, count=1_000))
+        self._add("result keys", found)
+        self._add("other keys", max(0, count - found))
         for name, length in zip(("signals", "positions", "dead letters", "audit"), lengths, strict=True):
             self._add(f"{name} entries", length)
 

@@ -135,3 +135,4 @@ def test_what_is_higher_in_the_last_third_than_in_the_middle_one_grows():
     assert series("worker-1 MiB", [*rising[:ENOUGH], *steady, *steady]).flat, "what it takes to start"
     assert series("worker-1 MiB", [*steady, *steady[:-1], 900.0]).flat, "a peak"
     assert series("positions entries", rising).flat, "kept by design"
+    assert series("result keys", rising).flat, "as many as there are batches"
