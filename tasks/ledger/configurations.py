@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import msgspec
+import redis
 
 from tasks import configuration
 from tasks.clients.redis_client import connect, connection_options
@@ -83,7 +84,8 @@ def _replaced(old: ConfigurationInForce, values: Overlay) -> EditResult:
 class ConfigurationStore:
     """Reads and changes the configurations in the ledger."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, connect: Callable[..., redis.Redis] = connect) -> None:
+        """`connect` makes the client of a server."""
         self._client = connect(settings, settings.ledger, **connection_options())
         self._keys = LedgerKeys(settings.namespace)
         self._configure = self._client.register_script(script("configure"))

@@ -5,6 +5,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
+from tests.simulation import operators
 from tests.simulation.plan import Fault
 from tests.simulation.scheduler import Process
 from tests.simulation.servers.network import CALM
@@ -12,6 +13,8 @@ from tests.simulation.servers.network import CALM
 if TYPE_CHECKING:
     from tests.simulation.world import World
 
+#: After which time without faults nobody is left who knows the content of the configuration in force.
+FORGOTTEN_S = 12.0
 #: Longer than the lease lasts.
 FROZEN_S = 8.0
 #: One less than what a single event may have.
@@ -28,6 +31,8 @@ def happen(fault: Fault, world: "World") -> None:
 def heal(world: "World") -> None:
     """End everything that goes wrong."""
     world.log("world", "no more faults")
+    if world.plan.is_reconfigured:
+        world.later(FORGOTTEN_S, lambda: operators.forget_lost(world))
     for network in (world.redis_network, world.nats_network):
         network.weather, network.is_down = CALM, False
 
@@ -70,12 +75,15 @@ def _go_back(world: "World") -> None:
         # A Redis that lost everything has lost the states: ingest goes on from where it stands (docs/faults.md).
         return
     snapshot = world.redis.snapshot()
+    followed = world.follower.snapshot() if world.follower else None
 
     def restore() -> None:
         world.log("redis", "goes back to the last fault's moment")
         world.redis_network.cut()
         world.redis.restore(snapshot)
         world.invariants.forget()
+        if world.follower:
+            world.follower.restore(followed)
 
     world.later(world.random.random() * 2, restore)
 
@@ -168,4 +176,4 @@ _FAULTS: dict[str, Callable[["World"], None]] = {
     "layout": _change_layout,
     "layout in a run": _change_layout_in_run,
     "deadly event": _make_deadly,
-}
+} | operators.ACTIONS

@@ -10,6 +10,7 @@ from unittest import mock
 
 from ingest.connectivity import Connectivity
 from ingest.counters import Counters
+from ingest.dispatch.active_configuration import ActiveConfiguration
 from ingest.dispatch.celery_publisher import CeleryPublisher
 from ingest.dispatch.checkpoints import Checkpoints
 from ingest.dispatch.conditions import SenderConditions
@@ -29,12 +30,13 @@ from ingest.sources.jetstream import StreamSource
 from ingest.sources.pull import Pacing
 from ingest.steps import StepRunner
 from tasks.errors import RealtimeStrategiesError
+from tasks.ledger.configurations import ConfigurationStore
 from tasks.protocol.routing import Router, Shard
 from tasks.settings import Settings
 from tests.simulation import workload
 from tests.simulation.servers.core_source import SimulatedCore
 from tests.simulation.servers.nats_client import NatsClient, StreamReader
-from tests.simulation.servers.redis_client import AsyncClient
+from tests.simulation.servers.redis_client import AsyncClient, BlockingClient, RedisLink
 
 #: Ticks are rarer than the real ones, because each costs the simulation as much as a batch.
 TICK_S = 0.25
@@ -50,7 +52,7 @@ def settings(mode: str, shard: Shard) -> Settings:
         return Settings(ingest_source=mode, ingest_shard=str(shard), signal_max_age_s=0, ingest_start="first")
 
 
-class ActiveConfiguration:
+class FixedConfiguration:
     """One configuration, always in force."""
 
     configuration = workload.configuration()
@@ -60,6 +62,12 @@ class ActiveConfiguration:
         """Do nothing: it never changes."""
 
     restore = refresh
+
+
+def active_configuration(chosen: Settings, link: RedisLink) -> ActiveConfiguration:
+    """Return the one that may change."""
+    store = ConfigurationStore(chosen, lambda *_, **__: BlockingClient.over(link))
+    return ActiveConfiguration(store, workload.configuration())
 
 
 class SimulatedIngest(Service):
@@ -72,9 +80,10 @@ class SimulatedIngest(Service):
         redis: AsyncClient,
         nats: NatsClient,
         workforce: Workforce | None,
+        configuration: ActiveConfiguration | FixedConfiguration,
         log: Callable[[str], None],
     ) -> None:
-        super().__init__(_components(chosen, partitions, redis, nats, workforce))
+        super().__init__(_components(chosen, partitions, redis, nats, workforce, configuration))
         self._log, self._nats = log, nats
 
     async def run(self) -> int:
@@ -101,6 +110,8 @@ class SimulatedIngest(Service):
             "source": (TICK_S, self._poll_source),
             "lease": (RENEW_S, components.ledger.lease.renew),
         }
+        if isinstance(components.active_configuration, ActiveConfiguration):
+            steps["configurations"] = (CHECKPOINT_S, components.active_configuration.restore)
         if self._is_first:
             steps["relay"] = (RETRY_S, components.relay.run)
             steps["signal_streams"] = (CHECKPOINT_S, components.signal_streams.ask)
@@ -109,7 +120,12 @@ class SimulatedIngest(Service):
 
 
 def _components(
-    chosen: Settings, partitions: int, redis: AsyncClient, nats: NatsClient, workforce: Workforce | None
+    chosen: Settings,
+    partitions: int,
+    redis: AsyncClient,
+    nats: NatsClient,
+    workforce: Workforce | None,
+    configuration: ActiveConfiguration | FixedConfiguration,
 ) -> Any:
     it = SimpleNamespace(settings=chosen, lifecycle=Lifecycle(), counters=Counters(), nats=_HeldConnection(nats))
     it.connectivity = Connectivity({"nats": "", "redis": ""})
@@ -118,7 +134,7 @@ def _components(
     it.lanes = Lanes(router, limits, lossless=chosen.ingest_source == "jetstream")
     it.source = _source(chosen, it.nats, it.lanes)
     it.ledger = IngestLedger(chosen, lambda *_, **__: redis)
-    it.active_configuration = ActiveConfiguration()
+    it.active_configuration = configuration
     it.checkpoints = Checkpoints(it.ledger, it.lanes, it.counters, it.refused, it.source)
     it.sender = Sender(
         it.lanes, it.ledger, CeleryPublisher(it.ledger.broker, chosen.celery_prefix, "ingest"), it.counters,

@@ -7,6 +7,7 @@ from tasks.events import Position
 from tasks.ledger import LedgerKeys
 from tasks.protocol import records
 from tasks.protocol.counters import CounterKey
+from tests.simulation.plan import Plan
 from tests.simulation.reference import Reference, signal_id
 from tests.simulation.servers.redis_server import RedisServer
 
@@ -20,10 +21,8 @@ class Violation(Exception):  # noqa: N818 it is what the simulator is for
 class Invariants:
     """Looks at the ledger after each write, and compares it with what it was and with the truth."""
 
-    def __init__(self, server: RedisServer, reference: Reference, namespace: str, *, is_complete: bool) -> None:
-        """`is_complete`: every frame can be read again, so that records must be those of the truth."""
-        self._server, self._reference, self._is_complete = server, reference, is_complete
-        keys = LedgerKeys(namespace)
+    def __init__(self, server: RedisServer, reference: Reference, keys: LedgerKeys, plan: Plan) -> None:
+        self._server, self._reference, self._plan = server, reference, plan
         #: How keys of shards and of pools begin.
         self._shards, self._pools = keys.shard(0).removesuffix("0").encode(), keys.pool("").encode()
         self._counters, self._signals_key = keys.counters.encode(), keys.signals.encode()
@@ -79,7 +78,7 @@ class Invariants:
         if before is not None and record.count < records.unpack(before).count:
             raise Violation(f"{field} goes back to {record.count} events")
         hashes = self._reference.hashes[field]
-        if self._is_complete and (record.count >= len(hashes) or record.hash != hashes[record.count]):
+        if self._plan.knows_records and (record.count >= len(hashes) or record.hash != hashes[record.count]):
             raise Violation(f"{field} has {record.count} events which are not the first of the recording")
         return record.count
 
@@ -116,7 +115,7 @@ class Invariants:
         self._signals = len(stream.entries)
         for fields in fresh:
             id_ = signal_id(fields[1])
-            if self._is_complete and id_ not in self._reference.signals:
+            if self._plan.knows_signals and id_ not in self._reference.signals:
                 raise Violation(f"a signal that no single process gives: {fields[1]!r}")
             if id_ in self._ids:
                 raise Violation(f"a signal is there twice: {fields[1]!r}")

@@ -10,6 +10,7 @@ from tests.simulation.servers.network import CALM, Weather
 #: The feed and the faults take so long; then everything has to end.
 FEED_S = 6.0
 CALM_FROM_S = 9.0
+LAST_FAULT_S = CALM_FROM_S * 0.8
 
 
 @dataclass
@@ -44,6 +45,19 @@ KINDS = {
     "layout in a run": 3,
     "deadly event": 2,
 }
+#: What people do meanwhile, and what gets lost that only matters then.
+ACTIONS = {
+    "set": 4,
+    "kill": 2,
+    "revive": 2,
+    "pause": 1,
+    "configurations lost": 3,
+    "reset": 2,
+    "reset in a run": 3,
+    "stream loses its tail": 3,
+}
+#: Those after which ingest and workers need the real configuration.
+RECONFIGURES = {"set", "kill", "revive", "pause", "configurations lost"}
 #: What plain NATS loses frames by.
 LOSES_FRAMES = {
     "kill ingest", "freeze ingest", "layout", "layout in a run", "cut nats", "nats away", "redis goes back", "redis away", "lease lost"
@@ -75,6 +89,26 @@ class Plan:
         loses = self.weather.slow_s >= 1 or any(fault.kind in LOSES_FRAMES for fault in self.faults)
         return self.is_stream or not loses
 
+    @property
+    def is_reconfigured(self) -> bool:
+        """Whether the configuration changes."""
+        return any(fault.kind in RECONFIGURES for fault in self.faults)
+
+    @property
+    def is_followed(self) -> bool:
+        """Whether people do something, so that somebody has to follow the commits to know which signals are right."""
+        return any(fault.kind in ACTIONS for fault in self.faults)
+
+    @property
+    def knows_records(self) -> bool:
+        """Whether records must hold the first events of the recording."""
+        return self.is_complete and not any(fault.kind == "stream loses its tail" for fault in self.faults)
+
+    @property
+    def knows_signals(self) -> bool:
+        """Whether the recording alone says which signals are right."""
+        return self.is_complete and not self.is_followed
+
     def __str__(self) -> str:
         """Return it in a line."""
         source = "stream" if self.is_stream else "core"
@@ -85,11 +119,12 @@ class Plan:
         )
 
     @classmethod
-    def of(cls, random: Random) -> "Plan":
-        """Return what a seed decides."""
+    def of(cls, random: Random, operators: Random | None) -> "Plan":
+        """Return what a seed decides; `operators` decides what people do, None: nothing."""
         times_s = sorted(random.random() * FEED_S for _ in range(random.randrange(10, 60)))
         kinds, weights = list(KINDS), list(KINDS.values())
         chosen = random.choices(kinds, weights, k=random.randrange(9))
+        actions = _actions(operators) if operators else []
         is_bad = random.random() < 0.5
         return cls(
             is_stream=random.random() < 0.8,
@@ -102,8 +137,17 @@ class Plan:
             weather=_weather(random) if is_bad else CALM,
             frames=_frames(random, times_s),
             times_s=times_s,
-            faults=sorted((Fault(random.random() * CALM_FROM_S * 0.8, kind) for kind in chosen), key=lambda f: f.at_s),
+            faults=sorted(
+                [*(Fault(random.random() * LAST_FAULT_S, kind) for kind in chosen), *actions], key=lambda f: f.at_s
+            ),
         )
+
+
+def _actions(random: Random) -> list[Fault]:
+    if random.random() < 0.5:
+        return []
+    chosen = random.choices(list(ACTIONS), list(ACTIONS.values()), k=random.randrange(1, 5))
+    return [Fault(random.random() * LAST_FAULT_S, kind) for kind in chosen]
 
 
 def _weather(random: Random) -> Weather:

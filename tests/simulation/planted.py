@@ -9,6 +9,7 @@ from typing import Any
 from unittest import mock
 
 from ingest.dispatch import sender
+from ingest.dispatch.notice_listener import NoticeListener
 from ingest.lanes.lane import Lane
 from ingest.lanes.lanes import Lanes
 from ingest.ledger import ledger as ingest_ledger
@@ -16,10 +17,15 @@ from ingest.relay import relay
 from ingest.sources import resume
 from ingest.sources.cursor import StreamCursor
 from ingest.sources.pull import PullRequest
+from ingest.sources.resume import StreamTail
 from tasks.events import Position
+from tasks.ledger import Ledger, lua
 from tasks.ledger import ledger as worker_ledger
-from tasks.ledger import lua
+from tasks.ledger.known_configurations import KnownConfigurations
+from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.protocol.records import Record
+from tasks.worker.strategy_cache import StrategyCache
+from tests.simulation import operators, world
 
 Plant = Callable[[ExitStack], None]
 
@@ -41,10 +47,22 @@ def _script(name: str, old: str, new: str) -> Plant:
         return text.replace(old, new)
 
     def plant(stack: ExitStack) -> None:
-        for owner in (ingest_ledger, worker_ledger):
+        for owner in (ingest_ledger, worker_ledger, operators, world):
             stack.enter_context(mock.patch.object(owner, "script", mutated))
 
     return plant
+
+
+def _both(*plants: Plant) -> Plant:
+    def plant(stack: ExitStack) -> None:
+        for each in plants:
+            each(stack)
+
+    return plant
+
+
+#: Positions that no batch led to are believed: else they show some of the other bugs before anything goes wrong.
+_ANY_POSITION = _patch(Lane, "can_stand_at", lambda *_: True)
 
 
 def _halve_and_lose(self: Lane) -> None:
@@ -63,8 +81,8 @@ class _Unconfirmed:
         pass
 
 
-def _begin_highest(stream: Any, known: Any, start: Any, kept_seq: int | None = None) -> Position:
-    found = _begin(stream, known, start, kept_seq)
+def _begin_highest(stream: Any, known: Any, start: Any, kept_seq: int | None = None, **options: Any) -> Position:
+    found = _begin(stream, known, start, kept_seq, **options)
     here = [each.seq for each in known if each.source == found.source]
     return Position(found.source, max(here, default=found.seq))
 
@@ -75,6 +93,24 @@ def _take_whatever(self: PullRequest, _: int, now_s: float) -> bool:
     return True
 
 
+def _begin_same_source(stream: Any, known: Any, start: Any, kept_seq: int | None = None, **options: Any) -> Position:
+    found = _begin(stream, known, start, kept_seq, **options)
+    losses = stream.losses(found.source)
+    return Position(stream.source_after(losses - 1), found.seq) if kept_seq is not None and losses else found
+
+
+def _find_in_force(self: StrategyCache, ledger: Ledger, version: str, pool: str) -> Any:
+    stored: Any = ledger._client.hget(ledger.keys.configuration, "version")
+    return _find(self, ledger, stored.decode() if stored else version, pool)
+
+
+async def _take_commits_only(self: NoticeListener, text: str) -> None:
+    if text != CONFIGURATION_NOTICE:
+        await _take_notice(self, text)
+
+
+_find = StrategyCache.find
+_take_notice = NoticeListener._take
 _begin = resume.begin
 _classify = Record.classify
 
@@ -98,13 +134,17 @@ PLANTED: dict[str, Plant] = {
     "a checkpoint does not see that Redis went back": _script(
         "checkpoint", "then return 'fallen' end", "then break end"
     ),
-    "another layout leaves epochs of other shards": _script("claim", "redis.call('HDEL', KEYS[at], 'epoch')", ""),
+    "another layout leaves epochs of other shards": _both(
+        _ANY_POSITION, _script("claim", "redis.call('HDEL', KEYS[at], 'epoch')", "")
+    ),
     "the frontier is one too high": _patch(
         Lanes,
         "frontier",
         property(lambda self: min((lane.first.seq for lane in self if lane.first), default=self.last_seq)),
     ),
-    "a leader goes on though the ledger has another epoch": _patch(sender.Sender, "check_epoch", lambda *_: True),
+    "a leader goes on though the ledger has another epoch": _both(
+        _ANY_POSITION, _patch(sender.Sender, "check_epoch", lambda *_: True)
+    ),
     "halving loses the second half": _patch(Lane, "_halve", _halve_and_lose),
     "the relay acknowledges what is not flushed": _patch(relay, "confirming_publishes", _Unconfirmed),
     "reading begins at the highest frontier": _patch(resume, "begin", _begin_highest),
@@ -120,9 +160,22 @@ PLANTED: dict[str, Plant] = {
         StreamCursor, "_why_reopen", lambda self, *_: "" if self.pull and not self.pull.doubt else "a start"
     ),
     "nobody sees that a lane fell": _patch(sender, "is_behind", lambda *_: False),
+    "the fence does not look for resets": _script(
+        "commit", "if (stands[2] or '') ~= batch[6] then return 'reset' end", ""
+    ),
+    "a reset is not counted": _script("reset", "redis.call('HINCRBY', KEYS[1], 'resets', 1)", ""),
+    "workers run the configuration in force": _patch(StrategyCache, "find", _find_in_force),
+    "ingest ignores that the configuration changed": _patch(NoticeListener, "_take", _take_commits_only),
+    "lost configurations are not written back": _patch(KnownConfigurations, "restore", lambda _: []),
+    "a lost end of the stream is not seen": _patch(StreamTail, "is_held", lambda *_: True),
+    "after a loss positions are compared with those before": _patch(resume, "begin", _begin_same_source),
 }
-#: A seed that finds each, in their order.
-FOUND_BY = dict(zip(PLANTED, (238, 22, 3, 0, 0, 19, 512, 34, 107, 26, 144, 0, 0, 38, 129, 17), strict=True))
+#: A seed that finds each, in their order: the first ones without what people do, the others with it.
+_WITHOUT_OPERATORS = (238, 22, 3, 0, 0, 19, 512, 34, 107, 26, 144, 19, 0, 38, 129, 17)
+_WITH_OPERATORS = (12, 12, 59, 22, 31, 19, 19)
+_SEEDS = [(seed, False) for seed in _WITHOUT_OPERATORS] + [(seed, True) for seed in _WITH_OPERATORS]
+#: By bug: a seed that finds it, and whether with what people do.
+FOUND_BY = dict(zip(PLANTED, _SEEDS, strict=True))
 
 
 @contextmanager

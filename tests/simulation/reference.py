@@ -1,7 +1,7 @@
 """What one process makes of the same frames: the truth that a simulation is held to."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
@@ -22,6 +22,7 @@ class Reference:
             for batch in split(events):
                 ledger.run(pool, batch, strategies, version)
         self.digest = digest(ledger.signals, ledger.records())
+        self.records = list(ledger.records())
         self.signals = {signal_id(packed) for packed in ledger.signals}
         #: By field of a record: after so many events, its hash.
         self.hashes: Mapping[str, Sequence[bytes]] = _hashes(events)
@@ -30,6 +31,16 @@ class Reference:
 def signal_id(packed: bytes) -> bytes:
     """Return the id of a signal, out of the contract's JSON."""
     return packed.split(b'"id":"', 1)[1].split(b'"', 1)[0]
+
+
+def highest(frames: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, int, int]]:
+    """Yield field of the record, number and id of each event whose id is above all that were published before it."""
+    found: dict[str, int] = {}
+    for event in workload.events(frames):
+        name = records.field(event)
+        if event.id > found.get(name, -1):
+            found[name] = event.id
+            yield name, event.seq, event.id
 
 
 def _hashes(events: Iterable[AnyEvent]) -> Mapping[str, list[bytes]]:

@@ -112,6 +112,9 @@ class Scheduler:
         self.current.tasks.append(task)
         return task
 
+    def run_in_executor(self, _: object, call: Callable[..., T], *args: Any) -> Any:
+        return self.create_task(blocking(lambda: call(*args)))
+
     @property
     def current(self) -> Process:
         """The process that runs now."""

@@ -2,6 +2,7 @@
 
 import base64
 import math
+import time
 from collections.abc import Callable, Sequence
 from typing import Any
 
@@ -15,6 +16,7 @@ from tasks.ledger import Ledger
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch
 from tasks.worker import runner
+from tasks.worker.strategy_cache import StrategyCache
 from tests.simulation import workload
 from tests.simulation.scheduler import blocking
 from tests.simulation.servers.redis_client import BlockingClient, RedisLink
@@ -22,6 +24,8 @@ from tests.simulation.servers.redis_client import BlockingClient, RedisLink
 #: How long a worker waits for a task before it looks whether its connection stands.
 WAIT_S = 3.0
 RETRY_S = 0.2
+#: How often it looks whether the ledger has lost configurations: more often than a real one.
+RESTORE_S = 3.0
 
 
 def payload(message: bytes) -> bytes:
@@ -47,12 +51,17 @@ class SimulatedWorker:
         log: Callable[[str], None],
         *,
         eager: bool,
+        is_reconfigured: bool,
         dies_of: Callable[[Sequence[Batch[AnyEvent]]], bool],
     ) -> None:
-        """`eager`: commit each batch of a task for itself. `dies_of`: whether the process ends in a run."""
+        """`eager`: commit each batch of a task for itself. `dies_of`: called when a run begins; whether the process ends.
+
+        `is_reconfigured`: batches may name any configuration, which has to be read.
+        """
         self._dies_of = dies_of
         self._link, self._queues, self._log = link, queues, log
         self._ledger = Ledger(BlockingClient.over(link), namespace)
+        self._find = StrategyCache(RESTORE_S, time.monotonic).find if is_reconfigured else _find
         self._commit_after_s = -1.0 if eager else math.inf
 
     async def run(self) -> None:
@@ -75,7 +84,7 @@ class SimulatedWorker:
             if self._dies_of(carried):
                 self._ledger.begin([(batch, ()) for batch in carried])
                 raise ProcessEndedError
-            return runner.run(carried, self._ledger, _find, commit_after_s=self._commit_after_s)
+            return runner.run(carried, self._ledger, self._find, commit_after_s=self._commit_after_s)
 
         await blocking(work)
 

@@ -17,6 +17,8 @@ from tests.simulation.virtual_time import BEGIN_S
 
 class _Always(Params):
     min_signal_interval_s: float = 0.0
+    #: Every how many trades there is a signal.
+    every: int = 2
 
 
 class TradeCount(State):
@@ -27,14 +29,14 @@ class TradeCount(State):
 
 
 class BySymbol(Strategy[_Always, TradeCount]):
-    """Signals on every second trade of a symbol."""
+    """Signals on every second trade of a symbol, or as often as is set."""
 
     name = "by_symbol"
 
     def on_trade(self, trade: Trade, state: TradeCount) -> Iterable[Signal]:
         state.count += 1
         state.checksum = crc32(f"{trade.symbol}{trade.id}".encode(), state.checksum)
-        if state.count % 2 == 0:
+        if state.count % self.params.every == 0:
             yield Signal(
                 action="buy",
                 confidence=0.5,
@@ -61,9 +63,10 @@ SYMBOLS = ("BTCUSDT", "ETHUSDT", "SOLUSDT", "XRPUSDT", "DOGEUSDT")
 
 @cache
 def configuration() -> Configuration:
-    """Return a configuration; simulated workers know the strategies that it stands for."""
-    pool = {"kinds": ["trade"], "strategies": {"trade_momentum": {}}}
-    return Configuration.model_validate({"pools": {"trade": pool}})
+    """Return the configuration of the strategies file."""
+    trade = {"kinds": ["trade"], "strategies": {f"{__name__}:BySymbol": {}}}
+    of_all = {"kinds": ["trade"], "key": "all", "strategies": {f"{__name__}:OfAll": {}}}
+    return Configuration.model_validate({"pools": {"trade": trade, "all": of_all}})
 
 
 def pools(partitions: int) -> Sequence[Pool]:

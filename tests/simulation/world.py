@@ -6,24 +6,25 @@ from collections.abc import Callable, Coroutine, Sequence
 from contextlib import suppress
 from contextvars import Context
 from functools import partial
+from random import Random
 from typing import Any, NamedTuple
 
 import structlog
 
-from ingest.lanes.layout import Layout
 from ingest.lanes.task_packing import Workforce
-from tasks.events import AnyEvent, Position
-from tasks.ledger import LedgerKeys
-from tasks.protocol import records
+from tasks.events import AnyEvent
+from tasks.ledger import LedgerKeys, script
 from tasks.protocol.batches import Batch
-from tasks.protocol.digest import digest
-from tasks.protocol.routing import Router, Shard
 from tests.simulation import faults, workload
-from tests.simulation.ingest_process import SimulatedIngest, settings, shards
+from tests.simulation.ending import Ending
+from tests.simulation.follower import Follower
+from tests.simulation.in_force import ConfigurationsInForce
+from tests.simulation.ingest_process import FixedConfiguration, SimulatedIngest, active_configuration, settings, shards
 from tests.simulation.invariants import Invariants, Violation
 from tests.simulation.plan import Plan
-from tests.simulation.reference import Reference, signal_id
+from tests.simulation.reference import Reference
 from tests.simulation.scheduler import Process, Scheduler
+from tests.simulation.servers.lua import sha1
 from tests.simulation.servers.nats_client import NatsClient
 from tests.simulation.servers.nats_server import NatsServer
 from tests.simulation.servers.network import Network
@@ -64,18 +65,30 @@ class World:
 
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
         self.plan, self.scheduler, self.trace = plan, scheduler, Trace(scheduler.time)
-        self.random, self.keys = scheduler.random, KEYS
+        self.random: Random = scheduler.random
+        self.keys = KEYS
         self.redis = RedisServer(scheduler.time)
         self.nats = NatsServer(scheduler.time, keeps_signals=plan.keeps_signals)
         self.redis_network: Network = Network(self.random)
         self.nats_network: Network = Network(self.random)
         self.redis_network.weather = self.nats_network.weather = plan.weather
         self.reference = Reference(plan.frames)
-        self.invariants = Invariants(self.redis, self.reference, KEYS.namespace, is_complete=plan.is_complete)
+        self.invariants = Invariants(self.redis, self.reference, KEYS, plan)
         self.redis.on_write.append(self.invariants.check)
+        self.in_force = ConfigurationsInForce(
+            self.redis, KEYS, "" if plan.is_reconfigured else workload.configuration().version
+        )
+        self.follower = Follower(self.in_force) if plan.is_followed else None
+        if self.follower:
+            self.redis.on_write.append(self.in_force.note_changes)
+        self._ending = Ending(self)
+        #: The task that each process has run last.
+        self._carried: dict[Process, Sequence[Batch[AnyEvent]]] = {}
+        #: What the scripts are called: a planted bug changes their text.
+        self._commit, self._reset = (sha1(script(name).encode()) for name in ("commit", "reset"))
         self.redis.on_script = self._on_script
         self.partitions, self.total = plan.partitions, plan.shards
-        #: Those that run, and how each is started again.
+        #: Those that run.
         self.ingests: dict[Process, SimulatedIngest] = {}
         self.workers: list[Process] = []
         self.graveyard: list[Process] = []
@@ -99,6 +112,10 @@ class World:
         self.trace.add_script(process.name, sha, keys, arguments, reply)
         if sha == BEGIN and self._in_run and process in self.workers:
             self._in_run.pop()(process)
+        if self.follower and sha == self._commit:
+            self.follower.on_commit(arguments[-1], reply, self._carried.get(process, ()))
+        elif self.follower and sha == self._reset:
+            self.follower.on_reset(keys[0], arguments[2:], reply)
 
     def in_next_run(self, action: Callable[[Process], None]) -> None:
         """Do something to the worker that begins the next run."""
@@ -118,8 +135,10 @@ class World:
             nats = NatsClient(self.nats, self.nats_network)
             client = AsyncClient.over(RedisLink(self.redis, self.redis_network))
             log = lambda text: self.log(process.name, text)  # noqa: E731 short
+            link = RedisLink(self.redis, self.redis_network)
+            configuration = active_configuration(chosen, link) if self.plan.is_reconfigured else FixedConfiguration()
             ingest = self.ingests[process] = SimulatedIngest(
-                chosen, self.partitions, client, nats, self._workforce(), log
+                chosen, self.partitions, client, nats, self._workforce(), configuration, log
             )
             return ingest
 
@@ -145,7 +164,15 @@ class World:
             link = RedisLink(self.redis, self.redis_network)
             log = lambda text: self.log(process.name, text)  # noqa: E731 short
             eager = self.random.random() < 0.5
-            worker = SimulatedWorker(link, KEYS.namespace, self.queues, log, eager=eager, dies_of=self._dies_of)
+            worker = SimulatedWorker(
+                link,
+                KEYS.namespace,
+                self.queues,
+                log,
+                eager=eager,
+                is_reconfigured=self.plan.is_reconfigured,
+                dies_of=self._dies_of,
+            )
             with suppress(ProcessEndedError):
                 await self._supervised(worker.run())
             self.log(process.name, "ends")
@@ -164,6 +191,7 @@ class World:
             raise
 
     def _dies_of(self, carried: Sequence[Batch[AnyEvent]]) -> bool:
+        self._carried[self.scheduler.current] = carried
         for event in (event for batch in carried for event in batch.events):
             if self.deadly.get(event.seq):
                 self.deadly[event.seq] -= 1
@@ -191,7 +219,7 @@ class World:
                 self.start_ingest(shard)
         for number in range(self.plan.workers):
             self.start_worker(number)
-        while not self.plan.is_stream and len(self._leaders()) < self.total:
+        while not self.plan.is_stream and len(self.leaders()) < self.total:
             # Who is not there yet misses what plain NATS brings.
             if self.problem:
                 raise self.problem
@@ -205,7 +233,7 @@ class World:
         faults.heal(self)
         await self._until_done()
         beating.cancel()
-        self._check_end()
+        self._ending.check()
 
     async def _serve(self) -> None:
         while True:
@@ -214,14 +242,17 @@ class World:
 
     async def _until_done(self) -> None:
         end_s = self.scheduler.now_s + PATIENCE_S
-        while not self._is_done():
+        while not self._ending.is_done:
             if self.problem:
                 raise self.problem
             if self.scheduler.now_s > end_s:
-                raise Violation(f"after {PATIENCE_S:g} s without faults it is not done: {self._what_waits()}")
+                raise Violation(f"after {PATIENCE_S:g} s without faults it is not done: {self._ending.what_waits()}")
             await asyncio.sleep(0.5)
+        if self.problem:
+            raise self.problem
 
-    def _leaders(self) -> list[SimulatedIngest]:
+    def leaders(self) -> list[SimulatedIngest]:
+        """Return those that lead their shards, as far as they know."""
         return [each for each in self.ingests.values() if each.components.lifecycle.started]
 
     @property
@@ -230,61 +261,15 @@ class World:
         stored = (self.redis.data.get(KEYS.shard(shard).encode(), {}) for shard in range(self.total))
         return all(b"epoch" in shard for shard in stored)
 
-    def _is_done(self) -> bool:
-        leaders = self._leaders()
-        if len({each.components.settings.shard.number for each in leaders}) < self.total:
-            return False
-        if any(process.frozen_until_s > self.scheduler.now_s for process in [*self.ingests, *self.workers]):
-            return False
-        if self.redis.data.get(KEYS.layout.encode()) != self._layout():
-            return False
-        if self.plan.is_stream:
-            return all(map(self._is_read, range(self.total))) and self._signals_out()
-        return not any(each.components.lanes.held for each in leaders) and self._signals_out()
 
-    def _layout(self) -> bytes:
-        return Layout(Router(workload.pools(self.partitions), Shard(0, self.total))).encode()
+def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> Outcome:
+    """Run the simulation of a seed; return what it came to, with its trace if something was violated. Never raises.
 
-    def _is_read(self, shard: int) -> bool:
-        """Whether a shard has written that everything in the stream is done."""
-        stored = self.redis.data.get(KEYS.shard(shard).encode(), {}).get(b"frontier")
-        return stored is not None and Position.parse(stored.decode()).seq == self.nats.frames.info.last_seq
-
-    def _signals_out(self) -> bool:
-        return {signal_id(packed) for packed in self._signals()} <= {signal_id(each) for each in self.nats.received}
-
-    def _signals(self) -> list[bytes]:
-        stream = self.redis.data.get(KEYS.signals.encode())
-        return [fields[1] for fields in stream.entries.values()] if stream else []
-
-    def _what_waits(self) -> str:
-        found = [
-            f"shard {each.components.settings.shard} holds {each.components.lanes.held}, read up to "
-            f"{each.components.lanes.last_seq} of {self.nats.frames.info.last_seq}"
-            for each in self._leaders()
-        ]
-        return "; ".join([*found, "signals out" if self._signals_out() else "signals wait"])
-
-    def _check_end(self) -> None:
-        if not self.plan.is_complete:
-            return
-        found = [
-            (key.decode().removeprefix(KEYS.pool("")), name.decode(), records.unpack(value))
-            for key, pool in self.redis.data.items()
-            if key.startswith(KEYS.pool("").encode())
-            for name, value in pool.items()
-            if name.startswith(b"record:")
-        ]
-        unique = {signal_id(packed): packed for packed in [*self.nats.received, *self._signals()]}
-        if digest(unique.values(), found) != self.reference.digest:
-            raise Violation("at the end the digest is not that of one process")
-
-
-def simulate(seed: int, *, keep_trace: bool = False) -> Outcome:
-    """Run the simulation of a seed; return what it came to, with its trace if something was violated. Never raises."""
+    Not `operated`: the seed's frames and faults, without what people do meanwhile.
+    """
     scheduler = Scheduler(seed)
     with virtual_time(scheduler), structlog.testing.capture_logs() as logs:
-        plan = Plan.of(scheduler.random)
+        plan = Plan.of(scheduler.random, Random(f"operators of {seed}") if operated else None)
         world = World(plan, scheduler)
         violation = ""
         try:

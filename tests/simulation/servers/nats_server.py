@@ -43,6 +43,8 @@ class NatsServer:
     def __init__(self, now_s: Callable[[], float], *, keeps_signals: bool) -> None:
         self._now_s = now_s
         self.frames = SimulatedStream(shared=False)
+        #: The numbers of those that it has lost.
+        self.lost = set[int]()
         #: What each message of the stream is, by its number.
         self.contents: dict[int, Frame] = {}
         self.signals = SignalStream() if keeps_signals else None
@@ -65,6 +67,11 @@ class NatsServer:
             take(subject, data)
         self.serve()
         return number
+
+    def lose_tail(self, kept_seq: int) -> None:
+        """Restart without the messages after that number, which will be given to others."""
+        self.lost |= {stored.number for stored in self.frames.lose_tail(kept_seq)}
+        self.readers.clear()
 
     def serve(self) -> None:
         """Send what consumers are to get by now."""

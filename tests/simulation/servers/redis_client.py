@@ -130,7 +130,8 @@ def _a_client(kind: Any, pool: Any) -> Any:
 def _read(callbacks: Any, args: tuple[Any, ...], reply: Any, options: Mapping[str, Any]) -> Any:
     """Read a reply as redis-py's parser does."""
     read: Callable[..., Any] | None = callbacks.get(args[0])
-    return read(reply, **options) if read else reply
+    # What redis-py tells its cache is not for who reads.
+    return read(reply, **{name: value for name, value in options.items() if name != "keys"}) if read else reply
 
 
 class Subscription:
