@@ -27,6 +27,12 @@ from tasks.errors import RealtimeStrategiesError
 
 ROOT = Path(__file__).resolve().parents[2]
 
+
+def work_folder(root: Path = ROOT) -> Path:
+    """Return where instances have their directories: in a checkout its `.run`, else that of the system for such files."""
+    return root / ".run" if (root / "run").is_file() else Path(tempfile.gettempdir())
+
+
 #: Tells the reaper its process id, then becomes the command. Standard input is the reaper's pipe only until then, so
 #: no command holds the write end, and no moment is left in which a process runs that the reaper does not know.
 _REGISTERED = ("sh", "-c", 'echo "+$$" >&0 && exec "$@" </dev/null', "sh")
@@ -160,8 +166,9 @@ class Process:
 class Instance:
     """A directory, and the processes that work in it and end with it."""
 
-    def __init__(self, name: str, below: Path = ROOT / ".run") -> None:
-        """Make a directory of its own below `below`, and start the reaper."""
+    def __init__(self, name: str, below: Path | None = None) -> None:
+        """Make a directory of its own below `below`, without it below `work_folder`, and start the reaper."""
+        below = below or work_folder()
         below.mkdir(parents=True, exist_ok=True)
         self.directory = Path(tempfile.mkdtemp(prefix=f"{name}-", dir=below))
         self.processes: list[Process] = []

@@ -32,6 +32,8 @@ def _in_our_words(error: Any) -> str:
 # Typer has pydantic look at values, and prints what that says of them; it asks nobody.
 typer._coercion.get_error_msg = _in_our_words  # type: ignore[attr-defined,assignment]  # noqa: SLF001 the same
 
+#: Of every program's settings, Celery's too.
+HELP_OPTIONS = {"help_option_names": ["-h", "--help"]}
 _SHOWS_VERSION = "Show the version and exit."
 #: What is no terminal has no width.
 _ENDLESS = 1_000_000
@@ -160,15 +162,19 @@ def _version_option() -> Any:
     return option
 
 
-def top(table: lazy_commands.Table | None = None, **options: Any) -> typer.Typer:
+def top(table: lazy_commands.Table | None = None, *, add_completion: bool = False, **options: Any) -> typer.Typer:
     """Return the app of a program; its commands have `-h` and `--version` from there. `options` are more of typer's.
 
-    Its commands are those of `table`, or else those that are added to it.
+    Its commands are those of `table`, or else those that are added to it. With `add_completion` it has options by which a
+    shell completes them.
     """
     cls = lazy_commands.of(table, _LazyProgram) if table else _Program
-    settings = {"help_option_names": ["-h", "--help"]}
     return typer.Typer(
-        cls=cls, add_completion=False, pretty_exceptions_enable=False, context_settings=settings, **options
+        cls=cls,
+        add_completion=add_completion,
+        pretty_exceptions_enable=False,
+        context_settings=HELP_OPTIONS,
+        **options,
     )
 
 

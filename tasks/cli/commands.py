@@ -90,6 +90,10 @@ TABLE: Table = {
                 "tasks.cli.strategies.commands",
                 "Show what a strategy does, its events, its parameters (default, bounds, meaning), and its bars with the defaults.",
             ),
+            "new": LazyCommand(
+                "tasks.cli.strategies.new",
+                "Write a small project with a strategy of your own: it can be checked, tested, backtested and run at once.",
+            ),
             "check": LazyCommand(
                 "tasks.cli.strategies.commands",
                 "Run the contract suite on a strategy; the exit status is 1 when a check fails.",

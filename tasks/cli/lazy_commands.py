@@ -20,10 +20,17 @@ class LazyCommands(NamedTuple):
     """A group of commands by name, and its help."""
 
     summary: str
-    commands: Mapping[str, LazyCommand]
+    commands: "Table"
 
 
-Table = Mapping[str, LazyCommand | LazyCommands]
+class LazyProgram(NamedTuple):
+    """A group of commands that is the whole `app` of a module, and its help."""
+
+    module: str
+    summary: str
+
+
+Table = Mapping[str, LazyCommand | LazyCommands | LazyProgram]
 
 
 class LoadedCommands(Mapping[str, Any]):
@@ -78,8 +85,9 @@ def of(table: Table, base: type[LazyGroup] = LazyGroup) -> type[LazyGroup]:
     return type(base.__name__, (base,), {"table": table})
 
 
-def _load(name: str, named: LazyCommand | LazyCommands) -> Any:
+def _load(name: str, named: LazyCommand | LazyCommands | LazyProgram) -> Any:
     if isinstance(named, LazyCommands):
         app = typer.Typer(name=name, cls=of(named.commands), help=named.summary, no_args_is_help=True)
         return typer.main.get_group(app)
-    return typer.main.get_group(import_module(named.module).app).commands[name]
+    whole = typer.main.get_group(import_module(named.module).app)
+    return whole if isinstance(named, LazyProgram) else whole.commands[name]

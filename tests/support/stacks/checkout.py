@@ -20,14 +20,27 @@ case "$*" in
     while [ -e "$FAKE/slow-network" ]; do sleep 0.02; done
     [ ! -e "$FAKE/no-network" ]
     ;;
-"-m pytest"* | "-m compose.local"* | "-m tests.bench"* | "-m tests.simulation"* | "-m tests.soak"* | "-m tasks"* | "-m ingest"*) echo "ran $*" ;;
-*celery.bin*) shift 2 && echo "ran celery $*" ;;
+"-m pytest"* | "-m compose.local"* | "-m compose.celery_command"* | "-m tests.bench"* | "-m tests.simulation"* | "-m tests.soak"* | "-m tasks"* | "-m ingest"*) echo "ran $*" ;;
 *realpath*) echo "$FAKE/python3" ;;
 *) exec "{sys.executable}" "$@" ;;
 esac
 """
 OLD_PYTHON = '#!/bin/sh\n[ "$*" != --version ] && exit 1\necho "Python 3.9.2"\n'
-COMMANDS = ("demo", "tasks", "ingest", "celery", "bench", "test", "sim", "soak", "check", "fix", "lock", "clean")
+COMMANDS = (
+    "demo",
+    "tasks",
+    "ingest",
+    "celery",
+    "bench",
+    "test",
+    "sim",
+    "soak",
+    "check",
+    "fix",
+    "wheel",
+    "lock",
+    "clean",
+)
 NAMES = ("python", "python3", *(f"python3.{minor}" for minor in range(11, 16)))
 
 

@@ -74,6 +74,7 @@ NOT_TRIED = {
     "schema": "the contract",
     "strategies list": "docstrings of modules that run here",
     "strategies check": "the same",
+    "strategies new": "what the caller typed",
     "strategies schema": "the same, as JSON",
     "deadletters retry": "prints as list does, and needs ingest",
     "deadletters drop": "a number",
