@@ -145,9 +145,6 @@ class Stack:
         quiet = ["--without-gossip", "--without-mingle", "--loglevel", "WARNING", "-n", f"{name}@%h"]
         return self._start(name, [*celery, *quiet], {"LOG_LEVEL": "WARNING", "WORKER_HTTP_PORT": str(port)})
 
-    def _known_workers(self) -> int:
-        return _ready(self.http_port).get("workers") or 0
-
     @property
     def _ports(self) -> dict[Process, int]:
         return {self.ingest: self.http_port} | dict(zip(self.workers, self.worker_ports, strict=True))
