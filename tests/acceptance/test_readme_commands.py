@@ -22,6 +22,7 @@ from compose.local.stack import Plan
 from ingest import __main__ as ingest_commands
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
+from tests.soak import commands as soak_commands
 from tests.support.events import TIME_MS, trade
 from tests.support.files.writers import vision_csv
 from tests.support.servers.exchange import recorded
@@ -96,8 +97,9 @@ def exchange() -> Iterator[str]:
 def try_options(command: str) -> None:
     """Look whether a command that takes too long here, or needs the Internet, is there with its options."""
     program, *words = shlex.split(command)[1:]
-    words = [program, *words] if program == "bench" else words
-    group = get_command({"bench": bench_commands.app, "ingest": ingest_commands.app}[program])
+    words = words if program == "ingest" else [program, *words]
+    apps = {"bench": bench_commands.app, "ingest": ingest_commands.app, "soak": soak_commands.app}
+    group = get_command(apps[program])
     name, parsed, rest = group.resolve_command(group.make_context("./run", words), words)  # type: ignore[attr-defined]  # it is a group
     assert parsed.make_context(name, rest)
 
@@ -113,7 +115,7 @@ def test_every_block_of_the_readme_holds_commands_and_comments_only():
 def test_a_command_of_the_readme_runs(command: str, place: Clone, beside: Mapping[str, str], exchange: str):
     if command.startswith("docker"):
         assert shlex.split(command)[1] == "compose"
-    elif command.startswith(("./run bench", "./run ingest ccxt")):
+    elif command.startswith(("./run bench", "./run ingest ccxt", "./run soak")):
         try_options(command)
     elif command.startswith("./run test"):
         options, says = SHORT_TEST[command]

@@ -103,7 +103,8 @@ def _kept(overlay: Overlay) -> bytes:
 
 
 @target(
-    _kept(of_strategy("trade_momentum", {"notional": 7, "gate.killed": True}, symbol="BTCUSDT")),
+    _kept(of_strategy("trade_momentum", {"notional": 7}, symbol="BTCUSDT")),
+    _kept(of_strategy("trade_momentum", {"gate.killed": True})),
     _kept(of_pool("depth", paused=True)),
     _kept(of_strategy("gone", {"a.b": [1]}, pool="depth")),
 )

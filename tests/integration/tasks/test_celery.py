@@ -30,7 +30,7 @@ STRAY = {
     "CELERY_RESULT_BACKEND": "rpc://",
 }
 NAMED = "CELERY_BROKER_URL and CELERY_BROKER_READ_URL and CELERY_BROKER_WRITE_URL (or Celery's command line): not used"
-LAUNCHER = ["-c", re.findall(r"-c '(import sys, tasks\.celery.*?)'", (ROOT / "run").read_text(), re.DOTALL)[0]]
+LAUNCHER = ["-m", "compose.celery_command"]
 PASSWORD = "p@s:s/w%rd"  # noqa: S105 the test's own
 
 

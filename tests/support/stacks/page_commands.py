@@ -26,7 +26,7 @@ SERVICES = {
 }
 #: Their ends at Ctrl-C: in order, by the signal, or what a shell makes of that; Celery's programs say 1 as well.
 ENDED = {0, -signal.SIGINT, 128 + signal.SIGINT}
-ENDED_CELERY = {0, 1}
+ENDED_CELERY = ENDED | {1}
 
 
 def blocks(page: str) -> Iterator[list[str]]:

@@ -4,6 +4,7 @@ import json
 from collections.abc import Iterator
 from typing import Any
 
+import msgspec
 import pytest
 import redis
 from typer.testing import CliRunner, Result
@@ -15,7 +16,7 @@ from tasks.engine import strategy_run
 from tasks.events import AnyEvent
 from tasks.fatal_errors import is_fatal
 from tasks.ledger import LedgerKeys
-from tasks.protocol import records
+from tasks.protocol import checksum, records
 from tasks.settings import load
 from tests.support.events import TIME_MS, book, trade
 from tests.support.strategies import Echo, Together, Warming, Worker
@@ -159,11 +160,9 @@ def test_a_state_that_does_not_exist_is_not_reset_in_silence(client: redis.Redis
 
 
 def test_a_state_of_a_newer_release_can_be_reset_and_is_shown_as_one(client: redis.Redis, keys: LedgerKeys, pools):
-    newer = (
-        strategy_run.StrategyRun(Warming.create({}), OPEN, None, "c1", is_fatal)
-        .pack()
-        .replace(b"\x94\x01", b"\x94\x09", 1)
-    )
+    packed = strategy_run.StrategyRun(Warming.create({}), OPEN, None, "c1", is_fatal).pack()
+    _version, *saved, _checksum = msgspec.msgpack.decode(packed)
+    newer = checksum.seal(msgspec.msgpack.encode([9, *saved]))
     client.hset(keys.pool("trade"), "state:spot:BTCUSDT:warming", newer)
     assert asked("show", "--strategy", "warming").output.count("newer than this release's 1") == 1
     assert asked("reset", "warming", "--symbol", "BTCUSDT", "--yes").exit_code == 0
