@@ -40,15 +40,19 @@ def test_a_stop_is_clean_though_the_stream_takes_other_subjects_by_now(nats_url,
     with ingest(nats_url, redis_url, namespace, **of_a_stream(namespace)) as process:
         assert stopped(process, nats_url, take_others) == -signal.SIGTERM
         assert process.logged("stopped")
-        assert [line["event"] for line in process.log() if line["level"] == "error"] == []
+        # A slow one has found out by itself, and told of it.
+        assert {line["event"] for line in process.log() if line["level"] == "error"} <= {"finding"}
 
 
 def test_a_stop_tells_that_a_stream_that_is_gone_does_not_answer(nats_url, redis_url, namespace):
-    async def delete(jetstream: JetStreamContext) -> None:
+    async def replace(jetstream: JetStreamContext) -> None:
+        subjects = (await jetstream.stream_info(namespace)).config.subjects
         await jetstream.delete_stream(namespace)
+        # Else ingest would make its stream again if it saw this before the signal.
+        await jetstream.add_stream(name=f"{namespace}-another", subjects=subjects)
 
     with ingest(nats_url, redis_url, namespace, **of_a_stream(namespace)) as process:
-        assert stopped(process, nats_url, delete) == 1
+        assert stopped(process, nats_url, replace) == 1
         [said] = process.logged("stopped with work left")
         assert said["unread"] == "not known: the stream does not answer"
         assert not process.logged("can't start")
