@@ -119,6 +119,11 @@ class StreamSource:
         self._cursor.restore_last_read(stored.read)
         tail = self._cursor.tail_to_verify([*frontiers, *stored.reached])
         kept_seq = await stream_setup.kept(self._nats.client, stream, tail) if tail else None
+        if mine and (older := resume.tail_before_loss(stream, stored, mine)):
+            older_seq = await stream_setup.kept(self._nats.client, stream, older)
+            # Even if its frame is held: what was read after that may be lost.
+            common_seq = (older.frame or older).seq if older_seq is None else older_seq
+            frontiers = [*frontiers, Position(mine.source, common_seq)]
         start = self._settings.ingest_start
         return resume.begin(stream, frontiers, start, kept_seq, has_unstarted=stored.has_unstarted)
 

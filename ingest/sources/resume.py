@@ -106,6 +106,18 @@ def tail_of(stream: StreamSnapshot, known: Iterable[Position], read: LastFrame |
     return StreamTail(last.seq, read if read and read.source == last.source else None)
 
 
+def tail_before_loss(stream: StreamSnapshot, stored: StoredOffsets, mine: Position) -> StreamTail | None:
+    """Return the tail that the ledger has, if it is older than a loss that this process has noticed; else None.
+
+    Redis went back to before the loss, and knows nothing of what was read since: its numbers stand for lost frames.
+    """
+    known, number = [*stored.frontiers, *stored.reached], stream.losses(mine.source)
+    last = furthest(stream, known)
+    if last is None or number is None or (stream.losses(last.source) or 0) >= number:
+        return None
+    return tail_of(stream, known, stored.read)
+
+
 def begin(
     stream: StreamSnapshot,
     known: Sequence[Position],
