@@ -34,7 +34,7 @@ def test_a_seed_that_once_failed_violates_nothing(seed: int):
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED_OPERATED)
-def test_a_seed_that_once_failed_while_people_did_something_violates_nothing(seed: int):
+def test_a_seed_that_once_failed_with_actions_violates_nothing(seed: int):
     assert not simulate(seed).violation
 
 

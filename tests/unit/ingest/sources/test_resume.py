@@ -85,14 +85,14 @@ def test_a_start_after_a_loss_goes_on_under_the_source_that_was_begun_then():
     assert begin(FULL, [at(20), once], "new") == Position(once.source, 20), "Redis went back to before the loss"
 
 
-def test_a_ledger_that_went_back_to_before_a_loss_has_the_tail_that_was_lost():
+def test_a_ledger_of_before_a_loss_has_the_tail_that_was_lost():
     once, read = Position(FULL.source_after(1), 45), LastFrame(FULL.source, 40, 10**18)
     assert tail_before_loss(FULL, StoredOffsets([at(35)], [at(40)], read), once) == StreamTail(40, read)
     # The lost numbers say nothing of the frames that have them now: these are read from where the loss began.
     assert begin(FULL, [at(35), once, Position(once.source, 30)], "new") == Position(once.source, 30)
 
 
-def test_a_ledger_that_knows_of_the_loss_or_nothing_of_the_stream_has_no_tail_before_it():
+def test_a_ledger_that_knows_of_the_loss_has_no_tail_before_it():
     once = Position(FULL.source_after(1), 45)
     assert tail_before_loss(FULL, StoredOffsets([at(40)], [Position(once.source, 31)]), once) is None
     assert tail_before_loss(FULL, StoredOffsets([CORE]), once) is None
