@@ -32,6 +32,10 @@ def symbol_spellings(named: Iterable[str] | None) -> frozenset[str]:
     return frozenset[str]().union(*map(spellings, named or ()))
 
 
+def _fits(names: Iterable[str], wanted: Iterable[frozenset[str]]) -> bool:
+    return all(not one_of or name in one_of for name, one_of in zip(names, wanted, strict=True))
+
+
 class _SignalHeader(msgspec.Struct):
     strategy: str
     symbol: str
@@ -53,8 +57,7 @@ class SignalFilter(NamedTuple):
         if not any(self):
             return True
         signal = decoded(_signal_header, packed, "signal")
-        pairs = zip((signal.strategy, signal.symbol, signal.action), self, strict=True)
-        return all(not wanted or value in wanted for value, wanted in pairs)
+        return _fits((signal.strategy, signal.symbol, signal.action), self)
 
 
 class _PositionNames(msgspec.Struct):
@@ -80,7 +83,7 @@ class PositionFilter(NamedTuple):
 
     def takes_names(self, strategy: str, symbol: str) -> bool:
         """Whether a position of a strategy and symbol is one of them."""
-        return all(not wanted or name in wanted for name, wanted in zip((strategy, symbol), self, strict=True))
+        return _fits((strategy, symbol), self)
 
     def open_rows(self, reader: LedgerReader) -> list[OpenRow]:
         """Return the open positions, first the one that was opened first. Raises LedgerError: an account can't be read."""
