@@ -11,10 +11,11 @@ FROM ${PYTHON_IMAGE} AS builder
 ENV UV_COMPILE_BYTECODE=1 UV_NO_CACHE=1 UV_PYTHON_DOWNLOADS=never PATH=/opt/venv/bin:$PATH
 WORKDIR /app
 COPY --from=uv /uv /usr/local/bin/uv
-COPY requirements.txt requirements-build.txt ./
+COPY requirements.txt ./
+COPY requirements/build.txt ./requirements/
 # Wheels, but for nkeys, which is plain Python; what builds it is locked too. There is no compiler here.
 RUN uv venv --no-project --python "$(command -v python3)" /opt/venv \
-    && VIRTUAL_ENV=/opt/venv uv pip install --require-hashes --build-constraints requirements-build.txt \
+    && VIRTUAL_ENV=/opt/venv uv pip install --require-hashes --build-constraints requirements/build.txt \
         --requirement requirements.txt
 COPY . ./
 # By hash, not by time: what it says stays true whatever a copy does to the times.
@@ -25,7 +26,8 @@ RUN python -m compileall -q --invalidation-mode unchecked-hash .
 FROM ${PYTHON_IMAGE} AS passwords
 RUN useradd --uid 10001 --user-group --no-create-home --home-dir /nonexistent --shell /usr/sbin/nologin app \
     && install -d -o app -g app -m 0755 /run/passwords /run/passwords-of/redis /run/passwords-of/ingest \
-        /run/passwords-of/worker /run/passwords-of/research /run/passwords-of/flower /run/passwords-of/grafana /jetstream
+        /run/passwords-of/worker /run/passwords-of/research /run/passwords-of/deliver /run/passwords-of/flower \
+        /run/passwords-of/grafana /jetstream
 ENV PYTHONDONTWRITEBYTECODE=1
 COPY compose/passwords.py /app/passwords.py
 USER 10001:10001

@@ -9,6 +9,7 @@ set them; what is not set is made up at random the first time, and stays.
     ingest     redis_url, for REDIS_URL_FILE, of a user that may do what ingest and the commands that run there need
     worker     redis_url, of a user that may do what workers need
     research   redis_url, of a user that may do what workers of sweeps, and the command `sweep`, need
+    deliver    redis_url, of a user that may do what deliveries of signals need
     flower     redis_url, of a user that may do what Flower needs; flower, user:password of its page
     grafana    grafana, the password of its admin
 """
@@ -26,6 +27,7 @@ ROLES = {
     "ingest": {"redis_url": "ingest_redis_url"},
     "worker": {"redis_url": "worker_redis_url"},
     "research": {"redis_url": "research_redis_url"},
+    "deliver": {"redis_url": "deliver_redis_url"},
     "flower": {"redis_url": "flower_redis_url", "flower": "flower"},
     "grafana": {"grafana": "grafana"},
 }
@@ -35,7 +37,8 @@ ROLES = {
 RIGHTS = {
     "ingest": (
         "~rs:shard:* ~rs:lease:* ~rs:layout ~rs:pool:* ~rs:starts:* ~rs:signals* ~rs:positions ~rs:deadletters "
-        "~rs:audit ~rs:counters ~rs:configuration* %R~rs:workers ~rs:celery:* %R~rs:* ~rs:resets ~rs:api:* &rs:notices "
+        "~rs:audit ~rs:counters ~rs:configuration* %R~rs:workers ~rs:celery:* %R~rs:* ~rs:resets ~rs:api:* ~rs:delivery:* "
+        "&rs:notices "
         "+del +evalsha +exec +exists +get +hdel +hget +hgetall +hincrby +hmget +hscan +hset +info +llen +lpush "
         "+lrange +multi +pexpire +ping +pttl +publish +rpop +scan +script|load +set +subscribe +time +unsubscribe "
         "+xack +xadd +xautoclaim +xdel +xgroup|create +xinfo|groups +xinfo|stream +xlen +xrange +xread "
@@ -58,6 +61,11 @@ RIGHTS = {
         "+mget +multi +ping +psubscribe +publish +punsubscribe +rpop +rpush +sadd +script|exists +script|load "
         "+set +smembers +srem +subscribe +time +unsubscribe +unwatch +watch +xadd +xrange +zadd +zrange "
         "+zrangebyscore +zrem"
+    ),
+    "deliver": (
+        "%R~rs:signals %R~rs:configuration %R~rs:configurations ~rs:delivery:* ~rs:deadletters "
+        "+del +evalsha +exists +get +hget +hincrby +hmget +hset +pexpire +ping +pttl +script|load +set +xadd "
+        "+xinfo|stream +xrange +xread"
     ),
     "flower": (
         "%R~rs:celery:* ~rs:celery:_kombu.binding* ~rs:celery:unacked_mutex ~rs:celery:*.celery.pidbox "

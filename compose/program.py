@@ -12,6 +12,7 @@ from tasks import invocation
 from tasks.cli import command_line
 from tasks.cli.commands import TABLE as OF_TASKS
 from tasks.cli.lazy_commands import LazyCommand, LazyCommands, LazyProgram, Table
+from tasks.optional import install_command
 
 #: By word: the module that is run, as `./run` does.
 _MODULES = {
@@ -53,7 +54,7 @@ def main(demo_packages: Sequence[str] = _DEMO) -> None:
         app(prog_name=Path(program).name)
         return
     if word == "demo" and not all(map(find_spec, demo_packages)):
-        command_line.echo("error: the demo needs more packages: pip install 'realtime-strategies[demo]'", err=True)
+        command_line.echo(f"error: the demo needs more packages: {install_command('demo')}", err=True)
         raise SystemExit(1)
     if word != "demo":  # Which is a command of its module.
         del sys.argv[1]

@@ -9,7 +9,6 @@ __all__ = [
     "connectivity",
     "counters",
     "dispatch",
-    "event_loop",
     "feeds",
     "frame_handler",
     "implausible",

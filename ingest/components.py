@@ -37,6 +37,7 @@ from ingest.monitoring.record_probe import RecordProbe
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.status_responder import StatusResponder
 from ingest.monitoring.unused_frames import UnusedFrames
+from ingest.monitoring.verdict_publisher import VerdictPublisher
 from ingest.page.http import Page
 from ingest.page.page_state import PageSources, PageState
 from ingest.refused_frames import RefusedFrames
@@ -50,6 +51,8 @@ from tasks.configuration import Configuration
 from tasks.errors import UNREADABLE, SettingsError
 from tasks.events import AnyEvent, Kind
 from tasks.ledger.configurations import ConfigurationStore, read_file
+from tasks.ledger.reader import LedgerReader
+from tasks.ops.warm_ups import warm_ups
 from tasks.protocol.routing import Router
 from tasks.scoring import strategy_returns
 from tasks.scoring.live_returns import LiveReturns
@@ -92,14 +95,13 @@ class Components:
         self.frame_stream = FrameStream(settings, self.nats.client, self.source)
         self.signal_streams = SignalStreams(settings, self.nats.client)
         self.findings = self._make_findings()
-        self.health = Health(
-            self.lifecycle, self.connectivity, self.lanes, self.server_probe, self.feed_watch, self.findings
-        )
+        self.health = self._make_health()
+        self.verdicts = VerdictPublisher(settings, self.nats.client, self.findings, self.lifecycle)
         self.status_responder = StatusResponder(
             settings.shard.number, self.lanes, self.source, self.findings, self.feed_reports
         )
-        self.page = Page(page_state := self._make_page_state(), self.ledger)
-        self.relay = Relay(settings, self.ledger, self.signal_streams, self.counters, page_state.relayed)
+        self.page = self._make_page()
+        self.relay = Relay(settings, self.ledger, self.signal_streams, self.counters, self.page.state.relayed)
         self.registry = self._make_registry()
 
     def _make_server_probe(self, chosen: Configuration) -> ServerProbe:
@@ -176,11 +178,16 @@ class Components:
             reader=CappedReader(self.symbols.cap, limits, kinds),
         )
 
+    def _make_health(self) -> Health:
+        parts = self.lifecycle, self.connectivity, self.lanes, self.server_probe, self.feed_watch
+        return Health(*parts, self.findings)
+
     def _make_findings(self) -> Findings:
         """Return all checks. Findings that are logged in more detail elsewhere are not logged twice."""
         return Findings(
             self.sender.refusals.findings,
             self.ledger.confirmation.findings,
+            self.ledger.damage.findings,
             self.foreign_keys.findings,
             lambda: late_lanes(self.lanes),
             self.server_probe.findings,
@@ -195,7 +202,7 @@ class Components:
             logged_elsewhere=(self.lifecycle.findings, self.connectivity.findings, self.memory_guard.findings),
         )
 
-    def _make_page_state(self) -> PageState:
+    def _make_page(self) -> Page:
         sources = PageSources(
             self.counters,
             self.lanes,
@@ -203,12 +210,18 @@ class Components:
             self.health.ready,
             self.feed_watch,
             self.unused_frames,
-            lambda: self.active_configuration.strategies,
+            lambda: self.active_configuration.gates,
             self.paper_probe,
             self.live_returns,
             _expected_returns(self.settings.expected_returns_file),
+            has_api=self.api is not None,
         )
-        return PageState(self.settings, sources)
+        state, reader, active = (
+            PageState(self.settings, sources),
+            LedgerReader(self.settings),
+            self.active_configuration,
+        )
+        return Page(state, self.ledger, lambda: warm_ups(reader, active.configuration))
 
     def _make_registry(self) -> CollectorRegistry:
         """Return the metrics of this process."""

@@ -9,10 +9,11 @@ from tasks.protocol.findings import Finding
 log = structlog.get_logger()
 
 
+_ASK = "`./run tasks doctor` says what it answers"
 #: What it means that a part is unavailable, and what to do.
 _UNAVAILABLE = {
-    "nats": ("NATS", "no frames come in, no signals go out", "start it, or fix NATS_URL"),
-    "redis": ("Redis", "nothing can be committed, events wait in ingest", "start it, or fix REDIS_URL"),
+    "nats": ("NATS", "no frames come in, no signals go out", f"start it, or fix NATS_URL: {_ASK}"),
+    "redis": ("Redis", "nothing can be committed, events wait in ingest", f"start it, or fix REDIS_URL: {_ASK}"),
 }
 
 

@@ -20,13 +20,13 @@ class FrameHandler:
         lanes: Lanes,
         counters: Counters,
         refused: RefusedFrames,
-        offer: Callable[[AnyEvent, str], None],
+        offer: Callable[[AnyEvent, str, int], None],
         observe: Callable[[AnyEvent], None],
         *,
         counts: bool = True,
         reader: FrameReader | None = None,
     ) -> None:
-        """`offer` queues an event with its trace, `observe` shows it to who watches the feed.
+        """`offer` queues an event with its trace and the time of its frame in the stream, `observe` shows it to who watches the feed.
 
         `counts`: whether this shard counts frames and keeps refused ones (shard 0 does).
         """
@@ -53,7 +53,7 @@ class FrameHandler:
         if isinstance(outcome, Event):
             if counts:
                 self._counters.event(outcome.venue, outcome.kind)
-            self._offer(outcome, tracing.extract_trace(headers, raw))
+            self._offer(outcome, tracing.extract_trace(headers, raw), stored_at_ns or 0)
             self._observe(outcome)
         elif counts:
             self._count_other(outcome, subject, raw)

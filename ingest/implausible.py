@@ -10,26 +10,30 @@ from tasks.protocol.findings import Finding
 
 #: A finding lasts until nothing was refused for its reason for so long.
 LASTS_S = 60.0
+_SHOWN = "`./run tasks deadletters list --reason refused` shows them"
 #: By the reason of a refusal, which is the finding's name: what is wrong, and what to do.
 _WRONG = {
     "implausible_price": (
         "books",
-        "see which publisher names them: docs/feeds.md, Wrong books; a market that moves so fast: MAX_BOOK_JUMP",
+        f"see which publisher names them, {_SHOWN}: docs/feeds.md, Wrong books; a market that moves so fast: MAX_BOOK_JUMP",
     ),
     IMPLAUSIBLE_ID: (
         "ids",
-        "see which publisher sends them; docs/feeds.md, Ids that jump",
+        f"see which publisher sends them, {_SHOWN}: docs/feeds.md, Ids that jump",
     ),
-    "time_ahead": ("clocks", "set the clocks of the feed's machine and of this one by NTP: docs/feeds.md, Clocks"),
+    "time_ahead": (
+        "clocks",
+        f"set the clocks of the feed's machine and of this one by NTP, {_SHOWN}: docs/feeds.md, Clocks",
+    ),
     "symbol_not_allowed": (
         "symbols",
-        "see which publisher sends them, or add them to ALLOWED_SYMBOLS: docs/feeds.md, Symbols",
+        f"see which publisher sends them, {_SHOWN}, or add them to ALLOWED_SYMBOLS: docs/feeds.md, Symbols",
     ),
     "too_many_symbols": (
         "symbols",
-        "see which publisher sends them, and remove what is idle, ./run tasks state prune: docs/feeds.md, Symbols",
+        "see which publisher sends them, and remove what is idle, `./run tasks state prune`: docs/feeds.md, Symbols",
     ),
-    "bad_time": ("times", "fix what the publisher writes: docs/feeds.md, Times and their units"),
+    "bad_time": ("times", f"fix what the publisher writes, {_SHOWN}: docs/feeds.md, Times and their units"),
 }
 
 

@@ -11,12 +11,13 @@ import structlog
 from nats.errors import Error as NatsError
 
 from ingest.components import Components
-from ingest.event_loop import end, new_event_loop, on_signals
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
-from ingest.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from ingest.monitoring.status_responder import MAX_WAITING, MAX_WAITING_BYTES
+from ingest.monitoring.verdict_publisher import VERDICT_S
 from tasks.clients.redis_client import FAILED
 from tasks.errors import RealtimeStrategiesError, ServerUnavailableError
+from tasks.event_loop import end, new_event_loop, on_signals
+from tasks.ledger.lease import RENEW_S, STANDBY_S, NotLeadingError, SupersededError
 from tasks.protocol.ingest_status import STATUS_SUBJECT
 from tasks.settings import Settings
 from tasks.telemetry import tracing
@@ -181,6 +182,8 @@ class Service:
             steps["relay"] = (RETRY_S, self.components.relay.run)
             steps["signal_streams"] = (PROBE_SERVERS_S, self.components.signal_streams.ask)
             steps["paper_probe"] = (PROBE_PAPER_S, self.components.paper_probe.ask)
+        if self.components.verdicts.is_wanted:
+            steps["verdicts"] = (VERDICT_S, self.components.verdicts.publish)
         loops = {
             name: asyncio.create_task(self.components.steps.every(*step), name=name) for name, step in steps.items()
         }

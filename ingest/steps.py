@@ -10,10 +10,10 @@ from nats.errors import Error as NatsError
 
 from ingest.connectivity import Connectivity
 from ingest.dispatch.redis_refusals import RedisRefusals
-from ingest.ledger.confirmation import UnconfirmedError
-from ingest.ledger.lease import NotLeadingError
 from tasks.clients.redis_client import FAILED, reason
 from tasks.errors import LedgerError
+from tasks.ledger.confirmation import UnconfirmedError
+from tasks.ledger.lease import NotLeadingError
 
 T = TypeVar("T")
 log = structlog.get_logger()

@@ -6,25 +6,24 @@
     signals = research.frame(research.signals("recording.jsonl.gz", changes={"orderbook_skew": {"levels": 10}}))
 
 The tables are pyarrow's, `frame` makes data frames of pandas of them; docs/research/tables.md describes the columns. Needs
-what `pip install -r requirements-extras.txt` installs.
+what `pip install 'realtime-strategies[extras]'` installs, or in a checkout `requirements/extras.txt`.
 """
 
 import warnings
 from collections.abc import Collection, Mapping, Sequence
-from importlib import import_module
 from os import PathLike
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tasks import configuration
 from tasks.configuration import named_strategies
-from tasks.errors import SettingsError
 from tasks.events import KINDS, Kind
 from tasks.export import arrow, event_columns
 from tasks.export import bars as exported_bars
 from tasks.export import events as exported_events
 from tasks.export import signals as exported_signals
 from tasks.export.rows import RecordingInput, RowSource
+from tasks.optional import optional_module
 from tasks.settings import frame_limits, load
 
 if TYPE_CHECKING:
@@ -99,10 +98,7 @@ def frame(table: "pa.Table") -> "pd.DataFrame":
 
     Raises SettingsError: pandas is not installed.
     """
-    try:
-        pandas = import_module("pandas")
-    except ImportError:
-        raise SettingsError("this needs pandas: pip install -r requirements-extras.txt") from None
+    pandas = optional_module("pandas", "extras")
     made = table.to_pandas()
     for field in table.schema:
         if field.type == arrow.library().int64() and table[field.name].null_count:

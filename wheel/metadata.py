@@ -1,4 +1,4 @@
-"""What the wheel says of its dependencies, for hatchling: that of the `requirements*.in`, so that no list stands twice."""  # noqa: INP001 hatchling loads it by its path
+"""What the wheel says of its dependencies, for hatchling: that of the `.in` files, so that no list stands twice."""  # noqa: INP001 hatchling loads it by its path
 
 import re
 from pathlib import Path
@@ -7,7 +7,7 @@ from typing import Any
 from hatchling.metadata.plugin.interface import MetadataHookInterface
 
 #: By extra: the file of what it adds.
-EXTRAS = {"demo": "requirements-demo.in", "extras": "requirements-extras.in"}
+EXTRAS = {"demo": "requirements/demo.in", "extras": "requirements/extras.in"}
 
 
 class RequirementsHook(MetadataHookInterface):  # type: ignore[misc]  # as mypy sees it where hatchling is not

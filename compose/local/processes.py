@@ -6,7 +6,7 @@
         instance.watch()           # now and then: starts again what should run and does not
 
 Each process leads a session of its own, so that Ctrl-C reaches the parent only and a process can be ended together
-with its children. What they print goes to a log file each. The directory and every process are gone after the
+with its children. What they print goes to NAME.log, their number into NAME.pid. The directory and every process are gone after the
 `with`, and also after a kill -9 of the parent: see `reaper`.
 """
 
@@ -134,6 +134,7 @@ class Process:
                 cwd=self.folder,
                 start_new_session=True,
             )
+        self.log.with_suffix(".pid").write_text(f"{self._popen.pid}\n", encoding="ascii")
 
     def send(self, number: int) -> None:
         """Send a signal to it, not to its children; nothing happens when it has ended."""

@@ -20,10 +20,18 @@ from tasks.settings import SECRETS, Settings, load
 #: Settings of the environment that would lead the stack's processes elsewhere.
 _NOT_INHERITED = {
     "SIGNAL_SUBJECT",
+    "VERDICT_SUBJECT",
+    "ALERT_SUBJECT",
     *(name.upper() for name in Settings.model_fields if name.startswith(("nats_", "redis_"))),
-    *(f"{name}{end}".upper() for name in SECRETS for end in ("", "_file")),
+    # The API's is that of whoever starts the stack.
+    *(f"{name}{end}".upper() for name in SECRETS if name != "api_token" for end in ("", "_file")),
 }
 _START_S = 60.0
+
+
+def inherited(environment: Mapping[str, str]) -> dict[str, str]:
+    """Return what processes of a stack take over from whoever starts it."""
+    return {name: value for name, value in environment.items() if name not in _NOT_INHERITED}
 
 
 class Plan(NamedTuple):
@@ -114,8 +122,7 @@ class Stack:
         return feed
 
     def _environment(self, plan: Plan) -> dict[str, str]:
-        inherited = {name: value for name, value in os.environ.items() if name not in _NOT_INHERITED}
-        return inherited | {
+        return inherited(os.environ) | {
             "PYTHONPATH": str(plan.tree),
             "PYTHONUNBUFFERED": "1",
             "NATS_URL": self.nats_url,

@@ -13,6 +13,7 @@ __all__ = [
     "execute",
     "handler",
     "idempotency",
+    "in_force",
     "ledger",
     "models",
     "openapi",
@@ -24,4 +25,5 @@ __all__ = [
     "states",
     "strategies",
     "strategy_changes",
+    "why_process",
 ]

@@ -17,6 +17,11 @@ def etag(stored: StoredConfiguration) -> str:
     return f'"{stored.version}.{sha256(stored.overlay).hexdigest()[:8]}"'
 
 
+def change_of(edit: EditResult) -> Mapping[str, Any] | None:
+    """Return what the log says of an edit; None: it changed nothing."""
+    return {"version": edit.change.version} if edit.change else None
+
+
 def etag_after(edit: EditResult) -> str:
     """Return the ETag of what is in force after an edit."""
     if edit.change is None:
@@ -48,8 +53,9 @@ class Call:
 
     @property
     def reason(self) -> str:
-        """Why, for the history."""
-        return str(getattr(self.body or self.query, "reason", "") or "")
+        """Why, for the history and the log. Of dead letters chosen by their reasons nobody says it."""
+        reason = getattr(self.body or self.query, "reason", "")
+        return reason if isinstance(reason, str) else ""
 
     def check(self, found: ConfigurationInForce) -> None:
         """Refuse a change of something else than the caller has seen. Raises ApiError."""
@@ -67,3 +73,5 @@ class Reply:
     metadata: dict[str, Any] = field(default_factory=dict)
     #: Of what is in force; empty where the answer does not depend on it.
     etag: str = ""
+    #: What the log says of a change beside who made it; None: nothing was changed.
+    change: Mapping[str, Any] | None = field(default_factory=dict)

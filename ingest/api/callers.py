@@ -102,7 +102,8 @@ class Callers:
 
 def _token(headers: Mapping[str, str]) -> str:
     scheme, _, token = headers.get("Authorization", "").partition(" ")
-    if scheme:
+    # A login to the proxy in front, which some proxies pass on, is none to the API.
+    if scheme and scheme.lower() != "basic":
         if scheme.lower() != "bearer" or not token.strip():
             raise _refused("Authorization takes `Bearer TOKEN`")
         return token.strip()

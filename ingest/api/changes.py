@@ -1,6 +1,6 @@
 """What edits of the configuration answer."""
 
-from ingest.api.call import Call, Reply, etag_after
+from ingest.api.call import Call, Reply, change_of, etag_after
 from ingest.api.models import ChangeItem, DifferenceItem
 from tasks.configuration import edits
 from tasks.configuration.overlay import Overlay
@@ -21,7 +21,7 @@ def change_reply(edit: EditResult, *, validate_only: bool = False) -> Reply:
         config_version=edit.new.version,
         differences=differences(edit),
     )
-    return Reply(item, etag=etag_after(edit))
+    return Reply(item, etag=etag_after(edit), change=change_of(edit))
 
 
 def set_values(call: Call, edit: Wanted) -> Reply:

@@ -10,10 +10,10 @@ from ingest.api.changes import change_reply, set_values
 from ingest.api.models import Body, ChangeBody, DifferenceItem, RuntimeValueItem, Text, Word
 from ingest.api.problem import ApiError
 from ingest.api.route import NoQuery
-from ingest.api.strategies import strategy_of
+from ingest.api.strategies import scope_of
 from tasks.configuration.history import ConfigurationChange
 from tasks.configuration.model import SHADOW
-from tasks.configuration.overlay import ALL, Overlay, of_pool
+from tasks.configuration.overlay import Overlay, of_pool
 from tasks.errors import UnknownNameError
 from tasks.ledger.change_log import ChangeDifferences
 from tasks.ledger.configurations import ConfigurationInForce, Wanted
@@ -144,7 +144,7 @@ def set_configuration(call: Call) -> Reply:
     body: SetBody = call.body
 
     def wanted(found: ConfigurationInForce) -> Overlay:
-        name = body.strategy if body.strategy == ALL else strategy_of(found.configuration, body.strategy)
+        name = scope_of(found.configuration, body.strategy)
         note = None if body.force else _unknown_symbols
         edit = configuration_edits.of_values(
             call.ledger.reader, name, body.values, body.pool, body.symbol, note=note, force='"force": true'
@@ -195,7 +195,7 @@ def _gates(call: Call, gates: dict[str, bool | None]) -> Wanted:
     name = call.path["strategy"]
 
     def wanted(found: ConfigurationInForce) -> Overlay:
-        known = name if name == ALL else strategy_of(found.configuration, name)
+        known = scope_of(found.configuration, name)
         return configuration_edits.of_switch(known, gates)(found)
 
     return wanted
@@ -241,4 +241,5 @@ def promote_shadow(call: Call) -> Reply:
 def refresh_cache(call: Call) -> Reply:
     """Do nothing: a change is in force with the next batch of each lane, and nothing is cached."""
     found = call.ledger.store.in_force()
-    return Reply({"message": "cache refreshed successfully"}, {"action": "cache_refresh"}, etag(found.stored))
+    done = {"message": "cache refreshed successfully"}
+    return Reply(done, {"action": "cache_refresh"}, etag(found.stored), change=None)

@@ -3,7 +3,7 @@
 import asyncio
 import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
@@ -27,6 +27,8 @@ RETRY_S = 20.0
 #: A letter has up to 64 KiB.
 _BATCH = 25
 _SHOWN_DETAIL = 500
+#: Verdicts on letters of which nothing was sent.
+_UNSENT = frozenset({"late", "can't", "not tried"})
 #: One retry at a time: each waits for what becomes of its letters.
 _retrying = threading.Lock()
 
@@ -84,7 +86,7 @@ class RetryBody(ChosenBody):
 
 
 class DropQuery(NoQuery):
-    """Who drops a letter."""
+    """Who drops a letter, and why: the log says both."""
 
     changed_by: Word = ""
     reason: Text = ""
@@ -135,13 +137,18 @@ def get_dead_letter(call: Call) -> Reply:
 
 def drop_dead_letter(call: Call) -> Reply:
     """Remove a dead letter for good."""
-    [letter] = call.ledger.letters.get([call.path["id"]])
-    return Reply(DroppedItem(dropped=call.ledger.letters.drop([letter.id])))
+    return _dropped(call, call.ledger.letters.get([call.path["id"]]))
 
 
 def drop_dead_letters(call: Call) -> Reply:
     """Remove dead letters for good; records and states stay."""
-    return Reply(DroppedItem(dropped=call.ledger.letters.drop([each.id for each in _chosen(call)])))
+    return _dropped(call, _chosen(call))
+
+
+def _dropped(call: Call, letters: Iterable[StoredLetter]) -> Reply:
+    ids = [each.id for each in letters]
+    dropped = call.ledger.letters.drop(ids)
+    return Reply(DroppedItem(dropped=dropped), change={"dropped": dropped, "ids": ids} if dropped else None)
 
 
 def _chosen(call: Call) -> list[StoredLetter]:
@@ -163,7 +170,10 @@ def retry_dead_letters(call: Call) -> Reply:
         items = asyncio.run(_retry(call, _chosen(call)))
     finally:
         _retrying.release()
-    return Reply(items, {"count": len(items)})
+    sent = [each.id for each in items if each.verdict not in _UNSENT]
+    applied = sum(each.verdict == "applied" for each in items)
+    change = {"sent": len(sent), "applied": applied, "ids": sent} if sent else None
+    return Reply(items, {"count": len(items)}, change=change)
 
 
 async def _retry(call: Call, letters: list[StoredLetter]) -> list[RetryItem]:

@@ -73,12 +73,14 @@ class Executor:
 
     def _run(self, route: Route, call: Call) -> Answer:
         reply = route.run(call)
-        if route.changes:
+        if route.changes and reply.change is not None:
             log.info(
                 "the API changed something",
                 operation=route.operation_id,
                 caller=call.author,
                 **{f"of_{name}": value for name, value in call.path.items()},
+                **reply.change,
+                **({"reason": call.reason} if call.reason else {}),
             )
         headers = {"Content-Type": "application/json"} | ({"ETag": reply.etag} if reply.etag else {})
         return Answer(200, headers, _written(reply))

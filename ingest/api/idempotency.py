@@ -48,7 +48,7 @@ class KeptAnswers:
         self._keep = keep
 
     def once(self, key: str, caller: str, request: bytes, answer: Callable[[], Answer]) -> Answer:
-        """Return the answer that was given first, or make it. Only what succeeded is kept: a failure changed nothing.
+        """Return the answer that was given first, or make it. Only what succeeded is kept: what failed is tried again.
 
         `request` is all that makes requests differ. Raises ApiError: the key is odd, was used for another request, or
         its first request is not done.

@@ -29,5 +29,7 @@ class ApiLedger:
 
     def close(self) -> None:
         """Close the connections."""
+        if "states" in vars(self):
+            self.states.close()
         self.store.close()
         self.reader.client.close()

@@ -65,6 +65,10 @@ class ConfigItem(BaseModel):
     enabled: bool
     gate: dict[str, Any]
     paper: dict[str, Any] | None
+    values: Annotated[
+        dict[str, Any],
+        Field(description="`gate.X` and `paper.X` that it has of its own; what is left out is as for all strategies"),
+    ]
     set_at_run_time: list[RuntimeValueItem]
     created_at: str | None
     updated_at: str | None

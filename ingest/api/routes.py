@@ -1,22 +1,25 @@
 """All operations of the API: what is served, and what its OpenAPI document says, is this table."""
 
 from ingest.api import configuration as config
-from ingest.api import dead_letters, signals, states, strategies, strategy_changes
+from ingest.api import dead_letters, in_force, signals, states, strategies, strategy_changes
 from ingest.api.models import ChangeBody, ChangeItem, ConfigBody, ConfigItem, DeleteQuery
 from ingest.api.route import Route
 from tasks.paper import ClosedPosition
 from tasks.paper.open_row import OpenRow
+from tasks.why.answer import Answer
 
 _CHANGES = (404, 409, 412, 422)
 
 _READ = (
     Route("GET", "/strategies", "Strategies", strategies.list_strategies, strategies.StrategyItem, many=True, has_etag=True),
+    Route("GET", "/strategies/counts", "What was counted of each strategy", strategies.list_counts, strategies.CountsItem, many=True),
     Route("GET", "/strategies/{strategy}/schema", "Parameters with their bounds", strategies.get_schema, strategies.ParameterItem, many=True, fails=(404,)),
     Route("GET", "/strategies/{strategy}/defaults", "Defaults of the parameters", strategies.get_defaults, None, fails=(404,)),
-    Route("GET", "/strategies/{strategy}/config", "What is in force", strategies.get_config, ConfigItem, query=strategies.PoolQuery, fails=(404,), has_etag=True),
-    Route("GET", "/strategies/{strategy}/config/{symbol}", "What is in force for a symbol", strategies.get_symbol_config, ConfigItem, query=strategies.PoolQuery, fails=(404,), has_etag=True),
+    Route("GET", "/strategies/{strategy}/config", "What is in force", in_force.get_config, ConfigItem, query=in_force.PoolQuery, fails=(404,), has_etag=True),
+    Route("GET", "/strategies/{strategy}/config/{symbol}", "What is in force for a symbol", in_force.get_symbol_config, ConfigItem, query=in_force.PoolQuery, fails=(404,), has_etag=True),
     Route("GET", "/strategies/{strategy}/audit", "Changes of a strategy", strategy_changes.list_audit, strategy_changes.AuditItem, many=True, query=strategy_changes.AuditQuery, fails=(404,)),
     Route("GET", "/configuration", "The configuration in force", config.get_configuration, config.ConfigurationItem, has_etag=True),
+    Route("GET", "/configuration/schema", "Values of gates and paper accounts with their bounds", strategies.get_shared_schema, strategies.ParameterItem, many=True, query=strategies.VenuesQuery),
     Route("GET", "/configuration/versions/{version}", "A configuration by its version", config.get_version, config.ConfigurationItem, fails=(404,)),
     Route("GET", "/configuration/history", "Changes of the configuration", config.list_history, config.HistoryItem, many=True, query=config.HistoryQuery),
     Route("GET", "/shadows", "Shadows, and which of them emit", config.list_shadows, config.ShadowItem, many=True, has_etag=True),
@@ -24,6 +27,8 @@ _READ = (
     Route("GET", "/dead-letters", "Dead letters", dead_letters.list_dead_letters, dead_letters.LetterItem, many=True, query=dead_letters.LettersQuery),
     Route("GET", "/dead-letters/{id}", "A dead letter", dead_letters.get_dead_letter, dead_letters.WholeLetterItem, fails=(404,)),
     Route("GET", "/signals", "Signals", signals.list_signals, signals.SignalItem, many=True, query=signals.SignalsQuery),
+    Route("GET", "/signals/{id}", "A signal by its id", signals.get_signal, signals.WholeSignalItem, query=signals.SignalQuery, fails=(404,)),
+    Route("GET", "/signals/{id}/why", "What led to a signal, run again", signals.get_why, Answer, query=signals.SignalQuery, fails=(404,)),
     Route("GET", "/positions", "Closed positions of the paper accounts", signals.list_positions, ClosedPosition, many=True, query=signals.PositionsQuery),
     Route("GET", "/positions/open", "Open positions of the paper accounts", signals.list_open_positions, OpenRow, many=True, query=signals.OpenQuery),
 )  # fmt: skip

@@ -60,7 +60,8 @@ def reset_states(call: Call) -> Reply:
         counts = {pool: sum(name.pool == pool for name in names) for pool in {name.pool for name in names}}
     else:
         counts = removed_states(call.ledger.states, names, chosen, call.author, call.reason)
-    return Reply(ResetItem(states=counts, validate_only=body.validate_only))
+    change = None if body.validate_only else {"states": counts}
+    return Reply(ResetItem(states=counts, validate_only=body.validate_only), change=change)
 
 
 def list_resets(call: Call) -> Reply:

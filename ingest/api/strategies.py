@@ -1,39 +1,35 @@
 """The strategies, their parameters, and what is in force of them."""
 
-from collections.abc import Iterable, Mapping
-from typing import Any
+from collections.abc import Iterable
+from typing import Annotated, Any
 
-from pydantic import BaseModel
+from msgspec.structs import asdict
+from pydantic import BaseModel, Field
 
 from ingest.api.call import Call, Reply, etag
-from ingest.api.models import ConfigItem, RuntimeValueItem
 from ingest.api.route import NoQuery
-from tasks.configuration import Configuration, catalog
+from tasks.configuration import Configuration, catalog, shared_values
 from tasks.configuration.catalog import Parameter
+from tasks.configuration.overlay import ALL
 from tasks.errors import UnknownNameError
-from tasks.frames.symbols import meant
-from tasks.ledger.configurations import ConfigurationInForce
 from tasks.ops.entry_filters import strategy_names
-from tasks.protocol.utc_time import utc_iso
-
-#: Names of strategies in the services of petrosa, by which its operators call them.
-PETROSA_NAMES = {
-    "btc_dominance": "market_dominance",
-    "iceberg_detector": "iceberg",
-    "ticker_velocity": "price_velocity",
-}
+from tasks.ops.warm_ups import warm_ups
+from tasks.paper.terms import VenueName
+from tasks.protocol.strategy_counts import StrategyCounts, strategy_counts
 
 
-class PoolQuery(NoQuery):
-    """In which pool; empty: the first one that runs the strategy."""
+class VenuesQuery(NoQuery):
+    """Of which venues there are fees, beside those by default and in the configuration."""
 
-    pool: str = ""
+    venues: Annotated[list[VenueName], Field(max_length=100)] = Field(default_factory=list)
 
 
 class StrategyItem(BaseModel):
     """A strategy."""
 
     strategy_id: str
+    #: By which other systems know it, and which paths take too; empty: it has none.
+    alias: str
     name: str
     description: str
     has_global_config: bool
@@ -42,6 +38,27 @@ class StrategyItem(BaseModel):
     kinds: list[str]
     pools: list[str]
     shadow_pools: list[str]
+
+
+class WarmUpItem(BaseModel):
+    """The warm-up of a strategy: signals of the first events of a state are dropped."""
+
+    states: int
+    warming: Annotated[int, Field(description="states that still warm up")]
+    seen: Annotated[int, Field(description="events that the one furthest behind has seen")]
+    needed: Annotated[int, Field(description="events that it needs; 0: none warms up")]
+
+
+class CountsItem(BaseModel):
+    """What the live pipeline has counted of a strategy, since the ledger began."""
+
+    strategy_id: str
+    signals: int
+    held: Annotated[dict[str, int], Field(description="signals that the gate held back, by reason")]
+    errors: Annotated[int, Field(description="events on which it raised")]
+    events: Annotated[int, Field(description="events that it was given and that were timed")]
+    event_us: Annotated[float | None, Field(description="mean time for one of these, in microseconds")]
+    warm_up: Annotated[WarmUpItem | None, Field(description="null: it needs none, or has no state yet")]
 
 
 class ParameterItem(BaseModel):
@@ -60,13 +77,13 @@ class ParameterItem(BaseModel):
 
 
 def strategy_of(configuration: Configuration, name: str) -> str:
-    """Return the name under which a strategy is configured. Raises UnknownNameError, and SettingsError."""
-    try:
-        return catalog.configured_name(configuration, name)
-    except UnknownNameError:
-        if name not in PETROSA_NAMES:
-            raise
-        return catalog.configured_name(configuration, PETROSA_NAMES[name])
+    """Return the name under which a strategy is configured, by it or its alias. Raises UnknownNameError, SettingsError."""
+    return catalog.configured_name(configuration, name)
+
+
+def scope_of(configuration: Configuration, name: str) -> str:
+    """Return the same, or `all`, which stands for every strategy: it has values of gates and of the paper account."""
+    return ALL if name == ALL else strategy_of(configuration, name)
 
 
 def carried_names(call: Call, named: Iterable[str]) -> frozenset[str]:
@@ -77,7 +94,7 @@ def carried_names(call: Call, named: Iterable[str]) -> frozenset[str]:
     paths = {name for name in named if ":" in name}
     configuration = call.ledger.store.in_force().configuration if paths else None
     known = {name for pool in configuration.pools.values() for name in pool.versions()} if configuration else set()
-    return strategy_names(set(named) - paths | paths & known) | (paths - known)
+    return strategy_names(set(named) - paths | paths & known, call.ledger.store.aliases.read()) | (paths - known)
 
 
 def list_strategies(call: Call) -> Reply:
@@ -89,6 +106,7 @@ def list_strategies(call: Call) -> Reply:
         items.append(
             StrategyItem(
                 strategy_id=each.name,
+                alias=each.alias,
                 name=each.name.rpartition(":")[2].replace("_", " ").capitalize(),
                 description=each.summary,
                 has_global_config=any(one.params for one in chosen),
@@ -100,6 +118,26 @@ def list_strategies(call: Call) -> Reply:
             )
         )
     return Reply(items, {"count": len(items), "total_count": len(items)}, etag(found.stored))
+
+
+def list_counts(call: Call) -> Reply:
+    """Return what was counted of each strategy that `/strategies` lists; apart, as it changes with every event."""
+    configuration, counted = call.ledger.store.in_force().configuration, strategy_counts(call.ledger.reader.counters())
+    warming, items = warm_ups(call.ledger.reader, configuration), []
+    for each in catalog.listed(configuration):
+        counts = counted.get(each.signal_name, StrategyCounts())
+        items.append(
+            CountsItem(
+                strategy_id=each.name,
+                signals=counts.signals,
+                held=counts.held,
+                errors=counts.errors,
+                events=counts.events,
+                event_us=counts.event_us,
+                warm_up=WarmUpItem(**asdict(warm_up)) if (warm_up := warming.get(each.signal_name)) else None,
+            )
+        )
+    return Reply(items, {"count": len(items)})
 
 
 def get_schema(call: Call) -> Reply:
@@ -122,6 +160,15 @@ def _parameter(of: Parameter) -> ParameterItem:
     )
 
 
+def get_shared_schema(call: Call) -> Reply:
+    """Return the values that gates and paper accounts have, of a strategy or of `all`: types, bounds, defaults.
+
+    A default of null: what holds for all strategies, or else what the description tells.
+    """
+    venues = shared_values.venues(call.ledger.store.in_force().configuration).union(call.query.venues)
+    return Reply([_parameter(each) for each in shared_values.schema(sorted(venues))])
+
+
 def get_defaults(call: Call) -> Reply:
     """Return the default of each parameter of a strategy."""
     return Reply({each.name: each.default for each in _parameters(call)})
@@ -129,64 +176,11 @@ def get_defaults(call: Call) -> Reply:
 
 def _parameters(call: Call) -> list[Parameter]:
     name = call.path["strategy"]
+    if name == ALL:
+        return []
     try:
         return catalog.parameters_of(strategy_of(call.ledger.store.in_force().configuration, name))
     except UnknownNameError as unknown:
-        builtin = PETROSA_NAMES.get(name, name)
-        if builtin in catalog.builtin_names():
-            return catalog.parameters_of(builtin)
+        if name in catalog.builtin_names():
+            return catalog.parameters_of(name)
         raise unknown from None
-
-
-def get_config(call: Call) -> Reply:
-    """Return what is in force of a strategy."""
-    found = call.ledger.store.in_force()
-    return Reply(config_item(call, found, call.query.pool), etag=etag(found.stored))
-
-
-def get_symbol_config(call: Call) -> Reply:
-    """Return what is in force of a strategy for a symbol."""
-    return get_config(call)
-
-
-def config_item(call: Call, found: ConfigurationInForce, pool: str = "") -> ConfigItem:
-    """Return what is in force of the strategy and, if one is named, the symbol in the call's path.
-
-    Raises UnknownNameError: there is no such strategy, or not in this pool.
-    """
-    configuration, log = found.configuration, call.ledger.store.changes
-    name, symbol = strategy_of(configuration, call.path["strategy"]), _symbol(call.path, configuration)
-    at = _pool(configuration, name, pool)
-    chosen = configuration.pools[at].versions()[name]
-    own = chosen.symbols.get(symbol) if symbol else None
-    paper = (own and own.paper) or chosen.paper
-    set_here = [each for each in found.overlay if each.strategy == name and each.symbol in {"", symbol}]
-    gate = configuration.gate_of(at, name)
-    newest = next(log.newest_first(), None)
-    return ConfigItem(
-        strategy_id=call.path["strategy"],
-        symbol=symbol or None,
-        pool=at,
-        parameters=catalog.effective(configuration, at, name, symbol),
-        version=log.count(),
-        config_version=configuration.version,
-        source="run_time" if set_here else "file" if chosen.params or own else "default",
-        is_override=own is not None,
-        enabled=not (gate.killed or gate.paused or gate.off),
-        gate=gate.model_dump(mode="json"),
-        paper=paper.model_dump(mode="json", exclude_none=True) if paper else None,
-        set_at_run_time=[RuntimeValueItem(key=each.label, value=each.value) for each in set_here],
-        created_at=None,
-        updated_at=utc_iso(newest.at_ms) if newest else None,
-    )
-
-
-def _symbol(path: Mapping[str, str], configuration: Configuration) -> str:
-    return meant(path["symbol"], configuration.symbols()) if "symbol" in path else ""
-
-
-def _pool(configuration: Configuration, name: str, pool: str) -> str:
-    pools = [each for each, chosen in configuration.pools.items() if name in chosen.versions() and pool in {"", each}]
-    if not pools:
-        raise UnknownNameError(f"there is no pool {pool!r} with a strategy {name!r}")
-    return pools[0]

@@ -7,16 +7,17 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, Field
 
-from ingest.api.call import Call, Reply, etag_after
+from ingest.api.call import Call, Reply, change_of, etag_after
 from ingest.api.changes import differences
+from ingest.api.in_force import config_item
 from ingest.api.models import Body, Text, Word
 from ingest.api.route import NoQuery
-from ingest.api.strategies import config_item, strategy_of
+from ingest.api.strategies import scope_of
 from tasks.configuration import catalog
 from tasks.configuration.edits import KeyDifference
 from tasks.configuration.history import ConfigurationChange, HistoryReplay
 from tasks.configuration.model import SHADOW
-from tasks.configuration.overlay import Overlay, RuntimeValue
+from tasks.configuration.overlay import ALL, Overlay, RuntimeValue
 from tasks.errors import NotFoundError, NothingToUndoError
 from tasks.frames.symbols import meant
 from tasks.ledger.configurations import ConfigurationInForce, EditResult
@@ -89,7 +90,7 @@ def _set(call: Call, symbol: str) -> Reply:
 
     def wanted(found: ConfigurationInForce) -> Overlay:
         call.check(found)
-        name = strategy_of(found.configuration, call.path["strategy"])
+        name = scope_of(found.configuration, call.path["strategy"])
         assigned = _assigned(name, call.body.parameters)
         note = None if call.body.force else notes.append
         edit = configuration_edits.of_values(
@@ -100,17 +101,18 @@ def _set(call: Call, symbol: str) -> Reply:
     store = call.ledger.store
     if call.body.validate_only:
         edit = store.preview(wanted)
-        return Reply(None, {"validation": "passed", "differences": differences(edit), "notes": notes})
+        checked = {"validation": "passed", "differences": differences(edit), "notes": notes}
+        return Reply(None, checked, change=None)
     edit = store.set(wanted, call.reason, call.author)
     metadata = {"action": "updated", "differences": differences(edit), "notes": notes}
-    return Reply(config_item(call, _after(edit), call.body.pool), metadata, etag_after(edit))
+    return Reply(config_item(call, _after(edit), call.body.pool), metadata, etag_after(edit), change_of(edit))
 
 
 def _assigned(name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
     """Return parameters with `enabled`, by which petrosa pauses and resumes, as the gates that it means."""
     assigned = dict(parameters)
     if isinstance(assigned.get("enabled"), bool):
-        known = {each.name for each in catalog.parameters_of(name.removeprefix(SHADOW))}
+        known = set() if name == ALL else {each.name for each in catalog.parameters_of(name.removeprefix(SHADOW))}
         if "enabled" not in known:
             enabled = assigned.pop("enabled")
             assigned |= configuration_edits.RESUMED if enabled else configuration_edits.PAUSED
@@ -135,7 +137,7 @@ def delete_symbol_config(call: Call) -> Reply:
 def _delete(call: Call, symbol: str) -> Reply:
     def kept(found: ConfigurationInForce) -> Overlay:
         call.check(found)
-        name = strategy_of(found.configuration, call.path["strategy"])
+        name = scope_of(found.configuration, call.path["strategy"])
         left = tuple(each for each in found.overlay if not _is_of(each, name, symbol))
         if left == found.overlay:
             of = f"{name} and {symbol}" if symbol else name
@@ -147,6 +149,7 @@ def _delete(call: Call, symbol: str) -> Reply:
         DeletedItem(message="deleted successfully"),
         {"action": "deleted", "differences": differences(edit)},
         etag_after(edit),
+        change_of(edit),
     )
 
 
@@ -158,7 +161,7 @@ def list_audit(call: Call) -> Reply:
     """Return the changes of a strategy's configuration, newest first."""
     store = call.ledger.store
     configuration = store.in_force().configuration
-    name, count = strategy_of(configuration, call.path["strategy"]), store.changes.count()
+    name, count = scope_of(configuration, call.path["strategy"]), store.changes.count()
     symbol = call.query.symbol and meant(call.query.symbol, configuration.symbols())
     newest = islice(store.changes.newest_first(), MAX_SCANNED)
     found = []
@@ -172,6 +175,8 @@ def list_audit(call: Call) -> Reply:
 
 def _within(name: str, symbol: str, differing: Any) -> list[KeyDifference]:
     """Return the differences of a strategy, by keys in its table."""
+    if name == ALL:
+        return [each for each in differing if each.key.startswith(("gate.", "paper"))]
     table, name = ("shadow", name.removeprefix(SHADOW)) if name.startswith(SHADOW) else ("strategies", name)
     key = re.compile(rf"pools\.\w+\.{table}\.{re.escape(name)}\.(.+)")
     inside = [each._replace(key=found[1]) for each in differing if (found := key.fullmatch(each.key))]
@@ -211,7 +216,7 @@ def rollback_strategy(call: Call) -> Reply:
 
     def wanted(found: ConfigurationInForce) -> Overlay:
         call.check(found)
-        name = strategy_of(found.configuration, call.path["strategy"])
+        name = scope_of(found.configuration, call.path["strategy"])
 
         def of_this(overlay: Overlay) -> Overlay:
             return tuple(each for each in overlay if _is_of(each, name, symbol))
@@ -225,7 +230,7 @@ def rollback_strategy(call: Call) -> Reply:
 
     edit = store.replace(wanted, call.reason or "rollback", call.author)
     metadata = {"action": "rolled back", "differences": differences(edit)}
-    return Reply(config_item(call, _after(edit)), metadata, etag_after(edit))
+    return Reply(config_item(call, _after(edit), symbol=symbol), metadata, etag_after(edit), change_of(edit))
 
 
 def _target(call: Call, history: list[ConfigurationChange]) -> ConfigurationChange | None:

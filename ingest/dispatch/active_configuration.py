@@ -34,8 +34,8 @@ class ActiveConfiguration:
         self.configuration = file
         #: Its content hash, kept because every batch names it.
         self.version = file.version
-        #: Names of its strategies, as their signals carry them.
-        self.strategies = named_strategies.strategy_names(file)
+        #: Gates of its strategies by the name that signals carry, and by pool.
+        self.gates = named_strategies.strategy_gates(file)
 
     def close(self) -> None:
         """Close the connections to the ledger."""
@@ -54,7 +54,7 @@ class ActiveConfiguration:
             self._findings = await asyncio.to_thread(self._check, overlay)
         self.version = self.configuration.version
         if self.version != before:
-            self.strategies = await asyncio.to_thread(named_strategies.strategy_names, self.configuration)
+            self.gates = await asyncio.to_thread(named_strategies.strategy_gates, self.configuration)
             log.info("another configuration is in force", version=self.version, before=before)
 
     async def restore(self) -> None:
@@ -115,6 +115,7 @@ class ActiveConfiguration:
             nothing, lost = StoredConfiguration("", "", b""), "Redis had lost it"
             again = self.configuration, self._overlay
             self._store.write(nothing, *again, INGEST, lost, file=self._file)
+            self._store.aliases.keep(self._file, nothing.aliases)
             return again
         self._restore()
         found = self._store.in_force()

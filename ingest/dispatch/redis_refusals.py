@@ -12,7 +12,8 @@ TOLD_S = 10.0
 #: More reasons are counted, not listed.
 _REASONS = 3
 _DO = (
-    "give the user the right (docs/security.md), or fix the key that is named; nothing is lost, what waits is done then"
+    "give the user the right (`ACL LOG` says which; docs/security.md), or fix the key that is named; nothing is lost, what "
+    "waits is done then"
 )
 
 

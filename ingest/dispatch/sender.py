@@ -21,10 +21,10 @@ from ingest.lanes.contention import MAX_HOLD_BACK_S, ContentionEstimator
 from ingest.lanes.lane import Lane, LaneEvent
 from ingest.lanes.layout import Layout
 from ingest.ledger import IngestLedger, LanePositions
-from ingest.ledger.lease import SupersededError
 from ingest.sources.base import Source
 from tasks.clients.redis_client import FAILED
 from tasks.events import AnyEvent, Position
+from tasks.ledger.lease import SupersededError
 from tasks.protocol.batches import Batch, Epoch, describe, task_id
 from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.routing import LaneId
@@ -67,9 +67,11 @@ class Sender:
     async def begin(self) -> None:
         """Start a new epoch. Raises SupersededError, and what Redis raises."""
         async with self._asking:
-            await self._begin()
+            if await self._begin():
+                self._counters.add("redis_went_back")
 
-    async def _begin(self) -> None:
+    async def _begin(self) -> bool:
+        """Start a new epoch; return whether the ledger was found damaged."""
         await self._active_configuration.refresh()
         layout = Layout(self.lanes.router)
         mine = Position(self.lanes.source, self.lanes.frontier) if self.lanes.source else None
@@ -94,6 +96,7 @@ class Sender:
             held=self.lanes.held,
         )
         self.pump()
+        return claimed.is_damaged
 
     def check_epoch(self, stored: Epoch | None) -> bool:
         """Whether `stored` is this epoch. False: Redis went back, or the answer to a claim got lost.
@@ -108,9 +111,9 @@ class Sender:
 
     # Events in, batches out
 
-    def offer(self, event: AnyEvent, trace: str = "") -> None:
-        """Put an event into its lanes and send what can be sent."""
-        lanes, dropped = self.lanes.offer(event, trace)
+    def offer(self, event: AnyEvent, trace: str = "", stored_at_ns: int = 0) -> None:
+        """Put an event into its lanes and send what can be sent; `stored_at_ns` is when a stream stored its frame."""
+        lanes, dropped = self.lanes.offer(event, trace, stored_at_ns)
         for reason, _ in dropped:
             self._counters.add("dropped", reason)
         if not self._pumping and any(not lane.flight for lane in lanes):
@@ -269,7 +272,7 @@ class Sender:
             log.warning(
                 "Redis went back in time: starting a new epoch", epoch=str(self.epoch), stored=str(positions.epoch)
             )
-        if went_back or report_damaged(lanes, positions, self._ledger.keys):
+        if went_back or report_damaged(lanes, positions, self._ledger.keys, self._ledger.damage):
             self._counters.add("redis_went_back")
             await self._begin()
             return

@@ -1,4 +1,4 @@
-"""Positions that the ledger holds, against what this process knows. No I/O but a line of the log.
+"""Positions that the ledger holds, against what this process knows. No I/O.
 
 A position tells which events are committed: one that is too high would have them skipped. So none is believed to which
 this process sent nothing, as where a byte of it has changed in memory or on a disk.
@@ -6,27 +6,20 @@ this process sent nothing, as where a byte of it has changed in memory or on a d
 
 from collections.abc import Sequence
 
-import structlog
-
 from ingest.lanes.lane import Lane
 from ingest.ledger import LanePositions
+from ingest.ledger.damage import LedgerDamage
 from tasks.events import Position
 from tasks.ledger import LedgerKeys, lane_field
 
-log = structlog.get_logger()
 
-
-def report_damaged(lanes: Sequence[Lane], stored: LanePositions, keys: LedgerKeys) -> bool:
-    """Return whether any of these lanes can't stand where the ledger says, with a line of the log for each of them."""
+def report_damaged(lanes: Sequence[Lane], stored: LanePositions, keys: LedgerKeys, damage: LedgerDamage) -> bool:
+    """Return whether any of these lanes can't stand where the ledger says; tell of each of them."""
     damaged = {lane: at for lane in lanes if (at := stored.lanes[lane.id][0]) and not lane.can_stand_at(at)}
     for lane, position in damaged.items():
-        log.error(
-            "the ledger holds a position to which nothing was sent: it is not believed, a new epoch replaces it; "
-            "check Redis's memory and disk, and who writes there",
-            key=f"{keys.pool(lane.id.pool)} {lane_field(lane.id)}",
-            stored=str(position),
-            known=str(lane.prev),
-        )
+        where = f"{keys.pool(lane.id.pool)} {lane_field(lane.id)}"
+        says = f"held {str(position)!r}, to which nothing was sent: it is not believed, and a new epoch replaces it"
+        damage.record(where, says)
     return bool(damaged)
 
 

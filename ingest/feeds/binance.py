@@ -126,7 +126,7 @@ class SilenceMonitor:
 
     def _report(self, silent: list[stream_watch.SilentSubscription]) -> FeedReport:
         named = tuple(SilentStream(*each) for each in silent[: feed_report.MAX_NAMED])
-        return FeedReport(self._feed, self._streams.subscribed, len(silent), named)
+        return FeedReport(self._feed, self._streams.subscribed, len(silent), named, self._publisher.unstored)
 
 
 def _named(streams: Iterable[str]) -> list[str]:

@@ -8,6 +8,7 @@ from websockets.proxy import Proxy, get_proxy, parse_proxy
 from websockets.uri import parse_uri
 
 from tasks.errors import ServerUnavailableError, SettingsError
+from tasks.optional import install_command
 
 _NAMES = "HTTPS_PROXY or its like"
 
@@ -37,7 +38,7 @@ def find(url: str) -> Proxy | None:
     except ValueError:
         raise SettingsError(f"{_NAMES}: not the address of a proxy") from None
     if proxy.scheme.startswith("socks") and find_spec("python_socks") is None:
-        raise SettingsError(f'{_NAMES}: a SOCKS proxy needs python-socks: pip install "python-socks[asyncio]"')
+        raise SettingsError(f"{_NAMES}: a SOCKS proxy needs python-socks: {install_command('extras')}")
     return proxy
 
 

@@ -147,6 +147,11 @@ class Publisher(FeedConnection):
         """Frames that the server has."""
         raise NotImplementedError
 
+    @property
+    def unstored(self) -> str:
+        """Why frames are not stored; empty: they are, or no stream is to take them."""
+        return ""
+
     def check(self) -> None:
         """Raise SettingsError when a subject is refused: what goes there reaches nobody, without any other error."""
         if refused := self.refused - ({STATUS_SUBJECT} if self._reports else set()):

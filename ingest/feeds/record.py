@@ -15,13 +15,13 @@ import msgspec
 import structlog
 from nats.aio.msg import Msg
 
-from ingest.event_loop import end
 from ingest.feeds.link import with_time
 from ingest.feeds.publisher import FeedConnection
 from ingest.feeds.stream_reader import StreamReader
 from ingest.transport.subscribe import listen
 from tasks import frames
 from tasks.errors import UNREADABLE, RecordingError, ServerUnavailableError
+from tasks.event_loop import end
 from tasks.events import KINDS
 from tasks.frames import timestamps
 from tasks.frames.model import MAX_LEAD_NS, FrameMetadata, RefusedFrame, parse_stream

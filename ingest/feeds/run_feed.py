@@ -5,7 +5,7 @@ import signal
 from collections.abc import Coroutine
 from typing import Any
 
-from ingest.event_loop import new_event_loop
+from tasks.event_loop import new_event_loop
 
 
 def run(feed: Coroutine[Any, Any, None]) -> None:

@@ -12,11 +12,11 @@ from typing import NamedTuple
 
 import structlog
 
-from ingest.event_loop import end
 from ingest.feeds.publisher import FeedConnection, Publisher
 from ingest.transport import stream_answers
 from ingest.transport.send_window import Frame, SendWindow
 from tasks.errors import NotStoredError, RealtimeStrategiesError, SettingsError
+from tasks.event_loop import end
 from tasks.settings import Settings
 
 log = structlog.get_logger()
@@ -138,6 +138,11 @@ class StreamPublisher(Publisher):
     def published(self) -> int:
         """Frames that the stream has."""
         return self._window.confirmed
+
+    @property
+    def unstored(self) -> str:
+        """Why frames are not stored; empty: they are, as far as is known."""
+        return self._why if self._window.held and not self._flows else ""
 
     def verify(self) -> None:
         """Raise NotStoredError for frames that the stream does not have, or not in their place."""

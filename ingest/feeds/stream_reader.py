@@ -6,11 +6,11 @@ from collections.abc import Callable
 import structlog
 from nats.errors import Error
 
-from ingest.event_loop import end
 from ingest.feeds.publisher import FeedConnection
 from ingest.sources.base import FrameCallback
 from ingest.sources.jetstream import StreamSource
 from ingest.sources.resume import StoredOffsets
+from tasks.event_loop import end
 from tasks.events import Position
 from tasks.settings import Settings
 from tasks.telemetry.log_throttle import LogThrottle

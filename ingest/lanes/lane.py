@@ -41,6 +41,8 @@ class LaneEvent(NamedTuple):
     ingested_at_ns: int
     #: The trace that its frame belongs to, as `tasks.telemetry.tracing` packs it.
     trace: str = ""
+    #: When the stream stored its frame, unix nanoseconds; 0: it came from no stream.
+    stored_at_ns: int = 0
 
 
 class Lane:
@@ -66,6 +68,8 @@ class Lane:
         self._incomplete_since_s = 0.0
         #: When to ask the ledger about it.
         self.check_s = 0.0
+        #: Up to which event one is looked for that ends its process: its batch was halved. 0: none is.
+        self._suspect_seq = 0
         self.held_bytes = 0
         self.round_trip = RttEstimator(timeouts)
         self._last_book: dict[tuple[str, str], int] = {}
@@ -121,10 +125,10 @@ class Lane:
         """
         if self.flight or not self.waiting:
             return False
-        size = 0
+        size, most = 0, self._most_events()
         for item in self.waiting.values():
             size += item.size
-            if self.flight and (len(self.flight) >= MAX_BATCH_EVENTS or size > MAX_BATCH_BYTES):
+            if self.flight and (len(self.flight) >= most or size > MAX_BATCH_BYTES):
                 break
             self.flight.append(item)
         for item in self.flight:
@@ -133,11 +137,28 @@ class Lane:
         self._configuration = configuration
         return True
 
+    def _most_events(self) -> int:
+        """Return how many events the next batch may have: half of the suspects, so that each batch says where to look.
+
+        With what came in since, each would be as large as the first, and would end as many processes.
+        """
+        suspects = sum(1 for _ in takewhile(lambda item: item.seq <= self._suspect_seq, self.waiting.values()))
+        return (suspects + 1) // 2 or MAX_BATCH_EVENTS
+
     def batch(self, shard: int, epoch: Epoch) -> Batch[msgspec.Raw]:
         """Return the batch in flight. Raises IndexError: none is."""
-        to = Position(self.source, self.flight[-1].seq)
-        packed = tuple(item.packed for item in self.flight)
-        return Batch(self.id.pool, self.id.partition, shard, epoch, self.prev, to, self._configuration, packed)
+        last = self.flight[-1]
+        return Batch(
+            self.id.pool,
+            self.id.partition,
+            shard,
+            epoch,
+            self.prev,
+            Position(self.source, last.seq),
+            self._configuration,
+            tuple(item.packed for item in self.flight),
+            last.stored_at_ns,
+        )
 
     def sent(self, now_s: float, task: int = 0) -> None:
         """Note that a copy of the batch in flight goes out, in the task of this number."""
@@ -213,10 +234,14 @@ class Lane:
         if starts != self._incomplete_starts:
             self._incomplete_starts, self._incomplete_since_s = starts, now_s
         self.check_s = self._incomplete_since_s + copy_life_s
-        return "quarantine" if now_s >= self.check_s else "wait"
+        if now_s < self.check_s:
+            return "wait"
+        self._suspect_seq = 0
+        return "quarantine"
 
     def _halve(self) -> None:
         """Put the second half back in front of what waits. Another `to` with the same `prev` is safe."""
+        self._suspect_seq = self.flight[-1].seq
         half = (len(self.flight) + 1) // 2
         self._put_back(self.flight[half:])
         self.flight = self.flight[:half]
@@ -238,6 +263,7 @@ class Lane:
     def begin(self, source: str, prev: Position | None, renumbered: Iterable[LaneEvent]) -> None:
         """Start again under another epoch, from the lane's position in the ledger."""
         self.source, self.prev = source, prev
+        self._suspect_seq = 0
         self._forget_flight()
         self._ends.clear()
         self.waiting = OrderedDict((item.seq, item) for item in renumbered)

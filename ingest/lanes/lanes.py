@@ -89,7 +89,7 @@ class Lanes:
         self.last_seq = seq or self.last_seq + 1
         return self.last_seq
 
-    def offer(self, event: AnyEvent, trace: str = "") -> OfferResult:
+    def offer(self, event: AnyEvent, trace: str = "", stored_at_ns: int = 0) -> OfferResult:
         """Put an event into its lanes, within the bounds; return these lanes, and what had to go to make room.
 
         An event that no pool wants has no lanes. Where the source can be read again nothing goes: lanes grow past their
@@ -100,7 +100,8 @@ class Lanes:
             return OfferResult((), ())
         packed = pack_event(event)
         stream = (event.venue, event.symbol)
-        item = LaneEvent(event.seq, packed, len(packed), event.kind, stream, event.time_ms, event.ingested_at_ns, trace)
+        facts = event.kind, stream, event.time_ms, event.ingested_at_ns, trace, stored_at_ns
+        item = LaneEvent(event.seq, packed, len(packed), *facts)
         dropped: list[tuple[DropReason, LaneEvent]] = []
         lanes = [self._lanes[name] for name in names]
         for lane in lanes:

@@ -6,13 +6,13 @@ from typing import Annotated
 import msgspec
 
 from tasks.errors import UNREADABLE, LedgerError
-from tasks.protocol.routing import LaneId, Router
+from tasks.protocol.routing import MAX_PARTITIONS, LaneId, Router
 from tasks.settings.values import MAX_SHARDS
 
 
 class _StoredLayout(msgspec.Struct):
     shards: Annotated[int, msgspec.Meta(ge=0, le=MAX_SHARDS)]
-    partitions: dict[str, int]
+    partitions: dict[str, Annotated[int, msgspec.Meta(ge=0, le=MAX_PARTITIONS)]]
 
 
 class Layout:
@@ -27,12 +27,12 @@ class Layout:
         """Return the form in which the ledger stores it."""
         return msgspec.json.encode(self._stored, order="sorted")
 
-    def other_shards(self, before: bytes) -> list[int]:
+    def other_shards(self, before: bytes, key: str = "layout") -> list[int]:
         """Return the numbers of the other shards, of this layout and of the one stored before (empty: none).
 
-        Raises LedgerError: what was stored before is no layout.
+        Raises LedgerError: what was stored before, under `key`, is no layout.
         """
-        count = max(self._stored.shards, _shards(before))
+        count = max(self._stored.shards, _decode(before, key).shards)
         return [number for number in range(count) if number != self.shard]
 
     def shards_before(self, before: bytes) -> Sequence[int]:
@@ -41,13 +41,23 @@ class Layout:
         What other shards have left in the ledger is not evidence: they left it when the layout was yet another one.
         Raises LedgerError: what was stored before is no layout.
         """
-        return [self.shard] if before in {b"", self.encode()} else range(_shards(before))
+        return range(_decode(before).shards) if self.is_new(before) else [self.shard]
+
+    def lanes_before(self, before: bytes) -> Sequence[LaneId]:
+        """Return the lanes that the shards had which `shards_before` returns. Raises LedgerError, as that does."""
+        if not self.is_new(before):
+            return self.lanes
+        partitions = _decode(before).partitions.items()
+        return [LaneId(pool, partition) for pool, count in partitions for partition in range(count)]
+
+    def is_new(self, before: bytes) -> bool:
+        """Whether another layout was stored before."""
+        return before not in {b"", self.encode()}
 
 
-def _shards(stored: bytes) -> int:
+def _decode(stored: bytes, key: str = "layout") -> _StoredLayout:
+    """Return a layout as it was stored under `key`; one without shards, if none was."""
     try:
-        return msgspec.json.decode(stored, type=_StoredLayout).shards if stored else 0
+        return msgspec.json.decode(stored, type=_StoredLayout) if stored else _StoredLayout(0, {})
     except UNREADABLE:
-        raise LedgerError(
-            f"the ledger holds {stored!r} where the layout belongs: DEL the key layout, behind the namespace"
-        ) from None
+        raise LedgerError(f"the ledger holds {stored!r} where the layout belongs: DEL {key}") from None

@@ -1,8 +1,16 @@
-"""The ledger as ingest sees it: epochs, where lanes stand, checkpoints, the lease of a shard, notices of commits.
+"""The ledger as ingest sees it: epochs, where lanes stand, checkpoints, notices of commits.
 
 Everything above may use it. It knows `tasks.ledger`, whose keys and scripts it uses, and the lanes.
 """
 
 from ingest.ledger.ledger import Checkpoint, IngestLedger, LanePositions
 
-__all__ = ["Checkpoint", "IngestLedger", "LanePositions", "commit_notices", "confirmation", "lease", "ledger"]
+__all__ = [
+    "Checkpoint",
+    "IngestLedger",
+    "LanePositions",
+    "commit_notices",
+    "damage",
+    "ledger",
+    "stored_shard",
+]

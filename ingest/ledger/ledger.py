@@ -3,6 +3,7 @@
 import secrets
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from itertools import chain
 from typing import Any, NamedTuple
 
 import msgspec
@@ -12,15 +13,17 @@ from redis.backoff import NoBackoff
 
 from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
+from ingest.ledger import stored_shard
 from ingest.ledger.commit_notices import CommitNotices
-from ingest.ledger.confirmation import Confirmation
-from ingest.ledger.lease import Lease, SupersededError
+from ingest.ledger.damage import LedgerDamage
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.clients.redis_client import FAILED, connect_async, connection_options
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.frames.symbols import symbol_of
-from tasks.ledger import RESETS, LedgerKeys, commit_arguments, damaged, lane_field, read_position
+from tasks.ledger import RESETS, LedgerKeys, commit_arguments, frame_field, lane_field, read_position
+from tasks.ledger.confirmation import Confirmation
+from tasks.ledger.lease import Lease, SupersededError
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
 from tasks.protocol.batches import Batch, Epoch, unpack_event
@@ -45,28 +48,9 @@ class LanePositions(msgspec.Struct, frozen=True):
     queued: Mapping[str, int]
 
 
-def _epoch(stored: bytes, key: str) -> Epoch:
-    try:
-        return Epoch.parse(stored.decode())
-    except ValueError:
-        raise damaged(stored, "an epoch", f"{key} epoch") from None
-
-
-def _read(stored: bytes | None, key: str) -> LastFrame | None:
-    try:
-        return LastFrame.parse(stored.decode()) if stored else None
-    except ValueError:
-        raise damaged(stored or b"", "a frame that was read", f"{key} read") from None
-
-
 def _starts(stored: bytes | None) -> int:
     # What is no number was not written by us: no run can be begun then, and its worker says so.
     return read_count(stored) or 0
-
-
-def _read_frontier(stored: bytes | None, key: str) -> Position | None:
-    remedy = f"HSET {key} frontier SOURCE@0, with the source of its field counted: what was applied is skipped"
-    return read_position(stored, f"{key} frontier", remedy)
 
 
 class Checkpoint(NamedTuple):
@@ -91,6 +75,8 @@ class EpochClaim(NamedTuple):
     start: Position | None
     #: Up to which number of this source frames were counted.
     counted: int
+    #: Whether something that was written before is gone, or is another text by now.
+    is_damaged: bool = False
 
 
 #: Given the stored positions, returns where every lane begins; None: at its own position.
@@ -123,6 +109,7 @@ class IngestLedger:
         self._highest = 0
         self._shard_key = self.keys.shard(settings.shard.number)
         self.lease = Lease(self.client, self.keys.lease(settings.shard.number), self._nonce)
+        self.damage = LedgerDamage()
         self._claim = self.client.register_script(script("claim"))
         self._checkpoint = self.client.register_script(script("checkpoint"))
         self._commit = self.client.register_script(script("commit"))
@@ -138,7 +125,7 @@ class IngestLedger:
     async def epoch(self) -> Epoch | None:
         """Return the stored epoch; None where there is none."""
         stored = await self._field(self._shard_key, "epoch")
-        return _epoch(stored, self._shard_key) if stored else None
+        return stored_shard.read_epoch(stored, self._shard_key) if stored else None
 
     def issued(self, epoch: Epoch) -> bool:
         """Whether this process started `epoch`, or tried to."""
@@ -161,50 +148,66 @@ class IngestLedger:
         self._highest = max(above, self._highest, stored.number if stored else 0) + 1
         epoch = Epoch(self._highest, self._nonce)
         before: Any = await self.client.get(self.keys.layout) or b""
-        others = layout.other_shards(before)
-        start = await begin(await self._stored(layout, layout.shards_before(before)))
+        others = layout.other_shards(before, self.keys.layout)
+        offsets, is_damaged, checkpoints = await self._stored(layout, before)
+        start = await begin(offsets)
         keys = [self._shard_key, self.keys.layout, self.keys.configurations]
         keys += [self.keys.pool(lane.pool) for lane in layout.lanes]
         keys += [self.keys.lease(number) for number in others] + [self.keys.shard(number) for number in others]
         arguments: list[Any] = [str(stored or ""), str(epoch), string(before), string(layout.encode())]
         arguments += [configuration.version, string(configuration.stored()), str(start or "")]
-        arguments += [list(map(lane_field, layout.lanes)), len(others)]
+        arguments += [list(map(lane_field, layout.lanes)), len(others), checkpoints]
         verdict, *answer = await self.confirmation.run(self._claim, keys, [pack(arguments)])
         if verdict == b"started":
             counted = read_position(answer[0], f"{self._shard_key} counted")
             stand = [read_position(at, self._where(lane)) for at, lane in zip(answer[1:], layout.lanes, strict=True)]
             same = counted is not None and start is not None and counted.source == start.source
             positions = dict(zip(layout.lanes, stand, strict=True))
-            return EpochClaim(epoch, positions, start, counted.seq if counted and same else 0)
+            return EpochClaim(epoch, positions, start, counted.seq if counted and same else 0, is_damaged)
         if verdict == b"led":
             raise SupersededError(
                 f"the ledger is laid out as {before.decode()}, another shard runs, "
                 f"and this one wants {layout.encode().decode()}"
             )
-        if verdict == b"epoch" and not self.issued(winner := _epoch(answer[0], self._shard_key)):
+        if verdict == b"epoch" and not self.issued(winner := stored_shard.read_epoch(answer[0], self._shard_key)):
             raise SupersededError(f"another ingest process started epoch {winner} at the same moment")
-        # Another shard stored the layout, or an earlier claim of ours, which had seemed to fail, came through.
+        # Another shard stored the layout, Redis went back, or an earlier claim of ours, which had seemed to fail, came through.
         return await self.claim(above, layout, configuration, begin)
 
-    async def _stored(self, layout: Layout, shards: Sequence[int]) -> StoredOffsets:
-        """Return where reading stood in these shards, and in this one's lanes."""
+    async def _stored(self, layout: Layout, before: bytes) -> tuple[StoredOffsets, bool, list[msgspec.Raw]]:
+        """Return where reading stood before, whether some of that is damaged or gone, and the checkpoints for claim.lua."""
+        shards = layout.shards_before(before)
+        asked = sorted({*shards, layout.shard, *layout.other_shards(before)}) if layout.is_new(before) else shards
+        asked_lanes = dict.fromkeys((*layout.lanes, *layout.lanes_before(before)))
         async with self.client.pipeline(transaction=True) as pipe:
-            pipe.hget(self._shard_key, "read")
-            for number in shards:
-                pipe.hmget(self.keys.shard(number), "frontier", "counted")
-            for lane in layout.lanes:
-                pipe.hget(self.keys.pool(lane.pool), lane_field(lane))
-            read, *answers = await pipe.execute()
-        stood, stand = answers[: len(shards)], answers[len(shards) :]
-        frontiers, reached = list[Position | None](), list[Position | None]()
-        for key, (frontier, counted) in zip(map(self.keys.shard, shards), stood, strict=True):
-            frontiers.append(_read_frontier(frontier, key))
-            reached.append(read_position(counted, f"{key} counted"))
-        reached += [read_position(at, self._where(lane)) for at, lane in zip(stand, layout.lanes, strict=True)]
+            for number in asked:
+                pipe.hmget(self.keys.shard(number), *stored_shard.FIELDS)
+            for lane in asked_lanes:
+                pipe.hmget(self.keys.pool(lane.pool), lane_field(lane), frame_field(lane))
+            answers = await pipe.execute()
+        found = {
+            number: stored_shard.StoredShard(self.keys.shard(number), *its)
+            for number, its in zip(asked, answers, strict=False)
+        }
+        stored, is_damaged = stored_shard.shards_that_began(found, shards, self.keys, self.damage)
+        lanes = dict(zip(asked_lanes, answers[len(asked) :], strict=True))
+        positions = {lane: read_position(at, self._where(lane)) for lane, (at, _) in lanes.items()}
+        standing = {lane: positions[lane] for lane in layout.lanes}
+        by_shard = [each.frontiers(self.damage) for each in stored]
+        frontiers = list(chain.from_iterable(by_shard))
         # Of the layout before. Of its own lanes it is known whether they began.
-        has_unstarted = list(shards) != [layout.shard] and None in frontiers
-        known, others = [each for each in frontiers if each], [each for each in reached if each]
-        return StoredOffsets(known, others, _read(read, self._shard_key), has_unstarted)
+        has_unstarted = list(shards) != [layout.shard] and [] in by_shard
+        if not frontiers:
+            frontiers = stored_shard.frontiers_of_lanes(self._shard_key, standing.values(), self.damage)
+            is_damaged = bool(frontiers)
+        elif before == layout.encode():
+            is_damaged = stored_shard.report_lost(frontiers, standing, self.keys, self.damage) or is_damaged
+        reached = [*chain.from_iterable(each.reached() for each in stored), *filter(None, positions.values())]
+        frames = {f"{self.keys.pool(lane.pool)} {frame_field(lane)}": frame for lane, (_, frame) in lanes.items()}
+        read = stored_shard.frames_read({f"{each.key} read": each.read for each in found.values()} | frames)
+        read_of = [found[number] for number in (layout.shard, *layout.other_shards(before)) if number in found]
+        checkpoints = [string(each.checkpoint or b"") for each in read_of]
+        return StoredOffsets(frontiers, reached, read, has_unstarted), is_damaged, checkpoints
 
     def _where(self, lane: LaneId) -> str:
         return f"{self.keys.pool(lane.pool)} {lane_field(lane)}"
@@ -228,7 +231,7 @@ class IngestLedger:
             lane.id: (read_position(position, self._where(lane.id)), _starts(starts))
             for (lane, _), position, starts in zip(lanes, values[::2], values[1::2], strict=True)
         }
-        return LanePositions(_epoch(epoch, self._shard_key) if epoch else None, read, queued)
+        return LanePositions(stored_shard.read_epoch(epoch, self._shard_key) if epoch else None, read, queued)
 
     async def queued(self, pools: Sequence[str]) -> dict[str, int]:
         """Return how many tasks wait in each pool's queue."""

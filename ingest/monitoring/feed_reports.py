@@ -28,8 +28,11 @@ class FeedReports:
         return sum(report.silent for report in self._recent(now_s))
 
     def findings(self, now_s: float) -> Iterator[Finding]:
-        """Yield a warning for each feed that receives nothing from streams to which it has subscribed."""
+        """Yield warnings of feeds whose frames are not stored, or that receive nothing from what they subscribed to."""
         for report in self._recent(now_s):
+            if report.unstored:
+                says = f"its frames are not stored: {report.unstored}"
+                yield Finding("warning", f"feed {report.feed}", says, _STORE, "frames_unstored")
             if report.silent:
                 yield Finding("warning", f"feed {report.feed}", _says(report), _DO, "streams_silent")
 
@@ -38,8 +41,12 @@ class FeedReports:
         return [report for _, report in self._reports.values()]
 
 
+_STORE = (
+    "see the finding stream_unwell, `nats stream info`, and the log and the disk of NATS: one that had no room takes frames "
+    "only after a restart; the feed sends again what is not stored"
+)
 _DO = (
-    "see whether the exchange lists and trades these symbols, BINANCE_*_URL, and whether the feed's log says that it gets no "
+    "see whether the exchange lists and trades these symbols, BINANCE_*_URL (`./run tasks config show`), and whether the feed's log says that it gets no "
     "snapshots; the feed retries by itself"
 )
 

@@ -185,26 +185,29 @@ class FeedWatch:
             limit_s := self._quiet_s + self.patience_s
         ):
             says = f"no event for more than {age(_step(quiet_s, limit_s))}"
-            do = "see whether the feed and the exchange run, and whether NATS_SUBJECTS is what the feed publishes to"
+            do = f"see whether the feed and the exchange run, and whether NATS_SUBJECTS is what the feed publishes to: {_LOOK}"
             yield Finding("warning", "feed", says, do, "feed_quiet")
         else:
             yield Finding("ok", "feed", f"newest event {age(age_s)} ago, streams: {len(self._streams)}")
             if self._silent:
                 says = f"silent, while others go on: {named_some(self._silent)}"
-                do = "see what its feed says; what was taken out of the feed is forgotten after an hour"
+                do = f"see what its feed says; {_LOOK}; what was taken out of the feed is forgotten after an hour"
                 yield Finding("warning", "feed streams", says, do, "streams_silent")
         if self._repeating:
             says = f"most events are repeats, which are left out: {named_some(self._repeating)}"
-            do = "see whether two feeds publish the same, or one names the events of several symbols after one"
+            do = (
+                f"see whether two feeds publish the same, or one names the events of several symbols after one: {_LOOK}"
+            )
             yield Finding("warning", "feed repeats", says, do, "feed_repeats")
         if self._muted:
             says = f"nothing but repeats, so no strategy gets an event: {named_some(self._muted)}"
             yield Finding("warning", "muted streams", says, _UNMUTE, "stream_muted")
 
 
+_LOOK = "`./run ingest record look.jsonl --seconds 10` writes down what comes"
 _UNMUTE = (
-    "see whether the feed publishes old frames; if its ids are right, a wrong one came before: ./run tasks state reset "
-    "--records --symbol NAME"
+    "see whether the feed publishes old frames; if its ids are right, a wrong one came before: `./run tasks state reset "
+    "--records --symbol NAME`"
 )
 
 

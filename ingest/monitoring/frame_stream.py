@@ -62,13 +62,22 @@ class FrameStream:
             self._state, self._silences = found, 0
 
     def findings(self) -> Iterator[Finding]:
-        """Yield a fault while no frames can be stored."""
+        """Yield a fault while no frames can be stored, and a warning while not all of its servers have it."""
+        if self._state and self._state.offline and not self._silences:
+            says = f"has no replica on {', '.join(self._state.offline)}: the others go on, one more would stop it"
+            do = (
+                f"`nats stream info {self._name}` names its servers: start that one; where it hangs as it restores the stream, its files are damaged: stop "
+                f"it, remove jetstream/ACCOUNT/streams/{self._name} there, and start it: the others give it all again"
+            )
+            yield Finding("warning", f"stream {self._name}", says, do, "stream_replica_away")
         if trouble := self._trouble():
             do = f"see `nats stream info {self._name}`; feeds send again what is not stored, and ingest reads on by itself"
             yield Finding("fault", f"stream {self._name}", f"{trouble}: no frames come in", do, "stream_unwell")
-
         elif self._unsent:
-            do = "restart its NATS server, which then looks through its files, and check its disk"
+            do = (
+                f"restart its NATS server (`nats stream info {self._name}` names it), which then looks through its files, and "
+                "check its disk"
+            )
             yield Finding("fault", f"stream {self._name}", self._unsent, do, "stream_unwell")
 
     def _trouble(self) -> str:

@@ -12,7 +12,7 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.findings import Findings
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.monitoring.server_stats import ServerProbe
-from tasks.protocol.findings import Finding, named_some
+from tasks.protocol.findings import Finding, faults, named_some
 from tasks.protocol.routing import LaneId
 
 #: /healthz fails when the event loop has not come round for so long.
@@ -21,7 +21,7 @@ HEARTBEAT_S = 10.0
 STUCK_S = 30.0
 #: A lane whose oldest event has waited for so long waits for something.
 SLOW_S = 5.0
-_DO = "see whether workers live and what their logs say; start more"
+_DO = "see whether workers live (`./run tasks doctor`) and what their logs say; start more"
 
 
 class Health:
@@ -59,7 +59,7 @@ class Health:
             str(lane): round(age_s, 3) for lane, age_s in self._lanes.ages_s(time.time_ns()).items() if age_s > STUCK_S
         }
         seen = self._probe.seen
-        return all(finding.sign != "fault" for finding in found), {
+        return not faults(found), {
             **self._connectivity.up,
             "lanes": not stuck,
             "started": self._lifecycle.started,

@@ -33,11 +33,11 @@ class Lifecycle:
     def findings(self) -> Iterator[Finding]:
         """Yield whether it is starting, stands by or stops."""
         if self.stopping:
-            do = "start it again, if no other one takes over"
+            do = "start it again with `./run ingest`, if no other one takes over"
             yield Finding("fault", "ingest", "is stopping: it takes no more frames", do, "stopping")
         elif self.standing_by:
             says = "stands by: another ingest leads, and this one takes over when that falls silent"
             yield Finding("ok", "ingest", says, name="standing_by")
         elif not self.started:
-            do = "start them, or fix NATS_URL or REDIS_URL"
+            do = "start them, or fix NATS_URL or REDIS_URL: `./run tasks doctor` says what they answer"
             yield Finding("fault", "ingest", "is starting: it waits for NATS and Redis", do, "starting")

@@ -46,4 +46,6 @@ class MemoryGuard:
         """Yield a fault while any Redis is too full."""
         if self._full:
             says = f"{', '.join(sorted(self._full))} is almost full: no new batches go out, events wait in ingest"
-            yield Finding("fault", "Redis", says, "raise its maxmemory, or make room", "redis_full")
+            yield Finding(
+                "fault", "Redis", says, "raise it with `CONFIG SET maxmemory BYTES`, or make room", "redis_full"
+            )

@@ -16,6 +16,7 @@ from ingest.ledger import IngestLedger
 from ingest.monitoring.entry_refusals import EntryRefusals
 from ingest.monitoring.error_counts import ErrorCounts
 from ingest.monitoring.memory_guard import MemoryGuard
+from ingest.monitoring.recent_counts import RecentCounts
 from ingest.relay import GROUP
 from tasks import invocation
 from tasks.clients.redis_client import FAILED
@@ -91,6 +92,8 @@ class ServerProbe:
         self.seen: ServerStats | None = None
         #: Errors by strategy, as the ledger counts them.
         self.errors = ErrorCounts()
+        #: How long strategies take, as the ledger counts it.
+        self.times = RecentCounts("strategy_events", "strategy_ns")
         self._entry_refusals = EntryRefusals()
         #: Whether the ledger has ever counted an event.
         self.had_events = False
@@ -154,7 +157,7 @@ class ServerProbe:
             pipe.time()
             count, oldest, workers, stored, (now_s, now_us) = await pipe.execute()
         counters = Counts.read(stored)
-        for takes in (self.errors, self._entry_refusals):
+        for takes in (self.errors, self.times, self._entry_refusals):
             takes.take(counters, time.monotonic())
         self.had_events = counters.of("events") > 0
         fullest = max((info.told for info in infos.values()), key=_share)

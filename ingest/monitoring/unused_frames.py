@@ -49,6 +49,6 @@ class UnusedFrames:
         kinds = named_some([kind for kind, _ in self._kinds.most_common()])
         untaken = {kind_of_skipped(name) or name for name in self._kinds}
         named = ", ".join(kind for kind in KINDS if kind in untaken)
-        do = "have the feed publish depth20 and trade streams"
-        do += f", or name {named} in a pool's kinds in the strategies file" if named else ""
+        kinds_to_name = f", or name {named} in a pool's kinds in the strategies file" if named else ""
+        do = f"have the feed publish depth20 and trade streams{kinds_to_name}: `./run tasks strategies list` says who takes what"
         yield Finding("warning", "frames", f"frames come, none is used: kinds {kinds}", do, "frames_unused")

@@ -3,7 +3,8 @@
 import asyncio
 import mimetypes
 import re
-from collections.abc import Awaitable, Callable
+import time
+from collections.abc import Awaitable, Callable, Mapping
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any
@@ -13,6 +14,7 @@ import structlog
 from ingest.ledger import IngestLedger
 from ingest.page.page_state import SIGNALS_KEPT, PageState
 from tasks.clients.redis_client import FAILED
+from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import Counts
 from tasks.telemetry.fair_slots import FairSlots, client_of
 from tasks.telemetry.http_server import ReadOnlyHandler, Route
@@ -20,6 +22,8 @@ from tasks.telemetry.log_throttle import LogThrottle
 
 FOLDER = Path(__file__).with_name("web")
 TICK_S = 1.0
+#: So often the states of strategies are looked at while somebody watches.
+WARM_UPS_S = 10.0
 #: One more takes the place of the client that has most of them, and gets a 503 if that is itself.
 MAX_WATCHERS = 50
 #: A browser that is this far behind, about as many seconds, is cut off; it comes back by itself.
@@ -33,6 +37,10 @@ HEADERS = {
     "X-Content-Type-Options": "nosniff",
 }
 log = structlog.get_logger()
+
+
+#: Reads how far strategies have warmed up.
+ReadWarmUps = Callable[[], Mapping[str, WarmUp]]
 
 
 class Watcher:
@@ -60,8 +68,12 @@ class Watcher:
 class Page:
     """Keeps all connected browsers up to date. `run` ends only when it is cancelled, whatever goes wrong."""
 
-    def __init__(self, state: PageState, ledger: IngestLedger, tick_s: float = TICK_S) -> None:
+    def __init__(
+        self, state: PageState, ledger: IngestLedger, read_warm_ups: ReadWarmUps, tick_s: float = TICK_S
+    ) -> None:
+        """`read_warm_ups` may wait for Redis: it is called in a thread."""
         self.state, self._ledger, self._tick_s = state, ledger, tick_s
+        self._read_warm_ups, self._warm_ups_due_s = read_warm_ups, 0.0
         self.watchers: FairSlots[Watcher] = FairSlots(MAX_WATCHERS)
         #: Whether this process led when it read the signals of before; None: it has not yet.
         self._read_as_leader: bool | None = None
@@ -73,11 +85,15 @@ class Page:
         files = {f"/web/{path.relative_to(FOLDER).as_posix()}": path for path in FOLDER.rglob("*") if path.is_file()}
         files["/"] = FOLDER / "index.html"
         served: list[Route] = [(re.escape(path), _FileHandler, {"file": file}) for path, file in files.items()]
-        return [*served, ("/events", _EventsHandler, {"page": self})]
+        data: list[Route] = [
+            ("/signals/([^/]{1,200})", _SignalHandler, {"state": self.state}),
+            ("/history/([^/:]{1,50}):([^/]{1,150})", _HistoryHandler, {"state": self.state}),
+        ]
+        return [*served, *data, ("/events", _EventsHandler, {"page": self})]
 
     async def run(self) -> None:
         """Tick, and ask the ledger, endlessly. Apart, because Redis may take seconds to say nothing."""
-        await asyncio.gather(self._every(self._tick), self._every(self._ask))
+        await asyncio.gather(self._every(self._tick), self._every(self._ask), self._every(self._ask_warm_ups))
 
     async def _every(self, step: Callable[[], Awaitable[None]]) -> None:
         while True:
@@ -113,6 +129,11 @@ class Page:
             counters: Any = await client.hgetall(keys.counters)
             self.state.counted(Counts.read(counters))
 
+    async def _ask_warm_ups(self) -> None:
+        if self.watchers and time.monotonic() >= self._warm_ups_due_s:
+            self.state.warmed(await asyncio.to_thread(self._read_warm_ups))
+            self._warm_ups_due_s = time.monotonic() + WARM_UPS_S
+
 
 class _FileHandler(ReadOnlyHandler):
     """Serves one file. Tornado computes its ETag and answers 304."""
@@ -126,6 +147,37 @@ class _FileHandler(ReadOnlyHandler):
         self.set_header("Cache-Control", "no-cache")
         self.set_header("Content-Type", _type_of(self._file))
         self.finish(self._file.read_bytes())
+
+
+class _DataHandler(ReadOnlyHandler):
+    """Serves JSON that the page asks for when somebody looks at it."""
+
+    def initialize(self, state: PageState) -> None:
+        self._state = state
+
+    def _send(self, packed: bytes) -> None:
+        self.set_header("Content-Type", "application/json")
+        self.set_header("Cache-Control", "no-store")
+        self.set_header("X-Content-Type-Options", "nosniff")
+        self.finish(packed)
+
+
+class _SignalHandler(_DataHandler):
+    """All of a signal that is in the list."""
+
+    def get(self, name: str) -> None:
+        packed = self._state.whole_signal(name)
+        if packed is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        else:
+            self._send(packed)
+
+
+class _HistoryHandler(_DataHandler):
+    """The chart of a symbol before the last minutes."""
+
+    def get(self, venue: str, symbol: str) -> None:
+        self._send(self._state.past(venue, symbol))
 
 
 class _EventsHandler(ReadOnlyHandler):

@@ -2,13 +2,12 @@
 
 The chart of a symbol runs on the clock of its events: live that is now, while old events are replayed it is then.
 
-Everything is bounded: the history is at most MAX_SYMBOLS times HISTORY_POINTS times three numbers of 8 bytes.
+Everything is bounded: the history is at most MAX_SYMBOLS times (HISTORY_POINTS + PAST_POINTS) times three numbers of 8 bytes.
 """
 
 from array import array
 from collections.abc import Iterable
 from math import inf, nan
-from typing import Any
 
 import msgspec
 from msgspec import UNSET, UnsetType
@@ -21,6 +20,9 @@ from tasks.protocol.records import NEW_GENERATION_MS
 MAX_SYMBOLS = 100
 #: One a second.
 HISTORY_POINTS = 600
+#: Of what is older, one in so long is kept, for six hours.
+PAST_STEP_MS = 10_000
+PAST_POINTS = 2_160
 #: What an earlier second counts in `SymbolRow.activity`, against the one after it.
 FADING = 0.98
 #: A book older than this leaves a gap in the chart.
@@ -69,13 +71,32 @@ class _SymbolEntry:
         self.activity = 0.0
         #: When the last book or quote came in, and the last book.
         self.book_s, self.depth_s = 0.0, -inf
-        self.times_ms = array("q")
-        self.mids = array("d")
-        self.spreads_bps = array("d")
+        self.recent, self.past = _Points(HISTORY_POINTS), _Points(PAST_POINTS)
+
+
+class _Points:
+    """Points of a chart, `most` at most."""
+
+    def __init__(self, most: int) -> None:
+        self.times_ms, self.mids, self.spreads_bps = array("q"), array("d"), array("d")
+        self._most = most
+
+    def add(self, time_ms: int, mid: float, spread_bps: float) -> tuple[int, float, float] | None:
+        """Add a point; return the oldest one if it had to go."""
+        self.times_ms.append(time_ms)
+        self.mids.append(mid)
+        self.spreads_bps.append(spread_bps)
+        if len(self.times_ms) <= self._most:
+            return None
+        return self.times_ms.pop(0), self.mids.pop(0), self.spreads_bps.pop(0)
+
+    def clear(self) -> None:
+        """Begin again."""
+        del self.times_ms[:], self.mids[:], self.spreads_bps[:]
 
 
 class SymbolHistory(msgspec.Struct):
-    """Chart points of one symbol, one for each of the last ticks, by event time."""
+    """Chart points of one symbol by event time: one for each of the last ticks, or one for each step before them."""
 
     venue: Venue
     symbol: str
@@ -125,10 +146,16 @@ class PageMarket:
     @property
     def history(self) -> list[SymbolHistory]:
         """Every symbol's points."""
-        return [
-            SymbolHistory(*key, entry.times_ms.tolist(), entry.mids.tolist(), entry.spreads_bps.tolist())
-            for key, entry in sorted(self._entries.items())
-        ]
+        return [_history(key, entry.recent) for key, entry in sorted(self._entries.items())]
+
+    def past(self, venue: Venue, symbol: str) -> SymbolHistory:
+        """Return a symbol's points before those of `history`, in steps; none where it is not kept."""
+        entry = self._entries.get((venue, symbol))
+        return _history((venue, symbol), entry.past if entry else _Points(0))
+
+
+def _history(key: tuple[Venue, str], points: _Points) -> SymbolHistory:
+    return SymbolHistory(*key, points.times_ms.tolist(), points.mids.tolist(), points.spreads_bps.tolist())
 
 
 def _update(entry: _SymbolEntry, event: AnyEvent, count: int, now_s: float) -> None:
@@ -175,22 +202,17 @@ def _draw(entry: _SymbolEntry, now_s: float, step_ms: int) -> None:
     time_ms = entry.row.time_ms
     if not time_ms:
         return
-    if entry.times_ms:
-        last_ms = entry.times_ms[-1]
+    recent, past = entry.recent, entry.past
+    if recent.times_ms:
+        last_ms = recent.times_ms[-1]
         if entry.book_s != now_s:
             time_ms = last_ms + step_ms
         elif last_ms - time_ms > NEW_GENERATION_MS or time_ms - last_ms > LEAP_MS:
-            for points in (entry.times_ms, entry.mids, entry.spreads_bps):
-                del points[:]
+            recent.clear()
+            past.clear()
         else:
             time_ms = max(time_ms, last_ms)
     is_fresh = now_s - entry.book_s < STALE_S
-    _add(entry.times_ms, time_ms)
-    _add(entry.mids, entry.row.mid if is_fresh else nan)
-    _add(entry.spreads_bps, entry.row.spread_bps if is_fresh else nan)
-
-
-def _add(points: "array[Any]", value: float) -> None:
-    points.append(value)
-    if len(points) > HISTORY_POINTS:
-        del points[0]
+    gone = recent.add(time_ms, entry.row.mid if is_fresh else nan, entry.row.spread_bps if is_fresh else nan)
+    if gone and (not past.times_ms or gone[0] - past.times_ms[-1] >= PAST_STEP_MS):
+        past.add(*gone)

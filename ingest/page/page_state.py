@@ -6,7 +6,7 @@ and most of it only while somebody watches.
 
 import time
 from collections import Counter, deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import msgspec
@@ -19,7 +19,10 @@ from ingest.monitoring.paper_probe import PaperProbe
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
+from tasks.configuration.gate import Gate
+from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import CounterName, Counts
+from tasks.protocol.strategy_counts import strategy_counts
 from tasks.scoring.live_returns import LiveReturns
 from tasks.scoring.strategy_returns import StrategyReturns
 from tasks.settings import Settings, without_login
@@ -36,7 +39,7 @@ LATENCY_TICKS = 60
 _TOTALS: Sequence[CounterName] = ("frames", "events", "committed", "relayed", "resends")
 #: Of the ledger, since its first day.
 _COUNTERS: Sequence[CounterName] = ("repeats", "resends")
-_LABELLED: Sequence[CounterName] = ("skipped", "refused", "dropped", "held", "signals", "unfilled")
+_LABELLED: Sequence[CounterName] = ("skipped", "refused", "dropped", "held", "signals", "errors", "unfilled")
 
 
 class _Trigger(msgspec.Struct):
@@ -60,6 +63,14 @@ class _Signal(msgspec.Struct):
     at_ms: int = 0
 
 
+class _KeptSignal(NamedTuple):
+    """A signal: what is shown of it at first, and all of it."""
+
+    shown: _Signal
+    #: The contract's JSON.
+    packed: bytes
+
+
 _decode = msgspec.json.Decoder(_Signal).decode
 _encode = msgspec.json.Encoder().encode
 
@@ -73,12 +84,14 @@ class PageSources(NamedTuple):
     ready: Callable[[], tuple[bool, dict[str, Any]]]
     feed: FeedWatch
     unused: UnusedFrames
-    #: Names of the strategies that are configured.
-    strategies: Callable[[], Sequence[str]]
+    #: Gates of the strategies that are configured, by name and pool.
+    gates: Callable[[], Mapping[str, Mapping[str, Gate]]]
     paper: PaperProbe
     returns: LiveReturns
     #: What a backtest found, if one is known.
     expected: Sequence[StrategyReturns] = ()
+    #: Whether somebody who has a token can change something.
+    has_api: bool = False
 
 
 class PageState:
@@ -93,13 +106,16 @@ class PageState:
             "started_ms": time.time_ns() // 1_000_000,
             "quiet_s": (settings.feed_quiet_warn_s, settings.feed_quiet_s),
             "expected": sources.expected,
+            "has_api": sources.has_api,
             # What led to a signal can be run again while a stream keeps the frames.
             "has_stream": settings.ingest_source == "jetstream",
         }
         #: What the ledger counted; empty until it was asked.
         self.counters = Counts()
-        self._signals: dict[str, _Signal] = {}
+        self._signals: dict[str, _KeptSignal] = {}
         self._fresh: list[_Signal] = []
+        #: By strategy; empty until they were read.
+        self._warm_ups: Mapping[str, WarmUp] = {}
         #: As it was told last.
         self._paper: PaperFigures | None = None
         self._returns: Sequence[StrategyReturns] = ()
@@ -111,15 +127,19 @@ class PageState:
         """Take what the ledger has counted until now."""
         self.counters = counters
 
+    def warmed(self, warm_ups: Mapping[str, WarmUp]) -> None:
+        """Take how far strategies have warmed up, by their names."""
+        self._warm_ups = warm_ups
+
     # Signals
 
     def relayed(self, entry: bytes, packed: bytes) -> None:
         """Take a signal that went out; `entry` is its id in the ledger's stream. What can't be read is left out."""
         self._sources.returns.signal(packed)
         signal = self._read(entry, packed)
-        if signal is not None and signal.id not in self._signals:
-            self._signals[signal.id] = signal
-            self._fresh.append(signal)
+        if signal is not None and signal.shown.id not in self._signals:
+            self._signals[signal.shown.id] = signal
+            self._fresh.append(signal.shown)
             del self._fresh[:-SIGNALS_KEPT]
             while len(self._signals) > SIGNALS_KEPT:
                 del self._signals[next(iter(self._signals))]
@@ -130,19 +150,28 @@ class PageState:
         Connected browsers need another `hello`.
         """
         read = [self._read(entry, fields.get(b"signal", b"")) for entry, fields in reversed(entries)]
-        earlier = {signal.id: signal for signal in read if signal}
+        earlier = {signal.shown.id: signal for signal in read if signal}
         both = earlier | self._signals
         self._signals = dict(list(both.items())[-SIGNALS_KEPT:])
 
     @staticmethod
-    def _read(entry: bytes, packed: bytes) -> _Signal | None:
+    def _read(entry: bytes, packed: bytes) -> _KeptSignal | None:
         try:
             signal = _decode(packed)
             signal.at_ms = int(entry.partition(b"-")[0])
         except (ValueError, RecursionError):
             return None
         signal.rationale = signal.rationale[:TEXT_CHARACTERS]
-        return signal
+        return _KeptSignal(signal, packed)
+
+    def whole_signal(self, name: str) -> bytes | None:
+        """Return all of a signal by its id, the contract's JSON; None: it is not among those that are kept."""
+        kept = self._signals.get(name)
+        return kept and kept.packed
+
+    def past(self, venue: str, symbol: str) -> bytes:
+        """Return the chart of a symbol before what `hello` tells, as JSON."""
+        return _encode(self.market.past(venue, symbol))
 
     @property
     def leads(self) -> bool:
@@ -181,7 +210,7 @@ class PageState:
         told["symbols"] = self.market.rows
         told["history"] = self.market.history
         told["latencies"] = list(self._quantiles)
-        told["signals"] = list(self._signals.values())
+        told["signals"] = [kept.shown for kept in self._signals.values()]
         told["paper"] = self._sources.paper.seen
         told["returns"] = self._sources.returns.found
         return message("hello", told)
@@ -194,7 +223,7 @@ class PageState:
 
     def _now(self) -> dict[str, Any]:
         """Return all but the market: it is short, so it is sent whole each time."""
-        totals, lanes, server_probe, ready, feed, _, strategies, *_ = self._sources
+        totals, lanes, server_probe, ready, feed, _, gates, *_ = self._sources
         ages_s = lanes.ages_s(time.time_ns())
         seen = server_probe.seen
         return {
@@ -211,8 +240,19 @@ class PageState:
             "latency": self._quantiles[-1] if self._quantiles else (None, None),
             "deadletters": [seen.deadletters, round(seen.deadletter_age_s)] if seen else None,
             "queues": seen.queues if seen else {},
-            "strategies": strategies(),
+            "strategies": {name: {pool: _state(gate) for pool, gate in of.items()} for name, of in gates().items()},
+            "warming": {name: each.text for name, each in self._warm_ups.items() if each.warming},
+            "held_by": {name: each.held for name, each in strategy_counts(self.counters).items() if each.held},
+            "event_us": {
+                name: each.event_us
+                for name, each in strategy_counts(server_probe.times.last_minute(time.monotonic())).items()
+            },
         }
+
+
+def _state(gate: Gate) -> str:
+    """Return what holds a strategy's signals back most, or that nothing does."""
+    return "off" if gate.off else "killed" if gate.killed else "paused" if gate.paused else "live"
 
 
 def message(event: str, told: Any) -> bytes:

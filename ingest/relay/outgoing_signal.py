@@ -7,16 +7,13 @@ from typing import Annotated, Literal, NamedTuple
 import msgspec
 
 from tasks.errors import UNREADABLE
-from tasks.frames import symbols
-from tasks.protocol import dead_letters
+from tasks.protocol import dead_letters, signal_subject
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings
 from tasks.telemetry import trace_context
 
 #: NATS counts the headers to the payload: their frame, beside the id.
 HEADERS_BYTES = len(b"NATS/1.0\r\nNats-Msg-Id: \r\n\r\n")
-#: NATS ends a connection whose line is longer than 4,096 bytes.
-MAX_SUBJECT_BYTES = 1_024
 
 
 class _Head(msgspec.Struct):
@@ -55,16 +52,17 @@ def decide(fields: Mapping[bytes, bytes], settings: Settings, max_payload: int) 
     age_s = time.time() - head.event_time_ms / 1000
     if 0 < settings.signal_max_age_s < age_s:
         return "stale"
-    subject = settings.signal_subject.format(
-        strategy=_token(head.strategy),
-        symbol=symbols.token(head.symbol),
+    subject = signal_subject.fill(
+        settings.signal_subject,
+        strategy=head.strategy,
+        symbol=head.symbol,
         action=head.action,
-        venue=symbols.token(head.metadata.get("venue", "")),
+        venue=head.metadata.get("venue", ""),
     )
     size = len(packed) + HEADERS_BYTES + len(head.id.encode())
     if size > max_payload:
         return dead_letters.signal_too_large(packed, size, max_payload)
-    if not _is_subject(subject):
+    if not signal_subject.is_subject(subject):
         return dead_letters.no_subject(packed, subject)
     headers = {"Nats-Msg-Id": head.id}
     trace = trace_context.headers(fields.get(b"trace", b"").decode(errors="replace"))
@@ -78,16 +76,3 @@ def every_subject(settings: Settings) -> str:
     """Return the subjects of all signals, with wildcards."""
     tokens = settings.signal_subject.split(".")
     return ".".join("*" if "{" in token else token for token in tokens)
-
-
-def _is_subject(subject: str) -> bool:
-    """Return whether NATS takes a message under `subject`: it ends the connection over some that it does not take."""
-    tokens = subject.split(".")
-    return len(subject.encode()) <= MAX_SUBJECT_BYTES and all(
-        token and token.isprintable() and not set(token) & set("*> ") for token in tokens
-    )
-
-
-def _token(name: str) -> str:
-    """Return the name as one NATS token: `_` for each sign that a token can't have."""
-    return "".join("_" if sign in ".*> \t:" else sign for sign in name)

@@ -21,12 +21,12 @@ from redis.exceptions import ResponseError
 
 from ingest.counters import Counters
 from ingest.ledger import IngestLedger
-from ingest.ledger.lease import NotLeadingError
 from ingest.relay.outgoing_signal import Fate, OutgoingSignal, decide
 from ingest.relay.signal_streams import SignalStreams
 from ingest.relay.stream_publishing import ANSWER_S, StreamPublishing
 from ingest.transport.flush import confirming_publishes
 from tasks.ledger import LedgerKeys, script
+from tasks.ledger.lease import NotLeadingError
 from tasks.protocol import dead_letters
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.settings import Settings

@@ -118,7 +118,11 @@ class SignalStreams:
     def findings(self) -> Iterator[Finding]:
         """Yield why signals wait, and why what is published may be lost."""
         if self._silences >= SILENCES and (self._streams or not self.known):
-            yield _waiting("JetStream", f"does not say which streams take signals ({self._silence})", "see to NATS")
+            yield _waiting(
+                "JetStream",
+                f"does not say which streams take signals ({self._silence})",
+                "see to NATS: `./run tasks doctor` says what it answers",
+            )
         troubles = {each.name: each.trouble for each in self._streams if each.trouble}
         for name, why in {**{name: f"refuses them: {why}" for name, why in self.refusals.items()}, **troubles}.items():
             do = f"make room, or mend it: `nats stream info {name}`; the signals go out by themselves then"
@@ -129,14 +133,18 @@ class SignalStreams:
         if self._is_forbidden() and self.client.has_jetstream:
             says = f"this login may not ask which streams keep signals ({LIST}): they are published at most once"
             yield _lossy(
-                "NATS", says, "give it the right (docs/security.md), or ignore this if no stream keeps signals"
+                "NATS",
+                says,
+                "give it the right (docs/security.md), or ignore this if no stream keeps signals (`nats stream ls`)",
             )
         if self._gone:
             says = f"{_named(self._gone)} no longer takes signals: they are published at most once"
-            yield _lossy("signals", says, "make the stream again; if it is not wanted, restart ingest")
+            yield _lossy(
+                "signals", says, "make the stream again (`nats stream add`); if it is not wanted, restart ingest"
+            )
         elif partial := [each.name for each in self._streams if not self._takes_all(each)]:
             says = f"{_named(partial)} takes only some of {self._subjects}: the others are published at most once"
-            yield _lossy("signals", says, f"nats stream edit {partial[0]} --subjects, if it should take all")
+            yield _lossy("signals", says, f"`nats stream edit {partial[0]} --subjects`, if it should take all")
 
     def _is_forbidden(self) -> bool:
         # Another login, or other rights, come with another connection at the latest.

@@ -98,6 +98,10 @@ class StreamSource:
         return self._cursor.outdated
 
     @property
+    def _source(self) -> str:
+        return self._cursor.position.source if self._cursor.position else ""
+
+    @property
     def _connection(self) -> int:
         return self._nats.client.stats["reconnects"]
 
@@ -119,11 +123,11 @@ class StreamSource:
         self._cursor.restore_last_read(stored.read)
         tail = self._cursor.tail_to_verify([*frontiers, *stored.reached])
         kept_seq = await stream_setup.kept(self._nats.client, stream, tail) if tail else None
-        if mine and (older := resume.tail_before_loss(stream, stored, mine)):
+        for older in resume.tails_before_losses(stream, stored, mine):
             older_seq = await stream_setup.kept(self._nats.client, stream, older)
             # Even if its frame is held: what was read after that may be lost.
             common_seq = (older.frame or older).seq if older_seq is None else older_seq
-            frontiers = [*frontiers, Position(mine.source, common_seq)]
+            frontiers = [*frontiers, Position(stream.source, common_seq)]
         start = self._settings.ingest_start
         return resume.begin(stream, frontiers, start, kept_seq, has_unstarted=stored.has_unstarted)
 
@@ -232,22 +236,28 @@ class StreamSource:
 
     async def close(self) -> None:
         """Read what the stream holds at this moment, then stop; if cancelled, `left` has the number of unread frames."""
-        self.left, end_seq = None, None
+        self.left, stream_end = None, None
         try:
             while self.left != 0:
                 # NATS may be unavailable: what the stream holds is read when it is back, if that is soon enough.
                 with suppress(Error):
-                    if end_seq is None:
-                        # Whether it takes our subjects is no matter now.
-                        about = await self._nats.client.jetstream().stream_info(self._settings.ingest_stream)
-                        end_seq = about.state.last_seq
-                    self.left = await self._left(end_seq)
+                    if stream_end is None or stream_end.source != self._source:
+                        stream_end = await self._stream_end()
+                    self.left = await self._left(stream_end.seq) if stream_end else None
                 if self.left != 0:
                     await asyncio.sleep(0.02)
         finally:
             self._closing = True
         if self._consumer:
             await self._consumer.discard()
+
+    async def _stream_end(self) -> Position | None:
+        """Return the stream's last message; None: its numbers are not those that were read, and an epoch has to begin."""
+        source, read_seq = self._source, self._cursor.seq
+        # Whether it takes our subjects is no matter now.
+        about = await self._nats.client.jetstream().stream_info(self._settings.ingest_stream)
+        is_another = self._cursor.outdated or about.state.last_seq < read_seq
+        return None if is_another else Position(source, about.state.last_seq)
 
     async def _left(self, end_seq: int) -> int:
         """Return how many frames up to a number are not read; of a stream with wider subjects, at most."""

@@ -16,6 +16,11 @@ SAME_NS = 1_000_000
 Start = Literal["new", "first"]
 
 
+def is_stream(source: str) -> bool:
+    """Whether positions of this source are those of a stream."""
+    return source.startswith("js-")
+
+
 class StreamSnapshot(msgspec.Struct, frozen=True):
     """State of a JetStream stream at one moment."""
 
@@ -61,6 +66,11 @@ class LastFrame(NamedTuple):
         return cls(source, int(seq), int(stored_at_ns))
 
 
+def last_stored(frames: Iterable[LastFrame]) -> LastFrame | None:
+    """Return the frame that a stream stored last; None: there is none."""
+    return max(frames, key=lambda each: each.stored_at_ns, default=None)
+
+
 class StreamTail(NamedTuple):
     """The end of what was read of a stream: its number, and a frame to identify it by, if there is one."""
 
@@ -83,10 +93,15 @@ class StoredOffsets(NamedTuple):
     frontiers: Sequence[Position] = ()
     #: Up to where something is counted or committed: a frontier may lie before that.
     reached: Sequence[Position] = ()
-    #: A frame that was read, not long before the last one.
-    read: LastFrame | None = None
+    #: Frames that were read: of each shard one, not long before the last one, and the last of each lane.
+    frames: Sequence[LastFrame] = ()
     #: Whether one of the shards has never begun, so that nobody has read what is its.
     has_unstarted: bool = False
+
+    @property
+    def read(self) -> LastFrame | None:
+        """The frame that the stream stored last."""
+        return last_stored(self.frames)
 
 
 def furthest(stream: StreamSnapshot, positions: Iterable[Position]) -> Position | None:
@@ -106,16 +121,26 @@ def tail_of(stream: StreamSnapshot, known: Iterable[Position], read: LastFrame |
     return StreamTail(last.seq, read if read and read.source == last.source else None)
 
 
-def tail_before_loss(stream: StreamSnapshot, stored: StoredOffsets, mine: Position) -> StreamTail | None:
-    """Return the tail that the ledger has, if it is older than a loss that this process has noticed; else None.
+def tails_before_losses(stream: StreamSnapshot, stored: StoredOffsets, mine: Position | None) -> list[StreamTail]:
+    """Return the tails under which frontiers stand that are older than a loss which somebody has noticed.
 
-    Redis went back to before the loss, and knows nothing of what was read since: its numbers stand for lost frames.
+    Their numbers stand for lost frames. Redis went back to before the loss, and knows nothing of what was read since; or
+    one shard has noticed it, and another one has not.
     """
-    known, number = [*stored.frontiers, *stored.reached], stream.losses(mine.source)
+    frontiers = [*stored.frontiers, *([mine] if mine else ())]
+    known = [*frontiers, *stored.reached]
     last = furthest(stream, known)
-    if last is None or number is None or (stream.losses(last.source) or 0) >= number:
-        return None
-    return tail_of(stream, known, stored.read)
+    newest = stream.losses(last.source) if last else None
+    older = {each.source for each in frontiers if stream.losses(each.source) not in {None, newest}}
+    tails = (
+        tail_of(
+            stream,
+            [each for each in known if each.source == source],
+            last_stored(each for each in stored.frames if each.source == source),
+        )
+        for source in sorted(older)
+    )
+    return [tail for tail in tails if tail]
 
 
 def begin(

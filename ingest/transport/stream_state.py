@@ -23,6 +23,8 @@ class StreamState(NamedTuple):
     last_seq: int | None = None
     #: How many messages between its first and its last are not there any more.
     deleted: int = 0
+    #: The servers that should have a replica of it, and do not answer the one that leads.
+    offline: Sequence[str] = ()
 
 
 class _Config(msgspec.Struct):
@@ -41,8 +43,14 @@ class _Counts(msgspec.Struct):
     num_deleted: int = 0
 
 
+class _Replica(msgspec.Struct):
+    name: str = ""
+    offline: bool = False
+
+
 class _Cluster(msgspec.Struct):
     leader: str = ""
+    replicas: list[_Replica] | None = None
 
 
 class _Stream(msgspec.Struct):
@@ -98,11 +106,18 @@ def read_info(answer: bytes) -> StreamState | str:
     if told.error or told.config is None:
         return told.error.description if told.error else "an answer without a stream"
     stream = _Stream(told.config, told.state, told.cluster)
-    return StreamState(told.config.name, told.config.subjects or (), _trouble(stream), *_end(told.state))
+    return StreamState(
+        told.config.name, told.config.subjects or (), _trouble(stream), *_end(told.state), _offline(stream)
+    )
 
 
 def _end(state: _Counts) -> tuple[int | None, int]:
     return state.last_seq, state.num_deleted
+
+
+def _offline(stream: _Stream) -> tuple[str, ...]:
+    replicas = stream.cluster.replicas if stream.cluster else None
+    return tuple(sorted(each.name for each in replicas or () if each.offline))
 
 
 def _trouble(stream: _Stream) -> str:

@@ -5,11 +5,11 @@ Their charts are plotly's, which is an optional dependency: it is imported here,
 
 from collections.abc import Mapping
 from html import escape
-from importlib import import_module
 from pathlib import Path
 from typing import Any
 
 from tasks.errors import SettingsError
+from tasks.optional import optional_module
 
 #: Of plotly's charts.
 CONFIG = {"displaylogo": False, "responsive": True, "plotlyServerURL": ""}
@@ -19,10 +19,7 @@ SCRIPT = Path(__file__).with_suffix(".js").read_text(encoding="utf-8")
 
 def plotly() -> Any:
     """Import the plotting library. Raises SettingsError when it is not installed."""
-    try:
-        return import_module("plotly")
-    except ImportError:
-        raise SettingsError("--html needs plotly: pip install -r requirements-demo.txt") from None
+    return optional_module("plotly", "demo", wanted_by="--html")
 
 
 def document(library: Any, title: str, body: str, *, style: str = "", script: str = "") -> str:

@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 
 from tasks.backtest.charts import AXIS, LAYOUT, LEGEND, STEPS
 from tasks.paper import ClosedPosition, PositionStatistics
+from tasks.protocol.signed_number import signed
 
 _UTC = "%{x|%H:%M:%S}"
 #: Entry and exit of a position on the chart of its symbol.
@@ -135,5 +136,5 @@ def trade_traces(closed: Sequence[ClosedPosition], colours: Mapping[str, str]) -
 def _about(closed: ClosedPosition) -> str:
     prices = f"{closed.entry_price:,.8g} to {closed.exit_price:,.8g}"
     held_s = max(0, closed.closed_ms - closed.opened_ms) / 1_000
-    result = f"{closed.pnl:+,.4f} ({closed.return_bps:+,.1f} bps) after {held_s:,.1f} s"
+    result = f"{signed(closed.pnl, 4)} ({signed(closed.return_bps, 1)} bps) after {held_s:,.1f} s"
     return f"{escape(closed.side)} {result}<br>{prices}, closed by {escape(closed.exit_reason)}"

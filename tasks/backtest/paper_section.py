@@ -36,7 +36,7 @@ _FIGURES = (
     Column[PaperRow]("avg win", lambda row: row.average_win),
     Column[PaperRow]("avg loss", lambda row: row.average_loss),
     Column[PaperRow]("drawdown", lambda row: row.max_drawdown),
-    Column[PaperRow]("Sharpe", lambda row: row.sharpe, "{:.1f}".format),
+    Column[PaperRow]("Sharpe", lambda row: row.sharpe, "{:z.1f}".format),
     Column[PaperRow]("in market", lambda row: row.exposure, share),
 )
 _NOTE = """<p class="dim">From paper accounts, in quote currency, after fees and funding. <b>pnl</b>: of closed positions.

@@ -89,8 +89,7 @@ class AmountFormat:
 
     def __call__(self, amount: float) -> str:
         """Return an amount; what rounds to zero has no sign."""
-        text = f"{amount:,.{self._decimals}f}"
-        return text.removeprefix("-") if is_nothing(text) else text
+        return f"{amount:z,.{self._decimals}f}"
 
 
 def amount_decimals(amounts: Iterable[float]) -> int:

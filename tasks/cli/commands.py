@@ -155,6 +155,39 @@ TABLE: Table = {
         },
     ),
     "signals": LazyCommand("tasks.cli.signals", "Show the signals that the live pipeline has committed, oldest first."),
+    "deliver": LazyCommands(
+        "Take signals to receivers, each from a durable position of its own, and see where each delivery stands.",
+        {
+            "webhook": LazyCommand(
+                "tasks.cli.deliver.commands",
+                "Post signals to DELIVER_WEBHOOK_URL, signed with DELIVER_WEBHOOK_SECRET as standardwebhooks.com says.",
+            ),
+            "telegram": LazyCommand(
+                "tasks.cli.deliver.commands",
+                "Send a message about each signal to the chat DELIVER_TELEGRAM_CHAT, as the bot of DELIVER_TELEGRAM_TOKEN.",
+            ),
+            "discord": LazyCommand(
+                "tasks.cli.deliver.commands",
+                "Send a message about each signal to the channel of the webhook DELIVER_DISCORD_URL.",
+            ),
+            "nats": LazyCommand(
+                "tasks.cli.deliver.commands",
+                "Publish signals on DELIVER_NATS_SUBJECT, beside what ingest publishes: with filters, or on another server.",
+            ),
+            "stdout": LazyCommand(
+                "tasks.cli.deliver.commands",
+                "Write signals to standard output, a line of JSON each, for another program.",
+            ),
+            "list": LazyCommand(
+                "tasks.cli.deliver.standing",
+                "List deliveries: whether a process runs, how many signals wait, and how many were sent, passed over, refused or trimmed.",
+            ),
+            "forget": LazyCommand(
+                "tasks.cli.deliver.standing",
+                "Remove a delivery that is not wanted any more: its position and its counts.",
+            ),
+        },
+    ),
     "positions": LazyCommand(
         "tasks.cli.positions",
         "Show the positions that the paper accounts of the live pipeline have closed, oldest first, or those that are open.",

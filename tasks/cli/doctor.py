@@ -81,7 +81,7 @@ def _faults(error: SettingsError) -> list[str]:
 
 def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterator[Finding]:
     """Query all servers at once, so that the timeouts of unavailable ones run concurrently."""
-    from tasks.ops import doctor_probes  # noqa: PLC0415 brings NATS, which no other command needs
+    from tasks.ops import delivery_findings, doctor_probes  # noqa: PLC0415 they bring NATS, which few commands need
 
     pools = chosen.routes() if chosen else ()
     with ThreadPoolExecutor() as threads:
@@ -92,6 +92,7 @@ def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterat
         nats = threads.submit(doctor_probes.ask_nats, settings)
         queues = threads.submit(doctor_probes.ask_queues, settings, pools)
         ledger = threads.submit(doctor_probes.ask_ledger, settings, pools)
+        delivering = threads.submit(delivery_findings.ask, settings)
         foreign = threads.submit(doctor_probes.ask_foreign_keys, settings, pools)
         ports = [
             threads.submit(doctor_probes.ask_port, setting, settings.http_host, port)
@@ -110,6 +111,7 @@ def _server_findings(settings: Settings, chosen: Configuration | None) -> Iterat
             _diagnosed("ledger", ledger, lambda facts: doctor_checks.ledger(facts, chosen, settings.namespace))
             if "ledger" in up
             else (),
+            _diagnosed("ledger", delivering, delivery_findings.findings) if "ledger" in up else (),
             *(status.findings or () for status in nats_facts.ingest),
             *(facts.findings for facts in port_facts),
             map(doctor_checks.port, port_facts),

@@ -7,14 +7,20 @@ from typing import Annotated, Protocol, TypeVar
 import typer
 from rich.text import Text
 
-from tasks.cli import command_line
+from tasks.cli import command_line, name_completion
 from tasks.ledger.entry_stream import EntryStream
 from tasks.ledger.reader import LedgerReader
 from tasks.ops.time_arguments import since_ms
 from tasks.telemetry.terminal import one_line
 
-Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only of this strategy; repeatable.")]
-Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only for this symbol; repeatable.")]
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="Only of this strategy; repeatable.", autocompletion=name_completion.strategies),
+]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option("--symbol", help="Only for this symbol; repeatable.", autocompletion=name_completion.symbols),
+]
 Last = Annotated[
     int | None, typer.Option("--last", "-n", min=0, help="Begin with so many of the newest.", show_default="all")
 ]

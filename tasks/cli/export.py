@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from tasks import configuration
-from tasks.cli import command_line
+from tasks.cli import command_line, name_completion
 from tasks.cli.backtest import Assignments, Recordings
 from tasks.cli.files import VenueName
 from tasks.configuration import edits, named_strategies
@@ -32,7 +32,10 @@ Symbols = Annotated[
     list[str] | None,
     typer.Option("--symbol", help="Only this symbol; repeatable. A single one is also that of files that name none."),
 ]
-Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only this strategy; repeatable.")]
+Strategies = Annotated[
+    list[str] | None,
+    typer.Option("--strategy", help="Only this strategy; repeatable.", autocompletion=name_completion.strategies),
+]
 Kinds = Annotated[
     list[str] | None, typer.Option("--kind", help=f"Only this kind of event ({', '.join(KINDS)}); repeatable.")
 ]

@@ -76,7 +76,7 @@ def _columns(rows: Sequence[PaperRow]) -> list[_Column]:
         column("avg win", lambda row: mean(row.average_win)),
         column("avg loss", lambda row: mean(row.average_loss)),
         column("drawdown", lambda row: amount(row.max_drawdown)),
-        column("sharpe", lambda row: "-" if row.sharpe is None else f"{row.sharpe:.1f}"),
+        column("sharpe", lambda row: "-" if row.sharpe is None else f"{row.sharpe:z.1f}"),
         column("in market", lambda row: _share(row.exposure)),
     ]
 

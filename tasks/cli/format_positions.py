@@ -7,6 +7,7 @@ from tasks.cli.aligned_lines import AlignedLines, LineColumn
 from tasks.cli.command_line import Console
 from tasks.events import DateMs
 from tasks.paper.open_row import OpenRow
+from tasks.protocol.signed_number import signed
 from tasks.protocol.utc_time import utc, utc_iso_ms
 
 _NAMES = (
@@ -56,7 +57,7 @@ decode = msgspec.json.Decoder(DisplayedPosition).decode
 
 def amount(value: float) -> str:
     """Return a profit with its sign: four decimals, or two digits where those show nothing."""
-    return f"{value:+,.4f}" if abs(value) >= 0.001 or not value else f"{value:+.1e}"
+    return signed(value, 4) if abs(value) >= 0.001 or not value else f"{value:+.1e}"
 
 
 def duration(length_ms: int) -> str:
@@ -97,7 +98,7 @@ class ClosedColumns:
             Text(f"{closed.entry_price:,.8g}"),
             Text(f"{closed.exit_price:,.8g}"),
             _coloured(closed.pnl, amount(closed.pnl)),
-            Text(f"{closed.return_bps:+,.1f}"),
+            Text(signed(closed.return_bps, 1)),
             Text(duration(closed.closed_ms - closed.opened_ms)),
             Text(closed.exit_reason, "dim"),
         )
@@ -106,7 +107,7 @@ class ClosedColumns:
         """Return the line for a file or a pipe: whole, with the date, as wide as it is."""
         names = f"{closed.strategy:<18} {closed.venue:<5} {closed.symbol:<12} {closed.side:<5}"
         prices = f"{closed.entry_price:<12.10g} {closed.exit_price:<12.10g}"
-        result = f"{amount(closed.pnl):>9} {closed.return_bps:>+8.1f}"
+        result = f"{amount(closed.pnl):>9} {signed(closed.return_bps, 1):>8}"
         held = duration(closed.closed_ms - closed.opened_ms)
         return f"{utc_iso_ms(closed.closed_ms)}  {names} {prices} {result} {held:>7}  {closed.exit_reason}"
 

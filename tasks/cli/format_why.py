@@ -16,14 +16,6 @@ from tasks.why.numbers import DecisionNumber
 #: Of a longer value of the state, for example a list of prices, the beginning is shown; `--json` has all of it.
 _MAX_CHARS = 100
 _STATUS = {"sent": "sent", "held": "held back: {}", "written": "in the file", "unknown": "stored nowhere"}
-_VERDICTS = {
-    "equal": "the same signal came out, byte for byte",
-    "derived": "this signal comes out; there is none stored to compare it with",
-    "differs": "ANOTHER SIGNAL CAME OUT",
-    "no_signal": "NO SUCH SIGNAL CAME OUT",
-    "gone": "its event is gone",
-    "no_source": "not run again",
-}
 
 
 def show(console: Console, answer: Answer) -> None:
@@ -49,7 +41,7 @@ def _show_signal(console: Console, answer: Answer) -> None:
     _line(console, f"{answer.id}  {status}")
     colour = "green" if answer.verdict in GOOD else "red"
     source = f" ({answer.source})" if answer.source else ""
-    _line(console, f"{_VERDICTS[answer.verdict]}{source}", colour)
+    _line(console, f"{answer.says}{source}", colour)
 
 
 def _show_decision(console: Console, decision: DecisionAnswer) -> None:

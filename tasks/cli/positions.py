@@ -45,7 +45,7 @@ def positions(  # noqa: PLR0913 each argument is an option of the command line
     if as_digest:
         command_line.echo(reader.positions_digest())
         return
-    chosen = PositionFilter(strategy_names(strategy), symbol_spellings(symbol))
+    chosen = PositionFilter(strategy_names(strategy, reader.aliases()), symbol_spellings(symbol))
     if not is_open:
         stream = EntryStream(reader, reader.keys.positions, b"position", chosen.takes)
         _show_closed(entry_listing.listed(reader, stream, since, last, follow=follow), as_json=as_json)

@@ -41,7 +41,7 @@ def signals(  # noqa: PLR0913 each argument is an option of the command line
         return
     if unknown := set(action or ()) - set(_ACTIONS):
         raise SettingsError(f"--action takes {', '.join(_ACTIONS)}, not {', '.join(sorted(unknown))}")
-    chosen = SignalFilter(strategy_names(strategy), symbol_spellings(symbol), frozenset(action or ()))
+    chosen = SignalFilter(strategy_names(strategy, reader.aliases()), symbol_spellings(symbol), frozenset(action or ()))
     stream = EntryStream(reader, reader.keys.signals, b"signal", chosen.takes)
     found = entry_listing.listed(reader, stream, since, last, follow=follow)
     if as_json:

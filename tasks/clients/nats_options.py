@@ -9,6 +9,7 @@ import nkeys
 from nats.aio.client import RawCredentials
 
 from tasks.errors import SettingsError
+from tasks.optional import install_command
 from tasks.settings import Settings
 from tasks.settings.nats_url import NatsAddress
 
@@ -24,7 +25,7 @@ def address(settings: Settings) -> NatsAddress:
     """Return the servers. Raises SettingsError: they can't be reached in the way that the settings require."""
     parsed = NatsAddress.parse(settings.nats_url)
     if parsed.over_websockets and find_spec("aiohttp") is None:
-        raise SettingsError("NATS_URL: ws:// and wss:// need aiohttp: pip install aiohttp")
+        raise SettingsError(f"NATS_URL: ws:// and wss:// need aiohttp: {install_command('extras')}")
     if parsed.over_websockets and settings.nats_tls_name:
         raise SettingsError("NATS_TLS_NAME: over wss:// the server's certificate must be for the host in NATS_URL")
     return parsed

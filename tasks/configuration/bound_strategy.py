@@ -54,6 +54,8 @@ class BoundStrategy(msgspec.Struct, frozen=True, eq=False):
     emits: bool = True
     #: The name of the strategy that it is a second version of; empty: it is none.
     shadows: str = ""
+    #: By symbol, as `overrides`, and under the empty one for all others; none where nobody asked.
+    revisions: Mapping[str, str] = MappingProxyType({})
 
     @classmethod
     def of(
@@ -79,6 +81,10 @@ class BoundStrategy(msgspec.Struct, frozen=True, eq=False):
     def signal_name(self) -> str:
         """The name that its signals carry: that of its class, so that a shadow's signals could be its original's."""
         return self.strategy.name
+
+    def revision(self, symbol: str) -> str:
+        """Return the revision that runs for a symbol; nothing where it is not known."""
+        return self.revisions.get(symbol) or ("" if symbol in self.overrides else self.revisions.get("", ""))
 
     def for_symbol(self, symbol: str) -> AnyStrategy:
         """Return the strategy with the parameters of a symbol."""

@@ -6,7 +6,7 @@ from typing import Any, Literal, NamedTuple, get_origin
 
 from pydantic.fields import FieldInfo
 
-from tasks.configuration import registry
+from tasks.configuration import aliases, registry
 from tasks.configuration.model import SHADOW, Configuration
 from tasks.strategy import AnyStrategy, kinds_of
 
@@ -31,6 +31,10 @@ class ListedStrategy(NamedTuple):
     """A strategy that can run, and where it does."""
 
     name: str
+    #: As its signals and counts carry it.
+    signal_name: str
+    #: By which other systems know it; empty: it has none.
+    alias: str
     pools: tuple[str, ...]
     #: Pools in which a shadow of this name runs.
     shadow_pools: tuple[str, ...]
@@ -67,6 +71,8 @@ def listed(configuration: Configuration) -> Iterator[ListedStrategy]:
         found = registry.find(name)
         yield ListedStrategy(
             name,
+            found.name,
+            aliases.by_strategy(configuration).get(name, ""),
             tuple(pool for pool, chosen in pools.items() if name in chosen.strategies),
             tuple(pool for pool, chosen in pools.items() if name in chosen.shadow),
             kinds_of(found),

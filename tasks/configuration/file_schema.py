@@ -7,6 +7,7 @@ The models say what stands in every file, the strategies which parameters theirs
 from collections.abc import Mapping
 from typing import Any
 
+from pydantic import BaseModel
 from pydantic.json_schema import GenerateJsonSchema
 from pydantic_core import core_schema
 
@@ -49,8 +50,10 @@ class _FileSchema(GenerateJsonSchema):
 def build(strategies: Mapping[str, type[AnyStrategy]]) -> dict[str, Any]:
     """Return the schema of files with these strategies, by the names that files use.
 
-    Any other `module:Class` may have any parameters; a name without a colon must be one of these.
+    Any other `module:Class` may have any parameters; a name without a colon must be one of these. Who asks for the same
+    strategies gets the same bytes.
     """
+    strategies = dict(sorted(strategies.items()))
     whole = Configuration.model_json_schema(schema_generator=_FileSchema)
     models = whole.pop("$defs")
     pool = models["PoolConfiguration"]["properties"]
@@ -67,6 +70,12 @@ def build(strategies: Mapping[str, type[AnyStrategy]]) -> dict[str, Any]:
     whole["properties"]["pools"]["propertyNames"] = {"not": {"const": RESEARCH_QUEUE}}
     head = {"$schema": _DIALECT, "title": "Strategies file", "description": "Which strategies run on what."}
     return head | {key: whole[key] for key in whole if key not in head} | {"$defs": definitions}
+
+
+def fields(model: type[BaseModel]) -> dict[str, dict[str, Any]]:
+    """Return the schema of each field of a table of the file."""
+    properties: dict[str, dict[str, Any]] = model.model_json_schema(schema_generator=_FileSchema)["properties"]
+    return properties
 
 
 def _ref(name: str, table: str) -> dict[str, str]:

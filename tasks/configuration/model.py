@@ -9,6 +9,7 @@
     [pools.depth]
     kinds = ["depth"]
     [pools.depth.strategies.orderbook_skew]           # a built-in name, or "module:Class"
+    alias = "skew"                                    # the name by which other systems know it
     levels = 5
     [pools.depth.strategies.orderbook_skew.gate]      # for this strategy
     min_confidence = 0.7
@@ -18,99 +19,28 @@
     of = "orderbook_skew"
     levels = 8
 
-The version names what strategies do, not how it is spread: partitions do not count.
+The version names what strategies do, not how it is spread or what others call it: partitions and aliases do not count.
 """
 
 import hashlib
 from pathlib import Path
-from typing import Annotated, Any, ClassVar, Literal
+from typing import Annotated, Any, Literal
 
 import msgspec
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError, model_serializer, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, ValidationError
 
 from tasks.configuration import toml_file
 from tasks.configuration.gate import OPEN, Gate
+from tasks.configuration.strategy_tables import ShadowConfiguration, StrategyConfiguration, VersionConfiguration
 from tasks.errors import LedgerError, SettingsError
 from tasks.events import Kind
 from tasks.paper import PaperTable
-from tasks.protocol.routing import TABLES, Pool
+from tasks.protocol.routing import MAX_PARTITIONS, TABLES, Pool
 from tasks.protocol.task_name import RESEARCH_QUEUE
 from tasks.settings import validation
 
 #: Before the name of a shadow, wherever it stands beside those of strategies.
 SHADOW = "shadow~"
-
-
-class SymbolConfiguration(BaseModel):
-    """What a strategy has of its own for one symbol."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    params: dict[str, Any] = {}
-    paper: PaperTable | None = None
-
-    @model_validator(mode="before")
-    @classmethod
-    def _apart(cls, table: Any) -> Any:
-        return _params_apart(table, ("paper",))
-
-    @model_serializer
-    def _together(self) -> dict[str, Any]:
-        return self.params | _dumped_paper(self.paper)
-
-
-class StrategyConfiguration(BaseModel):
-    """One strategy of a pool. In files its parameters stand beside `gate`, `paper` and `symbols`."""
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    #: Names in files that are no parameters.
-    reserved: ClassVar[tuple[str, ...]] = ("gate", "paper", "symbols")
-
-    params: dict[str, Any] = {}
-    gate: Gate = OPEN
-    paper: Annotated[PaperTable | None, Field(description="terms of the paper account that differ for it")] = None
-    #: In files the parameters of a symbol stand beside its `paper`.
-    symbols: Annotated[dict[str, SymbolConfiguration], Field(description="what differs for a symbol")] = {}
-
-    @model_validator(mode="before")
-    @classmethod
-    def _apart(cls, table: Any) -> Any:
-        return _params_apart(table, cls.reserved)
-
-    @model_serializer
-    def _together(self) -> dict[str, Any]:
-        symbols = {symbol: each.model_dump() for symbol, each in self.symbols.items()}
-        rest = {"gate": self.gate.model_dump(exclude_defaults=True), "symbols": symbols}
-        return self.params | {name: value for name, value in rest.items() if value} | _dumped_paper(self.paper)
-
-
-class ShadowConfiguration(StrategyConfiguration):
-    """A second version of a strategy of the pool, run beside it. In files its parameters stand beside `of` and the rest."""
-
-    reserved: ClassVar[tuple[str, ...]] = ("of", "emits", *StrategyConfiguration.reserved)
-
-    of: Annotated[str, Field(description="the strategy that it shadows, as the pool names it")]
-    emits: Annotated[bool, Field(description="its signals go out instead of those of the strategy that it shadows")] = (
-        False
-    )
-
-    @model_serializer
-    def _with_role(self) -> dict[str, Any]:
-        return {"of": self.of} | ({"emits": True} if self.emits else {}) | self._together()
-
-
-def _params_apart(table: Any, reserved: tuple[str, ...]) -> Any:
-    """Put what has no reserved name of its own under `params`."""
-    if not isinstance(table, dict):
-        return table
-    params = {name: value for name, value in table.items() if name not in reserved}
-    return {"params": params} | {name: table[name] for name in reserved if name in table}
-
-
-def _dumped_paper(table: PaperTable | None) -> dict[str, Any]:
-    """Return the table under its name; an empty one stays, because it opens the account."""
-    return {} if table is None else {"paper": table.model_dump(mode="json", exclude_none=True)}
 
 
 def _no_queue_of_sweeps(name: str) -> str:
@@ -132,7 +62,7 @@ class PoolConfiguration(BaseModel):
         Literal["symbol", "all"], Field(description="a state and an order for each symbol, or one for all of them")
     ] = "symbol"
     partitions: Annotated[
-        int, Field(ge=1, le=1024, description="its lanes: so many workers can be busy in it at once")
+        int, Field(ge=1, le=MAX_PARTITIONS, description="its lanes: so many workers can be busy in it at once")
     ] = 8
     symbols: Annotated[frozenset[str], Field(description="these alone; without it all")] = frozenset()
     paused: Annotated[bool, Field(description="hold the signals of all its strategies back, for a while")] = False
@@ -144,11 +74,10 @@ class PoolConfiguration(BaseModel):
         dict[str, ShadowConfiguration], Field(description="second versions of them, by the same kind of name")
     ] = {}
 
-    def versions(self) -> dict[str, StrategyConfiguration]:
+    def versions(self) -> dict[str, VersionConfiguration]:
         """Return the strategies by name, then their shadows behind `SHADOW`, each sorted."""
-        return dict(sorted(self.strategies.items())) | {
-            f"{SHADOW}{name}": chosen for name, chosen in sorted(self.shadow.items())
-        }
+        shadows = {f"{SHADOW}{name}": chosen for name, chosen in sorted(self.shadow.items())}
+        return {**dict(sorted(self.strategies.items())), **shadows}
 
     def emits(self, version: str) -> bool:
         """Return whether the signals of one of `versions` go out."""
@@ -266,6 +195,8 @@ def _add_explicit(table: dict[str, Any], gate: Gate) -> None:
 def _packed(tables: dict[str, Any]) -> bytes:
     for pool in tables["pools"].values():
         pool.pop("partitions", None)
+        for strategy in pool["strategies"].values():
+            strategy.pop("alias", None)
     return msgspec.json.encode(tables, order="sorted")
 
 

@@ -7,21 +7,22 @@ from collections.abc import Iterable
 from typing import Any
 
 from tasks.configuration import registry
+from tasks.configuration.gate import Gate
 from tasks.configuration.model import SHADOW, Configuration, check
 from tasks.configuration.overlay import ALL, Overlay, applied, of_strategy
 from tasks.errors import SettingsError
 from tasks.frames.symbols import spellings
 
 
-def strategy_names(configuration: Configuration) -> list[str]:
-    """Return the names that the signals of its strategies, and of shadows that emit, carry, sorted."""
-    emitting = {
-        name.removeprefix(SHADOW)
-        for pool in configuration.pools.values()
-        for name in pool.versions()
-        if name in pool.strategies or pool.emits(name)
-    }
-    return sorted(map(registry.carried_name, emitting))
+def strategy_gates(configuration: Configuration) -> dict[str, dict[str, Gate]]:
+    """Return by the name that signals carry, sorted, and by pool the gate of each strategy; of a shadow if it emits."""
+    found: dict[str, dict[str, Gate]] = {}
+    for pool, chosen in configuration.pools.items():
+        for name in chosen.versions():
+            if name in chosen.strategies or chosen.emits(name):
+                carried = registry.carried_name(name.removeprefix(SHADOW))
+                found.setdefault(carried, {})[pool] = configuration.gate_of(pool, name)
+    return dict(sorted(found.items()))
 
 
 def is_off(configuration: Configuration, pool: str, name: str) -> bool:
@@ -54,6 +55,8 @@ def values(
 
     `gate.X` is the gate's X. With `symbol`, parameters are those of this symbol. Raises SettingsError.
     """
+    if "alias" in assigned:
+        raise SettingsError("an alias is set in the strategies file, which ingest reads when it starts")
     if name != ALL:
         name = registry.configured_name(configuration, name, pool)
     return of_strategy(name, assigned, pool, symbol)

@@ -36,7 +36,7 @@ def _differing(strategy: str, pool: str, was: dict[str, Any], now: dict[str, Any
 
 def _flat(table: dict[str, Any]) -> dict[tuple[str, str], Any]:
     """Return the values in the table of a strategy, by symbol and key."""
-    flat = {("", key): value for key, value in table.items() if key not in {"gate", "symbols"}}
+    flat = {("", key): value for key, value in table.items() if key not in {"alias", "gate", "symbols"}}
     flat |= {("", f"gate.{key}"): value for key, value in table.get("gate", {}).items()}
     for symbol, params in table.get("symbols", {}).items():
         flat |= {(symbol, key): value for key, value in params.items()}

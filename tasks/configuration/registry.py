@@ -12,17 +12,14 @@ from pydantic_core import ErrorDetails
 
 from tasks import settings
 from tasks.bars.spec import parse_all
-from tasks.configuration import import_path
+from tasks.configuration import aliases, import_path
 from tasks.configuration.bound_strategy import BoundStrategy, PaperBinding
 from tasks.configuration.gate import Gate
-from tasks.configuration.model import (
-    SHADOW,
-    Configuration,
-    PoolConfiguration,
-    ShadowConfiguration,
-    StrategyConfiguration,
-)
+from tasks.configuration.model import SHADOW, Configuration, PoolConfiguration
+from tasks.configuration.overlay import ALL
+from tasks.configuration.revisions import revision
 from tasks.configuration.shadows import misplaced
+from tasks.configuration.strategy_tables import ShadowConfiguration, VersionConfiguration
 from tasks.errors import SettingsError, UnknownNameError
 from tasks.fatal_errors import is_fatal
 from tasks.paper import PaperTable, fills, resolve
@@ -114,6 +111,7 @@ def build(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
         faults += [f"pool {pool_name}: {fault}" for fault in _build_pool(configuration, pool_name, strategies)]
         faults += _twins(configuration, pool_name, strategies, built)
         built[pool_name] = tuple(strategies)
+    faults += aliases.misfits(configuration, (ALL, *_BUILTIN), signal_name)
     if faults:
         raise SettingsError.of("the strategies can't be used", faults)
     return built
@@ -146,13 +144,14 @@ def running(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]
 
 
 def configured_name(configuration: Configuration, name: str, pool: str = "") -> str:
-    """Return the name under which a strategy is configured: `mine:Boom` for the name that its signals carry, `boom`.
+    """Return the name under which a strategy is configured: `mine:Boom` for its alias, or for `boom` of its signals.
 
     With `pool`, only strategies of this pool are looked at. Raises SettingsError: there is none, or more than one.
     """
     known = {each for chosen, of in configuration.pools.items() if pool in {"", chosen} for each in of.versions()}
-    if name in known:
-        return name
+    aliased = {alias: each for each, alias in aliases.by_strategy(configuration).items() if each in known}
+    if name in known or name in aliased:
+        return aliased.get(name, name)
     carried = {each: run_name(each) for each in known}
     found = sorted(each for each, called in carried.items() if called == name)
     if len(found) > 1:
@@ -194,7 +193,7 @@ def _no_such_strategy(name: str, pool: str, carried: Mapping[str, str]) -> str:
     )
 
 
-def _paper(common: PaperTable | None, pool: PoolConfiguration, chosen: StrategyConfiguration) -> PaperBinding | None:
+def _paper(common: PaperTable | None, pool: PoolConfiguration, chosen: VersionConfiguration) -> PaperBinding | None:
     """Return the paper account of a strategy; None: it has none."""
     of_symbols = {symbol: each.paper for symbol, each in chosen.symbols.items() if each.paper is not None}
     binding = PaperBinding(
@@ -205,7 +204,7 @@ def _paper(common: PaperTable | None, pool: PoolConfiguration, chosen: StrategyC
     return binding if binding.is_open else None
 
 
-def _bind(name: str, chosen: StrategyConfiguration, gate: Gate, paper: PaperBinding | None) -> BoundStrategy:
+def _bind(name: str, chosen: VersionConfiguration, gate: Gate, paper: PaperBinding | None) -> BoundStrategy:
     """Return a strategy behind its gate, with other parameters for some symbols. Raises SettingsError."""
     prefix = SHADOW if name.startswith(SHADOW) else ""
     faults: list[str] = []
@@ -220,11 +219,12 @@ def _bind(name: str, chosen: StrategyConfiguration, gate: Gate, paper: PaperBind
     if faults:
         # A fault of the common parameters is one of every symbol's too: it is said once.
         raise SettingsError("\n".join(fault for fault in faults if fault.partition(": ")[2] not in faults))
-    return BoundStrategy.of(made.pop(""), gate, made, paper)
+    revisions = {symbol: revision(strategy) for symbol, strategy in made.items()}
+    return msgspec.structs.replace(BoundStrategy.of(made.pop(""), gate, made, paper), revisions=revisions)
 
 
 def _misfits(
-    bound: BoundStrategy, pool: PoolConfiguration, chosen: StrategyConfiguration, others: list[BoundStrategy]
+    bound: BoundStrategy, pool: PoolConfiguration, chosen: VersionConfiguration, others: list[BoundStrategy]
 ) -> Iterator[str]:
     if pool.key == "all" and any(each.params for each in chosen.symbols.values()):
         yield "has parameters by symbol, but one state for all symbols"

@@ -20,7 +20,7 @@ from tasks.errors import UNREADABLE
 from tasks.events import AnyEvent, Kind, Venue
 from tasks.fatal_errors import IsFatal, is_fatal
 from tasks.protocol import dead_letters, records, shadowed
-from tasks.protocol.counters import Counts
+from tasks.protocol.counters import Counts, held_label
 from tasks.protocol.dead_letters import DeadLetter
 from tasks.protocol.outcome import Outcome
 from tasks.protocol.records import Verdict
@@ -238,9 +238,9 @@ class BatchRun:
         if said.signals and strategy.paper:
             self._accounts.submit(strategy, said.signals, event)
         if said.signals or (said.held and strategy.emits):
-            self._note_output(said, strategy)
+            self._note_output(said, strategy, event.symbol)
 
-    def _note_output(self, said: StrategyOutput, strategy: BoundStrategy) -> None:
+    def _note_output(self, said: StrategyOutput, strategy: BoundStrategy, symbol: str) -> None:
         outcome = self._outcome
         if not strategy.emits:
             outcome.shadowed += [shadowed.pack(strategy.name, signal) for signal in said.signals]
@@ -248,11 +248,13 @@ class BatchRun:
             return
         outcome.signals += said.signals
         outcome.emitters += [strategy.name] * len(said.signals)
+        outcome.revisions += [strategy.revision(symbol)] * len(said.signals)
         outcome.counts.add("signals", strategy.signal_name, by=len(said.signals))
         outcome.actions.update((strategy.signal_name, action) for action in said.actions)
         outcome.held += said.held
         for reason in said.reasons:
             outcome.counts.add("held", reason)
+            outcome.counts.add("strategy_held", held_label(strategy.signal_name, reason))
 
     def _is_excluded(self, event: AnyEvent, strategy: BoundStrategy, excluded: ExcludedEvents) -> bool:
         """Whether a strategy must not be given an event; where it is the strategy's error, a dead letter is written."""

@@ -1,13 +1,12 @@
 """Tables as Arrow has them. pyarrow is an optional dependency: it is imported here, when a table is made."""
 
 from collections.abc import Iterator
-from importlib import import_module
 from itertools import islice
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import SettingsError
 from tasks.export.columns import ColumnType
 from tasks.export.rows import RowSource
+from tasks.optional import optional_module
 
 if TYPE_CHECKING:
     import pyarrow as pa
@@ -20,10 +19,7 @@ PREFIX = "realtime_strategies."
 
 def library(module: str = "pyarrow") -> Any:
     """Import pyarrow, or a module of it. Raises SettingsError when it is not installed."""
-    try:
-        return import_module(module)
-    except ImportError:
-        raise SettingsError("this needs pyarrow: pip install -r requirements-extras.txt") from None
+    return optional_module(module, "extras")
 
 
 def schema(source: RowSource) -> "pa.Schema":

@@ -24,13 +24,14 @@ from tasks.history.input_report import InputReport
 from tasks.history.neutral_rows import NeutralRows, Side
 from tasks.history.packed import Readable
 from tasks.history.recording_line import LineError, RecordingLine
+from tasks.optional import install_command
 
 #: Rows that are handed on at once.
 _BLOCK_ROWS = 4096
 #: numpy reads no longer header.
 _MAX_HEAD_BYTES = 10_000
 _FIELDS = ("ev", "exch_ts", "local_ts", "px", "qty")
-_NEEDS_NUMPY = "an .npz file needs numpy: pip install --require-hashes -r requirements-extras.txt"
+_NEEDS_NUMPY = f"an .npz file needs numpy: {install_command('extras')}"
 # hftbacktest's constants: what an event is, for whom, and its side.
 _DEPTH, _TRADE, _CLEAR, _SNAPSHOT = 1, 2, 3, 4
 _EXCH, _LOCAL, _BUY, _SELL = 1 << 31, 1 << 30, 1 << 29, 1 << 28

@@ -14,10 +14,11 @@ from typing import Any, BinaryIO, Protocol, cast
 from zipfile import BadZipFile, ZipFile, ZipInfo
 
 from tasks.errors import RecordingError
+from tasks.optional import install_command
 
 #: What is unpacked at once, in bytes.
 CHUNK_BYTES = 256 * 1024
-_NEEDS_ZSTD = "a .zst file needs Python 3.14 or backports.zstd: pip install --require-hashes -r requirements-extras.txt"
+_NEEDS_ZSTD = f"a .zst file needs Python 3.14 or backports.zstd: {install_command('extras')}"
 #: Suffixes of packings that nothing here writes.
 _OTHER_PACKINGS = frozenset({".7z", ".br", ".bz2", ".lz4", ".rar", ".tar", ".tgz", ".zip"})
 _ZIP_HEAD = struct.Struct("<4s5H3I2H")

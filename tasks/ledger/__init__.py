@@ -5,7 +5,7 @@ relay, the server probe, the page, the doctor, the guard of runs, a retry and th
 engine.
 """
 
-from tasks.ledger.keys import RESETS, LedgerKeys, damaged, lane_field, read_position
+from tasks.ledger.keys import RESETS, LedgerKeys, damaged, frame_field, lane_field, read_position
 from tasks.ledger.ledger import STARTS_EXPIRE_S, BatchStart, Committed, Ledger, commit_arguments
 from tasks.ledger.lua import script
 
@@ -16,17 +16,22 @@ __all__ = [
     "Committed",
     "Ledger",
     "LedgerKeys",
+    "aliases",
     "change_log",
     "commit_arguments",
     "configurations",
+    "confirmation",
     "damaged",
     "dead_letters",
+    "deliveries",
     "entry_stream",
+    "frame_field",
     "heartbeats",
     "key_types",
     "keys",
     "known_configurations",
     "lane_field",
+    "lease",
     "ledger",
     "lua",
     "number_fields",

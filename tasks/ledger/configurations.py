@@ -15,15 +15,16 @@ import redis
 
 from tasks import configuration
 from tasks.clients.redis_client import connect, connection_options
-from tasks.configuration import Configuration, named_strategies, overlay, registry
+from tasks.configuration import Configuration, aliases, named_strategies, overlay, registry
 from tasks.configuration.history import FILE, ConfigurationChange, HistoryReplay
 from tasks.configuration.overlay import Overlay
 from tasks.configuration.overlay_derived import derived
 from tasks.configuration.stored import StoredConfiguration, kept_overlay, pack_overlay
 from tasks.errors import LedgerError, NotFoundError, NothingInForceError, SettingsError
+from tasks.ledger.aliases import AliasStore
 from tasks.ledger.change_log import ChangeLog
 from tasks.ledger.keys import LedgerKeys
-from tasks.ledger.known_configurations import KnownConfigurations, lost_in_force
+from tasks.ledger.known_configurations import KnownConfigurations, in_force, lost_in_force
 from tasks.ledger.lua import script
 from tasks.protocol.notice import CONFIGURATION_NOTICE
 from tasks.settings import Settings
@@ -90,6 +91,7 @@ class ConfigurationStore:
         self._keys = LedgerKeys(settings.namespace)
         self._configure = self._client.register_script(script("configure"))
         self.changes = ChangeLog(self._client, self._keys)
+        self.aliases = AliasStore(self._client, self._keys.configuration)
         #: Those that this process puts in force or finds in force.
         self.known = KnownConfigurations(self._client, self._keys.configurations)
 
@@ -103,7 +105,7 @@ class ConfigurationStore:
 
     def stored(self) -> StoredConfiguration:
         """Return the configuration in force as stored in the ledger."""
-        values: Any = self._client.hmget(self._keys.configuration, "version", "file", "overlay")
+        values: Any = self._client.hmget(self._keys.configuration, "version", "file", "overlay", "aliases")
         return StoredConfiguration.of(*values)
 
     def read(self, version: str) -> Configuration:
@@ -119,8 +121,8 @@ class ConfigurationStore:
         stored = self.stored()
         if not stored.version:
             raise NothingInForceError("no configuration is in force yet: ingest has never run in this NAMESPACE")
-        merged = self.read(stored.version)
-        file = self._file(stored, merged)
+        merged = in_force(self.read, stored, self._keys)
+        merged, file = aliases.restored(stored.aliases, merged, self._file(stored, merged))
         return ConfigurationInForce(stored, merged, file, self._overlay(stored, file))
 
     def _file(self, stored: StoredConfiguration, otherwise: Configuration) -> Configuration:
@@ -136,7 +138,7 @@ class ConfigurationStore:
             return kept
         with suppress(LedgerError):
             return derived(file, self.read(stored.version))
-        raise lost_in_force(stored.version, self._keys)
+        raise lost_in_force(stored, self._keys)
 
     def history(self) -> list[ConfigurationChange]:
         """Return all changes, oldest first. Raises UnreadableEntryError."""
@@ -230,7 +232,8 @@ class ConfigurationStore:
 
         def kept(old: ConfigurationInForce) -> Overlay:
             check(old)
-            dropped = [value for value in old.overlay if not key or value.named(key, registry.run_name(value.strategy))]
+            named = aliases.replaced(old.configuration, key)
+            dropped = [each for each in old.overlay if not key or each.named(named, registry.run_name(each.strategy))]
             if key and not dropped:
                 known = ", ".join(value.label for value in old.overlay)
                 raise SettingsError(
@@ -293,4 +296,5 @@ class ConfigurationStore:
                 reason = "what fits the strategies file has changed"
             change = self.write(stored, merged, values, FILE, reason, file=chosen)
             stored = StoredConfiguration(change.version, chosen.version, pack_overlay(change.version, values))
+        stored = stored._replace(aliases=self.aliases.keep(chosen, stored.aliases))
         return ConfigurationInForce(stored, merged, chosen, values)

@@ -59,6 +59,7 @@ class DeadLetterStore:
     """Reads and removes dead letters."""
 
     def __init__(self, reader: LedgerReader) -> None:
+        self.reader = reader
         self._client: Any = reader.client
         self._stream = reader.keys.deadletters
 

@@ -61,7 +61,7 @@ def typed_keys(keys: LedgerKeys, shards: Iterable[int], pools: Iterable[str]) ->
     ]
     for number in shards:
         found += [TypedKey(keys.lease(number), kind, "who leads takes it again") for kind in ("string", "expiry")]
-        found.append(TypedKey(keys.shard(number), "hash", "ingest begins as at its first start"))
+        found.append(TypedKey(keys.shard(number), "hash", "ingest goes on where its lanes stand"))
     found += [TypedKey(keys.pool(name), "hash", f"states: {_BEGINS_EMPTY}") for name in pools]
     streams = keys.signals, keys.held, keys.shadowed, keys.positions, keys.deadletters, keys.audit, keys.resets
     return found + [TypedKey(stream, "stream", _BEGINS_EMPTY) for stream in (*streams, keys.history)]
@@ -87,5 +87,5 @@ def findings(typed: Sequence[TypedKey], answers: Sequence[object]) -> Iterator[F
     for each, answer in zip(typed, answers, strict=True):
         if each.key not in told and (says := each.wrong(answer)):
             told.add(each.key)
-            do = f"find who writes there, and RENAME {each.key} {each.key}:foreign; {each.afterwards}"
+            do = f"find who writes there, and `RENAME {each.key} {each.key}:foreign`; {each.afterwards}"
             yield Finding("fault", f"key {each.key}", says, do, "redis_refuses")

@@ -2,17 +2,18 @@
 
 Keys, each behind the namespace:
 
-    shard:0          hash    epoch, frontier, checkpoint of an ingest process, up to where it has counted, and a frame
-                             that it has read from a stream
+    shard:0          hash    epoch, frontier, checkpoint of an ingest process (its name, epoch, and the frontier again), up
+                             to where it has counted, and a frame that it has read from a stream
     lease:0          string  nonce of the process that leads this shard; runs out by itself
     layout           string  JSON: how many shards, and how many partitions each pool has
-    pool:depth       hash    lane:3 → position;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew,
+    pool:depth       hash    lane:3 → position;  frame:3 → the frame there and when the stream stored it;  record:spot:BTCUSDT:depth, state:spot:BTCUSDT:orderbook_skew,
                              paper:spot:BTCUSDT:orderbook_skew → msgpack;
                              resets → how often states were reset, seeded or pruned; ended:configuration → JSON: which strategies
                              ended their process under it
     starts:depth-3   hash    identity of a batch → how often a run of it was started and has not ended;
                              strike|event|strategy → how often the process ended there
-    signals          stream  the contract's JSON and, if it is traced, in a second field the trace it belongs to
+    signals          stream  the contract's JSON and, in further fields, the trace that it belongs to, if any, and the revision of
+                             its strategy
     signals:held     stream  JSON of what the gate held back: reason and signal
     signals:shadow   stream  JSON of what a version of a strategy said that does not emit: version and signal
     positions        stream  JSON of each position that a paper account closed
@@ -22,11 +23,15 @@ Keys, each behind the namespace:
     resets           stream  JSON: which states were reset, seeded or pruned, by whom, why and from which files; in
                              further fields how many there were, and of how many symbols that were pruned
     counters         hash    what summaries add up
-    configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time)
+    configuration    hash    version in force, version of the strategies file, overlay (JSON: what was set at run time), aliases (JSON:
+                             the strategies that have one, and the names that their signals carry)
     configurations   hash    version (content hash) → JSON, the whole of it
     configuration:history  stream  JSON: version, previous, author, reason, time, overlay, what a rollback restored
     api:answer:HASH  string  JSON: a request of the HTTP API under an Idempotency-Key, and its answer; for a day
     api:answers      list    the hashes, newest first
+    delivery:NAME    hash    where a delivery of signals stands: position in the stream, how many are passed, sent, filtered,
+                             refused and trimmed, and its trouble
+    delivery:NAME:lease  string  the process that delivers under this name; runs out by itself
     workers          hash    node name and process id of a worker → JSON, written every 3 s (`tasks/ledger/heartbeats.py`)
     notices          channel pool|partition|epoch|position, a line for each batch of a commit; `configuration`, by a
                              change of it; `workers`, by one that starts, stops or changes its queues;
@@ -76,6 +81,10 @@ class LedgerKeys:
         """Return the key of the lock of who leads a shard."""
         return f"{self.namespace}:lease:{number}"
 
+    def delivery(self, name: str) -> str:
+        """Return the key of a delivery of signals."""
+        return f"{self.namespace}:delivery:{name}"
+
     def pool(self, name: str) -> str:
         """Return the key of a pool's positions, records and states."""
         return f"{self.namespace}:pool:{name}"
@@ -92,6 +101,11 @@ class LedgerKeys:
 def lane_field(lane: LaneId) -> str:
     """Return the field of a lane's position in the hash of its pool."""
     return f"lane:{lane.partition}"
+
+
+def frame_field(lane: LaneId) -> str:
+    """Return the field of the last frame that a lane took from a stream, beside that of its position."""
+    return f"frame:{lane.partition}"
 
 
 def damaged(stored: bytes, what: str, where: str, remedy: str = "") -> LedgerError:

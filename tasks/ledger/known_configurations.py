@@ -3,12 +3,14 @@
 A version is the hash of its content, so whoever knows the content may write it, at any time.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import redis
 
 from tasks.configuration import Configuration
-from tasks.errors import LedgerError
+from tasks.configuration.stored import StoredConfiguration, overlay_version
+from tasks.errors import LedgerError, NotFoundError
 from tasks.ledger.keys import LedgerKeys
 
 #: Batches of more configurations are in flight only if somebody changes it many times a second.
@@ -61,9 +63,21 @@ def is_readable(version: str, packed: bytes | None) -> bool:
     return True
 
 
-def lost_in_force(version: str, keys: LedgerKeys) -> LedgerError:
+def lost_in_force(stored: StoredConfiguration, keys: LedgerKeys) -> LedgerError:
     """Return the error where nobody who starts knows the content of what is in force, and what to do."""
-    return LedgerError(
-        f"{keys.configurations} has lost {version}, which is in force: start ingest once with its strategies file, or "
-        f"DEL {keys.configuration}, which forgets what was set at run time"
+    version, other = stored.version, overlay_version(stored)
+    damaged = (
+        f"HSET {keys.configuration} version {other} if its overlay is right, " if other not in {"", version} else ""
     )
+    return LedgerError(
+        f"{keys.configurations} has lost {version}, which {keys.configuration} names as in force: {damaged}start ingest "
+        f"once with its strategies file, or DEL {keys.configuration}, which forgets what was set at run time"
+    )
+
+
+def in_force(read: Callable[[str], Configuration], stored: StoredConfiguration, keys: LedgerKeys) -> Configuration:
+    """Return the configuration in force by reading its version. Raises LedgerError, also where that is lost."""
+    try:
+        return read(stored.version)
+    except NotFoundError:
+        raise lost_in_force(stored, keys) from None

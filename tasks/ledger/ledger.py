@@ -15,7 +15,7 @@ import redis
 
 from tasks.clients.redis_client import FAILED, connect, connection_options, reason
 from tasks.events import AnyEvent, Position
-from tasks.ledger.keys import RESETS, LedgerKeys, lane_field, read_position
+from tasks.ledger.keys import RESETS, LedgerKeys, frame_field, lane_field, read_position
 from tasks.ledger.known_configurations import KnownConfigurations
 from tasks.ledger.lua import pack, script, string
 from tasks.protocol import dead_letters
@@ -70,8 +70,12 @@ def _parts(batch: Batch[Any], outcome: Outcome, resets: bytes) -> list[Any]:
     epoch, to = str(batch.epoch), str(batch.to)
     notice = str(Notice(batch.lane, epoch, batch.to))
     counters = ["batches", 1, *chain.from_iterable(outcome.counts.stored().items())]
-    fields = ((name, string(value)) for name, value in outcome.fields.items())
-    signals = zip(map(string, outcome.signals), outcome.traces or [""] * len(outcome.signals), strict=True)
+    fields = [(name, string(value)) for name, value in outcome.fields.items()]
+    if batch.stored_at_ns:
+        fields.append((frame_field(batch.lane), string(f"{to}@{batch.stored_at_ns}".encode())))
+    nothing = [""] * len(outcome.signals)
+    beside = outcome.traces or nothing, outcome.revisions or nothing
+    signals = zip(map(string, outcome.signals), *beside, strict=True)
     streams = [
         list(map(string, entries))
         for entries in (outcome.held, outcome.letters, outcome.audit, outcome.positions, outcome.shadowed)

@@ -37,7 +37,7 @@ class NumberFields(NamedTuple):
         if not odd:
             return None
         says = f"holds no number that can be added to in {named_some(odd)}: {self.means}"
-        do = f"find who writes there, and HDEL {self.key} FIELD; {self.afterwards}"
+        do = f"find who writes there, and `HDEL {self.key} FIELD`; {self.afterwards}"
         return Finding("warning", f"key {self.key}", says, do, "no_number")
 
     def _stored(self, answer: object) -> Mapping[bytes, bytes]:

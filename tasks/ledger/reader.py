@@ -7,10 +7,12 @@ import msgspec
 
 from tasks.clients.redis_client import FAILED, connect, connection_options
 from tasks.configuration import Configuration
+from tasks.configuration.aliases import AliasedStrategy
 from tasks.configuration.audit import Audit
 from tasks.errors import UNREADABLE, LedgerError, ServerUnavailableError, TrimmedError, UnreadableEntryError
 from tasks.frames.symbols import symbol_of
 from tasks.ledger import pager
+from tasks.ledger.aliases import AliasStore
 from tasks.ledger.keys import LedgerKeys
 from tasks.paper import StoredAccount, positions_digest, read_accounts
 from tasks.paper.state import UnusableStateError
@@ -50,6 +52,10 @@ class LedgerReader:
             where = mask(settings.ledger)
             raise ServerUnavailableError(f"Redis does not answer at {where} (REDIS_URL): {error}") from None
         return reader
+
+    def aliases(self) -> dict[str, AliasedStrategy]:
+        """Return the aliases of strategies. Raises LedgerError: they can't be read."""
+        return AliasStore(self.client, self.keys.configuration).read()
 
     def signals(self) -> Iterator[bytes]:
         """Yield every signal that the stream holds, oldest first."""

@@ -7,6 +7,7 @@ and the engine's states.
 __all__ = [
     "configuration_edits",
     "dead_letter_facts",
+    "delivery_findings",
     "doctor_checks",
     "doctor_facts",
     "doctor_probes",
@@ -23,4 +24,5 @@ __all__ = [
     "state_seed",
     "states",
     "time_arguments",
+    "warm_ups",
 ]

@@ -14,6 +14,7 @@ from tasks.ops.doctor_facts import LedgerFacts, NatsFacts, PortFacts, QueueFacts
 from tasks.protocol import redis_storage
 from tasks.protocol.findings import Finding, Sign, age, unavailable_results, unconfirmed, workforce
 from tasks.protocol.routing import Pool
+from tasks.protocol.signed_number import signed
 from tasks.protocol.task_name import RESEARCH_QUEUE, runs_sweeps_alone
 from tasks.protocol.worker_kinds import old_workers
 
@@ -35,7 +36,7 @@ def redis(facts: RedisFacts, *, allows_eviction: bool = False) -> Iterator[Findi
     if facts.unavailable:
         names = {"broker": "BROKER_URL", "results": "RESULT_URL", "ledger": "LEDGER_URL"}
         settings = ", ".join(names[role] for role in facts.roles)
-        do = f"start it, or fix REDIS_URL or {settings}"
+        do = f"start it, or fix REDIS_URL or {settings}: `./run tasks config show` has them"
         yield Finding("fault", what, f"{facts.url}: {facts.unavailable}", do, "redis_away")
         return
     info = facts.info
@@ -108,7 +109,7 @@ def _durability(what: str, info: Mapping[str, Any], wanted: str) -> Iterator[Fin
     # Redis tells of replicas that count for min-replicas-to-write only where it is set.
     if replicas and "min_slaves_good_slaves" not in info:
         says = "takes writes also while its replicas don't hear them: a failover then loses these"
-        yield Finding("warning", what, says, "CONFIG SET min-replicas-to-write 1, and in redis.conf")
+        yield Finding("warning", what, says, "`CONFIG SET min-replicas-to-write 1`, and in redis.conf")
 
 
 def clock(whose: str, ahead_s: float) -> Finding:
@@ -117,7 +118,7 @@ def clock(whose: str, ahead_s: float) -> Finding:
     It is a warning from more than `CLOCKS_APART_S` on. `whose` begins its text, such as "this machine".
     """
     if abs(ahead_s) <= CLOCKS_APART_S:
-        return Finding("ok", "clocks", f"{whose} and Redis agree ({ahead_s:+.3f} s)")
+        return Finding("ok", "clocks", f"{whose} and Redis agree ({signed(ahead_s, 3)} s)")
     side = "ahead of" if ahead_s > 0 else "behind"
     says = f"{whose} is {abs(ahead_s):,.1f} s {side} Redis: ages and latencies are wrong"
     return Finding("warning", "clocks", says, "let NTP set both")
@@ -244,7 +245,13 @@ def once(*sources: Iterable[Finding]) -> Iterator[Finding]:
 def nats(facts: NatsFacts) -> Iterator[Finding]:
     """Yield the findings about NATS and, behind it, ingest."""
     if facts.unavailable:
-        yield Finding("fault", "NATS", f"{facts.url}: {facts.unavailable}", "start it, or fix NATS_URL", "nats_away")
+        yield Finding(
+            "fault",
+            "NATS",
+            f"{facts.url}: {facts.unavailable}",
+            "start it, or fix NATS_URL: `./run tasks config show` has it",
+            "nats_away",
+        )
         return
     jetstream = "with JetStream" if facts.jetstream else "without JetStream"
     payload = f"messages up to {facts.max_payload / 2**20:.3g} MiB"

@@ -6,6 +6,7 @@ from typing import NamedTuple, TypeVar
 import msgspec
 
 from tasks.configuration import registry
+from tasks.configuration.aliases import Aliases
 from tasks.errors import UNREADABLE, LedgerError
 from tasks.frames.symbols import spellings
 from tasks.ledger.reader import LedgerReader
@@ -22,9 +23,9 @@ def decoded(decode: Callable[[bytes], T], packed: bytes, where: str) -> T:
         raise LedgerError(f"{packed[:100]!r} in the {where} stream can't be read: {str(error)[:200]}") from None
 
 
-def strategy_names(named: Iterable[str] | None) -> frozenset[str]:
-    """Return the names that entries carry, of strategies as a person names them."""
-    return frozenset(map(registry.carried_name, named or ()))
+def strategy_names(named: Iterable[str] | None, aliases: Aliases) -> frozenset[str]:
+    """Return the names that entries carry, of strategies as a person names them; `aliases` are those in the ledger."""
+    return frozenset(registry.carried_name(aliases[name].strategy if name in aliases else name) for name in named or ())
 
 
 def symbol_spellings(named: Iterable[str] | None) -> frozenset[str]:
@@ -57,7 +58,11 @@ class SignalFilter(NamedTuple):
         if not any(self):
             return True
         signal = decoded(_signal_header, packed, "signal")
-        return _fits((signal.strategy, signal.symbol, signal.action), self)
+        return self.takes_names(signal.strategy, signal.symbol, signal.action)
+
+    def takes_names(self, strategy: str, symbol: str, action: str) -> bool:
+        """Whether a signal of a strategy, symbol and action is one of them."""
+        return _fits((strategy, symbol, action), self)
 
 
 class _PositionNames(msgspec.Struct):

@@ -134,7 +134,13 @@ class StateStore:
         self._reader: Any = reader.client
         self._keys = reader.keys
         # One that never sends twice: what came in between would be removed too.
-        self._reset = connect(settings, settings.ledger, **connection_options()).register_script(script("reset"))
+        self._once = connect(settings, settings.ledger, **connection_options())
+        self._reset = self._once.register_script(script("reset"))
+
+    def close(self) -> None:
+        """Close the connections."""
+        self._once.close()
+        self._reader.close()
 
     def find(self, chosen: StateFilter) -> Iterator[StoredField]:
         """Yield the selected fields, each once, unordered. They are read page by page while the pipeline runs."""

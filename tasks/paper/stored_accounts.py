@@ -4,7 +4,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from tasks.paper import state
-from tasks.paper.state import SymbolAccount
+from tasks.paper.state import SymbolAccount, UnusableStateError
 
 
 class StoredAccount(NamedTuple):
@@ -25,6 +25,10 @@ def read_accounts(stored: Iterable[tuple[str, str, bytes]]) -> list[StoredAccoun
     found: dict[tuple[str, str, str, str], StoredAccount] = {}
     for pool, field, packed in stored:
         _, venue, _, strategy = field.split(":", 3)
-        for symbol, account in state.unpack(packed).symbols.items():
+        try:
+            symbols = state.unpack(packed).symbols
+        except UnusableStateError as error:
+            raise UnusableStateError(f"{field} in pool {pool}: {error}") from None
+        for symbol, account in symbols.items():
             found[strategy, venue, symbol, pool] = StoredAccount(pool, strategy, venue, symbol, account)
     return [found[name] for name in sorted(found)]

@@ -62,6 +62,8 @@ class Batch(msgspec.Struct, Generic[E], frozen=True, array_like=True):
     #: Content hash of the configuration under which it runs.
     configuration: str
     events: tuple[E, ...]
+    #: When the stream stored the frame at `to`, unix nanoseconds; 0: it came from no stream.
+    stored_at_ns: int = 0
 
     @property
     def lane(self) -> LaneId:

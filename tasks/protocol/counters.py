@@ -44,6 +44,9 @@ CounterName = Literal[
     "positions",  # closed by the paper account, by strategy
     "entries_refused",  # by queue; of those that are kept as dead letters
     "unfilled",  # signals that became no order of the paper account, or only in part; by reason
+    "strategy_held",  # signals that the gate held back, by strategy and reason
+    "strategy_events",  # events that were given to a strategy and timed, by strategy
+    "strategy_ns",  # nanoseconds that it took for these, by strategy
 ]
 
 
@@ -75,6 +78,17 @@ class CounterKey(NamedTuple):
         """Undo `field`. The name may be one that only another release counts."""
         name, colon, label = field.partition(":")
         return cls(cast("CounterName", name), label if colon else None)
+
+
+def held_label(strategy: str, reason: str) -> str:
+    """Return the label of `strategy_held`."""
+    return f"{strategy}:{reason}"
+
+
+def strategy_and_reason(label: str) -> tuple[str, str]:
+    """Undo `held_label`. The name of a strategy may hold colons, a reason none."""
+    strategy, _, reason = label.rpartition(":")
+    return strategy, reason
 
 
 #: Made once, because every frame is counted; the others when they are first needed.

@@ -2,7 +2,7 @@
 
 Each kind has a function here, which words it and cuts what is too long: `refused`, `implausible_id`, `raised`,
 `ended_process`, `condemned`, `unreadable`, and, for signals that can't be published, `no_signal`, `signal_too_large`,
-`signal_refused` and `no_subject`. An entry of a queue that a worker refused is `refused_entry`.
+`signal_refused`, `no_subject` and `undeliverable`. An entry of a queue that a worker refused is `refused_entry`.
 """
 
 import re
@@ -162,6 +162,11 @@ def signal_refused(packed: bytes, stream: str, why: str) -> DeadLetter:
 def no_subject(packed: bytes, subject: str) -> DeadLetter:
     """Return the letter of a signal whose subject NATS does not take; it keeps the first 100 characters of that."""
     return _unpublishable(packed, f"not a NATS subject: {subject[:100]!r}")
+
+
+def undeliverable(packed: bytes, delivery: str, why: str) -> DeadLetter:
+    """Return the letter of a signal that the receiver of a delivery will never take."""
+    return _unpublishable(packed, f"the receiver of the delivery {delivery} refuses it: {why}")
 
 
 def _unpublishable(packed: bytes, why: str) -> DeadLetter:

@@ -28,6 +28,8 @@ class FeedReport(msgspec.Struct, frozen=True):
     silent: int
     #: The first of the silent ones, by name.
     named: tuple[SilentStream, ...] = ()
+    #: Why its frames are not stored; empty: they are, or no stream is to take them.
+    unstored: str = ""
 
 
 _decoder = msgspec.json.Decoder(FeedReport)

@@ -24,10 +24,12 @@ NAMES = (
     "redis_evicts",
     "redis_cannot_save",
     "redis_unconfirmed",
+    "ledger_damaged",
     "no_number",
     "commits_refused",
     "results_away",
     "stream_unwell",
+    "stream_replica_away",
     "signals_wait",
     "signals_unkept",
     "lanes_stuck",
@@ -47,11 +49,16 @@ NAMES = (
     "configuration_overlay",
     "workers_too_old",
     "feed_quiet",
+    "frames_unstored",
     "streams_silent",
     "feed_repeats",
     "stream_muted",
     "frames_unused",
 )
+
+
+#: Warnings that somebody has to see to at once, as to every fault: the alerts on them page.
+PAGES = frozenset({"feed_quiet", "frames_unstored", "no_workers", "queue_unserved", "strategy_stopped", "stream_muted"})
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -70,6 +77,16 @@ class Finding(msgspec.Struct, frozen=True):
     def with_hint(self, reword: Callable[[str], str]) -> "Finding":
         """Return it with `do` reworded, such as for how commands are called where it is shown."""
         return msgspec.structs.replace(self, do=reword(self.do))
+
+
+def faults(found: Iterable[Finding]) -> list[Finding]:
+    """Return those for which the work stands still: with none of them an ingest is ready."""
+    return [each for each in found if each.sign == "fault"]
+
+
+def pages(finding: Finding) -> bool:
+    """Return whether somebody has to see to it at once."""
+    return finding.sign == "fault" or finding.name in PAGES
 
 
 def none_used(events: int, skipped: Mapping[str, int], refused: Mapping[str, int]) -> str:
@@ -111,16 +128,16 @@ def age(age_s: float) -> str:
 def unavailable_results(url: str, why: str) -> Finding:
     """Return the warning about a Redis that has the results alone and does not answer; `url` shows no password."""
     says = f"{url} does not answer, so that Flower shows no new results: {why}"
-    do = "start it, or fix RESULT_URL; batches do not wait for it"
+    do = "start it, or fix RESULT_URL (`./run tasks config show`); batches do not wait for it"
     return Finding("warning", "Redis (results)", says, do, "results_away")
 
 
 def unconfirmed(durability: str, why: str) -> Finding:
     """Return the fault that Redis does not keep what is committed in the way that LEDGER_DURABILITY asks for."""
     says = f"LEDGER_DURABILITY={durability}, and {why}: nothing that waits is settled"
-    do = "set appendonly yes, on Redis 7.2 or later or Valkey, and see its disk"
+    do = "`CONFIG SET appendonly yes`, on Redis 7.2 or later or Valkey, and see its disk"
     if durability == "replica":
-        do = "start a replica, or see what keeps it back: INFO replication"
+        do = "start a replica, or see what keeps it back: `INFO replication`"
     return Finding("fault", "Redis", says, do, "redis_unconfirmed")
 
 
@@ -129,7 +146,7 @@ def refusals(workers: Iterable[tuple[str, str]]) -> Iterator[Finding]:
     for worker, command in workers:
         if command:
             says = f"refused Celery's control command {command}, which could only have stopped a lane"
-            do = "find out who sends it: anybody who reaches the broker or Flower can"
+            do = "find out who sends it: anybody who reaches the broker (`CLIENT LIST`) or Flower can"
             yield Finding("warning", f"worker {worker}", says, do, "command_refused")
 
 
@@ -140,7 +157,7 @@ def workforce(listening: Sequence[Collection[str]], pools: Sequence[str], celery
 
     These are warnings: nothing is lost, and events that have waited for too long are a fault of their own.
     """
-    command = f"start one: {celery} -A tasks worker -Q {','.join(pools)}"
+    command = f"start one: `{celery} -A tasks worker -Q {','.join(pools)}`"
     if not listening:
         yield Finding("warning", "workers", "none lives: events wait in ingest", command, "no_workers")
         return

@@ -36,6 +36,8 @@ class Outcome(msgspec.Struct):
     spent_ns: dict[str, int] = {}
     #: The trace of each signal, as `tasks.telemetry.tracing` packs it; none while nothing is traced.
     traces: list[str] = []
+    #: The revision of the strategy that each signal is of; empty where it is not known.
+    revisions: list[str] = []
 
 
 def quarantine(pool: str, source: str, event: AnyEvent, record: bytes | None, starts: int) -> Outcome:

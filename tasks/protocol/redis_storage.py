@@ -14,7 +14,7 @@ Info = Mapping[str, Any]
 NO_EVICTION = "noeviction"
 #: What tells how the last write of each kind went.
 _WRITES = ("rdb_last_bgsave_status", "aof_last_write_status")
-_DO = f"CONFIG SET maxmemory-policy {NO_EVICTION}, and in redis.conf"
+_DO = f"`CONFIG SET maxmemory-policy {NO_EVICTION}`, and in redis.conf"
 
 
 def _policy(info: Info) -> str:
@@ -47,7 +47,13 @@ def findings(what: str, info: Info, *, is_ledger: bool, allows_eviction: bool) -
     if is_ledger:
         for name in _failed_writes(info):
             says = f"{name} is {info[name]}: it can't write to its disk, and loses what it has if it ends now"
-            yield Finding("fault", what, says, "make room on its disk, or see its log", "redis_cannot_save")
+            yield Finding(
+                "fault",
+                what,
+                says,
+                "make room on its disk; `INFO persistence` and its log say what fails",
+                "redis_cannot_save",
+            )
 
 
 def save_failing(info: Info) -> bool | None:

@@ -9,6 +9,8 @@ import msgspec
 from tasks.events import Kind, Venue
 from tasks.frames.model import MAX_SYMBOLS
 
+#: The most lanes that a pool can have.
+MAX_PARTITIONS = 1_024
 #: Tables of the strategies file that version 1.0 can't read.
 TABLES = ("paper", "shadow")
 
@@ -32,7 +34,7 @@ class Pool(msgspec.Struct, frozen=True):
     kinds: tuple[Kind, ...]
     #: "symbol": a state a symbol, lanes by symbol. "all": one state and one lane for all symbols.
     key: Literal["symbol", "all"] = "symbol"
-    #: How many lanes, 1 to 1,024; a pool keyed by "all" has one, whatever stands here.
+    #: How many lanes, 1 to `MAX_PARTITIONS`; a pool keyed by "all" has one, whatever stands here.
     partitions: int = 8
     #: Only these symbols; empty for every symbol.
     symbols: frozenset[str] = frozenset()

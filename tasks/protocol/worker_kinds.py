@@ -59,5 +59,8 @@ def old_workers(workers: Iterable[_Worker], pools: Iterable[Pool]) -> Iterator[F
         if old:
             unread = sorted(set().union(*(_named(all_pools) - _read_by(living[name]) for name in old)))
             says = f"its events wait in ingest: the configuration has {', '.join(unread)}, which {named_some(old)} can't read"
-            do = "update these workers, have them leave its queue, or take that out of the strategies file"
+            do = (
+                "update these workers (`./run tasks doctor` names versions), have them leave its queue, or take that out of the "
+                "strategies file"
+            )
             yield Finding("warning", f"queue {pool}", says, do, "workers_too_old")

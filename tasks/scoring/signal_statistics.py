@@ -4,6 +4,7 @@ import statistics
 from collections.abc import Sequence
 from typing import NamedTuple
 
+from tasks.protocol.signed_number import signed
 from tasks.scoring.forward_returns import HORIZONS_S, Series, SignalRow, forward_bps
 
 
@@ -66,8 +67,7 @@ def quartiles(values: Sequence[float]) -> Quartiles | None:
 
 def format_bps(value: float) -> str:
     """Return basis points in two decimals with their sign; what rounds to zero has none."""
-    rounded = round(value, 2)
-    return f"{rounded:+.2f}" if rounded else "0.00"
+    return signed(value, 2)
 
 
 def describe(values: Sequence[float]) -> ForwardReturns | None:

@@ -11,6 +11,7 @@ from tasks.settings.model import SECRETS, Settings, load, unknown_names
 __all__ = [
     "SECRETS",
     "Settings",
+    "delivery",
     "environment",
     "frame_limits",
     "groups",
@@ -18,6 +19,7 @@ __all__ = [
     "mask",
     "masking",
     "model",
+    "nats_settings",
     "nats_url",
     "redis_url",
     "secret_files",

@@ -15,8 +15,9 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from tasks.errors import SettingsError
 from tasks.protocol.routing import Shard
-from tasks.settings import environment, groups, validation, values
+from tasks.settings import delivery, environment, groups, validation, values
 from tasks.settings.masking import mask
+from tasks.settings.nats_settings import NatsSettings, TlsFile
 from tasks.settings.secret_files import SecretFiles
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
@@ -27,13 +28,12 @@ LinkUrl = Annotated[str, AfterValidator(values.link_url)]
 StreamName = Annotated[str, Field(pattern=r"^[\w-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w-]{1,64}$"))]
 Namespace = Annotated[str, Field(pattern=r"^[\w.-]+$", max_length=64), WrapValidator(values.told_as(r"^[\w.-]{1,64}$"))]
 Durability = Literal["memory", "disk", "replica"]
-TlsFile = Annotated[str, AfterValidator(values.readable)]
 
 _REDIS_URLS = ("redis_url", "broker_url", "result_url", "ledger_url")
 #: Can be given as NAME_FILE.
 SECRETS = (
     "nats_url", *_REDIS_URLS, "nats_password", "nats_token", "nats_nkey", "nats_credentials", "redis_sentinel_password",
-    "api_token",
+    "api_token", *delivery.DELIVERY_SECRETS,
 )  # fmt: skip
 _BINANCE_URLS = (
     "binance_spot_url", "binance_usdm_depth_url", "binance_usdm_trade_url", "binance_usdm_market_url",
@@ -43,26 +43,11 @@ _BINANCE_URLS = (
 _URLS = ("nats_url", *_REDIS_URLS, "flower_url", "grafana_url", *_BINANCE_URLS)
 
 
-class Settings(BaseSettings):
+class Settings(NatsSettings):
     """The settings; each field is an environment variable of the same name in upper case."""
 
     model_config = SettingsConfigDict(frozen=True, extra="ignore", env_ignore_empty=True, allow_inf_nan=False)
 
-    nats_url: Annotated[str, AfterValidator(values.nats_url)] = Field(
-        "nats://127.0.0.1:4222", description="NATS server, or several with commas between"
-    )
-    nats_user: str = Field("", description="NATS: user name; needs NATS_PASSWORD")
-    nats_password: str = Field("", description="NATS: password of NATS_USER")
-    nats_token: str = Field("", description="NATS: token to log in with")
-    nats_nkey: str = Field("", description="NATS: seed of the nkey to log in with")
-    nats_credentials: str = Field("", description="NATS: text of the credentials (.creds) to log in with")
-    nats_tls_ca: TlsFile = Field("", description="NATS: file of the CA to trust, instead of the system's; asks for TLS")
-    nats_tls_cert: TlsFile = Field("", description="NATS: file of our certificate; needs NATS_TLS_KEY; asks for TLS")
-    nats_tls_key: TlsFile = Field("", description="NATS: file of the certificate's key")
-    nats_tls_name: str = Field("", description="NATS: name in the server's certificate, if not the URL's host")
-    nats_subjects: Annotated[str, AfterValidator(values.nats_subjects)] = Field(
-        "binance.>", description="what ingest listens to; several with commas between"
-    )
     ingest_source: Literal["core", "jetstream"] = Field(
         "core", description="where frames come from: NATS as it is, or a JetStream stream, of which nothing is lost"
     )
@@ -192,6 +177,23 @@ class Settings(BaseSettings):
     )
     binance_usdm_rest_url: HttpUrl = Field(
         "https://fapi.binance.com/fapi/v1/depth", description="futures snapshots, for `binance --books diff`"
+    )
+
+    deliver_http_port: int = Field(
+        8082, ge=0, le=65_535, description="port of a delivery's endpoints; 0 takes a free one"
+    )
+    deliver_webhook_url: LinkUrl = Field("", description="deliver webhook: where signals are posted")
+    deliver_webhook_secret: Annotated[str, AfterValidator(delivery.webhook_secret)] = Field(
+        "", description="deliver webhook: whsec_... to sign with; a second one, behind a blank, signs too"
+    )
+    deliver_telegram_url: HttpUrl = Field("https://api.telegram.org", description="deliver telegram: the Bot API")
+    deliver_telegram_token: Annotated[str, AfterValidator(delivery.telegram_token)] = Field(
+        "", description="deliver telegram: token of the bot"
+    )
+    deliver_telegram_chat: str = Field("", description="deliver telegram: id of the chat, or @NAME of a channel")
+    deliver_discord_url: LinkUrl = Field("", description="deliver discord: URL of the channel's webhook")
+    deliver_nats_subject: Annotated[str, AfterValidator(delivery.subject)] = Field(
+        "", description="deliver nats: subject, of {strategy}, {symbol}, {action} and {venue} as SIGNAL_SUBJECT"
     )
 
     @model_validator(mode="after")

@@ -3,7 +3,7 @@
 import re
 import ssl
 import string
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from ipaddress import ip_network
 from pathlib import Path
 from typing import Any
@@ -160,15 +160,30 @@ def nats_subjects(value: str) -> str:
 
 def signal_subject(value: str) -> str:
     """Return a subject with fields such as {strategy}, to be filled from a signal. Raises ValueError."""
+    return _subject(value, ("strategy", "symbol", "action", "venue"))
+
+
+def alert_subject(value: str) -> str:
+    """Return a subject with the field {name}, to be filled from a finding, or nothing. Raises ValueError."""
+    return _subject(value, ("name",)) if value else value
+
+
+def verdict_subject(value: str) -> str:
+    """Return a subject, or nothing. Raises ValueError."""
+    return _subject(value, ()) if value else value
+
+
+def _subject(value: str, names: Sequence[str]) -> str:
     try:
         fields = {(name, spec, how) for _, name, spec, how in string.Formatter().parse(value) if name is not None}
-        plain = fields <= {(name, "", None) for name in ("strategy", "symbol", "action", "venue")}
-        subject = value.format(strategy="s", symbol="S", action="a", venue="v") if plain else ""
+        plain = fields <= {(name, "", None) for name in names}
+        subject = value.format(**dict.fromkeys(names, "x")) if plain else ""
     except ValueError:
         subject = ""
     if not subject or not all(map(_is_token, subject.split("."))):
-        message = "not a NATS subject made of {strategy}, {symbol}, {action} and {venue}"
-        raise ValueError(message)
+        *most, last = [f"{{{name}}}" for name in names] or [""]
+        made = f" made of {', '.join(most)} and {last}" if most else f", with {last} in it" if last else ""
+        raise ValueError(f"not a NATS subject{made}")
     return value
 
 

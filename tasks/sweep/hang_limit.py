@@ -31,20 +31,22 @@ class HangError(BaseException):
 @contextmanager
 def no_hang(limit_s: float) -> Iterator[None]:
     """Raise HangError out of the block when it takes too long. In the main thread only."""
+    over = threading.Event()
 
     def end(_signal: int, _frame: FrameType | None) -> None:
-        raise HangError
+        # One may be in transit as the strategy ends.
+        if not over.is_set():
+            raise HangError
 
     before = signal.signal(signal.SIGVTALRM, end)
-    over = threading.Event()
     watch = threading.Thread(target=_watch, args=(threading.get_ident(), limit_s, over), daemon=True)
     signal.setitimer(signal.ITIMER_VIRTUAL, limit_s, _AGAIN_S)
     watch.start()
     try:
         yield
     finally:
-        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         over.set()
+        signal.setitimer(signal.ITIMER_VIRTUAL, 0)
         watch.join()
         signal.signal(signal.SIGVTALRM, before)
 

@@ -13,7 +13,7 @@ from tasks.version import VERSION
 class BuildInfo:
     """A collector of prometheus_client."""
 
-    def __init__(self, role: Literal["ingest", "worker"]) -> None:
+    def __init__(self, role: Literal["ingest", "worker", "deliver"]) -> None:
         self._labels = (VERSION, platform.python_version(), role)
 
     def collect(self) -> Iterator[GaugeMetricFamily]:

@@ -1,4 +1,4 @@
-"""/healthz, /ready and /metrics over HTTP, for ingest and workers alike, and what else is served beside them."""
+"""/healthz, /ready and /metrics over HTTP, for ingest, workers and deliveries alike, and what else is served beside them."""
 
 import errno
 import logging
@@ -48,6 +48,11 @@ class Address(NamedTuple):
     def of_worker(cls, settings: Settings) -> Self:
         """Return what HTTP_HOST, WORKER_HTTP_PORT, METRICS_STRICT_PORT and HTTP_ALLOWED_HOSTS say."""
         return cls._of("WORKER_HTTP_PORT", settings.worker_http_port, settings)
+
+    @classmethod
+    def of_delivery(cls, settings: Settings) -> Self:
+        """Return what HTTP_HOST, DELIVER_HTTP_PORT, METRICS_STRICT_PORT and HTTP_ALLOWED_HOSTS say."""
+        return cls._of("DELIVER_HTTP_PORT", settings.deliver_http_port, settings)
 
     @classmethod
     def _of(cls, setting: str, port: int, settings: Settings) -> Self:

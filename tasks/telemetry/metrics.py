@@ -50,7 +50,7 @@ def _seconds(name: str, text: str, *labels: str) -> Metric:
     return Metric(name, "histogram", text, labels, LATENCY_BUCKETS_S)
 
 
-#: Exported by both roles; `role` is ingest or worker.
+#: Exported by both roles; `role` is ingest, worker or deliver.
 BUILD_INFO = _gauge("realtime_strategies_build_info", "Always 1; what runs here", "version", "python", "role")
 
 #: Exported by ingest. The comment before a group names the source of its values.
@@ -129,5 +129,21 @@ WORKER: dict[str, Metric] = {
         _counter("worker_foreign_tasks", "Tasks in the queue that are not ours, refused"),
         _gauge("worker_broker_up", "1 while the worker listens to its queues"),
         _gauge("worker_heartbeat_age_seconds", "Seconds since the last turn of the worker's main loop"),
+    )
+}
+
+#: Exported by each delivery (`./run tasks deliver`), for itself.
+DELIVER: dict[str, Metric] = {
+    metric.name: metric
+    for metric in (
+        _counter("deliver_sent", "Signals that the receiver has taken", "delivery", "kind"),
+        _counter("deliver_filtered", "Signals that were passed over, as the filters say", "delivery", "kind"),
+        _counter("deliver_refused", "Signals that the receiver will never take, now dead letters", "delivery", "kind"),
+        _counter("deliver_trimmed", "Signals that were trimmed before they were delivered", "delivery", "kind"),
+        _counter("deliver_held_up", "Attempts that failed and are made again", "delivery", "kind"),
+        _gauge("deliver_waiting", "Signals that are not delivered yet", "delivery", "kind"),
+        _gauge("deliver_oldest_seconds", "Age of the oldest of them; 0: none waits", "delivery", "kind"),
+        _gauge("deliver_leads", "1 in the process that delivers, 0 in one that stands by", "delivery", "kind"),
+        _gauge("deliver_receiver_up", "1 while the receiver takes what it is sent", "delivery", "kind"),
     )
 }

@@ -20,6 +20,14 @@ from tasks.why.question import Question, Status
 #: or in what the gate said. `no_signal`: none came out. `gone`: the source lacks the event. `no_source`: none was asked.
 Verdict = Literal["equal", "derived", "differs", "no_signal", "gone", "no_source"]
 GOOD: frozenset[Verdict] = frozenset({"equal", "derived"})
+_WORDS: dict[Verdict, str] = {
+    "equal": "the same signal came out, byte for byte",
+    "derived": "this signal comes out; there is none stored to compare it with",
+    "differs": "ANOTHER SIGNAL CAME OUT",
+    "no_signal": "NO SUCH SIGNAL CAME OUT",
+    "gone": "its event is gone",
+    "no_source": "not run again",
+}
 
 
 class RecentEvent(msgspec.Struct):
@@ -80,6 +88,8 @@ class Answer(msgspec.Struct):
 
     id: str
     verdict: Verdict
+    #: The verdict in words.
+    says: str
     status: Status
     #: Why the gate held it back, as it is stored; empty: it did not.
     held: str
@@ -103,6 +113,7 @@ def of_decision(
     return Answer(
         question.head.id,
         verdict,
+        _WORDS[verdict],
         question.status,
         question.held,
         msgspec.Raw(packed) if packed else None,
@@ -120,7 +131,8 @@ def without_decision(
     """Return the answer where the event was not found, or not looked for: what is stored is still known."""
     packed = msgspec.Raw(question.packed) if question.packed else None
     head = question.head.id
-    return Answer(head, verdict, question.status, question.held, packed, source, configuration, None, [], notes)
+    says, status, held = _WORDS[verdict], question.status, question.held
+    return Answer(head, verdict, says, status, held, packed, source, configuration, None, [], notes)
 
 
 def _compare(question: Question, found: DerivedSignal | None) -> tuple[Verdict, list[Difference]]:

@@ -1,7 +1,9 @@
 """Looks a signal up by its id: among what was committed, what gates held back, or in a file of a backtest."""
 
 from collections.abc import Iterator
+from itertools import islice
 from pathlib import Path
+from typing import NamedTuple
 
 from tasks.errors import SettingsError
 from tasks.ledger import pager
@@ -10,13 +12,25 @@ from tasks.why.comparison import unpack_held
 from tasks.why.question import Question
 
 
-def in_ledger(reader: LedgerReader, identity: str) -> Question | None:
+class SearchBounds(NamedTuple):
+    """Where a signal is looked for in each stream, from the newest on."""
+
+    #: The last entry that is looked at first.
+    until: str = "+"
+    #: How many are; None: all.
+    entries: int | None = None
+
+
+EVERYWHERE = SearchBounds()
+
+
+def in_ledger(reader: LedgerReader, identity: str, bounds: SearchBounds = EVERYWHERE) -> Question | None:
     """Return a signal of this namespace; None: neither stream holds it. The newest is looked at first."""
-    for packed, at_ms in _holding(reader, reader.keys.signals, b"signal", identity):
+    for packed, at_ms in _holding(reader, reader.keys.signals, b"signal", identity, bounds):
         question = Question.of(packed, "sent", committed_ms=at_ms)
         if question.head.id == identity:
             return question
-    for packed, at_ms in _holding(reader, reader.keys.held, b"held", identity):
+    for packed, at_ms in _holding(reader, reader.keys.held, b"held", identity, bounds):
         held = unpack_held(packed)
         question = Question.of(held.packed, "held", held.held, at_ms)
         if question.head.id == identity:
@@ -24,10 +38,13 @@ def in_ledger(reader: LedgerReader, identity: str) -> Question | None:
     return None
 
 
-def _holding(reader: LedgerReader, stream: str, field: bytes, identity: str) -> Iterator[tuple[bytes, int]]:
+def _holding(
+    reader: LedgerReader, stream: str, field: bytes, identity: str, bounds: SearchBounds
+) -> Iterator[tuple[bytes, int]]:
     """Yield the entries in which the id stands somewhere, each with its time; reading all others would take seconds."""
     sought = identity.encode()
-    for name, fields in pager.entries(reader.client, stream, backwards=True):
+    entries = pager.entries(reader.client, stream, end=bounds.until, backwards=True)
+    for name, fields in islice(entries, bounds.entries):
         packed = fields.get(field, b"")
         if sought in packed:
             yield packed, int(name.partition("-")[0])

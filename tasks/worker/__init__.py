@@ -25,6 +25,7 @@ __all__ = [
     "store_breaker",
     "strategy_cache",
     "strategy_errors",
+    "strategy_times",
     "task",
     "time_limit",
     "without_result",

@@ -17,6 +17,7 @@ from tasks.worker.batch_timing import BatchTimings
 from tasks.worker.run_note import RunNote
 from tasks.worker.run_observer import RunObserver
 from tasks.worker.strategy_errors import StrategyErrors
+from tasks.worker.strategy_times import StrategyTimes
 
 log = structlog.get_logger()
 
@@ -28,6 +29,7 @@ class RunReporter(RunObserver):
         """`note` is where this process writes what it runs, for whoever watches it."""
         self._note = note
         self._timings, self._strategy_errors, self._throttle = BatchTimings(), StrategyErrors(), LogThrottle()
+        self._strategy_times = StrategyTimes()
 
     def expected_s(self, batch: Batch[AnyEvent]) -> float:
         """Return the seconds that a batch will take by the last one of its pool; 0: unknown."""
@@ -44,7 +46,8 @@ class RunReporter(RunObserver):
         return self._note.note_batch(batch, strategies) if self._note else None
 
     def ran(self, began_ns: int, outcome: Outcome) -> list[str]:
-        """Record a span for each strategy; return the trace that each signal belongs to."""
+        """Record a span and the time of each strategy; return the trace that each signal belongs to."""
+        self._strategy_times.add(outcome)
         return tracing.strategies(began_ns, outcome.spent_ns, outcome.emitters)
 
     def newer_state(self, why: str) -> None:

@@ -4,12 +4,15 @@ import json
 from functools import partial
 from pathlib import Path
 
+import pytest
 import redis
 
 from compose.local.stack import Plan, Stack
 from tasks.ledger.reader import LedgerReader
 from tests.support.stacks.pipeline import applied_by, finish, replay, running
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.ci
 
 PREFIX = "local:celery:celery-task-meta-"
 

@@ -6,6 +6,7 @@ from functools import partial
 from pathlib import Path
 
 import msgspec
+import pytest
 
 from compose.local.stack import Plan
 from tasks import backtest, configuration
@@ -20,6 +21,8 @@ from tasks.paper import read_accounts
 from tasks.settings import Settings
 from tests.support.stacks.pipeline import backtested, command, digests, finish, replay, running
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.ci
 
 CHANGES = [
     ("strategies", "set", "orderbook_skew", "levels=10", "--reason", "try", "--author", "ann"),

@@ -4,10 +4,12 @@ import asyncio
 import json
 import shutil
 import subprocess
+import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
 
 import pytest
 from playwright.sync_api import expect, sync_playwright
@@ -42,6 +44,7 @@ ROLES_OF_REDIS = {
         ("flower", "get('rs:celery:x')", ("xadd('rs:signals', {'signal': 'x'})", "hset('rs:workers', 'x', '')")),
     )
 }
+TOKEN = "of-the-compose-tests-which-is-long-enough"  # noqa: S105 of a stack that ends with the tests
 pytestmark = pytest.mark.timeout(900)  # the first one builds the image
 
 
@@ -63,9 +66,12 @@ def image() -> Iterator[None]:
 
 
 @pytest.fixture(scope="module")
-def stack(image: None) -> Iterator[Stack]:
-    """What plain `docker compose up` starts."""
-    with running("plain") as started:
+def stack(image: None, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    """What plain `docker compose up` starts, with a token for the HTTP API."""
+    token = tmp_path_factory.mktemp("api") / "token"
+    token.write_text(TOKEN)
+    token.chmod(0o644)  # for the container's user
+    with running("plain", API_TOKEN_FILE=str(token)) as started:
         yield started
 
 
@@ -151,6 +157,33 @@ def test_prometheus_finds_ingest_and_the_workers_and_takes_the_rules(stack: Stac
     rules = [rule for group in told("rules")["groups"] for rule in group["rules"]]
     assert {rule["health"] for rule in rules} <= {"ok", "unknown"}
     assert rules
+
+
+def test_the_api_changes_a_strategy_for_who_has_the_token(stack: Stack):
+    with pytest.raises(HTTPError, match="401"):
+        stack.api("another", "/strategies")
+    assert "iceberg" in {each["strategy_id"] for each in stack.api(TOKEN, "/strategies")}
+    stack.api(TOKEN, "/strategies/iceberg/pause", {"reason": "tried"})
+    assert "tried" in {each["reason"] for each in stack.api(TOKEN, "/configuration/history")}
+    stack.api(TOKEN, "/strategies/iceberg/resume", {"reason": "tried"})
+
+
+def test_a_delivery_writes_signals_to_its_log(stack: Stack):
+    stack.compose("--profile", "deliver", "up", "--detach", "--no-deps", "deliver")
+    wait_for(lambda: '"signal_id":' in stack.logs("deliver"), "signals in its log")
+    wait_for(lambda: stack.health("deliver") == ["healthy"], "its health")
+    stack.compose("--profile", "deliver", "rm", "--stop", "--force", "deliver")
+
+
+def test_a_project_of_ones_own_is_an_image_with_its_strategy(image: None, tmp_path: Path):
+    run([sys.executable, "-m", "tasks", "strategies", "new", "dip_buyer", "--dir", str(tmp_path / "own")])
+    own = f"{IMAGE}-own"
+    run(["docker", "buildx", "build", "--load", "--build-arg", f"IMAGE={IMAGE}", "--tag", own, str(tmp_path / "own")])
+    try:
+        check = ["python", "-m", "tasks", "strategies", "check", "dip_buyer:DipBuyer"]
+        assert "failed" not in run(["docker", "run", "--rm", own, *check])
+    finally:
+        run(["docker", "image", "rm", own], check=False)
 
 
 def test_redis_asks_for_a_password_and_is_not_published(stack: Stack):

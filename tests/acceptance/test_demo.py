@@ -153,6 +153,7 @@ def short(recording: Path, tmp_path: Path) -> Path:
     return write_opening(recording, 6_000, tmp_path / "short.jsonl")
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("source", ["core", "jetstream"])
 def test_with_json_one_object_sums_up_what_it_also_records(demo, short, tmp_path, source):
     """It stands alone on standard output, and the recording gives the digest of the demo."""
@@ -171,6 +172,7 @@ def test_with_json_one_object_sums_up_what_it_also_records(demo, short, tmp_path
     assert run.leaves_nothing()
 
 
+@pytest.mark.ci
 def test_nats_that_is_killed_at_the_stop_costs_the_demo_nothing(demo, short):
     run = demo("--source", "jetstream", "--feed", str(short), "--speed", "max", "--workers", "1", "--json")
     run.shows("(signals on signals.>)")
@@ -194,6 +196,7 @@ def test_ctrl_c_while_it_starts_is_heard_at_once(demo):
     wait_for(lambda: not any(map(alive, run.family)), "all to end")
 
 
+@pytest.mark.ci
 def test_a_second_ctrl_c_does_not_wait(demo):
     run = demo("--workers", "1", INGEST_DRAIN_S="60")
     run.shows(SIGNAL)
@@ -206,6 +209,7 @@ def test_a_second_ctrl_c_does_not_wait(demo):
     assert run.leaves_nothing()
 
 
+@pytest.mark.ci
 def test_a_killed_worker_is_started_again_and_kill_9_leaves_nothing(demo):
     run = demo("--workers", "1", "--pool", "solo")
     run.shows(SIGNAL)

@@ -117,6 +117,7 @@ bars = ["15s", "500tick"]
 """
 
 
+@pytest.mark.ci
 def test_bars_of_workers_that_are_killed_are_those_of_a_backtest(opening: Path, tmp_path: Path):
     file = tmp_path / "strategies.toml"
     file.write_text(BARS)

@@ -85,6 +85,7 @@ def test_workers_that_are_killed_and_stopped_every_second_change_nothing(opening
     assert digests(live) == digests(expected)
 
 
+@pytest.mark.ci
 def test_workers_killed_amid_all_kinds_in_one_pool_change_nothing(recording: Path, tmp_path: Path):
     strategies = tmp_path / "strategies.toml"
     strategies.write_text(POOLS)
@@ -103,6 +104,7 @@ def test_workers_killed_amid_all_kinds_in_one_pool_change_nothing(recording: Pat
     assert digests(live) == digests(expected)
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("absence_s", [15, pytest.param(60, marks=pytest.mark.slow)])
 def test_without_any_worker_everything_waits_and_nothing_is_quarantined(
     recording: Path, tmp_path: Path, absence_s: float

@@ -86,6 +86,7 @@ def test_ingest_that_is_killed_again_and_again_loses_and_repeats_nothing(opening
         check(stack, expected)
 
 
+@pytest.mark.ci
 def test_a_redis_that_comes_back_older_is_noticed_and_later_work_is_redone(opening: Path):
     expected = backtested([opening])
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url, retry=None) as client:
@@ -125,6 +126,7 @@ def test_nats_that_is_restarted_while_ingest_reads_changes_nothing(opening: Path
         check(stack, expected)
 
 
+@pytest.mark.ci
 def test_a_redis_that_lost_everything_is_refilled_from_where_ingest_stood(recording: Path):
     """Nothing hangs: what comes after the loss is applied, each event once."""
     with reading_a_stream() as stack, redis.Redis.from_url(stack.redis_url) as client:
@@ -146,6 +148,7 @@ def test_a_redis_that_lost_everything_is_refilled_from_where_ingest_stood(record
         assert (live.repeats, deadletters(stack)) == (0, [])
 
 
+@pytest.mark.ci
 def test_what_is_recorded_from_the_stream_gives_the_digest_of_the_live_run(recording: Path, tmp_path: Path):
     recorded = tmp_path / "recorded.jsonl"
     with reading_a_stream() as stack:

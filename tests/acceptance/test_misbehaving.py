@@ -55,7 +55,7 @@ def test_a_strategy_that_raises_what_is_no_exception_gets_dead_letters(tmp_path:
     [
         ("Leaving", "prefork"),
         ("Deaf", "solo"),
-        ("Disarming", "prefork"),
+        pytest.param("Disarming", "prefork", marks=pytest.mark.ci),
         pytest.param("Disarming", "solo", marks=pytest.mark.slow),
         pytest.param("Alarming", "prefork", marks=pytest.mark.slow),
         pytest.param("Crashing", "prefork", marks=pytest.mark.slow),

@@ -26,6 +26,8 @@ from tests.support.stacks.live_page import opened
 from tests.support.stacks.pipeline import backtested, command, deadletters, digests, finish, replay, running
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.ci
+
 VENUE = "kraken-x"
 SYMBOLS = {
     "BTCUSDT": "BTC/USDT:USDT", "ETHUSDT": "币安/人生", "SOLUSDT": "a.b", "BNBUSDT": "A-B_C", "ALICEUSDT": "x>*",

@@ -10,6 +10,8 @@ import pytest
 
 from compose.local.processes import ROOT
 
+pytestmark = pytest.mark.ci
+
 MINE = '''
 from other import LIMIT
 from tasks.strategy import Params, Signal, State, Strategy

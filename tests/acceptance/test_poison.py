@@ -56,7 +56,7 @@ def plan(tmp_path: Path, name: str, pool: str) -> Plan:
         pytest.param("Segfault", "solo", marks=pytest.mark.slow),
         pytest.param("Endless", "prefork", marks=pytest.mark.slow),
         pytest.param("Hungry", "solo", marks=pytest.mark.slow),
-        ("Hungry", "prefork"),
+        pytest.param("Hungry", "prefork", marks=pytest.mark.ci),
         pytest.param("Killed", "solo", marks=pytest.mark.slow),
         pytest.param("Killed", "prefork", marks=pytest.mark.slow),
     ],

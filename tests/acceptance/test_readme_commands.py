@@ -18,18 +18,28 @@ from websockets.exceptions import ConnectionClosed
 from websockets.sync.server import ServerConnection, serve
 
 from compose.local.processes import ROOT
-from compose.local.stack import Plan
 from ingest import __main__ as ingest_commands
 from tests.bench import commands as bench_commands
 from tests.data import RECORDING
 from tests.soak import commands as soak_commands
 from tests.support.events import TIME_MS, trade
 from tests.support.files.writers import vision_csv
+from tests.support.needs import site_generator
 from tests.support.servers.exchange import recorded
 from tests.support.service import get
-from tests.support.stacks.page_commands import Clone, Started, blocks, in_prose, service_output, without_comment
-from tests.support.stacks.pipeline import backtested, running
+from tests.support.stacks.page_commands import (
+    Clone,
+    Started,
+    addresses,
+    blocks,
+    in_prose,
+    service_output,
+    without_comment,
+)
+from tests.support.stacks.pipeline import backtested, in_simulated_market
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.ci
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
 #: What makes the benchmark short.
@@ -70,9 +80,8 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 @pytest.fixture(scope="module")
 def beside() -> Iterator[Mapping[str, str]]:
     """Return the environment that leads commands to a pipeline as the demo's, in a market that costs little to follow."""
-    with running(Plan(1, "solo")) as stack:
-        stack.start_feed(["simulate", "--symbols", "2", "--rate", "100"])
-        yield {name: stack.environment[name] for name in ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")}
+    with in_simulated_market(2) as stack:
+        yield addresses(stack)
 
 
 @pytest.fixture(scope="module")
@@ -123,6 +132,8 @@ def test_a_command_of_the_readme_runs(command: str, place: Clone, beside: Mappin
             assert started.ends() == 0, started.output
             assert re.search(says, started.output)
     else:
+        if command == "./run site":
+            site_generator()
         run(command, place, beside, exchange)
 
 

@@ -3,6 +3,8 @@
 from pathlib import Path
 from typing import Any
 
+import pytest
+
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from tasks import backtest, configuration
@@ -14,6 +16,8 @@ from tasks.protocol.digest import digest, digest_line
 from tasks.settings import Settings
 from tests.acceptance.test_faults import Adversary
 from tests.support.stacks.pipeline import command, deadletters, finish, lasting, replay, running
+
+pytestmark = pytest.mark.ci
 
 
 def parts(recording: Path, directory: Path) -> tuple[Path, Path, Path]:

@@ -22,6 +22,8 @@ from tests.acceptance.test_changes import has_run, parts, versions_run
 from tests.support.stacks.pipeline import command, finish, replay, running
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.ci
+
 #: The gate holds back many a signal of the second change.
 CHANGES = [
     ("set", "orderbook_skew", "levels=10", "--reason", "thin book", "--author", "ann"),

@@ -12,7 +12,7 @@ import typer
 
 from tasks.cli import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
-from tests.bench import account, pipelines, plots, table, throughput, varied
+from tests.bench import account, api, pipelines, plots, table, throughput, varied
 from tests.bench.mix import Mix
 from tests.bench.results import Report, machine
 from tests.bench.systems import RIVALS
@@ -22,7 +22,7 @@ console = command_line.Console(stderr=True)
 T = TypeVar("T")
 
 _NO_REPORT: tuple[type[Exception], ...] = (OSError, *UNREADABLE)
-PARTS = ("throughput", "latency", "account", "cost", "scale", "delay", "growth", "memory")
+PARTS = ("throughput", "latency", "account", "api", "cost", "scale", "delay", "growth", "memory")
 
 
 class Form(NamedTuple):
@@ -38,6 +38,8 @@ class Form(NamedTuple):
 
 #: They are short, and the ratio is that of two of them.
 ACCOUNT_ROUNDS = 5
+#: Each is a run without the API and one with it.
+API_ROUNDS = 5
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
 QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (2000.0,))
@@ -112,6 +114,8 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         report.latencies = list(_told(pipelines.latencies(mix, form.rates, max(3.0, form.seconds))))
     if "account" in form.parts:
         report.account = list(account.ratios(mix, ACCOUNT_ROUNDS))
+    if "api" in form.parts:
+        report.api = list(api.ratios(mix, size, API_ROUNDS))
     if "cost" in form.parts:
         report.cost = pipelines.cost(mix, size)
     _vary(report, form, mix, folder, size)

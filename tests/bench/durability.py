@@ -21,7 +21,7 @@ from redis.asyncio import Redis
 from compose.local.processes import Instance
 from compose.local.servers import HOST, start_redis
 from compose.local.waiting import wait_for
-from ingest.ledger.confirmation import Confirmation
+from tasks.ledger.confirmation import Confirmation
 from tasks.settings.model import Durability
 from tests.bench import pipelines, runs
 from tests.bench.mix import Mix

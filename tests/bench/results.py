@@ -107,6 +107,8 @@ class Report(msgspec.Struct):
     latencies: list[Latency] = []
     #: The engine's CPU with the paper account over that without it, one of each round.
     account: list[float] = []
+    #: Ingest's CPU an event with the HTTP API over that without it, one of each round.
+    api: list[float] = []
     cost: Cost | None = None
     points: list[Point] = []
     memory: Memory | None = None

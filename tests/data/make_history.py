@@ -1,6 +1,6 @@
 """Writes archives of trades as Binance Vision publishes them: python -m tests.data.make_history [FOLDER].
 
-Three days of one symbol, for docs/research/tutorial.md: a made-up market, the same each time, whose price drifts in one
+Three days of one symbol, for docs/tutorials/from-history-to-live.md: a made-up market, the same each time, whose price drifts in one
 direction for some minutes at a time.
 """
 

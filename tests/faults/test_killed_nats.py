@@ -46,6 +46,7 @@ def killed(run: FaultRun, times: int) -> Iterator[float]:
         run.hit()
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize(
     "times",
     [

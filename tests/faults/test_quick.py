@@ -1,8 +1,10 @@
-"""The quick form of the suite: several faults at once, for a few seconds."""
+"""The quick forms of the suite: several faults at once, for a few seconds."""
 
 from pathlib import Path
 
-from tests.faults import to_queue
+import pytest
+
+from tests.faults import to_ledger, to_queue
 from tests.faults.rig import Setup
 from tests.faults.run import Case, run_case
 from tests.faults.verdict import Row
@@ -26,3 +28,9 @@ CASE = Case(
 def test_queue_faults_lost_notices_and_dying_workers_change_nothing(halves: tuple[Path, Path], rows: list[Row]):
     rows.append(run_case(CASE, "core", halves))
     assert rows[-1].times >= 3, "how often the queue was tampered with depends on how busy the machine is"
+
+
+@pytest.mark.ci
+def test_keys_of_the_ledger_deleted_and_of_another_type_change_nothing(halves: tuple[Path, Path], rows: list[Row]):
+    case = Case("ledger: some keys deleted, some of another type", to_ledger.some, lasts_s=6)
+    rows.append(run_case(case, "jetstream", halves))

@@ -1,5 +1,6 @@
 """What the suite measures with: the verdict, the faults inside of processes, the proxy."""
 
+import inspect
 import itertools
 import socket
 import threading
@@ -9,6 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from tasks.ledger import LedgerKeys
+from tasks.ledger.key_types import typed_keys
+from tests.faults import to_ledger
 from tests.faults.verdict import Event, Row, out_of_order, repeated, table
 from tests.faults.wrapped import Fault, count, happens
 from tests.support.servers.proxy import Proxy
@@ -41,6 +45,23 @@ def test_a_fault_happens_at_every_so_many_calls_and_only_so_often(tmp_path: Path
     calls = itertools.count(1)
     assert [happens(fault, calls) for _ in range(12)] == [False, False, True] * 2 + [False] * 6
     assert count(fault) == 2
+
+
+def test_every_key_of_the_ledger_is_damaged():
+    """But for those of deliveries, which nobody else reads."""
+    keys = LedgerKeys("n")
+    methods = {name for name, _ in inspect.getmembers(keys, inspect.ismethod) if not name.startswith("_")}
+    assert to_ledger.by_name(keys).keys() == vars(keys).keys() - to_ledger.NO_KEYS | methods - {
+        "of_batches",
+        "delivery",
+    }
+
+
+def test_a_key_of_another_type_is_named_whichever_it_is():
+    """But for starts, which the scripts name themselves."""
+    keys = LedgerKeys("n")
+    every = {key for name, its in to_ledger.by_name(keys).items() if name != "starts" for key in its}
+    assert {each.key for each in typed_keys(keys, [0], to_ledger.POOLS)} == every
 
 
 @pytest.fixture

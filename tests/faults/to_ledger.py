@@ -10,7 +10,7 @@ from tests.faults.run import Case, FaultRun
 POOLS = ("depth", "trade", "basket")
 
 #: Changes a bit of what a string, or a field of a hash, holds; returns what it held, and holds now.
-_FLIP = """
+FLIP = """
 local held = ARGV[1] == '' and redis.call('GET', KEYS[1]) or redis.call('HGET', KEYS[1], ARGV[1])
 if not held then return false end
 local at = tonumber(ARGV[2]) % #held + 1
@@ -37,11 +37,15 @@ if redis.call('EXISTS', KEYS[2]) == 1 then redis.call('RENAME', KEYS[2], KEYS[1]
 """
 
 
-def spare(keys: LedgerKeys) -> list[str]:
-    """Return the keys that can go without any signal changing: all but the pools, and what the verdict is read from."""
-    fixed = [keys.layout, keys.counters, keys.configuration, keys.configurations, keys.workers]
-    streams = [keys.held, keys.shadowed, keys.deadletters, keys.audit, keys.resets, keys.history]
-    return [keys.lease(0), keys.shard(0), *fixed, *streams, *map(keys.starts, lanes())]
+#: Attributes of `LedgerKeys` that are no keys, and what the verdict is read from, or holds the states: not to be deleted.
+NO_KEYS, NEEDED = {"namespace", "notices"}, {"pool", "signals", "positions"}
+
+
+def by_name(keys: LedgerKeys) -> dict[str, list[str]]:
+    """Return every key of the ledger by its name in `LedgerKeys`: of one shard, and of a lane of each pool."""
+    single = {name: [key] for name, key in vars(keys).items() if name not in NO_KEYS}
+    pools, starts = list(map(keys.pool, POOLS)), list(map(keys.starts, lanes()))
+    return single | {"lease": [keys.lease(0)], "shard": [keys.shard(0)], "pool": pools, "starts": starts}
 
 
 def lanes() -> list[LaneId]:
@@ -56,22 +60,32 @@ def fields(keys: LedgerKeys) -> list[tuple[str, str]]:
     return [*shard, *positions, (keys.configuration, "version"), (keys.layout, ""), (keys.lease(0), "")]
 
 
-def deleted(run: FaultRun) -> Iterator[float]:
-    for key in spare(run.reader.keys):
-        yield 0.7
-        run.redis.delete(key)
-        run.hit()
+def deleted(run: FaultRun, *names: str) -> Iterator[float]:
+    """Delete the keys of these names; without any, all that may be."""
+    for name, keys in by_name(run.reader.keys).items():
+        for key in keys if name in (names or by_name(run.reader.keys).keys() - NEEDED) else ():
+            yield 0.7
+            run.redis.delete(key)
+            run.hit()
 
 
-def retyped(run: FaultRun) -> Iterator[float]:
+def retyped(run: FaultRun, *names: str) -> Iterator[float]:
+    """Have the keys of these names, without any of all, be of another type for a second."""
     evaluate: Any = run.redis.eval
-    for key in [*spare(run.reader.keys), *map(run.reader.keys.pool, POOLS), run.reader.keys.signals]:
-        yield 0.7
-        kept = f"{key}:kept"
-        evaluate(_RETYPE, 2, key, kept)
-        yield 1.0
-        evaluate(_RENAME_BACK, 2, key, kept)
-        run.hit()
+    for name, keys in by_name(run.reader.keys).items():
+        for key in keys if name in (names or by_name(run.reader.keys)) else ():
+            yield 0.7
+            kept = f"{key}:kept"
+            evaluate(_RETYPE, 2, key, kept)
+            yield 1.0
+            evaluate(_RENAME_BACK, 2, key, kept)
+            run.hit()
+
+
+def some(run: FaultRun) -> Iterator[float]:
+    """Do both to the keys without which nobody leads and nothing is committed."""
+    yield from deleted(run, "lease", "shard")
+    yield from retyped(run, "pool")
 
 
 def flipped(run: FaultRun) -> Iterator[float]:
@@ -82,7 +96,7 @@ def flipped(run: FaultRun) -> Iterator[float]:
         for _ in range(3):
             yield 0.7
             where, bit = run.dice.randrange(1_000), 1 << run.dice.randrange(7)
-            before = evaluate(_FLIP, 1, key, field, where, bit)
+            before = evaluate(FLIP, 1, key, field, where, bit)
             if before is None:
                 continue
             yield 1.2

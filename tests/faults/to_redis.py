@@ -107,6 +107,12 @@ def cut_aof(run: FaultRun) -> Iterator[float]:
     run.redis.config_set("appendonly", "no")
 
 
+def dump_in_place_of_aof(run: FaultRun) -> Iterator[float]:
+    """Have Redis start from a dump that is older than its append-only file, as where that was switched off."""
+    run.redis.config_set("appendonly", "yes")
+    yield from older(run)
+
+
 def without_data(run: FaultRun) -> Iterator[float]:
     yield 3.0
     before = _hold(run)
@@ -177,6 +183,7 @@ CASES = (
     Case("Redis: started again with its data", restarted),
     Case("Redis: started again with older data", older, core_loses=True),
     Case("Redis: its append-only file is cut", cut_aof, core_loses=True),
+    Case("Redis: an older dump, no append-only file", dump_in_place_of_aof, core_loses=True),
     Case("Redis: started again without data", without_data, core_loses=True, forgets=True),
     Case("Redis: flushed", flushed, core_loses=True, forgets=True),
     Case("Redis: full for 6 s", full),

@@ -30,6 +30,7 @@ def fuzz(folder: Path, names: list[str], *, seconds: int = 1, runs: int = -1) ->
     return ran.returncode, ran.stdout or ran.stderr
 
 
+@pytest.mark.ci
 @pytest.mark.parametrize("module", targets.MODULES)
 def test_bytes_that_nobody_meant_to_send_are_refused_whoever_reads_them(tmp_path: Path, module: str):
     names = [name for name in targets.names() if targets.TARGETS[name].run.__module__ == module]

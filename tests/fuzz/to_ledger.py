@@ -1,11 +1,13 @@
 """What the ledger holds: ours, unless somebody else writes there too, or another release does."""
 
+import re
 from contextlib import suppress
 
 import msgspec
 
 from ingest.lanes.layout import Layout
-from ingest.ledger.ledger import _epoch, _read
+from ingest.ledger.damage import LedgerDamage
+from ingest.ledger.stored_shard import StoredShard, frames_read, read_epoch
 from ingest.page.page_state import PageState
 from ingest.sources.resume import LastFrame
 from tasks import engine
@@ -34,10 +36,13 @@ def positions(raw: bytes) -> None:
         found = read_position(raw, "k f")
         assert found is None or Position.parse(str(found)) == found
     with suppress(LedgerError):
-        _epoch(raw, "shard:0")
+        read_epoch(raw, "shard:0")
     with suppress(LedgerError):
-        read = _read(raw, "shard:0")
-        assert read is None or LastFrame.parse(str(read)) == read
+        read = frames_read({"shard:0 read": raw})
+        assert [LastFrame.parse(str(each)) for each in read] == read
+    with suppress(LedgerError):
+        StoredShard("shard:0", b"7.ab", raw, b"7.ab#1 7.ab s@3", None, None).frontiers(LedgerDamage())
+        StoredShard("shard:0", b"7.ab", b"s@3", raw, None, None).frontiers(LedgerDamage())
 
 
 LETTERS = (
@@ -99,7 +104,8 @@ def configurations(raw: bytes) -> None:
 
 
 def _kept(overlay: Overlay) -> bytes:
-    return pack_overlay("1", overlay)
+    """Return it without a checksum, as an earlier release wrote it: else next to nothing that is changed is read."""
+    return re.sub(rb',"checksum":"\w+"', b"", pack_overlay("1", overlay))
 
 
 @target(

@@ -33,7 +33,7 @@ from tests.support.workers import odd_entries
 def _frame_handler() -> FrameHandler:
     lanes = Lanes(ROUTER, LaneLimits(1 << 20, 1 << 20))
 
-    def offer(event: AnyEvent, _: str) -> None:
+    def offer(event: AnyEvent, _: str, __: int) -> None:
         assert unpack_event(pack_event(event)) == event
         again = parse(
             encoder.frame(event),

@@ -1,12 +1,13 @@
 """What goes wrong, and how it ends."""
 
+import sys
 from collections.abc import Callable
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tasks.protocol.batches import MAX_STARTS_OF_AN_EVENT
 from tests.simulation import operators
-from tests.simulation.plan import Fault
+from tests.simulation.plan import ACTIONS, Fault
 from tests.simulation.scheduler import Process
 from tests.simulation.servers.network import CALM
 
@@ -17,6 +18,9 @@ if TYPE_CHECKING:
 FORGOTTEN_S = 12.0
 #: Longer than the lease lasts.
 FROZEN_S = 8.0
+#: By how much a wall clock steps. By MAX_CLOCK_LEAD_S back, ingest refuses frames of plain NATS; by SIGNAL_MAX_AGE_S ahead,
+#: it holds signals back.
+STEPS_S = (-15.0, -5.0, -0.5, 0.5, 5.0, 15.0)
 #: One less than what a single event may have.
 DEATHS = MAX_STARTS_OF_AN_EVENT - 1
 
@@ -24,7 +28,7 @@ DEATHS = MAX_STARTS_OF_AN_EVENT - 1
 def happen(fault: Fault, world: "World") -> None:
     """Have a fault happen."""
     world.faults += 1
-    world.log("FAULT", fault.kind)
+    world.log("ACTION" if fault.kind in ACTIONS else "FAULT", fault.kind)
     _FAULTS[fault.kind](world)
 
 
@@ -52,6 +56,7 @@ def _kill_worker(world: "World", process: Process | None = None) -> None:
 
 def _kill_ingest(world: "World") -> None:
     if process := _some(world, world.ingests):
+        world.log(process.name, "is killed")
         world.stop(process)
         number = int(process.name.split()[1])
         world.later(world.random.random() * 2, lambda: world.start_ingest(number))
@@ -118,6 +123,12 @@ def _turn_clock(world: "World") -> None:
         world.log(process.name, f"has a clock of rate {process.rate}")
 
 
+def _step_clock(world: "World") -> None:
+    if process := _some(world, [*world.ingests, *world.workers]):
+        process.ahead_s += world.random.choice(STEPS_S)
+        world.log(process.name, f"has a wall clock that is {process.ahead_s:g} s ahead")
+
+
 def _change_layout(world: "World") -> None:
     """Start again under another layout, while those that led before are dead or asleep."""
     for process in list(world.ingests):
@@ -154,6 +165,11 @@ def _make_deadly(world: "World") -> None:
     world.deadly[world.nats.frames.published + 1] = DEATHS
 
 
+def _make_fatal(world: "World") -> None:
+    """Have the next event end every process that runs it, until it is a dead letter."""
+    world.deadly[world.nats.frames.published + 1] = sys.maxsize
+
+
 _FAULTS: dict[str, Callable[["World"], None]] = {
     "kill worker": _kill_worker,
     "kill ingest": _kill_ingest,
@@ -172,8 +188,10 @@ _FAULTS: dict[str, Callable[["World"], None]] = {
     "nats away": lambda world: _away(world, world.nats_network),
     "lease lost": _lose_lease,
     "clock": _turn_clock,
+    "clock steps": _step_clock,
     "one more worker": lambda world: world.start_worker(len(world.workers) + 10),
     "layout": _change_layout,
     "layout in a run": _change_layout_in_run,
     "deadly event": _make_deadly,
+    "fatal event": _make_fatal,
 } | operators.ACTIONS

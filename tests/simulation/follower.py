@@ -7,6 +7,7 @@ new by their exchange's ids, and the configuration that the batch names.
 
 import copy
 from collections.abc import Iterable, Mapping, Sequence
+from itertools import zip_longest
 from typing import Any
 
 import msgspec
@@ -14,7 +15,7 @@ import msgspec
 from tasks.configuration import registry
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
-from tasks.ledger.keys import lane_field
+from tasks.ledger.keys import frame_field, lane_field
 from tasks.protocol import records
 from tasks.protocol.batches import Batch
 from tests.simulation.in_force import ConfigurationsInForce
@@ -51,15 +52,20 @@ class Follower:
                 each for each in carried if f"{each.lane.pool}|{each.lane.partition}|{each.epoch}|{each.to}" == wanted
             )
             fields = {name.decode(): value for name, value in zip(parts[6][::2], parts[6][1::2], strict=True)}
-            fields.pop(lane_field(batch.lane), None)
-            self._committed(batch, fields, parts[7][::2])
+            for field in (lane_field(batch.lane), frame_field(batch.lane)):
+                fields.pop(field, None)
+            self._committed(batch, fields, parts[7][::3])
 
     def _committed(self, batch: Batch[AnyEvent], fields: Mapping[str, bytes], signals: Sequence[bytes]) -> None:
         strategies = registry.running(self._configurations.configuration(batch.configuration))[batch.pool]
         outcome = self.ledger.run(batch.pool, self._new(batch), strategies, batch.configuration)
         where = f"{batch.lane} at {batch.to} under {batch.configuration}"
         if list(signals) != outcome.signals:
-            raise Violation(f"{where} gives {signals}, and one process {outcome.signals}")
+            given, alone = next(each for each in zip_longest(signals, outcome.signals) if each[0] != each[1])
+            raise Violation(
+                f"{where} gives {len(signals)} signals, one process {len(outcome.signals)}; "
+                f"the first that differs: {_words(given)}, there {_words(alone)}"
+            )
         for field, value in fields.items():
             alone = self.ledger.fields[batch.pool].get(field)
             if alone is None or _told(field, value) != _told(field, alone):
@@ -84,6 +90,13 @@ class Follower:
         found = sum(stored.pop(field.decode(), None) is not None for field in fields)
         if found != removed:
             raise Violation(f"a reset of {pool} removed {removed} states, and one process had {found}")
+
+
+def _words(signal: bytes | None) -> str:
+    if signal is None:
+        return "none"
+    told = msgspec.json.decode(signal)
+    return f"{told['strategy_id']} {told['symbol']} on {told['rationale']} with {told['indicators']}"
 
 
 def _told(field: str, packed: bytes) -> Any:

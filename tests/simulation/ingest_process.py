@@ -20,7 +20,6 @@ from ingest.frame_handler import FrameHandler
 from ingest.lanes import LaneLimits, Lanes
 from ingest.lanes.task_packing import Workforce
 from ingest.ledger import IngestLedger
-from ingest.ledger.lease import RENEW_S
 from ingest.monitoring.lifecycle import Lifecycle
 from ingest.refused_frames import RefusedFrames
 from ingest.relay import Relay, SignalStreams
@@ -31,6 +30,7 @@ from ingest.sources.pull import Pacing
 from ingest.steps import StepRunner
 from tasks.errors import RealtimeStrategiesError
 from tasks.ledger.configurations import ConfigurationStore
+from tasks.ledger.lease import RENEW_S
 from tasks.protocol.routing import Router, Shard
 from tasks.settings import Settings
 from tests.simulation import workload

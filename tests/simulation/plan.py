@@ -56,6 +56,9 @@ ACTIONS = {
     "reset in a run": 3,
     "stream loses its tail": 3,
 }
+#: How many seeds have clocks that step, and how many an event that ends every process that runs it.
+STEPPED = 0.25
+FATAL = 0.15
 #: Those after which ingest and workers need the real configuration.
 RECONFIGURES = {"set", "kill", "revive", "pause", "configurations lost"}
 #: What plain NATS loses frames by.
@@ -96,8 +99,13 @@ class Plan:
 
     @property
     def is_followed(self) -> bool:
-        """Whether people do something, so that somebody has to follow the commits to know which signals are right."""
-        return any(fault.kind in ACTIONS for fault in self.faults)
+        """Whether somebody has to follow the commits to know which signals are right: people act, or an event is fatal."""
+        return self.is_fatal or any(fault.kind in ACTIONS for fault in self.faults)
+
+    @property
+    def is_fatal(self) -> bool:
+        """Whether an event ends every process that runs it."""
+        return any(fault.kind == "fatal event" for fault in self.faults)
 
     @property
     def knows_records(self) -> bool:
@@ -119,12 +127,20 @@ class Plan:
         )
 
     @classmethod
-    def of(cls, random: Random, operators: Random | None) -> "Plan":
-        """Return what a seed decides; `operators` decides what people do, None: nothing."""
+    def of(cls, seed: int, random: Random, *, operated: bool) -> "Plan":
+        """Return what a seed decides; `random` is the scheduler's.
+
+        Not `operated`: people do nothing, and no event ends every process.
+        """
         times_s = sorted(random.random() * FEED_S for _ in range(random.randrange(10, 60)))
         kinds, weights = list(KINDS), list(KINDS.values())
         chosen = random.choices(kinds, weights, k=random.randrange(9))
-        actions = _actions(operators) if operators else []
+        # Of generators of their own: so older seeds stand for what they stood for.
+        actions = _steps(Random(f"clocks of {seed}"))
+        if operated:
+            actions = [
+                *_actions(Random(f"operators of {seed}")), *actions, *_fatal(Random(f"fatal events of {seed}"))
+            ]  # fmt: skip
         is_bad = random.random() < 0.5
         return cls(
             is_stream=random.random() < 0.8,
@@ -148,6 +164,16 @@ def _actions(random: Random) -> list[Fault]:
         return []
     chosen = random.choices(list(ACTIONS), list(ACTIONS.values()), k=random.randrange(1, 5))
     return [Fault(random.random() * LAST_FAULT_S, kind) for kind in chosen]
+
+
+def _steps(random: Random) -> list[Fault]:
+    if random.random() >= STEPPED:
+        return []
+    return [Fault(random.random() * LAST_FAULT_S, "clock steps") for _ in range(random.randrange(1, 4))]
+
+
+def _fatal(random: Random) -> list[Fault]:
+    return [Fault(random.random() * FEED_S, "fatal event")] if random.random() < FATAL else []
 
 
 def _weather(random: Random) -> Weather:

@@ -3,21 +3,26 @@
 A mutation replaces a few words of a script, or a function. Each is a mistake that somebody could make.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from typing import Any
 from unittest import mock
+from zlib import crc32
 
 from ingest.dispatch import sender
 from ingest.dispatch.notice_listener import NoticeListener
+from ingest.frame_handler import FrameHandler
+from ingest.lanes import lane
 from ingest.lanes.lane import Lane
 from ingest.lanes.lanes import Lanes
 from ingest.ledger import ledger as ingest_ledger
+from ingest.ledger import stored_shard
 from ingest.relay import relay
+from ingest.relay.outgoing_signal import OutgoingSignal
 from ingest.sources import resume
 from ingest.sources.cursor import StreamCursor
 from ingest.sources.pull import PullRequest
-from ingest.sources.resume import StreamTail
+from ingest.sources.resume import LastFrame, StreamTail
 from tasks.events import Position
 from tasks.ledger import Ledger, lua
 from tasks.ledger import ledger as worker_ledger
@@ -81,6 +86,13 @@ class _Unconfirmed:
         pass
 
 
+async def _publish_more(self: relay.Relay, signals: Mapping[bytes, OutgoingSignal]) -> set[bytes]:
+    refused = await _publish_plainly(self, dict(signals))
+    for each in signals.values():
+        await self._nats.publish(each.subject, each.packed.replace(b'"id":"', b'"id":"x', 1), headers=each.headers)
+    return refused
+
+
 def _begin_highest(stream: Any, known: Any, start: Any, kept_seq: int | None = None, **options: Any) -> Position:
     found = _begin(stream, known, start, kept_seq, **options)
     here = [each.seq for each in known if each.source == found.source]
@@ -104,14 +116,32 @@ def _find_in_force(self: StrategyCache, ledger: Ledger, version: str, pool: str)
     return _find(self, ledger, stored.decode() if stored else version, pool)
 
 
+def _lose_a_third(self: FrameHandler, subject: str, raw: bytes, headers: Any, *numbered: Any) -> None:
+    if numbered or crc32(raw) % 3:
+        _deliver(self, subject, raw, headers, *numbered)
+
+
 async def _take_commits_only(self: NoticeListener, text: str) -> None:
     if text != CONFIGURATION_NOTICE:
         await _take_notice(self, text)
 
 
+def _frames_of_shards(stored: Mapping[str, bytes | None]) -> list[LastFrame]:
+    return _frames_read({where: frame for where, frame in stored.items() if where.endswith(" read")})
+
+
+def _frame_of_one_shard(stored: Mapping[str, bytes | None]) -> list[LastFrame]:
+    where = max(each for each in stored if each.endswith(" read"))
+    return _frames_read({where: stored[where]})
+
+
+_deliver = FrameHandler.deliver
 _find = StrategyCache.find
 _take_notice = NoticeListener._take
 _begin = resume.begin
+_frames_read = stored_shard.frames_read
+_publish_plainly = relay.Relay._publish_plainly
+_tails = resume.tails_before_losses
 _classify = Record.classify
 
 #: By what the bug is.
@@ -129,10 +159,13 @@ PLANTED: dict[str, Plant] = {
         "commit", "fields[#fields + 1], fields[#fields + 2] = batch[2], batch[4]", ""
     ),
     "a commit may lose its last signal": _script(
-        "commit", "for at = 1, #signals, 2 do", "for at = 1, #signals - 2, 2 do"
+        "commit", "for at = 1, #signals, 3 do", "for at = 1, #signals - 3, 3 do"
     ),
     "a checkpoint does not see that Redis went back": _script(
         "checkpoint", "then return 'fallen' end", "then break end"
+    ),
+    "a checkpoint does not look at the epoch": _script(
+        "checkpoint", "if redis.call('HGET', KEYS[1], 'epoch') ~= epoch then return 'epoch' end", ""
     ),
     "another layout leaves epochs of other shards": _both(
         _ANY_POSITION, _script("claim", "redis.call('HDEL', KEYS[at], 'epoch')", "")
@@ -147,6 +180,7 @@ PLANTED: dict[str, Plant] = {
     ),
     "halving loses the second half": _patch(Lane, "_halve", _halve_and_lose),
     "the relay acknowledges what is not flushed": _patch(relay, "confirming_publishes", _Unconfirmed),
+    "the relay publishes what nobody committed, too": _patch(relay.Relay, "_publish_plainly", _publish_more),
     "reading begins at the highest frontier": _patch(resume, "begin", _begin_highest),
     "a repeat of the feed is new": _patch(
         Record,
@@ -169,10 +203,18 @@ PLANTED: dict[str, Plant] = {
     "lost configurations are not written back": _patch(KnownConfigurations, "restore", lambda _: []),
     "a lost end of the stream is not seen": _patch(StreamTail, "is_held", lambda *_: True),
     "after a loss positions are compared with those before": _patch(resume, "begin", _begin_same_source),
+    "the last frames that lanes took do not count": _patch(stored_shard, "frames_read", _frames_of_shards),
+    "the last frames of other shards do not count": _patch(stored_shard, "frames_read", _frame_of_one_shard),
+    "a loss that another shard has noticed does not count": _patch(
+        resume, "tails_before_losses", lambda stream, stored, mine: _tails(stream, stored, mine) if mine else []
+    ),
+    "a claim does not see that Redis went back": _script("claim", "if checkpoint ~= wanted then", "if false then"),
+    "an event is given up after three runs": _patch(lane, "max_starts", lambda _: 3),
+    "a third of the frames of plain NATS is lost": _patch(FrameHandler, "deliver", _lose_a_third),
 }
 #: A seed that finds each, in their order: the first ones without what people do, the others with it.
-_WITHOUT_OPERATORS = (238, 22, 3, 0, 0, 19, 512, 34, 107, 26, 144, 19, 0, 38, 129, 17)
-_WITH_OPERATORS = (12, 12, 59, 22, 31, 19, 19)
+_WITHOUT_OPERATORS = (238, 22, 6, 0, 0, 19, 0, 512, 34, 107, 26, 144, 3, 19, 0, 38, 129, 17)
+_WITH_OPERATORS = (12, 12, 59, 22, 31, 19, 19, 30_001_077, 70_003_315, 71_003_563, 50_001_459, 38, 2)
 _SEEDS = [(seed, False) for seed in _WITHOUT_OPERATORS] + [(seed, True) for seed in _WITH_OPERATORS]
 #: By bug: a seed that finds it, and whether with what people do.
 FOUND_BY = dict(zip(PLANTED, _SEEDS, strict=True))

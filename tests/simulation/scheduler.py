@@ -28,7 +28,7 @@ class Process:
         self.is_alive = True
         #: Until then it is stopped, as by SIGSTOP.
         self.frozen_until_s = 0.0
-        #: What its monotonic clock and its wall clock say beyond the true time, and how much faster they run.
+        #: What its wall clock says beyond the true time, and how much faster than that its clocks run.
         self.ahead_s = 0.0
         self.rate = 1.0
         #: So that nothing of a killed process is ended properly, by the garbage collector.

@@ -1,31 +1,44 @@
 """The simulator itself: new seeds, seeds that failed, planted bugs, and that a seed says everything."""
 
-import os
+import re
 import time
 
 import pytest
+from typer.testing import CliRunner
 
 from tests.simulation import ingest_process
+from tests.simulation.commands import app
 from tests.simulation.planted import FOUND_BY, PLANTED, planted
-from tests.simulation.world import simulate
+from tests.simulation.simulation import simulate
 
-#: For how long new seeds are tried.
-SIMULATE_S = float(os.environ.get("SIMULATE_S", "60"))
 #: Each found a bug of the protocol, or of the simulator, before people did anything in it.
 ONCE_FAILED = (13, 279, 3_048, 235_401_487_151, 235_401_487_613)
-#: Each found one while people did something: a loss of the stream's end before which Redis goes back.
-ONCE_FAILED_OPERATED = (3_006_367, 3_006_387)
+#: Each found one while people did something or an event was fatal: a search for it without an end, Redis that goes back, to
+#: before a loss of the stream's end or in the middle of a claim.
+#: The last two found faults of the simulator: it took a loss that was still to be noticed for the end, and a leader that had
+#: lost its lease for one that goes on.
+ONCE_FAILED_OPERATED = (
+    5_368, 3_006_367, 3_006_387, 30_001_077, 50_001_459, 70_003_315, 71_002_163, 71_003_563, 60_000_677, 93_658_332_628
+)  # fmt: skip
 
 
-@pytest.mark.timeout(SIMULATE_S + 180)
+@pytest.mark.timeout(300)
 def test_new_seeds_violate_nothing():
-    first, end_s = time.time_ns(), time.monotonic() + SIMULATE_S
-    seeds = events = faults = 0
-    while time.monotonic() < end_s or not seeds:
-        outcome = simulate(first + seeds)
-        assert not outcome.violation, "\n".join([f"./run sim --seed {outcome.seed}", *outcome.trace[-50:]])
-        seeds, events, faults = seeds + 1, events + outcome.events, faults + outcome.faults
-    print(f"seeds from {first} on: {seeds:,}, with {events:,} events and {faults:,} faults")
+    seed, end_s = time.time_ns(), time.monotonic() + 5
+    while not (outcome := simulate(seed)).violation and time.monotonic() < end_s:
+        seed += 1
+    assert not outcome.violation, "\n".join([f"./run sim --seed {seed}", *outcome.trace[-50:]])
+
+
+def test_the_command_ends_with_1_and_names_what_was_violated():
+    with planted("the fence does not look at the epoch"):
+        found = CliRunner().invoke(app, ["sim", "--seed", "238", "--without-actions"])
+    passed = CliRunner().invoke(app, ["sim", "--seed", "238", "--without-actions"])
+    assert (found.exit_code, passed.exit_code) == (1, 0)
+    *_, violation, last = found.output.splitlines()
+    assert violation == "seed 238: Violation: record:spot:XRPUSDT:trade goes back to 3 events"
+    assert re.fullmatch(r"1 seed, \d+ events, \d+ faults, 1 violations, \d+ s", last)
+    assert re.fullmatch(r"1 seed, \d+ events, \d+ faults, 0 violations, \d+ s", passed.output.splitlines()[-1])
 
 
 @pytest.mark.parametrize("seed", ONCE_FAILED)
@@ -43,7 +56,8 @@ def test_a_planted_bug_is_found(name: str):
     seed, operated = FOUND_BY[name]
     assert not simulate(seed, operated=operated).violation
     with planted(name):
-        assert simulate(seed, operated=operated).violation, "another seed may find it: ./run sim --planted"
+        found = simulate(seed, operated=operated).violation
+    assert found.startswith("Violation: "), "another seed may find it: ./run sim --planted"
 
 
 def test_a_seed_decides_everything_whatever_the_environment_says(monkeypatch: pytest.MonkeyPatch):

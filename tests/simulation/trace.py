@@ -5,9 +5,12 @@ from typing import Any
 
 from tasks.ledger import script
 from tests.simulation.servers.lua import decode_msgpack, sha1
+from tests.simulation.servers.nats_server import BEGIN_NS
 
 #: The scripts that tell what happened, by the names under which Redis knows them.
 SCRIPTS = {sha1(script(name).encode()): name for name in ("begin", "claim", "checkpoint", "commit")}
+#: How positions in the only stream begin.
+STREAM = f"js-FRAMES-{BEGIN_NS // 1_000}@"
 BEGIN = sha1(script("begin").encode())
 
 
@@ -29,7 +32,7 @@ class Trace:
             self._lines.append((self._now_s(), who, lambda: describe(name, keys, arguments, reply)))
 
     def lines(self) -> list[str]:
-        return [f"{at_s:9.3f}  {who:<10} {describe_()}" for at_s, who, describe_ in self._lines]
+        return [f"{at_s:9.3f}  {who:<12} {describe_().replace(STREAM, '@')}" for at_s, who, describe_ in self._lines]
 
 
 def describe(name: str, keys: Sequence[bytes], arguments: Sequence[bytes], reply: Any) -> str:

@@ -23,10 +23,10 @@ def virtual_time(scheduler: Scheduler) -> Iterator[None]:
 
     def monotonic() -> float:
         process = scheduler.current
-        return 1_000.0 + scheduler.now_s * process.rate + process.ahead_s
+        return 1_000.0 + scheduler.now_s * process.rate
 
     def wall() -> float:
-        return BEGIN_S - 1_000.0 + monotonic()
+        return BEGIN_S - 1_000.0 + monotonic() + scheduler.current.ahead_s
 
     def wall_ns() -> int:
         return int(wall() * 1e9)

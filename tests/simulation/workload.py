@@ -85,8 +85,8 @@ def frame(symbol: str, id_: int, at_s: float) -> tuple[str, bytes]:
     return f"binance.{stream}", msgspec.json.encode({"stream": stream, "data": data, "received_at": received_at})
 
 
-def events(frames: Iterable[tuple[str, bytes]]) -> list[AnyEvent]:
-    """Return the events of frames, numbered from 1, as one process reads them."""
-    reader = FrameReader()
-    read = [reader.read(raw, subject, seq, int(BEGIN_S * 1e9)) for seq, (subject, raw) in enumerate(frames, start=1)]
+def events(frames: Iterable[tuple[str, bytes]], at_s: float = 0.0) -> list[AnyEvent]:
+    """Return the events of frames, numbered from 1, as one process reads them at that moment."""
+    reader, received_ns = FrameReader(), int((BEGIN_S + at_s) * 1e9)
+    read = [reader.read(raw, subject, seq, received_ns) for seq, (subject, raw) in enumerate(frames, start=1)]
     return [event for event in read if isinstance(event, Trade)]

@@ -7,17 +7,16 @@ from contextlib import suppress
 from contextvars import Context
 from functools import partial
 from random import Random
-from typing import Any, NamedTuple
-
-import structlog
+from typing import Any
 
 from ingest.lanes.task_packing import Workforce
 from tasks.events import AnyEvent
 from tasks.ledger import LedgerKeys, script
 from tasks.protocol.batches import Batch
-from tests.simulation import faults, workload
+from tests.simulation import afterwards, faults, workload
 from tests.simulation.ending import Ending
 from tests.simulation.follower import Follower
+from tests.simulation.given_up import GivenUp
 from tests.simulation.in_force import ConfigurationsInForce
 from tests.simulation.ingest_process import FixedConfiguration, SimulatedIngest, active_configuration, settings, shards
 from tests.simulation.invariants import Invariants, Violation
@@ -31,42 +30,25 @@ from tests.simulation.servers.network import Network
 from tests.simulation.servers.redis_client import AsyncClient, RedisLink
 from tests.simulation.servers.redis_server import RedisServer
 from tests.simulation.trace import BEGIN, Trace
-from tests.simulation.virtual_time import virtual_time
 from tests.simulation.worker_process import ProcessEndedError, SimulatedWorker
 
 KEYS = LedgerKeys("rs")
 #: A supervisor starts again what ended after this.
 RESTART_S = 0.5
-#: When everything must be done, after the last fault.
-PATIENCE_S = 90.0
+#: When everything must be done, after the last fault; where an event is fatal, its batch is halved until it is alone.
+PATIENCE_S, PATIENCE_WITH_FATAL_S = 90.0, 300.0
 #: How many tasks may come again.
 RECENT_TASKS = 12
-
-
-class Outcome(NamedTuple):
-    """What a simulation came to."""
-
-    seed: int
-    events: int
-    #: Faults that happened, and calls that the network lost or held up.
-    faults: int
-    #: How many callbacks ran.
-    steps: int
-    #: In virtual time.
-    took_s: float
-    #: What was violated; empty: nothing.
-    violation: str
-    #: In words, if it was asked for or something was violated.
-    trace: list[str]
 
 
 class World:
     """Everything that a simulation consists of."""
 
+    keys = KEYS
+
     def __init__(self, plan: Plan, scheduler: Scheduler) -> None:
         self.plan, self.scheduler, self.trace = plan, scheduler, Trace(scheduler.time)
         self.random: Random = scheduler.random
-        self.keys = KEYS
         self.redis = RedisServer(scheduler.time)
         self.nats = NatsServer(scheduler.time, keeps_signals=plan.keeps_signals)
         self.redis_network: Network = Network(self.random)
@@ -74,28 +56,30 @@ class World:
         self.redis_network.weather = self.nats_network.weather = plan.weather
         self.reference = Reference(plan.frames)
         self.invariants = Invariants(self.redis, self.reference, KEYS, plan)
-        self.redis.on_write.append(self.invariants.check)
+        self.redis.on_write.append(self._keeping_the_first(self.invariants.check))
         self.in_force = ConfigurationsInForce(
             self.redis, KEYS, "" if plan.is_reconfigured else workload.configuration().version
         )
         self.follower = Follower(self.in_force) if plan.is_followed else None
         if self.follower:
-            self.redis.on_write.append(self.in_force.note_changes)
+            self.redis.on_write.append(self._keeping_the_first(self.in_force.note_changes))
+        self.given_up = GivenUp()
         self._ending = Ending(self)
         #: The task that each process has run last.
         self._carried: dict[Process, Sequence[Batch[AnyEvent]]] = {}
         #: What the scripts are called: a planted bug changes their text.
         self._commit, self._reset = (sha1(script(name).encode()) for name in ("commit", "reset"))
-        self.redis.on_script = self._on_script
+        self.redis.on_script = self._keeping_the_first(self._on_script)
+        self.nats.on_signal = self._keeping_the_first(self.invariants.check_published)
         self.partitions, self.total = plan.partitions, plan.shards
         #: Those that run.
         self.ingests: dict[Process, SimulatedIngest] = {}
         self.workers: list[Process] = []
         self.graveyard: list[Process] = []
-        self.faults = 0
+        self.faults = self._started = 0
         #: The last tasks: queue and message.
         self.recent: deque[tuple[str, bytes]] = deque(maxlen=RECENT_TASKS)
-        self.redis.on_task = lambda queue, message: self.recent.append((queue.decode(), message))
+        self.redis.on_task = self._on_task
         #: What is to happen to the process that begins the next run.
         self._in_run: list[Callable[[Process], None]] = []
         #: By number of the event: how many more processes it ends.
@@ -103,16 +87,34 @@ class World:
         self.problem: BaseException | None = None
         self.queues = [f"{settings('core', shards(1)[0]).celery_prefix}{pool}" for pool in workload.STRATEGIES]
 
+    def _on_task(self, queue: bytes, message: bytes) -> None:
+        self.recent.append((queue.decode(), message))
+
     def log(self, who: str, text: str) -> None:
         """Add a line to the trace."""
         self.trace.add(who, text)
+
+    def _keeping_the_first(self, observe: Callable[..., None]) -> Callable[..., None]:
+        """Have the first violation kept where it happens: whoever meets it may go on, and write again."""
+
+        def kept(*arguments: Any) -> None:
+            try:
+                observe(*arguments)
+            except Violation as violation:
+                self.problem = self.problem or violation
+                raise
+
+        return kept
 
     def _on_script(self, sha: bytes, keys: Sequence[bytes], arguments: Sequence[bytes], reply: Any) -> None:
         process = self.scheduler.current
         self.trace.add_script(process.name, sha, keys, arguments, reply)
         if sha == BEGIN and self._in_run and process in self.workers:
             self._in_run.pop()(process)
-        if self.follower and sha == self._commit:
+        if sha == self._commit and process in self.ingests:
+            self.given_up.on_commit(arguments[-1], reply)
+            self.invariants.gave_up = bool(self.given_up.events)
+        elif self.follower and sha == self._commit:
             self.follower.on_commit(arguments[-1], reply, self._carried.get(process, ()))
         elif self.follower and sha == self._reset:
             self.follower.on_reset(keys[0], arguments[2:], reply)
@@ -121,13 +123,19 @@ class World:
         """Do something to the worker that begins the next run."""
         self._in_run.append(action)
 
+    def forget_waiting_faults(self) -> None:
+        """Let nothing happen to the next runs and events any more."""
+        self._in_run.clear()
+        self.deadly.clear()
+
     # Processes
 
     def start_ingest(self, number: int) -> None:
         """Start an ingest process of a shard, if the layout has it."""
         if number >= self.total:
             return
-        process = Process(f"ingest {number}")
+        self._started += 1
+        process = Process(f"ingest {number} #{self._started}")
         mode = "jetstream" if self.plan.is_stream else "core"
         chosen = settings(mode, shards(self.total)[number])
 
@@ -192,6 +200,7 @@ class World:
 
     def _dies_of(self, carried: Sequence[Batch[AnyEvent]]) -> bool:
         self._carried[self.scheduler.current] = carried
+        self.given_up.on_run(carried)
         for event in (event for batch in carried for event in batch.events):
             if self.deadly.get(event.seq):
                 self.deadly[event.seq] -= 1
@@ -232,6 +241,12 @@ class World:
         await asyncio.sleep(self.plan.calm_from_s)
         faults.heal(self)
         await self._until_done()
+        if not self.plan.is_complete:
+            self.forget_waiting_faults()
+            await asyncio.sleep(afterwards.SETTLES_S)
+            await self._until_done()
+            await afterwards.publish_more(self)
+            await self._until_done()
         beating.cancel()
         self._ending.check()
 
@@ -241,12 +256,13 @@ class World:
             self.nats.serve()
 
     async def _until_done(self) -> None:
-        end_s = self.scheduler.now_s + PATIENCE_S
+        patience_s = PATIENCE_WITH_FATAL_S if self.plan.is_fatal else PATIENCE_S
+        end_s = self.scheduler.now_s + patience_s
         while not self._ending.is_done:
             if self.problem:
                 raise self.problem
             if self.scheduler.now_s > end_s:
-                raise Violation(f"after {PATIENCE_S:g} s without faults it is not done: {self._ending.what_waits()}")
+                raise Violation(f"after {patience_s:g} s without faults it is not done: {self._ending.what_waits()}")
             await asyncio.sleep(0.5)
         if self.problem:
             raise self.problem
@@ -260,25 +276,3 @@ class World:
         """Whether every shard of this layout has begun an epoch that Redis knows of."""
         stored = (self.redis.data.get(KEYS.shard(shard).encode(), {}) for shard in range(self.total))
         return all(b"epoch" in shard for shard in stored)
-
-
-def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> Outcome:
-    """Run the simulation of a seed; return what it came to, with its trace if something was violated. Never raises.
-
-    Not `operated`: the seed's frames and faults, without what people do meanwhile.
-    """
-    scheduler = Scheduler(seed)
-    with virtual_time(scheduler), structlog.testing.capture_logs() as logs:
-        plan = Plan.of(scheduler.random, Random(f"operators of {seed}") if operated else None)
-        world = World(plan, scheduler)
-        violation = ""
-        try:
-            scheduler.run(world.run())
-        except Exception as error:  # noqa: BLE001 whatever goes wrong is what is looked for
-            violation = f"{type(error).__name__}: {error}"
-    for failure in scheduler.failures:
-        violation = violation or f"nobody handled {failure.get('exception') or failure}"
-    hits = world.redis_network.hits + world.nats_network.hits
-    warnings = [f"log: {each}" for each in logs if each["log_level"] not in {"debug", "info"}] if violation else []
-    trace = [str(plan), *world.trace.lines(), *warnings] if violation or keep_trace else []
-    return Outcome(seed, len(plan.frames), world.faults + hits, scheduler.steps, scheduler.now_s, violation, trace)

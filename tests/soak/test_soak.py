@@ -22,6 +22,7 @@ MINUTES = float(os.environ.get("SOAK_MINUTES", "15"))
 QUICK = [case for case in CASES if case.name in {"child killed: just committed", "junk in the queue"}]
 
 
+@pytest.mark.ci
 @pytest.mark.timeout(900)
 def test_a_recording_is_fed_twice_under_faults_and_each_time_compared(capsys):
     options = Options(hours=0.15, pace=60, check_minutes=0.08, frames_per_second=300, faults=QUICK)

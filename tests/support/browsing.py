@@ -29,5 +29,14 @@ def chromium() -> Iterator[Browser]:
 
 def grave_findings(page: Page) -> list[str]:
     """Return a line for each grave finding: the rule, and the first element that breaks it."""
-    found = Axe().run(page).response["violations"]
-    return [f"{each['id']}: {each['nodes'][0]['html'][:200]}" for each in found if each["impact"] in GRAVE]
+    return [f"{name}: {html}" for impact, name, html in _violations(page) if impact in GRAVE]
+
+
+def all_findings(page: Page) -> list[str]:
+    """Return the same for every finding, also what is only advice."""
+    return [f"{name}: {html}" for _, name, html in _violations(page)]
+
+
+def _violations(page: Page) -> Iterator[tuple[str, str, str]]:
+    for each in Axe().run(page).response["violations"]:
+        yield each["impact"], each["id"], each["nodes"][0]["html"][:200]

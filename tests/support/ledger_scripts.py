@@ -76,6 +76,7 @@ def _commit(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
             Counts({CounterKey("applied"): 2}),
             held=[b"held"],
             traces=["", "a trace"],
+            revisions=["a revision", ""],
         )
         worked.append((sent, outcome, b""))
     names, arguments = commit_arguments(keys, worked)
@@ -97,7 +98,7 @@ def _claim(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     head: list[Argument] = [str(EPOCH), "8.aa", "old", "new", "c1", "{}"]
     for start in ("log@7", ""):
         names = [*ours, keys.lease(1), keys.shard(1)]
-        yield Scene("claim", names, [pack([*head, start, ["lane:0", "lane:0"], 1])])
+        yield Scene("claim", names, [pack([*head, start, ["lane:0", "lane:0"], 1, ["", ""]])])
 
 
 def _configure(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
@@ -150,6 +151,22 @@ def _acknowledge(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     yield Scene("acknowledge", [keys.signals, keys.deadletters], ["relay", 100, 1, "letter", *ids[:2]])
 
 
+def _delivery_read(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
+    _with_signals(client, keys, 3)
+    key = keys.delivery("hook")
+    client.set(f"{key}:lease", "holder")
+    yield Scene("delivery_read", [key, f"{key}:lease"], ["holder", 10, "now", keys.signals])
+
+
+def _delivery_commit(client: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
+    key = keys.delivery("hook")
+    client.set(f"{key}:lease", "holder")
+    client.hset(key, mapping={"position": "1-0", "passed": 1, "refused": 1})
+    counts: list[Argument] = ["refused", 1, "filtered", 2]
+    arguments: list[Argument] = ["holder", "1-0", "4-0", 4, "webhook", 100, "letter", *counts]
+    yield Scene("delivery_commit", [key, f"{key}:lease", keys.deadletters], arguments)
+
+
 def _strike(_: redis.Redis, keys: LedgerKeys) -> Iterator[Scene]:
     for seq in (1, 2):
         strike = Strike(RunningBatch.of(batch(), ["grumpy"]), "grumpy", seq, MAX_STRIKES, "hung")
@@ -170,6 +187,8 @@ _SCENES: dict[str, Callable[[redis.Redis, LedgerKeys], Iterator[Scene]]] = {
     "claim": _claim,
     "commit": _commit,
     "configure": _configure,
+    "delivery_commit": _delivery_commit,
+    "delivery_read": _delivery_read,
     "heartbeat": _heartbeat,
     "prune": _prune,
     "reset": _reset,

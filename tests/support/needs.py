@@ -2,6 +2,7 @@
 
 import os
 from importlib import import_module
+from importlib.util import find_spec
 from typing import Any, NoReturn
 
 import pytest
@@ -16,9 +17,15 @@ def missing(what: str, *, in_ci: bool = IN_CI) -> NoReturn:
     pytest.skip(what)
 
 
+def site_generator() -> None:
+    """Look for what builds the site: it is no part of the tests' requirements."""
+    if not find_spec("zensical"):
+        missing("the site's generator is not installed: ./run site does it")
+
+
 def module(name: str) -> Any:
     """Import a module of an optional dependency."""
     try:
         return import_module(name)
     except ImportError:
-        missing(f"{name} is not installed: pip install -r requirements-dev.txt")
+        missing(f"{name} is not installed: pip install --require-hashes -r requirements/dev.txt")

@@ -10,13 +10,13 @@ from typing import Any
 import redis.asyncio as redis
 
 from ingest.counters import Counters
-from ingest.event_loop import end
 from ingest.ledger import IngestLedger
-from ingest.ledger.lease import RENEW_S
 from ingest.relay import GROUP, TRIM_INTERVAL_S, Relay, SignalStreams
 from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connection_options
+from tasks.event_loop import end
 from tasks.ledger import LedgerKeys
+from tasks.ledger.lease import RENEW_S
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
 from tests.support.waiting import HANGS_S

@@ -50,7 +50,7 @@ def to_stream(url: str, stream: str = "FRAMES") -> Settings:
 @asynccontextmanager
 async def made(settings: Settings, **options: Any) -> AsyncIterator[Client]:
     """Yield a client of a server on which the stream is."""
-    client = await nats.connect(settings.nats_url, max_reconnect_attempts=-1, reconnect_time_wait=0.1)
+    client = await nats.connect(settings.nats_url.split(","), max_reconnect_attempts=-1, reconnect_time_wait=0.1)
     if options:
         await client.jetstream().add_stream(name=settings.ingest_stream, subjects=["binance.>"], **options)
     else:
@@ -63,7 +63,7 @@ async def made(settings: Settings, **options: Any) -> AsyncIterator[Client]:
 
 async def stored(settings: Settings) -> list[bytes]:
     """Return what the stream holds."""
-    async with await nats.connect(settings.nats_url) as client:
+    async with await nats.connect(settings.nats_url.split(",")) as client:
         context = client.jetstream()
         info = await context.stream_info(settings.ingest_stream)
         found: list[bytes] = []

@@ -59,7 +59,8 @@ class SilenceReports:
             self._log(silent)
             asked = sum(watch.subscribed for watch in self._watches)
             named = tuple(SilentStream(*each) for each in silent[: feed_report.MAX_NAMED])
-            await self._publisher.report(feed_report.encode(FeedReport(self._feed, asked, len(silent), named)))
+            report = FeedReport(self._feed, asked, len(silent), named, self._publisher.unstored)
+            await self._publisher.report(feed_report.encode(report))
 
     def _log(self, silent: list[SilentSubscription]) -> None:
         now = {each.stream for each in silent}

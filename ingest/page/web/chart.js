@@ -1,51 +1,64 @@
-// The chart of one symbol: mid price with the signals on it, the spread below, one point a second. It runs on the time of
-// the events: live that is now, while old events are replayed it is then.
+// The chart of one symbol: mid price with the signals on it, the spread below; one point a second, before that one in ten
+// seconds. It runs on the time of the events: live that is now, while old events are replayed it is then.
 /* global uPlot */
 
-import { at, make, say } from "./dom.js";
+import { at, colour, make, say } from "./dom.js";
 import { age, basisPoints, clock, moment, percent, price } from "./format.js";
+import { keys, touch, wheel } from "./gestures.js";
+import { drawMarks, kind, markColours } from "./marks.js";
 import { keyOf, named } from "./state.js";
+import { View } from "./view.js";
 
-const MARK = 6;
 const NEAR = 14;
-const MIN_S = 60;
 /** Further left there is no room for a time below the chart. */
 const HALF_LABEL = 24;
 /** A shorter drag is a click. */
 const MIN_DRAG = 8;
-const MIN_ZOOM_S = 2;
 /** Events that are older are not of now. */
 const THEN_MS = 60_000;
 
-/** The colour of a custom property as the canvas needs it. @param {string} name */
-function colour(name) {
-  const probe = at("chart");
-  probe.style.color = `var(${name})`;
-  const found = getComputedStyle(probe).color;
-  probe.style.color = "";
-  return found;
-}
-
 export class Chart {
-  /** @param {import("./state.js").State} state */
-  constructor(state) {
+  /** @param {import("./state.js").State} state @param {(id: string) => void} onSignal called when a mark is clicked */
+  constructor(state, onSignal) {
     this.state = state;
     this.chosen = "";
+    this.view = new View(() => this.draw());
     /** @type {any[]} price, spread */
     this.plots = [];
-    /** @type {{x: number, y: number, signal: import("./state.js").Signal}[]} */
+    this.colours = markColours();
+    /** @type {import("./marks.js").Mark[]} */
     this.marks = [];
-    /** @type {Record<string, string>} of the marks, and of their edge */
-    this.colours = {};
-    /** @type {[number, number] | null} the seconds that a drag has chosen */
-    this.zoom = null;
-    at("unzoom").addEventListener("click", () => this.#zoomTo(null));
-    /** While the pointer is down on the chart: it stands still then, or the selection would slip away. */
+    /** The one under the pointer. @type {import("./marks.js").Mark | undefined} */
+    this.near = undefined;
+    /** While the mouse is down on the chart: it stands still then, or the selection would slip away. */
     this.held = false;
-    at("chart").addEventListener("pointerdown", () => (this.held = true));
-    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => (this.held = false));
+    this.#listen(onSignal);
     new ResizeObserver(() => this.#resize()).observe(at("chart"));
     matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => this.repaint());
+  }
+
+  /** @param {(id: string) => void} onSignal */
+  #listen(onSignal) {
+    let pressed_x = 0;
+    at("chart").addEventListener("pointerdown", (event) => {
+      pressed_x = event.clientX;
+      this.held = event.pointerType !== "touch";
+    });
+    for (const name of ["pointerup", "pointercancel"]) addEventListener(name, () => (this.held = false));
+    at("chart").addEventListener("click", (event) => {
+      if (this.near && Math.abs(event.clientX - pressed_x) < MIN_DRAG) onSignal(this.near.signal.id);
+    });
+    keys(at("chart"), this.view);
+    /** @type {Record<string, () => void>} */
+    const buttons = {
+      earlier: () => this.view.pan(-0.5),
+      later: () => this.view.pan(0.5),
+      closer: () => this.view.zoom(0.5),
+      wider: () => this.view.zoom(2),
+      unzoom: () => this.view.follow(),
+    };
+    for (const [id, act] of Object.entries(buttons)) at(id).addEventListener("click", act);
+    for (const span of spans()) span.addEventListener("click", () => this.view.follow(Number(span.dataset.span)));
   }
 
   /** Draw again with the colours of now. */
@@ -59,25 +72,37 @@ export class Chart {
   choose(name) {
     this.chosen = name;
     at("tip").hidden = true;
-    this.#zoomTo(null);
+    this.view.follow();
+    this.reload();
+  }
+
+  /** Ask for what was before the last minutes. */
+  reload() {
+    this.state.loadPast(this.chosen, () => this.draw());
   }
 
   draw() {
-    const history = this.state.history.get(this.chosen);
+    const history = this.state.whole(this.chosen);
     const row = this.state.rows.get(this.chosen);
     const drawn = Boolean(history?.mid.some((mid) => mid !== null));
     at("chart-empty").hidden = drawn;
-    at("chart").hidden = !drawn;
+    at("chart").hidden = at("chart-bar").hidden = !drawn;
     this.#title(row);
-    at("unzoom").hidden = !this.zoom || !drawn;
     if (!history || !drawn) return;
     const seconds = history.times_ms.map((ms) => ms / 1000);
-    if (this.zoom && this.zoom[1] < seconds[0]) this.zoom = null;
+    this.view.grow(seconds[0], seconds[seconds.length - 1]);
+    this.#show_span();
     if (!this.plots.length) this.#make();
     at("chart").dataset.points = String(history.mid.filter((mid) => mid !== null).length);
     if (this.held) return;
     this.plots[0].setData([seconds, history.mid]);
     this.plots[1].setData([seconds, history.spread_bps]);
+  }
+
+  #show_span() {
+    const { chosen, span_s } = this.view;
+    at("unzoom").hidden = !chosen;
+    for (const span of spans()) span.setAttribute("aria-pressed", String(!chosen && Number(span.dataset.span) === span_s));
   }
 
   /** @param {import("./state.js").Row | undefined} row */
@@ -92,12 +117,6 @@ export class Chart {
     say(at("chart-more"), `${percent(this.state.change(this.chosen))} · spread ${basisPoints(row.spread_bps)} bps · trade ${price(row.trade)}${then}`);
   }
 
-  /** Show these seconds; null: all there are. @param {[number, number] | null} range */
-  #zoomTo(range) {
-    this.zoom = range;
-    this.draw();
-  }
-
   /** Take what was selected by dragging. @param {any} plot */
   #selected(plot) {
     const { left, width } = plot.select;
@@ -105,19 +124,19 @@ export class Chart {
     plot.setSelect({ left: 0, top: 0, width: 0, height: 0 }, false);
     if (width < MIN_DRAG) return;
     const [from, to] = [left, left + width].map((x) => plot.posToVal(x, "x"));
-    if (to - from >= MIN_ZOOM_S) this.#zoomTo([from, to]);
+    this.view.show(from, to);
   }
 
   #make() {
     const ink = colour("--quiet");
-    for (const name of ["buy", "sell", "other", "card"]) this.colours[name] = colour(`--${name}`);
+    this.colours = markColours();
     const grid = { stroke: colour("--line"), width: 1 };
     const font = "12px system-ui, sans-serif";
     const axis = { stroke: ink, grid, ticks: { show: false }, font };
     const select = [(/** @type {any} */ plot) => this.#selected(plot)];
-    const bind = { dblclick: () => () => this.#zoomTo(null) };
+    const bind = { dblclick: () => () => this.view.follow() };
     const common = { legend: { show: false }, cursor: { sync: { key: "time" }, y: false, drag: { x: true, y: false, setScale: false }, bind } };
-    const range = (/** @type {any} */ _, /** @type {number} */ from, /** @type {number} */ to) => this.zoom ?? [Math.min(from, to - MIN_S), to];
+    const range = () => this.view.shown;
     const line = (/** @type {string} */ name, /** @type {string} */ fill) => ({ stroke: colour(name), fill: fill && colour(fill), width: 1.5, points: { show: false } });
     const y = { ...axis, side: 1, size: 76 };
     const x = { ...axis, space: this.#narrow ? 64 : 90, values: (/** @type {any} */ plot, /** @type {number[]} */ splits) => splits.map((s) => (plot.valToPos(s, "x") < HALF_LABEL ? "" : clock(s * 1000))) };
@@ -149,6 +168,10 @@ export class Chart {
         at("chart"),
       ),
     ];
+    for (const { over } of this.plots) {
+      wheel(over, this.view);
+      touch(over, this.view);
+    }
   }
 
   get #narrow() {
@@ -167,25 +190,7 @@ export class Chart {
 
   /** @param {any} plot */
   #mark(plot) {
-    const { ctx, bbox } = plot;
-    const scale = devicePixelRatio;
-    const size = MARK * scale;
-    this.marks = [];
-    ctx.save();
-    ctx.beginPath();
-    ctx.rect(bbox.left, bbox.top, bbox.width, bbox.height);
-    ctx.clip();
-    for (const signal of this.state.signals) {
-      if (keyOf(signal) !== this.chosen) continue;
-      const x = plot.valToPos(signal.event_time_ms / 1000, "x", true);
-      const y = plot.valToPos(signal.price, "y", true);
-      if (x < bbox.left || x > bbox.left + bbox.width) continue;
-      ctx.fillStyle = this.colours[kind(signal.action)];
-      ctx.strokeStyle = this.colours.card;
-      shape(ctx, signal.action, x, y, size);
-      this.marks.push({ x: (x - bbox.left) / scale, y: (y - bbox.top) / scale, signal });
-    }
-    ctx.restore();
+    this.marks = drawMarks(plot, this.state, this.state.signals.filter((signal) => keyOf(signal) === this.chosen), this.colours);
     // For tests.
     at("chart").dataset.shown = `${plot.scales.x.min},${plot.scales.x.max}`;
     const newest = this.marks.at(-1);
@@ -199,6 +204,8 @@ export class Chart {
     const { left, top } = plot.cursor;
     const tip = at("tip");
     const near = this.marks.findLast((mark) => Math.hypot(mark.x - left, mark.y - top) < NEAR);
+    this.near = near;
+    plot.over.classList.toggle("pointed", Boolean(near));
     tip.hidden = !near;
     if (!near) return;
     const { signal } = near;
@@ -223,20 +230,5 @@ function around(/** @type {any} */ _, /** @type {number | null} */ low, /** @typ
   return [low - room, high + room];
 }
 
-/** @param {string} action */
-export const kind = (action) => (action === "buy" || action === "sell" ? action : "other");
-
-/** Buy: a triangle that points up, below the price; sell: down, above it; other: a diamond. */
-function shape(/** @type {CanvasRenderingContext2D} */ ctx, /** @type {string} */ action, /** @type {number} */ x, /** @type {number} */ y, /** @type {number} */ size) {
-  const paths = {
-    buy: [[0, 0.4], [0.9, 1.9], [-0.9, 1.9]],
-    sell: [[0, -0.4], [0.9, -1.9], [-0.9, -1.9]],
-    other: [[0, -1], [1, 0], [0, 1], [-1, 0]],
-  };
-  ctx.beginPath();
-  for (const [dx, dy] of paths[kind(action)]) ctx.lineTo(x + dx * size, y + dy * size);
-  ctx.closePath();
-  ctx.fill();
-  ctx.lineWidth = devicePixelRatio;
-  ctx.stroke();
-}
+/** @returns {NodeListOf<HTMLElement>} buttons that choose how much of the newest is shown */
+const spans = () => at("chart-bar").querySelectorAll("[data-span]");

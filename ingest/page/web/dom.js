@@ -24,6 +24,18 @@ export function say(element, text) {
   if (element.textContent !== text) element.textContent = text;
 }
 
+/** A name that may break behind its dots and underscores. @param {string} text */
+export const breakable = (text) => text.split(/(?<=[._])/).flatMap((part, number) => (number ? [make("wbr"), part] : [part]));
+
+/** The colour of a custom property as a canvas needs it. @param {string} name */
+export function colour(name) {
+  const probe = at("chart");
+  probe.style.color = `var(${name})`;
+  const found = getComputedStyle(probe).color;
+  probe.style.color = "";
+  return found;
+}
+
 const SVG = "http://www.w3.org/2000/svg";
 
 /**

@@ -1,7 +1,7 @@
 // What the paper accounts have earned, by strategy, and what they hold. Nothing while no strategy has an account.
 
 import { at, make, say } from "./dom.js";
-import { clock, count, moment, natural, price, profit, share, size } from "./format.js";
+import { clock, count, direction, moment, natural, price, profit, share, size } from "./format.js";
 
 /** @typedef {{strategy: string, positions: number, open: number, realised: number, unrealised: number, drawdown: number,
  *             hit_rate: number | null}} Strategy */
@@ -22,7 +22,7 @@ export function drawPaper(state) {
 }
 
 /** @param {number} value */
-const signed = (value) => make("td", { class: value > 0 ? "up" : value < 0 ? "down" : "quiet" }, profit(value));
+const signed = (value) => make("td", { class: direction(profit(value)) }, profit(value));
 
 /** @param {Strategy} of */
 function earned(of) {

@@ -1,10 +1,10 @@
 // The list of signals, newest first, with two filters that stand in the address; and a word about new ones for those who
 // listen.
 
-import { kind } from "./chart.js";
 import { asked, remember } from "./address.js";
 import { at, make, say } from "./dom.js";
 import { clock, moment, natural, price } from "./format.js";
+import { kind } from "./marks.js";
 
 /** The filters, and what they are called in the address. */
 const FILTERS = { "by-strategy": "strategy", "by-symbol": "signals" };
@@ -14,9 +14,10 @@ const SPOKEN_EVERY_MS = 10_000;
 const SIGNS = { buy: "▲", sell: "▼", other: "◆" };
 
 export class Signals {
-  /** @param {import("./state.js").State} state */
-  constructor(state) {
+  /** @param {import("./state.js").State} state @param {(id: string) => void} onOpen */
+  constructor(state, onOpen) {
     this.state = state;
+    this.onOpen = onOpen;
     this.spoken_ms = Date.now();
     this.unspoken = 0;
     for (const [id, name] of Object.entries(FILTERS)) {
@@ -32,10 +33,10 @@ export class Signals {
 
   /** Draw all of them. */
   draw() {
-    this.#offer("by-strategy", [...(this.state.now?.strategies ?? []), ...this.state.signals.map((signal) => signal.strategy)]);
+    this.#offer("by-strategy", [...Object.keys(this.state.now?.strategies ?? {}), ...this.state.signals.map((signal) => signal.strategy)]);
     this.#offer("by-symbol", this.state.signals.map((signal) => signal.symbol));
     const wanted = this.state.signals.filter((signal) => this.#wanted(signal)).slice(-SHOWN);
-    at("signals").replaceChildren(...wanted.reverse().map((signal) => line(signal, this.state.about.has_stream)));
+    at("signals").replaceChildren(...wanted.reverse().map((signal) => line(signal, this.onOpen)));
     this.#show_empty();
   }
 
@@ -44,7 +45,7 @@ export class Signals {
     this.#offer("by-strategy", fresh.map((signal) => signal.strategy));
     this.#offer("by-symbol", fresh.map((signal) => signal.symbol));
     const wanted = fresh.filter((signal) => this.#wanted(signal)).slice(-SHOWN);
-    at("signals").prepend(...wanted.reverse().map((signal) => line(signal, this.state.about.has_stream)));
+    at("signals").prepend(...wanted.reverse().map((signal) => line(signal, this.onOpen)));
     while (at("signals").childElementCount > SHOWN) at("signals").lastElementChild?.remove();
     this.#show_empty();
     this.#speak(fresh);
@@ -95,10 +96,12 @@ const select_of = (id) => /** @type {HTMLSelectElement} */ (at(id));
 /** @param {string} id */
 const choice = (id) => select_of(id).value;
 
-/** @param {import("./state.js").Signal} signal @param {boolean} has_stream */
-function line(signal, has_stream) {
+/** @param {import("./state.js").Signal} signal @param {(id: string) => void} onOpen */
+function line(signal, onOpen) {
   const of = kind(signal.action);
   const when = new Date(signal.event_time_ms).toISOString();
+  const why = make("button", { type: "button", class: "explained", "aria-label": `why ${signal.strategy} said ${signal.action} ${signal.symbol}` }, "why?");
+  why.addEventListener("click", () => onOpen(signal.id));
   return make(
     "tr",
     {},
@@ -113,16 +116,8 @@ function line(signal, has_stream) {
       make("span", { class: "strategy" }, signal.strategy),
       " ",
       make("span", { class: "rationale" }, signal.rationale),
-      ...(has_stream ? [" ", explained(signal)] : []),
+      " ",
+      why,
     ),
   );
 }
-
-/** The command that runs again what led to a signal. @param {import("./state.js").Signal} signal */
-const explained = (signal) =>
-  make(
-    "details",
-    { class: "explained" },
-    make("summary", { "aria-label": `why ${signal.strategy} said ${signal.action} ${signal.symbol}` }, "why?"),
-    make("code", {}, `./run tasks why ${signal.id} --stream`),
-  );

@@ -9,6 +9,9 @@
 /** @typedef {{times_ms: number[], mid: (number | null)[], spread_bps: (number | null)[]}} History by the events' time */
 
 export const POINTS = 600;
+/** Before these, one in so long is kept of the chosen symbol, as ingest does. */
+const PAST_STEP_MS = 10_000;
+const PAST_POINTS = 2160;
 export const SIGNALS = 500;
 const STALE_MS = 10_000;
 /** The time of a book that is so far from the last one's is that of another feed. */
@@ -23,6 +26,8 @@ export class State {
     this.rows = new Map();
     /** @type {Map<string, History>} */
     this.history = new Map();
+    /** Of one symbol, what was before its history. @type {{name: string, points: History}} */
+    this.past = { name: "", points: none() };
     /** @type {Signal[]} newest last */
     this.signals = [];
     /** @type {[number | null, number | null][]} */
@@ -41,7 +46,7 @@ export class State {
 
   /** @param {any} told */
   hello(told) {
-    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s, expected: told.expected, has_stream: told.has_stream };
+    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s, expected: told.expected, has_stream: told.has_stream, has_api: told.has_api };
     this.now = told;
     this.rates = {};
     this.latencies = told.latencies;
@@ -50,6 +55,28 @@ export class State {
     this.returns = told.returns;
     this.rows = new Map(told.symbols.map((/** @type {any} */ row) => [key(row), { ...row, rate: row.events, seen_ms: newest_ms(row) }]));
     this.history = new Map(told.history.map((/** @type {any} */ each) => [key(each), each]));
+  }
+
+  /** Ask ingest for what was before the history of a symbol. @param {string} name @param {() => void} onLoad */
+  async loadPast(name, onLoad) {
+    this.past = { name, points: none() };
+    if (!this.rows.has(name)) return;
+    const answer = await fetch(`/history/${name.split(":").map(encodeURIComponent).join(":")}`).catch(() => null);
+    if (!answer?.ok) return;
+    const points = await answer.json();
+    if (this.past.name !== name) return;
+    this.past = { name, points };
+    onLoad();
+  }
+
+  /** All that is known of a symbol's prices. @param {string} name @returns {History | undefined} */
+  whole(name) {
+    const history = this.history.get(name);
+    if (!history || this.past.name !== name) return history;
+    const { points } = this.past;
+    const end = points.times_ms.findLastIndex((ms) => ms < history.times_ms[0]) + 1;
+    const joined = (/** @type {keyof History} */ field) => /** @type {any} */ ([...points[field].slice(0, end), ...history[field]]);
+    return { times_ms: joined("times_ms"), mid: joined("mid"), spread_bps: joined("spread_bps") };
   }
 
   /** @param {any} told */
@@ -76,19 +103,32 @@ export class State {
   /** As ingest does it, so that a chart looks the same after a reload. @param {string} name @param {Row} row @param {boolean} had_book @param {number} step_ms */
   #draw(name, row, had_book, step_ms) {
     if (!row.time_ms) return;
-    let history = this.history.get(name) ?? { times_ms: [], mid: [], spread_bps: [] };
+    let history = this.history.get(name) ?? none();
     const last_ms = history.times_ms.at(-1);
     let time_ms = row.time_ms;
     if (last_ms !== undefined) {
       if (!had_book) time_ms = last_ms + step_ms;
-      else if (last_ms - time_ms > BACK_MS || time_ms - last_ms > LEAP_MS) history = { times_ms: [], mid: [], spread_bps: [] };
-      else time_ms = Math.max(time_ms, last_ms);
+      else if (last_ms - time_ms > BACK_MS || time_ms - last_ms > LEAP_MS) {
+        history = none();
+        if (this.past.name === name) this.past.points = none();
+      } else time_ms = Math.max(time_ms, last_ms);
     }
     this.history.set(name, history);
+    if (this.past.name === name) this.#keep(history);
     const fresh = this.now.at_ms - row.book_ms < STALE_MS;
     push(history.times_ms, time_ms, POINTS);
     push(history.mid, fresh ? row.mid : null, POINTS);
     push(history.spread_bps, fresh ? row.spread_bps : null, POINTS);
+  }
+
+  /** Take into the past what leaves the history with the next point. @param {History} history */
+  #keep(history) {
+    const { points } = this.past;
+    const first_ms = history.times_ms[0];
+    if (history.times_ms.length < POINTS || first_ms - (points.times_ms.at(-1) ?? -Infinity) < PAST_STEP_MS) return;
+    push(points.times_ms, first_ms, PAST_POINTS);
+    push(points.mid, history.mid[0], PAST_POINTS);
+    push(points.spread_bps, history.spread_bps[0], PAST_POINTS);
   }
 
   /** Give those that are new. @param {Signal[]} signals */
@@ -111,6 +151,9 @@ export class State {
     return Object.entries(this.now?.labelled[name] ?? {});
   }
 }
+
+/** @returns {History} */
+const none = () => ({ times_ms: [], mid: [], spread_bps: [] });
 
 /** When the last event came in. @param {{book_ms: number, trade_ms: number, other_ms?: number}} row */
 const newest_ms = (row) => Math.max(row.book_ms, row.trade_ms, row.other_ms ?? 0);

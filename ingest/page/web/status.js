@@ -1,7 +1,7 @@
 // How the pipeline is: parts, figures, lanes, what was left out. What is wrong is said in words, too.
 
 import { at, make, say, sparkline } from "./dom.js";
-import { age, count, milliseconds, natural, quietness, rate, sinceEvent } from "./format.js";
+import { age, count, milliseconds, quietness, rate, sinceEvent } from "./format.js";
 
 /** A lane whose oldest event is older waits for something. */
 const SLOW_S = 5;
@@ -22,7 +22,6 @@ export function drawStatus(state) {
   drawProblems(ready.parts.findings.filter((/** @type {Finding} */ each) => each.name !== "standing_by"));
   drawFigures(state, oldest_s);
   drawLanes(lanes);
-  drawStrategies(state);
   drawLosses(state, deadletters);
 }
 
@@ -122,17 +121,6 @@ function drawLanes(lanes) {
   const tables = [...pools.values()].map((lines) => make("table", { class: "bars" }, make("thead", {}, make("tr", {}, ...heads())), make("tbody", {}, ...lines)));
   at("lanes").replaceChildren(...tables);
   say(at("lanes-more"), order.length > LANES_SHOWN ? `and ${order.length - LANES_SHOWN} more` : "");
-}
-
-/** Those that are configured, and those of before that the ledger has counted. @param {State} state */
-function drawStrategies(state) {
-  const none = state.now.strategies.map((/** @type {string} */ name) => [name, 0]);
-  const counts = Object.entries({ ...Object.fromEntries(none), ...Object.fromEntries(state.counted("signals")) });
-  const most = Math.max(1, ...counts.map(([, number]) => number));
-  const sorted = counts.sort(([a, more], [b, less]) => less - more || natural(a, b));
-  at("strategies").replaceChildren(...sorted.map(([name, number]) =>
-    make("tr", {}, make("th", { scope: "row" }, name), make("td", {}, barred(number / most)), make("td", { class: "number" }, count(number))),
-  ));
 }
 
 /** @param {number} share */

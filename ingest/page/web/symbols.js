@@ -2,13 +2,13 @@
 
 import { asked, remember } from "./address.js";
 import { at, make, say } from "./dom.js";
-import { age, basisPoints, count, natural, percent, price, quietness, rate, sinceEvent } from "./format.js";
+import { age, basisPoints, count, direction, funding, natural, percent, price, quietness, rate, sinceEvent } from "./format.js";
 import { keyOf, named } from "./state.js";
 
 /** Columns of kinds of events that not every feed has: the field of a row, and how it is written. @type {[string, (row: any) => string][]} */
 const EXTRA = [
   ["mark_price", (row) => price(row.mark_price)],
-  ["funding_rate", (row) => (row.funding_rate == null ? "–" : `${(row.funding_rate * 100).toFixed(4)} %`)],
+  ["funding_rate", (row) => funding(row.funding_rate)],
   ["candle", (row) => (row.candle == null ? "–" : `${price(row.candle)} ${row.candle_interval}`)],
   ["bid", (row) => price(row.bid)],
   ["ask", (row) => price(row.ask)],
@@ -91,7 +91,7 @@ export class Symbols {
       say(mid, price(row.mid));
       say(spread, basisPoints(row.spread_bps));
       say(changed, percent(change));
-      changed.className = Math.abs(change ?? 0) < 5e-5 ? "quiet" : change > 0 ? "up" : "down";
+      changed.className = direction(percent(change));
       say(events, rate(row.rate < 0.05 ? 0 : row.rate));
       say(signalled, String(signals.get(name) ?? 0));
       EXTRA.forEach(([, written], number) => say(rest[number], written(row)));

@@ -12,12 +12,12 @@ from tasks.cli.dead_letters.selection import (
     Last,
     Reasons,
     Since,
-    Strategies,
     Symbols,
     Until,
     chosen_letters,
     named_letters,
 )
+from tasks.cli.entry_listing import Strategies
 from tasks.ledger.dead_letters import DeadLetterStore
 from tasks.ledger.reader import LedgerReader
 from tasks.ops.dead_letter_facts import facts

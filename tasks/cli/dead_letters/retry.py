@@ -15,12 +15,12 @@ from tasks.cli.dead_letters.selection import (
     Last,
     Reasons,
     Since,
-    Strategies,
     Symbols,
     Until,
     chosen_letters,
     named_letters,
 )
+from tasks.cli.entry_listing import Strategies
 from tasks.ledger.dead_letters import DeadLetterStore, StoredLetter
 from tasks.ledger.reader import LedgerReader
 from tasks.ops.retry import RetryResult, retried

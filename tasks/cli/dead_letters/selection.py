@@ -5,6 +5,7 @@ from typing import Annotated, get_args
 
 import typer
 
+from tasks.cli import name_completion
 from tasks.errors import SettingsError
 from tasks.ledger.dead_letters import DeadLetterFilter, DeadLetterStore, StoredLetter
 from tasks.ops.entry_filters import strategy_names, symbol_spellings
@@ -17,8 +18,10 @@ _TIME = "90s, 10m, 2h, 1d ago, or a time in UTC"
 Reasons = Annotated[
     list[str] | None, typer.Option("--reason", help=f"Only of this reason ({_REASONS}) or refusal; repeatable.")
 ]
-Strategies = Annotated[list[str] | None, typer.Option("--strategy", help="Only of this strategy; repeatable.")]
-Symbols = Annotated[list[str] | None, typer.Option("--symbol", help="Only about this symbol; repeatable.")]
+Symbols = Annotated[
+    list[str] | None,
+    typer.Option("--symbol", help="Only about this symbol; repeatable.", autocompletion=name_completion.symbols),
+]
 Since = Annotated[str, typer.Option(help=f"Written since then: {_TIME}.")]
 Until = Annotated[str, typer.Option(help=f"Written until then: {_TIME}.")]
 Last = Annotated[int | None, typer.Option("--last", "-n", min=0, help="Only so many of the newest.")]
@@ -39,7 +42,7 @@ def chosen_letters(
     now_ms = store.now_ms() if since or until else 0
     return DeadLetterFilter(
         frozenset(reasons or ()),
-        strategy_names(strategies),
+        strategy_names(strategies, store.reader.aliases()),
         symbol_spellings(symbols),
         since_ms(since, now_ms) if since else 0,
         since_ms(until, now_ms, "--until") if until else None,

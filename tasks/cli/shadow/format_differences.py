@@ -36,8 +36,8 @@ def _cells(row: ShadowRow, horizons: list[str]) -> Iterator[Text]:
         yield Text(f"{count:,}")
     sides = row.original, row.shadow
     yield _pair(f"{each.positions:,}" for each in sides)
-    yield _pair(f"{each.pnl:,.2f}" for each in sides)
-    yield _pair(f"{each.unrealised:,.2f}" for each in sides)
+    yield _pair(f"{each.pnl:z,.2f}" for each in sides)
+    yield _pair(f"{each.unrealised:z,.2f}" for each in sides)
     yield _pair("-" if each.hit_rate is None else f"{each.hit_rate:.0%}" for each in sides)
     for horizon in horizons:
         yield _pair(_after(each, horizon) for each in sides)

@@ -8,7 +8,7 @@ import msgspec
 import typer
 from rich.text import Text
 
-from tasks.cli import command_line, format_states
+from tasks.cli import command_line, format_states, name_completion
 from tasks.cli.command_line import AsJson
 from tasks.configuration import registry
 from tasks.errors import LedgerError, SettingsError
@@ -27,7 +27,12 @@ app = typer.Typer()
 Pool = Annotated[str, typer.Option(help="Only in this pool.", show_default="all")]
 Venue = Annotated[str, typer.Option(help="Only of this venue: spot, usdm, kraken ...", show_default="all")]
 Symbol = Annotated[
-    str, typer.Option(help="Only of this symbol; `all` is the state that symbols share.", show_default="every")
+    str,
+    typer.Option(
+        help="Only of this symbol; `all` is the state that symbols share.",
+        show_default="every",
+        autocompletion=name_completion.symbols,
+    ),
 ]
 
 
@@ -39,7 +44,12 @@ def _chosen(pool: str, venue: str, symbol: str, strategy: str) -> StateFilter:
 def show(
     *,
     pool: Pool = "",
-    strategy: Annotated[str, typer.Option(help="Only states of this strategy.", show_default="all")] = "",
+    strategy: Annotated[
+        str,
+        typer.Option(
+            help="Only states of this strategy.", show_default="all", autocompletion=name_completion.strategies
+        ),
+    ] = "",
     venue: Venue = "",
     symbol: Symbol = "",
     as_json: AsJson = False,
@@ -82,7 +92,9 @@ def _strategy_finder(settings: Settings) -> Callable[[StateField], AnyStrategy |
 
 @app.command()
 def reset(  # noqa: PLR0913 each argument is an option of the command line
-    strategy: Annotated[str, typer.Argument(help="A strategy, as `state show` names it.")] = "",
+    strategy: Annotated[
+        str, typer.Argument(help="A strategy, as `state show` names it.", autocompletion=name_completion.strategies)
+    ] = "",
     *,
     records: Annotated[
         bool, typer.Option("--records", help="Instead: let the next events of --symbol be new, whatever their ids.")

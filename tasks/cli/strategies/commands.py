@@ -11,8 +11,9 @@ from tasks import configuration
 from tasks.backtest import performance
 from tasks.backtest.strategies_page import page
 from tasks.bars.spec import parse_all
-from tasks.cli import command_line
-from tasks.configuration import catalog, file_schema, registry
+from tasks.cli import command_line, name_completion
+from tasks.cli.strategies import strategy_tables
+from tasks.configuration import aliases, catalog, file_schema, registry
 from tasks.conformance import suite as checking
 from tasks.history.input_report import SalvageReport
 from tasks.history.recordings import STRICT
@@ -29,19 +30,31 @@ Name = Annotated[
     str,
     typer.Argument(
         help="A built-in strategy's name, the name that signals of one in the strategies file carry, or the import path "
-        "of any, module:Class."
+        "of any, module:Class.",
+        autocompletion=name_completion.strategies,
     ),
 ]
 
 
 @app.command("list")
-def list_strategies() -> None:
-    """List the built-in strategies and those that the strategies file names, with the pools they run in."""
-    table = command_line.table("strategy", "pools", "sees", "what it does")
-    for each in catalog.listed(configuration.read(load().strategies_file)):
-        runs_in = ", ".join((*each.pools, *(f"{pool} (shadow)" for pool in each.shadow_pools))) or "none"
-        table.add_row(Text(each.name, "bold"), runs_in, ", ".join(each.kinds), each.summary)
-    command_line.print_table(out, table)
+def list_strategies(
+    *,
+    counts: Annotated[
+        bool,
+        typer.Option(
+            "--counts", help="Instead of what they do: what the live pipeline counted, since the ledger began."
+        ),
+    ] = False,
+) -> None:
+    """List the built-in strategies and those that the strategies file names, with the pools they run in.
+
+    Example: ./run tasks strategies list --counts
+    """
+    settings = load()
+    chosen = configuration.read(settings.strategies_file)
+    command_line.print_table(
+        out, strategy_tables.counted(chosen, settings) if counts else strategy_tables.described(chosen)
+    )
 
 
 @app.command()
@@ -63,7 +76,8 @@ def _find(name: str) -> type[AnyStrategy]:
         return registry.find(name)
     chosen = configuration.read(load().strategies_file)
     carried = {registry.signal_name(each) for pool in chosen.pools.values() for each in pool.strategies}
-    return registry.find(registry.configured_name(chosen, name) if name in carried else name)
+    known = carried | set(aliases.by_strategy(chosen).values())
+    return registry.find(registry.configured_name(chosen, name) if name in known else name)
 
 
 @app.command()

@@ -1,14 +1,17 @@
 """`./run tasks strategies get|set|kill|revive|pause|resume|reset`: what is in force, changed at run time."""
 
 import getpass
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import suppress
 from typing import Annotated
 
 import typer
 
 from tasks import invocation
-from tasks.cli import command_line
+from tasks.cli import command_line, name_completion
 from tasks.cli.command_line import AsJson
-from tasks.configuration import edits, registry
+from tasks.configuration import Configuration, edits, registry
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.configuration.model import SHADOW
 from tasks.configuration.overlay import ALL
 from tasks.errors import SettingsError
@@ -22,9 +25,18 @@ app = typer.Typer()
 out = command_line.Console(soft_wrap=True)
 
 Name = Annotated[
-    str, typer.Argument(help="A strategy, by the name its signals carry or that of the strategies file; or `all`.")
+    str,
+    typer.Argument(
+        help="A strategy, by the name its signals carry or that of the strategies file; or `all`.",
+        autocompletion=name_completion.strategies_or_all,
+    ),
 ]
-PoolOrStrategy = Annotated[str, typer.Argument(help="A pool, as in the strategies file, or a strategy.")]
+PoolOrStrategy = Annotated[
+    str,
+    typer.Argument(
+        help="A pool, as in the strategies file, or a strategy.", autocompletion=name_completion.pools_and_strategies
+    ),
+]
 Reason = Annotated[str, typer.Option(help="Why; kept in the history.")]
 Author = Annotated[str, typer.Option(help="Who; kept in the history.", show_default="you")]
 
@@ -49,7 +61,9 @@ def show_change(result: EditResult) -> None:
 
 @app.command()
 def get(
-    name: Annotated[str, typer.Argument(help="Only this strategy.")] = "",
+    name: Annotated[
+        str, typer.Argument(help="Only this strategy.", autocompletion=name_completion.strategies_or_all)
+    ] = "",
     *,
     as_json: AsJson = False,
 ) -> None:
@@ -64,6 +78,8 @@ def get(
     for line in edits.shown(found.configuration):
         if name.replace(SHADOW, "shadow.") in line:
             out.print(one_line(f"  {line}"))
+    for line in _revisions(found.configuration, name):
+        out.print(line)
     at_run_time = [value for value in found.overlay if name in {"", value.strategy}]
     if at_run_time:
         hint = invocation.as_called("`./run tasks strategies reset KEY` takes the file's")
@@ -72,13 +88,25 @@ def get(
         out.print(one_line(f"  {value}"))
 
 
+def _revisions(chosen: Configuration, name: str) -> Iterator[str]:
+    """Yield the revisions of a strategy, by pool and symbol; none where its module can't be imported here."""
+    built: Mapping[str, Sequence[BoundStrategy]] = {}
+    with suppress(SettingsError):
+        built = registry.running(chosen)
+    for pool, strategies in built.items():
+        for bound in strategies if name in chosen.pools[pool].versions() else ():
+            if bound.name == registry.run_name(name):
+                for symbol, revision in bound.revisions.items():
+                    yield f"  revision in pool {pool}{f' for {symbol}' if symbol else ''}: {revision or 'not known'}"
+
+
 @app.command("set")
 def set_(
     name: Name,
     values: Annotated[list[str], typer.Argument(help="levels=10 gate.min_confidence=0.7; `levels=` for the default.")],
     *,
     pool: Annotated[str, typer.Option(help="Only in this pool.")] = "",
-    symbol: Annotated[str, typer.Option(help="Only for this symbol.")] = "",
+    symbol: Annotated[str, typer.Option(help="Only for this symbol.", autocompletion=name_completion.symbols)] = "",
     force: Annotated[bool, typer.Option("--force", help="Accept a symbol that has had no events.")] = False,
     reason: Reason = "",
     author: Author = "",
@@ -126,7 +154,10 @@ def resume(name: PoolOrStrategy, *, reason: Reason = "", author: Author = "") ->
 def reset(
     key: Annotated[
         str,
-        typer.Argument(help="As `get` and the doctor name it: orderbook_skew.levels; or a strategy, for all of it."),
+        typer.Argument(
+            help="As `get` and the doctor name it: orderbook_skew.levels; or a strategy, for all of it.",
+            autocompletion=name_completion.strategies_or_all,
+        ),
     ] = "",
     *,
     everything: Annotated[bool, typer.Option("--all", help="All that was set at run time.")] = False,

@@ -10,7 +10,8 @@
 
 local epoch, name, frontier, counted, read, kept, letters, lanes, counts = unpack(cmsgpack.unpack(ARGV[1]))
 if redis.call('HGET', KEYS[1], 'epoch') ~= epoch then return 'epoch' end
-if redis.call('HGET', KEYS[1], 'checkpoint') == name then return 'repeat' end
+local last = redis.call('HGET', KEYS[1], 'checkpoint') or ''
+if string.sub(last, 1, #name + 1) == name .. ' ' then return 'repeat' end
 
 local current = string.match(frontier, '^(.*)@')
 for lane = 1, #lanes / 2 do
@@ -34,6 +35,8 @@ end
 for at = 1, #counts, 2 do
   redis.pcall('HINCRBY', KEYS[2], counts[at], counts[at + 1])
 end
-redis.call('HSET', KEYS[1], 'checkpoint', name, 'frontier', frontier, 'counted', counted)
+-- The frontier once more, with its epoch: see `ingest/ledger/stored_shard.py`.
+local again = name .. ' ' .. epoch .. ' ' .. frontier
+redis.call('HSET', KEYS[1], 'checkpoint', again, 'frontier', frontier, 'counted', counted)
 if read ~= '' then redis.call('HSET', KEYS[1], 'read', read) end
 return 'written'

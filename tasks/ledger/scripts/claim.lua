@@ -8,10 +8,13 @@
 --         1 the epoch that must be stored ('' for none)  2 new epoch  3 the layout that must be stored  4 new layout
 --         5 configuration's version  6 its JSON  7 where every lane begins ('' for where it stands), the frontier too
 --         8 the lanes' fields, in the order of their pools  9 how many other shards
+--         10 the checkpoints that must be stored ('' for none), of the shard and, for another layout, of the others: 7 was
+--            chosen by what was read beside them, and Redis may have gone back since
 -- Returns {started, up to where frames are counted or '', position or '', ...}
--- or {epoch | layout | led, what is stored or the lease}.
+-- or {epoch | layout | checkpoint | led, what is stored or the lease}.
 
-local wanted_epoch, new_epoch, wanted_layout, new_layout, version, configuration, start, fields, others =
+local wanted_epoch, new_epoch, wanted_layout, new_layout, version, configuration, start, fields, others,
+  checkpoints =
   unpack(cmsgpack.unpack(ARGV[1]))
 local epoch = redis.call('HGET', KEYS[1], 'epoch') or ''
 if epoch ~= wanted_epoch then return {'epoch', epoch} end
@@ -19,6 +22,10 @@ local layout = redis.call('GET', KEYS[2]) or ''
 if layout ~= wanted_layout then return {'layout', layout} end
 
 local lanes = #fields
+for at, wanted in ipairs(checkpoints) do
+  local checkpoint = redis.call('HGET', at == 1 and KEYS[1] or KEYS[2 + lanes + others + at], 'checkpoint') or ''
+  if checkpoint ~= wanted then return {'checkpoint', checkpoint} end
+end
 local is_new_layout = layout ~= '' and layout ~= new_layout
 if is_new_layout then
   for at = 4 + lanes, 3 + lanes + others do
@@ -47,7 +54,7 @@ if is_new_layout then
 end
 if start ~= '' then
   for lane = 1, lanes do redis.call('HSET', KEYS[3 + lane], fields[lane], start) end
-  redis.call('HSET', KEYS[1], 'frontier', start)
+  redis.call('HSET', KEYS[1], 'frontier', start, 'checkpoint', 'claim ' .. new_epoch .. ' ' .. start)
 end
 redis.call('HSET', KEYS[1], 'epoch', new_epoch)
 redis.call('SET', KEYS[2], new_layout)

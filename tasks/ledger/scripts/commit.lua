@@ -7,7 +7,7 @@
 --       4 the batches, in msgpack, each a list of
 --           1 epoch  2 lane's field  3 prev  4 to  5 notice
 --           6 how often states of this pool had been reset when the run began; '' for never
---           7 field, value, ...  8 signal, trace or '', ...  9 held signals  10 dead letters  11 audit lines
+--           7 field, value, ...  8 signal, trace or '', revision or '', ...  9 held signals  10 dead letters  11 audit lines
 --           12 closed positions  13 shadowed signals  14 counter, increment, ...
 -- Returns for each batch committed | repeat | epoch | position | reset. One notice tells of all that were committed.
 
@@ -44,12 +44,13 @@ local function write(batch, pool, starts)
   for at = 1, #fields, 1000 do  -- unpack fails near 8,000 values
     redis.call('HSET', pool, unpack(fields, at, math.min(at + 999, #fields)))
   end
-  for at = 1, #signals, 2 do
-    if signals[at + 1] == '' then
-      redis.call('XADD', KEYS[3], '*', 'signal', signals[at])
-    else
-      redis.call('XADD', KEYS[3], '*', 'signal', signals[at], 'trace', signals[at + 1])
+  for at = 1, #signals, 3 do
+    local entry = {'signal', signals[at]}
+    for offset, field in ipairs({'trace', 'revision'}) do
+      local value = signals[at + offset]
+      if value ~= '' then entry[#entry + 1], entry[#entry + 2] = field, value end
     end
+    redis.call('XADD', KEYS[3], '*', unpack(entry))
   end
   for _, held in ipairs(batch[9]) do redis.call('XADD', KEYS[4], 'MAXLEN', '~', kept, '*', 'held', held) end
   for _, letter in ipairs(batch[10]) do redis.call('XADD', KEYS[5], 'MAXLEN', '~', kept, '*', 'letter', letter) end

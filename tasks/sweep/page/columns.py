@@ -6,7 +6,7 @@ from typing import Any, NamedTuple
 
 import msgspec
 
-from tasks.backtest.paper_statistics import amount_decimals, is_nothing
+from tasks.backtest.paper_statistics import amount_decimals
 from tasks.sweep.page.content import SweepPage
 
 Row = Mapping[str, Any]
@@ -31,8 +31,7 @@ class FigureColumn(NamedTuple):
         """Return a figure as the page shows it; what rounds to zero has no sign."""
         if value is None:
             return "-"
-        text = f"{value:,.{self.decimals}%}" if self.is_share else f"{value:,.{self.decimals}f}"
-        return text.removeprefix("-") if is_nothing(text) else text
+        return f"{value:z,.{self.decimals}%}" if self.is_share else f"{value:z,.{self.decimals}f}"
 
 
 def figure(row: Row, name: str) -> float | None:

@@ -2,10 +2,9 @@
 
 import math
 from collections.abc import Callable, Iterable
-from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
-from tasks.errors import SettingsError
+from tasks.optional import optional_module
 from tasks.sweep.parameter_set import ParameterSet
 from tasks.sweep.space.dimensions import Choices, Dimension, Interval
 from tasks.sweep.space.parameter_space import ParameterSpace
@@ -19,10 +18,7 @@ MAX_PROPOSALS = 200
 
 def library() -> Any:
     """Import Optuna, quiet but for warnings. Raises SettingsError when it is not installed."""
-    try:
-        found = import_module("optuna")
-    except ImportError:
-        raise SettingsError("this needs optuna: pip install -r requirements-extras.txt") from None
+    found = optional_module("optuna", "extras")
     found.logging.set_verbosity(found.logging.WARNING)
     return found
 

@@ -24,6 +24,8 @@ from tests.support.stacks.pipeline import applied_by, backtested, deadletters, d
 from tests.support.stacks.watched_stack import on_watched_servers
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.ci
+
 SLACK = 500
 WENT_BACK = "Redis went back in time"
 
@@ -130,8 +132,7 @@ def test_without_a_stream_a_failover_loses_only_what_was_not_replicated(
     assert lost or digests(live) == digests(expected)
 
 
-@pytest.mark.slow
-@pytest.mark.parametrize("source", ["core", "jetstream"])
+@pytest.mark.parametrize("source", ["core", pytest.param("jetstream", marks=pytest.mark.slow)])
 def test_where_a_replica_confirms_a_failover_loses_nothing_and_no_epoch(
     recording: Path, source: str, capsys: pytest.CaptureFixture[str]
 ):

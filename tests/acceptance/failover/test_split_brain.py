@@ -14,6 +14,8 @@ from tests.support.stacks.pipeline import backtested, deadletters, digests, fini
 from tests.support.stacks.watched_stack import on_watched_servers
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.ci
+
 
 def applied(stack: Stack) -> int:
     """Return how many events the master of the moment has; a client of its own asks who that is."""

@@ -11,6 +11,8 @@ from tasks.history import recordings
 from tasks.protocol import dead_letters
 from tests.support.stacks.pipeline import backtested, deadletters, digests, finish, lasting, replay, running
 
+pytestmark = pytest.mark.ci
+
 HIGHEST = b"%d" % (2**63 - 1)
 
 

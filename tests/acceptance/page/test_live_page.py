@@ -1,5 +1,6 @@
 """The live page in a real browser, on a pipeline that runs: what it shows, and what becomes of it when parts are unavailable."""
 
+import json
 import re
 import sys
 from collections.abc import Iterator
@@ -9,11 +10,12 @@ import redis
 from playwright.sync_api import Browser, Page, expect
 
 from compose.local.servers import free_port, start_nats
-from compose.local.stack import Plan, Stack
+from compose.local.stack import Stack
 from tasks.ledger import LedgerKeys
+from tests.support.browsing import grave_findings
 from tests.support.service import get
 from tests.support.stacks.live_page import add_signal, opened
-from tests.support.stacks.pipeline import running
+from tests.support.stacks.pipeline import in_simulated_market
 from tests.support.waiting import wait_for
 
 NATS_AWAY = re.compile("NATS ?ingest has no connection")
@@ -25,8 +27,7 @@ HOSTILE = "<img src=x onerror=\"document.title='taken over'\">"
 def stack() -> Iterator[Stack]:
     environment = {"FLOWER_URL": "http://127.0.0.1:1/flower", "FEED_QUIET_WARN_S": "2", "FEED_QUIET_S": "6"}
     environment["INGEST_SOURCE"] = "jetstream"
-    with running(Plan(1, "solo", environment=environment)) as stack:
-        stack.start_feed(["simulate", "--symbols", "3", "--rate", "300"])
+    with in_simulated_market(3, 300, environment) as stack:
         yield stack
 
 
@@ -76,32 +77,47 @@ def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browse
         expect(page.locator("#chart")).to_have_attribute("data-points", re.compile(r"^([3-9]|\d\d+)$"))
         assert inked(page) > 1_000
         expect(page.locator("#signals tr").first).to_be_visible()
-        expect(page.locator("#strategies tr").first).to_have_text(re.compile(r"[a-z_]+\d"))
+        expect(page.locator("#strategies tr").first).to_have_text(re.compile(r"[a-z_]+live\d"))
+        expect(page.locator("#strategies td", has_text=re.compile(r"^\d+(\.\d)? (µs|ms)$")).first).to_be_visible()
+        expect(page.locator("#strategies td", has_text=re.compile(r"^[1-9]\d* .*cool_down")).first).to_be_visible()
         expect(page.locator("#lanes tbody tr")).to_have_count(17)
         expect(page.locator("#problems")).to_be_hidden()
         expect(page.get_by_role("link", name="Flower")).to_have_attribute("href", "http://127.0.0.1:1/flower")
         expect(page.get_by_role("link", name="Grafana")).to_have_count(0)
 
 
-def test_a_signal_shows_the_command_that_says_what_led_to_it(browser: Browser, stack: Stack):
+def test_a_signal_opens_with_what_it_was_made_of_and_has_a_link(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
-        command = page.locator("#signals .explained code").first.text_content() or ""
-        assert re.fullmatch(r"\./run tasks why [0-9a-f-]{36} --stream", command)
-        # New signals come meanwhile: this one is no longer the first.
-        explained = page.locator("#signals .explained", has_text=command)
-        expect(explained.locator("code")).to_be_hidden()
-        explained.locator("summary").focus()
-        page.keyboard.press("Enter")
-        expect(explained.locator("code")).to_be_visible()
+        of_a_strategy = page.locator("#signals tr").filter(has_not_text=HOSTILE)
+        of_a_strategy.locator(".explained").first.press("Enter")
+        drawer = page.locator("#signal")
+        command = drawer.get_by_role("region", name="Command")
+        expect(command).to_have_text(re.compile(r"^\./run tasks why [0-9a-f-]{36} --stream$"))
+        signal = json.loads(drawer.get_by_role("region", name="JSON").inner_text())
+        for name, value in signal["indicators"].items():
+            expect(drawer.locator("dt", has_text=re.compile(f"^{name}$"))).to_be_visible()
+            assert isinstance(value, float | int)
+        expect(drawer).to_contain_text(f"{signal['trigger']['kind']} {signal['trigger']['id']} of spot")
+        assert page.url.endswith(f"#signal={signal['id']}")
+        assert grave_findings(page) == []
+        page.reload()
+        expect(command).to_contain_text(signal["id"])
+        page.keyboard.press("Escape")
+        expect(drawer).to_be_hidden()
+        assert "#" not in page.url
+
+
+def test_a_link_to_a_signal_of_long_ago_tells_the_command_that_knows_it(browser: Browser, stack: Stack):
+    with opened(browser, stack, "#signal=of-long-ago") as page:
+        expect(page.locator("#signal-told")).to_contain_text("not among the last 500 signals")
+        expect(page.locator("#signal")).to_contain_text("./run tasks why of-long-ago --stream")
 
 
 def test_what_signals_were_worth_is_shown(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         expect(page.locator("#earned tr").first).to_have_text(re.compile(r"^[a-z_]+([+\u2212]\d|0)"))
         expect(page.locator("#positions tr").first).to_have_text(re.compile("USDT spot(long|short)"))
-        expect(
-            page.locator("#returns tr", has_text=re.compile(r"^[a-z_]+[+\u2212]?\d+\.\d\d \d+")).first
-        ).to_be_visible()
+        expect(page.locator("#strategies td", has_text=re.compile(r"^[+\u2212]?\d+\.\d\d \d+$")).first).to_be_visible()
         told = page.evaluate(
             """async () => {
                 const { drawPaper } = await import("/web/paper.js");
@@ -121,6 +137,7 @@ def test_orders_that_were_not_filled_are_counted_with_their_reason(browser: Brow
         expect(page.locator("#losses")).to_contain_text("Paper orders not filled3 no_price")
 
 
+@pytest.mark.ci
 def test_an_ingest_that_stands_by_says_calmly_what_it_is(browser: Browser, stack: Stack):
     port = free_port()
     standby = stack.instance.start(
@@ -170,6 +187,7 @@ def test_the_page_reports_a_killed_ingest_and_goes_on_without_a_reload(browser: 
         assert page.evaluate("window.never_reloaded") is True
 
 
+@pytest.mark.ci
 def test_unavailable_workers_nats_and_redis_are_named_until_they_are_back(browser: Browser, stack: Stack):
     with opened(browser, stack) as page:
         problems, parts = page.locator("#problems"), page.locator("#parts")
@@ -210,6 +228,7 @@ def test_an_age_is_amber_and_then_red(browser: Browser, stack: Stack):
         assert moods == ["", "slow", "slow", "bad"]
 
 
+@pytest.mark.ci
 def test_a_silent_feed_turns_its_chip_and_the_age_of_each_symbol(browser: Browser, stack: Stack):
     [feed] = [process for process in stack.instance.processes if process.name == "feed"]
     with opened(browser, stack) as page:

@@ -11,6 +11,8 @@ from tasks.sweep.page import html_page
 from tests.support.browsing import grave_findings
 from tests.support.pages.sweeps import row, sweep_page, walk_forward
 
+pytestmark = pytest.mark.ci
+
 
 @pytest.fixture(scope="module")
 def file(tmp_path_factory: pytest.TempPathFactory) -> Path:

@@ -21,6 +21,8 @@ from tests.support.stacks.pipeline import deadletters, finish, lasting, leads, r
 from tests.support.stacks.releases import RUNNABLE, unpack
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.ci
+
 STRATEGIES = Path("tasks", "strategies.toml")
 #: How long the replay of a part takes, at least.
 SECONDS = 1.5

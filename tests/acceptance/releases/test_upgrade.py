@@ -18,6 +18,8 @@ from tests.data import RECORDING, make_release
 from tests.support.stacks.pipeline import backtested, command, deadletters, finish, replay, running
 from tests.support.stacks.releases import RELEASES, left_behind
 
+pytestmark = pytest.mark.ci
+
 
 def books(symbol: str) -> int:
     """Return how many spot books of a symbol the recording holds."""

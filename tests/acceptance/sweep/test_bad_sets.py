@@ -106,5 +106,6 @@ def test_on_a_solo_worker_that_is_started_again(sweeps: Sweeps, calm: Any):
     assert_marked(done, calm)
 
 
+@pytest.mark.ci
 def test_in_processes_of_this_machine(sweeps: Sweeps, calm: Any):
     assert_marked(sweeps.run("--local", "--jobs", "2"), calm)

@@ -5,12 +5,16 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 from compose.local.processes import Process
 from compose.local.stack import Plan, Stack
 from tasks.cli.sweep.execution import live_processes
 from tests.support.stacks.pipeline import backtested, digests, finish, replay, running
 from tests.support.stacks.sweeping import SWEEP
 from tests.support.waiting import wait_for
+
+pytestmark = pytest.mark.ci
 
 
 class SharedStack(Stack):

@@ -13,6 +13,8 @@ from tests.support.servers.guarded_servers import RIGHTS
 from tests.support.stacks.sweeping import Sweeps, children
 from tests.support.waiting import wait_for
 
+pytestmark = pytest.mark.ci
+
 SMALL = "[sweep.trade_momentum]\ngate.min_confidence = [0.1, 0.5]\n"
 #: What is no slice, as the arguments of the task.
 GARBAGE = """

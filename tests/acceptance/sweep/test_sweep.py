@@ -77,6 +77,7 @@ class Killer:
         return running.poll() is not None or self._sweeps.kept() > kept
 
 
+@pytest.mark.ci
 def test_rows_of_workers_are_those_of_one_process(sweeps: Sweeps, expected: Any):
     with sweeps.workers(2):
         done = sweeps.run()
@@ -84,6 +85,7 @@ def test_rows_of_workers_are_those_of_one_process(sweeps: Sweeps, expected: Any)
     assert json.loads(done.stdout)["rows"] == expected
 
 
+@pytest.mark.ci
 def test_slices_are_tasks_of_which_groups_and_chords_can_be_made(sweeps: Sweeps, expected: Any):
     """Also where a slice comes twice, as tasks over Redis may."""
     with sweeps.workers(1):
@@ -145,6 +147,7 @@ def test_a_long_sweep_survives_kill_after_kill(tmp_path: Path, recordings: Path)
     assert killer.killed >= 10
 
 
+@pytest.mark.ci
 def test_a_sweep_whose_command_is_killed_goes_on(sweeps: Sweeps, expected: Any):
     """What is kept is not computed again: the second one computes less than all, and it is on fewer processes."""
     with sweeps.workers(2), sweeps.start() as running:
@@ -158,6 +161,7 @@ def test_a_sweep_whose_command_is_killed_goes_on(sweeps: Sweeps, expected: Any):
     assert sweeps.untouched(kept), "a result that was kept was written again"
 
 
+@pytest.mark.ci
 def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(sweeps: Sweeps, expected: Any):
     with sweeps.workers(1):
         with sweeps.start() as running:
@@ -176,6 +180,7 @@ def test_ctrl_c_keeps_what_is_done_and_says_how_to_go_on(sweeps: Sweeps, expecte
     assert not sweeps.untouched(kept), "without --resume everything is computed again"
 
 
+@pytest.mark.ci
 def test_ctrl_c_ends_a_local_sweep_in_the_same_way(sweeps: Sweeps, expected: Any):
     with sweeps.start("--local", "--jobs", "2") as running:
         some_sets_done(running, sweeps)
@@ -186,6 +191,7 @@ def test_ctrl_c_ends_a_local_sweep_in_the_same_way(sweeps: Sweeps, expected: Any
     assert sweeps.rows("--resume", "--local") == expected
 
 
+@pytest.mark.ci
 def test_rows_are_the_same_when_redis_is_killed(sweeps: Sweeps, expected: Any):
     with sweeps.workers(2), sweeps.start() as running:
         in_progress(running, sweeps)
@@ -215,6 +221,7 @@ def test_rows_are_the_same_when_all_workers_end_and_come_back(sweeps: Sweeps, ex
         assert rows(running) == expected
 
 
+@pytest.mark.ci
 def test_without_workers_it_runs_in_processes_of_this_machine(sweeps: Sweeps, expected: Any):
     """Also where one ended a moment ago, which Redis still holds for living."""
     with sweeps.workers(1) as workers:

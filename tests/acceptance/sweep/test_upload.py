@@ -14,6 +14,8 @@ from compose.local.servers import start_nats
 from tasks.sweep.datasets.upload import BUCKET
 from tests.support.stacks.sweeping import Sweeps
 
+pytestmark = pytest.mark.ci
+
 
 @pytest.fixture
 def sweeps(tmp_path: Path) -> Iterator[Sweeps]:

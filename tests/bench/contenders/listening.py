@@ -11,7 +11,7 @@ import msgspec
 import nats
 from nats.aio.msg import Msg
 
-from ingest.event_loop import new_event_loop
+from tasks.event_loop import new_event_loop
 from tasks.protocol.ingest_status import STATUS_SUBJECT, IngestStatus, encode
 from tasks.settings import load
 from tests.bench.counters import Counters

@@ -94,6 +94,25 @@ def test_an_ingest_that_does_not_know_what_is_lost_waits_for_it(nats_url, redis_
         service.wait_ready()
 
 
+def test_a_damaged_version_in_force_is_told_with_the_command_that_helps(
+    nats_url, redis_url, client, keys, namespace, tmp_path
+):
+    """While ingest runs, once it reads the version again, and at its next start."""
+    own = {"STRATEGIES_FILE": one_pool(tmp_path)}
+    with ingest(nats_url, redis_url, namespace, **own) as service:
+        service.wait_ready()
+        version = client.hget(keys.configuration, "version").decode()
+        damaged, remedy = f"g{version[1:]}", f"HSET {keys.configuration} version {version}"
+        client.hset(keys.configuration, "version", damaged)
+        client.publish(keys.notices, "configuration")
+        wait_for(lambda: remedy in says(service), f"the finding{service.process.tail()}")
+        assert f"{keys.configurations} has lost {damaged}" in says(service)
+    with ingest(nats_url, redis_url, namespace, **own) as service:
+        wait_for(lambda: remedy in says(service), f"the finding{service.process.tail()}")
+        client.execute_command(*remedy.split(" "))
+        service.wait_ready()
+
+
 CHANGED = CONFIGURATION.stored().replace(b"0.5", b"0.4")
 assert CONFIGURATION.stored() != CHANGED
 

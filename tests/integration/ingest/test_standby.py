@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import redis
 
-from ingest.ledger.lease import STANDBY_S, TTL_S
 from tasks.ledger import LedgerKeys
+from tasks.ledger.lease import STANDBY_S, TTL_S
 from tests.integration.ingest.test_service import TRADE, send
 from tests.support.ledger import dump
 from tests.support.sending import one_pool

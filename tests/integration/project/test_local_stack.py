@@ -157,6 +157,15 @@ def test_a_process_that_ends_unasked_is_started_again_without_its_orphans(instan
     wait_for(lambda: not runs(orphan), "the orphan to end")
 
 
+def test_the_number_of_a_process_stands_beside_its_log_after_each_start(instance):
+    process = instance.start("it", ["sleep", "60"], restart=True)
+    file = instance.directory / "it.pid"
+    first = int(file.read_text())
+    os.kill(first, signal.SIGKILL)
+    wait_for(lambda: instance.watch() is not None and process.starts == 2, "its second start")
+    assert first != int(file.read_text()) == process.pid
+
+
 def test_a_process_that_must_not_end_fails_the_stack_with_its_logs_end(instance):
     instance.start("ingest", ["sh", "-c", "echo the reason; exit 3"])
     with pytest.raises(LocalStackError, match=r"ingest ended with status 3; its log ends with:\n  the reason"):

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import pytest
 
 from compose.local.processes import ROOT
 from tests.support import needs
@@ -24,6 +25,7 @@ def outputs(path: Path) -> list[tuple[str, str, list[str]]]:
     ]
 
 
+@pytest.mark.ci
 def test_the_notebook_runs_and_its_stored_outputs_are_those_of_today(tmp_path):
     for name in ("nbclient", "ipykernel", "matplotlib", "pandas", "pyarrow"):
         needs.module(name)

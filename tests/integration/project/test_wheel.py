@@ -97,7 +97,7 @@ def test_the_wheel_holds_every_file_of_the_packages_and_no_test(wheel: Path):
 def test_the_wheel_requires_what_the_requirements_do(wheel: Path):
     assert required(wheel, "") == set(listed("requirements.in"))
     for extra in ("demo", "extras"):
-        assert required(wheel, extra) == set(listed(f"requirements-{extra}.in"))
+        assert required(wheel, extra) == set(listed(f"requirements/{extra}.in"))
 
 
 def test_the_wheel_says_version_licence_python_and_program(wheel: Path):

@@ -52,6 +52,8 @@ class NatsServer:
         self.clients = 0
         #: Every signal that came, in its order.
         self.received: list[bytes] = []
+        #: Called with each of them first.
+        self.on_signal: Callable[[bytes], None] = lambda _: None
         #: By consumer of the frames: what takes what it sends.
         self.readers: dict[int, Callable[[Sent | Told], None]] = {}
         #: What takes each frame, given subject and data.
@@ -82,6 +84,7 @@ class NatsServer:
     def receive(self, subject: str, data: bytes, reply: str, id_: str) -> None:
         """Take a message that a client published."""
         if subject.startswith(SIGNALS):
+            self.on_signal(data)
             self.received.append(data)
             if reply:
                 self._answer(reply, self.signals.store(id_) if self.signals else None)

@@ -10,29 +10,36 @@ import yaml
 from pydantic import ValidationError
 
 from tasks import configuration
+from tasks.deliver.process import STOP_S
 from tasks.settings import SECRETS, Settings
-from tests.support.deployment.manifests import K8S, Manifests, Object, Workload
+from tests.support.deployment.manifests import K8S, Manifests, Object, Workload, render
 
 Check = Callable[[Manifests], Iterator[str]]
 
 SETTINGS = {name.upper() for name in Settings.model_fields} | {f"{name.upper()}_FILE" for name in SECRETS}
 #: Read by Go, Flower and OpenSSL.
 OTHERS = {"nats": {"GOMEMLIMIT"}, "flower": {"FLOWER_BASIC_AUTH"}}
-OURS = {"ingest", "worker", "research", "flower", "feed"}
+OURS = {"ingest", "worker", "research", "flower", "feed", "deliver"}
 #: Paths that each role answers: of the probe that says whether it lives, and of the one whether it can work.
 PROBES = {
     "ingest": ("/healthz", "/ready"),
     "worker": ("/healthz", "/ready"),
     "research": ("/healthz", "/ready"),
+    "deliver": ("/healthz", "/ready"),
     "flower": ("/healthcheck", "/healthcheck"),
 }
 #: Setting that bounds a stop, and the seconds that are needed beyond it.
-STOPS = {"ingest": ("INGEST_DRAIN_S", 20), "worker": ("RUN_LIMIT_S", 5)}
-PORTS = {"ingest": "HTTP_PORT", "worker": "WORKER_HTTP_PORT", "research": "WORKER_HTTP_PORT"}
+STOPS = {"ingest": ("INGEST_DRAIN_S", 20), "worker": ("RUN_LIMIT_S", 5), "deliver": ("", STOP_S + 10)}
+PORTS = {
+    "ingest": "HTTP_PORT",
+    "worker": "WORKER_HTTP_PORT",
+    "research": "WORKER_HTTP_PORT",
+    "deliver": "DELIVER_HTTP_PORT",
+}
 #: Secrets that the component tls reads, in the form that cert-manager writes them.
 CERTIFICATES = {name: {"ca.crt", "tls.crt", "tls.key"} for name in ("ca", "nats-tls", "redis-tls")}
 #: Secrets that k8s/README.md has somebody make by hand.
-BY_HAND = {"api": {"tokens"}}
+BY_HAND = {"api": {"tokens"}, "deliver": {"webhook_url", "webhook_secret"}}
 #: Kinds of volumes that the restricted pod security standard allows and that we use.
 VOLUMES = {"configMap", "emptyDir", "secret"}
 
@@ -172,7 +179,8 @@ def selectors(manifests: Manifests) -> Iterator[str]:
     for each_object in manifests.of("PodDisruptionBudget", "NetworkPolicy", "PodMonitor"):
         spec = each_object["spec"]
         selector = spec["selector"] if "selector" in spec else spec["podSelector"]
-        if not manifests.selected(selector):
+        # Of a component that the rendering has not, too: then it selects nobody.
+        if not manifests.selected(selector) and not render("all components").selected(selector):
             yield f"{each_object['kind']} {each_object['metadata']['name']}: its selector"
 
 
@@ -218,13 +226,13 @@ def grace(manifests: Manifests) -> Iterator[str]:
 
 
 def namespaces(manifests: Manifests) -> Iterator[str]:
-    """All is in the one namespace, which lets no unrestricted pod in."""
+    """All that can be is in the one namespace, which lets no unrestricted pod in."""
     (namespace,) = manifests.of("Namespace")
     name = namespace["metadata"]["name"]
     if namespace["metadata"]["labels"].get("pod-security.kubernetes.io/enforce") != "restricted":
         yield "Namespace: not restricted"
     for each in manifests:
-        if each["kind"] != "Namespace" and each["metadata"].get("namespace") != name:
+        if each["kind"] not in {"Namespace", "PriorityClass"} and each["metadata"].get("namespace") != name:
             yield f"{each['kind']} {each['metadata']['name']}: not in {name}"
 
 

@@ -67,9 +67,9 @@ def single(manifests: Manifests) -> Iterator[str]:
 
 
 def standby(manifests: Manifests) -> Iterator[str]:
-    """Somebody is ready to take over from ingest, also while one of them is replaced."""
+    """Somebody is ready to take over where one leads, also while one of them is replaced."""
     for each in manifests.workloads:
-        if each.role == "ingest" and (
+        if each.role in {"ingest", "deliver"} and (
             each.spec["replicas"] != 2 or each.spec["strategy"]["rollingUpdate"]["maxUnavailable"] != 0
         ):
             yield f"{each.name}: nobody stands by"
@@ -87,7 +87,7 @@ def disruption(manifests: Manifests) -> Iterator[str]:
         if allowed < 1:
             yield f"PodDisruptionBudget {each['metadata']['name']}: holds up every drain"
     for workload in manifests.workloads:
-        if workload.role in {"ingest", "worker"} and covered.count(workload.name) != 1:
+        if workload.role in {"ingest", "worker", "deliver"} and covered.count(workload.name) != 1:
             yield f"{workload.name}: no budget"
 
 

@@ -33,7 +33,7 @@ class Workload(NamedTuple):
 
     @property
     def role(self) -> str:
-        """What its pods do: ingest, worker, research, flower, feed, nats or redis."""
+        """What its pods do: ingest, worker, research, flower, deliver, feed, nats or redis."""
         return self.labels["app.kubernetes.io/name"]
 
     @property

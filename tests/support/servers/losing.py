@@ -11,7 +11,7 @@ from tests.support.waiting import wait_for
 
 
 class ForgetfulNats:
-    """A server of the local stack, stopped to copy its store and again to put the copy back."""
+    """A server of the local stack, whose store is copied, and put back when it has stopped or was killed."""
 
     def __init__(self, instance: Instance, server: Process, url: str) -> None:
         self._instance, self._server, self._address = instance, server, urlsplit(url)
@@ -23,6 +23,24 @@ class ForgetfulNats:
         self._instance.stop(self._server)
         shutil.copytree(self._store, self._copy)
         self.start()
+
+    def sync(self) -> None:
+        """Remember what its files hold now, while it writes them: not all of one moment, as a disk would."""
+        wait_for(self._copies, "a copy of its files")
+
+    def _copies(self) -> bool:
+        shutil.rmtree(self._copy, ignore_errors=True)
+        # It replaces some of its files by others, and one that is gone meanwhile ends a copy.
+        with suppress(shutil.Error, FileNotFoundError):
+            shutil.copytree(self._store, self._copy)
+            return True
+        return False
+
+    def crash(self) -> None:
+        """End its machine, which had written what `sync` remembered; `start` starts it again."""
+        self._instance.kill(self._server)
+        shutil.rmtree(self._store)
+        shutil.copytree(self._copy, self._store)
 
     def lose(self) -> None:
         """Stop it, and put back what it held then: `start` starts it again."""

@@ -20,7 +20,7 @@ case "$*" in
     while [ -e "$FAKE/slow-network" ]; do sleep 0.02; done
     [ ! -e "$FAKE/no-network" ]
     ;;
-"-m pytest"* | "-m compose.local"* | "-m compose.celery_command"* | "-m tests.bench"* | "-m tests.simulation"* | "-m tests.soak"* | "-m tasks"* | "-m ingest"*) echo "ran $*" ;;
+"-m pytest"* | "-m compose.local"* | "-m compose.celery_command"* | "-m tests.bench"* | "-m tests.simulation"* | "-m tests.soak"* | "-m website"* | "-m tasks"* | "-m ingest"*) echo "ran $*" ;;
 *realpath*) echo "$FAKE/python3" ;;
 *) exec "{sys.executable}" "$@" ;;
 esac
@@ -38,6 +38,7 @@ COMMANDS = (
     "check",
     "fix",
     "wheel",
+    "site",
     "lock",
     "clean",
 )
@@ -60,8 +61,9 @@ class Checkout:
             shutil.copy(file, copy)
         for name in ("__init__.py", "version.py"):
             shutil.copy(ROOT / "tasks" / name, self.root / "tasks")
-        for name in ("demo", "dev", "bench"):
-            (self.root / f"requirements-{name}.txt").write_text(f"{name}==1\n")
+        (self.root / "requirements").mkdir()
+        for name in ("demo", "dev", "bench", "docs"):
+            (self.root / f"requirements/{name}.txt").write_text(f"{name}==1\n")
         bridge = self.root / "ingest" / "feeds" / "ccxt_bridge"
         bridge.mkdir(parents=True)
         (bridge / "requirements.txt").write_text("ccxt==1\n")

@@ -20,7 +20,7 @@ from tests.support.waiting import wait_for
 IMAGE, NEXT_IMAGE = "realtime-strategies:acceptance", "realtime-strategies:acceptance-next"
 PASSWORDS_IMAGE = "realtime-strategies-passwords:acceptance"
 ONLY_THE_PIPELINE = ("--scale", "simulate=0", "--scale", "flower=0")
-EVERY_PROFILE = ("--profile", "live", "--profile", "observability", "--profile", "research")
+EVERY_PROFILE = tuple(part for name in ("live", "observability", "research", "deliver") for part in ("--profile", name))
 
 
 class Stack:
@@ -55,6 +55,16 @@ class Stack:
         """What `docker compose ps` says of each container of a service."""
         lines = self.compose("ps", "--format", "json", service).splitlines()
         return [json.loads(line)["Health"] for line in lines]
+
+    def api(self, token: str, path: str, body: dict[str, str] | None = None) -> Any:
+        """Return what ingest's HTTP API answers; with a body it is a POST. Raises HTTPError."""
+        request = urllib.request.Request(
+            f"http://127.0.0.1:{self.ports['HTTP_PORT']}/api/v1{path}",
+            data=json.dumps(body).encode() if body else None,
+            headers={"Authorization": f"Bearer {token}", "Content-Type": "application/json"},
+        )
+        with urllib.request.urlopen(request, timeout=10) as response:  # noqa: S310 as above
+            return json.load(response)["data"]
 
     def digest(self) -> str:
         """Stop ingest, which works off what is left, and return the digest of all that was committed."""

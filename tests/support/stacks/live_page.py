@@ -32,13 +32,16 @@ def opened(browser: Browser, stack: Stack, query: str = "", **options: Any) -> I
         page.goto(address + query)
         expect(page.locator("#symbols tr").first).to_be_visible()
         yield page
-        assert said == []
+        assert said == [], said
         assert [url for url in asked if not url.startswith(address)] == []
 
 
 def is_fault(message: ConsoleMessage) -> bool:
-    """Whether something is wrong; that the stream breaks off while ingest is unavailable is not."""
-    return message.type in {"error", "warning"} and "/events" not in message.location.get("url", "")
+    """Whether something is wrong; that ingest is unavailable for a while, or refuses something, is not."""
+    url = message.location.get("url", "")
+    return message.type in {"error", "warning"} and not any(
+        path in url for path in ("/events", "/api/v1/", "/signals/")
+    )
 
 
 def title(page: Page) -> str:

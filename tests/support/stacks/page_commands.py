@@ -12,6 +12,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from compose.local.processes import ROOT
+from compose.local.stack import Stack
 from tests.support.waiting import wait_for
 
 #: What those print that run until Ctrl-C, once they do what they are for; looked for in this order.
@@ -47,6 +48,11 @@ def in_prose(page: str) -> list[str]:
     return [command for command in found if not command.endswith(" ...")]
 
 
+def addresses(stack: Stack) -> dict[str, str]:
+    """Return the environment that leads commands to a pipeline."""
+    return {name: stack.environment[name] for name in ("NAMESPACE", "NATS_URL", "REDIS_URL", "HTTP_PORT")}
+
+
 def service_output(command: str) -> str | None:
     """Return what a command prints once it does what it is for, if it runs until Ctrl-C."""
     return next((says for pattern, says in SERVICES.items() if re.match(pattern, command)), None)
@@ -67,8 +73,8 @@ class Clone:
         python.chmod(0o755)
         path = f"{programs}:{Path(sys.executable).parent}:{os.environ['PATH']}"
         (programs / "activate").write_text(f'PATH="{path}"\n')
-        for name in ("demo", "dev", "bench"):
-            content = (ROOT / f"requirements-{name}.txt").read_bytes()
+        for name in ("demo", "dev", "bench", "docs"):
+            content = (ROOT / f"requirements/{name}.txt").read_bytes()
             stamp = f"{hashlib.sha256(content).hexdigest()} {sys.implementation.cache_tag}\n"
             (programs.parent / f"installed-{name}").write_text(stamp)
         self.environment = os.environ | {

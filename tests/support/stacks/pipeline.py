@@ -4,10 +4,11 @@ import http.client
 import json
 import signal
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import closing, contextmanager, suppress
 from functools import cache
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from compose.local.processes import Instance
@@ -32,6 +33,16 @@ def running(plan: Plan, kind: Callable[[Instance, Plan], Stack] = Stack) -> Iter
     with Instance("test") as instance:
         stack = kind(instance, plan._replace(environment=environment))
         stack.wait_until_ready()
+        yield stack
+
+
+@contextmanager
+def in_simulated_market(
+    symbols: int, rate: int = 100, environment: Mapping[str, str] = MappingProxyType({})
+) -> Iterator[Stack]:
+    """Start a pipeline with one worker, which a simulated market feeds with `rate` events a second."""
+    with running(Plan(1, "solo", environment=environment)) as stack:
+        stack.start_feed(["simulate", "--symbols", str(symbols), "--rate", str(rate)])
         yield stack
 
 

@@ -26,6 +26,7 @@ STRATEGIES = """
 kinds = ["trade"]
 partitions = 1
 [pools.trade.strategies."tests.support.strategies:Echo"]
+alias = "theirs"
 [pools.trade.strategies."tests.support.stacks.strategies:Raising"]
 """
 

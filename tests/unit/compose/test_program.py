@@ -12,6 +12,7 @@ from compose import celery_command, program
 from compose.local.processes import ROOT
 from tasks.cli.commands import TABLE
 from tasks.cli.lazy_commands import LazyCommands
+from tasks.settings import load
 from tasks.version import VERSION
 
 NAME = "realtime-strategies"
@@ -38,6 +39,29 @@ def test_a_shell_completes_commands_of_every_depth():
     assert "--workers" in completed("demo --w")
 
 
+def test_a_shell_completes_the_names_of_strategies(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "strategies.toml"
+    file.write_text('[pools.mine.strategies.iceberg]\n[pools.mine.strategies."my_package.mine:Mine"]\n')
+    monkeypatch.setenv("STRATEGIES_FILE", str(file))
+    load.cache_clear()
+    for command in ("set", "kill", "revive", "reset", "get"):
+        assert completed(f"tasks strategies {command} or") == ["orderbook_skew"]
+    assert completed("tasks strategies kill a") == ["all"]
+    assert completed("tasks strategies pause mi") == ["mine"]
+    assert completed("tasks strategies describe my") == []
+    for command in ("state show", "signals", "deadletters list"):
+        assert completed(f"tasks {command} --strategy ice") == ["iceberg"]
+    load.cache_clear()
+
+
+def test_without_a_file_or_redis_a_shell_is_told_nothing_wrong(monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("STRATEGIES_FILE", "/nowhere.toml")
+    monkeypatch.setenv("REDIS_URL", "redis://127.0.0.1:1")
+    load.cache_clear()
+    assert completed("tasks strategies kill x") == completed("tasks signals --symbol B") == []
+    load.cache_clear()
+
+
 @pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
 def test_the_program_prints_what_has_a_shell_complete_it(shell: str, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setenv("_TYPER_COMPLETE_TEST_DISABLE_SHELL_DETECTION", "1")
@@ -62,7 +86,9 @@ def test_the_demo_names_the_packages_that_it_lacks(monkeypatch: pytest.MonkeyPat
     monkeypatch.setenv("PYTHONSAFEPATH", "")
     with pytest.raises(SystemExit, match="1"):
         program.main(demo_packages=("no_such_package",))
-    assert capsys.readouterr().err == ("error: the demo needs more packages: pip install 'realtime-strategies[demo]'\n")
+    assert capsys.readouterr().err == (
+        "error: the demo needs more packages: pip install --require-hashes -r requirements/demo.txt\n"
+    )
 
 
 @pytest.mark.parametrize(("files", "expected"), [([], str(ROOT / "flowerconfig.py")), (["flowerconfig.py"], None)])

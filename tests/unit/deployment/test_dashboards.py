@@ -13,17 +13,19 @@ import yaml
 from compose import passwords
 from compose.local.processes import ROOT
 from tasks.settings import Settings
-from tasks.telemetry.metrics import BUILD_INFO, INGEST, LATENCY_BUCKETS_S, WORKER, Metric
+from tasks.telemetry.metrics import BUILD_INFO, DELIVER, INGEST, LATENCY_BUCKETS_S, WORKER, Metric
 from tests.unit.deployment.test_rules import ALERTS, CASES, GROUPS, HERE, promtool
 
 METRICS: dict[str, Metric] = {
-    sample: metric for metric in [BUILD_INFO, *INGEST.values(), *WORKER.values()] for sample in metric.samples
+    sample: metric
+    for metric in [BUILD_INFO, *INGEST.values(), *WORKER.values(), *DELIVER.values()]
+    for sample in metric.samples
 }
 RECORDED = {rule["record"] for group in GROUPS for rule in group["rules"] if "record" in rule}
 #: Names that Prometheus gives itself, and their labels.
 OF_PROMETHEUS = {"up": (), "ALERTS": ("alertname", "alertstate")}
 OURS = re.compile(
-    r"\b(?:(?:ingest|worker|pipeline|realtime_strategies)[_:][a-z0-9_:]+|strategy_(?:pnl|drawdown|hit_rate)\b)"
+    r"\b(?:(?:ingest|worker|deliver|pipeline|realtime_strategies)[_:][a-z0-9_:]+|strategy_(?:pnl|drawdown|hit_rate)\b)"
 )
 DASHBOARD = json.loads((HERE / "grafana" / "dashboards" / "pipeline.json").read_text())
 PANELS: list[dict[str, Any]] = DASHBOARD["panels"]
@@ -152,14 +154,16 @@ def test_grafana_finds_the_dashboard_and_lets_nobody_in_without_password(tmp_pat
     assert len((tmp_path / "roles" / "grafana" / password[1]).read_text()) == 32
 
 
-def test_prometheus_scrapes_ingest_and_every_worker_on_their_ports():
+def test_prometheus_scrapes_ingest_workers_and_deliveries_on_their_ports():
     """Its jobs have the names that the rules use."""
     jobs = {job["job_name"]: job for job in yaml.safe_load((HERE / "prometheus.yaml").read_text())["scrape_configs"]}
-    assert set(re.findall(r'job="(\w+)"', str(GROUPS))) <= set(jobs) == {"ingest", "worker"} <= set(SERVICES)
-    defaults = {name: Settings.model_fields[name].default for name in ("http_port", "worker_http_port")}
+    assert set(re.findall(r'job="(\w+)"', str(GROUPS))) <= set(jobs) == {"ingest", "worker", "deliver"} <= set(SERVICES)
+    ports = ("http_port", "worker_http_port", "deliver_http_port")
+    defaults = {name: Settings.model_fields[name].default for name in ports}
     assert jobs["ingest"]["static_configs"] == [{"targets": [f"ingest:{defaults['http_port']}"]}]
-    [found] = jobs["worker"]["dns_sd_configs"]
-    assert (found["names"], found["type"], found["port"]) == (["worker"], "A", defaults["worker_http_port"])
+    for name in ("worker", "deliver"):
+        [found] = jobs[name]["dns_sd_configs"]
+        assert (found["names"], found["type"], found["port"]) == ([name], "A", defaults[f"{name}_http_port"])
 
 
 def test_the_collector_uses_what_it_defines_and_listens_as_in_the_example():

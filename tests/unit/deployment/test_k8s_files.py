@@ -6,6 +6,7 @@ import subprocess
 from pathlib import Path
 from urllib.parse import urlsplit
 
+import kubernetes_validate  # type: ignore[import-untyped]  # it has no types
 import pytest
 import yaml
 
@@ -24,6 +25,10 @@ SCALED = ("depth", "trade")
 def secrets() -> dict[str, dict[str, str]]:
     template = yaml.safe_load_all((K8S / "secrets.yaml").read_text())
     return {each["metadata"]["name"]: each["stringData"] for each in template}
+
+
+def examples(name: str) -> list[Object]:
+    return list(yaml.safe_load_all((K8S / "examples" / name).read_text()))
 
 
 def trigger(pool: str) -> Object:
@@ -58,14 +63,14 @@ def test_the_rules_in_the_cluster_are_those_of_compose():
 
 
 def test_a_job_that_the_rules_name_is_one_that_the_monitors_make():
-    manifests = render("monitoring")
+    manifests = render("all components")
     named = set(re.findall(r'job="(\w+)"', (K8S / "components" / "monitoring" / "rules.yaml").read_text()))
     made = {
         workload.labels[monitor["spec"]["jobLabel"]]
         for monitor in manifests.of("PodMonitor")
         for workload in manifests.selected(monitor["spec"]["selector"])
     }
-    assert made == {"ingest", "worker"}
+    assert made == {"ingest", "worker", "deliver"}
     assert named <= made
 
 
@@ -115,6 +120,28 @@ def test_the_addresses_in_the_template_are_those_of_the_components(server: str):
     assert address.port in {port["port"] for port in service["spec"]["ports"]}
 
 
-def test_the_page_names_every_component_and_overlay():
+def test_the_example_of_external_secrets_has_every_key_of_the_template():
+    made = {each["spec"]["target"]["name"]: each["spec"]["data"] for each in examples("external-secrets.yaml")}
+    for name in ("servers", "flower"):
+        assert {each["secretKey"] for each in made[name]} == secrets()[name].keys()
+    (ingest,) = [each for each in render("api").workloads if each.name == "ingest"]
+    (volume,) = [each for each in ingest.pod["volumes"] if each["name"] == "api"]
+    assert made[volume["secret"]["secretName"]][0]["secretKey"] == volume["secret"]["items"][0]["key"]
+
+
+def test_the_example_of_an_ingress_leads_to_ingests_service():
+    ingress, policy, *certificates = examples("ingress.yaml")
+    for each in (ingress, policy):
+        kubernetes_validate.validate(each, kubernetes_validate.latest_version(), strict=True)
+    (path,) = ingress["spec"]["rules"][0]["http"]["paths"]
+    service = render("base").get("Service", path["backend"]["service"]["name"])
+    assert path["backend"]["service"]["port"]["name"] in {port["name"] for port in service["spec"]["ports"]}
+    assert policy["spec"]["podSelector"]["matchLabels"] == service["spec"]["selector"]
+    assert {each["spec"]["secretName"] for each in certificates} == {"nats-tls", "redis-tls"}
+
+
+def test_the_page_names_every_component_overlay_and_example():
     page = (K8S / "README.md").read_text()
-    assert all(f"`{name}`" in page for name in (*COMPONENTS, *OVERLAYS))
+    assert all(
+        f"`{name}`" in page for name in (*COMPONENTS, *OVERLAYS, *(each.name for each in (K8S / "examples").iterdir()))
+    )

@@ -9,7 +9,7 @@ import pytest
 
 from tests.support.deployment.manifests import RENDERINGS, Manifests, Object, matches, render
 
-PORTS = (53, 80, 443, 4222, 5555, 6379, 8080, 8081, 8222, 9090)
+PORTS = (53, 80, 443, 4222, 5555, 6379, 8080, 8081, 8082, 8222, 9090)
 
 
 class Pod(NamedTuple):
@@ -39,9 +39,14 @@ NEEDED = {
     AllowedConnection("flower", "redis", 6379),
     AllowedConnection("feed", "nats", 4222),
 }
+#: Of the component `deliver`.
+DELIVERING = {AllowedConnection("deliver", "redis", 6379)}
 #: Of the component `research`.
 SWEEPING = {AllowedConnection("research", "nats", 4222), AllowedConnection("research", "redis", 6379)}
-SCRAPED = {AllowedConnection("prometheus", "ingest", 8080), AllowedConnection("prometheus", "worker", 8081)}
+SCRAPED = {
+    AllowedConnection("prometheus", role, port)
+    for role, port in (("ingest", 8080), ("worker", 8081), ("deliver", 8082))
+}
 
 
 def here(manifests: Manifests) -> str:
@@ -96,7 +101,7 @@ def opened(manifests: Manifests, rendering: str) -> Iterator[AllowedConnection]:
 def expected(manifests: Manifests, rendering: str) -> set[AllowedConnection]:
     there = {each.role for each in pods(manifests, rendering)}
     ours = {each.role for each in manifests.workloads} | {"stranger"}
-    wanted = NEEDED | SWEEPING | (SCRAPED if manifests.of("PodMonitor") else set())
+    wanted = NEEDED | DELIVERING | SWEEPING | (SCRAPED if manifests.of("PodMonitor") else set())
     return {each for each in wanted if {each.source, each.target} <= there} | {
         AllowedConnection(each, "dns", 53) for each in ours
     }

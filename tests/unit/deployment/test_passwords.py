@@ -84,6 +84,7 @@ def test_no_role_learns_the_password_of_another(kept: Path, roles: Path):
         "ingest": {"rs-ingest"},
         "worker": {"rs-worker"},
         "research": {"rs-research"},
+        "deliver": {"rs-deliver"},
         "flower": {"rs-flower", "of-flower"},
         "grafana": {"of-grafana"},
     }
@@ -96,6 +97,7 @@ def test_no_role_learns_the_password_of_another(kept: Path, roles: Path):
         ("ingest", ("ingest", "operator")),
         ("worker", ("worker",)),
         ("research", ("worker", "research")),
+        ("deliver", ("deliver",)),
         ("flower", ("flower",)),
     ],
 )

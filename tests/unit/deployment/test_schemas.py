@@ -9,6 +9,7 @@ import yaml
 
 from compose.local.processes import ROOT
 
+WORKFLOWS = sorted(str(file.relative_to(ROOT)) for file in (ROOT / ".github" / "workflows").iterdir())
 WORKFLOW = yaml.safe_load((ROOT / ".github" / "workflows" / "ci.yml").read_text())
 
 
@@ -20,7 +21,7 @@ def check(schema: str, *files: str) -> subprocess.CompletedProcess[str]:
 @pytest.mark.parametrize(
     ("schema", "files"),
     [
-        ("vendor.github-workflows", [".github/workflows/ci.yml"]),
+        ("vendor.github-workflows", WORKFLOWS),
         ("vendor.dependabot", [".github/dependabot.yml"]),
         ("vendor.compose-spec", ["compose.yaml", "compose/stack.yaml"]),
     ],

@@ -29,7 +29,7 @@ class Desk:
         self.handler = self.make()
 
     def make(self, *, counts: bool = True) -> FrameHandler:
-        def offer(event: AnyEvent, _: str) -> None:
+        def offer(event: AnyEvent, _: str, __: int) -> None:
             self.events.append(event)
 
         return FrameHandler(self.lanes, self.counters, self.refused, offer, lambda _: None, counts=counts)

@@ -46,7 +46,7 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 @pytest.fixture
 def needs_talipp() -> None:
     if importlib.util.find_spec("talipp") is None:
-        missing("talipp is not installed (requirements-dev.txt has it)")
+        missing("talipp is not installed (requirements/dev.txt has it)")
 
 
 def results(folder: Path, name: str, sizes: tuple[int, ...]) -> set[tuple[int, str]]:

@@ -43,7 +43,7 @@ def test_the_first_run_installs_with_hashes_and_the_second_needs_no_pip(checkout
     assert first.stderr.count("\n") == 1, "one line says what is going on"
     [install] = checkout.installs
     assert "--require-hashes" in install
-    assert install.endswith("requirements-demo.txt")
+    assert install.endswith("requirements/demo.txt")
 
     (checkout.fake / "no-network").touch()
     second = checkout.run("demo")
@@ -57,10 +57,9 @@ def test_the_bridge_to_other_exchanges_has_an_environment_of_its_own(checkout):
     first = checkout.run("ingest", "ccxt", "kraken", "BTC/USD")
     assert first.stdout == "ran -m ingest ccxt kraken BTC/USD\n"
     assert "Setting up .venv-ccxt for 'ccxt'" in first.stderr
-    assert [install.rpartition("/")[2] for install in checkout.installs] == [
-        "requirements-demo.txt",
-        "requirements.txt",
-    ]
+    demo, bridge = checkout.installs
+    assert demo.endswith("/requirements/demo.txt")
+    assert bridge.endswith("/ccxt_bridge/requirements.txt")
     assert {path.name for path in (checkout.root / ".venv-ccxt").glob("installed-*")} == {"installed-ccxt"}
 
     (checkout.fake / "no-network").touch()
@@ -102,7 +101,7 @@ def test_an_environment_that_is_a_link_is_not_changed(tmp_path, checkout):
     assert answer.returncode == 1
     [line] = answer.stderr.splitlines()
     assert line.startswith("error: ")
-    assert line.endswith("/.venv is a link, and what it leads to does not hold requirements-demo.txt: remove the link")
+    assert line.endswith("/.venv is a link, and what it leads to does not hold requirements/demo.txt: remove the link")
     assert [file.name for file in others.iterdir()] == ["installed-dev"]
 
 
@@ -150,7 +149,7 @@ def test_one_that_was_killed_while_it_installed_holds_up_no_other(checkout):
 
 def test_other_requirements_are_installed(checkout):
     checkout.run("demo")
-    (checkout.root / "requirements-demo.txt").write_text("demo==2\n")
+    (checkout.root / "requirements/demo.txt").write_text("demo==2\n")
     assert checkout.run("demo").returncode == 0
     assert len(checkout.installs) == 2
 
@@ -173,18 +172,30 @@ def test_the_benchmark_installs_its_contenders_and_serves_the_demo_too(checkout)
     assert checkout.run("bench", "--quick").stdout == "ran -m tests.bench bench --quick\n"
     assert checkout.run("demo").stdout == "ran -m compose.local demo\n"
     [install] = checkout.installs
-    assert install.endswith("requirements-bench.txt")
+    assert install.endswith("requirements/bench.txt")
+
+
+def test_the_site_installs_its_generator_and_serves_the_demo_too(checkout):
+    assert checkout.run("site").stdout == "ran -m website\n"
+    assert checkout.run("demo").stdout == "ran -m compose.local demo\n"
+    [install] = checkout.installs
+    assert install.endswith("requirements/docs.txt")
 
 
 def test_the_demos_requirements_are_locked_to_the_versions_of_the_tests():
     def pins(name: str) -> set[str]:
         return set(re.findall(r"^[\w.-]+==[\w.]+", (ROOT / name).read_text(), re.MULTILINE))
 
-    assert pins("requirements.txt") < pins("requirements-demo.txt") < pins("requirements-dev.txt")
+    assert pins("requirements.txt") < pins("requirements/demo.txt") < pins("requirements/dev.txt")
+    assert pins("requirements/demo.txt") < pins("requirements/docs.txt")
 
 
 def test_locked_requirements_name_no_index():
-    for file in (*ROOT.glob("requirements*.txt"), *ROOT.glob("ingest/**/requirements.txt")):
+    for file in (
+        *ROOT.glob("requirements.txt"),
+        *ROOT.glob("requirements/*.txt"),
+        *ROOT.glob("ingest/**/requirements.txt"),
+    ):
         assert "index-url" not in file.read_text()
         assert "find-links" not in file.read_text()
 

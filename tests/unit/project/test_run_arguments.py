@@ -70,7 +70,7 @@ def test_each_command_says_the_version_and_changes_nothing(set_up, name, argumen
 
 
 @pytest.mark.parametrize("argument", ["--dry-run", "--upgrad", "x"])
-@pytest.mark.parametrize("name", ["check", "fix", "wheel", "lock", "clean"])
+@pytest.mark.parametrize("name", ["check", "fix", "wheel", "site", "lock", "clean"])
 def test_an_argument_that_a_command_does_not_take_is_refused(set_up, name, argument):
     before = set_up.files
     answer = set_up.run(name, argument)

@@ -7,7 +7,7 @@ from compose.local.processes import ROOT
 from tests.support.servers import security_page
 
 ACTORS = [
-    "a feed", "ingest", "a worker", "Flower", "the operator's commands", "sweep (research)",
+    "a feed", "ingest", "a worker", "Flower", "the operator's commands", "sweep (research)", "a delivery",
     "anybody on the page's or a worker's port", "anybody on ingest's port without a token", "a caller of the HTTP API",
     "anybody on Flower's port", "a web site in somebody's browser",
     "anybody on NATS that has logins", "anybody on NATS without logins", "anybody who can write to all of Redis",

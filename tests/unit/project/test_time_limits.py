@@ -16,11 +16,10 @@ from compose.local import processes
 from compose.local.processes import ROOT
 from ingest import service
 from ingest.feeds.link import TIMEOUTS
-from ingest.ledger import lease
-from ingest.monitoring import error_counts, feed_stream, health, unused_frames
+from ingest.monitoring import feed_stream, health, recent_counts, unused_frames
 from ingest.page import http
 from ingest.transport import connection
-from tasks.ledger import heartbeats
+from tasks.ledger import heartbeats, lease
 from tasks.protocol import strikes
 from tasks.settings import Settings
 from tasks.worker import control_commands, run_watch
@@ -125,7 +124,7 @@ VALUES = [
     Value("docs/observability.md", "no connection, or no answer for 5 s", 5, connection.ANSWER_S),
     Value("docs/observability.md", "has waited for its commit for 5 s, 30 s", 5, health.SLOW_S),
     Value("docs/observability.md", "once an event has waited for 30 s, it is a fault", 30, health.STUCK_S),
-    Value("docs/observability.md", "a strategy raised within the last minute", 60, error_counts.MINUTE_S),
+    Value("docs/observability.md", "a strategy raised within the last minute", 60, recent_counts.MINUTE_S),
     Value(
         "docs/observability.md", "control command of Celery within the last ten minutes", 600, control_commands.TOLD_S
     ),

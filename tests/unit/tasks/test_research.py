@@ -85,13 +85,17 @@ def test_a_frame_keeps_whole_numbers_exact_where_cells_are_empty(market):
 @pytest.mark.parametrize(("name", "call"), [("pyarrow", research.events), ("pyarrow", research.signals)])
 def test_without_pyarrow_one_line_says_what_to_install(tmp_path, monkeypatch, name, call):
     monkeypatch.setitem(sys.modules, name, None)
-    with pytest.raises(SettingsError, match=rf"^this needs {name}: pip install -r requirements-extras\.txt$"):
+    with pytest.raises(
+        SettingsError, match=rf"^this needs {name}: pip install --require-hashes -r requirements/extras\.txt$"
+    ):
         call(tmp_path / "nowhere")
 
 
 def test_without_pandas_one_line_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "pandas", None)
-    with pytest.raises(SettingsError, match=r"^this needs pandas: pip install -r requirements-extras\.txt$"):
+    with pytest.raises(
+        SettingsError, match=r"^this needs pandas: pip install --require-hashes -r requirements/extras\.txt$"
+    ):
         research.frame(None)
 
 

@@ -18,6 +18,7 @@ kinds = ["depth"]
 [pools.depth.strategies.orderbook_skew]
 levels = 5
 [pools.depth.strategies.iceberg]
+alias = "iceberg_detector"
 [pools.depth.shadow.orderbook_skew]
 of = "orderbook_skew"
 levels = 8
@@ -25,6 +26,7 @@ levels = 8
 kinds = ["trade"]
 [pools.trade.strategies.trade_momentum]
 [pools.trade.strategies.price_velocity]
+alias = "ticker_velocity"
 """
 
 

@@ -4,7 +4,6 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import redis
-from structlog.testing import capture_logs
 
 from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore
@@ -63,13 +62,6 @@ def test_a_change_tells_who_made_it_and_for_whom(api: ApiCaller, configured: Con
     cio.post("/strategies/iceberg/revive", {"changed_by": "cio"})
     told = [(change.author, change.reason) for change in configured.history()[1:]]
     assert told == [("dashboard", "why"), ("petrosa-cio:iceberg via cio", ""), ("ann via cio", ""), ("cio", "")]
-
-
-def test_a_change_is_logged_with_its_caller(api: ApiCaller):
-    with capture_logs() as logs:
-        api.post("/strategies/iceberg/kill")
-    [line] = [each for each in logs if each["event"] == "the API changed something"]
-    assert (line["caller"], line["operation"], line["of_strategy"]) == ("dashboard", "kill_strategy", "iceberg")
 
 
 def test_a_lost_update_is_refused(api: ApiCaller, configured: ConfigurationStore):
@@ -157,6 +149,36 @@ def test_a_gate_is_not_set_for_one_symbol(api: ApiCaller, parameters: dict[str, 
     body = {"strategy": "orderbook_skew", "values": {"gate.killed": True}, "symbol": "BTCUSDT"}
     assert api.post("/configuration", body).status == 422
     assert api.get(CONFIG).data["enabled"]
+
+
+@pytest.mark.parametrize("name", ["orderbook_skew", "all"])
+def test_values_of_gate_and_paper_account_are_set_and_read(api: ApiCaller, name: str):
+    path = f"/strategies/{name}"
+    wanted = {"gate.min_confidence": 0.7, "paper.latency_ms": 80, "paper.fees_bps.usdm.taker": 4}
+    assert api.get(f"{path}/config").data["values"] == {}
+    checked = api.post(f"{path}/config", {"parameters": wanted, "validate_only": True}).json["metadata"]
+    assert [each["new"] for each in checked["differences"]] == [0.7, 4, 80]
+    assert api.post(f"{path}/config", {"parameters": wanted}).data["values"] == wanted
+    assert api.get("/strategies/iceberg/config").data["values"] == {}
+    [change] = api.get(f"{path}/audit").data[:1]
+    assert change["new_parameters"] == wanted
+    assert api.post(f"{path}/config", {"parameters": {"gate.min_confidence": None}}).status == 200
+    assert api.get(f"{path}/config").data["gate"]["min_confidence"] == 0
+    assert api.post(f"{path}/rollback", {}).data["values"] == wanted
+    assert api.delete(f"{path}/config").status == 200
+    assert api.get(f"{path}/config").data["values"] == {}
+
+
+def test_a_symbol_has_terms_of_its_own(api: ApiCaller):
+    body = {"parameters": {"paper.latency_ms": 80}, "force": True}
+    assert api.post(f"{CONFIG}/BTCUSDT", body).data["values"] == {"paper.latency_ms": 80}
+    assert api.get(CONFIG).data["values"] == {}
+
+
+def test_for_all_strategies_there_are_no_parameters(api: ApiCaller):
+    assert (api.get("/strategies/all/schema").data, api.get("/strategies/all/config").data["parameters"]) == ([], {})
+    assert api.post("/strategies/all/config", {"parameters": {"levels": 7}}).status == 422
+    assert api.post("/strategies/all/config", {"parameters": {"enabled": False}}).data["gate"]["paused"]
 
 
 def test_all_that_was_set_is_dropped(api: ApiCaller):

@@ -32,6 +32,8 @@ class Config(BaseModel):
 
 class Listed(BaseModel):
     strategy_id: str
+    #: Beside their fields: by which the paths take it too.
+    alias: str
     name: str
     description: str
     has_global_config: bool
@@ -96,6 +98,10 @@ class Cio:
 def test_strategies_schema_and_defaults_are_read(cio: Cio):
     listed = {each["strategy_id"]: Listed.model_validate(each) for each in cio("GET", "").data}
     assert listed["price_velocity"].parameter_count > 2
+    assert {name: each.alias for name, each in listed.items() if each.alias} == {
+        "iceberg": "iceberg_detector",
+        "price_velocity": "ticker_velocity",
+    }
     schema = [Parameter.model_validate(each) for each in cio("GET", "/ticker_velocity/schema").data]
     assert cio("GET", "/ticker_velocity/defaults").data == {each.name: each.default for each in schema}
 
@@ -151,13 +157,30 @@ def test_a_strategy_goes_back_without_the_others(cio: Cio):
     entry = cio("GET", "/orderbook_skew/audit").data[2]["id"]
     assert back(rollback_id=entry) == 8
     assert cio("GET", "/iceberg/config").data["parameters"]["notional"] == 7
-    cio.update("/orderbook_skew/config/BTCUSDT", levels=9)
-    assert back("?symbol=BTCUSDT") == 8
-    assert not cio("GET", "/orderbook_skew/config/BTCUSDT").data["is_override"]
+
+
+def test_a_symbol_goes_back_without_the_rest_and_its_own_is_told(cio: Cio):
+    versions = [cio.update("/orderbook_skew/config/BTCUSDT", levels=n).data["version"] for n in (9, 10)]
+    cio.update("/orderbook_skew/config", levels=7)
+    for body, levels in (({"target_version": versions[0]}, 9), ({}, 10), ({"target_version": versions[0] - 1}, 7)):
+        back = cio("POST", "/orderbook_skew/rollback?symbol=btcusdt", {"changed_by": "cio", **body}).data
+        assert back == cio("GET", "/orderbook_skew/config/BTCUSDT").data
+        assert (back["symbol"], back["parameters"]["levels"], back["is_override"]) == ("BTCUSDT", levels, levels != 7)
 
 
 def test_the_cache_is_refreshed_by_doing_nothing(cio: Cio):
     assert cio("POST", "/cache/refresh").data["message"] == "cache refreshed successfully"
+
+
+def test_a_strategy_answers_by_alias_and_by_name_alike(cio: Cio):
+    cio.update("/iceberg_detector/config", notional=7.0)
+    for path in ("schema", "defaults", "config", "config/BTCUSDT", "audit"):
+        by_alias, by_name = (cio("GET", f"/{name}/{path}").data for name in ("iceberg_detector", "iceberg"))
+        for named in (each for each in (by_alias, by_name) if path != "audit"):
+            isinstance(named, dict) and named.pop("strategy_id", None)
+        assert by_alias
+        assert len(by_alias) == len(by_name)
+        assert path == "audit" or by_alias == by_name
 
 
 def test_failures_are_failures(cio: Cio):

@@ -24,6 +24,16 @@ def test_strategies_are_listed_with_where_they_run(api: ApiCaller):
     assert found["spread_liquidity"]["pools"] == []
 
 
+def test_what_was_counted_of_a_strategy_is_told_by_reason(api: ApiCaller, client: redis.Redis, keys: LedgerKeys):
+    counted: Any = {"signals:iceberg": 2, "strategy_held:iceberg:cool_down": 5, "errors:iceberg": 1}
+    client.hset(keys.counters, mapping=counted | {"strategy_ns:iceberg": 9_000, "strategy_events:iceberg": 4})
+    found = {each.pop("strategy_id"): each for each in api.get("/strategies/counts").data}
+    told = {"signals": 2, "held": {"cool_down": 5}, "errors": 1, "events": 4, "event_us": 2.25, "warm_up": None}
+    assert found["iceberg"] == told
+    none = {"signals": 0, "held": {}, "errors": 0, "events": 0, "event_us": None, "warm_up": None}
+    assert found["spread_liquidity"] == none
+
+
 def test_a_schema_names_type_bounds_and_default(api: ApiCaller):
     [levels] = [each for each in api.get("/strategies/orderbook_skew/schema").data if each["name"] == "levels"]
     assert (levels["type"], levels["min"], levels["default"], levels["example"]) == ("int", 1, 5, 5)
@@ -45,6 +55,21 @@ def test_config_holds_all_parameters_and_what_was_set(api: ApiCaller, configured
     now = api.get("/strategies/orderbook_skew/config").data
     assert (now["parameters"]["levels"], now["source"], now["version"]) == (7, "run_time", 2)
     assert now["set_at_run_time"] == [{"key": "orderbook_skew.levels", "value": 7}]
+
+
+def test_gates_and_paper_accounts_have_a_schema_too(api: ApiCaller):
+    found = {each["name"]: each for each in api.get("/configuration/schema?venues=kraken").data}
+    confidence, latency = found["gate.min_confidence"], found["paper.latency_ms"]
+    assert (confidence["type"], confidence["min"], confidence["max"], confidence["default"]) == ("float", 0, 1, 0)
+    assert (latency["max"], latency["default"], latency["description"][-13:]) == (60_000, None, "unless set 50")
+    assert found["gate.max_signals_per_hour"]["type"] == "int"
+    assert found["paper.enabled"]["type"] == "bool"
+    fees = {name: each["description"] for name, each in found.items() if "fees" in name}
+    assert fees.keys() == {
+        f"paper.fees_bps.{venue}.{of}" for venue in ("kraken", "spot", "usdm") for of in ("maker", "taker")
+    }
+    assert (fees["paper.fees_bps.usdm.taker"][-2:], fees["paper.fees_bps.kraken.taker"][-2:]) == (" 5", "10")
+    assert api.get("/configuration/schema?venues=../etc").status == 422
 
 
 def test_what_is_unchanged_is_not_sent_again(api: ApiCaller):
@@ -119,6 +144,22 @@ def test_positions_are_there_closed_and_open(api: ApiCaller, client: redis.Redis
     assert api.get("/positions?symbol=BTCUSDT").data == [position]
     assert api.get("/positions?symbol=ETHUSDT").data == []
     assert api.get("/positions/open").data == []
+
+
+def test_a_signal_is_found_by_its_id_also_one_that_was_held_back(api: ApiCaller, client: redis.Redis, keys: LedgerKeys):
+    trigger = {"trigger": {"venue": "spot", "symbol": "BTCUSDT", "kind": "trade", "id": 1}, "config_version": "c1"}
+    client.xadd(keys.signals, {"signal": signal("sent", **trigger)}, id="1000-1")
+    client.xadd(keys.held, {"held": b'{"reason":"paused","signal":%s}' % signal("held", **trigger)}, id="2000-1")
+    found = api.get("/signals/sent").data
+    assert (found["status"], found["held"], found["signal"]["strategy"]) == ("sent", "", "iceberg")
+    assert found["committed_at"] == "1970-01-01T00:00:01Z"
+    found = api.get("/signals/held").data
+    assert (found["status"], found["held"], found["signal"]["id"]) == ("held", "paused", "held")
+    assert api.get("/signals/held?until=1970-01-01T00:00:03Z").status == 200
+    answer = api.get("/signals/held?until=1970-01-01T00:00:01Z")
+    assert (answer.status, "`until` has older ones looked at" in answer.json["detail"]) == (404, True)
+    for path in ("/signals/hel", "/signals/nobody/why", "/signals/--json/why"):
+        assert api.get(path).status == 404
 
 
 def test_resets_of_states_are_listed(api: ApiCaller):

@@ -8,7 +8,7 @@ from unittest.mock import AsyncMock
 import redis
 
 from ingest.components import Components
-from ingest.event_loop import end
+from tasks.event_loop import end
 from tasks.events import AnyEvent
 from tasks.ledger import LedgerKeys
 from tasks.ledger.heartbeats import Heartbeat

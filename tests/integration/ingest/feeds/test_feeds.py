@@ -3,7 +3,7 @@
 import asyncio
 import json
 import os
-from collections.abc import Iterable, MutableMapping
+from collections.abc import Callable, Iterable, MutableMapping
 from contextlib import nullcontext
 from functools import partial
 from pathlib import Path
@@ -215,6 +215,38 @@ def test_what_goes_wrong_is_one_line_and_status_1(arguments, said):
     assert len(errors) == 1, ended.stderr
     assert errors[0].startswith("error: ")
     assert said in errors[0]
+
+
+def _cut(recorded: bytes) -> bytes:
+    return recorded[:-9]
+
+
+def _overwrite(recorded: bytes) -> bytes:
+    """Overwrite the brace with which the third line begins."""
+    first, second, third = recorded.splitlines(keepends=True)
+    return first + second + b"\0" + third[1:]
+
+
+@pytest.mark.parametrize(
+    ("damage", "said"),
+    [
+        (_overwrite, ', line 3 is not {"stream", "data", "received_at"}: '),
+        (
+            _cut,
+            " is damaged or cut short after line 2: the next one ends in its middle; --salvage uses what comes before",
+        ),
+    ],
+)
+def test_a_replay_of_a_damaged_recording_ends_with_its_line(
+    tmp_path: Path, damage: Callable[[bytes], bytes], said: str
+):
+    file = write_recording(tmp_path / "one.jsonl", [envelope(trade(number), number) for number in (1, 2, 3)])
+    file.write_bytes(damage(file.read_bytes()))
+    # It would wait for a server.
+    ended = start(["ingest", "replay", str(file), "--speed", "max"], os.environ | {"NATS_URL": NOWHERE})
+    assert ended.returncode == 1
+    [error] = ended.stderr.splitlines()
+    assert error.startswith(f"error: {file}{said}")
 
 
 @pytest.mark.parametrize("arguments", [["simulate", "--venue", "mars"], ["binance", "BTCUSDT", "--venue", "mars"]])

@@ -24,6 +24,7 @@ async def test_what_could_not_be_stored_is_told_at_the_end(tmp_path):
             await publisher.settle()
             suspend(process)
             await put(publisher, numbers(7))
+            await until(lambda: publisher.unstored == "nothing was confirmed for 0.3 s", "the trouble")
             # However long it would take, a feed that is told to end does not wait endlessly.
             closing = asyncio.create_task(publisher.close())
             await until(closing.done, "the end")
@@ -46,9 +47,10 @@ async def test_a_full_stream_is_waited_for(tmp_path):
         async with made(settings, max_msgs=5, discard="new") as client, publishing(settings, QUICK) as publisher:
             await put(publisher, numbers(10))
             await until(lambda: not publisher._flows and publisher.published == 5, "a refusal")
-            assert "maximum messages exceeded" in publisher._why
+            assert "maximum messages exceeded" in publisher.unstored
             await client.jetstream().purge_stream(settings.ingest_stream)
             await publisher.settle()
+            assert publisher.unstored == ""
         assert await stored(settings) == numbers(5, first=6)
 
 

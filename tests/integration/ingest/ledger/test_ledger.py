@@ -7,12 +7,12 @@ import pytest
 
 from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
-from ingest.ledger.lease import SupersededError
 from ingest.ledger.ledger import Begin, Checkpoint, IngestLedger
 from ingest.sources.resume import LastFrame, StoredOffsets
 from tasks.configuration import Configuration
 from tasks.events import Position
 from tasks.ledger import script
+from tasks.ledger.lease import SupersededError
 from tasks.ledger.lua import pack
 from tasks.protocol import batches, dead_letters
 from tasks.protocol.batches import Batch, Epoch
@@ -88,17 +88,20 @@ async def test_a_new_epoch_fences_every_batch_of_the_old_one(ledger, settings):
 def test_of_two_claims_of_one_moment_the_second_changes_nothing(client, keys, ledger):
     run = client.register_script(script("claim"))
     names = [keys.shard(0), keys.layout, keys.configurations, keys.pool("trade")]
-    assert run(names, [pack([str(EPOCH), "8.aa", "", "layout", "c1", "{}", "", ["lane:0"], 0])]) == [
+    assert run(names, [pack([str(EPOCH), "8.aa", "", "layout", "c1", "{}", "", ["lane:0"], 0, [""]])]) == [
         b"started",
         b"",
         b"",
     ]
     before = dump(client, keys.namespace)
-    assert run(names, [pack([str(EPOCH), "8.bb", "layout", "other", "c2", "{}", "", ["lane:0"], 0])]) == [
+    assert run(names, [pack([str(EPOCH), "8.bb", "layout", "other", "c2", "{}", "", ["lane:0"], 0, [""]])]) == [
         b"epoch",
         b"8.aa",
     ]
-    assert run(names, [pack(["8.aa", "9.bb", "", "other", "c2", "{}", "", ["lane:0"], 0])]) == [b"layout", b"layout"]
+    assert run(names, [pack(["8.aa", "9.bb", "", "other", "c2", "{}", "", ["lane:0"], 0, [""]])]) == [
+        b"layout",
+        b"layout",
+    ]
     assert dump(client, keys.namespace) == before
 
 
@@ -170,6 +173,7 @@ async def test_a_shard_that_comes_back_begins_where_the_remaining_ones_stand(cli
         await claim_as(settings, Shard(number, 2))
     assert await claim_as(settings, ALONE) == Position("log", 3)
     client.hset(keys.shard(0), "frontier", "log@900")
+    client.hdel(keys.shard(0), "checkpoint")
     for number in (first, 1 - first):
         assert await claim_as(settings, Shard(number, 2)) == Position("log", 900)
 
@@ -214,7 +218,7 @@ async def test_a_new_epoch_is_told_all_stored_positions_and_the_last_frame_read(
         written = Checkpoint(f"after {last}", [], Counts(), Position("s", 11), last)
         await ingest(settings, lambda own, written=written: own.checkpoint(EPOCH, Position("s", 9), written, {}))
     await ingest(settings, lambda own: own.claim(0, LAYOUT, CONFIGURATION, begin))
-    assert told == [StoredOffsets([Position("s", 9)], [Position("s", 11), Position("s", 8)], read)]
+    assert told == [StoredOffsets([Position("s", 9)], [Position("s", 11), Position("s", 8)], [read])]
 
 
 async def test_a_checkpoint_under_a_foreign_epoch_is_refused_and_leaves_no_trace(client, keys, ledger, settings):

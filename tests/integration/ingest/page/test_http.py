@@ -18,6 +18,7 @@ from ingest.counters import Counters
 from ingest.lanes import LaneLimits, Lanes
 from ingest.ledger import IngestLedger
 from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.recent_counts import RecentCounts
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import MAX_WATCHERS, TICK_S, Page
 from ingest.page.page_state import PageSources, PageState, message
@@ -68,7 +69,7 @@ async def watching(port: int, own_address: str = "127.0.0.1") -> AsyncIterator[S
 @asynccontextmanager
 async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[tuple[Page, int]]:
     """Serve a page in this process, as ingest does; its loops do not run."""
-    around: Any = SimpleNamespace(seen=None)
+    around: Any = SimpleNamespace(seen=None, times=RecentCounts())
     sources = PageSources(
         Counters(),
         Lanes(Router(()), LaneLimits(1, 1)),
@@ -76,12 +77,12 @@ async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[t
         _well,
         FeedWatch(),
         UnusedFrames(30.0),
-        list,
+        dict,
         around,
         LiveReturns(),
     )
     ledger = IngestLedger(settings)
-    page = Page(PageState(settings, sources), ledger, tick_s)
+    page = Page(PageState(settings, sources), ledger, dict, tick_s)
     server, port = serve(
         Address("HTTP_PORT", "127.0.0.1", 0, strict=True), _well, _well, CollectorRegistry(), page.routes
     )
@@ -156,6 +157,17 @@ async def test_only_the_files_that_there_are_are_served_and_only_for_reading(set
         for path in ("/", "/events", "/web/page.js"):
             assert (await asyncio.to_thread(ask, port, path, "POST")).status == 405, path
         assert (await asyncio.to_thread(ask, port, "/events", "HEAD")).status == 200
+
+
+async def test_a_signal_and_a_chart_are_served_when_asked_for(settings: Settings):
+    async with serving(settings) as (page, port):
+        packed = signal("some:id/with signs")
+        page.state.relayed(b"1-0", packed)
+        answer = await asyncio.to_thread(ask, port, "/signals/some%3Aid%2Fwith%20signs")
+        assert (answer.status, answer.headers["Content-Type"], answer.body) == (200, "application/json", packed)  # type: ignore[attr-defined]
+        assert (await asyncio.to_thread(ask, port, "/signals/none")).status == 404
+        chart = await asyncio.to_thread(ask, port, "/history/spot:NONE")
+        assert json.loads(chart.body)["times_ms"] == []  # type: ignore[attr-defined]
 
 
 async def test_no_client_holds_all_streams_of_events(settings: Settings):

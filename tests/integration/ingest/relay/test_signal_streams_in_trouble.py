@@ -7,10 +7,11 @@ from typing import Any
 import pytest
 from nats.errors import Error as NatsError
 
-from compose.local.processes import Instance, Process
-from compose.local.servers import HOST, free_port, start_nats
+from compose.local.processes import Instance
+from compose.local.servers import start_nats
 from tasks.settings import Settings
 from tests.support.relaying import Stage, packed, settings_of_a_relay, until
+from tests.support.servers.nats_cluster import cluster
 from tests.support.servers.signal_streams import drain_or_fail, found, names, relay
 
 ENDLESSLY: dict[str, Any] = {"max_reconnect_attempts": -1, "reconnect_time_wait": 0.1}
@@ -49,23 +50,6 @@ async def test_a_server_that_shuts_down_swallows_no_signal_of_a_stream(settings)
             await until(done)
             assert relayed == 3
             assert await streams.kept() == names(303)
-
-
-def cluster(instance: Instance) -> list[tuple[Process, str]]:
-    """Start three servers that share their JetStream."""
-    ports = [free_port() for _ in range(3)]
-    routes = ",".join(f"nats://{HOST}:{port}" for port in ports)
-    return [
-        start_nats(
-            instance,
-            f"nats-{number}",
-            options=(
-                *("--server_name", f"nats-{number}", "--cluster_name", "three"),
-                *("--cluster", f"nats://{HOST}:{port}", "--routes", routes),
-            ),
-        )
-        for number, port in enumerate(ports)
-    ]
 
 
 async def test_signals_wait_while_their_stream_has_no_quorum(settings):

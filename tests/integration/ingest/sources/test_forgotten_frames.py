@@ -8,8 +8,10 @@ import pytest
 
 from ingest.sources.jetstream import DEFAULT_PACING
 from ingest.sources.pull import Pacing
+from ingest.sources.resume import StoredOffsets
+from tasks.events import Position
 from tasks.settings import Settings
-from tests.support.streaming import Reader, numbered, publish, reading, settings_of_a_stream
+from tests.support.streaming import Reader, numbered, opened, publish, reading, settings_of_a_stream
 from tests.support.waiting import HANGS_S
 
 
@@ -55,6 +57,41 @@ async def test_frames_that_the_stream_forgets_while_it_is_read_are_counted(setti
         await reader.until(lambda: len(reader.frames) == 40)
         assert reader.frames == numbered(1, 10) + numbered(71, 100)
         assert reader.lost == 60
+
+
+async def test_a_stream_that_is_sealed_while_it_is_read_is_read_to_its_end(settings):
+    async with reading(settings, Pacing(batch=10)) as reader:
+        await reader.begin()
+        await publish(settings, 100)
+        reader.room = 5
+        await reader.source.open(reader.deliver)
+        await reader.until(lambda: len(reader.frames) == 10)
+        jetstream = reader.nats.client.jetstream()
+        config = (await jetstream.stream_info(settings.ingest_stream)).config
+        await jetstream.update_stream(config.evolve(sealed=True))
+        reader.room = 10**9
+        await reader.until(lambda: len(reader.frames) == 100)
+        await asyncio.wait_for(reader.source.close(), HANGS_S)
+        assert (reader.frames, reader.lost, reader.source.left) == (numbered(1, 100), 0, 0)
+
+
+async def test_a_stop_while_a_stream_is_created_again_reads_what_it_holds_first(settings):
+    async with opened(settings, 30) as reader:
+        await reader.until(lambda: len(reader.frames) == 30)
+        mine = Position(reader.read.source, 30)
+        jetstream = reader.nats.client.jetstream()
+        await jetstream.delete_stream(settings.ingest_stream)
+        await reader.until(lambda: reader.source.outdated)
+        await publish(settings, 5, first=101)
+        closing = asyncio.create_task(reader.source.close())
+        # Answers come in the order of the requests: by then it knows where the stream ends.
+        for _ in range(2):
+            await jetstream.stream_info(settings.ingest_stream)
+        start = await reader.source.begin(StoredOffsets([mine], [mine]), mine)
+        reader.source.resume(start)
+        await reader.until(closing.done)
+        assert reader.frames[30:] == [(number, b"%d" % (100 + number)) for number in range(1, 6)]
+        assert (start.seq, reader.source.left) == (0, 0)
 
 
 def part_of(settings: Settings) -> Settings:

@@ -90,14 +90,25 @@ async def test_a_start_after_the_loss_finds_it_and_the_starts_after_that_go_on(s
         read = before.read
     stood = Position(read.source, READ)
     frontier = Position(read.source, KEPT - 5)
-    for stored in (StoredOffsets([stood], [], read), StoredOffsets([frontier], [stood], read)):
+    for stored in (StoredOffsets([stood], [], [read]), StoredOffsets([frontier], [stood], [read])):
         async with reading(scene.settings) as reader:
             await reader.source.prepare()
             start = await reader.source.begin(stored, None)
             assert start == Position(f"{read.source}.1", min(KEPT, stored.frontiers[0].seq))
     async with reading(scene.settings) as reader:
         await reader.source.prepare()
-        assert await reader.source.begin(StoredOffsets([start], [start], read), None) == start
+        assert await reader.source.begin(StoredOffsets([start], [start], [read]), None) == start
+
+
+async def test_a_loss_that_one_shard_has_noticed_counts_for_another_that_has_not(scene):
+    async with scene.having_lost(later=10) as before:
+        read = before.read
+    stood, noticed = Position(read.source, READ), Position(f"{read.source}.1", KEPT + 8)
+    async with reading(scene.settings) as reader:
+        await reader.source.prepare()
+        # As a new layout begins, whose shards read on from where the lowest of those before stood.
+        start = await reader.source.begin(StoredOffsets([stood, noticed], [stood, noticed], [read]), None)
+        assert start == Position(noticed.source, KEPT)
 
 
 async def test_without_a_frame_to_know_again_the_stream_is_read_from_its_end(scene):
@@ -118,7 +129,7 @@ async def test_a_stream_that_lost_nothing_or_was_purged_goes_on_as_it_was(scene)
                 await before.nats.client.jetstream().purge_stream(scene.settings.ingest_stream)
             async with reading(scene.settings) as reader:
                 await reader.source.prepare()
-                assert await reader.source.begin(StoredOffsets([stood], [stood], read), None) == stood
+                assert await reader.source.begin(StoredOffsets([stood], [stood], [read]), None) == stood
 
 
 async def test_a_loss_is_noticed_while_frames_before_it_are_read_again(scene):
@@ -128,7 +139,7 @@ async def test_a_loss_is_noticed_while_frames_before_it_are_read_again(scene):
     # When: a process starts at the frontier, and the server loses what is read again later.
     async with reading(scene.settings, Pacing(batch=2)) as reader:
         await reader.source.prepare()
-        reader.source.resume(await reader.source.begin(StoredOffsets([frontier], [stood], read), None))
+        reader.source.resume(await reader.source.begin(StoredOffsets([frontier], [stood], [read]), None))
         reader.room = 1
         await reader.source.open(reader.deliver)
         await reader.until(lambda: reader.frames)
@@ -136,5 +147,5 @@ async def test_a_loss_is_noticed_while_frames_before_it_are_read_again(scene):
         reader.room = 10**9
         await reader.until(lambda: reader.source.outdated)
         assert reader.read == read
-        start = await reader.source.begin(StoredOffsets([frontier], [stood], read), frontier)
+        start = await reader.source.begin(StoredOffsets([frontier], [stood], [read]), frontier)
         assert start == Position(f"{read.source}.1", frontier.seq)

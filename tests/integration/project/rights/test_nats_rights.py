@@ -32,6 +32,9 @@ DEEDS = {
     "read frames": Deed((), ("binance.>", "binance.btcusdt@trade")),
     "publish signals": Deed(("signals.depth.BTCUSDT",)),
     "read signals": Deed((), ("signals.>", "signals.depth.BTCUSDT")),
+    "say that ingest is healthy, or raise alerts": Deed(
+        ("evaluator.realtime-strategies.verdict", "alerts.realtime-strategies.redis_away")
+    ),
     "ask ingest for its status": Deed(("ingest.status",)),
     "answer in the place of ingest": Deed((), ("ingest.status",)),
     "read what ingest is answered": Deed((), (">", "_INBOX.>", "_INBOX.ingest.>")),

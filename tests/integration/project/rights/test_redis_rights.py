@@ -47,6 +47,7 @@ DEEDS: dict[str, Commands] = {
     "fill the memory": (
         ("XADD", "rs:signals", "*", "x", "x"), ("LPUSH", QUEUE, "x"), ("HSET", POOL, "x", "x"),
         ("SADD", "rs:celery:_kombu.binding.x", "x"), ("HSET", "rs:configuration", "x", "x"),
+        ("HSET", "rs:delivery:x", "x", "x"),
     ),
     "read passwords of the server": (("CONFIG", "GET", "requirepass"), ("ACL", "LIST"), ("ACL", "GETUSER", "default")),
 }  # fmt: skip

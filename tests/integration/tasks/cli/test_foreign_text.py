@@ -49,6 +49,7 @@ SAYING: dict[str, Sequence[tuple[str, ...]]] = {
     "state history": [(), ("--json",)],
     "strategies history": [(), ("--json",), ("--diff",)],
     "strategies get": [(), ("--json",)],
+    "deliver list": [(), ("--json",)],
     "doctor": [(), ("--json",)],
     "config show": [(), ("--json",)],
     # Errors that quote what was typed or stored.
@@ -68,6 +69,7 @@ SAYING: dict[str, Sequence[tuple[str, ...]]] = {
     "export bars": [("/none/a", "--to", f"/none/{NASTY}.csv")],
     "strategies report": [(f"/none/{NASTY}",)],
     "shadow promote": [(NASTY,)],
+    "deliver forget": [(NASTY, "--yes")],
 }
 #: Prints nothing of others' text; or, as these say: through the functions that the ones above print with.
 NOT_TRIED = {
@@ -82,6 +84,11 @@ NOT_TRIED = {
     "state prune": "asks as `command_line.confirm` does, which is tried apart",
     "shadow report": "figures of strategies that run here",
     "sweep": "reads recordings as backtest does",
+    "deliver stdout": "the contract's JSON for another program, byte for byte",
+    "deliver webhook": "logs as every process does",
+    "deliver telegram": "the same",
+    "deliver discord": "the same",
+    "deliver nats": "the same",
 }
 
 
@@ -105,6 +112,7 @@ def planted(
         client.xadd(keys.deadletters, {"letter": dead_letters.pack(letter)}, id=f"{number}-0")
     reset = StateReset(NASTY, NASTY, NASTY, NASTY, author=NASTY, reason=NASTY)
     client.xadd(keys.resets, {"reset": msgspec.json.encode(reset), "states": 1})
+    client.hset(keys.delivery(NASTY), "trouble", NASTY)
     with put_in_force(file, settings, redis_url, monkeypatch) as store:
         _change(store)
         yield

@@ -9,6 +9,8 @@ import redis
 from typer.testing import CliRunner
 
 from tasks.cli.main import app
+from tasks.configuration import registry
+from tasks.configuration.revisions import revision
 from tasks.errors import LedgerError, RealtimeStrategiesError, SettingsError
 from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore
@@ -53,6 +55,13 @@ def refused(*words: str) -> str:
     with pytest.raises(RealtimeStrategiesError) as raised:
         run(*words)
     return str(raised.value)
+
+
+def test_get_shows_the_revisions_that_signals_of_a_strategy_have():
+    run("set", "orderbook_skew", "levels=9", "--symbol", "ETHUSDT", "--force")
+    common, own = (revision(registry.create("orderbook_skew", {"levels": levels})) for levels in (5, 9))
+    shown = [line.strip() for line in run("get", "orderbook_skew").splitlines() if "revision" in line]
+    assert shown == [f"revision in pool depth: {common}", f"revision in pool depth for ETHUSDT: {own}"]
 
 
 @pytest.fixture

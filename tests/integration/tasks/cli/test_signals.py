@@ -65,12 +65,14 @@ def asked(*words: str) -> Result:
         (("--since", "1d"), ""),
         (("--action", "sell"), "C"),
         (("--action", "sell", "--action", "buy", "--strategy", "iceberg"), "A"),
+        (("--strategy", "iceberg_detector"), "A"),
     ],
 )
 def test_signals_are_chosen_by_what_they_say_and_when_they_were_committed(client, keys, environment, words, expected):
     commit(client, keys, "A", "B", at_ms=1_000_000)
     commit(client, keys, "C", at_ms=2_000_000, action="sell")
     commit(client, keys, "A", at_ms=3_000_000, strategy="iceberg")
+    client.hset(keys.configuration, "aliases", '{"iceberg_detector": {"strategy": "iceberg", "signals": ["iceberg"]}}')
     assert symbols(asked("--json", *words).output) == expected.split()
 
 

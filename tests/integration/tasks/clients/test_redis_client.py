@@ -5,8 +5,8 @@ import asyncio
 import pytest
 import redis
 
-from ingest.event_loop import new_event_loop
 from tasks.clients.redis_client import connect_async, connection_options
+from tasks.event_loop import new_event_loop
 from tasks.settings import Settings
 
 

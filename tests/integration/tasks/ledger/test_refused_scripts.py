@@ -135,7 +135,9 @@ def test_a_script_that_finds_a_key_of_another_type_does_nothing(stage: Stage):
 
 
 @pytest.mark.parametrize("spoil", [used_up, used_up_but_for_one])
-@pytest.mark.parametrize("name", ["acknowledge", "checkpoint", "commit", "configure", "reset", "seed"])
+@pytest.mark.parametrize(
+    "name", ["acknowledge", "checkpoint", "commit", "configure", "delivery_commit", "reset", "seed"]
+)
 def test_a_script_that_finds_a_stream_without_ids_does_nothing(stage: Stage, spoil: Callable[[Stage, str], None]):
     for scene in stage.scenes:
         stage.whole(scene)
@@ -146,7 +148,9 @@ def test_a_script_that_finds_a_stream_without_ids_does_nothing(stage: Stage, spo
 
 def test_these_scripts_are_all_that_append():
     appending = {name for name in NAMES if "XADD" in commands(name)}
-    assert appending == {"acknowledge", "checkpoint", "commit", "configure", "prune", "reset", "seed"}
+    assert appending == {
+        "acknowledge", "checkpoint", "commit", "configure", "delivery_commit", "prune", "reset", "seed",
+    }  # fmt: skip
 
 
 #: What Redis says at the first write: it is full, or nobody follows it.

@@ -1,6 +1,7 @@
 """The configuration in force and its changes, against Redis alone."""
 
 from contextlib import closing
+from typing import Any
 
 import pytest
 import redis
@@ -101,6 +102,18 @@ async def test_an_overlay_that_can_not_be_read_is_told_from_what_is_in_force(
     client.hset(keys.configuration, "overlay", garbage)
     assert store.in_force().overlay == kept
     assert (await start(file(notional=3.0))).configuration.gate_of("trade", MOMENTUM).killed
+
+
+async def test_a_value_set_at_run_time_whose_bits_have_changed_is_not_believed(
+    start: Start, store: ConfigurationStore, client: redis.Redis, keys: LedgerKeys
+):
+    await start(file())
+    set_(store, MOMENTUM, notional=7.0)
+    stored: Any = client.hget(keys.configuration, "overlay")
+    assert b":7.0" in stored
+    client.hset(keys.configuration, "overlay", stored.replace(b":7.0", b":5.0"))
+    for chosen in (file(), file(notional=3.0)):
+        assert momentum((await start(chosen)).configuration) == {"notional": 7.0}
 
 
 async def test_what_an_emptied_redis_has_lost_comes_back_with_its_runtime_values(

@@ -1,10 +1,18 @@
 """One trace from a frame to its signal, through real processes, told to a real OTLP receiver."""
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import NamedTuple
 
+import msgspec
 import pytest
 
+from tasks.configuration import registry
+from tasks.configuration.revisions import revision
+from tasks.deliver.petrosa_dialect import PetrosaDialect
+from tasks.deliver.signal_fields import read
+from tasks.ledger.deliveries import DeliveryStore
+from tasks.settings import Settings
 from tests.support.servers.otlp import Collector, Span, collecting
 from tests.support.stacks.traced import Trace, pipeline
 from tests.support.waiting import wait_for
@@ -19,6 +27,8 @@ class Story(NamedTuple):
     traces: dict[str, Trace]
     #: The headers of the signals by the names of their frames.
     signals: dict[str, dict[str, str]]
+    ids: dict[str, int]
+    settings: Settings
 
     def below(self, parent: Trace | Span, name: str) -> list[Span]:
         """Return the spans of this name that continue another one."""
@@ -67,7 +77,7 @@ def story(request, nats_url: str, redis_url: str, tmp_path_factory) -> Iterator[
         early = list(collector.received)
         wire.hear(wire.publish())  # whichever child runs it, its spans come later
         running.stop_s()
-        yield Story(collector, early, traces, signals)
+        yield Story(collector, early, traces, signals, ids, running.ingest.settings)
 
 
 @pytest.mark.parametrize("frame", ["alone", "petrosa"])
@@ -83,6 +93,26 @@ def test_a_frames_trace_runs_through_ingest_worker_strategy_and_signal(story: St
     assert sent.links == [(publisher.trace_id, publisher.span_id)]
     assert sent.start_ns <= sent.end_ns
     assert run.start_ns <= echo.start_ns <= echo.end_ns <= run.end_ns
+
+
+async def test_intents_name_alias_trace_and_revision_of_signals_of_workers(story: Story):
+    dialect = PetrosaDialect(story.settings, revisions=True)
+    store = DeliveryStore(story.settings, "d", "nats", "start")
+    with closing(dialect):
+        assert await store.lease.take()
+        entries = (await store.read(100)).entries
+        packed = [
+            (await dialect.intent(read(each.packed, each.trace, each.revision), each.packed)).packed for each in entries
+        ]
+    await store.close()
+    intents = list(map(msgspec.json.decode, packed))
+    assert {each["strategy_id"] for each in intents} == {"theirs"}
+    assert {each["strategy_revision_id"] for each in intents} == {
+        revision(registry.create("tests.support.strategies:Echo", {}))
+    }
+    of_petrosas = next(each for each in intents if each["trigger"]["id"] == story.ids["petrosa"])
+    headers = {name: value for name, value in story.signals["petrosa"].items() if name != "Nats-Msg-Id"}
+    assert of_petrosas["_otel_trace_context"] == headers
 
 
 def test_each_span_says_what_it_is_about(story: Story):

@@ -34,6 +34,17 @@ def test_a_trace_is_a_second_field_of_a_signals_entry_and_changes_no_other(
     assert client.xlen(ledger.keys.deadletters) == client.xlen(ledger.keys.audit) == 1
 
 
+@pytest.mark.parametrize("traces", [[], [TRACE, ""]])
+def test_a_revision_stands_beside_a_trace_and_without_one(client, ledger, traces):
+    signals, revisions = [packed("one"), packed("two")], ["", "srev_a_b"]
+    made = Outcome({}, signals, [], [], Counts(), traces=traces, revisions=revisions)
+    assert commit(ledger, batch(), made) == "committed"
+    entries = [fields for _, fields in client.xrange(ledger.keys.signals)]
+    assert [fields.get(b"revision") for fields in entries] == [None, b"srev_a_b"]
+    assert [fields.get(b"trace") for fields in entries] == [TRACE.encode() if traces else None, None]
+    assert [fields[b"signal"] for fields in entries] == signals
+
+
 def test_the_digest_knows_nothing_of_traces(client, ledger, settings: Settings):
     signals = [packed("one", age_s=1)]
     digests = []

@@ -40,7 +40,9 @@ def exported(worker: Worker) -> dict[str, float]:
 
 
 def counted(channels: Channels) -> dict[str, float]:
-    return {name: float(count) for name, count in channels.counters().items() if count and name != "gaps"}
+    """Return the ledger's counters that are metrics of workers, too, without what is 0."""
+    counts = channels.counters().items()
+    return {name: float(count) for name, count in counts if count and not name.startswith(("gaps", "strategy_"))}
 
 
 @contextmanager

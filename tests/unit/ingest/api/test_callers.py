@@ -37,6 +37,14 @@ def test_a_token_tells_who_calls(setting: str, token: str, name: str):
     assert callers.identify(bearer(token), "10.0.0.1", "localhost") == Caller(name)
 
 
+def test_a_login_that_a_proxy_passes_on_is_no_token_and_in_nobodys_way():
+    login = {"Authorization": "Basic YW5uOnB3"}
+    callers = Callers(Settings(api_token=TOKEN, api_identity_header="X-User", api_trusted_proxies="10.0.0.0/8"))
+    assert callers.identify(login | {"X-User": "ann"}, "10.0.0.1", "localhost") == Caller("ann")
+    assert callers.identify(login | {"X-Petrosa-Internal-Token": TOKEN}, "1.1.1.1", "localhost") == Caller("api")
+    assert status(callers, login) == status(callers, {"Authorization": "Digest x"}) == 401
+
+
 def test_failures_are_counted_by_client_and_for_a_minute():
     clock = Clock()
     callers = Callers(Settings(api_token=TOKEN), clock)

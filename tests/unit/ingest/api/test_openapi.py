@@ -7,6 +7,7 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # it has no stubs here
 import pytest
+from openapi_spec_validator import OpenAPIV31SpecValidator
 
 from compose.local.processes import ROOT
 from ingest.api import openapi
@@ -25,6 +26,10 @@ def walk(node: Any) -> Iterator[dict[str, Any]]:
 
 def test_the_document_in_the_docs_is_current():
     assert (ROOT / "docs" / "api" / "openapi.json").read_text(encoding="utf-8") == write_openapi.text()
+
+
+def test_the_document_is_one_of_openapi_3_1():
+    OpenAPIV31SpecValidator(DOCUMENT).validate()
 
 
 def test_every_reference_leads_to_a_schema():

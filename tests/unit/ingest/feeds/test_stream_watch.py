@@ -122,6 +122,16 @@ def test_ingest_tells_which_streams_a_feed_misses():
     assert reports.silent(1.0) == 3
 
 
+def test_ingest_tells_why_the_frames_of_a_feed_are_not_stored():
+    reports = FeedReports()
+    reports.take(FeedReport("one", 4, 0, unstored="nothing was confirmed for 5 s"), 0.0)
+    (finding,) = reports.findings(1.0)
+    assert (finding.sign, finding.name, finding.what) == ("warning", "frames_unstored", "feed one")
+    assert finding.says == "its frames are not stored: nothing was confirmed for 5 s"
+    reports.take(FeedReport("one", 4, 0), 2.0)
+    assert list(reports.findings(3.0)) == []
+
+
 def test_the_last_report_counts_and_a_feed_that_ended_is_forgotten():
     reports = FeedReports()
     reports.take(report(), 0.0)

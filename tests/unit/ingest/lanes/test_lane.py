@@ -24,6 +24,13 @@ def lane() -> Lane:
     return lane
 
 
+def test_a_batch_says_when_the_stream_stored_its_last_frame(lane):
+    for seq in (1, 2):
+        lane.offer(item(seq)._replace(stored_at_ns=seq * 1_000), ROOM)
+    assert lane.launch()
+    assert lane.batch(0, Epoch(1, "aa")).stored_at_ns == 2_000
+
+
 def offer(lane: Lane, *seqs: int) -> None:
     for seq in seqs:
         lane.offer(item(seq), ROOM)
@@ -181,6 +188,28 @@ def test_a_commit_read_in_the_ledger_says_nothing_about_the_round_trip(lane: Lan
     launch(lane, now_s=0.0)
     assert lane.settle(at(1), 1.0, noticed=False)
     assert lane.round_trip.smoothed_s is None
+
+
+@pytest.mark.parametrize("fatal_seq", [1, 2, 77, 256, 499, 500])
+def test_a_fatal_event_among_hundreds_ends_few_processes(lane: Lane, fatal_seq: int):
+    offer(lane, *range(1, 501))
+    ended = newest = 0
+    while not lane.prev or lane.prev.seq < fatal_seq:
+        newest += 100
+        offer(lane, *range(500 + newest, 600 + newest))  # the market goes on
+        seqs = [each.seq for each in lane.flight] if lane.flight else launch(lane)
+        if fatal_seq not in seqs:
+            lane.settle(at(seqs[-1]), 1.0)
+        elif len(seqs) > 1:
+            ended += 3
+            assert overdue(lane, 3, 1.0) == "resend"
+            lane.sent(1.0)
+        else:
+            ended += 5
+            assert (overdue(lane, 5, 100.0), overdue(lane, 5, 120.0)) == ("wait", "quarantine")
+            lane.settle(at(fatal_seq), 121.0)
+    assert ended <= 3 * 9 + 5, "three for each halving of 500, five of it alone"
+    assert len(launch(lane, 122.0)) > 250, "and then batches are as large as before"
 
 
 def test_a_late_commit_of_the_whole_batch_settles_its_halves_too(lane: Lane):

@@ -63,7 +63,10 @@ def test_unused_frames_are_a_finding_with_their_most_frequent_kinds_first(frames
 def test_what_a_pool_could_take_is_named_as_pools_name_it(frames: Frames, kinds: dict[str, int], done: str):
     frames.seconds(UNUSED_S + 1, **kinds)
     [finding] = frames.unused.findings(frames.now_s)
-    assert finding.do == f"have the feed publish depth20 and trade streams{done}"
+    assert (
+        finding.do
+        == f"have the feed publish depth20 and trade streams{done}: `./run tasks strategies list` says who takes what"
+    )
 
 
 def test_events_that_no_pool_takes_are_not_used(frames: Frames):

@@ -1,25 +1,26 @@
 import json
+import time
 from collections.abc import Sequence
-from math import nan
 from types import SimpleNamespace
 from typing import Any
 
 import pytest
-from msgspec import UNSET
 
 from ingest.counters import Counters
 from ingest.lanes import LaneLimits, Lanes
 from ingest.monitoring.feed_watch import FeedWatch
+from ingest.monitoring.recent_counts import RecentCounts
 from ingest.monitoring.unused_frames import UnusedFrames
-from ingest.page.market import HISTORY_POINTS, LEAP_MS, MAX_SYMBOLS, STALE_S, PageMarket, SymbolRow
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
-from tasks.protocol.records import NEW_GENERATION_MS
+from tasks.configuration.gate import Gate
+from tasks.ops.warm_ups import WarmUp
+from tasks.protocol.counters import Counts
 from tasks.protocol.routing import Pool, Router
 from tasks.scoring.live_returns import LiveReturns
 from tasks.scoring.strategy_returns import StrategyReturns
 from tasks.settings import Settings
 from tasks.telemetry import latency
-from tests.support.events import TIME_MS, book, kline, liquidation, mark_price, quote, trade
+from tests.support.events import TIME_MS, book, kline, liquidation
 
 
 class Told:
@@ -28,7 +29,8 @@ class Told:
     def __init__(self, expected: Sequence[StrategyReturns] = (), **settings: str) -> None:
         self.counters = Counters()
         lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), LaneLimits(10**6, 10**6))
-        around: Any = SimpleNamespace(seen=None)
+        self.times = RecentCounts("strategy_events", "strategy_ns")
+        around: Any = SimpleNamespace(seen=None, times=self.times)
         self.feed = FeedWatch()
         self.paper: Any = SimpleNamespace(seen=None)
         watched = self.feed, UnusedFrames(30.0)
@@ -37,7 +39,7 @@ class Told:
             around,
             lambda: (True, {"nats": True}),
             *watched,
-            lambda: ["iceberg"],
+            lambda: {"iceberg": {"depth": Gate()}, "other": {"depth": Gate(paused=True), "trade": Gate(killed=True)}},
             self.paper,
             LiveReturns(),
             expected,
@@ -51,17 +53,6 @@ class Told:
 
     def tick(self) -> dict[str, Any]:
         return dict(map(read, self.live.tick(watched=True)))
-
-
-class ShownMarket:
-    """A market, and the feed before it."""
-
-    def __init__(self) -> None:
-        self.feed, self.market = FeedWatch(), PageMarket()
-        self.observe = self.feed.observe
-
-    def tick(self, now_s: float) -> list[SymbolRow]:
-        return self.market.tick(self.feed.tick(now_s), now_s)
 
 
 def read(text: bytes) -> tuple[str, Any]:
@@ -81,18 +72,6 @@ def signal(name: str, **more: Any) -> bytes:
 # The market
 
 
-def test_a_row_has_the_latest_book_and_trade_and_its_events_since_a_tick():
-    market = ShownMarket()
-    for event in (book(), trade(100.0), trade(101.0), book(((99.0, 1.0),), ((101.0, 1.0),))):
-        market.observe(event)
-    [row] = market.tick(1.0)
-    assert (row.mid, row.spread_bps, row.trade, row.events) == (100.0, 200.0, 101.0, 4)
-    market.observe(trade(102.0))
-    [row] = market.tick(2.0)
-    assert (row.mid, row.trade, row.events) == (100.0, 102.0, 1)
-    assert market.tick(3.0) == []
-
-
 def test_a_row_has_nothing_of_kinds_that_never_came():
     told = Told()
     told.feed.observe(book())
@@ -100,35 +79,6 @@ def test_a_row_has_nothing_of_kinds_that_never_came():
     assert set(row) == {
         "venue", "symbol", "mid", "spread_bps", "trade", "events", "book_ms", "trade_ms", "time_ms",
     }  # fmt: skip
-
-
-def test_a_row_has_what_other_kinds_said_last():
-    market = ShownMarket()
-    for event in (mark_price(101.5), kline(100.5), liquidation(time_ms=TIME_MS + 1), liquidation(time_ms=TIME_MS + 2)):
-        market.observe(event)
-    [row] = market.tick(1.0)
-    assert (row.mark_price, row.funding_rate, row.candle, row.candle_interval) == (101.5, 0.0001, 100.5, "1m")
-    assert (row.liquidations, row.events, row.other_ms) == (2, 4, 0)
-    market.observe(liquidation(time_ms=TIME_MS + 3))
-    [row] = market.tick(2.0)
-    assert row.liquidations == 3
-
-
-def test_quotes_stand_for_a_book_only_while_no_book_comes():
-    market = ShownMarket()
-    market.observe(quote(99.0, 101.0))
-    [row] = market.tick(1.0)
-    assert (row.bid, row.ask, row.mid, row.spread_bps) == (99.0, 101.0, 100.0, 200.0)
-    assert market.market.history[0].mid == [100.0]
-    market.observe(book(venue="usdm"))
-    [row] = market.tick(2.0)
-    assert (row.bid, row.ask, row.mid) == (UNSET, UNSET, 2000.0)
-    market.observe(quote(99.0, 101.0, id=2))
-    [row] = market.tick(3.0)
-    assert (row.bid, row.mid) == (UNSET, 2000.0)
-    market.observe(quote(99.0, 101.0, id=3))
-    [row] = market.tick(2.0 + STALE_S)
-    assert (row.bid, row.mid) == (99.0, 100.0)
 
 
 def test_the_page_knows_how_long_a_feed_of_candles_may_be_quiet():
@@ -140,64 +90,6 @@ def test_the_page_knows_how_long_a_feed_of_candles_may_be_quiet():
     assert rare.tick()["tick"]["feed_patience_s"] is None
 
 
-def test_the_same_symbol_of_two_venues_is_two_rows():
-    market = ShownMarket()
-    market.observe(trade(1.0, venue="spot"))
-    market.observe(trade(2.0, venue="usdm"))
-    assert {(row.venue, row.trade) for row in market.tick(1.0)} == {("spot", 1.0), ("usdm", 2.0)}
-
-
-def test_the_history_has_a_point_a_tick_and_a_gap_where_the_book_is_old():
-    market = ShownMarket()
-    market.observe(book())
-    for second in range(int(STALE_S) + 2):
-        market.tick(float(second))
-    [history] = market.market.history
-    assert history.mid[: int(STALE_S)] == [2000.0] * int(STALE_S)
-    assert history.mid[int(STALE_S) :] == pytest.approx([nan, nan], nan_ok=True)
-
-
-def test_the_history_runs_on_the_books_time_and_goes_on_without_books():
-    market = ShownMarket()
-    for second, time_ms in enumerate((TIME_MS, TIME_MS + 5_000, None, TIME_MS + 5_500, TIME_MS + 9_000)):
-        if time_ms:
-            market.observe(book(time_ms=time_ms))
-        market.tick(float(second))
-    [history] = market.market.history
-    assert [each - TIME_MS for each in history.times_ms] == [0, 5_000, 6_000, 6_000, 9_000]
-
-
-@pytest.mark.parametrize("leap_ms", [-NEW_GENERATION_MS - 1, LEAP_MS + 1])
-def test_the_history_restarts_where_time_leaps_to_that_of_another_feed(leap_ms: int):
-    market = ShownMarket()
-    for second, time_ms in enumerate((TIME_MS, TIME_MS + 1_000, TIME_MS + 1_000 + leap_ms)):
-        market.observe(book(time_ms=time_ms))
-        market.tick(float(second))
-    [history] = market.market.history
-    assert (history.times_ms, history.mid) == ([TIME_MS + 1_000 + leap_ms], [2000.0])
-
-
-def test_trades_before_the_first_book_leave_no_points():
-    market = ShownMarket()
-    market.observe(trade())
-    market.tick(1.0)
-    assert market.market.history[0].times_ms == []
-
-
-def test_history_and_symbols_are_bounded_and_the_most_active_stay():
-    market = ShownMarket()
-    for number in range(MAX_SYMBOLS + 20):
-        for _ in range(2 if number >= 20 else 1):
-            market.observe(book(symbol=f"S{number}USDT"))
-    for second in range(HISTORY_POINTS + 5):
-        market.tick(float(second))
-    assert {row.symbol for row in market.market.rows} == {f"S{number}USDT" for number in range(20, MAX_SYMBOLS + 20)}
-    assert {len(history.mid) for history in market.market.history} == {HISTORY_POINTS}
-
-
-# What is told
-
-
 def test_hello_holds_all_that_the_page_draws():
     told = Told(flower_url="http://me:hunter2@127.0.0.1:5555", namespace="mine")
     told.feed.observe(book())
@@ -207,10 +99,29 @@ def test_hello_holds_all_that_the_page_draws():
     assert (hello["namespace"], hello["links"]) == ("mine", {"Flower": "http://127.0.0.1:5555", "Grafana": ""})
     assert [(row["symbol"], row["mid"], row["trade"]) for row in hello["symbols"]] == [("BTCUSDT", 2000.0, None)]
     assert (hello["history"][0]["mid"], hello["history"][0]["times_ms"]) == ([2000.0], [TIME_MS])
-    assert hello["strategies"] == ["iceberg"]
+    assert hello["strategies"] == {"iceberg": {"depth": "live"}, "other": {"depth": "paused", "trade": "killed"}}
     assert [(each["id"], each["at_ms"]) for each in hello["signals"]] == [("a", 2000)]
     assert hello["ready"] == {"ok": True, "parts": {"nats": True}}
     assert [lane[:2] for lane in hello["lanes"]] == [["trade-0", 0], ["trade-1", 0]]
+
+
+def test_what_is_held_back_and_how_long_events_take_is_told_by_strategy():
+    told, counts = Told(), Counts()
+    told.times.take(counts, time.monotonic())
+    counts.add("strategy_held", "iceberg:cool_down", by=3)
+    counts.add("strategy_ns", "iceberg", by=9_000)
+    counts.add("strategy_events", "iceberg", by=4)
+    told.times.take(counts, time.monotonic())
+    told.live.counted(counts)
+    hello = told.hello()
+    assert hello["warming"] == {}
+    assert (hello["held_by"], hello["event_us"]) == ({"iceberg": {"cool_down": 3}}, {"iceberg": 2.25})
+
+
+def test_only_strategies_that_still_warm_up_are_told_so():
+    told = Told()
+    told.live.warmed({"warm": WarmUp(2, 0), "one": WarmUp(1, 1, 52, 250), "some": WarmUp(20, 3, 1_052, 2_500)})
+    assert told.hello()["warming"] == {"one": "52 of 250", "some": "1,052 of 2,500, 3 of 20 states"}
 
 
 def test_nothing_is_told_while_nobody_watches_but_the_history_goes_on():
@@ -277,3 +188,13 @@ def test_the_latency_is_that_of_the_last_minute():
 def test_signals_can_be_explained_where_a_stream_keeps_the_frames():
     assert Told(INGEST_SOURCE="jetstream").hello()["has_stream"] is True
     assert Told().hello()["has_stream"] is False
+
+
+def test_all_of_a_signal_is_told_as_long_as_it_is_in_the_list():
+    told = Told()
+    packed = signal("first", indicators={"depth": 0.5})
+    told.live.relayed(b"1-0", packed)
+    assert told.live.whole_signal("first") == packed
+    for number in range(SIGNALS_KEPT):
+        told.live.relayed(b"1-0", signal(str(number)))
+    assert told.live.whole_signal("first") is None

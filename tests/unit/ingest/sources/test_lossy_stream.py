@@ -167,7 +167,8 @@ class World(SimulatedReader):
         """Start another process after this one has written how far it has read, and how far it is decided."""
         if position := self.cursor.position:
             frontier = Position(position.source, self.dice.randrange(position.seq + 1) if seq is None else seq)
-            self.stored = resume.StoredOffsets([frontier], [position], self.cursor.read or self.stored.read)
+            read = self.cursor.read or self.stored.read
+            self.stored = resume.StoredOffsets([frontier], [position], [read] if read else [])
         self.start()
 
     # The end

@@ -12,8 +12,9 @@ from ingest.sources.resume import (
     StreamTail,
     begin,
     furthest,
-    tail_before_loss,
+    last_stored,
     tail_of,
+    tails_before_losses,
 )
 from ingest.sources.stream_setup import covers, is_shared
 from tasks.events import Position
@@ -54,6 +55,12 @@ def test_after_a_rollback_of_redis_the_stored_position_counts():
     assert begin(FULL, [at(40)], "new") == at(40)
 
 
+def test_of_the_frames_that_were_read_the_one_stored_last_counts():
+    earlier, later = LastFrame("s", 9, 1_000), LastFrame("s.1", 4, 2_000)
+    assert last_stored([later, earlier]) == later
+    assert last_stored([]) is None
+
+
 def test_positions_of_another_source_do_not_count():
     assert begin(FULL, [CORE], "new") == at(50)
     another = StreamSnapshot("OTHER", CREATED, 1, 99)
@@ -87,17 +94,24 @@ def test_a_start_after_a_loss_goes_on_under_the_source_that_was_begun_then():
 
 def test_a_ledger_of_before_a_loss_has_the_tail_that_was_lost():
     once, read = Position(FULL.source_after(1), 45), LastFrame(FULL.source, 40, 10**18)
-    assert tail_before_loss(FULL, StoredOffsets([at(35)], [at(40)], read), once) == StreamTail(40, read)
+    assert tails_before_losses(FULL, StoredOffsets([at(35)], [at(40)], [read]), once) == [StreamTail(40, read)]
     # The lost numbers say nothing of the frames that have them now: these are read from where the loss began.
     assert begin(FULL, [at(35), once, Position(once.source, 30)], "new") == Position(once.source, 30)
 
 
 def test_a_ledger_that_knows_of_the_loss_has_no_tail_before_it():
     once = Position(FULL.source_after(1), 45)
-    assert tail_before_loss(FULL, StoredOffsets([at(40)], [Position(once.source, 31)]), once) is None
-    assert tail_before_loss(FULL, StoredOffsets([CORE]), once) is None
-    assert tail_before_loss(FULL, StoredOffsets([at(40)]), at(45)) is None
-    assert tail_before_loss(FULL, StoredOffsets([at(40)]), CORE) is None
+    assert tails_before_losses(FULL, StoredOffsets([once], [at(40), Position(once.source, 31)]), once) == []
+    assert tails_before_losses(FULL, StoredOffsets([CORE]), once) == []
+    assert tails_before_losses(FULL, StoredOffsets([at(40)]), at(45)) == []
+    assert tails_before_losses(FULL, StoredOffsets([at(40)]), CORE) == []
+
+
+def test_a_shard_that_has_not_noticed_a_loss_has_the_tail_that_was_lost():
+    """Another one has, and a new layout begins where the lowest of both stood."""
+    once, before = Position(FULL.source_after(1), 45), LastFrame(FULL.source, 38, 10**18)
+    frames = [LastFrame(once.source, 45, 3 * 10**18), before, LastFrame(FULL.source, 30, 10**17)]
+    assert tails_before_losses(FULL, StoredOffsets([at(40), once], [at(40)], frames), None) == [StreamTail(40, before)]
 
 
 def test_the_furthest_position_is_one_of_the_latest_numbers():

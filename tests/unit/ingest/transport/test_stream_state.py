@@ -12,7 +12,7 @@ def listed(*streams: dict[str, Any], **more: Any) -> bytes:
     return msgspec.json.encode({"streams": streams, "total": len(streams), **more})
 
 
-def stream(state: dict[str, int] | None = None, cluster: dict[str, str] | None = None, **config: Any) -> dict[str, Any]:
+def stream(state: dict[str, int] | None = None, cluster: dict[str, Any] | None = None, **config: Any) -> dict[str, Any]:
     told: dict[str, Any] = {"config": {"name": "S", "subjects": ["signals.>"], **config}, "state": state or {}}
     return told | ({"cluster": cluster} if cluster is not None else {})
 
@@ -70,3 +70,9 @@ def test_what_is_no_answer_tells_nothing():
 )
 def test_the_answer_about_one_stream_says_the_same(answer: bytes, found: object):
     assert read_info(answer) == found
+
+
+def test_an_answer_names_the_servers_whose_replica_is_offline():
+    replicas = [{"name": "n3", "offline": True}, {"name": "n2", "current": True}, {"name": "n1", "offline": True}]
+    told = stream(cluster={"leader": "n0", "replicas": replicas})
+    assert read_info(msgspec.json.encode(told)) == StreamState("S", ["signals.>"], offline=("n1", "n3"))

@@ -132,7 +132,7 @@ def test_without_the_library_it_is_one_clear_line_before_the_run(tmp_path: Path,
     monkeypatch.setitem(sys.modules, "plotly", None)
     ran = CliRunner().invoke(app, ["backtest", str(tmp_path / "nowhere"), "--html", str(tmp_path / "page.html")])
     assert isinstance(ran.exception, SettingsError)
-    assert str(ran.exception) == "--html needs plotly: pip install -r requirements-demo.txt"
+    assert str(ran.exception) == "--html needs plotly: pip install --require-hashes -r requirements/demo.txt"
 
 
 def test_a_page_that_can_not_be_written_is_one_clear_line(told: ReportContent, tmp_path: Path):

@@ -122,7 +122,7 @@ def test_an_empty_recording_gives_a_file_without_rows_and_a_warning(market, tmp_
 def test_without_the_library_it_is_one_clear_line_before_the_run(tmp_path, monkeypatch, table):
     monkeypatch.setitem(sys.modules, "pyarrow", None)
     said = refusal(table, tmp_path / "nowhere", "--to", tmp_path / "t.csv")
-    assert said == "this needs pyarrow: pip install -r requirements-extras.txt"
+    assert said == "this needs pyarrow: pip install --require-hashes -r requirements/extras.txt"
 
 
 @pytest.mark.parametrize("suffix", ONE_OF_THEM)

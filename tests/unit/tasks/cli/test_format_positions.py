@@ -68,7 +68,8 @@ def test_a_line_for_a_pipe_has_the_date_and_every_value(capsys: pytest.CaptureFi
 
 
 @pytest.mark.parametrize(
-    ("value", "text"), [(0.0, "+0.0000"), (-1234.5, "-1,234.5000"), (0.001, "+0.0010"), (-0.00001234, "-1.2e-05")]
+    ("value", "text"),
+    [(0.0, "0.0000"), (-0.0, "0.0000"), (-1234.5, "-1,234.5000"), (0.001, "+0.0010"), (-0.00001234, "-1.2e-05")],
 )
 def test_a_profit_shows_digits_however_small_it_is(value: float, text: str):
     assert amount(value) == text

@@ -11,6 +11,7 @@ from jsonschema import Draft202012Validator  # type: ignore[import-untyped]  # i
 from tasks import configuration
 from tasks.cli import main
 from tasks.configuration import registry
+from tasks.settings.model import load
 
 
 def written(folder: Path, name: str = "dip_buyer") -> None:
@@ -49,6 +50,21 @@ def test_the_schema_beside_it_knows_the_strategys_parameters(tmp_path: Path):
     assert text.startswith("#:schema strategies.schema.json\n")
     assert schema.is_valid(tomllib.loads(text))
     assert not schema.is_valid(tomllib.loads(text.replace("half_life_s = 30", "half_life_s = 0")))
+
+
+def test_the_schema_beside_it_is_what_its_command_prints(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capfdbinary: pytest.CaptureFixture[bytes]
+):
+    written(tmp_path)
+    monkeypatch.setenv("STRATEGIES_FILE", str(tmp_path / "strategies.toml"))
+    load.cache_clear()
+    capfdbinary.readouterr()
+    with pytest.raises(SystemExit) as ended:
+        main.app(["strategies", "schema"])
+    assert ended.value.code == 0
+    assert (tmp_path / "strategies.schema.json").read_bytes() == capfdbinary.readouterr().out
+    load.cache_clear()
+    sys.modules.pop("dip_buyer")
 
 
 @pytest.mark.parametrize(

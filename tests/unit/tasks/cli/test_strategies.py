@@ -21,7 +21,7 @@ class Wordless(Strategy[Params, State]):
 def wordless(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / "wordless.py").write_text(MINE)
     file = tmp_path / "mine.toml"
-    file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies."wordless:Wordless"]\n')
+    file.write_text('[pools.trade]\nkinds = ["trade"]\n[pools.trade.strategies."wordless:Wordless"]\nalias = "mute"\n')
     monkeypatch.setenv("STRATEGIES_FILE", str(file))
     monkeypatch.setenv("STRATEGIES_PATH", str(tmp_path))
 
@@ -35,8 +35,9 @@ def printed(capsys: pytest.CaptureFixture[str], *words: str) -> list[str]:
 
 def test_a_strategy_without_a_docstring_has_no_words_of_others(capsys: pytest.CaptureFixture[str]):
     [line] = [line for line in printed(capsys, "list") if line.startswith("wordless:Wordless")]
-    assert line.split() == ["wordless:Wordless", "trade", "trade"]
-    assert printed(capsys, "describe", "wordless")[0] == "It has no docstring."
+    assert line.split() == ["wordless:Wordless", "mute", "trade", "trade"]
+    for name in ("wordless", "mute"):
+        assert printed(capsys, "describe", name)[0] == "It has no docstring."
 
 
 def test_a_strategys_own_words_are_told(capsys: pytest.CaptureFixture[str]):

@@ -14,6 +14,7 @@ from tasks.engine import MemoryLedger
 from tasks.engine.gate_history import HOUR_MS, GateHistory
 from tasks.events import STEP_BACK_MS
 from tasks.protocol.outcome import Outcome
+from tasks.protocol.strategy_counts import strategy_counts
 from tests.support.events import TIME_MS, trade
 
 HERE = "tests.support.strategies"
@@ -119,6 +120,7 @@ def test_what_is_held_back_is_kept_with_its_reason_and_counted():
         {"echo": 1},
         {"cool_down": 1, "per_hour": 2},
     )
+    assert strategy_counts(outcome.counts)["echo"].held == {"cool_down": 1, "per_hour": 2}
 
 
 def test_a_pool_that_is_paused_holds_everything_back_and_its_states_go_on():

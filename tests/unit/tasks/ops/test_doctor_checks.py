@@ -191,7 +191,7 @@ def test_no_worker_at_all_is_one_finding_with_the_command_to_start_one():
     [finding] = doctor_checks.workers([], POOLS)
     assert (finding.sign, finding.name) == ("warning", "no_workers")
     assert finding.says.startswith("none lives")
-    assert finding.do.endswith(" ./run celery -A tasks worker -Q depth,trade")
+    assert finding.do.endswith(" `./run celery -A tasks worker -Q depth,trade`")
 
 
 def test_a_worker_of_sweeps_alone_serves_no_pool():

@@ -114,7 +114,7 @@ def test_the_docs_tell_of_every_name_when_it_is_found():
 def test_a_queue_to_which_no_worker_listens_is_found(listening: list[set[str]], found: list[tuple[str, str]]):
     its = list(workforce(listening, ["a", "b"], "./run celery"))
     assert [(finding.name, finding.what) for finding in its] == found
-    assert all(finding.do == "start one: ./run celery -A tasks worker -Q a,b" for finding in its)
+    assert all(finding.do == "start one: `./run celery -A tasks worker -Q a,b`" for finding in its)
 
 
 def test_the_answer_on_nats_holds_findings_and_is_read_without_them():

@@ -56,7 +56,10 @@ def test_what_no_client_could_use_is_refused_without_a_login(urls, said):
 @pytest.mark.parametrize(
     ("given", "said"),
     [
-        ({"nats_url": "ws://h"}, "NATS_URL: ws:// and wss:// need aiohttp: pip install aiohttp"),
+        (
+            {"nats_url": "ws://h"},
+            "NATS_URL: ws:// and wss:// need aiohttp: pip install --require-hashes -r requirements/extras.txt",
+        ),
         ({"nats_credentials": "/etc/nats/user.creds"}, "NATS_CREDENTIALS: not the text of a credentials file"),
         (
             {

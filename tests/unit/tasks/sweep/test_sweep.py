@@ -218,5 +218,7 @@ def test_an_optuna_search_has_no_sets_before_their_results(sweep):
 
 def test_without_optuna_one_line_says_what_to_install(sweep, monkeypatch):
     monkeypatch.setitem(sys.modules, "optuna", None)
-    with pytest.raises(SettingsError, match=r"^this needs optuna: pip install -r requirements-extras\.txt$"):
+    with pytest.raises(
+        SettingsError, match=r"^this needs optuna: pip install --require-hashes -r requirements/extras\.txt$"
+    ):
         sweep("[search]\nmethod = 'optuna'\n[sweep.iceberg]\nnotional = 1").searches(CONFIGURATION)

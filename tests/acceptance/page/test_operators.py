@@ -1,0 +1,216 @@
+"""What operators do on the live page, in a real browser on a pipeline that runs: sign in, change strategies, undo it."""
+
+import json
+import re
+from collections.abc import Iterator
+
+import pytest
+import redis
+from playwright.sync_api import Browser, expect
+
+from compose.local.stack import Stack
+from tasks.ledger import LedgerKeys
+from tests.support.browsing import grave_findings
+from tests.support.servers.api import TOKEN, ApiCaller
+from tests.support.stacks import letters
+from tests.support.stacks.operators import open_strategy, signed_in
+from tests.support.stacks.pipeline import in_simulated_market
+
+
+@pytest.fixture(scope="module")
+def stack() -> Iterator[Stack]:
+    with in_simulated_market(2, 50, {"API_TOKEN": f"desk:{TOKEN}", "INGEST_SOURCE": "jetstream"}) as stack:
+        yield stack
+
+
+def test_a_change_is_checked_shown_and_applied_and_can_be_undone(browser: Browser, stack: Stack):
+    api = ApiCaller(stack.http_port)
+    with signed_in(browser, stack) as page:
+        drawer = open_strategy(page, "orderbook_skew")
+        drawer.get_by_label("levels").fill("0")
+        drawer.get_by_role("button", name="Check the change").click()
+        expect(drawer.get_by_label("levels")).to_have_attribute("aria-invalid", "true")
+        expect(drawer.locator(".fault", has_text="must be at least 1")).to_be_visible()
+        drawer.get_by_label("levels").fill("10")
+        drawer.get_by_role("button", name="Check the change").click()
+        expect(drawer.locator("#parameters-check tbody tr")).to_have_text(re.compile(r"orderbook_skew\.levels\D+10$"))
+        assert api.get("/strategies/orderbook_skew/config").data["parameters"]["levels"] == 5
+        drawer.get_by_role("button", name="Apply").click()
+        expect(drawer.get_by_role("status")).to_contain_text("say who you are and why")
+        drawer.get_by_label("Reason").fill("thin book")
+        drawer.get_by_role("button", name="Apply").click()
+        expect(drawer.get_by_role("status")).to_contain_text(re.compile(r"Done: version [0-9a-f]{16} is in force"))
+        expect(drawer.get_by_role("status")).to_be_in_viewport()
+        change = drawer.locator("#operate-changes li").first
+        expect(change).to_contain_text(re.compile(r"ann via desk . thin book"))
+        assert api.get("/strategies/orderbook_skew/config").data["parameters"]["levels"] == 10
+        change.get_by_role("button", name="Undo the newest").click()
+        change.get_by_role("button", name="Undo", exact=True).click()
+        expect(drawer.get_by_label("levels")).to_have_value("5")
+
+
+def test_gate_and_paper_account_are_changed_as_parameters_are(browser: Browser, stack: Stack):
+    api = ApiCaller(stack.http_port)
+    with signed_in(browser, stack) as page:
+        drawer = open_strategy(page, "iceberg")
+        drawer.get_by_label("Reason").fill("only what is sure")
+        drawer.get_by_text("Gate", exact=True).click()
+        drawer.get_by_label("gate.min_confidence").fill("2")
+        drawer.get_by_role("button", name="Check the change").click()
+        expect(drawer.locator(".fault", has_text="must be at most 1")).to_be_visible()
+        drawer.get_by_label("gate.min_confidence").fill("0.7")
+        drawer.get_by_text("Paper account", exact=True).click()
+        drawer.get_by_label("paper.fees_bps.usdm.taker").fill("4")
+        drawer.get_by_role("button", name="Check the change").click()
+        expect(drawer.locator("#parameters-check tbody tr")).to_have_text(
+            [
+                re.compile(r"iceberg\.gate\.min_confidence\D+0\.7$"),
+                re.compile(r"iceberg\.paper\.fees_bps\.usdm\.taker\D+4$"),
+            ]
+        )
+        assert api.get("/strategies/iceberg/config").data["values"] == {}
+        drawer.get_by_role("button", name="Apply").click()
+        expect(drawer.get_by_role("status")).to_contain_text("Done")
+        values = {"gate.min_confidence": 0.7, "paper.fees_bps.usdm.taker": 4}
+        assert api.get("/strategies/iceberg/config").data["values"] == values
+        expect(drawer.get_by_label("gate.min_confidence")).to_have_value("0.7")
+        drawer.get_by_label("gate.min_confidence").fill("")
+        drawer.get_by_role("button", name="Check the change").click()
+        drawer.get_by_role("button", name="Apply").click()
+        expect(drawer.get_by_label("gate.min_confidence")).to_have_value("0")
+        drawer.get_by_label("Of symbol").select_option("BTCUSDT")
+        expect(drawer.get_by_text("Gate", exact=True)).to_have_count(0)
+        expect(drawer.get_by_text("Paper account", exact=True)).to_be_visible()
+        expect(drawer.get_by_text("unless set 4, as for all symbols")).to_have_count(1)
+
+
+@pytest.mark.ci
+def test_what_holds_for_all_strategies_is_changed_too(browser: Browser, stack: Stack):
+    api = ApiCaller(stack.http_port)
+    with signed_in(browser, stack) as page:
+        page.get_by_role("button", name="Change all strategies").click()
+        drawer = page.get_by_role("dialog", name="All strategies")
+        expect(drawer.get_by_text("Live: nothing is held back for all")).to_be_visible()
+        drawer.get_by_label("Reason").fill("calm down")
+        drawer.get_by_text("Gate", exact=True).click()
+        drawer.get_by_label("gate.max_signals_per_hour").fill("30")
+        drawer.get_by_role("button", name="Check the change").click()
+        expect(drawer.locator("#parameters-check tbody tr")).to_have_text(
+            re.compile(r"^gate\.max_signals_per_hour\D+30$")
+        )
+        drawer.get_by_role("button", name="Apply").click()
+        expect(drawer.get_by_role("status")).to_contain_text("Done")
+        assert grave_findings(page) == []
+        assert api.get("/strategies/all/config").data["gate"]["max_signals_per_hour"] == 30
+        page.keyboard.press("Escape")
+        drawer = open_strategy(page, "price_velocity")
+        drawer.get_by_text("Gate", exact=True).click()
+        expect(drawer.get_by_text("With it, in force: gate.max_signals_per_hour 30.")).to_be_visible()
+        page.keyboard.press("Escape")
+        page.get_by_role("button", name="Change all strategies").click()
+        drawer = page.get_by_role("dialog", name="All strategies")
+        drawer.get_by_label("Reason").fill("enough")
+        drawer.get_by_role("button", name="Undo the newest").click()
+        drawer.get_by_role("button", name="Undo", exact=True).click()
+        expect(drawer.get_by_label("gate.max_signals_per_hour")).to_have_value("")
+
+
+@pytest.mark.ci
+def test_a_change_by_somebody_else_meanwhile_is_told_and_kept(browser: Browser, stack: Stack):
+    api = ApiCaller(stack.http_port)
+    with signed_in(browser, stack) as page:
+        drawer = open_strategy(page, "depth_pressure")
+        drawer.get_by_label("Reason").fill("calm")
+        api.post("/strategies/depth_pressure/config", {"parameters": {"notional": 77}})
+        drawer.get_by_label("min_signal_interval_s").fill("9")
+        drawer.get_by_role("button", name="Check the change").click()
+        expect(drawer.get_by_role("status")).to_contain_text("check your change again")
+        expect(drawer.get_by_label("notional")).to_have_value("77")
+        expect(drawer.get_by_label("min_signal_interval_s")).to_have_value("9")
+        drawer.get_by_role("button", name="Check the change").click()
+        drawer.get_by_role("button", name="Apply").click()
+        expect(drawer.get_by_role("status")).to_contain_text("Done")
+        parameters = api.get("/strategies/depth_pressure/config").data["parameters"]
+        assert (parameters["notional"], parameters["min_signal_interval_s"]) == (77, 9)
+
+
+@pytest.mark.ci
+def test_a_strategy_is_paused_and_revived_by_keyboard_on_a_phone(browser: Browser, stack: Stack):
+    with signed_in(browser, stack, width=380) as page:
+        drawer = open_strategy(page, "iceberg")
+        drawer.get_by_label("Reason").fill("odd books")
+        assert grave_findings(page) == []
+        assert page.evaluate("document.documentElement.scrollWidth") <= 380
+        drawer.get_by_role("button", name="Pause").press("Enter")
+        expect(drawer.locator("#operate-state")).to_contain_text("Paused")
+        drawer.get_by_role("button", name="Resume").press("Enter")
+        expect(drawer.locator("#operate-state")).to_contain_text("Live")
+        drawer.get_by_role("button", name="Kill").press("Enter")
+        page.keyboard.press("Enter")
+        expect(drawer.locator("#operate-state")).to_contain_text("Killed")
+        page.keyboard.press("Escape")
+        expect(page.locator("#strategies tr", has_text="iceberg")).to_contain_text("killed")
+        page.get_by_role("button", name="Change iceberg").click()
+        drawer.get_by_label("Reason").fill("calm again")
+        drawer.get_by_role("button", name="Revive").press("Enter")
+        expect(drawer.locator("#operate-state")).to_contain_text("Live")
+
+
+def test_what_led_to_a_signal_is_run_again_on_the_page(browser: Browser, stack: Stack):
+    with signed_in(browser, stack) as page:
+        page.locator("#signals .explained").first.press("Enter")
+        drawer = page.locator("#signal")
+        drawer.get_by_role("button", name="Run it again").click()
+        expect(drawer.get_by_text("The same signal came out, byte for byte (stream FRAMES).")).to_be_visible()
+        expect(
+            drawer.get_by_role("region", name="Number, Value, Threshold, Met").locator("tbody tr").first
+        ).to_be_visible()
+        expect(drawer.locator(".decision dt", has_text="min_confidence")).to_be_visible()
+        assert grave_findings(page) == []
+
+
+def test_an_operator_finds_a_signal_of_long_ago_by_its_link(browser: Browser, stack: Stack):
+    held = {"id": "of-long-ago", "strategy": "iceberg", "symbol": "BTCUSDT", "action": "buy", "price": 60_000.0}
+    held |= {"trigger": {"venue": "spot", "symbol": "BTCUSDT", "kind": "depth", "id": 1}, "event_time_ms": 1}
+    held |= {"config_version": "0" * 16, "rationale": "iceberg at 60000", "confidence": 0.5}
+    with redis.Redis.from_url(stack.redis_url) as client:
+        packed = json.dumps({"reason": "cool_down", "signal": held})
+        client.xadd(LedgerKeys(stack.settings.namespace).held, {"held": packed})
+    with signed_in(browser, stack) as page:
+        page.evaluate("location.hash = 'signal=of-long-ago'")
+        drawer = page.locator("#signal")
+        expect(drawer.get_by_role("status").first).to_have_text("The gate held it back: cool_down.")
+        expect(drawer).to_contain_text("iceberg at 60000")
+
+
+def test_a_dead_letter_is_shown_with_its_frame_retried_and_dropped(browser: Browser, stack: Stack):
+    with signed_in(browser, stack) as page:
+        letters.add_refused(stack)
+        page.locator("#letters tr", has_text="not JSON").get_by_role("button", name="Open").click()
+        drawer = page.get_by_role("dialog", name="Dead letter")
+        expect(drawer.get_by_role("region", name="Frame")).to_have_text('{"e": <b>broken</b>')
+        assert grave_findings(page) == []
+        drawer.get_by_role("button", name="Retry").click()
+        expect(drawer.get_by_role("status")).to_have_text("The same again: not_json. It stays.")
+        drawer.get_by_role("button", name="Drop").click()
+        drawer.get_by_role("button", name="Drop", exact=True).click()
+        expect(drawer.get_by_role("status")).to_have_text("1 dropped")
+        page.keyboard.press("Escape")
+        expect(page.locator("#letters tr", has_text="market.x")).to_have_count(1)
+        page.locator("#letters-all").get_by_role("button", name="Drop these").click()
+        page.locator("#letters-all").get_by_role("button", name="Drop", exact=True).click()
+        expect(page.locator("#letters-empty")).to_have_text("There are none.")
+
+
+def test_a_dead_letter_that_is_applied_is_gone(browser: Browser, stack: Stack):
+    with signed_in(browser, stack) as page:
+        letters.add_condemned(stack, "ADAUSDT")
+        line = page.locator("#letters tr", has_text="ADAUSDT")
+        line.get_by_role("button", name="Open").click()
+        drawer = page.get_by_role("dialog", name="Dead letter")
+        drawer.get_by_role("button", name="Retry").click()
+        expect(drawer.get_by_role("status")).to_have_text("Applied in the pool trade. The letter is removed.")
+        expect(drawer.get_by_role("button", name="Retry")).to_have_count(0)
+        expect(drawer.get_by_role("button", name="Close")).to_be_focused()
+        page.keyboard.press("Escape")
+        expect(line).to_have_count(0)

@@ -1,0 +1,56 @@
+"""Why a signal fired, over HTTP: in a process of its own, one at a time, within its limit."""
+
+import json
+from pathlib import Path
+
+import pytest
+import redis
+
+from ingest.api import why_process
+from ingest.api.problem import ApiError
+from tasks.ledger import LedgerKeys
+from tasks.ledger.configurations import ConfigurationStore
+from tasks.settings import Settings
+from tests.support.servers.api import ApiCaller
+from tests.unit.ingest.page.test_page_state import signal
+
+
+@pytest.fixture
+def identity(
+    settings: Settings,
+    configured: ConfigurationStore,
+    client: redis.Redis,
+    keys: LedgerKeys,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> str:
+    """A signal of the configuration in force, in the ledger that the environment names, as ingest's does."""
+    for name in ("redis_url", "nats_url", "namespace"):
+        monkeypatch.setenv(name.upper(), getattr(settings, name))
+    monkeypatch.setenv("STRATEGIES_FILE", str(tmp_path / "strategies.toml"))
+    trigger = {"venue": "spot", "symbol": "BTCUSDT", "kind": "depth", "id": 1}
+    packed = signal("-asked-about", trigger=trigger, config_version=configured.version())
+    client.xadd(keys.signals, {"signal": packed})
+    return str(json.loads(packed)["id"])
+
+
+def test_what_is_known_is_answered_where_there_is_no_stream(api: ApiCaller, identity: str):
+    found = api.get(f"/signals/{identity}/why").data
+    assert (found["id"], found["verdict"], found["says"], found["status"]) == (
+        identity, "no_source", "not run again", "sent",
+    )  # fmt: skip
+    assert (found["signal"]["strategy"], found["configuration"]["known_from"]) == ("iceberg", "ledger")
+
+
+def test_what_takes_too_long_is_ended_and_names_the_command(identity: str):
+    with pytest.raises(ApiError, match=f"tasks why {identity}") as told:
+        why_process.ask(identity, 0.001)
+    assert (told.value.status, told.value.kind) == (503, "took-too-long")
+
+
+def test_why_there_is_no_answer_is_told(identity: str, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("INGEST_SOURCE", "jetstream")
+    monkeypatch.setenv("INGEST_STREAM", "NOBODYS")
+    with pytest.raises(ApiError, match="there is no answer: there is no stream NOBODYS") as told:
+        why_process.ask(identity)
+    assert told.value.status == 503

@@ -1,0 +1,58 @@
+"""The simulation of a seed, from its plan to what it came to."""
+
+import functools
+from typing import NamedTuple
+from unittest import mock
+
+import structlog
+
+from tasks.configuration import import_path
+from tests.simulation.plan import Plan
+from tests.simulation.scheduler import Scheduler
+from tests.simulation.virtual_time import virtual_time
+from tests.simulation.world import World
+
+#: For each configuration it asks the disk again where strategies may be imported from: a twentieth of the CPU.
+_ASKED_ONCE = functools.cache(import_path.refusal)
+
+
+class Outcome(NamedTuple):
+    """What a simulation came to."""
+
+    seed: int
+    events: int
+    #: Faults that happened, and calls that the network lost or held up.
+    faults: int
+    #: How many callbacks ran.
+    steps: int
+    #: In virtual time.
+    took_s: float
+    #: What was violated; empty: nothing.
+    violation: str
+    #: In words, if it was asked for or something was violated.
+    trace: list[str]
+
+
+def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> Outcome:
+    """Run the simulation of a seed; return what it came to, with its trace if something was violated. Never raises.
+
+    Not `operated`: the seed's frames and faults, without what people do meanwhile.
+    """
+    scheduler = Scheduler(seed)
+    asked_once = mock.patch.object(import_path, "refusal", _ASKED_ONCE)
+    with virtual_time(scheduler), asked_once, structlog.testing.capture_logs() as logs:
+        plan = Plan.of(seed, scheduler.random, operated=operated)
+        world = World(plan, scheduler)
+        violation = ""
+        try:
+            scheduler.run(world.run())
+        except Exception as error:  # noqa: BLE001 whatever goes wrong is what is looked for
+            # Who meets a violation may write again, which is the next one: the first tells most.
+            first = world.problem or error
+            violation = f"{type(first).__name__}: {first}"
+    for failure in scheduler.failures:
+        violation = violation or f"nobody handled {failure.get('exception') or failure}"
+    hits = world.redis_network.hits + world.nats_network.hits
+    warnings = [f"log: {each}" for each in logs if each["log_level"] not in {"debug", "info"}] if violation else []
+    trace = [str(plan), *world.trace.lines(), *warnings] if violation or keep_trace else []
+    return Outcome(seed, len(plan.frames), world.faults + hits, scheduler.steps, scheduler.now_s, violation, trace)

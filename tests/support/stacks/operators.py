@@ -1,0 +1,33 @@
+"""The live page, signed in as an operator."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+from playwright.sync_api import Browser, Locator, Page, expect
+
+from compose.local.stack import Stack
+from tests.support.servers.api import TOKEN
+from tests.support.stacks.live_page import opened
+
+
+@contextmanager
+def signed_in(browser: Browser, stack: Stack, width: int = 1280, **options: Any) -> Iterator[Page]:
+    with opened(browser, stack, viewport={"width": width, "height": 800}, **options) as page:
+        page.get_by_role("button", name="Sign in").click()
+        sign_in(page, TOKEN)
+        expect(page.locator("#sign-in")).to_be_hidden()
+        yield page
+
+
+def sign_in(page: Page, token: str) -> None:
+    page.get_by_label("Token").fill(token)
+    page.get_by_label("Your name, for the history").fill("ann")
+    page.keyboard.press("Enter")
+
+
+def open_strategy(page: Page, name: str) -> Locator:
+    page.get_by_role("button", name=f"Change {name}").click()
+    drawer = page.get_by_role("dialog", name=name)
+    expect(drawer.get_by_text("Live: signals go out")).to_be_visible()
+    return drawer
