@@ -36,7 +36,8 @@ def read_while_running(keys: LedgerKeys, client: Any) -> Sequence[Place]:
     shard = [(keys.shard(0), name) for name in ("epoch", "frontier", "checkpoint", "counted", "read")]
     positions = [(keys.pool(lane.pool), name(lane)) for lane in lanes() for name in (lane_field, frame_field)]
     version = client.hget(keys.configuration, "version").decode()
-    worker = min(client.hkeys(keys.workers)).decode()
+    # A worker may have applied events before its first heartbeat.
+    worker = min(wait_for(lambda: client.hkeys(keys.workers), "a heartbeat")).decode()
     return [(keys.lease(0), ""), *shard, *positions, (keys.configurations, version), (keys.workers, worker)]
 
 
