@@ -156,8 +156,10 @@ def test_a_strategy_is_paused_and_revived_by_keyboard_on_a_phone(browser: Browse
         expect(drawer.locator("#operate-state")).to_contain_text("Live")
 
 
-def test_what_led_to_a_signal_is_run_again_on_the_page(browser: Browser, stack: Stack):
+@pytest.mark.parametrize(("strategy", "kind"), [("orderbook_skew", "depth"), ("trade_momentum", "trade")])
+def test_what_led_to_a_signal_is_run_again_on_the_page(browser: Browser, stack: Stack, strategy: str, kind: str):
     with signed_in(browser, stack) as page:
+        page.locator("#by-strategy").select_option(strategy)
         page.locator("#signals .explained").first.press("Enter")
         drawer = page.locator("#signal")
         drawer.get_by_role("button", name="Run it again").click()
@@ -166,6 +168,14 @@ def test_what_led_to_a_signal_is_run_again_on_the_page(browser: Browser, stack: 
             drawer.get_by_role("region", name="Number, Value, Threshold, Met").locator("tbody tr").first
         ).to_be_visible()
         expect(drawer.locator(".decision dt", has_text="min_confidence")).to_be_visible()
+        event = drawer.locator(".decision > h4:text-is('Event') + *")
+        expect(event).to_contain_text(re.compile(rf"kind{kind}venue\w+symbol[A-Z\d]+id\d+"))
+        if kind == "depth":
+            levels = event.get_by_role("region", name="Level, Bid quantity, Bid, Ask, Ask quantity").locator("tbody tr")
+            expect(levels).to_have_count(5)
+            expect(levels.first).to_have_text(re.compile(r"^1[\d.]{4,}$"))
+        else:
+            expect(event).to_contain_text(re.compile(r"price[\d.]+quantity[\d.]+buyer_is_maker(true|false)"))
         assert grave_findings(page) == []
 
 

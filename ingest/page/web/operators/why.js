@@ -6,6 +6,8 @@ import { instant, number } from "../format.js";
 
 /** Of a longer value, such as a list of prices, the beginning is shown. */
 const CHARACTERS = 100;
+/** Of a book, the best levels are. */
+const LEVELS = 5;
 const GOOD = ["equal", "derived"];
 
 /** A button that has it run again, and below it the answer. @param {import("./api.js").Api} api @param {string} id */
@@ -46,6 +48,7 @@ function decision(of) {
   const recent = of.recent.map((/** @type {any} */ each) => [instant(each.event.time_ms), each.event.kind, Object.entries(each.changed).map(([name, [old, now]]) => `${name} ${short(old)} → ${short(now)}`).join(", ")]);
   const needed = of.warmup ? `, ${of.warmup} needed for a signal` : "";
   return [
+    ...part("Event", event(of.event)),
     ...part("It raised", facts(Object.fromEntries(of.errors.map((/** @type {string} */ each, /** @type {number} */ at) => [String(at + 1), each])))),
     ...part("Numbers of the decision", table(["Number", "Value", "Threshold", "Met"], numbers)),
     ...part("Gate", facts(gate)),
@@ -53,6 +56,21 @@ function decision(of) {
     ...part(`State before the event, after ${of.seen} others${needed}`, facts(of.state_before)),
     ...part("The last events that changed it", table(["Event time", "Kind", "What changed"], recent)),
   ];
+}
+
+/** The event by its fields, and of a book the best levels. @param {any} of */
+function event({ time_ms, bids, asks, ...others }) {
+  const named = { time: instant(time_ms), ...others };
+  if (!bids || !asks) return facts(named);
+  const depth = Math.max(bids.length, asks.length);
+  const levels = Array.from({ length: Math.min(LEVELS, depth) }, (_, place) => {
+    const [[bid = "", bids_of = ""], [ask = "", asks_of = ""]] = [bids, asks].map((side) => (side[place] ?? []).map(number));
+    return [String(place + 1), bids_of, bid, ask, asks_of];
+  });
+  const best = depth > LEVELS ? `; the best ${LEVELS}:` : "";
+  const fields = facts({ ...named, levels: `${bids.length} bids, ${asks.length} asks${best}` });
+  const book = table(["Level", "Bid quantity", "Bid", "Ask", "Ask quantity"], levels);
+  return make("div", {}, ...[fields, book].filter((each) => each !== null));
 }
 
 /** @param {string} name @param {HTMLElement | null} content */
