@@ -26,7 +26,7 @@ _WORDS: dict[Verdict, str] = {
     "differs": "ANOTHER SIGNAL CAME OUT",
     "no_signal": "NO SUCH SIGNAL CAME OUT",
     "gone": "its event is gone",
-    "no_source": "not run again",
+    "no_source": "not run again, because no source of its events was given",
 }
 
 

@@ -45,8 +45,7 @@ def investigate(settings: Settings, request: Request) -> Answer:
     limits = frame_limits(settings)
     question, found = _find(settings, request, limits)
     if not request.paths and not request.from_stream:
-        why = "where its events are was not said: --from RECORDING, or --stream"
-        return answer.without_decision(question, "no_source", "", found.answer, [*found.notes, why])
+        return answer.without_decision(question, "no_source", "", found.answer, [*found.notes, _how(settings, request)])
     emitter = configured.emitter_of(found.of_signal, question.head)
     lane, strategy_of = emitter.lane(question.head), configured.ConfiguredStrategy(emitter, found.every)
     timeline = Timeline(found.of_signal.version, lane, found.audit, found.seeded)
@@ -75,6 +74,17 @@ def _run(settings: Settings, request: Request, replay: SignalReplay) -> list[str
     if held.first_seq > 1:
         notes.append(f"the stream begins with message {held.first_seq:,}: a state from before that is not known")
     return notes
+
+
+def _how(settings: Settings, request: Request) -> str:
+    """Return what to do where no source was given."""
+    if settings.ingest_source == "jetstream":
+        return f"say where its events are: ./run tasks why {request.identity} --from RECORDING, or --stream"
+    return (
+        "with INGEST_SOURCE=core nothing keeps events: if there is a recording, ./run tasks why "
+        f"{request.identity} --from RECORDING; with INGEST_SOURCE=jetstream, as in ./run demo --source jetstream, "
+        "a stream keeps them"
+    )
 
 
 def _gone(replay: SignalReplay, source: str) -> str:

@@ -14,6 +14,7 @@ const HORIZONS_S = [1, 10, 60];
 /** A price that is so much later is not that of the moment. */
 const LATE_MS = 11_000;
 const CHANGES = 200;
+const NO_STREAM = "Ingest can't run it again: core NATS keeps no events. The command runs it on a recording. With INGEST_SOURCE=jetstream, for example ./run demo --source jetstream, a stream keeps them.";
 /** What the heading and the tables show. */
 const SHOWN = ["id", "signal_id", "strategy", "strategy_id", "symbol", "action", "indicators", "trigger", "rationale", "metadata", "timestamp", "event_time_ms", "config_version", "signal_type", "current_price", "schema_version"];
 
@@ -76,7 +77,7 @@ export class SignalDrawer {
         ["committed", at_ms ? `${age((at_ms - signal.event_time_ms) / 1000)} later` : "–"],
         ["triggered by", `${of} ${id} of ${venue} ${signal.trigger.symbol}`],
       ])),
-      ...section("What led to it, run again", make("div", {}, ...(this.api.signed_in ? [runAgain(this.api, signal.id)] : []), copied("Command", command))),
+      ...section("What led to it, run again", make("div", {}, ...this.#again(signal.id), copied("Command", command))),
       ...section("Indicators", facts(Object.entries(signal.indicators ?? {}))),
       ...section("Order", facts(more)),
       ...section("Price after it, as the chart has it", this.#after(signal)),
@@ -86,6 +87,12 @@ export class SignalDrawer {
     );
     if (this.api.signed_in) await this.#configure(configuration, signal);
     else if (this.state.about.has_api) configuration.append(make("p", { class: "quiet" }, "Sign in to see its parameters and the change that put them in force."));
+  }
+
+  /** What ingest itself can do about it. @param {string} id */
+  #again(id) {
+    if (!this.state.about.has_stream) return [make("p", { class: "quiet" }, NO_STREAM)];
+    return this.api.signed_in ? [runAgain(this.api, id)] : [];
   }
 
   /** @param {any} signal */

@@ -7,7 +7,9 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from compose.local.stack import Stack
+from tests.support.servers.api import TOKEN
 from tests.support.stacks.live_page import add_signal, opened
+from tests.support.stacks.operators import signed_in
 from tests.support.stacks.pipeline import in_simulated_market
 from tests.support.waiting import wait_for
 
@@ -16,7 +18,7 @@ pytestmark = pytest.mark.ci
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with in_simulated_market(3) as stack:
+    with in_simulated_market(3, environment={"API_TOKEN": f"desk:{TOKEN}"}) as stack:
         yield stack
 
 
@@ -49,6 +51,18 @@ def test_a_mark_in_the_chart_tells_its_signal_under_the_pointer(browser: Browser
         page.mouse.down()
         page.mouse.up()
         expect(page.locator("#signal")).to_contain_text(rationale)
+
+
+def test_without_a_stream_a_signal_says_what_running_it_again_needs(browser: Browser, stack: Stack):
+    with signed_in(browser, stack) as page:
+        add_signal(stack, "not-run-again")
+        page.locator("#signals tr", has_text="not-run-again").locator(".explained").first.press("Enter")
+        drawer = page.locator("#signal")
+        expect(drawer).to_contain_text("INGEST_SOURCE=jetstream, for example ./run demo --source jetstream")
+        expect(drawer.get_by_role("region", name="Command")).to_have_text(
+            "./run tasks why not-run-again --from RECORDING"
+        )
+        expect(drawer.get_by_role("button", name="Run it again")).to_have_count(0)
 
 
 def times_shown(page: Page) -> tuple[float, float]:

@@ -14,6 +14,9 @@ from tasks.settings import Settings
 from tests.support.servers.api import ApiCaller
 from tests.unit.ingest.page.test_page_state import signal
 
+#: What helps where nothing keeps events.
+HINTS = ("--from RECORDING", "INGEST_SOURCE=jetstream", "./run demo --source jetstream")
+
 
 @pytest.fixture
 def identity(
@@ -36,9 +39,9 @@ def identity(
 
 def test_what_is_known_is_answered_where_there_is_no_stream(api: ApiCaller, identity: str):
     found = api.get(f"/signals/{identity}/why").data
-    assert (found["id"], found["verdict"], found["says"], found["status"]) == (
-        identity, "no_source", "not run again", "sent",
-    )  # fmt: skip
+    assert (found["id"], found["verdict"], found["status"]) == (identity, "no_source", "sent")
+    assert found["says"] == "not run again, because no source of its events was given"
+    assert [hint for hint in HINTS if hint not in found["notes"][-1]] == []
     assert (found["signal"]["strategy"], found["configuration"]["known_from"]) == ("iceberg", "ledger")
 
 

@@ -200,7 +200,19 @@ def test_without_a_source_what_is_stored_is_told(written):
     result = asked(last["id"], "--signals", written, "--json")
     found = told(result)
     assert (result.exit_code, found["verdict"], found["signal"]) == (1, "no_source", last)
-    assert "--from RECORDING, or --stream" in found["notes"][-1]
+    assert f"why {last['id']} --from RECORDING" in found["notes"][-1]
+    assert "./run demo --source jetstream" in found["notes"][-1]
+
+
+@pytest.fixture
+def reads_a_stream(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("INGEST_SOURCE", "jetstream")
+
+
+@pytest.mark.usefixtures("reads_a_stream")
+def test_where_ingest_reads_a_stream_the_option_for_it_is_named(written):
+    found = told(asked(signals(written)[-1]["id"], "--signals", written, "--json"))
+    assert found["notes"][-1].endswith("--from RECORDING, or --stream")
 
 
 def test_a_strategy_that_the_configuration_lacks_is_one_line(market, written):
