@@ -44,6 +44,8 @@ class Call:
     changed_by: str = ""
     #: The ETags of If-Match; None: it was not sent. `*` is any.
     if_match: frozenset[str] | None = None
+    #: What was changed so far, for the log if the request fails before it has a reply.
+    changed: dict[str, Any] = field(default_factory=dict)
 
     @property
     def author(self) -> str:

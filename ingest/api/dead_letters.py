@@ -27,8 +27,6 @@ RETRY_S = 20.0
 #: A letter has up to 64 KiB.
 _BATCH = 25
 _SHOWN_DETAIL = 500
-#: Verdicts on letters of which nothing was sent.
-_UNSENT = frozenset({"late", "can't", "not tried"})
 #: One retry at a time: each waits for what becomes of its letters.
 _retrying = threading.Lock()
 
@@ -170,17 +168,24 @@ def retry_dead_letters(call: Call) -> Reply:
         items = asyncio.run(_retry(call, _chosen(call)))
     finally:
         _retrying.release()
-    sent = [each.id for each in items if each.verdict not in _UNSENT]
-    applied = sum(each.verdict == "applied" for each in items)
-    change = {"sent": len(sent), "applied": applied, "ids": sent} if sent else None
-    return Reply(items, {"count": len(items)}, change=change)
+    return Reply(items, {"count": len(items)}, change=call.changed or None)
 
 
 async def _retry(call: Call, letters: list[StoredLetter]) -> list[RetryItem]:
     deadline_s, items = time.monotonic() + RETRY_S - call.body.wait_s, dict[str, RetryItem]()
-    async for result in retried(call.ledger.settings, call.ledger.reader, letters, call.body.wait_s):
+    sent, applied = list[str](), list[str]()
+
+    def on_sent(letter: StoredLetter) -> None:
+        sent.append(letter.id)
+        call.changed.update(sent=len(sent), applied=len(applied), ids=sent, applied_ids=applied)
+
+    async for result in retried(call.ledger.settings, call.ledger.reader, letters, call.body.wait_s, on_sent):
         items[result.letter.id] = RetryItem(id=result.letter.id, verdict=result.word, why=result.why)
-        if time.monotonic() > deadline_s:
+        if result.word == "applied":
+            applied.append(result.letter.id)
+            call.changed["applied"] = len(applied)
+        # Of what was sent, the results are there already.
+        if time.monotonic() > deadline_s and items.keys() >= {*sent}:
             break
     late = f"the request had its {RETRY_S:g} s"
     return [items.get(each.id) or RetryItem(id=each.id, verdict="not tried", why=late) for each in letters]

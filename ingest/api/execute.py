@@ -72,18 +72,27 @@ class Executor:
         return Call(self._ledger, request.caller, request.path, query, body, claimed, tags)
 
     def _run(self, route: Route, call: Call) -> Answer:
-        reply = route.run(call)
+        try:
+            reply = route.run(call)
+        except Exception as error:
+            if call.changed:
+                _log_change(route, call, call.changed | {"failed": str(error) or type(error).__name__})
+            raise
         if route.changes and reply.change is not None:
-            log.info(
-                "the API changed something",
-                operation=route.operation_id,
-                caller=call.author,
-                **{f"of_{name}": value for name, value in call.path.items()},
-                **reply.change,
-                **({"reason": call.reason} if call.reason else {}),
-            )
+            _log_change(route, call, reply.change)
         headers = {"Content-Type": "application/json"} | ({"ETag": reply.etag} if reply.etag else {})
         return Answer(200, headers, _written(reply))
+
+
+def _log_change(route: Route, call: Call, change: Mapping[str, Any]) -> None:
+    log.info(
+        "the API changed something",
+        operation=route.operation_id,
+        caller=call.author,
+        **{f"of_{name}": value for name, value in call.path.items()},
+        **change,
+        **({"reason": call.reason} if call.reason else {}),
+    )
 
 
 def problem_answer(problem: ApiError) -> Answer:

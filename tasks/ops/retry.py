@@ -6,7 +6,7 @@ makes it a repeat. So the record is asked first. A letter goes only when its eve
 
 import asyncio
 import time
-from collections.abc import AsyncIterator, Collection, Iterable, Iterator, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Iterable, Iterator, Sequence
 from contextlib import suppress
 from itertools import islice
 from typing import Any, Literal, NamedTuple
@@ -97,15 +97,20 @@ def rounds(tries: Sequence[RetryAttempt]) -> Iterator[list[RetryAttempt]]:
 
 
 async def retried(
-    settings: Settings, reader: LedgerReader, letters: Iterable[StoredLetter], wait_s: float
+    settings: Settings,
+    reader: LedgerReader,
+    letters: Iterable[StoredLetter],
+    wait_s: float,
+    on_sent: Callable[[StoredLetter], object] = lambda _: None,
 ) -> AsyncIterator[RetryResult]:
     """Retry letters over a connection of its own; yield a result for each. What is applied is removed.
 
-    Raises ServerUnavailableError: NATS does not answer.
+    `on_sent` is called with each letter that is sent, before its result is known. Raises ServerUnavailableError: NATS
+    does not answer.
     """
     nats, store = await connect_once(settings, "deadletters"), DeadLetterStore(reader)
     try:
-        async for result in Retry(settings, reader, nats, wait_s).run(letters):
+        async for result in Retry(settings, reader, nats, wait_s, on_sent).run(letters):
             if result.word == "applied":
                 store.drop([result.letter.id])
             yield result
@@ -117,9 +122,16 @@ async def retried(
 class Retry:
     """Retries dead letters, round by round."""
 
-    def __init__(self, settings: Settings, reader: LedgerReader, nats: Client, wait_s: float) -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        reader: LedgerReader,
+        nats: Client,
+        wait_s: float,
+        on_sent: Callable[[StoredLetter], object],
+    ) -> None:
         """Wait so long at most for what becomes of the letters of a round."""
-        self._settings, self._nats, self._wait_s = settings, nats, wait_s
+        self._settings, self._nats, self._wait_s, self._on_sent = settings, nats, wait_s, on_sent
         self._redis: Any = reader.client
         self._keys, self._store = reader.keys, DeadLetterStore(reader)
         #: Up to which letter those were read that come meanwhile.
@@ -153,6 +165,9 @@ class Retry:
         self._read_until = self._store.newest_id()
         for subject, raw in dict.fromkeys(each.frame for each in open_):
             await self._nats.publish(subject, raw)
+            for each in open_:
+                if each.frame == (subject, raw):
+                    self._on_sent(each.letter)
         deadline_s = time.monotonic() + self._wait_s
         while open_ and time.monotonic() < deadline_s:
             await asyncio.sleep(POLL_S)
