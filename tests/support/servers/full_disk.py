@@ -1,4 +1,4 @@
-"""A Redis whose disk is full: the kernel lets it write no more into its files, as if there were no room."""
+"""Servers whose disk is full: the kernel lets them write no more into their files, as if there were no room."""
 
 import resource
 from contextlib import suppress
@@ -33,15 +33,12 @@ class LimitedRedis:
 
     def fill_disk(self) -> None:
         """Let it write no more, and wait until it knows."""
-        self._limit(0)
+        _limit(self.process, 0)
         wait_for(self._is_refused, "a write to be refused")
 
     def make_room(self) -> None:
         """Let it write again."""
-        self._limit(resource.RLIM_INFINITY)
-
-    def _limit(self, file_bytes: int) -> None:
-        resource.prlimit(self.process.pid, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))
+        _limit(self.process, resource.RLIM_INFINITY)
 
     def _is_refused(self) -> bool:
         try:
@@ -49,3 +46,36 @@ class LimitedRedis:
         except redis.ResponseError as error:
             return str(error).startswith("MISCONF")
         return False
+
+
+class FullNats:
+    """The NATS of a stack, on whose disk there is room for so many bytes more of messages.
+
+    Its log stands on another disk, so to speak: it is shorter than the messages.
+    """
+
+    def __init__(self, instance: Instance, server: Process) -> None:
+        self._instance, self._server = instance, server
+        self._store = instance.directory / server.name / "jetstream"
+
+    def leave_room(self, for_bytes: int) -> None:
+        """Let its messages grow by so much, and no more."""
+        held_bytes = max(file.stat().st_size for file in self._store.rglob("*.blk"))
+        _limit(self._server, held_bytes + for_bytes)
+
+    def make_room(self) -> None:
+        """Let it write again."""
+        _limit(self._server, resource.RLIM_INFINITY)
+
+    def refusals(self) -> int:
+        """Return how often it has told that it can't store a message."""
+        return self._server.log.read_text().count("failed to store a msg")
+
+    def start_again(self) -> None:
+        """Stop it in order and start it where it was."""
+        self._instance.stop(self._server)
+        self._instance.start_again(self._server)
+
+
+def _limit(process: Process, file_bytes: int) -> None:
+    resource.prlimit(process.pid, resource.RLIMIT_FSIZE, (file_bytes, resource.RLIM_INFINITY))

@@ -1,9 +1,12 @@
 """What a feed could not put into a stream is told, and does not hold up what it can."""
 
 import asyncio
+from contextlib import suppress
 
 import nats
 import pytest
+from nats.js import JetStreamContext
+from nats.js.errors import ServiceUnavailableError
 
 from compose.local.processes import Instance
 from compose.local.servers import start_nats
@@ -52,6 +55,33 @@ async def test_a_full_stream_is_waited_for(tmp_path):
             await publisher.settle()
             assert publisher.unstored == ""
         assert await stored(settings) == numbers(5, first=6)
+
+
+async def fill(jetstream: JetStreamContext, stream: str) -> None:
+    """Make another stream, which takes all that there is room for."""
+    await jetstream.add_stream(name=stream, subjects=[stream])
+    with suppress(ServiceUnavailableError):
+        while True:
+            await jetstream.publish(stream, b"x" * 100_000)
+
+
+async def test_a_server_whose_jetstream_is_full_is_waited_for(tmp_path):
+    """Another stream has taken all that `max_file_store` leaves."""
+    configuration = tmp_path / "nats.conf"
+    configuration.write_text("jetstream { max_file_store: 4M }\n")
+    with Instance("nats", tmp_path) as instance:
+        _, url = start_nats(instance, options=("--config", str(configuration)))
+        settings = to_stream(url).model_copy(update={"ingest_stream_max_bytes": 2**20})
+        async with made(settings) as client, publishing(settings, QUICK) as publisher:
+            await put(publisher, numbers(5))
+            await publisher.settle()
+            await fill(client.jetstream(), "OTHER")
+            await put(publisher, numbers(5, first=6))
+            await until(lambda: publisher.unstored == "insufficient resources", "a refusal")
+            await client.jetstream().purge_stream("OTHER")
+            await publisher.settle()
+            assert publisher.unstored == ""
+        assert await stored(settings) == numbers(10)
 
 
 async def test_live_frames_are_held_while_the_stream_takes_none_then_dropped(tmp_path):
