@@ -9,7 +9,7 @@ from typing import Any
 import structlog
 from tornado.web import stream_request_body
 
-from ingest.api import openapi
+from ingest.api import openapi, why_process
 from ingest.api.callers import Caller, Callers
 from ingest.api.execute import ApiRequest, Executor, problem_answer
 from ingest.api.idempotency import Answer
@@ -62,6 +62,7 @@ class Api:
     def close(self) -> None:
         """Take no more requests, and close the connections."""
         self._threads.shutdown(wait=False, cancel_futures=True)
+        why_process.end()
         self._ledger.close()
 
     def refused(self, problem: ApiError, address: str) -> None:

@@ -90,7 +90,7 @@ def get_signal(call: Call) -> Reply:
 
 
 def get_why(call: Call) -> Reply:
-    """Run again what led to a signal, as `./run tasks why` does, in a process of its own that has 25 s.
+    """Run again what led to a signal, as `./run tasks why` does, in a process of its own that has 55 s.
 
     Events come from the stream that ingest reads; where it reads none, the verdict is `no_source`, and what is stored is told.
     """

@@ -18,14 +18,16 @@ import msgspec
 from ingest.api.problem import RETRY, ApiError
 from tasks.errors import UNREADABLE
 
-#: How long an answer may take; the command line has no limit.
-LIMIT_S = 25.0
+#: How long an answer may take, less than the minute after which many a proxy gives up; the command line has no limit.
+LIMIT_S = 55.0
 #: What the process may allocate.
 MAX_BYTES = 512 * 1024 * 1024
 #: Behind whatever else wants the processor.
 _NICE = 5
 #: One at a time: it may need a core.
 _running = threading.Lock()
+#: Those that run: one at most.
+_processes = set[subprocess.Popen[bytes]]()
 #: By `tasks.why.answer.Answer`.
 Answer = dict[str, Any]
 _decode: Callable[[bytes], Answer] = msgspec.json.Decoder(Answer).decode
@@ -41,10 +43,17 @@ def ask(identity: str, limit_s: float = LIMIT_S) -> Answer:
         _running.release()
 
 
+def end() -> None:
+    """End the one that runs: ingest stops, which would wait for it."""
+    for process in tuple(_processes):
+        process.kill()
+
+
 def _run(identity: str, limit_s: float) -> tuple[bytes, bytes]:
     """Return what it wrote to standard output and standard error. Raises ApiError: it took too long."""
     command = [sys.executable, "-m", "tasks", "why", "--json", "--", identity]
     with subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+        _processes.add(process)
         _bound(process.pid)
         try:
             return process.communicate(timeout=limit_s)
@@ -55,6 +64,8 @@ def _run(identity: str, limit_s: float) -> tuple[bytes, bytes]:
         except BaseException:
             process.kill()
             raise
+        finally:
+            _processes.discard(process)
 
 
 def _bound(pid: int) -> None:

@@ -219,7 +219,7 @@ class StreamPublisher(Publisher):
         # Who waits looks whether a subject was refused.
         self._changed.set()
 
-    def _on_answer(self, subject: bytes, data: bytes, headers: bytes | None) -> None:
+    def _on_answer(self, subject: bytes, _: bytes, data: bytes, headers: bytes | None) -> None:
         number = subject[len(self._answer) :]
         # Those of a session that is over say nothing any more, and others may write to any subject.
         if not number.isdigit() or not subject.startswith(self._answer):

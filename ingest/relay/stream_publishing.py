@@ -88,7 +88,7 @@ class StreamPublishing:
         except TimeoutError:
             self._failure = stream_answers.Refused(f"nothing was confirmed for {self._answer_s:g} s")
 
-    def _on_answer(self, subject: bytes, data: bytes, headers: bytes | None) -> None:
+    def _on_answer(self, subject: bytes, _: bytes, data: bytes, headers: bytes | None) -> None:
         number = subject[len(self._prefix) :]
         # Those to an earlier call say nothing any more, and others may write to any subject.
         if not number.isdigit() or not subject.startswith(self._prefix) or self._failure:

@@ -34,8 +34,8 @@ _CANCEL_S = 0.1
 CONNECT_S = 3.0
 
 OnError = Callable[[Exception], Awaitable[None]]
-#: Takes the subject, the bytes and the raw headers of a message.
-Take = Callable[[bytes, bytes, bytes | None], None]
+#: Takes the subject, the subject for a reply, the bytes and the raw headers of a message.
+Take = Callable[[bytes, bytes, bytes, bytes | None], None]
 
 
 class NatsClient(Client):
@@ -269,8 +269,8 @@ async def connect_once(settings: Settings, name: str) -> NatsClient:
     return client
 
 
-async def _directly(take: Take, subject: bytes, _: bytes, data: bytes, headers: bytes | None) -> None:
-    take(subject, data, headers)
+async def _directly(take: Take, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+    take(subject, reply, data, headers)
 
 
 def _is_refused(said: str) -> bool:

@@ -6,10 +6,10 @@ Ingest's own reader goes on for ever and survives everything; this one reads onc
 import asyncio
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import UTC, datetime
 from typing import NamedTuple
 
 import msgspec
-from nats.aio.msg import Msg
 from nats.errors import Error as NatsError
 from nats.js import JetStreamContext, api
 from nats.js.errors import NotFoundError, ServiceUnavailableError
@@ -31,6 +31,7 @@ FORGET_S = 30.0
 MAX_FILTERS = 100
 #: Of a reply without a message: there is none (any more).
 _NOTHING_MORE = {"404", "408"}
+_TOKENS_WITHOUT_DOMAIN = 9
 
 #: Takes a frame; returns whether no other is needed.
 Take = Callable[[SourceFrame], bool]
@@ -112,67 +113,87 @@ async def _discard(jetstream: JetStreamContext, stream: str, name: str) -> None:
 
 
 class StreamPull:
-    """The requests to one consumer, and its messages."""
+    """The requests to one consumer, and its messages. A lane may have a million, so they are taken as they are read."""
 
     def __init__(self, nats: NatsClient, consumer: str, last_seq: int, take: Take) -> None:
         self._nats, self._consumer, self._last_seq, self._take = nats, consumer, last_seq, take
         self._inbox = nats.new_inbox()
         self._asked = self._received = 0
+        self._needs_more = asyncio.Event()
         self._end: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def run(self) -> None:
         """Take messages until the last one that is needed. Raises ServerUnavailableError, and what `take` raises."""
-        subscription = await self._nats.subscribe(self._inbox, cb=self._on_message)
-        await self._request()
-        while not self._end.done():
-            before = self._received
-            await asyncio.wait([self._end], timeout=SILENCE_S)
-            if not self._end.done() and self._received == before:
-                raise ServerUnavailableError(f"the stream fell silent after {before:,} of its messages: try again")
-        with suppress(NatsError):
-            await subscription.unsubscribe()
+        await self._nats.subscribe_directly(self._inbox, self._on_message)
+        asking: asyncio.Future[None] = asyncio.create_task(self._ask())
+        try:
+            while not self._end.done():
+                before = self._received
+                await asyncio.wait([self._end, asking], timeout=SILENCE_S, return_when=asyncio.FIRST_COMPLETED)
+                if asking.done():
+                    asking.result()
+                if not self._end.done() and self._received == before:
+                    raise ServerUnavailableError(f"the stream fell silent after {before:,} of its messages: try again")
+        finally:
+            asking.cancel()
         self._end.result()
 
-    async def _request(self) -> None:
-        """Request more, if half of what was asked for has come."""
-        if self._asked - self._received <= BATCH // 2 and not self._end.done():
+    async def _ask(self) -> None:
+        """Request more, whenever half of what was asked for has come."""
+        while True:
             count = BATCH - (self._asked - self._received)
             self._asked += count
             request = msgspec.json.encode(_Request(count, int(SILENCE_S / 2 * 1e9)))
+            self._needs_more.clear()
             await self._nats.publish(f"$JS.API.CONSUMER.MSG.NEXT.{self._consumer}", request, self._inbox)
+            await self._needs_more.wait()
 
-    async def _on_message(self, message: Msg) -> None:
+    def _on_message(self, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
         if self._end.done():
             return
         try:
-            is_last = self._on_frame(message) if message.reply else self._on_status(message)
-        except Exception as error:  # noqa: BLE001 nats-py would keep it to itself; `run` raises it
+            is_last = self._on_frame(subject, reply, data) if reply else self._on_status(headers or b"")
+        except Exception as error:  # noqa: BLE001 nats-py would take it for a fault of the connection; `run` raises it
             self._end.set_exception(error)
             return
         if is_last:
             self._end.set_result(None)
-        else:
-            await self._request()
+        elif self._asked - self._received <= BATCH // 2:
+            self._needs_more.set()
 
-    def _on_frame(self, message: Msg) -> bool:
+    def _on_frame(self, subject: bytes, reply: bytes, data: bytes) -> bool:
         """Take a frame; return whether it was the last one."""
-        about = message.metadata
+        stream_seq, consumer_seq, stored_ns, pending = _delivery(reply)
         self._received += 1
-        if about.sequence.consumer != self._received:
+        if consumer_seq != self._received:
             raise ServerUnavailableError(
                 f"messages of the stream were lost on the way after {self._received - 1:,}: try again"
             )
-        # To the microsecond, as ingest dates it.
-        stored_at_ns = int(about.timestamp.timestamp() * 1e6) * 1_000
-        frame = SourceFrame(message.data, message.subject, about.sequence.stream, stored_at_ns, stored_at_ns)
-        return self._take(frame) or about.sequence.stream >= self._last_seq or not about.num_pending
+        # To the microsecond, rounded as ingest does, which has it from nats-py.
+        stored_at_ns = int(datetime.fromtimestamp(stored_ns / 1e9, UTC).timestamp() * 1e6) * 1_000
+        frame = SourceFrame(data, subject.decode(), stream_seq, stored_at_ns, stored_at_ns)
+        return self._take(frame) or stream_seq >= self._last_seq or not pending
 
     @staticmethod
-    def _on_status(message: Msg) -> bool:
-        status = (message.headers or {}).get("Status", "")
+    def _on_status(headers: bytes) -> bool:
+        """Take a reply without a message; return whether nothing more comes. Raises ServerUnavailableError."""
+        _, status, *description = [*headers.partition(b"\r\n")[0].decode(errors="replace").split(maxsplit=2), "", ""]
         if status in _NOTHING_MORE:
             return True
         if status == "100":
             return False
-        why = (message.headers or {}).get("Description", "") or status
-        raise ServerUnavailableError(f"the stream can't be read on: {why}")
+        raise ServerUnavailableError(f"the stream can't be read on: {description[0] or status}")
+
+
+def _delivery(reply: bytes) -> list[int]:
+    """Return what the server says of a message: its numbers in the stream and of the consumer, its time, how many wait.
+
+    `$JS.ACK.STREAM.CONSUMER.DELIVERED.`, or `$JS.ACK.DOMAIN.ACCOUNT.STREAM.CONSUMER.DELIVERED.`, stands before them.
+    Raises ServerUnavailableError: somebody else has written to the inbox.
+    """
+    tokens = reply.split(b".")
+    first = 5 if len(tokens) == _TOKENS_WITHOUT_DOMAIN else 7
+    numbers = tokens[first : first + 4]
+    if len(numbers) < 4 or not all(map(bytes.isdigit, numbers)):
+        raise ServerUnavailableError("a message that is none of the stream came: try again")
+    return [*map(int, numbers)]

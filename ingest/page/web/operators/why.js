@@ -18,7 +18,7 @@ export function runAgain(api, id) {
   button.addEventListener("click", async () => {
     button.disabled = true;
     place.replaceChildren();
-    tell(told, "It runs again; that takes up to 25 s …");
+    tell(told, "It runs again; that takes up to 55 s …");
     try {
       const { data } = await api.get(`/signals/${encodeURIComponent(id)}/why`);
       tell(told, `${sentence(data.says)}${data.source ? ` (${data.source})` : ""}.`, !GOOD.includes(data.verdict));

@@ -1,6 +1,8 @@
 """Why a signal fired, over HTTP: in a process of its own, one at a time, within its limit."""
 
 import json
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
@@ -12,6 +14,7 @@ from tasks.ledger import LedgerKeys
 from tasks.ledger.configurations import ConfigurationStore
 from tasks.settings import Settings
 from tests.support.servers.api import ApiCaller
+from tests.support.waiting import HANGS_S, wait_for
 from tests.unit.ingest.page.test_page_state import signal
 
 #: What helps where nothing keeps events.
@@ -49,6 +52,22 @@ def test_what_takes_too_long_is_ended_and_names_the_command(identity: str):
     with pytest.raises(ApiError, match=f"tasks why {identity}") as told:
         why_process.ask(identity, 0.001)
     assert (told.value.status, told.value.kind) == (503, "took-too-long")
+
+
+def test_what_runs_is_ended_with_ingest(identity: str, monkeypatch: pytest.MonkeyPatch, tmp_path: Path):
+    fifo = tmp_path / "strategies-that-never-come.toml"
+    os.mkfifo(fifo)
+    monkeypatch.setenv("STRATEGIES_FILE", str(fifo))
+    with ThreadPoolExecutor(1) as threads:
+        asked = threads.submit(why_process.ask, identity, HANGS_S)
+
+        def has_ended() -> bool:
+            why_process.end()
+            return asked.done()
+
+        wait_for(has_ended, "the end")
+        with pytest.raises(ApiError, match="its process ended without one"):
+            asked.result()
 
 
 def test_why_there_is_no_answer_is_told(identity: str, monkeypatch: pytest.MonkeyPatch):
