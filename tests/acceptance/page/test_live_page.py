@@ -87,7 +87,7 @@ def test_prices_signals_and_counts_appear_and_the_chart_is_drawn(browser: Browse
 
 
 def test_a_signal_opens_with_what_it_was_made_of_and_has_a_link(browser: Browser, stack: Stack):
-    with opened(browser, stack) as page:
+    with opened(browser, stack, permissions=["clipboard-read", "clipboard-write"]) as page:
         of_a_strategy = page.locator("#signals tr").filter(has_not_text=HOSTILE)
         of_a_strategy.locator(".explained").first.press("Enter")
         drawer = page.locator("#signal")
@@ -99,6 +99,9 @@ def test_a_signal_opens_with_what_it_was_made_of_and_has_a_link(browser: Browser
             assert isinstance(value, float | int)
         expect(drawer).to_contain_text(f"{signal['trigger']['kind']} {signal['trigger']['id']} of spot")
         assert page.url.endswith(f"#signal={signal['id']}")
+        drawer.get_by_role("button", name="Copy JSON").click()
+        expect(page.locator("#signal-told")).to_contain_text("JSON copied at")
+        assert json.loads(page.evaluate("navigator.clipboard.readText()")) == signal
         assert grave_findings(page) == []
         page.reload()
         expect(command).to_contain_text(signal["id"])

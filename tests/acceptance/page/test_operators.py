@@ -49,6 +49,24 @@ def test_a_change_is_checked_shown_and_applied_and_can_be_undone(browser: Browse
         expect(drawer.get_by_label("levels")).to_have_value("5")
 
 
+@pytest.mark.ci
+def test_what_was_set_after_any_change_is_brought_back_from_the_history(browser: Browser, stack: Stack):
+    api = ApiCaller(stack.http_port)
+    for value in (101, 102, 103):
+        api.post("/strategies/depth_pressure/config", {"parameters": {"notional": value}, "reason": f"try {value}"})
+    with signed_in(browser, stack) as page:
+        drawer = open_strategy(page, "depth_pressure")
+        drawer.get_by_label("Reason").fill("the first was best")
+        oldest = drawer.locator("#operate-changes li", has_text="try 101")
+        oldest.get_by_role("button", name="Back to this").click()
+        oldest.get_by_role("button", name="Roll back", exact=True).click()
+        expect(drawer.get_by_label("notional")).to_have_value("101")
+        newest = drawer.locator("#operate-changes li").first
+        expect(newest).to_contain_text(re.compile(r"ann via desk . .*the first was best"))
+        expect(newest.get_by_role("button", name="Undo the newest")).to_be_visible()
+        assert api.get("/strategies/depth_pressure/config").data["parameters"]["notional"] == 101
+
+
 def test_gate_and_paper_account_are_changed_as_parameters_are(browser: Browser, stack: Stack):
     api = ApiCaller(stack.http_port)
     with signed_in(browser, stack) as page:
@@ -224,3 +242,16 @@ def test_a_dead_letter_that_is_applied_is_gone(browser: Browser, stack: Stack):
         expect(drawer.get_by_role("button", name="Close")).to_be_focused()
         page.keyboard.press("Escape")
         expect(line).to_have_count(0)
+
+
+@pytest.mark.ci
+def test_all_letters_that_are_listed_are_retried_together(browser: Browser, stack: Stack):
+    with signed_in(browser, stack) as page:
+        letters.add_condemned(stack, "XRPUSDT")
+        letters.add_condemned(stack, "TRXUSDT")
+        page.locator("#letters-reason").select_option("condemned")
+        expect(page.locator("#letters tr")).to_have_count(2)
+        page.locator("#letters-all").get_by_role("button", name="Retry these").click()
+        page.locator("#letters-all").get_by_role("button", name="Retry", exact=True).click()
+        expect(page.locator("#letters-told")).to_have_text("2 applied")
+        expect(page.locator("#letters-empty")).to_have_text("None has this reason.")
