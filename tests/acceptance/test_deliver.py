@@ -1,4 +1,4 @@
-"""`./run tasks deliver webhook` as a process, against a receiver that fails on request."""
+"""`./run tasks deliver` as a process: webhooks to a receiver that fails on request, lines to a file, texts of a template."""
 
 import fcntl
 import json
@@ -6,7 +6,10 @@ import os
 import subprocess
 import sys
 import termios
+import time
+from datetime import datetime
 from itertools import pairwise
+from pathlib import Path
 from urllib.parse import urlsplit
 
 import pytest
@@ -167,6 +170,75 @@ def test_a_signal_that_no_replica_has_is_not_delivered():
         assert listening.taken() == []
         start_redis(instance, "replica", options=("--replicaof", HOST, str(urlsplit(url).port)))
         wait_for(lambda: listening.taken() == ["1"], f"the signal{process.tail()}")
+
+
+#: Every combination is there five times.
+MIXED = [
+    {"strategy": strategy, "symbol": symbol, "action": action, "confidence": confidence}
+    for _ in range(5)
+    for strategy in ("iceberg", "orderbook_skew", "trade_momentum")
+    for symbol in ("BTCUSDT", "ETHUSDT", "SOLUSDT")
+    for action in ("buy", "sell", "hold")
+    for confidence in (0.69, 0.7)
+]
+CHOSEN = (
+    *("--strategy", "iceberg", "--strategy", "trade_momentum", "--symbol", "btcusdt", "--symbol", "SOLUSDT"),
+    *("--action", "buy", "--min-confidence", "0.7"),
+)
+RATE = 10
+
+
+def test_lines_are_the_signals_that_were_chosen_at_the_rate_over_kill_9(redis_url, namespace, client, tmp_path):
+    packed = [identified(number, **each) for number, each in enumerate(MIXED)]
+    chosen = [
+        line
+        for line, each in zip(packed, MIXED, strict=True)
+        if each["strategy"] != "orderbook_skew" and each["symbol"] != "ETHUSDT"
+        if each["action"] == "buy" and each["confidence"] == 0.7
+    ]
+    for line in packed:
+        client.xadd(f"{namespace}:signals", {"signal": line})
+    file = tmp_path / "signals.jsonl"
+    file.touch()
+    words = ("deliver", "stdout", "--from", "start", *CHOSEN, "--rate", str(RATE))
+    command = ["bash", "-c", f'exec "$@" >> {file}', "bash", sys.executable, "-m", "tasks", *words]
+    environment = os.environ | {"REDIS_URL": redis_url, "NAMESPACE": namespace, "DELIVER_HTTP_PORT": "0"}
+    with Instance("deliver") as instance:
+        first = instance.start("deliver", command, environment)
+        wait_for(lambda: len(lines(file)) >= len(chosen) // 2, f"half of them{first.tail()}")
+        assert len(lines(file)) <= most(first)
+        instance.kill(first)
+        by_first = len(lines(file))
+        second = instance.start("deliver-again", command, environment)
+        wait_for(lambda: chosen[-1] in lines(file), f"the last one{second.tail()}")
+        assert len(lines(file)) - by_first <= most(second)
+        second.terminate()
+        wait_for(lambda: second.returncode is not None, "a clean end")
+    written = lines(file)
+    assert list(dict.fromkeys(written)) == chosen
+    assert len(written) - len(chosen) <= 1
+    assert second.returncode == 0
+
+
+def lines(file: Path) -> list[bytes]:
+    return file.read_bytes().splitlines()
+
+
+def most(process: Process) -> float:
+    """Return how many lines a process may have written by now, at the rate: the first one without a wait."""
+    [began] = wait_for(lambda: logged(process, "delivering"), f"its begin{process.tail()}")
+    return RATE * (time.time() - datetime.fromisoformat(began["timestamp"]).timestamp()) + 1
+
+
+def test_a_text_is_what_the_template_of_the_command_line_says(redis_url, namespace, client):
+    client.xadd(f"{namespace}:signals", {"signal": identified(1, action="buy", price=60_000.5, confidence=0.72)})
+    with Instance("deliver") as instance, receiver() as listening:
+        chat = {"DELIVER_TELEGRAM_TOKEN": "12:secret", "DELIVER_TELEGRAM_CHAT": "-100"}
+        deliveries = Deliveries(instance, redis_url, namespace, DELIVER_TELEGRAM_URL=listening.url, **chat)
+        template = "{action} {symbol} at {price:.2f}, {confidence:.0%}; stop {stop_loss}"
+        process = deliveries.start("telegram", "--from", "start", "--template", template)
+        [request] = wait_for(lambda: listening.requests, f"the text{process.tail()}")
+    assert json.loads(request.body)["text"] == "buy BTCUSDT at 60000.50, 72%; stop -"
 
 
 @pytest.mark.slow  # it waits for as long as a stop may take
