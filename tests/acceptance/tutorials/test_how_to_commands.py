@@ -1,6 +1,17 @@
-"""Every command of the how-tos, as it stands there: run in a fresh clone beside a pipeline, or read by its program."""
+"""Every command of the how-tos: run in a fresh clone beside a pipeline, with ids that are there, or read by its program.
+
+These are read and not run:
+
+* `docker`, `kind`, `kubectl`, and a sweep that uploads through a forwarded port: they need Docker or a cluster,
+* `git`, `pip`, `ingest binance`, `ingest ccxt`: they need the Internet, and the first two would change what is installed,
+* `wheel` and `realtime-strategies`: `test_wheel.py` builds it and runs its program, though not with all of these words,
+* `INGEST_SHARD=...`: the pipeline has one shard, and `test_growth.py` adds the second,
+* `deliver webhook`, `deliver telegram`: they need somebody who receives, which `test_deliver.py` has,
+* `demo --record`: it starts a pipeline of its own, and the README's test runs it.
+"""
 
 import gzip
+import json
 import re
 import shlex
 import shutil
@@ -14,15 +25,20 @@ import yaml
 
 from compose.local import commands as demo_commands
 from compose.local.processes import ROOT
+from compose.local.stack import Stack
 from ingest import __main__ as ingest_commands
 from tasks.cli import main as tasks_commands
 from tasks.history import packed
+from tasks.ledger.configurations import ConfigurationStore
+from tasks.ledger.reader import LedgerReader
 from tests.data import RECORDING
 from tests.support.events import TIME_MS, trade
 from tests.support.files.writers import vision_csv
 from tests.support.needs import missing
+from tests.support.stacks import letters
 from tests.support.stacks.page_commands import Clone, addresses, blocks, service_output, without_comment
 from tests.support.stacks.pipeline import in_simulated_market
+from tests.support.waiting import wait_for
 from website import staging
 from website.pages import listed, pages
 
@@ -33,12 +49,13 @@ TRADES = [trade(id=number, time_ms=TIME_MS + 100 * number, seq=number) for numbe
 _COMMAND = re.compile(
     r"(\w+=\S+ )*(\./run|realtime-strategies|python|celery|docker|kubectl|kind|git|curl|promtool|pip|sed|\.venv/bin/\w+)\b"
 )
-#: Read by their programs and not run, because they need Docker, a cluster, the Internet, a pipeline with another number of
-#: shards, a receiver of signals, or an id that only the reader has. The README's test runs `demo --record`, that of the wheel the program.
+#: What is read and not run, as above.
 _READ = re.compile(
-    r"(?<!-)\b(docker|kubectl|kind|git|pip|realtime-strategies) |INGEST_SHARD=|VERSION|--upload$|"
-    r"\./run (demo --record|wheel$|ingest (ccxt|binance) |tasks (why|deadletters (show|retry)|deliver (webhook|telegram|stdout)) )"
+    r"(?<!-)\b(docker|kubectl|kind|git|pip|realtime-strategies) |INGEST_SHARD=|--upload$|"
+    r"\./run (demo --record|wheel$|ingest (ccxt|binance) |tasks deliver (webhook|telegram) )"
 )
+#: Ids as the pages have them.
+_LETTER, _SIGNAL, _VERSION = "1763859000123-0", "0c35cde6-573d-5a10-a495-a12bfbd031eb", "VERSION"
 #: What is shorter here than on the page.
 _SHORTER = {"--seconds 60": "--seconds 1", "--speed 20": "--speed max", "train=2h,test=30m": "train=30s,test=15s"}
 #: What is there already.
@@ -141,27 +158,45 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Clone:
 
 
 @pytest.fixture(scope="module")
-def beside() -> Iterator[Mapping[str, str]]:
-    """Return the environment that leads commands to a pipeline like the demo's."""
-    with in_simulated_market(2) as stack:
-        yield addresses(stack)
+def stack() -> Iterator[Stack]:
+    """A pipeline like the demo's, with a stream."""
+    with in_simulated_market(2, environment={"INGEST_SOURCE": "jetstream"}) as stack:
+        yield stack
 
 
 @pytest.mark.ci
 @each_command(is_run=True)
-def test_a_command_of_a_how_to_runs(command: PageCommand, place: Clone, beside: Mapping[str, str]):
+def test_a_command_of_a_how_to_runs(command: PageCommand, place: Clone, stack: Stack):
+    beside = addresses(stack)
     line = command.line.replace("127.0.0.1:8080", f"127.0.0.1:{beside['HTTP_PORT']}")
     for long, short in (_SHORTER | _OTHER_NAMES).items():
         line = line.replace(long, short)
     if line.startswith(("promtool ", "curl ")) and not shutil.which(program := line.split()[0]):
         missing(f"there is no {program} here")
-    environment = {**beside, "WORKER_HTTP_PORT": "0"}
+    environment = {**beside, "WORKER_HTTP_PORT": "0", "DELIVER_HTTP_PORT": "0"}
+    line = with_ids(line, COMMANDS.index(command), stack, place)
     if line.startswith(_OWN_LEDGER):
         environment["NAMESPACE"] = f"own{COMMANDS.index(command)}"
     for beginning, before in _BEFORE.items():
         if line.startswith(beginning):
             run(before.format(number=COMMANDS.index(command) % 15 + 1), place, environment)
     run(line, place, environment)
+
+
+def with_ids(line: str, number: int, stack: Stack, place: Clone) -> str:
+    """Return a command with ids of the pipeline, or of a recording, in place of those on the page."""
+    if _LETTER in line:
+        return line.replace(_LETTER, letters.add_condemned(stack, f"HOWTO{number}USDT"))
+    if _VERSION in line:
+        return line.replace(_VERSION, ConfigurationStore(stack.settings).version())
+    if _SIGNAL in line and "--from" in line:
+        run("./run tasks backtest recording.jsonl.gz --signals signals-of-a-backtest.jsonl", place, {})
+        first = (place.folder / "signals-of-a-backtest.jsonl").read_text().partition("\n")[0]
+        return line.replace(_SIGNAL, json.loads(first)["id"])
+    if _SIGNAL in line:
+        packed = wait_for(lambda: next(iter(LedgerReader(stack.settings).signals()), b""), "a signal")
+        return line.replace(_SIGNAL, json.loads(packed)["id"])
+    return line
 
 
 def run(line: str, place: Clone, environment: Mapping[str, str]) -> None:

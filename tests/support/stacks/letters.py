@@ -11,17 +11,20 @@ from tasks.protocol.dead_letters import DeadLetter
 from tests.support.events import trade
 
 
-def add_refused(stack: Stack) -> None:
-    """Add a frame that is refused every time."""
-    _add(stack, DeadLetter("refused", "not JSON", raw=b'{"e": <b>broken</b>', subject="market.x", refusal="not_json"))
+def add_refused(stack: Stack) -> str:
+    """Add a frame that is refused every time; return the letter's id."""
+    return _add(
+        stack, DeadLetter("refused", "not JSON", raw=b'{"e": <b>broken</b>', subject="market.x", refusal="not_json")
+    )
 
 
-def add_condemned(stack: Stack, symbol: str) -> None:
-    """Add a trade of a symbol that has no other events: once its strategy is repaired, it is applied."""
+def add_condemned(stack: Stack, symbol: str) -> str:
+    """Add a trade of a symbol that has no other events: once its strategy is repaired, it is applied. Return its id."""
     event = trade(symbol=symbol, id=50, time_ms=time.time_ns() // 10**6)
-    _add(stack, dead_letters.condemned(3, "trade", event))
+    return _add(stack, dead_letters.condemned(3, "trade", event))
 
 
-def _add(stack: Stack, letter: DeadLetter) -> None:
-    with redis.Redis.from_url(stack.redis_url) as client:
-        client.xadd(LedgerKeys(stack.settings.namespace).deadletters, {"letter": dead_letters.pack(letter)})
+def _add(stack: Stack, letter: DeadLetter) -> str:
+    with redis.Redis.from_url(stack.redis_url, decode_responses=True) as client:
+        packed = {"letter": dead_letters.pack(letter)}
+        return str(client.xadd(LedgerKeys(stack.settings.namespace).deadletters, packed))

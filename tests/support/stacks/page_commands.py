@@ -23,6 +23,7 @@ SERVICES = {
     r"(\./run )?celery .* worker ": " ready",
     r"(\./run )?celery .* flower": "Visit me at",
     r"(python -m|\./run) tasks signals --follow --json": '"strategy":',
+    r"(python -m|\./run) tasks deliver stdout ": '"delivering"',
     r"python consume\.py": "USDT ",
 }
 #: Their ends at Ctrl-C: in order, by the signal, or what a shell makes of that; Celery's programs say 1 as well.
