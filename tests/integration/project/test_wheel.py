@@ -150,6 +150,24 @@ def test_a_new_strategys_project_passes_its_own_tests(installed: InstalledWheel,
     assert (ended.returncode, "4 passed" in ended.stdout) == (0, True), ended.stdout + ended.stderr
 
 
+@pytest.mark.ci
+def test_a_new_strategys_project_records_a_demo_and_backtests_it(installed: InstalledWheel, tmp_path: Path):
+    assert installed.run("tasks", "strategies", "new", "dip_buyer", cwd=tmp_path).returncode == 0
+    mine = tmp_path / "dip_buyer"
+    text = (mine / "README.md").read_text()
+    [exported] = re.findall("^    (export STRATEGIES_FILE=.*)$", text, re.MULTILINE)
+    lines = re.findall("^    (.* demo .* --record .*|.* backtest .* --html .*)$", text, re.MULTILINE)
+    assert len(lines) == 2
+    digests = []
+    for line in lines:
+        command = f"{exported}; {line.replace('--seconds 60', '--seconds 4')}"
+        ended = installed.run("-ec", command, cwd=mine, program="bash", hangs_s=120)
+        assert ended.returncode == 0, ended.stdout + ended.stderr
+        digests += re.findall(r"^ *digest +(\w{64})$", ended.stdout, re.MULTILINE)
+    assert digests == [digests[0]] * 2
+    assert "<html" in (mine / "page.html").read_text()
+
+
 @pytest.fixture(scope="module")
 def fresh(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> InstalledWheel:
     venv = tmp_path_factory.mktemp("fresh") / "venv"
