@@ -13,6 +13,7 @@ from typing import Any
 import msgspec
 
 from tasks.configuration import registry
+from tasks.configuration.bound_strategy import BoundStrategy
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
 from tasks.ledger.keys import frame_field, lane_field
@@ -32,6 +33,8 @@ class Follower:
         #: By pool and field of a record: the exchange's ids that it took, in their order.
         self.taken: dict[tuple[str, str], list[int]] = {}
         self._events = 0
+        #: By version of a configuration, what runs under it.
+        self._running: dict[str, dict[str, tuple[BoundStrategy, ...]]] = {}
 
     def snapshot(self) -> Any:
         """Return what it knows, to be given to `restore`."""
@@ -57,8 +60,10 @@ class Follower:
             self._committed(batch, fields, parts[7][::3])
 
     def _committed(self, batch: Batch[AnyEvent], fields: Mapping[str, bytes], signals: Sequence[bytes]) -> None:
-        strategies = registry.running(self._configurations.configuration(batch.configuration))[batch.pool]
-        outcome = self.ledger.run(batch.pool, self._new(batch), strategies, batch.configuration)
+        version = batch.configuration
+        if version not in self._running:
+            self._running[version] = registry.running(self._configurations.configuration(version))
+        outcome = self.ledger.run(batch.pool, self._new(batch), self._running[version][batch.pool], version)
         where = f"{batch.lane} at {batch.to} under {batch.configuration}"
         if list(signals) != outcome.signals:
             given, alone = next(each for each in zip_longest(signals, outcome.signals) if each[0] != each[1])

@@ -2,6 +2,8 @@
 
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Set as AbstractSet
+from functools import cached_property
 
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
@@ -12,20 +14,33 @@ from tests.simulation import workload
 
 
 class Reference:
-    """The result of one process over frames."""
+    """The result of one process over frames. Not every simulation asks for all of it, so most is made when asked for."""
 
     def __init__(self, frames: Iterable[tuple[str, bytes]]) -> None:
-        events = workload.events(frames)
+        self._events = workload.events(frames)
+        #: By field of a record: after so many events, its hash; and the record at the end.
+        self.hashes: Mapping[str, Sequence[bytes]]
+        self.hashes, last = _hashes(self._events)
+        self.records = [(pool, name, record) for pool in workload.STRATEGIES for name, record in last.items()]
+
+    @cached_property
+    def _ledger(self) -> MemoryLedger:
         ledger = MemoryLedger("reference")
         version = workload.configuration().version
         for pool, strategies in workload.STRATEGIES.items():
-            for batch in split(events):
+            for batch in split(self._events):
                 ledger.run(pool, batch, strategies, version)
-        self.digest = digest(ledger.signals, ledger.records())
-        self.records = list(ledger.records())
-        self.signals = {signal_id(packed) for packed in ledger.signals}
-        #: By field of a record: after so many events, its hash.
-        self.hashes: Mapping[str, Sequence[bytes]] = _hashes(events)
+        return ledger
+
+    @cached_property
+    def digest(self) -> str:
+        """The digest of signals and records."""
+        return digest(self._ledger.signals, self._ledger.records())
+
+    @cached_property
+    def signals(self) -> AbstractSet[bytes]:
+        """The ids of all signals."""
+        return {signal_id(packed) for packed in self._ledger.signals}
 
 
 def signal_id(packed: bytes) -> bytes:
@@ -43,7 +58,7 @@ def highest(frames: Iterable[tuple[str, bytes]]) -> Iterator[tuple[str, int, int
             yield name, event.seq, event.id
 
 
-def _hashes(events: Iterable[AnyEvent]) -> Mapping[str, list[bytes]]:
+def _hashes(events: Iterable[AnyEvent]) -> tuple[Mapping[str, Sequence[bytes]], Mapping[str, records.Record]]:
     found: dict[str, list[bytes]] = defaultdict(lambda: [bytes(32)])
     known: dict[str, records.Record] = defaultdict(records.Record)
     for event in events:
@@ -53,4 +68,4 @@ def _hashes(events: Iterable[AnyEvent]) -> Mapping[str, list[bytes]]:
             record.take(event, "reference")
             record.chain([event])
             found[name].append(record.hash)
-    return found
+    return found, known

@@ -38,32 +38,32 @@ class Process:
 class _Handle:
     """A callback, as asyncio's own handles are."""
 
-    __slots__ = ("_args", "_callback", "_context", "_is_cancelled", "_when_s", "process")
+    __slots__ = ("_when_s", "args", "callback", "context", "is_cancelled", "process")
 
     def __init__(
         self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, process: Process, when_s: float
     ) -> None:
-        self._callback, self._args, self._context, self.process = callback, args, context, process
-        self._when_s, self._is_cancelled = when_s, False
+        self.callback, self.args, self.context, self.process = callback, args, context, process
+        self._when_s, self.is_cancelled = when_s, False
 
     def cancel(self) -> None:
-        self._is_cancelled = True
+        self.is_cancelled = True
 
     def cancelled(self) -> bool:
-        return self._is_cancelled
+        return self.is_cancelled
 
     def when(self) -> float:
         return self._when_s
-
-    def run(self) -> None:
-        if not self._is_cancelled:
-            self._context.run(self._callback, *self._args)
 
 
 #: The process that what runs belongs to; None: to the world around them all.
 CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
 #: The same; `Context.get` has a type for variables without a default only.
 _CURRENT: Any = CURRENT
+
+
+#: It is replaced while a simulation runs.
+_SLEEP = asyncio.sleep
 
 
 class DeadlockError(Exception):
@@ -82,6 +82,8 @@ class Scheduler:
         self.failures: list[dict[str, Any]] = []
         self._timers: list[tuple[float, int, _Handle]] = []
         self._numbers = itertools.count()
+        #: For what does not ask in which context it runs.
+        self._anywhere = Context()
         #: Those with something to run, each once.
         self._busy: list[Process] = []
 
@@ -141,6 +143,20 @@ class Scheduler:
         heapq.heappush(self._timers, (when, next(self._numbers), handle))
         return handle
 
+    async def sleep(self, delay: float, result: Any = None) -> Any:
+        """Sleep as `asyncio.sleep` does, in half of its time."""
+        if delay <= 0:
+            await _SLEEP(0)
+            return result
+        future: asyncio.Future[Any] = asyncio.Future(loop=self)  # type: ignore[arg-type]  # as above
+        when_s = self.now_s + delay
+        handle = _Handle(_wake, (future, result), self._anywhere, CURRENT.get() or self.world, when_s)
+        heapq.heappush(self._timers, (when_s, next(self._numbers), handle))
+        try:
+            return await future
+        finally:
+            handle.cancel()
+
     # Running
 
     def run(self, main: Coroutine[Any, Any, T]) -> T:
@@ -148,35 +164,41 @@ class Scheduler:
         asyncio._set_running_loop(self)  # type: ignore[arg-type]  # as above
         try:
             task = self.create_task(main)
-            while not task.done():
-                self._step()
+            self._run_until(task.done)
             result: T = task.result()
             return result
         finally:
             asyncio._set_running_loop(None)
 
-    def _step(self) -> None:
-        timers, busy, now_s = self._timers, self._busy, self.now_s
-        while timers and timers[0][0] <= now_s:
-            handle = heapq.heappop(timers)[2]
-            process = handle.process
-            if process.is_alive:
-                if not process.ready:
-                    busy.append(process)
-                process.ready.append(handle)
-        # Most of the time there is one, and none of them is frozen.
-        if len(busy) == 1 and busy[0].frozen_until_s <= now_s:
-            process = busy[0]
-        elif runnable := [each for each in busy if each.frozen_until_s <= now_s]:
-            process = runnable[int(self.random.random() * len(runnable))] if len(runnable) > 1 else runnable[0]
-        else:
-            self._pass_time()
-            return
-        handle = process.ready.popleft()
-        if not process.ready:
-            busy.remove(process)
-        self.steps += 1
-        handle.run()
+    def _run_until(self, is_done: Callable[[], bool]) -> None:
+        # Millions of turns: nothing is called or looked up here that need not be.
+        timers, busy, draw, pop_timer = self._timers, self._busy, self.random.random, heapq.heappop
+        while not is_done():
+            now_s = self.now_s
+            while timers and timers[0][0] <= now_s:
+                handle = pop_timer(timers)[2]
+                process = handle.process
+                if process.is_alive:
+                    if not process.ready:
+                        busy.append(process)
+                    process.ready.append(handle)
+            # Most of the time there is one, and none of them is frozen.
+            if len(busy) == 1 and busy[0].frozen_until_s <= now_s:
+                process = busy[0]
+            elif runnable := [each for each in busy if each.frozen_until_s <= now_s]:
+                process = runnable[int(draw() * len(runnable))] if len(runnable) > 1 else runnable[0]
+            elif timers and not busy:
+                self.now_s = timers[0][0]
+                continue
+            else:
+                self._pass_time()
+                continue
+            handle = process.ready.popleft()
+            if not process.ready:
+                busy.remove(process)
+            self.steps += 1
+            if not handle.is_cancelled:
+                handle.context.run(handle.callback, *handle.args)
 
     def _pass_time(self) -> None:
         wakes = [process.frozen_until_s for process in self._busy]
@@ -200,6 +222,11 @@ class Scheduler:
         process.ready.clear()
         if process in self._busy:
             self._busy.remove(process)
+
+
+def _wake(future: "asyncio.Future[Any]", result: Any) -> None:
+    if not future.cancelled():
+        future.set_result(result)
 
 
 async def blocking(call: Callable[[], T]) -> T:

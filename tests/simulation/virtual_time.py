@@ -19,7 +19,7 @@ BEGIN_S = 1_767_225_600.0
 
 @contextmanager
 def virtual_time(scheduler: Scheduler) -> Iterator[None]:
-    """Have `time.monotonic`, `time.time`, `time.time_ns` and `time.sleep` follow a scheduler meanwhile."""
+    """Have `time.monotonic`, `time.time`, `time.time_ns`, `time.sleep` and `asyncio.sleep` follow a scheduler meanwhile."""
 
     def monotonic() -> float:
         process = scheduler.current
@@ -39,6 +39,7 @@ def virtual_time(scheduler: Scheduler) -> Iterator[None]:
         mock.patch.object(time, "time", wall),
         mock.patch.object(time, "time_ns", wall_ns),
         mock.patch.object(time, "sleep", sleep),
+        mock.patch.object(asyncio, "sleep", scheduler.sleep),
         mock.patch.object(secrets, "token_hex", lambda size: scheduler.random.randbytes(size).hex()),
     ):
         state = random.getstate()

@@ -75,5 +75,5 @@ class Network:
         return answer
 
     def _check(self, cuts: int, share: float) -> None:
-        if self.is_down or cuts != self.cuts or self.loses(share):
+        if self.is_down or cuts != self.cuts or (share and self.loses(share)):
             raise redis.ConnectionError("the connection was lost")

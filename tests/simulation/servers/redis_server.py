@@ -69,7 +69,8 @@ class RedisServer:
 
     def call(self, command: bytes, *arguments: Any) -> Reply:
         """Run a script's command. Raises ResponseError."""
-        return _COMMANDS[command.upper()](self, *[each if type(each) is bytes else _encode(each) for each in arguments])
+        run = _COMMANDS.get(command) or _COMMANDS[command.upper()]
+        return run(self, *[each if type(each) is bytes else _encode(each) for each in arguments])
 
     def _get(self, key: bytes, kind: type, default: Any = None) -> Any:
         if key in self._expires_s and self._expires_s[key] <= self._now_s():
@@ -278,9 +279,9 @@ class RedisServer:
 
 
 def _encode(argument: Any) -> bytes:
-    if isinstance(argument, bytes):
-        return argument
-    return argument.encode() if isinstance(argument, str) else b"%d" % argument
+    if isinstance(argument, str):  # as most are
+        return argument.encode()
+    return argument if isinstance(argument, bytes) else b"%d" % argument
 
 
 _S = RedisServer
