@@ -14,6 +14,7 @@ from nats.errors import TimeoutError as NatsTimeoutError
 from nats.js.errors import NotFoundError
 
 from ingest.sources.cursor import MessageMetadata
+from tasks.clients.nats_client import Take
 from tests.simulation.servers.nats_server import NatsServer, stored_at
 from tests.simulation.servers.network import Network
 from tests.support.simulated_stream import Sent, Told
@@ -101,9 +102,9 @@ class NatsClient:
         self._server.inboxes[subject] = lambda _, data: self._deliver(subscription.put, data)
         return subscription
 
-    async def subscribe_directly(self, subject: str, take: Callable[[bytes, bytes, bytes | None], None]) -> None:
+    async def subscribe_directly(self, subject: str, take: Take) -> None:
         self._server.inboxes[subject.removesuffix(".>")] = lambda to, data: self._deliver(
-            take, to.encode(), data, None if data else b"NATS/1.0 503\r\n\r\n"
+            take, to.encode(), b"", data, None if data else b"NATS/1.0 503\r\n\r\n"
         )
 
     @contextmanager
