@@ -134,6 +134,7 @@ def doctor_finds_nothing_wrong(run: Demo) -> bool:
     return all(each["sign"] == "ok" for each in findings)
 
 
+@pytest.mark.ci
 def test_the_doctor_finds_nothing_wrong_and_ctrl_c_ends_it_in_order(demo):
     """That is with a summary and status 130, and nothing is left."""
     run = demo("--workers", "1")
@@ -240,6 +241,7 @@ def test_a_feed_or_recording_that_can_not_be_gets_one_line(arguments, message):
     assert ended.stdout == ""
 
 
+@pytest.mark.ci
 def test_a_flower_port_that_is_taken_gets_one_line(demo):
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]

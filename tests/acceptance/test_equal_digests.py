@@ -22,7 +22,12 @@ SHIPPED, OPENING = ("shipped",), ("opening",)
 #: Those that are elsewhere, if at all, and their beginnings.
 BOTH, OPENINGS = (SPOT, USDM), ("openings",)
 #: Each number of workers, pool and number of partitions at least once, and all shipped frames once.
-QUICK = [(1, "solo", 8, OPENING), (2, "prefork", 1, OPENING), (4, "prefork", 8, SHIPPED), (4, "prefork", 8, OPENINGS)]
+QUICK = [
+    (1, "solo", 8, OPENING),
+    (2, "prefork", 1, OPENING),
+    (4, "prefork", 8, SHIPPED),
+    pytest.param(4, "prefork", 8, OPENINGS, marks=pytest.mark.ci),
+]
 ALL = [*product((1, 2, 4), ("solo", "prefork"), (1, 8), (SHIPPED, (SPOT,), (USDM,), BOTH))]
 
 
@@ -92,6 +97,7 @@ def as_the_exchange_sends(recording: Path, to: Path) -> Path:
     return to
 
 
+@pytest.mark.ci
 def test_live_and_backtest_agree_on_the_exchanges_own_frames(opening: Path, tmp_path: Path):
     files = [as_the_exchange_sends(opening, tmp_path / "own.jsonl")]
     expected = backtested(files)
@@ -154,6 +160,7 @@ min_signal_interval_s = 1
 """
 
 
+@pytest.mark.ci
 def test_kills_change_neither_what_goes_out_nor_what_shadows_say(opening: Path, tmp_path: Path):
     file = tmp_path / "strategies.toml"
     file.write_text(f"{Settings().strategies_file.read_text()}\n{SHADOWS}")

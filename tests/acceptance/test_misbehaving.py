@@ -54,7 +54,7 @@ def test_a_strategy_that_raises_what_is_no_exception_gets_dead_letters(tmp_path:
     ("name", "pool"),
     [
         ("Leaving", "prefork"),
-        ("Deaf", "solo"),
+        pytest.param("Deaf", "solo", marks=pytest.mark.ci),
         pytest.param("Disarming", "prefork", marks=pytest.mark.ci),
         pytest.param("Disarming", "solo", marks=pytest.mark.slow),
         pytest.param("Alarming", "prefork", marks=pytest.mark.slow),

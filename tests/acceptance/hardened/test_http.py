@@ -55,7 +55,7 @@ def _worker(nats_url: str, redis_url: str, namespace: str, _: Path) -> Iterator[
         yield Server(psutil.Process(one.process.pid), one.port, one.process.log)
 
 
-@pytest.fixture(params=[_ingest, _worker], ids=["ingest", "worker"])
+@pytest.fixture(params=[pytest.param(_ingest, id="ingest"), pytest.param(_worker, id="worker", marks=pytest.mark.ci)])
 def server(request, nats_url: str, redis_url: str, namespace: str, tmp_path: Path) -> Iterator[Server]:
     with request.param(nats_url, redis_url, namespace, tmp_path) as one:
         yield one

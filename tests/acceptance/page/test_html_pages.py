@@ -62,7 +62,7 @@ def test_a_table_is_sorted_by_mouse_and_keyboard(browser: Browser, files: dict[s
         assert (heads.count(), heads.first.get_attribute("aria-sort")) == (1, "descending")
 
 
-@pytest.mark.parametrize("name", ["backtest", "bench"])
+@pytest.mark.parametrize("name", ["backtest", pytest.param("bench", marks=pytest.mark.ci)])
 def test_a_page_is_for_everybody_dark_or_light_wide_or_narrow(name: str, browser: Browser, files: dict[str, Path]):
     schemes: tuple[Any, ...] = ("light", "dark")
     with browser.new_context(viewport={"width": 360, "height": 740}) as context:

@@ -230,6 +230,7 @@ def test_a_dead_letter_is_shown_with_its_frame_retried_and_dropped(browser: Brow
         expect(page.locator("#letters-empty")).to_have_text("There are none.")
 
 
+@pytest.mark.ci
 def test_a_dead_letter_that_is_applied_is_gone(browser: Browser, stack: Stack):
     with signed_in(browser, stack) as page:
         letters.add_condemned(stack, "ADAUSDT")

@@ -93,7 +93,13 @@ def stop_ingest(stack: Stack) -> None:
     assert stack.ingest.returncode == -signal.SIGTERM, stack.ingest.tail()
 
 
-@pytest.mark.parametrize("damages", [QUICK, pytest.param(LONG, marks=pytest.mark.slow)], ids=["quick", "long"])
+@pytest.mark.parametrize(
+    "damages",
+    [
+        pytest.param(QUICK, id="quick", marks=pytest.mark.ci),
+        pytest.param(LONG, id="long", marks=pytest.mark.slow),
+    ],
+)
 def test_frames_behind_a_damaged_position_are_all_read(recording: Path, tmp_path: Path, damages: Mapping[str, Damage]):
     made = list(islice(write_parts(recording, tmp_path, PART), len(damages) + 1))
     plan = Plan(2, "solo", environment={"INGEST_SOURCE": "jetstream"})

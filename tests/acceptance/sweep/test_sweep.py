@@ -119,6 +119,7 @@ print(json.dumps(chord(tasks, body).apply_async().get(timeout=100)[0]))
 """
 
 
+@pytest.mark.ci
 def test_rows_are_the_same_while_workers_are_killed(sweeps: Sweeps, expected: Any):
     with sweeps.workers(2) as workers, sweeps.start() as running:
         killer = Killer(sweeps, workers)

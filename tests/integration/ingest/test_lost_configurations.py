@@ -50,6 +50,7 @@ def test_workers_that_start_after_the_loss_work_on(nats_url, redis_url, client, 
         assert lost["version"] == client.hget(keys.configuration, "version").decode()
 
 
+@pytest.mark.ci
 def test_a_worker_without_the_configuration_says_so_and_waits(nats_url, redis_url, client, keys, namespace, tmp_path):
     """Nothing else than a key of another type keeps ingest from writing it back."""
     own = {"STRATEGIES_FILE": one_pool(tmp_path)}
@@ -84,6 +85,7 @@ def test_an_ingest_whose_own_file_is_the_lost_version_starts(nats_url, redis_url
             wait_for(lambda: client.hkeys(keys.configurations) == [client.hget(keys.configuration, "version")])
 
 
+@pytest.mark.ci
 def test_an_ingest_that_does_not_know_what_is_lost_waits_for_it(nats_url, redis_url, client, keys, namespace, tmp_path):
     """A release that kept no overlay had put it in force."""
     client.hset(keys.configuration, "version", CONFIGURATION.version)
