@@ -1,5 +1,6 @@
 """What tests ask for: embedded servers, recordings, a namespace of their own."""
 
+import gc
 import os
 import signal
 import sys
@@ -43,6 +44,20 @@ def fresh_logging() -> Iterator[None]:
     """What a test's commands configured is not to decide what the next test logs."""
     yield
     restore_logging_defaults()
+
+
+@pytest.fixture(autouse=True)
+def nothing_left_open(request: pytest.FixtureRequest) -> Iterator[None]:
+    """A connection that a test forgot is this test's fault, and not that of the one in which it would be collected."""
+    yield
+    if {"anyio_backend", "servers"} & set(request.fixturenames):
+        gc.collect()
+
+
+def pytest_collection_finish() -> None:
+    """Have the garbage collector leave alone what stays to the end: thousands of tests, and what they import."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

@@ -16,6 +16,7 @@ from tasks.clients.nats_client import NatsClient
 from tasks.clients.redis_client import connection_options
 from tasks.event_loop import end
 from tasks.ledger import LedgerKeys
+from tasks.ledger.confirmation import UnconfirmedError
 from tasks.ledger.lease import RENEW_S
 from tasks.protocol import dead_letters
 from tasks.settings import Settings
@@ -128,8 +129,11 @@ async def lead(on: Stage) -> None:
 
 @asynccontextmanager
 async def running(on: Stage) -> AsyncIterator[None]:
+    """Run the relay. Where nothing confirms what it reads it ends, as the service expects."""
     task = asyncio.create_task(on.relay.run())
     try:
         yield
     finally:
         await end(task)
+        with suppress(asyncio.CancelledError, UnconfirmedError):
+            task.result()

@@ -108,7 +108,9 @@ def _answers(client: redis.Redis) -> bool:
         return False
 
 
-@pytest.mark.parametrize("server", [pytest.param(plain, marks=pytest.mark.slow), pytest.param(with_tls, marks=pytest.mark.ci)])
+@pytest.mark.parametrize(
+    "server", [pytest.param(plain, marks=pytest.mark.slow), pytest.param(with_tls, marks=pytest.mark.ci)]
+)
 def test_the_rights_in_the_docs_are_all_that_anything_of_ours_needs(
     server: Callable[[Instance], AbstractContextManager[Server]],
 ):
