@@ -23,12 +23,12 @@ from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch
 from tasks.settings import Settings
 from tests.bench import account
-from tests.bench.mix import Mix
+from tests.bench.mix import Mix, simulated
 
 
 @pytest.fixture(scope="module")
 def mix() -> Mix:
-    return Mix()
+    return Mix(originals=simulated(2_000))
 
 
 #: Calls of Python and C functions for a frame, and for a book in a batch of the depth pool. When they were set, there
@@ -67,8 +67,8 @@ def side_by_side(name: str, **parameters: Sequence[float]) -> list[BoundStrategy
     return [msgspec.structs.replace(each, name=f"set {number}") for number, each in enumerate(bound)]
 
 
-def books_of(mix: Mix, frames: int) -> list[Depth]:
-    raws = [raw for raw in itertools.islice(mix.frames(), frames) if b"@depth" in raw]
+def books_of(mix: Mix, count: int) -> list[Depth]:
+    raws = itertools.islice((raw for raw in mix.frames() if b"@depth" in raw), count)
     events = [parse(raw, FrameMetadata("binance.frames", seq, 1)) for seq, raw in enumerate(raws, start=1)]
     return [event for event in events if isinstance(event, Depth)]
 
@@ -81,7 +81,7 @@ def test_reading_a_frame_takes_few_calls(mix: Mix):
 
 def test_a_batch_of_books_takes_few_calls_a_book(mix: Mix):
     strategies = registry.build(configuration.read(Settings().strategies_file))["depth"]
-    held = tuple(batches.pack_event(event) for event in books_of(mix, 1_600))
+    held = tuple(batches.pack_event(event) for event in books_of(mix, 800))
     to = Position("s", len(held))
     packed = batches.pack([Batch("depth", 0, 0, Epoch(1, "n"), None, to, "c", held)])
     working = calls(lambda: engine.BatchRun("depth", "s", strategies, "c", {}).finish(batches.unpack(packed)[0].events))
@@ -91,7 +91,7 @@ def test_a_batch_of_books_takes_few_calls_a_book(mix: Mix):
 def test_an_account_adds_few_calls_to_a_book(mix: Mix):
     """With four strategies that hold positions, most books are one look at each account's watch."""
     configured = configuration.read(Settings().strategies_file)
-    held = books_of(mix, 4_000)
+    held = books_of(mix, 2_000)
 
     def run(chosen: configuration.Configuration) -> int:
         strategies = registry.build(chosen)["depth"]
@@ -102,7 +102,7 @@ def test_an_account_adds_few_calls_to_a_book(mix: Mix):
 
 @pytest.mark.parametrize(("name", "sums"), [("orderbook_skew", 2), ("spread_liquidity", 1), ("depth_pressure", 2)])
 def test_sets_that_weigh_the_same_levels_sum_them_up_once(mix: Mix, name: str, sums: int):
-    book, sets, summed = books_of(mix, 100)[0], side_by_side(name, levels=[5, 10]), Counter[object]()
+    book, sets, summed = books_of(mix, 1)[0], side_by_side(name, levels=[5, 10]), Counter[object]()
     profiled(
         lambda: MemoryLedger("s").run("depth", [copy(book)], sets, "c"),
         lambda _frame, kind, function: summed.update([function] if kind == "c_call" else []),
@@ -122,7 +122,7 @@ def test_sets_that_weigh_the_same_levels_sum_them_up_once(mix: Mix, name: str, s
     ],
 )
 def test_fifty_sets_take_few_calls_a_book(mix: Mix, name: str, most: int, parameters: dict[str, list[float]]):
-    held, sets = books_of(mix, 500), side_by_side(name, **parameters)
+    held, sets = books_of(mix, 400), side_by_side(name, **parameters)
     assert len(held) * SETS < calls(lambda: MemoryLedger("s").run("depth", held, sets, "c")) < most * len(held)
 
 
