@@ -153,6 +153,9 @@ function copied(name, text) {
   button.addEventListener("click", async () => {
     await navigator.clipboard.writeText(text);
     say(at("signal-told"), `${name} copied at ${clock(Date.now())}.`);
+    // That stands at the top, which may be scrolled away.
+    say(button, "Copied");
+    button.setAttribute("aria-label", `Copied ${name}`);
   });
   return make("div", { class: "copied" }, shown, button);
 }

@@ -101,13 +101,14 @@ def test_a_signal_opens_with_what_it_was_made_of_and_has_a_link(browser: Browser
         assert page.url.endswith(f"#signal={signal['id']}")
         drawer.get_by_role("button", name="Copy JSON").click()
         expect(page.locator("#signal-told")).to_contain_text("JSON copied at")
+        expect(drawer.get_by_role("button", name="Copied JSON")).to_have_text("Copied")
         assert json.loads(page.evaluate("navigator.clipboard.readText()")) == signal
         assert grave_findings(page) == []
         page.reload()
         expect(command).to_contain_text(signal["id"])
         page.keyboard.press("Escape")
         expect(drawer).to_be_hidden()
-        assert "#" not in page.url
+        page.wait_for_url(lambda url: "#" not in url)
 
 
 def test_a_link_to_a_signal_of_long_ago_tells_the_command_that_knows_it(browser: Browser, stack: Stack):

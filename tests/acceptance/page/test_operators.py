@@ -13,7 +13,7 @@ from tasks.ledger import LedgerKeys
 from tests.support.browsing import grave_findings
 from tests.support.servers.api import TOKEN, ApiCaller
 from tests.support.stacks import letters
-from tests.support.stacks.operators import open_strategy, signed_in
+from tests.support.stacks.operators import is_uncovered, open_strategy, signed_in
 from tests.support.stacks.pipeline import in_simulated_market
 
 
@@ -23,9 +23,10 @@ def stack() -> Iterator[Stack]:
         yield stack
 
 
-def test_a_change_is_checked_shown_and_applied_and_can_be_undone(browser: Browser, stack: Stack):
+@pytest.mark.parametrize("width", [1280, pytest.param(380, marks=pytest.mark.ci)])
+def test_a_change_is_checked_shown_and_applied_and_can_be_undone(browser: Browser, stack: Stack, width: int):
     api = ApiCaller(stack.http_port)
-    with signed_in(browser, stack) as page:
+    with signed_in(browser, stack, width) as page:
         drawer = open_strategy(page, "orderbook_skew")
         drawer.get_by_label("levels").fill("0")
         drawer.get_by_role("button", name="Check the change").click()
@@ -40,13 +41,14 @@ def test_a_change_is_checked_shown_and_applied_and_can_be_undone(browser: Browse
         drawer.get_by_label("Reason").fill("thin book")
         drawer.get_by_role("button", name="Apply").click()
         expect(drawer.get_by_role("status")).to_contain_text(re.compile(r"Done: version [0-9a-f]{16} is in force"))
-        expect(drawer.get_by_role("status")).to_be_in_viewport()
+        assert is_uncovered(drawer.get_by_role("status"))
         change = drawer.locator("#operate-changes li").first
         expect(change).to_contain_text(re.compile(r"ann via desk . thin book"))
         assert api.get("/strategies/orderbook_skew/config").data["parameters"]["levels"] == 10
         change.get_by_role("button", name="Undo the newest").click()
         change.get_by_role("button", name="Undo", exact=True).click()
         expect(drawer.get_by_label("levels")).to_have_value("5")
+        assert is_uncovered(drawer.get_by_role("status"))
 
 
 @pytest.mark.ci

@@ -10,6 +10,11 @@ from compose.local.stack import Stack
 from tests.support.servers.api import TOKEN
 from tests.support.stacks.live_page import opened
 
+_IS_ON_TOP = """element => {
+    const { x, y, width, height } = element.getBoundingClientRect();
+    return element.contains(document.elementFromPoint(x + width / 2, y + height / 2));
+}"""
+
 
 @contextmanager
 def signed_in(browser: Browser, stack: Stack, width: int = 1280, **options: Any) -> Iterator[Page]:
@@ -31,3 +36,8 @@ def open_strategy(page: Page, name: str) -> Locator:
     drawer = page.get_by_role("dialog", name=name)
     expect(drawer.get_by_text("Live: signals go out")).to_be_visible()
     return drawer
+
+
+def is_uncovered(message: Locator) -> bool:
+    """Whether one sees what is told: the title of a drawer stays at its top and covers what is scrolled under it."""
+    return bool(message.evaluate(_IS_ON_TOP))
