@@ -102,9 +102,13 @@ def faults(error: SettingsError, assigned: Iterable[str]) -> list[Fault]:
 def _fault(said: str, names: Iterable[str]) -> Fault:
     segments = said.split(": ")
     for name in names:
-        if any(segment == name or segment.endswith(f".{name}") for segment in segments):
-            return Fault(name, segments[-1])
+        for place, segment in enumerate(segments[:-1], start=1):
+            if segment == name or segment.endswith(f".{name}"):
+                return Fault(name, ": ".join(segments[place:]))
         if said.startswith(f"{name} "):
             return Fault(name, said)
-    quoted = next((name for name in names if repr(name) in said), "")
-    return Fault(quoted, segments[-1] if quoted else said)
+    for place, segment in enumerate(segments):
+        for name in names:
+            if repr(name) in segment:
+                return Fault(name, ": ".join(segments[place:]))
+    return Fault("", said)

@@ -16,7 +16,7 @@ _COLON = ":"
 
 
 def strategies(incomplete: str) -> list[str]:
-    """Return the built-in strategies, and those of the strategies file, that begin so."""
+    """Return the strategies that begin so: built in, of the strategies file with aliases, and those that ever ran."""
     return _beginning(incomplete, _strategies())
 
 
@@ -33,6 +33,13 @@ def pools_and_strategies(incomplete: str) -> list[str]:
 def symbols(incomplete: str) -> list[str]:
     """Return the symbols of which an event was ever given to a strategy that begin so."""
     return _beginning(incomplete, within(LIMIT_S, known_symbols))
+
+
+def known_strategies() -> Iterable[str]:
+    """Return the name of every strategy that was ever given an event. Raises what Redis raises, and SettingsError."""
+    from tasks.ledger.reader import LedgerReader  # noqa: PLC0415 nothing else here needs Redis's client
+
+    return LedgerReader(load()).counters().by_label("strategy_events")
 
 
 def known_symbols() -> Iterable[str]:
@@ -66,7 +73,14 @@ def _beginning(incomplete: str, names: Iterable[str]) -> list[str]:
 def _strategies() -> Iterator[str]:
     yield from registry.builtin_names()
     for pool in _tables().values():
-        yield from pool.get("strategies", {}) if isinstance(pool, dict) else ()
+        chosen = pool.get("strategies") if isinstance(pool, dict) else None
+        for name, table in chosen.items() if isinstance(chosen, dict) else ():
+            yield name
+            alias = table.get("alias") if isinstance(table, dict) else None
+            if isinstance(alias, str) and alias:
+                yield alias
+    # Of one's own strategy the file has an import path; its name is known without importing it once it has run.
+    yield from within(LIMIT_S, known_strategies)
 
 
 def _tables() -> dict[str, Any]:

@@ -102,6 +102,7 @@ def test_where_there_is_no_etag_if_match_is_refused(api: ApiCaller):
         ({"levels": 0, "notional": -1}, {"levels": "must be at least 1", "notional": "must be above 0"}),
         ({"gate.min_confidence": 2}, {"gate.min_confidence": "must be at most 1"}),
         ({"level": 3}, {"level": "did you mean 'levels'"}),
+        ({"nope": 3}, {"nope": "unknown parameter 'nope'; known: "}),
         ({"gate": {}}, {"gate": "is a table"}),
     ],
 )
