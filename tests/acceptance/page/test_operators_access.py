@@ -1,6 +1,7 @@
 """Who gets into the signed-in page and can use it: tokens, the policy for content, what axe finds in every dialog."""
 
 from collections.abc import Iterator
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -9,6 +10,7 @@ from playwright.sync_api import Browser, expect
 from compose.local.stack import Stack
 from tests.support.browsing import all_findings
 from tests.support.servers.api import TOKEN, ApiCaller
+from tests.support.servers.basic_proxy import BasicProxy
 from tests.support.stacks import letters
 from tests.support.stacks.live_page import opened
 from tests.support.stacks.operators import open_strategy, sign_in, signed_in
@@ -35,6 +37,14 @@ def test_a_wrong_token_is_refused_and_nothing_of_it_stays(browser: Browser, stac
         sign_in(page, "not-the-token-of-anybody")
         expect(page.get_by_role("alert").filter(has_text="Not signed in")).to_contain_text("the token is not valid")
         assert page.evaluate("JSON.stringify([{...sessionStorage}, {...localStorage}])") == "[{},{}]"
+
+
+def test_one_signs_in_behind_a_proxy_with_a_login_of_its_own(browser: Browser, stack: Stack):
+    login = {"username": "ann", "password": "of-the-proxy"}
+    with BasicProxy(stack.http_port, **login) as proxy:
+        in_front: Any = SimpleNamespace(http_port=proxy.port)
+        with signed_in(browser, in_front, http_credentials=login) as page:
+            expect(open_strategy(page, "iceberg").get_by_label("Reason")).to_be_visible()
 
 
 def test_an_inline_script_does_not_run_and_fails_the_test_that_has_it(browser: Browser, stack: Stack):

@@ -70,7 +70,8 @@ export class Api {
 async function request(token, method, path, body, etag) {
   /** @type {Record<string, string>} */
   const headers = {};
-  if (token) headers.Authorization = `Bearer ${token}`;
+  // In place of Authorization it would take that of a login to a proxy in front.
+  if (token) headers["X-Petrosa-Internal-Token"] = token;
   if (body) headers["Content-Type"] = "application/json";
   if (etag) headers["If-Match"] = etag;
   let answer;
