@@ -19,6 +19,7 @@ from ingest.monitoring.paper_probe import PaperProbe
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
+from tasks import invocation
 from tasks.configuration.gate import Gate
 from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import CounterName, Counts
@@ -109,6 +110,8 @@ class PageState:
             "has_api": sources.has_api,
             # What led to a signal can be run again while a stream keeps the frames.
             "has_stream": settings.ingest_source == "jetstream",
+            # As they are called here: outside a checkout there is no ./run.
+            "commands": {"tasks": invocation.command("tasks"), "demo": invocation.as_called("./run demo")},
         }
         #: What the ledger counted; empty until it was asked.
         self.counters = Counts()

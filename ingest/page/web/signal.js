@@ -14,7 +14,8 @@ const HORIZONS_S = [1, 10, 60];
 /** A price that is so much later is not that of the moment. */
 const LATE_MS = 11_000;
 const CHANGES = 200;
-const NO_STREAM = "Ingest can't run it again: core NATS keeps no events. The command runs it on a recording. With INGEST_SOURCE=jetstream, for example ./run demo --source jetstream, a stream keeps them.";
+/** @param {string} demo */
+const noStream = (demo) => `Ingest can't run it again: core NATS keeps no events. The command runs it on a recording. With INGEST_SOURCE=jetstream, for example ${demo} --source jetstream, a stream keeps them.`;
 /** What the heading and the tables show. */
 const SHOWN = ["id", "signal_id", "strategy", "strategy_id", "symbol", "action", "indicators", "trigger", "rationale", "metadata", "timestamp", "event_time_ms", "config_version", "signal_type", "current_price", "schema_version"];
 
@@ -41,7 +42,8 @@ export class SignalDrawer {
     say(at("signal-told"), "");
     at("signal-body").replaceChildren();
     if (!dialog().open) dialog().showModal();
-    const command = `./run tasks why ${id}${this.state.about.has_stream ? " --stream" : " --from RECORDING"}`;
+    const { commands, has_stream } = this.state.about;
+    const command = `${commands.tasks} why ${id}${has_stream ? " --stream" : " --from RECORDING"}`;
     try {
       await this.#show(await this.#find(id), command);
     } catch (problem) {
@@ -91,7 +93,8 @@ export class SignalDrawer {
 
   /** What ingest itself can do about it. @param {string} id */
   #again(id) {
-    if (!this.state.about.has_stream) return [make("p", { class: "quiet" }, NO_STREAM)];
+    const { commands, has_stream } = this.state.about;
+    if (!has_stream) return [make("p", { class: "quiet" }, noStream(commands.demo))];
     return this.api.signed_in ? [runAgain(this.api, id)] : [];
   }
 

@@ -46,7 +46,7 @@ export class State {
 
   /** @param {any} told */
   hello(told) {
-    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s, expected: told.expected, has_stream: told.has_stream, has_api: told.has_api };
+    this.about = { namespace: told.namespace, links: told.links, started_ms: told.started_ms, quiet_s: told.quiet_s, expected: told.expected, has_stream: told.has_stream, has_api: told.has_api, commands: told.commands };
     this.now = told;
     this.rates = {};
     this.latencies = told.latencies;

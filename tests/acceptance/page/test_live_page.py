@@ -11,6 +11,7 @@ from playwright.sync_api import Browser, Page, expect
 
 from compose.local.servers import free_port, start_nats
 from compose.local.stack import Stack
+from tasks.invocation import VARIABLE
 from tasks.ledger import LedgerKeys
 from tests.support.browsing import grave_findings
 from tests.support.service import get
@@ -26,7 +27,7 @@ HOSTILE = "<img src=x onerror=\"document.title='taken over'\">"
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
     environment = {"FLOWER_URL": "http://127.0.0.1:1/flower", "FEED_QUIET_WARN_S": "2", "FEED_QUIET_S": "6"}
-    environment["INGEST_SOURCE"] = "jetstream"
+    environment |= {"INGEST_SOURCE": "jetstream", VARIABLE: "realtime-strategies"}
     with in_simulated_market(3, 300, environment) as stack:
         yield stack
 
@@ -92,7 +93,7 @@ def test_a_signal_opens_with_what_it_was_made_of_and_has_a_link(browser: Browser
         of_a_strategy.locator(".explained").first.press("Enter")
         drawer = page.locator("#signal")
         command = drawer.get_by_role("region", name="Command")
-        expect(command).to_have_text(re.compile(r"^\./run tasks why [0-9a-f-]{36} --stream$"))
+        expect(command).to_have_text(re.compile(r"^realtime-strategies tasks why [0-9a-f-]{36} --stream$"))
         signal = json.loads(drawer.get_by_role("region", name="JSON").inner_text())
         for name, value in signal["indicators"].items():
             expect(drawer.locator("dt", has_text=re.compile(f"^{name}$"))).to_be_visible()
@@ -114,7 +115,7 @@ def test_a_signal_opens_with_what_it_was_made_of_and_has_a_link(browser: Browser
 def test_a_link_to_a_signal_of_long_ago_tells_the_command_that_knows_it(browser: Browser, stack: Stack):
     with opened(browser, stack, "#signal=of-long-ago") as page:
         expect(page.locator("#signal-told")).to_contain_text("not among the last 500 signals")
-        expect(page.locator("#signal")).to_contain_text("./run tasks why of-long-ago --stream")
+        expect(page.locator("#signal")).to_contain_text("realtime-strategies tasks why of-long-ago --stream")
 
 
 def test_what_signals_were_worth_is_shown(browser: Browser, stack: Stack):

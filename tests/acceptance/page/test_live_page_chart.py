@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from compose.local.stack import Stack
+from tasks.invocation import VARIABLE
 from tests.support.servers.api import TOKEN
 from tests.support.stacks.live_page import add_signal, opened
 from tests.support.stacks.operators import signed_in
@@ -15,10 +16,13 @@ from tests.support.waiting import wait_for
 
 pytestmark = pytest.mark.ci
 
+#: How the project's program is called that runs the pipeline: commands are told so.
+PROGRAM = "/opt/realtime-strategies"
+
 
 @pytest.fixture(scope="module")
 def stack() -> Iterator[Stack]:
-    with in_simulated_market(3, environment={"API_TOKEN": f"desk:{TOKEN}"}) as stack:
+    with in_simulated_market(3, environment={"API_TOKEN": f"desk:{TOKEN}", VARIABLE: PROGRAM}) as stack:
         yield stack
 
 
@@ -58,9 +62,9 @@ def test_without_a_stream_a_signal_says_what_running_it_again_needs(browser: Bro
         add_signal(stack, "not-run-again")
         page.locator("#signals tr", has_text="not-run-again").locator(".explained").first.press("Enter")
         drawer = page.locator("#signal")
-        expect(drawer).to_contain_text("INGEST_SOURCE=jetstream, for example ./run demo --source jetstream")
+        expect(drawer).to_contain_text(f"INGEST_SOURCE=jetstream, for example {PROGRAM} demo --source jetstream")
         expect(drawer.get_by_role("region", name="Command")).to_have_text(
-            "./run tasks why not-run-again --from RECORDING"
+            f"{PROGRAM} tasks why not-run-again --from RECORDING"
         )
         expect(drawer.get_by_role("button", name="Run it again")).to_have_count(0)
 

@@ -12,6 +12,7 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.recent_counts import RecentCounts
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
+from tasks import invocation
 from tasks.configuration.gate import Gate
 from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import Counts
@@ -188,6 +189,12 @@ def test_the_latency_is_that_of_the_last_minute():
 def test_signals_can_be_explained_where_a_stream_keeps_the_frames():
     assert Told(INGEST_SOURCE="jetstream").hello()["has_stream"] is True
     assert Told().hello()["has_stream"] is False
+
+
+@pytest.mark.parametrize("run", ["./run", "/opt/strategies/run", "realtime-strategies"])
+def test_commands_are_told_as_they_are_called_here(monkeypatch: pytest.MonkeyPatch, run: str):
+    monkeypatch.setenv(invocation.VARIABLE, run)
+    assert Told().hello()["commands"] == {"tasks": f"{run} tasks", "demo": f"{run} demo"}
 
 
 def test_all_of_a_signal_is_told_as_long_as_it_is_in_the_list():
