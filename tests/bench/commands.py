@@ -12,8 +12,10 @@ import typer
 
 from tasks.cli import command_line
 from tasks.errors import UNREADABLE, RealtimeStrategiesError
-from tests.bench import account, api, pipelines, plots, table, throughput, varied
+from tests.bench import account, api, latencies, pipelines, throughput, varied
+from tests.bench.latencies import LatencyPlan
 from tests.bench.mix import Mix
+from tests.bench.reporting import plots, table
 from tests.bench.results import Report, machine
 from tests.bench.systems import RIVALS
 
@@ -34,15 +36,18 @@ class Form(NamedTuple):
     #: About how long each run takes.
     seconds: float
     rates: tuple[float, ...]
+    is_quick: bool = False
 
 
+#: How long the latency is measured at the start, and once it is warm.
+QUICK_S = 6.0
 #: They are short, and the ratio is that of two of them.
 ACCOUNT_ROUNDS = 5
 #: Each is a run without the API and one with it.
 API_ROUNDS = 5
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
-QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (2000.0,))
+QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (2000.0,), is_quick=True)
 LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, 2000.0, 10_000.0))
 
 
@@ -110,8 +115,11 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
         report.rounds = throughput.measure(plan, mix, _say)
         report.spreads = throughput.ratios(report.rounds)
         report.ratios = {name: ratio.median for name, ratio in report.spreads.items()}
+        report.cpu_us = throughput.cpu_us(report.rounds)
+        report.cpu_ratios = throughput.ratios(report.rounds, lambda run: run.event_us)
     if "latency" in form.parts:
-        report.latencies = list(_told(pipelines.latencies(mix, form.rates, max(3.0, form.seconds))))
+        found = latencies.measure(_latency_plan(form), mix, _say)
+        report.latency, report.latency_at_start, report.oversubscribed = found.warm, found.start, found.oversubscribed
     if "account" in form.parts:
         report.account = list(account.ratios(mix, ACCOUNT_ROUNDS))
     if "api" in form.parts:
@@ -121,6 +129,12 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
     _vary(report, form, mix, folder, size)
     if "memory" in form.parts:
         report.memory = pipelines.memory(memory_s)
+
+
+def _latency_plan(form: Form) -> LatencyPlan:
+    if form.is_quick:
+        return LatencyPlan(form.rates, form.rounds, QUICK_S, QUICK_S, 1.0, oversubscribed=False)
+    return LatencyPlan(form.rates, form.rounds, 3 * form.seconds, 6 * form.seconds, form.seconds / 2)
 
 
 def _vary(report: Report, form: Form, mix: Mix, folder: Path, size: int) -> None:

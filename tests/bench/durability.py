@@ -23,7 +23,7 @@ from compose.local.servers import HOST, start_redis
 from compose.local.waiting import wait_for
 from tasks.ledger.confirmation import Confirmation
 from tasks.settings.model import Durability
-from tests.bench import pipelines, runs
+from tests.bench import latencies, pipelines, runs
 from tests.bench.mix import Mix
 from tests.bench.pipelines import Setup
 from tests.bench.stacks import Variant
@@ -118,7 +118,7 @@ def measure(variant: Durable) -> Price:
     with _setup(variant) as setup, pipelines.running(setup) as (pipeline, loads):
         run = runs.run(pipeline, loads.next(EVENTS))
         cpu_us = sum(run.cpu_us[role] for role in ("ingest", "worker", "redis"))
-        paced = pipelines.latency_at(RATE, SECONDS, pipeline, loads)
+        paced = latencies.at(RATE, SECONDS, SECONDS, pipeline, loads)
         return Price(run.events_per_s, cpu_us, alone_ms, paced.p50_ms or math.inf, paced.p99_ms or math.inf)
 
 

@@ -1,4 +1,4 @@
-"""What is measured of the pipeline alone: latency, cost, what it scales and grows with, memory over time."""
+"""What is measured of the pipeline alone: cost, a delay to Redis, memory over time; and how it is started for that."""
 
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -11,11 +11,10 @@ from compose.local.processes import Instance
 from compose.local.servers import HOST
 from compose.local.stack import Plan
 from tasks.ledger.reader import LedgerReader
-from tasks.telemetry import latency
 from tests.bench import metered, runs, systems, usage
 from tests.bench.loads import WARM_UP, Loads
 from tests.bench.mix import Mix
-from tests.bench.results import Cost, Latency, Memory, Point
+from tests.bench.results import Cost, Memory, Point
 from tests.bench.runs import RunUsage
 from tests.bench.stacks import Variant, VariedStack
 from tests.bench.systems import Pipeline
@@ -33,46 +32,16 @@ class Setup(NamedTuple):
 
 
 @contextmanager
-def running(setup: Setup) -> Iterator[tuple[Pipeline, Loads]]:
-    """Start it and warm it up."""
+def running(setup: Setup, *, warm_up: bool = True) -> Iterator[tuple[Pipeline, Loads]]:
+    """Start it and, if so, warm it up."""
     plan = Plan(setup.workers, environment=setup.environment, redis_options=setup.redis_options)
     strategies = setup.environment.get("STRATEGIES_FILE")
     with Instance("bench") as instance:
         pipeline = Pipeline(instance, plan, lambda where, what: VariedStack(where, what, setup.variant))
         loads = Loads(setup.mix, instance.directory, Path(strategies) if strategies else None)
-        runs.run(pipeline, loads.next(WARM_UP))
+        if warm_up:
+            runs.run(pipeline, loads.next(WARM_UP))
         yield pipeline, loads
-
-
-# Latency
-
-
-def latencies(mix: Mix, rates: Sequence[float], seconds: float) -> Iterator[Latency]:
-    """Feed one pipeline at each rate in turn."""
-    with running(Setup(mix)) as (pipeline, loads):
-        for rate in rates:
-            yield latency_at(rate, seconds, pipeline, loads)
-
-
-def latency_at(rate: float, seconds: float, pipeline: Pipeline, loads: Loads) -> Latency:
-    """Feed a pipeline at a rate."""
-    before = _settled(pipeline)
-    run = runs.run(pipeline, loads.next(max(round(rate * seconds), 50), rate))
-    counts = {number: count - before.get(number, 0) for number, count in _settled(pipeline).items()}
-    return Latency(rate, round(run.events_per_s, 1), *(latency.quantile_ms(counts, share) for share in (0.5, 0.99)))
-
-
-def _settled(pipeline: Pipeline) -> Mapping[int, int]:
-    """Wait until ingest has written the latency of all that is done; return how many there are, by bucket."""
-    counts: Mapping[int, int] = {}
-
-    def told() -> bool:
-        nonlocal counts
-        counts = latency.by_bucket(pipeline.reader.counters())
-        return sum(counts.values()) >= pipeline.done()
-
-    systems.follow(pipeline, told, 30, "the latencies")
-    return counts
 
 
 # Cost

@@ -3,12 +3,18 @@
 import os
 import platform
 import statistics
-from collections.abc import Sequence
+import sysconfig
+from collections.abc import Callable, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 
+from tests.bench.noise import Noise
 from tests.bench.runs import RunUsage
+
+#: Is told what was measured.
+Say = Callable[[str], None]
 
 
 class Machine(msgspec.Struct, frozen=True):
@@ -19,6 +25,10 @@ class Machine(msgspec.Struct, frozen=True):
     python: str
     #: Before it began: what others did at the same time.
     load_average: float
+    #: Whether this Python was built with the compiler's optimisations by profile, which makes it a tenth quicker.
+    is_optimised: bool | None = None
+    #: The day, as in 2026-11-29.
+    date: str = ""
 
 
 class ContenderRun(msgspec.Struct, frozen=True):
@@ -31,6 +41,9 @@ class ContenderRun(msgspec.Struct, frozen=True):
     applied: float
     #: Whether signals and records are those of the backtest.
     same_digest: bool
+
+    def __str__(self) -> str:
+        return f"round {self.round}: {self.contender} {self.run.events_per_s:,.0f} events/s, {self.run.event_us:.1f} us"
 
 
 class Ratio(msgspec.Struct, frozen=True):
@@ -49,14 +62,36 @@ class Ratio(msgspec.Struct, frozen=True):
 class Latency(msgspec.Struct, frozen=True):
     """From receiving an event to knowing its commit."""
 
-    #: Events a second that were wanted, and that came through.
-    wanted_per_s: float
+    #: Events a second that were offered, and that came through.
+    rate: float
     events_per_s: float
     p50_ms: float | None
     p99_ms: float | None
+    #: Of each window of a few seconds, one after the other.
+    windows_p99_ms: list[float] = []
+    #: CPU microseconds an event, by role of process; the feed is one.
+    cpu_us: dict[str, float] = {}
+    #: What others took of the machine meanwhile; None: not measured.
+    noise: Noise | None = None
+
+    @property
+    def event_us(self) -> float | None:
+        """CPU microseconds an event of all processes; None where that was not measured."""
+        return sum(self.cpu_us.values()) or None
 
     def __str__(self) -> str:
-        return f"latency at {self.wanted_per_s:g} events/s: p50 {self.p50_ms} ms, p99 {self.p99_ms} ms"
+        return f"latency at {self.rate:g} events/s: p50 {self.p50_ms} ms, p99 {self.p99_ms} ms"
+
+
+class LatencyReport(msgspec.Struct, frozen=True):
+    """All latencies, medians of the rounds."""
+
+    #: At each rate, once it is warm.
+    warm: list[Latency]
+    #: From the start of the processes on.
+    start: Latency
+    #: p50 with four processes of workers over that with two, at 2,000 events/s.
+    oversubscribed: Ratio | None
 
 
 class Cost(msgspec.Struct, frozen=True):
@@ -103,8 +138,17 @@ class Report(msgspec.Struct):
     #: Pipeline's throughput over the contender's, median of the rounds.
     ratios: dict[str, float] = {}
     spreads: dict[str, Ratio] = {}
+    #: CPU microseconds an event of all processes, by contender, median of the rounds.
+    cpu_us: dict[str, float] = {}
+    #: Pipeline's CPU an event over the contender's.
+    cpu_ratios: dict[str, Ratio] = {}
     rounds: list[ContenderRun] = []
-    latencies: list[Latency] = []
+    #: At each rate, once it is warm, medians of the rounds.
+    latency: list[Latency] = []
+    #: From the start of the processes on.
+    latency_at_start: Latency | None = None
+    #: p50 with four processes of workers over that with two, at 2,000 events/s.
+    oversubscribed: Ratio | None = None
     #: The engine's CPU with the paper account over that without it, one of each round.
     account: list[float] = []
     #: Ingest's CPU an event with the HTTP API over that without it, one of each round.
@@ -116,7 +160,14 @@ class Report(msgspec.Struct):
 
 def machine() -> Machine:
     """Look where this runs."""
-    return Machine(os.cpu_count() or 1, _model(), platform.python_version(), round(os.getloadavg()[0], 2))
+    return Machine(
+        os.cpu_count() or 1,
+        _model(),
+        platform.python_version(),
+        round(os.getloadavg()[0], 2),
+        "--enable-optimizations" in str(sysconfig.get_config_var("CONFIG_ARGS")),
+        datetime.now(UTC).date().isoformat(),
+    )
 
 
 def _model() -> str:

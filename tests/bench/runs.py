@@ -2,7 +2,7 @@
 
 import itertools
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
@@ -12,6 +12,7 @@ import redis
 from compose.local.processes import LocalStackError, Process
 from tests.bench import systems, usage
 from tests.bench.feed import Fed
+from tests.bench.noise import Noise, NoiseMeter
 from tests.bench.systems import System
 from tests.bench.usage import RedisUse
 
@@ -30,11 +31,18 @@ class RunUsage(msgspec.Struct, frozen=True):
     #: Highest resident memory by process.
     resident_mib: dict[str, float]
     redis: RedisUse
+    #: What others took of the machine meanwhile; None: not measured.
+    noise: Noise | None = None
 
     @property
     def events_per_s(self) -> float:
         """Throughput."""
         return self.events / self.seconds
+
+    @property
+    def event_us(self) -> float:
+        """CPU microseconds an event of all processes, servers and feed included."""
+        return sum(self.cpu_us.values())
 
 
 class Load(NamedTuple):
@@ -48,25 +56,40 @@ class Load(NamedTuple):
     speed: str = "max"
 
 
-def run(system: System, load: Load) -> RunUsage:
-    """Feed a system that has nothing to do, until it has nothing to do again. Raises LocalStackError."""
+def _nothing() -> None:
+    """Sample nothing."""
+
+
+def run(system: System, load: Load, sample: Callable[[], None] = _nothing) -> RunUsage:
+    """Feed a system that has nothing to do, until it has nothing to do again. Raises LocalStackError.
+
+    `sample` is called again and again meanwhile.
+    """
+    meter = NoiseMeter()
     with redis.Redis.from_url(system.redis_url) as client:
         polls = itertools.count()
         target = system.done() + load.deliveries
         asked, used = usage.redis_use(client), usage.cpu_s(system.instance.processes)
         feed = systems.feed(system, load.file, load.speed)
         watched = _Memory(feed, system)
-        systems.follow(system, lambda: watched.poll() or _done(system, polls) >= target, _DONE_S, f"{target} events")
+
+        def all_done() -> bool:
+            watched.poll()
+            sample()
+            return _done(system, polls) >= target
+
+        systems.follow(system, all_done, _DONE_S, f"{target} events")
         ended_s = time.monotonic()
         used_then = usage.cpu_s([each for each in system.instance.processes if each is not feed])
         asked_then = usage.redis_use(client)
     fed = _told(system, feed)
+    noise = meter.noise(sum(used_then.values()) - sum(used.values()))
     cpu_us = {role: (spent_s - used.get(role, 0)) / load.events * 1e6 for role, spent_s in used_then.items()}
     cpu_us["feed"] = fed.cpu_s / load.events * 1e6
     use = asked_then.since(asked)
     if system.asks:
         use = use.without(system.asks, next(polls))
-    return RunUsage(load.events, ended_s - fed.began_s, _rounded(cpu_us), watched.highest_mib, use)
+    return RunUsage(load.events, ended_s - fed.began_s, _rounded(cpu_us), watched.highest_mib, use, noise)
 
 
 def _done(system: System, polls: "itertools.count[int]") -> int:
@@ -82,13 +105,12 @@ class _Memory:
         self._next_s = 0.0
         self.highest_mib: dict[str, float] = {}
 
-    def poll(self) -> bool:
-        """Look when it is time. Never true: it is asked on the way to another question."""
+    def poll(self) -> None:
+        """Look when it is time."""
         if time.monotonic() >= self._next_s:
             self._next_s = time.monotonic() + _SAMPLE_S
             for name, mib in usage.resident_mib(self._processes).items():
                 self.highest_mib[name] = round(max(mib, self.highest_mib.get(name, 0)), 1)
-        return False
 
 
 def _told(system: System, feed: Process) -> Fed:

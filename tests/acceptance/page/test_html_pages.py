@@ -9,7 +9,7 @@ from playwright.sync_api import Browser, Page
 
 from compose.local.processes import ROOT
 from tasks.backtest import html_report, parallel
-from tests.bench import plots
+from tests.bench.reporting import plots
 from tests.bench.results import Report
 from tests.support.browsing import grave_findings
 from tests.support.market import configuration, write_market

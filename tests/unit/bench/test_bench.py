@@ -23,10 +23,11 @@ from tasks.history import recordings
 from tasks.protocol import records
 from tasks.protocol.routing import partition
 from tasks.settings import Settings
-from tests.bench import commands, metered, pipelines, table, targets, throughput, varied
+from tests.bench import commands, metered, pipelines, throughput, varied
 from tests.bench.application import ContenderTotals, Desk, Loop, verdict
 from tests.bench.counters import Counters
 from tests.bench.mix import NATURAL_RATE, Mix, Original, simulated
+from tests.bench.reporting import table, targets
 from tests.bench.results import ContenderRun, Latency, Machine, Memory, Point, Ratio, Report
 from tests.bench.runs import RunUsage
 from tests.bench.usage import RedisUse, role
@@ -158,15 +159,20 @@ def test_our_own_questions_to_redis_are_left_out():
 def test_a_target_is_met_missed_or_not_measured():
     found = report(
         ratios={"celery": 25.0, "bare_loop": 0.5},
-        latencies=[Latency(2000.0, 1990.0, 4.0, 21.0), Latency(100.0, 100.0, 1.0, 2.0)],
+        latency=[Latency(2000.0, 1990.0, 1.9, 21.0, [5.0, 6.0, 40.0], {"ingest": 150.0, "worker": 201.0})],
+        cpu_ratios={"bare_loop": Ratio(1.2, 1.1, 1.3)},
         points=[Point("delay ms", 0.0, run_of(1000)), Point("delay ms", 2.0, run_of(600))],
     )
     met = {target.what: target.met for target in targets.of(found)}
     assert met["throughput over celery"] is True
     assert met["throughput over bare_loop"] is False
     assert met["throughput over faststream"] is None
+    assert met["CPU of an event over bare_loop's"] is True
     assert met["p50 at 2,000 events/s, ms"] is True
     assert met["p99 at 2,000 events/s, ms"] is False
+    assert met["p50 at 100 events/s, ms"] is None
+    assert met["worst window's p99 over the median window's, at 2,000 events/s"] is False
+    assert met["CPU of an event at 2,000 events/s, us"] is False
     assert met["throughput left with 2 ms each way to Redis"] is True
 
 
@@ -190,6 +196,25 @@ def test_a_measurement_in_several_rounds_is_the_median_of_their_ratios():
 def test_the_tables_of_the_documentation_say_what_was_not_met():
     text = table.markdown(report(ratios={"bare_loop": 0.5}, spreads={"bare_loop": Ratio(0.5, 0.4, 0.6)}))
     assert "| throughput over bare_loop | 0.5 | 0.4 to 0.6 | at least 0.75 | NOT met |" in text
+
+
+def test_a_report_has_latencies_and_costs_under_the_names_that_others_read():
+    found = report(cpu_us={"bare_loop": 40.0}, latency=[Latency(100.0, 99.0, 2.0, 5.0)])
+    written = json.loads(msgspec.json.encode(found))
+    assert written["cpu_us"] == {"bare_loop": 40.0}
+    assert {name: written["latency"][0][name] for name in ("rate", "p50_ms", "p99_ms")} == {
+        "rate": 100.0, "p50_ms": 2.0, "p99_ms": 5.0,
+    }  # fmt: skip
+
+
+def test_costs_are_medians_of_rounds_and_their_ratio_is_within_one():
+    spent_us = {("pipeline", 1): 50.0, ("bare_loop", 1): 40.0, ("pipeline", 2): 90.0, ("bare_loop", 2): 60.0}
+    runs = [
+        ContenderRun(*of, msgspec.structs.replace(run_of(10), cpu_us={"all": us}), 1.0, same_digest=True)
+        for of, us in spent_us.items()
+    ]
+    assert throughput.cpu_us(runs) == {"pipeline": 70.0, "bare_loop": 50.0}
+    assert throughput.ratios(runs, lambda run: run.event_us) == {"bare_loop": Ratio(1.375, 1.25, 1.5)}
 
 
 def test_a_report_has_its_ratios_by_name_when_written_and_reads_back():

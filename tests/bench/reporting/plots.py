@@ -8,9 +8,9 @@ from plotly import graph_objects, io, subplots
 
 from tasks.backtest import html_document
 from tasks.backtest.charts import AXIS, LAYOUT
+from tests.bench.reporting.table import Rows, about, sections
 from tests.bench.results import Report
 from tests.bench.runs import RunUsage
-from tests.bench.table import Rows, about, sections
 
 _COLOURS = ("#636efa", "#ef553b")
 #: As of the backtest's charts, but for their axes: here these are numbers.
@@ -62,7 +62,7 @@ def figures(report: Report) -> Iterator[graph_objects.Figure]:
     """Yield a figure for each thing that was measured."""
     if report.rounds:
         yield _throughput(report)
-    if report.latencies:
+    if report.latency:
         yield _latency(report)
     if report.cost:
         yield _cost(report)
@@ -89,9 +89,9 @@ def _latency(report: Report) -> graph_objects.Figure:
     figure = _figure("Latency from receipt to commit", "events/s", "ms")
     figure.update_xaxes(type="log")
     figure.update_yaxes(type="log")
-    rates = [each.wanted_per_s for each in report.latencies]
+    rates = [each.rate for each in report.latency]
     for name in ("p50_ms", "p99_ms"):
-        figure.add_scatter(x=rates, y=[getattr(each, name) for each in report.latencies], name=name[:3])
+        figure.add_scatter(x=rates, y=[getattr(each, name) for each in report.latency], name=name[:3])
     return figure
 
 

@@ -6,10 +6,12 @@ from collections.abc import Iterator, Sequence
 from rich.table import Table
 
 from tasks.cli.command_line import Console
-from tests.bench import targets
-from tests.bench.results import Report
+from tests.bench.noise import Noise
+from tests.bench.reporting import targets
+from tests.bench.results import ContenderRun, Report
 
 Rows = Sequence[Sequence[str]]
+_BUILD = {True: " (an optimised build)", False: " (a build that is not optimised)", None: ""}
 _MET = {True: "met", False: "NOT met", None: "not measured"}
 
 
@@ -25,13 +27,9 @@ def sections(report: Report) -> Iterator[tuple[str, Rows]]:
     yield "Targets", [("", "measured", "spread", "target", ""), *map(_target, targets.of(report))]
     if report.rounds:
         yield "Throughput; CPU time of all processes and Redis commands for each event", _throughput(report)
-    if report.latencies:
-        head = ("events/s offered", "events/s processed", "p50 ms", "p99 ms")
-        rows = [
-            (number(e.wanted_per_s), number(e.events_per_s), number(e.p50_ms), number(e.p99_ms))
-            for e in report.latencies
-        ]
-        yield "Latency from receipt to commit", [head, *rows]
+        yield "CPU us of an event by process, in the round whose throughput is in the middle", _processes(report)
+    if report.latency:
+        yield "Latency from receipt to commit, once warm and from the start on", _latency(report)
     if report.cost:
         yield "Cost of an event", _cost(report)
     if report.points:
@@ -43,23 +41,62 @@ def _target(target: targets.Target) -> tuple[str, ...]:
     return target.what, number(target.measured), spread, f"{target.sign} {target.target:g}", _MET[target.met]
 
 
+def _latency(report: Report) -> Rows:
+    start = [report.latency_at_start] if report.latency_at_start else []
+    named = [*(("once warm", each) for each in report.latency), *(("from the start on", each) for each in start)]
+    return [
+        ("events/s offered", "", "events/s processed", "p50 ms", "p99 ms", "worst window's p99", "CPU us", "by others"),
+        *(
+            (
+                number(each.rate),
+                when,
+                number(each.events_per_s),
+                number(each.p50_ms),
+                number(each.p99_ms),
+                number(max(each.windows_p99_ms, default=None)),
+                number(each.event_us),
+                _by_others([each.noise]),
+            )
+            for when, each in named
+        ),
+    ]
+
+
+def _by_others(noises: Sequence[Noise | None]) -> str:
+    """Return the most that others took of the machine."""
+    known = [noise.total for noise in noises if noise]
+    return f"{max(known):.1%}" if known else "-"
+
+
+def _by_contender(report: Report) -> dict[str, list[ContenderRun]]:
+    """Return the runs of each contender, the slowest first."""
+    by_speed = sorted(report.rounds, key=lambda each: each.run.events_per_s)
+    names = dict.fromkeys(each.contender for each in report.rounds)
+    return {name: [each for each in by_speed if each.contender == name] for name in names}
+
+
+def _processes(report: Report) -> Rows:
+    middle = {name: own[len(own) // 2].run.cpu_us for name, own in _by_contender(report).items()}
+    roles = list(dict.fromkeys(role for used_us in middle.values() for role in used_us))
+    return [("", *roles), *((name, *(number(used_us.get(role)) for role in roles)) for name, used_us in middle.items())]
+
+
 def _throughput(report: Report) -> Rows:
-    head = ("", "events/s", "spread", "CPU us", "MiB", "commands", "applied", "digest")
+    head = ("", "events/s", "spread", "CPU us", "MiB", "commands", "applied", "digest", "by others")
     rows = [head]
-    for name in dict.fromkeys(each.contender for each in report.rounds):
-        own = sorted((each for each in report.rounds if each.contender == name), key=lambda each: each.run.events_per_s)
-        middle = own[len(own) // 2]
-        run = middle.run
+    for name, own in _by_contender(report).items():
+        run = own[len(own) // 2].run
         rows.append(
             (
                 name,
                 number(statistics.median(each.run.events_per_s for each in own)),
                 f"{number(own[0].run.events_per_s)} to {number(own[-1].run.events_per_s)}",
-                number(sum(run.cpu_us.values())),
+                number(run.event_us),
                 number(sum(run.resident_mib.values())),
                 number(run.redis.commands / run.events),
                 f"{min(each.applied for each in own):.2%}",
                 "equal" if all(each.same_digest for each in own) else "differs",
+                _by_others([each.run.noise for each in own]),
             )
         )
     return rows
@@ -111,7 +148,8 @@ def about(report: Report) -> str:
     """Return where it was measured."""
     where = report.machine
     return (
-        f"{where.cpus} x {where.model}, Python {where.python}; load average before: {where.load_average}; "
+        f"{f'{where.date}; ' if where.date else ''}{where.cpus} x {where.model}, Python {where.python}"
+        f"{_BUILD[where.is_optimised]}; load average before: {where.load_average}; "
         f"{'quick form' if report.quick else 'long form'}"
     )
 

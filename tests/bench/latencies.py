@@ -1,0 +1,152 @@
+"""The latency of the pipeline at several rates: in its first seconds, and once it is warm."""
+
+import time
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from statistics import median
+from typing import NamedTuple
+
+from tasks.telemetry import latency
+from tests.bench import pipelines, runs, systems
+from tests.bench.loads import Loads
+from tests.bench.mix import Mix
+from tests.bench.noise import Noise, undisturbed
+from tests.bench.pipelines import Setup
+from tests.bench.results import Latency, LatencyReport, Ratio, Say
+from tests.bench.systems import Pipeline
+
+#: At which the first seconds are measured, and what more workers than cores cost.
+USUAL_PER_S = 2_000.0
+#: Two windows one after the other whose medians differ by less are alike.
+ALIKE = 0.25
+#: Workers for each core: two processes of one worker, and two more.
+_WORKERS, _OVERSUBSCRIBED = 2, 4
+
+
+class LatencyPlan(NamedTuple):
+    """What to measure."""
+
+    #: Events a second.
+    rates: Sequence[float]
+    rounds: int
+    #: How long it is measured at each rate, and at the start.
+    seconds: float
+    start_s: float
+    window_s: float
+    #: How many windows it may take until two are alike.
+    most_windows: int = 6
+    #: Whether it is also measured with more workers than cores.
+    oversubscribed: bool = True
+
+
+def measure(plan: LatencyPlan, mix: Mix, say: Say) -> LatencyReport:
+    """Start a pipeline in each round, and feed it at each rate in turn. Raises LocalStackError."""
+    starts: list[Latency] = []
+    warm: dict[float, list[Latency]] = {rate: [] for rate in plan.rates}
+    oversubscribed: list[Latency] = []
+    for _ in range(plan.rounds):
+        with pipelines.running(Setup(mix, _WORKERS), warm_up=False) as (pipeline, loads):
+            pipeline.stack.wait_until_workers_are_known()
+            starts.append(at(USUAL_PER_S, plan.start_s, plan.window_s, pipeline, loads))
+            say(f"from the start, {starts[-1]}")
+            for rate in plan.rates:
+                warm[rate].append(_warm(rate, plan, pipeline, loads, say))
+        if plan.oversubscribed:
+            with pipelines.running(Setup(mix, _OVERSUBSCRIBED)) as (pipeline, loads):
+                pipeline.stack.wait_until_workers_are_known()
+                oversubscribed.append(_warm(USUAL_PER_S, plan, pipeline, loads, say))
+    return LatencyReport(
+        [_median(each) for each in warm.values()], _median(starts), _oversubscribed(warm, oversubscribed)
+    )
+
+
+def _oversubscribed(warm: Mapping[float, Sequence[Latency]], oversubscribed: Sequence[Latency]) -> Ratio | None:
+    """Return p50 with more workers than cores over that with one a core, of each round."""
+    pairs = zip(oversubscribed, warm.get(USUAL_PER_S, ()), strict=False)
+    ratios = [many.p50_ms / few.p50_ms for many, few in pairs if many.p50_ms and few.p50_ms]
+    return Ratio.of(ratios) if ratios else None
+
+
+def _warm(rate: float, plan: LatencyPlan, pipeline: Pipeline, loads: Loads, say: Say) -> Latency:
+    """Feed at a rate until two windows are alike, then measure."""
+    last: float | None = None
+    for _ in range(plan.most_windows):
+        p50_ms = at(rate, plan.window_s, plan.window_s, pipeline, loads).p50_ms
+        if last and p50_ms and abs(p50_ms - last) <= ALIKE * last:
+            break
+        last = p50_ms
+    found = undisturbed(
+        lambda: at(rate, plan.seconds, plan.window_s, pipeline, loads), lambda each: each.noise or Noise(), say
+    )
+    say(str(found))
+    return found
+
+
+def at(rate: float, seconds: float, window_s: float, pipeline: Pipeline, loads: Loads) -> Latency:
+    """Feed at a rate; return the latency of what was fed, and of each window of it."""
+    before = _settled(pipeline)
+    windows = Windows(pipeline, before, window_s)
+    run = runs.run(pipeline, loads.next(max(round(rate * seconds), 50), rate), windows.sample)
+    counts = _settled(pipeline) - before
+    return Latency(
+        rate,
+        round(run.events_per_s, 1),
+        latency.quantile_ms(counts, 0.5),
+        latency.quantile_ms(counts, 0.99),
+        windows.p99_ms,
+        run.cpu_us,
+        run.noise,
+    )
+
+
+class Windows:
+    """The latency of each window of a run, by what ingest has counted when it ends."""
+
+    def __init__(self, pipeline: Pipeline, before: Counter[int], window_s: float) -> None:
+        self._pipeline, self._last, self._window_s = pipeline, before, window_s
+        self._next_s = time.monotonic() + window_s
+        #: Of each window that was full.
+        self.p99_ms: list[float] = []
+
+    def sample(self) -> None:
+        """Take the latencies of a window that has ended."""
+        if time.monotonic() < self._next_s:
+            return
+        self._next_s = time.monotonic() + self._window_s
+        now = latency.by_bucket(self._pipeline.reader.counters())
+        found = latency.quantile_ms(now - self._last, 0.99)
+        self._last = now
+        if found is not None:
+            self.p99_ms.append(found)
+
+
+def _settled(pipeline: Pipeline) -> Counter[int]:
+    """Wait until ingest has written the latency of all that is done; return how many there are, by bucket."""
+    counts = Counter[int]()
+
+    def told() -> bool:
+        nonlocal counts
+        counts = latency.by_bucket(pipeline.reader.counters())
+        return counts.total() >= pipeline.done()
+
+    systems.follow(pipeline, told, 30, "the latencies")
+    return counts
+
+
+def _median(rounds: Sequence[Latency]) -> Latency:
+    """Return the medians of several rounds; of the windows, those of all."""
+    first = rounds[0]
+    return Latency(
+        first.rate,
+        round(median(each.events_per_s for each in rounds), 1),
+        _middle(each.p50_ms for each in rounds),
+        _middle(each.p99_ms for each in rounds),
+        [p99_ms for each in rounds for p99_ms in each.windows_p99_ms],
+        {role: round(median(each.cpu_us.get(role, 0.0) for each in rounds), 2) for role in first.cpu_us},
+        max((each.noise or Noise() for each in rounds), key=lambda noise: noise.total),
+    )
+
+
+def _middle(values: Iterator[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return round(median(known), 3) if known else None
