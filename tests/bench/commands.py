@@ -40,7 +40,7 @@ class Form(NamedTuple):
 
 
 #: How long the latency is measured at the start, and once it is warm.
-QUICK_S = 6.0
+QUICK_S = 4.0
 #: They are short, and the ratio is that of two of them.
 ACCOUNT_ROUNDS = 5
 #: Each is a run without the API and one with it.
