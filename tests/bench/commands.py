@@ -123,7 +123,7 @@ def _measure(report: Report, form: Form, memory_s: float, folder: Path) -> None:
     if "account" in form.parts:
         report.account = list(account.ratios(mix, ACCOUNT_ROUNDS))
     if "api" in form.parts:
-        report.api = list(api.ratios(mix, size, API_ROUNDS))
+        report.api = list(api.ratios(mix, size, API_ROUNDS, _say))
     if "cost" in form.parts:
         report.cost = pipelines.cost(mix, size)
     _vary(report, form, mix, folder, size)

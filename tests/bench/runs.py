@@ -39,6 +39,9 @@ class RunUsage(msgspec.Struct, frozen=True):
         """Throughput."""
         return self.events / self.seconds
 
+    def __str__(self) -> str:
+        return f"{self.events_per_s:,.0f} events/s, {self.event_us:.1f} us of CPU each"
+
     @property
     def event_us(self) -> float:
         """CPU microseconds an event of all processes, servers and feed included."""
