@@ -18,7 +18,8 @@ from ingest.monitoring.paper_figures import PaperFigures
 from ingest.monitoring.paper_probe import PaperProbe
 from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
-from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolRow
+from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolHistory, SymbolRow
+from ingest.page.marks import Mark, Marks
 from tasks import invocation
 from tasks.configuration.gate import Gate
 from tasks.ops.warm_ups import WarmUp
@@ -62,6 +63,12 @@ class _Signal(msgspec.Struct):
     trigger: _Trigger = msgspec.field(default_factory=_Trigger)
     #: When it was committed, by Redis's clock.
     at_ms: int = 0
+
+
+class _Past(SymbolHistory):
+    """What a chart has before its last minutes, and the marks of all its signals."""
+
+    marks: msgspec.Raw
 
 
 class _KeptSignal(NamedTuple):
@@ -117,6 +124,7 @@ class PageState:
         self.counters = Counts()
         self._signals: dict[str, _KeptSignal] = {}
         self._fresh: list[_Signal] = []
+        self._marks = Marks()
         #: By strategy; empty until they were read.
         self._warm_ups: Mapping[str, WarmUp] = {}
         #: As it was told last.
@@ -143,6 +151,7 @@ class PageState:
         if signal is not None and signal.shown.id not in self._signals:
             self._signals[signal.shown.id] = signal
             self._fresh.append(signal.shown)
+            self._mark(signal.shown)
             del self._fresh[:-SIGNALS_KEPT]
             while len(self._signals) > SIGNALS_KEPT:
                 del self._signals[next(iter(self._signals))]
@@ -154,8 +163,15 @@ class PageState:
         """
         read = [self._read(entry, fields.get(b"signal", b"")) for entry, fields in reversed(entries)]
         earlier = {signal.shown.id: signal for signal in read if signal}
+        for name, signal in earlier.items():
+            if name not in self._signals:
+                self._mark(signal.shown)
         both = earlier | self._signals
         self._signals = dict(list(both.items())[-SIGNALS_KEPT:])
+
+    def _mark(self, signal: _Signal) -> None:
+        mark = Mark(signal.id, signal.strategy, signal.action, signal.price, signal.event_time_ms)
+        self._marks.add(signal.trigger.venue, signal.symbol, mark)
 
     @staticmethod
     def _read(entry: bytes, packed: bytes) -> _KeptSignal | None:
@@ -173,8 +189,9 @@ class PageState:
         return kept and kept.packed
 
     def past(self, venue: str, symbol: str) -> bytes:
-        """Return the chart of a symbol before what `hello` tells, as JSON."""
-        return _encode(self.market.past(venue, symbol))
+        """Return the chart of a symbol before what `hello` tells, with its marks, as JSON."""
+        points = msgspec.structs.asdict(self.market.past(venue, symbol))
+        return _encode(_Past(**points, marks=self._marks.packed(venue, symbol)))
 
     @property
     def leads(self) -> bool:

@@ -6,7 +6,7 @@ import { at, colour, make, say } from "./dom.js";
 import { age, basisPoints, clock, moment, percent, price } from "./format.js";
 import { keys, touch, wheel } from "./gestures.js";
 import { drawMarks, kind, markColours } from "./marks.js";
-import { keyOf, named } from "./state.js";
+import { named } from "./state.js";
 import { View } from "./view.js";
 
 const NEAR = 14;
@@ -190,7 +190,7 @@ export class Chart {
 
   /** @param {any} plot */
   #mark(plot) {
-    this.marks = drawMarks(plot, this.state, this.state.signals.filter((signal) => keyOf(signal) === this.chosen), this.colours);
+    this.marks = drawMarks(plot, this.state, this.state.marked(this.chosen), this.colours);
     // For tests.
     at("chart").dataset.shown = `${plot.scales.x.min},${plot.scales.x.max}`;
     const newest = this.marks.at(-1);
@@ -209,18 +209,23 @@ export class Chart {
     tip.hidden = !near;
     if (!near) return;
     const { signal } = near;
-    const age_s = (signal.at_ms - signal.event_time_ms) / 1000;
-    const when = age_s < 60 ? clock(signal.event_time_ms) : `${moment(signal.event_time_ms)}, committed ${age(age_s)} later`;
-    tip.replaceChildren(
-      make("strong", { class: kind(signal.action) }, `${signal.action} ${price(signal.price)}`),
-      make("span", {}, `${signal.strategy}, confidence ${signal.confidence.toFixed(2)}`),
-      make("span", {}, signal.rationale),
-      make("span", { class: "quiet" }, when),
-    );
+    tip.replaceChildren(make("strong", { class: kind(signal.action) }, `${signal.action} ${price(signal.price)}`), ...more(signal));
     const room = at("chart").clientWidth - 250;
     tip.style.left = `${Math.max(0, Math.min(room, near.x + 18))}px`;
     tip.style.top = `${at("chart").offsetTop + near.y + 22}px`;
   }
+}
+
+/** What the tooltip says below action and price. @param {import("./marks.js").Signal} signal */
+function more(signal) {
+  if (!("at_ms" in signal)) return [make("span", {}, signal.strategy), make("span", { class: "quiet" }, moment(signal.event_time_ms))];
+  const age_s = (signal.at_ms - signal.event_time_ms) / 1000;
+  const when = age_s < 60 ? clock(signal.event_time_ms) : `${moment(signal.event_time_ms)}, committed ${age(age_s)} later`;
+  return [
+    make("span", {}, `${signal.strategy}, confidence ${signal.confidence.toFixed(2)}`),
+    make("span", {}, signal.rationale),
+    make("span", { class: "quiet" }, when),
+  ];
 }
 
 /** The range of prices with some room; a price that stands still lies in the middle. */

@@ -7,15 +7,15 @@ const SIZE = 6;
 /** How many colours there are; more strategies share them. */
 const COLOURS = 8;
 
-/** @typedef {import("./state.js").Signal} Signal */
+/** @typedef {import("./state.js").Signal | import("./state.js").OldSignal} Signal */
 /** @typedef {{x: number, y: number, signal: Signal}} Mark */
 
 /** @param {string} action */
 export const kind = (action) => (action === "buy" || action === "sell" ? action : "other");
 
-/** By the order of the names, so that a strategy keeps its colour. @param {import("./state.js").State} state */
-function numbers(state) {
-  const names = new Set([...Object.keys(state.now.strategies), ...state.signals.map((signal) => signal.strategy)]);
+/** By the order of the names, so that a strategy keeps its colour. @param {import("./state.js").State} state @param {Signal[]} drawn */
+function numbers(state, drawn) {
+  const names = new Set([...Object.keys(state.now.strategies), ...[...state.signals, ...drawn].map((signal) => signal.strategy)]);
   return new Map([...names].sort(natural).map((name, number) => [name, number % COLOURS]));
 }
 
@@ -26,7 +26,7 @@ export const markColours = () => ({ edge: colour("--card"), marks: Array.from({ 
 export function drawMarks(plot, state, signals, colours) {
   const { ctx, bbox } = plot;
   const scale = devicePixelRatio;
-  const by_name = numbers(state);
+  const by_name = numbers(state, signals);
   /** @type {Mark[]} */
   const marks = [];
   ctx.save();

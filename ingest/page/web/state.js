@@ -6,6 +6,7 @@
  *             ask?: number, liquidations?: number, other_ms?: number}} Row */
 /** @typedef {{id: string, strategy: string, symbol: string, action: string, price: number, confidence: number,
  *             event_time_ms: number, rationale: string, trigger: {venue: string, symbol: string}, at_ms: number}} Signal */
+/** What is drawn of a signal that may be of long ago. @typedef {Pick<Signal, "id" | "strategy" | "action" | "price" | "event_time_ms">} OldSignal */
 /** @typedef {{times_ms: number[], mid: (number | null)[], spread_bps: (number | null)[]}} History by the events' time */
 
 export const POINTS = 600;
@@ -13,6 +14,8 @@ export const POINTS = 600;
 const PAST_STEP_MS = 10_000;
 const PAST_POINTS = 2160;
 export const SIGNALS = 500;
+/** Of the chosen symbol. */
+const MARKS = 500;
 const STALE_MS = 10_000;
 /** The time of a book that is so far from the last one's is that of another feed. */
 const BACK_MS = 60_000;
@@ -26,8 +29,8 @@ export class State {
     this.rows = new Map();
     /** @type {Map<string, History>} */
     this.history = new Map();
-    /** Of one symbol, what was before its history. @type {{name: string, points: History}} */
-    this.past = { name: "", points: none() };
+    /** Of one symbol, what was before its history, and its signals, newest last. @type {{name: string, points: History, marks: OldSignal[]}} */
+    this.past = { name: "", points: none(), marks: [] };
     /** @type {Signal[]} newest last */
     this.signals = [];
     /** @type {[number | null, number | null][]} */
@@ -59,14 +62,31 @@ export class State {
 
   /** Ask ingest for what was before the history of a symbol. @param {string} name @param {() => void} onLoad */
   async loadPast(name, onLoad) {
-    this.past = { name, points: none() };
+    this.past = { name, points: none(), marks: [] };
     if (!this.rows.has(name)) return;
     const answer = await fetch(`/history/${name.split(":").map(encodeURIComponent).join(":")}`).catch(() => null);
     if (!answer?.ok) return;
-    const points = await answer.json();
+    const { marks, ...points } = await answer.json();
     if (this.past.name !== name) return;
-    this.past = { name, points };
+    this.past = { name, points, marks: marks.map(mark) };
+    // What came in meanwhile.
+    this.#keepMarks(this.signals);
     onLoad();
+  }
+
+  /** @param {Signal[]} signals */
+  #keepMarks(signals) {
+    const { name, marks } = this.past;
+    const known = new Set(marks.map((each) => each.id));
+    this.past.marks = [...marks, ...signals.filter((each) => keyOf(each) === name && !known.has(each.id))].slice(-MARKS);
+  }
+
+  /** The signals of a symbol, newest last; of those of long ago only what is drawn. @param {string} name @returns {(Signal | OldSignal)[]} */
+  marked(name) {
+    const recent = this.signals.filter((signal) => keyOf(signal) === name);
+    if (this.past.name !== name) return recent;
+    const known = new Set(recent.map((signal) => signal.id));
+    return [...this.past.marks.filter((signal) => !known.has(signal.id)), ...recent];
   }
 
   /** All that is known of a symbol's prices. @param {string} name @returns {History | undefined} */
@@ -136,6 +156,7 @@ export class State {
     const known = new Set(this.signals.map((signal) => signal.id));
     const fresh = signals.filter((signal) => !known.has(signal.id));
     this.signals = [...this.signals, ...fresh].slice(-SIGNALS);
+    this.#keepMarks(fresh);
     return fresh;
   }
 
@@ -154,6 +175,9 @@ export class State {
 
 /** @returns {History} */
 const none = () => ({ times_ms: [], mid: [], spread_bps: [] });
+
+/** As ingest packs it. @param {[string, string, string, number, number]} packed @returns {OldSignal} */
+const mark = ([id, strategy, action, price, event_time_ms]) => ({ id, strategy, action, price, event_time_ms });
 
 /** When the last event came in. @param {{book_ms: number, trade_ms: number, other_ms?: number}} row */
 const newest_ms = (row) => Math.max(row.book_ms, row.trade_ms, row.other_ms ?? 0);

@@ -7,6 +7,7 @@ import pytest
 from playwright.sync_api import Browser, FloatRect, Page, expect
 
 from compose.local.stack import Stack
+from ingest.page.page_state import SIGNALS_KEPT
 from tasks.invocation import VARIABLE
 from tests.support.servers.api import TOKEN
 from tests.support.stacks.live_page import add_signal, opened
@@ -55,6 +56,39 @@ def test_a_mark_in_the_chart_tells_its_signal_under_the_pointer(browser: Browser
         page.mouse.down()
         page.mouse.up()
         expect(page.locator("#signal")).to_contain_text(rationale)
+
+
+def test_a_mark_outlasts_its_signal_and_says_which_command_knows_it(browser: Browser, stack: Stack):
+    with opened(browser, stack) as page:
+        page.locator("#symbols button", has_text="BTCUSDT").click()
+        add_signal(stack, "outlasts", price=price_shown(page), strategy="late_one")
+        expect(page.locator("#signals tr", has_text="outlasts")).to_be_visible()
+        for number in range(SIGNALS_KEPT):
+            add_signal(stack, f"other-{number}", symbol="ETHUSDT", trigger={"venue": "spot", "symbol": "ETHUSDT"})
+        is_marked = re.compile(r"\boutlasts@")
+        expect(page.locator("#signals tr", has_text=f"other-{SIGNALS_KEPT - 1}")).to_be_visible()
+        expect(page.locator("#chart")).to_have_attribute("data-marked", is_marked)
+        page.reload()
+        expect(page.locator("#chart")).to_have_attribute("data-marked", is_marked)
+
+        def points_at_it() -> bool:
+            area = page.locator("#chart .u-over").first.bounding_box()
+            found = re.search(r"\boutlasts@(\d+)", page.locator("#chart").get_attribute("data-marked") or "")
+            if not (area and found):
+                return False
+            for y in range(0, int(area["height"]), 10):
+                # It moves while one looks for it.
+                first, last = times_shown(page)
+                page.mouse.move(area["x"] + area["width"] * (int(found[1]) - first) / (last - first), area["y"] + y)
+                if "late_one" in (page.locator("#tip").text_content() or "") and page.locator("#tip").is_visible():
+                    return True
+            return False
+
+        wait_for(points_at_it, "the mark under the pointer")
+        page.mouse.down()
+        page.mouse.up()
+        expect(page.locator("#signal-told")).to_contain_text("not among the last 500 signals")
+        expect(page.locator("#signal")).to_contain_text(f"{PROGRAM} tasks why outlasts")
 
 
 def test_without_a_stream_a_signal_says_what_running_it_again_needs(browser: Browser, stack: Stack):
@@ -169,7 +203,7 @@ def test_what_leaves_the_last_minutes_is_kept_in_steps(browser: Browser, stack: 
                 const row = (ms) => ({ venue: "spot", symbol: "A", mid: 1, spread_bps: 1, events: 1, book_ms: ms, trade_ms: 0, time_ms: ms });
                 const told = (ms, symbols) => ({ at_ms: ms, totals: {}, symbols, latency: [null, null] });
                 state.hello({ ...told(0, [row(0)]), latencies: [], signals: [], history: [] });
-                state.past = { name: "spot:A", points: { times_ms: [], mid: [], spread_bps: [] } };
+                state.past = { name: "spot:A", points: { times_ms: [], mid: [], spread_bps: [] }, marks: [] };
                 for (let second = 1; second <= POINTS + 35; second++) state.tick(told(1000 * second, [row(1000 * second)]));
                 const { times_ms } = state.whole("spot:A");
                 const is_rising = times_ms.every((ms, at) => at === 0 || ms > times_ms[at - 1]);

@@ -176,6 +176,21 @@ def test_signals_of_before_the_start_come_first_and_none_comes_twice():
     assert [each["id"] for each in told.hello()["signals"]] == ["a", "b", "c"]
 
 
+def test_a_chart_has_marks_of_signals_that_are_no_longer_in_the_list():
+    told = Told()
+    of_another = {"symbol": "ADAUSDT", "trigger": {"venue": "spot", "symbol": "ADAUSDT"}}
+    told.live.remember([(b"2-0", {b"signal": signal("b")}), (b"1-0", {b"signal": signal("a")})])
+    for number in range(SIGNALS_KEPT):
+        told.live.relayed(b"3-0", signal(str(number), **of_another))
+    told.live.relayed(b"4-0", signal("c", action="sell", price=3))
+    told.live.remember([(b"4-0", {b"signal": signal("c")})])
+    assert json.loads(told.live.past("spot", "BTCUSDT"))["marks"] == [
+        ["a", "iceberg", "buy", 2.0, 1_000],
+        ["b", "iceberg", "buy", 2.0, 1_000],
+        ["c", "iceberg", "sell", 3.0, 1_000],
+    ]
+
+
 def test_the_latency_is_that_of_the_last_minute():
     told = Told()
     told.counters.totals[latency.counter(1_000_000)] += 100
