@@ -7,7 +7,7 @@ format. Append new fields at the end, with a default: old workers then ignore wh
 read what old senders wrote. To remove or to reorder fields takes a new task name.
 """
 
-from typing import Annotated, ClassVar, Literal, get_args
+from typing import Annotated, Any, ClassVar, Literal, get_args
 
 import msgspec
 
@@ -214,3 +214,10 @@ class Liquidation(Event, frozen=True, array_like=True, gc=False, tag="liquidatio
 
 
 AnyEvent = Depth | Trade | AggTrade | BookTicker | Kline | MarkPrice | Liquidation
+
+
+def event_facts(event: Event) -> dict[str, Any]:
+    """Return an event with the names of its fields, without where and when this process read it."""
+    left_out = {"seq", "ingested_at_ns"}
+    named = {name: getattr(event, name) for name in event.__struct_fields__ if name not in left_out}
+    return {"kind": event.kind} | named

@@ -86,8 +86,9 @@ class Page:
         files["/"] = FOLDER / "index.html"
         served: list[Route] = [(re.escape(path), _FileHandler, {"file": file}) for path, file in files.items()]
         data: list[Route] = [
-            ("/signals/([^/]{1,200})", _SignalHandler, {"state": self.state}),
-            ("/history/([^/:]{1,50}):([^/]{1,150})", _HistoryHandler, {"state": self.state}),
+            ("/signals/([^/]{1,200})", _DataHandler, {"find": self.state.whole_signal}),
+            ("/signals/([^/]{1,200})/event", _DataHandler, {"find": self.state.event_of_signal}),
+            ("/history/([^/:]{1,50}):([^/]{1,150})", _DataHandler, {"find": self.state.past}),
         ]
         return [*served, *data, ("/events", _EventsHandler, {"page": self})]
 
@@ -152,32 +153,22 @@ class _FileHandler(ReadOnlyHandler):
 class _DataHandler(ReadOnlyHandler):
     """Serves JSON that the page asks for when somebody looks at it."""
 
-    def initialize(self, state: PageState) -> None:
-        self._state = state
+    def initialize(self, find: Callable[..., bytes | None]) -> None:
+        """`find` returns what is asked for, as JSON, by the parts of the address; None: it is not there."""
+        self._find = find
+
+    def get(self, *parts: str) -> None:
+        packed = self._find(*parts)
+        if packed is None:
+            self.send_error(HTTPStatus.NOT_FOUND)
+        else:
+            self._send(packed)
 
     def _send(self, packed: bytes) -> None:
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")
         self.finish(packed)
-
-
-class _SignalHandler(_DataHandler):
-    """All of a signal that is in the list."""
-
-    def get(self, name: str) -> None:
-        packed = self._state.whole_signal(name)
-        if packed is None:
-            self.send_error(HTTPStatus.NOT_FOUND)
-        else:
-            self._send(packed)
-
-
-class _HistoryHandler(_DataHandler):
-    """The chart of a symbol before the last minutes."""
-
-    def get(self, venue: str, symbol: str) -> None:
-        self._send(self._state.past(venue, symbol))
 
 
 class _EventsHandler(ReadOnlyHandler):

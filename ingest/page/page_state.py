@@ -20,8 +20,10 @@ from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolHistory, SymbolRow
 from ingest.page.marks import Mark, Marks
+from ingest.page.recent_events import RecentEvents
 from tasks import invocation
 from tasks.configuration.gate import Gate
+from tasks.events import AnyEvent, event_facts
 from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import CounterName, Counts
 from tasks.protocol.strategy_counts import strategy_counts
@@ -47,6 +49,8 @@ _LABELLED: Sequence[CounterName] = ("skipped", "refused", "dropped", "held", "si
 class _Trigger(msgspec.Struct):
     venue: str = ""
     symbol: str = ""
+    kind: str = ""
+    id: int = 0
 
 
 class _Signal(msgspec.Struct):
@@ -77,6 +81,8 @@ class _KeptSignal(NamedTuple):
     shown: _Signal
     #: The contract's JSON.
     packed: bytes
+    #: The event that it answers, if that was among the last ones when it went out.
+    event: AnyEvent | None = None
 
 
 _decode = msgspec.json.Decoder(_Signal).decode
@@ -96,6 +102,7 @@ class PageSources(NamedTuple):
     gates: Callable[[], Mapping[str, Mapping[str, Gate]]]
     paper: PaperProbe
     returns: LiveReturns
+    recent_events: RecentEvents
     #: What a backtest found, if one is known.
     expected: Sequence[StrategyReturns] = ()
     #: Whether somebody who has a token can change something.
@@ -149,7 +156,9 @@ class PageState:
         self._sources.returns.signal(packed)
         signal = self._read(entry, packed)
         if signal is not None and signal.shown.id not in self._signals:
-            self._signals[signal.shown.id] = signal
+            of = signal.shown.trigger
+            event = self._sources.recent_events.find(of.venue, of.symbol, of.kind, of.id)
+            self._signals[signal.shown.id] = signal._replace(event=event)
             self._fresh.append(signal.shown)
             self._mark(signal.shown)
             del self._fresh[:-SIGNALS_KEPT]
@@ -187,6 +196,11 @@ class PageState:
         """Return all of a signal by its id, the contract's JSON; None: it is not among those that are kept."""
         kept = self._signals.get(name)
         return kept and kept.packed
+
+    def event_of_signal(self, name: str) -> bytes | None:
+        """Return the event that a signal answers, by the signal's id, as JSON; None: it is not kept."""
+        kept = self._signals.get(name)
+        return _encode(event_facts(kept.event)) if kept and kept.event else None
 
     def past(self, venue: str, symbol: str) -> bytes:
         """Return the chart of a symbol before what `hello` tells, with its marks, as JSON."""

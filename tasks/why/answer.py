@@ -7,7 +7,7 @@ import msgspec
 from tasks.configuration.gate import Gate
 from tasks.engine.gate_history import HOUR_MS, GateHistory
 from tasks.engine.strategy_run import SavedState
-from tasks.events import AnyEvent
+from tasks.events import event_facts
 from tasks.protocol import dead_letters
 from tasks.strategy import AnyStrategy
 from tasks.why import comparison, lane_replay, numbers
@@ -177,13 +177,6 @@ def _decision(decision: Decision, found: DerivedSignal | None, packed: bytes) ->
         msgspec.Raw(found.packed) if found else None,
         errors,
     )
-
-
-def event_facts(event: AnyEvent) -> dict[str, Any]:
-    """Return an event with the names of its fields, without where and when this process read it."""
-    left_out = {"seq", "ingested_at_ns"}
-    named = {name: getattr(event, name) for name in event.__struct_fields__ if name not in left_out}
-    return {"kind": event.kind} | named
 
 
 def _letters(decision: Decision) -> list[str]:

@@ -6,7 +6,7 @@ import { age, clock, moment, number, percent, price } from "./format.js";
 import { kind } from "./marks.js";
 import { Problem } from "./operators/api.js";
 import { differences } from "./operators/parameters.js";
-import { runAgain } from "./operators/why.js";
+import { event, runAgain } from "./operators/why.js";
 import { keyOf } from "./state.js";
 
 const NAMED = /^#signal=(.+)$/;
@@ -72,13 +72,14 @@ export class SignalDrawer {
     const { venue, kind: of, id } = signal.trigger;
     const more = Object.entries(signal).filter(([name]) => !SHOWN.includes(name));
     const configuration = make("div", {}, facts([["version", signal.config_version]]));
+    const whole = make("div");
     at("signal-body").replaceChildren(
       make("p", {}, make("strong", {}, signal.strategy), ` ${signal.rationale}`),
-      ...section("Event", facts([
+      ...section("Event", make("div", {}, facts([
         ["time", moment(signal.event_time_ms)],
         ["committed", at_ms ? `${age((at_ms - signal.event_time_ms) / 1000)} later` : "–"],
         ["triggered by", `${of} ${id} of ${venue} ${signal.trigger.symbol}`],
-      ])),
+      ]), whole)),
       ...section("What led to it, run again", make("div", {}, ...this.#again(signal.id), copied("Command", command))),
       ...section("Indicators", facts(Object.entries(signal.indicators ?? {}))),
       ...section("Order", facts(more)),
@@ -87,6 +88,7 @@ export class SignalDrawer {
       ...section("Link", copied("Link", location.href)),
       ...section("JSON", copied("JSON", JSON.stringify(signal, null, 1))),
     );
+    await showEvent(whole, signal.id);
     if (this.api.signed_in) await this.#configure(configuration, signal);
     else if (this.state.about.has_api) configuration.append(make("p", { class: "quiet" }, "Sign in to see its parameters and the change that put them in force."));
   }
@@ -127,6 +129,13 @@ export class SignalDrawer {
       place.append(make("p", { class: "warn" }, `Its parameters are not known: ${problem.message}.`));
     }
   }
+}
+
+/** Show the event that a signal answers: ingest keeps it beside the last signals. @param {HTMLElement} place @param {string} id */
+async function showEvent(place, id) {
+  const answer = await fetch(`/signals/${encodeURIComponent(id)}/event`).catch(() => null);
+  const shown = answer?.ok ? event(await answer.json()) : null;
+  if (shown) place.append(shown);
 }
 
 /** The first price at a time or soon after it. @param {import("./state.js").History | undefined} points @param {number} time_ms */

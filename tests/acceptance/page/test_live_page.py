@@ -99,6 +99,8 @@ def test_a_signal_opens_with_what_it_was_made_of_and_has_a_link(browser: Browser
             expect(drawer.locator("dt", has_text=re.compile(f"^{name}$"))).to_be_visible()
             assert isinstance(value, float | int)
         expect(drawer).to_contain_text(f"{signal['trigger']['kind']} {signal['trigger']['id']} of spot")
+        # The event itself, which ingest keeps beside the last signals, whatever its source.
+        expect(drawer.locator("dt", has_text=re.compile("^kind$"))).to_be_visible()
         assert page.url.endswith(f"#signal={signal['id']}")
         drawer.get_by_role("button", name="Copy JSON").click()
         expect(page.locator("#signal-told")).to_contain_text("JSON copied at")

@@ -59,7 +59,7 @@ function decision(of) {
 }
 
 /** The event by its fields, and of a book the best levels. @param {any} of */
-function event({ time_ms, bids, asks, ...others }) {
+export function event({ time_ms, bids, asks, ...others }) {
   const named = { time: instant(time_ms), ...others };
   if (!bids || !asks) return facts(named);
   const depth = Math.max(bids.length, asks.length);

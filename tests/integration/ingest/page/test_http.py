@@ -22,6 +22,7 @@ from ingest.monitoring.recent_counts import RecentCounts
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import MAX_WATCHERS, TICK_S, Page
 from ingest.page.page_state import PageSources, PageState, message
+from ingest.page.recent_events import RecentEvents
 from tasks.ledger import LedgerKeys
 from tasks.protocol.routing import Router
 from tasks.scoring.live_returns import LiveReturns
@@ -80,6 +81,7 @@ async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[t
         dict,
         around,
         LiveReturns(),
+        RecentEvents(),
     )
     ledger = IngestLedger(settings)
     page = Page(PageState(settings, sources), ledger, dict, tick_s)
@@ -166,6 +168,7 @@ async def test_a_signal_and_a_chart_are_served_when_asked_for(settings: Settings
         answer = await asyncio.to_thread(ask, port, "/signals/some%3Aid%2Fwith%20signs")
         assert (answer.status, answer.headers["Content-Type"], answer.body) == (200, "application/json", packed)  # type: ignore[attr-defined]
         assert (await asyncio.to_thread(ask, port, "/signals/none")).status == 404
+        assert (await asyncio.to_thread(ask, port, "/signals/none/event")).status == 404
         chart = await asyncio.to_thread(ask, port, "/history/spot:NONE")
         assert json.loads(chart.body)["times_ms"] == json.loads(chart.body)["marks"] == []  # type: ignore[attr-defined]
 

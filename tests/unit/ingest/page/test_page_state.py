@@ -12,8 +12,10 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.recent_counts import RecentCounts
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
+from ingest.page.recent_events import RecentEvents
 from tasks import invocation
 from tasks.configuration.gate import Gate
+from tasks.events import Trade
 from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import Counts
 from tasks.protocol.routing import Pool, Router
@@ -34,6 +36,7 @@ class Told:
         around: Any = SimpleNamespace(seen=None, times=self.times)
         self.feed = FeedWatch()
         self.paper: Any = SimpleNamespace(seen=None)
+        self.recent_events = RecentEvents(2)
         watched = self.feed, UnusedFrames(30.0)
         asked: Any = (
             lanes,
@@ -43,6 +46,7 @@ class Told:
             lambda: {"iceberg": {"depth": Gate()}, "other": {"depth": Gate(paused=True), "trade": Gate(killed=True)}},
             self.paper,
             LiveReturns(),
+            self.recent_events,
             expected,
         )
         sources = PageSources(self.counters, *asked)
@@ -210,6 +214,22 @@ def test_signals_can_be_explained_where_a_stream_keeps_the_frames():
 def test_commands_are_told_as_they_are_called_here(monkeypatch: pytest.MonkeyPatch, run: str):
     monkeypatch.setenv(invocation.VARIABLE, run)
     assert Told().hello()["commands"] == {"tasks": f"{run} tasks", "demo": f"{run} demo"}
+
+
+def test_the_event_of_a_signal_is_told_if_it_was_among_the_last_ones():
+    told = Told()
+    for number in (7, 8, 9):
+        told.recent_events.observe(Trade("spot", "BTCUSDT", number, 1_000, 1, 1, 2.0, 0.5, buyer_is_maker=True))
+    for number in (7, 8):
+        trigger = {"venue": "spot", "symbol": "BTCUSDT", "kind": "trade", "id": number}
+        told.live.relayed(b"1-0", signal(f"of {number}", trigger=trigger))
+    event = told.live.event_of_signal("of 8")
+    assert event
+    assert json.loads(event) == {
+        "kind": "trade", "venue": "spot", "symbol": "BTCUSDT", "id": 8, "time_ms": 1_000, "price": 2.0, "quantity": 0.5,
+        "buyer_is_maker": True,
+    }  # fmt: skip
+    assert [told.live.event_of_signal(name) for name in ("of 7", "of 6")] == [None, None]
 
 
 def test_all_of_a_signal_is_told_as_long_as_it_is_in_the_list():
