@@ -161,10 +161,7 @@ class _DataHandler(ReadOnlyHandler):
         packed = self._find(*parts)
         if packed is None:
             self.send_error(HTTPStatus.NOT_FOUND)
-        else:
-            self._send(packed)
-
-    def _send(self, packed: bytes) -> None:
+            return
         self.set_header("Content-Type", "application/json")
         self.set_header("Cache-Control", "no-store")
         self.set_header("X-Content-Type-Options", "nosniff")

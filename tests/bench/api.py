@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 
 from tests.bench import pipelines
 from tests.bench.mix import Mix
-from tests.bench.noise import Noise, undisturbed
+from tests.bench.noise import undisturbed
 from tests.bench.pipelines import Setup
 from tests.bench.results import Say
 
@@ -17,7 +17,7 @@ def ratios(mix: Mix, events: int, rounds: int, say: Say) -> Iterator[float]:
     def spent_us(environment: Mapping[str, str]) -> float:
         once = undisturbed(
             lambda: pipelines.once(Setup(mix, environment=environment), events)[0],
-            lambda run: run.noise or Noise(),
+            lambda run: run.noise,
             say,
         )
         return once.cpu_us["ingest"]

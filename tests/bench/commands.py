@@ -16,7 +16,7 @@ from tests.bench import account, api, latencies, pipelines, throughput, varied
 from tests.bench.latencies import LatencyPlan
 from tests.bench.mix import Mix
 from tests.bench.reporting import plots, table
-from tests.bench.results import Report, machine
+from tests.bench.results import USUAL_PER_S, Report, machine
 from tests.bench.systems import RIVALS
 
 app = command_line.top(rich_markup_mode=None)
@@ -47,8 +47,8 @@ ACCOUNT_ROUNDS = 5
 API_ROUNDS = 5
 #: How many workers in each round of the scale.
 SCALE_ROUNDS = ((1, 2, 4, 8),) * 3
-QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (2000.0,), is_quick=True)
-LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, 2000.0, 10_000.0))
+QUICK = Form(("throughput", "latency", "account"), throughput.QUICK, 1, 1.0, (USUAL_PER_S,), is_quick=True)
+LONG = Form(PARTS, (throughput.OURS, *RIVALS), 5, 10.0, (100.0, USUAL_PER_S, 10_000.0))
 
 
 @app.callback()

@@ -12,11 +12,9 @@ from tests.bench.loads import Loads
 from tests.bench.mix import Mix
 from tests.bench.noise import Noise, undisturbed
 from tests.bench.pipelines import Setup
-from tests.bench.results import Latency, LatencyReport, Ratio, Say
+from tests.bench.results import USUAL_PER_S, Latency, LatencyReport, Ratio, Say
 from tests.bench.systems import Pipeline
 
-#: At which the first seconds are measured, and what more workers than cores cost.
-USUAL_PER_S = 2_000.0
 #: Two windows one after the other whose medians differ by less are alike.
 ALIKE = 0.25
 #: Workers for each core: two processes of one worker, and two more.
@@ -75,9 +73,7 @@ def _warm(rate: float, plan: LatencyPlan, pipeline: Pipeline, loads: Loads, say:
         if last and p50_ms and abs(p50_ms - last) <= ALIKE * last:
             break
         last = p50_ms
-    found = undisturbed(
-        lambda: at(rate, plan.seconds, plan.window_s, pipeline, loads), lambda each: each.noise or Noise(), say
-    )
+    found = undisturbed(lambda: at(rate, plan.seconds, plan.window_s, pipeline, loads), lambda each: each.noise, say)
     say(str(found))
     return found
 

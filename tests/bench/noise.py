@@ -60,13 +60,17 @@ def _own_s() -> float:
     return sum(os.times()[:4])
 
 
-def undisturbed(measure: Callable[[], T], noise_of: Callable[[T], Noise], say: Callable[[str], None]) -> T:
-    """Measure until others leave the machine alone, three times at most; return the least disturbed one."""
-    found: list[T] = []
+def undisturbed(measure: Callable[[], T], noise_of: Callable[[T], Noise | None], say: Callable[[str], None]) -> T:
+    """Measure until others leave the machine alone, three times at most; return the least disturbed one.
+
+    What has no noise was not disturbed.
+    """
+    found: list[tuple[Noise, T]] = []
     for _ in range(TRIES):
-        found.append(measure())
-        noise = noise_of(found[-1])
+        measured = measure()
+        noise = noise_of(measured) or Noise()
+        found.append((noise, measured))
         if noise.total <= DISTURBED:
             break
-        say(f"disturbed ({noise}): {found[-1]}")
-    return min(found, key=lambda each: noise_of(each).total)
+        say(f"disturbed ({noise}): {measured}")
+    return min(found, key=lambda each: each[0].total)[1]

@@ -13,6 +13,8 @@ import msgspec
 from tests.bench.noise import Noise
 from tests.bench.runs import RunUsage
 
+#: Events a second at which also the start is measured, and what more workers than cores cost.
+USUAL_PER_S = 2_000.0
 #: Is told what was measured.
 Say = Callable[[str], None]
 

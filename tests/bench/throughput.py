@@ -9,7 +9,7 @@ from compose.local.processes import Instance
 from tests.bench import runs, systems
 from tests.bench.loads import WARM_UP, Loads
 from tests.bench.mix import Mix
-from tests.bench.noise import Noise, undisturbed
+from tests.bench.noise import undisturbed
 from tests.bench.results import ContenderRun, Ratio, Say
 from tests.bench.runs import RunUsage
 
@@ -46,7 +46,7 @@ def measure(plan: Plan, mix: Mix, say: Say) -> list[ContenderRun]:
     for number in range(1, plan.rounds + 1):
         for name in plan.contenders:
             once = partial(_once, name, number, round(SIZES[name] * plan.seconds), mix)
-            found.append(undisturbed(once, lambda each: each.run.noise or Noise(), say))
+            found.append(undisturbed(once, lambda each: each.run.noise, say))
             say(str(found[-1]))
     return found
 
