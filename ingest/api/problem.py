@@ -7,6 +7,7 @@ from typing import Any, NamedTuple
 from nats.errors import Error as NatsError
 from pydantic import ValidationError
 
+from tasks import invocation
 from tasks.clients.redis_client import FAILED, UNAVAILABLE, reason
 from tasks.errors import (
     LedgerError,
@@ -54,7 +55,8 @@ class ApiError(Exception):
         """Return the members of the problem."""
         title = self.kind.replace("-", " ").capitalize() if self.kind else HTTPStatus(self.status).phrase
         facts: dict[str, Any] = {"type": f"{_TYPE}{self.kind}" if self.kind else "about:blank", "title": title}
-        facts |= {"status": self.status, "detail": self.detail}
+        # Whoever reads it may have no checkout, and so no ./run.
+        facts |= {"status": self.status, "detail": invocation.as_called(self.detail)}
         return facts | ({"errors": [each._asdict() for each in self.errors]} if self.errors else {})
 
 

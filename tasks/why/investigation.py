@@ -4,7 +4,7 @@ import asyncio
 from pathlib import Path
 from typing import NamedTuple
 
-from tasks import configuration
+from tasks import configuration, invocation
 from tasks.errors import LedgerError, ServerUnavailableError
 from tasks.events import Event
 from tasks.frames.plausibility import FrameReader, PlausibilityLimits
@@ -45,7 +45,9 @@ def investigate(settings: Settings, request: Request) -> Answer:
     limits = frame_limits(settings)
     question, found = _find(settings, request, limits)
     if not request.paths and not request.from_stream:
-        return answer.without_decision(question, "no_source", "", found.answer, [*found.notes, _how(settings, request)])
+        return answer.without_decision(
+            question, "no_source", "", found.answer, [*found.notes, invocation.as_called(_how(settings, request))]
+        )
     emitter = configured.emitter_of(found.of_signal, question.head)
     lane, strategy_of = emitter.lane(question.head), configured.ConfiguredStrategy(emitter, found.every)
     timeline = Timeline(found.of_signal.version, lane, found.audit, found.seeded)
