@@ -46,15 +46,16 @@ kept
 
 
 def test_a_block_in_the_background_runs_until_ctrl_c(tmp_path: Path):
+    # One process both prints and is ended: a signal that comes while bash starts the next one is lost.
     play(
         """
 <!-- until Ctrl-C: "begun" -->
 
-    echo begun; until test -e now.txt; do sleep 0.05; done; echo it goes on; sleep 1000
+    echo begun >printed.txt; tail -f printed.txt
 
 Beside it:
 
-    touch now.txt
+    echo it goes on >>printed.txt
 
 <!-- shows: it \\w+ on -->
 
