@@ -20,20 +20,22 @@ class Distribution:
         self.counts = [0] * (len(bounds) + 1)
         self.sum = 0.0
 
-    def add(self, value: float) -> None:
-        """Count a value; a bound belongs to the bucket below it."""
-        self.counts[bisect_left(self.bounds, value)] += 1
-        self.sum += value
+    def add(self, *values: float) -> None:
+        """Count values; a bound belongs to the bucket below it."""
+        for value in values:
+            self.counts[bisect_left(self.bounds, value)] += 1
+        self.sum += sum(values)
 
 
 class Counters:
     """Counts that only rise, and the part of them that is not in the ledger yet."""
 
     def __init__(self) -> None:
-        self.totals = Counts()
+        self._totals, self._written = Counts(), Counts()
         #: Counts; with a label where the counter has one.
-        self.add = self.totals.add
-        self._written = Counts()
+        self.add = self._totals.add
+        #: How many of `events` are in the totals.
+        self._added_events = 0
         #: Frames up to this number were counted before.
         self.counted = 0
         #: For the metrics only, by what they are.
@@ -49,12 +51,21 @@ class Counters:
         return self.totals.by_label("skipped") | {"refused": refused}
 
     def event(self, venue: Venue, kind: Kind) -> None:
-        """Count a frame that is an event."""
-        self.totals[FRAMES] += 1
-        self.totals[EVENTS] += 1
+        """Count a frame that is an event. Called for each; the totals are told when somebody reads them."""
+        key = venue, kind
         # The name of a venue comes from outside.
-        is_known = (venue, kind) in self.events or len(self.events) < MAX_STREAMS
-        self.events[venue if is_known else "other", kind] += 1
+        if key not in self.events and len(self.events) >= MAX_STREAMS:
+            key = "other", kind
+        self.events[key] += 1
+
+    @property
+    def totals(self) -> Counts:
+        """All counts."""
+        events = self.events.total()
+        self._totals[FRAMES] += events - self._added_events
+        self._totals[EVENTS] += events - self._added_events
+        self._added_events = events
+        return self._totals
 
     def restart(self, counted: int) -> None:
         """Count again from the frame after `counted`; the ledger is not to learn of what came since."""

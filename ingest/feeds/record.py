@@ -13,7 +13,6 @@ from typing import Any, BinaryIO, cast
 
 import msgspec
 import structlog
-from nats.aio.msg import Msg
 
 from ingest.feeds.link import with_time
 from ingest.feeds.publisher import FeedConnection
@@ -153,10 +152,6 @@ class Recorder:
         """Count frames that a stream no longer had."""
         self.counts["lost"] += count
 
-    async def on_message(self, message: Msg) -> None:
-        """Take a message of core NATS."""
-        self.take(message.subject, message.data)
-
     def take(
         self,
         subject: str,
@@ -253,6 +248,6 @@ async def _listen(
             if settings.ingest_source == "jetstream":
                 await reader.open(recorder.take)
             else:
-                await listen(connection.client, settings.nats_subjects, recorder.on_message)
+                await listen(connection.client, settings.nats_subjects, recorder.take)
     except TimeoutError:
         raise ServerUnavailableError(f"NATS at {mask(settings.nats_url)} was not there: nothing was recorded") from None

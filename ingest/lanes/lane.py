@@ -11,7 +11,7 @@ when it is quiet and hundreds when it is busy.
 from collections import OrderedDict
 from collections.abc import Iterable
 from itertools import takewhile
-from typing import Literal, NamedTuple
+from typing import Literal
 
 import msgspec
 
@@ -27,7 +27,7 @@ DropReason = Literal["conflated", "overflow"]
 Decision = Literal["resend", "wait", "quarantine"]
 
 
-class LaneEvent(NamedTuple):
+class LaneEvent(msgspec.Struct, frozen=True, gc=False):
     """One event held by a lane, packed."""
 
     seq: int

@@ -157,4 +157,4 @@ class Lanes:
 
 def _renumber(item: LaneEvent, seq: int) -> LaneEvent:
     packed = pack_event(msgspec.structs.replace(unpack_event(item.packed), seq=seq))
-    return item._replace(seq=seq, packed=packed, size=len(packed))
+    return msgspec.structs.replace(item, seq=seq, packed=packed, size=len(packed))

@@ -62,7 +62,10 @@ class FeedStream(msgspec.Struct):
     def take(self, event: AnyEvent, refuse: Callable[[str, str], None]) -> None:
         """Note an event, and tell `refuse` where workers will refuse it for its id. Called for each."""
         verdict = self.record.classify(event, "")
-        if verdict == "repeat":
+        if verdict == "new" and self.record.unconfirmed is None:
+            self.record.advance(event)
+            self.repeats_in_row, self.has_new = 0, True
+        elif verdict == "repeat":
             self.repeats += 1
             self.repeats_in_row += 1
         elif self._admit(event, verdict, refuse):

@@ -1,10 +1,8 @@
 """Frames from plain NATS: at most once by nature, no acks."""
 
-import asyncio
 from contextlib import suppress
 
 import structlog
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import Error
 
@@ -31,6 +29,8 @@ class CoreSource:
     read_seq = 0
     unread = 0
     left = 0
+    #: What is read is delivered at once.
+    pending = 0
 
     async def prepare(self) -> None:
         """Do nothing: a subscription needs nothing to be there."""
@@ -48,29 +48,17 @@ class CoreSource:
     async def poll(self) -> None:
         """Do nothing: the client renews subscriptions by itself."""
 
-    @property
-    def pending(self) -> int:
-        """How many frames have arrived and are not delivered yet."""
-        return sum(subscription.pending_msgs for subscription in self._subscriptions)
-
     async def open(self, deliver: FrameCallback) -> None:
         """Subscribe. Raises SettingsError: the login may not read them."""
-
-        async def on_message(message: Msg) -> None:
-            deliver(message.subject, message.data, message.headers)
-
-        self._subscriptions = await listen(self._nats.client, self._subjects, on_message)
+        self._subscriptions = await listen(self._nats.client, self._subjects, deliver)
 
     async def close(self) -> None:
         """Unsubscribe; what NATS had sent by then is delivered."""
         # Draining alone was seen to lose frames that the server had sent and the client had not read yet.
         with suppress(Error):
             await self._nats.client.flush()
-        for subscription in self._subscriptions:  # in their order: the last one takes the messages of all
+        for subscription in self._subscriptions:
             try:
                 await subscription.drain()  # type: ignore[no-untyped-call]  # nats-py's gap
             except Error as error:
                 log.warning("the subscription could not be drained", why=str(error) or type(error).__name__)
-        # What had arrived is delivered all the same when NATS is unavailable.
-        while self.pending and not self._nats.client.is_closed:
-            await asyncio.sleep(0.01)

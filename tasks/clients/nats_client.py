@@ -3,12 +3,11 @@
 import asyncio
 import re
 import ssl
-from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
+from collections.abc import Awaitable, Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
 
 from nats.aio.client import Client, Srv
-from nats.aio.msg import Msg
 from nats.aio.subscription import Subscription
 from nats.errors import AuthorizationError, Error, SecureConnWantedError
 
@@ -54,8 +53,6 @@ class NatsClient(Client):
         self._on_refused: Callable[[], None] | None = None
         #: Who waits for the answer to a request, by its subject in lower case; done where this login may not ask.
         self._asking: dict[str, asyncio.Future[None]] = {}
-        #: The number of the subscription that takes the messages of another, by the other's number.
-        self._taken_by: dict[int, int] = {}
         #: Who takes the messages of a subscription without a queue, by its number.
         self._takers: dict[int, Take] = {}
 
@@ -87,36 +84,29 @@ class NatsClient(Client):
         )
         self._was_connected = True
 
-    async def subscribe_together(
-        self, subjects: Sequence[str], on_message: Callable[[Msg], Awaitable[None]]
-    ) -> list[Subscription]:
-        """Subscribe to all of `subjects`; messages come one by one, in the order in which the server sent them.
+    async def subscribe_directly(self, subject: str, take: Take) -> Subscription:
+        """Have `take` called with each message as soon as it is read, in the order of all subscriptions' messages.
 
-        nats-py has a queue and a task for each subscription, which lose the order between them. Here the first
-        subscription's take the messages of all, and have the limits; it stands last in what is returned, so that
-        draining one after the other loses nothing.
+        It must be quick. What it raises is reported as an error. nats-py's queue and task for each subscription take
+        three times as long, and lose the order between them.
         """
-        number_of_first = self._sid + 1
-        subscriptions = []
-        for subject in subjects:
-            # Before the server knows of it: its first message may come at once.
-            self._taken_by[self._sid + 1] = number_of_first
-            subscriptions.append(await self.subscribe(subject, cb=on_message))
-        return [*subscriptions[1:], subscriptions[0]]
-
-    async def subscribe_directly(self, subject: str, take: Take) -> None:
-        """Have `take` called with each message as soon as it is read. It must be quick, and not raise.
-
-        Three times as fast as nats-py's queue and task, which many small messages are worth.
-        """
+        # Before the server knows of it: its first message may come at once.
         self._takers[self._sid + 1] = take
-        await self.subscribe(subject)
+        return await self.subscribe(subject)
 
     def _process_msg(self, sid: int, *message: bytes) -> Coroutine[Any, Any, None]:
         """Called by nats-py with each message."""
         if take := self._takers.get(sid):
-            return _directly(take, *message)
-        return super()._process_msg(self._taken_by.get(sid, sid), *message)
+            return self._hand_over(take, *message)
+        return super()._process_msg(sid, *message)
+
+    async def _hand_over(self, take: Take, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
+        self.stats["in_msgs"] += 1
+        self.stats["in_bytes"] += len(data)
+        try:
+            take(subject, reply, data, headers)
+        except Exception as error:  # noqa: BLE001 raised here, it would end the reading
+            await self._error_cb(error)
 
     async def write(self, messages: bytes) -> None:
         """Take messages in the bytes of NATS's protocol; they are written soon. The connection must stand."""
@@ -267,10 +257,6 @@ async def connect_once(settings: Settings, name: str) -> NatsClient:
         why = heard[-1] if heard else str(error) or type(error).__name__
         raise ServerUnavailableError(f"NATS does not answer at {mask(settings.nats_url)} (NATS_URL): {why}") from None
     return client
-
-
-async def _directly(take: Take, subject: bytes, reply: bytes, data: bytes, headers: bytes | None) -> None:
-    take(subject, reply, data, headers)
 
 
 def _is_refused(said: str) -> bool:

@@ -188,11 +188,15 @@ class Record(msgspec.Struct, array_like=True):
 
     def take(self, event: AnyEvent, source: str) -> None:
         """Move on by an event that is given to strategies, all but the hash."""
+        self.advance(event)
+        self.applied = Position(source, event.seq)
+
+    def advance(self, event: AnyEvent) -> None:
+        """Move on as `take` does, where events have no positions."""
         if event.id <= self.id and self._falls(event):
             self.generation += 1
         elif event.kind in _NUMBERED and self.count and self.id >= 0:
             self.gaps = min(MAX_GAPS, self.gaps + event.id - self.id - 1)
-        self.applied = Position(source, event.seq)
         self.id, self.time_ms = event.id, event.time_ms
         self.count += 1
 

@@ -4,7 +4,7 @@ from array import array
 from collections.abc import Container
 from typing import NamedTuple
 
-from tasks.events import STEP_BACK_MS, AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, Venue
+from tasks.events import STEP_BACK_MS, AnyEvent, BookTicker, Depth, Kind, Kline, Liquidation, Trade, Venue
 from tasks.scoring.forward_returns import PRICE_KINDS, Prices
 
 #: Venue and symbol.
@@ -19,10 +19,8 @@ class _PriceSeries(NamedTuple):
     positions: "array[int]"
 
 
-def _rising(times_ms: "array[int]", time_ms: int) -> int:
-    """Return the time to keep after these, so that they never fall and can be searched."""
-    if not times_ms or time_ms >= times_ms[-1]:
-        return time_ms
+def _risen(times_ms: "array[int]", time_ms: int) -> int:
+    """Return the time to keep after these, of which the last is later, so that they never fall and can be searched."""
     if time_ms >= times_ms[-1] - STEP_BACK_MS:
         return times_ms[-1]
     # What a clock that was ahead said is taken back, or time would stand still until the others have caught up.
@@ -36,8 +34,11 @@ def _rising(times_ms: "array[int]", time_ms: int) -> int:
 def price_of(event: AnyEvent) -> float | None:
     """Return the price of the market that an event shows: a mid price, a trade's or a candle's last one."""
     match event:
+        # What comes most often is looked for first.
         case Depth() | BookTicker():
             return event.mid
+        case Trade():
+            return event.price
         case Kline():
             return event.close
         case Liquidation():
@@ -64,7 +65,8 @@ class PriceHistory:
             times_ms, prices, positions = self.kept[key]
         except KeyError:
             times_ms, prices, positions = self.kept[key] = _PriceSeries(array("q"), array("d"), array("q"))
-        times_ms.append(_rising(times_ms, event.time_ms))
+        time_ms = event.time_ms
+        times_ms.append(_risen(times_ms, time_ms) if times_ms and time_ms < times_ms[-1] else time_ms)
         prices.append(price)
         positions.append(event.seq)
 

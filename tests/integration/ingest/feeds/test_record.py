@@ -15,6 +15,8 @@ from compose.local.processes import Instance
 from compose.local.servers import free_port, start_nats
 from ingest.feeds import record as feed
 from ingest.transport.flush import confirm_published
+from ingest.transport.subscribe import listen
+from tasks.clients.nats_client import NatsClient
 from tasks.errors import RecordingError, ServerUnavailableError, SettingsError
 from tasks.events import Depth, Trade
 from tasks.frames import parse
@@ -207,8 +209,9 @@ async def test_frames_left_out_are_counted_and_the_rest_is_written(nats_url, tmp
     path = tmp_path / "some.jsonl"
     recorder = feed.Recorder()
 
-    client = await nats.connect(nats_url)
-    await client.subscribe("some.>", cb=recorder.on_message)
+    client = NatsClient(Settings(nats_url=nats_url))
+    await client.connect(nats_url)
+    await listen(client, "some.>", recorder.take)
     await client.publish(f"some.{STREAM}", text(trade(1)))
     await client.publish(f"some.{STREAM}", b"not JSON")
     await client.publish("some.thing", text(trade(2)))

@@ -74,12 +74,33 @@ async def test_close_without_a_server_delivers_what_had_arrived(namespace):
             assert listener.source.pending == 0
 
 
-async def test_frames_dropped_because_ingest_is_slow_are_counted_one_by_one(nats_url, namespace):
-    async with listening(nats_url, f"{namespace}.a, {namespace}.b") as listener:
-        for subscription in listener.source._subscriptions:
-            subscription._pending_bytes_limit = 100
-        await publish(nats_url, *((f"{namespace}.{'ab'[number % 2]}", b"%d" % number) for number in range(5_000)))
-        await until(lambda: len(listener.frames) + listener.slow == 5_000)
+async def test_messages_dropped_from_a_full_queue_are_counted_one_by_one(nats_url, namespace):
+    received = []
+
+    async def take(message):
+        received.append(message)
+
+    async with listening(nats_url, f"{namespace}.frames") as listener:
+        await listener.nats.client.subscribe(f"{namespace}.queued", cb=take, pending_bytes_limit=100)
+        await publish(nats_url, *numbered(f"{namespace}.queued", 5_000))
+        await until(lambda: len(received) + listener.slow == 5_000)
         assert listener.slow > 0
-        numbers = [int(raw) for _, raw in listener.frames]
-        assert numbers == sorted(numbers)
+
+
+async def test_a_frame_that_cannot_be_taken_does_not_end_the_reading(nats_url, namespace):
+    frames = numbered(f"{namespace}.x", 3)
+
+    async with listening(nats_url, f"{namespace}.>", fails_on=b"1") as listener:
+        await publish(nats_url, *frames)
+        await until(lambda: len(listener.frames) == 2)
+        assert listener.frames == [frames[0], frames[2]]
+
+
+async def test_frames_come_with_their_headers(nats_url, namespace):
+    async with listening(nats_url, f"{namespace}.>") as listener:
+        feed = await nats.connect(nats_url)
+        await feed.publish(f"{namespace}.x", b"1", headers={"traceparent": "a:b", "other": ""})
+        await feed.publish(f"{namespace}.x", b"2")
+        await until(lambda: len(listener.frames) == 2)
+        assert listener.headers == [{"traceparent": "a:b", "other": ""}, None]
+        await feed.close()

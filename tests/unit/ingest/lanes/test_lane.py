@@ -26,7 +26,7 @@ def lane() -> Lane:
 
 def test_a_batch_says_when_the_stream_stored_its_last_frame(lane):
     for seq in (1, 2):
-        lane.offer(item(seq)._replace(stored_at_ns=seq * 1_000), ROOM)
+        lane.offer(msgspec.structs.replace(item(seq), stored_at_ns=seq * 1_000), ROOM)
     assert lane.launch()
     assert lane.batch(0, Epoch(1, "aa")).stored_at_ns == 2_000
 
