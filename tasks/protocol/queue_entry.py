@@ -5,7 +5,6 @@ calls back, continues chains, and counts chords, each of which makes a worker se
 needed is refused before Celery sees it.
 """
 
-from base64 import b64decode
 from typing import Annotated, Any, Literal, NamedTuple
 
 import msgspec
@@ -76,7 +75,8 @@ class _Properties(msgspec.Struct):
 class _Envelope(msgspec.Struct, forbid_unknown_fields=True, omit_defaults=True, rename="kebab"):
     """Kombu's envelope."""
 
-    body: str
+    #: Base64 where it is read and written.
+    body: bytes
     content_type: str
     content_encoding: str
     headers: _Headers
@@ -160,8 +160,7 @@ def _fault(queue: str, envelope: _Envelope) -> str:
         return (
             f"the content type {encoded[0][:100]!r} ({encoded[1][:100]!r}) is not {CONTENT_TYPE} ({CONTENT_ENCODING})"
         )
-    packed = b64decode(envelope.body, validate=True)
-    embed = _gather_body(packed).embed if task == _GATHER else _body(packed).embed
+    embed = _gather_body(envelope.body).embed if task == _GATHER else _body(envelope.body).embed
     if embed.chord and task != RESEARCH_TASK_NAME:
         return f"the task {task} has a chord"
     return ""
