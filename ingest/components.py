@@ -40,7 +40,6 @@ from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.monitoring.verdict_publisher import VerdictPublisher
 from ingest.page.http import Page
 from ingest.page.page_state import PageSources, PageState
-from ingest.page.recent_events import RecentEvents
 from ingest.refused_frames import RefusedFrames
 from ingest.relay import Relay, SignalStreams
 from ingest.sources.base import Source
@@ -84,7 +83,6 @@ class Components:
         self.checkpoints = Checkpoints(self.ledger, self.lanes, self.counters, self.refused, self.source)
         self.feed_watch = self._make_feed_watch(chosen.kinds)
         self.live_returns, self.unused_frames = LiveReturns(), UnusedFrames(settings.feed_quiet_s)
-        self.recent_events = RecentEvents()
         self.record_probe = RecordProbe(self.ledger, chosen.routes(), self.feed_watch)
         self.sender = self._make_sender()
         self.breaker = Breaker(
@@ -168,7 +166,6 @@ class Components:
         def observe(event: AnyEvent) -> None:
             self.feed_watch.observe(event)
             self.live_returns.observe(event)
-            self.recent_events.observe(event)
 
         limits = frame_limits(self.settings)
         return FrameHandler(
@@ -216,7 +213,6 @@ class Components:
             lambda: self.active_configuration.gates,
             self.paper_probe,
             self.live_returns,
-            self.recent_events,
             _expected_returns(self.settings.expected_returns_file),
             has_api=self.api is not None,
         )

@@ -113,10 +113,10 @@ class Sender:
 
     def offer(self, event: AnyEvent, trace: str = "", stored_at_ns: int = 0) -> None:
         """Put an event into its lanes and send what can be sent; `stored_at_ns` is when a stream stored its frame."""
-        lanes, dropped = self.lanes.offer(event, trace, stored_at_ns)
-        for reason, _ in dropped:
+        offered = self.lanes.offer(event, trace, stored_at_ns)
+        for reason, _ in offered.dropped:
             self._counters.add("dropped", reason)
-        if not self._pumping and any(not lane.flight for lane in lanes):
+        if not self._pumping and any(not lane.flight for lane in offered.lanes):
             self.pump()
 
     def pump(self) -> None:

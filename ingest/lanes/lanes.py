@@ -1,15 +1,22 @@
 """All lanes of one ingest process: numbering, bounds, the frontier. Pure."""
 
+from collections import deque
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 from typing import NamedTuple
 
 import msgspec
 
 from ingest.lanes.lane import DropReason, Lane, LaneEvent
 from ingest.lanes.rtt_estimator import TIMEOUT_BOUNDS, TimeoutBounds
-from tasks.events import AnyEvent, Position
+from tasks.events import AnyEvent, Kind, Position, Venue
+from tasks.frames.model import MAX_SYMBOLS
 from tasks.protocol.batches import pack_event, unpack_event
 from tasks.protocol.routing import LaneId, Router
+
+#: So many committed events are kept: a second of 2,000 events/s, 50 ms of 40,000. What a signal answers is among them
+#: when it goes out, a few milliseconds after its event came in.
+COMMITTED_KEPT = 2_000
 
 
 class LaneLimits(NamedTuple):
@@ -21,7 +28,7 @@ class LaneLimits(NamedTuple):
     wait_s: float = 0.0
 
 
-class OfferResult(NamedTuple):
+class OfferResult(msgspec.Struct, frozen=True):
     """Result of offering an event: its lanes, and the events that were dropped to make room."""
 
     lanes: Sequence[Lane]
@@ -29,16 +36,25 @@ class OfferResult(NamedTuple):
     dropped: Sequence[tuple[DropReason, LaneEvent]]
 
 
+_NOTHING = OfferResult((), ())
+
+
 class Lanes:
     """All lanes of one ingest process, and the number of the last frame."""
 
     def __init__(
-        self, router: Router, limits: LaneLimits, *, lossless: bool = False, timeouts: TimeoutBounds = TIMEOUT_BOUNDS
+        self,
+        router: Router,
+        limits: LaneLimits,
+        *,
+        lossless: bool = False,
+        timeouts: TimeoutBounds = TIMEOUT_BOUNDS,
+        committed_kept: int = COMMITTED_KEPT,
     ) -> None:
         """Keep to the bounds by dropping events.
 
         `lossless`: never drop; the source stops reading while a lane is full. `timeouts` bound how soon the ledger is
-        asked about a batch whose commit is not known.
+        asked about a batch whose commit is not known. `committed_kept`: how many events `find` finds after their commit.
         """
         self.router = router
         self.limits = limits
@@ -50,6 +66,10 @@ class Lanes:
         self.source = ""
         self.last_seq = 0
         self.held_bytes = 0
+        #: The last ones, packed: 2 MB of books. As objects they would be 40 times as many, and slow down all others.
+        self._committed: deque[LaneEvent] = deque(maxlen=committed_kept)
+        #: By what events are routed by, to spare each event what the router looks up.
+        self._known: dict[tuple[Venue, str, Kind], tuple[Lane, ...]] = {}
 
     def __iter__(self) -> Iterator[Lane]:
         return iter(self._lanes.values())
@@ -95,15 +115,14 @@ class Lanes:
         An event that no pool wants has no lanes. Where the source can be read again nothing goes: lanes grow past their
         bounds, and who reads looks at `full`. Sizes are in packed bytes; in two lanes it counts twice.
         """
-        names = self.router.lanes_of(event.venue, event.symbol, event.kind)
-        if not names:
-            return OfferResult((), ())
+        lanes = self._lanes_of(event.venue, event.symbol, event.kind)
+        if not lanes:
+            return _NOTHING
         packed = pack_event(event)
         stream = (event.venue, event.symbol)
         facts = event.kind, stream, event.time_ms, event.ingested_at_ns, trace, stored_at_ns
         item = LaneEvent(event.seq, packed, len(packed), *facts)
         dropped: list[tuple[DropReason, LaneEvent]] = []
-        lanes = [self._lanes[name] for name in names]
         for lane in lanes:
             room = min(self.limits.lane_bytes - lane.held_bytes, self.limits.total_bytes - self.held_bytes)
             self.held_bytes += item.size
@@ -128,7 +147,29 @@ class Lanes:
         """
         done = self._lanes[lane].settle(position, now_s, noticed=noticed)
         self.held_bytes -= sum(item.size for item in done)
+        self._committed.extend(done)
         return done
+
+    def find(self, venue: Venue, symbol: str, kind: Kind, event_id: int) -> AnyEvent | None:
+        """Return an event that is held or was committed lately; None: it is neither."""
+        held = (chain(lane.flight, lane.waiting.values()) for lane in self._lanes_of(venue, symbol, kind))
+        for item in chain(reversed(self._committed), *held):
+            if (
+                item.stream == (venue, symbol)
+                and item.kind == kind
+                and (event := unpack_event(item.packed)).id == event_id
+            ):
+                return event
+        return None
+
+    def _lanes_of(self, venue: Venue, symbol: str, kind: Kind) -> tuple[Lane, ...]:
+        lanes = self._known.get((venue, symbol, kind))
+        if lanes is None:
+            if len(self._known) >= MAX_SYMBOLS:
+                self._known.clear()
+            lanes = tuple(self._lanes[name] for name in self.router.lanes_of(venue, symbol, kind))
+            self._known[venue, symbol, kind] = lanes
+        return lanes
 
     def restart(self, position: Position) -> None:
         """Start under a new epoch, every lane at `position`: whatever comes after it is read again."""

@@ -3,4 +3,4 @@
 Only `components` uses it. It knows monitoring and everything below; nothing that a browser sends changes anything.
 """
 
-__all__ = ["http", "market", "marks", "page_state", "recent_events"]
+__all__ = ["http", "market", "marks", "page_state"]

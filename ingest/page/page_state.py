@@ -7,7 +7,7 @@ and most of it only while somebody watches.
 import time
 from collections import Counter, deque
 from collections.abc import Callable, Mapping, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 
@@ -20,10 +20,9 @@ from ingest.monitoring.server_stats import ServerProbe
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.market import HISTORY_POINTS, PageMarket, SymbolHistory, SymbolRow
 from ingest.page.marks import Mark, Marks
-from ingest.page.recent_events import RecentEvents
 from tasks import invocation
 from tasks.configuration.gate import Gate
-from tasks.events import AnyEvent, event_facts
+from tasks.events import AnyEvent, Kind, event_facts
 from tasks.ops.warm_ups import WarmUp
 from tasks.protocol.counters import CounterName, Counts
 from tasks.protocol.strategy_counts import strategy_counts
@@ -102,7 +101,6 @@ class PageSources(NamedTuple):
     gates: Callable[[], Mapping[str, Mapping[str, Gate]]]
     paper: PaperProbe
     returns: LiveReturns
-    recent_events: RecentEvents
     #: What a backtest found, if one is known.
     expected: Sequence[StrategyReturns] = ()
     #: Whether somebody who has a token can change something.
@@ -157,7 +155,7 @@ class PageState:
         signal = self._read(entry, packed)
         if signal is not None and signal.shown.id not in self._signals:
             of = signal.shown.trigger
-            event = self._sources.recent_events.find(of.venue, of.symbol, of.kind, of.id)
+            event = self._sources.lanes.find(of.venue, of.symbol, cast("Kind", of.kind), of.id)
             self._signals[signal.shown.id] = signal._replace(event=event)
             self._fresh.append(signal.shown)
             self._mark(signal.shown)

@@ -22,7 +22,6 @@ from ingest.monitoring.recent_counts import RecentCounts
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.http import MAX_WATCHERS, TICK_S, Page
 from ingest.page.page_state import PageSources, PageState, message
-from ingest.page.recent_events import RecentEvents
 from tasks.ledger import LedgerKeys
 from tasks.protocol.routing import Router
 from tasks.scoring.live_returns import LiveReturns
@@ -81,7 +80,6 @@ async def serving(settings: Settings, tick_s: float = TICK_S) -> AsyncIterator[t
         dict,
         around,
         LiveReturns(),
-        RecentEvents(),
     )
     ledger = IngestLedger(settings)
     page = Page(PageState(settings, sources), ledger, dict, tick_s)

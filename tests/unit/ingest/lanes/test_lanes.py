@@ -198,3 +198,22 @@ def test_no_batch_holds_an_event_that_waited_too_long(seed: int, wait_s: float, 
     assert offered == dropped + lanes.held + sum(map(len, done.values()))
     assert all(seqs == sorted(set(seqs)) for seqs in done.values())
     assert lanes.held_bytes == sum(item.size for each in lanes for item in (*each.flight, *each.waiting.values()))
+
+
+def test_an_event_is_found_while_it_is_held_and_among_the_last_committed_ones():
+    lanes = Lanes(Router(POOLS), LaneLimits(10**6, 10**6), committed_kept=2)
+    lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
+
+    def found(*events: Trade | Depth) -> list[bool]:
+        return [lanes.find(each.venue, each.symbol, each.kind, each.id) == each for each in events]
+
+    first, second, third = events = book(lanes), trade(lanes), book(lanes)
+    assert found(*events) == [False] * 3
+    for event in events:
+        lanes.offer(event)
+    assert found(*events) == [True] * 3
+    send(lanes, BOTH)
+    assert found(*events) == [True] * 3
+    lanes.settle(BOTH, Position("core-1.aa", 3), 0.1)
+    assert found(second, third, first) == [True, True, False]
+    assert lanes.find("usdm", "BTCUSDT", "depth", third.id) is None

@@ -12,7 +12,6 @@ from ingest.monitoring.feed_watch import FeedWatch
 from ingest.monitoring.recent_counts import RecentCounts
 from ingest.monitoring.unused_frames import UnusedFrames
 from ingest.page.page_state import SIGNALS_KEPT, TEXT_CHARACTERS, PageSources, PageState
-from ingest.page.recent_events import RecentEvents
 from tasks import invocation
 from tasks.configuration.gate import Gate
 from tasks.events import Trade
@@ -31,22 +30,20 @@ class Told:
 
     def __init__(self, expected: Sequence[StrategyReturns] = (), **settings: str) -> None:
         self.counters = Counters()
-        lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), LaneLimits(10**6, 10**6))
+        self.lanes = Lanes(Router((Pool("trade", ("trade",), partitions=2),)), LaneLimits(10**6, 10**6))
         self.times = RecentCounts("strategy_events", "strategy_ns")
         around: Any = SimpleNamespace(seen=None, times=self.times)
         self.feed = FeedWatch()
         self.paper: Any = SimpleNamespace(seen=None)
-        self.recent_events = RecentEvents(2)
         watched = self.feed, UnusedFrames(30.0)
         asked: Any = (
-            lanes,
+            self.lanes,
             around,
             lambda: (True, {"nats": True}),
             *watched,
             lambda: {"iceberg": {"depth": Gate()}, "other": {"depth": Gate(paused=True), "trade": Gate(killed=True)}},
             self.paper,
             LiveReturns(),
-            self.recent_events,
             expected,
         )
         sources = PageSources(self.counters, *asked)
@@ -216,10 +213,9 @@ def test_commands_are_told_as_they_are_called_here(monkeypatch: pytest.MonkeyPat
     assert Told().hello()["commands"] == {"tasks": f"{run} tasks", "demo": f"{run} demo"}
 
 
-def test_the_event_of_a_signal_is_told_if_it_was_among_the_last_ones():
+def test_the_event_of_a_signal_is_told_if_lanes_know_it():
     told = Told()
-    for number in (7, 8, 9):
-        told.recent_events.observe(Trade("spot", "BTCUSDT", number, 1_000, 1, 1, 2.0, 0.5, buyer_is_maker=True))
+    told.lanes.offer(Trade("spot", "BTCUSDT", 8, 1_000, 1, 1, 2.0, 0.5, buyer_is_maker=True))
     for number in (7, 8):
         trigger = {"venue": "spot", "symbol": "BTCUSDT", "kind": "trade", "id": number}
         told.live.relayed(b"1-0", signal(f"of {number}", trigger=trigger))
