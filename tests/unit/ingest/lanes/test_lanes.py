@@ -200,7 +200,7 @@ def test_no_batch_holds_an_event_that_waited_too_long(seed: int, wait_s: float, 
     assert lanes.held_bytes == sum(item.size for each in lanes for item in (*each.flight, *each.waiting.values()))
 
 
-def test_an_event_is_found_while_it_is_held_and_among_the_last_committed_ones():
+def test_an_event_is_found_while_it_is_held_and_a_while_after():
     lanes = Lanes(Router(POOLS), LaneLimits(10**6, 10**6), committed_kept=2)
     lanes.begin("core-1.aa", {TRADE: None, BOTH: None}, 0.0)
 
