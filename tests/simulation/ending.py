@@ -1,5 +1,6 @@
 """When a simulation is done, and what must be true then."""
 
+from functools import cache
 from typing import TYPE_CHECKING
 
 from ingest.lanes.layout import Layout
@@ -18,6 +19,11 @@ if TYPE_CHECKING:
     from tests.simulation.world import World
 
 
+@cache
+def _layout(partitions: int, shards: int) -> bytes:
+    return Layout(Router(workload.pools(partitions), Shard(0, shards))).encode()
+
+
 class Ending:
     """Looks at a world."""
 
@@ -32,7 +38,7 @@ class Ending:
             return False
         if any(process.frozen_until_s > world.scheduler.now_s for process in [*world.ingests, *world.workers]):
             return False
-        if world.redis.data.get(world.keys.layout.encode()) != self._layout():
+        if world.redis.data.get(world.keys.layout.encode()) != _layout(world.partitions, world.total):
             return False
         if world.plan.is_reconfigured and not self._is_known(leaders):
             return False
@@ -47,10 +53,6 @@ class Ending:
         return version.encode() in held and all(
             each.components.active_configuration.version == version for each in leaders
         )
-
-    def _layout(self) -> bytes:
-        router = Router(workload.pools(self._world.partitions), Shard(0, self._world.total))
-        return Layout(router).encode()
 
     def _is_read(self, shard: int, leaders: list["SimulatedIngest"]) -> bool:
         """Whether a shard has written that everything in the stream is done."""

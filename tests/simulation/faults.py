@@ -65,7 +65,7 @@ def _kill_ingest(world: "World") -> None:
 def _freeze(world: "World", process: Process | None) -> None:
     if process:
         until_s = world.scheduler.now_s + world.random.random() * FROZEN_S
-        process.frozen_until_s = max(process.frozen_until_s, until_s)
+        world.scheduler.freeze(process, max(process.frozen_until_s, until_s))
         world.log(process.name, f"is frozen until {process.frozen_until_s:.3f}")
 
 
@@ -100,7 +100,7 @@ def _restart(world: "World") -> None:
 
 def _lose_queues(world: "World") -> None:
     for queue in world.queues:
-        world.redis.data.pop(queue.encode(), None)
+        world.redis.data.pop(queue, None)
 
 
 def _again(world: "World", after_s: float) -> None:
@@ -136,7 +136,7 @@ def _change_layout(world: "World") -> None:
             world.stop(process)
         else:
             sleeps_s = 4 + world.random.random() * 3
-            process.frozen_until_s = world.scheduler.now_s + sleeps_s
+            world.scheduler.freeze(process, world.scheduler.now_s + sleeps_s)
             # For a moment it believes that it leads, and its layout stands.
             world.later(sleeps_s + 1.0, partial(world.stop, process))
             world.log(process.name, f"is frozen until {process.frozen_until_s:.3f}")
@@ -153,7 +153,7 @@ def _change_layout_in_run(world: "World") -> None:
     """Change the layout while a worker sleeps in a run of the old one."""
 
     def change(process: Process) -> None:
-        process.frozen_until_s = world.scheduler.now_s + 4.2 + world.random.random() * 4
+        world.scheduler.freeze(process, world.scheduler.now_s + 4.2 + world.random.random() * 4)
         world.log(process.name, f"is frozen until {process.frozen_until_s:.3f}")
         _change_layout(world)
 

@@ -14,6 +14,8 @@ class ConfigurationsInForce:
         self._server = server
         self._chosen, self._all = keys.configuration.encode(), keys.configurations.encode()
         self._known: dict[str, Configuration] = {}
+        #: Their names in the ledger.
+        self._noted = set[bytes]()
         #: The versions in their order; one may come again.
         self._order = [always] if always else []
         #: By pool and field: the place in that order under which it was changed last.
@@ -30,9 +32,10 @@ class ConfigurationsInForce:
         version = self.version
         if version and (not self._order or self._order[-1] != version):
             self._order.append(version)
-        for name, packed in self._server.data.get(self._all, {}).items():
-            if name.decode() not in self._known:
-                self._known[name.decode()] = Configuration.parse_as(name.decode(), packed)
+        held = self._server.data.get(self._all, {})
+        for name in held.keys() - self._noted:
+            self._known[name.decode()] = Configuration.parse_as(name.decode(), held[name])
+            self._noted.add(name)
 
     def configuration(self, version: str) -> Configuration:
         """Return a configuration that the ledger has held."""

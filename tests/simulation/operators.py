@@ -90,7 +90,7 @@ def _reset_in_run(world: "World") -> None:
     """Reset while a worker sleeps between what it has read and its commit."""
 
     def reset(process: Process) -> None:
-        process.frozen_until_s = world.scheduler.now_s + 0.1
+        world.scheduler.freeze(process, world.scheduler.now_s + 0.1)
         _reset(world)
 
     world.in_next_run(reset)

@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from random import Random
 
 from tests.simulation import workload
@@ -85,34 +86,34 @@ class Plan:
     faults: Sequence[Fault]
     calm_from_s: float = CALM_FROM_S
 
-    @property
+    @cached_property
     def is_complete(self) -> bool:
         """Whether every frame counts: a stream can be read again, and plain NATS reaches who is there all the time."""
         # Answers that are too slow make a leader lose its lease.
         loses = self.weather.slow_s >= 1 or any(fault.kind in LOSES_FRAMES for fault in self.faults)
         return self.is_stream or not loses
 
-    @property
+    @cached_property
     def is_reconfigured(self) -> bool:
         """Whether the configuration changes."""
         return any(fault.kind in RECONFIGURES for fault in self.faults)
 
-    @property
+    @cached_property
     def is_followed(self) -> bool:
         """Whether somebody has to follow the commits to know which signals are right: people act, or an event is fatal."""
         return self.is_fatal or any(fault.kind in ACTIONS for fault in self.faults)
 
-    @property
+    @cached_property
     def is_fatal(self) -> bool:
         """Whether an event ends every process that runs it."""
         return any(fault.kind == "fatal event" for fault in self.faults)
 
-    @property
+    @cached_property
     def knows_records(self) -> bool:
         """Whether records must hold the first events of the recording."""
         return self.is_complete and not any(fault.kind == "stream loses its tail" for fault in self.faults)
 
-    @property
+    @cached_property
     def knows_signals(self) -> bool:
         """Whether the recording alone says which signals are right."""
         return self.is_complete and not self.is_followed

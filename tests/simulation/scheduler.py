@@ -11,6 +11,7 @@ import itertools
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
+from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
 from typing import Any, TypeVar
 
@@ -24,37 +25,33 @@ class Process:
 
     def __init__(self, name: str) -> None:
         self.name = name
-        self.ready: deque[_Handle] = deque()
+        self.ready: deque[_Ready] = deque()
         self.is_alive = True
         #: Until then it is stopped, as by SIGSTOP.
         self.frozen_until_s = 0.0
         #: What its wall clock says beyond the true time, and how much faster than that its clocks run.
         self.ahead_s = 0.0
         self.rate = 1.0
-        #: So that nothing of a killed process is ended properly, by the garbage collector.
-        self.tasks: list[asyncio.Task[Any]] = []
 
 
 class _Handle:
     """A callback, as asyncio's own handles are."""
 
-    __slots__ = ("_when_s", "args", "callback", "context", "is_cancelled", "process")
+    __slots__ = ("args", "callback", "context")
 
-    def __init__(
-        self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context, process: Process, when_s: float
-    ) -> None:
-        self.callback, self.args, self.context, self.process = callback, args, context, process
-        self._when_s, self.is_cancelled = when_s, False
+    def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context) -> None:
+        self.callback, self.args, self.context = callback, args, context
 
     def cancel(self) -> None:
-        self.is_cancelled = True
+        self.callback, self.args = _do_nothing, ()
 
-    def cancelled(self) -> bool:
-        return self.is_cancelled
 
-    def when(self) -> float:
-        return self._when_s
+def _do_nothing() -> None:
+    pass
 
+
+#: What is ready to run: a callback, or a future that somebody sleeps on.
+_Ready = _Handle | asyncio.Future[None]
 
 #: The process that what runs belongs to; None: to the world around them all.
 CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
@@ -80,12 +77,15 @@ class Scheduler:
         #: How many callbacks ran.
         self.steps = 0
         self.failures: list[dict[str, Any]] = []
-        self._timers: list[tuple[float, int, _Handle]] = []
+        #: When, a number that decides between those of the same moment, whose, and what.
+        self._timers: list[tuple[float, int, Process, _Ready]] = []
         self._numbers = itertools.count()
-        #: For what does not ask in which context it runs.
-        self._anywhere = Context()
         #: Those with something to run, each once.
         self._busy: list[Process] = []
+        #: Until then some process is frozen.
+        self._thawed_s = 0.0
+        #: Nothing of a killed process is ended by the garbage collector: they stay until the end.
+        self._tasks: list[asyncio.Task[Any]] = []
 
     # What asyncio asks of a loop
 
@@ -111,7 +111,7 @@ class Scheduler:
         task: Any = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]  # as above
         # Of a killed process all tasks are pending.
         task._log_destroy_pending = False
-        self.current.tasks.append(task)
+        self._tasks.append(task)
         return task
 
     def run_in_executor(self, _: object, call: Callable[..., T], *args: Any) -> Any:
@@ -126,7 +126,7 @@ class Scheduler:
         if context is None:
             context = copy_context()
         process = context.get(_CURRENT) or self.world
-        handle = _Handle(callback, args, context, process, self.now_s)
+        handle = _Handle(callback, args, context)
         if process.is_alive:
             if not process.ready:
                 self._busy.append(process)
@@ -139,23 +139,17 @@ class Scheduler:
     def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        handle = _Handle(callback, args, context, context.get(_CURRENT) or self.world, when)
-        heapq.heappush(self._timers, (when, next(self._numbers), handle))
+        handle = _Handle(callback, args, context)
+        heapq.heappush(self._timers, (when, next(self._numbers), context.get(_CURRENT) or self.world, handle))
         return handle
 
-    async def sleep(self, delay: float, result: Any = None) -> Any:
-        """Sleep as `asyncio.sleep` does, in half of its time."""
+    def sleep(self, delay: float) -> Awaitable[None]:
+        """Sleep as `asyncio.sleep` does, in a third of its time."""
         if delay <= 0:
-            await _SLEEP(0)
-            return result
-        future: asyncio.Future[Any] = asyncio.Future(loop=self)  # type: ignore[arg-type]  # as above
-        when_s = self.now_s + delay
-        handle = _Handle(_wake, (future, result), self._anywhere, CURRENT.get() or self.world, when_s)
-        heapq.heappush(self._timers, (when_s, next(self._numbers), handle))
-        try:
-            return await future
-        finally:
-            handle.cancel()
+            return _SLEEP(0)
+        future: asyncio.Future[None] = asyncio.Future(loop=self)  # type: ignore[arg-type]  # as above
+        heapq.heappush(self._timers, (self.now_s + delay, next(self._numbers), CURRENT.get() or self.world, future))
+        return future
 
     # Running
 
@@ -168,6 +162,7 @@ class Scheduler:
             result: T = task.result()
             return result
         finally:
+            self._close()
             asyncio._set_running_loop(None)
 
     def _run_until(self, is_done: Callable[[], bool]) -> None:
@@ -176,31 +171,36 @@ class Scheduler:
         while not is_done():
             now_s = self.now_s
             while timers and timers[0][0] <= now_s:
-                handle = pop_timer(timers)[2]
-                process = handle.process
+                _, _, process, item = pop_timer(timers)
                 if process.is_alive:
                     if not process.ready:
                         busy.append(process)
-                    process.ready.append(handle)
-            # Most of the time there is one, and none of them is frozen.
-            if len(busy) == 1 and busy[0].frozen_until_s <= now_s:
-                process = busy[0]
-            elif runnable := [each for each in busy if each.frozen_until_s <= now_s]:
-                process = runnable[int(draw() * len(runnable))] if len(runnable) > 1 else runnable[0]
-            elif timers and not busy:
-                self.now_s = timers[0][0]
-                continue
-            else:
+                    process.ready.append(item)
+            runnable = busy if self._thawed_s <= now_s else [each for each in busy if each.frozen_until_s <= now_s]
+            if not runnable:
                 self._pass_time()
                 continue
-            handle = process.ready.popleft()
+            process = runnable[int(draw() * len(runnable))] if len(runnable) > 1 else runnable[0]
+            item = process.ready.popleft()
             if not process.ready:
                 busy.remove(process)
             self.steps += 1
-            if not handle.is_cancelled:
-                handle.context.run(handle.callback, *handle.args)
+            if isinstance(item, _Handle):
+                item.context.run(item.callback, *item.args)
+            elif not item.done():
+                item.set_result(None)
+
+    def _close(self) -> None:
+        """End what will never go on: no garbage collector sees what the stack of a function holds that `blocking` runs."""
+        for task in self._tasks:
+            # What it does at its end may wait for something, or fail.
+            with suppress(Exception):
+                task.get_coro().close()
 
     def _pass_time(self) -> None:
+        if not self._busy and self._timers:
+            self.now_s = self._timers[0][0]
+            return
         wakes = [process.frozen_until_s for process in self._busy]
         if self._timers:
             wakes.append(self._timers[0][0])
@@ -216,17 +216,17 @@ class Scheduler:
         context.run(CURRENT.set, process)
         context.run(lambda: self.create_task(main()))
 
+    def freeze(self, process: Process, until_s: float) -> None:
+        """Stop a process until a moment."""
+        process.frozen_until_s = until_s
+        self._thawed_s = max(self._thawed_s, until_s)
+
     def kill(self, process: Process) -> None:
         """Kill a process: nothing of it runs any more."""
         process.is_alive = False
         process.ready.clear()
         if process in self._busy:
             self._busy.remove(process)
-
-
-def _wake(future: "asyncio.Future[Any]", result: Any) -> None:
-    if not future.cancelled():
-        future.set_result(result)
 
 
 async def blocking(call: Callable[[], T]) -> T:

@@ -1,7 +1,7 @@
 """The simulation of a seed, from its plan to what it came to."""
 
 import functools
-from typing import NamedTuple
+from typing import Any, NamedTuple
 from unittest import mock
 
 import structlog
@@ -12,8 +12,8 @@ from tests.simulation.scheduler import Scheduler
 from tests.simulation.virtual_time import virtual_time
 from tests.simulation.world import World
 
-#: For each configuration it asks the disk again where strategies may be imported from: a twentieth of the CPU.
-_ASKED_ONCE = functools.cache(import_path.refusal)
+#: For each strategy of a configuration it asks the disk again where it may be imported from: a twentieth of the CPU.
+_ASKED_ONCE: dict[str, Any] = {name: functools.cache(getattr(import_path, name)) for name in ("refusal", "extend")}
 
 
 class Outcome(NamedTuple):
@@ -39,7 +39,7 @@ def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> O
     Not `operated`: the seed's frames and faults, without what people do meanwhile.
     """
     scheduler = Scheduler(seed)
-    asked_once = mock.patch.object(import_path, "refusal", _ASKED_ONCE)
+    asked_once = mock.patch.multiple(import_path, **_ASKED_ONCE)
     with virtual_time(scheduler), asked_once, structlog.testing.capture_logs() as logs:
         plan = Plan.of(seed, scheduler.random, operated=operated)
         world = World(plan, scheduler)

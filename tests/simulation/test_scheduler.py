@@ -1,4 +1,6 @@
 import asyncio
+import gc
+import weakref
 
 import pytest
 
@@ -50,7 +52,7 @@ def test_a_frozen_process_goes_on_later():
     async def main() -> None:
         process = Process("sleeper")
         scheduler.start(process, sleeper)
-        process.frozen_until_s = 8
+        scheduler.freeze(process, 8)
         await asyncio.sleep(20)
 
     scheduler.run(main())
@@ -106,3 +108,23 @@ def test_a_simulation_in_which_nothing_can_ever_happen_again_ends():
 
     with pytest.raises(DeadlockError):
         scheduler.run(main())
+
+
+def test_the_end_of_a_run_frees_what_a_function_in_its_middle_holds():
+    class Held:
+        pass
+
+    scheduler, refs = Scheduler(1), list[weakref.ref[Held]]()
+
+    def work() -> None:
+        held = Held()
+        refs.append(weakref.ref(held))
+        wait(scheduler.create_future())
+
+    async def main() -> None:
+        scheduler.start(Process("worker"), lambda: blocking(work))
+        await asyncio.sleep(1)
+
+    scheduler.run(main())
+    gc.collect()
+    assert refs[0]() is None

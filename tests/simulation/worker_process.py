@@ -28,12 +28,20 @@ RETRY_S = 0.2
 RESTORE_S = 3.0
 
 
+class _Entry(msgspec.Struct):
+    """What is read of an entry of a queue."""
+
+    body: str
+
+
+_decode_entry = msgspec.json.Decoder(_Entry).decode
+_decode_body = msgspec.msgpack.Decoder(tuple[tuple[bytes], Any, Any]).decode
+
+
 def payload(message: bytes) -> bytes:
     """Return what the task in a queue's message carries."""
-    body = base64.b64decode(msgspec.json.decode(message)["body"])
-    (packed,), _, _ = msgspec.msgpack.decode(body)
-    found: bytes = packed
-    return found
+    (packed,), _, _ = _decode_body(base64.b64decode(_decode_entry(message).body))
+    return packed
 
 
 class ProcessEndedError(Exception):
@@ -47,7 +55,7 @@ class SimulatedWorker:
         self,
         link: RedisLink,
         namespace: str,
-        queues: Sequence[str],
+        queues: Sequence[bytes],
         log: Callable[[str], None],
         *,
         eager: bool,

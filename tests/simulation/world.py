@@ -56,13 +56,11 @@ class World:
         self.redis_network.weather = self.nats_network.weather = plan.weather
         self.reference = Reference(plan.frames)
         self.invariants = Invariants(self.redis, self.reference, KEYS, plan)
-        self.redis.on_write.append(self._keeping_the_first(self.invariants.check))
+        self.redis.on_write = self._keeping_the_first(self._on_write)
         self.in_force = ConfigurationsInForce(
             self.redis, KEYS, "" if plan.is_reconfigured else workload.configuration().version
         )
         self.follower = Follower(self.in_force) if plan.is_followed else None
-        if self.follower:
-            self.redis.on_write.append(self._keeping_the_first(self.in_force.note_changes))
         self.given_up = GivenUp()
         self._ending = Ending(self)
         #: The task that each process has run last.
@@ -75,7 +73,6 @@ class World:
         #: Those that run.
         self.ingests: dict[Process, SimulatedIngest] = {}
         self.workers: list[Process] = []
-        self.graveyard: list[Process] = []
         self.faults = self._started = 0
         #: The last tasks: queue and message.
         self.recent: deque[tuple[str, bytes]] = deque(maxlen=RECENT_TASKS)
@@ -85,7 +82,8 @@ class World:
         #: By number of the event: how many more processes it ends.
         self.deadly: dict[int, int] = {}
         self.problem: BaseException | None = None
-        self.queues = [f"{settings('core', shards(1)[0]).celery_prefix}{pool}" for pool in workload.STRATEGIES]
+        prefix = settings("core", shards(1)[0]).celery_prefix
+        self.queues = [f"{prefix}{pool}".encode() for pool in workload.STRATEGIES]
 
     def _on_task(self, queue: bytes, message: bytes) -> None:
         self.recent.append((queue.decode(), message))
@@ -105,6 +103,11 @@ class World:
                 raise
 
         return kept
+
+    def _on_write(self) -> None:
+        self.invariants.check()
+        if self.follower:
+            self.in_force.note_changes()
 
     def _on_script(self, sha: bytes, keys: Sequence[bytes], arguments: Sequence[bytes], reply: Any) -> None:
         process = self.scheduler.current
@@ -210,7 +213,6 @@ class World:
     def stop(self, process: Process) -> None:
         """Kill a process."""
         self.scheduler.kill(process)
-        self.graveyard.append(process)
         self.ingests.pop(process, None)
         if process in self.workers:
             self.workers.remove(process)

@@ -149,9 +149,17 @@ class SimulatedStream:
         """Return all that the consumers send at this moment."""
         return [item for name in self.consumers for item in self._serve(name, self.consumers[name], now_s)]
 
+    def _waiting(self, next_seq: int) -> list[int]:
+        # They stand in their order; after each one that is sent, most were sent before.
+        if next_seq > self._last_seq:
+            return []
+        return [seq for seq, stored in self.messages.items() if seq >= next_seq and stored.ours]
+
     def _serve(self, name: int, consumer: _Consumer, now_s: float) -> list[Sent | Told]:
+        if not consumer.requests:
+            return []
         items: list[Sent | Told] = []
-        waiting = sorted(seq for seq in self.ours if seq >= consumer.next_seq)
+        waiting = self._waiting(consumer.next_seq)
         for left, seq in zip(range(len(waiting) - 1, -1, -1), waiting, strict=True):
             if not consumer.requests:
                 break

@@ -2,9 +2,8 @@
 
 import hashlib
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
-from itertools import takewhile
 from typing import Any
 
 from lupa.lua51 import LuaRuntime, lua_type
@@ -62,40 +61,70 @@ return function(text) return (read(text, 1)) end
 """
 
 
+#: Runs a script, given how many of its arguments are keys, and all that it returns at once: to hand a table over takes as
+#: long as to run a script. Of a list comes `true`, its length and its elements, of a failure nothing and its text, and more
+#: than a function can return comes in a table.
+_RUN = rb"""
+local call, unpack_msgpack, encode, decode, most = ...
+redis = {
+    call = function(...)
+        local value = call(...)
+        if type(value) == 'table' and value.err then error(value, 0) end
+        return value
+    end,
+    pcall = function(...) return call(...) end,
+    acl_check_cmd = function(...) return true end,
+}
+cmsgpack = {unpack = unpack_msgpack}
+cjson = {encode = encode, decode = function(text)
+    local value = decode(text)
+    if value == nil then error('no JSON') end
+    return value
+end}
+local function flatten(list, found, at)
+    if list.err then error(list, 0) end
+    local begin, size = at, 0
+    found[at], found[at + 1], at = true, 0, at + 2
+    for _, each in ipairs(list) do  -- as in Redis, nothing ends the list
+        size = size + 1
+        if type(each) == 'table' then at = flatten(each, found, at)
+        else found[at], at = each == true and 1 or each, at + 1 end
+    end
+    found[begin + 1] = size
+    return at
+end
+local function reply(run, keys, arguments)
+    local value = run(keys, arguments)
+    if type(value) ~= 'table' then return value == true and 1 or value end
+    local found = {}
+    if flatten(value, found, 1) > most then return found end
+    return unpack(found)
+end
+local function finish(ok, ...)
+    if ok then return ... end
+    local failure = ...
+    return nil, type(failure) == 'table' and failure.err or tostring(failure)
+end
+local function run_list(run, count, all)
+    return finish(pcall(reply, run, {unpack(all, 1, count)}, {unpack(all, count + 1)}))
+end
+return function(run, count, ...) return run_list(run, count, {...}) end, run_list
+"""
+
+
 class _Runtime:
     """One interpreter of Lua, shared by all simulations of this process: scripts have no state of their own."""
 
     def __init__(self) -> None:
         self.lua = LuaRuntime(encoding=None, unpack_returned_tuples=True)
-        self.call: Callable[..., Any] = lambda *_: None
+        #: By name: what runs a command.
+        self.commands: Mapping[bytes, Callable[..., Any]] = {}
         self._compiled: dict[bytes, Any] = {}
         self._failure: Exception | None = None
         #: Makes a table of its arguments, in less time than `table_from` takes.
         self._table_of = self.lua.eval(b"function(...) return {...} end")
-        #: What a table holds, in one call: its `err`, its length, and if they are not too many its elements.
-        self._parts = self.lua.eval(
-            b"function(t) local n = #t if n > %d then return t.err, n end return t.err, n, unpack(t, 1, n) end"
-            % _MAX_ARGUMENTS
-        )
-        self._guarded = self.lua.eval(
-            b"function(run, KEYS, ARGV) local ok, result = pcall(run, KEYS, ARGV)"
-            b" if ok then return result end"
-            b" if type(result) == 'table' and result.err then return {err = result.err} end"
-            b" return {err = tostring(result)} end"
-        )
-        environment = self.lua.globals()
-        environment[b"__call"] = self._call
-        environment[b"__unpack"] = self.lua.execute(_UNPACK)
-        environment[b"__encode"] = self._encode
-        environment[b"__decode"] = self._decode
-        self.lua.execute(
-            b"redis = {call = function(...) local value = __call(...)"
-            b" if type(value) == 'table' and value.err then error(value, 0) end return value end,"
-            b" pcall = function(...) return __call(...) end,"
-            b" acl_check_cmd = function(...) return true end}"
-            b" cmsgpack = {unpack = __unpack}"
-            b" cjson = {encode = __encode, decode = function(text)"
-            b" local value = __decode(text) if value == nil then error('no JSON') end return value end}"
+        self._run, self._run_list = self.lua.execute(
+            _RUN, self._call, self.lua.execute(_UNPACK), self._encode, self._decode, _MAX_ARGUMENTS
         )
 
     def compiled(self, text: bytes) -> Any:
@@ -104,17 +133,32 @@ class _Runtime:
             self._compiled[text] = self.lua.eval(b"function(KEYS, ARGV) " + body + b"\nend")
         return self._compiled[text]
 
-    def run(self, text: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
+    def run(self, text: bytes, count: int, arguments: Sequence[bytes]) -> Any:
+        """Run a script with its keys, of which there are so many, and what follows them. Raises ResponseError."""
         self._failure = None
-        result = self._guarded(self.compiled(text), self._list(keys), self._list(arguments))
+        if len(arguments) < _MAX_ARGUMENTS:
+            result = self._run(self.compiled(text), count, *arguments)
+        else:
+            result = self._run_list(self.compiled(text), count, self.lua.table_from(arguments))
         if self._failure:
             # A fault of the simulation, not of the script.
             raise self._failure
-        return self._from_lua(result)
+        if type(result) is tuple:
+            if result[0] is None:
+                raise ResponseError(result[1].decode())
+            return _element(iter(result))
+        if lua_type(result) == "table":
+            return _element(iter(result.values()))
+        return _element(iter((result,)))
 
-    def _call(self, *arguments: Any) -> Any:
+    def _call(self, command: bytes, *arguments: Any) -> Any:
         try:
-            value = self.call(*arguments)
+            run = self.commands[command]
+            for each in arguments:
+                if type(each) is not bytes:
+                    arguments = tuple([each if type(each) is bytes else b"%d" % each for each in arguments])
+                    break
+            value = run(*arguments)
             # Most are none, text or a number: only a list has to become something else.
             return False if value is None else self._to_lua(value) if type(value) is list else value
         except ResponseError as error:
@@ -123,34 +167,10 @@ class _Runtime:
             self._failure = error
             raise
 
-    def _list(self, values: Sequence[Any]) -> Any:
-        return self._table_of(*values) if len(values) < _MAX_ARGUMENTS else self.lua.table_from(values)
-
-    def _to_lua(self, value: Any) -> Any:
-        """Return a reply as a script sees it: nothing is false."""
-        if value is None:
-            return False
-        if isinstance(value, list):
-            return self._list([self._to_lua(each) for each in value])
-        return value
-
-    def _from_lua(self, value: Any) -> Any:
-        """Return what a script returned as a reply. Raises ResponseError."""
-        if value is None or value is False:
-            return None
-        if type(value) is bytes:
-            return value
-        if isinstance(value, int | float):
-            return int(value)
-        if lua_type(value) != "table":
-            return value
-        error, size, *parts = self._parts(value)
-        if error is not None:
-            raise ResponseError(error.decode())
-        if size > len(parts):
-            parts = [value[at] for at in range(1, size + 1)]
-        # As in Redis, nothing ends the list.
-        return [self._from_lua(each) for each in takewhile(_is_something, parts)]
+    def _to_lua(self, values: list[Any]) -> Any:
+        """Return a list as a script sees it: nothing is false."""
+        seen = [False if each is None else self._to_lua(each) if type(each) is list else each for each in values]
+        return self._table_of(*seen) if len(seen) < _MAX_ARGUMENTS else self.lua.table_from(seen)
 
     def _encode(self, table: Any) -> bytes:
         return json.dumps(self._plain(table)).encode()
@@ -174,8 +194,14 @@ class _Runtime:
         return value.encode() if isinstance(value, str) else value
 
 
-def _is_something(value: Any) -> bool:
-    return value is not None
+def _element(parts: Iterator[Any]) -> Any:
+    """Return the next element of a reply."""
+    value = next(parts)
+    if type(value) is bytes:
+        return value
+    if value is True:
+        return [_element(parts) for _ in range(next(parts))]
+    return None if value is None or value is False else int(value)
 
 
 @lru_cache(maxsize=1)
@@ -191,9 +217,9 @@ def sha1(text: bytes) -> bytes:
 class Scripts:
     """The scripts that one server knows."""
 
-    def __init__(self, call: Callable[..., Any]) -> None:
-        """`call` runs a command."""
-        self._call = call
+    def __init__(self, commands: Mapping[bytes, Callable[..., Any]]) -> None:
+        """`commands` is what they may call, by name."""
+        self._commands = commands
         self._known: dict[bytes, bytes] = {}
 
     def load(self, text: bytes) -> bytes:
@@ -207,11 +233,11 @@ class Scripts:
     def forget(self) -> None:
         self._known.clear()
 
-    def run(self, sha: bytes, keys: Sequence[bytes], arguments: Sequence[bytes]) -> Any:
-        """Run a script; return its reply. Raises ResponseError."""
+    def run(self, sha: bytes, count: int, arguments: Sequence[bytes]) -> Any:
+        """Run a script, given how many of its arguments are keys; return its reply. Raises ResponseError."""
         runtime = _runtime()
-        runtime.call = self._call
-        return runtime.run(self._known[sha], keys, arguments)
+        runtime.commands = self._commands
+        return runtime.run(self._known[sha], count, arguments)
 
 
 def decode_msgpack(packed: bytes) -> Any:

@@ -31,7 +31,7 @@ class NatsClient:
     is_closed = False
 
     def __init__(self, server: NatsServer, network: Network) -> None:
-        self._server, self.network = server, network
+        self._server, self.network, self._loop = server, network, asyncio.get_running_loop()
         server.clients += 1
         self._name = str(server.clients)
         self.stats = {"reconnects": 0}
@@ -65,14 +65,14 @@ class NatsClient:
 
     def _deliver(self, take: Callable[..., None], *arguments: Any) -> None:
         """Have something arrive here, in its order, unless the connection is cut before."""
-        loop, cuts, connection = asyncio.get_running_loop(), self.network.cuts, self.stats["reconnects"]
+        cuts, connection = self.network.cuts, self.stats["reconnects"]
 
         def arrive() -> None:
             if cuts == self.network.cuts and connection == self.stats["reconnects"]:
                 take(*arguments)
 
-        self._received_s = max(self._received_s, loop.time() + self.network.delay_s)
-        loop.call_at(self._received_s, arrive, context=self._context)
+        self._received_s = max(self._received_s, self._loop.time() + self.network.delay_s)
+        self._loop.call_at(self._received_s, arrive, context=self._context)
 
     # Plain NATS
 
@@ -86,8 +86,8 @@ class NatsClient:
         """Send a message; nobody says whether it arrives."""
         if not self.is_connected:
             raise ConnectionReconnectingError
-        loop, cuts = asyncio.get_running_loop(), self.network.cuts
-        self._sent_s = max(self._sent_s, loop.time() + self.network.delay_s)
+        cuts = self.network.cuts
+        self._sent_s = max(self._sent_s, self._loop.time() + self.network.delay_s)
         id_ = (headers or {}).get("Nats-Msg-Id", "")
 
         def arrive() -> None:
@@ -95,7 +95,7 @@ class NatsClient:
                 self._server.receive(subject, payload, reply, id_)
 
         # What was sent arrives, also where its sender is killed meanwhile.
-        loop.call_at(self._sent_s, arrive, context=Context())
+        self._loop.call_at(self._sent_s, arrive, context=Context())
 
     async def subscribe(self, subject: str, **_: Any) -> "_Subscription":
         subscription = _Subscription()

@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import redis
 
@@ -57,21 +57,22 @@ class Network:
             return self._random.random() * self.weather.slow_s
         return self._random.random() * 0.004
 
-    async def call(self, serve: Callable[[], T]) -> T:
+    async def call(self, serve: Callable[..., T], *arguments: Any) -> T:
         """Have a server do something; return or raise what it does. Raises ConnectionError: nobody knows whether it did."""
         cuts = self.cuts
         await asyncio.sleep(self.delay_s)
         self._check(cuts, self.weather.lost_requests)
+        refusal: redis.ResponseError | None = None
         try:
-            answer: T | redis.ResponseError = serve()
+            answer = serve(*arguments)
         except redis.ResponseError as error:
-            answer = error
+            refusal = error
         # An answer that comes at once is as good as one after a moment, and costs the simulation less.
         if self.weather.slow or self._random.random() < ANSWERS_LATE:
             await asyncio.sleep(self.delay_s)
         self._check(cuts, self.weather.lost_answers)
-        if isinstance(answer, redis.ResponseError):
-            raise answer
+        if refusal:
+            raise refusal
         return answer
 
     def _check(self, cuts: int, share: float) -> None:

@@ -2,8 +2,9 @@
 
 import asyncio
 import copy
+import secrets
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextvars import copy_context
 from functools import cache
 from typing import Any, Self
@@ -13,6 +14,7 @@ import redis.asyncio
 from redis.asyncio.client import Pipeline
 
 from tests.simulation.scheduler import wait
+from tests.simulation.servers.bell import Bell
 from tests.simulation.servers.network import Network
 from tests.simulation.servers.redis_server import RedisServer
 
@@ -28,40 +30,37 @@ class RedisLink:
 
     async def call(self, arguments: tuple[Any, ...]) -> Any:
         """Run a command. One that may wait for something waits; it waits for a whole second at most."""
-        reply = await self.network.call(lambda: self.server.execute(*arguments))
+        reply = await self.network.call(self.server.execute, *arguments)
         if reply is None and b"BLOCK" in arguments:
             within_s = int(arguments[arguments.index(b"BLOCK") + 1]) / 1_000
-            await self._pushed([arguments[-2]], within_s)
-            reply = await self.network.call(lambda: self.server.execute(*arguments))
+            await self._pushed([arguments[-2].encode()], within_s)
+            reply = await self.network.call(self.server.execute, *arguments)
         return reply
 
-    async def pop(self, keys: Sequence[str], wait_s: float) -> bytes | None:
+    async def pop(self, keys: Sequence[bytes], wait_s: float) -> bytes | None:
         """Take an element off the end of one of some lists, waiting for one; None: none came."""
-
-        def pop() -> bytes | None:
-            return next((found for key in keys if (found := self.server.execute("RPOP", key)) is not None), None)
-
-        found = await self.network.call(pop)
+        found: bytes | None = await self.network.call(self._pop, keys)
         if found is None:
             await self._pushed(keys, wait_s)
-            found = await self.network.call(pop)
+            found = await self.network.call(self._pop, keys)
         return found
+
+    def _pop(self, keys: Sequence[bytes]) -> Any:
+        for key in keys:
+            if (found := self.server.rpop(key)) is not None:
+                return found
+        return None
 
     async def pause(self, seconds: float) -> None:
         """Wait before the next try."""
         await asyncio.sleep(seconds)
 
-    async def _pushed(self, keys: Sequence[str], within_s: float) -> None:
+    async def _pushed(self, keys: Sequence[bytes], within_s: float) -> None:
         """Wait until something is put into a list or stream."""
-        pushed = asyncio.get_running_loop().create_future()
-
-        def wake() -> None:
-            if not pushed.done():
-                pushed.set_result(None)
-
+        bell = Bell()
         for key in keys:
-            self.server.waiting[key.encode()].append(wake)
-        await asyncio.wait([pushed], timeout=within_s)
+            self.server.waiting[key].append(bell.ring)
+        await bell.wait(within_s)
 
 
 class AsyncClient(redis.asyncio.Redis):
@@ -99,7 +98,7 @@ class _Pipeline(Pipeline):
         server = self._link.server
         answers = await self._link.network.call(lambda: [server.execute(*args) for args, _ in stack])
         return [
-            _read(self.response_callbacks, args, answer, options)
+            _read(self.response_callbacks, args, answer, dict(options))
             for (args, options), answer in zip(stack, answers, strict=True)
         ]
 
@@ -114,8 +113,8 @@ class BlockingClient(redis.Redis):
         """Return one that reaches Redis by a link."""
         client: Self = copy.copy(_a_client(cls, _BLOCKING_POOL))
         client._link = link
-        # It draws its name, so that all that the seed decides later depends on it.
-        client.connection_pool = redis.ConnectionPool(protocol=2)
+        # One with a pool of its own draws that one's name, and all that the seed decides later depends on it.
+        secrets.token_hex(4)
         return client
 
     def execute_command(self, *args: Any, **options: Any) -> Any:
@@ -127,11 +126,15 @@ def _a_client(kind: Any, pool: Any) -> Any:
     return kind(connection_pool=pool)
 
 
-def _read(callbacks: Any, args: tuple[Any, ...], reply: Any, options: Mapping[str, Any]) -> Any:
+def _read(callbacks: Any, args: tuple[Any, ...], reply: Any, options: dict[str, Any]) -> Any:
     """Read a reply as redis-py's parser does."""
-    read: Callable[..., Any] | None = callbacks.get(args[0])
+    # Names of commands are in capitals here, as redis-py keeps them: its own `get` turns each into them first.
+    read: Callable[..., Any] | None = dict.get(callbacks, args[0])
+    if not read:
+        return reply
     # What redis-py tells its cache is not for who reads.
-    return read(reply, **{name: value for name, value in options.items() if name != "keys"}) if read else reply
+    options.pop("keys", None)
+    return read(reply, **options)
 
 
 class Subscription:
@@ -140,7 +143,7 @@ class Subscription:
     def __init__(self, link: RedisLink) -> None:
         self._link, self._cuts = link, link.network.cuts
         self._messages: deque[bytes] = deque()
-        self._changed: asyncio.Future[None] | None = None
+        self._bell: Bell | None = None
         #: Of the process that subscribes; messages come from others.
         self._context = copy_context()
         self._arrives_s = 0.0
@@ -162,14 +165,14 @@ class Subscription:
 
     def _arrive(self, message: bytes) -> None:
         self._messages.append(message)
-        if self._changed and not self._changed.done():
-            self._changed.set_result(None)
+        if self._bell:
+            self._bell.ring()
 
     async def get_message(self, timeout: float) -> dict[str, Any] | None:  # noqa: ASYNC109 redis-py's
         network = self._link.network
         if not self._messages:
-            self._changed = asyncio.get_running_loop().create_future()
-            await asyncio.wait([self._changed], timeout=timeout)
+            self._bell = Bell()
+            await self._bell.wait(timeout)
         if network.is_down or network.cuts != self._cuts or network.loses(network.weather.lost_answers):
             raise redis.ConnectionError("the subscription was lost")
         return {"data": self._messages.popleft()} if self._messages else None

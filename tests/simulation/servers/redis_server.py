@@ -25,7 +25,10 @@ class RedisServer:
         self._now_s = now_s
         self.data: dict[bytes, Any] = {}
         self._expires_s: dict[bytes, float] = {}
-        self._scripts = Scripts(self.call)
+        commands = {name: run.__get__(self) for name, run in _COMMANDS.items()}
+        #: Scripts may write them in small letters.
+        self._commands = commands | {name.lower(): run for name, run in commands.items()}
+        self._scripts = Scripts(self._commands)
         #: By channel: what takes each message.
         self.subscribers: dict[bytes, list[Callable[[bytes], None]]] = defaultdict(list)
         #: By key of a list or a stream: what is called when something was put into it.
@@ -37,7 +40,7 @@ class RedisServer:
         #: Keys that were written to, until who observes writes has looked at them.
         self.changed = set[bytes]()
         #: Called after each command of a client that may have written.
-        self.on_write: list[Callable[[], None]] = []
+        self.on_write: Callable[[], None] = lambda: None
 
     # Faults
 
@@ -60,17 +63,13 @@ class RedisServer:
 
     def execute(self, *arguments: Any) -> Reply:
         """Run a client's command; return its reply. Raises ResponseError."""
-        command, *rest = [each if type(each) is bytes else _encode(each) for each in arguments]
-        reply = _COMMANDS[command](self, *rest)
+        command, *rest = [
+            each.encode() if type(each) is str else each if type(each) is bytes else b"%d" % each for each in arguments
+        ]
+        reply = self._commands[command](*rest)
         if command in _WRITE:
-            for observe in self.on_write:
-                observe()
+            self.on_write()
         return reply
-
-    def call(self, command: bytes, *arguments: Any) -> Reply:
-        """Run a script's command. Raises ResponseError."""
-        run = _COMMANDS.get(command) or _COMMANDS[command.upper()]
-        return run(self, *[each if type(each) is bytes else _encode(each) for each in arguments])
 
     def _get(self, key: bytes, kind: type, default: Any = None) -> Any:
         if key in self._expires_s and self._expires_s[key] <= self._now_s():
@@ -273,15 +272,9 @@ class RedisServer:
         keys = int(count)
         if not self._scripts.has(sha):
             raise NoScriptError("NOSCRIPT No matching script. Please use EVAL.")
-        reply = self._scripts.run(sha, arguments[:keys], arguments[keys:])
+        reply = self._scripts.run(sha, keys, arguments)
         self.on_script(sha, arguments[:keys], arguments[keys:], reply)
         return reply
-
-
-def _encode(argument: Any) -> bytes:
-    if isinstance(argument, str):  # as most are
-        return argument.encode()
-    return argument if isinstance(argument, bytes) else b"%d" % argument
 
 
 _S = RedisServer

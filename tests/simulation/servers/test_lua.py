@@ -33,5 +33,5 @@ def test_nothing_ends_a_reply_and_is_nothing_alone():
 
 
 def _unpacked(packed: bytes) -> object:
-    scripts = Scripts(lambda *_: None)
-    return scripts.run(scripts.load(b"return cmsgpack.unpack(ARGV[1])"), [], [packed])
+    scripts = Scripts({})
+    return scripts.run(scripts.load(b"return cmsgpack.unpack(ARGV[1])"), 0, [packed])
