@@ -20,7 +20,6 @@ __all__ = [
     "memory_guard",
     "paper_figures",
     "paper_probe",
-    "rate_limit",
     "recent_counts",
     "record_probe",
     "server_stats",

@@ -12,10 +12,10 @@ from nats.aio.msg import Msg
 from ingest.lanes import Lanes
 from ingest.monitoring.feed_reports import FeedReports
 from ingest.monitoring.findings import Findings
-from ingest.monitoring.rate_limit import RateLimit
 from ingest.sources.base import Source
 from tasks.protocol import feed_report
 from tasks.protocol.ingest_status import EACH_SHARD, IngestStatus, encode
+from tasks.telemetry.rate_limit import RateLimit
 
 #: What clients of NATS make to be answered at.
 _INBOX = re.compile(r"_INBOX(\.[A-Za-z0-9_-]{1,64}){1,4}", re.ASCII)

@@ -90,6 +90,9 @@ class Settings(NatsSettings):
         30.0, gt=0, description="seconds: the feed counts as quiet when the newest event is older"
     )
     run_limit_s: float = Field(20, ge=1, le=3600, description="a batch that runs longer ends with its worker process")
+    small_results_per_s: int = Field(
+        10, ge=0, description="results of tasks below 100 events that a process stores a second"
+    )
     redis_url: RedisUrl = Field(
         "redis://127.0.0.1:6379/0",
         description="broker, results and ledger, unless split below; rediss:// uses TLS; unix:///run/redis.sock?db=0 uses a local "

@@ -15,6 +15,7 @@ __all__ = [
     "logs",
     "metrics",
     "otel",
+    "rate_limit",
     "terminal",
     "trace_context",
     "tracing",

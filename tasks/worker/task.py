@@ -20,6 +20,7 @@ from tasks.protocol.batches import Batch
 from tasks.protocol.task_name import TASK_NAME
 from tasks.settings import load
 from tasks.telemetry import tracing
+from tasks.telemetry.rate_limit import RateLimit
 from tasks.worker import runner, worker_metrics
 from tasks.worker.entries.refused_entries import ignored_if_foreign
 from tasks.worker.refused_by_redis import ignored_if_refused
@@ -29,6 +30,9 @@ from tasks.worker.strategy_cache import StrategyCache
 from tasks.worker.time_limit import bounded
 from tasks.worker.without_result import without_result
 
+#: The result of a task of fewer events is stored only as often as SMALL_RESULTS_PER_S allows: it costs as much as their
+#: commit.
+SMALL_EVENTS = 100
 _strategies = StrategyCache()
 
 
@@ -40,6 +44,11 @@ def _ledger() -> Ledger:
 @lru_cache(maxsize=1)
 def _reporter() -> RunReporter:
     return RunReporter(of_process())
+
+
+@lru_cache(maxsize=1)
+def _small_results() -> RateLimit:
+    return RateLimit(load().small_results_per_s)
 
 
 @app.task(name=TASK_NAME)
@@ -85,4 +94,6 @@ def _report(
     summary = runner.summary(results)
     tracing.note(events=summary.events, repeats=summary.repeats, signals=summary.signals, errors=summary.errors)
     summary.seconds = round(seconds, 6)
+    if summary.events < SMALL_EVENTS and not _small_results().allow():
+        process.request.ignore_result = True
     return summary

@@ -58,3 +58,18 @@ def test_a_result_store_that_never_answers_holds_up_one_batch_and_no_more(
         assert 1 <= len(store.taken) < rounds * LANES / 4
         assert one.log().count("a result could not be stored") == 1
         assert one.is_ready()
+
+
+@pytest.mark.parametrize(("small_results_per_s", "stored"), [("0", 0), ("1000000", 2 * LANES)])
+def test_results_of_small_tasks_are_stored_only_as_often_as_is_said(
+    client: redis.Redis, keys: LedgerKeys, settings: Settings, small_results_per_s: str, stored: int
+):
+    with worker(settings, "--concurrency", "1", SMALL_RESULTS_PER_S=small_results_per_s) as one:
+        one.wait_ready()
+        channels = Channels(client, settings, keys)
+        channels.run(2)
+        assert channels.counters()["batches"] == 2 * LANES
+        # A result comes after its commit.
+        one.process.terminate()
+        assert one.wait_end() == 0
+        assert len(list(client.scan_iter(f"{settings.celery_prefix}celery-task-meta-*"))) == stored

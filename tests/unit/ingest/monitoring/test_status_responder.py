@@ -8,13 +8,13 @@ import pytest
 from ingest.lanes import LaneLimits, Lanes
 from ingest.monitoring.feed_reports import FeedReports
 from ingest.monitoring.findings import Findings
-from ingest.monitoring.rate_limit import RateLimit
 from ingest.monitoring.status_responder import MAX_REQUEST_BYTES, StatusResponder
 from tasks.protocol import feed_report, ingest_status
 from tasks.protocol.feed_report import FeedReport
 from tasks.protocol.findings import Finding
 from tasks.protocol.ingest_status import EACH_SHARD, IngestStatus
 from tasks.protocol.routing import Pool, Router
+from tasks.telemetry.rate_limit import RateLimit
 from tests.support.events import trade
 
 FOUND = Finding("warning", "lanes", "late", "wait", "lanes_slow")
