@@ -6,13 +6,13 @@ later. What runs belongs to the process in whose context it was started.
 """
 
 import asyncio
-import heapq
 import itertools
 import random
 from collections import deque
 from collections.abc import Awaitable, Callable, Coroutine
 from contextlib import suppress
 from contextvars import Context, ContextVar, copy_context
+from heapq import heappop, heappush
 from typing import Any, TypeVar
 
 from greenlet import getcurrent, greenlet
@@ -35,15 +35,15 @@ class Process:
 
 
 class _Handle:
-    """A callback, as asyncio's own handles are."""
+    """A callback with its arguments, as asyncio's own handles are."""
 
-    __slots__ = ("args", "callback", "context")
+    __slots__ = ("call", "context")
 
-    def __init__(self, callback: Callable[..., Any], args: tuple[Any, ...], context: Context) -> None:
-        self.callback, self.args, self.context = callback, args, context
+    def __init__(self, call: tuple[Any, ...], context: Context) -> None:
+        self.call, self.context = call, context
 
     def cancel(self) -> None:
-        self.callback, self.args = _do_nothing, ()
+        self.call = (_do_nothing,)
 
 
 def _do_nothing() -> None:
@@ -59,6 +59,8 @@ CURRENT: ContextVar[Process | None] = ContextVar("process", default=None)
 _CURRENT: Any = CURRENT
 
 
+#: For a loop that does what it is asked for here, and no more.
+_Future: Any = asyncio.Future
 #: It is replaced while a simulation runs.
 _SLEEP = asyncio.sleep
 
@@ -84,6 +86,8 @@ class Scheduler:
         self._busy: list[Process] = []
         #: Until then some process is frozen.
         self._thawed_s = 0.0
+        #: Whether a process is frozen, or something became due without time passing: then a turn has more to look at.
+        self._is_special = False
         #: Nothing of a killed process is ended by the garbage collector: they stay until the end.
         self._tasks: list[asyncio.Task[Any]] = []
 
@@ -105,7 +109,8 @@ class Scheduler:
         self.failures.append(context)
 
     def create_future(self) -> asyncio.Future[Any]:
-        return asyncio.Future(loop=self)  # type: ignore[arg-type]  # all that it asks for is here
+        future: asyncio.Future[Any] = _Future(loop=self)
+        return future
 
     def create_task(self, coro: Coroutine[Any, Any, T], *, name: str | None = None, context: Any = None) -> Any:
         task: Any = asyncio.Task(coro, loop=self, name=name, context=context)  # type: ignore[arg-type]  # as above
@@ -122,33 +127,37 @@ class Scheduler:
         """The process that runs now."""
         return CURRENT.get() or self.world
 
-    def call_soon(self, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+    def call_soon(self, *call: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
         process = context.get(_CURRENT) or self.world
-        handle = _Handle(callback, args, context)
+        handle = _Handle(call, context)
         if process.is_alive:
-            if not process.ready:
+            ready = process.ready
+            if not ready:
                 self._busy.append(process)
-            process.ready.append(handle)
+            ready.append(handle)
         return handle
 
-    def call_later(self, delay: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
-        return self.call_at(self.now_s + delay, callback, *args, context=context)
+    def call_later(self, delay: float, *call: Any, context: Context | None = None) -> Any:
+        return self.call_at(self.now_s + delay, *call, context=context)
 
-    def call_at(self, when: float, callback: Callable[..., Any], *args: Any, context: Context | None = None) -> Any:
+    def call_at(self, when: float, *call: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
-        handle = _Handle(callback, args, context)
-        heapq.heappush(self._timers, (when, next(self._numbers), context.get(_CURRENT) or self.world, handle))
+        if when <= self.now_s:
+            self._is_special = True
+        handle = _Handle(call, context)
+        heappush(self._timers, (when, next(self._numbers), context.get(_CURRENT) or self.world, handle))
         return handle
 
     def sleep(self, delay: float) -> Awaitable[None]:
         """Sleep as `asyncio.sleep` does, in a third of its time."""
-        if delay <= 0:
+        when_s = self.now_s + delay
+        if when_s <= self.now_s:
             return _SLEEP(0)
-        future: asyncio.Future[None] = asyncio.Future(loop=self)  # type: ignore[arg-type]  # as above
-        heapq.heappush(self._timers, (self.now_s + delay, next(self._numbers), CURRENT.get() or self.world, future))
+        future: asyncio.Future[None] = _Future(loop=self)
+        heappush(self._timers, (when_s, next(self._numbers), CURRENT.get() or self.world, future))
         return future
 
     # Running
@@ -167,28 +176,54 @@ class Scheduler:
 
     def _run_until(self, is_done: Callable[[], bool]) -> None:
         # Millions of turns: nothing is called or looked up here that need not be.
-        timers, busy, draw, pop_timer = self._timers, self._busy, self.random.random, heapq.heappop
+        busy, draw = self._busy, self.random.random
         while not is_done():
-            now_s = self.now_s
-            while timers and timers[0][0] <= now_s:
-                _, _, process, item = pop_timer(timers)
-                if process.is_alive:
-                    if not process.ready:
-                        busy.append(process)
-                    process.ready.append(item)
-            runnable = busy if self._thawed_s <= now_s else [each for each in busy if each.frozen_until_s <= now_s]
-            if not runnable:
+            runnable = self._look_closely() if self._is_special else busy
+            count = len(runnable)
+            if count == 1:
+                process = runnable[0]
+            elif count:
+                process = runnable[int(draw() * count)]
+            else:
                 self._pass_time()
                 continue
-            process = runnable[int(draw() * len(runnable))] if len(runnable) > 1 else runnable[0]
-            item = process.ready.popleft()
-            if not process.ready:
+            ready = process.ready
+            item = ready.popleft()
+            if not ready:
                 busy.remove(process)
             self.steps += 1
             if isinstance(item, _Handle):
-                item.context.run(item.callback, *item.args)
+                item.context.run(*item.call)
             elif not item.done():
                 item.set_result(None)
+
+    def _look_closely(self) -> list[Process]:
+        """Make ready what is due by now; return those with something to run that are not frozen."""
+        self._make_ready()
+        return [process for process in self._busy if process.frozen_until_s <= self.now_s]
+
+    def _pass_time(self) -> None:
+        """Go to the next moment at which something is due, or somebody goes on."""
+        if self._busy or not self._timers:
+            wakes = [process.frozen_until_s for process in self._busy]
+            if self._timers:
+                wakes.append(self._timers[0][0])
+            if not wakes:
+                raise DeadlockError
+            self.now_s = max(self.now_s, min(wakes))
+        else:
+            self.now_s = self._timers[0][0]
+        self._make_ready()
+
+    def _make_ready(self) -> None:
+        timers, now_s = self._timers, self.now_s
+        self._is_special = self._thawed_s > now_s
+        while timers and timers[0][0] <= now_s:
+            _, _, process, item = heappop(timers)
+            if process.is_alive:
+                if not process.ready:
+                    self._busy.append(process)
+                process.ready.append(item)
 
     def _close(self) -> None:
         """End what will never go on: no garbage collector sees what the stack of a function holds that `blocking` runs."""
@@ -196,17 +231,6 @@ class Scheduler:
             # What it does at its end may wait for something, or fail.
             with suppress(Exception):
                 task.get_coro().close()
-
-    def _pass_time(self) -> None:
-        if not self._busy and self._timers:
-            self.now_s = self._timers[0][0]
-            return
-        wakes = [process.frozen_until_s for process in self._busy]
-        if self._timers:
-            wakes.append(self._timers[0][0])
-        if not wakes:
-            raise DeadlockError
-        self.now_s = max(self.now_s, min(wakes))
 
     # Processes
 
@@ -220,6 +244,7 @@ class Scheduler:
         """Stop a process until a moment."""
         process.frozen_until_s = until_s
         self._thawed_s = max(self._thawed_s, until_s)
+        self._is_special = True
 
     def kill(self, process: Process) -> None:
         """Kill a process: nothing of it runs any more."""

@@ -1,19 +1,19 @@
 """The simulation of a seed, from its plan to what it came to."""
 
 import functools
-from typing import Any, NamedTuple
+from typing import NamedTuple
 from unittest import mock
 
 import structlog
 
-from tasks.configuration import import_path
+from tasks.configuration import Configuration, registry
+from tasks.configuration.bound_strategy import BoundStrategy
 from tests.simulation.plan import Plan
 from tests.simulation.scheduler import Scheduler
 from tests.simulation.virtual_time import virtual_time
 from tests.simulation.world import World
 
-#: For each strategy of a configuration it asks the disk again where it may be imported from: a twentieth of the CPU.
-_ASKED_ONCE: dict[str, Any] = {name: functools.cache(getattr(import_path, name)) for name in ("refusal", "extend")}
+_build = registry.build
 
 
 class Outcome(NamedTuple):
@@ -33,14 +33,24 @@ class Outcome(NamedTuple):
     trace: list[str]
 
 
+@functools.cache
+def _built(configuration: str) -> dict[str, tuple[BoundStrategy, ...]]:
+    return _build(Configuration.model_validate_json(configuration))
+
+
+def _build_once(configuration: Configuration) -> dict[str, tuple[BoundStrategy, ...]]:
+    """Do what `registry.build` does once for each content: it asks the disk again where each strategy comes from."""
+    return dict(_built(configuration.model_dump_json()))
+
+
 def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> Outcome:
     """Run the simulation of a seed; return what it came to, with its trace if something was violated. Never raises.
 
     Not `operated`: the seed's frames and faults, without what people do meanwhile.
     """
     scheduler = Scheduler(seed)
-    asked_once = mock.patch.multiple(import_path, **_ASKED_ONCE)
-    with virtual_time(scheduler), asked_once, structlog.testing.capture_logs() as logs:
+    built_once = mock.patch.object(registry, "build", _build_once)
+    with virtual_time(scheduler), built_once, structlog.testing.capture_logs() as logs:
         plan = Plan.of(seed, scheduler.random, operated=operated)
         world = World(plan, scheduler)
         violation = ""

@@ -209,6 +209,7 @@ def _runtime() -> _Runtime:
     return _Runtime()
 
 
+@lru_cache
 def sha1(text: bytes) -> bytes:
     """Return the name by which Redis knows a script."""
     return hashlib.sha1(text, usedforsecurity=False).hexdigest().encode()
