@@ -60,21 +60,24 @@ class _FieldNames(NamedTuple):
     states: tuple[str, ...]
     #: Empty where a strategy has no account.
     accounts: tuple[str, ...]
+    #: All of them that there are, each once.
+    every: tuple[str, ...]
 
 
 @lru_cache(maxsize=8_192)
 def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrategy, ...]) -> _FieldNames:
     states = tuple(strategy_run.field(venue, symbol, each) for each in strategies)
     accounts = tuple(paper_run.field(venue, symbol, each) if each.paper else "" for each in strategies)
-    return _FieldNames(records.named(venue, symbol, kind), states, accounts)
+    record = records.named(venue, symbol, kind)
+    return _FieldNames(record, states, accounts, tuple(filter(None, dict.fromkeys((record, *states, *accounts)))))
 
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
     """Return the names of the records, states and accounts that a `BatchRun` needs, each once."""
     several, streams = tuple(strategies), dict.fromkeys((event.venue, event.symbol, event.kind) for event in events)
-    named = [_names(*stream, several) for stream in streams]
-    wanted = chain((each.record for each in named), *(each.states + each.accounts for each in named))
-    return tuple(name for name in dict.fromkeys(wanted) if name)
+    named = [_names(*stream, several).every for stream in streams]
+    # Streams of one symbol share states.
+    return named[0] if len(named) == 1 else tuple(dict.fromkeys(chain.from_iterable(named)))
 
 
 class _Stream:

@@ -177,15 +177,21 @@ class PaperAccounts:
 
     def _restored(self, event: AnyEvent, names: tuple[str, ...], note: NoteUnusable) -> tuple[PaperRun, ...]:
         for bound, name in zip(self._strategies, names, strict=True):
-            if name and name not in self._by_name:
-                run = self._by_name[name] = PaperRun(bound, self._held.get(name), self._config_version)
+            # An account that was never stored begins with the first signal.
+            if name and name not in self._by_name and self._held.get(name) is not None:
+                run = self._by_name[name] = PaperRun(bound, self._held[name], self._config_version)
                 if run.unusable:
                     note(name, run.unusable, event, bound.name)
-        return tuple(self._by_name[name] for name in names if name)
+        return tuple(self._by_name[name] for name in names if name in self._by_name)
 
     def submit(self, bound: BoundStrategy, signals: Iterable[bytes], event: AnyEvent) -> None:
         """Make orders of the signals, the contract's JSON, that a strategy gave for an event."""
-        self._by_name[field(event.venue, event.symbol, bound)].submit(signals, event)
+        name = field(event.venue, event.symbol, bound)
+        run = self._by_name.get(name)
+        if run is None:
+            run = self._by_name[name] = PaperRun(bound, None, self._config_version)
+            self._by_names.clear()
+        run.submit(signals, event)
 
     def save(self, outcome: Outcome) -> None:
         """Put what changed into the outcome of the batch."""

@@ -21,8 +21,8 @@ class ChecksumError(msgspec.DecodeError):
 
 def seal(packed: bytes) -> bytes:
     """Return a packed array of less than 15 elements with one more: the checksum of all before it."""
-    body = bytes((packed[0] + 1,)) + packed[1:]
-    return body + _FOUR_BYTES + crc32(body).to_bytes(4)
+    first, rest = bytes((packed[0] + 1,)), memoryview(packed)[1:]
+    return b"".join((first, rest, _FOUR_BYTES, crc32(rest, crc32(first)).to_bytes(4)))
 
 
 def is_sealed(packed: bytes, elements: int) -> bool:
@@ -30,8 +30,8 @@ def is_sealed(packed: bytes, elements: int) -> bool:
 
     One of a release without checksums has fewer elements, one of a later release may have more: nothing is known of it.
     """
-    if packed[:1] != bytes((_ARRAY + elements + 1,)):
+    if not packed or packed[0] != _ARRAY + elements + 1:
         return False
-    if crc32(packed[:-_ELEMENT_BYTES]) != int.from_bytes(packed[-4:]):
+    if crc32(memoryview(packed)[:-_ELEMENT_BYTES]) != int.from_bytes(packed[-4:]):
         raise ChecksumError("its checksum does not match: bytes of it have changed since they were written")
     return True
