@@ -2,9 +2,11 @@
 
 from bisect import bisect_left
 from collections import Counter
+from collections.abc import Iterable
 
 from tasks.events import Kind, Venue
 from tasks.protocol.counters import EVENTS, FRAMES, Counts
+from tasks.telemetry import latency
 from tasks.telemetry.metrics import BATCH_BUCKETS, LATENCY_BUCKETS_S
 
 #: So many pairs of venue and kind are counted apart.
@@ -66,6 +68,21 @@ class Counters:
         self._totals[EVENTS] += events - self._added_events
         self._added_events = events
         return self._totals
+
+    def committed(self, now_ns: int, events: Iterable[tuple[int, int]]) -> None:
+        """Count events whose commit is known now: of each when it came in, and when it happened.
+
+        All in unix time, the first two in nanoseconds, the last one in milliseconds.
+        """
+        totals, latencies_ns, ages_s = self.totals, [], []
+        for came_ns, time_ms in events:
+            latencies_ns.append(now_ns - came_ns)
+            ages_s.append(now_ns / 1e9 - time_ms / 1e3)
+        self.add("committed", by=len(ages_s))
+        for latency_ns in latencies_ns:
+            totals[latency.counter(latency_ns)] += 1
+        self.latency_s.add(*(latency_ns / 1e9 for latency_ns in latencies_ns))
+        self.event_age_s.add(*ages_s)
 
     def restart(self, counted: int) -> None:
         """Count again from the frame after `counted`; the ledger is not to learn of what came since."""

@@ -18,7 +18,7 @@ from ingest.dispatch.redis_refusals import RedisRefusals
 from ingest.dispatch.stored_positions import is_behind, report_damaged
 from ingest.lanes import Lanes, task_packing
 from ingest.lanes.contention import MAX_HOLD_BACK_S, ContentionEstimator
-from ingest.lanes.lane import Lane, LaneEvent
+from ingest.lanes.lane import Lane
 from ingest.lanes.layout import Layout
 from ingest.ledger import IngestLedger, LanePositions
 from ingest.sources.base import Source
@@ -28,7 +28,7 @@ from tasks.ledger.lease import SupersededError
 from tasks.protocol.batches import Batch, Epoch, describe, task_id
 from tasks.protocol.notice import Notice, Refusal
 from tasks.protocol.routing import LaneId
-from tasks.telemetry import latency, tracing
+from tasks.telemetry import tracing
 
 log = structlog.get_logger()
 
@@ -57,6 +57,8 @@ class Sender:
         self._contention = ContentionEstimator()
         #: Whether `_pump` will run when everything that is at hand now has been taken.
         self._pumping = False
+        #: Pools of which something waits for room: when there is some, a commit, a timer or `poll` calls `pump`.
+        self._without_room: set[str] = set()
         #: Whether a timer is set that sends what contention held back.
         self._waiting = False
         #: Held while the ledger is read and acted on: two readers that see the same loss would start two epochs.
@@ -116,8 +118,13 @@ class Sender:
         offered = self.lanes.offer(event, trace, stored_at_ns)
         for reason, _ in offered.dropped:
             self._counters.add("dropped", reason)
-        if not self._pumping and any(not lane.flight for lane in offered.lanes):
+        if not self._pumping and any(map(self._may_go, offered.lanes)):
             self.pump()
+
+    def _may_go(self, lane: Lane) -> bool:
+        """Whether it is worth looking for room for a lane that has just got an event."""
+        is_full = len(lane.waiting) == task_packing.FULL_EVENTS
+        return not lane.flight and (is_full or lane.id.pool not in self._without_room)
 
     def pump(self) -> None:
         """Send what can be sent, once everything that is at hand now has been taken."""
@@ -136,6 +143,7 @@ class Sender:
         waiting = (lane for lane in self.lanes if not lane.flight and self._has_something(lane))
         ready = [lane for lane in waiting if lane.id.pool not in held]
         if not ready:
+            self._without_room = set()
             return []
         tasks = task_packing.plan_tasks(
             self.lanes.by_pool, ready, self.conditions.workforce(), time.monotonic(), self._is_contended
@@ -144,6 +152,7 @@ class Sender:
             lane.launch(self._active_configuration.version)
             self._counters.add("batches_sent")
             self._counters.batch_events.add(len(lane.flight))
+        self._without_room = {lane.id.pool for lane in ready if not lane.flight}
         return tasks
 
     def _is_contended(self, group: task_packing.PoolGroup) -> bool:
@@ -232,20 +241,12 @@ class Sender:
         done = self.lanes.settle(name, position, now_s, noticed=noticed)
         if done:
             self.refusals.committed(name)
-            self._count(done)
+            came = ((item.ingested_at_ns, item.time_ms) for item in done)
+            self._counters.committed(time.time_ns(), came)
             self._contention.committed(lane.task, now_s)
             if sent_s is not None:
                 self._counters.round_trip_s.add(now_s - sent_s)
             self.pump()
-
-    def _count(self, done: list[LaneEvent]) -> None:
-        now_ns, counters = time.time_ns(), self._counters
-        counters.add("committed", by=len(done))
-        totals, latencies_ns = counters.totals, [now_ns - item.ingested_at_ns for item in done]
-        for latency_ns in latencies_ns:
-            totals[latency.counter(latency_ns)] += 1
-        counters.latency_s.add(*(latency_ns / 1e9 for latency_ns in latencies_ns))
-        counters.event_age_s.add(*(now_ns / 1e9 - item.time_ms / 1e3 for item in done))
 
     # What the ledger says
 
