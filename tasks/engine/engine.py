@@ -54,13 +54,12 @@ DEFAULT = RunOptions()
 
 
 class _FieldNames(NamedTuple):
-    """The ledger's field names of the record of a stream of events, and of each strategy's state and paper account."""
+    """The ledger's field names of a stream: of its record, and of each strategy's state and paper account; and all."""
 
     record: str
     states: tuple[str, ...]
     #: Empty where a strategy has no account.
     accounts: tuple[str, ...]
-    #: All of them that there are, each once.
     every: tuple[str, ...]
 
 
@@ -69,14 +68,13 @@ def _names(venue: Venue, symbol: str, kind: Kind, strategies: tuple[BoundStrateg
     states = tuple(strategy_run.field(venue, symbol, each) for each in strategies)
     accounts = tuple(paper_run.field(venue, symbol, each) if each.paper else "" for each in strategies)
     record = records.named(venue, symbol, kind)
-    return _FieldNames(record, states, accounts, tuple(filter(None, dict.fromkeys((record, *states, *accounts)))))
+    return _FieldNames(record, states, accounts, (record, *states, *filter(None, accounts)))
 
 
 def fields(events: Sequence[AnyEvent], strategies: Sequence[BoundStrategy]) -> tuple[str, ...]:
     """Return the names of the records, states and accounts that a `BatchRun` needs, each once."""
     several, streams = tuple(strategies), dict.fromkeys((event.venue, event.symbol, event.kind) for event in events)
     named = [_names(*stream, several).every for stream in streams]
-    # Streams of one symbol share states.
     return named[0] if len(named) == 1 else tuple(dict.fromkeys(chain.from_iterable(named)))
 
 
