@@ -167,7 +167,7 @@ class Sender:
         self.pump()
 
     def _has_something(self, lane: Lane) -> bool:
-        if expired := self.lanes.expire(lane, time.time_ns()):
+        if lane.waiting and (expired := self.lanes.expire(lane, time.time_ns())):
             self._counters.add("dropped", "expired", by=expired)
         return bool(lane.waiting)
 

@@ -75,6 +75,8 @@ class Scheduler:
     def __init__(self, seed: int) -> None:
         self.random = random.Random(seed)
         self.world = Process("world")
+        #: The process that runs now.
+        self.current = self.world
         self.now_s = 0.0
         #: How many callbacks ran.
         self.steps = 0
@@ -122,11 +124,6 @@ class Scheduler:
     def run_in_executor(self, _: object, call: Callable[..., T], *args: Any) -> Any:
         return self.create_task(blocking(lambda: call(*args)))
 
-    @property
-    def current(self) -> Process:
-        """The process that runs now."""
-        return CURRENT.get() or self.world
-
     def call_soon(self, *call: Any, context: Context | None = None) -> Any:
         if context is None:
             context = copy_context()
@@ -157,7 +154,7 @@ class Scheduler:
         if when_s <= self.now_s:
             return _SLEEP(0)
         future: asyncio.Future[None] = _Future(loop=self)
-        heappush(self._timers, (when_s, next(self._numbers), CURRENT.get() or self.world, future))
+        heappush(self._timers, (when_s, next(self._numbers), self.current, future))
         return future
 
     # Running
@@ -193,6 +190,7 @@ class Scheduler:
                 busy.remove(process)
             self.steps += 1
             if isinstance(item, _Handle):
+                self.current = process
                 item.context.run(*item.call)
             elif not item.done():
                 item.set_result(None)

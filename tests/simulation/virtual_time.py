@@ -11,7 +11,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from unittest import mock
 
-from tests.simulation.scheduler import CURRENT, Scheduler, wait
+from tests.simulation.scheduler import Scheduler, wait
 
 #: 2026-01-01, where every simulation begins, unix seconds.
 BEGIN_S = 1_767_225_600.0
@@ -22,11 +22,10 @@ def virtual_time(scheduler: Scheduler) -> Iterator[None]:
     """Have `time.monotonic`, `time.time`, `time.time_ns`, `time.sleep` and `asyncio.sleep` follow a scheduler meanwhile."""
 
     def monotonic() -> float:
-        process = CURRENT.get() or scheduler.world
-        return 1_000.0 + scheduler.now_s * process.rate
+        return 1_000.0 + scheduler.now_s * scheduler.current.rate
 
     def wall() -> float:
-        process = CURRENT.get() or scheduler.world
+        process = scheduler.current
         return BEGIN_S - 1_000.0 + (1_000.0 + scheduler.now_s * process.rate) + process.ahead_s
 
     def wall_ns() -> int:
