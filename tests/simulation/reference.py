@@ -3,7 +3,7 @@
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from collections.abc import Set as AbstractSet
-from functools import cached_property
+from functools import cached_property, lru_cache
 
 from tasks.engine import MemoryLedger
 from tasks.events import AnyEvent
@@ -43,8 +43,9 @@ class Reference:
         return {signal_id(packed) for packed in self._ledger.signals}
 
 
+@lru_cache(maxsize=1_024)
 def signal_id(packed: bytes) -> bytes:
-    """Return the id of a signal, out of the contract's JSON."""
+    """Return the id of a signal, out of the contract's JSON. It is asked for again and again, of the same bytes."""
     return packed.split(b'"id":"', 1)[1].split(b'"', 1)[0]
 
 
