@@ -12,6 +12,7 @@ from types import FrameType
 import msgspec
 import pytest
 
+from ingest.components import Components
 from tasks import configuration, engine
 from tasks.configuration import named_strategies, registry
 from tasks.configuration.bound_strategy import BoundStrategy
@@ -21,6 +22,7 @@ from tasks.frames import parse
 from tasks.frames.model import FrameMetadata
 from tasks.protocol import batches
 from tasks.protocol.batches import Batch, Epoch
+from tasks.protocol.notice import Notice
 from tasks.settings import Settings
 from tests.bench import account
 from tests.bench.mix import Mix, simulated
@@ -34,6 +36,9 @@ def mix() -> Mix:
 #: Calls of Python and C functions for a frame, and for a book in a batch of the depth pool. When they were set, there
 #: were 8.5 and 122; releases of Python differ by a few.
 FRAME_CALLS, BOOK_CALLS = 12, 170
+#: Of ingest for a frame, from its bytes to the notice of its commit; and of a batch with a single book. When they were
+#: set, there were 60 and 80.
+FRAMES, INGEST_CALLS, BATCH_CALLS = 800, 63, 86
 #: And what the paper account adds.
 ACCOUNT_CALLS = 20
 #: Parameter sets that run side by side.
@@ -135,3 +140,35 @@ def test_a_packed_event_is_smaller_than_its_frame(mix: Mix):
     ]
     assert len(packed) == len(raws)
     assert sum(map(len, map(bytes, packed))) < sum(map(len, raws))
+
+
+def test_a_frame_costs_ingest_few_calls(mix: Mix):
+    """Read, checked, watched, put into its lanes, and counted when its commit is known."""
+    components = Components(Settings())
+    lanes, sender = components.lanes, components.sender
+    lanes.restart(Position("core-1.aa", 0))
+    sender.epoch = Epoch(1, "aa")
+    sender.pump = lambda: None  # type: ignore[method-assign]  # nothing is sent
+    frames = mix.frames()
+    pieces = iter([list(itertools.islice(frames, FRAMES)) for _ in range(2)])
+
+    def take() -> None:
+        for raw in next(pieces):
+            components.frame_handler.deliver("binance.frames", raw)
+        for lane in lanes:
+            while lane.launch():
+                lane.sent(0.0)
+                sender.on_notice(str(Notice(lane.id, str(sender.epoch), Position("core-1.aa", lane.flight[-1].seq))))
+
+    taking = calls(take)
+    assert components.counters.totals.of("committed") > 2 * FRAMES
+    assert FRAMES < taking < INGEST_CALLS * FRAMES
+
+
+def test_a_batch_of_one_book_takes_few_calls(mix: Mix):
+    """As many as the events have symbols come one by one: states are read and packed for each."""
+    strategies = registry.build(configuration.read(Settings().strategies_file))["depth"]
+    ledger, (first, *later) = MemoryLedger("s"), [book for book in books_of(mix, 400) if book.symbol == "BTCUSDT"]
+    ledger.run("depth", [first], strategies, "c")
+    working = calls(lambda: [ledger.run("depth", [book], strategies, "c") for book in later])
+    assert len(later) < working < BATCH_CALLS * len(later)

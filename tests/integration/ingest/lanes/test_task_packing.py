@@ -3,12 +3,14 @@
 import asyncio
 import time
 from collections.abc import AsyncIterator
+from typing import Any
 
 import pytest
 
+from ingest.lanes import task_packing
 from ingest.lanes.contention import MAX_HOLD_BACK_S
 from ingest.lanes.lane import Lane
-from ingest.lanes.task_packing import Workforce
+from ingest.lanes.task_packing import FULL_EVENTS, Workforce
 from tasks.events import AnyEvent
 from tasks.protocol.batches import Batch
 from tasks.settings import Settings
@@ -68,6 +70,29 @@ async def test_lanes_that_wait_for_a_process_share_the_next_task_oldest_first(ri
     assert (len(rig.queue), rig.counters.totals.of("batches_sent")) == (0, 5)
     await rig.commit(*second)
     assert rig.lanes.held == 0
+
+
+async def test_room_is_looked_for_when_there_may_be_some_and_not_at_each_event(
+    rig: Scene, monkeypatch: pytest.MonkeyPatch
+):
+    looks = 0
+    plan_tasks = task_packing.plan_tasks
+
+    def counted(*arguments: Any) -> list[list[Lane]]:
+        nonlocal looks
+        looks += 1
+        return plan_tasks(*arguments)
+
+    monkeypatch.setattr(task_packing, "plan_tasks", counted)
+    rig.fill(0)
+    first = await rig.next_task()
+    for _ in range(FULL_EVENTS - 1):
+        rig.fill(1)
+        await asyncio.sleep(0)  # what the sender has put off until now
+    assert looks == 2
+    rig.fill(1)
+    second = await rig.next_task()
+    assert (lanes(first), lanes(second), looks) == ([0], [1], 3)
 
 
 async def test_a_task_keeps_its_place_until_all_of_its_batches_are_committed(rig: Scene):
