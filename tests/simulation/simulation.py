@@ -5,6 +5,7 @@ from typing import NamedTuple
 from unittest import mock
 
 import structlog
+from redis.asyncio.lock import Lock
 
 from tasks.configuration import Configuration, registry
 from tasks.configuration.bound_strategy import BoundStrategy
@@ -50,7 +51,9 @@ def simulate(seed: int, *, keep_trace: bool = False, operated: bool = True) -> O
     """
     scheduler = Scheduler(seed)
     built_once = mock.patch.object(registry, "build", _build_once)
-    with virtual_time(scheduler), built_once, structlog.testing.capture_logs() as logs:
+    # redis-py keeps the scripts of its first client for all: ours are of no use outside.
+    own_scripts = mock.patch.multiple(Lock, lua_release=None, lua_extend=None, lua_reacquire=None)
+    with virtual_time(scheduler), built_once, own_scripts, structlog.testing.capture_logs() as logs:
         plan = Plan.of(seed, scheduler.random, operated=operated)
         world = World(plan, scheduler)
         violation = ""

@@ -4,6 +4,7 @@ import re
 import time
 
 import pytest
+from redis.asyncio.lock import Lock
 from typer.testing import CliRunner
 
 from tests.simulation import ingest_process
@@ -69,3 +70,9 @@ def test_a_seed_decides_everything_whatever_the_environment_says(monkeypatch: py
     assert not once.violation
     assert len(once.trace) > 10
     assert simulate(8, keep_trace=True).trace != once.trace
+
+
+def test_a_simulation_leaves_no_script_to_clients_outside():
+    before = Lock.lua_release
+    simulate(0)
+    assert Lock.lua_release is before
